@@ -1,0 +1,44 @@
+"""onnxruntime on the CPU: the runtime that is always there. One thread, so that streams do not fight over cores."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from edge.errors import ModelError
+
+FATAL_ONLY = 4  # what goes wrong is said by ModelError, not by the runtime on stderr
+
+
+class OnnxBackend:
+    """A graph in onnxruntime.
+
+    Args:
+        content: the whole artefact.
+
+    Raises:
+        ModelError: if onnxruntime cannot load it.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        """Load and optimise the graph."""
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = FATAL_ONLY
+        options.enable_cpu_mem_arena = False  # one stream in steady state gains nothing from it and it is never given back
+        ort.set_default_logger_severity(FATAL_ONLY)
+        try:
+            self._session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime raises a dozen private types
+            raise ModelError(f"expected a graph that onnxruntime {ort.__version__} can run, found: {error}") from error
+        self.name = f"onnxruntime {ort.__version__}"
+        self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
+        self.inputs: dict[str, list[int | str | None]] = {i.name: i.shape for i in self._session.get_inputs()}
+        self.outputs: dict[str, list[int | str | None]] = {o.name: o.shape for o in self._session.get_outputs()}
+
+    def run(self, frames: NDArray[np.float32], valid: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Score a batch of windows: (B, W, M) and (B, W) to (B, T, C)."""
+        scores: NDArray[np.float32] = self._session.run(["scores"], {"frames": frames, "valid": valid})[0]
+        return scores

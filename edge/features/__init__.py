@@ -1,0 +1,6 @@
+"""The only feature code of the project: streaming, exact, the same numbers for training and for the bedside."""
+
+from edge.features.logmel import LogMel
+from edge.features.spec import FeatureSpec
+
+__all__ = ["FeatureSpec", "LogMel"]

@@ -1,0 +1,195 @@
+"""The artefact: one ONNX file that carries everything the edge must know, checked before it is believed.
+
+The graph maps `frames` (B, W, M) and `valid` (B, W) to `scores` (B, W / score_frames, C), calibrated probabilities. The
+metadata hold, as JSON text under `laennec.*`: the schema, feature spec, window, classes, groups, thresholds,
+calibration, training data hash and card. Not for training or exporting one (`training`, `export`).
+
+A file ends with its seal, an ordinary metadata entry whose value is the SHA-256 of every byte before it (protobuf
+messages may be concatenated), so damage anywhere is found without parsing anything:
+
+    [ ModelProto ........................ ][ 0x72 len 0x0A len "laennec.seal" 0x12 64 <hex digits> ]
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge.backends import Backend
+from edge.errors import ConfigError, ModelError
+from edge.features.spec import FeatureSpec
+from edge.tracker import GroupSpec
+from edge.types import Scores, Window
+from edge.windows import WindowSpec
+
+SCHEMA = "laennec.model/1"
+DEFAULT_PATH = Path(__file__).parent / "models" / "default.onnx"
+MAX_BYTES = 64 << 20  # far above any model for a Jetson; a wrong file is not read into memory whole
+SEAL_KEY = b"laennec.seal"
+SEAL_DIGITS = 64
+_SEAL_HEAD = bytes([0x72, 4 + len(SEAL_KEY) + SEAL_DIGITS, 0x0A, len(SEAL_KEY)]) + SEAL_KEY + bytes([0x12, SEAL_DIGITS])
+_METADATA = ("features", "window", "classes", "groups", "thresholds", "calibration", "training_data", "card")
+
+
+def seal(content: bytes) -> bytes:
+    """The artefact with its seal, from a serialised ModelProto that has its metadata already."""
+    return content + _SEAL_HEAD + hashlib.sha256(content).hexdigest().encode()
+
+
+class Model:
+    """A loaded artefact.
+
+    Args:
+        content: the whole file.
+        backend: the same content in a runtime.
+
+    Raises:
+        ModelError: if the metadata are missing, of another schema, or do not fit the graph.
+    """
+
+    def __init__(self, content: bytes, backend: Backend) -> None:
+        """Read and cross-check the metadata."""
+        self._backend = backend
+        meta = _read_metadata(backend)
+        self.spec: FeatureSpec = meta["features"]
+        self.window: WindowSpec = meta["window"]
+        self.classes: tuple[str, ...] = meta["classes"]
+        self.groups: tuple[GroupSpec, ...] = meta["groups"]
+        self.thresholds: dict[str, float] = meta["thresholds"]
+        self.calibration: dict[str, Any] = meta["calibration"]
+        self.training_data: str = meta["training_data"]
+        self.card: dict[str, Any] = meta["card"]
+        self.sha256 = hashlib.sha256(content).hexdigest()
+        self.id = str(self.card.get("id", self.sha256[:12]))
+        self.runtime = backend.name
+        self._check_graph()
+
+    @property
+    def rate_hz(self) -> int:
+        """Sampling rate of the sound it hears, Hz."""
+        return self.spec.rate_hz
+
+    @property
+    def event_classes(self) -> tuple[str, ...]:
+        """Classes that become events."""
+        return tuple(c for group in self.groups for c in group.classes)
+
+    @property
+    def score_hop_samples(self) -> int:
+        """Samples to one score frame."""
+        return self.spec.hop_samples * self.window.score_frames
+
+    @property
+    def features_sha256(self) -> str:
+        """Hash of the feature spec."""
+        return self.spec.sha256
+
+    def score(self, window: Window) -> Scores:
+        """Scores of the frames that the window decides.
+
+        Windows go through the graph one at a time, so that a score has the same bits however the sound was cut.
+        """
+        spec = self.window
+        valid = window.valid.astype(np.float32)
+        values = self._backend.run(window.values[None], valid[None])[0]
+        decided = spec.decided(window)
+        kept = slice(decided.start // spec.score_frames, decided.stop // spec.score_frames)
+        heard = window.valid[decided].reshape(-1, spec.score_frames).all(axis=1)
+        finite = np.isfinite(values[kept]).all(axis=1)
+        scores = np.where(finite[:, None], values[kept], np.float32(0))
+        return Scores((window.start + decided.start) // spec.score_frames, scores, heard & finite)
+
+    def describe(self) -> str:
+        """The card and what the file says of itself, for a person."""
+        lines = [f"{self.id}  sha256 {self.sha256}", ""]
+        for key, value in self.card.items():
+            lines.append(f"{key}: {json.dumps(value) if isinstance(value, (dict, list)) else value}")
+        hop_ms = 1000 * self.score_hop_samples / self.rate_hz
+        lines += [
+            "",
+            f"classes: {', '.join(self.classes)} (one score each {hop_ms:g} ms)",
+            "thresholds: " + ", ".join(f"{c} {t:.2f}" for c, t in self.thresholds.items()),
+            f"features: {self.spec.to_json()}",
+            f"window: {self.window}",
+            f"training data: sha256 {self.training_data}",
+        ]
+        return "\n".join(lines)
+
+    def _check_graph(self) -> None:
+        frames, scores = self._backend.inputs.get("frames"), self._backend.outputs.get("scores")
+        steps = self.window.window_frames // self.window.score_frames
+        expected = ([self.window.window_frames, self.spec.width], [steps, len(self.classes)])
+        found = (frames and frames[1:], scores and scores[1:])
+        if found != expected or "valid" not in self._backend.inputs:
+            raise ModelError(f"graph does not fit its metadata: expected frames and scores {expected}, found {found}")
+
+
+def _read_metadata(backend: Backend) -> dict[str, Any]:
+    texts = {key.removeprefix("laennec."): value for key, value in backend.metadata.items() if key.startswith("laennec.")}
+    found = texts.get("schema")
+    if found != SCHEMA:
+        raise ModelError(f"expected a Laennec model ({SCHEMA}), found an ONNX file with schema {found!r}")
+    missing = [key for key in _METADATA if key not in texts]
+    if missing:
+        raise ModelError(f"expected metadata {', '.join(_METADATA)}; missing: {', '.join(missing)}")
+    try:
+        meta = {key: json.loads(texts[key]) for key in _METADATA}
+        meta["features"] = FeatureSpec.from_json(texts["features"])
+        meta["window"] = WindowSpec(**meta["window"])
+        meta["classes"] = tuple(str(c) for c in meta["classes"])
+        meta["groups"] = tuple(GroupSpec(**{**g, "classes": tuple(g["classes"])}) for g in meta["groups"])
+        meta["thresholds"] = {str(c): float(t) for c, t in meta["thresholds"].items()}
+    except (ConfigError, TypeError, ValueError, AttributeError) as error:
+        raise ModelError(f"metadata not understood: {error}") from error
+    named = {c for group in meta["groups"] for c in group.classes}
+    if not named <= set(meta["classes"]) or named != set(meta["thresholds"]):
+        raise ModelError(
+            f"classes {meta['classes']}, groups {sorted(named)} and thresholds {sorted(meta['thresholds'])} disagree"
+        )
+    return meta
+
+
+def load_model(path: Path | None = None) -> Model:
+    """Load and check an artefact.
+
+    Args:
+        path: the file; None for the one that comes with the package.
+
+    Raises:
+        ModelError: if it is missing, too large, damaged or not a Laennec model; the message names the file, what was
+            expected, what was found and what to do.
+    """
+    path = path or DEFAULT_PATH
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise ModelError(f"model {path}: expected at most {MAX_BYTES >> 20} MB, found {size >> 20} MB; not a model?")
+        content = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"model {path}: cannot be read ({error.strerror}); check the path given as model") from error
+    _check_seal(path, content)
+    from edge.backends.onnx import OnnxBackend  # here, so that a refusal does not wait for the runtime to be imported
+
+    try:
+        return Model(content, OnnxBackend(content))
+    except ModelError as error:
+        raise ModelError(f"model {path}: {error}; export it again with this version of Laennec") from error
+
+
+def _check_seal(path: Path, content: bytes) -> None:
+    length = len(_SEAL_HEAD) + SEAL_DIGITS
+    body, tail = content[:-length], content[-length:]
+    if tail[: len(_SEAL_HEAD)] != _SEAL_HEAD:
+        raise ModelError(
+            f"model {path}: expected a Laennec artefact, which ends with its seal; found {len(content)} bytes without one "
+            "(cut short, or an ONNX file that was not exported for Laennec); copy or export it again"
+        )
+    expected, found = tail[len(_SEAL_HEAD) :].decode("ascii", "replace"), hashlib.sha256(body).hexdigest()
+    if expected != found:
+        raise ModelError(
+            f"model {path}: damaged: expected content with sha256 {expected[:16]}…, found {found[:16]}…; copy it again"
+        )

@@ -1,0 +1,86 @@
+"""One stream, from blocks to events: features, windows, model, tracker in a row. No threads, no I/O, no clock.
+
+Any cut of the sound into blocks gives the same scores and the same events; running a file at full speed is pushing it
+and flushing. Sound that was lost or masked is never spliced over: its scores are invalid or absent, and no event
+touches them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from edge.errors import ConfigError
+from edge.features import LogMel
+from edge.model import Model
+from edge.tracker import Tracker
+from edge.types import Block, Event, Frames, Scores, Window
+from edge.windows import Windows
+
+
+class Pipeline:
+    """The detector of one stream.
+
+    Args:
+        model: loaded artefact, may be shared between streams.
+        thresholds: scores that open an event, where they differ from the model's.
+        observe: called with all scores, in order.
+        classes: classes to report; all that the model can tell when None.
+
+    Raises:
+        ConfigError: if a threshold or class is not one of the model's.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        thresholds: Mapping[str, float] | None = None,
+        observe: Callable[[Scores], None] | None = None,
+        classes: tuple[str, ...] | None = None,
+    ) -> None:
+        """Build the stages; nothing is heard yet."""
+        unknown = sorted({*(thresholds or {}), *(classes or ())} - set(model.event_classes))
+        if unknown:
+            raise ConfigError(f"class {', '.join(unknown)}: not in the model, which has {', '.join(model.event_classes)}")
+        self._model = model
+        self._observe = observe
+        self._reported = set(model.event_classes if classes is None else classes)
+        self._features = LogMel(model.spec)
+        self._windows = Windows(model.window, model.spec.width)
+        self._tracker = Tracker(
+            model.groups, model.classes, {**model.thresholds, **(thresholds or {})}, model.score_hop_samples
+        )
+
+    def push(self, block: Block) -> list[Event]:
+        """Take one block of any length; return the events it decides.
+
+        Raises:
+            ValueError: if the block overlaps an earlier one.
+        """
+        return self._run(self._features.push(block))
+
+    def flush(self) -> list[Event]:
+        """End of stream: decide what is left, close what is open."""
+        events = self._run(self._features.flush())
+        events += self._score(self._windows.flush())
+        return events + self._keep(self._tracker.flush())
+
+    def reset(self) -> None:
+        """Forget everything, as a new object; open events are dropped, so flush first."""
+        self._features.reset()
+        self._windows.reset()
+        self._tracker.reset()
+
+    def _run(self, frames: list[Frames]) -> list[Event]:
+        return [event for some in frames for event in self._score(self._windows.push(some))]
+
+    def _score(self, windows: list[Window]) -> list[Event]:
+        events = []
+        for window in windows:
+            scores = self._model.score(window)
+            if self._observe is not None:
+                self._observe(scores)
+            events += self._keep(self._tracker.push(scores))
+        return events
+
+    def _keep(self, events: list[Event]) -> list[Event]:
+        return [event for event in events if event.label in self._reported]

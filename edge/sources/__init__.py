@@ -1,0 +1,1 @@
+"""Where blocks come from: files, microphones, synthetic sound."""

@@ -1,0 +1,181 @@
+"""Scores in, events out: which stretch of scores is one sound, and which sound it is. Pure; no clock, no I/O.
+
+Sounds of one group (continuous: wheeze, rhonchus, stridor; discontinuous: crackles) exclude each other, so a group is
+tracked as one: its score is the sum over its classes. That sum is smoothed by a running median; an event opens when it
+reaches the threshold of its strongest class, lasts while it stays above `keep` times that, is confirmed (and named
+after the class with the greatest sum of scores so far) once it has lasted `confirm_frames`, and ends when it has been
+quiet for `quiet_frames`. Unconfirmed events are dropped without a word.
+
+Invariants: an `end` follows every `onset`; no event begins, lasts through, is confirmed or ends on frames that were not
+heard: at such a frame everything open is closed where the sound was last heard. Any cut of the scores gives the same
+events.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.types import Event, Scores
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSpec:
+    """How the events of one group of classes are found; chosen in training, carried by the artefact."""
+
+    name: str
+    """`continuous` or `discontinuous`."""
+    classes: tuple[str, ...]
+    """Class names, a subset of the model's."""
+    median_frames: int
+    """Length of the running median, odd, score frames."""
+    keep: float
+    """An event lasts while the score stays above this share of the threshold, 0 to 1."""
+    confirm_frames: int
+    """Score frames that an event must last to count."""
+    quiet_frames: int
+    """Score frames of quiet that end an event; shorter pauses belong to it."""
+
+
+EndReason = Literal["quiet", "gap", "stream_end"]
+
+
+@dataclass(slots=True)
+class _Open:
+    """An event under way, confirmed or not."""
+
+    first: int  # score frame
+    last: int  # last score frame above the bar
+    threshold: float
+    label: str = ""  # set when confirmed
+    sums: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    peak: float = 0.0
+    total: float = 0.0
+    tail: list[float] = field(default_factory=list)  # scores of the pause that may yet belong to it
+
+
+class _Group:
+    """Tracks one group through one stretch of heard frames after another."""
+
+    def __init__(self, spec: GroupSpec, columns: list[int], thresholds: list[float], hop_samples: int) -> None:
+        self.spec = spec
+        self.columns = columns
+        self.thresholds = thresholds
+        self.hop_samples = hop_samples
+        self.recent: deque[NDArray[np.float64]] = deque(maxlen=spec.median_frames)  # newest class scores of the stretch
+        self.next = 0  # score frame to decide next
+        self.seen = 0  # score frames taken in this stretch
+        self.open: _Open | None = None
+
+    def take(self, frame: int, scores: NDArray[np.float64]) -> list[Event]:
+        """One heard score frame."""
+        if not self.recent:
+            self.next, self.seen = frame, frame
+        self.recent.append(scores)
+        self.seen = frame + 1
+        half = self.spec.median_frames // 2
+        return self._decide() if self.seen - self.next > half else []
+
+    def close(self, reason: EndReason) -> list[Event]:
+        """The stretch is over: decide what is left of it, then end what is open."""
+        events: list[Event] = []
+        while self.recent and self.next < self.seen:
+            events += self._decide()
+        events += self._end(reason)
+        self.recent.clear()
+        return events
+
+    def _decide(self) -> list[Event]:
+        """Smooth the next frame over what is heard around it, and take the step it asks for."""
+        half = self.spec.median_frames // 2
+        oldest = self.seen - len(self.recent)
+        around = range(max(self.next - half, oldest), min(self.next + half + 1, self.seen))
+        level = float(np.median([self.recent[i - oldest].sum() for i in around]))
+        here = self.recent[self.next - oldest]
+        frame = self.next
+        self.next += 1
+        return self._step(frame, level, here)
+
+    def _step(self, frame: int, level: float, here: NDArray[np.float64]) -> list[Event]:
+        if self.open is None:
+            threshold = self.thresholds[int(np.argmax(here))]
+            if level < threshold:
+                return []
+            self.open = _Open(frame, frame, threshold, sums=np.zeros(len(here)))
+        event = self.open
+        if level < self.spec.keep * event.threshold:
+            event.tail.append(level)
+            return self._end("quiet") if len(event.tail) >= self.spec.quiet_frames else []
+        event.last = frame
+        event.total += level + sum(event.tail)
+        event.tail.clear()
+        event.peak = max(event.peak, level)
+        event.sums += here
+        if event.label or frame + 1 - event.first < self.spec.confirm_frames:
+            return []
+        event.label = self.spec.classes[int(np.argmax(event.sums))]
+        return [self._event("onset", event, None, "")]
+
+    def _end(self, reason: EndReason) -> list[Event]:
+        event, self.open = self.open, None
+        if event is None or not event.label:
+            return []
+        return [self._event("end", event, (event.last + 1) * self.hop_samples, reason)]
+
+    def _event(self, kind: Literal["onset", "end"], event: _Open, end: int | None, reason: EndReason | Literal[""]) -> Event:
+        mean = event.total / (event.last + 1 - event.first)
+        return Event(kind, event.label, event.first * self.hop_samples, end, event.peak, mean, event.threshold, reason)
+
+
+class Tracker:
+    """The tracker of one stream.
+
+    Args:
+        groups: how events are found.
+        classes: C, names of the score columns.
+        thresholds: score that opens an event, for each class that a group names.
+        hop_samples: samples to one score frame.
+    """
+
+    def __init__(
+        self, groups: tuple[GroupSpec, ...], classes: tuple[str, ...], thresholds: Mapping[str, float], hop_samples: int
+    ) -> None:
+        """Start with nothing open."""
+        self._groups = [
+            _Group(g, [classes.index(c) for c in g.classes], [thresholds[c] for c in g.classes], hop_samples)
+            for g in groups
+        ]
+        self._next: int | None = None
+
+    def push(self, scores: Scores) -> list[Event]:
+        """Take scores of any number of frames; return the events they decide."""
+        events: list[Event] = []
+        if self._next is not None and scores.start > self._next and len(scores.valid):
+            events += self._close("gap")
+        for t, heard in enumerate(scores.valid):
+            if not heard:
+                events += self._close("gap")
+                continue
+            row = scores.values[t].astype(np.float64)
+            for group in self._groups:
+                events += group.take(scores.start + t, row[group.columns])
+        if len(scores.valid):
+            self._next = scores.start + len(scores.valid)
+        return events
+
+    def flush(self) -> list[Event]:
+        """End of stream: close what is open."""
+        return self._close("stream_end")
+
+    def reset(self) -> None:
+        """Forget everything, as a new object; open events are dropped, so flush first."""
+        self._close("stream_end")
+        self._next = None
+
+    def _close(self, reason: EndReason) -> list[Event]:
+        return [event for group in self._groups for event in group.close(reason)]

@@ -1,0 +1,103 @@
+"""What passes between the stages: frozen records, a unit under every field.
+
+Not for behaviour. Everything is placed by an absolute int64 index, per stream: samples for blocks, gaps and events,
+frames for features, score frames for scores. An index that jumps forward means that everything between was lost:
+the next stage treats it as invalid, exactly as if it had arrived with `valid` false.
+
+Shape letters: N samples, T frames, M bands, C classes, B batch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Consecutive samples of one stream."""
+
+    start: int
+    """Absolute index of the first sample."""
+    samples: NDArray[np.float32]
+    """(N,) sound pressure, full scale = 1.0."""
+    valid: NDArray[np.bool_]
+    """(N,) false where the sample was lost or cannot be trusted."""
+
+    @property
+    def stop(self) -> int:
+        """Absolute index one past the last sample."""
+        return self.start + len(self.samples)
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Samples that will never come; the source says why."""
+
+    start: int
+    """Absolute index of the first lost sample."""
+    stop: int
+    """Absolute index one past the last lost sample."""
+    cause: str
+    """Short lower-case words for the operator, such as `device lost` or `overflow`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """Consecutive feature frames of one stream."""
+
+    start: int
+    """Absolute index of the first frame; frame t covers samples [t * hop, t * hop + window)."""
+    values: NDArray[np.float32]
+    """(T, M) in the unit of the feature spec."""
+    valid: NDArray[np.bool_]
+    """(T,) false where a frame touches an invalid sample."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The stretch of frames that the model sees at once."""
+
+    start: int
+    """Absolute index of the first frame, a multiple of the window hop (may lie before the stream began)."""
+    values: NDArray[np.float32]
+    """(W, M) normalised features, 0 where invalid."""
+    valid: NDArray[np.bool_]
+    """(W,) which frames were really heard."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What the model says of consecutive score frames."""
+
+    start: int
+    """Absolute index of the first score frame; score frame t covers samples [t * s, (t + 1) * s), s the score hop."""
+    values: NDArray[np.float32]
+    """(T, C) calibrated probability that the class sounds in the score frame, 0 to 1."""
+    valid: NDArray[np.bool_]
+    """(T,) false where the score frame was not heard whole; its values then mean nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One change of an adventitious sound: it was confirmed (`onset`) or it is over (`end`)."""
+
+    kind: Literal["onset", "end"]
+    """`onset` comes first; an `end` with the same label and onset always follows."""
+    label: str
+    """Class name of the model."""
+    onset: int
+    """Absolute sample index at which the sound began."""
+    end: int | None
+    """Absolute sample index one past the sound; None in an `onset`."""
+    peak: float
+    """Highest score so far, 0 to 1."""
+    mean: float
+    """Mean score so far, 0 to 1."""
+    threshold: float
+    """Score that opened the event, 0 to 1."""
+    end_reason: Literal["", "quiet", "gap", "stream_end"]
+    """Why it ended: the sound stopped, the sound could not be heard any more, or the stream was closed; empty in an `onset`."""

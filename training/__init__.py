@@ -1,0 +1,1 @@
+"""Models trained on a workstation, never on the device: datasets, network, fit, evaluate."""
