@@ -1,0 +1,171 @@
+"""Synthetic recordings: a random patient in a random ward, and the bundled demo.
+
+For tests, the demo, self-tests and training augmentation. Not evidence: a detector that hears these has only shown that
+it is plugged in. Levels, spectra and noise resemble SPRSound (Zhang et al. 2022): -54 to -35 dBFS rms, breath that
+falls by 45 dB between 200 and 800 Hz, tones 12-28 dB above it, crackles with peaks 10-27 dB over its rms.
+
+Invariant: the seed decides everything.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from edge.sources.adventitious import coarse_crackle, fine_crackle, rhonchus, stridor, wheeze
+from edge.sources.breath import Label, Sound, breath_phases, breath_sound
+from edge.sources.disturbances import babble, heart_sound, hum, knock, rubbing
+from edge.sources.patient import Patient, Recording
+from edge.sources.waveforms import Samples, shaped_noise
+
+__all__ = [
+    "DEMO_AUDIO",
+    "DEMO_TRUTH",
+    "Label",
+    "Patient",
+    "Recording",
+    "Sound",
+    "babble",
+    "breath_phases",
+    "breath_sound",
+    "coarse_crackle",
+    "demo_recording",
+    "fine_crackle",
+    "heart_sound",
+    "hum",
+    "knock",
+    "rhonchus",
+    "rubbing",
+    "scene",
+    "stridor",
+    "wheeze",
+    "write_demo",
+]
+
+DEMO_AUDIO = Path(__file__).with_name("demo.flac")
+DEMO_TRUTH = Path(__file__).with_name("demo.json")
+DEMO_SEED = 1826  # second edition of "De l'auscultation mediate"
+ADVENTITIOUS: tuple[Label, ...] = ("wheeze", "fine_crackle", "coarse_crackle", "rhonchus", "stridor")
+HOW_OFTEN = (0.35, 0.33, 0.13, 0.13, 0.06)  # part of the ailing patients; rhonchi and stridor are rare in the field too
+
+
+def scene(
+    seed: int | np.random.Generator,
+    duration_s: float = 10.0,
+    rate_hz: float = 8000.0,
+    labels: Sequence[Label] | None = None,
+    distractors: bool = True,
+) -> tuple[Samples, list[Sound]]:
+    """A random patient in a random ward, through a random stethoscope.
+
+    Args:
+        seed: decides everything.
+        duration_s: length, s.
+        rate_hz: sampling rate, Hz.
+        labels: adventitious sounds to hear; None draws none to two of them, an empty list gives normal breathing.
+        distractors: whether rubbing, knocks, hum and voices may disturb.
+
+    Returns:
+        (N,) samples, full scale = 1.0; and every sound in it, breath phases among them.
+    """
+    rng = np.random.default_rng(seed)
+    patient = Patient(duration_s, rate_hz, rng)
+    for label in _draw_labels(rng) if labels is None else labels:
+        _ail(patient, label)
+    _surround(patient, distractors)
+    high_hz = 420.0 * (2500.0 / 420.0) ** (rng.uniform() ** 2.5)  # most devices cut low, as SPRSound's does
+    recording = patient.record(rng.uniform(20.0, 100.0), high_hz, rng.uniform(-56.0, -34.0))
+    return recording.samples, list(recording.sounds)
+
+
+def _draw_labels(rng: np.random.Generator) -> list[Label]:
+    """What ails a random patient: nothing in three of ten, two things in a quarter of the rest."""
+    if rng.uniform() < 0.3:
+        return []
+    count = 1 + int(rng.uniform() < 0.25)
+    drawn = rng.choice(len(ADVENTITIOUS), size=count, replace=False, p=HOW_OFTEN)
+    return [ADVENTITIOUS[int(index)] for index in drawn]
+
+
+def _ail(patient: Patient, label: Label) -> None:
+    """Put one kind of sound into some of the phases in which it is heard."""
+    rng = patient.rng
+    inward = {"stridor": 1.0, "fine_crackle": 0.95, "coarse_crackle": 0.6, "rhonchus": 0.3, "wheeze": 0.2}[label]
+    inspirations = rng.uniform() < inward
+    share = rng.uniform(0.4, 1.0)
+    above_db = rng.uniform(16.0, 28.0) if label == "stridor" else rng.uniform(12.0, 28.0)
+    crackle_db = rng.uniform(10.0, 27.0)
+    for phase, inspiration in patient.phases:
+        if inspiration != inspirations or phase.end_s - phase.onset_s < 0.25 or rng.uniform() > share:
+            continue
+        if label in ("fine_crackle", "coarse_crackle"):
+            patient.add_crackles(label, phase, inspiration, crackle_db + rng.normal(0.0, 2.0))
+        else:
+            patient.add_tone(label, phase, above_db + rng.normal(0.0, 3.0))
+
+
+def _surround(patient: Patient, distractors: bool) -> None:
+    """Heart and room, and sometimes what else happens in a ward."""
+    rng, length_s, rate_hz = patient.rng, patient.duration_s, patient.rate_hz
+    slope = rng.uniform(1.0, 2.5)
+    room = shaped_noise(len(patient.samples), rate_hz, rng, lambda hz: 1.0 / (1.0 + (hz / 150.0) ** slope))
+    patient.samples += np.float32(10.0 ** (-rng.uniform(3.0, 20.0) / 20.0)) * room
+    patient.add(heart_sound(length_s, rate_hz, rng), 0.0, rng.uniform(-8.0, 18.0))
+    for _ in range(rng.poisson(rng.uniform(0.0, 0.6) * length_s)):
+        tick = knock(rate_hz, rng, rng.uniform(0.002, 0.008))
+        patient.add(tick, rng.uniform(0.0, length_s), rng.uniform(-10.0, 14.0))
+    if not distractors:
+        return
+    if rng.uniform() < 0.15:
+        patient.add(hum(length_s, rate_hz, rng), 0.0, rng.uniform(-20.0, 5.0))
+    if rng.uniform() < 0.3:
+        patient.add(knock(rate_hz, rng), rng.uniform(0.0, 0.3), rng.uniform(15.0, 40.0))
+    for _ in range(rng.poisson(0.15 * length_s / 10.0)):
+        patient.add(knock(rate_hz, rng), rng.uniform(0.0, length_s), rng.uniform(10.0, 35.0))
+    for _ in range(rng.poisson(0.4 * length_s / 10.0)):
+        rub = rubbing(rng.uniform(0.2, 1.5), rate_hz, rng)
+        patient.add(rub, rng.uniform(-0.5, length_s), rng.uniform(5.0, 30.0))
+    for _ in range(rng.poisson(0.2 * length_s / 10.0)):
+        voice = babble(rng.uniform(0.3, 1.5), rate_hz, rng)
+        patient.add(voice, rng.uniform(-0.5, length_s), rng.uniform(-5.0, 20.0))
+
+
+def demo_recording() -> tuple[Recording, str]:
+    """The bundled demonstration: 56 s of calm breathing with four wheezes and four crackling breaths, well apart.
+
+    Returns:
+        The recording, and the truth about it as JSON: its rate, the adventitious sounds and every crackle.
+    """
+    patient = Patient(56.0, 8000.0, np.random.default_rng(DEMO_SEED), cycles_per_min=15.0)
+    breaths = {inward: [p for p, inspiration in patient.phases if inspiration is inward] for inward in (True, False)}
+    for index in (1, 5, 8, 11):
+        patient.add_tone("wheeze", breaths[False][index], 24.0)
+    for index in (3, 7, 10, 13):
+        patient.add_crackles("coarse_crackle" if index == 7 else "fine_crackle", breaths[True][index], True, 24.0)
+    room = shaped_noise(len(patient.samples), 8000.0, patient.rng, lambda hz: 1.0 / (1.0 + (hz / 150.0) ** 2))
+    patient.samples += np.float32(0.15) * room
+    patient.add(heart_sound(56.0, 8000.0, patient.rng, 72.0), 0.0, 4.0)
+    recording = patient.record(low_hz=70.0, high_hz=600.0, rms_db=-40.0)
+    truth = {
+        "synthetic": True,
+        "seed": DEMO_SEED,
+        "rate_hz": recording.rate_hz,
+        "sounds": [
+            {"label": sound.label, "onset_s": round(sound.onset_s, 4), "end_s": round(sound.end_s, 4)}
+            for sound in recording.sounds
+            if sound.label != "breath"
+        ],
+        "crackle_s": [round(at_s, 6) for at_s in recording.crackle_s],
+    }
+    return recording, json.dumps(truth, indent=1) + "\n"
+
+
+def write_demo() -> None:
+    """Write the bundled recording and its truth beside this module."""
+    recording, truth = demo_recording()
+    soundfile.write(DEMO_AUDIO, recording.samples, round(recording.rate_hz), subtype="PCM_16")
+    DEMO_TRUTH.write_text(truth)
