@@ -1,0 +1,270 @@
+"""The operator's settings: one YAML file, read once, handed down frozen.
+
+Not for the feature spec (it travels inside the model artefact) and not for secrets: a password is named by the file
+that holds it or by the environment variable `LAENNEC_MQTT_PASSWORD`. Every mistake becomes a `ConfigError` that names
+the full key, the value and the repair; nothing unknown is ignored.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, Protocol, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from edge.errors import ConfigError
+
+MAX_FILE_BYTES = 256 * 1024  # a ward of 100 beds needs about 20 kB
+PASSWORD_VARIABLE = "LAENNEC_MQTT_PASSWORD"
+ID_PATTERN = r"^[a-z0-9-]{1,32}$"  # ids are levels of an MQTT topic: no '/', '+', '#' and no patient names
+
+Id = Annotated[str, Field(pattern=ID_PATTERN)]
+Threshold = Annotated[float, Field(gt=0.0, lt=1.0)]
+
+
+def _own_name() -> str:
+    """The host name as an id, so that two boxes differ without any setting."""
+    name = re.sub(r"[^a-z0-9-]+", "-", socket.gethostname().lower()).strip("-")
+    return name[:32] or "node"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class Stream(_Section):
+    """One bed or sensor position."""
+
+    id: Id
+    """Last level of its topics; unique on this node."""
+    source: Annotated[str, Field(min_length=1)]
+    """A path, or `mic`, or `mic:DEVICE`."""
+    channel: Annotated[int, Field(ge=0, le=63)] | None = None
+    """Channel of a source with several; None: the source decides or asks."""
+    pace: bool = True
+    """Whether a file is played in real time."""
+    thresholds: dict[str, Threshold] = {}
+    """Score (0 to 1) that opens an event, per class, instead of the model's own."""
+    classes: tuple[str, ...] | None = None
+    """Classes that become events here; None: all event classes of the model."""
+
+
+class Tls(_Section):
+    """Encryption towards the broker; its presence switches TLS on."""
+
+    ca: Path | None = None
+    """Certificate authority (PEM); None: those of the system."""
+    cert: Path | None = None
+    """Client certificate (PEM)."""
+    key: Path | None = None
+    """Key of the client certificate (PEM)."""
+
+
+class Mqtt(_Section):
+    """The broker and the manners of the session with it."""
+
+    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = 1883
+    username: str | None = None
+    password_file: Path | None = None
+    """File whose first line is the password; else the environment variable `LAENNEC_MQTT_PASSWORD`."""
+    tls: Tls | None = None
+    prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$", max_length=64)] = "laennec/v1"
+    keepalive_s: Annotated[int, Field(ge=1, le=600)] = 15
+    will_delay_s: Annotated[int, Field(ge=0, le=299)] = 10
+    """How long a broken connection may last before the broker calls the node offline (MQTT 5)."""
+    ack_timeout_s: Annotated[float, Field(ge=1, le=600)] = 30.0
+    """A broker that has not acknowledged after this long is reconnected and sent everything again."""
+    reconnect_min_s: Annotated[float, Field(ge=0.1, le=60)] = 1.0
+    reconnect_max_s: Annotated[float, Field(ge=0.1, le=600)] = 30.0
+
+
+class OutboxSettings(_Section):
+    """Where events wait for the broker, and how many may."""
+
+    path: Path | None = None
+    """SQLite file; None: `laennec/outbox-<node>.db` in the state directory of the service or the user."""
+    max_mb: Annotated[float, Field(ge=1, le=100_000)] = 200.0
+    max_age_h: Annotated[float, Field(gt=0, le=24 * 366)] = 168.0
+
+
+class Config(_Section):
+    """Everything an operator can decide."""
+
+    site: Id = "local"
+    node: Id = Field(default_factory=_own_name)
+    mode: Literal["Test", "Operational"] = "Test"
+    """Written into every event; a consumer must not alarm on `Test`."""
+    model: Path | None = None
+    """Model artefact; None: the one that comes with Laennec."""
+    streams: Annotated[tuple[Stream, ...], Field(min_length=1)]
+    mqtt: Mqtt = Mqtt()
+    outbox: OutboxSettings = OutboxSettings()
+
+    def outbox_path(self) -> Path:
+        """Where the outbox lives: the configured path, else systemd's or the user's state directory."""
+        if self.outbox.path is not None:
+            return self.outbox.path.expanduser()
+        state = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
+        base = Path(state) if state else Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state") / "laennec"
+        return base.expanduser() / f"outbox-{self.node}.db"
+
+
+class Classes(Protocol):
+    """What a check needs to know of the loaded model."""
+
+    @property
+    def event_classes(self) -> tuple[str, ...]:
+        """Classes that become events."""
+
+
+def load_config(path: Path) -> Config:
+    """Read one YAML file.
+
+    Raises:
+        ConfigError: unreadable, too large, not YAML, an unknown key, or a value out of its range.
+    """
+    return parse_config(read_yaml(path), str(path))
+
+
+def parse_config(tree: object, origin: str) -> Config:
+    """Validate settings that are already a tree of mappings and lists.
+
+    Args:
+        tree: what a YAML file holds, or what the command line was turned into.
+        origin: named at the head of an error: a path or `command line`.
+
+    Raises:
+        ConfigError: naming the full key path, the value and what is allowed.
+    """
+    if not isinstance(tree, Mapping):
+        raise ConfigError(f"{origin}: expected keys such as `streams:` at the top, found {_shown(tree)}")
+    try:
+        config = Config.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError(f"{origin}: " + _explain(error.errors(include_url=False)[0])) from None
+    ids = [stream.id for stream in config.streams]
+    for index, name in enumerate(ids):
+        if name in ids[:index]:
+            raise ConfigError(f"{origin}: streams[{index}].id: {name!r} is used twice; every stream needs its own id")
+    return config
+
+
+def check_classes(config: Config, model: Classes) -> None:
+    """Refuse a class in the settings that the loaded model cannot turn into events.
+
+    Raises:
+        ConfigError: naming the key, the closest class and all classes of the model.
+    """
+    for index, stream in enumerate(config.streams):
+        named = [(f"streams[{index}].thresholds.{name}", name) for name in stream.thresholds]
+        named += [(f"streams[{index}].classes", name) for name in stream.classes or ()]
+        for key, name in named:
+            if name not in model.event_classes:
+                known = ", ".join(model.event_classes)
+                raise ConfigError(
+                    f"{key}: the model has no event class {name!r}{_closest(name, model.event_classes)}; it has {known}"
+                )
+
+
+def password(settings: Mqtt) -> str | None:
+    """The broker's password, from its file or the environment, never from the YAML itself.
+
+    Raises:
+        ConfigError: the file cannot be read.
+    """
+    if settings.password_file is None:
+        return os.environ.get(PASSWORD_VARIABLE)
+    try:
+        with settings.password_file.expanduser().open(encoding="utf-8") as file:
+            return file.readline(4096).rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"mqtt.password_file: cannot read {settings.password_file}: {error}") from None
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML without aliases (they can grow without bound) and without keys given twice."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases are not used here")
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.YAMLError(f"key {key.value!r} is given twice, line {key.start_mark.line + 1}")
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path) -> object:
+    """The tree that a YAML file holds, not yet validated.
+
+    Raises:
+        ConfigError: unreadable, too large, or not YAML.
+    """
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from None
+    if len(text) > MAX_FILE_BYTES:
+        raise ConfigError(f"{path}: larger than {MAX_FILE_BYTES // 1024} kB; is this the configuration?")
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except RecursionError:
+        raise ConfigError(f"{path}: nested too deeply to be a configuration") from None
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2026-13-45
+        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+
+
+def _explain(error: Any) -> str:
+    """One of pydantic's errors as key, value and what is allowed."""
+    loc, value = error["loc"], error["input"]
+    key = _key_path(loc)
+    if error["type"] == "extra_forbidden":
+        known = _known_keys(loc[:-1])
+        return f"unknown key {key!r}{_closest(str(loc[-1]), known)}; known here: {', '.join(known)}"
+    if error["type"] == "missing":
+        return f"{key}: missing; it is required"
+    if error.get("ctx", {}).get("pattern") == ID_PATTERN:
+        return f"{key}: {_shown(value)} is not an id; use 1 to 32 of a-z, 0-9 and '-'"
+    return f"{key}: {_shown(value)} is not allowed: {error['msg']}"
+
+
+def _key_path(loc: tuple[int | str, ...]) -> str:
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc)
+    return text.lstrip(".")
+
+
+def _known_keys(loc: tuple[int | str, ...]) -> tuple[str, ...]:
+    """The keys of the section at `loc`, found by walking the models' annotations."""
+    section: type[BaseModel] = Config
+    for part in loc:
+        if isinstance(part, str):
+            section = _section_of(section.model_fields[part].annotation) or section
+    return tuple(section.model_fields)
+
+
+def _section_of(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for inner in get_args(annotation) if (found := _section_of(inner))), None)
+
+
+def _closest(name: str, known: tuple[str, ...]) -> str:
+    close = get_close_matches(name.lower(), known, n=1, cutoff=0.5)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
