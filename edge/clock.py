@@ -1,0 +1,78 @@
+"""From sample indices to wall time, at the exit of the node only.
+
+Not for ordering or durations: those come from sample indices. A block cannot arrive before its last sample was
+recorded, so `arrival - stop / rate` of every block bounds the moment of sample 0 from above, and the least of them over
+the last minute or two is the best estimate: late arrivals do not move it, and a drifting sensor is followed. Arrivals
+are kept on the monotonic clock, so a step of the wall clock moves the exit, never the line.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
+
+STRETCH_S = 60.0  # the estimate looks back one to two stretches
+TIME_ERROR = 5  # adjtimex(2): the kernel clock is not synchronised
+TIMEX_BYTES = 256  # struct timex is 208 bytes on 64-bit Linux
+
+
+class Timeline:
+    """The wall time of each sample of one stream."""
+
+    def __init__(
+        self,
+        rate_hz: int,
+        live: bool,
+        monotonic: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        """Place samples at `rate_hz`.
+
+        Args:
+            rate_hz: samples per second of the indices.
+            live: false for a file read as fast as possible: its line is fixed at the first block.
+            monotonic: seconds that never step.
+            wall: seconds since 1970, UTC.
+        """
+        self._rate_hz = rate_hz
+        self._live = live
+        self._monotonic = monotonic
+        self._wall = wall
+        self._stretch_end: float | None = None
+        self._before = float("inf")
+        self._zero = float("inf")
+
+    def heard(self, stop: int) -> None:
+        """Note that the samples before index `stop` have just arrived."""
+        now = self._monotonic()
+        if self._stretch_end is None:
+            self._stretch_end = now + STRETCH_S
+        elif not self._live:
+            return
+        elif now >= self._stretch_end:
+            self._before, self._zero, self._stretch_end = self._zero, float("inf"), now + STRETCH_S
+        self._zero = min(self._zero, now - stop / self._rate_hz)
+
+    def wall_s(self, index: int) -> float:
+        """Seconds since 1970 at which sample `index` was recorded; now, if nothing was heard yet."""
+        zero = min(self._zero, self._before)
+        if zero == float("inf"):
+            return self._wall()
+        return self._wall() - self._monotonic() + zero + index / self._rate_hz
+
+
+def rfc3339(wall_s: float) -> str:
+    """Seconds since 1970 as RFC 3339 in UTC with milliseconds, such as `2026-11-21T03:14:07.512Z`."""
+    text = datetime.fromtimestamp(wall_s, tz=timezone.utc).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
+def is_synchronised() -> bool | None:
+    """Whether the kernel says that the wall clock follows a reference; None where it cannot be asked."""
+    try:
+        state = int(ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.create_string_buffer(TIMEX_BYTES)))
+    except (OSError, AttributeError):
+        return None
+    return None if state < 0 else state != TIME_ERROR
