@@ -1,0 +1,163 @@
+"""A running node: a thread per stream, a thread for the way out, and the clock that asks how they are.
+
+Not for signals or the command line (`edge.__main__`). Ending is one `threading.Event`: set, it closes open events,
+writes them to disk, says `stopped` to the broker if it is there, all within two seconds; what was not delivered waits
+on disk for the next start.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edge import __version__
+from edge.clock import rfc3339
+from edge.config import Config
+from edge.dispatch import Dispatch
+from edge.messages import HEALTH_EXPIRY_S, Body, Node, model_body, new_boot_id, stream_status_body
+from edge.model import Model
+from edge.outbox import Outbox
+from edge.stream import Listener, Source, State, Tally
+
+TICK_S = 0.25
+HEALTH_S = 30.0
+STREAMS_END_S = 0.7  # how long sources may take to notice the end
+LAST_DELIVERY_S = 0.4  # at a stop: how long the last events may take to reach the broker
+DRAIN_S = 10.0  # at the end of all files: the same, for there is time
+UNREACHED_S = 2.0  # the same, while no broker is there
+BACKLOG_WARNING = 100  # waiting messages; a broker that keeps up leaves a few
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended."""
+
+    tally: Tally
+    waiting: int
+    """Messages that wait on disk for the next start."""
+    failures: tuple[str, ...]
+    """One line for each stream that failed."""
+
+
+class Service:
+    """One node, from its settings, a loaded model and one opened source per stream."""
+
+    def __init__(self, config: Config, model: Model, sources: Sequence[Source], outbox: Outbox) -> None:
+        """Prepare every part.
+
+        Raises:
+            ConfigError: a class or threshold that the model lacks, or a secret that cannot be read.
+        """
+        self._config, self._model, self._outbox = config, model, outbox
+        self._node = Node(config.mqtt.prefix, config.site, config.node, config.mode, new_boot_id())
+        self._dispatch = Dispatch(outbox, self._node, config.mqtt)
+        self._listeners = [
+            Listener(settings, source, model, self._node, self._dispatch)
+            for settings, source in zip(config.streams, sources, strict=True)
+        ]
+        self._told: dict[str, State] = {}
+        self._started_s = time.monotonic()
+
+    def run(self, stop: threading.Event) -> Outcome:
+        """Work until `stop` is set or every source has ended."""
+        self._dispatch.state(self._node.topic("info"), self._info())
+        self._dispatch.start()
+        threads = [
+            threading.Thread(target=listener.run, args=(stop,), name=f"stream-{listener.id}", daemon=True)
+            for listener in self._listeners
+        ]
+        for thread in threads:
+            thread.start()
+        next_health_s = time.monotonic()
+        while not stop.wait(TICK_S) and any(thread.is_alive() for thread in threads):
+            self._tell_streams()
+            if time.monotonic() >= next_health_s:
+                next_health_s += HEALTH_S
+                self._tell_health()
+        return self._end(threads, stop.is_set())
+
+    def _end(self, threads: Sequence[threading.Thread], is_stopped: bool) -> Outcome:
+        deadline_s = time.monotonic() + STREAMS_END_S
+        for thread in threads:
+            thread.join(max(0.0, deadline_s - time.monotonic()))
+        for listener in self._listeners:
+            listener.close()  # a source that does not notice the end must not keep events open
+        self._tell_streams()
+        self._tell_health()
+        if is_stopped:
+            waiting = self._dispatch.drain(LAST_DELIVERY_S if self._dispatch.is_connected else 0.0)
+        else:
+            waiting = self._drain_at_leisure()
+        self._dispatch.stop()
+        waiting = self._outbox.counts().waiting if waiting else 0
+        self._outbox.close()
+        tally = sum((listener.tally() for listener in self._listeners), Tally())
+        failures = tuple(f"stream {each.id}: {each.failure}" for each in self._listeners if each.failure)
+        return Outcome(tally, waiting, failures)
+
+    def _drain_at_leisure(self) -> int:
+        waiting = self._dispatch.drain(UNREACHED_S)
+        return self._dispatch.drain(DRAIN_S - UNREACHED_S) if waiting and self._dispatch.is_connected else waiting
+
+    def _tell_streams(self) -> None:
+        for listener in self._listeners:
+            state = listener.state()
+            if state.name != "unknown" and state != self._told.get(listener.id):
+                self._told[listener.id] = state
+                body = stream_status_body(self._node, state.name, state.reason, state.since_s, time.time())
+                self._dispatch.state(self._node.topic("s", listener.id, "status"), body)
+
+    def _tell_health(self) -> None:
+        self._dispatch.state(self._node.topic("health"), self._health(), HEALTH_EXPIRY_S)
+
+    def _info(self) -> Body:
+        effective = self._config.model_dump_json().encode()  # holds no secret, only the names of their files
+        return {
+            "schema": "laennec.info/1", "software": f"laennec {__version__}", "mode": self._node.mode,
+            "node": self._node.node, "site": self._node.site, "boot_id": self._node.boot_id,
+            "model": model_body(self._model), "classes": list(self._model.event_classes),
+            "config": f"sha256:{hashlib.sha256(effective).hexdigest()}",
+            "streams": [
+                {
+                    "id": stream.id, "rate": self._model.rate_hz,
+                    "classes": list(stream.classes or self._model.event_classes),
+                    "thresholds": {**self._model.thresholds, **stream.thresholds},
+                }
+                for stream in self._config.streams
+            ],
+            "schemas": ["laennec.event/1", "laennec.gap/1", "laennec.status/1", "laennec.stream/1", "laennec.health/1"],
+        }  # fmt: skip
+
+    def _health(self) -> Body:
+        counts = self._outbox.counts()
+        is_losing = counts.in_memory or counts.evicted["event"]
+        streams: Body = {}
+        for listener in self._listeners:
+            tally, state = listener.tally(), listener.state().name
+            streams[listener.id] = {
+                "state": state,
+                "heard_s": round(tally.heard_s, 2), "measurable_s": round(tally.measurable_s, 2),
+                "lost_s": round(tally.lost_s, 2), "gaps": tally.gaps, "events": tally.events,
+                "rtf": round(tally.busy_s / tally.heard_s, 4) if tally.heard_s else None,
+            }  # fmt: skip
+        return {
+            "schema": "laennec.health/1", "ts": rfc3339(time.time()), "boot_id": self._node.boot_id,
+            "uptime_s": round(time.monotonic() - self._started_s, 1),
+            "checks": {
+                "outbox": "crit" if is_losing else "warn" if counts.waiting > BACKLOG_WARNING else "ok",
+                "inbox": "crit" if self._dispatch.dropped else "ok",
+                "streams": "warn" if any(each["state"] in ("lost", "degraded") for each in streams.values()) else "ok",
+            },
+            "outbox": {
+                "waiting": counts.waiting, "oldest_s": counts.oldest_s, "in_memory": counts.in_memory,
+                "failed_writes": counts.failed_writes, "evicted": counts.evicted,
+            },
+            "dropped": self._dispatch.dropped,
+            "streams": streams,
+        }  # fmt: skip

@@ -1,0 +1,208 @@
+"""One stream of a running node: its source, its pipeline, and what it says; the body of one thread.
+
+Not for deciding what sounds (`edge.pipeline`) or for sending (`edge.dispatch`). The thread never waits for anything but
+its source. Wall time enters here, at the exit, through the stream's `Timeline`.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from edge.clock import Timeline, is_synchronised
+from edge.config import Stream
+from edge.errors import LaennecError
+from edge.messages import Message, Moment, Node, event_message, gap_message, model_body, ulid
+from edge.model import Model
+from edge.pipeline import Pipeline
+from edge.types import Block, Event, Gap, Scores
+
+STALL_S = 5.0  # a source that gives nothing for this long is lost
+RECENT_S = 10.0  # how far back the share of measurable sound is judged
+MEASURABLE_SHARE = 0.5  # below it the stream is degraded
+END_OF_SOURCE = "end of source"
+
+logger = logging.getLogger(__name__)
+
+
+class Source(Protocol):
+    """Where blocks come from (`edge.sources`)."""
+
+    name: str
+
+    def blocks(self, stop: threading.Event) -> Iterator[Block | Gap]:
+        """Blocks at the model's rate until the source ends or `stop` is set."""
+
+    def close(self) -> None:
+        """Give the file or device free."""
+
+
+class Outlet(Protocol):
+    """Where messages go (`edge.dispatch`)."""
+
+    def send(self, message: Message) -> None:
+        """Say something that must not be lost; never waits."""
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What one stream has done since the start."""
+
+    heard_s: float = 0.0
+    """Sound that arrived, seconds."""
+    measurable_s: float = 0.0
+    """Sound that could be judged, seconds of score frames."""
+    lost_s: float = 0.0
+    """Sound that the source announced as lost, seconds."""
+    gaps: int = 0
+    events: int = 0
+    """Events that began."""
+    busy_s: float = 0.0
+    """Time the detector computed, seconds."""
+
+    def __add__(self, other: Tally) -> Tally:
+        """Both together."""
+        return Tally(*(mine + theirs for mine, theirs in zip(vars(self).values(), vars(other).values(), strict=True)))
+
+    def __str__(self) -> str:
+        """The summary line of a run."""
+        factor = self.busy_s / self.heard_s if self.heard_s else 0.0
+        plural = "" if self.events == 1 else "s"
+        return (
+            f"heard {self.heard_s:.1f} s, measurable {self.measurable_s:.1f} s, {self.events} event{plural}, "
+            f"real-time factor {factor:.3f} (computing time per second of sound)"
+        )
+
+
+@dataclass(frozen=True)
+class State:
+    """How a stream is, in the words of the contract."""
+
+    name: str
+    """`ok`, `degraded`, `lost`, `disabled`, or `unknown` before the first sound."""
+    reason: str
+    since_s: float
+    """Seconds since 1970."""
+
+
+class Listener:
+    """Runs one stream; `run` is for its own thread, everything else may be called from any."""
+
+    def __init__(self, settings: Stream, source: Source, model: Model, node: Node, outlet: Outlet) -> None:
+        """Prepare a stream.
+
+        Raises:
+            ConfigError: a threshold or class is not one of the model's.
+        """
+        self.id = settings.id
+        self.failure = ""
+        """Why the stream ended, if not by the end of its source."""
+        self._source, self._node, self._outlet = source, node, outlet
+        self._rate_hz = model.rate_hz
+        self._score_hop_s = model.score_hop_samples / model.rate_hz
+        self._model_body = model_body(model)
+        self._pipeline = Pipeline(model, settings.thresholds, self._observe, settings.classes)
+        is_live = settings.pace or settings.source.split(":")[0] == "mic"
+        self._timeline = Timeline(model.rate_hz, is_live)
+        self._mutex = threading.Lock()  # between `run` and `close`
+        self._closed = False
+        self._tally = Tally()
+        self._open: dict[tuple[str, int], tuple[str, float]] = {}  # (label, onset) -> (id, wall time of the onset)
+        self._recent: deque[int] = deque(maxlen=max(1, round(RECENT_S / self._score_hop_s)))
+        self._heard_at_s: float | None = None
+        self._started_at_s = time.monotonic()
+        self._state = State("unknown", "", time.time())
+
+    def run(self, stop: threading.Event) -> None:
+        """Listen until the source ends or `stop` is set; then close what is open."""
+        try:
+            for item in self._source.blocks(stop):
+                with self._mutex:
+                    if self._closed:
+                        return
+                    self._hear(item)
+            self.close()
+        except LaennecError as error:
+            self.failure = str(error)
+            logger.error("stream=%s failed: %s", self.id, error)
+        except Exception as error:  # one bed must not take the others with it
+            self.failure = f"internal error: {error!r}"
+            logger.exception("stream=%s failed by an internal error", self.id)
+        finally:
+            self.close()
+            self._source.close()
+
+    def close(self) -> None:
+        """Close open events; a second call does nothing. Waits for the block in hand, never for the source."""
+        with self._mutex:
+            if not self._closed:
+                self._closed = True
+                self._say(self._timed(self._pipeline.flush))
+
+    def tally(self) -> Tally:
+        """What was done so far."""
+        return self._tally
+
+    def state(self) -> State:
+        """How the stream is now; `unknown` while the source is only starting."""
+        name, reason = self._judge()
+        if (name, reason) != (self._state.name, self._state.reason):
+            self._state = State(name, reason, time.time())
+        return self._state
+
+    def _judge(self) -> tuple[str, str]:
+        silent_s = time.monotonic() - (self._started_at_s if self._heard_at_s is None else self._heard_at_s)
+        if self._closed:
+            return ("lost", self.failure) if self.failure else ("disabled", END_OF_SOURCE)
+        if silent_s > STALL_S:
+            return "lost", "no sound arrives"
+        if self._heard_at_s is None:
+            return "unknown", ""
+        recent = list(self._recent)
+        if recent and sum(recent) < MEASURABLE_SHARE * len(recent):
+            return "degraded", "little of the sound can be measured"
+        return "ok", ""
+
+    def _hear(self, item: Block | Gap) -> None:
+        if isinstance(item, Gap):
+            lost_s = (item.stop - item.start) / self._rate_hz
+            self._count(gaps=1, lost_s=lost_s)
+            logger.warning('stream=%s gap_s=%.3f cause="%s"', self.id, lost_s, item.cause)
+            self._outlet.send(gap_message(self._node, self.id, item, self._rate_hz))
+            return
+        self._heard_at_s = time.monotonic()
+        self._timeline.heard(item.stop)
+        self._count(heard_s=len(item.samples) / self._rate_hz)
+        self._say(self._timed(lambda: self._pipeline.push(item)))
+
+    def _say(self, events: list[Event]) -> None:
+        for event in events:
+            key = (event.label, event.onset)
+            if event.kind == "onset":
+                onset_s = self._timeline.wall_s(event.onset)
+                self._open[key] = (ulid(onset_s), onset_s)
+                self._count(events=1)
+            ident, onset_s = self._open[key] if event.kind == "onset" else self._open.pop(key)
+            end_s = None if event.end is None else onset_s + (event.end - event.onset) / self._rate_hz
+            moment = Moment(onset_s, end_s, is_synchronised())
+            self._outlet.send(event_message(self._node, self.id, ident, event, self._rate_hz, moment, self._model_body))
+            where_s = (event.onset if event.end is None else event.end) / self._rate_hz
+            logger.info("stream=%s %s=%s at_s=%.2f score=%.2f", self.id, event.kind, event.label, where_s, event.peak)
+
+    def _observe(self, scores: Scores) -> None:
+        self._recent.extend(int(valid) for valid in scores.valid)
+        self._count(measurable_s=float(scores.valid.sum()) * self._score_hop_s)
+
+    def _timed(self, work: Callable[[], list[Event]]) -> list[Event]:
+        begin_s = time.perf_counter()
+        events = work()
+        self._count(busy_s=time.perf_counter() - begin_s)
+        return events
+
+    def _count(self, **more: float) -> None:
+        self._tally += Tally(**more)  # type: ignore[arg-type]
