@@ -1,0 +1,223 @@
+"""The `laennec` command.
+
+Not for work: each command reads its arguments, calls one module and prints. Imports that take long (numba,
+onnxruntime) stay inside the commands that need them. A mistake or a broken thing is one line on stderr, `laennec: ...`,
+and exit code 2.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from edge import __version__
+from edge.errors import ConfigError, LaennecError
+
+EXIT_MISTAKE = 2
+EXIT_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="laennec",
+    help="Listens to breathing at the bedside: wheezes and crackles as events over MQTT. Not a medical device.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+ModelOption = Annotated[Path | None, typer.Option("--model", help="Model artefact (.onnx); default: the bundled one.")]
+ChannelOption = Annotated[int | None, typer.Option("--channel", help="Channel of a source with several.")]
+JSONL_HELP = "JSON lines instead of a table."
+SCORES_HELP = "Also the score of every class for every frame (JSON lines)."
+
+
+@app.command()
+def run(  # noqa: PLR0913 - the options of the command
+    source: Annotated[str | None, typer.Option(help="A sound file, mic, or mic:DEVICE.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Settings (YAML) for everything else.")] = None,
+    model: ModelOption = None,
+    channel: ChannelOption = None,
+    host: Annotated[str | None, typer.Option(help="Broker; default 127.0.0.1.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port of the broker; default 1883.")] = None,
+    node: Annotated[str | None, typer.Option(help="Name of this box; default: its host name.")] = None,
+    stream: Annotated[str | None, typer.Option(help="Name of the bed or position; default bed1.")] = None,
+    outbox: Annotated[Path | None, typer.Option(help="File where events wait for the broker.")] = None,
+    fast: Annotated[bool, typer.Option("--fast", help="Files as fast as they go, not in real time.")] = False,
+) -> None:
+    """Listen, and publish events over MQTT, until Ctrl-C or the end of all files."""
+    given = {
+        "source": source, "model": model, "channel": channel, "host": host, "port": port, "node": node,
+        "stream": stream, "outbox": outbox,
+    }  # fmt: skip
+    from edge import config as settings
+    from edge.log import setup
+
+    setup()
+    tree = settings.read_yaml(config) if config is not None else {}
+    effective = settings.parse_config(_overlaid(tree, given, fast), str(config or "command line"))
+    with _stop_on_signals() as stop:
+        _serve(effective, stop)
+
+
+def _serve(effective: Any, stop: threading.Event) -> None:
+    from edge.config import check_classes
+    from edge.model import load_model
+    from edge.outbox import Outbox
+    from edge.service import Service
+    from edge.sources import open_source
+
+    artefact = load_model(effective.model)
+    check_classes(effective, artefact)
+    sources = [open_source(item.source, artefact.rate_hz, item.channel, item.pace) for item in effective.streams]
+    outbox = Outbox(effective.outbox_path(), effective.outbox.max_mb, effective.outbox.max_age_h)
+    outcome = Service(effective, artefact, sources, outbox).run(stop)
+    for failure in outcome.failures:
+        print(f"laennec: {failure}", file=sys.stderr)
+    if outcome.waiting:
+        print(
+            f"laennec: {outcome.waiting} messages wait in {effective.outbox_path()}; the next run delivers them",
+            file=sys.stderr,
+        )
+    print(outcome.tally)
+    if outcome.failures:
+        raise typer.Exit(EXIT_MISTAKE)
+
+
+def _overlaid(tree: object, given: dict[str, Any], fast: bool) -> object:
+    """The settings of the file with those of the command line laid over them."""
+    if not isinstance(tree, dict):
+        return tree
+    merged = {**tree}
+    for key in ("model", "node"):
+        if given[key] is not None:
+            merged[key] = given[key]
+    for section, keys in (("mqtt", {"host": "host", "port": "port"}), ("outbox", {"path": "outbox"})):
+        wanted = {key: given[name] for key, name in keys.items() if given[name] is not None}
+        if wanted and isinstance(merged.get(section, {}) or {}, dict):
+            merged[section] = {**(merged.get(section) or {}), **wanted}
+    if given["source"] is not None:
+        merged["streams"] = [{"id": given["stream"] or "bed1", "source": given["source"], "channel": given["channel"]}]
+    elif given["stream"] is not None or given["channel"] is not None:
+        raise ConfigError("--stream and --channel belong to --source; in a configuration file they stand under streams")
+    elif "streams" not in merged:
+        raise ConfigError("nothing to listen to: give --source FILE, --source mic, or --config with streams")
+    if fast and isinstance(merged["streams"], list):
+        merged["streams"] = [{**item, "pace": False} if isinstance(item, dict) else item for item in merged["streams"]]
+    return merged
+
+
+@app.command()
+def detect(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Sound files.")],
+    jsonl: Annotated[bool, typer.Option("--jsonl", help=JSONL_HELP)] = False,
+    scores: Annotated[bool, typer.Option("--scores", help=SCORES_HELP)] = False,
+    channel: ChannelOption = None,
+    model: ModelOption = None,
+) -> None:
+    """Print the events of sound files, at full speed and without a broker."""
+    with _stop_on_signals() as stop:
+        from edge.detect import ROW_HEAD, Wanted, as_line, as_row, detect_file
+        from edge.model import load_model
+
+        artefact, failed = load_model(model), False
+        for path in files:
+            if not (jsonl or scores):
+                print(f"{path}\n{ROW_HEAD}")
+            try:
+                for record in detect_file(path, artefact, Wanted(channel, scores), stop):
+                    print(as_line(record) if jsonl or scores else as_row(record))
+            except LaennecError as error:
+                failed = True
+                print(f"laennec: {error}", file=sys.stderr)
+            if stop.is_set():
+                raise typer.Exit(EXIT_INTERRUPTED)
+        if failed:
+            raise typer.Exit(EXIT_MISTAKE)
+
+
+@app.command()
+def devices() -> None:
+    """List the microphones that `--source mic:DEVICE` can take."""
+    from edge.sources.microphone import list_devices
+
+    found = list_devices()
+    for device in found:
+        print(device)
+    if not found:
+        print("no microphone found")
+
+
+@app.command("model")
+def model_card(model: ModelOption = None) -> None:
+    """Print what a model artefact says of itself."""
+    from edge.model import load_model
+
+    print(load_model(model).describe())
+
+
+@app.command()
+def demo(
+    fast: Annotated[bool, typer.Option("--fast", help="As fast as it goes, not in real time.")] = False,
+    broker: Annotated[str, typer.Option(help="mosquitto, amqtt, or auto.")] = "auto",
+    model: ModelOption = None,
+) -> None:
+    """Play a synthetic recording through the real detector and show its events as any MQTT client sees them."""
+    from edge.demo import run_demo
+
+    with _stop_on_signals() as stop:
+        code = run_demo(fast, broker, model, stop)
+    if code:
+        raise typer.Exit(code)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"laennec {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
+) -> None:
+    """Options that come before the command."""
+
+
+@contextmanager
+def _stop_on_signals() -> Iterator[threading.Event]:
+    """An event that SIGINT and SIGTERM set; a second one ends the process at once."""
+    stop = threading.Event()
+
+    def on_signal(number: int, _frame: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        stop.set()
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def main() -> None:
+    """Entry point of the command: run it, and turn errors into one line."""
+    try:
+        app()
+    except LaennecError as error:
+        print(f"laennec: {error}", file=sys.stderr)
+        sys.exit(EXIT_MISTAKE)
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    main()
