@@ -1,0 +1,150 @@
+"""A sound file as a source: any rate and subtype that libsndfile reads, streamed in bounded blocks.
+
+Not a player, and not for repairing files. Samples that are not sound (NaN, infinite, or beyond `LOUDEST`) are 0.0 and
+marked invalid: a file full of them is read to its end, and nothing in it is measurable. A file that ends before the
+length that it declares gives all that can be read, then a gap up to that length with the cause `file truncated`, then a
+`SourceError`, so that neither the seconds nor the reason are lost.
+
+Invariant: sample k of the stream is sample k of the file, whatever the pace.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from edge.errors import SourceError
+from edge.sources import check_channel
+from edge.sources.door import Door
+from edge.types import Block, Gap
+
+BLOCK_S = 0.1  # short, for a small delay in real time; 8 channels at 192 kHz take 0.6 MB
+LOUDEST = 1e6  # full scale = 1.0; a float file beyond it holds no sound, and its power would overflow float32
+KNOWN_LENGTH = 1 << 40  # samples; streamed FLAC declares none, which libsndfile tells as 2^63 - 1
+SIZES = re.compile(r"^\s*(?:data|SSND)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE)  # in libsndfile's log
+PLACEHOLDER = 0x7FFFF000  # bytes; programs that write to a pipe declare this or more
+INEXACT = ("MP3", "OGG")  # formats whose declared length is an estimate
+
+
+class FileSource:
+    """One channel of one file.
+
+    Args:
+        path: the file.
+        rate_hz: rate of the model, Hz.
+        channel: which channel, counted from 1; may be None if there is one only.
+        pace: whether blocks come as late as a microphone would give them.
+        clock: seconds that never step.
+
+    Raises:
+        ConfigError: if the channel does not exist, or none was chosen of several.
+        SourceError: if the file cannot be read or holds no sound.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        rate_hz: int,
+        channel: int | None = None,
+        pace: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Open the file and read its header."""
+        self.name = str(path)
+        self._pace = pace
+        self._clock = clock
+        self._mutex = threading.Lock()  # between a read and `close`
+        self._file = _open(Path(path))
+        self._rate_hz: int = self._file.samplerate
+        self._door = Door(self._rate_hz, rate_hz)
+        try:
+            self._channel = check_channel(channel, self._file.channels, self.name)
+            if not self._file.frames:
+                raise SourceError(f"{self.name}: holds no sound (0 samples); record it again")
+        except Exception:
+            self._file.close()
+            raise
+        self._declared = _declared_frames(self._file)
+
+    def blocks(self, stop: threading.Event) -> Iterator[Block | Gap]:
+        """The file from its begin to its end, see `edge.sources.Source`."""
+        begin_s = self._clock()
+        index = 0
+        for samples in self._read():
+            valid = np.abs(samples) <= LOUDEST  # false for NaN
+            block = Block(index, np.where(valid, samples, np.float32(0.0)), valid)
+            index = block.stop
+            if self._pace and stop.wait(max(0.0, begin_s + index / self._rate_hz - self._clock())):
+                return
+            yield from self._door.push(block)
+            if stop.is_set():
+                return
+        if self._file.closed:
+            return
+        if index < self._declared:
+            yield from self._door.push(Gap(index, self._declared, "file truncated"))
+            raise SourceError(
+                f"{self.name}: cut off or damaged after {index / self._rate_hz:.1f} s of "
+                f"{self._declared / self._rate_hz:.1f} s; what came before was heard; copy the file again"
+            )
+        yield from self._door.flush()
+
+    def close(self) -> None:
+        """Close the file; a read in another thread is waited for."""
+        with self._mutex:
+            self._file.close()
+
+    def _read(self) -> Iterator[np.ndarray[tuple[int], np.dtype[np.float32]]]:
+        """(N,) stretches of the chosen channel, until the end or the first damage."""
+        count = max(1, round(BLOCK_S * self._rate_hz))
+        while True:
+            with self._mutex:
+                if self._file.closed:
+                    return
+                try:
+                    samples = self._file.read(count, dtype="float32", always_2d=True)[:, self._channel]
+                except soundfile.LibsndfileError:
+                    return  # what follows cannot be decoded; the declared length tells how much that is
+            if not len(samples):
+                return
+            yield np.ascontiguousarray(samples)
+
+
+def _open(path: Path) -> soundfile.SoundFile:
+    """Open a file for reading, or say in one line why not."""
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise SourceError(f"{path}: is a {'folder' if path.is_dir() else 'pipe or device'}; give a sound file")
+        with path.open("rb"):
+            pass
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be opened ({error.strerror}); check the path") from error
+    if not status.st_size:
+        raise SourceError(f"{path}: is empty (0 bytes); copy or record it again")
+    try:
+        return soundfile.SoundFile(str(path))
+    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a name that ends in .raw has no header
+        raise SourceError(f"{path}: is no sound file that can be read; give WAV, FLAC, OGG, AIFF or MP3") from error
+
+
+def _declared_frames(file: soundfile.SoundFile) -> int:
+    """Length that the header promises, samples per channel; 0 if it makes no exact promise.
+
+    libsndfile trims the length of a WAV or AIFF to what the file can hold and keeps the promise in its log only.
+    """
+    frames = int(file.frames)
+    if file.format in INEXACT or frames > KNOWN_LENGTH:
+        return 0
+    sizes = SIZES.search(file.extra_info)
+    if sizes is None:
+        return frames
+    promised, held = int(sizes[1]), int(sizes[2])
+    return frames * promised // held if 0 < held < promised < PLACEHOLDER else frames

@@ -1,0 +1,265 @@
+"""Files as sources: every subtype, every mistake, one clear line each."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from edge.errors import ConfigError, SourceError
+from edge.sources import open_source
+from edge.sources.file import FileSource
+from edge.types import Block, Gap
+from tests.sounds import scene
+
+
+def heard(source: FileSource) -> tuple[np.ndarray, np.ndarray]:
+    """All samples and their mask, from index 0 on."""
+    blocks = list(source.blocks(threading.Event()))
+    position = 0
+    for block in blocks:
+        assert isinstance(block, Block)
+        assert block.start == position
+        position = block.stop
+    return np.concatenate([b.samples for b in blocks]), np.concatenate([b.valid for b in blocks])
+
+
+def noise(count: int, channels: int = 1) -> np.ndarray:
+    """Quiet noise, (N,) or (N, channels)."""
+    return np.random.default_rng(0).normal(scale=0.1, size=(count, channels)).squeeze()
+
+
+@pytest.mark.parametrize(
+    ("name", "subtype", "steps"),
+    [
+        ("a.wav", "PCM_U8", 2**7),
+        ("a.wav", "PCM_16", 2**15),
+        ("a.wav", "PCM_24", 2**23),
+        ("a.wav", "PCM_32", 2**23),
+        ("a.wav", "FLOAT", 2**23),
+        ("a.wav", "DOUBLE", 2**23),
+        ("a.flac", "PCM_16", 2**15),
+        ("a.flac", "PCM_24", 2**23),
+        ("a.aiff", "PCM_16", 2**15),
+        ("a.w64", "PCM_16", 2**15),
+    ],
+)
+def test_each_subtype_is_read_as_it_was_written(tmp_path: Path, name: str, subtype: str, steps: int) -> None:
+    samples = noise(8123)
+    soundfile.write(tmp_path / name, samples, 8000, subtype=subtype)
+    found, valid = heard(FileSource(tmp_path / name, 8000))
+    assert len(found) == 8123
+    assert np.abs(found - samples).max() <= 1.0 / steps
+    assert found.dtype == np.float32
+    assert valid.all()
+
+
+@pytest.mark.parametrize("name", ["a.ogg", "a.mp3"])
+def test_lossy_formats_are_read_too(tmp_path: Path, name: str) -> None:
+    soundfile.write(tmp_path / name, noise(16000), 8000)
+    assert len(heard(FileSource(tmp_path / name, 8000))[0]) >= 16000
+
+
+@pytest.mark.parametrize("from_hz", [4000, 11025, 44100, 48000, 192000])
+def test_any_rate_comes_out_at_the_rate_of_the_model(tmp_path: Path, from_hz: int) -> None:
+    click = from_hz // 1000 * 441
+    samples = np.zeros(from_hz, np.float32)
+    samples[click] = 0.9
+    soundfile.write(tmp_path / "a.wav", samples, from_hz, subtype="FLOAT")
+    found, _ = heard(FileSource(tmp_path / "a.wav", 8000))
+    assert len(found) == 8000
+    assert abs(int(np.argmax(np.abs(found))) - click * 8000 / from_hz) <= 0.5
+
+
+def test_blocks_are_short_however_long_the_file_is(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", noise(80000), 8000)
+    source = open_source(str(tmp_path / "a.wav"), 8000)
+    assert max(len(block.samples) for block in source.blocks(threading.Event()) if isinstance(block, Block)) <= 800
+
+
+def test_one_of_eight_channels_is_heard(tmp_path: Path) -> None:
+    samples = noise(1000, 8)
+    soundfile.write(tmp_path / "a.wav", samples, 8000, subtype="FLOAT")
+    found, _ = heard(FileSource(tmp_path / "a.wav", 8000, channel=8))
+    np.testing.assert_array_equal(found, samples[:, 7].astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("channels", "channel", "line"),
+    [
+        (8, None, "has 8 channels; choose one with --channel 1 to 8"),
+        (2, 0, "no channel 0; channels are counted from 1 to 2"),
+        (2, 3, "no channel 3; channels are counted from 1 to 2"),
+        (1, 2, "no channel 2; it has only channel 1"),
+    ],
+)
+def test_a_channel_that_is_not_chosen_or_not_there_is_the_operators_mistake(
+    tmp_path: Path, channels: int, channel: int | None, line: str
+) -> None:
+    soundfile.write(tmp_path / "a.wav", noise(100, channels), 8000)
+    with pytest.raises(ConfigError, match=line):
+        FileSource(tmp_path / "a.wav", 8000, channel)
+
+
+def test_samples_that_are_no_numbers_are_invalid_and_never_passed_on(tmp_path: Path) -> None:
+    samples = noise(1000).astype(np.float32)
+    samples[[10, 20, 30]] = np.nan, np.inf, 1e30
+    soundfile.write(tmp_path / "a.wav", samples, 8000, subtype="FLOAT")
+    found, valid = heard(FileSource(tmp_path / "a.wav", 8000))
+    assert np.flatnonzero(~valid).tolist() == [10, 20, 30]
+    assert not found[~valid].any()
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 44100])
+def test_a_file_full_of_nan_is_read_to_its_end_and_nothing_is_measurable(tmp_path: Path, rate_hz: int) -> None:
+    soundfile.write(tmp_path / "a.wav", np.full(2 * rate_hz, np.nan, np.float32), rate_hz, subtype="FLOAT")
+    found, valid = heard(FileSource(tmp_path / "a.wav", 8000))
+    assert len(found) == 16000
+    assert not valid.any()
+    assert not found.any()
+
+
+def write_mistake(folder: Path, name: str) -> Path:
+    """A file that cannot be a source."""
+    path = folder / name
+    if name == "folder":
+        path.mkdir()
+    elif name == "empty.wav":
+        path.write_bytes(b"")
+    elif name == "text.wav":
+        path.write_text("not a sound\n" * 100)
+    elif name == "headless.raw":
+        path.write_bytes(bytes(1000))
+    elif name == "silent.wav":
+        soundfile.write(path, np.zeros(0), 8000)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("missing.wav", r"missing.wav: cannot be opened \(No such file or directory\); check the path"),
+        ("folder", "folder: is a folder; give a sound file"),
+        ("empty.wav", r"empty.wav: is empty \(0 bytes\); copy or record it again"),
+        ("text.wav", "text.wav: is no sound file that can be read; give WAV, FLAC, OGG, AIFF or MP3"),
+        ("headless.raw", "headless.raw: is no sound file that can be read"),
+        ("silent.wav", r"silent.wav: holds no sound \(0 samples\)"),
+    ],
+)
+def test_a_file_that_is_no_sound_is_told_in_one_line(tmp_path: Path, name: str, line: str) -> None:
+    with pytest.raises(SourceError, match=line) as told:
+        open_source(str(write_mistake(tmp_path, name)), 8000)
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(("name", "rate_hz"), [("a.wav", 8000), ("a.wav", 44100), ("a.flac", 8000), ("a.aiff", 8000)])
+def test_a_truncated_file_gives_what_is_there_then_a_gap_then_one_line(tmp_path: Path, name: str, rate_hz: int) -> None:
+    samples = noise(10 * rate_hz)
+    soundfile.write(tmp_path / name, samples, rate_hz)
+    whole = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(whole[: len(whole) // 2])
+    items: list[Block | Gap] = []
+    with pytest.raises(
+        SourceError, match=r"cut off or damaged after [45]\.\d s of 10\.0 s; what came before was heard"
+    ):
+        for item in FileSource(tmp_path / name, 8000).blocks(threading.Event()):
+            items.append(item)
+    *blocks, gap = items
+    assert all(isinstance(block, Block) for block in blocks)
+    assert isinstance(gap, Gap)
+    assert (gap.start, gap.cause) == (blocks[-1].stop, "file truncated")
+    assert abs(gap.stop - 80000) <= (8 if name == "a.aiff" else 0)  # an AIFF's chunk holds 8 bytes more than samples
+    assert 36000 <= gap.start <= 40000
+
+
+def test_a_flac_with_a_hole_gives_what_comes_before_it(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.flac", noise(80000), 8000)
+    whole = (tmp_path / "a.flac").read_bytes()
+    (tmp_path / "a.flac").write_bytes(whole[:60000] + bytes(3000) + whole[63000:])
+    samples = 0
+    with pytest.raises(SourceError, match="cut off or damaged"):
+        for item in FileSource(tmp_path / "a.flac", 8000).blocks(threading.Event()):
+            samples += item.stop - item.start if isinstance(item, Block) else 0
+    assert samples > 24000
+
+
+def test_a_wav_from_a_pipe_that_declares_no_length_is_whole(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", noise(8000), 8000)
+    header = bytearray((tmp_path / "a.wav").read_bytes())
+    header[40:44] = b"\xff\xff\xff\xff"
+    (tmp_path / "a.wav").write_bytes(header)
+    assert len(heard(FileSource(tmp_path / "a.wav", 8000))[0]) == 8000
+
+
+class VirtualStop(threading.Event):
+    """A stop that is never set; waiting for it moves a virtual clock."""
+
+    now_s = 100.0
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Let the time pass."""
+        self.now_s += timeout or 0.0
+        return False
+
+
+def test_a_paced_file_comes_at_the_times_of_a_microphone_without_drift(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", noise(44100), 44100)
+    stop = VirtualStop()
+    late_s = 0.0
+    for turn, block in enumerate(
+        FileSource(tmp_path / "a.wav", 44100, pace=True, clock=lambda: stop.now_s).blocks(stop)
+    ):
+        due_s = 100.0 + block.stop / 44100
+        assert stop.now_s == pytest.approx(max(due_s, late_s), abs=1e-6)
+        if turn == 3:
+            late_s = stop.now_s = stop.now_s + 0.25  # a consumer that is late for once; the file catches up
+    assert stop.now_s == pytest.approx(101.0)
+
+
+def test_stop_ends_a_paced_file_between_blocks(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", noise(8000 * 60), 8000)
+    stop = threading.Event()
+    source = FileSource(tmp_path / "a.wav", 8000, pace=True)
+    count = 0
+    for _ in source.blocks(stop):
+        count += 1
+        if count == 2:
+            stop.set()
+    assert count == 2
+
+
+def test_close_in_the_middle_ends_the_blocks(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", noise(80000), 8000)
+    source = FileSource(tmp_path / "a.wav", 8000)
+    blocks = source.blocks(threading.Event())
+    next(blocks)
+    source.close()
+    source.close()
+    with pytest.raises(StopIteration):
+        next(blocks)
+
+
+def test_the_published_wavs_with_a_wrong_block_alignment_are_read(real_data: Path) -> None:
+    for path in sorted((real_data / "sprsound" / "original_wav").glob("*.wav")):
+        found, valid = heard(FileSource(path, 8000))
+        twin = (real_data / "sprsound" / "train" / path.name).with_suffix(".flac")
+        expected, _ = soundfile.read(twin, dtype="float32")
+        np.testing.assert_array_equal(found, expected)
+        assert valid.all()
+
+
+def test_icbhi_recordings_of_every_rate_and_depth_are_read(real_data: Path) -> None:
+    for path in sorted((real_data / "icbhi" / "ICBHI_final_database").glob("*.wav")):
+        info = soundfile.info(path)
+        found, valid = heard(FileSource(path, 8000))
+        assert len(found) == -(-info.frames * 8000 // info.samplerate)
+        assert valid.all()
+
+
+def test_a_synthetic_scene_survives_the_way_through_a_file(tmp_path: Path) -> None:
+    samples, _ = scene(1, 3.0)
+    soundfile.write(tmp_path / "a.flac", samples, 8000, subtype="PCM_16")
+    np.testing.assert_array_equal(heard(FileSource(tmp_path / "a.flac", 8000))[0], samples)

@@ -1,0 +1,50 @@
+"""Synthetic sound with known physics, for tests; all of it lives in `edge.sources.synthetic`."""
+
+from edge.sources.adventitious import WIDTHS_MS, crackle_times, crackle_wave
+from edge.sources.patient import Patient, Recording
+from edge.sources.synthetic import (
+    DEMO_AUDIO,
+    DEMO_TRUTH,
+    Label,
+    Sound,
+    babble,
+    breath_phases,
+    breath_sound,
+    coarse_crackle,
+    demo_recording,
+    fine_crackle,
+    heart_sound,
+    hum,
+    knock,
+    rhonchus,
+    rubbing,
+    scene,
+    stridor,
+    wheeze,
+)
+
+__all__ = [
+    "DEMO_AUDIO",
+    "DEMO_TRUTH",
+    "WIDTHS_MS",
+    "Label",
+    "Patient",
+    "Recording",
+    "Sound",
+    "babble",
+    "breath_phases",
+    "breath_sound",
+    "coarse_crackle",
+    "crackle_times",
+    "crackle_wave",
+    "demo_recording",
+    "fine_crackle",
+    "heart_sound",
+    "hum",
+    "knock",
+    "rhonchus",
+    "rubbing",
+    "scene",
+    "stridor",
+    "wheeze",
+]
