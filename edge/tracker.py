@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Literal
 
 import numpy as np
@@ -68,6 +69,8 @@ class _Group:
         self.thresholds = thresholds
         self.hop_samples = hop_samples
         self.recent: deque[NDArray[np.float64]] = deque(maxlen=spec.median_frames)  # newest class scores of the stretch
+        self.levels: deque[float] = deque(maxlen=spec.median_frames)  # and their sums
+        self.bar = min(thresholds)  # below it nothing can open
         self.next = 0  # score frame to decide next
         self.seen = 0  # score frames taken in this stretch
         self.open: _Open | None = None
@@ -77,6 +80,7 @@ class _Group:
         if not self.recent:
             self.next, self.seen = frame, frame
         self.recent.append(scores)
+        self.levels.append(float(scores.sum()))
         self.seen = frame + 1
         half = self.spec.median_frames // 2
         return self._decide() if self.seen - self.next > half else []
@@ -88,18 +92,21 @@ class _Group:
             events += self._decide()
         events += self._end(reason)
         self.recent.clear()
+        self.levels.clear()
         return events
 
     def _decide(self) -> list[Event]:
         """Smooth the next frame over what is heard around it, and take the step it asks for."""
-        half = self.spec.median_frames // 2
-        oldest = self.seen - len(self.recent)
-        around = range(max(self.next - half, oldest), min(self.next + half + 1, self.seen))
-        level = float(np.median([self.recent[i - oldest].sum() for i in around]))
-        here = self.recent[self.next - oldest]
         frame = self.next
         self.next += 1
-        return self._step(frame, level, here)
+        if self.open is None and max(self.levels) < self.bar:
+            return []
+        half = self.spec.median_frames // 2
+        oldest = self.seen - len(self.levels)
+        around = sorted(islice(self.levels, max(frame - half - oldest, 0), frame + half + 1 - oldest))
+        middle = len(around) // 2
+        level = around[middle] if len(around) % 2 else (around[middle - 1] + around[middle]) / 2
+        return self._step(frame, level, self.recent[frame - oldest])
 
     def _step(self, frame: int, level: float, here: NDArray[np.float64]) -> list[Event]:
         if self.open is None:

@@ -1,1 +1,1 @@
-"""From a checkpoint to an artefact that the edge accepts."""
+"""From a checkpoint to an artefact that the edge accepts, proved equal before it is kept."""

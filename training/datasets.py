@@ -58,6 +58,8 @@ class Recording:
     """In order of time."""
     is_negative: bool = False
     """True for sounds that are not a chest recording and must not alarm."""
+    is_synthetic: bool = False
+    """True when there is no file: the path's name is a seed."""
 
 
 def read_sprsound(folder: Path) -> list[Recording]:
@@ -135,9 +137,14 @@ def patient_folds(recordings: list[Recording], folds: int, seed: int) -> dict[st
 
 
 def fingerprint(recordings: list[Recording]) -> str:
-    """SHA-256 over names and bytes of every sound and annotation: the training data hash of the artefact."""
+    """SHA-256 over names and bytes of every sound and annotation: the training data hash of the artefact.
+
+    Synthetic patients are left out; their number is in the recipe and their makers in the source.
+    """
     digest = hashlib.sha256()
     for recording in recordings:
+        if recording.is_synthetic:
+            continue
         digest.update(recording.path.name.encode())
         digest.update(recording.path.read_bytes())
         digest.update(repr((recording.record_label, recording.events)).encode())
