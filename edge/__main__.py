@@ -34,7 +34,7 @@ app = typer.Typer(
 )
 
 ModelOption = Annotated[Path | None, typer.Option("--model", help="Model artefact (.onnx); default: the bundled one.")]
-ChannelOption = Annotated[int | None, typer.Option("--channel", help="Channel of a source with several.")]
+ChannelOption = Annotated[int | None, typer.Option("--channel", help="Which channel of several, counted from 1.")]
 JSONL_HELP = "JSON lines instead of a table."
 SCORES_HELP = "Also the score of every class for every frame (JSON lines)."
 
@@ -59,9 +59,10 @@ def run(  # noqa: PLR0913 - the options of the command
     }  # fmt: skip
     from edge import config as settings
     from edge.log import setup
+    from edge.yaml_file import read_yaml
 
     setup()
-    tree = settings.read_yaml(config) if config is not None else {}
+    tree = read_yaml(config) if config is not None else {}
     effective = settings.parse_config(_overlaid(tree, given, fast), str(config or "command line"))
     with _stop_on_signals() as stop:
         _serve(effective, stop)

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import random
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
@@ -22,6 +24,7 @@ from edge.errors import ConfigError, SourceError
 Kind = Literal["mosquitto", "amqtt"]
 START_S = 15.0  # amqtt takes seconds on a small board
 STOP_S = 2.0
+PORTS = range(20_000, 32_000)  # below those that Linux gives to clients (32768 to 60999)
 MOSQUITTO_PLACES = os.pathsep.join(("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin"))  # often not on a user's PATH
 AMQTT_PROGRAM = """
 import asyncio, logging, sys
@@ -132,10 +135,15 @@ class Broker:
 
 
 def free_port() -> int:
-    """A TCP port on 127.0.0.1 that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port on 127.0.0.1 that nobody uses now.
+
+    Not one that the kernel gives out: connecting to such a port before its server listens can connect to itself.
+    """
+    while True:
+        port = random.choice(PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _mosquitto() -> str | None:

@@ -15,12 +15,11 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol, get_args
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edge.errors import ConfigError
+from edge.yaml_file import read_yaml
 
-MAX_FILE_BYTES = 256 * 1024  # a ward of 100 beds needs about 20 kB
 PASSWORD_VARIABLE = "LAENNEC_MQTT_PASSWORD"
 ID_PATTERN = r"^[a-z0-9-]{1,32}$"  # ids are levels of an MQTT topic: no '/', '+', '#' and no patient names
 
@@ -45,8 +44,8 @@ class Stream(_Section):
     """Last level of its topics; unique on this node."""
     source: Annotated[str, Field(min_length=1)]
     """A path, or `mic`, or `mic:DEVICE`."""
-    channel: Annotated[int, Field(ge=0, le=63)] | None = None
-    """Channel of a source with several; None: the source decides or asks."""
+    channel: Annotated[int, Field(ge=1, le=64)] | None = None
+    """Which channel of a source with several, counted from 1."""
     pace: bool = True
     """Whether a file is played in real time."""
     thresholds: dict[str, Threshold] = {}
@@ -148,7 +147,9 @@ def parse_config(tree: object, origin: str) -> Config:
     try:
         config = Config.model_validate(tree)
     except ValidationError as error:
-        raise ConfigError(f"{origin}: " + _explain(error.errors(include_url=False)[0])) from None
+        errors = error.errors(include_url=False)
+        first = next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])  # the likely cause
+        raise ConfigError(f"{origin}: {_explain(first)}") from None
     ids = [stream.id for stream in config.streams]
     for index, name in enumerate(ids):
         if name in ids[:index]:
@@ -186,44 +187,6 @@ def password(settings: Mqtt) -> str | None:
             return file.readline(4096).rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"mqtt.password_file: cannot read {settings.password_file}: {error}") from None
-
-
-class _Loader(yaml.SafeLoader):
-    """Safe YAML without aliases (they can grow without bound) and without keys given twice."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("aliases are not used here")
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if key.value in seen:
-                raise yaml.YAMLError(f"key {key.value!r} is given twice, line {key.start_mark.line + 1}")
-            seen.add(str(key.value))
-        return super().construct_mapping(node, deep)
-
-
-def read_yaml(path: Path) -> object:
-    """The tree that a YAML file holds, not yet validated.
-
-    Raises:
-        ConfigError: unreadable, too large, or not YAML.
-    """
-    try:
-        with path.open("rb") as file:
-            text = file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from None
-    if len(text) > MAX_FILE_BYTES:
-        raise ConfigError(f"{path}: larger than {MAX_FILE_BYTES // 1024} kB; is this the configuration?")
-    try:
-        return yaml.load(text, Loader=_Loader)
-    except RecursionError:
-        raise ConfigError(f"{path}: nested too deeply to be a configuration") from None
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2026-13-45
-        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
 
 
 def _explain(error: Any) -> str:

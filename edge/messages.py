@@ -79,7 +79,7 @@ def new_boot_id() -> str:
 
 def ulid(wall_s: float) -> str:
     """A 26-character id that sorts by time: 48 bits of milliseconds, 80 random bits (github.com/ulid/spec)."""
-    number = (int(wall_s * 1000) & (1 << 48) - 1) << 80 | secrets.randbits(80)
+    number = (round(wall_s * 1000) & (1 << 48) - 1) << 80 | secrets.randbits(80)
     return "".join(CROCKFORD[number >> shift & 31] for shift in range(125, -5, -5))
 
 

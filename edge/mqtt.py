@@ -5,8 +5,8 @@ in paho's memory: a message that was not acknowledged in one connection is sent 
 happens is told as `Up`, `Down` and `Acked` through one callback; paho's callbacks only pass it on.
 
 MQTT 5 first. A broker that says "unsupported protocol version" is spoken to in 3.1.1 from then on; one that closes the
-connection without an answer is tried in both versions by turns, for it may be a proxy whose broker is away. In 3.1.1
-there is no will delay, no message expiry and no reason in an acknowledgement; everything else is the same.
+connection or keeps silent is tried in both versions by turns at each connection, for it may be a proxy whose broker is
+away. In 3.1.1 there is no will delay, no message expiry and no reason in an acknowledgement; all else is the same.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from edge.log import Repeats
 
 SESSION_EXPIRY_S = 300  # must exceed the will delay, or the broker tells the will when the session ends
 IN_FLIGHT = 20  # unacknowledged messages at once, both ways
-ANSWER_S = 10.0  # how long a CONNACK may take
+ANSWER_S = 3.0  # how long a CONNACK may take; amqtt 0.12 misreads a CONNECT of MQTT 5 and waits for more of it
 CLOSE_S = 0.5  # how long a polite DISCONNECT may take
 UNSUPPORTED_PROTOCOL = 132  # reason code; paho gives it for the 3.1.1 return code 1 as well
 TAKEN_OVER = 142  # reason code of DISCONNECT: another client came with the same id
@@ -230,7 +230,10 @@ class Link:
             self._tell("refused", f' reason="{connection.refusal}"; {_advice(connection.reason, self._client_id)}')
         elif connection.parting is not None:
             self._unanswered += 1
-            self._tell("unanswering", "; it closed the connection or is not an MQTT broker")
+            if self._unanswered % 2:
+                self._delay_s = 0.0
+                return
+            self._tell("unanswering", "; it does not answer in MQTT 5 or 3.1.1: is it a broker?")
         self._delay_s = min(self._settings.reconnect_max_s, max(self._settings.reconnect_min_s, 2 * self._delay_s))
 
     def _tell(self, condition: str, rest: str) -> None:

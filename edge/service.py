@@ -21,14 +21,15 @@ from edge.dispatch import Dispatch
 from edge.messages import HEALTH_EXPIRY_S, Body, Node, model_body, new_boot_id, stream_status_body
 from edge.model import Model
 from edge.outbox import Outbox
-from edge.stream import Listener, Source, State, Tally
+from edge.sources import Source
+from edge.stream import Listener, State, Tally
 
 TICK_S = 0.25
 HEALTH_S = 30.0
 STREAMS_END_S = 0.7  # how long sources may take to notice the end
 LAST_DELIVERY_S = 0.4  # at a stop: how long the last events may take to reach the broker
 DRAIN_S = 10.0  # at the end of all files: the same, for there is time
-UNREACHED_S = 2.0  # the same, while no broker is there
+UNREACHED_S = 5.0  # the same, while no broker is there
 BACKLOG_WARNING = 100  # waiting messages; a broker that keeps up leaves a few
 
 logger = logging.getLogger(__name__)

@@ -29,16 +29,18 @@ FIRST_PLAUSIBLE_S = 1_735_689_600.0  # 2025-01-01: before it the wall clock was 
 SCHEMA = """
 CREATE TABLE event(id TEXT NOT NULL, rev INTEGER NOT NULL, seq INTEGER NOT NULL UNIQUE, body TEXT NOT NULL,
                    written_s REAL NOT NULL, PRIMARY KEY(id, rev));
-CREATE TABLE outbox(seq INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, body TEXT NOT NULL,
-                    expiry_s INTEGER NOT NULL, is_event INTEGER NOT NULL, written_s REAL NOT NULL);
+CREATE TABLE outbox(seq INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, body TEXT, -- NULL: see event
+                    expiry_s INTEGER NOT NULL, written_s REAL NOT NULL);
+"""
+WAITING = """
+SELECT seq, topic, coalesce(outbox.body, event.body), expiry_s FROM outbox LEFT JOIN event USING(seq)
+WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?
 """
 # What goes first when there is no room: the log of delivered events, then technical messages, then the oldest events.
 EVICTIONS = (
-    ("delivered", "DELETE FROM event WHERE seq IN "
-     "(SELECT seq FROM event WHERE seq NOT IN (SELECT seq FROM outbox) ORDER BY seq LIMIT ?)"),
-    ("technical", "DELETE FROM outbox WHERE seq IN "
-     "(SELECT seq FROM outbox WHERE NOT is_event ORDER BY seq LIMIT ?)"),
-    ("event", "DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox ORDER BY seq LIMIT ?)"),
+    ("delivered", "SELECT seq FROM event WHERE seq NOT IN (SELECT seq FROM outbox) ORDER BY seq LIMIT ?"),
+    ("technical", "SELECT seq FROM outbox WHERE body NOTNULL ORDER BY seq LIMIT ?"),
+    ("event", "SELECT seq FROM outbox ORDER BY seq LIMIT ?"),
 )  # fmt: skip
 EXPIRIES = (
     ("expired", "DELETE FROM outbox WHERE written_s > ? AND written_s < ?"),
@@ -71,17 +73,17 @@ class Store:
         """Write messages with consecutive `seq`, all or none."""
         with self._db:
             for seq, message in enumerate(messages, first_seq):
-                text = encode({**message.body, "seq": seq}).decode()
+                text: str | None = encode({**message.body, "seq": seq}).decode()
                 if message.event is not None:
                     row = (*message.event, seq, text, written_s)
                     self._db.execute("INSERT OR REPLACE INTO event VALUES(?,?,?,?,?)", row)
-                waiting = (seq, message.topic, text, message.expiry_s, message.event is not None, written_s)
-                self._db.execute("INSERT INTO outbox VALUES(?,?,?,?,?,?)", waiting)
+                    text = None
+                waiting = (seq, message.topic, text, message.expiry_s, written_s)
+                self._db.execute("INSERT INTO outbox VALUES(?,?,?,?,?)", waiting)
 
     def waiting(self, after: int, until: int, limit: int) -> list[Entry]:
         """The oldest entries with after < seq <= until, at most `limit`."""
-        query = "SELECT seq, topic, body, expiry_s FROM outbox WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
-        rows = self._db.execute(query, (after, until, limit)).fetchall()
+        rows = self._db.execute(WAITING, (after, until, limit)).fetchall()
         return [Entry(seq, topic, json.loads(body), expiry_s) for seq, topic, body, expiry_s in rows]
 
     def delete(self, seqs: Iterable[int]) -> None:
@@ -108,11 +110,13 @@ class Store:
         dropped: dict[str, int] = {}
         for cause, query in EVICTIONS:
             while self._used_bytes() > bound_bytes:
-                with self._db:
-                    removed = self._db.execute(query, (EVICT_ROWS,)).rowcount
-                if not removed:
+                oldest = self._db.execute(query, (EVICT_ROWS,)).fetchall()
+                if not oldest:
                     break
-                dropped[cause] = dropped.get(cause, 0) + removed
+                with self._db:
+                    for table in ("outbox", "event"):
+                        self._db.executemany(f"DELETE FROM {table} WHERE seq = ?", oldest)
+                dropped[cause] = dropped.get(cause, 0) + len(oldest)
         return dropped
 
     def expire(self, before_s: float) -> dict[str, int]:
@@ -127,7 +131,7 @@ class Store:
             events = other._db.execute("SELECT * FROM event").fetchall()
             self._db.executemany("INSERT OR REPLACE INTO event VALUES(?,?,?,?,?)", events)
             waiting = other._db.execute("SELECT * FROM outbox").fetchall()
-            self._db.executemany("INSERT INTO outbox VALUES(?,?,?,?,?,?)", waiting)
+            self._db.executemany("INSERT INTO outbox VALUES(?,?,?,?,?)", waiting)
         with other._db:
             other._db.execute("DELETE FROM event")
             other._db.execute("DELETE FROM outbox")

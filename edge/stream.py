@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,7 +20,8 @@ from edge.errors import LaennecError
 from edge.messages import Message, Moment, Node, event_message, gap_message, model_body, ulid
 from edge.model import Model
 from edge.pipeline import Pipeline
-from edge.types import Block, Event, Gap, Scores
+from edge.sources import MICROPHONE, Source
+from edge.types import Event, Gap, Scores
 
 STALL_S = 5.0  # a source that gives nothing for this long is lost
 RECENT_S = 10.0  # how far back the share of measurable sound is judged
@@ -28,18 +29,6 @@ MEASURABLE_SHARE = 0.5  # below it the stream is degraded
 END_OF_SOURCE = "end of source"
 
 logger = logging.getLogger(__name__)
-
-
-class Source(Protocol):
-    """Where blocks come from (`edge.sources`)."""
-
-    name: str
-
-    def blocks(self, stop: threading.Event) -> Iterator[Block | Gap]:
-        """Blocks at the model's rate until the source ends or `stop` is set."""
-
-    def close(self) -> None:
-        """Give the file or device free."""
 
 
 class Outlet(Protocol):
@@ -107,11 +96,12 @@ class Listener:
         self._score_hop_s = model.score_hop_samples / model.rate_hz
         self._model_body = model_body(model)
         self._pipeline = Pipeline(model, settings.thresholds, self._observe, settings.classes)
-        is_live = settings.pace or settings.source.split(":")[0] == "mic"
+        is_live = settings.pace or settings.source.partition(":")[0] == MICROPHONE
         self._timeline = Timeline(model.rate_hz, is_live)
         self._mutex = threading.Lock()  # between `run` and `close`
         self._closed = False
-        self._tally = Tally()
+        self._heard_samples = self._lost_samples = self._measurable_frames = self._gaps = self._events = 0
+        self._busy_s = 0.0
         self._open: dict[tuple[str, int], tuple[str, float]] = {}  # (label, onset) -> (id, wall time of the onset)
         self._recent: deque[int] = deque(maxlen=max(1, round(RECENT_S / self._score_hop_s)))
         self._heard_at_s: float | None = None
@@ -146,7 +136,14 @@ class Listener:
 
     def tally(self) -> Tally:
         """What was done so far."""
-        return self._tally
+        return Tally(
+            heard_s=self._heard_samples / self._rate_hz,
+            measurable_s=self._measurable_frames * self._score_hop_s,
+            lost_s=self._lost_samples / self._rate_hz,
+            gaps=self._gaps,
+            events=self._events,
+            busy_s=self._busy_s,
+        )
 
     def state(self) -> State:
         """How the stream is now; `unknown` while the source is only starting."""
@@ -170,14 +167,15 @@ class Listener:
 
     def _hear(self, item: Block | Gap) -> None:
         if isinstance(item, Gap):
-            lost_s = (item.stop - item.start) / self._rate_hz
-            self._count(gaps=1, lost_s=lost_s)
-            logger.warning('stream=%s gap_s=%.3f cause="%s"', self.id, lost_s, item.cause)
+            lost_samples = item.stop - item.start
+            self._gaps += 1
+            self._lost_samples += lost_samples
+            logger.warning('stream=%s gap_s=%.3f cause="%s"', self.id, lost_samples / self._rate_hz, item.cause)
             self._outlet.send(gap_message(self._node, self.id, item, self._rate_hz))
             return
         self._heard_at_s = time.monotonic()
         self._timeline.heard(item.stop)
-        self._count(heard_s=len(item.samples) / self._rate_hz)
+        self._heard_samples += len(item.samples)
         self._say(self._timed(lambda: self._pipeline.push(item)))
 
     def _say(self, events: list[Event]) -> None:
@@ -186,7 +184,7 @@ class Listener:
             if event.kind == "onset":
                 onset_s = self._timeline.wall_s(event.onset)
                 self._open[key] = (ulid(onset_s), onset_s)
-                self._count(events=1)
+                self._events += 1
             ident, onset_s = self._open[key] if event.kind == "onset" else self._open.pop(key)
             end_s = None if event.end is None else onset_s + (event.end - event.onset) / self._rate_hz
             moment = Moment(onset_s, end_s, is_synchronised())
@@ -196,13 +194,10 @@ class Listener:
 
     def _observe(self, scores: Scores) -> None:
         self._recent.extend(int(valid) for valid in scores.valid)
-        self._count(measurable_s=float(scores.valid.sum()) * self._score_hop_s)
+        self._measurable_frames += int(scores.valid.sum())
 
     def _timed(self, work: Callable[[], list[Event]]) -> list[Event]:
         begin_s = time.perf_counter()
         events = work()
-        self._count(busy_s=time.perf_counter() - begin_s)
+        self._busy_s += time.perf_counter() - begin_s
         return events
-
-    def _count(self, **more: float) -> None:
-        self._tally += Tally(**more)  # type: ignore[arg-type]
