@@ -42,8 +42,22 @@ class Counts:
 class Outbox:
     """A bounded queue on disk. Safe to use from several threads."""
 
-    def __init__(self, path: Path, max_mb: float, max_age_h: float, wall: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        path: Path,
+        max_mb: float,
+        max_age_h: float,
+        wall: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Open or create `path`; a damaged file is moved aside with a log line that says where.
+
+        Args:
+            path: the SQLite file.
+            max_mb: size that what waits may reach, megabytes.
+            max_age_h: how long it may wait, hours.
+            wall: seconds since 1970.
+            monotonic: seconds that never step.
 
         Raises:
             ConfigError: the path cannot be written.
@@ -60,7 +74,9 @@ class Outbox:
             self._claim.close()
             raise
         self._spare = open_store(":memory:")
-        self._last_seq = self._disk.highest_seq()
+        self._last_seq = self._inherited_seq = self._disk.highest_seq()
+        self._monotonic = monotonic
+        self._started_s = monotonic()
 
     @property
     def last_seq(self) -> int:
@@ -96,9 +112,11 @@ class Outbox:
     def tidy(self) -> None:
         """Drop what is too old, and move what waits in memory to the disk if it works again; call it now and then."""
         before_s = self._wall() - self._max_age_s
+        # A wall clock that is set in mid-run makes new messages look old, but none of them is older than this process.
+        until_seq = self._inherited_seq if self._monotonic() - self._started_s < self._max_age_s else self._last_seq
         with self._mutex:
-            self._dropped(self._spare.expire(before_s))
-            self._on_disk("expire", lambda: self._dropped(self._disk.expire(before_s)))
+            self._on_disk("expire", lambda: self._dropped(self._disk.expire(before_s, until_seq)))
+            self._dropped(self._spare.expire(before_s, until_seq))
             if self._spare.depth()[0] and self._on_disk("write", lambda: self._disk.take_over(self._spare)):
                 logger.info("outbox disk=working path=%s; what waited in memory is on disk", self._path)
 

@@ -43,8 +43,12 @@ EVICTIONS = (
     ("event", "SELECT seq FROM outbox ORDER BY seq LIMIT ?"),
 )  # fmt: skip
 EXPIRIES = (
-    ("expired", "DELETE FROM outbox WHERE written_s > ? AND written_s < ?"),
-    ("delivered", "DELETE FROM event WHERE written_s > ? AND written_s < ? AND seq NOT IN (SELECT seq FROM outbox)"),
+    ("expired", "DELETE FROM outbox WHERE seq <= :until AND written_s BETWEEN :plausible AND :before"),
+    (
+        "delivered",
+        "DELETE FROM event WHERE seq <= :until AND written_s BETWEEN :plausible AND :before"
+        " AND seq NOT IN (SELECT seq FROM outbox)",
+    ),
 )
 
 logger = logging.getLogger(__name__)
@@ -119,10 +123,18 @@ class Store:
                 dropped[cause] = dropped.get(cause, 0) + len(oldest)
         return dropped
 
-    def expire(self, before_s: float) -> dict[str, int]:
-        """Drop what was written before `before_s`, seconds since 1970, unless the clock was not set then."""
+    def expire(self, before_s: float, until_seq: int) -> dict[str, int]:
+        """Drop what was written before `before_s`, seconds since 1970, unless the clock was not set then.
+
+        Args:
+            before_s: seconds since 1970.
+            until_seq: only messages up to this one.
+
+        Returns:
+            Number of rows dropped, by cause.
+        """
         with self._db:
-            bounds = (FIRST_PLAUSIBLE_S, before_s)
+            bounds = {"until": until_seq, "plausible": FIRST_PLAUSIBLE_S, "before": before_s}
             return {cause: self._db.execute(query, bounds).rowcount for cause, query in EXPIRIES}
 
     def take_over(self, other: Store) -> None:
