@@ -69,7 +69,8 @@ class Mqtt(_Section):
     """The broker and the manners of the session with it."""
 
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
-    port: Annotated[int, Field(ge=1, le=65535)] = 1883
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """None: 8883 with `tls`, else 1883."""
     username: str | None = None
     password_file: Path | None = None
     """File whose first line is the password; else the environment variable `LAENNEC_MQTT_PASSWORD`."""
@@ -82,6 +83,11 @@ class Mqtt(_Section):
     """A broker that has not acknowledged after this long is reconnected and sent everything again."""
     reconnect_min_s: Annotated[float, Field(ge=0.1, le=60)] = 1.0
     reconnect_max_s: Annotated[float, Field(ge=0.1, le=600)] = 30.0
+
+    @property
+    def tcp_port(self) -> int:
+        """The port to connect to."""
+        return self.port or (1883 if self.tls is None else 8883)
 
 
 class OutboxSettings(_Section):

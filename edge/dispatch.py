@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 
 from edge.config import Mqtt
+from edge.flight import Flight
 from edge.log import Repeats
 from edge.messages import Body, Message, Node, encode, finish, status_body
 from edge.mqtt import Acked, Down, Link, Signal, Up
@@ -21,7 +22,6 @@ from edge.outbox import Outbox
 from edge.store import Entry
 
 INBOX_MESSAGES = 1024  # one bed makes a few in a minute; this is room for a disk that stalls
-BACKLOG_PER_S = 100.0  # an hour of 20 busy beds in a minute, without drowning a consumer
 TIDY_S = 30.0
 RETRY_S = 30.0  # a message that the broker refused is tried again after this long
 GOODBYE_S = 0.5  # how long `stopped` may wait for its acknowledgement
@@ -53,7 +53,7 @@ class Dispatch:
         self._state: dict[str, tuple[Body, int | None]] = {}
         self._unsaid: set[str] = set()
         self._repeats = Repeats(logger)
-        self._flight = _Flight()
+        self._flight = Flight()
         self._tidied_s = monotonic()
         self._link = Link(settings, f"laennec-{node.node}", self._will, self._signal)
         self._thread = threading.Thread(target=self._run, name="dispatch", daemon=True)
@@ -152,12 +152,12 @@ class Dispatch:
         while not self._signals.empty():
             signal = self._signals.get()
             if isinstance(signal, Up):
-                self._flight = _Flight(signal.session, signal.in_flight, self._outbox.last_seq, self._monotonic())
+                self._flight = Flight(signal.session, signal.in_flight, self._outbox.last_seq, self._monotonic())
                 with self._mutex:
                     self._unsaid = set(self._state)
                 self._say_status("online")
             elif isinstance(signal, Down):
-                self._flight = _Flight()
+                self._flight = Flight()
             elif signal.session == self._flight.session:
                 self._answered(signal)
 
@@ -199,19 +199,19 @@ class Dispatch:
             flight.spent(len(entries))
 
     def _publish(self, entry: Entry, late: bool) -> None:
-        if all(entry.seq != seq for seq, _ in self._flight.sent.values()):
+        if not self._flight.is_under_way(entry.seq):
             payload = finish(entry.body, late, self._wall())
             mid = self._link.publish(entry.topic, payload, False, entry.expiry_s)
             self._flight.note(mid, entry.seq, self._monotonic())
 
     def _watch(self) -> None:
         flight, now = self._flight, self._monotonic()
-        if flight.sent and now - min(sent_s for _, sent_s in flight.sent.values()) > self._settings.ack_timeout_s:
+        if flight.oldest_s(now) > self._settings.ack_timeout_s:
             self._repeats.tell("unacknowledged", f"mqtt unacknowledged={len(flight.sent)}; connecting again")
-            self._flight = _Flight()
+            self._flight = Flight()
             self._link.drop()
         elif flight.retry_s and now > flight.retry_s:
-            flight.retry_s, flight.mark, flight.backlog_from, flight.has_backlog = 0.0, flight.live_from, 0, True
+            flight.start_again()
 
     def _goodbye(self) -> None:
         if not self._flight.session:
@@ -222,36 +222,3 @@ class Dispatch:
             self._wake.wait(0.05)
             self._wake.clear()
             self._hear()
-
-
-class _Flight:
-    """What is under way in one connection."""
-
-    def __init__(self, session: str = "", limit: int = 0, mark: int = 0, now_s: float = 0.0) -> None:
-        self.session = session
-        self.limit = limit
-        self.mark = mark  # up to this seq it is backlog, after it live
-        self.live_from = mark
-        self.backlog_from = 0
-        self.has_backlog = mark > 0
-        self.retry_s = 0.0
-        self.sent: dict[int, tuple[int | None, float]] = {}  # mid -> (seq, when)
-        self._tokens = 0.0
-        self._tokens_s = now_s
-
-    @property
-    def room(self) -> int:
-        return self.limit - len(self.sent)
-
-    def note(self, mid: int | None, seq: int | None, now_s: float) -> None:
-        if mid is not None:
-            self.sent[mid] = (seq, now_s)
-
-    def allowance(self, now_s: float) -> int:
-        """How many backlog messages may go now: a bucket that fills at `BACKLOG_PER_S`, for one second at most."""
-        self._tokens = min(BACKLOG_PER_S, self._tokens + (now_s - self._tokens_s) * BACKLOG_PER_S)
-        self._tokens_s = now_s
-        return int(self._tokens)
-
-    def spent(self, number: int) -> None:
-        self._tokens -= number

@@ -13,26 +13,25 @@ from __future__ import annotations
 
 import logging
 import random
-import ssl
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion
-from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edge.config import Mqtt, password
-from edge.errors import ConfigError
+from edge.config import Mqtt
 from edge.log import Repeats
+from edge.mqtt_client import IN_FLIGHT, Clients, publish_properties
 
-SESSION_EXPIRY_S = 300  # must exceed the will delay, or the broker tells the will when the session ends
-IN_FLIGHT = 20  # unacknowledged messages at once, both ways
 ANSWER_S = 3.0  # how long a CONNACK may take; amqtt 0.12 misreads a CONNECT of MQTT 5 and waits for more of it
+STABLE_S = 10.0  # a connection that lasted less was brief
+FLAPS = 3  # brief connections in a row that are more than bad luck
 CLOSE_S = 0.5  # how long a polite DISCONNECT may take
+FIRST_FAILURE = 0x80  # reason codes from here on mean that the broker does not have the message
 UNSUPPORTED_PROTOCOL = 132  # reason code; paho gives it for the 3.1.1 return code 1 as well
 TAKEN_OVER = 142  # reason code of DISCONNECT: another client came with the same id
 VERSIONS = {paho.MQTTv5: "5", paho.MQTTv311: "3.1.1"}
@@ -89,8 +88,7 @@ class Link:
             ConfigError: the password or a certificate cannot be read.
         """
         self._settings, self._client_id, self._will, self._notify = settings, client_id, will, notify
-        self._password = password(settings)
-        self._tls = _tls(settings)
+        self._clients = Clients(settings, client_id)
         self._repeats = Repeats(logger)
         self._stop = threading.Event()
         self._client: paho.Client | None = None
@@ -99,6 +97,7 @@ class Link:
         self._only_311 = False
         self._told_loss = False
         self._unanswered = 0
+        self._brief = 0
         self._delay_s = settings.reconnect_min_s
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
 
@@ -127,10 +126,7 @@ class Link:
         client = self._client
         if client is None or not client.is_connected():
             return None
-        properties = None
-        if expiry_s is not None and client.protocol == paho.MQTTv5:
-            properties = _properties(PacketTypes.PUBLISH, MessageExpiryInterval=expiry_s)
-        return client.publish(topic, payload, qos=1, retain=retain, properties=properties).mid
+        return client.publish(topic, payload, 1, retain, properties=publish_properties(client, expiry_s)).mid
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -146,14 +142,13 @@ class Link:
 
     def _converse(self, connection: _Connection) -> None:
         """One connection from CONNECT to its end."""
-        client = self._prepared(connection)
-        options: dict[str, Any] = {}
-        if connection.version == paho.MQTTv5:
-            properties = _properties(
-                PacketTypes.CONNECT, SessionExpiryInterval=SESSION_EXPIRY_S, ReceiveMaximum=IN_FLIGHT
-            )
-            options = {"clean_start": False, "properties": properties}
-        client.connect(self._settings.host, self._settings.port, self._settings.keepalive_s, **options)
+        client = self._clients.build(connection.version, self._will(connection.session))
+        client.on_connect = lambda _c, _u, _f, reason, properties: self._connected(connection, reason, properties)
+        client.on_disconnect = lambda _c, _u, _f, reason, _p: self._disconnected(connection, reason)
+        client.on_publish = lambda _c, _u, mid, reason, _p: self._notify(
+            Acked(connection.session, mid, str(reason) if reason.value >= FIRST_FAILURE else "")
+        )
+        self._clients.connect(client)
         self._client = client
         client.loop_start()
         try:
@@ -168,39 +163,12 @@ class Link:
                 self._notify(Down(connection.session))
         client.loop_stop()
 
-    def _prepared(self, connection: _Connection) -> paho.Client:
-        v5 = connection.version == paho.MQTTv5
-        client = paho.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=self._client_id,
-            clean_session=None if v5 else True,
-            protocol=connection.version,
-            reconnect_on_failure=False,
-        )
-        client.max_inflight_messages_set(IN_FLIGHT)
-        if self._settings.username is not None:
-            client.username_pw_set(self._settings.username, self._password)
-        if self._tls is not None:
-            client.tls_set_context(self._tls)
-        will_properties = None
-        if v5:
-            will_properties = _properties(PacketTypes.WILLMESSAGE, WillDelayInterval=self._settings.will_delay_s)
-        topic, payload = self._will(connection.session)
-        client.will_set(topic, payload, qos=1, retain=True, properties=will_properties)
-        client.on_connect = lambda _c, _u, _f, reason, properties: self._connected(connection, reason, properties)
-        client.on_disconnect = lambda _c, _u, _f, reason, _p: self._disconnected(connection, reason)
-        client.on_publish = lambda _c, _u, mid, reason, _p: self._notify(
-            Acked(connection.session, mid, str(reason) if reason.value >= 0x80 else "")
-        )
-        return client
-
     def _connected(self, connection: _Connection, reason: ReasonCode, properties: Properties | None) -> None:
         connection.reason = reason.value
         connection.refusal = str(reason) if reason.is_failure else ""
-        connection.accepted = not reason.is_failure
+        connection.accepted, connection.accepted_s = not reason.is_failure, time.monotonic()
         connection.answered.set()
         if connection.accepted:
-            self._delay_s = self._settings.reconnect_min_s
             for condition in ("unreachable", "refused", "unanswering"):
                 self._repeats.over(condition)
             if connection.version == paho.MQTTv311:
@@ -212,7 +180,7 @@ class Link:
     def _disconnected(self, connection: _Connection, reason: ReasonCode) -> None:
         connection.parting = reason.value
         if connection.accepted and not self._stop.is_set():
-            self._tell("lost", f' reason="{reason}"; {_advice(reason.value, self._client_id)}')
+            self._tell("lost", f' reason="{reason}"; events are kept')
         connection.answered.set()
         connection.over.set()
 
@@ -220,20 +188,33 @@ class Link:
         """Choose the version and the delay of the next attempt from what became of this one."""
         if connection.accepted:
             self._unanswered = 0
-            if connection.parting == TAKEN_OVER:
-                self._delay_s = self._settings.reconnect_max_s
+            self._after_acceptance(time.monotonic() - connection.accepted_s, connection.parting == TAKEN_OVER)
             return
         if connection.reason == UNSUPPORTED_PROTOCOL and not self._only_311:
             self._only_311, self._delay_s = True, 0.0
             return
         if connection.refusal:
-            self._tell("refused", f' reason="{connection.refusal}"; {_advice(connection.reason, self._client_id)}')
+            self._tell("refused", f' reason="{connection.refusal}"; {_advice(connection.reason)}')
         elif connection.parting is not None:
             self._unanswered += 1
             if self._unanswered % 2:
                 self._delay_s = 0.0
                 return
             self._tell("unanswering", "; it does not answer in MQTT 5 or 3.1.1: is it a broker?")
+        self._wait_longer()
+
+    def _after_acceptance(self, lasted_s: float, is_taken_over: bool) -> None:
+        if lasted_s > STABLE_S:
+            self._brief, self._delay_s = 0, self._settings.reconnect_min_s
+            return
+        self._brief += 1
+        if self._brief > 1:
+            self._wait_longer()
+        if is_taken_over or self._brief >= FLAPS:  # not every broker says why
+            advice = f"is another client called {self._client_id}? Give each node its own name"
+            self._tell("unstable", f" lost={self._brief} within_s={STABLE_S:.0f}; {advice}; events are kept")
+
+    def _wait_longer(self) -> None:
         self._delay_s = min(self._settings.reconnect_max_s, max(self._settings.reconnect_min_s, 2 * self._delay_s))
 
     def _tell(self, condition: str, rest: str) -> None:
@@ -251,7 +232,7 @@ class Link:
 
     @property
     def _where(self) -> str:
-        return f"{self._settings.host}:{self._settings.port}"
+        return f"{self._settings.host}:{self._settings.tcp_port}"
 
 
 class _Connection:
@@ -263,33 +244,13 @@ class _Connection:
         self.answered = threading.Event()
         self.over = threading.Event()
         self.accepted = False
+        self.accepted_s = 0.0
         self.reason = 0
         self.refusal = ""
         self.parting: int | None = None
 
 
-def _advice(reason: int, client_id: str) -> str:
+def _advice(reason: int) -> str:
     if reason in (134, 135):  # bad user name or password; not authorised
         return "check mqtt.username and mqtt.password_file; events are kept"
-    if reason == TAKEN_OVER:
-        return f"another client is called {client_id}: give each node its own name; events are kept"
     return "events are kept"
-
-
-def _properties(packet: int, **values: int) -> Properties:
-    properties = Properties(packet)  # type: ignore[no-untyped-call]
-    for name, value in values.items():
-        setattr(properties, name, value)
-    return properties
-
-
-def _tls(settings: Mqtt) -> ssl.SSLContext | None:
-    if settings.tls is None:
-        return None
-    try:
-        context = ssl.create_default_context(cafile=settings.tls.ca)
-        if settings.tls.cert is not None:
-            context.load_cert_chain(settings.tls.cert, settings.tls.key)
-    except OSError as error:  # ssl.SSLError is one
-        raise ConfigError(f"mqtt.tls: cannot use the certificates: {error}") from None
-    return context

@@ -1,0 +1,71 @@
+"""A real broker and an ordinary client for tests of the way out."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import paho.mqtt.client as paho
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+
+from edge.broker import Broker
+
+PATIENCE_S = 20.0  # no test waits this long unless it fails
+
+
+def wait_for(condition: Callable[[], Any], what: str) -> Any:
+    """The first true value of `condition`; fails after `PATIENCE_S`."""
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not (value := condition()):
+        if time.monotonic() > deadline_s:
+            pytest.fail(f"waited {PATIENCE_S:.0f} s for {what}")
+        time.sleep(0.02)
+    return value
+
+
+class Watcher:
+    """A consumer: keeps every message of the tree; connects again by itself."""
+
+    def __init__(self, port: int, v5: bool = True) -> None:
+        self.messages: list[tuple[str, bool, dict[str, Any]]] = []
+        self._ready = threading.Event()
+        protocol = paho.MQTTv5 if v5 else paho.MQTTv311
+        self.client = paho.Client(CallbackAPIVersion.VERSION2, protocol=protocol)
+        self.client.on_connect = lambda *_: self._subscribe()
+        self.client.on_subscribe = lambda *_: self._ready.set()
+        self.client.on_message = lambda _c, _u, m: self.messages.append((m.topic, m.retain, json.loads(m.payload)))
+        self.client.reconnect_delay_set(1, 1)
+        self.client.connect("127.0.0.1", port)
+        self.client.loop_start()
+        assert self._ready.wait(PATIENCE_S)
+
+    def _subscribe(self) -> None:
+        self.client.subscribe("laennec/v1/#", qos=1)
+
+    def bodies(self, ending: str) -> list[dict[str, Any]]:
+        """Bodies of the messages whose topic ends so, in order of arrival."""
+        return [body for topic, _, body in list(self.messages) if topic.endswith(ending)]
+
+    def close(self) -> None:
+        """Disconnect."""
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+@pytest.fixture
+def broker() -> Iterator[Broker]:
+    """mosquitto; a machine that tests must have it."""
+    with Broker("mosquitto") as running:
+        yield running
+
+
+@pytest.fixture
+def watcher(broker: Broker) -> Iterator[Watcher]:
+    """A client of that broker."""
+    client = Watcher(broker.port)
+    yield client
+    client.close()

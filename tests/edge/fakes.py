@@ -1,0 +1,156 @@
+"""A model that hears loudness, a source of noise bursts, a broker that misbehaves: for tests of the way out."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+
+from edge.features.spec import FeatureSpec
+from edge.tracker import GroupSpec
+from edge.types import Block, Gap, Scores, Window
+from edge.windows import WindowSpec
+
+BLOCK_S = 0.1
+LOUD = 0.05  # rms, full scale = 1.0
+
+
+class LoudnessModel:
+    """Stands for `edge.model.Model`: the wheeze score is 0.9 in every score frame that is loud."""
+
+    spec = FeatureSpec()
+    window = WindowSpec(window_frames=50, hop_frames=25, lookahead_frames=10, score_frames=5)
+    classes = ("wheeze", "fine_crackle", "breath")
+    groups = (
+        GroupSpec("continuous", ("wheeze",), median_frames=3, keep=0.7, confirm_frames=3, quiet_frames=3),
+        GroupSpec("discontinuous", ("fine_crackle",), median_frames=1, keep=0.7, confirm_frames=1, quiet_frames=3),
+    )
+    thresholds = {"wheeze": 0.5, "fine_crackle": 0.5}  # noqa: RUF012 - a stand-in for an instance
+    event_classes = ("wheeze", "fine_crackle")
+    rate_hz = spec.rate_hz
+    score_hop_samples = spec.hop_samples * window.score_frames
+    id, sha256, features_sha256, runtime = "loudness", "a" * 64, "b" * 64, "numpy 0"
+
+    def score(self, window: Window) -> Scores:
+        """0.9 where the frames are loud."""
+        decided = self.window.decided(window)
+        steps = self.window.score_frames
+        loud = window.values[decided].reshape(-1, steps * self.spec.width).mean(axis=1) > -0.5
+        values = np.full((len(loud), 3), 0.02, np.float32)
+        values[loud, 0] = 0.9
+        valid = window.valid[decided].reshape(-1, steps).all(axis=1)
+        return Scores((window.start + decided.start) // steps, values, valid)
+
+
+class Bursts:
+    """Stands for a source: half a second of noise in every second; each burst is one event of `LoudnessModel`."""
+
+    name = "bursts"
+
+    def __init__(
+        self, seconds: float, pace: bool, fail_after_s: float | None = None, gap_at_s: float | None = None
+    ) -> None:
+        self.seconds, self.pace, self.fail_after_s, self.gap_at_s = seconds, pace, fail_after_s, gap_at_s
+        self.closed = False
+
+    def blocks(self, stop: threading.Event) -> Iterator[Block | Gap]:
+        """Blocks of 0.1 s."""
+        rate, length = LoudnessModel.rate_hz, round(LoudnessModel.rate_hz * BLOCK_S)
+        noise = np.random.default_rng(1)
+        for number in range(round(self.seconds / BLOCK_S)):
+            if stop.wait(BLOCK_S if self.pace else 0):
+                return
+            start = number * length
+            if self.fail_after_s is not None and start >= self.fail_after_s * rate:
+                raise RuntimeError("the source has a bug")
+            if self.gap_at_s is not None and round(self.gap_at_s / BLOCK_S) == number:
+                yield Gap(start, start + length, "device lost")
+                continue
+            level = LOUD if start % rate < rate // 2 else 0.0
+            samples = (level * noise.standard_normal(length)).astype(np.float32)
+            yield Block(start, samples, np.ones(length, np.bool_))
+
+    def close(self) -> None:
+        """Remember it."""
+        self.closed = True
+
+
+class RudeBroker:
+    """Accepts TCP on a free port and then does what `manner` says.
+
+    `mute`: CONNACK, but never a PUBACK. `close`: closes instead of CONNACK. `close_v5`: the same, but talks 3.1.1.
+    `refuse`: PUBACK with reason 0x97 (quota exceeded) for every message. `flaky`: closes at every 7th message,
+    half of the times before its PUBACK. `taken over`: DISCONNECT with reason 0x8E at once.
+    """
+
+    def __init__(self, manner: str) -> None:
+        self.manner = manner
+        self.connects: list[int] = []  # protocol level of each CONNECT
+        self.publishes = 0
+        self.topics: list[str] = []
+        self.payloads: list[bytes] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                peer, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(peer,), daemon=True).start()
+
+    def _serve(self, peer: socket.socket) -> None:
+        with peer, peer.makefile("rb") as stream:
+            while head := stream.read(1):
+                packet = stream.read(_remaining_length(stream))
+                if not self._answer(peer, head[0], packet):
+                    return
+
+    def _answer(self, peer: socket.socket, head: int, packet: bytes) -> bool:
+        kind = head >> 4
+        if kind == 1:  # CONNECT: 00 04 'MQTT' level
+            level = packet[6]
+            self.connects.append(level)
+            if self.manner == "close" or (self.manner == "close_v5" and level == 5):
+                return False
+            peer.sendall(b"\x20\x03\x00\x00\x00" if level == 5 else b"\x20\x02\x00\x00")
+            self.level = level
+            if self.manner == "taken over":
+                peer.sendall(b"\xe0\x01\x8e")
+                return False
+        elif kind == 3:  # PUBLISH, QoS 1
+            self.publishes += 1
+            length = struct.unpack("!H", packet[:2])[0]
+            mid, rest = packet[2 + length : 4 + length], packet[4 + length :]
+            self.topics.append(packet[2 : 2 + length].decode())
+            self.payloads.append(rest[1 + rest[0] :] if self.level == 5 else rest)
+            if self.manner == "flaky":
+                if self.publishes % 14:
+                    peer.sendall(b"\x40\x02" + mid)
+                return self.publishes % 7 != 0
+            if self.manner == "refuse":
+                peer.sendall(b"\x40\x03" + mid + b"\x97")
+            elif self.manner == "close_v5":
+                peer.sendall(b"\x40\x02" + mid)
+        elif kind == 12:
+            peer.sendall(b"\xd0\x00")
+        return kind != 14
+
+
+def _remaining_length(stream: object) -> int:
+    value = shift = 0
+    while True:
+        byte = stream.read(1)[0]  # type: ignore[attr-defined]
+        value |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            return value
