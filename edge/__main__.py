@@ -108,10 +108,11 @@ def _overlaid(tree: object, given: dict[str, Any], fast: bool) -> object:
         merged["streams"] = [{"id": given["stream"] or "bed1", "source": given["source"], "channel": given["channel"]}]
     elif given["stream"] is not None or given["channel"] is not None:
         raise ConfigError("--stream and --channel belong to --source; in a configuration file they stand under streams")
-    elif "streams" not in merged:
+    elif not tree:
         raise ConfigError("nothing to listen to: give --source FILE, --source mic, or --config with streams")
-    if fast and isinstance(merged["streams"], list):
-        merged["streams"] = [{**item, "pace": False} if isinstance(item, dict) else item for item in merged["streams"]]
+    streams = merged.get("streams")
+    if fast and isinstance(streams, list):
+        merged["streams"] = [{**item, "pace": False} if isinstance(item, dict) else item for item in streams]
     return merged
 
 

@@ -44,19 +44,21 @@ def detect_file(path: Path, model: Model, wanted: Wanted, stop: threading.Event)
     """
     frames: list[Record] = []
     observe = _score_records(path, model, frames) if wanted.scores else None
+    heard_s = 0.0
     pipeline = Pipeline(model, observe=observe)
     source = open_source(str(path), model.rate_hz, wanted.channel, pace=False)
     try:
         for item in source.blocks(stop):
             if isinstance(item, Block):
                 events = pipeline.push(item)
+                heard_s = item.stop / model.rate_hz
                 yield from frames
                 frames.clear()
                 yield from (event_record(path, event, model.rate_hz) for event in events if event.kind == "end")
     finally:
         source.close()
     events = pipeline.flush()
-    yield from frames
+    yield from (frame for frame in frames if frame["t_s"] < heard_s)
     yield from (event_record(path, event, model.rate_hz) for event in events if event.kind == "end")
 
 
@@ -89,7 +91,8 @@ def _score_records(path: Path, model: Model, into: list[Record]) -> Callable[[Sc
     def observe(scores: Scores) -> None:
         for index, (values, valid) in enumerate(zip(scores.values, scores.valid, strict=True), scores.start):
             named = {name: round(float(value), 5) for name, value in zip(model.classes, values, strict=True)}
-            begin_s = round(index * hop_s, 6)
-            into.append({"file": str(path), "t_s": begin_s, "dur_s": hop_s, "valid": bool(valid), "scores": named})
+            if index >= 0:  # the first window looks back to before the file began
+                begin_s = round(index * hop_s, 6)
+                into.append({"file": str(path), "t_s": begin_s, "dur_s": hop_s, "valid": bool(valid), "scores": named})
 
     return observe

@@ -21,7 +21,7 @@ from edge.messages import Message, Moment, Node, event_message, gap_message, mod
 from edge.model import Model
 from edge.pipeline import Pipeline
 from edge.sources import MICROPHONE, Source
-from edge.types import Event, Gap, Scores
+from edge.types import Block, Event, Gap, Scores
 
 STALL_S = 5.0  # a source that gives nothing for this long is lost
 RECENT_S = 10.0  # how far back the share of measurable sound is judged

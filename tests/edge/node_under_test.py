@@ -1,0 +1,30 @@
+"""A node in a process of its own: the real service on noise bursts, so that tests may kill it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from edge.__main__ import _stop_on_signals
+from edge.config import parse_config
+from edge.log import setup
+from edge.outbox import Outbox
+from edge.service import Service
+from tests.edge.fakes import Bursts, LoudnessModel
+
+
+def main(port: str, outbox: str, seconds: str, pace: str) -> None:
+    """Run until the bursts end or a signal comes."""
+    setup()
+    mqtt = {"port": int(port), "reconnect_min_s": 0.1, "reconnect_max_s": 0.5, "will_delay_s": 0}
+    tree = {"node": "node", "streams": [{"id": "bed1", "source": "bursts", "pace": pace == "pace"}], "mqtt": mqtt}
+    config = parse_config(tree, "test")
+    store = Outbox(Path(outbox), config.outbox.max_mb, config.outbox.max_age_h)
+    with _stop_on_signals() as stop:
+        service = Service(config, LoudnessModel(), [Bursts(float(seconds), pace == "pace")], store)  # type: ignore[arg-type]
+        print("ready", flush=True)
+        print(service.run(stop).tally, flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

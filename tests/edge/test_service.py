@@ -1,0 +1,130 @@
+"""A whole node in a process of its own: ends in time, loses nothing, and its death is seen."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from edge.broker import Broker, free_port
+from tests.edge.conftest import Watcher, wait_for
+
+pytestmark = pytest.mark.system
+Node = subprocess.Popen[str]
+STOP_S = 10.0  # the promise is 2 s; a busy machine may take longer, and time is not what fails a test
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Node]]:
+    running: list[Node] = []
+
+    def begin(port: int, seconds: float = 1000, pace: str = "pace") -> Node:
+        command = [sys.executable, "-m", "tests.edge.node_under_test", str(port), str(tmp_path / "o.db")]
+        command += [str(seconds), pace]
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        running.append(child)
+        return child
+
+    yield begin
+    for child in running:
+        child.kill()
+        child.communicate()
+
+
+def types(watcher: Watcher) -> list[str]:
+    return [body["type"] for body in watcher.bodies("/event")]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_closes_open_events_and_says_goodbye(
+    number: signal.Signals, start: Callable[..., Node], broker: Broker, watcher: Watcher
+) -> None:
+    node = start(broker.port)
+    wait_for(lambda: types(watcher)[-1:] == ["onset"], "an open event")
+    node.send_signal(number)
+    output, log = node.communicate(timeout=STOP_S)
+    assert node.returncode == 0, log
+    wait_for(lambda: watcher.bodies("node/status")[-1]["state"] == "stopped", "the goodbye")
+    assert types(watcher)[-1] == "end"
+    assert types(watcher).count("onset") == types(watcher).count("end")
+    assert "real-time factor" in output
+    assert "Traceback" not in log
+
+
+def test_after_kill_9_the_retained_status_is_the_will_of_the_same_session(
+    start: Callable[..., Node], broker: Broker, watcher: Watcher
+) -> None:
+    node = start(broker.port)
+    (birth,) = wait_for(lambda: watcher.bodies("node/status"), "the birth")
+    node.kill()
+    wait_for(lambda: len(watcher.bodies("node/status")) == 2, "the will")
+    later = Watcher(broker.port)
+    wait_for(lambda: later.bodies("node/status"), "the retained status")
+    (retained,) = later.bodies("node/status")
+    later.close()
+    assert retained["state"] == "offline"
+    assert (retained["session"], retained["boot_id"]) == (birth["session"], birth["boot_id"])
+
+
+def test_events_of_a_run_without_a_broker_are_delivered_late_by_the_next_run(start: Callable[..., Node]) -> None:
+    port = free_port()
+    first = start(port)
+    wait_for(lambda: first.stdout and first.stdout.readline() == "ready\n", "the start")
+    log: list[str] = []
+    while not any("end=wheeze" in line for line in log):
+        assert first.stderr is not None
+        log.append(first.stderr.readline())
+    first.send_signal(signal.SIGTERM)
+    first.communicate(timeout=STOP_S)
+    with Broker("mosquitto", port):
+        watcher = Watcher(port)
+        second = start(port, seconds=1.5)
+        second.communicate(timeout=60)
+        events = wait_for(lambda: watcher.bodies("/event"), "events")
+        watcher.close()
+    boots = {body["boot_id"] for body in events}
+    assert len(boots) == 2
+    assert events[0]["late"]
+    assert [body["seq"] for body in events if body["boot_id"] == events[0]["boot_id"]][:2] == [1, 2]
+
+
+def test_kill_9_in_mid_run_loses_no_decided_event(start: Callable[..., Node]) -> None:
+    port, told = free_port(), 0
+    for _ in range(2):
+        node = start(port, pace="fast", seconds=100_000)
+        assert node.stderr is not None
+        for line in node.stderr:
+            told += "=wheeze" in line
+            if told and told % 40 == 0:
+                break
+        node.kill()
+        told += node.communicate()[1].count("=wheeze")
+    with Broker("mosquitto", port):
+        watcher = Watcher(port)
+        start(port, seconds=0.5).communicate(timeout=60)
+        events = watcher.bodies("/event")
+        watcher.close()
+    seqs = [body["seq"] for body in events]
+    assert sorted(set(seqs)) == list(range(1, max(seqs) + 1))
+    assert len({(body["id"], body["rev"]) for body in events}) == len(set(seqs))
+
+
+def test_a_run_ends_by_itself_after_its_files_with_one_summary_line(
+    start: Callable[..., Node], broker: Broker, watcher: Watcher
+) -> None:
+    node = start(broker.port, seconds=10, pace="fast")
+    output, log = node.communicate(timeout=60)
+    assert node.returncode == 0, log
+    ready, summary = output.splitlines()
+    assert ready == "ready"
+    assert summary.startswith("heard 10.0 s, measurable ")
+    assert types(watcher) == ["onset", "end"] * 10
+    assert watcher.bodies("bed1/status")[-1]["state"] == "disabled"
+    assert watcher.bodies("node/info")[-1]["model"]["id"] == "loudness"
+    health = watcher.bodies("node/health")[-1]
+    assert health["streams"]["bed1"]["heard_s"] == 10.0
+    assert health["outbox"]["evicted"] == {"technical": 0, "event": 0, "expired": 0}

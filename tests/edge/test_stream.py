@@ -1,0 +1,106 @@
+"""One stream: what it says, and how it ends."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+import edge.stream
+from edge.config import Stream
+from edge.messages import Message, Node
+from edge.stream import Listener, Tally
+from tests.edge.fakes import Bursts, LoudnessModel
+
+NODE = Node("laennec/v1", "ward", "node", "Test", "0badcafe")
+
+
+class Heard(list[Message]):
+    """An outlet that keeps what is said."""
+
+    def send(self, message: Message) -> None:
+        self.append(message)
+
+    def events(self) -> list[dict[str, Any]]:
+        return [message.body for message in self if message.topic.endswith("/event")]
+
+
+def listener(source: Bursts, said: Heard) -> Listener:
+    return Listener(Stream(id="bed1", source="bursts", pace=False), source, LoudnessModel(), NODE, said)  # type: ignore[arg-type]
+
+
+def test_each_onset_is_followed_by_its_end_with_the_same_id_and_onset() -> None:
+    said = Heard()
+    listener(Bursts(5, pace=False), said).run(threading.Event())
+    events = said.events()
+    assert [body["type"] for body in events] == ["onset", "end"] * 5
+    for onset, end in zip(events[::2], events[1::2], strict=True):
+        assert onset["id"] == end["id"]
+        assert (onset["rev"], end["rev"]) == (1, 2)
+        assert onset["time"]["onset"] == end["time"]["onset"] < end["time"]["end"]
+        assert onset["sample"]["onset"] == end["sample"]["onset"] < end["sample"]["end"]
+    assert len({body["id"] for body in events}) == 5
+
+
+def test_a_stop_in_the_middle_of_a_sound_closes_its_event() -> None:
+    said, stop, source = Heard(), threading.Event(), Bursts(1000, pace=False)
+    stream = listener(source, said)
+    send = said.send
+
+    def stop_at_third_onset(message: Message) -> None:
+        send(message)
+        if len([body for body in said.events() if body["type"] == "onset"]) == 3:
+            stop.set()
+
+    said.send = stop_at_third_onset  # type: ignore[method-assign]
+    stream.run(stop)
+    assert [body["type"] for body in said.events()] == ["onset", "end"] * 3
+    assert source.closed
+
+
+def test_a_gap_is_told_with_its_cause_and_ends_what_was_open() -> None:
+    said = Heard()
+    stream = listener(Bursts(3, pace=False, gap_at_s=1.3), said)
+    stream.run(threading.Event())
+    (gap,) = [message.body for message in said if message.topic.endswith("/gap")]
+    assert (gap["cause"], gap["ms"], gap["from_sample"]) == ("device lost", 100, 10400)
+    assert stream.tally().gaps == 1
+    assert stream.tally().lost_s == pytest.approx(0.1)
+    assert "gap" in {body.get("end_reason") for body in said.events()}
+
+
+def test_a_bug_in_one_stream_closes_its_events_and_is_told() -> None:
+    said = Heard()
+    stream = listener(Bursts(5, pace=False, fail_after_s=1.4), said)
+    stream.run(threading.Event())
+    assert "the source has a bug" in stream.failure
+    assert stream.state().name == "lost"
+    assert [body["type"] for body in said.events()] == ["onset", "end"] * 2
+
+
+def test_the_tally_counts_sound_not_time() -> None:
+    stream = listener(Bursts(5, pace=False), Heard())
+    stream.run(threading.Event())
+    tally = stream.tally()
+    assert tally.heard_s == pytest.approx(5.0)
+    assert 4.9 < tally.measurable_s <= 5.0
+    assert tally.events == 5
+    assert str(tally).startswith("heard 5.0 s, measurable ")
+    assert "5 events, real-time factor" in str(tally)
+    assert tally + Tally(heard_s=1, events=1) == Tally(6.0, tally.measurable_s, 0.0, 0, 6, tally.busy_s)
+
+
+def test_a_source_that_gives_nothing_is_lost_not_normal(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = listener(Bursts(5, pace=False), Heard())
+    assert stream.state().name == "unknown"
+    monkeypatch.setattr(edge.stream, "STALL_S", -1.0)
+    assert (stream.state().name, stream.state().reason) == ("lost", "no sound arrives")
+
+
+def test_the_state_tells_since_when() -> None:
+    stream = listener(Bursts(1, pace=False), Heard())
+    stream.run(threading.Event())
+    first = stream.state()
+    assert (first.name, first.reason) == ("disabled", "end of source")
+    assert stream.state() == first
