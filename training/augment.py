@@ -27,7 +27,7 @@ class AugmentSpec:
     """Share of windows that are cut from a negative: cough, speech, cry, heart alone."""
     disturb: float = 0.25
     """Share of windows with a negative added."""
-    mix: float = 0.5
+    mix: float = 0.3
     """Share of chest windows with another chest window added, labels joined."""
     gain_db: float = 5.0
     """Standard deviation of the gain, dB."""

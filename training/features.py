@@ -41,10 +41,11 @@ def _sound(recording: Recording, rate_hz: int) -> NDArray[np.float32]:
     return synthetic_sound(recording, rate_hz) if recording.is_synthetic else read_sound(recording.path, rate_hz)
 
 
-def extract(samples: NDArray[np.float32], spec: FeatureSpec) -> NDArray[np.float32]:
+def extract(samples: NDArray[np.float32], extractor: LogMel) -> NDArray[np.float32]:
     """(T, M) frames of one whole sound, from the extractor that runs at the bedside."""
-    frames = LogMel(spec).push(Block(0, samples, np.ones(len(samples), np.bool_)))
-    return np.concatenate([f.values for f in frames]) if frames else np.zeros((0, spec.width), np.float32)
+    extractor.reset()
+    frames = extractor.push(Block(0, samples, np.ones(len(samples), np.bool_)))
+    return np.concatenate([f.values for f in frames]) if frames else np.zeros((0, extractor.spec.width), np.float32)
 
 
 def cached_frames(recordings: list[Recording], spec: FeatureSpec, folder: Path) -> list[NDArray[np.float16]]:
@@ -64,7 +65,8 @@ def cached_frames(recordings: list[Recording], spec: FeatureSpec, folder: Path) 
     path = folder / f"frames-{names.hexdigest()[:16]}.npz"
     if not path.exists():
         sounds = tqdm(recordings, desc="features", unit="recording", mininterval=2)
-        rows = [extract(_sound(r, spec.rate_hz), spec).astype(np.float16) for r in sounds]
+        extractor = LogMel(spec)
+        rows = [extract(_sound(r, spec.rate_hz), extractor).astype(np.float16) for r in sounds]
         folder.mkdir(parents=True, exist_ok=True)
         draft = path.with_suffix(".part.npz")
         np.savez(draft, values=np.concatenate(rows), lengths=np.array([len(r) for r in rows]))

@@ -35,9 +35,9 @@ class NetworkSpec:
     """Window lengths in a frame."""
     bands: int = 48
     """Mel bands for each, a multiple of 8."""
-    stem: tuple[int, int, int] = (16, 32, 48)
+    stem: tuple[int, int, int] = (24, 48, 64)
     """Channels of the three convolutions."""
-    hidden: int = 96
+    hidden: int = 128
     """h."""
     dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 1)
     """One residual block each."""

@@ -34,13 +34,13 @@ class Recipe:
         default_factory=lambda: WindowSpec(
             window_frames=600,  # 4.8 s, one or two breaths
             hop_frames=60,  # 0.48 s
-            lookahead_frames=100,  # 0.8 s, most of a breath phase
+            lookahead_frames=120,  # 0.96 s, most of a breath phase
             score_frames=STRIDE,  # 32 ms
         )
     )
     network: NetworkSpec = field(default_factory=NetworkSpec)
     augment: AugmentSpec = field(default_factory=AugmentSpec)
-    epochs: int = 40
+    epochs: int = 28
     steps: int = 64
     """Batches to an epoch."""
     batch: int = 32

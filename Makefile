@@ -1,0 +1,54 @@
+# Laennec. `make` alone explains itself.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+DATA ?= ../shared/data
+RUN ?= runs/default
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+LAENNEC := $(BIN)/laennec
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format bench train export model clean edge dev
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+demo: edge ## hear a synthetic recording through the real detector and a real broker (FAST=1: not in real time)
+	@$(LAENNEC) demo $(if $(FAST),--fast)
+
+test: dev ## everything that can be tested on this machine
+	@LAENNEC_DATA="$(DATA)" $(BIN)/python -m pytest $(ARGS)
+
+check: dev ## style, types, format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: dev ## write code in the project's format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: dev ## ratios against peers, on this machine, now
+	@$(BIN)/python -m tests.benchmarks
+
+train: dev ## train the default model: make train DATA=folder-with-sprsound-and-negatives (two cores: under 60 minutes)
+	@$(BIN)/python -m training --data "$(DATA)" --out "$(RUN)" $(ARGS)
+	@$(BIN)/python -m export --run "$(RUN)" --out "$(RUN)/model.onnx"
+
+export: dev ## make a finished training the default model of the edge
+	@$(BIN)/python -m export --run "$(RUN)" --out edge/models/default.onnx
+
+clean: ## remove what make made, but no trained model
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+edge: $(VENV)/.edge
+dev: $(VENV)/.dev
+
+$(VENV)/.edge: pyproject.toml constraints.txt
+	@deploy/install edge "$(PYTHON)" "$(VENV)"
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.edge
+	@deploy/install dev "$(PYTHON)" "$(VENV)"
+	@touch $@

@@ -1,0 +1,116 @@
+"""The whole detector: any cut of a recording gives the same scores and events, and no gap makes an event."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from edge.errors import ConfigError
+from edge.model import Model, load_model
+from edge.pipeline import Pipeline
+from edge.sources.synthetic import DEMO_AUDIO
+from edge.types import Block, Event, Scores
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return load_model()
+
+
+@pytest.fixture(scope="module")
+def demo() -> NDArray[np.float32]:
+    samples, _ = soundfile.read(DEMO_AUDIO, dtype="float32")
+    return np.asarray(samples[: 8000 * 16], np.float32)
+
+
+def _run(model: Model, blocks: list[Block]) -> tuple[list[Event], list[Scores]]:
+    scores: list[Scores] = []
+    pipeline = Pipeline(model, observe=scores.append)
+    events = [event for block in blocks for event in pipeline.push(block)]
+    return events + pipeline.flush(), scores
+
+
+def _same(a: list[Scores], b: list[Scores]) -> bool:
+    return len(a) == len(b) and all(
+        x.start == y.start and np.array_equal(x.values, y.values) and np.array_equal(x.valid, y.valid)
+        for x, y in zip(a, b, strict=True)
+    )
+
+
+@settings(deadline=None, max_examples=6)
+@given(
+    start=st.sampled_from([0, 2**31 - 40_000, 2**32 - 40_001]),
+    cuts=st.lists(st.integers(0, 128_000), max_size=30),
+    lost=st.lists(st.tuples(st.integers(0, 127_000), st.integers(1, 900)), max_size=3),
+)
+def test_events_and_scores_any_cut_equals_one_piece(
+    model: Model, demo: NDArray[np.float32], start: int, cuts: list[int], lost: list[tuple[int, int]]
+) -> None:
+    valid = np.ones(len(demo), np.bool_)
+    for first, count in lost:
+        valid[first : first + count] = False
+    edges = [0, *sorted(cuts), len(demo)]
+    pieces = [Block(start + a, demo[a:b], valid[a:b]) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    events, scores = _run(model, pieces)
+    whole_events, whole_scores = _run(model, [Block(start, demo, valid)])
+    assert events == whole_events
+    assert _same(scores, whole_scores)
+
+
+def test_a_gap_announced_by_a_jump_is_the_same_as_one_announced_by_a_mask(
+    model: Model, demo: NDArray[np.float32]
+) -> None:
+    heard = np.ones(len(demo), np.bool_)
+    heard[40_000:60_000] = False
+    masked_events, _ = _run(model, [Block(0, demo, heard)])
+    jump = [Block(0, demo[:40_000], heard[:40_000]), Block(60_000, demo[60_000:], heard[60_000:])]
+    jump_events, _ = _run(model, jump)
+    assert masked_events == jump_events
+
+
+def test_what_lies_in_masked_samples_is_never_heard(model: Model, demo: NDArray[np.float32]) -> None:
+    heard = np.ones(len(demo), np.bool_)
+    heard[50_000:58_000] = False
+    loud = demo.copy()
+    loud[50_000:58_000] = np.random.default_rng(0).normal(0, 1, 8000)
+    quiet_run, loud_run = _run(model, [Block(0, demo, heard)]), _run(model, [Block(0, loud, heard)])
+    assert quiet_run[0] == loud_run[0]
+    assert _same(quiet_run[1], loud_run[1])
+
+
+def test_scores_lie_one_after_the_other_and_cover_the_sound(model: Model, demo: NDArray[np.float32]) -> None:
+    _, scores = _run(model, [Block(0, demo, np.ones(len(demo), np.bool_))])
+    for before, after in zip(scores[:-1], scores[1:], strict=True):
+        assert after.start == before.start + len(before.valid)
+    heard = sum(int(s.valid.sum()) for s in scores) * model.score_hop_samples
+    assert len(demo) - heard < model.spec.span_samples + 2 * model.score_hop_samples
+
+
+def test_sound_that_is_no_number_gives_no_event_and_no_valid_score(model: Model) -> None:
+    nothing = np.full(40_000, np.nan, np.float32)
+    events, scores = _run(model, [Block(0, nothing, np.ones(40_000, np.bool_))])
+    assert events == []
+    assert not any(s.valid.any() for s in scores)
+
+
+@pytest.mark.parametrize("kind", ["silence", "clipped square", "offset"])
+def test_sound_that_is_no_breath_raises_nothing(model: Model, kind: str) -> None:
+    time_s = np.arange(80_000) / 8000
+    sound = {
+        "silence": np.zeros(80_000),
+        "clipped square": np.sign(np.sin(2 * np.pi * 1.3 * time_s)),
+        "offset": np.full(80_000, 0.5),
+    }[kind]
+    events, _ = _run(model, [Block(0, sound.astype(np.float32), np.ones(80_000, np.bool_))])
+    assert events == []
+
+
+def test_a_class_or_threshold_that_the_model_lacks_is_refused(model: Model) -> None:
+    with pytest.raises(ConfigError, match="class snore: not in the model, which has wheeze"):
+        Pipeline(model, thresholds={"snore": 0.5})
+    with pytest.raises(ConfigError, match="class whistle"):
+        Pipeline(model, classes=("whistle",))
