@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -77,9 +77,14 @@ def _serve(effective: Any, stop: threading.Event) -> None:
 
     artefact = load_model(effective.model)
     check_classes(effective, artefact)
-    sources = [open_source(item.source, artefact.rate_hz, item.channel, item.pace) for item in effective.streams]
-    outbox = Outbox(effective.outbox_path(), effective.outbox.max_mb, effective.outbox.max_age_h)
-    outcome = Service(effective, artefact, sources, outbox).run(stop)
+    with ExitStack() as opened:
+        outbox = Outbox(effective.outbox_path(), effective.outbox.max_mb, effective.outbox.max_age_h)
+        opened.callback(outbox.close)
+        sources = []
+        for item in effective.streams:
+            sources.append(open_source(item.source, artefact.rate_hz, item.channel, item.pace))
+            opened.callback(sources[-1].close)
+        outcome = Service(effective, artefact, sources, outbox).run(stop)
     for failure in outcome.failures:
         print(f"laennec: {failure}", file=sys.stderr)
     if outcome.waiting:

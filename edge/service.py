@@ -50,7 +50,7 @@ class Service:
     """One node, from its settings, a loaded model and one opened source per stream."""
 
     def __init__(self, config: Config, model: Model, sources: Sequence[Source], outbox: Outbox) -> None:
-        """Prepare every part.
+        """Prepare every part; the caller opened the sources and the outbox, and closes them after `run`.
 
         Raises:
             ConfigError: a class or threshold that the model lacks, or a secret that cannot be read.
@@ -77,6 +77,8 @@ class Service:
             thread.start()
         next_health_s = time.monotonic()
         while not stop.wait(TICK_S) and any(thread.is_alive() for thread in threads):
+            for listener in self._listeners:
+                listener.watch()
             self._tell_streams()
             if time.monotonic() >= next_health_s:
                 next_health_s += HEALTH_S
@@ -97,7 +99,6 @@ class Service:
             waiting = self._drain_at_leisure()
         self._dispatch.stop()
         waiting = self._outbox.counts().waiting if waiting else 0
-        self._outbox.close()
         tally = sum((listener.tally() for listener in self._listeners), Tally())
         failures = tuple(f"stream {each.id}: {each.failure}" for each in self._listeners if each.failure)
         return Outcome(tally, waiting, failures)

@@ -134,6 +134,13 @@ class Listener:
                 self._closed = True
                 self._say(self._timed(self._pipeline.flush))
 
+    def watch(self) -> None:
+        """End open events if the source gives nothing any more; call it now and then."""
+        with self._mutex:
+            if self._open and not self._closed and self._silent_s() > STALL_S:
+                self._say(self._timed(self._pipeline.flush))
+                self._pipeline.reset()  # sound that comes back begins anew
+
     def tally(self) -> Tally:
         """What was done so far."""
         return Tally(
@@ -153,10 +160,9 @@ class Listener:
         return self._state
 
     def _judge(self) -> tuple[str, str]:
-        silent_s = time.monotonic() - (self._started_at_s if self._heard_at_s is None else self._heard_at_s)
         if self._closed:
             return ("lost", self.failure) if self.failure else ("disabled", END_OF_SOURCE)
-        if silent_s > STALL_S:
+        if self._silent_s() > STALL_S:
             return "lost", "no sound arrives"
         if self._heard_at_s is None:
             return "unknown", ""
@@ -164,6 +170,9 @@ class Listener:
         if recent and sum(recent) < MEASURABLE_SHARE * len(recent):
             return "degraded", "little of the sound can be measured"
         return "ok", ""
+
+    def _silent_s(self) -> float:
+        return time.monotonic() - (self._started_at_s if self._heard_at_s is None else self._heard_at_s)
 
     def _hear(self, item: Block | Gap) -> None:
         if isinstance(item, Gap):

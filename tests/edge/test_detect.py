@@ -63,10 +63,16 @@ def test_scores_and_events_are_those_of_a_run_without_scores(model: Model) -> No
     assert [record for record in with_scores if "label" in record] == list(without)
 
 
-def test_a_stop_closes_what_is_open(bursts: Path) -> None:
-    stop = threading.Event()
-    stop.set()
-    assert list(detect_file(bursts, LoudnessModel(), Wanted(), stop)) == []  # type: ignore[arg-type]
+def test_a_stop_in_mid_sound_closes_what_is_open(bursts: Path) -> None:
+    stop, events = threading.Event(), []
+    for record in detect_file(bursts, LoudnessModel(), Wanted(scores=True), stop):  # type: ignore[arg-type]
+        if "scores" not in record:
+            events.append(record)
+        elif record["t_s"] > 1.2:
+            stop.set()
+    assert [event["label"] for event in events] == ["wheeze", "wheeze"]
+    assert events[1]["onset_s"] == pytest.approx(1.0, abs=0.1)
+    assert events[1]["end_reason"] in ("gap", "stream_end")
 
 
 def test_a_missing_file_is_an_error_of_the_source(model: Model, tmp_path: Path) -> None:

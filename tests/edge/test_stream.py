@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import edge.stream
 from edge.config import Stream
 from edge.messages import Message, Node
 from edge.stream import Listener, Tally
+from edge.types import Block, Gap
 from tests.edge.fakes import Bursts, LoudnessModel
 
 NODE = Node("laennec/v1", "ward", "node", "Test", "0badcafe")
@@ -96,6 +98,33 @@ def test_a_source_that_gives_nothing_is_lost_not_normal(monkeypatch: pytest.Monk
     assert stream.state().name == "unknown"
     monkeypatch.setattr(edge.stream, "STALL_S", -1.0)
     assert (stream.state().name, stream.state().reason) == ("lost", "no sound arrives")
+
+
+def test_a_source_that_falls_silent_in_mid_sound_closes_its_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Hangs(Bursts):
+        def blocks(self, stop: threading.Event) -> Iterator[Block | Gap]:
+            for item in super().blocks(stop):
+                yield item
+                if item.stop == 20_000:  # the third burst, as far as it goes
+                    hanging.set()
+                    resume.wait(30)
+
+    hanging, resume, said = threading.Event(), threading.Event(), Heard()
+    stream = listener(Hangs(4, pace=False), said)
+    thread = threading.Thread(target=stream.run, args=(threading.Event(),))
+    thread.start()
+    assert hanging.wait(30)
+    stream.watch()
+    before = [body["type"] for body in said.events()]
+    monkeypatch.setattr(edge.stream, "STALL_S", -1.0)
+    stream.watch()
+    stream.watch()
+    assert before[-1] == "onset"
+    assert [body["type"] for body in said.events()] == [*before, "end"]
+    resume.set()
+    thread.join(30)
+    assert [body["type"] for body in said.events()] == ["onset", "end"] * (len(said.events()) // 2)
+    assert said.events()[-1]["sample"]["onset"] == pytest.approx(8000 * 3, abs=800)
 
 
 def test_the_state_tells_since_when() -> None:
