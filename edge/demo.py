@@ -100,8 +100,9 @@ def _watch(command: list[str], log: Path, arrivals: queue.SimpleQueue[dict[str, 
             code = child.wait()
     while _print_next(arrivals, seen):
         pass
-    if code != 0:
-        print(log.read_text(errors="replace").strip(), file=sys.stderr)
+    for line in log.read_text(errors="replace").splitlines():
+        if code != 0 or " WARNING " in line:  # such as: the broker speaks 3.1.1 only
+            print(line, file=sys.stderr)
     print(f"\n{summary}", flush=True)
     return code
 

@@ -25,6 +25,7 @@ def test_the_demo_shows_events_and_ends_with_one_summary_line(broker: str) -> No
     assert all("bed1" in line for line in rows)
     assert lines[-1].startswith("heard 56.0 s, measurable ")
     assert ("3.1.1" in lines[1]) == (broker == "amqtt")
+    assert ("protocol=3.1.1" in result.stderr) == (broker == "amqtt")
 
 
 def test_a_demo_whose_detector_fails_fails() -> None:
