@@ -129,7 +129,9 @@ class Model:
 
 
 def _read_metadata(backend: Backend) -> dict[str, Any]:
-    texts = {key.removeprefix("laennec."): value for key, value in backend.metadata.items() if key.startswith("laennec.")}
+    texts = {
+        key.removeprefix("laennec."): value for key, value in backend.metadata.items() if key.startswith("laennec.")
+    }
     found = texts.get("schema")
     if found != SCHEMA:
         raise ModelError(f"expected a Laennec model ({SCHEMA}), found an ONNX file with schema {found!r}")
@@ -167,7 +169,9 @@ def load_model(path: Path | None = None) -> Model:
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:
-            raise ModelError(f"model {path}: expected at most {MAX_BYTES >> 20} MB, found {size >> 20} MB; not a model?")
+            raise ModelError(
+                f"model {path}: expected at most {MAX_BYTES >> 20} MB, found {size >> 20} MB; not a model?"
+            )
         content = path.read_bytes()
     except OSError as error:
         raise ModelError(f"model {path}: cannot be read ({error.strerror}); check the path given as model") from error
@@ -185,8 +189,8 @@ def _check_seal(path: Path, content: bytes) -> None:
     body, tail = content[:-length], content[-length:]
     if tail[: len(_SEAL_HEAD)] != _SEAL_HEAD:
         raise ModelError(
-            f"model {path}: expected a Laennec artefact, which ends with its seal; found {len(content)} bytes without one "
-            "(cut short, or an ONNX file that was not exported for Laennec); copy or export it again"
+            f"model {path}: expected a Laennec artefact, which ends with its seal; found {len(content)} bytes without "
+            "one (cut short, or an ONNX file that was not exported for Laennec); copy or export it again"
         )
     expected, found = tail[len(_SEAL_HEAD) :].decode("ascii", "replace"), hashlib.sha256(body).hexdigest()
     if expected != found:

@@ -40,7 +40,9 @@ class Pipeline:
         """Build the stages; nothing is heard yet."""
         unknown = sorted({*(thresholds or {}), *(classes or ())} - set(model.event_classes))
         if unknown:
-            raise ConfigError(f"class {', '.join(unknown)}: not in the model, which has {', '.join(model.event_classes)}")
+            raise ConfigError(
+                f"class {', '.join(unknown)}: not in the model, which has {', '.join(model.event_classes)}"
+            )
         self._model = model
         self._observe = observe
         self._reported = set(model.event_classes if classes is None else classes)

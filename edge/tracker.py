@@ -134,7 +134,9 @@ class _Group:
             return []
         return [self._event("end", event, (event.last + 1) * self.hop_samples, reason)]
 
-    def _event(self, kind: Literal["onset", "end"], event: _Open, end: int | None, reason: EndReason | Literal[""]) -> Event:
+    def _event(
+        self, kind: Literal["onset", "end"], event: _Open, end: int | None, reason: EndReason | Literal[""]
+    ) -> Event:
         mean = event.total / (event.last + 1 - event.first)
         return Event(kind, event.label, event.first * self.hop_samples, end, event.peak, mean, event.threshold, reason)
 

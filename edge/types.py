@@ -100,4 +100,4 @@ class Event:
     threshold: float
     """Score that opened the event, 0 to 1."""
     end_reason: Literal["", "quiet", "gap", "stream_end"]
-    """Why it ended: the sound stopped, the sound could not be heard any more, or the stream was closed; empty in an `onset`."""
+    """Why it ended: the sound stopped, could not be heard any more, or the stream was closed; empty in an `onset`."""

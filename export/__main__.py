@@ -1,4 +1,4 @@
-"""`python -m export --run runs/default --out edge/models/default.onnx`: a finished training as an artefact and its card."""
+"""`python -m export --run runs/default --out model.onnx`: a finished training as an artefact and its card."""
 
 from __future__ import annotations
 
@@ -67,7 +67,9 @@ def _read_result(folder: Path) -> dict[str, Any]:
     try:
         result: dict[str, Any] = json.loads((folder / "result.json").read_text())
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{folder}: expected a finished training with result.json ({error}); run `make train`") from error
+        raise ConfigError(
+            f"{folder}: expected a finished training with result.json ({error}); run `make train`"
+        ) from error
     return result
 
 

@@ -77,7 +77,9 @@ def export_model(scorer: nn.Module, metadata: Metadata, path: Path) -> None:
     try:
         difference = parity(scorer, draft)
         if not difference <= PARITY:
-            raise ModelError(f"export: expected scores within {PARITY} of torch's, found a difference of {difference:.2g}")
+            raise ModelError(
+                f"export: expected scores within {PARITY} of torch's, found a difference of {difference:.2g}"
+            )
         draft.rename(path)
     finally:
         draft.unlink(missing_ok=True)

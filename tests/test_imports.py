@@ -1,4 +1,4 @@
-"""Imports go one way; nothing heavy reaches the device. Read from the source with `ast`, so nothing has to be imported."""
+"""Imports go one way; nothing heavy reaches the device. Read from the source with `ast`."""
 
 from __future__ import annotations
 

@@ -16,7 +16,9 @@ def main() -> int:
     """Train; exit code 2 for the operator's mistakes."""
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with sprsound/train and negatives")
-    parser.add_argument("--out", type=Path, default=Path("runs/default"), help="folder of the run; an unfinished one is resumed")
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/default"), help="folder of the run; an unfinished one is resumed"
+    )
     parser.add_argument("--epochs", type=int, default=Recipe().epochs, help="fewer for a trial")
     arguments = parser.parse_args()
     recipe = replace(Recipe(), epochs=arguments.epochs)

@@ -127,7 +127,7 @@ def _collate(examples: list[Example]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 @torch.no_grad()
 def _follow(average: nn.Module, network: nn.Module, decay: float) -> None:
-    """average <- decay * average + (1 - decay) * network, batch-norm statistics too."""
+    """Average <- decay * average + (1 - decay) * network, batch-norm statistics too."""
     for kept, new in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
         if kept.dtype.is_floating_point:
             kept.lerp_(new, 1 - decay)

@@ -10,7 +10,7 @@
 
 Only convolutions, batch norms and sums: it folds, quantizes and compiles everywhere (no recurrence). It never sees
 padding that pretends to be sound: frames that were not heard are zero, and the validity channel says so.
-Source: temporal convolution, Bai et al. 2018 (1803.01271); context, Hu et al. 2018, squeeze-and-excitation (1709.01507).
+Source: Bai et al. 2018, temporal convolution (1803.01271); Hu et al. 2018, squeeze-and-excitation (1709.01507).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Everything that decides a training, in one frozen record; a checkpoint carries its hash and is resumed with no other."""
+"""Everything that decides a training, in one frozen record whose hash every checkpoint carries."""
 
 from __future__ import annotations
 

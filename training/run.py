@@ -20,7 +20,6 @@ from datetime import date
 from multiprocessing import get_context
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from edge.errors import ConfigError
@@ -67,7 +66,9 @@ def read_recordings(data: Path, recipe: Recipe) -> tuple[Recording, ...]:
     """
     train = data / "sprsound" / "train"
     if not train.is_dir():
-        raise ConfigError(f"DATA={data}: expected a folder with sprsound/train in it, found none; see training/README.md")
+        raise ConfigError(
+            f"DATA={data}: expected a folder with sprsound/train in it, found none; see training/README.md"
+        )
     return (*read_sprsound(train), *read_negatives(data / "negatives"), *synthetic_patients(recipe.synthetic))
 
 
@@ -140,7 +141,9 @@ def hear(job: Job) -> list[Heard]:
     recipe, folds = job.recipe, job.fold_of()
     networks = [load_network(job, f"fold-{fold}") for fold in range(recipe.folds)]
     heard = []
-    for recording, frames in zip(job.recordings, cached_frames(list(job.recordings), recipe.features, job.cache), strict=True):
+    for recording, frames in zip(
+        job.recordings, cached_frames(list(job.recordings), recipe.features, job.cache), strict=True
+    ):
         if recording.is_synthetic:
             continue
         fold = folds[recording.patient]

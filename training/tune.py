@@ -31,6 +31,9 @@ SEARCH: dict[str, tuple[float, ...]] = {  # in this order; frames are score fram
 }
 
 
+SPARED = 0.04  # share of the best quality that is given up for fewer false alarms
+
+
 @dataclass(frozen=True, slots=True)
 class Heard:
     """One recording with the raw answers of a network that was not trained on its patient."""
@@ -128,8 +131,7 @@ def search(bench: Bench, fields: dict[str, tuple[float, ...]], start: dict[str, 
         tried = [{name: replace(c, **{field: v}) for name, c in chosen.items()} for v in values]
         counted = [add_counts(bench.count(choices).values()) for choices in tried]
         for name in chosen:
-            best = max(range(len(values)), key=lambda i: _quality(counted[i], name))  # noqa: B023 (used at once)
-            chosen[name] = tried[best][name]
+            chosen[name] = tried[_best(field, [_quality(counts, name) for counts in counted])][name]
     return chosen
 
 
@@ -140,10 +142,20 @@ def cross_fitted(bench: Bench, choices: dict[str, Choice]) -> EventCounts:
     for fold in bench.folds:
         others = [add_counts(c for f, c in bench.count(t).items() if f != fold) for t in tried]
         for name in choices:
-            best = max(range(len(tried)), key=lambda i: _quality(others[i], name))  # noqa: B023 (used at once)
+            best = _best("threshold", [_quality(counts, name) for counts in others])
             counts = bench.count(tried[best])[fold]
             judged.append({title: c for title, c in counts.items() if title.endswith(f" {name}")})
     return add_counts(judged)
+
+
+def _best(field: str, qualities: list[float]) -> int:
+    """Index of the best value; for thresholds the highest that costs no more than `SPARED`.
+
+    Around the best threshold the quality is flat while the false alarms still fall fast.
+    """
+    if field != "threshold":
+        return int(np.argmax(qualities))
+    return max(i for i, quality in enumerate(qualities) if quality >= (1 - SPARED) * max(qualities))
 
 
 def _quality(counts: EventCounts, group: str) -> float:

@@ -27,7 +27,9 @@ class OnnxBackend:
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = FATAL_ONLY
-        options.enable_cpu_mem_arena = False  # one stream in steady state gains nothing from it and it is never given back
+        options.enable_cpu_mem_arena = (
+            False  # one stream in steady state gains nothing from it and it is never given back
+        )
         ort.set_default_logger_severity(FATAL_ONLY)
         try:
             self._session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])

@@ -11,6 +11,8 @@ Source: Davis & Mermelstein 1980 (mel energies); Young et al., The HTK Book 3.5,
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -57,16 +59,7 @@ class LogMel:
         """Build tables and the ring; frames start with the first block."""
         self.spec = spec
         self._ring = Ring(2 * spec.span_samples + 4096)
-        self._tables = make_tables(spec.fft_size)
-        self._tapers = np.zeros((len(spec.windows_samples), spec.span_samples), np.float32)
-        for row, length in zip(self._tapers, spec.windows_samples, strict=True):
-            hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)
-            first = (spec.span_samples - length) // 2
-            row[first : first + length] = hann / (hann.sum() / 2)
-        weights = mel_filters(spec)
-        self._first_bin = np.array([np.flatnonzero(row)[0] for row in weights])
-        self._bin_count = np.array([np.flatnonzero(row)[-1] for row in weights]) + 1 - self._first_bin
-        self._weights = weights.astype(np.float32)
+        self._plan = _make_plan(spec)
         self._next = 0
 
     def push(self, block: Block) -> list[Frames]:
@@ -102,55 +95,71 @@ class LogMel:
             return []
         values = np.empty((count, self.spec.width), np.float32)
         valid = np.empty(count, np.bool_)
-        _extract(
-            ring.samples, ring.valid, (self._next, hop), self._tapers, self._tables,
-            (self._first_bin, self._bin_count, self._weights),
-            (np.float32(self.spec.floor_db), np.float32(self.spec.offset_db), np.float32(self.spec.scale_db)),
-            values, valid,
-        )  # fmt: skip
+        _extract(ring.samples, ring.valid, self._next, self._plan, values, valid)
         frames = Frames(self._next, values, valid)
         self._next += count
         return [frames]
+
+
+class _Plan(NamedTuple):
+    """The spec in the form that the kernel reads."""
+
+    hop: int
+    tapers: NDArray[np.float32]  # (windows, span) Hann, centred
+    tables: Tables
+    first_bin: NDArray[np.int64]  # (bands,) first bin of each mel filter
+    bin_count: NDArray[np.int64]  # (bands,) bins of each mel filter
+    weights: NDArray[np.float32]  # (bands, bins)
+    floor_db: np.float32
+    offset_db: np.float32
+    scale_db: np.float32
+
+
+def _make_plan(spec: FeatureSpec) -> _Plan:
+    tapers = np.zeros((len(spec.windows_samples), spec.span_samples), np.float32)
+    for row, length in zip(tapers, spec.windows_samples, strict=True):
+        hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)
+        first = (spec.span_samples - length) // 2
+        row[first : first + length] = hann / (hann.sum() / 2)
+    weights = mel_filters(spec)
+    first_bin = np.array([np.flatnonzero(row)[0] for row in weights])
+    bin_count = np.array([np.flatnonzero(row)[-1] for row in weights]) + 1 - first_bin
+    levels = (np.float32(level_db) for level_db in (spec.floor_db, spec.offset_db, spec.scale_db))
+    tables = make_tables(spec.fft_size)
+    return _Plan(spec.hop_samples, tapers, tables, first_bin, bin_count, weights.astype(np.float32), *levels)
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _extract(
     ring: NDArray[np.float32],
     ring_valid: NDArray[np.bool_],
-    grid: tuple[int, int],
-    tapers: NDArray[np.float32],
-    tables: Tables,
-    filters: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]],
-    levels: tuple[float, float, float],
+    first_frame: int,
+    plan: _Plan,
     values: NDArray[np.float32],
     valid: NDArray[np.bool_],
 ) -> None:
-    first_frame, hop = grid
-    first_bin, bin_count, weights = filters
-    floor_db, offset_db, scale_db = levels
     wrap = np.int64(ring.shape[0] - 1)
-    n_windows, span = tapers.shape
-    half = tables.reversal.shape[0]
-    bands = first_bin.shape[0]
+    n_windows, span = plan.tapers.shape
+    half = plan.tables.reversal.shape[0]
+    bands = plan.first_bin.shape[0]
     frame = np.zeros(2 * half, np.float32)
     re = np.empty(half, np.float32)
     im = np.empty(half, np.float32)
     power = np.empty(half + 1, np.float32)
-    floor_power = np.float32(10.0 ** (floor_db / 10.0))
-    to_db = np.float32(10.0)
+    floor_power = np.float32(10.0 ** (plan.floor_db / 10.0))
     for t in range(values.shape[0]):
-        base = (first_frame + t) * hop
+        base = (first_frame + t) * plan.hop
         heard = True
         for i in range(span):
             heard = heard and ring_valid[(base + i) & wrap]
         valid[t] = heard
         for w in range(n_windows):
             for i in range(span):
-                frame[i] = ring[(base + i) & wrap] * tapers[w, i]
-            power_spectrum(frame, tables, re, im, power)
+                frame[i] = ring[(base + i) & wrap] * plan.tapers[w, i]
+            power_spectrum(frame, plan.tables, re, im, power)
             for m in range(bands):
                 energy = np.float32(0.0)
-                for k in range(bin_count[m]):
-                    energy += weights[m, first_bin[m] + k] * power[first_bin[m] + k]
-                level_db = to_db * np.log10(max(energy, floor_power))
-                values[t, w * bands + m] = (level_db - offset_db) / scale_db
+                for k in range(plan.bin_count[m]):
+                    energy += plan.weights[m, plan.first_bin[m] + k] * power[plan.first_bin[m] + k]
+                level_db = np.float32(10.0) * np.log10(max(energy, floor_power))
+                values[t, w * bands + m] = (level_db - plan.offset_db) / plan.scale_db

@@ -48,9 +48,16 @@ class FeatureSpec:
         longest = max(self.windows_samples, default=0)
         _require("rate_hz", self.rate_hz, self.rate_hz > 0, "above 0")
         _require("hop_samples", self.hop_samples, self.hop_samples > 0, "above 0")
-        _require("windows_samples", self.windows_samples, min(self.windows_samples, default=0) > 1, "one or more, each above 1")
+        _require(
+            "windows_samples",
+            self.windows_samples,
+            min(self.windows_samples, default=0) > 1,
+            "one or more, each above 1",
+        )
         power_of_two = self.fft_size >= 4 and self.fft_size & (self.fft_size - 1) == 0
-        _require("fft_size", self.fft_size, power_of_two and self.fft_size >= longest, f"a power of two from {longest} up")
+        _require(
+            "fft_size", self.fft_size, power_of_two and self.fft_size >= longest, f"a power of two from {longest} up"
+        )
         nyquist_hz = self.rate_hz / 2
         _require("high_hz", self.high_hz, 0 < self.high_hz <= nyquist_hz, f"above 0, up to {nyquist_hz:g}")
         _require("low_hz", self.low_hz, 0 <= self.low_hz < self.high_hz, f"from 0 to below {self.high_hz:g}")

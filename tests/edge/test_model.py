@@ -47,7 +47,7 @@ def test_every_flipped_byte_is_noticed(tmp_path: Path) -> None:
         damaged[position] ^= 1 << int(rng.integers(8))
         path = tmp_path / "damaged.onnx"
         path.write_bytes(damaged)
-        with pytest.raises(ModelError, match="damaged: expected|without one"):
+        with pytest.raises(ModelError, match=r"damaged: expected|without one"):
             load_model(path)
 
 
@@ -98,7 +98,7 @@ def test_metadata_that_do_not_hold_are_refused(tmp_path: Path, key: str, value: 
 def test_a_spec_that_does_not_fit_the_graph_is_refused_with_both_shapes(tmp_path: Path) -> None:
     model = load_model()
     features = model.spec.to_json().replace(f'"bands":{model.spec.bands}', f'"bands":{model.spec.bands - 8}')
-    with pytest.raises(ModelError, match="graph does not fit its metadata: expected .* found"):
+    with pytest.raises(ModelError, match=r"graph does not fit its metadata: expected .* found"):
         load_model(_edited(tmp_path / "edited.onnx", {"features": features}))
 
 

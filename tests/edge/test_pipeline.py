@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import soundfile
@@ -54,7 +56,7 @@ def test_events_and_scores_any_cut_equals_one_piece(
     for first, count in lost:
         valid[first : first + count] = False
     edges = [0, *sorted(cuts), len(demo)]
-    pieces = [Block(start + a, demo[a:b], valid[a:b]) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    pieces = [Block(start + a, demo[a:b], valid[a:b]) for a, b in pairwise(edges)]
     events, scores = _run(model, pieces)
     whole_events, whole_scores = _run(model, [Block(start, demo, valid)])
     assert events == whole_events
@@ -84,7 +86,7 @@ def test_what_lies_in_masked_samples_is_never_heard(model: Model, demo: NDArray[
 
 def test_scores_lie_one_after_the_other_and_cover_the_sound(model: Model, demo: NDArray[np.float32]) -> None:
     _, scores = _run(model, [Block(0, demo, np.ones(len(demo), np.bool_))])
-    for before, after in zip(scores[:-1], scores[1:], strict=True):
+    for before, after in pairwise(scores):
         assert after.start == before.start + len(before.valid)
     heard = sum(int(s.valid.sum()) for s in scores) * model.score_hop_samples
     assert len(demo) - heard < model.spec.span_samples + 2 * model.score_hop_samples

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -103,11 +105,13 @@ def _random_scores(draw_values: list[float], lost: frozenset[int]) -> Scores:
 LEVELS = st.lists(st.sampled_from([0.0, 0.3, 0.45, 0.55, 0.9]), min_size=1, max_size=120)
 
 
-@given(levels=LEVELS, lost=st.frozensets(st.integers(0, 119), max_size=6), cuts=st.lists(st.integers(0, 120), max_size=8))
+@given(
+    levels=LEVELS, lost=st.frozensets(st.integers(0, 119), max_size=6), cuts=st.lists(st.integers(0, 120), max_size=8)
+)
 def test_events_any_cut_equals_one_piece(levels: list[float], lost: frozenset[int], cuts: list[int]) -> None:
     scores = _random_scores(levels, lost)
     edges = [0, *sorted(min(c, len(levels)) for c in cuts), len(levels)]
-    pieces = [Scores(a, scores.values[a:b], scores.valid[a:b]) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    pieces = [Scores(a, scores.values[a:b], scores.valid[a:b]) for a, b in pairwise(edges)]
     assert _run(*pieces) == _run(scores)
 
 

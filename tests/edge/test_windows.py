@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -40,7 +42,7 @@ def _same(a: list[Window], b: list[Window]) -> bool:
 def test_windows_any_cut_equals_one_piece(start: int, cuts: list[int], lost: frozenset[int]) -> None:
     away = frozenset(start + i for i in lost)
     edges = [0, *sorted(cuts), 200]
-    pieces = [_frames(start + a, start + b, away) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    pieces = [_frames(start + a, start + b, away) for a, b in pairwise(edges)]
     assert _same(_run(pieces), _run([_frames(start, start + 200, away)]))
 
 

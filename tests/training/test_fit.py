@@ -40,7 +40,7 @@ def _cutter() -> Cutter:
     return Cutter(recordings, frames, targets, (RECIPE.features, RECIPE.window, RECIPE.augment))
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """Stands for a kill between two epochs."""
 
 
@@ -50,9 +50,9 @@ def test_a_killed_training_goes_on_to_the_same_weights(tmp_path: Path) -> None:
 
     def kill_after_two(line: str) -> None:
         if "epoch 2" in line:
-            raise Killed
+            raise KilledError
 
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         fit(_cutter(), RECIPE, 7, tmp_path / "killed.pt", kill_after_two)
     lines: list[str] = []
     resumed = fit(_cutter(), RECIPE, 7, tmp_path / "killed.pt", lines.append)
@@ -122,5 +122,3 @@ def test_windows_without_augmentation_are_cuts_of_the_recording() -> None:
         first = next(i for i in range(200) if np.allclose(np.maximum(frames[i], floor), heard[0], atol=1e-5))
         expected = np.maximum(frames[first : first + len(heard)].astype(np.float32), floor)
         np.testing.assert_allclose(heard, expected, atol=1e-5)
-
-
