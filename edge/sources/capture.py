@@ -1,0 +1,169 @@
+"""The child process that owns PortAudio: records go out through a pipe, see `pipe`.
+
+    python -m edge.sources.capture --list
+    python -m edge.sources.capture [--device NAME] [--channel N] [--rate HZ]
+
+A process of its own, because PortAudio looks for devices once, when it is loaded, and may hang in a driver whose device
+was pulled out: the parent kills the child and starts another. Not for resampling, gaps or patience: those are the
+parent's. Invariant: nothing but records reaches the pipe, whatever the libraries print; a buffer that does not fit the
+queue is dropped whole, and the index of the next one tells it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import queue
+import sys
+import time
+from array import array
+from typing import Any, NoReturn
+
+from edge.errors import ConfigError, SourceError
+from edge.sources import check_channel
+from edge.sources.devices import Device, choose, to_json
+from edge.sources.pipe import Kind, Record
+
+BUFFER_S = 0.05  # PortAudio calls back this often
+QUEUE_S = 10.0  # sound that may wait for the parent
+DEAD_S = 2.0  # without a call back, the device is gone
+BEAT_S = 0.5  # how often a silent pipe is tried, to notice a parent that died
+MISSING = "PyAudio is not installed; apt install portaudio19-dev gcc, then: pip install 'laennec[mic]'"
+
+
+class Recorder:
+    """Takes buffers from PortAudio's thread, gives records to the one that writes."""
+
+    def __init__(self, channels: int, position: int) -> None:
+        """Keep channel `position` (from 0) of `channels` interleaved ones."""
+        self._channels, self._position = channels, position
+        self._first = 0
+        self.records: queue.Queue[Record] = queue.Queue(round(QUEUE_S / BUFFER_S))
+        self.called_s = time.monotonic()
+
+    def heard(self, frames: bytes, count: int, overflow: bool) -> None:
+        """Called by PortAudio with `count` samples of each channel, float32."""
+        self.called_s = time.monotonic()
+        if self._channels > 1:
+            frames = array("f", frames)[self._position :: self._channels].tobytes()
+        with contextlib.suppress(queue.Full):  # the parent sleeps; the jump of the index tells it
+            self.records.put_nowait(Record(Kind.AUDIO, frames, self._first, time.monotonic_ns(), overflow))
+        self._first += count
+
+
+def find_devices(audio: Any) -> list[Device]:
+    """All devices with an input, as PortAudio numbers them."""
+    try:
+        default = int(audio.get_default_input_device_info()["index"])
+    except OSError:
+        default = -1
+    found = []
+    for index in range(audio.get_device_count()):
+        info = audio.get_device_info_by_index(index)
+        if info["maxInputChannels"] > 0:
+            rate_hz, name = round(info["defaultSampleRate"]), str(info["name"])
+            found.append(Device(index, name, int(info["maxInputChannels"]), rate_hz, index == default))
+    return found
+
+
+def record(wanted: argparse.Namespace, pipe: int) -> NoReturn:
+    """Open a device and write what it gives, until it fails or the parent is gone.
+
+    Args:
+        wanted: device, channel, rate_hz (0 for the one that the device prefers).
+        pipe: file descriptor to write to.
+
+    Raises:
+        ConfigError: if PyAudio or the channel is missing.
+        SourceError: if the device is missing, refuses, or stops.
+    """
+    pyaudio, audio = _portaudio()
+    device = choose(find_devices(audio), wanted.device)
+    rate_hz = wanted.rate or device.rate_hz
+    channels = 1 if wanted.channel is None else device.channels
+    recorder = Recorder(channels, check_channel(wanted.channel, channels, f"mic:{device.name}"))
+
+    def heard(frames: bytes, count: int, _time: Any, status: int) -> tuple[None, int]:
+        recorder.heard(frames, count, bool(status & pyaudio.paInputOverflow))
+        return None, pyaudio.paContinue
+
+    try:
+        stream = audio.open(
+            rate=rate_hz,
+            channels=channels,
+            format=pyaudio.paFloat32,
+            input=True,
+            input_device_index=device.index,
+            frames_per_buffer=max(1, round(BUFFER_S * rate_hz)),
+            stream_callback=heard,
+        )
+    except (OSError, ValueError) as error:
+        hint = "" if device.channels == 1 or wanted.channel else f", or choose with --channel 1 to {device.channels}"
+        raise SourceError(
+            f"mic:{device.name}: cannot be opened at {rate_hz} Hz ({error}); close other programs that use it{hint}"
+        ) from error
+    opened = Device(device.index, device.name, device.channels, rate_hz, device.default)
+    _write(pipe, Record(Kind.HELLO, to_json([opened])))
+    while stream.is_active() and time.monotonic() - recorder.called_s < DEAD_S:
+        try:
+            _write(pipe, recorder.records.get(timeout=BEAT_S))
+        except queue.Empty:
+            _write(pipe, Record(Kind.BEAT))
+    raise SourceError(f"mic:{device.name}: gives no sound any more; was it unplugged?")
+
+
+def main(arguments: list[str]) -> None:
+    """Run as a child; ends the process without asking PortAudio, which may hang."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("--device", default="")
+    parser.add_argument("--channel", type=int)
+    parser.add_argument("--rate", type=int, default=0)
+    wanted = parser.parse_args(arguments)
+    pipe = os.dup(1)
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for chatty in (1, 2):  # ALSA and JACK print to both
+        os.dup2(nowhere, chatty)
+    try:
+        _write(pipe, _answer(wanted, pipe))
+    except BrokenPipeError:
+        pass  # nobody listens any more
+    finally:
+        os._exit(0)
+
+
+def _answer(wanted: argparse.Namespace, pipe: int) -> Record:
+    """Do what was asked; what is left to say at the end."""
+    try:
+        if wanted.list:
+            return Record(Kind.DEVICES, to_json(find_devices(_portaudio()[1])))
+        record(wanted, pipe)
+    except BrokenPipeError:
+        raise
+    except ConfigError as error:
+        return Record(Kind.CONFIG_ERROR, str(error).encode())
+    except SourceError as error:
+        return Record(Kind.SOURCE_ERROR, str(error).encode())
+    except Exception as error:
+        return Record(Kind.SOURCE_ERROR, f"the audio system failed: {error!r}".encode())
+
+
+def _portaudio() -> tuple[Any, Any]:
+    """The module and an instance of it."""
+    os.environ["JACK_NO_START_SERVER"] = "1"  # asking JACK must not start it
+    try:
+        import pyaudio
+    except ImportError as error:
+        raise ConfigError(MISSING) from error
+    return pyaudio, pyaudio.PyAudio()
+
+
+def _write(pipe: int, record: Record) -> None:
+    rest = memoryview(record.to_bytes())
+    while rest:
+        rest = rest[os.write(pipe, rest) :]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
