@@ -30,7 +30,7 @@ TONES: dict[str, Callable[[float, float, np.random.Generator, float], Samples]] 
     "rhonchus": rhonchus,
     "stridor": stridor,
 }
-PITCH_HZ = {"wheeze": (150.0, 700.0), "rhonchus": (65.0, 190.0), "stridor": (300.0, 1000.0)}
+PITCH_HZ = {"wheeze": (150.0, 600.0), "rhonchus": (65.0, 190.0), "stridor": (300.0, 1000.0)}
 STEPS = 32768.0  # of a 16-bit converter, whose rounding is the noise floor of the recordings
 
 
@@ -86,20 +86,21 @@ class Patient:
         if first < last:
             self.samples[first:last] += np.float32(10.0 ** (level_db / 20.0)) * samples[first - at : last - at]
 
-    def add_tone(self, label: Label, phase: Sound, above_db: float) -> None:
+    def add_tone(self, label: Label, phase: Sound, above_db: float, f0_hz: float | None = None) -> None:
         """Wheeze, rhonchus or stridor in one breath phase.
 
         Args:
             label: which.
             phase: where; the tone takes a part of it, at least 0.15 s.
             above_db: peak power of the tone over the breath noise in the 50 Hz around it, dB.
+            f0_hz: its pitch, Hz; None draws one.
         """
         length_s = phase.end_s - phase.onset_s
         tone_s = min(length_s, max(0.15, min(1.5, self.rng.uniform(0.35, 0.9) * length_s)))
         onset_s = phase.onset_s + self.rng.uniform(0.1, 0.9) * (length_s - tone_s)
         onset_s = round(onset_s * self.rate_hz) / self.rate_hz
         low_hz, high_hz = PITCH_HZ[label]
-        f0_hz = low_hz * (high_hz / low_hz) ** self.rng.uniform()
+        f0_hz = f0_hz or low_hz * (high_hz / low_hz) ** self.rng.uniform()
         tone = TONES[label](tone_s, self.rate_hz, self.rng, f0_hz)
         self.add(tone, onset_s, above_db + breath_level_db(f0_hz))
         self.sounds.append(Sound(label, onset_s, onset_s + len(tone) / self.rate_hz))
