@@ -97,7 +97,7 @@ def _ail(patient: Patient, label: Label) -> None:
     inward = {"stridor": 1.0, "fine_crackle": 0.95, "coarse_crackle": 0.6, "rhonchus": 0.3, "wheeze": 0.2}[label]
     inspirations = rng.uniform() < inward
     share = rng.uniform(0.4, 1.0)
-    above_db = rng.uniform(16.0, 28.0) if label == "stridor" else rng.uniform(9.0, 22.0)
+    above_db = rng.uniform(9.0, 22.0) + 5.0 * inspirations  # louder where the breath is
     crackle_db = rng.uniform(10.0, 26.0)
     for phase, inspiration in patient.phases:
         if inspiration != inspirations or phase.end_s - phase.onset_s < 0.25 or rng.uniform() > share:
