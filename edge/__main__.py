@@ -70,11 +70,13 @@ def run(  # noqa: PLR0913 - the options of the command
 
 def _serve(effective: Any, stop: threading.Event) -> None:
     from edge.config import check_classes
+    from edge.features import warm_up
     from edge.model import load_model
     from edge.outbox import Outbox
     from edge.service import Service
     from edge.sources import open_source
 
+    warm_up()  # before the model: the compiler is put away before the runtime needs room
     artefact = load_model(effective.model)
     check_classes(effective, artefact)
     with ExitStack() as opened:
@@ -132,8 +134,10 @@ def detect(
     """Print the events of sound files, at full speed and without a broker."""
     with _stop_on_signals() as stop:
         from edge.detect import ROW_HEAD, Wanted, as_line, as_row, detect_file
+        from edge.features import warm_up
         from edge.model import load_model
 
+        warm_up()
         artefact, failed = load_model(model), False
         for path in files:
             if not (jsonl or scores):
@@ -217,6 +221,8 @@ def _stop_on_signals() -> Iterator[threading.Event]:
 
 def main() -> None:
     """Entry point of the command: run it, and turn errors into one line."""
+    # Where scipy is installed, Numba loads its linear algebra, which the edge never calls: 30 MB of 200.
+    sys.modules.setdefault("scipy", None)  # type: ignore[arg-type]
     try:
         app()
     except LaennecError as error:

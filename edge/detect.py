@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,23 +42,23 @@ def detect_file(path: Path, model: Model, wanted: Wanted, stop: threading.Event)
         SourceError: the file cannot be read.
         ConfigError: the channel does not exist.
     """
-    frames: list[Record] = []
-    observe = _score_records(path, model, frames) if wanted.scores else None
-    heard_s = 0.0
-    pipeline = Pipeline(model, observe=observe)
+    listing = _Listing(path, model)
+    stop_sample = 0
+    pipeline = Pipeline(model, observe=listing.take if wanted.scores else None)
     source = open_source(str(path), model.rate_hz, wanted.channel, pace=False)
     try:
         for item in source.blocks(stop):
             if isinstance(item, Block):
                 events = pipeline.push(item)
-                heard_s = item.stop / model.rate_hz
-                yield from frames
-                frames.clear()
+                stop_sample = item.stop
+                yield from listing.give()
                 yield from (event_record(path, event, model.rate_hz) for event in events if event.kind == "end")
     finally:
         source.close()
     events = pipeline.flush()
-    yield from (frame for frame in frames if frame["t_s"] < heard_s)
+    if wanted.scores:
+        listing.fill(stop_sample // model.score_hop_samples)
+    yield from listing.give()
     yield from (event_record(path, event, model.rate_hz) for event in events if event.kind == "end")
 
 
@@ -85,14 +85,31 @@ def as_row(record: Record) -> str:
 ROW_HEAD = f"{'onset s':>9} {'end s':>9}  {'sound':<15} {'score':>5}"
 
 
-def _score_records(path: Path, model: Model, into: list[Record]) -> Callable[[Scores], None]:
-    hop_s = model.score_hop_samples / model.rate_hz
+class _Listing:
+    """Every score frame of a file in order; those that the model never saw are listed as not valid."""
 
-    def observe(scores: Scores) -> None:
-        for index, (values, valid) in enumerate(zip(scores.values, scores.valid, strict=True), scores.start):
-            named = {name: round(float(value), 5) for name, value in zip(model.classes, values, strict=True)}
-            if index >= 0:  # the first window looks back to before the file began
-                begin_s = round(index * hop_s, 6)
-                into.append({"file": str(path), "t_s": begin_s, "dur_s": hop_s, "valid": bool(valid), "scores": named})
+    def __init__(self, path: Path, model: Model) -> None:
+        self._path, self._classes = str(path), model.classes
+        self._hop_s = model.score_hop_samples / model.rate_hz
+        self._next = 0
+        self._records: list[Record] = []
 
-    return observe
+    def take(self, scores: Scores) -> None:
+        self.fill(scores.start)
+        for values, valid in zip(scores.values, scores.valid, strict=True):
+            self._add([round(float(value), 5) for value in values], bool(valid))
+
+    def fill(self, index: int) -> None:
+        while self._next < index:
+            self._add([0.0] * len(self._classes), valid=False)
+
+    def give(self) -> list[Record]:
+        records, self._records = self._records, []
+        return records
+
+    def _add(self, values: list[float], valid: bool) -> None:
+        named = dict(zip(self._classes, values, strict=True))
+        begin_s = round(self._next * self._hop_s, 6)
+        record = {"file": self._path, "t_s": begin_s, "dur_s": self._hop_s, "valid": valid, "scores": named}
+        self._records.append(record)
+        self._next += 1

@@ -89,7 +89,7 @@ class Model:
         return self.spec.sha256
 
     def score(self, window: Window) -> Scores:
-        """Scores of the frames that the window decides.
+        """Scores of the frames that the window decides, from the first heard one to the last.
 
         Windows go through the graph one at a time, so that a score has the same bits however the sound was cut.
         """
@@ -99,9 +99,12 @@ class Model:
         decided = spec.decided(window)
         kept = slice(decided.start // spec.score_frames, decided.stop // spec.score_frames)
         heard = window.valid[decided].reshape(-1, spec.score_frames).all(axis=1)
-        finite = np.isfinite(values[kept]).all(axis=1)
-        scores = np.where(finite[:, None], values[kept], np.float32(0))
-        return Scores((window.start + decided.start) // spec.score_frames, scores, heard & finite)
+        heard &= np.isfinite(values[kept]).all(axis=1)
+        first, stop = np.argmax(heard), len(heard) - np.argmax(heard[::-1])  # what was not heard at either end is
+        part = slice(int(first), int(stop if heard.any() else first))  # left out: a jump in the index says so
+        scores = np.where(heard[:, None], values[kept], np.float32(0))
+        start = (window.start + decided.start) // spec.score_frames + part.start
+        return Scores(start, scores[part], heard[part])
 
     def describe(self) -> str:
         """The card and what the file says of itself, for a person."""

@@ -7,6 +7,7 @@ meets old frames. Frames are kept in float16: the error, 2^-11 of a unit of `sca
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +69,7 @@ def cached_frames(recordings: list[Recording], spec: FeatureSpec, folder: Path) 
         extractor = LogMel(spec)
         rows = [extract(_sound(r, spec.rate_hz), extractor).astype(np.float16) for r in sounds]
         folder.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(".part.npz")
+        draft = path.with_suffix(f".{os.getpid()}.part.npz")  # two processes may make it at once
         np.savez(draft, values=np.concatenate(rows), lengths=np.array([len(r) for r in rows]))
         draft.rename(path)
     with np.load(path) as stored:

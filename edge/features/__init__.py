@@ -2,5 +2,6 @@
 
 from edge.features.logmel import LogMel
 from edge.features.spec import FeatureSpec
+from edge.features.warm import warm_up
 
-__all__ = ["FeatureSpec", "LogMel"]
+__all__ = ["FeatureSpec", "LogMel", "warm_up"]
