@@ -75,6 +75,12 @@ class FileSource:
 
     def blocks(self, stop: threading.Event) -> Iterator[Block | Gap]:
         """The file from its begin to its end, see `edge.sources.Source`."""
+        try:
+            yield from self._blocks(stop)
+        finally:
+            self._door.reset()
+
+    def _blocks(self, stop: threading.Event) -> Iterator[Block | Gap]:
         begin_s = self._clock()
         index = 0
         for samples in self._read():

@@ -91,6 +91,13 @@ class Microphone:
 
     def blocks(self, stop: threading.Event) -> Iterator[Block | Gap]:
         """Sound until `stop` is set, see `edge.sources.Source`; a lost device is looked for and does not end it."""
+        try:
+            yield from self._blocks(stop)
+        finally:
+            self._child.end()
+            self._door.reset()
+
+    def _blocks(self, stop: threading.Event) -> Iterator[Block | Gap]:
         attempts = 0
         while not self._ended(stop):
             try:
@@ -103,7 +110,6 @@ class Microphone:
                 self._child.end()
                 self._tell_loss(error, first=not attempts)
                 attempts += 1
-        self._child.end()
         if attempts and self._stop_ns is not None:
             lost = round((time.monotonic_ns() - self._stop_ns) * self._rate_hz / 1e9)
             yield from self._door.push(Gap(self._stop, self._stop + lost, "device lost"))

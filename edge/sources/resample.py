@@ -16,6 +16,7 @@ samples. Source: libsoxr (R. Sykes, 2013), quality HQ: linear phase, flat to 0.9
 from __future__ import annotations
 
 from math import ceil, gcd
+from typing import Any
 
 import numpy as np
 import soxr
@@ -46,19 +47,17 @@ class Resampler:
         self._in_step, self._out_step = from_hz // divisor, to_hz // divisor  # L, M
         self._reach = ceil(REACH * max(1.0, from_hz / to_hz))  # samples of the input
         self._silence = np.zeros(max(1, round(FLUSH_S * from_hz)), np.float32)
-        self._soxr = soxr.ResampleStream(from_hz, to_hz, 1, quality="HQ")
         self.reset()
 
     def reset(self) -> None:
         """Forget everything; the next block may start anywhere."""
         self._heard = False  # whether anything came at all
-        self._open = False  # whether a stretch has begun
         self._stop = 0  # input index one past the last sample
         self._next = 0  # output index of the first sample not yet given
         self._made = 0  # output index of the next sample that soxr gives
         self._pending = np.empty(0, np.float32)  # made but not given: outputs [_made - len, _made)
         self._bad: list[tuple[int, int]] = []  # invalid input [start, stop) that can still touch an output
-        self._soxr.clear()
+        self._soxr: Any = None  # there is one while a stretch is open, so that none is left when the program ends
 
     def first_at(self, index: int) -> int:
         """Output index of the first sample at or after input index `index`."""
@@ -88,7 +87,7 @@ class Resampler:
         self._heard, self._stop = True, block.stop
         if self._in_step == self._out_step:
             return [block]
-        if not self._open:
+        if self._soxr is None:
             self._begin(block.start)
         valid = block.valid & np.isfinite(block.samples)
         self._note_invalid(block.start, valid)
@@ -123,7 +122,7 @@ class Resampler:
         grid = start // self._in_step
         self._made = grid * self._out_step
         self._next = self.first_at(start)
-        self._open = True
+        self._soxr = soxr.ResampleStream(self._in_step, self._out_step, 1, quality="HQ")
         self._feed(np.zeros(start - grid * self._in_step, np.float32))
 
     def _feed(self, samples: NDArray[np.float32]) -> None:
@@ -154,15 +153,14 @@ class Resampler:
 
     def _drain(self) -> list[Block]:
         """Close the stretch: silence after it until soxr has given all outputs that lie in it."""
-        if not self._open:
+        if self._soxr is None:
             return []
         last = self.first_at(self._stop)
         while self._made < last:
             self._feed(self._silence)
         out = self._give(last)
-        self._soxr.clear()
         self._pending = self._pending[:0]
-        self._open = False
+        self._soxr = None
         return out
 
     def _note_invalid(self, start: int, valid: NDArray[np.bool_]) -> None:
