@@ -18,6 +18,7 @@ import queue
 import sys
 import time
 from array import array
+from dataclasses import replace
 from typing import Any, NoReturn
 
 from edge.errors import ConfigError, SourceError
@@ -80,7 +81,7 @@ def record(wanted: argparse.Namespace, pipe: int) -> NoReturn:
     """
     pyaudio, audio = _portaudio()
     device = choose(find_devices(audio), wanted.device)
-    rate_hz = wanted.rate or device.rate_hz
+    device = replace(device, rate_hz=wanted.rate or device.rate_hz)
     channels = 1 if wanted.channel is None else device.channels
     recorder = Recorder(channels, check_channel(wanted.channel, channels, f"mic:{device.name}"))
 
@@ -90,27 +91,31 @@ def record(wanted: argparse.Namespace, pipe: int) -> NoReturn:
 
     try:
         stream = audio.open(
-            rate=rate_hz,
+            rate=device.rate_hz,
             channels=channels,
             format=pyaudio.paFloat32,
             input=True,
             input_device_index=device.index,
-            frames_per_buffer=max(1, round(BUFFER_S * rate_hz)),
+            frames_per_buffer=max(1, round(BUFFER_S * device.rate_hz)),
             stream_callback=heard,
         )
     except (OSError, ValueError) as error:
-        hint = "" if device.channels == 1 or wanted.channel else f", or choose with --channel 1 to {device.channels}"
-        raise SourceError(
-            f"mic:{device.name}: cannot be opened at {rate_hz} Hz ({error}); close other programs that use it{hint}"
-        ) from error
-    opened = Device(device.index, device.name, device.channels, rate_hz, device.default)
-    _write(pipe, Record(Kind.HELLO, to_json([opened])))
+        raise _refusal(device, wanted.channel, error) from error
+    _write(pipe, Record(Kind.HELLO, to_json([device])))
     while stream.is_active() and time.monotonic() - recorder.called_s < DEAD_S:
         try:
             _write(pipe, recorder.records.get(timeout=BEAT_S))
         except queue.Empty:
             _write(pipe, Record(Kind.BEAT))
     raise SourceError(f"mic:{device.name}: gives no sound any more; was it unplugged?")
+
+
+def _refusal(device: Device, channel: int | None, error: Exception) -> SourceError:
+    """Why a device does not open, and what to try; a stereo device may refuse to record one channel."""
+    hint = "" if device.channels == 1 or channel else f", or choose with --channel 1 to {device.channels}"
+    return SourceError(
+        f"mic:{device.name}: cannot be opened at {device.rate_hz} Hz ({error}); close other programs that use it{hint}"
+    )
 
 
 def main(arguments: list[str]) -> None:
