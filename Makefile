@@ -30,7 +30,7 @@ format: dev ## write code in the project's format
 	$(BIN)/ruff check --fix .
 
 bench: dev ## ratios against peers, on this machine, now
-	@$(BIN)/python -m tests.benchmarks
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks
 
 train: dev ## train the default model: make train DATA=folder-with-sprsound-and-negatives (two cores: under 60 minutes)
 	@$(BIN)/python -m training --data "$(DATA)" --out "$(RUN)" $(ARGS)
