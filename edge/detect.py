@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edge.errors import LaennecError
 from edge.model import Model
 from edge.pipeline import Pipeline
 from edge.sources import open_source
@@ -46,6 +47,7 @@ def detect_file(path: Path, model: Model, wanted: Wanted, stop: threading.Event)
     stop_sample = 0
     pipeline = Pipeline(model, observe=listing.take if wanted.scores else None)
     source = open_source(str(path), model.rate_hz, wanted.channel, pace=False)
+    broken: LaennecError | None = None
     try:
         for item in source.blocks(stop):
             if isinstance(item, Block):
@@ -53,6 +55,8 @@ def detect_file(path: Path, model: Model, wanted: Wanted, stop: threading.Event)
                 stop_sample = item.stop
                 yield from listing.give()
                 yield from (event_record(path, event, model.rate_hz) for event in events if event.kind == "end")
+    except LaennecError as error:  # cut short: what was heard is told first
+        broken = error
     finally:
         source.close()
     events = pipeline.flush()
@@ -60,6 +64,8 @@ def detect_file(path: Path, model: Model, wanted: Wanted, stop: threading.Event)
         listing.fill(stop_sample // model.score_hop_samples)
     yield from listing.give()
     yield from (event_record(path, event, model.rate_hz) for event in events if event.kind == "end")
+    if broken is not None:
+        raise broken
 
 
 def event_record(path: Path, event: Event, rate_hz: int) -> Record:

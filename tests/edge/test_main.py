@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -77,6 +79,44 @@ def test_one_bad_file_does_not_stop_the_others(tmp_path: Path) -> None:
     assert "bad.wav" in result.stderr
     records = [json.loads(line) for line in result.stdout.splitlines()]
     assert {record["file"] for record in records} == {str(DEMO_AUDIO)}
+
+
+def test_of_a_file_cut_short_what_was_heard_is_told_before_the_error(tmp_path: Path) -> None:
+    whole = DEMO_AUDIO.read_bytes()
+    cut = tmp_path / "cut.flac"
+    cut.write_bytes(whole[: len(whole) * 55 // 100])
+    result = laennec("detect", "--jsonl", "--scores", cut)
+    records = [json.loads(line) for line in result.stdout.splitlines()]
+    assert result.returncode == 2
+    assert "cut off or damaged after" in result.stderr
+    assert any("label" in record for record in records)
+    times = [record["t_s"] for record in records if "t_s" in record]
+    np.testing.assert_allclose(np.diff(times), records[0]["dur_s"], atol=1e-5)  # no frame is left out
+    assert times[0] == 0.0
+
+
+def test_every_frame_of_a_file_without_a_number_is_listed_as_not_valid(tmp_path: Path) -> None:
+    path = tmp_path / "nan.wav"
+    soundfile.write(path, np.full(16_000, np.nan, np.float32), 8000, subtype="FLOAT")
+    records = [json.loads(line) for line in laennec("detect", "--scores", path).stdout.splitlines()]
+    assert len(records) == 16_000 // 256
+    assert not any(record["valid"] for record in records)
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="peak memory is read from /proc, which only Linux has")
+def test_one_stream_needs_less_than_200_megabytes(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "edge", "run", "--source", str(DEMO_AUDIO), "--fast", "--port", str(free_port())]
+    command += ["--outbox", str(tmp_path / "outbox.db")]
+    laennec("detect", DEMO_AUDIO)  # compiles, if nothing is in the cache yet
+    peaks_kb = [0]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
+        while child.poll() is None:
+            with contextlib.suppress(OSError):
+                status = Path(f"/proc/{child.pid}/status").read_text()
+                peaks_kb += [int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")]
+            time.sleep(0.01)
+    assert child.returncode == 0
+    assert 0 < max(peaks_kb) < 200 * 1000
 
 
 def test_detect_prints_a_table_for_a_person() -> None:

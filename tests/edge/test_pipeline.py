@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from edge.errors import ConfigError
 from edge.model import Model, load_model
 from edge.pipeline import Pipeline
-from edge.sources.synthetic import DEMO_AUDIO
+from edge.sources.synthetic import DEMO_AUDIO, DEMO_TRUTH
 from edge.types import Block, Event, Scores
 
 
@@ -117,6 +118,18 @@ def test_sound_that_is_no_breath_raises_nothing(model: Model, kind: str) -> None
     }[kind]
     events, _ = _run(model, [Block(0, sound.astype(np.float32), np.ones(80_000, np.bool_))])
     assert events == []
+
+
+def test_the_sounds_of_the_demo_are_found_where_they_are_and_nothing_else(model: Model) -> None:
+    truth = json.loads(DEMO_TRUTH.read_text())["sounds"]
+    samples, rate_hz = soundfile.read(DEMO_AUDIO, dtype="float32")
+    events, _ = _run(model, [Block(0, samples, np.ones(len(samples), np.bool_))])
+    found = [(e.label, e.onset / rate_hz, (e.end or 0) / rate_hz) for e in events if e.kind == "end"]
+    assert [label for label, _, _ in found] == [sound["label"] for sound in truth]
+    for (_, onset_s, end_s), sound in zip(found, truth, strict=True):
+        overlap_s = min(end_s, sound["end_s"]) - max(onset_s, sound["onset_s"])
+        assert overlap_s > 0.5 * (sound["end_s"] - sound["onset_s"])
+        assert abs(onset_s - sound["onset_s"]) < 0.5
 
 
 def test_a_class_or_threshold_that_the_model_lacks_is_refused(model: Model) -> None:
