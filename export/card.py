@@ -27,7 +27,8 @@ def card_fields(result: dict[str, Any], recipe: Recipe, version: str, made: date
         "parameters": result["parameters"],
         "data": f"SPRSound (BioCAS 2022) training set, {result['recordings']} recordings of {result['patients']} "
         "patients (Zhang et al., IEEE TBioCAS 16(5), 2022; GPL-3.0 text in its repository); as negatives "
-        "covid19-cough (CC0), Free Spoken Digit Dataset (CC BY-SA 4.0), Donate-a-Cry (ODbL), PASCAL heart sounds 2011 set B",
+        "covid19-cough (CC0), Free Spoken Digit Dataset (CC BY-SA 4.0), Donate-a-Cry (ODbL), "
+        "PASCAL heart sounds 2011 set B",
         "synthetic": f"{recipe.synthetic} synthetic patients of 12 s from edge.sources.synthetic joined the training, "
         "so the bundled demo is of a kind that it knows; none joined the validation",
         "split": f"by patient, {recipe.folds} folds, seed {recipe.seed}: every number is from networks that never "
