@@ -88,9 +88,11 @@ def train_network(job: Job, fold: int) -> str:
         targets,
         (recipe.features, recipe.window, recipe.augment),
     )
-    started = time.monotonic()
+    started, parent = time.monotonic(), os.getppid()
 
     def report(line: str) -> None:
+        if os.getppid() != parent:
+            raise SystemExit("the training that asked for this network is gone")  # killed; it can be resumed
         print(f"[{(time.monotonic() - started) / 60:5.1f} min] {name:7s} {line}", flush=True)
 
     fit(cutter, recipe, recipe.seed * 100 + fold + 1, job.folder / f"{name}.pt", report)
