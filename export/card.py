@@ -32,8 +32,9 @@ def card_fields(result: dict[str, Any], recipe: Recipe, version: str, made: date
         "synthetic": f"{recipe.synthetic} synthetic patients of 12 s from edge.sources.synthetic joined the training, "
         "so the bundled demo is of a kind that it knows; none joined the validation",
         "split": f"by patient, {recipe.folds} folds, seed {recipe.seed}: every number is from networks that never "
-        "heard the patient; calibration and thresholds for a fold come from the other folds. The shipped network "
-        "is trained on all patients with the same recipe",
+        "heard the patient or the speaker; calibration and thresholds for a fold come from the other folds (for the "
+        "false alarms, and for smoothing and durations, from all). The shipped network is trained on all patients with "
+        "the same recipe",
         "validation": result["validation"],
         "recipe_sha256": recipe.sha256,
         "limits": list(LIMITS),
@@ -53,7 +54,7 @@ def card_page(card: dict[str, Any]) -> str:
 
 **Synthetic sound.** {card["synthetic"]}.
 
-**Split.** {card["split"]}.
+**Split.** {card["split"][0].upper()}{card["split"][1:]}.
 
 **Licence.** {card["licence"]}.
 
