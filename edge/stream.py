@@ -103,7 +103,7 @@ class Listener:
         self._heard_samples = self._lost_samples = self._measurable_frames = self._gaps = self._events = 0
         self._busy_s = 0.0
         self._open: dict[tuple[str, int], tuple[str, float]] = {}  # (label, onset) -> (id, wall time of the onset)
-        self._recent: deque[int] = deque(maxlen=max(1, round(RECENT_S / self._score_hop_s)))
+        self._recent: deque[tuple[float, float]] = deque()  # tally after each late block: heard and measurable, s
         self._heard_at_s: float | None = None
         self._started_at_s = time.monotonic()
         self._state = State("unknown", "", time.time())
@@ -166,10 +166,14 @@ class Listener:
             return "lost", "no sound arrives"
         if self._heard_at_s is None:
             return "unknown", ""
-        recent = list(self._recent)
-        if recent and sum(recent) < MEASURABLE_SHARE * len(recent):
-            return "degraded", "little of the sound can be measured"
-        return "ok", ""
+        return ("ok", "") if self._is_measurable() else ("degraded", "little of the sound can be measured")
+
+    def _is_measurable(self) -> bool:
+        """Whether enough of the last `RECENT_S` could be judged; the scores come a window later than the sound."""
+        with self._mutex:
+            first, last = (self._recent[0], self._recent[-1]) if self._recent else ((0.0, 0.0), (0.0, 0.0))
+        heard_s, measurable_s = last[0] - first[0], last[1] - first[1]
+        return heard_s < RECENT_S / 2 or measurable_s >= MEASURABLE_SHARE * heard_s
 
     def _silent_s(self) -> float:
         return time.monotonic() - (self._started_at_s if self._heard_at_s is None else self._heard_at_s)
@@ -186,6 +190,10 @@ class Listener:
         self._timeline.heard(item.stop)
         self._heard_samples += len(item.samples)
         self._say(self._timed(lambda: self._pipeline.push(item)))
+        tally = self.tally()
+        self._recent.append((tally.heard_s, tally.measurable_s))
+        while tally.heard_s - self._recent[0][0] > RECENT_S:
+            self._recent.popleft()
 
     def _say(self, events: list[Event]) -> None:
         for event in events:
@@ -202,7 +210,6 @@ class Listener:
             logger.info("stream=%s %s=%s at_s=%.2f score=%.2f", self.id, event.kind, event.label, where_s, event.peak)
 
     def _observe(self, scores: Scores) -> None:
-        self._recent.extend(int(valid) for valid in scores.valid)
         self._measurable_frames += int(scores.valid.sum())
 
     def _timed(self, work: Callable[[], list[Event]]) -> list[Event]:

@@ -133,3 +133,34 @@ def test_the_state_tells_since_when() -> None:
     first = stream.state()
     assert (first.name, first.reason) == ("disabled", "end of source")
     assert stream.state() == first
+
+
+class Blocks(Bursts):
+    """Stands for a source whose sound is there but cannot be judged from `bad_from_s` on; never ends by itself."""
+
+    def __init__(self, seconds: float, bad_from_s: float) -> None:
+        super().__init__(seconds, pace=False)
+        self.bad_from_s = bad_from_s
+        self.given = threading.Event()
+
+    def blocks(self, stop: threading.Event) -> Iterator[Block | Gap]:
+        for item in super().blocks(stop):
+            assert isinstance(item, Block)
+            bad = item.start >= self.bad_from_s * LoudnessModel.rate_hz
+            yield Block(item.start, item.samples, item.valid & (not bad))
+        self.given.set()
+        stop.wait(20)
+
+
+@pytest.mark.parametrize(("bad_from_s", "state"), [(0.0, "degraded"), (20.0, "degraded"), (99.0, "ok")])
+def test_sound_that_cannot_be_judged_is_not_called_ok(bad_from_s: float, state: str) -> None:
+    source, stop = Blocks(32, bad_from_s), threading.Event()
+    stream = listener(source, Heard())
+    thread = threading.Thread(target=stream.run, args=(stop,))
+    thread.start()
+    try:
+        assert source.given.wait(20)
+        assert stream.state().name == state
+    finally:
+        stop.set()
+        thread.join()
