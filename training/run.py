@@ -11,8 +11,11 @@ fast as one after the other with two threads.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
+import signal
+import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
@@ -88,11 +91,9 @@ def train_network(job: Job, fold: int) -> str:
         targets,
         (recipe.features, recipe.window, recipe.augment),
     )
-    started, parent = time.monotonic(), os.getppid()
+    started = time.monotonic()
 
     def report(line: str) -> None:
-        if os.getppid() != parent:
-            raise SystemExit("the training that asked for this network is gone")  # killed; it can be resumed
         print(f"[{(time.monotonic() - started) / 60:5.1f} min] {name:7s} {line}", flush=True)
 
     fit(cutter, recipe, recipe.seed * 100 + fold + 1, job.folder / f"{name}.pt", report)
@@ -109,15 +110,24 @@ def train(job: Job) -> dict[str, object]:
     job.folder.mkdir(parents=True, exist_ok=True)
     (job.folder / "recipe.json").write_text(job.recipe.to_json())
     cached_frames(list(job.recordings), job.recipe.features, job.cache)  # once, before the processes ask for it
-    folds = [*range(job.recipe.folds), FINAL]
-    with ProcessPoolExecutor(workers(job.recipe), mp_context=get_context("spawn")) as pool:
-        for done in as_completed([pool.submit(train_network, job, fold) for fold in folds]):
+    folds = range(job.recipe.folds)
+    with ProcessPoolExecutor(workers(job.recipe), get_context("spawn"), _die_with_parent) as pool:
+        for done in as_completed([pool.submit(train_network, job, fold) for fold in (*folds, FINAL)]):
             print(f"trained {done.result()}", flush=True)
-    result = judge(job)
+        print("scoring every recording by the network that never heard its patient", flush=True)
+        heard = [one for some in pool.map(hear_fold, [job] * len(folds), folds) for one in some]
+    result = judge(job, heard)
     draft = job.folder / "result.part"
     draft.write_text(json.dumps(result, indent=1))
     draft.rename(job.folder / "result.json")
     return result
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to kill this process when the training is killed, so that none is left behind; see prctl(2)."""
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
 
 
 def load_network(job: Job, name: str) -> Detector:
@@ -138,26 +148,22 @@ def load_network(job: Job, name: str) -> Detector:
     return network.eval()
 
 
-def hear(job: Job) -> list[Heard]:
-    """Every real recording, heard by the network that was trained without its patient."""
+def hear_fold(job: Job, fold: int) -> list[Heard]:
+    """The real recordings of one fold, heard by the network that was trained without them. Runs in the pool."""
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers(job.recipe)))
     recipe, folds = job.recipe, job.fold_of()
-    networks = [load_network(job, f"fold-{fold}") for fold in range(recipe.folds)]
+    network = load_network(job, f"fold-{fold}")
     heard = []
-    for recording, frames in zip(
-        job.recordings, cached_frames(list(job.recordings), recipe.features, job.cache), strict=True
-    ):
-        if recording.is_synthetic:
-            continue
-        fold = folds[recording.patient]
-        logits = stream_logits(networks[fold], frames, recipe)
-        heard.append(Heard(recording, logits, frame_targets(recording, len(logits), recipe.frame_s), fold))
+    all_frames = cached_frames(list(job.recordings), recipe.features, job.cache)
+    for recording, frames in zip(job.recordings, all_frames, strict=True):
+        if not recording.is_synthetic and folds[recording.patient] == fold:
+            logits = stream_logits(network, frames, recipe)
+            heard.append(Heard(recording, logits, frame_targets(recording, len(logits), recipe.frame_s), fold))
     return heard
 
 
-def judge(job: Job) -> dict[str, object]:
+def judge(job: Job, heard: list[Heard]) -> dict[str, object]:
     """Calibration, detection parameters and validation metrics, all from patients that the network never heard."""
-    print("scoring every recording by the network that never heard its patient", flush=True)
-    heard = hear(job)
     folds = [h.fold for h in heard]
     scored = cross_calibrated(heard)
     bench = Bench(scored, folds, job.recipe)
