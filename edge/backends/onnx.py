@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from edge.errors import ModelError
+
+# From 1.31 on, onnxruntime reports to its maker over HTTPS unless told not to before it is imported. A device at a
+# bedside reports to nobody.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+import onnxruntime as ort
 
 FATAL_ONLY = 4  # what goes wrong is said by ModelError, not by the runtime on stderr
 
@@ -31,6 +37,7 @@ class OnnxBackend:
             False  # one stream in steady state gains nothing from it and it is never given back
         )
         ort.set_default_logger_severity(FATAL_ONLY)
+        ort.disable_telemetry_events()
         try:
             self._session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime raises a dozen private types

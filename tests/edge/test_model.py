@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -115,3 +117,11 @@ def test_scores_are_probabilities_and_invalid_where_nothing_was_heard() -> None:
     assert scores.values.shape == (spec.hop_frames // spec.score_frames, len(model.classes))
     assert ((scores.values >= 0) & (scores.values <= 1)).all()
     assert np.flatnonzero(~scores.valid).tolist() == [1]
+
+
+def test_the_runtime_is_told_to_report_to_nobody_before_it_is_imported() -> None:
+    program = "import os, sys; from edge.backends import onnx; print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    quiet = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert quiet.stdout.strip() == "1"
+    source = Path(sys.modules["edge.backends.onnx"].__file__ or "").read_text()
+    assert source.index("ORT_DISABLE_TELEMETRY") < source.index("import onnxruntime")
