@@ -127,3 +127,9 @@ def test_the_outbox_lives_in_the_state_directory(monkeypatch: pytest.MonkeyPatch
     monkeypatch.delenv("STATE_DIRECTORY")
     monkeypatch.setenv("XDG_STATE_HOME", "/home/x/state")
     assert config.outbox_path() == Path("/home/x/state/laennec/outbox-n1.db")
+
+
+def test_the_example_for_a_ward_is_valid() -> None:
+    config = load_config(Path(__file__).parents[2] / "deploy" / "ward.example.yaml")
+    assert [stream.id for stream in config.streams] == ["bed12-rul"]
+    assert config.mqtt.tcp_port == 8883
