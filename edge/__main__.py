@@ -52,7 +52,7 @@ def run(  # noqa: PLR0913 - the options of the command
     port: Annotated[int | None, typer.Option(help="Port of the broker; default 1883.")] = None,
     node: Annotated[str | None, typer.Option(help="Name of this box; default: its host name.")] = None,
     stream: Annotated[str | None, typer.Option(help="Name of the bed or position; default bed1.")] = None,
-    outbox: Annotated[Path | None, typer.Option(help="File where events wait for the broker.")] = None,
+    outbox: Annotated[Path | None, typer.Option(help="File where events wait for the broker.", readable=False)] = None,
     fast: Annotated[bool, typer.Option("--fast", help="Files as fast as they go, not in real time.")] = False,
 ) -> None:
     """Listen, and publish events over MQTT, until Ctrl-C or the end of all files."""
@@ -128,7 +128,7 @@ def _overlaid(tree: object, given: dict[str, Any], fast: bool) -> object:
 
 @app.command()
 def detect(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Sound files.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Sound files.", readable=False)],
     jsonl: Annotated[bool, typer.Option("--jsonl", help=JSONL_HELP)] = False,
     scores: Annotated[bool, typer.Option("--scores", help=SCORES_HELP)] = False,
     channel: ChannelOption = None,
@@ -230,11 +230,12 @@ def _choose_kernel_cache() -> None:
     if os.environ.get("NUMBA_CACHE_DIR") or os.access(Path(__file__).parent, os.W_OK):
         return
     base = os.environ.get("CACHE_DIRECTORY", "").split(":")[0] or os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    folder = Path(base).expanduser() / "laennec"
+    folder = Path(base) / "laennec"
     try:
+        folder = folder.expanduser()
         folder.mkdir(parents=True, exist_ok=True)
         usable = os.access(folder, os.W_OK)
-    except OSError:
+    except (OSError, RuntimeError):  # no such folder, or no home at all
         usable = False
     if not usable:  # the kernels are then compiled at every start, which takes some ten seconds
         folder = Path(tempfile.mkdtemp(prefix="laennec-kernels-"))
@@ -252,6 +253,8 @@ def main() -> None:
     except LaennecError as error:
         print(f"laennec: {error}", file=sys.stderr)
         sys.exit(EXIT_MISTAKE)
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

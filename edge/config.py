@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from edge.errors import ConfigError
 from edge.yaml_file import read_yaml
@@ -50,7 +50,7 @@ class Stream(_Section):
     """Whether a file is played in real time."""
     thresholds: dict[str, Threshold] = {}
     """Score (0 to 1) that opens an event, per class, instead of the model's own."""
-    classes: tuple[str, ...] | None = None
+    classes: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     """Classes that become events here; None: all event classes of the model."""
 
 
@@ -84,6 +84,13 @@ class Mqtt(_Section):
     reconnect_min_s: Annotated[float, Field(ge=0.1, le=60)] = 1.0
     reconnect_max_s: Annotated[float, Field(ge=0.1, le=600)] = 30.0
 
+    @field_validator("tls", mode="before")
+    @classmethod
+    def _tls_is_not_empty(cls, value: object) -> object:
+        if value is None:  # would silently be no encryption, with the password in clear text
+            raise ValueError("is empty; write  tls: {}  for the system's certificates, or remove the key")
+        return value
+
     @property
     def tcp_port(self) -> int:
         """The port to connect to."""
@@ -115,10 +122,17 @@ class Config(_Section):
     def outbox_path(self) -> Path:
         """Where the outbox lives: the configured path, else systemd's or the user's state directory."""
         if self.outbox.path is not None:
-            return self.outbox.path.expanduser()
+            return _expanded(self.outbox.path)
         state = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
         base = Path(state) if state else Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state") / "laennec"
-        return base.expanduser() / f"outbox-{self.node}.db"
+        return _expanded(base) / f"outbox-{self.node}.db"
+
+
+def _expanded(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"outbox.path: {path} needs a home directory, and there is none; give a full path") from error
 
 
 class Classes(Protocol):

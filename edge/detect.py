@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge.errors import LaennecError
+from edge.errors import LaennecError, SourceError
 from edge.model import Model
 from edge.pipeline import Pipeline
 from edge.sources import open_source
@@ -44,8 +44,15 @@ def detect_file(path: Path, model: Model, wanted: Wanted, stop: threading.Event)
         ConfigError: the channel does not exist.
     """
     listing = _Listing(path, model)
-    stop_sample = 0
-    pipeline = Pipeline(model, observe=listing.take if wanted.scores else None)
+    stop_sample = measurable = 0
+
+    def observe(scores: Scores) -> None:
+        nonlocal measurable
+        measurable += int(scores.valid.sum())
+        if wanted.scores:
+            listing.take(scores)
+
+    pipeline = Pipeline(model, observe=observe)
     source = open_source(str(path), model.rate_hz, wanted.channel, pace=False)
     broken: LaennecError | None = None
     try:
@@ -64,6 +71,11 @@ def detect_file(path: Path, model: Model, wanted: Wanted, stop: threading.Event)
         listing.fill(stop_sample // model.score_hop_samples)
     yield from listing.give()
     yield from (event_record(path, event, model.rate_hz) for event in events if event.kind == "end")
+    if broken is None and not measurable and not stop.is_set():
+        broken = SourceError(
+            f"{path}: nothing in it can be judged: {stop_sample / model.rate_hz:.2f} s of sound, "
+            "too short or not numbers; record it again"
+        )
     if broken is not None:
         raise broken
 

@@ -109,11 +109,18 @@ def train(job: Job) -> dict[str, object]:
     """Everything; returns what is written to result.json."""
     job.folder.mkdir(parents=True, exist_ok=True)
     (job.folder / "recipe.json").write_text(job.recipe.to_json())
+    _keep_to_the_data(job)
     cached_frames(list(job.recordings), job.recipe.features, job.cache)  # once, before the processes ask for it
     folds = range(job.recipe.folds)
     with ProcessPoolExecutor(workers(job.recipe), get_context("spawn"), _die_with_parent) as pool:
-        for done in as_completed([pool.submit(train_network, job, fold) for fold in (*folds, FINAL)]):
-            print(f"trained {done.result()}", flush=True)
+        running = [pool.submit(train_network, job, fold) for fold in (*folds, FINAL)]
+        try:
+            for done in as_completed(running):
+                print(f"trained {done.result()}", flush=True)
+        except BaseException:  # Ctrl-C, or one network failed: the others do not go on for half an hour
+            for process in list(pool._processes.values()):
+                process.kill()
+            raise
         print("scoring every recording by the network that never heard its patient", flush=True)
         heard = [one for some in pool.map(hear_fold, [job] * len(folds), folds) for one in some]
     result = judge(job, heard)
@@ -123,8 +130,20 @@ def train(job: Job) -> dict[str, object]:
     return result
 
 
+def _keep_to_the_data(job: Job) -> None:
+    """Refuse to go on with networks that were trained on other recordings: their patients may be in another fold."""
+    path, found = job.folder / "data.sha256", fingerprint(list(job.recordings))
+    before = path.read_text() if path.exists() else found
+    if before != found:
+        raise ConfigError(
+            f"{job.folder}: begun with other recordings (sha256 {before[:12]}, now {found[:12]}); give another --out"
+        )
+    path.write_text(found)
+
+
 def _die_with_parent() -> None:
-    """Ask Linux to kill this process when the training is killed, so that none is left behind; see prctl(2)."""
+    """Leave Ctrl-C to the parent, and die with it: Linux kills this process then, see prctl(2)."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)

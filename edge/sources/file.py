@@ -26,6 +26,7 @@ from edge.sources.door import Door
 from edge.types import Block, Gap
 
 BLOCK_S = 0.1  # short, for a small delay in real time; 8 channels at 192 kHz take 0.6 MB
+LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 100, 4_000_000  # outside, a damaged header would ask for gigabytes of resampler
 LOUDEST = 1e6  # full scale = 1.0; a float file beyond it holds no sound, and its power would overflow float32
 KNOWN_LENGTH = 1 << 40  # samples; streamed FLAC declares none, which libsndfile tells as 2^63 - 1
 SIZES = re.compile(r"^\s*(?:data|SSND)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE)  # in libsndfile's log
@@ -63,6 +64,12 @@ class FileSource:
         self._mutex = threading.Lock()  # between a read and `close`
         self._file = _open(Path(path))
         self._rate_hz: int = self._file.samplerate
+        if not LOWEST_RATE_HZ <= self._rate_hz <= HIGHEST_RATE_HZ:
+            self._file.close()
+            raise SourceError(
+                f"{self.name}: a rate of {self._rate_hz} Hz cannot be right, expected {LOWEST_RATE_HZ} to "
+                f"{HIGHEST_RATE_HZ} Hz; the header is damaged: copy the file again"
+            )
         self._door = Door(self._rate_hz, rate_hz)
         try:
             self._channel = check_channel(channel, self._file.channels, self.name)

@@ -129,6 +129,20 @@ def test_the_outbox_lives_in_the_state_directory(monkeypatch: pytest.MonkeyPatch
     assert config.outbox_path() == Path("/home/x/state/laennec/outbox-n1.db")
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("streams: [{id: a, source: b}]\nmqtt: {tls: }", "mqtt.tls"),
+        ("streams: [{id: a, source: b, classes: []}]", "classes"),
+    ],
+)
+def test_a_key_that_would_silently_switch_something_off_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "ward.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        load_config(path)
+
+
 def test_the_example_for_a_ward_is_valid() -> None:
     config = load_config(Path(__file__).parents[2] / "deploy" / "ward.example.yaml")
     assert [stream.id for stream in config.streams] == ["bed12-rul"]

@@ -98,7 +98,10 @@ def test_of_a_file_cut_short_what_was_heard_is_told_before_the_error(tmp_path: P
 def test_every_frame_of_a_file_without_a_number_is_listed_as_not_valid(tmp_path: Path) -> None:
     path = tmp_path / "nan.wav"
     soundfile.write(path, np.full(16_000, np.nan, np.float32), 8000, subtype="FLOAT")
-    records = [json.loads(line) for line in laennec("detect", "--scores", path).stdout.splitlines()]
+    result = laennec("detect", "--scores", path)
+    assert result.returncode == 2
+    assert "nothing in it can be judged: 2.00 s of sound" in result.stderr
+    records = [json.loads(line) for line in result.stdout.splitlines()]
     assert len(records) == 16_000 // 256
     assert not any(record["valid"] for record in records)
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from edge.errors import ConfigError
 from edge.windows import WindowSpec
 from training.augment import AugmentSpec, Cutter
 from training.datasets import Annotation, Recording
@@ -16,6 +17,7 @@ from training.detect import stream_logits
 from training.fit import fit
 from training.network import Detector, NetworkSpec, class_scores, parameter_count
 from training.recipe import Recipe
+from training.run import Job, _keep_to_the_data
 from training.targets import WIDTH, frame_targets
 
 RECIPE = replace(
@@ -122,3 +124,15 @@ def test_windows_without_augmentation_are_cuts_of_the_recording() -> None:
         first = next(i for i in range(200) if np.allclose(np.maximum(frames[i], floor), heard[0], atol=1e-5))
         expected = np.maximum(frames[first : first + len(heard)].astype(np.float32), floor)
         np.testing.assert_allclose(heard, expected, atol=1e-5)
+
+
+def test_a_run_folder_is_not_taken_up_for_other_recordings(tmp_path: Path) -> None:
+    def job(label: str) -> Job:
+        sound = tmp_path / "a.flac"
+        sound.write_bytes(b"sound")
+        return Job(RECIPE, (Recording(sound, "a", label, ()),), tmp_path, tmp_path)
+
+    _keep_to_the_data(job("Normal"))
+    _keep_to_the_data(job("Normal"))
+    with pytest.raises(ConfigError, match="begun with other recordings"):
+        _keep_to_the_data(job("CAS"))
