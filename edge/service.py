@@ -43,7 +43,7 @@ class Outcome:
     waiting: int
     """Messages that wait on disk for the next start."""
     failures: tuple[str, ...]
-    """One line for each stream that failed."""
+    """One line for each stream that failed, and one for messages that were lost."""
 
 
 class Service:
@@ -98,10 +98,14 @@ class Service:
         else:
             waiting = self._drain_at_leisure()
         self._dispatch.stop()
-        waiting = self._outbox.counts().waiting if waiting else 0
+        self._outbox.tidy()  # a last attempt to bring to disk what only memory holds
+        counts = self._outbox.counts()
         tally = sum((listener.tally() for listener in self._listeners), Tally())
         failures = tuple(f"stream {each.id}: {each.failure}" for each in self._listeners if each.failure)
-        return Outcome(tally, waiting, failures)
+        if counts.in_memory:
+            place = self._config.outbox_path()
+            failures += (f"{counts.in_memory} messages could not be written to {place} and are lost; free space there",)
+        return Outcome(tally, counts.waiting - counts.in_memory if waiting else 0, failures)
 
     def _drain_at_leisure(self) -> int:
         waiting = self._dispatch.drain(UNREACHED_S)

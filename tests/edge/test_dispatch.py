@@ -102,6 +102,7 @@ def test_a_broker_that_is_killed_and_started_again_acknowledges_every_event(star
         dispatch.send(event(number))
     with Broker("mosquitto", port):
         wait_for(lambda: outbox.counts().waiting == 0 and outbox.last_seq == number, "an empty outbox")
+    assert number == 123
 
 
 def test_connections_that_break_all_the_time_bring_every_event_at_least_once(start: Start, outbox: Outbox) -> None:
