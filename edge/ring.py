@@ -1,94 +1,113 @@
-"""Ring of the newest samples of one stream, addressed by absolute int64 index, each with its validity.
+"""Rings of the newest samples of B streams, addressed by absolute int64 index, each sample with its validity.
 
-Not a queue: reading takes nothing away. Invariants: the ring holds exactly [start, stop); consecutive blocks only, so
-no two samples in it are spliced; a jump forward empties it; what was overwritten cannot be read.
+Not queues: reading takes nothing away. Invariants: a ring holds consecutive samples only, so nothing in it is spliced; a
+jump forward starts it anew; what cannot be trusted (masked, NaN, infinite) reads 0 and is marked.
+
+Every sample is written twice, one capacity apart, so that any stretch of a ring is contiguous in memory. Instead of a
+flag, a ring keeps for each sample the number of valid ones in a row that end there: whether n samples are all valid is
+one comparison, not n.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from edge.types import Block
+SILENCE = np.float32(1e-15)  # -300 dB re full scale; what is below reads 0, so that no denormal number slows a filter
+LONGEST_RUN = np.int64(1) << 30  # runs stop counting here
+OPEN, START, STOP, NEXT = 0, 1, 2, 3  # columns of the marks
 
 
-class Ring:
-    """Fixed memory for `capacity` samples, rounded up to a power of two.
+class Rings(NamedTuple):
+    """Memory of B rings of `capacity` samples, a power of two."""
 
-    Args:
-        capacity: samples that must be readable after any write.
-    """
-
-    def __init__(self, capacity: int) -> None:
-        """Allocate once; nothing is allocated later."""
-        self.capacity = 1 << max(capacity - 1, 1).bit_length()
-        self.samples = np.zeros(self.capacity, np.float32)  # indexed by absolute index & (capacity - 1)
-        self.valid = np.zeros(self.capacity, np.bool_)
-        self.start = 0
-        self.stop = 0
-
-    def write(self, block: Block) -> None:
-        """Append one block; a jump forward empties the ring first.
-
-        Raises:
-            ValueError: if the block overlaps what was written, is larger than the ring, or its mask has another length.
-        """
-        count = len(block.samples)
-        if self.stop > self.start and block.start < self.stop:
-            raise ValueError(f"block starts at sample {block.start}, before the end of what was written, {self.stop}")
-        if count > self.capacity or len(block.valid) != count:
-            raise ValueError(f"block of {count} samples with {len(block.valid)} flags for a ring of {self.capacity}")
-        if block.start != self.stop:
-            self.start = block.start
-        _put(self.samples, self.valid, block.start, block.samples, block.valid)
-        self.stop = block.start + count
-        self.start = max(self.start, self.stop - self.capacity)
-
-    def read(self, start: int, stop: int) -> Block:
-        """Copy of the samples [start, stop).
-
-        Raises:
-            IndexError: if they are not all in the ring.
-        """
-        if not self.start <= start <= stop <= self.stop:
-            raise IndexError(f"samples [{start}, {stop}) asked for, the ring holds [{self.start}, {self.stop})")
-        samples = np.empty(stop - start, np.float32)
-        valid = np.empty(stop - start, np.bool_)
-        _get(self.samples, self.valid, start, samples, valid)
-        return Block(start, samples, valid)
-
-    def clear(self) -> None:
-        """Forget everything; the next block may start anywhere."""
-        self.start = self.stop = 0
+    samples: NDArray[np.float32]
+    """(B, 2 capacity) sample n at n & (capacity - 1) and again one capacity on."""
+    runs: NDArray[np.int32]
+    """(B, capacity) valid samples in a row up to and with this one."""
+    marks: NDArray[np.int64]
+    """(B, 4) whether anything was written; index of the first sample since the last jump; index one past the newest
+    sample; next frame, which is the reader's."""
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _put(
-    ring: NDArray[np.float32],
-    ring_valid: NDArray[np.bool_],
-    start: int,
-    samples: NDArray[np.float32],
-    valid: NDArray[np.bool_],
-) -> None:
-    wrap = np.int64(ring.shape[0] - 1)
-    for i in range(samples.shape[0]):
-        position = (start + i) & wrap
-        finite = np.isfinite(samples[i])
-        ring[position] = samples[i] if finite else np.float32(0)
-        ring_valid[position] = valid[i] and finite
+def make_rings(streams: int, capacity: int) -> Rings:
+    """Empty rings of at least `capacity` samples for each stream."""
+    size = 1 << max(capacity - 1, 1).bit_length()
+    return Rings(
+        np.zeros((streams, 2 * size), np.float32), np.zeros((streams, size), np.int32), np.zeros((streams, 4), np.int64)
+    )
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _get(
-    ring: NDArray[np.float32],
-    ring_valid: NDArray[np.bool_],
-    start: int,
-    samples: NDArray[np.float32],
-    valid: NDArray[np.bool_],
-) -> None:
-    wrap = np.int64(ring.shape[0] - 1)
-    for i in range(samples.shape[0]):
-        position = (start + i) & wrap
-        samples[i] = ring[position]
-        valid[i] = ring_valid[position]
+@njit(forceinline=True)  # type: ignore[untyped-decorator]
+def overlapping(rings: Rings, starts: NDArray[np.int64]) -> int:
+    """The first stream whose block would start before the end of what it wrote; -1 when there is none."""
+    for b in range(starts.shape[0]):
+        if rings.marks[b, OPEN] and starts[b] < rings.marks[b, STOP]:
+            return b
+    return -1
+
+
+@njit(forceinline=True)  # type: ignore[untyped-decorator]
+def jumps(rings: Rings, b: int, start: int) -> bool:
+    """Whether a block at `start` does not continue stream b; then the ring starts anew there."""
+    if rings.marks[b, OPEN] and rings.marks[b, STOP] == start:
+        return False
+    rings.marks[b, OPEN] = 1
+    rings.marks[b, START] = start
+    rings.marks[b, STOP] = start
+    rings.runs[b, (start - 1) & np.int64(rings.runs.shape[1] - 1)] = 0
+    return True
+
+
+@njit(forceinline=True)  # type: ignore[untyped-decorator]
+def append(rings: Rings, b: int, samples: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
+    """Write the next samples of stream b, at most a capacity of them."""
+    capacity = np.int64(rings.runs.shape[1])
+    stop = rings.marks[b, STOP]
+    place = stop & (capacity - 1)
+    head = min(samples.shape[0], capacity - place)
+    _copy(rings, b, place, samples[:head], valid[:head])
+    if head < samples.shape[0]:
+        _copy(rings, b, 0, samples[head:], valid[head:])
+    rings.marks[b, STOP] = stop + samples.shape[0]
+
+
+@njit(forceinline=True)  # type: ignore[untyped-decorator]
+def _copy(rings: Rings, b: int, place: int, samples: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
+    count, capacity = samples.shape[0], rings.runs.shape[1]
+    near = rings.samples[b, place : place + count]
+    far = rings.samples[b, place + capacity : place + capacity + count]
+    runs = rings.runs[b, place : place + count]
+    run = np.int64(rings.runs[b, place - 1 if place else capacity - 1])
+    bad = 0
+    for i in range(count):
+        sample = samples[i]
+        fine = valid[i] and sample - sample == 0  # neither NaN nor infinite
+        bad += not fine
+        heard = sample if fine and abs(sample) > SILENCE else np.float32(0)
+        near[i] = heard
+        far[i] = heard
+    if bad:
+        for i in range(count):
+            run = min(run + 1, LONGEST_RUN) if valid[i] and samples[i] - samples[i] == 0 else np.int64(0)
+            runs[i] = run
+        return
+    run = min(run, LONGEST_RUN - count)
+    for i in range(count):
+        runs[i] = run + i + 1
+
+
+@njit(forceinline=True)  # type: ignore[untyped-decorator]
+def heard(rings: Rings, b: int, start: int, stop: int) -> bool:
+    """Whether all samples [start, stop) of stream b, the last a capacity ones, are valid."""
+    return rings.runs[b, (stop - 1) & np.int64(rings.runs.shape[1] - 1)] >= stop - start
+
+
+@njit(forceinline=True)  # type: ignore[untyped-decorator]
+def stretch(rings: Rings, b: int, start: int, count: int) -> NDArray[np.float32]:
+    """View of the samples [start, start + count) of stream b; invalid ones read 0."""
+    place = start & np.int64(rings.runs.shape[1] - 1)
+    return rings.samples[b, place : place + count]

@@ -1,7 +1,14 @@
 """The feature spec: every number that decides what a frame is, in one frozen record.
 
-It travels inside the model artefact and is never configuration: training, export and the edge build their extractor
-from the same record, and two specs are equal exactly when their hashes are. Not for computing frames (`logmel.py`).
+It travels inside the model artefact and is never configuration: training, export and the edge build their front-end
+from the same record, and two specs are equal exactly when their hashes are. Not for computing frames (`frontend.py`).
+
+A front-end is three choices. The *analysis* turns sound into energies in M bands (`Mel`, `Gammatone` or `Cwt`), the
+*compression* turns energies into levels (`Log` or `Pcen`), and deltas and an affine normalisation follow:
+
+    sound -> analysis -> compression -> [levels, delta, delta delta] -> (x - offset) / scale -> frames
+
+Frame t touches the samples [t * hop - history, t * hop + ahead) and no others, whatever the front-end.
 """
 
 from __future__ import annotations
@@ -11,72 +18,90 @@ import json
 from dataclasses import asdict, dataclass
 
 from edge.errors import ConfigError
+from edge.features.parts import Cwt, Gammatone, Grid, Log, Mel, Pcen, canonical, require
+
+SCHEMA = "laennec.features/2"
+
+
+ANALYSES: dict[str, type[Mel] | type[Gammatone] | type[Cwt]] = {"mel": Mel, "gammatone": Gammatone, "cwt": Cwt}
+COMPRESSIONS: dict[str, type[Log] | type[Pcen]] = {"log": Log, "pcen": Pcen}
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureSpec:
-    """Log-mel energies in dB of one or more window lengths at one hop, side by side, each normalised per band.
-
-    Frame t covers samples [t * hop_samples, t * hop_samples + span_samples), whatever the window: the shorter windows
-    are centred in the longest. The short one shows a crackle (5-15 ms) undiluted, the long one separates the
-    harmonics of a wheeze.
-    """
+    """One front-end."""
 
     rate_hz: int = 8000
     """Sampling rate, Hz."""
-    hop_samples: int = 64
+    hop_samples: int = 100
     """Samples from one frame to the next."""
-    windows_samples: tuple[int, ...] = (128,)
-    """Length of each Hann window, samples."""
-    fft_size: int = 256
-    """Points of the Fourier transform, a power of two, at least the longest window."""
-    bands: int = 48
-    """Mel bands for each window."""
+    bands: int = 64
+    """Bands of the analysis (of each window, for several windows)."""
     low_hz: float = 50.0
-    """Lower edge of the first band, Hz."""
+    """Lower edge of the lowest mel filter; centre of the lowest gammatone filter or wavelet, Hz."""
     high_hz: float = 2500.0
-    """Upper edge of the last band, Hz."""
-    floor_db: float = -100.0
-    """Energies below this are raised to it, dB re a full-scale sine in the band."""
-    offset_db: float = -60.0
-    """Subtracted from every band, dB."""
-    scale_db: float = 20.0
-    """Divides every band after that, dB."""
+    """Upper edge of the highest mel filter; centre of the highest gammatone filter or wavelet, Hz."""
+    analysis: Mel | Gammatone | Cwt = Mel()
+    """Sound to energies."""
+    compression: Log | Pcen = Log()
+    """Energies to levels."""
+    deltas: int = 0
+    """0: levels alone; 1: with their regression slope; 2: with the slope of the slope."""
+    delta_frames: int = 2
+    """Frames on each side that a slope is fitted over."""
+    offset: tuple[float, ...] = (0.0,)
+    """Subtracted from every number of a frame: one for all, or one for each."""
+    scale: tuple[float, ...] = (1.0,)
+    """Divides it after that: one for all, or one for each."""
 
     def __post_init__(self) -> None:
-        """Refuse a spec that cannot be, naming the field and its range."""
-        longest = max(self.windows_samples, default=0)
-        _require("rate_hz", self.rate_hz, self.rate_hz > 0, "above 0")
-        _require("hop_samples", self.hop_samples, self.hop_samples > 0, "above 0")
-        _require(
-            "windows_samples",
-            self.windows_samples,
-            min(self.windows_samples, default=0) > 1,
-            "one or more, each above 1",
-        )
-        power_of_two = self.fft_size >= 4 and self.fft_size & (self.fft_size - 1) == 0
-        _require(
-            "fft_size", self.fft_size, power_of_two and self.fft_size >= longest, f"a power of two from {longest} up"
-        )
-        nyquist_hz = self.rate_hz / 2
-        _require("high_hz", self.high_hz, 0 < self.high_hz <= nyquist_hz, f"above 0, up to {nyquist_hz:g}")
-        _require("low_hz", self.low_hz, 0 <= self.low_hz < self.high_hz, f"from 0 to below {self.high_hz:g}")
-        _require("bands", self.bands, 0 < self.bands <= self.fft_size // 2, f"from 1 to {self.fft_size // 2}")
-        _require("scale_db", self.scale_db, self.scale_db > 0, "above 0")
+        """Make the numbers canonical; refuse a spec that cannot be.
+
+        Raises:
+            ConfigError: naming the field and its range.
+        """
+        for part in (self, self.analysis, self.compression):
+            canonical(part)
+        self._check()
+        self.analysis.check(self.grid)
+        self.compression.check()
 
     @property
-    def span_samples(self) -> int:
-        """Samples that one frame looks at: the longest window."""
-        return max(self.windows_samples)
+    def grid(self) -> Grid:
+        """What the parts need to know."""
+        return Grid(self.rate_hz, self.hop_samples, self.bands, self.low_hz)
+
+    @property
+    def levels(self) -> int:
+        """Numbers in one frame before deltas: bands of every window."""
+        return self.bands * (len(self.analysis.windows_samples) if isinstance(self.analysis, Mel) else 1)
 
     @property
     def width(self) -> int:
-        """M, the numbers in one frame: bands of every window."""
-        return self.bands * len(self.windows_samples)
+        """M, the numbers in one frame: levels, their deltas, and the deltas of those."""
+        return self.levels * (1 + self.deltas)
+
+    @property
+    def history_samples(self) -> int:
+        """Samples before t * hop that frame t touches."""
+        return self.analysis.reach_samples(self.grid)[0] + self.deltas * self.delta_frames * self.hop_samples
+
+    @property
+    def ahead_samples(self) -> int:
+        """Samples from t * hop on that frame t touches."""
+        return self.analysis.reach_samples(self.grid)[1] + self.deltas * self.delta_frames * self.hop_samples
+
+    @property
+    def delay_samples(self) -> int:
+        """Samples from t * hop on that may have to be heard before frame t is made; frames made in blocks wait."""
+        return self.ahead_samples + self.analysis.waiting_frames(self.grid) * self.hop_samples
 
     def to_json(self) -> str:
-        """Canonical JSON: sorted keys, shortest exact numbers, the same text on every Python."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        """Canonical JSON: sorted keys, shortest exact numbers, the same text on every Python and NumPy."""
+        content = asdict(self) | {"schema": SCHEMA}
+        for key, kinds in (("analysis", ANALYSES), ("compression", COMPRESSIONS)):
+            content[key]["kind"] = next(kind for kind, cls in kinds.items() if isinstance(getattr(self, key), cls))
+        return json.dumps(content, sort_keys=True, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> FeatureSpec:
@@ -86,11 +111,16 @@ class FeatureSpec:
             ConfigError: if a field is missing, unknown, of the wrong kind, or out of range.
         """
         try:
-            fields = json.loads(text)
-            fields["windows_samples"] = tuple(int(n) for n in fields["windows_samples"])
-            spec = cls(**fields)
-        except (TypeError, KeyError, ValueError) as error:
-            raise ConfigError(f"feature spec: not readable ({error}); found {text[:200]!r}") from error
+            content = json.loads(text)
+            found = content.pop("schema", None)
+            if found != SCHEMA:
+                raise ConfigError(f"feature spec: expected schema {SCHEMA}, found {found!r}; export the model again")
+            for key, kinds in (("analysis", ANALYSES), ("compression", COMPRESSIONS)):
+                part = dict(content[key])
+                content[key] = kinds[part.pop("kind")](**part)
+            spec = cls(**content)
+        except (TypeError, KeyError, ValueError, AttributeError) as error:
+            raise ConfigError(f"feature spec: not readable ({error!r}); found {text[:200]!r}") from error
         if spec.to_json() != text:
             raise ConfigError(f"feature spec: expected {spec.to_json()}, found {text[:400]}")
         return spec
@@ -100,7 +130,16 @@ class FeatureSpec:
         """Hash of the canonical JSON."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
-
-def _require(field: str, value: object, holds: bool, allowed: str) -> None:
-    if not holds:
-        raise ConfigError(f"feature spec: {field} = {value}, allowed: {allowed}")
+    def _check(self) -> None:
+        require("rate_hz", self.rate_hz, 0 < self.rate_hz <= 1 << 20, f"1 to {1 << 20}")
+        require("hop_samples", self.hop_samples, 0 < self.hop_samples <= 1 << 20, f"1 to {1 << 20}")
+        nyquist_hz = self.rate_hz / 2
+        require("high_hz", self.high_hz, 0 < self.high_hz <= nyquist_hz, f"above 0, up to {nyquist_hz:g}")
+        require("low_hz", self.low_hz, 0 <= self.low_hz < self.high_hz, f"from 0 to below {self.high_hz:g}")
+        require("bands", self.bands, 0 < self.bands <= 4096, "1 to 4096")
+        require("deltas", self.deltas, self.deltas in (0, 1, 2), "0, 1, 2")
+        require("delta_frames", self.delta_frames, 1 <= self.delta_frames <= 100, "1 to 100")
+        for name, values in (("offset", self.offset), ("scale", self.scale)):
+            require(name, f"{len(values)} numbers", len(values) in (1, self.width), f"1 number or {self.width}")
+            finite = all(abs(x) < 1e30 and (name == "offset" or x > 1e-30) for x in values)
+            require(name, values, finite, "finite" if name == "offset" else "above 0")

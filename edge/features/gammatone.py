@@ -1,0 +1,172 @@
+"""Gammatone envelopes: order-4 complex one-pole cascades on ERB-spaced centres, the envelope averaged over each hop.
+
+Not for levels (`compress.py`) nor for keeping the frames of a stream in order (`bank.py`). Causal and recursive: frame t
+is made when its hop [t * hop, (t + 1) * hop) is there. After a start or gap the filters start from rest, at a hop's
+boundary, and the frames until they have settled are not valid.
+
+**The filter.** z_k[n] = p z_k[n-1] + (1 - a) z_{k-1}[n], k = 1 .. 4, z_0 = 2 x, p = a exp(i w), a = exp(-2 pi B / rate), which
+is the all-pole gammatone filter of Hohmann 2002; a full-scale sine at the centre has an envelope |z_4| of 1.
+
+**Its arithmetic.** The envelope does not know the phase, so the filter may run in a frame that turns with its centre:
+y_k[n] = z_k[n] exp(-i w n) obeys the same recursion with the real pole a,
+
+    y_k[n] = a y_k[n-1] + (1 - a) y_{k-1}[n],        y_0[n] = 2 x[n] exp(-i w n)
+
+which halves the work: 2 products for y_0 and 4 stages of 4 operations (the four factors 1 - a are taken out and put into
+y_0). Counting n from the start of a piece of a hop keeps the tables short and every hop alike (the state turns by
+exp(i w length) from piece to piece). With modulus and mean it is 22 operations for a sample and band: 141 thousand for a
+hop of 100 samples and 64 bands, ten times those of a log-mel frame, and a recursion has no shortcut that keeps every
+sample's envelope.
+Source: Slaney, An efficient implementation of the Patterson-Holdsworth auditory filter bank, 1993; Hohmann, Frequency
+analysis and synthesis using a gammatone filterbank, Acta Acustica 88, 2002; Glasberg & Moore 1990 (ERB).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from edge.features.parts import EAR_MIN_HZ, EAR_Q, Gammatone
+from edge.features.spec import FeatureSpec
+
+LANES = 64  # bands side by side; a fixed number lets LLVM see that nothing overlaps, and vectorise (measured: 2 x)
+PIECE = 64  # samples of a hop that share a table; states that have died away are set to 0 after each
+DEAD = np.float32(1e-18)  # far below any level, far above the denormal numbers: a piece cannot decay from here to there
+
+
+class GammatonePlan(NamedTuple):
+    """A filter bank of B streams in the form that the kernel reads: G groups of 16 bands, each a row of numbers."""
+
+    pole: NDArray[np.float32]  # (G, 16) a
+    table: NDArray[np.float32]  # (G, piece * 32) for each sample 2 (1 - a)^4 exp(-i w n): real parts, imaginary parts
+    turn: NDArray[np.float32]  # (G, 2, 32) exp(i w length): [of a whole piece, of the last], real parts, imaginary parts
+    state: NDArray[np.float32]  # (B, G, 9 * 16) real parts of y_1 .. y_4, imaginary parts, sum of the envelope
+
+
+def make_gammatone_plan(spec: FeatureSpec, gammatone: Gammatone, streams: int) -> GammatonePlan:
+    """Tables of an analysis, and filters at rest."""
+    centre_hz = gammatone_centres_hz(spec)
+    width_hz = gammatone.bandwidth * (centre_hz / EAR_Q + EAR_MIN_HZ)
+    groups = -(-spec.bands // LANES)
+    pole, omega = np.zeros(groups * LANES, np.float32), np.zeros(groups * LANES)  # lanes without a band stay at rest
+    pole[: spec.bands] = np.exp(-2 * np.pi * width_hz / spec.rate_hz)
+    omega[: spec.bands] = 2 * np.pi * centre_hz / spec.rate_hz
+    gain = np.where(pole > 0, 2 * (1 - pole.astype(np.float64)) ** 4, 0)
+    table = gain * np.exp(-1j * np.outer(np.arange(min(PIECE, spec.hop_samples)), omega))
+    lengths = np.array([PIECE, (spec.hop_samples - 1) % PIECE + 1])
+    return GammatonePlan(
+        pole.reshape(groups, LANES), _grouped(table), _grouped(np.exp(1j * np.outer(lengths, omega))).reshape(groups, 2, -1),
+        np.zeros((streams, groups, 9 * LANES), np.float32),
+    )  # fmt: skip
+
+
+def _grouped(table: NDArray[np.complex128]) -> NDArray[np.float32]:
+    """(G, rows * 32) float32 from (rows, G * 16) complex: row after row, 16 real parts and 16 imaginary parts."""
+    parts = np.stack([table.real, table.imag], axis=1).reshape(len(table), 2, -1, LANES)
+    return np.ascontiguousarray(parts.transpose(2, 0, 1, 3).reshape(parts.shape[2], -1), np.float32)
+
+
+def gammatone_centres_hz(spec: FeatureSpec) -> NDArray[np.float64]:
+    """(M,) centres from low_hz to high_hz, equally spaced on the ERB-rate scale."""
+    corner = EAR_Q * EAR_MIN_HZ
+    return np.exp(np.linspace(np.log(spec.low_hz + corner), np.log(spec.high_hz + corner), spec.bands)) - corner
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def gammatone_energies(plan: GammatonePlan, b: int, samples: NDArray[np.float32], energies: NDArray[np.float32]) -> None:
+    """Energies of the next hop of stream b.
+
+    Args:
+        plan: the filter bank; its state moves on by one hop.
+        b: the stream.
+        samples: (hop,) samples.
+        energies: (M,) receives the square of the mean envelope.
+    """
+    hop = np.float32(samples.shape[0])
+    for g in range(plan.pole.shape[0]):
+        state = plan.state[b, g]
+        _filter(plan.pole[g], plan.table[g], plan.turn[g], state, samples)
+        for m in range(min(LANES, energies.shape[0] - g * LANES)):
+            mean = state[8 * LANES + m] / hop
+            energies[g * LANES + m] = mean * mean
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def gammatone_rest(plan: GammatonePlan, b: int) -> None:
+    """Put the filters of stream b at rest."""
+    plan.state[b] = np.float32(0)
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _filter(pole, table, turn, state, samples):  # type: ignore[no-untyped-def]
+    """One hop through the 16 bands of a group."""
+    hop = samples.shape[0]
+    state[8 * LANES :] = np.float32(0)
+    for first in range(0, hop, PIECE):
+        count = min(PIECE, hop - first)
+        fours = count // 4 * 4
+        for i in range(0, fours, 4):
+            _four_samples(pole, table[2 * LANES * i :], state, samples[first + i :])
+        for i in range(fours, count):
+            _one_sample(pole, table[2 * LANES * i :], state, samples[first + i])
+        _turn(state, turn[0 if count == PIECE else 1])
+
+
+@njit(forceinline=True)  # type: ignore[untyped-decorator]
+def _stages(p, x, c, s, y):  # type: ignore[no-untyped-def]
+    """One sample through the four stages of one band; y is (real parts, imaginary parts) of the state."""
+    r1, i1 = p * y[0] + x * c, p * y[4] + x * s
+    r2, i2 = p * y[1] + r1, p * y[5] + i1
+    r3, i3 = p * y[2] + r2, p * y[6] + i2
+    r4, i4 = p * y[3] + r3, p * y[7] + i3
+    return r1, r2, r3, r4, i1, i2, i3, i4
+
+
+@njit(forceinline=True)  # type: ignore[untyped-decorator]
+def _four_samples(pole, t, state, x):  # type: ignore[no-untyped-def]
+    """Four samples at once, so that the state is read and written once for them."""
+    x0, x1, x2, x3 = x[0], x[1], x[2], x[3]
+    for m in range(LANES):
+        p, envelope = pole[m], state[8 * LANES + m]
+        y = (
+            state[m], state[LANES + m], state[2 * LANES + m], state[3 * LANES + m],
+            state[4 * LANES + m], state[5 * LANES + m], state[6 * LANES + m], state[7 * LANES + m],
+        )  # fmt: skip
+        y = _stages(p, x0, t[m], t[LANES + m], y)
+        envelope += np.sqrt(y[3] * y[3] + y[7] * y[7])
+        y = _stages(p, x1, t[2 * LANES + m], t[3 * LANES + m], y)
+        envelope += np.sqrt(y[3] * y[3] + y[7] * y[7])
+        y = _stages(p, x2, t[4 * LANES + m], t[5 * LANES + m], y)
+        envelope += np.sqrt(y[3] * y[3] + y[7] * y[7])
+        y = _stages(p, x3, t[6 * LANES + m], t[7 * LANES + m], y)
+        state[8 * LANES + m] = envelope + np.sqrt(y[3] * y[3] + y[7] * y[7])
+        state[m], state[LANES + m], state[2 * LANES + m], state[3 * LANES + m] = y[0], y[1], y[2], y[3]
+        state[4 * LANES + m], state[5 * LANES + m], state[6 * LANES + m], state[7 * LANES + m] = y[4], y[5], y[6], y[7]
+
+
+@njit(forceinline=True)  # type: ignore[untyped-decorator]
+def _one_sample(pole, t, state, x):  # type: ignore[no-untyped-def]
+    for m in range(LANES):
+        y = (
+            state[m], state[LANES + m], state[2 * LANES + m], state[3 * LANES + m],
+            state[4 * LANES + m], state[5 * LANES + m], state[6 * LANES + m], state[7 * LANES + m],
+        )  # fmt: skip
+        y = _stages(pole[m], x, t[m], t[LANES + m], y)
+        state[8 * LANES + m] += np.sqrt(y[3] * y[3] + y[7] * y[7])
+        state[m], state[LANES + m], state[2 * LANES + m], state[3 * LANES + m] = y[0], y[1], y[2], y[3]
+        state[4 * LANES + m], state[5 * LANES + m], state[6 * LANES + m], state[7 * LANES + m] = y[4], y[5], y[6], y[7]
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _turn(state, turn):  # type: ignore[no-untyped-def]
+    """Let the next piece count its samples from 0 again; end what has died away."""
+    for k in range(4):
+        for m in range(LANES):
+            re, im = state[k * LANES + m], state[(4 + k) * LANES + m]
+            cos, sin = turn[m], turn[LANES + m]
+            x, y = re * cos - im * sin, re * sin + im * cos
+            state[k * LANES + m] = x if abs(x) > DEAD else np.float32(0)
+            state[(4 + k) * LANES + m] = y if abs(y) > DEAD else np.float32(0)
