@@ -7,12 +7,9 @@ and exit code 2.
 
 from __future__ import annotations
 
-import atexit
 import os
-import shutil
 import signal
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -222,30 +219,8 @@ def _stop_on_signals() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _choose_kernel_cache() -> None:
-    """Where compiled kernels are kept when the package's own folder is read-only, as under systemd's `ProtectSystem`.
-
-    Numba would look beside the source and in the home directory only, and refuse to start without either.
-    """
-    if os.environ.get("NUMBA_CACHE_DIR") or os.access(Path(__file__).parent, os.W_OK):
-        return
-    base = os.environ.get("CACHE_DIRECTORY", "").split(":")[0] or os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    folder = Path(base) / "laennec"
-    try:
-        folder = folder.expanduser()
-        folder.mkdir(parents=True, exist_ok=True)
-        usable = os.access(folder, os.W_OK)
-    except (OSError, RuntimeError):  # no such folder, or no home at all
-        usable = False
-    if not usable:  # the kernels are then compiled at every start, which takes some ten seconds
-        folder = Path(tempfile.mkdtemp(prefix="laennec-kernels-"))
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    os.environ["NUMBA_CACHE_DIR"] = str(folder)
-
-
 def main() -> None:
     """Entry point of the command: run it, and turn errors into one line."""
-    _choose_kernel_cache()
     # Where scipy is installed, Numba loads its linear algebra, which the edge never calls: 30 MB of 200.
     sys.modules.setdefault("scipy", None)  # type: ignore[arg-type]
     try:
