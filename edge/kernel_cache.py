@@ -6,7 +6,7 @@ compiled into this one. Kernels are written with `njit(cache=True)` as everywher
 
 A kept kernel is one file, written under another name and moved into place; its first 32 bytes are the SHA-256 of the
 rest. Half a file, a flipped bit or two processes at once end in a whole file or in compiling again. Its name holds a
-digest of all that the code depends on (sources beside the kernel, enclosed values, signature, CPU, compiler), so an
+digest of all that the code depends on (sources beside the kernel and the ring's, enclosed values, signature, CPU, compiler), so an
 upgrade or another CPU never meets old code. Where nothing can be kept, every start compiles, and one line says so.
 
 Kept code is run, so a folder counts only if nobody but root and this user may write there; the digest is against
@@ -34,6 +34,7 @@ from numba.core import dispatcher, serialize
 from numba.core.caching import NullCache
 from numba.core.compiler import CompileResult
 
+SHARED = (Path(__file__).parent / "ring.py",)  # kernels that those of other folders use
 MAX_KEPT = 128  # files of some 0.1 MB in a folder; the oldest, code of past versions, go first
 
 compiler: Any = dispatcher  # mypy sees of a library what it exports, which its cache is not
@@ -83,7 +84,8 @@ class _Kept(NullCache):  # type: ignore[misc]
 
 @lru_cache
 def _digest_of_sources(folder: Path) -> str:
-    sources = [(path.name, path.read_bytes()) for path in sorted(folder.glob("*.py")) if path.is_file()]
+    beside = [path for path in sorted(folder.glob("*.py")) if path.is_file()]
+    sources = [(path.name, path.read_bytes()) for path in [*beside, *SHARED] if path.exists()]
     return hashlib.sha256(repr(sources).encode()).hexdigest()
 
 

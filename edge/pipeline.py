@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from edge.errors import ConfigError
-from edge.features import LogMel
+from edge.features import FrontEnd
 from edge.model import Model
 from edge.tracker import Tracker
 from edge.types import Block, Event, Frames, Scores, Window
@@ -46,7 +46,7 @@ class Pipeline:
         self._model = model
         self._observe = observe
         self._reported = set(model.event_classes if classes is None else classes)
-        self._features = LogMel(model.spec)
+        self._features = FrontEnd(model.spec)
         self._windows = Windows(model.window, model.spec.width)
         self._tracker = Tracker(
             model.groups, model.classes, {**model.thresholds, **(thresholds or {})}, model.score_hop_samples

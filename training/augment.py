@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.features import FeatureSpec
+from edge.errors import ConfigError
+from edge.features import FeatureSpec, Log
 from edge.windows import WindowSpec
 from training.datasets import Recording
 
@@ -83,6 +84,9 @@ class Cutter:
         """Compute how often each recording is drawn."""
         self._recordings, self._frames, self._targets = recordings, frames, targets
         self._spec, self._window, self._augment = specs
+        if not isinstance(self._spec.compression, Log) or self._spec.compression.unit != "db" or self._spec.deltas:
+            raise ConfigError(f"training: needs frames in dB without deltas, found {self._spec.compression}")
+        self._floor_db = self._spec.compression.floor
         length = np.sqrt([len(f) for f in frames])
         kinds = np.array([r.record_label for r in recordings])
         negative = np.array([r.is_negative for r in recordings])
@@ -104,7 +108,7 @@ class Cutter:
         levels = self._colour(levels, rng)
         self._blank(levels, heard, rng)
         spec = self._spec
-        frames = (np.maximum(levels, spec.floor_db) - spec.offset_db) / spec.scale_db
+        frames = (np.maximum(levels, self._floor_db) - np.array(spec.offset)) / np.array(spec.scale)
         known = float(not recording.is_negative and recording.record_label != "Poor Quality")
         return Example((frames * heard[:, None]).astype(np.float32), heard.astype(np.float32), targets, known)
 
@@ -114,7 +118,7 @@ class Cutter:
         """A window of one recording: levels in dB, validity, targets; up to half of it may lie outside."""
         i = int(rng.choice(len(weights), p=weights))
         frames, targets, window = self._frames[i], self._targets[i], self._window
-        half = window.window_frames // 2
+        half, spec = window.window_frames // 2, self._spec
         stride = window.score_frames
         start = int(rng.integers(-half, max(len(frames) - half, 1))) // stride * stride
         cut = np.zeros((window.window_frames, self._spec.width), np.float32)
@@ -123,7 +127,8 @@ class Cutter:
         heard[max(0, -start) : max(0, len(frames) - start)] = True
         cut_targets = np.zeros((window.window_frames // stride, targets.shape[1]), np.float32)
         _place(targets, start // stride, cut_targets)
-        return cut * self._spec.scale_db + self._spec.offset_db, heard, cut_targets, self._recordings[i]
+        levels = cut * np.array(spec.scale, np.float32) + np.array(spec.offset, np.float32)
+        return levels, heard, cut_targets, self._recordings[i]
 
     def _disturb(
         self, levels: NDArray[np.float32], heard: NDArray[np.bool_], rng: np.random.Generator
@@ -152,7 +157,7 @@ class Cutter:
 
     def _colour(self, levels: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
         """Another microphone: tilt, one slow ripple, perhaps a low-pass, perhaps a noise floor."""
-        augment, windows = self._augment, len(self._spec.windows_samples)
+        augment, windows = self._augment, self._spec.windows
         place = np.linspace(0, 1, self._spec.bands)
         ripple = np.sin(np.pi * place * rng.uniform(0.5, 3) + rng.uniform(0, 6))
         curve = rng.normal(0, augment.colour_db) * (place - 0.5) + rng.normal(0, augment.colour_db / 2) * ripple
@@ -171,7 +176,7 @@ class Cutter:
             first = int(rng.integers(0, spec.bands))
             blanked = np.zeros(spec.bands, np.bool_)
             blanked[first : first + int(rng.integers(1, spec.bands // 5 + 1))] = True
-            levels[:, np.tile(blanked, len(spec.windows_samples))] = levels[heard].mean()
+            levels[:, np.tile(blanked, spec.windows)] = levels[heard].mean()
         if rng.random() < augment.gap:
             for _ in range(int(rng.integers(1, 4))):
                 first = int(rng.integers(0, len(heard)))

@@ -1,7 +1,7 @@
 """Feature frames of whole recordings, made by `edge.features` and kept on disk. Knows no second mel.
 
 One `.npz` for each feature spec and set of recordings, named by their hashes, so a changed spec or data set never
-meets old frames. Frames are kept in float16: the error, 2^-11 of a unit of `scale_db`, is under 0.05 dB.
+meets old frames. Frames are kept in float16: the error, 2^-11 of a unit of `scale`, is under 0.05 dB.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from edge.errors import ConfigError
-from edge.features import FeatureSpec, LogMel
+from edge.features import FeatureSpec, FrontEnd
 from edge.sources import synthetic
 from edge.types import Block
 from training.datasets import Recording
@@ -42,10 +42,10 @@ def _sound(recording: Recording, rate_hz: int) -> NDArray[np.float32]:
     return synthetic_sound(recording, rate_hz) if recording.is_synthetic else read_sound(recording.path, rate_hz)
 
 
-def extract(samples: NDArray[np.float32], extractor: LogMel) -> NDArray[np.float32]:
+def extract(samples: NDArray[np.float32], extractor: FrontEnd) -> NDArray[np.float32]:
     """(T, M) frames of one whole sound, from the extractor that runs at the bedside."""
     extractor.reset()
-    frames = extractor.push(Block(0, samples, np.ones(len(samples), np.bool_)))
+    frames = extractor.push(Block(0, samples, np.ones(len(samples), np.bool_))) + extractor.flush()
     return np.concatenate([f.values for f in frames]) if frames else np.zeros((0, extractor.spec.width), np.float32)
 
 
@@ -66,7 +66,7 @@ def cached_frames(recordings: list[Recording], spec: FeatureSpec, folder: Path) 
     path = folder / f"frames-{names.hexdigest()[:16]}.npz"
     if not path.exists():
         sounds = tqdm(recordings, desc="features", unit="recording", mininterval=2)
-        extractor = LogMel(spec)
+        extractor = FrontEnd(spec)
         rows = [extract(_sound(r, spec.rate_hz), extractor).astype(np.float16) for r in sounds]
         folder.mkdir(parents=True, exist_ok=True)
         draft = path.with_suffix(f".{os.getpid()}.part.npz")  # two processes may make it at once

@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 
-from edge.features import FeatureSpec
+from edge.features import FeatureSpec, Log, Mel
 from edge.windows import WindowSpec
 from training.augment import AugmentSpec
 from training.network import STRIDE, NetworkSpec
@@ -20,14 +20,13 @@ class Recipe:
         default_factory=lambda: FeatureSpec(
             rate_hz=8000,
             hop_samples=64,  # 8 ms
-            windows_samples=(512, 128),  # 64 ms separates the harmonics of a wheeze, 16 ms shows a crackle
-            fft_size=512,
             bands=48,
             low_hz=50.0,
             high_hz=2000.0,  # the recordings hold nothing above
-            floor_db=-105.0,  # just above the noise of 16-bit samples, so that no model can hear a converter
-            offset_db=-75.0,
-            scale_db=20.0,
+            analysis=Mel(windows_samples=(512, 128), fft_size=512),  # 64 ms parts harmonics, 16 ms shows a crackle
+            compression=Log(floor=-105.0),  # dB; just above the noise of 16-bit samples: no model can hear a converter
+            offset=(-75.0,),
+            scale=(20.0,),
         )
     )
     window: WindowSpec = field(
@@ -60,18 +59,19 @@ class Recipe:
 
     def to_json(self) -> str:
         """Canonical JSON."""
-        return json.dumps(asdict(self), sort_keys=True)
+        return json.dumps(asdict(self) | {"features": json.loads(self.features.to_json())}, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> Recipe:
         """Read what `to_json` wrote."""
         fields = json.loads(text)
-        fields["features"]["windows_samples"] = tuple(fields["features"]["windows_samples"])
         fields["network"] |= {key: tuple(fields["network"][key]) for key in ("stem", "dilations")}
         return cls(
             **{
                 **fields,
-                "features": FeatureSpec(**fields["features"]),
+                "features": FeatureSpec.from_json(
+                    json.dumps(fields["features"], sort_keys=True, separators=(",", ":"))
+                ),
                 "window": WindowSpec(**fields["window"]),
                 "network": NetworkSpec(**fields["network"]),
                 "augment": AugmentSpec(**fields["augment"]),

@@ -3,8 +3,10 @@
 from edge import kernel_cache
 
 with kernel_cache.kept_here():
-    from edge.features.logmel import LogMel
+    from edge.features.bank import Bank, Batch
+    from edge.features.frontend import FrontEnd
+    from edge.features.parts import Cwt, Gammatone, Log, Mel, Pcen
     from edge.features.spec import FeatureSpec
     from edge.features.warm import warm_up
 
-__all__ = ["FeatureSpec", "LogMel", "warm_up"]
+__all__ = ["Bank", "Batch", "Cwt", "FeatureSpec", "FrontEnd", "Gammatone", "Log", "Mel", "Pcen", "warm_up"]

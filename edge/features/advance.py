@@ -40,28 +40,6 @@ class Rows(NamedTuple):
     """(2,) index of the first frame made in this call, and how many."""
 
 
-@njit(forceinline=True)  # type: ignore[untyped-decorator]
-def target(deltas: Deltas, rows: Rows) -> NDArray[np.float32]:
-    """Where the levels of the next frame are to be computed: in its row, unless deltas are still to be added."""
-    return rows.values[rows.frames[1]] if deltas.taps.shape[0] == 1 else deltas.scratch
-
-
-@njit(forceinline=True)  # type: ignore[untyped-decorator]
-def emit(how: Compression, deltas: Deltas, b: int, t: int, valid: bool, rows: Rows) -> None:
-    """Turn the energies at the target into frame t of stream b."""
-    made = rows.frames[1]
-    compress(how, b, target(deltas, rows), valid)
-    if deltas.taps.shape[0] > 1:
-        verdict = push_deltas(deltas, b, t, valid, rows.values[made]) if made < rows.values.shape[0] else -1
-        if verdict < 0:
-            return
-        valid, t = verdict > 0, t - deltas.taps.shape[1] // 2
-    if made == 0:
-        rows.frames[0] = t
-    rows.heard[made] = valid
-    rows.frames[1] = made + 1
-
-
 class State(NamedTuple):
     """Everything that moves on with the streams of a bank."""
 

@@ -22,7 +22,7 @@ class Batch(NamedTuple):
 
     start: NDArray[np.int64]
     """(B,) absolute index of the first frame of each stream."""
-    count: NDArray[np.int64]
+    frames: NDArray[np.int64]
     """(B,) how many frames there are; the rows behind them mean nothing."""
     values: NDArray[np.float32]
     """(B, T, M) in the unit of the feature spec."""
@@ -107,7 +107,7 @@ class Bank:
         refused = engine.run(engine.structure, samples, valid, values, batch.valid.reshape(-1))
         if refused >= 0:
             raise engine.refusal(refused)
-        batch.start[:], batch.count[:] = engine.state.frames[:, 0], engine.state.frames[:, 1]
+        batch.start[:], batch.frames[:] = engine.state.frames[:, 0], engine.state.frames[:, 1]
 
 
 def _require(name: str, array: NDArray[np.generic], dtype: type[np.generic], shape: tuple[int, ...]) -> None:

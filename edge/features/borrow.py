@@ -14,7 +14,7 @@ from numba.experimental import structref
 from numba.extending import intrinsic, overload
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _without_owner(typing_context, array):  # type: ignore[no-untyped-def]
     """The same array with neither a reference count nor a Python object behind it."""
 
@@ -62,7 +62,7 @@ def structure(content: Any) -> Any:
     return _Structure(borrow(content))
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _content(typing_context, held):  # type: ignore[no-untyped-def]
     """The named tuple in a structure, read without counting the references of all its arrays."""
 
@@ -72,7 +72,7 @@ def _content(typing_context, held):  # type: ignore[no-untyped-def]
     return held.field_dict["content"](held), generate
 
 
-@njit(forceinline=True)  # type: ignore[untyped-decorator]
+@njit(forceinline=True)
 def content(held):  # type: ignore[no-untyped-def]
     """The borrowed named tuple that a structure holds."""
     return borrow(_content(held))

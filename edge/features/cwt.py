@@ -105,7 +105,7 @@ def cwt_energies(plan: CwtPlan) -> None:
         _mean_modulus(plan.work[0], fft.order.shape[0], plan.half * pace, pace, plan.energies[:, m])
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def _load(x, order, re, im, weights):  # type: ignore[no-untyped-def]
     """The band, conjugate: the forward transform of a conjugate is the conjugate of the inverse one."""
     size = order.shape[0]
@@ -116,7 +116,7 @@ def _load(x, order, re, im, weights):  # type: ignore[no-untyped-def]
         x_im[order[i]] = -im[i] * weights[i]
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def _mean_modulus(z, size, first, pace, energies):  # type: ignore[no-untyped-def]
     count = energies.shape[0] * pace + 1
     re, im = z[first : first + count], z[size + first : size + first + count]
@@ -124,13 +124,18 @@ def _mean_modulus(z, size, first, pace, energies):  # type: ignore[no-untyped-de
         re[i] = np.sqrt(re[i] * re[i] + im[i] * im[i])
     half = np.float32(0.5)
     for t in range(energies.shape[0]):
-        i = np.uint64(t * pace)
-        a, b, c, d = half * (re[t * pace + pace] - re[i]), np.float32(0), np.float32(0), np.float32(0)  # trapezoids
+        k = np.uint64(t * pace)
+        a, b, c, d = (
+            half * (re[t * pace + pace] - re[t * pace]),
+            np.float32(0),
+            np.float32(0),
+            np.float32(0),
+        )  # trapezoids
         for _ in range(pace // 4):  # four sums, for a sum waits for its last addition
-            a += re[i]
-            b += re[i + np.uint64(1)]
-            c += re[i + np.uint64(2)]
-            d += re[i + np.uint64(3)]
-            i += np.uint64(4)
+            a += re[k]
+            b += re[k + np.uint64(1)]
+            c += re[k + np.uint64(2)]
+            d += re[k + np.uint64(3)]
+            k += np.uint64(4)
         mean = ((a + b) + (c + d)) / np.float32(pace)
         energies[t] = mean * mean

@@ -78,7 +78,7 @@ def _make_state(spec: FeatureSpec, streams: int) -> State:
     )
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def _run(structure, samples, valid, values, heard):  # type: ignore[no-untyped-def]
     state = content(structure)
     samples, valid, values, heard = borrow(samples), borrow(valid), borrow(values), borrow(heard)

@@ -130,7 +130,7 @@ def transform(work: NDArray[np.float32], fft: Fft) -> None:
             _radix_5(x, y, t, q)
 
 
-@njit(forceinline=True)  # type: ignore[untyped-decorator]
+@njit(forceinline=True)
 def _radix_2(x, y, t, q):  # type: ignore[no-untyped-def]
     n = 2 * q
     for i in range(q):
@@ -140,7 +140,7 @@ def _radix_2(x, y, t, q):  # type: ignore[no-untyped-def]
         y[q + i], y[n + q + i] = er * t[i] - ei * t[q + i], er * t[q + i] + ei * t[i]
 
 
-@njit(forceinline=True)  # type: ignore[untyped-decorator]
+@njit(forceinline=True)
 def _radix_3(x, y, t, q):  # type: ignore[no-untyped-def]
     n = 3 * q
     half, root = np.float32(0.5), np.float32(0.8660254037844386)  # cos and sin of 2 pi / 6
@@ -156,7 +156,7 @@ def _radix_3(x, y, t, q):  # type: ignore[no-untyped-def]
         y[2 * q + i], y[n + 2 * q + i] = er * t[q + i] - ei * t[3 * q + i], er * t[3 * q + i] + ei * t[q + i]
 
 
-@njit(forceinline=True)  # type: ignore[untyped-decorator]
+@njit(forceinline=True)
 def _radix_4(x, y, t, q):  # type: ignore[no-untyped-def]
     n = 4 * q
     for i in range(q):
@@ -173,7 +173,7 @@ def _radix_4(x, y, t, q):  # type: ignore[no-untyped-def]
         y[3 * q + i], y[n + 3 * q + i] = er * t[2 * q + i] - ei * t[5 * q + i], er * t[5 * q + i] + ei * t[2 * q + i]
 
 
-@njit(forceinline=True)  # type: ignore[untyped-decorator]
+@njit(forceinline=True)
 def _radix_5(x, y, t, q):  # type: ignore[no-untyped-def]
     n = 5 * q
     c1, c2 = np.float32(0.30901699437494745), np.float32(-0.8090169943749475)  # cosines of 2 pi / 5 and 4 pi / 5
@@ -181,8 +181,18 @@ def _radix_5(x, y, t, q):  # type: ignore[no-untyped-def]
     for i in range(q):
         j = 5 * i
         ar, ai = x[j], x[n + j]
-        pr, pi, mr, mi = x[j + 1] + x[j + 4], x[n + j + 1] + x[n + j + 4], x[j + 1] - x[j + 4], x[n + j + 1] - x[n + j + 4]
-        ur, ui, vr, vi = x[j + 2] + x[j + 3], x[n + j + 2] + x[n + j + 3], x[j + 2] - x[j + 3], x[n + j + 2] - x[n + j + 3]
+        pr, pi, mr, mi = (
+            x[j + 1] + x[j + 4],
+            x[n + j + 1] + x[n + j + 4],
+            x[j + 1] - x[j + 4],
+            x[n + j + 1] - x[n + j + 4],
+        )
+        ur, ui, vr, vi = (
+            x[j + 2] + x[j + 3],
+            x[n + j + 2] + x[n + j + 3],
+            x[j + 2] - x[j + 3],
+            x[n + j + 2] - x[n + j + 3],
+        )
         y[i], y[n + i] = ar + pr + ur, ai + pi + ui
         fr, fi, gr, gi = ar + c1 * pr + c2 * ur, ai + c1 * pi + c2 * ui, ar + c2 * pr + c1 * ur, ai + c2 * pi + c1 * ui
         hr, hi, kr, ki = s1 * mr + s2 * vr, s1 * mi + s2 * vi, s2 * mr - s1 * vr, s2 * mi - s1 * vi

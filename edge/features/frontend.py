@@ -34,7 +34,8 @@ class FrontEnd:
         self._together = self._engine.waiting + 1  # frames whose levels are made at once
         self._lag = spec.deltas * spec.delta_frames  # frames of levels that must follow a frame
         self._stop: int | None = None  # one past the last sample taken; None before the first
-        self._values = self._heard = None  # the caller's arrays, once they were checked
+        self._values: NDArray[np.float32] | None = None  # the caller's arrays, once they were checked
+        self._heard: NDArray[np.bool_] | None = None
         self._rows = 0
         self._next = 0  # index of the next frame
         self._mark = 0  # one hop before the sample at which the next frame is made, unless it waits for others
@@ -165,4 +166,3 @@ class FrontEnd:
         self._run(self._structure, np.zeros(0, np.float32), np.zeros(0, np.bool_), frames.values, frames.valid)
         ending[0] = False
         return [frames] if due else []
-

@@ -42,7 +42,9 @@ class GammatonePlan(NamedTuple):
 
     pole: NDArray[np.float32]  # (G, 16) a
     table: NDArray[np.float32]  # (G, piece * 32) for each sample 2 (1 - a)^4 exp(-i w n): real parts, imaginary parts
-    turn: NDArray[np.float32]  # (G, 2, 32) exp(i w length): [of a whole piece, of the last], real parts, imaginary parts
+    turn: NDArray[
+        np.float32
+    ]  # (G, 2, 32) exp(i w length): [of a whole piece, of the last], real parts, imaginary parts
     state: NDArray[np.float32]  # (B, G, 9 * 16) real parts of y_1 .. y_4, imaginary parts, sum of the envelope
 
 
@@ -76,7 +78,9 @@ def gammatone_centres_hz(spec: FeatureSpec) -> NDArray[np.float64]:
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def gammatone_energies(plan: GammatonePlan, b: int, samples: NDArray[np.float32], energies: NDArray[np.float32]) -> None:
+def gammatone_energies(
+    plan: GammatonePlan, b: int, samples: NDArray[np.float32], energies: NDArray[np.float32]
+) -> None:
     """Energies of the next hop of stream b.
 
     Args:
@@ -100,7 +104,7 @@ def gammatone_rest(plan: GammatonePlan, b: int) -> None:
     plan.state[b] = np.float32(0)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def _filter(pole, table, turn, state, samples):  # type: ignore[no-untyped-def]
     """One hop through the 16 bands of a group."""
     hop = samples.shape[0]
@@ -115,7 +119,7 @@ def _filter(pole, table, turn, state, samples):  # type: ignore[no-untyped-def]
         _turn(state, turn[0 if count == PIECE else 1])
 
 
-@njit(forceinline=True)  # type: ignore[untyped-decorator]
+@njit(forceinline=True)
 def _stages(p, x, c, s, y):  # type: ignore[no-untyped-def]
     """One sample through the four stages of one band; y is (real parts, imaginary parts) of the state."""
     r1, i1 = p * y[0] + x * c, p * y[4] + x * s
@@ -125,7 +129,7 @@ def _stages(p, x, c, s, y):  # type: ignore[no-untyped-def]
     return r1, r2, r3, r4, i1, i2, i3, i4
 
 
-@njit(forceinline=True)  # type: ignore[untyped-decorator]
+@njit(forceinline=True)
 def _four_samples(pole, t, state, x):  # type: ignore[no-untyped-def]
     """Four samples at once, so that the state is read and written once for them."""
     x0, x1, x2, x3 = x[0], x[1], x[2], x[3]
@@ -147,7 +151,7 @@ def _four_samples(pole, t, state, x):  # type: ignore[no-untyped-def]
         state[4 * LANES + m], state[5 * LANES + m], state[6 * LANES + m], state[7 * LANES + m] = y[4], y[5], y[6], y[7]
 
 
-@njit(forceinline=True)  # type: ignore[untyped-decorator]
+@njit(forceinline=True)
 def _one_sample(pole, t, state, x):  # type: ignore[no-untyped-def]
     for m in range(LANES):
         y = (
@@ -160,7 +164,7 @@ def _one_sample(pole, t, state, x):  # type: ignore[no-untyped-def]
         state[4 * LANES + m], state[5 * LANES + m], state[6 * LANES + m], state[7 * LANES + m] = y[4], y[5], y[6], y[7]
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def _turn(state, turn):  # type: ignore[no-untyped-def]
     """Let the next piece count its samples from 0 again; end what has died away."""
     for k in range(4):

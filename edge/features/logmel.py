@@ -138,7 +138,7 @@ def mel_energies(plan: MelPlan, samples: NDArray[np.float32], energies: NDArray[
         _filter(plan.bins[0], plan.first_bin, plan.quads, plan.weights, energies[w * bands : (w + 1) * bands])
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def _filter(power, first_bin, quads, weights, energies):  # type: ignore[no-untyped-def]
     """Weighted sums of bins, four at a time: filters have 2 to 9, and loops that short are all overhead (190 ns to 138)."""
     one, two, three, four = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)  # unsigned as in `fft.py`

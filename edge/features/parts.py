@@ -120,7 +120,7 @@ class Cwt:
     """Symmetry of the Morse wavelet; 3 is the most symmetric."""
     beta: float = 20.0
     """Order of the Morse wavelet; time-bandwidth product beta * gamma."""
-    block_frames: int = 16
+    block_frames: int = 14
     """Frames made at once, at least: more are cheaper, and later."""
 
     def check(self, grid: Grid) -> None:

@@ -82,6 +82,11 @@ class FeatureSpec:
         return self.levels * (1 + self.deltas)
 
     @property
+    def windows(self) -> int:
+        """Analyses side by side in one frame, of `bands` each: the window lengths of `Mel`, else one."""
+        return self.levels // self.bands
+
+    @property
     def history_samples(self) -> int:
         """Samples before t * hop that frame t touches."""
         return self.analysis.reach_samples(self.grid)[0] + self.deltas * self.delta_frames * self.hop_samples

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from edge.features.spec import FeatureSpec
+from edge.features import FeatureSpec, Mel
 from edge.tracker import GroupSpec
 from edge.types import Block, Gap, Scores, Window
 from edge.windows import WindowSpec
@@ -21,7 +21,9 @@ LOUD = 0.05  # rms, full scale = 1.0
 class LoudnessModel:
     """Stands for `edge.model.Model`: the wheeze score is 0.9 in every score frame that is loud."""
 
-    spec = FeatureSpec()
+    spec = FeatureSpec(
+        hop_samples=64, analysis=Mel(windows_samples=(128,), fft_size=256), offset=(-60.0,), scale=(20.0,)
+    )
     window = WindowSpec(window_frames=50, hop_frames=25, lookahead_frames=10, score_frames=5)
     classes = ("wheeze", "fine_crackle", "breath")
     groups = (

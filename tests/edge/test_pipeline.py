@@ -92,7 +92,7 @@ def test_scores_lie_one_after_the_other_and_cover_the_sound(model: Model, demo: 
     assert scores[0].start == 0
     assert all(s.valid.all() for s in scores)
     heard = sum(len(s.valid) for s in scores) * model.score_hop_samples
-    assert 0 <= len(demo) - heard < model.spec.span_samples + model.score_hop_samples
+    assert 0 <= len(demo) - heard < model.spec.ahead_samples + model.score_hop_samples
 
 
 def test_an_event_that_is_open_at_the_end_of_the_stream_says_so(model: Model, demo: NDArray[np.float32]) -> None:

@@ -1,74 +1,93 @@
-"""The ring holds the newest samples under their absolute index, and splices nothing."""
+"""The rings hold the newest samples under their absolute index, and splice nothing."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from numba import njit
+from numpy.typing import NDArray
 
-from edge.ring import Ring
-from edge.types import Block
+from edge import ring
+from edge.ring import Rings, make_rings
 
 
-def _block(start: int, count: int) -> Block:
+@njit  # type: ignore[untyped-decorator]
+def _write(rings: Rings, b: int, start: int, samples: NDArray[np.float32], valid: NDArray[np.bool_]) -> bool:
+    jumped = ring.jumps(rings, b, start)
+    ring.append(rings, b, samples, valid)
+    return jumped
+
+
+@njit  # type: ignore[untyped-decorator]
+def _read(rings: Rings, b: int, start: int, count: int) -> tuple[NDArray[np.float32], bool]:
+    return ring.stretch(rings, b, start, count).copy(), ring.heard(rings, b, start, start + count)
+
+
+@njit  # type: ignore[untyped-decorator]
+def _overlapping(rings: Rings, starts: NDArray[np.int64]) -> int:
+    return ring.overlapping(rings, starts)
+
+
+def _sound(start: int, count: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Samples that know their own index."""
     index = start + np.arange(count)
-    return Block(start, (index % 1000).astype(np.float32), index % 7 != 0)
+    return (index % 1000 + 1).astype(np.float32), index % 97 != 0
 
 
+@settings(deadline=None)
 @given(
     start=st.sampled_from([0, 5, 2**31 - 40, 2**32 - 40, 2**40]),
     counts=st.lists(st.integers(0, 64), min_size=1, max_size=12),
+    stream=st.integers(0, 2),
 )
-def test_what_is_read_is_what_was_written_at_every_index(start: int, counts: list[int]) -> None:
-    ring = Ring(50)
+def test_any_stretch_of_the_newest_capacity_is_what_was_written(start: int, counts: list[int], stream: int) -> None:
+    rings = make_rings(3, 50)
     position = start
     for count in counts:
-        ring.write(_block(position, count))
+        _write(rings, stream, position, *_sound(position, count))
         position += count
-    held = ring.read(ring.start, ring.stop)
-    expected = _block(ring.start, ring.stop - ring.start)
-    assert ring.stop == position
-    assert ring.stop - ring.start == min(sum(counts), ring.capacity)
-    np.testing.assert_array_equal(held.samples, expected.samples)
-    np.testing.assert_array_equal(held.valid, expected.valid)
+    written = position - start
+    for count in {min(written, 64), min(written, 7), min(written, 1)} - {0}:
+        samples, heard = _read(rings, stream, position - count, count)
+        expected, valid = _sound(position - count, count)
+        np.testing.assert_array_equal(samples, np.where(valid, expected, 0))
+        assert heard == valid.all()
+    assert not rings.marks[[b for b in range(3) if b != stream], ring.OPEN].any()
 
 
-def test_overlapping_blocks_are_refused() -> None:
-    ring = Ring(100)
-    ring.write(_block(1000, 50))
-    with pytest.raises(ValueError, match="1049, before the end of what was written, 1050"):
-        ring.write(_block(1049, 10))
+def test_nothing_before_a_jump_counts_as_heard_after_it() -> None:
+    rings = make_rings(1, 64)
+    ones, valid = np.ones(50, np.float32), np.ones(50, np.bool_)
+    assert _write(rings, 0, 0, ones, valid)
+    assert not _write(rings, 0, 50, ones[:5], valid[:5])
+    assert _write(rings, 0, 60, ones[:10], valid[:10])
+    assert _read(rings, 0, 60, 10)[1]
+    assert not _read(rings, 0, 59, 11)[1]
 
 
-def test_a_jump_forward_empties_the_ring() -> None:
-    ring = Ring(100)
-    ring.write(_block(0, 50))
-    ring.write(_block(60, 10))
-    assert (ring.start, ring.stop) == (60, 70)
-    with pytest.raises(IndexError, match=r"\[40, 65\) asked for, the ring holds \[60, 70\)"):
-        ring.read(40, 65)
+def test_the_first_stream_that_overlaps_is_named() -> None:
+    rings = make_rings(3, 64)
+    for b in range(3):
+        _write(rings, b, 1000, np.ones(50, np.float32), np.ones(50, np.bool_))
+    assert _overlapping(rings, np.array([1050, 1050, 1050])) == -1
+    assert _overlapping(rings, np.array([1050, 1049, 0])) == 1
 
 
-def test_what_was_overwritten_cannot_be_read() -> None:
-    ring = Ring(64)
-    ring.write(_block(0, 64))
-    ring.write(_block(64, 1))
-    with pytest.raises(IndexError):
-        ring.read(0, 10)
-    assert ring.read(1, 65).samples[0] == 1.0
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_samples_that_are_no_numbers_are_kept_as_invalid_silence(bad: float) -> None:
+    rings = make_rings(1, 64)
+    _write(rings, 0, 0, np.array([0.5, bad, 0.25], np.float32), np.ones(3, np.bool_))
+    samples, heard = _read(rings, 0, 0, 3)
+    np.testing.assert_array_equal(samples, np.array([0.5, 0, 0.25], np.float32))
+    assert not heard
+    assert _read(rings, 0, 2, 1)[1]
 
 
-def test_a_block_larger_than_the_ring_is_refused() -> None:
-    with pytest.raises(ValueError, match="65 samples"):
-        Ring(64).write(_block(0, 65))
-
-
-def test_samples_that_are_no_numbers_are_stored_as_invalid_silence() -> None:
-    ring = Ring(64)
-    samples = np.array([0.5, np.nan, np.inf, -np.inf, 0.25], np.float32)
-    ring.write(Block(0, samples, np.ones(5, np.bool_)))
-    held = ring.read(0, 5)
-    np.testing.assert_array_equal(held.samples, np.array([0.5, 0, 0, 0, 0.25], np.float32))
-    np.testing.assert_array_equal(held.valid, [True, False, False, False, True])
+def test_what_is_too_quiet_to_be_sound_is_silence_so_that_no_filter_meets_denormal_numbers() -> None:
+    rings = make_rings(1, 64)
+    _write(rings, 0, 0, np.array([1e-40, -1e-20, 1e-14], np.float32), np.ones(3, np.bool_))
+    samples, heard = _read(rings, 0, 0, 3)
+    np.testing.assert_array_equal(samples, np.array([0, 0, 1e-14], np.float32))
+    assert heard

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from edge.errors import ModelError
-from edge.features import LogMel
+from edge.features import FrontEnd
 from edge.model import load_model
 from edge.pipeline import Pipeline
 from edge.sources.synthetic import scene
@@ -57,7 +57,7 @@ def test_the_edge_gives_the_scores_that_training_gives(scorer: Scorer, artefact:
     pipeline = Pipeline(load_model(artefact), observe=got.append)
     pipeline.push(Block(0, samples, np.ones(len(samples), np.bool_)))
     pipeline.flush()
-    frames = extract(samples, LogMel(RECIPE.features))
+    frames = extract(samples, FrontEnd(RECIPE.features))
     logits = torch.from_numpy(stream_logits(scorer.detector, frames.astype(np.float16), RECIPE))
     from training.network import class_scores
 
