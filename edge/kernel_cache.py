@@ -6,8 +6,9 @@ compiled into this one. Kernels are written with `njit(cache=True)` as everywher
 
 A kept kernel is one file, written under another name and moved into place; its first 32 bytes are the SHA-256 of the
 rest. Half a file, a flipped bit or two processes at once end in a whole file or in compiling again. Its name holds a
-digest of all that the code depends on (sources beside the kernel and the ring's, enclosed values, signature, CPU, compiler), so an
-upgrade or another CPU never meets old code. Where nothing can be kept, every start compiles, and one line says so.
+digest of all that the code depends on (sources beside the kernel and the ring's, enclosed values, signature, CPU,
+compiler), so an upgrade or another CPU never meets old code. Where nothing can be kept, every start compiles, and one
+line says so.
 
 Kept code is run, so a folder counts only if nobody but root and this user may write there; the digest is against
 accidents, not against them. Not protected: memory after the check; a kernel that uses one of another folder, or a

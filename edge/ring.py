@@ -1,7 +1,7 @@
 """Rings of the newest samples of B streams, addressed by absolute int64 index, each sample with its validity.
 
-Not queues: reading takes nothing away. Invariants: a ring holds consecutive samples only, so nothing in it is spliced; a
-jump forward starts it anew; what cannot be trusted (masked, NaN, infinite) reads 0 and is marked.
+Not queues: reading takes nothing away. Invariants: a ring holds consecutive samples only, so nothing in it is spliced;
+a jump forward starts it anew; what cannot be trusted (masked, NaN, infinite) reads 0 and is marked.
 
 Every sample is written twice, one capacity apart, so that any stretch of a ring is contiguous in memory. Instead of a
 flag, a ring keeps for each sample the number of valid ones in a row that end there: whether n samples are all valid is
@@ -42,15 +42,6 @@ def make_rings(streams: int, capacity: int) -> Rings:
 
 
 @njit(forceinline=True)  # type: ignore[untyped-decorator]
-def overlapping(rings: Rings, starts: NDArray[np.int64]) -> int:
-    """The first stream whose block would start before the end of what it wrote; -1 when there is none."""
-    for b in range(starts.shape[0]):
-        if rings.marks[b, OPEN] and starts[b] < rings.marks[b, STOP]:
-            return b
-    return -1
-
-
-@njit(forceinline=True)  # type: ignore[untyped-decorator]
 def jumps(rings: Rings, b: int, start: int) -> bool:
     """Whether a block at `start` does not continue stream b; then the ring starts anew there."""
     if rings.marks[b, OPEN] and rings.marks[b, STOP] == start:
@@ -75,7 +66,7 @@ def append(rings: Rings, b: int, samples: NDArray[np.float32], valid: NDArray[np
     rings.marks[b, STOP] = stop + samples.shape[0]
 
 
-@njit(forceinline=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)  # type: ignore[untyped-decorator]
 def _copy(rings: Rings, b: int, place: int, samples: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
     count, capacity = samples.shape[0], rings.runs.shape[1]
     near = rings.samples[b, place : place + count]
@@ -103,7 +94,8 @@ def _copy(rings: Rings, b: int, place: int, samples: NDArray[np.float32], valid:
 @njit(forceinline=True)  # type: ignore[untyped-decorator]
 def heard(rings: Rings, b: int, start: int, stop: int) -> bool:
     """Whether all samples [start, stop) of stream b, the last a capacity ones, are valid."""
-    return rings.runs[b, (stop - 1) & np.int64(rings.runs.shape[1] - 1)] >= stop - start
+    run: int = rings.runs[b, (stop - 1) & np.int64(rings.runs.shape[1] - 1)]
+    return run >= stop - start
 
 
 @njit(forceinline=True)  # type: ignore[untyped-decorator]

@@ -1,12 +1,13 @@
 """Make the frames whose samples have all come: one stream, one of the three analyses, no samples taken in.
 
-Not for the rings (`edge.ring`) nor for the arithmetic of an analysis. The invariant: frame t is made exactly once, after
-sample t * hop + ahead - 1 was written, from samples [t * hop - history, t * hop + ahead) and from nothing beyond a jump.
+Not for the rings (`edge.ring`) nor for the arithmetic of an analysis. The invariant: frame t is made exactly once,
+after sample t * hop + ahead - 1 was written, from samples [t * hop - history, t * hop + ahead) and from nothing beyond
+a jump.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -18,7 +19,7 @@ from edge.features.cwt import CwtPlan, cwt_energies
 from edge.features.deltas import Deltas, push_deltas
 from edge.features.gammatone import GammatonePlan, gammatone_energies, gammatone_rest
 from edge.features.logmel import MelPlan, mel_energies
-from edge.ring import NEXT, START, STOP, Rings, heard, stretch
+from edge.ring import NEXT, OPEN, START, STOP, Rings, heard, stretch
 
 
 class Steps(NamedTuple):
@@ -27,6 +28,8 @@ class Steps(NamedTuple):
     hop: int
     history: int
     ahead: int
+    together: int
+    """Frames whose levels are made at once, on a grid of absolute frames."""
 
 
 class Rows(NamedTuple):
@@ -106,7 +109,7 @@ def _advance_mel(state, b, ending, rows):  # type: ignore[no-untyped-def]
         row = target(state.deltas, rows)
         if valid:
             mel_energies(plan, stretch(rings, b, t * steps.hop, span), row)
-        emit(state, b, t, valid, row, rows)
+        emit(state.compression, state.deltas, b, t, valid, row, rows)
         t += 1
     rings.marks[b, NEXT] = t
 
@@ -123,7 +126,7 @@ def _advance_gammatone(state, b, ending, rows):  # type: ignore[no-untyped-def]
         else:
             gammatone_rest(plan, b)
         if shown:
-            emit(state, b, t, heard(rings, b, start - steps.history, stop), row, rows)
+            emit(state.compression, state.deltas, b, t, heard(rings, b, start - steps.history, stop), row, rows)
         t += 1
     rings.marks[b, NEXT] = t
 
@@ -141,7 +144,8 @@ def _advance_cwt(state, b, ending, rows):  # type: ignore[no-untyped-def]
         while t < ready:
             row = target(state.deltas, rows)
             row[:] = plan.energies[t - first]
-            emit(state, b, t, heard(rings, b, t * steps.hop - steps.history, t * steps.hop + steps.ahead), row, rows)
+            valid = heard(rings, b, t * steps.hop - steps.history, t * steps.hop + steps.ahead)
+            emit(state.compression, state.deltas, b, t, valid, row, rows)
             t += 1
     rings.marks[b, NEXT] = t
 
@@ -156,19 +160,33 @@ def _load_block(block: NDArray[np.float32], rings: Rings, b: int, start: int) ->
 
 
 @njit(forceinline=True)  # type: ignore[untyped-decorator]
+def due(state: State, b: int, start: int, stop: int) -> int:
+    """Frames of stream b that will be made when the samples [start, stop) have come."""
+    marks, steps, reach = state.rings.marks[b], state.steps, state.deltas.taps.shape[1] // 2
+    goes_on = marks[OPEN] and marks[STOP] == start
+    shown = -(-((marks[START] if goes_on else start) + steps.history) // steps.hop)  # the first with all its history
+    done = max(marks[NEXT], shown + 2 * reach) if goes_on else shown + 2 * reach
+    complete = (stop - steps.ahead) // steps.hop + 1
+    if not state.ending[0]:
+        complete = complete // steps.together * steps.together
+    count: int = max(0, complete - done)
+    return count
+
+
+@njit(forceinline=True)  # type: ignore[untyped-decorator]
 def target(deltas: Deltas, rows: Rows) -> NDArray[np.float32]:
     """Where the levels of the next frame are to be computed: in its row, unless deltas are still to be added."""
     return rows.values[rows.frames[1]] if deltas.taps.shape[0] == 1 else deltas.scratch
 
 
 @njit(forceinline=True)  # type: ignore[untyped-decorator]
-def emit(state: State, b: int, t: int, valid: bool, row: NDArray[np.float32], rows: Rows) -> None:
+def emit(how: Compression, deltas: Deltas, b: int, t: int, valid: bool, row: NDArray[np.float32], rows: Rows) -> None:
     """Turn the energies in `row` into frame t of stream b."""
     made = rows.frames[1]
-    compress(state.compression, b, row, valid)
-    reach = state.deltas.taps.shape[1] // 2
+    compress(how, b, row, valid)
+    reach = deltas.taps.shape[1] // 2
     if reach:
-        verdict = push_deltas(state.deltas, b, t, valid, rows.values, made)
+        verdict = push_deltas(deltas, b, t, valid, rows.values, made)
         if verdict < 0:
             return
         valid = verdict > 0

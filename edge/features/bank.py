@@ -66,8 +66,8 @@ class Bank:
             batch: receives the frames; from `empty(N)`.
 
         Raises:
-            ValueError: if a shape or type is another, or a block overlaps an earlier one of its stream; then nothing was
-                taken.
+            ValueError: if a shape or type is another, or a block overlaps an earlier one of its stream; then nothing
+                was taken.
         """
         streams, count = self.streams, samples.shape[-1]
         shape = (streams, max(batch.values.shape[1], self.room(count)), self.spec.width)
@@ -86,7 +86,7 @@ class Bank:
         return batch
 
     def flush(self) -> Batch:
-        """End of all streams: the frames that waited for a block to fill up. Frames that lack samples are never made."""
+        """End of all streams: the frames that waited for a block to fill up; one that lacks samples is never made."""
         engine, batch = self._engine, self.empty(0)
         engine.state.starts[:] = engine.state.rings.marks[:, STOP]
         engine.state.ending[0] = True
@@ -104,9 +104,9 @@ class Bank:
     def _run(self, samples: NDArray[np.float32], valid: NDArray[np.bool_], batch: Batch) -> None:
         engine = self._engine
         values = batch.values.reshape(-1, self.spec.width)
-        refused = engine.run(engine.structure, samples, valid, values, batch.valid.reshape(-1))
-        if refused >= 0:
-            raise engine.refusal(refused)
+        made = engine.run(engine.address, samples, valid, values, batch.valid.reshape(-1))
+        if made < 0:
+            raise engine.refusal(made)
         batch.start[:], batch.frames[:] = engine.state.frames[:, 0], engine.state.frames[:, 1]
 
 

@@ -1,8 +1,8 @@
-"""Levels to levels with their slopes: regression deltas over 2 n + 1 frames, and the deltas of those, then the affine.
+"""Levels to levels with their slopes: regression deltas over 2 n + 1 frames, the deltas of those, then the affine.
 
-Not for the first of a stream: frame t needs its n neighbours on both sides (2 n with the second slope), so the first and
-last n frames before and after a start, jump or end are not made, like every frame that touches missing samples; a frame
-with an invalid neighbour is invalid.
+Not for guessing at edges: frame t needs its n neighbours on both sides (2 n with the second slope), so the first and
+last n frames after a start or jump, and before a jump or end, are not made, like every frame that touches missing
+samples; a frame with an invalid neighbour is invalid.
 
     d[t] = sum_k k (c[t + k] - c[t - k]) / (2 sum_k k^2),   k = 1 .. n          The HTK Book 3.5, 5.9
 """
@@ -50,7 +50,7 @@ def make_deltas(spec: FeatureSpec, streams: int) -> Deltas:
     )
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)  # type: ignore[untyped-decorator]
 def push_deltas(plan: Deltas, b: int, t: int, valid: bool, values: NDArray[np.float32], row: int) -> int:
     """Take frame t of stream b from the scratch; make the frame r before it, if it has all its neighbours.
 
@@ -82,7 +82,7 @@ def push_deltas(plan: Deltas, b: int, t: int, valid: bool, values: NDArray[np.fl
     return 1
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)  # type: ignore[untyped-decorator]
 def _combine(plan: Deltas, levels: NDArray[np.float32], oldest: int, out: NDArray[np.float32]) -> None:
     parts, width = plan.taps.shape
     count = levels.shape[1]

@@ -85,7 +85,7 @@ def make_fft(size: int) -> Fft:
     return Fft(order.astype(np.uint32), np.concatenate(twiddles).astype(np.float32), np.array(radices, np.int64))
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)  # type: ignore[untyped-decorator]
 def transform(work: NDArray[np.float32], fft: Fft) -> None:
     """Forward transform of n points.
 
@@ -102,32 +102,45 @@ def transform(work: NDArray[np.float32], fft: Fft) -> None:
         q = size // radix
         t = fft.twiddles[first:]
         first += 2 * (radix - 1) * q
-        if radix == 4 and q == 16:
-            _radix_4(x, y, t, 16)
-        elif radix == 4 and q == 32:
-            _radix_4(x, y, t, 32)
-        elif radix == 4 and q == 64:
-            _radix_4(x, y, t, 64)
-        elif radix == 4 and q == 128:
-            _radix_4(x, y, t, 128)
-        elif radix == 4 and q == 256:
-            _radix_4(x, y, t, 256)
-        elif radix == 4 and q == 512:
-            _radix_4(x, y, t, 512)
-        elif radix == 4:
-            _radix_4(x, y, t, q)
-        elif radix == 2 and q == 64:
-            _radix_2(x, y, t, 64)
-        elif radix == 2 and q == 256:
-            _radix_2(x, y, t, 256)
-        elif radix == 2 and q == 1024:
-            _radix_2(x, y, t, 1024)
+        if radix == 4:
+            _radix_4_of(x, y, t, q)
         elif radix == 2:
-            _radix_2(x, y, t, q)
+            _radix_2_of(x, y, t, q)
         elif radix == 3:
             _radix_3(x, y, t, q)
         else:
             _radix_5(x, y, t, q)
+
+
+@njit(forceinline=True)
+def _radix_4_of(x, y, t, q):  # type: ignore[no-untyped-def]
+    """The copy for the usual lengths, powers of two from 64 to 2048; any other runs, three times slower."""
+    if q == 64:
+        _radix_4(x, y, t, 64)
+    elif q == 32:
+        _radix_4(x, y, t, 32)
+    elif q == 128:
+        _radix_4(x, y, t, 128)
+    elif q == 256:
+        _radix_4(x, y, t, 256)
+    elif q == 512:
+        _radix_4(x, y, t, 512)
+    elif q == 16:
+        _radix_4(x, y, t, 16)
+    else:
+        _radix_4(x, y, t, q)
+
+
+@njit(forceinline=True)
+def _radix_2_of(x, y, t, q):  # type: ignore[no-untyped-def]
+    if q == 64:
+        _radix_2(x, y, t, 64)
+    elif q == 256:
+        _radix_2(x, y, t, 256)
+    elif q == 1024:
+        _radix_2(x, y, t, 1024)
+    else:
+        _radix_2(x, y, t, q)
 
 
 @njit(forceinline=True)
@@ -225,7 +238,7 @@ def make_real_fft(size: int, first: int, bins: int) -> RealFft:
     return RealFft(make_fft(size // 2), first, twiddle.real.astype(np.float32), twiddle.imag.astype(np.float32))
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)  # type: ignore[untyped-decorator]
 def real_spectrum(
     plan: RealFft,
     frame: NDArray[np.float32],
@@ -255,7 +268,7 @@ def real_spectrum(
     _unpack(plan, work[0], out[0], out[1])
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)  # type: ignore[untyped-decorator]
 def _unpack(plan: RealFft, z: NDArray[np.float32], out_re: NDArray[np.float32], out_im: NDArray[np.float32]) -> None:
     """Bins of the real sequence from the transform Z of its halves."""
     size, bins = plan.half.order.shape[0], plan.cos.shape[0]

@@ -28,7 +28,7 @@ class FrontEnd:
         """Build tables and the ring; frames start with the first block."""
         self.spec = spec
         self._engine = Engine(spec, 1)
-        self._run, self._structure, self._starts = self._engine.run, self._engine.structure, self._engine.state.starts
+        self._run, self._address = self._engine.run, self._engine.address
         self._hop, self._width = spec.hop_samples, spec.width
         self._reach = spec.analysis.reach_samples(spec.grid)[1]  # samples from t * hop on that make a frame's levels
         self._together = self._engine.waiting + 1  # frames whose levels are made at once
@@ -36,7 +36,6 @@ class FrontEnd:
         self._stop: int | None = None  # one past the last sample taken; None before the first
         self._values: NDArray[np.float32] | None = None  # the caller's arrays, once they were checked
         self._heard: NDArray[np.bool_] | None = None
-        self._rows = 0
         self._next = 0  # index of the next frame
         self._mark = 0  # one hop before the sample at which the next frame is made, unless it waits for others
 
@@ -47,17 +46,20 @@ class FrontEnd:
             ValueError: if the block overlaps an earlier one, or its mask has another length.
         """
         start, samples, valid = block
-        if samples.dtype is not _FLOAT or valid.dtype is not _BOOL or samples.strides != (4,) or valid.strides != (1,):
-            samples, valid = np.ascontiguousarray(samples, np.float32), np.ascontiguousarray(valid, np.bool_)
+        if samples.dtype is not _FLOAT or valid.dtype is not _BOOL:
+            samples, valid = samples.astype(_FLOAT), valid.astype(_BOOL)
         count = len(samples)
         if len(valid) != count:
             raise ValueError(f"block of {count} samples with {len(valid)} flags")
         out = self._jump(start) if start != self._stop else []
-        due = self.due(start + count)
+        stop = start + count
+        due = (stop - self._mark) // self._hop
+        if due <= 0 or self._together > 1:
+            due = self.due(stop)
         values, heard = np.empty((due, self._width), _FLOAT), np.empty(due, _BOOL)
-        self._starts[0] = start
-        self._run(self._structure, samples, valid, values, heard)
-        self._stop = start + count
+        if self._run(self._address, samples, valid, values, heard) < 0:
+            return out + self._push_standard(block, values, heard)
+        self._stop = stop
         if due:
             out.append(Frames(self._next, values, heard))
             self._next += due
@@ -89,32 +91,19 @@ class FrontEnd:
         Raises:
             ValueError: if the samples do not follow, or an array has another kind or shape; then nothing was taken.
         """
-        count = len(samples)
-        stop = start + count
+        if start != self._stop:
+            self._begin_feed(start)
+        if samples.dtype is not _FLOAT or valid.dtype is not _BOOL:
+            raise ValueError(f"expected float32 samples and bool flags, found {samples.dtype} and {valid.dtype}")
         if values is not self._values or heard is not self._heard:
             self._keep(values, heard)
-        if self._stop is None:
-            self._jump(start)
-        elif start != self._stop:
-            raise ValueError(f"expected samples from {self._stop} on, found {start}; after a jump, push")
-        due = (stop - self._mark) // self._hop
-        if due <= 0 or self._together > 1:
-            due = self.due(stop)
-        if (
-            len(valid) != count or due > self._rows or samples.dtype is not _FLOAT
-            or valid.dtype is not _BOOL or samples.strides != (4,) or valid.strides != (1,)
-        ):  # fmt: skip
-            raise ValueError(
-                f"expected contiguous float32 samples, as many bool flags and {due} rows for frames; found {count} "
-                f"{samples.dtype} samples, {len(valid)} {valid.dtype} flags and {self._rows} rows"
-            )
-        self._starts[0] = start
-        self._run(self._structure, samples, valid, values, heard)
-        self._stop = stop
-        if due:
-            self._next += due
-            self._mark += due * self._hop
-        return due
+        made: int = self._run(self._address, samples, valid, values, heard)
+        if made < 0:
+            raise self._engine.refusal(made)
+        self._stop = start + len(samples)
+        self._next += made
+        self._mark += made * self._hop
+        return made
 
     @property
     def next_frame(self) -> int:
@@ -140,12 +129,26 @@ class FrontEnd:
         self._stop = None
 
     def _keep(self, values: NDArray[np.float32], heard: NDArray[np.bool_]) -> None:
-        """Check the caller's arrays when they are new."""
-        rows, width = values.shape
-        for array, dtype, shape in ((values, _FLOAT, (rows, self._width)), (heard, _BOOL, (rows,))):
-            if array.dtype != dtype or array.shape != shape or not array.flags.c_contiguous:
-                raise ValueError(f"expected a contiguous {dtype} array {shape}, found {array.dtype} {array.shape}")
-        self._values, self._heard, self._rows = values, heard, rows
+        """Check the kinds of the caller's arrays when they are new; their shapes are looked at every time."""
+        if values.dtype != _FLOAT or heard.dtype != _BOOL or values.ndim != 2 or heard.ndim != 1:
+            raise ValueError(f"expected (T, M) float32 and (T,) bool, found {values.dtype} and {heard.dtype}")
+        self._values, self._heard = values, heard
+
+    def _begin_feed(self, start: int) -> None:
+        if self._stop is not None:
+            raise ValueError(f"expected samples from {self._stop} on, found {start}; after a jump, push")
+        self._jump(start)
+
+    def _push_standard(self, block: Block, values: NDArray[np.float32], heard: NDArray[np.bool_]) -> list[Frames]:
+        """Take a block whose arrays are not contiguous, in a copy."""
+        samples, valid = block.samples.astype(_FLOAT, "C"), block.valid.astype(_BOOL, "C")
+        made = self._run(self._address, samples, valid, values, heard)
+        if made < 0:
+            raise self._engine.refusal(made)
+        self._stop = block.stop
+        first, self._next = self._next, self._next + made
+        self._mark += made * self._hop
+        return [Frames(first, values, heard)] if made else []
 
     def _jump(self, start: int) -> list[Frames]:
         """What is still to be made of the samples before a jump; the stream goes on at `start`."""
@@ -154,6 +157,7 @@ class FrontEnd:
         out = self._end()
         self._next = -(-(start + self.spec.history_samples) // self._hop)
         self._mark = (self._next + self._lag - 1) * self._hop + self._reach
+        self._engine.state.starts[0] = start
         return out
 
     def _end(self) -> list[Frames]:
@@ -162,7 +166,7 @@ class FrontEnd:
         due = max(0, (self._stop - self._mark) // self._hop)
         frames = Frames(self._next, np.empty((due, self._width), np.float32), np.empty(due, np.bool_))
         ending = self._engine.state.ending
-        self._starts[0], ending[0] = self._stop, True
-        self._run(self._structure, np.zeros(0, np.float32), np.zeros(0, np.bool_), frames.values, frames.valid)
+        ending[0] = True
+        self._run(self._address, np.zeros(0, np.float32), np.zeros(0, np.bool_), frames.values, frames.valid)
         ending[0] = False
         return [frames] if due else []

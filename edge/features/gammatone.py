@@ -1,22 +1,22 @@
-"""Gammatone envelopes: order-4 complex one-pole cascades on ERB-spaced centres, the envelope averaged over each hop.
+"""Gammatone envelopes: order-4 complex one-pole cascades on ERB-spaced centres, their mean over each hop.
 
-Not for levels (`compress.py`) nor for keeping the frames of a stream in order (`bank.py`). Causal and recursive: frame t
-is made when its hop [t * hop, (t + 1) * hop) is there. After a start or gap the filters start from rest, at a hop's
+Not for levels (`compress.py`) nor for keeping the frames of a stream in order (`bank.py`). Causal and recursive: frame
+t is made when its hop [t * hop, (t + 1) * hop) is there. After a start or gap the filters start from rest, at a hop's
 boundary, and the frames until they have settled are not valid.
 
-**The filter.** z_k[n] = p z_k[n-1] + (1 - a) z_{k-1}[n], k = 1 .. 4, z_0 = 2 x, p = a exp(i w), a = exp(-2 pi B / rate), which
-is the all-pole gammatone filter of Hohmann 2002; a full-scale sine at the centre has an envelope |z_4| of 1.
+**The filter.** z_k[n] = p z_k[n-1] + (1 - a) z_{k-1}[n], k = 1..4, z_0 = 2 x, p = a exp(i w), a = exp(-2 pi B / rate),
+the all-pole gammatone filter of Hohmann 2002; a full-scale sine at the centre has an envelope |z_4| of 1.
 
 **Its arithmetic.** The envelope does not know the phase, so the filter may run in a frame that turns with its centre:
 y_k[n] = z_k[n] exp(-i w n) obeys the same recursion with the real pole a,
 
     y_k[n] = a y_k[n-1] + (1 - a) y_{k-1}[n],        y_0[n] = 2 x[n] exp(-i w n)
 
-which halves the work: 2 products for y_0 and 4 stages of 4 operations (the four factors 1 - a are taken out and put into
-y_0). Counting n from the start of a piece of a hop keeps the tables short and every hop alike (the state turns by
-exp(i w length) from piece to piece). With modulus and mean it is 22 operations for a sample and band: 141 thousand for a
-hop of 100 samples and 64 bands, ten times those of a log-mel frame, and a recursion has no shortcut that keeps every
-sample's envelope.
+which halves the work: 2 products for y_0 and 4 stages of 4 operations (the four factors 1 - a are taken out and put
+into y_0). Counting n from the start of a piece of a hop keeps the tables short and every hop alike (the state turns by
+exp(i w length) from piece to piece). With modulus and mean it is 22 operations for a sample and band: 141 thousand for
+a hop of 100 samples and 64 bands, ten times those of a log-mel frame, and no shortcut keeps every sample's envelope.
+That it takes three times as long, not ten, is because nothing here is shuffled: 64 bands are 8 vectors side by side.
 Source: Slaney, An efficient implementation of the Patterson-Holdsworth auditory filter bank, 1993; Hohmann, Frequency
 analysis and synthesis using a gammatone filterbank, Acta Acustica 88, 2002; Glasberg & Moore 1990 (ERB).
 """
@@ -32,20 +32,20 @@ from numpy.typing import NDArray
 from edge.features.parts import EAR_MIN_HZ, EAR_Q, Gammatone
 from edge.features.spec import FeatureSpec
 
-LANES = 64  # bands side by side; a fixed number lets LLVM see that nothing overlaps, and vectorise (measured: 2 x)
+LANES = 64  # bands side by side; a fixed number lets LLVM see that nothing overlaps, and vectorise
 PIECE = 64  # samples of a hop that share a table; states that have died away are set to 0 after each
 DEAD = np.float32(1e-18)  # far below any level, far above the denormal numbers: a piece cannot decay from here to there
 
 
 class GammatonePlan(NamedTuple):
-    """A filter bank of B streams in the form that the kernel reads: G groups of 16 bands, each a row of numbers."""
+    """A filter bank of B streams in the form that the kernel reads: G groups of 32 bands, each a row of numbers."""
 
-    pole: NDArray[np.float32]  # (G, 16) a
-    table: NDArray[np.float32]  # (G, piece * 32) for each sample 2 (1 - a)^4 exp(-i w n): real parts, imaginary parts
+    pole: NDArray[np.float32]  # (G, 32) a
+    table: NDArray[np.float32]  # (G, piece * 64) for each sample 2 (1 - a)^4 exp(-i w n): real parts, imaginary parts
     turn: NDArray[
         np.float32
-    ]  # (G, 2, 32) exp(i w length): [of a whole piece, of the last], real parts, imaginary parts
-    state: NDArray[np.float32]  # (B, G, 9 * 16) real parts of y_1 .. y_4, imaginary parts, sum of the envelope
+    ]  # (G, 2, 64) exp(i w length): [of a whole piece, of the last], real parts, imaginary parts
+    state: NDArray[np.float32]  # (B, G, 9 * 32) real parts of y_1 .. y_4, imaginary parts, sum of the envelope
 
 
 def make_gammatone_plan(spec: FeatureSpec, gammatone: Gammatone, streams: int) -> GammatonePlan:
@@ -59,14 +59,13 @@ def make_gammatone_plan(spec: FeatureSpec, gammatone: Gammatone, streams: int) -
     gain = np.where(pole > 0, 2 * (1 - pole.astype(np.float64)) ** 4, 0)
     table = gain * np.exp(-1j * np.outer(np.arange(min(PIECE, spec.hop_samples)), omega))
     lengths = np.array([PIECE, (spec.hop_samples - 1) % PIECE + 1])
-    return GammatonePlan(
-        pole.reshape(groups, LANES), _grouped(table), _grouped(np.exp(1j * np.outer(lengths, omega))).reshape(groups, 2, -1),
-        np.zeros((streams, groups, 9 * LANES), np.float32),
-    )  # fmt: skip
+    turn = _grouped(np.exp(1j * np.outer(lengths, omega))).reshape(groups, 2, -1)
+    state = np.zeros((streams, groups, 9 * LANES), np.float32)
+    return GammatonePlan(pole.reshape(groups, LANES), _grouped(table), turn, state)
 
 
 def _grouped(table: NDArray[np.complex128]) -> NDArray[np.float32]:
-    """(G, rows * 32) float32 from (rows, G * 16) complex: row after row, 16 real parts and 16 imaginary parts."""
+    """(G, rows * 64) float32 from (rows, G * 32) complex: row after row, 32 real parts and 32 imaginary parts."""
     parts = np.stack([table.real, table.imag], axis=1).reshape(len(table), 2, -1, LANES)
     return np.ascontiguousarray(parts.transpose(2, 0, 1, 3).reshape(parts.shape[2], -1), np.float32)
 
@@ -77,7 +76,7 @@ def gammatone_centres_hz(spec: FeatureSpec) -> NDArray[np.float64]:
     return np.exp(np.linspace(np.log(spec.low_hz + corner), np.log(spec.high_hz + corner), spec.bands)) - corner
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)  # type: ignore[untyped-decorator]
 def gammatone_energies(
     plan: GammatonePlan, b: int, samples: NDArray[np.float32], energies: NDArray[np.float32]
 ) -> None:
@@ -98,15 +97,15 @@ def gammatone_energies(
             energies[g * LANES + m] = mean * mean
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)  # type: ignore[untyped-decorator]
 def gammatone_rest(plan: GammatonePlan, b: int) -> None:
     """Put the filters of stream b at rest."""
     plan.state[b] = np.float32(0)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True)
 def _filter(pole, table, turn, state, samples):  # type: ignore[no-untyped-def]
-    """One hop through the 16 bands of a group."""
+    """One hop through the bands of a group."""
     hop = samples.shape[0]
     state[8 * LANES :] = np.float32(0)
     for first in range(0, hop, PIECE):
@@ -164,7 +163,7 @@ def _one_sample(pole, t, state, x):  # type: ignore[no-untyped-def]
         state[4 * LANES + m], state[5 * LANES + m], state[6 * LANES + m], state[7 * LANES + m] = y[4], y[5], y[6], y[7]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True)
 def _turn(state, turn):  # type: ignore[no-untyped-def]
     """Let the next piece count its samples from 0 again; end what has died away."""
     for k in range(4):

@@ -1,7 +1,7 @@
 """Mel energies of one stretch of samples after another: taper, Fourier transform, power, triangular filters.
 
 Frame t covers the samples [t * hop, t * hop + the longest window). Not for levels (`compress.py`) nor for keeping the
-frames of a stream in order (`bank.py`).
+frames of a stream in order (`advance.py`).
 
 With `unit` sine a taper h is divided by sum(h) / 2, so that a full-scale sine has energy 1 in its bin.
 Source: Davis & Mermelstein 1980 (mel energies); O'Shaughnessy 1987 and The HTK Book (mel); Slaney, Auditory Toolbox,
@@ -78,7 +78,7 @@ def mel_edges_hz(spec: FeatureSpec) -> NDArray[np.float64]:
     """(bands + 2,) edges of the filters: filter m rises from edge m to m + 1 and falls to m + 2."""
     scale = spec.analysis.scale if isinstance(spec.analysis, Mel) else "htk"
     to_mel, to_hz = (_slaney_mel, _slaney_hz) if scale == "slaney" else (_htk_mel, _htk_hz)
-    low, high = (to_mel(np.float64(hz)) for hz in (spec.low_hz, spec.high_hz))
+    low, high = to_mel(np.array([spec.low_hz, spec.high_hz]))
     return to_hz(np.linspace(low, high, spec.bands + 2))
 
 
@@ -93,7 +93,7 @@ def mel_filters(spec: FeatureSpec) -> NDArray[np.float64]:
     """
     assert isinstance(spec.analysis, Mel)
     edges_hz = mel_edges_hz(spec)
-    bins_hz = np.arange(spec.analysis.fft_size // 2 + 1) * (spec.rate_hz / spec.analysis.fft_size)
+    bins_hz = np.linspace(0, spec.rate_hz / 2, spec.analysis.fft_size // 2 + 1)
     edges, bins = (_htk_mel(edges_hz), _htk_mel(bins_hz)) if spec.analysis.scale == "kaldi" else (edges_hz, bins_hz)
     low, centre, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
     weights = np.maximum(0.0, np.minimum((bins - low) / (centre - low), (high - bins) / (high - centre)))
@@ -138,9 +138,9 @@ def mel_energies(plan: MelPlan, samples: NDArray[np.float32], energies: NDArray[
         _filter(plan.bins[0], plan.first_bin, plan.quads, plan.weights, energies[w * bands : (w + 1) * bands])
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True)
 def _filter(power, first_bin, quads, weights, energies):  # type: ignore[no-untyped-def]
-    """Weighted sums of bins, four at a time: filters have 2 to 9, and loops that short are all overhead (190 ns to 138)."""
+    """Weighted sums of bins, four at a time: filters have 2 to 9, and so short a loop is mostly overhead."""
     one, two, three, four = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)  # unsigned as in `fft.py`
     j = np.uint64(0)
     for m in range(energies.shape[0]):

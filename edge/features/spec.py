@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from edge.errors import ConfigError
 from edge.features.parts import Cwt, Gammatone, Grid, Log, Mel, Pcen, canonical, require
@@ -41,9 +41,9 @@ class FeatureSpec:
     """Lower edge of the lowest mel filter; centre of the lowest gammatone filter or wavelet, Hz."""
     high_hz: float = 2500.0
     """Upper edge of the highest mel filter; centre of the highest gammatone filter or wavelet, Hz."""
-    analysis: Mel | Gammatone | Cwt = Mel()
+    analysis: Mel | Gammatone | Cwt = field(default_factory=Mel)
     """Sound to energies."""
-    compression: Log | Pcen = Log()
+    compression: Log | Pcen = field(default_factory=Log)
     """Energies to levels."""
     deltas: int = 0
     """0: levels alone; 1: with their regression slope; 2: with the slope of the slope."""

@@ -25,11 +25,6 @@ def _read(rings: Rings, b: int, start: int, count: int) -> tuple[NDArray[np.floa
     return ring.stretch(rings, b, start, count).copy(), ring.heard(rings, b, start, start + count)
 
 
-@njit  # type: ignore[untyped-decorator]
-def _overlapping(rings: Rings, starts: NDArray[np.int64]) -> int:
-    return ring.overlapping(rings, starts)
-
-
 def _sound(start: int, count: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Samples that know their own index."""
     index = start + np.arange(count)
@@ -65,14 +60,6 @@ def test_nothing_before_a_jump_counts_as_heard_after_it() -> None:
     assert _write(rings, 0, 60, ones[:10], valid[:10])
     assert _read(rings, 0, 60, 10)[1]
     assert not _read(rings, 0, 59, 11)[1]
-
-
-def test_the_first_stream_that_overlaps_is_named() -> None:
-    rings = make_rings(3, 64)
-    for b in range(3):
-        _write(rings, b, 1000, np.ones(50, np.float32), np.ones(50, np.bool_))
-    assert _overlapping(rings, np.array([1050, 1050, 1050])) == -1
-    assert _overlapping(rings, np.array([1050, 1049, 0])) == 1
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

@@ -36,7 +36,7 @@ def test_starts_at_once_hear_the_same_and_leave_the_next_one_nothing_to_compile(
     assert first[0].count("\n") > 100
     assert first[1] == ""
     kept = times_ns(tmp_path)
-    assert len({path.name.split("-")[0] for path in kept}) == len(kept) > 2
+    assert len(kept) > 2
     assert finish(begin(tmp_path)) == first
     assert times_ns(tmp_path) == kept
 

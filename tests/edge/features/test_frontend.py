@@ -1,0 +1,247 @@
+"""Every front-end: any cut gives the same bits, nothing is spliced, bad input stays finite or is marked."""
+
+from __future__ import annotations
+
+import tracemalloc
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from edge.features import Cwt, FeatureSpec, FrontEnd, Gammatone, Log, Mel, Pcen
+from edge.types import Block, Frames
+
+DEEP = 8000  # samples, longer than every front-end needs before and behind a frame
+FRONT_ENDS = {
+    "log-mel": FeatureSpec(hop_samples=64, bands=48, analysis=Mel(windows_samples=(512, 128), fft_size=512)),
+    "log-mel, odd lengths": FeatureSpec(hop_samples=37, bands=20, analysis=Mel(windows_samples=(401,), fft_size=450)),
+    "log-mel, deltas": FeatureSpec(
+        bands=10, deltas=2, analysis=Mel(scale="slaney", norm="area"), compression=Log("ln", -20)
+    ),
+    "pcen": FeatureSpec(compression=Pcen()),
+    "gammatone": FeatureSpec(analysis=Gammatone()),
+    "gammatone, odd lengths": FeatureSpec(analysis=Gammatone(), hop_samples=131, bands=7, deltas=1, delta_frames=3),
+    "morlet": FeatureSpec(analysis=Cwt(), bands=30),
+    "morse": FeatureSpec(analysis=Cwt(wavelet="morse", block_frames=3), hop_samples=60, bands=9, low_hz=100, deltas=1),
+    "morlet, every sample": FeatureSpec(analysis=Cwt(), hop_samples=1, bands=3, low_hz=600, compression=Pcen()),
+}
+every_front_end = pytest.mark.parametrize("name", FRONT_ENDS)
+
+
+def noise(count: int, seed: int = 0) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).normal(0, 0.1, count).astype(np.float32)
+
+
+def block(start: int, samples: NDArray[np.float32], lost: list[int] | None = None) -> Block:
+    valid = np.ones(len(samples), np.bool_)
+    valid[[i for i in lost or [] if i < len(samples)]] = False
+    return Block(start, samples, valid)
+
+
+def frames_by_index(
+    pieces: list[Frames], width: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.bool_]]:
+    """(T,) index, (T, M) values and (T,) validity of all frames, in the order they were made."""
+    index = [np.arange(f.start, f.start + len(f.valid)) for f in pieces]
+    values = [f.values for f in pieces]
+    return (
+        np.concatenate([np.zeros(0, np.int64), *index]),
+        np.concatenate([np.zeros((0, width), np.float32), *values]),
+        np.concatenate([np.zeros(0, np.bool_), *[f.valid for f in pieces]]),
+    )
+
+
+def heard(spec: FeatureSpec, blocks: list[Block]) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.bool_]]:
+    front_end = FrontEnd(spec)
+    pieces = [f for b in blocks for f in front_end.push(b)]
+    return frames_by_index(pieces + front_end.flush(), spec.width)
+
+
+@every_front_end
+@settings(deadline=None, max_examples=25)
+@given(
+    start=st.sampled_from([0, 77, 2**31 - 1500, 2**32 - 1500, 2**40 + 3]),
+    cuts=st.lists(st.integers(0, 9000), max_size=20),
+    ones=st.integers(0, 9000),
+    lost=st.lists(st.integers(0, 8999), max_size=4),
+    gap=st.sampled_from([0, 0, 1, 700, 5000]),
+)
+def test_any_cut_gives_the_same_bits_as_one_piece(
+    name: str, start: int, cuts: list[int], ones: int, lost: list[int], gap: int
+) -> None:
+    spec, samples = FRONT_ENDS[name], noise(9000)
+    blocks = [block(start, samples, lost)]
+    if gap:
+        blocks.append(block(start + 9000 + gap, samples[:4000]))
+    whole = heard(spec, blocks)
+    edges = sorted({0, 9000, *cuts}) + sorted(cuts)  # empty blocks where a cut comes twice
+    edges = sorted([*edges, *range(ones, min(ones + 5, 9000))])  # single samples
+    pieces = [Block(start + a, samples[a:b], blocks[0].valid[a:b]) for a, b in pairwise(edges)]
+    cut = heard(spec, pieces + blocks[1:])
+    for one, other in zip(whole, cut, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@every_front_end
+@settings(deadline=None, max_examples=25)
+@given(start=st.integers(0, 300), lost=st.lists(st.integers(0, 8999), max_size=3), gap=st.integers(1, 3000))
+def test_frames_are_made_and_valid_exactly_where_all_their_samples_are(
+    name: str, start: int, lost: list[int], gap: int
+) -> None:
+    spec = FRONT_ENDS[name]
+    second = start + 9000 + gap
+    index, _, valid = heard(spec, [block(start, noise(9000), lost), block(second, noise(6000, 1))])
+    here = np.zeros(second + 6000, np.bool_)
+    here[start : start + 9000] = here[second:] = True
+    fine = here.copy()
+    fine[[start + i for i in lost]] = False
+    grid = np.arange(len(here) // spec.hop_samples + 1) * spec.hop_samples
+    first, stop = grid - spec.history_samples, grid + spec.ahead_samples
+    inside = (first >= 0) & (stop <= len(here))
+    missing, bad = (np.concatenate([[0], np.cumsum(~mask)]) for mask in (here, fine))
+    made = [t for t in np.flatnonzero(inside) if missing[stop[t]] == missing[first[t]]]
+    np.testing.assert_array_equal(index, made)
+    np.testing.assert_array_equal(valid, [bad[stop[t]] == bad[first[t]] for t in made])
+
+
+@every_front_end
+def test_frames_after_a_gap_are_those_of_a_new_start_there(name: str) -> None:
+    spec = FRONT_ENDS[name]
+    index, values, _ = heard(spec, [block(0, noise(DEEP, 5) * 8), block(DEEP + 999, noise(DEEP))])
+    alone_index, alone_values, _ = heard(spec, [block(DEEP + 999, noise(DEEP))])
+    after = index >= alone_index[0]
+    np.testing.assert_array_equal(index[after], alone_index)
+    np.testing.assert_array_equal(values[after], alone_values)
+
+
+@every_front_end
+def test_what_was_masked_leaves_no_trace_in_the_valid_frames(name: str) -> None:
+    spec, quiet, loud = FRONT_ENDS[name], noise(3 * DEEP), noise(3 * DEEP)
+    where = list(range(DEEP, DEEP + 300))
+    loud[where] = 1.0
+    _, values, valid = heard(spec, [block(0, quiet, where)])
+    _, other, other_valid = heard(spec, [block(0, loud, where)])
+    assert 0 < np.count_nonzero(~valid) < len(valid) / 2
+    np.testing.assert_array_equal(valid, other_valid)
+    np.testing.assert_array_equal(values, other)
+    assert not values[~valid].any()
+
+
+@every_front_end
+def test_frames_do_not_depend_on_where_in_time_they_are(name: str) -> None:
+    spec = FRONT_ENDS[name]
+    block_frames = spec.delay_samples - spec.ahead_samples + spec.hop_samples  # samples of frames made together
+    shift = 12345 * spec.hop_samples * block_frames
+    index, values, _ = heard(spec, [block(0, noise(DEEP))])
+    later_index, later_values, _ = heard(spec, [block(shift, noise(DEEP))])
+    np.testing.assert_array_equal(later_index - shift // spec.hop_samples, index)
+    np.testing.assert_array_equal(later_values, values)
+
+
+@every_front_end
+def test_reset_leaves_nothing_behind(name: str) -> None:
+    spec = FRONT_ENDS[name]
+    front_end = FrontEnd(spec)
+    front_end.push(block(10**6, noise(DEEP, 5)))
+    front_end.reset()
+    again = frames_by_index(front_end.push(block(3, noise(DEEP))) + front_end.flush(), spec.width)
+    for one, other in zip(again, heard(spec, [block(3, noise(DEEP))]), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@every_front_end
+@pytest.mark.parametrize("kind", ["silence", "denormal", "half-scale offset", "clipped", "tiny", "huge", "nan", "inf"])
+def test_bad_sound_gives_finite_frames_or_is_marked(name: str, kind: str) -> None:
+    spec, samples = FRONT_ENDS[name], noise(2 * DEEP)
+    bad = slice(DEEP // 2, 2 * DEEP if kind in ("silence", "denormal") else DEEP // 2 + 500)
+    samples[bad] = {
+        "silence": 0.0, "denormal": 1e-40, "half-scale offset": 0.5, "clipped": 1.0, "tiny": 1e-30, "huge": 1e6,
+        "nan": np.nan, "inf": np.inf,
+    }[kind]  # fmt: skip
+    _, values, valid = heard(spec, [block(0, samples)])
+    assert np.isfinite(values).all()
+    assert valid.all() == (kind not in ("nan", "inf"))
+
+
+@every_front_end
+def test_no_frame_is_later_than_the_stated_delay(name: str) -> None:
+    spec, samples = FRONT_ENDS[name], noise(DEEP)
+    front_end, latest = FrontEnd(spec), 0
+    for i in range(DEEP):
+        for frames in front_end.push(block(i, samples[i : i + 1])):
+            latest = max(latest, i + 1 - frames.start * spec.hop_samples)
+    assert latest == spec.delay_samples
+
+
+@every_front_end
+def test_feed_writes_the_frames_that_push_returns_and_allocates_nothing(name: str) -> None:
+    spec, samples, valid = FRONT_ENDS[name], noise(4 * DEEP), np.ones(4 * DEEP, np.bool_)
+    front_end = FrontEnd(spec)
+    values, flags = np.empty((200, spec.width), np.float32), np.empty(200, np.bool_)
+    found, index = [], []
+    for i in range(0, 4 * DEEP, 160):
+        made = front_end.feed(i, samples[i : i + 160], valid[i : i + 160], values, flags)
+        found.append(values[:made].copy())
+        index += range(front_end.next_frame - made, front_end.next_frame)
+    expected_index, expected, _ = frames_by_index(FrontEnd(spec).push(block(0, samples)), spec.width)
+    np.testing.assert_array_equal(index, expected_index)
+    np.testing.assert_array_equal(np.concatenate(found), expected)
+
+    piece, mask = samples[:160].copy(), valid[:160].copy()
+    tracemalloc.start()
+    before = tracemalloc.take_snapshot()
+    for i in range(1000):
+        front_end.feed(4 * DEEP + 160 * i, piece, mask, values, flags)
+    grown = sum(max(0, line.size_diff) for line in tracemalloc.take_snapshot().compare_to(before, "filename"))
+    tracemalloc.stop()
+    assert grown < 4096  # bytes, the snapshots' own; a thousand frames of one number each would be as much
+
+
+def test_feed_refuses_what_it_cannot_take_and_goes_on_after_it() -> None:
+    spec = FRONT_ENDS["log-mel"]
+    front_end = FrontEnd(spec)
+    samples, valid = noise(1000), np.ones(1000, np.bool_)
+    values, flags = np.empty((20, spec.width), np.float32), np.empty(20, np.bool_)
+    assert front_end.feed(0, samples, valid, values, flags) == 8
+    with pytest.raises(ValueError, match="expected samples from 1000 on, found 999"):
+        front_end.feed(999, samples, valid, values, flags)
+    with pytest.raises(ValueError, match="expected float32 samples"):
+        front_end.feed(1000, samples.astype(np.float64), valid, values, flags)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="each frame that is due"):
+        front_end.feed(1000, samples, valid, values[:1].copy(), flags[:1].copy())
+    with pytest.raises(ValueError, match="contiguous"):
+        front_end.feed(1000, samples, valid, values[:, ::2], flags)
+    with pytest.raises(ValueError, match="contiguous"):
+        front_end.feed(1000, noise(2000)[::2], valid, values, flags)
+    assert front_end.feed(1000, samples, valid, values, flags) == 16
+
+
+def test_blocks_of_other_kinds_are_taken_for_what_they_mean() -> None:
+    spec, samples = FRONT_ENDS["log-mel"], noise(4000)
+    expected = heard(spec, [block(0, samples)])
+    reversed_twice = samples[::-1].copy()[::-1]
+    for same in (samples.astype(np.float64), samples.repeat(2)[::2], reversed_twice):
+        found = heard(spec, [Block(0, same, np.ones(8000, np.bool_)[::2])])  # type: ignore[arg-type]
+        np.testing.assert_array_equal(found[1], expected[1])
+
+
+def test_blocks_that_overlap_or_do_not_fit_their_mask_are_refused() -> None:
+    front_end = FrontEnd(FRONT_ENDS["log-mel"])
+    front_end.push(block(1000, noise(50)))
+    with pytest.raises(ValueError, match="1049, before the end of what was written, 1050"):
+        front_end.push(block(1049, noise(10)))
+    with pytest.raises(ValueError, match="10 samples with 9 flags"):
+        front_end.push(Block(1050, noise(10), np.ones(9, np.bool_)))
+
+
+def test_every_number_of_a_frame_has_its_own_affine() -> None:
+    plain = FeatureSpec(bands=8, deltas=1)
+    offset, scale = np.linspace(-40, 3, 16), np.linspace(0.5, 20, 16)
+    _, values, _ = heard(plain, [block(0, noise(3000))])
+    _, found, _ = heard(
+        FeatureSpec(bands=8, deltas=1, offset=tuple(offset), scale=tuple(scale)), [block(0, noise(3000))]
+    )
+    np.testing.assert_allclose(found, (values - offset) / scale, rtol=1e-5, atol=1e-5)
