@@ -33,7 +33,7 @@ TITLE_IN = 1.0  # title and time axis
 NOT_HEARD = {"facecolor": "#e4e4e4", "edgecolor": "#b4b4b4", "hatch": "////", "linewidth": 0}
 GROUP_COLOURS = ("#00b0f0", "#7ac943", "#ff5fa2", "#ffa000")  # on white and on magma
 MOST_LINES = 60  # events whose begin and end cross the panels; more would hide them
-RANGE_DB = 80.0  # shown at most, below the loudest; in a studio recording the rest is dither
+LEAST_DB, MOST_DB = 40.0, 80.0  # of the colours: quiet noise shall not look like sound, nor dither fill the picture
 MISSING = "spectrogram: matplotlib is not installed; install it: pip install 'laennec[plot]'"
 
 
@@ -97,6 +97,7 @@ def make_figure(picture: Spectrogram, events: Sequence[Sighting] | None) -> Figu
     _paint(figure, panels, picture)
     if events is not None:
         _mark(axes[0], panels, events, labels)
+        _show_heard(axes[0], picture)
     axes[0].set_title(_title(picture), loc="left", fontsize=11, parse_math=False)
     axes[-1].set_xlim(picture.wish.from_s, picture.to_s)
     axes[-1].set_xlabel(_time_label(picture))
@@ -165,7 +166,8 @@ def _range(panels: Sequence[Panel]) -> tuple[float, float]:
         return -steep, steep
     low, high = (float(x) for x in np.percentile(values, (1, 99.8)))
     if panels[0].unit == "dB":
-        low = max(low, high - RANGE_DB)
+        low = max(low, high - MOST_DB)
+        high = max(high, low + LEAST_DB)
     return low, max(high, low + 1e-3)
 
 
@@ -188,6 +190,15 @@ def _mark(strip: Axes, panels: Sequence[Axes], events: Sequence[Sighting], label
         strip.spines[side].set_visible(False)
     if not events:
         strip.text(0.0, 0.5, " no events here", transform=strip.transAxes, va="center", color="#606060")
+
+
+def _show_heard(strip: Axes, picture: Spectrogram) -> None:
+    """Hatch the strip where the panels are: no event there does not mean that there was none."""
+    heard = np.concatenate([[False], np.isfinite(picture.panels[0].values[:, 0]), [False]])
+    edges_s = picture.first_s + (np.flatnonzero(np.diff(heard)) * picture.per_column - 0.5) * picture.hop_s
+    spans = [(begin_s, end_s - begin_s) for begin_s, end_s in edges_s.reshape(-1, 2).tolist()]
+    strip.broken_barh(spans, (0, 1), facecolors="white", zorder=0, transform=strip.get_xaxis_transform())
+    strip.patch.set(**NOT_HEARD)
 
 
 def _title(picture: Spectrogram) -> str:

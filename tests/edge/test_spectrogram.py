@@ -247,6 +247,22 @@ def test_not_heard_is_never_painted(tmp_path: Path) -> None:
     assert colours[:, picture.times_s < 0.47, 3].all()
 
 
+def test_where_nothing_was_heard_the_strip_of_events_does_not_say_that_nothing_happened(tmp_path: Path) -> None:
+    samples = noise(3)
+    samples[RATE_HZ : 2 * RATE_HZ] = np.nan
+    figure = make_figure(see(written(tmp_path / "gap.wav", samples), FRONT_ENDS["log-mel"]), [])
+    (white,) = figure.axes[0].collections
+    spans = [tuple(path.get_extents().intervalx) for path in white.get_paths()]
+    np.testing.assert_allclose(spans, [(0.0, 1.0), (2.0, 3.0)], atol=0.04)
+    assert figure.axes[0].patch.get_hatch()
+
+
+def test_silence_is_dark(tmp_path: Path) -> None:
+    picture = see(written(tmp_path / "silence.wav", np.zeros(RATE_HZ)), FRONT_ENDS["log-mel"])
+    (image,) = make_figure(picture, None).axes[0].images
+    assert image.to_rgba(image.get_array())[:, 40, :3].max() < 0.1
+
+
 def test_events_on_top_have_the_times_that_detect_prints() -> None:
     printed = list(detect_file(DEMO_AUDIO, MODEL, Wanted(), threading.Event()))
     picture = see(DEMO_AUDIO, FRONT_ENDS["morlet"])
