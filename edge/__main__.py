@@ -36,6 +36,7 @@ app = typer.Typer(
 ModelOption = Annotated[Path | None, typer.Option("--model", help="Model artefact (.onnx); default: the bundled one.")]
 ChannelOption = Annotated[int | None, typer.Option("--channel", help="Which channel of several, counted from 1.")]
 JSONL_HELP = "JSON lines instead of a table."
+FRONT_END_HELP = "log-mel, pcen, gammatone, morlet, morse, hear or SPEC.json; default: the model's."
 SCORES_HELP = "Also the score of every class for every frame (JSON lines)."
 
 
@@ -152,6 +153,36 @@ def detect(
                 raise typer.Exit(EXIT_INTERRUPTED)
         if failed:
             raise typer.Exit(EXIT_MISTAKE)
+
+
+@app.command()
+def spectrogram(  # noqa: PLR0913 - the options of the command
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A sound file.", readable=False)],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The picture: .png, .pdf, .svg ...", readable=False)],
+    frontend: Annotated[str | None, typer.Option(help=FRONT_END_HELP)] = None,
+    events: Annotated[bool, typer.Option("--events", help="Draw the detector's events over it.")] = False,
+    from_s: Annotated[float, typer.Option("--from", metavar="S", help="Begin there, seconds.")] = 0.0,
+    to_s: Annotated[float | None, typer.Option("--to", metavar="S", help="End there, seconds.")] = None,
+    channel: ChannelOption = None,
+    model: ModelOption = None,
+) -> None:
+    """Draw what a front-end makes of a sound file: levels over time and frequency, as the model gets them."""
+    with _stop_on_signals() as stop:
+        from edge import spectrogram as seen
+        from edge.drawing import check_output, draw
+        from edge.model import load_model
+        from edge.picture import make_wish
+
+        check_output(output)
+        artefact = load_model(model) if events or frontend is None else None
+        wish = make_wish(file, frontend, artefact, channel, (from_s, to_s))
+        picture = seen.spectrogram(wish, stop)
+        found = seen.sightings(picture, artefact, stop) if events and artefact is not None else None
+        if stop.is_set():
+            raise typer.Exit(EXIT_INTERRUPTED)
+        draw(picture, found, output)
+        if picture.broken is not None:
+            raise picture.broken
 
 
 @app.command()

@@ -6,7 +6,20 @@ with kernel_cache.kept_here():
     from edge.features.bank import Bank, Batch
     from edge.features.frontend import FrontEnd
     from edge.features.parts import Cwt, Gammatone, Log, Mel, Pcen
+    from edge.features.presets import FRONT_ENDS
     from edge.features.spec import FeatureSpec
     from edge.features.warm import warm_up
 
-__all__ = ["Bank", "Batch", "Cwt", "FeatureSpec", "FrontEnd", "Gammatone", "Log", "Mel", "Pcen", "warm_up"]
+__all__ = [
+    "FRONT_ENDS",
+    "Bank",
+    "Batch",
+    "Cwt",
+    "FeatureSpec",
+    "FrontEnd",
+    "Gammatone",
+    "Log",
+    "Mel",
+    "Pcen",
+    "warm_up",
+]
