@@ -10,6 +10,11 @@ and copies of the radix-4 stage for the usual lengths. Measured for 256 complex 
 0.68: 0.21 us; the same with the length in a variable 0.8 us; a Stockham transform with its short inner loops 0.65 us;
 sixteen frames side by side in one such transform 0.27 us a frame.
 
+The whole way from samples to the 156 bins of a log-mel frame (512 real points) takes 0.5 us. In the same minute,
+rocket-fft 0.4.1 took 0.37 us for the transform alone when it got 64 frames at once, and 1.2 us when it got one; a
+matrix product over the bins that matter 2.5 us, folded about the middle of the window 1.3 us, and for one frame alone
+5.6 us (OpenBLAS).
+
 **Real input.** n real points are n / 2 complex ones, even samples real and odd samples imaginary. With Z their
 transform and w = exp(-2 pi i / n),
 
