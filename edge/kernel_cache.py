@@ -35,7 +35,7 @@ from numba.core import dispatcher, serialize
 from numba.core.caching import NullCache
 from numba.core.compiler import CompileResult
 
-SHARED = (Path(__file__).parent / "ring.py",)  # kernels that those of other folders use
+SHARED = [Path(__file__).with_name(name) for name in ("ring.py", "inlined.py")]  # kernels of other folders use them
 MAX_KEPT = 128  # files of some 0.1 MB in a folder; the oldest, code of past versions, go first
 
 compiler: Any = dispatcher  # mypy sees of a library what it exports, which its cache is not

@@ -16,6 +16,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from edge.inlined import inlined
+
 SILENCE = np.float32(1e-15)  # -300 dB re full scale; what is below reads 0, so that no denormal number slows a filter
 LONGEST_RUN = np.int64(1) << 30  # runs stop counting here
 OPEN, START, STOP, NEXT = 0, 1, 2, 3  # columns of the marks
@@ -41,7 +43,7 @@ def make_rings(streams: int, capacity: int) -> Rings:
     )
 
 
-@njit(forceinline=True)  # type: ignore[untyped-decorator]
+@inlined  # type: ignore[untyped-decorator]
 def jumps(rings: Rings, b: int, start: int) -> bool:
     """Whether a block at `start` does not continue stream b; then the ring starts anew there."""
     if rings.marks[b, OPEN] and rings.marks[b, STOP] == start:
@@ -53,7 +55,7 @@ def jumps(rings: Rings, b: int, start: int) -> bool:
     return True
 
 
-@njit(forceinline=True)  # type: ignore[untyped-decorator]
+@inlined  # type: ignore[untyped-decorator]
 def append(rings: Rings, b: int, samples: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
     """Write the next samples of stream b, at most a capacity of them."""
     capacity = np.int64(rings.runs.shape[1])
@@ -91,14 +93,14 @@ def _copy(rings: Rings, b: int, place: int, samples: NDArray[np.float32], valid:
         runs[i] = run + i + 1
 
 
-@njit(forceinline=True)  # type: ignore[untyped-decorator]
+@inlined  # type: ignore[untyped-decorator]
 def heard(rings: Rings, b: int, start: int, stop: int) -> bool:
     """Whether all samples [start, stop) of stream b, the last a capacity ones, are valid."""
     run: int = rings.runs[b, (stop - 1) & np.int64(rings.runs.shape[1] - 1)]
     return run >= stop - start
 
 
-@njit(forceinline=True)  # type: ignore[untyped-decorator]
+@inlined  # type: ignore[untyped-decorator]
 def stretch(rings: Rings, b: int, start: int, count: int) -> NDArray[np.float32]:
     """View of the samples [start, start + count) of stream b; invalid ones read 0."""
     place = start & np.int64(rings.runs.shape[1] - 1)

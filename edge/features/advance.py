@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numba.extending import overload
 from numpy.typing import NDArray
 
@@ -19,6 +18,7 @@ from edge.features.cwt import CwtPlan, cwt_energies
 from edge.features.deltas import Deltas, push_deltas
 from edge.features.gammatone import GammatonePlan, gammatone_energies, gammatone_rest
 from edge.features.logmel import MelPlan, mel_energies
+from edge.inlined import OPTIONS, inlined
 from edge.ring import NEXT, OPEN, START, STOP, Rings, heard, stretch
 
 
@@ -71,7 +71,7 @@ def advance(state: State, b: int, ending: bool, rows: Rows) -> None:
     raise NotImplementedError("a kernel: called from compiled code only")
 
 
-@overload(advance, jit_options={"forceinline": True})
+@overload(advance, jit_options=OPTIONS)
 def _advance_by_plan(state, b, ending, rows):  # type: ignore[no-untyped-def]
     plan = state.types[0].instance_class
     return {MelPlan: _advance_mel, GammatonePlan: _advance_gammatone, CwtPlan: _advance_cwt}[plan]
@@ -82,7 +82,7 @@ def begin(state: State, b: int) -> None:
     raise NotImplementedError("a kernel: called from compiled code only")
 
 
-@overload(begin, jit_options={"forceinline": True})
+@overload(begin, jit_options=OPTIONS)
 def _begin_by_plan(state, b):  # type: ignore[no-untyped-def]
     return _begin_at_rest if state.types[0].instance_class is GammatonePlan else _begin_with_history
 
@@ -143,23 +143,26 @@ def _advance_cwt(state, b, ending, rows):  # type: ignore[no-untyped-def]
         cwt_energies(plan)
         while t < ready:
             row = target(state.deltas, rows)
-            row[:] = plan.energies[t - first]
+            for m in range(row.shape[0]):
+                row[m] = plan.energies[t - first, m]
             valid = heard(rings, b, t * steps.hop - steps.history, t * steps.hop + steps.ahead)
             emit(state.compression, state.deltas, b, t, valid, row, rows)
             t += 1
     rings.marks[b, NEXT] = t
 
 
-@njit(forceinline=True)  # type: ignore[untyped-decorator]
+@inlined  # type: ignore[untyped-decorator]
 def _load_block(block: NDArray[np.float32], rings: Rings, b: int, start: int) -> None:
     """Samples from `start` on; those before the last jump, and those still to come, read 0."""
     low = max(start, rings.marks[b, START])
     high = min(start + block.shape[0], rings.marks[b, STOP])
     block[:] = np.float32(0)
-    block[low - start : high - start] = stretch(rings, b, low, high - low)
+    held = stretch(rings, b, low, high - low)
+    for i in range(high - low):
+        block[low - start + i] = held[i]
 
 
-@njit(forceinline=True)  # type: ignore[untyped-decorator]
+@inlined  # type: ignore[untyped-decorator]
 def due(state: State, b: int, start: int, stop: int) -> int:
     """Frames of stream b that will be made when the samples [start, stop) have come."""
     marks, steps, reach = state.rings.marks[b], state.steps, state.deltas.taps.shape[1] // 2
@@ -173,13 +176,13 @@ def due(state: State, b: int, start: int, stop: int) -> int:
     return count
 
 
-@njit(forceinline=True)  # type: ignore[untyped-decorator]
+@inlined  # type: ignore[untyped-decorator]
 def target(deltas: Deltas, rows: Rows) -> NDArray[np.float32]:
     """Where the levels of the next frame are to be computed: in its row, unless deltas are still to be added."""
     return rows.values[rows.frames[1]] if deltas.taps.shape[0] == 1 else deltas.scratch
 
 
-@njit(forceinline=True)  # type: ignore[untyped-decorator]
+@inlined  # type: ignore[untyped-decorator]
 def emit(how: Compression, deltas: Deltas, b: int, t: int, valid: bool, row: NDArray[np.float32], rows: Rows) -> None:
     """Turn the energies in `row` into frame t of stream b."""
     made = rows.frames[1]

@@ -15,6 +15,8 @@ from numba.core import cgutils
 from numba.extending import NativeValue, intrinsic, models, overload, register_model, unbox
 from numpy.typing import NDArray
 
+from edge.inlined import OPTIONS, inlined
+
 
 class Lent(NamedTuple):
     """A named tuple of arrays, numbers and such tuples, written down where kernels read it."""
@@ -41,7 +43,7 @@ def borrow(value):  # type: ignore[no-untyped-def]
     raise NotImplementedError("a kernel: called from compiled code only")
 
 
-@overload(borrow, jit_options={"forceinline": True})
+@overload(borrow, jit_options=OPTIONS)
 def _borrow_by_type(value):  # type: ignore[no-untyped-def]
     if isinstance(value, types.Array):
         return lambda value: _without_owner(value)
@@ -53,7 +55,7 @@ def _borrow_by_type(value):  # type: ignore[no-untyped-def]
     return lambda value: value
 
 
-@njit(forceinline=True)
+@inlined
 def content(lent):  # type: ignore[no-untyped-def]
     """The named tuple behind an address."""
     return borrow(_load(lent))  # type: ignore[no-untyped-call]

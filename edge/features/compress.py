@@ -11,12 +11,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from edge.features.elementary import exp2, log2
 from edge.features.parts import Log, Pcen
 from edge.features.spec import FeatureSpec
+from edge.inlined import inlined
 
 LEAST = np.float32(1.2e-38)  # the smallest normal float32; energies below are raised to it before a logarithm
 
@@ -56,7 +56,7 @@ def affine(spec: FeatureSpec) -> tuple[NDArray[np.float64], NDArray[np.float64]]
     return np.broadcast_to(spec.offset, spec.width).copy(), 1 / np.broadcast_to(spec.scale, spec.width)
 
 
-@njit(forceinline=True)  # type: ignore[untyped-decorator]
+@inlined  # type: ignore[untyped-decorator]
 def compress(how: Compression, b: int, energies: NDArray[np.float32], heard: bool) -> None:
     """Turn the energies of the next frame of stream b, (levels,), into levels; an invalid frame becomes zeros."""
     if not heard:
@@ -71,13 +71,12 @@ def compress(how: Compression, b: int, energies: NDArray[np.float32], heard: boo
         how.started[b] = True
 
 
-@njit(forceinline=True)  # type: ignore[untyped-decorator]
+@inlined  # type: ignore[untyped-decorator]
 def _pcen(how: Compression, smoothed: NDArray[np.float32], started: bool, energies: NDArray[np.float32]) -> None:
     s, alpha, delta, r, eps, root = how.pcen
-    if not started:
-        smoothed[:] = energies
     for m in range(energies.shape[0]):
-        mean = (np.float32(1) - s) * smoothed[m] + s * energies[m]
+        past = smoothed[m] if started else energies[m]
+        mean = (np.float32(1) - s) * past + s * energies[m]
         mean = mean if mean > LEAST else np.float32(0)
         smoothed[m] = mean
         steady = energies[m] * exp2(-alpha * log2(mean + eps)) + delta

@@ -69,7 +69,9 @@ def push_deltas(plan: Deltas, b: int, t: int, valid: bool, values: NDArray[np.fl
     runs = plan.runs[b]
     if t != runs[0]:
         runs[1] = runs[2] = 0
-    plan.levels[b, t % width] = plan.scratch
+    newest = plan.levels[b, t % width]
+    for m in range(newest.shape[0]):  # a loop: an array assigned to an array costs Numba two seconds of compiling
+        newest[m] = plan.scratch[m]
     runs[0] = t + 1
     runs[1] += 1
     runs[2] = runs[2] + 1 if valid else 0

@@ -24,6 +24,7 @@ from edge.features.gammatone import make_gammatone_plan
 from edge.features.logmel import make_mel_plan
 from edge.features.parts import Cwt, Mel
 from edge.features.spec import FeatureSpec
+from edge.inlined import inlined
 from edge.ring import NEXT, OPEN, STOP, append, jumps, make_rings
 
 CHUNK = 1024  # samples that a ring takes at once
@@ -117,7 +118,7 @@ def _run(address, samples, valid, values, heard):  # type: ignore[no-untyped-def
     return made
 
 
-@njit(forceinline=True)
+@inlined
 def _unfit(samples, valid, values, heard, width):  # type: ignore[no-untyped-def]
     """Whether the arrays are not what the compiled entry, which looks at item sizes only, takes them for."""
     return (

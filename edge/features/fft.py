@@ -36,6 +36,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from edge.inlined import inlined
+
 RADICES = (4, 2, 3, 5)  # in the order they are tried
 
 
@@ -117,7 +119,7 @@ def transform(work: NDArray[np.float32], fft: Fft) -> None:
             _radix_5(x, y, t, q)
 
 
-@njit(forceinline=True)
+@inlined
 def _radix_4_of(x, y, t, q):  # type: ignore[no-untyped-def]
     """The copy for the usual lengths, powers of two from 64 to 2048; any other runs, three times slower."""
     if q == 64:
@@ -136,7 +138,7 @@ def _radix_4_of(x, y, t, q):  # type: ignore[no-untyped-def]
         _radix_4(x, y, t, q)
 
 
-@njit(forceinline=True)
+@inlined
 def _radix_2_of(x, y, t, q):  # type: ignore[no-untyped-def]
     if q == 64:
         _radix_2(x, y, t, 64)
@@ -148,7 +150,7 @@ def _radix_2_of(x, y, t, q):  # type: ignore[no-untyped-def]
         _radix_2(x, y, t, q)
 
 
-@njit(forceinline=True)
+@inlined
 def _radix_2(x, y, t, q):  # type: ignore[no-untyped-def]
     n = 2 * q
     for i in range(q):
@@ -158,7 +160,7 @@ def _radix_2(x, y, t, q):  # type: ignore[no-untyped-def]
         y[q + i], y[n + q + i] = er * t[i] - ei * t[q + i], er * t[q + i] + ei * t[i]
 
 
-@njit(forceinline=True)
+@inlined
 def _radix_3(x, y, t, q):  # type: ignore[no-untyped-def]
     n = 3 * q
     half, root = np.float32(0.5), np.float32(0.8660254037844386)  # cos and sin of 2 pi / 6
@@ -174,7 +176,7 @@ def _radix_3(x, y, t, q):  # type: ignore[no-untyped-def]
         y[2 * q + i], y[n + 2 * q + i] = er * t[q + i] - ei * t[3 * q + i], er * t[3 * q + i] + ei * t[q + i]
 
 
-@njit(forceinline=True)
+@inlined
 def _radix_4(x, y, t, q):  # type: ignore[no-untyped-def]
     n = 4 * q
     for i in range(q):
@@ -191,7 +193,7 @@ def _radix_4(x, y, t, q):  # type: ignore[no-untyped-def]
         y[3 * q + i], y[n + 3 * q + i] = er * t[2 * q + i] - ei * t[5 * q + i], er * t[5 * q + i] + ei * t[2 * q + i]
 
 
-@njit(forceinline=True)
+@inlined
 def _radix_5(x, y, t, q):  # type: ignore[no-untyped-def]
     n = 5 * q
     c1, c2 = np.float32(0.30901699437494745), np.float32(-0.8090169943749475)  # cosines of 2 pi / 5 and 4 pi / 5

@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 
 from edge.features.parts import EAR_MIN_HZ, EAR_Q, Gammatone
 from edge.features.spec import FeatureSpec
+from edge.inlined import inlined
 
 LANES = 64  # bands side by side; a fixed number lets LLVM see that nothing overlaps, and vectorise
 PIECE = 64  # samples of a hop that share a table; states that have died away are set to 0 after each
@@ -118,7 +119,7 @@ def _filter(pole, table, turn, state, samples):  # type: ignore[no-untyped-def]
         _turn(state, turn[0 if count == PIECE else 1])
 
 
-@njit(forceinline=True)
+@inlined
 def _stages(p, x, c, s, y):  # type: ignore[no-untyped-def]
     """One sample through the four stages of one band; y is (real parts, imaginary parts) of the state."""
     r1, i1 = p * y[0] + x * c, p * y[4] + x * s
@@ -128,7 +129,7 @@ def _stages(p, x, c, s, y):  # type: ignore[no-untyped-def]
     return r1, r2, r3, r4, i1, i2, i3, i4
 
 
-@njit(forceinline=True)
+@inlined
 def _four_samples(pole, t, state, x):  # type: ignore[no-untyped-def]
     """Four samples at once, so that the state is read and written once for them."""
     x0, x1, x2, x3 = x[0], x[1], x[2], x[3]
@@ -150,7 +151,7 @@ def _four_samples(pole, t, state, x):  # type: ignore[no-untyped-def]
         state[4 * LANES + m], state[5 * LANES + m], state[6 * LANES + m], state[7 * LANES + m] = y[4], y[5], y[6], y[7]
 
 
-@njit(forceinline=True)
+@inlined
 def _one_sample(pole, t, state, x):  # type: ignore[no-untyped-def]
     for m in range(LANES):
         y = (

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from edge.features.fft import RealFft, make_real_fft, real_spectrum
 from edge.features.parts import Mel
 from edge.features.spec import FeatureSpec
+from edge.inlined import inlined
 
 
 class MelPlan(NamedTuple):
@@ -120,7 +121,7 @@ def _slaney_hz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(mel < 15, mel * 200 / 3, 1000 * np.exp((np.maximum(mel, 15) - 15) * np.log(6.4) / 27))
 
 
-@njit(forceinline=True)  # type: ignore[untyped-decorator]
+@inlined  # type: ignore[untyped-decorator]
 def mel_energies(plan: MelPlan, samples: NDArray[np.float32], energies: NDArray[np.float32]) -> None:
     """Energies of one frame.
 
