@@ -16,6 +16,7 @@ from edge.errors import ConfigError
 
 TAPERS = ("hann", "hamming", "blackman", "povey", "boxcar")
 EAR_Q, EAR_MIN_HZ = 9.26449, 24.7  # equivalent rectangular bandwidth f / Q + minimum: Glasberg & Moore 1990
+LONGEST = 1 << 16  # points of a transform, samples of a hop
 WAVELET_TAIL = 1e-4  # of the peak: a wavelet ends where its modulus stays below, in time and in frequency
 
 
@@ -55,10 +56,11 @@ class Mel:
     def check(self, grid: Grid) -> None:
         """Refuse what cannot be."""
         shortest, longest = min(self.windows_samples, default=0), max(self.windows_samples, default=0)
-        require("analysis.windows_samples", self.windows_samples, shortest > 1, "one or more, each above 1")
+        few = 1 <= len(self.windows_samples) <= 8 and shortest > 1
+        require("analysis.windows_samples", self.windows_samples, few, "one to eight, each above 1")
         least, size = max(longest, 4), self.fft_size
-        fits = least <= size <= 1 << 20 and size % 2 == 0 and is_smooth(size)
-        require("analysis.fft_size", size, fits, f"{least} or more, even, a product of 2, 3 and 5")
+        fits = least <= size <= LONGEST and size % 2 == 0 and is_smooth(size)
+        require("analysis.fft_size", size, fits, f"{least} to {LONGEST}, even, a product of 2, 3 and 5")
         require("analysis.taper", self.taper, self.taper in TAPERS, ", ".join(TAPERS))
         require("analysis.unit", self.unit, self.unit in ("sine", "none"), "sine, none")
         require("analysis.scale", self.scale, self.scale in ("htk", "slaney", "kaldi"), "htk, slaney, kaldi")
@@ -88,6 +90,8 @@ class Gammatone:
         require("analysis.bandwidth", self.bandwidth, 0.1 <= self.bandwidth <= 10, "0.1 to 10")
         require("analysis.settle_db", self.settle_db, 1 <= self.settle_db <= 300, "1 to 300")
         require("low_hz", grid.low_hz, grid.low_hz >= 1, "1 or more for a gammatone filter")
+        settled = self.reach_samples(grid)[0]
+        require("analysis.settle_db", f"{self.settle_db:g} ({settled} samples)", settled <= 1 << 21, f"up to {1 << 21}")
 
     def reach_samples(self, grid: Grid) -> tuple[int, int]:
         """Samples before t * hop, and from t * hop on, that frame t touches.
@@ -132,6 +136,9 @@ class Cwt:
         require("analysis.block_frames", self.block_frames, 1 <= self.block_frames <= 1024, "1 to 1024")
         require("low_hz", grid.low_hz, grid.low_hz >= 1, "1 or more for a wavelet")
         require("hop_samples", grid.hop_samples, is_smooth(grid.hop_samples), "a product of 2, 3 and 5 for wavelets")
+        longest = min(16 * LONGEST, (1 << 26) // grid.bands)  # a spec comes with a model: it may not fill the memory
+        samples = self.layout(grid)[1] * grid.hop_samples
+        require("low_hz", f"{grid.low_hz:g} with blocks of {samples} samples", samples <= longest, f"up to {longest}")
 
     def spectrum(self, ratio: Any) -> Any:
         """Fourier transform of the wavelet at frequencies `ratio` times its centre; real, peak 1 at ratio 1.

@@ -18,7 +18,7 @@ import json
 from dataclasses import asdict, dataclass, field
 
 from edge.errors import ConfigError
-from edge.features.parts import Cwt, Gammatone, Grid, Log, Mel, Pcen, canonical, require
+from edge.features.parts import LONGEST, Cwt, Gammatone, Grid, Log, Mel, Pcen, canonical, require
 
 SCHEMA = "laennec.features/2"
 
@@ -137,11 +137,11 @@ class FeatureSpec:
 
     def _check(self) -> None:
         require("rate_hz", self.rate_hz, 0 < self.rate_hz <= 1 << 20, f"1 to {1 << 20}")
-        require("hop_samples", self.hop_samples, 0 < self.hop_samples <= 1 << 20, f"1 to {1 << 20}")
+        require("hop_samples", self.hop_samples, 0 < self.hop_samples <= LONGEST, f"1 to {LONGEST}")
         nyquist_hz = self.rate_hz / 2
         require("high_hz", self.high_hz, 0 < self.high_hz <= nyquist_hz, f"above 0, up to {nyquist_hz:g}")
         require("low_hz", self.low_hz, 0 <= self.low_hz < self.high_hz, f"from 0 to below {self.high_hz:g}")
-        require("bands", self.bands, 0 < self.bands <= 4096, "1 to 4096")
+        require("bands", self.bands, 0 < self.bands <= 1024, "1 to 1024")
         require("deltas", self.deltas, self.deltas in (0, 1, 2), "0, 1, 2")
         require("delta_frames", self.delta_frames, 1 <= self.delta_frames <= 100, "1 to 100")
         for name, values in (("offset", self.offset), ("scale", self.scale)):
