@@ -23,10 +23,10 @@ from tests.edge.features.listening import chest_like, listen
 KALDI_GAIN = (
     2.0**24
 )  # Kaldi raises energies to 1.2e-7 before the logarithm, whatever its floor: it hears the sound louder
-KALDI_LN = 4e-4  # ln units (0.0017 dB): both sides and Kaldi's filters are float32; measured at most 1.9e-4
+KALDI_LN = 8e-4  # ln units (0.0035 dB): both sides, and Kaldi's filters, are float32; measured at most 3.9e-4
 LIBROSA_DB = 2e-4  # dB, once more what float32 rounds: a level of -100 dB has steps of 8e-6, and a few are added up
-LOUDEST_DB = 2e-6  # dB for each amplitude that the frame's loudest bin is above the band: 2.3e-7 of it, 4 roundings
-MEDIAN_DB = 2e-5  # dB: a few roundings of a float32 at -100 dB (8e-6); measured at most 1.4e-5 and 5e-6
+LOUDEST_DB = 2e-6  # dB for each amplitude that the frame's loudest bin is above the band: 4 roundings; measured 3.1e-7
+MEDIAN_DB = 4e-5  # dB: a level of -100 dB has steps of 8e-6; measured at most 1.4e-5 (Kaldi) and 4.5e-6 (librosa)
 KALDI_LEAST = np.log(1.2e-7) - 2 * np.log(KALDI_GAIN) + 0.1  # ln units: what is not above it is Kaldi's smallest number
 EMPTY = 1e-6  # of the peak of a filter: one whose only bin is its own edge weighs 0, or 1e-14 when the edge is rounded
 
