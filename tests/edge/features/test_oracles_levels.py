@@ -16,9 +16,7 @@ from edge.types import Block
 from tests.edge.features.listening import chest_like, listen
 from tests.edge.features.test_oracles_mel import librosa_filters, librosa_power
 
-PCEN_ROUNDINGS = 6  # of 6e-8 each; measured at most 2.1 over 300 draws, what they are relative to stands in `check_pcen`
-    6  # of 6e-8 each; measured at most 2.6 over 300 draws, what they are relative to stands in `check_pcen`
-)
+PCEN_ROUNDINGS = 6  # of 6e-8 each, relative to what stands in `check_pcen`; measured at most 2.1 over 300 draws
 SLOPE_DB = 2e-5  # dB a frame: sums of levels whose steps are 8e-6 dB (at -100 dB); measured at most 2.5e-6
 LEVEL_DB = 1e-4  # dB: levels of -200 dB have steps of 1.5e-5 dB, and two are subtracted; measured at most 1.9e-5
 
