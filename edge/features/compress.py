@@ -2,7 +2,7 @@
 
 Not for energies (`logmel.py`, `gammatone.py`, `cwt.py`). The smoother of PCEN is the only state, one row for each
 stream: it starts at the first valid frame's energy, at the beginning and after every gap or invalid frame, so that no
-frame depends on what lies beyond a gap.
+frame depends on what lies beyond a gap. PCEN of silence is the difference of two equal numbers: its steps are 1.2e-7.
 Source: Wang et al., Trainable frontend for robust and far-field keyword spotting, ICASSP 2017.
 """
 

@@ -9,7 +9,9 @@ ends and K frames remain. Blocks lie on a grid of absolute frames, so no cut of 
 outside n bins needs no N instants: with P >= n, the P-point inverse transform of X H, moved to 0 Hz, is the wavelet
 transform at P instants of the block, N / P samples apart (a fraction, if it comes so), but for a phase that the modulus
 does not see. P = L q gives every hop the same q instants, q a power of two: 8 in the low bands, 64 in the highest. The
-mean of the modulus is taken by trapezoids; against the mean over all samples it is within 0.3 dB (median 0.02 dB).
+mean of the modulus is taken by trapezoids; in noise it is within 0.5 dB of the mean over all samples (median 0.02 dB,
+99.9 % 0.25 dB), and only in the flanks of a click, 20 dB down, is it off by more (3 dB). A wavelet that Nyquist's
+frequency cuts off rings beyond its reach: 89 dB below its peak at 2500 of 4000 Hz, 36 dB at 3999.
 
 64 Morlet wavelets (omega0 = 6) from 50 to 2500 Hz, hop 100: N = 3200, K = 18, and for one frame 9 thousand operations
 of the forward transform, 3 of products with H, 98 of the inverse transforms (38 400 points in all) and 9 of moduli: 119
@@ -32,7 +34,7 @@ from edge.features.fft import Fft, RealFft, make_fft, make_real_fft, real_spectr
 from edge.features.parts import WAVELET_TAIL, Cwt
 from edge.features.spec import FeatureSpec
 
-LEAST_PACE = 8  # instants to a hop of the slowest bands: their mean modulus is then within 0.3 dB (median 0.02 dB)
+LEAST_PACE = 8  # instants to a hop of the slowest bands; 4 gave 1.2 dB at worst, 16 cost a tenth more and gave 0.2 less
 
 
 class CwtPlan(NamedTuple):

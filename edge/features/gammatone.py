@@ -35,7 +35,7 @@ from edge.inlined import inlined
 
 LANES = 64  # bands side by side; a fixed number lets LLVM see that nothing overlaps, and vectorise
 PIECE = 64  # samples of a hop that share a table; states that have died away are set to 0 after each
-DEAD = np.float32(1e-18)  # far below any level, far above the denormal numbers: a piece cannot decay from here to there
+DEAD = 1e-18  # amplitude; far below any level, far above the denormal numbers: a piece cannot decay from here to there
 
 
 class GammatonePlan(NamedTuple):
@@ -46,6 +46,7 @@ class GammatonePlan(NamedTuple):
     turn: NDArray[
         np.float32
     ]  # (G, 2, 64) exp(i w length): [of a whole piece, of the last], real parts, imaginary parts
+    dead: NDArray[np.float32]  # (G, 4 * 32) modulus of y_1 .. y_4 below which there is nothing: they wait for 1 - a
     state: NDArray[np.float32]  # (B, G, 9 * 32) real parts of y_1 .. y_4, imaginary parts, sum of the envelope
 
 
@@ -62,7 +63,9 @@ def make_gammatone_plan(spec: FeatureSpec, gammatone: Gammatone, streams: int) -
     lengths = np.array([PIECE, (spec.hop_samples - 1) % PIECE + 1])
     turn = _grouped(np.exp(1j * np.outer(lengths, omega))).reshape(groups, 2, -1)
     state = np.zeros((streams, groups, 9 * LANES), np.float32)
-    return GammatonePlan(pole.reshape(groups, LANES), _grouped(table), turn, state)
+    dead = np.array([DEAD * (1 - pole.astype(np.float64)) ** (4 - k) for k in (1, 2, 3, 4)]).reshape(4, groups, LANES)
+    dead = np.maximum(dead, 1e-36).transpose(1, 0, 2).reshape(groups, -1).astype(np.float32)
+    return GammatonePlan(pole.reshape(groups, LANES), _grouped(table), turn, dead, state)
 
 
 def _grouped(table: NDArray[np.complex128]) -> NDArray[np.float32]:
@@ -92,7 +95,7 @@ def gammatone_energies(
     hop = np.float32(samples.shape[0])
     for g in range(plan.pole.shape[0]):
         state = plan.state[b, g]
-        _filter(plan.pole[g], plan.table[g], plan.turn[g], state, samples)
+        _filter(plan.pole[g], plan.table[g], plan.turn[g], plan.dead[g], state, samples)
         for m in range(min(LANES, energies.shape[0] - g * LANES)):
             mean = state[8 * LANES + m] / hop
             energies[g * LANES + m] = mean * mean
@@ -105,7 +108,7 @@ def gammatone_rest(plan: GammatonePlan, b: int) -> None:
 
 
 @njit(cache=True)
-def _filter(pole, table, turn, state, samples):  # type: ignore[no-untyped-def]
+def _filter(pole, table, turn, dead, state, samples):  # type: ignore[no-untyped-def]
     """One hop through the bands of a group."""
     hop = samples.shape[0]
     state[8 * LANES :] = np.float32(0)
@@ -116,7 +119,7 @@ def _filter(pole, table, turn, state, samples):  # type: ignore[no-untyped-def]
             _four_samples(pole, table[2 * LANES * i :], state, samples[first + i :])
         for i in range(fours, count):
             _one_sample(pole, table[2 * LANES * i :], state, samples[first + i])
-        _turn(state, turn[0 if count == PIECE else 1])
+        _turn(state, turn[0 if count == PIECE else 1], dead)
 
 
 @inlined
@@ -165,12 +168,13 @@ def _one_sample(pole, t, state, x):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _turn(state, turn):  # type: ignore[no-untyped-def]
+def _turn(state, turn, dead):  # type: ignore[no-untyped-def]
     """Let the next piece count its samples from 0 again; end what has died away."""
     for k in range(4):
         for m in range(LANES):
             re, im = state[k * LANES + m], state[(4 + k) * LANES + m]
             cos, sin = turn[m], turn[LANES + m]
             x, y = re * cos - im * sin, re * sin + im * cos
-            state[k * LANES + m] = x if abs(x) > DEAD else np.float32(0)
-            state[(4 + k) * LANES + m] = y if abs(y) > DEAD else np.float32(0)
+            least = dead[k * LANES + m]
+            state[k * LANES + m] = x if abs(x) > least else np.float32(0)
+            state[(4 + k) * LANES + m] = y if abs(y) > least else np.float32(0)

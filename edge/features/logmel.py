@@ -24,6 +24,8 @@ from edge.features.parts import Mel
 from edge.features.spec import FeatureSpec
 from edge.inlined import inlined
 
+DEAF = 1e-6  # a filter whose greatest weight is less has its only bin on an edge, and that weight is rounding
+
 
 class MelPlan(NamedTuple):
     """A mel analysis in the form that the kernel reads, with its workspace: one for each thread."""
@@ -98,7 +100,8 @@ def mel_filters(spec: FeatureSpec) -> NDArray[np.float64]:
     edges, bins = (_htk_mel(edges_hz), _htk_mel(bins_hz)) if spec.analysis.scale == "kaldi" else (edges_hz, bins_hz)
     low, centre, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
     weights = np.maximum(0.0, np.minimum((bins - low) / (centre - low), (high - bins) / (high - centre)))
-    for band in np.flatnonzero(weights.max(axis=1) == 0.0):
+    for band in np.flatnonzero(weights.max(axis=1) < DEAF):
+        weights[band] = 0.0
         weights[band, np.argmin(np.abs(bins_hz - edges_hz[band + 1]))] = 1.0
     if spec.analysis.norm == "area":
         weights *= (2.0 / (edges_hz[2:] - edges_hz[:-2]))[:, None]
