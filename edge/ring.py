@@ -1,7 +1,7 @@
 """Rings of the newest samples of B streams, addressed by absolute int64 index, each sample with its validity.
 
 Not queues: reading takes nothing away. Invariants: a ring holds consecutive samples only, so nothing in it is spliced;
-a jump forward starts it anew; what cannot be trusted (masked, NaN, infinite) reads 0 and is marked.
+a jump forward starts it anew; what cannot be trusted (masked, NaN, 120 dB above full scale) reads 0 and is marked.
 
 Every sample is written twice, one capacity apart, so that any stretch of a ring is contiguous in memory. Instead of a
 flag, a ring keeps for each sample the number of valid ones in a row that end there: whether n samples are all valid is
@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from edge.inlined import inlined
 
-SILENCE = np.float32(1e-15)  # -300 dB re full scale; what is below reads 0, so that no denormal number slows a filter
+SILENCE = np.float32(1e-13)  # -260 dB re full scale; what is below reads 0, so that no denormal number slows a filter
+LOUDEST = np.float32(1e6)  # +120 dB; what is above was no sound, and is invalid like NaN: energies stay finite
 LONGEST_RUN = np.int64(1) << 30  # runs stop counting here
 OPEN, START, STOP, NEXT = 0, 1, 2, 3  # columns of the marks
 
@@ -78,14 +79,14 @@ def _copy(rings: Rings, b: int, place: int, samples: NDArray[np.float32], valid:
     bad = 0
     for i in range(count):
         sample = samples[i]
-        fine = valid[i] and sample - sample == 0  # neither NaN nor infinite
+        fine = valid[i] and abs(sample) <= LOUDEST  # false for NaN
         bad += not fine
         heard = sample if fine and abs(sample) > SILENCE else np.float32(0)
         near[i] = heard
         far[i] = heard
     if bad:
         for i in range(count):
-            run = min(run + 1, LONGEST_RUN) if valid[i] and samples[i] - samples[i] == 0 else np.int64(0)
+            run = min(run + 1, LONGEST_RUN) if valid[i] and abs(samples[i]) <= LOUDEST else np.int64(0)
             runs[i] = run
         return
     run = min(run, LONGEST_RUN - count)

@@ -56,7 +56,7 @@ class State(NamedTuple):
     frames: NDArray[np.int64]
     """(B, 2) after a call: index of the first frame made, and how many."""
     ending: NDArray[np.bool_]
-    """(1,) for the next call: nothing follows."""
+    """(B,) for the next call: nothing follows in that stream."""
 
 
 def advance(state: State, b: int, ending: bool, rows: Rows) -> None:
@@ -91,6 +91,7 @@ def _begin_with_history(state, b):  # type: ignore[no-untyped-def]
     marks = state.rings.marks[b]
     marks[NEXT] = -(-(marks[START] + state.steps.history) // state.steps.hop)
     state.compression.started[b] = False
+    state.deltas.runs[b, 1:] = 0
 
 
 def _begin_at_rest(state, b):  # type: ignore[no-untyped-def]
@@ -98,6 +99,7 @@ def _begin_at_rest(state, b):  # type: ignore[no-untyped-def]
     marks = state.rings.marks[b]
     marks[NEXT] = -(-marks[START] // state.steps.hop)
     state.compression.started[b] = False
+    state.deltas.runs[b, 1:] = 0
     gammatone_rest(state.plan, b)
 
 
@@ -170,7 +172,7 @@ def due(state: State, b: int, start: int, stop: int) -> int:
     shown = -(-((marks[START] if goes_on else start) + steps.history) // steps.hop)  # the first with all its history
     done = max(marks[NEXT], shown + 2 * reach) if goes_on else shown + 2 * reach
     complete = (stop - steps.ahead) // steps.hop + 1
-    if not state.ending[0]:
+    if not state.ending[b]:
         complete = complete // steps.together * steps.together
     count: int = max(0, complete - done)
     return count

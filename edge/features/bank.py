@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edge.features.engine import Engine
 from edge.features.spec import FeatureSpec
-from edge.ring import STOP
+from edge.ring import OPEN, STOP
 
 
 class Batch(NamedTuple):
@@ -40,6 +40,8 @@ class Bank:
 
     def __init__(self, spec: FeatureSpec, streams: int) -> None:
         """Build tables and rings; frames start with the first samples."""
+        if streams < 1:
+            raise ValueError(f"streams: expected 1 or more, found {streams}")
         self.spec = spec
         self.streams = streams
         self._engine = Engine(spec, streams)
@@ -66,16 +68,18 @@ class Bank:
             batch: receives the frames; from `empty(N)`.
 
         Raises:
-            ValueError: if a shape or type is another, or a block overlaps an earlier one of its stream; then nothing
-                was taken.
+            ValueError: if a shape or type is another, a block overlaps an earlier one of its stream, or a stream jumps
+                whose frames are made in blocks (wavelets) and was not flushed; then nothing was taken.
         """
         streams, count = self.streams, samples.shape[-1]
         shape = (streams, max(batch.values.shape[1], self.room(count)), self.spec.width)
         _require("starts", starts, np.int64, (streams,))
         _require("samples", samples, np.float32, (streams, count))
         _require("valid", valid, np.bool_, (streams, count))
-        _require("batch.values", batch.values, np.float32, shape)
-        _require("batch.valid", batch.valid, np.bool_, shape[:2])
+        _require("batch.values", batch.values, np.float32, shape, written=True)
+        _require("batch.valid", batch.valid, np.bool_, shape[:2], written=True)
+        _require("batch.start", batch.start, np.int64, (streams,), written=True)
+        _require("batch.frames", batch.frames, np.int64, (streams,), written=True)
         self._engine.state.starts[:] = starts
         self._run(samples.reshape(-1), valid.reshape(-1), batch)
 
@@ -85,21 +89,30 @@ class Bank:
         self.feed(starts, samples, valid, batch)
         return batch
 
-    def flush(self) -> Batch:
-        """End of all streams: the frames that waited for a block to fill up; one that lacks samples is never made."""
-        engine, batch = self._engine, self.empty(0)
-        engine.state.starts[:] = engine.state.rings.marks[:, STOP]
-        engine.state.ending[0] = True
+    def flush(self, stream: int | None = None) -> Batch:
+        """End of one stream, or of all: the frames that waited for a block to fill up; what was heard is forgotten.
+
+        A frame that lacks samples is never made.
+        """
+        state, batch = self._engine.state, self.empty(0)
+        opened, ended = state.rings.marks[:, OPEN].copy(), slice(None) if stream is None else stream
+        state.starts[:] = state.rings.marks[:, STOP]
+        state.ending[ended] = True
         try:
             self._run(np.zeros(0, np.float32), np.zeros(0, np.bool_), batch)
         finally:
-            engine.state.ending[0] = False
-        self.reset()
+            state.ending[:] = False
+            state.rings.marks[:, OPEN] = opened
+            self.reset(stream)
         return batch
 
     def reset(self, stream: int | None = None) -> None:
         """Forget everything of one stream, or of all; it may go on anywhere."""
         self._engine.forget(slice(None) if stream is None else stream)
+
+    def __reduce__(self) -> str:
+        """Refused: the kernel's memory cannot be copied."""
+        return self._engine.__reduce__()
 
     def _run(self, samples: NDArray[np.float32], valid: NDArray[np.bool_], batch: Batch) -> None:
         engine = self._engine
@@ -110,6 +123,10 @@ class Bank:
         batch.start[:], batch.frames[:] = engine.state.frames[:, 0], engine.state.frames[:, 1]
 
 
-def _require(name: str, array: NDArray[np.generic], dtype: type[np.generic], shape: tuple[int, ...]) -> None:
-    if array.dtype != dtype or array.shape != shape or not array.flags.c_contiguous:
-        raise ValueError(f"{name}: expected contiguous {dtype.__name__} {shape}, found {array.dtype} {array.shape}")
+def _require(
+    name: str, array: NDArray[np.generic], dtype: type[np.generic], shape: tuple[int, ...], written: bool = False
+) -> None:
+    fits = array.dtype == dtype and array.shape == shape and array.flags.c_contiguous
+    if not fits or (written and not array.flags.writeable):
+        kind = "writeable contiguous" if written else "contiguous"
+        raise ValueError(f"{name}: expected {kind} {dtype.__name__} {shape}, found {array.dtype} {array.shape}")

@@ -18,7 +18,7 @@ from edge.features.parts import Log, Pcen
 from edge.features.spec import FeatureSpec
 from edge.inlined import inlined
 
-LEAST = np.float32(1.2e-38)  # the smallest normal float32; energies below are raised to it before a logarithm
+LEAST = np.float32(1.2e-38)  # the smallest normal float32; a smoother that has fallen below holds nothing
 
 
 class Compression(NamedTuple):
@@ -64,7 +64,7 @@ def compress(how: Compression, b: int, energies: NDArray[np.float32], heard: boo
         energies[:] = np.float32(0)
     elif how.is_log:
         for m in range(energies.shape[0]):
-            level = max(how.per_octave * log2(max(energies[m], LEAST)), how.floor)
+            level = max(how.per_octave * log2(energies[m]), how.floor)
             energies[m] = (level - how.offset[m]) * how.gain[m]
     else:
         _pcen(how, how.smoothed[b], how.started[b], energies)

@@ -21,7 +21,7 @@ EXP2_TERMS = tuple(np.float32(np.log(2.0) ** k / np.prod(np.arange(1.0, k + 1)))
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
 def log2(x: np.float32) -> np.float32:
-    """Base-2 logarithm of a positive normal float32."""
+    """Base-2 logarithm of a positive normal float32; -127 or so for 0 and for denormal numbers."""
     offset = np.int32(np.float32(x).view(np.int32) - ROOT_HALF_BITS)
     exponent = np.int32(offset >> np.int32(23))
     mantissa = np.int32((offset & np.int32(0x7FFFFF)) + ROOT_HALF_BITS)

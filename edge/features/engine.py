@@ -29,6 +29,7 @@ from edge.ring import NEXT, OPEN, STOP, append, jumps, make_rings
 
 CHUNK = 1024  # samples that a ring takes at once
 UNFIT = -(1 << 40)
+FARTHEST = 1 << 61  # sample index; beyond, the arithmetic of frames could overflow
 
 
 class Engine:
@@ -64,9 +65,17 @@ class Engine:
             )
         stream = -1 - code
         start, stop = self.state.starts[stream], self.state.rings.marks[stream, STOP]
+        if abs(start) > FARTHEST:
+            return ValueError(f"stream {stream}: block starts at sample {start}, expected one within 2^61 of 0")
+        if start > stop:
+            return ValueError(f"stream {stream} jumps from sample {stop} to {start}: flush it first, frames of it wait")
         return ValueError(
             f"stream {stream}: block starts at sample {start}, before the end of what was written, {stop}"
         )
+
+    def __reduce__(self) -> str:
+        """A copy would share or lose the memory that the kernel writes to."""
+        raise TypeError("a front-end cannot be copied or pickled; build a new one from its spec")
 
 
 def _make_state(spec: FeatureSpec, streams: int) -> State:
@@ -86,7 +95,7 @@ def _make_state(spec: FeatureSpec, streams: int) -> State:
         Steps(spec.hop_samples, history, ahead, spec.analysis.waiting_frames(spec.grid) + 1),
         starts=np.zeros(streams, np.int64),
         frames=np.zeros((streams, 2), np.int64),
-        ending=np.zeros(1, np.bool_),
+        ending=np.zeros(streams, np.bool_),
     )
 
 
@@ -99,7 +108,8 @@ def _run(address, samples, valid, values, heard):  # type: ignore[no-untyped-def
     if _unfit(samples, valid, values, heard, state.deltas.gain.shape[0]):
         return UNFIT
     for b in range(streams):
-        if rings.marks[b, OPEN] and starts[b] < rings.marks[b, STOP]:
+        start, stop, opened = starts[b], rings.marks[b, STOP], rings.marks[b, OPEN]
+        if abs(start) > FARTHEST or (opened and (start < stop or (start > stop and state.steps.together > 1))):
             return -1 - b
         if due(state, b, starts[b], starts[b] + count) > rows:
             return UNFIT
@@ -112,7 +122,7 @@ def _run(address, samples, valid, values, heard):  # type: ignore[no-untyped-def
         for piece in range(first, max(last, first + 1), CHUNK):  # once at least: the end of a stream brings no samples
             stop = min(piece + CHUNK, last)
             append(rings, b, samples[piece:stop], valid[piece:stop])
-            advance(state, b, state.ending[0] and stop == last, out)
+            advance(state, b, state.ending[b] and stop == last, out)
         made += out.frames[1]
         starts[b] += count
     return made

@@ -8,19 +8,22 @@ A front-end is three choices. The *analysis* turns sound into energies in M band
 
     sound -> analysis -> compression -> [levels, delta, delta delta] -> (x - offset) / scale -> frames
 
-Frame t touches the samples [t * hop - history, t * hop + ahead) and no others, whatever the front-end.
+Frame t touches the samples [t * hop - history, t * hop + ahead), whatever the front-end; what lies beyond reaches it
+not at all (mel), or weakened by `settle_db` (gammatone) or 80 dB (wavelets).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import reprlib
 from dataclasses import asdict, dataclass, field
 
 from edge.errors import ConfigError
 from edge.features.parts import LONGEST, Cwt, Gammatone, Grid, Log, Mel, Pcen, canonical, require
 
 SCHEMA = "laennec.features/2"
+LONGEST_TEXT = 1 << 18  # characters of JSON; offsets and scales of a thousand bands take a fifth
 
 
 ANALYSES: dict[str, type[Mel] | type[Gammatone] | type[Cwt]] = {"mel": Mel, "gammatone": Gammatone, "cwt": Cwt}
@@ -60,8 +63,9 @@ class FeatureSpec:
         Raises:
             ConfigError: naming the field and its range.
         """
-        for part in (self, self.analysis, self.compression):
-            canonical(part)
+        canonical(self)
+        require("analysis", self.analysis, isinstance(self.analysis, (Mel, Gammatone, Cwt)), "Mel, Gammatone, Cwt")
+        require("compression", self.compression, isinstance(self.compression, (Log, Pcen)), "Log, Pcen")
         self._check()
         self.analysis.check(self.grid)
         self.compression.check()
@@ -115,6 +119,8 @@ class FeatureSpec:
         Raises:
             ConfigError: if a field is missing, unknown, of the wrong kind, or out of range.
         """
+        if not isinstance(text, str) or len(text) > LONGEST_TEXT:
+            raise ConfigError(f"feature spec: expected JSON text of up to {LONGEST_TEXT} characters")
         try:
             content = json.loads(text)
             found = content.pop("schema", None)
@@ -124,8 +130,8 @@ class FeatureSpec:
                 part = dict(content[key])
                 content[key] = kinds[part.pop("kind")](**part)
             spec = cls(**content)
-        except (TypeError, KeyError, ValueError, AttributeError) as error:
-            raise ConfigError(f"feature spec: not readable ({error!r}); found {text[:200]!r}") from error
+        except (TypeError, KeyError, ValueError, AttributeError, RecursionError) as error:
+            raise ConfigError(f"feature spec: not readable ({reprlib.repr(error)}); found {text[:200]!r}") from error
         if spec.to_json() != text:
             raise ConfigError(f"feature spec: expected {spec.to_json()}, found {text[:400]}")
         return spec
@@ -146,5 +152,5 @@ class FeatureSpec:
         require("delta_frames", self.delta_frames, 1 <= self.delta_frames <= 100, "1 to 100")
         for name, values in (("offset", self.offset), ("scale", self.scale)):
             require(name, f"{len(values)} numbers", len(values) in (1, self.width), f"1 number or {self.width}")
-            finite = all(abs(x) < 1e30 and (name == "offset" or x > 1e-30) for x in values)
-            require(name, values, finite, "finite" if name == "offset" else "above 0")
+            fine = all(abs(x) <= 1e9 and (name == "offset" or x >= 1e-9) for x in values)
+            require(name, values, fine, "-1e9 to 1e9" if name == "offset" else "1e-9 to 1e9")

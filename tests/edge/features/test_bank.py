@@ -97,7 +97,7 @@ def test_arrays_of_another_kind_are_refused_by_name(change: dict[str, np.ndarray
 
 def test_a_batch_without_room_is_refused() -> None:
     bank = Bank(SPEC, 2)
-    with pytest.raises(ValueError, match=r"batch.values: expected contiguous float32 \(2, 11, 10\)"):
+    with pytest.raises(ValueError, match=r"batch.values: expected writeable contiguous float32 \(2, 11, 10\)"):
         bank.feed(np.zeros(2, np.int64), np.zeros((2, 1000), np.float32), np.ones((2, 1000), np.bool_), bank.empty(100))
 
 
@@ -108,3 +108,33 @@ def test_reset_lets_one_stream_start_anew() -> None:
     bank.reset(1)
     batch = bank.push(np.array([6000, 5000]), sound, valid)
     np.testing.assert_array_equal(batch.values[1, : batch.frames[1]], first.values[1, : first.frames[1]])
+
+
+def test_a_stream_whose_frames_wait_must_be_flushed_before_it_jumps() -> None:
+    spec, valid = FRONT_ENDS["morlet"], np.ones((2, 8000), np.bool_)
+    bank, sound = Bank(spec, 2), noise(16000).reshape(2, 8000)
+    first = bank.push(np.array([0, 50]), sound, valid)
+    with pytest.raises(ValueError, match="stream 1 jumps from sample 8050 to 20000: flush it first"):
+        bank.push(np.array([8000, 20000]), sound, valid)
+    waited = bank.flush(1)
+    assert waited.frames[0] == 0
+    assert waited.start[1] == first.start[1] + first.frames[1]
+    alone = FrontEnd(spec)
+    expected = frames_by_index(alone.push(block(50, sound[1])) + alone.flush(), spec.width)
+    np.testing.assert_array_equal(waited.values[1, : waited.frames[1]], expected[1][first.frames[1] :])
+    second = bank.push(np.array([8000, 20000]), sound, valid)
+    assert second.start[0] == first.start[0] + first.frames[0]
+    assert second.start[1] == 20000 // spec.hop_samples + 7
+
+
+def test_a_bank_without_streams_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected 1 or more, found 0"):
+        Bank(SPEC, 0)
+
+
+def test_a_batch_that_may_not_be_written_is_refused() -> None:
+    bank = Bank(SPEC, 2)
+    batch = bank.empty(500)
+    batch.values.flags.writeable = False
+    with pytest.raises(ValueError, match=r"batch.values: expected writeable"):
+        bank.feed(np.zeros(2, np.int64), np.zeros((2, 500), np.float32), np.ones((2, 500), np.bool_), batch)

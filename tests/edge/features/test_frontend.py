@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import tracemalloc
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -11,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edge.features import Cwt, FeatureSpec, FrontEnd, Gammatone, Log, Mel, Pcen
+from edge.features import Bank, Cwt, FeatureSpec, FrontEnd, Gammatone, Log, Mel, Pcen
 from edge.types import Block, Frames
 
 DEEP = 8000  # samples, longer than every front-end needs before and behind a frame
@@ -23,6 +26,7 @@ FRONT_ENDS = {
     ),
     "pcen": FeatureSpec(compression=Pcen()),
     "gammatone": FeatureSpec(analysis=Gammatone()),
+    "gammatone, pcen": FeatureSpec(analysis=Gammatone(), bands=40, compression=Pcen(s=0.2)),
     "gammatone, odd lengths": FeatureSpec(analysis=Gammatone(), hop_samples=131, bands=7, deltas=1, delta_frames=3),
     "morlet": FeatureSpec(analysis=Cwt(), bands=30),
     "morse": FeatureSpec(analysis=Cwt(wavelet="morse", block_frames=3), hop_samples=60, bands=9, low_hz=100, deltas=1),
@@ -208,7 +212,7 @@ def test_feed_refuses_what_it_cannot_take_and_goes_on_after_it() -> None:
     assert front_end.feed(0, samples, valid, values, flags) == 8
     with pytest.raises(ValueError, match="expected samples from 1000 on, found 999"):
         front_end.feed(999, samples, valid, values, flags)
-    with pytest.raises(ValueError, match="expected float32 samples"):
+    with pytest.raises(ValueError, match=r"float32 samples .* found float64"):
         front_end.feed(1000, samples.astype(np.float64), valid, values, flags)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="each frame that is due"):
         front_end.feed(1000, samples, valid, values[:1].copy(), flags[:1].copy())
@@ -233,7 +237,7 @@ def test_blocks_that_overlap_or_do_not_fit_their_mask_are_refused() -> None:
     front_end.push(block(1000, noise(50)))
     with pytest.raises(ValueError, match="1049, before the end of what was written, 1050"):
         front_end.push(block(1049, noise(10)))
-    with pytest.raises(ValueError, match="10 samples with 9 flags"):
+    with pytest.raises(ValueError, match=r"\(10,\) samples with \(9,\) flags"):
         front_end.push(Block(1050, noise(10), np.ones(9, np.bool_)))
 
 
@@ -245,3 +249,99 @@ def test_every_number_of_a_frame_has_its_own_affine() -> None:
         FeatureSpec(bands=8, deltas=1, offset=tuple(offset), scale=tuple(scale)), [block(0, noise(3000))]
     )
     np.testing.assert_allclose(found, (values - offset) / scale, rtol=1e-5, atol=1e-5)
+
+
+@every_front_end
+def test_a_stream_that_starts_where_another_ended_is_a_new_one(name: str) -> None:
+    spec, samples = FRONT_ENDS[name], noise(DEEP)
+    front_end, hop = FrontEnd(spec), spec.hop_samples
+    for start in (0, DEEP, DEEP + 7 * hop, DEEP + hop, 3):  # after each reset the first frame may be any
+        found = frames_by_index(front_end.push(block(start, samples)) + front_end.flush(), spec.width)
+        for one, other in zip(found, heard(spec, [block(start, samples)]), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("name", ["log-mel, deltas", "gammatone, odd lengths", "morse"])
+@settings(deadline=None, max_examples=30)
+@given(starts=st.lists(st.integers(0, 4000), min_size=2, max_size=6), size=st.integers(1, 3000))
+def test_frames_with_deltas_stay_within_their_rows_after_any_reset(name: str, starts: list[int], size: int) -> None:
+    spec = FRONT_ENDS[name]
+    front_end = FrontEnd(spec)
+    rows = front_end.room(size)
+    guarded = np.full((rows + 4, spec.width), 7.0, np.float32)
+    flags = np.ones(rows, np.bool_)
+    for start in starts:
+        made = front_end.feed(start, noise(size), np.ones(size, np.bool_), guarded[:rows], flags)
+        assert made == len(heard(spec, [block(start, noise(size))])[0]) or spec.delay_samples > spec.ahead_samples
+        assert (guarded[rows:] == 7.0).all()
+        front_end.reset()
+
+
+@pytest.mark.parametrize("shape", [(), (1, 4000), (4000, 1), (40, 100), (10, 20, 20), (40,) + (1,) * 30])
+def test_arrays_of_other_dimensions_are_refused(shape: tuple[int, ...]) -> None:
+    spec = FRONT_ENDS["log-mel"]
+    front_end, values, flags = FrontEnd(spec), np.empty((99, spec.width), np.float32), np.empty(99, np.bool_)
+    samples, valid = np.zeros(shape, np.float32), np.ones(shape, np.bool_)
+    with pytest.raises((ValueError, TypeError)):
+        front_end.push(Block(0, samples, valid))
+    with pytest.raises((ValueError, TypeError)):
+        front_end.feed(0, samples, valid, values, flags)
+    assert front_end.push(block(0, noise(1000)))
+
+
+def test_a_refused_block_takes_nothing_even_behind_a_jump() -> None:
+    spec = FRONT_ENDS["morlet"]
+    front_end, samples = FrontEnd(spec), noise(DEEP)
+    made = front_end.push(block(0, samples))
+    with pytest.raises(ValueError, match="flags"):
+        front_end.push(Block(2 * DEEP, samples, np.ones(9, np.bool_)))
+    made += front_end.push(block(DEEP, samples)) + front_end.flush()
+    whole = heard(spec, [block(0, np.concatenate([samples, samples]))])
+    for one, other in zip(frames_by_index(made, spec.width), whole, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_frames_are_not_written_where_nothing_may_be_written() -> None:
+    spec = FRONT_ENDS["log-mel"]
+    values, flags = np.zeros((99, spec.width), np.float32), np.empty(99, np.bool_)
+    values.flags.writeable = False
+    with pytest.raises(ValueError, match="writeable"):
+        FrontEnd(spec).feed(0, noise(1000), np.ones(1000, np.bool_), values, flags)
+    assert not values.any()
+
+
+@pytest.mark.parametrize("start", [2**63 - 4001, 2**62, -(2**62)])
+def test_an_index_that_no_stream_reaches_is_refused(start: int) -> None:
+    with pytest.raises(ValueError, match=r"within 2\^61 of 0"):
+        FrontEnd(FRONT_ENDS["log-mel"]).push(block(start, noise(4000)))
+
+
+@pytest.mark.parametrize("kind", [np.uint64, np.int64, np.uint32, np.int32])
+def test_the_index_may_be_any_integer(kind: type) -> None:
+    spec = FRONT_ENDS["log-mel"]
+    found = FrontEnd(spec).push(Block(kind(2**31 - 1000), noise(4000), np.ones(4000, np.bool_)))
+    index, values, _ = frames_by_index(found, spec.width)
+    expected = heard(spec, [block(2**31 - 1000, noise(4000))])
+    np.testing.assert_array_equal(index, expected[0])
+    np.testing.assert_array_equal(values, expected[1])
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_front_end_is_not_copied_because_its_kernel_has_one_memory(copied: Callable[[object], object]) -> None:
+    for one in (FrontEnd(FRONT_ENDS["log-mel"]), Bank(FRONT_ENDS["log-mel"], 2)):
+        with pytest.raises(TypeError, match="build a new one from its spec"):
+            copied(one)
+
+
+@every_front_end
+def test_one_impossible_sample_is_forgotten_after_its_frames(name: str) -> None:
+    spec, samples, hit = FRONT_ENDS[name], noise(3 * DEEP), noise(3 * DEEP)
+    hit[DEEP] = 1e30
+    _, expected, _ = heard(spec, [block(0, samples)])
+    _, values, valid = heard(spec, [block(0, hit)])
+    assert not valid.all()
+    if isinstance(spec.compression, Log):
+        last = np.flatnonzero(~valid)[-1] + 1 + DEEP // spec.hop_samples
+        np.testing.assert_allclose(values[last:], expected[last:], atol=1e-3)  # dB
+    else:  # the smoother began anew
+        assert np.abs(values[-1] - expected[-1]).max() < 0.05
