@@ -74,9 +74,11 @@ def compress(how: Compression, b: int, energies: NDArray[np.float32], heard: boo
 @inlined  # type: ignore[untyped-decorator]
 def _pcen(how: Compression, smoothed: NDArray[np.float32], started: bool, energies: NDArray[np.float32]) -> None:
     s, alpha, delta, r, eps, root = how.pcen
+    if not started:
+        for m in range(energies.shape[0]):
+            smoothed[m] = energies[m]
     for m in range(energies.shape[0]):
-        past = smoothed[m] if started else energies[m]
-        mean = (np.float32(1) - s) * past + s * energies[m]
+        mean = (np.float32(1) - s) * smoothed[m] + s * energies[m]
         mean = mean if mean > LEAST else np.float32(0)
         smoothed[m] = mean
         steady = energies[m] * exp2(-alpha * log2(mean + eps)) + delta
