@@ -13,9 +13,9 @@ mean of the modulus is taken by trapezoids; in noise it is within 0.5 dB of the 
 99.9 % 0.25 dB), and only in the flanks of a click, 20 dB down, is it off by more (3 dB). A wavelet that Nyquist's
 frequency cuts off rings beyond its reach: 89 dB below its peak at 2500 of 4000 Hz, 36 dB at 3999.
 
-64 Morlet wavelets (omega0 = 6) from 50 to 2500 Hz, hop 100: N = 3200, K = 18, and for one frame 9 thousand operations
-of the forward transform, 3 of products with H, 98 of the inverse transforms (38 400 points in all) and 9 of moduli: 119
-thousand, eight times those of a log-mel frame. Fewer instants would be cheaper and wrong: each band needs as many as it
+64 Morlet wavelets (omega0 = 6) from 50 to 2500 Hz, hop 100: N = 3200, K = 18, and for one frame 6 thousand operations
+of the forward transform, 3 of products with H, 88 of the inverse transforms (38 400 points in all) and 5 of moduli: 102
+thousand, seven times those of a log-mel frame. Fewer instants would be cheaper and wrong: each band needs as many as it
 has bins, and their sum grows with the bandwidths, which the wavelet fixes at a sixth of its frequency.
 Source: Torrence & Compo, A practical guide to wavelet analysis, 1998; Lilly & Olhede, IEEE Trans. Signal Processing
 57(1), 2009 (Morse wavelets); Velasco et al., Constructing an invertible constant-Q transform, DAFx 2011 (each band at
