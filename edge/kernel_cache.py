@@ -71,7 +71,7 @@ class _Kept(NullCache):  # type: ignore[misc]
         return None if code is None else CompileResult._rebuild(target_context, *pickle.loads(code))
 
     def save_overload(self, sig: object, data: Any) -> None:
-        if data.library.has_dynamic_globals:  # addresses of this process are in the code
+        if data.library.has_dynamic_globals:  # pointers stand in the code, good for one run
             tell_once(f"kernel_cache=not_kept kernel={self._name} cause=large_constant repair=pass_it_as_an_argument")
         else:
             _keep(self._file_name(sig, data.codegen), serialize.dumps(data._reduce()))
