@@ -176,6 +176,7 @@ def test_a_refused_message_is_tried_again_later(start: Start, outbox: Outbox, mo
     wait_for(lambda: len([topic for topic in rude.topics if topic.endswith("/event")]) >= 2, "a second attempt")
     rude.manner = "close_v5"  # acknowledges from now on
     wait_for(lambda: outbox.counts().waiting == 0, "an empty outbox")
+    assert len([topic for topic in rude.topics if topic.endswith("/event")]) >= 3  # refused twice, then taken
     rude.close()
 
 

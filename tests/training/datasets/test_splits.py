@@ -26,14 +26,20 @@ def test_a_patient_in_two_splits_is_named() -> None:
 def test_the_same_number_in_two_data_sets_is_two_patients() -> None:
     check_split([_recording("7", "train"), _recording("7", "test", "icbhi")])
     check_apart([_recording("7", "train")], [_recording("7", "test", "icbhi")])
+    with pytest.raises(ConfigError):
+        check_apart([_recording("7", "train", "icbhi")], [_recording("7", "test", "icbhi")])
 
 
 def test_the_intra_patient_test_set_is_made_of_training_patients() -> None:
     check_split([_recording("7", "train"), _recording("7", "intra")])
+    with pytest.raises(ConfigError):
+        check_split([_recording("7", "train"), _recording("7", "inter")])
 
 
 def test_negatives_have_no_published_split() -> None:
     check_split([_recording("7", "train", is_negative=True), _recording("7", "test", is_negative=True)])
+    with pytest.raises(ConfigError):
+        check_split([_recording("7", "train"), _recording("7", "test")])
 
 
 def test_the_two_known_patients_are_excepted_in_the_official_split_and_nowhere_else() -> None:
