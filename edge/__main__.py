@@ -8,21 +8,18 @@ and exit code 2.
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from edge import __version__
+from edge.commands import EXIT_INTERRUPTED, EXIT_MISTAKE, ChannelOption, JsonlOption, ModelOption, stop_on_signals
+from edge.commands.model import app as model_app
 from edge.errors import ConfigError, LaennecError
-
-EXIT_MISTAKE = 2
-EXIT_INTERRUPTED = 130
 
 app = typer.Typer(
     name="laennec",
@@ -33,9 +30,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-ModelOption = Annotated[Path | None, typer.Option("--model", help="Model artefact (.onnx); default: the bundled one.")]
-ChannelOption = Annotated[int | None, typer.Option("--channel", help="Which channel of several, counted from 1.")]
-JSONL_HELP = "JSON lines instead of a table."
+app.add_typer(model_app, name="model")
+
 FRONT_END_HELP = "log-mel, pcen, gammatone, morlet, morse, hear or SPEC.json; default: the model's."
 SCORES_HELP = "Also the score of every class for every frame (JSON lines)."
 
@@ -65,7 +61,7 @@ def run(  # noqa: PLR0913 - the options of the command
     setup()
     tree = read_yaml(config) if config is not None else {}
     effective = settings.parse_config(_overlaid(tree, given, fast), str(config or "command line"))
-    with _stop_on_signals() as stop:
+    with stop_on_signals() as stop:
         _serve(effective, stop)
 
 
@@ -127,13 +123,13 @@ def _overlaid(tree: object, given: dict[str, Any], fast: bool) -> object:
 @app.command()
 def detect(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Sound files.", readable=False)],
-    jsonl: Annotated[bool, typer.Option("--jsonl", help=JSONL_HELP)] = False,
+    jsonl: JsonlOption = False,
     scores: Annotated[bool, typer.Option("--scores", help=SCORES_HELP)] = False,
     channel: ChannelOption = None,
     model: ModelOption = None,
 ) -> None:
     """Print the events of sound files, at full speed and without a broker."""
-    with _stop_on_signals() as stop:
+    with stop_on_signals() as stop:
         from edge.detect import ROW_HEAD, Wanted, as_line, as_row, detect_file
         from edge.features import warm_up
         from edge.model import load_model
@@ -167,7 +163,7 @@ def spectrogram(  # noqa: PLR0913 - the options of the command
     model: ModelOption = None,
 ) -> None:
     """Draw what a front-end makes of a sound file: levels over time and frequency, as the model gets them."""
-    with _stop_on_signals() as stop:
+    with stop_on_signals() as stop:
         from edge import spectrogram as seen
         from edge.drawing import check_output, draw
         from edge.model import load_model
@@ -197,14 +193,6 @@ def devices() -> None:
         print("no microphone found")
 
 
-@app.command("model")
-def model_card(model: ModelOption = None) -> None:
-    """Print what a model artefact says of itself."""
-    from edge.model import load_model
-
-    print(load_model(model).describe())
-
-
 @app.command()
 def demo(
     fast: Annotated[bool, typer.Option("--fast", help="As fast as it goes, not in real time.")] = False,
@@ -214,7 +202,7 @@ def demo(
     """Play a synthetic recording through the real detector and show its events as any MQTT client sees them."""
     from edge.demo import run_demo
 
-    with _stop_on_signals() as stop:
+    with stop_on_signals() as stop:
         code = run_demo(fast, broker, model, stop)
     if code:
         raise typer.Exit(code)
@@ -231,23 +219,6 @@ def _options(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
 ) -> None:
     """Options that come before the command."""
-
-
-@contextmanager
-def _stop_on_signals() -> Iterator[threading.Event]:
-    """An event that SIGINT and SIGTERM set; a second one ends the process at once."""
-    stop = threading.Event()
-
-    def on_signal(number: int, _frame: object) -> None:
-        signal.signal(number, signal.SIG_DFL)
-        stop.set()
-
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def main() -> None:

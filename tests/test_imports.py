@@ -20,6 +20,7 @@ JOIN = {
     "spectrogram": 3,
     "demo": 4,
     "drawing": 4,
+    "commands": 4,
     "__main__": 4,
 }  # may not import what is above itself
 TRAINING_MAY_USE = {"errors", "types", "features", "windows", "tracker", "sources"}

@@ -6,7 +6,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-from edge.__main__ import _stop_on_signals
+from edge.commands import stop_on_signals
 from edge.config import parse_config
 from edge.log import setup
 from edge.outbox import Outbox
@@ -21,7 +21,7 @@ def main(port: str, outbox: str, seconds: str, pace: str) -> None:
     tree = {"node": "node", "streams": [{"id": "bed1", "source": "bursts", "pace": pace == "pace"}], "mqtt": mqtt}
     config = parse_config(tree, "test")
     store = Outbox(Path(outbox), config.outbox.max_mb, config.outbox.max_age_h)
-    with _stop_on_signals() as stop, closing(store):
+    with stop_on_signals() as stop, closing(store):
         service = Service(config, LoudnessModel(), [Bursts(float(seconds), pace == "pace")], store)  # type: ignore[arg-type]
         print("ready", flush=True)
         print(service.run(stop).tally, flush=True)

@@ -1,0 +1,39 @@
+"""What the commands of `laennec` share: exit codes, options, signals. Each group of commands has a module here.
+
+Not for work: a command reads its arguments, calls one module and prints.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EXIT_MISTAKE = 2
+EXIT_INTERRUPTED = 130
+
+ModelOption = Annotated[Path | None, typer.Option("--model", help="Model artefact (.onnx); default: the bundled one.")]
+ChannelOption = Annotated[int | None, typer.Option("--channel", help="Which channel of several, counted from 1.")]
+JsonlOption = Annotated[bool, typer.Option("--jsonl", help="JSON lines instead of a table.")]
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[threading.Event]:
+    """An event that SIGINT and SIGTERM set; a second one ends the process at once."""
+    stop = threading.Event()
+
+    def on_signal(number: int, _frame: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        stop.set()
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
