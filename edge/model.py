@@ -3,7 +3,8 @@
 The graph maps `frames` (B, W, M) and `valid` (B, W) to `scores` (B, W / score_frames, C), calibrated probabilities. The
 metadata hold, as JSON text under `laennec.*`: the schema, feature spec, window, classes, groups, thresholds,
 calibration, training data hash and card. A second output, `clip` (B, L), with `tasks` in the metadata, judges a
-sound as a whole; streams do not ask for it. Not for training or exporting one (`training`, `export`).
+sound as a whole; streams do not ask for it. One checkpoint gives several artefacts, `laennec.variant` says which this
+is. Not for training or exporting one (`training`, `export`).
 
 A file ends with its seal, an ordinary metadata entry whose value is the SHA-256 of every byte before it (protobuf
 messages may be concatenated), so damage anywhere is found without parsing anything:
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,43 @@ _METADATA = ("features", "window", "classes", "groups", "thresholds", "calibrati
 def seal(content: bytes) -> bytes:
     """The artefact with its seal, from a serialised ModelProto that has its metadata already."""
     return content + _SEAL_HEAD + hashlib.sha256(content).hexdigest().encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """Which of the artefacts of one checkpoint a file is; one that does not say is the fp32 one, for onnxruntime."""
+
+    name: str = "fp32"
+    """fp32, cpu-int8, trt-fp16, trt-int8 or trt-int8-fp16."""
+    runtime: str = "onnxruntime"
+    """The runtime that it is made for: onnxruntime or tensorrt."""
+    precision: str = "fp32"
+    """fp32, int8, fp16 or int8+fp16; inputs and outputs are float32 in all."""
+    parent: str = ""
+    """SHA-256 of the fp32 artefact that it was made beside; empty for that one itself."""
+    checkpoint: str = ""
+    """SHA-256 of the weights."""
+    calibration: dict[str, Any] | None = None
+    """Windows, seed and SHA-256 of the sample that the ranges were measured on; None without int8."""
+    made_with: dict[str, str] = field(default_factory=dict)
+    """Version of each package that made it."""
+
+    @classmethod
+    def from_json(cls, text: str) -> Variant:
+        """Read the entry of the metadata.
+
+        Raises:
+            ModelError: if it lacks a field or has one of another type.
+        """
+        try:
+            fields = json.loads(text)
+            texts = {key: fields[key] for key in ("name", "runtime", "precision", "parent", "checkpoint")}
+            variant = cls(**texts, calibration=fields["calibration"], made_with=dict(fields["made_with"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(f"metadata not understood: laennec.variant: {error!r}") from error
+        if any(not isinstance(value, str) for value in texts.values()):
+            raise ModelError(f"metadata not understood: laennec.variant: expected text, found {texts}")
+        return variant
 
 
 class Model:
@@ -69,6 +108,7 @@ class Model:
         self.card: dict[str, Any] = meta["card"]
         self.tasks: dict[str, Any] | None = meta["tasks"]
         """How official tasks are answered (`training.answers`); None for a model without the output `clip`."""
+        self.variant: Variant = meta["variant"]
         self.sha256 = hashlib.sha256(content).hexdigest()
         self.id = str(self.card.get("id", self.sha256[:12]))
         self.runtime = backend.name
@@ -133,6 +173,7 @@ class Model:
         hop_ms = 1000 * self.score_hop_samples / self.rate_hz
         lines += [
             "",
+            f"variant: {self.variant.name}, {self.variant.precision} for {self.variant.runtime}",
             f"classes: {', '.join(self.classes)} (one score each {hop_ms:g} ms)",
             "thresholds: " + ", ".join(f"{c} {t:.2f}" for c, t in self.thresholds.items()),
             f"features: {self.spec.to_json()}",
@@ -164,6 +205,7 @@ def _read_metadata(backend: Backend) -> dict[str, Any]:
         meta = {key: json.loads(texts[key]) for key in _METADATA}
         meta["tasks"] = json.loads(texts.get("tasks", "null"))
         meta["trained_on"] = [str(mark) for mark in json.loads(texts.get("trained_on", "[]"))]
+        meta["variant"] = Variant.from_json(texts["variant"]) if "variant" in texts else Variant()
         meta["features"] = FeatureSpec.from_json(texts["features"])
         meta["window"] = WindowSpec(**meta["window"])
         meta["classes"] = tuple(str(c) for c in meta["classes"])
@@ -190,6 +232,21 @@ def load_model(path: Path | None = None) -> Model:
             expected, what was found and what to do.
     """
     path = path or DEFAULT_PATH
+    content = read_artefact(path)
+    from edge.backends.onnx import OnnxBackend  # here, so that a refusal does not wait for the runtime to be imported
+
+    try:
+        return Model(content, OnnxBackend(content))
+    except ModelError as error:
+        raise ModelError(f"model {path}: {error}; export it again with this version of Laennec") from error
+
+
+def read_artefact(path: Path) -> bytes:
+    """The whole file, if it is not too large and its seal is whole.
+
+    Raises:
+        ModelError: as `load_model`, for all that can be told without a runtime.
+    """
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:
@@ -200,12 +257,7 @@ def load_model(path: Path | None = None) -> Model:
     except OSError as error:
         raise ModelError(f"model {path}: cannot be read ({error.strerror}); check the path given as model") from error
     _check_seal(path, content)
-    from edge.backends.onnx import OnnxBackend  # here, so that a refusal does not wait for the runtime to be imported
-
-    try:
-        return Model(content, OnnxBackend(content))
-    except ModelError as error:
-        raise ModelError(f"model {path}: {error}; export it again with this version of Laennec") from error
+    return content
 
 
 def _check_seal(path: Path, content: bytes) -> None:

@@ -4,7 +4,7 @@ For what must know an artefact before, or without, a runtime that reads ONNX: th
 whose engines carry no metadata. A file that lies about itself is still only data: lengths are checked against the
 file, and what is no text is an error. Not for the graph (`onnx` and the runtimes know it).
 
-Source: protocol buffers encoding; onnx.proto: ModelProto.metadata_props = 14; StringStringEntryProto key = 1, value = 2.
+Source: protocol buffers encoding; onnx.proto: metadata_props of ModelProto is 14, key and value of an entry 1 and 2.
 """
 
 from __future__ import annotations
