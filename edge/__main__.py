@@ -69,10 +69,13 @@ def _serve(effective: Any, stop: threading.Event) -> None:
     from edge.config import check_classes
     from edge.features import warm_up
     from edge.model import load_model
+    from edge.notify import Notifier
     from edge.outbox import Outbox
     from edge.service import Service
     from edge.sources import open_source
 
+    notifier = Notifier.from_environment()
+    notifier.tell(STATUS="loading the model")
     warm_up()  # before the model: the compiler is put away before the runtime needs room
     artefact = load_model(effective.model)
     check_classes(effective, artefact)
@@ -83,7 +86,7 @@ def _serve(effective: Any, stop: threading.Event) -> None:
         for item in effective.streams:
             sources.append(open_source(item.source, artefact.rate_hz, item.channel, item.pace))
             opened.callback(sources[-1].close)
-        outcome = Service(effective, artefact, sources, outbox).run(stop)
+        outcome = Service(effective, artefact, sources, outbox, notifier).run(stop)
     for failure in outcome.failures:
         print(f"laennec: {failure}", file=sys.stderr)
     if outcome.waiting:

@@ -20,6 +20,7 @@ from edge.config import Config
 from edge.dispatch import Dispatch
 from edge.messages import HEALTH_EXPIRY_S, Body, Node, model_body, new_boot_id, stream_status_body
 from edge.model import Model
+from edge.notify import Notifier, Pulse, Supervision, Vital
 from edge.outbox import Outbox
 from edge.sources import Source
 from edge.stream import Listener, State, Tally
@@ -49,8 +50,17 @@ class Outcome:
 class Service:
     """One node, from its settings, a loaded model and one opened source per stream."""
 
-    def __init__(self, config: Config, model: Model, sources: Sequence[Source], outbox: Outbox) -> None:
+    def __init__(
+        self, config: Config, model: Model, sources: Sequence[Source], outbox: Outbox, notifier: Notifier | None = None
+    ) -> None:
         """Prepare every part; the caller opened the sources and the outbox, and closes them after `run`.
+
+        Args:
+            config: the settings.
+            model: the loaded artefact.
+            sources: one for each stream of the settings.
+            outbox: where events wait.
+            notifier: the way to the service manager, if there is one.
 
         Raises:
             ConfigError: a class or threshold that the model lacks, or a secret that cannot be read.
@@ -62,6 +72,7 @@ class Service:
             Listener(settings, source, model, self._node, self._dispatch)
             for settings, source in zip(config.streams, sources, strict=True)
         ]
+        self._supervision = Supervision(notifier or Notifier())
         self._told: dict[str, State] = {}
         self._started_s = time.monotonic()
 
@@ -69,9 +80,10 @@ class Service:
         """Work until `stop` is set or every source has ended."""
         self._dispatch.state(self._node.topic("info"), self._info())
         self._dispatch.start()
+        pulses = [Pulse(stop) for _ in self._listeners]
         threads = [
-            threading.Thread(target=listener.run, args=(stop,), name=f"stream-{listener.id}", daemon=True)
-            for listener in self._listeners
+            threading.Thread(target=listener.run, args=(pulse,), name=f"stream-{listener.id}", daemon=True)
+            for listener, pulse in zip(self._listeners, pulses, strict=True)
         ]
         for thread in threads:
             thread.start()
@@ -80,9 +92,11 @@ class Service:
             for listener in self._listeners:
                 listener.watch()
             self._tell_streams()
+            self._supervision.tick(self._vitals(pulses, threads), self._dispatch.is_connected)
             if time.monotonic() >= next_health_s:
                 next_health_s += HEALTH_S
                 self._tell_health()
+        self._supervision.stopping()
         return self._end(threads, stop.is_set())
 
     def _end(self, threads: Sequence[threading.Thread], is_stopped: bool) -> Outcome:
@@ -106,6 +120,13 @@ class Service:
             place = self._config.outbox_path()
             failures += (f"{counts.in_memory} messages could not be written to {place} and are lost; free space there",)
         return Outcome(tally, counts.waiting - counts.in_memory if waiting else 0, failures)
+
+    def _vitals(self, pulses: Sequence[Pulse], threads: Sequence[threading.Thread]) -> list[Vital]:
+        vitals = []
+        for listener, pulse, thread in zip(self._listeners, pulses, threads, strict=True):
+            state, still_s = listener.state(), pulse.still_s() if thread.is_alive() else 0.0
+            vitals.append(Vital(listener.id, state.name, state.reason, still_s, listener.is_broken))
+        return vitals
 
     def _drain_at_leisure(self) -> int:
         waiting = self._dispatch.drain(UNREACHED_S)

@@ -26,6 +26,7 @@ from edge.types import Block, Event, Gap, Scores
 STALL_S = 5.0  # a source that gives nothing for this long is lost
 RECENT_S = 10.0  # how far back the share of measurable sound is judged
 MEASURABLE_SHARE = 0.5  # below it the stream is degraded
+CLOSE_S = 1.0  # how long the end waits for the block in hand; a thread that hangs in it must not hang the others
 END_OF_SOURCE = "end of source"
 
 logger = logging.getLogger(__name__)
@@ -91,6 +92,8 @@ class Listener:
         self.id = settings.id
         self.failure = ""
         """Why the stream ended, if not by the end of its source."""
+        self.is_broken = False
+        """Whether it ended by an error of this program, which a restart may cure."""
         self._source, self._node, self._outlet = source, node, outlet
         self._rate_hz = model.rate_hz
         self._score_hop_s = model.score_hop_samples / model.rate_hz
@@ -104,6 +107,7 @@ class Listener:
         self._busy_s = 0.0
         self._open: dict[tuple[str, int], tuple[str, float]] = {}  # (label, onset) -> (id, wall time of the onset)
         self._recent: deque[tuple[float, float]] = deque()  # tally after each late block: heard and measurable, s
+        self._share = (0.0, 0.0)  # of the last `RECENT_S`: heard and measurable, s
         self._heard_at_s: float | None = None
         self._started_at_s = time.monotonic()
         self._state = State("unknown", "", time.time())
@@ -121,25 +125,34 @@ class Listener:
             self.failure = str(error)
             logger.error("stream=%s failed: %s", self.id, error)
         except Exception as error:  # one bed must not take the others with it
-            self.failure = f"internal error: {error!r}"
+            self.failure, self.is_broken = f"internal error: {error!r}", True
             logger.exception("stream=%s failed by an internal error", self.id)
         finally:
             self.close()
             self._source.close()
 
     def close(self) -> None:
-        """Close open events; a second call does nothing. Waits for the block in hand, never for the source."""
-        with self._mutex:
+        """Close open events; a second call does nothing. Waits shortly for the block in hand, never for the source."""
+        if not self._mutex.acquire(timeout=CLOSE_S):
+            logger.error("stream=%s hangs in a block; its open events stay without an end", self.id)
+            return
+        try:
             if not self._closed:
                 self._closed = True
                 self._say(self._timed(self._pipeline.flush))
+        finally:
+            self._mutex.release()
 
     def watch(self) -> None:
-        """End open events if the source gives nothing any more; call it now and then."""
-        with self._mutex:
+        """End open events if the source gives nothing any more; call it now and then. Never waits."""
+        if not self._mutex.acquire(blocking=False):
+            return  # a block is in hand
+        try:
             if self._open and not self._closed and self._silent_s() > STALL_S:
                 self._say(self._timed(self._pipeline.flush))
                 self._pipeline.reset()  # sound that comes back begins anew
+        finally:
+            self._mutex.release()
 
     def tally(self) -> Tally:
         """What was done so far."""
@@ -170,9 +183,7 @@ class Listener:
 
     def _is_measurable(self) -> bool:
         """Whether enough of the last `RECENT_S` could be judged; the scores come a window later than the sound."""
-        with self._mutex:
-            first, last = (self._recent[0], self._recent[-1]) if self._recent else ((0.0, 0.0), (0.0, 0.0))
-        heard_s, measurable_s = last[0] - first[0], last[1] - first[1]
+        heard_s, measurable_s = self._share
         return heard_s < RECENT_S / 2 or measurable_s >= MEASURABLE_SHARE * heard_s
 
     def _silent_s(self) -> float:
@@ -194,6 +205,8 @@ class Listener:
         self._recent.append((tally.heard_s, tally.measurable_s))
         while tally.heard_s - self._recent[0][0] > RECENT_S:
             self._recent.popleft()
+        first_heard_s, first_measurable_s = self._recent[0]
+        self._share = (tally.heard_s - first_heard_s, tally.measurable_s - first_measurable_s)
 
     def _say(self, events: list[Event]) -> None:
         for event in events:

@@ -1,0 +1,56 @@
+"""A node of two streams, one of which hangs after a second: in its source, or in the detector."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from edge.commands import stop_on_signals
+from edge.config import parse_config
+from edge.log import setup
+from edge.notify import Notifier
+from edge.outbox import Outbox
+from edge.service import Service
+from edge.types import Block, Gap, Scores, Window
+from tests.edge.fakes import Bursts, LoudnessModel
+
+HANG_S = 3600.0
+
+
+class StuckSource(Bursts):
+    """Gives a second of sound, then never looks at its `stop` again."""
+
+    def blocks(self, stop: threading.Event) -> Iterator[Block | Gap]:
+        """As its parent, and then nothing."""
+        yield from super().blocks(stop)
+        threading.Event().wait(HANG_S)
+
+
+class StuckModel(LoudnessModel):
+    """Hangs in one of the threads that score."""
+
+    def score(self, window: Window) -> Scores:
+        """As its parent, until the second window of the stream `bad`."""
+        if threading.current_thread().name == "stream-bad" and window.start > 0:
+            threading.Event().wait(HANG_S)
+        return super().score(window)
+
+
+def main(where: str, port: str, outbox: str) -> None:
+    """Run until a signal comes."""
+    setup()
+    streams = [{"id": name, "source": "bursts"} for name in ("good", "bad")]
+    config = parse_config({"node": "node", "streams": streams, "mqtt": {"port": int(port)}}, "test")
+    store = Outbox(Path(outbox), config.outbox.max_mb, config.outbox.max_age_h)
+    bad = StuckSource(1, True) if where == "source" else Bursts(HANG_S, True)
+    model = LoudnessModel() if where == "source" else StuckModel()
+    with stop_on_signals() as stop, closing(store):
+        service = Service(config, model, [Bursts(HANG_S, True), bad], store, Notifier.from_environment())  # type: ignore[arg-type]
+        print(service.run(stop).tally, flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
