@@ -1,0 +1,125 @@
+"""Packets out of whatever a link delivers: a byte stream cut anywhere, or datagrams.
+
+Not for order, loss or time (`assemble`, `clock`). Sans-IO. Invariants: never raises on input; keeps no more than one
+packet's bytes between calls; every byte and packet that is thrown away is counted. Any cut of a stream gives the same
+packets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from edge.errors import WireError
+from firmware_bridge import cobs
+from firmware_bridge.wire import MAX_BODY, Packet, PacketError, decode
+
+MAX_FRAME = cobs.longest(MAX_BODY)
+
+
+class Judge(Protocol):
+    """Who says whether a packet may be believed (`auth.Guard`)."""
+
+    def believes(self, body: bytes, packet: Packet) -> bool:
+        """Whether the packet of this body is what it says; asked once for each."""
+
+
+@dataclass(slots=True)
+class FrameCounts:
+    """What became of what was received, since the beginning."""
+
+    packets: int = 0
+    """Handed on."""
+    skipped_bytes: int = 0
+    """Bytes of frames that became no packet, delimiters apart."""
+    cobs_errors: int = 0
+    """Frames that are no COBS, or are longer than a packet can be."""
+    length_errors: int = 0
+    """Bodies shorter or longer than a packet can be."""
+    crc_errors: int = 0
+    unknown_versions: int = 0
+    """Whole packets of a version, or with marks, that are not known here."""
+    malformed: int = 0
+    """Whole packets whose content breaks the rules: a fault of the device's firmware."""
+    not_believed: int = 0
+    """Whole packets that the judge refused."""
+
+
+class Deframer:
+    """Packets of one link.
+
+    Args:
+        judge: asked about each packet; without it all are believed.
+    """
+
+    def __init__(self, judge: Judge | None = None) -> None:
+        self.counts = FrameCounts()
+        self._judge = judge
+        self._tail = b""
+        self._lost = False  # the frame that is being received is too long: skip to its end
+
+    def push(self, received: bytes) -> list[Packet]:
+        """Packets that these bytes of a stream complete."""
+        *frames, tail = (self._tail + received).split(b"\0")
+        if self._lost and frames:
+            self.counts.skipped_bytes += len(frames.pop(0))
+            self._lost = False
+        packets = [packet for frame in frames if frame and (packet := self._frame(frame)) is not None]
+        if not self._lost and len(tail) > MAX_FRAME:
+            self._lost = True
+            self.counts.cobs_errors += 1
+        if self._lost:
+            self.counts.skipped_bytes += len(tail)
+            tail = b""
+        self._tail = tail
+        return packets
+
+    def push_datagram(self, body: bytes) -> list[Packet]:
+        """The packet of one datagram, if it is one."""
+        packet = self._body(body)
+        if packet is None:
+            self.counts.skipped_bytes += len(body)
+            return []
+        return [packet]
+
+    def reset(self) -> None:
+        """Forget the beginning of a frame: the link was opened anew. The counts go on."""
+        self.counts.skipped_bytes += len(self._tail)
+        self._tail, self._lost = b"", False
+
+    def _frame(self, frame: bytes) -> Packet | None:
+        packet = None
+        try:
+            if len(frame) > MAX_FRAME:
+                raise WireError("frame longer than a packet can be")
+            body = cobs.decode(frame)
+        except WireError:
+            self.counts.cobs_errors += 1
+        else:
+            packet = self._body(body)
+        if packet is None:
+            self.counts.skipped_bytes += len(frame)
+        return packet
+
+    def _body(self, body: bytes) -> Packet | None:
+        try:
+            packet = decode(body)
+        except PacketError as error:
+            self._count(error)
+            return None
+        if self._judge is not None and not self._judge.believes(body, packet):
+            self.counts.not_believed += 1
+            return None
+        self.counts.packets += 1
+        return packet
+
+    def _count(self, error: PacketError) -> None:
+        match error.cause:
+            case "length":
+                self.counts.length_errors += 1
+            case "crc":
+                self.counts.crc_errors += 1
+            case "version":
+                self.counts.unknown_versions += 1
+            case "content":
+                self.counts.malformed += 1
