@@ -106,6 +106,20 @@ class OutboxSettings(_Section):
     max_age_h: Annotated[float, Field(gt=0, le=24 * 366)] = 168.0
 
 
+class Models(_Section):
+    """Where signed models are kept on this box, and whose are trusted; `laennec model install` brings one."""
+
+    path: Path | None = None
+    """Folder of releases; None: `laennec/models` in the state directory of the service or the user."""
+    keys: Path = Path("/etc/laennec/model-keys")
+    """Folder with the public keys (*.pem) of those who may bring a model."""
+
+    @property
+    def shelf(self) -> Path:
+        """The folder of releases."""
+        return _expanded(self.path, "models.path") if self.path is not None else _state_directory() / "models"
+
+
 class Config(_Section):
     """Everything an operator can decide."""
 
@@ -114,7 +128,8 @@ class Config(_Section):
     mode: Literal["Test", "Operational"] = "Test"
     """Written into every event; a consumer must not alarm on `Test`."""
     model: Path | None = None
-    """Model artefact; None: the one that comes with Laennec."""
+    """Model artefact; None: the promoted one of `models`, else the one that comes with Laennec."""
+    models: Models = Models()
     streams: Annotated[tuple[Stream, ...], Field(min_length=1)]
     mqtt: Mqtt = Mqtt()
     outbox: OutboxSettings = OutboxSettings()
@@ -122,17 +137,22 @@ class Config(_Section):
     def outbox_path(self) -> Path:
         """Where the outbox lives: the configured path, else systemd's or the user's state directory."""
         if self.outbox.path is not None:
-            return _expanded(self.outbox.path)
-        state = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
-        base = Path(state) if state else Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state") / "laennec"
-        return _expanded(base) / f"outbox-{self.node}.db"
+            return _expanded(self.outbox.path, "outbox.path")
+        return _state_directory() / f"outbox-{self.node}.db"
 
 
-def _expanded(path: Path) -> Path:
+def _state_directory() -> Path:
+    """Where the service, or else the user, keeps what must last."""
+    state = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
+    base = Path(state) if state else Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state") / "laennec"
+    return _expanded(base, "outbox.path and models.path")
+
+
+def _expanded(path: Path, key: str) -> Path:
     try:
         return path.expanduser()
     except RuntimeError as error:
-        raise ConfigError(f"outbox.path: {path} needs a home directory, and there is none; give a full path") from error
+        raise ConfigError(f"{key}: {path} needs a home directory, and there is none; give a full path") from error
 
 
 class Classes(Protocol):
