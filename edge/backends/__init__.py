@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+RuntimeName = Literal["auto", "onnxruntime", "tensorrt"]
+"""What an operator may ask for; `auto` leaves it to `edge.runtime`."""
 
 
 class Backend(Protocol):

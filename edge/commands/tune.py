@@ -1,0 +1,48 @@
+"""`laennec tune`: which variant of the model is the fastest here that is right, and remember it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edge.commands import ModelOption, RuntimeOption
+
+if TYPE_CHECKING:
+    from edge.tuned import Row
+
+HEAD = f"{'variant':<14} {'ready s':>8} {'ms: 1':>8} {'8':>8} {'32':>8} {'cosine':>9} {'top-1':>7}"
+
+
+def tune(
+    model: ModelOption = None,
+    runtime: RuntimeOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The table as JSON.")] = False,
+) -> None:
+    """Measure every variant of the model on this machine, build its engines, and keep the fastest that is right."""
+    from edge.features import warm_up
+    from edge.log import setup
+    from edge.tune import tune as measure
+    from edge.tuned import choose
+
+    setup()
+    warm_up()
+    rows = measure(model, runtime or "auto", lambda line: print(line, file=sys.stderr, flush=True))
+    chosen = choose(rows, {row.runtime for row in rows})
+    if as_json:
+        print(json.dumps({"variants": [asdict(row) for row in rows], "choice": chosen and chosen.variant}))
+        return
+    print(HEAD)
+    for row in rows:
+        print(_line(row))
+    if chosen is not None:
+        print(f"\nruntime: auto will use {chosen.variant} on {chosen.runtime}")
+
+
+def _line(row: Row) -> str:
+    times = [f"{each:8.2f}" for each in row.latency_ms] or ["-".rjust(8)] * 3
+    verdict = row.note if row.passes else f"REFUSED: {row.note}"
+    return f"{row.variant:<14} {row.build_s:8.2f} {' '.join(times)} {row.cosine:9.6f} {row.top1:7.4f}  {verdict}"

@@ -1,0 +1,57 @@
+"""How far the answers of a variant are from those of the fp32 artefact, and how far they may be.
+
+Not a measure of accuracy: that needs labelled sound (`training.evaluation`, `export`). Outputs are compared as they
+leave the graph, on the same windows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+MIN_COSINE = 0.999
+MIN_TOP1 = 0.99
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """Distance of one set of answers from another."""
+
+    cosine: float
+    """Cosine of the angle between them, of the output where it is smallest; 1 is the same direction."""
+    top1: float
+    """Share of places whose highest class is the same."""
+    largest: float
+    """Largest difference of any value."""
+
+    @property
+    def passes(self) -> bool:
+        """Whether it is within the bounds."""
+        return self.cosine >= MIN_COSINE and self.top1 >= MIN_TOP1
+
+
+def drift(expected: Mapping[str, NDArray[np.float32]], found: Mapping[str, NDArray[np.float32]]) -> Drift:
+    """Compare answers to the same windows.
+
+    Args:
+        expected: per output (..., classes) of the fp32 artefact.
+        found: the same of the variant; what is no number counts as wrong.
+    """
+    cosine, equal, places, largest = 1.0, 0, 0, 0.0
+    for name, reference in expected.items():
+        answer = found[name]
+        if not np.isfinite(answer).all():
+            return Drift(0.0, 0.0, float("inf"))
+        cosine = min(cosine, _cosine(reference.astype(np.float64), answer.astype(np.float64)))
+        same = reference.argmax(axis=-1) == answer.argmax(axis=-1)
+        equal, places = equal + int(same.sum()), places + same.size
+        largest = max(largest, float(np.abs(reference - answer).max(initial=0.0)))
+    return Drift(cosine, equal / places if places else 1.0, largest)
+
+
+def _cosine(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    lengths = float(np.linalg.norm(one) * np.linalg.norm(other))
+    return float((one * other).sum()) / lengths if lengths else float(np.array_equal(one, other))
