@@ -18,6 +18,7 @@ import typer
 
 from edge import __version__
 from edge.commands import EXIT_INTERRUPTED, EXIT_MISTAKE, ChannelOption, JsonlOption, ModelOption, stop_on_signals
+from edge.commands.doctor import doctor
 from edge.commands.model import app as model_app
 from edge.errors import ConfigError, LaennecError
 
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 
 app.add_typer(model_app, name="model")
+app.command()(doctor)
 
 FRONT_END_HELP = "log-mel, pcen, gammatone, morlet, morse, hear or SPEC.json; default: the model's."
 SCORES_HELP = "Also the score of every class for every frame (JSON lines)."

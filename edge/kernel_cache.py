@@ -90,7 +90,7 @@ def _digest_of_sources(folder: Path) -> str:
     return hashlib.sha256(repr(sources).encode()).hexdigest()
 
 
-def _folders() -> Iterator[Path]:
+def folders() -> Iterator[Path]:
     """Where kernels are looked for, and kept in the first that takes them."""
     if chosen := os.environ.get("NUMBA_CACHE_DIR"):
         yield Path(chosen) / "laennec"
@@ -103,7 +103,7 @@ def _folders() -> Iterator[Path]:
 
 
 def _read(name: str) -> bytes | None:
-    for folder in _folders():
+    for folder in folders():
         try:
             _check_owner(folder)
             _check_owner(folder / name)
@@ -119,7 +119,7 @@ def _read(name: str) -> bytes | None:
 
 def _keep(name: str, code: bytes) -> None:
     causes = []
-    for folder in _folders():
+    for folder in folders():
         try:
             _write(folder, name, hashlib.sha256(code).digest() + code)
             return

@@ -1,0 +1,36 @@
+"""`laennec doctor`: what is well on this box and what is not."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge.commands import ModelOption
+
+EXIT_FAIL = 1
+
+
+def doctor(
+    config: Annotated[Path | None, typer.Option(help="Settings (YAML): also check sources and broker.")] = None,
+    model: ModelOption = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object instead of lines.")] = False,
+    self_test: Annotated[bool, typer.Option("--self-test", help="Also hear a synthetic recording.")] = False,
+    listen: Annotated[bool, typer.Option("--listen", help="Also hear each microphone for 2 s.")] = False,
+) -> None:
+    """Look at everything a node needs, and say what to do; exit code 1 if something fails."""
+    from edge.doctor import Wanted, as_json, as_line, examine
+    from edge.doctoring import worst
+
+    logging.getLogger("edge").addHandler(logging.NullHandler())  # what matters is in the checks
+    checks = []
+    for check in examine(Wanted(config, model, self_test, listen)):
+        checks.append(check)
+        if not json:
+            print(as_line(check), flush=True)
+    if json:
+        print(as_json(checks))
+    if worst(checks) == "fail":
+        raise typer.Exit(EXIT_FAIL)
