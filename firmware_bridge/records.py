@@ -28,11 +28,20 @@ class Chunk(NamedTuple):
     peer: str
     """Who sent them, such as `192.168.7.20:49152`; empty where a link has one peer only."""
     content: bytes
+    """Empty where a byte stream begins anew: the link was opened, or opened again."""
 
     @property
     def is_stream(self) -> bool:
         """Whether the bytes are a piece of a byte stream, to be cut at delimiters."""
         return self.link.partition(":")[0] in STREAM_LINKS
+
+
+class Outgoing(NamedTuple):
+    """Bytes for a link to send, framed as it needs them."""
+
+    link: str
+    peer: str
+    content: bytes
 
 
 @dataclass(frozen=True, slots=True)
