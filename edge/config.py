@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal, Protocol, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from edge.backends import RuntimeName
 from edge.errors import ConfigError
 from edge.yaml_file import read_yaml
 
@@ -130,6 +131,8 @@ class Config(_Section):
     model: Path | None = None
     """Model artefact; None: the promoted one of `models`, else the one that comes with Laennec."""
     models: Models = Models()
+    runtime: RuntimeName = "auto"
+    """What scores the sound: `auto` leaves it to what this machine has and `laennec tune` measured."""
     streams: Annotated[tuple[Stream, ...], Field(min_length=1)]
     mqtt: Mqtt = Mqtt()
     outbox: OutboxSettings = OutboxSettings()
