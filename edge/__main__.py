@@ -17,9 +17,18 @@ from typing import Annotated, Any
 import typer
 
 from edge import __version__
-from edge.commands import EXIT_INTERRUPTED, EXIT_MISTAKE, ChannelOption, JsonlOption, ModelOption, stop_on_signals
+from edge.commands import (
+    EXIT_INTERRUPTED,
+    EXIT_MISTAKE,
+    ChannelOption,
+    JsonlOption,
+    ModelOption,
+    RuntimeOption,
+    stop_on_signals,
+)
 from edge.commands.doctor import doctor
 from edge.commands.model import app as model_app
+from edge.commands.tune import tune
 from edge.errors import ConfigError, LaennecError
 
 app = typer.Typer(
@@ -33,6 +42,7 @@ app = typer.Typer(
 
 app.add_typer(model_app, name="model")
 app.command()(doctor)
+app.command()(tune)
 
 FRONT_END_HELP = "log-mel, pcen, gammatone, morlet, morse, hear or SPEC.json; default: the model's."
 SCORES_HELP = "Also the score of every class for every frame (JSON lines)."
@@ -50,11 +60,12 @@ def run(  # noqa: PLR0913 - the options of the command
     stream: Annotated[str | None, typer.Option(help="Name of the bed or position; default bed1.")] = None,
     outbox: Annotated[Path | None, typer.Option(help="File where events wait for the broker.", readable=False)] = None,
     fast: Annotated[bool, typer.Option("--fast", help="Files as fast as they go, not in real time.")] = False,
+    runtime: RuntimeOption = None,
 ) -> None:
     """Listen, and publish events over MQTT, until Ctrl-C or the end of all files."""
     given = {
         "source": source, "model": model, "channel": channel, "host": host, "port": port, "node": node,
-        "stream": stream, "outbox": outbox,
+        "stream": stream, "outbox": outbox, "runtime": runtime,
     }  # fmt: skip
     from edge import config as settings
     from edge.log import setup
@@ -70,16 +81,16 @@ def run(  # noqa: PLR0913 - the options of the command
 def _serve(effective: Any, stop: threading.Event) -> None:
     from edge.config import check_classes
     from edge.features import warm_up
-    from edge.model import load_model
     from edge.notify import Notifier
     from edge.outbox import Outbox
+    from edge.runtime import open_model
     from edge.service import Service
     from edge.sources import open_source
 
     notifier = Notifier.from_environment()
     notifier.tell(STATUS="loading the model")
     warm_up()  # before the model: the compiler is put away before the runtime needs room
-    artefact = load_model(effective.model)
+    artefact = open_model(effective.model, effective.runtime)
     check_classes(effective, artefact)
     with ExitStack() as opened:
         outbox = Outbox(effective.outbox_path(), effective.outbox.max_mb, effective.outbox.max_age_h)
@@ -106,7 +117,7 @@ def _overlaid(tree: object, given: dict[str, Any], fast: bool) -> object:
     if not isinstance(tree, dict):
         return tree
     merged = {**tree}
-    for key in ("model", "node"):
+    for key in ("model", "node", "runtime"):
         if given[key] is not None:
             merged[key] = given[key]
     for section, keys in (("mqtt", {"host": "host", "port": "port"}), ("outbox", {"path": "outbox"})):
@@ -132,15 +143,16 @@ def detect(
     scores: Annotated[bool, typer.Option("--scores", help=SCORES_HELP)] = False,
     channel: ChannelOption = None,
     model: ModelOption = None,
+    runtime: RuntimeOption = None,
 ) -> None:
     """Print the events of sound files, at full speed and without a broker."""
     with stop_on_signals() as stop:
         from edge.detect import ROW_HEAD, Wanted, as_line, as_row, detect_file
         from edge.features import warm_up
-        from edge.model import load_model
+        from edge.runtime import open_model
 
         warm_up()
-        artefact, failed = load_model(model), False
+        artefact, failed = open_model(model, runtime or "auto"), False
         for path in files:
             if not (jsonl or scores):
                 print(f"{path}\n{ROW_HEAD}")
@@ -203,12 +215,13 @@ def demo(
     fast: Annotated[bool, typer.Option("--fast", help="As fast as it goes, not in real time.")] = False,
     broker: Annotated[str, typer.Option(help="mosquitto, amqtt, or auto.")] = "auto",
     model: ModelOption = None,
+    runtime: RuntimeOption = None,
 ) -> None:
     """Play a synthetic recording through the real detector and show its events as any MQTT client sees them."""
     from edge.demo import run_demo
 
     with stop_on_signals() as stop:
-        code = run_demo(fast, broker, model, stop)
+        code = run_demo(fast, broker, (model, runtime), stop)
     if code:
         raise typer.Exit(code)
 

@@ -27,13 +27,13 @@ CONNECT_S = 5.0
 HEAD = f"{'time':>8}  {'sound':<15} {'score':>5}  {'bed':<10} {'lasted':>7}"
 
 
-def run_demo(fast: bool, wanted_broker: str, model: Path | None, stop: threading.Event) -> int:
+def run_demo(fast: bool, wanted_broker: str, scored_by: tuple[Path | None, str | None], stop: threading.Event) -> int:
     """Run the demo on this terminal.
 
     Args:
         fast: as fast as it goes instead of in real time.
         wanted_broker: `mosquitto`, `amqtt` or `auto`.
-        model: artefact, None for the one that comes along.
+        scored_by: artefact and runtime, each None for the detector's own choice.
         stop: ends it early.
 
     Returns:
@@ -54,7 +54,9 @@ def run_demo(fast: bool, wanted_broker: str, model: Path | None, stop: threading
         print(f"detector: laennec run, {'as fast as it goes' if fast else 'in real time'}\n\n{HEAD}", flush=True)
         command = [sys.executable, "-m", "edge", "run", "--source", str(DEMO_AUDIO), "--stream", BED]
         command += ["--node", NODE, "--port", str(broker.port), "--outbox", str(Path(folder) / "outbox.db")]
-        command += ["--fast"] * fast + (["--model", str(model)] if model else [])
+        command += ["--fast"] * fast
+        for option, value in zip(("--model", "--runtime"), scored_by, strict=True):
+            command += [option, str(value)] if value else []
         return _watch(command, Path(folder) / "log", arrivals, stop)
 
 

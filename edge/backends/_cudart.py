@@ -52,7 +52,7 @@ def find_gpu() -> Gpu:
         driver = ctypes.CDLL(DRIVER)
     except OSError as error:
         raise ConfigError(
-            f"no NVIDIA driver: {DRIVER} cannot be loaded ({error}); install it (JetPack brings it; a container needs "
+            f"no NVIDIA driver ({error}); install it (JetPack brings it; a container needs "
             "--gpus all or the NVIDIA runtime), or set  runtime: onnxruntime"
         ) from None
 
