@@ -15,10 +15,12 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from edge.backends import RuntimeName
 from edge.errors import ConfigError
+from edge.link_settings import Link, check_streams
+from edge.section import Section
 from edge.yaml_file import read_yaml
 
 PASSWORD_VARIABLE = "LAENNEC_MQTT_PASSWORD"
@@ -34,28 +36,24 @@ def _own_name() -> str:
     return name[:32] or "node"
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
-
-
-class Stream(_Section):
+class Stream(Section):
     """One bed or sensor position."""
 
     id: Id
     """Last level of its topics; unique on this node."""
     source: Annotated[str, Field(min_length=1)]
-    """A path, or `mic`, or `mic:DEVICE`."""
+    """A path, or `mic`, or `mic:DEVICE`, or `link:DEVICE` or `link:DEVICE/STREAM` of a device in `link`."""
     channel: Annotated[int, Field(ge=1, le=64)] | None = None
     """Which channel of a source with several, counted from 1."""
     pace: bool = True
     """Whether a file is played in real time."""
-    thresholds: dict[str, Threshold] = {}
+    thresholds: dict[str, Threshold] = Field(default_factory=dict)
     """Score (0 to 1) that opens an event, per class, instead of the model's own."""
     classes: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     """Classes that become events here; None: all event classes of the model."""
 
 
-class Tls(_Section):
+class Tls(Section):
     """Encryption towards the broker; its presence switches TLS on."""
 
     ca: Path | None = None
@@ -66,7 +64,7 @@ class Tls(_Section):
     """Key of the client certificate (PEM)."""
 
 
-class Mqtt(_Section):
+class Mqtt(Section):
     """The broker and the manners of the session with it."""
 
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
@@ -98,7 +96,7 @@ class Mqtt(_Section):
         return self.port or (1883 if self.tls is None else 8883)
 
 
-class OutboxSettings(_Section):
+class OutboxSettings(Section):
     """Where events wait for the broker, and how many may."""
 
     path: Path | None = None
@@ -107,7 +105,7 @@ class OutboxSettings(_Section):
     max_age_h: Annotated[float, Field(gt=0, le=24 * 366)] = 168.0
 
 
-class Models(_Section):
+class Models(Section):
     """Where signed models are kept on this box, and whose are trusted; `laennec model install` brings one."""
 
     path: Path | None = None
@@ -121,7 +119,7 @@ class Models(_Section):
         return _expanded(self.path, "models.path") if self.path is not None else _state_directory() / "models"
 
 
-class Config(_Section):
+class Config(Section):
     """Everything an operator can decide."""
 
     site: Id = "local"
@@ -134,6 +132,8 @@ class Config(_Section):
     runtime: RuntimeName = "auto"
     """What scores the sound: `auto` leaves it to what this machine has and `laennec tune` measured."""
     streams: Annotated[tuple[Stream, ...], Field(min_length=1)]
+    link: Link | None = None
+    """Microcontrollers that are heard over serial, UDP or BLE."""
     mqtt: Mqtt = Mqtt()
     outbox: OutboxSettings = OutboxSettings()
 
@@ -197,6 +197,7 @@ def parse_config(tree: object, origin: str) -> Config:
     for index, name in enumerate(ids):
         if name in ids[:index]:
             raise ConfigError(f"{origin}: streams[{index}].id: {name!r} is used twice; every stream needs its own id")
+    check_streams(config.link, [stream.source for stream in config.streams], origin)
     return config
 
 
