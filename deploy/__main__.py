@@ -1,0 +1,195 @@
+"""`python -m deploy`: what `make deploy | rollback | status | logs | undeploy` call.
+
+Not for work on the box (`deploy.box`). A mistake or a broken thing is one line on stderr and exit code 2; a service
+that does not run is exit code 1 of `status`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from deploy.devices import PROFILES, choose_python, describe
+from deploy.errors import DeployError
+from deploy.session import Target, ask, facts_of
+from deploy.transport import Local, Ssh
+from deploy.wheelhouse import PROJECT, Wheelhouse, make, read
+
+BUILD = PROJECT / "build/deploy"
+LOCAL_ROOT = Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "laennec-local"
+HOLD_S = {True: 60.0, False: 5.0}  # how long a release must be healthy; with systemd longer than the watchdog
+FILES = ("supervise.py", "systemd/laennec.service", "udev/*.rules")  # what a release has beside its wheels
+DEMO = """\
+# Written by `make deploy` because no CONFIG was given: one bundled recording, again and again.
+# Give your own:  make deploy ... CONFIG=ward.yaml   (deploy/ward.example.yaml shows every key)
+streams:
+  - id: demo
+    source: {base}/current/demo.flac
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; the exit code."""
+    if os.environ.get("MAKELEVEL"):  # a make that is killed leaves no deployment behind that goes on unseen
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    wish = _parser().parse_args(argv)
+    try:
+        with _target(wish) as target:
+            return int(wish.command(target, wish))
+    except DeployError as error:
+        print(f"\ndeploy: {error}", file=sys.stderr)
+        if error.state:
+            print(f"deploy: now: {error.state}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\ndeploy: interrupted; make status says what runs, make deploy mends and goes on", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m deploy", description="Install Laennec on a box, and look after it."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, function in (
+        ("install", install), ("rollback", rollback), ("status", status), ("logs", logs), ("undeploy", undeploy)
+    ):  # fmt: skip
+        each = commands.add_parser(name, help=(function.__doc__ or "").splitlines()[0])
+        each.set_defaults(command=function)
+        each.add_argument("--device", required=True, choices=PROFILES, help="what the box is; local: this machine")
+        each.add_argument("--host", default="", help="user@box")
+        each.add_argument("--port", type=int, help="of its ssh")
+        each.add_argument("--root", default="", help="a folder of one's own: no systemd, no administration")
+        each.add_argument("--ssh-options", default="", metavar="'-i KEY ...'", help="further options of ssh")
+        if name in ("install", "rollback"):
+            each.add_argument("--healthy-s", type=float, help="how long it must be healthy; default 60, with --root 5")
+        if name == "install":
+            each.add_argument("--config", type=Path, help="settings; default: those on the box, else a demonstration")
+            each.add_argument("--model", type=Path, help="artefact in place of the bundled one")
+            each.add_argument("--wheelhouse", type=Path, help="folder of wheels made elsewhere; none is built here")
+        if name == "rollback":
+            each.add_argument("--release", default="", help="another one than the one before")
+        if name == "logs":
+            each.add_argument("--lines", type=int, default=100)
+        if name == "undeploy":
+            each.add_argument("--purge", action="store_true", help="remove settings and events as well")
+    return parser
+
+
+@contextmanager
+def _target(wish: argparse.Namespace) -> Iterator[Target]:
+    if wish.device == "local":
+        if wish.host:
+            raise DeployError(f"DEVICE=local is this machine; expected no HOST, found {wish.host}")
+        yield Target(Local(), str(Path(wish.root or LOCAL_ROOT).expanduser().absolute()))
+        return
+    if not wish.host:
+        raise DeployError(f"DEVICE={wish.device} needs HOST=user@box")
+    if wish.root and not wish.root.startswith("/"):
+        raise DeployError(f"ROOT: expected a full path on the box, found {wish.root}")
+    with Ssh(wish.host, wish.port, wish.ssh_options) as transport:
+        yield Target(transport, wish.root or "/")
+
+
+@contextmanager
+def _step(text: str) -> Iterator[Callable[[str], None]]:
+    """As the steps on the box are told."""
+    began_s, remarks = time.monotonic(), list[str]()
+    print(f"  {text} ... ", end="", flush=True)
+    yield remarks.append
+    print(f"{time.monotonic() - began_s:.1f} s" + (f" ({'; '.join(remarks)})" if remarks else ""), flush=True)
+
+
+def install(target: Target, wish: argparse.Namespace) -> int:
+    """Make a release of this clone run on the box, or leave the box as it was."""
+    config = _text(wish.config) if wish.config else None
+    print(f"deploying to {target.transport.where}{'' if target.has_systemd else ', below ' + target.root}")
+    with _step("asking the box what it is") as tell:
+        facts = facts_of(target)
+        tell(describe(facts))
+    python = choose_python(wish.device, facts, time.time(), target.has_systemd)
+    with _step("making the wheelhouse") as tell:
+        house = read(wish.wheelhouse) if wish.wheelhouse else make(BUILD, python, facts, wish.model, tell)
+    files = _files(house)
+    base = f"{target.root.rstrip('/')}/opt/laennec"
+    if config is None and not ask(target, "status")["has_config"]:
+        print("  no CONFIG given and none on the box: it will listen to the bundled recording")
+        config = DEMO.format(base=base)
+    if config is not None:
+        files["ward.yaml"] = config
+    result = ask(
+        target, "install", house.wheels, version=house.version, python=python.path, files=files,
+        system_site=bool(python.tensorrt or python.has_pyaudio) and wish.device != "local", hold_s=_hold_s(target, wish),
+    )  # fmt: skip
+    _finish(target, result)
+    return 0
+
+
+def _finish(target: Target, result: dict[str, str]) -> None:
+    words = f" ({result['words']})" if result["words"] else ""
+    print(
+        f"laennec {result['running']} runs on {target.transport.where}{words}; settings: {result['config']}; "
+        f"log: {result['logs']}"
+    )
+
+
+def _hold_s(target: Target, wish: argparse.Namespace) -> float:
+    return HOLD_S[target.has_systemd] if wish.healthy_s is None else float(wish.healthy_s)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DeployError(f"CONFIG: expected a settings file (YAML), found {path}: {error}") from None
+
+
+def _files(house: Wheelhouse) -> dict[str, str]:
+    found = [path for pattern in FILES for path in sorted((PROJECT / "deploy").glob(pattern))]
+    return {"requirements.lock": house.lock(), **{path.name: path.read_text() for path in found}}
+
+
+def rollback(target: Target, wish: argparse.Namespace) -> int:
+    """Go back to the release before, or to the one that is named."""
+    result = ask(target, "rollback", release=wish.release, hold_s=_hold_s(target, wish))
+    _finish(target, result)
+    return 0
+
+
+def status(target: Target, wish: argparse.Namespace) -> int:
+    """Say what runs and what else is there."""
+    found = ask(target, "status")
+    if not found["running"]:
+        print(f"nothing is deployed on {target.transport.where} below {target.root}")
+        return 1
+    words = f" ({found['words']})" if found["words"] else ""
+    print(f"{found['running']} is current on {target.transport.where}; its service is {found['phase']}{words}")
+    print(f"releases: {', '.join(found['releases'])}; {found['free_mb']} MB free")
+    print(f"settings: {found['config']}; log: {found['logs']}")
+    if found["trial"]:
+        print(f"a switch to {found['trial']} was cut off before its end; make deploy or make rollback mends it")
+    return 0 if found["phase"] == "ready" else 1
+
+
+def logs(target: Target, wish: argparse.Namespace) -> int:
+    """Print the end of the service's log."""
+    print(ask(target, "logs", lines=wish.lines)["text"])
+    return 0
+
+
+def undeploy(target: Target, wish: argparse.Namespace) -> int:
+    """Stop the service and remove every release."""
+    kept = ask(target, "undeploy", purge=wish.purge)["kept"]
+    print(f"nothing is deployed on {target.transport.where} any more" + (f"; kept {', '.join(kept)}" if kept else ""))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

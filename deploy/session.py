@@ -1,0 +1,155 @@
+"""A conversation with `deploy.box` on the box: send the program, ask, feed it wheels, hear how it goes.
+
+Not for how the box is reached (`deploy.transport`), and not for what to ask (`deploy.__main__`).
+
+On the box's standard input: this program's half as it is, then one line of JSON, then the bytes of each wheel it wants.
+So nothing of an older release is ever trusted, and nothing is left behind where no right to write is.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from deploy.box import CHUNK, PYTHONS, Facts, Python
+from deploy.errors import DeployError
+from deploy.transport import Transport
+from deploy.wheelhouse import Wheel
+
+PROGRAM = Path(__file__).with_name("box.py")
+NO_PYTHON, NO_SUDO = 86, 87
+# The first interpreter that will do, then the program from standard input; {may} is empty or `sudo -n`.
+START = """
+for name in {pythons}; do
+  found=$(command -v $name) || continue
+  "$found" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || continue
+  {check}
+  exec {may} "$found" -I -c 'import sys; exec(compile(sys.stdin.buffer.read({size}), "box.py", "exec"))'
+done
+python3 --version >&2
+exit {no_python}
+"""
+CHECK_SUDO = "sudo -n true || exit {no_sudo}"
+
+
+@dataclass(frozen=True)
+class Target:
+    """Which box, and where on it."""
+
+    transport: Transport
+    root: str
+    """Folder on the box below which everything lies; "/" for the box as a whole."""
+
+    @property
+    def has_systemd(self) -> bool:
+        """Whether systemd runs the service, and administration is needed."""
+        return self.root == "/"
+
+
+def ask(target: Target, command: str, wheels: Sequence[Wheel] = (), **request: object) -> dict[str, Any]:
+    """One request to the box.
+
+    Args:
+        target: which box.
+        command: a key of `deploy.box.READING` or `CHANGING`.
+        wheels: files that the box may want.
+        request: what else the command needs.
+
+    Returns:
+        What the command gives.
+
+    Raises:
+        DeployError: the box cannot be reached, or refused, or broke off; the state it is in is in the error.
+    """
+    may_sudo = target.has_systemd and command != "probe"
+    program = PROGRAM.read_bytes()
+    start = START.format(
+        pythons=" ".join(PYTHONS), size=len(program), no_python=NO_PYTHON,
+        may='$([ "$(id -u)" = 0 ] || echo sudo -n)' if may_sudo else "",
+        check=f'[ "$(id -u)" = 0 ] || {CHECK_SUDO.format(no_sudo=NO_SUDO)}' if may_sudo else "",
+    )  # fmt: skip
+    head = {"command": command, "root": target.root, "systemd": target.has_systemd, **request}
+    if wheels:
+        head["wheels"] = [{"name": each.path.name, "size": each.size, "sha256": each.sha256} for each in wheels]
+    with tempfile.TemporaryFile() as errors:
+        box = subprocess.Popen(
+            target.transport.words(["sh", "-c", start]), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
+            start_new_session=True,
+        )  # fmt: skip
+        assert box.stdin is not None
+        assert box.stdout is not None
+        try:
+            answer = _converse(box.stdin, box.stdout, program + json.dumps(head).encode() + b"\n", wheels)
+        finally:
+            box.stdin.close()  # the box sees it, and ends what can be ended
+            box.stdout.close()
+            code = box.wait()
+        errors.seek(0)
+        said = errors.read().decode(errors="replace")
+    if answer is not None and "result" in answer:
+        return dict(answer["result"])
+    if answer is not None:
+        raise DeployError(answer["error"], answer["state"])
+    raise DeployError(_why(target, code, said))
+
+
+def _converse(given: IO[bytes], told: IO[bytes], head: bytes, wheels: Sequence[Wheel]) -> dict[str, Any] | None:
+    """Send the head, feed what is wanted, print what happens; the last message, or None if the box broke off."""
+    try:
+        given.write(head)
+        given.flush()
+        for line in told:
+            message = json.loads(line)
+            if "want" in message:
+                _feed(given, [each for each in wheels if each.path.name in set(message["want"])])
+            elif "result" in message or "error" in message:
+                return dict(message)
+            else:
+                _print(message)
+    except (BrokenPipeError, ValueError):
+        return None
+    return None
+
+
+def _feed(given: IO[bytes], wheels: Sequence[Wheel]) -> None:
+    for wheel in wheels:
+        with open(wheel.path, "rb") as file:
+            while chunk := file.read(CHUNK):
+                given.write(chunk)
+    given.flush()
+
+
+def _print(message: dict[str, Any]) -> None:
+    if "begin" in message:
+        print(f"  {message['begin']} ... ", end="", flush=True)
+    elif "end" in message:
+        remark = f" ({message['remark']})" if message["remark"] else ""
+        print(f"{message['end']:.1f} s{remark}", flush=True)
+    else:
+        print(f"  {message['note']}", flush=True)
+
+
+def _why(target: Target, code: int, said: str) -> str:
+    """Why the box gave no answer."""
+    last = " | ".join(line.strip() for line in said.strip().splitlines()[-2:])
+    if explained := target.transport.explain(code, said):
+        return explained
+    if code == NO_PYTHON:
+        return f"expected Python 3.10 or newer on {target.transport.where}, found {last or 'none'}; install python3"
+    if code == NO_SUDO:
+        return (
+            f"expected sudo without a password on {target.transport.where}, found: {last}; allow it for the time of the "
+            "deployment, or give ROOT=DIR to install below a folder of your own"
+        )
+    return f"the box broke off (exit code {code}): {last or 'it said nothing'}; run the same command again, it goes on"
+
+
+def facts_of(target: Target) -> Facts:
+    """Ask the box what it is."""
+    told = ask(target, "probe")
+    return Facts(**{**told, "pythons": tuple(Python(**each) for each in told["pythons"])})

@@ -1,0 +1,176 @@
+"""On the workstation: the wheel of this clone, and every wheel that it needs on one box, locked by their hashes.
+
+The box may have no internet, another Python and another processor. Third-party wheels are kept in
+`build/deploy/wheels-KEY`, KEY standing for everything that decides which they are, so the next deployment downloads
+nothing. Not for installing (`deploy.box`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import ZipFile
+
+from deploy.box import Facts, Python, digest_of
+from deploy.errors import DeployError
+
+PROJECT = Path(__file__).parents[1]
+NEWEST_GLIBC = 40  # 2.x; tags beyond exist on no index yet
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """One file of a wheelhouse."""
+
+    path: Path
+    size: int
+    """Bytes."""
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Path) -> Wheel:
+        """Read it once."""
+        return cls(path, path.stat().st_size, digest_of(path))
+
+
+@dataclass(frozen=True)
+class Wheelhouse:
+    """What is copied to a box."""
+
+    version: str
+    """Of the release, with the head of its wheel's hash: 0.1.0-1a2b3c4d."""
+    wheels: tuple[Wheel, ...]
+
+    def lock(self) -> str:
+        """The requirements file: exact files by their hashes, for `pip install --require-hashes`."""
+        lines = [_requirement(wheel) for wheel in self.wheels if not wheel.path.name.startswith("pip-")]
+        return "".join(sorted(lines))
+
+
+def _requirement(wheel: Wheel) -> str:
+    name, version = wheel.path.name.split("-")[:2]
+    return f"{name.replace('_', '-')}=={version} --hash=sha256:{wheel.sha256}\n"
+
+
+def make(build: Path, python: Python, facts: Facts, model: Path | None, tell: Callable[[str], None]) -> Wheelhouse:
+    """Build and download what is not there yet.
+
+    Args:
+        build: folder of this clone for what is made.
+        python: interpreter of the box.
+        facts: processor and C library of the box.
+        model: artefact that takes the place of the bundled one, with its variants beside it; None: the bundled one.
+        tell: is given what came of it, one line.
+
+    Raises:
+        DeployError: a wheel cannot be built or downloaded.
+    """
+    tools = _tools(build)
+    own = _own_wheel(build, tools, model)
+    minor = ".".join(python.version.split(".")[:2])
+    glibc = f"2.{min(int(facts.glibc.split('.')[1]), NEWEST_GLIBC)}"
+    target = (minor, facts.machine, glibc)
+    key = _key(own, target)
+    folder = build / f"wheels-{minor}-{facts.machine}-{key}"
+    if not folder.exists():
+        partial = build / f"{folder.name}.part"  # kept when cut off: pip does not download a file again that is there
+        partial.mkdir(exist_ok=True)
+        closure = Path(__file__).with_name("closure.py")
+        _must([tools, closure, own, PROJECT / "constraints.txt", partial, *target], "downloading wheels")
+        partial.rename(folder)
+    wheels = tuple(Wheel.of(path) for path in [*sorted(folder.glob("*.whl")), own])
+    tell(f"{len(wheels)} wheels for Python {minor}, {facts.machine}, glibc {glibc}")
+    return Wheelhouse(f"{own.name.split('-')[1]}-{wheels[-1].sha256[:8]}", wheels)
+
+
+def read(folder: Path) -> Wheelhouse:
+    """A wheelhouse that was made elsewhere: all `*.whl` of a folder, one of them Laennec's.
+
+    Raises:
+        DeployError: it holds no wheel of Laennec, or no pip.
+    """
+    wheels = tuple(Wheel.of(path) for path in sorted(folder.glob("*.whl")))
+    for name in ("laennec", "pip"):
+        if sum(wheel.path.name.startswith(f"{name}-") for wheel in wheels) != 1:
+            raise DeployError(f"expected one wheel {name}-*.whl in {folder}, found none or several")
+    own = next(wheel for wheel in wheels if wheel.path.name.startswith("laennec-"))
+    return Wheelhouse(f"{own.path.name.split('-')[1]}-{own.sha256[:8]}", wheels)
+
+
+def _tools(build: Path) -> Path:
+    """Python of a small environment that can build and download; made once."""
+    pins = dict(
+        line.split("==") for line in _lines(PROJECT / "constraints.txt") if line.startswith(("packaging", "pip="))
+    )
+    wanted = [*(f"{name}=={version.split(';')[0].strip()}" for name, version in pins.items()), "setuptools>=77"]
+    folder = build / f"tools-{hashlib.sha256(repr((wanted, sys.version)).encode()).hexdigest()[:12]}"
+    if not (folder / "complete").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        build.mkdir(parents=True, exist_ok=True)
+        _must(
+            [sys.executable, "-m", "venv", folder], "making an environment for building (apt-get install python3-venv)"
+        )
+        _must([folder / "bin/python", "-m", "pip", "install", "--quiet", "--only-binary=:all:", *wanted], "installing")
+        (folder / "complete").touch()
+    return folder / "bin/python"
+
+
+def _own_wheel(build: Path, tools: Path, model: Path | None) -> Path:
+    """The wheel of this clone, built from a copy: a build in place would pick up what an earlier one left behind."""
+    source, out = build / "source", build / "wheel"
+    for folder in (source, out):
+        shutil.rmtree(folder, ignore_errors=True)
+    source.mkdir(parents=True)
+    for path in sorted(PROJECT.iterdir()):
+        if path.is_file() and not path.name.startswith("."):
+            shutil.copy2(path, source)
+        elif (path / "__init__.py").exists() and path.name not in ("tests", "deploy"):
+            shutil.copytree(path, source / path.name, ignore=shutil.ignore_patterns("__pycache__"))
+    if model is not None:
+        _put_model(model, source / "edge/models")
+    pip = [tools, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", out, source]
+    _must(pip, "building the wheel", {"SOURCE_DATE_EPOCH": "1577836800"})  # same source, same bytes, same hash
+    return next(out.glob("laennec-*.whl"))
+
+
+def _put_model(model: Path, folder: Path) -> None:
+    if model.suffix != ".onnx" or not model.is_file():
+        raise DeployError(f"MODEL: expected an artefact (.onnx), found {model}; make one with make export")
+    for old in folder.glob("default*.onnx"):
+        old.unlink()
+    shutil.copy2(model, folder / "default.onnx")
+    for variant in model.parent.glob(f"{model.stem}.*.onnx"):
+        shutil.copy2(variant, folder / f"default{variant.name[len(model.stem) :]}")
+
+
+def _key(own: Path, target: tuple[str, ...]) -> str:
+    """Stands for all that decides which wheels are needed."""
+    with ZipFile(own) as archive:
+        named = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        metadata = archive.read(named).decode()
+    required = sorted(line for line in metadata.splitlines() if line.startswith("Requires-Dist"))
+    decides = (required, _lines(PROJECT / "constraints.txt"), target)
+    return hashlib.sha256(repr(decides).encode()).hexdigest()[:12]
+
+
+def _lines(path: Path) -> list[str]:
+    stripped = (line.split("#")[0].strip() for line in path.read_text().splitlines())
+    return [line for line in stripped if line]
+
+
+def _must(argv: list[object], what: str, environment: dict[str, str] | None = None) -> None:
+    import os
+
+    done = subprocess.run(
+        [str(each) for each in argv], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
+        env={**os.environ, **(environment or {})},
+    )  # fmt: skip
+    if done.returncode:
+        lines = [line for line in done.stderr.strip().splitlines() if not line.startswith("WARNING")]
+        said = " | ".join(lines[-3:]) or done.stdout.strip()[-300:]
+        raise DeployError(f"{what} failed on this workstation: {said}")
