@@ -23,7 +23,7 @@ class Drift:
     cosine: float
     """Cosine of the angle between them, of the output where it is smallest; 1 is the same direction."""
     top1: float
-    """Share of places whose highest class is the same."""
+    """Share of places whose highest class is the same, of the output where it is smallest."""
     largest: float
     """Largest difference of any value."""
 
@@ -40,16 +40,16 @@ def drift(expected: Mapping[str, NDArray[np.float32]], found: Mapping[str, NDArr
         expected: per output (..., classes) of the fp32 artefact.
         found: the same of the variant; what is no number counts as wrong.
     """
-    cosine, equal, places, largest = 1.0, 0, 0, 0.0
+    cosine, top1, largest = 1.0, 1.0, 0.0
     for name, reference in expected.items():
         answer = found[name]
         if not np.isfinite(answer).all():
             return Drift(0.0, 0.0, float("inf"))
         cosine = min(cosine, _cosine(reference.astype(np.float64), answer.astype(np.float64)))
-        same = reference.argmax(axis=-1) == answer.argmax(axis=-1)
-        equal, places = equal + int(same.sum()), places + same.size
+        if reference.size:
+            top1 = min(top1, float((reference.argmax(axis=-1) == answer.argmax(axis=-1)).mean()))
         largest = max(largest, float(np.abs(reference - answer).max(initial=0.0)))
-    return Drift(cosine, equal / places if places else 1.0, largest)
+    return Drift(cosine, top1, largest)
 
 
 def _cosine(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:

@@ -1,0 +1,125 @@
+"""NVIDIA's own parser and builder on a graph, without a GPU: TensorRT-RTX builds ahead of time for named architectures.
+
+The lines that build are the device's (`edge.backends.engine_build`); only the module is another. A graph that passes is
+one that NVIDIA's parser reads and for which kernels exist; how fast it is, and whether it is right, only a device says.
+RTX has no entry for Orin (SM87), so its architecture stands for it in the form of SM80 and SM86.
+
+Some graphs make the builder eat all memory (one GRU: 22 GB) or never end, so each build is a process of its own with a
+bound on both. The package is a development extra, `trt-check`; its licence is NVIDIA's.
+
+    python -m export.rtx FILE...
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.util
+import json
+import resource
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from edge.backends.engine_build import Wish, build
+from edge.errors import LaennecError
+
+PACKAGE = "tensorrt_rtx"
+MEMORY_BYTES = 6 << 30  # of addresses; a build of the default model takes 0.7 GB
+TIMEOUT_S = 120.0  # the same build takes 2 s on one core
+LACKING = {"SM75"}  # Turing has no float32 matrix product in RTX, and no Jetson that we know
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What NVIDIA's parser and builder said of one file."""
+
+    file: str
+    built: bool
+    reason: str
+    """Why not; empty when it was built."""
+    architectures: tuple[str, ...] = ()
+    """What it was built for, such as SM86."""
+    plan_bytes: int = 0
+    seconds: float = 0.0
+    version: str = ""
+    """Of TensorRT-RTX."""
+
+
+def available() -> bool:
+    """Whether the package is installed."""
+    return importlib.util.find_spec(PACKAGE) is not None
+
+
+def try_build(path: Path, memory_bytes: int = MEMORY_BYTES, timeout_s: float = TIMEOUT_S) -> Verdict:
+    """Parse and build a file in a process of its own.
+
+    Args:
+        path: an ONNX file.
+        memory_bytes: addresses that the process may have.
+        timeout_s: how long it may take.
+    """
+    command = [sys.executable, "-m", "export.rtx", "--inside", str(memory_bytes), str(path)]
+    begin_s = time.monotonic()
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
+    except subprocess.TimeoutExpired:
+        return Verdict(str(path), False, f"the builder did not end within {timeout_s:g} s; are there loops in it?")
+    seconds = round(time.monotonic() - begin_s, 2)
+    lines = done.stdout.strip().splitlines()
+    try:
+        said: dict[str, Any] = json.loads(lines[-1])
+        return Verdict(**{**said, "architectures": tuple(said["architectures"]), "seconds": seconds})
+    except (IndexError, ValueError, TypeError, KeyError):
+        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        limit = f"{memory_bytes / 2**30:.1f} GB"
+        reason = f"the builder ended with code {done.returncode} ({last}); it may use {limit}"
+        return Verdict(str(path), False, reason, seconds=seconds)
+
+
+def main() -> int:
+    """A line for each file; exit code 1 if one cannot be built, 2 without the package."""
+    parser = argparse.ArgumentParser(prog="python -m export.rtx", description="Build graphs with TensorRT-RTX.")
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="ONNX files")
+    parser.add_argument("--inside", type=int, metavar="BYTES", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.inside:
+        print(json.dumps(asdict(_build_here(arguments.files[0], arguments.inside))))
+        return 0
+    if not available():
+        print("export.rtx: TensorRT-RTX is not installed: pip install 'laennec[trt-check]' (x86-64)", file=sys.stderr)
+        return 2
+    verdicts = [try_build(path) for path in arguments.files]
+    for verdict in verdicts:
+        what = f"{'  '.join(verdict.architectures)}  {verdict.plan_bytes / 1e6:.1f} MB" if verdict.built else "REFUSED"
+        print(f"{verdict.file}: {what}  {verdict.seconds:.1f} s  {verdict.reason}".rstrip())
+    return 0 if all(verdict.built for verdict in verdicts) else 1
+
+
+def _build_here(path: Path, memory_bytes: int) -> Verdict:
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    try:
+        trt: Any = importlib.import_module(PACKAGE)
+        graph = path.read_bytes()
+    except (ImportError, OSError) as error:
+        return Verdict(str(path), False, str(error))
+    capabilities = trt.ComputeCapability.__members__
+    targets = [name for name in capabilities if name.startswith("SM") and name not in LACKING]
+
+    def choose_targets(config: Any) -> None:
+        config.num_compute_capabilities = len(targets)
+        for index, name in enumerate(targets):
+            config.set_compute_capability(capabilities[name], index)
+
+    try:  # no timings: RTX asks a GPU for them
+        built = build(trt, graph, Wish(timings=None, adjust=choose_targets))
+    except (LaennecError, MemoryError) as error:
+        return Verdict(str(path), False, str(error) or "out of memory", version=trt.__version__)
+    return Verdict(str(path), True, "", tuple(targets), len(built.plan), version=trt.__version__)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
