@@ -57,7 +57,7 @@ def _block(x: NDArray[np.int64]) -> bytes:
     costs = [int(_folded(x, order)[MAX_ORDER - order :].sum()) for order in range(MAX_ORDER + 1)]
     order = costs.index(min(costs)) if len(x) > MAX_ORDER else 0
     u = _folded(x, order)
-    k = _best_k(u)
+    k = min(MAX_K, max(0, (costs[order] // len(x)).bit_length() - 1))
     quotients = u >> k
     ends = np.cumsum(quotients + 1)
     unary = np.zeros(int(ends[-1]) if len(u) else 0, np.uint8)
@@ -77,11 +77,6 @@ def _block(x: NDArray[np.int64]) -> bytes:
 def _folded(x: NDArray[np.int64], order: int) -> NDArray[np.int64]:
     residual = np.diff(x, order)
     return residual << 1 ^ residual >> 63
-
-
-def _best_k(u: NDArray[np.int64]) -> int:
-    sizes = [int((u >> k).sum()) + k * len(u) for k in range(MAX_K + 1)]
-    return sizes.index(min(sizes))
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]

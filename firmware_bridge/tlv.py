@@ -38,7 +38,8 @@ from firmware_bridge.messages import (
 )
 
 MAX_TEXT = 32  # bytes of model, firmware and serial
-MAX_LOG = 240  # bytes of a log's text: one BLE notification
+MAX_LOG = 200  # bytes of a log's text: sealed, it fits one BLE notification
+MAX_COMMAND = 92  # bytes of a command's payload, so that its body fits the 128 bytes that a device keeps for it
 UNKNOWN = 255  # in u8 fields that may be unknown
 UNKNOWN_SPL = -32768
 
@@ -181,7 +182,10 @@ def _write_time(time: Time) -> bytes:
 
 
 def _write_command(command: Command) -> bytes:
-    return b"".join(_order_entry(order) for order in command.orders)
+    payload = b"".join(_order_entry(order) for order in command.orders)
+    if len(payload) > MAX_COMMAND:
+        raise WireError(f"orders of {len(payload)} bytes in one command, at most {MAX_COMMAND} fit")
+    return payload
 
 
 _WRITERS: dict[type, Callable[[Any], bytes]] = {
