@@ -80,14 +80,21 @@ class Assembler:
         self._patience, self._channel = patience, channel
         self._concealed = round(CONCEALED_S * rate_hz)
         self._fade = round(FADE_S * rate_hz)
-        self._stale, self._restart = round(STALE_S * rate_hz), round(RESTART_S * rate_hz)
+        self._stale, self._restart = round(STALE_S * rate_hz), max(1, round(RESTART_S * rate_hz))
         self._counts = Assembled()
+        self.placed: int | None = None
+        """Index one past the last packet's samples, for the clock; None if it was of no use."""
         self.reset()
 
     def reset(self) -> None:
         """Forget the stream; the next packet begins an epoch, wherever its counter stands."""
         self._ended: deque[int] = deque(maxlen=BOOTS)
         self._begin(-1, 0, "first packet")
+
+    @property
+    def boot(self) -> int:
+        """Boot counter of the present epoch; -1 before the first packet."""
+        return self._boot
 
     @property
     def counts(self) -> Assembled:
@@ -106,6 +113,7 @@ class Assembler:
         """
         out = self.tick(arrival_ns) if self._held else []
         self._counts.packets += 1
+        self.placed = None
         if not isinstance(packet.content, Samples) or self._channel >= len(packet.content.values):
             self._counts.unreadable += 1
             return out
@@ -123,6 +131,7 @@ class Assembler:
         if behind >= len(values):
             self._count_behind(start)
             return out
+        self.placed = start + len(values)
         return out + self._take(_Piece(start, values, packet.flags, False, arrival_ns))
 
     def tick(self, now_ns: int) -> list[Item]:

@@ -19,3 +19,44 @@ def unwrap(near: int, counter: int, bits: int) -> int:
     """
     half = 1 << (bits - 1)
     return near + ((counter - near + half) & ((1 << bits) - 1)) - half
+
+
+class Sequence:
+    """How many numbered packets were sent and how many of them arrived, from a counter of 16 bits.
+
+    A jump of more than `LEAP` begins anew: that is a restart, not a loss.
+    """
+
+    LEAP = 3000  # packets; a minute at 50 a second
+    WINDOW = 64  # numbers behind the highest that may still come
+
+    def __init__(self) -> None:
+        """Nothing was received."""
+        self.received = 0
+        """Different numbers that arrived."""
+        self.missing = 0
+        """Numbers that were passed over and have not arrived since."""
+        self._highest: int | None = None
+        self._seen = 0  # bit i: number highest - i arrived
+        self._span = 0  # numbers since the first
+
+    def restart(self) -> None:
+        """The device counts anew."""
+        self._highest = None
+
+    def push(self, seq: int) -> None:
+        """Note a packet's number, 0 to 65535."""
+        ahead = 0 if self._highest is None else unwrap(self._highest, seq, 16) - self._highest
+        if self._highest is None or abs(ahead) > self.LEAP:
+            self._highest, self._seen, self._span = seq, 1, 1
+        elif ahead > 0:
+            self._highest += ahead
+            self._span += ahead
+            self._seen = (self._seen << min(ahead, self.WINDOW) | 1) & (1 << self.WINDOW) - 1
+            self.missing += ahead - 1
+        elif -ahead >= self.WINDOW or self._seen >> -ahead & 1 or -ahead >= self._span:
+            return  # a duplicate, too old to tell, or from before the first
+        else:
+            self._seen |= 1 << -ahead
+            self.missing -= 1
+        self.received += 1

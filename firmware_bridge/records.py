@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from edge.types import Block, Gap
+from firmware_bridge.messages import Log, StreamInfo
 
 STREAM_LINKS = ("serial",)  # links whose bytes are COBS with a delimiter; all others deliver one body at a time
 
@@ -98,7 +99,8 @@ class Heard(NamedTuple):
     """0 to 15; -1 for what concerns the whole device."""
     arrival_ns: int
     """Monotonic time at which it became known."""
-    item: Block | Gap | Epoch | Condition
+    item: Block | Gap | Epoch | Condition | StreamInfo | Log
+    """A `StreamInfo` comes before the first epoch of a stream, and again when the device says that it is another."""
 
 
 @dataclass(slots=True)

@@ -1,0 +1,247 @@
+"""Bytes of all links become sound of all devices: the bridge without its threads, sockets and wall clock.
+
+Not for opening links (`links`) and not for the model's rate (`edge.sources`). Pure, on the caller's clock. What comes
+out follows from the chunks that went in and their times alone, however often `tick` was called between them, so that a
+capture replays bit for bit. Bounded: links, devices and streams have a highest number, and what is refused is counted.
+
+A stream is heard once the device's hello told its rate; samples before that are dropped and counted, and the hello is
+asked for.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from firmware_bridge import cobs
+from firmware_bridge.assemble import DATAGRAMS, IN_ORDER
+from firmware_bridge.clock import ClockModel
+from firmware_bridge.deframe import Deframer, Judge
+from firmware_bridge.devices import Device, Limits
+from firmware_bridge.messages import (
+    Clock,
+    Command,
+    Hello,
+    HelloRequest,
+    Log,
+    Opaque,
+    Samples,
+    Telemetry,
+    Time,
+    TimePing,
+)
+from firmware_bridge.records import Chunk, Condition, Heard, Item, Outgoing
+from firmware_bridge.report import DeviceReport, Report
+from firmware_bridge.streams import Stream
+from firmware_bridge.wire import Packet, encode
+
+MAX_DEVICES = 256
+MAX_LINKS = 64
+MAX_NAMED = 64  # refused device ids that are remembered
+ASK_NS = 2_000_000_000  # how often a device that has not said what it is is asked
+PING_NS = 30_000_000_000
+WHOLE_DEVICE = -1  # stream of what concerns all streams
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the operator chose."""
+
+    allowed: frozenset[int] | None = None
+    """Device ids that are heard; None for all."""
+    channels: Mapping[tuple[int, int], int] = field(default_factory=dict)
+    """Channel to hear, from 0, by (device id, stream); 0 where nothing is said."""
+    limits: Limits = field(default_factory=Limits)
+
+
+class _Member:
+    """A device with its streams and where to find it."""
+
+    def __init__(self, device: Device) -> None:
+        self.device = device
+        self.streams: dict[int, Stream] = {}
+        self.link = self.peer = ""
+        self.heard_ns = self.unannounced = 0
+        self.asked_ns = self.pinged_ns = -PING_NS
+        self.ping = -1  # token that is waited for
+        self.round_trip_ms: float | None = None
+
+
+class Receiver:
+    """Many devices on many links.
+
+    Args:
+        settings: what the operator chose.
+        judge: whether a packet may be believed; one for all links.
+        token: makes numbers that nobody guesses, for pings.
+    """
+
+    def __init__(
+        self, settings: Settings, judge: Judge | None = None, token: Callable[[], int] = lambda: secrets.randbits(63)
+    ) -> None:
+        """Nothing was heard yet."""
+        self._settings, self._judge, self._token = settings, judge, token
+        self._deframers: dict[str, Deframer] = {}
+        self._members: dict[int, _Member] = {}
+        self._refused: dict[int, int] = {}
+
+    def feed(self, chunk: Chunk) -> list[Heard]:
+        """Take what a link delivered; what follows from it, in order for each stream."""
+        deframer = self._deframers.get(chunk.link)
+        if deframer is None:
+            if len(self._deframers) >= MAX_LINKS:
+                return []
+            deframer = self._deframers[chunk.link] = Deframer(self._judge)
+        if not chunk.is_stream:
+            packets = deframer.push_datagram(chunk.content) if chunk.content else []
+        elif chunk.content:
+            packets = deframer.push(chunk.content)
+        else:
+            deframer.reset()
+            packets = []
+        return [heard for packet in packets for heard in self._hear(packet, chunk)]
+
+    def tick(self, now_ns: int) -> list[Heard]:
+        """Let time pass: what was waited for is given up, silence becomes a condition."""
+        return [heard for member in self._members.values() for heard in self._tick(member, now_ns)]
+
+    def flush(self) -> list[Heard]:
+        """End: give what waits."""
+        out = []
+        for member in self._members.values():
+            for number, stream in member.streams.items():
+                out += _heard(member, number, member.heard_ns, stream.flush(member.device.conditions.measurable))
+        return out
+
+    def outgoing(self, now_ns: int) -> list[Outgoing]:
+        """Commands that are due: who a device is that has not said it, and how long the way to it is."""
+        out = []
+        for member in self._members.values():
+            if member.device.hello is None and now_ns - member.asked_ns >= ASK_NS:
+                member.asked_ns = now_ns
+                out.append(_order(member, Command((HelloRequest(),))))
+            if member.device.hello is not None and now_ns - member.pinged_ns >= PING_NS:
+                member.pinged_ns, member.ping = now_ns, self._token()
+                out.append(_order(member, Command((TimePing(member.ping),))))
+        return out
+
+    def clock(self, device_id: int, stream: int) -> ClockModel | None:
+        """The clock of a stream's present epoch; None if the stream is not known."""
+        member = self._members.get(device_id)
+        found = member.streams.get(stream) if member else None
+        return found.clock if found else None
+
+    def report(self) -> Report:
+        """How everything is now."""
+        devices = (_report(member) for _, member in sorted(self._members.items()))
+        counts = {name: replace(deframer.counts) for name, deframer in self._deframers.items()}
+        return Report(tuple(devices), dict(self._refused), counts)
+
+    def _hear(self, packet: Packet, chunk: Chunk) -> Iterable[Heard]:
+        member = self._member(packet.device_id)
+        if member is None:
+            return []
+        member.link, member.peer, member.heard_ns = chunk.link, chunk.peer, chunk.arrival_ns
+        stream = member.streams.get(packet.stream)
+        if isinstance(packet.content, (Samples, Opaque)) and packet.n_samples:
+            if stream is None:
+                member.unannounced += 1
+                return []
+            items = stream.push(packet, chunk.arrival_ns, member.device.conditions.measurable)
+            stream.sequence.push(packet.seq)
+            return _heard(member, packet.stream, chunk.arrival_ns, items)
+        if stream is not None:
+            stream.sequence.push(packet.seq)
+        return [*self._tick(member, chunk.arrival_ns), *self._note(member, packet, chunk)]
+
+    def _note(self, member: _Member, packet: Packet, chunk: Chunk) -> list[Heard]:
+        """Take a packet that is not sound."""
+        content, now_ns = packet.content, chunk.arrival_ns
+        match content:
+            case Hello():
+                return self._announce(member, content, chunk)
+            case Telemetry():
+                stream = member.streams.get(packet.stream)
+                if stream is not None and content.clock is not None:
+                    stream.pair(content.clock, packet.boot)
+                return _heard(member, WHOLE_DEVICE, now_ns, member.device.take(content, packet.boot, now_ns))
+            case Log():
+                return [Heard(member.device.device_id, WHOLE_DEVICE, now_ns, content)]
+            case Time(token, Clock()) if token == member.ping:
+                member.round_trip_ms, member.ping = (now_ns - member.pinged_ns) / 1e6, -1
+        return []
+
+    def _announce(self, member: _Member, hello: Hello, chunk: Chunk) -> list[Heard]:
+        """A stream that is new, or not what it was, begins."""
+        member.device.hello = hello
+        out = []
+        kind = chunk.link.partition(":")[0]
+        for info in hello.streams:
+            old = member.streams.get(info.stream)
+            if old is not None and old.info == info:
+                continue
+            if old is not None:
+                items = old.flush(member.device.conditions.measurable)
+                out += _heard(member, info.stream, chunk.arrival_ns, items)
+            channel = self._settings.channels.get((member.device.device_id, info.stream), 0)
+            patience = DATAGRAMS if kind == "udp" else IN_ORDER
+            member.streams[info.stream] = Stream(info, patience, kind == "ble", channel, self._settings.limits)
+            out.append(Heard(member.device.device_id, info.stream, chunk.arrival_ns, info))
+        return out
+
+    def _tick(self, member: _Member, now_ns: int) -> list[Heard]:
+        measurable, out = member.device.conditions.measurable, []
+        for number, stream in member.streams.items():
+            out += _heard(member, number, now_ns, stream.tick(now_ns, measurable))
+        return out
+
+    def _member(self, device_id: int) -> _Member | None:
+        """The device, if it may be heard."""
+        member = self._members.get(device_id)
+        if member is not None:
+            return member
+        allowed = self._settings.allowed
+        if len(self._members) < MAX_DEVICES and (allowed is None or device_id in allowed):
+            member = self._members[device_id] = _Member(Device(device_id, self._settings.limits))
+            return member
+        if device_id not in self._refused and len(self._refused) < MAX_NAMED:
+            why = (
+                "too many devices" if allowed is None or device_id in allowed else "not in the list of allowed devices"
+            )
+            logger.warning('device=%08x refused cause="%s"', device_id, why)
+            self._refused[device_id] = 0
+        if device_id in self._refused:
+            self._refused[device_id] += 1
+        return None
+
+
+def _heard(member: _Member, stream: int, now_ns: int, items: Iterable[Item | Condition]) -> list[Heard]:
+    return [Heard(member.device.device_id, stream, now_ns, item) for item in items]
+
+
+def _order(member: _Member, command: Command) -> Outgoing:
+    """A command, framed as the device's link needs it."""
+    body = encode(Packet(member.device.device_id, command))
+    if Chunk(0, member.link, "", b"").is_stream:
+        body = b"\0" + cobs.encode(body) + b"\0"
+    return Outgoing(member.link, member.peer, body)
+
+
+def _report(member: _Member) -> DeviceReport:
+    device = member.device
+    return DeviceReport(
+        device_id=device.device_id,
+        link=member.link,
+        peer=member.peer,
+        hello=device.hello,
+        telemetry=device.telemetry,
+        heard_ns=member.heard_ns,
+        unannounced=member.unannounced,
+        round_trip_ms=member.round_trip_ms,
+        streams=tuple(stream.report() for _, stream in sorted(member.streams.items())),
+        conditions=device.conditions.lasting,
+    )
