@@ -85,12 +85,13 @@ def _serve(effective: Any, stop: threading.Event) -> None:
     from edge.outbox import Outbox
     from edge.runtime import open_model
     from edge.service import Service
+    from edge.shelf import model_in_force
     from edge.sources import open_source
 
     notifier = Notifier.from_environment()
     notifier.tell(STATUS="loading the model")
     warm_up()  # before the model: the compiler is put away before the runtime needs room
-    artefact = open_model(effective.model, effective.runtime)
+    artefact = open_model(model_in_force(effective), effective.runtime)
     check_classes(effective, artefact)
     with ExitStack() as opened:
         outbox = Outbox(effective.outbox_path(), effective.outbox.max_mb, effective.outbox.max_age_h)

@@ -73,10 +73,11 @@ def _of_folder(path: Path) -> Iterator[Member]:
             handle = os.open(path / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # a pipe would wait for ever
         except OSError as error:
             raise ModelError(f"{path / name}: cannot be read ({error.strerror}); is this a signed release?") from None
+        about = os.fstat(handle)
+        if not stat.S_ISREG(about.st_mode):
+            os.close(handle)
+            raise ModelError(f"{path / name}: expected an ordinary file, found something else")
         with open(handle, "rb") as file:
-            about = os.fstat(handle)
-            if not stat.S_ISREG(about.st_mode):
-                raise ModelError(f"{path / name}: expected an ordinary file, found something else")
             yield Member(name, about.st_size, file)
 
 

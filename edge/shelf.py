@@ -19,6 +19,7 @@ something, looks like any other. The way back is one command and the refusal nam
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import re
 import shutil
@@ -28,15 +29,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edge.errors import ConfigError, LaennecError, ModelError
 from edge.release import Release, check_release, receive, sync
 from edge.signature import read_keys
 
+if TYPE_CHECKING:
+    from edge.config import Config
+
 PROMOTED, LOCK, INCOMING = "promoted", ".lock", ".incoming-"
 BUNDLED = "bundled"  # in `promoted` and on the command line: the model that comes with Laennec
 MAX_HISTORY = 20  # promotions that can be taken back
 MAX_HISTORY_BYTES = 4096
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +56,22 @@ class Standing:
     fault: str
     """Why it cannot be used; empty if it can."""
     in_force: bool
+
+
+def model_in_force(config: Config) -> Path | None:
+    """The artefact that a node with these settings runs; None for the one that comes with Laennec.
+
+    Raises:
+        ModelError: the promoted release is refused; it is not replaced by another.
+        ConfigError: the shelf or the keys cannot be read.
+    """
+    if config.model is not None:
+        return config.model
+    release = Shelf(config.models.shelf, config.models.keys).in_force()
+    if release is None:
+        return None
+    log.info("release=%s signed_by=%s folder=%s", release.sha256[:12], release.signer.name, release.folder)
+    return release.artefact
 
 
 class Shelf:

@@ -13,12 +13,12 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from typing import TYPE_CHECKING
 
 from edge.errors import ConfigError, ModelError
+
+if TYPE_CHECKING:  # a box whose shelf is empty never imports it: 15 MB of memory
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 SIGNATURE_BYTES = 64
 MAX_KEY_BYTES = 4096
@@ -73,6 +73,8 @@ def verify(content: bytes, signature: bytes, keys: tuple[TrustedKey, ...]) -> Tr
     Raises:
         ModelError: if none of them did.
     """
+    from cryptography.exceptions import InvalidSignature
+
     for key in keys:
         try:
             key.public.verify(signature, content)
@@ -87,6 +89,10 @@ _REPAIR = "put the public key of whoever signs your models there (`python -m exp
 
 
 def _read_key(path: Path) -> TrustedKey:
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
     try:
         with path.open("rb") as file:
             text = file.read(MAX_KEY_BYTES + 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,8 +44,9 @@ def install(
     release = shelf.install(package)
     short = release.sha256[:12]
     print(f"installed {short}: {release.manifest.id} of {release.manifest.created}, signed by {release.signer.name}")
+    print(f"in {release.folder}")
     if promote:
-        _say(shelf.promote(release.sha256, older=False))
+        _say(shelf.promote(release.sha256, older=False), config)
     else:
         print(f"not in force yet: laennec model promote {short}")
 
@@ -70,13 +72,13 @@ def list_releases(config: ConfigOption = None) -> None:
 @app.command()
 def promote(wanted: WantedArgument, config: ConfigOption = None) -> None:
     """Put a model of the shelf in force, older ones too; the one before is kept for `rollback`."""
-    _say(_shelf(config).promote(wanted))
+    _say(_shelf(config).promote(wanted), config)
 
 
 @app.command()
 def rollback(config: ConfigOption = None) -> None:
     """Go back to what was in force before the last promotion."""
-    _say(_shelf(config).rollback())
+    _say(_shelf(config).rollback(), config)
 
 
 @app.command()
@@ -90,14 +92,18 @@ def show(
     shelf = _shelf(config)
     release = shelf.in_force() if wanted is None else shelf.find(wanted)
     if release is not None:
-        print(f"release {release.sha256}  signed by {release.signer.name}")
+        print(f"release {release.folder}  signed by {release.signer.name}")
         print(release.manifest.canonical().decode())
     print(load_model(release.artefact if release is not None else None).describe())
 
 
-def _say(release: Release | None) -> None:
+def _say(release: Release | None, config: Path | None) -> None:
+    from edge.config import load_config
+
     name = f"{release.sha256[:12]}: {release.manifest.id}" if release is not None else "the bundled model"
     print(f"in force: {name}; {NEXT_START}")
+    if config is not None and (named := load_config(config).model) is not None:
+        print(f"laennec: but {config} says  model: {named}  which goes before; remove that line", file=sys.stderr)
 
 
 def _shelf(config: Path | None) -> Shelf:
