@@ -43,7 +43,7 @@ class Link(Protocol):
         """Descriptor to wait for; None while the link is down, or if it has none."""
 
     def receive(self) -> list[Chunk]:
-        """What has arrived, without waiting. An empty chunk says that the link was opened anew, or broke."""
+        """What has arrived, without waiting. An empty chunk says that a byte stream begins anew."""
 
     def tend(self, now_ns: int) -> list[Chunk]:
         """Reconnect when it is time; to be called every `TEND_S`. Gives what arrived without a descriptor."""

@@ -1,0 +1,97 @@
+"""A capture file as a link: its chunks come again, in their own time or faster.
+
+Not for other files. The times in the chunks stay those of the capture, so what follows from them is the same, bit for
+bit; `wall_offset_ns` places them in the time of the clock on the wall.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edge.errors import SourceError
+from firmware_bridge.capture import Reader
+from firmware_bridge.links import LinkState
+from firmware_bridge.records import Chunk
+
+AT_ONCE = 256  # chunks given in one turn when not in real time
+
+
+class Replay:
+    """One capture file.
+
+    Args:
+        path: where it lies.
+        speed: times real time; 0 for as fast as possible.
+
+    Raises:
+        SourceError: if it is no capture.
+    """
+
+    def __init__(self, path: Path, speed: float = 1.0) -> None:
+        """Open the file."""
+        self.name = f"replay:{path}"
+        self._reader = Reader(path)
+        self._chunks = self._reader.chunks()
+        self._speed = speed
+        self._next: Chunk | None = None
+        self._begin: tuple[int, int] | None = None  # time of the first chunk, and now
+        self._is_open, self._reason, self._bytes = True, "", 0
+        self._advance()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether everything was given."""
+        return self._next is None
+
+    @property
+    def wall_offset_ns(self) -> int:
+        """What to add to a chunk's time to get ns since 1970 UTC."""
+        return self._reader.wall_offset_ns
+
+    def fileno(self) -> int | None:
+        """None: there is nothing to wait for but time."""
+        return None
+
+    def receive(self) -> list[Chunk]:
+        """Nothing; `tend` gives what is due."""
+        return []
+
+    def tend(self, now_ns: int) -> list[Chunk]:
+        """The chunks that are due."""
+        if self._next is None:
+            return []
+        if self._begin is None:
+            self._begin = self._next.arrival_ns, now_ns
+        first_ns, began_ns = self._begin
+        out: list[Chunk] = []
+        while self._next is not None:
+            is_due = self._next.arrival_ns - first_ns <= (now_ns - began_ns) * self._speed
+            if not (is_due if self._speed else len(out) < AT_ONCE):
+                break
+            out.append(self._next)
+            self._advance()
+        return out
+
+    def send(self, content: bytes, peer: str = "") -> bool:
+        """A capture takes nothing."""
+        return False
+
+    @property
+    def state(self) -> LinkState:
+        """Open until the end of the file."""
+        return LinkState(self._is_open, self._reason, 1, self._bytes, 0)
+
+    def close(self) -> None:
+        """Give the file free; may be called twice."""
+        self._reader.close()
+        self._next, self._is_open = None, False
+
+    def _advance(self) -> None:
+        try:
+            self._next = next(self._chunks, None)
+        except SourceError as error:
+            self._next, self._reason = None, str(error)
+        if self._next is None:
+            self._is_open, self._reason = False, self._reason or "end of the capture"
+        else:
+            self._bytes += len(self._next.content)
