@@ -26,15 +26,18 @@ def longest(body: int) -> int:
 def encode(body: bytes) -> bytes:
     """Body without zero bytes, without the delimiter."""
     pieces = bytearray()
-    for run in body.split(b"\0"):
-        whole, rest = divmod(len(run), RUN)
-        for i in range(whole):
-            pieces += b"\xff" + run[i * RUN : (i + 1) * RUN]
-        pieces.append(rest + 1)
-        pieces += run[whole * RUN :]
-    if pieces[-1] == 1 and body and body[-1]:  # a last full run needs nothing after it
-        pieces.pop()
+    *runs, last = body.split(b"\0")
+    for run in runs:
+        _append(pieces, run, len(run) // RUN)
+    _append(pieces, last, max(0, len(last) - 1) // RUN)  # a full run at the end needs no empty one after it
     return bytes(pieces)
+
+
+def _append(pieces: bytearray, run: bytes, full: int) -> None:
+    for i in range(full):
+        pieces += b"\xff" + run[i * RUN : (i + 1) * RUN]
+    pieces.append(len(run) - full * RUN + 1)
+    pieces += run[full * RUN :]
 
 
 def decode(stuffed: bytes) -> bytes:

@@ -315,7 +315,8 @@ static void auslink__sha_byte(auslink__sha *sha, uint8_t byte) {
 static void auslink__sha_end(auslink__sha *sha) {
     uint32_t bits = sha->total << 3, i;
     auslink__sha_byte(sha, 0x80);
-    while ((sha->total & 63u) != 60u) auslink__sha_byte(sha, 0);
+    while ((sha->total & 63u) != 56u) auslink__sha_byte(sha, 0);
+    for (i = 0; i < 4; i++) auslink__sha_byte(sha, 0);
     for (i = 0; i < 4; i++) auslink__sha_byte(sha, (uint8_t)(bits >> (24 - 8 * i)));
 }
 
