@@ -14,6 +14,8 @@ EXTRAS = {"matplotlib": {"edge/drawing.py"}}  # modules of the edge that may imp
 STAGES = {"ring", "features", "quality", "windows", "model", "backends", "tracker", "alarms", "outbox", "mqtt"}
 JOIN = {
     "pipeline": 1,
+    "runtime": 1,
+    "tune": 2,
     "scheduler": 2,
     "detect": 2,
     "service": 3,
