@@ -2,13 +2,12 @@
 
     models/
       <sha256 of the manifest>/   manifest.json  manifest.sig  NAME.onnx  NAME.cpu-int8.onnx ...
-      promoted                    one release a line; the last is in force, `rollback` returns to the one above it
+      promoted                    which of them is in force, and before it (`edge.promotions`)
 
 Not for packages (`edge.package`), manifests (`edge.manifest`) or the choice between variants (`edge.variants`).
 
 Every step that others can see is one rename of something that is whole on the disk, so that after a power cut either
-nothing happened or everything did. `promoted` is a file and not a pair of links because one rename must change both
-what is in force and the way back. One process at a time writes; readers wait for nobody.
+nothing happened or everything did. One process at a time writes; readers wait for nobody.
 
 A release is checked again whenever it is opened: signature, sizes, hashes. One that fails is refused, and with it the
 start; another model never takes its place unasked. A box that stopped is offline to its broker at once and shown as
@@ -32,16 +31,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.errors import ConfigError, LaennecError, ModelError
+from edge.promotions import BUNDLED, INCOMING, read_history, record_history
 from edge.release import Release, check_release, receive, sync
 from edge.signature import read_keys
 
 if TYPE_CHECKING:
     from edge.config import Config
 
-PROMOTED, LOCK, INCOMING = "promoted", ".lock", ".incoming-"
-BUNDLED = "bundled"  # in `promoted` and on the command line: the model that comes with Laennec
-MAX_HISTORY = 20  # promotions that can be taken back
-MAX_HISTORY_BYTES = 4096
+LOCK = ".lock"
 
 
 log = logging.getLogger(__name__)
@@ -93,7 +90,7 @@ class Shelf:
             ModelError: if it is damaged or no longer trusted; it is not replaced by another.
             ConfigError: if the shelf or the keys cannot be read.
         """
-        history = self._history()
+        history = read_history(self._folder)
         if not history or history[-1] == BUNDLED:
             return None
         try:
@@ -129,7 +126,7 @@ class Shelf:
 
     def standings(self) -> list[Standing]:
         """Every release, the oldest first; damaged ones at the end."""
-        last = (self._history() or [BUNDLED])[-1]
+        last = (read_history(self._folder) or [BUNDLED])[-1]
         names = {*self._names(), last} - {BUNDLED}  # what is promoted and gone is told too
         standings = [self._standing(sha256, sha256 == last) for sha256 in sorted(names)]
         return sorted(standings, key=lambda s: s.release.manifest.created if s.release else "~")
@@ -163,13 +160,13 @@ class Shelf:
             ModelError: damaged, not trusted, for a newer Laennec, or older where that is not wanted.
         """
         with self._writing():
-            history = self._history()
+            history = read_history(self._folder)
             sha256 = self._find(wanted)
             release = None if sha256 == BUNDLED else self._runnable(sha256)
             if release is not None and not older:
                 self._refuse_older(release, history)
             if sha256 != (history or [BUNDLED])[-1]:
-                self._record([*history, sha256])
+                record_history(self._folder, [*history, sha256])
             return release
 
     def rollback(self) -> Release | None:
@@ -183,12 +180,12 @@ class Shelf:
             ModelError: if it cannot be used; the last promotion stays.
         """
         with self._writing():
-            history = self._history()
+            history = read_history(self._folder)
             if not history:
                 raise ConfigError(f"nothing to go back to: no model was promoted in {self._folder}")
             before = history[-2] if len(history) > 1 else BUNDLED
             release = None if before == BUNDLED else self._runnable(before)
-            self._record(history[:-1])
+            record_history(self._folder, history[:-1])
             return release
 
     def _runnable(self, sha256: str) -> Release:
@@ -230,31 +227,6 @@ class Shelf:
                 "see `laennec model list`"
             )
         return found[0]
-
-    def _history(self) -> list[str]:
-        path = self._folder / PROMOTED
-        try:
-            with path.open("rb") as file:
-                lines = file.read(MAX_HISTORY_BYTES).decode("ascii", "replace").splitlines()
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise ConfigError(f"models.path: {path} cannot be read ({error.strerror})") from None
-        wrong = [line for line in lines if not re.fullmatch(f"[0-9a-f]{{64}}|{BUNDLED}", line)]
-        if wrong:
-            raise ModelError(
-                f"{path}: damaged: expected ids of releases, found {wrong[0][:20]!r}; remove it, promote again"
-            )
-        return lines
-
-    def _record(self, history: list[str]) -> None:
-        """Flip what is in force: one rename of a file that is on the disk."""
-        draft = self._folder / f"{INCOMING}{PROMOTED}"
-        with draft.open("wb") as file:
-            file.write("".join(f"{line}\n" for line in history[-MAX_HISTORY:]).encode())
-            sync(file)
-        os.replace(draft, self._folder / PROMOTED)
-        sync(self._folder)
 
     def _shelve(self, incoming: Path, sha256: str) -> Release:
         """Give a whole release its name; one that stood there damaged is replaced."""

@@ -1,0 +1,53 @@
+"""Signed packages and a shelf for tests: real keys, the default model."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import onnx
+
+from edge.model import DEFAULT_PATH, read_artefact, seal
+from edge.shelf import Shelf
+from export.sign import Terms, new_key, read_private, sign
+
+SEAL_BYTES = 82
+NOON = datetime(2026, 11, 21, 12, tzinfo=timezone.utc)
+
+
+class Signer:
+    """A workstation with a key, and the keys folder of a box that trusts it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.keys = folder, folder / "keys"
+        self.keys.mkdir(parents=True)
+        self.artefact = folder / "bed.onnx"  # not beside the variants of the bundled one
+        shutil.copy(DEFAULT_PATH, self.artefact)
+        self.private = folder / "first.pem"
+        self.trust(new_key(self.private))
+
+    def trust(self, public: Path) -> None:
+        shutil.copy(public, self.keys)
+
+    def package(self, name: str, days: int = 0, artefact: Path | None = None, needs: str = "0.1.0") -> Path:
+        """A package signed so many days after noon."""
+        terms = Terms(NOON + timedelta(days=days), needs)
+        path = self.folder / f"{name}.model"
+        path.write_bytes(sign(artefact or self.artefact, read_private(self.private), terms)[1])
+        return path
+
+    def shelf(self) -> Shelf:
+        return Shelf(self.folder / "shelf", self.keys)
+
+
+def edited(source: Path, path: Path, **changes: object) -> Path:
+    """An artefact with some metadata replaced, sealed again."""
+    graph = onnx.load_from_string(read_artefact(source)[:-SEAL_BYTES])
+    kept = {p.key: p.value for p in graph.metadata_props}
+    del graph.metadata_props[:]
+    for key, value in {**kept, **{f"laennec.{k}": json.dumps(v) for k, v in changes.items()}}.items():
+        graph.metadata_props.add(key=key, value=value)
+    path.write_bytes(seal(graph.SerializeToString()))
+    return path
