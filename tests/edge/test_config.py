@@ -129,6 +129,14 @@ def test_the_outbox_lives_in_the_state_directory(monkeypatch: pytest.MonkeyPatch
     assert config.outbox_path() == Path("/home/x/state/laennec/outbox-n1.db")
 
 
+def test_models_live_in_the_state_directory_or_where_the_settings_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/laennec")
+    stream = {"id": "a", "source": "b"}
+    assert parse_config({"streams": [stream]}, "x").models.shelf == Path("/var/lib/laennec/models")
+    given = parse_config({"streams": [stream], "models": {"path": "/srv/m", "keys": "/srv/k"}}, "x").models
+    assert (given.shelf, given.keys) == (Path("/srv/m"), Path("/srv/k"))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
