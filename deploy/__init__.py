@@ -6,3 +6,9 @@ there. Not for what the service does once it runs: that is `edge`.
 
 Invariant: at every moment, also after a power cut, the link `current` names a complete release or is not there.
 """
+
+import sys
+
+if sys.version_info < (3, 10):  # noqa: UP036 - read before anything was installed
+    found = ".".join(map(str, sys.version_info[:2]))
+    sys.exit(f"deploy: expected Python 3.10 or newer, found {found}; name another one:  make PYTHON=python3.11 ...")

@@ -25,9 +25,9 @@ from deploy.wheelhouse import PROJECT, Wheelhouse, make, read
 BUILD = PROJECT / "build/deploy"
 LOCAL_ROOT = Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "laennec-local"
 HOLD_S = {True: 60.0, False: 5.0}  # how long a release must be healthy; with systemd longer than the watchdog
-FILES = ("supervise.py", "systemd/laennec.service", "udev/*.rules")  # what a release has beside its wheels
+FILES = ("box/supervise.py", "systemd/laennec.service", "udev/*.rules")  # what a release has beside its wheels
 DEMO = """\
-# Written by `make deploy` because no CONFIG was given: one bundled recording, again and again.
+# Written by `make deploy` because no CONFIG was given: the bundled recording, again and again.
 # Give your own:  make deploy ... CONFIG=ward.yaml   (deploy/ward.example.yaml shows every key)
 streams:
   - id: demo
@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     ):  # fmt: skip
         each = commands.add_parser(name, help=(function.__doc__ or "").splitlines()[0])
         each.set_defaults(command=function)
-        each.add_argument("--device", required=True, choices=PROFILES, help="what the box is; local: this machine")
+        each.add_argument("--device", default="", help=f"what the box is: {', '.join(PROFILES)} (this machine)")
         each.add_argument("--host", default="", help="user@box")
         each.add_argument("--port", type=int, help="of its ssh")
         each.add_argument("--root", default="", help="a folder of one's own: no systemd, no administration")
@@ -85,9 +85,11 @@ def _parser() -> argparse.ArgumentParser:
 
 @contextmanager
 def _target(wish: argparse.Namespace) -> Iterator[Target]:
+    if wish.device not in PROFILES:
+        raise DeployError(f"expected DEVICE={'|'.join(PROFILES)}, found {wish.device or 'none'}")
     if wish.device == "local":
         if wish.host:
-            raise DeployError(f"DEVICE=local is this machine; expected no HOST, found {wish.host}")
+            raise DeployError(f"DEVICE=local is this machine: expected no HOST, found {wish.host}")
         yield Target(Local(), str(Path(wish.root or LOCAL_ROOT).expanduser().absolute()))
         return
     if not wish.host:
@@ -119,14 +121,15 @@ def install(target: Target, wish: argparse.Namespace) -> int:
         house = read(wish.wheelhouse) if wish.wheelhouse else make(BUILD, python, facts, wish.model, tell)
     files = _files(house)
     base = f"{target.root.rstrip('/')}/opt/laennec"
-    if config is None and not ask(target, "status")["has_config"]:
+    if config is None and not facts.has_config:
         print("  no CONFIG given and none on the box: it will listen to the bundled recording")
         config = DEMO.format(base=base)
     if config is not None:
         files["ward.yaml"] = config
+    system_site = wish.device != "local" and bool(python.tensorrt or python.has_pyaudio)  # what no wheel brings
     result = ask(
         target, "install", house.wheels, version=house.version, python=python.path, files=files,
-        system_site=bool(python.tensorrt or python.has_pyaudio) and wish.device != "local", hold_s=_hold_s(target, wish),
+        system_site=system_site, hold_s=_hold_s(target, wish),
     )  # fmt: skip
     _finish(target, result)
     return 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from deploy.box import Facts, Python
+from deploy.box.facts import Facts, Python
 from deploy.errors import DeployError
 
 OLDEST_GLIBC = (2, 28)  # what the wheels of numba, onnxruntime and cryptography ask for

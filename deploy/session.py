@@ -2,26 +2,29 @@
 
 Not for how the box is reached (`deploy.transport`), and not for what to ask (`deploy.__main__`).
 
-On the box's standard input: this program's half as it is, then one line of JSON, then the bytes of each wheel it wants.
-So nothing of an older release is ever trusted, and nothing is left behind where no right to write is.
+On the box's standard input: the package `deploy.box` as one archive, then one line of JSON, then the bytes of the
+wheels that it wants. So nothing of an older release is ever trusted, and a box that is only asked keeps nothing.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import tempfile
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from deploy.box import CHUNK, PYTHONS, Facts, Python
+from deploy.box.durable import CHUNK
+from deploy.box.facts import PYTHONS, Facts, Python
 from deploy.errors import DeployError
 from deploy.transport import Transport
 from deploy.wheelhouse import Wheel
 
-PROGRAM = Path(__file__).with_name("box.py")
+PACKAGE = Path(__file__).with_name("box")
 NO_PYTHON, NO_SUDO = 86, 87
 # The first interpreter that will do, then the program from standard input; {may} is empty or `sudo -n`.
 START = """
@@ -29,12 +32,30 @@ for name in {pythons}; do
   found=$(command -v $name) || continue
   "$found" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || continue
   {check}
-  exec {may} "$found" -I -c 'import sys; exec(compile(sys.stdin.buffer.read({size}), "box.py", "exec"))'
+  exec {may} "$found" -I -c '{load}' {size}
 done
 python3 --version >&2
 exit {no_python}
 """
+# The archive stays in memory: a box that is only asked keeps nothing. Python imports from whatever has a path.
+LOAD = """
+import os, runpy, sys
+held = os.memfd_create("laennec")
+with open(held, "wb", closefd=False) as file:
+    file.write(sys.stdin.buffer.read(int(sys.argv[1])))
+sys.path.insert(0, "/proc/self/fd/%d" % held)
+runpy.run_module("deploy.box", run_name="__main__", alter_sys=True)
+"""
 CHECK_SUDO = "sudo -n true || exit {no_sudo}"
+
+
+def archive() -> bytes:
+    """The box's half as one zip file, which Python can import from."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file:
+        for path in [PACKAGE.with_name("__init__.py"), *sorted(PACKAGE.glob("*.py"))]:
+            file.write(path, path.relative_to(PACKAGE.parents[1]).as_posix())
+    return packed.getvalue()
 
 
 @dataclass(frozen=True)
@@ -56,7 +77,7 @@ def ask(target: Target, command: str, wheels: Sequence[Wheel] = (), **request: o
 
     Args:
         target: which box.
-        command: a key of `deploy.box.READING` or `CHANGING`.
+        command: a key of `deploy.box.__main__.COMMANDS`.
         wheels: files that the box may want.
         request: what else the command needs.
 
@@ -67,9 +88,9 @@ def ask(target: Target, command: str, wheels: Sequence[Wheel] = (), **request: o
         DeployError: the box cannot be reached, or refused, or broke off; the state it is in is in the error.
     """
     may_sudo = target.has_systemd and command != "probe"
-    program = PROGRAM.read_bytes()
+    program = archive()
     start = START.format(
-        pythons=" ".join(PYTHONS), size=len(program), no_python=NO_PYTHON,
+        pythons=" ".join(PYTHONS), load=LOAD, size=len(program), no_python=NO_PYTHON,
         may='$([ "$(id -u)" = 0 ] || echo sudo -n)' if may_sudo else "",
         check=f'[ "$(id -u)" = 0 ] || {CHECK_SUDO.format(no_sudo=NO_SUDO)}' if may_sudo else "",
     )  # fmt: skip
@@ -127,6 +148,8 @@ def _feed(given: IO[bytes], wheels: Sequence[Wheel]) -> None:
 def _print(message: dict[str, Any]) -> None:
     if "begin" in message:
         print(f"  {message['begin']} ... ", end="", flush=True)
+    elif "failed" in message:
+        print("failed", flush=True)
     elif "end" in message:
         remark = f" ({message['remark']})" if message["remark"] else ""
         print(f"{message['end']:.1f} s{remark}", flush=True)
@@ -143,8 +166,8 @@ def _why(target: Target, code: int, said: str) -> str:
         return f"expected Python 3.10 or newer on {target.transport.where}, found {last or 'none'}; install python3"
     if code == NO_SUDO:
         return (
-            f"expected sudo without a password on {target.transport.where}, found: {last}; allow it for the time of the "
-            "deployment, or give ROOT=DIR to install below a folder of your own"
+            f"expected sudo without a password on {target.transport.where}, found: {last}; allow it for the time of "
+            "the deployment, or give ROOT=DIR to install below a folder of your own"
         )
     return f"the box broke off (exit code {code}): {last or 'it said nothing'}; run the same command again, it goes on"
 

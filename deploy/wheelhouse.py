@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from zipfile import ZipFile
 
-from deploy.box import Facts, Python, digest_of
+from deploy.box.durable import digest_of
+from deploy.box.facts import Facts, Python
 from deploy.errors import DeployError
 
 PROJECT = Path(__file__).parents[1]

@@ -2,7 +2,7 @@
 
 For `make deploy ROOT=...`: the service notifies this program exactly as it would systemd (READY=1, WATCHDOG=1,
 STATUS=..., over NOTIFY_SOCKET), and is started again whenever it ends. Not for booting: after a restart of the machine,
-deploy again or start it by hand. Standard library only; runs from a release, without anything installed.
+deploy again or start it by hand. A file of its own in every release: it imports nothing but the standard library.
 
 SIGHUP: stop the service, then become the supervisor of the release that is `current` now. SIGTERM: stop it and end.
 What the service is doing stands in `run/laennec/state.json`, replaced as a whole at every change.
@@ -24,6 +24,7 @@ import sys
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import BinaryIO
 
 WATCHDOG_S = 30.0  # as in the systemd unit
 STOP_S = 10.0  # how long the service may take to end before it is killed
@@ -38,7 +39,7 @@ class State:
     supervisor: int
     """Process id."""
     phase: str = "starting"
-    """starting, ready, waiting (to start again) or stopped."""
+    """starting, ready, stopping, waiting (to start again) or stopped."""
     release: str = ""
     token: str = ""
     """What stood in `run/laennec/wanted` when the service was started: tells a restart from the one before."""
@@ -57,19 +58,28 @@ def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: no second service beside one without supervisor
 
 
+def _take(lock: int) -> None:
+    """The lock of this root; whoever only looks whether it is free holds it for a moment."""
+    for _ in range(20):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.05)
+        else:
+            return
+    sys.exit("another supervisor of this root runs")
+
+
 class Supervisor:
     """The service of one root, and the socket on which it speaks."""
 
     def __init__(self, root: Path) -> None:
-        """Take the lock; exits quietly if another supervisor of this root has it."""
+        """Take the lock; ends if another supervisor of this root has it."""
         self.root, self.current = root, root / "opt/laennec/current"
         self.run_dir, self.log = root / "run/laennec", root / "var/log/laennec/laennec.log"
         self.run_dir.mkdir(parents=True, exist_ok=True)
         self._lock = open(self.run_dir / "supervisor.lock", "a")  # noqa: SIM115 - held while the process lives
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            sys.exit(0)
+        _take(self._lock.fileno())
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         self.socket.bind("")  # an abstract name of the kernel's choice: a path could be longer than a socket may be
@@ -101,8 +111,8 @@ class Supervisor:
             while not self.wish and time.monotonic() < until_s:
                 time.sleep(0.05)
         if self.wish == signal.SIGHUP:
-            again = str(self.current / "supervise.py")
-            os.execv(sys.executable, [sys.executable, again, str(self.root)])
+            python = str(self.current / "venv/bin/python")  # of the release that is current now
+            os.execv(python, [python, "-I", str(self.current / "supervise.py"), str(self.root)])
         self._write(phase="stopped", pid=0, ready_s=0.0, status="")
 
     def _serve(self) -> bool:
@@ -129,21 +139,16 @@ class Supervisor:
         self._write(phase="waiting", pid=0, ready_s=0.0, failures=failures, last_end=end)
         return is_clean
 
-    def _opened_log(self):  # type: ignore[no-untyped-def]
+    def _opened_log(self) -> BinaryIO:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         if self.log.exists() and self.log.stat().st_size > LOG_BYTES:
             self.log.replace(self.log.with_suffix(".log.1"))
         return open(self.log, "ab")
 
     def _environment(self) -> dict[str, str]:
-        """What systemd would set; see systemd.exec(5)."""
-        folders = {"STATE_DIRECTORY": "var/lib", "CACHE_DIRECTORY": "var/cache", "RUNTIME_DIRECTORY": "run"}
-        paths = {name: str(self.root / folder / "laennec") for name, folder in folders.items()}
-        for path in paths.values():
-            os.makedirs(path, exist_ok=True)
+        """What systemd would add; the folders stand in this program's own environment (`deploy.box.place`)."""
         address = "@" + self.socket.getsockname()[1:].decode()
-        usec = str(int(WATCHDOG_S * 1e6))
-        return {**os.environ, **paths, "NOTIFY_SOCKET": address, "WATCHDOG_USEC": usec, "PYTHONUNBUFFERED": "1"}
+        return {**os.environ, "NOTIFY_SOCKET": address, "WATCHDOG_USEC": str(int(WATCHDOG_S * 1e6))}
 
     def _listen(self, child: subprocess.Popen[bytes]) -> str:
         """Take the service's messages until it ends; returns why it had to be ended, or nothing."""
@@ -152,6 +157,8 @@ class Supervisor:
             message = self._message(child.pid)
             if "READY=1" in message:
                 self._write(phase="ready", ready_s=time.monotonic())
+            if "STOPPING=1" in message:
+                self._write(phase="stopping")
             for line in message:
                 if line.startswith("STATUS=") and line[7:] != self.state.status:
                     self._write(status=line[7:])

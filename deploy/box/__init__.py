@@ -1,0 +1,9 @@
+"""The half of a deployment that runs on the box: bare Python 3.10 or newer, standard library alone.
+
+`deploy.session` packs this package into one archive and sends it down a pipe, then one line of JSON that asks for
+something, then the bytes of wheels; what happens comes back as lines of JSON. Not for deciding whether this box may be
+deployed to (`deploy.devices`), nor for keeping the service running (systemd, or `supervise` where a ROOT was given).
+
+Invariant: every file that matters is written under another name, brought to disk, then renamed; so after a power cut
+`current` names a complete release or none, and the next command mends the rest (`switch.repair`).
+"""

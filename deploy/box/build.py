@@ -1,0 +1,179 @@
+"""Make a release on the box out of wheels, and let it judge the box before anything is switched.
+
+Not for switching to it (`switch`). Nothing outside its own folder and the store of wheels changes here, so a release
+that fails is simply removed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from deploy.box.child import call, must
+from deploy.box.durable import CHUNK, digest_of, sync_folder, write_record
+from deploy.box.place import Place, Refusal, Release
+from deploy.box.switch import discard, repair, switch
+from deploy.box.wire import Session, watch_workstation
+
+UNPACKED = 4  # an installed release takes this many times its wheels (measured: 3.5, x86-64, kernels included)
+COMPILE = "from edge.features import warm_up; warm_up()"
+DEMO = "demo.flac"
+# The bundled minute again and again for an hour: a service that comes to the end of its files ends.
+REPEAT = """
+import sys, pathlib, edge, soundfile
+sound, rate = soundfile.read(pathlib.Path(edge.__file__).parent / "sources/demo.flac", dtype="int16")
+with soundfile.SoundFile(sys.argv[1], "w", rate, 1) as longer:
+    for _ in range(3600 * rate // len(sound)):
+        longer.write(sound)
+"""
+EXAMINATION = (
+    ("choosing the runtime by measuring it (tune)", "tune"),
+    ("asking the new release how it finds this box (doctor)", "doctor --config"),
+    ("letting it hear the bundled recording (self-test)", "doctor --self-test"),
+)
+
+Manifest = Sequence[dict[str, Any]]  # of each wheel: name, size in bytes, sha256
+
+
+def install(session: Session, request: dict[str, Any], given: BinaryIO) -> dict[str, Any]:
+    """Everything from wheels to a release that runs and is healthy, or the state before.
+
+    Args:
+        session: whose.
+        request: `wheels`, `version`, `python`, `files`, `system_site`, `hold_s`, as `deploy.__main__` sends them.
+        given: where the bytes of wheels come from.
+
+    Returns:
+        What `switch` tells.
+
+    Raises:
+        Refusal: with what the box runs as before.
+    """
+    place, wire, wheels = session.place, session.wire, request["wheels"]
+    with wire.step("looking after what is there") as remarks:
+        remarks += repair(session)
+        check_room(place, wheels)
+    with wire.step("copying") as remarks:
+        remarks.append(f"{receive(session, wheels, given) / 1e6:.1f} of {_size(wheels) / 1e6:.1f} MB were new")
+    watch_workstation(session, given)
+    numbers = [int(path.name[:4]) for path in place.releases.glob("[0-9][0-9][0-9][0-9]-*")]
+    name = f"{max(numbers, default=0) + 1:04d}-{request['version']}"
+    try:
+        _build(session, request, place.releases / name)
+        _examine(session, place.releases / name)
+        _complete(session, request, place.releases / name)
+    except (Refusal, OSError):
+        discard(place, name)
+        raise
+    return switch(session, name, request["hold_s"], request["files"].get("ward.yaml"))
+
+
+def _size(wheels: Manifest) -> int:
+    return sum(each["size"] for each in wheels)
+
+
+def check_room(place: Place, wheels: Manifest) -> None:
+    """Raises Refusal if the disk cannot hold another release."""
+    lacking = [each for each in wheels if not (place.wheels / each["name"]).exists()]
+    need_mb = (_size(lacking) + UNPACKED * _size(wheels)) // 1_000_000 + 1
+    free_mb = shutil.disk_usage(place.base).free // 1_000_000
+    if free_mb < need_mb:
+        raise Refusal(f"expected {need_mb} MB free for {place.base}, found {free_mb} MB; free some room on the box")
+
+
+def receive(session: Session, wanted: Manifest, given: BinaryIO) -> int:
+    """Fill the store of wheels with what it lacks; a file that came whole once is not sent again.
+
+    Returns:
+        How many bytes came.
+    """
+    store = session.place.wheels
+    store.mkdir(parents=True, exist_ok=True)
+    lacking = [each for each in wanted if not _is_there(store / each["name"], each)]
+    session.wire.send(want=[each["name"] for each in lacking])
+    for each in lacking:
+        _receive_one(store / each["name"], each, given)
+    sync_folder(store)
+    return _size(lacking)
+
+
+def _is_there(path: Path, wanted: dict[str, Any]) -> bool:
+    return path.is_file() and path.stat().st_size == wanted["size"] and digest_of(path) == wanted["sha256"]
+
+
+def _receive_one(path: Path, wanted: dict[str, Any], given: BinaryIO) -> None:
+    partial, digest, left = path.with_name(path.name + ".part"), hashlib.sha256(), wanted["size"]
+    with open(partial, "wb") as file:
+        while left:
+            chunk = given.read(min(left, CHUNK))
+            if not chunk:
+                raise Refusal(f"the workstation went away while {path.name} was being copied; deploy again")
+            digest.update(chunk)
+            left -= file.write(chunk)
+        file.flush()
+        os.fsync(file.fileno())
+    if digest.hexdigest() != wanted["sha256"]:
+        raise Refusal(f"{path.name} arrived damaged (SHA-256 {digest.hexdigest()[:12]}...); deploy again")
+    os.replace(partial, path)
+
+
+def _build(session: Session, request: dict[str, Any], folder: Path) -> None:
+    """An environment with everything in it, compiled."""
+    wire, place, python, own = session.wire, session.place, request["python"], folder / "venv/bin/python"
+    folder.mkdir(parents=True)
+    for name, text in request["files"].items():
+        (folder / name).write_text(text)
+    with wire.step(f"making a virtual environment of {python}"):
+        extra = ["--system-site-packages"] if request["system_site"] else []
+        argv = [python, "-I", "-m", "venv", "--without-pip", *extra, folder / "venv"]
+        must(argv, "making a virtual environment", place.variables())
+    with wire.step("installing, offline and against hashes"):
+        pip = next(place.wheels / each["name"] for each in request["wheels"] if each["name"].startswith("pip-"))
+        argv = [
+            own, "-I", pip / "pip", "--isolated", "--disable-pip-version-check", "--no-cache-dir", "install", "--quiet",
+            "--no-index", "--find-links", place.wheels, "--require-hashes", "--no-deps", "--only-binary=:all:",
+            "--ignore-installed", "--root-user-action=ignore", "-r", folder / "requirements.lock",
+        ]  # fmt: skip
+        must(argv, "installing", {**place.variables(), "PIP_CONFIG_FILE": os.devnull})
+    with wire.step("compiling the kernels, so that no start has to"):
+        # Not from a cache of this user's: the service may be another one, and must find them in the release.
+        apart = {name: value for name, value in place.variables().items() if name != "CACHE_DIRECTORY"}
+        must([own, "-I", "-c", COMPILE], "compiling the kernels", {**apart, "XDG_CACHE_HOME": str(folder / "none")})
+    if DEMO in _settings(place, folder):
+        with wire.step("playing the bundled recording into a longer one"):
+            must([own, "-I", "-c", REPEAT, folder / DEMO], "writing the demonstration", place.variables())
+
+
+def _settings(place: Place, folder: Path) -> str:
+    """The text of the settings that this release will run with."""
+    given = folder / "ward.yaml"
+    return (given if given.exists() else place.config).read_text()
+
+
+def _examine(session: Session, folder: Path) -> None:
+    """Let the new release say what it thinks of this box and these settings."""
+    place, config, laennec = session.place, folder / "examined.yaml", folder / "venv/bin/laennec"
+    text = _settings(place, folder)
+    config.write_text(text.replace(f"{place.current}/", f"{folder}/"))  # as if it were current already
+    for what, words in EXAMINATION:
+        argv = [laennec, *words.split(), *([config] if words.endswith("--config") else [])]
+        if call([*argv[:2], "--help"])[0]:
+            session.wire.send(note=f"this release has no `laennec {words}`: skipped")
+            continue
+        with session.wire.step(what) as remarks:
+            argv = session.service.words_as_service(folder, argv)
+            said = must(argv, f"laennec {words}", place.variables())
+            remarks += [line.strip() for line in said.splitlines() if line.startswith("warn")]
+
+
+def _complete(session: Session, request: dict[str, Any], folder: Path) -> None:
+    with session.wire.step("bringing it to disk"):
+        os.sync()
+        wheels = tuple(each["name"] for each in request["wheels"])
+        write_record(folder / "release.json", Release(folder.name, time.time(), request["python"], wheels))
+        sync_folder(folder.parent)

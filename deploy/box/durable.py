@@ -1,0 +1,76 @@
+"""Files and links that are whole after a power cut: written aside, brought to disk, renamed.
+
+Not for large files that can be copied again (`build.receive` writes those the same way, in pieces).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+CHUNK = 1 << 20  # bytes
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Replace `path` by `content`: after a power cut either is there whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".part")
+    with open(partial, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring what was renamed or removed within `folder` to disk."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or link for good, if it is there."""
+    with suppress(FileNotFoundError):
+        path.unlink()
+        sync_folder(path.parent)
+
+
+def point(link: Path, target: str) -> None:
+    """Make `link` a symbolic link to `target`, at once and for good."""
+    fresh = link.with_name("." + link.name + ".new")
+    remove(fresh)
+    fresh.symlink_to(target)
+    os.replace(fresh, link)
+    sync_folder(link.parent)
+
+
+def read_record(path: Path, kind: Any) -> Any:
+    """The dataclass `kind` in a JSON file; None if the file is not there or holds something else."""
+    try:
+        tree = json.loads(path.read_text())
+        return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in tree.items()})
+    except (OSError, ValueError, TypeError, AttributeError):
+        return None
+
+
+def write_record(path: Path, record: Any) -> None:
+    """What `read_record` reads."""
+    write_whole(path, json.dumps(asdict(record), indent=1).encode())
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()

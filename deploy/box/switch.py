@@ -1,0 +1,165 @@
+"""From one release to another, with a way back at every moment.
+
+A switch is: note the way back (`trial.json`), put the settings in place, flip `current`, restart, judge, forget the way
+back. Whatever ends it early, `repair` finds the note and either ends the switch or undoes it. Not for making releases
+(`build`).
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from typing import Any
+
+from deploy.box.child import last_words
+from deploy.box.durable import point, read_record, remove, write_record, write_whole
+from deploy.box.place import Place, Refusal, Trial
+from deploy.box.service import Health, Service
+from deploy.box.wire import Session
+
+KEPT_RELEASES = 3
+READY_S = 120.0  # from start to READY=1: everything is compiled and built by then, but devices on a slow card take time
+POLL_S = 0.1
+
+
+def switch(session: Session, name: str, hold_s: float, config: str | None = None) -> dict[str, Any]:
+    """Make a complete release the current one and judge it.
+
+    Args:
+        session: whose.
+        name: of the release.
+        hold_s: how long it must be healthy after READY=1, seconds.
+        config: new settings; None: those that are there.
+
+    Returns:
+        For people: what runs, its status, where settings and log are.
+
+    Raises:
+        Refusal: it was not healthy; everything is as it was before.
+    """
+    place, wire = session.place, session.wire
+    session.is_settling = True
+    trial = Trial(name, place.running(), place.config.exists())
+    with wire.step(f"switching to {name}"):
+        if trial.had_config:
+            write_whole(place.config_before, place.config.read_bytes())
+        write_record(place.trial, trial)
+        if config is not None:
+            write_whole(place.config, config.encode())
+        point(place.current, f"releases/{name}")
+    try:
+        health = _judge(session, hold_s)
+    except (Refusal, OSError) as error:
+        said = last_words(session.service.last_lines(20))
+        with wire.step(f"going back to {trial.old or 'nothing'}"):
+            go_back(session, trial)
+        raise Refusal(f"{name} was not healthy: {error}; its last words: {said}") from None
+    with wire.step("keeping it"):
+        settle(session, trial)
+    return {"running": name, "words": health.words, "logs": session.service.logs, "config": str(place.config)}
+
+
+def _judge(session: Session, hold_s: float) -> Health:
+    with session.wire.step("restarting the service"):
+        session.service.restart()
+    with session.wire.step(f"waiting until it is ready, then healthy for {hold_s:.0f} s"):
+        return wait_until_healthy(session.service, hold_s)
+
+
+def wait_until_healthy(service: Service, hold_s: float) -> Health:
+    """Wait for READY=1, then watch for `hold_s`; a file that comes to its end in the meantime is no failure.
+
+    Raises:
+        Refusal: not ready in time, or an end with an error.
+    """
+    until_s, ready_s = time.monotonic() + READY_S, float("inf")
+    while True:
+        health, now_s = service.health(), time.monotonic()
+        if health.is_asked and health.has_failed:
+            raise Refusal(f"expected it to run, found that it ended ({health.words})")
+        if health.is_asked and health.phase == "ready":
+            ready_s = min(ready_s, now_s)
+            if now_s - ready_s >= hold_s:
+                return health
+        until_s = max(until_s, now_s + READY_S) if health.phase == "ready" and health.is_asked else until_s
+        if now_s > until_s:
+            raise Refusal(f"expected READY=1 within {READY_S:.0f} s, found it {health.phase} ({health.words})")
+        time.sleep(POLL_S)
+
+
+def settle(session: Session, trial: Trial) -> None:
+    """The new release is good: forget the way back, and what is too old."""
+    place = session.place
+    remove(place.trial)
+    session.is_settling = False
+    others = [release.name for release in place.complete()]
+    kept = list(dict.fromkeys(name for name in (place.running(), trial.old, *others) if name))[:KEPT_RELEASES]
+    for folder in place.releases.glob("*"):
+        if folder.name not in kept:
+            discard(place, folder.name)
+    used = {wheel for release in place.complete() for wheel in release.wheels}
+    for wheel in place.wheels.glob("*"):
+        if wheel.name not in used:
+            remove(wheel)
+
+
+def discard(place: Place, name: str) -> None:
+    """Remove a release; first of all it is not complete any more."""
+    remove(place.releases / name / "release.json")
+    shutil.rmtree(place.releases / name, ignore_errors=True)
+
+
+def go_back(session: Session, trial: Trial) -> None:
+    """Undo a switch: settings, link, service; a release that was new and failed is removed."""
+    place = session.place
+    was_flipped = place.running() == trial.new
+    if not trial.had_config:
+        remove(place.config)
+    elif place.config_before.exists():
+        write_whole(place.config, place.config_before.read_bytes())
+    if not trial.old and was_flipped:
+        session.service.stop()
+        remove(place.current)
+    elif was_flipped:
+        point(place.current, f"releases/{trial.old}")
+        session.service.restart()
+    remove(place.trial)
+    session.is_settling = False
+    if trial.new > trial.old:  # numbers come first in names
+        discard(place, trial.new)
+    if trial.old and was_flipped:
+        wait_until_healthy(session.service, 0.0)
+
+
+def repair(session: Session) -> list[str]:
+    """Mend what a killed deployment left: a switch without a verdict, half releases, half files.
+
+    Returns:
+        What was mended, a line each.
+    """
+    place, told = session.place, list[str]()
+    trial = read_record(place.trial, Trial)
+    if trial is not None:
+        told.append(_end_trial(session, trial))
+    for stray in [place.base / ".current.new", *place.base.glob("*.part"), *place.wheels.glob("*.part")]:
+        remove(stray)
+    for folder in place.releases.glob("*"):
+        if not (folder / "release.json").exists():
+            told.append(f"removed {folder.name}, which was not complete")
+            discard(place, folder.name)
+    return told
+
+
+def _end_trial(session: Session, trial: Trial) -> str:
+    """Judge a release that was flipped to, else undo what came before the flip."""
+    if session.place.running() == trial.new:
+        try:
+            session.service.restart()
+            wait_until_healthy(session.service, 0.0)
+        except Refusal as error:
+            go_back(session, trial)
+            return f"a switch to {trial.new} had been cut off, and it is not healthy ({error}); went back"
+        settle(session, trial)
+        return f"a switch to {trial.new} had been cut off; it is healthy and stays"
+    go_back(session, trial)
+    return f"a switch to {trial.new} had been cut off before it happened"

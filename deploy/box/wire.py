@@ -1,0 +1,123 @@
+"""What the box tells the workstation, and who may change the box: one deployment at a time, none unattended.
+
+Not for the changes themselves.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from deploy.box.durable import CHUNK
+from deploy.box.place import Place, Refusal
+from deploy.box.service import Service
+
+PATIENCE_S = 3.0  # a deployment that was killed just now may still be ending
+ORPHAN = "its workstation went away; it ends what it began"
+
+
+class Wire:
+    """Lines of JSON to the workstation; once it is gone, nothing."""
+
+    def __init__(self, out: BinaryIO) -> None:
+        """Write to `out`."""
+        self._out: BinaryIO | None = out
+
+    def send(self, **message: object) -> None:
+        """One message."""
+        if self._out is not None:
+            try:
+                self._out.write(json.dumps(message).encode() + b"\n")
+                self._out.flush()
+            except OSError:
+                self._out = None
+
+    @contextmanager
+    def step(self, text: str) -> Iterator[list[str]]:
+        """Tell that a step begins and, with how long it took, ends; yields a list for remarks."""
+        began_s, remarks = time.monotonic(), list[str]()
+        self.send(begin=text)
+        try:
+            yield remarks
+        except Exception:
+            self.send(failed=text)
+            raise
+        self.send(end=round(time.monotonic() - began_s, 1), remark="; ".join(remarks))
+
+
+@dataclass
+class Session:
+    """What every command needs."""
+
+    place: Place
+    service: Service
+    wire: Wire
+    is_settling: bool = False
+    """Between the flip and its verdict: what was begun is ended even without a workstation."""
+
+    def situation(self) -> str:
+        """What the box runs now, in one line."""
+        name = self.place.running()
+        if not name:
+            return "nothing is deployed"
+        health = self.service.health()
+        words = f" ({health.words})" if health.words else ""
+        return f"{name} is current and its service is {health.phase}{words}"
+
+
+@contextmanager
+def only_one(session: Session) -> Iterator[None]:
+    """Hold the lock of this root; the kernel frees it when its holder ends, however it ends.
+
+    Raises:
+        Refusal: another deployment has it, and its workstation is there.
+    """
+    session.place.base.mkdir(parents=True, exist_ok=True)
+    with open(session.place.lock, "a+") as lock:
+        until_s, has_told = time.monotonic() + PATIENCE_S, False
+        while not _taken(lock.fileno()):
+            holder = session.place.lock.read_text() or "just begun"
+            if ORPHAN in holder and not has_told:
+                session.wire.send(note=f"waiting for another deployment ({holder})")
+                has_told = True
+            if ORPHAN not in holder and time.monotonic() > until_s:
+                raise Refusal(
+                    f"another deployment to this box is under way ({holder}); wait until it ends, or stop it, then "
+                    "try again"
+                )
+            time.sleep(0.1)
+        _note_holder(session, f"since {time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())} UTC")
+        yield
+
+
+def _taken(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _note_holder(session: Session, remark: str) -> None:
+    """Say in the lock file who holds it."""
+    session.place.lock.write_text(f"process {os.getpid()}, {remark}")
+
+
+def watch_workstation(session: Session, given: BinaryIO) -> None:
+    """End this program when the workstation is gone; but a release that was flipped to is judged first."""
+
+    def watch() -> None:
+        while given.read(CHUNK):
+            pass
+        if not session.is_settling:
+            os._exit(1)
+        _note_holder(session, ORPHAN)
+
+    threading.Thread(target=watch, daemon=True).start()
