@@ -10,7 +10,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LAENNEC := $(BIN)/laennec
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench data-check data-download train export model clean edge dev evaluate results
+.PHONY: help demo test check format bench data-check data-download train export model clean edge dev evaluate results \
+	deploy rollback status logs undeploy
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -51,6 +52,26 @@ results: dev ## one page of all runs and evaluations beside published numbers: m
 
 export: dev ## make a finished training the default model of the edge
 	@$(BIN)/python -m export --run "$(RUN)" --out edge/models/default.onnx
+
+# Only what stands on the command line of make: PORT, HOST and ROOT mean other things in many an environment.
+given = $(if $(filter command,$(origin $(1))),$(2) "$($(1))")
+box = --device "$(if $(filter command,$(origin DEVICE)),$(DEVICE))" $(call given,HOST,--host) $(call given,PORT,--port) \
+	$(call given,ROOT,--root) $(call given,SSH_OPTIONS,--ssh-options)
+
+deploy: ## install on a box and switch to it if it is healthy: DEVICE=jetson|rpi|x86|local HOST=user@box (CONFIG=ward.yaml MODEL=a.onnx PORT=22 ROOT=/a/folder)
+	@$(PYTHON) -m deploy install $(box) $(call given,CONFIG,--config) $(call given,MODEL,--model) $(call given,HEALTHY_S,--healthy-s) $(ARGS)
+
+rollback: ## back to the release before: DEVICE=... HOST=... (RELEASE=one)
+	@$(PYTHON) -m deploy rollback $(box) $(call given,RELEASE,--release) $(call given,HEALTHY_S,--healthy-s)
+
+status: ## what runs on a box: DEVICE=... HOST=...
+	@$(PYTHON) -m deploy status $(box)
+
+logs: ## what it said last: DEVICE=... HOST=... (LINES=100)
+	@$(PYTHON) -m deploy logs $(box) $(call given,LINES,--lines)
+
+undeploy: ## remove it from a box; settings and events stay (PURGE=1: they go too)
+	@$(PYTHON) -m deploy undeploy $(box) $(if $(PURGE),--purge)
 
 clean: ## remove what make made, but no trained model
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
