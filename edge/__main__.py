@@ -96,9 +96,9 @@ def _serve(effective: Any, stop: threading.Event) -> None:
     with ExitStack() as opened:
         outbox = Outbox(effective.outbox_path(), effective.outbox.max_mb, effective.outbox.max_age_h)
         opened.callback(outbox.close)
-        sources = []
+        sources, bridge = [], _bridge(effective, artefact.rate_hz)
         for item in effective.streams:
-            sources.append(open_source(item.source, artefact.rate_hz, item.channel, item.pace))
+            sources.append(open_source(item.source, artefact.rate_hz, item.channel, item.pace, bridge))
             opened.callback(sources[-1].close)
         outcome = Service(effective, artefact, sources, outbox, notifier).run(stop)
     for failure in outcome.failures:
@@ -111,6 +111,15 @@ def _serve(effective: Any, stop: threading.Event) -> None:
     print(outcome.tally)
     if outcome.failures:
         raise typer.Exit(EXIT_MISTAKE)
+
+
+def _bridge(effective: Any, rate_hz: int) -> Any:
+    """What reads the microcontrollers' links, if any stream is theirs."""
+    if not any(item.source.startswith("link:") for item in effective.streams):
+        return None
+    from edge.sources.bridge import open_bridge
+
+    return open_bridge(effective.link, rate_hz, effective.outbox_path().with_name(f"links-{effective.node}.json"))
 
 
 def _overlaid(tree: object, given: dict[str, Any], fast: bool) -> object:

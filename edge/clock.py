@@ -27,6 +27,7 @@ class Timeline:
         live: bool,
         monotonic: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
+        recorded_s: Callable[[int], float | None] | None = None,
     ) -> None:
         """Place samples at `rate_hz`.
 
@@ -35,11 +36,14 @@ class Timeline:
             live: false for a file read as fast as possible: its line is fixed at the first block.
             monotonic: seconds that never step.
             wall: seconds since 1970, UTC.
+            recorded_s: monotonic seconds at which a sample was recorded, from a source that knows better than its
+                arrivals; None where it does not know yet.
         """
         self._rate_hz = rate_hz
         self._live = live
         self._monotonic = monotonic
         self._wall = wall
+        self._recorded_s = recorded_s
         self._stretch_end: float | None = None
         self._before = float("inf")
         self._zero = float("inf")
@@ -57,6 +61,9 @@ class Timeline:
 
     def wall_s(self, index: int) -> float:
         """Seconds since 1970 at which sample `index` was recorded; now, if nothing was heard yet."""
+        recorded_s = self._recorded_s(index) if self._recorded_s is not None else None
+        if recorded_s is not None:
+            return self._wall() - self._monotonic() + recorded_s
         zero = min(self._zero, self._before)
         if zero == float("inf"):
             return self._wall()

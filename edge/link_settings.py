@@ -23,8 +23,9 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from edge.errors import ConfigError
 from edge.section import Section
+from edge.sources import LINK
 
-PREFIX = "link:"  # of a source
+PREFIX = f"{LINK}:"  # of a source
 DEVICE_ID = re.compile(r"0[xX][0-9a-fA-F]{1,8}")
 NAME_PATTERN = r"^[a-z][a-z0-9-]{0,31}$"
 
@@ -52,20 +53,12 @@ class LinkDevice(Section):
 
 
 class SerialPort(Section):
-    """One serial port, by its path or by the USB serial number of what is plugged in."""
+    """One serial port."""
 
-    port: Annotated[str, Field(min_length=1)] | None = None
-    """Such as /dev/ttyACM0."""
-    usb_serial: Annotated[str, Field(min_length=1)] | None = None
-    """Serial number of the USB device, wherever it is plugged in."""
-    baud: Annotated[int, Field(ge=1200, le=12_000_000)] = 921_600
+    port: Annotated[str, Field(min_length=1)]
+    """A path such as /dev/ttyACM0, or `usb:VID:PID` or `usb:VID:PID:SERIAL` as `lsusb` shows them."""
+    baud: Annotated[int, Field(ge=1200, le=12_000_000)] = 460_800
     """Bits per second; USB-CDC ignores it."""
-
-    @model_validator(mode="after")
-    def _is_one_of_both(self) -> SerialPort:
-        if (self.port is None) == (self.usb_serial is None):
-            raise ValueError("give either port or usb_serial")
-        return self
 
 
 class Udp(Section):
@@ -74,8 +67,6 @@ class Udp(Section):
     bind: IPv4Address = IPv4Address("127.0.0.1")
     """Address of the one interface that devices are on."""
     port: Annotated[int, Field(ge=1, le=65535)] = 7355
-    rcvbuf: Annotated[int, Field(ge=65536, le=1 << 28)] = 4 << 20
-    """Receive buffer to ask the kernel for, bytes; what it gives is logged (net.core.rmem_max bounds it)."""
 
     @field_validator("bind")
     @classmethod
@@ -101,6 +92,8 @@ class Link(Section):
     serial: tuple[SerialPort, ...] = ()
     udp: Udp | None = None
     ble: tuple[Ble, ...] = ()
+    capture: Path | None = None
+    """A file of `laennec link record`, heard at its pace as if its devices spoke now."""
     rate_error: Literal["resample", "refuse"] = "resample"
     """What to do with a device whose clock is more than 500 ppm off its declared rate."""
 
@@ -111,7 +104,7 @@ class Link(Section):
 
     @model_validator(mode="after")
     def _is_whole(self) -> Link:
-        if not (self.serial or self.udp or self.ble):
+        if not (self.serial or self.udp or self.ble or self.capture):
             raise ValueError("devices without a link; add serial, udp or ble")
         for what in ("id", "name"):
             known = [value for device in self.devices if (value := getattr(device, what)) is not None]

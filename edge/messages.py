@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from edge.clock import rfc3339
+from edge.sources.vitals import Vitals
 from edge.types import Event, Gap
 
 EVENT_EXPIRY_S = 24 * 3600  # how long a broker keeps an event for a consumer that is away
@@ -133,6 +134,22 @@ def stream_status_body(node: Node, state: str, reason: str, since_s: float, wall
         "schema": "laennec.stream/1", "state": state, "reason": reason, "since": rfc3339(since_s),
         "boot_id": node.boot_id, "ts": rfc3339(wall_s),
     }  # fmt: skip
+
+
+def device_body(vitals: Vitals) -> Body:
+    """How a stream's device and link are, in the health report; what is not known is null."""
+    return {
+        "id": vitals.device, "measurable": vitals.measurable, "conditions": list(vitals.conditions),
+        "rate_hz": _rounded(vitals.rate_hz, 3), "ppm": _rounded(vitals.ppm, 1),
+        "clock_ms": _rounded(vitals.residual_ms, 2), "lost": _rounded(vitals.lost, 4),
+        "masked": _rounded(vitals.masked, 4), "dropped_s": vitals.dropped_s,
+        "battery_percent": vitals.battery_percent, "contact": vitals.contact, "motion_mg": vitals.motion_mg,
+        "rssi_dbm": vitals.rssi_dbm, "firmware": vitals.firmware,
+    }  # fmt: skip
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)
 
 
 def model_body(model: ModelId) -> Body:

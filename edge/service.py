@@ -18,7 +18,7 @@ from edge import __version__
 from edge.clock import rfc3339
 from edge.config import Config
 from edge.dispatch import Dispatch
-from edge.messages import HEALTH_EXPIRY_S, Body, Node, model_body, new_boot_id, stream_status_body
+from edge.messages import HEALTH_EXPIRY_S, Body, Node, device_body, model_body, new_boot_id, stream_status_body
 from edge.model import Model
 from edge.notify import Notifier, Pulse, Supervision, Vital
 from edge.outbox import Outbox
@@ -173,6 +173,8 @@ class Service:
                 "lost_s": round(tally.lost_s, 2), "gaps": tally.gaps, "events": tally.events,
                 "rtf": round(tally.busy_s / tally.heard_s, 4) if tally.heard_s else None,
             }  # fmt: skip
+            if (vitals := listener.vitals()) is not None:
+                streams[listener.id]["device"] = device_body(vitals)
         return {
             "schema": "laennec.health/1", "ts": rfc3339(time.time()), "boot_id": self._node.boot_id,
             "uptime_s": round(time.monotonic() - self._started_s, 1),

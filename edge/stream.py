@@ -20,7 +20,8 @@ from edge.errors import LaennecError
 from edge.messages import Message, Moment, Node, event_message, gap_message, model_body, ulid
 from edge.model import Model
 from edge.pipeline import Pipeline
-from edge.sources import MICROPHONE, Source
+from edge.sources import LIVE, Source
+from edge.sources.vitals import Attended, Trouble, Vitals
 from edge.types import Block, Event, Gap, Scores
 
 STALL_S = 5.0  # a source that gives nothing for this long is lost
@@ -99,8 +100,10 @@ class Listener:
         self._score_hop_s = model.score_hop_samples / model.rate_hz
         self._model_body = model_body(model)
         self._pipeline = Pipeline(model, settings.thresholds, self._observe, settings.classes)
-        is_live = settings.pace or settings.source.partition(":")[0] == MICROPHONE
-        self._timeline = Timeline(model.rate_hz, is_live)
+        self._attended = source if isinstance(source, Attended) else None
+        is_live = settings.pace or settings.source.partition(":")[0] in LIVE
+        recorded_s = self._attended.recorded_s if self._attended else None
+        self._timeline = Timeline(model.rate_hz, is_live, recorded_s=recorded_s)
         self._mutex = threading.Lock()  # between `run` and `close`
         self._closed = False
         self._heard_samples = self._lost_samples = self._measurable_frames = self._gaps = self._events = 0
@@ -149,8 +152,7 @@ class Listener:
             return  # a block is in hand
         try:
             if self._open and not self._closed and self._silent_s() > STALL_S:
-                self._say(self._timed(self._pipeline.flush))
-                self._pipeline.reset()  # sound that comes back begins anew
+                self._start_anew()
         finally:
             self._mutex.release()
 
@@ -165,6 +167,10 @@ class Listener:
             busy_s=self._busy_s,
         )
 
+    def vitals(self) -> Vitals | None:
+        """How the stream's device is, if its source knows."""
+        return self._attended.vitals() if self._attended else None
+
     def state(self) -> State:
         """How the stream is now; `unknown` while the source is only starting."""
         name, reason = self._judge()
@@ -175,10 +181,13 @@ class Listener:
     def _judge(self) -> tuple[str, str]:
         if self._closed:
             return ("lost", self.failure) if self.failure else ("disabled", END_OF_SOURCE)
+        trouble = self._attended.trouble() if self._attended else Trouble("", "")
         if self._silent_s() > STALL_S:
-            return "lost", "no sound arrives"
+            return "lost", trouble.reason or "no sound arrives"
         if self._heard_at_s is None:
             return "unknown", ""
+        if trouble.state:
+            return trouble.state, trouble.reason
         return ("ok", "") if self._is_measurable() else ("degraded", "little of the sound can be measured")
 
     def _is_measurable(self) -> bool:
@@ -196,6 +205,8 @@ class Listener:
             self._lost_samples += lost_samples
             logger.warning('stream=%s gap_s=%.3f cause="%s"', self.id, lost_samples / self._rate_hz, item.cause)
             self._outlet.send(gap_message(self._node, self.id, item, self._rate_hz))
+            if item.restart:
+                self._start_anew()
             return
         self._heard_at_s = time.monotonic()
         self._timeline.heard(item.stop)
@@ -208,6 +219,11 @@ class Listener:
         first_heard_s, first_measurable_s = self._recent[0]
         self._share = (tally.heard_s - first_heard_s, tally.measurable_s - first_measurable_s)
 
+    def _start_anew(self) -> None:
+        """Close what is open; sound that comes back is not joined with what was."""
+        self._say(self._timed(self._pipeline.flush))
+        self._pipeline.reset()
+
     def _say(self, events: list[Event]) -> None:
         for event in events:
             key = (event.label, event.onset)
@@ -218,7 +234,10 @@ class Listener:
             ident, onset_s = self._open[key] if event.kind == "onset" else self._open.pop(key)
             end_s = None if event.end is None else onset_s + (event.end - event.onset) / self._rate_hz
             moment = Moment(onset_s, end_s, is_synchronised())
-            self._outlet.send(event_message(self._node, self.id, ident, event, self._rate_hz, moment, self._model_body))
+            message = event_message(self._node, self.id, ident, event, self._rate_hz, moment, self._model_body)
+            if self._attended is not None:
+                message.body["device"] = self._attended.device
+            self._outlet.send(message)
             where_s = (event.onset if event.end is None else event.end) / self._rate_hz
             logger.info("stream=%s %s=%s at_s=%.2f score=%.2f", self.id, event.kind, event.label, where_s, event.peak)
 

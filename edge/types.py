@@ -43,6 +43,8 @@ class Gap:
     """Absolute index one past the last lost sample."""
     cause: str
     """Short lower-case words for the operator, such as `device lost` or `overflow`."""
+    restart: bool = False
+    """Whether the detector must start anew: what follows is of another boot, or its distance in time is a guess."""
 
 
 class Frames(NamedTuple):

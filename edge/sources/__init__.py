@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING, Protocol
 from edge.errors import ConfigError
 
 if TYPE_CHECKING:  # a child process imports this package and must start fast
+    from edge.sources.bridge import Bridge
     from edge.types import Block, Gap
 
 MICROPHONE = "mic"
+LINK = "link"
+LIVE = (MICROPHONE, LINK)  # kinds that come in real time, whatever the settings say
 
 
 class Source(Protocol):
@@ -38,15 +41,18 @@ class Source(Protocol):
         """Give the file or device free; may be called twice, and from another thread."""
 
 
-def open_source(text: str, rate_hz: int, channel: int | None = None, pace: bool = False) -> Source:
+def open_source(
+    text: str, rate_hz: int, channel: int | None = None, pace: bool = False, bridge: Bridge | None = None
+) -> Source:
     """Open what the operator named.
 
     Args:
-        text: `mic`, `mic:DEVICE` (a number or a part of the name as `laennec devices` shows them), else a path; a file
-            that is called `mic` can be given as `./mic`.
+        text: `mic`, `mic:DEVICE` (a number or a part of the name as `laennec devices` shows them), `link:DEVICE` or
+            `link:DEVICE/STREAM`, else a path; a file that is called `mic` can be given as `./mic`.
         rate_hz: rate of the model, Hz.
         channel: which channel of several, counted from 1; None if there is only one.
         pace: whether a file is played in real time; a microphone always is.
+        bridge: reads the links; needed for `link:` alone.
 
     Returns:
         A source that is open: what can be known to be wrong has been raised.
@@ -60,6 +66,10 @@ def open_source(text: str, rate_hz: int, channel: int | None = None, pace: bool 
         from edge.sources.microphone import Microphone
 
         return Microphone(device, rate_hz, channel)
+    if kind == LINK:
+        if bridge is None:
+            raise ConfigError(f"{text}: needs a configuration with a section `link` that says where devices are heard")
+        return bridge.source(text, channel)
     from edge.sources.file import FileSource
 
     return FileSource(text, rate_hz, channel, pace)

@@ -46,7 +46,7 @@ def test_an_id_that_yaml_reads_as_a_number_is_the_same_device() -> None:
         (section(devices=[{"id": 7}, {"id": "0x7"}]), "x", "two devices have the id 0x00000007"),
         (section(devices=[{"id": 7, "name": "a"}, {"id": 8, "name": "a"}]), "x", "two devices have the name a"),
         (section(serial=[]), "x", "devices without a link; add serial, udp or ble"),
-        (section(serial=[{"port": "/dev/ttyACM0", "usb_serial": "E66"}]), "x", "give either port or usb_serial"),
+        (section(serial=[{"prt": "/dev/ttyACM0"}]), "x", "did you mean 'port'?"),
         (section(udp={"bind": "0.0.0.0"}), "x", "would listen on every interface"),
         (section(udp={"bindd": "127.0.0.1"}), "x", "did you mean 'bind'?"),
         (section(ble=[{"address": "nRF"}]), "x", "link.ble[0].address: 'nRF'"),

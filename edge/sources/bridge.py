@@ -1,0 +1,244 @@
+"""Joins `firmware_bridge` to the edge: one thread reads all links, every stream gets its sound through a mailbox.
+
+Not for packets, gaps, clocks or conditions (`firmware_bridge`), and not for the model's rate (`edge.sources.linked`).
+The thread only moves bytes and fills mailboxes; it never waits for a stream: one that is too slow loses
+its own sound and nobody else's. How far sealed packets were believed is kept on disk, so that a restart of this program
+opens no door to replays.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from edge.errors import ConfigError, LaennecError
+from edge.link_settings import Link, shown_id
+from edge.sources.attended import log_condition, trouble_of, vitals_of
+from edge.sources.linked import LinkSource, Manner
+from edge.sources.mailbox import Count
+from edge.sources.seen import SeenFile
+from edge.sources.vitals import Trouble
+from edge.types import Block, Gap
+from firmware_bridge import links as link_loop
+from firmware_bridge.auth import Guard, read_key
+from firmware_bridge.links.ble import BleLink, BleManner
+from firmware_bridge.links.replay import Replay
+from firmware_bridge.links.serial import Serial
+from firmware_bridge.links.udp import Udp
+from firmware_bridge.messages import Log, StreamInfo
+from firmware_bridge.receive import Receiver, Settings
+from firmware_bridge.records import Chunk, Condition, Epoch, Heard
+from firmware_bridge.report import DeviceReport
+
+TELL_NS = 500_000_000  # how often conditions and readings are handed to the streams
+END_S = 2.0
+MAX_KEY_FILE = 4096  # bytes
+
+Place = tuple[int, int]  # device id, stream
+logger = logging.getLogger(__name__)
+
+
+class Bridge:
+    """All links of this machine.
+
+    Args:
+        settings: the section `link`.
+        links: what is read.
+        rate_hz: rate of the model, Hz.
+        guard: judges sealed packets.
+        seen: where the guard's memory is kept.
+    """
+
+    def __init__(
+        self, settings: Link, links: Sequence[link_loop.Link], rate_hz: int, guard: Guard, seen: SeenFile
+    ) -> None:
+        """Nothing is read before a source is listened to."""
+        self._settings, self._links, self._guard, self._seen = (
+            settings,
+            {link.name: link for link in links},
+            guard,
+            seen,
+        )
+        self._manner = Manner(rate_hz, settings.rate_error)
+        self._sources: dict[Place, LinkSource] = {}
+        self._channels: dict[Place, int] = {}
+        self._infos: dict[Place, StreamInfo] = {}
+        self._counts: dict[Place, Count] = {}
+        self._told_ns = 0
+        self._thread: threading.Thread | None = None
+        self._mutex = threading.Lock()  # of starting and leaving
+        self._over = threading.Event()
+        self._wanted = 0
+        self._error: Exception | None = None
+
+    def source(self, text: str, channel: int | None = None) -> LinkSource:
+        """The source that a stream names; to be asked for before any of them is listened to.
+
+        Raises:
+            ConfigError: no such device or channel, or two streams want the same one.
+        """
+        place = self._settings.place(text)
+        if place in self._sources:
+            raise ConfigError(f"{text}: two streams want it; a stream of a device can be heard once")
+        source = LinkSource(text, shown_id(place[0]), self._manner, self)
+        self._sources[place], self._channels[place] = source, (channel or 1) - 1
+        self._wanted += 1
+        return source
+
+    def start(self) -> None:
+        """Begin to read all links; later calls do nothing."""
+        with self._mutex:
+            if self._thread is None and not self._over.is_set():
+                allowed = frozenset(device.id for device in self._settings.devices)
+                receiver = Receiver(Settings(allowed, self._channels), self._guard)
+                self._thread = threading.Thread(target=self._run, args=(receiver,), name="links", daemon=True)
+                self._thread.start()
+
+    def check(self) -> None:
+        """Whether the links are still read.
+
+        Raises:
+            RuntimeError: the thread died of an error of this program.
+        """
+        if self._error is not None:
+            raise RuntimeError(f"the thread of the links died: {self._error!r}") from self._error
+
+    def leave(self) -> None:
+        """One source less wants sound; the last one ends the thread."""
+        with self._mutex:
+            self._wanted -= 1
+            if self._wanted:
+                return
+            self._over.set()
+        if self._thread is None:
+            for link in self._links.values():
+                link.close()
+        else:
+            self._thread.join(END_S)
+
+    def _run(self, receiver: Receiver) -> None:
+        try:
+            asyncio.run(
+                link_loop.serve(
+                    tuple(self._links.values()),
+                    lambda chunks: self._hear(receiver, chunks),
+                    lambda now_ns: self._tick(receiver, now_ns),
+                    self._over.is_set,
+                )
+            )
+            self._deliver(receiver, receiver.flush())
+        except Exception as error:  # told by every stream; the service ends and is started anew
+            logger.exception("links failed by an internal error")
+            self._error = error
+        finally:
+            self._seen.keep(self._guard.seen)
+
+    def _hear(self, receiver: Receiver, chunks: Sequence[Chunk]) -> None:
+        for chunk in chunks:
+            self._deliver(receiver, receiver.feed(chunk))
+
+    def _tick(self, receiver: Receiver, now_ns: int) -> None:
+        self._deliver(receiver, receiver.tick(now_ns))
+        for order in receiver.outgoing(now_ns):
+            link = self._links.get(order.link)
+            if link is not None:
+                link.send(order.content, order.peer)
+        for place, count in self._counts.items():
+            if (clock := receiver.clock(*place)) is not None:
+                count.clock = clock.state
+        if now_ns - self._told_ns >= TELL_NS:
+            self._told_ns = now_ns
+            self._tell(receiver)
+            self._seen.note(self._guard.seen, now_ns)
+
+    def _deliver(self, receiver: Receiver, heard: Sequence[Heard]) -> None:
+        for device_id, stream, _, item in heard:
+            place = (device_id, stream)
+            source = self._sources.get(place)
+            if isinstance(item, Condition):
+                log_condition(device_id, stream, item)
+            elif isinstance(item, Log):
+                logger.info('device=%s says="%s"', shown_id(device_id), item.text)
+            elif isinstance(item, StreamInfo):
+                self._infos[place] = item
+            elif source is not None:
+                self._post(receiver, place, source, item)
+
+    def _post(self, receiver: Receiver, place: Place, source: LinkSource, item: Block | Gap | Epoch) -> None:
+        if not isinstance(item, Epoch):
+            source.mailbox.put(item)
+            return
+        clock = receiver.clock(*place)
+        if clock is None:
+            return
+        count = Count(item.start, item.cause, self._infos[place].rate_mhz / 1000, clock.state)
+        self._counts[place] = count
+        source.mailbox.put(count)
+
+    def _tell(self, receiver: Receiver) -> None:
+        devices = {device.device_id: device for device in receiver.report().devices}
+        for (device_id, number), source in self._sources.items():
+            device = devices.get(device_id)
+            stream = next((each for each in device.streams if each.info.stream == number), None) if device else None
+            conditions = (*(device.conditions if device else ()), *(stream.conditions if stream else ()))
+            trouble = trouble_of(conditions) if stream else Trouble("lost", self._why_silent(device))
+            source.tell(trouble, vitals_of(source.device, conditions, device, stream))
+
+    def _why_silent(self, device: DeviceReport | None) -> str:
+        """Why a device was never heard."""
+        if device is not None:
+            known = "" if device.hello is None else "; it has no such stream"
+            return f"packets arrive, but no hello that tells of this stream{known}"
+        closed = [f"{name}: {link.state.reason}" for name, link in self._links.items() if not link.state.is_open]
+        return "no packet of this device yet" + (f" ({'; '.join(closed)})" if closed else "")
+
+
+def open_bridge(settings: Link, rate_hz: int, memory: Path) -> Bridge:
+    """Open all links of the settings.
+
+    Args:
+        settings: the section `link`.
+        rate_hz: rate of the model, Hz.
+        memory: file that keeps how far sealed packets were believed.
+
+    Raises:
+        ConfigError: a key cannot be read, or bleak is missing.
+        SourceError: a link cannot be had.
+    """
+    keys = {device.id: _key(device.key_file) for device in settings.devices if device.key_file is not None}
+    seen = SeenFile(memory if keys else None)
+    return Bridge(settings, open_links(settings), rate_hz, Guard(keys, seen.read()), seen)
+
+
+def open_links(settings: Link) -> list[link_loop.Link]:
+    """The links of the settings; a port or device that is away is waited for.
+
+    Raises:
+        ConfigError: bleak is missing, or a port is written wrongly.
+        SourceError: a port is used by another program, the UDP address cannot be had, or the capture cannot be read.
+    """
+    links: list[link_loop.Link] = []
+    try:
+        links += [Serial(each.port, each.baud) for each in settings.serial]
+        if settings.udp is not None:
+            links.append(Udp(str(settings.udp.bind), settings.udp.port))
+        links += [BleLink(each.address, BleManner(each.notify)) for each in settings.ble]
+        if settings.capture is not None:
+            links.append(Replay(settings.capture))
+    except LaennecError:
+        for link in links:
+            link.close()
+        raise
+    return links
+
+
+def _key(path: Path) -> bytes:
+    try:
+        with path.expanduser().open("rb") as file:
+            text = file.read(MAX_KEY_FILE).decode("ascii", "replace").strip()
+    except (OSError, RuntimeError) as error:
+        raise ConfigError(f"link.devices: key_file {path} cannot be read: {error}") from None
+    return read_key(text, f"link.devices: key_file {path}")

@@ -1,0 +1,216 @@
+"""One stream of a device: counts that restart are laid one after the other, and nothing is lost silently."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import edge.sources.linked
+from edge.sources.linked import LinkSource, Manner
+from edge.sources.mailbox import Count, Mailbox
+from edge.sources.vitals import Attended
+from edge.types import Block, Gap
+from firmware_bridge.clock import ClockState
+
+SURE = ClockState(rate_hz=8000.0, ppm=0.0, zero_ns=0, residual_ms=0.1, span_s=20.0, is_sure=True)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _hurry() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(edge.sources.linked, "POLL_S", 0.001)
+        yield
+
+
+class Feeder:
+    """Stands for the bridge: nothing more comes than lies in the mailbox."""
+
+    def __init__(self) -> None:
+        self.ended = threading.Event()
+        self.left = 0
+
+    def start(self) -> None:
+        pass
+
+    def check(self) -> None:
+        self.ended.set()
+
+    def leave(self) -> None:
+        self.left += 1
+
+
+def block(start: int, count: int = 160) -> Block:
+    return Block(start, np.full(count, 0.1, np.float32), np.ones(count, np.bool_))
+
+
+def count(start: int = 0, clock: ClockState = SURE, rate_hz: float = 8000.0, cause: str = "first packet") -> Count:
+    return Count(start, cause, rate_hz, clock)
+
+
+def heard(
+    *items: Block | Gap | Count, rate_hz: int = 8000, rate_error: Literal["resample", "refuse"] = "resample"
+) -> tuple[LinkSource, list[Block | Gap]]:
+    feeder = Feeder()
+    source = LinkSource("link:chest", "0x00000001", Manner(rate_hz, rate_error), feeder)
+    for item in items:
+        source.mailbox.put(item)
+    return source, list(source.blocks(feeder.ended))
+
+
+def covered(out: list[Block | Gap]) -> list[tuple[int, int]]:
+    return [(item.start, item.stop) for item in out]
+
+
+def test_the_first_count_is_that_of_the_device() -> None:
+    _, out = heard(count(2**32 - 500), block(2**32 - 500), block(2**32 - 340))
+    assert covered(out) == [(2**32 - 500, 2**32 - 340), (2**32 - 340, 2**32 - 180)]
+
+
+def test_a_restart_is_a_gap_as_long_as_the_clock_says_and_starts_the_detector_anew() -> None:
+    later = replace(SURE, zero_ns=3_000_000_000)
+    _, out = heard(count(), block(0), count(0, later, cause="device restarted"), block(0), block(160))
+    gap = out[1]
+    assert isinstance(gap, Gap)
+    assert (gap.cause, gap.restart) == ("device restarted", True)
+    assert covered(out) == [(0, 160), (160, 24_000), (24_000, 24_160), (24_160, 24_320)]
+
+
+def test_a_restart_that_takes_no_time_is_a_gap_all_the_same() -> None:
+    _, out = heard(count(), block(0), count(0, cause="device restarted"), block(0))
+    assert covered(out) == [(0, 160), (160, 161), (161, 321)]
+
+
+def test_each_sample_has_the_time_that_its_own_count_gives_it() -> None:
+    feeder = Feeder()
+    source = LinkSource("link:chest", "0x00000001", Manner(8000, "resample"), feeder)
+    second = count(0, replace(SURE, zero_ns=5_000_000_000), cause="device restarted")
+    for item in (count(0, replace(SURE, zero_ns=1_000_000_000)), block(0), second, block(0)):
+        source.mailbox.put(item)
+    blocks = source.blocks(feeder.ended)
+    next(blocks)
+    gap = next(blocks)
+    assert isinstance(gap, Gap)
+    assert source.recorded_s(80) == pytest.approx(1.01)  # the new count is known, but what is told is of the old one
+    begun = next(blocks)
+    assert source.recorded_s(begun.start) == pytest.approx(5.0)
+    assert source.recorded_s(begun.start + 8000) == pytest.approx(6.0)
+
+
+def test_what_the_mailbox_dropped_is_a_gap_and_counted() -> None:
+    feeder = Feeder()
+    source = LinkSource("link:chest", "0x00000001", Manner(8000, "resample"), feeder)
+    source.mailbox = Mailbox(limit=3)
+    for item in (count(), block(0), block(160), block(320), block(480)):
+        source.mailbox.put(item)
+    blocks = source.blocks(feeder.ended)
+    assert covered([next(blocks), next(blocks)]) == [(0, 160), (160, 320)]
+    source.mailbox.put(block(640))
+    gap = next(blocks)
+    assert gap == Gap(320, 640, "overflow")
+    assert next(blocks).start == 640
+    assert source.vitals().dropped_s == pytest.approx(0.04)
+
+
+def test_a_restart_is_never_dropped() -> None:
+    box = Mailbox(limit=2)
+    for item in (count(), block(0), block(160), count(0, cause="device restarted"), block(0)):
+        box.put(item)
+    assert [type(box.get(0)) for _ in range(3)] == [Count, Block, type(None)]
+    box.put(block(320))
+    again, after = box.get(0), box.get(0)
+    assert isinstance(again, Count)
+    assert again.cause == "device restarted"
+    assert isinstance(after, Block)
+
+
+def test_a_gap_of_the_device_stays_a_gap() -> None:
+    _, out = heard(count(), block(0), Gap(160, 8160, "packets lost"), block(8160))
+    assert out[1] == Gap(160, 8160, "packets lost")
+    assert covered(out) == [(0, 160), (160, 8160), (8160, 8320)]
+
+
+def test_another_rate_is_resampled_and_keeps_its_moments() -> None:
+    source, out = heard(count(16_000, rate_hz=16_000.0, clock=replace(SURE, rate_hz=16_000.0)), *(
+        block(16_000 + k * 320, 320) for k in range(50)
+    ))  # fmt: skip
+    assert (out[0].start, out[-1].stop) == (8000, 16_000)
+    assert all(a.stop == b.start for a, b in pairwise(out))
+    assert source.recorded_s(16_000) == pytest.approx(2.0)
+
+
+WRONG = ClockState(rate_hz=8062.4, ppm=7800.0, zero_ns=0, residual_ms=0.1, span_s=8.0, is_sure=True)
+
+
+def test_a_wrong_rate_is_resampled_from_where_it_is_known_behind_a_seam_that_is_told() -> None:
+    known = count(clock=replace(SURE, is_sure=False))
+    feeder = Feeder()
+    source = LinkSource("link:chest", "0x00000001", Manner(8000, "resample"), feeder)
+    for item in (known, block(0, 8000)):
+        source.mailbox.put(item)
+    blocks = source.blocks(feeder.ended)
+    out = [next(blocks)]
+    known.clock = WRONG
+    for k in range(10):
+        source.mailbox.put(block(8000 + 8062 * k, 8062))
+    out += list(blocks)
+    seam = out[1]
+    assert isinstance(seam, Gap)
+    assert (seam.cause, seam.restart) == ("rate corrected", True)
+    assert all(a.stop == b.start for a, b in pairwise(out))
+    assert out[-1].stop - seam.stop == pytest.approx(80_000, abs=2)
+    assert source.recorded_s(out[-1].stop) == pytest.approx(88_620 / 8062.4, abs=2e-4)
+
+
+def test_a_wrong_rate_is_masked_where_the_operator_refuses_it() -> None:
+    _, out = heard(count(clock=WRONG), block(0), rate_error="refuse")
+    (only,) = out
+    assert isinstance(only, Block)
+    assert not only.valid.any()
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("block"), st.integers(1, 300)),
+            st.tuples(st.just("gap"), st.integers(1, 9000)),
+            st.tuples(st.just("skip"), st.integers(1, 300)),
+            st.tuples(st.just("restart"), st.integers(0, 2**33)),
+        ),
+        max_size=40,
+    ),
+    st.sampled_from([8000, 4000, 16_000]),
+)
+def test_the_index_only_rises_and_every_jump_is_told(steps: list[tuple[str, int]], from_hz: int) -> None:
+    items: list[Block | Gap | Count] = [count(rate_hz=from_hz)]
+    at = 0
+    for kind, size in steps:
+        if kind == "block":
+            items.append(block(at, size))
+        elif kind == "gap":
+            items.append(Gap(at, at + size, "packets lost"))
+        elif kind == "restart":
+            items.append(count(size, rate_hz=from_hz, cause="device restarted"))
+        at = size if kind == "restart" else at + size
+    _, out = heard(*items)
+    assert all(before.stop == after.start for before, after in pairwise(out))
+    assert all(item.stop > item.start for item in out)
+    restarts = [item for item in out if isinstance(item, Gap) and item.restart]
+    assert len(restarts) == sum(kind == "restart" for kind, _ in steps)
+
+
+def test_closing_leaves_the_bridge_once() -> None:
+    feeder = Feeder()
+    source = LinkSource("link:chest", "0x00000001", Manner(8000, "resample"), feeder)
+    source.close()
+    source.close()
+    assert feeder.left == 1
+    assert list(source.blocks(threading.Event())) == []
+    assert isinstance(source, Attended)
