@@ -1,79 +1,44 @@
-"""`python -m export --run runs/default --out model.onnx`: a finished training as an artefact and its card."""
+"""`python -m export --checkpoint runs/default`: a finished training as judged artefacts, a card and a report."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from datetime import date
 from pathlib import Path
-from typing import Any
 
-import torch
+from edge.errors import LaennecError
+from edge.model import DEFAULT_PATH
+from export.exporting import Wish, export
 
-from edge import __version__
-from edge.errors import ConfigError, LaennecError
-from export.card import card_fields, card_page
-from export.onnx import Metadata, export_model
-from training.datasets import CLASSES
-from training.material import Material
-from training.network import Scorer
-from training.recipe import Recipe
-from training.run import FINAL_NAME, Job, load_network
+CACHE = Path("runs", "cache")  # where `make train` keeps its frames
 
 
-def main() -> int:
-    """Export; exit code 2 for the operator's mistakes."""
+def main(arguments: list[str] | None = None) -> int:
+    """Export; exit code 2 for the operator's mistakes and for artefacts that are not equal."""
     parser = argparse.ArgumentParser(prog="python -m export", description=__doc__)
-    parser.add_argument("--run", type=Path, default=Path("runs/default"), help="folder of a finished training")
-    parser.add_argument("--out", type=Path, required=True, help="where the artefact goes; the card goes beside it")
-    arguments = parser.parse_args()
+    parser.add_argument(
+        "--checkpoint", type=Path, default=Path("runs/default"), help="run folder, or its final network"
+    )
+    parser.add_argument("--out", type=Path, default=DEFAULT_PATH, help="the fp32 artefact; the others go beside it")
+    parser.add_argument("--data", type=Path, help="folder of data sets; without, there is no int8 and no validation")
+    parser.add_argument("--cache", type=Path, help="folder of computed frames")
+    parser.add_argument("--without", nargs="*", default=[], metavar="VARIANT", help="variants that are not made")
+    asked = parser.parse_args(arguments)
+    beside = asked.checkpoint.parent / "cache"
+    cache = asked.cache or (beside if beside.is_dir() else CACHE)
     try:
-        export_run(arguments.run, arguments.out)
+        export(
+            Wish(asked.checkpoint, asked.out, asked.data, cache, tuple(asked.without)),
+            lambda line: print(line, flush=True),
+        )
     except LaennecError as error:
         print(f"export: {error}", file=sys.stderr)
         return 2
-    print(f"wrote {arguments.out} ({arguments.out.stat().st_size / 1e6:.2f} MB) and {arguments.out.with_suffix('.md')}")
+    except OSError as error:  # a full disk, a folder that may not be written
+        print(f"export: {error.filename}: {error.strerror}; give another OUT", file=sys.stderr)
+        return 2
+    print(f"wrote {asked.out} and what belongs to it")
     return 0
-
-
-def export_run(folder: Path, path: Path) -> None:
-    """Write the artefact of a finished training, and its card beside it.
-
-    Raises:
-        ConfigError: if the training is not finished.
-        ModelError: if the artefact does not say what the network says.
-    """
-    result = _read_result(folder)
-    recipe = Recipe.from_json((folder / "recipe.json").read_text())
-    network = load_network(Job(recipe, Material((), folder), folder), FINAL_NAME)
-    calibration = result["calibration"]
-    scorer = Scorer(network, torch.tensor(calibration["scale"]), torch.tensor(calibration["bias"])).eval()
-    card = card_fields(result, recipe, __version__, date.fromisoformat(result["date"]))
-    metadata = Metadata(
-        recipe.features,
-        recipe.window,
-        CLASSES,
-        result["groups"],
-        result["thresholds"],
-        calibration,
-        result["training_data"],
-        card,
-        result["tasks"],
-        result["trained_on"],
-    )
-    export_model(scorer, metadata, path)
-    path.with_suffix(".md").write_text(card_page(card))
-
-
-def _read_result(folder: Path) -> dict[str, Any]:
-    try:
-        result: dict[str, Any] = json.loads((folder / "result.json").read_text())
-    except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"{folder}: expected a finished training with result.json ({error}); run `make train`"
-        ) from error
-    return result
 
 
 if __name__ == "__main__":

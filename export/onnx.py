@@ -1,35 +1,34 @@
-"""A trained network as an ONNX artefact: graph, metadata, seal, and the proof that it says what torch says.
+"""A network as an ONNX artefact: the graph, what the edge must know beside it, and the seal.
 
-Not for training (`training`) nor for loading (`edge.model`). The file holds no path, no name of a person and no
-external data; two exports of one checkpoint are equal byte for byte.
+Not for training (`training`), for loading (`edge.model`) nor for judging what was written (`export.parity`). The file
+holds no path, no name of a person and no external data; two exports of one checkpoint are equal byte for byte.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import warnings
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from importlib.metadata import version
 from typing import Any
 
-import numpy as np
 import onnx
 import torch
 from torch import nn
 
-from edge.errors import ModelError
 from edge.features import FeatureSpec
-from edge.model import SCHEMA, load_model, seal
+from edge.model import SCHEMA, Variant, seal
 from edge.windows import WindowSpec
 
 OPSET = 20  # the newest that every TensorRT we know parses
-PARITY = 1e-4  # largest difference of a score between torch and onnxruntime
+MAX_BATCH = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What the artefact carries beside the graph."""
+    """What the artefact carries beside the graph, the same in all variants."""
 
     features: FeatureSpec
     window: WindowSpec
@@ -45,7 +44,7 @@ class Metadata:
     trained_on: list[str]
     """`training.datasets.marks` of the recordings and patients."""
 
-    def entries(self) -> dict[str, str]:
+    def entries(self, variant: Variant) -> dict[str, str]:
         """JSON text for each metadata key."""
         texts = {
             "schema": SCHEMA,
@@ -59,64 +58,30 @@ class Metadata:
             "card": json.dumps(self.card),
             "tasks": json.dumps(self.tasks),
             "trained_on": json.dumps(self.trained_on),
+            "variant": json.dumps(asdict(variant)),
         }
         return {f"laennec.{key}": text for key, text in texts.items()}
 
 
-def export_model(scorer: nn.Module, metadata: Metadata, path: Path) -> None:
-    """Write the artefact, or nothing.
+def to_artefact(graph: onnx.ModelProto, metadata: Metadata, variant: Variant) -> bytes:
+    """The bytes of a sealed artefact; the graph itself is left as it is."""
+    whole = onnx.ModelProto()
+    whole.CopyFrom(graph)
+    for key, text in metadata.entries(variant).items():
+        whole.metadata_props.add(key=key, value=text)
+    return seal(whole.SerializeToString(deterministic=True))
+
+
+def to_graph(scorer: nn.Module, metadata: Metadata) -> onnx.ModelProto:
+    """A network as an ONNX graph with a free batch dimension, stripped of what names this machine.
 
     Args:
         scorer: maps frames (B, W, M) and valid (B, W) to scores (B, T, C) and the log-probabilities of clips (B, L);
-            in evaluation mode.
-        metadata: what the edge must know.
-        path: where it goes.
-
-    Raises:
-        ModelError: if the edge refuses it, or its scores differ from torch's by more than `PARITY`.
+            in evaluation mode, or a quantized program that is (`export.quantize`).
+        metadata: with W and M.
     """
-    graph = _to_graph(scorer, metadata)
-    del graph.metadata_props[:]
-    for key, text in metadata.entries().items():
-        graph.metadata_props.add(key=key, value=text)
-    draft = path.with_suffix(".part")
-    draft.write_bytes(seal(graph.SerializeToString(deterministic=True)))
-    try:
-        difference = parity(scorer, draft)
-        if not difference <= PARITY:
-            raise ModelError(
-                f"export: expected scores within {PARITY} of torch's, found a difference of {difference:.2g}"
-            )
-        draft.rename(path)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def parity(scorer: nn.Module, path: Path) -> float:
-    """Largest difference of any output between torch and the artefact in the edge, on windows with and without gaps."""
-    from edge.backends.onnx import OnnxBackend
-
-    model = load_model(path)
-    backend = OnnxBackend(path.read_bytes())
-    rng = np.random.default_rng(0)
-    worst = 0.0
-    for batch in (1, 3):
-        frames = rng.normal(0, 1.5, (batch, model.window.window_frames, model.spec.width)).astype(np.float32)
-        valid = (rng.random((batch, model.window.window_frames)) < rng.choice([0.0, 0.5, 0.97, 1.0])).astype(np.float32)
-        valid[:, : rng.integers(1, 200)] = 0.0
-        frames *= valid[:, :, None]
-        with torch.no_grad():
-            expected = scorer(torch.from_numpy(frames), torch.from_numpy(valid))
-        for output, values in zip(("scores", "clip"), expected, strict=True):
-            worst = max(worst, float(np.abs(backend.run(frames, valid, output) - values.numpy()).max()))
-    return worst
-
-
-def _to_graph(scorer: nn.Module, metadata: Metadata) -> onnx.ModelProto:
-    """The network as an ONNX graph with a free batch dimension, stripped of what names this machine."""
-    frames = torch.zeros(2, metadata.window.window_frames, metadata.features.width)
-    valid = torch.ones(2, metadata.window.window_frames)
-    batch = torch.export.Dim("batch", min=1, max=1024)
+    frames, valid = example(metadata)
+    batch = torch.export.Dim("batch", min=1, max=MAX_BATCH)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter warns of its own internals
@@ -131,14 +96,39 @@ def _to_graph(scorer: nn.Module, metadata: Metadata) -> onnx.ModelProto:
             external_data=False,
             verbose=False,
         )
-    graph: onnx.ModelProto = program.model_proto
+    return strip(program.model_proto)
+
+
+def example(metadata: Metadata) -> tuple[torch.Tensor, torch.Tensor]:
+    """Frames (2, W, M) and validity (2, W) that a network can be traced with."""
+    length = metadata.window.window_frames
+    return torch.zeros(2, length, metadata.features.width), torch.ones(2, length)
+
+
+def strip(graph: onnx.ModelProto) -> onnx.ModelProto:
+    """Remove, in place, what is no part of the computation: stack traces, documentation, opsets that no node uses."""
     graph.doc_string = ""
-    graph.graph.doc_string = ""
-    for item in (*graph.graph.node, *graph.graph.value_info, *graph.graph.input, *graph.graph.output, graph.graph):
+    del graph.metadata_props[:]
+    parts = graph.graph
+    for item in (*parts.node, *parts.value_info, *parts.input, *parts.output, *parts.initializer, parts):
         del item.metadata_props[:]
         item.doc_string = ""
-    for weight in graph.graph.initializer:
-        weight.doc_string = ""
-        del weight.metadata_props[:]
+    used = {node.domain for node in parts.node} | {""}
+    for opset in [opset for opset in graph.opset_import if opset.domain not in used]:
+        graph.opset_import.remove(opset)
     onnx.checker.check_model(graph)
     return graph
+
+
+def weights_sha256(module: nn.Module) -> str:
+    """SHA-256 over names, shapes, types and numbers of a network: the same for every file that holds them."""
+    digest = hashlib.sha256()
+    for name, values in sorted(module.state_dict().items()):
+        digest.update(f"{name} {values.dtype} {tuple(values.shape)} ".encode())
+        digest.update(values.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Version of each package, without what a build adds to it (`2.13.0+cpu`)."""
+    return {name: version(name).partition("+")[0] for name in packages}

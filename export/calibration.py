@@ -1,0 +1,151 @@
+"""The windows that int8 ranges are measured on: a seeded, stratified sample of what the network was trained on.
+
+Every kind of recording (label and device) gives as many windows, and within a kind every patient as many, so that the
+rare sounds are heard as well as the common ones. Windows are cut as at the bedside, with the silence before and after a
+recording. Never a test set, and never a patient of the fold that validates. Not for training: nothing is changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.types import Frames, Window
+from edge.windows import Windows, WindowSpec
+from training.datasets import Recording
+from training.listen import clip_windows
+from training.material import Material
+from training.recipe import Recipe
+
+Strata = dict[tuple[str, str], dict[str, list[int]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Some windows."""
+
+    frames: NDArray[np.float32]
+    """(n, W, M)."""
+    valid: NDArray[np.float32]
+    """(n, W), 1 where heard."""
+    seed: int
+
+    def __len__(self) -> int:
+        """Windows."""
+        return len(self.frames)
+
+    @property
+    def sha256(self) -> str:
+        """Hash of every number in it."""
+        return hashlib.sha256(self.frames.tobytes() + self.valid.tobytes()).hexdigest()
+
+    def record(self) -> dict[str, object]:
+        """What an artefact says of it."""
+        return {"windows": len(self), "seed": self.seed, "sha256": self.sha256}
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side of the split by patients."""
+
+    fold: int
+    is_inside: bool
+    """The patients of the fold, else everybody else and the synthetic patients."""
+
+    def holds(self, recording: Recording, folds: dict[str, int]) -> bool:
+        """Whether a recording is on it; test sets are on neither side."""
+        return recording.split == "train" and (folds.get(recording.patient) == self.fold) == self.is_inside
+
+
+def draw(material: Material, recipe: Recipe, side: Side, count: int, seed: int) -> Sample:
+    """Some windows, from the cache when they were drawn before.
+
+    Args:
+        material: recordings and the folder of the cache.
+        recipe: with the window and the split.
+        side: whose.
+        count: windows.
+        seed: which.
+    """
+    path = material.cache / f"windows-{_key(material, recipe, side, count, seed)}.npz"
+    if path.exists():
+        with np.load(path) as stored:
+            return Sample(stored["frames"], stored["valid"], seed)
+    frames, folds, rng = material.frames(recipe), material.fold_of(recipe), np.random.default_rng(seed)
+    found: Strata = defaultdict(lambda: defaultdict(list))
+    for index, recording in enumerate(material.recordings):
+        if side.holds(recording, folds) and len(frames[index]):
+            found[_kind(recording)][recording.patient].append(index)
+    drawn: list[Window] = []
+    for index in picks(found, count, rng):
+        windows = cut_windows(frames[index], recipe.window)
+        drawn.append(windows[int(rng.integers(len(windows)))])
+    sample = Sample(*stacked(drawn), seed)
+    _keep(path, sample)
+    return sample
+
+
+def draw_clips(material: Material, recipe: Recipe, side: Side, count: int, seed: int) -> Sample:
+    """Windows that hold one event alone, every label as often; arguments as for `draw`."""
+    folds, rng = material.fold_of(recipe), np.random.default_rng(seed)
+    clips: list[NDArray[np.float16]] = []
+    found: Strata = defaultdict(lambda: defaultdict(list))
+    sources = [recording for recording in material.recordings if recording.is_heard]
+    for recording, cut in zip(sources, material.clips(recipe), strict=True):
+        for event, frames in zip(recording.events, cut, strict=True):
+            if side.holds(recording, folds):
+                found[event.name, recording.device][recording.patient].append(len(clips))
+            clips.append(frames)
+    pieces = [clip_windows(clips[index], recipe.window.window_frames) for index in picks(found, count, rng)]
+    frames_all, valid = (np.concatenate(arrays)[:count] for arrays in zip(*pieces, strict=True))
+    return Sample(frames_all, valid, seed)
+
+
+def picks(found: Strata, count: int, rng: np.random.Generator) -> list[int]:
+    """Indices, kind by kind in turn, and within a kind patient by patient in turn."""
+    orders = {kind: list(rng.permutation(sorted(patients))) for kind, patients in sorted(found.items())}
+    kinds = list(orders)
+    picked = []
+    for number in range(count):
+        kind = kinds[number % len(kinds)]
+        patient = orders[kind][number // len(kinds) % len(orders[kind])]
+        picked.append(int(rng.choice(found[kind][patient])))
+    return picked
+
+
+def cut_windows(frames: NDArray[np.floating], spec: WindowSpec) -> list[Window]:
+    """The windows of (T, M) frames of one recording, as at the bedside."""
+    cutter = Windows(spec, frames.shape[1])
+    heard = Frames(0, frames.astype(np.float32), np.ones(len(frames), np.bool_))
+    return cutter.push(heard) + cutter.flush()
+
+
+def stacked(windows: list[Window]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(n, W, M) frames and (n, W) validity."""
+    return np.stack([w.values for w in windows]), np.stack([w.valid for w in windows]).astype(np.float32)
+
+
+def _kind(recording: Recording) -> tuple[str, str]:
+    label: str = "synthetic" if recording.is_synthetic else recording.record_label
+    return label, recording.device
+
+
+def _keep(path: Path, sample: Sample) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(f".{os.getpid()}.part.npz")  # two processes may make it at once
+    np.savez(draft, frames=sample.frames, valid=sample.valid)
+    draft.rename(path)
+
+
+def _key(material: Material, recipe: Recipe, side: Side, count: int, seed: int) -> str:
+    names = hashlib.sha256(f"{recipe.sha256} {side} {count} {seed}".encode())
+    for recording in material.recordings:
+        size = 0 if recording.is_synthetic else recording.path.stat().st_size
+        names.update(f"{recording.path.name} {recording.patient} {size}".encode())
+    return names.hexdigest()[:16]

@@ -1,0 +1,106 @@
+"""A finished training as the export needs it: its recipe, its numbers, and its networks. Reads; trains nothing.
+
+A run folder of `training.run`, or the released one in `training/released`, which is such a folder without what only a
+training needs. Weights are read with `weights_only=True`: tensors, never objects.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from edge import __version__
+from edge.errors import ConfigError
+from export.card import card_fields
+from export.onnx import Metadata
+from training.datasets import CLASSES, Recording, marks
+from training.material import Material, read_recordings
+from training.network import Scorer
+from training.recipe import Recipe
+from training.run import FINAL_NAME, Job, load_network
+
+VALIDATED = 0  # fold whose network is validated; its patients calibrate nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """One finished training."""
+
+    folder: Path
+    recipe: Recipe
+    result: dict[str, Any]
+    """What `result.json` holds."""
+
+    @classmethod
+    def open(cls, path: Path) -> Checkpoint:
+        """Read a run folder.
+
+        Args:
+            path: the folder, or the final network in it: `final`, or its `best.pt`.
+
+        Raises:
+            ConfigError: if the training is not finished, or this is none.
+        """
+        folder = path.parent if path.is_file() else path
+        folder = folder.parent if folder.name == FINAL_NAME else folder
+        try:
+            result: dict[str, Any] = json.loads((folder / "result.json").read_text())
+            recipe = Recipe.from_json((folder / "recipe.json").read_text())
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise ConfigError(
+                f"CHECKPOINT={path}: expected a finished training with result.json and recipe.json ({error}); run "
+                "`make train`, or give training/released/default"
+            ) from error
+        return cls(folder, recipe, result)
+
+    def scorer(self, name: str = FINAL_NAME) -> Scorer:
+        """A network with the run's calibration, in evaluation mode.
+
+        Raises:
+            ConfigError: if it is missing, damaged or of another recipe.
+        """
+        network = load_network(Job(self.recipe, Material((), self.folder), self.folder), name)
+        calibration = self.result["calibration"]
+        scorer: Scorer = Scorer(network, torch.tensor(calibration["scale"]), torch.tensor(calibration["bias"])).eval()
+        return scorer
+
+    @property
+    def fold_name(self) -> str | None:
+        """Name of the network that is validated; None when the run has none."""
+        name = f"fold-{VALIDATED}"
+        return name if (self.folder / name / "best.pt").exists() else None
+
+    def metadata(self) -> Metadata:
+        """What every artefact of it carries."""
+        result = self.result
+        return Metadata(
+            self.recipe.features,
+            self.recipe.window,
+            CLASSES,
+            result["groups"],
+            result["thresholds"],
+            result["calibration"],
+            result["training_data"],
+            card_fields(result, self.recipe, __version__, date.fromisoformat(result["date"])),
+            result["tasks"],
+            result["trained_on"],
+        )
+
+    def recordings(self, data: Path) -> tuple[Recording, ...]:
+        """What it was trained on.
+
+        Raises:
+            ConfigError: if these are other recordings; then nobody knows who is in which fold.
+        """
+        recordings: tuple[Recording, ...] = read_recordings(data, self.recipe)
+        if marks([r for r in recordings if r.is_heard]) != self.result["trained_on"]:
+            raise ConfigError(
+                f"DATA={data}: other chest recordings than {self.folder} was trained on; calibration and validation "
+                "need the same patients in the same folds. Give its DATA, or train on these"
+            )
+        return recordings

@@ -1,0 +1,71 @@
+"""How long the artefacts take on this machine, and which of them the edge would choose here: measured, not assumed.
+
+One thread, as the edge runs them. They take turns, so that all meet the same disturbances; the best is what the machine
+can do, the median what it did. What a device decides for itself is `laennec tune`, by the same rule (`edge.tuned`).
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from edge.backends import Backend
+from edge.tuned import BATCHES, WORTH, Row, choose
+from export.calibration import Sample
+
+ROUNDS = (25, 9, 5)  # for each of BATCHES
+RUNTIME = "onnxruntime"
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Of one artefact, for each of `BATCHES`."""
+
+    best_ms: tuple[float, ...]
+    median_ms: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What is asked for the choice."""
+
+    runtime: str
+    passes: bool
+    latency: Latency
+
+
+def latencies(backends: Mapping[str, Backend], sample: Sample) -> dict[str, Latency]:
+    """Time of a batch of each size, milliseconds."""
+    times: dict[str, list[list[float]]] = {name: [] for name in backends}
+    for batch, rounds in zip(BATCHES, ROUNDS, strict=True):
+        frames, valid = (np.resize(part, (batch, *part.shape[1:])) for part in (sample.frames, sample.valid))
+        for name in backends:
+            times[name].append([])
+        for turn in range(-1, rounds):  # the first warms up
+            for name, backend in backends.items():
+                begin_s = time.perf_counter()
+                backend.run(frames, valid)
+                if turn >= 0:
+                    times[name][-1].append(1000 * (time.perf_counter() - begin_s))
+    return {
+        name: Latency(*(tuple(round(pick(each), 3) for each in sizes) for pick in (min, statistics.median)))
+        for name, sizes in times.items()
+    }
+
+
+def chosen(candidates: Mapping[str, Candidate]) -> tuple[str, str]:
+    """Name of the artefact that the edge would use on this machine without a GPU, and why."""
+    rows = [
+        Row(name, one.runtime, 0.0, one.latency.best_ms, 1.0, 1.0, one.passes) for name, one in candidates.items()
+    ]
+    row = choose(rows, {RUNTIME})
+    assert row is not None  # fp32 always passes, or nothing is written
+    exact = next(r for r in rows if r.variant == "fp32").latency_ms[0]
+    others = [r for r in rows if r.runtime == RUNTIME and r.passes and r.variant != "fp32"]
+    said = ", ".join(f"{r.variant} {r.latency_ms[0]:.2f} ms" for r in others) or "no other passes"
+    rule = f"another is used when it takes at most {WORTH:.0%} of the time of fp32, which is exact"
+    return row.variant, f"at batch 1, as streams are scored: fp32 {exact:.2f} ms, {said}; {rule}"

@@ -1,0 +1,177 @@
+"""Int8 for TensorRT: explicit Q/DQ, symmetric, by torchao's PT2E; after a training where ranges alone do not do.
+
+Every convolution and linear layer gets int8 inputs (one scale) and int8 weights (one scale for each output channel), as
+TensorRT wants them: no zero points, nothing on biases, nothing between a convolution and its ReLU. Ranges come from a
+sample (`export.calibration`). `train_quantized` then teaches the quantized network, with its rounding in place, to
+answer as the float one does on the same sample: no label is needed, so the reference stays the float network.
+Not for onnxruntime's CPU, which wants other places and unsigned activations (`export.quantize_cpu`).
+
+Source: Jacob et al. 2018 (1712.05877), quantization-aware training; NVIDIA TensorRT guide, explicit quantization.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.fx import GraphModule
+from torch.nn import functional
+
+from export.calibration import Sample
+from export.onnx import MAX_BATCH
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # torchao warns of kernels for GPUs that are not here
+    logging.getLogger("torchao").setLevel(logging.CRITICAL)
+    from torchao.quantization.pt2e import HistogramObserver, PerChannelMinMaxObserver
+    from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+    from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, QuantizationSpec, Quantizer
+
+BATCH = 16
+EPOCHS = 12
+CLIP = 0.02  # weight of the answers to clips, beside that of the scores
+LEARNING_RATE = 3e-5  # of Adam; the weights move by a fraction of a step of int8
+_WEIGHTED = {torch.ops.aten.conv1d.default, torch.ops.aten.conv2d.default, torch.ops.aten.linear.default}
+_ACTIVATIONS = QuantizationSpec(
+    dtype=torch.int8,
+    quant_min=-128,
+    quant_max=127,
+    qscheme=torch.per_tensor_symmetric,
+    observer_or_fake_quant_ctr=HistogramObserver,  # mean drift .0010 of a score, with MinMax .0014
+)
+_WEIGHTS = QuantizationSpec(
+    dtype=torch.int8,
+    quant_min=-127,
+    quant_max=127,
+    qscheme=torch.per_channel_symmetric,
+    ch_axis=0,
+    observer_or_fake_quant_ctr=PerChannelMinMaxObserver,
+)
+
+
+class TensorRtQuantizer(Quantizer):  # type: ignore[misc]
+    """Says which tensors are int8: both inputs of every weighted operation."""
+
+    def annotate(self, model: GraphModule) -> GraphModule:
+        """Mark them."""
+        for node in model.graph.nodes:
+            if node.op == "call_function" and node.target in _WEIGHTED:
+                specs = {node.args[0]: _ACTIVATIONS, node.args[1]: _WEIGHTS}
+                node.meta["quantization_annotation"] = QuantizationAnnotation(specs, _annotated=True)
+        return model
+
+    def validate(self, model: GraphModule) -> None:
+        """Nothing to refuse."""
+
+
+class _Rounded(nn.Module):  # type: ignore[misc]
+    """What a Q/DQ pair does, with a gradient: in the place of an observer while the network is trained.
+
+    Args:
+        observer: that has seen the sample.
+    """
+
+    def __init__(self, observer: nn.Module) -> None:
+        super().__init__()
+        scale, zero = observer.calculate_qparams()
+        self.observer = observer
+        self.low, self.high, self.axis = observer.quant_min, observer.quant_max, getattr(observer, "ch_axis", -1)
+        self.register_buffer("scale", scale.detach())
+        self.register_buffer("zero", zero.detach().to(torch.int32))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Round to what int8 can hold."""
+        if self.axis < 0:
+            return torch.fake_quantize_per_tensor_affine(x, self.scale, self.zero, self.low, self.high)
+        return torch.fake_quantize_per_channel_affine(x, self.scale, self.zero, self.axis, self.low, self.high)
+
+
+def quantize(scorer: nn.Module, sample: Sample) -> GraphModule:
+    """The network with int8 convolutions and linear layers; ranges from the sample.
+
+    Args:
+        scorer: in evaluation mode; not changed.
+        sample: to measure ranges on.
+    """
+    with _quiet_and_alone():
+        return _converted(_observed(scorer, sample))
+
+
+def train_quantized(scorer: nn.Module, sample: Sample) -> GraphModule:
+    """As `quantize`, but its weights learn to live with the rounding; arguments alike."""
+    with _quiet_and_alone():
+        prepared = _observed(scorer, sample)
+        observers = {name: part for name, part in prepared.named_children() if hasattr(part, "calculate_qparams")}
+        for name, observer in observers.items():
+            setattr(prepared, name, _Rounded(observer))
+        _learn(prepared, scorer, sample)
+        for name, observer in observers.items():
+            setattr(prepared, name, observer)
+        return _converted(prepared)
+
+
+def _observed(scorer: nn.Module, sample: Sample) -> GraphModule:
+    """The network with batch norms folded and an observer at each place that becomes int8, which saw the sample."""
+    prepared: GraphModule = prepare_pt2e(_program(scorer, sample), TensorRtQuantizer())
+    with torch.no_grad():
+        for frames, valid in batches(sample):
+            prepared(frames, valid)
+    return prepared
+
+
+def _converted(prepared: GraphModule) -> GraphModule:
+    converted: GraphModule = convert_pt2e(prepared)
+    return converted
+
+
+def _learn(prepared: GraphModule, scorer: nn.Module, sample: Sample) -> None:
+    """Answer as the float network does: cross-entropy of scores where something was heard, and of clips."""
+    rng = np.random.default_rng(sample.seed)
+    weights = [weight for weight in prepared.parameters() if weight.requires_grad]
+    optimizer = torch.optim.Adam(weights, LEARNING_RATE)
+    for _ in range(EPOCHS):
+        for frames, valid in batches(sample, rng.permutation(len(sample))):
+            with torch.no_grad():
+                scores, clip = scorer(frames, valid)
+            said, named = prepared(frames, valid)
+            heard = valid.reshape(*scores.shape[:2], -1).amin(2) > 0
+            loss = functional.binary_cross_entropy(said[heard].clamp(1e-6, 1 - 1e-6), scores[heard])
+            loss = loss + CLIP * functional.kl_div(named, clip, log_target=True, reduction="batchmean")
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+
+def batches(sample: Sample, order: np.ndarray | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+    """Frames and validity of the sample, some at a time, in the given order."""
+    rows = np.arange(len(sample)) if order is None else order
+    for first in range(0, len(rows), BATCH):
+        chosen = rows[first : first + BATCH]
+        yield torch.from_numpy(sample.frames[chosen]), torch.from_numpy(sample.valid[chosen])
+
+
+def _program(scorer: nn.Module, sample: Sample) -> GraphModule:
+    batch = torch.export.Dim("batch", min=1, max=MAX_BATCH)
+    inputs = (torch.from_numpy(sample.frames[:2]), torch.from_numpy(sample.valid[:2]))
+    exported = torch.export.export(copy.deepcopy(scorer), inputs, dynamic_shapes=({0: batch}, {0: batch}))
+    program: GraphModule = exported.module()
+    return program
+
+
+@contextmanager
+def _quiet_and_alone() -> Iterator[None]:
+    """One thread, so that sums have one order and two exports one result; without the warnings of a young library."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,135 @@
+"""What an export found out: a record beside the artefacts that CI reads, and a table for whoever made it.
+
+`NAME.report.json` holds the hash of each artefact, so a file and its verdict cannot come apart unnoticed. It names no
+path and no person; times are of the machine that it names by its processor. Measures nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from edge.tuned import BATCHES
+from export.judging import BOUNDS, Judged
+from export.latency import Latency
+
+SCHEMA = "laennec.export/1"
+CLASSES_OF_NODES = {
+    "conv": ("Conv", "Gemm", "MatMul"),
+    "Q/DQ": ("QuantizeLinear", "DequantizeLinear"),
+    "cast": ("Cast",),
+    "non-linear": ("Relu", "Sigmoid", "Softmax", "LogSoftmax", "Clip"),
+    "arithmetic": ("Add", "Sub", "Mul", "Div"),
+    "reduce": ("ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin"),
+}
+MOVED = "moved"  # every other node: reshapes, slices, concatenations
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One export."""
+
+    card: str
+    """Id of the model."""
+    checkpoint: str
+    """SHA-256 of the weights."""
+    recipe: str
+    """SHA-256 of the recipe."""
+    int8: dict[str, str]
+    """How each int8 artefact was made: `ptq`, or `qat` where that did not keep the bounds."""
+    calibration: dict[str, object] | None
+    """Windows, seed and hash of the sample that ranges were measured on."""
+    compared_on: str
+    """Kind of sounds that artefacts are compared on."""
+    validation: str
+    """Which patients, heard by which network; or why there is no validation."""
+    versions: dict[str, str]
+    processor: str
+    judged: tuple[Judged, ...]
+    latency: dict[str, Latency]
+    chosen: str
+    """Variant that the edge would use on that processor."""
+    why: str
+
+    @property
+    def failed(self) -> list[str]:
+        """Every broken bound, with the variant that breaks it."""
+        return [f"{one.name}: {said}" for one in self.judged for said in one.failed]
+
+    def to_json(self, files: Mapping[str, str]) -> str:
+        """The record.
+
+        Args:
+            files: name of the file of each variant.
+        """
+        artefacts = [
+            {
+                "file": files[one.name],
+                "passes": not one.failed,
+                **asdict(one),
+                "latency": asdict(self.latency[one.name]),
+            }
+            for one in self.judged
+        ]
+        fields: dict[str, Any] = {key: value for key, value in asdict(self).items() if key not in ("judged", "latency")}
+        whole = {"schema": SCHEMA, "passes": not self.failed, "bounds": BOUNDS, **fields, "artefacts": artefacts}
+        return json.dumps(whole, indent=1) + "\n"
+
+    def table(self) -> str:
+        """For a terminal."""
+        parts = [
+            _grid(["artefact", "kB", *CLASSES_OF_NODES, MOVED], [_made(one) for one in self.judged]),
+            f"Distance from fp32 on {self.compared_on}; fp32 from torch. decisions: frames and groups of sounds where\n"
+            "the same event, or none, would open; opened: the same where either would open one.",
+            _grid(
+                ["artefact", "max", "mean", "cosine", "top-1", "decisions", "opened", "clip cos", "clip top-1"],
+                [_apart(one) for one in self.judged],
+            ),
+            self.validation,
+            *self._metrics(),
+            f"One thread, milliseconds a batch, best / median; {self.processor}",
+            _grid(["artefact", *(f"batch {n}" for n in BATCHES)], [self._times(one.name) for one in self.judged]),
+            f"Here the edge would choose {self.chosen}: {self.why}.",
+            *(f"FAILED {said}" for said in self.failed),
+        ]
+        return "\n\n".join(parts)
+
+    def _metrics(self) -> Iterator[str]:
+        judged = [one for one in self.judged if one.metrics]
+        if judged:
+            rows = [[name, *(f"{one.metrics.get(name, 0.0):.4f}" for one in judged)] for name in judged[0].metrics]
+            yield _grid(["metric", *(one.name for one in judged)], rows)
+
+    def _times(self, name: str) -> list[str]:
+        latency = self.latency[name]
+        pairs = zip(latency.best_ms, latency.median_ms, strict=True)
+        return [name, *(f"{best:.2f} / {median:.2f}" for best, median in pairs)]
+
+
+def _made(one: Judged) -> list[str]:
+    counts = {name: sum(one.operations.get(kind, 0) for kind in kinds) for name, kinds in CLASSES_OF_NODES.items()}
+    rest = sum(one.operations.values()) - sum(counts.values())
+    return [one.name, f"{one.size / 1000:.0f}", *(str(count) for count in (*counts.values(), rest))]
+
+
+def _apart(one: Judged) -> list[str]:
+    if one.distance is None:
+        return [one.name, f"{one.torch or 0.0:.1e}", *["-"] * 7]
+    d = one.distance
+    shares = (d.top1, d.decisions, d.decisions_heard, d.clip_cosine, d.clip_top1)
+    return [one.name, f"{d.largest:.4f}", f"{d.mean:.5f}", f"{d.cosine:.5f}", *(f"{share:.5f}" for share in shares)]
+
+
+def _grid(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as they must be; the first to the left, numbers to the right."""
+    lines = [heads, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        for line in lines
+    )
