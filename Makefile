@@ -42,7 +42,7 @@ data-download: dev ## where the public data sets come from; NAME=one fetches it 
 
 train: dev ## train the edge's model (two cores: under 90 minutes), or RECIPE=ngo2022|ngo2023|patchmix|qlung|hear TASK=1-2 (ARGS="--epochs 2")
 	@$(BIN)/python -m training --recipe "$(RECIPE)" $(if $(TASK),--task "$(TASK)") --data "$(DATA)" --out "$(RUN)" $(ARGS)
-	$(if $(filter edge,$(RECIPE)),@$(BIN)/python -m export --run "$(RUN)" --out "$(RUN)/model.onnx")
+	$(if $(filter edge,$(RECIPE)),@$(BIN)/python -m export --checkpoint "$(RUN)" --out "$(RUN)/model.onnx")
 
 evaluate: dev ## judge a model by the official scores and on streams: make evaluate MODEL=... DATA=... TASK=all
 	@$(BIN)/python -m training.evaluation --data "$(DATA)" $(if $(MODEL),--model "$(MODEL)") $(if $(TASK),--task "$(TASK)") $(if $(OUT),--out "$(OUT)") $(ARGS)
@@ -50,8 +50,8 @@ evaluate: dev ## judge a model by the official scores and on streams: make evalu
 results: dev ## one page of all runs and evaluations beside published numbers: make results RUNS=runs EVALUATIONS=... ARTEFACTS=...
 	@$(BIN)/python -m training.results --runs $(or $(RUNS),runs) $(if $(EVALUATIONS),--evaluations $(EVALUATIONS)) $(if $(ARTEFACTS),--artefacts $(ARTEFACTS)) $(if $(OUT),--out "$(OUT)") $(ARGS)
 
-export: dev ## make a finished training the default model of the edge
-	@$(BIN)/python -m export --run "$(RUN)" --out edge/models/default.onnx
+export: dev ## a finished training as artefacts for the edge, proved equal: make export CHECKPOINT=runs/default (OUT=, DATA=, WITHOUT=)
+	@$(BIN)/python -m export --checkpoint "$(or $(CHECKPOINT),$(RUN))" --data "$(DATA)" $(if $(OUT),--out "$(OUT)") $(if $(WITHOUT),--without $(WITHOUT)) $(ARGS)
 
 # Only what stands on the command line of make: PORT, HOST and ROOT mean other things in many an environment.
 given = $(if $(filter command,$(origin $(1))),$(2) "$($(1))")
