@@ -1,0 +1,166 @@
+/* options.c - what the command line says.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "sim.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char HELP[] =
+    "device - plays WAV files as a stethoscope would, over the auslink protocol\n"
+    "\n"
+    "  device [options] RECORDING.wav [MORE.wav ...]     each recording is a stream of its own, 16-bit PCM\n"
+    "\n"
+    "line    (default: a new pty, whose name is the first line of the output; play begins when it is opened)\n"
+    "  --tty PATH          write to this terminal, configured elsewhere\n"
+    "  --udp HOST:PORT     send datagrams there\n"
+    "  --queue N           packets that may wait for the line (32); more are dropped, as on a device\n"
+    "device\n"
+    "  --id HEX            device id (5e000001)\n"
+    "  --devices N         so many devices, ids counted up, all on the same line (1)\n"
+    "  --codec pcm|rice    (rice)\n"
+    "  --block N           samples per packet (20 ms)\n"
+    "  --boot N            first boot counter (1)\n"
+    "  --index N           sample counter to begin with (0)\n"
+    "  --key HEX           seal every packet with this key\n"
+    "  --session N         first session of the seal (boot)\n"
+    "  --battery PERCENT   (90)\n"
+    "  --hello SECONDS     between hellos (2)\n"
+    "time\n"
+    "  --seconds S         how long to play; a recording begins again at its end (once)\n"
+    "  --speed X           times real time (1); 0: as fast as the line takes it, without dropping\n"
+    "  --ppm X             the device's crystal is so much too fast\n"
+    "  --declare HZ        rate that the hello claims (that of the recording)\n"
+    "faults of the line, probability for each packet of samples\n"
+    "  --loss P  --double P  --swap P (with the packet behind it)  --flip P (of one bit)\n"
+    "faults in time, AT:LENGTH in seconds since the start, several times\n"
+    "  --hole AT:LENGTH      packets that begin therein are lost\n"
+    "  --stall AT:LENGTH     the line takes nothing; afterwards the queue comes in a burst\n"
+    "  --overrun AT:LENGTH   the converter loses samples; they are counted\n"
+    "  --loose AT:LENGTH     no contact with the skin\n"
+    "  --reboot AT:LENGTH    the device is gone for so long, then its counters begin anew\n"
+    "  --brownout AT:LENGTH  the battery runs down before, and the last packet is cut off\n"
+    "  --seed N              of everything that is left to chance (1)\n"
+    "\n"
+    "At the end a line of JSON says what was done.\n";
+
+void die(const char *format, ...) {
+    va_list list;
+    va_start(list, format);
+    fputs("device: ", stderr);
+    vfprintf(stderr, format, list);
+    fputs("\n", stderr);
+    va_end(list);
+    exit(2);
+}
+
+bool inside(const spans *s, double t) {
+    int i;
+    for (i = 0; i < s->count; i++)
+        if (t >= s->list[i].at && t < s->list[i].at + s->list[i].length) return true;
+    return false;
+}
+
+static double number(const char *name, const char *text, double low, double high) {
+    char *end;
+    double v = strtod(text, &end);
+    if (end == text || *end || !(v >= low && v <= high)) die("%s %s: expected %g to %g", name, text, low, high);
+    return v;
+}
+
+static void add_span(spans *s, const char *name, const char *text) {
+    char *end;
+    span *one = &s->list[s->count];
+    if (s->count == MAX_SPANS) die("%s: at most %d of them", name, MAX_SPANS);
+    one->at = strtod(text, &end);
+    if (end == text || *end != ':' || one->at < 0) die("%s %s: expected AT:LENGTH in seconds", name, text);
+    one->length = number(name, end + 1, 0, 1e9);
+    s->count++;
+}
+
+static uint32_t hex(const char *name, const char *text) {
+    char *end;
+    unsigned long long v = strtoull(text, &end, 16);
+    if (end == text || *end || !v || v > 0xffffffffull) die("%s %s: expected 1 to ffffffff", name, text);
+    return (uint32_t)v;
+}
+
+static bool take_span(options *o, const char *name, const char *value) {
+    struct {
+        const char *name;
+        spans *of;
+    } all[] = {{"--hole", &o->holes},     {"--stall", &o->stalls},   {"--overrun", &o->overruns},
+               {"--loose", &o->loose},    {"--reboot", &o->reboots}, {"--brownout", &o->brownouts}};
+    size_t i;
+    for (i = 0; i < sizeof all / sizeof *all; i++) {
+        if (strcmp(name, all[i].name)) continue;
+        add_span(all[i].of, name, value);
+        return true;
+    }
+    return false;
+}
+
+static bool take_number(options *o, const char *name, const char *value) {
+    struct {
+        const char *name;
+        double *to, low, high;
+    } all[] = {{"--seconds", &o->seconds, 0, 1e9},        {"--speed", &o->speed, 0, 1e6},
+               {"--ppm", &o->ppm, -1e5, 1e5},             {"--declare", &o->declared_hz, 1, 4e6},
+               {"--battery", &o->battery, 0, 100},        {"--hello", &o->hello_s, 0.05, 1e9},
+               {"--loss", &o->loss, 0, 1},                {"--double", &o->twice, 0, 1},
+               {"--swap", &o->swap, 0, 1},                {"--flip", &o->flip, 0, 1}};
+    size_t i;
+    for (i = 0; i < sizeof all / sizeof *all; i++) {
+        if (strcmp(name, all[i].name)) continue;
+        *all[i].to = number(name, value, all[i].low, all[i].high);
+        return true;
+    }
+    return false;
+}
+
+static bool take_other(options *o, const char *name, const char *value) {
+    if (!strcmp(name, "--tty")) o->tty = value;
+    else if (!strcmp(name, "--udp")) o->udp = value;
+    else if (!strcmp(name, "--key")) o->key = value;
+    else if (!strcmp(name, "--id")) o->id = hex(name, value);
+    else if (!strcmp(name, "--devices")) o->devices = (int)number(name, value, 1, 1000);
+    else if (!strcmp(name, "--queue")) o->queue = (int)number(name, value, 1, 100000);
+    else if (!strcmp(name, "--block")) o->block = (int)number(name, value, 1, AUSLINK_MAX_VALUES);
+    else if (!strcmp(name, "--boot")) o->boot = (uint8_t)number(name, value, 0, 255);
+    else if (!strcmp(name, "--index")) o->first_index = (uint32_t)number(name, value, 0, 4294967295.0);
+    else if (!strcmp(name, "--session")) o->session = (uint32_t)number(name, value, 0, 4294967295.0);
+    else if (!strcmp(name, "--seed")) o->seed = (uint64_t)number(name, value, 0, 9e15);
+    else if (!strcmp(name, "--codec") && !strcmp(value, "pcm")) o->codec = AUSLINK_CODEC_PCM;
+    else if (!strcmp(name, "--codec") && !strcmp(value, "rice")) o->codec = AUSLINK_CODEC_RICE;
+    else return false;
+    return true;
+}
+
+options read_options(int argc, char **argv) {
+    options o = {0};
+    int i;
+    o.id = 0x5e000001u, o.devices = 1, o.queue = 32, o.boot = 1, o.codec = AUSLINK_CODEC_RICE;
+    o.speed = 1, o.battery = 90, o.hello_s = 2, o.seed = 1;
+    for (i = 1; i < argc; i++) {
+        const char *name = argv[i];
+        if (!strcmp(name, "--help") || !strcmp(name, "-h")) {
+            fputs(HELP, stdout);
+            exit(0);
+        }
+        if (name[0] != '-') {
+            if (o.n_wavs == MAX_STREAMS) die("at most %d recordings", MAX_STREAMS);
+            o.wavs[o.n_wavs++] = name;
+            continue;
+        }
+        if (++i == argc) die("%s: expected a value", name);
+        if (!take_span(&o, name, argv[i]) && !take_number(&o, name, argv[i]) && !take_other(&o, name, argv[i]))
+            die("%s %s: not understood; see --help", name, argv[i]);
+    }
+    if (!o.n_wavs) die("expected a recording; see --help");
+    if (o.devices > 1 && !o.udp) die("--devices: several devices need --udp");
+    if (o.loss + o.twice + o.swap + o.flip > 1) die("--loss, --double, --swap and --flip: together at most 1");
+    if (!o.session) o.session = o.boot;
+    return o;
+}
