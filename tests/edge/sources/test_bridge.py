@@ -1,0 +1,303 @@
+"""Links, devices and streams joined: real ptys and sockets, packets as a device sends them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+import tty
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge.config import parse_config
+from edge.errors import ConfigError, SourceError
+from edge.link_settings import Link
+from edge.sources import open_source
+from edge.sources.bridge import Bridge, open_bridge
+from edge.sources.linked import LinkSource
+from edge.sources.seen import SeenFile
+from edge.types import Block, Gap
+from firmware_bridge import cobs
+from firmware_bridge.auth import Seen, seal
+from firmware_bridge.messages import Battery, Hello, Motion, Samples, StreamInfo, Telemetry
+from firmware_bridge.wire import NO_CONTACT, Packet, Seal, encode
+
+pytestmark = pytest.mark.system
+DEVICE, KEY = 0x1A2B3C4D, bytes(range(32))
+HELLO = Hello((StreamInfo(0, 8_000_000, n_samples=160),), firmware="1.2.3")
+N = 160
+
+
+def settings(**link: object) -> Link:
+    tree = {
+        "streams": [{"id": "bed1", "source": "link:chest"}],
+        "link": {"devices": [{"id": DEVICE, "name": "chest"}], **link},
+    }
+    section = parse_config(tree, "test").link
+    assert section is not None
+    return section
+
+
+def sound(k: int, flags: int = 0, boot: int = 1, device: int = DEVICE) -> Packet:
+    """Packet k of a device that counts on and on."""
+    values = np.full((1, N), 1000 + k % 7, np.int16)
+    return Packet(device, Samples(values), 0, flags, k & 0xFFFF, k * N, boot)
+
+
+def hello(device: int = DEVICE) -> Packet:
+    return Packet(device, HELLO, boot=1)
+
+
+class Heard:
+    """A stream that is listened to in a thread of its own."""
+
+    def __init__(self, source: LinkSource) -> None:
+        self.source = source
+        self.items: list[Block | Gap] = []
+        self.error: Exception | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._listen)
+        self._thread.start()
+
+    def _listen(self) -> None:
+        try:
+            self.items.extend(iter(self.source.blocks(self._stop)))
+        except RuntimeError as error:
+            self.error = error
+
+    def samples(self) -> int:
+        return sum(len(item.samples) for item in list(self.items) if isinstance(item, Block))
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join(10)
+        self.source.close()
+
+
+def wait_for(condition: Callable[[], object], what: str) -> None:
+    deadline_s = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline_s, f"waited 20 s for {what}"
+        time.sleep(0.01)
+
+
+@contextmanager
+def listening(bridge: Bridge, text: str = "link:chest") -> Iterator[Heard]:
+    source = open_source(text, 8000, bridge=bridge)
+    assert isinstance(source, LinkSource)
+    heard = Heard(source)
+    try:
+        yield heard
+    finally:
+        heard.close()
+
+
+class Port:
+    """A pty; what is written on its master arrives at the bridge."""
+
+    def __init__(self) -> None:
+        self.master, slave = os.openpty()
+        tty.setraw(slave)
+        self.name = os.ttyname(slave)
+        os.close(slave)
+
+    def send(self, packet: Packet) -> None:
+        os.write(self.master, cobs.encode(encode(packet)) + b"\0")
+
+
+@pytest.fixture
+def port() -> Iterator[Port]:
+    made = Port()
+    yield made
+    os.close(made.master)
+
+
+@pytest.fixture
+def bridge(port: Port, tmp_path: Path) -> Bridge:
+    return open_bridge(settings(serial=[{"port": port.name}]), 8000, tmp_path / "links.json")
+
+
+def test_what_a_device_sends_on_a_serial_port_is_heard_sample_by_sample(port: Port, bridge: Bridge) -> None:
+    with listening(bridge) as heard:
+        port.send(hello())
+        for k in range(100):
+            port.send(sound(k))
+        wait_for(lambda: heard.samples() == 100 * N, "all samples")
+    blocks = [item for item in heard.items if isinstance(item, Block)]
+    assert blocks[0].start == 0
+    assert all(block.valid.all() for block in blocks)
+    expected = np.repeat((1000 + np.arange(100) % 7) / 32768, N).astype(np.float32)
+    np.testing.assert_array_equal(np.concatenate([block.samples for block in blocks]), expected)
+
+
+def test_a_lost_packet_is_masked_and_a_long_loss_is_a_gap(port: Port, bridge: Bridge) -> None:
+    with listening(bridge) as heard:
+        port.send(hello())
+        for k in [*range(10), *range(11, 20), *range(70, 80)]:
+            port.send(sound(k))
+        wait_for(lambda: any(item.stop == 80 * N for item in heard.items), "the last packet")
+    gaps = [item for item in heard.items if isinstance(item, Gap)]
+    assert gaps == [Gap(20 * N, 70 * N, "packets lost")]
+    valid = np.concatenate([item.valid for item in heard.items if isinstance(item, Block)])
+    assert list(np.flatnonzero(~valid)) == list(range(10 * N, 11 * N))
+
+
+def test_a_device_that_is_not_listed_is_not_heard(port: Port, bridge: Bridge) -> None:
+    with listening(bridge) as heard:
+        port.send(hello(device=7))
+        for k in range(5):
+            port.send(sound(k, device=7))
+        port.send(hello())
+        port.send(sound(0))
+        wait_for(lambda: heard.samples(), "the listed device")
+    assert heard.samples() == N
+
+
+def test_a_restart_of_the_device_starts_the_detector_anew(port: Port, bridge: Bridge) -> None:
+    with listening(bridge) as heard:
+        port.send(hello())
+        for packet in (sound(50), sound(51), sound(0, boot=2), sound(1, boot=2)):
+            port.send(packet)
+            time.sleep(0.02)
+        wait_for(lambda: heard.samples() == 4 * N, "both boots")
+    (gap,) = [item for item in heard.items if isinstance(item, Gap)]
+    assert (gap.cause, gap.restart) == ("device restarted", True)
+    assert heard.items[0].start == 50 * N
+    assert all(a.stop == b.start for a, b in zip(heard.items, heard.items[1:], strict=False))
+
+
+def test_a_sensor_off_the_skin_is_not_measurable_and_says_so(port: Port, bridge: Bridge) -> None:
+    with listening(bridge) as heard:
+        port.send(hello())
+        port.send(sound(0))
+        readings = Telemetry(battery=Battery(3700, 8), contact=0, motion=Motion(20, 90))
+        port.send(Packet(DEVICE, readings, boot=1))
+        port.send(sound(1))
+        wait_for(lambda: heard.source.trouble().state == "degraded", "a condition")
+        trouble, vitals = heard.source.trouble(), heard.source.vitals()
+        port.send(Packet(DEVICE, Telemetry(battery=Battery(3700, 80), contact=200), boot=1))
+        port.send(sound(2))
+        wait_for(lambda: not heard.source.trouble().state, "the end of it")
+    assert (trouble.state, trouble.reason) == ("degraded", "not measurable: no contact (contact 0 of 254)")
+    assert (vitals.device, vitals.measurable, vitals.battery_percent) == ("0x1a2b3c4d", False, 8)
+    assert set(vitals.conditions) == {"no contact", "battery"}
+    assert (vitals.contact, vitals.motion_mg, vitals.firmware) == (0, 20, "1.2.3")
+    assert [bool(item.valid.all()) for item in heard.items if isinstance(item, Block)] == [True, False, True]
+
+
+def test_samples_that_the_device_marks_as_off_the_skin_are_masked(port: Port, bridge: Bridge) -> None:
+    with listening(bridge) as heard:
+        port.send(hello())
+        for packet in (sound(0), sound(1, NO_CONTACT), sound(2)):
+            port.send(packet)
+        wait_for(lambda: heard.samples() == 3 * N, "all samples")
+    assert [bool(item.valid.any()) for item in heard.items if isinstance(item, Block)] == [True, False, True]
+
+
+def test_a_device_that_falls_silent_is_lost_and_a_silent_link_says_why(port: Port, bridge: Bridge) -> None:
+    with listening(bridge) as heard:
+        wait_for(lambda: heard.source.trouble().state, "news of the link")
+        assert heard.source.trouble().reason == "no packet of this device yet"
+        port.send(hello())
+        port.send(sound(0))
+        wait_for(lambda: not heard.source.trouble().state, "sound")
+        wait_for(lambda: heard.source.trouble().state == "lost", "the loss")
+        assert "no samples for 2 s" in heard.source.trouble().reason
+
+
+def test_a_port_that_is_not_there_is_named_as_the_reason(tmp_path: Path) -> None:
+    bridge = open_bridge(settings(serial=[{"port": str(tmp_path / "ttyX")}]), 8000, tmp_path / "links.json")
+    with listening(bridge) as heard:
+        wait_for(lambda: heard.source.trouble().state, "news of the link")
+        assert "ttyX" in heard.source.trouble().reason
+
+
+def test_datagrams_are_heard_and_those_without_the_right_seal_are_not(tmp_path: Path) -> None:
+    key_file = tmp_path / "key"
+    key_file.write_text(KEY.hex() + "\n")
+    devices = [{"id": DEVICE, "name": "chest", "key_file": str(key_file)}]
+    udp = free_udp_port()
+    bridge = open_bridge(settings(devices=devices, udp={"port": udp}), 8000, tmp_path / "links.json")
+    with listening(bridge) as heard, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as device:
+        bodies = [encode(sound(0)), seal(hello()._replace(seal=Seal(9, 0)), KEY)]
+        bodies += [seal(sound(k)._replace(seal=Seal(9, k + 1)), KEY) for k in range(3)]
+        bodies += [seal(sound(3)._replace(seal=Seal(9, 4)), bytes(32)), bodies[2]]  # a wrong key, and a replay
+        bodies += [seal(sound(3)._replace(seal=Seal(9, 5)), KEY)]
+        for body in bodies:
+            device.sendto(body, ("127.0.0.1", udp))
+        wait_for(lambda: heard.samples() == 4 * N, "the sealed packets")
+    assert all(item.valid.all() for item in heard.items if isinstance(item, Block))
+    kept = SeenFile(tmp_path / "links.json").read()
+    assert (kept[DEVICE].session, kept[DEVICE].number) == (9, 5)
+
+
+def free_udp_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_a_fault_in_the_thread_of_the_links_is_told_by_every_stream(
+    port: Port, bridge: Bridge, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(bridge, "_hear", fail)
+    with listening(bridge) as heard, caplog.at_level(logging.CRITICAL, logger="edge.sources.bridge"):
+        tick = bridge._tick
+        monkeypatch.setattr(bridge, "_tick", fail)
+        wait_for(lambda: heard.error is not None, "the error")
+        monkeypatch.setattr(bridge, "_tick", tick)
+    assert "the thread of the links died: KeyError('a bug')" in str(heard.error)
+
+
+def test_two_streams_cannot_want_the_same_stream_of_a_device(bridge: Bridge) -> None:
+    source = bridge.source("link:chest")
+    with pytest.raises(ConfigError, match="link:0x1a2b3c4d/0: two streams want it"):
+        bridge.source("link:0x1a2b3c4d/0")
+    source.close()
+
+
+def test_a_source_of_a_link_needs_the_section() -> None:
+    with pytest.raises(ConfigError, match="needs a configuration with a section `link`"):
+        open_source("link:chest", 8000)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"), [(None, "cannot be read"), ("abc", "expected 32 to 128 hex digits"), ("é", "expected 32")]
+)
+def test_a_key_file_that_holds_no_key_is_refused(content: str | None, expected: str, tmp_path: Path) -> None:
+    if content is not None:
+        (tmp_path / "key").write_text(content)
+    devices = [{"id": 1, "name": "chest", "key_file": str(tmp_path / "key")}]
+    with pytest.raises(ConfigError, match=expected):
+        open_bridge(settings(devices=devices, serial=[{"port": "/dev/null"}]), 8000, tmp_path / "links.json")
+
+
+def test_links_that_were_opened_are_closed_when_another_cannot_be(port: Port, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        udp = {"port": taken.getsockname()[1]}
+        with pytest.raises(SourceError, match="cannot be bound"):
+            open_bridge(settings(serial=[{"port": port.name}], udp=udp), 8000, tmp_path / "links.json")
+    again = open_bridge(settings(serial=[{"port": port.name}]), 8000, tmp_path / "links.json")
+    again.source("link:chest").close()
+
+
+def test_what_was_seen_is_kept_and_a_damaged_file_counts_as_none(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = SeenFile(tmp_path / "state" / "links.json")
+    file.keep({DEVICE: Seen("ab" * 8, 3, 77)})
+    assert SeenFile(tmp_path / "state" / "links.json").read() == {DEVICE: Seen("ab" * 8, 3, 77)}
+    for damaged in (b"", b"[1]", b'{"x": 1}', b"\xff", b'{"1": ["a", "b", null]}'):
+        (tmp_path / "state" / "links.json").write_bytes(damaged)
+        assert file.read() == {}
+    assert caplog.text.count("cannot be read") == 5
