@@ -13,7 +13,6 @@ import hashlib
 import logging
 import os
 import stat
-from collections.abc import Iterator
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -23,30 +22,32 @@ DIGEST_BYTES = 32
 tell_once = lru_cache(logging.getLogger(__name__).warning)  # each line once in the life of the process
 
 
-def folders() -> Iterator[Path]:
-    """Where files are looked for, and kept in the first that takes them: of the systemd unit, then of the user."""
+def folder() -> Path | None:
+    """Where files are kept: of the systemd unit, else of the user; None for a user without a home."""
     if given := os.environ.get("CACHE_DIRECTORY"):
-        yield Path(given.split(":")[0]) / "engines"
+        return Path(given.split(":")[0]) / "engines"
     with suppress(RuntimeError):  # no home
-        yield Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "laennec" / "engines"
+        return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "laennec" / "engines"
+    return None
 
 
 def read(name: str) -> bytes | None:
     """What was kept under a name; None if nothing was, or nothing whole that is ours (a line says so)."""
-    for folder in folders():
-        try:
-            _check_owner(folder)
-            _check_owner(folder / name)
-            kept = (folder / name).read_bytes()
-        except OSError:
-            continue
-        digest, content = kept[:DIGEST_BYTES], kept[DIGEST_BYTES:]
-        if hashlib.sha256(content).digest() == digest:
-            with suppress(OSError):
-                os.utime(folder / name)  # what is used is not the oldest
-            return content
-        tell_once(f"kept=damaged file={folder / name} action=make_again")
-    return None
+    if (where := folder()) is None:
+        return None
+    try:
+        _check_owner(where)
+        _check_owner(where / name)
+        kept = (where / name).read_bytes()
+    except OSError:
+        return None
+    digest, content = kept[:DIGEST_BYTES], kept[DIGEST_BYTES:]
+    if hashlib.sha256(content).digest() != digest:
+        tell_once(f"kept=damaged file={where / name} action=make_again")
+        return None
+    with suppress(OSError):
+        os.utime(where / name)  # what is used is not the oldest
+    return content
 
 
 def keep(name: str, content: bytes, most: int) -> Path | None:
@@ -55,40 +56,39 @@ def keep(name: str, content: bytes, most: int) -> Path | None:
     Returns:
         The file, or None where nothing can be kept, which one line says.
     """
-    causes = []
-    for folder in folders():
+    cause = "no home and no CACHE_DIRECTORY"
+    if (where := folder()) is not None:
         try:
-            return _write(folder, name, hashlib.sha256(content).digest() + content, most)
+            return _write(where, name, hashlib.sha256(content).digest() + content, most)
         except OSError as error:
-            causes.append(f"{folder}: {error.strerror}")
-    tried = "; ".join(causes) or "no home and no CACHE_DIRECTORY"
-    tell_once(f"kept=nothing name={name} cause={tried!r} effect=every_start_makes_it_again repair=set_CACHE_DIRECTORY")
+            cause = f"{where}: {error.strerror}"
+    tell_once(f"kept=nothing name={name} cause={cause!r} effect=every_start_makes_it_again repair=set_CACHE_DIRECTORY")
     return None
 
 
 def all_kept(ending: str) -> list[tuple[Path, bytes | None]]:
     """Every kept file with an ending, and its content or None if it is damaged or not ours."""
-    found = {path.name: path for folder in [*folders()][::-1] for path in sorted(folder.glob(f"*{ending}"))}
-    return [(path, read(name)) for name, path in sorted(found.items())]
+    where = folder()
+    return [] if where is None else [(path, read(path.name)) for path in sorted(where.glob(f"*{ending}"))]
 
 
-def _write(folder: Path, name: str, kept: bytes, most: int) -> Path:
-    folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-    _check_owner(folder)
-    partial = folder / f"{name}.{os.urandom(8).hex()}"
+def _write(where: Path, name: str, kept: bytes, most: int) -> Path:
+    where.mkdir(mode=0o755, parents=True, exist_ok=True)
+    _check_owner(where)
+    partial = where / f"{name}.{os.urandom(8).hex()}"
     try:
         partial.touch(0o644)
         partial.write_bytes(kept)
-        partial.replace(folder / name)
+        partial.replace(where / name)
     except OSError:
         with suppress(OSError):
             partial.unlink()
         raise
     with suppress(OSError):  # another process may be doing the same
-        alike = folder.glob(f"*{Path(name).suffix}*")
+        alike = where.glob(f"*{Path(name).suffix}*")
         for old in sorted(alike, key=lambda path: path.stat().st_mtime)[:-most]:
             old.unlink()
-    return folder / name
+    return where / name
 
 
 def _check_owner(path: Path) -> None:

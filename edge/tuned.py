@@ -85,10 +85,11 @@ def kept_rows(place: Place) -> list[Row] | None:
     """The measurement of this place, if there is one."""
     content = kept.read(place.file_name())
     try:
-        rows = None if content is None else [Row(**row) for row in json.loads(content)]
-    except (ValueError, TypeError):  # of another version of this module
+        told = [] if content is None else json.loads(content)
+        rows = [Row(**{**row, "latency_ms": tuple(row["latency_ms"])}) for row in told]
+    except (ValueError, TypeError, KeyError):  # of another version of this module
         return None
-    return rows
+    return rows or None
 
 
 def cpu_name() -> str:

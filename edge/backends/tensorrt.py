@@ -107,7 +107,7 @@ class TensorRtBackend:
         self._runtime = trt.Runtime(self._said.ilogger)
         self._cuda = Cudart(device.gpu)
         key = key_of(artefact, precision, device.gpu, trt, batches)
-        self._engine = obtain(trt, artefact, key, batches, lambda plan: self._load(trt, plan, batches))
+        self._engine = obtain(trt, artefact, key, batches, lambda plan: self._load(trt, plan))
         context = self._engine.create_execution_context()
         if context is None:
             raise ModelError(f"TensorRT cannot run the engine: {self._said.last()}; is the GPU's memory full?")
@@ -191,9 +191,9 @@ class TensorRtBackend:
         self._launch = None
         self._graph.close()
 
-    def _load(self, trt: TensorRt, plan: bytes, batches: Batches) -> ICudaEngine | None:
+    def _load(self, trt: TensorRt, plan: bytes) -> ICudaEngine | None:
         engine = self._runtime.deserialize_cuda_engine(plan)
-        return engine if engine is not None and _fits(trt, engine, batches) else None
+        return engine if engine is not None and _fits(trt, engine) else None
 
     def _take_memory(self, trt: TensorRt) -> None:
         self._stream = self._cuda.new_stream()
@@ -220,16 +220,14 @@ class TensorRtBackend:
         return _Slot(name, shape, gpu, pinned, np.ctypeslib.as_array(memory).reshape(self._largest, *shape))
 
 
-def _fits(trt: TensorRt, engine: ICudaEngine, batches: Batches) -> bool:
-    """Whether an engine has our inputs and outputs, in float32, for these batches."""
+def _fits(trt: TensorRt, engine: ICudaEngine) -> bool:
+    """Whether an engine has our inputs and outputs, in float32, with a free batch."""
     names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
     inputs = [name for name in names if engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT]
     if sorted(inputs) != ["frames", "valid"] or "scores" not in names:
         return False
     floats = all(engine.get_tensor_dtype(name) == trt.DataType.FLOAT for name in names)
-    free = all(engine.get_tensor_shape(name)[0] == -1 for name in names)
-    ranges = [[shape[0] for shape in engine.get_tensor_profile_shape(name, 0)] for name in inputs]
-    return floats and free and all(r == [batches.smallest, batches.tuned, batches.largest] for r in ranges)
+    return floats and all(engine.get_tensor_shape(name)[0] == -1 for name in names)
 
 
 def _close(graph: ExitStack, resources: ExitStack) -> None:

@@ -48,6 +48,7 @@ class FakeTensorRt:
         self.refuses_plans = False
         self.no_context = False
         self.no_execution = False
+        self.refuses_addresses = False
         self.tensor_type = self.DataType.FLOAT
         self.timings_seen: list[bytes] = []
         self.kept_alive: list[Any] = []  # what C still points at
@@ -163,10 +164,6 @@ class _Engine:
     def get_tensor_shape(self, name: str) -> list[int]:
         return [-1, *(int(size or 0) for size in self.tensors[name][1:])]
 
-    def get_tensor_profile_shape(self, name: str, profile_index: int) -> list[list[int]]:
-        assert profile_index == 0
-        return [list(shape) for shape in self.profile[name]]
-
     def create_execution_context(self) -> _Context | None:
         return None if self.trt.no_context else _Context(self)
 
@@ -189,7 +186,7 @@ class _Context:
     def set_tensor_address(self, name: str, address: int) -> bool:
         self._trt.cuda.fake_note(b"address " + name.encode())
         self._addresses[name] = address
-        return name in self._engine.tensors
+        return name in self._engine.tensors and not self._trt.refuses_addresses
 
     def execute_async_v3(self, stream: int) -> bool:
         self._trt.cuda.fake_note(b"execute")

@@ -70,6 +70,15 @@ def test_after_an_upgrade_of_tensorrt_the_engine_is_built_again(machine: Machine
     assert machine.trt.builds == 2
 
 
+def test_an_engine_of_another_key_under_this_name_is_not_run(machine: Machine) -> None:
+    start(machine, "fp16")
+    (file,) = machine.engines()
+    other = key_of(ARTEFACT, "int8", machine.device.gpu, machine.device.trt, SMALL)
+    file.rename(file.with_name(other.file_name()))
+    start(machine, "int8")
+    assert machine.trt.builds == 2
+
+
 @pytest.mark.parametrize("damage", ["flipped", "short", "empty"])
 def test_a_damaged_engine_is_built_again_and_told_once(
     machine: Machine, caplog: pytest.LogCaptureFixture, damage: str

@@ -120,9 +120,10 @@ def test_everything_is_given_back_when_the_backend_is_dropped(machine: Machine) 
 def test_a_full_gpu_is_named_and_what_was_taken_is_given_back(machine: Machine, call: str) -> None:
     device = machine.device
     machine.fail(call, 2, after=0 if call == "cudaStreamCreateWithFlags" else 2)
-    with pytest.raises(ModelError, match=rf"{call}: error 2, out of memory.*runtime: onnxruntime"):
+    with pytest.raises(ModelError, match=rf"{call}: error 2, out of memory.*runtime: onnxruntime") as caught:
         TensorRtBackend(ARTEFACT, "fp16", device, SMALL)
     assert machine.live == 0
+    assert caught.tb is not None  # which holds the backend that was half made
 
 
 def test_an_engine_that_gets_no_context_is_an_error(machine: Machine) -> None:
@@ -144,6 +145,15 @@ def test_a_context_that_refuses_to_run_is_an_error(machine: Machine) -> None:
     machine.trt.no_execution = True
     with pytest.raises(ModelError, match="cannot run a batch of 1"):
         backend.run(*windows(1))
+
+
+def test_a_batch_that_was_refused_once_is_set_up_again(machine: Machine, reference: OnnxBackend) -> None:
+    backend, (frames, valid) = backend_of(machine), windows(2)
+    machine.trt.refuses_addresses = True
+    with pytest.raises(ModelError, match="refused a batch of 2"):
+        backend.run(frames, valid)
+    machine.trt.refuses_addresses = False
+    np.testing.assert_allclose(backend.run(frames, valid), reference.run(frames, valid), atol=1e-5)
 
 
 def test_windows_of_another_shape_are_refused_before_the_gpu_sees_them(machine: Machine) -> None:

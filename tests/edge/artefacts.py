@@ -1,0 +1,53 @@
+"""Artefacts of one checkpoint, made out of the default one in a folder of the test."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from edge.model import DEFAULT_PATH, seal
+from edge.variants import VARIANT_KEY
+
+Change = Callable[[onnx.ModelProto], None]
+PRECISIONS = {"cpu-int8": "int8", "trt-fp16": "fp16", "trt-int8": "int8", "trt-int8-fp16": "int8+fp16"}
+
+
+def fp32(folder: Path) -> Path:
+    """The default artefact under another name, with nothing beside it."""
+    path = folder / "chest.onnx"
+    path.write_bytes(DEFAULT_PATH.read_bytes())
+    return path
+
+
+def variant(parent: Path, name: str, change: Change | None = None, parent_sha256: str | None = None) -> Path:
+    """The same graph, or a changed one, that says it is a variant of `parent`."""
+    model = onnx.load_from_string(parent.read_bytes())
+    if change is not None:
+        change(model)
+    entries = {item.key: item.value for item in model.metadata_props if item.key != "laennec.seal"}
+    entries[VARIANT_KEY] = json.dumps(
+        {
+            "name": name, "runtime": "tensorrt" if name.startswith("trt") else "onnxruntime",
+            "precision": PRECISIONS[name], "checkpoint": "0" * 64, "calibration": None, "made_with": {},
+            "parent": parent_sha256 or hashlib.sha256(parent.read_bytes()).hexdigest(),
+        }
+    )  # fmt: skip
+    del model.metadata_props[:]
+    for key, value in entries.items():
+        model.metadata_props.add(key=key, value=value)
+    path = parent.with_name(f"{parent.stem}.{name}.onnx")
+    path.write_bytes(seal(model.SerializeToString()))
+    return path
+
+
+def spoil(model: onnx.ModelProto) -> None:
+    """Answers that are far from right."""
+    for weight in model.graph.initializer:
+        if weight.data_type == onnx.TensorProto.FLOAT and len(weight.dims) > 1:
+            weight.CopyFrom(numpy_helper.from_array(-np.abs(numpy_helper.to_array(weight)), weight.name))
