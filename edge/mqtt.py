@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import random
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -135,6 +136,9 @@ class Link:
             self._number += 1
             try:
                 self._converse(connection)
+            except ssl.SSLError as error:
+                advice = "check mqtt.tls, the name in mqtt.host and the clock; events are kept"
+                self._tell("untrusted", f' reason="{error}"; {advice}')
             except (OSError, ValueError) as error:
                 self._tell("unreachable", f' reason="{error}"; events are kept')
             self._after(connection)
@@ -169,7 +173,7 @@ class Link:
         connection.accepted, connection.accepted_s = not reason.is_failure, time.monotonic()
         connection.answered.set()
         if connection.accepted:
-            for condition in ("unreachable", "refused", "unanswering"):
+            for condition in ("unreachable", "untrusted", "refused", "unanswering"):
                 self._repeats.over(condition)
             if connection.version == paho.MQTTv311:
                 self._tell_loss()

@@ -1,0 +1,300 @@
+"""The broker that `deploy/mosquitto/setup` makes, asked by real clients: who may speak, where, and only over TLS."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import ssl
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import paho.mqtt.client as paho
+import pytest
+import yaml
+from paho.mqtt.enums import CallbackAPIVersion
+
+from edge.broker import Broker
+from edge.config import load_config
+from edge.doctoring.broker import broker as look_at_broker
+from edge.sources.synthetic import DEMO_AUDIO
+from tests.edge.conftest import PATIENCE_S, wait_for
+
+SETUP = Path(__file__).parents[2] / "deploy" / "mosquitto" / "setup"
+MISSING = [name for name in ("openssl", "mosquitto_passwd") if shutil.which(name) is None]
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.skipif(bool(MISSING), reason=f"not on this machine: {', '.join(MISSING)}; apt-get install mosquitto"),
+]
+NOT_AUTHORISED = 135
+leaves_a_socket = pytest.mark.filterwarnings(  # paho leaves the socket of a failed handshake to the collector
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+OWN, OTHER = "laennec/v1/ward-b/edge-7", "laennec/v1/ward-b/edge-8"
+
+
+def setup(folder: Path, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    line = [str(SETUP), command, "--dir", str(folder), *arguments]
+    return subprocess.run(line, capture_output=True, text=True, timeout=60)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A broker's folder with two nodes and a reader."""
+    folder = tmp_path_factory.mktemp("broker") / "laennec"
+    steps = [("init", "localhost", "127.0.0.1"), ("node", "ward-b", "edge-7"), ("node", "ward-b", "edge-8")]
+    for step in [*steps, ("reader", "board")]:
+        done = setup(folder, *step)
+        assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def running(made: Path) -> Iterator[Broker]:
+    lines = [line for line in (made / "mosquitto.conf").read_text().splitlines() if not line.startswith("listener")]
+    lines += ["user root"] * (os.geteuid() == 0)  # it would go to a user who cannot read this test's folder
+    with Broker("mosquitto", settings="\n".join(lines)) as broker:
+        yield broker
+
+
+class Client:
+    """A client of that broker over TLS, and what it was told."""
+
+    def __init__(
+        self, broker: Broker, made: Path, name: str, secret: str | None = None, ca: Path | None = None
+    ) -> None:
+        self.answers: list[int] = []
+        self.messages: list[tuple[str, bytes]] = []
+        self.connack: int | None = None
+        self._heard = threading.Event()
+        self.client = paho.Client(CallbackAPIVersion.VERSION2, client_id=f"test-{name}", protocol=paho.MQTTv5)
+        self.client.tls_set(str(ca or made / "ca.pem"))
+        if name:
+            given = secret or (made / "clients" / name / "mqtt-password").read_text().strip()
+            self.client.username_pw_set(name, given)
+        self.client.on_connect = lambda _c, _u, _f, reason, _p: self._on_connect(reason.value)
+        self.client.on_publish = lambda _c, _u, _m, reason, _p: self._answered(reason.value)
+        self.client.on_subscribe = lambda _c, _u, _m, reasons, _p: self._answered(reasons[0].value)
+        self.client.on_message = lambda _c, _u, message: self.messages.append((message.topic, message.payload))
+        self.client.connect("127.0.0.1", broker.port)
+        self.client.loop_start()
+        assert self._heard.wait(PATIENCE_S)
+
+    def _on_connect(self, reason: int) -> None:
+        self.connack = reason
+        self._heard.set()
+
+    def _answered(self, reason: int) -> None:
+        self.answers.append(reason)
+        self._heard.set()
+
+    def publish(self, topic: str) -> int:
+        """The broker's answer to a message."""
+        self._heard.clear()
+        self.client.publish(topic, b"{}", 1)
+        assert self._heard.wait(PATIENCE_S)
+        return self.answers[-1]
+
+    def subscribe(self, topic: str) -> int:
+        """The broker's answer to a subscription."""
+        self._heard.clear()
+        self.client.subscribe(topic, 1)
+        assert self._heard.wait(PATIENCE_S)
+        return self.answers[-1]
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+def test_a_node_may_write_in_its_own_tree_and_nowhere_else(running: Broker, made: Path) -> None:
+    with Client(running, made, "edge-7") as node:
+        assert node.publish(f"{OWN}/s/bed1/event") < 0x80
+        assert node.publish(f"{OWN}/status") < 0x80
+        for topic in (f"{OTHER}/s/bed1/event", "laennec/v1/ward-c/edge-7/status", "laennec/v1/ward-b", "$SYS/x", "x"):
+            assert node.publish(topic) == NOT_AUTHORISED, topic
+
+
+def test_a_node_hears_nothing_of_the_others(running: Broker, made: Path) -> None:
+    with Client(running, made, "edge-7") as node, Client(running, made, "edge-8") as other:
+        node.subscribe("laennec/v1/#")
+        node.subscribe(f"{OTHER}/#")
+        assert other.publish(f"{OTHER}/s/bed1/event") < 0x80
+        assert node.publish(f"{OWN}/s/bed1/event") < 0x80  # its answer comes behind anything delivered before
+        assert node.messages == []
+
+
+def test_a_reader_hears_every_node_and_may_say_nothing(running: Broker, made: Path) -> None:
+    with Client(running, made, "board") as board, Client(running, made, "edge-8") as node:
+        assert board.subscribe("laennec/v1/#") < 0x80
+        assert node.publish(f"{OTHER}/s/bed1/event") < 0x80
+        wait_for(lambda: board.messages, "the event")
+        assert board.publish(f"{OTHER}/s/bed1/event") == NOT_AUTHORISED
+        assert [topic for topic, _ in board.messages] == [f"{OTHER}/s/bed1/event"]
+
+
+@pytest.mark.parametrize(("name", "secret"), [("edge-7", "wrong"), ("nobody", "x"), ("", None)])
+def test_whoever_does_not_know_a_password_is_refused(
+    name: str, secret: str | None, running: Broker, made: Path
+) -> None:
+    with Client(running, made, name, secret) as client:
+        assert client.connack in (NOT_AUTHORISED, 134)
+
+
+def test_plain_text_is_refused(running: Broker) -> None:
+    client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
+    answered, closed = threading.Event(), threading.Event()
+    client.on_connect = lambda *_: answered.set()
+    client.on_disconnect = lambda *_: closed.set()
+    client.connect("127.0.0.1", running.port)
+    client.loop_start()
+    assert closed.wait(PATIENCE_S)
+    client.disconnect()
+    client.loop_stop()
+    assert not answered.is_set()
+
+
+@leaves_a_socket
+def test_a_broker_with_a_certificate_of_another_authority_is_not_believed(
+    running: Broker, made: Path, tmp_path: Path
+) -> None:
+    setup(tmp_path / "other", "init", "localhost", "127.0.0.1")
+    with pytest.raises(ssl.SSLCertVerificationError):
+        Client(running, made, "edge-7", ca=tmp_path / "other" / "ca.pem")
+
+
+def ward(folder: Path, made: Path, broker: Broker, **mqtt: object) -> Path:
+    """Settings of edge-7 as `setup node` says them."""
+    client = made / "clients" / "edge-7"
+    settings = {
+        "host": "localhost", "port": broker.port, "username": "edge-7",
+        "password_file": str(client / "mqtt-password"), "tls": {"ca": str(client / "ca.pem")},
+    }  # fmt: skip
+    stream = {"id": "bed1", "source": str(DEMO_AUDIO), "pace": False}
+    path = folder / "ward.yaml"
+    site = mqtt.pop("site", "ward-b")
+    tree = {"site": site, "node": "edge-7", "streams": [stream], "mqtt": {**settings, **mqtt}}
+    path.write_text(yaml.safe_dump({**tree, "outbox": {"path": str(folder / "outbox.db")}}))
+    return path
+
+
+def test_a_run_delivers_its_events_over_tls(running: Broker, made: Path, tmp_path: Path) -> None:
+    with Client(running, made, "board") as board:
+        board.subscribe(f"{OWN}/#")
+        command = [sys.executable, "-m", "edge", "run", "--config", str(ward(tmp_path, made, running))]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        assert "broker=connected" in done.stderr
+        assert "messages wait" not in done.stderr
+        wait_for(lambda: any(b'"stopped"' in payload for _, payload in board.messages), "the goodbye")
+        events = [json.loads(payload) for topic, payload in board.messages if topic == f"{OWN}/s/bed1/event"]
+    assert {event["label"] for event in events} == {"wheeze", "fine_crackle"}
+    assert {event["type"] for event in events} == {"onset", "end"}
+
+
+def test_a_run_that_does_not_trust_the_broker_says_so_and_keeps_its_events(
+    running: Broker, made: Path, tmp_path: Path
+) -> None:
+    setup(tmp_path / "other", "init", "localhost")
+    path = ward(tmp_path, made, running, tls={"ca": str(tmp_path / "other" / "ca.pem")})
+    command = [sys.executable, "-m", "edge", "run", "--config", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "broker=untrusted" in done.stderr
+    assert "check mqtt.tls" in done.stderr
+    assert "the next run delivers them" in done.stderr
+
+
+def test_the_doctor_finds_this_broker_well(running: Broker, made: Path, tmp_path: Path) -> None:
+    check = look_at_broker(load_config(ward(tmp_path, made, running)))
+    assert check.verdict == "ok", check
+    assert "with TLS" in check.found
+
+
+@leaves_a_socket
+def test_the_doctor_tells_a_wrong_password_authority_name_and_tree_apart(
+    running: Broker, made: Path, tmp_path: Path
+) -> None:
+    setup(tmp_path / "other", "init", "localhost")
+    (tmp_path / "wrong").write_text("wrong\n")
+    wrong: dict[str, dict[str, object]] = {
+        "refuses": {"password_file": str(tmp_path / "wrong")},
+        "TLS fails": {"tls": {"ca": str(tmp_path / "other" / "ca.pem")}},
+        "takes no message": {"site": "ward-c"},
+        "says nothing": {"tls": None},
+    }
+    for said, changed in wrong.items():
+        path = ward(tmp_path, made, running, **changed)
+        if said == "says nothing":
+            path.write_text(path.read_text().replace("  tls: null\n", ""))
+        check = look_at_broker(load_config(path))
+        assert check.verdict == ("warn" if said == "says nothing" else "fail")
+        assert said in check.found
+        assert check.advice
+
+
+def test_a_node_that_is_set_up_again_has_a_new_password_and_one_that_is_removed_none(tmp_path: Path) -> None:
+    folder = tmp_path / "laennec"
+    setup(folder, "init", "localhost")
+    setup(folder, "node", "ward-b", "edge-7")
+    setup(folder, "reader", "board")
+    before = (folder / "passwords").read_text().splitlines()
+    setup(folder, "node", "ward-b", "edge-7")
+    after = (folder / "passwords").read_text().splitlines()
+    assert sorted(line.split(":")[0] for line in after) == ["board", "edge-7"]
+    assert len(set(before) & set(after)) == 1
+    assert setup(folder, "remove", "edge-7").returncode == 0
+    assert "edge-7" not in (folder / "passwords").read_text() + (folder / "acl").read_text()
+    assert "board" in (folder / "acl").read_text()
+
+
+def test_no_password_is_kept_in_clear_text_at_the_broker(made: Path) -> None:
+    secret = (made / "clients" / "edge-7" / "mqtt-password").read_text().strip()
+    assert secret not in (made / "passwords").read_text()
+    assert oct((made / "clients" / "edge-7" / "mqtt-password").stat().st_mode & 0o077) == oct(0)
+    assert oct((made / "ca.key").stat().st_mode & 0o077) == oct(0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("node", "ward-b", "edge-7/#"), "expected 1 to 32 of a-z"),
+        (("node", "+", "edge-9"), "expected 1 to 32 of a-z"),
+        (("node", "ward-b"), "expected SITE and NODE"),
+        (("reader", "edge-7"), "exists with other rights"),
+        (("node", "ward-c", "edge-7"), "exists with other rights"),
+        (("init", "localhost"), "is set up already"),
+        (("remove", "nobody"), "found none called 'nobody'"),
+        (("renew",), "expected the names"),
+    ],
+)
+def test_a_mistake_is_one_line_and_changes_nothing(arguments: tuple[str, ...], said: str, made: Path) -> None:
+    files = ("acl", "passwords", "server.pem", "ca.pem")
+    before = [(made / name).read_bytes() for name in files]
+    done = setup(made, *arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert [(made / name).read_bytes() for name in files] == before
+
+
+def test_a_renewed_certificate_is_of_the_same_authority(tmp_path: Path) -> None:
+    folder = tmp_path / "laennec"
+    setup(folder, "init", "localhost")
+    before = (folder / "server.pem").read_bytes()
+    assert setup(folder, "renew", "localhost", "::1").returncode == 0
+    assert (folder / "server.pem").read_bytes() != before
+    verify = ["openssl", "verify", "-x509_strict", "-CAfile", str(folder / "ca.pem"), str(folder / "server.pem")]
+    assert subprocess.run(verify, capture_output=True, timeout=30).returncode == 0
+
+
+@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not on this machine")
+def test_the_script_passes_shellcheck() -> None:
+    done = subprocess.run(["shellcheck", str(SETUP)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout
