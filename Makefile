@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LAENNEC := $(BIN)/laennec
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench data-check data-download train export model clean edge dev evaluate results \
+.PHONY: help demo test check format bench data-check data-download train export model clean edge dev evaluate results firmware-test \
 	deploy rollback status logs undeploy
 
 help: ## this list
@@ -30,6 +30,9 @@ check: dev ## style, types, format
 format: dev ## write code in the project's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+firmware-test: ## auslink.h on emulated Cortex-M0, M3, M4 and M33: the host's bytes, instructions per sample
+	@$(MAKE) --no-print-directory -C firmware_bridge/cortexm BUILD="$(abspath build)/cortexm"
 
 bench: dev ## ratios against peers, on this machine, now
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks
