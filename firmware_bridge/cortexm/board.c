@@ -12,8 +12,13 @@ extern uint32_t stack_top[], data_start[], data_end[], data_load[], bss_start[],
 void reset(void);
 static void fault(void);
 
-__attribute__((section(".vectors"), used)) static void *const vectors[16] = {
-    stack_top, (void *)reset, (void *)fault, (void *)fault, (void *)fault, (void *)fault, (void *)fault, (void *)fault};
+typedef struct {
+    uint32_t *stack;
+    void (*handlers[15])(void);
+} vector_table;
+
+__attribute__((section(".vectors"), used)) static const vector_table vectors = {
+    stack_top, {reset, fault, fault, fault, fault, fault, fault}};
 
 #define SYST_CSR (*(volatile uint32_t *)0xe000e010u)
 #define SYST_RVR (*(volatile uint32_t *)0xe000e014u)
