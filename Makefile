@@ -10,17 +10,20 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LAENNEC := $(BIN)/laennec
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench data-check data-download train export model clean edge dev evaluate results firmware-test \
+.PHONY: help demo test test-aarch64 check format bench data-check data-download train export model clean edge dev evaluate results firmware-test \
 	deploy rollback status logs undeploy
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 demo: edge ## hear a synthetic recording through the real detector and a real broker (FAST=1: not in real time)
 	@$(LAENNEC) demo $(if $(FAST),--fast)
 
 test: dev ## everything that can be tested on this machine
 	@LAENNEC_DATA="$(DATA)" $(BIN)/python -m pytest $(ARGS)
+
+test-aarch64: dev ## the wheelhouse for 64-bit ARM, installed and heard from under emulation; slow (ARGS="--mirror ... --seconds 56")
+	@$(BIN)/python -m deploy.aarch64 $(ARGS)
 
 check: dev ## style, types, format
 	$(BIN)/ruff check .

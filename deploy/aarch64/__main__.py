@@ -1,0 +1,126 @@
+"""`python -m deploy.aarch64` (`make test-aarch64`): the wheelhouse for 64-bit ARM, installed there and heard from.
+
+    a Debian for ARM below a folder -> what the box says it is -> its wheelhouse -> installed offline, against hashes
+    -> laennec detect there and here -> same events, scores within 1e-4
+
+Slow, so not part of `make test`; the last result stands in `deploy/README.md`. Not for speed (a device tells it), and
+not for TensorRT, which no emulator has.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+
+from deploy.aarch64.compare import SCORES_WITHIN, Likeness, compare
+from deploy.aarch64.emulated import Debian, Emulated, make_root
+from deploy.devices import choose_python, describe
+from deploy.errors import DeployError
+from deploy.session import Target, facts_of
+from deploy.wheelhouse import PROJECT, Wheelhouse, make
+
+VENV, HERE = "/opt/laennec/venv", "/mnt/here"  # in the box
+SHORT = "short.wav"
+VERSIONS = "from importlib.metadata import version as v; print(*(f'{n} {v(n)}' for n in %r), sep=', ')"
+NAMED = ("laennec", "numpy", "numba", "onnxruntime")
+CUT = """
+import sys, soundfile
+from edge.sources.synthetic import DEMO_AUDIO
+rate = soundfile.info(DEMO_AUDIO).samplerate
+sound, _ = soundfile.read(DEMO_AUDIO, dtype="int16", frames=round(float(sys.argv[2]) * rate))
+soundfile.write(sys.argv[1], sound, rate)
+"""
+
+
+def main() -> int:
+    """Run it; exit code 0 if both processors hear the same, 1 if not, 2 if it cannot be tried."""
+    parser = argparse.ArgumentParser(prog="python -m deploy.aarch64", description=__doc__)
+    parser.add_argument("--cache", type=Path, default=PROJECT / "build/aarch64", help="what is made once (%(default)s)")
+    parser.add_argument(
+        "--mirror", default="http://deb.debian.org/debian", help="where packages come from (%(default)s)"
+    )
+    parser.add_argument("--suite", default="bookworm", help="which release of it (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=12.0, help="how much of the bundled recording (%(default)s)")
+    wish = parser.parse_args()
+    try:
+        return 0 if _exercise(wish).passed else 1
+    except DeployError as error:
+        print(f"\naarch64: {error}", file=sys.stderr)
+        return 2
+
+
+def _exercise(wish: argparse.Namespace) -> Likeness:
+    here = wish.cache / "here"
+    shutil.rmtree(here, ignore_errors=True)
+    here.mkdir(parents=True)
+    with _step(f"Debian {wish.suite} for arm64"):
+        root = make_root(wish.cache, Debian(wish.mirror, wish.suite))
+    box = Emulated(root, {here: HERE})
+    with _step("asking the box what it is"):
+        facts = facts_of(Target(box, "/srv"))
+    print(f"    {describe(facts)}")
+    python = choose_python("local", facts, time.time(), False)
+    with _step("making its wheelhouse"):
+        house = make(wish.cache.parent / "deploy", python, facts, None, lambda _line: None)
+    with _step("installing, offline and against hashes"):
+        _install(box, python.path, house, here)
+    print(f"    there: {box.run(f'{VENV}/bin/python', '-I', '-c', VERSIONS % (NAMED,)).strip()}")
+    print(f"    here:  {_here('-c', VERSIONS % (NAMED,)).strip()}")
+    _here("-c", CUT, str(here / SHORT), str(wish.seconds))
+    detect = ("detect", "--jsonl", "--scores")
+    with _step("detecting there, kernels compiled"):
+        there = box.run(f"{VENV}/bin/laennec", *detect, f"{HERE}/{SHORT}")
+    with _step("detecting there again"):
+        again = box.run(f"{VENV}/bin/laennec", *detect, f"{HERE}/{SHORT}")
+    with _step("detecting here"):
+        likeness = compare(_here("-m", "edge", *detect, str(here / SHORT)), there)
+    if again != there:
+        raise DeployError("expected the same listing twice, found another with the kept kernels")
+    print(
+        f"{date.today()}: {'passed' if likeness.passed else 'FAILED'}: {likeness.events} events of {wish.seconds:g} s "
+        f"{'equal' if likeness.events_equal else 'NOT equal'}, largest difference of {likeness.frames} frames' scores "
+        f"{likeness.apart:.5f} (allowed {SCORES_WITHIN})"
+    )
+    return likeness
+
+
+def _install(box: Emulated, python: str, house: Wheelhouse, here: Path) -> None:
+    """As `deploy.box.build` does, into an environment that was not there before."""
+    (here / "wheels").mkdir()
+    for wheel in house.wheels:
+        shutil.copy2(wheel.path, here / "wheels")
+    (here / "requirements.lock").write_text(house.lock())
+    pip = next(wheel.path.name for wheel in house.wheels if wheel.path.name.startswith("pip-"))
+    box.run("rm", "-rf", VENV, "/root/.cache")
+    box.run(python, "-I", "-m", "venv", "--without-pip", VENV)
+    box.run(
+        f"{VENV}/bin/python", "-I", f"{HERE}/wheels/{pip}/pip", "--isolated", "install", "--quiet", "--no-cache-dir",
+        "--no-index", "--find-links", f"{HERE}/wheels", "--require-hashes", "--no-deps", "--only-binary=:all:",
+        "--root-user-action=ignore", "-r", f"{HERE}/requirements.lock",
+    )  # fmt: skip
+
+
+def _here(*arguments: str) -> str:
+    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False, cwd=PROJECT)
+    if done.returncode:
+        raise DeployError(f"{' '.join(arguments)[:60]} failed here: {done.stderr.strip()[-300:]}; run  make dev  first")
+    return done.stdout
+
+
+@contextmanager
+def _step(text: str) -> Iterator[None]:
+    began_s = time.monotonic()
+    print(f"  {text} ... ", end="", flush=True)
+    yield
+    print(f"{time.monotonic() - began_s:.1f} s", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
