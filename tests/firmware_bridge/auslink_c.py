@@ -114,13 +114,13 @@ class Order(c.Structure):
     ]
 
 
-def build(folder: Path, *options: str) -> c.CDLL:
+def build(folder: Path, *options: str, include: Path = INCLUDE) -> Path:
     """Library with both extras, in a folder of its own."""
     source, library = folder / "auslink.c", folder / "libauslink.so"
     source.write_text('#define AUSLINK_IMPLEMENTATION\n#include "auslink.h"\n')
-    extras = ("-DAUSLINK_RICE", "-DAUSLINK_SEAL", f"-I{INCLUDE}", "-shared", "-fPIC")
+    extras = ("-DAUSLINK_RICE", "-DAUSLINK_SEAL", f"-I{include}", "-shared", "-fPIC")
     subprocess.run([GCC or "gcc", *STRICT, *extras, *options, str(source), "-o", str(library)], check=True)
-    return load(library)
+    return library
 
 
 def load(path: Path) -> c.CDLL:

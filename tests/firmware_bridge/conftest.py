@@ -14,4 +14,4 @@ def auslink(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     """auslink.h with Rice and seals as a shared library; the test is skipped without gcc."""
     if auslink_c.GCC is None:
         pytest.skip("needs gcc")
-    return auslink_c.build(tmp_path_factory.mktemp("auslink"), "-O1")
+    return auslink_c.load(auslink_c.build(tmp_path_factory.mktemp("auslink"), "-O1"))
