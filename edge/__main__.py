@@ -27,6 +27,7 @@ from edge.commands import (
     stop_on_signals,
 )
 from edge.commands.doctor import doctor
+from edge.commands.link import app as link_app
 from edge.commands.model import app as model_app
 from edge.commands.tune import tune
 from edge.errors import ConfigError, LaennecError
@@ -40,6 +41,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+app.add_typer(link_app, name="link")
 app.add_typer(model_app, name="model")
 app.command()(doctor)
 app.command()(tune)

@@ -87,8 +87,8 @@ class Ble(Section):
 class Link(Section):
     """The links to microcontrollers."""
 
-    devices: Annotated[tuple[LinkDevice, ...], Field(min_length=1)]
-    """The allow-list."""
+    devices: tuple[LinkDevice, ...] = ()
+    """The allow-list: no other device becomes a stream."""
     serial: tuple[SerialPort, ...] = ()
     udp: Udp | None = None
     ble: tuple[Ble, ...] = ()
@@ -129,7 +129,7 @@ class Link(Section):
         for device in self.devices:
             if number == device.id or text == device.name:
                 return device.id, int(stream or 0)
-        known = ", ".join(device.name or shown_id(device.id) for device in self.devices)
+        known = ", ".join(device.name or shown_id(device.id) for device in self.devices) or "none"
         raise ConfigError(f"{source}: no device {text!r} in link.devices; there are {known}")
 
 

@@ -14,6 +14,8 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from edge.errors import ConfigError, LaennecError
 from edge.link_settings import Link, shown_id
 from edge.sources.attended import log_condition, trouble_of, vitals_of
@@ -22,16 +24,19 @@ from edge.sources.mailbox import Count
 from edge.sources.seen import SeenFile
 from edge.sources.vitals import Trouble
 from edge.types import Block, Gap
+from firmware_bridge import cobs
 from firmware_bridge import links as link_loop
 from firmware_bridge.auth import Guard, read_key
+from firmware_bridge.deframe import Deframer
 from firmware_bridge.links.ble import BleLink, BleManner
 from firmware_bridge.links.replay import Replay
 from firmware_bridge.links.serial import Serial
 from firmware_bridge.links.udp import Udp
-from firmware_bridge.messages import Log, StreamInfo
+from firmware_bridge.messages import Codec, Log, Samples, StreamInfo
 from firmware_bridge.receive import Receiver, Settings
 from firmware_bridge.records import Chunk, Condition, Epoch, Heard
 from firmware_bridge.report import DeviceReport
+from firmware_bridge.wire import Packet, encode
 
 TELL_NS = 500_000_000  # how often conditions and readings are handed to the streams
 END_S = 2.0
@@ -208,9 +213,20 @@ def open_bridge(settings: Link, rate_hz: int, memory: Path) -> Bridge:
         ConfigError: a key cannot be read, or bleak is missing.
         SourceError: a link cannot be had.
     """
-    keys = {device.id: _key(device.key_file) for device in settings.devices if device.key_file is not None}
+    _warm_up()
+    keys = _keys(settings)
     seen = SeenFile(memory if keys else None)
     return Bridge(settings, open_links(settings), rate_hz, Guard(keys, seen.read()), seen)
+
+
+def open_receiver(settings: Link) -> Receiver:
+    """A receiver without streams of the edge, for looking at the links; it hears every device if none is listed.
+
+    Raises:
+        ConfigError: a key cannot be read.
+    """
+    allowed = frozenset(device.id for device in settings.devices) or None
+    return Receiver(Settings(allowed), Guard(_keys(settings)))
 
 
 def open_links(settings: Link) -> list[link_loop.Link]:
@@ -233,6 +249,16 @@ def open_links(settings: Link) -> list[link_loop.Link]:
             link.close()
         raise
     return links
+
+
+def _warm_up() -> None:
+    """Have the kernels of the decoders compiled before a device speaks."""
+    packet = Packet(1, Samples(np.zeros((1, 32), np.int16), Codec.RICE))
+    Deframer().push(cobs.encode(encode(packet)) + b"\0")
+
+
+def _keys(settings: Link) -> dict[int, bytes]:
+    return {device.id: _key(device.key_file) for device in settings.devices if device.key_file is not None}
 
 
 def _key(path: Path) -> bytes:
