@@ -31,6 +31,8 @@ import numpy as np
 STRETCH_S = 2.0  # one point is kept of each
 SPAN_S = 600.0  # how far back points are kept
 POINTS = round(SPAN_S / STRETCH_S)
+EAGER_POINTS = 30  # up to so many the line is laid anew with each, from then on with each `RELAXED`th
+RELAXED = 5  # 10 s
 FEWEST = 4  # points before a rate is measured: it is known 8 s after the first packet
 PAIRED_POINTS = 30  # points that the offset is taken from when the rate comes from telemetry: the last minute
 PAIR_GAP_US = 900_000  # telemetry that comes oftener than this adds nothing
@@ -87,6 +89,7 @@ class ClockModel:
         self._best: _Point | None = None  # the quickest packet of this stretch
         self._stretch_end_ns = 0
         self._newest = 0  # highest `stop` so far
+        self._since_fit = 0  # points since the line was laid
         self._slope = 1e9 / self._declared_hz  # ns per sample
         self._origin = _Point(0, 0)
         self._residual_ns = 0.0
@@ -110,7 +113,10 @@ class ClockModel:
             return
         if arrival_ns >= self._stretch_end_ns:
             self._points.append(self._best)
-            self._fit()
+            self._since_fit += 1
+            if len(self._points) <= EAGER_POINTS or self._since_fit >= RELAXED:
+                self._since_fit = 0
+                self._fit()
             self._best, self._stretch_end_ns = point, arrival_ns + round(STRETCH_S * 1e9)
         elif arrival_ns - self._best.at_ns < (stop - self._best.stop) * self._slope:
             self._best = point
