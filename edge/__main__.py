@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -77,10 +78,11 @@ def run(  # noqa: PLR0913 - the options of the command
     tree = read_yaml(config) if config is not None else {}
     effective = settings.parse_config(_overlaid(tree, given, fast), str(config or "command line"))
     with stop_on_signals() as stop:
-        _serve(effective, stop)
+        _serve(effective, stop, is_ward=source is None)
 
 
-def _serve(effective: Any, stop: threading.Event) -> None:
+def _serve(effective: Any, stop: threading.Event, is_ward: bool) -> None:
+    """Listen to all streams; in a ward a missing microphone is waited for, at a prompt it is an error."""
     from edge.config import check_classes
     from edge.features import warm_up
     from edge.notify import Notifier
@@ -89,6 +91,7 @@ def _serve(effective: Any, stop: threading.Event) -> None:
     from edge.service import Service
     from edge.shelf import model_in_force
     from edge.sources import open_source
+    from edge.sources.absent import open_or_await
 
     notifier = Notifier.from_environment()
     notifier.tell(STATUS="loading the model")
@@ -100,7 +103,8 @@ def _serve(effective: Any, stop: threading.Event) -> None:
         opened.callback(outbox.close)
         sources, bridge = [], _bridge(effective, artefact.rate_hz)
         for item in effective.streams:
-            sources.append(open_source(item.source, artefact.rate_hz, item.channel, item.pace, bridge))
+            look = partial(open_source, item.source, artefact.rate_hz, item.channel, item.pace, bridge)
+            sources.append(open_or_await(item.source, look) if is_ward else look())
             opened.callback(sources[-1].close)
         outcome = Service(effective, artefact, sources, outbox, notifier).run(stop)
     for failure in outcome.failures:
