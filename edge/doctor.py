@@ -49,15 +49,17 @@ def examine(wanted: Wanted) -> Iterator[Check]:
     yield from _safely("python", lambda: [software.python()])
     yield from _safely("packages", lambda: [software.packages()])
     yield from _safely("kernels", lambda: [software.kernels()])
-    path = wanted.model or (config.model if config is not None else None)
+    path, shelf = artefact.chosen(wanted.model, config)
+    yield from shelf
     opened: list[Model | None] = [None]
 
     def open_model() -> list[Check]:
         check, opened[0] = artefact.model(path, config)
         return [check]
 
-    yield from _safely("model", open_model)
-    yield from _safely("runtime", lambda: artefact.runtime(path))
+    if not any(check.verdict == "fail" for check in shelf):  # another model than the promoted one is not looked at
+        yield from _safely("model", open_model)
+        yield from _safely("runtime", lambda: artefact.runtime(path))
     yield from _safely("memory", box.memory)
     yield from _safely("temperature", box.temperature)
     yield from _safely("power", box.power)

@@ -19,6 +19,20 @@ JETSON = Path("/etc/nv_tegra_release")  # on every Jetson
 AGAIN = "copy or export it again, or name another model"
 
 
+def chosen(named: Path | None, config: Config | None) -> tuple[Path | None, list[Check]]:
+    """The artefact that a run would take, and what is to be said of the shelf it comes from, if it does."""
+    if named is not None or config is None or config.model is not None:
+        return named or (config.model if config is not None else None), []
+    from edge.shelf import model_in_force
+
+    try:
+        path = model_in_force(config)
+    except LaennecError as error:
+        return None, [fail("shelf", str(error), "as it says; until then the node does not start")]
+    promoted = [] if path is None else [ok("shelf", f"release {path.parent.name[:12]} is promoted: {path}")]
+    return path, promoted
+
+
 def model(path: Path | None, config: Config | None) -> tuple[Check, Model | None]:
     """Load the artefact as a run would, which checks its seal, its metadata and its graph."""
     from edge.config import check_classes

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from edge.__main__ import app
 from edge.config import load_config
+from edge.doctoring import artefact
 from edge.errors import ConfigError, ModelError
 from edge.model import DEFAULT_PATH
 from edge.shelf import model_in_force
@@ -106,3 +107,18 @@ def test_a_node_does_not_start_with_another_model_than_the_promoted_one(signer: 
     result = CliRunner().invoke(app, ["run", "--config", str(config)])
     assert isinstance(result.exception, ModelError)
     assert "the promoted model is refused" in str(result.exception)
+
+
+def test_the_doctor_looks_at_the_model_that_a_run_would_take_and_fails_where_a_run_would(
+    signer: Signer, config: Path
+) -> None:
+    settings = load_config(config)
+    assert artefact.chosen(None, settings) == (None, [])
+    release = signer.shelf().install(signer.package("a"))
+    signer.shelf().promote(release.sha256)
+    path, checks = artefact.chosen(None, settings)
+    assert (path, [check.verdict for check in checks]) == (release.artefact, ["ok"])
+    assert artefact.chosen(Path("/opt/other.onnx"), settings) == (Path("/opt/other.onnx"), [])
+    release.artefact.unlink()
+    path, checks = artefact.chosen(None, settings)
+    assert (path, [(check.name, check.verdict) for check in checks]) == (None, [("shelf", "fail")])
