@@ -17,6 +17,7 @@ import importlib
 import importlib.util
 import json
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -75,8 +76,8 @@ def try_build(path: Path, memory_bytes: int = MEMORY_BYTES, timeout_s: float = T
         return Verdict(**{**said, "architectures": tuple(said["architectures"]), "seconds": seconds})
     except (IndexError, ValueError, TypeError, KeyError):
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        limit = f"{memory_bytes / 2**30:.1f} GB"
-        reason = f"the builder ended with code {done.returncode} ({last}); it may use {limit}"
+        how = f"by {signal.Signals(-done.returncode).name}" if done.returncode < 0 else f"with code {done.returncode}"
+        reason = f"the builder ended {how} ({last}); it may use {memory_bytes / 2**30:.1f} GB"
         return Verdict(str(path), False, reason, seconds=seconds)
 
 

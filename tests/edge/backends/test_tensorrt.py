@@ -147,11 +147,14 @@ def test_a_context_that_refuses_to_run_is_an_error(machine: Machine) -> None:
         backend.run(*windows(1))
 
 
-def test_a_batch_that_was_refused_once_is_set_up_again(machine: Machine, reference: OnnxBackend) -> None:
-    backend, (frames, valid) = backend_of(machine), windows(2)
+def test_after_a_batch_that_was_refused_the_one_before_is_set_up_again(
+    machine: Machine, reference: OnnxBackend
+) -> None:
+    backend, (frames, valid) = backend_of(machine), windows(1)
+    backend.run(frames, valid)
     machine.trt.refuses_addresses = True
     with pytest.raises(ModelError, match="refused a batch of 2"):
-        backend.run(frames, valid)
+        backend.run(*windows(2))
     machine.trt.refuses_addresses = False
     np.testing.assert_allclose(backend.run(frames, valid), reference.run(frames, valid), atol=1e-5)
 

@@ -1,0 +1,77 @@
+"""A small graph of each variant, as text, that keeps every rule; tests break one at a time by replacing a line.
+
+Numbers of float16 stand as their bits.
+"""
+
+from __future__ import annotations
+
+import onnx
+from onnx import parser
+
+INT8 = """
+<ir_version: 10, opset_import: ["" : 20]>
+chest (float[batch,4,8] frames, float[batch,4] valid) => (float[batch,4,2] scores, float[batch,2] clip)
+<int64[1] one = {1}, int64[1] two = {2}, int64[1] three = {3},
+ int8[2,1,1,1] weight = {3, -5}, float[2] weight_scale = {0.1, 0.2}, float[2] bias = {0.5, -0.5},
+ float scale = {0.05}, int8 zero = {0}>
+{
+    image = Unsqueeze(frames, one)
+    quantized = QuantizeLinear(image, scale, zero)
+    heard = DequantizeLinear(quantized, scale, zero)
+    kernel = DequantizeLinear <axis: int = 0> (weight, weight_scale)
+    conv = Conv <kernel_shape: ints = [1, 1]> (heard, kernel, bias)
+    relu = Relu(conv)
+    summed = ReduceSum <keepdims: int = 0> (relu, three)
+    frame = Transpose <perm: ints = [0, 2, 1]> (summed)
+    mask = Unsqueeze(valid, two)
+    scores = Mul(frame, mask)
+    clip = ReduceSum <keepdims: int = 0> (scores, one)
+}
+"""
+
+FP32 = """
+<ir_version: 10, opset_import: ["" : 20]>
+chest (float[batch,4,8] frames, float[batch,4] valid) => (float[batch,4,2] scores, float[batch,2] clip)
+<int64[1] one = {1}, int64[1] two = {2}, int64[1] three = {3},
+ float[2,1,1,1] weight = {0.3, -1.0}, float[2] bias = {0.5, -0.5}>
+{
+    image = Unsqueeze(frames, one)
+    conv = Conv <kernel_shape: ints = [1, 1]> (image, weight, bias)
+    relu = Relu(conv)
+    summed = ReduceSum <keepdims: int = 0> (relu, three)
+    frame = Transpose <perm: ints = [0, 2, 1]> (summed)
+    mask = Unsqueeze(valid, two)
+    scores = Mul(frame, mask)
+    clip = ReduceSum <keepdims: int = 0> (scores, one)
+}
+"""
+
+FP16 = """
+<ir_version: 10, opset_import: ["" : 20]>
+chest (float[batch,4,8] frames, float[batch,4] valid) => (float[batch,4,2] scores, float[batch,2] clip)
+<int64[1] one = {1}, int64[1] two = {2}, int64[1] three = {3},
+ float16[2,1,1,1] weight = {13517, 48128}, float16[2] bias = {14336, 47104}>
+{
+    half = Cast <to: int = 10> (frames)
+    image = Unsqueeze(half, one)
+    conv = Conv <kernel_shape: ints = [1, 1]> (image, weight, bias)
+    relu = Relu(conv)
+    summed = ReduceSum <keepdims: int = 0> (relu, three)
+    frame = Transpose <perm: ints = [0, 2, 1]> (summed)
+    single = Cast <to: int = 1> (frame)
+    mask = Unsqueeze(valid, two)
+    scores = Mul(single, mask)
+    clip = ReduceSum <keepdims: int = 0> (scores, one)
+}
+"""
+
+
+def graph(text: str, *changes: tuple[str, str]) -> onnx.ModelProto:
+    """The graph of a text after each change; a change that changes nothing is a mistake in the test."""
+    for old, new in changes:
+        assert text.count(old) == 1, f"{old!r} occurs {text.count(old)} times"
+        text = text.replace(old, new)
+    model: onnx.ModelProto = parser.parse_model(text)
+    for index, node in enumerate(model.graph.node):
+        node.name = node.name or f"{node.op_type}_{index}"
+    return model

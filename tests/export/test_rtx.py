@@ -1,0 +1,109 @@
+"""NVIDIA's real parser and builder take every artefact, and what they must refuse is refused.
+
+What the parser takes although it should not (uint8, a scale for each channel of an activation) `export.check` refuses.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import onnx
+import pytest
+
+from edge.model import DEFAULT_PATH
+from edge.variants import family
+from export.check import conformance
+from export.rtx import available, try_build
+from tests.export.graphs import FP16, FP32, INT8, graph
+
+pytestmark = pytest.mark.skipif(not available(), reason="needs TensorRT-RTX, the extra trt-check (x86-64)")
+
+FOR_TENSORRT = [item for item in family(DEFAULT_PATH) if item.variant.name != "cpu-int8"]
+
+
+def saved(model: onnx.ModelProto, folder: Path) -> Path:
+    path = folder / "graph.onnx"
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+@pytest.mark.parametrize("artefact", FOR_TENSORRT, ids=lambda artefact: artefact.variant.name)
+def test_the_real_builder_makes_engines_of_every_artefact(artefact: object) -> None:
+    verdict = try_build(getattr(artefact, "path"))  # noqa: B009 - pytest gives objects
+    assert verdict.reason == ""
+    assert verdict.built
+    assert {"SM80", "SM86", "SM89"} <= set(verdict.architectures)
+    assert verdict.plan_bytes > 100_000
+
+
+Changes = list[tuple[str, str]]
+ATTENTION: Changes = [
+    ('["" : 20]', '["" : 23]'),
+    ("scores = Mul(frame, mask)", "own = Attention <q_num_heads: int = 1, kv_num_heads: int = 1> (frame, frame, frame)"
+     "\n    scores = Mul(own, mask)"),
+]  # fmt: skip
+REFUSED: dict[str, tuple[str, Changes, str, str]] = {
+    "a zero point that is not zero": (
+        INT8, [("int8 zero = {0}", "int8 zero = {3}")], "trt-int8", "Non-zero zero point is not supported"
+    ),
+    "a scale of zero": (INT8, [("float scale = {0.05}", "float scale = {0.0}")], "trt-int8", "must all be positive"),
+    "floats into a DQ": (
+        INT8, [("DequantizeLinear(quantized, scale, zero)", "DequantizeLinear(image, scale)")], "trt-int8",
+        "cannot parse",
+    ),
+    "a bias of int32": (
+        INT8,
+        [("float[2] bias = {0.5, -0.5}", "int32[2] whole = {5, -5}, float step = {0.1}"),
+         ("    conv =", "    bias = DequantizeLinear(whole, step)\n    conv =")],
+        "trt-int8", "cannot parse",
+    ),
+    "a sum of two precisions": (
+        FP16, [("    relu = Relu(conv)", "    both = Add(conv, image32)\n    relu = Relu(both)"),
+               ("    half =", "    image32 = Unsqueeze(frames, one)\n    half =")], "trt-fp16", "same input types",
+    ),
+    "the node Attention of opset 23": (FP32, ATTENTION, "fp32", "cannot build|ended by SIGSEGV"),
+    "an operator of somebody's own": (
+        FP32, [('["" : 20]', '["" : 20, "com.own" : 1]'), ("Relu(conv)", "com.own.Squash(conv)")], "fp32",
+        "cannot parse",
+    ),
+    "a Fourier transform": (
+        FP32, [("scores = Mul(frame, mask)", "odd = DFT(image)\n    scores = Mul(frame, mask)")], "fp32", "cannot parse"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("defect", REFUSED)
+def test_what_must_be_refused_is_refused_by_the_rules_and_by_nvidia(defect: str, tmp_path: Path) -> None:
+    text, changes, variant, told = REFUSED[defect]
+    model = graph(text, *changes)
+    assert conformance(model, variant)
+    verdict = try_build(saved(model, tmp_path))
+    assert not verdict.built
+    assert re.search(told, verdict.reason)
+
+
+def test_a_builder_without_memory_ends_in_a_verdict_and_not_in_this_process(tmp_path: Path) -> None:
+    verdict = try_build(saved(graph(FP32), tmp_path), memory_bytes=200 << 20)
+    assert not verdict.built
+    assert verdict.reason
+
+
+def test_a_builder_that_takes_too_long_is_ended(tmp_path: Path) -> None:
+    verdict = try_build(saved(graph(FP32), tmp_path), timeout_s=0.05)
+    assert verdict.reason == "the builder did not end within 0.05 s; are there loops in it?"
+
+
+def test_the_command_tells_each_file_and_fails_when_one_does(tmp_path: Path) -> None:
+    good = saved(graph(FP32), tmp_path)
+    bad = tmp_path / "bad.onnx"
+    bad.write_bytes(b"nothing")
+    command = [sys.executable, "-m", "export.rtx", str(good), str(bad)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ})
+    lines = done.stdout.splitlines()
+    assert done.returncode == 1
+    assert lines[0].startswith(f"{good}: SM80  SM86")
+    assert lines[1].startswith(f"{bad}: REFUSED")
