@@ -129,3 +129,16 @@ def test_an_end_follows_every_onset_and_nothing_unheard_lies_between(levels: lis
         assert not lost & set(span.tolist())
         assert 0 < event.mean <= event.peak
     assert not open_events
+
+
+@given(levels=LEVELS, lost=st.frozensets(st.integers(0, 119), min_size=1, max_size=12))
+def test_with_the_same_scores_a_gap_only_takes_events_away(levels: list[float], lost: frozenset[int]) -> None:
+    whole = [event for event in _run(_random_scores(levels, frozenset())) if event.kind == "end"]
+    for event in _run(_random_scores(levels, lost)):
+        if event.kind == "end" and event.label in GROUPS[0].classes:
+            assert event.end is not None
+            assert any(
+                event.onset < other.end and other.onset < event.end
+                for other in whole
+                if other.end is not None and other.label in GROUPS[0].classes
+            )
