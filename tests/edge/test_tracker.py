@@ -142,3 +142,9 @@ def test_with_the_same_scores_a_gap_only_takes_events_away(levels: list[float], 
                 for other in whole
                 if other.end is not None and other.label in GROUPS[0].classes
             )
+
+
+def test_what_is_no_event_when_all_is_heard_is_none_between_two_gaps() -> None:
+    levels = [0.0] * 6 + [0.9, 0.9, 0.0, 0.9, 0.9] + [0.0] * 6
+    assert _run(_scores(levels)) == []
+    assert _run(_scores(levels, lost=(4, 5, 11, 12))) == []
