@@ -147,15 +147,14 @@ class Receiver:
             return []
         member.link, member.peer, member.heard_ns = chunk.link, chunk.peer, chunk.arrival_ns
         stream = member.streams.get(packet.stream)
+        if stream is not None:
+            stream.number(packet)
         if isinstance(packet.content, (Samples, Opaque)) and packet.n_samples:
             if stream is None:
                 member.unannounced += 1
                 return []
             items = stream.push(packet, chunk.arrival_ns, member.device.conditions.measurable)
-            stream.sequence.push(packet.seq)
             return _heard(member, packet.stream, chunk.arrival_ns, items)
-        if stream is not None:
-            stream.sequence.push(packet.seq)
         return [*self._tick(member, chunk.arrival_ns), *self._note(member, packet, chunk)]
 
     def _note(self, member: _Member, packet: Packet, chunk: Chunk) -> list[Heard]:

@@ -50,10 +50,10 @@ class Stream:
         """Nothing was heard yet."""
         self.info = info
         self.clock = ClockModel(info.rate_mhz / 1000, is_paired)
-        self.sequence = Sequence()
         self.conditions = Conditions()
         self._assembler = Assembler(info.rate_mhz / 1000, patience, channel)
         self._limits = limits
+        self._sequence, self._boot = Sequence(), -1
         self._unmeasurable = 0  # samples masked because of the device's condition
         self._heard_ns = 0
         self._marks: deque[_Mark] = deque()  # one a second, over the last `choppy_s`
@@ -66,10 +66,7 @@ class Stream:
             arrival_ns: monotonic time of arrival.
             measurable: false masks what it completes: the device cannot be judged now.
         """
-        boot = self._assembler.boot
         out = self._follow(self._assembler.push(packet, arrival_ns), measurable)
-        if self._assembler.boot != boot:
-            self.sequence.restart()
         self._heard_ns = arrival_ns
         if self._assembler.placed is not None:
             self.clock.heard(self._assembler.placed, arrival_ns)
@@ -78,6 +75,13 @@ class Stream:
         if not self._marks or arrival_ns >= self._marks[-1].at_ns + SECOND_NS:
             out += self._judge(arrival_ns)
         return out
+
+    def number(self, packet: Packet) -> None:
+        """Note the number of a packet of any kind, for statistics of loss."""
+        if packet.boot != self._boot:
+            self._boot = packet.boot
+            self._sequence.restart()
+        self._sequence.push(packet.seq)
 
     def pair(self, clock: Clock, boot: int) -> None:
         """Take the two clocks out of a telemetry of this stream."""
@@ -104,8 +108,8 @@ class Stream:
             boot=self._assembler.boot,
             counts=self._assembler.counts,
             clock=self.clock.state,
-            received=self.sequence.received,
-            missing=self.sequence.missing,
+            received=self._sequence.received,
+            missing=self._sequence.missing,
             lost_share=(last.lost - first.lost) / sound,
             masked_share=(last.masked - first.masked) / sound,
             heard_ns=self._heard_ns,

@@ -1,0 +1,52 @@
+"""A device in Python for tests of the receiver: its packets as chunks, on a virtual clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from firmware_bridge.cobs import encode as stuff
+from firmware_bridge.messages import Content, Hello, Samples, StreamInfo
+from firmware_bridge.receive import Receiver
+from firmware_bridge.records import Chunk, Condition, Heard
+from firmware_bridge.wire import Packet, encode
+
+UDP, SERIAL, BLE = "udp:127.0.0.1:7355", "serial:/dev/ttyACM0", "ble:AA:BB:CC:DD:EE:FF"
+SECOND_NS = 10**9
+N = 160
+SOUND = np.random.default_rng(9).integers(-9000, 9000, (1, N)).astype(np.int16)
+INFO = StreamInfo(0, 8_000_000)
+
+
+def delivered(packet: Packet, at_ns: int, link: str) -> Chunk:
+    """One packet as a link delivers it."""
+    body = encode(packet)
+    return Chunk(at_ns, link, "10.0.0.7:9" if link == UDP else "", stuff(body) + b"\0" if link == SERIAL else body)
+
+
+def chunk(content: Content, at_ns: int, *, seq: int = 0, link: str = UDP) -> Chunk:
+    """A packet of device 7, without a place in the sound."""
+    return delivered(Packet(7, content, seq=seq, boot=1), at_ns, link)
+
+
+def hello(at_ns: int = 0, *infos: StreamInfo, device: int = 7, link: str = UDP) -> Chunk:
+    """What the device says of itself."""
+    return delivered(Packet(device, Hello(infos or (INFO,)), boot=1), at_ns, link)
+
+
+def sound(
+    number: int, at_ns: int | None = None, *, device: int = 7, link: str = UDP, boot: int = 1, flags: int = 0
+) -> Chunk:
+    """Packet `number` of 20 ms."""
+    at = (number + 1) * 20_000_000 if at_ns is None else at_ns
+    packet = Packet(device, Samples(SOUND), 0, flags, (number + 1) % 65536, number * N % 2**32, boot)
+    return delivered(packet, at, link)
+
+
+def feed(receiver: Receiver, chunks: Iterable[Chunk]) -> list[Heard]:
+    return [heard for one in chunks for heard in receiver.feed(one)]
+
+
+def changes(heard: Iterable[Heard]) -> list[tuple[str, bool]]:
+    return [(one.item.name, one.item.active) for one in heard if isinstance(one.item, Condition)]

@@ -1,0 +1,278 @@
+"""Receiver: many devices on many links, pure; what comes out follows from the chunks alone."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge.types import Block, Gap
+from firmware_bridge.auth import Guard, seal
+from firmware_bridge.messages import Clock, Command, HelloRequest, Log, Samples, StreamInfo, Telemetry, Time, TimePing
+from firmware_bridge.receive import MAX_DEVICES, Receiver, Settings
+from firmware_bridge.records import Chunk, Epoch, Heard
+from firmware_bridge.wire import CLIPPED, LAST, NO_CONTACT, Packet, Seal, decode
+from tests.firmware_bridge.sounding import (
+    BLE,
+    INFO,
+    SECOND_NS,
+    SERIAL,
+    SOUND,
+    UDP,
+    N,
+    changes,
+    chunk,
+    feed,
+    hello,
+    sound,
+)  # fmt: skip
+
+
+def blocks(heard: list[Heard]) -> list[Block]:
+    return [one.item for one in heard if isinstance(one.item, Block)]
+
+
+@pytest.mark.parametrize("link", [UDP, SERIAL, BLE])
+def test_sound_comes_with_who_it_is_of_and_when_it_was_known(link: str) -> None:
+    receiver = Receiver(Settings())
+    heard = feed(receiver, [hello(5, link=link), sound(0, link=link)])
+    assert heard[0] == Heard(7, 0, 5, INFO)
+    assert heard[1] == Heard(7, 0, 20_000_000, Epoch(0, 1, "first packet"))
+    assert heard[2][:3] == (7, 0, 20_000_000)
+    assert np.array_equal(blocks(heard)[0].samples, SOUND[0] / np.float32(32768))
+
+
+def test_a_serial_stream_may_be_cut_anywhere_and_a_reopened_port_forgets_half_a_packet() -> None:
+    receiver = Receiver(Settings())
+    first, second = hello(link=SERIAL), sound(0, link=SERIAL)
+    assert receiver.feed(first._replace(content=first.content[:9])) == []
+    assert receiver.feed(first._replace(content=b"")) == []
+    halves = [second._replace(content=half) for half in (second.content[:50], second.content[50:])]
+    heard = feed(receiver, [first, *halves])
+    assert len(blocks(heard)) == 1
+    assert receiver.report().links[SERIAL].skipped_bytes == 9
+
+
+def test_sound_before_the_hello_is_counted_and_the_hello_asked_for() -> None:
+    receiver = Receiver(Settings())
+    assert feed(receiver, [sound(0), sound(1)]) == []
+    assert receiver.report().devices[0].unannounced == 2
+    (order,) = receiver.outgoing(0)
+    assert order[:2] == (UDP, "10.0.0.7:9")
+    assert decode(order.content) == Packet(7, Command((HelloRequest(),)))
+    assert receiver.outgoing(SECOND_NS) == []  # not again so soon
+    assert len(receiver.outgoing(2 * SECOND_NS)) == 1
+    assert len(blocks(feed(receiver, [hello(), sound(2)]) + receiver.flush())) == 1
+
+
+def test_commands_for_a_byte_stream_are_framed() -> None:
+    receiver = Receiver(Settings())
+    feed(receiver, [sound(0, link=SERIAL)])
+    (order,) = receiver.outgoing(0)
+    assert order.content.startswith(b"\0")
+    assert order.content.endswith(b"\0")
+    assert order.content.count(b"\0") == 2
+
+
+def test_an_answered_ping_tells_how_long_the_way_is() -> None:
+    receiver = Receiver(Settings(), token=lambda: 99)
+    feed(receiver, [hello()])
+    (order,) = receiver.outgoing(SECOND_NS)
+    assert decode(order.content).content == Command((TimePing(99),))
+    feed(receiver, [chunk(Time(98, Clock(0, 0)), SECOND_NS + 1_000_000)])
+    assert receiver.report().devices[0].round_trip_ms is None
+    feed(receiver, [chunk(Time(99, Clock(0, 0)), SECOND_NS + 4_000_000)])
+    assert receiver.report().devices[0].round_trip_ms == 4.0
+
+
+def test_a_device_that_is_not_allowed_is_counted_and_named_once(caplog: pytest.LogCaptureFixture) -> None:
+    receiver = Receiver(Settings(allowed=frozenset({8})))
+    with caplog.at_level(logging.WARNING):
+        assert feed(receiver, [hello(), sound(0), sound(1)]) == []
+    assert receiver.report().refused == {7: 3}
+    assert [record.getMessage() for record in caplog.records] == [
+        'device=00000007 refused cause="not in the list of allowed devices"'
+    ]
+    assert blocks(feed(receiver, [hello(device=8), sound(0, device=8)]))
+
+
+def test_the_number_of_devices_and_of_refused_ids_is_bounded() -> None:
+    receiver = Receiver(Settings())
+    feed(receiver, (hello(device=k) for k in range(1, MAX_DEVICES + 500)))
+    report = receiver.report()
+    assert len(report.devices) == MAX_DEVICES
+    assert 0 < len(report.refused) <= 64
+
+
+def test_a_replayed_packet_is_not_heard_when_the_device_has_a_key() -> None:
+    key = bytes(range(32))
+    receiver = Receiver(Settings(), Guard({7: key}))
+    bodies = [
+        seal(decode(one.content)._replace(seal=Seal(1, k)), key) for k, one in enumerate([hello(), sound(0), sound(1)])
+    ]
+    chunks = [Chunk(k, UDP, "", body) for k, body in enumerate(bodies)]
+    assert len(blocks(feed(receiver, chunks))) == 2
+    assert feed(receiver, chunks) == []
+    assert feed(receiver, [sound(2)]) == []  # unsealed
+    assert receiver.report().links[UDP].not_believed == 4
+
+
+def test_silence_of_2_s_is_lost_and_sound_ends_it() -> None:
+    receiver = Receiver(Settings())
+    feed(receiver, [hello(), sound(0, SECOND_NS)])
+    assert changes(receiver.tick(3 * SECOND_NS)) == []
+    assert changes(receiver.tick(3 * SECOND_NS + 1)) == [("lost", True)]
+    assert changes(receiver.tick(9 * SECOND_NS)) == []
+    (condition,) = receiver.report().devices[0].streams[0].conditions
+    assert not condition.measurable
+    assert changes(feed(receiver, [sound(500)])) == [("lost", False)]
+
+
+def _seconds(receiver: Receiver, first: int, last: int, every: int) -> list[tuple[str, bool]]:
+    """Feed the packets [first, last), every n-th of them lost."""
+    return changes(feed(receiver, (sound(k, link=SERIAL) for k in range(first, last) if k % every)))
+
+
+def test_more_than_5_percent_lost_in_10_s_is_choppy_and_4_percent_is_not() -> None:
+    receiver = Receiver(Settings())
+    feed(receiver, [hello(link=SERIAL)])
+    assert _seconds(receiver, 0, 1500, 25) == []
+    assert _seconds(receiver, 1500, 2600, 15) == [("choppy", True)]
+    assert _seconds(receiver, 2600, 4000, 25) == [("choppy", False)]
+    stream = receiver.report().devices[0].streams[0]
+    assert stream.loss == pytest.approx((60 + 73 + 56) / 4000, abs=0.001)
+    assert stream.lost_share == pytest.approx(0.04, abs=0.005)
+
+
+def test_one_bad_second_at_the_start_is_not_choppy() -> None:
+    receiver = Receiver(Settings())
+    feed(receiver, [hello(link=SERIAL)])
+    lost = {3, 10, 17, 40, 41}
+    assert changes(feed(receiver, (sound(k, link=SERIAL) for k in range(600) if k not in lost))) == []
+
+
+def test_no_contact_by_telemetry_masks_what_is_sound_by_itself() -> None:
+    receiver = Receiver(Settings())
+    heard = feed(receiver, [hello(), sound(0), chunk(Telemetry(contact=0), 30_000_000), sound(1)])
+    heard += feed(receiver, [chunk(Telemetry(contact=200), 50_000_000), sound(2)])
+    assert [bool(block.valid.all()) for block in blocks(heard)] == [True, False, True]
+    assert not blocks(heard)[1].valid.any()
+    assert [(one.stream, *change) for one, change in zip(
+        [h for h in heard if changes([h])], changes(heard), strict=True)] == [
+        (-1, "no contact", True), (-1, "no contact", False)]  # fmt: skip
+    assert receiver.report().devices[0].streams[0].masked_share > 0.3
+
+
+def test_flags_of_samples_become_masks_and_conditions() -> None:
+    receiver = Receiver(Settings())
+    marked = [sound(k, flags=flags) for k, flags in enumerate((0, NO_CONTACT, CLIPPED, LAST))]
+    heard = feed(receiver, [hello(), *marked])
+    assert [bool(block.valid.all()) for block in blocks(heard)] == [True, False, False, True]
+    assert changes(heard) == [("no contact", True), ("no contact", False)]
+
+
+def test_one_id_on_two_devices_is_told_and_does_not_shred_the_sound() -> None:
+    receiver = Receiver(Settings())
+    heard = feed(receiver, [hello(link=SERIAL)])
+    for k in range(200):
+        other = sound(k + 9000, (k + 1) * 20_000_000, link=SERIAL, boot=2)
+        heard += feed(receiver, [sound(k, link=SERIAL, boot=1), other])
+    assert len([one for one in heard if isinstance(one.item, Epoch)]) == 2
+    assert changes(heard) == [("two devices", True)]
+
+
+def test_a_wrong_rate_is_told() -> None:
+    receiver = Receiver(Settings())
+    heard = feed(receiver, [hello(link=SERIAL)])
+    heard += feed(receiver, (sound(k, round((k + 1) * 20_000_000 * 8000 / 8063), link=SERIAL) for k in range(520)))
+    assert changes(heard) == [("wrong rate", True)]
+    clock = receiver.clock(7, 0)
+    assert clock is not None
+    assert clock.state.rate_hz == pytest.approx(8063, abs=0.1)
+    assert receiver.clock(7, 1) is None
+    assert receiver.clock(8, 0) is None
+
+
+def test_over_ble_the_rate_comes_from_telemetry() -> None:
+    receiver = Receiver(Settings())
+    feed(receiver, [hello(link=BLE)])
+    for k in range(600):
+        feed(receiver, [sound(k, link=BLE)])
+        if k % 50 == 49:
+            at = (k + 1) * 20_000_000
+            clock = Clock(round(at / 1000 * 8000 / 8063), (k + 1) * N)
+            feed(receiver, [chunk(Telemetry(clock=clock), at, link=BLE)])
+    state = receiver.report().devices[0].streams[0].clock
+    assert state.rate_hz == pytest.approx(8063, abs=0.1)
+
+
+def test_a_reboot_begins_a_new_clock() -> None:
+    receiver = Receiver(Settings())
+    feed(receiver, [hello(link=SERIAL)])
+    feed(receiver, (sound(k, link=SERIAL) for k in range(600)))
+    heard = feed(receiver, [sound(0, 20 * SECOND_NS, link=SERIAL, boot=2)])
+    assert isinstance(heard[0].item, Epoch)
+    clock = receiver.clock(7, 0)
+    assert clock is not None
+    assert clock.time_ns(N) == 20 * SECOND_NS
+
+
+def test_a_stream_that_is_another_now_begins_anew() -> None:
+    receiver = Receiver(Settings())
+    feed(receiver, [hello(), sound(0), hello(1)])
+    faster = StreamInfo(0, 16_000_000)
+    heard = feed(receiver, [hello(30_000_000, faster), sound(1)])
+    assert heard[0].item == faster
+    assert len([one for one in heard + receiver.flush() if isinstance(one.item, Epoch)]) == 1
+
+
+def test_a_log_line_is_handed_on() -> None:
+    assert feed(Receiver(Settings()), [chunk(Log("hot", 4), 5)]) == [Heard(7, -1, 5, Log("hot", 4))]
+
+
+def test_packets_of_all_kinds_count_for_the_loss_of_their_stream() -> None:
+    receiver = Receiver(Settings())
+    feed(receiver, [hello(), chunk(Telemetry(), 1, seq=1), chunk(Samples(SOUND), 2, seq=5)])
+    feed(receiver, [chunk(Telemetry(), 3, seq=5)])
+    stream = receiver.report().devices[0].streams[0]
+    assert (stream.received, stream.missing) == (2, 3)  # the hello made the stream known
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.data())
+def test_how_often_time_is_told_changes_no_sound(draw: st.DataObject) -> None:
+    numbers = draw.draw(st.permutations(range(12)))
+    kept = [k for k in numbers if draw.draw(st.booleans())]
+    steps = draw.draw(st.lists(st.integers(1, 70), min_size=len(kept), max_size=len(kept)))
+    chunks, at = [hello()], 0
+    for k, step in zip(kept, steps, strict=True):
+        at += step * 1_000_000
+        chunks.append(sound(k, at))
+        if step % 9 == 0:
+            chunks.append(chunk(Telemetry(contact=step % 2), at))
+    rarely, often = Receiver(Settings()), Receiver(Settings())
+    one = feed(rarely, chunks) + rarely.flush()
+    other = []
+    for this, after in zip(chunks, [*chunks[1:], chunks[-1]], strict=True):
+        other += often.feed(this)
+        for now in range(this.arrival_ns, after.arrival_ns, 5_000_000):
+            other += often.tick(now)
+    other += often.flush()
+    wanted = [h.item for h in one if isinstance(h.item, (Block, Gap, Epoch))]
+    found = [h.item for h in other if isinstance(h.item, (Block, Gap, Epoch))]
+    assert [(type(item), item.start) for item in found] == [(type(item), item.start) for item in wanted]
+    for mine, theirs in zip(found, wanted, strict=True):
+        if isinstance(mine, Block):
+            assert np.array_equal(mine.samples, theirs.samples)
+            assert np.array_equal(mine.valid, theirs.valid)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(st.tuples(st.sampled_from([UDP, SERIAL, BLE]), st.binary(max_size=300))))
+def test_garbage_is_never_an_error_and_never_sound(pieces: list[tuple[str, bytes]]) -> None:
+    receiver = Receiver(Settings())
+    heard = feed(receiver, (Chunk(k, link, "", content) for k, (link, content) in enumerate(pieces)))
+    assert heard + receiver.flush() == []
