@@ -19,6 +19,7 @@ from deploy.errors import DeployError
 PACKAGES = {"debootstrap": "debootstrap", "proot": "proot", "qemu-aarch64-static": "qemu-user-static"}  # Debian's names
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CPU = "cortex-a76"  # ARMv8.2-A, as a Jetson Orin's A78AE and a Raspberry Pi 5's A76 are; qemu 7.2 has no A78AE
+KERNEL = ("/proc", "/dev", "/sys")  # shown as they are here
 INCLUDE = "python3,python3-venv,libgomp1"
 
 
@@ -40,9 +41,7 @@ class Emulated:
 
     def words(self, argv: Sequence[str]) -> list[str]:
         """The command that runs `argv` in there as root, with nothing of this machine's environment."""
-        binds = [
-            f"{here}:{there}" for here, there in {Path("/proc"): "/proc", Path("/dev"): "/dev", **self._shown}.items()
-        ]
+        binds = [*KERNEL, *(f"{here}:{there}" for here, there in self._shown.items())]
         words = ["proot", "-0", "-q", f"qemu-aarch64-static -cpu {CPU}", "-r", str(self._root), "-w", "/root"]
         words += [word for bind in binds for word in ("-b", bind)]
         return [*words, "/usr/bin/env", "-i", f"PATH={PATH}", "HOME=/root", "LANG=C.UTF-8", "OMP_NUM_THREADS=1", *argv]
