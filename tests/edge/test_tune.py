@@ -13,10 +13,11 @@ from edge import tune as tuning
 from edge.__main__ import app
 from edge.errors import ConfigError
 from edge.model import load_model
-from edge.runtime import open_model
+from edge.runtime import open_model, place_of
 from edge.tune import tune
 from edge.tune import windows_of as whole_recording
-from edge.tuned import Row, choose
+from edge.tuned import Row, choose, kept_rows
+from edge.variants import read_variant
 from tests.edge.artefacts import fp32, spoil, variant
 from tests.edge.backends.machine import Machine, fake_library, machine
 
@@ -56,6 +57,8 @@ def test_the_next_start_uses_what_was_measured_and_builds_nothing(machine: Machi
     path = fp32(tmp_path)
     variant(path, "trt-fp16")
     rows = tune(path, "auto", print)
+    assert kept_rows(place_of(read_variant(path), machine.device)) == rows
+    assert kept_rows(place_of(read_variant(path), None)) == rows[:1]
     chosen = choose(rows, {"onnxruntime", "tensorrt"})
     assert chosen is not None
     assert open_model(path).variant.name == chosen.variant

@@ -148,6 +148,14 @@ def test_an_engine_that_others_may_write_is_not_run(machine: Machine, caplog: py
     assert any("kept=refused" in line and "others_may_write" in line for line in causes(caplog))
 
 
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_nothing_is_put_where_others_may_write(machine: Machine) -> None:
+    (machine.cache / "engines").mkdir(parents=True)
+    (machine.cache / "engines").chmod(0o777)
+    start(machine)
+    assert [*(machine.cache / "engines").iterdir()] == []
+
+
 def test_timings_of_one_build_serve_the_next_of_the_same_tensorrt(machine: Machine) -> None:
     start(machine, "fp16")
     start(machine, "int8")
