@@ -7,20 +7,25 @@ nothing. Not for installing (`deploy.box`).
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import ZipFile
 
+from deploy.box.child import die_with_parent
 from deploy.box.durable import digest_of
 from deploy.box.facts import Facts, Python
 from deploy.errors import DeployError
 
 PROJECT = Path(__file__).parents[1]
+KEPT_WHEELS = 5  # of this clone; 3 MB each
 NEWEST_GLIBC = 40  # 2.x; tags beyond exist on no index yet
 
 
@@ -71,22 +76,30 @@ def make(build: Path, python: Python, facts: Facts, model: Path | None, tell: Ca
     Raises:
         DeployError: a wheel cannot be built or downloaded.
     """
-    tools = _tools(build)
-    own = _own_wheel(build, tools, model)
-    minor = ".".join(python.version.split(".")[:2])
-    glibc = f"2.{min(int(facts.glibc.split('.')[1]), NEWEST_GLIBC)}"
-    target = (minor, facts.machine, glibc)
-    key = _key(own, target)
-    folder = build / f"wheels-{minor}-{facts.machine}-{key}"
-    if not folder.exists():
-        partial = build / f"{folder.name}.part"  # kept when cut off: pip does not download a file again that is there
-        partial.mkdir(exist_ok=True)
-        closure = Path(__file__).with_name("closure.py")
-        _must([tools, closure, own, PROJECT / "constraints.txt", partial, *target], "downloading wheels")
-        partial.rename(folder)
+    build.mkdir(parents=True, exist_ok=True)
+    with open(build / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # of two at once, the second finds what the first made
+        for left in build.glob("partial-*"):
+            shutil.rmtree(left)
+        tools = _tools(build)
+        own = _own_wheel(build, tools, model)
+        minor = ".".join(python.version.split(".")[:2])
+        glibc = f"2.{min(int(facts.glibc.split('.')[1]), NEWEST_GLIBC)}"
+        folder = _downloaded(build, tools, own, (minor, facts.machine, glibc))
     wheels = tuple(Wheel.of(path) for path in [*sorted(folder.glob("*.whl")), own])
     tell(f"{len(wheels)} wheels for Python {minor}, {facts.machine}, glibc {glibc}")
     return Wheelhouse(f"{own.name.split('-')[1]}-{wheels[-1].sha256[:8]}", wheels)
+
+
+def _downloaded(build: Path, tools: Path, own: Path, target: tuple[str, str, str]) -> Path:
+    """Folder of all third-party wheels that `own` needs on the target: Python, machine, glibc."""
+    folder = build / f"wheels-{target[0]}-{target[1]}-{_key(own, target)}"
+    if not folder.exists():
+        partial = Path(tempfile.mkdtemp(prefix="partial-", dir=build))
+        closure = Path(__file__).with_name("closure.py")
+        _must([tools, closure, own, PROJECT / "constraints.txt", partial, *target], "downloading wheels")
+        partial.rename(folder)
+    return folder
 
 
 def read(folder: Path) -> Wheelhouse:
@@ -112,7 +125,6 @@ def _tools(build: Path) -> Path:
     folder = build / f"tools-{hashlib.sha256(repr((wanted, sys.version)).encode()).hexdigest()[:12]}"
     if not (folder / "complete").exists():
         shutil.rmtree(folder, ignore_errors=True)
-        build.mkdir(parents=True, exist_ok=True)
         _must(
             [sys.executable, "-m", "venv", folder], "making an environment for building (apt-get install python3-venv)"
         )
@@ -123,20 +135,25 @@ def _tools(build: Path) -> Path:
 
 def _own_wheel(build: Path, tools: Path, model: Path | None) -> Path:
     """The wheel of this clone, built from a copy: a build in place would pick up what an earlier one left behind."""
-    source, out = build / "source", build / "wheel"
-    for folder in (source, out):
-        shutil.rmtree(folder, ignore_errors=True)
-    source.mkdir(parents=True)
-    for path in sorted(PROJECT.iterdir()):
-        if path.is_file() and not path.name.startswith("."):
-            shutil.copy2(path, source)
-        elif (path / "__init__.py").exists() and path.name not in ("tests", "deploy"):
-            shutil.copytree(path, source / path.name, ignore=shutil.ignore_patterns("__pycache__"))
-    if model is not None:
-        _put_model(model, source / "edge/models")
-    pip = [tools, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", out, source]
-    _must(pip, "building the wheel", {"SOURCE_DATE_EPOCH": "1577836800"})  # same source, same bytes, same hash
-    return next(out.glob("laennec-*.whl"))
+    with tempfile.TemporaryDirectory(prefix="partial-", dir=build) as partial:
+        source, out = Path(partial, "source"), Path(partial, "out")
+        source.mkdir()
+        for path in sorted(PROJECT.iterdir()):
+            if path.is_file() and not path.name.startswith("."):
+                shutil.copy2(path, source)
+            elif (path / "__init__.py").exists() and path.name not in ("tests", "deploy"):
+                shutil.copytree(path, source / path.name, ignore=shutil.ignore_patterns("__pycache__"))
+        if model is not None:
+            _put_model(model, source / "edge/models")
+        pip = [tools, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", out, source]
+        _must(pip, "building the wheel", {"SOURCE_DATE_EPOCH": "1577836800"})  # same source, same bytes, same hash
+        made = next(out.glob("laennec-*.whl"))
+        kept = build / "own" / digest_of(made)[:12] / made.name  # another one may be on its way to a box
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        made.replace(kept)
+    for old in sorted(kept.parents[1].iterdir(), key=os.path.getmtime)[:-KEPT_WHEELS]:
+        shutil.rmtree(old)
+    return kept
 
 
 def _put_model(model: Path, folder: Path) -> None:
@@ -165,11 +182,9 @@ def _lines(path: Path) -> list[str]:
 
 
 def _must(argv: list[object], what: str, environment: dict[str, str] | None = None) -> None:
-    import os
-
     done = subprocess.run(
         [str(each) for each in argv], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
-        env={**os.environ, **(environment or {})},
+        env={**os.environ, **(environment or {})}, preexec_fn=die_with_parent,
     )  # fmt: skip
     if done.returncode:
         lines = [line for line in done.stderr.strip().splitlines() if not line.startswith("WARNING")]

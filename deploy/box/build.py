@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from deploy.box.child import call, must
-from deploy.box.durable import CHUNK, digest_of, sync_folder, write_record
+from deploy.box.durable import CHUNK, digest_of, sync_disk, sync_folder, write_record
 from deploy.box.place import Place, Refusal, Release
 from deploy.box.switch import discard, repair, switch
 from deploy.box.wire import Session, watch_workstation
@@ -70,7 +70,7 @@ def install(session: Session, request: dict[str, Any], given: BinaryIO) -> dict[
     except (Refusal, OSError):
         discard(place, name)
         raise
-    return switch(session, name, request["hold_s"], request["files"].get("ward.yaml"))
+    return switch(session, name, request["hold_s"], request["files"].get("ward.yaml"), is_untried=True)
 
 
 def _size(wheels: Manifest) -> int:
@@ -173,7 +173,7 @@ def _examine(session: Session, folder: Path) -> None:
 
 def _complete(session: Session, request: dict[str, Any], folder: Path) -> None:
     with session.wire.step("bringing it to disk"):
-        os.sync()
+        sync_disk(folder)
         wheels = tuple(each["name"] for each in request["wheels"])
         write_record(folder / "release.json", Release(folder.name, time.time(), request["python"], wheels))
         sync_folder(folder.parent)

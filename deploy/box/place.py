@@ -46,6 +46,8 @@ class Trial:
     """Release to go back to; empty: there was none."""
     had_config: bool
     """Whether ward.yaml existed; it lies beside it as ward.yaml.before while the trial lasts."""
+    is_untried: bool
+    """Whether `new` has never run: if it is not good, it is removed."""
 
 
 class Place:

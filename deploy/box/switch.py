@@ -22,7 +22,9 @@ READY_S = 120.0  # from start to READY=1: everything is compiled and built by th
 POLL_S = 0.1
 
 
-def switch(session: Session, name: str, hold_s: float, config: str | None = None) -> dict[str, Any]:
+def switch(
+    session: Session, name: str, hold_s: float, config: str | None = None, is_untried: bool = False
+) -> dict[str, Any]:
     """Make a complete release the current one and judge it.
 
     Args:
@@ -30,6 +32,7 @@ def switch(session: Session, name: str, hold_s: float, config: str | None = None
         name: of the release.
         hold_s: how long it must be healthy after READY=1, seconds.
         config: new settings; None: those that are there.
+        is_untried: whether the release has never run; if it is not healthy, it is removed.
 
     Returns:
         For people: what runs, its status, where settings and log are.
@@ -39,7 +42,7 @@ def switch(session: Session, name: str, hold_s: float, config: str | None = None
     """
     place, wire = session.place, session.wire
     session.is_settling = True
-    trial = Trial(name, place.running(), place.config.exists())
+    trial = Trial(name, place.running(), place.config.exists(), is_untried)
     with wire.step(f"switching to {name}"):
         if trial.had_config:
             write_whole(place.config_before, place.config.read_bytes())
@@ -110,7 +113,7 @@ def discard(place: Place, name: str) -> None:
 
 
 def go_back(session: Session, trial: Trial) -> None:
-    """Undo a switch: settings, link, service; a release that was new and failed is removed."""
+    """Undo a switch: settings, link, service; a release that never ran well is removed."""
     place = session.place
     was_flipped = place.running() == trial.new
     if not trial.had_config:
@@ -125,7 +128,7 @@ def go_back(session: Session, trial: Trial) -> None:
         session.service.restart()
     remove(place.trial)
     session.is_settling = False
-    if trial.new > trial.old:  # numbers come first in names
+    if trial.is_untried:
         discard(place, trial.new)
     if trial.old and was_flipped:
         wait_until_healthy(session.service, 0.0)

@@ -114,7 +114,7 @@ def watch_workstation(session: Session, given: BinaryIO) -> None:
     """End this program when the workstation is gone; but a release that was flipped to is judged first."""
 
     def watch() -> None:
-        while given.read(CHUNK):
+        while os.read(given.fileno(), CHUNK):  # past the buffer, which a thread at the end of a program must not hold
             pass
         if not session.is_settling:
             os._exit(1)

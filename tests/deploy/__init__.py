@@ -1,0 +1,1 @@
+"""Deploying, to folders of this machine and over a real sshd."""

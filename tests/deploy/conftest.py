@@ -1,0 +1,104 @@
+"""A box below a folder, and stand-ins for Laennec to put on it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from deploy.box.facts import Facts, facts
+from deploy.box.place import Place
+from deploy.box.service import Health, Supervised
+from deploy.errors import DeployError
+from deploy.session import Target, ask
+from deploy.transport import Local
+from deploy.wheelhouse import PROJECT, Wheelhouse, read
+from tests.deploy.standin import write_pip, write_wheel
+
+CONFIG = "config: first\n"
+
+
+@dataclass(frozen=True)
+class Box:
+    """One root, and what a test does with it."""
+
+    place: Place
+    house: Callable[..., Wheelhouse]
+
+    @property
+    def target(self) -> Target:
+        return Target(Local(), str(self.place.root))
+
+    def request(self, house: Wheelhouse, config: str | None = CONFIG) -> dict[str, object]:
+        """What `install` is asked with."""
+        files = {"requirements.lock": house.lock(), "supervise.py": (PROJECT / "deploy/box/supervise.py").read_text()}
+        if config is not None:
+            files["ward.yaml"] = config
+        python = facts(self.place).pythons[0].path
+        return {"version": house.version, "python": python, "files": files, "system_site": False, "hold_s": 0.3}
+
+    def install(self, behaviour: str = "well", config: str | None = CONFIG, payload: int = 0) -> str:
+        """Deploy a stand-in; the name of its release."""
+        house = self.house(behaviour, payload)
+        return str(ask(self.target, "install", house.wheels, **self.request(house, config))["running"])
+
+    def refusal(self, behaviour: str, **options: object) -> DeployError:
+        """Deploy a stand-in that is refused."""
+        with pytest.raises(DeployError) as caught:
+            self.install(behaviour, **options)  # type: ignore[arg-type]
+        return caught.value
+
+    def health(self) -> Health:
+        return Supervised(self.place).health()
+
+    def releases(self) -> list[str]:
+        return sorted(path.name for path in self.place.releases.glob("*"))
+
+
+@pytest.fixture(scope="session")
+def fast_folder() -> Iterator[Path]:
+    """A folder in memory where there is one that programs may be run from: these tests bring every file to disk."""
+    memory = Path("/dev/shm")
+    usable = memory.is_dir() and os.access(memory, os.W_OK) and not os.statvfs(memory).f_flag & os.ST_NOEXEC
+    folder = Path(tempfile.mkdtemp(prefix="laennec-test-", dir=memory if usable else None))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def standin(fast_folder: Path) -> Callable[..., Wheelhouse]:
+    """Makes wheelhouses of a stand-in."""
+
+    def house(behaviour: str = "well", payload: int = 0) -> Wheelhouse:
+        folder = fast_folder / f"house-{behaviour.replace(' ', '-')}-{payload}"
+        if not folder.exists():
+            write_wheel(folder, behaviour, payload)
+            write_pip(folder)
+        return read(folder)
+
+    return house
+
+
+@pytest.fixture
+def box(fast_folder: Path, standin: Callable[..., Wheelhouse]) -> Iterator[Box]:
+    """An empty root; whatever runs below it is ended afterwards."""
+    root = Path(tempfile.mkdtemp(prefix="root-", dir=fast_folder))
+    place = Place(str(root))
+    yield Box(place, standin)
+    Supervised(place).stop()
+    shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture
+def jetson() -> Facts:
+    """What an Orin with JetPack 6.2 says of itself."""
+    from deploy.box.facts import Python
+
+    python = Python("/usr/bin/python3", "3.10.12", "10.3.0", True, True)
+    return Facts("aarch64", "Ubuntu 22.04.5 LTS", "NVIDIA Jetson Orin Nano Developer Kit", "36.4.3", "2.35", (python,),
+                 True, True, 50_000, 1_790_000_000.0, "", False)  # fmt: skip

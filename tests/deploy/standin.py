@@ -1,0 +1,104 @@
+"""A release in a few kilobytes: what `deploy.box` sees of Laennec, without what makes it slow to install.
+
+Not Laennec: `test_deploy_local.py` deploys the real one. The stand-in speaks to its supervisor as the real one does.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import zipfile
+from pathlib import Path
+
+PROGRAM = """
+import os, signal, socket, sys, time
+BEHAVIOUR = {behaviour!r}
+
+def tell(text):
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if address:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
+            out.sendto(text.encode(), chr(0) + address[1:] if address[0] == "@" else address)
+
+def main():
+    command = sys.argv[1]
+    if "--help" in sys.argv:
+        sys.exit(2 if command == "tune" and BEHAVIOUR == "no tune" else 0)
+    if command == "doctor":
+        if BEHAVIOUR == "slow":
+            time.sleep(30)
+        if BEHAVIOUR == "other spec":
+            print("FAIL  model  expected a hop of 10 ms, found 20 ms; export it again")
+        sys.exit(BEHAVIOUR == "other spec")
+    if command != "run":
+        sys.exit(0)
+    print("runs", BEHAVIOUR, open(sys.argv[3]).read(), flush=True)
+    signal.signal(signal.SIGTERM, lambda *_: (tell("STOPPING=1"), sys.exit(0)))
+    if BEHAVIOUR == "ends":
+        sys.exit("laennec: no microphone")
+    while True:
+        tell("READY=1\\nWATCHDOG=1\\nSTATUS=" + BEHAVIOUR)
+        time.sleep(0.1)
+        if BEHAVIOUR == "ends soon":
+            sys.exit("laennec: the disk is gone")
+"""
+
+
+# In place of pip, which takes longer to start than everything else together: unpacks one wheel, if its hash is right.
+PIP = """
+import hashlib, pathlib, sys, sysconfig, zipfile
+words = sys.argv
+line = pathlib.Path(words[words.index("-r") + 1]).read_text().split()
+wheels = pathlib.Path(words[words.index("--find-links") + 1])
+wheel = next(wheels.glob("laennec-*.whl"))
+if "--hash=sha256:" + hashlib.sha256(wheel.read_bytes()).hexdigest() not in line:
+    sys.exit("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE")
+try:
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(sysconfig.get_path("purelib"))
+except OSError as error:
+    sys.exit(f"ERROR: Could not install packages due to an OSError: {error}")
+script = pathlib.Path(sys.prefix, "bin/laennec")
+script.write_text(f"#!{sys.executable}\\nfrom edge.__main__ import main\\nmain()\\n")
+script.chmod(0o755)
+"""
+
+
+def write_pip(folder: Path) -> Path:
+    """A wheel that the box takes for pip."""
+    path = folder / "pip-0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as wheel:
+        wheel.writestr(zipfile.ZipInfo("pip/__main__.py"), PIP)
+    return path
+
+
+def write_wheel(folder: Path, behaviour: str = "well", payload: int = 0) -> Path:
+    """A wheel `laennec-0.0.1-...`, each behaviour with other bytes.
+
+    Args:
+        folder: where.
+        behaviour: well, no tune, slow, other spec, ends, ends soon; anything else is well under another name.
+        payload: bytes of zeros in it: nothing in the wheel, much on the disk.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    info = "laennec-0.0.1.dist-info"
+    files = {
+        "edge/__init__.py": b"",
+        "edge/__main__.py": PROGRAM.format(behaviour=behaviour).encode(),
+        "edge/features.py": b"def warm_up(): pass\n",
+        "edge/payload": b"\0" * payload,
+        f"{info}/METADATA": b"Metadata-Version: 2.1\nName: laennec\nVersion: 0.0.1\n",
+        f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/entry_points.txt": b"[console_scripts]\nlaennec = edge.__main__:main\n",
+    }
+    lines = [f"{name},sha256={_digest(content)},{len(content)}\n" for name, content in files.items()]
+    files[f"{info}/RECORD"] = ("".join(lines) + f"{info}/RECORD,,\n").encode()
+    path = folder / "laennec-0.0.1-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as wheel:
+        for name, content in files.items():
+            wheel.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
+    return path
+
+
+def _digest(content: bytes) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()

@@ -1,0 +1,134 @@
+"""Releases on a box: made, switched to, judged, gone back from, forgotten. With stand-ins below a root of one's own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from deploy.errors import DeployError
+from deploy.session import ask
+from tests.deploy.conftest import CONFIG, PROJECT, Box
+
+pytestmark = pytest.mark.system
+
+
+def test_the_first_release_runs_with_its_settings(box: Box) -> None:
+    name = box.install("well")
+    assert box.place.running() == name
+    assert (box.health().phase, box.health().words) == ("ready", "well")
+    assert box.place.config.read_text() == CONFIG
+    assert "config: first" in box.place.log.read_text()
+
+
+def test_an_upgrade_keeps_settings_and_events(box: Box) -> None:
+    box.install("one")
+    (box.place.state / "outbox.db").write_text("events")
+    box.place.config.write_text("config: edited by hand\n")
+    assert box.install("two", config=None).startswith("0002")
+    assert box.place.config.read_text() == "config: edited by hand\n"
+    assert (box.place.state / "outbox.db").read_text() == "events"
+    assert box.health().words == "two"
+
+
+def test_three_releases_are_kept_and_their_wheels(box: Box) -> None:
+    names = [box.install(each) for each in ("one", "two", "three", "four")]
+    assert box.releases() == names[1:]
+    assert sorted(path.name.split("-")[0] for path in box.place.wheels.glob("*")) == ["laennec", "pip"]
+
+
+def test_rollback_goes_to_the_release_before_and_by_name_forward_again(box: Box) -> None:
+    first, second = box.install("one"), box.install("two")
+    assert ask(box.target, "rollback", release="", hold_s=0.1)["running"] == first
+    assert box.health().words == "one"
+    assert ask(box.target, "rollback", release=second, hold_s=0.1)["words"] == "two"
+
+
+def test_rollback_without_an_older_release_says_which_there_are(box: Box) -> None:
+    name = box.install("one")
+    with pytest.raises(DeployError, match=f"expected a release older than {name}, found {name}"):
+        ask(box.target, "rollback", release="", hold_s=0.1)
+
+
+@pytest.mark.parametrize("behaviour", ["ends", "ends soon"])
+def test_a_release_that_does_not_stay_up_is_gone_back_from(box: Box, behaviour: str) -> None:
+    first = box.install("one")
+    error = box.refusal(behaviour, config="config: second\n")
+    assert "was not healthy" in str(error)
+    assert "laennec: " in str(error), "its last words are told"
+    assert error.state == f"{first} is current and its service is ready (one)"
+    assert box.releases() == [first]
+    assert box.place.config.read_text() == CONFIG
+    assert not box.place.trial.exists()
+
+
+def test_a_first_release_that_does_not_stay_up_leaves_nothing(box: Box) -> None:
+    error = box.refusal("ends")
+    assert error.state == "nothing is deployed"
+    assert not box.place.current.is_symlink()
+    assert not box.place.config.exists()
+    assert not box.releases()
+    assert box.health().phase == "stopped"
+
+
+def test_an_artefact_of_another_feature_spec_is_refused_before_anything_is_switched(box: Box) -> None:
+    first = box.install("one")
+    pid = json.loads((box.place.run / "state.json").read_text())["pid"]
+    error = box.refusal("other spec")
+    assert "expected a hop of 10 ms, found 20 ms" in str(error)
+    assert box.releases() == [first]
+    assert json.loads((box.place.run / "state.json").read_text())["pid"] == pid, "the old release was not even stopped"
+
+
+def test_a_release_without_a_command_says_that_it_was_skipped(box: Box, capsys: pytest.CaptureFixture[str]) -> None:
+    box.install("no tune")
+    assert "has no `laennec tune`: skipped" in capsys.readouterr().out
+
+
+def test_a_service_that_comes_to_its_end_is_started_again(box: Box) -> None:
+    box.install("well")
+    state = json.loads((box.place.run / "state.json").read_text())
+    subprocess.run(["kill", "-TERM", str(state["pid"])], check=True)
+    until_s = time.monotonic() + 10
+    while time.monotonic() < until_s and (box.health().phase != "ready" or _pid(box) == state["pid"]):
+        time.sleep(0.05)
+    assert box.health().phase == "ready"
+    assert not box.health().has_failed
+
+
+def _pid(box: Box) -> int:
+    return int(json.loads((box.place.run / "state.json").read_text())["pid"])
+
+
+def test_undeploy_leaves_settings_and_events_unless_told_otherwise(box: Box) -> None:
+    box.install("well")
+    kept = ask(box.target, "undeploy", purge=False)["kept"]
+    assert kept == [str(box.place.config.parent), str(box.place.state)]
+    assert box.health().phase == "stopped"
+    assert not box.place.current.is_symlink()
+    assert ask(box.target, "undeploy", purge=True)["kept"] == []
+
+
+def test_of_two_deployments_at_once_the_second_is_refused(box: Box, tmp_path: Path) -> None:
+    house, config = box.house("slow"), tmp_path / "ward.yaml"
+    config.write_text(CONFIG)
+    first = subprocess.Popen(
+        [sys.executable, "-m", "deploy", "install", "--device", "local", "--root", str(box.place.root),
+         "--wheelhouse", house.wheels[0].path.parent, "--config", config],
+        cwd=PROJECT, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    assert first.stdout is not None
+    try:
+        for line in first.stdout:
+            if "making a virtual" in line:
+                break
+        assert "another deployment to this box is under way (process " in str(box.refusal("well"))
+    finally:
+        first.kill()
+        first.communicate()
+    assert box.install("well").endswith(box.house("well").version), "the lock of a dead one is taken over"
