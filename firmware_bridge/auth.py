@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from edge.errors import ConfigError
-from firmware_bridge.wire import CRC, Packet, Seal, encode, with_crc
+from firmware_bridge.wire import CRC, Packet, Seal, device_of, encode, seal_of, with_crc
 
 TAG = 8  # bytes: one in 2**64 guesses is right, and each guess costs a packet
 WINDOW = 64  # numbers below the highest that may still come, out of order
@@ -79,19 +79,20 @@ class Guard:
         """How far each device got; to be kept when a session begins, every few seconds and at the end."""
         return {d: Seen(key_id(self._keys[d]), w.session, w.highest) for d, w in self._windows.items()}
 
-    def believes(self, body: bytes, packet: Packet) -> bool:
-        """Whether a device sent this packet, and for the first time."""
-        key = self._keys.get(packet.device_id)
-        if packet.seal is None:
+    def believes(self, body: bytes) -> bool:
+        """Whether the device that a whole body names sent it, and for the first time."""
+        device_id, seal = device_of(body), seal_of(body)
+        key = self._keys.get(device_id)
+        if seal is None:
             self.counts.unsealed += key is not None
             return key is None
         if key is None:
             self.counts.no_key += 1
             return False
-        if not hmac.compare_digest(tag(body, key), packet.seal.tag):
+        if not hmac.compare_digest(tag(body, key), seal.tag):
             self.counts.wrong_tag += 1
             return False
-        if not self._is_new(packet.device_id, packet.seal):
+        if not self._is_new(device_id, seal):
             self.counts.replayed += 1
             return False
         return True

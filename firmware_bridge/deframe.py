@@ -12,7 +12,7 @@ from typing import Protocol
 
 from edge.errors import WireError
 from firmware_bridge import cobs
-from firmware_bridge.wire import MAX_BODY, Packet, PacketError, decode
+from firmware_bridge.wire import MAX_BODY, Packet, PacketError, check, read
 
 MAX_FRAME = cobs.longest(MAX_BODY)
 
@@ -20,8 +20,8 @@ MAX_FRAME = cobs.longest(MAX_BODY)
 class Judge(Protocol):
     """Who says whether a packet may be believed (`auth.Guard`)."""
 
-    def believes(self, body: bytes, packet: Packet) -> bool:
-        """Whether the packet of this body is what it says; asked once for each."""
+    def believes(self, body: bytes) -> bool:
+        """Whether a body, which `wire.check` let pass, comes from the device that it names; asked once for each."""
 
 
 @dataclass(slots=True)
@@ -103,12 +103,13 @@ class Deframer:
 
     def _body(self, body: bytes) -> Packet | None:
         try:
-            packet = decode(body)
+            check(body)
+            if self._judge is not None and not self._judge.believes(body):
+                self.counts.not_believed += 1
+                return None
+            packet = read(body)
         except PacketError as error:
             self._count(error)
-            return None
-        if self._judge is not None and not self._judge.believes(body, packet):
-            self.counts.not_believed += 1
             return None
         self.counts.packets += 1
         return packet

@@ -109,19 +109,7 @@ def decode(body: bytes) -> Packet:
         PacketError: for anything that is not a packet of this version.
     """
     check(body)
-    first, second, seq, device_id, index, third, boot, n_samples = HEADER.unpack_from(body)
-    end = len(body) - CRC.size
-    seal = None
-    if third & SEALED:
-        end -= SEAL.size
-        seal = Seal(*SEAL.unpack_from(body, end))
-    try:
-        content = _content(first & 15, third & 15, n_samples, body[HEADER.size : end])
-    except PacketError:
-        raise
-    except WireError as error:
-        raise PacketError("content", str(error)) from None
-    return Packet(device_id, content, second & 0x0F, second & 0xF0, seq, index, boot, seal)
+    return read(body)
 
 
 def check(body: bytes) -> None:
@@ -136,8 +124,37 @@ def check(body: bytes) -> None:
         raise PacketError("crc", "checksum does not fit the packet")
     if body[0] >> 4 != VERSION or body[12] & MUST_UNDERSTAND:
         raise PacketError("version", f"protocol version {body[0] >> 4}, marks {body[12] >> 4:#x}; this is {VERSION}")
-    if body[12] & SEALED and len(body) < MIN_BODY + SEAL.size:
-        raise PacketError("length", "sealed packet without room for its seal")
+    seal = SEAL.size if body[12] & SEALED else 0
+    if not 0 <= len(body) - MIN_BODY - seal <= MAX_PAYLOAD:
+        raise PacketError("length", f"payload and seal of {len(body) - MIN_BODY} bytes")
+
+
+def seal_of(body: bytes) -> Seal | None:
+    """Seal of a body that `check` let pass."""
+    return Seal(*SEAL.unpack_from(body, len(body) - CRC.size - SEAL.size)) if body[12] & SEALED else None
+
+
+def device_of(body: bytes) -> int:
+    """Device id of a body that `check` let pass."""
+    return int.from_bytes(body[4:8], "little")
+
+
+def read(body: bytes) -> Packet:
+    """Packet of a body that `check` let pass.
+
+    Raises:
+        PacketError: if its content breaks the rules.
+    """
+    first, second, seq, device_id, index, third, boot, n_samples = HEADER.unpack_from(body)
+    seal = seal_of(body)
+    end = len(body) - CRC.size - (SEAL.size if seal else 0)
+    try:
+        content = _content(first & 15, third & 15, n_samples, body[HEADER.size : end])
+    except PacketError:
+        raise
+    except WireError as error:
+        raise PacketError("content", str(error)) from None
+    return Packet(device_id, content, second & 0x0F, second & 0xF0, seq, index, boot, seal)
 
 
 def encode(packet: Packet) -> bytes:

@@ -23,7 +23,7 @@ from firmware_bridge.messages import (
     Stop,
     TimePing,
 )
-from firmware_bridge.wire import Packet, Seal, encode
+from firmware_bridge.wire import Packet, Seal, encode, with_crc
 from tests.firmware_bridge.auslink_c import Device
 
 U8 = st.integers(0, 255)
@@ -81,13 +81,7 @@ def test_only_whole_commands_of_this_version_are_obeyed(auslink: ctypes.CDLL) ->
         assert device.receive_datagram(broken) == []
     for offset, value in ((0, 0x28), (0, 0x10), (12, 0x10), (12, 0x40), (12, 0x80)):
         changed = body[:offset] + bytes((value,)) + body[offset + 1 :]
-        assert device.receive_datagram(_with_crc(changed)) == []
-
-
-def _with_crc(body: bytes) -> bytes:
-    from firmware_bridge.wire import with_crc
-
-    return with_crc(body[:-4])
+        assert device.receive_datagram(with_crc(changed[:-4])) == []
 
 
 def test_unknown_and_short_orders_are_skipped_and_longer_ones_read_as_far_as_known(auslink: ctypes.CDLL) -> None:
