@@ -93,5 +93,6 @@ class Replay:
             self._next, self._reason = None, str(error)
         if self._next is None:
             self._is_open, self._reason = False, self._reason or "end of the capture"
+            self._reader.close()
         else:
             self._bytes += len(self._next.content)
