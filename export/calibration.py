@@ -56,11 +56,12 @@ class Side:
 
     fold: int
     is_inside: bool
-    """The patients of the fold, else everybody else and the synthetic patients."""
+    """The patients of the fold, else everybody else."""
 
     def holds(self, recording: Recording, folds: dict[str, int]) -> bool:
-        """Whether a recording is on it; test sets are on neither side."""
-        return recording.split == "train" and (folds.get(recording.patient) == self.fold) == self.is_inside
+        """Whether a recording is on it; test sets and synthetic patients are on neither side."""
+        is_real = recording.split == "train" and not recording.is_synthetic
+        return is_real and (folds[recording.patient] == self.fold) == self.is_inside
 
 
 def draw(material: Material, recipe: Recipe, side: Side, count: int, seed: int) -> Sample:
@@ -81,7 +82,7 @@ def draw(material: Material, recipe: Recipe, side: Side, count: int, seed: int) 
     found: Strata = defaultdict(lambda: defaultdict(list))
     for index, recording in enumerate(material.recordings):
         if side.holds(recording, folds) and len(frames[index]):
-            found[_kind(recording)][recording.patient].append(index)
+            found[recording.record_label, recording.device][recording.patient].append(index)
     drawn: list[Window] = []
     for index in picks(found, count, rng):
         windows = cut_windows(frames[index], recipe.window)
@@ -129,11 +130,6 @@ def cut_windows(frames: NDArray[np.floating], spec: WindowSpec) -> list[Window]:
 def stacked(windows: list[Window]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """(n, W, M) frames and (n, W) validity."""
     return np.stack([w.values for w in windows]), np.stack([w.valid for w in windows]).astype(np.float32)
-
-
-def _kind(recording: Recording) -> tuple[str, str]:
-    label: str = "synthetic" if recording.is_synthetic else recording.record_label
-    return label, recording.device
 
 
 def _keep(path: Path, sample: Sample) -> None:

@@ -59,7 +59,6 @@ class Wish:
 class Ground:
     """What int8 is calibrated, compared and validated on."""
 
-    material: Material
     sample: Sample
     probe: Probe
     heldout: Heldout
@@ -156,7 +155,7 @@ class _Export:
         if self._twin is None or self._ground is None:
             return judged
         backend = OnnxBackend(self._twin.sealed[name])
-        metrics = measure(backend, self._checkpoint, self._ground.material, self._ground.heldout)
+        metrics = measure(backend, self._ground.heldout)
         self._expected = self._expected or metrics
         return replace(judged, metrics=metrics, failed=[*judged.failed, *lost(self._expected, metrics)])
 
@@ -190,7 +189,7 @@ def _ground(checkpoint: Checkpoint, wish: Wish, say: Say) -> Ground | None:
         f"{PROBE_WINDOWS} windows and {PROBE_WINDOWS} clips of the patients of fold {VALIDATED}, seed {PROBE_SEED}",
     )
     sample = draw(material, recipe, CALIBRATED, CALIBRATION_WINDOWS, CALIBRATION_SEED)
-    return Ground(material, sample, probe, Heldout.of(checkpoint, material))
+    return Ground(sample, probe, Heldout.of(checkpoint, material))
 
 
 def _validation(checkpoint: Checkpoint, ground: Ground | None) -> str:
@@ -200,9 +199,9 @@ def _validation(checkpoint: Checkpoint, ground: Ground | None) -> str:
         return f"No validation: {checkpoint.folder.name} has no network of fold {VALIDATED} that left patients out"
     held = ground.heldout
     return (
-        f"Validation: {len(held.indices)} recordings of fold {VALIDATED}, {held.patients} patients and negatives. The "
-        "shipped network was trained on all patients; these numbers are of its twin, trained without them by the same "
-        "recipe and put through the same export, with the shipped calibration and thresholds"
+        f"Validation: {len(held.recordings)} recordings of fold {VALIDATED}, {held.patients} patients and negatives. "
+        "The shipped network was trained on all patients; these numbers are of its twin, trained without them by the "
+        "same recipe and put through the same export, with the shipped calibration and thresholds"
     )
 
 

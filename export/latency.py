@@ -59,9 +59,7 @@ def latencies(backends: Mapping[str, Backend], sample: Sample) -> dict[str, Late
 
 def chosen(candidates: Mapping[str, Candidate]) -> tuple[str, str]:
     """Name of the artefact that the edge would use on this machine without a GPU, and why."""
-    rows = [
-        Row(name, one.runtime, 0.0, one.latency.best_ms, 1.0, 1.0, one.passes) for name, one in candidates.items()
-    ]
+    rows = [Row(name, one.runtime, 0.0, one.latency.best_ms, 1.0, 1.0, one.passes) for name, one in candidates.items()]
     row = choose(rows, {RUNTIME})
     assert row is not None  # fp32 always passes, or nothing is written
     exact = next(r for r in rows if r.variant == "fp32").latency_ms[0]

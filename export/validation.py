@@ -13,17 +13,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from edge.backends import Backend
 from edge.tracker import GroupSpec
 from export.checkpoint import VALIDATED, Checkpoint
 from export.parity import LOST
-from training.datasets import CLASSES
+from training.datasets import CLASSES, Recording
 from training.evaluation.streaming import Detection, Scored, evaluate
 from training.listen import stream_logits
 from training.material import Material
+from training.recipe import Recipe
 from training.targets import frame_targets
 
 RATE = "per hour"  # in the names of metrics that are rates, not shares
@@ -31,19 +34,30 @@ RATE = "per hour"  # in the names of metrics that are rates, not shares
 
 @dataclass(frozen=True, slots=True)
 class Heldout:
-    """Who is heard."""
+    """Who is heard, and how scores become events."""
 
-    indices: tuple[int, ...]
-    """Places in the material's recordings."""
-    patients: int
+    recipe: Recipe
+    detection: Detection
+    """The shipped thresholds and durations."""
+    recordings: tuple[Recording, ...]
+    frames: tuple[NDArray[np.float16], ...]
+    """(T, M) of each."""
 
     @classmethod
     def of(cls, checkpoint: Checkpoint, material: Material) -> Heldout:
         """The real recordings of the fold that is validated: chest recordings and negatives."""
-        folds = material.fold_of(checkpoint.recipe)
-        real = [(i, r) for i, r in enumerate(material.recordings) if not r.is_synthetic]
-        kept = [(i, r) for i, r in real if folds[r.patient] == VALIDATED]
-        return cls(tuple(i for i, _ in kept), len({r.patient for _, r in kept if r.is_heard}))
+        recipe, result, folds = checkpoint.recipe, checkpoint.result, material.fold_of(checkpoint.recipe)
+        groups = tuple(GroupSpec(**{**group, "classes": tuple(group["classes"])}) for group in result["groups"])
+        hop_samples = recipe.features.hop_samples * recipe.window.score_frames
+        detection = Detection(groups, result["thresholds"], hop_samples, recipe.features.rate_hz)
+        pairs = zip(material.recordings, material.frames(recipe), strict=True)
+        kept = [(r, frames) for r, frames in pairs if not r.is_synthetic and folds[r.patient] == VALIDATED]
+        return cls(recipe, detection, tuple(r for r, _ in kept), tuple(frames.copy() for _, frames in kept))
+
+    @property
+    def patients(self) -> int:
+        """How many have chest recordings among them."""
+        return len({r.patient for r in self.recordings if r.is_heard})
 
 
 class Graph:
@@ -63,19 +77,14 @@ class Graph:
         return torch.from_numpy(self._backend.run(frames.numpy(), valid.numpy()))
 
 
-def measure(backend: Backend, checkpoint: Checkpoint, material: Material, heldout: Heldout) -> dict[str, float]:
+def measure(backend: Backend, heldout: Heldout) -> dict[str, float]:
     """Streaming metrics of one graph on the patients of the fold, by name."""
-    recipe, result = checkpoint.recipe, checkpoint.result
-    groups = tuple(GroupSpec(**{**group, "classes": tuple(group["classes"])}) for group in result["groups"])
-    hop = recipe.features.hop_samples * recipe.window.score_frames
-    detection = Detection(groups, result["thresholds"], hop, recipe.features.rate_hz)
-    frames, network = material.frames(recipe), Graph(backend)
-    scored = []
-    for index in heldout.indices:
-        recording = material.recordings[index]
-        scores = stream_logits(network, frames[index], recipe)
+    network, recipe, scored = Graph(backend), heldout.recipe, []
+    for recording, frames in zip(heldout.recordings, heldout.frames, strict=True):
+        scores = stream_logits(network, frames, recipe)
         scored.append(Scored(recording, scores, frame_targets(recording, len(scores), recipe.frame_s)))
-    metrics: dict[str, float] = evaluate(scored, [detection.events(s.scores) for s in scored], detection)
+    events = [heldout.detection.events(one.scores) for one in scored]
+    metrics: dict[str, float] = evaluate(scored, events, heldout.detection)
     return metrics
 
 

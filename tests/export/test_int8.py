@@ -1,0 +1,109 @@
+"""Int8 and fp16: the graphs keep the rules, are near the float network, and come out the same each time."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import numpy_helper
+
+from edge.backends.onnx import OnnxBackend
+from edge.model import Variant
+from edge.parity import drift
+from export.build import FP32, KINDS, QAT, artefacts, graphs, tensorrt_int8
+from export.check import conformance
+from export.onnx import to_artefact
+from export.quantize import quantize
+from tests.export.networks import small_metadata, small_sample, small_scorer
+
+Graphs = dict[str, onnx.ModelProto]
+
+
+@pytest.fixture(scope="module")
+def made() -> Graphs:
+    return graphs(small_scorer(), small_metadata(), small_sample())
+
+
+def _answers(graph: onnx.ModelProto) -> dict[str, np.ndarray]:
+    backend, sample = OnnxBackend(to_artefact(graph, small_metadata(), Variant())), small_sample(6, seed=9)
+    return {name: backend.run(sample.frames, sample.valid, name) for name in ("scores", "clip")}
+
+
+def test_every_variant_is_made_and_keeps_the_rules_of_its_graph(made: Graphs) -> None:
+    assert list(made) == list(KINDS)
+    broken = {name: conformance(graph, name) for name, graph in made.items()}
+    assert broken == {name: [] for name in KINDS}
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize(
+    ("name", "largest"), [("trt-fp16", 0.005), ("trt-int8", 0.1), ("trt-int8-fp16", 0.1), ("cpu-int8", 0.1)]
+)
+def test_a_variant_is_near_the_float_network(made: Graphs, name: str, largest: float) -> None:
+    found = drift(_answers(made[FP32]), _answers(made[name]))
+    assert found.cosine > 0.998
+    assert found.largest < largest if name != "trt-fp16" else found.cosine > 0.99999
+
+
+def test_int8_for_tensorrt_has_int8_weights_and_no_zero_points(made: Graphs) -> None:
+    graph = made["trt-int8"].graph
+    constants = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
+    pairs = [n for n in graph.node if n.op_type in ("QuantizeLinear", "DequantizeLinear")]
+    assert not any(constants[n.input[2]].any() for n in pairs if len(n.input) > 2)
+    counts = Counter(n.op_type for n in graph.node)
+    weighted = counts["Conv"] + counts["Gemm"]
+    assert counts["QuantizeLinear"] == weighted
+    assert counts["DequantizeLinear"] == 2 * weighted
+
+
+def test_a_program_made_twice_is_equal_byte_for_byte(made: Graphs) -> None:
+    again = graphs(small_scorer(), small_metadata(), small_sample())
+    one, other = (artefacts(g, small_metadata(), small_scorer(), small_sample()) for g in (made, again))
+    assert one == other
+
+
+def test_other_ranges_give_another_graph(made: Graphs) -> None:
+    wider = small_sample()
+    wider.frames[0] *= 3
+    again = tensorrt_int8(small_scorer(), small_metadata(), wider, "ptq")["trt-int8"]
+    assert again.SerializeToString() != made["trt-int8"].SerializeToString()
+
+
+def test_the_float_network_is_left_as_it_was() -> None:
+    scorer, sample = small_scorer(), small_sample(4)
+    before = {name: values.clone() for name, values in scorer.state_dict().items()}
+    quantize(scorer, sample)
+    assert all(torch.equal(values, before[name]) for name, values in scorer.state_dict().items())
+
+
+@pytest.mark.parity
+def test_a_trained_int8_network_answers_nearer_to_the_float_one(made: Graphs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("export.quantize.LEARNING_RATE", 3e-4)
+    trained = tensorrt_int8(small_scorer(), small_metadata(), small_sample(32), QAT)
+    plain = tensorrt_int8(small_scorer(), small_metadata(), small_sample(32), "ptq")
+    assert conformance(trained["trt-int8"], "trt-int8") == []
+    expected = _answers(made[FP32])
+
+    def apart(graph: onnx.ModelProto) -> float:
+        return float(np.abs(_answers(graph)["scores"] - expected["scores"]).mean())
+
+    assert apart(trained["trt-int8"]) < apart(plain["trt-int8"])
+
+
+def test_variants_name_the_fp32_artefact_the_sample_and_their_makers(made: Graphs) -> None:
+    import hashlib
+
+    from edge.model import Model
+
+    sample = small_sample()
+    sealed = artefacts(made, small_metadata(), small_scorer(), sample)
+    found = {name: Model(content, OnnxBackend(content)).variant for name, content in sealed.items()}
+    parent = hashlib.sha256(sealed[FP32]).hexdigest()
+    assert {name: v.parent for name, v in found.items()} == {name: "" if name == FP32 else parent for name in KINDS}
+    assert {v.name: v.runtime for v in found.values()} == {name: kind.runtime for name, kind in KINDS.items()}
+    assert {name for name, v in found.items() if v.calibration == sample.record()} == {n for n in KINDS if "int8" in n}
+    assert "torchao" in found["trt-int8"].made_with
+    assert len({v.checkpoint for v in found.values()}) == 1
