@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
 LOCK = ".lock"
 
-
 log = logging.getLogger(__name__)
 
 
@@ -87,14 +86,15 @@ class Shelf:
         """The promoted release, checked; None for the bundled model.
 
         Raises:
-            ModelError: if it is damaged or no longer trusted; it is not replaced by another.
+            ModelError: if it is damaged, no longer trusted, or for a newer Laennec (this one may have been rolled
+                back); it is not replaced by another.
             ConfigError: if the shelf or the keys cannot be read.
         """
         history = read_history(self._folder)
         if not history or history[-1] == BUNDLED:
             return None
         try:
-            return self.open(history[-1])
+            return self._runnable(history[-1])
         except ModelError as error:
             raise ModelError(
                 f"the promoted model is refused: {error}; or go back with `laennec model rollback` "

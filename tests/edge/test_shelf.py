@@ -260,6 +260,18 @@ def test_a_key_that_is_taken_away_takes_its_models_with_it(signer: Signer, two: 
         signer.shelf().in_force()
 
 
+def test_a_laennec_that_was_rolled_back_refuses_a_model_for_the_newer_one(signer: Signer) -> None:
+    package = signer.package("new", needs="9.0.0")
+    parts = {member.name: member.file.read(1 << 30) for member in members(package)}
+    name = hashlib.sha256(parts["manifest.json"]).hexdigest()
+    (signer.folder / "shelf" / name).mkdir(parents=True)
+    for part, content in parts.items():
+        (signer.folder / "shelf" / name / part).write_bytes(content)
+    (signer.folder / "shelf" / PROMOTED).write_text(f"{name}\n")
+    with pytest.raises(ModelError, match=r"refused: .*needs Laennec 9.0.0 or newer"):
+        signer.shelf().in_force()
+
+
 @pytest.mark.parametrize("content", [b"\0" * 40, b"../../etc\n", b"a" * 63 + b"\n", b"x" * 100_000])
 def test_a_damaged_promotion_is_refused(signer: Signer, two: tuple[str, str], content: bytes) -> None:
     (signer.folder / "shelf" / PROMOTED).write_bytes(content)
