@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LAENNEC := $(BIN)/laennec
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-aarch64 check format bench data-check data-download train export model clean edge dev evaluate results firmware-test \
+.PHONY: help demo test test-aarch64 test-gpu check format bench data-check data-download train export model clean edge dev evaluate results firmware-test \
 	deploy rollback status logs undeploy
 
 help: ## this list
@@ -24,6 +24,9 @@ test: dev ## everything that can be tested on this machine
 
 test-aarch64: dev ## the wheelhouse for 64-bit ARM, installed and heard from under emulation; slow (ARGS="--mirror ... --seconds 56")
 	@$(BIN)/python -m deploy.aarch64 $(ARGS)
+
+test-gpu: $(VENV)-gpu/.gpu ## build every variant on this machine's NVIDIA GPU (Jetson or PC), compare, time: runs/gpu-report.json
+	@$(VENV)-gpu/bin/python -m pytest tests/gpu -m gpu --durations 5 $(ARGS)
 
 check: dev ## style, types, format
 	$(BIN)/ruff check .
@@ -80,7 +83,13 @@ undeploy: ## remove it from a box; settings and events stay (PURGE=1: they go to
 	@$(PYTHON) -m deploy undeploy $(box) $(if $(PURGE),--purge)
 
 clean: ## remove what make made, but no trained model
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-gpu build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# The machine's own TensorRT is seen; torch is not needed.
+$(VENV)-gpu/.gpu: pyproject.toml constraints.txt
+	@$(PYTHON) -m venv --system-site-packages $(VENV)-gpu
+	@$(VENV)-gpu/bin/python -m pip --disable-pip-version-check --quiet install -c constraints.txt -e . "pytest>=8"
+	@touch $@
 
 edge: $(VENV)/.edge
 dev: $(VENV)/.dev

@@ -1,0 +1,141 @@
+"""The real TensorRT on a real GPU: engines are built, answer as onnxruntime does, and are timed. `make test-gpu`.
+
+The latencies go to `runs/gpu-report.json` (or LAENNEC_GPU_REPORT), with the device, its power mode and its clocks.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge import kept
+from edge.backends.engines import kept_engines
+from edge.backends.tensorrt import Device, TensorRtBackend
+from edge.detect import Wanted, detect_file
+from edge.model import DEFAULT_PATH
+from edge.parity import drift
+from edge.runtime import open_model
+from edge.sources.synthetic import DEMO_AUDIO
+from edge.tune import answers, tune
+from edge.tuned import choose
+from edge.variants import Artefact, family
+from tests.gpu.facts import device_facts
+from tests.gpu.reference import Reference
+
+pytestmark = pytest.mark.gpu
+
+VARIANTS = [item for item in family(DEFAULT_PATH) if item.variant.runtime == "tensorrt"]
+FP16 = 5e-2  # largest difference of a score in half precision
+SAME = 2e-2  # between batches of one engine: other sizes may take other kernels
+
+
+def backend_of(artefact: Artefact, device: Device) -> TensorRtBackend:
+    return TensorRtBackend(artefact.path.read_bytes(), artefact.variant.precision, device)
+
+
+@pytest.fixture(params=VARIANTS, ids=lambda artefact: artefact.variant.name)
+def artefact(request: pytest.FixtureRequest) -> Artefact:
+    made: Artefact = request.param
+    return made
+
+
+def test_answers_are_those_of_onnxruntime(artefact: Artefact, device: Device, reference: Reference) -> None:
+    found = answers(backend_of(artefact, device), (reference.frames, reference.valid))
+    distance = drift(reference.answers, found)
+    assert distance.passes, distance
+    if artefact.variant.precision == "fp16":
+        np.testing.assert_allclose(found["scores"], reference.answers["scores"], atol=FP16)
+
+
+def test_every_size_of_batch_gives_the_same_answers(artefact: Artefact, device: Device, reference: Reference) -> None:
+    backend = backend_of(artefact, device)
+    frames, valid = (np.concatenate([part, part[:3]]) for part in (reference.frames, reference.valid))
+    alone = np.concatenate([backend.run(frames[i : i + 1], valid[i : i + 1]) for i in range(len(frames))])
+    for size in (2, 7, 8, 31, 32, 35):
+        np.testing.assert_allclose(backend.run(frames[:size], valid[:size]), alone[:size], atol=SAME)
+
+
+def test_a_captured_graph_gives_the_bits_of_the_work_itself(
+    artefact: Artefact, device: Device, reference: Reference
+) -> None:
+    captured, plain = backend_of(artefact, device), backend_of(artefact, device)
+    plain._capture = False
+    for index in range(8):
+        window = reference.frames[index : index + 1], reference.valid[index : index + 1]
+        np.testing.assert_array_equal(captured.run(*window), plain.run(*window))
+    assert captured._launch is not None, "the capture was refused; see the log"
+
+
+def test_threads_may_share_a_backend(artefact: Artefact, device: Device, reference: Reference) -> None:
+    backend, start = backend_of(artefact, device), threading.Barrier(4)
+    expected = backend.run(reference.frames[:4], reference.valid[:4])
+
+    def ask(index: int) -> bool:
+        start.wait()
+        window = reference.frames[index : index + 1], reference.valid[index : index + 1]
+        return all(np.allclose(backend.run(*window)[0], expected[index], atol=SAME) for _ in range(50))
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(ask, range(4)))
+
+
+def test_memory_is_given_back(device: Device, reference: Reference) -> None:
+    for _ in range(50):
+        backend = backend_of(VARIANTS[0], device)
+        backend.run(reference.frames[:1], reference.valid[:1])
+        backend.close()
+    assert backend_of(VARIANTS[0], device).run(reference.frames, reference.valid).shape[0] == len(reference.frames)
+
+
+def test_a_damaged_engine_is_built_again(device: Device, caplog: pytest.LogCaptureFixture, cache: Path) -> None:
+    backend_of(VARIANTS[0], device)
+    file = next((cache / "engines").glob(f"{VARIANTS[0].variant.precision.replace('+', '-')}-*.engine"))
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    file.write_bytes(content)
+    kept.tell_once.cache_clear()
+    backend_of(VARIANTS[0], device)
+    assert f"kept=damaged file={file}" in caplog.text
+    assert all(engine.key is not None for engine in kept_engines())
+
+
+def test_a_plan_that_is_none_is_refused_without_a_crash(device: Device, cache: Path) -> None:
+    backend = backend_of(VARIANTS[0], device)
+    for plan in (b"", b"no plan at all" * 1000):
+        assert backend._load(device.trt, plan) is None
+
+
+def test_the_whole_path_hears_the_same_events(reference: Reference) -> None:
+    stop = threading.Event()
+    heard = {
+        runtime: [*detect_file(DEMO_AUDIO, open_model(None, runtime), Wanted(), stop)]
+        for runtime in ("onnxruntime", "tensorrt")
+    }
+    expected, found = heard["onnxruntime"], heard["tensorrt"]
+    assert [event["label"] for event in found] == [event["label"] for event in expected]
+    np.testing.assert_allclose(
+        [event["onset_s"] for event in found], [event["onset_s"] for event in expected], atol=0.1
+    )
+
+
+def test_all_variants_are_timed_and_reported(device: Device) -> None:
+    before = device_facts(device)
+    rows = tune(None, "auto", print)
+    chosen = choose(rows, {"onnxruntime", "tensorrt"})
+    path = Path(os.environ.get("LAENNEC_GPU_REPORT", "runs/gpu-report.json"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    report = {
+        "device": before, "after": {"devfreq_hz": device_facts(device)["devfreq_hz"]},
+        "choice": chosen and chosen.variant, "variants": [asdict(row) for row in rows],
+    }  # fmt: skip
+    path.write_text(json.dumps(report, indent=1) + "\n")
+    print(f"wrote {path}")
+    assert {row.variant for row in rows if row.runtime == "tensorrt"} == {item.variant.name for item in VARIANTS}
+    assert all(row.passes for row in rows), [row.note for row in rows if not row.passes]
