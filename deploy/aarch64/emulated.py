@@ -1,8 +1,9 @@
 """A Debian for 64-bit ARM below a folder, whose programs run here, instruction by instruction.
 
 Not for speed or timing: everything in it takes ten to a hundred times as long. `debootstrap` fetches and checks the
-packages, `proot` lets programs see the folder as their whole disk, qemu-user runs them. None of it needs root, a
-virtual machine or the kernel's binfmt_misc, and nothing outside the folder is touched.
+packages, `proot` lets programs see the folder as their whole disk, qemu-user runs them. None of it needs a virtual
+machine or the kernel's binfmt_misc, and nothing outside the folder is touched. Making it needs root, for its device
+files.
 """
 
 from __future__ import annotations
@@ -81,15 +82,20 @@ def make_root(folder: Path, debian: Debian) -> Path:
     root = folder / f"root-{debian.suite}"
     if root.exists():
         return root
+    if os.geteuid() != 0:
+        raise DeployError("expected root, which debootstrap needs, found another user: sudo make test-aarch64")
     partial = folder / f"root-{debian.suite}.part"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     options = ["--arch=arm64", "--foreign", "--variant=minbase", f"--include={INCLUDE}"]
-    _must(["proot", "-0", "debootstrap", *options, debian.suite, str(partial), debian.mirror], environment, partial)
+    _must(["debootstrap", *options, debian.suite, str(partial), debian.mirror], environment, partial)
     second = ["DEBIAN_FRONTEND=noninteractive", "DEBOOTSTRAP_DIR=/debootstrap", "/bin/sh", "/debootstrap/debootstrap"]
-    _must(Emulated(partial).words([*second, "--second-stage"]), environment, partial)
-    (partial / "proc").unlink()  # debootstrap makes a link of it that points to itself, seen from here
-    (partial / "proc").mkdir()
+    # The second stage unmounts /proc, /sys and /dev/shm, which are this machine's: in a mount namespace of its own.
+    apart = ["unshare", "--mount", "--propagation", "private"]
+    _must([*apart, *Emulated(partial).words([*second, "--second-stage"])], environment, partial)
+    if (partial / "proc").is_symlink():  # in a container debootstrap makes it a link, which would point to itself
+        (partial / "proc").unlink()
+        (partial / "proc").mkdir()
     partial.rename(root)
     return root
 
