@@ -14,8 +14,9 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -49,9 +50,6 @@ def _run_until(box: Box, change: int, request: dict[str, Any], house: Wheelhouse
     wheels = house.wheels if house else ()
     request = {**request, "root": str(box.place.root), "systemd": False}
     request["wheels"] = [{"name": each.path.name, "size": each.size, "sha256": each.sha256} for each in wheels]
-    lacking = [each.path for each in wheels if not (box.place.wheels / each.path.name).exists()]
-    stale = [each.path for each in wheels if each.path not in lacking and each.path.name.startswith("laennec")]
-    given = json.dumps(request).encode() + b"\n" + b"".join(path.read_bytes() for path in [*stale, *lacking])
     with subprocess.Popen(
         [sys.executable, "-c", DIES, str(change)], cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -59,17 +57,26 @@ def _run_until(box: Box, change: int, request: dict[str, Any], house: Wheelhouse
         assert child.stdin is not None
         assert child.stdout is not None
         assert child.stderr is not None
-        try:
-            child.stdin.write(given)
-            child.stdin.flush()
-        except BrokenPipeError:
-            pass
-        told = child.stdout.read().decode()  # standard input stays open: the workstation is there
+        told = _converse(child.stdin, child.stdout, request, {each.path.name: each.path for each in wheels})
         counted = child.stderr.read().decode().strip()
     if child.returncode == -signal.SIGKILL:
         return 0
     assert '"error"' not in told, told
     return int(counted)
+
+
+def _converse(given: IO[bytes], told: IO[bytes], request: dict[str, Any], wheels: dict[str, Path]) -> str:
+    """Everything that was told; standard input stays open, for the workstation is there."""
+    lines = []
+    with suppress(BrokenPipeError):
+        given.write(json.dumps(request).encode() + b"\n")
+        given.flush()
+        for line in told:
+            lines.append(line.decode())
+            for name in json.loads(line).get("want", []):
+                given.write(wheels[name].read_bytes())
+                given.flush()
+    return "".join(lines)
 
 
 def _check(box: Box, known: set[str]) -> None:
