@@ -54,8 +54,8 @@ def encode(samples: NDArray[np.int16]) -> bytes:
 
 
 def _block(x: NDArray[np.int64]) -> bytes:
-    costs = [int(_folded(x, order)[MAX_ORDER - order :].sum()) for order in range(MAX_ORDER + 1)]
-    order = costs.index(min(costs)) if len(x) > MAX_ORDER else 0
+    costs = [int(_folded(x, order).sum()) for order in range(MAX_ORDER + 1)]
+    order = costs.index(min(costs))
     u = _folded(x, order)
     k = min(MAX_K, max(0, (costs[order] // len(x)).bit_length() - 1))
     quotients = u >> k
@@ -67,7 +67,7 @@ def _block(x: NDArray[np.int64]) -> bytes:
         (
             bytes((order << 5 | k,)),
             x[:order].astype("<i2").tobytes(),
-            struct.pack("<H", min(len(unary), 0xFFFF)),
+            struct.pack("<H", len(unary)),
             np.packbits(unary, bitorder="little").tobytes(),
             np.packbits(binary.reshape(-1), bitorder="little").tobytes(),
         )

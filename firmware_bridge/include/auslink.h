@@ -468,8 +468,8 @@ static uint32_t auslink__residual(const int16_t *x, size_t step, unsigned order)
     return auslink__fold(r);
 }
 
-/* First byte of a channel's block: the order with the least sum of residuals over the samples that all four predict, and
- * k of about their mean, which on lung sound costs 0.2 % more bytes than the best k. */
+/* First byte of a channel's block: the order with the least sum of folded residuals, and the k of their mean, which on
+ * lung sound cost 0.6 % more bytes than the best of all choices. */
 AUSLINK__APART static uint8_t auslink__choose(const int16_t *x, size_t step, unsigned n) {
     uint32_t sums[4];
     int32_t last[4];
@@ -483,7 +483,7 @@ AUSLINK__APART static uint8_t auslink__choose(const int16_t *x, size_t step, uns
         for (order = 0; order < 4; order++) { /* the difference of order p is that of p - 1, less what it was before */
             before = last[order];
             last[order] = r;
-            if (i >= 3) sums[order] += auslink__fold(r);
+            if (i >= order) sums[order] += auslink__fold(r);
             r -= before;
         }
     }

