@@ -59,7 +59,7 @@ def examine(wanted: Wanted) -> Iterator[Check]:
 
     if not any(check.verdict == "fail" for check in shelf):  # another model than the promoted one is not looked at
         yield from _safely("model", open_model)
-        yield from _safely("runtime", lambda: artefact.runtime(path))
+        yield from _safely("runtime", lambda: artefact.runtime(path, config))
     yield from _safely("memory", box.memory)
     yield from _safely("temperature", box.temperature)
     yield from _safely("power", box.power)
@@ -103,14 +103,19 @@ def _configuration(path: Path | None) -> tuple[Config | None, list[Check]]:
 
 def _site(config: Config, model: Model | None, listen: bool) -> Iterator[Check]:
     """What depends on the settings."""
-    from edge.doctoring import box, broker, hearing
+    from edge.doctoring import box, broker, hearing, links
+    from edge.sources import LINK
 
     yield from _safely("outbox", lambda: [box.outbox(config)])
     yield from _safely("broker", lambda: [broker.broker(config)])
+    if (link := config.link) is not None:
+        yield from _safely("link", lambda: links.links(link))
     is_running = box.is_running(config.outbox_path())
     if model is None:
         return
     for stream in config.streams:
+        if stream.source.partition(":")[0] == LINK:
+            continue  # reading the settings has found its device in the list
         look = partial(hearing.source, stream, model.rate_hz, is_running, listen)
         yield from _safely(f"source {stream.id}", lambda look=look: [look()])  # type: ignore[misc]
 

@@ -14,6 +14,7 @@ from edge.errors import ConfigError, LaennecError
 if TYPE_CHECKING:
     from edge.config import Config
     from edge.model import Model
+    from edge.backends.__init__ import RuntimeName
 
 JETSON = Path("/etc/nv_tegra_release")  # on every Jetson
 AGAIN = "copy or export it again, or name another model"
@@ -39,7 +40,7 @@ def model(path: Path | None, config: Config | None) -> tuple[Check, Model | None
     from edge.runtime import open_model
 
     try:
-        loaded = open_model(path)
+        loaded = open_model(path, wanted_runtime(config))
     except LaennecError as error:
         return fail("model", str(error), AGAIN), None
     try:
@@ -51,14 +52,14 @@ def model(path: Path | None, config: Config | None) -> tuple[Check, Model | None
     return ok("model", found), loaded
 
 
-def runtime(path: Path | None) -> list[Check]:
+def runtime(path: Path | None, config: Config | None) -> list[Check]:
     """Which runtimes this machine has, which variants lie beside the model, and which of them is used and why."""
     from edge.model import DEFAULT_PATH
     from edge.runtime import runtime_facts
     from edge.variants import family
 
     try:
-        facts = runtime_facts(path)
+        facts = runtime_facts(path, wanted_runtime(config))
         variants = ", ".join(artefact.variant.name for artefact in family(path or DEFAULT_PATH))
     except LaennecError as error:
         return [fail("runtime", str(error), AGAIN)]
@@ -71,3 +72,8 @@ def runtime(path: Path | None) -> list[Check]:
     if is_idle:  # not what the owner wants
         return [ok("variants", variants), warn("runtime", found, facts.missing)]
     return [ok("variants", variants), ok("runtime", found)]
+
+
+def wanted_runtime(config: Config | None) -> RuntimeName:
+    """What the settings ask for."""
+    return "auto" if config is None else config.runtime

@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 ANSWER_S = 5.0
 EXPIRY_S = 5
+SOON_S = 30 * 86_400.0  # a certificate that ends within this is told
+CERTIFICATES = "give the authority of the broker as mqtt.tls.ca, and a name of its certificate as mqtt.host"
 LATER = "events wait on disk until it is there; is the address right? mosquitto runs? a firewall?"
 
 
@@ -37,6 +40,8 @@ class _Answers:
     connack_text: str = ""
     puback: int | None = None
     puback_text: str = ""
+    certificate_ends_s: float | None = None
+    """Seconds since 1970; None without TLS."""
     connected: threading.Event = field(default_factory=threading.Event)
     published: threading.Event = field(default_factory=threading.Event)
 
@@ -82,9 +87,10 @@ def _converse(clients: Clients, version: MQTTProtocolVersion, topic: str) -> _An
     try:
         clients.connect(client)
     except ssl.SSLError as error:
-        return fail("broker", f"TLS fails: {error}", "give the broker's certificate authority as mqtt.tls.ca")
+        return fail("broker", f"TLS fails: {error}", f"{CERTIFICATES}; is the clock right?")
     except (OSError, ValueError) as error:
         return warn("broker", f"cannot be reached: {error}", LATER)
+    answers.certificate_ends_s = _end_of_certificate(client)
     client.loop_start()
     answers.connected.wait(ANSWER_S)
     if answers.connack is not None and answers.connack < FIRST_FAILURE:
@@ -93,6 +99,14 @@ def _converse(clients: Clients, version: MQTTProtocolVersion, topic: str) -> _An
     client.disconnect()
     client.loop_stop()
     return answers
+
+
+def _end_of_certificate(client: paho.Client) -> float | None:
+    connection = client.socket()
+    if not isinstance(connection, ssl.SSLSocket):
+        return None
+    certificate = connection.getpeercert() or {}
+    return float(ssl.cert_time_to_seconds(str(certificate["notAfter"]))) if "notAfter" in certificate else None
 
 
 def _judged(where: str, answers: _Answers, version: MQTTProtocolVersion, topic: str) -> Check:
@@ -104,6 +118,10 @@ def _judged(where: str, answers: _Answers, version: MQTTProtocolVersion, topic: 
     if answers.puback is None or answers.puback >= FIRST_FAILURE:
         said = answers.puback_text or "no answer"
         return fail("broker", f"{where}: takes no message in {topic} ({said})", "give this user the right in its ACL")
+    left_s = None if answers.certificate_ends_s is None else answers.certificate_ends_s - time.time()
+    if left_s is not None and left_s < SOON_S:
+        found = f"{where}: connected, but its certificate ends in {left_s / 86_400:.0f} days"
+        return warn("broker", found, "renew it before that: deploy/mosquitto/setup renew")
     if version == paho.MQTTv311:
         advice = "use a broker that speaks MQTT 5, such as mosquitto 2"
         return warn("broker", f"{where}: connected, but speaks MQTT 3.1.1 only", advice)

@@ -1,16 +1,13 @@
-"""What a node hears with: microphones, files, serial ports, and how loud it is.
+"""What a node hears with: microphones and files, and how loud it is.
 
-Not for the broker or the disk. A microphone that the running service has open is only looked for, not opened.
+Not for links to microcontrollers (`links`). A microphone that the running service has is only looked for, not opened.
 """
 
 from __future__ import annotations
 
-import getpass
-import grp
-import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.doctoring import Check, fail, ok, warn
+from edge.doctoring.rights import denied
 from edge.errors import ConfigError, LaennecError, SourceError
 from edge.sources import MICROPHONE, open_source
 from edge.types import Block, Gap
@@ -42,8 +40,8 @@ def source(stream: Stream, rate_hz: int, is_running: bool, listen: bool) -> Chec
     """
     name = f"source {stream.id}"
     is_microphone = stream.source.partition(":")[0] == MICROPHONE
-    if is_microphone and (denied := _denied("audio", [*SOUND_CARDS.glob("pcm*c")])):
-        return fail(name, f"{stream.source}: {denied[0]}", denied[1])
+    if is_microphone and (closed := denied("audio", [*SOUND_CARDS.glob("pcm*c")])):
+        return fail(name, f"{stream.source}: {closed[0]}", closed[1])
     if is_microphone and is_running:
         return _looked_for(name, stream)
     try:
@@ -60,17 +58,6 @@ def source(stream: Stream, rate_hz: int, is_running: bool, listen: bool) -> Chec
         return fail(name, str(error), f"change the stream {stream.id} in the configuration")
 
 
-def serial_ports(wanted: list[str]) -> Check:
-    """Whether the serial ports of the link are there and may be opened by this user."""
-    ports = [Path(port) for port in wanted]
-    missing = [str(port) for port in ports if not port.exists()]
-    if denied := _denied("dialout", [port for port in ports if port.exists()]):
-        return fail("serial", denied[0], denied[1])
-    if missing:
-        return warn("serial", f"{', '.join(missing)}: not there", "plug the device in; ls -l /dev/serial/by-id")
-    return ok("serial", ", ".join(wanted))
-
-
 def _looked_for(name: str, stream: Stream) -> Check:
     from edge.sources.devices import choose
     from edge.sources.microphone import list_devices
@@ -84,19 +71,6 @@ def _looked_for(name: str, stream: Stream) -> Check:
             name, f"{stream.source}: not tried, for the running service may have it; see  systemctl status laennec"
         )
     return ok(name, f"{stream.source}: {found.name} is there; the running service may have it open")
-
-
-def _denied(group: str, devices: list[Path]) -> tuple[str, str] | None:
-    """What is found and what to do where a device is there but not for this user."""
-    closed = [device for device in devices if not os.access(device, os.R_OK | os.W_OK)]
-    if not closed or len(closed) < len(devices):
-        return None
-    user = getpass.getuser()
-    members: list[str] = []
-    with suppress(KeyError):
-        members = grp.getgrnam(group).gr_mem
-    again = "log in again" if user in members else f"sudo usermod -aG {group} {user}, and log in again"
-    return f"{closed[0]} may not be opened by {user}", f"{again}; the service has the group {group} by its unit"
 
 
 def level(name: str, what: str, samples: NDArray[np.float32], rate_hz: int) -> Check:

@@ -1,0 +1,316 @@
+"""The doctor: every check can be ok and can find something, nothing is left behind, exit codes are those promised."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from jsonschema import validate
+
+from edge.broker import Broker, free_port
+from edge.config import Config, Stream, parse_config
+from edge.doctor import Wanted, as_json, as_line, examine
+from edge.doctoring import Check, box, fail, hearing, links, ok, rehearsal, rights, software, warn, worst
+from edge.doctoring.broker import broker as look_at_broker
+from edge.model import DEFAULT_PATH, Model, load_model
+from edge.outbox import Outbox
+from edge.sources.synthetic import DEMO_AUDIO, DEMO_TRUTH
+from tests.edge.fakes import RudeBroker
+
+SCHEMA = {
+    "type": "object",
+    "required": ["schema", "software", "verdict", "checks"],
+    "properties": {
+        "schema": {"const": "laennec.doctor/1"},
+        "verdict": {"enum": ["ok", "warn", "fail"]},
+        "checks": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["name", "verdict", "found", "advice"],
+                "properties": {"verdict": {"enum": ["ok", "warn", "fail"]}},
+                "additionalProperties": {"type": "string"},
+            },
+        },
+    },
+}
+
+
+def settings(tmp_path: Path, **changed: Any) -> Config:
+    tree = {
+        "node": "n1", "streams": [{"id": "bed1", "source": str(DEMO_AUDIO)}],
+        "outbox": {"path": str(tmp_path / "state" / "outbox.db")}, "mqtt": {"port": free_port()}, **changed,
+    }  # fmt: skip
+    return parse_config(tree, "test")
+
+
+def ward(tmp_path: Path, **changed: Any) -> Path:
+    path = tmp_path / "ward.yaml"
+    path.write_text(yaml.safe_dump(json.loads(settings(tmp_path, **changed).model_dump_json(exclude_unset=True))))
+    return path
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return load_model()
+
+
+@pytest.fixture
+def mosquitto() -> Iterator[Broker]:
+    with Broker("mosquitto") as running:
+        yield running
+
+
+def stream(source: str, **more: Any) -> Stream:
+    return Stream.model_validate({"id": "bed1", "source": source, **more})
+
+
+def doctor(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-m", "edge", "doctor", *map(str, arguments)]
+    return subprocess.run(line, capture_output=True, text=True, timeout=120, env={**os.environ, **environment})
+
+
+@pytest.mark.system
+def test_a_well_box_passes_and_hears_the_recording(tmp_path: Path, mosquitto: Broker) -> None:
+    done = doctor("--json", "--self-test", "--config", ward(tmp_path, mqtt={"port": mosquitto.port}))
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    report = json.loads(done.stdout)
+    validate(report, SCHEMA)
+    found = {check["name"]: check for check in report["checks"]}
+    names = ("python", "packages", "kernels", "model", "runtime", "configuration", "outbox", "broker", "source bed1")
+    assert [found[name]["verdict"] for name in names] == ["ok"] * len(names), found
+    assert found["self-test"]["found"] == "8 of 8 synthetic sounds found, 0 invented"
+    assert not (tmp_path / "state").exists()  # it only looks
+
+
+@pytest.mark.system
+def test_what_fails_gives_1_and_what_to_do_and_a_mistake_2(tmp_path: Path) -> None:
+    missing = [{"id": "bed1", "source": str(tmp_path / "none.wav")}]
+    done = doctor("--config", ward(tmp_path, streams=missing))
+    assert done.returncode == 1, done.stdout
+    assert "FAIL  source bed1" in done.stdout
+    assert "none.wav" in done.stdout
+    assert "-> change streams" in done.stdout
+    wrong = doctor("--config", tmp_path / "none.yaml")
+    assert wrong.returncode == 2
+    assert len(wrong.stderr.strip().splitlines()) == 1
+
+
+def test_an_invalid_configuration_fails_and_the_rest_is_looked_at(tmp_path: Path) -> None:
+    path = tmp_path / "ward.yaml"
+    path.write_text("streems: []")
+    checks = {check.name: check for check in examine(Wanted(path))}
+    assert checks["configuration"].verdict == "fail"
+    assert "did you mean 'streams'" in checks["configuration"].found
+    assert checks["model"].verdict == "ok"
+
+
+def test_a_damaged_model_fails_without_a_self_test(tmp_path: Path) -> None:
+    damaged = tmp_path / "model.onnx"
+    damaged.write_bytes(DEFAULT_PATH.read_bytes()[:-1] + b"0")
+    checks = {check.name: check for check in examine(Wanted(model=damaged, self_test=True))}
+    assert checks["model"].verdict == "fail"
+    assert "damaged" in checks["model"].found or "without" in checks["model"].found
+    assert "self-test" not in checks
+
+
+def test_a_check_that_breaks_is_told_and_the_others_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks() -> list[Check]:
+        raise RuntimeError("no such file")
+
+    monkeypatch.setattr(box, "memory", breaks)
+    checks = {check.name: check for check in examine(Wanted())}
+    assert checks["memory"].verdict == "fail"
+    assert "no such file" in checks["memory"].found
+    assert "clock" in checks
+
+
+def test_the_worst_verdict_counts_and_lines_say_what_to_do() -> None:
+    assert worst([]) == "ok"
+    assert worst([ok("a", "b"), warn("c", "d", "e")]) == "warn"
+    assert worst([warn("c", "d", "e"), fail("f", "g", "h"), ok("a", "b")]) == "fail"
+    assert as_line(fail("broker", "refuses", "check it")).splitlines() == [
+        "FAIL  broker         refuses",
+        "                     -> check it",
+    ]
+    assert json.loads(as_json([ok("a", "b")]))["checks"] == [{"name": "a", "verdict": "ok", "found": "b", "advice": ""}]
+
+
+def test_a_package_of_the_wrong_version_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert software.packages().verdict == "ok"
+    monkeypatch.setattr(software.metadata, "requires", lambda _: ["numpy>=99", "no-such-thing", "x; extra == 'mic'"])
+    check = software.packages()
+    assert check.verdict == "fail"
+    assert "needs >=99" in check.found
+    assert "no-such-thing is missing" in check.found
+    assert "x is" not in check.found
+
+
+class TestBroker:
+    def test_one_that_takes_messages_is_ok(self, tmp_path: Path, mosquitto: Broker) -> None:
+        assert look_at_broker(settings(tmp_path, mqtt={"port": mosquitto.port})).verdict == "ok"
+
+    def test_one_that_is_away_is_a_warning_for_events_wait(self, tmp_path: Path) -> None:
+        check = look_at_broker(settings(tmp_path))
+        assert check.verdict == "warn"
+        assert "cannot be reached" in check.found
+
+    def test_a_name_that_nobody_knows_is_told(self, tmp_path: Path) -> None:
+        check = look_at_broker(settings(tmp_path, mqtt={"host": "no.such.host.invalid"}))
+        assert (check.verdict, "not known" in check.found) == ("warn", True)
+
+    def test_one_that_refuses_the_message_fails(self, tmp_path: Path) -> None:
+        rude = RudeBroker("refuse")
+        check = look_at_broker(settings(tmp_path, mqtt={"port": rude.port}))
+        rude.close()
+        assert check.verdict == "fail"
+        assert "takes no message" in check.found
+        assert rude.topics == ["laennec/v1/local/n1/doctor"]
+
+    def test_one_that_speaks_3_1_1_only_is_a_warning(self, tmp_path: Path) -> None:
+        rude = RudeBroker("close_v5")
+        check = look_at_broker(settings(tmp_path, mqtt={"port": rude.port}))
+        rude.close()
+        assert (check.verdict, "3.1.1" in check.found) == ("warn", True)
+
+    def test_a_password_that_cannot_be_read_fails(self, tmp_path: Path) -> None:
+        mqtt = {"username": "a", "password_file": str(tmp_path / "none")}
+        check = look_at_broker(settings(tmp_path, mqtt=mqtt))
+        assert (check.verdict, "password_file" in check.found) == ("fail", True)
+
+
+class TestOutbox:
+    def test_a_place_with_room_is_ok_and_stays_untouched(self, tmp_path: Path) -> None:
+        config = settings(tmp_path)
+        assert box.outbox(config).verdict == "ok"
+        assert not config.outbox_path().parent.exists()
+
+    def test_one_in_use_belongs_to_the_running_service(self, tmp_path: Path) -> None:
+        config = settings(tmp_path)
+        store = Outbox(config.outbox_path(), 1, 1)
+        assert box.is_running(config.outbox_path())
+        assert "in use by the running service" in box.outbox(config).found
+        store.close()
+        assert not box.is_running(config.outbox_path())
+
+    def test_too_little_room_warns_and_none_fails(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        for free_mb, verdict in ((1000, "ok"), (150, "warn"), (10, "fail")):
+            usage = type("Usage", (), {"free": free_mb * 1e6})
+            monkeypatch.setattr(box.shutil, "disk_usage", lambda _, usage=usage: usage)
+            assert box.outbox(settings(tmp_path)).verdict == verdict
+
+    def test_a_place_that_may_not_be_written_fails(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(box.os, "access", lambda *_: False)
+        assert box.outbox(settings(tmp_path)).verdict == "fail"
+
+
+class TestBox:
+    def test_a_clock_of_1970_or_without_reference_warns(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(box, "is_synchronised", lambda: True)
+        assert box.clock().verdict == "ok"
+        monkeypatch.setattr(box, "is_synchronised", lambda: False)
+        assert box.clock().verdict == "warn"
+        monkeypatch.setattr(box.time, "time", lambda: 1000.0)
+        assert "cannot be" in box.clock().found
+
+    def test_heat_and_throttling_warn_and_a_box_that_does_not_say_is_silent(self, tmp_path: Path) -> None:
+        assert box.temperature(tmp_path, tmp_path / "none") == []
+        for number, (milli, name) in enumerate((("45000", "cpu"), ("81000", "gpu"), ("x", "broken"))):
+            (tmp_path / f"thermal_zone{number}").mkdir()
+            (tmp_path / f"thermal_zone{number}" / "temp").write_text(milli)
+            (tmp_path / f"thermal_zone{number}" / "type").write_text(name)
+        (tmp_path / "throttled").write_text("50005\n")
+        heat, throttling = box.temperature(tmp_path, tmp_path / "throttled")
+        assert (heat.verdict, "81 °C" in heat.found, "gpu" in heat.found) == ("warn", True, True)
+        assert throttling.verdict == "warn"
+
+    def test_the_power_mode_is_what_nvpmodel_says(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PATH", str(tmp_path))
+        assert box.power() == []
+        program = tmp_path / "nvpmodel"
+        program.write_text("#!/bin/sh\necho 'NV Power Mode: 15W'\necho 0\n")
+        program.chmod(0o755)
+        assert box.power() == [ok("power", "NV Power Mode: 15W 0")]
+        program.write_text("#!/bin/sh\nexit 3\n")
+        assert box.power()[0].verdict == "warn"
+
+    def test_little_memory_warns(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert box.memory()[0].verdict == "ok"
+        monkeypatch.setattr(box, "LEAST_MEMORY_MB", 1e9)
+        assert box.memory()[0].verdict == "warn"
+
+
+class TestSources:
+    def test_a_file_that_opens_is_ok_and_a_missing_one_fails(self, tmp_path: Path) -> None:
+        assert hearing.source(stream(str(DEMO_AUDIO)), 8000, False, False).verdict == "ok"
+        assert hearing.source(stream(str(tmp_path / "none.wav")), 8000, False, False).verdict == "fail"
+        assert hearing.source(stream(str(DEMO_AUDIO), channel=2), 8000, False, False).verdict == "fail"
+
+    def test_a_microphone_that_is_missing_warns_for_the_service_looks_for_it(self) -> None:
+        check = hearing.source(stream("mic:no-such-device"), 8000, False, False)
+        assert check.verdict in ("warn", "fail")  # fail: without PyAudio
+        assert (check.verdict == "warn") == ("PyAudio" not in check.found)
+
+    def test_levels_are_judged(self) -> None:
+        noise = np.random.default_rng(1).standard_normal(16_000).astype(np.float32)
+        for gain, said in ((0.01, "dBFS rms"), (1e-6, "almost nothing"), (0.0, "almost nothing"), (2.0, "clipped")):
+            check = hearing.level("source bed1", "mic", np.clip(gain * noise, -1, 1), 8000)
+            assert (said in check.found, check.verdict == "ok") == (True, gain == 0.01)
+        assert "-40 dBFS rms" in hearing.level("source bed1", "mic", 0.01 * noise, 8000).found
+        assert "gives no sound" in hearing.level("source bed1", "mic", noise[:100], 8000).found
+
+    def test_a_device_of_another_group_is_named_with_its_repair(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "pcmC1D0c").touch()
+        assert rights.denied("audio", [tmp_path / "pcmC1D0c"]) is None
+        monkeypatch.setattr(rights.os, "access", lambda *_: False)
+        monkeypatch.setattr(hearing, "SOUND_CARDS", tmp_path)
+        check = hearing.source(stream("mic"), 8000, False, False)
+        assert check.verdict == "fail"
+        assert "usermod -aG audio" in check.advice
+
+    def test_serial_ports_and_keys_of_the_link_are_looked_at(self, tmp_path: Path) -> None:
+        primary, secondary = os.openpty()
+        device = {"id": "0x1a2b3c4d", "name": "chest"}
+        link = {"devices": [device], "serial": [{"port": os.ttyname(secondary)}, {"port": str(tmp_path / "none")}]}
+        source = [{"id": "bed1", "source": "link:chest"}]
+        config = settings(tmp_path, streams=source, link=link)
+        assert config.link is not None
+        assert [check.verdict for check in links.links(config.link)] == ["ok", "warn", "ok"]
+        keyed = {**link, "devices": [{**device, "key_file": str(tmp_path / "nokey")}]}
+        config = settings(tmp_path, streams=source, link=keyed)
+        assert config.link is not None
+        assert links.links(config.link)[-1].verdict == "fail"
+        os.close(primary)
+        os.close(secondary)
+
+
+class TestRehearsal:
+    truth = json.loads(DEMO_TRUTH.read_text())["sounds"]
+    groups = {"wheeze": "c", "rhonchus": "c", "fine_crackle": "d", "coarse_crackle": "d"}  # noqa: RUF012
+
+    def test_the_bundled_model_hears_the_recording(self, model: Model) -> None:
+        assert rehearsal.self_test(model) == ok("self-test", "8 of 8 synthetic sounds found, 0 invented")
+
+    def test_what_is_missed_and_what_is_invented_is_counted(self) -> None:
+        events = [{"label": "coarse_crackle", "onset_s": 10.2, "end_s": 10.4}]
+        events += [{"label": "wheeze", "onset_s": 50.3, "end_s": 50.4}]  # a crackle is there, no wheeze
+        assert rehearsal.compare(self.truth, events, self.groups) == rehearsal.Comparison(8, 1, 1)
+        assert rehearsal.compare(self.truth, [], {"stridor": "c"}) == rehearsal.Comparison(0, 0, 0)
+
+    @pytest.mark.parametrize(
+        ("found", "invented", "verdict"), [(8, 0, "ok"), (6, 0, "warn"), (8, 2, "warn"), (5, 0, "fail"), (8, 3, "fail")]
+    )
+    def test_a_broken_engine_fails_and_another_model_may_differ_a_little(
+        self, found: int, invented: int, verdict: str
+    ) -> None:
+        assert rehearsal.judge(rehearsal.Comparison(8, found, invented)).verdict == verdict
