@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from sklearn.metrics import roc_auc_score
 from edge.errors import LaennecError
 from training.augment import AugmentSpec
 from training.datasets import fingerprint
-from training.evaluation.streaming import frame_metrics, record_metrics
+from training.evaluation.streaming import Scored, frame_metrics, record_metrics, record_score
 from training.judge import HeardClip, asked_of_clips, best_score
 from training.loop.checkpoint import whole_file
 from training.material import Material, read_recordings
@@ -31,6 +32,7 @@ from training.tune import calibrate
 FOLD = 0
 SEEDS = (0, 1, 2)
 EPOCHS = 8
+NOTHING = ("Normal", "Poor Quality")  # labels of recordings without an adventitious sound to be found
 WINDOWS = 16  # half of what the recipe has in a batch, beside as many clips
 PLAIN = {"gain_db": 0.0, "colour_db": 0.0, "low_pass": 0.0, "noise": 0.0, "band_mask": 0.0, "gap": 0.0}
 ALONE = {"negative": 0.0, "disturb": 0.0, "clip_negative": 0.0}
@@ -80,7 +82,15 @@ def measure(job: Job) -> dict[str, float]:
     frames = frame_metrics(chest)
     metrics = {f"frame AP {group}": frames[f"frame AP {group}"] for group in ("continuous", "discontinuous")}
     metrics |= record_metrics(chest)
+    metrics["AUC against other sounds"] = _apart(map(calibration.score, heard))
     return {name: float(value) for name, value in (metrics | _of_clips(clips)).items()}
+
+
+def _apart(scored: Iterable[Scored]) -> float:
+    """ROC AUC of adventitious recordings against coughs, cries, hearts and voices: what negatives are there for."""
+    judged = [s for s in scored if s.recording.is_negative or s.recording.record_label not in NOTHING]
+    truth = [not s.recording.is_negative for s in judged]
+    return float(roc_auc_score(truth, [record_score(s.scores) for s in judged]))
 
 
 def _of_clips(clips: list[HeardClip]) -> dict[str, float]:
