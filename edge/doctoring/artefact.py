@@ -12,9 +12,9 @@ from edge.doctoring import Check, fail, ok, warn
 from edge.errors import ConfigError, LaennecError
 
 if TYPE_CHECKING:
+    from edge.backends import RuntimeName
     from edge.config import Config
     from edge.model import Model
-    from edge.backends.__init__ import RuntimeName
 
 JETSON = Path("/etc/nv_tegra_release")  # on every Jetson
 AGAIN = "copy or export it again, or name another model"
