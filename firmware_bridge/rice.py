@@ -9,7 +9,7 @@ Not for choosing whether to compress: `wire` takes PCM where this is no smaller.
     binary plane for each further sample the k low bits of u, least significant first
 
 u is the residual of the predictor, folded: 0, -1, 1, -2, 2 ... become 0, 1, 2, 3, 4 ... The residual of order p is the
-p-th difference of the samples (Robinson 1994, SHORTEN). Numba reads it: 3.1 us for 160 samples against 33 us in NumPy.
+p-th difference of the samples (Robinson 1994, SHORTEN). Numba reads it, 2.4 us for 160 samples; NumPy took 33.
 """
 
 from __future__ import annotations
