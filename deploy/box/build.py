@@ -59,7 +59,8 @@ def install(session: Session, request: dict[str, Any], given: BinaryIO) -> dict[
         remarks += repair(session)
         check_room(place, wheels)
     with wire.step("copying") as remarks:
-        remarks.append(f"{receive(session, wheels, given) / 1e6:.1f} of {_size(wheels) / 1e6:.1f} MB were new")
+        new = receive(session, wheels, given)
+        remarks.append(f"{len(new)} of {len(wheels)} files were new, {_size(new) / 1e6:.1f} MB")
     watch_workstation(session, given)
     numbers = [int(path.name[:4]) for path in place.releases.glob("[0-9][0-9][0-9][0-9]-*")]
     name = f"{max(numbers, default=0) + 1:04d}-{request['version']}"
@@ -86,11 +87,11 @@ def check_room(place: Place, wheels: Manifest) -> None:
         raise Refusal(f"expected {need_mb} MB free for {place.base}, found {free_mb} MB; free some room on the box")
 
 
-def receive(session: Session, wanted: Manifest, given: BinaryIO) -> int:
+def receive(session: Session, wanted: Manifest, given: BinaryIO) -> Manifest:
     """Fill the store of wheels with what it lacks; a file that came whole once is not sent again.
 
     Returns:
-        How many bytes came.
+        What came.
     """
     store = session.place.wheels
     store.mkdir(parents=True, exist_ok=True)
@@ -99,7 +100,7 @@ def receive(session: Session, wanted: Manifest, given: BinaryIO) -> int:
     for each in lacking:
         _receive_one(store / each["name"], each, given)
     sync_folder(store)
-    return _size(lacking)
+    return lacking
 
 
 def _is_there(path: Path, wanted: dict[str, Any]) -> bool:

@@ -94,10 +94,16 @@ class Supervisor:
         self.wish = number if self.wish in (0, signal.SIGHUP) else self.wish
 
     def _write(self, **changes: object) -> None:
+        """Note how it is now; while the disk is full, the service goes on and `_listen` tries again."""
         self.state = replace(self.state, **changes)  # type: ignore[arg-type]
         partial = self.run_dir / "state.json.new"
-        partial.write_text(json.dumps(asdict(self.state)))
-        partial.replace(self.run_dir / "state.json")
+        try:
+            partial.write_text(json.dumps(asdict(self.state)))
+            partial.replace(self.run_dir / "state.json")
+        except OSError:
+            self.is_noted = False
+        else:
+            self.is_noted = True
 
     def run(self) -> None:
         """Start the service again and again until a signal; returns after SIGTERM, is replaced after SIGHUP."""
@@ -140,10 +146,13 @@ class Supervisor:
         return is_clean
 
     def _opened_log(self) -> BinaryIO:
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        if self.log.exists() and self.log.stat().st_size > LOG_BYTES:
-            self.log.replace(self.log.with_suffix(".log.1"))
-        return open(self.log, "ab")
+        try:
+            self.log.parent.mkdir(parents=True, exist_ok=True)
+            if self.log.exists() and self.log.stat().st_size > LOG_BYTES:
+                self.log.replace(self.log.with_suffix(".log.1"))
+            return open(self.log, "ab")
+        except OSError:  # a full disk keeps no log, but must not keep the service from running
+            return open(os.devnull, "ab")
 
     def _environment(self) -> dict[str, str]:
         """What systemd would add; the folders stand in this program's own environment (`deploy.box.place`)."""
@@ -155,7 +164,9 @@ class Supervisor:
         fed_s, cause = time.monotonic(), ""
         while child.poll() is None:
             message = self._message(child.pid)
-            if "READY=1" in message:
+            if not self.is_noted:
+                self._write()
+            if "READY=1" in message and not self.state.ready_s:
                 self._write(phase="ready", ready_s=time.monotonic())
             if "STOPPING=1" in message:
                 self._write(phase="stopping")
