@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from packaging.version import Version
 
 from edge.doctoring import Check, fail, ok, warn
 from edge.doctoring.rights import denied
@@ -27,6 +29,7 @@ SOUND_CARDS = Path("/dev/snd")
 LISTEN_S = 2.0
 FAINTEST_DB = -75.0  # rms re full scale; real chest recordings have -54 to -35, an unplugged input has below -90
 CLIPPED = 0.99  # of full scale
+FIRST_PYAUDIO = Version("0.2.12")  # its C code before lacks PY_SSIZE_T_CLEAN: Python 3.10 refuses the first buffer
 
 
 def source(stream: Stream, rate_hz: int, is_running: bool, listen: bool) -> Check:
@@ -42,6 +45,8 @@ def source(stream: Stream, rate_hz: int, is_running: bool, listen: bool) -> Chec
     is_microphone = stream.source.partition(":")[0] == MICROPHONE
     if is_microphone and (closed := denied("audio", [*SOUND_CARDS.glob("pcm*c")])):
         return fail(name, f"{stream.source}: {closed[0]}", closed[1])
+    if is_microphone and (found := outdated_pyaudio()):
+        return fail(name, found, "pip install 'pyaudio>=0.2.14' (deploy/README.md, The box)")
     if is_microphone and is_running:
         return _looked_for(name, stream)
     try:
@@ -56,6 +61,15 @@ def source(stream: Stream, rate_hz: int, is_running: bool, listen: bool) -> Chec
         return fail(name, str(error), f"change streams ({stream.id}).source")
     except LaennecError as error:
         return fail(name, str(error), f"change the stream {stream.id} in the configuration")
+
+
+def outdated_pyaudio() -> str:
+    """What is wrong with the PyAudio that is installed; empty if nothing is, or if there is none."""
+    with suppress(metadata.PackageNotFoundError):
+        version = metadata.version("pyaudio")
+        if Version(version) < FIRST_PYAUDIO:
+            return f"PyAudio {version} is there; before {FIRST_PYAUDIO} it gives no sound with Python 3.10 or newer"
+    return ""
 
 
 def _looked_for(name: str, stream: Stream) -> Check:

@@ -259,6 +259,12 @@ class TestSources:
         assert check.verdict in ("warn", "fail")  # fail: without PyAudio
         assert (check.verdict == "warn") == ("PyAudio" not in check.found)
 
+    def test_a_pyaudio_that_gives_no_sound_is_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for version, verdict in (("0.2.11", "fail"), ("0.2.14", "warn")):
+            monkeypatch.setattr(hearing.metadata, "version", lambda _, version=version: version)
+            check = hearing.source(stream("mic:no-such-device"), 8000, False, False)
+            assert (check.verdict == "fail" and version in check.found) == (verdict == "fail")
+
     def test_levels_are_judged(self) -> None:
         noise = np.random.default_rng(1).standard_normal(16_000).astype(np.float32)
         for gain, said in ((0.01, "dBFS rms"), (1e-6, "almost nothing"), (0.0, "almost nothing"), (2.0, "clipped")):
