@@ -258,3 +258,22 @@ def test_a_stream_whose_thread_hangs_starves_the_watchdog_and_sigterm_still_ends
     assert node.returncode == 0, rest
     assert "end=wheeze" in rest  # of the stream that does not hang
     assert "heard " in output
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("manager", ["abstract"], indirect=True)
+def test_a_ward_is_ready_with_a_missing_microphone_and_says_which(
+    manager: Manager, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    pytest.importorskip("pyaudio", reason="without PyAudio a microphone is a mistake of the installation")
+    config = tmp_path / "ward.yaml"
+    config.write_text(
+        f"streams: [{{id: bed1, source: {DEMO_AUDIO}}}, {{id: bed2, source: 'mic:no-such-device'}}]\n"
+        f"outbox: {{path: {tmp_path / 'o.db'}}}\nmqtt: {{port: {free_port()}}}\n"
+    )
+    start("edge", "run", "--config", config)
+    wait_for(lambda: "READY=1" in manager.hear(), "readiness")
+    told = [line for line in manager.hear() if line.startswith("STATUS=1 of 2 streams heard; bed2 lost")]
+    assert told
+    fed = manager.said.count("WATCHDOG=1")
+    wait_for(lambda: manager.hear().count("WATCHDOG=1") > fed, "a watchdog that is fed all the same")
