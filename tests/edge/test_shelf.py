@@ -345,22 +345,22 @@ def test_two_processes_that_install_and_promote_at_once_both_end_well(signer: Si
 
 
 def test_everything_is_on_the_disk_before_it_has_its_name(signer: Signer, monkeypatch: pytest.MonkeyPatch) -> None:
-    package, steps, fsync, rename = signer.package("a"), [], os.fsync, os.rename
+    package, steps, fsync, rename, replace = signer.package("a"), list[str](), os.fsync, os.rename, os.replace
 
-    def told(handle: int) -> None:
+    def synced(handle: int) -> None:
         steps.append(Path(os.readlink(f"/proc/self/fd/{handle}")).name)
         fsync(handle)
 
-    def named(source: Path, target: Path) -> None:
-        steps.append("rename")
-        rename(source, target)
-
-    monkeypatch.setattr(os, "fsync", told)
-    monkeypatch.setattr(os, "rename", named)
-    signer.shelf().install(package)
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "rename", lambda *names: (steps.append("rename"), rename(*names)))
+    monkeypatch.setattr(os, "replace", lambda *names: (steps.append("replace"), replace(*names)))
+    release = signer.shelf().install(package)
     assert steps[:3] == ["manifest.json", "manifest.sig", "bed.onnx"]
     assert steps[3].startswith(".incoming-")
     assert steps[4:] == ["rename", "shelf"]
+    steps.clear()
+    signer.shelf().promote(release.sha256)
+    assert steps == [".incoming-promoted", "replace", "shelf"]
 
 
 def test_a_full_disk_is_told_and_leaves_the_old_one(signer: Signer, two: tuple[str, str]) -> None:
