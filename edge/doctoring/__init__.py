@@ -1,7 +1,7 @@
 """What `laennec doctor` looks at, one module for each part of a box; `edge.doctor` puts them in order.
 
-Not for mending. A check only looks: it creates no file that the service would later own, takes no lock and no name at
-the broker that the running service has. Every check answers with a verdict:
+Not for mending. A check only looks: it creates no file that the service would later own, keeps no lock, and takes no
+name at the broker that the running service has. Every check answers with a verdict:
 
     ok    it works
     warn  the service starts, and works in full once the world outside does: a microphone that is not plugged in, a

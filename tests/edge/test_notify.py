@@ -88,6 +88,7 @@ def test_it_is_ready_when_every_stream_was_heard_or_is_known_to_be_lost_and_only
     node.tick(vital("ok"), vital("unknown"))
     assert node.count("READY") == 0
     node.tick(vital("ok"), vital("lost"))
+    assert node.count("READY") == 1
     node.tick(vital("ok"), vital("unknown"))
     node.tick(vital("ok"), vital("ok"))
     assert node.count("READY") == 1
