@@ -24,6 +24,7 @@ from edge.section import Section
 from edge.yaml_file import read_yaml
 
 PASSWORD_VARIABLE = "LAENNEC_MQTT_PASSWORD"
+SERVICE_STATE = Path("/var/lib/laennec")  # StateDirectory of the systemd unit
 ID_PATTERN = r"^[a-z0-9-]{1,32}$"  # ids are levels of an MQTT topic: no '/', '+', '#' and no patient names
 
 Id = Annotated[str, Field(pattern=ID_PATTERN)]
@@ -109,14 +110,18 @@ class Models(Section):
     """Where signed models are kept on this box, and whose are trusted; `laennec model install` brings one."""
 
     path: Path | None = None
-    """Folder of releases; None: `laennec/models` in the state directory of the service or the user."""
+    """Folder of releases; None: `models` in the state directory of the service, where there is one, or the user's."""
     keys: Path = Path("/etc/laennec/model-keys")
     """Folder with the public keys (*.pem) of those who may bring a model."""
 
     @property
     def shelf(self) -> Path:
         """The folder of releases."""
-        return _expanded(self.path, "models.path") if self.path is not None else _state_directory() / "models"
+        if self.path is not None:
+            return _expanded(self.path, "models.path")
+        # Whoever installs a model by hand on a box means the one that its service runs.
+        by_hand = "STATE_DIRECTORY" not in os.environ and os.path.isdir(SERVICE_STATE)
+        return (SERVICE_STATE if by_hand else _state_directory()) / "models"
 
 
 class Config(Section):

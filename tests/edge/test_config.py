@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge import config as config_module
 from edge.config import PASSWORD_VARIABLE, Config, Mqtt, check_classes, load_config, parse_config, password
 from edge.errors import ConfigError
 from tests.edge.fakes import LoudnessModel
@@ -129,10 +130,18 @@ def test_the_outbox_lives_in_the_state_directory(monkeypatch: pytest.MonkeyPatch
     assert config.outbox_path() == Path("/home/x/state/laennec/outbox-n1.db")
 
 
-def test_models_live_in_the_state_directory_or_where_the_settings_say(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_models_live_in_the_state_directory_or_where_the_settings_say(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/laennec")
     stream = {"id": "a", "source": "b"}
     assert parse_config({"streams": [stream]}, "x").models.shelf == Path("/var/lib/laennec/models")
+    monkeypatch.delenv("STATE_DIRECTORY")
+    monkeypatch.setenv("XDG_STATE_HOME", "/home/x/state")
+    monkeypatch.setattr(config_module, "SERVICE_STATE", tmp_path)  # a box with a service: by hand means the service's
+    assert parse_config({"streams": [stream]}, "x").models.shelf == tmp_path / "models"
+    monkeypatch.setattr(config_module, "SERVICE_STATE", tmp_path / "none")
+    assert parse_config({"streams": [stream]}, "x").models.shelf == Path("/home/x/state/laennec/models")
     given = parse_config({"streams": [stream], "models": {"path": "/srv/m", "keys": "/srv/k"}}, "x").models
     assert (given.shelf, given.keys) == (Path("/srv/m"), Path("/srv/k"))
 
