@@ -72,22 +72,24 @@ def write_pip(folder: Path) -> Path:
     return path
 
 
-def write_wheel(folder: Path, behaviour: str = "well", payload: int = 0) -> Path:
+def write_wheel(folder: Path, behaviour: str = "well", payload: int = 0, requires: tuple[str, ...] = ()) -> Path:
     """A wheel `laennec-0.0.1-...`, each behaviour with other bytes.
 
     Args:
         folder: where.
         behaviour: well, no tune, slow, other spec, ends, ends soon; anything else is well under another name.
         payload: bytes of zeros in it: nothing in the wheel, much on the disk.
+        requires: what it says it needs (PEP 508).
     """
     folder.mkdir(parents=True, exist_ok=True)
+    required = "".join(f"Requires-Dist: {each}\n" for each in requires)
     info = "laennec-0.0.1.dist-info"
     files = {
         "edge/__init__.py": b"",
         "edge/__main__.py": PROGRAM.format(behaviour=behaviour).encode(),
         "edge/features.py": b"def warm_up(): pass\n",
         "edge/payload": b"\0" * payload,
-        f"{info}/METADATA": b"Metadata-Version: 2.1\nName: laennec\nVersion: 0.0.1\n",
+        f"{info}/METADATA": ("Metadata-Version: 2.1\nName: laennec\nVersion: 0.0.1\n" + required).encode(),
         f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         f"{info}/entry_points.txt": b"[console_scripts]\nlaennec = edge.__main__:main\n",
     }
