@@ -19,6 +19,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.broker import Broker
 from edge.config import load_config
+from edge.doctoring import broker as broker_check
 from edge.doctoring.broker import broker as look_at_broker
 from edge.sources.synthetic import DEMO_AUDIO
 from tests.edge.conftest import PATIENCE_S, wait_for
@@ -237,6 +238,16 @@ def test_the_doctor_tells_a_wrong_password_authority_name_and_tree_apart(
         assert check.verdict == ("warn" if said == "says nothing" else "fail")
         assert said in check.found
         assert check.advice
+
+
+def test_the_doctor_warns_before_the_certificate_ends(
+    running: Broker, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker_check, "SOON_S", 6 * 365 * 86_400.0)  # it was made for five years
+    check = look_at_broker(load_config(ward(tmp_path, made, running)))
+    assert check.verdict == "warn"
+    assert "ends in 182" in check.found
+    assert "renew" in check.advice
 
 
 def test_a_node_that_is_set_up_again_has_a_new_password_and_one_that_is_removed_none(tmp_path: Path) -> None:
