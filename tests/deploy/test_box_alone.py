@@ -1,0 +1,46 @@
+"""The half that runs on the box: alone, on the oldest Python, with nothing installed."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deploy.session import LOAD, archive
+from deploy.wheelhouse import PROJECT
+
+MODULES = sorted((PROJECT / "deploy/box").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
+def test_it_imports_nothing_but_python_and_itself(path: Path) -> None:
+    tree = ast.parse(path.read_text(), feature_version=(3, 10))
+    named = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    named |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    foreign = {name for name in named if name.split(".")[0] not in sys.stdlib_module_names}
+    assert all(name.startswith("deploy.box.") for name in foreign)
+
+
+def test_a_release_keeps_its_supervisor_as_one_file() -> None:
+    text = (PROJECT / "deploy/box/supervise.py").read_text()
+    assert "from deploy" not in text
+
+
+def test_it_runs_from_memory_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    sent = archive()
+    request = json.dumps({"command": "status", "root": str(tmp_path / "root"), "systemd": False}).encode()
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", LOAD, str(len(sent))], input=sent + request + b"\n", cwd=tmp_path,
+        env={}, capture_output=True, check=True,
+    )  # fmt: skip
+    assert json.loads(done.stdout)["result"]["running"] == ""
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_archive_holds_the_package_and_no_more() -> None:
+    assert len(archive()) < 100_000
+    assert b"deploy/session.py" not in archive()
