@@ -20,7 +20,10 @@ from deploy.errors import DeployError
 PACKAGES = {"debootstrap": "debootstrap", "proot": "proot", "qemu-aarch64-static": "qemu-user-static"}  # Debian's names
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CPU = "cortex-a76"  # ARMv8.2-A, as a Jetson Orin's A78AE and a Raspberry Pi 5's A76 are; qemu 7.2 has no A78AE
-KERNEL = ("/proc", "/dev", "/sys")  # shown as they are here
+# Shown as they are here. Not /sys: onnxruntime would read of another processor's cores there, and crash; without, it
+# says that it knows nothing of the cores and goes on.
+KERNEL = ("/proc", "/dev")
+CRASHED = "uncaught target signal"  # what qemu says; proot then ends with 0
 INCLUDE = "python3,python3-venv,libgomp1"
 
 
@@ -58,7 +61,7 @@ class Emulated:
             DeployError: it failed; with the end of what it said.
         """
         done = subprocess.run(self.words(argv), capture_output=True, text=True, check=False)
-        if done.returncode:
+        if done.returncode or CRASHED in done.stderr:
             said = " | ".join(done.stderr.strip().splitlines()[-3:])
             raise DeployError(f"{' '.join(argv)[:80]} in {self.where}: exit code {done.returncode}: {said}")
         return done.stdout

@@ -209,6 +209,14 @@ def test_what_must_not_come_is_refused_in_one_line_and_leaves_nothing(signer: Si
     assert not _leftovers(signer.folder)
 
 
+def test_an_older_release_under_the_name_of_the_promoted_one_is_refused(signer: Signer, two: tuple[str, str]) -> None:
+    shelf = signer.folder / "shelf"
+    shutil.rmtree(shelf / two[1])
+    shutil.copytree(shelf / two[0], shelf / two[1])
+    with pytest.raises(ModelError, match=f"expected release {two[1][:12]}, found {two[0][:12]}"):
+        signer.shelf().in_force()
+
+
 @pytest.mark.parametrize("harm", ["flip", "cut", "remove", "extra", "folder"])
 def test_a_promoted_release_that_was_damaged_is_refused_and_never_replaced(
     signer: Signer, two: tuple[str, str], harm: str
