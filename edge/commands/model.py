@@ -102,6 +102,8 @@ def _say(release: Release | None, config: Path | None) -> None:
 
     name = f"{release.sha256[:12]}: {release.manifest.id}" if release is not None else "the bundled model"
     print(f"in force: {name}; {NEXT_START}")
+    if release is not None and len(release.manifest.files) > 1:
+        print(f"find out which of its variants is the fastest here: laennec tune --model {release.artefact}")
     if config is not None and (named := load_config(config).model) is not None:
         print(f"laennec: but {config} says  model: {named}  which goes before; remove that line", file=sys.stderr)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from datetime import datetime, timedelta, timezone
@@ -37,6 +38,13 @@ class Signer:
         path = self.folder / f"{name}.model"
         path.write_bytes(sign(artefact or self.artefact, read_private(self.private), terms)[1])
         return path
+
+    def add_variant(self) -> None:
+        """Another artefact beside the first, which says that it is a variant of it."""
+        parent = hashlib.sha256(self.artefact.read_bytes()).hexdigest()
+        names = {"name": "cpu-int8", "runtime": "onnxruntime", "precision": "int8", "parent": parent, "checkpoint": ""}
+        target = self.folder / "bed.cpu-int8.onnx"
+        edited(self.artefact, target, variant={**names, "calibration": None, "made_with": {}})
 
     def shelf(self) -> Shelf:
         return Shelf(self.folder / "shelf", self.keys)

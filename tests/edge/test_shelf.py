@@ -74,10 +74,7 @@ def test_a_folder_is_installed_as_a_file_is(signer: Signer, tmp_path: Path) -> N
 
 
 def test_variants_come_along_and_are_found(signer: Signer) -> None:
-    parent = edited(signer.artefact, signer.artefact)
-    made = {"runtime": "onnxruntime", "precision": "int8", "checkpoint": "", "calibration": None, "made_with": {}}
-    sha256 = hashlib.sha256(parent.read_bytes()).hexdigest()
-    edited(parent, signer.folder / "bed.cpu-int8.onnx", variant={"name": "cpu-int8", "parent": sha256, **made})
+    signer.add_variant()
     release = signer.shelf().install(signer.package("a"))
     assert siblings(release.artefact) == {"cpu-int8": release.folder / "bed.cpu-int8.onnx"}
 
