@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import get_args
 
 from edge.backends import Backend, RuntimeName
-from edge.backends._cudart import Cudart, Gpu
+from edge.backends._cudart import Cudart, Gpu, find_gpu
 from edge.backends.engines import KeptEngine, kept_engines
 from edge.backends.tensorrt import Device, TensorRtBackend, find_device
 from edge.errors import ConfigError, ModelError
@@ -157,8 +157,9 @@ def runtime_facts(path: Path | None = None, runtime: str = "auto") -> RuntimeFac
     """
     device, gpu, cudart, missing = None, None, "", ""
     try:
+        gpu = find_gpu()
+        cudart = Cudart(gpu).name
         device = find_device()
-        gpu, cudart = device.gpu, Cudart(device.gpu).name
         _device_for(family(path or DEFAULT_PATH))
     except ConfigError as error:
         missing = str(error)

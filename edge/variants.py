@@ -54,7 +54,7 @@ def family(path: Path) -> list[Artefact]:
     """
     given = read_variant(path)
     found = [given]
-    for beside in sorted(path.parent.glob(f"{path.stem}.*.onnx")) if not given.variant.parent else ():
+    for beside in sorted(path.parent.glob(f"{path.stem}.*.onnx")):
         try:
             artefact = read_variant(beside)
         except ModelError as error:

@@ -194,6 +194,16 @@ def test_the_facts_of_a_machine_without_a_gpu_say_what_is_missing(model: Path) -
     assert (facts.variant, facts.runtime) == ("fp32", "onnxruntime")
 
 
+def test_the_facts_name_the_gpu_of_a_machine_without_tensorrt(
+    machine: Machine, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    facts = runtime_facts(model)
+    assert facts.gpu is not None
+    assert (facts.tensorrt, facts.cudart, facts.runtime) == ("", "libcudart.so.13", "onnxruntime")
+    assert "no TensorRT for Python" in facts.missing
+
+
 @pytest.mark.usefixtures("no_gpu")
 def test_a_missing_artefact_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"none\.onnx: cannot be read"):

@@ -88,6 +88,14 @@ def test_without_a_gpu_onnxruntime_alone_is_measured(tmp_path: Path, monkeypatch
         tune(path, "tensorrt", print)
 
 
+def test_one_runtime_alone_is_measured_beside_the_reference(machine: Machine, tmp_path: Path) -> None:
+    path = fp32(tmp_path)
+    variant(path, "trt-fp16")
+    variant(path, "cpu-int8")
+    assert [row.variant for row in tune(path, "tensorrt", print)] == ["fp32", "trt-fp16"]
+    assert [row.variant for row in tune(path, "onnxruntime", print)] == ["fp32", "cpu-int8"]
+
+
 def test_a_variant_cannot_be_tuned_by_itself(tmp_path: Path) -> None:
     made = variant(fp32(tmp_path), "cpu-int8")
     with pytest.raises(ConfigError, match="expected the fp32 artefact, found cpu-int8"):

@@ -78,6 +78,9 @@ BROKEN_INT8 = {
         ("float scale", "float other = {0.07}, float scale"),
         (DQ, "DequantizeLinear(quantized, other, zero)"),
     ],
+    "expected as many Q as DQ of activations, found 1 and 2": [
+        ("    kernel =", "    again = DequantizeLinear(quantized, scale, zero)\n    kernel =")
+    ],
     "expected a DQ behind it, found another operation": [
         ("    scores = Mul(frame, mask)", "    back = Cast <to: int = 1> (quantized)\n    scores = Mul(frame, mask)")
     ],
@@ -162,6 +165,11 @@ def test_weights_of_matrix_products_have_their_scales_on_the_axis_of_the_outputs
         assert not [line for line in conformance(_linear(kind, trans, shape, axis), "trt-int8") if "weight" in line]
         wrong = conformance(_linear(kind, trans, shape, 1 - axis), "trt-int8")
         assert [line for line in wrong if f"expected (5,) on axis {axis}" in line]
+
+
+def test_a_scale_on_the_wrong_axis_is_found_where_both_are_as_long() -> None:
+    told = conformance(_linear("Gemm", 1, (3, 3), 1), "trt-int8")
+    assert "scale of the weight of Gemm: expected (3,) on axis 0, one for each output, found (3,) on axis 1" in told
 
 
 def _linear(kind: str, trans: int, shape: tuple[int, int], axis: int) -> onnx.ModelProto:
