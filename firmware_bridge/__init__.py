@@ -1,1 +1,1 @@
-"""The link to microcontrollers: nothing here yet; `edge.sources` reads files and microphones."""
+"""The link to microcontrollers: PROTOCOL.md for the bytes, include/auslink.h for devices, this package for the box."""

@@ -22,6 +22,7 @@ from firmware_bridge.wire import CRC, Packet, Seal, device_of, encode, seal_of, 
 
 TAG = 8  # bytes: one in 2**64 guesses is right, and each guess costs a packet
 WINDOW = 64  # numbers below the highest that may still come, out of order
+OF_HOSTS = 8  # bit of the types that devices do not send
 MIN_KEY, MAX_KEY = 16, 64  # bytes; 64 is the block of SHA-256, so that no device has to hash its key
 
 
@@ -45,6 +46,8 @@ class SealCounts:
     """Sealed, by a device whose key is not known here."""
     wrong_tag: int = 0
     """Made with another key, or changed on the way."""
+    reflected: int = 0
+    """Of a type that only hosts send: a host's own command, come back."""
     replayed: int = 0
     """Seen before, too old to tell, or of an earlier session."""
 
@@ -83,6 +86,9 @@ class Guard:
         """Whether the device that a whole body names sent it, and for the first time."""
         device_id, seal = device_of(body), seal_of(body)
         key = self._keys.get(device_id)
+        if body[0] & OF_HOSTS:  # sealed with the same key and a high number, it would shut out the device
+            self.counts.reflected += 1
+            return False
         if seal is None:
             self.counts.unsealed += key is not None
             return key is None

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from edge.errors import WireError
-from firmware_bridge import rice, tlv
+from firmware_bridge import payloads, rice
 from firmware_bridge.messages import Codec, Command, Content, Hello, Log, Opaque, Samples, Telemetry, Time, Type
 
 VERSION = 1
@@ -195,7 +195,7 @@ def with_crc(unfinished: bytes) -> bytes:
 def _content(kind: int, codec: int, n_samples: int, payload: bytes) -> Content:
     if kind == Type.SAMPLES:
         return _samples(codec, n_samples, payload)
-    reader = tlv.READERS.get(kind)
+    reader = payloads.READERS.get(kind)
     return reader(payload) if reader else Opaque(kind, codec, n_samples, payload)
 
 
@@ -217,7 +217,7 @@ def _payload(content: Content) -> tuple[int, int, bytes]:
     if isinstance(content, Opaque):
         return content.codec, content.n_samples, content.payload
     if not isinstance(content, Samples):
-        return 0, 0, tlv.write(content)
+        return 0, 0, payloads.write(content)
     channels, n_samples = content.values.shape
     if not (1 <= channels <= MAX_CHANNELS and n_samples >= 1 and channels * n_samples <= MAX_VALUES):
         raise WireError(f"{channels} channels of {n_samples} samples do not fit a packet")

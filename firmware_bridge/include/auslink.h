@@ -692,7 +692,7 @@ int auslink_receive(auslink_decoder *decoder, const auslink_t *link, uint8_t byt
     } else {
         if (decoder->zero) auslink__keep(decoder, 0);
         decoder->left = (uint8_t)(byte - 1);
-        decoder->zero = byte < 255;
+        decoder->zero = 1; /* not after 255, but a run of 254 bytes is longer than a command */
     }
     return command;
 }

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from edge.errors import ConfigError
 from firmware_bridge import auth
 from firmware_bridge.auth import WINDOW, Guard, Seen
-from firmware_bridge.messages import Log
+from firmware_bridge.messages import Command, Log, Start
 from firmware_bridge.wire import Packet, Seal, encode, with_crc
 
 KEY, OTHER = bytes(range(32)), bytes(range(1, 33))
@@ -87,6 +87,13 @@ def test_packets_out_of_order_within_the_window_are_all_believed() -> None:
     assert all(guard.believes(sealed(1, number)) for number in order)
 
 
+def test_the_window_ends_where_the_page_says() -> None:
+    guard = Guard({7: KEY})
+    assert guard.believes(sealed(1, 100))
+    assert not guard.believes(sealed(1, 100 - WINDOW))
+    assert guard.believes(sealed(1, 101 - WINDOW))
+
+
 def test_numbers_up_to_the_last_are_believed() -> None:
     guard = Guard({7: KEY})
     assert guard.believes(sealed(2**32 - 1, 2**32 - 1))
@@ -115,6 +122,14 @@ def test_a_wrong_tag_teaches_the_guard_nothing() -> None:
     guard = Guard({7: KEY})
     assert not guard.believes(sealed(99, 99, OTHER))
     assert guard.believes(sealed(1, 0))
+
+
+def test_a_command_sent_back_to_its_host_neither_is_believed_nor_shuts_out_the_device() -> None:
+    guard = Guard({7: KEY})
+    assert guard.believes(sealed(1, 5))
+    assert not guard.believes(auth.seal(Packet(7, Command((Start(),)), seal=Seal(1, 1_700_000_000)), KEY))
+    assert guard.believes(sealed(1, 6))
+    assert guard.counts.reflected == 1
 
 
 def test_keys_are_read_from_hexadecimal_and_bad_ones_explained() -> None:

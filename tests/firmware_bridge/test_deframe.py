@@ -95,6 +95,10 @@ def test_bytes_without_end_keep_no_memory_and_the_next_packet_is_heard() -> None
     assert deframer.counts.skipped_bytes == 1_000_000
     assert len(deframer.push(b"xx\0" + frame(Packet(7, Log("heard"))))) == 1
     assert deframer.counts.skipped_bytes == 1_000_002
+    assert deframer.counts.cobs_errors == 1
+    half, rest = frame(Packet(7, Log("heard")))[:9], frame(Packet(7, Log("heard")))[9:]
+    assert deframer.push(half) == []
+    assert len(deframer.push(rest)) == 1
 
 
 def test_the_longest_frame_is_heard_and_a_longer_one_is_an_error_however_it_is_cut() -> None:

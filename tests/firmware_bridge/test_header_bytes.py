@@ -6,6 +6,7 @@ import ctypes
 from pathlib import Path
 
 import numpy as np
+import pytest
 import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -76,6 +77,11 @@ def test_real_breath_travels_without_loss_in_less_than_half_the_bytes(auslink: c
     assert 0 < rice < pcm / 2
 
 
+def test_rice_is_sent_only_where_it_is_shorter(auslink: ctypes.CDLL) -> None:
+    assert decode(Device(auslink).samples([0, 0], 2, codec=Codec.RICE)).codec == Codec.PCM
+    assert decode(Device(auslink).samples([0, 0, 0], 3, codec=Codec.RICE)).codec == Codec.RICE
+
+
 def test_noise_at_full_scale_goes_as_pcm_because_rice_would_be_larger(auslink: ctypes.CDLL) -> None:
     x = np.random.default_rng(1).integers(-32768, 32768, 160, dtype=np.int16)
     assert decode(Device(auslink).samples(x, 160, codec=Codec.RICE)).codec == Codec.PCM
@@ -91,6 +97,14 @@ def test_a_byte_stream_of_the_device_is_cobs_with_a_zero_after_each_packet(
     frames = [stream.log(3, 6, text.replace(b"\0", b"x")) for text in texts]
     assert frames == [cobs.encode(body) + b"\0" for body in bodies]
     assert Deframer().push(b"".join(frames)) == [decode(body) for body in bodies]
+
+
+@pytest.mark.parametrize("n", [123, 124, 125, 126, 252])
+def test_runs_of_254_bytes_are_stuffed_as_python_does(auslink: ctypes.CDLL, n: int) -> None:
+    stream, datagram = Device(auslink, mode=STREAM), Device(auslink)
+    for value in range(0x0101, 0x6000, 0x0101):
+        body = datagram.samples([value] * n, n)  # 254 bytes without a zero up to the end where n is 125
+        assert stream.samples([value] * n, n) == cobs.encode(body) + b"\0"
 
 
 @settings(deadline=None)

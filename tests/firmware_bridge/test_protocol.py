@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from firmware_bridge import auth, cobs, tlv, wire
+from firmware_bridge import auth, cobs, orders, payloads, wire
 from firmware_bridge.deframe import MAX_FRAME, Deframer
 from firmware_bridge.messages import Command, Samples, Type
 from firmware_bridge.wire import Packet, PacketError, decode, encode
@@ -172,9 +172,9 @@ def test_numbers_of_the_page_are_those_of_the_code() -> None:
     assert f"longer than {MAX_FRAME} bytes" in PAGE
     assert f"`n x channels` is at most {wire.MAX_VALUES}" in PAGE
     assert f"channels are 1 to {wire.MAX_CHANNELS}" in PAGE
-    assert f"at most {tlv.MAX_TEXT} bytes" in PAGE
-    assert f"at most {tlv.MAX_LOG} bytes" in PAGE
-    assert f"The payload is at most {tlv.MAX_COMMAND} bytes" in PAGE
+    assert f"at most {payloads.MAX_TEXT} bytes" in PAGE
+    assert f"at most {payloads.MAX_LOG} bytes" in PAGE
+    assert f"The payload is at most {orders.MAX_COMMAND} bytes" in PAGE
     assert f"are {auth.MIN_KEY} to {auth.MAX_KEY} random bytes" in PAGE
     assert f"{auth.WINDOW} or more below the highest" in PAGE
     assert f"`123456789` is `{zlib.crc32(b'123456789'):08X}`" in PAGE

@@ -120,6 +120,20 @@ def test_more_values_than_a_packet_may_have_are_refused() -> None:
             decode(body(n=n, payload=bytes(size)))
 
 
+def test_rice_may_not_hold_more_values_either() -> None:
+    silence = bytes((0, 200, 0)) + bytes(25 * (255,))
+    assert decode(body(third=1, n=200, payload=5 * silence)).n_samples == 200
+    with pytest.raises(PacketError, match="more channels"):
+        decode(body(third=1, n=200, payload=6 * silence))
+
+
+def test_rice_that_is_not_shorter_is_not_taken() -> None:
+    two = Packet(7, Samples(np.zeros((1, 2), np.int16), Codec.RICE))
+    assert decode(encode(two)).codec == Codec.PCM
+    three = Packet(7, Samples(np.zeros((1, 3), np.int16), Codec.RICE))
+    assert decode(encode(three)).codec == Codec.RICE
+
+
 def test_samples_in_an_unknown_codec_tell_how_many_they_are() -> None:
     packet = decode(body(third=2, n=160, payload=b"lc3"))
     assert (packet.type, packet.codec, packet.n_samples) == (Type.SAMPLES, 2, 160)
