@@ -1,0 +1,111 @@
+"""Deploying where systemd runs the service: which of its commands are given, and what is believed of its answers.
+
+The commands are stand-ins that note how they were called: there is no systemd in a container. The unit itself is tested
+in `test_units.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.wheelhouse import PROJECT
+from tests.deploy.conftest import Box
+
+pytestmark = pytest.mark.system
+UNIT = (PROJECT / "deploy/systemd/laennec.service").read_text()
+# Answers as systemd would of a service that does what the release below `current` does.
+FAKE = """#!/bin/sh
+echo "$(basename "$0") $*" >> {notes}
+well=no
+grep -qs "BEHAVIOUR = 'ends'" {current}/venv/lib/*/site-packages/edge/__main__.py || well=yes
+case "$(basename "$0") $1 $well" in
+"systemctl show yes") printf 'ActiveState=active\\nSubState=running\\nResult=success\\nStatusText=heard\\nJob=\\n' ;;
+"systemctl show no") printf 'ActiveState=activating\\nSubState=auto-restart\\nResult=exit-code\\nJob=\\n' ;;
+"journalctl "*) echo "laennec: no microphone" ;;
+"systemd-run "*) while [ "${{1#-}}" != "$1" ]; do [ "$1" = -p ] && shift; shift; done; exec "$@" ;;
+esac
+"""
+Deploy = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def notes(tmp_path: Path) -> Path:
+    return tmp_path / "notes"
+
+
+@pytest.fixture
+def deploy(box: Box, tmp_path: Path, notes: Path) -> Deploy:
+    """Asks the box below its root as if it were a whole one; the last thing that it tells."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("systemctl", "systemd-run", "journalctl", "udevadm"):
+        (programs / name).write_text(FAKE.format(notes=notes, current=box.place.current))
+        (programs / name).chmod(0o755)
+
+    def ask(command: str, behaviour: str = "well", **more: object) -> dict[str, Any]:
+        house = box.house(behaviour)
+        request = {"command": command, "root": str(box.place.root), "systemd": True, **more}
+        if command == "install":
+            request = {**box.request(house), **request}
+            request["files"] = {**request["files"], "laennec.service": UNIT, "70-laennec.rules": "# rules\n"}
+            request["wheels"] = [{"name": w.path.name, "size": w.size, "sha256": w.sha256} for w in house.wheels]
+        with subprocess.Popen(
+            [sys.executable, "-m", "deploy.box"], cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            env={**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"},
+        ) as child:  # fmt: skip
+            assert child.stdin is not None
+            assert child.stdout is not None
+            child.stdin.write(json.dumps(request).encode() + b"\n")
+            child.stdin.flush()
+            message: dict[str, Any] = {}
+            for line in child.stdout:
+                message = json.loads(line)
+                for name in message.get("want", []):
+                    child.stdin.write(next(w.path for w in house.wheels if w.path.name == name).read_bytes())
+                    child.stdin.flush()
+        return message
+
+    return ask
+
+
+def test_a_release_becomes_a_unit_that_is_enabled_and_restarted(deploy: Deploy, box: Box, notes: Path) -> None:
+    assert deploy("install")["result"]["words"] == "heard"
+    assert (box.place.root / "etc/systemd/system/laennec.service").read_text() == UNIT
+    assert (box.place.root / "etc/udev/rules.d/70-laennec.rules").exists()
+    called = [line for line in notes.read_text().splitlines() if line.startswith("systemctl") and "show" not in line]
+    assert [line.split()[1] for line in called] == ["daemon-reload", "reset-failed", "enable", "restart"]
+
+
+def test_a_release_is_examined_with_the_rights_that_its_service_will_have(deploy: Deploy, notes: Path) -> None:
+    deploy("install")
+    runs = [line for line in notes.read_text().splitlines() if line.startswith("systemd-run")]
+    assert len(runs) == 3, "tune, doctor, self-test"
+    for line in runs:
+        assert "-p DynamicUser=yes -p User=laennec -p SupplementaryGroups=audio dialout" in line
+        assert "-p CacheDirectory=laennec" in line
+        assert "RuntimeDirectory" not in line, "it would be removed at the end, and is the running service's"
+
+
+def test_a_unit_that_does_not_stay_up_is_gone_back_from(deploy: Deploy, box: Box) -> None:
+    first = deploy("install", "one")["result"]["running"]
+    told = deploy("install", "ends")
+    assert "was not healthy: expected it to run, found that it ended (Result=exit-code)" in told["error"]
+    assert "laennec: no microphone" in told["error"]
+    assert told["state"] == f"{first} is current and its service is ready (heard)"
+    assert box.releases() == [first]
+
+
+def test_undeploy_removes_unit_and_rules(deploy: Deploy, box: Box, notes: Path) -> None:
+    deploy("install")
+    deploy("undeploy", purge=False)
+    assert not list(box.place.root.glob("etc/systemd/system/*"))
+    assert not list(box.place.root.glob("etc/udev/rules.d/*"))
+    assert "systemctl disable --now laennec.service" in notes.read_text()
