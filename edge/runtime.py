@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import get_args
 
 from edge.backends import Backend, RuntimeName
-from edge.backends._cudart import Cudart, Gpu, find_gpu
+from edge.backends._cudart import Gpu, find_gpu
 from edge.backends.engines import KeptEngine, kept_engines
 from edge.backends.tensorrt import Device, TensorRtBackend, find_device
 from edge.errors import ConfigError, ModelError
@@ -91,7 +91,6 @@ def open_backend(artefact: Artefact, device: Device | None) -> Backend:
     """An artefact in onnxruntime, or in TensorRT where a device is given.
 
     Raises:
-        ConfigError: no CUDA runtime.
         ModelError: the runtime refuses it.
     """
     content = read_artefact(artefact.path)
@@ -155,10 +154,9 @@ def runtime_facts(path: Path | None = None, runtime: str = "auto") -> RuntimeFac
     Raises:
         ConfigError, ModelError: as `decide`.
     """
-    device, gpu, cudart, missing = None, None, "", ""
+    device, gpu, missing = None, None, ""
     try:
         gpu = find_gpu()
-        cudart = Cudart(gpu).name
         device = find_device()
         _device_for(family(path or DEFAULT_PATH))
     except ConfigError as error:
@@ -169,7 +167,7 @@ def runtime_facts(path: Path | None = None, runtime: str = "auto") -> RuntimeFac
         onnxruntime=_version("onnxruntime"),
         gpu=gpu,
         tensorrt=device.trt.__version__ if device else "",
-        cudart=cudart,
+        cudart=device.cuda.name if device else "",
         missing=missing,
         engines=tuple(kept_engines()),
         tuned=tuple(rows),

@@ -44,13 +44,14 @@ class Device:
 
     gpu: Gpu
     trt: TensorRt
+    cuda: Cudart
 
 
 def find_device() -> Device:
-    """The GPU and TensorRT of this machine.
+    """The GPU, TensorRT and CUDA of this machine.
 
     Raises:
-        ConfigError: naming what is missing (driver, GPU, TensorRT or a newer one) and what to do.
+        ConfigError: naming what is missing (driver, GPU, TensorRT or a newer one, CUDA's runtime) and what to do.
     """
     gpu = find_gpu()  # first: TensorRT objects made without a driver end the process
     try:
@@ -65,7 +66,7 @@ def find_device() -> Device:
             f"expected TensorRT {'.'.join(map(str, OLDEST))} or newer, found {trt.__version__}; upgrade JetPack, or "
             "set  runtime: onnxruntime"
         )
-    return Device(gpu, trt)
+    return Device(gpu, trt, Cudart(gpu))  # after the import, which may bring CUDA's libraries along
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,6 @@ class TensorRtBackend:
         batches: sizes of a batch that the engine takes; a larger batch is run in parts.
 
     Raises:
-        ConfigError: no CUDA runtime.
         ModelError: TensorRT cannot build or load it, or the GPU has no room.
     """
 
@@ -105,7 +105,7 @@ class TensorRtBackend:
         self.metadata = read_metadata(artefact)
         self._said, self._largest = Said(trt), batches.largest
         self._runtime = trt.Runtime(self._said.ilogger)
-        self._cuda = Cudart(device.gpu)
+        self._cuda = device.cuda
         key = key_of(artefact, precision, device.gpu, trt, batches)
         self._engine = obtain(trt, artefact, key, batches, lambda plan: self._load(trt, plan))
         context = self._engine.create_execution_context()

@@ -168,6 +168,15 @@ def test_auto_goes_on_with_onnxruntime_when_the_gpu_is_full(
     assert machine.live == 0
 
 
+def test_auto_goes_on_with_onnxruntime_where_the_runtime_of_cuda_is_missing(
+    machine: Machine, model: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    measured(model, FP32, FP16, machine=machine)
+    monkeypatch.setattr("edge.backends._cudart.RUNTIMES", ("libcudart-that-is-not-there.so.13",))
+    assert open_model(model).runtime.startswith("onnxruntime")
+    assert "no CUDA runtime" in caplog.text
+
+
 def test_tensorrt_by_name_does_not_go_on_with_another_runtime(machine: Machine, model: Path) -> None:
     machine.fail("cudaMalloc")
     with pytest.raises(ModelError, match="out of memory"):
@@ -200,7 +209,7 @@ def test_the_facts_name_the_gpu_of_a_machine_without_tensorrt(
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     facts = runtime_facts(model)
     assert facts.gpu is not None
-    assert (facts.tensorrt, facts.cudart, facts.runtime) == ("", "libcudart.so.13", "onnxruntime")
+    assert (facts.tensorrt, facts.runtime) == ("", "onnxruntime")
     assert "no TensorRT for Python" in facts.missing
 
 

@@ -215,14 +215,12 @@ def test_a_tensorrt_that_is_too_old_is_refused_with_both_versions(machine: Machi
 def test_a_machine_without_the_runtime_of_cuda_is_told_what_to_install(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    device = machine.device
     monkeypatch.setattr("edge.backends._cudart.RUNTIMES", ("libcudart-that-is-not-there.so.13",))
     with pytest.raises(ConfigError, match=r"no CUDA runtime: .*libcudart-that-is-not-there.*cuda-cudart"):
-        TensorRtBackend(ARTEFACT, "fp16", device, SMALL)
+        find_device()
 
 
 def test_a_runtime_newer_than_the_driver_is_not_tried(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    device = machine.device
     monkeypatch.setattr("edge.backends._cudart.RUNTIMES", (str(machine.library.with_suffix(".14")),))
     with pytest.raises(ConfigError, match="the driver speaks CUDA 13"):
-        TensorRtBackend(ARTEFACT, "fp16", device, SMALL)
+        find_device()
