@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import termios
 import time
 
 import serial
@@ -150,16 +151,24 @@ class Serial:
             self._device, self._reason, self._fresh = device, "", True
             self._opened += 1
             self._wait_ns = FIRST_WAIT_NS
-            os.set_blocking(device.fileno(), False)
+            _tell_nothing_from_the_end(device.fileno())
 
     def _opening(self, now_ns: int) -> list[Chunk]:
         fresh, self._fresh = self._fresh, False
         return [Chunk(now_ns, self.name, "", b"")] if fresh else []
 
     def _gone(self, reason: str) -> None:
-        device, self._device = self._device, None
+        device, self._device, self._fresh = self._device, None, False
         if device is not None:
             self._reason = reason
             self._try_at_ns = time.monotonic_ns() + self._wait_ns
             with contextlib.suppress(OSError, serial.SerialException):
                 device.close()
+
+
+def _tell_nothing_from_the_end(number: int) -> None:
+    """Make a read of nothing an error: with the VMIN of 0 that pyserial sets it is empty, as of an unplugged port."""
+    os.set_blocking(number, False)
+    attributes = termios.tcgetattr(number)
+    attributes[6][termios.VMIN] = 1
+    termios.tcsetattr(number, termios.TCSANOW, attributes)

@@ -55,7 +55,7 @@ static double now_s(void) {
 
 static double rate_of(int stream) { return recordings[stream].rate * (1 + opt.ppm * 1e-6); }
 static uint16_t block_of(int stream) {
-    uint32_t most = AUSLINK_MAX_VALUES / recordings[stream].channels, n = recordings[stream].rate / 50;
+    uint32_t most = (uint32_t)AUSLINK_MAX_VALUES / recordings[stream].channels, n = recordings[stream].rate / 50;
     if (opt.block) n = (uint32_t)opt.block;
     return (uint16_t)(n < 1 ? 1 : n > most ? most : n);
 }
@@ -246,11 +246,11 @@ static void wait_until(double t, device *devices) {
     } while (!stopped);
 }
 
-/* The outage that began since the device booted and before t, if there is one. */
+/* The outage that began since the device booted and before t; what was complete just then is still sent. */
 static const span *outage(const spans *all, double since, double t) {
     int i;
     for (i = 0; i < all->count; i++)
-        if (all->list[i].at > since && all->list[i].at <= t) return &all->list[i];
+        if (all->list[i].at > since && all->list[i].at < t - 1e-9) return &all->list[i];
     return 0;
 }
 
@@ -301,8 +301,9 @@ static void play(device *devices, double end) {
         }
         wait_until(due, devices);
         if (!d->sent) end_half_packet(d);
-        if (due - n / rate_of(stream) >= d->hello_at) say_hello(d), d->hello_at += opt.hello_s;
-        say_samples(d, stream, n, due - n / rate_of(stream), due + 0.5 / rate_of(stream) >= end);
+        at = due - (n - 0.5) / rate_of(stream); /* the first sample */
+        if (at >= d->hello_at) say_hello(d), d->hello_at += opt.hello_s;
+        say_samples(d, stream, n, at, due + 0.5 / rate_of(stream) >= end);
         if (!stream && due >= d->telemetry_at) say_telemetry(d, due), d->telemetry_at += 1;
     }
 }

@@ -69,15 +69,19 @@ class Relay:
                 wait_s = 0.02 if not self._late else min(0.02, max(0.0, self._late[0][0] - time.monotonic()))
                 for _ in selector.select(wait_s):
                     self._drain()
-                while self._late and self._late[0][0] <= time.monotonic():
-                    self._send(heapq.heappop(self._late)[2])
+                self._send_due()
 
     def _drain(self) -> None:
         while True:
+            self._send_due()  # first, so that a machine that was busy for a while delays nobody longer
             try:
                 self._pass(self._in.recv(65536))
             except BlockingIOError:
                 return
+
+    def _send_due(self) -> None:
+        while self._late and self._late[0][0] <= time.monotonic():
+            self._send(heapq.heappop(self._late)[2])
 
     def _pass(self, body: bytes) -> None:
         self.passed += 1

@@ -27,7 +27,7 @@ from firmware_bridge.records import Chunk, Condition, Epoch, Heard
 from firmware_bridge.sim import build
 
 DEVICE_ID = 0x5E000001
-GRACE_S = 0.2  # after the device has ended, for what is under way
+GRACE_S = 0.2
 LONGEST_S = 60.0
 
 needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
@@ -104,9 +104,9 @@ class Device:
         return tally
 
 
-def listen(device: Device, links: Sequence[Link], guard: Guard | None = None, settings: Settings | None = None) -> Run:
-    """Hear a device until it ends."""
-    receiver = Receiver(settings or Settings(), guard)
+def listen(device: Device, links: Sequence[Link], guard: Guard | None = None, grace_s: float = GRACE_S) -> Run:
+    """Hear a device until it ends, and what is under way then."""
+    receiver = Receiver(Settings(), guard)
     heard: list[Heard] = []
     end_s: list[float] = []
     begin_s = time.monotonic()
@@ -122,7 +122,7 @@ def listen(device: Device, links: Sequence[Link], guard: Guard | None = None, se
 
     def is_over() -> bool:
         if device.process.poll() is not None and not end_s:
-            end_s.append(time.monotonic() + GRACE_S)
+            end_s.append(time.monotonic() + grace_s)
         return bool(end_s and time.monotonic() > end_s[0]) or time.monotonic() > begin_s + LONGEST_S
 
     asyncio.run(serve(links, hear, tick, is_over))
