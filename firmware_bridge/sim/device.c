@@ -348,8 +348,9 @@ int main(int argc, char **argv) {
     devices = calloc((size_t)opt.devices, sizeof *devices);
     if (!devices) die("out of memory");
     for (i = 0; i < opt.devices; i++) {
-        devices[i].offset = 0.37 * i;
-        boot(&devices[i], 0, opt.id + (uint32_t)i, opt.boot, opt.session);
+        double begin = (double)block_of(0) / recordings[0].rate * i / opt.devices; /* nobody switches all on at once */
+        devices[i].offset = 0.37 * i - begin;
+        boot(&devices[i], begin, opt.id + (uint32_t)i, opt.boot, opt.session);
     }
     started_s = now_s();
     play(devices, end);
