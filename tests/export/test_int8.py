@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 
 import numpy as np
@@ -11,12 +12,12 @@ import torch
 from onnx import numpy_helper
 
 from edge.backends.onnx import OnnxBackend
-from edge.model import Variant
+from edge.model import Model, Variant
 from edge.parity import drift
-from export.build import FP32, KINDS, QAT, artefacts, graphs, tensorrt_int8
+from export.build import FP32, KINDS, artefacts, graphs
 from export.check import conformance
-from export.onnx import to_artefact
-from export.quantize import quantize
+from export.onnx import to_artefact, to_graph
+from export.quantize import quantize, train_quantized
 from tests.export.networks import small_metadata, small_sample, small_scorer
 
 Graphs = dict[str, onnx.ModelProto]
@@ -30,6 +31,11 @@ def made() -> Graphs:
 def _answers(graph: onnx.ModelProto) -> dict[str, np.ndarray]:
     backend, sample = OnnxBackend(to_artefact(graph, small_metadata(), Variant())), small_sample(6, seed=9)
     return {name: backend.run(sample.frames, sample.valid, name) for name in ("scores", "clip")}
+
+
+def _numbers(program: torch.nn.Module) -> list[bytes]:
+    """Weights, and the code with the scales in it."""
+    return [program.code.encode(), *(v.numpy().tobytes() for v in program.state_dict().values())]
 
 
 def test_every_variant_is_made_and_keeps_the_rules_of_its_graph(made: Graphs) -> None:
@@ -59,17 +65,11 @@ def test_int8_for_tensorrt_has_int8_weights_and_no_zero_points(made: Graphs) -> 
     assert counts["DequantizeLinear"] == 2 * weighted
 
 
-def test_a_program_made_twice_is_equal_byte_for_byte(made: Graphs) -> None:
-    again = graphs(small_scorer(), small_metadata(), small_sample())
-    one, other = (artefacts(g, small_metadata(), small_scorer(), small_sample()) for g in (made, again))
-    assert one == other
-
-
-def test_other_ranges_give_another_graph(made: Graphs) -> None:
+def test_a_program_made_twice_has_the_same_numbers_and_other_ranges_give_others() -> None:
     wider = small_sample()
     wider.frames[0] *= 3
-    again = tensorrt_int8(small_scorer(), small_metadata(), wider, "ptq")["trt-int8"]
-    assert again.SerializeToString() != made["trt-int8"].SerializeToString()
+    one, again, other = (quantize(small_scorer(), sample) for sample in (small_sample(), small_sample(), wider))
+    assert _numbers(one) == _numbers(again) != _numbers(other)
 
 
 def test_the_float_network_is_left_as_it_was() -> None:
@@ -80,24 +80,23 @@ def test_the_float_network_is_left_as_it_was() -> None:
 
 
 @pytest.mark.parity
-def test_a_trained_int8_network_answers_nearer_to_the_float_one(made: Graphs, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("export.quantize.LEARNING_RATE", 3e-4)
-    trained = tensorrt_int8(small_scorer(), small_metadata(), small_sample(32), QAT)
-    plain = tensorrt_int8(small_scorer(), small_metadata(), small_sample(32), "ptq")
-    assert conformance(trained["trt-int8"], "trt-int8") == []
-    expected = _answers(made[FP32])
-
-    def apart(graph: onnx.ModelProto) -> float:
-        return float(np.abs(_answers(graph)["scores"] - expected["scores"]).mean())
-
-    assert apart(trained["trt-int8"]) < apart(plain["trt-int8"])
+def test_a_trained_int8_network_answers_nearer_to_the_float_one_and_keeps_the_rules(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("export.quantize.LEARNING_RATE", 1e-4)  # for few steps
+    scorer, sample = small_scorer(), small_sample(32)
+    with torch.no_grad():  # answers that differ, and a loud window that makes the steps of int8 coarse
+        scorer.detector.head.weight *= 30
+    sample.frames[0] *= 10
+    trained, plain = train_quantized(scorer, sample), quantize(scorer, sample)
+    inputs = torch.from_numpy(sample.frames[1:]), torch.from_numpy(sample.valid[1:])
+    with torch.no_grad():
+        expected, near, far = (network(*inputs)[0] for network in (scorer, trained, plain))
+    assert (near - expected).abs().mean() < 0.95 * (far - expected).abs().mean()
+    assert conformance(to_graph(trained, small_metadata()), "trt-int8") == []
 
 
 def test_variants_name_the_fp32_artefact_the_sample_and_their_makers(made: Graphs) -> None:
-    import hashlib
-
-    from edge.model import Model
-
     sample = small_sample()
     sealed = artefacts(made, small_metadata(), small_scorer(), sample)
     found = {name: Model(content, OnnxBackend(content)).variant for name, content in sealed.items()}

@@ -29,8 +29,13 @@ def scorer() -> Scorer:
 
 
 @pytest.fixture(scope="module")
-def content(scorer: Scorer) -> bytes:
-    return to_artefact(to_graph(scorer, small_metadata()), small_metadata(), Variant())
+def graph(scorer: Scorer) -> onnx.ModelProto:
+    return to_graph(scorer, small_metadata())
+
+
+@pytest.fixture(scope="module")
+def content(graph: onnx.ModelProto) -> bytes:
+    return to_artefact(graph, small_metadata(), Variant())
 
 
 @pytest.mark.parity
@@ -61,10 +66,11 @@ def test_two_exports_of_one_network_are_equal_byte_for_byte(content: bytes) -> N
     assert again == content
 
 
-def test_an_artefact_says_which_variant_it_is(scorer: Scorer) -> None:
+def test_an_artefact_says_which_variant_it_is(graph: onnx.ModelProto) -> None:
     calibration = {"windows": 3, "seed": 1, "sha256": "c" * 64}
     variant = Variant("cpu-int8", "onnxruntime", "int8", "a" * 64, "b" * 64, calibration, {"onnx": "1.0"})
-    content = to_artefact(to_graph(scorer, small_metadata()), small_metadata(), variant)
+    content = to_artefact(graph, small_metadata(), variant)
+    assert not graph.metadata_props
     assert Model(content, OnnxBackend(content)).variant == variant
 
 

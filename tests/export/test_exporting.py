@@ -1,0 +1,169 @@
+"""One export, from a run folder to files beside each other, or to a clear line and nothing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from edge.errors import ConfigError, ModelError
+from edge.model import load_model
+from edge.variants import siblings
+from export import exporting
+from export.__main__ import main
+from export.checkpoint import Checkpoint
+from export.exporting import Wish, export
+from export.release import release
+from tests.export.networks import RECIPE
+from training.fit import Student
+from training.loop import checkpoint as stored
+from training.loop.run_folder import RunFolder
+from training.material import Material
+from training.run import PROBE, Job
+
+RELEASED = Path(__file__).parents[2] / "training" / "released" / "default"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of a small network that was never trained, with the numbers of the released one."""
+    folder = tmp_path_factory.mktemp("runs") / "small"
+    for name in ("final", "fold-0"):
+        place = RunFolder(folder / name)
+        place.claim(Job(RECIPE, Material((), folder), folder).identity())
+        student = Student(RECIPE)
+        stored.save(place.best, {"network": student.state_dict(), "epoch": RECIPE.loop.epochs, "validation": []})
+        stored.save(place.path / PROBE, student.detector.clip_head.state_dict())
+    (folder / "recipe.json").write_text(RECIPE.to_json())
+    shutil.copy(RELEASED / "result.json", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def exported(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    lines: list[str] = []
+    out = tmp_path_factory.mktemp("out") / "model.onnx"
+    monkeypatch = pytest.MonkeyPatch()
+    monkeypatch.setattr("export.golden.SEEDS", (101,))
+    monkeypatch.setattr("export.latency.ROUNDS", (2, 2, 2))
+    export(Wish(run / "final", out, None, run / "cache"), lines.append)
+    yield out, "\n".join(lines)
+    monkeypatch.undo()
+
+
+def test_without_recordings_fp32_and_fp16_are_made_and_it_says_what_is_missing(exported: tuple[Path, str]) -> None:
+    out, said = exported
+    names = {"model.onnx", "model.trt-fp16.onnx", "model.md", "model.report.json"}
+    assert {path.name for path in out.parent.iterdir()} == names
+    assert set(siblings(out)) == {"trt-fp16"}
+    assert "only fp32 and fp16 are made" in said
+    assert "DATA" in said
+
+
+def test_the_report_says_what_was_written(exported: tuple[Path, str]) -> None:
+    out, said = exported
+    report = json.loads(out.with_name("model.report.json").read_text())
+    assert report["passes"] is True
+    assert {a["file"]: a["sha256"] for a in report["artefacts"]} == {
+        path.name: load_model(path).sha256 for path in sorted(out.parent.glob("*.onnx"))
+    }
+    assert report["checkpoint"] == load_model(out).variant.checkpoint
+    assert report["calibration"] is None
+    assert "No validation" in report["validation"]
+    assert f"Here the edge would choose {report['chosen']}" in said
+    assert str(Path.cwd()) not in out.with_name("model.report.json").read_text()
+
+
+def test_a_bound_that_is_not_kept_stops_the_export_and_nothing_is_written(
+    run: Path,
+    tmp_path: Path,
+    exported: tuple[Path, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("export.judging.from_torch", lambda *_: 0.01)
+    before = {path.name: path.read_bytes() for path in exported[0].parent.iterdir()}
+    assert main(["--checkpoint", str(run), "--out", str(exported[0]), "--without", "trt-fp16"]) == 2
+    told = capsys.readouterr()
+    assert "export: nothing is written: fp32: torch: scores differ by 0.01, at most 0.0001" in told.err
+    assert "FAILED fp32: torch" in told.out
+    assert {path.name: path.read_bytes() for path in exported[0].parent.iterdir()} == before
+
+
+def test_a_new_fp32_artefact_removes_the_variants_of_the_old_one(exported: tuple[Path, str], tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    shutil.copytree(exported[0].parent, folder)
+    shutil.copy(RELEASED.parents[2] / "edge" / "models" / "default.onnx", folder / "model.onnx")
+    exporting._remove_stale(folder / "model.onnx")
+    assert not (folder / "model.trt-fp16.onnx").exists()
+
+
+@pytest.mark.parametrize("given", ["", "final", "final/best.pt"])
+def test_a_run_may_be_given_by_its_folder_or_its_final_network(run: Path, given: str) -> None:
+    assert Checkpoint.open(run / given).folder == run
+
+
+def test_what_is_no_finished_run_is_told_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--checkpoint", str(tmp_path / "none"), "--out", str(tmp_path / "x.onnx")]) == 2
+    assert "expected a finished training with result.json and recipe.json" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["fp32", "int4"])
+def test_what_cannot_be_left_out_is_told(run: Path, tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match=rf"WITHOUT={name}: expected some of cpu-int8"):
+        export(Wish(run, tmp_path / "x.onnx", None, tmp_path, (name,)), lambda _: None)
+
+
+def test_other_recordings_than_it_was_trained_on_are_refused(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("export.checkpoint.read_recordings", lambda *_: ())
+    with pytest.raises(ConfigError, match="other chest recordings than"):
+        Checkpoint.open(run).recordings(tmp_path)
+
+
+def test_a_release_holds_what_an_export_needs_and_names_no_machine(run: Path, tmp_path: Path) -> None:
+    place = tmp_path / "released"
+    release(run, place)
+    release(run, place)  # again, over the first
+    files = sorted(p.relative_to(place).as_posix() for p in place.rglob("*") if p.is_file())
+    networks = [f"{name}/{file}" for name in ("final", "fold-0") for file in ("best.pt", "probe.pt", "run.json")]
+    assert files == [*networks, "recipe.json", "result.json"]
+    assert "command" not in json.loads((place / "final" / "run.json").read_text())
+    assert Checkpoint.open(place).fold_name == "fold-0"
+    Checkpoint.open(place).scorer()
+
+
+def test_a_release_never_replaces_a_folder_that_is_none(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    with pytest.raises(ConfigError, match="is no released training"):
+        release(run, tmp_path / "mine")
+    assert (tmp_path / "mine" / "thesis.txt").exists()
+
+
+def test_a_network_of_another_recipe_is_refused(run: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    (copy / "recipe.json").write_text(replace(RECIPE, seed=5).to_json())
+    with pytest.raises(ConfigError, match="trained with another recipe"):
+        Checkpoint.open(copy).scorer()
+
+
+def test_an_interrupted_write_leaves_what_was_there(
+    exported: tuple[Path, str], run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = exported[0]
+    before = {path.name: path.read_bytes() for path in out.parent.iterdir()}
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device", str(out))
+
+    monkeypatch.setattr(exporting.Path, "write_text", full)
+    with pytest.raises((OSError, ModelError)):
+        exporting._write(out, {"fp32": out.read_bytes()}, Checkpoint.open(run), None)  # type: ignore[arg-type]
+    assert {path.name: path.read_bytes() for path in out.parent.iterdir()} == before
