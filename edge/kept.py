@@ -1,7 +1,7 @@
 """Files that a device keeps between starts because making them takes long: whole or not at all, and nobody else's.
 
 Built engines, timings and the choice of a variant. Not for what must not be lost (`edge.store`): everything here can
-be made again, and the oldest goes first. Not for kernels, which Numba asks for in its own way (`edge.kernel_cache`).
+be made again, and the oldest goes first. Not for which kernels fit, and where they lie (`edge.kernel_cache`).
 
 A file is written under another name and moved into place; its first 32 bytes are the SHA-256 of the rest. Two writers
 at once end in one whole file. An engine is code, so a file counts only if nobody but root and this user may write it.
@@ -36,8 +36,8 @@ def read(name: str) -> bytes | None:
     if (where := folder()) is None:
         return None
     try:
-        _check_owner(where)
-        _check_owner(where / name)
+        check_owner(where)
+        check_owner(where / name)
         kept = (where / name).read_bytes()
     except OSError:
         return None
@@ -59,7 +59,7 @@ def keep(name: str, content: bytes, most: int) -> Path | None:
     cause = "no home and no CACHE_DIRECTORY"
     if (where := folder()) is not None:
         try:
-            return _write(where, name, hashlib.sha256(content).digest() + content, most)
+            return write(where, name, hashlib.sha256(content).digest() + content, most)
         except OSError as error:
             cause = f"{where}: {error.strerror}"
     tell_once(f"kept=nothing name={name} cause={cause!r} effect=every_start_makes_it_again repair=set_CACHE_DIRECTORY")
@@ -72,13 +72,18 @@ def all_kept(ending: str) -> list[tuple[Path, bytes | None]]:
     return [] if where is None else [(path, read(path.name)) for path in sorted(where.glob(f"*{ending}"))]
 
 
-def _write(where: Path, name: str, kept: bytes, most: int) -> Path:
+def write(where: Path, name: str, whole: bytes, most: int, told_as: str = "kept") -> Path:
+    """Put a file in place, whole or not at all; of those with the same ending the oldest beyond `most` go.
+
+    Raises:
+        OSError: it cannot be written, or others may write in the folder (a line that begins with `told_as` says so).
+    """
     where.mkdir(mode=0o755, parents=True, exist_ok=True)
-    _check_owner(where)
+    check_owner(where, told_as)
     partial = where / f"{name}.{os.urandom(8).hex()}"
     try:
         partial.touch(0o644)
-        partial.write_bytes(kept)
+        partial.write_bytes(whole)
         partial.replace(where / name)
     except OSError:
         with suppress(OSError):
@@ -91,10 +96,14 @@ def _write(where: Path, name: str, kept: bytes, most: int) -> Path:
     return where / name
 
 
-def _check_owner(path: Path) -> None:
-    """Raises PermissionError if another user could have written to `path`."""
+def check_owner(path: Path, told_as: str = "kept") -> None:
+    """Refuse what is not ours alone.
+
+    Raises:
+        PermissionError: another user could have written to `path`; a line that begins with `told_as` says so.
+    """
     found = path.stat()
     if os.name == "posix" and (found.st_uid not in (0, os.geteuid()) or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
         cause = f"owner={found.st_uid} mode={stat.filemode(found.st_mode)} cause=others_may_write"
-        tell_once(f"kept=refused path={path} {cause} repair=remove_it_or_set_CACHE_DIRECTORY")
+        tell_once(f"{told_as}=refused path={path} {cause} repair=remove_it")
         raise PermissionError(0, "others may write there")

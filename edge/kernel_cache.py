@@ -21,7 +21,6 @@ import hashlib
 import logging
 import os
 import pickle
-import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -35,7 +34,10 @@ from numba.core import dispatcher, serialize
 from numba.core.caching import NullCache
 from numba.core.compiler import CompileResult
 
+from edge.kept import check_owner, write
+
 SHARED = [Path(__file__).with_name(name) for name in ("ring.py", "inlined.py")]  # kernels of other folders use them
+TOLD_AS = "kernel_cache"  # how its lines in the log begin
 MAX_KEPT = 128  # files of some 0.1 MB in a folder; the oldest, code of past versions, go first
 
 compiler: Any = dispatcher  # mypy sees of a library what it exports, which its cache is not
@@ -105,8 +107,8 @@ def folders() -> Iterator[Path]:
 def _read(name: str) -> bytes | None:
     for folder in folders():
         try:
-            _check_owner(folder)
-            _check_owner(folder / name)
+            check_owner(folder, TOLD_AS)
+            check_owner(folder / name, TOLD_AS)
             kept = (folder / name).read_bytes()
         except OSError:
             continue
@@ -121,35 +123,9 @@ def _keep(name: str, code: bytes) -> None:
     causes = []
     for folder in folders():
         try:
-            _write(folder, name, hashlib.sha256(code).digest() + code)
+            write(folder, name, hashlib.sha256(code).digest() + code, MAX_KEPT, TOLD_AS)
             return
         except OSError as error:
             causes.append(f"{folder}: {error.strerror}")
     tried = "; ".join(causes)
     tell_once(f"kernel_cache=not_kept cause={tried!r} effect=every_start_compiles repair=set_NUMBA_CACHE_DIR")
-
-
-def _write(folder: Path, name: str, kept: bytes) -> None:
-    folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-    _check_owner(folder)
-    partial = folder / f"{name}.{os.urandom(8).hex()}"
-    try:
-        partial.touch(0o644)
-        partial.write_bytes(kept)
-        partial.replace(folder / name)
-    except OSError:
-        with suppress(OSError):
-            partial.unlink()
-        raise
-    with suppress(OSError):  # another process may be doing the same
-        for old in sorted(folder.glob("*.kernel*"), key=lambda path: path.stat().st_mtime)[:-MAX_KEPT]:
-            old.unlink()
-
-
-def _check_owner(path: Path) -> None:
-    """Raises PermissionError if another user could have written to `path`."""
-    found = path.stat()
-    if os.name == "posix" and (found.st_uid not in (0, os.geteuid()) or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
-        cause = f"owner={found.st_uid} mode={stat.filemode(found.st_mode)} cause=others_may_write"
-        tell_once(f"kernel_cache=refused path={path} {cause} repair=remove_it_or_set_NUMBA_CACHE_DIR")
-        raise PermissionError(0, "others may write there")
