@@ -97,8 +97,3 @@ def artefacts(
         variant = Variant(name, kind.runtime, kind.precision, parent, checkpoint, calibration, versions(*kind.packages))
         sealed[name] = to_artefact(graph, metadata, variant)
     return sealed
-
-
-def file_name(stem: str, variant: str) -> str:
-    """Where an artefact lies beside the others."""
-    return f"{stem}.onnx" if variant == FP32 else f"{stem}.{variant}.onnx"

@@ -3,40 +3,32 @@
     checkpoint -> graphs -> sealed artefacts -> judged -> a draft folder -> moved beside each other
     its twin that never heard fold 0 -> graphs alike -> judged on fold 0 (`export.validation`)
 
-Everything is written into a draft folder first; artefacts are moved variants first, then the fp32 one whose hash they
-name, then the card and the report. Killed in between, a device finds the old model, or the new one with fewer variants.
+Where int8 for TensorRT does not keep the bounds with ranges alone, it is trained and judged again. One bound that is
+not kept stops the export; a variant that cannot keep it can be left out by name. Not for a device, which measures its
+variants for itself (`laennec tune`).
 """
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edge.backends.onnx import OnnxBackend
 from edge.errors import ConfigError, ModelError
 from edge.tuned import cpu_name
-from edge.variants import read_variant
-from export.build import FP32, KINDS, PTQ, QAT, TRT_INT8, artefacts, file_name, graphs, tensorrt_int8
-from export.calibration import Sample, Side, draw, draw_clips
+from export.build import FP32, KINDS, PTQ, QAT, TRT_INT8, artefacts, graphs, tensorrt_int8
 from export.card import card_page
-from export.checkpoint import VALIDATED, Checkpoint
+from export.checkpoint import Checkpoint
+from export.ground import Ground, validation_said
 from export.judging import Judge, Judged
 from export.latency import Candidate, chosen, latencies
-from export.onnx import versions, weights_sha256
-from export.parity import Probe
+from export.onnx import to_graph, versions, weights_sha256
+from export.place import write
 from export.report import Report
-from export.validation import Heldout, lost, measure
-from training.material import Material
+from export.validation import lost, measure
 from training.network import Scorer
 
-CALIBRATED = Side(VALIDATED, is_inside=False)
-COMPARED = Side(VALIDATED, is_inside=True)  # so that no range was measured on what it is judged on
-CALIBRATION_WINDOWS, CALIBRATION_SEED = 256, 1
-PROBE_WINDOWS, PROBE_SEED = 512, 2
 Say = Callable[[str], None]
 
 
@@ -53,15 +45,6 @@ class Wish:
     """Folder of frames and samples."""
     without: tuple[str, ...] = ()
     """Variants that are not made."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ground:
-    """What int8 is calibrated, compared and validated on."""
-
-    sample: Sample
-    probe: Probe
-    heldout: Heldout
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +70,7 @@ def export(wish: Wish, say: Say) -> Report:
     unknown = sorted(set(wish.without) - set(KINDS) | set(wish.without) & {FP32})
     if unknown:
         raise ConfigError(f"WITHOUT={' '.join(unknown)}: expected some of {', '.join(sorted(set(KINDS) - {FP32}))}")
-    ground = _ground(checkpoint, wish, say)
+    ground = Ground.of(checkpoint, wish.data, wish.cache, say)
     run = _Export(checkpoint, ground, wish.without, say)
     report = run.report()
     say(report.table())
@@ -99,7 +82,7 @@ def export(wish: Wish, say: Say) -> Report:
             else f'WITHOUT="{" ".join(names)}" leaves it out'
         )
         raise ModelError(f"nothing is written: {report.failed[0]} ({len(report.failed)} in all, see above); {advice}")
-    _write(wish.out, run.shipped.sealed, checkpoint, report)
+    write(wish.out, run.shipped.sealed, card_page(checkpoint.metadata().card), report)
     return report
 
 
@@ -140,7 +123,7 @@ class _Export:
             int8=self.how,
             calibration=sample.record() if sample else None,
             compared_on=self._judge.probe.kind,
-            validation=_validation(self._checkpoint, self._ground),
+            validation=validation_said(self._checkpoint, self._ground),
             versions=versions(*sorted({package for kind in KINDS.values() for package in kind.packages})),
             processor=cpu_name(),
             judged=tuple(judged.values()),
@@ -167,65 +150,8 @@ class _Export:
 
     def _trained(self, network: Network) -> Network:
         assert self._ground is not None
-        made = graphs(network.scorer, self._metadata, None)
-        made = {FP32: made[FP32]} | tensorrt_int8(network.scorer, self._metadata, self._ground.sample, QAT)
+        made = {FP32: to_graph(network.scorer, self._metadata)}
+        made |= tensorrt_int8(network.scorer, self._metadata, self._ground.sample, QAT)
         kept = {name: graph for name, graph in made.items() if name not in self._without}
         sealed = artefacts(kept, self._metadata, network.scorer, self._ground.sample)
         return Network(network.scorer, network.sealed | sealed)
-
-
-def _ground(checkpoint: Checkpoint, wish: Wish, say: Say) -> Ground | None:
-    if wish.data is None or not (wish.data / "sprsound" / "train").is_dir():
-        say(
-            f"no recordings (DATA={wish.data}, expected sprsound/train in it): int8 needs them for its ranges and the "
-            "validation for its patients, so only fp32 and fp16 are made, compared on golden sounds; give DATA=folder"
-        )
-        return None
-    material, recipe = Material(checkpoint.recordings(wish.data), wish.cache), checkpoint.recipe
-    say("drawing the windows for calibration and comparison")
-    probe = Probe(
-        draw(material, recipe, COMPARED, PROBE_WINDOWS, PROBE_SEED),
-        draw_clips(material, recipe, COMPARED, PROBE_WINDOWS, PROBE_SEED),
-        f"{PROBE_WINDOWS} windows and {PROBE_WINDOWS} clips of the patients of fold {VALIDATED}, seed {PROBE_SEED}",
-    )
-    sample = draw(material, recipe, CALIBRATED, CALIBRATION_WINDOWS, CALIBRATION_SEED)
-    return Ground(sample, probe, Heldout.of(checkpoint, material))
-
-
-def _validation(checkpoint: Checkpoint, ground: Ground | None) -> str:
-    if ground is None:
-        return "No validation: it needs the recordings, give DATA=folder"
-    if checkpoint.fold_name is None:
-        return f"No validation: {checkpoint.folder.name} has no network of fold {VALIDATED} that left patients out"
-    held = ground.heldout
-    return (
-        f"Validation: {len(held.recordings)} recordings of fold {VALIDATED}, {held.patients} patients and negatives. "
-        "The shipped network was trained on all patients; these numbers are of its twin, trained without them by the "
-        "same recipe and put through the same export, with the shipped calibration and thresholds"
-    )
-
-
-def _write(out: Path, sealed: Mapping[str, bytes], checkpoint: Checkpoint, report: Report) -> None:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    names = {name: file_name(out.stem, name) for name in sealed}
-    draft = Path(tempfile.mkdtemp(prefix=f".{out.stem}-", dir=out.parent))
-    try:
-        for name, content in sealed.items():
-            (draft / names[name]).write_bytes(content)
-        (draft / f"{out.stem}.md").write_text(card_page(checkpoint.metadata().card))
-        (draft / f"{out.stem}.report.json").write_text(report.to_json(names))
-        order = [names[name] for name in sealed if name != FP32]
-        for file in (*order, names[FP32], f"{out.stem}.md", f"{out.stem}.report.json"):
-            os.replace(draft / file, out.parent / file)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-    _remove_stale(out)
-
-
-def _remove_stale(out: Path) -> None:
-    """Variants of another fp32 artefact of this name."""
-    sha256 = read_variant(out).sha256
-    for name in KINDS:
-        beside = out.with_name(file_name(out.stem, name))
-        if name != FP32 and beside.exists() and read_variant(beside).variant.parent != sha256:
-            beside.unlink()

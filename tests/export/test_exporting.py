@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from edge.errors import ConfigError, ModelError
+from edge.errors import ConfigError
 from edge.model import load_model
 from edge.variants import siblings
-from export import exporting
+from export import place
 from export.__main__ import main
 from export.checkpoint import Checkpoint
 from export.exporting import Wish, export
@@ -33,11 +33,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of a small network that was never trained, with the numbers of the released one."""
     folder = tmp_path_factory.mktemp("runs") / "small"
     for name in ("final", "fold-0"):
-        place = RunFolder(folder / name)
-        place.claim(Job(RECIPE, Material((), folder), folder).identity())
+        kept = RunFolder(folder / name)
+        kept.claim(Job(RECIPE, Material((), folder), folder).identity())
         student = Student(RECIPE)
-        stored.save(place.best, {"network": student.state_dict(), "epoch": RECIPE.loop.epochs, "validation": []})
-        stored.save(place.path / PROBE, student.detector.clip_head.state_dict())
+        stored.save(kept.best, {"network": student.state_dict(), "epoch": RECIPE.loop.epochs, "validation": []})
+        stored.save(kept.path / PROBE, student.detector.clip_head.state_dict())
     (folder / "recipe.json").write_text(RECIPE.to_json())
     shutil.copy(RELEASED / "result.json", folder)
     return folder
@@ -98,7 +98,7 @@ def test_a_new_fp32_artefact_removes_the_variants_of_the_old_one(exported: tuple
     folder = tmp_path / "out"
     shutil.copytree(exported[0].parent, folder)
     shutil.copy(RELEASED.parents[2] / "edge" / "models" / "default.onnx", folder / "model.onnx")
-    exporting._remove_stale(folder / "model.onnx")
+    place.remove_stale(folder / "model.onnx")
     assert not (folder / "model.trt-fp16.onnx").exists()
 
 
@@ -127,15 +127,15 @@ def test_other_recordings_than_it_was_trained_on_are_refused(
 
 
 def test_a_release_holds_what_an_export_needs_and_names_no_machine(run: Path, tmp_path: Path) -> None:
-    place = tmp_path / "released"
-    release(run, place)
-    release(run, place)  # again, over the first
-    files = sorted(p.relative_to(place).as_posix() for p in place.rglob("*") if p.is_file())
+    folder = tmp_path / "released"
+    release(run, folder)
+    release(run, folder)  # again, over the first
+    files = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
     networks = [f"{name}/{file}" for name in ("final", "fold-0") for file in ("best.pt", "probe.pt", "run.json")]
     assert files == [*networks, "recipe.json", "result.json"]
-    assert "command" not in json.loads((place / "final" / "run.json").read_text())
-    assert Checkpoint.open(place).fold_name == "fold-0"
-    Checkpoint.open(place).scorer()
+    assert "command" not in json.loads((folder / "final" / "run.json").read_text())
+    assert Checkpoint.open(folder).fold_name == "fold-0"
+    Checkpoint.open(folder).scorer()
 
 
 def test_a_release_never_replaces_a_folder_that_is_none(run: Path, tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_a_network_of_another_recipe_is_refused(run: Path, tmp_path: Path) -> No
 
 
 def test_an_interrupted_write_leaves_what_was_there(
-    exported: tuple[Path, str], run: Path, monkeypatch: pytest.MonkeyPatch
+    exported: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = exported[0]
     before = {path.name: path.read_bytes() for path in out.parent.iterdir()}
@@ -163,7 +163,7 @@ def test_an_interrupted_write_leaves_what_was_there(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device", str(out))
 
-    monkeypatch.setattr(exporting.Path, "write_text", full)
-    with pytest.raises((OSError, ModelError)):
-        exporting._write(out, {"fp32": out.read_bytes()}, Checkpoint.open(run), None)  # type: ignore[arg-type]
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="No space"):
+        place.write(out, {"fp32": b"new"}, "card", None)  # type: ignore[arg-type]
     assert {path.name: path.read_bytes() for path in out.parent.iterdir()} == before
