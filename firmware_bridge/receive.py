@@ -12,30 +12,20 @@ from __future__ import annotations
 
 import logging
 import secrets
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from firmware_bridge import cobs
 from firmware_bridge.assemble import DATAGRAMS, IN_ORDER
 from firmware_bridge.clock import ClockModel
 from firmware_bridge.deframe import Deframer, Judge
 from firmware_bridge.devices import Device, Limits
-from firmware_bridge.messages import (
-    Clock,
-    Command,
-    Hello,
-    HelloRequest,
-    Log,
-    Opaque,
-    Samples,
-    Telemetry,
-    Time,
-    TimePing,
-)
+from firmware_bridge.downlink import Downlink
+from firmware_bridge.messages import Clock, Command, Hello, HelloRequest, Log, Samples, Telemetry, Time, TimePing, Type
 from firmware_bridge.records import Chunk, Condition, Heard, Item, Outgoing
 from firmware_bridge.report import DeviceReport, Report
 from firmware_bridge.streams import Stream
-from firmware_bridge.wire import Packet, encode
+from firmware_bridge.wire import Packet
 
 MAX_DEVICES = 256
 MAX_LINKS = 64
@@ -56,18 +46,21 @@ class Settings:
     channels: Mapping[tuple[int, int], int] = field(default_factory=dict)
     """Channel to hear, from 0, by (device id, stream); 0 where nothing is said."""
     limits: Limits = field(default_factory=Limits)
+    keys: Mapping[int, bytes] = field(default_factory=dict)
+    """Secrets of the devices that have one, to seal commands with; what they send the judge judges."""
 
 
 class _Member:
     """A device with its streams and where to find it."""
 
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: Device, downlink: Downlink) -> None:
         self.device = device
         self.streams: dict[int, Stream] = {}
         self.link = self.peer = ""
         self.heard_ns = self.unannounced = 0
         self.asked_ns = self.pinged_ns = -PING_NS
         self.ping = -1  # token that is waited for
+        self.downlink = downlink
         self.round_trip_ms: float | None = None
 
 
@@ -78,13 +71,18 @@ class Receiver:
         settings: what the operator chose.
         judge: whether a packet may be believed; one for all links.
         token: makes numbers that nobody guesses, for pings.
+        wall_s: seconds since 1970; numbers sealed commands, so that they rise across restarts of this program.
     """
 
     def __init__(
-        self, settings: Settings, judge: Judge | None = None, token: Callable[[], int] = lambda: secrets.randbits(63)
+        self,
+        settings: Settings,
+        judge: Judge | None = None,
+        token: Callable[[], int] = lambda: secrets.randbits(63),
+        wall_s: Callable[[], float] = time.time,
     ) -> None:
         """Nothing was heard yet."""
-        self._settings, self._judge, self._token = settings, judge, token
+        self._settings, self._judge, self._token, self._wall_s = settings, judge, token, wall_s
         self._deframers: dict[str, Deframer] = {}
         self._members: dict[int, _Member] = {}
         self._refused: dict[int, int] = {}
@@ -119,14 +117,14 @@ class Receiver:
 
     def outgoing(self, now_ns: int) -> list[Outgoing]:
         """Commands that are due: who a device is that has not said it, and how long the way to it is."""
-        out = []
+        out: list[Outgoing] = []
         for member in self._members.values():
             if member.device.hello is None and now_ns - member.asked_ns >= ASK_NS:
                 member.asked_ns = now_ns
-                out.append(_order(member, Command((HelloRequest(),))))
+                out += member.downlink.order(Command((HelloRequest(),)), member.link, member.peer)
             if member.device.hello is not None and now_ns - member.pinged_ns >= PING_NS:
                 member.pinged_ns, member.ping = now_ns, self._token()
-                out.append(_order(member, Command((TimePing(member.ping),))))
+                out += member.downlink.order(Command((TimePing(member.ping),)), member.link, member.peer)
         return out
 
     def clock(self, device_id: int, stream: int) -> ClockModel | None:
@@ -146,10 +144,12 @@ class Receiver:
         if member is None:
             return []
         member.link, member.peer, member.heard_ns = chunk.link, chunk.peer, chunk.arrival_ns
+        if packet.seal is not None:
+            member.downlink.session = packet.seal.session
         stream = member.streams.get(packet.stream)
         if stream is not None:
             stream.number(packet)
-        if isinstance(packet.content, (Samples, Opaque)) and packet.n_samples:
+        if isinstance(packet.content, Samples) or packet.type == Type.SAMPLES:
             if stream is None:
                 member.unannounced += 1
                 return []
@@ -205,7 +205,8 @@ class Receiver:
             return member
         allowed = self._settings.allowed
         if len(self._members) < MAX_DEVICES and (allowed is None or device_id in allowed):
-            member = self._members[device_id] = _Member(Device(device_id, self._settings.limits))
+            downlink = Downlink(device_id, self._settings.keys.get(device_id), self._wall_s)
+            member = self._members[device_id] = _Member(Device(device_id, self._settings.limits), downlink)
             return member
         if device_id not in self._refused and len(self._refused) < MAX_NAMED:
             why = (
@@ -220,14 +221,6 @@ class Receiver:
 
 def _heard(member: _Member, stream: int, now_ns: int, items: Iterable[Item | Condition]) -> list[Heard]:
     return [Heard(member.device.device_id, stream, now_ns, item) for item in items]
-
-
-def _order(member: _Member, command: Command) -> Outgoing:
-    """A command, framed as the device's link needs it."""
-    body = encode(Packet(member.device.device_id, command))
-    if Chunk(0, member.link, "", b"").is_stream:
-        body = b"\0" + cobs.encode(body) + b"\0"
-    return Outgoing(member.link, member.peer, body)
 
 
 def _report(member: _Member) -> DeviceReport:

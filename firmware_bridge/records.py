@@ -19,6 +19,11 @@ STREAM_LINKS = ("serial",)  # links whose bytes are COBS with a delimiter; all o
 EpochCause = Literal["first packet", "device restarted", "counter went back"]
 
 
+def is_stream(link: str) -> bool:
+    """Whether a link of this name carries a byte stream."""
+    return link.partition(":")[0] in STREAM_LINKS
+
+
 class Chunk(NamedTuple):
     """Bytes as a link delivered them: part of a byte stream, or one datagram."""
 
@@ -34,7 +39,7 @@ class Chunk(NamedTuple):
     @property
     def is_stream(self) -> bool:
         """Whether the bytes are a piece of a byte stream, to be cut at delimiters."""
-        return self.link.partition(":")[0] in STREAM_LINKS
+        return is_stream(self.link)
 
 
 class Outgoing(NamedTuple):

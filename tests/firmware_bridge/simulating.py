@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 import wave
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -104,9 +104,15 @@ class Device:
         return tally
 
 
-def listen(device: Device, links: Sequence[Link], guard: Guard | None = None, grace_s: float = GRACE_S) -> Run:
+def listen(
+    device: Device,
+    links: Sequence[Link],
+    guard: Guard | None = None,
+    keys: Mapping[int, bytes] | None = None,
+    grace_s: float = GRACE_S,
+) -> Run:
     """Hear a device until it ends, and what is under way then."""
-    receiver = Receiver(Settings(), guard)
+    receiver = Receiver(Settings(keys=keys or {}), guard)
     heard: list[Heard] = []
     end_s: list[float] = []
     begin_s = time.monotonic()

@@ -11,7 +11,19 @@ from hypothesis import strategies as st
 
 from edge.types import Block, Gap
 from firmware_bridge.auth import Guard, seal
-from firmware_bridge.messages import Clock, Command, HelloRequest, Log, Samples, StreamInfo, Telemetry, Time, TimePing
+from firmware_bridge.messages import (
+    Clock,
+    Command,
+    HelloRequest,
+    Log,
+    Opaque,
+    Samples,
+    StreamInfo,
+    Telemetry,
+    Time,
+    TimePing,
+    Type,
+)
 from firmware_bridge.receive import MAX_DEVICES, Receiver, Settings
 from firmware_bridge.records import Chunk, Epoch, Heard
 from firmware_bridge.wire import CLIPPED, LAST, NO_CONTACT, Packet, Seal, decode
@@ -66,6 +78,27 @@ def test_sound_before_the_hello_is_counted_and_the_hello_asked_for() -> None:
     assert receiver.outgoing(SECOND_NS) == []  # not again so soon
     assert len(receiver.outgoing(2 * SECOND_NS)) == 1
     assert len(blocks(feed(receiver, [hello(), sound(2)]) + receiver.flush())) == 1
+
+
+def test_a_later_kind_of_packet_is_not_taken_for_sound() -> None:
+    receiver = Receiver(Settings())
+    feed(receiver, [hello(), chunk(Opaque(5, 0, 160, b"later"), 1), chunk(Opaque(Type.SAMPLES, 2, 160, b"lc3"), 2)])
+    assert receiver.report().devices[0].streams[0].counts.packets == 1
+
+
+def test_sealed_commands_rise_even_within_a_second_and_name_the_session() -> None:
+    key = bytes(range(32))
+    receiver = Receiver(Settings(keys={7: key}), Guard({7: key}), wall_s=lambda: 1000.5)
+    feed(receiver, [hello()])
+    assert receiver.outgoing(0) == []  # not believed, so not known
+    packet = decode(sound(0).content)._replace(seal=Seal(9, 4))
+    receiver.feed(Chunk(0, UDP, "", seal(packet, key)))
+    first, second = (receiver.outgoing(at * SECOND_NS)[0].content for at in (0, 2))
+    assert [(seal_.session, seal_.number) for seal_ in (decode(first).seal, decode(second).seal)] == [
+        (9, 1000),
+        (9, 1001),
+    ]
+    assert seal(decode(first), key) == first
 
 
 def test_commands_for_a_byte_stream_are_framed() -> None:

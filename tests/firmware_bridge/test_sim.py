@@ -173,6 +173,15 @@ def test_the_device_answers_pings(wav: Path) -> None:
     assert run.receiver.report().devices[0].round_trip_ms is not None
 
 
+def test_a_sealed_device_obeys_sealed_commands(wav: Path) -> None:
+    with Device("--speed", 10, wav, "--key", KEY.hex()) as device:
+        run = listen(device, [Serial(device.place)], Guard({DEVICE_ID: KEY}), keys={DEVICE_ID: KEY})
+    assert run.receiver.report().devices[0].round_trip_ms is not None
+    with Device("--speed", 10, wav, "--key", KEY.hex()) as device:
+        run = listen(device, [Serial(device.place)], Guard({DEVICE_ID: KEY}))
+    assert run.receiver.report().devices[0].round_trip_ms is None
+
+
 def test_at_true_pace_a_wrong_nominal_rate_is_found_within_10_s(wav: Path) -> None:
     link = Udp("127.0.0.1", 0)
     wrong = ("--declare", 7900, "--ppm", 50, "--seconds", 9.8)
