@@ -9,12 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edge.errors import ConfigError
 from edge.features import FrontEnd
 from edge.model import Model
 from edge.tracker import Tracker
 from edge.types import Block, Event, Frames, Scores, Window
 from edge.windows import Windows
+
+CLOSE_S, CLOSE_GAPS = 1.0, 2  # how far from a gap an event needs more to begin: s, and lengths of the gap
 
 
 class Pipeline:
@@ -63,7 +68,7 @@ class Pipeline:
     def flush(self) -> list[Event]:
         """End of stream: decide what is left, close what is open."""
         events = self._run(self._features.flush())
-        events += self._score(self._windows.flush())
+        events += self._score(self._windows.flush(), is_end=True)
         return events + self._keep(self._tracker.flush())
 
     def reset(self) -> None:
@@ -75,14 +80,27 @@ class Pipeline:
     def _run(self, frames: list[Frames]) -> list[Event]:
         return [event for some in frames for event in self._score(self._windows.push(some))]
 
-    def _score(self, windows: list[Window]) -> list[Event]:
+    def _score(self, windows: list[Window], is_end: bool = False) -> list[Event]:
         events = []
         for window in windows:
             scores = self._model.score(window)
             if self._observe is not None:
                 self._observe(scores)
-            events += self._keep(self._tracker.push(scores))
+            events += self._keep(self._tracker.push(scores, _near_gaps(self._model, window, scores, is_end)))
         return events
 
     def _keep(self, events: list[Event]) -> list[Event]:
         return [event for event in events if event.label in self._reported]
+
+
+def _near_gaps(model: Model, window: Window, scores: Scores, is_end: bool) -> NDArray[np.bool_]:
+    """(T,) whether a gap is close to a score frame; before the begin of a stream and after its end there is none."""
+    spec, valid = model.window, window.valid
+    first, stop = int(np.argmax(valid)), len(valid) - (int(np.argmax(valid[::-1])) if is_end else 0)
+    edges = np.flatnonzero(np.diff(valid[first:stop], prepend=True, append=True)) + first
+    begin = scores.start * spec.score_frames - window.start + spec.score_frames * np.arange(len(scores.valid))
+    near = np.zeros(len(begin), np.bool_)
+    for lost, back in edges.reshape(-1, 2):
+        reach = CLOSE_S * model.rate_hz / model.spec.hop_samples + CLOSE_GAPS * (back - lost)
+        near |= (begin + spec.score_frames > lost - reach) & (begin < back + reach)
+    return near

@@ -11,6 +11,7 @@ heard: at such a frame everything open is closed where the sound was last heard.
 events. Next to a gap the running median counts what was not heard as quiet, so with the same scores a gap can only take
 events away: where the median of fewer frames is taken instead, 5 of 4400 s of normal breath with lost packets raised
 events of which nothing was heard without the loss. At the begin and end of a stream, the median is of what there is.
+Close to a gap the model had to do without what it usually sees, and there an event opens only with `WARY_NATS` more.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import islice
+from math import exp
 from typing import Literal
 
 import numpy as np
@@ -46,6 +48,7 @@ class GroupSpec:
 
 
 EndReason = Literal["quiet", "gap", "stream_end"]
+WARY_NATS = 0.5  # log-odds over the threshold; 0.42 becomes 0.54. Chosen with tests/benchmarks/gaps.py
 
 
 @dataclass(slots=True)
@@ -72,6 +75,7 @@ class _Group:
         self.hop_samples = hop_samples
         self.recent: deque[NDArray[np.float64]] = deque(maxlen=spec.median_frames)  # newest class scores of the stretch
         self.levels: deque[float] = deque(maxlen=spec.median_frames)  # and their sums
+        self.wary: deque[bool] = deque(maxlen=spec.median_frames)  # and whether a gap is close
         self.bar = min(thresholds)  # below it nothing can open
         self.next = 0  # score frame to decide next
         self.seen = 0  # one past the last score frame taken
@@ -79,12 +83,13 @@ class _Group:
         self.is_torn = False  # whether it begins behind a gap
         self.open: _Open | None = None
 
-    def take(self, frame: int, scores: NDArray[np.float64]) -> list[Event]:
+    def take(self, frame: int, scores: NDArray[np.float64], wary: bool) -> list[Event]:
         """One heard score frame."""
         if not self.recent:
             self.first = self.next = self.seen = frame
         self.recent.append(scores)
         self.levels.append(float(scores.sum()))
+        self.wary.append(wary)
         self.seen = frame + 1
         half = self.spec.median_frames // 2
         return self._decide() if self.seen - self.next > half else []
@@ -98,6 +103,7 @@ class _Group:
         events += self._end(reason)
         self.recent.clear()
         self.levels.clear()
+        self.wary.clear()
         self.is_torn = is_gap
         return events
 
@@ -115,15 +121,17 @@ class _Group:
         around = sorted([0.0] * unheard + around)
         middle = len(around) // 2
         level = around[middle] if len(around) % 2 else (around[middle - 1] + around[middle]) / 2
-        return self._step(frame, level, self.recent[frame - oldest])
-
-    def _step(self, frame: int, level: float, here: NDArray[np.float64]) -> list[Event]:
+        here = self.recent[frame - oldest]
         if self.open is None:
             threshold = self.thresholds[int(np.argmax(here))]
+            if self.wary[frame - oldest]:
+                threshold = raised(threshold)
             if level < threshold:
                 return []
             self.open = _Open(frame, frame, threshold, sums=np.zeros(len(here)))
-        event = self.open
+        return self._step(frame, level, here, self.open)
+
+    def _step(self, frame: int, level: float, here: NDArray[np.float64], event: _Open) -> list[Event]:
         if level < self.spec.keep * event.threshold:
             event.tail.append(level)
             return self._end("quiet") if len(event.tail) >= self.spec.quiet_frames else []
@@ -150,6 +158,11 @@ class _Group:
         return Event(kind, event.label, event.first * self.hop_samples, end, event.peak, mean, event.threshold, reason)
 
 
+def raised(threshold: float) -> float:
+    """The threshold close to a gap, 0 to 1."""
+    return 1.0 / (1.0 + (1.0 / threshold - 1.0) * exp(-WARY_NATS))
+
+
 class Tracker:
     """The tracker of one stream.
 
@@ -170,8 +183,13 @@ class Tracker:
         ]
         self._next: int | None = None
 
-    def push(self, scores: Scores) -> list[Event]:
-        """Take scores of any number of frames; return the events they decide."""
+    def push(self, scores: Scores, wary: NDArray[np.bool_] | None = None) -> list[Event]:
+        """Take scores of any number of frames; return the events they decide.
+
+        Args:
+            scores: the next ones.
+            wary: (T,) true where a gap is close; None for nowhere.
+        """
         events: list[Event] = []
         if self._next is not None and scores.start > self._next and len(scores.valid):
             events += self._close("gap")
@@ -181,7 +199,7 @@ class Tracker:
                 continue
             row = scores.values[t].astype(np.float64)
             for group in self._groups:
-                events += group.take(scores.start + t, row[group.columns])
+                events += group.take(scores.start + t, row[group.columns], wary is not None and bool(wary[t]))
         if len(scores.valid):
             self._next = scores.start + len(scores.valid)
         return events
