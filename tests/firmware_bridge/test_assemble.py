@@ -152,6 +152,14 @@ def test_a_packet_that_is_ahead_waits_only_so_long() -> None:
     assert [(block.start, block.valid.all()) for block in blocks(out)] == [(N, False), (2 * N, True)]
 
 
+def test_the_patience_is_that_of_the_packet_that_waits_longest() -> None:
+    assembler = Assembler(RATE_HZ, DATAGRAMS)
+    for one, at_ms in ((0, 0), (2, 40), (3, 60)):
+        assembler.push(packet(one), at_ms * 10**6)
+    assert assembler.tick(99 * 10**6) == []
+    assert len(assembler.tick(100 * 10**6)) == 3
+
+
 def test_time_that_passed_unseen_counts_at_the_next_packet() -> None:
     assembler = Assembler(RATE_HZ, DATAGRAMS)
     assembler.push(packet(0), 0)

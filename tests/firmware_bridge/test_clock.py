@@ -49,13 +49,13 @@ def run(
 
 
 @pytest.mark.parametrize("link", ["usb", "wifi", "ble"])
-@pytest.mark.parametrize("ppm", [-100.0, 100.0])
-def test_an_hour_of_100_ppm_is_told_within_20_ms(link: str, ppm: float) -> None:
+@pytest.mark.parametrize(("ppm", "crystal_ppm"), [(-100.0, 60.0), (100.0, -60.0)])
+def test_an_hour_of_100_ppm_is_told_within_20_ms(link: str, ppm: float, crystal_ppm: float) -> None:
     rate_hz = 8000 * (1 + ppm * 1e-6)
     stops, at_s = arrivals(link, rate_hz, 3600.0, seed=11, n=800)
     clock, worst_s = ClockModel(8000.0, is_paired=link == "ble"), 0.0
     for k in range(0, len(stops), 100):  # every 10 s, after the first ten
-        run(clock, rate_hz, stops[k : k + 100], at_s[k : k + 100], crystal_ppm=60.0)
+        run(clock, rate_hz, stops[k : k + 100], at_s[k : k + 100], crystal_ppm)
         event = int(stops[min(k + 99, len(stops) - 1)]) - 24_000  # 3 s before the newest sample
         if k:
             worst_s = max(worst_s, abs((clock.time_ns(event) - BOOT_NS) / 1e9 - event / rate_hz))
@@ -87,12 +87,17 @@ def test_a_rate_within_its_tolerance_is_never_called_wrong(link: str, seed: int)
     assert states[-1][1].is_sure
 
 
-def test_arrivals_over_ble_alone_are_not_sure_until_their_beat_is_averaged_out() -> None:
-    stops, at_s = arrivals("ble", 8000.0, 12.0, seed=4)
-    clock = ClockModel(8000.0)
-    for stop, arrival_s in zip(stops.tolist(), at_s.tolist(), strict=True):
-        clock.heard(stop, round(arrival_s * 1e9))
-    assert not clock.state.is_sure or abs(clock.state.ppm) < 100
+def test_arrivals_over_ble_alone_may_be_far_off_at_first_but_then_are_not_sure() -> None:
+    farthest = 0.0
+    for seed in range(10):
+        clock = ClockModel(8000.0)
+        stops, at_s = arrivals("ble", 8000.64, 60.0, seed)
+        for stop, arrival_s in zip(stops.tolist(), at_s.tolist(), strict=True):
+            clock.heard(stop, round(arrival_s * 1e9))
+            if stop % 16_000 == 0:
+                farthest = max(farthest, abs(clock.state.ppm))
+                assert not clock.state.is_wrong
+    assert farthest > 500  # or the test says nothing
 
 
 def test_a_stalled_link_does_not_move_the_line() -> None:
@@ -116,9 +121,9 @@ def test_before_anything_is_measured_the_declared_rate_holds_from_the_quickest_p
 def test_packets_that_were_overtaken_tell_nothing() -> None:
     straight, mixed = ClockModel(8000.0), ClockModel(8000.0)
     for k in range(1, 2000):
+        mixed.heard((k - 2) * N, k * 20_000_000)  # the first of some stretches, if it counted
         straight.heard(k * N, k * 20_000_000)
         mixed.heard(k * N, k * 20_000_000)
-        mixed.heard((k - 1) * N, k * 20_000_000 + 5)
     assert mixed.state == straight.state
 
 

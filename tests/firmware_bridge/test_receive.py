@@ -199,6 +199,12 @@ def test_no_contact_by_telemetry_masks_what_is_sound_by_itself() -> None:
     assert receiver.report().devices[0].streams[0].masked_share > 0.3
 
 
+def test_sound_whose_time_had_come_before_a_reading_is_not_masked_by_it() -> None:
+    receiver = Receiver(Settings())
+    heard = feed(receiver, [hello(), sound(0), sound(2), chunk(Telemetry(contact=0), 200_000_000), sound(3)])
+    assert [bool(block.valid.all()) for block in blocks(heard)] == [True, False, True, False]
+
+
 def test_flags_of_samples_become_masks_and_conditions() -> None:
     receiver = Receiver(Settings())
     marked = [sound(k, flags=flags) for k, flags in enumerate((0, NO_CONTACT, CLIPPED, LAST))]
