@@ -18,8 +18,10 @@ import numpy as np
 from edge.types import Block
 from firmware_bridge.links import serve
 from firmware_bridge.links.udp import Udp
+from firmware_bridge.messages import Codec, Samples
 from firmware_bridge.receive import Receiver, Settings
 from firmware_bridge.records import Chunk
+from firmware_bridge.wire import Packet, decode, encode
 from tests.firmware_bridge.simulating import Device, noise, write_wav
 
 END_S = 0.3  # after the devices have ended
@@ -53,6 +55,7 @@ def hear_crowd(devices: int = 200, seconds: float = 10.0, rate_hz: int = 8000, c
         rate_hz: of each device.
         codec: `pcm` or `rice`.
     """
+    decode(encode(Packet(1, Samples(noise(160).reshape(1, -1), Codec.RICE))))  # compiled code is loaded once
     link = Udp("127.0.0.1", 0)
     receiver = Receiver(Settings())
     given: list[tuple[int, int, int]] = []  # device, index one past the block, when
