@@ -13,13 +13,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
-from edge.backends._trt_api import IBuilderConfig, INetworkDefinition, OnnxParser, TensorRt
+from edge.backends._trt_api import Builder, IBuilderConfig, INetworkDefinition, OnnxParser, TensorRt
 from edge.errors import ModelError
 
 WORKSPACE_BYTES = 512 << 20  # scratch memory a layer may use; the default model asks for 57 MB at batch 32
 KEPT_LINES = 8  # of what TensorRT said; the last ones name the cause
 
 logger = logging.getLogger(__name__)
+
+_LOGGERS: list[Any] = []  # TensorRT may go on logging to the first one that it was given, so none is ever dropped
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,17 @@ def _ilogger(trt: TensorRt, said: Said) -> Any:
             if severity in loud or severity == trt.ILogger.WARNING:
                 said.take(severity in loud, line)
 
-    return Log()
+    made = Log()
+    _LOGGERS.append(made)
+    return made
+
+
+def started(make: Callable[[Any], Any], said: Said) -> Any | None:
+    """A builder or runtime of TensorRT; None where it makes none, as with a driver that is too old or a full GPU."""
+    try:
+        return make(said.ilogger)
+    except TypeError:  # what its bindings make of a null pointer
+        return None
 
 
 def build(trt: TensorRt, graph: bytes, wish: Wish) -> Built:
@@ -101,7 +113,7 @@ def build(trt: TensorRt, graph: bytes, wish: Wish) -> Built:
         ModelError: with TensorRT's reason, if it cannot parse or build the graph.
     """
     said = Said(trt)
-    builder = trt.Builder(said.ilogger)
+    builder: Builder | None = started(trt.Builder, said)
     if builder is None:
         raise ModelError(f"TensorRT {trt.__version__} cannot start a build: {said.last()}")
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))

@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.backends._cudart import Cudart, Gpu, find_gpu
-from edge.backends._trt_api import ICudaEngine, IExecutionContext, TensorRt
-from edge.backends.engine_build import Batches, Said
+from edge.backends._trt_api import ICudaEngine, IExecutionContext, Runtime, TensorRt
+from edge.backends.engine_build import Batches, Said, started
 from edge.backends.engines import key_of, obtain
 from edge.errors import ConfigError, ModelError
 from edge.onnx_file import read_metadata
@@ -59,7 +59,7 @@ def find_device() -> Device:
     except (ImportError, OSError) as error:
         raise ConfigError(
             f"no TensorRT for Python: {error}; on JetPack: sudo apt install python3-libnvinfer, and a virtual "
-            "environment made with --system-site-packages; or set  runtime: onnxruntime"
+            "environment made with --system-site-packages; on a PC: pip install tensorrt; or set  runtime: onnxruntime"
         ) from None
     if tuple(int(part) for part in trt.__version__.split(".")[:2]) < OLDEST:
         raise ConfigError(
@@ -104,7 +104,13 @@ class TensorRtBackend:
         self.name = f"TensorRT {trt.__version__} {precision} on {device.gpu.name}"
         self.metadata = read_metadata(artefact)
         self._said, self._largest = Said(trt), batches.largest
-        self._runtime = trt.Runtime(self._said.ilogger)
+        runtime: Runtime | None = started(trt.Runtime, self._said)
+        if runtime is None:
+            raise ModelError(
+                f"TensorRT {trt.__version__} does not start: {self._said.last()}; does the driver, which speaks CUDA "
+                f"{device.gpu.driver}, suffice for it, and is the GPU's memory full?"
+            )
+        self._runtime = runtime
         self._cuda = device.cuda
         key = key_of(artefact, precision, device.gpu, trt, batches)
         self._engine = obtain(trt, artefact, key, batches, lambda plan: self._load(trt, plan))
@@ -119,6 +125,7 @@ class TensorRtBackend:
         self._resources = ExitStack()
         self.close = weakref.finalize(self, _close, self._graph, self._resources)
         """Gives the memory of the GPU back; called by itself when the backend is dropped."""
+        self.close.atexit = False  # a thread may still be at work; the end of the process gives all back
         try:
             self._take_memory(trt)
         except ModelError as error:
@@ -131,12 +138,14 @@ class TensorRtBackend:
         """Score a batch of windows: (B, W, M) and (B, W) to (B, T, C); or another output of the graph.
 
         Raises:
-            ModelError: if the GPU fails; it will go on failing until the process is started again.
+            ModelError: if the GPU fails, which goes on until the process is started again; or after `close`.
         """
         given = {"frames": frames, "valid": valid}
         wanted = self._outputs[output]
         answer = np.empty((len(frames), *wanted.shape), np.float32)
         with self._lock:
+            if not self.close.alive:
+                raise ModelError(f"{self.name}: its memory was given back")
             for start in range(0, len(frames), self._largest):
                 part = slice(start, min(start + self._largest, len(frames)))
                 batch = part.stop - part.start
@@ -221,13 +230,14 @@ class TensorRtBackend:
 
 
 def _fits(trt: TensorRt, engine: ICudaEngine) -> bool:
-    """Whether an engine has our inputs and outputs, in float32, with a free batch."""
+    """Whether an engine has our inputs and outputs, in float32, with a free batch and nothing else free."""
     names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
     inputs = [name for name in names if engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT]
     if sorted(inputs) != ["frames", "valid"] or "scores" not in names:
         return False
     floats = all(engine.get_tensor_dtype(name) == trt.DataType.FLOAT for name in names)
-    return floats and all(engine.get_tensor_shape(name)[0] == -1 for name in names)
+    shapes = [tuple(engine.get_tensor_shape(name)) for name in names]
+    return floats and all(shape[0] == -1 and min(shape[1:]) > 0 for shape in shapes)
 
 
 def _close(graph: ExitStack, resources: ExitStack) -> None:

@@ -45,7 +45,9 @@ class FakeTensorRt:
         self.builds = 0
         self.build_error: str | None = None
         self.parse_error: str | None = None
+        self.no_start: set[str] = set()  # `Builder` or `Runtime`
         self.refuses_plans = False
+        self.free_dimension = False
         self.no_context = False
         self.no_execution = False
         self.refuses_addresses = False
@@ -54,13 +56,19 @@ class FakeTensorRt:
         self.kept_alive: list[Any] = []  # what C still points at
 
     def Builder(self, logger: Any) -> _Builder:  # noqa: N802 - NVIDIA's names
+        self._start("Builder")
         return _Builder(self, logger)
 
     def OnnxParser(self, network: Any, logger: Any) -> _Parser:  # noqa: N802
         return _Parser(self, network)
 
     def Runtime(self, logger: Any) -> _Runtime:  # noqa: N802
+        self._start("Runtime")
         return _Runtime(self)
+
+    def _start(self, what: str) -> None:
+        if what in self.no_start:
+            raise TypeError("pybind11::init(): factory function returned nullptr")
 
 
 class _Builder:
@@ -162,7 +170,8 @@ class _Engine:
         return self.trt.tensor_type
 
     def get_tensor_shape(self, name: str) -> list[int]:
-        return [-1, *(int(size or 0) for size in self.tensors[name][1:])]
+        sizes = [-1, *(int(size or 0) for size in self.tensors[name][1:])]
+        return [*sizes[:-1], -1] if self.trt.free_dimension and name == "clip" else sizes
 
     def create_execution_context(self) -> _Context | None:
         return None if self.trt.no_context else _Context(self)

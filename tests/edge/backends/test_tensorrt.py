@@ -116,6 +116,17 @@ def test_everything_is_given_back_when_the_backend_is_dropped(machine: Machine) 
     assert machine.live == 0
 
 
+def test_a_backend_that_was_closed_answers_with_an_error(machine: Machine) -> None:
+    backend = backend_of(machine)
+    backend.close()
+    with pytest.raises(ModelError, match="was given back"):
+        backend.run(*windows(1))
+
+
+def test_the_end_of_the_process_takes_no_memory_from_under_a_thread_that_still_works(machine: Machine) -> None:
+    assert not backend_of(machine).close.atexit
+
+
 @pytest.mark.parametrize("call", ["cudaMalloc", "cudaMallocHost", "cudaStreamCreateWithFlags"])
 def test_a_full_gpu_is_named_and_what_was_taken_is_given_back(machine: Machine, call: str) -> None:
     device = machine.device
@@ -124,6 +135,18 @@ def test_a_full_gpu_is_named_and_what_was_taken_is_given_back(machine: Machine, 
         TensorRtBackend(ARTEFACT, "fp16", device, SMALL)
     assert machine.live == 0
     assert caught.tb is not None  # which holds the backend that was half made
+
+
+def test_a_tensorrt_that_does_not_start_is_told_with_what_the_driver_speaks(machine: Machine) -> None:
+    machine.trt.no_start.add("Runtime")
+    with pytest.raises(ModelError, match=r"TensorRT 10\.3\.0 does not start: it gave no reason; .*CUDA 13\.2"):
+        backend_of(machine)
+
+
+def test_an_engine_with_an_output_of_unknown_size_is_refused(machine: Machine) -> None:
+    machine.trt.free_dimension = True
+    with pytest.raises(ModelError, match="does not load the engine that it just built"):
+        backend_of(machine)
 
 
 def test_an_engine_that_gets_no_context_is_an_error(machine: Machine) -> None:
