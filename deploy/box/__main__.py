@@ -71,7 +71,9 @@ def undeploy(session: Session, request: dict[str, Any], _given: BinaryIO) -> dic
             remove(gone)
         purged = (place.config.parent, place.state) if request["purge"] else ()
         for folder in (place.releases, place.wheels, place.run, place.cache, place.log.parent, *purged):
-            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(folder.resolve(), ignore_errors=True)
+            if folder.is_symlink():  # systemd keeps the folders of a DynamicUser elsewhere
+                folder.unlink()
     return {"kept": [str(path) for path in (place.config.parent, place.state) if path.exists()]}
 
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from deploy.box.child import call, must
+from deploy.box.child import must
 from deploy.box.durable import CHUNK, digest_of, sync_disk, sync_folder, write_record
 from deploy.box.place import Place, Refusal, Release
 from deploy.box.switch import discard, repair, switch
@@ -163,9 +163,6 @@ def _examine(session: Session, folder: Path) -> None:
     config.write_text(text.replace(f"{place.current}/", f"{folder}/"))  # as if it were current already
     for what, words in EXAMINATION:
         argv = [laennec, *words.split(), *([config] if words.endswith("--config") else [])]
-        if call([*argv[:2], "--help"])[0]:
-            session.wire.send(note=f"this release has no `laennec {words}`: skipped")
-            continue
         with session.wire.step(what) as remarks:
             argv = session.service.words_as_service(folder, argv)
             said = must(argv, f"laennec {words}", place.variables())

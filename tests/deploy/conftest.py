@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,11 @@ from deploy.wheelhouse import PROJECT, Wheelhouse, read
 from tests.deploy.standin import write_pip, write_wheel
 
 CONFIG = "config: first\n"
+
+
+@lru_cache
+def _python() -> str:
+    return facts(Place("/")).pythons[0].path  # asks every interpreter of this machine
 
 
 @dataclass(frozen=True)
@@ -39,8 +45,7 @@ class Box:
         files = {"requirements.lock": house.lock(), "supervise.py": (PROJECT / "deploy/box/supervise.py").read_text()}
         if config is not None:
             files["ward.yaml"] = config
-        python = facts(self.place).pythons[0].path
-        return {"version": house.version, "python": python, "files": files, "system_site": False, "hold_s": 0.3}
+        return {"version": house.version, "python": _python(), "files": files, "system_site": False, "hold_s": 0.3}
 
     def install(self, behaviour: str = "well", config: str | None = CONFIG, payload: int = 0) -> str:
         """Deploy a stand-in; the name of its release."""

@@ -22,8 +22,6 @@ def tell(text):
 
 def main():
     command = sys.argv[1]
-    if "--help" in sys.argv:
-        sys.exit(2 if command == "tune" and BEHAVIOUR == "no tune" else 0)
     if command == "doctor":
         if BEHAVIOUR == "slow":
             time.sleep(30)
@@ -77,7 +75,7 @@ def write_wheel(folder: Path, behaviour: str = "well", payload: int = 0, require
 
     Args:
         folder: where.
-        behaviour: well, no tune, slow, other spec, ends, ends soon; anything else is well under another name.
+        behaviour: well, slow, other spec, ends, ends soon; anything else is well under another name.
         payload: bytes of zeros in it: nothing in the wheel, much on the disk.
         requires: what it says it needs (PEP 508).
     """

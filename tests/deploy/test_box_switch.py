@@ -85,11 +85,6 @@ def test_an_artefact_of_another_feature_spec_is_refused_before_anything_is_switc
     assert json.loads((box.place.run / "state.json").read_text())["pid"] == pid, "the old release was not even stopped"
 
 
-def test_a_release_without_a_command_says_that_it_was_skipped(box: Box, capsys: pytest.CaptureFixture[str]) -> None:
-    box.install("no tune")
-    assert "has no `laennec tune`: skipped" in capsys.readouterr().out
-
-
 def test_a_service_that_comes_to_its_end_is_started_again(box: Box) -> None:
     box.install("well")
     state = json.loads((box.place.run / "state.json").read_text())
