@@ -3,7 +3,8 @@
 Not for sound (`streams`) and not for packets of several devices (`receive`). Pure. The limits say from where on a
 reading is a condition; which of these make sound "not measurable" is decided here and nowhere else: no contact and
 motion do (with a Littmann 3200 on 56 healthy people 61 of 500 recordings held false crackles of friction; Ye 2022,
-PMC9791113), a low battery and overruns do not, since what they spoil is marked by itself.
+PMC9791113), sound that is lost or choppy does, and two devices of one id, since nobody knows on whom they are. A low
+battery and overruns do not: what they spoil is marked by itself.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from firmware_bridge.messages import Hello, StreamInfo, Telemetry
 from firmware_bridge.records import Condition, ConditionName
 
 QUIET_NS = 10_000_000_000  # an overrun is over when none was counted for so long
-CRITICAL = ("no contact", "motion", "lost")  # while they last, sound cannot be judged
+NOT_MEASURABLE = ("no contact", "motion", "lost", "choppy", "two devices")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Conditions:
         """Say how it is now; the change, if it is one."""
         if active == (name in self._lasting):
             return []
-        change = Condition(name, active, name not in CRITICAL, detail)
+        change = Condition(name, active, name not in NOT_MEASURABLE, detail)
         if active:
             self._lasting[name] = change
         else:

@@ -149,7 +149,9 @@ class Stream:
             f"measured {state.rate_hz:.1f} Hz, declared {self.info.rate_mhz / 1000:g} Hz",
         )
         return [
-            *note("choppy", share > self._limits.choppy_share, f"{100 * share:.1f} % of 10 s lost"),
+            *note(
+                "choppy", share > self._limits.choppy_share, f"{100 * share:.1f} % of {self._limits.choppy_s:g} s lost"
+            ),
             *note("two devices", stray > self._limits.stray_packets, f"{stray} packets of another count"),
             *note("codec", mark.unreadable > first.unreadable, "samples in an unknown codec or channel"),
             *note("wrong rate", state.is_wrong, rates),

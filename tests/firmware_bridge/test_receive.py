@@ -174,6 +174,8 @@ def test_more_than_5_percent_lost_in_10_s_is_choppy_and_4_percent_is_not() -> No
     feed(receiver, [hello(link=SERIAL)])
     assert _seconds(receiver, 0, 1500, 25) == []
     assert _seconds(receiver, 1500, 2600, 15) == [("choppy", True)]
+    (choppy,) = receiver.report().devices[0].streams[0].conditions
+    assert not choppy.measurable
     assert _seconds(receiver, 2600, 4000, 25) == [("choppy", False)]
     stream = receiver.report().devices[0].streams[0]
     assert stream.loss == pytest.approx((60 + 73 + 56) / 4000, abs=0.001)
