@@ -20,6 +20,7 @@ from edge.model import load_model
 from edge.pipeline import Pipeline
 from edge.sources.synthetic import DEMO_AUDIO, scene
 from edge.types import Window
+from tests.benchmarks import link, packets
 from tests.benchmarks.frontends import ROUNDS, medians, pieces, report
 
 STARTS = 3  # of the process, each once without kept kernels and once with them
@@ -94,3 +95,5 @@ if __name__ == "__main__":
     report(sound)
     detection(sound)
     process()
+    packets.report()
+    link.report()
