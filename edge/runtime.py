@@ -215,4 +215,5 @@ def _open(decision: Decision) -> Model:
     try:
         return Model(content, open_backend(decision.artefact, decision.device))
     except ModelError as error:
-        raise ModelError(f"model {path}: {error}; export it again with this version of Laennec") from error
+        hint = "" if decision.device else "; export it again with this version of Laennec"  # a GPU's reason is its own
+        raise ModelError(f"model {path}: {error}{hint}") from error

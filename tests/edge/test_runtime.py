@@ -179,8 +179,15 @@ def test_auto_goes_on_with_onnxruntime_where_the_runtime_of_cuda_is_missing(
 
 def test_tensorrt_by_name_does_not_go_on_with_another_runtime(machine: Machine, model: Path) -> None:
     machine.fail("cudaMalloc")
-    with pytest.raises(ModelError, match="out of memory"):
+    with pytest.raises(ModelError, match="out of memory") as caught:
         open_model(model, "tensorrt")
+    assert "export it again" not in str(caught.value)  # the file is not at fault
+
+
+def test_auto_goes_on_with_onnxruntime_where_the_driver_is_too_old_for_tensorrt(machine: Machine, model: Path) -> None:
+    measured(model, FP32, FP16, machine=machine)
+    machine.trt.no_start.add("Runtime")
+    assert open_model(model).runtime.startswith("onnxruntime")
 
 
 def test_the_facts_name_driver_versions_engines_and_the_choice(machine: Machine, model: Path) -> None:
