@@ -71,6 +71,10 @@ class Pipeline:
         events += self._score(self._windows.flush(), is_end=True)
         return events + self._keep(self._tracker.flush())
 
+    def give_up(self) -> list[Event]:
+        """End of stream when the model fails: close what is open, decide nothing more."""
+        return self._keep(self._tracker.flush())
+
     def reset(self) -> None:
         """Forget everything, as a new object; open events are dropped, so flush first."""
         self._features.reset()

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from edge.clock import Timeline, is_synchronised
 from edge.config import Stream
-from edge.errors import LaennecError
+from edge.errors import LaennecError, ModelError
 from edge.messages import Message, Moment, Node, event_message, gap_message, model_body, ulid
 from edge.model import Model
 from edge.pipeline import Pipeline
@@ -125,7 +125,7 @@ class Listener:
                     self._hear(item)
             self.close()
         except LaennecError as error:
-            self.failure = str(error)
+            self.failure, self.is_broken = str(error), isinstance(error, ModelError)  # a GPU that failed, say
             logger.error("stream=%s failed: %s", self.id, error)
         except Exception as error:  # one bed must not take the others with it
             self.failure, self.is_broken = f"internal error: {error!r}", True
@@ -142,7 +142,11 @@ class Listener:
         try:
             if not self._closed:
                 self._closed = True
-                self._say(self._timed(self._pipeline.flush))
+                try:
+                    self._say(self._timed(self._pipeline.flush))
+                except ModelError as error:  # it goes on failing; what it found before still gets its end
+                    logger.error("stream=%s ends undecided: %s", self.id, error)
+                    self._say(self._timed(self._pipeline.give_up))
         finally:
             self._mutex.release()
 

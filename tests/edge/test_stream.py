@@ -10,9 +10,10 @@ import pytest
 
 import edge.stream
 from edge.config import Stream
+from edge.errors import ModelError
 from edge.messages import Message, Node
 from edge.stream import Listener, Tally
-from edge.types import Block, Gap
+from edge.types import Block, Gap, Scores, Window
 from tests.edge.fakes import Bursts, LoudnessModel
 
 NODE = Node("laennec/v1", "ward", "node", "Test", "0badcafe")
@@ -70,6 +71,21 @@ def test_a_gap_is_told_with_its_cause_and_ends_what_was_open() -> None:
     assert stream.tally().gaps == 1
     assert stream.tally().lost_s == pytest.approx(0.1)
     assert "gap" in {body.get("end_reason") for body in said.events()}
+
+
+def test_a_gpu_that_fails_closes_what_is_open_and_calls_for_a_restart(monkeypatch: pytest.MonkeyPatch) -> None:
+    said, source, score = Heard(), Bursts(5, pace=False), LoudnessModel.score
+
+    def fails(self: LoudnessModel, window: Window) -> Scores:
+        if said.events():
+            raise ModelError("error 719")
+        return score(self, window)
+
+    monkeypatch.setattr(LoudnessModel, "score", fails)
+    stream = listener(source, said)
+    stream.run(threading.Event())
+    assert [body["type"] for body in said.events()] == ["onset", "end"]
+    assert (stream.failure, stream.is_broken, source.closed) == ("error 719", True, True)
 
 
 def test_a_bug_in_one_stream_closes_its_events_and_is_told() -> None:
