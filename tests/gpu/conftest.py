@@ -1,11 +1,18 @@
-"""Tests marked `gpu` run where a driver and TensorRT are, and say elsewhere what is missing."""
+"""Tests marked `gpu` run where a driver and TensorRT are, and say elsewhere what is missing.
+
+Those that use the fixture `cuda` and not `device` need no TensorRT, only a driver and CUDA's runtime. `make test-gpu`
+sets LAENNEC_GPU=required: what is missing is then an error, for tests that were all skipped prove nothing.
+"""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from edge.backends._cudart import Cudart, find_gpu
 from edge.backends.tensorrt import Device, find_device
 from edge.errors import ConfigError
 from tests.gpu.reference import Reference, saved
@@ -14,13 +21,27 @@ from tests.gpu.reference import Reference, saved
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip before a fixture is made."""
     marked = [item for item in items if item.get_closest_marker("gpu")]
-    if not marked:
+    without = [item for item in marked if "cuda" in getattr(item, "fixturenames", ())]
+    _skip(without, lambda: Cudart(find_gpu()))
+    _skip([item for item in marked if item not in without], find_device)
+
+
+def _skip(items: list[pytest.Item], find: Callable[[], object]) -> None:
+    if not items:
         return
     try:
-        find_device()
+        find()
     except ConfigError as error:
-        for item in marked:
+        if os.environ.get("LAENNEC_GPU") == "required":
+            raise pytest.UsageError(f"{len(items)} tests cannot run: {error}") from None
+        for item in items:
             item.add_marker(pytest.mark.skip(reason=str(error)))
+
+
+@pytest.fixture(scope="session")
+def cuda() -> Cudart:
+    """CUDA's runtime on this machine's GPU."""
+    return Cudart(find_gpu())
 
 
 @pytest.fixture(scope="session")
