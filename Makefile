@@ -26,7 +26,7 @@ test-aarch64: dev ## the wheelhouse for 64-bit ARM, installed and heard from und
 	@$(BIN)/python -m deploy.aarch64 $(ARGS)
 
 test-gpu: $(VENV)-gpu/.gpu ## build every variant on this machine's NVIDIA GPU (Jetson or PC), compare, time: runs/gpu-report.json
-	@$(VENV)-gpu/bin/python -m pytest tests/gpu -m gpu --durations 5 $(ARGS)
+	@LAENNEC_GPU=required $(VENV)-gpu/bin/python -m pytest tests/gpu -m gpu --durations 5 $(ARGS)
 
 check: dev ## style, types, format
 	$(BIN)/ruff check .
