@@ -7,6 +7,7 @@ sets LAENNEC_GPU=required: what is missing is then an error, for tests that were
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def _skip(items: list[pytest.Item], find: Callable[[], object]) -> None:
         find()
     except ConfigError as error:
         if os.environ.get("LAENNEC_GPU") == "required":
-            raise pytest.UsageError(f"{len(items)} tests cannot run: {error}") from None
+            raise pytest.UsageError(f"{len(items)} tests cannot run with {sys.executable}: {error}") from None
         for item in items:
             item.add_marker(pytest.mark.skip(reason=str(error)))
 
