@@ -164,15 +164,14 @@ class Supervisor:
         fed_s, cause = time.monotonic(), ""
         while child.poll() is None:
             message = self._message(child.pid)
-            if not self.is_noted:
-                self._write()
+            changes: dict[str, object] = {}
             if "READY=1" in message and not self.state.ready_s:
-                self._write(phase="ready", ready_s=time.monotonic())
+                changes |= {"phase": "ready", "ready_s": time.monotonic()}
             if "STOPPING=1" in message:
-                self._write(phase="stopping")
-            for line in message:
-                if line.startswith("STATUS=") and line[7:] != self.state.status:
-                    self._write(status=line[7:])
+                changes["phase"] = "stopping"
+            status = next((line[7:] for line in message if line.startswith("STATUS=")), self.state.status)
+            if changes or status != self.state.status or not self.is_noted:
+                self._write(**changes, status=status)
             if {"WATCHDOG=1", "READY=1"} & set(message) or not self.state.ready_s:
                 fed_s = time.monotonic()
             if self.wish:
