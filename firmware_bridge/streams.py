@@ -142,6 +142,7 @@ class Stream:
             self._marks.popleft()
         first = self._marks[0]
         usual = self._limits.choppy_s * self.info.rate_mhz / 1000
+        over_s = f"{self._limits.choppy_s:g} s"
         share = (mark.lost - first.lost) / max(mark.sound - first.sound, usual)
         stray, state = mark.stray - first.stray, self.clock.state
         note, rates = (
@@ -149,9 +150,7 @@ class Stream:
             f"measured {state.rate_hz:.1f} Hz, declared {self.info.rate_mhz / 1000:g} Hz",
         )
         return [
-            *note(
-                "choppy", share > self._limits.choppy_share, f"{100 * share:.1f} % of {self._limits.choppy_s:g} s lost"
-            ),
+            *note("choppy", share > self._limits.choppy_share, f"{100 * share:.1f} % of {over_s} lost"),
             *note("two devices", stray > self._limits.stray_packets, f"{stray} packets of another count"),
             *note("codec", mark.unreadable > first.unreadable, "samples in an unknown codec or channel"),
             *note("wrong rate", state.is_wrong, rates),

@@ -87,7 +87,7 @@ async def serve(
         while not is_over():
             now_ns = time.monotonic_ns()
             for link in links:
-                if chunks := link.tend(now_ns):
+                if chunks := [*link.tend(now_ns), *link.receive()]:  # before the tick: nothing waits that came in time
                     hear(chunks)
                 number = link.fileno()
                 if number is not None and waiting.get(number) is not link:

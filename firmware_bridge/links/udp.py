@@ -3,7 +3,8 @@
 Not for the internet: a datagram is heard from anyone who reaches the address, so it is bound to one interface, never to
 all, and keys tell who sent it (`auth`). The socket is drained at each wake-up; its receive buffer is asked for and read
 back, because the kernel silently gives less than it was asked for; what the kernel had to throw away it tells with the
-next datagram (SO_RXQ_OVFL).
+next datagram (SO_RXQ_OVFL). When a datagram arrived the kernel tells as well (SO_TIMESTAMPNS), so that a machine that
+is busy for a while neither blurs the clock nor makes packets late that had come in time.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from firmware_bridge.wire import MAX_BODY
 
 BUFFER_BYTES = 4 << 20  # 10 s of 8 devices at 16 kHz with what the kernel adds to each datagram
 DRAIN = 256  # datagrams at most, before others get their turn
-SO_RXQ_OVFL = 40  # Linux, not in `socket`
+SO_TIMESTAMPNS, SO_RXQ_OVFL = 35, 40  # Linux, not in `socket`
+TIMESPEC = struct.Struct("@ll")
 FIRST_WAIT_NS, LONGEST_WAIT_NS = 250_000_000, 8_000_000_000
 
 logger = logging.getLogger(__name__)
@@ -58,6 +60,7 @@ class Udp:
             self._socket.setblocking(False)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
             self._socket.setsockopt(socket.SOL_SOCKET, SO_RXQ_OVFL, 1)
+            self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
             self._socket.bind((host, port))
         except OSError as error:
             self._socket.close()
@@ -76,7 +79,7 @@ class Udp:
             )  # fmt: skip
         self._memory = bytearray(MAX_BODY + 1)
         self._peers: dict[tuple[str, int], str] = {}
-        self._bytes = self._dropped = 0
+        self._bytes = self._dropped = self._newest_ns = 0
         self._reason = ""
 
     def fileno(self) -> int | None:
@@ -89,19 +92,26 @@ class Udp:
         out: list[Chunk] = []
         memory = self._memory
         view = memoryview(memory)
+        now_ns = time.monotonic_ns()
+        wall_ns = time.time_ns() - now_ns
         for _ in range(DRAIN):
             try:
-                count, extra, _flags, address = self._socket.recvmsg_into([memory], 64)
+                count, extra, _flags, address = self._socket.recvmsg_into([memory], 128)
             except BlockingIOError:
                 break
             except OSError as error:  # an earlier answer was refused by its receiver; the next call goes on
                 self._reason = str(error.strerror)
                 continue
+            arrival_ns = now_ns
             for _level, kind, content in extra:
                 if kind == SO_RXQ_OVFL:
                     (self._dropped,) = struct.unpack("=I", content)
+                elif kind == SO_TIMESTAMPNS:
+                    seconds, rest_ns = TIMESPEC.unpack(content)
+                    arrival_ns = seconds * 1_000_000_000 + rest_ns - wall_ns
+            self._newest_ns = max(self._newest_ns, min(arrival_ns, now_ns))  # whatever a step of the wall clock did
             self._bytes += count
-            out.append(Chunk(time.monotonic_ns(), self.name, self._peer(address), bytes(view[:count])))
+            out.append(Chunk(self._newest_ns, self.name, self._peer(address), bytes(view[:count])))
         return out
 
     def tend(self, now_ns: int) -> list[Chunk]:

@@ -27,7 +27,8 @@ from firmware_bridge.records import Chunk, Condition, Epoch, Heard
 from firmware_bridge.sim import build
 
 DEVICE_ID = 0x5E000001
-GRACE_S = 0.2
+PACKET = 160  # samples, 20 ms at 8 kHz
+GRACE_S = 0.3
 LONGEST_S = 60.0
 
 needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
@@ -111,13 +112,14 @@ def listen(
     keys: Mapping[int, bytes] | None = None,
     grace_s: float = GRACE_S,
 ) -> Run:
-    """Hear a device until it ends, and what is under way then."""
+    """Hear a device until it has ended and the links were silent for `grace_s`."""
     receiver = Receiver(Settings(keys=keys or {}), guard)
     heard: list[Heard] = []
-    end_s: list[float] = []
-    begin_s = time.monotonic()
+    begin_s = quiet_s = time.monotonic()
 
     def hear(chunks: list[Chunk]) -> None:
+        nonlocal quiet_s
+        quiet_s = time.monotonic()
         for chunk in chunks:
             heard.extend(receiver.feed(chunk))
 
@@ -127,9 +129,10 @@ def listen(
             next(one for one in links if one.name == link).send(content, peer)
 
     def is_over() -> bool:
-        if device.process.poll() is not None and not end_s:
-            end_s.append(time.monotonic() + grace_s)
-        return bool(end_s and time.monotonic() > end_s[0]) or time.monotonic() > begin_s + LONGEST_S
+        nonlocal quiet_s
+        if device.process.poll() is None:
+            quiet_s = time.monotonic()
+        return time.monotonic() > quiet_s + grace_s or time.monotonic() > begin_s + LONGEST_S
 
     asyncio.run(serve(links, hear, tick, is_over))
     heard.extend(receiver.flush())
@@ -139,12 +142,15 @@ def listen(
 def check_sound(run: Run, sound: NDArray[np.int16], boot: int = 1, base: int = 0) -> None:
     """The sound of an epoch is what was played, whole, masked exactly where the device says that packets went missing.
 
+    What came too late, because this machine was busy, is masked too: as many packets as the bridge counts as late.
+
     Args:
         run: what was heard.
         sound: (N,) samples that were played from the epoch's begin on.
         boot: which epoch.
         base: counter of the first sample.
     """
+    late = run.receiver.report().devices[0].streams[0].counts.late
     valid = np.ones(len(sound), np.bool_)
     for _device, stream, of_boot, index, n in run.tally["missing"]:
         if stream == 0 and of_boot == boot:
@@ -162,4 +168,5 @@ def check_sound(run: Run, sound: NDArray[np.int16], boot: int = 1, base: int = 0
             places = np.arange(item.start, item.stop)[item.valid] - base
             heard_valid[places] = True
             assert np.array_equal(item.samples[item.valid], sound[places] / np.float32(32768))
-    assert np.array_equal(heard_valid, valid)
+    assert not (heard_valid & ~valid).any()
+    assert (valid & ~heard_valid).sum() == late * PACKET

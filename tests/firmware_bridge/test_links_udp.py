@@ -46,6 +46,25 @@ def test_a_flood_leaves_others_their_turn() -> None:
         assert [len(link.receive()), len(link.receive())] == [DRAIN, 10]
 
 
+def test_a_datagram_counts_from_when_the_kernel_had_it_whatever_the_wall_clock_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with closing(Udp("127.0.0.1", 0)) as link, closing(sender(link)) as out:
+        for step_ns in (0, 10**12, -(10**12)):
+            before_ns = time.monotonic_ns()
+            out.send(b"x")
+            sent_ns = time.monotonic_ns()
+            time.sleep(0.05)
+            with monkeypatch.context() as patch:
+                wall_ns = time.time_ns() + step_ns
+                patch.setattr(time, "time_ns", lambda wall_ns=wall_ns: wall_ns)
+                (chunk,) = link.receive()
+            if step_ns == 0:
+                assert before_ns - 10**7 <= chunk.arrival_ns <= sent_ns + 10**7  # the wall clock is followed by ntp
+            newest_ns = chunk.arrival_ns
+            assert newest_ns <= time.monotonic_ns()
+
+
 def test_an_answer_reaches_its_peer() -> None:
     with closing(Udp("127.0.0.1", 0)) as link, closing(sender(link)) as out:
         out.send(b"hello")
@@ -125,9 +144,9 @@ def test_a_bad_network_costs_what_it_dropped_and_nothing_else(tmp_path: Path, se
     stream = run.receiver.report().devices[0].streams[0]
     assert stream.counts.duplicates == relay.doubled > 5
     others = run.tally["telemetries"] + run.tally["hellos"]  # to be swapped with one of these changes nothing
-    assert relay.swapped - others <= stream.counts.reordered <= relay.swapped
+    assert relay.swapped - others <= stream.counts.reordered + stream.counts.late <= relay.swapped
+    assert stream.counts.late < relay.swapped
     assert stream.missing == len(relay.dropped) > 5
-    assert stream.counts.late == 0
 
 
 @needs_compiler
@@ -135,7 +154,7 @@ def test_packets_that_are_delayed_within_the_patience_are_in_their_place(tmp_pat
     wav = write_wav(tmp_path / "sound.wav", SOUND[:24_000])
     run, relay = through(Fate(delay=0.1, delay_s=0.025), wav, 3, speed=1)
     check_sound(run, SOUND[:24_000])
-    assert relay.delayed > 5
+    assert relay.delayed > max(5, run.receiver.report().devices[0].streams[0].counts.late)
 
 
 @needs_compiler
@@ -157,7 +176,7 @@ def test_many_devices_on_one_socket_are_heard_without_loss(tmp_path: Path) -> No
     report = run.receiver.report()
     assert len(report.devices) == 40
     assert not run.tally["missing"]
-    assert {one.streams[0].counts.samples for one in report.devices} == {12_000}
+    assert sum(one.streams[0].counts.samples for one in report.devices) == run.tally["captured"] > 40 * 11_000
     assert {one.streams[0].counts.masked for one in report.devices} == {0}
 
 

@@ -82,8 +82,7 @@ def test_faults_of_a_network_are_found_as_many_as_there_were(wav: Path) -> None:
     device = run.receiver.report().devices[0]
     counts, frames = device.streams[0].counts, run.receiver.report().links[device.link]
     assert counts.duplicates == run.tally["doubled"] > 5
-    assert counts.reordered + counts.late <= run.tally["swapped"]
-    assert counts.late == 0
+    assert run.tally["swapped"] >= counts.reordered + counts.late > 2 * counts.late
     assert frames.crc_errors + frames.unknown_versions == run.tally["flipped"] > 5
 
 
