@@ -46,10 +46,12 @@ _I16 = struct.Struct("<h")
 
 def read_hello(payload: bytes) -> Hello:
     """Hello of a payload; WireError if malformed, here and below."""
-    found, streams = gather(payload, (1, 2, 3, 4), repeated=5)
-    protocol = found.get(1)
+    found, values = gather(payload, (1, 2, 3, 4), repeated=5)
+    protocol, streams = found.get(1), tuple(_stream(value) for value in values)
+    if len({info.stream for info in streams}) < len(streams):  # the receiver would begin it anew at each hello
+        raise WireError("a hello that says of one stream twice what it is")
     return Hello(
-        tuple(_stream(value) for value in streams),
+        streams,
         None if protocol is None else byte_pair(protocol),
         *(printable(found.get(number, b"")[:MAX_TEXT]) for number in (2, 3, 4)),
     )

@@ -182,6 +182,13 @@ def test_entries_may_grow_and_new_ones_come_but_none_may_shrink_or_repeat() -> N
             contact(broken)
 
 
+def test_a_hello_says_once_what_a_stream_is() -> None:
+    one, other = StreamInfo(0, 8_000_000), StreamInfo(2, 104_000)
+    assert decode(encode(Packet(7, Hello((one, other))))).content == Hello((one, other))
+    with pytest.raises(PacketError, match="twice"):
+        decode(encode(Packet(7, Hello((one, other, one)))))
+
+
 @given(st.binary(max_size=300))
 def test_text_of_a_device_can_be_printed(text: bytes) -> None:
     content = decode(body(0x13, payload=b"\6" + text)).content
