@@ -140,6 +140,8 @@ class Receiver:
         return Report(tuple(devices), dict(self._refused), counts)
 
     def _hear(self, packet: Packet, chunk: Chunk) -> Iterable[Heard]:
+        if packet.type >= Type.COMMAND:  # from a host, such as our own order sent back: no device says that
+            return []
         member = self._member(packet.device_id)
         if member is None:
             return []

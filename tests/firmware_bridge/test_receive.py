@@ -110,6 +110,15 @@ def test_commands_for_a_byte_stream_are_framed() -> None:
     assert order.content.count(b"\0") == 2
 
 
+def test_an_order_that_is_sent_back_is_no_device() -> None:
+    receiver = Receiver(Settings())
+    feed(receiver, [sound(0), hello()])
+    before = receiver.report()
+    assert feed(receiver, [Chunk(9, UDP, "elsewhere", receiver.outgoing(0)[0].content)]) == []
+    assert receiver.report().devices == before.devices
+    assert feed(Receiver(Settings()), [chunk(Command((HelloRequest(),)), 0)]) == []
+
+
 def test_an_answered_ping_tells_how_long_the_way_is() -> None:
     receiver = Receiver(Settings(), token=lambda: 99)
     feed(receiver, [hello()])
