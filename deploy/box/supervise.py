@@ -58,36 +58,41 @@ def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: no second service beside one without supervisor
 
 
-def _take(lock: int) -> None:
-    """The lock of this root; whoever only looks whether it is free holds it for a moment."""
+def _taken(path: Path) -> int:
+    """Descriptor of the lock of this root; whoever only looks whether it is free holds it for a moment."""
+    lock = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
     for _ in range(20):
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             time.sleep(0.05)
         else:
-            return
+            return lock
     sys.exit("another supervisor of this root runs")
 
 
 class Supervisor:
     """The service of one root, and the socket on which it speaks."""
 
-    def __init__(self, root: Path) -> None:
-        """Take the lock; ends if another supervisor of this root has it."""
+    def __init__(self, root: Path, lock: int | None = None) -> None:
+        """Take the lock; ends if another supervisor of this root has it.
+
+        Args:
+            root: below which everything lies.
+            lock: descriptor of the lock, already held, from the supervisor that became this one.
+        """
         self.root, self.current = root, root / "opt/laennec/current"
         self.run_dir, self.log = root / "run/laennec", root / "var/log/laennec/laennec.log"
+        self.wish = 0  # the signal that came
+        for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)  # before the lock: who sees it held may send one
         self.run_dir.mkdir(parents=True, exist_ok=True)
-        self._lock = open(self.run_dir / "supervisor.lock", "a")  # noqa: SIM115 - held while the process lives
-        _take(self._lock.fileno())
+        self._lock = _taken(self.run_dir / "supervisor.lock") if lock is None else lock
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         self.socket.bind("")  # an abstract name of the kernel's choice: a path could be longer than a socket may be
         self.socket.settimeout(0.2)
         self.state = State(os.getpid())
-        self.wish = 0  # the signal that came
-        for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_signal)
         self._write()
 
     def _on_signal(self, number: int, _frame: object) -> None:
@@ -117,8 +122,11 @@ class Supervisor:
             while not self.wish and time.monotonic() < until_s:
                 time.sleep(0.05)
         if self.wish == signal.SIGHUP:
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)  # not deadly in between; what is wanted is read after it
+            os.set_inheritable(self._lock, True)  # held without a gap: nobody must believe that none runs
             python = str(self.current / "venv/bin/python")  # of the release that is current now
-            os.execv(python, [python, "-I", str(self.current / "supervise.py"), str(self.root)])
+            again = [python, "-I", str(self.current / "supervise.py"), str(self.root), str(self._lock)]
+            os.execv(python, again)
         self._write(phase="stopped", pid=0, ready_s=0.0, status="")
 
     def _serve(self) -> bool:
@@ -200,4 +208,4 @@ class Supervisor:
 
 
 if __name__ == "__main__":
-    Supervisor(Path(sys.argv[1])).run()
+    Supervisor(Path(sys.argv[1]), *(int(each) for each in sys.argv[2:])).run()

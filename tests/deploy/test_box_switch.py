@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.box.service import Supervised
 from deploy.errors import DeployError
 from deploy.session import ask
 from tests.deploy.conftest import CONFIG, PROJECT, Box
@@ -98,6 +99,18 @@ def test_a_service_that_comes_to_its_end_is_started_again(box: Box) -> None:
 
 def _pid(box: Box) -> int:
     return int(json.loads((box.place.run / "state.json").read_text())["pid"])
+
+
+def test_a_supervisor_that_is_being_replaced_is_never_taken_for_none(box: Box) -> None:
+    box.install("well")
+    service, supervisor = Supervised(box.place), json.loads((box.place.run / "state.json").read_text())["supervisor"]
+    for _ in range(3):
+        service.restart()
+        until_s = time.monotonic() + 0.5
+        while time.monotonic() < until_s:
+            assert box.health().words != "no supervisor runs"
+    service.stop()
+    assert not Path(f"/proc/{supervisor}/exe").exists()
 
 
 def test_undeploy_leaves_settings_and_events_unless_told_otherwise(box: Box) -> None:
