@@ -85,6 +85,7 @@ def played(start: Start, folder: Path, broker: Broker, watcher: Watcher, *option
     assert simulated.stdout is not None
     port = simulated.stdout.readline().strip()
     running = node(start, folder, {"serial": [{"port": port}]}, broker)
+    wait_for(lambda: watcher.bodies("node/status"), "the node")
     said = json.loads(simulated.stdout.readline())
     wait_for(lambda: watcher.bodies("bed1/status")[-1:] and watcher.bodies("bed1/status")[-1]["state"] == "lost", "end")
     running.send_signal(signal.SIGTERM)
@@ -113,13 +114,13 @@ def test_a_known_crackle_arrives_as_one_event_at_its_time_with_its_device(
 def test_with_loss_the_crackle_arrives_or_the_stream_is_not_called_ok(
     seed: int, start: Start, tmp_path: Path, device: Path, breath: Path, broker: Broker, watcher: Watcher
 ) -> None:
-    said = played(start, tmp_path, broker, watcher, device, "--loss", 0.08, "--seed", seed, breath)
+    said = played(start, tmp_path, broker, watcher, device, "--loss", 0.05, "--seed", seed, breath)
     assert said["lost"] > 10
     onsets = [body for body in watcher.bodies("bed1/event") if body["type"] == "onset"]
     for body in onsets:  # no event but the true one
         assert body["sample"]["onset"] / 8000 == pytest.approx(CRACKLE_S, abs=0.6)
     degraded = [body["reason"] for body in watcher.bodies("bed1/status") if body["state"] == "degraded"]
-    assert onsets or any("choppy" in reason for reason in degraded)
+    assert onsets or any("not measurable: choppy" in reason for reason in degraded)
 
 
 def test_the_time_of_an_event_is_that_of_the_sound_not_of_its_arrival(
