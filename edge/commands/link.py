@@ -124,7 +124,7 @@ def _watch(section: Any, capture: Path | None, seconds: float | None, jsonl: boo
     from edge.link_table import HEAD, now_line, table
     from edge.link_watch import Watch, Wish
     from edge.log import setup
-    from edge.sources.bridge import open_links, open_receiver
+    from edge.sources.link_opening import open_links, open_receiver
 
     setup()
     is_live = sys.stdout.isatty() and not jsonl

@@ -14,35 +14,24 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
-from edge.errors import ConfigError, LaennecError
+from edge.errors import ConfigError
 from edge.link_settings import Link, shown_id
 from edge.sources.attended import log_condition, trouble_of, vitals_of
+from edge.sources.link_opening import LIMITS, open_links, read_keys, warm_up
 from edge.sources.linked import LinkSource, Manner
 from edge.sources.mailbox import Count
 from edge.sources.seen import SeenFile
 from edge.sources.vitals import Trouble
 from edge.types import Block, Gap
-from firmware_bridge import cobs
 from firmware_bridge import links as link_loop
-from firmware_bridge.auth import Guard, read_key
-from firmware_bridge.deframe import Deframer
-from firmware_bridge.devices import Limits
-from firmware_bridge.links.ble import BleLink, BleManner
-from firmware_bridge.links.replay import Replay
-from firmware_bridge.links.serial import Serial
-from firmware_bridge.links.udp import Udp
-from firmware_bridge.messages import Codec, Log, Samples, StreamInfo
+from firmware_bridge.auth import Guard
+from firmware_bridge.messages import Log, StreamInfo
 from firmware_bridge.receive import Receiver, Settings
 from firmware_bridge.records import Chunk, Condition, Epoch, Heard
 from firmware_bridge.report import DeviceReport
-from firmware_bridge.wire import Packet, encode
 
 TELL_NS = 500_000_000  # how often conditions and readings are handed to the streams
 END_S = 2.0
-MAX_KEY_FILE = 4096  # bytes
-LIMITS = Limits(choppy_share=0.02)  # with 1 % lost the detector misses a quarter of its finds, with 5 % two thirds
 
 Place = tuple[int, int]  # device id, stream
 logger = logging.getLogger(__name__)
@@ -211,59 +200,7 @@ def open_bridge(settings: Link, rate_hz: int, memory: Path) -> Bridge:
         ConfigError: a key cannot be read, or bleak is missing.
         SourceError: a link cannot be had.
     """
-    _warm_up()
-    keys = _keys(settings)
+    warm_up()
+    keys = read_keys(settings)
     seen = SeenFile(memory if keys else None)
     return Bridge(settings, open_links(settings), rate_hz, keys, seen)
-
-
-def open_receiver(settings: Link) -> Receiver:
-    """A receiver without streams of the edge, for looking at the links; it hears every device if none is listed.
-
-    Raises:
-        ConfigError: a key cannot be read.
-    """
-    allowed = frozenset(device.id for device in settings.devices) or None
-    keys = _keys(settings)
-    return Receiver(Settings(allowed, limits=LIMITS, keys=keys), Guard(keys))
-
-
-def open_links(settings: Link) -> list[link_loop.Link]:
-    """The links of the settings; a port or device that is away is waited for.
-
-    Raises:
-        ConfigError: bleak is missing, or a port is written wrongly.
-        SourceError: a port is used by another program, the UDP address cannot be had, or the capture cannot be read.
-    """
-    links: list[link_loop.Link] = []
-    try:
-        links += [Serial(each.port, each.baud) for each in settings.serial]
-        if settings.udp is not None:
-            links.append(Udp(str(settings.udp.bind), settings.udp.port))
-        links += [BleLink(each.address, BleManner(each.notify)) for each in settings.ble]
-        if settings.capture is not None:
-            links.append(Replay(settings.capture))
-    except LaennecError:
-        for link in links:
-            link.close()
-        raise
-    return links
-
-
-def _warm_up() -> None:
-    """Have the kernels of the decoders compiled before a device speaks."""
-    packet = Packet(1, Samples(np.zeros((1, 32), np.int16), Codec.RICE))
-    Deframer().push(cobs.encode(encode(packet)) + b"\0")
-
-
-def _keys(settings: Link) -> dict[int, bytes]:
-    return {device.id: _key(device.key_file) for device in settings.devices if device.key_file is not None}
-
-
-def _key(path: Path) -> bytes:
-    try:
-        with path.expanduser().open("rb") as file:
-            text = file.read(MAX_KEY_FILE).decode("ascii", "replace").strip()
-    except (OSError, RuntimeError) as error:
-        raise ConfigError(f"link.devices: key_file {path} cannot be read: {error}") from None
-    return read_key(text, f"link.devices: key_file {path}")

@@ -25,7 +25,9 @@ from edge.sources.seen import SeenFile
 from edge.types import Block, Gap
 from firmware_bridge import cobs
 from firmware_bridge.auth import Seen, seal
+from firmware_bridge.capture import Writer
 from firmware_bridge.messages import Battery, Hello, Motion, Samples, StreamInfo, Telemetry
+from firmware_bridge.records import Chunk
 from firmware_bridge.wire import NO_CONTACT, Packet, Seal, encode
 
 pytestmark = pytest.mark.system
@@ -301,3 +303,19 @@ def test_what_was_seen_is_kept_and_a_damaged_file_counts_as_none(
         (tmp_path / "state" / "links.json").write_bytes(damaged)
         assert file.read() == {}
     assert caplog.text.count("cannot be read") == 5
+
+
+def test_a_capture_is_heard_as_if_its_device_spoke_now(tmp_path: Path) -> None:
+    capture = tmp_path / "night.cap"
+    writer = Writer(capture)
+    for k, packet in enumerate([hello(), *(sound(k) for k in range(10))]):
+        content = cobs.encode(encode(packet)) + b"\0"
+        writer.write(Chunk(1_000_000_000 + k * 20_000_000, "serial:/dev/ttyX", "", content))
+    writer.close()
+    before_s = time.monotonic()
+    bridge = open_bridge(settings(capture=str(capture)), 8000, tmp_path / "links.json")
+    with listening(bridge) as heard:
+        wait_for(lambda: heard.samples() == 10 * N, "the capture")
+        recorded_s = heard.source.recorded_s(0)
+    assert recorded_s is not None
+    assert before_s - 0.1 < recorded_s < time.monotonic()

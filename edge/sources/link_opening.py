@@ -1,0 +1,128 @@
+"""What the section `link` asks for, opened: links, keys, a receiver.
+
+Not for reading the links (`edge.sources.bridge`, `edge.link_watch`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from edge.errors import ConfigError, LaennecError
+from edge.link_settings import Link
+from firmware_bridge import cobs
+from firmware_bridge import links as link_loop
+from firmware_bridge.auth import Guard, read_key
+from firmware_bridge.deframe import Deframer
+from firmware_bridge.devices import Limits
+from firmware_bridge.links.ble import BleLink, BleManner
+from firmware_bridge.links.replay import Replay
+from firmware_bridge.links.serial import Serial
+from firmware_bridge.links.udp import Udp
+from firmware_bridge.messages import Codec, Samples
+from firmware_bridge.receive import Receiver, Settings
+from firmware_bridge.records import Chunk
+from firmware_bridge.wire import Packet, encode
+
+MAX_KEY_FILE = 4096  # bytes
+LIMITS = Limits(choppy_share=0.02)  # with 1 % lost the detector misses a quarter of its finds, with 5 % two thirds
+
+
+class Present:
+    """A capture whose bytes arrive now, as those of a device do; what was recorded long ago would be late.
+
+    Args:
+        past: the capture.
+    """
+
+    def __init__(self, past: Replay) -> None:
+        """Nothing has arrived."""
+        self.name = past.name
+        self._past = past
+        self._shift_ns: int | None = None
+
+    def fileno(self) -> int | None:
+        """None: there is nothing to wait for but time."""
+        return None
+
+    def receive(self) -> list[Chunk]:
+        """Nothing; `tend` gives what is due."""
+        return []
+
+    def tend(self, now_ns: int) -> list[Chunk]:
+        """The chunks that are due, at the time that they are due."""
+        chunks = self._past.tend(now_ns)
+        if chunks and self._shift_ns is None:
+            self._shift_ns = now_ns - chunks[0].arrival_ns
+        return [chunk._replace(arrival_ns=chunk.arrival_ns + (self._shift_ns or 0)) for chunk in chunks]
+
+    def send(self, content: bytes, peer: str = "") -> bool:
+        """A capture takes nothing."""
+        return False
+
+    @property
+    def state(self) -> link_loop.LinkState:
+        """Open until the end of the file."""
+        return self._past.state
+
+    def close(self) -> None:
+        """Give the file free; may be called twice."""
+        self._past.close()
+
+
+def open_receiver(settings: Link) -> Receiver:
+    """A receiver without streams of the edge, for looking at the links; it hears every device if none is listed.
+
+    Raises:
+        ConfigError: a key cannot be read.
+    """
+    allowed = frozenset(device.id for device in settings.devices) or None
+    keys = read_keys(settings)
+    return Receiver(Settings(allowed, limits=LIMITS, keys=keys), Guard(keys))
+
+
+def open_links(settings: Link) -> list[link_loop.Link]:
+    """The links of the settings; a port or device that is away is waited for.
+
+    Raises:
+        ConfigError: bleak is missing, or a port is written wrongly.
+        SourceError: a port is used by another program, the UDP address cannot be had, or the capture cannot be read.
+    """
+    links: list[link_loop.Link] = []
+    try:
+        links += [Serial(each.port, each.baud) for each in settings.serial]
+        if settings.udp is not None:
+            links.append(Udp(str(settings.udp.bind), settings.udp.port))
+        links += [BleLink(each.address, BleManner(each.notify)) for each in settings.ble]
+        if settings.capture is not None:
+            links.append(Present(Replay(settings.capture)))
+    except LaennecError:
+        for link in links:
+            link.close()
+        raise
+    return links
+
+
+def warm_up() -> None:
+    """Have the kernels of the decoders compiled before a device speaks."""
+    packet = Packet(1, Samples(np.zeros((1, 32), np.int16), Codec.RICE))
+    Deframer().push(cobs.encode(encode(packet)) + b"\0")
+
+
+def read_keys(settings: Link) -> dict[int, bytes]:
+    """Secrets of the devices that have one, by id.
+
+    Raises:
+        ConfigError: a file cannot be read or holds no key.
+    """
+    return {device.id: _key(device.key_file) for device in settings.devices if device.key_file is not None}
+
+
+def _key(path: Path) -> bytes:
+    try:
+        with path.expanduser().open("rb") as file:
+            text = file.read(MAX_KEY_FILE).decode("ascii", "replace").strip()
+    except (OSError, RuntimeError) as error:
+        raise ConfigError(f"link.devices: key_file {path} cannot be read: {error}") from None
+    return read_key(text, f"link.devices: key_file {path}")
