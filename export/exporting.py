@@ -103,9 +103,10 @@ class _Export:
     def report(self) -> Report:
         """Judge everything; where int8 for TensorRT does not keep the bounds, train it and judge it again."""
         judged = {name: self._judged(name) for name in self.shipped.sealed}
-        if self._ground and any(judged[name].failed for name in TRT_INT8 if name in judged):
-            self._say("int8 for TensorRT does not keep the bounds with ranges alone: training it")
-            again = [name for name in TRT_INT8 if name in judged]
+        again = [name for name in TRT_INT8 if name in judged]
+        failed = [f"{name} {said}" for name in again for said in judged[name].failed]
+        if self._ground and failed:
+            self._say(f"ranges alone do not keep the bounds ({'; '.join(failed)}): training int8 for TensorRT")
             self.shipped = self._trained(self.shipped)
             self._twin = self._trained(self._twin) if self._twin else None
             judged |= {name: self._judged(name) for name in again}

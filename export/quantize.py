@@ -28,7 +28,8 @@ from export.onnx import MAX_BATCH
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # torchao warns of kernels for GPUs that are not here
-    logging.getLogger("torchao").setLevel(logging.CRITICAL)
+    for name in ("torchao", "torch.utils._pytree"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     from torchao.quantization.pt2e import HistogramObserver, PerChannelMinMaxObserver
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
     from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, QuantizationSpec, Quantizer
