@@ -8,7 +8,7 @@ network -> fp32 -> trt-fp16
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import onnx
@@ -49,31 +49,38 @@ KINDS = {
 TRT_INT8 = ("trt-int8", "trt-int8-fp16")
 
 
-def graphs(scorer: Scorer, metadata: Metadata, sample: Sample | None) -> dict[str, onnx.ModelProto]:
-    """The graphs of a network by variant, int8 from ranges alone; without a sample none of them is int8."""
-    fp32 = to_graph(scorer, metadata)
-    made = {FP32: fp32, "trt-fp16": to_fp16(fp32)}
-    if sample is not None:
-        from export.quantize_cpu import quantize_cpu
-
-        made |= {"cpu-int8": quantize_cpu(fp32, sample)}
-        made |= tensorrt_int8(scorer, metadata, sample, PTQ)
-    return {name: made[name] for name in KINDS if name in made}
-
-
-def tensorrt_int8(scorer: Scorer, metadata: Metadata, sample: Sample, how: str) -> dict[str, onnx.ModelProto]:
-    """The int8 graphs for TensorRT.
+def make(
+    scorer: Scorer, metadata: Metadata, sample: Sample | None, names: Sequence[str], how: str = PTQ
+) -> dict[str, bytes]:
+    """The sealed artefacts of a network, by variant.
 
     Args:
         scorer: the network.
-        metadata: with the window.
-        sample: what ranges are measured on, and what it is trained on.
-        how: `PTQ` or `QAT`.
+        metadata: what all carry.
+        sample: what int8 ranges are measured on; None when no variant is int8.
+        names: variants, fp32 among them.
+        how: the way to int8 for TensorRT, `PTQ` or `QAT`.
     """
-    from export.quantize import quantize, train_quantized
+    return artefacts(graphs(scorer, metadata, sample, names, how), metadata, scorer, sample)
 
-    int8 = to_graph((train_quantized if how == QAT else quantize)(scorer, sample), metadata)
-    return {"trt-int8": int8, "trt-int8-fp16": to_fp16(int8)}
+
+def graphs(
+    scorer: Scorer, metadata: Metadata, sample: Sample | None, names: Sequence[str], how: str = PTQ
+) -> dict[str, onnx.ModelProto]:
+    """The graphs of a network by variant, in the order of `KINDS`; arguments as for `make`."""
+    made = {FP32: to_graph(scorer, metadata)}
+    if "trt-fp16" in names:
+        made["trt-fp16"] = to_fp16(made[FP32])
+    if sample is not None and "cpu-int8" in names:
+        from export.quantize_cpu import quantize_cpu
+
+        made["cpu-int8"] = quantize_cpu(made[FP32], sample)
+    if sample is not None and set(TRT_INT8) & set(names):
+        from export.quantize import quantize, train_quantized
+
+        made["trt-int8"] = to_graph((train_quantized if how == QAT else quantize)(scorer, sample), metadata)
+        made["trt-int8-fp16"] = to_fp16(made["trt-int8"])
+    return {name: made[name] for name in KINDS if name in names}
 
 
 def artefacts(

@@ -24,8 +24,6 @@ from training.network import Scorer
 from training.recipe import Recipe
 from training.run import FINAL_NAME, Job, load_network
 
-VALIDATED = 0  # fold whose network is validated; its patients calibrate nothing
-
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
@@ -70,10 +68,9 @@ class Checkpoint:
         return scorer
 
     @property
-    def fold_name(self) -> str | None:
-        """Name of the network that is validated; None when the run has none."""
-        name = f"fold-{VALIDATED}"
-        return name if (self.folder / name / "best.pt").exists() else None
+    def folds(self) -> list[int]:
+        """Folds whose network is there: those that can be validated."""
+        return [fold for fold in range(self.recipe.folds) if (self.folder / f"fold-{fold}" / "best.pt").exists()]
 
     def metadata(self) -> Metadata:
         """What every artefact of it carries."""

@@ -1,7 +1,7 @@
 """One export: a checkpoint becomes judged artefacts in their place, or nothing is written.
 
     checkpoint -> graphs -> sealed artefacts -> judged -> a draft folder -> moved beside each other
-    its twin that never heard fold 0 -> graphs alike -> judged on fold 0 (`export.validation`)
+    its twins, each without one fold -> alike -> judged on that fold (`export.validation`)
 
 Where int8 for TensorRT does not keep the bounds with ranges alone, it is trained and judged again. One bound that is
 not kept stops the export; a variant that cannot keep it can be left out by name. Not for a device, which measures its
@@ -17,17 +17,16 @@ from pathlib import Path
 from edge.backends.onnx import OnnxBackend
 from edge.errors import ConfigError, ModelError
 from edge.tuned import cpu_name
-from export.build import FP32, KINDS, PTQ, QAT, TRT_INT8, artefacts, graphs, tensorrt_int8
+from export.build import FP32, KINDS, PTQ, QAT, TRT_INT8, make
 from export.card import card_page
 from export.checkpoint import Checkpoint
 from export.ground import Ground, validation_said
 from export.judging import Judge, Judged
 from export.latency import Candidate, chosen, latencies
-from export.onnx import to_graph, versions, weights_sha256
+from export.onnx import versions, weights_sha256
 from export.place import write
 from export.report import Report
-from export.validation import lost, measure
-from training.network import Scorer
+from export.validation import lost, validate
 
 Say = Callable[[str], None]
 
@@ -45,14 +44,6 @@ class Wish:
     """Folder of frames and samples."""
     without: tuple[str, ...] = ()
     """Variants that are not made."""
-
-
-@dataclass(frozen=True, slots=True)
-class Network:
-    """One network and its artefacts."""
-
-    scorer: Scorer
-    sealed: dict[str, bytes]
 
 
 def export(wish: Wish, say: Say) -> Report:
@@ -82,7 +73,7 @@ def export(wish: Wish, say: Say) -> Report:
             else f'WITHOUT="{" ".join(names)}" leaves it out'
         )
         raise ModelError(f"nothing is written: {report.failed[0]} ({len(report.failed)} in all, see above); {advice}")
-    write(wish.out, run.shipped.sealed, card_page(checkpoint.metadata().card), report)
+    write(wish.out, run.sealed, card_page(checkpoint.metadata().card), report)
     return report
 
 
@@ -90,36 +81,34 @@ class _Export:
     """One export under way."""
 
     def __init__(self, checkpoint: Checkpoint, ground: Ground | None, without: tuple[str, ...], say: Say) -> None:
-        self._checkpoint, self._ground, self._without, self._say = checkpoint, ground, without, say
-        self._metadata = checkpoint.metadata()
-        self.how = {name: PTQ for name, kind in KINDS.items() if kind.is_int8 and ground and name not in without}
+        self._checkpoint, self._ground, self._say = checkpoint, ground, say
+        self._metadata, self._scorer = checkpoint.metadata(), checkpoint.scorer()
+        wanted = [name for name in KINDS if name not in without]
+        self._names = [name for name in wanted if ground or not KINDS[name].is_int8]
+        self.how = {name: PTQ for name in self._names if KINDS[name].is_int8}
         say("making the artefacts")
-        self.shipped = self._network(checkpoint.scorer())
-        self._judge = Judge(self.shipped.scorer, self.shipped.sealed[FP32], ground.probe if ground else None)
-        fold = checkpoint.fold_name if ground else None
-        self._twin = self._network(checkpoint.scorer(fold)) if fold else None
-        self._expected: dict[str, float] = {}
+        self.sealed = self._made(self._names, PTQ)
+        self._judge = Judge(self._scorer, self.sealed[FP32], ground.probe if ground else None)
 
     def report(self) -> Report:
         """Judge everything; where int8 for TensorRT does not keep the bounds, train it and judge it again."""
-        judged = {name: self._judged(name) for name in self.shipped.sealed}
+        judged = self._judged(self._names, PTQ)
         again = [name for name in TRT_INT8 if name in judged]
         failed = [f"{name} {said}" for name in again for said in judged[name].failed]
-        if self._ground and failed:
+        if failed:
             self._say(f"ranges alone do not keep the bounds ({'; '.join(failed)}): training int8 for TensorRT")
-            self.shipped = self._trained(self.shipped)
-            self._twin = self._trained(self._twin) if self._twin else None
-            judged |= {name: self._judged(name) for name in again}
+            self.sealed |= self._made([FP32, *again], QAT)
+            judged |= self._judged([FP32, *again], QAT)
             self.how |= dict.fromkeys(again, QAT)
         self._say("timing the artefacts")
-        backends = {name: OnnxBackend(content) for name, content in self.shipped.sealed.items()}
+        backends = {name: OnnxBackend(content) for name, content in self.sealed.items()}
         latency = latencies(backends, self._judge.probe.windows)
         ways = {n: Candidate(KINDS[n].runtime, not one.failed, latency[n]) for n, one in judged.items()}
         name, why = chosen(ways)
         sample = self._ground.sample if self._ground else None
         return Report(
             card=str(self._metadata.card["id"]),
-            checkpoint=weights_sha256(self.shipped.scorer.detector),
+            checkpoint=weights_sha256(self._scorer.detector),
             recipe=self._checkpoint.recipe.sha256,
             int8=self.how,
             calibration=sample.record() if sample else None,
@@ -133,26 +122,19 @@ class _Export:
             why=why,
         )
 
-    def _judged(self, name: str) -> Judged:
-        self._say(f"judging {name}")
-        judged = self._judge.judge(name, self.shipped.sealed[name])
-        if self._twin is None or self._ground is None:
+    def _made(self, names: list[str], how: str) -> dict[str, bytes]:
+        return make(self._scorer, self._metadata, self._ground.sample if self._ground else None, names, how)
+
+    def _judged(self, names: list[str], how: str) -> dict[str, Judged]:
+        judged = {}
+        for name in names:
+            self._say(f"judging {name}")
+            judged[name] = self._judge.judge(name, self.sealed[name])
+        if self._ground is None or not self._ground.heldouts:
             return judged
-        backend = OnnxBackend(self._twin.sealed[name])
-        metrics = measure(backend, self._ground.heldout)
-        self._expected = self._expected or metrics
-        return replace(judged, metrics=metrics, failed=[*judged.failed, *lost(self._expected, metrics)])
-
-    def _network(self, scorer: Scorer) -> Network:
-        sample = self._ground.sample if self._ground else None
-        made = graphs(scorer, self._metadata, sample)
-        kept = {name: graph for name, graph in made.items() if name not in self._without}
-        return Network(scorer, artefacts(kept, self._metadata, scorer, sample))
-
-    def _trained(self, network: Network) -> Network:
-        assert self._ground is not None
-        made = {FP32: to_graph(network.scorer, self._metadata)}
-        made |= tensorrt_int8(network.scorer, self._metadata, self._ground.sample, QAT)
-        kept = {name: graph for name, graph in made.items() if name not in self._without}
-        sealed = artefacts(kept, self._metadata, network.scorer, self._ground.sample)
-        return Network(network.scorer, network.sealed | sealed)
+        self._say(f"validating {', '.join(names)} on patients that were left out; this takes minutes")
+        metrics = validate(self._checkpoint, self._ground.heldouts, names, how)
+        return {
+            name: replace(one, metrics=metrics[name], failed=[*one.failed, *lost(metrics[FP32], metrics[name])])
+            for name, one in judged.items()
+        }

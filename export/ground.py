@@ -1,7 +1,8 @@
 """What int8 is calibrated, compared and validated on: windows and patients of what a network learnt from.
 
-Ranges are measured on patients outside the fold that is validated; what artefacts are compared and judged on is of the
-patients inside it. Not for what an export does with it (`export.exporting`).
+The shipped ranges are measured on patients outside fold 0, and artefacts are compared on windows of patients inside it,
+which no range has seen. Every fold is validated by its own network, whose ranges come from outside that fold. Not for
+what an export does with it (`export.exporting`).
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from export.calibration import Sample, Side, draw, draw_clips
-from export.checkpoint import VALIDATED, Checkpoint
+from export.checkpoint import Checkpoint
 from export.parity import Probe
 from export.validation import Heldout
 from training.material import Material
+from training.recipe import Recipe
 
-CALIBRATED = Side(VALIDATED, is_inside=False)
-COMPARED = Side(VALIDATED, is_inside=True)  # so that no range was measured on what it is judged on
+COMPARED = Side(0, is_inside=True)
 CALIBRATION_WINDOWS, CALIBRATION_SEED = 256, 1
 PROBE_WINDOWS, PROBE_SEED = 512, 2
 
@@ -28,7 +29,8 @@ class Ground:
 
     sample: Sample
     probe: Probe
-    heldout: Heldout
+    heldouts: tuple[Heldout, ...]
+    """The folds whose networks are there."""
 
     @classmethod
     def of(cls, checkpoint: Checkpoint, data: Path | None, cache: Path, say: Callable[[str], None]) -> Ground | None:
@@ -55,21 +57,36 @@ class Ground:
         probe = Probe(
             draw(material, recipe, COMPARED, PROBE_WINDOWS, PROBE_SEED),
             draw_clips(material, recipe, COMPARED, PROBE_WINDOWS, PROBE_SEED),
-            f"{PROBE_WINDOWS} windows and {PROBE_WINDOWS} clips of the patients of fold {VALIDATED}, seed {PROBE_SEED}",
+            f"{PROBE_WINDOWS} windows and {PROBE_WINDOWS} clips of the patients of fold {COMPARED.fold}, which "
+            f"calibrate nothing, seed {PROBE_SEED}",
         )
-        sample = draw(material, recipe, CALIBRATED, CALIBRATION_WINDOWS, CALIBRATION_SEED)
-        return cls(sample, probe, Heldout.of(checkpoint, material))
+        folds = tuple(_heldout(fold, material, recipe) for fold in checkpoint.folds)
+        return cls(_calibration(COMPARED.fold, material, recipe), probe, folds)
 
 
 def validation_said(checkpoint: Checkpoint, ground: Ground | None) -> str:
     """Who was heard by which network, in words; or why nobody was."""
     if ground is None:
         return "No validation: it needs the recordings, give DATA=folder"
-    if checkpoint.fold_name is None:
-        return f"No validation: {checkpoint.folder.name} has no network of fold {VALIDATED} that left patients out"
-    held = ground.heldout
+    if not ground.heldouts:
+        return f"No validation: {checkpoint.folder.name} has no network that left patients out"
+    recordings = [recording for heldout in ground.heldouts for recording in heldout.recordings]
+    patients = len({recording.patient for recording in recordings})
     return (
-        f"Validation: {len(held.recordings)} recordings of fold {VALIDATED}, {held.patients} patients and negatives. "
-        "The shipped network was trained on all patients; these numbers are of its twin, trained without them by the "
-        "same recipe and put through the same export, with the shipped calibration and thresholds"
+        f"Validation: {len(recordings)} chest recordings of {patients} patients in {len(ground.heldouts)} of "
+        f"{checkpoint.recipe.folds} folds. The shipped network was trained on all patients; these numbers are of its "
+        "twins, trained by the same recipe without the patients of one fold each, put through the same export and "
+        "asked about that fold, with the shipped calibration and thresholds."
     )
+
+
+def _calibration(fold: int, material: Material, recipe: Recipe) -> Sample:
+    """For a network whose patients of one fold must not be heard."""
+    return draw(material, recipe, Side(fold, is_inside=False), CALIBRATION_WINDOWS, CALIBRATION_SEED)
+
+
+def _heldout(fold: int, material: Material, recipe: Recipe) -> Heldout:
+    folds, sample = material.fold_of(recipe), _calibration(fold, material, recipe)
+    pairs = zip(material.recordings, material.frames(recipe), strict=True)
+    kept = [(r, frames.copy()) for r, frames in pairs if r.is_heard and folds[r.patient] == fold]
+    return Heldout(fold, sample, tuple(r for r, _ in kept), tuple(frames for _, frames in kept))

@@ -1,7 +1,7 @@
 """`python -m export.release runs/default training/released/default`: what a clean clone needs of a finished training.
 
-The recipe, the result, and two networks: the one that is shipped, and the one of the fold that validates it. Such a
-folder is a run folder without what only a training needs (optimizer, curves, teachers) and without what names the
+The recipe, the result, and the networks: the one that is shipped, and its twins that validate it. Such a folder is a
+run folder without what only a training needs (optimizer, curves, teachers) and without what names the
 machine that trained it. Not for devices: they get artefacts.
 """
 
@@ -31,7 +31,7 @@ def release(run: Path, place: Path) -> None:
         ConfigError: if the run is not finished.
     """
     checkpoint = Checkpoint.open(run)
-    names = [name for name in (FINAL_NAME, checkpoint.fold_name) if name]
+    names = [FINAL_NAME, *(f"fold-{fold}" for fold in checkpoint.folds)]
     for name in names:
         checkpoint.scorer(name)  # whole, and of this recipe
     draft = place.with_name(f"{place.name}.part")

@@ -7,6 +7,7 @@ path and no person; times are of the machine that it names by its processor. Mea
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -24,6 +25,10 @@ CLASSES_OF_NODES = {
     "arithmetic": ("Add", "Sub", "Mul", "Div"),
     "reduce": ("ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin"),
 }
+EXPLAINED = (
+    "top-1: frames whose highest score is of the same class; decisions: frames and groups of sounds where the same "
+    "event, or none, would open; opened: the same where either would open one."
+)
 MOVED = "moved"  # every other node: reshapes, slices, concatenations
 
 
@@ -81,8 +86,7 @@ class Report:
         """For a terminal."""
         parts = [
             _grid(["artefact", "kB", *CLASSES_OF_NODES, MOVED], [_made(one) for one in self.judged]),
-            f"Distance from fp32 on {self.compared_on}; fp32 from torch. decisions: frames and groups of sounds where\n"
-            "the same event, or none, would open; opened: the same where either would open one.",
+            f"Distance from fp32 on {self.compared_on}; fp32 from torch. {EXPLAINED}",
             _grid(
                 ["artefact", "max", "mean", "cosine", "top-1", "decisions", "opened", "clip cos", "clip top-1"],
                 [_apart(one) for one in self.judged],
@@ -94,7 +98,7 @@ class Report:
             f"Here the edge would choose {self.chosen}: {self.why}.",
             *(f"FAILED {said}" for said in self.failed),
         ]
-        return "\n\n".join(parts)
+        return "\n\n".join(textwrap.fill(part, 110) if "\n" not in part else part for part in parts)
 
     def _metrics(self) -> Iterator[str]:
         judged = [one for one in self.judged if one.metrics]

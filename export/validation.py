@@ -1,16 +1,20 @@
-"""What an artefact is worth on patients that its network never heard: the streaming metrics of `training.judge`.
+"""What the artefacts are worth on patients that their network never heard: the streaming metrics of `training.judge`.
 
-The network that is shipped was trained on all patients, so nobody is left to judge it on. Its twin of fold 0, trained
-with the same recipe without the patients of that fold, goes through the very same path (export, calibration on other
-patients, quantization), and the graphs that come out are judged on that fold. Calibration and thresholds are the
-shipped ones, a dozen numbers that were chosen on all folds; they are the same for all variants. Not for test sets
-(`training.evaluation`).
+The network that is shipped was trained on all patients, so nobody is left to judge it on. Its twins, trained by the
+same recipe without the patients of one fold each, go through the very same export: calibrated on other patients,
+quantized alike. The graphs that come out hear the patients of their fold, and the folds are judged together, as the
+training was: one fold has some fifty events of a kind, and two of them more or less are a point of F1. Calibration and
+thresholds are the shipped ones, a dozen numbers that were chosen on all folds; they are the same for all variants. Not
+for test sets (`training.evaluation`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from types import SimpleNamespace
 
 import numpy as np
@@ -19,13 +23,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from edge.backends import Backend
+from edge.backends.onnx import OnnxBackend
 from edge.tracker import GroupSpec
-from export.checkpoint import VALIDATED, Checkpoint
+from export.build import make
+from export.calibration import Sample
+from export.checkpoint import Checkpoint
 from export.parity import LOST
 from training.datasets import CLASSES, Recording
 from training.evaluation.streaming import Detection, Scored, evaluate
 from training.listen import stream_logits
-from training.material import Material
 from training.recipe import Recipe
 from training.targets import frame_targets
 
@@ -34,30 +40,15 @@ RATE = "per hour"  # in the names of metrics that are rates, not shares
 
 @dataclass(frozen=True, slots=True)
 class Heldout:
-    """Who is heard, and how scores become events."""
+    """One fold: whom its network never heard."""
 
-    recipe: Recipe
-    detection: Detection
-    """The shipped thresholds and durations."""
+    fold: int
+    sample: Sample
+    """Of other patients; what the int8 ranges of this network are measured on."""
     recordings: tuple[Recording, ...]
+    """Chest recordings of the patients of the fold."""
     frames: tuple[NDArray[np.float16], ...]
     """(T, M) of each."""
-
-    @classmethod
-    def of(cls, checkpoint: Checkpoint, material: Material) -> Heldout:
-        """The real recordings of the fold that is validated: chest recordings and negatives."""
-        recipe, result, folds = checkpoint.recipe, checkpoint.result, material.fold_of(checkpoint.recipe)
-        groups = tuple(GroupSpec(**{**group, "classes": tuple(group["classes"])}) for group in result["groups"])
-        hop_samples = recipe.features.hop_samples * recipe.window.score_frames
-        detection = Detection(groups, result["thresholds"], hop_samples, recipe.features.rate_hz)
-        pairs = zip(material.recordings, material.frames(recipe), strict=True)
-        kept = [(r, frames) for r, frames in pairs if not r.is_synthetic and folds[r.patient] == VALIDATED]
-        return cls(recipe, detection, tuple(r for r, _ in kept), tuple(frames.copy() for _, frames in kept))
-
-    @property
-    def patients(self) -> int:
-        """How many have chest recordings among them."""
-        return len({r.patient for r in self.recordings if r.is_heard})
 
 
 class Graph:
@@ -77,21 +68,65 @@ class Graph:
         return torch.from_numpy(self._backend.run(frames.numpy(), valid.numpy()))
 
 
-def measure(backend: Backend, heldout: Heldout) -> dict[str, float]:
-    """Streaming metrics of one graph on the patients of the fold, by name."""
-    network, recipe, scored = Graph(backend), heldout.recipe, []
-    for recording, frames in zip(heldout.recordings, heldout.frames, strict=True):
-        scores = stream_logits(network, frames, recipe)
-        scored.append(Scored(recording, scores, frame_targets(recording, len(scores), recipe.frame_s)))
-    events = [heldout.detection.events(one.scores) for one in scored]
-    metrics: dict[str, float] = evaluate(scored, events, heldout.detection)
+def validate(
+    checkpoint: Checkpoint, heldouts: Sequence[Heldout], names: Sequence[str], how: str
+) -> dict[str, dict[str, float]]:
+    """Streaming metrics of each variant over all folds, by name.
+
+    Args:
+        checkpoint: with the networks of the folds.
+        heldouts: the folds; side by side, one process for each core.
+        names: variants.
+        how: the way to int8 for TensorRT, `export.build.PTQ` or `QAT`.
+    """
+    workers = min(os.cpu_count() or 1, len(heldouts))
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        running = [pool.submit(hear, checkpoint, heldout, names, how) for heldout in heldouts]
+        heard = [one.result() for one in running]
+    recordings = [recording for heldout in heldouts for recording in heldout.recordings]
+    pooled = {name: [scores for fold in heard for scores in fold[name]] for name in names}
+    return {name: measure(checkpoint, recordings, scores) for name, scores in pooled.items()}
+
+
+def hear(
+    checkpoint: Checkpoint, heldout: Heldout, names: Sequence[str], how: str
+) -> dict[str, list[NDArray[np.float32]]]:
+    """(T, C) scores of each recording of a fold, by each variant of the network that never heard its patient."""
+    torch.set_num_threads(1)
+    scorer = checkpoint.scorer(f"fold-{heldout.fold}")
+    sealed = make(scorer, checkpoint.metadata(), heldout.sample, names, how)
+    return {
+        name: [stream_logits(Graph(OnnxBackend(content)), frames, checkpoint.recipe) for frames in heldout.frames]
+        for name, content in sealed.items()
+    }
+
+
+def measure(
+    checkpoint: Checkpoint, recordings: Sequence[Recording], scores: Sequence[NDArray[np.float32]]
+) -> dict[str, float]:
+    """Streaming metrics of (T, C) scores of recordings, with the shipped thresholds and durations."""
+    recipe, result = checkpoint.recipe, checkpoint.result
+    groups = tuple(GroupSpec(**{**group, "classes": tuple(group["classes"])}) for group in result["groups"])
+    hop_samples = recipe.features.hop_samples * recipe.window.score_frames
+    detection = Detection(groups, result["thresholds"], hop_samples, recipe.features.rate_hz)
+    scored = [_scored(*pair, recipe) for pair in zip(recordings, scores, strict=True)]
+    metrics: dict[str, float] = evaluate(scored, [detection.events(one.scores) for one in scored], detection)
     return metrics
 
 
 def lost(reference: Mapping[str, float], metrics: Mapping[str, float]) -> list[str]:
-    """Metrics that lose more than `LOST`, in words; rates, which are no shares of anything, are not among them."""
+    """Metrics that lose more than `LOST`, in words; rates, which are no shares of anything, are not among them.
+
+    Args:
+        reference: of the fp32 artefact.
+        metrics: of another.
+    """
     return [
         f"{name} {metrics.get(name, 0.0):.4f} instead of {value:.4f}, at most {LOST} less"
         for name, value in reference.items()
         if RATE not in name and metrics.get(name, 0.0) < value - LOST
     ]
+
+
+def _scored(recording: Recording, scores: NDArray[np.float32], recipe: Recipe) -> Scored:
+    return Scored(recording, scores, frame_targets(recording, len(scores), recipe.frame_s))

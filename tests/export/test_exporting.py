@@ -19,28 +19,12 @@ from export.checkpoint import Checkpoint
 from export.exporting import Wish, export
 from export.release import release
 from tests.export.networks import RECIPE
-from training.fit import Student
-from training.loop import checkpoint as stored
-from training.loop.run_folder import RunFolder
-from training.material import Material
-from training.run import PROBE, Job
-
-RELEASED = Path(__file__).parents[2] / "training" / "released" / "default"
+from tests.export.runs import RELEASED, make_run
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run of a small network that was never trained, with the numbers of the released one."""
-    folder = tmp_path_factory.mktemp("runs") / "small"
-    for name in ("final", "fold-0"):
-        kept = RunFolder(folder / name)
-        kept.claim(Job(RECIPE, Material((), folder), folder).identity())
-        student = Student(RECIPE)
-        stored.save(kept.best, {"network": student.state_dict(), "epoch": RECIPE.loop.epochs, "validation": []})
-        stored.save(kept.path / PROBE, student.detector.clip_head.state_dict())
-    (folder / "recipe.json").write_text(RECIPE.to_json())
-    shutil.copy(RELEASED / "result.json", folder)
-    return folder
+    return make_run(tmp_path_factory.mktemp("runs") / "small")
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +118,7 @@ def test_a_release_holds_what_an_export_needs_and_names_no_machine(run: Path, tm
     networks = [f"{name}/{file}" for name in ("final", "fold-0") for file in ("best.pt", "probe.pt", "run.json")]
     assert files == [*networks, "recipe.json", "result.json"]
     assert "command" not in json.loads((folder / "final" / "run.json").read_text())
-    assert Checkpoint.open(folder).fold_name == "fold-0"
+    assert Checkpoint.open(folder).folds == [0]
     Checkpoint.open(folder).scorer()
 
 

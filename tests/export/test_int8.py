@@ -25,7 +25,7 @@ Graphs = dict[str, onnx.ModelProto]
 
 @pytest.fixture(scope="module")
 def made() -> Graphs:
-    return graphs(small_scorer(), small_metadata(), small_sample())
+    return graphs(small_scorer(), small_metadata(), small_sample(), list(KINDS))
 
 
 def _answers(graph: onnx.ModelProto) -> dict[str, np.ndarray]:

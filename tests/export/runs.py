@@ -1,0 +1,28 @@
+"""A finished run of a small network that was never trained, with the numbers of the released one."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from tests.export.networks import RECIPE
+from training.fit import Student
+from training.loop import checkpoint as stored
+from training.loop.run_folder import RunFolder
+from training.material import Material
+from training.run import PROBE, Job
+
+RELEASED = Path(__file__).parents[2] / "training" / "released" / "default"
+
+
+def make_run(folder: Path) -> Path:
+    """Write it, with the networks `final` and `fold-0`."""
+    for name in ("final", "fold-0"):
+        kept = RunFolder(folder / name)
+        kept.claim(Job(RECIPE, Material((), folder), folder).identity())
+        student = Student(RECIPE)
+        stored.save(kept.best, {"network": student.state_dict(), "epoch": RECIPE.loop.epochs, "validation": []})
+        stored.save(kept.path / PROBE, student.detector.clip_head.state_dict())
+    (folder / "recipe.json").write_text(RECIPE.to_json())
+    shutil.copy(RELEASED / "result.json", folder)
+    return folder

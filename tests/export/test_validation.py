@@ -1,0 +1,108 @@
+"""Validation: a fold is heard by its own network through the graph; what fails with ranges alone is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from edge.model import DEFAULT_PATH
+from edge.variants import siblings
+from export import exporting
+from export.build import FP32, PTQ, QAT
+from export.checkpoint import Checkpoint
+from export.exporting import _Export
+from export.ground import Ground, validation_said
+from export.judging import Judged
+from export.parity import Probe
+from export.validation import Heldout, hear, measure
+from tests.export.networks import RECIPE, small_sample
+from tests.export.runs import make_run
+from training.datasets import Annotation, Recording
+from training.listen import stream_logits
+from training.network import class_scores
+
+
+def _recordings() -> tuple[Recording, ...]:
+    wheeze, normal = Annotation(0.5, 2.0, ("wheeze",)), Annotation(0.3, 1.5, ())
+    return Recording(Path("a.wav"), "a", "CAS", (wheeze,)), Recording(Path("b.wav"), "b", "Normal", (normal,))
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    return Checkpoint.open(make_run(tmp_path_factory.mktemp("runs") / "small"))
+
+
+@pytest.fixture(scope="module")
+def heldout() -> Heldout:
+    rng = np.random.default_rng(0)
+    frames = tuple(rng.normal(0, 1, (count, RECIPE.features.width)).astype(np.float16) for count in (400, 333))
+    return Heldout(0, small_sample(4), _recordings(), frames)
+
+
+@pytest.mark.parity
+def test_a_fold_is_heard_through_the_graph_as_by_its_network_in_torch(checkpoint: Checkpoint, heldout: Heldout) -> None:
+    heard = hear(checkpoint, heldout, [FP32], PTQ)
+    scorer = checkpoint.scorer("fold-0")
+    for frames, scores in zip(heldout.frames, heard[FP32], strict=True):
+        logits = torch.from_numpy(stream_logits(scorer.detector, frames, RECIPE))
+        np.testing.assert_allclose(scores, class_scores(logits, scorer.scale, scorer.bias), atol=1e-4)
+
+
+def test_perfect_scores_have_perfect_metrics_and_silence_has_none(checkpoint: Checkpoint) -> None:
+    length = 120
+    perfect = np.zeros((2, length, 6), np.float32)
+    perfect[0, round(0.5 / RECIPE.frame_s) : round(2.0 / RECIPE.frame_s), 0] = 0.9
+    metrics = measure(checkpoint, _recordings(), list(perfect))
+    assert metrics["event F1 continuous"] == metrics["segment F1 continuous"] == metrics["record AUC"] == 1.0
+    assert metrics["false alarms per hour Normal"] == 0.0
+    assert measure(checkpoint, _recordings(), list(0 * perfect))["event F1 continuous"] == 0.0
+
+
+def test_it_says_who_was_heard_or_why_nobody_was(checkpoint: Checkpoint, heldout: Heldout) -> None:
+    probe = Probe(small_sample(), small_sample(), "noise")
+    assert "2 chest recordings of 2 patients in 1 of 5 folds" in validation_said(
+        checkpoint, Ground(small_sample(), probe, (heldout,))
+    )
+    assert "has no network that left patients out" in validation_said(checkpoint, Ground(small_sample(), probe, ()))
+    assert "give DATA=folder" in validation_said(checkpoint, None)
+
+
+@dataclass
+class Strict:
+    """A judge that lets int8 for TensorRT pass only when it was trained."""
+
+    made: list[str]
+    probe: Probe
+
+    def judge(self, name: str, content: bytes) -> Judged:
+        failed = ["top1 0.98, at least 0.99"] if name.startswith("trt-int8") and QAT not in self.made else []
+        return Judged(name, "", len(content), {}, None, None, 0.0, [], "", failed)
+
+
+def test_int8_for_tensorrt_is_trained_where_ranges_alone_do_not_keep_the_bounds(
+    checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {FP32: DEFAULT_PATH, **siblings(DEFAULT_PATH)}
+    made: list[str] = []
+    sample = small_sample(1)
+    whole = replace(sample, frames=np.zeros((1, 600, 96), np.float32), valid=np.ones((1, 600), np.float32))
+    probe = Probe(whole, whole, "noise")
+
+    def make(_scorer: object, _metadata: object, _sample: object, names: list[str], how: str) -> dict[str, bytes]:
+        made.append(how)
+        return {name: files[name].read_bytes() for name in names}
+
+    monkeypatch.setattr(exporting, "make", make)
+    monkeypatch.setattr(exporting, "Judge", lambda *_: Strict(made, probe))
+    monkeypatch.setattr("export.latency.ROUNDS", (1, 1, 1))
+    said: list[str] = []
+    left_out = ("cpu-int8", "trt-int8-fp16")
+    report = _Export(checkpoint, Ground(sample, probe, ()), left_out, said.append).report()
+    assert made == [PTQ, QAT]
+    assert report.int8 == {"trt-int8": QAT}
+    assert report.failed == []
+    assert any("trt-int8 top1 0.98, at least 0.99" in line for line in said)
