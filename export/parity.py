@@ -26,6 +26,7 @@ from edge.pipeline import Pipeline
 from edge.tracker import GroupSpec
 from edge.types import Block, Scores
 from export.calibration import Sample
+from export.golden import sample_of
 
 TORCH = 1e-4  # largest difference between torch and the fp32 artefact
 STREAMED = 1e-4  # largest difference between streamed and offline scores of one artefact
@@ -143,8 +144,6 @@ def from_torch(scorer: nn.Module, backend: Backend, probe: Probe) -> float:
 
 def streamed(model: Model, backend: Backend, samples: NDArray[np.float32]) -> float:
     """Largest difference between the scores of one sound in uneven blocks and of all its windows in one batch."""
-    from export.golden import sample_of
-
     got: list[Scores] = []
     pipeline = Pipeline(model, observe=got.append)
     rng, start = np.random.default_rng(1), 0

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from edge.errors import ConfigError
-from edge.model import load_model
+from edge.model import DEFAULT_PATH, load_model
 from edge.variants import siblings
 from export import place
 from export.__main__ import main
@@ -151,3 +153,26 @@ def test_an_interrupted_write_leaves_what_was_there(
     with pytest.raises(OSError, match="No space"):
         place.write(out, {"fp32": b"new"}, "card", None)  # type: ignore[arg-type]
     assert {path.name: path.read_bytes() for path in out.parent.iterdir()} == before
+
+
+def test_killed_before_the_fp32_artefact_is_moved_the_old_one_stands_and_no_strange_variant_counts(
+    exported: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "out"
+    shutil.copytree(exported[0].parent, folder)
+    out, old = folder / "model.onnx", load_model(exported[0]).sha256
+    sealed = {name: path.read_bytes() for name, path in (("fp32", DEFAULT_PATH), *siblings(DEFAULT_PATH).items())}
+    report = SimpleNamespace(to_json=lambda _: "{}")
+    move = os.replace
+
+    def killed(source: Path, target: Path) -> None:
+        if target == out:
+            raise KeyboardInterrupt
+        move(source, target)
+
+    monkeypatch.setattr("export.place.os.replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        place.write(out, sealed, "card", report)  # type: ignore[arg-type]
+    assert load_model(out).sha256 == old
+    assert siblings(out) == {}
+    assert not list(folder.glob(".model-*"))
