@@ -20,7 +20,7 @@ PLUG = "plug it in; ls -l /dev/serial/by-id shows what there is; the service goe
 
 def links(settings: Link) -> list[Check]:
     """One check for each serial port, and one for keys and addresses."""
-    from edge.sources.bridge import open_receiver
+    from edge.sources.link_opening import open_receiver
 
     checks = [_port(item.port) for item in settings.serial]
     try:
