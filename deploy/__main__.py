@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 from deploy.devices import PROFILES, choose_python, describe
 from deploy.errors import DeployError
@@ -39,8 +40,8 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command; the exit code."""
     if os.environ.get("MAKELEVEL"):  # a make that is killed leaves no deployment behind that goes on unseen
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-    wish = _parser().parse_args(argv)
     try:
+        wish = _parser().parse_args(argv)
         with _target(wish) as target:
             return int(wish.command(target, wish))
     except DeployError as error:
@@ -53,10 +54,16 @@ def main(argv: list[str] | None = None) -> int:
         return 130
 
 
+class _Parser(argparse.ArgumentParser):
+    """Refuses as everything else does: in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """What argparse found."""
+        raise DeployError(f"{message}; make help shows what can be given")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m deploy", description="Install Laennec on a box, and look after it."
-    )
+    parser = _Parser(prog="python -m deploy", description="Install Laennec on a box, and look after it.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, function in (
         ("install", install), ("rollback", rollback), ("status", status), ("logs", logs), ("undeploy", undeploy)

@@ -74,7 +74,10 @@ class Ssh:
         if not host or host.startswith("-") or any(letter.isspace() for letter in host):
             raise DeployError(f"HOST: expected user@box, found {host!r}")
         self.where, self._host = host, host
-        self._port, self._options = port, shlex.split(options)
+        try:
+            self._port, self._options = port, shlex.split(options)
+        except ValueError as error:
+            raise DeployError(f"SSH_OPTIONS: expected words as in a shell, found {options} ({error})") from None
         self._control = Path(tempfile.mkdtemp(prefix="laennec-ssh-"))  # short: a socket's path has 108 bytes
 
     def words(self, argv: Sequence[str]) -> list[str]:
@@ -89,25 +92,26 @@ class Ssh:
 
     def explain(self, code: int, said: str) -> str:
         """From ssh's own words."""
-        if code != SSH_FAILED:
+        if code != SSH_FAILED or not said.strip():  # without a word: it was there, and what ran on the box was killed
             return ""
         port = f" -p {self._port}" if self._port else ""
-        cause, cure = self._known(said, f"ssh{port} {self._host}")
-        last = next((line for line in reversed(said.strip().splitlines()) if line.strip()), "ssh said nothing")
+        cause, cure = self._known(said, f"{port} {self._host}".lstrip())
+        last = said.strip().splitlines()[-1]
         return f"expected to reach {self._host} by ssh, found: {cause or last.strip()}; {cure}"
 
-    @staticmethod
-    def _known(said: str, command: str) -> tuple[str, str]:
-        """What is wrong and what to do, for the failures that people meet."""
+    def _known(self, said: str, words: str) -> tuple[str, str]:
+        """What is wrong and what to do, for the failures that people meet; `words` name the box in a command."""
+        command, name = f"ssh {words}", self._host.rpartition("@")[2]
+        known_as = f"'[{name}]:{self._port}'" if self._port not in (None, 22) else name
         by_hand = f"try  {command}  by hand"
         for sign, cause, cure in (
             ("HOST IDENTIFICATION HAS CHANGED", "another host key than the one known for it (a box that was flashed "
-             "again, or another machine in its place)", "make sure which; only then  ssh-keygen -R HOST"),
+             "again, or another machine in its place)", f"make sure which; only then  ssh-keygen -R {known_as}"),
             ("Host key verification failed", "a host key that is not known here",
              f"run  {command}  once by hand and compare its fingerprint"),
             ("Could not resolve hostname", "no such host name", "check HOST, or give its address"),
             ("Permission denied", "the login was refused (no key that it takes, or no such user)",
-             "put your key there:  ssh-copy-id HOST"),
+             f"put your key there:  ssh-copy-id {words}"),
             ("Too many authentication failures", "too many keys were offered", "name one:  SSH_OPTIONS='-i KEY'"),
             ("Connection refused", "nobody listens on that port", "is ssh running there (PORT=...)?"),
             ("timed out", "no answer", "is the box on and in this network?"),

@@ -10,7 +10,8 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,9 +21,18 @@ from deploy.box.place import Place, Refusal, Release
 from deploy.box.switch import discard, repair, switch
 from deploy.box.wire import Session, watch_workstation
 
+EXAMINED = "examined.yaml"  # in the release: the settings as they will be, once it is current
 UNPACKED = 4  # an installed release takes this many times its wheels (measured: 3.5, x86-64, kernels included)
 COMPILE = "from edge.features import warm_up; warm_up()"
 DEMO = "demo.flac"
+# Before the minutes that compiling and measuring take: a mistake in the settings is told at once.
+READ_SETTINGS = """
+import pathlib, sys
+from edge.config import load_config
+from edge.errors import LaennecError
+try: load_config(pathlib.Path(sys.argv[1]))
+except LaennecError as error: sys.exit(f"laennec: {error}")
+"""
 # The bundled minute again and again for an hour: a service that comes to the end of its files ends.
 REPEAT = """
 import sys, pathlib, edge, soundfile
@@ -66,6 +76,8 @@ def install(session: Session, request: dict[str, Any], given: BinaryIO) -> dict[
     name = f"{max(numbers, default=0) + 1:04d}-{request['version']}"
     try:
         _build(session, request, place.releases / name)
+        _read_settings(session, place.releases / name)
+        _compile(session, place.releases / name)
         _examine(session, place.releases / name)
         _complete(session, request, place.releases / name)
     except (Refusal, OSError):
@@ -124,7 +136,7 @@ def _receive_one(path: Path, wanted: dict[str, Any], given: BinaryIO) -> None:
 
 
 def _build(session: Session, request: dict[str, Any], folder: Path) -> None:
-    """An environment with everything in it, compiled."""
+    """An environment with everything in it."""
     wire, place, python, own = session.wire, session.place, request["python"], folder / "venv/bin/python"
     folder.mkdir(parents=True)
     for name, text in request["files"].items():
@@ -141,6 +153,11 @@ def _build(session: Session, request: dict[str, Any], folder: Path) -> None:
             "--ignore-installed", "--root-user-action=ignore", "-r", folder / "requirements.lock",
         ]  # fmt: skip
         must(argv, "installing", {**place.variables(), "PIP_CONFIG_FILE": os.devnull})
+
+
+def _compile(session: Session, folder: Path) -> None:
+    """The kernels, and what the settings want to hear."""
+    wire, place, own = session.wire, session.place, folder / "venv/bin/python"
     with wire.step("compiling the kernels, so that no start has to"):
         # Not from a cache of this user's: the service may be another one, and must find them in the release.
         apart = {name: value for name, value in place.variables().items() if name != "CACHE_DIRECTORY"}
@@ -156,14 +173,32 @@ def _settings(place: Place, folder: Path) -> str:
     return (given if given.exists() else place.config).read_text()
 
 
-def _examine(session: Session, folder: Path) -> None:
-    """Let the new release say what it thinks of this box and these settings."""
-    place, config, laennec = session.place, folder / "examined.yaml", folder / "venv/bin/laennec"
+def _read_settings(session: Session, folder: Path) -> None:
+    """See that the new release can read them; `_examine` sees what they lead to."""
+    place, config = session.place, folder / EXAMINED
     text = _settings(place, folder)
     config.write_text(text.replace(f"{place.current}/", f"{folder}/"))  # as if it were current already
+    argv = [folder / "venv/bin/python", "-I", "-c", READ_SETTINGS, config]
+    with session.wire.step("reading the settings"), _named_as_given(place, folder):
+        must(argv, "reading the settings", place.variables())
+
+
+@contextmanager
+def _named_as_given(place: Place, folder: Path) -> Iterator[None]:
+    """In what is refused, name the settings as the operator knows them: the examined copy goes with the release."""
+    try:
+        yield
+    except Refusal as error:
+        known = "CONFIG" if (folder / "ward.yaml").exists() else str(place.config)
+        raise Refusal(str(error).replace(str(folder / EXAMINED), known)) from None
+
+
+def _examine(session: Session, folder: Path) -> None:
+    """Let the new release say what it thinks of this box and these settings."""
+    place, config, laennec = session.place, folder / EXAMINED, folder / "venv/bin/laennec"
     for what, words in EXAMINATION:
         argv = [laennec, *words.split(), *([config] if words.endswith("--config") else [])]
-        with session.wire.step(what) as remarks:
+        with session.wire.step(what) as remarks, _named_as_given(place, folder):
             argv = session.service.words_as_service(folder, argv)
             said = must(argv, f"laennec {words}", place.variables())
             remarks += [line.strip() for line in said.splitlines() if line.startswith("warn")]

@@ -42,6 +42,15 @@ def main():
 """
 
 
+SETTINGS = """
+from edge.errors import LaennecError
+
+def load_config(path):
+    if "sight" in path.read_text():
+        raise LaennecError(f"{path}: unknown key 'sight'")
+"""
+
+
 # In place of pip, which takes longer to start than everything else together: unpacks one wheel, if its hash is right.
 PIP = """
 import hashlib, pathlib, sys, sysconfig, zipfile
@@ -86,6 +95,8 @@ def write_wheel(folder: Path, behaviour: str = "well", payload: int = 0, require
         "edge/__init__.py": b"",
         "edge/__main__.py": PROGRAM.format(behaviour=behaviour).encode(),
         "edge/features.py": b"def warm_up(): pass\n",
+        "edge/errors.py": b"class LaennecError(Exception): pass\n",
+        "edge/config.py": SETTINGS.encode(),
         "edge/payload": b"\0" * payload,
         f"{info}/METADATA": ("Metadata-Version: 2.1\nName: laennec\nVersion: 0.0.1\n" + required).encode(),
         f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",

@@ -86,6 +86,18 @@ def test_an_artefact_of_another_feature_spec_is_refused_before_anything_is_switc
     assert json.loads((box.place.run / "state.json").read_text())["pid"] == pid, "the old release was not even stopped"
 
 
+def test_a_mistake_in_the_settings_is_told_before_anything_is_compiled_under_the_name_that_was_given(
+    box: Box, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = box.install("one")
+    capsys.readouterr()
+    assert str(box.refusal("two", config="sight: x\n")).endswith("laennec: CONFIG: unknown key 'sight'")
+    assert "compiling" not in capsys.readouterr().out
+    box.place.config.write_text("sight: x\n")
+    assert f"laennec: {box.place.config}: unknown key" in str(box.refusal("two", config=None))
+    assert (box.releases(), box.health().phase) == ([first], "ready")
+
+
 def test_a_service_that_comes_to_its_end_is_started_again(box: Box) -> None:
     box.install("well")
     state = json.loads((box.place.run / "state.json").read_text())

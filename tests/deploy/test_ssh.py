@@ -6,6 +6,7 @@ The sshd is this test's own: its host key, its list of keys, an unprivileged por
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -144,11 +145,15 @@ def test_a_file_that_was_copied_is_not_copied_again(
 
 
 def test_a_key_that_is_not_taken(server: Server) -> None:
-    assert "the login was refused" in _refusal(server.ssh(server.config(key="stranger")))
+    refusal = _refusal(server.ssh(server.config(key="stranger")))
+    assert "the login was refused" in refusal
+    assert re.search(r"ssh-copy-id -p \d+ \S+@", refusal), "a command that can be copied"
 
 
 def test_another_host_key_than_the_one_known(server: Server) -> None:
-    assert "another host key than the one known for it" in _refusal(server.ssh(server.config(known="changed")))
+    refusal = _refusal(server.ssh(server.config(known="changed")))
+    assert "another host key than the one known for it" in refusal
+    assert re.search(r"ssh-keygen -R '\[127.0.0.1\]:\d+'$", refusal), "as the file of known hosts has it"
 
 
 def test_a_host_that_was_never_seen(server: Server) -> None:
@@ -168,6 +173,20 @@ def test_a_host_that_does_not_exist(server: Server) -> None:
 def test_what_is_no_host_reaches_no_ssh(host: str) -> None:
     with pytest.raises(DeployError, match="expected user@box"):
         Ssh(host, None)
+
+
+def test_a_program_that_is_killed_on_the_box_is_not_taken_for_a_box_out_of_reach(server: Server) -> None:
+    with server.ssh() as transport:
+        killed = subprocess.run(
+            transport.words(["sh", "-c", "kill -9 $$"]), capture_output=True, text=True, check=False
+        )
+        assert killed.returncode == 255, "ssh says the same when it reaches nobody"
+        assert transport.explain(killed.returncode, killed.stderr) == ""
+
+
+def test_options_that_are_no_words_of_a_shell_are_refused() -> None:
+    with pytest.raises(DeployError, match="SSH_OPTIONS: expected words as in a shell, found -i 'key"):
+        Ssh("user@box", None, "-i 'key")
 
 
 def test_no_ssh_on_the_workstation(monkeypatch: pytest.MonkeyPatch) -> None:
