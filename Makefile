@@ -68,7 +68,8 @@ box = --device "$(if $(filter command,$(origin DEVICE)),$(DEVICE))" $(call given
 	$(call given,ROOT,--root) $(call given,SSH_OPTIONS,--ssh-options)
 
 deploy: ## install on a box and switch to it if it is healthy: DEVICE=jetson|rpi|x86|local HOST=user@box (CONFIG=ward.yaml MODEL=a.onnx PORT=22 ROOT=/a/folder)
-	@$(PYTHON) -m deploy install $(box) $(call given,CONFIG,--config) $(call given,MODEL,--model) $(call given,HEALTHY_S,--healthy-s) $(ARGS)
+	@$(PYTHON) -m deploy install $(box) $(call given,CONFIG,--config) $(call given,MODEL,--model) $(call given,HEALTHY_S,--healthy-s) \
+		$(if $(filter command,$(origin ARGS)),$(ARGS))
 
 rollback: ## back to the release before: DEVICE=... HOST=... (RELEASE=one)
 	@$(PYTHON) -m deploy rollback $(box) $(call given,RELEASE,--release) $(call given,HEALTHY_S,--healthy-s)
@@ -80,7 +81,7 @@ logs: ## what it said last: DEVICE=... HOST=... (LINES=100)
 	@$(PYTHON) -m deploy logs $(box) $(call given,LINES,--lines)
 
 undeploy: ## remove it from a box; settings and events stay (PURGE=1: they go too)
-	@$(PYTHON) -m deploy undeploy $(box) $(if $(PURGE),--purge)
+	@$(PYTHON) -m deploy undeploy $(box) $(if $(filter command,$(origin PURGE)),--purge)
 
 clean: ## remove what make made, but no trained model
 	rm -rf $(VENV) $(VENV)-gpu build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

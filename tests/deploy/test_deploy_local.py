@@ -30,6 +30,7 @@ def root() -> Iterator[Path]:
 def make(root: Path) -> Make:
     """Runs make as a person would, from another shell's environment."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("NUMBA", "LAENNEC", "MAKE"))}
+    kept |= {"ARGS": "--of-another-make", "PURGE": "1"}  # as under `make test ARGS=...`, which hands them on
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
         argv = ["make", *words, "DEVICE=local", f"ROOT={root}", f"PYTHON={sys.executable}"]
