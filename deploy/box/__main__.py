@@ -49,10 +49,13 @@ def rollback(session: Session, request: dict[str, Any], given: BinaryIO) -> dict
     watch_workstation(session, given)
     with session.wire.step("looking after what is there") as remarks:
         remarks += repair(session)
-    names, running = [release.name for release in place.complete()], place.running()
+    releases, running = {release.name: release for release in place.complete()}, place.running()
+    names = list(releases)
     if not running:
         raise Refusal("expected a release to go back from, found none; run make deploy")
-    wanted = request["release"] or next((name for name in names if name < running), "")
+    before = releases[running].after if running in releases else ""  # not the number below: that one may have failed
+    older = before if before in names else next((name for name in names if name < running), "")
+    wanted = request["release"] or older
     if wanted not in names or wanted == running:
         looked_for = f"a release {wanted}" if wanted else f"a release older than {running}"
         raise Refusal(

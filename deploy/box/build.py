@@ -208,5 +208,6 @@ def _complete(session: Session, request: dict[str, Any], folder: Path) -> None:
     with session.wire.step("bringing it to disk"):
         sync_disk(folder)
         wheels = tuple(each["name"] for each in request["wheels"])
-        write_record(folder / "release.json", Release(folder.name, time.time(), request["python"], wheels))
+        made = Release(folder.name, time.time(), request["python"], wheels, session.place.running())
+        write_record(folder / "release.json", made)
         sync_folder(folder.parent)

@@ -35,6 +35,8 @@ class Release:
     python: str
     wheels: tuple[str, ...]
     """Names of the files in the store that it was made from."""
+    after: str = ""
+    """Release that ran when it was made, so what to go back to; empty: none did."""
 
 
 @dataclass(frozen=True)

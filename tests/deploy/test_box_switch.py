@@ -50,6 +50,14 @@ def test_rollback_goes_to_the_release_before_and_by_name_forward_again(box: Box)
     assert ask(box.target, "rollback", release=second, hold_s=0.1)["words"] == "two"
 
 
+def test_rollback_goes_to_what_ran_before_and_not_to_what_was_gone_back_from(box: Box) -> None:
+    first, second = box.install("one"), box.install("bad")
+    ask(box.target, "rollback", release="", hold_s=0.1)
+    third = box.install("three")
+    assert first < second < third
+    assert ask(box.target, "rollback", release="", hold_s=0.1)["running"] == first
+
+
 def test_rollback_without_an_older_release_says_which_there_are(box: Box) -> None:
     name = box.install("one")
     with pytest.raises(DeployError, match=f"expected a release older than {name}, found {name}"):
