@@ -60,7 +60,7 @@ class Judged:
     failed: list[str]
     """Bounds and rules that it does not keep."""
     metrics: dict[str, float] = field(default_factory=dict)
-    """Of its twin, on the validation fold; empty without one."""
+    """Of its twins, on the patients that they never heard; empty without recordings."""
 
 
 class Judge:

@@ -79,7 +79,7 @@ def test_budgets_that_cannot_be_kept_are_named() -> None:
 def test_the_limits_are_on_the_page() -> None:
     page = _page()
     assert all(f"- {limit}" in page for limit in LIMITS)
-    for said in ("44 %", "63 %", "Poor Quality", "2 patients", "length"):
+    for said in ("44 %", "76 %", "Poor Quality", "2 patients", "length"):
         assert said in page.split("## Limits")[1].split("## ")[0]
 
 
