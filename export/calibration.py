@@ -74,19 +74,21 @@ def draw(material: Material, recipe: Recipe, side: Side, count: int, seed: int) 
         count: windows.
         seed: which.
     """
-    path = material.cache / f"windows-{_key(material, recipe, side, count, seed)}.npz"
+    folds, rng = material.fold_of(recipe), np.random.default_rng(seed)
+    kept = [index for index, recording in enumerate(material.recordings) if side.holds(recording, folds)]
+    path = material.cache / f"windows-{_key([material.recordings[index] for index in kept], recipe, count, seed)}.npz"
     if path.exists():
         with np.load(path) as stored:
             return Sample(stored["frames"], stored["valid"], seed)
-    frames, folds, rng = material.frames(recipe), material.fold_of(recipe), np.random.default_rng(seed)
     found: Strata = defaultdict(lambda: defaultdict(list))
-    for index, recording in enumerate(material.recordings):
-        if side.holds(recording, folds) and len(frames[index]):
-            found[recording.record_label, recording.device][recording.patient].append(index)
+    for index in kept:
+        recording = material.recordings[index]
+        found[recording.record_label, recording.device][recording.patient].append(index)
+    frames = material.frames(recipe)
     drawn: list[Window] = []
     for index in picks(found, count, rng):
         windows = cut_windows(frames[index], recipe.window)
-        drawn.append(windows[int(rng.integers(len(windows)))])
+        drawn += [windows[int(rng.integers(len(windows)))]] if windows else []
     sample = Sample(*stacked(drawn), seed)
     _keep(path, sample)
     return sample
@@ -139,9 +141,10 @@ def _keep(path: Path, sample: Sample) -> None:
     draft.rename(path)
 
 
-def _key(material: Material, recipe: Recipe, side: Side, count: int, seed: int) -> str:
-    names = hashlib.sha256(f"{recipe.sha256} {side} {count} {seed}".encode())
-    for recording in material.recordings:
-        size = 0 if recording.is_synthetic else recording.path.stat().st_size
-        names.update(f"{recording.path.name} {recording.patient} {size}".encode())
+def _key(recordings: list[Recording], recipe: Recipe, count: int, seed: int) -> str:
+    """Who may be heard, what of them, and with which features."""
+    names = hashlib.sha256(f"{recipe.features.sha256} {recipe.window} {count} {seed}".encode())
+    for recording in recordings:
+        said = (recording.path.name, recording.patient, recording.record_label, recording.device)
+        names.update(f"{said} {recording.path.stat().st_size}".encode())
     return names.hexdigest()[:16]

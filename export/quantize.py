@@ -35,9 +35,9 @@ with warnings.catch_warnings():
     from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, QuantizationSpec, Quantizer
 
 BATCH = 16
-EPOCHS = 12
+EPOCHS = 6  # on 256 windows the mean difference of a score falls from .0011 to .0010; with 12 it is .0012
 CLIP = 0.02  # weight of the answers to clips, beside that of the scores
-LEARNING_RATE = 3e-5  # of Adam; the weights move by a fraction of a step of int8
+LEARNING_RATE = 3e-5  # of Adam; with 1e-4 the difference grows to .0017
 _WEIGHTED = {torch.ops.aten.conv1d.default, torch.ops.aten.conv2d.default, torch.ops.aten.linear.default}
 _ACTIVATIONS = QuantizationSpec(
     dtype=torch.int8,

@@ -74,6 +74,12 @@ def test_a_sample_that_was_drawn_before_is_read_and_not_drawn(
     assert draw(material, Recipe(), OUTSIDE, 32, 1).sha256 == first.sha256
 
 
+def test_a_sample_is_not_read_for_other_recordings_than_it_was_drawn_from(material: Material) -> None:
+    first = draw(material, Recipe(), OUTSIDE, 32, 1)
+    fewer = Material(material.recordings[1:], material.cache)
+    assert draw(fewer, Recipe(), OUTSIDE, 32, 1).sha256 != first.sha256
+
+
 def test_test_sets_and_synthetic_patients_are_on_neither_side() -> None:
     tested = Recording(Path("x.wav"), "p", "Normal", (), split="inter")
     synthetic = Recording(Path("synthetic", "1"), "p", "Normal", (), is_synthetic=True)
