@@ -135,16 +135,16 @@ class Device:
     """One device: encoders that give bytes, and what it understands of a host's bytes."""
 
     def __init__(self, library: c.CDLL, device_id: int = 7, boot: int = 1, mode: int = DATAGRAM) -> None:
-        self.library, self.link, self.decoder, self.cap = library, Link(), Decoder(), ROOM
+        self.shared, self.link, self.decoder, self.cap = library, Link(), Decoder(), ROOM
         library.auslink_init(c.byref(self.link), c.c_uint32(device_id), c.c_uint8(boot), c.c_int(mode))
 
     def seal(self, key: bytes, session: int) -> None:
         self._key = key  # the library keeps its address
-        self.library.auslink_seal(c.byref(self.link), c.c_char_p(key), c.c_uint8(len(key)), c.c_uint32(session))
+        self.shared.auslink_seal(c.byref(self.link), c.c_char_p(key), c.c_uint8(len(key)), c.c_uint32(session))
 
     def _call(self, name: str, *arguments: object) -> bytes:
         out = (c.c_uint8 * max(self.cap, 1))()
-        size = getattr(self.library, name)(c.byref(self.link), out, c.c_size_t(self.cap), *arguments)
+        size = getattr(self.shared, name)(c.byref(self.link), out, c.c_size_t(self.cap), *arguments)
         assert size <= self.cap
         return bytes(out)[:size]
 
@@ -176,19 +176,19 @@ class Device:
         """Orders understood in a byte stream: order, stream, value, gain, token."""
         orders = []
         for byte in stream:
-            if self.library.auslink_receive(c.byref(self.decoder), c.byref(self.link), c.c_uint8(byte)):
+            if self.shared.auslink_receive(c.byref(self.decoder), c.byref(self.link), c.c_uint8(byte)):
                 orders += self._orders()
         return orders
 
     def receive_datagram(self, body: bytes) -> list[tuple[int, int, int, int, int]]:
         """Orders understood in a datagram."""
         memory = (c.c_uint8 * max(len(body), 1)).from_buffer_copy(body or b"\0")
-        receive = self.library.auslink_receive_datagram
+        receive = self.shared.auslink_receive_datagram
         heard = receive(c.byref(self.decoder), c.byref(self.link), memory, c.c_size_t(len(body)))
         return self._orders() if heard else []
 
     def _orders(self) -> list[tuple[int, int, int, int, int]]:
         orders, order = [], Order()
-        while self.library.auslink_next_order(c.byref(self.decoder), c.byref(order)):
+        while self.shared.auslink_next_order(c.byref(self.decoder), c.byref(order)):
             orders.append((order.order, order.stream, order.value, order.gain, order.token))
         return orders

@@ -21,7 +21,7 @@ class Machine:
     """The fakes of one test, and what they saw."""
 
     def __init__(self, library: Path, cache: Path) -> None:
-        self.library, self.cache = library, cache
+        self.shared, self.cache = library, cache
         self.cuda = ctypes.CDLL(str(library))
         self.cuda.fake_calls.restype = ctypes.c_char_p
         self.cuda.fake_reset()

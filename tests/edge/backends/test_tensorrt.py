@@ -244,6 +244,6 @@ def test_a_machine_without_the_runtime_of_cuda_is_told_what_to_install(
 
 
 def test_a_runtime_newer_than_the_driver_is_not_tried(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge.backends._cudart.RUNTIMES", (str(machine.library.with_suffix(".14")),))
+    monkeypatch.setattr("edge.backends._cudart.RUNTIMES", (str(machine.shared.with_suffix(".14")),))
     with pytest.raises(ConfigError, match="the driver speaks CUDA 13"):
         find_device()
