@@ -19,6 +19,7 @@ from export import place
 from export.__main__ import main
 from export.checkpoint import Checkpoint
 from export.exporting import Wish, export
+from export.golden import golden_sounds
 from export.release import release
 from tests.export.networks import RECIPE
 from tests.export.runs import RELEASED, make_run
@@ -35,10 +36,12 @@ def exported(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tu
     out = tmp_path_factory.mktemp("out") / "model.onnx"
     monkeypatch = pytest.MonkeyPatch()
     monkeypatch.setattr("export.golden.SEEDS", (101,))
+    golden_sounds.cache_clear()
     monkeypatch.setattr("export.latency.ROUNDS", (2, 2, 2))
     export(Wish(run / "final", out, None, run / "cache"), lines.append)
     yield out, "\n".join(lines)
     monkeypatch.undo()
+    golden_sounds.cache_clear()  # of fewer sounds than others expect
 
 
 def test_without_recordings_fp32_and_fp16_are_made_and_it_says_what_is_missing(exported: tuple[Path, str]) -> None:
