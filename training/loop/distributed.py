@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+import torch.distributed.nn  # before a group is made: its functions keep the group of the moment as their default
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -197,7 +198,7 @@ def joined() -> Iterator[World]:
         yield World(rank, size, device)
         dist.barrier()  # nobody leaves while another still speaks
     finally:
-        dist.destroy_process_group()
+        dist.destroy_process_group()  # joins gloo's threads, if nobody holds the group: at exit they would abort
 
 
 _PLACE = (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"))  # environment variables of torchrun

@@ -28,12 +28,15 @@ def _losses(folder: Path) -> np.ndarray:
 def test_two_processes_have_the_loss_curve_of_one(tmp_path: Path) -> None:
     module = ["-m", "tests.training.loop.tiny"]
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    one = subprocess.Popen([sys.executable, *module, str(tmp_path / "one")], cwd=ROOT, stdout=subprocess.DEVNULL)
-    two = subprocess.run(
-        [*torchrun, *module, str(tmp_path / "two")], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert two.returncode == 0, two.stderr[-2000:]
-    assert one.wait(60) == 0
+    with subprocess.Popen([sys.executable, *module, str(tmp_path / "one")], cwd=ROOT, stdout=subprocess.DEVNULL) as one:
+        two = subprocess.run(
+            [*torchrun, *module, str(tmp_path / "two")], cwd=ROOT, capture_output=True, text=True, timeout=120
+        )
+    assert (one.returncode, two.returncode) == (0, 0), two.stderr
+    # A thread of gloo that lives until the interpreter ends may abort it, once in a hundred runs.
+    ends = [line for line in two.stdout.splitlines() if line.startswith("threads at the end:")]
+    assert len(ends) == 2
+    assert not [line for line in ends if "gloo" in line]
     curve, shared_curve = _losses(tmp_path / "one"), _losses(tmp_path / "two")
     assert len(curve) == SPEC.epochs * TinyLearner.steps
     np.testing.assert_allclose(shared_curve, curve, rtol=0, atol=1e-5)
