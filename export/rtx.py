@@ -1,7 +1,8 @@
 """NVIDIA's own parser and builder on a graph, without a GPU: TensorRT-RTX builds ahead of time for named architectures.
 
 The lines that build are the device's (`edge.backends.engine_build`); only the module is another. A graph that passes is
-one that NVIDIA's parser reads and for which kernels exist; how fast it is, and whether it is right, only a device says.
+one that NVIDIA's parser reads and for which kernels exist; the builder's own list of its layers says in which type each
+weighted one runs, so that int8 which was asked for and not made is seen. How fast a graph is, only a device says.
 RTX has no entry for Orin (SM87), so its architecture stands for it in the form of SM80 and SM86.
 
 Some graphs make the builder eat all memory (one GRU: 22 GB) or never end, so each build is a process of its own with a
@@ -16,12 +17,15 @@ import argparse
 import importlib
 import importlib.util
 import json
+import re
 import resource
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +35,7 @@ from edge.errors import LaennecError
 PACKAGE = "tensorrt_rtx"
 MEMORY_BYTES = 6 << 30  # of addresses; a build of the default model takes 0.7 GB
 TIMEOUT_S = 120.0  # the same build takes 2 s on one core
+WEIGHTED = {"correlation", "gemm"}  # what its compiler calls a convolution and a matrix product
 LACKING = {"SM75"}  # Turing has no float32 matrix product in RTX, and no Jetson that we know
 
 
@@ -45,6 +50,10 @@ class Verdict:
     architectures: tuple[str, ...] = ()
     """What it was built for, such as SM86."""
     plan_bytes: int = 0
+    types: Mapping[str, int] = field(default_factory=dict)
+    """How many convolutions and matrix products of their own take what type, such as {"Int8": 26}."""
+    kernels: int = 0
+    """Layers of the engine in all, for the first of the architectures."""
     seconds: float = 0.0
     version: str = ""
     """Of TensorRT-RTX."""
@@ -95,9 +104,16 @@ def main() -> int:
         return 2
     verdicts = [try_build(path) for path in arguments.files]
     for verdict in verdicts:
-        what = f"{'  '.join(verdict.architectures)}  {verdict.plan_bytes / 1e6:.1f} MB" if verdict.built else "REFUSED"
-        print(f"{verdict.file}: {what}  {verdict.seconds:.1f} s  {verdict.reason}".rstrip())
+        print(f"{verdict.file}: {_told(verdict)}  {verdict.seconds:.1f} s  {verdict.reason}".rstrip())
     return 0 if all(verdict.built for verdict in verdicts) else 1
+
+
+def _told(verdict: Verdict) -> str:
+    if not verdict.built:
+        return "REFUSED"
+    types = ", ".join(f"{count} in {name}" for name, count in verdict.types.items()) or "none"
+    layers = f"{verdict.kernels} layers, weighted: {types}"
+    return f"{'  '.join(verdict.architectures)}  {verdict.plan_bytes / 1e6:.1f} MB  {layers}"
 
 
 def _build_here(path: Path, memory_bytes: int) -> Verdict:
@@ -110,16 +126,27 @@ def _build_here(path: Path, memory_bytes: int) -> Verdict:
     capabilities = trt.ComputeCapability.__members__
     targets = [name for name in capabilities if name.startswith("SM") and name not in LACKING]
 
+    said: list[str] = []
+
     def choose_targets(config: Any) -> None:
+        config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # the types of the layers
         config.num_compute_capabilities = len(targets)
         for index, name in enumerate(targets):
             config.set_compute_capability(capabilities[name], index)
 
     try:  # no timings: RTX asks a GPU for them
-        built = build(trt, graph, Wish(timings=None, adjust=choose_targets))
+        built = build(trt, graph, Wish(timings=None, adjust=choose_targets, listen=said.append))
     except (LaennecError, MemoryError) as error:
         return Verdict(str(path), False, str(error) or "out of memory", version=trt.__version__)
-    return Verdict(str(path), True, "", tuple(targets), len(built.plan), version=trt.__version__)
+    types, kernels = _layers(said)
+    return Verdict(str(path), True, "", tuple(targets), len(built.plan), types, kernels, version=trt.__version__)
+
+
+def _layers(said: list[str]) -> tuple[dict[str, int], int]:
+    """Types that weighted layers take, and the number of all layers: of the first list that the builder logged."""
+    listing = next((text for text in said if text.startswith("Layers:")), "")
+    layers = re.findall(r"^Name: .*?, LayerType: (\w+), Inputs: \[(?: \{.*?Datatype: (\w+))?", listing, re.MULTILINE)
+    return dict(Counter(taken for kind, taken in layers if kind in WEIGHTED)), len(layers)
 
 
 if __name__ == "__main__":

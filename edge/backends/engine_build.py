@@ -47,6 +47,8 @@ class Wish:
     """What earlier builds measured on this GPU; empty for none yet, None for a builder that keeps none."""
     adjust: Callable[[Any], None] | None = None
     """Told the builder's configuration before the build; the checks choose another GPU than this machine's there."""
+    listen: Callable[[str], None] | None = None
+    """Told every line that TensorRT logs, of any severity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +63,10 @@ class Built:
 class Said:
     """What TensorRT logged: errors and warnings to the log of this package, the last errors for a message."""
 
-    def __init__(self, trt: TensorRt) -> None:
-        """A logger of NVIDIA's kind, as `ilogger`."""
+    def __init__(self, trt: TensorRt, listen: Callable[[str], None] | None = None) -> None:
+        """A logger of NVIDIA's kind, as `ilogger`; `listen` is told every line of any severity."""
         self.errors: list[str] = []
+        self.listen = listen
         self.ilogger = _ilogger(trt, self)
 
     def take(self, is_error: bool, line: str) -> None:
@@ -85,6 +88,8 @@ def _ilogger(trt: TensorRt, said: Said) -> Any:
             trt.ILogger.__init__(self)  # without it the process ends at the first line, silently
 
         def log(self, severity: Any, line: str) -> None:
+            if said.listen is not None:
+                said.listen(line)
             if severity in loud or severity == trt.ILogger.WARNING:
                 said.take(severity in loud, line)
 
@@ -112,7 +117,7 @@ def build(trt: TensorRt, graph: bytes, wish: Wish) -> Built:
     Raises:
         ModelError: with TensorRT's reason, if it cannot parse or build the graph.
     """
-    said = Said(trt)
+    said = Said(trt, wish.listen)
     builder: Builder | None = started(trt.Builder, said)
     if builder is None:
         raise ModelError(f"TensorRT {trt.__version__} cannot start a build: {said.last()}")

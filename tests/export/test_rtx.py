@@ -15,8 +15,9 @@ import onnx
 import pytest
 
 from edge.model import DEFAULT_PATH
-from edge.variants import family
+from edge.variants import Artefact, family
 from export.check import conformance
+from export.qdq import Graph
 from export.rtx import available, try_build
 from tests.export.graphs import FP16, FP32, INT8, graph
 
@@ -32,12 +33,28 @@ def saved(model: onnx.ModelProto, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("artefact", FOR_TENSORRT, ids=lambda artefact: artefact.variant.name)
-def test_the_real_builder_makes_engines_of_every_artefact(artefact: object) -> None:
-    verdict = try_build(getattr(artefact, "path"))  # noqa: B009 - pytest gives objects
+def test_the_real_builder_makes_engines_of_every_artefact(artefact: Artefact) -> None:
+    verdict = try_build(artefact.path)
     assert verdict.reason == ""
     assert verdict.built
     assert {"SM80", "SM86", "SM89"} <= set(verdict.architectures)
     assert verdict.plan_bytes > 100_000
+
+
+@pytest.mark.parametrize("artefact", FOR_TENSORRT, ids=lambda artefact: artefact.variant.name)
+def test_every_weighted_layer_of_an_engine_runs_in_the_type_of_its_artefact(artefact: Artefact) -> None:
+    weighted = len(Graph.of(onnx.load(artefact.path)).weighted())
+    verdict = try_build(artefact.path)
+    taken = {"fp32": "Float", "trt-fp16": "Half"}.get(artefact.variant.name, "Int8")
+    assert set(verdict.types) == {taken}
+    assert weighted - 1 <= verdict.types[taken] <= weighted  # a small product may be fused with what is around it
+    assert verdict.kernels > weighted
+
+
+def test_a_layer_that_lost_its_int8_is_seen_in_what_was_built(tmp_path: Path) -> None:
+    whole = try_build(saved(graph(INT8), tmp_path))
+    lost = try_build(saved(graph(INT8, ("Conv <kernel_shape: ints = [1, 1]> (heard,", "Conv (image,")), tmp_path))
+    assert (whole.types, lost.types) == ({"Int8": 1}, {"Float": 1})
 
 
 Changes = list[tuple[str, str]]
