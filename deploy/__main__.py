@@ -176,6 +176,8 @@ def rollback(target: Target, wish: argparse.Namespace) -> int:
 def status(target: Target, wish: argparse.Namespace) -> int:
     """Say what runs and what else is there."""
     found = ask(target, "status")
+    if found["busy"]:
+        print(f"a deployment to {target.transport.where} is under way ({found['busy']})")
     if not found["running"]:
         print(f"nothing is deployed on {target.transport.where} below {target.root}")
         return 1

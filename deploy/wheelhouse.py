@@ -23,6 +23,8 @@ from deploy.box.child import die_with_parent
 from deploy.box.durable import digest_of
 from deploy.box.facts import Facts, Python
 from deploy.errors import DeployError
+from edge.errors import LaennecError
+from edge.seal import read_artefact
 
 PROJECT = Path(__file__).parents[1]
 KEPT_WHEELS = 5  # of this clone; 3 MB each
@@ -144,7 +146,7 @@ def _own_wheel(build: Path, tools: Path, model: Path | None) -> Path:
             elif (path / "__init__.py").exists() and path.name not in ("tests", "deploy"):
                 shutil.copytree(path, source / path.name, ignore=shutil.ignore_patterns("__pycache__"))
         if model is not None:
-            _put_model(model, source / "edge/models")
+            put_model(model, source / "edge/models")
         pip = [tools, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", out, source]
         _must(pip, "building the wheel", {"SOURCE_DATE_EPOCH": "1577836800"})  # same source, same bytes, same hash
         made = next(out.glob("laennec-*.whl"))
@@ -156,14 +158,22 @@ def _own_wheel(build: Path, tools: Path, model: Path | None) -> Path:
     return kept
 
 
-def _put_model(model: Path, folder: Path) -> None:
+def put_model(model: Path, folder: Path) -> None:
+    """Exchange the bundled artefact and its variants for others; a box would find a damaged one only much later.
+
+    Raises:
+        DeployError: no artefact, or not whole.
+    """
     if model.suffix != ".onnx" or not model.is_file():
         raise DeployError(f"MODEL: expected an artefact (.onnx), found {model}; make one with make export")
     for old in folder.glob("default*.onnx"):
         old.unlink()
-    shutil.copy2(model, folder / "default.onnx")
-    for variant in model.parent.glob(f"{model.stem}.*.onnx"):
-        shutil.copy2(variant, folder / f"default{variant.name[len(model.stem) :]}")
+    for path in (model, *model.parent.glob(f"{model.stem}.*.onnx")):
+        try:
+            content = read_artefact(path)
+        except LaennecError as error:
+            raise DeployError(f"MODEL: {error}") from None
+        (folder / f"default{path.name[len(model.stem) :]}").write_bytes(content)
 
 
 def _key(own: Path, target: tuple[str, ...]) -> str:

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from edge import __version__
 from edge.errors import ModelError
-from edge.model import MAX_BYTES
+from edge.seal import MAX_BYTES
 
 SCHEMA: Final = "laennec.release/1"
 MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"

@@ -4,12 +4,7 @@ The graph maps `frames` (B, W, M) and `valid` (B, W) to `scores` (B, W / score_f
 metadata hold, as JSON text under `laennec.*`: the schema, feature spec, window, classes, groups, thresholds,
 calibration, training data hash and card. A second output, `clip` (B, L), with `tasks` in the metadata, judges a
 sound as a whole; streams do not ask for it. One checkpoint gives several artefacts, `laennec.variant` says which this
-is. Not for training or exporting one (`training`, `export`).
-
-A file ends with its seal, an ordinary metadata entry whose value is the SHA-256 of every byte before it (protobuf
-messages may be concatenated), so damage anywhere is found without parsing anything:
-
-    [ ModelProto ........................ ][ 0x72 len 0x0A len "laennec.seal" 0x12 64 <hex digits> ]
+is. Not for training or exporting one (`training`, `export`), nor for whether a file is whole (`edge.seal`).
 """
 
 from __future__ import annotations
@@ -26,22 +21,14 @@ from numpy.typing import NDArray
 from edge.backends import Backend
 from edge.errors import ConfigError, ModelError
 from edge.features.spec import FeatureSpec
+from edge.seal import read_artefact
 from edge.tracker import GroupSpec
 from edge.types import Scores, Window
 from edge.windows import WindowSpec
 
 SCHEMA = "laennec.model/1"
 DEFAULT_PATH = Path(__file__).parent / "models" / "default.onnx"
-MAX_BYTES = 64 << 20  # far above any model for a Jetson; a wrong file is not read into memory whole
-SEAL_KEY = b"laennec.seal"
-SEAL_DIGITS = 64
-_SEAL_HEAD = bytes([0x72, 4 + len(SEAL_KEY) + SEAL_DIGITS, 0x0A, len(SEAL_KEY)]) + SEAL_KEY + bytes([0x12, SEAL_DIGITS])
 _METADATA = ("features", "window", "classes", "groups", "thresholds", "calibration", "training_data", "card")
-
-
-def seal(content: bytes) -> bytes:
-    """The artefact with its seal, from a serialised ModelProto that has its metadata already."""
-    return content + _SEAL_HEAD + hashlib.sha256(content).hexdigest().encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,37 +226,3 @@ def load_model(path: Path | None = None) -> Model:
         return Model(content, OnnxBackend(content))
     except ModelError as error:
         raise ModelError(f"model {path}: {error}; export it again with this version of Laennec") from error
-
-
-def read_artefact(path: Path) -> bytes:
-    """The whole file, if it is not too large and its seal is whole.
-
-    Raises:
-        ModelError: as `load_model`, for all that can be told without a runtime.
-    """
-    try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise ModelError(
-                f"model {path}: expected at most {MAX_BYTES >> 20} MB, found {size >> 20} MB; not a model?"
-            )
-        content = path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"model {path}: cannot be read ({error.strerror}); check the path given as model") from error
-    _check_seal(path, content)
-    return content
-
-
-def _check_seal(path: Path, content: bytes) -> None:
-    length = len(_SEAL_HEAD) + SEAL_DIGITS
-    body, tail = content[:-length], content[-length:]
-    if tail[: len(_SEAL_HEAD)] != _SEAL_HEAD:
-        raise ModelError(
-            f"model {path}: expected a Laennec artefact, which ends with its seal; found {len(content)} bytes without "
-            "one (cut short, or an ONNX file that was not exported for Laennec); copy or export it again"
-        )
-    expected, found = tail[len(_SEAL_HEAD) :].decode("ascii", "replace"), hashlib.sha256(body).hexdigest()
-    if expected != found:
-        raise ModelError(
-            f"model {path}: damaged: expected content with sha256 {expected[:16]}…, found {found[:16]}…; copy it again"
-        )

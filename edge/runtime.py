@@ -19,7 +19,8 @@ from edge.backends._cudart import Gpu, find_gpu
 from edge.backends.engines import KeptEngine, kept_engines
 from edge.backends.tensorrt import Device, TensorRtBackend, find_device
 from edge.errors import ConfigError, ModelError
-from edge.model import DEFAULT_PATH, Model, read_artefact
+from edge.model import DEFAULT_PATH, Model
+from edge.seal import read_artefact
 from edge.tuned import Place, Row, choose, cpu_name, kept_rows
 from edge.variants import Artefact, family
 

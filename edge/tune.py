@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from edge.backends import Backend
 from edge.backends.tensorrt import Device, find_device
 from edge.errors import ConfigError, LaennecError
-from edge.model import DEFAULT_PATH, Model, read_artefact
+from edge.model import DEFAULT_PATH, Model
 from edge.parity import drift
 from edge.runtime import check_name, open_backend, place_of
+from edge.seal import read_artefact
 from edge.tuned import BATCHES, Row, keep_rows
 from edge.variants import Artefact, family
 from edge.windows import Windows

@@ -14,8 +14,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from edge.errors import ModelError
-from edge.model import Variant, read_artefact
+from edge.model import Variant
 from edge.onnx_file import read_metadata
+from edge.seal import read_artefact
 
 VARIANT_KEY = "laennec.variant"
 

@@ -19,7 +19,8 @@ import torch
 from torch import nn
 
 from edge.features import FeatureSpec
-from edge.model import SCHEMA, Variant, seal
+from edge.model import SCHEMA, Variant
+from edge.seal import seal
 from edge.windows import WindowSpec
 
 OPSET = 20  # the newest that every TensorRT we know parses

@@ -9,6 +9,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from deploy.box.build import install
@@ -17,7 +18,7 @@ from deploy.box.facts import facts, free_mb
 from deploy.box.place import Place, Refusal, Trial
 from deploy.box.service import Service, Supervised, Systemd
 from deploy.box.switch import repair, switch
-from deploy.box.wire import Session, Wire, only_one, watch_workstation
+from deploy.box.wire import Session, Wire, at_work, only_one, watch_workstation
 
 Command = Callable[[Session, dict[str, Any], BinaryIO], dict[str, Any]]
 
@@ -28,13 +29,14 @@ def probe(session: Session, _request: dict[str, Any], _given: BinaryIO) -> dict[
 
 
 def status(session: Session, _request: dict[str, Any], _given: BinaryIO) -> dict[str, Any]:
-    """What runs, what else is there, and whether something was cut off."""
+    """What runs, what else is there, and whether somebody is at work or was cut off."""
     place, health = session.place, session.service.health()
-    trial = read_record(place.trial, Trial)
+    busy = at_work(place)
+    trial = None if busy else read_record(place.trial, Trial)
     return {
         "running": place.running(), "phase": health.phase, "words": health.words, "logs": session.service.logs,
         "releases": [release.name for release in place.complete()], "config": str(place.config),
-        "trial": trial.new if trial else "", "free_mb": free_mb(place),
+        "busy": busy, "trial": trial.new if trial else "", "free_mb": free_mb(place),
     }  # fmt: skip
 
 
@@ -77,7 +79,22 @@ def undeploy(session: Session, request: dict[str, Any], _given: BinaryIO) -> dic
             shutil.rmtree(folder.resolve(), ignore_errors=True)
             if folder.is_symlink():  # systemd keeps the folders of a DynamicUser elsewhere
                 folder.unlink()
+        remove(place.lock)
+        for folder in (place.base, place.config.parent, place.state, place.cache, place.run, place.log.parent):
+            _remove_empty(folder, place.root)
     return {"kept": [str(path) for path in (place.config.parent, place.state) if path.exists()]}
+
+
+def _remove_empty(folder: Path, root: Path) -> None:
+    """Remove a folder that is empty, and what held nothing else; of the whole box, only folders of our own."""
+    while folder != root and (root != Path("/") or folder.name == "laennec"):
+        try:
+            folder.rmdir()
+        except FileNotFoundError:
+            pass
+        except OSError:
+            return
+        folder = folder.parent
 
 
 READING: dict[str, Command] = {"probe": probe, "status": status, "logs": logs}

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO
 
 from deploy.box.durable import CHUNK
@@ -79,30 +80,49 @@ def only_one(session: Session) -> Iterator[None]:
     Raises:
         Refusal: another deployment has it, and its workstation is there.
     """
-    session.place.base.mkdir(parents=True, exist_ok=True)
-    with open(session.place.lock, "a+") as lock:
-        until_s, has_told = time.monotonic() + PATIENCE_S, False
-        while not _taken(lock.fileno()):
-            holder = session.place.lock.read_text() or "just begun"
-            if ORPHAN in holder and not has_told:
-                session.wire.send(note=f"waiting for another deployment ({holder})")
-                has_told = True
-            if ORPHAN not in holder and time.monotonic() > until_s:
-                raise Refusal(
-                    f"another deployment to this box is under way ({holder}); wait until it ends, or stop it, then "
-                    "try again"
-                )
-            time.sleep(0.1)
-        _note_holder(session, f"since {time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())} UTC")
-        yield
+    until_s, has_told = time.monotonic() + PATIENCE_S, False
+    while True:
+        session.place.base.mkdir(parents=True, exist_ok=True)
+        with open(session.place.lock, "a+") as lock:
+            if _taken(lock.fileno(), fcntl.LOCK_EX) and _is_there(lock.fileno(), session.place.lock):
+                _note_holder(session, f"since {time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())} UTC")
+                yield
+                return
+        holder = at_work(session.place)
+        if ORPHAN in holder and not has_told:
+            session.wire.send(note=f"waiting for another deployment ({holder})")
+            has_told = True
+        if holder and ORPHAN not in holder and time.monotonic() > until_s:
+            raise Refusal(
+                f"another deployment to this box is under way ({holder}); wait until it ends, or stop it, then "
+                "try again"
+            )
+        time.sleep(0.1)
 
 
-def _taken(lock: int) -> bool:
+def at_work(place: Place) -> str:
+    """Who changes the box just now, in words; empty: nobody."""
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with open(place.lock) as lock:
+            return "" if _taken(lock.fileno(), fcntl.LOCK_SH) else lock.read() or "just begun"
+    except FileNotFoundError:
+        return ""
+
+
+def _taken(lock: int, how: int) -> bool:
+    try:
+        fcntl.flock(lock, how | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
+
+
+def _is_there(lock: int, path: Path) -> bool:
+    """Whether the file that was locked is still the one at `path`: who undeploys removes it."""
+    try:
+        return os.path.samestat(os.fstat(lock), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _note_holder(session: Session, remark: str) -> None:

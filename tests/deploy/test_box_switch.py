@@ -135,11 +135,23 @@ def test_a_supervisor_that_is_being_replaced_is_never_taken_for_none(box: Box) -
 
 def test_undeploy_leaves_settings_and_events_unless_told_otherwise(box: Box) -> None:
     box.install("well")
+    (box.place.state / "events").touch()
     kept = ask(box.target, "undeploy", purge=False)["kept"]
     assert kept == [str(box.place.config.parent), str(box.place.state)]
     assert box.health().phase == "stopped"
     assert not box.place.current.is_symlink()
     assert ask(box.target, "undeploy", purge=True)["kept"] == []
+    assert not list(box.place.root.iterdir())
+
+
+def test_undeploy_leaves_what_others_put_beside_it(box: Box) -> None:
+    box.install("well")
+    for own in ("opt/own", "var/log/laennec.d/own"):
+        (box.place.root / own).parent.mkdir(parents=True, exist_ok=True)
+        (box.place.root / own).touch()
+    ask(box.target, "undeploy", purge=True)
+    left = {str(path.relative_to(box.place.root)) for path in box.place.root.rglob("*") if path.is_file()}
+    assert left == {"opt/own", "var/log/laennec.d/own"}
 
 
 def test_of_two_deployments_at_once_the_second_is_refused(box: Box, tmp_path: Path) -> None:
@@ -156,6 +168,7 @@ def test_of_two_deployments_at_once_the_second_is_refused(box: Box, tmp_path: Pa
             if "making a virtual" in line:
                 break
         assert "another deployment to this box is under way (process " in str(box.refusal("well"))
+        assert ask(box.target, "status")["busy"].startswith("process ")
     finally:
         first.kill()
         first.communicate()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from deploy import closure
 from deploy.errors import DeployError
-from deploy.wheelhouse import PROJECT, read
+from deploy.wheelhouse import PROJECT, put_model, read
 from tests.deploy.standin import write_pip, write_wheel
 
 CLOSURE = PROJECT / "deploy/closure.py"
@@ -39,6 +40,21 @@ def test_a_folder_that_lacks_a_wheel_is_no_wheelhouse(tmp_path: Path, name: str)
         write_wheel(tmp_path)
     with pytest.raises(DeployError, match=f"expected one wheel {name}-"):
         read(tmp_path)
+
+
+@pytest.mark.parametrize("damaged", ["own.onnx", "own.cpu-int8.onnx"])
+def test_a_damaged_artefact_never_leaves_the_workstation(tmp_path: Path, damaged: str) -> None:
+    folder = tmp_path / "models"
+    folder.mkdir()
+    for name in ("own.onnx", "own.cpu-int8.onnx"):
+        shutil.copy(PROJECT / "edge/models" / name.replace("own", "default"), tmp_path / name)
+    put_model(tmp_path / "own.onnx", folder)
+    assert {path.name for path in folder.iterdir()} == {"default.onnx", "default.cpu-int8.onnx"}
+    content = bytearray((tmp_path / damaged).read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / damaged).write_bytes(content)
+    with pytest.raises(DeployError, match=rf"MODEL: model .*{damaged}: damaged: .*copy it again"):
+        put_model(tmp_path / "own.onnx", folder)
 
 
 def test_a_box_takes_tags_up_to_its_c_library_the_newest_first() -> None:

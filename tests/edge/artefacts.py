@@ -11,7 +11,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from edge.model import DEFAULT_PATH, seal
+from edge.model import DEFAULT_PATH
+from edge.seal import seal
 from edge.variants import VARIANT_KEY
 
 Change = Callable[[onnx.ModelProto], None]

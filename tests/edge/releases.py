@@ -10,7 +10,8 @@ from pathlib import Path
 
 import onnx
 
-from edge.model import DEFAULT_PATH, read_artefact, seal
+from edge.model import DEFAULT_PATH
+from edge.seal import read_artefact, seal
 from edge.shelf import Shelf
 from export.sign import Terms, new_key, read_private, sign
 

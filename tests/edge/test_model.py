@@ -12,7 +12,8 @@ import onnx
 import pytest
 
 from edge.errors import ModelError
-from edge.model import DEFAULT_PATH, MAX_BYTES, load_model, seal
+from edge.model import DEFAULT_PATH, load_model
+from edge.seal import MAX_BYTES, seal
 from edge.types import Window
 
 SEAL_BYTES = 82

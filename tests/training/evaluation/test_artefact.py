@@ -10,8 +10,9 @@ import pytest
 import soundfile
 
 from edge.errors import ConfigError, ModelError
-from edge.model import load_model, seal
+from edge.model import load_model
 from edge.pipeline import Pipeline
+from edge.seal import seal
 from edge.sources.synthetic import scene
 from edge.types import Block, Scores
 from training.datasets import CLASSES, Annotation, Recording
