@@ -175,9 +175,12 @@ def _choose(opened: zipfile.ZipFile, archive: Path, below: str, flat: bool) -> l
 
     Raises:
         ConfigError: if any member, chosen or not, would leave the folder or is a link.
+        BadZipFile: if one has no name.
     """
     chosen = {}
     for member in opened.infolist():
+        if not member.filename:
+            raise zipfile.BadZipFile("a member has no name")
         path = PurePosixPath(member.filename.replace("\\", "/"))
         if (
             path.is_absolute()
