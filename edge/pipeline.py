@@ -19,7 +19,10 @@ from edge.tracker import Tracker
 from edge.types import Block, Event, Frames, Scores, Window
 from edge.windows import Windows
 
-CLOSE_S, CLOSE_GAPS = 1.0, 2  # how far from a gap an event needs more to begin: s, and lengths of the gap
+# Log-odds above its threshold that an event needs to begin where sound was lost; chosen with tests/benchmarks/gaps.py
+LACK_NATS = 0.2  # anywhere in a window that lacks something
+CLOSE_NATS, CLOSE_S = 0.4, 1.0  # instead of that, so near to a gap, s
+SHARE_NATS = 2.0  # and this times the share of the window that is lacking
 
 
 class Pipeline:
@@ -53,6 +56,7 @@ class Pipeline:
         self._reported = set(model.event_classes if classes is None else classes)
         self._features = FrontEnd(model.spec)
         self._windows = Windows(model.window, model.spec.width)
+        self._first: int | None = None  # frame that was heard first
         self._tracker = Tracker(
             model.groups, model.classes, {**model.thresholds, **(thresholds or {})}, model.score_hop_samples
         )
@@ -80,8 +84,12 @@ class Pipeline:
         self._features.reset()
         self._windows.reset()
         self._tracker.reset()
+        self._first = None
 
     def _run(self, frames: list[Frames]) -> list[Event]:
+        for some in frames:
+            if self._first is None and some.valid.any():
+                self._first = some.start + int(np.argmax(some.valid))
         return [event for some in frames for event in self._score(self._windows.push(some))]
 
     def _score(self, windows: list[Window], is_end: bool = False) -> list[Event]:
@@ -90,21 +98,34 @@ class Pipeline:
             scores = self._model.score(window)
             if self._observe is not None:
                 self._observe(scores)
-            events += self._keep(self._tracker.push(scores, _near_gaps(self._model, window, scores, is_end)))
+            asked = caution(self._model, window, scores, (self._first or 0) - window.start, is_end)
+            events += self._keep(self._tracker.push(scores, asked))
         return events
 
     def _keep(self, events: list[Event]) -> list[Event]:
         return [event for event in events if event.label in self._reported]
 
 
-def _near_gaps(model: Model, window: Window, scores: Scores, is_end: bool) -> NDArray[np.bool_]:
-    """(T,) whether a gap is close to a score frame; before the begin of a stream and after its end there is none."""
+def caution(model: Model, window: Window, scores: Scores, first: int, is_end: bool) -> NDArray[np.float64]:
+    """(T,) log-odds that a score frame must have above a threshold to begin an event, for what its window lacks.
+
+    Args:
+        model: whose window it is.
+        window: what the model saw.
+        scores: what it made of it.
+        first: frame of the window with which the stream began, below 0 if earlier; before it nothing is lacking.
+        is_end: whether the stream is over; after its last frame nothing is lacking.
+    """
     spec, valid = model.window, window.valid
-    first, stop = int(np.argmax(valid)), len(valid) - (int(np.argmax(valid[::-1])) if is_end else 0)
-    edges = np.flatnonzero(np.diff(valid[first:stop], prepend=True, append=True)) + first
-    begin = scores.start * spec.score_frames - window.start + spec.score_frames * np.arange(len(scores.valid))
-    near = np.zeros(len(begin), np.bool_)
+    first, stop = max(first, 0), len(valid) - (int(np.argmax(valid[::-1])) if is_end else 0)
+    heard = valid[first:stop]
+    if heard.all():
+        return np.zeros(len(scores.valid))
+    needed = np.full(len(scores.valid), LACK_NATS)
+    begin = scores.start * spec.score_frames - window.start + spec.score_frames * np.arange(len(needed))
+    reach = CLOSE_S * model.rate_hz / model.spec.hop_samples
+    edges = np.flatnonzero(np.diff(heard, prepend=True, append=True)) + first
     for lost, back in edges.reshape(-1, 2):
-        reach = CLOSE_S * model.rate_hz / model.spec.hop_samples + CLOSE_GAPS * (back - lost)
-        near |= (begin + spec.score_frames > lost - reach) & (begin < back + reach)
-    return near
+        needed[(begin + spec.score_frames > lost - reach) & (begin < back + reach)] = CLOSE_NATS
+    needed += SHARE_NATS * (1.0 - float(heard.mean()))
+    return needed

@@ -11,7 +11,7 @@ heard: at such a frame everything open is closed where the sound was last heard.
 events. Next to a gap the running median counts what was not heard as quiet, so with the same scores a gap can only take
 events away: where the median of fewer frames is taken instead, 5 of 4400 s of normal breath with lost packets raised
 events of which nothing was heard without the loss. At the begin and end of a stream, the median is of what there is.
-Close to a gap the model had to do without what it usually sees, and there an event opens only with `WARY_NATS` more.
+Where the model lacked what it usually sees, an event opens only with as many log-odds more as the caller says.
 """
 
 from __future__ import annotations
@@ -48,7 +48,6 @@ class GroupSpec:
 
 
 EndReason = Literal["quiet", "gap", "stream_end"]
-WARY_NATS = 0.5  # log-odds over the threshold; 0.42 becomes 0.54. Chosen with tests/benchmarks/gaps.py
 
 
 @dataclass(slots=True)
@@ -75,7 +74,7 @@ class _Group:
         self.hop_samples = hop_samples
         self.recent: deque[NDArray[np.float64]] = deque(maxlen=spec.median_frames)  # newest class scores of the stretch
         self.levels: deque[float] = deque(maxlen=spec.median_frames)  # and their sums
-        self.wary: deque[bool] = deque(maxlen=spec.median_frames)  # and whether a gap is close
+        self.caution: deque[float] = deque(maxlen=spec.median_frames)  # and what is asked above the threshold, log-odds
         self.bar = min(thresholds)  # below it nothing can open
         self.next = 0  # score frame to decide next
         self.seen = 0  # one past the last score frame taken
@@ -83,13 +82,13 @@ class _Group:
         self.is_torn = False  # whether it begins behind a gap
         self.open: _Open | None = None
 
-    def take(self, frame: int, scores: NDArray[np.float64], wary: bool) -> list[Event]:
+    def take(self, frame: int, scores: NDArray[np.float64], caution: float) -> list[Event]:
         """One heard score frame."""
         if not self.recent:
             self.first = self.next = self.seen = frame
         self.recent.append(scores)
         self.levels.append(float(scores.sum()))
-        self.wary.append(wary)
+        self.caution.append(caution)
         self.seen = frame + 1
         half = self.spec.median_frames // 2
         return self._decide() if self.seen - self.next > half else []
@@ -103,7 +102,7 @@ class _Group:
         events += self._end(reason)
         self.recent.clear()
         self.levels.clear()
-        self.wary.clear()
+        self.caution.clear()
         self.is_torn = is_gap
         return events
 
@@ -123,9 +122,7 @@ class _Group:
         level = around[middle] if len(around) % 2 else (around[middle - 1] + around[middle]) / 2
         here = self.recent[frame - oldest]
         if self.open is None:
-            threshold = self.thresholds[int(np.argmax(here))]
-            if self.wary[frame - oldest]:
-                threshold = raised(threshold)
+            threshold = raised(self.thresholds[int(np.argmax(here))], self.caution[frame - oldest])
             if level < threshold:
                 return []
             self.open = _Open(frame, frame, threshold, sums=np.zeros(len(here)))
@@ -158,9 +155,9 @@ class _Group:
         return Event(kind, event.label, event.first * self.hop_samples, end, event.peak, mean, event.threshold, reason)
 
 
-def raised(threshold: float) -> float:
-    """The threshold close to a gap, 0 to 1."""
-    return 1.0 / (1.0 + (1.0 / threshold - 1.0) * exp(-WARY_NATS))
+def raised(threshold: float, caution: float) -> float:
+    """The threshold with some log-odds more, 0 to 1; with 0.5, 0.42 becomes 0.54."""
+    return 1.0 / (1.0 + (1.0 / threshold - 1.0) * exp(-caution)) if caution else threshold
 
 
 class Tracker:
@@ -183,12 +180,12 @@ class Tracker:
         ]
         self._next: int | None = None
 
-    def push(self, scores: Scores, wary: NDArray[np.bool_] | None = None) -> list[Event]:
+    def push(self, scores: Scores, caution: NDArray[np.float64] | None = None) -> list[Event]:
         """Take scores of any number of frames; return the events they decide.
 
         Args:
             scores: the next ones.
-            wary: (T,) true where a gap is close; None for nowhere.
+            caution: (T,) log-odds that an event needs above its threshold to begin; None for none.
         """
         events: list[Event] = []
         if self._next is not None and scores.start > self._next and len(scores.valid):
@@ -198,8 +195,9 @@ class Tracker:
                 events += self._close("gap")
                 continue
             row = scores.values[t].astype(np.float64)
+            asked = 0.0 if caution is None else float(caution[t])
             for group in self._groups:
-                events += group.take(scores.start + t, row[group.columns], wary is not None and bool(wary[t]))
+                events += group.take(scores.start + t, row[group.columns], asked)
         if len(scores.valid):
             self._next = scores.start + len(scores.valid)
         return events

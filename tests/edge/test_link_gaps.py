@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edge.model import Model, load_model
-from edge.pipeline import CLOSE_S, Pipeline
+from edge.pipeline import CLOSE_NATS, CLOSE_S, LACK_NATS, Pipeline
 from edge.sources.synthetic import scene
 from edge.tracker import raised
 from edge.types import Block
@@ -89,15 +89,32 @@ class Marginal:
         return scores
 
 
-def test_close_to_a_gap_an_event_needs_more_to_begin_and_farther_off_it_does_not(model: Model) -> None:
+def test_the_closer_to_a_gap_the_more_an_event_needs_to_begin(model: Model) -> None:
     threshold = model.thresholds["fine_crackle"]
-    arrives = np.ones(12 * 8000, np.bool_)
+    arrives = np.ones(14 * 8000, np.bool_)
     arrives[6 * 8000 : 6 * 8000 + PACKET] = False
     quiet = np.zeros(len(arrives), np.float32)
 
-    def onsets_s(level: float) -> list[float]:
+    def onsets_s(above: float) -> list[float]:
+        level = raised(threshold, above)
         run = detect(Marginal(model, level), quiet, arrives)  # type: ignore[arg-type]
         return [event.onset / 8000 for event in run.events]
 
-    assert onsets_s((threshold + raised(threshold)) / 2) == [0.0, pytest.approx(6.02 + CLOSE_S, abs=0.3)]
-    assert onsets_s(raised(threshold) + 0.01) == [0.0, pytest.approx(6.02, abs=0.25)]
+    one_gap = 0.05  # what its share of the window asks, and room for it
+    window, frame_s = model.window, model.spec.hop_samples / 8000
+    memory_s = (window.window_frames - window.lookahead_frames - window.hop_frames) * frame_s
+    assert onsets_s(CLOSE_NATS + one_gap) == [0.0, pytest.approx(6.02, abs=0.25)]
+    assert onsets_s(LACK_NATS + one_gap) == [0.0, pytest.approx(6.02 + CLOSE_S, abs=0.3)]
+    assert onsets_s(one_gap) == [0.0, pytest.approx(6.02 + memory_s, abs=window.hop_frames * frame_s)]
+
+
+def test_the_more_of_a_window_is_lost_the_more_an_event_needs_to_begin(model: Model) -> None:
+    threshold, rng = model.thresholds["fine_crackle"], np.random.default_rng(3)
+    quiet = np.zeros(30 * 8000, np.float32)
+    marginal = Marginal(model, raised(threshold, CLOSE_NATS + 0.15))
+    begun = {
+        kind: len(detect(marginal, quiet, heard(kind, len(quiet), rng)).events)  # type: ignore[arg-type]
+        for kind in ("1 %", "5 %")
+    }
+    assert begun["1 %"] > 3
+    assert begun["5 %"] <= 1
