@@ -183,10 +183,10 @@ class Supervisor:
             if {"WATCHDOG=1", "READY=1"} & set(message) or not self.state.ready_s:
                 fed_s = time.monotonic()
             if self.wish:
-                self._stop(child, signal.SIGTERM)
+                self._stop(child)
             elif time.monotonic() - fed_s > WATCHDOG_S:
                 cause = f"the watchdog was not fed for {WATCHDOG_S:.0f} s"
-                self._stop(child, signal.SIGABRT)
+                self._stop(child)
         return cause
 
     def _message(self, sender: int) -> list[str]:
@@ -198,8 +198,9 @@ class Supervisor:
         pids = [struct.unpack("3i", raw[:12])[0] for _level, kind, raw in ancillary if kind == socket.SCM_CREDENTIALS]
         return text.decode(errors="replace").splitlines() if sender in pids else []
 
-    def _stop(self, child: subprocess.Popen[bytes], number: int) -> None:
-        child.send_signal(number)
+    def _stop(self, child: subprocess.Popen[bytes]) -> None:
+        """End the service; SIGTERM first, so that beds whose threads move close what is open, as under systemd."""
+        child.send_signal(signal.SIGTERM)
         try:
             child.wait(STOP_S)
         except subprocess.TimeoutExpired:

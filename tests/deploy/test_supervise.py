@@ -79,6 +79,14 @@ def test_a_service_that_stops_feeding_the_watchdog_is_ended_and_started_again(
     assert "watchdog" in state["last_end"]
 
 
+def test_a_service_that_hangs_may_still_close_what_is_open(supervised: Callable[[str], None], tmp_path: Path) -> None:
+    close = "def close(*_): open('closed', 'w'); sys.exit(0)"
+    supervised(f"import signal\n{close}\nsignal.signal(signal.SIGTERM, close)\ntell('READY=1')\ntime.sleep(60)")
+    state = _until(tmp_path, lambda state: state["starts"] == 2)
+    assert (tmp_path / "closed").exists()
+    assert state["failures"] == 1, "an orderly end, but not one that was asked for"
+
+
 def test_a_message_of_another_process_is_not_believed(supervised: Callable[[str], None], tmp_path: Path) -> None:
     supervised("open('address', 'w').write(os.environ['NOTIFY_SOCKET'])\ntime.sleep(60)")
     _until(tmp_path, lambda state: (tmp_path / "address").exists())
