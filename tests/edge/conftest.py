@@ -1,4 +1,4 @@
-"""A real broker and an ordinary client for tests of the way out."""
+"""A real broker and an ordinary client for tests of the way out; a signer of models and a shelf."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -13,6 +14,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.broker import Broker
+from tests.edge.releases import Signer
 
 PATIENCE_S = 20.0  # no test waits this long unless it fails
 
@@ -69,3 +71,19 @@ def watcher(broker: Broker) -> Iterator[Watcher]:
     client = Watcher(broker.port)
     yield client
     client.close()
+
+
+@pytest.fixture
+def signer(tmp_path: Path) -> Signer:
+    """A workstation whose key the box trusts."""
+    return Signer(tmp_path)
+
+
+@pytest.fixture
+def two(signer: Signer) -> tuple[str, str]:
+    """Two releases on the shelf, the older promoted first and the newer now in force."""
+    shelf = signer.shelf()
+    older, newer = (shelf.install(signer.package(f"day{days}", days)).sha256 for days in (0, 1))
+    shelf.promote(older)
+    shelf.promote(newer)
+    return older, newer

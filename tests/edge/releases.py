@@ -60,3 +60,14 @@ def edited(source: Path, path: Path, **changes: object) -> Path:
         graph.metadata_props.add(key=key, value=value)
     path.write_bytes(seal(graph.SerializeToString()))
     return path
+
+
+def in_force(shelf: Shelf) -> str:
+    """SHA-256 of the release in force, or "bundled"."""
+    release = shelf.in_force()
+    return release.sha256 if release else "bundled"
+
+
+def leftovers(folder: Path) -> list[str]:
+    """Half releases below a signer's folder."""
+    return [path.name for path in (folder / "shelf").iterdir() if path.name.startswith(".incoming")]

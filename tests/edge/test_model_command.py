@@ -18,12 +18,6 @@ from tests.edge.releases import Signer
 
 
 @pytest.fixture
-def signer(tmp_path: Path) -> Signer:
-    """A workstation whose key the box trusts."""
-    return Signer(tmp_path)
-
-
-@pytest.fixture
 def config(signer: Signer) -> Path:
     """Settings of the box."""
     path = signer.folder / "ward.yaml"
