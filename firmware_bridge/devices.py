@@ -25,7 +25,7 @@ class Limits:
     lost_s: float = 2.0
     """No samples for longer: lost."""
     choppy_share: float = 0.05
-    """More of the last `choppy_s` lost: choppy."""
+    """More of the last `choppy_s` lost: choppy, until it is at most half of this; a link at its limit says it once."""
     choppy_s: float = 10.0
     contact_least: int = 1
     """Contact, 0 to 254, below which there is none."""
@@ -54,6 +54,10 @@ class Conditions:
         else:
             del self._lasting[name]
         return [change]
+
+    def lasts(self, name: ConditionName) -> bool:
+        """Whether it does now."""
+        return name in self._lasting
 
     @property
     def lasting(self) -> tuple[Condition, ...]:

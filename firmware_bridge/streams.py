@@ -144,13 +144,14 @@ class Stream:
         usual = self._limits.choppy_s * self.info.rate_mhz / 1000
         over_s = f"{self._limits.choppy_s:g} s"
         share = (mark.lost - first.lost) / max(mark.sound - first.sound, usual)
+        tolerated = self._limits.choppy_share / (2 if self.conditions.lasts("choppy") else 1)
         stray, state = mark.stray - first.stray, self.clock.state
         note, rates = (
             self.conditions.note,
             f"measured {state.rate_hz:.1f} Hz, declared {self.info.rate_mhz / 1000:g} Hz",
         )
         return [
-            *note("choppy", share > self._limits.choppy_share, f"{100 * share:.1f} % of {over_s} lost"),
+            *note("choppy", share > tolerated, f"{100 * share:.1f} % of {over_s} lost"),
             *note("two devices", stray > self._limits.stray_packets, f"{stray} packets of another count"),
             *note("codec", mark.unreadable > first.unreadable, "samples in an unknown codec or channel"),
             *note("wrong rate", state.is_wrong, rates),

@@ -178,17 +178,19 @@ def _seconds(receiver: Receiver, first: int, last: int, every: int) -> list[tupl
     return changes(feed(receiver, (sound(k, link=SERIAL) for k in range(first, last) if k % every)))
 
 
-def test_more_than_5_percent_lost_in_10_s_is_choppy_and_4_percent_is_not() -> None:
+def test_more_than_5_percent_lost_in_10_s_is_choppy_until_half_of_it_is() -> None:
     receiver = Receiver(Settings())
     feed(receiver, [hello(link=SERIAL)])
     assert _seconds(receiver, 0, 1500, 25) == []
     assert _seconds(receiver, 1500, 2600, 15) == [("choppy", True)]
     (choppy,) = receiver.report().devices[0].streams[0].conditions
     assert not choppy.measurable
-    assert _seconds(receiver, 2600, 4000, 25) == [("choppy", False)]
+    assert _seconds(receiver, 2600, 4000, 25) == []
     stream = receiver.report().devices[0].streams[0]
     assert stream.loss == pytest.approx((60 + 73 + 56) / 4000, abs=0.001)
     assert stream.lost_share == pytest.approx(0.04, abs=0.005)
+    assert _seconds(receiver, 4000, 5400, 50) == [("choppy", False)]
+    assert _seconds(receiver, 5400, 6800, 25) == []
 
 
 def test_one_bad_second_at_the_start_is_not_choppy() -> None:
