@@ -182,7 +182,7 @@ def _clock(value: bytes) -> Clock:
 
 def _battery(value: bytes) -> Battery:
     millivolts, percent, charging = unpack(_BATTERY, value)
-    return Battery(millivolts or None, None if percent == UNKNOWN else percent, charging)
+    return Battery(millivolts or None, percent if percent <= 100 else None, charging)
 
 
 def _battery_value(battery: Battery) -> bytes:

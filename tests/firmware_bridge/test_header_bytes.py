@@ -165,7 +165,7 @@ def test_device_and_python_write_the_same_telemetry(
     )
     said = (
         Clock(uptime, number),
-        Battery(mv or None, None if percent == 255 else percent, 1),
+        Battery(mv or None, percent if percent <= 100 else None, 1),
         contact,
         skin / 100,
         Motion(motion, level),
