@@ -133,7 +133,8 @@ def test_a_hello_names_at_most_32_bytes(auslink: ctypes.CDLL) -> None:
     assert heard == Hello(protocol=(1, 1), model="m" * 32, serial="s")
 
 
-FIELDS = st.tuples(U64, U32, U16, U8, st.integers(0, 254), I16, U16, st.integers(-128, 127), U16)
+PERCENT = st.integers(0, 100) | st.just(255)
+FIELDS = st.tuples(U64, U32, U16, PERCENT, st.integers(0, 254), I16, U16, st.integers(-128, 127), U16)
 
 
 @settings(deadline=None)
@@ -165,7 +166,7 @@ def test_device_and_python_write_the_same_telemetry(
     )
     said = (
         Clock(uptime, number),
-        Battery(mv or None, percent if percent <= 100 else None, 1),
+        Battery(mv or None, None if percent == 255 else percent, 1),
         contact,
         skin / 100,
         Motion(motion, level),
@@ -242,3 +243,9 @@ def test_arguments_out_of_range_are_refused(auslink: ctypes.CDLL) -> None:
     assert not sender.samples([0], 1, stream=16)
     assert not sender.hello(0, [None] * 3, [auslink_c.StreamInfo()] * 17)
     assert sender.samples([0] * 1024, 128, 8)
+
+
+@pytest.mark.parametrize("percent", [101, 200, 254, 255])
+def test_a_battery_at_more_than_100_percent_is_unknown(auslink: ctypes.CDLL, percent: int) -> None:
+    heard = decode(Device(auslink).telemetry(0, 0, has=2, battery_mv=3700, battery_percent=percent, charging=0)).content
+    assert heard == Telemetry(battery=Battery(3700, None, 0))
