@@ -12,7 +12,7 @@ from typing import Protocol
 
 from edge.errors import WireError
 from firmware_bridge import cobs
-from firmware_bridge.wire import MAX_BODY, Packet, PacketError, check, read
+from firmware_bridge.wire import MAX_BODY, MIN_BODY, Packet, PacketError, check, read
 
 MAX_FRAME = cobs.longest(MAX_BODY)
 
@@ -33,9 +33,9 @@ class FrameCounts:
     skipped_bytes: int = 0
     """Bytes of frames that became no packet, delimiters apart."""
     cobs_errors: int = 0
-    """Frames that are no COBS, or are longer than a packet can be."""
+    """Frames that are no COBS though they are long enough for a packet, or longer than one can be."""
     length_errors: int = 0
-    """Bodies shorter or longer than a packet can be."""
+    """Frames and bodies shorter than a packet can be, and bodies longer."""
     crc_errors: int = 0
     unknown_versions: int = 0
     """Whole packets of a version, or with marks, that are not known here."""
@@ -88,6 +88,10 @@ class Deframer:
         self._tail, self._lost = b"", False
 
     def _frame(self, frame: bytes) -> Packet | None:
+        if len(frame) <= MIN_BODY:  # noise is cheap: a hostile line brings tens of thousands of such frames a second
+            self.counts.length_errors += 1
+            self.counts.skipped_bytes += len(frame)
+            return None
         packet = None
         try:
             if len(frame) > MAX_FRAME:

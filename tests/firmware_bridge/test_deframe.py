@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from firmware_bridge import cobs
 from firmware_bridge.deframe import MAX_FRAME, Deframer
 from firmware_bridge.messages import Log, Samples
-from firmware_bridge.wire import Packet, decode, encode, with_crc
+from firmware_bridge.wire import MIN_BODY, Packet, decode, encode, with_crc
 
 LOGS = st.builds(Log, st.text("abc", max_size=40))
 PACKETS = st.lists(st.tuples(LOGS, st.integers(0, 65535)).map(lambda drawn: Packet(7, drawn[0], seq=drawn[1])))
@@ -126,7 +126,7 @@ def test_each_fault_has_its_counter() -> None:
         good,
     ):
         deframer.push_datagram(datagram)
-    deframer.push(b"\5\1\0")
+    deframer.push(b"\xff" + b"\1" * MIN_BODY + b"\0")
     c = deframer.counts
     assert (c.length_errors, c.crc_errors, c.unknown_versions, c.malformed, c.cobs_errors) == (1, 1, 1, 1, 1)
     assert c.packets == 1
