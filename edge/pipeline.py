@@ -7,7 +7,7 @@ touches them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,9 +71,14 @@ class Pipeline:
 
     def flush(self) -> list[Event]:
         """End of stream: decide what is left, close what is open."""
-        events = self._run(self._features.flush())
-        events += self._score(self._windows.flush(), is_end=True)
-        return events + self._keep(self._tracker.flush())
+        return [event for events in self.ending() for event in events]
+
+    def ending(self) -> Iterator[list[Event]]:
+        """As `flush`, one window after the other."""
+        yield self._run(self._features.flush())
+        for window in self._windows.flush():
+            yield self._score([window], is_end=True)
+        yield self._keep(self._tracker.flush())
 
     def give_up(self) -> list[Event]:
         """End of stream when the model fails: close what is open, decide nothing more."""

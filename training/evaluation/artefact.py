@@ -32,8 +32,6 @@ from training.listen import clip_windows
 from training.targets import frame_targets
 from training.tasks import Clip, Task
 
-SILENCE_S = 0.1  # step in which the time after a recording passes; as long as the blocks of a file
-
 
 class Artefact:
     """A sealed `.onnx` of Laennec.
@@ -143,8 +141,8 @@ class _Stream:
         self._model = model
         self._pipeline = Pipeline(model, observe=self._take)
         self._pieces: list[Scores] = []
-        self._heard = 0  # samples of the stream so far, silence after its end included
-        self._scored_at = 0  # `_heard` when the last scores came
+        self._heard = 0  # samples of the stream so far
+        self._scored_at = 0  # samples, silence after the end included, when the last scores came
         self.reported: list[tuple[Event, float]] = []
         """Events with seconds of the stream that had been heard."""
 
@@ -156,17 +154,11 @@ class _Stream:
     def finish(self) -> NDArray[np.float32]:
         """Close the stream; (T, C) scores of all whole score frames, 0 where nothing was heard.
 
-        What the last windows decide comes at the bedside when their lookahead is over, so that time is let pass with
-        nothing heard: the very windows that `flush` would make at once.
+        What the last windows decide comes at the bedside when their lookahead is over.
         """
         model, stop = self._model, self._heard
-        ahead = (model.window.lookahead_frames + model.window.hop_frames) * model.spec.hop_samples
-        step = round(SILENCE_S * model.rate_hz)
-        for start in range(stop, stop + ahead + step, step):
-            self._heard = start + step
-            nothing = Block(start, np.zeros(step, np.float32), np.zeros(step, np.bool_))
-            self._note(self._pipeline.push(nothing), self._heard)
-        self._note(self._pipeline.flush(), self._scored_at)
+        for events in self._pipeline.ending():
+            self._note(events, self._scored_at)
         scores = np.zeros((stop // model.score_hop_samples, len(model.classes)), np.float32)
         for piece in self._pieces:
             kept = max(0, min(len(piece.values), len(scores) - piece.start))
@@ -175,7 +167,9 @@ class _Stream:
 
     def _take(self, scores: Scores) -> None:
         self._pieces.append(scores)
-        self._scored_at = self._heard
+        window, spec = self._model.window, self._model.spec
+        seen = (scores.start + len(scores.valid)) * window.score_frames + window.lookahead_frames
+        self._scored_at = max(self._heard, seen * spec.hop_samples + spec.delay_samples)
 
     def _note(self, events: list[Event], heard: int) -> None:
         self.reported += [(event, heard / self._model.rate_hz) for event in events]
