@@ -178,6 +178,8 @@ def status(target: Target, wish: argparse.Namespace) -> int:
     found = ask(target, "status")
     if found["busy"]:
         print(f"a deployment to {target.transport.where} is under way ({found['busy']})")
+    if found["trial"]:
+        print(f"a switch to {found['trial']} was cut off before its end; make deploy or make rollback mends it")
     if not found["running"]:
         print(f"nothing is deployed on {target.transport.where} below {target.root}")
         return 1
@@ -185,8 +187,6 @@ def status(target: Target, wish: argparse.Namespace) -> int:
     print(f"{found['running']} is current on {target.transport.where}; its service is {found['phase']}{words}")
     print(f"releases: {', '.join(found['releases'])}; {found['free_mb']} MB free")
     print(f"settings: {found['config']}; log: {found['logs']}")
-    if found["trial"]:
-        print(f"a switch to {found['trial']} was cut off before its end; make deploy or make rollback mends it")
     return 0 if found["phase"] == "ready" else 1
 
 

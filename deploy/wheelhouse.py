@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -168,7 +169,7 @@ def put_model(model: Path, folder: Path) -> None:
         raise DeployError(f"MODEL: expected an artefact (.onnx), found {model}; make one with make export")
     for old in folder.glob("default*.onnx"):
         old.unlink()
-    for path in (model, *model.parent.glob(f"{model.stem}.*.onnx")):
+    for path in (model, *model.parent.glob(f"{escape(model.stem)}.*.onnx")):
         try:
             content = read_artefact(path)
         except LaennecError as error:

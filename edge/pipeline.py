@@ -57,6 +57,7 @@ class Pipeline:
         self._features = FrontEnd(model.spec)
         self._windows = Windows(model.window, model.spec.width)
         self._first: int | None = None  # frame that was heard first
+        self._stop = 0  # one past the last frame that was made
         self._tracker = Tracker(
             model.groups, model.classes, {**model.thresholds, **(thresholds or {})}, model.score_hop_samples
         )
@@ -77,7 +78,7 @@ class Pipeline:
         """As `flush`, one window after the other."""
         yield self._run(self._features.flush())
         for window in self._windows.flush():
-            yield self._score([window], is_end=True)
+            yield self._score([window])
         yield self._keep(self._tracker.flush())
 
     def give_up(self) -> list[Event]:
@@ -95,15 +96,16 @@ class Pipeline:
         for some in frames:
             if self._first is None and some.valid.any():
                 self._first = some.start + int(np.argmax(some.valid))
+            self._stop = some.start + len(some.valid)
         return [event for some in frames for event in self._score(self._windows.push(some))]
 
-    def _score(self, windows: list[Window], is_end: bool = False) -> list[Event]:
+    def _score(self, windows: list[Window]) -> list[Event]:
         events = []
         for window in windows:
             scores = self._model.score(window)
             if self._observe is not None:
                 self._observe(scores)
-            asked = caution(self._model, window, scores, (self._first or 0) - window.start, is_end)
+            asked = caution(self._model, window, scores, (self._first or 0) - window.start, self._stop - window.start)
             events += self._keep(self._tracker.push(scores, asked))
         return events
 
@@ -111,7 +113,7 @@ class Pipeline:
         return [event for event in events if event.label in self._reported]
 
 
-def caution(model: Model, window: Window, scores: Scores, first: int, is_end: bool) -> NDArray[np.float64]:
+def caution(model: Model, window: Window, scores: Scores, first: int, stop: int) -> NDArray[np.float64]:
     """(T,) log-odds that a score frame must have above a threshold to begin an event, for what its window lacks.
 
     Args:
@@ -119,11 +121,10 @@ def caution(model: Model, window: Window, scores: Scores, first: int, is_end: bo
         window: what the model saw.
         scores: what it made of it.
         first: frame of the window with which the stream began, below 0 if earlier; before it nothing is lacking.
-        is_end: whether the stream is over; after its last frame nothing is lacking.
+        stop: frame of the window at which the stream ended, above its length if later; from it on nothing is lacking.
     """
-    spec, valid = model.window, window.valid
-    first, stop = max(first, 0), len(valid) - (int(np.argmax(valid[::-1])) if is_end else 0)
-    heard = valid[first:stop]
+    spec, first = model.window, max(first, 0)
+    heard = window.valid[first:stop]
     if heard.all():
         return np.zeros(len(scores.valid))
     needed = np.full(len(scores.valid), LACK_NATS)

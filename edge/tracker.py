@@ -11,7 +11,8 @@ heard: at such a frame everything open is closed where the sound was last heard.
 events. Next to a gap the running median counts what was not heard as quiet, so with the same scores a gap can only take
 events away: where the median of fewer frames is taken instead, 5 of 4400 s of normal breath with lost packets raised
 events of which nothing was heard without the loss. At the begin and end of a stream, the median is of what there is.
-Where the model lacked what it usually sees, an event opens only with as many log-odds more as the caller says.
+Where the model lacked what it usually sees, an event opens only with as many log-odds more as the caller says; it lasts
+as any other, or else one sound would become several.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ class _Open:
 
     first: int  # score frame
     last: int  # last score frame above the bar
-    threshold: float
+    threshold: float  # that it was opened with
+    bar: float  # below it there is quiet
     label: str = ""  # set when confirmed
     sums: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     peak: float = 0.0
@@ -122,14 +124,15 @@ class _Group:
         level = around[middle] if len(around) % 2 else (around[middle - 1] + around[middle]) / 2
         here = self.recent[frame - oldest]
         if self.open is None:
-            threshold = raised(self.thresholds[int(np.argmax(here))], self.caution[frame - oldest])
+            usual = self.thresholds[int(np.argmax(here))]
+            threshold = raised(usual, self.caution[frame - oldest])
             if level < threshold:
                 return []
-            self.open = _Open(frame, frame, threshold, sums=np.zeros(len(here)))
+            self.open = _Open(frame, frame, threshold, self.spec.keep * usual, sums=np.zeros(len(here)))
         return self._step(frame, level, here, self.open)
 
     def _step(self, frame: int, level: float, here: NDArray[np.float64], event: _Open) -> list[Event]:
-        if level < self.spec.keep * event.threshold:
+        if level < event.bar:
             event.tail.append(level)
             return self._end("quiet") if len(event.tail) >= self.spec.quiet_frames else []
         event.last = frame

@@ -11,6 +11,7 @@ import hashlib
 import logging
 from dataclasses import dataclass
 from functools import lru_cache
+from glob import escape
 from pathlib import Path
 
 from edge.errors import ModelError
@@ -55,7 +56,7 @@ def family(path: Path) -> list[Artefact]:
     """
     given = read_variant(path)
     found = [given]
-    for beside in sorted(path.parent.glob(f"{path.stem}.*.onnx")):
+    for beside in sorted(path.parent.glob(f"{escape(path.stem)}.*.onnx")):
         try:
             artefact = read_variant(beside)
         except ModelError as error:

@@ -35,7 +35,7 @@ from edge.errors import LaennecError
 PACKAGE = "tensorrt_rtx"
 MEMORY_BYTES = 6 << 30  # of addresses; a build of the default model takes 0.7 GB
 TIMEOUT_S = 120.0  # the same build takes 2 s on one core
-WEIGHTED = {"correlation", "gemm"}  # what its compiler calls a convolution and a matrix product
+WEIGHTED = {"correlation", "deconv", "gemm"}  # what its compiler calls convolutions and matrix products
 LACKING = {"SM75"}  # Turing has no float32 matrix product in RTX, and no Jetson that we know
 
 

@@ -45,15 +45,13 @@ class Conditions:
         self._lasting: dict[ConditionName, Condition] = {}
 
     def note(self, name: ConditionName, active: bool, detail: str) -> list[Condition]:
-        """Say how it is now; the change, if it is one."""
-        if active == (name in self._lasting):
-            return []
-        change = Condition(name, active, name not in NOT_MEASURABLE, detail)
+        """Say how it is now; the change, if it is one. What lasts has the newest detail."""
+        lasted, now = name in self._lasting, Condition(name, active, name not in NOT_MEASURABLE, detail)
         if active:
-            self._lasting[name] = change
+            self._lasting[name] = now
         else:
-            del self._lasting[name]
-        return [change]
+            self._lasting.pop(name, None)
+        return [] if active == lasted else [now]
 
     def lasts(self, name: ConditionName) -> bool:
         """Whether it does now."""

@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -31,12 +32,12 @@ def probe(session: Session, _request: dict[str, Any], _given: BinaryIO) -> dict[
 def status(session: Session, _request: dict[str, Any], _given: BinaryIO) -> dict[str, Any]:
     """What runs, what else is there, and whether somebody is at work or was cut off."""
     place, health = session.place, session.service.health()
-    busy = at_work(place)
-    trial = None if busy else read_record(place.trial, Trial)
+    busy, trial = at_work(place), read_record(place.trial, Trial)
+    busy = busy or at_work(place)  # asked on both sides of the record: it is of somebody at work, or was left behind
     return {
         "running": place.running(), "phase": health.phase, "words": health.words, "logs": session.service.logs,
         "releases": [release.name for release in place.complete()], "config": str(place.config),
-        "busy": busy, "trial": trial.new if trial else "", "free_mb": free_mb(place),
+        "busy": busy, "trial": trial.new if trial and not busy else "", "free_mb": free_mb(place),
     }  # fmt: skip
 
 
@@ -72,29 +73,24 @@ def undeploy(session: Session, request: dict[str, Any], _given: BinaryIO) -> dic
     with session.wire.step("stopping the service"):
         session.service.stop()
     with session.wire.step("removing releases"):
-        for gone in (place.current, place.trial):
+        for gone in (place.current, place.trial, *place.strays()):
             remove(gone)
         purged = (place.config.parent, place.state) if request["purge"] else ()
         for folder in (place.releases, place.wheels, place.run, place.cache, place.log.parent, *purged):
             shutil.rmtree(folder.resolve(), ignore_errors=True)
             if folder.is_symlink():  # systemd keeps the folders of a DynamicUser elsewhere
                 folder.unlink()
-        remove(place.lock)
-        for folder in (place.base, place.config.parent, place.state, place.cache, place.run, place.log.parent):
-            _remove_empty(folder, place.root)
-    return {"kept": [str(path) for path in (place.config.parent, place.state) if path.exists()]}
+        for folder in (place.config.parent, place.state):
+            _remove_if_empty(folder)
+    kept = [str(path) for path in (place.config.parent, place.state) if path.exists()]
+    remove(place.lock)  # last of all: from here on the box may be another deployment's
+    _remove_if_empty(place.base)
+    return {"kept": kept}
 
 
-def _remove_empty(folder: Path, root: Path) -> None:
-    """Remove a folder that is empty, and what held nothing else; of the whole box, only folders of our own."""
-    while folder != root and (root != Path("/") or folder.name == "laennec"):
-        try:
-            folder.rmdir()
-        except FileNotFoundError:
-            pass
-        except OSError:
-            return
-        folder = folder.parent
+def _remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
 
 
 READING: dict[str, Command] = {"probe": probe, "status": status, "logs": logs}

@@ -67,6 +67,10 @@ class Place:
         self.run = self.root / "run/laennec"
         self.log = self.root / "var/log/laennec/laennec.log"
 
+    def strays(self) -> list[Path]:
+        """What a killed deployment may have left half written beside the releases."""
+        return [self.base / ".current.new", *self.base.glob("*.part"), *self.wheels.glob("*.part")]
+
     def running(self) -> str:
         """Name of the current release; empty: none."""
         return os.path.basename(os.readlink(self.current)) if self.current.is_symlink() else ""

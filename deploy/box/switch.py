@@ -144,7 +144,7 @@ def repair(session: Session) -> list[str]:
     trial = read_record(place.trial, Trial)
     if trial is not None:
         told.append(_end_trial(session, trial))
-    for stray in [place.base / ".current.new", *place.base.glob("*.part"), *place.wheels.glob("*.part")]:
+    for stray in place.strays():
         remove(stray)
     for folder in place.releases.glob("*"):
         if not (folder / "release.json").exists():

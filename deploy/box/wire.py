@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 
 from deploy.box.durable import CHUNK
 from deploy.box.place import Place, Refusal
@@ -82,9 +82,8 @@ def only_one(session: Session) -> Iterator[None]:
     """
     until_s, has_told = time.monotonic() + PATIENCE_S, False
     while True:
-        session.place.base.mkdir(parents=True, exist_ok=True)
-        with open(session.place.lock, "a+") as lock:
-            if _taken(lock.fileno(), fcntl.LOCK_EX) and _is_there(lock.fileno(), session.place.lock):
+        with _opened(session.place) as lock:
+            if lock and _taken(lock.fileno(), fcntl.LOCK_EX) and _is_there(lock.fileno(), session.place.lock):
                 _note_holder(session, f"since {time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())} UTC")
                 yield
                 return
@@ -98,6 +97,19 @@ def only_one(session: Session) -> Iterator[None]:
                 "try again"
             )
         time.sleep(0.1)
+
+
+@contextmanager
+def _opened(place: Place) -> Iterator[TextIO | None]:
+    """The lock file, not yet held; None if somebody who undeploys just took its folder away."""
+    try:
+        place.base.mkdir(parents=True, exist_ok=True)
+        lock = open(place.lock, "a+")  # noqa: SIM115 - closed below
+    except (FileNotFoundError, FileExistsError):
+        yield None
+        return
+    with lock:
+        yield lock
 
 
 def at_work(place: Place) -> str:

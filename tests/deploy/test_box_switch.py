@@ -141,17 +141,19 @@ def test_undeploy_leaves_settings_and_events_unless_told_otherwise(box: Box) -> 
     assert box.health().phase == "stopped"
     assert not box.place.current.is_symlink()
     assert ask(box.target, "undeploy", purge=True)["kept"] == []
-    assert not list(box.place.root.iterdir())
+    assert not list(box.place.root.rglob("*laennec*"))
 
 
 def test_undeploy_leaves_what_others_put_beside_it(box: Box) -> None:
     box.install("well")
-    for own in ("opt/own", "var/log/laennec.d/own"):
-        (box.place.root / own).parent.mkdir(parents=True, exist_ok=True)
-        (box.place.root / own).touch()
+    for empty in ("srv", "var/log/others"):
+        (box.place.root / empty).mkdir(parents=True)
+    (box.place.base / ".current.new").symlink_to("nowhere")  # a deployment was killed
+    (box.place.base / "trial.json.part").touch()
     ask(box.target, "undeploy", purge=True)
-    left = {str(path.relative_to(box.place.root)) for path in box.place.root.rglob("*") if path.is_file()}
-    assert left == {"opt/own", "var/log/laennec.d/own"}
+    left = {str(path.relative_to(box.place.root)) for path in box.place.root.rglob("*")}
+    assert {"opt", "srv", "var/lib", "var/log", "var/log/others"} <= left
+    assert not list(box.place.root.rglob("*laennec*"))
 
 
 def test_of_two_deployments_at_once_the_second_is_refused(box: Box, tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ import pytest
 from numpy.typing import NDArray
 
 from edge.model import Model, load_model
-from edge.pipeline import CLOSE_NATS, CLOSE_S, LACK_NATS, Pipeline
+from edge.pipeline import CLOSE_NATS, CLOSE_S, LACK_NATS, Pipeline, caution
 from edge.sources.synthetic import scene
 from edge.tracker import raised
-from edge.types import Block
+from edge.types import Block, Scores, Window
 from firmware_bridge.assemble import Assembler
 from firmware_bridge.messages import Samples
 from firmware_bridge.wire import Packet
@@ -78,6 +78,7 @@ class Marginal:
 
     def __init__(self, model: Model, level: float) -> None:
         self._model, self._level = model, level
+        self.from_s = 0.0
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._model, name)
@@ -85,7 +86,8 @@ class Marginal:
     def score(self, window: object) -> object:
         scores = self._model.score(window)  # type: ignore[arg-type]
         scores.values[:] = 0.0
-        scores.values[:, self._model.classes.index("fine_crackle")] = self._level
+        late = max(round(self.from_s * 8000 / self._model.score_hop_samples) - scores.start, 0)
+        scores.values[late:, self._model.classes.index("fine_crackle")] = self._level
         return scores
 
 
@@ -118,3 +120,44 @@ def test_the_more_of_a_window_is_lost_the_more_an_event_needs_to_begin(model: Mo
     }
     assert begun["1 %"] > 3
     assert begun["5 %"] <= 1
+
+
+@pytest.mark.parametrize("at_begin", [True, False])
+def test_a_window_lacks_what_was_lost_and_not_what_lies_outside_of_the_stream(model: Model, at_begin: bool) -> None:
+    spec, frames = model.window, model.window.window_frames
+    valid = np.ones(frames, np.bool_)
+    valid[slice(0, 100) if at_begin else slice(frames - 100, frames)] = False
+    window = Window(0, np.zeros((frames, model.spec.width), np.float32), valid)
+    count = spec.hop_frames // spec.score_frames
+    scores = Scores(
+        spec.decided(window).start // spec.score_frames,
+        np.zeros((count, len(model.classes)), np.float32),
+        np.ones(count, np.bool_),
+    )
+    begin, end = (100, frames) if at_begin else (0, frames - 100)
+    assert not caution(model, window, scores, begin, end).any()
+    assert (caution(model, window, scores, -5, frames + 5) >= LACK_NATS).all()
+
+
+def test_a_stream_after_a_reset_begins_as_a_new_one(model: Model) -> None:
+    level = raised(model.thresholds["fine_crackle"], 0.05)
+    sound = np.zeros(8 * 8000, np.float32)
+    pipeline = Pipeline(Marginal(model, level))  # type: ignore[arg-type]
+    onsets = []
+    grid = model.window.hop_frames * model.spec.hop_samples
+    for start in (0, 30 * grid):
+        events = pipeline.push(Block(start, sound, np.ones(len(sound), np.bool_))) + pipeline.flush()
+        onsets.append([event.onset - start for event in events if event.kind == "onset"])
+        pipeline.reset()
+    assert onsets[0] == onsets[1] != []
+
+
+def test_sound_that_was_lost_at_the_end_is_lacking_in_every_window(model: Model) -> None:
+    arrives = np.ones(11 * 8000, np.bool_)
+    arrives[10 * 8000 :] = False
+    level = raised(model.thresholds["fine_crackle"], CLOSE_NATS - 0.05)
+    quiet = np.zeros(len(arrives), np.float32)
+    quiet_then = Marginal(model, level)
+    quiet_then.from_s = 9.2
+    assert detect(quiet_then, quiet, arrives).events == []  # type: ignore[arg-type]
+    assert detect(quiet_then, quiet[: 10 * 8000], arrives[: 10 * 8000]).events  # type: ignore[arg-type]

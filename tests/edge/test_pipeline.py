@@ -48,7 +48,7 @@ def _same(a: list[Scores], b: list[Scores]) -> bool:
 @given(
     start=st.sampled_from([0, 2**31 - 40_000, 2**32 - 40_001]),
     cuts=st.lists(st.integers(0, 128_000), max_size=30),
-    lost=st.lists(st.tuples(st.integers(0, 127_000), st.integers(1, 900)), max_size=3),
+    lost=st.lists(st.tuples(st.integers(0, 127_000), st.integers(1, 900) | st.integers(1, 96_000)), max_size=3),
 )
 def test_events_and_scores_any_cut_equals_one_piece(
     model: Model, demo: NDArray[np.float32], start: int, cuts: list[int], lost: list[tuple[int, int]]

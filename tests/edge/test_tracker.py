@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edge.tracker import GroupSpec, Tracker
+from edge.tracker import GroupSpec, Tracker, raised
 from edge.types import Event, Scores
 
 CLASSES = ("wheeze", "rhonchus", "fine_crackle", "breath")
@@ -148,3 +148,31 @@ def test_what_is_no_event_when_all_is_heard_is_none_between_two_gaps() -> None:
     levels = [0.0] * 6 + [0.9, 0.9, 0.0, 0.9, 0.9] + [0.0] * 6
     assert _run(_scores(levels)) == []
     assert _run(_scores(levels, lost=(4, 5, 11, 12))) == []
+
+
+def _cautious(wheeze: list[float], caution: list[float]) -> list[Event]:
+    tracker = _tracker()
+    return tracker.push(_scores(wheeze), np.array(caution)) + tracker.flush()
+
+
+def test_caution_is_asked_of_the_frame_that_opens_and_of_no_other() -> None:
+    level = raised(THRESHOLDS["wheeze"], 0.3)
+    assert _spans(_cautious([level] * 30, [0.5] * 10 + [0.1] * 20)) == [("wheeze", 10, 30)]
+    assert _spans(_cautious([level] * 30, [0.1] * 10 + [0.5] * 20)) == [("wheeze", 0, 30)]
+
+
+def test_a_sound_that_began_with_caution_lasts_as_any_other() -> None:
+    wheeze = [0.9] * 30 + [0.3] * 30 + [0.9] * 30  # 0.3 is above half of 0.5
+    for caution in (0.0, 0.5, 2.0):
+        assert _spans(_cautious(wheeze, [caution] * 90)) == [("wheeze", 0, 90)]
+
+
+@given(
+    st.lists(st.floats(0, 1, width=32), min_size=1, max_size=60),
+    st.lists(st.floats(0, 3), min_size=60, max_size=60),
+)
+def test_caution_never_adds_an_event(wheeze: list[float], caution: list[float]) -> None:
+    asked = _spans(_cautious(wheeze, caution[: len(wheeze)]))
+    for label, first, stop in asked:
+        assert any(a <= first and stop <= b for _, a, b in _spans(_run(_scores(wheeze)))), (label, first, stop)
+    assert len(asked) <= len(_spans(_run(_scores(wheeze))))

@@ -165,3 +165,10 @@ def test_a_datagram_of_any_size_is_answered(size: int) -> None:
     deframer = Deframer()
     assert deframer.push_datagram(bytes(size)) == []
     assert deframer.counts.length_errors == 1
+
+
+def test_a_frame_too_short_for_a_packet_is_counted_by_its_length_whatever_is_in_it() -> None:
+    deframer = Deframer()
+    assert deframer.push(b"\5\1\0" + b"\1" * MIN_BODY + b"\0") == []
+    assert (deframer.counts.length_errors, deframer.counts.cobs_errors) == (2, 0)
+    assert deframer.counts.skipped_bytes == 2 + MIN_BODY

@@ -186,6 +186,8 @@ def test_more_than_5_percent_lost_in_10_s_is_choppy_until_half_of_it_is() -> Non
     (choppy,) = receiver.report().devices[0].streams[0].conditions
     assert not choppy.measurable
     assert _seconds(receiver, 2600, 4000, 25) == []
+    (choppy,) = receiver.report().devices[0].streams[0].conditions
+    assert choppy.detail.startswith(("3.", "4."))  # as it is now, not as it began
     stream = receiver.report().devices[0].streams[0]
     assert stream.loss == pytest.approx((60 + 73 + 56) / 4000, abs=0.001)
     assert stream.lost_share == pytest.approx(0.04, abs=0.005)
