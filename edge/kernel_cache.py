@@ -25,6 +25,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ TOLD_AS = "kernel_cache"  # how its lines in the log begin
 MAX_KEPT = 128  # files of some 0.1 MB in a folder; the oldest, code of past versions, go first
 
 compiler: Any = dispatcher  # mypy sees of a library what it exports, which its cache is not
+holds_pointers = attrgetter("library.has_dynamic_globals")  # stand in the code of a CompileResult, good for one run
 tell_once = lru_cache(logging.getLogger(__name__).warning)  # each line once in the life of the process
 
 
@@ -73,7 +75,7 @@ class _Kept(NullCache):  # type: ignore[misc]
         return None if code is None else CompileResult._rebuild(target_context, *pickle.loads(code))
 
     def save_overload(self, sig: object, data: Any) -> None:
-        if data.library.has_dynamic_globals:  # pointers stand in the code, good for one run
+        if holds_pointers(data):
             tell_once(f"kernel_cache=not_kept kernel={self._name} cause=large_constant repair=pass_it_as_an_argument")
         else:
             _keep(self._file_name(sig, data.codegen), serialize.dumps(data._reduce()))

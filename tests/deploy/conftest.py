@@ -19,6 +19,7 @@ from deploy.errors import DeployError
 from deploy.session import Target, ask
 from deploy.transport import Local
 from deploy.wheelhouse import PROJECT, Wheelhouse, read
+from tests.deploy.mosquitto_setup import setup
 from tests.deploy.standin import write_pip, write_wheel
 
 CONFIG = "config: first\n"
@@ -107,3 +108,14 @@ def jetson() -> Facts:
     python = Python("/usr/bin/python3", "3.10.12", "10.3.0", True, True)
     return Facts("aarch64", "Ubuntu 22.04.5 LTS", "NVIDIA Jetson Orin Nano Developer Kit", "36.4.3", "2.35", (python,),
                  True, True, 50_000, 1_790_000_000.0, "", False)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A broker's folder with two nodes and a reader."""
+    folder = tmp_path_factory.mktemp("broker") / "laennec"
+    steps = [("init", "localhost", "127.0.0.1"), ("node", "ward-b", "edge-7"), ("node", "ward-b", "edge-8")]
+    for step in [*steps, ("reader", "board")]:
+        done = setup(folder, *step)
+        assert done.returncode == 0, done.stderr
+    return folder

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,46 +10,9 @@ from hypothesis import strategies as st
 from edge.types import Block, Gap
 from firmware_bridge.assemble import DATAGRAMS, IN_ORDER, Assembler, Patience
 from firmware_bridge.messages import Hello, Opaque, Samples, Type
-from firmware_bridge.records import Epoch, Item
+from firmware_bridge.records import Epoch
 from firmware_bridge.wire import CLIPPED, LOST_BEFORE, NO_CONTACT, Packet
-
-RATE_HZ = 8000
-N = 160  # samples of a packet, 20 ms
-PACKET_NS = 20_000_000
-SOUND = np.random.default_rng(6).integers(-20000, 20000, 400 * N).astype(np.int16)
-
-
-def packet(number: int, base: int = 0, boot: int = 1, flags: int = 0, n: int = N) -> Packet:
-    """Packet `number` of SOUND, whose first sample has the counter `base`."""
-    values = SOUND[number * N : number * N + n]
-    index = (base + number * N) % 2**32
-    return Packet(7, Samples(values.reshape(1, -1)), flags=flags, seq=number % 65536, sample_index=index, boot=boot)
-
-
-def assemble(packets: list[Packet], patience: Patience = IN_ORDER) -> tuple[list[Item], Assembler]:
-    """Everything that comes of packets that arrive 20 ms apart."""
-    assembler = Assembler(RATE_HZ, patience)
-    out = [item for k, one in enumerate(packets) for item in assembler.push(one, k * PACKET_NS)]
-    return out + assembler.flush(), assembler
-
-
-def blocks(items: list[Item]) -> list[Block]:
-    return [item for item in items if isinstance(item, Block)]
-
-
-def check_sound(items: list[Item], base: int, received: set[int]) -> None:
-    """Indices rise without a hole, valid is exactly what was received, and the valid samples are SOUND."""
-    heard = [item for item in items if not isinstance(item, Epoch)]
-    for before, after in pairwise(heard):
-        assert after.start == before.stop
-    for item in heard:
-        places = np.arange(item.start, item.stop) - base
-        was_received = np.isin(places // N, list(received))
-        if isinstance(item, Gap):
-            assert not was_received.any()
-            continue
-        assert np.array_equal(item.valid, was_received)
-        assert np.array_equal(item.samples[item.valid], SOUND[places[item.valid]] / np.float32(32768))
+from tests.firmware_bridge.assembling import PACKET_NS, RATE_HZ, SOUND, N, assemble, blocks, check_sound, packet
 
 
 def test_packets_in_order_become_one_block_each_at_full_scale_one() -> None:
@@ -212,6 +173,7 @@ def test_samples_lost_uncounted_are_a_seam_not_a_splice() -> None:
 def test_samples_lost_and_counted_need_no_seam() -> None:
     items, _ = assemble([packet(0), packet(2, flags=LOST_BEFORE)])
     check_sound(items, 0, {0, 2})
+    assert sum(int(block.valid.sum()) for block in blocks(items)) == 2 * N
 
 
 @pytest.mark.parametrize("flag", [CLIPPED, NO_CONTACT])
@@ -279,6 +241,8 @@ def test_old_packets_played_again_beside_the_device_change_nothing() -> None:
     both = [one for k in range(150, 220) for one in (packet(k), packet(k - 150))]
     items, _ = assemble([packet(k) for k in range(150)] + both)
     check_sound(items, 0, set(range(220)))
+    assert sum(int(block.valid.sum()) for block in blocks(items)) == 220 * N
+    assert [item for item in items if isinstance(item, Epoch)] == [Epoch(0, 1, "first packet")]
 
 
 def test_what_cannot_be_read_is_counted_and_lost() -> None:

@@ -40,14 +40,16 @@ def _compile(compiler: str, folder: Path, suffix: str, *options: str) -> Path:
 def test_a_strict_c99_compiler_has_nothing_to_say(compiler: str, extras: tuple[str, ...], tmp_path: Path) -> None:
     if shutil.which(compiler) is None:
         pytest.skip(f"needs {compiler}")
-    _compile(compiler, tmp_path, "c", *STRICT, "-Wsign-conversion", "-Wshadow", "-O2", *extras)
+    made = _compile(compiler, tmp_path, "c", *STRICT, "-Wsign-conversion", "-Wshadow", "-O2", *extras)
+    assert b"auslink_samples" in made.read_bytes()
 
 
 @pytest.mark.parametrize("extras", EXTRAS, ids=" ".join)
 def test_it_is_c_plus_plus_too(extras: tuple[str, ...], tmp_path: Path) -> None:
     if shutil.which("g++") is None:
         pytest.skip("needs g++")
-    _compile("g++", tmp_path, "cpp", "-std=c++11", *STRICT[1:], "-O2", *extras)
+    made = _compile("g++", tmp_path, "cpp", "-std=c++11", *STRICT[1:], "-O2", *extras)
+    assert b"auslink_samples" in made.read_bytes()
 
 
 @needs_arm

@@ -104,7 +104,12 @@ def test_a_capture_is_not_spoilt_by_what_other_threads_take(loop: Loop) -> None:
         with ThreadPoolExecutor(1) as pool:
             pool.submit(take).result()
 
-    loop.cuda.end_graph(loop.cuda.capture(loop.stream, work))
+    loop.there[:], loop.back[:] = 5, -1
+    graph = loop.cuda.capture(loop.stream, work)
+    loop.cuda.launch(graph, loop.stream)
+    loop.cuda.synchronize(loop.stream)
+    assert (loop.back == 5).all()
+    loop.cuda.end_graph(graph)
 
 
 def test_more_memory_than_there_is_is_named_in_the_words_of_cuda(cuda: Cudart) -> None:

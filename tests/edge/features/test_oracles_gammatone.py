@@ -107,7 +107,8 @@ def test_centres_and_bandwidths_are_those_of_the_gammatone_package(low_hz: float
 def test_envelopes_are_those_of_the_cascade_in_float64(
     rate_hz: int, hop: int, bands: int, low_hz: float, high_hz: float, bandwidth: float, peak: float
 ) -> None:
-    check_cascade(FeatureSpec(rate_hz, hop, bands, low_hz, high_hz, Gammatone(bandwidth), Log(floor=-300)), peak)
+    spec = FeatureSpec(rate_hz, hop, bands, low_hz, high_hz, Gammatone(bandwidth), Log(floor=-300))
+    assert off_the_cascade(spec, peak) <= 1
 
 
 @settings(deadline=None, max_examples=20)
@@ -123,18 +124,20 @@ def test_envelopes_are_those_of_the_cascade_whatever_the_spec(
     rate_hz: int, hop: int, bands: int, low: float, span: float, bandwidth: float
 ) -> None:
     edges_hz = low * rate_hz / 2, (low + span) * rate_hz / 2
-    check_cascade(FeatureSpec(rate_hz, hop, bands, *edges_hz, Gammatone(bandwidth), Log(floor=-300)), 0.5)
+    spec = FeatureSpec(rate_hz, hop, bands, *edges_hz, Gammatone(bandwidth), Log(floor=-300))
+    assert off_the_cascade(spec, 0.5) <= 1
 
 
-def check_cascade(spec: FeatureSpec, peak: float) -> None:
+def off_the_cascade(spec: FeatureSpec, peak: float) -> float:
+    """Largest difference from the cascade in float64, as a share of what is allowed."""
     sound = chest_like(spec.rate_hz, 2, peak)
     first, levels = listen(spec, sound)
     theirs = cascade(spec, sound)
     assert first * spec.hop_samples == spec.history_samples
     assert first + len(levels) == len(theirs)
     off, above_db = np.abs(levels - theirs[first:]), theirs.max(axis=0) - theirs[first:]
-    assert (off <= CASCADE_DB + LOUDEST_DB * 10 ** (above_db / 20)).all(), f"worst {off.max():.2e} dB"
     assert np.median(off) <= MEDIAN_DB
+    return float((off / (CASCADE_DB + LOUDEST_DB * 10 ** (above_db / 20))).max())
 
 
 @pytest.mark.parametrize(("rate_hz", "low_hz", "high_hz"), [(8000, 50.0, 2500.0), (16000, 200.0, 5000.0)])

@@ -98,18 +98,20 @@ def librosa_filters(spec: FeatureSpec) -> NDArray[np.float64]:
         )  # fmt: skip
 
 
-def check_librosa(spec: FeatureSpec, peak: float) -> None:
+def off_librosa(spec: FeatureSpec, peak: float) -> float:
+    """Largest difference from librosa in the bands that it hears, as a share of what is allowed."""
     sound = chest_like(spec.rate_hz, 1.5, peak)
     first, levels = listen(spec, sound)
     assert first == 0
     power, filters = librosa_power(spec, sound)[: len(levels)], librosa_filters(spec)
     heard = filters.max(axis=1) > EMPTY * filters.max()
     theirs = librosa.power_to_db(power @ filters.T, amin=1e-37, top_db=None)[:, heard]
-    if heard.any():
-        off = np.abs(levels[:, heard] - theirs)
-        below = power.max(axis=1, keepdims=True) / (power @ filters.T / filters.max(axis=1, initial=1e-30))[:, heard]
-        assert (off <= LIBROSA_DB + LOUDEST_DB * np.sqrt(below)).all(), f"worst {off.max():.2e} dB"
-        assert np.median(off) <= MEDIAN_DB
+    if not heard.any():
+        return 0.0
+    off = np.abs(levels[:, heard] - theirs)
+    below = power.max(axis=1, keepdims=True) / (power @ filters.T / filters.max(axis=1, initial=1e-30))[:, heard]
+    assert np.median(off) <= MEDIAN_DB
+    return float((off / (LIBROSA_DB + LOUDEST_DB * np.sqrt(below))).max())
 
 
 @pytest.mark.parametrize("grid", GRIDS)
@@ -161,7 +163,7 @@ def test_log_mel_is_that_of_librosa(grid: tuple[int, int, int, int, int, float, 
     rate, window, hop, fft, bands, low, high = grid
     for unit, peak in (("none", 0.5), ("sine", 0.5), ("sine", 1e-5)):
         mel = Mel((window,), unit=unit, fft_size=fft, scale=scale, norm=norm)
-        check_librosa(FeatureSpec(rate, hop, bands, low, high, mel, Log(floor=-300)), peak)
+        assert 0 < off_librosa(FeatureSpec(rate, hop, bands, low, high, mel, Log(floor=-300)), peak) <= 1
 
 
 @st.composite
@@ -183,4 +185,4 @@ def specs(draw: st.DrawFn) -> FeatureSpec:
 @settings(deadline=None, max_examples=40)
 @given(specs())
 def test_log_mel_is_that_of_librosa_whatever_the_spec(spec: FeatureSpec) -> None:
-    check_librosa(spec, 0.5)
+    assert off_librosa(spec, 0.5) <= 1

@@ -1,0 +1,20 @@
+"""The script `deploy/mosquitto/setup`, and what it needs."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SETUP = Path(__file__).parents[2] / "deploy" / "mosquitto" / "setup"
+MISSING = [name for name in ("openssl", "mosquitto_passwd") if shutil.which(name) is None]
+needs_mosquitto = pytest.mark.skipif(
+    bool(MISSING), reason=f"not on this machine: {', '.join(MISSING)}; apt-get install mosquitto"
+)
+
+
+def setup(folder: Path, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    line = [str(SETUP), command, "--dir", str(folder), *arguments]
+    return subprocess.run(line, capture_output=True, text=True, timeout=60)

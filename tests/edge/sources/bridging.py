@@ -1,0 +1,103 @@
+"""A bridge with a device on a pty, and somebody who listens."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import tty
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from edge.config import parse_config
+from edge.link_settings import Link
+from edge.sources import open_source
+from edge.sources.bridge import Bridge
+from edge.sources.linked import LinkSource
+from edge.types import Block, Gap
+from firmware_bridge import cobs
+from firmware_bridge.messages import Hello, Samples, StreamInfo
+from firmware_bridge.wire import Packet, encode
+
+DEVICE, KEY = 0x1A2B3C4D, bytes(range(32))
+HELLO = Hello((StreamInfo(0, 8_000_000, n_samples=160),), firmware="1.2.3")
+N = 160
+
+
+def settings(**link: object) -> Link:
+    tree = {
+        "streams": [{"id": "bed1", "source": "link:chest"}],
+        "link": {"devices": [{"id": DEVICE, "name": "chest"}], **link},
+    }
+    section = parse_config(tree, "test").link
+    assert section is not None
+    return section
+
+
+def sound(k: int, flags: int = 0, boot: int = 1, device: int = DEVICE) -> Packet:
+    """Packet k of a device that counts on and on."""
+    values = np.full((1, N), 1000 + k % 7, np.int16)
+    return Packet(device, Samples(values), 0, flags, k & 0xFFFF, k * N, boot)
+
+
+def hello(device: int = DEVICE) -> Packet:
+    return Packet(device, HELLO, boot=1)
+
+
+class Heard:
+    """A stream that is listened to in a thread of its own."""
+
+    def __init__(self, source: LinkSource) -> None:
+        self.source = source
+        self.items: list[Block | Gap] = []
+        self.error: Exception | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._listen)
+        self._thread.start()
+
+    def _listen(self) -> None:
+        try:
+            self.items.extend(iter(self.source.blocks(self._stop)))
+        except RuntimeError as error:
+            self.error = error
+
+    def samples(self) -> int:
+        return sum(len(item.samples) for item in list(self.items) if isinstance(item, Block))
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join(10)
+        self.source.close()
+
+
+def wait_for(condition: Callable[[], object], what: str) -> None:
+    deadline_s = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline_s, f"waited 20 s for {what}"
+        time.sleep(0.01)
+
+
+@contextmanager
+def listening(bridge: Bridge, text: str = "link:chest") -> Iterator[Heard]:
+    source = open_source(text, 8000, bridge=bridge)
+    assert isinstance(source, LinkSource)
+    heard = Heard(source)
+    try:
+        yield heard
+    finally:
+        heard.close()
+
+
+class Port:
+    """A pty; what is written on its master arrives at the bridge."""
+
+    def __init__(self) -> None:
+        self.master, slave = os.openpty()
+        tty.setraw(slave)
+        self.name = os.ttyname(slave)
+        os.close(slave)
+
+    def send(self, packet: Packet) -> None:
+        os.write(self.master, cobs.encode(encode(packet)) + b"\0")

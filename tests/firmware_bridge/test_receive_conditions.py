@@ -1,0 +1,130 @@
+"""Receiver: when a stream is lost, choppy, off the skin, of a wrong rate or of two devices."""
+
+from __future__ import annotations
+
+import pytest
+
+from edge.types import Block
+from firmware_bridge.messages import (
+    Clock,
+    Telemetry,
+)
+from firmware_bridge.receive import Receiver, Settings
+from firmware_bridge.records import Epoch, Heard
+from firmware_bridge.wire import CLIPPED, LAST, NO_CONTACT
+from tests.firmware_bridge.sounding import (
+    BLE,
+    SECOND_NS,
+    SERIAL,
+    N,
+    changes,
+    chunk,
+    feed,
+    hello,
+    sound,
+)  # fmt: skip
+
+
+def blocks(heard: list[Heard]) -> list[Block]:
+    return [one.item for one in heard if isinstance(one.item, Block)]
+
+
+def test_silence_of_2_s_is_lost_and_sound_ends_it() -> None:
+    receiver = Receiver(Settings())
+    feed(receiver, [hello(), sound(0, SECOND_NS)])
+    assert changes(receiver.tick(3 * SECOND_NS)) == []
+    assert changes(receiver.tick(3 * SECOND_NS + 1)) == [("lost", True)]
+    assert changes(receiver.tick(9 * SECOND_NS)) == []
+    (condition,) = receiver.report().devices[0].streams[0].conditions
+    assert not condition.measurable
+    assert changes(feed(receiver, [sound(500)])) == [("lost", False)]
+
+
+def _seconds(receiver: Receiver, first: int, last: int, every: int) -> list[tuple[str, bool]]:
+    """Feed the packets [first, last), every n-th of them lost."""
+    return changes(feed(receiver, (sound(k, link=SERIAL) for k in range(first, last) if k % every)))
+
+
+def test_more_than_5_percent_lost_in_10_s_is_choppy_until_half_of_it_is() -> None:
+    receiver = Receiver(Settings())
+    feed(receiver, [hello(link=SERIAL)])
+    assert _seconds(receiver, 0, 1500, 25) == []
+    assert _seconds(receiver, 1500, 2600, 15) == [("choppy", True)]
+    (choppy,) = receiver.report().devices[0].streams[0].conditions
+    assert not choppy.measurable
+    assert _seconds(receiver, 2600, 4000, 25) == []
+    (choppy,) = receiver.report().devices[0].streams[0].conditions
+    assert choppy.detail.startswith(("3.", "4."))  # as it is now, not as it began
+    stream = receiver.report().devices[0].streams[0]
+    assert stream.loss == pytest.approx((60 + 73 + 56) / 4000, abs=0.001)
+    assert stream.lost_share == pytest.approx(0.04, abs=0.005)
+    assert _seconds(receiver, 4000, 5400, 50) == [("choppy", False)]
+    assert _seconds(receiver, 5400, 6800, 25) == []
+
+
+def test_one_bad_second_at_the_start_is_not_choppy() -> None:
+    receiver = Receiver(Settings())
+    feed(receiver, [hello(link=SERIAL)])
+    lost = {3, 10, 17, 40, 41}
+    assert changes(feed(receiver, (sound(k, link=SERIAL) for k in range(600) if k not in lost))) == []
+
+
+def test_no_contact_by_telemetry_masks_what_is_sound_by_itself() -> None:
+    receiver = Receiver(Settings())
+    heard = feed(receiver, [hello(), sound(0), chunk(Telemetry(contact=0), 30_000_000), sound(1)])
+    heard += feed(receiver, [chunk(Telemetry(contact=200), 50_000_000), sound(2)])
+    assert [bool(block.valid.all()) for block in blocks(heard)] == [True, False, True]
+    assert not blocks(heard)[1].valid.any()
+    assert [(one.stream, *change) for one, change in zip(
+        [h for h in heard if changes([h])], changes(heard), strict=True)] == [
+        (-1, "no contact", True), (-1, "no contact", False)]  # fmt: skip
+    assert receiver.report().devices[0].streams[0].masked_share > 0.3
+
+
+def test_sound_whose_time_had_come_before_a_reading_is_not_masked_by_it() -> None:
+    receiver = Receiver(Settings())
+    heard = feed(receiver, [hello(), sound(0), sound(2), chunk(Telemetry(contact=0), 200_000_000), sound(3)])
+    assert [bool(block.valid.all()) for block in blocks(heard)] == [True, False, True, False]
+
+
+def test_flags_of_samples_become_masks_and_conditions() -> None:
+    receiver = Receiver(Settings())
+    marked = [sound(k, flags=flags) for k, flags in enumerate((0, NO_CONTACT, CLIPPED, LAST))]
+    heard = feed(receiver, [hello(), *marked])
+    assert [bool(block.valid.all()) for block in blocks(heard)] == [True, False, False, True]
+    assert changes(heard) == [("no contact", True), ("no contact", False)]
+
+
+def test_one_id_on_two_devices_is_told_and_does_not_shred_the_sound() -> None:
+    receiver = Receiver(Settings())
+    heard = feed(receiver, [hello(link=SERIAL)])
+    for k in range(200):
+        other = sound(k + 9000, (k + 1) * 20_000_000, link=SERIAL, boot=2)
+        heard += feed(receiver, [sound(k, link=SERIAL, boot=1), other])
+    assert len([one for one in heard if isinstance(one.item, Epoch)]) == 2
+    assert changes(heard) == [("two devices", True)]
+
+
+def test_a_wrong_rate_is_told() -> None:
+    receiver = Receiver(Settings())
+    heard = feed(receiver, [hello(link=SERIAL)])
+    heard += feed(receiver, (sound(k, round((k + 1) * 20_000_000 * 8000 / 8063), link=SERIAL) for k in range(520)))
+    assert changes(heard) == [("wrong rate", True)]
+    clock = receiver.clock(7, 0)
+    assert clock is not None
+    assert clock.state.rate_hz == pytest.approx(8063, abs=0.1)
+    assert receiver.clock(7, 1) is None
+    assert receiver.clock(8, 0) is None
+
+
+def test_over_ble_the_rate_comes_from_telemetry() -> None:
+    receiver = Receiver(Settings())
+    feed(receiver, [hello(link=BLE)])
+    for k in range(600):
+        feed(receiver, [sound(k, link=BLE)])
+        if k % 50 == 49:
+            at = (k + 1) * 20_000_000
+            clock = Clock(round(at / 1000 * 8000 / 8063), (k + 1) * N)
+            feed(receiver, [chunk(Telemetry(clock=clock), at, link=BLE)])
+    state = receiver.report().devices[0].streams[0].clock
+    assert state.rate_hz == pytest.approx(8063, abs=0.1)
