@@ -26,7 +26,7 @@ from firmware_bridge.records import Chunk
 from firmware_bridge.wire import Packet, encode
 
 MAX_KEY_FILE = 4096  # bytes
-LIMITS = Limits(choppy_share=0.02)  # with 1 % lost the detector misses a quarter of its finds, with 5 % two thirds
+LIMITS = Limits(choppy_share=0.02)  # with 1 % lost the detector misses a quarter of its finds, with 5 % three
 
 
 class Present:
