@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import json
 import os
 import signal
 import sys
@@ -15,18 +16,20 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from deploy.box.wire import ORPHAN, PATIENCE_S, UNDER_WAY
 from deploy.devices import PROFILES, choose_python, describe
 from deploy.errors import DeployError
 from deploy.session import Target, ask, facts_of
 from deploy.transport import Local, Ssh
-from deploy.wheelhouse import PROJECT, Wheelhouse, make, read
+from deploy.wheelhouse import PROJECT, Wheelhouse, check_settings, make, read
 
 BUILD = PROJECT / "build/deploy"
 LOCAL_ROOT = Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "laennec-local"
 HOLD_S = {True: 60.0, False: 5.0}  # how long a release must be healthy; with systemd longer than the watchdog
-FILES = ("box/supervise.py", "systemd/laennec.service", "udev/*.rules")  # what a release has beside its wheels
+# What a release has beside its wheels and settings.
+FILES = ("box/supervise.py", "box/undo.sh", "systemd/laennec.service", "udev/*.rules")
 DEMO = """\
 # Written by `make deploy` because no CONFIG was given: the bundled recording, again and again.
 # Give your own:  make deploy ... CONFIG=ward.yaml   (deploy/ward.example.yaml shows every key)
@@ -48,6 +51,9 @@ def main(argv: list[str] | None = None) -> int:
         print(f"\ndeploy: {error}", file=sys.stderr)
         if error.state:
             print(f"deploy: now: {error.state}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"\ndeploy: on this workstation: {error}; mend it, then try again", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\ndeploy: interrupted; make status says what runs, make deploy mends and goes on", file=sys.stderr)
@@ -80,9 +86,12 @@ def _parser() -> argparse.ArgumentParser:
         if name == "install":
             each.add_argument("--config", type=Path, help="settings; default: those on the box, else a demonstration")
             each.add_argument("--model", type=Path, help="artefact in place of the bundled one")
+            each.add_argument("--force", action="store_true", help="a new release even where the same one runs")
             each.add_argument("--wheelhouse", type=Path, help="folder of wheels made elsewhere; none is built here")
         if name == "rollback":
             each.add_argument("--release", default="", help="another one than the one before")
+        if name == "status":
+            each.add_argument("--json", action="store_true", help="for programs")
         if name == "logs":
             each.add_argument("--lines", type=int, default=100)
         if name == "undeploy":
@@ -123,7 +132,17 @@ def install(target: Target, wish: argparse.Namespace) -> int:
     with _step("asking the box what it is") as tell:
         facts = facts_of(target)
         tell(describe(facts))
+    if facts.busy:
+        time.sleep(PATIENCE_S)
+        facts = facts_of(target)
+    if facts.busy and ORPHAN not in facts.busy:  # told before the minutes of building, too
+        raise DeployError(UNDER_WAY.format(facts.busy))
+    if facts.has_trial:  # the box is mended even if this deployment comes to nothing
+        ask(target, "mend")
     python = choose_python(wish.device, facts, time.time(), target.has_systemd)
+    if config is not None and not wish.wheelhouse:  # a wheelhouse made elsewhere may know other settings
+        with _step("reading the settings"):
+            check_settings(BUILD, wish.config)
     with _step("making the wheelhouse") as tell:
         house = read(wish.wheelhouse) if wish.wheelhouse else make(BUILD, python, facts, wish.model, tell)
     files = _files(house)
@@ -136,8 +155,10 @@ def install(target: Target, wish: argparse.Namespace) -> int:
     system_site = wish.device != "local" and bool(python.tensorrt or python.has_pyaudio)  # what no wheel brings
     result = ask(
         target, "install", house.wheels, version=house.version, python=python.path, files=files,
-        system_site=system_site, hold_s=_hold_s(target, wish),
+        system_site=system_site, hold_s=_hold_s(target, wish), is_forced=wish.force,
     )  # fmt: skip
+    if not result["is_new"]:
+        print("nothing to do: the same release with the same settings runs already (FORCE=1 makes it again)")
     _finish(target, result)
     return 0
 
@@ -176,10 +197,13 @@ def rollback(target: Target, wish: argparse.Namespace) -> int:
 def status(target: Target, wish: argparse.Namespace) -> int:
     """Say what runs and what else is there."""
     found = ask(target, "status")
+    if wish.json:
+        print(json.dumps({"where": target.transport.where, "root": target.root, **found}, indent=1))
+        return 0 if found["phase"] == "ready" else 1
     if found["busy"]:
         print(f"a deployment to {target.transport.where} is under way ({found['busy']})")
     if found["trial"]:
-        print(f"a switch to {found['trial']} was cut off before its end; make deploy or make rollback mends it")
+        print(_cut_off(found))
     if not found["running"]:
         print(f"nothing is deployed on {target.transport.where} below {target.root}")
         return 1
@@ -188,6 +212,16 @@ def status(target: Target, wish: argparse.Namespace) -> int:
     print(f"releases: {', '.join(found['releases'])}; {found['free_mb']} MB free")
     print(f"settings: {found['config']}; log: {found['logs']}")
     return 0 if found["phase"] == "ready" else 1
+
+
+def _cut_off(found: dict[str, Any]) -> str:
+    """What becomes of a switch that was cut off."""
+    cut = f"a switch to {found['trial']} was cut off before its end"
+    if not found["before"]:
+        return f"{cut}; make deploy ends it"
+    if found["running"] != found["trial"]:
+        return f"{cut}, and {found['before']} is current as before; make deploy or make rollback clears it away"
+    return f"{cut}: at its next start the service goes back to {found['before']}; make deploy or make rollback ends it"
 
 
 def logs(target: Target, wish: argparse.Namespace) -> int:

@@ -8,8 +8,11 @@ wheels that it wants. So nothing of an older release is ever trusted, and a box 
 
 from __future__ import annotations
 
+import getpass
 import io
 import json
+import os
+import socket
 import subprocess
 import tempfile
 import zipfile
@@ -87,14 +90,9 @@ def ask(target: Target, command: str, wheels: Sequence[Wheel] = (), **request: o
     Raises:
         DeployError: the box cannot be reached, or refused, or broke off; the state it is in is in the error.
     """
-    may_sudo = target.has_systemd and command != "probe"
     program = archive()
-    start = START.format(
-        pythons=" ".join(PYTHONS), load=LOAD, size=len(program), no_python=NO_PYTHON,
-        may='$([ "$(id -u)" = 0 ] || echo sudo -n)' if may_sudo else "",
-        check=f'[ "$(id -u)" = 0 ] || {CHECK_SUDO.format(no_sudo=NO_SUDO)}' if may_sudo else "",
-    )  # fmt: skip
-    head = {"command": command, "root": target.root, "systemd": target.has_systemd, **request}
+    start = _start(len(program), target.has_systemd and command != "probe")
+    head = {"command": command, "root": target.root, "systemd": target.has_systemd, "who": _who(), **request}
     if wheels:
         head["wheels"] = [{"name": each.path.name, "size": each.size, "sha256": each.sha256} for each in wheels]
     with tempfile.TemporaryFile() as errors:
@@ -117,6 +115,24 @@ def ask(target: Target, command: str, wheels: Sequence[Wheel] = (), **request: o
     if answer is not None:
         raise DeployError(answer["error"], answer["state"])
     raise DeployError(_why(target, code, said))
+
+
+def _start(size: int, may_sudo: bool) -> str:
+    """The command that runs a program of `size` bytes on the box, as root where it must."""
+    return START.format(
+        pythons=" ".join(PYTHONS), load=LOAD, size=size, no_python=NO_PYTHON,
+        may='$([ "$(id -u)" = 0 ] || echo sudo -n)' if may_sudo else "",
+        check=f'[ "$(id -u)" = 0 ] || {CHECK_SUDO.format(no_sudo=NO_SUDO)}' if may_sudo else "",
+    )  # fmt: skip
+
+
+def _who() -> str:
+    """Who deploys, for others who want to: user@workstation."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a user without a name, as in a container
+        user = f"user {os.getuid()}"
+    return f"{user}@{socket.gethostname()}"
 
 
 def _converse(given: IO[bytes], told: IO[bytes], head: bytes, wheels: Sequence[Wheel]) -> dict[str, Any] | None:
@@ -169,7 +185,11 @@ def _why(target: Target, code: int, said: str) -> str:
             f"expected sudo without a password on {target.transport.where}, found: {last}; allow it for the time of "
             "the deployment, or give ROOT=DIR to install below a folder of your own"
         )
-    return f"the box broke off (exit code {code}): {last or 'it said nothing'}; run the same command again, it goes on"
+    broken = f"the box broke off (exit code {code}): {last or 'it said nothing'}"
+    if "Traceback" in said:
+        return f"{broken}; this is a mistake in Laennec: please report it with this line"
+    is_killed = code < 0 or code > 128 or not last  # signal(7), as Popen or as a shell tells it
+    return f"{broken}; run the same command again, it goes on" if is_killed else broken
 
 
 def facts_of(target: Target) -> Facts:

@@ -20,7 +20,8 @@ from glob import escape
 from pathlib import Path
 from zipfile import ZipFile
 
-from deploy.box.child import die_with_parent
+from deploy.box.build import READ_SETTINGS
+from deploy.box.child import die_with_parent, last_words
 from deploy.box.durable import digest_of
 from deploy.box.facts import Facts, Python
 from deploy.errors import DeployError
@@ -28,6 +29,7 @@ from edge.errors import LaennecError
 from edge.seal import read_artefact
 
 PROJECT = Path(__file__).parents[1]
+TOOLS = ("packaging", "pip", "numpy", "pydantic", "pyyaml")  # two that build and download, three that read settings
 KEPT_WHEELS = 5  # of this clone; 3 MB each
 NEWEST_GLIBC = 40  # 2.x; tags beyond exist on no index yet
 
@@ -84,7 +86,7 @@ def make(build: Path, python: Python, facts: Facts, model: Path | None, tell: Ca
         fcntl.flock(lock, fcntl.LOCK_EX)  # of two at once, the second finds what the first made
         for left in build.glob("partial-*"):
             shutil.rmtree(left)
-        tools = _tools(build)
+        tools = make_tools(build)
         own = _own_wheel(build, tools, model)
         minor = ".".join(python.version.split(".")[:2])
         glibc = f"2.{min(int(facts.glibc.split('.')[1]), NEWEST_GLIBC)}"
@@ -119,13 +121,29 @@ def read(folder: Path) -> Wheelhouse:
     return Wheelhouse(f"{own.path.name.split('-')[1]}-{own.sha256[:8]}", wheels)
 
 
-def _tools(build: Path) -> Path:
-    """Python of a small environment that can build and download; made once."""
-    pins = dict(
-        line.split("==") for line in _lines(PROJECT / "constraints.txt") if line.startswith(("packaging", "pip="))
-    )
-    wanted = [*(f"{name}=={version.split(';')[0].strip()}" for name, version in pins.items()), "setuptools>=77"]
-    folder = build / f"tools-{hashlib.sha256(repr((wanted, sys.version)).encode()).hexdigest()[:12]}"
+def check_settings(build: Path, path: Path) -> None:
+    """Let this clone read the settings, before the minutes that a wheelhouse takes.
+
+    Raises:
+        DeployError: as the service would refuse them.
+    """
+    build.mkdir(parents=True, exist_ok=True)
+    with open(build / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        tools = make_tools(build)
+    argv = [str(tools), "-c", READ_SETTINGS, str(path.absolute())]
+    done = subprocess.run(argv, cwd=PROJECT, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    if done.returncode:
+        said = last_words(done.stderr, 1)
+        what = "CONFIG: " if said.startswith("laennec: ") else "reading the settings failed on this workstation: "
+        raise DeployError(what + said.removeprefix("laennec: "))
+
+
+def make_tools(build: Path) -> Path:
+    """Python of a small environment that can build, download and read settings; made once, by who holds the lock."""
+    pins = [line for line in _lines(PROJECT / "constraints.txt") if line.lower().startswith(TOOLS)]
+    wanted = ["-c", PROJECT / "constraints.txt", *TOOLS, "setuptools>=77"]
+    folder = build / f"tools-{hashlib.sha256(repr((TOOLS, pins, sys.version)).encode()).hexdigest()[:12]}"
     if not (folder / "complete").exists():
         shutil.rmtree(folder, ignore_errors=True)
         _must(

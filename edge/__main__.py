@@ -7,11 +7,13 @@ and exit code 2.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import threading
 from contextlib import ExitStack
 from functools import partial
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,15 +24,17 @@ from edge.commands import (
     EXIT_INTERRUPTED,
     EXIT_MISTAKE,
     ChannelOption,
-    JsonlOption,
     ModelOption,
     RuntimeOption,
     stop_on_signals,
 )
+from edge.commands.detect import detect
 from edge.commands.doctor import doctor
 from edge.commands.link import app as link_app
 from edge.commands.model import app as model_app
-from edge.commands.tune import tune
+from edge.commands.optimize import optimize, tune
+from edge.commands.resend import resend
+from edge.commands.spectrogram import spectrogram
 from edge.errors import ConfigError, LaennecError
 
 app = typer.Typer(
@@ -42,30 +46,27 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-app.add_typer(link_app, name="link")
-app.add_typer(model_app, name="model")
-app.command()(doctor)
-app.command()(tune)
-
-FRONT_END_HELP = "log-mel, pcen, gammatone, morlet, morse, hear or SPEC.json; default: the model's."
-SCORES_HELP = "Also the score of every class for every frame (JSON lines)."
+OUTPUT_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
-@app.command()
 def run(  # noqa: PLR0913 - the options of the command
-    source: Annotated[str | None, typer.Option(help="A sound file, mic, or mic:DEVICE.")] = None,
-    config: Annotated[Path | None, typer.Option(help="Settings (YAML) for everything else.")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="A sound file, `mic`, or `mic:DEVICE` (see `laennec devices`).")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="Settings (YAML); deploy/ward.example.yaml shows all.")] = None,
     model: ModelOption = None,
     channel: ChannelOption = None,
-    host: Annotated[str | None, typer.Option(help="Broker; default 127.0.0.1.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port of the broker; default 1883.")] = None,
-    node: Annotated[str | None, typer.Option(help="Name of this box; default: its host name.")] = None,
-    stream: Annotated[str | None, typer.Option(help="Name of the bed or position; default bed1.")] = None,
-    outbox: Annotated[Path | None, typer.Option(help="File where events wait for the broker.", readable=False)] = None,
-    fast: Annotated[bool, typer.Option("--fast", help="Files as fast as they go, not in real time.")] = False,
+    host: Annotated[str | None, typer.Option(help="Host of the MQTT broker; default 127.0.0.1.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port of the MQTT broker; default 1883.")] = None,
+    node: Annotated[str | None, typer.Option(help="Name of this box in MQTT topics; default: its host name.")] = None,
+    stream: Annotated[str | None, typer.Option(help="Name of the bed in MQTT topics; default bed1.")] = None,
+    outbox: Annotated[
+        Path | None, typer.Option(help="SQLite file in which events wait for the broker.", readable=False)
+    ] = None,
+    fast: Annotated[bool, typer.Option("--fast", help="Play files as fast as possible, not in real time.")] = False,
     runtime: RuntimeOption = None,
 ) -> None:
-    """Listen, and publish events over MQTT, until Ctrl-C or the end of all files."""
+    """Detect sounds and publish events over MQTT, until Ctrl-C or the end of all files."""
     given = {
         "source": source, "model": model, "channel": channel, "host": host, "port": port, "node": node,
         "stream": stream, "outbox": outbox, "runtime": runtime,
@@ -152,69 +153,6 @@ def _overlaid(tree: object, given: dict[str, Any], fast: bool) -> object:
     return merged
 
 
-@app.command()
-def detect(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Sound files.", readable=False)],
-    jsonl: JsonlOption = False,
-    scores: Annotated[bool, typer.Option("--scores", help=SCORES_HELP)] = False,
-    channel: ChannelOption = None,
-    model: ModelOption = None,
-    runtime: RuntimeOption = None,
-) -> None:
-    """Print the events of sound files, at full speed and without a broker."""
-    with stop_on_signals() as stop:
-        from edge.detect import ROW_HEAD, Wanted, as_line, as_row, detect_file
-        from edge.features import warm_up
-        from edge.runtime import open_model
-
-        warm_up()
-        artefact, failed = open_model(model, runtime or "auto"), False
-        for path in files:
-            if not (jsonl or scores):
-                print(f"{path}\n{ROW_HEAD}")
-            try:
-                for record in detect_file(path, artefact, Wanted(channel, scores), stop):
-                    print(as_line(record) if jsonl or scores else as_row(record))
-            except LaennecError as error:
-                failed = True
-                print(f"laennec: {error}", file=sys.stderr)
-            if stop.is_set():
-                raise typer.Exit(EXIT_INTERRUPTED)
-        if failed:
-            raise typer.Exit(EXIT_MISTAKE)
-
-
-@app.command()
-def spectrogram(  # noqa: PLR0913 - the options of the command
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A sound file.", readable=False)],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The picture: .png, .pdf, .svg ...", readable=False)],
-    frontend: Annotated[str | None, typer.Option(help=FRONT_END_HELP)] = None,
-    events: Annotated[bool, typer.Option("--events", help="Draw the detector's events over it.")] = False,
-    from_s: Annotated[float, typer.Option("--from", metavar="S", help="Begin there, seconds.")] = 0.0,
-    to_s: Annotated[float | None, typer.Option("--to", metavar="S", help="End there, seconds.")] = None,
-    channel: ChannelOption = None,
-    model: ModelOption = None,
-) -> None:
-    """Draw what a front-end makes of a sound file: levels over time and frequency, as the model gets them."""
-    with stop_on_signals() as stop:
-        from edge import spectrogram as seen
-        from edge.drawing import check_output, draw
-        from edge.model import load_model
-        from edge.picture import make_wish
-
-        check_output(output)
-        artefact = load_model(model) if events or frontend is None else None
-        wish = make_wish(file, frontend, artefact, channel, (from_s, to_s))
-        picture = seen.spectrogram(wish, stop)
-        found = seen.sightings(picture, artefact, stop) if events and artefact is not None else None
-        if stop.is_set():
-            raise typer.Exit(EXIT_INTERRUPTED)
-        draw(picture, found, output)
-        if picture.broken is not None:
-            raise picture.broken
-
-
-@app.command()
 def devices() -> None:
     """List the microphones that `--source mic:DEVICE` can take."""
     from edge.sources.microphone import list_devices
@@ -226,20 +164,33 @@ def devices() -> None:
         print("no microphone found")
 
 
-@app.command()
 def demo(
-    fast: Annotated[bool, typer.Option("--fast", help="As fast as it goes, not in real time.")] = False,
+    fast: Annotated[bool, typer.Option("--fast", help="As fast as possible, not in real time.")] = False,
     broker: Annotated[str, typer.Option(help="mosquitto, amqtt, or auto.")] = "auto",
     model: ModelOption = None,
     runtime: RuntimeOption = None,
 ) -> None:
-    """Play a synthetic recording through the real detector and show its events as any MQTT client sees them."""
+    """Play a synthetic recording through the detector and a broker, and show the events that an MQTT client gets."""
     from edge.demo import run_demo
 
     with stop_on_signals() as stop:
         code = run_demo(fast, broker, (model, runtime), stop)
     if code:
         raise typer.Exit(code)
+
+
+# `laennec --help` lists them in this order.
+app.command(short_help="Detect sounds and publish events over MQTT.")(run)
+app.command(short_help="Print the events of sound files.")(detect)
+app.command(short_help="Draw the spectrogram of a sound file.")(spectrogram)
+app.command(short_help="List the microphones.")(devices)
+app.command(short_help="Play a synthetic recording, show its events.")(demo)
+app.command(short_help="Check everything that a node needs.")(doctor)
+app.command(short_help="Publish again events that a broker lost.")(resend)
+app.add_typer(model_app, name="model", short_help="Show the model; manage signed models.")
+app.command(short_help="Find the fastest variant of the model here.")(optimize)
+app.command(hidden=True)(tune)
+app.add_typer(link_app, name="link", short_help="Test links to wearable stethoscopes.")
 
 
 def _version(wanted: bool) -> None:
@@ -250,7 +201,9 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
 ) -> None:
     """Options that come before the command."""
 
@@ -259,8 +212,14 @@ def main() -> None:
     """Entry point of the command: run it, and turn errors into one line."""
     # Where scipy is installed, Numba loads its linear algebra, which the edge never calls: 30 MB of 200.
     sys.modules.setdefault("scipy", None)  # type: ignore[arg-type]
+    for output in (sys.stdout, sys.stderr):  # a file's name may hold what the terminal's encoding lacks
+        if isinstance(output, TextIOWrapper):
+            output.reconfigure(errors="backslashreplace")
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except LaennecError as error:
         print(f"laennec: {error}", file=sys.stderr)
         sys.exit(EXIT_MISTAKE)
@@ -268,6 +227,12 @@ def main() -> None:
         sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        if error.filename is not None or error.errno not in OUTPUT_FULL:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"laennec: cannot write to standard output ({error.strerror}); make room there", file=sys.stderr)
+        sys.exit(EXIT_MISTAKE)
 
 
 if __name__ == "__main__":

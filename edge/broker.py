@@ -57,8 +57,8 @@ def choose(wanted: str) -> Kind:
             return kind
     if wanted not in (*installed, "auto"):
         raise ConfigError(f"--broker: {wanted!r} is not known; use mosquitto, amqtt or auto")
-    name = "no broker" if wanted == "auto" else wanted
-    raise ConfigError(f"{name} found; install one: apt-get install mosquitto, or pip install 'laennec[demo]' for amqtt")
+    name = "broker" if wanted == "auto" else wanted
+    raise ConfigError(f"no {name} found; install one: apt-get install mosquitto, or pip install amqtt")
 
 
 class Broker:

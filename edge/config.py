@@ -37,6 +37,17 @@ def _own_name() -> str:
     return name[:32] or "node"
 
 
+# pydantic's types of errors as an operator would say them
+PLAIN = {
+    **dict.fromkeys(("tuple_type", "list_type"), "a list, each item after a dash"),
+    **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), "keys with values"),
+    **dict.fromkeys(("string_type", "path_type"), "text"),
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing"), "a number"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "true or false"),
+}
+
+
 class Stream(Section):
     """One bed or sensor position."""
 
@@ -104,6 +115,7 @@ class OutboxSettings(Section):
     """SQLite file; None: `laennec/outbox-<node>.db` in the state directory of the service or the user."""
     max_mb: Annotated[float, Field(ge=1, le=100_000)] = 200.0
     max_age_h: Annotated[float, Field(gt=0, le=24 * 366)] = 168.0
+    """How long a message may wait, hours; the time when the box is off does not count, nor does its wall clock."""
 
 
 class Models(Section):
@@ -135,7 +147,7 @@ class Config(Section):
     """Model artefact; None: the promoted one of `models`, else the one that comes with Laennec."""
     models: Models = Models()
     runtime: RuntimeName = "auto"
-    """What scores the sound: `auto` leaves it to what this machine has and `laennec tune` measured."""
+    """What scores the sound: `auto` leaves it to what this machine has and `laennec optimize` measured."""
     streams: Annotated[tuple[Stream, ...], Field(min_length=1)]
     link: Link | None = None
     """Microcontrollers that are heard over serial, UDP or BLE."""
@@ -249,7 +261,11 @@ def _explain(error: Any) -> str:
         return f"{key}: missing; it is required"
     if error.get("ctx", {}).get("pattern") == ID_PATTERN:
         return f"{key}: {_shown(value)} is not an id; use 1 to 32 of a-z, 0-9 and '-'"
-    return f"{key}: {_shown(value)} is not allowed: {error['msg']}"
+    if error["type"] in PLAIN:
+        return f"{key}: expected {PLAIN[error['type']]}, found {_shown(value)}"
+    if error["type"] == "too_short":
+        return f"{key}: expected at least {error['ctx']['min_length']} item, found {_shown(value)}"
+    return f"{key}: {_shown(value)} is not allowed: {error['msg'].removeprefix('Value error, ')}"
 
 
 def _key_path(loc: tuple[int | str, ...]) -> str:

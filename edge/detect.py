@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,16 @@ class Wanted:
     """Also one record per score frame."""
 
 
-def detect_file(path: Path, model: Model, wanted: Wanted, stop: threading.Event) -> Iterator[Record]:
+@dataclass(frozen=True)
+class Extent:
+    """How much of a file was read."""
+
+    heard_s: float
+    measurable_s: float
+    """Of it, what could be judged, seconds."""
+
+
+def detect_file(path: Path, model: Model, wanted: Wanted, stop: threading.Event) -> Generator[Record, None, Extent]:
     """Events (when they end) and, if wanted, score frames of one file; open events are closed when `stop` is set.
 
     Args:
@@ -38,6 +47,9 @@ def detect_file(path: Path, model: Model, wanted: Wanted, stop: threading.Event)
         model: loaded artefact.
         wanted: which channel, which records.
         stop: ends the reading early.
+
+    Returns:
+        What was read, after the last record.
 
     Raises:
         SourceError: the file cannot be read.
@@ -71,13 +83,14 @@ def detect_file(path: Path, model: Model, wanted: Wanted, stop: threading.Event)
         listing.fill(stop_sample // model.score_hop_samples)
     yield from listing.give()
     yield from (event_record(path, event, model.rate_hz) for event in events if event.kind == "end")
-    if broken is None and not measurable and not stop.is_set():
-        broken = SourceError(
-            f"{path}: nothing in it can be judged: {stop_sample / model.rate_hz:.2f} s of sound, "
-            "too short or not numbers; record it again"
-        )
     if broken is not None:
         raise broken
+    extent = Extent(stop_sample / model.rate_hz, measurable * model.score_hop_samples / model.rate_hz)
+    if not measurable and not stop.is_set():
+        raise SourceError(
+            f"{path}: nothing in {extent.heard_s:.2f} s can be judged, too short or no numbers; record again"
+        )
+    return extent
 
 
 def event_record(path: Path, event: Event, rate_hz: int) -> Record:

@@ -2,7 +2,8 @@
 
 Not for making messages. Whoever has something to say calls `send` or `state` and goes on at once; this thread writes it
 to the disk, then to the wire, and takes it off the disk when the broker has acknowledged it. After a (re)connection the
-order is: status, retained state, live messages, then the backlog, oldest first and at a bounded rate, marked `late`.
+order is: status, retained state, live messages, then the backlog, oldest first and at a bounded rate, marked `late`;
+but the messages of one event keep their order (`edge.send_order`).
 """
 
 from __future__ import annotations
@@ -11,21 +12,21 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from edge.config import Mqtt
 from edge.flight import Flight
 from edge.log import Repeats
-from edge.messages import Body, Message, Node, encode, finish, status_body
+from edge.messages import STATUS_EXPIRY_S, Body, Message, Node, encode, finish, status_body
 from edge.mqtt import Acked, Down, Link, Signal, Up
 from edge.outbox import Outbox
-from edge.store import Entry
+from edge.refusals import Refusals
+from edge.send_order import next_messages
 
 INBOX_MESSAGES = 1024  # one bed makes a few in a minute; this is room for a disk that stalls
 TIDY_S = 30.0
 RETRY_S = 30.0  # a message that the broker refused is tried again after this long
 GOODBYE_S = 0.5  # how long `stopped` may wait for its acknowledgement
-NO_END = 1 << 62
 
 logger = logging.getLogger(__name__)
 
@@ -54,8 +55,11 @@ class Dispatch:
         self._unsaid: set[str] = set()
         self._repeats = Repeats(logger)
         self._flight = Flight()
-        self._tidied_s = monotonic()
-        self._link = Link(settings, f"laennec-{node.node}", self._will, self._signal)
+        self._first: list[int] = []
+        self._changes = outbox.changes
+        self.refusals = Refusals()
+        self._tidied_s = self._status_s = monotonic()
+        self._link = Link(settings, node.client_id, self._will, self._signal)
         self._thread = threading.Thread(target=self._run, name="dispatch", daemon=True)
 
     def start(self) -> None:
@@ -73,6 +77,10 @@ class Dispatch:
             self._repeats.tell("inbox", f"dispatch dropped={self._dropped}; the disk has stalled", logging.ERROR)
         self._wake.set()
 
+    def send_first(self, seqs: Iterable[int]) -> None:
+        """Let these messages, which are in the outbox, go before all others; call it before `start`."""
+        self._first = list(seqs)
+
     def state(self, topic: str, body: Body, expiry_s: int | None = None) -> None:
         """Say how something is (retained): only the last value counts, and it is said again after a reconnection."""
         with self._mutex:
@@ -89,6 +97,11 @@ class Dispatch:
     def is_connected(self) -> bool:
         """Whether the broker takes messages now."""
         return self._flight.session != ""
+
+    @property
+    def rival(self) -> str:
+        """What speaks for another client with this node's name at the broker; empty if nothing does."""
+        return self._link.rival
 
     def drain(self, timeout_s: float) -> int:
         """Wait until everything was delivered, at most `timeout_s`.
@@ -131,6 +144,8 @@ class Dispatch:
         self._keep()
         self._hear()
         if self._flight.session:
+            if self._monotonic() - self._status_s > STATUS_EXPIRY_S / 3:
+                self._say_status("online")
             self._say()
             self._watch()
         if self._monotonic() - self._tidied_s > TIDY_S:
@@ -153,6 +168,8 @@ class Dispatch:
             signal = self._signals.get()
             if isinstance(signal, Up):
                 self._flight = Flight(signal.session, signal.in_flight, self._outbox.last_seq, self._monotonic())
+                self._flight.make_due(self._first)
+                self.refusals.start_again()
                 with self._mutex:
                     self._unsaid = set(self._state)
                 self._say_status("online")
@@ -165,16 +182,20 @@ class Dispatch:
         seq, _ = self._flight.sent.pop(signal.mid, (None, 0.0))
         if seq is None:
             return
+        self.refusals.note(seq, signal.refusal)
         if not signal.refusal:
             self._outbox.ack([seq])
+            self._flight.arrived(seq)
             return
         line = f'mqtt message=refused reason="{signal.refusal}" seq={seq}; tried again in {RETRY_S:.0f} s'
         self._repeats.tell("refused", line)
-        self._flight.retry_s = self._flight.retry_s or self._monotonic() + RETRY_S
+        if self._flight.has_backlog or not self._flight.retry_s:
+            self._flight.retry_s = self._monotonic() + RETRY_S
 
     def _say_status(self, state: str) -> int | None:
         body = status_body(self._node, state, self._flight.session, self._wall())
-        mid = self._link.publish(self._node.topic("status"), encode(body), retain=True)
+        self._status_s, expiry_s = self._monotonic(), STATUS_EXPIRY_S if state == "online" else None
+        mid = self._link.publish(self._node.topic("status"), encode(body), True, expiry_s)
         self._flight.note(mid, None, self._monotonic())
         return mid
 
@@ -185,24 +206,13 @@ class Dispatch:
             self._unsaid -= {topic for topic, _, _ in unsaid}
         for topic, body, expiry_s in unsaid:
             flight.note(self._link.publish(topic, encode(body), True, expiry_s), None, now)
-        if flight.live_from < self._outbox.last_seq and flight.room > 0:
-            for entry in self._outbox.waiting(flight.live_from, NO_END, flight.room):
-                flight.live_from = entry.seq
-                self._publish(entry, late=False)
-        allowed = min(flight.room, flight.allowance(now))
-        if flight.has_backlog and allowed > 0:
-            entries = self._outbox.waiting(flight.backlog_from, flight.mark, allowed)
-            flight.has_backlog = len(entries) == allowed
-            for entry in entries:
-                flight.backlog_from = entry.seq
-                self._publish(entry, late=True)
-            flight.spent(len(entries))
-
-    def _publish(self, entry: Entry, late: bool) -> None:
-        if not self._flight.is_under_way(entry.seq):
-            payload = finish(entry.body, late, self._wall())
-            mid = self._link.publish(entry.topic, payload, False, entry.expiry_s)
-            self._flight.note(mid, entry.seq, self._monotonic())
+        if self._changes != self._outbox.changes:  # what holds a message back may be gone, or readable again
+            self._changes = self._outbox.changes
+            flight.retry_s = now
+        for entry in next_messages(flight, self._outbox, now):
+            payload = finish(entry.body, entry.seq <= flight.mark, self._wall())
+            mid = self._link.publish(self._node.present(entry.topic), payload, False, entry.expiry_s)
+            flight.note(mid, entry.seq, now)
 
     def _watch(self) -> None:
         flight, now = self._flight, self._monotonic()
@@ -210,7 +220,8 @@ class Dispatch:
             self._repeats.tell("unacknowledged", f"mqtt unacknowledged={len(flight.sent)}; connecting again")
             self._flight = Flight()
             self._link.drop()
-        elif flight.retry_s and now > flight.retry_s:
+        elif flight.retry_s and now >= flight.retry_s and not flight.has_backlog:  # else the rest never goes
+            self.refusals.start_again()
             flight.start_again()
 
     def _goodbye(self) -> None:

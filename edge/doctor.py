@@ -98,19 +98,21 @@ def _configuration(path: Path | None) -> tuple[Config | None, list[Check]]:
     except ConfigError as error:
         return None, [fail("configuration", str(error), "mend the file; deploy/ward.example.yaml shows every key")]
     streams = ", ".join(stream.id for stream in config.streams)
-    return config, [ok("configuration", f"{path}: node {config.node}, mode {config.mode}, streams {streams}")]
+    named = "" if "node" in config.model_fields_set else " (the host name, which boxes flashed from one image share)"
+    return config, [ok("configuration", f"{path}: node {config.node}{named}, mode {config.mode}, streams {streams}")]
 
 
 def _site(config: Config, model: Model | None, listen: bool) -> Iterator[Check]:
     """What depends on the settings."""
-    from edge.doctoring import box, broker, hearing, links
+    from edge.doctoring import broker, hearing, links, outbox
+    from edge.outbox_reading import outbox_of
     from edge.sources import LINK
 
-    yield from _safely("outbox", lambda: [box.outbox(config)])
+    yield from _safely("outbox", lambda: outbox.outbox(config))
     yield from _safely("broker", lambda: [broker.broker(config)])
     if (link := config.link) is not None:
         yield from _safely("link", lambda: links.links(link))
-    is_running = box.is_running(config.outbox_path())
+    is_running = outbox.is_running(outbox_of(config))
     if model is None:
         return
     for stream in config.streams:

@@ -34,7 +34,7 @@ NOT_HEARD = {"facecolor": "#e4e4e4", "edgecolor": "#b4b4b4", "hatch": "////", "l
 GROUP_COLOURS = ("#00b0f0", "#7ac943", "#ff5fa2", "#ffa000")  # on white and on magma
 MOST_LINES = 60  # events whose begin and end cross the panels; more would hide them
 LEAST_DB, MOST_DB = 40.0, 80.0  # of the colours: quiet noise shall not look like sound, nor dither fill the picture
-MISSING = "spectrogram: matplotlib is not installed; install it: pip install 'laennec[plot]'"
+MISSING = "spectrogram: matplotlib is not installed; install it: pip install matplotlib"
 
 
 def check_output(path: Path) -> None:

@@ -37,7 +37,7 @@ from numba.core.compiler import CompileResult
 
 from edge.kept import check_owner, write
 
-SHARED = [Path(__file__).with_name(name) for name in ("ring.py", "inlined.py")]  # kernels of other folders use them
+SHARED = [Path(__file__).with_name("ring.py")]  # kernels of other folders use it
 TOLD_AS = "kernel_cache"  # how its lines in the log begin
 MAX_KEPT = 128  # files of some 0.1 MB in a folder; the oldest, code of past versions, go first
 

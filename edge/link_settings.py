@@ -95,7 +95,7 @@ class Link(Section):
     capture: Path | None = None
     """A file of `laennec link record`, heard at its pace as if its devices spoke now."""
     rate_error: Literal["resample", "refuse"] = "resample"
-    """What to do with a device whose clock is more than 500 ppm off its declared rate."""
+    """What to do with a device whose clock is more than 500 ppm off its declared rate; beyond 5 % it is refused."""
 
     @field_validator("udp", mode="before")
     @classmethod

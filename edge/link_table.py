@@ -44,6 +44,8 @@ class Row:
     link: str
     firmware: str
     conditions: tuple[str, ...]
+    details: tuple[str, ...]
+    """What was found, one for each condition."""
 
 
 def rows(report: Report, now_ns: int) -> list[Row]:
@@ -67,7 +69,8 @@ def as_line(row: Row, wall_s: float) -> str:
 def as_text(row: Row) -> str:
     """A row for a person, under `HEAD`."""
     contact = None if row.contact is None else f"{row.contact}/254"
-    tail = ", ".join((row.link, *row.conditions))
+    told = (f"{name} ({detail})" for name, detail in zip(row.conditions, row.details, strict=True))
+    tail = ", ".join((row.link, *told))
     return (
         f"{row.device:<10} {_shown(row.stream, 2)} {_shown(row.declared_hz, 11, 1)} {_shown(row.measured_hz, 11, 1)} "
         f"{_shown(row.ppm, 7, 1)} {_percent(row.loss, 6)} {_percent(row.lost, 6)} {_percent(row.masked, 8)} "
@@ -81,7 +84,7 @@ def refusals(report: Report) -> str:
     for name, counts in report.links.items():
         bad = {"not COBS": counts.cobs_errors, "damaged": counts.crc_errors, "too short or long": counts.length_errors,
                "of another version": counts.unknown_versions, "malformed": counts.malformed,
-               "not believed": counts.not_believed}  # fmt: skip
+               "not authenticated": counts.not_believed}  # fmt: skip
         parts += [f"{name}: {count} {what}" for what, count in bad.items() if count]
     return "; ".join(parts)
 
@@ -94,9 +97,11 @@ def table(report: Report, now_ns: int) -> str:
 
 
 def now_line(report: Report, now_ns: int, is_json: bool) -> list[str]:
-    """What a program without a terminal prints each second."""
+    """What a program without a terminal prints each second; refusals are not part of the JSON."""
     wall_s = time.time()
-    return [as_line(row, wall_s) if is_json else as_text(row) for row in rows(report, now_ns)]
+    lines = [as_line(row, wall_s) if is_json else as_text(row) for row in rows(report, now_ns)]
+    refused = "" if is_json else refusals(report)
+    return [*lines, refused] if refused else lines
 
 
 def _row(device: DeviceReport, stream: StreamReport | None, now_ns: int) -> Row:
@@ -119,6 +124,7 @@ def _row(device: DeviceReport, stream: StreamReport | None, now_ns: int) -> Row:
         link=f"{device.link} {device.peer}".strip(),
         firmware=device.hello.firmware if device.hello else "",
         conditions=tuple(each.name if each.measurable else f"not measurable: {each.name}" for each in conditions),
+        details=tuple(each.detail for each in conditions),
     )
 
 

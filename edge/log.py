@@ -1,15 +1,18 @@
 """Log lines for the operator: one event per line, `key=value`, on stderr.
 
-Not for audio, patients or measurements. A condition that lasts is told once, then at most every minute with a count.
+Not for audio, patients or measurements. A condition that lasts is told once, then at most every minute with a count;
+of what happens again and again, each is told until it is too often.
 """
 
 from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable
 
 REPEAT_S = 60.0
+LINES = 10  # lines of one kind in `REPEAT_S` that are all written
 
 
 def setup(verbose: bool = False) -> None:
@@ -44,3 +47,21 @@ class Repeats:
     def over(self, condition: str) -> bool:
         """Forget `condition`, so that it is told at once when it comes back; true if it had been told."""
         return self._told.pop(condition, None) is not None
+
+
+class Limited:
+    """Writes what happens; of a kind that happens more than `LINES` times in `REPEAT_S` one a minute, with a count."""
+
+    def __init__(self, logger: logging.Logger) -> None:
+        """Write to `logger`."""
+        self._logger, self._repeats = logger, Repeats(logger)
+        self._written: dict[str, deque[float]] = {}  # when the last ones were, by kind
+
+    def tell(self, kind: str, line: str, level: int = logging.WARNING) -> None:
+        """Log `line`, or count it where there were too many of its `kind`."""
+        now, times = time.monotonic(), self._written.setdefault(kind, deque(maxlen=LINES))
+        if len(times) == LINES and now - times[0] < REPEAT_S:
+            self._repeats.tell(kind, line, level)
+        else:
+            times.append(now)
+            self._logger.log(level, "%s", line)

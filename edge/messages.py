@@ -1,7 +1,7 @@
 """What a node says on MQTT: topics and JSON bodies, built by pure functions.
 
 Not for sending. The contract is `laennec/v1`: fields are only ever added; readers ignore what they do not know. `seq`,
-`late` and `time.published` are filled in on the way out (`edge.outbox`, `finish`), for only then are they known.
+`seq_start`, `late` and `time.published` are filled in on the way out (`edge.outbox`, `finish`); before, none is known.
 Sample indices are the truth; wall times are derived from them. Never audio, never a patient.
 """
 
@@ -18,6 +18,7 @@ from edge.sources.vitals import Vitals
 from edge.types import Event, Gap
 
 EVENT_EXPIRY_S = 24 * 3600  # how long a broker keeps an event for a consumer that is away
+STATUS_EXPIRY_S = 180  # how long `online` may outlive a node that died with its broker; said again thrice as often
 HEALTH_EXPIRY_S = 90  # three missed reports, and the last one vanishes from the broker
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -46,10 +47,21 @@ class Node:
     mode: str
     boot_id: str
     """New at each start of the process: sample indices begin again with it."""
+    box: str = ""
+    """Mark of the machine (`edge.box_mark`)."""
 
     def topic(self, *levels: str) -> str:
         """`prefix/site/node/level/...`."""
         return "/".join((self.prefix, self.site, self.node, *levels))
+
+    @property
+    def client_id(self) -> str:
+        """Its name at the broker: the tree it speaks in, so that no two trees share one; '/' and '-' are in use."""
+        return self.topic().replace("/", ".")
+
+    def present(self, topic: str) -> str:
+        """Where a waiting message goes now; its prefix, site or node may have been another when it was decided."""
+        return self.topic(*topic.split("/")[-3:])  # s/<stream>/event or gap
 
 
 @dataclass(frozen=True)
@@ -110,6 +122,17 @@ def event_message(
     return Message(node.topic("s", stream, "event"), body, EVENT_EXPIRY_S, (ident, rev))
 
 
+def end_after_restart(node: Node, onset: Body) -> Message:
+    """The end (`rev` 2) of an event that was open when an earlier process died; when the sound ended is not known.
+
+    Args:
+        node: who speaks now; the body goes on naming the process that heard the onset.
+        onset: the body of the onset as it was stored.
+    """
+    body = {**onset, "rev": 2, "type": "end", "end_reason": "restart"}
+    return Message(node.topic("s", onset["stream"], "event"), body, EVENT_EXPIRY_S, (onset["id"], 2))
+
+
 def gap_message(node: Node, stream: str, gap: Gap, rate_hz: int) -> Message:
     """Samples of a stream that will never come."""
     body: Body = {
@@ -123,7 +146,7 @@ def gap_message(node: Node, stream: str, gap: Gap, rate_hz: int) -> Message:
 def status_body(node: Node, state: str, session: str, wall_s: float) -> Body:
     """Birth (`online`), will (`offline`, its time is that of the connection) and clean exit (`stopped`)."""
     return {
-        "schema": "laennec.status/1", "state": state, "boot_id": node.boot_id, "session": session,
+        "schema": "laennec.status/1", "state": state, "boot_id": node.boot_id, "session": session, "box": node.box,
         "ts": rfc3339(wall_s),
     }  # fmt: skip
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
 from edge.backends import Backend
@@ -28,6 +29,7 @@ from edge.windows import WindowSpec
 
 SCHEMA = "laennec.model/1"
 DEFAULT_PATH = Path(__file__).parent / "models" / "default.onnx"
+CARD_COLUMNS = 100  # of the card on a terminal
 _METADATA = ("features", "window", "classes", "groups", "thresholds", "calibration", "training_data", "card")
 
 
@@ -153,13 +155,12 @@ class Model:
         return said
 
     def describe(self) -> str:
-        """The card and what the file says of itself, for a person."""
-        lines = [f"{self.id}  sha256 {self.sha256}", ""]
-        for key, value in self.card.items():
-            lines.append(f"{key}: {json.dumps(value) if isinstance(value, (dict, list)) else value}")
+        """The card and what the file says of itself, for a person: YAML, a line for each figure."""
         hop_ms = 1000 * self.score_hop_samples / self.rate_hz
-        lines += [
+        lines = [
+            f"{self.id}  sha256 {self.sha256}",
             "",
+            yaml.safe_dump(self.card, sort_keys=False, allow_unicode=True, width=CARD_COLUMNS),
             f"variant: {self.variant.name}, {self.variant.precision} for {self.variant.runtime}",
             f"classes: {', '.join(self.classes)} (one score each {hop_ms:g} ms)",
             "thresholds: " + ", ".join(f"{c} {t:.2f}" for c, t in self.thresholds.items()),

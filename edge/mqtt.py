@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import logging
 import random
-import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -31,6 +30,7 @@ from edge.mqtt_client import IN_FLIGHT, Clients, publish_properties
 ANSWER_S = 3.0  # how long a CONNACK may take; amqtt 0.12 misreads a CONNECT of MQTT 5 and waits for more of it
 STABLE_S = 10.0  # a connection that lasted less was brief
 FLAPS = 3  # brief connections in a row that are more than bad luck
+CALM = 3.0  # times the longest delay: a connection that lasts so long has no rival, who comes back within that delay
 CLOSE_S = 0.5  # how long a polite DISCONNECT may take
 FIRST_FAILURE = 0x80  # reason codes from here on mean that the broker does not have the message
 UNSUPPORTED_PROTOCOL = 132  # reason code; paho gives it for the 3.1.1 return code 1 as well
@@ -99,6 +99,8 @@ class Link:
         self._told_loss = False
         self._unanswered = 0
         self._brief = 0
+        self._rival = ""
+        self._accepted_s: float | None = None
         self._delay_s = settings.reconnect_min_s
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
 
@@ -118,6 +120,15 @@ class Link:
         if (client := self._client) is not None:
             client.disconnect()
 
+    @property
+    def rival(self) -> str:
+        """What speaks for another client with the same name at the broker; empty if nothing does."""
+        return "" if self._is_calm() else self._rival
+
+    def _is_calm(self) -> bool:
+        since_s = self._accepted_s
+        return since_s is not None and time.monotonic() - since_s > CALM * self._settings.reconnect_max_s
+
     def publish(self, topic: str, payload: bytes, retain: bool = False, expiry_s: int | None = None) -> int | None:
         """Hand one message (QoS 1) to the present connection.
 
@@ -136,11 +147,10 @@ class Link:
             self._number += 1
             try:
                 self._converse(connection)
-            except ssl.SSLError as error:
-                advice = "check mqtt.tls, the name in mqtt.host and the clock; events are kept"
-                self._tell("untrusted", f' reason="{error}"; {advice}')
             except (OSError, ValueError) as error:
-                self._tell("unreachable", f' reason="{error}"; events are kept')
+                self._brief, self._rival = 0, ""  # a broker that was away explains the losses before
+                if not self._tell_trouble(error):
+                    self._tell("unreachable", f' reason="{error}"; events are kept')
             self._after(connection)
             self._stop.wait(self._delay_s * random.uniform(0.8, 1.2))  # jitter: not every node of a ward at once
 
@@ -173,6 +183,7 @@ class Link:
         connection.accepted, connection.accepted_s = not reason.is_failure, time.monotonic()
         connection.answered.set()
         if connection.accepted:
+            self._accepted_s = connection.accepted_s
             for condition in ("unreachable", "untrusted", "refused", "unanswering"):
                 self._repeats.over(condition)
             if connection.version == paho.MQTTv311:
@@ -193,6 +204,7 @@ class Link:
         if connection.accepted:
             self._unanswered = 0
             self._after_acceptance(time.monotonic() - connection.accepted_s, connection.parting == TAKEN_OVER)
+            self._accepted_s = None
             return
         if connection.reason == UNSUPPORTED_PROTOCOL and not self._only_311:
             self._only_311, self._delay_s = True, 0.0
@@ -204,25 +216,33 @@ class Link:
             if self._unanswered % 2:
                 self._delay_s = 0.0
                 return
-            self._tell("unanswering", "; it does not answer in MQTT 5 or 3.1.1: is it a broker?")
+            if not self._tell_trouble(None):
+                self._tell("unanswering", "; it does not answer in MQTT 5 or 3.1.1: is it a broker?")
         self._wait_longer()
 
     def _after_acceptance(self, lasted_s: float, is_taken_over: bool) -> None:
-        if lasted_s > STABLE_S:
-            self._brief, self._delay_s = 0, self._settings.reconnect_min_s
+        if self._is_calm() or (lasted_s > STABLE_S and not self._rival):
+            self._brief, self._rival, self._delay_s = 0, "", self._settings.reconnect_min_s
             return
         self._brief += 1
         if self._brief > 1:
             self._wait_longer()
         if is_taken_over or self._brief >= FLAPS:  # not every broker says why
-            advice = f"is another client called {self._client_id}? Give each node its own name"
-            self._tell("unstable", f" lost={self._brief} within_s={STABLE_S:.0f}; {advice}; events are kept")
+            self._rival = f"is another client called {self._client_id}? Give each box its own site or node"
+            self._tell("unstable", f" lost={self._brief}; {self._rival}; events are kept")
 
     def _wait_longer(self) -> None:
         self._delay_s = min(self._settings.reconnect_max_s, max(self._settings.reconnect_min_s, 2 * self._delay_s))
 
     def _tell(self, condition: str, rest: str) -> None:
         self._repeats.tell(condition, f"mqtt broker={condition} host={self._where}{rest}")
+
+    def _tell_trouble(self, error: Exception | None) -> bool:
+        """Say what is wrong with TLS, if it is that."""
+        if (trouble := self._clients.diagnose(error)) is None:
+            return False
+        self._tell("untrusted", f' reason="{trouble.found}"; {trouble.advice}; events are kept')
+        return True
 
     def _tell_loss(self) -> None:
         if not self._told_loss:

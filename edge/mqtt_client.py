@@ -6,15 +6,13 @@ short one does not show the will; 3.1.1 cannot tell a break from an end, so its 
 
 from __future__ import annotations
 
-import ssl
-
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from edge.config import Mqtt, password
-from edge.errors import ConfigError
+from edge.tls import Trouble, diagnose, make_context
 
 SESSION_EXPIRY_S = 300  # must exceed the will delay, or the broker tells the will when the session ends
 IN_FLIGHT = 20  # unacknowledged messages at once, both ways
@@ -35,14 +33,18 @@ class Clients:
         """
         self._settings, self._client_id = settings, client_id
         self._password = password(settings)
-        self._tls = _tls(settings)
+        self._tls = make_context(settings.tls) if settings.tls is not None else None
 
-    def build(self, version: MQTTProtocolVersion, will: tuple[str, bytes]) -> paho.Client:
+    def diagnose(self, error: Exception | None = None) -> Trouble | None:
+        """What is wrong with TLS after a connection failed with `error`, or was closed without a word (None)."""
+        return diagnose(self._settings, self._tls, error)
+
+    def build(self, version: MQTTProtocolVersion, will: tuple[str, bytes] | None = None) -> paho.Client:
         """A client that is not connected yet.
 
         Args:
             version: `paho.MQTTv5` or `paho.MQTTv311`.
-            will: topic and payload that the broker tells, retained, when the connection breaks.
+            will: topic and payload that the broker tells, retained, when the connection breaks; None for nothing.
         """
         is_v5 = version == paho.MQTTv5
         client = paho.Client(
@@ -57,12 +59,18 @@ class Clients:
             client.username_pw_set(self._settings.username, self._password)
         if self._tls is not None:
             client.tls_set_context(self._tls)
-        delay = _properties(PacketTypes.WILLMESSAGE, WillDelayInterval=self._settings.will_delay_s) if is_v5 else None
-        client.will_set(*will, qos=1, retain=True, properties=delay)
+        if will is not None:
+            delay_s = self._settings.will_delay_s
+            delay = _properties(PacketTypes.WILLMESSAGE, WillDelayInterval=delay_s) if is_v5 else None
+            client.will_set(*will, qos=1, retain=True, properties=delay)
         return client
 
-    def connect(self, client: paho.Client) -> None:
+    def connect(self, client: paho.Client, lasting: bool = True) -> None:
         """Send CONNECT; may take some seconds.
+
+        Args:
+            client: what `build` gave.
+            lasting: whether the broker keeps the session for a while after a break (MQTT 5).
 
         Raises:
             OSError: nobody listens, or the certificate is not trusted.
@@ -70,10 +78,9 @@ class Clients:
         """
         host, port, keepalive_s = self._settings.host, self._settings.tcp_port, self._settings.keepalive_s
         if client.protocol == paho.MQTTv5:
-            properties = _properties(
-                PacketTypes.CONNECT, SessionExpiryInterval=SESSION_EXPIRY_S, ReceiveMaximum=IN_FLIGHT
-            )
-            client.connect(host, port, keepalive_s, clean_start=False, properties=properties)
+            expiry_s = SESSION_EXPIRY_S if lasting else 0
+            properties = _properties(PacketTypes.CONNECT, SessionExpiryInterval=expiry_s, ReceiveMaximum=IN_FLIGHT)
+            client.connect(host, port, keepalive_s, clean_start=not lasting, properties=properties)
         else:
             client.connect(host, port, keepalive_s)
 
@@ -90,15 +97,3 @@ def _properties(packet: int, **values: int) -> Properties:
     for name, value in values.items():
         setattr(properties, name, value)
     return properties
-
-
-def _tls(settings: Mqtt) -> ssl.SSLContext | None:
-    if settings.tls is None:
-        return None
-    try:
-        context = ssl.create_default_context(cafile=settings.tls.ca)
-        if settings.tls.cert is not None:
-            context.load_cert_chain(settings.tls.cert, settings.tls.key)
-    except OSError as error:  # ssl.SSLError is one
-        raise ConfigError(f"mqtt.tls: cannot use the certificates: {error}") from None
-    return context

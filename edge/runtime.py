@@ -1,6 +1,6 @@
 """Which runtime and which variant of a model this machine uses, and the model opened so.
 
-TensorRT is used where a driver, its Python package and a variant for it are, and where `laennec tune` found it the
+TensorRT is used where a driver, its Python package and a variant for it are, and where `laennec optimize` found it the
 faster; everywhere else onnxruntime, which is always there. Asked for by name, a runtime is used or the error says what
 is missing. Not for measuring (`edge.tune`), and not for the runtimes themselves (`edge.backends`).
 """
@@ -55,7 +55,7 @@ class RuntimeFacts:
     engines: tuple[KeptEngine, ...]
     """All on disk; those whose graph, TensorRT and GPU are of today are used, the others go in time."""
     tuned: tuple[Row, ...]
-    """What `laennec tune` measured for this model and these versions; empty before it was run."""
+    """What `laennec optimize` measured for this model and these versions; empty before it was run."""
     variant: str
     """What `open_model` would use."""
     runtime: str
@@ -84,7 +84,8 @@ def open_model(path: Path | None = None, runtime: str = "auto") -> Model:
         decision = decide(path or DEFAULT_PATH, "onnxruntime")
         model = _open(decision)
     name, used = decision.artefact.variant.name, model.runtime
-    logger.info("runtime=%r variant=%s model=%s cause=%r", used, name, model.id, decision.cause)
+    cause = decision.cause.partition(" (")[0]  # that there is no GPU is no mistake; laennec doctor says the rest
+    logger.info("runtime=%r variant=%s model=%s cause=%r", used, name, model.id, cause)
     return model
 
 
@@ -117,7 +118,7 @@ def decide(path: Path, runtime: str = "auto") -> Decision:
             device = _device_for(artefacts)
         except ConfigError as error:
             if runtime == "tensorrt":
-                raise ConfigError(f"runtime: tensorrt cannot be had here: {error}") from None
+                raise ConfigError(f"runtime: tensorrt is not available here: {error}") from None
             missing = str(error)
     runtimes = {"onnxruntime", "tensorrt"} if device else {"onnxruntime"}
     runtimes &= {runtime} if runtime != "auto" else runtimes
@@ -203,10 +204,10 @@ def _pick(able: dict[str, Artefact], rows: list[Row] | None, runtimes: set[str])
         row = choose([row for row in rows if row.variant in able], runtimes)
         if row is None:
             raise ConfigError(
-                "no variant for TensorRT passed its check on this machine (see  laennec tune); set  runtime: auto"
+                "no variant for TensorRT passed its check on this machine (see  laennec optimize); set  runtime: auto"
             )
-        return row.variant, "measured by laennec tune"
-    cause = "not measured yet: run laennec tune"
+        return row.variant, "measured by laennec optimize"
+    cause = "not measured yet: run laennec optimize"
     return next((name for name in ("fp32", *UNTUNED) if name in able), next(iter(able))), cause
 
 

@@ -9,16 +9,28 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import sys
 import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from edge import __version__
+from edge.box_mark import box_mark
 from edge.clock import rfc3339
 from edge.config import Config
 from edge.dispatch import Dispatch
-from edge.messages import HEALTH_EXPIRY_S, Body, Node, device_body, model_body, new_boot_id, stream_status_body
+from edge.messages import (
+    HEALTH_EXPIRY_S,
+    Body,
+    Node,
+    device_body,
+    end_after_restart,
+    model_body,
+    new_boot_id,
+    stream_status_body,
+)
 from edge.model import Model
 from edge.notify import Notifier, Pulse, Supervision, Vital
 from edge.outbox import Outbox
@@ -31,6 +43,7 @@ STREAMS_END_S = 0.7  # how long sources may take to notice the end
 LAST_DELIVERY_S = 0.4  # at a stop: how long the last events may take to reach the broker
 DRAIN_S = 10.0  # at the end of all files: the same, for there is time
 UNREACHED_S = 5.0  # the same, while no broker is there
+SCHEMAS = ("event", "gap", "health", "info", "status", "stream")  # edge/schema
 BACKLOG_WARNING = 100  # waiting messages; a broker that keeps up leaves a few
 
 logger = logging.getLogger(__name__)
@@ -45,6 +58,16 @@ class Outcome:
     """Messages that wait on disk for the next start."""
     failures: tuple[str, ...]
     """One line for each stream that failed, and one for messages that were lost."""
+
+
+def release(prefix: str = sys.prefix) -> str | None:
+    """Name of the deployed release that this program is part of, such as 0.1.0-1a2b3c4d; None: it was not deployed.
+
+    Args:
+        prefix: of the environment; below a release, the folder `venv` of NUMBER-NAME.
+    """
+    folder = Path(prefix).resolve().parent
+    return folder.name.partition("-")[2] if (folder / "release.json").is_file() else None
 
 
 class Service:
@@ -66,7 +89,7 @@ class Service:
             ConfigError: a class or threshold that the model lacks, or a secret that cannot be read.
         """
         self._config, self._model, self._outbox = config, model, outbox
-        self._node = Node(config.mqtt.prefix, config.site, config.node, config.mode, new_boot_id())
+        self._node = Node(config.mqtt.prefix, config.site, config.node, config.mode, new_boot_id(), box_mark())
         self._dispatch = Dispatch(outbox, self._node, config.mqtt)
         self._listeners = [
             Listener(settings, source, model, self._node, self._dispatch)
@@ -74,10 +97,13 @@ class Service:
         ]
         self._supervision = Supervision(notifier or Notifier())
         self._told: dict[str, State] = {}
+        self._has_looked = False
         self._started_s = time.monotonic()
 
     def run(self, stop: threading.Event) -> Outcome:
         """Work until `stop` is set or every source has ended."""
+        self._end_what_was_open()
+        self._dispatch.send_first(self._outbox.ended_by_restart())
         self._dispatch.state(self._node.topic("info"), self._info())
         self._dispatch.start()
         pulses = [Pulse(stop) for _ in self._listeners]
@@ -95,6 +121,7 @@ class Service:
             self._supervision.tick(self._vitals(pulses, threads), self._dispatch.is_connected)
             if time.monotonic() >= next_health_s:
                 next_health_s += HEALTH_S
+                self._end_what_was_open()
                 self._tell_health()
         self._supervision.stopping()
         return self._end(threads, stop.is_set())
@@ -121,6 +148,16 @@ class Service:
             failures += (f"{counts.in_memory} messages could not be written to {place} and are lost; free space there",)
         return Outcome(tally, counts.waiting - counts.in_memory if waiting else 0, failures)
 
+    def _end_what_was_open(self) -> None:
+        """Give the onsets that earlier processes left without an end one, as soon as they can be read."""
+        if self._has_looked or not self._outbox.is_open:
+            return
+        self._has_looked = True
+        ends = [end_after_restart(self._node, onset) for onset in self._outbox.unfinished(self._node.boot_id)]
+        if ends:
+            self._outbox.put(ends)
+            logger.warning("events_ended=%d reason=restart; they were open when an earlier process died", len(ends))
+
     def _vitals(self, pulses: Sequence[Pulse], threads: Sequence[threading.Thread]) -> list[Vital]:
         vitals = []
         for listener, pulse, thread in zip(self._listeners, pulses, threads, strict=True):
@@ -146,8 +183,8 @@ class Service:
     def _info(self) -> Body:
         effective = self._config.model_dump_json().encode()  # holds no secret, only the names of their files
         return {
-            "schema": "laennec.info/1", "software": f"laennec {__version__}", "mode": self._node.mode,
-            "node": self._node.node, "site": self._node.site, "boot_id": self._node.boot_id,
+            "schema": "laennec.info/1", "software": f"laennec {__version__}", "release": release(),
+            "mode": self._node.mode, "node": self._node.node, "site": self._node.site, "boot_id": self._node.boot_id,
             "model": model_body(self._model), "classes": list(self._model.event_classes),
             "config": f"sha256:{hashlib.sha256(effective).hexdigest()}",
             "streams": [
@@ -158,12 +195,13 @@ class Service:
                 }
                 for stream in self._config.streams
             ],
-            "schemas": ["laennec.event/1", "laennec.gap/1", "laennec.status/1", "laennec.stream/1", "laennec.health/1"],
+            "schemas": [f"laennec.{name}/1" for name in SCHEMAS],
         }  # fmt: skip
 
     def _health(self) -> Body:
         counts = self._outbox.counts()
-        is_losing = counts.in_memory or counts.evicted["event"]
+        refusals, rival = self._dispatch.refusals, self._dispatch.rival
+        is_losing = counts.in_memory or counts.evicted["event"] or not counts.on_disk
         streams: Body = {}
         for listener in self._listeners:
             tally, state = listener.tally(), listener.state().name
@@ -181,12 +219,14 @@ class Service:
             "checks": {
                 "outbox": "crit" if is_losing else "warn" if counts.waiting > BACKLOG_WARNING else "ok",
                 "inbox": "crit" if self._dispatch.dropped else "ok",
+                "broker": "crit" if refusals.count or rival else "ok",
                 "streams": "warn" if any(each["state"] in ("lost", "degraded") for each in streams.values()) else "ok",
             },
             "outbox": {
                 "waiting": counts.waiting, "oldest_s": counts.oldest_s, "in_memory": counts.in_memory,
-                "failed_writes": counts.failed_writes, "evicted": counts.evicted,
+                "on_disk": counts.on_disk, "failed_writes": counts.failed_writes, "evicted": counts.evicted,
             },
+            "broker": {"refused": refusals.count, "reason": refusals.reason, "rival": rival},
             "dropped": self._dispatch.dropped,
             "streams": streams,
         }  # fmt: skip

@@ -119,9 +119,7 @@ class Shelf:
         """
         release = check_release(self._folder / sha256, read_keys(self._keys))
         if release.sha256 != sha256:
-            raise ModelError(
-                f"{release.folder}: expected release {sha256[:12]}, found {release.sha256[:12]}; remove it"
-            )
+            raise ModelError(f"{release.folder}: expected model {sha256[:12]}, found {release.sha256[:12]}; remove it")
         return release
 
     def standings(self) -> list[Standing]:
@@ -198,7 +196,7 @@ class Shelf:
         standing = self._standing(history[-1], True) if history and history[-1] != BUNDLED else None
         if standing and standing.release and release.manifest.created < standing.release.manifest.created:
             raise ModelError(
-                f"{release.manifest.id} of {release.manifest.created} is older than the model in force, of "
+                f"{release.manifest.id} of {release.manifest.created} is older than the active model, of "
                 f"{standing.release.manifest.created}; if you mean it: laennec model promote {release.sha256[:12]}"
             )
 
@@ -223,7 +221,7 @@ class Shelf:
         if len(found) != 1 or not wanted:
             said = "none" if not found else f"{len(found)} of them"
             raise ConfigError(
-                f"{wanted!r}: expected the first digits of one release in {self._folder}, or `bundled`, found {said}; "
+                f"{wanted!r}: expected the first digits of one model id in {self._folder}, or `bundled`, found {said}; "
                 "see `laennec model list`"
             )
         return found[0]
@@ -260,7 +258,7 @@ class Shelf:
                         shutil.rmtree(left) if left.is_dir() else left.unlink()
         except OSError as error:
             raise ConfigError(
-                f"models.path: {self._folder} cannot be written ({error.strerror}); the model in force stays"
+                f"models.path: {self._folder} cannot be written ({error.strerror}); the active model stays"
             ) from None
         finally:
             os.umask(before)

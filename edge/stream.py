@@ -14,9 +14,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from edge.clock import Timeline, is_synchronised
 from edge.config import Stream
 from edge.errors import LaennecError, ModelError
+from edge.log import Limited
 from edge.messages import Message, Moment, Node, event_message, gap_message, model_body, ulid
 from edge.model import Model
 from edge.pipeline import Pipeline
@@ -25,10 +28,14 @@ from edge.sources.vitals import Attended, Trouble, Vitals
 from edge.types import Block, Event, Gap, Scores
 
 STALL_S = 5.0  # a source that gives nothing for this long is lost
-RECENT_S = 10.0  # how far back the share of measurable sound is judged
+RECENT_S = 10.0  # how far back the share of measurable sound and the level are judged
 MEASURABLE_SHARE = 0.5  # below it the stream is degraded
+UNPLUGGED_DB = -90.0  # rms re full scale; an input that is muted or has no microphone is below, any chest far above
+ENERGY_UNIT = 1e-15  # energy is summed in whole units of it: a sum of floats would lose the faint after a loud year
 CLOSE_S = 1.0  # how long the end waits for the block in hand; a thread that hangs in it must not hang the others
+ALMOST_NO_SOUND = f"almost no sound (below {UNPLUGGED_DB:.0f} dBFS): check the plug, the mute switch and the gain"
 END_OF_SOURCE = "end of source"
+STOPPED = "stopped"
 
 logger = logging.getLogger(__name__)
 
@@ -106,11 +113,15 @@ class Listener:
         self._timeline = Timeline(model.rate_hz, is_live, recorded_s=recorded_s)
         self._mutex = threading.Lock()  # between `run` and `close`
         self._closed = False
+        self._ending = STOPPED  # unless its source ends by itself
         self._heard_samples = self._lost_samples = self._measurable_frames = self._gaps = self._events = 0
         self._busy_s = 0.0
+        self._gap_log = Limited(logger)
         self._open: dict[tuple[str, int], tuple[str, float]] = {}  # (label, onset) -> (id, wall time of the onset)
-        self._recent: deque[tuple[float, float]] = deque()  # tally after each late block: heard and measurable, s
+        self._valid_samples = self._energy = 0
+        self._recent: deque[tuple[float, float, int, int]] = deque()  # after each late block: s, s, samples, energy
         self._share = (0.0, 0.0)  # of the last `RECENT_S`: heard and measurable, s
+        self._power = 1.0  # mean square of their valid samples, full scale = 1.0
         self._heard_at_s: float | None = None
         self._started_at_s = time.monotonic()
         self._state = State("unknown", "", time.time())
@@ -123,6 +134,8 @@ class Listener:
                     if self._closed:
                         return
                     self._hear(item)
+            if not stop.is_set():
+                self._ending = END_OF_SOURCE
             self.close()
         except LaennecError as error:
             self.failure, self.is_broken = str(error), isinstance(error, ModelError)  # a GPU that failed, say
@@ -184,7 +197,7 @@ class Listener:
 
     def _judge(self) -> tuple[str, str]:
         if self._closed:
-            return ("lost", self.failure) if self.failure else ("disabled", END_OF_SOURCE)
+            return ("lost", self.failure) if self.failure else ("disabled", self._ending)
         trouble = self._attended.trouble() if self._attended else Trouble("", "")
         if self._silent_s() > STALL_S:
             return "lost", trouble.reason or "no sound arrives"
@@ -192,12 +205,16 @@ class Listener:
             return "unknown", ""
         if trouble.state:
             return trouble.state, trouble.reason
-        return ("ok", "") if self._is_measurable() else ("degraded", "little of the sound can be measured")
+        return self._judge_sound()
 
-    def _is_measurable(self) -> bool:
-        """Whether enough of the last `RECENT_S` could be judged; the scores come a window later than the sound."""
+    def _judge_sound(self) -> tuple[str, str]:
+        """By the last `RECENT_S`; the scores come a window later than the sound."""
         heard_s, measurable_s = self._share
-        return heard_s < RECENT_S / 2 or measurable_s >= MEASURABLE_SHARE * heard_s
+        if heard_s >= RECENT_S / 2 and measurable_s < MEASURABLE_SHARE * heard_s:
+            return "degraded", "little of the sound can be measured"
+        if heard_s >= RECENT_S and self._power < 10 ** (UNPLUGGED_DB / 10):
+            return "degraded", ALMOST_NO_SOUND
+        return "ok", ""
 
     def _silent_s(self) -> float:
         return time.monotonic() - (self._started_at_s if self._heard_at_s is None else self._heard_at_s)
@@ -205,10 +222,12 @@ class Listener:
     def _hear(self, item: Block | Gap) -> None:
         if isinstance(item, Gap):
             lost_samples = item.stop - item.start
-            self._gaps += 1
-            self._lost_samples += lost_samples
-            logger.warning('stream=%s gap_s=%.3f cause="%s"', self.id, lost_samples / self._rate_hz, item.cause)
-            self._outlet.send(gap_message(self._node, self.id, item, self._rate_hz))
+            if lost_samples:
+                self._gaps += 1
+                self._lost_samples += lost_samples
+                line = f'stream={self.id} gap_s={lost_samples / self._rate_hz:.3f} cause="{item.cause}"'
+                self._gap_log.tell(item.cause, line)
+                self._outlet.send(gap_message(self._node, self.id, item, self._rate_hz))
             if item.restart:
                 self._start_anew()
             return
@@ -216,12 +235,20 @@ class Listener:
         self._timeline.heard(item.stop)
         self._heard_samples += len(item.samples)
         self._say(self._timed(lambda: self._pipeline.push(item)))
+        self._look_back(item)
+
+    def _look_back(self, newest: Block) -> None:
+        """Measure the shortest stretch of whole blocks that is at least `RECENT_S` long."""
+        valid = newest.samples[newest.valid & np.isfinite(newest.samples)].astype(np.float64)
+        self._valid_samples += len(valid)
+        self._energy += round(float(valid @ valid) / ENERGY_UNIT)
         tally = self.tally()
-        self._recent.append((tally.heard_s, tally.measurable_s))
-        while tally.heard_s - self._recent[0][0] > RECENT_S:
+        self._recent.append((tally.heard_s, tally.measurable_s, self._valid_samples, self._energy))
+        while len(self._recent) > 1 and tally.heard_s - self._recent[1][0] >= RECENT_S:
             self._recent.popleft()
-        first_heard_s, first_measurable_s = self._recent[0]
-        self._share = (tally.heard_s - first_heard_s, tally.measurable_s - first_measurable_s)
+        heard_s, measurable_s, samples, energy = self._recent[0]
+        self._share = (tally.heard_s - heard_s, tally.measurable_s - measurable_s)
+        self._power = (self._energy - energy) * ENERGY_UNIT / max(self._valid_samples - samples, 1)
 
     def _start_anew(self) -> None:
         """Close what is open; sound that comes back is not joined with what was."""

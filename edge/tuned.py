@@ -1,4 +1,4 @@
-"""What `laennec tune` measured on this machine, kept on its disk, and which variant of a model it speaks for.
+"""What `laennec optimize` measured on this machine, kept on its disk, and which variant of a model it speaks for.
 
 Pure but for the one file. Not for measuring (`edge.tune`) and not for opening models (`edge.runtime`). A record is
 good for one artefact on one machine with one set of runtimes; after any upgrade there is none until it is measured

@@ -5,7 +5,7 @@
 
 Where int8 for TensorRT does not keep the bounds with ranges alone, it is trained and judged again. One bound that is
 not kept stops the export; a variant that cannot keep it can be left out by name. Not for a device, which measures its
-variants for itself (`laennec tune`).
+variants for itself (`laennec optimize`).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Each artefact is opened from the bytes that would be written, in the runtime that is here; those for TensorRT too, whose
 int8 and fp16 onnxruntime can execute: that shows that the graph is right, not what a GPU makes of it, which a device
-measures for itself (`laennec tune`). Writes nothing.
+measures for itself (`laennec optimize`). Writes nothing.
 """
 
 from __future__ import annotations

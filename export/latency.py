@@ -1,7 +1,7 @@
 """How long the artefacts take on this machine, and which of them the edge would choose here: measured, not assumed.
 
 One thread, as the edge runs them. They take turns, so that all meet the same disturbances; the best is what the machine
-can do, the median what it did. What a device decides for itself is `laennec tune`, by the same rule (`edge.tuned`).
+can do, the median what it did. What a device decides for itself is `laennec optimize`, by the same rule (`edge.tuned`).
 """
 
 from __future__ import annotations

@@ -107,8 +107,12 @@ def example(metadata: Metadata) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def strip(graph: onnx.ModelProto) -> onnx.ModelProto:
-    """Remove, in place, what is no part of the computation: stack traces, documentation, opsets that no node uses."""
+    """Remove, in place, what is no part of the computation.
+
+    Stack traces, documentation, opsets that no node uses, and which build of torch it was (`+cpu`, `+cu130`).
+    """
     graph.doc_string = ""
+    graph.producer_version = _without_build(graph.producer_version)
     del graph.metadata_props[:]
     parts = graph.graph
     for item in (*parts.node, *parts.value_info, *parts.input, *parts.output, *parts.initializer, parts):
@@ -132,4 +136,8 @@ def weights_sha256(module: nn.Module) -> str:
 
 def versions(*packages: str) -> dict[str, str]:
     """Version of each package, without what a build adds to it (`2.13.0+cpu`)."""
-    return {name: version(name).partition("+")[0] for name in packages}
+    return {name: _without_build(version(name)) for name in packages}
+
+
+def _without_build(text: str) -> str:
+    return text.partition("+")[0]

@@ -100,7 +100,7 @@ def main() -> int:
         print(json.dumps(asdict(_build_here(arguments.files[0], arguments.inside))))
         return 0
     if not available():
-        print("export.rtx: TensorRT-RTX is not installed: pip install 'laennec[trt-check]' (x86-64)", file=sys.stderr)
+        print("export.rtx: TensorRT-RTX is not installed: pip install 'tensorrt-rtx<2' (x86-64)", file=sys.stderr)
         return 2
     verdicts = [try_build(path) for path in arguments.files]
     for verdict in verdicts:

@@ -97,6 +97,11 @@ class Assembler:
         return self._boot
 
     @property
+    def is_open(self) -> bool:
+        """Whether the present epoch was given; before that its first packets wait."""
+        return self._is_open
+
+    @property
     def counts(self) -> Assembled:
         """What happened so far; a copy."""
         return replace(self._counts)
@@ -131,6 +136,9 @@ class Assembler:
         if behind >= len(values):
             self._count_behind(start)
             return out
+        if self._has_ended:
+            out += self._restart_at(packet, "started again")
+            start = self._next
         self.placed = start + len(values)
         return out + self._take(_Piece(start, values, packet.flags, False, arrival_ns))
 
@@ -142,9 +150,18 @@ class Assembler:
         """End of the stream: give what waits."""
         return list(self._settle(None))
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether packets are held back for others."""
+        return bool(self._held)
+
+    def end(self) -> None:
+        """The device ended the stream: what comes next, and is not a packet sent twice, begins an epoch."""
+        self._has_ended = True
+
     def _begin(self, boot: int, index: int, cause: EpochCause) -> None:
         self._boot, self._cause = boot, cause
-        self._is_open = False  # whether the epoch was announced, and with it where it begins
+        self._is_open = self._has_ended = False  # whether the epoch was announced, with it where it begins; and ended
         self._next = index  # the sample to be given next; before that, where the first packet stood
         self._held: list[_Piece] = []  # by start, disjoint
         self._past: deque[NDArray[np.float32]] = deque(maxlen=REMEMBERED)
@@ -202,7 +219,7 @@ class Assembler:
             if not self._is_open:
                 if first.start and self._waits(now_ns):
                     return
-                yield self._open(first.start)
+                yield self._open(first)
             elif first.start > self._next:
                 if self._waits(now_ns):
                     return
@@ -216,11 +233,12 @@ class Assembler:
             return False
         return now_ns < min(piece.arrival_ns for piece in self._held) + self._patience.wait_ns
 
-    def _open(self, start: int) -> Epoch:
+    def _open(self, first: _Piece) -> Epoch:
+        start = first.start
         self._counts.epochs += 1
         self._is_open, self._next = True, start
         self._holes.append((start - self._stale, start))
-        return Epoch(start, self._boot, self._cause)
+        return Epoch(start, self._boot, self._cause, first.stop, first.arrival_ns)
 
     def _lose(self, following: _Piece) -> Block | Gap:
         """Give up the samples before a piece."""

@@ -9,6 +9,8 @@ Layout, little-endian; a `u` is an unsigned integer of so many bits:
     record  u8 kind, u16 link, u64 monotonic ns, u32 length, then so many bytes
             kind 1: link number `link` is this name and this peer, in UTF-8, a line feed between them, from here on
             kind 2: bytes that the link delivered
+
+An empty piece of the link `end:` is no sound: it says until when was listened, for a silence at the end is a finding.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from edge.errors import SourceError
-from firmware_bridge.records import Chunk
+from firmware_bridge.records import END, Chunk
 
 MAGIC, VERSION = b"AUSCAP", 1
 HEAD = struct.Struct("<6sHQQ")
@@ -72,6 +74,10 @@ class Writer:
             return
         self._numbers[key] = number
         self.size += self._file.write(record)
+
+    def end(self, now_ns: int) -> None:
+        """Say until when was listened."""
+        self.write(Chunk(now_ns, END, "", b""))
 
     def close(self) -> None:
         """Bring everything to the disk; may be called twice."""

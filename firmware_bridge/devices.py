@@ -3,8 +3,8 @@
 Not for sound (`streams`) and not for packets of several devices (`receive`). Pure. The limits say from where on a
 reading is a condition; which of these make sound "not measurable" is decided here and nowhere else: no contact and
 motion do (with a Littmann 3200 on 56 healthy people 61 of 500 recordings held false crackles of friction; Ye 2022,
-PMC9791113), sound that is lost or choppy does, and two devices of one id, since nobody knows on whom they are. A low
-battery and overruns do not: what they spoil is marked by itself.
+PMC9791113), sound that is lost, ended or choppy does, and two devices of one id, since nobody knows on whom they are.
+A low battery and overruns do not: what they spoil is marked by itself. A wrong rate does until it is corrected.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from firmware_bridge.messages import Hello, StreamInfo, Telemetry
 from firmware_bridge.records import Condition, ConditionName
 
 QUIET_NS = 10_000_000_000  # an overrun is over when none was counted for so long
-NOT_MEASURABLE = ("no contact", "motion", "lost", "choppy", "two devices")
+NOT_MEASURABLE = ("no contact", "motion", "lost", "ended", "choppy", "two devices", "wrong rate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,8 @@ class Limits:
     """At or below: battery."""
     stray_packets: int = 10
     """More packets in `choppy_s` that fit no count: two devices use one id."""
+    corrects_rate: bool = True
+    """Whether a rate that is up to 5 % wrong is corrected by resampling; else its sound is not judged."""
 
 
 class Conditions:
@@ -44,14 +46,25 @@ class Conditions:
         """None lasts."""
         self._lasting: dict[ConditionName, Condition] = {}
 
-    def note(self, name: ConditionName, active: bool, detail: str) -> list[Condition]:
-        """Say how it is now; the change, if it is one. What lasts has the newest detail."""
-        lasted, now = name in self._lasting, Condition(name, active, name not in NOT_MEASURABLE, detail)
-        if active:
-            self._lasting[name] = now
-        else:
+    def note(self, name: ConditionName, active: bool, detail: str, cured: bool = False) -> list[Condition]:
+        """Say how it is now; the change, if it is one. What lasts has the newest detail.
+
+        Args:
+            name: which.
+            active: whether it lasts.
+            detail: what was found.
+            cured: whether sound can be judged all the same.
+        """
+        before, now = self._lasting.get(name), Condition(name, active, cured or name not in NOT_MEASURABLE, detail)
+        if not active:
             self._lasting.pop(name, None)
-        return [] if active == lasted else [now]
+            return [now] if before else []
+        self._lasting[name] = now
+        return [] if before and before.measurable == now.measurable else [now]
+
+    def end(self, detail: str) -> list[Condition]:
+        """End all that last; the changes."""
+        return [change for each in self.lasting for change in self.note(each.name, False, detail)]
 
     def lasts(self, name: ConditionName) -> bool:
         """Whether it does now."""

@@ -3,6 +3,8 @@
 Not for opening links (`links`) and not for the model's rate (`edge.sources`). Pure, on the caller's clock. What comes
 out follows from the chunks that went in and their times alone, however often `tick` was called between them, so that a
 capture replays bit for bit. Bounded: links, devices and streams have a highest number, and what is refused is counted.
+Where every device is believed, one more takes the place of the one that was silent longest, of those without sound
+first; one whose sound was heard within `KEPT_NS` keeps its place.
 
 A stream is heard once the device's hello told its rate; samples before that are dropped and counted, and the hello is
 asked for.
@@ -22,14 +24,15 @@ from firmware_bridge.deframe import Deframer, Judge
 from firmware_bridge.devices import Device, Limits
 from firmware_bridge.downlink import Downlink
 from firmware_bridge.messages import Clock, Command, Hello, HelloRequest, Log, Samples, Telemetry, Time, TimePing, Type
-from firmware_bridge.records import Chunk, Condition, Heard, Item, Outgoing
+from firmware_bridge.records import END, Chunk, Condition, Heard, Item, Outgoing
 from firmware_bridge.report import DeviceReport, Report
-from firmware_bridge.streams import Stream
+from firmware_bridge.streams import Manner, Stream
 from firmware_bridge.wire import Packet
 
 MAX_DEVICES = 256
 MAX_LINKS = 64
-MAX_NAMED = 64  # refused device ids that are remembered
+MAX_NAMED = 64  # refused device ids that are remembered, and told
+KEPT_NS = 10_000_000_000
 ASK_NS = 2_000_000_000  # how often a device that has not said what it is is asked
 PING_NS = 30_000_000_000
 WHOLE_DEVICE = -1  # stream of what concerns all streams
@@ -63,6 +66,10 @@ class _Member:
         self.downlink = downlink
         self.round_trip_ms: float | None = None
 
+    def sounds_since(self, at_ns: int) -> bool:
+        """Whether sound came, and some of it after `at_ns`."""
+        return any(stream.heard_since(at_ns) for stream in self.streams.values())
+
 
 class Receiver:
     """Many devices on many links.
@@ -85,10 +92,13 @@ class Receiver:
         self._settings, self._judge, self._token, self._wall_s = settings, judge, token, wall_s
         self._deframers: dict[str, Deframer] = {}
         self._members: dict[int, _Member] = {}
-        self._refused: dict[int, int] = {}
+        self._refused: dict[int, int] = {}  # the one that was heard last is the last
+        self._told = 0  # refused devices that were named in the log
 
     def feed(self, chunk: Chunk) -> list[Heard]:
         """Take what a link delivered; what follows from it, in order for each stream."""
+        if chunk.link == END:
+            return self.tick(chunk.arrival_ns)
         deframer = self._deframers.get(chunk.link)
         if deframer is None:
             if len(self._deframers) >= MAX_LINKS:
@@ -142,7 +152,7 @@ class Receiver:
     def _hear(self, packet: Packet, chunk: Chunk) -> Iterable[Heard]:
         if packet.type >= Type.COMMAND:  # from a host, such as our own order sent back: no device says that
             return []
-        member = self._member(packet.device_id)
+        member = self._member(packet.device_id, chunk.arrival_ns)
         if member is None:
             return []
         member.link, member.peer, member.heard_ns = chunk.link, chunk.peer, chunk.arrival_ns
@@ -179,19 +189,22 @@ class Receiver:
     def _announce(self, member: _Member, hello: Hello, chunk: Chunk) -> list[Heard]:
         """A stream that is new, or not what it was, begins."""
         member.device.hello = hello
-        out = []
+        out: list[Heard] = []
         kind = chunk.link.partition(":")[0]
         for info in hello.streams:
             old = member.streams.get(info.stream)
             if old is not None and old.info == info:
                 continue
+            items: list[Item | Condition] = []
             if old is not None:
-                items = old.flush(member.device.conditions.measurable)
-                out += _heard(member, info.stream, chunk.arrival_ns, items)
-            channel = self._settings.channels.get((member.device.device_id, info.stream), 0)
-            patience = DATAGRAMS if kind == "udp" else IN_ORDER
-            member.streams[info.stream] = Stream(info, patience, kind == "ble", channel, self._settings.limits)
+                items += old.flush(member.device.conditions.measurable)
+                items += old.conditions.end("the device says that the stream is another now")
+            channel = self._settings.channels.get((member.device.device_id, info.stream))
+            manner = Manner(DATAGRAMS if kind == "udp" else IN_ORDER, kind == "ble", channel)
+            stream = member.streams[info.stream] = Stream(info, manner, self._settings.limits)
+            out += _heard(member, info.stream, chunk.arrival_ns, items)
             out.append(Heard(member.device.device_id, info.stream, chunk.arrival_ns, info))
+            out += _heard(member, info.stream, chunk.arrival_ns, stream.begin())
         return out
 
     def _tick(self, member: _Member, now_ns: int) -> list[Heard]:
@@ -200,25 +213,41 @@ class Receiver:
             out += _heard(member, number, now_ns, stream.tick(now_ns, measurable))
         return out
 
-    def _member(self, device_id: int) -> _Member | None:
+    def _member(self, device_id: int, now_ns: int) -> _Member | None:
         """The device, if it may be heard."""
         member = self._members.get(device_id)
         if member is not None:
             return member
         allowed = self._settings.allowed
-        if len(self._members) < MAX_DEVICES and (allowed is None or device_id in allowed):
-            downlink = Downlink(device_id, self._settings.keys.get(device_id), self._wall_s)
-            member = self._members[device_id] = _Member(Device(device_id, self._settings.limits), downlink)
-            return member
-        if device_id not in self._refused and len(self._refused) < MAX_NAMED:
-            why = (
-                "too many devices" if allowed is None or device_id in allowed else "not in the list of allowed devices"
-            )
+        if allowed is not None and device_id not in allowed:
+            self._refuse(device_id, "not in the list of allowed devices")
+            return None
+        if len(self._members) >= MAX_DEVICES and not self._make_room(now_ns):
+            self._refuse(device_id, "too many devices")
+            return None
+        self._refused.pop(device_id, None)
+        downlink = Downlink(device_id, self._settings.keys.get(device_id), self._wall_s)
+        member = self._members[device_id] = _Member(Device(device_id, self._settings.limits), downlink)
+        return member
+
+    def _make_room(self, now_ns: int) -> bool:
+        """Forget the device that is missed least; whether there was one."""
+        idle = [each for each in self._members.values() if not each.sounds_since(now_ns - KEPT_NS)]
+        if not idle:
+            return False
+        least = min(idle, key=lambda each: (each.sounds_since(0), each.heard_ns))
+        del self._members[least.device.device_id]
+        return True
+
+    def _refuse(self, device_id: int, why: str) -> None:
+        """Count a packet of a device that is not heard; the first devices are named."""
+        count = self._refused.pop(device_id, 0)
+        if not count and self._told < MAX_NAMED:
+            self._told += 1
             logger.warning('device=%08x refused cause="%s"', device_id, why)
-            self._refused[device_id] = 0
-        if device_id in self._refused:
-            self._refused[device_id] += 1
-        return None
+        if len(self._refused) >= MAX_NAMED:
+            del self._refused[next(iter(self._refused))]
+        self._refused[device_id] = count + 1
 
 
 def _heard(member: _Member, stream: int, now_ns: int, items: Iterable[Item | Condition]) -> list[Heard]:

@@ -7,16 +7,18 @@ the *device*, from the start of its boot, and `Epoch` says when a new count begi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from edge.types import Block, Gap
+from firmware_bridge.clock import ClockState
 from firmware_bridge.messages import Log, StreamInfo
 
+END = "end:"  # link of a chunk that says only how late it is, at the end of a capture
 STREAM_LINKS = ("serial",)  # links whose bytes are COBS with a delimiter; all others deliver one body at a time
 
 
-EpochCause = Literal["first packet", "device restarted", "counter went back"]
+EpochCause = Literal["first packet", "device restarted", "counter went back", "started again"]
 
 
 def is_stream(link: str) -> bool:
@@ -64,6 +66,12 @@ class Epoch:
     """The device's boot counter, 8 bits."""
     cause: EpochCause
     """Short words for the operator."""
+    stop: int = field(default=0, compare=False)
+    """Index one past the first packet's samples."""
+    arrival_ns: int = field(default=0, compare=False)
+    """Monotonic time at which that packet came; it may have waited since."""
+    clock: ClockState | None = field(default=None, compare=False)
+    """When its samples were taken, as far as that packet tells; None before the clock was asked (`streams`)."""
 
 
 Item = Block | Gap | Epoch
@@ -71,12 +79,13 @@ Item = Block | Gap | Epoch
 
 ConditionName = Literal[
     "lost",  # no packet for 2 s
+    "ended",  # the device ended the stream on purpose
     "choppy",  # more than 5 % of the last 10 s masked
     "no contact",  # the sensor does not touch the skin
     "motion",  # the wearer or the sensor moves too much to judge the sound
     "battery",  # so low that sound may fail
     "overrun",  # samples are lost on the device
-    "wrong rate",  # measured more than 500 ppm off the declared rate
+    "wrong rate",  # the declared rate cannot be, or measurement refutes it
     "two devices",  # one id is used by two devices
     "codec",  # samples in a codec that is not known here
 ]

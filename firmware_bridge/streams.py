@@ -1,27 +1,32 @@
 """One stream of one device: its assembler, its clock and its statistics, kept in step.
 
 Not for bytes and not for what concerns the whole device (`devices`). Pure. The clock belongs to the epoch: it is reset
-where a new one begins.
+where a new one begins. A stream whose declared rate cannot be is refused: it says so, and nothing is made of its sound.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from edge.types import Block
 from firmware_bridge.assemble import Assembler, Patience
-from firmware_bridge.clock import ClockModel
+from firmware_bridge.clock import FAR_PPM, ClockModel
 from firmware_bridge.counters import Sequence, unwrap
 from firmware_bridge.devices import Conditions, Limits
-from firmware_bridge.messages import Clock, StreamInfo
+from firmware_bridge.messages import Clock, Kind, StreamInfo
 from firmware_bridge.records import Condition, Epoch, Item
 from firmware_bridge.report import StreamReport
-from firmware_bridge.wire import NO_CONTACT, Packet
+from firmware_bridge.wire import LAST, NO_CONTACT, Packet
 
 SECOND_NS = 1_000_000_000
+SOUND_HZ = (1000, 200_000)  # declared rates of what may be heard
+READINGS_HZ = (1, 200_000)  # and of streams that are only counted
+ENDED = "the device ended the stream"
+READINGS = (Kind.IMU, Kind.PPG)
 
 
 class _Mark(NamedTuple):
@@ -35,28 +40,43 @@ class _Mark(NamedTuple):
     unreadable: int
 
 
+class Manner(NamedTuple):
+    """How a stream is to be heard."""
+
+    patience: Patience
+    """How long overtaken packets are waited for."""
+    is_paired: bool = False
+    """Take the clock's rate from telemetry."""
+    channel: int | None = None
+    """Which channel somebody wants to hear, from 0; None if nobody asked for this stream."""
+
+
 class Stream:
     """One stream.
 
     Args:
         info: what the device said of it.
-        patience: how long overtaken packets are waited for.
-        is_paired: take the clock's rate from telemetry.
-        channel: which channel is heard, from 0.
+        manner: how to hear it.
         limits: from where on loss is a condition.
     """
 
-    def __init__(self, info: StreamInfo, patience: Patience, is_paired: bool, channel: int, limits: Limits) -> None:
+    def __init__(self, info: StreamInfo, manner: Manner, limits: Limits) -> None:
         """Nothing was heard yet."""
         self.info = info
-        self.clock = ClockModel(info.rate_mhz / 1000, is_paired)
+        self.clock = ClockModel(info.rate_mhz / 1000, manner.is_paired)
         self.conditions = Conditions()
-        self._assembler = Assembler(info.rate_mhz / 1000, patience, channel)
+        self._refusal = _refusal(info, manner.channel is not None)
+        self._assembler = Assembler(info.rate_mhz / 1000, manner.patience, manner.channel or 0)
         self._limits = limits
+        self._ending = -1  # boot whose last packet is here, those before it perhaps not yet
         self._sequence, self._boot = Sequence(), -1
         self._unmeasurable = 0  # samples masked because of the device's condition
         self._heard_ns = 0
         self._marks: deque[_Mark] = deque()  # one a second, over the last `choppy_s`
+
+    def begin(self) -> list[Condition]:
+        """What is wrong with the stream before anything was heard of it."""
+        return self.conditions.note("wrong rate", bool(self._refusal), self._refusal)
 
     def push(self, packet: Packet, arrival_ns: int, measurable: bool) -> list[Item | Condition]:
         """Take a packet of samples.
@@ -66,15 +86,21 @@ class Stream:
             arrival_ns: monotonic time of arrival.
             measurable: false masks what it completes: the device cannot be judged now.
         """
-        out = self._follow(self._assembler.push(packet, arrival_ns), measurable)
+        out: list[Item | Condition] = list(self.conditions.note("lost", False, "samples arrive again"))
         self._heard_ns = arrival_ns
+        if self._refusal:
+            return out + self.conditions.note("ended", bool(packet.flags & LAST), ENDED)
+        out += self._follow(self._assembler.push(packet, arrival_ns), measurable)
         if self._assembler.placed is not None:
-            self.clock.heard(self._assembler.placed, arrival_ns)
-        out += self.conditions.note("lost", False, "samples arrive again")
+            if packet.flags & LAST:
+                self._ending = packet.boot
+            # Before the epoch is given, the clock is still that of the one before; with it comes its first packet.
+            if self._assembler.is_open and self.clock.heard(self._assembler.placed, arrival_ns):
+                out += self._judge_rate()
         out += self.conditions.note("no contact", bool(packet.flags & NO_CONTACT), "the device says so of its samples")
         if not self._marks or arrival_ns >= self._marks[-1].at_ns + SECOND_NS:
             out += self._judge(arrival_ns)
-        return out
+        return out + self._end()
 
     def number(self, packet: Packet) -> None:
         """Note the number of a packet of any kind, for statistics of loss."""
@@ -90,14 +116,19 @@ class Stream:
 
     def tick(self, now_ns: int, measurable: bool) -> list[Item | Condition]:
         """Let time pass."""
-        out = self._follow(self._assembler.tick(now_ns), measurable)
-        if self._heard_ns and now_ns - self._heard_ns > self._limits.lost_s * SECOND_NS:
+        out = self._follow(self._assembler.tick(now_ns), measurable) + self._end()
+        is_silent = self._heard_ns and now_ns - self._heard_ns > self._limits.lost_s * SECOND_NS
+        if is_silent and not self.conditions.lasts("ended"):
             out += self.conditions.note("lost", True, f"no samples for {self._limits.lost_s:g} s")
         return out
 
     def flush(self, measurable: bool) -> list[Item | Condition]:
         """End: give what waits."""
-        return self._follow(self._assembler.flush(), measurable)
+        return self._follow(self._assembler.flush(), measurable) + self._end()
+
+    def heard_since(self, at_ns: int) -> bool:
+        """Whether sound came that could be used, and some of it after `at_ns`."""
+        return self._assembler.boot >= 0 and self._heard_ns > at_ns
 
     def report(self) -> StreamReport:
         """How it is now."""
@@ -122,11 +153,41 @@ class Stream:
         for item in items:
             if isinstance(item, Epoch):
                 self.clock.reset()
+                self.clock.heard(item.stop, item.arrival_ns)
+                item = replace(item, clock=self.clock.state)
+                out += self.conditions.note("ended", False, "the device sends again")
             elif isinstance(item, Block) and not measurable:
                 self._unmeasurable += int(np.count_nonzero(item.valid))
                 item = item._replace(valid=np.zeros(len(item.samples), np.bool_))
             out.append(item)
         return out
+
+    def _end(self) -> list[Item | Condition]:
+        """The device has ended the stream, and all before that is given."""
+        if self._ending < 0 or self._assembler.is_waiting:
+            return []
+        ending, self._ending = self._ending, -1
+        if ending != self._assembler.boot:
+            return []  # the next boot is there already
+        self._assembler.end()
+        return [*self.conditions.note("ended", True, ENDED)]
+
+    def _judge_rate(self) -> list[Condition]:
+        """Each time that the clock laid its line: whether the declared rate stands."""
+        state, declared_hz = self.clock.state, self.info.rate_mhz / 1000
+        if not state.is_measured:
+            return []  # of a new count; what was found out before is all that is known
+        cured = state.is_correctable and self._limits.corrects_rate
+        if not state.is_wrong:
+            return self.conditions.note("wrong rate", False, f"the declared {declared_hz:g} Hz may be right")
+        if abs(state.ppm) > FAR_PPM:
+            what = "more than 5 % apart; the hello must say the real rate, in millihertz"
+        elif not self._limits.corrects_rate:
+            what = "refused by link.rate_error"
+        else:
+            what = "corrected" if cured else "corrected once it is measured well enough"
+        detail = f"measured {state.rate_hz:.1f} Hz, declared {declared_hz:g} Hz: {what}"
+        return self.conditions.note("wrong rate", True, detail, cured)
 
     def _mark(self, at_ns: int) -> _Mark:
         counts = self._assembler.counts
@@ -145,14 +206,17 @@ class Stream:
         over_s = f"{self._limits.choppy_s:g} s"
         share = (mark.lost - first.lost) / max(mark.sound - first.sound, usual)
         tolerated = self._limits.choppy_share / (2 if self.conditions.lasts("choppy") else 1)
-        stray, state = mark.stray - first.stray, self.clock.state
-        note, rates = (
-            self.conditions.note,
-            f"measured {state.rate_hz:.1f} Hz, declared {self.info.rate_mhz / 1000:g} Hz",
-        )
+        stray, note = mark.stray - first.stray, self.conditions.note
         return [
             *note("choppy", share > tolerated, f"{100 * share:.1f} % of {over_s} lost"),
             *note("two devices", stray > self._limits.stray_packets, f"{stray} packets of another count"),
             *note("codec", mark.unreadable > first.unreadable, "samples in an unknown codec or channel"),
-            *note("wrong rate", state.is_wrong, rates),
         ]
+
+
+def _refusal(info: StreamInfo, is_wanted: bool) -> str:
+    """Why a stream is not heard, for the operator; empty if it is."""
+    lowest, highest = READINGS_HZ if info.kind in READINGS and not is_wanted else SOUND_HZ
+    if lowest <= info.rate_mhz / 1000 <= highest:
+        return ""
+    return f"rate {info.rate_mhz / 1000:,.10g} Hz: expected {lowest:,} to {highest:,} Hz; rate_mhz is in millihertz"

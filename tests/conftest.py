@@ -2,11 +2,39 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+
+with suppress(ImportError):  # `make test-gpu` does without
+    from hypothesis import HealthCheck, settings
+
+    settings.register_profile("any speed", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("any speed")
+
+HANGS_S = 1800  # a command that runs longer hangs: one takes seconds, and minutes where many share a processor
+WORKSTATION = ("training", "export")
+too_old = ""
+try:
+    import training  # noqa: F401
+except SystemExit as refused:  # a Python for the device alone
+    too_old = str(refused)
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave out what this Python is too old for."""
+    rooms = [Path(__file__).parent / name for name in WORKSTATION]
+    return True if too_old and {collection_path, *collection_path.parents} & {*rooms} else None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was left out where everybody looks."""
+    if too_old:
+        terminalreporter.write_line(f"not run: {', '.join(f'tests/{name}' for name in WORKSTATION)}; {too_old}")
 
 
 @pytest.fixture(scope="session")
@@ -20,7 +48,17 @@ def real_data() -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def _nothing_is_tuned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What `laennec tune` kept for the user of this machine is not seen by tests, and theirs not by the user."""
+    """What `laennec optimize` kept for the user of this machine is not seen by tests, and theirs not by the user."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("CACHE_DIRECTORY", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(autouse=True)
+def _the_log_is_as_it_was() -> Iterator[None]:
+    """A command that a test runs in this process sends the log to a stderr that is gone when the next test begins."""
+    log = logging.getLogger("edge")
+    handlers, level, propagate = log.handlers[:], log.level, log.propagate
+    yield
+    log.handlers[:], log.propagate = handlers, propagate
+    log.setLevel(level)

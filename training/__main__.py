@@ -16,7 +16,7 @@ import yaml
 
 from edge.errors import ConfigError, LaennecError
 from training.recipe_yaml import read_recipe
-from training.terminal import print_any_name
+from training.terminal import count, print_any_name
 
 EDGE = "edge"
 
@@ -47,14 +47,14 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, default=Path("runs/default"), help="folder of the run; an unfinished one is resumed"
     )
     parser.add_argument("--recipe", default=EDGE, help="edge, ngo2022, ngo2023, patchmix, qlung, hear, or a .yaml file")
-    parser.add_argument("--epochs", type=int, help="fewer for a trial")
+    parser.add_argument("--epochs", type=count, help="fewer for a trial")
+    parser.add_argument("--limit", type=count, help="recordings (edge) or clips at most, for a trial of minutes")
+    parser.add_argument("--seed", type=int, help="of weights, batches and augmentation")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any key of the recipe")
     clips = parser.add_argument_group("recipes of the papers")
     clips.add_argument("--task", help="1-1, 1-2, 2-1, 2-2, icbhi-2 or icbhi-4; the recipe has a default")
     clips.add_argument("--size", default="small", help="small trains on two cores; paper as published")
-    clips.add_argument("--seed", type=int, help="of weights, batches and augmentation")
-    clips.add_argument("--limit", type=int, help="clips at most, for a trial")
     clips.add_argument("--checkpoint", type=Path, help="public weights that you have fetched (patchmix, qlung)")
-    clips.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any key of the recipe")
     return parser
 
 
@@ -63,12 +63,22 @@ def _train_edge(asked: argparse.Namespace) -> int:
     from training.material import Material, read_recordings
     from training.recipe import load_edge_recipe
     from training.run import Job, train
+    from training.trial import few, trial_changes
 
-    for name in ("task", "limit", "checkpoint"):
+    for name in ("task", "checkpoint"):
         if getattr(asked, name):
             raise ConfigError(f"--{name}: not for the recipe edge; give another --recipe")
-    recipe = load_edge_recipe(asked.recipe, _changes(asked))
+    changes = _changes(asked)
+    limit = changes.pop("limit", None)
+    recipe = load_edge_recipe(asked.recipe, changes if limit is None else trial_changes(limit) | changes)
     recordings = read_recordings(asked.data, recipe)
+    if limit is not None:
+        recordings = few(recordings, limit, recipe.seed)
+        networks, steps = (recipe.folds + 1) * (recipe.teachers + 1), recipe.loop.epochs * recipe.steps
+        _say(
+            f"a trial: {sum(r.is_heard for r in recordings)} chest recordings, {networks} networks of {steps} steps; "
+            "what comes out says nothing about the recipe"
+        )
     material = Material(recordings, asked.out.parent / "cache")
     metrics = train(Job(recipe, material, asked.out, fingerprint(list(recordings))))["validation"]
     assert isinstance(metrics, dict)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from edge.types import Frames
 from edge.windows import Windows
+from training.answers import of_windows
 from training.network import STRIDE, Detector
 from training.recipe import Recipe
 
@@ -71,7 +72,7 @@ def clip_windows(clip: NDArray[np.floating], window_frames: int) -> tuple[NDArra
 def clip_answers(
     detector: Detector, clips: list[NDArray[np.float16]], recipe: Recipe, batch: int = 64
 ) -> list[NDArray[np.float32]]:
-    """(L,) log-probabilities of `CLIP_LABELS` for each clip, the mean over its windows.
+    """(L,) log-probabilities of `CLIP_LABELS` for each clip, from all its windows.
 
     Args:
         detector: in evaluation mode.
@@ -83,25 +84,25 @@ def clip_answers(
     def answers(frames: Tensor, valid: Tensor) -> Tensor:
         return torch.log_softmax(detector.answer(frames, valid)[1], -1)
 
-    return list(_means(answers, clips, recipe, batch))
+    return [of_windows(said) for said in _said(answers, clips, recipe, batch)]
 
 
 def clip_embeddings(
     detector: Detector, clips: list[NDArray[np.float16]], recipe: Recipe, batch: int = 64
 ) -> NDArray[np.float32]:
     """(n, 2 h) embedding of each clip, the mean over its windows; arguments as for `clip_answers`."""
-    return _means(detector.embedding, clips, recipe, batch)
+    return np.stack([said.mean(0) for said in _said(detector.embedding, clips, recipe, batch)])
 
 
 @torch.no_grad()
-def _means(
+def _said(
     said: Callable[[Tensor, Tensor], Tensor], clips: list[NDArray[np.float16]], recipe: Recipe, batch: int
-) -> NDArray[np.float32]:
-    """What a network says of each clip, (n, D): the mean over the clip's windows."""
-    means = []
+) -> list[NDArray[np.float32]]:
+    """What a network says of the windows of each clip, (B, D)."""
+    parts: list[NDArray[np.float32]] = []
     for first in range(0, len(clips), batch):
         pieces = [clip_windows(clip, recipe.window.window_frames) for clip in clips[first : first + batch]]
-        frames, valid = (torch.from_numpy(np.concatenate(parts)) for parts in zip(*pieces, strict=True))
+        frames, valid = (torch.from_numpy(np.concatenate(kind)) for kind in zip(*pieces, strict=True))
         stops = np.cumsum([len(windows) for windows, _ in pieces])
-        means += [part.mean(0) for part in np.split(said(frames, valid).numpy(), stops[:-1])]
-    return np.stack(means)
+        parts += np.split(said(frames, valid).numpy(), stops[:-1])
+    return parts

@@ -15,6 +15,8 @@ from edge.errors import ConfigError
 from training.augment import Changes
 from training.cutter import ClipCutter, Cutter
 from training.datasets import Recording, patient_folds, read_negatives, read_sprsound
+from training.datasets.records import RECORD_LABELS
+from training.evaluation.streaming import GROUP_OF
 from training.features import cached_clips, cached_frames
 from training.recipe import Recipe
 from training.synthetic import synthetic_patients
@@ -22,6 +24,8 @@ from training.targets import CLIP_LABELS, frame_targets
 from training.tasks import TASKS
 
 FINAL = -1  # the "fold" that leaves nobody out
+
+_NEEDED = (*RECORD_LABELS, "an event with continuous sound", "an event with discontinuous sound")
 
 
 def read_recordings(data: Path, recipe: Recipe) -> tuple[Recording, ...]:
@@ -51,6 +55,28 @@ class Material:
         real = [r for r in self.recordings if not r.is_synthetic]
         folds = patient_folds([r for r in real if not r.is_negative], recipe.folds, recipe.split_seed)
         return folds | patient_folds([r for r in real if r.is_negative], recipe.folds, recipe.split_seed)
+
+    def check_labels(self, recipe: Recipe) -> None:
+        """Refuse recordings on which calibration and answers could not be fitted, before anything is trained.
+
+        What is fitted for the patients of a fold comes from those of the others, so two patients need each label.
+
+        Raises:
+            ConfigError: naming what is lacking.
+        """
+        folds = self.fold_of(recipe)
+        chest = [r for r in self.recordings if r.is_heard]
+        for fold in sorted({folds[r.patient] for r in chest}):
+            others = [r for r in chest if folds[r.patient] != fold]
+            heard = {GROUP_OF[label] for r in others for event in r.events for label in event.labels}
+            there = {r.record_label for r in others} | {f"an event with {group} sound" for group in heard}
+            lacking = [name for name in _NEEDED if name not in there]
+            if lacking:
+                raise ConfigError(
+                    f"training: without the patients of fold {fold + 1} of {recipe.folds}, no recording of "
+                    f"{len(others)} has {', '.join(lacking)}; expected each from two patients or more, see "
+                    "`make data-check`. Add recordings, or choose a RECIPE for one task"
+                )
 
     def frames(self, recipe: Recipe) -> list[NDArray[np.float16]]:
         """(T, M) of each recording."""

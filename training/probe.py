@@ -39,11 +39,11 @@ def fit_clip_head(
     Raises:
         ConfigError: if all clips have one label.
     """
-    embeddings = clip_embeddings(detector, clips, recipe)
-    mean, scale = embeddings.mean(0), embeddings.std(0) + 1e-4
     present = np.unique(labels)
     if len(present) < 2:
         raise ConfigError(f"training: clips of one label alone ({len(labels)} of them); a probe needs two or more")
+    embeddings = clip_embeddings(detector, clips, recipe)
+    mean, scale = embeddings.mean(0), embeddings.std(0) + 1e-4
     fitted = LogisticRegression(C=STRENGTH, max_iter=1000).fit((embeddings - mean) / scale, labels)
     rows, starts = fitted.coef_, fitted.intercept_
     if len(present) == 2:  # scikit-learn has one row then, the logit of the second against the first

@@ -4,41 +4,35 @@
     runs/<name>/teacher-<i>-<fold>/  networks that teach the one of their fold; never heard its patients either
     runs/<name>/fold-<k>/            network trained without the patients of fold k
     runs/<name>/final/               network trained on all patients
+    runs/<name>/precision.json       what loop.precision = auto became, for all networks
     runs/<name>/result.json          calibration, detection parameters, answers, validation metrics, data fingerprint
 
 Each network has a run folder of `training.loop`: killed at any instant, it goes on to the same weights. On CPUs the
-networks are trained side by side, one process for each core, with one thread each: on two cores that is twice as fast
-as one after the other with two threads. On a GPU, or under torchrun, one after the other.
+networks are trained side by side (`training.side_by_side`); on a GPU, or under torchrun, one after the other.
 """
 
 from __future__ import annotations
 
-import ctypes
 import json
-import os
-import signal
-import sys
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
-
-import torch
 
 from edge.errors import ConfigError
+from training.cutter import ClipCutter
 from training.fit import EdgeLearner, Student
 from training.judge import HeardClip, judge
 from training.listen import clip_answers, stream_logits
 from training.loop import checkpoint
 from training.loop.distributed import World, joined
+from training.loop.precision import is_settled, settled, share
 from training.loop.run import train as train_loop
-from training.loop.run_folder import Identity, RunFolder, code_hash
+from training.loop.run_folder import Identity, RunFolder, code_hash, recipe_differences
 from training.material import FINAL, Material
 from training.network import Detector
 from training.probe import fit_clip_head
 from training.recipe import Recipe
+from training.side_by_side import alone, pool, train_in_pool
 from training.targets import frame_targets
 from training.tune import Heard
 
@@ -64,6 +58,27 @@ class Job:
         student = FINAL_NAME if fold == FINAL else f"fold-{fold}"
         return student if teacher is None else f"teacher-{teacher}-{student}"
 
+    def claim(self) -> None:
+        """Begin this run in its folder, or see that the one begun there is of the same recipe.
+
+        Raises:
+            ConfigError: naming what differs.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / "recipe.json"
+        if not path.exists():
+            with checkpoint.whole_file(path) as draft:
+                draft.write_text(self.recipe.to_json())
+            return
+        try:
+            differences = recipe_differences(json.loads(path.read_text()), json.loads(self.recipe.to_json()))
+        except ValueError as error:
+            raise ConfigError(f"{path}: not readable ({error}); give another --out") from None
+        if differences:
+            raise ConfigError(
+                f"{self.folder}: begun with {differences}. Give another --out (RUN=), or what it was begun with"
+            )
+
     def identity(self) -> Identity:
         """What decides the weights."""
         recipe = self.recipe
@@ -74,10 +89,10 @@ class Job:
 
 def train(job: Job) -> dict[str, object]:
     """Everything; returns what is written to result.json."""
-    job.folder.mkdir(parents=True, exist_ok=True)
+    job.material.check_labels(job.recipe)
     with joined() as world:
         if world.is_first:
-            (job.folder / "recipe.json").write_text(job.recipe.to_json())
+            job.claim()
             job.material.frames(job.recipe)  # once, before the processes ask for it
             job.material.clips(job.recipe)
         world.tell(None)  # the others wait for that
@@ -98,11 +113,16 @@ def train(job: Job) -> dict[str, object]:
 
 def train_networks(jobs: list[Job], fold: int) -> None:
     """The networks of one fold of several jobs, with their teachers, side by side."""
+    first = jobs[0]
     for job in jobs:
         job.folder.mkdir(parents=True, exist_ok=True)
-    jobs[0].material.frames(jobs[0].recipe)
-    jobs[0].material.clips(jobs[0].recipe)
-    _in_pool(jobs[0].recipe, [(_train_one, job, fold) for job in jobs])
+    first.material.frames(first.recipe)
+    first.material.clips(first.recipe)
+    train_in_pool(
+        first.recipe,
+        [(_train_one, job, fold) for job in jobs],
+        (settle, jobs, fold, 0 if first.recipe.teachers else None),
+    )
 
 
 def _train_one(job: Job, fold: int) -> str:
@@ -113,23 +133,18 @@ def _train_one(job: Job, fold: int) -> str:
 
 def train_network(job: Job, fold: int, teacher: int | None, world: World | None = None) -> str:
     """Train one network, or go on; returns its name. Without a world, in a process of its own."""
-    if world is None:
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers(job.recipe)))
-        world = World()
+    world = world or alone(job.recipe)
     recipe, name = job.recipe, job.name(fold, teacher)
     place = RunFolder(job.folder / name)
     place.claim(job.identity())
-    windows, clips = job.material.cutters(recipe, fold)
-    number = 0 if teacher is None else teacher + 1
-    seed = (recipe.seed * 100 + fold + 1) * 10 + number
-    teachers = [] if teacher is not None else [load_network(job, job.name(fold, i)) for i in range(recipe.teachers)]
-    learner = EdgeLearner(recipe, windows, clips, seed, world, teachers)
+    learner, clips, seed = _learner(job, fold, teacher, world)
     started = time.monotonic()
 
     def report(line: str) -> None:
         print(f"[{(time.monotonic() - started) / 60:5.1f} min] {name:17s} {line}", flush=True)
 
-    train_loop(learner, recipe.loop, seed, place, world, report)
+    loop = settled(learner, recipe.loop, job.folder, world, report)  # one choice for all networks of the run
+    train_loop(learner, loop, seed, place, world, report)
     if world.is_first and teacher is None and not recipe.clips:
         detector = _kept_detector(place, recipe)
         fit_clip_head(detector, clips.clips, clips.labels, recipe)
@@ -137,9 +152,28 @@ def train_network(job: Job, fold: int, teacher: int | None, world: World | None 
     return name
 
 
-def workers(recipe: Recipe) -> int:
-    """Networks trained side by side."""
-    return min(os.cpu_count() or 1, recipe.folds + 1)
+def settle(jobs: list[Job], fold: int, teacher: int | None) -> None:
+    """Choose the precision of several runs where it is to be measured, with the threads that one network will have.
+
+    Measured is the first of them, before any other network keeps the cores busy.
+    """
+    first = jobs[0]
+    if not is_settled(first.recipe.loop, first.folder):
+        world = alone(first.recipe)
+        learner, _, _ = _learner(first, fold, teacher, world)
+        settled(learner, first.recipe.loop, first.folder, world, lambda line: print(line, flush=True))
+    for job in jobs[1:]:
+        share(first.folder, job.folder)
+
+
+def _learner(job: Job, fold: int, teacher: int | None, world: World) -> tuple[EdgeLearner, ClipCutter, int]:
+    """What learns a network, the clips of its patients, and its seed."""
+    recipe = job.recipe
+    windows, clips = job.material.cutters(recipe, fold)
+    number = 0 if teacher is None else teacher + 1
+    seed = (recipe.seed * 100 + fold + 1) * 10 + number
+    teachers = [] if teacher is not None else [load_network(job, job.name(fold, i)) for i in range(recipe.teachers)]
+    return EdgeLearner(recipe, windows, clips, seed, world, teachers), clips, seed
 
 
 def _is_trained(job: Job, name: str) -> bool:
@@ -158,36 +192,13 @@ def _is_trained(job: Job, name: str) -> bool:
 
 def _train_all(job: Job, networks: list[tuple[int, int | None]], world: World) -> None:
     networks = [one for one in networks if not _is_trained(job, job.name(*one))]
+    if not networks:
+        return
     if world.size > 1 or world.device.type == "cuda":
         for fold, teacher in networks:
             train_network(job, fold, teacher, world)
         return
-    _in_pool(job.recipe, [(train_network, job, fold, teacher) for fold, teacher in networks])
-
-
-def _in_pool(recipe: Recipe, calls: list[tuple[Any, ...]]) -> None:
-    """Calls that return what they trained, one process for each core."""
-    with _pool(recipe) as pool:
-        running = [pool.submit(*call) for call in calls]
-        try:
-            for done in as_completed(running):
-                print(f"trained {done.result()}", flush=True)
-        except BaseException:  # Ctrl-C, or one network failed: the others do not go on for half an hour
-            for process in list(pool._processes.values()):
-                process.kill()
-            raise
-
-
-def _pool(recipe: Recipe) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(workers(recipe), get_context("spawn"), _die_with_parent)
-
-
-def _die_with_parent() -> None:
-    """Leave Ctrl-C to the parent, and die with it: Linux kills this process then, see prctl(2)."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform == "linux":
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+    train_in_pool(job.recipe, [(train_network, job, *one) for one in networks], (settle, [job], *networks[0]))
 
 
 def load_network(job: Job, name: str) -> Detector:
@@ -220,14 +231,14 @@ def _kept_detector(place: RunFolder, recipe: Recipe) -> Detector:
 
 def _hear_all(job: Job) -> tuple[list[Heard], list[HeardClip]]:
     folds = range(job.recipe.folds)
-    with _pool(job.recipe) as pool:
-        pairs = list(pool.map(hear_fold, [job] * len(folds), folds))
+    with pool(job.recipe) as processes:
+        pairs = list(processes.map(hear_fold, [job] * len(folds), folds))
     return [one for heard, _ in pairs for one in heard], [one for _, clips in pairs for one in clips]
 
 
 def hear_fold(job: Job, fold: int) -> tuple[list[Heard], list[HeardClip]]:
     """The real recordings and clips of one fold, heard by the network that was trained without them."""
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers(job.recipe)))
+    alone(job.recipe)
     recipe, material = job.recipe, job.material
     folds, network = material.fold_of(recipe), load_network(job, job.name(fold))
     heard = []

@@ -1,7 +1,8 @@
-"""Output of the commands on a terminal whose encoding does not know every name. Prints nothing itself."""
+"""What the command lines of training share: names that a terminal does not know, numbers that count. Prints nothing."""
 
 from __future__ import annotations
 
+import argparse
 import io
 import sys
 
@@ -11,3 +12,10 @@ def print_any_name() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # not where a test or a notebook has put its own
             stream.reconfigure(errors="backslashreplace")
+
+
+def count(text: str) -> int:
+    """A whole number from 1, for argparse."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected a whole number from 1")
+    return int(text)

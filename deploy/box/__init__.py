@@ -5,5 +5,6 @@ something, then the bytes of wheels; what happens comes back as lines of JSON. N
 deployed to (`deploy.devices`), nor for keeping the service running (systemd, or `supervise` where a ROOT was given).
 
 Invariant: every file that matters is written under another name, brought to disk, then renamed; so after a power cut
-`current` names a complete release or none, and the next command mends the rest (`switch.repair`).
+`current` names a complete release or none; the next start of the service undoes a switch without a verdict (`undo.sh`),
+and the next command mends the rest (`switch.repair`).
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import pwd
 import shutil
 import sys
 from collections.abc import Callable
@@ -18,14 +19,20 @@ from deploy.box.durable import read_record, remove
 from deploy.box.facts import facts, free_mb
 from deploy.box.place import Place, Refusal, Trial
 from deploy.box.service import Service, Supervised, Systemd
-from deploy.box.switch import repair, switch
+from deploy.box.settings import unlink_settings
+from deploy.box.switch import discard, go_back, outcome, repair, switch, wait_until_healthy
 from deploy.box.wire import Session, Wire, at_work, only_one, watch_workstation
 
 Command = Callable[[Session, dict[str, Any], BinaryIO], dict[str, Any]]
 
 
-def probe(session: Session, _request: dict[str, Any], _given: BinaryIO) -> dict[str, Any]:
-    """What this box is."""
+def probe(session: Session, request: dict[str, Any], _given: BinaryIO) -> dict[str, Any]:
+    """What this box is; refused to a user who may not deploy here, before anything is built."""
+    there = _nearest(session.place)
+    if not request["systemd"] and not os.access(there, os.W_OK | os.X_OK):
+        is_read_only = os.statvfs(there).f_flag & os.ST_RDONLY
+        code = errno.EROFS if is_read_only else errno.EACCES if os.path.isdir(there) else errno.ENOTDIR
+        raise OSError(code, os.strerror(code), str(there))
     return asdict(facts(session.place))
 
 
@@ -34,10 +41,11 @@ def status(session: Session, _request: dict[str, Any], _given: BinaryIO) -> dict
     place, health = session.place, session.service.health()
     busy, trial = at_work(place), read_record(place.trial, Trial)
     busy = busy or at_work(place)  # asked on both sides of the record: it is of somebody at work, or was left behind
+    cut = None if busy else trial
     return {
         "running": place.running(), "phase": health.phase, "words": health.words, "logs": session.service.logs,
         "releases": [release.name for release in place.complete()], "config": str(place.config),
-        "busy": busy, "trial": trial.new if trial and not busy else "", "free_mb": free_mb(place),
+        "busy": busy, "trial": cut.new if cut else "", "before": cut.old if cut else "", "free_mb": free_mb(place),
     }  # fmt: skip
 
 
@@ -46,19 +54,32 @@ def logs(session: Session, request: dict[str, Any], _given: BinaryIO) -> dict[st
     return {"text": session.service.last_lines(request["lines"]), "logs": session.service.logs}
 
 
+def mend(session: Session, _request: dict[str, Any], _given: BinaryIO) -> dict[str, Any]:
+    """End or undo what a deployment left that was cut off."""
+    with session.wire.step("clearing up what an earlier deployment left") as remarks:
+        remarks += repair(session)
+    return {}
+
+
 def rollback(session: Session, request: dict[str, Any], given: BinaryIO) -> dict[str, Any]:
     """Switch to the release before the current one, or to the one that is named."""
     place = session.place
     watch_workstation(session, given)
-    with session.wire.step("looking after what is there") as remarks:
-        remarks += repair(session)
+    cut = read_record(place.trial, Trial)
+    meant = "" if cut is None else cut.old if cut.is_untried else cut.new  # a rollback that was cut off goes on
+    wanted = request["release"] or meant
+    if cut and cut.old and wanted == cut.old:
+        return _undo(session, cut, request["hold_s"])
+    mend(session, request, given)
+    if cut and wanted == place.running():
+        return outcome(session, session.service.health())
     releases, running = {release.name: release for release in place.complete()}, place.running()
     names = list(releases)
     if not running:
         raise Refusal("expected a release to go back from, found none; run make deploy")
     before = releases[running].after if running in releases else ""  # not the number below: that one may have failed
     older = before if before in names else next((name for name in names if name < running), "")
-    wanted = request["release"] or older
+    wanted = wanted or older
     if wanted not in names or wanted == running:
         looked_for = f"a release {wanted}" if wanted else f"a release older than {running}"
         raise Refusal(
@@ -67,15 +88,28 @@ def rollback(session: Session, request: dict[str, Any], given: BinaryIO) -> dict
     return switch(session, wanted, request["hold_s"])
 
 
+def _undo(session: Session, cut: Trial, hold_s: float) -> dict[str, Any]:
+    """After a switch that was cut off, the release before is the one that was good last: no other is older."""
+    with session.wire.step(f"going back to {cut.old}, for the switch to {cut.new} was cut off") as remarks:
+        session.is_settling = True
+        remarks += go_back(session, cut)
+        remarks += repair(session)  # what else it left
+    with session.wire.step(f"waiting until it is ready, then healthy for {hold_s:.0f} s"):
+        return outcome(session, wait_until_healthy(session.service, hold_s))
+
+
 def undeploy(session: Session, request: dict[str, Any], _given: BinaryIO) -> dict[str, Any]:
     """Stop the service and remove every release; settings and events stay, unless they too are to go."""
     place = session.place
     with session.wire.step("stopping the service"):
         session.service.stop()
     with session.wire.step("removing releases"):
-        for gone in (place.current, place.trial, *place.strays()):
+        unlink_settings(place)
+        for gone in (place.current, place.before, place.trial, *place.strays()):
             remove(gone)
         purged = (place.config.parent, place.state) if request["purge"] else ()
+        for folder in place.releases.glob("*"):
+            discard(place, folder.name)  # cut off here, what is left of a release does not count as one
         for folder in (place.releases, place.wheels, place.run, place.cache, place.log.parent, *purged):
             shutil.rmtree(folder.resolve(), ignore_errors=True)
             if folder.is_symlink():  # systemd keeps the folders of a DynamicUser elsewhere
@@ -94,7 +128,7 @@ def _remove_if_empty(folder: Path) -> None:
 
 
 READING: dict[str, Command] = {"probe": probe, "status": status, "logs": logs}
-CHANGING: dict[str, Command] = {"install": install, "rollback": rollback, "undeploy": undeploy}
+CHANGING: dict[str, Command] = {"install": install, "mend": mend, "rollback": rollback, "undeploy": undeploy}
 
 
 def main(given: BinaryIO, out: BinaryIO) -> None:
@@ -103,7 +137,7 @@ def main(given: BinaryIO, out: BinaryIO) -> None:
     os.umask(0o022)
     place = Place(request["root"])
     service: Service = Systemd(place) if request["systemd"] else Supervised(place)
-    session = Session(place, service, Wire(out))
+    session = Session(place, service, Wire(out), request.get("who", ""))
     try:
         if request["command"] in READING:
             result = READING[request["command"]](session, request, given)
@@ -114,9 +148,31 @@ def main(given: BinaryIO, out: BinaryIO) -> None:
     except Refusal as error:
         session.wire.send(error=str(error), state=session.situation())
     except OSError as error:
-        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        cure = "free some room there, then deploy again" if is_full else "mend it, then try again"
-        session.wire.send(error=f"on the box: {error}; {cure}", state=session.situation())
+        session.wire.send(error=f"on the box: {_explained(place, error)}", state=session.situation())
+
+
+def _explained(place: Place, error: OSError) -> str:
+    """What the system refused, and what to do."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{error}; free some room there, then deploy again"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        me, there = _named(os.geteuid()), _nearest(place)
+        owner = _named(there.stat().st_uid)
+        asked = f"expected the right to read and change what lies below {there}, which belongs to {owner}"
+        return f"{asked}; found that {me} lacks it ({error}); deploy as {owner}, or give another ROOT=DIR"
+    return f"{error}; mend it, then try again"
+
+
+def _nearest(place: Place) -> Path:
+    """Where everything lies, or the folder above in which it would be made; as far as this user can see."""
+    return next(path for path in (place.base, *place.base.parents) if os.path.exists(path))
+
+
+def _named(user: int) -> str:
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return f"user {user}"
 
 
 if __name__ == "__main__":

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from deploy.box.child import must
-from deploy.box.durable import CHUNK, digest_of, sync_disk, sync_folder, write_record
+from deploy.box.durable import CHUNK, digest_of, read_record, sync_disk, sync_folder, write_record, write_whole
 from deploy.box.place import Place, Refusal, Release
-from deploy.box.switch import discard, repair, switch
+from deploy.box.switch import discard, outcome, repair, switch
 from deploy.box.wire import Session, watch_workstation
 
 EXAMINED = "examined.yaml"  # in the release: the settings as they will be, once it is current
@@ -42,7 +42,7 @@ with soundfile.SoundFile(sys.argv[1], "w", rate, 1) as longer:
         longer.write(sound)
 """
 EXAMINATION = (
-    ("choosing the runtime by measuring it (tune)", "tune"),
+    ("choosing the fastest runtime by measuring (optimize)", "optimize"),
     ("asking the new release how it finds this box (doctor)", "doctor --config"),
     ("letting it hear the bundled recording (self-test)", "doctor --self-test"),
 )
@@ -55,19 +55,22 @@ def install(session: Session, request: dict[str, Any], given: BinaryIO) -> dict[
 
     Args:
         session: whose.
-        request: `wheels`, `version`, `python`, `files`, `system_site`, `hold_s`, as `deploy.__main__` sends them.
+        request: `wheels`, `version`, `python`, `files`, `system_site`, `hold_s`, `is_forced`, as `deploy.__main__`
+            sends them.
         given: where the bytes of wheels come from.
 
     Returns:
-        What `switch` tells.
+        What `switch` tells; `is_new`: whether anything was done.
 
     Raises:
         Refusal: with what the box runs as before.
     """
     place, wire, wheels = session.place, session.wire, request["wheels"]
-    with wire.step("looking after what is there") as remarks:
+    with wire.step("clearing up what an earlier deployment left") as remarks:
         remarks += repair(session)
-        check_room(place, wheels)
+    if not request.get("is_forced") and _runs_already(session, request):
+        return {**outcome(session, session.service.health()), "is_new": False}
+    check_room(place, wheels)
     with wire.step("copying") as remarks:
         new = receive(session, wheels, given)
         remarks.append(f"{len(new)} of {len(wheels)} files were new, {_size(new) / 1e6:.1f} MB")
@@ -76,14 +79,30 @@ def install(session: Session, request: dict[str, Any], given: BinaryIO) -> dict[
     name = f"{max(numbers, default=0) + 1:04d}-{request['version']}"
     try:
         _build(session, request, place.releases / name)
-        _read_settings(session, place.releases / name)
-        _compile(session, place.releases / name)
-        _examine(session, place.releases / name)
+        with _named_as_given(session, request, name):
+            _read_settings(session, place.releases / name)
+            _compile(session, place.releases / name)
+            _examine(session, place.releases / name)
         _complete(session, request, place.releases / name)
     except (Refusal, OSError):
         discard(place, name)
         raise
-    return switch(session, name, request["hold_s"], request["files"].get("ward.yaml"), is_untried=True)
+    return {**switch(session, name, request["hold_s"], is_untried=True), "is_new": True}
+
+
+def _runs_already(session: Session, request: dict[str, Any]) -> bool:
+    """Whether the current release is what would be made, and is healthy."""
+    health, folder = session.service.health(), session.place.current
+    made = read_record(folder / "release.json", Release)
+    if made is None or made.python != request["python"]:
+        return False
+    sees_system = "include-system-site-packages = true" in (folder / "venv/pyvenv.cfg").read_text()
+    has_files = all(
+        (folder / name).is_file() and (folder / name).read_bytes() == text.encode()
+        for name, text in request["files"].items()  # with the hashes of all wheels, and the settings if any are given
+    )
+    is_well = health.is_asked and health.phase == "ready" and not health.has_failed
+    return is_well and has_files and sees_system == request["system_site"]
 
 
 def _size(wheels: Manifest) -> int:
@@ -139,8 +158,12 @@ def _build(session: Session, request: dict[str, Any], folder: Path) -> None:
     """An environment with everything in it."""
     wire, place, python, own = session.wire, session.place, request["python"], folder / "venv/bin/python"
     folder.mkdir(parents=True)
+    settings = request["files"].get("ward.yaml")
     for name, text in request["files"].items():
-        (folder / name).write_text(text)
+        if name != "ward.yaml":
+            (folder / name).write_text(text)
+    like = place.config if place.config.exists() else None  # who may read them stays as the operator chose
+    write_whole(folder / "ward.yaml", place.config.read_bytes() if settings is None else settings.encode(), like=like)
     with wire.step(f"making a virtual environment of {python}"):
         extra = ["--system-site-packages"] if request["system_site"] else []
         argv = [python, "-I", "-m", "venv", "--without-pip", *extra, folder / "venv"]
@@ -162,35 +185,31 @@ def _compile(session: Session, folder: Path) -> None:
         # Not from a cache of this user's: the service may be another one, and must find them in the release.
         apart = {name: value for name, value in place.variables().items() if name != "CACHE_DIRECTORY"}
         must([own, "-I", "-c", COMPILE], "compiling the kernels", {**apart, "XDG_CACHE_HOME": str(folder / "none")})
-    if DEMO in _settings(place, folder):
-        with wire.step("playing the bundled recording into a longer one"):
+    if DEMO in (folder / "ward.yaml").read_text():
+        with wire.step("making a long demonstration recording"):
             must([own, "-I", "-c", REPEAT, folder / DEMO], "writing the demonstration", place.variables())
-
-
-def _settings(place: Place, folder: Path) -> str:
-    """The text of the settings that this release will run with."""
-    given = folder / "ward.yaml"
-    return (given if given.exists() else place.config).read_text()
 
 
 def _read_settings(session: Session, folder: Path) -> None:
     """See that the new release can read them; `_examine` sees what they lead to."""
     place, config = session.place, folder / EXAMINED
-    text = _settings(place, folder)
-    config.write_text(text.replace(f"{place.current}/", f"{folder}/"))  # as if it were current already
+    text = (folder / "ward.yaml").read_text()
+    text = text.replace(f"{place.current}/", f"{folder}/")  # as if it were current already
+    write_whole(config, text.encode(), like=folder / "ward.yaml")
     argv = [folder / "venv/bin/python", "-I", "-c", READ_SETTINGS, config]
-    with session.wire.step("reading the settings"), _named_as_given(place, folder):
+    with session.wire.step("reading the settings"):
         must(argv, "reading the settings", place.variables())
 
 
 @contextmanager
-def _named_as_given(place: Place, folder: Path) -> Iterator[None]:
+def _named_as_given(session: Session, request: dict[str, Any], name: str) -> Iterator[None]:
     """In what is refused, name the settings as the operator knows them: the examined copy goes with the release."""
+    place = session.place
     try:
         yield
     except Refusal as error:
-        known = "CONFIG" if (folder / "ward.yaml").exists() else str(place.config)
-        raise Refusal(str(error).replace(str(folder / EXAMINED), known)) from None
+        known = "CONFIG" if "ward.yaml" in request["files"] else str(place.config)
+        raise Refusal(str(error).replace(str(place.releases / name / EXAMINED), known)) from None
 
 
 def _examine(session: Session, folder: Path) -> None:
@@ -198,16 +217,19 @@ def _examine(session: Session, folder: Path) -> None:
     place, config, laennec = session.place, folder / EXAMINED, folder / "venv/bin/laennec"
     for what, words in EXAMINATION:
         argv = [laennec, *words.split(), *([config] if words.endswith("--config") else [])]
-        with session.wire.step(what) as remarks, _named_as_given(place, folder):
+        with session.wire.step(what) as remarks:
             argv = session.service.words_as_service(folder, argv)
             said = must(argv, f"laennec {words}", place.variables())
             remarks += [line.strip() for line in said.splitlines() if line.startswith("warn")]
 
 
 def _complete(session: Session, request: dict[str, Any], folder: Path) -> None:
-    with session.wire.step("bringing it to disk"):
+    place, own = session.place, (folder / "ward.yaml").read_bytes()
+    if "ward.yaml" not in request["files"] and own != place.config.read_bytes():
+        raise Refusal(f"{place.config} was changed while the release was being made; deploy again")
+    with session.wire.step("writing it to disk"):
         sync_disk(folder)
         wheels = tuple(each["name"] for each in request["wheels"])
-        made = Release(folder.name, time.time(), request["python"], wheels, session.place.running())
+        made = Release(folder.name, time.time(), request["python"], wheels, place.running())
         write_record(folder / "release.json", made)
         sync_folder(folder.parent)

@@ -26,14 +26,14 @@ def call(argv: Sequence[object], environment: dict[str, str] | None = None) -> t
     """Run a program to its end.
 
     Returns:
-        Its exit code (127: there is no such program), and what it printed, errors and all.
+        Its exit code (127: there is no such program, or none that this user may run), and what it printed, errors too.
     """
     try:
         done = subprocess.run(
             [str(each) for each in argv], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, errors="replace", preexec_fn=die_with_parent, check=False,
         )  # fmt: skip
-    except FileNotFoundError as error:
+    except (FileNotFoundError, PermissionError) as error:
         return 127, str(error)
     return done.returncode, done.stdout
 

@@ -9,19 +9,31 @@ import ctypes
 import hashlib
 import json
 import os
+import stat
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 CHUNK = 1 << 20  # bytes
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Replace `path` by `content`: after a power cut either is there whole."""
+def write_whole(path: Path, content: bytes, like: Path | None = None) -> None:
+    """Replace `path` by `content`: after a power cut either is there whole.
+
+    Args:
+        path: of the file; a link is replaced, not followed.
+        content: all of it.
+        like: a file whose owner and rights it gets; None: this user's.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".part")
     with open(partial, "wb") as file:
+        if like is not None:  # before anything is in it that not everybody may read
+            was = like.stat()
+            if os.geteuid() == 0:
+                os.fchown(file.fileno(), was.st_uid, was.st_gid)
+            os.fchmod(file.fileno(), stat.S_IMODE(was.st_mode))
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
@@ -65,10 +77,14 @@ def point(link: Path, target: str) -> None:
 
 
 def read_record(path: Path, kind: Any) -> Any:
-    """The dataclass `kind` in a JSON file; None if the file is not there or holds something else."""
+    """The dataclass `kind` in a JSON file; None if the file is not there or holds something else.
+
+    Further keys are left out: a newer deployment may have written it.
+    """
     try:
-        tree = json.loads(path.read_text())
-        return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in tree.items()})
+        tree, known = json.loads(path.read_text()), {field.name for field in fields(kind)}
+        found = {key: tuple(value) if isinstance(value, list) else value for key, value in tree.items()}
+        return kind(**{key: value for key, value in found.items() if key in known})
     except (OSError, ValueError, TypeError, AttributeError):
         return None
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from deploy.box.child import call
 from deploy.box.place import Place
+from deploy.box.wire import at_work
 
 PYTHONS = ("python3", "python3.14", "python3.13", "python3.12", "python3.11", "python3.10")
 SYSTEMS = (
@@ -71,6 +72,10 @@ class Facts:
     """Name of the release that is current; empty: none."""
     has_config: bool
     """Whether settings are there from before."""
+    busy: str = ""
+    """Who deploys to this box just now, in words; empty: nobody."""
+    has_trial: bool = False
+    """Whether a switch has no verdict yet."""
 
 
 def facts(place: Place, system: Path = Path("/")) -> Facts:
@@ -94,7 +99,9 @@ def facts(place: Place, system: Path = Path("/")) -> Facts:
         free_mb=free_mb(place),
         clock_s=time.time(),
         running=place.running(),
-        has_config=place.config.exists(),
+        has_config=place.config.exists() or place.linked_config.exists(),  # its link may have been removed by hand
+        busy=at_work(place),
+        has_trial=place.trial.exists(),
     )
 
 

@@ -1,10 +1,11 @@
 """Where everything lies on a box, below "/" or below a root of one's own.
 
     opt/laennec/current             -> releases/0007-0.1.0-1a2b3c4d, the one thing that says what runs
-    opt/laennec/releases/NAME/      venv/, laennec.service, supervise.py, ...; complete once release.json is there
+    opt/laennec/releases/NAME/      venv/, ward.yaml, laennec.service, ...; complete once release.json is there
     opt/laennec/wheels/             what was sent, by name, each checked against its SHA-256
-    opt/laennec/trial.json          there while a switch is not yet known to be good: what to go back to
-    etc/laennec/ward.yaml           settings, and
+    opt/laennec/trial.json          there while a switch is not yet known to be good: what to go back to, and
+    opt/laennec/before              -> releases/0006-..., the same for `undo.sh`, which runs before every start
+    etc/laennec/ward.yaml           -> /opt/laennec/current/ward.yaml, the settings in force (`settings`)
     var/lib/laennec/                events: they outlive every release
 
 Not for changing any of it.
@@ -47,9 +48,11 @@ class Trial:
     old: str
     """Release to go back to; empty: there was none."""
     had_config: bool
-    """Whether ward.yaml existed; it lies beside it as ward.yaml.before while the trial lasts."""
+    """Whether ward.yaml existed; where no release had it, it lies beside it as ward.yaml.before."""
     is_untried: bool
     """Whether `new` has never run: if it is not good, it is removed."""
+    hold_s: float = 60.0
+    """How long it must be healthy after READY=1, seconds, whoever judges it."""
 
 
 class Place:
@@ -60,16 +63,24 @@ class Place:
         self.root = Path(root)
         self.base = self.root / "opt/laennec"
         self.releases, self.current, self.wheels = (self.base / name for name in ("releases", "current", "wheels"))
-        self.trial, self.lock = self.base / "trial.json", self.base / "lock"
-        self.config = self.root / "etc/laennec/ward.yaml"
+        self.trial, self.before, self.lock = (self.base / name for name in ("trial.json", "before", "lock"))
+        self.config, self.linked_config = self.root / "etc/laennec/ward.yaml", self.current / "ward.yaml"
         self.config_before = self.config.with_name("ward.yaml.before")
+        self.config_edited = self.config.with_name("ward.yaml.edited")
         self.state, self.cache = self.root / "var/lib/laennec", self.root / "var/cache/laennec"
         self.run = self.root / "run/laennec"
         self.log = self.root / "var/log/laennec/laennec.log"
 
     def strays(self) -> list[Path]:
         """What a killed deployment may have left half written beside the releases."""
-        return [self.base / ".current.new", *self.base.glob("*.part"), *self.wheels.glob("*.part")]
+        halves = (".ward.yaml.new", "ward.yaml.part", "ward.yaml.before.part")
+        folders = (self.base, self.wheels, *self.releases.glob("*"))
+        files = [path for folder in folders for path in folder.glob("*.part")]
+        return [self.base / ".current.new", self.base / ".before.new", *map(self.config.with_name, halves), *files]
+
+    def settings(self, name: str) -> Path:
+        """The settings of one release."""
+        return self.releases / name / "ward.yaml"
 
     def running(self) -> str:
         """Name of the current release; empty: none."""

@@ -148,7 +148,7 @@ class Supervised:
     def _pid(self) -> int:
         """The supervisor's process id; 0: none runs."""
         try:
-            with open(self._place.run / "supervisor.lock", "a") as lock:
+            with open(self._place.run / "supervisor.lock") as lock:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
                 return 0
         except FileNotFoundError:

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 WATCHDOG_S = 30.0  # as in the systemd unit
+START_S = 600.0  # from a start to READY=1, as in the systemd unit
 STOP_S = 10.0  # how long the service may take to end before it is killed
 RESTART_S = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)  # pauses after failures in a row; a clean end waits the first
 LOG_BYTES = 5_000_000  # the log is started anew beyond, the one before is kept
@@ -131,6 +132,9 @@ class Supervisor:
 
     def _serve(self) -> bool:
         """One life of the service; whether its end was clean."""
+        undo = self.root / "opt/laennec/before/undo.sh"
+        if undo.exists():  # a switch that nobody has judged yet; as ExecStartPre of the systemd unit
+            subprocess.run(["/bin/sh", undo, self.root], stdin=subprocess.DEVNULL, check=False)
         release = os.path.basename(os.path.realpath(self.current))
         wanted = self.run_dir / "wanted"
         token = wanted.read_text() if wanted.exists() else ""
@@ -169,7 +173,7 @@ class Supervisor:
 
     def _listen(self, child: subprocess.Popen[bytes]) -> str:
         """Take the service's messages until it ends; returns why it had to be ended, or nothing."""
-        fed_s, cause = time.monotonic(), ""
+        began_s, fed_s, cause = time.monotonic(), time.monotonic(), ""
         while child.poll() is None:
             message = self._message(child.pid)
             changes: dict[str, object] = {}
@@ -183,6 +187,9 @@ class Supervisor:
             if {"WATCHDOG=1", "READY=1"} & set(message) or not self.state.ready_s:
                 fed_s = time.monotonic()
             if self.wish:
+                self._stop(child)
+            elif not self.state.ready_s and time.monotonic() - began_s > START_S:
+                cause = f"it was not ready within {START_S:.0f} s"
                 self._stop(child)
             elif time.monotonic() - fed_s > WATCHDOG_S:
                 cause = f"the watchdog was not fed for {WATCHDOG_S:.0f} s"

@@ -1,37 +1,44 @@
 """From one release to another, with a way back at every moment.
 
-A switch is: note the way back (`trial.json`), put the settings in place, flip `current`, restart, judge, forget the way
-back. Whatever ends it early, `repair` finds the note and either ends the switch or undoes it. Not for making releases
-(`build`).
+A switch is: note the way back (`trial.json`, `before`), flip `current`, restart, judge, forget the way back. Whatever
+ends it early, `repair` finds the note and either ends the switch or undoes it; until somebody gives a command,
+`undo.sh` of the release before undoes it at the next start of the service. Not for making releases (`build`).
 """
 
 from __future__ import annotations
 
 import shutil
 import time
+from contextlib import suppress
 from typing import Any
 
 from deploy.box.child import last_words
 from deploy.box.durable import point, read_record, remove, write_record, write_whole
 from deploy.box.place import Place, Refusal, Trial
 from deploy.box.service import Health, Service
+from deploy.box.settings import (
+    adopt_settings,
+    link_settings,
+    put_settings_back,
+    set_edited_aside,
+    set_settings_aside,
+    tell_settings,
+)
 from deploy.box.wire import Session
 
 KEPT_RELEASES = 3
 READY_S = 120.0  # from start to READY=1: everything is compiled and built by then, but devices on a slow card take time
 POLL_S = 0.1
+UNDO = "undo.sh"
 
 
-def switch(
-    session: Session, name: str, hold_s: float, config: str | None = None, is_untried: bool = False
-) -> dict[str, Any]:
+def switch(session: Session, name: str, hold_s: float, is_untried: bool = False) -> dict[str, Any]:
     """Make a complete release the current one and judge it.
 
     Args:
         session: whose.
         name: of the release.
         hold_s: how long it must be healthy after READY=1, seconds.
-        config: new settings; None: those that are there.
         is_untried: whether the release has never run; if it is not healthy, it is removed.
 
     Returns:
@@ -42,24 +49,42 @@ def switch(
     """
     place, wire = session.place, session.wire
     session.is_settling = True
-    trial = Trial(name, place.running(), place.config.exists(), is_untried)
-    with wire.step(f"switching to {name}"):
-        if trial.had_config:
-            write_whole(place.config_before, place.config.read_bytes())
+    with wire.step(f"switching to {name}") as remarks:
+        remarks += adopt_settings(place)  # edited by hand while the release was made: of the release before
+        remarks += tell_settings(place, name)
+        trial = Trial(name, place.running(), place.config.exists(), is_untried, hold_s)
+        set_settings_aside(place, bool(trial.old))
         write_record(place.trial, trial)
-        if config is not None:
-            write_whole(place.config, config.encode())
+        if trial.old:
+            _prepare_undo(place, trial)
+        link_settings(place)
         point(place.current, f"releases/{name}")
     try:
         health = _judge(session, hold_s)
     except (Refusal, OSError) as error:
         said = last_words(session.service.last_lines(20))
-        with wire.step(f"going back to {trial.old or 'nothing'}"):
-            go_back(session, trial)
+        with wire.step(f"going back to {trial.old or 'nothing'}") as remarks:
+            remarks += go_back(session, trial)
         raise Refusal(f"{name} was not healthy: {error}; its last words: {said}") from None
     with wire.step("keeping it"):
         settle(session, trial)
-    return {"running": name, "words": health.words, "logs": session.service.logs, "config": str(place.config)}
+    return outcome(session, health)
+
+
+def outcome(session: Session, health: Health) -> dict[str, Any]:
+    """For people: what runs, its status, where settings and log are."""
+    place = session.place
+    return {
+        "running": place.running(), "words": health.words, "logs": session.service.logs, "config": str(place.config),
+    }  # fmt: skip
+
+
+def _prepare_undo(place: Place, trial: Trial) -> None:
+    """From here on a start of the service that no deployment watches goes back to the release before."""
+    undo, new = place.releases / trial.old / UNDO, place.releases / trial.new / UNDO
+    if new.exists() and not undo.exists():  # made before releases had one
+        write_whole(undo, new.read_bytes())
+    point(place.before, f"releases/{trial.old}")
 
 
 def _judge(session: Session, hold_s: float) -> Health:
@@ -93,6 +118,7 @@ def wait_until_healthy(service: Service, hold_s: float) -> Health:
 def settle(session: Session, trial: Trial) -> None:
     """The new release is good: forget the way back, and what is too old."""
     place = session.place
+    remove(place.before)
     remove(place.trial)
     session.is_settling = False
     others = [release.name for release in place.complete()]
@@ -112,26 +138,31 @@ def discard(place: Place, name: str) -> None:
     shutil.rmtree(place.releases / name, ignore_errors=True)
 
 
-def go_back(session: Session, trial: Trial) -> None:
-    """Undo a switch: settings, link, service; a release that never ran well is removed."""
-    place = session.place
-    was_flipped = place.running() == trial.new
-    if not trial.had_config:
-        remove(place.config)
-    elif place.config_before.exists():
-        write_whole(place.config, place.config_before.read_bytes())
-    if not trial.old and was_flipped:
+def go_back(session: Session, trial: Trial) -> list[str]:
+    """Undo a switch: link, settings, service; a release that never ran well is removed.
+
+    Returns:
+        What was found meanwhile, a line each.
+    """
+    place, told = session.place, list[str]()
+    if place.running() == trial.new and trial.old and place.settings(trial.old).exists():
+        told += set_edited_aside(place)
+    put_settings_back(place, trial.had_config)
+    if trial.old:
+        point(place.current, f"releases/{trial.old}")
+        session.service.restart()  # even if it had not been flipped: what was started last, nobody knows
+    elif place.running() == trial.new:
         session.service.stop()
         remove(place.current)
-    elif was_flipped:
-        point(place.current, f"releases/{trial.old}")
-        session.service.restart()
+    remove(place.before)
     remove(place.trial)
     session.is_settling = False
     if trial.is_untried:
         discard(place, trial.new)
-    if trial.old and was_flipped:
-        wait_until_healthy(session.service, 0.0)
+    if trial.old:
+        with suppress(Refusal):  # then whoever asked hears how it is (`Session.situation`)
+            wait_until_healthy(session.service, 0.0)
+    return told
 
 
 def repair(session: Session) -> list[str]:
@@ -143,8 +174,9 @@ def repair(session: Session) -> list[str]:
     place, told = session.place, list[str]()
     trial = read_record(place.trial, Trial)
     if trial is not None:
-        told.append(_end_trial(session, trial))
-    for stray in place.strays():
+        told += _end_trial(session, trial)
+    told += adopt_settings(place)
+    for stray in (place.before, *place.strays()):
         remove(stray)
     for folder in place.releases.glob("*"):
         if not (folder / "release.json").exists():
@@ -153,16 +185,18 @@ def repair(session: Session) -> list[str]:
     return told
 
 
-def _end_trial(session: Session, trial: Trial) -> str:
-    """Judge a release that was flipped to, else undo what came before the flip."""
-    if session.place.running() == trial.new:
-        try:
-            session.service.restart()
-            wait_until_healthy(session.service, 0.0)
-        except Refusal as error:
-            go_back(session, trial)
-            return f"a switch to {trial.new} had been cut off, and it is not healthy ({error}); went back"
-        settle(session, trial)
-        return f"a switch to {trial.new} had been cut off; it is healthy and stays"
-    go_back(session, trial)
-    return f"a switch to {trial.new} had been cut off before it happened"
+def _end_trial(session: Session, trial: Trial) -> list[str]:
+    """Judge a release that is current as any other; undo what is left of one that is not."""
+    session.is_settling = True
+    cut = f"a switch to {trial.new} had been cut off"
+    if session.place.running() != trial.new:
+        told = go_back(session, trial)
+        return [f"{cut}, {session.place.running() or 'nothing'} is current as before", *told]
+    try:
+        session.service.restart()
+        wait_until_healthy(session.service, trial.hold_s)
+    except (Refusal, OSError) as error:
+        told = go_back(session, trial)
+        return [f"{cut}, and it is not healthy ({error}); went back", *told]
+    settle(session, trial)
+    return [f"{cut}; it was healthy for {trial.hold_s:g} s and stays"]

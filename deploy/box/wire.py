@@ -21,6 +21,8 @@ from deploy.box.place import Place, Refusal
 from deploy.box.service import Service
 
 PATIENCE_S = 3.0  # a deployment that was killed just now may still be ending
+OPENINGS = 30  # of the lock in vain, 0.1 s apart: whoever undeploys does not take the folder away as often
+UNDER_WAY = "another deployment to this box is under way ({}); wait until it ends, or stop it, then try again"
 ORPHAN = "its workstation went away; it ends what it began"
 
 
@@ -60,15 +62,19 @@ class Session:
     place: Place
     service: Service
     wire: Wire
+    who: str = ""
+    """Who asks, and from which workstation: user@host."""
     is_settling: bool = False
     """Between the flip and its verdict: what was begun is ended even without a workstation."""
 
     def situation(self) -> str:
-        """What the box runs now, in one line."""
-        name = self.place.running()
+        """What the box runs now, in one line; empty: this user may not know."""
+        try:
+            name, health = self.place.running(), self.service.health()
+        except OSError:
+            return ""
         if not name:
             return "nothing is deployed"
-        health = self.service.health()
         words = f" ({health.words})" if health.words else ""
         return f"{name} is current and its service is {health.phase}{words}"
 
@@ -81,8 +87,10 @@ def only_one(session: Session) -> Iterator[None]:
         Refusal: another deployment has it, and its workstation is there.
     """
     until_s, has_told = time.monotonic() + PATIENCE_S, False
+    in_vain = 0  # in a row
     while True:
-        with _opened(session.place) as lock:
+        with _opened(session.place, in_vain == OPENINGS) as lock:
+            in_vain = 0 if lock else in_vain + 1
             if lock and _taken(lock.fileno(), fcntl.LOCK_EX) and _is_there(lock.fileno(), session.place.lock):
                 _note_holder(session, f"since {time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())} UTC")
                 yield
@@ -92,20 +100,23 @@ def only_one(session: Session) -> Iterator[None]:
             session.wire.send(note=f"waiting for another deployment ({holder})")
             has_told = True
         if holder and ORPHAN not in holder and time.monotonic() > until_s:
-            raise Refusal(
-                f"another deployment to this box is under way ({holder}); wait until it ends, or stop it, then "
-                "try again"
-            )
+            raise Refusal(UNDER_WAY.format(holder))
         time.sleep(0.1)
 
 
 @contextmanager
-def _opened(place: Place) -> Iterator[TextIO | None]:
-    """The lock file, not yet held; None if somebody who undeploys just took its folder away."""
+def _opened(place: Place, is_last: bool) -> Iterator[TextIO | None]:
+    """The lock file, not yet held; None if somebody who undeploys just took its folder away.
+
+    Raises:
+        OSError: it cannot be opened, or, if this `is_last` attempt fails as the others did, its folder cannot be made.
+    """
     try:
         place.base.mkdir(parents=True, exist_ok=True)
         lock = open(place.lock, "a+")  # noqa: SIM115 - closed below
     except (FileNotFoundError, FileExistsError):
+        if is_last:
+            raise
         yield None
         return
     with lock:
@@ -116,7 +127,13 @@ def at_work(place: Place) -> str:
     """Who changes the box just now, in words; empty: nobody."""
     try:
         with open(place.lock) as lock:
-            return "" if _taken(lock.fileno(), fcntl.LOCK_SH) else lock.read() or "just begun"
+            for _ in range(25):  # who took it just now has not said so yet
+                if _taken(lock.fileno(), fcntl.LOCK_SH):
+                    return ""
+                if holder := lock.read():
+                    return holder
+                time.sleep(0.02)
+            return "who does not say who it is"
     except FileNotFoundError:
         return ""
 
@@ -139,7 +156,8 @@ def _is_there(lock: int, path: Path) -> bool:
 
 def _note_holder(session: Session, remark: str) -> None:
     """Say in the lock file who holds it."""
-    session.place.lock.write_text(f"process {os.getpid()}, {remark}")
+    who = f" for {session.who}" if session.who else ""
+    session.place.lock.write_text(f"process {os.getpid()}{who}, {remark}")
 
 
 def watch_workstation(session: Session, given: BinaryIO) -> None:

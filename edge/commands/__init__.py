@@ -18,7 +18,9 @@ EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 130
 
 ModelOption = Annotated[Path | None, typer.Option("--model", help="Model artefact (.onnx); default: the bundled one.")]
-RuntimeOption = Annotated[str | None, typer.Option("--runtime", help="auto (default), onnxruntime or tensorrt.")]
+RuntimeOption = Annotated[
+    str | None, typer.Option("--runtime", help="What runs the model: auto (default), onnxruntime or tensorrt.")
+]
 ChannelOption = Annotated[int | None, typer.Option("--channel", help="Which channel of several, counted from 1.")]
 JsonlOption = Annotated[bool, typer.Option("--jsonl", help="JSON lines instead of a table.")]
 

@@ -14,13 +14,15 @@ EXIT_FAIL = 1
 
 
 def doctor(
-    config: Annotated[Path | None, typer.Option(help="Settings (YAML): also check sources and broker.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Settings (YAML): also check its sources and broker.")] = None,
     model: ModelOption = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object instead of lines.")] = False,
-    self_test: Annotated[bool, typer.Option("--self-test", help="Also hear a synthetic recording.")] = False,
-    listen: Annotated[bool, typer.Option("--listen", help="Also hear each microphone for 2 s.")] = False,
+    self_test: Annotated[
+        bool, typer.Option("--self-test", help="Also run the detector on a synthetic recording.")
+    ] = False,
+    listen: Annotated[bool, typer.Option("--listen", help="Also record 2 s from each microphone.")] = False,
 ) -> None:
-    """Look at everything a node needs, and say what to do; exit code 1 if something fails."""
+    """Check everything that a node needs, and say what to do; exit code 1 if something fails."""
     from edge.doctor import Wanted, as_json, as_line, examine
     from edge.doctoring import worst
 

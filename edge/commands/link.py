@@ -17,14 +17,21 @@ from edge.errors import ConfigError
 app = typer.Typer(help="The links to microcontrollers: try, watch, record, replay.", no_args_is_help=True)
 
 SerialOption = Annotated[list[str] | None, typer.Option("--serial", help="A port: a path, or usb:VID:PID[:SERIAL].")]
-UdpOption = Annotated[str | None, typer.Option("--udp", metavar="HOST:PORT", help="Our address, of one interface.")]
+UdpOption = Annotated[
+    str | None, typer.Option("--udp", metavar="HOST:PORT", help="Address of this machine to listen on, and port.")
+]
 BleOption = Annotated[list[str] | None, typer.Option("--ble", metavar="ADDRESS", help="A bonded wearable.")]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="Settings whose section link is taken.")]
-SecondsOption = Annotated[float | None, typer.Option("--seconds", min=0.1, help="End after so long.")]
-BaudOption = Annotated[int | None, typer.Option("--baud", help="Of all serial ports; USB ignores it.")]
+SecondsOption = Annotated[
+    float | None, typer.Option("--seconds", min=0.1, help="Stop after so many seconds; default: Ctrl-C.")
+]
+BaudOption = Annotated[int | None, typer.Option("--baud", help="Speed of the serial ports, baud; USB ignores it.")]
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+@app.command(
+    short_help="Play sound files as a device would.",
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+)
 def simulate(context: typer.Context) -> None:
     """Play sound files as a device would, over a pty (its name is printed) or --udp HOST:PORT; --help for all faults.
 
@@ -44,7 +51,7 @@ def simulate(context: typer.Context) -> None:
             raise typer.Exit(abs(device.returncode))
 
 
-@app.command()
+@app.command(short_help="Show a live table of devices.")
 def monitor(
     serial: SerialOption = None,
     udp: UdpOption = None,
@@ -60,7 +67,7 @@ def monitor(
         _watch(section, None, seconds, jsonl, stop)
 
 
-@app.command()
+@app.command(short_help="Record what links carry to a file.")
 def record(  # noqa: PLR0913 - the options of the command
     file: Annotated[Path, typer.Argument(help="The capture, a new file.", readable=False)],
     serial: SerialOption = None,
@@ -77,22 +84,20 @@ def record(  # noqa: PLR0913 - the options of the command
         _watch(section, file, seconds, jsonl, stop)
 
 
-@app.command()
+@app.command(short_help="Show the table of a recorded file.")
 def replay(
     file: Annotated[Path, typer.Argument(help="A capture of laennec link record.", readable=False)],
     jsonl: JsonlOption = False,
 ) -> None:
     """The table of a capture, made by the same code that hears devices; `link.capture` lets `laennec run` hear it."""
-    import time
-
     from edge import link_watch
     from edge.link_table import as_line, rows, table
 
     with stop_on_signals() as stop:
-        report, now_ns = link_watch.replay(file, None, stop)
+        report, now_ns, wall_s = link_watch.replay(file, None, stop)
     if jsonl:
         for row in rows(report, now_ns):
-            print(as_line(row, time.time()))
+            print(as_line(row, wall_s))
     else:
         print(table(report, now_ns))
 
@@ -121,21 +126,32 @@ def _section(
 
 
 def _watch(section: Any, capture: Path | None, seconds: float | None, jsonl: bool, stop: threading.Event) -> None:
-    from edge.link_table import HEAD, now_line, table
+    import logging
+
+    from edge.link_table import HEAD, now_line, refusals, table
     from edge.link_watch import Watch, Wish
-    from edge.log import setup
-    from edge.sources.link_opening import open_links, open_receiver
+    from edge.log import Repeats, setup
+    from edge.sources.link_opening import open_links, open_receiver, warm_up
 
     setup()
+    warm_up()  # before the port is opened: what arrives while kernels are compiled overflows it
+    logger = logging.getLogger("edge.link")
+    repeats = Repeats(logger)
     is_live = sys.stdout.isatty() and not jsonl
     if not (is_live or jsonl):
         print(HEAD, flush=True)
 
-    def show(report: Any, now_ns: int) -> None:
+    def show(report: Any, now_ns: int, silence: Any) -> None:
         if is_live:
-            print(f"\x1b[H\x1b[J{table(report, now_ns)}", flush=True)
-        else:
-            for line in now_line(report, now_ns, jsonl):
-                print(line, flush=True)
+            print("\n".join((f"\x1b[H\x1b[J{table(report, now_ns)}", *silence.lines)), flush=True)
+            return
+        for line in (*now_line(report, now_ns, jsonl), *(() if jsonl else silence.news)):
+            print(line, flush=True)
+        if not jsonl:
+            return
+        for line in silence.news:
+            logger.warning("%s", line)  # on stderr: each line of the output is a stream
+        if refused := refusals(report):
+            repeats.tell("refused", refused)
 
     Watch(open_links(section), open_receiver(section), Wish(seconds, capture), show).run(stop)

@@ -1,4 +1,4 @@
-"""`laennec model`: what a model says of itself, and which signed model is in force on this box."""
+"""`laennec model`: the card of a model, and which of the signed models on this box is active."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from edge.release import Release
     from edge.shelf import Shelf
 
-app = typer.Typer(help="The model: its card, and the signed models on this box.", invoke_without_command=True)
+app = typer.Typer(help="Show the model; install, activate and roll back signed models.", invoke_without_command=True)
 
 ConfigOption = Annotated[
-    Path | None, typer.Option("--config", help="Settings (YAML) whose `models` say where; default: this user's.")
+    Path | None, typer.Option("--config", help="Settings (YAML); its section `models` says where models lie.")
 ]
-WantedArgument = Annotated[str, typer.Argument(metavar="ID", help="First digits of a release, or `bundled`.")]
-NEXT_START = "a running service takes it at its next start (systemctl restart laennec)"
+WantedArgument = Annotated[str, typer.Argument(metavar="ID", help="First digits of a model's id, or `bundled`.")]
+NEXT_START = "a running service uses it from its next start on (systemctl restart laennec)"
 
 
 @app.callback()
 def card(context: typer.Context, model: ModelOption = None) -> None:
-    """Print what a model artefact says of itself."""
+    """Print the card of a model: classes, thresholds, validation, feature spec."""
     if context.invoked_subcommand is not None:
         return
     from edge.model import load_model
@@ -33,13 +33,18 @@ def card(context: typer.Context, model: ModelOption = None) -> None:
     print(load_model(model).describe())
 
 
-@app.command()
+@app.command(short_help="Check and install a signed model.")
 def install(
-    package: Annotated[Path, typer.Argument(metavar="FILE_OR_FOLDER", help="What `export.sign` made.", readable=False)],
-    promote: Annotated[bool, typer.Option("--promote", help="Put it in force too, if it is not older.")] = False,
+    package: Annotated[
+        Path,
+        typer.Argument(metavar="FILE_OR_FOLDER", help="Signed model, made by `python -m export.sign`.", readable=False),
+    ],
+    promote: Annotated[
+        bool, typer.Option("--promote", help="Also make it active, unless it is older than the active one.")
+    ] = False,
     config: ConfigOption = None,
 ) -> None:
-    """Check a signed model and put it on the shelf; what is in force does not change without --promote."""
+    """Check a signed model and install it; the active model changes only with --promote."""
     shelf = _shelf(config)
     release = shelf.install(package)
     short = release.sha256[:12]
@@ -48,12 +53,12 @@ def install(
     if promote:
         _say(shelf.promote(release.sha256, older=False), config)
     else:
-        print(f"not in force yet: laennec model promote {short}")
+        print(f"not active yet; to make it active: laennec model promote {short}")
 
 
-@app.command(name="list")
+@app.command(name="list", short_help="List the installed models.")
 def list_releases(config: ConfigOption = None) -> None:
-    """List the models on the shelf; * is in force."""
+    """List the installed models; * marks the active one."""
     standings = _shelf(config).standings()
     in_force = next((s for s in standings if s.in_force), None)
     print(f"{' ' if in_force else '*'} {'bundled':12}  the model that comes with Laennec")
@@ -69,24 +74,24 @@ def list_releases(config: ConfigOption = None) -> None:
         )
 
 
-@app.command()
+@app.command(short_help="Make an installed model the active one.")
 def promote(wanted: WantedArgument, config: ConfigOption = None) -> None:
-    """Put a model of the shelf in force, older ones too; the one before is kept for `rollback`."""
+    """Make an installed model the active one, also an older one; `rollback` goes back."""
     _say(_shelf(config).promote(wanted), config)
 
 
-@app.command()
+@app.command(short_help="Go back to the model that was active before.")
 def rollback(config: ConfigOption = None) -> None:
-    """Go back to what was in force before the last promotion."""
+    """Make the model active that was active before the last promotion."""
     _say(_shelf(config).rollback(), config)
 
 
-@app.command()
+@app.command(short_help="Print the manifest and card of a model.")
 def show(
-    wanted: Annotated[str | None, typer.Argument(metavar="[ID]", help="First digits of a release.")] = None,
+    wanted: Annotated[str | None, typer.Argument(metavar="[ID]", help="First digits of a model's id.")] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Print a release and its model's card; without ID what is in force."""
+    """Print an installed model's manifest and card; without ID those of the active one."""
     from edge.model import load_model
 
     shelf = _shelf(config)
@@ -101,11 +106,11 @@ def _say(release: Release | None, config: Path | None) -> None:
     from edge.config import load_config
 
     name = f"{release.sha256[:12]}: {release.manifest.id}" if release is not None else "the bundled model"
-    print(f"in force: {name}; {NEXT_START}")
+    print(f"active: {name}; {NEXT_START}")
     if release is not None and len(release.manifest.files) > 1:
-        print(f"find out which of its variants is the fastest here: laennec tune --model {release.artefact}")
+        print(f"to find its fastest variant on this machine: laennec optimize --model {release.artefact}")
     if config is not None and (named := load_config(config).model) is not None:
-        print(f"laennec: but {config} says  model: {named}  which goes before; remove that line", file=sys.stderr)
+        print(f"laennec: but {config} says  model: {named}  which overrides it; remove that line", file=sys.stderr)
 
 
 def _shelf(config: Path | None) -> Shelf:

@@ -1,4 +1,4 @@
-"""The box: disk, clock, memory, heat, power. Read from the kernel; what it does not tell is left out, not guessed.
+"""The box: clock, memory, heat, power. Read from the kernel; what it does not tell is left out, not guessed.
 
 Not for what depends on the program or the model. On boards that are no Jetson, `nvpmodel` is not there.
 Source: the kernel's Documentation/ABI/testing/sysfs-class-thermal and Documentation/filesystems/proc.rst.
@@ -6,23 +6,16 @@ Source: the kernel's Documentation/ABI/testing/sysfs-class-thermal and Documenta
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from edge.clock import is_synchronised
-from edge.doctoring import Check, fail, ok, warn
-from edge.store import FIRST_PLAUSIBLE_S
+from edge.clock import FIRST_PLAUSIBLE_S, is_synchronised
+from edge.doctoring import Check, ok, warn
 
-if TYPE_CHECKING:
-    from edge.config import Config
-
-LEAST_DISK_MB = 50.0
 LEAST_MEMORY_MB = 300.0  # a node of one stream has its peak at 163 MB; TensorRT needs more
 HOT_C = 80.0  # below where boards begin to throttle
 THERMAL = Path("/sys/class/thermal")
@@ -30,40 +23,8 @@ PI_THROTTLED = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")
 PATIENCE_S = 5.0
 
 
-def outbox(config: Config) -> Check:
-    """Whether events can wait on disk, and for how many there is room; nothing is created."""
-    path = config.outbox_path()
-    folder = next(parent for parent in path.parents if parent.exists())
-    if is_running(path):
-        return ok("outbox", f"{path}: in use by the running service")
-    for place in (path, folder):
-        if place.exists() and not os.access(place, os.W_OK):
-            advice = "run the doctor as the user of the service, or give a writable outbox.path"
-            return fail("outbox", f"{place}: may not be written by this user", advice)
-    free_mb = shutil.disk_usage(folder).free / 1e6
-    found = f"{path}: {free_mb:.0f} MB free, up to {config.outbox.max_mb:g} MB wanted"
-    if free_mb < LEAST_DISK_MB:
-        return fail("outbox", found, "free space there; what is decided would wait in memory only")
-    if free_mb < config.outbox.max_mb:
-        return warn("outbox", found, "free space there, or lower outbox.max_mb")
-    return ok("outbox", found)
-
-
-def is_running(outbox_path: Path) -> bool:
-    """Whether a service holds this outbox, and so the microphones."""
-    lock = outbox_path.with_name(outbox_path.name + ".lock")
-    try:
-        with lock.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False  # not there, or not for this user
-    return False
-
-
 def clock() -> Check:
-    """Whether the wall clock can be believed: events carry it."""
+    """Whether the wall clock is right: events carry it."""
     now = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
     if time.time() < FIRST_PLAUSIBLE_S:
         return warn("clock", f"{now}, which cannot be", "set it: timedatectl set-ntp true; the box may lack a battery")
@@ -71,7 +32,9 @@ def clock() -> Check:
     if synchronised is None:
         return ok("clock", f"{now}; whether it follows a reference cannot be asked here")
     if not synchronised:
-        return warn("clock", f"{now}, follows no reference", "timedatectl set-ntp true; events carry synced: false")
+        return warn(
+            "clock", f"{now}, not synchronised", "timedatectl set-ntp true; until then events say `synced`: false"
+        )
     return ok("clock", f"{now}, follows a reference")
 
 

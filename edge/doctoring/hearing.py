@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 SOUND_CARDS = Path("/dev/snd")
 LISTEN_S = 2.0
-FAINTEST_DB = -75.0  # rms re full scale; real chest recordings have -54 to -35, an unplugged input has below -90
+FAINTEST_DB = -75.0  # rms re full scale; real chest recordings have -54 to -35, see also `edge.stream.UNPLUGGED_DB`
 CLIPPED = 0.99  # of full scale
 FIRST_PYAUDIO = Version("0.2.12")  # its C code before lacks PY_SSIZE_T_CLEAN: Python 3.10 refuses the first buffer
 

@@ -23,7 +23,9 @@ def denied(group: str, devices: Sequence[Path]) -> tuple[str, str] | None:
     closed = [device for device in devices if not os.access(device, os.R_OK | os.W_OK)]
     if not closed or len(closed) < len(devices):
         return None
-    user = getpass.getuser()
+    user = str(os.getuid())
+    with suppress(KeyError, OSError):  # a container may have a user without a name
+        user = getpass.getuser()
     members: list[str] = []
     with suppress(KeyError):
         members = grp.getgrnam(group).gr_mem

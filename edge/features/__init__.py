@@ -3,7 +3,6 @@
 from edge import kernel_cache
 
 with kernel_cache.kept_here():
-    from edge.features.bank import Bank, Batch
     from edge.features.frontend import FrontEnd
     from edge.features.parts import Cwt, Gammatone, Log, Mel, Pcen
     from edge.features.presets import FRONT_ENDS
@@ -12,8 +11,6 @@ with kernel_cache.kept_here():
 
 __all__ = [
     "FRONT_ENDS",
-    "Bank",
-    "Batch",
     "Cwt",
     "FeatureSpec",
     "FrontEnd",

@@ -1,6 +1,6 @@
 """Modulus of an analytic wavelet transform, averaged over each hop: overlap-save, each band at its own pace.
 
-Not for levels (`compress.py`) nor for keeping the frames of a stream in order (`advance.py`).
+Not for levels (`compress.py`) nor for which frames are due (`frontend.py`).
 
 A block is L hops of sound, N samples, L a power of two; half the support of the lowest wavelet is thrown away at both
 ends and K frames remain. Blocks lie on a grid of absolute frames, so no cut of the input moves them.
@@ -30,31 +30,30 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from edge.features.fft import Fft, RealFft, make_fft, make_real_fft, real_spectrum, transform
+from edge.features.fft import RealFft, make_fft, make_real_fft, real_spectrum, transform
 from edge.features.parts import LEAST_PACE, WAVELET_TAIL, Cwt
 from edge.features.spec import FeatureSpec
+from edge.ring import Bools, Floats, append, is_heard, stretch
 
 
 class CwtPlan(NamedTuple):
-    """A wavelet analysis in the form that the kernel reads, with its workspace: one for each thread."""
+    """A wavelet analysis of one stream: what the kernel reads, and what it writes."""
 
-    half: int  # frames of half the support
-    made: int  # K, frames of one block
-    flat: NDArray[np.float32]  # (N,) ones: the block is not tapered
+    ring: Floats
+    hop: int  # samples
+    history: int  # samples of half the support
+    flat: Floats  # (N,) ones: the block is not tapered
     fft: RealFft
     bands: NDArray[np.int64]  # (M, 5) first bin, bins, instants to a hop, its place in `paces`, first of `weights`
-    weights: NDArray[np.float32]  # H of band after band
-    paces: NDArray[np.int64]  # (paces, 6) start and stop in `order`, in `twiddles`, in `radices`
+    weights: Floats  # H of band after band
+    paces: NDArray[np.int64]  # (paces, 4) start and stop in `order` and in `twiddles`
     order: NDArray[np.uint32]
-    twiddles: NDArray[np.float32]
-    radices: NDArray[np.int64]
-    block: NDArray[np.float32]  # (N,) samples
-    energies: NDArray[np.float32]  # (K, M) of the block
-    bins: NDArray[np.float32]  # (2, bins)
-    work: NDArray[np.float32]  # (2, the larger of N and 2 P)
+    twiddles: Floats
+    energies: Floats  # (K, M) of the block
+    work: Floats  # (2, the larger of N and 2 P)
 
 
-def make_cwt_plan(spec: FeatureSpec, cwt: Cwt) -> CwtPlan:
+def make_cwt_plan(spec: FeatureSpec, cwt: Cwt, ring: Floats) -> CwtPlan:
     """Tables of an analysis."""
     half, frames = cwt.layout(spec.grid)
     size = frames * spec.hop_samples
@@ -70,20 +69,19 @@ def make_cwt_plan(spec: FeatureSpec, cwt: Cwt) -> CwtPlan:
         weights.append(2 / size * response[loud[0] : loud[-1] + 1])  # 2: the negative frequencies are left out
         used += count
     bands = np.array(rows, np.int64)
-    first, stop = bands[:, 0].min(), (bands[:, 0] + bands[:, 1]).max()
+    first, stop = int(bands[:, 0].min()), int((bands[:, 0] + bands[:, 1]).max())
     bands[:, 0] -= first
     paces = sorted(set(bands[:, 2]))
     bands[:, 3] = np.searchsorted(paces, bands[:, 2])
     ffts = [make_fft(frames * int(q)) for q in paces]
-    limits = [np.concatenate([[0], np.cumsum([len(f[k]) for f in ffts])]) for k in range(3)]
-    places = np.array([[*limit[i : i + 2]] for i in range(len(ffts)) for limit in limits]).reshape(-1, 6)
+    limits = [np.concatenate([[0], np.cumsum([len(f[k]) for f in ffts])]) for k in range(2)]
+    places = np.array([[*limit[i : i + 2]] for i in range(len(ffts)) for limit in limits]).reshape(-1, 4)
     made, room = frames - 2 * half, max(size, 2 * frames * int(paces[-1]))
     return CwtPlan(
-        half, made, np.ones(size, np.float32), make_real_fft(size, int(first), int(stop - first)),
-        bands, np.concatenate(weights).astype(np.float32), places,
+        ring, spec.hop_samples, half * spec.hop_samples, np.ones(size, np.float32),
+        make_real_fft(size, first, stop - first), bands, np.concatenate(weights).astype(np.float32), places,
         np.concatenate([f.order for f in ffts]), np.concatenate([f.twiddles for f in ffts]),
-        np.concatenate([f.radices for f in ffts]), np.zeros(size, np.float32), np.zeros((made, spec.bands), np.float32),
-        np.zeros((2, stop - first), np.float32), np.zeros((2, room), np.float32),
+        np.zeros((made, spec.bands), np.float32), np.zeros((2, room), np.float32),
     )  # fmt: skip
 
 
@@ -92,24 +90,59 @@ def cwt_centres_hz(spec: FeatureSpec) -> NDArray[np.float64]:
     return np.exp(np.linspace(np.log(spec.low_hz), np.log(spec.high_hz), spec.bands))
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
-def cwt_energies(plan: CwtPlan) -> None:
-    """Energies of the K frames of `plan.block`, into `plan.energies`: the square of the mean modulus in each hop."""
-    real_spectrum(plan.fft, plan.block, plan.flat, plan.work[:, : plan.block.shape[0]], plan.bins)
+@njit(cache=True, nogil=True)
+def cwt_energies(
+    plan: CwtPlan,
+    block: tuple[int, Floats, Bools],
+    first: int,
+    energies: Floats,
+    heard: Bools,
+) -> None:
+    """Energies of the frames that a block of samples completes.
+
+    Args:
+        plan: the analysis; its ring takes the block.
+        block: start, samples, valid.
+        first: index of the first frame.
+        energies: (T, M) receives the square of the mean modulus in each hop.
+        heard: (T,) receives whether all samples that a frame touches are valid.
+    """
+    plan = CwtPlan(*plan)
+    ring, hop, history, written = plan.ring, plan.hop, plan.history, block[0]
+    size, made = plan.flat.shape[0], plan.energies.shape[0]
+    for t in range(energies.shape[0]):
+        k = (first + t) % made  # of the block of frames
+        if k == 0 or t == 0:
+            start = (first + t - k) * hop - history
+            written = append(ring, block, written, start + size)
+            _block_energies(plan, stretch(ring, start, start + size))
+        for m in range(energies.shape[1]):  # a loop: an array assigned to an array costs Numba a second of compiling
+            energies[t, m] = plan.energies[k, m]
+        start = (first + t) * hop
+        heard[t] = is_heard(stretch(ring, start - history, start + hop + history))
+    append(ring, block, written, block[0] + block[1].shape[0])
+
+
+@njit
+def _block_energies(plan: CwtPlan, samples: Floats) -> None:
+    """Energies of the K frames of one block of samples, (N,), into `plan.energies`; what is not valid is silence."""
+    fft, work = RealFft(*plan.fft), plan.work
+    bins, sound = np.empty((2, fft.turn.shape[1]), np.float32), np.empty_like(samples)
+    for i in range(samples.shape[0]):
+        sound[i] = samples[i] if samples[i] == samples[i] else np.float32(0)
+    real_spectrum(fft, sound, plan.flat, work[:, : samples.shape[0]], bins)
     for m in range(plan.bands.shape[0]):
         first, count, pace, place, weight = plan.bands[m]
         limit = plan.paces[place]
-        fft = Fft(
-            plan.order[limit[0] : limit[1]], plan.twiddles[limit[2] : limit[3]], plan.radices[limit[4] : limit[5]]
-        )
-        re, im = plan.bins[0, first : first + count], plan.bins[1, first : first + count]
-        _load(plan.work[fft.radices.shape[0] & 1], fft.order, re, im, plan.weights[weight : weight + count])
-        transform(plan.work, fft)
-        _mean_modulus(plan.work[0], fft.order.shape[0], plan.half * pace, pace, plan.energies[:, m])
+        order, twiddles = plan.order[limit[0] : limit[1]], plan.twiddles[limit[2] : limit[3]]
+        re, im = bins[0, first : first + count], bins[1, first : first + count]
+        _load(work[0], order, re, im, plan.weights[weight : weight + count])
+        z = transform(work, order.shape[0], twiddles)
+        _mean_modulus(z, order.shape[0], plan.history // plan.hop * pace, pace, plan.energies[:, m])
 
 
-@njit(cache=True)
-def _load(x, order, re, im, weights):  # type: ignore[no-untyped-def]
+@njit
+def _load(x: Floats, order: NDArray[np.uint32], re: Floats, im: Floats, weights: Floats) -> None:
     """The band, conjugate: the forward transform of a conjugate is the conjugate of the inverse one."""
     size = order.shape[0]
     x[: 2 * size] = np.float32(0)
@@ -119,8 +152,8 @@ def _load(x, order, re, im, weights):  # type: ignore[no-untyped-def]
         x_im[order[i]] = -im[i] * weights[i]
 
 
-@njit(cache=True)
-def _mean_modulus(z, size, first, pace, energies):  # type: ignore[no-untyped-def]
+@njit
+def _mean_modulus(z: Floats, size: int, first: int, pace: int, energies: Floats) -> None:
     count = energies.shape[0] * pace + 1
     re, im = z[first : first + count], z[size + first : size + first + count]
     for i in range(count):

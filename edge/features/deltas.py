@@ -9,92 +9,51 @@ samples; a frame with an invalid neighbour is invalid.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
-from numba import njit
-from numpy.typing import NDArray
 
 from edge.features.compress import affine
 from edge.features.spec import FeatureSpec
+from edge.types import Frames
 
 
-class Deltas(NamedTuple):
-    """The deltas of B streams in the form that the kernel reads."""
-
-    taps: NDArray[np.float32]  # (1 + deltas, 2 r + 1) what the neighbours t - r .. t + r weigh in each part of a frame
-    levels: NDArray[np.float32]  # (B, 2 r + 1, levels) the newest frames, frame t at t modulo 2 r + 1
-    runs: NDArray[np.int64]  # (B, 3) index one past the newest frame, frames since the last jump, valid ones in a row
-    offset: NDArray[np.float32]  # (M,)
-    gain: NDArray[np.float32]  # (M,) 1 / scale
-    scratch: NDArray[np.float32]  # (levels,) workspace
-
-
-def make_deltas(spec: FeatureSpec, streams: int) -> Deltas:
-    """Deltas of a spec; without any, one tap."""
-    n, reach = spec.delta_frames, spec.deltas * spec.delta_frames
-    slope = np.arange(-n, n + 1) / (2 * np.sum(np.arange(1, n + 1) ** 2))
-    taps, row = np.zeros((1 + spec.deltas, 2 * reach + 1)), np.ones(1)
-    for part in taps:
-        spare = reach - len(row) // 2
-        part[spare : spare + len(row)] = row
-        row = np.convolve(row, slope)
-    offset, gain = affine(spec)
-    return Deltas(
-        taps.astype(np.float32),
-        np.zeros((streams, 2 * reach + 1, spec.levels), np.float32),
-        np.zeros((streams, 3), np.int64),
-        offset.astype(np.float32),
-        gain.astype(np.float32),
-        np.zeros(spec.levels, np.float32),
-    )
-
-
-@njit(cache=True)  # type: ignore[untyped-decorator]
-def push_deltas(plan: Deltas, b: int, t: int, valid: bool, values: NDArray[np.float32], row: int) -> int:
-    """Take frame t of stream b from the scratch; make the frame r before it, if it has all its neighbours.
+class Deltas:
+    """The deltas of one stream.
 
     Args:
-        plan: the deltas; their state moves on.
-        b: the stream.
-        t: index of the frame.
-        valid: whether it is.
-        values: (T, M) receives the frame that is made.
-        row: its place there.
-
-    Returns:
-        -1 when none is made, 0 when the one that is made is invalid (zeros), 1 when it is valid.
+        spec: what a frame is; it has deltas.
     """
-    width = plan.taps.shape[1]
-    runs = plan.runs[b]
-    if t != runs[0]:
-        runs[1] = runs[2] = 0
-    newest = plan.levels[b, t % width]
-    for m in range(newest.shape[0]):  # a loop: an array assigned to an array costs Numba two seconds of compiling
-        newest[m] = plan.scratch[m]
-    runs[0] = t + 1
-    runs[1] += 1
-    runs[2] = runs[2] + 1 if valid else 0
-    if runs[1] < width:
-        return -1
-    values[row] = np.float32(0)
-    if runs[2] < width:
-        return 0
-    _combine(plan, plan.levels[b], t + 1 - width, values[row])
-    return 1
 
+    def __init__(self, spec: FeatureSpec) -> None:
+        """Build tables; nothing is heard yet."""
+        n, self._reach = spec.delta_frames, spec.deltas * spec.delta_frames
+        slope = np.arange(-n, n + 1) / (2 * np.sum(np.arange(1, n + 1) ** 2))
+        self._taps = np.zeros((1 + spec.deltas, 2 * self._reach + 1), np.float32)  # weights of frames t - r .. t + r
+        row = np.ones(1)
+        for part in self._taps:
+            spare = self._reach - len(row) // 2
+            part[spare : spare + len(row)] = row
+            row = np.convolve(row, slope)
+        self._offset, self._gain = (x.astype(np.float32) for x in affine(spec))
+        self._levels = np.zeros((0, spec.levels), np.float32)  # the newest 2 r frames
+        self._heard = np.zeros(0, np.bool_)
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
-def _combine(plan: Deltas, levels: NDArray[np.float32], oldest: int, out: NDArray[np.float32]) -> None:
-    parts, width = plan.taps.shape
-    count = levels.shape[1]
-    for part in range(parts):
-        row = out[part * count : (part + 1) * count]
-        for k in range(width):
-            weight = plan.taps[part, k]
-            if weight != 0:
-                frame = levels[(oldest + k) % width]
-                for m in range(count):
-                    row[m] += weight * frame[m]
-    for m in range(out.shape[0]):
-        out[m] = (out[m] - plan.offset[m]) * plan.gain[m]
+    def push(self, frames: Frames) -> list[Frames]:
+        """Take the frames that follow, (T, levels); return those r before them that have all their neighbours."""
+        width = self._taps.shape[1]
+        levels, heard = np.concatenate([self._levels, frames.values]), np.concatenate([self._heard, frames.valid])
+        self._levels, self._heard = levels[1 - width :].copy(), heard[1 - width :].copy()
+        count = len(heard) + 1 - width
+        if count <= 0:
+            return []
+        values = np.zeros((count, *self._taps.shape[:1], levels.shape[1]), np.float32)
+        for part, taps in enumerate(self._taps):
+            for k in np.flatnonzero(taps):
+                values[:, part] += taps[k] * levels[k : k + count]
+        valid = np.logical_and.reduce(np.lib.stride_tricks.sliding_window_view(heard, width), axis=1)
+        values = (values.reshape(count, -1) - self._offset) * self._gain
+        values[~valid] = 0
+        return [Frames(frames.start + len(frames.valid) - self._reach - count, values, valid)]
+
+    def reset(self) -> None:
+        """Forget everything; the stream goes on anywhere."""
+        self._levels, self._heard = self._levels[:0], self._heard[:0]

@@ -19,7 +19,7 @@ LOG2_E = np.float32(1.4426950408889634)
 EXP2_TERMS = tuple(np.float32(np.log(2.0) ** k / np.prod(np.arange(1.0, k + 1))) for k in range(8))
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit
 def log2(x: np.float32) -> np.float32:
     """Base-2 logarithm of a positive normal float32; -127 or so for 0 and for denormal numbers."""
     offset = np.int32(np.float32(x).view(np.int32) - ROOT_HALF_BITS)
@@ -39,7 +39,7 @@ def log2(x: np.float32) -> np.float32:
     return natural * LOG2_E + np.float32(exponent)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit
 def exp2(x: np.float32) -> np.float32:
     """2^x in float32; beyond [-126, 127] that of the bound."""
     bounded = min(max(np.float32(x), np.float32(-126)), np.float32(127))

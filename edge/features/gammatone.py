@@ -1,8 +1,8 @@
 """Gammatone envelopes: order-4 complex one-pole cascades on ERB-spaced centres, their mean over each hop.
 
-Not for levels (`compress.py`) nor for keeping the frames of a stream in order (`bank.py`). Causal and recursive: frame
-t is made when its hop [t * hop, (t + 1) * hop) is there. After a start or gap the filters start from rest, at a hop's
-boundary, and the frames until they have settled are not valid.
+Not for levels (`compress.py`) nor for which frames are due (`frontend.py`). Causal and recursive: frame t is made when
+its hop [t * hop, (t + 1) * hop) is there. After a start or gap the filters start from rest, at the boundary of a hop,
+and the frames until they have settled are not valid.
 
 **The filter.** z_k[n] = p z_k[n-1] + (1 - a) z_{k-1}[n], k = 1..4, z_0 = 2 x, p = a exp(i w), a = exp(-2 pi B / rate),
 the all-pole gammatone filter of Hohmann 2002; a full-scale sine at the centre has an envelope |z_4| of 1.
@@ -23,7 +23,7 @@ analysis and synthesis using a gammatone filterbank, Acta Acustica 88, 2002; Gla
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from edge.features.parts import EAR_MIN_HZ, EAR_Q, Gammatone
 from edge.features.spec import FeatureSpec
-from edge.inlined import inlined
+from edge.ring import Bools, Floats, append, is_heard, stretch
 
 LANES = 64  # bands side by side; a fixed number lets LLVM see that nothing overlaps, and vectorise
 PIECE = 64  # samples of a hop that share a table; states that have died away are set to 0 after each
@@ -39,18 +39,19 @@ DEAD = 1e-18  # amplitude; far below any level, far above the denormal numbers: 
 
 
 class GammatonePlan(NamedTuple):
-    """A filter bank of B streams in the form that the kernel reads: G groups of 32 bands, each a row of numbers."""
+    """A filter bank of one stream: what the kernel reads, its state, and its ring. G groups of 64 bands."""
 
-    pole: NDArray[np.float32]  # (G, 32) a
-    table: NDArray[np.float32]  # (G, piece * 64) for each sample 2 (1 - a)^4 exp(-i w n): real parts, imaginary parts
-    turn: NDArray[
-        np.float32
-    ]  # (G, 2, 64) exp(i w length): [of a whole piece, of the last], real parts, imaginary parts
-    dead: NDArray[np.float32]  # (G, 4 * 32) modulus of y_1 .. y_4 below which there is nothing: they wait for 1 - a
-    state: NDArray[np.float32]  # (B, G, 9 * 32) real parts of y_1 .. y_4, imaginary parts, sum of the envelope
+    ring: Floats
+    hop: int  # samples
+    history: int  # samples until the filters have settled
+    pole: Floats  # (G, 64) a
+    table: Floats  # (G, piece * 128) for each sample 2 (1 - a)^4 exp(-i w n): real parts, imaginary parts
+    turn: Floats  # (G, 2 * 128) exp(i w length) of a whole piece and of the last: real, imaginary parts
+    dead: Floats  # (G, 4 * 64) modulus of y_1 .. y_4 below which there is nothing: they wait for 1 - a
+    state: Floats  # (G, 9 * 64) real parts of y_1 .. y_4, imaginary parts, sum of the envelope
 
 
-def make_gammatone_plan(spec: FeatureSpec, gammatone: Gammatone, streams: int) -> GammatonePlan:
+def make_gammatone_plan(spec: FeatureSpec, gammatone: Gammatone, ring: Floats) -> GammatonePlan:
     """Tables of an analysis, and filters at rest."""
     centre_hz = gammatone_centres_hz(spec)
     width_hz = gammatone.bandwidth * (centre_hz / EAR_Q + EAR_MIN_HZ)
@@ -61,15 +62,17 @@ def make_gammatone_plan(spec: FeatureSpec, gammatone: Gammatone, streams: int) -
     gain = np.where(pole > 0, 2 * (1 - pole.astype(np.float64)) ** 4, 0)
     table = gain * np.exp(-1j * np.outer(np.arange(min(PIECE, spec.hop_samples)), omega))
     lengths = np.array([PIECE, (spec.hop_samples - 1) % PIECE + 1])
-    turn = _grouped(np.exp(1j * np.outer(lengths, omega))).reshape(groups, 2, -1)
-    state = np.zeros((streams, groups, 9 * LANES), np.float32)
+    turn = np.exp(1j * np.outer(lengths, omega))
     dead = np.array([DEAD * (1 - pole.astype(np.float64)) ** (4 - k) for k in (1, 2, 3, 4)]).reshape(4, groups, LANES)
     dead = np.maximum(dead, 1e-36).transpose(1, 0, 2).reshape(groups, -1).astype(np.float32)
-    return GammatonePlan(pole.reshape(groups, LANES), _grouped(table), turn, dead, state)
+    return GammatonePlan(
+        ring, spec.hop_samples, gammatone.reach_samples(spec.grid)[0], pole.reshape(groups, LANES), _grouped(table),
+        _grouped(turn), dead, np.zeros((groups, 9 * LANES), np.float32),
+    )  # fmt: skip
 
 
-def _grouped(table: NDArray[np.complex128]) -> NDArray[np.float32]:
-    """(G, rows * 64) float32 from (rows, G * 32) complex: row after row, 32 real parts and 32 imaginary parts."""
+def _grouped(table: NDArray[np.complex128]) -> Floats:
+    """(G, rows * 128) float32 from (rows, G * 64) complex: row after row, 64 real parts and 64 imaginary parts."""
     parts = np.stack([table.real, table.imag], axis=1).reshape(len(table), 2, -1, LANES)
     return np.ascontiguousarray(parts.transpose(2, 0, 1, 3).reshape(parts.shape[2], -1), np.float32)
 
@@ -80,35 +83,51 @@ def gammatone_centres_hz(spec: FeatureSpec) -> NDArray[np.float64]:
     return np.exp(np.linspace(np.log(spec.low_hz + corner), np.log(spec.high_hz + corner), spec.bands)) - corner
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def gammatone_energies(
-    plan: GammatonePlan, b: int, samples: NDArray[np.float32], energies: NDArray[np.float32]
+    plan: GammatonePlan,
+    block: tuple[int, Floats, Bools],
+    first: int,
+    energies: Floats,
+    heard: Bools,
 ) -> None:
-    """Energies of the next hop of stream b.
+    """Energies of the hops that a block completes.
 
     Args:
-        plan: the filter bank; its state moves on by one hop.
-        b: the stream.
-        samples: (hop,) samples.
-        energies: (M,) receives the square of the mean envelope.
+        plan: the filter bank; its state and its ring move on.
+        block: start, samples, valid.
+        first: index of the first hop, which follows the last one made.
+        energies: (T, M) receives the square of the mean envelope.
+        heard: (T,) receives whether all samples of a hop and its history are valid.
     """
+    plan = GammatonePlan(*plan)
+    ring, hop, written = plan.ring, plan.hop, block[0]
+    for t in range(energies.shape[0]):
+        start, stop = (first + t) * hop, (first + t + 1) * hop
+        written = append(ring, block, written, stop)
+        samples = stretch(ring, start, stop)
+        heard[t] = is_heard(stretch(ring, start - plan.history, stop))
+        if not heard[t] and not is_heard(stretch(ring, start - hop, start)):
+            plan.state[:] = np.float32(0)  # from rest
+        if heard[t] or is_heard(samples):
+            _hop(plan, samples, energies[t])
+    append(ring, block, written, block[0] + block[1].shape[0])
+
+
+@njit
+def _hop(plan: GammatonePlan, samples: Floats, energies: Floats) -> None:
+    """One hop through all bands."""
     hop = np.float32(samples.shape[0])
     for g in range(plan.pole.shape[0]):
-        state = plan.state[b, g]
+        state = plan.state[g]
         _filter(plan.pole[g], plan.table[g], plan.turn[g], plan.dead[g], state, samples)
         for m in range(min(LANES, energies.shape[0] - g * LANES)):
             mean = state[8 * LANES + m] / hop
             energies[g * LANES + m] = mean * mean
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
-def gammatone_rest(plan: GammatonePlan, b: int) -> None:
-    """Put the filters of stream b at rest."""
-    plan.state[b] = np.float32(0)
-
-
-@njit(cache=True)
-def _filter(pole, table, turn, dead, state, samples):  # type: ignore[no-untyped-def]
+@njit
+def _filter(pole: Floats, table: Floats, turn: Floats, dead: Floats, state: Floats, samples: Floats) -> None:
     """One hop through the bands of a group."""
     hop = samples.shape[0]
     state[8 * LANES :] = np.float32(0)
@@ -119,11 +138,11 @@ def _filter(pole, table, turn, dead, state, samples):  # type: ignore[no-untyped
             _four_samples(pole, table[2 * LANES * i :], state, samples[first + i :])
         for i in range(fours, count):
             _one_sample(pole, table[2 * LANES * i :], state, samples[first + i])
-        _turn(state, turn[0 if count == PIECE else 1], dead)
+        _turn(state, turn[0 if count == PIECE else 2 * LANES :], dead)
 
 
-@inlined
-def _stages(p, x, c, s, y):  # type: ignore[no-untyped-def]
+@njit
+def _stages(p: Any, x: Any, c: Any, s: Any, y: Any) -> Any:
     """One sample through the four stages of one band; y is (real parts, imaginary parts) of the state."""
     r1, i1 = p * y[0] + x * c, p * y[4] + x * s
     r2, i2 = p * y[1] + r1, p * y[5] + i1
@@ -132,8 +151,8 @@ def _stages(p, x, c, s, y):  # type: ignore[no-untyped-def]
     return r1, r2, r3, r4, i1, i2, i3, i4
 
 
-@inlined
-def _four_samples(pole, t, state, x):  # type: ignore[no-untyped-def]
+@njit
+def _four_samples(pole: Floats, t: Floats, state: Floats, x: Floats) -> None:
     """Four samples at once, so that the state is read and written once for them."""
     x0, x1, x2, x3 = x[0], x[1], x[2], x[3]
     for m in range(LANES):
@@ -154,8 +173,8 @@ def _four_samples(pole, t, state, x):  # type: ignore[no-untyped-def]
         state[4 * LANES + m], state[5 * LANES + m], state[6 * LANES + m], state[7 * LANES + m] = y[4], y[5], y[6], y[7]
 
 
-@inlined
-def _one_sample(pole, t, state, x):  # type: ignore[no-untyped-def]
+@njit
+def _one_sample(pole: Floats, t: Floats, state: Floats, x: np.float32) -> None:
     for m in range(LANES):
         y = (
             state[m], state[LANES + m], state[2 * LANES + m], state[3 * LANES + m],
@@ -167,8 +186,8 @@ def _one_sample(pole, t, state, x):  # type: ignore[no-untyped-def]
         state[4 * LANES + m], state[5 * LANES + m], state[6 * LANES + m], state[7 * LANES + m] = y[4], y[5], y[6], y[7]
 
 
-@njit(cache=True)
-def _turn(state, turn, dead):  # type: ignore[no-untyped-def]
+@njit
+def _turn(state: Floats, turn: Floats, dead: Floats) -> None:
     """Let the next piece count its samples from 0 again; end what has died away."""
     for k in range(4):
         for m in range(LANES):

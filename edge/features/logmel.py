@@ -1,7 +1,7 @@
 """Mel energies of one stretch of samples after another: taper, Fourier transform, power, triangular filters.
 
-Frame t covers the samples [t * hop, t * hop + the longest window). Not for levels (`compress.py`) nor for keeping the
-frames of a stream in order (`advance.py`).
+Frame t covers the samples [t * hop, t * hop + the longest window). Not for levels (`compress.py`) nor for which frames
+are due (`frontend.py`).
 
 With `unit` sine a taper h is divided by sum(h) / 2, so that a full-scale sine has energy 1 in its bin.
 Source: Davis & Mermelstein 1980 (mel energies); O'Shaughnessy 1987 and The HTK Book (mel); Slaney, Auditory Toolbox,
@@ -22,45 +22,40 @@ from numpy.typing import NDArray
 from edge.features.fft import RealFft, make_real_fft, real_spectrum
 from edge.features.parts import Mel
 from edge.features.spec import FeatureSpec
-from edge.inlined import inlined
+from edge.ring import Bools, Floats, append, is_heard, stretch
 
 DEAF = 1e-6  # a filter whose greatest weight is less has its only bin on an edge, and that weight is rounding
 
 
 class MelPlan(NamedTuple):
-    """A mel analysis in the form that the kernel reads, with its workspace: one for each thread."""
+    """A mel analysis of one stream: what the kernel reads, and the ring that it writes."""
 
-    tapers: NDArray[np.float32]  # (windows, span) centred, span even
+    ring: Floats
+    hop: int  # samples
+    tapers: Floats  # (windows, span) centred; span is the longest window
     fft: RealFft
-    first_bin: NDArray[np.uint64]  # (bands,) first bin of each filter, counted from the first bin of the transform
-    quads: NDArray[np.int64]  # (bands,) bins of each filter, in fours
-    weights: NDArray[np.float32]  # filter after filter, each filled up with zeros to a multiple of four
-    work: NDArray[np.float32]  # (2, fft_size)
-    bins: NDArray[np.float32]  # (2, bins + 3) spectrum, zeros behind it
+    filters: NDArray[np.uint64]  # (bands, 2) first bin, counted from the first bin of the transform; bins
+    weights: Floats  # filter after filter
+    work: Floats  # (4, fft_size) two sides of the transform; real and imaginary parts of the bins
 
 
-def make_mel_plan(spec: FeatureSpec, mel: Mel) -> MelPlan:
+def make_mel_plan(spec: FeatureSpec, mel: Mel, ring: Floats) -> MelPlan:
     """Tables of an analysis."""
     span = max(mel.windows_samples)
-    tapers = np.zeros((len(mel.windows_samples), span + span % 2))
+    tapers = np.zeros((len(mel.windows_samples), span))
     for row, length in zip(tapers, mel.windows_samples, strict=True):
         shape = taper(mel.taper, length, mel.periodic)
         first = (span - length) // 2
         row[first : first + length] = shape / (shape.sum() / 2) if mel.unit == "sine" else shape
     filters = mel_filters(spec)
     used = [np.flatnonzero(row) for row in filters]
-    first, stop = min(bins[0] for bins in used), max(bins[-1] for bins in used) + 1
-    quads = np.array([-(-(bins[-1] + 1 - bins[0]) // 4) for bins in used])
-    rows = [np.append(row, np.zeros(4))[bins[0] :][: 4 * n] for row, bins, n in zip(filters, used, quads, strict=True)]
+    first, stop = int(min(bins[0] for bins in used)), int(max(bins[-1] for bins in used)) + 1
+    places = [(bins[0] - first, bins[-1] + 1 - bins[0]) for bins in used]
+    weights = np.concatenate([row[bins[0] : bins[-1] + 1] for row, bins in zip(filters, used, strict=True)])
     return MelPlan(
-        tapers.astype(np.float32),
-        make_real_fft(mel.fft_size, int(first), int(stop - first)),
-        np.array([bins[0] - first for bins in used], np.uint64),
-        quads,
-        np.concatenate(rows).astype(np.float32),
-        np.zeros((2, mel.fft_size), np.float32),
-        np.zeros((2, stop - first + 3), np.float32),
-    )
+        ring, spec.hop_samples, tapers.astype(np.float32), make_real_fft(mel.fft_size, first, stop - first),
+        np.array(places, np.uint64), weights.astype(np.float32), np.zeros((4, mel.fft_size), np.float32),
+    )  # fmt: skip
 
 
 def taper(shape: str, length: int, periodic: bool) -> NDArray[np.float64]:
@@ -124,36 +119,50 @@ def _slaney_hz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(mel < 15, mel * 200 / 3, 1000 * np.exp((np.maximum(mel, 15) - 15) * np.log(6.4) / 27))
 
 
-@inlined  # type: ignore[untyped-decorator]
-def mel_energies(plan: MelPlan, samples: NDArray[np.float32], energies: NDArray[np.float32]) -> None:
-    """Energies of one frame.
+@njit(cache=True, nogil=True)
+def mel_energies(
+    plan: MelPlan,
+    block: tuple[int, Floats, Bools],
+    first: int,
+    energies: Floats,
+    heard: Bools,
+) -> None:
+    """Energies of the frames that a block completes.
 
     Args:
-        plan: the analysis.
-        samples: (span,) samples of the frame, span even.
-        energies: (windows * bands,) receives the energies, window after window.
+        plan: the analysis; its ring takes the block.
+        block: start, samples, valid.
+        first: index of the first frame.
+        energies: (T, windows * bands) receives the energies, window after window.
+        heard: (T,) receives whether all samples of a frame are valid; where not, the energies mean nothing.
     """
-    bands, bins = plan.first_bin.shape[0], plan.fft.cos.shape[0]
-    re, im = plan.bins[0, :bins], plan.bins[1, :bins]
-    for w in range(plan.tapers.shape[0]):
-        real_spectrum(plan.fft, samples, plan.tapers[w], plan.work, plan.bins)
-        for k in range(bins):
-            re[k] = re[k] * re[k] + im[k] * im[k]
-        _filter(plan.bins[0], plan.first_bin, plan.quads, plan.weights, energies[w * bands : (w + 1) * bands])
+    plan = MelPlan(*plan)
+    fft, bands, span = RealFft(*plan.fft), plan.filters.shape[0], plan.tapers.shape[1]
+    bins = fft.turn.shape[1]
+    work, spectrum = plan.work[:2], plan.work[2:]
+    re, im = spectrum[0], spectrum[1]
+    written = block[0]
+    for t in range(energies.shape[0]):
+        start = (first + t) * plan.hop
+        written = append(plan.ring, block, written, start + span)
+        samples = stretch(plan.ring, start, start + span)
+        heard[t] = is_heard(samples)
+        if heard[t]:
+            for w in range(plan.tapers.shape[0]):
+                real_spectrum(fft, samples, plan.tapers[w], work, spectrum)
+                for k in range(bins):
+                    re[k] = re[k] * re[k] + im[k] * im[k]
+                _filter(re, plan.filters, plan.weights, energies[t, w * bands : (w + 1) * bands])
+    append(plan.ring, block, written, block[0] + block[1].shape[0])
 
 
-@njit(cache=True)
-def _filter(power, first_bin, quads, weights, energies):  # type: ignore[no-untyped-def]
-    """Weighted sums of bins, four at a time: filters have 2 to 9, and so short a loop is mostly overhead."""
-    one, two, three, four = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)  # unsigned as in `fft.py`
-    j = np.uint64(0)
+@njit
+def _filter(power: Floats, filters: NDArray[np.uint64], weights: Floats, energies: Floats) -> None:
+    """Weighted sums of bins."""
+    j = np.uint64(0)  # unsigned as in `fft.py`
     for m in range(energies.shape[0]):
-        energy, k = np.float32(0), first_bin[m]
-        for _ in range(quads[m]):
+        energy, first = np.float32(0), filters[m, 0]
+        for k in range(first, first + filters[m, 1]):
             energy += weights[j] * power[k]
-            energy += weights[j + one] * power[k + one]
-            energy += weights[j + two] * power[k + two]
-            energy += weights[j + three] * power[k + three]
-            k += four
-            j += four
+            j += np.uint64(1)
         energies[m] = energy

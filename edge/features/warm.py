@@ -21,7 +21,7 @@ MADV_DONTNEED = 4  # <sys/mman.h> of Linux
 
 
 def warm_up() -> None:
-    """Make the kernel of mel spectrograms ready to run; takes a fifth of a second, or ten when it must be compiled."""
+    """Make the kernel of mel spectrograms ready to run; takes a fifth of a second, or four when it must be compiled."""
     FrontEnd(FeatureSpec()).push(Block(0, np.zeros(4096, np.float32), np.ones(4096, np.bool_)))
     _put_compiler_away()
 

@@ -10,19 +10,20 @@ import logging
 from collections.abc import Sequence
 
 from edge.link_settings import shown_id
+from edge.log import Limited
 from edge.sources.vitals import Trouble, Vitals
 from firmware_bridge.records import Condition
 from firmware_bridge.report import DeviceReport, StreamReport
-
-logger = logging.getLogger(__name__)
 
 
 def trouble_of(conditions: Sequence[Condition]) -> Trouble:
     """The worst of what lasts, in the words of the contract."""
     if not conditions:
         return Trouble("", "")
-    worst = min(conditions, key=lambda each: (each.name != "lost", each.measurable))
+    worst = min(conditions, key=lambda each: (each.name not in ("lost", "ended"), each.measurable))
     text = f"{worst.name} ({worst.detail})"
+    if worst.name == "ended":
+        return Trouble("lost", worst.detail)
     if worst.name == "lost":
         return Trouble("lost", f"device {text}")
     return Trouble("degraded", text if worst.measurable else f"not measurable: {text}")
@@ -51,10 +52,24 @@ def vitals_of(
     )
 
 
-def log_condition(device_id: int, stream: int, item: Condition) -> None:
-    """One line where a condition begins or ends."""
-    where = "" if stream < 0 else f" stream={stream}"
-    told = "begins" if item.active else "over"
-    logger.warning(
-        'device=%s%s condition="%s" %s detail="%s"', shown_id(device_id), where, item.name, told, item.detail
-    )
+class ConditionLog:
+    """One line where a condition begins, changes or ends; of one that does it all the time only some.
+
+    Args:
+        logger: where to write.
+    """
+
+    def __init__(self, logger: logging.Logger) -> None:
+        """Nothing was told."""
+        self._limited = Limited(logger)
+
+    def tell(self, device_id: int, stream: int, item: Condition) -> None:
+        """Write a change."""
+        where = shown_id(device_id) + ("" if stream < 0 else f" stream={stream}")
+        told = "begins" if item.active else "over"
+        line = f'device={where} condition="{item.name}" {told} detail="{item.detail}"'
+        self._limited.tell(f"{where} {item.name}", line)
+
+    def says(self, device_id: int, text: str) -> None:
+        """Write what a device says."""
+        self._limited.tell(shown_id(device_id), f'device={shown_id(device_id)} says="{text}"', logging.INFO)

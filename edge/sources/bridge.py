@@ -16,10 +16,10 @@ from pathlib import Path
 
 from edge.errors import ConfigError
 from edge.link_settings import Link, shown_id
-from edge.sources.attended import log_condition, trouble_of, vitals_of
-from edge.sources.link_opening import LIMITS, open_links, read_keys, warm_up
+from edge.sources.attended import ConditionLog, trouble_of, vitals_of
+from edge.sources.link_opening import limits_of, open_links, read_keys, warm_up
 from edge.sources.linked import LinkSource, Manner
-from edge.sources.mailbox import Count
+from edge.sources.mailbox import Count, End
 from edge.sources.seen import SeenFile
 from edge.sources.vitals import Trouble
 from edge.types import Block, Gap
@@ -28,7 +28,7 @@ from firmware_bridge.auth import Guard
 from firmware_bridge.messages import Log, StreamInfo
 from firmware_bridge.receive import Receiver, Settings
 from firmware_bridge.records import Chunk, Condition, Epoch, Heard
-from firmware_bridge.report import DeviceReport
+from firmware_bridge.report import DeviceReport, Report
 
 TELL_NS = 500_000_000  # how often conditions and readings are handed to the streams
 END_S = 2.0
@@ -60,6 +60,7 @@ class Bridge:
         self._infos: dict[Place, StreamInfo] = {}
         self._counts: dict[Place, Count] = {}
         self._told_ns = 0
+        self._log = ConditionLog(logger)
         self._thread: threading.Thread | None = None
         self._mutex = threading.Lock()  # of starting and leaving
         self._over = threading.Event()
@@ -85,7 +86,9 @@ class Bridge:
         with self._mutex:
             if self._thread is None and not self._over.is_set():
                 allowed = frozenset(device.id for device in self._settings.devices)
-                receiver = Receiver(Settings(allowed, self._channels, LIMITS, self._keys), self._guard)
+                receiver = Receiver(
+                    Settings(allowed, self._channels, limits_of(self._settings), self._keys), self._guard
+                )
                 self._thread = threading.Thread(target=self._run, args=(receiver,), name="links", daemon=True)
                 self._thread.start()
 
@@ -121,7 +124,7 @@ class Bridge:
                     self._over.is_set,
                 )
             )
-            self._deliver(receiver, receiver.flush())
+            self._deliver(receiver.flush())
         except Exception as error:  # told by every stream; the service ends and is started anew
             logger.exception("links failed by an internal error")
             self._error = error
@@ -130,10 +133,10 @@ class Bridge:
 
     def _hear(self, receiver: Receiver, chunks: Sequence[Chunk]) -> None:
         for chunk in chunks:
-            self._deliver(receiver, receiver.feed(chunk))
+            self._deliver(receiver.feed(chunk))
 
     def _tick(self, receiver: Receiver, now_ns: int) -> None:
-        self._deliver(receiver, receiver.tick(now_ns))
+        self._deliver(receiver.tick(now_ns))
         for order in receiver.outgoing(now_ns):
             link = self._links.get(order.link)
             if link is not None:
@@ -146,44 +149,60 @@ class Bridge:
             self._tell(receiver)
             self._seen.note(self._guard.seen, now_ns)
 
-    def _deliver(self, receiver: Receiver, heard: Sequence[Heard]) -> None:
+    def _deliver(self, heard: Sequence[Heard]) -> None:
         for device_id, stream, _, item in heard:
             place = (device_id, stream)
             source = self._sources.get(place)
             if isinstance(item, Condition):
-                log_condition(device_id, stream, item)
+                self._log.tell(device_id, stream, item)
+                self._told_ns = 0  # the streams are told at the next tick
+                if item.name == "ended" and item.active and source is not None:
+                    self._end(place, source)
             elif isinstance(item, Log):
-                logger.info('device=%s says="%s"', shown_id(device_id), item.text)
+                self._log.says(device_id, item.text)
             elif isinstance(item, StreamInfo):
                 self._infos[place] = item
+                if (old := self._counts.pop(place, None)) is not None:
+                    old.is_over = True  # and keeps the clock that it had
             elif source is not None:
-                self._post(receiver, place, source, item)
+                self._post(place, source, item)
 
-    def _post(self, receiver: Receiver, place: Place, source: LinkSource, item: Block | Gap | Epoch) -> None:
+    def _post(self, place: Place, source: LinkSource, item: Block | Gap | Epoch) -> None:
         if not isinstance(item, Epoch):
             source.mailbox.put(item)
             return
-        clock = receiver.clock(*place)
-        if clock is None:
+        if item.clock is None:
             return
-        count = Count(item.start, item.cause, self._infos[place].rate_mhz / 1000, clock.state)
+        if place in self._counts:
+            self._counts[place].is_over = True
+        count = Count(item.start, item.cause, self._infos[place].rate_mhz / 1000, item.clock)
         self._counts[place] = count
         source.mailbox.put(count)
 
+    def _end(self, place: Place, source: LinkSource) -> None:
+        """The device ended a stream: what is held back of it goes on, and what is open is closed."""
+        if place in self._counts:
+            self._counts[place].is_over = True
+        source.mailbox.put(End())
+
     def _tell(self, receiver: Receiver) -> None:
-        devices = {device.device_id: device for device in receiver.report().devices}
+        report = receiver.report()
+        devices = {device.device_id: device for device in report.devices}
         for (device_id, number), source in self._sources.items():
             device = devices.get(device_id)
             stream = next((each for each in device.streams if each.info.stream == number), None) if device else None
             conditions = (*(device.conditions if device else ()), *(stream.conditions if stream else ()))
-            trouble = trouble_of(conditions) if stream else Trouble("lost", self._why_silent(device))
+            trouble = trouble_of(conditions) if stream else Trouble("lost", self._why_silent(device, report))
             source.tell(trouble, vitals_of(source.device, conditions, device, stream))
 
-    def _why_silent(self, device: DeviceReport | None) -> str:
+    def _why_silent(self, device: DeviceReport | None, report: Report) -> str:
         """Why a device was never heard."""
         if device is not None:
-            known = "" if device.hello is None else "; it has no such stream"
-            return f"packets arrive, but no hello that tells of this stream{known}"
+            if device.hello is not None:
+                why = "; it has no such stream"
+            else:
+                why = "; malformed packets came on its link" if report.links[device.link].malformed else ""
+            return f"packets arrive, but no hello that tells of this stream{why}"
         closed = [f"{name}: {link.state.reason}" for name, link in self._links.items() if not link.state.is_open]
         return "no packet of this device yet" + (f" ({'; '.join(closed)})" if closed else "")
 

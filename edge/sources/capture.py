@@ -30,7 +30,10 @@ BUFFER_S = 0.05  # PortAudio calls back this often
 QUEUE_S = 10.0  # sound that may wait for the parent
 DEAD_S = 2.0  # without a call back, the device is gone
 BEAT_S = 0.5  # how often a silent pipe is tried, to notice a parent that died
-MISSING = "PyAudio is not installed; apt install portaudio19-dev gcc, then: pip install 'laennec[mic]'"
+MISSING = (
+    "PyAudio is not installed; sudo apt install gcc python3-dev portaudio19-dev, then: "
+    f"{sys.executable} -m pip install pyaudio"
+)
 
 
 class Recorder:

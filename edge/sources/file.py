@@ -10,6 +10,7 @@ Invariant: sample k of the stream is sample k of the file, whatever the pace.
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 import threading
@@ -143,7 +144,7 @@ def _open(path: Path) -> soundfile.SoundFile:
     if not status.st_size:
         raise SourceError(f"{path}: is empty (0 bytes); copy or record it again")
     try:
-        return soundfile.SoundFile(str(path))
+        return soundfile.SoundFile(os.fsencode(path))  # a name that is not UTF-8 too
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a name that ends in .raw has no header
         raise SourceError(f"{path}: is no sound file that can be read; give WAV, FLAC, OGG, AIFF or MP3") from error
 

@@ -26,7 +26,7 @@ from firmware_bridge.records import Chunk
 from firmware_bridge.wire import Packet, encode
 
 MAX_KEY_FILE = 4096  # bytes
-LIMITS = Limits(choppy_share=0.02)  # with 1 % lost the detector misses a quarter of its finds, with 5 % three
+CHOPPY_SHARE = 0.02  # with 1 % lost the detector misses a quarter of its finds, with 5 % three
 
 
 class Present:
@@ -50,6 +50,11 @@ class Present:
         """Nothing; `tend` gives what is due."""
         return []
 
+    @property
+    def is_drained(self) -> bool:
+        """Always: what is read now counts as having arrived now."""
+        return True
+
     def tend(self, now_ns: int) -> list[Chunk]:
         """The chunks that are due, at the time that they are due."""
         chunks = self._past.tend(now_ns)
@@ -71,6 +76,12 @@ class Present:
         self._past.close()
 
 
+def limits_of(settings: Link | None) -> Limits:
+    """From where on something is a condition; without settings as if they said nothing."""
+    corrects = settings is None or settings.rate_error == "resample"
+    return Limits(choppy_share=CHOPPY_SHARE, corrects_rate=corrects)
+
+
 def open_receiver(settings: Link) -> Receiver:
     """A receiver without streams of the edge, for looking at the links; it hears every device if none is listed.
 
@@ -79,7 +90,7 @@ def open_receiver(settings: Link) -> Receiver:
     """
     allowed = frozenset(device.id for device in settings.devices) or None
     keys = read_keys(settings)
-    return Receiver(Settings(allowed, limits=LIMITS, keys=keys), Guard(keys))
+    return Receiver(Settings(allowed, limits=limits_of(settings), keys=keys), Guard(keys))
 
 
 def open_links(settings: Link) -> list[link_loop.Link]:

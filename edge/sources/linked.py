@@ -5,13 +5,15 @@ k of the stream is sample k of the device (at the model's rate). When the device
 the first, as far off as the clock says, behind a `Gap` that starts the detector anew: nothing is spliced.
 
 A device whose rate is surely not the declared one is resampled by the measured ratio from then on, or masked, as
-configured. The ratio is laid once for each count: times come from the clock in any case, and half an hertz of 400 is
-nothing to a detector.
+configured; until that ratio is measured well enough, and where it is no crystal's, it is masked. So that nothing is
+judged before its rate was put to the test, the first second of a count waits in the mailbox. The ratio is laid once for
+each count: times come from the clock in any case, and half an hertz of 400 is nothing to a detector.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
@@ -19,12 +21,12 @@ from typing import Literal, Protocol
 import numpy as np
 
 from edge.sources.door import Door
-from edge.sources.mailbox import Count, Mailbox
+from edge.sources.mailbox import Count, End, Mailbox
 from edge.sources.vitals import Trouble, Vitals
 from edge.types import Block, Gap
-from firmware_bridge.clock import WRONG_PPM
 
 POLL_S = 0.1  # how often an idle stream looks whether it shall end
+HELD_S = 2.0  # the longest that the begin of a count waits until its rate was put to the test
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,9 @@ class LinkSource:
                 self._feeder.check()
             if isinstance(item, Count):
                 yield from self._begin(item)
+                self._wait(item, stop)
+            elif isinstance(item, End):
+                yield from self._leave(0, "ended by the device")
             elif item is not None and self._count is not None:
                 yield from self._hear(item, self._count)
         if self._door is not None:
@@ -126,23 +131,32 @@ class LinkSource:
             away_s = count.time_s(count.start) - before.time_s(self._next_in)
             yield from self._leave(max(1, round(away_s * self._manner.rate_hz)), count.cause)
             start = self._next
-        known_hz = self._measured_hz(before) if before is not None else None
+        known_hz = self._corrected_hz(before) if before is not None else None
         self._count, self._next_in = count, count.start
         self._open(known_hz or round(count.rate_hz))
         if before is not None:
             self._offset = start - self._first(count.start)
         self._next = self._first(count.start) + self._offset
 
+    def _wait(self, count: Count, stop: threading.Event) -> None:
+        """Let the begin of a count lie until its rate was put to the test, or it is clear that it will not be."""
+        end_s = time.monotonic() + HELD_S
+        while not (count.clock.is_measured or count.is_over or stop.is_set()) and time.monotonic() < end_s:
+            if self._closed.wait(POLL_S):
+                return
+
     def _hear(self, item: Block | Gap, count: Count) -> Iterator[Block | Gap]:
         if item.start < self._next_in or self._door is None:
             return  # of a count whose begin did not fit the mailbox
-        if (measured_hz := self._measured_hz(count)) is not None:
-            if self._manner.rate_error == "refuse" and isinstance(item, Block):
-                item = item._replace(valid=np.zeros(len(item.samples), np.bool_))
-            elif self._manner.rate_error == "resample" and self._is_far(measured_hz):
+        if not count.clock.agrees_with(self._from_hz):
+            right_hz = self._corrected_hz(count) if count.clock.is_wrong else round(count.rate_hz)
+            if right_hz is None:
+                if isinstance(item, Block):
+                    item = item._replace(valid=np.zeros(len(item.samples), np.bool_))
+            elif right_hz != self._from_hz and count.clock.is_sure:
                 yield from self._leave(1, "rate corrected")
                 start = self._next
-                self._open(measured_hz)
+                self._open(right_hz)
                 self._offset = start - self._first(item.start)
         if item.start > self._next_in:
             yield from self._given(self._door.push(Gap(self._next_in, item.start, "overflow")))
@@ -150,7 +164,7 @@ class LinkSource:
         yield from self._given(self._door.push(item))
 
     def _leave(self, away: int, cause: str) -> Iterator[Block | Gap]:
-        """Give what is held back, then a gap that starts the detector anew."""
+        """Give what is held back, then a gap, perhaps without length, that starts the detector anew."""
         if self._door is not None:
             yield from self._given(self._door.flush())
         yield Gap(self._next, self._next + away, cause, restart=True)
@@ -175,10 +189,7 @@ class LinkSource:
             self._next = moved.stop
             yield moved
 
-    def _is_far(self, rate_hz: int) -> bool:
-        return abs(rate_hz / self._from_hz - 1) * 1e6 > WRONG_PPM
-
-    def _measured_hz(self, count: Count) -> int | None:
-        """The real rate, if it is surely not the declared one."""
-        clock = count.clock
-        return round(clock.rate_hz) if clock.is_wrong else None
+    def _corrected_hz(self, count: Count) -> int | None:
+        """The real rate, if it is surely not the declared one and may be put in its place."""
+        is_allowed = self._manner.rate_error == "resample"
+        return round(count.clock.rate_hz) if is_allowed and count.clock.is_correctable else None

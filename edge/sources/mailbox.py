@@ -33,6 +33,8 @@ class Count:
     """Declared rate."""
     clock: ClockState
     """When its samples were taken."""
+    is_over: bool = False
+    """Whether another count has begun, or the device has ended the stream."""
 
     def time_s(self, index: float) -> float:
         """Monotonic seconds at which a sample was taken.
@@ -44,19 +46,24 @@ class Count:
         return clock.zero_ns / 1e9 + index / clock.rate_hz
 
 
+@dataclass(frozen=True)
+class End:
+    """The device ended the stream on purpose."""
+
+
 @dataclass
 class Mailbox:
-    """Blocks, gaps and counts of one stream on their way to its thread."""
+    """Blocks, gaps, counts and ends of one stream on their way to its thread."""
 
     limit: int = HELD
     """Items that may wait."""
     dropped: int = 0
     """Samples that did not fit, at the device's rate."""
-    _items: deque[Block | Gap | Count] = field(default_factory=deque)
+    _items: deque[Block | Gap | Count | End] = field(default_factory=deque)
     _pending: Count | None = None  # began while there was no room
     _filled: threading.Condition = field(default_factory=threading.Condition)
 
-    def put(self, item: Block | Gap | Count) -> None:
+    def put(self, item: Block | Gap | Count | End) -> None:
         """Take one item, or drop it if there is no room; never waits for the reader."""
         with self._filled:
             if isinstance(item, Count):
@@ -74,7 +81,7 @@ class Mailbox:
                 self.dropped += len(item.samples)
             self._filled.notify()
 
-    def get(self, wait_s: float) -> Block | Gap | Count | None:
+    def get(self, wait_s: float) -> Block | Gap | Count | End | None:
         """The oldest item, or None if nothing comes within `wait_s` seconds."""
         with self._filled:
             if not self._items:

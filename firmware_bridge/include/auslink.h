@@ -104,7 +104,7 @@ typedef struct {
 size_t auslink_samples(auslink_t *link, uint8_t *out, size_t cap, const auslink_samples_t *samples);
 
 typedef struct {
-    uint32_t rate_mhz; /* thousandths of a hertz, as the clock tree really gives it; not 0 */
+    uint32_t rate_mhz; /* thousandths of a hertz, as the clock tree really gives it; sound: 1 to 200 kHz, or refused */
     uint16_t n;        /* samples per channel in a packet; 0 where it varies */
     int16_t gain;      /* tenths of a dB between converter and packet */
     int16_t full_scale_spl; /* tenths of a dB re 20 uPa at full scale; AUSLINK_SPL_UNKNOWN */
@@ -157,7 +157,7 @@ size_t auslink_telemetry(auslink_t *link, uint8_t *out, size_t cap, uint8_t stre
 /* severity as syslog: 3 error, 4 warning, 6 information, 7 debug; at most 200 bytes of text are sent. */
 size_t auslink_log(auslink_t *link, uint8_t *out, size_t cap, uint32_t index, uint8_t severity, const char *text);
 
-/* Answer to a time ping: uptime_us and index at the moment when it was heard. */
+/* Answer to a time ping: uptime_us and index when it was heard; stream: whose index that is, 0 by custom. */
 size_t auslink_time(auslink_t *link, uint8_t *out, size_t cap, uint8_t stream, uint32_t index, uint64_t token,
                     uint64_t uptime_us);
 

@@ -45,6 +45,10 @@ class Link(Protocol):
     def receive(self) -> list[Chunk]:
         """What has arrived, without waiting. An empty chunk says that a byte stream begins anew."""
 
+    @property
+    def is_drained(self) -> bool:
+        """Whether the last `receive` took all that had arrived."""
+
     def tend(self, now_ns: int) -> list[Chunk]:
         """Reconnect when it is time; to be called every `TEND_S`. Gives what arrived without a descriptor."""
 
@@ -70,15 +74,21 @@ async def serve(
     Args:
         links: open or to be opened; each belongs to this loop from now on.
         hear: called with what one wake-up brought, never empty.
-        tick: called every `TEND_S` with the monotonic time in ns.
+        tick: called every `TEND_S` with the monotonic time in ns up to which everything was heard: now, unless a link
+            still has older packets in its queue.
         is_over: asked every `TEND_S`.
     """
     loop = asyncio.get_running_loop()
     waiting: dict[int, Link] = {}
+    heard_ns: dict[str, int] = {}  # newest arrival at each link
+
+    def give(link: Link, chunks: list[Chunk]) -> None:
+        if chunks:
+            heard_ns[link.name] = chunks[-1].arrival_ns
+            hear(chunks)
 
     def fetch(link: Link, number: int) -> None:
-        if chunks := link.receive():
-            hear(chunks)
+        give(link, link.receive())
         if link.fileno() != number and waiting.get(number) is link:
             loop.remove_reader(number)
             del waiting[number]
@@ -87,13 +97,13 @@ async def serve(
         while not is_over():
             now_ns = time.monotonic_ns()
             for link in links:
-                if chunks := [*link.tend(now_ns), *link.receive()]:  # before the tick: nothing waits that came in time
-                    hear(chunks)
+                give(link, [*link.tend(now_ns), *link.receive()])  # before the tick: nothing waits that came in time
                 number = link.fileno()
                 if number is not None and waiting.get(number) is not link:
                     waiting[number] = link
                     loop.add_reader(number, fetch, link, number)
-            tick(now_ns)
+            behind = (heard_ns.get(link.name, now_ns) for link in links if not link.is_drained)
+            tick(min([now_ns, *behind]))
             await asyncio.sleep(TEND_S)
     finally:
         for number in waiting:

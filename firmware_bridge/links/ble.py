@@ -63,7 +63,7 @@ class BleLink:
             import bleak
             from bleak.exc import BleakError
         except ImportError as error:
-            raise ConfigError("link.ble: bleak is not installed; pip install 'laennec[ble]'") from error
+            raise ConfigError("link.ble: bleak is not installed; pip install bleak") from error
         self.name = f"ble:{address}"
         self._address, self._manner = address, manner or BleManner()
         self._connect, self._error = bleak.BleakClient, BleakError
@@ -83,6 +83,11 @@ class BleLink:
         chunks = list(self._arrived)
         self._arrived.clear()
         return chunks
+
+    @property
+    def is_drained(self) -> bool:
+        """Always: what is read now counts as having arrived now."""
+        return True
 
     def tend(self, now_ns: int) -> list[Chunk]:
         """Begin to connect, at the first call; give what arrived."""

@@ -81,6 +81,8 @@ class Udp:
         self._peers: dict[tuple[str, int], str] = {}
         self._bytes = self._dropped = self._newest_ns = 0
         self._reason = ""
+        self.is_drained = True
+        """Whether nothing older waits in the socket."""
 
     def fileno(self) -> int | None:
         """Descriptor of the socket; None once it is closed."""
@@ -94,10 +96,12 @@ class Udp:
         view = memoryview(memory)
         now_ns = time.monotonic_ns()
         wall_ns = time.time_ns() - now_ns
+        self.is_drained = False
         for _ in range(DRAIN):
             try:
                 count, extra, _flags, address = self._socket.recvmsg_into([memory], 128)
             except BlockingIOError:
+                self.is_drained = True
                 break
             except OSError as error:  # an earlier answer was refused by its receiver; the next call goes on
                 self._reason = str(error.strerror)

@@ -98,7 +98,7 @@ static void give(device *d, packet *p) {
 static void end_half_packet(device *d) {
     packet p = {0};
     p.size = 1;
-    if (d->link.mode == AUSLINK_STREAM) give(d, &p);
+    if (d->link.mode == AUSLINK_STREAM) line_put(out, &p); /* no packet, so it is not counted as one */
 }
 
 static void say_hello(device *d) {
@@ -264,11 +264,16 @@ static void reboot(device *d, const span *dark, bool is_brownout) {
     boot(d, dark->at + dark->length, d->link.device_id, (uint8_t)(d->link.boot + 1), d->session + 1);
 }
 
+/* Samples of a stream until the end of the play. */
+static double left_of(const device *d, int stream, double end) {
+    return (end - d->booted) * rate_of(stream) + 1e-6 - (double)d->streams[stream].taken;
+}
+
 /* The stream whose next packet is due first, how long that packet is, and when. */
 static int next_due(const device *d, double end, uint16_t *n, double *due) {
     int i, best = -1;
     for (i = 0; i < opt.n_wavs; i++) {
-        double at, left = (end - d->booted) * rate_of(i) + 1e-6 - (double)d->streams[i].taken;
+        double at, left = left_of(d, i, end);
         uint16_t size = block_of(i);
         if (left < 1) continue;
         if (left < size) size = (uint16_t)left;
@@ -303,7 +308,7 @@ static void play(device *devices, double end) {
         if (!d->sent) end_half_packet(d);
         at = due - (n - 0.5) / rate_of(stream); /* the first sample */
         if (at >= d->hello_at) say_hello(d), d->hello_at += opt.hello_s;
-        say_samples(d, stream, n, at, due + 0.5 / rate_of(stream) >= end);
+        say_samples(d, stream, n, at, left_of(d, stream, end) - n < 1);
         if (!stream && due >= d->telemetry_at) say_telemetry(d, due), d->telemetry_at += 1;
     }
 }

@@ -107,7 +107,7 @@ static bool take_number(options *o, const char *name, const char *value) {
         const char *name;
         double *to, low, high;
     } all[] = {{"--seconds", &o->seconds, 0, 1e9},        {"--speed", &o->speed, 0, 1e6},
-               {"--ppm", &o->ppm, -1e5, 1e5},             {"--declare", &o->declared_hz, 1, 4e6},
+               {"--ppm", &o->ppm, -1e5, 1e5},             {"--declare", &o->declared_hz, 0.001, 4e6},
                {"--battery", &o->battery, 0, 100},        {"--hello", &o->hello_s, 0.05, 1e9},
                {"--loss", &o->loss, 0, 1},                {"--double", &o->twice, 0, 1},
                {"--swap", &o->swap, 0, 1},                {"--flip", &o->flip, 0, 1}};

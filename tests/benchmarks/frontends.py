@@ -1,4 +1,4 @@
-"""What a frame costs, beside what others need for theirs: one process, one thread, interleaved rounds, medians.
+"""What a frame costs, beside what others need for theirs: one thread, interleaved rounds, medians of CPU time.
 
 The log-mel is the same for all: 8 kHz, 50 ms windows every 12.5 ms, 512 points, 64 bands from 50 to 2500 Hz.
 """
@@ -16,30 +16,30 @@ import torch
 from numba import njit
 from numpy.typing import NDArray
 
-from edge.features import Bank, Cwt, FeatureSpec, FrontEnd, Gammatone, Mel, Pcen
+from edge.features import Cwt, FeatureSpec, FrontEnd, Gammatone, Mel, Pcen
 from edge.features.cwt import make_cwt_plan
 from edge.features.logmel import make_mel_plan, mel_filters, taper
+from edge.ring import make_ring
 from edge.types import Block
 
 ROUNDS = 15
 SPEC = FeatureSpec()
 TENTH = SPEC.rate_hz // 10  # samples
 HOPS = 2000  # hops of the hop-by-hop rows
-BEDS = (1, 8, 64, 512)
 Sound = NDArray[np.float32]
 Task = Callable[[], object]
 
 
 def medians(tasks: dict[str, Task], rounds: int = ROUNDS) -> dict[str, float]:
-    """Median seconds of each task, in interleaved rounds so that a busy machine is unfair to all alike."""
+    """Median seconds of CPU of each task, in interleaved rounds so that a busy machine is unfair to all alike."""
     times: dict[str, list[float]] = {name: [] for name in tasks}
     for task in tasks.values():
         task()
     for _ in range(rounds):
         for name, task in tasks.items():
-            started = time.perf_counter()
+            started = time.process_time()
             task()
-            times[name].append(time.perf_counter() - started)
+            times[name].append(time.process_time() - started)
     return {name: statistics.median(values) for name, values in times.items()}
 
 
@@ -58,18 +58,6 @@ def _ours(spec: FeatureSpec, blocks: list[Block]) -> Task:
         front_end.reset()
         for block in blocks:
             front_end.push(block)
-
-    return run
-
-
-def _ours_in_place(blocks: list[Block]) -> Task:
-    front_end = FrontEnd(SPEC)
-    values, heard = np.empty((1, SPEC.width), np.float32), np.empty(1, np.bool_)
-
-    def run() -> None:
-        front_end.reset()
-        for start, samples, valid in blocks:
-            front_end.feed(start, samples, valid, values, heard)
 
     return run
 
@@ -145,7 +133,6 @@ def log_mel(samples: Sound) -> dict[str, float]:
         "ours, offline": _ours(SPEC, pieces(samples, len(samples))),
         "ours, 100 ms": _ours(SPEC, pieces(samples, TENTH)),
         "ours, hop": _ours(SPEC, pieces(some, SPEC.hop_samples)),
-        "ours in place, hop": _ours_in_place(pieces(some, SPEC.hop_samples)),
         "kaldi-native-fbank, 100 ms": _kaldi(samples, TENTH),
         "kaldi-native-fbank, hop": _kaldi(some, SPEC.hop_samples),
         "NumPy, offline": _numpy(samples, len(samples)),
@@ -155,27 +142,6 @@ def log_mel(samples: Sound) -> dict[str, float]:
         "torch, offline": _torch(samples),
     }
     return {name: 1e6 * seconds / frames[name.split(", ")[1]] for name, seconds in medians(tasks).items()}
-
-
-def beds(samples: Sound) -> dict[int, float]:
-    """Cost of one hop of one bed in us, many beds to a call."""
-    hop = SPEC.hop_samples
-    calls = {count: max(8, 512 // count) for count in BEDS}
-    tasks = {str(count): _beds(count, np.resize(samples, (calls[count], count, hop))) for count in BEDS}
-    cost = medians(tasks)
-    return {count: 1e6 * cost[str(count)] / (count * calls[count]) for count in BEDS}
-
-
-def _beds(count: int, sound: Sound) -> Task:
-    bank, hop = Bank(SPEC, count), SPEC.hop_samples
-    valid, batch, starts = np.ones((count, hop), np.bool_), bank.empty(hop), np.zeros(count, np.int64)
-
-    def run() -> None:  # streams go on from round to round, so that every call makes a frame of every bed
-        for hops in sound:
-            bank.feed(starts, hops, valid, batch)
-            np.add(starts, hop, out=starts)
-
-    return run
 
 
 def others(samples: Sound) -> dict[str, list[float]]:
@@ -222,17 +188,17 @@ def peak_operations() -> float:
 def operations() -> dict[str, int]:
     """Float32 operations of one frame, counted from the tables of the kernels."""
     assert isinstance(SPEC.analysis, Mel)
-    mel = make_mel_plan(SPEC, SPEC.analysis)
+    mel = make_mel_plan(SPEC, SPEC.analysis, make_ring(0))
     log = 27 * SPEC.bands
     butterflies = 34 * 64 * 4  # radix 4: 16 sums, 3 complex products of 6; 64 in each of 4 stages of 256 points
-    spectrum = 400 + butterflies + 19 * len(mel.fft.cos)
+    spectrum = 400 + butterflies + 19 * len(mel.fft.turn[0])
     spec = FeatureSpec(analysis=Cwt())
     assert isinstance(spec.analysis, Cwt)
-    cwt = make_cwt_plan(spec, spec.analysis)
-    points = [len(cwt.block) // spec.hop_samples * int(pace) for pace in cwt.bands[:, 2]]
+    cwt = make_cwt_plan(spec, spec.analysis, make_ring(0))
+    points = [len(cwt.flat) // spec.hop_samples * int(pace) for pace in cwt.bands[:, 2]]
     made = len(cwt.energies)
     transforms = sum(34 / 4 * p * np.log2(p) / 2 for p in points) + 34 / 4 * 1600 * np.log2(1600) / 2
-    rest = 19 * len(cwt.fft.cos) + 2 * cwt.bands[:, 1].sum() + 4 * made * cwt.bands[:, 2].sum()
+    rest = 19 * len(cwt.fft.turn[0]) + 2 * cwt.bands[:, 1].sum() + 4 * made * cwt.bands[:, 2].sum()
     return {
         "log-mel": spectrum + 2 * len(mel.weights) + log,
         "gammatone": 23 * SPEC.hop_samples * SPEC.bands + log,
@@ -247,9 +213,6 @@ def report(samples: Sound) -> None:
     for name, us in cost.items():
         kaldi = us / cost["kaldi-native-fbank, hop" if name.endswith("hop") else "kaldi-native-fbank, 100 ms"]
         print(f"  {name:28s} {us:7.2f}   {kaldi:5.2f} x kaldi   {us / cost['torch, offline']:5.2f} x torch offline")
-    print("log-mel, one hop of many beds in one call: us/bed")
-    for count, us in beds(samples).items():
-        print(f"  {count:4d} beds {us:7.2f}   {us / cost['kaldi-native-fbank, hop']:5.2f} x kaldi hop by hop")
     table, counted, peak = others(samples), operations(), peak_operations()
     print("front-ends, 64 bands, 12.5 ms hop (two windows: the default model's, 48 + 48 bands, 8 ms hop): us/frame")
     for name, (offline, tenth, silence, faint) in table.items():

@@ -43,21 +43,29 @@ class Box:
 
     def request(self, house: Wheelhouse, config: str | None = CONFIG) -> dict[str, object]:
         """What `install` is asked with."""
-        files = {"requirements.lock": house.lock(), "supervise.py": (PROJECT / "deploy/box/supervise.py").read_text()}
+        files = {name: (PROJECT / "deploy/box" / name).read_text() for name in ("supervise.py", "undo.sh")}
+        files["requirements.lock"] = house.lock()
         if config is not None:
             files["ward.yaml"] = config
         return {"version": house.version, "python": _python(), "files": files, "system_site": False, "hold_s": 0.3}
 
-    def install(self, behaviour: str = "well", config: str | None = CONFIG, payload: int = 0) -> str:
+    def install(
+        self, behaviour: str = "well", config: str | None = CONFIG, payload: int = 0, is_forced: bool = False
+    ) -> str:
         """Deploy a stand-in; the name of its release."""
         house = self.house(behaviour, payload)
-        return str(ask(self.target, "install", house.wheels, **self.request(house, config))["running"])
+        request = {**self.request(house, config), "is_forced": is_forced}
+        return str(ask(self.target, "install", house.wheels, **request)["running"])
 
     def refusal(self, behaviour: str, **options: object) -> DeployError:
         """Deploy a stand-in that is refused."""
         with pytest.raises(DeployError) as caught:
             self.install(behaviour, **options)  # type: ignore[arg-type]
         return caught.value
+
+    def rollback(self, release: str = "") -> str:
+        """Go back, to that release or to the one before; the name of what runs."""
+        return str(ask(self.target, "rollback", release=release, hold_s=0.1)["running"])
 
     def health(self) -> Health:
         return Supervised(self.place).health()

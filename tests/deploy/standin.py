@@ -12,6 +12,7 @@ from pathlib import Path
 
 PROGRAM = """
 import os, signal, socket, sys, time
+from pathlib import Path
 BEHAVIOUR = {behaviour!r}
 
 def tell(text):
@@ -25,6 +26,12 @@ def main():
     if command == "doctor":
         if BEHAVIOUR == "slow":
             time.sleep(30)
+        if BEHAVIOUR == "edits":
+            Path(sys.prefix).parents[4].joinpath("etc/laennec/ward.yaml").write_text("edited\\n")
+        if BEHAVIOUR == "replaces":
+            settings = Path(sys.prefix).parents[4].joinpath("etc/laennec/ward.yaml")
+            settings.with_name("other").write_text("edited\\n")
+            settings.with_name("other").replace(settings)
         if BEHAVIOUR == "other spec":
             print("FAIL  model  expected a hop of 10 ms, found 20 ms; export it again")
         sys.exit(BEHAVIOUR == "other spec")
@@ -36,8 +43,8 @@ def main():
         sys.exit("laennec: no microphone")
     while True:
         tell("READY=1\\nWATCHDOG=1\\nSTATUS=" + BEHAVIOUR)
-        time.sleep(0.1)
-        if BEHAVIOUR == "ends soon":
+        time.sleep(0.1 if BEHAVIOUR != "ends later" else 0.3)
+        if BEHAVIOUR in ("ends soon", "ends later"):
             sys.exit("laennec: the disk is gone")
 """
 
@@ -84,7 +91,8 @@ def write_wheel(folder: Path, behaviour: str = "well", payload: int = 0, require
 
     Args:
         folder: where.
-        behaviour: well, slow, other spec, ends, ends soon; anything else is well under another name.
+        behaviour: well, slow, other spec, edits or replaces (the settings, as an operator meanwhile), ends, ends soon,
+            ends later; anything else is well under another name.
         payload: bytes of zeros in it: nothing in the wheel, much on the disk.
         requires: what it says it needs (PEP 508).
     """

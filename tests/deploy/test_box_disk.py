@@ -14,7 +14,8 @@ from deploy.box.durable import point, read_record, write_record, write_whole
 from deploy.box.place import Place, Trial
 from deploy.box.service import Supervised
 from deploy.errors import DeployError
-from deploy.session import ask
+from deploy.session import Target, ask
+from deploy.transport import Local
 from deploy.wheelhouse import Wheelhouse
 from tests.deploy.conftest import Box
 
@@ -42,6 +43,19 @@ def test_a_disk_that_fills_up_in_the_middle_leaves_the_old_release_and_its_room(
     assert error.state == f"{first} is current and its service is ready (one)"
     assert small_disk.releases() == [first]
     assert small_disk.install("three").startswith("0002")
+
+
+@pytest.mark.system
+def test_a_disk_that_may_only_be_read_is_not_taken_for_another_users(small_disk: Box) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", small_disk.place.root], check=True)
+    with pytest.raises(DeployError, match=r"Read-only file system.*; mend it"):
+        ask(small_disk.target, "probe")
+
+
+def test_a_root_that_is_a_file_is_not_taken_for_another_users(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DeployError, match="Not a directory"):
+        ask(Target(Local(), str(tmp_path / "file")), "probe")
 
 
 @pytest.mark.system

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 import io
 import multiprocessing
 import os
+import re
+import socket
 import subprocess
 import sys
 import time
@@ -21,6 +24,7 @@ from deploy.box.place import Place, Refusal, Trial
 from deploy.box.service import Service
 from deploy.box.wire import Session, Wire, at_work, only_one
 from deploy.wheelhouse import PROJECT
+from tests.deploy.conftest import Box
 
 ATTACK_S = 2.0
 
@@ -41,6 +45,16 @@ def test_who_holds_the_lock_is_told_and_the_next_is_refused(tmp_path: Path, monk
         with pytest.raises(Refusal, match="another deployment to this box is under way"), only_one(session(tmp_path)):
             pass
     assert at_work(Place(str(tmp_path))) == ""
+
+
+def test_a_folder_that_cannot_be_made_is_told_and_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wire, "OPENINGS", 2)
+    (tmp_path / "opt").mkdir()
+    (tmp_path / "opt/laennec").symlink_to(tmp_path / "a disk that is unplugged")
+    with pytest.raises(FileExistsError), only_one(session(tmp_path)):
+        pass
 
 
 def test_a_lock_whose_file_was_taken_away_is_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,3 +116,30 @@ def test_status_tells_a_first_switch_that_was_cut_off_and_not_one_under_way(tmp_
     with only_one(session(tmp_path)):
         assert "is under way (process" in said()
         assert "cut off" not in said()
+
+
+@pytest.mark.system
+def test_of_five_deployments_at_once_four_are_refused_and_say_who_is_at_work(box: Box, tmp_path: Path) -> None:
+    config, folder = tmp_path / "ward.yaml", box.house("slow").wheels[0].path.parent
+    config.write_text("config: first\n")
+    line = [sys.executable, "-m", "deploy", "install", "--device", "local", "--root", str(box.place.root),
+            "--wheelhouse", str(folder), "--config", str(config)]  # fmt: skip
+    running = [
+        subprocess.Popen(line, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        for _ in range(5)
+    ]
+    try:
+        until_s = time.monotonic() + 60
+        while sum(each.poll() is not None for each in running) < 4:
+            assert time.monotonic() < until_s, [each.poll() for each in running]
+            time.sleep(0.1)
+        refused = [each for each in running if each.poll() is not None]
+        assert len(refused) == 4
+        who = rf"under way \(process \d+ for {getpass.getuser()}@{socket.gethostname()}, since .* UTC\)"
+        for each in refused:
+            assert each.stderr is not None
+            assert re.search(who, each.stderr.read())
+    finally:
+        for each in running:
+            each.kill()
+            each.communicate()

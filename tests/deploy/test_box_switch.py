@@ -37,6 +37,19 @@ def test_an_upgrade_keeps_settings_and_events(box: Box) -> None:
     assert box.health().words == "two"
 
 
+def test_the_same_release_again_is_nothing_to_do_unless_it_is_forced_or_not_healthy(box: Box) -> None:
+    first, pid = box.install("one"), _pid(box)
+    assert box.install("one") == box.install("one", config=None) == first
+    assert _pid(box) == pid, "it was not even restarted"
+    second = box.install("one", is_forced=True)
+    assert second > first
+    box.place.config.write_text("config: edited by hand\n")
+    third = box.install("one")
+    assert third > second, "other settings are another release"
+    Supervised(box.place).stop()
+    assert box.install("one") > third
+
+
 def test_three_releases_are_kept_and_their_wheels(box: Box) -> None:
     names = [box.install(each) for each in ("one", "two", "three", "four")]
     assert box.releases() == names[1:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -86,6 +87,37 @@ def test_the_doctor_that_a_deployment_asks_refuses_settings_with_a_mistake(
     done = subprocess.run(doctor, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "sauce" in done.stdout + done.stderr
+
+
+def test_a_mistake_in_config_is_told_before_anything_is_built(make: Make, tmp_path: Path) -> None:
+    config = tmp_path / "ward.yaml"
+    config.write_text("streams:\n  - {id: bed1, sauce: mic}\n")
+    done = make("deploy", f"CONFIG={config}")
+    assert done.returncode != 0
+    assert f"deploy: CONFIG: {config}: unknown key 'streams[0].sauce' (did you mean 'source'?)" in done.stderr
+    assert "wheelhouse" not in done.stdout
+
+
+def test_the_same_release_again_is_nothing_to_do_unless_it_is_forced(deployed: str, make: Make, root: Path) -> None:
+    first = Place(str(root)).running()
+    assert "nothing to do" in make("deploy").stdout
+    assert Place(str(root)).running() == first
+    done = make("deploy", "HEALTHY_S=1", "FORCE=1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert Place(str(root)).running() > first
+
+
+def test_the_service_knows_the_name_of_its_release(deployed: str, root: Path) -> None:
+    python = root / "opt/laennec/current/venv/bin/python"
+    line = [python, "-I", "-c", "from edge.service import release; print(release())"]
+    done = subprocess.run(line, capture_output=True, text=True, check=True)
+    assert Place(str(root)).running().endswith(f"-{done.stdout.strip()}")
+    assert done.stdout.strip().startswith("0.")
+
+
+def test_status_for_programs(deployed: str, make: Make, root: Path) -> None:
+    told = json.loads(make("status", "ARGS=--json").stdout)
+    assert (told["running"], told["phase"], told["trial"]) == (Place(str(root)).running(), "ready", "")
 
 
 def test_undeploy_keeps_events_and_settings(deployed: str, make: Make, root: Path) -> None:

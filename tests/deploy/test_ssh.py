@@ -138,7 +138,7 @@ def test_a_file_that_was_copied_is_not_copied_again(
     house = box.house("one")
     with server.ssh() as transport:
         for _ in range(2):
-            ask(Target(transport, str(box.place.root)), "install", house.wheels, **box.request(house))
+            ask(Target(transport, str(box.place.root)), "install", house.wheels, **box.request(house), is_forced=True)
     copied = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  copying")]
     assert [line.split("(")[1] for line in copied] == [
         "2 of 2 files were new, 0.0 MB)",

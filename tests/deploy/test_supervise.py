@@ -19,7 +19,7 @@ from deploy.wheelhouse import PROJECT
 
 pytestmark = pytest.mark.system
 SUPERVISE = PROJECT / "deploy/box/supervise.py"
-SHORT = f"import runpy; m = runpy.run_path({str(SUPERVISE)!r}); m['Supervisor'].run.__globals__.update(WATCHDOG_S=0.6)"
+SHORT = f"import runpy; m = runpy.run_path({str(SUPERVISE)!r}); m['Supervisor'].run.__globals__.update"
 SPEAK = """
 import os, socket, sys, time
 def tell(text):
@@ -29,17 +29,18 @@ def tell(text):
 
 
 @pytest.fixture
-def supervised(tmp_path: Path) -> Iterator[Callable[[str], None]]:
+def supervised(tmp_path: Path) -> Iterator[Callable[..., None]]:
     """Starts a supervisor whose service is the Python text that is given."""
     children = []
 
-    def start(text: str) -> None:
+    def start(text: str, start_s: float = 600.0) -> None:
         program = tmp_path / "opt/laennec/releases/0001/venv/bin/laennec"
         program.parent.mkdir(parents=True)
         program.write_text(f"#!{sys.executable}\n{SPEAK}\n{text}")
         program.chmod(0o755)
         (tmp_path / "opt/laennec/current").symlink_to("releases/0001")
-        code = f"{SHORT}; from pathlib import Path; m['Supervisor'](Path({str(tmp_path)!r})).run()"
+        code = f"{SHORT}(WATCHDOG_S=0.6, START_S={start_s}); from pathlib import Path"
+        code += f"; m['Supervisor'](Path({str(tmp_path)!r})).run()"
         children.append(subprocess.Popen([sys.executable, "-c", code]))
 
     yield start
@@ -77,6 +78,14 @@ def test_a_service_that_stops_feeding_the_watchdog_is_ended_and_started_again(
     state = _until(tmp_path, lambda state: state["starts"] == 2)
     assert state["failures"] == 1
     assert "watchdog" in state["last_end"]
+
+
+def test_a_service_that_never_gets_ready_is_ended_and_started_again(
+    supervised: Callable[..., None], tmp_path: Path
+) -> None:
+    supervised("time.sleep(60)", start_s=0.5)
+    state = _until(tmp_path, lambda state: state["starts"] == 2)
+    assert "not ready within" in state["last_end"]
 
 
 def test_a_service_that_hangs_may_still_close_what_is_open(supervised: Callable[[str], None], tmp_path: Path) -> None:

@@ -23,8 +23,8 @@ SINCE = {  # systemd that first knew a directive, from its NEWS file; those with
     "MemoryMax": 231, "RestrictRealtime": 231, "AmbientCapabilities": 229, "TasksMax": 227,
 }  # fmt: skip
 OLD = {
-    "Description", "After", "Type", "ExecStart", "TimeoutStartSec", "NotifyAccess", "WatchdogSec", "Restart",
-    "RestartSec", "TimeoutStopSec", "KillMode", "User", "SupplementaryGroups", "RuntimeDirectory", "UMask",
+    "Description", "After", "Type", "ExecStart", "ExecStartPre", "TimeoutStartSec", "NotifyAccess", "WatchdogSec",
+    "Restart", "RestartSec", "TimeoutStopSec", "KillMode", "User", "SupplementaryGroups", "RuntimeDirectory", "UMask",
     "Environment", "OOMScoreAdjust", "Nice", "LimitCORE", "CapabilityBoundingSet", "NoNewPrivileges", "ProtectSystem",
     "ProtectHome", "PrivateTmp", "RestrictAddressFamilies", "SystemCallArchitectures", "SystemCallFilter",
     "SystemCallErrorNumber", "WantedBy", "DevicePolicy", "DeviceAllow",
@@ -119,6 +119,12 @@ def test_what_the_node_needs_is_left_open() -> None:
     assert "ProtectClock" not in found  # adjtimex
     assert {"audio", "dialout", "video", "render"} <= set(found["SupplementaryGroups"].split())
     assert {"AF_UNIX", "AF_INET", "AF_INET6"} <= set(found["RestrictAddressFamilies"].split())
+
+
+def test_before_every_start_a_program_of_the_release_before_may_undo_a_switch_with_full_rights() -> None:
+    line = settings()["ExecStartPre"]
+    assert line.startswith("-+/bin/sh ")  # "+" since systemd 231
+    assert "/opt/laennec/before/undo.sh /'" in line
 
 
 def test_it_is_watched_and_comes_back_for_ever() -> None:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
+import edge
 from edge.broker import Broker
 from tests.edge.releases import Signer
 
-PATIENCE_S = 20.0  # no test waits this long unless it fails
+PATIENCE_S = 60.0  # no test waits this long unless it fails
 
 
 def wait_for(condition: Callable[[], Any], what: str) -> Any:
@@ -27,6 +30,15 @@ def wait_for(condition: Callable[[], Any], what: str) -> Any:
             pytest.fail(f"waited {PATIENCE_S:.0f} s for {what}")
         time.sleep(0.02)
     return value
+
+
+def _schemas() -> dict[str, jsonschema.protocols.Validator]:
+    """The published schemas, by id."""
+    texts = [path.read_text() for path in (Path(edge.__file__).parent / "schema").glob("*.json")]
+    return {tree["$id"]: jsonschema.Draft202012Validator(tree) for tree in map(json.loads, texts)}
+
+
+SCHEMAS = _schemas()
 
 
 class Watcher:
@@ -53,9 +65,20 @@ class Watcher:
         return [body for topic, _, body in list(self.messages) if topic.endswith(ending)]
 
     def close(self) -> None:
-        """Disconnect."""
+        """Disconnect; whatever came must be as its schema says."""
         self.client.disconnect()
         self.client.loop_stop()
+        for topic, _, body in self.messages:
+            if "schema" in body:  # not what a test made up
+                assert body["schema"] in SCHEMAS, f"{topic}: {body['schema']} has no file in edge/schema"
+                SCHEMAS[body["schema"]].validate(body)
+
+
+@pytest.fixture
+def lines(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
+    """The log of this package, whatever was set up before."""
+    monkeypatch.setattr(logging.getLogger("edge"), "propagate", True)
+    return caplog
 
 
 @pytest.fixture

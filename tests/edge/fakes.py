@@ -114,6 +114,8 @@ class RudeBroker:
         with peer, peer.makefile("rb") as stream:
             while head := stream.read(1):
                 packet = stream.read(_remaining_length(stream))
+                if head[0] == 0x16:  # somebody tries TLS
+                    return
                 if not self._answer(peer, head[0], packet):
                     return
 

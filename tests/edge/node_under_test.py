@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import closing
 from pathlib import Path
 
+from edge import dispatch
 from edge.commands import stop_on_signals
 from edge.config import parse_config
 from edge.log import setup
@@ -17,6 +19,7 @@ from tests.edge.fakes import Bursts, LoudnessModel
 def main(port: str, outbox: str, seconds: str, pace: str) -> None:
     """Run until the bursts end or a signal comes."""
     setup()
+    dispatch.STATUS_EXPIRY_S = int(os.environ.get("STATUS_EXPIRY_S", dispatch.STATUS_EXPIRY_S))
     mqtt = {"port": int(port), "reconnect_min_s": 0.1, "reconnect_max_s": 0.5, "will_delay_s": 0}
     tree = {"node": "node", "streams": [{"id": "bed1", "source": "bursts", "pace": pace == "pace"}], "mqtt": mqtt}
     config = parse_config(tree, "test")

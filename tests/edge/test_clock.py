@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -71,5 +73,74 @@ def test_wall_times_are_written_in_utc_with_milliseconds() -> None:
     assert rfc3339(1.8e9 + 0.5125) == "2027-01-15T08:00:00.512Z"
 
 
-def test_the_kernel_is_asked_whether_the_clock_is_synchronised() -> None:
-    assert is_synchronised() in (True, False, None)
+def test_the_best_arrival_of_the_last_stretch_still_counts_and_that_of_the_one_before_no_more() -> None:
+    clocks = Clocks()
+    line, begin_s = clocks.line(), clocks.wall_s
+
+    def hear_late(at_s: float, late_s: float) -> float:
+        """Sound up to `at_s` arrives `late_s` late; returns how late sample 0 is thought to be."""
+        clocks.go(begin_s + at_s + late_s - clocks.wall_s)
+        line.heard(round(at_s * RATE_HZ))
+        return line.wall_s(0) - begin_s
+
+    assert hear_late(0.0, 0.25) == pytest.approx(0.25, abs=1e-4)  # the first stretch ends at 0.25 + 60
+    assert hear_late(50.0, 0.0) == pytest.approx(0.0, abs=1e-4)
+    assert hear_late(59.75, 0.5) == pytest.approx(0.0, abs=1e-4)  # at 60.25 begins the second; 0 was the best before
+    assert hear_late(111.0, 0.125) == pytest.approx(0.0, abs=1e-4)
+    assert hear_late(119.75, 0.5) == pytest.approx(0.125, abs=1e-4)  # at 120.25 the third; .125 was the best before
+    assert hear_late(181.0, 0.375) == pytest.approx(0.375, abs=1e-4)  # the fourth: .5 and .375
+
+
+def test_before_anything_was_heard_every_sample_is_now() -> None:
+    clocks = Clocks()
+    assert clocks.line().wall_s(5 * RATE_HZ) == clocks.wall_s
+
+
+def test_a_source_that_knows_when_it_recorded_is_asked_first() -> None:
+    clocks, known = Clocks(), {RATE_HZ: 90.0}
+    line = Timeline(RATE_HZ, True, lambda: clocks.monotonic_s, lambda: clocks.wall_s, known.get)
+    line.heard(RATE_HZ)  # arrives at 100 s of the monotonic clock, so sample 0 is thought to be of 99
+    assert line.wall_s(RATE_HZ) == 1.8e9 - 10  # recorded at 90
+    assert line.wall_s(2 * RATE_HZ) == pytest.approx(1.8e9 + 1, abs=1e-4)  # the source does not know this one
+
+
+def test_a_file_read_fast_is_placed_by_its_first_block_even_if_later_ones_seem_quicker() -> None:
+    clocks = Clocks()
+    line = clocks.line(live=False)
+    line.heard(RATE_HZ)  # sample 0 was a second ago
+    clocks.go(100)
+    line.heard(200 * RATE_HZ)  # by this block alone it would be 200 s ago
+    assert line.wall_s(0) == pytest.approx(1.8e9 - 1, abs=1e-4)
+
+
+def test_whether_the_clock_is_synchronised_is_what_the_kernel_says() -> None:
+    libc = ctypes.CDLL(None)
+    state = int(libc.ntp_gettime(ctypes.create_string_buffer(256)))  # another call for the same state: 5 is TIME_ERROR
+    assert is_synchronised() is (None if state < 0 else state != 5)
+
+
+@pytest.mark.parametrize(("state", "said"), [(0, True), (1, True), (4, True), (5, False), (-1, None)])
+def test_a_kernel_in_error_is_not_synchronised_and_one_that_refuses_is_not_known(
+    monkeypatch: pytest.MonkeyPatch, state: int, said: bool | None
+) -> None:
+    class Libc:
+        def adjtimex(self, timex: ctypes.Array[ctypes.c_char]) -> int:
+            assert not any(timex.raw)  # modes 0: only asks
+            assert len(timex) >= 208
+            return state
+
+    def load(name: None, use_errno: bool = False) -> Libc:
+        assert name is None
+        return Libc()
+
+    monkeypatch.setattr(ctypes, "CDLL", load)
+    assert is_synchronised() is said
+
+
+@pytest.mark.parametrize("error", [OSError, AttributeError])
+def test_where_the_kernel_cannot_be_asked_it_is_not_known(monkeypatch: pytest.MonkeyPatch, error: type) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(ctypes, "CDLL", fails)
+    assert is_synchronised() is None

@@ -11,16 +11,15 @@ import pytest
 
 import edge.dispatch
 from edge.broker import Broker, free_port
-from edge.config import Mqtt, Tls
+from edge.config import Mqtt
 from edge.dispatch import Dispatch
-from edge.errors import ConfigError
 from edge.messages import EVENT_EXPIRY_S, Message, Node
 from edge.outbox import Outbox
 from tests.edge.conftest import Watcher, wait_for
 from tests.edge.fakes import RudeBroker
 
 pytestmark = pytest.mark.system
-NODE = Node("laennec/v1", "ward", "node", "Test", "0badcafe")
+NODE = Node("laennec/v1", "ward", "node", "Test", "0badcafe", "0123abcd")
 Start = Callable[..., Dispatch]
 
 
@@ -165,7 +164,21 @@ def test_a_refused_message_stays_on_disk(start: Start, outbox: Outbox, caplog: p
     wait_for(lambda: "message=refused" in caplog.text, "the refusal")
     assert 'reason="Quota exceeded"' in caplog.text
     assert outbox.counts().waiting == 1
+    assert (dispatch.refusals.count, dispatch.refusals.reason) == (1, "Quota exceeded")
     rude.close()
+
+
+def test_what_waits_goes_out_under_the_names_that_the_node_has_now(
+    start: Start, outbox: Outbox, broker: Broker, watcher: Watcher
+) -> None:
+    for number, tree in enumerate((("laennec/v1", "old", "node"), ("other/prefix", "ward", "old-name"))):
+        message = event(number)
+        topic = Node(*tree, "Test", "0badcafe", "0123abcd").topic("s", "s", "event")
+        outbox.put([Message(topic, {**message.body, "site": tree[1]}, message.expiry_s, message.event)])
+    start(broker.port)
+    wait_for(lambda: len(numbers(watcher)) == 2, "both events")
+    assert {topic for topic, _, _ in watcher.messages if topic.endswith("/event")} == {"laennec/v1/ward/node/s/s/event"}
+    assert [body["site"] for body in watcher.bodies("/event")] == ["old", "ward"]  # as it was decided
 
 
 def test_a_refused_message_is_tried_again_later(start: Start, outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,33 +189,52 @@ def test_a_refused_message_is_tried_again_later(start: Start, outbox: Outbox, mo
     wait_for(lambda: len([topic for topic in rude.topics if topic.endswith("/event")]) >= 2, "a second attempt")
     rude.manner = "close_v5"  # acknowledges from now on
     wait_for(lambda: outbox.counts().waiting == 0, "an empty outbox")
+    assert dispatch.refusals.count == 0
     assert len([topic for topic in rude.topics if topic.endswith("/event")]) >= 3  # refused twice, then taken
     rude.close()
 
 
-def test_two_nodes_of_one_name_are_told_what_is_wrong(
+def test_two_boxes_of_one_name_are_told_and_found_well_when_one_has_gone(
     start: Start, broker: Broker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    start(broker.port)
-    start(broker.port)
-    wait_for(lambda: "broker=unstable" in caplog.text, "the line")
-    assert "is another client called laennec-node? Give each node its own name" in caplog.text
+    stays, goes = start(broker.port), start(broker.port)
+    wait_for(lambda: stays.rival and goes.rival, "both to know")
+    assert "broker=unstable" in caplog.text
+    assert "is another client called laennec.v1.ward.node? Give each box its own site or node" in caplog.text
+    goes.stop()
+    wait_for(lambda: not stays.rival and stays.is_connected, "peace")
 
 
-def test_a_broker_that_says_that_the_name_is_taken_is_believed_at_once(
+def test_nodes_of_one_name_at_two_sites_do_not_disturb_each_other(
+    tmp_path: Path, broker: Broker, watcher: Watcher, caplog: pytest.LogCaptureFixture
+) -> None:
+    trees = [("laennec/v1", "a-b", "c"), ("laennec/v1", "a", "b-c"), ("laennec/v1/a", "b", "c"), ("x", "a", "c")]
+    assert len({Node(*tree, "Test", "0badcafe", "0123abcd").client_id for tree in trees}) == len(trees)
+    outboxes = [Outbox(tmp_path / f"{number}.db", 10, 1) for number in range(2)]
+    nodes = [
+        Dispatch(box, Node(*tree, "Test", "0badcafe", "0123abcd"), Mqtt(port=broker.port, reconnect_min_s=0.1))
+        for box, tree in zip(outboxes, trees[:2], strict=True)
+    ]
+    for node in nodes:
+        node.start()
+    wait_for(lambda: len(watcher.bodies("/status")) >= 2 and all(node.is_connected for node in nodes), "both")
+    for node in nodes:
+        node.stop()
+    assert "broker=lost" not in caplog.text
+    for box in outboxes:
+        box.close()
+
+
+def test_a_broker_that_says_that_the_name_is_taken_is_believed_at_once_and_one_that_was_away_is_no_rival(
     start: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
     rude = RudeBroker("taken over")
-    start(rude.port)
+    dispatch = start(rude.port)
     wait_for(lambda: "broker=unstable" in caplog.text, "the line")
-    assert "lost=1 " in caplog.text
+    assert "lost=1;" in caplog.text
+    assert "another client called laennec.v1.ward.node" in dispatch.rival
     rude.close()
-
-
-def test_a_certificate_that_cannot_be_read_is_a_mistake_of_the_operator(outbox: Outbox, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"mqtt\.tls: cannot use the certificates"):
-        Dispatch(outbox, NODE, Mqtt(tls=Tls(ca=tmp_path / "none.pem")))
-    outbox.close()
+    wait_for(lambda: not dispatch.rival, "a connection that nobody takes")
 
 
 def test_a_broker_without_mqtt_5_is_spoken_to_in_3_1_1_and_told_once(
@@ -262,11 +294,3 @@ def test_each_connection_has_its_own_session_name(start: Start, broker: Broker, 
     wait_for(lambda: len(watcher.bodies("/status")) >= 2, "the second birth")
     sessions = [body["session"] for body in watcher.bodies("/status") if body["state"] == "online"]
     assert len(set(sessions)) == len(sessions) == 2
-
-
-def test_a_full_inbox_drops_and_counts(outbox: Outbox) -> None:
-    dispatch = Dispatch(outbox, NODE, Mqtt(port=free_port()))  # not started: nobody empties the inbox
-    for number in range(1030):
-        dispatch.send(event(number))
-    assert dispatch.dropped == 6
-    outbox.close()

@@ -9,15 +9,21 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import paho.mqtt.client as paho
 import pytest
 from jsonschema import validate
+from paho.mqtt.enums import CallbackAPIVersion
 
+from edge.box_mark import box_mark
 from edge.broker import Broker
+from edge.dispatch import Dispatch
 from edge.doctor import Wanted, as_json, as_line, examine
 from edge.doctoring import Check, box, fail, ok, software, warn, worst
 from edge.doctoring.broker import broker as look_at_broker
+from edge.messages import Node
 from edge.model import DEFAULT_PATH, Model, load_model
 from edge.outbox import Outbox
+from tests.edge.conftest import wait_for
 from tests.edge.fakes import RudeBroker
 from tests.edge.wards import settings, ward
 
@@ -165,29 +171,73 @@ class TestBroker:
         assert (check.verdict, "password_file" in check.found) == ("fail", True)
 
 
-class TestOutbox:
-    def test_a_place_with_room_is_ok_and_stays_untouched(self, tmp_path: Path) -> None:
-        config = settings(tmp_path)
-        assert box.outbox(config).verdict == "ok"
-        assert not config.outbox_path().parent.exists()
+class TestOtherBoxes:
+    """Two boxes with one name, seen from the broker's retained messages."""
 
-    def test_one_in_use_belongs_to_the_running_service(self, tmp_path: Path) -> None:
-        config = settings(tmp_path)
-        store = Outbox(config.outbox_path(), 1, 1)
-        assert box.is_running(config.outbox_path())
-        assert "in use by the running service" in box.outbox(config).found
+    def retain(self, broker: Broker, **bodies: dict[str, object]) -> None:
+        client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
+        client.connect("127.0.0.1", broker.port)
+        client.loop_start()
+        for name, body in bodies.items():
+            sent = client.publish(f"laennec/v1/local/n1/{name}", json.dumps(body), 1, retain=True)
+            sent.wait_for_publish(20)
+        client.disconnect()
+        client.loop_stop()
+
+    @pytest.mark.parametrize(
+        ("status", "verdict"),
+        [
+            ({"state": "online", "box": "0badcafe"}, "fail"),
+            ({"state": "online", "box": box_mark()}, "ok"),
+            ({"state": "offline", "box": "0badcafe"}, "ok"),
+            ({"state": "online"}, "ok"),  # of a version that did not say
+        ],
+    )
+    def test_one_that_is_online_under_this_name_fails(
+        self, status: dict[str, object], verdict: str, tmp_path: Path, mosquitto: Broker
+    ) -> None:
+        self.retain(mosquitto, status=status)
+        check = look_at_broker(settings(tmp_path, mqtt={"port": mosquitto.port}))
+        assert check.verdict == verdict, check
+        assert ("another box (mark 0badcafe" in check.found) == (verdict == "fail")
+
+    def test_what_the_running_service_told_of_rivals_and_refusals_is_said(
+        self, tmp_path: Path, mosquitto: Broker
+    ) -> None:
+        config = settings(tmp_path, mqtt={"port": mosquitto.port})
+        self.retain(mosquitto, health={"broker": {"refused": 3, "reason": "Not authorized", "rival": ""}})
+        check = look_at_broker(config)
+        assert (check.verdict, "refuses 3 messages of the running service (Not authorized)" in check.found) == (
+            "warn",
+            True,
+        )
+        self.retain(mosquitto, health={"broker": {"refused": 0, "reason": "", "rival": "is another client called x?"}})
+        check = look_at_broker(config)
+        assert (check.verdict, "is another client called x?" in check.found) == ("fail", True)
+
+    @pytest.mark.parametrize("odd", ["text", 7, [], {"broker": "ok"}, None])
+    def test_odd_messages_in_the_tree_prove_nothing(self, odd: object, tmp_path: Path, mosquitto: Broker) -> None:
+        self.retain(mosquitto, status=odd, health=odd)  # type: ignore[arg-type]
+        assert look_at_broker(settings(tmp_path, mqtt={"port": mosquitto.port})).verdict == "ok"
+
+    def test_a_tree_that_may_not_be_read_is_no_fault(self, tmp_path: Path) -> None:
+        (tmp_path / "acl").write_text("topic write laennec/v1/local/n1/#\n")
+        lines = ["allow_anonymous true", f"acl_file {tmp_path / 'acl'}", *["user root"] * (os.geteuid() == 0)]
+        with Broker("mosquitto", settings="\n".join(lines)) as broker:
+            check = look_at_broker(settings(tmp_path, mqtt={"port": broker.port}))
+        assert (check.verdict, "it does not let us read" in check.found) == ("ok", True), check
+
+    def test_looking_does_not_disturb_the_session_of_the_service(self, tmp_path: Path, mosquitto: Broker) -> None:
+        config = settings(tmp_path, mqtt={"port": mosquitto.port})
+        store = Outbox(tmp_path / "o.db", 1, 1)
+        service = Dispatch(store, Node("laennec/v1", "local", "n1", "Test", "0badcafe", box_mark()), config.mqtt)
+        service.start()
+        wait_for(lambda: service.is_connected, "the connection")
+        session = service._flight.session
+        assert look_at_broker(config).verdict == "ok"
+        assert service._flight.session == session
+        service.stop()
         store.close()
-        assert not box.is_running(config.outbox_path())
-
-    def test_too_little_room_warns_and_none_fails(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        for free_mb, verdict in ((1000, "ok"), (150, "warn"), (10, "fail")):
-            usage = type("Usage", (), {"free": free_mb * 1e6})
-            monkeypatch.setattr(box.shutil, "disk_usage", lambda _, usage=usage: usage)
-            assert box.outbox(settings(tmp_path)).verdict == verdict
-
-    def test_a_place_that_may_not_be_written_fails(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(box.os, "access", lambda *_: False)
-        assert box.outbox(settings(tmp_path)).verdict == "fail"
 
 
 class TestBox:

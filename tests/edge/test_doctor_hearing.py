@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from edge.doctoring import hearing, links, ok, rehearsal, rights
+from edge.doctoring import Check, hearing, links, ok, rehearsal, rights
+from edge.errors import LaennecError
 from edge.model import Model, load_model
+from edge.sources.link_opening import open_links
 from edge.sources.synthetic import DEMO_AUDIO, DEMO_TRUTH
+from firmware_bridge.links.udp import Udp
 from tests.edge.wards import settings, stream
 
 
@@ -70,6 +75,45 @@ class TestSources:
         assert links.links(config.link)[-1].verdict == "fail"
         os.close(primary)
         os.close(secondary)
+
+    def test_an_address_of_another_machine_fails_as_the_service_would(self, tmp_path: Path) -> None:
+        checks, refused = self.looked_at(tmp_path, udp={"bind": "192.0.2.1"})  # kept for examples: nobody has it
+        assert [(check.name, check.verdict) for check in checks] == [("udp", "fail"), ("link", "ok")]
+        assert "192.0.2.1" in checks[0].found
+        assert "link.udp.bind" in checks[0].advice
+        assert "cannot be bound" in refused
+
+    def test_an_address_whose_port_the_running_service_has_is_ok(self, tmp_path: Path) -> None:
+        with closing(Udp("127.0.0.1", 0)) as service:
+            checks, refused = self.looked_at(tmp_path, udp={"bind": "127.0.0.1", "port": service.port})
+        assert [(check.name, check.verdict) for check in checks] == [("udp", "ok"), ("link", "ok")]
+        assert "cannot be bound" in refused
+
+    def test_a_wearable_without_bleak_fails_as_the_service_would(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        wearables = [{"address": "C0:00:00:00:00:01"}, {"address": "C0:00:00:00:00:02"}]
+        (found, link), refused = self.looked_at(tmp_path, ble=wearables)
+        assert (found.name, found.verdict, link.verdict, refused) == ("bluetooth", "ok", "ok", "")
+        monkeypatch.setitem(sys.modules, "bleak", None)  # as if it were not installed
+        (found, link), refused = self.looked_at(tmp_path, ble=wearables)
+        assert (found.name, found.verdict, link.verdict) == ("bluetooth", "fail", "ok")
+        assert "pip install" in found.advice
+        assert "bleak is not installed" in refused
+
+    @staticmethod
+    def looked_at(tmp_path: Path, **link: object) -> tuple[list[Check], str]:
+        """What the doctor finds, and why the service does not start; the latter is empty if it does."""
+        source = [{"id": "bed1", "source": "link:chest"}]
+        device = {"id": "0x1a2b3c4d", "name": "chest"}
+        config = settings(tmp_path, streams=source, link={"devices": [device], **link})
+        assert config.link is not None
+        try:
+            for each in open_links(config.link):
+                each.close()
+        except LaennecError as error:
+            return links.links(config.link), str(error)
+        return links.links(config.link), ""
 
 
 class TestRehearsal:

@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import HANGS_S
+
 pytestmark = pytest.mark.system
 ROOT = Path(__file__).parents[2]
 NOBODY = 65534
@@ -82,7 +84,10 @@ class Box:
 
 
 def finish(process: subprocess.Popen[str]) -> Start:
-    out, err = process.communicate(timeout=60)
+    try:
+        out, err = process.communicate(timeout=HANGS_S)
+    finally:
+        process.kill()  # nothing, if it has ended
     assert process.returncode == 0, err
     result, hits = out.split()
     return Start(float(result), hits == "1", err.splitlines())

@@ -21,6 +21,10 @@ from edge.errors import ConfigError, SourceError
 from edge.link_simulation import recordings, simulator
 from edge.link_watch import replay
 from edge.sources.synthetic import DEMO_AUDIO
+from firmware_bridge.capture import Writer
+from firmware_bridge.records import Chunk
+from firmware_bridge.wire import encode
+from tests.edge.sources.bridging import hello, sound
 
 pytestmark = pytest.mark.system
 LINK = (sys.executable, "-m", "edge", "link")
@@ -117,7 +121,69 @@ def test_a_recorded_capture_replays_to_the_same_numbers_every_time(
     assert stream.counts.samples > 2 * 8000
     table = link("replay", capture)
     assert "0x5e000001" in table.stdout
+    lines = link("replay", capture, "--jsonl").stdout
+    assert lines == link("replay", capture, "--jsonl").stdout
+    assert json.loads(lines)["ts"] == round(first[2], 3)
     assert link("record", capture, "--serial", port).stderr.startswith(f"laennec: {capture}: exists already")
+
+
+def test_recording_begins_when_everything_is_compiled_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program, capture = simulator(), tmp_path / "start.cap"
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "empty"))
+    wav = recordings([], tmp_path)
+    command = [str(program), "--codec", "rice", "--block", "40", "--queue", "200", "--seconds", "5", *wav]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as device:
+        assert device.stdout is not None
+        port = device.stdout.readline().strip()
+        done = link("record", capture, "--serial", port, "--seconds", "8")
+        said = json.loads(device.stdout.readline())
+    assert done.returncode == 0, done.stderr
+    assert said["dropped"] == 0
+    report, *_ = replay(capture, None, threading.Event())
+    (stream,) = report.devices[0].streams
+    assert (stream.counts.packets, stream.missing) == (1000, 0)
+    assert [each.name for each in stream.conditions] == ["ended"]
+
+
+def test_a_device_that_vanishes_before_the_end_of_a_capture_is_lost_in_it(tmp_path: Path) -> None:
+    capture = tmp_path / "lost.cap"
+    writer = Writer(capture)
+    packets = [hello(), *(sound(k) for k in range(20))]
+    for k, packet in enumerate(packets):
+        writer.write(Chunk(k * 20_000_000, "udp:127.0.0.1:7355", "10.0.0.7:9", encode(packet)))
+    writer.end(9_000_000_000)
+    writer.close()
+    report, now_ns, _ = replay(capture, None, threading.Event())
+    assert [each.name for each in report.devices[0].streams[0].conditions] == ["lost"]
+    assert now_ns == 9_000_000_000
+    assert "not measurable: lost (no samples for 2 s)" in link("replay", capture).stdout
+
+
+@pytest.mark.parametrize("jsonl", [False, True])
+def test_without_a_terminal_the_monitor_says_who_is_not_heard(
+    jsonl: bool, simulated: Callable[..., str], tmp_path: Path
+) -> None:
+    section = {"devices": [{"id": "0x12345678"}], "serial": [{"port": simulated()}]}
+    tree = {"streams": [{"id": "bed1", "source": "link:0x12345678"}], "link": section}
+    (tmp_path / "ward.yaml").write_text(json.dumps(tree))  # JSON is YAML
+    done = link("monitor", "--config", tmp_path / "ward.yaml", "--seconds", "3", *(["--jsonl"] if jsonl else []))
+    assert "0x5e000001 is not listed" in (done.stderr if jsonl else done.stdout)
+
+
+@pytest.mark.parametrize("declared_hz", [0.4, 8])
+def test_a_rate_that_cannot_be_is_told_by_monitor_record_and_replay(
+    declared_hz: float, simulated: Callable[..., str], tmp_path: Path
+) -> None:
+    capture = tmp_path / "wrong.cap"
+    port = simulated("--declare", declared_hz, "--seconds", 60)
+    said = (
+        f"not measurable: wrong rate (rate {declared_hz:g} Hz: expected 1,000 to 200,000 Hz; rate_mhz is in millihertz)"
+    )
+    assert said in link("monitor", "--serial", port, "--seconds", "3").stdout
+    assert said in link("record", capture, "--serial", port, "--seconds", "3").stdout
+    assert said in link("replay", capture).stdout
 
 
 @pytest.mark.parametrize(
@@ -126,7 +192,7 @@ def test_a_recorded_capture_replays_to_the_same_numbers_every_time(
         (("monitor",), "nothing to hear: give --serial PORT, --udp HOST:PORT, --ble ADDRESS, or --config FILE"),
         (("monitor", "--udp", "0.0.0.0:7355"), "would listen on every interface"),
         (("monitor", "--udp", "7355"), "link.udp.bind: ''"),
-        (("monitor", "--udp", "127.0.0.1:http"), "link.udp.port: 'http'"),
+        (("monitor", "--udp", "127.0.0.1:http"), "link.udp.port: expected a whole number, found 'http'"),
         (("monitor", "--ble", "wearable"), "link.ble[0].address: 'wearable'"),
         (("replay", "/dev/null"), "/dev/null: is no capture of a link"),
         (("replay", "/nowhere.cap"), "/nowhere.cap: cannot be read"),

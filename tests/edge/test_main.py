@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import soundfile
 from edge import __version__
 from edge.broker import Broker, free_port
 from edge.sources.synthetic import DEMO_AUDIO
+from tests.conftest import HANGS_S
 from tests.edge.conftest import Watcher, wait_for
 
 pytestmark = pytest.mark.system
@@ -27,7 +29,7 @@ HEAVY = ("numba", "onnxruntime", "numpy", "paho", "pydantic", "soundfile", "torc
 
 def laennec(*arguments: object, **options: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "edge", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, env={**os.environ, **options})
+    return subprocess.run(command, capture_output=True, text=True, timeout=HANGS_S, env={**os.environ, **options})
 
 
 def mistake(*arguments: object) -> str:
@@ -46,7 +48,7 @@ def test_the_version_is_that_of_the_package() -> None:
 
 def test_help_imports_nothing_heavy() -> None:
     program = "import atexit, sys; atexit.register(lambda: print(*sys.modules)); from edge.__main__ import main; main()"
-    result = subprocess.run([sys.executable, "-c", program, "--help"], capture_output=True, text=True, timeout=60)
+    result = subprocess.run([sys.executable, "-c", program, "--help"], capture_output=True, text=True, timeout=HANGS_S)
     assert "detect" in result.stdout
     assert not set(HEAVY) & set(result.stdout.split())
 
@@ -81,6 +83,26 @@ def test_one_bad_file_does_not_stop_the_others(tmp_path: Path) -> None:
     assert {record["file"] for record in records} == {str(DEMO_AUDIO)}
 
 
+def test_a_file_is_heard_whatever_its_name_and_the_terminal_s_encoding(tmp_path: Path) -> None:
+    names = [os.fsdecode(b"b\xe4d.flac"), "gr\u00e4ser.flac"]  # the first is no UTF-8
+    for name in names:
+        shutil.copy(DEMO_AUDIO, tmp_path / name)
+    for environment in ({}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}):
+        command = [sys.executable, "-m", "edge", "detect", "--jsonl", *(os.fsencode(tmp_path / name) for name in names)]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=60, env={**os.environ, **environment})
+        assert (result.returncode, result.stderr) == (0, "")
+        records = [json.loads(line) for line in result.stdout.splitlines()]
+        assert len({record["file"] for record in records}) == 2
+
+
+def test_a_full_standard_output_is_one_line_and_exit_code_2() -> None:
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "edge", "detect", DEMO_AUDIO]
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert result.returncode == 2
+    assert result.stderr == "laennec: cannot write to standard output (No space left on device); make room there\n"
+
+
 def test_of_a_file_cut_short_what_was_heard_is_told_before_the_error(tmp_path: Path) -> None:
     whole = DEMO_AUDIO.read_bytes()
     cut = tmp_path / "cut.flac"
@@ -100,7 +122,7 @@ def test_every_frame_of_a_file_without_a_number_is_listed_as_not_valid(tmp_path:
     soundfile.write(path, np.full(16_000, np.nan, np.float32), 8000, subtype="FLOAT")
     result = laennec("detect", "--scores", path)
     assert result.returncode == 2
-    assert "nothing in it can be judged: 2.00 s of sound" in result.stderr
+    assert "nothing in 2.00 s can be judged" in result.stderr
     records = [json.loads(line) for line in result.stdout.splitlines()]
     assert len(records) == 16_000 // 256
     assert not any(record["valid"] for record in records)
@@ -128,10 +150,13 @@ def test_detect_prints_a_table_for_a_person() -> None:
     assert result.stdout.splitlines()[:2] == [str(DEMO_AUDIO), "  onset s     end s  sound           score"]
 
 
-def test_the_card_of_the_model_is_printed() -> None:
+def test_the_card_of_the_model_is_printed_a_line_for_each_figure() -> None:
     result = laennec("model")
     assert result.returncode == 0, result.stderr
-    assert "wheeze" in result.stdout
+    lines = result.stdout.splitlines()
+    assert "  event F1 discontinuous: 0.4176" in lines
+    card = result.stdout.partition("variant: ")[0]
+    assert max(map(len, card.splitlines())) <= 140, "a person reads it on a terminal"
 
 
 def long_file(folder: Path) -> Path:
@@ -148,7 +173,7 @@ def test_ctrl_c_in_detect_ends_with_130_and_no_traceback(tmp_path: Path) -> None
         assert child.stdout is not None
         child.stdout.readline()
         child.send_signal(signal.SIGINT)
-        _, log = child.communicate(timeout=30)
+        _, log = child.communicate(timeout=HANGS_S)
     assert child.returncode == 130
     assert log == ""
 
@@ -156,7 +181,7 @@ def test_ctrl_c_in_detect_ends_with_130_and_no_traceback(tmp_path: Path) -> None
 def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path) -> None:
     path = long_file(tmp_path)
     command = f"{sys.executable} -m edge detect --scores {path} | head -n 1"
-    result = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60)
+    result = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=HANGS_S)
     assert json.loads(result.stdout)["t_s"] == 0
     assert result.stderr == ""
 
@@ -202,3 +227,15 @@ def test_settings_of_the_command_line_lie_over_those_of_the_file(tmp_path: Path)
         "streams": [{"id": "x", "source": "y", "pace": False}],
     }
     assert tree["streams"] == [{"id": "x", "source": "y"}]
+
+
+def test_a_table_says_how_much_was_read_and_a_file_that_cannot_be_read_has_none(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "quiet.wav", np.zeros(80_000, np.float32), 8000)
+    result = laennec("detect", tmp_path / "none.wav", tmp_path / "quiet.wav", DEMO_AUDIO)
+    assert result.returncode == 2
+    assert len(result.stderr.splitlines()) == 1
+    lines = result.stdout.splitlines()
+    assert lines[0] == str(tmp_path / "quiet.wav")
+    assert lines[1].startswith("no event in 10.0 s of sound, ")
+    assert lines[2] == str(DEMO_AUDIO)
+    assert lines[-1].startswith("8 events in 56.0 s of sound, ")

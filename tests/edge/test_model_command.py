@@ -49,18 +49,18 @@ def test_a_model_goes_from_a_package_into_force_and_back(signer: Signer, config:
     assert listed[0].startswith("  bundled")
     assert listed[1].startswith(f"* {short}  2026-11-21T12:00:00Z")
     assert f"{short}" in _say("show", "--config", config).splitlines()[0]
-    assert "in force: the bundled model" in _say("rollback", "--config", config)
+    assert "active: the bundled model" in _say("rollback", "--config", config)
 
 
 def test_whoever_promotes_a_model_with_variants_is_told_to_measure_them(signer: Signer, config: Path) -> None:
     signer.add_variant()
     release = signer.shelf().install(signer.package("a"))
-    assert f"laennec tune --model {release.artefact}" in _say("promote", release.sha256, "--config", config)
+    assert f"laennec optimize --model {release.artefact}" in _say("promote", release.sha256, "--config", config)
 
 
 def test_install_can_promote_too_but_not_what_is_older(signer: Signer, config: Path) -> None:
     _say("install", signer.package("new", 1), "--promote", "--config", config)
-    with pytest.raises(ModelError, match="older than the model in force"):
+    with pytest.raises(ModelError, match="older than the active model"):
         _say("install", signer.package("old", 0), "--promote", "--config", config)
     assert [line[0] for line in _say("list", "--config", config).splitlines()] == [" ", " ", "*"]
 
@@ -85,7 +85,7 @@ def test_a_file_named_in_the_settings_goes_before_and_that_is_said(signer: Signe
     tree = json.loads(config.read_text())
     config.write_text(json.dumps({**tree, "model": "/opt/ward.onnx"}))
     said = _say("install", signer.package("a"), "--promote", "--config", config)
-    assert "model: /opt/ward.onnx  which goes before; remove that line" in said
+    assert "model: /opt/ward.onnx  which overrides it; remove that line" in said
 
 
 def test_a_node_runs_what_its_settings_name_then_what_was_promoted_then_the_bundled_model(

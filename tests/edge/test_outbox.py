@@ -16,33 +16,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edge.errors import ConfigError, SourceError
-from edge.messages import Message
-from edge.outbox import Outbox
-
-ALL = 1 << 62
-NOW_S = 1.8e9
-
-
-class Clock:
-    """Wall time that tests move."""
-
-    now_s = NOW_S
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
-def event(number: int, rev: int = 1, filling: int = 0) -> Message:
-    return Message("t/event", {"n": number, "time": {}, "filling": "x" * filling}, 60, (f"id{number}", rev))
-
-
-def gap(number: int, filling: int = 0) -> Message:
-    return Message("t/gap", {"n": number, "time": {}, "filling": "x" * filling}, 60)
-
-
-def numbers(outbox: Outbox) -> list[int]:
-    return [entry.body["n"] for entry in outbox.waiting(0, ALL, 10**6)]
+from edge.outbox import OPERATING_NOTE_S, Outbox
+from edge.store import NOTE_S
+from tests.edge.outboxes import ALL, NOW_S, Clock, event, gap, numbers
 
 
 @pytest.fixture
@@ -52,7 +28,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def outbox(path: Path) -> Iterator[Outbox]:
-    box = Outbox(path, max_mb=1, max_age_h=1, wall=Clock())
+    box = Outbox(path, max_mb=1, max_age_h=1)
     yield box
     box.close()
 
@@ -120,92 +96,78 @@ def test_the_log_of_delivered_events_goes_before_anything_that_waits(outbox: Out
 
 
 def test_what_is_too_old_is_dropped_and_counted(path: Path) -> None:
-    clock, uptime = Clock(), Clock()
-    outbox = Outbox(path, 1, max_age_h=1, wall=clock, monotonic=uptime)
+    uptime = Clock()
+    outbox = Outbox(path, 1, max_age_h=1, monotonic=uptime)
     for number, seconds in ((1, 3000), (2, 700)):
         outbox.put([event(number)])
-        clock.now_s += seconds
         uptime.now_s += seconds
     outbox.tidy()
     assert numbers(outbox) == [2]
     assert outbox.counts().evicted["expired"] == 1
+    assert 700 <= outbox.counts().oldest_s <= 710
     outbox.close()
 
 
-def test_what_an_earlier_process_left_expires_too(path: Path) -> None:
+def test_what_earlier_processes_left_expires_when_laennec_has_run_long_enough(path: Path) -> None:
+    uptime, found = Clock(), []
+    for _ in range(5):
+        outbox = Outbox(path, 1, max_age_h=1, monotonic=uptime)
+        if outbox.last_seq == 0:
+            outbox.put([event(1)])
+        uptime.now_s += 1000
+        outbox.tidy()
+        found.append(numbers(outbox))
+        outbox.close()
+        uptime.now_s += 10**6  # switched off
+    assert found == [[1], [1], [1], [], []]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(["put", "live", "restart", "kill"]), st.integers(0, 900)), max_size=25))
+def test_nothing_expires_before_its_time_and_everything_soon_after(
+    tmp_path: Path, history: list[tuple[str, int]]
+) -> None:
+    path, uptime, written = tmp_path / f"{os.urandom(4).hex()}.db", Clock(), {}
+    outbox, operating_s, known_s = Outbox(path, 10, 0.5, monotonic=uptime), 0.0, 0.0
+    for action, seconds in history:
+        if action == "put":
+            written[outbox.last_seq + 1] = operating_s
+            outbox.put([event(outbox.last_seq + 1)])
+        elif action == "live":
+            uptime.now_s, operating_s = uptime.now_s + seconds, operating_s + seconds
+            outbox.tidy()
+            left = [entry.seq for entry in outbox.waiting(0, ALL, 1000)]
+            ages_s = {seq: operating_s - at_s for seq, at_s in written.items()}
+            assert {seq for seq, age_s in ages_s.items() if age_s < 1800} <= set(left)
+            assert all(ages_s[seq] <= 1800 + 2 * NOTE_S + known_s for seq in left)
+        else:
+            if action == "kill":  # how long it ran since its last note is not known
+                outbox._disk.close()
+                known_s += OPERATING_NOTE_S + NOTE_S
+            else:
+                outbox.close()
+            outbox = Outbox(path, 10, 0.5, monotonic=uptime)
+    outbox.close()
+
+
+YEAR_S = 365 * 86400.0
+
+
+@pytest.mark.parametrize("then_s", [100.0, NOW_S, NOW_S - 30 * 86400, NOW_S - YEAR_S, NOW_S + YEAR_S])
+@pytest.mark.parametrize("now_s", [100.0, NOW_S, NOW_S + YEAR_S])
+def test_no_step_of_the_wall_clock_makes_a_message_expire(path: Path, then_s: float, now_s: float) -> None:
     clock = Clock()
-    first = Outbox(path, 1, 1, clock)
+    clock.now_s = then_s  # a box without a battery starts in 1970, or where it was switched off
+    first = Outbox(path, 1, max_age_h=1, wall=clock)
     first.put([event(1)])
+    clock.now_s = now_s  # corrected, or wrong since the last start
+    first.tidy()
     first.close()
-    clock.now_s += 4000
-    second = Outbox(path, 1, 1, clock)
-    second.put([event(2)])
+    second = Outbox(path, 1, max_age_h=1, wall=clock)
     second.tidy()
-    assert numbers(second) == [2]
+    counts = second.counts()
+    assert (counts.waiting, counts.evicted["expired"], counts.oldest_s < 60) == (1, 0, True)
     second.close()
-
-
-@pytest.mark.parametrize("clock_at_start_s", [100.0, NOW_S - 30 * 86400])
-def test_a_clock_that_is_set_after_the_start_makes_no_event_expire(path: Path, clock_at_start_s: float) -> None:
-    clock = Clock()
-    clock.now_s = clock_at_start_s  # a box without a battery starts in 1970, or where it was switched off
-    outbox = Outbox(path, 1, max_age_h=1, wall=clock)
-    outbox.put([event(1)])
-    clock.now_s = NOW_S
-    outbox.tidy()
-    assert numbers(outbox) == [1]
-    outbox.close()
-
-
-def test_a_damaged_file_is_moved_aside_and_the_line_says_where(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    path.parent.mkdir()
-    path.write_bytes(b"this is not a database, it is a text of some length" * 100)
-    outbox = Outbox(path, 1, 1)
-    outbox.put([event(1)])
-    assert numbers(outbox) == [1]
-    outbox.close()
-    (aside,) = path.parent.glob("outbox.db.damaged-*")
-    assert aside.read_bytes().startswith(b"this is not")
-    assert str(aside) in caplog.text
-
-
-def test_a_file_with_a_torn_page_is_moved_aside(path: Path) -> None:
-    outbox = Outbox(path, 10, 1)
-    outbox.put([event(number, filling=500) for number in range(100)])
-    outbox.close()
-    content = bytearray(path.read_bytes())
-    content[4096:12288] = b"\xa5" * 8192
-    path.write_bytes(content)
-    Outbox(path, 10, 1).close()
-    assert list(path.parent.glob("outbox.db.damaged-*"))
-
-
-def test_a_second_process_is_refused_with_one_line(outbox: Outbox, path: Path) -> None:
-    with pytest.raises(SourceError, match=r"in use by another laennec; stop it, or choose another --outbox"):
-        Outbox(path, 1, 1)
-
-
-def test_a_file_locked_by_another_program_is_refused_with_one_line(path: Path) -> None:
-    Outbox(path, 1, 1).close()
-    with closing(sqlite3.connect(path)) as other:
-        other.execute("PRAGMA locking_mode=EXCLUSIVE")
-        other.execute("BEGIN EXCLUSIVE")
-        with pytest.raises(SourceError, match="another program has locked it"):
-            Outbox(path, 1, 1)
-
-
-def test_a_file_of_a_newer_version_is_refused(path: Path) -> None:
-    Outbox(path, 1, 1).close()
-    with closing(sqlite3.connect(path)) as other:
-        other.execute("PRAGMA user_version=99")
-    with pytest.raises(SourceError, match="newer Laennec"):
-        Outbox(path, 1, 1)
-
-
-def test_a_path_that_cannot_be_is_a_mistake_of_the_operator(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match=r"outbox.path: cannot write .*choose another with --outbox"):
-        Outbox(tmp_path / "file" / "outbox.db", 1, 1)
 
 
 def test_a_lock_in_mid_run_keeps_events_in_memory_and_moves_them_to_disk_later(
@@ -228,13 +190,29 @@ def test_a_lock_in_mid_run_keeps_events_in_memory_and_moves_them_to_disk_later(
     assert [entry.seq for entry in outbox.waiting(0, ALL, 10)] == [1, 3, 4]
 
 
+def test_while_the_disk_cannot_be_read_no_end_goes_out_and_nothing_is_forgotten(outbox: Outbox, path: Path) -> None:
+    outbox.put([event(1)])
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode=EXCLUSIVE")
+        outbox._disk._store._db.execute("PRAGMA journal_mode=DELETE")  # type: ignore[union-attr]
+        other.execute("BEGIN EXCLUSIVE")
+        outbox.put([event(1, rev=2)])
+        (end,) = outbox.waiting(0, ALL, 9)
+        assert outbox.earlier(end) is None
+        changes = outbox.changes
+        other.execute("ROLLBACK")
+    assert len(outbox.waiting(0, ALL, 9)) == 2
+    assert outbox.changes == changes + 1
+    assert [entry.event for entry in outbox.earlier(end) or ()] == [("id1", 1)]
+
+
 def test_a_full_disk_keeps_events_in_memory(outbox: Outbox) -> None:
-    outbox._disk._db.execute("PRAGMA max_page_count=1")  # SQLite then says: database or disk is full
+    outbox._disk._store._db.execute("PRAGMA max_page_count=1")  # SQLite then says: database or disk is full
     for first in range(0, 400, 100):
         outbox.put([event(number, filling=1000) for number in range(first, first + 100)])
     assert numbers(outbox) == list(range(400))
     assert outbox.counts().failed_writes >= 1
-    outbox._disk._db.execute("PRAGMA max_page_count=100000")
+    outbox._disk._store._db.execute("PRAGMA max_page_count=100000")
     outbox.tidy()
     assert numbers(outbox) == list(range(400))
     assert outbox.counts().in_memory == 0

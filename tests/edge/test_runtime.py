@@ -65,7 +65,7 @@ def test_without_a_driver_auto_is_onnxruntime_and_one_line_says_why(
 
 @pytest.mark.usefixtures("no_gpu")
 def test_tensorrt_by_name_without_a_driver_is_an_error_that_says_what_is_missing(model: Path) -> None:
-    with pytest.raises(ConfigError, match=r"runtime: tensorrt cannot be had here: no NVIDIA driver.*JetPack"):
+    with pytest.raises(ConfigError, match=r"runtime: tensorrt is not available here: no NVIDIA driver.*JetPack"):
         open_model(model, "tensorrt")
 
 
@@ -103,7 +103,7 @@ def test_a_gpu_that_was_not_measured_yet_is_left_alone_by_auto(
 ) -> None:
     assert open_model(model).runtime.startswith("onnxruntime")
     assert machine.trt.builds == 0
-    assert "run laennec tune" in caplog.text
+    assert "run laennec optimize" in caplog.text
 
 
 def test_a_gpu_that_was_measured_is_used_by_auto(machine: Machine, model: Path) -> None:
@@ -137,7 +137,7 @@ def test_tensorrt_by_name_after_the_measurement_is_the_fastest_that_passed(machi
 
 def test_tensorrt_by_name_is_refused_where_none_of_its_variants_passed(machine: Machine, model: Path) -> None:
     measured(model, FP32, replace(FP16, passes=False), replace(INT8, passes=False), machine=machine)
-    with pytest.raises(ConfigError, match=r"no variant for TensorRT passed.*laennec tune"):
+    with pytest.raises(ConfigError, match=r"no variant for TensorRT passed.*laennec optimize"):
         open_model(model, "tensorrt")
     assert open_model(model).variant.name == "fp32"
 
@@ -153,7 +153,7 @@ def test_tensorrt_by_name_without_the_package_is_refused(
     machine: Machine, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "tensorrt", None)
-    with pytest.raises(ConfigError, match="cannot be had here: no TensorRT for Python"):
+    with pytest.raises(ConfigError, match="is not available here: no TensorRT for Python"):
         open_model(model, "tensorrt")
 
 
@@ -198,7 +198,7 @@ def test_the_facts_name_driver_versions_engines_and_the_choice(machine: Machine,
     assert (facts.gpu.name, facts.gpu.compute_capability, facts.gpu.driver) == ("Fake Orin", "8.7", "13.2")
     assert (facts.tensorrt, facts.cudart, facts.missing) == ("10.3.0", "libcudart.so.13", "")
     assert [engine.key and engine.key.precision for engine in facts.engines] == ["fp16"]
-    assert (facts.variant, facts.runtime, facts.cause) == ("trt-fp16", "tensorrt", "measured by laennec tune")
+    assert (facts.variant, facts.runtime, facts.cause) == ("trt-fp16", "tensorrt", "measured by laennec optimize")
     assert [row.variant for row in facts.tuned] == ["fp32", "trt-fp16"]
 
 

@@ -68,7 +68,7 @@ def test_promoting_what_is_in_force_leaves_the_way_back(signer: Signer, two: tup
 
 def test_an_older_release_is_promoted_only_when_asked_for_by_name(signer: Signer, two: tuple[str, str]) -> None:
     shelf = signer.shelf()
-    with pytest.raises(ModelError, match=f"older than the model in force.*laennec model promote {two[0][:12]}"):
+    with pytest.raises(ModelError, match=f"older than the active model.*laennec model promote {two[0][:12]}"):
         shelf.promote(two[0], older=False)
     assert in_force(shelf) == two[1]
     shelf.promote(two[0][:8])

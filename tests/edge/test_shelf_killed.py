@@ -106,7 +106,7 @@ def test_a_full_disk_is_told_and_leaves_the_old_one(signer: Signer, two: tuple[s
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, before[1]))  # as a full disk does: a write that fails midway
     try:
-        with pytest.raises(ConfigError, match=r"models.path: .* cannot be written .*the model in force stays"):
+        with pytest.raises(ConfigError, match=r"models.path: .* cannot be written .*the active model stays"):
             signer.shelf().install(package)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)

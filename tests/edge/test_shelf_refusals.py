@@ -107,7 +107,7 @@ def test_an_older_release_under_the_name_of_the_promoted_one_is_refused(signer: 
     shelf = signer.folder / "shelf"
     shutil.rmtree(shelf / two[1])
     shutil.copytree(shelf / two[0], shelf / two[1])
-    with pytest.raises(ModelError, match=f"expected release {two[1][:12]}, found {two[0][:12]}"):
+    with pytest.raises(ModelError, match=f"expected model {two[1][:12]}, found {two[0][:12]}"):
         signer.shelf().in_force()
 
 

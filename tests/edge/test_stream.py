@@ -3,34 +3,21 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 import edge.stream
-from edge.config import Stream
 from edge.errors import ModelError
-from edge.messages import Message, Node
-from edge.stream import Listener, Tally
+from edge.messages import Message
+from edge.stream import Tally
 from edge.types import Block, Gap, Scores, Window
 from tests.edge.fakes import Bursts, LoudnessModel
-
-NODE = Node("laennec/v1", "ward", "node", "Test", "0badcafe")
-
-
-class Heard(list[Message]):
-    """An outlet that keeps what is said."""
-
-    def send(self, message: Message) -> None:
-        self.append(message)
-
-    def events(self) -> list[dict[str, Any]]:
-        return [message.body for message in self if message.topic.endswith("/event")]
-
-
-def listener(source: Bursts, said: Heard) -> Listener:
-    return Listener(Stream(id="bed1", source="bursts", pace=False), source, LoudnessModel(), NODE, said)  # type: ignore[arg-type]
+from tests.edge.streaming import (
+    Heard,
+    listener,
+)
 
 
 def test_each_onset_is_followed_by_its_end_with_the_same_id_and_onset() -> None:
@@ -60,6 +47,22 @@ def test_a_stop_in_the_middle_of_a_sound_closes_its_event() -> None:
     stream.run(stop)
     assert [body["type"] for body in said.events()] == ["onset", "end"] * 3
     assert source.closed
+    assert (stream.state().name, stream.state().reason) == ("disabled", "stopped")
+
+
+def test_a_file_that_ended_before_the_stop_still_says_so() -> None:
+    stop = threading.Event()
+    stream = listener(Bursts(1, pace=False), Heard())
+    stream.run(stop)
+    stop.set()
+    stream.close()
+    assert stream.state().reason == "end of source"
+
+
+def test_a_stream_that_is_closed_while_its_source_hangs_was_stopped() -> None:
+    stream = listener(Bursts(1, pace=False), Heard())
+    stream.close()
+    assert (stream.state().name, stream.state().reason) == ("disabled", "stopped")
 
 
 def test_a_gap_is_told_with_its_cause_and_ends_what_was_open() -> None:
@@ -73,7 +76,36 @@ def test_a_gap_is_told_with_its_cause_and_ends_what_was_open() -> None:
     assert "gap" in {body.get("end_reason") for body in said.events()}
 
 
-def test_a_gpu_that_fails_closes_what_is_open_and_calls_for_a_restart(monkeypatch: pytest.MonkeyPatch) -> None:
+class Ended(Bursts):
+    """The device ends its stream on purpose in the middle of a burst and sends no more."""
+
+    def blocks(self, stop: threading.Event) -> Iterator[Block | Gap]:
+        for item in super().blocks(stop):
+            yield item
+            if item.stop >= 1.3 * LoudnessModel.rate_hz:
+                yield Gap(item.stop, item.stop, "ended by the device", restart=True)
+                stop.wait(60)
+                return
+
+
+def test_an_end_without_a_gap_closes_what_was_open_at_once() -> None:
+    said, stop = Heard(), threading.Event()
+    stream = listener(Ended(3, pace=False), said)
+    thread = threading.Thread(target=stream.run, args=(stop,))
+    thread.start()
+    deadline_s = time.monotonic() + 60
+    while len(said.events()) < 4 and time.monotonic() < deadline_s:
+        time.sleep(0.005)
+    assert [body["type"] for body in said.events()] == ["onset", "end"] * 2
+    assert not [message for message in said if message.topic.endswith("/gap")]
+    assert stream.tally().gaps == 0
+    stop.set()
+    thread.join()
+
+
+def test_a_gpu_that_fails_closes_what_is_open_and_calls_for_a_restart(
+    monkeypatch: pytest.MonkeyPatch, lines: pytest.LogCaptureFixture
+) -> None:
     said, source, score = Heard(), Bursts(5, pace=False), LoudnessModel.score
 
     def fails(self: LoudnessModel, window: Window) -> Scores:
@@ -86,6 +118,7 @@ def test_a_gpu_that_fails_closes_what_is_open_and_calls_for_a_restart(monkeypatc
     stream.run(threading.Event())
     assert [body["type"] for body in said.events()] == ["onset", "end"]
     assert (stream.failure, stream.is_broken, source.closed) == ("error 719", True, True)
+    assert lines.messages == ["stream=bed1 failed: error 719", "stream=bed1 ends undecided: error 719"]
 
 
 def test_a_bug_in_one_stream_closes_its_events_and_is_told() -> None:

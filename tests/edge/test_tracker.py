@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -57,17 +59,134 @@ def test_what_is_too_short_to_be_confirmed_is_dropped() -> None:
     assert _run(_scores([0.0] * 10 + [0.9] * 3 + [0.0] * 10)) == []
 
 
-def test_a_short_pause_does_not_split_a_sound_and_a_long_one_does() -> None:
-    short = _run(_scores([0.9] * 10 + [0.0] * 5 + [0.9] * 10 + [0.0] * 9))  # the median leaves 5 quiet frames: >= 3
-    assert len(_spans(short)) == 2
-    bridged = _run(_scores([0.9] * 10 + [0.3] * 20 + [0.9] * 10 + [0.0] * 9))  # 0.3 is above half of 0.5
-    assert len(_spans(bridged)) == 1
+# One group without smoothing, so that scores are levels: it opens at 0.5, lasts above 0.5 x 0.5 = 0.25.
+PLAIN = GroupSpec("continuous", ("wheeze", "rhonchus"), median_frames=1, keep=0.5, confirm_frames=3, quiet_frames=3)
+
+
+def _plain(median_frames: int = 1, confirm_frames: int = 3, threshold: float = 0.5) -> Tracker:
+    spec = replace(PLAIN, median_frames=median_frames, confirm_frames=confirm_frames)
+    return Tracker((spec,), CLASSES, {"wheeze": threshold, "rhonchus": threshold}, HOP)
+
+
+def _ends(tracker: Tracker, *pieces: Scores) -> list[Event]:
+    events = [e for piece in pieces for e in tracker.push(piece)] + tracker.flush()
+    return [e for e in events if e.kind == "end"]
+
+
+def test_an_event_is_confirmed_by_exactly_as_many_frames_as_asked() -> None:
+    tracker = _plain(confirm_frames=3)
+    kinds = [[e.kind for e in tracker.push(_scores([0.75], start=frame))] for frame in range(5)]
+    assert kinds == [[], [], ["onset"], [], []]  # frames 0, 1 and 2 are three
+    (onset,) = (e for e in _plain().push(_scores([0.5, 0.75, 1.0])) if e.kind == "onset")
+    assert (onset.onset, onset.end, onset.end_reason) == (0, None, "")
+    assert (onset.peak, onset.mean) == (1.0, 0.75)  # 2.25 over 3 frames
+
+
+def test_a_pause_below_the_bar_belongs_to_the_sound_until_it_is_as_long_as_asked() -> None:
+    loud = [0.75] * 4
+    assert _spans(_ends(_plain(), _scores([*loud, 0.0, 0.0, *loud]))) == [("wheeze", 0, 10)]
+    assert _spans(_ends(_plain(), _scores([*loud, 0.0, 0.0, 0.0, *loud]))) == [("wheeze", 0, 4), ("wheeze", 7, 11)]
+    tracker = _plain()
+    tracker.push(_scores(loud))
+    kinds = [[e.kind for e in tracker.push(_scores([0.0], start=frame))] for frame in (4, 5, 6, 7)]
+    assert kinds == [[], [], ["end"], []]  # the third frame of quiet ends it
+
+
+def test_two_pauses_count_apart_and_the_mean_counts_each_of_them_once() -> None:
+    (event,) = _ends(_plain(), _scores([1.0] * 3 + [0.125] * 2 + [1.0] + [0.125] * 2 + [1.0]))
+    assert event.end == 9 * HOP
+    assert event.mean == 5.5 / 9  # 5 frames of 1 and 4 of 0.125
+    assert event.peak == 1.0
+
+
+def test_the_pause_that_ends_a_sound_is_not_in_its_mean() -> None:
+    (event,) = _ends(_plain(), _scores([0.0] * 2 + [0.5, 0.75, 1.0] + [0.125] * 3))
+    assert (event.onset, event.end, event.mean) == (2 * HOP, 5 * HOP, 0.75)
+
+
+def test_the_threshold_itself_opens_an_event_and_the_bar_itself_keeps_it() -> None:
+    assert _spans(_ends(_plain(), _scores([0.5] * 3 + [0.25] * 5 + [0.2] * 3))) == [("wheeze", 0, 8)]
+    assert _ends(_plain(), _scores([0.499] * 9)) == []
+
+
+def test_at_the_ends_of_a_stream_the_median_is_of_what_there_is() -> None:
+    # Medians of frames 0-2, 0-3, 0-3 and 1-3: 0.75, 0.875, 0.875, 1
+    (event,) = _ends(_plain(median_frames=5), _scores([0.5, 0.75, 1.0, 1.0]))
+    assert (event.peak, event.mean) == (1.0, 0.875)
+
+
+def test_before_a_gap_the_median_counts_what_was_lost_as_quiet() -> None:
+    # Medians of 0-2 and 0-3 as they came: 0.5, 0.75; then of {0, .5, .5, 1, 1} and {0, 0, .5, 1, 1}: 0.5, 0.5
+    (event,) = _ends(_plain(median_frames=5), _scores([0.5, 0.5, 1.0, 1.0, 0.0], lost=(4,)))
+    assert (event.peak, event.mean, event.end_reason) == (0.75, 2.25 / 4, "gap")
+
+
+def test_behind_a_gap_the_median_counts_what_was_lost_as_quiet_for_half_its_length() -> None:
+    # {0, 0, 1, 1, .5}, {0, 1, 1, .5, .5}, {1, 1, .5, .5, 1}, {1, .5, .5, 1}, {.5, .5, 1}: 0.5, 0.5, 1, 0.75, 0.5
+    (event,) = _ends(_plain(median_frames=5), _scores([0.0, 1.0, 1.0, 0.5, 0.5, 1.0], lost=(0,)))
+    assert (event.onset, event.mean) == (1 * HOP, 3.25 / 5)
+
+
+def test_scores_before_a_gap_smooth_nothing_behind_it() -> None:
+    # Behind the gap {0, 0, .25, .25, .25} and so on: never 0.5, whatever was loud before
+    events = _ends(_plain(median_frames=5), _scores([1.0] * 5 + [0.0] + [0.25] * 8, lost=(5,)))
+    assert _spans(events) == [("wheeze", 0, 5)]
+
+
+def test_a_jump_in_the_index_is_a_gap_like_any_other() -> None:
+    jump = _ends(_plain(median_frames=5), _scores([0.5, 0.5, 1.0, 1.0]), _scores([1.0, 1.0, 0.5, 0.5, 1.0], start=9))
+    assert [(e.onset // HOP, e.mean, e.end_reason) for e in jump] == [(0, 2.25 / 4, "gap"), (9, 3.25 / 5, "stream_end")]
 
 
 def test_the_label_is_the_class_with_the_greatest_sum() -> None:
-    scores = _scores([0.2] * 20)
-    scores.values[:, 1] = 0.7
-    assert {e.label for e in _run(scores)} == {"rhonchus"}
+    tracker, scores = _plain(), _scores([0.0, 0.0, 1.0])
+    scores.values[:, 1] = [0.75, 0.75, 0.0]  # rhonchus 1.5, wheeze 1.0, though the wheeze comes last and is louder
+    assert {e.label for e in tracker.push(scores)} == {"rhonchus"}
+    tracker, scores = _plain(), _scores([1.0, 0.0, 0.0])
+    scores.values[:, 1] = [0.0, 0.75, 0.75]  # the same with the wheeze first
+    assert {e.label for e in tracker.push(scores)} == {"rhonchus"}
+
+
+def test_scores_from_before_the_event_do_not_name_it() -> None:
+    tracker, scores = _plain(median_frames=3), _scores([0.0] * 10 + [0.75] * 5)
+    scores.values[:10, 1] = 0.45  # a rhonchus that never reaches 0.5
+    assert _spans(_ends(tracker, scores)) == [("wheeze", 10, 15)]
+
+
+def test_the_label_stays_once_it_was_said() -> None:
+    scores = _scores([0.75] * 3 + [0.0] * 9)
+    scores.values[3:, 1] = 1.0
+    events = _plain().push(scores)
+    assert [(e.kind, e.label) for e in events] == [("onset", "wheeze")]
+    assert _spans(_ends(_plain(), scores)) == [("wheeze", 0, 12)]
+
+
+def test_caution_before_a_gap_asks_nothing_behind_it() -> None:
+    tracker = _plain(median_frames=5)
+    scores = _scores([0.0] * 5 + [0.0] + [0.75] * 8, lost=(5,))
+    events = tracker.push(scores, np.array([3.0] * 6 + [0.0] * 8)) + tracker.flush()
+    # Medians behind the gap: {0, 0, .75, .75, .75} = 0.75 at once
+    assert _spans(events) == [("wheeze", 6, 14)]
+
+
+def test_after_a_reset_the_tracker_is_as_new() -> None:
+    loud = [0.5, 0.5, 1.0, 1.0]
+    tracker = _plain(median_frames=5)
+    tracker.push(_scores([1.0] * 9 + [0.0], lost=(9,)))
+    tracker.push(_scores([1.0] * 9, start=10))  # one is open, behind a gap
+    tracker.reset()
+    assert tracker.flush() == []
+    for start in (0, 10**6):
+        tracker.reset()
+        (event,) = _ends(tracker, _scores(loud, start=start))
+        assert (event.onset, event.peak, event.mean, event.end_reason) == (start * HOP, 1.0, 0.75, "stream_end")
+        tracker.push(_scores([1.0], start=start + 100))
+
+
+def test_no_caution_leaves_the_threshold_as_it_is_to_the_last_bit() -> None:
+    for threshold in (0.11, 0.19, 0.22, 0.5):  # 1 / (1 + (1 / .11 - 1)) is another number than .11
+        assert raised(threshold, 0.0) == threshold
+    assert raised(0.42, 0.5) == pytest.approx(0.5442, abs=5e-5)  # logit .42 = -.3228; + .5 = .1772; sigmoid .5442
 
 
 def test_the_threshold_is_that_of_the_strongest_class() -> None:

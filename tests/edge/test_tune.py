@@ -118,9 +118,19 @@ def test_the_command_prints_the_table_and_the_choice(monkeypatch: pytest.MonkeyP
         Row("trt-fp16", "tensorrt", 0.0, (), 0.0, 0.0, False, "no kernel"),
     ]
     monkeypatch.setattr(tuning, "tune", lambda *_: rows)
-    shown = CliRunner().invoke(app, ["tune"]).stdout
+    shown = CliRunner().invoke(app, ["optimize"]).stdout
     assert "REFUSED: too far" in shown
-    assert "runtime: auto will use fp32 on onnxruntime" in shown
-    told = json.loads(CliRunner().invoke(app, ["tune", "--json"]).stdout)
+    assert "`runtime: auto` uses fp32 on onnxruntime" in shown
+    told = json.loads(CliRunner().invoke(app, ["optimize", "--json"]).stdout)
     assert told["choice"] == "fp32"
     assert [row["variant"] for row in told["variants"]] == ["fp32", "trt-int8", "trt-fp16"]
+
+
+def test_the_old_name_of_the_command_still_works_and_says_the_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        tuning, "tune", lambda *_: [Row("fp32", "onnxruntime", 0.1, (1.0, 7.0, 30.0), 1.0, 1.0, True, "")]
+    )
+    shown = CliRunner().invoke(app, ["tune", "--json"])
+    assert "`tune` is now called `optimize`" in shown.stderr
+    assert json.loads(shown.stdout)["choice"] == "fp32"
+    assert "tune" not in CliRunner().invoke(app, ["--help"]).stdout

@@ -85,7 +85,90 @@ def test_a_window_comes_as_soon_as_its_last_frame() -> None:
     assert [w.start + SPEC.window_frames for w in cutter.push(_frames(15, 16))] == [16]
 
 
-@pytest.mark.parametrize("lengths", [(40, 0, 12, 4), (16, 8, 12, 4), (40, 8, 12, 3), (40, 8, -4, 4)])
-def test_a_window_that_cannot_be_is_refused(lengths: tuple[int, int, int, int]) -> None:
-    with pytest.raises(ValueError, match="window:"):
+# Six frames, two of them decided, one of lookahead: the window that ends at e decides e - 3 and e - 2.
+SMALL = WindowSpec(window_frames=6, hop_frames=2, lookahead_frames=1, score_frames=1)
+
+
+def _numbered(start: int, stop: int) -> Frames:
+    """Frame n holds n + 1."""
+    values = np.arange(start + 1, stop + 1, dtype=np.float32)[:, None]
+    return Frames(start, values, np.ones(stop - start, np.bool_))
+
+
+def _shown(windows: list[Window]) -> dict[int, list[float]]:
+    """Content by the index one past the window's last frame."""
+    return {w.start + len(w.valid): w.values[:, 0].tolist() for w in windows}
+
+
+def test_the_windows_of_eight_frames_are_these_five() -> None:
+    cutter = Windows(SMALL, 1)
+    assert _shown(cutter.push(_numbered(0, 8))) == {
+        2: [0, 0, 0, 0, 1, 2],  # decides frames -1 and 0
+        4: [0, 0, 1, 2, 3, 4],
+        6: [1, 2, 3, 4, 5, 6],
+        8: [3, 4, 5, 6, 7, 8],
+    }
+    assert _shown(cutter.flush()) == {10: [5, 6, 7, 8, 0, 0]}  # decides frames 7 and 8
+    assert cutter.flush() == []
+
+
+def test_a_window_decides_its_last_frames_but_the_lookahead() -> None:
+    (window,) = Windows(SMALL, 1).push(_numbered(0, 2))
+    assert (window.values.dtype, window.valid.dtype) == (np.float32, np.bool_)
+    assert SMALL.decided(window) == slice(3, 5)
+    assert SPEC.decided(window) == slice(20, 28)
+
+
+def test_frames_that_do_not_begin_on_the_grid_wait_for_the_next_point_of_it() -> None:
+    cutter = Windows(SMALL, 1)
+    assert _shown(cutter.push(_numbered(3, 4))) == {}  # e = 4 decides frames 1 and 2, which were not heard
+    assert _shown(Windows(SMALL, 1).push(_numbered(3, 6))) == {6: [0, 0, 0, 4, 5, 6]}
+    assert _shown(Windows(SMALL, 1).push(_numbered(4, 6))) == {6: [0, 0, 0, 0, 5, 6]}
+
+
+def test_a_jump_ends_what_was_before_and_shows_nothing_of_it_behind() -> None:
+    cutter = Windows(SMALL, 1)
+    cutter.push(_numbered(0, 4))
+    # e = 6 decides frames 3 and 4; e = 8 would decide 5 and 6, which were lost; then the grid goes on at 102
+    assert _shown(cutter.push(_numbered(100, 102))) == {6: [1, 2, 3, 4, 0, 0], 102: [0, 0, 0, 0, 101, 102]}
+
+
+def test_after_a_reset_any_index_may_come() -> None:
+    cutter = Windows(SMALL, 1)
+    cutter.push(_numbered(100, 104))
+    cutter.reset()
+    assert cutter.flush() == []
+    assert _shown(cutter.push(_numbered(0, 2))) == {2: [0, 0, 0, 0, 1, 2]}
+
+
+def test_no_frames_are_no_beginning() -> None:
+    cutter = Windows(SMALL, 1)
+    assert cutter.push(_numbered(7, 7)) == []
+    assert _shown(cutter.push(_numbered(0, 2))) == {2: [0, 0, 0, 0, 1, 2]}
+
+
+def test_a_window_of_nothing_but_what_it_decides_and_looks_ahead_is_allowed() -> None:
+    spec = WindowSpec(window_frames=3, hop_frames=2, lookahead_frames=1, score_frames=1)
+    assert _shown(Windows(spec, 1).push(_numbered(0, 4))) == {2: [0, 1, 2], 4: [2, 3, 4]}
+    assert WindowSpec(1, 1, 0, 1).decided(Window(0, np.zeros((1, 1), np.float32), np.ones(1, np.bool_))) == slice(0, 1)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "what"),
+    [
+        ((40, 0, 12, 4), "lengths must be above 0"),
+        ((0, 8, 12, 4), "lengths must be above 0"),
+        ((40, 8, -4, 4), "lengths must be above 0"),
+        ((40, 8, 12, 0), "lengths must be above 0"),
+        ((16, 8, 12, 4), r"window_frames must be at least hop_frames \+ lookahead_frames"),
+        ((19, 8, 12, 1), r"window_frames must be at least hop_frames \+ lookahead_frames"),
+        ((42, 8, 12, 4), "score_frames must divide the other lengths"),
+        ((40, 10, 12, 4), "score_frames must divide the other lengths"),
+        ((40, 8, 10, 4), "score_frames must divide the other lengths"),
+    ],
+)
+def test_a_window_that_cannot_be_is_refused_and_the_message_says_why(
+    lengths: tuple[int, int, int, int], what: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^window: {what}, found WindowSpec.*window_frames={lengths[0]}"):
         WindowSpec(*lengths)

@@ -1,12 +1,14 @@
-"""A small graph of each variant, as text, that keeps every rule; tests break one at a time by replacing a line.
+"""Graphs for tests: a small one of each variant, as text, that keeps every rule; and what an artefact consists of.
 
-Numbers of float16 stand as their bits.
+Tests break one rule at a time by replacing a line. Numbers of float16 stand as their bits.
 """
 
 from __future__ import annotations
 
+import numpy as np
 import onnx
-from onnx import parser
+from numpy.typing import NDArray
+from onnx import TensorProto, numpy_helper, parser
 
 INT8 = """
 <ir_version: 10, opset_import: ["" : 20]>
@@ -75,3 +77,16 @@ def graph(text: str, *changes: tuple[str, str]) -> onnx.ModelProto:
     for index, node in enumerate(model.graph.node):
         node.name = node.name or f"{node.op_type}_{index}"
     return model
+
+
+def taken_apart(content: bytes) -> tuple[onnx.ModelProto, dict[str, NDArray[np.float32]]]:
+    """An artefact without its seal, its float weights and the build of torch (`+cpu`); and those weights by name."""
+    model = onnx.load_from_string(content)
+    model.producer_version = model.producer_version.partition("+")[0]
+    seal = next(entry for entry in model.metadata_props if entry.key == "laennec.seal")
+    model.metadata_props.remove(seal)
+    weights = [values for values in model.graph.initializer if values.data_type == TensorProto.FLOAT]
+    numbers = {values.name: numpy_helper.to_array(values) for values in weights}
+    for values in weights:
+        values.raw_data = b""  # its name and shape stay
+    return model, numbers

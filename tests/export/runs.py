@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import torch
+
 from tests.export.networks import RECIPE
 from training.fit import Student
 from training.loop import checkpoint as stored
@@ -17,6 +19,7 @@ RELEASED = Path(__file__).parents[2] / "training" / "released" / "default"
 
 def make_run(folder: Path) -> Path:
     """Write it, with the networks `final` and `fold-0`."""
+    torch.manual_seed(3)  # its two best labels of every clip lie .2 apart, which no rounding to fp16 turns over
     for name in ("final", "fold-0"):
         kept = RunFolder(folder / name)
         kept.claim(Job(RECIPE, Material((), folder), folder).identity())

@@ -66,6 +66,12 @@ def test_two_exports_of_one_network_are_equal_byte_for_byte(content: bytes) -> N
     assert again == content
 
 
+def test_no_build_of_torch_changes_an_artefact(content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "__version__", torch.__version__.partition("+")[0] + "+another")
+    again = to_artefact(to_graph(small_scorer(), small_metadata()), small_metadata(), Variant())
+    assert again == content
+
+
 def test_an_artefact_says_which_variant_it_is(graph: onnx.ModelProto) -> None:
     calibration = {"windows": 3, "seed": 1, "sha256": "c" * 64}
     variant = Variant("cpu-int8", "onnxruntime", "int8", "a" * 64, "b" * 64, calibration, {"onnx": "1.0"})

@@ -23,6 +23,7 @@ from export.judging import BOUNDS
 from export.onnx import to_graph, versions, weights_sha256
 from export.parity import Probe, distance, from_torch
 from export.validation import lost
+from tests.export.graphs import taken_apart
 
 RELEASED = Path(__file__).parents[2] / "training" / "released" / "default"
 REPORT: dict[str, Any] = json.loads(DEFAULT_PATH.with_suffix(".report.json").read_text())
@@ -97,7 +98,11 @@ def test_the_released_checkpoint_gives_the_committed_artefact(checkpoint: Checkp
     scorer, metadata = checkpoint.scorer(), checkpoint.metadata()
     again = artefacts({"fp32": to_graph(scorer, metadata)}, metadata, scorer, None)["fp32"]
     if fp32.variant.made_with == versions(*KINDS["fp32"].packages):
-        assert again == DEFAULT_PATH.read_bytes()
+        (made, numbers), (kept, expected) = taken_apart(again), taken_apart(DEFAULT_PATH.read_bytes())
+        assert made == kept
+        assert numbers.keys() == expected.keys()
+        for name, values in expected.items():  # another processor folds batch norms to other last bits
+            np.testing.assert_allclose(numbers[name], values, rtol=1e-5, atol=1e-7, err_msg=name)
     one, other = OnnxBackend(again), OnnxBackend(DEFAULT_PATH.read_bytes())
     rng = np.random.default_rng(0)
     frames = rng.normal(0, 1, (2, fp32.window.window_frames, fp32.spec.width)).astype(np.float32)

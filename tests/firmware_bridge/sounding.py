@@ -50,3 +50,8 @@ def feed(receiver: Receiver, chunks: Iterable[Chunk]) -> list[Heard]:
 
 def changes(heard: Iterable[Heard]) -> list[tuple[str, bool]]:
     return [(one.item.name, one.item.active) for one in heard if isinstance(one.item, Condition)]
+
+
+def conditions(heard: Iterable[Heard]) -> list[tuple[str, bool, bool]]:
+    """As `changes`, and whether sound can be judged."""
+    return [(one.item.name, one.item.active, one.item.measurable) for one in heard if isinstance(one.item, Condition)]

@@ -103,7 +103,7 @@ def test_a_port_that_is_missing_is_waited_for_ever_more_rarely(tmp_path: Path, m
     tries: list[int] = []
     monkeypatch.setattr(serial, "find", lambda text: tries.append(1) or text)
     link = Serial(str(tmp_path / "nothing"))
-    assert "cannot be opened" in link.state.reason
+    assert link.state.reason == f"{tmp_path / 'nothing'}: not there; plug it in"
     tried_at, now = [], 0
     while now < 60 * 10**9:
         before = len(tries)

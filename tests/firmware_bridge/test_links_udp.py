@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 import time
@@ -12,10 +13,13 @@ import pytest
 
 from edge.errors import ConfigError, SourceError
 from edge.types import Block
-from firmware_bridge.links import udp
+from firmware_bridge.links import serve, udp
 from firmware_bridge.links.udp import DRAIN, Udp
+from firmware_bridge.receive import Receiver, Settings
+from firmware_bridge.records import Chunk
 from tests.firmware_bridge.relay import Fate, Relay
 from tests.firmware_bridge.simulating import Device, Run, check_sound, listen, needs_compiler, noise, write_wav
+from tests.firmware_bridge.sounding import changes, hello, sound
 
 pytestmark = pytest.mark.system
 SOUND = noise(8000 * 5, seed=8)
@@ -44,6 +48,28 @@ def test_a_flood_leaves_others_their_turn() -> None:
         for _ in range(DRAIN + 10):
             out.send(b"x")
         assert [len(link.receive()), len(link.receive())] == [DRAIN, 10]
+
+
+def test_a_queue_that_is_old_is_no_loss() -> None:
+    receiver, heard = Receiver(Settings()), []
+    with closing(Udp("127.0.0.1", 0)) as link, closing(sender(link)) as out:
+        out.send(hello().content)
+        for k in range(1200):  # nobody reads meanwhile
+            out.send(sound(k).content)
+            time.sleep(0.0025)
+        end_s = time.monotonic() + 60
+
+        def hear(chunks: list[Chunk]) -> None:
+            for chunk in chunks:
+                heard.extend(receiver.feed(chunk))
+
+        def is_over() -> bool:
+            return bool((receiver.report().devices and receiver.report().devices[0].streams[0].counts.packets >= 1200)
+                        or time.monotonic() > end_s)  # fmt: skip
+
+        asyncio.run(serve([link], hear, lambda now_ns: heard.extend(receiver.tick(now_ns)), is_over))
+    assert receiver.report().devices[0].streams[0].counts.packets == 1200
+    assert [change for change in changes(heard) if change[0] == "lost"] == []
 
 
 def test_a_datagram_counts_from_when_the_kernel_had_it_whatever_the_wall_clock_does(

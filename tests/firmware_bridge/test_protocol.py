@@ -52,7 +52,7 @@ def meaning(packet: Packet) -> dict[str, Any]:
 
 @pytest.mark.golden
 def test_page_and_files_hold_the_same_vectors() -> None:
-    assert len(VECTORS) == 13
+    assert len(VECTORS) == 14
     assert {path.stem: path.read_bytes() for path in GOLDEN.glob("*.bin")} == VECTORS
     assert VECTORS.keys() == MEANING.keys()
 
@@ -106,6 +106,8 @@ def test_the_header_writes_the_vectors_of_a_device(auslink: ctypes.CDLL) -> None
     made = {}
     device.link.seq[0] = 258
     made["samples-pcm"] = device.samples((0, 1, -1, 32767, -32768), 5, index=160)
+    device.link.seq[0] = 259
+    made["samples-rice-chosen"] = device.samples((1000, 1010, 1031, 1050, 1055, 1043, 1022, 1001), 8, 1, 165, codec=1)
     device.link.seq[0] = 260
     two = np.array(([0] * 8, (500, 520, 548, 585, 630, 682, 744, 811))).T.ravel()
     made["samples-rice-two-channels"] = device.samples(two, 8, 2, 173, codec=1, flags=0xA0)

@@ -143,9 +143,33 @@ def test_a_device_that_is_not_allowed_is_counted_and_named_once(caplog: pytest.L
 def test_the_number_of_devices_and_of_refused_ids_is_bounded() -> None:
     receiver = Receiver(Settings())
     feed(receiver, (hello(device=k) for k in range(1, MAX_DEVICES + 500)))
+    assert len(receiver.report().devices) == MAX_DEVICES
+    strict = Receiver(Settings(allowed=frozenset({1})))
+    feed(strict, (hello(device=k) for k in range(1, 500)))
+    assert list(strict.report().refused) == list(range(436, 500))  # those that were heard last
+
+
+def test_strangers_shut_out_nobody_who_sends_sound() -> None:
+    receiver = Receiver(Settings())
+    feed(receiver, [hello(device=1), *(sound(k, device=1) for k in range(50))])
+    feed(receiver, (hello(k, device=1000 + k) for k in range(MAX_DEVICES + 50)))
+    assert len(blocks(feed(receiver, [hello(device=2), sound(50, device=2)]) + receiver.flush())) == 1
+    feed(receiver, (hello(SECOND_NS + k, device=3000 + k) for k in range(MAX_DEVICES + 50)))
+    heard = {device.device_id for device in receiver.report().devices}
+    assert {1, 2} <= heard
+    assert len(heard) == MAX_DEVICES
+
+
+def test_a_table_full_of_devices_that_send_refuses_one_more_until_one_of_them_is_silent() -> None:
+    receiver = Receiver(Settings())
+    for device in range(1, MAX_DEVICES + 1):
+        feed(receiver, [hello(device=device), sound(0, device * 1_000_000, device=device)])
+    feed(receiver, [hello(SECOND_NS, device=9999)])
+    assert receiver.report().refused == {9999: 1}
+    feed(receiver, [hello(11 * SECOND_NS, device=9999)])
     report = receiver.report()
-    assert len(report.devices) == MAX_DEVICES
-    assert 0 < len(report.refused) <= 64
+    assert report.refused == {}
+    assert {device.device_id for device in report.devices} == {9999, *range(2, MAX_DEVICES + 1)}
 
 
 def test_a_replayed_packet_is_not_heard_when_the_device_has_a_key() -> None:

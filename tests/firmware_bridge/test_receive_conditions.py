@@ -19,6 +19,7 @@ from tests.firmware_bridge.sounding import (
     N,
     changes,
     chunk,
+    conditions,
     feed,
     hello,
     sound,
@@ -92,7 +93,7 @@ def test_flags_of_samples_become_masks_and_conditions() -> None:
     marked = [sound(k, flags=flags) for k, flags in enumerate((0, NO_CONTACT, CLIPPED, LAST))]
     heard = feed(receiver, [hello(), *marked])
     assert [bool(block.valid.all()) for block in blocks(heard)] == [True, False, False, True]
-    assert changes(heard) == [("no contact", True), ("no contact", False)]
+    assert changes(heard) == [("no contact", True), ("no contact", False), ("ended", True)]
 
 
 def test_one_id_on_two_devices_is_told_and_does_not_shred_the_sound() -> None:
@@ -109,7 +110,8 @@ def test_a_wrong_rate_is_told() -> None:
     receiver = Receiver(Settings())
     heard = feed(receiver, [hello(link=SERIAL)])
     heard += feed(receiver, (sound(k, round((k + 1) * 20_000_000 * 8000 / 8063), link=SERIAL) for k in range(520)))
-    assert changes(heard) == [("wrong rate", True)]
+    assert {name for name, _, _ in conditions(heard)} == {"wrong rate"}
+    assert conditions(heard)[-1] == ("wrong rate", True, True)  # known, and corrected
     clock = receiver.clock(7, 0)
     assert clock is not None
     assert clock.state.rate_hz == pytest.approx(8063, abs=0.1)
@@ -128,3 +130,38 @@ def test_over_ble_the_rate_comes_from_telemetry() -> None:
             feed(receiver, [chunk(Telemetry(clock=clock), at, link=BLE)])
     state = receiver.report().devices[0].streams[0].clock
     assert state.rate_hz == pytest.approx(8063, abs=0.1)
+
+
+def test_a_stream_that_its_device_ends_is_ended_not_lost_and_begins_again_with_the_next_sound() -> None:
+    receiver = Receiver(Settings())
+    heard = feed(receiver, [hello(), *(sound(k) for k in range(4)), sound(5, flags=LAST)])
+    assert changes(heard) == []  # packet 4 may still come
+    heard += feed(receiver, [sound(4, 125_000_000), sound(5, 126_000_000, flags=LAST)])
+    assert changes(heard) == [("ended", True)]
+    assert all(block.valid.all() for block in blocks(heard))
+    assert len(blocks(heard)) == 6
+    assert changes(receiver.tick(60 * SECOND_NS)) == []
+    (condition,) = receiver.report().devices[0].streams[0].conditions
+    assert (condition.detail, condition.measurable) == ("the device ended the stream", False)
+    heard = feed(receiver, [sound(5, 60 * SECOND_NS, flags=LAST), sound(3000, 60 * SECOND_NS)])
+    heard += receiver.tick(61 * SECOND_NS)
+    assert [one.item for one in heard if isinstance(one.item, Epoch)] == [Epoch(3000 * N, 1, "started again")]
+    assert changes(heard) == [("ended", False)]
+    assert len(blocks(heard)) == 1
+
+
+def test_a_boot_that_comes_before_the_last_packet_was_given_is_not_ended() -> None:
+    receiver = Receiver(Settings())
+    heard = feed(receiver, [hello(), sound(0), sound(2, flags=LAST), sound(0, 61_000_000, boot=2)])
+    heard += feed(receiver, [sound(1, 80_000_000, boot=2)])
+    assert changes(heard) == []
+    assert [one.item for one in heard if isinstance(one.item, Epoch)][1:] == [Epoch(0, 2, "device restarted")]
+
+
+def test_what_waits_when_the_last_packet_comes_is_given() -> None:
+    receiver = Receiver(Settings())
+    heard = feed(receiver, [hello(), sound(0), sound(2, flags=LAST)])
+    assert len(blocks(heard)) == 1
+    heard = receiver.tick(200_000_000)
+    assert [bool(block.valid.all()) for block in blocks(heard)] == [False, True]
+    assert changes(heard) == [("ended", True)]

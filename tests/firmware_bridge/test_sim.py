@@ -186,7 +186,8 @@ def test_at_true_pace_a_wrong_nominal_rate_is_found_within_10_s(wav: Path) -> No
     wrong = ("--declare", 7900, "--ppm", 50, "--seconds", 9.8)
     with Device("--udp", f"127.0.0.1:{link.port}", *wrong, wav) as device:
         run = listen(device, [link])
-    assert run.conditions == [("wrong rate", True)]
+    assert run.conditions[0] == ("wrong rate", True)
+    assert set(run.conditions) <= {("wrong rate", True), ("ended", True)}
     state = run.receiver.report().devices[0].streams[0].clock
     assert state.rate_hz == pytest.approx(8000.4, rel=300e-6)
 

@@ -23,7 +23,18 @@ from firmware_bridge.messages import (
     Telemetry,
     Type,
 )
-from firmware_bridge.wire import HEADER, MAX_BODY, Packet, PacketError, Seal, decode, encode, with_crc
+from firmware_bridge.wire import (
+    HEADER,
+    MAX_BODY,
+    Packet,
+    PacketError,
+    Seal,
+    decode,
+    device_of,
+    encode,
+    seal_of,
+    with_crc,
+)
 
 SILENCE = Samples(np.zeros((1, 1), np.int16))
 U8, U16, U32 = (st.integers(0, 2**bits - 1) for bits in (8, 16, 32))
@@ -210,3 +221,66 @@ def test_the_header_lies_where_every_version_looks_for_it() -> None:
     assert whole[12] == 0x80
     assert struct.unpack("<H", whole[2:4]) == (0x0102,)
     assert whole[4:12] == bytes.fromhex("0d0c0b0a04030201")
+
+
+# One sealed packet, byte by byte as PROTOCOL.md lays it out.
+BYTES = bytes.fromhex(
+    "10 53 02 01"  # version 1, samples; LOST_BEFORE and NO_CONTACT, stream 3; seq 0x0102
+    "0d 0c 0b 0a 04 03 02 01"  # device 0x0a0b0c0d, sample 0x01020304
+    "80 05 02 00"  # sealed, PCM; boot 5; two samples
+    "01 00 fe ff"  # 1 and -2
+    "06 00 00 00 07 00 00 00 a0 a1 a2 a3 a4 a5 a6 a7"  # session 6, number 7, tag
+    "92 c3 79 b3"  # CRC-32
+)
+
+
+def test_these_bytes_are_this_packet() -> None:
+    packet = decode(BYTES)
+    assert packet._replace(content=SILENCE) == Packet(
+        0x0A0B0C0D, SILENCE, 3, 0x50, 0x0102, 0x01020304, 5, Seal(6, 7, bytes(range(0xA0, 0xA8)))
+    )
+    assert isinstance(packet.content, Samples)
+    assert (packet.content.values.tolist(), packet.content.codec) == ([[1, -2]], Codec.PCM)
+    assert (packet.type, packet.codec, packet.n_samples) == (Type.SAMPLES, Codec.PCM, 2)
+    assert encode(packet) == BYTES
+
+
+def test_the_device_and_the_seal_are_read_before_the_rest() -> None:
+    assert device_of(BYTES) == 0x0A0B0C0D
+    assert seal_of(BYTES) == Seal(6, 7, bytes(range(0xA0, 0xA8)))
+    assert seal_of(body(n=1, payload=bytes(2))) is None
+
+
+@pytest.mark.parametrize(("stream", "flags"), [(0, 0xF0), (15, 0), (1, 0x10), (8, 0x80), (5, 0xA0)])
+def test_stream_and_flags_share_a_byte(stream: int, flags: int) -> None:
+    whole = encode(Packet(7, SILENCE, stream, flags))
+    assert whole[1] == stream + flags
+    assert (decode(whole).stream, decode(whole).flags) == (stream, flags)
+
+
+def test_content_of_a_later_version_is_kept_as_it_came() -> None:
+    packet = decode(body(0x19, 3, 5, b"xyz"))
+    assert packet.content == Opaque(9, 3, 5, b"xyz")
+    assert (packet.type, packet.codec, packet.n_samples) == (9, 3, 5)
+    assert encode(packet) == body(0x19, 3, 5, b"xyz")
+
+
+@pytest.mark.parametrize(
+    ("whole", "cause", "message"),
+    [
+        (bytes(19), "length", "body of 19 bytes; a packet has 20 to 2084"),
+        (bytes(2085), "length", "body of 2085 bytes; a packet has 20 to 2084"),
+        (BYTES[:-1] + b"\0", "crc", "checksum does not fit the packet"),
+        (body(0x20), "version", "protocol version 2, marks 0x0; this is 1"),
+        (body(third=0x50), "version", "protocol version 1, marks 0x5; this is 1"),
+        (body(third=0x80, payload=bytes(15)), "length", "payload and seal of 15 bytes"),
+        (body(payload=bytes(2049)), "length", "payload and seal of 2049 bytes"),
+        (body(n=0), "content", "0 samples; a packet has 1 to 1024"),
+        (body(n=2, payload=bytes(5)), "content", "5 bytes for 2 samples of 1 to 8 channels"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_is_no_packet_is_told_with_its_cause(whole: bytes, cause: str, message: str) -> None:
+    with pytest.raises(PacketError) as caught:
+        decode(whole)
+    assert (caught.value.cause, str(caught.value)) == (cause, message)

@@ -173,3 +173,67 @@ def test_answers_survive_json() -> None:
 def test_metadata_that_are_not_answers_are_refused(fields: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match=r"laennec\.tasks"):
         TaskAnswers.from_fields(fields)
+
+
+def test_the_statistics_of_twenty_frames_are_these() -> None:
+    scores = np.zeros((20, len(CLASSES)), np.float32)
+    scores[:, CLASSES.index("breath")] = 0.5
+    scores[:, CLASSES.index("wheeze")] = 0.125
+    scores[:, CLASSES.index("stridor")] = [0.125] * 7 + [0.625] + [0.375] * 3 + [0.125] * 9
+    found = record_statistics(scores)
+    # Continuous: 0.75 once, 0.5 three times, 0.25 sixteen times; as logits ln 3, 0 and -ln 3. Of 20 frames the shares
+    # are 1, 1, 2 and 4. Square mean of the logits 17 / 20, their mean -15 / 20, both in ln 3.
+    ln3 = np.log(3)
+    expected = [0.75, 0.75, 0.625, 0.5625, 6.25 / 20, ln3, ln3 / 4, -0.75 * ln3, np.sqrt(0.85 - 0.5625) * ln3]
+    np.testing.assert_allclose(found[1:-1:3], expected)
+    np.testing.assert_allclose(found[0:-1:3], [0.5] * 5 + [0.0] * 4, atol=1e-12)  # breath
+    np.testing.assert_allclose(found[2:-1:3], [0.0] * 5 + [np.log(1e-4 / (1 - 1e-4))] * 3 + [0.0], atol=1e-9)
+    assert found[-1] == np.log(20)
+    assert len(found) == 28
+
+
+def test_a_recording_that_was_never_scored_is_one_silent_frame() -> None:
+    found = record_statistics(np.zeros((5, len(CLASSES)), np.float32))
+    assert len(found) == 28
+    assert (found[0], found[-1]) == (0.0, 0.0)
+
+
+def test_a_confusion_counts_annotated_labels_in_rows() -> None:
+    matrix = confusion(TASKS["1-1"], np.array([0, 0, 1, 1, 1]), np.array([0, 1, 1, 1, 0]))
+    assert matrix.tolist() == [[1, 1], [1, 2]]
+    assert matrix.dtype == np.int64
+
+
+def _best_of_normal(normal: list[float], adventitious: list[float]) -> float:
+    """Best offset for clips with these margins for Normal; Normal is said when margin + offset is 0 or more."""
+    said = np.stack([np.array(normal + adventitious), np.zeros(len(normal) + len(adventitious))], 1)
+    truth = np.repeat([0, 1], [len(normal), len(adventitious)])
+    return float(best_offsets(TASKS["1-1"], said, truth)[0])
+
+
+def test_the_best_offset_is_in_the_middle_of_the_longest_stretch_of_best_ones() -> None:
+    # One of three is wrong from -1.5 to -0.6 (10 offsets) and from 0.5 to 0.9 (5), more elsewhere
+    assert _best_of_normal([-0.5, 1.5, 2.0], [-3.5, -1.0, 0.5]) == -1.05
+    # One of two is wrong from -2 to -0.1 (20 offsets) and from 0.1 to 2.9 (29); at 0 two are
+    assert _best_of_normal([-0.05, 2.0], [0.05, -3.0]) == 1.5
+    # From -1 to 0.9 both are wrong, which scores 0; up to -1.1 (30) and from 1 on (31) one is right
+    assert _best_of_normal([-1.0], [1.0]) == 2.5
+
+
+def test_poor_quality_is_said_as_soon_as_none_of_the_others_is_called_so() -> None:
+    # Normal and Adventitious are parted by any offset: 0. The others are ahead of Poor Quality by 1.234 and 2.
+    said = np.array([[0.0, -50.0, -1.234], [-50.0, 0.0, -2.0], [-3.0, -3.0, 0.0]])
+    assert best_offsets(TASKS["2-1"], said, np.array([0, 1, 2])).tolist() == [0.0, 0.0, 1.23]
+
+
+def test_numbers_of_the_regressions_have_six_digits_and_a_constant_statistic_a_scale_above_0() -> None:
+    labels = np.arange(50) % len(RECORD_LABELS)
+    fitted = RecordAnswer.fit(np.stack([labels / 3, np.ones(50)], 1), labels)
+    assert fitted.scale[1] == 1e-6
+    assert [round(v, 6) for v in fitted.bias] == list(fitted.bias)
+
+
+def test_other_labels_are_named_beside_those_that_were_expected() -> None:
+    message = r"expected labels Normal, Rhonchi, .*, Wheeze\+Crackle, found \['Normal'\]$"
+    with pytest.raises(ConfigError, match=message):
+        TaskAnswers.from_fields({"labels": ["Normal"]})

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from training.loss import BREATH_WEIGHT, KIND_WEIGHT, detector_loss
+from training.loss import BREATH_WEIGHT, KIND_WEIGHT, detector_loss, soften
 from training.targets import COLUMNS, WIDTH
 
 
@@ -32,3 +32,43 @@ def test_frames_that_were_not_heard_and_unknown_breath_have_no_gradient() -> Non
     assert not logits.grad[0, 2].any()
     assert not logits.grad[1, :, COLUMNS.breath].any()
     assert logits.grad[0, 0].all()
+
+
+def _teachers(*frames: dict[int, float]) -> torch.Tensor:
+    """(N, 1, 1, K) logits of N teachers, 0 where not given."""
+    answers = torch.zeros(len(frames), 1, 1, WIDTH)
+    for teacher, logits in enumerate(frames):
+        for column, logit in logits.items():
+            answers[teacher, 0, 0, column] = logit
+    return answers
+
+
+WHEEZE = COLUMNS.which_continuous.start
+TWO = _teachers({}, {COLUMNS.continuous: math.log(3), WHEEZE: math.log(2)})
+
+
+def test_where_no_sound_is_annotated_teachers_say_whether_there_is_one_but_not_which() -> None:
+    soft = soften(torch.zeros(1, 1, WIDTH), TWO, 0.4)[0, 0]
+    # The teachers say 0.5 and 0.75 of the continuous sound: 0.4 x 0.625
+    torch.testing.assert_close(soft[:3], torch.tensor([0.2, 0.25, 0.2]))
+    assert not soft[3:].any()
+
+
+def test_where_a_sound_is_annotated_teachers_share_in_its_kind() -> None:
+    targets = torch.zeros(1, 1, WIDTH)
+    targets[0, 0, [COLUMNS.continuous, WHEEZE]] = 1.0
+    # One teacher says a third of each kind, the other 1/2, 1/4, 1/4: 5/12, 7/24, 7/24; 0.6 x (1, 0, 0) + 0.4 x that
+    kinds = torch.tensor([0.6 + 0.4 * 5 / 12, 0.4 * 7 / 24, 0.4 * 7 / 24])
+    soft = soften(targets, TWO, 0.4)[0, 0]
+    torch.testing.assert_close(soft[COLUMNS.which_continuous], kinds)
+    torch.testing.assert_close(soft[COLUMNS.continuous], torch.tensor(0.6 + 0.4 * 0.625))
+    half = soften(targets / 2, TWO, 0.4)[0, 0]
+    torch.testing.assert_close(half[COLUMNS.which_continuous], kinds / 2)
+    assert not soft[COLUMNS.which_discontinuous].any()
+
+
+def test_no_share_of_the_teachers_leaves_the_targets_and_a_whole_share_replaces_them() -> None:
+    targets = torch.rand(2, 3, WIDTH)
+    answers = torch.randn(2, 2, 3, WIDTH)
+    assert torch.equal(soften(targets, answers, 0.0), targets)
+    torch.testing.assert_close(soften(targets, answers, 1.0)[..., :3], torch.sigmoid(answers[..., :3]).mean(0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from training.datasets import Annotation, Recording
 from training.targets import COLUMNS, frame_targets
@@ -38,3 +39,21 @@ def test_a_crackle_of_unknown_kind_has_no_kind() -> None:
 def test_an_event_beyond_the_end_is_cut_there() -> None:
     targets = frame_targets(_recording(Annotation(0.1, 9.0, ("stridor",))), 3, 0.1)
     assert targets[:, COLUMNS.continuous].tolist() == [0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("label", "columns"),
+    [("wheeze", (0, 1, 3)), ("rhonchus", (0, 1, 4)), ("stridor", (0, 1, 5)), ("fine_crackle", (0, 2, 6)),
+     ("coarse_crackle", (0, 2, 7)), ("crackle", (0, 2))],
+)  # fmt: skip
+def test_each_sound_has_its_column_beside_breath_and_its_group(label: str, columns: tuple[int, ...]) -> None:
+    targets = frame_targets(_recording(Annotation(0.0, 0.1, (label,))), 1, 0.1)
+    assert (targets.shape, targets.dtype) == ((1, 8), np.float32)
+    assert tuple(np.flatnonzero(targets[0])) == columns
+    assert targets.sum() == len(columns)
+
+
+def test_where_two_annotations_overlap_the_one_that_covers_more_counts() -> None:
+    one, other = Annotation(0.0, 0.075, ("wheeze",)), Annotation(0.05, 0.1, ("stridor",))
+    for events in ((one, other), (other, one)):
+        assert frame_targets(_recording(*events), 1, 0.1)[0].round(4).tolist() == [0.75, 0.75, 0, 0.75, 0, 0.5, 0, 0]

@@ -167,5 +167,5 @@ def _sized(kind: type, choice: NetworkChoice, given: dict[str, Any]) -> Any:
 def _one_spectrogram(choice: NetworkChoice, count: int) -> None:
     if count != 1:
         raise ConfigError(
-            f"network.kind = {choice.kind}: hears one spectrogram, the recipe has {count}; choose another"
+            f"network.kind = {choice.kind}: takes one spectrogram, the recipe has {count}; choose another"
         )

@@ -147,8 +147,13 @@ class DetectorLearner:
         return {"score": float(np.mean(list(areas.values()))) if areas else 0.0, **areas}
 
 
-def loop_of(spec: Detector) -> LoopSpec:
-    """How the detector is trained."""
+def loop_of(recipe: HearRecipe, spec: Detector) -> LoopSpec:
+    """How the detector is trained: as its own part of the recipe says, in the precision of the whole."""
     return LoopSpec(
-        epochs=spec.epochs, batch=spec.batch, learning_rate=spec.learning_rate, schedule="one-cycle", average=0.98
+        epochs=spec.epochs,
+        batch=spec.batch,
+        learning_rate=spec.learning_rate,
+        schedule="one-cycle",
+        average=0.98,
+        precision=recipe.loop.precision,
     )

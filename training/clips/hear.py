@@ -114,7 +114,7 @@ def _detector(recipe: HearRecipe, sides: Sides, out: Path, world: World, report:
         report("detector of health sounds:")
     world.tell(None)
     learner = DetectorLearner(pieces, rows, recipe.detector, recipe.seed, world)
-    train(learner, loop_of(recipe.detector), recipe.seed, folder, world, report)
+    train(learner, loop_of(recipe, recipe.detector), recipe.seed, folder, world, report)
 
 
 def _probe(recipe: HearRecipe, sides: Sides, embed: Embed, out: Path, report: Report) -> None:

@@ -54,13 +54,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _check(options: argparse.Namespace) -> int:
-    fine = True
+    faulty = []
     for place in find_places(options.folder):
         checked = check.check(place, options.decode)
         people = [*show.patients(checked), ""] if options.patients else []
         print(*people, *show.lines(checked, options.all), "", sep="\n", flush=True)
-        fine = fine and checked.is_fine
-    return 0 if fine else 1
+        faulty += [] if checked.is_fine else [checked]
+    if faulty:  # the last line, so that make's own is not all that is seen
+        print(f"data-check: {show.conclusion(faulty)}", file=sys.stderr)
+    return 1 if faulty else 0
 
 
 def _list(options: argparse.Namespace) -> int:

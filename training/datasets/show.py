@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from training.datasets.check import Checked, Row
-from training.datasets.findings import Finding
+from training.datasets.findings import MAX_BAD_SHARE, Finding
 from training.datasets.records import Recording
 
 _TITLES = {
@@ -71,6 +72,15 @@ def verdict(checked: Checked) -> str:
     if differing:
         faults.append(f"{differing} numbers not as published")
     return "NOT FINE, " + ", ".join(faults)
+
+
+def conclusion(faulty: Sequence[Checked]) -> str:
+    """What is wrong with the sets that are not fine, and what it means, in one line."""
+    named = "; ".join(f"{checked.name} is {verdict(checked)}" for checked in faulty)
+    return (
+        f"{named}. Training and evaluation leave out what is missing or damaged, and refuse a set of which more than "
+        f"{MAX_BAD_SHARE:.0%} is damaged; fetch it again for the rest, or go on with what is there"
+    )
 
 
 def _line(row: Row) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edge.errors import LaennecError
 from training.evaluation.command import ALL, CHOICES, Wish, evaluate
-from training.terminal import print_any_name
+from training.terminal import count, print_any_name
 
 DEFAULT_MODEL = Path(__file__).parents[2] / "edge" / "models" / "default.onnx"
 
@@ -20,19 +20,26 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="folder of the recordings, see training/README.md")
     parser.add_argument("--task", default=ALL, metavar="TASK", help=f"one of {', '.join(CHOICES)}")
     parser.add_argument("--out", type=Path, default=None, help="folder for tables and pictures")
+    parser.add_argument(
+        "--limit", type=count, help="recordings at most of each split and kind, for a look; not for a score to report"
+    )
     found = parser.parse_args(arguments)
     print_any_name()
     out = found.out or Path("runs") / "evaluation" / f"{found.model.stem}-{found.task}"
     try:
-        print(evaluate(Wish(found.model, found.data, found.task, out)), end="")
+        evaluate(Wish(found.model, found.data, found.task, out, found.limit), _say)
     except LaennecError as error:
         print(f"evaluate: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("evaluate: stopped", file=sys.stderr)
+        print(f"evaluate: stopped; what was judged until then is in {out}", file=sys.stderr)
         return 130
     print(f"\nTables, CSV, pictures and mistakes.html: {out}")
     return 0
+
+
+def _say(text: str) -> None:
+    print(text, end="", flush=True)
 
 
 if __name__ == "__main__":

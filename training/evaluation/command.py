@@ -5,11 +5,12 @@ Arranges; judges nothing itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import Any
 
 from edge.errors import ConfigError
 from training.datasets import Recording, read_datasets
@@ -21,12 +22,19 @@ from training.evaluation.load import load_predictor
 from training.evaluation.patientwise import streaming_estimates
 from training.evaluation.predictions import Predictor, Provenance
 from training.evaluation.report import Report, StreamTable, write_tables
+from training.evaluation.sample import sample
 from training.evaluation.splits import splits_of
 from training.tasks import TASKS
 
 STREAMING, ALL = "streaming", "all"
 TWO, FOUR = "icbhi-2", "icbhi-4"
 CHOICES = (*TASKS, STREAMING, ALL)
+
+Say = Callable[[str], None]
+
+
+class CannotWriteError(ConfigError):
+    """The folder for the results takes nothing more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +47,16 @@ class Wish:
     task: str
     """One of `CHOICES`."""
     out: Path
+    limit: int | None = None
+    """Recordings at most of each split, for a look; None: all."""
 
 
-def evaluate(wish: Wish) -> str:
+def evaluate(wish: Wish, say: Say = lambda _: None) -> str:
     """Judge a model and write everything; returns the tables as text.
+
+    Args:
+        wish: what is asked.
+        say: called with each part of the text as soon as it is known.
 
     Raises:
         LaennecError: for an operator's mistake, or a model or recording that cannot be read.
@@ -51,34 +65,97 @@ def evaluate(wish: Wish) -> str:
         raise ConfigError(f"TASK={wish.task}: expected one of {', '.join(CHOICES)}")
     _claim(wish.out)
     predictor = load_predictor(wish.model)
-    return evaluate_predictor(predictor, read_datasets(wish.source), wish)
+    return evaluate_predictor(predictor, read_datasets(wish.source), wish, say)
 
 
-def evaluate_predictor(predictor: Predictor, recordings: Sequence[Recording], wish: Wish) -> str:
+def evaluate_predictor(
+    predictor: Predictor, recordings: Sequence[Recording], wish: Wish, say: Say = lambda _: None
+) -> str:
     """The same for a model that is loaded already."""
     _claim(wish.out)
-    provenance = provenance_of(predictor, recordings)
-    judged, unanswered = _judge_tasks(predictor, recordings, provenance, wish)
-    heard: list[Listened] = []
-    tables: list[StreamTable] = []
-    rate_hz = 0
-    if wish.task in (STREAMING, ALL):
-        if isinstance(predictor, Listener):
-            heard = predictor.listen([r for r in recordings if not r.is_synthetic])
-            tables, rate_hz = _stream_tables(predictor, heard, provenance), predictor.detection.rate_hz
-        elif wish.task == STREAMING:
-            raise ConfigError(f"TASK=streaming: {predictor.name} judges clips and hears no streams; give another TASK")
-        else:
-            unanswered[STREAMING] = f"{predictor.name} judges clips and hears no streams"
-    report = Report(
-        predictor.name, wish.model, wish.source, tuple(judged), totals(judged), tuple(tables), unanswered,
-        provenance.stated,
-    )  # fmt: skip
-    detection = predictor.detection if isinstance(predictor, Listener) else None
-    with _writing(wish.out):
-        text = write_tables(report, heard, rate_hz, wish.out)
-        illustrate(report, heard, detection, wish.out)
-    return text
+    provenance = provenance_of(predictor, recordings)  # of all: a fingerprint is of a whole set
+    some = recordings if wish.limit is None else sample(recordings, wish.limit)
+    return _Evaluation(predictor, some, provenance, wish, say).run()
+
+
+class _Evaluation:
+    """One evaluation under way: what is known is on the disk and has been said."""
+
+    def __init__(
+        self, predictor: Predictor, recordings: Sequence[Recording], provenance: Provenance, wish: Wish, say: Say
+    ) -> None:
+        self._predictor, self._recordings, self._provenance = predictor, recordings, provenance
+        self._wish, self._say, self._said = wish, say, ""
+        self._judged: dict[str, Judged] = {}
+        self._heard: list[Listened] = []
+        # icbhi-2 is answered from icbhi-4, and streams come last
+        names = sorted(CHOICES[:-1], key=lambda name: (name == STREAMING, name == TWO))
+        self._pending = names if wish.task == ALL else [wish.task]
+        self._report = Report(predictor.name, wish.model, wish.source, (), {}, (), {}, provenance.stated, wish.limit)
+
+    def run(self) -> str:
+        """Judge one task after the other."""
+        self._add()
+        while self._pending:
+            name = self._pending[0]
+            try:
+                if name == STREAMING:
+                    self._stream()
+                else:
+                    self._judged[name] = self._judge(name)
+                del self._pending[0]
+                self._add(judged=tuple(self._judged.values()))
+            except ConfigError as error:  # with `all`, what cannot be judged is told and not an error
+                if self._wish.task != ALL or isinstance(error, CannotWriteError):
+                    raise
+                del self._pending[0]
+                self._add(unanswered={**self._report.unanswered, name: str(error)})
+        predictor = self._predictor
+        with _writing(self._wish.out):
+            detection = predictor.detection if isinstance(predictor, Listener) else None
+            illustrate(self._report, self._heard, detection, self._wish.out)
+        return self._said
+
+    def _add(self, **more: Any) -> None:
+        """Say and write what is new; the total comes after the last task."""
+        total = {} if TASKS.keys() & set(self._pending) else totals(tuple(self._judged.values()))
+        self._report = report = replace(self._report, **more, totals=total, pending=tuple(self._pending))
+        rate_hz = self._predictor.detection.rate_hz if isinstance(self._predictor, Listener) else 0
+        with _writing(self._wish.out):
+            text = write_tables(report, self._heard, rate_hz, self._wish.out)
+        if text != self._said:
+            self._say(text[len(self._said) :])
+        self._said = text
+
+    def _judge(self, name: str) -> Judged:
+        task, recordings = TASKS[name], list(self._recordings)
+        if not task.clips(recordings):
+            raise ConfigError(f"TASK={name}: {self._wish.source} holds no recordings of {task.dataset} with its labels")
+        four = self._judged.get(FOUR) or self._four() if name == TWO else None
+        return two_classes(four) if four else judge(self._predictor, task, recordings, self._provenance)
+
+    def _four(self) -> Judged | None:
+        """The answers to ICBHI's 4-class question, which imply those to the 2-class one as it is published."""
+        try:
+            return judge(self._predictor, TASKS[FOUR], self._recordings, self._provenance)
+        except ConfigError:
+            return None
+
+    def _stream(self) -> None:
+        """Hear one set after the other; each is said when it is heard."""
+        predictor = self._predictor
+        if not isinstance(predictor, Listener):
+            also = "; give another TASK" if self._wish.task == STREAMING else ""
+            raise ConfigError(f"TASK=streaming: {predictor.name} scores clips and no streams{also}")
+        sets: dict[str, list[Recording]] = {}
+        for recording in self._recordings:
+            if not recording.is_synthetic:
+                sets.setdefault(recording.dataset, []).append(recording)
+        for name in sorted(sets):
+            heard = predictor.listen(sets[name])
+            self._heard += heard
+            tables = _stream_tables(predictor, heard, self._provenance)
+            self._add(streaming=(*self._report.streaming, *tables))
 
 
 def _claim(out: Path) -> None:
@@ -95,36 +172,7 @@ def _writing(out: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or error
-        raise ConfigError(f"OUT={out}: cannot be written ({reason}); make room, or give another folder") from error
-
-
-def _judge_tasks(
-    predictor: Predictor, recordings: Sequence[Recording], provenance: Provenance, wish: Wish
-) -> tuple[list[Judged], dict[str, str]]:
-    """What can be judged; with `all`, what cannot is told and not an error."""
-    judged: dict[str, Judged] = {}
-    unanswered: dict[str, str] = {}
-    names = sorted(TASKS, key=lambda name: name == TWO) if wish.task == ALL else [wish.task]
-    for name in (name for name in names if name in TASKS):
-        task = TASKS[name]
-        try:
-            if not task.clips(list(recordings)):
-                raise ConfigError(f"TASK={name}: {wish.source} holds no recordings of {task.dataset} with its labels")
-            four = judged.get(FOUR) or _if_answered(predictor, recordings, provenance) if name == TWO else None
-            judged[name] = two_classes(four) if four else judge(predictor, task, recordings, provenance)
-        except ConfigError as error:
-            if wish.task != ALL:
-                raise
-            unanswered[name] = str(error)
-    return list(judged.values()), unanswered
-
-
-def _if_answered(predictor: Predictor, recordings: Sequence[Recording], provenance: Provenance) -> Judged | None:
-    """The answers to ICBHI's 4-class question, which imply those to the 2-class one as it is published."""
-    try:
-        return judge(predictor, TASKS[FOUR], recordings, provenance)
-    except ConfigError:
-        return None
+        raise CannotWriteError(f"OUT={out}: cannot be written ({reason}); make room, or give another folder") from error
 
 
 def _stream_tables(listener: Listener, heard: Sequence[Listened], provenance: Provenance) -> list[StreamTable]:

@@ -9,6 +9,7 @@ from training.evaluation.predictions import Predictor
 
 ARTEFACT = "model.onnx"  # of a run of the edge's recipe
 RUN = "run.json"  # of a run of a clip recipe
+REQUEST = "recipe.json"  # of a run of the edge's recipe, from its begin
 
 
 def load_predictor(path: Path) -> Predictor:
@@ -31,6 +32,11 @@ def load_predictor(path: Path) -> Predictor:
         return load_run(path)
     if (path / ARTEFACT).is_file():
         return load_predictor(path / ARTEFACT)
+    if (path / REQUEST).is_file():
+        raise ConfigError(
+            f"MODEL={path}: this training was not exported, {ARTEFACT} is missing; "
+            f"`python -m export --checkpoint {path} --out {path / ARTEFACT}` makes it once the training is finished"
+        )
     found = "nothing" if not path.exists() else "a file" if path.is_file() else "a folder without them"
     raise ConfigError(
         f"MODEL={path}: expected an artefact (.onnx) or the folder of a run with {RUN} or {ARTEFACT}, found {found}; "

@@ -19,6 +19,7 @@ from sklearn.metrics import average_precision_score, precision_recall_curve, roc
 
 from training.evaluation.calibration import BINS, Reliability, adventitious_reliability, confidence_reliability
 from training.evaluation.judging import Judged, Row, counted
+from training.evaluation.predictions import Predictions
 
 DPI = 110
 INK, FAINT, MAIN = "#222222", "#999999", "#1f5fa8"
@@ -50,7 +51,7 @@ def draw_task(judged: Judged, folder: Path) -> list[Path]:
     title = f"Task {name}, {row.who}, {row.split.name} ({row.split.patients} patients)"
     matrices = [(_matrix_title(r), r.predictions.confusion) for r in judged.rows]
     save(confusion_figure(f"Task {name}, {row.who}", judged.task.labels, matrices), paths[0])
-    save(curves_figure(title, questions(row), _operating_point(row)), paths[1])
+    save(curves_figure(title, questions(row.predictions), _operating_point(row)), paths[1])
     panels = [
         ("probability of not Normal", adventitious_reliability(row.predictions.take(counted(row.predictions)))),
         ("probability of the decided label", confidence_reliability(row.predictions)),
@@ -64,14 +65,17 @@ def save(figure: Figure, path: Path) -> None:
     figure.savefig(path, dpi=DPI, facecolor="white")
 
 
-def questions(row: Row) -> list[Question]:
-    """Adventitious or normal first, then each label against the rest; ignored labels are left out of the first."""
-    answered = row.predictions
+def questions(answered: Predictions) -> list[Question]:
+    """Normal or not first, then each label against the rest; ignored labels are left out of the first."""
     part = answered.take(counted(answered))
-    asked = [Question("adventitious", part.truth > 0, 1 - part.probabilities[:, 0].astype(np.float64))]
+    asked = [Question("not Normal", part.truth > 0, 1 - part.probabilities[:, 0].astype(np.float64))]
     if len(answered.task.labels) > 2:
         for i, label in enumerate(answered.task.labels):
-            asked.append(Question(label, answered.truth == i, answered.probabilities[:, i].astype(np.float64)))
+            asked.append(
+                Question(
+                    f"{label}, against the rest", answered.truth == i, answered.probabilities[:, i].astype(np.float64)
+                )
+            )
     return [question for question in asked if question.is_open]
 
 

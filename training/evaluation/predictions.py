@@ -147,6 +147,8 @@ def _check(name: str, task: Task, clips: Sequence[Clip], probabilities: NDArray[
     if not good.all():
         first = int(np.flatnonzero(~good)[0])
         raise ModelError(
-            f"{name}: task {task.name}: expected probabilities that add to 1 for each clip; {int((~good).sum())} of "
-            f"{len(clips)} do not, the first is {clips[first].name} with {probabilities[first].tolist()}"
+            f"{name}: task {task.name}: expected probabilities of 0 to 1 that add to 1 for each clip; those of "
+            f"{int((~good).sum())} of {len(clips)} do not. The first is {clips[first].name}: they add to "
+            f"{probabilities[first].sum():.6g} ({probabilities[first].tolist()}). The model is at fault: export or "
+            "train it again"
         )

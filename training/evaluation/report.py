@@ -57,12 +57,18 @@ class Report:
     """Tasks that could not be judged, and why."""
     stated: str = ""
     """What the model says of its training data; empty when nothing."""
+    limit: int | None = None
+    """Recordings of a split that were judged at most; None: all."""
+    pending: tuple[str, ...] = ()
+    """What is not judged yet."""
 
 
 def as_text(report: Report) -> str:
-    """All tables."""
+    """All tables; while more of them come, this grows at its end alone."""
     lines = [f"Model {report.model} ({report.path}) on {report.source}", f"Intervals: {STATED}."]
     lines += [f"Trained on, as the model says: {report.stated}"] if report.stated else []
+    if report.limit:
+        lines.append(f"A SAMPLE: at most {report.limit} recordings of each split, and of each kind of other sounds")
     for judged in report.judged:
         lines += ["", *_task_lines(judged)]
     for split, total in report.totals.items():
@@ -71,7 +77,7 @@ def as_text(report: Report) -> str:
         lines += ["", f"Challenge total, {split}: {shown} ({weights}; without the bonus for speed, at most 1.0)"]
     for table in report.streaming:
         lines += ["", *_stream_lines(table)]
-    if report.unanswered:
+    if report.unanswered and not report.pending:
         lines += ["", "Not judged:"] + [f"  {name}: {why}" for name, why in report.unanswered.items()]
     return "\n".join(lines) + "\n"
 
@@ -139,6 +145,8 @@ def as_json(report: Report) -> str:
         "challenge_total": dict(report.totals),
         "streaming": [_stream_fields(table) for table in report.streaming],
         "not_judged": dict(report.unanswered),
+        "limit": report.limit,
+        "pending": report.pending,
     }
     return json.dumps(content, indent=1, allow_nan=False)
 
@@ -194,7 +202,8 @@ def _stream_fields(table: StreamTable) -> dict[str, Any]:
 def write_tables(report: Report, heard: Sequence[Listened], rate_hz: int, folder: Path) -> str:
     """Write text, JSON and CSV into a folder that exists; returns the text."""
     text = as_text(report)
-    (folder / "table.txt").write_text(text, encoding="utf-8")
+    pending = f"\nNot judged yet: {', '.join(report.pending)}\n" if report.pending else ""
+    (folder / "table.txt").write_text(text + pending, encoding="utf-8")
     (folder / "results.json").write_text(as_json(report), encoding="utf-8")
     for judged in report.judged:
         _write_rows(folder / f"predictions-{judged.task.name}.csv", _clip_rows(judged))

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from training.datasets import CLASSES
+from training.datasets.records import SPRSOUND_LABELS
 from training.evaluation.calibration import reliability
 from training.evaluation.listening import Listened, delays, weighted_quantile
 from training.evaluation.plots import INK, MAIN, Question, confusion_figure, curves_figure, reliability_figure, save
@@ -20,6 +21,8 @@ from training.evaluation.streaming import GROUPS, Detection, frame_columns, reco
 
 NOTHING = "nothing"
 BREATH = "breath"
+_NAMES = {labels[0]: name for name, labels in SPRSOUND_LABELS.items() if len(labels) == 1}  # as the rows are spelled
+_SAME = {"Wheeze & Crackle": "Wheeze+Crackle"}  # later sets of SPRSound spell it so
 
 
 def draw_streaming(title: str, name: str, heard: Sequence[Listened], detection: Detection, folder: Path) -> list[Path]:
@@ -43,7 +46,7 @@ def draw_streaming(title: str, name: str, heard: Sequence[Listened], detection: 
     columns = {g: frame_columns(g, scores, targets) for g in (*GROUPS, BREATH)}
     late = np.array([s for h in chest for s in delays(h, detection.rate_hz).seconds])
     rows, across, matrix = called(chest, detection.rate_hz)
-    asked = [Question(f"frames {g}", truth, level.astype(np.float64)) for g, (level, truth) in columns.items()]
+    asked = [Question(f"frames, {g}", truth, level.astype(np.float64)) for g, (level, truth) in columns.items()]
     figures = {
         "curves": curves_figure(title, [q for q in (_records(chest), *asked) if q.is_open]),
         "reliability": reliability_figure(
@@ -77,12 +80,12 @@ def called(chest: Sequence[Listened], rate_hz: int) -> tuple[list[str], list[str
                 if e.onset < annotation.end_s * rate_hz and (e.end or 0) > annotation.start_s * rate_hz
             ]
             fitting = [label for label in found if label in annotation.labels]
-            pairs.append((annotation.name, (fitting or found or [NOTHING])[0]))
+            pairs.append((_SAME.get(annotation.name, annotation.name), (fitting or found or [NOTHING])[0]))
     rows = sorted({name for name, _ in pairs}, key=lambda name: (name != "Normal", name))
     matrix = np.zeros((len(rows), len(columns)), np.int64)
     for name, label in pairs:
         matrix[rows.index(name), columns.index(label)] += 1
-    return rows, columns, matrix
+    return rows, [_NAMES.get(label, label) for label in columns], matrix
 
 
 def delay_figure(title: str, late: NDArray[np.float64]) -> Figure:
@@ -105,4 +108,4 @@ def delay_figure(title: str, late: NDArray[np.float64]) -> Figure:
 
 def _records(chest: Sequence[Listened]) -> Question:
     scores = np.array([record_score(h.scored.scores) for h in chest], np.float64)
-    return Question("recordings adventitious", np.array([h.is_adventitious for h in chest]), scores)
+    return Question("recordings, not Normal", np.array([h.is_adventitious for h in chest]), scores)

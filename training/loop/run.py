@@ -22,7 +22,7 @@ from training.loop import checkpoint
 from training.loop.distributed import World
 from training.loop.journal import Journal, Report
 from training.loop.learner import Batch, Learner, LoopSpec, Losses
-from training.loop.precision import Precision
+from training.loop.precision import Precision, settled
 from training.loop.run_folder import RunFolder
 
 
@@ -65,7 +65,8 @@ class _State:
     def take(self, parts: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
         for name in self._MODULES:
-            getattr(self, name).load_state_dict(parts[name])
+            if parts[name]:  # empty: a loss scaler that the precision did not need, where the training began
+                getattr(self, name).load_state_dict(parts[name])
         for name in self._PLAIN:
             setattr(self, name, parts[name])
 
@@ -97,8 +98,11 @@ def train(learner: Learner, spec: LoopSpec, seed: int, folder: RunFolder, world:
         How it ended; `learner.network` holds the kept weights.
 
     Raises:
-        ConfigError: if the disk is full, a loss is not finite, or the validation lacks what is monitored.
+        ConfigError: if the disk is full, a loss is not finite, the validation lacks what is monitored, or the processes
+            cannot share a batch.
     """
+    world.share(spec.batch)  # refused before anything is loaded or measured
+    spec = settled(learner, spec, folder.path, world, report)
     return _Training(learner, spec, seed, folder, world, report).run()
 
 
@@ -109,9 +113,9 @@ class _Training:
         self, learner: Learner, spec: LoopSpec, seed: int, folder: RunFolder, world: World, report: Report
     ) -> None:
         self.learner, self.spec, self.seed, self.folder, self.world = learner, spec, seed, folder, world
-        world.share(spec.batch)  # before anything is loaded
         self.precision = Precision(spec, world.device)
         self.state = _begin(learner, spec, world, self.precision)
+        self.report = report
         self.journal = Journal(folder.path, learner.steps, spec.epochs, report)
         if spec.compile and world.device.type == "cuda":
             self.state.network.compile()
@@ -120,6 +124,9 @@ class _Training:
         state, world = self.state, self.world
         if self.folder.last.exists():
             state.take(checkpoint.load(self.folder.last))
+            if world.is_first and not state.is_over:
+                done = f"{state.epoch} epochs" + (f" and {state.step} steps" if state.step else "")
+                self.report(f"goes on after {done}, in {self.precision.name}")
         with checkpoint.disk_may_be_full(self.folder.path):
             if world.is_first and not state.is_over:
                 self.journal.begin(state.epoch, state.step)
@@ -236,9 +243,8 @@ def _schedule(optimizer: torch.optim.Optimizer, spec: LoopSpec, steps: int) -> t
         lowest = spec.learning_rate * spec.final_rate
         return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, total, lowest)
     if spec.schedule == "one-cycle":
-        return torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, spec.learning_rate, total_steps=total + 1, pct_start=spec.warm_up
-        )
+        rise = spec.warm_up * (1.001 if spec.warm_up * (total + 1) == 1 else 1)  # PyTorch divides by it less one step
+        return torch.optim.lr_scheduler.OneCycleLR(optimizer, spec.learning_rate, total_steps=total + 1, pct_start=rise)
     return torch.optim.lr_scheduler.ConstantLR(optimizer, 1.0, 1)
 
 

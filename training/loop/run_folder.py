@@ -3,6 +3,7 @@
     run.json           recipe, command, git hash, seed, versions, data fingerprint, hashes of the feature specs
     last.pt  best.pt   where to go on; the weights of the best validation
     metrics.jsonl  tensorboard/
+    precision.json     what loop.precision = auto became here
 
 The `edge` recipe has one for each of its networks (`training.run`).
 """
@@ -33,7 +34,10 @@ _SHOWN = 6  # differences that a message names
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What decides the outcome of a training: two runs with equal identities have equal weights."""
+    """What decides the outcome of a training: two runs with equal identities have equal weights.
+
+    Where `loop.precision` is `auto`, what it became decides as well (`training.loop.precision`).
+    """
 
     recipe: Mapping[str, Any]
     """Every number of the recipe, the command line's changes included."""
@@ -144,16 +148,22 @@ def _git(*arguments: str) -> str:
 
 def _differences(before: Identity, now: Identity) -> list[str]:
     found = []
-    recipe = _named_differences("", before.recipe, json.loads(json.dumps(now.recipe, default=str)))
+    recipe = recipe_differences(before.recipe, json.loads(json.dumps(now.recipe, default=str)))
     if recipe:
-        more = f" and {len(recipe) - _SHOWN} more" if len(recipe) > _SHOWN else ""
-        found.append(f"another recipe ({', '.join(recipe[:_SHOWN])}{more})")
+        found.append(recipe)
     found += spec_differences(before.specs, now.specs)
     if before.records != now.records:
         found.append(f"other recordings (sha256 {before.records[:12]}, now {now.records[:12]})")
     if before.code != now.code:
         found.append(f"another version of the code (sha256 {before.code[:12]}, now {now.code[:12]})")
     return found
+
+
+def recipe_differences(before: Any, now: Any) -> str:
+    """In words, which keys of two recipes differ, as JSON has them; empty when none does."""
+    found = _named_differences("", before, now)
+    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    return f"another recipe ({', '.join(found[:_SHOWN])}{more})" if found else ""
 
 
 def spec_differences(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:

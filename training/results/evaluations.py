@@ -67,6 +67,8 @@ class _Results(File):
     intervals: str
     tasks: list[_Task]
     streaming: list[_Stream]
+    limit: int | None = None
+    pending: list[str] = Field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,10 @@ def _read_into(found: Evaluated, path: Path, name: str, weights: Mapping[Path, i
         results = read(path, _Results)
     except UnreadableError as error:
         found.left_out.append(LeftOut(name, str(error)))
+        return
+    if results.limit or results.pending:
+        why = f"a sample (--limit {results.limit})" if results.limit else f"not finished: {', '.join(results.pending)}"
+        found.left_out.append(LeftOut(name, f"{why}; evaluate it whole"))
         return
     key = f"E{len(found.evaluations) + 1}"
     size = weights.get(Path(results.path).resolve())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tracemalloc
 from itertools import pairwise
 
 import numpy as np
@@ -177,30 +176,6 @@ def test_no_frame_is_later_than_the_stated_delay(name: str) -> None:
     assert latest == spec.delay_samples
 
 
-@every_front_end
-def test_feed_writes_the_frames_that_push_returns_and_allocates_nothing(name: str) -> None:
-    spec, samples, valid = FRONT_ENDS[name], noise(4 * DEEP), np.ones(4 * DEEP, np.bool_)
-    front_end = FrontEnd(spec)
-    values, flags = np.empty((200, spec.width), np.float32), np.empty(200, np.bool_)
-    found, index = [], []
-    for i in range(0, 4 * DEEP, 160):
-        made = front_end.feed(i, samples[i : i + 160], valid[i : i + 160], values, flags)
-        found.append(values[:made].copy())
-        index += range(front_end.next_frame - made, front_end.next_frame)
-    expected_index, expected, _ = frames_by_index(FrontEnd(spec).push(block(0, samples)), spec.width)
-    np.testing.assert_array_equal(index, expected_index)
-    np.testing.assert_array_equal(np.concatenate(found), expected)
-
-    piece, mask = samples[:160].copy(), valid[:160].copy()
-    tracemalloc.start()
-    before = tracemalloc.take_snapshot()
-    for i in range(1000):
-        front_end.feed(4 * DEEP + 160 * i, piece, mask, values, flags)
-    grown = sum(max(0, line.size_diff) for line in tracemalloc.take_snapshot().compare_to(before, "filename"))
-    tracemalloc.stop()
-    assert grown < 4096  # bytes, the snapshots' own; a thousand frames of one number each would be as much
-
-
 def test_every_number_of_a_frame_has_its_own_affine() -> None:
     plain = FeatureSpec(bands=8, deltas=1)
     offset, scale = np.linspace(-40, 3, 16), np.linspace(0.5, 20, 16)
@@ -219,22 +194,6 @@ def test_a_stream_that_starts_where_another_ended_is_a_new_one(name: str) -> Non
         found = frames_by_index(front_end.push(block(start, samples)) + front_end.flush(), spec.width)
         for one, other in zip(found, heard(spec, [block(start, samples)]), strict=True):
             np.testing.assert_array_equal(one, other)
-
-
-@pytest.mark.parametrize("name", ["log-mel, deltas", "gammatone, odd lengths", "morse"])
-@settings(deadline=None, max_examples=30)
-@given(starts=st.lists(st.integers(0, 4000), min_size=2, max_size=6), size=st.integers(1, 3000))
-def test_frames_with_deltas_stay_within_their_rows_after_any_reset(name: str, starts: list[int], size: int) -> None:
-    spec = FRONT_ENDS[name]
-    front_end = FrontEnd(spec)
-    rows = front_end.room(size)
-    guarded = np.full((rows + 4, spec.width), 7.0, np.float32)
-    flags = np.ones(rows, np.bool_)
-    for start in starts:
-        made = front_end.feed(start, noise(size), np.ones(size, np.bool_), guarded[:rows], flags)
-        assert made == len(heard(spec, [block(start, noise(size))])[0]) or spec.delay_samples > spec.ahead_samples
-        assert (guarded[rows:] == 7.0).all()
-        front_end.reset()
 
 
 @every_front_end

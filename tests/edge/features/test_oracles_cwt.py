@@ -15,6 +15,7 @@ from scipy import signal
 
 from edge.features import Cwt, FeatureSpec, Log
 from edge.features.cwt import cwt_centres_hz, make_cwt_plan
+from edge.ring import make_ring
 from tests.edge.features.listening import chest_like, listen
 
 AUDIBLE_DB = 40  # below the loudest number: fades of noise included, what a band hears of a distant tone not
@@ -128,7 +129,7 @@ def test_a_wavelet_ends_where_that_of_ssqueezepy_has_fallen_to_a_ten_thousandth(
 def test_levels_are_those_of_ssqueezepy_at_the_instants_that_are_looked_at(spec: FeatureSpec) -> None:
     """A hop of 128 samples has its 8, 16, 32 ... instants on samples."""
     assert isinstance(spec.analysis, Cwt)
-    instants = make_cwt_plan(spec, spec.analysis).bands[:, 2]
+    instants = make_cwt_plan(spec, spec.analysis, make_ring(0)).bands[:, 2]
     for name, sound in sounds(8000).items():
         first, levels = listen(spec, sound)
         theirs = mean_db(modulus(spec, sound), range(first, first + len(levels)), 128, instants)

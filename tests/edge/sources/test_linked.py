@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
@@ -10,12 +11,12 @@ from typing import Literal
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import edge.sources.linked
 from edge.sources.linked import LinkSource, Manner
-from edge.sources.mailbox import Count, Mailbox
+from edge.sources.mailbox import Count, End, Mailbox
 from edge.sources.vitals import Attended
 from edge.types import Block, Gap
 from firmware_bridge.clock import ClockState
@@ -56,7 +57,7 @@ def count(start: int = 0, clock: ClockState = SURE, rate_hz: float = 8000.0, cau
 
 
 def heard(
-    *items: Block | Gap | Count, rate_hz: int = 8000, rate_error: Literal["resample", "refuse"] = "resample"
+    *items: Block | Gap | Count | End, rate_hz: int = 8000, rate_error: Literal["resample", "refuse"] = "resample"
 ) -> tuple[LinkSource, list[Block | Gap]]:
     feeder = Feeder()
     source = LinkSource("link:chest", "0x00000001", Manner(rate_hz, rate_error), feeder)
@@ -146,7 +147,7 @@ def test_another_rate_is_resampled_and_keeps_its_moments() -> None:
     assert source.recorded_s(16_000) == pytest.approx(2.0)
 
 
-WRONG = ClockState(rate_hz=8062.4, ppm=7800.0, zero_ns=0, residual_ms=0.1, span_s=8.0, is_sure=True)
+WRONG = ClockState(rate_hz=8062.4, ppm=7800.0, zero_ns=0, residual_ms=0.1, span_s=8.0, is_sure=True, is_wrong=True)
 
 
 def test_a_wrong_rate_is_resampled_from_where_it_is_known_behind_a_seam_that_is_told() -> None:
@@ -174,6 +175,64 @@ def test_a_wrong_rate_is_masked_where_the_operator_refuses_it() -> None:
     (only,) = out
     assert isinstance(only, Block)
     assert not only.valid.any()
+
+
+def all_valid(item: Block | Gap) -> bool:
+    return isinstance(item, Block) and bool(item.valid.all())
+
+
+def test_a_wrong_rate_is_masked_until_it_is_measured_well_enough_to_be_corrected() -> None:
+    unsure = replace(WRONG, is_sure=False)
+    _, out = heard(count(clock=unsure), block(0), block(160))
+    assert not any(all_valid(item) for item in out)
+
+
+@pytest.mark.parametrize("rate_hz", [1.0, 1000.0, 16_000.0, 3e6])
+def test_a_grossly_wrong_rate_is_masked_for_ever_and_no_resampler_made_of_it(rate_hz: float) -> None:
+    far = replace(WRONG, rate_hz=rate_hz, ppm=(rate_hz / 8000 - 1) * 1e6)
+    _, out = heard(count(clock=far), block(0), count(0, far, cause="device restarted"), block(0))
+    assert covered(out) == [(0, 160), (160, 161), (161, 321)]
+    assert not any(all_valid(item) for item in out)
+
+
+def test_nothing_of_a_count_is_given_before_its_rate_was_put_to_the_test() -> None:
+    fresh = count(clock=replace(SURE, is_sure=False, span_s=0.0))
+    source = LinkSource("link:chest", "0x00000001", Manner(8000, "resample"), Feeder())
+    stop, out = threading.Event(), []
+    for item in (fresh, *(block(160 * k) for k in range(50))):
+        source.mailbox.put(item)
+    thread = threading.Thread(target=lambda: out.extend(source.blocks(stop)))
+    thread.start()
+    deadline_s = time.monotonic() + 60
+    time.sleep(0.05)  # what is given in this time is wrong; what comes later the mask shows
+    assert out == []
+    fresh.clock = replace(WRONG, rate_hz=16_000.0, ppm=1e6, is_sure=False, span_s=1.0)
+    source.mailbox.put(block(8000))
+    while len(out) < 51 and time.monotonic() < deadline_s:
+        time.sleep(0.001)
+    stop.set()
+    thread.join()
+    assert len(out) == 51
+    assert not any(all_valid(item) for item in out)
+
+
+def test_a_short_count_is_given_though_its_rate_is_not_known() -> None:
+    fresh = count(clock=replace(SURE, is_sure=False, span_s=0.0))
+    _, out = heard(fresh, block(0))
+    assert [all_valid(item) for item in out] == [True]
+
+
+def test_the_end_of_a_stream_gives_what_is_held_back_and_starts_the_detector_anew() -> None:
+    later = replace(SURE, zero_ns=3_000_000_000)
+    _, out = heard(
+        count(rate_hz=16_000.0), block(0, 16_000), End(), count(0, later, 16_000.0, "started again"), block(0, 16_000)
+    )
+    end = next(k for k, item in enumerate(out) if isinstance(item, Gap))
+    assert out[end] == Gap(8000, 8000, "ended by the device", restart=True)
+    again = out[end + 1]
+    assert isinstance(again, Gap)
+    assert (again.start, again.cause, again.restart) == (8000, "started again", True)
+    assert all(a.stop == b.start for a, b in pairwise(out))
 
 
 @given(
@@ -204,6 +263,26 @@ def test_the_index_only_rises_and_every_jump_is_told(steps: list[tuple[str, int]
     assert all(item.stop > item.start for item in out)
     restarts = [item for item in out if isinstance(item, Gap) and item.restart]
     assert len(restarts) == sum(kind == "restart" for kind, _ in steps)
+
+
+@given(
+    st.floats(1000, 200_000), st.sampled_from([4000, 8000, 16_000]), st.sampled_from(["resample", "refuse"]),
+    st.lists(st.tuples(st.floats(0.01, 5e6), st.sampled_from([1.0, 8.0, 600.0]), st.booleans(), st.booleans()),
+             min_size=1, max_size=4),
+)  # fmt: skip
+@settings(deadline=None, max_examples=60)
+def test_whatever_a_clock_says_nothing_dies_and_every_jump_is_told(
+    declared_hz: float, rate_hz: int, rate_error: Literal["resample", "refuse"],
+    told: list[tuple[float, float, bool, bool]],
+) -> None:  # fmt: skip
+    items: list[Block | Gap | Count | End] = []
+    for hz, span_s, is_sure, is_wrong in told:
+        ppm = (hz / declared_hz - 1) * 1e6
+        clock = ClockState(hz, ppm, 0, 0.1, span_s, is_sure, is_wrong)
+        items += [count(0, clock, declared_hz, "device restarted"), block(0), block(160), Gap(320, 999, "packets lost")]
+        items += [block(999), End()]
+    _, out = heard(*items, rate_hz=rate_hz, rate_error=rate_error)
+    assert all(before.stop == after.start for before, after in pairwise(out))
 
 
 def test_closing_leaves_the_bridge_once() -> None:

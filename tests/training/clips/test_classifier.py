@@ -177,7 +177,7 @@ def test_sizes_that_a_backbone_does_not_have_are_named() -> None:
 def test_a_backbone_for_one_spectrogram_refuses_two() -> None:
     mel = tiny_recipe().model_dump(mode="json")["features"]["mel"]
     recipe = tiny_recipe(features={"mel": mel, "other": mel})
-    with pytest.raises(ConfigError, match=r"network\.kind = inception-2023: hears one spectrogram, the recipe has 2"):
+    with pytest.raises(ConfigError, match=r"network\.kind = inception-2023: takes one spectrogram, the recipe has 2"):
         ClipClassifier(recipe, COUNTS, 32, World())
 
 

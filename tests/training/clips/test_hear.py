@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,8 @@ from training.tasks import TASKS, Clip
 
 SIZES = {"size": 16, "depth": 1, "heads": 2, "decoder_size": 16, "decoder_depth": 1, "decoder_heads": 2}
 TINY = (
-    f"sizes={json.dumps(SIZES)}", "loop.epochs=2", "loop.batch=16", "probe.tasks=['1-1']", "validation.folds=3",
-    "detector.epochs=1", "detector.batch=8",
+    f"sizes={json.dumps(SIZES)}", "loop.epochs=2", "loop.batch=16", "loop.precision=fp32", "probe.tasks=['1-1']",
+    "validation.folds=3", "detector.epochs=1", "detector.batch=8",
 )  # fmt: skip
 
 
@@ -64,6 +65,14 @@ def test_a_run_answers_the_tasks_of_its_probes(run: Path, ward: Path) -> None:
     assert len(predictions.decided) == 24
     with pytest.raises(ConfigError, match="has probes for 1-1, none answers 2-2"):
         predictor.predict(TASKS["2-2"], ward_clips(ward, "2-2"))
+
+
+def test_clips_of_one_to_four_pieces_get_a_distribution(run: Path, ward: Path) -> None:
+    """Pieces last 2 s; a rest under 0.3 s is none of its own."""
+    first = ward_clips(ward)[0]
+    clips = [replace(first, start_s=0.0, end_s=end_s) for end_s in (1 / 8000, 1.9, 2.0, 2.1, 2.3, 2.6, 4.0, 7.9)]
+    said = ask(load_run(run), TASKS["1-1"], clips).probabilities
+    np.testing.assert_allclose(said.sum(1), 1, atol=1e-6)
 
 
 def test_a_label_that_the_detector_does_not_have_is_named(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import torch
 import yaml
 
 from edge.errors import ConfigError
-from tests.training.clips.ward import TINY, make_ward, ward_clips
+from tests.training.clips.ward import RATE_HZ, TINY, make_ward, ward_clips
 from training.__main__ import main
 from training.clips import load_run
 from training.clips.predictor import translation
@@ -70,6 +71,15 @@ def test_a_run_is_a_predictor_of_its_task(run: Path, ward: Path) -> None:
     heard = json.loads((run / "heard.json").read_text())
     assert predictor.provenance.patients == frozenset(heard["patients"])  # type: ignore[attr-defined]
     assert predictor.predict(TASKS["1-1"], []).shape == (0, 2)
+
+
+def test_clips_of_every_length_get_a_distribution(run: Path, ward: Path) -> None:
+    """Longer than the recipe's second, exactly as long, and a single sample; also one beyond the end of its sound."""
+    first = ward_clips(ward)[0]
+    ends_s = (1 / RATE_HZ, 0.05, 0.992, 1.0, 1.008, 2.0, 2.6)
+    clips = [replace(first, start_s=0.0, end_s=end_s) for end_s in ends_s] + [replace(first, start_s=2.6, end_s=2.64)]
+    said = ask(load_predictor(run), TASKS["1-1"], clips).probabilities
+    np.testing.assert_allclose(said.sum(1), 1, atol=1e-6)
 
 
 def test_a_task_that_a_model_cannot_answer_is_refused_by_name(run: Path, ward: Path) -> None:

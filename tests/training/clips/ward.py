@@ -42,7 +42,7 @@ TINY: dict[str, Any] = {
     },
     "losses": [{"kind": "cross-entropy"}],
     "validation": {"folds": 3},
-    "loop": {"epochs": 2, "batch": 8, "learning_rate": 0.01, "average": 0.5},
+    "loop": {"epochs": 2, "batch": 8, "learning_rate": 0.01, "average": 0.5, "precision": "fp32"},
 }
 
 

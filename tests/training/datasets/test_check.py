@@ -13,6 +13,7 @@ import pytest
 import soundfile
 
 from tests.training.datasets import test_icbhi, test_sprsound
+from training.datasets import read_datasets
 from training.datasets.__main__ import main
 from training.datasets.check import Checked, check
 from training.datasets.places import Place, find_places
@@ -87,6 +88,25 @@ def test_a_set_that_cannot_be_read_at_all_is_damage_and_the_others_are_still_sho
     assert "ward: fine" in shown
 
 
+def test_a_set_that_is_there_in_part_ends_with_a_line_that_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sound = test_icbhi.write(tmp_path / "icbhi")
+    with (tmp_path / "icbhi" / "ICBHI_challenge_train_test.txt").open("a") as split:
+        split.writelines(f"{patient}_1b1_Al_sc_Meditron\ttest\n" for patient in range(150, 160))
+    assert main(["check", str(tmp_path)]) == 1
+    (last,) = capsys.readouterr().err.splitlines()
+    assert last.startswith("data-check: icbhi is NOT FINE, 10 missing, ")
+    assert "go on with what is there" in last
+    assert [r.path for r in read_datasets(tmp_path)] == [sound]  # as it says
+
+
+def test_a_fine_set_ends_without_such_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _own(tmp_path / "ward", "a.wav,,,Normal,p1,\nb.wav,,,Normal,p2,\n")
+    assert main(["check", str(tmp_path)]) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_a_sound_that_breaks_off_is_found_when_it_is_decoded_and_not_before(tmp_path: Path) -> None:
     place = _own(tmp_path / "ward", "a.flac,,,Normal,p1,\nb.wav,,,Normal,p2,\n")
     soundfile.write(place.folder / "a.flac", np.random.default_rng(0).normal(0, 0.1, 40000), 4000)
@@ -118,7 +138,9 @@ def test_a_name_that_is_not_text_is_printed_as_its_bytes(tmp_path: Path) -> None
     (tmp_path / "ward" / "b.wav").rename(os.fsdecode(os.fsencode(tmp_path / "ward") + b"/\xff.wav"))
     command = [sys.executable, "-m", "training.datasets", "check", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, env={**os.environ, "LC_ALL": "C.UTF-8"}, check=False)
-    assert (done.returncode, done.stderr) == (1, b"")
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"data-check: ward is NOT FINE, 2 missing. ")
+    assert done.stderr.count(b"\n") == 1
     assert b"\\udcff.wav: sound without a line in annotations.csv" in done.stdout
 
 

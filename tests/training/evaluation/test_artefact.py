@@ -129,3 +129,9 @@ def test_a_path_without_a_model_says_what_was_expected(tmp_path: Path, name: str
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigError, match=rf"MODEL=.*{name}: expected an artefact .* or the folder of a run .*{found}"):
         load_predictor(tmp_path / name)
+
+
+def test_a_training_that_was_not_exported_says_how_it_is(tmp_path: Path) -> None:
+    (tmp_path / "recipe.json").write_text("{}")
+    with pytest.raises(ConfigError, match=r"model\.onnx is missing; `python -m export --checkpoint \S+ --out"):
+        load_predictor(tmp_path)

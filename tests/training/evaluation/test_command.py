@@ -136,7 +136,7 @@ def test_a_task_that_the_recordings_cannot_answer_is_an_error(published: Path, t
 
 
 def test_a_model_of_clips_hears_no_streams(published: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="TASK=streaming: perfect judges clips"):
+    with pytest.raises(ConfigError, match="TASK=streaming: perfect scores clips"):
         _run(PERFECT, published, "streaming", tmp_path)
 
 

@@ -50,9 +50,9 @@ def test_an_impossible_label_stays_impossible_whatever_its_offset() -> None:
     assert ask(Fixed((1.0, 0.0), moved=(0.0, 20.0)), TWO, [clip("Normal")]).decided.tolist() == [0]
 
 
-@pytest.mark.parametrize("answer", [(0.4, 0.4), (1.2, -0.2), (float("nan"), 1.0)])
-def test_what_is_no_distribution_is_refused_with_the_name_of_the_clip(answer: tuple[float, ...]) -> None:
-    with pytest.raises(ModelError, match=r"fixed: task 1-1: .* the first is a_Normal_1\.0_0"):
+@pytest.mark.parametrize(("answer", "total"), [((0.4, 0.4), r"0\.8"), ((1.2, -0.2), "1"), ((float("nan"), 1.0), "nan")])
+def test_what_is_no_distribution_is_refused_with_the_clip_and_the_sum(answer: tuple[float, ...], total: str) -> None:
+    with pytest.raises(ModelError, match=rf"fixed: task 1-1: .* first is a_Normal_1\.0_0: they add to {total} \("):
         ask(Fixed(answer), TWO, [clip("Normal")])
 
 

@@ -142,6 +142,12 @@ def test_bf16_trains_on_a_cpu_and_fp16_is_refused(tmp_path: Path) -> None:
         _train(tmp_path / "fp16", SPEC.model_copy(update={"precision": "fp16"}))
 
 
+@pytest.mark.parametrize(("epochs", "warm_up"), [(3, 0.1), (1, 0.25), (1, 0.1)])
+def test_one_cycle_rises_in_the_shortest_of_trainings(tmp_path: Path, epochs: int, warm_up: float) -> None:
+    spec = SPEC.model_copy(update={"epochs": epochs, "warm_up": warm_up})
+    assert _train(tmp_path, spec).epochs == epochs
+
+
 def test_every_step_and_every_validation_is_a_line(tmp_path: Path) -> None:
     _train(tmp_path)
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]

@@ -18,9 +18,10 @@ from torch.nn import functional as F
 
 from edge.errors import LaennecError
 from training.loop import Batch, Identity, LoopSpec, Losses, RunFolder, World, joined, shared, train
+from training.loop.precision import settled
 
 ROOT = Path(__file__).parents[3]
-SPEC = LoopSpec(epochs=4, batch=8, learning_rate=0.01, schedule="one-cycle", average=0.9)
+SPEC = LoopSpec(epochs=4, batch=8, learning_rate=0.01, schedule="one-cycle", average=0.9, precision="fp32")
 IDENTITY = Identity({"name": "tiny"}, {"mel": "abc"}, "recordings", "code")
 
 
@@ -72,19 +73,30 @@ def weights(network: nn.Module) -> list[Tensor]:
     return list(network.state_dict().values())
 
 
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")  # at once: the processes share it
+    sys.stdout.flush()
+
+
 def main() -> int:
     """Train into a folder: FOLDER [seconds to wait at each step]."""
     torch.set_num_threads(1)
     folder = RunFolder(Path(sys.argv[1]))
     pause_s = float(sys.argv[2]) if len(sys.argv) > 2 else 0.0
-    spec = SPEC.model_copy(update={"save_minutes": float(os.environ.get("SAVE_MINUTES", SPEC.save_minutes))})
+    asked: dict[str, object] = {"save_minutes": float(os.environ.get("SAVE_MINUTES", SPEC.save_minutes))}
+    asked |= {"epochs": int(os.environ.get("EPOCHS", SPEC.epochs))}
+    spec = SPEC.model_copy(update=asked | {"precision": os.environ.get("PRECISION", SPEC.precision)})
     try:
         with joined() as world:
             if world.is_first:
                 folder.claim(IDENTITY)
-            train(TinyLearner(world, pause_s=pause_s), spec, 5, folder, world, lambda line: print(line, flush=True))
+            world.tell(None)
+            learner = TinyLearner(world, pause_s=pause_s)
+            spec = settled(learner, spec, folder.path, world, _say)
+            _say(f"process {world.rank} computes in {spec.precision}")
+            train(learner, spec, 5, folder, world, _say)
         names = sorted(task.read_text().strip() for task in Path("/proc/self/task").glob("*/comm"))
-        sys.stdout.write(f"threads at the end: {' '.join(names)}\n")  # at once: the processes share it
+        _say(f"threads at the end: {' '.join(names)}")
     except LaennecError as error:
         print(f"training: {error}", file=sys.stderr)
         return 2

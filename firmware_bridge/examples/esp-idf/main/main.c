@@ -85,8 +85,9 @@ static void send_all(int udp, const struct sockaddr_in *host, auslink_t *link) {
                                      .packets_sent = sent, .packets_dropped = dropped, .overruns = overruns};
             size_t size = auslink_telemetry(link, told, sizeof told, 0, captured, &t);
             sendto(udp, told, size, 0, (const struct sockaddr *)host, sizeof *host);
+            sent++;
             size = turn % 100 ? 0 : auslink_hello(link, said, sizeof said, captured, &hello);
-            if (size) sendto(udp, said, size, 0, (const struct sockaddr *)host, sizeof *host);
+            if (size) sendto(udp, said, size, 0, (const struct sockaddr *)host, sizeof *host), sent++;
         }
         if (xQueueReceive(queue, &block, portMAX_DELAY) != pdTRUE) continue;
         link->seq[0] = (uint16_t)(link->seq[0] + dropped - counted); /* dropped blocks are numbered too */

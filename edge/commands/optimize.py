@@ -1,4 +1,4 @@
-"""`laennec tune`: which variant of the model is the fastest here that is right, and remember it."""
+"""`laennec optimize`: which variant of the model is the fastest on this machine and exact enough."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from edge.commands import ModelOption, RuntimeOption
 if TYPE_CHECKING:
     from edge.tuned import Row
 
+JsonOption = Annotated[bool, typer.Option("--json", help="The table as JSON.")]
 HEAD = f"{'variant':<14} {'ready s':>8} {'ms: 1':>8} {'8':>8} {'32':>8} {'cosine':>9} {'top-1':>7}"
 
 
-def tune(
-    model: ModelOption = None,
-    runtime: RuntimeOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The table as JSON.")] = False,
-) -> None:
-    """Measure every variant of the model on this machine, build its engines, and keep the fastest that is right."""
+def optimize(model: ModelOption = None, runtime: RuntimeOption = None, as_json: JsonOption = False) -> None:
+    """Time every variant of the model on this machine; from the next start on, use the fastest.
+
+    Variants are fp32, int8 and those for TensorRT. Each is first compared with fp32 on onnxruntime, and refused if it
+    differs too much. TensorRT engines are built on the way, which may take minutes.
+    """
     from edge.features import warm_up
     from edge.log import setup
     from edge.tune import tune as measure
@@ -39,7 +40,13 @@ def tune(
     for row in rows:
         print(_line(row))
     if chosen is not None:
-        print(f"\nruntime: auto will use {chosen.variant} on {chosen.runtime}")
+        print(f"\nfrom the next start, `runtime: auto` uses {chosen.variant} on {chosen.runtime}")
+
+
+def tune(model: ModelOption = None, runtime: RuntimeOption = None, as_json: JsonOption = False) -> None:
+    """The old name of `laennec optimize`; it goes with the next release."""
+    print("laennec: `tune` is now called `optimize`; the old name goes with the next release", file=sys.stderr)
+    optimize(model, runtime, as_json)
 
 
 def _line(row: Row) -> str:

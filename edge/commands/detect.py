@@ -1,0 +1,79 @@
+"""`laennec detect`: the events of sound files, as a table or as JSON lines."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edge.commands import (
+    EXIT_INTERRUPTED,
+    EXIT_MISTAKE,
+    ChannelOption,
+    JsonlOption,
+    ModelOption,
+    RuntimeOption,
+    stop_on_signals,
+)
+from edge.errors import LaennecError
+
+if TYPE_CHECKING:
+    from edge.detect import Extent, Record
+
+SCORES_HELP = "Also the score of every class, each 32 ms (JSON lines)."
+
+
+def detect(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Sound files.", readable=False)],
+    jsonl: JsonlOption = False,
+    scores: Annotated[bool, typer.Option("--scores", help=SCORES_HELP)] = False,
+    channel: ChannelOption = None,
+    model: ModelOption = None,
+    runtime: RuntimeOption = None,
+) -> None:
+    """Print the events of sound files, at full speed and without a broker."""
+    with stop_on_signals() as stop:
+        from edge.detect import Wanted, as_line, detect_file
+        from edge.features import warm_up
+        from edge.runtime import open_model
+
+        warm_up()
+        artefact, failed = open_model(model, runtime or "auto"), False
+        for path in files:
+            records = detect_file(path, artefact, Wanted(channel, scores), stop)
+            try:
+                if jsonl or scores:
+                    for record in records:
+                        print(as_line(record))
+                else:
+                    _print_table(path, records)
+            except LaennecError as error:
+                failed = True
+                print(f"laennec: {error}", file=sys.stderr)
+            if stop.is_set():
+                raise typer.Exit(EXIT_INTERRUPTED)
+        if failed:
+            raise typer.Exit(EXIT_MISTAKE)
+
+
+def _print_table(path: Path, records: Generator[Record, None, Extent]) -> None:
+    """The events of one file; a file that cannot be read leaves no head that looks like a quiet one."""
+    from edge.detect import ROW_HEAD, as_row
+
+    count = 0
+    while True:
+        try:
+            record = next(records)
+        except StopIteration as end:
+            extent: Extent = end.value
+            found = {0: "no event", 1: "1 event"}.get(count, f"{count} events")
+            head = "" if count else f"{path}\n"
+            print(f"{head}{found} in {extent.heard_s:.1f} s of sound, {extent.measurable_s:.1f} s measurable")
+            return
+        if not count:
+            print(f"{path}\n{ROW_HEAD}")
+        count += 1
+        print(as_row(record))

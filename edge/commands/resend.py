@@ -1,0 +1,75 @@
+"""`laennec resend`: events of the log once more, for a broker that lost what it had acknowledged."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edge.commands import EXIT_INTERRUPTED, EXIT_MISTAKE, stop_on_signals
+
+if TYPE_CHECKING:
+    from edge.config import Config
+    from edge.resend import Tally
+
+SAY_S = 2.0  # between two lines that tell how far it is
+
+
+def resend(
+    since: Annotated[str, typer.Option(metavar="TIME", help="2026-11-21T03:00:00Z, or how long ago: 30min, 2h, 7d.")],
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="The same; default: now.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Settings (YAML) of the node, with its broker.")] = None,
+    outbox: Annotated[Path | None, typer.Option(help="Another outbox than that of the settings.")] = None,
+    host: Annotated[str | None, typer.Option(help="Broker; default that of the settings, or 127.0.0.1.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port of the broker.")] = None,
+    node: Annotated[str | None, typer.Option(help="Name of this box; default: its host name.")] = None,
+) -> None:
+    """Send again the events of a period, for example after the broker lost data; each is marked `resent`.
+
+    TIME is when a sound began or ended, not when it was delivered: go back too far rather than too little. Consumers
+    drop copies by (id, rev). The service may run meanwhile.
+    """
+    from edge import resend as work
+    from edge.outbox_reading import outbox_of
+
+    settings = _settings(config, node, host, port)
+    path = outbox if outbox is not None else outbox_of(settings)
+    wanted = work.span(since, until, time.time())
+    with stop_on_signals() as stop:
+        told_s = time.monotonic()
+
+        def say(tally: Tally) -> None:
+            nonlocal told_s
+            if time.monotonic() - told_s > SAY_S:
+                told_s = time.monotonic()
+                print(f"{tally.acknowledged} of {tally.total}", file=sys.stderr, flush=True)
+
+        tally = work.resend(settings, path, wanted, say, stop)
+        print(f"{tally.acknowledged} of {tally.total} messages sent again, of events since {wanted.since}")
+        if tally.unheard:
+            print(f"laennec: the broker took {tally.unheard} of them but has no subscriber for them", file=sys.stderr)
+        if not tally.tells_refusals:
+            print("laennec: this broker speaks MQTT 3.1.1, which tells no refusal: ask a consumer", file=sys.stderr)
+        if stop.is_set():
+            raise typer.Exit(EXIT_INTERRUPTED)
+        if tally.refused:
+            advice = "are site, node and user those that the broker knows?"
+            print(f"laennec: the broker refused {tally.refused} ({tally.reason}); {advice}", file=sys.stderr)
+            raise typer.Exit(EXIT_MISTAKE)
+
+
+def _settings(path: Path | None, node: str | None, host: str | None, port: int | None) -> Config:
+    """Those of the file, with the command line's over them; no stream is opened."""
+    from edge.config import parse_config
+    from edge.yaml_file import read_yaml
+
+    tree = {"streams": [{"id": "none", "source": "none"}]} if path is None else read_yaml(path)
+    if isinstance(tree, dict):
+        given = {key: value for key, value in (("host", host), ("port", port)) if value is not None}
+        mqtt = tree.get("mqtt") or {}
+        tree = {**tree, **({"mqtt": {**mqtt, **given}} if given and isinstance(mqtt, dict) else {})}
+        tree |= {"node": node} if node is not None else {}
+    return parse_config(tree, str(path or "command line"))

@@ -1,0 +1,65 @@
+"""A consumer that shares nothing with the detector: it keeps its session at the broker, and counts by (id, rev)."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import Any
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+KEEPING = """allow_anonymous true
+user root
+persistence true
+persistence_location {}/
+autosave_on_changes true
+autosave_interval 1
+max_queued_messages 0
+"""
+
+
+class Consumer:
+    """Subscribes to events with a session that outlives broken connections."""
+
+    def __init__(self, port: int) -> None:
+        self.events: list[dict[str, Any]] = []
+        """In order of arrival, copies included."""
+        self._ready = threading.Event()
+        self.client = paho.Client(CallbackAPIVersion.VERSION2, "consumer", protocol=paho.MQTTv5)
+        self.client.on_connect = lambda client, *_: client.subscribe("laennec/v1/+/+/s/+/event", qos=1)
+        self.client.on_subscribe = lambda *_: self._ready.set()
+        self.client.on_message = lambda _c, _u, message: self.events.append(json.loads(message.payload))
+        self.client.reconnect_delay_set(1, 1)
+        session = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        session.SessionExpiryInterval = 86400
+        self.client.connect("127.0.0.1", port, clean_start=False, properties=session)
+        self.client.loop_start()
+        assert self._ready.wait(60)
+
+    def first_sights(self) -> dict[tuple[str, int], dict[str, Any]]:
+        """Each event once, in the order in which it was first seen."""
+        seen: dict[tuple[str, int], dict[str, Any]] = {}
+        for body in list(self.events):
+            seen.setdefault((body["id"], body["rev"]), body)
+        return seen
+
+    def overtaken(self) -> list[str]:
+        """The ids whose end was seen before their onset."""
+        order = list(self.first_sights())
+        place = {key: number for number, key in enumerate(order)}
+        return [ident for ident, rev in order if rev == 2 and place.get((ident, 1), -1) > place[(ident, 2)]]
+
+    def seqs_used_twice(self) -> list[int]:
+        """The numbers that two different messages had."""
+        meant: dict[int, set[tuple[str, int]]] = {}
+        for body in list(self.events):
+            meant.setdefault(body["seq"], set()).add((body["id"], body["rev"]))
+        return [seq for seq, keys in meant.items() if len(keys) > 1]
+
+    def close(self) -> None:
+        """Disconnect."""
+        self.client.disconnect()
+        self.client.loop_stop()

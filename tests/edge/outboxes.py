@@ -1,0 +1,30 @@
+"""Messages and a clock for tests of the outbox."""
+
+from __future__ import annotations
+
+from edge.messages import Message
+from edge.outbox import Outbox
+
+ALL = 1 << 62
+NOW_S = 1.8e9
+
+
+class Clock:
+    """Wall time that tests move."""
+
+    now_s = NOW_S
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def event(number: int, rev: int = 1, filling: int = 0) -> Message:
+    return Message("t/event", {"n": number, "time": {}, "filling": "x" * filling}, 60, (f"id{number}", rev))
+
+
+def gap(number: int, filling: int = 0) -> Message:
+    return Message("t/gap", {"n": number, "time": {}, "filling": "x" * filling}, 60)
+
+
+def numbers(outbox: Outbox) -> list[int]:
+    return [entry.body["n"] for entry in outbox.waiting(0, ALL, 10**6)]

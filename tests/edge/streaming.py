@@ -1,0 +1,95 @@
+"""Streams of sound that is made by hand, and what they say."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from edge.config import Stream
+from edge.messages import Message, Node
+from edge.sources.vitals import Trouble, Vitals
+from edge.stream import Listener
+from edge.types import Block, Gap
+from tests.edge.fakes import LOUD, Bursts, LoudnessModel
+
+NODE = Node("laennec/v1", "ward", "node", "Test", "0badcafe", "0123abcd")
+RATE_HZ = LoudnessModel.rate_hz
+
+
+class Heard(list[Message]):
+    """An outlet that keeps what is said."""
+
+    def send(self, message: Message) -> None:
+        self.append(message)
+
+    def events(self) -> list[dict[str, Any]]:
+        return [message.body for message in self if message.topic.endswith("/event")]
+
+
+def listener(source: Bursts, said: Heard) -> Listener:
+    return Listener(Stream(id="bed1", source="bursts", pace=False), source, LoudnessModel(), NODE, said)  # type: ignore[arg-type]
+
+
+class Script(Bursts):
+    """Stands for a source that gives these items and then calls `then`, if there is one."""
+
+    def __init__(self, *items: Block | Gap, then: Callable[[], None] | None = None) -> None:
+        super().__init__(0, pace=False)
+        self.items, self.then = items, then
+
+    def blocks(self, stop: threading.Event) -> Iterator[Block | Gap]:
+        yield from self.items
+        if self.then is not None:
+            self.then()
+
+
+class Device(Script):
+    """Stands for a device whose trouble and clock are known."""
+
+    device = "0x1a2b3c4d"
+    ill = Trouble("", "")
+
+    def recorded_s(self, index: int) -> float | None:
+        """Ten seconds ago, all of it."""
+        return time.monotonic() - 10.0
+
+    def trouble(self) -> Trouble:
+        return self.ill
+
+    def vitals(self) -> Vitals:
+        return Vitals(self.device, True)
+
+
+def sound(seconds: float, *loud: tuple[float, float], start: int = 0) -> Block:
+    """Silence with noise between the given seconds."""
+    noise = np.random.default_rng(1).standard_normal(round(seconds * RATE_HZ))
+    at_s = np.arange(len(noise)) / RATE_HZ
+    samples = np.where(np.any([(at_s >= a) & (at_s < b) for a, b in loud], axis=0), LOUD * noise, 0)
+    return Block(start, samples.astype(np.float32), np.ones(len(noise), np.bool_))
+
+
+def configured(source: Script, said: Heard, **settings: Any) -> Listener:
+    stream = Stream(id="bed1", source="script", pace=False, **settings)
+    return Listener(stream, source, LoudnessModel(), NODE, said)  # type: ignore[arg-type]
+
+
+def spoken(*items: Block | Gap, **settings: Any) -> list[dict[str, Any]]:
+    """The events of a stream of these items."""
+    said = Heard()
+    stream = configured(Script(*items), said, **settings)
+    stream.run(threading.Event())
+    assert stream.failure == ""
+    return said.events()
+
+
+def samples_of(events: list[dict[str, Any]]) -> list[tuple[str, int, int | None]]:
+    return [(body["type"], body["sample"]["onset"], body["sample"]["end"]) for body in events]
+
+
+def clock_s(text: str) -> float:
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
