@@ -12,7 +12,7 @@ import typer
 from edge.commands import ModelOption, RuntimeOption
 
 if TYPE_CHECKING:
-    from edge.tuned import Row
+    from edge.artefact.tuned import Row
 
 JsonOption = Annotated[bool, typer.Option("--json", help="The table as JSON.")]
 HEAD = f"{'variant':<14} {'ready s':>8} {'ms: 1':>8} {'8':>8} {'32':>8} {'cosine':>9} {'top-1':>7}"
@@ -24,14 +24,21 @@ def optimize(model: ModelOption = None, runtime: RuntimeOption = None, as_json: 
     Variants are fp32, int8 and those for TensorRT. Each is first compared with fp32 on onnxruntime, and refused if it
     differs too much. TensorRT engines are built on the way, which may take minutes.
     """
+    from edge.artefact.tune import tune as measure
+    from edge.artefact.tuned import choose
+    from edge.detector.recording import windows_of
     from edge.features import warm_up
     from edge.log import setup
-    from edge.tune import tune as measure
-    from edge.tuned import choose
+    from edge.sources.synthetic import DEMO_AUDIO
 
     setup()
     warm_up()
-    rows = measure(model, runtime or "auto", lambda line: print(line, file=sys.stderr, flush=True))
+    rows = measure(
+        model,
+        runtime or "auto",
+        lambda line: print(line, file=sys.stderr, flush=True),
+        lambda loaded: windows_of(loaded, DEMO_AUDIO),
+    )
     chosen = choose(rows, {row.runtime for row in rows})
     if as_json:
         print(json.dumps({"variants": [asdict(row) for row in rows], "choice": chosen and chosen.variant}))
