@@ -35,14 +35,14 @@ class Comparison:
 
 def self_test(model: Model) -> Check:
     """Play the recording at full speed and compare."""
-    from edge.detector.detect import Wanted, detect_file
+    from edge.detector.detect import DetectOptions, detect_file
     from edge.sources.synthetic import DEMO_AUDIO, DEMO_TRUTH
 
     truth, stop = json.loads(DEMO_TRUTH.read_text())["sounds"], threading.Event()
     timer = threading.Timer(PATIENCE_S, stop.set)
     timer.start()
     try:
-        events = list(detect_file(DEMO_AUDIO, model, Wanted(), stop))
+        events = list(detect_file(DEMO_AUDIO, model, DetectOptions(), stop))
     except LaennecError as error:
         return fail("self-test", str(error), "deploy or install again")
     finally:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.artefact.model import Model
-from edge.detector.detect import Wanted, detect_file
+from edge.detector.detect import DetectOptions, detect_file
 from edge.errors import ConfigError, LaennecError, SourceError
 from edge.features import Cwt, FeatureSpec, FrontEnd, Log, Mel
 from edge.features.cwt import cwt_centres_hz
@@ -65,7 +65,7 @@ def sightings(picture: Spectrogram, model: Model, stop: threading.Event) -> list
     groups = {label: place for place, group in enumerate(model.groups) for label in group.classes}
     found = []
     try:
-        for event in detect_file(picture.wish.path, model, Wanted(picture.wish.channel), stop):
+        for event in detect_file(picture.wish.path, model, DetectOptions(picture.wish.channel), stop):
             if event["end_s"] >= picture.wish.from_s and event["onset_s"] <= picture.to_s:
                 found.append(Sighting(event["label"], groups[event["label"]], event["onset_s"], event["end_s"]))
     except LaennecError:

@@ -26,7 +26,7 @@ from edge.artefact.runtime import open_model
 from edge.artefact.tune import answers, tune
 from edge.artefact.tuned import choose
 from edge.artefact.variants import Artefact, family
-from edge.detector.detect import Wanted, detect_file
+from edge.detector.detect import DetectOptions, detect_file
 from edge.detector.recording import windows_of
 from edge.sources.synthetic import DEMO_AUDIO
 from tests.gpu.facts import CLOCKS, device_facts
@@ -124,7 +124,7 @@ def test_a_plan_that_is_none_is_refused_without_a_crash(device: Device, cache: P
 def test_the_whole_path_hears_the_same_events(reference: Reference) -> None:
     stop = threading.Event()
     heard = {
-        runtime: [*detect_file(DEMO_AUDIO, open_model(None, runtime), Wanted(), stop)]
+        runtime: [*detect_file(DEMO_AUDIO, open_model(None, runtime), DetectOptions(), stop)]
         for runtime in ("onnxruntime", "tensorrt")
     }
     expected, found = heard["onnxruntime"], heard["tensorrt"]

@@ -159,7 +159,7 @@ class _Stream:
         What the last windows decide comes at the bedside when their lookahead is over.
         """
         model, stop = self._model, self._heard
-        for events in self._pipeline.ending():
+        for events in self._pipeline.flush_stepwise():
             self._note(events, self._scored_at)
         scores = np.zeros((stop // model.score_hop_samples, len(model.classes)), np.float32)
         for piece in self._pieces:

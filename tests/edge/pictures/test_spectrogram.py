@@ -16,7 +16,7 @@ from matplotlib.image import imread
 from numpy.typing import NDArray
 
 from edge.artefact.model import Model, load_model
-from edge.detector.detect import Wanted, detect_file
+from edge.detector.detect import DetectOptions, detect_file
 from edge.features import FRONT_ENDS, FeatureSpec, FrontEnd
 from edge.features.parts import EAR_MIN_HZ, EAR_Q
 from edge.pictures.columns import Columns
@@ -258,7 +258,7 @@ def test_silence_is_dark(tmp_path: Path) -> None:
 
 
 def test_events_on_top_have_the_times_that_detect_prints() -> None:
-    printed = list(detect_file(DEMO_AUDIO, MODEL, Wanted(), threading.Event()))
+    printed = list(detect_file(DEMO_AUDIO, MODEL, DetectOptions(), threading.Event()))
     picture = see(DEMO_AUDIO, FRONT_ENDS["morlet"])
     events = sightings(picture, MODEL, threading.Event())
     assert [(e.label, e.onset_s, e.end_s) for e in events] == [(p["label"], p["onset_s"], p["end_s"]) for p in printed]
