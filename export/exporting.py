@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edge.artefact.backends.onnx import OnnxBackend
-from edge.artefact.tuned import cpu_name
+from edge.artefact.choice import cpu_name
 from edge.errors import ConfigError, ModelError
 from export.build import FP32, KINDS, PTQ, QAT, TRT_INT8, make
 from export.card import card_page

@@ -22,7 +22,7 @@ from torch import nn
 
 from edge.artefact.backends import Backend
 from edge.artefact.model import Model
-from edge.artefact.parity import MIN_COSINE, MIN_TOP1, drift
+from edge.artefact.parity import MIN_COSINE, MIN_TOP1, compare_outputs
 from edge.artefact.specs import GroupSpec
 from edge.detector.pipeline import Pipeline
 from edge.types import Block, Scores
@@ -91,7 +91,7 @@ def distance(reference: Backend, variant: Backend, probe: Probe, model: Model) -
     """
     expected, found = answers(reference, probe.windows, "scores"), answers(variant, probe.windows, "scores")
     clips = [{"clip": answers(backend, probe.clips, "clip")} for backend in (reference, variant)]
-    scores, labels = drift({"scores": expected}, {"scores": found}), drift(clips[0], clips[1])
+    scores, labels = compare_outputs({"scores": expected}, {"scores": found}), compare_outputs(clips[0], clips[1])
     steps = expected.shape[1]
     heard = probe.windows.valid.reshape(len(expected), steps, -1).all(2)
     one, other = (decisions(values[heard], model) for values in (expected, found))

@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from edge import __version__
 from edge.artefact.model import load_model
-from edge.artefact.variants import family
+from edge.artefact.variants import find_variants
 from edge.errors import ConfigError, LaennecError, ModelError
 from edge.releases.manifest import MANIFEST, SIGNATURE, TIME_FORMAT, File, Manifest, parse_manifest
 from edge.releases.package import tar
@@ -87,7 +87,7 @@ def sign(artefact: Path, key: Ed25519PrivateKey, terms: Terms) -> tuple[Manifest
         raise ModelError(
             f"{artefact}: is the variant {model.variant.name}; give the fp32 artefact, which brings it along"
         )
-    members = {found.path.name: (found, found.path.read_bytes()) for found in family(artefact)}
+    members = {found.path.name: (found, found.path.read_bytes()) for found in find_variants(artefact)}
     try:
         manifest = Manifest(
             id=model.id,

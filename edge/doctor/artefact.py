@@ -56,11 +56,11 @@ def runtime(path: Path | None, config: Config | None) -> list[Check]:
     """Which runtimes this machine has, which variants lie beside the model, and which of them is used and why."""
     from edge.artefact.model import DEFAULT_PATH
     from edge.artefact.runtime import runtime_facts
-    from edge.artefact.variants import family
+    from edge.artefact.variants import find_variants
 
     try:
         facts = runtime_facts(path, wanted_runtime(config))
-        variants = ", ".join(artefact.variant.name for artefact in family(path or DEFAULT_PATH))
+        variants = ", ".join(artefact.variant.name for artefact in find_variants(path or DEFAULT_PATH))
     except LaennecError as error:
         return [fail("runtime", str(error), AGAIN)]
     is_idle = bool(facts.missing) and (facts.gpu is not None or JETSON.exists())

@@ -17,7 +17,7 @@ from typing import IO
 import numpy as np
 
 from edge.artefact.model import load_model
-from edge.artefact.variants import family
+from edge.artefact.variants import find_variants
 from edge.errors import ModelError
 from edge.releases.manifest import MANIFEST, MAX_MANIFEST_BYTES, SIGNATURE, File, Manifest, parse_manifest
 from edge.releases.package import CHUNK_BYTES, Member, members
@@ -158,7 +158,7 @@ def _check_model(source: Path, folder: Path, manifest: Manifest) -> None:
     """The files are what the manifest says, and this version of Laennec can run them."""
     try:
         model = load_model(folder / manifest.artefact)
-        variants = {item.path.name: item.variant.name for item in family(folder / manifest.artefact)}
+        variants = {item.path.name: item.variant.name for item in find_variants(folder / manifest.artefact)}
     except ModelError as error:
         raise ModelError(f"{source}: {str(error).replace(f'{folder}/', '')}") from None
     said = (manifest.id, manifest.features, tuple(manifest.classes), {n: f.variant for n, f in manifest.files.items()})

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from edge.artefact.model import DEFAULT_PATH, load_model
-from edge.artefact.variants import siblings
+from edge.artefact.variants import variant_paths
 from edge.errors import ConfigError
 from export import place
 from export.__main__ import main
@@ -49,7 +49,7 @@ def test_without_recordings_fp32_and_fp16_are_made_and_it_says_what_is_missing(e
     out, said = exported
     names = {"model.onnx", "model.trt-fp16.onnx", "model.md", "model.report.json"}
     assert {path.name for path in out.parent.iterdir()} == names
-    assert set(siblings(out)) == {"trt-fp16"}
+    assert set(variant_paths(out)) == {"trt-fp16"}
     assert "only fp32 and fp16 are made" in said
     assert "DATA" in said
 
@@ -165,7 +165,7 @@ def test_killed_before_the_fp32_artefact_is_moved_the_old_one_stands_and_no_stra
     folder = tmp_path / "out"
     shutil.copytree(exported[0].parent, folder)
     out, old = folder / "model.onnx", load_model(exported[0]).sha256
-    sealed = {name: path.read_bytes() for name, path in (("fp32", DEFAULT_PATH), *siblings(DEFAULT_PATH).items())}
+    sealed = {name: path.read_bytes() for name, path in (("fp32", DEFAULT_PATH), *variant_paths(DEFAULT_PATH).items())}
     report = SimpleNamespace(to_json=lambda _: "{}")
     move = os.replace
 
@@ -178,5 +178,5 @@ def test_killed_before_the_fp32_artefact_is_moved_the_old_one_stands_and_no_stra
     with pytest.raises(KeyboardInterrupt):
         place.write(out, sealed, "card", report)  # type: ignore[arg-type]
     assert load_model(out).sha256 == old
-    assert siblings(out) == {}
+    assert variant_paths(out) == {}
     assert not list(folder.glob(".model-*"))

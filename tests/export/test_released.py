@@ -13,7 +13,7 @@ import pytest
 
 from edge.artefact.backends.onnx import OnnxBackend
 from edge.artefact.model import DEFAULT_PATH, Model, load_model
-from edge.artefact.variants import siblings
+from edge.artefact.variants import variant_paths
 from export.build import KINDS, artefacts
 from export.calibration import Sample
 from export.check import conformance
@@ -28,7 +28,7 @@ from tests.export.graphs import taken_apart
 RELEASED = Path(__file__).parents[2] / "training" / "released" / "default"
 REPORT: dict[str, Any] = json.loads(DEFAULT_PATH.with_suffix(".report.json").read_text())
 ARTEFACTS: list[dict[str, Any]] = REPORT["artefacts"]
-FILES = {"fp32": DEFAULT_PATH, **siblings(DEFAULT_PATH)}
+FILES = {"fp32": DEFAULT_PATH, **variant_paths(DEFAULT_PATH)}
 VARIANTS = [name for name in KINDS if name != "fp32"]
 
 

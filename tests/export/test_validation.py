@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from edge.artefact.model import DEFAULT_PATH
-from edge.artefact.variants import siblings
+from edge.artefact.variants import variant_paths
 from export import exporting
 from export.build import FP32, PTQ, QAT
 from export.checkpoint import Checkpoint
@@ -86,7 +86,7 @@ class Strict:
 def test_int8_for_tensorrt_is_trained_where_ranges_alone_do_not_keep_the_bounds(
     checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    files = {FP32: DEFAULT_PATH, **siblings(DEFAULT_PATH)}
+    files = {FP32: DEFAULT_PATH, **variant_paths(DEFAULT_PATH)}
     made: list[str] = []
     sample = small_sample(1)
     whole = replace(sample, frames=np.zeros((1, 600, 96), np.float32), valid=np.ones((1, 600), np.float32))

@@ -30,7 +30,9 @@ def _run(pieces: list[Frames]) -> list[Window]:
 
 def _same(a: list[Window], b: list[Window]) -> bool:
     return len(a) == len(b) and all(
-        x.start == y.start and np.array_equal(x.values, y.values) and np.array_equal(x.valid, y.valid)
+        (x.start, x.before, x.after) == (y.start, y.before, y.after)
+        and np.array_equal(x.values, y.values)
+        and np.array_equal(x.valid, y.valid)
         for x, y in zip(a, b, strict=True)
     )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edge.artefact.model import DEFAULT_PATH
-from edge.artefact.variants import siblings
+from edge.artefact.variants import variant_paths
 from edge.errors import ConfigError, ModelError
 from edge.releases.model_store import Shelf
 from tests.edge.signed_releases import Signer, in_force
@@ -37,7 +37,7 @@ def test_a_folder_is_installed_as_a_file_is(signer: Signer, tmp_path: Path) -> N
 def test_variants_come_along_and_are_found(signer: Signer) -> None:
     signer.add_variant()
     release = signer.shelf().install(signer.package("a"))
-    assert siblings(release.artefact) == {"cpu-int8": release.folder / "bed.cpu-int8.onnx"}
+    assert variant_paths(release.artefact) == {"cpu-int8": release.folder / "bed.cpu-int8.onnx"}
 
 
 def test_rollback_goes_back_step_by_step_to_the_bundled_model(signer: Signer, two: tuple[str, str]) -> None:

@@ -124,9 +124,7 @@ def test_the_more_of_a_window_is_lost_the_more_an_event_needs_to_begin(model: Mo
 
 
 @pytest.mark.parametrize("at_begin", [True, False])
-def test_a_window_lost_what_did_not_arrive_and_not_what_lies_outside_of_the_stream(
-    model: Model, at_begin: bool
-) -> None:
+def test_what_lies_outside_of_the_stream_was_not_lost(model: Model, at_begin: bool) -> None:
     spec, frames = model.window, model.window.window_frames
     valid = np.ones(frames, np.bool_)
     valid[slice(0, 100) if at_begin else slice(frames - 100, frames)] = False

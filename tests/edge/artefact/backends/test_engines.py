@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 
 from edge.artefact import disk_cache
-from edge.artefact.backends.engine_build import Batches
-from edge.artefact.backends.engines import MAX_ENGINES, Key, kept_engines, key_of
+from edge.artefact.backends.engine_build import BatchSizes
+from edge.artefact.backends.engines import MAX_ENGINES, Key, cached_engines, key_of
 from edge.artefact.backends.tensorrt import TensorRtBackend
 from edge.artefact.model import DEFAULT_PATH
 from edge.errors import ModelError
 from tests.edge.artefact.backends.machine import Machine
 
 ARTEFACT = DEFAULT_PATH.read_bytes()
-SMALL = Batches(1, 2, 3)
+SMALL = BatchSizes(1, 2, 3)
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +29,7 @@ def _log(caplog: pytest.LogCaptureFixture) -> None:
     disk_cache.tell_once.cache_clear()
 
 
-def start(machine: Machine, precision: str = "fp16", batches: Batches = SMALL) -> TensorRtBackend:
+def start(machine: Machine, precision: str = "fp16", batches: BatchSizes = SMALL) -> TensorRtBackend:
     return TensorRtBackend(ARTEFACT, precision, machine.device, batches)
 
 
@@ -42,7 +42,7 @@ def test_a_second_start_takes_the_engine_of_the_first(machine: Machine, caplog: 
     start(machine)
     assert machine.trt.builds == 1
     assert len(causes(caplog)) == 1
-    assert "cause=none_kept" in causes(caplog)[0]
+    assert "cause=none_cached" in causes(caplog)[0]
 
 
 def test_another_tensorrt_gpu_precision_range_or_graph_is_another_engine(machine: Machine) -> None:
@@ -51,7 +51,7 @@ def test_another_tensorrt_gpu_precision_range_or_graph_is_another_engine(machine
     others = [
         key_of(ARTEFACT + b"x", "fp16", gpu, trt, SMALL),
         key_of(ARTEFACT, "int8", gpu, trt, SMALL),
-        key_of(ARTEFACT, "fp16", gpu, trt, Batches()),
+        key_of(ARTEFACT, "fp16", gpu, trt, BatchSizes()),
         Key(**{**_fields(here), "tensorrt": "10.16.2"}),
         Key(**{**_fields(here), "gpu": "Orin NX"}),
         Key(**{**_fields(here), "compute_capability": "8.6"}),
@@ -187,7 +187,7 @@ def test_the_oldest_engines_go(machine: Machine) -> None:
 def test_a_report_names_what_each_engine_is_for_and_which_are_damaged(machine: Machine) -> None:
     start(machine)
     disk_cache.keep("other.engine", b"no key", MAX_ENGINES)
-    assert [engine.key and engine.key.precision for engine in kept_engines()] == ["fp16", None]
+    assert [engine.key and engine.key.precision for engine in cached_engines()] == ["fp16", None]
 
 
 WRITER = """

@@ -72,6 +72,6 @@ def test_every_member_of_nvidias_that_is_called_stands_in_the_protocols() -> Non
     promised = {member for _, member in _names()} | {"__version__"}
     used = set()
     for name in ("tensorrt.py", "engine_build.py", "engines.py"):
-        text = "\n".join(_code(ROOT / "edge" / "backends" / name))
+        text = "\n".join(_code(ROOT / "edge" / "artefact" / "backends" / name))
         used |= set(re.findall(r"\b(?:trt|builder|config|profile|parser|network|engine|context|cache)\.(\w+)", text))
     assert used - promised == set()
