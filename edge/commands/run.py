@@ -55,7 +55,7 @@ def _serve(effective: Any, stop: threading.Event, is_ward: bool) -> None:
     from edge.features import warm_up
     from edge.node.notify import Notifier
     from edge.node.service import Service
-    from edge.releases.model_store import model_in_force
+    from edge.releases.model_store import active_model
     from edge.settings.config import check_classes
     from edge.sources.opening import open_source
     from edge.sources.pending import open_or_await
@@ -63,7 +63,7 @@ def _serve(effective: Any, stop: threading.Event, is_ward: bool) -> None:
     notifier = Notifier.from_environment()
     notifier.tell(STATUS="loading the model")
     warm_up()  # before the model: the compiler is put away before the runtime needs room
-    artefact = open_model(model_in_force(effective), effective.runtime)
+    artefact = open_model(active_model(effective), effective.runtime)
     check_classes(effective, artefact)
     with ExitStack() as opened:
         outbox = Outbox(effective.outbox_path(), effective.outbox.max_mb, effective.outbox.max_age_h)

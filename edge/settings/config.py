@@ -31,14 +31,14 @@ Id = Annotated[str, Field(pattern=ID_PATTERN)]
 Threshold = Annotated[float, Field(gt=0.0, lt=1.0)]
 
 
-def _own_name() -> str:
+def _host_name() -> str:
     """The host name as an id, so that two boxes differ without any setting."""
     name = re.sub(r"[^a-z0-9-]+", "-", socket.gethostname().lower()).strip("-")
     return name[:32] or "node"
 
 
-# pydantic's types of errors as an operator would say them
-PLAIN = {
+# Types of pydantic's errors, and what it expected in an operator's words
+EXPECTED = {
     **dict.fromkeys(("tuple_type", "list_type"), "a list, each item after a dash"),
     **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), "keys with values"),
     **dict.fromkeys(("string_type", "path_type"), "text"),
@@ -77,7 +77,7 @@ class Tls(Section):
 
 
 class Mqtt(Section):
-    """The broker and the manners of the session with it."""
+    """The broker and the MQTT session with it."""
 
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
@@ -109,7 +109,7 @@ class Mqtt(Section):
 
 
 class OutboxSettings(Section):
-    """Where events wait for the broker, and how many may."""
+    """Where messages wait for the broker, how many and how long."""
 
     path: Path | None = None
     """SQLite file; None: `laennec/outbox-<node>.db` in the state directory of the service or the user."""
@@ -119,16 +119,16 @@ class OutboxSettings(Section):
 
 
 class Models(Section):
-    """Where signed models are kept on this box, and whose are trusted; `laennec model install` brings one."""
+    """Where signed models are stored on this box, and whose are trusted; `laennec model install` adds one."""
 
     path: Path | None = None
-    """Folder of releases; None: `models` in the state directory of the service, where there is one, or the user's."""
+    """Folder of installed models; None: `models` in the state directory of the service, or else of the user."""
     keys: Path = Path("/etc/laennec/model-keys")
-    """Folder with the public keys (*.pem) of those who may bring a model."""
+    """Folder with the public keys (*.pem) of those whose models are accepted."""
 
     @property
-    def shelf(self) -> Path:
-        """The folder of releases."""
+    def folder(self) -> Path:
+        """Folder of installed models: `path` or its default."""
         if self.path is not None:
             return _expanded(self.path, "models.path")
         # Whoever installs a model by hand on a box means the one that its service runs.
@@ -140,29 +140,29 @@ class Config(Section):
     """Everything an operator can decide."""
 
     site: Id = "local"
-    node: Id = Field(default_factory=_own_name)
+    node: Id = Field(default_factory=_host_name)
     mode: Literal["Test", "Operational"] = "Test"
     """Written into every event; a consumer must not alarm on `Test`."""
     model: Path | None = None
-    """Model artefact; None: the promoted one of `models`, else the one that comes with Laennec."""
+    """Model artefact; None: the active one of `models`, else the bundled one."""
     models: Models = Models()
     runtime: RuntimeName = "auto"
-    """What scores the sound: `auto` leaves it to what this machine has and `laennec optimize` measured."""
+    """What runs the model: `auto` leaves it to what this machine has and `laennec optimize` measured."""
     streams: Annotated[tuple[Stream, ...], Field(min_length=1)]
     link: Link | None = None
-    """Microcontrollers that are heard over serial, UDP or BLE."""
+    """Microcontrollers that send sound over serial, UDP or BLE."""
     mqtt: Mqtt = Mqtt()
     outbox: OutboxSettings = OutboxSettings()
 
     def outbox_path(self) -> Path:
-        """Where the outbox lives: the configured path, else systemd's or the user's state directory."""
+        """File of the outbox: the configured path, else systemd's or the user's state directory."""
         if self.outbox.path is not None:
             return _expanded(self.outbox.path, "outbox.path")
         return _state_directory() / f"outbox-{self.node}.db"
 
 
 def _state_directory() -> Path:
-    """Where the service, or else the user, keeps what must last."""
+    """Where the service (STATE_DIRECTORY), or else the user (XDG_STATE_HOME), keeps what must last."""
     state = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
     base = Path(state) if state else Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state") / "laennec"
     return _expanded(base, "outbox.path and models.path")
@@ -175,8 +175,8 @@ def _expanded(path: Path, key: str) -> Path:
         raise ConfigError(f"{key}: {path} needs a home directory, and there is none; give a full path") from error
 
 
-class Classes(Protocol):
-    """What a check needs to know of the loaded model."""
+class HasEventClasses(Protocol):
+    """A loaded model, as far as `check_classes` needs it."""
 
     @property
     def event_classes(self) -> tuple[str, ...]:
@@ -203,13 +203,13 @@ def parse_config(tree: object, origin: str) -> Config:
         ConfigError: naming the full key path, the value and what is allowed.
     """
     if not isinstance(tree, Mapping):
-        raise ConfigError(f"{origin}: expected keys such as `streams:` at the top, found {_shown(tree)}")
+        raise ConfigError(f"{origin}: expected keys such as `streams:` at the top, found {_shortened(tree)}")
     try:
         config = Config.model_validate(tree)
     except ValidationError as error:
         errors = error.errors(include_url=False)
         first = next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])  # the likely cause
-        raise ConfigError(f"{origin}: {_explain(first)}") from None
+        raise ConfigError(f"{origin}: {_message(first)}") from None
     ids = [stream.id for stream in config.streams]
     for index, name in enumerate(ids):
         if name in ids[:index]:
@@ -218,7 +218,7 @@ def parse_config(tree: object, origin: str) -> Config:
     return config
 
 
-def check_classes(config: Config, model: Classes) -> None:
+def check_classes(config: Config, model: HasEventClasses) -> None:
     """Refuse a class in the settings that the loaded model cannot turn into events.
 
     Raises:
@@ -250,8 +250,8 @@ def password(settings: Mqtt) -> str | None:
         raise ConfigError(f"mqtt.password_file: cannot read {settings.password_file}: {error}") from None
 
 
-def _explain(error: Any) -> str:
-    """One of pydantic's errors as key, value and what is allowed."""
+def _message(error: Any) -> str:
+    """One of pydantic's errors as text: key, value and what is allowed."""
     loc, value = error["loc"], error["input"]
     key = _key_path(loc)
     if error["type"] == "extra_forbidden":
@@ -260,12 +260,12 @@ def _explain(error: Any) -> str:
     if error["type"] == "missing":
         return f"{key}: missing; it is required"
     if error.get("ctx", {}).get("pattern") == ID_PATTERN:
-        return f"{key}: {_shown(value)} is not an id; use 1 to 32 of a-z, 0-9 and '-'"
-    if error["type"] in PLAIN:
-        return f"{key}: expected {PLAIN[error['type']]}, found {_shown(value)}"
+        return f"{key}: {_shortened(value)} is not an id; use 1 to 32 of a-z, 0-9 and '-'"
+    if error["type"] in EXPECTED:
+        return f"{key}: expected {EXPECTED[error['type']]}, found {_shortened(value)}"
     if error["type"] == "too_short":
-        return f"{key}: expected at least {error['ctx']['min_length']} item, found {_shown(value)}"
-    return f"{key}: {_shown(value)} is not allowed: {error['msg'].removeprefix('Value error, ')}"
+        return f"{key}: expected at least {error['ctx']['min_length']} item, found {_shortened(value)}"
+    return f"{key}: {_shortened(value)} is not allowed: {error['msg'].removeprefix('Value error, ')}"
 
 
 def _key_path(loc: tuple[int | str, ...]) -> str:
@@ -293,6 +293,6 @@ def _closest(name: str, known: tuple[str, ...]) -> str:
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
-def _shown(value: object) -> str:
+def _shortened(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -1,7 +1,7 @@
-"""The section `link` of the settings: which devices are believed, and where they are heard.
+"""The section `link` of the settings: which devices are accepted, and on which links they are received.
 
 Not for opening anything (`edge.sources.bridge`) and not for secrets: a device's key is named by the file that holds it.
-A device that is not listed is counted and never heard.
+Packets of a device that is not listed are counted and dropped.
 
     link:
       devices:
@@ -31,7 +31,7 @@ NAME_PATTERN = r"^[a-z][a-z0-9-]{0,31}$"
 
 
 def _device_id(value: object) -> object:
-    """A device id as a number; text must begin with 0x, for 12345678 could be meant in either way."""
+    """A device id as a number; text must begin with 0x, for 12345678 could be decimal or hexadecimal."""
     if isinstance(value, str):
         if not DEVICE_ID.fullmatch(value):
             raise ValueError("write the id as the device shows it, in hexadecimal such as 0x1a2b3c4d")
@@ -42,14 +42,14 @@ def _device_id(value: object) -> object:
 
 
 class LinkDevice(Section):
-    """One device that is believed."""
+    """One device whose packets are accepted."""
 
     id: Annotated[int, BeforeValidator(_device_id), Field(ge=1, le=0xFFFFFFFF)]
     """The number that it puts into every packet."""
     name: Annotated[str, Field(pattern=NAME_PATTERN)] | None = None
-    """What it is called in `source: link:NAME`; else `link:0x1a2b3c4d`."""
+    """Its name in `source: link:NAME`; without one, `link:0x1a2b3c4d`."""
     key_file: Path | None = None
-    """File with its key in hexadecimal; with it, packets without a right seal are refused."""
+    """File with its key in hexadecimal; with it, packets that it does not authenticate are refused."""
 
 
 class SerialPort(Section):
@@ -62,7 +62,7 @@ class SerialPort(Section):
 
 
 class Udp(Section):
-    """Where datagrams are received."""
+    """The UDP socket on which datagrams are received."""
 
     bind: IPv4Address = IPv4Address("127.0.0.1")
     """Address of the one interface that devices are on."""
@@ -85,7 +85,7 @@ class Ble(Section):
 
 
 class Link(Section):
-    """The links to microcontrollers."""
+    """The links to microcontrollers, and which devices on them are accepted."""
 
     devices: tuple[LinkDevice, ...] = ()
     """The allow-list: no other device becomes a stream."""
@@ -93,7 +93,7 @@ class Link(Section):
     udp: Udp | None = None
     ble: tuple[Ble, ...] = ()
     capture: Path | None = None
-    """A file of `laennec link record`, heard at its pace as if its devices spoke now."""
+    """A file of `laennec link record`, replayed in real time as if its devices sent it now."""
     rate_error: Literal["resample", "refuse"] = "resample"
     """What to do with a device whose clock is more than 500 ppm off its declared rate; beyond 5 % it is refused."""
 
@@ -110,17 +110,17 @@ class Link(Section):
             known = [value for device in self.devices if (value := getattr(device, what)) is not None]
             twice = next((value for index, value in enumerate(known) if value in known[:index]), None)
             if twice is not None:
-                raise ValueError(f"two devices have the {what} {shown_id(twice) if what == 'id' else twice}")
+                raise ValueError(f"two devices have the {what} {format_device_id(twice) if what == 'id' else twice}")
         return self
 
-    def place(self, source: str) -> tuple[int, int]:
-        """Device id and stream that a source names.
+    def resolve(self, source: str) -> tuple[int, int]:
+        """Device id and stream number that a source names.
 
         Args:
             source: `link:DEVICE` or `link:DEVICE/STREAM`, DEVICE a name or an id in hexadecimal, STREAM 0 to 15.
 
         Raises:
-            ConfigError: if it is not in the list.
+            ConfigError: if the device is not listed, or the stream is not a number from 0 to 15.
         """
         text, _, stream = source.removeprefix(PREFIX).partition("/")
         if not re.fullmatch(r"\d|1[0-5]|", stream):
@@ -129,12 +129,12 @@ class Link(Section):
         for device in self.devices:
             if number == device.id or text == device.name:
                 return device.id, int(stream or 0)
-        known = ", ".join(device.name or shown_id(device.id) for device in self.devices) or "none"
+        known = ", ".join(device.name or format_device_id(device.id) for device in self.devices) or "none"
         raise ConfigError(f"{source}: no device {text!r} in link.devices; there are {known}")
 
 
-def shown_id(device_id: int) -> str:
-    """A device id as people see it, such as `0x1a2b3c4d`."""
+def format_device_id(device_id: int) -> str:
+    """A device id as shown to people, such as `0x1a2b3c4d`."""
     return f"0x{device_id:08x}"
 
 
@@ -153,10 +153,8 @@ def check_streams(link: Link | None, sources: Sequence[str], origin: str) -> Non
         if not text.startswith(PREFIX):
             continue
         if link is None:
-            raise ConfigError(
-                f"{origin}: streams[{index}].source: {text} needs a section `link` that says where devices are heard"
-            )
+            raise ConfigError(f"{origin}: streams[{index}].source: {text} needs a section `link` that lists its device")
         try:
-            link.place(text)
+            link.resolve(text)
         except ConfigError as error:
             raise ConfigError(f"{origin}: streams[{index}].source: {error}") from None

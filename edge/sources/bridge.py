@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edge.errors import ConfigError
-from edge.settings.link import Link, shown_id
+from edge.settings.link import Link, format_device_id
 from edge.sources.link_opening import limits_of, open_links, read_keys, warm_up
 from edge.sources.linked import LinkSource, Manner
 from edge.sources.mailbox import Count, End
@@ -73,10 +73,10 @@ class Bridge:
         Raises:
             ConfigError: no such device or channel, or two streams want the same one.
         """
-        place = self._settings.place(text)
+        place = self._settings.resolve(text)
         if place in self._sources:
             raise ConfigError(f"{text}: two streams want it; a stream of a device can be heard once")
-        source = LinkSource(text, shown_id(place[0]), self._manner, self)
+        source = LinkSource(text, format_device_id(place[0]), self._manner, self)
         self._sources[place], self._channels[place] = source, (channel or 1) - 1
         self._wanted += 1
         return source

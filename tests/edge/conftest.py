@@ -1,4 +1,4 @@
-"""A real broker and an ordinary client for tests of the way out; a signer of models and a shelf."""
+"""A real broker and an ordinary client for tests of the way out; a signer of models and a model store."""
 
 from __future__ import annotations
 
@@ -104,9 +104,9 @@ def signer(tmp_path: Path) -> Signer:
 
 @pytest.fixture
 def two(signer: Signer) -> tuple[str, str]:
-    """Two releases on the shelf, the older promoted first and the newer now in force."""
-    shelf = signer.shelf()
-    older, newer = (shelf.install(signer.package(f"day{days}", days)).sha256 for days in (0, 1))
-    shelf.promote(older)
-    shelf.promote(newer)
+    """Two installed releases, the older promoted first and the newer now active."""
+    store = signer.store()
+    older, newer = (store.install(signer.package(f"day{days}", days)).sha256 for days in (0, 1))
+    store.promote(older)
+    store.promote(newer)
     return older, newer

@@ -105,7 +105,9 @@ class Artefact:
         stop = None if clip.end_s is None else round(clip.end_s * rate_hz)
         frames = extract(sound[round(clip.start_s * rate_hz) : stop], self._front_end)
         windows = zip(*clip_windows(frames.astype(np.float16), window), strict=True)
-        return of_windows(np.stack([self._model.answer(Window(0, values, valid > 0)) for values, valid in windows]))
+        return of_windows(
+            np.stack([self._model.clip_log_probabilities(Window(0, values, valid > 0)) for values, valid in windows])
+        )
 
     def listen(self, recordings: Sequence[Recording]) -> list[Listened]:
         """Every recording as a stream of its own, in blocks of 0.1 s.

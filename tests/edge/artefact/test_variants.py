@@ -33,9 +33,7 @@ def test_variants_are_found_by_what_they_say_and_not_by_their_file_names(tmp_pat
     assert variant_paths(path) == {"trt-fp16": moved}
 
 
-def test_a_variant_of_an_older_model_of_that_name_is_ignored(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_variant_of_an_older_model_of_that_name_is_ignored(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = fp32(tmp_path)
     variant(path, "trt-fp16", parent_sha256="1" * 64)
     assert variant_paths(path) == {}
