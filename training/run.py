@@ -172,7 +172,11 @@ def _learner(job: Job, fold: int, teacher: int | None, world: World) -> tuple[Ed
     windows, clips = job.material.cutters(recipe, fold)
     number = 0 if teacher is None else teacher + 1
     seed = (recipe.seed * 100 + fold + 1) * 10 + number
-    teachers = [] if teacher is not None else [load_network(job, job.name(fold, i)) for i in range(recipe.teachers)]
+    teachers = (
+        []
+        if teacher is not None
+        else [load_network(recipe, job.folder / job.name(fold, i)) for i in range(recipe.teachers)]
+    )
     return EdgeLearner(recipe, windows, clips, seed, world, teachers), clips, seed
 
 
@@ -182,7 +186,7 @@ def _is_trained(job: Job, name: str) -> bool:
     It is not trained again by newer code: its run.json says which it was. So a run can be judged again.
     """
     try:
-        load_network(job, name)
+        load_network(job.recipe, job.folder / name)
         is_of_these = RunFolder(job.folder / name).identity().records == job.records
     except ConfigError:
         return False
@@ -201,22 +205,26 @@ def _train_all(job: Job, networks: list[tuple[int, int | None]], world: World) -
     train_in_pool(job.recipe, [(train_network, job, *one) for one in networks], (settle, [job], *networks[0]))
 
 
-def load_network(job: Job, name: str) -> Detector:
+def load_network(recipe: Recipe, folder: Path) -> Detector:
     """A trained network in evaluation mode.
+
+    Args:
+        recipe: that it must have been trained with.
+        folder: run folder of the network.
 
     Raises:
         ConfigError: if it is not there, was trained with another recipe, or not to its end.
     """
-    place = RunFolder(job.folder / name)
+    place = RunFolder(folder)
     found = place.identity()
-    if found.recipe != json.loads(job.recipe.to_json()):
+    if found.recipe != json.loads(recipe.to_json()):
         raise ConfigError(f"{place.path}: trained with another recipe; give another --out, or train again")
     parts = checkpoint.load(place.best)
-    if parts["epoch"] != job.recipe.loop.epochs:
+    if parts["epoch"] != recipe.loop.epochs:
         raise ConfigError(
-            f"{place.path}: trained {parts['epoch']} of {job.recipe.loop.epochs} epochs; let `make train` go on"
+            f"{place.path}: trained {parts['epoch']} of {recipe.loop.epochs} epochs; let `make train` go on"
         )
-    detector = _kept_detector(place, job.recipe)
+    detector = _kept_detector(place, recipe)
     if (place.path / PROBE).exists():
         detector.clip_head.load_state_dict(checkpoint.load(place.path / PROBE))
     return detector
@@ -240,7 +248,7 @@ def hear_fold(job: Job, fold: int) -> tuple[list[Heard], list[HeardClip]]:
     """The real recordings and clips of one fold, heard by the network that was trained without them."""
     alone(job.recipe)
     recipe, material = job.recipe, job.material
-    folds, network = material.fold_of(recipe), load_network(job, job.name(fold))
+    folds, network = material.fold_of(recipe), load_network(recipe, job.folder / job.name(fold))
     heard = []
     for recording, frames in zip(material.recordings, material.frames(recipe), strict=True):
         if not recording.is_synthetic and folds[recording.patient] == fold:

@@ -1,4 +1,4 @@
-"""Files at full speed, with the model that comes along."""
+"""Files at full speed, with the bundled model."""
 
 from __future__ import annotations
 
