@@ -261,7 +261,7 @@ def test_a_database_that_another_program_has_locked_is_the_operators_and_any_oth
         open_or_replace(path)
     assert str(caught.value) == f"outbox {path}: another program has locked it; close that program first"
     says("disk I/O error")
-    with pytest.raises(sqlite3.OperationalError, match="^disk I/O error$"):
+    with pytest.raises(sqlite3.OperationalError, match=r"^disk I/O error$"):
         open_or_replace(path)
 
 
