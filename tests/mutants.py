@@ -78,7 +78,7 @@ def measure(module: str, entry: dict[str, Any], jobs: int) -> Result:
 
     Args:
         module: its path from the root.
-        entry: of `mutants.yaml`: `tests`, and perhaps `options` of pytest and `equal`.
+        entry: of `mutants.yaml`: `tests`, and perhaps `options` of pytest, `equal`, and `any_case`.
         jobs: tests at a time.
     """
     folder = WORK / module.removesuffix(".py").replace("/", ".")
@@ -108,19 +108,21 @@ def measure(module: str, entry: dict[str, Any], jobs: int) -> Result:
         raise SystemExit(f"{module}: mutmut did not finish; see {folder / 'run.log'}")
     changes = [_change(_output([*mutmut, "show", name], folder)) for name, state in found.items() if state in SURVIVED]
     timeouts = list(found.values()).count("timeout")
-    return Result(module, len(found) - len(changes), timeouts, *_explained(changes, entry.get("equal", [])))
+    return Result(module, len(found) - len(changes), timeouts, *_explained(changes, entry))
 
 
 def _explained(
-    changes: list[tuple[str, str]], equal: list[dict[str, str]]
+    changes: list[tuple[str, str]], entry: dict[str, Any]
 ) -> tuple[tuple[Survivor, ...], tuple[Survivor, ...]]:
-    """Survivors with their reasons, and what was not needed of `equal`; each entry explains one mutant."""
-    unused = [Survivor(**entry) for entry in equal]
+    """Survivors with their reasons, and what was not needed of `equal`; each of its lines explains one mutant."""
+    unused = [Survivor(**one) for one in entry.get("equal", [])]
     survivors = []
     for was, now in changes:
         known = next((one for one in unused if (one.was, one.now) == (was, now)), None)
         if known:
             unused.remove(known)
+        elif "any_case" in entry and was.lower() == now.lower():
+            known = Survivor(was, now, entry["any_case"])
         survivors.append(known or Survivor(was, now, ""))
     return tuple(survivors), tuple(unused)
 

@@ -161,3 +161,16 @@ def test_an_end_whose_onset_was_dropped_goes_as_soon_as_that_is_known(
     clock.now_s += 0.5
     step(dispatch)
     assert session.news() == [2]
+
+
+def test_an_end_follows_its_onset_as_soon_as_the_broker_has_it(dispatch: Dispatch, session: Session) -> None:
+    session.up("first")
+    step(dispatch)
+    step(dispatch, event(1, 1, ident=7), event(2, 2, ident=7), event(3))
+    assert session.news() == ["status", 1, 3]
+    session.ack(3)  # not the onset
+    step(dispatch)
+    assert session.news() == []
+    session.ack(2)
+    step(dispatch)
+    assert session.news() == [2]

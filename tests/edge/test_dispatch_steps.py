@@ -95,6 +95,14 @@ def test_state_is_retained_and_expires_as_asked(dispatch: Dispatch, session: Ses
     assert [(body, retain) for _, _, body, retain, _ in session.sent] == [({"h": 2}, True)]
 
 
+def test_each_session_is_told_every_state_again(dispatch: Dispatch, session: Session) -> None:
+    dispatch.state(NODE.topic("health"), {})
+    for name in ("first", "second"):
+        session.up(name)
+        step(dispatch)
+        assert session.news() == ["status", "health"]
+
+
 def test_no_more_state_goes_than_the_broker_takes_and_the_rest_follows(dispatch: Dispatch, session: Session) -> None:
     for name in "cab":
         dispatch.state(NODE.topic(name), {})

@@ -78,8 +78,9 @@ def test_what_is_stored_needs_no_reserve_and_leaves_no_hole() -> None:
     assert (numbers.last, numbers.start, paper.written) == (103, 101, [100])
 
 
-@pytest.mark.parametrize("paper", [None, Paper(50)])
-def test_where_no_reserve_can_be_written_numbering_jumps_once(paper: Paper | None) -> None:
+@pytest.mark.parametrize("is_there", [False, True])
+def test_where_no_reserve_can_be_written_numbering_jumps_once(is_there: bool) -> None:
+    paper = Paper(50) if is_there else None
     numbers = Numbers(paper, 50)
     if paper:
         paper.refuses = True
