@@ -197,3 +197,14 @@ def test_while_more_is_under_way_than_the_broker_takes_nothing_goes() -> None:
     node.flight.sent.clear()
     node.step()
     assert node.seqs() == [4]
+
+
+def test_a_backlog_goes_at_a_hundred_in_a_second_however_often_it_is_asked_for() -> None:
+    box = Box()
+    for number in range(300):
+        box.put((f"old{number}", 1))
+    node, sent = Connections(box, 1000), []
+    for seconds in (0.0, 0.5, 0.0, 0.25, 5.0):
+        node.step(seconds)
+        sent.append(len(node.sent))
+    assert sent == [0, 50, 50, 75, 175]  # after five seconds a hundred, not five hundred
