@@ -26,6 +26,12 @@ LIST = Path(__file__).with_suffix(".yaml")
 GOAL = 0.9  # of the mutants that change something
 PACKAGES = ("edge", "firmware_bridge", "training", "export", "deploy", "tests")
 SURVIVED = {"survived", "no tests"}
+SHOW = """
+import sys
+from mutmut.mutation.diff_apply import find_mutant, get_diff_for_mutant
+for name in sys.argv[1:]:
+    print(get_diff_for_mutant(name, path=find_mutant(name).path), end="\\0")
+"""  # as `mutmut show`, which would begin anew for each of them
 
 
 @dataclass(frozen=True)
@@ -106,7 +112,9 @@ def measure(module: str, entry: dict[str, Any], jobs: int) -> Result:
     found = dict(line.strip().split(": ", 1) for line in states if ": " in line)
     if not found or "not checked" in found.values():
         raise SystemExit(f"{module}: mutmut did not finish; see {folder / 'run.log'}")
-    changes = [_change(_output([*mutmut, "show", name], folder)) for name, state in found.items() if state in SURVIVED]
+    names = [name for name, state in found.items() if state in SURVIVED]
+    diffs = _output([sys.executable, "-c", SHOW, *names], folder).split("\0")
+    changes = [_change(diff) for diff in diffs[: len(names)]]
     timeouts = list(found.values()).count("timeout")
     return Result(module, len(found) - len(changes), timeouts, *_explained(changes, entry))
 
