@@ -6,11 +6,11 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from edge.config import Mqtt
-from edge.dispatch import Dispatch
-from edge.messages import Message, Node
-from edge.mqtt import Acked, Signal, Up
-from edge.outbox import Outbox
+from edge.delivery.dispatch import Dispatch
+from edge.delivery.messages import Message, Node
+from edge.delivery.mqtt import Acked, Signal, Up
+from edge.delivery.outbox import Outbox
+from edge.settings.config import Mqtt
 
 NODE = Node("laennec/v1", "ward", "node", "Test", "0badcafe", "0123abcd")
 SETTINGS = Mqtt(ack_timeout_s=20)
@@ -50,7 +50,7 @@ class Box(Outbox):
 
 
 class Session:
-    """Stands for `edge.mqtt.Link`: keeps what is sent and numbers it from 1 in each session, as paho does."""
+    """Stands for `edge.delivery.mqtt.Link`: keeps what is sent and numbers it from 1 in each session, as paho does."""
 
     def __init__(
         self, settings: Mqtt, client_id: str, will: Callable[[str], tuple[str, bytes]], notify: Callable[[Signal], None]
