@@ -114,6 +114,9 @@ def test_a_database_that_is_not_as_far_is_told_how_far_numbering_came() -> None:
     assert (numbers.last, numbers.start, paper.written) == (103, 101, [103])
     numbers.join(None, 95)
     assert (numbers.last, numbers.claim) == (103, None)
+    begun = Numbers(None, 0)
+    begun.join(None, 0)
+    assert (begun.last, begun.start) == (0, 1)
 
 
 def test_at_a_clean_end_the_rest_of_the_reserve_is_free_again() -> None:
