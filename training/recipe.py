@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from edge.detector.windows import WindowSpec
 from edge.errors import ConfigError
 from edge.features import FeatureSpec, Log, Mel
-from edge.windows import WindowSpec
 from training.augment import AugmentSpec
 from training.loop.learner import LoopSpec
 from training.network import STRIDE, NetworkSpec
