@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.detector.windows import WindowSpec
+from edge.artefact.specs import WindowSpec
 from training.augment import SILENCE_DB, Changes, add_powers, as_loud, beside
 from training.datasets import Recording
 from training.targets import CLIP_LABELS

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from edge.detector.windows import WindowSpec
+from edge.artefact.specs import WindowSpec
 from edge.errors import ConfigError
 from edge.features import FeatureSpec, Log, Mel
 from training.augment import AugmentSpec

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from edge.detector.tracker import GroupSpec
+from edge.artefact.specs import GroupSpec
 from training.datasets import CONTINUOUS, DISCONTINUOUS, Recording
 from training.evaluation.streaming import Detection, EventCounts, Scored, add_counts, event_counts
 from training.network import class_scores

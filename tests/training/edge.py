@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from edge.detector.windows import WindowSpec
+from edge.artefact.specs import WindowSpec
 from training.augment import Changes
 from training.cutter import ClipCutter, Cutter
 from training.datasets import Annotation, Recording

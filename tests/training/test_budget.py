@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.detector.tracker import GroupSpec
+from edge.artefact.specs import GroupSpec
 from training.budget import BUDGETS, OF_NEGATIVES, points
 from training.datasets import CLASSES, Annotation, Recording
 from training.evaluation.streaming import Detection, Scored, false_alarms

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.detector.windows import WindowSpec
+from edge.artefact.specs import WindowSpec
 from training.augment import AugmentSpec, Changes, as_loud
 from training.cutter import Cutter
 from training.datasets import Annotation, Recording

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edge.detector.tracker import GroupSpec, Tracker, raised
+from edge.artefact.specs import GroupSpec
+from edge.detector.tracker import Tracker, raised
 from edge.types import Event, Scores
 
 CLASSES = ("wheeze", "rhonchus", "fine_crackle", "breath")

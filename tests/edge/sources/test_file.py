@@ -11,8 +11,8 @@ import pytest
 import soundfile
 
 from edge.errors import ConfigError, SourceError
-from edge.sources import open_source
 from edge.sources.file import FileSource
+from edge.sources.opening import open_source
 from edge.types import Block, Gap
 from tests.sounds import scene
 

@@ -130,7 +130,7 @@ def test_a_window_lacks_what_was_lost_and_not_what_lies_outside_of_the_stream(mo
     window = Window(0, np.zeros((frames, model.spec.width), np.float32), valid)
     count = spec.hop_frames // spec.score_frames
     scores = Scores(
-        spec.decided(window).start // spec.score_frames,
+        spec.decided.start // spec.score_frames,
         np.zeros((count, len(model.classes)), np.float32),
         np.ones(count, np.bool_),
     )
