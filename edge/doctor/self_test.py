@@ -38,7 +38,7 @@ class Comparison:
 def self_test(model: Model) -> Check:
     """Detect on the recording at full speed and compare its events with its sounds."""
     from edge.detector.detect import DetectOptions, detect_file
-    from edge.sources.synthetic import DEMO_AUDIO, DEMO_TRUTH
+    from edge.sources.demo import DEMO_AUDIO, DEMO_TRUTH
 
     truth, stop = json.loads(DEMO_TRUTH.read_text())["sounds"], threading.Event()
     timer = threading.Timer(TIMEOUT_S, stop.set)

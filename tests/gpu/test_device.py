@@ -28,7 +28,7 @@ from edge.artefact.runtime import open_model
 from edge.artefact.variants import Artefact, find_variants
 from edge.detector.detect import DetectOptions, detect_file
 from edge.detector.recording import windows_of
-from edge.sources.synthetic import DEMO_AUDIO
+from edge.sources.demo import DEMO_AUDIO
 from tests.gpu.facts import CLOCKS, device_facts
 from tests.gpu.reference import Reference
 

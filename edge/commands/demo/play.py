@@ -43,7 +43,7 @@ def run_demo(fast: bool, broker_name: str, model: tuple[Path | None, str | None]
         ConfigError: no such broker.
         SourceError: the broker does not start or does not answer.
     """
-    from edge.sources.synthetic import DEMO_AUDIO
+    from edge.sources.demo import DEMO_AUDIO
 
     kind = choose(broker_name)
     with Broker(kind) as broker, tempfile.TemporaryDirectory(prefix="laennec-demo-") as folder:
