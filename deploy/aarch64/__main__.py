@@ -82,7 +82,7 @@ def _exercise(wish: argparse.Namespace) -> Likeness:
     with _step("detecting here"):
         likeness = compare(_here("-m", "edge", *detect, str(here / SHORT)), there)
     if again != there:
-        raise DeployError("expected the same listing twice, found another with the kept kernels")
+        raise DeployError("expected the same listing twice, found another with the cached kernels")
     print(
         f"{date.today()}: {'passed' if likeness.passed else 'FAILED'}: {likeness.events} events of {wish.seconds:g} s "
         f"{'equal' if likeness.events_equal else 'NOT equal'}, largest difference of {likeness.frames} frames' scores "

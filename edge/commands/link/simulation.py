@@ -11,13 +11,13 @@ from pathlib import Path
 import soundfile
 
 from edge.errors import SourceError
-from edge.features.kernel_cache import folders
+from edge.kernel_cache import folders
 from edge.sources.demo import DEMO_AUDIO
 from firmware_bridge.sim import build
 
 
 def simulator() -> Path:
-    """The program, built at the first call and kept in the cache directory.
+    """The program, built at the first call into the cache directory.
 
     Raises:
         ConfigError: there is no C compiler.
