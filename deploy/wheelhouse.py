@@ -40,18 +40,18 @@ class Wheel:
 
     path: Path
     size: int
-    """Bytes."""
+    """In bytes."""
     sha256: str
 
     @classmethod
     def of(cls, path: Path) -> Wheel:
-        """Read it once."""
+        """The wheel at `path`, with its size and SHA-256 as they are now."""
         return cls(path, path.stat().st_size, digest_of(path))
 
 
 @dataclass(frozen=True)
 class Wheelhouse:
-    """What is copied to a box."""
+    """The wheels that are copied to a box, Laennec's own among them."""
 
     version: str
     """Of the release, with the head of its wheel's hash: 0.1.0-1a2b3c4d."""
