@@ -163,6 +163,7 @@ def test_the_status_is_said_again_when_a_third_of_its_life_is_over(
     for seconds, said in ((60.0, []), (0.5, ["status"]), (60.0, []), (0.5, ["status"])):
         clock.now_s += seconds
         step(dispatch)
+        assert {body["state"] for _, _, body, *_ in session.sent} <= {"online"}
         assert session.news() == said
         session.ack(session.number)
 
@@ -260,8 +261,14 @@ def test_without_a_session_there_is_no_goodbye(dispatch: Dispatch, session: Sess
 
 
 def test_the_thread_outlives_what_it_cannot_write_and_stops_when_asked(
-    dispatch: Dispatch, session: Session, outbox: Box, told: pytest.LogCaptureFixture
+    dispatch: Dispatch,
+    session: Session,
+    outbox: Box,
+    told: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(dispatch._stopping, "wait", waits.append)
     dispatch.start()
     outbox.is_broken = True
     dispatch.send(event(1))
@@ -269,6 +276,7 @@ def test_the_thread_outlives_what_it_cannot_write_and_stops_when_asked(
     dispatch.send(event(2))
     dispatch.stop()
     dispatch._thread.join()
+    assert waits == [1.0]
     assert waiting(outbox) == [1]  # event 2: what was in the inbox at the stop is written all the same
     assert session.calls == ["start", "stop"]
     assert (dispatch._thread.name, dispatch._thread.daemon) == ("dispatch", True)
