@@ -160,7 +160,7 @@ def test_a_hole_is_concealed_from_the_sound_before_it_with_a_fade_of_4_ms(monkey
 
 
 def test_what_was_heard_before_a_gap_conceals_nothing_behind_it() -> None:
-    behind = [packet(21), packet(23)]  # packet 22 is lost
+    behind = [packet(21, n=40), packet(22)]  # 5 ms, then 15 ms are lost
     after, _ = assemble([*(packet(number) for number in range(10)), *behind])
     alone, _ = assemble(behind)
     assert any(isinstance(item, Gap) for item in after)
