@@ -14,7 +14,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from edge.artefact import disk_cache
+from edge.artefact.disk_cache import CACHE
 
 SUFFIX = ".tuning"
 MAX_FILES = 8  # a few models on a few versions of their runtimes
@@ -80,12 +80,12 @@ def choose(measured: Sequence[Measurement], runtimes: Collection[str]) -> Measur
 
 def save_measurements(key: MachineKey, measured: Sequence[Measurement]) -> Path | None:
     """Save measurements for the next start; None where nothing can be written."""
-    return disk_cache.keep(key.file_name(), json.dumps([asdict(one) for one in measured]).encode(), MAX_FILES)
+    return CACHE.write(key.file_name(), json.dumps([asdict(one) for one in measured]).encode(), MAX_FILES)
 
 
 def read_measurements(key: MachineKey) -> list[Measurement] | None:
     """The measurements that were saved for this model, runtimes and hardware; None if there are none."""
-    content = disk_cache.read(key.file_name())
+    content = CACHE.read(key.file_name())
     try:
         records = [] if content is None else json.loads(content)
         measured = [Measurement(**{**record, "latency_ms": tuple(record["latency_ms"])}) for record in records]

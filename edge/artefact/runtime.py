@@ -17,7 +17,7 @@ from typing import get_args
 
 from edge.artefact.backends import Backend
 from edge.artefact.backends._cudart import Gpu, find_gpu
-from edge.artefact.backends.engines import CachedEngine, cached_engines
+from edge.artefact.backends.engines import StoredEngine, stored_engines
 from edge.artefact.backends.tensorrt import Device, TensorRtBackend, find_device
 from edge.artefact.choice import MachineKey, Measurement, choose, cpu_name, read_measurements
 from edge.artefact.model import DEFAULT_PATH, Model
@@ -55,7 +55,7 @@ class RuntimeFacts:
     """File of the CUDA runtime, empty without."""
     missing: str
     """What keeps TensorRT from being used, and what to do; empty when nothing does."""
-    engines: tuple[CachedEngine, ...]
+    engines: tuple[StoredEngine, ...]
     """All on disk; only those of the present graph, TensorRT and GPU are used, the others are removed in time."""
     measured: tuple[Measurement, ...]
     """What `laennec optimize` measured for this model and these versions; empty before it was run."""
@@ -176,7 +176,7 @@ def runtime_facts(path: Path | None = None, runtime: str = "auto") -> RuntimeFac
         tensorrt=device.trt.__version__ if device else "",
         cudart=device.cuda.name if device else "",
         missing=missing,
-        engines=tuple(cached_engines()),
+        engines=tuple(stored_engines()),
         measured=tuple(measured),
         variant=decision.artefact.variant.name,
         runtime=decision.artefact.variant.runtime,

@@ -8,9 +8,7 @@ line in the log. Read without a runtime. Not for choosing between them (`edge.ar
 from __future__ import annotations
 
 import hashlib
-import logging
 from dataclasses import dataclass
-from functools import lru_cache
 from glob import escape
 from pathlib import Path
 
@@ -18,10 +16,9 @@ from edge.artefact.model import Variant
 from edge.artefact.onnx_file import read_metadata
 from edge.artefact.seal import read_artefact
 from edge.errors import ModelError
+from edge.log import warn_once
 
 VARIANT_KEY = "laennec.variant"
-
-warn_once = lru_cache(logging.getLogger(__name__).warning)  # each line once in the life of the process
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,4 +117,4 @@ def _store(config: Path | None) -> ModelStore:
     from edge.settings.config import Models, load_config
 
     settings = load_config(config).models if config is not None else Models()
-    return ModelStore(settings.folder, settings.keys)
+    return ModelStore(settings.store_path, settings.keys)

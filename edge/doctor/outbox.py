@@ -95,7 +95,7 @@ def _backlog(whose: str, number: int, oldest_s: float) -> Check:
 
 def _room(config: Config, path: Path) -> list[Check]:
     """The disks of the outbox and of installed models."""
-    folder, models = (_existing(each) for each in (path.parent, config.models.folder))
+    folder, models = (_existing(each) for each in (path.parent, config.models.store_path))
     free_mb, facts = shutil.disk_usage(folder).free / 1e6, os.statvfs(folder)
     has_mb = path.stat().st_size / 1e6 if os.path.isfile(path) else 0.0
     has_no_inodes = bool(facts.f_files) and not facts.f_favail

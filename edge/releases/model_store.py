@@ -67,7 +67,7 @@ def active_model(config: Config) -> Path | None:
     """
     if config.model is not None:
         return config.model
-    release = ModelStore(config.models.folder, config.models.keys).active()
+    release = ModelStore(config.models.store_path, config.models.keys).active()
     if release is None:
         return None
     log.info("release=%s signed_by=%s folder=%s", release.sha256[:12], release.signer.name, release.folder)

@@ -1,4 +1,4 @@
-"""The section `link` of the settings: which devices are accepted, and on which links they are received.
+"""The section `link` of the settings: which devices may send sound, and over which links it is received.
 
 Not for opening anything (`edge.sources.bridge`) and not for secrets: a device's key is named by the file that holds it.
 Packets of a device that is not listed are counted and dropped.
@@ -47,9 +47,9 @@ class LinkDevice(Section):
     id: Annotated[int, BeforeValidator(_device_id), Field(ge=1, le=0xFFFFFFFF)]
     """The number that it puts into every packet."""
     name: Annotated[str, Field(pattern=NAME_PATTERN)] | None = None
-    """Its name in `source: link:NAME`; without one, `link:0x1a2b3c4d`."""
+    """What it is called in `source: link:NAME`; else `link:0x1a2b3c4d`."""
     key_file: Path | None = None
-    """File with its key in hexadecimal; with it, packets that it does not authenticate are refused."""
+    """File with its secret key in hexadecimal; with it, packets that are not authenticated by it are refused."""
 
 
 class SerialPort(Section):
@@ -62,7 +62,7 @@ class SerialPort(Section):
 
 
 class Udp(Section):
-    """The UDP socket on which datagrams are received."""
+    """The UDP socket on which devices' datagrams are received."""
 
     bind: IPv4Address = IPv4Address("127.0.0.1")
     """Address of the one interface that devices are on."""
@@ -84,16 +84,16 @@ class Ble(Section):
     """How BlueZ hands over notifications: over D-Bus, or a socket (`AcquireNotify`)."""
 
 
-class Link(Section):
-    """The links to microcontrollers, and which devices on them are accepted."""
+class LinkSettings(Section):
+    """How microcontrollers are connected, and which of them are accepted."""
 
     devices: tuple[LinkDevice, ...] = ()
-    """The allow-list: no other device becomes a stream."""
+    """The allow-list: packets of any other device are dropped."""
     serial: tuple[SerialPort, ...] = ()
     udp: Udp | None = None
     ble: tuple[Ble, ...] = ()
     capture: Path | None = None
-    """A file of `laennec link record`, replayed in real time as if its devices sent it now."""
+    """A file of `laennec link record`, replayed at its pace as if its devices sent now."""
     rate_error: Literal["resample", "refuse"] = "resample"
     """What to do with a device whose clock is more than 500 ppm off its declared rate; beyond 5 % it is refused."""
 
@@ -103,7 +103,7 @@ class Link(Section):
         return {} if value is None else value
 
     @model_validator(mode="after")
-    def _is_whole(self) -> Link:
+    def _is_whole(self) -> LinkSettings:
         if not (self.serial or self.udp or self.ble or self.capture):
             raise ValueError("devices without a link; add serial, udp or ble")
         for what in ("id", "name"):
@@ -113,14 +113,14 @@ class Link(Section):
                 raise ValueError(f"two devices have the {what} {format_device_id(twice) if what == 'id' else twice}")
         return self
 
-    def resolve(self, source: str) -> tuple[int, int]:
-        """Device id and stream number that a source names.
+    def stream_key(self, source: str) -> tuple[int, int]:
+        """Device id and stream that a source names.
 
         Args:
             source: `link:DEVICE` or `link:DEVICE/STREAM`, DEVICE a name or an id in hexadecimal, STREAM 0 to 15.
 
         Raises:
-            ConfigError: if the device is not listed, or the stream is not a number from 0 to 15.
+            ConfigError: if it is not in the list.
         """
         text, _, stream = source.removeprefix(PREFIX).partition("/")
         if not re.fullmatch(r"\d|1[0-5]|", stream):
@@ -134,11 +134,11 @@ class Link(Section):
 
 
 def format_device_id(device_id: int) -> str:
-    """A device id as shown to people, such as `0x1a2b3c4d`."""
+    """A device id as people see it, such as `0x1a2b3c4d`."""
     return f"0x{device_id:08x}"
 
 
-def check_streams(link: Link | None, sources: Sequence[str], origin: str) -> None:
+def check_streams(link: LinkSettings | None, sources: Sequence[str], origin: str) -> None:
     """Refuse a stream of a device that the section does not list.
 
     Args:
@@ -153,8 +153,10 @@ def check_streams(link: Link | None, sources: Sequence[str], origin: str) -> Non
         if not text.startswith(PREFIX):
             continue
         if link is None:
-            raise ConfigError(f"{origin}: streams[{index}].source: {text} needs a section `link` that lists its device")
+            raise ConfigError(
+                f"{origin}: streams[{index}].source: {text} needs a section `link` that says how devices are connected"
+            )
         try:
-            link.resolve(text)
+            link.stream_key(text)
         except ConfigError as error:
             raise ConfigError(f"{origin}: streams[{index}].source: {error}") from None

@@ -55,9 +55,9 @@ def test_another_model_runtime_or_machine_has_no_measurement(field: str) -> None
 
 
 def test_a_measurement_of_another_version_of_laennec_does_not_count(tmp_path: Path) -> None:
-    from edge.artefact import disk_cache
+    from edge.artefact.disk_cache import CACHE
 
-    disk_cache.keep(KEY.file_name(), b'[{"variant": "fp32"}]', 8)
+    CACHE.write(KEY.file_name(), b'[{"variant": "fp32"}]', 8)
     assert read_measurements(KEY) is None
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from edge.artefact import disk_cache
 from edge.artefact.choice import Measurement, save_measurements
 from edge.artefact.runtime import decide, machine_key, open_model, runtime_facts
 from edge.artefact.variants import read_variant
 from edge.errors import ConfigError, ModelError
+from edge.log import warn_once
 from tests.edge.artefact.backends.machine import Machine, fake_library, machine
 from tests.edge.artefacts import fp32, variant
 
@@ -44,7 +44,7 @@ def no_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "edge")
-    disk_cache.tell_once.cache_clear()
+    warn_once.cache_clear()
 
 
 def measured(path: Path, *rows: Measurement, machine: Machine | None = None) -> None:
