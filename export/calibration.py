@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from edge.types import Frames, Window
 from edge.windows import Windows, WindowSpec
 from training.datasets import Recording
-from training.listen import clip_windows
-from training.material import Material
-from training.recipe import Recipe
+from training.detector.hyperparameters import Recipe
+from training.detector.inference import clip_windows
+from training.detector.training_data import Material
 
 Strata = dict[tuple[str, str], dict[str, list[int]]]
 

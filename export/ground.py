@@ -15,8 +15,8 @@ from export.calibration import Sample, Side, draw, draw_clips
 from export.checkpoint import Checkpoint
 from export.parity import Probe
 from export.validation import Heldout
-from training.material import Material
-from training.recipe import Recipe
+from training.detector.hyperparameters import Recipe
+from training.detector.training_data import Material
 
 COMPARED = Side(0, is_inside=True)
 CALIBRATION_WINDOWS, CALIBRATION_SEED = 256, 1

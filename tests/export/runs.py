@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 
 from tests.export.networks import RECIPE
-from training.fit import Student
+from training.detector.cross_validation import PROBE, Job
+from training.detector.student import Student
+from training.detector.training_data import Material
 from training.loop import checkpoint as stored
 from training.loop.run_folder import RunFolder
-from training.material import Material
-from training.run import PROBE, Job
 
 RELEASED = Path(__file__).parents[2] / "training" / "released" / "default"
 

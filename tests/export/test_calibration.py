@@ -14,8 +14,8 @@ from edge.windows import WindowSpec
 from export import calibration
 from export.calibration import Side, Strata, cut_windows, draw, picks
 from training.datasets import Recording
-from training.material import Material
-from training.recipe import Recipe
+from training.detector.hyperparameters import Recipe
+from training.detector.training_data import Material
 
 INSIDE, OUTSIDE = Side(0, is_inside=True), Side(0, is_inside=False)
 

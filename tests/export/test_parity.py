@@ -18,7 +18,7 @@ from export.golden import differences, golden_events, golden_sounds, sample_of
 from export.judging import golden_probe
 from export.parity import LOST, Probe, decisions, distance, streamed
 from export.validation import lost
-from training.features import extract
+from training.frames import extract
 
 
 class Changed:

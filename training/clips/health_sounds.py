@@ -22,12 +22,12 @@ from torch import nn
 
 from edge.errors import ConfigError
 from training.clips.batches import padded
-from training.clips.frames import ClipFrames, cached_clip_frames
+from training.clips.front_end import ClipFrames, cached_clip_frames
 from training.clips.pieces import all_pieces, whole
 from training.clips.schema import Detector, HearRecipe
 from training.datasets import Recording
 from training.loop import Batch, LoopSpec, Losses, World, shared
-from training.networks.event_detector import LABELS, EventDetector, SeparableBody, event_loss
+from training.networks.separable import LABELS, EventDetector, SeparableBody, event_loss
 from training.tasks import Clip
 
 BREATH, CHEST = "breath", "chest"  # kinds of pieces of chest recordings: with an annotated phase, and without

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from edge.errors import ConfigError
 from training.clips.cut import ClipPolicy, cut
-from training.clips.frames import file_state
-from training.features import read_sound
+from training.clips.front_end import file_state
+from training.frames import read_sound
 from training.loop.checkpoint import whole_file
 from training.losses.quality import AudioQuality, mean_power, rms, spectral_entropy
 from training.tasks import Clip

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from edge.errors import ConfigError
 from training.clips.schema import ClassifierRecipe, HearRecipe
-from training.recipe_yaml import read_recipe, recipe_path
+from training.recipes.parser import read_recipe, recipe_path
 
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {
     "classify": TypeAdapter(ClassifierRecipe),

@@ -11,9 +11,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, model_validator
 
 from training.clips.cut import ClipPolicy
-from training.clips.keys import Sizes, Spec
 from training.clips.objectives import ObjectiveSpec
 from training.loop import LoopSpec
+from training.recipes.fields import Sizes, Spec
 from training.tasks import TASKS, Task
 
 

@@ -1,4 +1,4 @@
-"""How long a sound is, from its header alone. Decodes nothing: `training.features.read_sound` does, one at a time.
+"""How long a sound is, from its header alone. Decodes nothing: `training.frames.read_sound` does, one at a time.
 
 libsndfile reads what SPRSound publishes: WAV headers whose block alignment contradicts their bit depth.
 """

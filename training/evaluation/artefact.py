@@ -22,14 +22,14 @@ from edge.model import Model, load_model
 from edge.pipeline import Pipeline
 from edge.sources import open_source
 from edge.types import Block, Event, Gap, Scores, Window
-from training.answers import TaskAnswers, answer, of_windows, record_statistics
 from training.datasets import CLASSES, Recording
-from training.evaluation.listening import Listened
-from training.evaluation.predictions import Provenance
-from training.evaluation.streaming import Detection, Scored
-from training.features import extract, read_sound
-from training.listen import clip_windows
-from training.targets import frame_targets
+from training.datasets.targets import frame_targets
+from training.detector.answers import TaskAnswers, answer, of_windows, record_statistics
+from training.detector.inference import clip_windows
+from training.evaluation.delays import Listened
+from training.frames import extract, read_sound
+from training.metrics.predictions import Provenance
+from training.metrics.streaming import Detection, Scored
 from training.tasks import Clip, Task
 
 

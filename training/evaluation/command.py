@@ -14,16 +14,16 @@ from typing import Any
 
 from edge.errors import ConfigError
 from training.datasets import Recording, read_datasets
-from training.evaluation.heard import provenance_of
+from training.evaluation.delays import Listened, Listener
 from training.evaluation.illustrate import illustrate
-from training.evaluation.judging import Judged, judge, totals, two_classes
-from training.evaluation.listening import Listened, Listener
+from training.evaluation.leakage import provenance_of
 from training.evaluation.load import load_predictor
+from training.evaluation.partitions import splits_of
 from training.evaluation.patientwise import streaming_estimates
-from training.evaluation.predictions import Predictor, Provenance
 from training.evaluation.report import Report, StreamTable, write_tables
 from training.evaluation.sample import sample
-from training.evaluation.splits import splits_of
+from training.evaluation.tables import Judged, judge, totals, two_classes
+from training.metrics.predictions import Predictor, Provenance
 from training.tasks import TASKS
 
 STREAMING, ALL = "streaming", "all"

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from training.evaluation.judging import Judged
-from training.evaluation.listening import Listened
+from training.evaluation.delays import Listened
+from training.evaluation.detection_curves import draw_streaming
+from training.evaluation.html import Section, clip_card, event_card, page
 from training.evaluation.mistakes import false_reports, missed_events, worst_clips
-from training.evaluation.page import Section, clip_card, event_card, page
 from training.evaluation.plots import draw_task
 from training.evaluation.report import Report, StreamTable
-from training.evaluation.streaming import Detection
-from training.evaluation.streaming_plots import draw_streaming
+from training.evaluation.tables import Judged
+from training.metrics.streaming import Detection
 
 MOST_CLIPS, MOST_EVENTS = 24, 12  # mistakes shown of a task, and of each kind of a streaming detector
 _COLOURS = "Orange: continuous sounds; blue: discontinuous; grey: annotated as normal. Dashed: the event in question."

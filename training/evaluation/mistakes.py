@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from edge.types import Event
 from training.datasets import Annotation
-from training.evaluation.judging import Row
-from training.evaluation.listening import Listened
-from training.evaluation.predictions import Predictions
-from training.evaluation.streaming import GROUP_OF, GROUPS, Detection, group_score
+from training.evaluation.delays import Listened
+from training.evaluation.tables import Row
+from training.metrics.predictions import Predictions
+from training.metrics.streaming import GROUP_OF, GROUPS, Detection, group_score
 from training.tasks import Clip
 
 

@@ -15,10 +15,10 @@ from scipy.ndimage import median_filter
 from sklearn.metrics import average_precision_score
 
 from training.datasets import CLASSES
-from training.evaluation.bootstrap import Interval, interval, of_counts, pair_wins
-from training.evaluation.listening import Delays, Listened, annotated_spans, delays, weighted_quantile
-from training.evaluation.psds import LOCATE, NOTICE, Scenario, count, psds
-from training.evaluation.streaming import (
+from training.evaluation.delays import Delays, Listened, annotated_spans, delays, weighted_quantile
+from training.metrics.bootstrap import Interval, interval, of_counts, pair_wins
+from training.metrics.psds import LOCATE, NOTICE, Scenario, count, psds
+from training.metrics.streaming import (
     GROUPS,
     Counts,
     Detection,

@@ -17,9 +17,9 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
-from training.evaluation.calibration import BINS, Reliability, adventitious_reliability, confidence_reliability
-from training.evaluation.judging import Judged, Row, counted
-from training.evaluation.predictions import Predictions
+from training.evaluation.tables import Judged, Row, counted
+from training.metrics.calibration import BINS, Reliability, adventitious_reliability, confidence_reliability
+from training.metrics.predictions import Predictions
 
 DPI = 110
 INK, FAINT, MAIN = "#222222", "#999999", "#1f5fa8"

@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from training.evaluation.bootstrap import STATED, Interval
-from training.evaluation.judging import Judged, Row
-from training.evaluation.listening import Listened
-from training.evaluation.official import CHALLENGE_WEIGHTS, PARTS, in_challenge
+from training.evaluation.delays import Listened
+from training.evaluation.partitions import Split
 from training.evaluation.patientwise import Estimate
-from training.evaluation.splits import Split
-from training.evaluation.streaming import record_score
+from training.evaluation.tables import Judged, Row
+from training.metrics.bootstrap import STATED, Interval
+from training.metrics.official import CHALLENGE_WEIGHTS, PARTS, in_challenge
+from training.metrics.streaming import record_score
 
 LONGEST = 30  # characters of a name in a table
 PLAIN, BOUNDED = 8, 22  # width of a number, and of one with its interval

@@ -5,7 +5,7 @@
     metrics.jsonl  tensorboard/
     precision.json     what loop.precision = auto became here
 
-The `edge` recipe has one for each of its networks (`training.run`).
+The `edge` recipe has one for each of its networks (`training.detector.cross_validation`).
 """
 
 from __future__ import annotations

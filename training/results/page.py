@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from training.budget import BUDGETS
+from training.detector.budget import BUDGETS
 from training.results.evaluations import Evaluation
 from training.results.latency import Timed
 from training.results.markdown import code, plain, table
@@ -188,7 +188,7 @@ def _ablations(ablations: Sequence[tuple[str, str]]) -> Iterator[str]:
         yield f"## What each part adds ({plain(name)})"
         yield (
             "Mean and standard deviation over seeds on held-out patients of one fold, with a short schedule; Scores at "
-            "their best offset, so they are higher than an estimate. `python -m training.ablation` prints it."
+            "their best offset, so they are higher than an estimate. `python -m training.detector.ablation` prints it."
         )
         yield rows
 

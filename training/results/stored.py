@@ -32,7 +32,7 @@ class Budget(File):
 
 
 class EdgeResult(File):
-    """result.json of the edge recipe (`training.judge`)."""
+    """result.json of the edge recipe (`training.detector.acceptance`)."""
 
     validation: dict[str, FiniteFloat]
     budgets: list[Budget] = Field(default_factory=list)
@@ -43,7 +43,7 @@ class EdgeResult(File):
 
 
 class Scores(File):
-    """A row of official scores (`training.clips.report`)."""
+    """A row of official scores (`training.clips.validation_scores`)."""
 
     sensitivity: FiniteFloat | None
     specificity: FiniteFloat | None
@@ -53,7 +53,7 @@ class Scores(File):
 
 
 class ClipResult(File):
-    """result.json of a classifier (`training.clips.run`)."""
+    """result.json of a classifier (`training.clips.supervised`)."""
 
     task: str
     epoch: int

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from edge.tracker import GroupSpec
 from edge.types import Event
 from training.datasets import CLASSES, CONTINUOUS, DISCONTINUOUS, Annotation, Recording
-from training.evaluation.listening import Listened
-from training.evaluation.streaming import Detection, Scored
-from training.targets import frame_targets
+from training.datasets.targets import frame_targets
+from training.evaluation.delays import Listened
+from training.metrics.streaming import Detection, Scored
 from training.tasks import TASKS, Clip, Task
 
 

@@ -17,7 +17,7 @@ from edge.sources.synthetic import scene
 from edge.types import Block, Scores
 from training.datasets import CLASSES, Annotation, Recording
 from training.evaluation.artefact import Artefact
-from training.evaluation.listening import Listener
+from training.evaluation.delays import Listener
 from training.evaluation.load import load_predictor
 from training.tasks import TASKS, Clip
 

@@ -19,9 +19,9 @@ from tests.training.evaluation.made import ALWAYS_NORMAL, PERFECT, Told
 from training.datasets import read_datasets
 from training.evaluation.__main__ import main
 from training.evaluation.command import Wish, evaluate, evaluate_predictor
-from training.evaluation.duration import DurationRule
-from training.evaluation.heard import NOBODY_KNOWS
-from training.evaluation.predictions import Predictor, Provenance
+from training.evaluation.leakage import NOBODY_KNOWS
+from training.metrics.duration import DurationRule
+from training.metrics.predictions import Predictor, Provenance
 
 RATE_HZ = 8000
 NAMES = {"wheeze": "Wheeze", "rhonchus": "Rhonchi", "fine_crackle": "Fine Crackle", "coarse_crackle": "Coarse Crackle"}

@@ -17,11 +17,11 @@ from edge.errors import ConfigError
 from tests.training.evaluation.made import DETECTION, PERFECT, clip, heard, recording
 from training.datasets import Annotation, Recording
 from training.evaluation.command import Wish, evaluate_predictor
-from training.evaluation.listening import Listened
+from training.evaluation.delays import Listened
+from training.evaluation.detection_curves import called
 from training.evaluation.plots import questions
-from training.evaluation.predictions import ARGMAX, Predictions
 from training.evaluation.sample import sample
-from training.evaluation.streaming_plots import called
+from training.metrics.predictions import ARGMAX, Predictions
 from training.results.evaluations import read_evaluations
 from training.tasks import TASKS, Clip, Task
 

@@ -11,7 +11,7 @@ from sklearn.metrics import average_precision_score
 
 from tests.training.evaluation.made import DETECTION, heard, recording
 from training.datasets import Annotation, Recording
-from training.evaluation.listening import Listened
+from training.evaluation.delays import Listened
 from training.evaluation.patientwise import (
     Estimate,
     _binned_average_precision,

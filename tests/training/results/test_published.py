@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.errors import ConfigError
-from training.evaluation.official import official_score
+from training.metrics.official import official_score
 from training.results.published import CHALLENGE, PATH, Entry, Numbers, load_published
 from training.tasks import TASKS
 
