@@ -20,8 +20,9 @@ from edge.sources.synthetic import DEMO_AUDIO, scene
 from edge.types import Block, Event, Window
 from edge.windows import Windows
 from export.calibration import Sample, stacked
+from training.datasets.sounds import read_sound
 from training.detector.inference import clip_windows
-from training.frames import extract, read_sound
+from training.frames import extract
 from training.metrics.streaming import COLLAR_S
 
 SEEDS = tuple(range(101, 109))  # neither of the demo, nor of the tests, nor of the synthetic patients of a training

@@ -88,8 +88,7 @@ def _train_edge(asked: argparse.Namespace) -> int:
 
 
 def _train_clips(asked: argparse.Namespace) -> int:
-    from training.clips.recipe_file import load_recipe
-    from training.clips.schema import HearRecipe
+    from training.clips.schema import HearRecipe, load_recipe
     from training.loop import joined
 
     recipe = load_recipe(asked.recipe, asked.size, _changes(asked))

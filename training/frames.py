@@ -1,115 +1,110 @@
-"""Feature frames of whole recordings, made by `edge.features` and kept on disk. Knows no second mel.
+"""Feature frames by `edge.features`, computed once and kept on disk. Knows no second mel, and not what is heard.
 
-One `.npz` for each feature spec and set of recordings, named by their hashes, so a changed spec or data set never
-meets old frames. Frames are kept in float16: the error, 2^-11 of a unit of `scale`, is under 0.05 dB.
+A cache entry is a folder with `values.npy`, all frames one after the other, and `lengths.npy`; its name is a hash of
+what decides them, with size and time of change of every sound, so a changed spec, list or sound never meets old
+frames. It is written beside its place and renamed, under a lock: several processes may ask at once, one computes.
+Frames are float16: the error, 2^-11 of a unit of the spec's scale, is under 0.05 dB.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
-import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import soundfile
-import soxr
 from numpy.typing import NDArray
-from tqdm import tqdm
 
-from edge.errors import ConfigError
-from edge.features import FeatureSpec, FrontEnd
-from edge.sources import synthetic
+from edge.features import FrontEnd
 from edge.types import Block
-from training.datasets import Annotation, Recording
-from training.detector.virtual_patients import synthetic_sound
+from training.loop.checkpoint import disk_may_be_full
+
+Rows = Iterable[NDArray[np.float16]]
+"""(T, M) frames of one sound after the other."""
+_VERSION = "2"  # of what is computed from the same sound and spec
 
 
-def read_sound(path: Path, rate_hz: int) -> NDArray[np.float32]:
-    """(N,) samples of a mono recording at `rate_hz`.
-
-    Raises:
-        ConfigError: if it does not decode; the message names the file.
-    """
-    try:
-        samples, found_hz = soundfile.read(path, dtype="float32", always_2d=True)
-    except (OSError, soundfile.LibsndfileError) as error:
-        raise ConfigError(f"{path}: does not decode ({error}); remove it or fetch it again") from error
-    mono: NDArray[np.float32] = samples[:, 0]
-    return mono if found_hz == rate_hz else soxr.resample(mono, found_hz, rate_hz)
+def extract(samples: NDArray[np.float32], front_end: FrontEnd) -> NDArray[np.float32]:
+    """(T, M) frames of one whole sound, (N,), from the front-end that runs at the bedside; it is reset."""
+    front_end.reset()
+    frames = front_end.push(Block(0, samples, np.ones(len(samples), np.bool_))) + front_end.flush()
+    return np.concatenate([f.values for f in frames]) if frames else np.zeros((0, front_end.spec.width), np.float32)
 
 
-def _sound(recording: Recording, rate_hz: int) -> NDArray[np.float32]:
-    return synthetic_sound(recording, rate_hz) if recording.is_synthetic else read_sound(recording.path, rate_hz)
-
-
-def extract(samples: NDArray[np.float32], extractor: FrontEnd) -> NDArray[np.float32]:
-    """(T, M) frames of one whole sound, from the extractor that runs at the bedside."""
-    extractor.reset()
-    frames = extractor.push(Block(0, samples, np.ones(len(samples), np.bool_))) + extractor.flush()
-    return np.concatenate([f.values for f in frames]) if frames else np.zeros((0, extractor.spec.width), np.float32)
-
-
-def cached_frames(recordings: list[Recording], spec: FeatureSpec, folder: Path) -> list[NDArray[np.float16]]:
-    """Frames of every recording, (T, M) each, computed once.
+def cache_key(decides: Iterable[str], sounds: Iterable[tuple[Path | None, str]]) -> str:
+    """Name of what is computed from some sounds.
 
     Args:
-        recordings: what to hear.
-        spec: what a frame is.
-        folder: where the cache lies; created when missing.
+        decides: hashes and names of all but the sounds.
+        sounds: files, and what is taken of each; None for a sound that a program makes. Those of one file that follow
+            each other are quick.
     """
-    path = folder / f"frames-{_fingerprint(recordings, spec)}.npz"
-    if not path.exists():
-        extractor = FrontEnd(spec)
-        sounds = tqdm(recordings, desc="features", unit="recording", mininterval=2)
-        _write(path, [extract(_sound(r, spec.rate_hz), extractor).astype(np.float16) for r in sounds])
-    return _read(path)
+    digest = hashlib.sha256(" ".join((_VERSION, *decides)).encode())
+    known, state = None, ""
+    for path, part in sounds:
+        if path != known:
+            known, state = path, "" if path is None else _file_state(path)
+        digest.update(f"{path} {state} {part}\n".encode())
+    return digest.hexdigest()[:20]
 
 
-def cached_clips(recordings: list[Recording], spec: FeatureSpec, folder: Path) -> list[list[NDArray[np.float16]]]:
-    """Frames of every annotated event as a sound of its own, cut before anything is computed: no context leaks in.
+def cached_frames(
+    folder: Path, name: str, width: int, compute: Callable[[], Rows]
+) -> tuple[NDArray[np.float16], NDArray[np.int64]]:
+    """Frames from the disk, computed when they are not there.
 
     Args:
-        recordings: what to hear; its events say where to cut.
-        spec: what a frame is.
-        folder: where the cache lies; created when missing.
+        folder: of the cache; created when missing.
+        name: of the entry, with a `cache_key` in it.
+        width: M.
+        compute: gives the frames of one sound after the other.
 
     Returns:
-        For each recording one (T, M) for each of its events.
+        (sum of T, M), mapped from the disk, and (n,) frames of each sound.
+
+    Raises:
+        ConfigError: if the disk is full, and whatever `compute` raises.
     """
-    path = folder / f"clips-{_fingerprint(recordings, spec)}.npz"
-    if not path.exists():
-        extractor, rows = FrontEnd(spec), []
-        for recording in tqdm(recordings, desc="clips", unit="recording", mininterval=2):
-            if recording.events:
-                sound = _sound(recording, spec.rate_hz)
-                rows += [extract(cut(sound, event, spec.rate_hz), extractor) for event in recording.events]
-        _write(path, [row.astype(np.float16) for row in rows])
-    clips = iter(_read(path))
-    return [[next(clips) for _ in recording.events] for recording in recordings]
+    path = folder / name
+    with disk_may_be_full(folder), _alone(folder, name):
+        if not path.is_dir():
+            _write(path, width, compute())
+    return np.load(path / "values.npy", mmap_mode="r"), np.load(path / "lengths.npy")
 
 
-def cut(sound: NDArray[np.float32], event: Annotation, rate_hz: int) -> NDArray[np.float32]:
-    """(N,) samples of one annotated event."""
-    return sound[round(event.start_s * rate_hz) : round(event.end_s * rate_hz)]
-
-
-def _fingerprint(recordings: list[Recording], spec: FeatureSpec) -> str:
-    names = hashlib.sha256(spec.sha256.encode())
-    for source in sorted(Path(synthetic.__file__).parent.glob("*.py")):
-        names.update(source.read_bytes())  # the makers of synthetic sound
-    for recording in recordings:
-        size = 0 if recording.is_synthetic else recording.path.stat().st_size
-        names.update(f"{recording.path} {size} {recording.events}".encode())
-    return names.hexdigest()[:16]
-
-
-def _write(path: Path, rows: list[NDArray[np.float16]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(f".{os.getpid()}.part.npz")  # two processes may make it at once
-    np.savez(draft, values=np.concatenate(rows), lengths=np.array([len(row) for row in rows]))
+def _write(path: Path, width: int, rows: Rows) -> None:
+    """Row by row: all clips of SPRSound are 1 GB in some recipes."""
+    draft = path.with_suffix(".part")
+    draft.mkdir(exist_ok=True)  # one that was killed is overwritten
+    lengths = []
+    raw = draft / "values.raw"
+    with raw.open("wb") as file:
+        for row in rows:
+            file.write(row.tobytes())
+            lengths.append(len(row))
+    total = sum(lengths)
+    shaped = np.lib.format.open_memmap(draft / "values.npy", mode="w+", dtype=np.float16, shape=(total, width))
+    if total:
+        shaped[:] = np.memmap(raw, np.float16, "r", shape=(total, width))
+    shaped.flush()
+    del shaped
+    raw.unlink()
+    np.save(draft / "lengths.npy", np.array(lengths, np.int64))
     draft.rename(path)
 
 
-def _read(path: Path) -> list[NDArray[np.float16]]:
-    with np.load(path) as stored:
-        return np.split(stored["values"], np.cumsum(stored["lengths"])[:-1])
+def _file_state(path: Path) -> str:
+    """Changes whenever a file is written: its size and time of change. Reading every sound again would take minutes."""
+    found = path.stat()
+    return f"{found.st_size} {found.st_mtime_ns}"
+
+
+@contextmanager
+def _alone(folder: Path, name: str) -> Iterator[None]:
+    """One process at a time; the others wait for what it makes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

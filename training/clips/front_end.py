@@ -1,20 +1,13 @@
-"""Frames of clips, by `edge.features`, for every feature spec of a recipe; computed once and kept on disk.
+"""Frames of clips, by `edge.features`, for every feature spec of a recipe; kept on disk by `training.frames`.
 
-The cache is named by the hash of spec, policy and list of clips with the state of their files, so a changed one never
-meets old frames; it is written beside its place and renamed, under a lock, so that several processes may ask at once
-and one of them computes. Frames are float16: the error, 2^-11 of a unit of the spec's scale, is far under the noise of
-any of these recordings.
 A recording of thousands that does not decode has clips without frames, counted and named; more are an error.
 Not for what is heard (`cut.py`).
 """
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,12 +19,12 @@ from edge.errors import ConfigError
 from edge.features import FeatureSpec, FrontEnd
 from edge.types import Block
 from training.clips.cut import ClipPolicy, cut
-from training.frames import read_sound
-from training.loop.checkpoint import disk_may_be_full
+from training.datasets.sounds import read_sound
+from training.frames import cache_key, cached_frames
 from training.tasks import Clip
 
 MAX_BAD_SHARE = 0.01  # of the recordings: more that do not decode are an error
-_VERSION = "1"  # of what `clip_frames` and `cut` compute
+_SHOWN = 5  # recordings that do not decode, by name
 _log = logging.getLogger(__name__)
 
 
@@ -114,40 +107,23 @@ def computed_clip_frames(clips: Sequence[Clip], specs: Mapping[str, FeatureSpec]
 def _stored(
     clips: Sequence[Clip], name: str, spec: FeatureSpec, policy: ClipPolicy, folder: Path
 ) -> tuple[NDArray[np.float16], NDArray[np.int64]]:
-    path = folder / f"clips-{_key(clips, spec, policy)}"
-    with disk_may_be_full(folder), _alone(folder, path.name):
-        if not path.is_dir():
-            _compute(clips, name, spec, policy, path)
-    values = np.load(path / "values.npy", mmap_mode="r")
-    return values, np.load(path / "lengths.npy")
+    sounds = ((clip.recording.path, f"{clip.start_s} {clip.end_s}") for clip in clips)
+    key = cache_key((spec.sha256, policy.model_dump_json()), sounds)
+    return cached_frames(folder, f"clips-{key}", spec.width, lambda: _good_enough(clips, name, spec, policy))
 
 
-def _compute(clips: Sequence[Clip], name: str, spec: FeatureSpec, policy: ClipPolicy, path: Path) -> None:
-    """Write values.npy row by row: all clips of SPRSound are 1 GB in some recipes."""
-    draft = path.with_suffix(".part")
-    draft.mkdir(exist_ok=True)  # one that was killed is overwritten
-    lengths, bad, said = [], 0, 0
-    raw = draft / "values.raw"
-    with raw.open("wb") as file:
-        for values, error in tqdm(
-            _computed(clips, spec, policy), f"frames {name}", len(clips), unit="clip", mininterval=2, disable=None
-        ):
-            file.write(values.tobytes())
-            lengths.append(len(values))
-            bad += error is not None
-            if error is not None and said < 5:
-                said += 1
-                _log.warning("skipped: %s", error)
+def _good_enough(
+    clips: Sequence[Clip], name: str, spec: FeatureSpec, policy: ClipPolicy
+) -> Iterator[NDArray[np.float16]]:
+    """Frames of every clip; an error at the end when too many did not decode."""
+    bad = 0
+    found = _computed(clips, spec, policy)
+    for values, error in tqdm(found, f"frames {name}", len(clips), unit="clip", mininterval=2, disable=None):
+        bad += error is not None
+        if error is not None and bad <= _SHOWN:
+            _log.warning("skipped: %s", error)
+        yield values
     _refuse_many(bad, len(clips))
-    total = int(np.sum(lengths))
-    shaped = np.lib.format.open_memmap(draft / "values.npy", mode="w+", dtype=np.float16, shape=(total, spec.width))
-    if total:
-        shaped[:] = np.memmap(raw, np.float16, "r", shape=(total, spec.width))
-    shaped.flush()
-    del shaped
-    raw.unlink()
-    np.save(draft / "lengths.npy", np.array(lengths, np.int64))
-    draft.rename(path)
 
 
 def _computed(
@@ -180,28 +156,3 @@ def _refuse_many(bad: int, count: int) -> None:
         )
     if bad:
         _log.warning("%d of %d clips are of recordings that do not decode; they are left out", bad, count)
-
-
-def _key(clips: Sequence[Clip], spec: FeatureSpec, policy: ClipPolicy) -> str:
-    names = hashlib.sha256(f"{_VERSION} {spec.sha256} {policy.model_dump_json()}".encode())
-    state, known = "", None
-    for clip in clips:
-        if clip.recording.path != known:
-            known, state = clip.recording.path, file_state(clip.recording.path)
-        names.update(f"{known} {state} {clip.start_s} {clip.end_s}\n".encode())
-    return names.hexdigest()[:20]
-
-
-def file_state(path: Path) -> str:
-    """Changes whenever a file is written: its size and time of change. Reading every sound again would take minutes."""
-    found = path.stat()
-    return f"{found.st_size} {found.st_mtime_ns}"
-
-
-@contextmanager
-def _alone(folder: Path, name: str) -> Iterator[None]:
-    """One process at a time; the others wait for what it makes."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from edge.errors import ConfigError
 from training.clips.cut import ClipPolicy, cut
-from training.frames import read_sound
+from training.datasets.sounds import read_sound
 from training.tasks import Clip
 
 RATE_HZ, SAMPLES = 16_000, 32_000

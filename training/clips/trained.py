@@ -19,8 +19,7 @@ from training.clips.batches import ClipSet
 from training.clips.classifier import ClipClassifier
 from training.clips.experiment import HEARD, full_frames
 from training.clips.front_end import computed_clip_frames
-from training.clips.recipe_file import parse_recipe
-from training.clips.schema import ClassifierRecipe
+from training.clips.schema import ClassifierRecipe, parse_recipe
 from training.clips.views import judged
 from training.loop import RunFolder, World
 from training.loop.checkpoint import load

@@ -38,11 +38,23 @@ from training.loop.run_folder import Identity, RunFolder, code_hash, recipe_diff
 
 FINAL_NAME = "final"
 PROBE = "probe.pt"  # clip head that was fitted after the training
-_MODULES = ("augment", "clip_head", "criterion", "examples", "hyperparameters", "model", "student", "training_data")
+_MODULES = (
+    "augment",
+    "clip_head",
+    "criterion",
+    "examples",
+    "hyperparameters",
+    "model",
+    "stored_frames",
+    "student",
+    "training_data",
+    "virtual_patients",
+)
 DECIDING = (
     "training/loop",
     "training/losses",
     "training/frames.py",
+    "training/datasets/sounds.py",
     "training/datasets/targets.py",
     *(f"training/detector/{name}.py" for name in _MODULES),
 )

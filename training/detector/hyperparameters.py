@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
+
+from pydantic import TypeAdapter
 
 from edge.errors import ConfigError
 from edge.features import FeatureSpec, Log, Mel
@@ -14,7 +16,8 @@ from edge.windows import WindowSpec
 from training.detector.augment import AugmentSpec
 from training.detector.model import STRIDE, NetworkSpec
 from training.loop.learner import LoopSpec
-from training.recipes.parser import read_recipe, recipe_path
+from training.recipes.fields import Spec
+from training.recipes.parser import check_known, checked, dotted_keys, read_recipe, recipe_path, with_changes
 
 EDGE = "edge"
 LOOP = LoopSpec(
@@ -49,7 +52,7 @@ class LossSpec:
 class Recipe:
     """The default model. Chosen on patient-wise validation; the measurements are in training/README.md."""
 
-    features: FeatureSpec = field(
+    features: Spec = field(
         default_factory=lambda: FeatureSpec(
             rate_hz=8000,
             hop_samples=64,  # 8 ms
@@ -104,32 +107,37 @@ class Recipe:
 
     def to_json(self) -> str:
         """Canonical JSON."""
-        parts = {"features": json.loads(self.features.to_json()), "loop": self.loop.model_dump()}
-        return json.dumps(asdict(self) | parts, sort_keys=True)
+        return json.dumps(_tree(self), sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> Recipe:
-        """Read what `to_json` wrote."""
-        fields = json.loads(text)
-        fields["network"] |= {key: tuple(fields["network"][key]) for key in ("stem", "dilations")}
-        return cls(
-            **{
-                **fields,
-                "features": FeatureSpec.from_json(
-                    json.dumps(fields["features"], sort_keys=True, separators=(",", ":"))
-                ),
-                "window": WindowSpec(**fields["window"]),
-                "network": NetworkSpec(**fields["network"]),
-                "augment": AugmentSpec(**fields["augment"]),
-                "losses": LossSpec(**fields["losses"]),
-                "loop": LoopSpec(**fields["loop"]),
-            }
-        )
+        """Read what `to_json` wrote.
+
+        Raises:
+            ConfigError: naming the keys that are wrong.
+        """
+        return _read(json.loads(text), "recipe")
 
     @property
     def sha256(self) -> str:
         """Hash of the canonical JSON."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+
+_KIND = TypeAdapter(Recipe)
+
+
+def _tree(recipe: Recipe) -> dict[str, Any]:
+    """As JSON holds it."""
+    tree: dict[str, Any] = _KIND.dump_python(recipe, mode="json")
+    return tree
+
+
+def _read(tree: Mapping[str, Any], where: str) -> Recipe:
+    recipe = checked(_KIND, tree, where, is_strict=True)
+    if unknown := sorted(dotted_keys(tree) - dotted_keys(_tree(recipe))):  # a dataclass of the edge would ignore it
+        raise ConfigError(f"{where}: {unknown[0]}: no such key")
+    return recipe
 
 
 def changed(recipe: Recipe, changes: Mapping[str, Any], where: str) -> Recipe:
@@ -143,22 +151,9 @@ def changed(recipe: Recipe, changes: Mapping[str, Any], where: str) -> Recipe:
     Raises:
         ConfigError: for a key that no recipe has, or a value of another type.
     """
-    tree = json.loads(recipe.to_json())
-    for key, value in changes.items():
-        *parents, last = key.split(".")
-        place = tree
-        for parent in parents:
-            place = place.get(parent, {}) if isinstance(place, dict) else {}
-        if not isinstance(place, dict) or last not in place:
-            known = ", ".join(sorted(place)) if isinstance(place, dict) and place else ", ".join(sorted(tree))
-            raise ConfigError(f"{where}: {key}: no such key; expected one of {known}")
-        if not _is_like(place[last], value):
-            raise ConfigError(f"{where}: {key} = {value!r}: expected a value like {place[last]!r}")
-        place[last] = value
-    try:
-        return Recipe.from_json(json.dumps(tree))
-    except (ValueError, TypeError) as error:
-        raise ConfigError(f"{where}: {' '.join(str(error).split())}") from None
+    tree = _tree(recipe)
+    check_known(tree, changes, where)
+    return _read(with_changes(tree, changes), where)
 
 
 def load_edge_recipe(name: str = EDGE, changes: Mapping[str, Any] | None = None) -> Recipe:
@@ -177,12 +172,3 @@ def load_edge_recipe(name: str = EDGE, changes: Mapping[str, Any] | None = None)
         raise ConfigError(f"{name}: expected a recipe with `method: {EDGE}` and numbers under `set`")
     recipe = changed(Recipe(), own, str(recipe_path(name)))
     return changed(recipe, changes or {}, "command line")
-
-
-def _is_like(old: Any, new: Any) -> bool:
-    """Whether a value may take another's place: the same type, or a whole number for a real one."""
-    if isinstance(old, bool) or isinstance(new, bool):
-        return isinstance(old, bool) and isinstance(new, bool)
-    if isinstance(old, float):
-        return isinstance(new, int | float)
-    return isinstance(new, type(old))

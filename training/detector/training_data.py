@@ -18,8 +18,8 @@ from training.datasets.targets import frame_targets
 from training.detector.augment import Changes
 from training.detector.examples import ClipCutter, Cutter
 from training.detector.hyperparameters import Recipe
+from training.detector.stored_frames import event_frames, recording_frames
 from training.detector.virtual_patients import synthetic_patients
-from training.frames import cached_clips, cached_frames
 from training.metrics.streaming import GROUP_OF
 from training.tasks import CLIP_LABELS, TASKS
 
@@ -80,11 +80,11 @@ class Material:
 
     def frames(self, recipe: Recipe) -> list[NDArray[np.float16]]:
         """(T, M) of each recording."""
-        return cached_frames(list(self.recordings), recipe.features, self.cache)
+        return recording_frames(self.recordings, recipe.features, self.cache)
 
     def clips(self, recipe: Recipe) -> list[list[NDArray[np.float16]]]:
         """(T, M) of each event of each recording; none of synthetic patients."""
-        return cached_clips([r for r in self.recordings if r.is_heard], recipe.features, self.cache)
+        return event_frames([r for r in self.recordings if r.is_heard], recipe.features, self.cache)
 
     def cutters(self, recipe: Recipe, fold: int) -> tuple[Cutter, ClipCutter]:
         """What draws from everybody but the patients of one fold.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.sources import synthetic
 from edge.sources.synthetic import scene
 from training.datasets import CONTINUOUS, DISCONTINUOUS, Annotation, Recording
 
@@ -23,6 +25,14 @@ def synthetic_sound(recording: Recording, rate_hz: int) -> NDArray[np.float32]:
     """(N,) samples of a synthetic patient."""
     samples, _ = scene(int(recording.path.name), DURATION_S, rate_hz)
     return np.asarray(samples, np.float32)
+
+
+def generator_hash() -> str:
+    """SHA-256 of the programs that make synthetic sound: other programs, other sounds."""
+    digest = hashlib.sha256()
+    for source in sorted(Path(synthetic.__file__).parent.glob("*.py")):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()
 
 
 def _patient(seed: int) -> Recording:

@@ -23,11 +23,12 @@ from edge.pipeline import Pipeline
 from edge.sources import open_source
 from edge.types import Block, Event, Gap, Scores, Window
 from training.datasets import CLASSES, Recording
+from training.datasets.sounds import read_sound
 from training.datasets.targets import frame_targets
 from training.detector.answers import TaskAnswers, answer, of_windows, record_statistics
 from training.detector.inference import clip_windows
 from training.evaluation.delays import Listened
-from training.frames import extract, read_sound
+from training.frames import extract
 from training.metrics.predictions import Provenance
 from training.metrics.streaming import Detection, Scored
 from training.tasks import Clip, Task

@@ -27,7 +27,14 @@ from training.loop.checkpoint import whole_file
 
 SCHEMA = "laennec.run/1"
 _ROOT = Path(__file__).parents[2]
-_DECIDING = ("training/loop", "training/clips", "training/losses", "training/networks", "training/tasks.py")
+_DECIDING = (
+    "training/loop",
+    "training/clips",
+    "training/losses",
+    "training/networks",
+    "training/frames.py",
+    "training/tasks.py",
+)
 _DECIDING_EDGE = ("edge/features",)
 _SHOWN = 6  # differences that a message names
 

@@ -1,4 +1,4 @@
-"""Keys of a recipe that are more than a number: feature specs, sizes of networks. Not the recipe (`schema.py`)."""
+"""Keys of a recipe that are more than a number: feature specs, sizes of networks. Not the recipe itself."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, InstanceOf, PlainSerializer
+from pydantic import AfterValidator, PlainSerializer, PlainValidator
 
 from edge.errors import ConfigError
 from edge.features import FRONT_ENDS, FeatureSpec
@@ -91,7 +91,7 @@ def _for_each(values: tuple[float, ...], spec: FeatureSpec) -> tuple[float, ...]
 
 
 Spec = Annotated[
-    InstanceOf[FeatureSpec],
-    BeforeValidator(spec_from),
+    FeatureSpec,
+    PlainValidator(spec_from),
     PlainSerializer(lambda spec: json.loads(spec.to_json()), return_type=dict),
 ]

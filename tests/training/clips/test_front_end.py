@@ -16,12 +16,12 @@ from edge.errors import ConfigError
 from edge.features import FRONT_ENDS, FeatureSpec, FrontEnd
 from edge.types import Block
 from tests.training.clips.ward import make_ward, tiny_recipe, ward_clips
-from training.clips import frames as module
+from training.clips import front_end as module
 from training.clips.cut import ClipPolicy, cut
 from training.clips.front_end import cached_clip_frames, clip_frames, computed_clip_frames
 from training.clips.loudness import clip_quality
-from training.clips.recipe_file import load_recipe
-from training.frames import read_sound
+from training.clips.schema import load_recipe
+from training.datasets.sounds import read_sound
 
 POLICY = ClipPolicy(seconds=1.5, pad="none")
 

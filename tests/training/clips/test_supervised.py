@@ -18,12 +18,12 @@ from edge.errors import ConfigError
 from tests.training.clips.ward import RATE_HZ, TINY, make_ward, ward_clips
 from training.__main__ import main
 from training.clips import load_run
-from training.clips.recipe_file import merged
 from training.clips.trained import translation
 from training.datasets import read_datasets
 from training.evaluation.load import load_predictor
 from training.loop.checkpoint import load
 from training.metrics.predictions import ask
+from training.recipes.parser import merged
 from training.tasks import TASKS
 
 ROOT = Path(__file__).parents[3]

@@ -113,8 +113,9 @@ def test_numbers_of_a_recipe_are_changed_by_their_key() -> None:
         ("loop.epoch", 2, "here: loop.epoch: no such key; expected one of average, batch"),
         ("nothing", 2, "here: nothing: no such key; expected one of augment, clips"),
         ("seed.deep", 2, "here: seed.deep: no such key"),
-        ("loop.epochs", "many", "here: loop.epochs = 'many': expected a value like 24"),
-        ("network.angular", 1, "here: network.angular = 1: expected a value like False"),
+        ("loop.epochs", "many", r"here: loop.epochs: Input should be a valid integer \(found 'many'\)"),
+        ("network.angular", 1, r"here: network.angular: Input should be a valid boolean \(found 1\)"),
+        ("window", {"hops": 2}, "here: window.hops: no such key"),
         ("loop.epochs", 0, "here: .*greater than or equal to 1"),
     ],
 )

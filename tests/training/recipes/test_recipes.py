@@ -12,10 +12,9 @@ from edge.errors import ConfigError
 from training.clips.classifier import ClipClassifier
 from training.clips.experiment import full_frames
 from training.clips.probe import masked_network
-from training.clips.recipe_file import load_recipe, merged
-from training.clips.schema import HearRecipe
+from training.clips.schema import HearRecipe, load_recipe
 from training.loop import World
-from training.recipes.parser import FOLDER, recipe_names
+from training.recipes.parser import FOLDER, merged, recipe_names
 from training.tasks import TASKS
 
 NAMES = ("hear", "ngo2022", "ngo2023", "patchmix", "qlung")
