@@ -22,7 +22,7 @@ from training.evaluation.detection_curves import called
 from training.evaluation.plots import questions
 from training.evaluation.sample import sample
 from training.metrics.predictions import ARGMAX, Predictions
-from training.results.evaluations import read_evaluations
+from training.results.judged import read_evaluations
 from training.tasks import TASKS, Clip, Task
 
 WHEEZE = Annotation(1.0, 2.0, ("wheeze",), "Wheeze", 0)
