@@ -86,7 +86,7 @@ def _conditioned(piece: NDArray[np.float32], policy: ClipPolicy) -> NDArray[np.f
         piece = piece - piece.mean()
     if policy.preemphasis:
         before = np.concatenate([piece[:1], piece[:-1]])  # kaldi repeats the first sample
-        piece = piece - np.float32(policy.preemphasis) * before
+        piece = np.asarray(piece - np.float32(policy.preemphasis) * before, np.float32)
     if policy.full_scale and piece.max() > piece.min():
         piece = 2 * (piece - piece.min()) / (piece.max() - piece.min()) - 1
     return piece

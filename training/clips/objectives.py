@@ -152,16 +152,9 @@ class DistilSpec(_Spec):
     temperature: float = Field(2.0, gt=0)
 
 
+_MetricSpec = TripletSpec | CentreSpec | SupConSpec | PatientSpec | DistilSpec
 ObjectiveSpec = Annotated[
-    CrossEntropySpec
-    | FocalSpec
-    | DfamSpec
-    | PatchMixSpec
-    | TripletSpec
-    | CentreSpec
-    | SupConSpec
-    | PatientSpec
-    | DistilSpec,
+    CrossEntropySpec | FocalSpec | DfamSpec | PatchMixSpec | _MetricSpec,
     Field(discriminator="kind"),
 ]
 
@@ -215,7 +208,7 @@ class Objectives(nn.Module):
             return self._patch_mix(spec, view)
         return self._metric(spec, view)
 
-    def _metric(self, spec: ObjectiveSpec, view: View) -> Tensor:
+    def _metric(self, spec: _MetricSpec, view: View) -> Tensor:
         if isinstance(spec, TripletSpec):
             return view.by_label(lambda labels: triplet_loss(view.embeddings, labels, spec.margin, spec.mining))
         if isinstance(spec, CentreSpec):

@@ -19,7 +19,7 @@ from training.clips.batches import ClipSet
 from training.clips.classifier import ClipClassifier
 from training.clips.experiment import HEARD, full_frames
 from training.clips.front_end import computed_clip_frames
-from training.clips.schema import ClassifierRecipe, parse_recipe
+from training.clips.schema import ClassifierRecipe, HearRecipe, parse_recipe
 from training.clips.views import judged
 from training.loop import RunFolder, World
 from training.loop.checkpoint import load
@@ -118,7 +118,7 @@ def provenance(path: Path) -> Provenance:
         raise ConfigError(f"{path / HEARD}: not readable ({error!r}); train again") from None
 
 
-def read_run(path: Path) -> ClassifierRecipe:
+def read_run(path: Path) -> ClassifierRecipe | HearRecipe:
     """The recipe of a run folder, when this version computes the features that it was trained on.
 
     Raises:

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
@@ -34,8 +35,8 @@ SEEDS = (0, 1, 2)
 EPOCHS = 8
 NOTHING = ("Normal", "Poor Quality")  # labels of recordings without an adventitious sound to be found
 WINDOWS = 16  # half of what the recipe has in a batch, beside as many clips
-PLAIN = {"gain_db": 0.0, "colour_db": 0.0, "low_pass": 0.0, "noise": 0.0, "band_mask": 0.0, "gap": 0.0}
-ALONE = {"negative": 0.0, "disturb": 0.0, "clip_negative": 0.0}
+PLAIN: dict[str, Any] = {"gain_db": 0.0, "colour_db": 0.0, "low_pass": 0.0, "noise": 0.0, "band_mask": 0.0, "gap": 0.0}
+ALONE: dict[str, Any] = {"negative": 0.0, "disturb": 0.0, "clip_negative": 0.0}
 
 
 def variants(base: Recipe) -> dict[str, Recipe]:

@@ -222,10 +222,10 @@ class TaskAnswers:
                 raise ConfigError(f"laennec.tasks: expected labels {', '.join(CLIP_LABELS)}, found {fields['labels']}")
             record = fields["record"]
             weights = tuple(tuple(float(w) for w in row) for row in record["weights"])
-            rest = (tuple(float(v) for v in record[name]) for name in ("mean", "scale"))
+            mean, scale, bias = (tuple(float(v) for v in record[name]) for name in ("mean", "scale", "bias"))
             return cls(
                 {str(task): tuple(float(o) for o in offsets) for task, offsets in fields["offsets"].items()},
-                RecordAnswer(*rest, weights, tuple(float(v) for v in record["bias"])),
+                RecordAnswer(mean, scale, weights, bias),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ConfigError(f"laennec.tasks: not understood ({error!r}); export the model again") from error

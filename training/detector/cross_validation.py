@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -208,7 +209,7 @@ def _is_trained(job: Job, name: str) -> bool:
     return is_of_these and has_probe
 
 
-def _train_all(job: Job, networks: list[tuple[int, int | None]], world: World) -> None:
+def _train_all(job: Job, networks: Sequence[tuple[int, int | None]], world: World) -> None:
     networks = [one for one in networks if not _is_trained(job, job.name(*one))]
     if not networks:
         return

@@ -11,6 +11,7 @@ Source: Hinton et al. 2015 (1503.02531), distillation; Kim et al. 2026, QLung (2
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -86,7 +87,7 @@ class EdgeLearner:
         mine, my_clips = world.share(len(windows)), world.share(len(clips))
         w = [windows[i] for i in mine]
         c = [clips[i] for i in my_clips]
-        arrays = {
+        arrays: dict[str, list[Any]] = {
             "frames": [x.frames for x in w],
             "valid": [x.valid for x in w],
             "targets": [x.targets for x in w],

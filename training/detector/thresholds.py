@@ -10,6 +10,7 @@ chosen on all, and so is what is shipped.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -129,7 +130,8 @@ def search(bench: Bench, fields: dict[str, tuple[float, ...]], start: dict[str, 
     """Coordinate search over all folds: one field after the other, both groups side by side (they do not interact)."""
     chosen = dict(start)
     for field, values in fields.items():
-        tried = [{name: replace(c, **{field: v}) for name, c in chosen.items()} for v in values]
+        options: list[dict[str, Any]] = [{field: value} for value in values]
+        tried = [{name: replace(c, **option) for name, c in chosen.items()} for option in options]
         counted = [add_counts(bench.count(choices).values()) for choices in tried]
         for name in chosen:
             chosen[name] = tried[_best(field, [_quality(counts, name) for counts in counted])][name]

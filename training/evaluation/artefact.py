@@ -73,7 +73,7 @@ class Artefact:
         """
         answers = self._task_answers(task)
         if task.unit == "event":
-            said = np.stack([self._answer(sound, clip) for sound, clip in self._sounds(clips)])
+            said: NDArray[np.floating] = np.stack([self._answer(sound, clip) for sound, clip in self._sounds(clips)])
         else:
             heard = self.listen([clip.recording for clip in clips])
             said = answers.record.log_probabilities(np.stack([record_statistics(one.scored.scores) for one in heard]))

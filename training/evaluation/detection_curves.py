@@ -97,8 +97,8 @@ def delay_figure(title: str, late: NDArray[np.float64]) -> Figure:
     if not len(late):
         axis.text(0.5, 0.5, "no event was noticed after its onset", ha="center", transform=axis.transAxes)
         return figure
-    middle, last = (weighted_quantile(late, np.ones(len(late)), share) for share in (0.5, 0.95))
-    axis.hist(late, bins=np.arange(0, late.max() + 0.2, 0.1), color="#b9cde4", edgecolor=MAIN, linewidth=0.5)
+    middle, last = (weighted_quantile(late, np.ones(len(late)), share) or 0.0 for share in (0.5, 0.95))
+    axis.hist(late, bins=np.arange(0, late.max() + 0.2, 0.1).tolist(), color="#b9cde4", edgecolor=MAIN, linewidth=0.5)
     axis.axvline(middle, color=INK, linewidth=1.2, label=f"median {middle:.2f} s")
     axis.axvline(last, color=INK, linewidth=1.2, linestyle="--", label=f"95 % within {last:.2f} s")
     axis.set_xlim(0, None)

@@ -182,7 +182,9 @@ def _frame_estimates(chest: list[list[Listened]]) -> list[Estimate]:
     return found
 
 
-def _histograms(level: Vector, truth: NDArray[np.bool_], owner: NDArray[np.int64], patients: int) -> Vector:
+def _histograms(
+    level: NDArray[np.floating], truth: NDArray[np.bool_], owner: NDArray[np.int64], patients: int
+) -> Vector:
     """(P, 2, bins) frames of each patient without and with the sound, by rank of their score."""
     edges = np.unique(np.quantile(level, np.linspace(0, 1, BINS)))
     place = np.searchsorted(edges, level)

@@ -75,7 +75,7 @@ def judge(predictor: Predictor, task: Task, recordings: Sequence[Recording], pro
     answered = ask(predictor, task, clips)
     mine = [r for r in recordings if r.dataset == task.dataset and r.is_heard]
     splits = splits_of(mine, provenance)
-    rules: list[Predictor] = []
+    rules: list[DurationRule] = []
     if task.name in TASKS_WITH_CUE:
         rules.append(DurationRule())
         fitted = fit_duration(task, [c for c in clips if row_of(c.recording, provenance) == "train"])

@@ -66,9 +66,10 @@ def official_score(task: Task, confusion: ArrayLike) -> OfficialScore:
     if matrix.shape != (len(task.labels),) * 2:
         raise ValueError(f"task {task.name}: expected a confusion matrix {(len(task.labels),) * 2}, not {matrix.shape}")
     rows, hits = matrix.sum(axis=1), matrix.diagonal()
-    parts = [None if np.isnan(value) else float(value) for value in score_parts(task, matrix)]
+    se, sp, average, harmonic, score = (None if np.isnan(x) else float(x) for x in score_parts(task, matrix))
     recall = tuple(float(hit / row) if row else None for hit, row in zip(hits, rows, strict=True))
-    return OfficialScore(*parts, int(rows[_counted(task)].sum()), int(rows[0]), recall)
+    counts = int(rows[_counted(task)].sum()), int(rows[0])
+    return OfficialScore(se, sp, average, harmonic, score, *counts, recall)
 
 
 def score_parts(task: Task, confusions: NDArray[np.float64]) -> NDArray[np.float64]:

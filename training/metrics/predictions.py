@@ -27,8 +27,10 @@ SUM_TOLERANCE = 1e-3  # probabilities of one clip add to 1 within this; float32 
 class Predictor(Protocol):
     """A model that answers official tasks."""
 
-    name: str
-    """What tables call it."""
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+        ...
 
     def predict(self, task: Task, clips: Sequence[Clip]) -> NDArray[np.float32]:
         """(n, L) probability of each of `task.labels` for each clip, in their order.

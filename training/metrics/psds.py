@@ -66,15 +66,17 @@ class Tally:
 
     def flat(self) -> NDArray[np.float64]:
         """All of it as one vector, to be added and weighted."""
-        return np.concatenate([np.ravel(part) for part in (*self._parts(), self.hours)])
+        return np.concatenate([*(part.ravel() for part in self._parts()), [self.hours]])
 
     def like(self, flat: NDArray[np.float64]) -> Tally:
         """A tally of the same shape from what `flat` gave."""
-        parts, at = [], 0
+        parts: list[NDArray[np.float64]] = []
+        at = 0
         for part in self._parts():
             parts.append(flat[at : at + part.size].reshape(part.shape))
             at += part.size
-        return Tally(*parts, float(flat[at]))
+        hits, wrong, confused, events, seconds = parts
+        return Tally(hits, wrong, confused, events, seconds, float(flat[at]))
 
     def _parts(self) -> tuple[NDArray[np.float64], ...]:
         return self.hits, self.wrong, self.confused, self.events, self.seconds

@@ -43,7 +43,8 @@ def spec_from(fields: object) -> FeatureSpec:
                 given[key] = _of_kind(key, given[key], kinds)
         planes = {key: _numbers(key, given.pop(key)) for key in ("offset", "scale") if key in given}
         spec = replace(FRONT_ENDS[preset], **given)
-        return replace(spec, **{key: _for_each(values, spec) for key, values in planes.items()})
+        repeated: dict[str, Any] = {key: _for_each(values, spec) for key, values in planes.items()}
+        return replace(spec, **repeated)
     except (ConfigError, TypeError) as error:
         raise ValueError(str(error)) from None
 

@@ -79,11 +79,10 @@ def merged(tree: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     result = dict(tree)
     for key, value in over.items():
         old = result.get(key)
-        is_same = isinstance(old, Mapping) and isinstance(value, Mapping)
-        if is_same and value.get("kind", old.get("kind")) == old.get("kind"):
-            result[key] = merged(old, value)
-        else:
-            result[key] = value
+        result[key] = value
+        if isinstance(old, Mapping) and isinstance(value, Mapping):
+            is_same = value.get("kind", old.get("kind")) == old.get("kind")
+            result[key] = merged(old, value) if is_same else value
     return result
 
 

@@ -65,9 +65,9 @@ def _edge(folder: Path, name: str, key: str) -> Source:
     run.part("recipe")  # there, or the file is none of a run
     weights, found, folds = result.count("parameters"), result.part("validation").numbers(), recipe.count("folds")
     where = f"patients of the training set, by {folds}-fold cross-validation ({result.count('patients')} patients)"
-    who, parts = f"{name} (edge)", ("SE", "SP", "Score", f"recall of {_POOR}")
+    who = f"{name} (edge)"
     rows = [
-        TaskRow(who, task, where, key, *(Value(found.get(f"task {task} {part}")) for part in parts), weights=weights)
+        TaskRow(who, task, where, key, *_four(f"task {task} ", found), weights=weights)
         for task in sorted({metric.split()[1] for metric in found if metric.startswith("task ")})
     ]
     metrics = {metric: Value(value) for metric, value in found.items() if not metric.startswith("task ")}
@@ -79,9 +79,14 @@ def _edge(folder: Path, name: str, key: str) -> Source:
     told = {"recipe": "edge", "seed": str(recipe.count("seed"))}
     told |= {"epochs": f"{recipe.part('loop').count('epochs')} for each of {networks} networks"}
     told |= {"weights": f"{weights:,}", "commit": _commit(run), "date": result.text("date")}
-    numbers = ("budget_per_hour", "sensitivity", "event_f1", "segment_f1")
     budgets = [
-        Budget(*(point.number(part) for part in numbers), point.part("false_alarms").numbers())
+        Budget(
+            point.number("budget_per_hour"),
+            point.number("sensitivity"),
+            point.number("event_f1"),
+            point.number("segment_f1"),
+            point.part("false_alarms").numbers(),
+        )
         for point in result.parts("budgets")
     ]
     streaming = [StreamRows(who, where, metrics, key)] if metrics else []
@@ -115,11 +120,17 @@ def _clips(folder: Path, name: str, key: str) -> Source:
     return Source(key, name, folder, _command(run), told | {"date": run.text("begun", "")[:10]}, rows, weights=weights)
 
 
-def _values(task: str, row: Stored) -> list[Value]:
+def _four(task: str, found: Mapping[str, float]) -> tuple[Value, Value, Value, Value]:
+    """SE, SP, Score and recall of Poor Quality of one task, as the edge recipe names them."""
+    se, sp, score, poor = (Value(found.get(task + part)) for part in ("SE", "SP", "Score", f"recall of {_POOR}"))
+    return se, sp, score, poor
+
+
+def _values(task: str, row: Stored) -> tuple[Value, Value, Value, Value]:
     """SE, SP, Score, and the recall of Poor Quality where the task has that label."""
     recall = dict(zip(TASKS[task].labels if task in TASKS else (), row.maybe_numbers("recall"), strict=False))
-    found = [row.maybe(part) for part in ("sensitivity", "specificity", "score")]
-    return [Value(value) for value in (*found, recall.get(_POOR))]
+    se, sp, score = (Value(row.maybe(part)) for part in ("sensitivity", "specificity", "score"))
+    return se, sp, score, Value(recall.get(_POOR))
 
 
 def _ordinal(number: int) -> str:

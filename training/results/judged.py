@@ -83,11 +83,13 @@ def _source(
 def _task_row(task: str, row: Stored, key: str, weights: int | None) -> TaskRow:
     split = row.text("split")
     where = f"{_where(split)} ({row.count('patients')} patients)"
-    values = [_value(row.part(part)) for part in ("sensitivity", "specificity", "score")]
+    se, sp, score = (_value(row.part(part)) for part in ("sensitivity", "specificity", "score"))
     poor = Value(row.part("recall").maybe("Poor Quality"))
     notice = "" if split == _TRAIN else row.text("training_data")  # the rule was fitted there: the place says so
     clips = row.count("adventitious") + row.count("normal")
-    return TaskRow(row.text("who"), task, where, key, *values, poor, split not in _OF_TRAINING, clips, weights, notice)
+    return TaskRow(
+        row.text("who"), task, where, key, se, sp, score, poor, split not in _OF_TRAINING, clips, weights, notice
+    )
 
 
 def _value(bounded: Stored) -> Value:

@@ -166,9 +166,9 @@ def _sizes(content: Content) -> Iterator[str]:
         yield table(["artefact", "weights", "bytes", "window", "time of one window", "where"], lines)
     else:
         yield "No artefact was given, so nothing was timed: `make results ARTEFACTS=model.onnx`."
-    weights = [[plain(r.name), f"{r.weights:,}", r.key] for r in content.trained.sources if r.weights]
-    if weights:
-        yield table(["trained network", "weights", "from"], weights)
+    sizes = [[plain(r.name), f"{r.weights:,}", r.key] for r in content.trained.sources if r.weights]
+    if sizes:
+        yield table(["trained network", "weights", "from"], sizes)
     yield "Sizes of published methods stand in their rows above."
 
 
