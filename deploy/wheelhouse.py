@@ -25,8 +25,8 @@ from deploy.box.child import die_with_parent, last_words
 from deploy.box.durable import digest_of
 from deploy.box.facts import Facts, Python
 from deploy.errors import DeployError
+from edge.artefact.seal import read_artefact
 from edge.errors import LaennecError
-from edge.seal import read_artefact
 
 PROJECT = Path(__file__).parents[1]
 TOOLS = ("packaging", "pip", "numpy", "pydantic", "pyyaml")  # two that build and download, three that read settings

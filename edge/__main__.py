@@ -71,9 +71,9 @@ def run(  # noqa: PLR0913 - the options of the command
         "source": source, "model": model, "channel": channel, "host": host, "port": port, "node": node,
         "stream": stream, "outbox": outbox, "runtime": runtime,
     }  # fmt: skip
-    from edge import config as settings
     from edge.log import setup
-    from edge.yaml_file import read_yaml
+    from edge.settings import config as settings
+    from edge.settings.yaml_file import read_yaml
 
     setup()
     tree = read_yaml(config) if config is not None else {}
@@ -84,15 +84,15 @@ def run(  # noqa: PLR0913 - the options of the command
 
 def _serve(effective: Any, stop: threading.Event, is_ward: bool) -> None:
     """Listen to all streams; in a ward a missing microphone is waited for, at a prompt it is an error."""
-    from edge.config import check_classes
+    from edge.artefact.runtime import open_model
+    from edge.delivery.outbox import Outbox
     from edge.features import warm_up
-    from edge.notify import Notifier
-    from edge.outbox import Outbox
-    from edge.runtime import open_model
-    from edge.service import Service
-    from edge.shelf import model_in_force
+    from edge.node.notify import Notifier
+    from edge.node.service import Service
+    from edge.releases.model_store import model_in_force
+    from edge.settings.config import check_classes
     from edge.sources import open_source
-    from edge.sources.absent import open_or_await
+    from edge.sources.pending import open_or_await
 
     notifier = Notifier.from_environment()
     notifier.tell(STATUS="loading the model")
@@ -171,7 +171,7 @@ def demo(
     runtime: RuntimeOption = None,
 ) -> None:
     """Play a synthetic recording through the detector and a broker, and show the events that an MQTT client gets."""
-    from edge.demo import run_demo
+    from edge.commands.demo.play import run_demo
 
     with stop_on_signals() as stop:
         code = run_demo(fast, broker, (model, runtime), stop)

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import training  # noqa: F401  the first of ours: on a Python that is too old it says so and ends
+from edge.artefact.model import DEFAULT_PATH
 from edge.errors import LaennecError
-from edge.model import DEFAULT_PATH
 from export.exporting import Wish, export
 
 CACHE = Path("runs", "cache")  # where `make train` keeps its frames

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.detector.windows import Windows, WindowSpec
 from edge.types import Frames, Window
-from edge.windows import Windows, WindowSpec
 from training.datasets import Recording
 from training.detector.hyperparameters import Recipe
 from training.detector.inference import clip_windows

@@ -14,9 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edge.backends.onnx import OnnxBackend
+from edge.artefact.backends.onnx import OnnxBackend
+from edge.artefact.tuned import cpu_name
 from edge.errors import ConfigError, ModelError
-from edge.tuned import cpu_name
 from export.build import FP32, KINDS, PTQ, QAT, TRT_INT8, make
 from export.card import card_page
 from export.checkpoint import Checkpoint

@@ -13,12 +13,12 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.artefact.model import Model
+from edge.detector.pipeline import Pipeline
+from edge.detector.windows import Windows
 from edge.features import FrontEnd
-from edge.model import Model
-from edge.pipeline import Pipeline
 from edge.sources.synthetic import DEMO_AUDIO, scene
 from edge.types import Block, Event, Window
-from edge.windows import Windows
 from export.calibration import Sample, stacked
 from training.datasets.sounds import read_sound
 from training.detector.inference import clip_windows

@@ -1,7 +1,8 @@
 """How long the artefacts take on this machine, and which of them the edge would choose here: measured, not assumed.
 
 One thread, as the edge runs them. They take turns, so that all meet the same disturbances; the best is what the machine
-can do, the median what it did. What a device decides for itself is `laennec optimize`, by the same rule (`edge.tuned`).
+can do, the median what it did. What a device decides for itself is `laennec optimize`, by the same rule
+(`edge.artefact.tuned`).
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge.backends import Backend
-from edge.tuned import BATCHES, WORTH, Row, choose
+from edge.artefact.backends import Backend
+from edge.artefact.tuned import BATCHES, WORTH, Row, choose
 from export.calibration import Sample
 
 ROUNDS = (25, 9, 5)  # for each of BATCHES

@@ -1,7 +1,7 @@
 """A network as an ONNX artefact: the graph, what the edge must know beside it, and the seal.
 
-Not for training (`training`), for loading (`edge.model`) nor for judging what was written (`export.parity`). The file
-holds no path, no name of a person and no external data; two exports of one checkpoint are equal byte for byte.
+Not for training (`training`), for loading (`edge.artefact.model`) nor for judging what was written (`export.parity`).
+The file holds no path, no name of a person and no external data; two exports of one checkpoint are equal byte for byte.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import onnx
 import torch
 from torch import nn
 
+from edge.artefact.model import SCHEMA, Variant
+from edge.artefact.seal import seal
+from edge.detector.windows import WindowSpec
 from edge.features import FeatureSpec
-from edge.model import SCHEMA, Variant
-from edge.seal import seal
-from edge.windows import WindowSpec
 
 OPSET = 20  # the newest that every TensorRT we know parses
 MAX_BATCH = 1024

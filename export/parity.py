@@ -2,7 +2,7 @@
 
 What is compared, and on what:
 - torch and the fp32 artefact: the largest difference of any output.
-- A variant and the fp32 artefact, for each output: cosine and top-1 of `edge.parity`, the same that a device measures
+- A variant and the fp32 artefact, for each output: cosine and top-1 of `edge.artefact.parity`, the same that a device measures
   before it uses a variant. The scores of several sounds may be high at once, so top-1 alone says little: it is the
   highest of the six scores of a frame, mostly breath. Therefore also `decisions`: in each heard frame and each group of
   sounds that exclude each other, what would open an event: the highest class that reaches its threshold, or nothing.
@@ -19,11 +19,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from edge.backends import Backend
-from edge.model import Model
-from edge.parity import MIN_COSINE, MIN_TOP1, drift
-from edge.pipeline import Pipeline
-from edge.tracker import GroupSpec
+from edge.artefact.backends import Backend
+from edge.artefact.model import Model
+from edge.artefact.parity import MIN_COSINE, MIN_TOP1, drift
+from edge.detector.pipeline import Pipeline
+from edge.detector.tracker import GroupSpec
 from edge.types import Block, Scores
 from export.calibration import Sample
 from export.golden import sample_of

@@ -20,7 +20,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-import edge.backends.onnx  # noqa: F401  it forbids onnxruntime to report to its maker, before the first import of it
+import edge.artefact.backends.onnx  # noqa: F401  it forbids onnxruntime to report to its maker, before the first import of it
 from export.calibration import Sample
 from export.onnx import strip
 

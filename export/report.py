@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from edge.tuned import BATCHES
+from edge.artefact.tuned import BATCHES
 from export.judging import BOUNDS, Judged
 from export.latency import Latency
 

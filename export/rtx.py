@@ -1,9 +1,9 @@
 """NVIDIA's own parser and builder on a graph, without a GPU: TensorRT-RTX builds ahead of time for named architectures.
 
-The lines that build are the device's (`edge.backends.engine_build`); only the module is another. A graph that passes is
-one that NVIDIA's parser reads and for which kernels exist; the builder's own list of its layers says in which type each
-weighted one runs, so that int8 which was asked for and not made is seen. How fast a graph is, only a device says.
-RTX has no entry for Orin (SM87), so its architecture stands for it in the form of SM80 and SM86.
+The lines that build are the device's (`edge.artefact.backends.engine_build`); only the module is another. A graph that
+passes is one that NVIDIA's parser reads and for which kernels exist; the builder's own list of its layers says in which
+type each weighted one runs, so that int8 which was asked for and not made is seen. How fast a graph is, only a device
+says. RTX has no entry for Orin (SM87), so its architecture stands for it in the form of SM80 and SM86.
 
 Some graphs make the builder eat all memory (one GRU: 22 GB) or never end, so each build is a process of its own with a
 bound on both. The package is a development extra, `trt-check`; its licence is NVIDIA's.
@@ -29,7 +29,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edge.backends.engine_build import Wish, build
+from edge.artefact.backends.engine_build import Wish, build
 from edge.errors import LaennecError
 
 PACKAGE = "tensorrt_rtx"

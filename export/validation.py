@@ -22,9 +22,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from edge.backends import Backend
-from edge.backends.onnx import OnnxBackend
-from edge.tracker import GroupSpec
+from edge.artefact.backends import Backend
+from edge.artefact.backends.onnx import OnnxBackend
+from edge.detector.tracker import GroupSpec
 from export.build import make
 from export.calibration import Sample
 from export.checkpoint import Checkpoint

@@ -1,7 +1,7 @@
 """From a device's sample counter to the monotonic clock of this machine: one line for each epoch of a stream.
 
-Not for wall time (`edge.clock`), and not for resampling: a detector has no loudspeaker to keep fed, so each stream runs
-on its own counter and only its times are told. Pure, memory bounded: one point for each stretch of time.
+Not for wall time (`edge.node.clock`), and not for resampling: a detector has no loudspeaker to keep fed, so each stream
+runs on its own counter and only its times are told. Pure, memory bounded: one point for each stretch of time.
 
 A packet cannot arrive before its last sample was taken: arrival = a + index / rate + delay, delay >= 0. So the line
 lies below all arrivals and touches the quickest. Of each stretch the packet of least delay is kept, and through these

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("edge", "firmware_bridge", "training", "export", "deploy")
 NOT_ON_THE_DEVICE = {"torch", "librosa", "pandas", "sklearn", "scipy", "matplotlib", "onnx", "training", "export"}
-EXTRAS = {"matplotlib": {"edge/drawing.py"}}  # modules of the edge that may import what an extra brings
+EXTRAS = {"matplotlib": {"edge/pictures/drawing.py"}}  # modules of the edge that may import what an extra brings
 STAGES = {"ring", "features", "quality", "windows", "model", "backends", "tracker", "alarms", "outbox", "mqtt"}
 JOIN = {
     "pipeline": 1,

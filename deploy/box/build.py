@@ -28,7 +28,7 @@ DEMO = "demo.flac"
 # Before the minutes that compiling and measuring take: a mistake in the settings is told at once.
 READ_SETTINGS = """
 import pathlib, sys
-from edge.config import load_config
+from edge.settings.config import load_config
 from edge.errors import LaennecError
 try: load_config(pathlib.Path(sys.argv[1]))
 except LaennecError as error: sys.exit(f"laennec: {error}")

@@ -21,7 +21,7 @@ from edge.commands import (
 from edge.errors import LaennecError
 
 if TYPE_CHECKING:
-    from edge.detect import Extent, Record
+    from edge.detector.detect import Extent, Record
 
 SCORES_HELP = "Also the score of every class, each 32 ms (JSON lines)."
 
@@ -36,9 +36,9 @@ def detect(
 ) -> None:
     """Print the events of sound files, at full speed and without a broker."""
     with stop_on_signals() as stop:
-        from edge.detect import Wanted, as_line, detect_file
+        from edge.artefact.runtime import open_model
+        from edge.detector.detect import Wanted, as_line, detect_file
         from edge.features import warm_up
-        from edge.runtime import open_model
 
         warm_up()
         artefact, failed = open_model(model, runtime or "auto"), False
@@ -61,7 +61,7 @@ def detect(
 
 def _print_table(path: Path, records: Generator[Record, None, Extent]) -> None:
     """The events of one file; a file that cannot be read leaves no head that looks like a quiet one."""
-    from edge.detect import ROW_HEAD, as_row
+    from edge.detector.detect import ROW_HEAD, as_row
 
     count = 0
     while True:

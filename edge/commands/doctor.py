@@ -23,8 +23,8 @@ def doctor(
     listen: Annotated[bool, typer.Option("--listen", help="Also record 2 s from each microphone.")] = False,
 ) -> None:
     """Check everything that a node needs, and say what to do; exit code 1 if something fails."""
-    from edge.doctor import Wanted, as_json, as_line, examine
-    from edge.doctoring import worst
+    from edge.doctor import worst
+    from edge.doctor.examine import Wanted, as_json, as_line, examine
 
     logging.getLogger("edge").addHandler(logging.NullHandler())  # what matters is in the checks
     checks = []

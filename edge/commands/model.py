@@ -11,8 +11,8 @@ import typer
 from edge.commands import ModelOption
 
 if TYPE_CHECKING:
-    from edge.release import Release
-    from edge.shelf import Shelf
+    from edge.releases.model_store import Shelf
+    from edge.releases.release import Release
 
 app = typer.Typer(help="Show the model; install, activate and roll back signed models.", invoke_without_command=True)
 
@@ -28,7 +28,7 @@ def card(context: typer.Context, model: ModelOption = None) -> None:
     """Print the card of a model: classes, thresholds, validation, feature spec."""
     if context.invoked_subcommand is not None:
         return
-    from edge.model import load_model
+    from edge.artefact.model import load_model
 
     print(load_model(model).describe())
 
@@ -92,7 +92,7 @@ def show(
     config: ConfigOption = None,
 ) -> None:
     """Print an installed model's manifest and card; without ID those of the active one."""
-    from edge.model import load_model
+    from edge.artefact.model import load_model
 
     shelf = _shelf(config)
     release = shelf.in_force() if wanted is None else shelf.find(wanted)
@@ -103,7 +103,7 @@ def show(
 
 
 def _say(release: Release | None, config: Path | None) -> None:
-    from edge.config import load_config
+    from edge.settings.config import load_config
 
     name = f"{release.sha256[:12]}: {release.manifest.id}" if release is not None else "the bundled model"
     print(f"active: {name}; {NEXT_START}")
@@ -114,8 +114,8 @@ def _say(release: Release | None, config: Path | None) -> None:
 
 
 def _shelf(config: Path | None) -> Shelf:
-    from edge.config import Models, load_config
-    from edge.shelf import Shelf
+    from edge.releases.model_store import Shelf
+    from edge.settings.config import Models, load_config
 
     settings = load_config(config).models if config is not None else Models()
     return Shelf(settings.shelf, settings.keys)

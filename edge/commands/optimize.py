@@ -12,7 +12,7 @@ import typer
 from edge.commands import ModelOption, RuntimeOption
 
 if TYPE_CHECKING:
-    from edge.tuned import Row
+    from edge.artefact.tuned import Row
 
 JsonOption = Annotated[bool, typer.Option("--json", help="The table as JSON.")]
 HEAD = f"{'variant':<14} {'ready s':>8} {'ms: 1':>8} {'8':>8} {'32':>8} {'cosine':>9} {'top-1':>7}"
@@ -24,10 +24,10 @@ def optimize(model: ModelOption = None, runtime: RuntimeOption = None, as_json: 
     Variants are fp32, int8 and those for TensorRT. Each is first compared with fp32 on onnxruntime, and refused if it
     differs too much. TensorRT engines are built on the way, which may take minutes.
     """
+    from edge.artefact.tune import tune as measure
+    from edge.artefact.tuned import choose
     from edge.features import warm_up
     from edge.log import setup
-    from edge.tune import tune as measure
-    from edge.tuned import choose
 
     setup()
     warm_up()

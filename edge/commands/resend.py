@@ -12,8 +12,8 @@ import typer
 from edge.commands import EXIT_INTERRUPTED, EXIT_MISTAKE, stop_on_signals
 
 if TYPE_CHECKING:
-    from edge.config import Config
-    from edge.resend import Tally
+    from edge.delivery.resend import Tally
+    from edge.settings.config import Config
 
 SAY_S = 2.0  # between two lines that tell how far it is
 
@@ -32,8 +32,8 @@ def resend(
     TIME is when a sound began or ended, not when it was delivered: go back too far rather than too little. Consumers
     drop copies by (id, rev). The service may run meanwhile.
     """
-    from edge import resend as work
-    from edge.outbox_reading import outbox_of
+    from edge.delivery import resend as work
+    from edge.delivery.outbox_reading import outbox_of
 
     settings = _settings(config, node, host, port)
     path = outbox if outbox is not None else outbox_of(settings)
@@ -63,8 +63,8 @@ def resend(
 
 def _settings(path: Path | None, node: str | None, host: str | None, port: int | None) -> Config:
     """Those of the file, with the command line's over them; no stream is opened."""
-    from edge.config import parse_config
-    from edge.yaml_file import read_yaml
+    from edge.settings.config import parse_config
+    from edge.settings.yaml_file import read_yaml
 
     tree = {"streams": [{"id": "none", "source": "none"}]} if path is None else read_yaml(path)
     if isinstance(tree, dict):

@@ -31,10 +31,10 @@ def spectrogram(  # noqa: PLR0913 - the options of the command
 ) -> None:
     """Draw the spectrogram of a sound file as the model gets it, with the detected events if wanted."""
     with stop_on_signals() as stop:
-        from edge import spectrogram as seen
-        from edge.drawing import check_output, draw
-        from edge.model import load_model
-        from edge.picture import make_wish
+        from edge.artefact.model import load_model
+        from edge.pictures import spectrogram as seen
+        from edge.pictures.drawing import check_output, draw
+        from edge.pictures.picture import make_wish
 
         check_output(output)
         artefact = load_model(model) if events or frontend is None else None

@@ -1,6 +1,6 @@
 """The only feature code of the project: streaming, exact, the same numbers for training and for the bedside."""
 
-from edge import kernel_cache
+from edge.features import kernel_cache
 
 with kernel_cache.kept_here():
     from edge.features.frontend import FrontEnd

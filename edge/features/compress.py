@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from edge.features.elementary import exp2, log2
 from edge.features.parts import Log
+from edge.features.ring import Bools, Floats
 from edge.features.spec import FeatureSpec
-from edge.ring import Bools, Floats
 
 LEAST = np.float32(1.2e-38)  # the smallest normal float32; a smoother that has fallen below holds nothing
 UNKNOWN = np.float32(-1)  # the smoother before the first frame; energies are not below 0

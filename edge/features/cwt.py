@@ -32,8 +32,8 @@ from numpy.typing import NDArray
 
 from edge.features.fft import RealFft, make_fft, make_real_fft, real_spectrum, transform
 from edge.features.parts import LEAST_PACE, WAVELET_TAIL, Cwt
+from edge.features.ring import Bools, Floats, append, is_heard, stretch
 from edge.features.spec import FeatureSpec
-from edge.ring import Bools, Floats, append, is_heard, stretch
 
 
 class CwtPlan(NamedTuple):

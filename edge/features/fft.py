@@ -32,7 +32,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from edge.features.parts import is_smooth
-from edge.ring import Floats
+from edge.features.ring import Floats
 
 COS, SIN = (tuple(np.float32(f(2 * np.pi * k / 15)) for k in range(15)) for f in (np.cos, np.sin))  # thirds and fifths
 

@@ -2,8 +2,8 @@
 
 Frame t touches the samples [t * hop - history, t * hop + ahead), t absolute (beyond them a recursive filter has decayed
 by `settle_db`, and a wavelet by 80 dB); it is valid when all of them are (else its values are zeros), and a jump in the
-block index skips the frames that touch the missing ones. Not for windows of frames (`edge.windows`), resampling
-(`edge.sources`) or the arithmetic of an analysis (`logmel.py`, `gammatone.py`, `cwt.py`).
+block index skips the frames that touch the missing ones. Not for windows of frames (`edge.detector.windows`),
+resampling (`edge.sources`) or the arithmetic of an analysis (`logmel.py`, `gammatone.py`, `cwt.py`).
 
 Kernels are compiled when first called, or loaded from a cache. They are handed plain tuples, whose members they name
 themselves: to look up the type of a named tuple takes Numba half a microsecond more at every call.
@@ -23,8 +23,8 @@ from edge.features.deltas import Deltas
 from edge.features.gammatone import gammatone_energies, make_gammatone_plan
 from edge.features.logmel import make_mel_plan, mel_energies
 from edge.features.parts import Cwt, Gammatone, Mel
+from edge.features.ring import NAN, make_ring
 from edge.features.spec import FeatureSpec
-from edge.ring import NAN, make_ring
 from edge.types import Block, Frames
 
 FARTHEST = 1 << 61  # sample index; beyond, the arithmetic of frames could overflow

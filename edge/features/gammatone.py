@@ -30,8 +30,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from edge.features.parts import EAR_MIN_HZ, EAR_Q, Gammatone
+from edge.features.ring import Bools, Floats, append, is_heard, stretch
 from edge.features.spec import FeatureSpec
-from edge.ring import Bools, Floats, append, is_heard, stretch
 
 LANES = 64  # bands side by side; a fixed number lets LLVM see that nothing overlaps, and vectorise
 PIECE = 64  # samples of a hop that share a table; states that have died away are set to 0 after each

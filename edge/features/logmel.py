@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from edge.features.fft import RealFft, make_real_fft, real_spectrum
 from edge.features.parts import Mel
+from edge.features.ring import Bools, Floats, append, is_heard, stretch
 from edge.features.spec import FeatureSpec
-from edge.ring import Bools, Floats, append, is_heard, stretch
 
 DEAF = 1e-6  # a filter whose greatest weight is less has its only bin on an edge, and that weight is rounding
 

@@ -15,12 +15,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edge.errors import ConfigError
-from edge.link_settings import Link, shown_id
-from edge.sources.attended import ConditionLog, trouble_of, vitals_of
+from edge.settings.link import Link, shown_id
 from edge.sources.link_opening import limits_of, open_links, read_keys, warm_up
 from edge.sources.linked import LinkSource, Manner
 from edge.sources.mailbox import Count, End
-from edge.sources.seen import SeenFile
+from edge.sources.monitored import ConditionLog, trouble_of, vitals_of
+from edge.sources.replay_counters import SeenFile
 from edge.sources.vitals import Trouble
 from edge.types import Block, Gap
 from firmware_bridge import links as link_loop

@@ -1,6 +1,6 @@
 """What the section `link` asks for, opened: links, keys, a receiver.
 
-Not for reading the links (`edge.sources.bridge`, `edge.link_watch`).
+Not for reading the links (`edge.sources.bridge`, `edge.commands.link.watch`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from edge.errors import ConfigError, LaennecError
-from edge.link_settings import Link
+from edge.settings.link import Link
 from firmware_bridge import cobs
 from firmware_bridge import links as link_loop
 from firmware_bridge.auth import Guard, read_key

@@ -20,8 +20,8 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from edge.sources.door import Door
 from edge.sources.mailbox import Count, End, Mailbox
+from edge.sources.rate_adapter import Door
 from edge.sources.vitals import Trouble, Vitals
 from edge.types import Block, Gap
 

@@ -22,8 +22,8 @@ import numpy as np
 from edge.errors import ConfigError, LaennecError, SourceError
 from edge.sources.child import COMMAND, Child
 from edge.sources.devices import Device, from_json
-from edge.sources.door import Door
 from edge.sources.pipe import Kind, Record
+from edge.sources.rate_adapter import Door
 from edge.types import Block, Gap
 
 POLL_S = 0.1  # how often `stop` is looked at

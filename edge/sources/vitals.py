@@ -1,6 +1,6 @@
 """What a source can know beyond its sound: how its device is, and when each sample was recorded.
 
-Not for judging sound (`edge.pipeline`) and not for the wire. A plain file or microphone knows nothing of this.
+Not for judging sound (`edge.detector.pipeline`) and not for the wire. A plain file or microphone knows nothing of this.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.model import load_model
-from edge.pipeline import Pipeline
+from edge.artefact.model import load_model
+from edge.detector.pipeline import Pipeline
 from edge.sources.synthetic import DEMO_AUDIO, scene
 from edge.types import Window
 from tests.benchmarks import link, packets

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from edge.features import Cwt, FeatureSpec, FrontEnd, Gammatone, Mel, Pcen
 from edge.features.cwt import make_cwt_plan
 from edge.features.logmel import make_mel_plan, mel_filters, taper
-from edge.ring import make_ring
+from edge.features.ring import make_ring
 from edge.types import Block
 
 ROUNDS = 15

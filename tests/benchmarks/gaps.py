@@ -17,8 +17,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from edge.model import Model, load_model
-from edge.pipeline import Pipeline
+from edge.artefact.model import Model, load_model
+from edge.detector.pipeline import Pipeline
 from edge.types import Block, Event, Scores
 
 PACKET = 160  # samples: 20 ms

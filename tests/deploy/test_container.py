@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.config import load_config
+from edge.settings.config import load_config
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "container"
@@ -76,7 +76,12 @@ def test_from_what_it_is_given_comes_a_wheel_that_has_everything(tmp_path: Path)
     assert done.returncode == 0, done.stderr
     (wheel,) = tmp_path.glob("laennec-*.whl")
     inside = set(zipfile.ZipFile(wheel).namelist())
-    needed = {"edge/__main__.py", "edge/models/default.onnx", "edge/schema/event.json", "edge/sources/demo.flac"}
+    needed = {
+        "edge/__main__.py",
+        "edge/models/default.onnx",
+        "edge/delivery/schema/event.json",
+        "edge/sources/demo.flac",
+    }
     assert needed <= inside
     assert not [name for name in inside if name.startswith(("training", "export", "tests"))]
 

@@ -109,7 +109,7 @@ def test_the_same_release_again_is_nothing_to_do_unless_it_is_forced(deployed: s
 
 def test_the_service_knows_the_name_of_its_release(deployed: str, root: Path) -> None:
     python = root / "opt/laennec/current/venv/bin/python"
-    line = [python, "-I", "-c", "from edge.service import release; print(release())"]
+    line = [python, "-I", "-c", "from edge.node.service import release; print(release())"]
     done = subprocess.run(line, capture_output=True, text=True, check=True)
     assert Place(str(root)).running().endswith(f"-{done.stdout.strip()}")
     assert done.stdout.strip().startswith("0.")

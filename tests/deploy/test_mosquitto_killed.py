@@ -17,11 +17,11 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from edge.broker import Broker
-from edge.config import Config, load_config
-from edge.dispatch import Dispatch
-from edge.messages import EVENT_EXPIRY_S, Message, Node
-from edge.outbox import Outbox
+from edge.commands.demo.broker import Broker
+from edge.delivery.dispatch import Dispatch
+from edge.delivery.messages import EVENT_EXPIRY_S, Message, Node
+from edge.delivery.outbox import Outbox
+from edge.settings.config import Config, load_config
 from tests.deploy.mosquitto_setup import needs_mosquitto
 from tests.edge.conftest import PATIENCE_S, wait_for
 

@@ -11,9 +11,9 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from edge.model import DEFAULT_PATH
-from edge.seal import seal
-from edge.variants import VARIANT_KEY
+from edge.artefact.model import DEFAULT_PATH
+from edge.artefact.seal import seal
+from edge.artefact.variants import VARIANT_KEY
 
 Change = Callable[[onnx.ModelProto], None]
 PRECISIONS = {"cpu-int8": "int8", "trt-fp16": "fp16", "trt-int8": "int8", "trt-int8-fp16": "int8+fp16"}

@@ -16,8 +16,8 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 import edge
-from edge.broker import Broker
-from tests.edge.releases import Signer
+from edge.commands.demo.broker import Broker
+from tests.edge.signed_releases import Signer
 
 PATIENCE_S = 60.0  # no test waits this long unless it fails
 
@@ -34,7 +34,7 @@ def wait_for(condition: Callable[[], Any], what: str) -> Any:
 
 def _schemas() -> dict[str, jsonschema.protocols.Validator]:
     """The published schemas, by id."""
-    texts = [path.read_text() for path in (Path(edge.__file__).parent / "schema").glob("*.json")]
+    texts = [path.read_text() for path in (Path(edge.__file__).parent / "delivery" / "schema").glob("*.json")]
     return {tree["$id"]: jsonschema.Draft202012Validator(tree) for tree in map(json.loads, texts)}
 
 
@@ -70,7 +70,7 @@ class Watcher:
         self.client.loop_stop()
         for topic, _, body in self.messages:
             if "schema" in body:  # not what a test made up
-                assert body["schema"] in SCHEMAS, f"{topic}: {body['schema']} has no file in edge/schema"
+                assert body["schema"] in SCHEMAS, f"{topic}: {body['schema']} has no file in edge/delivery/schema"
                 SCHEMAS[body["schema"]].validate(body)
 
 

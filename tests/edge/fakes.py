@@ -9,17 +9,17 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from edge.detector.tracker import GroupSpec
+from edge.detector.windows import WindowSpec
 from edge.features import FeatureSpec, Mel
-from edge.tracker import GroupSpec
 from edge.types import Block, Gap, Scores, Window
-from edge.windows import WindowSpec
 
 BLOCK_S = 0.1
 LOUD = 0.05  # rms, full scale = 1.0
 
 
 class LoudnessModel:
-    """Stands for `edge.model.Model`: the wheeze score is 0.9 in every score frame that is loud."""
+    """Stands for `edge.artefact.model.Model`: the wheeze score is 0.9 in every score frame that is loud."""
 
     spec = FeatureSpec(
         hop_samples=64, analysis=Mel(windows_samples=(128,), fft_size=256), offset=(-60.0,), scale=(20.0,)

@@ -9,11 +9,11 @@ from contextlib import closing
 from pathlib import Path
 
 from edge.commands import stop_on_signals
-from edge.config import parse_config
+from edge.delivery.outbox import Outbox
 from edge.log import setup
-from edge.notify import Notifier
-from edge.outbox import Outbox
-from edge.service import Service
+from edge.node.notify import Notifier
+from edge.node.service import Service
+from edge.settings.config import parse_config
 from edge.types import Block, Gap, Scores, Window
 from tests.edge.fakes import Bursts, LoudnessModel
 

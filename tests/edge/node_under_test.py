@@ -7,12 +7,12 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-from edge import dispatch
 from edge.commands import stop_on_signals
-from edge.config import parse_config
+from edge.delivery import dispatch
+from edge.delivery.outbox import Outbox
 from edge.log import setup
-from edge.outbox import Outbox
-from edge.service import Service
+from edge.node.service import Service
+from edge.settings.config import parse_config
 from tests.edge.fakes import Bursts, LoudnessModel
 
 

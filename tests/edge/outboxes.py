@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from edge.messages import Message
-from edge.outbox import Outbox
+from edge.delivery.messages import Message
+from edge.delivery.outbox import Outbox
 
 ALL = 1 << 62
 NOW_S = 1.8e9

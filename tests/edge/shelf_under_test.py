@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from edge.errors import LaennecError
-from edge.shelf import Shelf
+from edge.releases.model_store import Shelf
 
 STEPS = {"fsync", "rename", "replace", "mkdir", "open", "write", "chmod", "unlink", "rmdir", "flock"}
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from edge.config import Stream
-from edge.messages import Message, Node
+from edge.delivery.messages import Message, Node
+from edge.node.stream import Listener
+from edge.settings.config import Stream
 from edge.sources.vitals import Trouble, Vitals
-from edge.stream import Listener
 from edge.types import Block, Gap
 from tests.edge.fakes import LOUD, Bursts, LoudnessModel
 

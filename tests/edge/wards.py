@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from edge.broker import free_port
-from edge.config import Config, Stream, parse_config
+from edge.commands.demo.broker import free_port
+from edge.settings.config import Config, Stream, parse_config
 from edge.sources.synthetic import DEMO_AUDIO
 
 

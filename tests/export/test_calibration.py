@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.windows import WindowSpec
+from edge.detector.windows import WindowSpec
 from export import calibration
 from export.calibration import Side, Strata, cut_windows, draw, picks
 from training.datasets import Recording

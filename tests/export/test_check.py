@@ -10,8 +10,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edge.model import DEFAULT_PATH
-from edge.variants import family
+from edge.artefact.model import DEFAULT_PATH
+from edge.artefact.variants import family
 from export.check import VARIANTS, conformance
 from tests.export.graphs import FP16, FP32, INT8, graph
 

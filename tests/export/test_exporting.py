@@ -12,9 +12,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from edge.artefact.model import DEFAULT_PATH, load_model
+from edge.artefact.variants import siblings
 from edge.errors import ConfigError
-from edge.model import DEFAULT_PATH, load_model
-from edge.variants import siblings
 from export import place
 from export.__main__ import main
 from export.checkpoint import Checkpoint

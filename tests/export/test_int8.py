@@ -11,9 +11,9 @@ import pytest
 import torch
 from onnx import numpy_helper
 
-from edge.backends.onnx import OnnxBackend
-from edge.model import Model, Variant
-from edge.parity import drift
+from edge.artefact.backends.onnx import OnnxBackend
+from edge.artefact.model import Model, Variant
+from edge.artefact.parity import drift
 from export.build import FP32, KINDS, artefacts, graphs
 from export.check import conformance
 from export.onnx import to_artefact, to_graph

@@ -10,10 +10,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from edge.backends.onnx import OnnxBackend
+from edge.artefact.backends.onnx import OnnxBackend
+from edge.artefact.model import Model, Variant
+from edge.detector.pipeline import Pipeline
 from edge.features import FrontEnd
-from edge.model import Model, Variant
-from edge.pipeline import Pipeline
 from edge.sources.synthetic import scene
 from edge.types import Block, Scores
 from export.onnx import OPSET, strip, to_artefact, to_graph, weights_sha256

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge.backends.onnx import OnnxBackend
+from edge.artefact.backends.onnx import OnnxBackend
+from edge.artefact.model import DEFAULT_PATH, Model
 from edge.features import FrontEnd
-from edge.model import DEFAULT_PATH, Model
 from edge.sources.synthetic import scene
 from edge.types import Event
 from export.calibration import Sample

@@ -11,9 +11,9 @@ import numpy as np
 import onnx
 import pytest
 
-from edge.backends.onnx import OnnxBackend
-from edge.model import DEFAULT_PATH, Model, load_model
-from edge.variants import siblings
+from edge.artefact.backends.onnx import OnnxBackend
+from edge.artefact.model import DEFAULT_PATH, Model, load_model
+from edge.artefact.variants import siblings
 from export.build import KINDS, artefacts
 from export.calibration import Sample
 from export.check import conformance

@@ -14,8 +14,8 @@ from pathlib import Path
 import onnx
 import pytest
 
-from edge.model import DEFAULT_PATH
-from edge.variants import Artefact, family
+from edge.artefact.model import DEFAULT_PATH
+from edge.artefact.variants import Artefact, family
 from export.check import conformance
 from export.qdq import Graph
 from export.rtx import available, try_build

@@ -13,12 +13,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from edge.artefact.model import DEFAULT_PATH
 from edge.errors import ConfigError, ModelError
-from edge.model import DEFAULT_PATH
-from edge.shelf import Shelf
-from edge.signature import read_keys
+from edge.releases.model_store import Shelf
+from edge.releases.signature import read_keys
 from export.sign import Terms, new_key, read_private, sign
-from tests.edge.releases import edited
+from tests.edge.signed_releases import edited
 
 ROOT = Path(__file__).parents[2]
 NOON = datetime(2026, 11, 21, 12, tzinfo=timezone.utc)

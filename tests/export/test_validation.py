@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from edge.model import DEFAULT_PATH
-from edge.variants import siblings
+from edge.artefact.model import DEFAULT_PATH
+from edge.artefact.variants import siblings
 from export import exporting
 from export.build import FP32, PTQ, QAT
 from export.checkpoint import Checkpoint

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.link_settings import SerialPort
+from edge.settings.link import SerialPort
 from edge.sources import linked
 from edge.sources.link_opening import limits_of
 from edge.types import Block, Gap

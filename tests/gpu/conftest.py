@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.backends._cudart import Cudart, find_gpu
-from edge.backends.tensorrt import Device, find_device
+from edge.artefact.backends._cudart import Cudart, find_gpu
+from edge.artefact.backends.tensorrt import Device, find_device
 from edge.errors import ConfigError
 from tests.gpu.reference import Reference, saved
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from edge import __version__
-from edge.backends.tensorrt import Device
-from edge.tuned import cpu_name
+from edge.artefact.backends.tensorrt import Device
+from edge.artefact.tuned import cpu_name
 
 QUESTIONS = {
     "power_mode": ["nvpmodel", "-q"],

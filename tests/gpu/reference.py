@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.backends.onnx import OnnxBackend
-from edge.model import DEFAULT_PATH, load_model
-from edge.tune import Answers, answers, windows_of
+from edge.artefact.backends.onnx import OnnxBackend
+from edge.artefact.model import DEFAULT_PATH, load_model
+from edge.artefact.tune import Answers, answers, windows_of
 
 PATH = Path(__file__).with_name("reference.npz")
 WINDOWS = 32  # spread over the synthetic recording

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge.backends._cudart import Cudart, find_gpu
+from edge.artefact.backends._cudart import Cudart, find_gpu
 from edge.errors import ModelError
 
 pytestmark = pytest.mark.gpu

@@ -17,17 +17,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge import kept
-from edge.backends.engines import kept_engines
-from edge.backends.tensorrt import Device, TensorRtBackend
-from edge.detect import Wanted, detect_file
-from edge.model import DEFAULT_PATH
-from edge.parity import drift
-from edge.runtime import open_model
+from edge.artefact import disk_cache
+from edge.artefact.backends.engines import kept_engines
+from edge.artefact.backends.tensorrt import Device, TensorRtBackend
+from edge.artefact.model import DEFAULT_PATH
+from edge.artefact.parity import drift
+from edge.artefact.runtime import open_model
+from edge.artefact.tune import answers, tune
+from edge.artefact.tuned import choose
+from edge.artefact.variants import Artefact, family
+from edge.detector.detect import Wanted, detect_file
 from edge.sources.synthetic import DEMO_AUDIO
-from edge.tune import answers, tune
-from edge.tuned import choose
-from edge.variants import Artefact, family
 from tests.gpu.facts import CLOCKS, device_facts
 from tests.gpu.reference import Reference
 
@@ -108,7 +108,7 @@ def test_a_damaged_engine_is_built_again(device: Device, caplog: pytest.LogCaptu
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 0xFF
     file.write_bytes(content)
-    kept.tell_once.cache_clear()
+    disk_cache.tell_once.cache_clear()
     backend_of(VARIANTS[0], device)
     assert f"kept=damaged file={file}" in caplog.text
     assert all(engine.key is not None for engine in kept_engines())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from edge.backends.onnx import OnnxBackend
-from edge.model import DEFAULT_PATH
-from edge.tune import answers
+from edge.artefact.backends.onnx import OnnxBackend
+from edge.artefact.model import DEFAULT_PATH
+from edge.artefact.tune import answers
 from tests.gpu.reference import WINDOWS, saved
 
 

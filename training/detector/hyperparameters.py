@@ -10,9 +10,9 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from edge.detector.windows import WindowSpec
 from edge.errors import ConfigError
 from edge.features import FeatureSpec, Log, Mel
-from edge.windows import WindowSpec
 from training.detector.augment import AugmentSpec
 from training.detector.model import STRIDE, NetworkSpec
 from training.loop.learner import LoopSpec

@@ -1,4 +1,4 @@
-"""What a network in torch says: of whole recordings as streams, through the windows of `edge.windows`, and of clips.
+"""What a network in torch says: of whole recordings as streams, through the windows of `edge.detector.windows`, and of clips.
 
 Many windows at a time, which the edge does not do. Not for an exported artefact (`training.evaluation.artefact`).
 """
@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from edge.detector.windows import Windows
 from edge.types import Frames
-from edge.windows import Windows
 from training.detector.answers import of_windows
 from training.detector.hyperparameters import Recipe
 from training.detector.model import STRIDE, Detector

@@ -1,9 +1,9 @@
 """An artefact of the edge, heard exactly as at the bedside: source, features, windows, model, tracker.
 
-This is the one module of training that imports `edge.model` and `edge.pipeline`. What is judged must be what runs: the
-file with its own spec, its calibration, its thresholds and its runtime, so a fault anywhere between a checkpoint and an
-alarm shows in the score. A second implementation of that path here could only hide it. Training itself stays without a
-model: networks are torch, frames come from `edge.features`.
+This is the one module of training that imports `edge.artefact.model` and `edge.detector.pipeline`. What is judged must
+be what runs: the file with its own spec, its calibration, its thresholds and its runtime, so a fault anywhere between a
+checkpoint and an alarm shows in the score. A second implementation of that path here could only hide it. Training
+itself stays without a model: networks are torch, frames come from `edge.features`.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from edge.artefact.model import Model, load_model
+from edge.detector.pipeline import Pipeline
 from edge.errors import ConfigError, SourceError
 from edge.features import FrontEnd
-from edge.model import Model, load_model
-from edge.pipeline import Pipeline
 from edge.sources import open_source
 from edge.types import Block, Event, Gap, Scores, Window
 from training.datasets import CLASSES, Recording

@@ -2,7 +2,8 @@
 
 Frame average precision (scikit-learn), event-based F1 and 1-s segment F1 (sed_eval: Mesaros et al., Metrics for
 polyphonic sound event detection, Applied Sciences 6(6), 2016), record-level ROC AUC, false alarms per hour. Events come
-from `edge.tracker`, the one that runs at the bedside. Poor Quality recordings are left out: nobody annotated them.
+from `edge.detector.tracker`, the one that runs at the bedside. Poor Quality recordings are left out: nobody annotated
+them.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from edge.tracker import GroupSpec, Tracker
+from edge.detector.tracker import GroupSpec, Tracker
 from edge.types import Event, Scores
 from training.datasets import CLASSES, CONTINUOUS, DISCONTINUOUS, Recording
 from training.datasets.targets import COLUMNS

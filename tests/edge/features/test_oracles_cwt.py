@@ -15,7 +15,7 @@ from scipy import signal
 
 from edge.features import Cwt, FeatureSpec, Log
 from edge.features.cwt import cwt_centres_hz, make_cwt_plan
-from edge.ring import make_ring
+from edge.features.ring import make_ring
 from tests.edge.features.listening import chest_like, listen
 
 AUDIBLE_DB = 40  # below the loudest number: fades of noise included, what a band hears of a distant tone not

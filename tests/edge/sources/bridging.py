@@ -11,8 +11,8 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from edge.config import parse_config
-from edge.link_settings import Link
+from edge.settings.config import parse_config
+from edge.settings.link import Link
 from edge.sources import open_source
 from edge.sources.bridge import Bridge
 from edge.sources.linked import LinkSource

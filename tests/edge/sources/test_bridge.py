@@ -14,7 +14,7 @@ import edge.sources.linked
 from edge.errors import ConfigError, SourceError
 from edge.sources import open_source
 from edge.sources.bridge import Bridge, open_bridge
-from edge.sources.seen import SeenFile
+from edge.sources.replay_counters import SeenFile
 from edge.types import Block, Gap
 from firmware_bridge import cobs
 from firmware_bridge.auth import Seen, seal

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.sources.door import Door
+from edge.sources.rate_adapter import Door
 from edge.sources.resample import REACH, Resampler
 from edge.types import Block, Gap
 

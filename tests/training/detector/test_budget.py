@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.tracker import GroupSpec
+from edge.detector.tracker import GroupSpec
 from training.datasets import CLASSES, Annotation, Recording
 from training.datasets.targets import WIDTH
 from training.detector.budget import BUDGETS, OF_NEGATIVES, points

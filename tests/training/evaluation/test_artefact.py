@@ -9,10 +9,10 @@ import onnx
 import pytest
 import soundfile
 
+from edge.artefact.model import load_model
+from edge.artefact.seal import seal
+from edge.detector.pipeline import Pipeline
 from edge.errors import ConfigError, ModelError
-from edge.model import load_model
-from edge.pipeline import Pipeline
-from edge.seal import seal
 from edge.sources.synthetic import scene
 from edge.types import Block, Scores
 from training.datasets import CLASSES, Annotation, Recording

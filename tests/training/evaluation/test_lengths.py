@@ -13,8 +13,8 @@ import soundfile
 import torch
 from numpy.typing import NDArray
 
+from edge.artefact.model import load_model
 from edge.features import FrontEnd
-from edge.model import load_model
 from edge.types import Window
 from tests.training.detector.edge import RECIPE
 from training.datasets import Recording

@@ -1,0 +1,231 @@
+"""The artefact: one ONNX file that carries everything the edge must know, checked before it is believed.
+
+The graph maps `frames` (B, W, M) and `valid` (B, W) to `scores` (B, W / score_frames, C), calibrated probabilities. The
+metadata hold, as JSON text under `laennec.*`: the schema, feature spec, window, classes, groups, thresholds,
+calibration, training data hash and card. A second output, `clip` (B, L), with `tasks` in the metadata, judges a
+sound as a whole; streams do not ask for it. One checkpoint gives several artefacts, `laennec.variant` says which this
+is. Not for training or exporting one (`training`, `export`), nor for whether a file is whole (`edge.artefact.seal`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from edge.artefact.backends import Backend
+from edge.artefact.seal import read_artefact
+from edge.detector.tracker import GroupSpec
+from edge.detector.windows import WindowSpec
+from edge.errors import ConfigError, ModelError
+from edge.features.spec import FeatureSpec
+from edge.types import Scores, Window
+
+SCHEMA = "laennec.model/1"
+DEFAULT_PATH = Path(__file__).parent / "models" / "default.onnx"
+CARD_COLUMNS = 100  # of the card on a terminal
+_METADATA = ("features", "window", "classes", "groups", "thresholds", "calibration", "training_data", "card")
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """Which of the artefacts of one checkpoint a file is; one that does not say is the fp32 one, for onnxruntime."""
+
+    name: str = "fp32"
+    """fp32, cpu-int8, trt-fp16, trt-int8 or trt-int8-fp16."""
+    runtime: str = "onnxruntime"
+    """The runtime that it is made for: onnxruntime or tensorrt."""
+    precision: str = "fp32"
+    """fp32, int8, fp16 or int8+fp16; inputs and outputs are float32 in all."""
+    parent: str = ""
+    """SHA-256 of the fp32 artefact that it was made beside; empty for that one itself."""
+    checkpoint: str = ""
+    """SHA-256 of the weights."""
+    calibration: dict[str, Any] | None = None
+    """Windows, seed and SHA-256 of the sample that the ranges were measured on; None without int8."""
+    made_with: dict[str, str] = field(default_factory=dict)
+    """Version of each package that made it."""
+
+    @classmethod
+    def from_json(cls, text: str) -> Variant:
+        """Read the entry of the metadata.
+
+        Raises:
+            ModelError: if it lacks a field or has one of another type.
+        """
+        try:
+            fields = json.loads(text)
+            texts = {key: fields[key] for key in ("name", "runtime", "precision", "parent", "checkpoint")}
+            variant = cls(**texts, calibration=fields["calibration"], made_with=dict(fields["made_with"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(f"metadata not understood: laennec.variant: {error!r}") from error
+        if any(not isinstance(value, str) for value in texts.values()):
+            raise ModelError(f"metadata not understood: laennec.variant: expected text, found {texts}")
+        return variant
+
+
+class Model:
+    """A loaded artefact.
+
+    Args:
+        content: the whole file.
+        backend: the same content in a runtime.
+
+    Raises:
+        ModelError: if the metadata are missing, of another schema, or do not fit the graph.
+    """
+
+    def __init__(self, content: bytes, backend: Backend) -> None:
+        """Read and cross-check the metadata."""
+        self._backend = backend
+        meta = _read_metadata(backend)
+        self.spec: FeatureSpec = meta["features"]
+        self.window: WindowSpec = meta["window"]
+        self.classes: tuple[str, ...] = meta["classes"]
+        self.groups: tuple[GroupSpec, ...] = meta["groups"]
+        self.thresholds: dict[str, float] = meta["thresholds"]
+        self.calibration: dict[str, Any] = meta["calibration"]
+        self.training_data: str = meta["training_data"]
+        self.trained_on: list[str] = meta["trained_on"]
+        """Hashes that recognise the recordings and patients it was trained on; empty when it carries none."""
+        self.card: dict[str, Any] = meta["card"]
+        self.tasks: dict[str, Any] | None = meta["tasks"]
+        """How official tasks are answered (`training.answers`); None for a model without the output `clip`."""
+        self.variant: Variant = meta["variant"]
+        self.sha256 = hashlib.sha256(content).hexdigest()
+        self.id = str(self.card.get("id", self.sha256[:12]))
+        self.runtime = backend.name
+        self._check_graph()
+
+    @property
+    def rate_hz(self) -> int:
+        """Sampling rate of the sound it hears, Hz."""
+        return self.spec.rate_hz
+
+    @property
+    def event_classes(self) -> tuple[str, ...]:
+        """Classes that become events."""
+        return tuple(c for group in self.groups for c in group.classes)
+
+    @property
+    def score_hop_samples(self) -> int:
+        """Samples to one score frame."""
+        return self.spec.hop_samples * self.window.score_frames
+
+    @property
+    def features_sha256(self) -> str:
+        """Hash of the feature spec."""
+        return self.spec.sha256
+
+    def score(self, window: Window) -> Scores:
+        """Scores of the frames that the window decides, from the first heard one to the last.
+
+        Windows go through the graph one at a time, so that a score has the same bits however the sound was cut.
+        """
+        spec = self.window
+        valid = window.valid.astype(np.float32)
+        values = self._backend.run(window.values[None], valid[None])[0]
+        decided = spec.decided(window)
+        kept = slice(decided.start // spec.score_frames, decided.stop // spec.score_frames)
+        heard = window.valid[decided].reshape(-1, spec.score_frames).all(axis=1)
+        heard &= np.isfinite(values[kept]).all(axis=1)
+        first, stop = np.argmax(heard), len(heard) - np.argmax(heard[::-1])  # what was not heard at either end is
+        part = slice(int(first), int(stop if heard.any() else first))  # left out: a jump in the index says so
+        scores = np.where(heard[:, None], values[kept], np.float32(0))
+        start = (window.start + decided.start) // spec.score_frames + part.start
+        return Scores(start, scores[part], heard[part])
+
+    def answer(self, window: Window) -> NDArray[np.float32]:
+        """What the window is as one clip: (L,) log-probabilities of `tasks["labels"]`. Not for streams.
+
+        Raises:
+            ModelError: if this model has no answer for clips.
+        """
+        if self.tasks is None or "clip" not in self._backend.outputs:
+            raise ModelError(f"{self.id}: expected the output `clip` and its labels, found a model for streams alone")
+        said: NDArray[np.float32] = self._backend.run(
+            window.values[None], window.valid[None].astype(np.float32), "clip"
+        )[0]
+        return said
+
+    def describe(self) -> str:
+        """The card and what the file says of itself, for a person: YAML, a line for each figure."""
+        hop_ms = 1000 * self.score_hop_samples / self.rate_hz
+        lines = [
+            f"{self.id}  sha256 {self.sha256}",
+            "",
+            yaml.safe_dump(self.card, sort_keys=False, allow_unicode=True, width=CARD_COLUMNS),
+            f"variant: {self.variant.name}, {self.variant.precision} for {self.variant.runtime}",
+            f"classes: {', '.join(self.classes)} (one score each {hop_ms:g} ms)",
+            "thresholds: " + ", ".join(f"{c} {t:.2f}" for c, t in self.thresholds.items()),
+            f"features: {self.spec.to_json()}",
+            f"window: {self.window}",
+            f"training data: sha256 {self.training_data}",
+        ]
+        return "\n".join(lines)
+
+    def _check_graph(self) -> None:
+        frames, scores = self._backend.inputs.get("frames"), self._backend.outputs.get("scores")
+        steps = self.window.window_frames // self.window.score_frames
+        expected = ([self.window.window_frames, self.spec.width], [steps, len(self.classes)])
+        found = (frames and frames[1:], scores and scores[1:])
+        if found != expected or "valid" not in self._backend.inputs:
+            raise ModelError(f"graph does not fit its metadata: expected frames and scores {expected}, found {found}")
+
+
+def _read_metadata(backend: Backend) -> dict[str, Any]:
+    texts = {
+        key.removeprefix("laennec."): value for key, value in backend.metadata.items() if key.startswith("laennec.")
+    }
+    found = texts.get("schema")
+    if found != SCHEMA:
+        raise ModelError(f"expected a Laennec model ({SCHEMA}), found an ONNX file with schema {found!r}")
+    missing = [key for key in _METADATA if key not in texts]
+    if missing:
+        raise ModelError(f"expected metadata {', '.join(_METADATA)}; missing: {', '.join(missing)}")
+    try:
+        meta = {key: json.loads(texts[key]) for key in _METADATA}
+        meta["tasks"] = json.loads(texts.get("tasks", "null"))
+        meta["trained_on"] = [str(mark) for mark in json.loads(texts.get("trained_on", "[]"))]
+        meta["variant"] = Variant.from_json(texts["variant"]) if "variant" in texts else Variant()
+        meta["features"] = FeatureSpec.from_json(texts["features"])
+        meta["window"] = WindowSpec(**meta["window"])
+        meta["classes"] = tuple(str(c) for c in meta["classes"])
+        meta["groups"] = tuple(GroupSpec(**{**g, "classes": tuple(g["classes"])}) for g in meta["groups"])
+        meta["thresholds"] = {str(c): float(t) for c, t in meta["thresholds"].items()}
+    except (ConfigError, TypeError, ValueError, AttributeError) as error:
+        raise ModelError(f"metadata not understood: {error}") from error
+    named = {c for group in meta["groups"] for c in group.classes}
+    if not named <= set(meta["classes"]) or named != set(meta["thresholds"]):
+        raise ModelError(
+            f"classes {meta['classes']}, groups {sorted(named)} and thresholds {sorted(meta['thresholds'])} disagree"
+        )
+    return meta
+
+
+def load_model(path: Path | None = None) -> Model:
+    """Load and check an artefact.
+
+    Args:
+        path: the file; None for the one that comes with the package.
+
+    Raises:
+        ModelError: if it is missing, too large, damaged or not a Laennec model; the message names the file, what was
+            expected, what was found and what to do.
+    """
+    path = path or DEFAULT_PATH
+    content = read_artefact(path)
+    from edge.artefact.backends.onnx import (
+        OnnxBackend,  # here, so that a refusal does not wait for the runtime to be imported
+    )
+
+    try:
+        return Model(content, OnnxBackend(content))
+    except ModelError as error:
+        raise ModelError(f"model {path}: {error}; export it again with this version of Laennec") from error

@@ -1,0 +1,120 @@
+"""The demo: a broker, the real `laennec run` in a process of its own, and a client that prints what arrives.
+
+Not a test of accuracy: the recording is synthetic, and nothing is compared with its known times here. The client knows
+nothing of the detector but the MQTT contract.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+from edge.commands.demo.broker import Broker, choose
+from edge.errors import SourceError
+
+TOPICS = "laennec/v1/+/+/s/+/event"
+NODE, BED = "demo", "bed1"
+CONNECT_S = 5.0
+HEAD = f"{'time':>8}  {'sound':<15} {'score':>5}  {'bed':<10} {'lasted':>7}"
+
+
+def run_demo(fast: bool, wanted_broker: str, scored_by: tuple[Path | None, str | None], stop: threading.Event) -> int:
+    """Run the demo on this terminal.
+
+    Args:
+        fast: as fast as it goes instead of in real time.
+        wanted_broker: `mosquitto`, `amqtt` or `auto`.
+        scored_by: artefact and runtime, each None for the detector's own choice.
+        stop: ends it early.
+
+    Returns:
+        Exit code of the detector.
+
+    Raises:
+        ConfigError: no such broker.
+        SourceError: the broker does not start or does not answer.
+    """
+    from edge.sources.synthetic import DEMO_AUDIO
+
+    kind = choose(wanted_broker)
+    with Broker(kind) as broker, tempfile.TemporaryDirectory(prefix="laennec-demo-") as folder:
+        version = "MQTT 5" if kind == "mosquitto" else "MQTT 3.1.1 only: no message expiry, no will delay"
+        print("The recording is synthetic: computed breath sound with wheezes and crackles, not a patient.")
+        print(f"broker: {kind} on 127.0.0.1:{broker.port} ({version})")
+        arrivals = _subscribe(broker.port)
+        print(f"detector: laennec run, {'as fast as it goes' if fast else 'in real time'}\n\n{HEAD}", flush=True)
+        command = [sys.executable, "-m", "edge", "run", "--source", str(DEMO_AUDIO), "--stream", BED]
+        command += ["--node", NODE, "--port", str(broker.port), "--outbox", str(Path(folder) / "outbox.db")]
+        command += ["--fast"] * fast
+        for option, value in zip(("--model", "--runtime"), scored_by, strict=True):
+            command += [option, str(value)] if value else []
+        return _watch(command, Path(folder) / "log", arrivals, stop)
+
+
+def row(event: dict[str, Any]) -> str:
+    """One event message as a row: when it began in the recording, what, how sure, where, and how long if it is over."""
+    rate, onset, end = event["sample"]["rate"], event["sample"]["onset"], event["sample"]["end"]
+    minutes, seconds = divmod(onset / rate, 60)
+    lasted = event.get("end_reason", "begins") if end is None else f"{(end - onset) / rate:5.2f} s"
+    sound = event["label"].replace("_", " ")
+    score, bed = event["scores"]["peak"], event["stream"]
+    return f"{minutes:02.0f}:{seconds:05.2f}  {sound:<15} {score:5.2f}  {bed:<10} {lasted:>7}"
+
+
+def _subscribe(port: int) -> queue.SimpleQueue[dict[str, Any]]:
+    """An ordinary MQTT 3.1.1 client, as any dashboard is one."""
+    arrivals: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+    ready = threading.Event()
+    client = paho.Client(CallbackAPIVersion.VERSION2, client_id="laennec-demo-viewer", protocol=paho.MQTTv311)
+
+    def on_connect(*_: object) -> None:
+        client.subscribe(TOPICS, qos=1)
+
+    client.on_connect = on_connect
+    client.on_subscribe = lambda _c, _u, _m, _r, _p: ready.set()
+    client.on_message = lambda _c, _u, message: arrivals.put(json.loads(message.payload))
+    client.connect("127.0.0.1", port)
+    client.loop_start()
+    if not ready.wait(CONNECT_S):
+        raise SourceError(f"the broker on port {port} did not answer a subscription within {CONNECT_S:.0f} s")
+    return arrivals
+
+
+def _watch(command: list[str], log: Path, arrivals: queue.SimpleQueue[dict[str, Any]], stop: threading.Event) -> int:
+    """Print arrivals until the detector ends; then its summary, or its log if it failed."""
+    seen: set[tuple[str, int]] = set()
+    with log.open("wb") as errors, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as child:
+        try:
+            while child.poll() is None and not stop.is_set():
+                _print_next(arrivals, seen)
+        finally:
+            child.terminate()
+            summary = (child.stdout.read() if child.stdout else "").strip()
+            code = child.wait()
+    while _print_next(arrivals, seen):
+        pass
+    for line in log.read_text(errors="replace").splitlines():
+        if code != 0 or " WARNING " in line:  # such as: the broker speaks 3.1.1 only
+            print(line, file=sys.stderr)
+    print(f"\n{summary}", flush=True)
+    return code
+
+
+def _print_next(arrivals: queue.SimpleQueue[dict[str, Any]], seen: set[tuple[str, int]]) -> bool:
+    try:
+        event = arrivals.get(timeout=0.2)
+    except queue.Empty:
+        return False
+    if (key := (event["id"], event["rev"])) not in seen:  # at least once: a copy may come
+        seen.add(key)
+        print(row(event), flush=True)
+    return True

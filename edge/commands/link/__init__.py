@@ -1,0 +1,157 @@
+"""`laennec link`: a simulated device, a live table of devices, recording and replay of what links carry."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+import typer
+
+from edge.commands import JsonlOption, stop_on_signals
+from edge.errors import ConfigError
+
+app = typer.Typer(help="The links to microcontrollers: try, watch, record, replay.", no_args_is_help=True)
+
+SerialOption = Annotated[list[str] | None, typer.Option("--serial", help="A port: a path, or usb:VID:PID[:SERIAL].")]
+UdpOption = Annotated[
+    str | None, typer.Option("--udp", metavar="HOST:PORT", help="Address of this machine to listen on, and port.")
+]
+BleOption = Annotated[list[str] | None, typer.Option("--ble", metavar="ADDRESS", help="A bonded wearable.")]
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="Settings whose section link is taken.")]
+SecondsOption = Annotated[
+    float | None, typer.Option("--seconds", min=0.1, help="Stop after so many seconds; default: Ctrl-C.")
+]
+BaudOption = Annotated[int | None, typer.Option("--baud", help="Speed of the serial ports, baud; USB ignores it.")]
+
+
+@app.command(
+    short_help="Play sound files as a device would.",
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+)
+def simulate(context: typer.Context) -> None:
+    """Play sound files as a device would, over a pty (its name is printed) or --udp HOST:PORT; --help for all faults.
+
+    Without a file the bundled synthetic recording is played. Needs a C compiler.
+    """
+    from edge.commands.link.simulation import recordings, simulator
+
+    program = simulator()
+    with TemporaryDirectory(prefix="laennec-link-") as folder, stop_on_signals() as stop:
+        command = [str(program), *recordings(context.args, Path(folder))]
+        with subprocess.Popen(command, start_new_session=True) as device:
+            while device.poll() is None:
+                if stop.wait(0.1):
+                    device.terminate()
+                    device.wait()
+        if device.returncode:
+            raise typer.Exit(abs(device.returncode))
+
+
+@app.command(short_help="Show a live table of devices.")
+def monitor(
+    serial: SerialOption = None,
+    udp: UdpOption = None,
+    ble: BleOption = None,
+    config: ConfigOption = None,
+    seconds: SecondsOption = None,
+    baud: BaudOption = None,
+    jsonl: JsonlOption = False,
+) -> None:
+    """A live table of the devices that are heard: rate, loss, battery, contact; no detector runs."""
+    section = _section(serial, udp, ble, config, baud)
+    with stop_on_signals() as stop:
+        _watch(section, None, seconds, jsonl, stop)
+
+
+@app.command(short_help="Record what links carry to a file.")
+def record(  # noqa: PLR0913 - the options of the command
+    file: Annotated[Path, typer.Argument(help="The capture, a new file.", readable=False)],
+    serial: SerialOption = None,
+    udp: UdpOption = None,
+    ble: BleOption = None,
+    config: ConfigOption = None,
+    seconds: SecondsOption = None,
+    baud: BaudOption = None,
+    jsonl: JsonlOption = False,
+) -> None:
+    """Write down what links carry, byte for byte with its times, and show the table meanwhile."""
+    section = _section(serial, udp, ble, config, baud)
+    with stop_on_signals() as stop:
+        _watch(section, file, seconds, jsonl, stop)
+
+
+@app.command(short_help="Show the table of a recorded file.")
+def replay(
+    file: Annotated[Path, typer.Argument(help="A capture of laennec link record.", readable=False)],
+    jsonl: JsonlOption = False,
+) -> None:
+    """The table of a capture, made by the same code that hears devices; `link.capture` lets `laennec run` hear it."""
+    from edge.commands.link import watch
+    from edge.commands.link.table import as_line, rows, table
+
+    with stop_on_signals() as stop:
+        report, now_ns, wall_s = watch.replay(file, None, stop)
+    if jsonl:
+        for row in rows(report, now_ns):
+            print(as_line(row, wall_s))
+    else:
+        print(table(report, now_ns))
+
+
+def _section(
+    serial: list[str] | None, udp: str | None, ble: list[str] | None, config: Path | None, baud: int | None
+) -> Any:
+    """The settings of the links, from a file or from the command line; the latter believes every device."""
+    from edge.settings.config import load_config, parse_config
+
+    if config is not None:
+        if serial or udp or ble:
+            raise ConfigError("--config says where devices are heard; leave out --serial, --udp and --ble")
+        section = load_config(config).link
+        if section is None:
+            raise ConfigError(f"{config}: has no section `link`")
+        return section
+    if not (serial or udp or ble):
+        raise ConfigError("nothing to hear: give --serial PORT, --udp HOST:PORT, --ble ADDRESS, or --config FILE")
+    given: dict[str, Any] = {"serial": [{"port": port, **({"baud": baud} if baud else {})} for port in serial or ()]}
+    if udp is not None:
+        host, _, port = udp.rpartition(":")
+        given["udp"] = {"bind": host, "port": port}
+    given["ble"] = [{"address": address} for address in ble or ()]
+    return parse_config({"streams": [{"id": "none", "source": "none"}], "link": given}, "command line").link
+
+
+def _watch(section: Any, capture: Path | None, seconds: float | None, jsonl: bool, stop: threading.Event) -> None:
+    import logging
+
+    from edge.commands.link.table import HEAD, now_line, refusals, table
+    from edge.commands.link.watch import Watch, Wish
+    from edge.log import Repeats, setup
+    from edge.sources.link_opening import open_links, open_receiver, warm_up
+
+    setup()
+    warm_up()  # before the port is opened: what arrives while kernels are compiled overflows it
+    logger = logging.getLogger("edge.link")
+    repeats = Repeats(logger)
+    is_live = sys.stdout.isatty() and not jsonl
+    if not (is_live or jsonl):
+        print(HEAD, flush=True)
+
+    def show(report: Any, now_ns: int, silence: Any) -> None:
+        if is_live:
+            print("\n".join((f"\x1b[H\x1b[J{table(report, now_ns)}", *silence.lines)), flush=True)
+            return
+        for line in (*now_line(report, now_ns, jsonl), *(() if jsonl else silence.news)):
+            print(line, flush=True)
+        if not jsonl:
+            return
+        for line in silence.news:
+            logger.warning("%s", line)  # on stderr: each line of the output is a stream
+        if refused := refusals(report):
+            repeats.tell("refused", refused)
+
+    Watch(open_links(section), open_receiver(section), Wish(seconds, capture), show).run(stop)

@@ -1,0 +1,138 @@
+"""What the links carry, for a person who sets them up: one line per stream of every device.
+
+Not for a ward (`edge.node.service` publishes health). A number that is not known is `-`: it is not zero.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass
+
+from edge.settings.link import shown_id
+from firmware_bridge.records import Condition
+from firmware_bridge.report import DeviceReport, Report, StreamReport
+
+HEAD = (
+    f"{'device':<10} {'st':>2} {'declared Hz':>11} {'measured Hz':>11} {'ppm':>7} {'loss %':>6} {'lost %':>6} "
+    f"{'masked %':>8} {'batt %':>6} {'contact':>7} {'seen s':>6}  link, conditions"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One stream of one device; None where a number is not known."""
+
+    device: str
+    stream: int | None
+    """None for a device that has not yet said what it sends."""
+    declared_hz: float | None
+    measured_hz: float | None
+    """None until the clock may be judged."""
+    ppm: float | None
+    loss: float | None
+    """Share of packets that did not arrive, since the start."""
+    lost: float | None
+    """Share of the sound of the last 10 s that was lost."""
+    masked: float | None
+    """Share of it that cannot be judged, for any cause."""
+    battery_percent: int | None
+    contact: int | None
+    """0 (none) to 254 (full)."""
+    seen_s: float
+    """Since the last packet, seconds."""
+    link: str
+    firmware: str
+    conditions: tuple[str, ...]
+    details: tuple[str, ...]
+    """What was found, one for each condition."""
+
+
+def rows(report: Report, now_ns: int) -> list[Row]:
+    """One for each stream, and one for each device without any.
+
+    Args:
+        report: of the receiver.
+        now_ns: monotonic time.
+    """
+    out = []
+    for device in report.devices:
+        out += [_row(device, stream, now_ns) for stream in device.streams or (None,)]
+    return out
+
+
+def as_line(row: Row, wall_s: float) -> str:
+    """A row as one line of JSON."""
+    return json.dumps({"ts": round(wall_s, 3), **asdict(row)}, allow_nan=False)
+
+
+def as_text(row: Row) -> str:
+    """A row for a person, under `HEAD`."""
+    contact = None if row.contact is None else f"{row.contact}/254"
+    told = (f"{name} ({detail})" for name, detail in zip(row.conditions, row.details, strict=True))
+    tail = ", ".join((row.link, *told))
+    return (
+        f"{row.device:<10} {_shown(row.stream, 2)} {_shown(row.declared_hz, 11, 1)} {_shown(row.measured_hz, 11, 1)} "
+        f"{_shown(row.ppm, 7, 1)} {_percent(row.loss, 6)} {_percent(row.lost, 6)} {_percent(row.masked, 8)} "
+        f"{_shown(row.battery_percent, 6)} {_shown(contact, 7)} {_shown(row.seen_s, 6, 1)}  {tail}"
+    )
+
+
+def refusals(report: Report) -> str:
+    """What was not heard and why, in one line; empty if nothing."""
+    parts = [f"{shown_id(device)} is not listed: {count} packets" for device, count in sorted(report.refused.items())]
+    for name, counts in report.links.items():
+        bad = {"not COBS": counts.cobs_errors, "damaged": counts.crc_errors, "too short or long": counts.length_errors,
+               "of another version": counts.unknown_versions, "malformed": counts.malformed,
+               "not authenticated": counts.not_believed}  # fmt: skip
+        parts += [f"{name}: {count} {what}" for what, count in bad.items() if count]
+    return "; ".join(parts)
+
+
+def table(report: Report, now_ns: int) -> str:
+    """The whole table."""
+    lines = [HEAD, *(as_text(row) for row in rows(report, now_ns))]
+    refused = refusals(report)
+    return "\n".join([*lines, refused] if refused else lines)
+
+
+def now_line(report: Report, now_ns: int, is_json: bool) -> list[str]:
+    """What a program without a terminal prints each second; refusals are not part of the JSON."""
+    wall_s = time.time()
+    lines = [as_line(row, wall_s) if is_json else as_text(row) for row in rows(report, now_ns)]
+    refused = "" if is_json else refusals(report)
+    return [*lines, refused] if refused else lines
+
+
+def _row(device: DeviceReport, stream: StreamReport | None, now_ns: int) -> Row:
+    readings = device.telemetry
+    battery = readings.battery if readings else None
+    clock = stream.clock if stream and stream.clock.is_sure else None
+    conditions: tuple[Condition, ...] = (*device.conditions, *(stream.conditions if stream else ()))
+    return Row(
+        device=shown_id(device.device_id),
+        stream=stream.info.stream if stream else None,
+        declared_hz=stream.info.rate_mhz / 1000 if stream else None,
+        measured_hz=round(clock.rate_hz, 3) if clock else None,
+        ppm=round(clock.ppm, 1) if clock else None,
+        loss=round(stream.loss, 5) if stream else None,
+        lost=round(stream.lost_share, 5) if stream else None,
+        masked=round(stream.masked_share, 5) if stream else None,
+        battery_percent=battery.percent if battery else None,
+        contact=readings.contact if readings else None,
+        seen_s=round(max(0, now_ns - device.heard_ns) / 1e9, 2),
+        link=f"{device.link} {device.peer}".strip(),
+        firmware=device.hello.firmware if device.hello else "",
+        conditions=tuple(each.name if each.measurable else f"not measurable: {each.name}" for each in conditions),
+        details=tuple(each.detail for each in conditions),
+    )
+
+
+def _shown(value: float | str | None, width: int, digits: int = 0) -> str:
+    if value is None:
+        return f"{'-':>{width}}"
+    return f"{value:>{width}.{digits}f}" if isinstance(value, float) else f"{value:>{width}}"
+
+
+def _percent(share: float | None, width: int) -> str:
+    return _shown(None if share is None else 100 * share, width, 2)

@@ -1,0 +1,198 @@
+"""What a node says on MQTT: topics and JSON bodies, built by pure functions.
+
+Not for sending. The contract is `laennec/v1`: fields are only ever added; readers ignore what they do not know. `seq`,
+`seq_start`, `late` and `time.published` are filled in on the way out (`edge.delivery.outbox`, `finish`); before, none
+is known. Sample indices are the truth; wall times are derived from them. Never audio, never a patient.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from edge.node.clock import rfc3339
+from edge.sources.vitals import Vitals
+from edge.types import Event, Gap
+
+EVENT_EXPIRY_S = 24 * 3600  # how long a broker keeps an event for a consumer that is away
+STATUS_EXPIRY_S = 180  # how long `online` may outlive a node that died with its broker; said again thrice as often
+HEALTH_EXPIRY_S = 90  # three missed reports, and the last one vanishes from the broker
+CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+Body = dict[str, Any]
+
+
+class ModelId(Protocol):
+    """What events say of the model that made them."""
+
+    id: str
+    sha256: str
+    runtime: str
+
+    @property
+    def features_sha256(self) -> str:
+        """Hash of the feature spec."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """Who speaks."""
+
+    prefix: str
+    site: str
+    node: str
+    mode: str
+    boot_id: str
+    """New at each start of the process: sample indices begin again with it."""
+    box: str = ""
+    """Mark of the machine (`edge.node.box_mark`)."""
+
+    def topic(self, *levels: str) -> str:
+        """`prefix/site/node/level/...`."""
+        return "/".join((self.prefix, self.site, self.node, *levels))
+
+    @property
+    def client_id(self) -> str:
+        """Its name at the broker: the tree it speaks in, so that no two trees share one; '/' and '-' are in use."""
+        return self.topic().replace("/", ".")
+
+    def present(self, topic: str) -> str:
+        """Where a waiting message goes now; its prefix, site or node may have been another when it was decided."""
+        return self.topic(*topic.split("/")[-3:])  # s/<stream>/event or gap
+
+
+@dataclass(frozen=True)
+class Message:
+    """One thing to say; kept until the broker has it."""
+
+    topic: str
+    body: Body
+    expiry_s: int
+    """How long the broker may keep it for a consumer that is away, seconds."""
+    event: tuple[str, int] | None = None
+    """(id, rev) of an event, None for a technical message."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Wall times around an event, seconds since 1970."""
+
+    onset_s: float
+    end_s: float | None
+    synchronised: bool | None
+
+
+def new_boot_id() -> str:
+    """Eight hexadecimal digits that differ at each start."""
+    return secrets.token_hex(4)
+
+
+def ulid(wall_s: float) -> str:
+    """A 26-character id that sorts by time: 48 bits of milliseconds, 80 random bits (github.com/ulid/spec)."""
+    number = (round(wall_s * 1000) & (1 << 48) - 1) << 80 | secrets.randbits(80)
+    return "".join(CROCKFORD[number >> shift & 31] for shift in range(125, -5, -5))
+
+
+def event_message(
+    node: Node, stream: str, ident: str, event: Event, rate_hz: int, moment: Moment, model: Body
+) -> Message:
+    """An onset (`rev` 1) or an end (`rev` 2) of one sound."""
+    rev = 1 if event.kind == "onset" else 2
+    body: Body = {
+        "schema": "laennec.event/1", "id": ident, "rev": rev, "seq": 0, "type": event.kind, "mode": node.mode,
+        "node": node.node, "stream": stream, "site": node.site, "boot_id": node.boot_id, "late": False,
+        "sample": {"rate": rate_hz, "onset": event.onset, "end": event.end},
+        "time": {
+            "onset": rfc3339(moment.onset_s),
+            "end": None if moment.end_s is None else rfc3339(moment.end_s),
+            "published": None,
+            "clock": {"synced": moment.synchronised},
+        },
+        "label": event.label,
+        "scores": {
+            "peak": round(event.peak, 4), "mean": round(event.mean, 4), "threshold": round(event.threshold, 4),
+        },
+        "model": model,
+    }  # fmt: skip
+    if event.kind == "end":
+        body["end_reason"] = event.end_reason
+    return Message(node.topic("s", stream, "event"), body, EVENT_EXPIRY_S, (ident, rev))
+
+
+def end_after_restart(node: Node, onset: Body) -> Message:
+    """The end (`rev` 2) of an event that was open when an earlier process died; when the sound ended is not known.
+
+    Args:
+        node: who speaks now; the body goes on naming the process that heard the onset.
+        onset: the body of the onset as it was stored.
+    """
+    body = {**onset, "rev": 2, "type": "end", "end_reason": "restart"}
+    return Message(node.topic("s", onset["stream"], "event"), body, EVENT_EXPIRY_S, (onset["id"], 2))
+
+
+def gap_message(node: Node, stream: str, gap: Gap, rate_hz: int) -> Message:
+    """Samples of a stream that will never come."""
+    body: Body = {
+        "schema": "laennec.gap/1", "seq": 0, "node": node.node, "stream": stream, "boot_id": node.boot_id,
+        "late": False, "from_sample": gap.start, "to_sample": gap.stop, "rate": rate_hz,
+        "ms": round((gap.stop - gap.start) * 1000 / rate_hz), "cause": gap.cause, "time": {"published": None},
+    }  # fmt: skip
+    return Message(node.topic("s", stream, "gap"), body, EVENT_EXPIRY_S)
+
+
+def status_body(node: Node, state: str, session: str, wall_s: float) -> Body:
+    """Birth (`online`), will (`offline`, its time is that of the connection) and clean exit (`stopped`)."""
+    return {
+        "schema": "laennec.status/1", "state": state, "boot_id": node.boot_id, "session": session, "box": node.box,
+        "ts": rfc3339(wall_s),
+    }  # fmt: skip
+
+
+def stream_status_body(node: Node, state: str, reason: str, since_s: float, wall_s: float) -> Body:
+    """State of one stream: `ok`, `degraded`, `lost` or `disabled`, why, and since when."""
+    return {
+        "schema": "laennec.stream/1", "state": state, "reason": reason, "since": rfc3339(since_s),
+        "boot_id": node.boot_id, "ts": rfc3339(wall_s),
+    }  # fmt: skip
+
+
+def device_body(vitals: Vitals) -> Body:
+    """How a stream's device and link are, in the health report; what is not known is null."""
+    return {
+        "id": vitals.device, "measurable": vitals.measurable, "conditions": list(vitals.conditions),
+        "rate_hz": _rounded(vitals.rate_hz, 3), "ppm": _rounded(vitals.ppm, 1),
+        "clock_ms": _rounded(vitals.residual_ms, 2), "lost": _rounded(vitals.lost, 4),
+        "masked": _rounded(vitals.masked, 4), "dropped_s": vitals.dropped_s,
+        "battery_percent": vitals.battery_percent, "contact": vitals.contact, "motion_mg": vitals.motion_mg,
+        "rssi_dbm": vitals.rssi_dbm, "firmware": vitals.firmware,
+    }  # fmt: skip
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)
+
+
+def model_body(model: ModelId) -> Body:
+    """The model as events name it."""
+    return {
+        "id": model.id, "sha256": model.sha256, "runtime": model.runtime, "features": f"sha256:{model.features_sha256}",
+    }  # fmt: skip
+
+
+def finish(body: Mapping[str, Any], late: bool, wall_s: float) -> bytes:
+    """The bytes of a stored message at the moment it is sent.
+
+    Args:
+        body: what was stored.
+        late: it was decided before the present connection to the broker was up.
+        wall_s: now, seconds since 1970.
+    """
+    return encode({**body, "late": late, "time": {**body["time"], "published": rfc3339(wall_s)}})
+
+
+def encode(body: Mapping[str, Any]) -> bytes:
+    """Compact UTF-8 JSON; NaN and infinity are refused."""
+    return json.dumps(body, separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode()

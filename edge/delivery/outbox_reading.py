@@ -1,0 +1,155 @@
+"""An outbox as others look at it: the doctor, and whoever sends events again. Nothing is written, locked or created.
+
+Not for the service (`edge.delivery.store`), which may work on the same file meanwhile: with SQLite's write-ahead log
+others may read. A file that nobody has open and that was closed in order is read as it lies there; SQLite would else
+make two files beside it, which might then belong to the wrong user.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sqlite3
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from urllib.parse import quote
+
+from edge.delivery.messages import Body
+from edge.delivery.store_file import SCHEMA_VERSION
+from edge.errors import ConfigError, SourceError
+from edge.settings.config import SERVICE_STATE, Config
+
+BUSY_S = 1.0
+PAGE_ROWS = 200
+LOCK = "hhqqi4x"  # struct flock of 64-bit Linux: type, whence, start, length, process
+WRITING = (("", 0x40000000, 512), ("-shm", 120, 1))  # what SQLite locks to write: the whole file; WAL_WRITE_LOCK
+
+
+class DamagedError(SourceError):
+    """The file is there, but it is no whole outbox."""
+
+
+def outbox_of(config: Config) -> Path:
+    """The outbox of the settings; for who looks by hand on a box, that of its service."""
+    path = config.outbox_path()
+    of_service = SERVICE_STATE / path.name
+    is_missing = config.outbox.path is None and not os.path.exists(path)
+    return of_service if is_missing and os.path.exists(of_service) else path
+
+
+class AloneError(SourceError):
+    """The service lets nobody else read it, see `edge.delivery.store_file.must_be_alone`."""
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """The database at `path`, for a short look: while it is open, the service cannot tidy its log.
+
+    Raises:
+        ConfigError: it is a folder, or may not be read.
+        SourceError: it is not there, a newer Laennec wrote it, or another program has locked it.
+        AloneError: the service lets nobody else read it.
+        DamagedError: it is damaged.
+    """
+    if os.path.isdir(path):  # Path.is_dir() raises where this user may not look
+        raise ConfigError(f"outbox.path: {path} is a folder; give a file, such as {path / 'outbox.db'}")
+    try:
+        path.open("rb").close()
+        is_open = os.path.exists(f"{path}-wal")
+    except FileNotFoundError:
+        advice = "name it with --outbox, or its settings with --config; that of a box's service needs sudo"
+        raise SourceError(f"no outbox at {path}; {advice}") from None
+    except OSError as error:
+        raise ConfigError(f"outbox {path}: cannot be read by this user: {error.strerror}; run as its owner") from None
+    mode = "mode=ro" if is_open else "mode=ro&immutable=1"
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path.resolve()))}?{mode}", uri=True, timeout=BUSY_S)) as db:
+            _check_format(path, db)
+            yield db
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error):
+            if _services(path):
+                found = "the service reads it alone: its disk was full at the start, or has blocks below 4 kB"
+                raise AloneError(f"outbox {path}: {found}; free space there and try again in a minute") from None
+            raise SourceError(f"outbox {path}: another program has locked it; close that program first") from None
+        raise ConfigError(f"outbox {path}: cannot be read: {error}; run as its owner") from None
+    except sqlite3.DatabaseError as error:
+        raise DamagedError(f"outbox {path}: is damaged: {error}") from None
+
+
+def waiting(db: sqlite3.Connection) -> tuple[int, float]:
+    """How many messages wait, and the age of the oldest, seconds."""
+    if not _has(db, "outbox"):
+        return 0, 0.0
+    number, first_seq, written_s = db.execute("SELECT count(*), min(seq), min(written_s) FROM outbox").fetchone()
+    if number and _has(db, "operation"):  # operating time since, whatever the clock did
+        last = "SELECT operating_s FROM operation {} ORDER BY seq DESC LIMIT 1"
+        now = db.execute(last.format("")).fetchone() or (0.0,)
+        then = db.execute(last.format("WHERE seq < ?"), (first_seq,)).fetchone() or (0.0,)
+        return int(number), max(0.0, now[0] - then[0])
+    return int(number), max(0.0, time.time() - written_s) if number else 0.0
+
+
+def logged(path: Path) -> Iterator[Body]:
+    """Every event of the log, delivered or not, in the order of decision.
+
+    A page at a time, so that a reader who takes minutes keeps the service from nothing.
+
+    Raises:
+        ConfigError, SourceError: as `reading`.
+    """
+    after = 0
+    while True:
+        with reading(path) as db:
+            query = "SELECT seq, body FROM event WHERE seq > ? ORDER BY seq LIMIT ?"
+            rows = db.execute(query, (after, PAGE_ROWS)).fetchall() if _has(db, "event") else []
+        for seq, body in rows:
+            yield json.loads(body)
+            after = seq
+        if not rows:
+            return
+
+
+def locked_by(path: Path) -> int | None:
+    """The process that keeps the service from writing, for longer than any write takes; None if none does.
+
+    Asks the kernel, takes no lock itself. Not from a process that has `path` open: POSIX would give its locks free.
+    """
+    deadline_s = time.monotonic() + BUSY_S
+    while (holder := _writer(path)) is not None and time.monotonic() < deadline_s:
+        time.sleep(BUSY_S / 20)
+    return None if holder in _services(path) else holder
+
+
+def _services(path: Path) -> list[int]:
+    """Who holds the claim on the outbox (`edge.delivery.store_file.Claim`): on a slow disk its own writes may take long."""
+    with suppress(OSError):
+        inode = os.stat(f"{path}.lock").st_ino
+        locks = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+        return [int(lock[4]) for lock in locks if lock[1] == "FLOCK" and lock[5].endswith(f":{inode}")]
+    return []
+
+
+def _writer(path: Path) -> int | None:
+    for suffix, start, length in WRITING:
+        with suppress(OSError), open(f"{path}{suffix}", "rb") as file:
+            asked = struct.pack(LOCK, fcntl.F_RDLCK, os.SEEK_SET, start, length, 0)
+            kind, *_, process = struct.unpack(LOCK, fcntl.fcntl(file, fcntl.F_GETLK, asked))
+            if kind == fcntl.F_WRLCK:
+                return int(process)
+    return None
+
+
+def _check_format(path: Path, db: sqlite3.Connection) -> None:
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version > SCHEMA_VERSION:
+        found = f"written by a newer Laennec (format {version})"
+        raise SourceError(f"outbox {path}: {found}; use that version, or another --outbox")
+
+
+def _has(db: sqlite3.Connection, table: str) -> bool:
+    return db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone() is not None

@@ -1,0 +1,230 @@
+"""The tables of decided messages in one SQLite database, and what is dropped first.
+
+Not for opening the file (`edge.delivery.store_file`), nor for policy: `edge.delivery.outbox` decides what happens when
+this one raises.
+
+Ages are counted in operating time, the seconds that Laennec has run on this box, never by a wall clock, which may
+step by a year. `operation` notes now and then how long that was, and up to which `seq` it had come: a message is as
+old as the last note before it, to within `NOTE_S`. It is a table of its own, so that the release before this one,
+which a failed deployment goes back to, can still use the file.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from edge.delivery.messages import Body, Message, encode
+
+NO_END = 1 << 62  # above every seq
+EVICT_ROWS = 64  # rows removed at once when the bound is reached
+NOTE_S = 10.0  # how much time a note in `operation` may stand for; a week of it is 1 MB
+SCHEMA = """
+CREATE TABLE event(id TEXT NOT NULL, rev INTEGER NOT NULL, seq INTEGER NOT NULL UNIQUE, body TEXT NOT NULL,
+                   written_s REAL NOT NULL, PRIMARY KEY(id, rev));
+CREATE TABLE outbox(seq INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, body TEXT, -- NULL: see event
+                    expiry_s INTEGER NOT NULL, written_s REAL NOT NULL);
+"""
+LATER_TABLES = "CREATE TABLE IF NOT EXISTS operation(seq INTEGER PRIMARY KEY, operating_s REAL NOT NULL);"
+ENTRY = "SELECT seq, topic, coalesce(outbox.body, event.body), expiry_s, id, rev FROM outbox"
+WAITING = f"{ENTRY} LEFT JOIN event USING(seq) WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
+EARLIER = f"{ENTRY} JOIN event USING(seq) WHERE id = ? AND rev < ? ORDER BY rev"
+UNFINISHED = "SELECT body FROM event WHERE rev = 1 AND id NOT IN (SELECT id FROM event WHERE rev > 1) ORDER BY seq"
+ENDED_BY_RESTART = """
+SELECT seq FROM outbox JOIN event USING(seq) WHERE rev > 1 AND instr(event.body, '"end_reason":"restart"') ORDER BY seq
+"""
+# What goes first when there is no room: the log of delivered events, then technical messages, then the oldest events.
+EVICTIONS = (
+    ("delivered", "SELECT seq FROM event WHERE seq NOT IN (SELECT seq FROM outbox) ORDER BY seq LIMIT ?"),
+    ("technical", "SELECT seq FROM outbox WHERE body NOTNULL ORDER BY seq LIMIT ?"),
+    ("event", "SELECT seq FROM outbox ORDER BY seq LIMIT ?"),
+)  # fmt: skip
+EXPIRIES = (
+    ("expired", "DELETE FROM outbox WHERE seq <= ?"),
+    ("delivered", "DELETE FROM event WHERE seq <= ? AND seq NOT IN (SELECT seq FROM outbox)"),
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One message that waits."""
+
+    seq: int
+    """Order of decision; never used twice."""
+    topic: str
+    body: Body
+    expiry_s: int
+    """How long the broker may keep it, seconds."""
+    event: tuple[str, int] | None = None
+    """(id, rev) of an event, None for a technical message."""
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What messages get on their way in."""
+
+    first_seq: int
+    """`seq` of the first of them."""
+    seq_start: int
+    """From which `seq` on there is no hole."""
+    written_s: float
+    """Wall time, seconds since 1970."""
+    operating_s: float
+    """For how long Laennec has run on this box, seconds."""
+
+
+class Store:
+    """The tables of one database. Every method raises `sqlite3.Error` when the disk refuses."""
+
+    def __init__(self, connection: sqlite3.Connection, is_alone: bool = False) -> None:
+        """Use an opened database; see `edge.delivery.store_file`."""
+        self._db = connection
+        self.is_alone = is_alone
+        """Whether other programs cannot read it meanwhile."""
+
+    def insert(self, stamp: Stamp, messages: Iterable[Message]) -> None:
+        """Write messages with consecutive `seq`, all or none."""
+        with self._db:
+            if stamp.operating_s - self.operating_s() >= NOTE_S:
+                self._note(stamp.first_seq - 1, stamp.operating_s)
+            for seq, message in enumerate(messages, stamp.first_seq):
+                text: str | None = encode({**message.body, "seq": seq, "seq_start": stamp.seq_start}).decode()
+                if message.event is not None:
+                    row = (*message.event, seq, text, stamp.written_s)
+                    self._db.execute("INSERT OR REPLACE INTO event VALUES(?,?,?,?,?)", row)
+                    text = None
+                waiting = (seq, message.topic, text, message.expiry_s, stamp.written_s)
+                self._db.execute("INSERT INTO outbox VALUES(?,?,?,?,?)", waiting)
+
+    def waiting(self, after: int, until: int, limit: int) -> list[Entry]:
+        """The oldest entries with after < seq <= until, at most `limit`."""
+        return self._entries(WAITING, (after, until, limit))
+
+    def earlier(self, event: tuple[str, int]) -> list[Entry]:
+        """What waits of the same event with a lower `rev`, lowest first."""
+        return self._entries(EARLIER, event)
+
+    def unfinished(self) -> list[Body]:
+        """The onsets without an end, oldest first; also delivered ones."""
+        return [json.loads(body) for (body,) in self._db.execute(UNFINISHED)]
+
+    def ended_by_restart(self) -> list[int]:
+        """`seq` of the ends that wait and were made because a process died."""
+        return [seq for (seq,) in self._db.execute(ENDED_BY_RESTART)]
+
+    def has_event(self, event: tuple[str, int]) -> bool:
+        """Whether the log holds (id, rev)."""
+        return self._db.execute("SELECT 1 FROM event WHERE id = ? AND rev = ?", event).fetchone() is not None
+
+    def delete(self, seqs: Iterable[int]) -> int:
+        """Take entries out of the outbox; the event log keeps them.
+
+        Returns:
+            How many there were.
+        """
+        with self._db:
+            return self._db.executemany("DELETE FROM outbox WHERE seq = ?", [(seq,) for seq in seqs]).rowcount
+
+    def depth(self) -> int:
+        """How many entries wait."""
+        return int(self._db.execute("SELECT count(*) FROM outbox").fetchone()[0])
+
+    def highest_seq(self) -> int:
+        """The greatest `seq` ever written, 0 if none."""
+        row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'").fetchone()
+        return int(row[0]) if row else 0
+
+    def begin_after(self, seq: int) -> None:
+        """Let the `seq` of an empty database begin above this one."""
+        with self._db:
+            self._db.execute("INSERT INTO sqlite_sequence VALUES('outbox', ?)", (seq,))
+
+    def operating_s(self, seq: int | None = None) -> float:
+        """How long the box had been running when `seq` was written, or at the last note, seconds."""
+        where, key = ("", ()) if seq is None else (" WHERE seq < ?", (seq,))
+        row = self._db.execute(f"SELECT operating_s FROM operation{where} ORDER BY seq DESC LIMIT 1", key).fetchone()
+        return float(row[0]) if row else 0.0
+
+    def note_operating_time(self, seq: int, operating_s: float) -> None:
+        """Keep for how long Laennec has run on this box, seconds, and up to which `seq` it has come."""
+        with self._db:
+            self._note(seq, operating_s)
+
+    def add_operating_time(self, seconds: float) -> None:
+        """It had run longer than was known when this was written."""
+        with self._db:
+            self._db.execute("UPDATE operation SET operating_s = operating_s + ?", (seconds,))
+
+    def shrink(self, bound_bytes: float) -> dict[str, int]:
+        """Drop the least precious rows until the file's used pages fit.
+
+        Returns:
+            Number of rows dropped, by cause.
+        """
+        dropped: dict[str, int] = {}
+        for cause, query in EVICTIONS:
+            while self._used_bytes() > bound_bytes:
+                oldest = self._db.execute(query, (EVICT_ROWS,)).fetchall()
+                if not oldest:
+                    break
+                with self._db:
+                    for table in ("outbox", "event"):
+                        self._db.executemany(f"DELETE FROM {table} WHERE seq = ?", oldest)
+                dropped[cause] = dropped.get(cause, 0) + len(oldest)
+        return dropped
+
+    def expire(self, before_s: float) -> dict[str, int]:
+        """Drop what was written before Laennec had run so long.
+
+        Args:
+            before_s: seconds of operating time.
+
+        Returns:
+            Number of rows dropped, by cause.
+        """
+        if before_s <= NOTE_S:
+            return {}
+        query = "SELECT min(seq) FROM operation WHERE operating_s >= ?"
+        until = self._db.execute(query, (before_s - NOTE_S,)).fetchone()[0]
+        until = self.highest_seq() if until is None else until
+        with self._db:
+            self._db.execute("DELETE FROM operation WHERE seq < min(?, (SELECT max(seq) FROM operation))", (until,))
+            return {cause: self._db.execute(query, (until,)).rowcount for cause, query in EXPIRIES}
+
+    def take_over(self, other: Store) -> None:
+        """Move every row of `other` here, keeping each `seq`; what is here with the same `seq` is the same message."""
+        with self._db:
+            events = other._db.execute("SELECT * FROM event").fetchall()
+            self._db.executemany("INSERT OR REPLACE INTO event VALUES(?,?,?,?,?)", events)
+            waiting = other._db.execute("SELECT * FROM outbox").fetchall()
+            self._db.executemany("INSERT OR REPLACE INTO outbox VALUES(?,?,?,?,?)", waiting)
+            # A write that failed late may have come to disk all the same; with another seq its event is now that one.
+            self._db.execute("DELETE FROM outbox WHERE body IS NULL AND seq NOT IN (SELECT seq FROM event)")
+            for seq, operating_s in other._db.execute("SELECT * FROM operation").fetchall():
+                self._note(seq, operating_s)
+        with other._db:
+            for table in ("event", "outbox", "operation"):
+                other._db.execute(f"DELETE FROM {table}")
+
+    def close(self) -> None:
+        """Give the file free."""
+        self._db.close()
+
+    def _entries(self, query: str, values: tuple[object, ...]) -> list[Entry]:
+        rows = self._db.execute(query, values).fetchall()
+        return [
+            Entry(seq, topic, json.loads(body), expiry_s, None if ident is None else (ident, rev))
+            for seq, topic, body, expiry_s, ident, rev in rows
+        ]
+
+    def _note(self, seq: int, operating_s: float) -> None:
+        later = "ON CONFLICT(seq) DO UPDATE SET operating_s = max(operating_s, excluded.operating_s)"
+        self._db.execute(f"INSERT INTO operation VALUES(?,?) {later}", (seq, operating_s))
+
+    def _used_bytes(self) -> int:
+        pages, free, size = (
+            self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+        )
+        return int((pages - free) * size)

@@ -1,0 +1,194 @@
+"""The file of the outbox: claimed, opened, made, moved aside when damaged; and how far `seq` may have been used.
+
+Not for what is in it (`edge.delivery.store`). WAL and synchronous=FULL: what a method of the store has written survives
+a power cut. A process holds its file alone (flock on `<path>.lock`), so two services cannot send the same events;
+others may still read it, but where there is no room for the memory that SQLite shares with them (`must_be_alone`).
+
+Who is to blame decides what an error is. A path that cannot be (a folder, no permission, a newer format, another
+process) is the operator's: `LaennecError`. A disk that is full, read-only or failing is nobody's mistake, may pass, and
+must not make a node deaf: `sqlite3.OperationalError`. Read-only counts as such because that is what Linux makes of a
+memory card that fails.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import logging
+import os
+import sqlite3
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from edge.delivery.sequence import jump
+from edge.delivery.store import LATER_TABLES, SCHEMA, Store
+from edge.errors import ConfigError, LaennecError, SourceError
+
+SCHEMA_VERSION = 1  # stays while the release before can use the file; a table that it does not know harms nobody
+BUSY_S = 1.0  # how long a lock held by another program is waited for
+SHARED_PAGE_BYTES = 4096  # SQLite takes room for what it shares in such pieces
+SHARED_ROOM_BYTES = 131_072  # four times what it shares
+DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
+DIGITS = 20
+
+logger = logging.getLogger(__name__)
+
+
+class Claim:
+    """`<path>.lock`: this process alone uses the file; and 20 digits, up to which `seq` may have been used.
+
+    They are written over in place, which a full disk takes.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Hold `path` until `close`.
+
+        Raises:
+            ConfigError: the folder cannot be written.
+            SourceError: another process has claimed it.
+            sqlite3.OperationalError: the disk refuses.
+        """
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise blame(path, error) from None
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._file)
+            raise SourceError(
+                f"outbox {path}: in use by another laennec; stop it, or choose another --outbox"
+            ) from None
+        with suppress(OSError):
+            if not os.pread(self._file, 1, 0):
+                self.keep(0)  # takes the room now
+
+    def kept(self) -> int:
+        """Up to which `seq` may have been used; 0 if nobody said."""
+        with suppress(OSError, ValueError):
+            return int(os.pread(self._file, DIGITS, 0) or b"0")
+        return 0
+
+    def keep(self, seq: int) -> None:
+        """Say up to which `seq` may be used; it survives a power cut.
+
+        Raises:
+            OSError: the disk refuses even this.
+        """
+        if os.pwrite(self._file, b"%0*d\n" % (DIGITS, seq), 0) <= DIGITS:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.fdatasync(self._file)
+
+    def close(self) -> None:
+        """Let others have the file."""
+        os.close(self._file)
+
+
+def open_store(path: str, is_alone: bool = False) -> Store:
+    """Open or create one database.
+
+    Args:
+        path: the file; `:memory:` for none.
+        is_alone: keep the index of the WAL to this process, see `must_be_alone`.
+
+    Raises:
+        sqlite3.Error: it cannot be opened, is locked or is damaged.
+        SourceError: a newer Laennec wrote it.
+    """
+    db = sqlite3.connect(path, timeout=BUSY_S, check_same_thread=False)
+    try:
+        if is_alone:
+            db.execute("PRAGMA locking_mode=EXCLUSIVE")
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
+        db.execute("PRAGMA journal_size_limit=1000000")
+        if (found := db.execute("PRAGMA quick_check").fetchone()[0]) != "ok":
+            raise sqlite3.DatabaseError(f"malformed: {found}")
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version > SCHEMA_VERSION:
+            raise SourceError(f"outbox {path}: written by a newer Laennec (format {version}); use another --outbox")
+        if version == 0:
+            db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
+        db.executescript(LATER_TABLES)
+    except BaseException:
+        db.close()
+        raise
+    return Store(db, is_alone)
+
+
+def must_be_alone(path: Path) -> bool:
+    """Whether SQLite had better not share the index of the WAL with other programs.
+
+    It would map `<path>-shm` into memory. On a full disk it cannot make that file; and where the blocks of a disk are
+    smaller than its pages, touching one of them on a full disk ends the process (SIGBUS; seen on ext4 with 1 kB).
+    """
+    try:
+        disk = os.statvfs(path.parent)
+    except OSError:
+        return True
+    return disk.f_bavail * disk.f_frsize < SHARED_ROOM_BYTES or disk.f_frsize < SHARED_PAGE_BYTES
+
+
+def open_or_replace(path: Path) -> Store:
+    """Open the database; a damaged one is moved aside and a new one begun, with a `seq` beyond all that were used.
+
+    Raises:
+        ConfigError: the file cannot be opened or written.
+        SourceError: another program holds it, or a newer Laennec wrote it.
+        sqlite3.OperationalError: the disk refuses.
+    """
+    _check_writable(path)
+    is_alone = must_be_alone(path)
+    try:
+        return open_store(str(path), is_alone)
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error):
+            raise SourceError(f"outbox {path}: another program has locked it; close that program first") from None
+        raise
+    except sqlite3.DatabaseError as error:
+        aside = _move_aside(path)
+        logger.error('outbox damaged=%s reason="%s" moved_to=%s; a new one was begun', path, error, aside)
+        store = open_store(str(path), is_alone)
+        store.begin_after(jump(0))
+        return store
+
+
+def blame(path: Path, error: OSError) -> LaennecError | sqlite3.OperationalError:
+    """What an error in using `path` is: the operator's mistake, or the disk's."""
+    if error.errno in DISK_TROUBLE:
+        return sqlite3.OperationalError(error.strerror)
+    return ConfigError(f"outbox.path: cannot write {path}: {error.strerror}; choose another with --outbox")
+
+
+def _move_aside(path: Path) -> Path:
+    """Give a database another name.
+
+    Raises:
+        ConfigError: the folder may not be written.
+        sqlite3.OperationalError: the disk refuses.
+    """
+    aside = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%S')}")
+    try:
+        for suffix in ("-wal", "-shm", ""):
+            with suppress(FileNotFoundError):
+                os.replace(f"{path}{suffix}", f"{aside}{suffix}")
+    except OSError as error:
+        raise blame(path, error) from None
+    return aside
+
+
+def _check_writable(path: Path) -> None:
+    """SQLite opens what it may only read, and does not say why it cannot; the system does.
+
+    Raises:
+        ConfigError: it is no file, or may not be written.
+        sqlite3.OperationalError: the disk refuses.
+    """
+    for place in (path, *(path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))):
+        try:
+            if place == path or place.exists():
+                os.close(os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666))
+        except OSError as error:
+            raise blame(place, error) from None

@@ -1,0 +1,132 @@
+"""Frames in, the windows that the model sees out: W frames, every H frames, on a grid of absolute frame indices.
+
+A window that ends at frame e decides the H frames [e - L - H, e - L): L frames of lookahead follow them, the rest of
+the window is what came before. Each frame is decided by exactly one window, the same one however the input was cut.
+
+    |<---------------- W frames ---------------->|
+    |        past        | H decided | L ahead   |
+    e - W            e - L - H     e - L         e = k H
+
+Frames that were not heard (before the stream began, after it ended, lost, masked) are zeros with `valid` false, and the
+model was trained with them so; nothing is repeated, mirrored or spliced. A window that decides no valid frame is never
+made: hours of silence from a lost sensor cost nothing. Not for scoring (`edge.artefact.model`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from edge.types import Frames, Window
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSpec:
+    """The window of one model."""
+
+    window_frames: int
+    """W, frames in a window."""
+    hop_frames: int
+    """H, frames from one window to the next, and frames that one window decides."""
+    lookahead_frames: int
+    """L, frames after the decided ones."""
+    score_frames: int
+    """Feature frames to one score frame; divides the three above."""
+
+    def __post_init__(self) -> None:
+        """Refuse a window that cannot be.
+
+        Raises:
+            ValueError: naming the field.
+        """
+        if min(self.window_frames, self.hop_frames, self.score_frames) < 1 or self.lookahead_frames < 0:
+            raise ValueError(f"window: lengths must be above 0, found {self}")
+        if self.window_frames < self.hop_frames + self.lookahead_frames:
+            raise ValueError(f"window: window_frames must be at least hop_frames + lookahead_frames, found {self}")
+        if any(n % self.score_frames for n in (self.window_frames, self.hop_frames, self.lookahead_frames)):
+            raise ValueError(f"window: score_frames must divide the other lengths, found {self}")
+
+    def decided(self, window: Window) -> slice:
+        """Frames of the window that it decides."""
+        last = self.window_frames - self.lookahead_frames
+        return slice(last - self.hop_frames, last)
+
+
+class Windows:
+    """The window cutter of one stream.
+
+    Args:
+        spec: lengths.
+        width: M, numbers in a frame.
+    """
+
+    def __init__(self, spec: WindowSpec, width: int) -> None:
+        """Start with nothing heard."""
+        self._spec = spec
+        self._values = np.zeros((spec.window_frames, width), np.float32)  # the window that ends at self._end
+        self._valid = np.zeros(spec.window_frames, np.bool_)
+        self._end: int | None = None  # next grid point to be reached; None before the first frame
+        self._filled = 0  # absolute index one past the last frame taken
+
+    def push(self, frames: Frames) -> list[Window]:
+        """Take frames of any number; return the windows they complete, oldest first."""
+        if not len(frames.valid):
+            return []
+        if self._end is None:
+            self._end = self._grid_after(frames.start)
+            self._filled = frames.start
+        out = self._advance(frames.start)
+        taken = 0
+        while taken < len(frames.valid):
+            count = min(self._end - self._filled, len(frames.valid) - taken)
+            first = self._filled - (self._end - self._spec.window_frames)
+            self._values[first : first + count] = frames.values[taken : taken + count]
+            self._valid[first : first + count] = frames.valid[taken : taken + count]
+            taken += count
+            self._filled += count
+            out += self._advance(self._filled)
+        return out
+
+    def flush(self) -> list[Window]:
+        """End of stream: the windows that still have frames to decide, with nothing heard after them."""
+        out: list[Window] = []
+        while self._end is not None and self._valid.any():
+            out += self._shift()
+        self.reset()
+        return out
+
+    def reset(self) -> None:
+        """Forget everything, as a new object."""
+        self._valid[:] = False
+        self._end = None
+
+    def _grid_after(self, frame: int) -> int:
+        """First grid point past `frame`."""
+        return (frame // self._spec.hop_frames + 1) * self._spec.hop_frames
+
+    def _advance(self, frame: int) -> list[Window]:
+        """Windows that end at or before `frame`; between what was taken and `frame` nothing was heard."""
+        assert self._end is not None
+        out: list[Window] = []
+        while frame >= self._end:
+            if not self._valid.any():
+                self._end = self._grid_after(frame)
+                break
+            out += self._shift()
+        self._filled = max(self._filled, frame)
+        return out
+
+    def _shift(self) -> list[Window]:
+        """The window that ends at the grid point, if it decides anything; then move on by one hop."""
+        assert self._end is not None
+        spec, start = self._spec, self._end - self._spec.window_frames
+        valid = self._valid.copy()
+        window = Window(start, np.where(valid[:, None], self._values, np.float32(0)), valid)
+        hop = spec.hop_frames
+        self._values[:-hop] = self._values[hop:]
+        self._valid[:-hop] = self._valid[hop:]
+        self._valid[-hop:] = False
+        self._filled = max(self._filled, self._end)
+        self._end += hop
+        return [window] if window.valid[spec.decided(window)].any() else []

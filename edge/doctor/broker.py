@@ -1,0 +1,118 @@
+"""The way to the broker, a step at a time: name, TCP, TLS, user, right to speak in the node's own tree.
+
+Not the session of the running service: this has a client id and a topic of its own (`.../doctor`, not retained, gone
+after seconds), so that neither takes the other's place. Where the broker lets the node read its own tree, as that of
+`deploy/mosquitto/setup` does, its retained `status` and `health` tell whether another box has the same name.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+import paho.mqtt.client as paho
+
+from edge.delivery.errand import Errand
+from edge.delivery.messages import Node
+from edge.delivery.mqtt import FIRST_FAILURE, VERSIONS
+from edge.delivery.mqtt_client import Clients
+from edge.delivery.tls import certificate_ends_s
+from edge.doctor import Check, fail, ok, warn
+from edge.errors import ConfigError
+from edge.node.box_mark import box_mark
+
+if TYPE_CHECKING:
+    from edge.settings.config import Config, Tls
+
+ECHO_S = 1.0  # how long its own message may take to come back, behind what is retained
+EXPIRY_S = 5
+SOON_S = 30 * 86_400.0  # a certificate that ends within this is told
+LATER = "events wait on disk until it is there; is the address right? mosquitto runs? a firewall?"
+OWN_NAME = "give each box its own `node` in its ward.yaml; of a box that is gone, this ends within three minutes"
+
+
+def broker(config: Config) -> Check:
+    """Connect as the node would, publish one message in its tree, read what is retained there, and go."""
+    settings = config.mqtt
+    where = f"{settings.host}:{settings.tcp_port}" + (" with TLS" if settings.tls is not None else "")
+    node = Node(settings.prefix, config.site, config.node, config.mode, "", box_mark())
+    try:
+        clients = Clients(settings, f"{node.client_id}:doctor")
+        socket.getaddrinfo(settings.host, settings.tcp_port)
+    except ConfigError as error:
+        return fail("broker", str(error), "make it readable for the service, or change mqtt in the configuration")
+    except (OSError, UnicodeError) as error:
+        return warn("broker", f"{where}: the name is not known ({error})", LATER)
+    try:
+        with Errand(clients) as errand:
+            if errand.connack is not None:
+                check = _judged(where, errand, node)
+                return _own_certificate(where, settings.tls) or check if check.verdict == "ok" else check
+    except (OSError, ValueError) as error:
+        if (trouble := clients.diagnose(error)) is not None:
+            return fail("broker", f"{where}: TLS fails: {trouble.found}", trouble.advice)
+        return warn("broker", f"{where}: cannot be reached: {error}", LATER)
+    if (trouble := clients.diagnose()) is not None:
+        return fail("broker", f"{where}: TLS fails: {trouble.found}", trouble.advice)
+    return warn("broker", f"{where}: takes the connection and says nothing", "is it a broker?")
+
+
+def _judged(where: str, errand: Errand, node: Node) -> Check:
+    if not errand.is_accepted:
+        advice = "check mqtt.username, the password file, and that the broker knows this node (deploy/mosquitto/setup)"
+        return fail("broker", f"{where}: refuses: {errand.connack_text}", advice)
+    ends_s, topic = errand.certificate_ends_s(), node.topic("doctor")
+    mid = errand.publish(topic, b"{}", EXPIRY_S)
+    code, said = (None if mid is None else errand.answer(mid)) or (FIRST_FAILURE, "no answer")
+    if code >= FIRST_FAILURE:
+        advice = "give this user the right in its ACL; are `site` and `node` those that the broker knows?"
+        return fail("broker", f"{where}: takes no message in {topic} ({said})", advice)
+    errand.subscribe([node.topic("status"), node.topic("health"), topic])  # some brokers part with whoever may not
+    errand.publish(topic, b"{}", EXPIRY_S)
+    is_readable = errand.hears(topic, ECHO_S)
+    if (trouble := _trouble_in_tree(where, errand, node)) is not None:
+        return trouble
+    if ends_s is not None and ends_s - time.time() < SOON_S:
+        found = f"{where}: connected, but its certificate ends in {(ends_s - time.time()) / 86_400:.0f} days"
+        return warn("broker", found, "renew it before that: deploy/mosquitto/setup renew")
+    if errand.version == paho.MQTTv311:
+        advice = "use a broker that speaks MQTT 5, such as mosquitto 2"
+        return warn("broker", f"{where}: connected, but speaks MQTT 3.1.1 only", advice)
+    alone = "no other box has its name" if is_readable else "whether another box has its name it does not let us read"
+    return ok("broker", f"{where}: connected, MQTT {VERSIONS[errand.version]}, takes messages of this node; {alone}")
+
+
+def _own_certificate(where: str, tls: Tls | None) -> Check | None:
+    """Whether the client certificate ends soon."""
+    if tls is None or tls.cert is None or (left_s := certificate_ends_s(tls.cert) - time.time()) > SOON_S:
+        return None
+    found = f"{where}: connected, but the client certificate {tls.cert} ends in {left_s / 86_400:.0f} days"
+    return warn("broker", found, "give a new one as mqtt.tls.cert before that")
+
+
+def _trouble_in_tree(where: str, errand: Errand, node: Node) -> Check | None:
+    """What the retained messages of this node say against it."""
+    status, health = (_body(errand.heard.get(node.topic(name))) for name in ("status", "health"))
+    if status.get("state") == "online" and status.get("box", node.box) != node.box:
+        who = f"{node.site}/{node.node}"
+        found = f"{where}: another box (mark {status['box']}, this one: {node.box}) is online there as {who}"
+        return fail("broker", found, OWN_NAME)
+    told = health.get("broker")
+    told = told if isinstance(told, dict) else {}
+    if told.get("rival"):
+        return fail("broker", f"{where}: the running service is thrown out again and again: {told['rival']}", OWN_NAME)
+    if told.get("refused"):
+        found = f"{where}: refuses {told['refused']} messages of the running service ({told.get('reason')})"
+        return warn("broker", found, "give this user the right in its ACL; they wait on disk and are tried again")
+    return None
+
+
+def _body(payload: bytes | None) -> dict[str, Any]:
+    """A retained message; whoever wrote it, nothing follows from what is no JSON object."""
+    try:
+        body = json.loads(payload or b"{}")
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}

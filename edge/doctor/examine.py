@@ -1,0 +1,130 @@
+"""What a box is and whether a node can work on it: all checks in order, as lines for a person or as JSON.
+
+Not for how a running node is (its `health` topic) and not for mending. Source of the idea: the named health checks of
+BirdNET-Go and the doctors of package managers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge import __version__
+from edge.doctor import Check, Verdict, fail, worst
+
+if TYPE_CHECKING:
+    from edge.artefact.model import Model
+    from edge.settings.config import Config
+
+SCHEMA = "laennec.doctor/1"
+SHOWN: dict[Verdict, str] = {"ok": "ok  ", "warn": "warn", "fail": "FAIL"}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to look at."""
+
+    config: Path | None = None
+    """Settings of the node; without them, its sources and its broker are left out."""
+    model: Path | None = None
+    """Artefact; None for that of the settings, or the bundled one."""
+    self_test: bool = False
+    listen: bool = False
+    """Whether to hear each microphone for two seconds."""
+
+
+def examine(wanted: Wanted) -> Iterator[Check]:
+    """All checks, each as soon as it is done; one that fails does not keep the others from being made.
+
+    Raises:
+        ConfigError: the file with the settings cannot be read.
+    """
+    from edge.doctor import artefact, box, self_test, software
+
+    config, checks = _configuration(wanted.config)
+    yield from _safely("python", lambda: [software.python()])
+    yield from _safely("packages", lambda: [software.packages()])
+    yield from _safely("kernels", lambda: [software.kernels()])
+    path, shelf = artefact.chosen(wanted.model, config)
+    yield from shelf
+    opened: list[Model | None] = [None]
+
+    def open_model() -> list[Check]:
+        check, opened[0] = artefact.model(path, config)
+        return [check]
+
+    if not any(check.verdict == "fail" for check in shelf):  # another model than the promoted one is not looked at
+        yield from _safely("model", open_model)
+        yield from _safely("runtime", lambda: artefact.runtime(path, config))
+    yield from _safely("memory", box.memory)
+    yield from _safely("temperature", box.temperature)
+    yield from _safely("power", box.power)
+    yield from _safely("clock", lambda: [box.clock()])
+    yield from checks
+    if config is not None:
+        yield from _site(config, opened[0], wanted.listen)
+    if wanted.self_test and (model := opened[0]) is not None:
+        yield from _safely("self-test", lambda: [self_test.self_test(model)])
+
+
+def as_line(check: Check) -> str:
+    """A check for a person: one line, and what to do below it."""
+    line = f"{SHOWN[check.verdict]}  {check.name:<14} {check.found}"
+    return f"{line}\n{'':<21}-> {check.advice}" if check.advice else line
+
+
+def as_json(checks: list[Check]) -> str:
+    """All checks for a program; fields are only ever added."""
+    record = {"schema": SCHEMA, "software": f"laennec {__version__}", "verdict": worst(checks)}
+    return json.dumps({**record, "checks": [check.as_record() for check in checks]}, ensure_ascii=False)
+
+
+def _configuration(path: Path | None) -> tuple[Config | None, list[Check]]:
+    """The settings, and what is to be said of them."""
+    from edge.doctor import ok
+    from edge.errors import ConfigError
+    from edge.settings.config import parse_config
+    from edge.settings.yaml_file import read_yaml
+
+    if path is None:
+        return None, []
+    tree = read_yaml(path)
+    try:
+        config = parse_config(tree, str(path))
+    except ConfigError as error:
+        return None, [fail("configuration", str(error), "mend the file; deploy/ward.example.yaml shows every key")]
+    streams = ", ".join(stream.id for stream in config.streams)
+    named = "" if "node" in config.model_fields_set else " (the host name, which boxes flashed from one image share)"
+    return config, [ok("configuration", f"{path}: node {config.node}{named}, mode {config.mode}, streams {streams}")]
+
+
+def _site(config: Config, model: Model | None, listen: bool) -> Iterator[Check]:
+    """What depends on the settings."""
+    from edge.delivery.outbox_reading import outbox_of
+    from edge.doctor import broker, hearing, links, outbox
+    from edge.sources import LINK
+
+    yield from _safely("outbox", lambda: outbox.outbox(config))
+    yield from _safely("broker", lambda: [broker.broker(config)])
+    if (link := config.link) is not None:
+        yield from _safely("link", lambda: links.links(link))
+    is_running = outbox.is_running(outbox_of(config))
+    if model is None:
+        return
+    for stream in config.streams:
+        if stream.source.partition(":")[0] == LINK:
+            continue  # reading the settings has found its device in the list
+        look = partial(hearing.source, stream, model.rate_hz, is_running, listen)
+        yield from _safely(f"source {stream.id}", lambda look=look: [look()])  # type: ignore[misc]
+
+
+def _safely(name: str, look: Callable[[], list[Check]]) -> list[Check]:
+    """The checks that `look` makes; whatever goes wrong in it is one more."""
+    try:
+        return look()
+    except Exception as error:
+        return [fail(name, f"the check itself failed: {error!r}", "please report this line")]

@@ -1,0 +1,282 @@
+"""One stream of a running node: its source, its pipeline, and what it says; the body of one thread.
+
+Not for deciding what sounds (`edge.detector.pipeline`) or for sending (`edge.delivery.dispatch`). The thread never
+waits for anything but its source. Wall time enters here, at the exit, through the stream's `Timeline`.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from edge.artefact.model import Model
+from edge.delivery.messages import Message, Moment, Node, event_message, gap_message, model_body, ulid
+from edge.detector.pipeline import Pipeline
+from edge.errors import LaennecError, ModelError
+from edge.log import Limited
+from edge.node.clock import Timeline, is_synchronised
+from edge.settings.config import Stream
+from edge.sources import LIVE, Source
+from edge.sources.vitals import Attended, Trouble, Vitals
+from edge.types import Block, Event, Gap, Scores
+
+STALL_S = 5.0  # a source that gives nothing for this long is lost
+RECENT_S = 10.0  # how far back the share of measurable sound and the level are judged
+MEASURABLE_SHARE = 0.5  # below it the stream is degraded
+UNPLUGGED_DB = -90.0  # rms re full scale; an input that is muted or has no microphone is below, any chest far above
+ENERGY_UNIT = 1e-15  # energy is summed in whole units of it: a sum of floats would lose the faint after a loud year
+CLOSE_S = 1.0  # how long the end waits for the block in hand; a thread that hangs in it must not hang the others
+ALMOST_NO_SOUND = f"almost no sound (below {UNPLUGGED_DB:.0f} dBFS): check the plug, the mute switch and the gain"
+END_OF_SOURCE = "end of source"
+STOPPED = "stopped"
+
+logger = logging.getLogger(__name__)
+
+
+class Outlet(Protocol):
+    """Where messages go (`edge.delivery.dispatch`)."""
+
+    def send(self, message: Message) -> None:
+        """Say something that must not be lost; never waits."""
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What one stream has done since the start."""
+
+    heard_s: float = 0.0
+    """Sound that arrived, seconds."""
+    measurable_s: float = 0.0
+    """Sound that could be judged, seconds of score frames."""
+    lost_s: float = 0.0
+    """Sound that the source announced as lost, seconds."""
+    gaps: int = 0
+    events: int = 0
+    """Events that began."""
+    busy_s: float = 0.0
+    """Time the detector computed, seconds."""
+
+    def __add__(self, other: Tally) -> Tally:
+        """Both together."""
+        return Tally(*(mine + theirs for mine, theirs in zip(vars(self).values(), vars(other).values(), strict=True)))
+
+    def __str__(self) -> str:
+        """The summary line of a run."""
+        factor = self.busy_s / self.heard_s if self.heard_s else 0.0
+        plural = "" if self.events == 1 else "s"
+        return (
+            f"heard {self.heard_s:.1f} s, measurable {self.measurable_s:.1f} s, {self.events} event{plural}, "
+            f"real-time factor {factor:.3f} (computing time per second of sound)"
+        )
+
+
+@dataclass(frozen=True)
+class State:
+    """How a stream is, in the words of the contract."""
+
+    name: str
+    """`ok`, `degraded`, `lost`, `disabled`, or `unknown` before the first sound."""
+    reason: str
+    since_s: float
+    """Seconds since 1970."""
+
+
+class Listener:
+    """Runs one stream; `run` is for its own thread, everything else may be called from any."""
+
+    def __init__(self, settings: Stream, source: Source, model: Model, node: Node, outlet: Outlet) -> None:
+        """Prepare a stream.
+
+        Raises:
+            ConfigError: a threshold or class is not one of the model's.
+        """
+        self.id = settings.id
+        self.failure = ""
+        """Why the stream ended, if not by the end of its source."""
+        self.is_broken = False
+        """Whether it ended by an error of this program, which a restart may cure."""
+        self._source, self._node, self._outlet = source, node, outlet
+        self._rate_hz = model.rate_hz
+        self._score_hop_s = model.score_hop_samples / model.rate_hz
+        self._model_body = model_body(model)
+        self._pipeline = Pipeline(model, settings.thresholds, self._observe, settings.classes)
+        self._attended = source if isinstance(source, Attended) else None
+        is_live = settings.pace or settings.source.partition(":")[0] in LIVE
+        recorded_s = self._attended.recorded_s if self._attended else None
+        self._timeline = Timeline(model.rate_hz, is_live, recorded_s=recorded_s)
+        self._mutex = threading.Lock()  # between `run` and `close`
+        self._closed = False
+        self._ending = STOPPED  # unless its source ends by itself
+        self._heard_samples = self._lost_samples = self._measurable_frames = self._gaps = self._events = 0
+        self._busy_s = 0.0
+        self._gap_log = Limited(logger)
+        self._open: dict[tuple[str, int], tuple[str, float]] = {}  # (label, onset) -> (id, wall time of the onset)
+        self._valid_samples = self._energy = 0
+        self._recent: deque[tuple[float, float, int, int]] = deque()  # after each late block: s, s, samples, energy
+        self._share = (0.0, 0.0)  # of the last `RECENT_S`: heard and measurable, s
+        self._power = 1.0  # mean square of their valid samples, full scale = 1.0
+        self._heard_at_s: float | None = None
+        self._started_at_s = time.monotonic()
+        self._state = State("unknown", "", time.time())
+
+    def run(self, stop: threading.Event) -> None:
+        """Listen until the source ends or `stop` is set; then close what is open."""
+        try:
+            for item in self._source.blocks(stop):
+                with self._mutex:
+                    if self._closed:
+                        return
+                    self._hear(item)
+            if not stop.is_set():
+                self._ending = END_OF_SOURCE
+            self.close()
+        except LaennecError as error:
+            self.failure, self.is_broken = str(error), isinstance(error, ModelError)  # a GPU that failed, say
+            logger.error("stream=%s failed: %s", self.id, error)
+        except Exception as error:  # one bed must not take the others with it
+            self.failure, self.is_broken = f"internal error: {error!r}", True
+            logger.exception("stream=%s failed by an internal error", self.id)
+        finally:
+            self.close()
+            self._source.close()
+
+    def close(self) -> None:
+        """Close open events; a second call does nothing. Waits shortly for the block in hand, never for the source."""
+        if not self._mutex.acquire(timeout=CLOSE_S):
+            logger.error("stream=%s hangs in a block; its open events stay without an end", self.id)
+            return
+        try:
+            if not self._closed:
+                self._closed = True
+                try:
+                    self._say(self._timed(self._pipeline.flush))
+                except ModelError as error:  # it goes on failing; what it found before still gets its end
+                    logger.error("stream=%s ends undecided: %s", self.id, error)
+                    self._say(self._timed(self._pipeline.give_up))
+        finally:
+            self._mutex.release()
+
+    def watch(self) -> None:
+        """End open events if the source gives nothing any more; call it now and then. Never waits."""
+        if not self._mutex.acquire(blocking=False):
+            return  # a block is in hand
+        try:
+            if self._open and not self._closed and self._silent_s() > STALL_S:
+                self._start_anew()
+        finally:
+            self._mutex.release()
+
+    def tally(self) -> Tally:
+        """What was done so far."""
+        return Tally(
+            heard_s=self._heard_samples / self._rate_hz,
+            measurable_s=self._measurable_frames * self._score_hop_s,
+            lost_s=self._lost_samples / self._rate_hz,
+            gaps=self._gaps,
+            events=self._events,
+            busy_s=self._busy_s,
+        )
+
+    def vitals(self) -> Vitals | None:
+        """How the stream's device is, if its source knows."""
+        return self._attended.vitals() if self._attended else None
+
+    def state(self) -> State:
+        """How the stream is now; `unknown` while the source is only starting."""
+        name, reason = self._judge()
+        if (name, reason) != (self._state.name, self._state.reason):
+            self._state = State(name, reason, time.time())
+        return self._state
+
+    def _judge(self) -> tuple[str, str]:
+        if self._closed:
+            return ("lost", self.failure) if self.failure else ("disabled", self._ending)
+        trouble = self._attended.trouble() if self._attended else Trouble("", "")
+        if self._silent_s() > STALL_S:
+            return "lost", trouble.reason or "no sound arrives"
+        if self._heard_at_s is None:
+            return "unknown", ""
+        if trouble.state:
+            return trouble.state, trouble.reason
+        return self._judge_sound()
+
+    def _judge_sound(self) -> tuple[str, str]:
+        """By the last `RECENT_S`; the scores come a window later than the sound."""
+        heard_s, measurable_s = self._share
+        if heard_s >= RECENT_S / 2 and measurable_s < MEASURABLE_SHARE * heard_s:
+            return "degraded", "little of the sound can be measured"
+        if heard_s >= RECENT_S and self._power < 10 ** (UNPLUGGED_DB / 10):
+            return "degraded", ALMOST_NO_SOUND
+        return "ok", ""
+
+    def _silent_s(self) -> float:
+        return time.monotonic() - (self._started_at_s if self._heard_at_s is None else self._heard_at_s)
+
+    def _hear(self, item: Block | Gap) -> None:
+        if isinstance(item, Gap):
+            lost_samples = item.stop - item.start
+            if lost_samples:
+                self._gaps += 1
+                self._lost_samples += lost_samples
+                line = f'stream={self.id} gap_s={lost_samples / self._rate_hz:.3f} cause="{item.cause}"'
+                self._gap_log.tell(item.cause, line)
+                self._outlet.send(gap_message(self._node, self.id, item, self._rate_hz))
+            if item.restart:
+                self._start_anew()
+            return
+        self._heard_at_s = time.monotonic()
+        self._timeline.heard(item.stop)
+        self._heard_samples += len(item.samples)
+        self._say(self._timed(lambda: self._pipeline.push(item)))
+        self._look_back(item)
+
+    def _look_back(self, newest: Block) -> None:
+        """Measure the shortest stretch of whole blocks that is at least `RECENT_S` long."""
+        valid = newest.samples[newest.valid & np.isfinite(newest.samples)].astype(np.float64)
+        self._valid_samples += len(valid)
+        self._energy += round(float(valid @ valid) / ENERGY_UNIT)
+        tally = self.tally()
+        self._recent.append((tally.heard_s, tally.measurable_s, self._valid_samples, self._energy))
+        while len(self._recent) > 1 and tally.heard_s - self._recent[1][0] >= RECENT_S:
+            self._recent.popleft()
+        heard_s, measurable_s, samples, energy = self._recent[0]
+        self._share = (tally.heard_s - heard_s, tally.measurable_s - measurable_s)
+        self._power = (self._energy - energy) * ENERGY_UNIT / max(self._valid_samples - samples, 1)
+
+    def _start_anew(self) -> None:
+        """Close what is open; sound that comes back is not joined with what was."""
+        self._say(self._timed(self._pipeline.flush))
+        self._pipeline.reset()
+
+    def _say(self, events: list[Event]) -> None:
+        for event in events:
+            key = (event.label, event.onset)
+            if event.kind == "onset":
+                onset_s = self._timeline.wall_s(event.onset)
+                self._open[key] = (ulid(onset_s), onset_s)
+                self._events += 1
+            ident, onset_s = self._open[key] if event.kind == "onset" else self._open.pop(key)
+            end_s = None if event.end is None else onset_s + (event.end - event.onset) / self._rate_hz
+            moment = Moment(onset_s, end_s, is_synchronised())
+            message = event_message(self._node, self.id, ident, event, self._rate_hz, moment, self._model_body)
+            if self._attended is not None:
+                message.body["device"] = self._attended.device
+            self._outlet.send(message)
+            where_s = (event.onset if event.end is None else event.end) / self._rate_hz
+            logger.info("stream=%s %s=%s at_s=%.2f score=%.2f", self.id, event.kind, event.label, where_s, event.peak)
+
+    def _observe(self, scores: Scores) -> None:
+        self._measurable_frames += int(scores.valid.sum())
+
+    def _timed(self, work: Callable[[], list[Event]]) -> list[Event]:
+        begin_s = time.perf_counter()
+        events = work()
+        self._busy_s += time.perf_counter() - begin_s
+        return events

@@ -1,0 +1,56 @@
+"""Which release is in force, and what was before it: one small file that changes by one rename.
+
+One release a line; the last is in force, and `rollback` returns to the one above it. It is a file and not a pair of
+links because one rename must change both what is in force and the way back. Not for the releases
+(`edge.releases.model_store`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from edge.errors import ConfigError, ModelError
+from edge.releases.release import sync
+
+PROMOTED = "promoted"
+INCOMING = ".incoming-"  # how the name of everything begins that is not whole yet
+BUNDLED = "bundled"  # in the file and on the command line: the model that comes with Laennec
+MAX_LINES = 20  # promotions that can be taken back
+MAX_BYTES = 4096
+
+
+def read_history(folder: Path) -> list[str]:
+    """Releases in the order in which they were promoted; none where nothing ever was.
+
+    Raises:
+        ModelError: the file is damaged.
+        ConfigError: it cannot be read.
+    """
+    path = folder / PROMOTED
+    try:
+        with path.open("rb") as file:
+            lines = file.read(MAX_BYTES).decode("ascii", "replace").splitlines()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise ConfigError(f"models.path: {path} cannot be read ({error.strerror})") from None
+    wrong = next((line for line in lines if not re.fullmatch(f"[0-9a-f]{{64}}|{BUNDLED}", line)), None)
+    if wrong is not None:
+        raise ModelError(f"{path}: damaged: expected ids of releases, found {wrong[:20]!r}; remove it, promote again")
+    return lines
+
+
+def record_history(folder: Path, history: list[str]) -> None:
+    """Flip what is in force; the oldest lines beyond what can be taken back go.
+
+    Raises:
+        OSError: the disk does not take it, and nothing has changed.
+    """
+    draft = folder / f"{INCOMING}{PROMOTED}"
+    with draft.open("wb") as file:
+        file.write("".join(f"{line}\n" for line in history[-MAX_LINES:]).encode())
+        sync(file)
+    os.replace(draft, folder / PROMOTED)
+    sync(folder)

@@ -1,0 +1,162 @@
+"""The section `link` of the settings: which devices are believed, and where they are heard.
+
+Not for opening anything (`edge.sources.bridge`) and not for secrets: a device's key is named by the file that holds it.
+A device that is not listed is counted and never heard.
+
+    link:
+      devices:
+        - {id: 0x1a2b3c4d, name: chest-left, key_file: /etc/laennec/keys/chest-left}
+      serial:
+        - {port: /dev/ttyACM0}
+      udp: {bind: 192.168.7.1, port: 7355}
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from edge.errors import ConfigError
+from edge.settings.section import Section
+from edge.sources import LINK
+
+PREFIX = f"{LINK}:"  # of a source
+DEVICE_ID = re.compile(r"0[xX][0-9a-fA-F]{1,8}")
+NAME_PATTERN = r"^[a-z][a-z0-9-]{0,31}$"
+
+
+def _device_id(value: object) -> object:
+    """A device id as a number; text must begin with 0x, for 12345678 could be meant in either way."""
+    if isinstance(value, str):
+        if not DEVICE_ID.fullmatch(value):
+            raise ValueError("write the id as the device shows it, in hexadecimal such as 0x1a2b3c4d")
+        return int(value, 16)
+    if isinstance(value, bool):
+        raise ValueError("write the id as the device shows it, in hexadecimal such as 0x1a2b3c4d")
+    return value
+
+
+class LinkDevice(Section):
+    """One device that is believed."""
+
+    id: Annotated[int, BeforeValidator(_device_id), Field(ge=1, le=0xFFFFFFFF)]
+    """The number that it puts into every packet."""
+    name: Annotated[str, Field(pattern=NAME_PATTERN)] | None = None
+    """What it is called in `source: link:NAME`; else `link:0x1a2b3c4d`."""
+    key_file: Path | None = None
+    """File with its key in hexadecimal; with it, packets without a right seal are refused."""
+
+
+class SerialPort(Section):
+    """One serial port."""
+
+    port: Annotated[str, Field(min_length=1)]
+    """A path such as /dev/ttyACM0, or `usb:VID:PID` or `usb:VID:PID:SERIAL` as `lsusb` shows them."""
+    baud: Annotated[int, Field(ge=1200, le=12_000_000)] = 460_800
+    """Bits per second; USB-CDC ignores it."""
+
+
+class Udp(Section):
+    """Where datagrams are received."""
+
+    bind: IPv4Address = IPv4Address("127.0.0.1")
+    """Address of the one interface that devices are on."""
+    port: Annotated[int, Field(ge=1, le=65535)] = 7355
+
+    @field_validator("bind")
+    @classmethod
+    def _is_one_interface(cls, value: IPv4Address) -> IPv4Address:
+        if value.is_unspecified:
+            raise ValueError("would listen on every interface; give the address of the one that the devices are on")
+        return value
+
+
+class Ble(Section):
+    """One wearable over Bluetooth Low Energy; bond it first (firmware_bridge/README.md)."""
+
+    address: Annotated[str, Field(pattern=r"^([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}$")]
+    notify: Literal["start", "acquire"] = "start"
+    """How BlueZ hands over notifications: over D-Bus, or a socket (`AcquireNotify`)."""
+
+
+class Link(Section):
+    """The links to microcontrollers."""
+
+    devices: tuple[LinkDevice, ...] = ()
+    """The allow-list: no other device becomes a stream."""
+    serial: tuple[SerialPort, ...] = ()
+    udp: Udp | None = None
+    ble: tuple[Ble, ...] = ()
+    capture: Path | None = None
+    """A file of `laennec link record`, heard at its pace as if its devices spoke now."""
+    rate_error: Literal["resample", "refuse"] = "resample"
+    """What to do with a device whose clock is more than 500 ppm off its declared rate; beyond 5 % it is refused."""
+
+    @field_validator("udp", mode="before")
+    @classmethod
+    def _udp_may_be_empty(cls, value: object) -> object:
+        return {} if value is None else value
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Link:
+        if not (self.serial or self.udp or self.ble or self.capture):
+            raise ValueError("devices without a link; add serial, udp or ble")
+        for what in ("id", "name"):
+            known = [value for device in self.devices if (value := getattr(device, what)) is not None]
+            twice = next((value for index, value in enumerate(known) if value in known[:index]), None)
+            if twice is not None:
+                raise ValueError(f"two devices have the {what} {shown_id(twice) if what == 'id' else twice}")
+        return self
+
+    def place(self, source: str) -> tuple[int, int]:
+        """Device id and stream that a source names.
+
+        Args:
+            source: `link:DEVICE` or `link:DEVICE/STREAM`, DEVICE a name or an id in hexadecimal, STREAM 0 to 15.
+
+        Raises:
+            ConfigError: if it is not in the list.
+        """
+        text, _, stream = source.removeprefix(PREFIX).partition("/")
+        if not re.fullmatch(r"\d|1[0-5]|", stream):
+            raise ConfigError(f"{source}: {stream!r} is no stream; they are numbered from 0 to 15")
+        number = int(text, 16) if DEVICE_ID.fullmatch(text) else None
+        for device in self.devices:
+            if number == device.id or text == device.name:
+                return device.id, int(stream or 0)
+        known = ", ".join(device.name or shown_id(device.id) for device in self.devices) or "none"
+        raise ConfigError(f"{source}: no device {text!r} in link.devices; there are {known}")
+
+
+def shown_id(device_id: int) -> str:
+    """A device id as people see it, such as `0x1a2b3c4d`."""
+    return f"0x{device_id:08x}"
+
+
+def check_streams(link: Link | None, sources: Sequence[str], origin: str) -> None:
+    """Refuse a stream of a device that the section does not list.
+
+    Args:
+        link: the section, or None.
+        sources: what the streams name, in order.
+        origin: named at the head of an error.
+
+    Raises:
+        ConfigError: naming the stream and what to add.
+    """
+    for index, text in enumerate(sources):
+        if not text.startswith(PREFIX):
+            continue
+        if link is None:
+            raise ConfigError(
+                f"{origin}: streams[{index}].source: {text} needs a section `link` that says where devices are heard"
+            )
+        try:
+            link.place(text)
+        except ConfigError as error:
+            raise ConfigError(f"{origin}: streams[{index}].source: {error}") from None

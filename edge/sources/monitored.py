@@ -1,0 +1,75 @@
+"""How a device is, in the words of the edge: what the bridge found out, as trouble, vitals and log lines.
+
+Not for deciding what is wrong (`firmware_bridge.devices`). "Not measurable" is said in these words, for it is not the
+same as "nothing was heard".
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from edge.log import Limited
+from edge.settings.link import shown_id
+from edge.sources.vitals import Trouble, Vitals
+from firmware_bridge.records import Condition
+from firmware_bridge.report import DeviceReport, StreamReport
+
+
+def trouble_of(conditions: Sequence[Condition]) -> Trouble:
+    """The worst of what lasts, in the words of the contract."""
+    if not conditions:
+        return Trouble("", "")
+    worst = min(conditions, key=lambda each: (each.name not in ("lost", "ended"), each.measurable))
+    text = f"{worst.name} ({worst.detail})"
+    if worst.name == "ended":
+        return Trouble("lost", worst.detail)
+    if worst.name == "lost":
+        return Trouble("lost", f"device {text}")
+    return Trouble("degraded", text if worst.measurable else f"not measurable: {text}")
+
+
+def vitals_of(
+    name: str, conditions: Sequence[Condition], device: DeviceReport | None, stream: StreamReport | None
+) -> Vitals:
+    """What the health report says of one stream's device; None where nothing is known of it."""
+    readings = device.telemetry if device else None
+    battery = readings.battery if readings else None
+    return Vitals(
+        device=name,
+        measurable=stream is not None and all(each.measurable for each in conditions),
+        conditions=tuple(each.name for each in conditions),
+        rate_hz=stream.clock.rate_hz if stream else None,
+        ppm=stream.clock.ppm if stream else None,
+        residual_ms=stream.clock.residual_ms if stream else None,
+        lost=stream.lost_share if stream else None,
+        masked=stream.masked_share if stream else None,
+        battery_percent=battery.percent if battery else None,
+        contact=readings.contact if readings else None,
+        motion_mg=readings.motion.rms_mg if readings and readings.motion else None,
+        rssi_dbm=readings.rssi_dbm if readings else None,
+        firmware=device.hello.firmware if device and device.hello else "",
+    )
+
+
+class ConditionLog:
+    """One line where a condition begins, changes or ends; of one that does it all the time only some.
+
+    Args:
+        logger: where to write.
+    """
+
+    def __init__(self, logger: logging.Logger) -> None:
+        """Nothing was told."""
+        self._limited = Limited(logger)
+
+    def tell(self, device_id: int, stream: int, item: Condition) -> None:
+        """Write a change."""
+        where = shown_id(device_id) + ("" if stream < 0 else f" stream={stream}")
+        told = "begins" if item.active else "over"
+        line = f'device={where} condition="{item.name}" {told} detail="{item.detail}"'
+        self._limited.tell(f"{where} {item.name}", line)
+
+    def says(self, device_id: int, text: str) -> None:
+        """Write what a device says."""
+        self._limited.tell(shown_id(device_id), f'device={shown_id(device_id)} says="{text}"', logging.INFO)

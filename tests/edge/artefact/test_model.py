@@ -1,0 +1,128 @@
+"""The artefact is believed only when it is whole, ours, and fits its own metadata."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from edge.artefact.model import DEFAULT_PATH, load_model
+from edge.artefact.seal import MAX_BYTES, seal
+from edge.errors import ModelError
+from edge.types import Window
+
+SEAL_BYTES = 82
+
+
+def _edited(path: Path, changes: dict[str, str | None]) -> Path:
+    """The default artefact with some metadata replaced or removed, sealed again."""
+    graph = onnx.load_from_string(DEFAULT_PATH.read_bytes()[:-SEAL_BYTES])
+    kept = {p.key: p.value for p in graph.metadata_props}
+    del graph.metadata_props[:]
+    for key, value in {**kept, **{f"laennec.{k}": v for k, v in changes.items()}}.items():
+        if value is not None:
+            graph.metadata_props.add(key=key, value=value)
+    path.write_bytes(seal(graph.SerializeToString()))
+    return path
+
+
+def test_the_default_artefact_is_small_and_tells_what_it_is() -> None:
+    model = load_model()
+    assert DEFAULT_PATH.stat().st_size < 3_000_000
+    assert set(model.event_classes) == {"wheeze", "rhonchus", "stridor", "fine_crackle", "coarse_crackle"}
+    assert model.classes[-1] == "breath"
+    assert model.card["parameters"] < 400_000
+    assert model.score_hop_samples / model.rate_hz <= 0.05
+    assert len(model.training_data) == 64
+    assert "SPRSound" in model.describe()
+
+
+def test_every_flipped_byte_is_noticed(tmp_path: Path) -> None:
+    content = DEFAULT_PATH.read_bytes()
+    rng = np.random.default_rng(0)
+    for position in rng.integers(0, len(content), 50):
+        damaged = bytearray(content)
+        damaged[position] ^= 1 << int(rng.integers(8))
+        path = tmp_path / "damaged.onnx"
+        path.write_bytes(damaged)
+        with pytest.raises(ModelError, match=r"damaged: expected|without one"):
+            load_model(path)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.999])
+def test_a_file_cut_short_is_refused(tmp_path: Path, share: float) -> None:
+    content = DEFAULT_PATH.read_bytes()
+    path = tmp_path / "short.onnx"
+    path.write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(ModelError, match="expected a Laennec artefact"):
+        load_model(path)
+
+
+def test_an_onnx_file_of_someone_else_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.onnx"
+    path.write_bytes(seal(DEFAULT_PATH.read_bytes()[:0] + onnx.ModelProto().SerializeToString()))
+    with pytest.raises(ModelError, match=r"other\.onnx: expected a graph that onnxruntime"):
+        load_model(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"none\.onnx: cannot be read \(No such file"):
+        load_model(tmp_path / "none.onnx")
+
+
+def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "huge.onnx"
+    with path.open("wb") as file:
+        file.truncate(MAX_BYTES + 1)
+    with pytest.raises(ModelError, match="expected at most 64 MB"):
+        load_model(path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("schema", "laennec.model/2", r"expected a Laennec model \(laennec.model/1\), found .*laennec.model/2"),
+        ("thresholds", None, "missing: thresholds"),
+        ("classes", json.dumps(["wheeze"]), "disagree"),
+        ("window", json.dumps({"window_frames": 3}), "metadata not understood"),
+        ("features", "[]", "metadata not understood"),
+    ],
+)
+def test_metadata_that_do_not_hold_are_refused(tmp_path: Path, key: str, value: str | None, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        load_model(_edited(tmp_path / "edited.onnx", {key: value}))
+
+
+def test_a_spec_that_does_not_fit_the_graph_is_refused_with_both_shapes(tmp_path: Path) -> None:
+    model = load_model()
+    features = model.spec.to_json().replace(f'"bands":{model.spec.bands}', f'"bands":{model.spec.bands - 8}')
+    with pytest.raises(ModelError, match=r"graph does not fit its metadata: expected .* found"):
+        load_model(_edited(tmp_path / "edited.onnx", {"features": features}))
+
+
+def test_scores_are_probabilities_and_invalid_where_nothing_was_heard() -> None:
+    model = load_model()
+    spec = model.window
+    rng = np.random.default_rng(0)
+    valid = np.ones(spec.window_frames, np.bool_)
+    lost = spec.decided(Window(0, np.zeros((0, 0), np.float32), valid)).start + spec.score_frames + 1
+    valid[lost] = False
+    values = rng.normal(0, 1, (spec.window_frames, model.spec.width)).astype(np.float32)
+    values[~valid] = 0
+    scores = model.score(Window(0, values, valid))
+    assert scores.values.shape == (spec.hop_frames // spec.score_frames, len(model.classes))
+    assert ((scores.values >= 0) & (scores.values <= 1)).all()
+    assert np.flatnonzero(~scores.valid).tolist() == [1]
+
+
+def test_the_runtime_is_told_to_report_to_nobody_before_it_is_imported() -> None:
+    program = "import os, sys; from edge.artefact.backends import onnx; print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    quiet = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert quiet.stdout.strip() == "1"
+    source = Path(sys.modules["edge.artefact.backends.onnx"].__file__ or "").read_text()
+    assert source.index("ORT_DISABLE_TELEMETRY") < source.index("import onnxruntime")

@@ -1,0 +1,52 @@
+"""Distances between answers: nought for the same, and every kind of wrong is noticed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edge.artefact.parity import MIN_COSINE, MIN_TOP1, Drift, drift
+
+RNG = np.random.default_rng(0)
+SCORES: NDArray[np.float32] = RNG.random((50, 20, 6)).astype(np.float32)
+CLIP: NDArray[np.float32] = np.log(RNG.dirichlet(np.ones(7), 50)).astype(np.float32)
+
+
+def test_the_same_answers_have_no_distance() -> None:
+    found = drift({"scores": SCORES, "clip": CLIP}, {"scores": SCORES.copy(), "clip": CLIP.copy()})
+    assert found.cosine == pytest.approx(1, abs=1e-12)
+    assert (found.top1, found.largest, found.passes) == (1.0, 0.0, True)
+
+
+def test_one_clip_in_twenty_with_another_label_fails_beside_a_thousand_frames_that_agree() -> None:
+    other = CLIP.copy()
+    other[::20] = -other[::20]  # the highest becomes the lowest
+    found = drift({"scores": SCORES, "clip": CLIP}, {"scores": SCORES, "clip": other})
+    assert found.top1 == pytest.approx(47 / 50)
+    assert not found.passes
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf])
+def test_what_is_no_number_fails(broken: float) -> None:
+    other = SCORES.copy()
+    other[3, 4, 5] = broken
+    assert not drift({"scores": SCORES}, {"scores": other}).passes
+
+
+def test_a_class_that_is_never_said_any_more_turns_the_vector() -> None:
+    other = SCORES.copy()
+    other[..., 2] = 0
+    assert drift({"scores": SCORES}, {"scores": other}).cosine < 0.95
+
+
+def test_the_bounds_themselves_pass() -> None:
+    assert Drift(MIN_COSINE, MIN_TOP1, 1.0).passes
+    assert not Drift(MIN_COSINE - 1e-6, 1.0, 0.0).passes
+    assert not Drift(1.0, MIN_TOP1 - 1e-6, 0.0).passes
+
+
+def test_answers_that_are_all_nought_agree_only_with_each_other() -> None:
+    nothing = np.zeros_like(SCORES)
+    assert drift({"scores": nothing}, {"scores": nothing}).passes
+    assert drift({"scores": nothing}, {"scores": SCORES}).cosine == 0.0

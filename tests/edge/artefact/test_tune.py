@@ -1,0 +1,136 @@
+"""Tuning measures what is there, refuses what is wrong, and leaves a choice for the next start."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from edge.__main__ import app
+from edge.artefact import tune as tuning
+from edge.artefact.model import load_model
+from edge.artefact.runtime import open_model, place_of
+from edge.artefact.tune import tune
+from edge.artefact.tune import windows_of as whole_recording
+from edge.artefact.tuned import Row, choose, kept_rows
+from edge.artefact.variants import read_variant
+from edge.errors import ConfigError
+from tests.edge.artefact.backends.machine import Machine, fake_library, machine
+from tests.edge.artefacts import fp32, spoil, variant
+
+__all__ = ["fake_library", "machine"]
+
+
+@lru_cache
+def few_windows() -> tuning.Probe:
+    frames, valid = whole_recording(load_model())
+    return frames[30:35], valid[30:35]
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The mechanics, not the figures: few windows and rounds."""
+    monkeypatch.setattr(tuning, "windows_of", lambda _: few_windows())
+    monkeypatch.setattr(tuning, "ROUNDS", (1, 1, 1))
+    monkeypatch.setattr(tuning, "BATCHES", (1, 2, 3))
+    monkeypatch.setenv("CACHE_DIRECTORY", str(tmp_path / "cache"))
+
+
+def test_every_variant_is_measured_and_the_wrong_one_is_refused(machine: Machine, tmp_path: Path) -> None:
+    path = fp32(tmp_path)
+    variant(path, "trt-fp16")
+    variant(path, "trt-int8", spoil)
+    told: list[str] = []
+    rows = {row.variant: row for row in tune(path, "auto", told.append)}
+    assert list(rows) == ["fp32", "trt-fp16", "trt-int8"]
+    assert [row.passes for row in rows.values()] == [True, True, False]
+    assert "too far from fp32" in rows["trt-int8"].note
+    assert all(len(row.latency_ms) == 3 and min(row.latency_ms) > 0 for row in rows.values())
+    assert len(told) == 3
+    assert machine.trt.builds == 2
+
+
+def test_the_next_start_uses_what_was_measured_and_builds_nothing(machine: Machine, tmp_path: Path) -> None:
+    path = fp32(tmp_path)
+    variant(path, "trt-fp16")
+    rows = tune(path, "auto", print)
+    assert kept_rows(place_of(read_variant(path), machine.device)) == rows
+    assert kept_rows(place_of(read_variant(path), None)) == rows[:1]
+    chosen = choose(rows, {"onnxruntime", "tensorrt"})
+    assert chosen is not None
+    assert open_model(path).variant.name == chosen.variant
+    assert open_model(path, "tensorrt").variant.name == "trt-fp16"
+    assert machine.trt.builds == 1
+
+
+def test_a_variant_that_cannot_be_built_is_a_row_and_not_the_end(machine: Machine, tmp_path: Path) -> None:
+    path = fp32(tmp_path)
+    variant(path, "trt-fp16")
+    machine.trt.build_error = "no kernel"
+    rows = {row.variant: row for row in tune(path, "auto", print)}
+    assert rows["fp32"].passes
+    assert (rows["trt-fp16"].passes, rows["trt-fp16"].latency_ms) == (False, ())
+    assert "no kernel" in rows["trt-fp16"].note
+
+
+def test_without_a_gpu_onnxruntime_alone_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge.artefact.backends._cudart.DRIVER", "libcuda-that-is-not-there.so.1")
+    path = fp32(tmp_path)
+    variant(path, "trt-fp16")
+    variant(path, "cpu-int8")
+    told: list[str] = []
+    assert [row.variant for row in tune(path, "auto", told.append)] == ["fp32", "cpu-int8"]
+    assert "onnxruntime alone: no NVIDIA driver" in told[0]
+    with pytest.raises(ConfigError, match="no NVIDIA driver"):
+        tune(path, "tensorrt", print)
+
+
+def test_one_runtime_alone_is_measured_beside_the_reference(machine: Machine, tmp_path: Path) -> None:
+    path = fp32(tmp_path)
+    variant(path, "trt-fp16")
+    variant(path, "cpu-int8")
+    assert [row.variant for row in tune(path, "tensorrt", print)] == ["fp32", "trt-fp16"]
+    assert [row.variant for row in tune(path, "onnxruntime", print)] == ["fp32", "cpu-int8"]
+
+
+def test_a_variant_cannot_be_tuned_by_itself(tmp_path: Path) -> None:
+    made = variant(fp32(tmp_path), "cpu-int8")
+    with pytest.raises(ConfigError, match="expected the fp32 artefact, found cpu-int8"):
+        tune(made, "auto", print)
+
+
+def test_a_cache_that_cannot_be_written_costs_the_choice_and_not_the_measurement(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("CACHE_DIRECTORY", str(tmp_path / "file"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert [row.passes for row in tune(fp32(tmp_path), "onnxruntime", print)] == [True]
+
+
+def test_the_command_prints_the_table_and_the_choice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    rows = [
+        Row("fp32", "onnxruntime", 0.1, (10.0, 70.0, 300.0), 1.0, 1.0, True, "onnxruntime 1.31.1"),
+        Row("trt-int8", "tensorrt", 61.0, (1.0, 2.0, 4.0), 0.98, 0.9, False, "too far"),
+        Row("trt-fp16", "tensorrt", 0.0, (), 0.0, 0.0, False, "no kernel"),
+    ]
+    monkeypatch.setattr(tuning, "tune", lambda *_: rows)
+    shown = CliRunner().invoke(app, ["optimize"]).stdout
+    assert "REFUSED: too far" in shown
+    assert "`runtime: auto` uses fp32 on onnxruntime" in shown
+    told = json.loads(CliRunner().invoke(app, ["optimize", "--json"]).stdout)
+    assert told["choice"] == "fp32"
+    assert [row["variant"] for row in told["variants"]] == ["fp32", "trt-int8", "trt-fp16"]
+
+
+def test_the_old_name_of_the_command_still_works_and_says_the_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        tuning, "tune", lambda *_: [Row("fp32", "onnxruntime", 0.1, (1.0, 7.0, 30.0), 1.0, 1.0, True, "")]
+    )
+    shown = CliRunner().invoke(app, ["tune", "--json"])
+    assert "`tune` is now called `optimize`" in shown.stderr
+    assert json.loads(shown.stdout)["choice"] == "fp32"
+    assert "tune" not in CliRunner().invoke(app, ["--help"]).stdout

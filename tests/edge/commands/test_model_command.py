@@ -1,0 +1,124 @@
+"""`laennec model`: what an operator types, and what is said."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from edge.__main__ import app
+from edge.artefact.model import DEFAULT_PATH
+from edge.doctor import artefact
+from edge.errors import ConfigError, ModelError
+from edge.releases.model_store import model_in_force
+from edge.settings.config import load_config
+from tests.edge.signed_releases import Signer
+
+
+@pytest.fixture
+def config(signer: Signer) -> Path:
+    """Settings of the box."""
+    path = signer.folder / "ward.yaml"
+    models = {"path": str(signer.folder / "shelf"), "keys": str(signer.keys)}
+    path.write_text(json.dumps({"streams": [{"id": "bed1", "source": "mic"}], "models": models}))
+    return path
+
+
+def _say(*arguments: object) -> str:
+    result = CliRunner().invoke(app, ["model", *map(str, arguments)], catch_exceptions=True)
+    if isinstance(result.exception, (ConfigError, ModelError)):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_the_card_is_printed_as_ever() -> None:
+    assert "SPRSound" in _say()
+    assert _say("--model", DEFAULT_PATH) == _say()
+
+
+def test_a_model_goes_from_a_package_into_force_and_back(signer: Signer, config: Path) -> None:
+    said = _say("install", signer.package("a"), "--config", config)
+    short = said.partition("laennec model promote ")[2].strip()
+    assert "signed by first.pub.pem" in said
+    assert "* bundled" in _say("list", "--config", config)
+    assert "next start" in _say("promote", short, "--config", config)
+    listed = _say("list", "--config", config).splitlines()
+    assert listed[0].startswith("  bundled")
+    assert listed[1].startswith(f"* {short}  2026-11-21T12:00:00Z")
+    assert f"{short}" in _say("show", "--config", config).splitlines()[0]
+    assert "active: the bundled model" in _say("rollback", "--config", config)
+
+
+def test_whoever_promotes_a_model_with_variants_is_told_to_measure_them(signer: Signer, config: Path) -> None:
+    signer.add_variant()
+    release = signer.shelf().install(signer.package("a"))
+    assert f"laennec optimize --model {release.artefact}" in _say("promote", release.sha256, "--config", config)
+
+
+def test_install_can_promote_too_but_not_what_is_older(signer: Signer, config: Path) -> None:
+    _say("install", signer.package("new", 1), "--promote", "--config", config)
+    with pytest.raises(ModelError, match="older than the active model"):
+        _say("install", signer.package("old", 0), "--promote", "--config", config)
+    assert [line[0] for line in _say("list", "--config", config).splitlines()] == [" ", " ", "*"]
+
+
+def test_what_is_refused_is_listed_with_the_reason(signer: Signer, config: Path) -> None:
+    release = signer.shelf().install(signer.package("a"))
+    signer.shelf().promote(release.sha256)
+    release.artefact.unlink()
+    assert f"* {release.sha256[:12]}  REFUSED: " in _say("list", "--config", config)
+
+
+def test_a_promoted_release_that_vanished_is_not_shown_as_the_bundled_model(signer: Signer, config: Path) -> None:
+    release = signer.shelf().install(signer.package("a"))
+    signer.shelf().promote(release.sha256)
+    release.folder.rename(signer.folder / "away")
+    listed = _say("list", "--config", config).splitlines()
+    assert listed[0].startswith("  bundled")
+    assert listed[1].startswith(f"* {release.sha256[:12]}  REFUSED")
+
+
+def test_a_file_named_in_the_settings_goes_before_and_that_is_said(signer: Signer, config: Path) -> None:
+    tree = json.loads(config.read_text())
+    config.write_text(json.dumps({**tree, "model": "/opt/ward.onnx"}))
+    said = _say("install", signer.package("a"), "--promote", "--config", config)
+    assert "model: /opt/ward.onnx  which overrides it; remove that line" in said
+
+
+def test_a_node_runs_what_its_settings_name_then_what_was_promoted_then_the_bundled_model(
+    signer: Signer, config: Path
+) -> None:
+    assert model_in_force(load_config(config)) is None
+    release = signer.shelf().install(signer.package("a"))
+    assert model_in_force(load_config(config)) is None
+    signer.shelf().promote(release.sha256)
+    assert model_in_force(load_config(config)) == release.artefact
+    named = load_config(config).model_copy(update={"model": Path("/opt/ward.onnx")})
+    assert model_in_force(named) == Path("/opt/ward.onnx")
+
+
+def test_a_node_does_not_start_with_another_model_than_the_promoted_one(signer: Signer, config: Path) -> None:
+    release = signer.shelf().install(signer.package("a"))
+    signer.shelf().promote(release.sha256)
+    release.artefact.write_bytes(b"")
+    result = CliRunner().invoke(app, ["run", "--config", str(config)])
+    assert isinstance(result.exception, ModelError)
+    assert "the promoted model is refused" in str(result.exception)
+
+
+def test_the_doctor_looks_at_the_model_that_a_run_would_take_and_fails_where_a_run_would(
+    signer: Signer, config: Path
+) -> None:
+    settings = load_config(config)
+    assert artefact.chosen(None, settings) == (None, [])
+    release = signer.shelf().install(signer.package("a"))
+    signer.shelf().promote(release.sha256)
+    path, checks = artefact.chosen(None, settings)
+    assert (path, [check.verdict for check in checks]) == (release.artefact, ["ok"])
+    assert artefact.chosen(Path("/opt/other.onnx"), settings) == (Path("/opt/other.onnx"), [])
+    release.artefact.unlink()
+    path, checks = artefact.chosen(None, settings)
+    assert (path, [(check.name, check.verdict) for check in checks]) == (None, [("shelf", "fail")])

@@ -1,0 +1,225 @@
+"""The contract: topics, ids and the JSON of every event."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from pathlib import Path
+from typing import Any, Literal
+
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import edge
+from edge.delivery.messages import (
+    Moment,
+    Node,
+    device_body,
+    encode,
+    end_after_restart,
+    event_message,
+    finish,
+    gap_message,
+    model_body,
+    new_boot_id,
+    status_body,
+    stream_status_body,
+    ulid,
+)
+from edge.sources.vitals import Vitals
+from edge.types import Event, Gap
+from tests.edge.fakes import LoudnessModel
+
+SCHEMA = json.loads((Path(edge.__file__).parent / "delivery" / "schema" / "event.json").read_text())
+NODE = Node("laennec/v1", "ward-b", "edge-7", "Test", "b3f1b3f1")
+CHECK = jsonschema.Draft202012Validator(SCHEMA)
+SCORE = st.floats(0, 1)
+INDEX = st.integers(0, 2**40)
+
+
+def sent(event: Event, late: bool = False) -> dict[str, object]:
+    moment = Moment(1.8e9, None if event.end is None else 1.8e9 + 1, None)
+    message = event_message(NODE, "bed1", ulid(1.8e9), event, 8000, moment, model_body(LoudnessModel()))
+    return json.loads(finish({**message.body, "seq": 7}, late, 1.8e9 + 2))  # type: ignore[no-any-return]
+
+
+@given(INDEX, st.none() | st.integers(1, 10**6), SCORE, SCORE, SCORE, st.booleans())
+def test_every_event_obeys_the_schema(
+    onset: int, length: int | None, peak: float, mean: float, threshold: float, late: bool
+) -> None:
+    kind: Literal["onset", "end"] = "onset" if length is None else "end"
+    end = None if length is None else onset + length
+    event = Event(kind, "wheeze", onset, end, peak, mean, threshold, "" if end is None else "gap")
+    body = sent(event, late)
+    CHECK.validate(body)
+    assert body["late"] is late
+    assert len(encode(body)) < 4096
+
+
+def test_an_event_that_a_kill_left_open_ends_with_its_onset_and_no_time() -> None:
+    onset = sent(Event("onset", "wheeze", 5, None, 0.9, 0.8, 0.5, ""))
+    now = Node("laennec/v1", "ward-c", "edge-7", "Test", "00000000")
+    message = end_after_restart(now, onset)
+    body = json.loads(finish(message.body, True, 1.9e9))
+    CHECK.validate(body)
+    assert (message.topic, message.event) == ("laennec/v1/ward-c/edge-7/s/bed1/event", (onset["id"], 2))
+    assert (body["type"], body["rev"], body["end_reason"], body["boot_id"]) == ("end", 2, "restart", "b3f1b3f1")
+    assert (body["sample"]["onset"], body["sample"]["end"], body["time"]["end"]) == (5, None, None)
+
+
+@pytest.mark.parametrize(
+    ("reason", "end", "is_right"),
+    [("restart", None, True), ("restart", 9, False), ("quiet", None, False), ("quiet", 9, True)],
+)
+def test_the_schema_wants_the_end_of_every_sound_but_after_a_restart(
+    reason: str, end: int | None, is_right: bool
+) -> None:
+    body: dict[str, Any] = sent(Event("end", "wheeze", 1, 9, 0.9, 0.8, 0.5, "quiet"))
+    sample = {**body["sample"], "end": end}
+    time = {**body["time"], "end": None if end is None else body["time"]["end"]}
+    assert CHECK.is_valid({**body, "end_reason": reason, "sample": sample, "time": time}) is is_right
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seq": 0}, {"id": "x"}, {"type": "update"}, {"rev": 3}, {"stream": "Bed 1"}, {"late": "no"}, {"boot_id": None},
+        {"end_reason": "quiet"}, {"seq_start": 0}, {"scores": {"peak": 1.1, "mean": 0, "threshold": 0}}, {"time": {}},
+    ],
+)  # fmt: skip
+def test_the_schema_refuses_what_is_wrong(change: dict[str, object]) -> None:
+    body = sent(Event("onset", "wheeze", 1, None, 0.9, 0.8, 0.5, ""))
+    assert not CHECK.is_valid({**body, **change})
+
+
+def test_the_schema_lets_a_later_version_add_fields() -> None:
+    body = sent(Event("onset", "wheeze", 1, None, 0.9, 0.8, 0.5, ""))
+    assert CHECK.is_valid({**body, "quality": {"sqi": 0.9}})
+
+
+def test_an_event_that_is_sent_again_is_marked_and_only_then() -> None:
+    body = sent(Event("onset", "wheeze", 1, None, 0.9, 0.8, 0.5, ""))
+    assert CHECK.is_valid({**body, "resent": True})
+    assert not CHECK.is_valid({**body, "resent": False})
+
+
+def test_nan_is_never_sent() -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        encode({"score": float("nan")})
+
+
+def test_topics_carry_site_node_and_stream() -> None:
+    event = Event("onset", "wheeze", 1, None, 0.9, 0.8, 0.5, "")
+    message = event_message(NODE, "bed1", "i", event, 8000, Moment(0, None, None), {})
+    assert message.topic == "laennec/v1/ward-b/edge-7/s/bed1/event"
+    assert message.event == ("i", 1)
+    gap = gap_message(NODE, "bed1", Gap(8000, 12000, "device lost"), 8000)
+    assert gap.topic == "laennec/v1/ward-b/edge-7/s/bed1/gap"
+    assert (gap.body["from_sample"], gap.body["to_sample"], gap.body["ms"]) == (8000, 12000, 500)
+    assert gap.event is None
+
+
+def test_ids_sort_by_time_and_do_not_repeat() -> None:
+    assert ulid(1.0) < ulid(1.001) < ulid(1.8e9) < ulid(9e9)
+    assert len({ulid(1.0) for _ in range(1000)}) == 1000
+    assert ulid(1469918176.385)[:10] == "01ARYZ6S41"  # the example of github.com/ulid/spec
+
+
+MODEL = {"id": "m", "sha256": "a", "runtime": "numpy 0", "features": "sha256:b"}
+END = Event("end", "wheeze", 8000, 12160, 0.91237, 0.75004, 0.50006, "quiet")
+
+
+def check_fields(sent: bytes, expected: str) -> None:
+    """The fields are there with these values; later versions may have more."""
+    assert _only(json.loads(sent), json.loads(expected)) == json.loads(expected)
+
+
+def _only(found: object, expected: object) -> object:
+    if isinstance(found, dict) and isinstance(expected, dict):
+        return {key: _only(found[key], value) for key, value in expected.items()}
+    return found
+
+
+def test_an_end_says_this() -> None:
+    moment = Moment(1.8e9, 1.8e9 + 0.52, True)
+    message = event_message(NODE, "bed1", "01ID", END, 8000, moment, MODEL)
+    check_fields(
+        finish({**message.body, "seq": 7}, True, 1.8e9 + 2.0),
+        '{"schema":"laennec.event/1","id":"01ID","rev":2,"seq":7,"type":"end","mode":"Test","node":"edge-7",'
+        '"stream":"bed1","site":"ward-b","boot_id":"b3f1b3f1","late":true,'
+        '"sample":{"rate":8000,"onset":8000,"end":12160},'
+        '"time":{"onset":"2027-01-15T08:00:00.000Z","end":"2027-01-15T08:00:00.520Z",'
+        '"published":"2027-01-15T08:00:02.000Z","clock":{"synced":true}},"label":"wheeze",'
+        '"scores":{"peak":0.9124,"mean":0.75,"threshold":0.5001},'
+        '"model":{"id":"m","sha256":"a","runtime":"numpy 0","features":"sha256:b"},"end_reason":"quiet"}',
+    )
+    assert (message.expiry_s, message.event) == (86_400, ("01ID", 2))
+    assert (message.body["seq"], message.body["late"]) == (0, False)
+    assert message.body["time"]["published"] is None
+
+
+def test_an_onset_has_no_end_and_no_reason() -> None:
+    onset = Event("onset", "wheeze", 8000, None, 0.9, 0.8, 0.5, "")
+    message = event_message(NODE, "bed1", "01ID", onset, 8000, Moment(1.8e9, None, None), MODEL)
+    assert message.body["sample"] == {"rate": 8000, "onset": 8000, "end": None}
+    assert message.body["time"]["end"] is None
+    assert message.body["time"]["clock"]["synced"] is None
+    assert (message.event, "end_reason" in message.body) == (("01ID", 1), False)
+
+
+def test_a_gap_says_this() -> None:
+    message = gap_message(NODE, "bed1", Gap(8000, 48050, "device lost"), 8000)
+    assert (message.body["seq"], message.body["late"]) == (0, False)
+    check_fields(
+        encode({**message.body, "seq": 3}),
+        '{"schema":"laennec.gap/1","seq":3,"node":"edge-7","stream":"bed1","boot_id":"b3f1b3f1","late":false,'
+        '"from_sample":8000,"to_sample":48050,"rate":8000,"ms":5006,"cause":"device lost","time":{"published":null}}',
+    )  # 40 050 samples are 5006.25 ms
+    assert message.expiry_s == 86_400
+
+
+def test_a_status_says_this() -> None:
+    assert json.loads(encode(status_body(NODE, "stopped", "s1", 1.8e9)))["state"] == "stopped"
+    check_fields(
+        encode(status_body(NODE, "online", "s1", 1.8e9)),
+        '{"schema":"laennec.status/1","state":"online","boot_id":"b3f1b3f1","session":"s1",'
+        '"ts":"2027-01-15T08:00:00.000Z"}',
+    )
+    check_fields(
+        encode(stream_status_body(NODE, "lost", "no sound arrives", 1.8e9, 1.8e9 + 60)),
+        '{"schema":"laennec.stream/1","state":"lost","reason":"no sound arrives","since":"2027-01-15T08:00:00.000Z",'
+        '"boot_id":"b3f1b3f1","ts":"2027-01-15T08:01:00.000Z"}',
+    )
+
+
+def test_the_health_of_a_device_is_rounded_and_what_is_not_known_is_null() -> None:
+    known = Vitals(
+        "0x1a", False, ("no contact",), 8000.12345, -12.345, 1.2345, 0.123456, 0.654321, 2.5, 80, 12, 7, -60, "1.2"
+    )
+    assert device_body(known).items() >= {
+        "id": "0x1a", "measurable": False, "conditions": ["no contact"], "rate_hz": 8000.123, "ppm": -12.3,
+        "clock_ms": 1.23, "lost": 0.1235, "masked": 0.6543, "dropped_s": 2.5, "battery_percent": 80, "contact": 12,
+        "motion_mg": 7, "rssi_dbm": -60, "firmware": "1.2",
+    }.items()  # fmt: skip
+    nothing = device_body(Vitals("0x1a", True))
+    assert [nothing[key] for key in ("rate_hz", "ppm", "clock_ms", "lost", "masked", "battery_percent")] == [None] * 6
+
+
+def test_text_of_other_alphabets_is_utf_8_and_infinity_is_refused() -> None:
+    assert encode({"a": "Größe"}) == '{"a":"Größe"}'.encode()
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        encode({"a": float("inf")})
+
+
+def test_a_boot_id_is_eight_digits_and_another_each_time() -> None:
+    ids = {new_boot_id() for _ in range(100)}
+    assert len(ids) == 100
+    assert all(len(ident) == 8 and int(ident, 16) >= 0 for ident in ids)
+
+
+def test_an_id_is_48_bits_of_time_and_80_random_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(secrets, "randbits", lambda bits: (1 << bits) - 1)
+    assert ulid(0.0) == "0" * 10 + "Z" * 16
+    assert ulid(0.033) == "0000000011" + "Z" * 16  # 33 ms are 1 x 32 + 1

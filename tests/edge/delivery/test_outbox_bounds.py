@@ -1,0 +1,76 @@
+"""What the outbox keeps when the disk refuses: how much, how old, and what is counted."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+import edge.delivery.outbox
+import edge.delivery.store_file
+from edge.delivery.outbox import Outbox
+from edge.delivery.store import NOTE_S
+from tests.edge.outboxes import ALL, Clock, event, numbers
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "outbox.db"
+
+
+@contextmanager
+def refusing(path: Path) -> Iterator[None]:
+    """The disk refuses to write, for another program has locked the file."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+@pytest.fixture
+def impatient(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Outbox]:
+    """An outbox that waits for no lock."""
+    monkeypatch.setattr(edge.delivery.store_file, "BUSY_S", 0.0)
+    clock = Clock()
+    box = Outbox(path, max_mb=1, max_age_h=1, wall=clock, monotonic=clock)
+    yield box
+    box.close()
+
+
+def test_what_is_kept_in_memory_is_bounded_and_what_is_dropped_is_counted(
+    impatient: Outbox, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edge.delivery.outbox, "SPARE_BYTES", 200_000)
+    with refusing(path):
+        for first in range(0, 600, 100):
+            impatient.put([event(number, filling=1000) for number in range(first, first + 100)])
+        counts, kept = impatient.counts(), numbers(impatient)
+    assert counts.in_memory == counts.waiting == len(kept) < 200  # of 1 kB each; pages are not full
+    assert counts.evicted["event"] == 600 - len(kept)
+    assert kept == list(range(600 - len(kept), 600))  # the newest
+
+
+def test_no_more_is_given_than_asked_for_whether_on_disk_or_in_memory(impatient: Outbox, path: Path) -> None:
+    impatient.put([event(number) for number in (1, 2, 3)])
+    with refusing(path):
+        impatient.put([event(number) for number in (4, 5, 6)])
+        asked = [[entry.seq for entry in impatient.waiting(0, ALL, limit)] for limit in (1, 3, 4, 6, 9)]
+    assert asked == [[1], [1, 2, 3], [1, 2, 3, 4], [1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 5, 6]]
+    assert [entry.seq for entry in impatient.waiting(1, 4, 10)] == [2, 3, 4]
+
+
+def test_the_age_of_the_oldest_message_is_told_wherever_it_waits(impatient: Outbox, path: Path) -> None:
+    clock = impatient._monotonic
+    assert isinstance(clock, Clock)
+    assert impatient.counts().oldest_s == 0.0
+    with refusing(path):
+        impatient.put([event(1)])
+    clock.now_s += 2 * NOTE_S
+    impatient.put([event(2)])
+    clock.now_s += 1.0
+    assert (impatient.counts().oldest_s, impatient.counts().in_memory) == (2 * NOTE_S + 1.0, 1)
+    impatient.ack([1])
+    assert impatient.counts().oldest_s == 1.0

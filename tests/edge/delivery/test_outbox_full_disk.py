@@ -1,0 +1,292 @@
+"""A disk that is full, read-only or unreadable: at the start, in mid-run, over kills; and no number is given twice."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from edge.delivery.messages import Message
+from edge.delivery.outbox import Outbox
+from edge.delivery.sequence import DISTANCE, RESERVE, Numbers
+from edge.delivery.store import Stamp
+from edge.delivery.store_file import open_store
+from edge.errors import ConfigError
+from tests.edge.full_disk import SmallDisk, small_disk
+
+ALL = 1 << 62
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    with small_disk(tmp_path / "disk") as mounted:
+        yield mounted
+
+
+def event(number: int, rev: int = 1) -> Message:
+    return Message("t/event", {"n": number, "id": f"id{number}", "boot_id": "a", "time": {}}, 60, (f"id{number}", rev))
+
+
+def numbers(outbox: Outbox) -> list[int]:
+    return [entry.body["n"] for entry in outbox.waiting(0, ALL, 10**6)]
+
+
+@pytest.mark.parametrize("place", ["o.db", "new/folder/o.db"])
+def test_a_start_on_a_full_disk_keeps_events_in_memory_and_opens_the_file_when_there_is_room(
+    disk: SmallDisk, place: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    disk.fill()
+    outbox = Outbox(disk.path / place, 1, 1)
+    outbox.put([event(1), event(2)])
+    counts = outbox.counts()
+    assert (counts.waiting, counts.in_memory, counts.on_disk, counts.failed_writes) == (2, 2, False, 1)
+    assert numbers(outbox) == [1, 2]
+    assert "disk=refuses action=open" in caplog.text
+    outbox.tidy()
+    assert not outbox.counts().on_disk
+    disk.free()
+    outbox.tidy()
+    outbox.put([event(3)])
+    outbox.ack([outbox.waiting(0, ALL, 1)[0].seq])
+    counts = outbox.counts()
+    assert (counts.waiting, counts.in_memory, counts.on_disk) == (2, 0, True)
+    outbox.close()
+    again = Outbox(disk.path / place, 1, 1)
+    assert numbers(again) == [2, 3]
+    again.close()
+
+
+def test_what_an_earlier_process_left_is_there_on_a_full_disk_and_others_can_read_it_when_there_is_room(
+    disk: SmallDisk,
+) -> None:
+    first = Outbox(disk.path / "o.db", 1, 1)
+    first.put([event(1)])
+    first.close()
+    disk.fill()
+    second = Outbox(disk.path / "o.db", 1, 1)
+    assert not second.counts().on_disk
+    second.put([event(2)])
+    assert [entry.seq for entry in second.waiting(0, ALL, 9)] == [1, 2]
+    disk.free()
+    second.tidy()
+    second.tidy()
+    assert numbers(second) == [1, 2]
+    assert (second.counts().in_memory, second.counts().on_disk) == (0, True)
+    with closing(sqlite3.connect(disk.path / "o.db")) as other:
+        assert other.execute("SELECT count(*) FROM outbox").fetchone() == (2,)
+    second.close()
+
+
+def test_a_disk_that_became_read_only_does_not_keep_a_node_from_starting(disk: SmallDisk) -> None:
+    first = Outbox(disk.path / "o.db", 1, 1)
+    first.put([event(1)])
+    first.close()
+    disk.make("ro")
+    second = Outbox(disk.path / "o.db", 1, 1)
+    second.put([event(2)])
+    assert second.counts().in_memory == 1
+    disk.make("rw")
+    second.tidy()
+    assert numbers(second) == [1, 2]
+    assert second.counts().in_memory == 0
+    second.close()
+
+
+def test_a_path_that_is_a_folder_is_a_mistake_of_the_operator_also_on_a_full_disk(disk: SmallDisk) -> None:
+    (disk.path / "folder").mkdir()
+    disk.fill()
+    with pytest.raises(ConfigError, match="Is a directory; choose another with --outbox"):
+        Outbox(disk.path / "folder", 1, 1)
+
+
+@pytest.mark.skipif(not hasattr(os, "seteuid") or os.geteuid() != 0, reason="only root may become another user")
+@pytest.mark.parametrize("suffix", ["", "-wal", ".lock"])
+def test_a_file_of_another_user_is_a_mistake_of_the_operator(suffix: str) -> None:
+    with TemporaryDirectory() as name:  # not below pytest's own folder, which only its user may enter
+        folder = Path(name)
+        left = Outbox(folder / "o.db", 1, 1)
+        left.put([event(1)])
+        files = [path.name for path in folder.iterdir()]
+        for file in files:  # as a kill leaves them
+            shutil.copy(folder / file, folder / f"{file}.copy")
+        left.close()
+        for file in files:
+            os.replace(folder / f"{file}.copy", folder / file)
+            (folder / file).chmod(0o444 if file == f"o.db{suffix}" else 0o666)
+        folder.chmod(0o777)
+        os.seteuid(65534)
+        try:
+            with pytest.raises(ConfigError, match=r"Permission denied; choose another with --outbox"):
+                Outbox(folder / "o.db", 1, 1)
+        finally:
+            os.seteuid(0)
+
+
+def test_acknowledged_messages_are_forgotten_though_the_disk_cannot_forget_them(disk: SmallDisk) -> None:
+    outbox = Outbox(disk.path / "o.db", 1, 1)
+    outbox.put([event(number) for number in range(200)])
+    disk.fill()
+    while outbox.counts().in_memory == 0:
+        outbox.put([event(1000)])
+    known = [entry.seq for entry in outbox.waiting(0, ALL, 150)]
+    outbox.ack(known)
+    left = [entry.seq for entry in outbox.waiting(0, ALL, 1000)]
+    assert left[0] == known[-1] + 1
+    assert outbox.counts().waiting == len(left)
+    disk.free()
+    outbox.tidy()
+    assert [entry.seq for entry in outbox.waiting(0, ALL, 1000)] == left
+    outbox.close()
+    again = Outbox(disk.path / "o.db", 1, 1)
+    assert [entry.seq for entry in again.waiting(0, ALL, 1000)] == left
+    again.close()
+
+
+def test_a_write_that_failed_late_and_came_to_disk_all_the_same_is_one_message() -> None:
+    disk, spare = open_store(":memory:"), open_store(":memory:")
+    disk.insert(Stamp(1, 1, 0.0, 0.0), [event(1), event(2)])
+    spare.insert(Stamp(1, 1, 0.0, 0.0), [event(1)])  # the same number
+    spare.insert(Stamp(9, 9, 0.0, 0.0), [event(2)])  # or, where no reserve could be written, another
+    disk.take_over(spare)
+    assert [(entry.seq, entry.event) for entry in disk.waiting(0, ALL, 9)] == [(1, ("id1", 1)), (9, ("id2", 1))]
+    assert (disk.depth(), spare.depth()) == (2, 0)
+
+
+MESSAGES = 30
+PUTTER = """
+import os, sys, time
+from pathlib import Path
+from edge.delivery.messages import Message
+from edge.delivery.outbox import Outbox
+outbox = Outbox(Path(sys.argv[1]), 1, 1)
+while True:
+    body = {"id": os.urandom(4).hex(), "time": {}, "boot_id": sys.argv[2], "filling": "x" * 1000}
+    outbox.put([Message("t", body, 60, (body["id"], 1))])
+    for entry in outbox.waiting(outbox.last_seq - 1, outbox.last_seq, 1):
+        print(entry.seq, entry.body["seq_start"], flush=True)  # as if it went over the wire
+    outbox.ack([outbox.last_seq])
+    time.sleep(0.001)
+    outbox.tidy()
+"""
+
+
+def run_until_killed(path: Path, boot: int, changes: list[Callable[[], None]]) -> list[tuple[int, int]]:
+    """`seq` and `seq_start` of what a process handed out before its kill -9.
+
+    Args:
+        path: the outbox.
+        boot: which process.
+        changes: what is done to its disk, the first before its start, the others after each `MESSAGES` messages.
+    """
+    changes[0]()
+    told = []
+    with subprocess.Popen(
+        [sys.executable, "-c", PUTTER, str(path), str(boot)], stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout is not None
+        for line in child.stdout:
+            told.append(line)
+            if len(told) == len(changes) * MESSAGES:
+                child.send_signal(signal.SIGKILL)
+            elif len(told) % MESSAGES == 0:
+                changes[len(told) // MESSAGES]()
+    pairs = [tuple(map(int, line.split())) for line in told if line.endswith("\n")]
+    return [(seq, start) for seq, start in pairs]
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("kind", ["tmpfs", "ext4"])
+def test_no_number_is_given_twice_over_kills_with_a_disk_that_is_full_at_any_time(tmp_path: Path, kind: str) -> None:
+    with small_disk(tmp_path / "disk", kind) as disk:
+        used = fill_and_kill(disk)
+    seqs = [seq for seq, _ in used]
+    assert len(seqs) >= 21 * MESSAGES - 9  # of the last message of each process the line may be cut off
+    assert len(set(seqs)) == len(seqs)
+    runs: dict[int, list[int]] = {}
+    for seq, start in used:
+        runs.setdefault(start, []).append(seq)
+    for start, run in runs.items():
+        assert run == list(range(start, start + len(run)))
+    assert max(seqs) < 1 << 53  # exact in a double
+
+
+def fill_and_kill(disk: SmallDisk) -> list[tuple[int, int]]:
+    """(`seq`, `seq_start`) of every message that was put."""
+    used: list[tuple[int, int]] = []
+    path = disk.path / "state" / "o.db"
+    disk.fill()  # at the first two starts nothing at all can be written
+    plan = ("..", ".", "free", ".fill.free.fill", "free.fill", ".free.fill", ".", ".free", "fill.")
+    actions = {"free": disk.free, "fill": disk.fill, "": lambda: None}
+    for boot, words in enumerate(plan):
+        used += run_until_killed(path, boot, [actions[word] for word in words.split(".")])
+    return used
+
+
+class Slip:
+    """Stands for what is written in place."""
+
+    def __init__(self, is_refusing: bool = False) -> None:
+        self.seq, self.is_refusing = 0, is_refusing
+
+    def kept(self) -> int:
+        return self.seq
+
+    def keep(self, seq: int) -> None:
+        if self.is_refusing:
+            raise OSError
+        self.seq = seq
+
+
+def test_a_reserve_is_asked_for_only_when_the_database_does_not_know() -> None:
+    slip = Slip()
+    mine = Numbers(slip, 7)
+    assert (mine.last, mine.start, slip.seq) == (7, 8, 7)
+    mine.reserve(1)
+    assert slip.seq == 8 + RESERVE
+    assert Numbers(slip, 7).last == 8 + RESERVE  # after a kill
+    mine.last += 1
+    mine.settle()
+    assert Numbers(slip, 7).last == 8  # after a clean end
+
+
+def test_where_nothing_can_be_kept_numbers_go_on_far_away() -> None:
+    for numbers_ in (Numbers(None, None), Numbers(Slip(is_refusing=True), None)):
+        assert 0 < numbers_.last <= DISTANCE
+    mine = Numbers(Slip(is_refusing=True), 7)
+    mine.reserve(1)
+    assert mine.last > 7
+    assert mine.start == mine.last + 1
+    before = mine.last
+    mine.reserve(10**6)
+    assert mine.last == before  # once is enough
+    mine.stored(3)  # but now the database knows of these, and the next process would go on there
+    mine.reserve(1)
+    assert mine.last > before + 3
+
+
+def test_a_database_that_appears_later_may_know_of_higher_numbers() -> None:
+    mine = Numbers(None, None)
+    stored = mine.last + 100
+    mine.join(Slip(), stored)
+    assert (mine.last, mine.start) == (stored, stored + 1)
+
+
+def test_who_cannot_read_the_database_begins_beyond_what_it_holds_also_after_a_distance() -> None:
+    """Else what waits in it would pass for newer than what is decided now, and so for live."""
+    for begin in (
+        lambda slip, stored: Numbers(slip, stored),
+        lambda slip, stored: Numbers(None, None).join(slip, stored),
+    ):
+        for _ in range(20):
+            slip = Slip()
+            begin(slip, DISTANCE)
+            assert Numbers(slip, None).last > DISTANCE

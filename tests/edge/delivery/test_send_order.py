@@ -1,0 +1,173 @@
+"""No message of an event overtakes an earlier one, and none is forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge.delivery.in_flight import Flight
+from edge.delivery.send_order import next_messages
+from edge.delivery.store import Entry
+
+
+@dataclass
+class Box:
+    """What waits, in a list."""
+
+    entries: list[Entry] = field(default_factory=list)
+    last_seq: int = 0
+
+    def put(self, event: tuple[str, int] | None) -> int:
+        self.last_seq += 1
+        self.entries.append(Entry(self.last_seq, "t", {}, 60, event))
+        return self.last_seq
+
+    def drop(self, seq: int) -> None:
+        self.entries = [entry for entry in self.entries if entry.seq != seq]
+
+    def waiting(self, after: int, until: int, limit: int) -> list[Entry]:
+        return [entry for entry in self.entries if after < entry.seq <= until][:limit]
+
+    def earlier(self, entry: Entry) -> list[Entry]:
+        if entry.event is None:
+            return []
+        ident, rev = entry.event
+        same = [each for each in self.entries if each.event and each.event[0] == ident and each.event[1] < rev]
+        return sorted(same, key=lambda each: each.event or ("", 0))
+
+
+class Connections:
+    """A node that is connected again and again; the broker answers when the test says so."""
+
+    def __init__(self, box: Box, limit: int) -> None:
+        self.box, self.limit, self.now_s, self.mid = box, limit, 0.0, 0
+        self.sent: list[Entry] = []
+        self.flight = Flight()
+        self.connect()
+
+    def connect(self) -> None:
+        self.flight = Flight(str(self.mid), self.limit, self.box.last_seq, self.now_s)
+
+    def step(self, seconds: float = 0.1) -> None:
+        self.now_s += seconds
+        for entry in next_messages(self.flight, self.box, self.now_s):
+            assert not self.box.earlier(entry), "an event overtook itself"
+            assert entry in self.box.entries
+            assert not self.flight.is_under_way(entry.seq)
+            self.mid += 1
+            self.flight.note(self.mid, entry.seq, self.now_s)
+            self.sent.append(entry)
+        assert len(self.flight.sent) <= self.limit
+
+    def answer(self, which: int, is_refused: bool) -> None:
+        mids = sorted(self.flight.sent)
+        if mids:
+            seq, _ = self.flight.sent.pop(mids[which % len(mids)])
+            assert seq is not None
+            if not is_refused:
+                self.box.drop(seq)
+                self.flight.arrived(seq)
+
+    def seqs(self) -> list[int]:
+        return [entry.seq for entry in self.sent]
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["event", "event", "gap", "step", "step", "ack", "ack", "refuse", "retry", "connect", "evict"]),
+        st.integers(0, 5),
+    ),
+    max_size=120,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(STEPS, st.integers(1, 20), st.integers(0, 40))
+def test_whatever_breaks_no_rev_goes_before_an_earlier_one_and_all_come(
+    steps: list[tuple[str, int]], limit: int, backlog: int
+) -> None:
+    box, revs = Box(), dict.fromkeys("abcdef", 0)
+    for number in range(backlog):
+        box.put((f"old{number // 2}", number % 2 + 1))
+    node = Connections(box, limit)
+
+    def put_event(number: int) -> None:
+        ident = "abcdef"[number]
+        revs[ident] += 1
+        box.put((ident, revs[ident]))
+
+    def evict(_number: int) -> None:
+        for entry in box.entries[:1]:
+            box.drop(entry.seq)
+            node.flight.start_again()
+
+    actions: dict[str, Callable[[int], object]] = {
+        "event": put_event, "gap": lambda _: box.put(None), "step": lambda n: node.step(n / 20), "evict": evict,
+        "ack": lambda n: node.answer(n, False), "refuse": lambda n: node.answer(n, True),
+        "retry": lambda _: node.flight.start_again(), "connect": lambda _: node.connect(),
+    }  # fmt: skip
+    for action, number in steps:
+        actions[action](number)
+    node.flight.start_again()  # what was refused is tried again some time
+    for _ in range(40 + 4 * len(box.entries)):
+        node.step()
+        node.answer(0, False)
+    assert box.entries == []
+
+
+def test_a_live_end_brings_its_onset_forward_out_of_the_backlog() -> None:
+    box = Box()
+    for number in range(1000):
+        box.put((f"old{number}", 1))
+    node = Connections(box, 20)
+    end, other = box.put(("old900", 2)), box.put(("new", 1))
+    node.step(0.0)
+    assert node.seqs() == [901, other]
+    assert all(seq <= node.flight.mark for seq in node.seqs()[:1])  # and it is late
+    node.answer(0, False)
+    node.step(0.0)
+    assert node.seqs() == [901, other, end]
+
+
+def test_with_room_for_one_a_live_end_still_follows_its_onset() -> None:
+    box = Box()
+    for number in range(3):
+        box.put((f"old{number}", 1))
+    node = Connections(box, 1)
+    end = box.put(("old2", 2))
+    for _ in range(10):
+        node.step()
+        node.answer(0, False)
+    assert node.seqs() == [3, end, 1, 2]
+
+
+def test_a_refused_onset_keeps_its_end_back_until_it_is_taken() -> None:
+    box = Box()
+    onset, end = box.put(("a", 1)), box.put(("a", 2))
+    node = Connections(box, 20)
+    node.step()
+    node.answer(0, True)
+    node.step()
+    assert end not in node.seqs()
+    node.flight.start_again()
+    node.step()
+    node.answer(0, False)
+    node.step()
+    assert node.seqs()[-2:] == [onset, end]
+
+
+def test_what_is_due_at_the_start_goes_before_live_messages_and_a_long_backlog() -> None:
+    box = Box()
+    for number in range(100):
+        box.put((f"old{number}", 1))
+    first = [box.put((ident, 2)) for ident in ("x", "y", "z")]  # their onsets were delivered before
+    node = Connections(box, 2)
+    node.flight.make_due(first)
+    live = box.put(("new", 1))
+    for _ in range(7):
+        node.step(1.0)
+        node.answer(0, False)
+    assert node.seqs() == [*first, live, 1, 2, 3, 4]

@@ -1,0 +1,280 @@
+"""The whole detector: any cut of a recording gives the same scores and events, and no gap makes an event."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from edge.artefact.model import Model, load_model
+from edge.detector.pipeline import Pipeline, caution
+from edge.detector.windows import WindowSpec
+from edge.errors import ConfigError
+from edge.sources.synthetic import DEMO_AUDIO, DEMO_TRUTH
+from edge.types import Block, Event, Scores, Window
+from tests.edge.fakes import LoudnessModel
+from tests.edge.streaming import RATE_HZ, sound
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return load_model()
+
+
+@pytest.fixture(scope="module")
+def demo() -> NDArray[np.float32]:
+    samples, _ = soundfile.read(DEMO_AUDIO, dtype="float32")
+    return np.asarray(samples[: 8000 * 16], np.float32)
+
+
+def _run(model: Model, blocks: list[Block]) -> tuple[list[Event], list[Scores]]:
+    scores: list[Scores] = []
+    pipeline = Pipeline(model, observe=scores.append)
+    events = [event for block in blocks for event in pipeline.push(block)]
+    return events + pipeline.flush(), scores
+
+
+def _same(a: list[Scores], b: list[Scores]) -> bool:
+    return len(a) == len(b) and all(
+        x.start == y.start and np.array_equal(x.values, y.values) and np.array_equal(x.valid, y.valid)
+        for x, y in zip(a, b, strict=True)
+    )
+
+
+@settings(deadline=None, max_examples=6)
+@given(
+    start=st.sampled_from([0, 2**31 - 40_000, 2**32 - 40_001]),
+    cuts=st.lists(st.integers(0, 128_000), max_size=30),
+    lost=st.lists(st.tuples(st.integers(0, 127_000), st.integers(1, 900) | st.integers(1, 96_000)), max_size=3),
+)
+def test_events_and_scores_any_cut_equals_one_piece(
+    model: Model, demo: NDArray[np.float32], start: int, cuts: list[int], lost: list[tuple[int, int]]
+) -> None:
+    valid = np.ones(len(demo), np.bool_)
+    for first, count in lost:
+        valid[first : first + count] = False
+    edges = [0, *sorted(cuts), len(demo)]
+    pieces = [Block(start + a, demo[a:b], valid[a:b]) for a, b in pairwise(edges)]
+    events, scores = _run(model, pieces)
+    whole_events, whole_scores = _run(model, [Block(start, demo, valid)])
+    assert events == whole_events
+    assert _same(scores, whole_scores)
+
+
+def test_a_gap_announced_by_a_jump_is_the_same_as_one_announced_by_a_mask(
+    model: Model, demo: NDArray[np.float32]
+) -> None:
+    heard = np.ones(len(demo), np.bool_)
+    heard[40_000:60_000] = False
+    masked_events, _ = _run(model, [Block(0, demo, heard)])
+    jump = [Block(0, demo[:40_000], heard[:40_000]), Block(60_000, demo[60_000:], heard[60_000:])]
+    jump_events, _ = _run(model, jump)
+    assert masked_events == jump_events
+
+
+def test_what_lies_in_masked_samples_is_never_heard(model: Model, demo: NDArray[np.float32]) -> None:
+    heard = np.ones(len(demo), np.bool_)
+    heard[50_000:58_000] = False
+    loud = demo.copy()
+    loud[50_000:58_000] = np.random.default_rng(0).normal(0, 1, 8000)
+    quiet_run, loud_run = _run(model, [Block(0, demo, heard)]), _run(model, [Block(0, loud, heard)])
+    assert quiet_run[0] == loud_run[0]
+    assert _same(quiet_run[1], loud_run[1])
+
+
+def test_scores_lie_one_after_the_other_and_cover_thesound(model: Model, demo: NDArray[np.float32]) -> None:
+    _, scores = _run(model, [Block(0, demo, np.ones(len(demo), np.bool_))])
+    for before, after in pairwise(scores):
+        assert after.start == before.start + len(before.valid)
+    assert scores[0].start == 0
+    assert all(s.valid.all() for s in scores)
+    heard = sum(len(s.valid) for s in scores) * model.score_hop_samples
+    assert 0 <= len(demo) - heard < model.spec.ahead_samples + model.score_hop_samples
+
+
+def test_an_event_that_is_open_at_the_end_of_the_stream_says_so(model: Model, demo: NDArray[np.float32]) -> None:
+    pipeline = Pipeline(model, thresholds=dict.fromkeys(model.event_classes, 1e-6))
+    events = pipeline.push(Block(0, demo, np.ones(len(demo), np.bool_))) + pipeline.flush()
+    assert {e.end_reason for e in events if e.kind == "end"} == {"stream_end"}
+
+
+def test_sound_that_is_no_number_gives_no_event_and_no_valid_score(model: Model) -> None:
+    nothing = np.full(40_000, np.nan, np.float32)
+    events, scores = _run(model, [Block(0, nothing, np.ones(40_000, np.bool_))])
+    assert events == []
+    assert not any(s.valid.any() for s in scores)
+
+
+@pytest.mark.parametrize("kind", ["silence", "clipped square", "offset"])
+def test_sound_that_is_no_breath_raises_nothing(model: Model, kind: str) -> None:
+    time_s = np.arange(80_000) / 8000
+    sound = {
+        "silence": np.zeros(80_000),
+        "clipped square": np.sign(np.sin(2 * np.pi * 1.3 * time_s)),
+        "offset": np.full(80_000, 0.5),
+    }[kind]
+    events, _ = _run(model, [Block(0, sound.astype(np.float32), np.ones(80_000, np.bool_))])
+    assert events == []
+
+
+def test_the_sounds_of_the_demo_are_found_where_they_are_and_nothing_else(model: Model) -> None:
+    truth = json.loads(DEMO_TRUTH.read_text())["sounds"]
+    samples, rate_hz = soundfile.read(DEMO_AUDIO, dtype="float32")
+    events, _ = _run(model, [Block(0, samples, np.ones(len(samples), np.bool_))])
+    found = [(e.label, e.onset / rate_hz, (e.end or 0) / rate_hz) for e in events if e.kind == "end"]
+    assert [label for label, _, _ in found] == [sound["label"] for sound in truth]
+    for (_, onset_s, end_s), heard in zip(found, truth, strict=True):
+        overlap_s = min(end_s, heard["end_s"]) - max(onset_s, heard["onset_s"])
+        assert overlap_s > 0.5 * (heard["end_s"] - heard["onset_s"])
+        assert abs(onset_s - heard["onset_s"]) < 0.5
+
+
+def test_a_class_or_threshold_that_the_model_lacks_is_refused(model: Model) -> None:
+    with pytest.raises(ConfigError, match="class snore: not in the model, which has wheeze"):
+        Pipeline(model, thresholds={"snore": 0.5})
+    with pytest.raises(ConfigError, match="class whistle"):
+        Pipeline(model, classes=("whistle",))
+
+
+# The model that hears loudness: its window of 0.4 s decides 0.2 s, with 0.08 s of lookahead; a score frame has 40 ms.
+SCORE_HOP = LoudnessModel.score_hop_samples
+HIGH = {"wheeze": 0.86}  # its score of 0.9 is 0.38 log-odds above it, and near to a gap 0.4 are asked
+
+
+def _loudness(thresholds: dict[str, float] | None = None, classes: tuple[str, ...] | None = None) -> Pipeline:
+    return Pipeline(LoudnessModel(), thresholds, classes=classes)  # type: ignore[arg-type]
+
+
+def _spans_s(events: list[Event]) -> list[tuple[float, float]]:
+    return [(round(e.onset / RATE_HZ, 2), round((e.end or 0) / RATE_HZ, 2)) for e in events if e.kind == "end"]
+
+
+def test_at_the_begin_and_the_end_of_a_stream_nothing_is_lacking() -> None:
+    pipeline = _loudness(HIGH)
+    events = pipeline.push(sound(2.0, (0.0, 0.4), (1.6, 2.0))) + pipeline.flush()
+    (first, second) = _spans_s(events)
+    assert first == (0.0, 0.4)
+    assert second[0] == 1.6
+    assert second[1] > 1.9
+
+
+def test_a_sound_in_the_last_moments_of_a_stream_is_not_near_a_gap() -> None:
+    # Frame 248 would need more than 2 s. The window that ends at 250 decides frames 215 to 239, 1.72 to 1.92 s
+    pipeline = _loudness(HIGH)
+    (span,) = _spans_s(pipeline.push(sound(2.0, (1.8, 2.0))) + pipeline.flush())
+    assert span[0] == 1.8
+
+
+def test_a_stream_begins_with_the_first_sample_that_can_be_used() -> None:
+    heard = sound(2.0, (0.0, 1.0))
+    heard.valid[: round(0.4 * RATE_HZ)] = False
+    pipeline = _loudness(HIGH)
+    (span,) = _spans_s(pipeline.push(heard) + pipeline.flush())
+    assert span[0] == 0.4
+
+
+def test_every_class_that_the_model_lacks_is_named() -> None:
+    message = "^class snore, whistle: not in the model, which has wheeze, fine_crackle$"
+    with pytest.raises(ConfigError, match=message):
+        _loudness({"whistle": 0.5}, ("snore", "wheeze"))
+
+
+def test_behind_a_gap_an_event_needs_more_until_its_window_lacks_nothing() -> None:
+    heard = sound(4.0, (2.0, 4.0))
+    heard.valid[round(1.8 * RATE_HZ) : 2 * RATE_HZ] = False
+    (usual,) = _spans_s((pipeline := _loudness()).push(heard) + pipeline.flush())
+    (asked,) = _spans_s((pipeline := _loudness(HIGH)).push(heard) + pipeline.flush())
+    assert usual[0] < 2.1
+    # The first window behind 2.0 s is that of [2.0, 2.4), which decides [2.12, 2.32)
+    assert asked[0] == 2.12
+
+
+def test_a_pipeline_that_was_reset_is_as_new_wherever_the_sound_goes_on() -> None:
+    for start in (0, 100 * RATE_HZ + 3 * SCORE_HOP):
+        fresh, used = _loudness(HIGH), _loudness(HIGH)
+        used.push(sound(3.0, (0.0, 3.0), start=40 * RATE_HZ))  # its event is open
+        used.reset()
+        again = sound(2.0, (0.0, 0.5), (1.0, 1.5), start=start)
+        expected = fresh.push(again) + fresh.flush()
+        assert used.push(again) + used.flush() == expected
+        assert [e.kind for e in expected] == ["onset", "end", "onset", "end"]
+        assert expected[0].onset == start
+
+
+def test_thresholds_of_the_caller_take_the_place_of_the_models_and_the_others_stay() -> None:
+    pipeline = _loudness({"wheeze": 0.95})
+    assert pipeline.push(sound(1.0, (0.2, 0.8))) + pipeline.flush() == []
+    pipeline = _loudness({"fine_crackle": 0.95})
+    (event,) = [e for e in pipeline.push(sound(1.0, (0.2, 0.8))) + pipeline.flush() if e.kind == "end"]
+    assert (event.label, event.threshold) == ("wheeze", 0.5)
+
+
+def test_classes_that_were_not_asked_for_are_not_reported() -> None:
+    heard = sound(1.0, (0.2, 0.9))
+    for classes, kinds in ((("fine_crackle",), []), (("wheeze",), ["onset", "end"]), (None, ["onset", "end"])):
+        pipeline = _loudness(classes=classes)
+        assert [e.kind for e in pipeline.push(heard) + pipeline.flush()] == kinds
+
+
+def test_giving_up_closes_what_is_open_and_decides_nothing_more() -> None:
+    pipeline = _loudness()
+    (onset,) = pipeline.push(sound(1.0, (0.2, 1.0)))
+    (end,) = pipeline.give_up()
+    assert (onset.kind, end.kind, end.onset, end.end_reason) == ("onset", "end", onset.onset, "stream_end")
+    # Frame 124 would end with sample 124 x 64 + 128 = 8064, so the last window ends at frame 100; it decides up to 90
+    assert end.end == 90 * 64
+    assert _spans_s((other := _loudness()).push(sound(1.0, (0.2, 1.0))) + other.flush())[0][1] > 0.9
+
+
+def test_the_end_comes_window_by_window() -> None:
+    pipeline, other = _loudness(), _loudness()
+    heard = sound(1.0, (0.2, 0.7))
+    pipeline.push(heard)
+    other.push(heard)
+    steps = list(pipeline.ending())
+    assert len(steps) >= 3  # the last frames, a window, the tracker
+    assert [event for step in steps for event in step] == other.flush() != []
+
+
+# Ten score frames of four frames; a second is 8 frames, so near to a gap means within 8 frames.
+TEN = SimpleNamespace(window=WindowSpec(40, 40, 0, 4), rate_hz=16, spec=SimpleNamespace(hop_samples=2))
+
+
+def _asked(lost: list[int], first: int = -5, stop: int = 99) -> list[float]:
+    valid = np.array([i not in lost for i in range(40)], np.bool_)
+    window = Window(80, np.zeros((40, 1), np.float32), valid)
+    scores = Scores(20, np.zeros((10, 1), np.float32), np.ones(10, np.bool_))
+    return caution(TEN, window, scores, first, stop).round(4).tolist()  # type: ignore[arg-type,no-any-return]
+
+
+def test_caution_is_0_4_near_a_gap_and_0_2_elsewhere_and_grows_with_what_is_lost() -> None:
+    # 4 of 40 frames lost: 2 x 0.1 more. Near are the score frames that touch [20 - 8, 24 + 8): 3 to 7.
+    assert _asked([20, 21, 22, 23]) == [0.4] * 3 + [0.6] * 5 + [0.4] * 2
+    # [0, 4): near is up to frame 12, score frames 0 to 2. [36, 40): from frame 28 on, 7 to 9.
+    assert _asked([0, 1, 2, 3]) == [0.6] * 3 + [0.4] * 7
+    assert _asked([36, 37, 38, 39]) == [0.4] * 7 + [0.6] * 3
+    # Two gaps of one frame: [5 - 8, 6 + 8) is 0 to 3, [30 - 8, 31 + 8) is 5 to 9; 2 x 2 / 40 more
+    assert _asked([5, 30]) == [0.5] * 4 + [0.3] + [0.5] * 5
+
+
+def test_caution_is_0_where_nothing_is_lacking_or_the_stream_was_not_there() -> None:
+    assert _asked([]) == [0.0] * 10
+    assert _asked(list(range(10)), first=10) == [0.0] * 10
+    assert _asked(list(range(30, 40)), stop=30) == [0.0] * 10
+    # 26 of the 30 frames that the stream had: 2 x 4 / 30 more; near are score frames 3 to 7 as above
+    assert _asked([*range(10), 20, 21, 22, 23], first=10) == [0.4667] * 3 + [0.6667] * 5 + [0.4667] * 2
+    assert _asked([*range(4)], first=3)[:4] == [0.4541] * 3 + [0.2541]  # one of 37
+
+
+def test_caution_follows_the_score_frames_that_were_left_out() -> None:
+    valid = np.array([i not in (20, 21, 22, 23) for i in range(40)], np.bool_)
+    late = Scores(26, np.zeros((4, 1), np.float32), np.ones(4, np.bool_))  # score frames 6 to 9 of the window
+    window = Window(80, np.zeros((40, 1), np.float32), valid)
+    assert caution(TEN, window, late, 0, 40).round(4).tolist() == [0.6, 0.6, 0.4, 0.4]  # type: ignore[arg-type]

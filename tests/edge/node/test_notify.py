@@ -1,0 +1,282 @@
+"""What systemd hears: real datagrams of a real node, and a watchdog that is fed only by streams that move."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.commands.demo.broker import free_port
+from edge.node.notify import DEFAULT_PATIENCE_S, Notifier, Pulse, Supervision, Vital, describe
+from edge.sources.synthetic import DEMO_AUDIO
+from tests.edge.conftest import PATIENCE_S, wait_for
+
+WATCHDOG_S = 1.0
+
+
+class Manager:
+    """Stands for systemd: a datagram socket that remembers what was said."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind("\0" + address[1:] if address.startswith("@") else address)
+        self._socket.settimeout(0.1)
+        self.said: list[str] = []
+
+    def hear(self) -> list[str]:
+        """Everything said so far, one assignment each."""
+        while True:
+            try:
+                self.said += self._socket.recv(4096).decode().split("\n")
+            except TimeoutError:
+                return self.said
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@pytest.fixture(params=["path", "abstract"])
+def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Manager]:
+    address = str(tmp_path / "notify") if request.param == "path" else f"@laennec-test-{os.getpid()}-{time.time_ns()}"
+    running = Manager(address)
+    yield running
+    running.close()
+
+
+def vital(state: str = "ok", still_s: float = 0.0, broke: bool = False, stream: str = "bed1") -> Vital:
+    return Vital(stream, state, "no sound arrives" if state == "lost" else "", still_s, broke)
+
+
+class Node:
+    """A supervision on a virtual clock, and what it said."""
+
+    def __init__(self, watchdog_s: float | None = 30.0) -> None:
+        self.now_s = 1000.0
+        self.said: list[dict[str, str | int]] = []
+        self.deaf = False
+        node = self
+
+        class Recorder(Notifier):
+            def tell(self, **variables: str | int) -> bool:
+                if not node.deaf:
+                    node.said.append(variables)
+                return not node.deaf
+
+        self.supervision = Supervision(Recorder("/somewhere", watchdog_s), lambda: self.now_s)
+
+    def tick(self, *vitals: Vital, after_s: float = 0.25) -> None:
+        self.now_s += after_s
+        self.supervision.tick(vitals or [vital()], True)
+
+    def count(self, name: str) -> int:
+        return sum(name in said for said in self.said)
+
+
+def test_it_is_ready_when_every_stream_was_heard_or_is_known_to_be_lost_and_only_once() -> None:
+    node = Node()
+    node.tick(vital("ok"), vital("unknown"))
+    assert node.count("READY") == 0
+    node.tick(vital("ok"), vital("lost"))
+    assert node.count("READY") == 1
+    node.tick(vital("ok"), vital("unknown"))
+    node.tick(vital("ok"), vital("ok"))
+    assert node.count("READY") == 1
+
+
+def test_being_ready_is_said_again_until_it_was_taken() -> None:
+    node = Node()
+    node.deaf = True
+    node.tick()
+    node.deaf = False
+    node.tick()
+    node.tick()
+    assert node.count("READY") == 1
+
+
+def test_the_watchdog_is_fed_at_half_of_its_interval() -> None:
+    node = Node(watchdog_s=30.0)
+    for _ in range(4 * 60):
+        node.tick()
+    assert node.count("WATCHDOG") == 4
+
+
+def test_without_a_watchdog_it_is_not_fed() -> None:
+    node = Node(watchdog_s=None)
+    node.tick(after_s=100.0)
+    assert node.count("READY") == 1
+    assert node.count("WATCHDOG") == 0
+
+
+@pytest.mark.parametrize("bad", [vital(still_s=15.1), vital("lost", broke=True)])
+def test_one_stream_that_hangs_or_broke_is_enough_to_starve_the_watchdog(bad: Vital) -> None:
+    node = Node(watchdog_s=30.0)
+    for _ in range(100):
+        node.tick(vital(), bad, after_s=1.0)
+    assert node.count("WATCHDOG") == 0
+    node.tick(vital(), vital())
+    assert node.count("WATCHDOG") == 1
+
+
+@given(st.lists(st.sampled_from(["ok", "degraded", "lost", "disabled"]), min_size=1, max_size=5))
+def test_a_state_that_is_told_never_starves_the_watchdog(states: list[str]) -> None:
+    node = Node()
+    node.tick(*(vital(state, still_s=0.2) for state in states))
+    assert node.count("WATCHDOG") == 1
+
+
+def test_the_status_is_one_line_that_names_what_is_not_well() -> None:
+    line = describe([vital(), vital("lost", stream="bed2"), vital("unknown", stream="bed3")], False)
+    assert line == (
+        "1 of 3 streams heard; bed2 lost (no sound arrives); bed3 starting; broker away, events wait on disk"
+    )
+    assert "\n" not in describe([Vital("bed1", "lost", "a\nb", 0.0, False)], True)
+
+
+def test_the_status_is_said_when_it_changes_and_not_before() -> None:
+    node = Node()
+    for _ in range(3):
+        node.tick(vital())
+    node.tick(vital("lost"))
+    assert node.count("STATUS") == 2
+
+
+def test_assignments_reach_a_path_and_an_abstract_address(manager: Manager) -> None:
+    notifier = Notifier.from_environment({"NOTIFY_SOCKET": manager.address})
+    assert notifier.tell(READY=1, STATUS="well")
+    assert manager.hear() == ["READY=1", "STATUS=well"]
+
+
+def test_nobody_there_is_no_error(tmp_path: Path) -> None:
+    assert not Notifier().tell(READY=1)
+    assert not Notifier.from_environment({"NOTIFY_SOCKET": str(tmp_path / "none")}).tell(READY=1)
+
+
+def test_a_manager_that_does_not_listen_is_not_waited_for(tmp_path: Path) -> None:
+    busy = Manager(str(tmp_path / "notify"))
+    notifier = Notifier(busy.address)
+    taken = [notifier.tell(STATUS="x" * 4000) for _ in range(2000)]
+    busy.close()
+    assert taken[0]
+    assert not taken[-1]
+
+
+@pytest.mark.parametrize("address", ["", "@", "relative/path", "vsock:2:1"])
+def test_an_address_that_is_none_is_ignored(address: str) -> None:
+    assert not Notifier.from_environment({"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "1000000"}).tell(READY=1)
+
+
+@pytest.mark.parametrize(
+    ("usec", "pid", "expected"),
+    [("30000000", "", 30.0), ("30000000", "7", 30.0), ("30000000", "8", None), ("0", "", None), ("x", "", None)],
+)
+def test_the_watchdog_interval_counts_for_the_process_it_is_meant_for(
+    usec: str, pid: str, expected: float | None
+) -> None:
+    environment = {"NOTIFY_SOCKET": "/run/notify", "WATCHDOG_USEC": usec, "WATCHDOG_PID": pid}
+    assert Notifier.from_environment(environment, pid=7).watchdog_s == expected
+
+
+def test_a_pulse_beats_when_the_stop_is_looked_at_and_passes_it_on() -> None:
+    now_s, stop = [0.0], threading.Event()
+    pulse = Pulse(stop, lambda: now_s[0])
+    now_s[0] = DEFAULT_PATIENCE_S
+    assert pulse.still_s() == DEFAULT_PATIENCE_S
+    assert not pulse.is_set()
+    assert pulse.still_s() == 0
+    now_s[0] += 1
+    stop.set()
+    assert pulse.wait(5)
+    assert pulse.still_s() == 0
+    assert pulse.is_set()
+
+
+@pytest.fixture
+def start(manager: Manager) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    running: list[subprocess.Popen[str]] = []
+
+    def begin(*command: object) -> subprocess.Popen[str]:
+        told = {"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": str(round(WATCHDOG_S * 1e6))}
+        child = subprocess.Popen(
+            [sys.executable, "-m", *map(str, command)], env={**os.environ, **told},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        running.append(child)
+        return child
+
+    yield begin
+    for child in running:
+        child.kill()
+        child.communicate()
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("manager", ["abstract"], indirect=True)
+def test_a_run_says_ready_without_a_broker_feeds_the_watchdog_and_says_when_it_stops(
+    manager: Manager, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    run = start("edge", "run", "--source", DEMO_AUDIO, "--port", free_port(), "--outbox", tmp_path / "o.db")
+    wait_for(lambda: manager.hear().count("WATCHDOG=1") >= 2, "a fed watchdog")
+    said = manager.hear()
+    assert said[0] == "STATUS=loading the model"
+    assert said.count("READY=1") == 1
+    assert "STATUS=1 of 1 streams heard; broker away, events wait on disk" in said
+    run.send_signal(signal.SIGTERM)
+    _, log = run.communicate(timeout=PATIENCE_S)
+    assert run.returncode == 0, log
+    assert "STOPPING=1" in manager.hear()
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("manager", ["abstract"], indirect=True)
+@pytest.mark.parametrize("where", ["source", "detector"])
+def test_a_stream_whose_thread_hangs_starves_the_watchdog_and_sigterm_still_ends_the_node(
+    where: str, manager: Manager, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    node = start("tests.edge.hanging_node", where, free_port(), tmp_path / "o.db")
+    wait_for(lambda: "READY=1" in manager.hear(), "readiness")
+    assert node.stderr is not None
+    log = iter(node.stderr.readline, "")
+    said = next(line for line in log if "stream=bad hangs for_s=" in line)  # on a slow machine others pause too
+    assert "the watchdog is not fed" in said
+
+    def is_starved() -> bool:
+        before = manager.hear().count("WATCHDOG=1")
+        time.sleep(2 * WATCHDOG_S)
+        return manager.hear().count("WATCHDOG=1") == before
+
+    wait_for(is_starved, "a watchdog that is not fed, though the other stream goes on")
+    node.send_signal(signal.SIGTERM)
+    output, rest = node.communicate(timeout=PATIENCE_S)
+    assert node.returncode == 0, rest
+    assert "end=wheeze" in rest  # of the stream that does not hang
+    assert "heard " in output
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("manager", ["abstract"], indirect=True)
+def test_a_ward_is_ready_with_a_missing_microphone_and_says_which(
+    manager: Manager, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    pytest.importorskip("pyaudio", reason="without PyAudio a microphone is a mistake of the installation")
+    config = tmp_path / "ward.yaml"
+    config.write_text(
+        f"streams: [{{id: bed1, source: {DEMO_AUDIO}}}, {{id: bed2, source: 'mic:no-such-device'}}]\n"
+        f"outbox: {{path: {tmp_path / 'o.db'}}}\nmqtt: {{port: {free_port()}}}\n"
+    )
+    start("edge", "run", "--config", config)
+    wait_for(lambda: "READY=1" in manager.hear(), "readiness")
+    told = [line for line in manager.hear() if line.startswith("STATUS=1 of 2 streams heard; bed2 lost")]
+    assert told
+    fed = manager.said.count("WATCHDOG=1")
+    wait_for(lambda: manager.hear().count("WATCHDOG=1") > fed, "a watchdog that is fed all the same")

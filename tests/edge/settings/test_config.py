@@ -1,0 +1,167 @@
+"""Settings: every mistake is named with its key, its value and the repair."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.errors import ConfigError
+from edge.settings import config as config_module
+from edge.settings.config import PASSWORD_VARIABLE, Config, Mqtt, check_classes, load_config, parse_config, password
+from tests.edge.fakes import LoudnessModel
+
+WARD = """
+site: ward-b
+node: edge-7
+streams:
+  - id: bed12-rul
+    source: mic:stethoscope
+    channel: 2
+    thresholds: {wheeze: 0.7}
+    classes: [wheeze]
+  - {id: bed13, source: /srv/replay.flac, pace: false}
+mqtt: {host: broker.ward, username: edge-7, tls: {}}
+outbox: {max_mb: 50}
+"""
+
+
+def refused(text: str, tmp_path: Path) -> str:
+    path = tmp_path / "ward.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as error:
+        load_config(path)
+    assert str(path) in str(error.value)
+    return str(error.value).replace(str(path), "")
+
+
+def test_a_ward_file_is_read(tmp_path: Path) -> None:
+    (tmp_path / "ward.yaml").write_text(WARD)
+    config = load_config(tmp_path / "ward.yaml")
+    assert [stream.id for stream in config.streams] == ["bed12-rul", "bed13"]
+    assert config.streams[0].thresholds == {"wheeze": 0.7}
+    assert config.streams[0].pace
+    assert not config.streams[1].pace
+    assert (config.mode, config.mqtt.tcp_port, config.mqtt.prefix) == ("Test", 8883, "laennec/v1")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("sight: x", ["unknown key 'sight'", "did you mean 'site'?", "known here: site, node"]),
+        ("streams: [{id: a, source: b, treshold: {}}]", ["'streams[0].treshold'", "did you mean 'thresholds'?"]),
+        ("streams: [{id: a, source: b}]\nmqtt: {pasword: x}", ["'mqtt.pasword'", "did you mean 'password_file'?"]),
+        ("streams: [{id: a, source: b}]\nmqtt: {tls: {caa: x}}", ["'mqtt.tls.caa'", "did you mean 'ca'?"]),
+        ("streams: [{id: Bed 1, source: b}]", ["streams[0].id: 'Bed 1'", "1 to 32 of a-z, 0-9 and '-'"]),
+        ("streams: [{id: a, source: b}]\nmqtt: {port: 99999}", ["mqtt.port: 99999", "less than or equal to 65535"]),
+        ("streams: [{id: a, source: b, thresholds: {wheeze: 2}}]", ["streams[0].thresholds.wheeze: 2", "less than 1"]),
+        ("streams: [{id: a, source: b}]\nmode: Live", ["mode: 'Live'", "'Test' or 'Operational'"]),
+        ("streams: [{id: a}]", ["streams[0].source: missing"]),
+        ("streams: []", ["streams: expected at least 1 item, found []"]),
+        ("streams:", ["streams: expected a list, each item after a dash, found None"]),
+        ("site: x", ["streams: missing"]),
+        ("streams: [{id: a, source: b}, {id: a, source: c}]", ["streams[1].id: 'a' is used twice"]),
+        ("- a", ["expected keys such as `streams:`"]),
+        ("", ["expected keys such as `streams:`"]),
+        ("a: [", ["not valid YAML"]),
+        ("a: &x [1]\nb: *x", ["aliases are not used here"]),
+        ("site: a\nsite: b", ["key 'site' is given twice, line 2"]),
+        ("site: 2026-13-45", ["not valid YAML", "month"]),
+        ("a: !!python/object/apply:os.system [ls]", ["not valid YAML"]),
+        ("? [a]\n: b", ["not valid YAML"]),
+        ("[" * 5000, ["nested too deeply"]),
+        ("#" * 300_000, ["larger than 256 kB"]),
+        ("a: \x00", ["not valid YAML"]),
+    ],
+)
+def test_a_mistake_is_named_with_its_key_and_its_repair(text: str, expected: list[str], tmp_path: Path) -> None:
+    message = refused(text, tmp_path)
+    for part in expected:
+        assert part in message
+    assert "\n" not in message
+
+
+def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cannot read the configuration .*none.yaml: No such file"):
+        load_config(tmp_path / "none.yaml")
+
+
+@given(st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
+        st.sampled_from([*Config.model_fields, *Mqtt.model_fields, "x", "id", "source"]), inner, max_size=4,
+    ), max_leaves=12,
+))  # fmt: skip
+def test_any_tree_gives_settings_or_one_line(tree: object) -> None:
+    message = "command line: "
+    try:
+        parse_config(tree, "command line")
+    except ConfigError as error:
+        message = str(error)
+    assert message.startswith("command line: ")
+    assert len(message.splitlines()) == 1
+
+
+def test_a_class_that_the_model_lacks_is_named_with_the_closest() -> None:
+    stream = {"id": "a", "source": "b", "thresholds": {"wheze": 0.5}}
+    with pytest.raises(ConfigError, match=r"streams\[0\].thresholds.wheze: .*did you mean 'wheeze'.*fine_crackle"):
+        check_classes(parse_config({"streams": [stream]}, "x"), LoudnessModel())
+    stream = {"id": "a", "source": "b", "classes": ["breath"]}
+    with pytest.raises(ConfigError, match=r"streams\[0\].classes: the model has no event class 'breath'"):
+        check_classes(parse_config({"streams": [stream]}, "x"), LoudnessModel())
+
+
+def test_the_password_comes_from_its_file_or_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "secret").write_text("s3cret\n")
+    monkeypatch.setenv(PASSWORD_VARIABLE, "other")
+    assert password(Mqtt(password_file=tmp_path / "secret")) == "s3cret"
+    assert password(Mqtt()) == "other"
+    with pytest.raises(ConfigError, match=r"mqtt.password_file: cannot read"):
+        password(Mqtt(password_file=tmp_path / "none"))
+
+
+def test_the_outbox_lives_in_the_state_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = parse_config({"node": "n1", "streams": [{"id": "a", "source": "b"}]}, "x")
+    monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/laennec")
+    assert config.outbox_path() == Path("/var/lib/laennec/outbox-n1.db")
+    monkeypatch.delenv("STATE_DIRECTORY")
+    monkeypatch.setenv("XDG_STATE_HOME", "/home/x/state")
+    assert config.outbox_path() == Path("/home/x/state/laennec/outbox-n1.db")
+
+
+def test_models_live_in_the_state_directory_or_where_the_settings_say(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/laennec")
+    stream = {"id": "a", "source": "b"}
+    assert parse_config({"streams": [stream]}, "x").models.shelf == Path("/var/lib/laennec/models")
+    monkeypatch.delenv("STATE_DIRECTORY")
+    monkeypatch.setenv("XDG_STATE_HOME", "/home/x/state")
+    monkeypatch.setattr(config_module, "SERVICE_STATE", tmp_path)  # a box with a service: by hand means the service's
+    assert parse_config({"streams": [stream]}, "x").models.shelf == tmp_path / "models"
+    monkeypatch.setattr(config_module, "SERVICE_STATE", tmp_path / "none")
+    assert parse_config({"streams": [stream]}, "x").models.shelf == Path("/home/x/state/laennec/models")
+    given = parse_config({"streams": [stream], "models": {"path": "/srv/m", "keys": "/srv/k"}}, "x").models
+    assert (given.shelf, given.keys) == (Path("/srv/m"), Path("/srv/k"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("streams: [{id: a, source: b}]\nmqtt: {tls: }", "mqtt.tls"),
+        ("streams: [{id: a, source: b, classes: []}]", "classes"),
+    ],
+)
+def test_a_key_that_would_silently_switch_something_off_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "ward.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        load_config(path)
+
+
+def test_the_example_for_a_ward_is_valid() -> None:
+    config = load_config(Path(__file__).parents[2] / "deploy" / "ward.example.yaml")
+    assert [stream.id for stream in config.streams] == ["bed12-rul"]
+    assert config.mqtt.tcp_port == 8883

@@ -1,0 +1,49 @@
+"""What the bridge found out, in the words of the edge."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+import pytest
+
+from edge.log import LINES
+from edge.sources.monitored import ConditionLog, trouble_of
+from edge.sources.vitals import Trouble
+from firmware_bridge.records import Condition
+
+LOST = Condition("lost", True, False, "no samples for 2 s")
+ENDED = Condition("ended", True, False, "the device ended the stream")
+RATE = Condition("wrong rate", True, False, "rate 8 Hz: expected 1,000 to 200,000 Hz")
+
+
+def test_a_condition_that_comes_and_goes_all_the_time_does_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    log = ConditionLog(logging.getLogger("edge.sources.monitored"))
+    with caplog.at_level(logging.WARNING):
+        for k in range(100):
+            log.tell(7, 0, replace(LOST, active=k % 2 == 0))
+        log.tell(7, 1, LOST)
+        log.tell(7, -1, RATE)
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == LINES + 3
+    assert lines[-2:] == [
+        'device=0x00000007 stream=1 condition="lost" begins detail="no samples for 2 s"',
+        'device=0x00000007 condition="wrong rate" begins detail="rate 8 Hz: expected 1,000 to 200,000 Hz"',
+    ]
+
+
+def test_a_device_that_talks_all_the_time_does_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    log = ConditionLog(logging.getLogger("edge.sources.monitored"))
+    with caplog.at_level(logging.INFO):
+        for k in range(1000):
+            log.says(7, f"mic restarted {k}")
+        log.says(8, "hello")
+    assert len(caplog.messages) == LINES + 2
+    assert caplog.messages[-1] == 'device=0x00000008 says="hello"'
+
+
+def test_the_worst_of_what_lasts_is_told_and_an_end_on_purpose_as_such() -> None:
+    assert trouble_of(()) == Trouble("", "")
+    assert trouble_of((RATE, LOST)) == Trouble("lost", "device lost (no samples for 2 s)")
+    assert trouble_of((RATE, ENDED)) == Trouble("lost", "the device ended the stream")
+    assert trouble_of((RATE,)) == Trouble("degraded", f"not measurable: wrong rate ({RATE.detail})")

@@ -1,0 +1,117 @@
+"""A microphone that is missing at the start is looked for; nothing else is forgiven."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from edge.errors import ConfigError, SourceError
+from edge.sources.pending import Absent, open_or_await
+from edge.types import Block, Gap
+
+BLOCK = Block(0, np.zeros(10, np.float32), np.ones(10, np.bool_))
+
+
+class Found:
+    """Stands for a microphone that opened."""
+
+    name = "mic"
+
+    def __init__(self) -> None:
+        self.closed = False
+
+    def blocks(self, stop: threading.Event) -> Iterator[Block | Gap]:
+        yield BLOCK
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Shop:
+    """Opens nothing until it was asked `until` times."""
+
+    def __init__(self, until: int, error: Exception | None = None) -> None:
+        self.asked, self.until, self.error = 0, until, error or SourceError("no such device")
+        self.found = Found()
+
+    def look(self) -> Found:
+        self.asked += 1
+        if self.asked <= self.until:
+            raise self.error
+        return self.found
+
+
+def test_a_microphone_that_comes_later_is_heard_from_then_on(caplog: pytest.LogCaptureFixture) -> None:
+    shop = Shop(until=3)
+    source = open_or_await("mic:USB", shop.look)
+    assert isinstance(source, Absent)
+    source._retry_s = (0.0,)
+    assert list(source.blocks(threading.Event())) == [BLOCK]
+    assert shop.asked == 4
+    source.close()
+    assert shop.found.closed
+
+
+def test_what_opens_at_once_is_taken_as_it_is() -> None:
+    shop = Shop(until=0)
+    assert open_or_await("mic", shop.look) is shop.found
+
+
+@pytest.mark.parametrize(("text", "error"), [("none.wav", SourceError("gone")), ("mic", ConfigError("no channel 3"))])
+def test_a_missing_file_or_a_mistake_is_an_error_at_once(text: str, error: Exception) -> None:
+    with pytest.raises(type(error)):
+        open_or_await(text, Shop(until=9, error=error).look)
+
+
+def test_a_mistake_that_shows_when_it_is_found_ends_the_stream() -> None:
+    shop = Shop(until=1)
+    source = Absent("mic", shop.look, (0.0,))
+    shop.error = ConfigError("no channel 3")
+    with pytest.raises(ConfigError):
+        list(source.blocks(threading.Event()))
+
+
+def test_the_search_ends_when_it_is_told_to_and_when_it_is_closed() -> None:
+    stop = threading.Event()
+    shop = Shop(until=9)
+    stop.set()
+    assert list(Absent("mic", shop.look).blocks(stop)) == []
+    closed = Absent("mic", shop.look, (0.0,))
+    closed.close()
+    assert list(closed.blocks(threading.Event())) == []
+    assert shop.asked == 0
+
+
+def test_one_that_is_found_while_it_is_closed_is_given_free() -> None:
+    shop = Shop(until=0)
+    source = Absent("mic", shop.look, (0.0,))
+
+    def look() -> Found:
+        source.close()
+        return shop.look()
+
+    source._look = look
+    list(source.blocks(threading.Event()))
+    assert shop.found.closed
+
+
+def test_the_search_looks_at_stop_often_enough_to_have_a_pulse() -> None:
+    looks, source = [], Absent("mic", Shop(until=9).look, (0.5,))
+
+    class Counting(threading.Event):
+        def is_set(self) -> bool:
+            looks.append(1)
+            return super().is_set()
+
+        def wait(self, timeout: float | None = None) -> bool:
+            assert timeout is not None
+            assert timeout <= 0.2
+            return super().wait(timeout)
+
+    stop = Counting()
+    threading.Timer(0.3, stop.set).start()
+    assert list(source.blocks(stop)) == []
+    assert len(looks) >= 3
