@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.detector.windows import Windows, WindowSpec
+from edge.artefact.specs import WindowSpec
+from edge.detector.windows import Windows
 from edge.types import Frames, Window
 from training.datasets import Recording
 from training.detector.hyperparameters import Recipe

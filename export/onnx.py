@@ -20,7 +20,7 @@ from torch import nn
 
 from edge.artefact.model import SCHEMA, Variant
 from edge.artefact.seal import seal
-from edge.detector.windows import WindowSpec
+from edge.artefact.specs import WindowSpec
 from edge.features import FeatureSpec
 
 OPSET = 20  # the newest that every TensorRT we know parses

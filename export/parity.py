@@ -2,10 +2,11 @@
 
 What is compared, and on what:
 - torch and the fp32 artefact: the largest difference of any output.
-- A variant and the fp32 artefact, for each output: cosine and top-1 of `edge.artefact.parity`, the same that a device measures
-  before it uses a variant. The scores of several sounds may be high at once, so top-1 alone says little: it is the
-  highest of the six scores of a frame, mostly breath. Therefore also `decisions`: in each heard frame and each group of
-  sounds that exclude each other, what would open an event: the highest class that reaches its threshold, or nothing.
+- A variant and the fp32 artefact, for each output: cosine and top-1 of `edge.artefact.parity`, the same that a device
+  measures before it uses a variant. The scores of several sounds may be high at once, so top-1 alone says little: it
+  is the highest of the six scores of a frame, mostly breath. Therefore also `decisions`: in each heard frame and each
+  group of sounds that exclude each other, what would open an event: the highest class that reaches its threshold, or
+  nothing.
 - Streamed and offline: sound in uneven blocks through the whole edge path, and all its windows at once.
 - Sounds whose events must be the same (`export.golden`), and accuracy (`export.validation`).
 """
@@ -22,8 +23,8 @@ from torch import nn
 from edge.artefact.backends import Backend
 from edge.artefact.model import Model
 from edge.artefact.parity import MIN_COSINE, MIN_TOP1, drift
+from edge.artefact.specs import GroupSpec
 from edge.detector.pipeline import Pipeline
-from edge.detector.tracker import GroupSpec
 from edge.types import Block, Scores
 from export.calibration import Sample
 from export.golden import sample_of

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from edge.artefact.backends import Backend
 from edge.artefact.backends.onnx import OnnxBackend
-from edge.detector.tracker import GroupSpec
+from edge.artefact.specs import GroupSpec
 from export.build import make
 from export.calibration import Sample
 from export.checkpoint import Checkpoint

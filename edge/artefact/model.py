@@ -21,14 +21,13 @@ from numpy.typing import NDArray
 
 from edge.artefact.backends import Backend
 from edge.artefact.seal import read_artefact
-from edge.detector.tracker import GroupSpec
-from edge.detector.windows import WindowSpec
+from edge.artefact.specs import GroupSpec, WindowSpec
 from edge.errors import ConfigError, ModelError
 from edge.features.spec import FeatureSpec
 from edge.types import Scores, Window
 
 SCHEMA = "laennec.model/1"
-DEFAULT_PATH = Path(__file__).parent / "models" / "default.onnx"
+DEFAULT_PATH = Path(__file__).parents[1] / "models" / "default.onnx"
 CARD_COLUMNS = 100  # of the card on a terminal
 _METADATA = ("features", "window", "classes", "groups", "thresholds", "calibration", "training_data", "card")
 
@@ -96,7 +95,7 @@ class Model:
         """Hashes that recognise the recordings and patients it was trained on; empty when it carries none."""
         self.card: dict[str, Any] = meta["card"]
         self.tasks: dict[str, Any] | None = meta["tasks"]
-        """How official tasks are answered (`training.answers`); None for a model without the output `clip`."""
+        """How official tasks are answered (`training.detector.answers`); None for a model without the output `clip`."""
         self.variant: Variant = meta["variant"]
         self.sha256 = hashlib.sha256(content).hexdigest()
         self.id = str(self.card.get("id", self.sha256[:12]))
@@ -131,7 +130,7 @@ class Model:
         spec = self.window
         valid = window.valid.astype(np.float32)
         values = self._backend.run(window.values[None], valid[None])[0]
-        decided = spec.decided(window)
+        decided = spec.decided
         kept = slice(decided.start // spec.score_frames, decided.stop // spec.score_frames)
         heard = window.valid[decided].reshape(-1, spec.score_frames).all(axis=1)
         heard &= np.isfinite(values[kept]).all(axis=1)

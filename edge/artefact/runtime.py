@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import get_args
 
-from edge.artefact.backends import Backend, RuntimeName
+from edge.artefact.backends import Backend
 from edge.artefact.backends._cudart import Gpu, find_gpu
 from edge.artefact.backends.engines import KeptEngine, kept_engines
 from edge.artefact.backends.tensorrt import Device, TensorRtBackend, find_device
@@ -23,6 +23,7 @@ from edge.artefact.seal import read_artefact
 from edge.artefact.tuned import Place, Row, choose, cpu_name, kept_rows
 from edge.artefact.variants import Artefact, family
 from edge.errors import ConfigError, ModelError
+from edge.settings.kinds import RuntimeName
 
 UNTUNED = ("trt-fp16", "trt-int8-fp16", "trt-int8")  # int8 is often the slower of them, so it waits to be measured
 

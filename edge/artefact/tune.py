@@ -9,7 +9,6 @@ onnxruntime, on the windows of the synthetic recording that comes along. Not a b
 from __future__ import annotations
 
 import statistics
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +24,6 @@ from edge.artefact.runtime import check_name, open_backend, place_of
 from edge.artefact.seal import read_artefact
 from edge.artefact.tuned import BATCHES, Row, keep_rows
 from edge.artefact.variants import Artefact, family
-from edge.detector.windows import Windows
 from edge.errors import ConfigError, LaennecError
 
 ROUNDS = (40, 8, 4)  # batches of each of BATCHES that are timed; the variants take turns
@@ -33,7 +31,9 @@ Probe = tuple[NDArray[np.float32], NDArray[np.float32]]
 Answers = dict[str, NDArray[np.float32]]
 
 
-def tune(path: Path | None, runtime: str, tell: Callable[[str], None]) -> list[Row]:
+def tune(
+    path: Path | None, runtime: str, tell: Callable[[str], None], windows_of: Callable[[Model], Probe]
+) -> list[Row]:
     """Measure the variants of a model, and keep the result for the next start.
 
     Args:
@@ -41,6 +41,7 @@ def tune(path: Path | None, runtime: str, tell: Callable[[str], None]) -> list[R
         runtime: `auto` for all that run here, or one alone.
         tell: called with a line for each variant before it is opened, which may take minutes, and when something
             keeps TensorRT from being used.
+        windows_of: gives the windows on which variants are compared and timed: frames (B, W, M) and valid (B, W).
 
     Returns:
         One row for each variant, fp32 on onnxruntime first.
@@ -73,24 +74,6 @@ def tune(path: Path | None, runtime: str, tell: Callable[[str], None]) -> list[R
     rows = [_timed(row, each) for (_, row), each in zip(opened, times, strict=True)] + failed
     _keep(artefacts[0], device, rows)
     return rows
-
-
-def windows_of(model: Model) -> Probe:
-    """All windows of the synthetic recording: frames (B, W, M) and valid (B, W)."""
-    from edge.features import FrontEnd
-    from edge.sources import open_source
-    from edge.sources.synthetic import DEMO_AUDIO
-    from edge.types import Block
-
-    front, cutter = FrontEnd(model.spec), Windows(model.window, model.spec.width)
-    source = open_source(str(DEMO_AUDIO), model.rate_hz, None, pace=False)
-    try:
-        frames = [f for item in source.blocks(threading.Event()) if isinstance(item, Block) for f in front.push(item)]
-    finally:
-        source.close()
-    windows = [w for some in [*frames, *front.flush()] for w in cutter.push(some)] + cutter.flush()
-    valid = np.stack([window.valid for window in windows]).astype(np.float32)
-    return np.stack([window.values for window in windows]), valid
 
 
 def answers(backend: Backend, probe: Probe) -> Answers:

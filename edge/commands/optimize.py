@@ -26,12 +26,19 @@ def optimize(model: ModelOption = None, runtime: RuntimeOption = None, as_json: 
     """
     from edge.artefact.tune import tune as measure
     from edge.artefact.tuned import choose
+    from edge.detector.recording import windows_of
     from edge.features import warm_up
     from edge.log import setup
+    from edge.sources.demo import DEMO_AUDIO
 
     setup()
     warm_up()
-    rows = measure(model, runtime or "auto", lambda line: print(line, file=sys.stderr, flush=True))
+    rows = measure(
+        model,
+        runtime or "auto",
+        lambda line: print(line, file=sys.stderr, flush=True),
+        lambda loaded: windows_of(loaded, DEMO_AUDIO),
+    )
     chosen = choose(rows, {row.runtime for row in rows})
     if as_json:
         print(json.dumps({"variants": [asdict(row) for row in rows], "choice": chosen and chosen.variant}))

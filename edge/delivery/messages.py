@@ -11,9 +11,9 @@ import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import Any, Protocol
 
-from edge.node.clock import rfc3339
 from edge.sources.vitals import Vitals
 from edge.types import Event, Gap
 
@@ -196,3 +196,9 @@ def finish(body: Mapping[str, Any], late: bool, wall_s: float) -> bytes:
 def encode(body: Mapping[str, Any]) -> bytes:
     """Compact UTF-8 JSON; NaN and infinity are refused."""
     return json.dumps(body, separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode()
+
+
+def rfc3339(wall_s: float) -> str:
+    """Seconds since 1970 as RFC 3339 in UTC with milliseconds, such as `2026-11-21T03:14:07.512Z`."""
+    text = datetime.fromtimestamp(wall_s, tz=timezone.utc).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")

@@ -126,7 +126,7 @@ def locked_by(path: Path) -> int | None:
 
 
 def _services(path: Path) -> list[int]:
-    """Who holds the claim on the outbox (`edge.delivery.store_file.Claim`): on a slow disk its own writes may take long."""
+    """Who holds the outbox (`edge.delivery.store_file.Claim`): on a slow disk its own writes may take long."""
     with suppress(OSError):
         inode = os.stat(f"{path}.lock").st_ino
         locks = [line.split() for line in Path("/proc/locks").read_text().splitlines()]

@@ -21,12 +21,11 @@ from paho.mqtt.client import MQTTv5
 
 from edge.delivery.errand import Errand
 from edge.delivery.in_flight import BACKLOG_PER_S
-from edge.delivery.messages import EVENT_EXPIRY_S, Body, Node, finish
+from edge.delivery.messages import EVENT_EXPIRY_S, Body, Node, finish, rfc3339
 from edge.delivery.mqtt import FIRST_FAILURE
 from edge.delivery.mqtt_client import Clients
 from edge.delivery.outbox_reading import logged
 from edge.errors import ConfigError, SourceError
-from edge.node.clock import rfc3339
 from edge.settings.config import Config
 
 NO_SUBSCRIBER = 0x10  # reason code of PUBACK: nobody has subscribed, not even somebody who is away

@@ -15,7 +15,7 @@ from typing import Any
 from edge.artefact.model import Model
 from edge.detector.pipeline import Pipeline
 from edge.errors import LaennecError, SourceError
-from edge.sources import open_source
+from edge.sources.opening import open_source
 from edge.types import Block, Event, Scores
 
 Record = dict[str, Any]

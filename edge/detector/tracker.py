@@ -27,26 +27,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.artefact.specs import GroupSpec
 from edge.types import Event, Scores
-
-
-@dataclass(frozen=True, slots=True)
-class GroupSpec:
-    """How the events of one group of classes are found; chosen in training, carried by the artefact."""
-
-    name: str
-    """`continuous` or `discontinuous`."""
-    classes: tuple[str, ...]
-    """Class names, a subset of the model's."""
-    median_frames: int
-    """Length of the running median, odd, score frames."""
-    keep: float
-    """An event lasts while the score stays above this share of the threshold, 0 to 1."""
-    confirm_frames: int
-    """Score frames that an event must last to count."""
-    quiet_frames: int
-    """Score frames of quiet that end an event; shorter pauses belong to it."""
-
 
 EndReason = Literal["quiet", "gap", "stream_end"]
 

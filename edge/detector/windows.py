@@ -14,43 +14,10 @@ made: hours of silence from a lost sensor cost nothing. Not for scoring (`edge.a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from edge.artefact.specs import WindowSpec
 from edge.types import Frames, Window
-
-
-@dataclass(frozen=True, slots=True)
-class WindowSpec:
-    """The window of one model."""
-
-    window_frames: int
-    """W, frames in a window."""
-    hop_frames: int
-    """H, frames from one window to the next, and frames that one window decides."""
-    lookahead_frames: int
-    """L, frames after the decided ones."""
-    score_frames: int
-    """Feature frames to one score frame; divides the three above."""
-
-    def __post_init__(self) -> None:
-        """Refuse a window that cannot be.
-
-        Raises:
-            ValueError: naming the field.
-        """
-        if min(self.window_frames, self.hop_frames, self.score_frames) < 1 or self.lookahead_frames < 0:
-            raise ValueError(f"window: lengths must be above 0, found {self}")
-        if self.window_frames < self.hop_frames + self.lookahead_frames:
-            raise ValueError(f"window: window_frames must be at least hop_frames + lookahead_frames, found {self}")
-        if any(n % self.score_frames for n in (self.window_frames, self.hop_frames, self.lookahead_frames)):
-            raise ValueError(f"window: score_frames must divide the other lengths, found {self}")
-
-    def decided(self, window: Window) -> slice:
-        """Frames of the window that it decides."""
-        last = self.window_frames - self.lookahead_frames
-        return slice(last - self.hop_frames, last)
 
 
 class Windows:
@@ -129,4 +96,4 @@ class Windows:
         self._valid[-hop:] = False
         self._filled = max(self._filled, self._end)
         self._end += hop
-        return [window] if window.valid[spec.decided(window)].any() else []
+        return [window] if window.valid[spec.decided].any() else []

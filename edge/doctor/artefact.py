@@ -12,9 +12,9 @@ from edge.doctor import Check, fail, ok, warn
 from edge.errors import ConfigError, LaennecError
 
 if TYPE_CHECKING:
-    from edge.artefact.backends import RuntimeName
     from edge.artefact.model import Model
     from edge.settings.config import Config
+    from edge.settings.kinds import RuntimeName
 
 JETSON = Path("/etc/nv_tegra_release")  # on every Jetson
 AGAIN = "copy or export it again, or name another model"

@@ -106,7 +106,7 @@ def _site(config: Config, model: Model | None, listen: bool) -> Iterator[Check]:
     """What depends on the settings."""
     from edge.delivery.outbox_reading import outbox_of
     from edge.doctor import broker, hearing, links, outbox
-    from edge.sources import LINK
+    from edge.settings.kinds import LINK
 
     yield from _safely("outbox", lambda: outbox.outbox(config))
     yield from _safely("broker", lambda: [broker.broker(config)])

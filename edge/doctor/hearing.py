@@ -19,7 +19,8 @@ from packaging.version import Version
 from edge.doctor import Check, fail, ok, warn
 from edge.doctor.rights import denied
 from edge.errors import ConfigError, LaennecError, SourceError
-from edge.sources import MICROPHONE, open_source
+from edge.settings.kinds import MICROPHONE
+from edge.sources.opening import open_source
 from edge.types import Block, Gap
 
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import ctypes
 import time
 from collections.abc import Callable
-from datetime import datetime, timezone
 
 STRETCH_S = 60.0  # the estimate looks back one to two stretches
 FIRST_PLAUSIBLE_S = 1_735_689_600.0  # 2025-01-01: before it the wall clock was not set yet
@@ -71,16 +70,10 @@ class Timeline:
         return self._wall() - self._monotonic() + zero + index / self._rate_hz
 
 
-def rfc3339(wall_s: float) -> str:
-    """Seconds since 1970 as RFC 3339 in UTC with milliseconds, such as `2026-11-21T03:14:07.512Z`."""
-    text = datetime.fromtimestamp(wall_s, tz=timezone.utc).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")
-
-
 def is_synchronised() -> bool | None:
     """Whether the kernel says that the wall clock follows a reference; None where it cannot be asked."""
     try:
-        state = int(ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.create_string_buffer(TIMEX_BYTES)))
+        state = int(ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(TIMEX_BYTES)))
     except (OSError, AttributeError):
         return None
     return None if state < 0 else state != TIME_ERROR

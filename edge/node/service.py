@@ -1,6 +1,6 @@
 """A running node: a thread per stream, a thread for the way out, and the clock that asks how they are.
 
-Not for signals or the command line (`edge.__main__`). Ending is one `threading.Event`: set, it closes open events,
+Not for signals or the command line (`edge.commands.run`). Ending is one `threading.Event`: set, it closes open events,
 writes them to disk, says `stopped` to the broker if it is there, all within two seconds; what was not delivered waits
 on disk for the next start.
 """
@@ -27,15 +27,15 @@ from edge.delivery.messages import (
     end_after_restart,
     model_body,
     new_boot_id,
+    rfc3339,
     stream_status_body,
 )
 from edge.delivery.outbox import Outbox
 from edge.node.box_mark import box_mark
-from edge.node.clock import rfc3339
 from edge.node.notify import Notifier, Pulse, Supervision, Vital
 from edge.node.stream import Listener, State, Tally
 from edge.settings.config import Config
-from edge.sources import Source
+from edge.sources.source import Source
 
 TICK_S = 0.25
 HEALTH_S = 30.0

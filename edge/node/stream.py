@@ -23,7 +23,8 @@ from edge.errors import LaennecError, ModelError
 from edge.log import Limited
 from edge.node.clock import Timeline, is_synchronised
 from edge.settings.config import Stream
-from edge.sources import LIVE, Source
+from edge.settings.kinds import LIVE
+from edge.sources.source import Source
 from edge.sources.vitals import Attended, Trouble, Vitals
 from edge.types import Block, Event, Gap, Scores
 

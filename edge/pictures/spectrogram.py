@@ -27,7 +27,7 @@ from edge.features.gammatone import gammatone_centres_hz
 from edge.features.logmel import mel_edges_hz
 from edge.pictures.columns import Columns
 from edge.pictures.picture import Panel, Sighting, Spectrogram, Wish
-from edge.sources import open_source
+from edge.sources.opening import open_source
 from edge.types import Block
 
 MOST_COLUMNS = 1600  # no more than the picture has pixels, so that none is left out when it is drawn

@@ -17,8 +17,8 @@ from typing import Annotated, Any, Literal, Protocol, get_args
 
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
-from edge.artefact.backends import RuntimeName
 from edge.errors import ConfigError
+from edge.settings.kinds import RuntimeName
 from edge.settings.link import Link, check_streams
 from edge.settings.section import Section
 from edge.settings.yaml_file import read_yaml

@@ -22,9 +22,9 @@ from dataclasses import replace
 from typing import Any, NoReturn
 
 from edge.errors import ConfigError, SourceError
-from edge.sources import check_channel
 from edge.sources.devices import Device, choose, to_json
 from edge.sources.pipe import Kind, Record
+from edge.sources.source import check_channel
 
 BUFFER_S = 0.05  # PortAudio calls back this often
 QUEUE_S = 10.0  # sound that may wait for the parent

@@ -22,8 +22,8 @@ import numpy as np
 import soundfile
 
 from edge.errors import SourceError
-from edge.sources import check_channel
 from edge.sources.rate_adapter import Door
+from edge.sources.source import check_channel
 from edge.types import Block, Gap
 
 BLOCK_S = 0.1  # short, for a small delay in real time; 8 channels at 192 kHz take 0.6 MB

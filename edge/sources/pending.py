@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator
 
 from edge.errors import SourceError
 from edge.log import Repeats
-from edge.sources import MICROPHONE, Source
+from edge.settings.kinds import MICROPHONE
+from edge.sources.source import Source
 from edge.types import Block, Gap
 
 RETRY_S = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)  # between attempts; the last one for ever after

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from edge.detector.tracker import GroupSpec
-from edge.detector.windows import WindowSpec
+from edge.artefact.specs import GroupSpec, WindowSpec
 from edge.features import FeatureSpec, Mel
 from edge.types import Block, Gap, Scores, Window
 
@@ -38,7 +37,7 @@ class LoudnessModel:
 
     def score(self, window: Window) -> Scores:
         """0.9 where the frames are loud."""
-        decided = self.window.decided(window)
+        decided = self.window.decided
         steps = self.window.score_frames
         loud = window.values[decided].reshape(-1, steps * self.spec.width).mean(axis=1) > -0.5
         values = np.full((len(loud), 3), 0.02, np.float32)

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import torch
 
-from edge.detector.windows import WindowSpec
+from edge.artefact.specs import WindowSpec
 from export.calibration import Sample
 from export.onnx import Metadata
 from training.datasets import CLASSES

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.detector.windows import WindowSpec
+from edge.artefact.specs import WindowSpec
 from export import calibration
 from export.calibration import Side, Strata, cut_windows, draw, picks
 from training.datasets import Recording
@@ -95,7 +95,7 @@ def test_test_sets_and_synthetic_patients_are_on_neither_side() -> None:
 def test_windows_are_cut_as_at_the_bedside_with_the_time_before_and_after() -> None:
     spec = WindowSpec(window_frames=240, hop_frames=60, lookahead_frames=120, score_frames=4)
     windows = cut_windows(np.ones((300, 2), np.float16), spec)
-    decided = sum(int(w.valid[spec.decided(w)].sum()) for w in windows)
+    decided = sum(int(w.valid[spec.decided].sum()) for w in windows)
     assert decided == 300
     assert not windows[0].valid.all()
     assert all(not w.values[~w.valid].any() for w in windows)

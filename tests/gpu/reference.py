@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from edge.artefact.backends.onnx import OnnxBackend
 from edge.artefact.model import DEFAULT_PATH, load_model
-from edge.artefact.tune import Answers, answers, windows_of
+from edge.artefact.tune import Answers, answers
+from edge.detector.recording import windows_of
+from edge.sources.demo import DEMO_AUDIO
 
 PATH = Path(__file__).with_name("reference.npz")
 WINDOWS = 32  # spread over the synthetic recording
@@ -30,7 +32,7 @@ class Reference:
 
 def windows() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """The windows that the reference is of: frames (B, W, M), valid (B, W)."""
-    frames, valid = windows_of(load_model())
+    frames, valid = windows_of(load_model(), DEMO_AUDIO)
     chosen = np.linspace(0, len(frames) - 1, WINDOWS).astype(int)
     return frames[chosen], valid[chosen]
 

@@ -27,7 +27,8 @@ from edge.artefact.tune import answers, tune
 from edge.artefact.tuned import choose
 from edge.artefact.variants import Artefact, family
 from edge.detector.detect import Wanted, detect_file
-from edge.sources.synthetic import DEMO_AUDIO
+from edge.detector.recording import windows_of
+from edge.sources.demo import DEMO_AUDIO
 from tests.gpu.facts import CLOCKS, device_facts
 from tests.gpu.reference import Reference
 
@@ -135,7 +136,7 @@ def test_the_whole_path_hears_the_same_events(reference: Reference) -> None:
 
 def test_all_variants_are_timed_and_reported(device: Device) -> None:
     before = device_facts(device)
-    rows = tune(None, "auto", print)
+    rows = tune(None, "auto", print, lambda model: windows_of(model, DEMO_AUDIO))
     after = device_facts(device)  # at once: the clocks have not gone down yet
     chosen = choose(rows, {"onnxruntime", "tensorrt"})
     path = Path(os.environ.get("LAENNEC_GPU_REPORT", "runs/gpu-report.json"))

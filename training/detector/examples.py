@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.detector.windows import WindowSpec
+from edge.artefact.specs import WindowSpec
 from training.datasets import Recording
 from training.detector.augment import SILENCE_DB, Changes, add_powers, as_loud, beside
 from training.tasks import CLIP_LABELS

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from edge.detector.windows import WindowSpec
+from edge.artefact.specs import WindowSpec
 from edge.errors import ConfigError
 from edge.features import FeatureSpec, Log, Mel
 from training.detector.augment import AugmentSpec

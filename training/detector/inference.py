@@ -1,4 +1,4 @@
-"""What a network in torch says: of whole recordings as streams, through the windows of `edge.detector.windows`, and of clips.
+"""What a network in torch says: of whole recordings, through the windows of `edge.detector.windows`, and of clips.
 
 Many windows at a time, which the edge does not do. Not for an exported artefact (`training.evaluation.artefact`).
 """
@@ -40,7 +40,7 @@ def stream_logits(detector: Detector, frames: NDArray[np.float16], recipe: Recip
     values = torch.from_numpy(np.stack([w.values for w in windows]))
     valid = torch.from_numpy(np.stack([w.valid for w in windows]).astype(np.float32))
     logits = detector(values, valid).numpy()
-    decided = spec.decided(windows[0])
+    decided = spec.decided
     kept = logits[:, decided.start // spec.score_frames : decided.stop // spec.score_frames]
     first = (windows[0].start + decided.start) // spec.score_frames
     joined: NDArray[np.float32] = kept.reshape(-1, kept.shape[-1])[-first : count - first]

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from edge.detector.tracker import GroupSpec
+from edge.artefact.specs import GroupSpec
 from training.datasets import CONTINUOUS, DISCONTINUOUS, Recording
 from training.detector.hyperparameters import Recipe
 from training.detector.model import class_scores

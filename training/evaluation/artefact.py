@@ -20,7 +20,7 @@ from edge.artefact.model import Model, load_model
 from edge.detector.pipeline import Pipeline
 from edge.errors import ConfigError, SourceError
 from edge.features import FrontEnd
-from edge.sources import open_source
+from edge.sources.opening import open_source
 from edge.types import Block, Event, Gap, Scores, Window
 from training.datasets import CLASSES, Recording
 from training.datasets.sounds import read_sound

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-
-RuntimeName = Literal["auto", "onnxruntime", "tensorrt"]
-"""What an operator may ask for; `auto` leaves it to `edge.artefact.runtime`."""
 
 
 class Backend(Protocol):

@@ -110,7 +110,7 @@ def test_scores_are_probabilities_and_invalid_where_nothing_was_heard() -> None:
     spec = model.window
     rng = np.random.default_rng(0)
     valid = np.ones(spec.window_frames, np.bool_)
-    lost = spec.decided(Window(0, np.zeros((0, 0), np.float32), valid)).start + spec.score_frames + 1
+    lost = spec.decided.start + spec.score_frames + 1
     valid[lost] = False
     values = rng.normal(0, 1, (spec.window_frames, model.spec.width)).astype(np.float32)
     values[~valid] = 0

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from edge.__main__ import app
 from edge.artefact import tune as tuning
 from edge.artefact.model import load_model
 from edge.artefact.runtime import open_model, place_of
-from edge.artefact.tune import tune
-from edge.artefact.tune import windows_of as whole_recording
 from edge.artefact.tuned import Row, choose, kept_rows
 from edge.artefact.variants import read_variant
+from edge.commands.app import app
+from edge.detector.recording import windows_of
 from edge.errors import ConfigError
+from edge.sources.demo import DEMO_AUDIO
 from tests.edge.artefact.backends.machine import Machine, fake_library, machine
 from tests.edge.artefacts import fp32, spoil, variant
 
@@ -26,14 +27,18 @@ __all__ = ["fake_library", "machine"]
 
 @lru_cache
 def few_windows() -> tuning.Probe:
-    frames, valid = whole_recording(load_model())
+    frames, valid = windows_of(load_model(), DEMO_AUDIO)
     return frames[30:35], valid[30:35]
+
+
+def tune(path: Path, runtime: str, tell: Callable[[str], None] = print) -> list[Row]:
+    """As `laennec optimize`, on a few windows of the recording."""
+    return tuning.tune(path, runtime, tell, lambda _: few_windows())
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The mechanics, not the figures: few windows and rounds."""
-    monkeypatch.setattr(tuning, "windows_of", lambda _: few_windows())
     monkeypatch.setattr(tuning, "ROUNDS", (1, 1, 1))
     monkeypatch.setattr(tuning, "BATCHES", (1, 2, 3))
     monkeypatch.setenv("CACHE_DIRECTORY", str(tmp_path / "cache"))
@@ -56,7 +61,7 @@ def test_every_variant_is_measured_and_the_wrong_one_is_refused(machine: Machine
 def test_the_next_start_uses_what_was_measured_and_builds_nothing(machine: Machine, tmp_path: Path) -> None:
     path = fp32(tmp_path)
     variant(path, "trt-fp16")
-    rows = tune(path, "auto", print)
+    rows = tune(path, "auto")
     assert kept_rows(place_of(read_variant(path), machine.device)) == rows
     assert kept_rows(place_of(read_variant(path), None)) == rows[:1]
     chosen = choose(rows, {"onnxruntime", "tensorrt"})
@@ -70,7 +75,7 @@ def test_a_variant_that_cannot_be_built_is_a_row_and_not_the_end(machine: Machin
     path = fp32(tmp_path)
     variant(path, "trt-fp16")
     machine.trt.build_error = "no kernel"
-    rows = {row.variant: row for row in tune(path, "auto", print)}
+    rows = {row.variant: row for row in tune(path, "auto")}
     assert rows["fp32"].passes
     assert (rows["trt-fp16"].passes, rows["trt-fp16"].latency_ms) == (False, ())
     assert "no kernel" in rows["trt-fp16"].note
@@ -85,21 +90,21 @@ def test_without_a_gpu_onnxruntime_alone_is_measured(tmp_path: Path, monkeypatch
     assert [row.variant for row in tune(path, "auto", told.append)] == ["fp32", "cpu-int8"]
     assert "onnxruntime alone: no NVIDIA driver" in told[0]
     with pytest.raises(ConfigError, match="no NVIDIA driver"):
-        tune(path, "tensorrt", print)
+        tune(path, "tensorrt")
 
 
 def test_one_runtime_alone_is_measured_beside_the_reference(machine: Machine, tmp_path: Path) -> None:
     path = fp32(tmp_path)
     variant(path, "trt-fp16")
     variant(path, "cpu-int8")
-    assert [row.variant for row in tune(path, "tensorrt", print)] == ["fp32", "trt-fp16"]
-    assert [row.variant for row in tune(path, "onnxruntime", print)] == ["fp32", "cpu-int8"]
+    assert [row.variant for row in tune(path, "tensorrt")] == ["fp32", "trt-fp16"]
+    assert [row.variant for row in tune(path, "onnxruntime")] == ["fp32", "cpu-int8"]
 
 
 def test_a_variant_cannot_be_tuned_by_itself(tmp_path: Path) -> None:
     made = variant(fp32(tmp_path), "cpu-int8")
     with pytest.raises(ConfigError, match="expected the fp32 artefact, found cpu-int8"):
-        tune(made, "auto", print)
+        tune(made, "auto")
 
 
 def test_a_cache_that_cannot_be_written_costs_the_choice_and_not_the_measurement(
@@ -108,7 +113,7 @@ def test_a_cache_that_cannot_be_written_costs_the_choice_and_not_the_measurement
     (tmp_path / "file").touch()
     monkeypatch.setenv("CACHE_DIRECTORY", str(tmp_path / "file"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    assert [row.passes for row in tune(fp32(tmp_path), "onnxruntime", print)] == [True]
+    assert [row.passes for row in tune(fp32(tmp_path), "onnxruntime")] == [True]
 
 
 def test_the_command_prints_the_table_and_the_choice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ import soundfile
 
 from edge import __version__
 from edge.commands.demo.broker import Broker, free_port
-from edge.sources.synthetic import DEMO_AUDIO
+from edge.sources.demo import DEMO_AUDIO
 from tests.conftest import HANGS_S
 from tests.edge.conftest import Watcher, wait_for
 
@@ -215,7 +215,7 @@ def test_without_a_broker_a_run_of_files_ends_well_and_says_what_waits(tmp_path:
 
 
 def test_settings_of_the_command_line_lie_over_those_of_the_file(tmp_path: Path) -> None:
-    from edge.__main__ import _overlaid
+    from edge.commands.run import _overlaid
 
     names = ("source", "model", "channel", "host", "port", "node", "stream", "outbox", "runtime")
     given = dict.fromkeys(names) | {"port": 5, "node": "b"}

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from edge.__main__ import app
 from edge.artefact.model import DEFAULT_PATH
+from edge.commands.app import app
 from edge.doctor import artefact
 from edge.errors import ConfigError, ModelError
 from edge.releases.model_store import model_in_force

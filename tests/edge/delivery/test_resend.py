@@ -13,11 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.commands.demo.broker import Broker, free_port
-from edge.delivery.messages import EVENT_EXPIRY_S, Message
+from edge.delivery.messages import EVENT_EXPIRY_S, Message, rfc3339
 from edge.delivery.outbox import Outbox
 from edge.delivery.resend import Span, Tally, chosen, moment, resend, span
 from edge.errors import ConfigError, LaennecError, SourceError
-from edge.node.clock import rfc3339
 from tests.edge.conftest import Watcher, wait_for
 from tests.edge.fakes import RudeBroker
 from tests.edge.wards import settings, ward

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.detector.windows import Windows, WindowSpec
+from edge.artefact.specs import WindowSpec
+from edge.detector.windows import Windows
 from edge.types import Frames, Window
 
 SPEC = WindowSpec(window_frames=40, hop_frames=8, lookahead_frames=12, score_frames=4)
@@ -59,7 +60,7 @@ def test_every_heard_frame_is_decided_exactly_once(start: int, count: int, lost:
     away = frozenset(start + i for i in lost)
     decided = []
     for window in _run([_frames(start, start + count, away)]):
-        part = SPEC.decided(window)
+        part = SPEC.decided
         decided += [window.start + i for i in range(part.start, part.stop) if window.valid[i]]
     assert decided == [i for i in range(start, start + count) if i not in away]
 
@@ -115,8 +116,8 @@ def test_the_windows_of_eight_frames_are_these_five() -> None:
 def test_a_window_decides_its_last_frames_but_the_lookahead() -> None:
     (window,) = Windows(SMALL, 1).push(_numbered(0, 2))
     assert (window.values.dtype, window.valid.dtype) == (np.float32, np.bool_)
-    assert SMALL.decided(window) == slice(3, 5)
-    assert SPEC.decided(window) == slice(20, 28)
+    assert SMALL.decided == slice(3, 5)
+    assert SPEC.decided == slice(20, 28)
 
 
 def test_frames_that_do_not_begin_on_the_grid_wait_for_the_next_point_of_it() -> None:
@@ -150,7 +151,7 @@ def test_no_frames_are_no_beginning() -> None:
 def test_a_window_of_nothing_but_what_it_decides_and_looks_ahead_is_allowed() -> None:
     spec = WindowSpec(window_frames=3, hop_frames=2, lookahead_frames=1, score_frames=1)
     assert _shown(Windows(spec, 1).push(_numbered(0, 4))) == {2: [0, 1, 2], 4: [2, 3, 4]}
-    assert WindowSpec(1, 1, 0, 1).decided(Window(0, np.zeros((1, 1), np.float32), np.ones(1, np.bool_))) == slice(0, 1)
+    assert WindowSpec(1, 1, 0, 1).decided == slice(0, 1)
 
 
 @pytest.mark.parametrize(

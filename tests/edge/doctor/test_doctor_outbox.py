@@ -255,7 +255,8 @@ def _more(file: int) -> bool:
 
 
 def test_a_service_that_began_on_a_full_disk_is_no_other_program(tmp_path: Path) -> None:
-    program = "import sys, pathlib; from edge.delivery.outbox import Outbox; outbox = Outbox(pathlib.Path(sys.argv[1]), 1, 1);"
+    program = "import sys, pathlib; from edge.delivery.outbox import Outbox; "
+    program += "outbox = Outbox(pathlib.Path(sys.argv[1]), 1, 1);"
     with small_disk(tmp_path / "disk") as disk:
         path = disk.path / "outbox.db"
         Outbox(path, 1, 1).close()

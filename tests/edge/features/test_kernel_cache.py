@@ -19,7 +19,7 @@ import pytest
 from tests.conftest import HANGS_S
 
 pytestmark = pytest.mark.system
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 NOBODY = 65534
 ENTRY = "import logging, os; logging.basicConfig(format='%(message)s')\nfrom edge import kernel_cache\n"
 AS_NOBODY = f"""

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.node.clock import Timeline, is_synchronised, rfc3339
+from edge.delivery.messages import rfc3339
+from edge.node.clock import Timeline, is_synchronised
 
 RATE_HZ = 8000
 DAY_S = 86_400.0

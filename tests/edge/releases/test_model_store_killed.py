@@ -14,7 +14,7 @@ import pytest
 from edge.errors import ConfigError
 from tests.edge.signed_releases import Signer, in_force, leftovers
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def _killed(signer: Signer, *command: str) -> list[dict[str, object]]:
@@ -71,8 +71,8 @@ def test_a_kill_at_any_step_of_a_repair_leaves_it_refused_or_repaired(signer: Si
 @pytest.mark.system
 def test_two_processes_that_install_and_promote_at_once_both_end_well(signer: Signer) -> None:
     packages = [signer.package(f"p{days}", days) for days in range(2)]
-    code = "import sys; from pathlib import Path; from edge.releases.model_store import Shelf; s = Shelf(*map(Path, sys.argv[1:3])); "
-    code += "r = s.install(Path(sys.argv[3])); s.promote(r.sha256)"
+    code = "import sys; from pathlib import Path; from edge.releases.model_store import Shelf; "
+    code += "s = Shelf(*map(Path, sys.argv[1:3])); r = s.install(Path(sys.argv[3])); s.promote(r.sha256)"
     line = [sys.executable, "-c", code, signer.folder / "shelf", signer.keys]
     running = [subprocess.Popen([*line, package], cwd=ROOT) for package in (*packages, packages[0])]
     assert [process.wait() for process in running] == [0, 0, 0]

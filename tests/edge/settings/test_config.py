@@ -162,6 +162,6 @@ def test_a_key_that_would_silently_switch_something_off_is_refused(tmp_path: Pat
 
 
 def test_the_example_for_a_ward_is_valid() -> None:
-    config = load_config(Path(__file__).parents[2] / "deploy" / "ward.example.yaml")
+    config = load_config(Path(__file__).parents[3] / "deploy" / "ward.example.yaml")
     assert [stream.id for stream in config.streams] == ["bed12-rul"]
     assert config.mqtt.tcp_port == 8883

@@ -13,9 +13,9 @@ import numpy as np
 
 from edge.settings.config import parse_config
 from edge.settings.link import Link
-from edge.sources import open_source
 from edge.sources.bridge import Bridge
 from edge.sources.linked import LinkSource
+from edge.sources.opening import open_source
 from edge.types import Block, Gap
 from firmware_bridge import cobs
 from firmware_bridge.messages import Hello, Samples, StreamInfo

@@ -12,8 +12,8 @@ import pytest
 
 import edge.sources.linked
 from edge.errors import ConfigError, SourceError
-from edge.sources import open_source
 from edge.sources.bridge import Bridge, open_bridge
+from edge.sources.opening import open_source
 from edge.sources.replay_counters import SeenFile
 from edge.types import Block, Gap
 from firmware_bridge import cobs

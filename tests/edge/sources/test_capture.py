@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from edge.errors import ConfigError, SourceError
-from edge.sources import open_source
 from edge.sources.capture import Recorder
 from edge.sources.devices import Device
 from edge.sources.microphone import Microphone, Patience, list_devices
+from edge.sources.opening import open_source
 from edge.types import Block
 
 ALSA_DEFAULTS = Path("/usr/share/alsa/alsa.conf")

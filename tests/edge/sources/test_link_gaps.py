@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from edge.artefact.model import Model, load_model
 from edge.detector.pipeline import CLOSE_NATS, CLOSE_S, LACK_NATS, Pipeline, caution
 from edge.detector.tracker import raised
-from edge.sources.synthetic import scene
 from edge.types import Block, Scores, Window
 from firmware_bridge.assemble import Assembler
 from firmware_bridge.messages import Samples
 from firmware_bridge.wire import Packet
 from tests.benchmarks.gaps import PACKET, detect, heard, overlaps, recordings
+from training.synthetic.scene import scene
 
 RECORDINGS = 12  # Normal ones; `python -m tests.benchmarks.gaps` takes more
 
@@ -130,7 +130,7 @@ def test_a_window_lacks_what_was_lost_and_not_what_lies_outside_of_the_stream(mo
     window = Window(0, np.zeros((frames, model.spec.width), np.float32), valid)
     count = spec.hop_frames // spec.score_frames
     scores = Scores(
-        spec.decided(window).start // spec.score_frames,
+        spec.decided.start // spec.score_frames,
         np.zeros((count, len(model.classes)), np.float32),
         np.ones(count, np.bool_),
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from edge.detector.windows import WindowSpec
+from edge.artefact.specs import WindowSpec
 from training.datasets import Annotation, Recording
 from training.datasets.targets import frame_targets
 from training.detector.augment import Changes

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.detector.windows import WindowSpec
+from edge.artefact.specs import WindowSpec
 from training.datasets import Annotation, Recording
 from training.datasets.targets import COLUMNS, frame_targets
 from training.detector.augment import AugmentSpec, Changes, as_loud

@@ -1,0 +1,97 @@
+"""The `laennec` command: its list of commands, and what every mistake looks like.
+
+Not for work: each command reads its arguments, calls one module and prints. Imports that take long (numba,
+onnxruntime) stay inside the commands that need them. A mistake or a broken thing is one line on stderr, `laennec: ...`,
+and exit code 2.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from io import TextIOWrapper
+from typing import Annotated
+
+import typer
+
+from edge import __version__
+from edge.commands import EXIT_INTERRUPTED, EXIT_MISTAKE
+from edge.commands.demo import demo
+from edge.commands.detect import detect
+from edge.commands.devices import devices
+from edge.commands.doctor import doctor
+from edge.commands.link import app as link_app
+from edge.commands.model import app as model_app
+from edge.commands.optimize import optimize, tune
+from edge.commands.resend import resend
+from edge.commands.run import run
+from edge.commands.spectrogram import spectrogram
+from edge.errors import LaennecError
+
+app = typer.Typer(
+    name="laennec",
+    help="Listens to breathing at the bedside: wheezes and crackles as events over MQTT. Not a medical device.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+OUTPUT_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
+
+# `laennec --help` lists them in this order.
+app.command(short_help="Detect sounds and publish events over MQTT.")(run)
+app.command(short_help="Print the events of sound files.")(detect)
+app.command(short_help="Draw the spectrogram of a sound file.")(spectrogram)
+app.command(short_help="List the microphones.")(devices)
+app.command(short_help="Play a synthetic recording, show its events.")(demo)
+app.command(short_help="Check everything that a node needs.")(doctor)
+app.command(short_help="Publish again events that a broker lost.")(resend)
+app.add_typer(model_app, name="model", short_help="Show the model; manage signed models.")
+app.command(short_help="Find the fastest variant of the model here.")(optimize)
+app.command(hidden=True)(tune)
+app.add_typer(link_app, name="link", short_help="Test links to wearable stethoscopes.")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"laennec {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Options that come before the command."""
+
+
+def main() -> None:
+    """Entry point of the command: run it, and turn errors into one line."""
+    # Where scipy is installed, Numba loads its linear algebra, which the edge never calls: 30 MB of 200.
+    sys.modules.setdefault("scipy", None)  # type: ignore[arg-type]
+    for output in (sys.stdout, sys.stderr):  # a file's name may hold what the terminal's encoding lacks
+        if isinstance(output, TextIOWrapper):
+            output.reconfigure(errors="backslashreplace")
+    try:
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except LaennecError as error:
+        print(f"laennec: {error}", file=sys.stderr)
+        sys.exit(EXIT_MISTAKE)
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        if error.filename is not None or error.errno not in OUTPUT_FULL:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"laennec: cannot write to standard output ({error.strerror}); make room there", file=sys.stderr)
+        sys.exit(EXIT_MISTAKE)

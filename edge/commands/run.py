@@ -1,0 +1,119 @@
+"""`laennec run`: a node, from its settings to the end of its streams."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from edge.commands import EXIT_MISTAKE, ChannelOption, ModelOption, RuntimeOption, stop_on_signals
+from edge.errors import ConfigError
+
+
+def run(  # noqa: PLR0913 - the options of the command
+    source: Annotated[
+        str | None, typer.Option(help="A sound file, `mic`, or `mic:DEVICE` (see `laennec devices`).")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="Settings (YAML); deploy/ward.example.yaml shows all.")] = None,
+    model: ModelOption = None,
+    channel: ChannelOption = None,
+    host: Annotated[str | None, typer.Option(help="Host of the MQTT broker; default 127.0.0.1.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port of the MQTT broker; default 1883.")] = None,
+    node: Annotated[str | None, typer.Option(help="Name of this box in MQTT topics; default: its host name.")] = None,
+    stream: Annotated[str | None, typer.Option(help="Name of the bed in MQTT topics; default bed1.")] = None,
+    outbox: Annotated[
+        Path | None, typer.Option(help="SQLite file in which events wait for the broker.", readable=False)
+    ] = None,
+    fast: Annotated[bool, typer.Option("--fast", help="Play files as fast as possible, not in real time.")] = False,
+    runtime: RuntimeOption = None,
+) -> None:
+    """Detect sounds and publish events over MQTT, until Ctrl-C or the end of all files."""
+    given = {
+        "source": source, "model": model, "channel": channel, "host": host, "port": port, "node": node,
+        "stream": stream, "outbox": outbox, "runtime": runtime,
+    }  # fmt: skip
+    from edge.log import setup
+    from edge.settings import config as settings
+    from edge.settings.yaml_file import read_yaml
+
+    setup()
+    tree = read_yaml(config) if config is not None else {}
+    effective = settings.parse_config(_overlaid(tree, given, fast), str(config or "command line"))
+    with stop_on_signals() as stop:
+        _serve(effective, stop, is_ward=source is None)
+
+
+def _serve(effective: Any, stop: threading.Event, is_ward: bool) -> None:
+    """Listen to all streams; in a ward a missing microphone is waited for, at a prompt it is an error."""
+    from edge.artefact.runtime import open_model
+    from edge.delivery.outbox import Outbox
+    from edge.features import warm_up
+    from edge.node.notify import Notifier
+    from edge.node.service import Service
+    from edge.releases.model_store import model_in_force
+    from edge.settings.config import check_classes
+    from edge.sources.opening import open_source
+    from edge.sources.pending import open_or_await
+
+    notifier = Notifier.from_environment()
+    notifier.tell(STATUS="loading the model")
+    warm_up()  # before the model: the compiler is put away before the runtime needs room
+    artefact = open_model(model_in_force(effective), effective.runtime)
+    check_classes(effective, artefact)
+    with ExitStack() as opened:
+        outbox = Outbox(effective.outbox_path(), effective.outbox.max_mb, effective.outbox.max_age_h)
+        opened.callback(outbox.close)
+        sources, bridge = [], _bridge(effective, artefact.rate_hz)
+        for item in effective.streams:
+            look = partial(open_source, item.source, artefact.rate_hz, item.channel, item.pace, bridge)
+            sources.append(open_or_await(item.source, look) if is_ward else look())
+            opened.callback(sources[-1].close)
+        outcome = Service(effective, artefact, sources, outbox, notifier).run(stop)
+    for failure in outcome.failures:
+        print(f"laennec: {failure}", file=sys.stderr)
+    if outcome.waiting:
+        print(
+            f"laennec: {outcome.waiting} messages wait in {effective.outbox_path()}; the next run delivers them",
+            file=sys.stderr,
+        )
+    print(outcome.tally)
+    if outcome.failures:
+        raise typer.Exit(EXIT_MISTAKE)
+
+
+def _bridge(effective: Any, rate_hz: int) -> Any:
+    """What reads the microcontrollers' links, if any stream is theirs."""
+    if not any(item.source.startswith("link:") for item in effective.streams):
+        return None
+    from edge.sources.bridge import open_bridge
+
+    return open_bridge(effective.link, rate_hz, effective.outbox_path().with_name(f"links-{effective.node}.json"))
+
+
+def _overlaid(tree: object, given: dict[str, Any], fast: bool) -> object:
+    """The settings of the file with those of the command line laid over them."""
+    if not isinstance(tree, dict):
+        return tree
+    merged = {**tree}
+    for key in ("model", "node", "runtime"):
+        if given[key] is not None:
+            merged[key] = given[key]
+    for section, keys in (("mqtt", {"host": "host", "port": "port"}), ("outbox", {"path": "outbox"})):
+        wanted = {key: given[name] for key, name in keys.items() if given[name] is not None}
+        if wanted and isinstance(merged.get(section, {}) or {}, dict):
+            merged[section] = {**(merged.get(section) or {}), **wanted}
+    if given["source"] is not None:
+        merged["streams"] = [{"id": given["stream"] or "bed1", "source": given["source"], "channel": given["channel"]}]
+    elif given["stream"] is not None or given["channel"] is not None:
+        raise ConfigError("--stream and --channel belong to --source; in a configuration file they stand under streams")
+    elif not tree:
+        raise ConfigError("nothing to listen to: give --source FILE, --source mic, or --config with streams")
+    streams = merged.get("streams")
+    if fast and isinstance(streams, list):
+        merged["streams"] = [{**item, "pace": False} if isinstance(item, dict) else item for item in streams]
+    return merged

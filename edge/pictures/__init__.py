@@ -1,0 +1,1 @@
+"""Spectrograms as pictures and tables, with scores and events beside them."""

@@ -1,0 +1,1 @@
+"""Signed models on a box: installed, promoted, rolled back."""
