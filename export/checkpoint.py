@@ -22,7 +22,7 @@ from training.datasets import CLASSES, Recording, marks
 from training.detector.cross_validation import FINAL_NAME, Job, load_network
 from training.detector.hyperparameters import Recipe
 from training.detector.model import Scorer
-from training.detector.training_data import Material, read_recordings
+from training.detector.training_data import TrainingData, read_recordings
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Checkpoint:
         Raises:
             ConfigError: if it is missing, damaged or of another recipe.
         """
-        network = load_network(Job(self.recipe, Material((), self.folder), self.folder), name)
+        network = load_network(Job(self.recipe, TrainingData((), self.folder), self.folder), name)
         calibration = self.result["calibration"]
         scorer: Scorer = Scorer(network, torch.tensor(calibration["scale"]), torch.tensor(calibration["bias"])).eval()
         return scorer

@@ -16,7 +16,7 @@ from export.checkpoint import Checkpoint
 from export.parity import Probe
 from export.validation import Heldout
 from training.detector.hyperparameters import Recipe
-from training.detector.training_data import Material
+from training.detector.training_data import TrainingData
 
 COMPARED = Side(0, is_inside=True)
 CALIBRATION_WINDOWS, CALIBRATION_SEED = 256, 1
@@ -52,16 +52,16 @@ class Ground:
                 "DATA=folder"
             )
             return None
-        material, recipe = Material(checkpoint.recordings(data), cache), checkpoint.recipe
+        training_data, recipe = TrainingData(checkpoint.recordings(data), cache), checkpoint.recipe
         say("drawing the windows for calibration and comparison")
         probe = Probe(
-            draw(material, recipe, COMPARED, PROBE_WINDOWS, PROBE_SEED),
-            draw_clips(material, recipe, COMPARED, PROBE_WINDOWS, PROBE_SEED),
+            draw(training_data, recipe, COMPARED, PROBE_WINDOWS, PROBE_SEED),
+            draw_clips(training_data, recipe, COMPARED, PROBE_WINDOWS, PROBE_SEED),
             f"{PROBE_WINDOWS} windows and {PROBE_WINDOWS} clips of the patients of fold {COMPARED.fold}, which "
             f"calibrate nothing, seed {PROBE_SEED}",
         )
-        folds = tuple(_heldout(fold, material, recipe) for fold in checkpoint.folds)
-        return cls(_calibration(COMPARED.fold, material, recipe), probe, folds)
+        folds = tuple(_heldout(fold, training_data, recipe) for fold in checkpoint.folds)
+        return cls(_calibration(COMPARED.fold, training_data, recipe), probe, folds)
 
 
 def validation_said(checkpoint: Checkpoint, ground: Ground | None) -> str:
@@ -80,13 +80,13 @@ def validation_said(checkpoint: Checkpoint, ground: Ground | None) -> str:
     )
 
 
-def _calibration(fold: int, material: Material, recipe: Recipe) -> Sample:
+def _calibration(fold: int, training_data: TrainingData, recipe: Recipe) -> Sample:
     """For a network whose patients of one fold must not be heard."""
-    return draw(material, recipe, Side(fold, is_inside=False), CALIBRATION_WINDOWS, CALIBRATION_SEED)
+    return draw(training_data, recipe, Side(fold, is_inside=False), CALIBRATION_WINDOWS, CALIBRATION_SEED)
 
 
-def _heldout(fold: int, material: Material, recipe: Recipe) -> Heldout:
-    folds, sample = material.fold_of(recipe), _calibration(fold, material, recipe)
-    pairs = zip(material.recordings, material.frames(recipe), strict=True)
+def _heldout(fold: int, training_data: TrainingData, recipe: Recipe) -> Heldout:
+    folds, sample = training_data.fold_of(recipe), _calibration(fold, training_data, recipe)
+    pairs = zip(training_data.recordings, training_data.frames(recipe), strict=True)
     kept = [(r, frames.copy()) for r, frames in pairs if r.is_heard and folds[r.patient] == fold]
     return Heldout(fold, sample, tuple(r for r, _ in kept), tuple(frames for _, frames in kept))

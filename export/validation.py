@@ -33,7 +33,7 @@ from training.datasets import CLASSES, Recording
 from training.datasets.targets import frame_targets
 from training.detector.hyperparameters import Recipe
 from training.detector.inference import stream_logits
-from training.metrics.streaming import Detection, Scored, evaluate
+from training.metrics.streaming import Detection, ScoredRecording, evaluate
 
 RATE = "per hour"  # in the names of metrics that are rates, not shares
 
@@ -128,5 +128,5 @@ def lost(reference: Mapping[str, float], metrics: Mapping[str, float]) -> list[s
     ]
 
 
-def _scored(recording: Recording, scores: NDArray[np.float32], recipe: Recipe) -> Scored:
-    return Scored(recording, scores, frame_targets(recording, len(scores), recipe.frame_s))
+def _scored(recording: Recording, scores: NDArray[np.float32], recipe: Recipe) -> ScoredRecording:
+    return ScoredRecording(recording, scores, frame_targets(recording, len(scores), recipe.frame_s))

@@ -64,7 +64,7 @@ def _train_edge(asked: argparse.Namespace) -> int:
     from training.datasets import fingerprint
     from training.detector.cross_validation import Job, train
     from training.detector.hyperparameters import load_edge_recipe
-    from training.detector.training_data import Material, read_recordings
+    from training.detector.training_data import TrainingData, read_recordings
     from training.detector.trial import few, trial_changes
 
     for name in ("task", "checkpoint"):
@@ -81,7 +81,7 @@ def _train_edge(asked: argparse.Namespace) -> int:
             f"a trial: {sum(r.is_heard for r in recordings)} chest recordings, {networks} networks of {steps} steps; "
             "what comes out says nothing about the recipe"
         )
-    material = Material(recordings, asked.out.parent / "cache")
+    material = TrainingData(recordings, asked.out.parent / "cache")
     metrics = train(Job(recipe, material, asked.out, fingerprint(list(recordings))))["validation"]
     assert isinstance(metrics, dict)
     for name, value in metrics.items():

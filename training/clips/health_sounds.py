@@ -36,7 +36,7 @@ CHUNK = 64
 
 
 @dataclass(frozen=True)
-class Taught:
+class TeachingPieces:
     """Pieces and what they teach."""
 
     frames: ClipFrames
@@ -48,7 +48,7 @@ class Taught:
     """(n, 8)."""
 
 
-def taught(recipe: HearRecipe, recordings: Sequence[Recording], cache: Path) -> Taught:
+def teaching_pieces(recipe: HearRecipe, recordings: Sequence[Recording], cache: Path) -> TeachingPieces:
     """Pieces of recordings with their targets.
 
     Raises:
@@ -71,7 +71,7 @@ def taught(recipe: HearRecipe, recordings: Sequence[Recording], cache: Path) -> 
             targets[row, LABELS.index(labels[kind])] = 1
         known[row] &= kind != CHEST
     frames = cached_clip_frames(found, {"pcen": recipe.detector_features}, recipe.clip, cache)
-    return Taught(frames, kinds, targets, known)
+    return TeachingPieces(frames, kinds, targets, known)
 
 
 def _kind(clip: Clip) -> str:
@@ -95,7 +95,7 @@ class DetectorLearner:
 
     def __init__(
         self,
-        pieces: Taught,
+        pieces: TeachingPieces,
         sides: tuple[NDArray[np.int64], NDArray[np.int64]],
         spec: Detector,
         seed: int,

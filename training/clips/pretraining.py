@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from edge.errors import ConfigError
 from training.clips.experiment import Sides, check_labels, limited, part
 from training.clips.front_end import cached_clip_frames
-from training.clips.health_sounds import DetectorLearner, loop_of, taught
+from training.clips.health_sounds import DetectorLearner, loop_of, teaching_pieces
 from training.clips.onnx_encoder import Teacher
 from training.clips.pieces import all_pieces, whole
 from training.clips.probe import PROBES, Embed, LinearProbe, embedder, fit_probe, masked_network, pooled, save_probes
@@ -99,7 +99,7 @@ def _detector(recipe: HearRecipe, sides: Sides, out: Path, world: World, report:
     assert recipe.detector is not None
     recordings = [*_few(recipe, sides.training), *_few(recipe, sides.validation)]
     apart = {r.path for r in sides.validation}
-    pieces = taught(recipe, recordings, out.parent.parent / "cache")
+    pieces = teaching_pieces(recipe, recordings, out.parent.parent / "cache")
     owners = np.array(all_pieces([whole(r) for r in recordings], recipe.clip.seconds)[1])
     is_apart = np.array([recordings[owner].path in apart for owner in owners])
     is_heard = pieces.frames.lengths > 0

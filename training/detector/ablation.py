@@ -23,14 +23,14 @@ from sklearn.metrics import roc_auc_score
 
 from edge.errors import LaennecError
 from training.datasets import fingerprint
-from training.detector.acceptance import HeardClip, asked_of_clips, best_score
+from training.detector.acceptance import AnsweredClip, best_score, event_tasks
 from training.detector.augment import AugmentSpec
-from training.detector.cross_validation import Job, hear_fold, train_networks
+from training.detector.cross_validation import Job, score_fold, train_networks
 from training.detector.hyperparameters import LossSpec, Recipe
 from training.detector.thresholds import calibrate
-from training.detector.training_data import Material, read_recordings
+from training.detector.training_data import TrainingData, read_recordings
 from training.loop.checkpoint import whole_file
-from training.metrics.streaming import Scored, frame_metrics, record_metrics, record_score
+from training.metrics.streaming import ScoredRecording, frame_metrics, record_metrics, record_score
 
 FOLD = 0
 SEEDS = (0, 1, 2)
@@ -79,7 +79,7 @@ class Row:
 
 def measure(job: Job) -> dict[str, float]:
     """Numbers of one trained variant on the patients of the fold."""
-    heard, clips = hear_fold(job, FOLD)
+    heard, clips = score_fold(job, FOLD)
     calibration = calibrate(heard)
     chest = [s for s in map(calibration.score, heard) if s.is_annotated_chest]
     frames = frame_metrics(chest)
@@ -89,15 +89,15 @@ def measure(job: Job) -> dict[str, float]:
     return {name: float(value) for name, value in (metrics | _of_clips(clips)).items()}
 
 
-def _apart(scored: Iterable[Scored]) -> float:
+def _apart(scored: Iterable[ScoredRecording]) -> float:
     """ROC AUC of adventitious recordings against coughs, cries, hearts and voices: what negatives are there for."""
     judged = [s for s in scored if s.recording.is_negative or s.recording.record_label not in NOTHING]
     truth = [not s.recording.is_negative for s in judged]
     return float(roc_auc_score(truth, [record_score(s.scores) for s in judged]))
 
 
-def _of_clips(clips: list[HeardClip]) -> dict[str, float]:
-    first, second = asked_of_clips(clips)
+def _of_clips(clips: list[AnsweredClip]) -> dict[str, float]:
+    first, second = event_tasks(clips)
     margin = np.logaddexp.reduce(first.log_probabilities[:, 1:], 1) - first.log_probabilities[:, 0]
     auc = float(roc_auc_score(first.truth > 0, margin))
     return {"1-1 AUC": auc, "1-1 Score": best_score(first), "1-2 Score": best_score(second)}
@@ -122,7 +122,9 @@ def run(data: Path, folder: Path, epochs: int, seeds: tuple[int, ...]) -> list[R
     for seed in seeds:
         for name, recipe in variants(base).items():
             place = folder / f"{name.replace(' ', '-')}-{seed}"
-            jobs[name, seed] = Job(replace(recipe, seed=seed), Material(recordings, folder / "cache"), place, records)
+            jobs[name, seed] = Job(
+                replace(recipe, seed=seed), TrainingData(recordings, folder / "cache"), place, records
+            )
     train_networks(list(jobs.values()), FOLD)
     rows = []
     for name in variants(base):

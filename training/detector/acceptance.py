@@ -31,23 +31,23 @@ from training.detector.hyperparameters import Recipe
 from training.detector.model import Detector, parameter_count
 from training.detector.thresholds import (
     SEARCH,
-    Bench,
     Calibration,
     Choice,
-    Heard,
+    RecordingLogits,
+    ThresholdScorer,
     calibrate,
     cross_fitted,
     search,
     to_detection,
 )
-from training.detector.training_data import Material
+from training.detector.training_data import TrainingData
 from training.metrics.official import official_score
-from training.metrics.streaming import Scored, evaluate
+from training.metrics.streaming import ScoredRecording, evaluate
 from training.tasks import TASKS, Task
 
 
 @dataclass(frozen=True, slots=True)
-class HeardClip:
+class AnsweredClip:
     """One event with the answer of a network that was not trained on its patient."""
 
     recording: Recording
@@ -65,7 +65,7 @@ class HeardClip:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class TaskClips:
     """One task's clips: what was said, what is true, who was asked."""
 
     task: Task
@@ -75,28 +75,30 @@ class Asked:
     folds: NDArray[np.int64]
 
 
-def judge(recipe: Recipe, material: Material, heard: list[Heard], clips: list[HeardClip]) -> dict[str, Any]:
+def assess(
+    recipe: Recipe, training_data: TrainingData, heard: list[RecordingLogits], clips: list[AnsweredClip]
+) -> dict[str, Any]:
     """Everything that result.json holds but the data's fingerprint.
 
     Args:
         recipe: of the run.
-        material: for how much was trained on.
+        training_data: for how much was trained on.
         heard: every real recording.
         clips: every event of the chest recordings.
     """
     folds = [h.fold for h in heard]
     scored = cross_calibrated(heard)
-    bench = Bench(scored, folds, recipe)
+    scorer = ThresholdScorer(scored, folds, recipe)
     print("choosing how scores become events", flush=True)
-    choices = search(bench, SEARCH, {"continuous": Choice(), "discontinuous": Choice()})
-    choices = search(bench, {"threshold": SEARCH["threshold"]}, choices)
+    choices = search(scorer, SEARCH, {"continuous": Choice(), "discontinuous": Choice()})
+    choices = search(scorer, {"threshold": SEARCH["threshold"]}, choices)
     detection = to_detection(choices, recipe)
     metrics = evaluate(scored, [detection.events(s.scores) for s in scored], detection)
-    metrics |= {name: round(counts.f1(), 4) for name, counts in cross_fitted(bench, choices).items()}
+    metrics |= {name: round(counts.f1(), 4) for name, counts in cross_fitted(scorer, choices).items()}
     print("choosing thresholds for budgets of false alarms", flush=True)
     budgets = [point.to_fields() for point in points(scored, detection)]
     answers, official = answer_tasks(scored, folds, clips)
-    chest = [r for r in material.recordings if r.is_heard]
+    chest = [r for r in training_data.recordings if r.is_heard]
     return {
         "calibration": asdict(calibrate(heard)),
         "groups": [asdict(group) for group in detection.groups],
@@ -113,7 +115,7 @@ def judge(recipe: Recipe, material: Material, heard: list[Heard], clips: list[He
 
 
 def answer_tasks(
-    scored: Sequence[Scored], folds: Sequence[int], clips: Sequence[HeardClip]
+    scored: Sequence[ScoredRecording], folds: Sequence[int], clips: Sequence[AnsweredClip]
 ) -> tuple[TaskAnswers, dict[str, float]]:
     """What answers the official tasks, and the scores of that by cross-fitting.
 
@@ -130,7 +132,7 @@ def answer_tasks(
     for fold in np.unique(record_folds):
         others = record_folds != fold
         said[~others] = RecordAnswer.fit(statistics[others], labels[others]).log_probabilities(statistics[~others])
-    asked = [*asked_of_clips(clips), *_record_tasks(said, labels, record_folds)]
+    asked = [*event_tasks(clips), *_record_tasks(said, labels, record_folds)]
     metrics: dict[str, float] = {}
     for one in asked:
         metrics |= _cross_fitted_score(one)
@@ -138,7 +140,7 @@ def answer_tasks(
     return TaskAnswers(offsets, RecordAnswer.fit(statistics, labels)), metrics
 
 
-def asked_of_clips(clips: Sequence[HeardClip]) -> list[Asked]:
+def event_tasks(clips: Sequence[AnsweredClip]) -> list[TaskClips]:
     """Tasks 1-1 and 1-2, with the detector's answers."""
     asked = []
     for name in ("1-1", "1-2"):
@@ -146,25 +148,27 @@ def asked_of_clips(clips: Sequence[HeardClip]) -> list[Asked]:
         kept = [c for c in clips if c.published in task.map]
         truth = np.array([task.labels.index(task.map[c.published]) for c in kept], np.int64)
         said = answer(task, np.stack([c.log_probabilities for c in kept]).astype(np.float64))
-        asked.append(Asked(task, said, truth, np.array([c.fold for c in kept], np.int64)))
+        asked.append(TaskClips(task, said, truth, np.array([c.fold for c in kept], np.int64)))
     return asked
 
 
-def _record_tasks(said: NDArray[np.float64], labels: NDArray[np.int64], folds: NDArray[np.int64]) -> Iterator[Asked]:
+def _record_tasks(
+    said: NDArray[np.float64], labels: NDArray[np.int64], folds: NDArray[np.int64]
+) -> Iterator[TaskClips]:
     for name in ("2-1", "2-2"):
         task = TASKS[name]
         truth = np.array([task.labels.index(task.map[RECORD_LABELS[label]]) for label in labels], np.int64)
-        yield Asked(task, answer(task, said), truth, folds)
+        yield TaskClips(task, answer(task, said), truth, folds)
 
 
-def best_score(asked: Asked) -> float:
+def best_score(asked: TaskClips) -> float:
     """Official Score at the best offset for these very clips: for comparing variants, too good as an estimate."""
     offsets = best_offsets(asked.task, asked.log_probabilities, asked.truth)
     decided = decide(asked.log_probabilities, offsets)
     return official_score(asked.task, confusion(asked.task, asked.truth, decided)).score or 0.0
 
 
-def _cross_fitted_score(asked: Asked) -> dict[str, float]:
+def _cross_fitted_score(asked: TaskClips) -> dict[str, float]:
     """Scores when the offset of each fold is chosen on the others."""
     decided = np.zeros_like(asked.truth)
     for fold in np.unique(asked.folds):
@@ -179,7 +183,7 @@ def _cross_fitted_score(asked: Asked) -> dict[str, float]:
     return {f"task {asked.task.name} {name}": round(value, 4) for name, value in named.items() if value is not None}
 
 
-def cross_calibrated(heard: list[Heard]) -> list[Scored]:
+def cross_calibrated(heard: list[RecordingLogits]) -> list[ScoredRecording]:
     """Scores of each fold with the calibration fitted on the others."""
     by_fold: dict[int, Calibration] = {
         fold: calibrate([h for h in heard if h.fold != fold]) for fold in {h.fold for h in heard}

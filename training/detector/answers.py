@@ -206,7 +206,7 @@ class TaskAnswers:
     record: RecordAnswer
 
     def to_fields(self) -> dict[str, Any]:
-        """For JSON."""
+        """Keys and values as `laennec.tasks` holds them: labels, offset of each label by task, regressions."""
         record = {name: getattr(self.record, name) for name in ("mean", "scale", "weights", "bias")}
         return {"labels": list(CLIP_LABELS), "offsets": dict(self.offsets), "record": record}
 

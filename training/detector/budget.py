@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from training.metrics.streaming import Detection, Scored, event_counts, false_alarms
+from training.metrics.streaming import Detection, ScoredRecording, event_counts, false_alarms
 
 BUDGETS = (2.0, 5.0, 10.0, 20.0)  # false alarms per hour on Normal recordings
 OF_NEGATIVES = 2.0  # times as many are allowed on each kind of negative
@@ -39,11 +39,11 @@ class Point:
     """The same for segments of 1 s."""
 
     def to_fields(self) -> dict[str, Any]:
-        """For JSON."""
+        """Keys and values of one line of `budgets` in result.json: rates per hour, shares of 0 to 1."""
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-def points(scored: Sequence[Scored], detection: Detection) -> list[Point]:
+def points(scored: Sequence[ScoredRecording], detection: Detection) -> list[Point]:
     """One point for each budget that can be kept.
 
     Args:
@@ -69,7 +69,7 @@ def _within(point: Point, budget: float) -> bool:
     return normal <= budget and all(rate <= OF_NEGATIVES * budget for rate in others)
 
 
-def _measure(scored: Sequence[Scored], detection: Detection, budget: float) -> Point:
+def _measure(scored: Sequence[ScoredRecording], detection: Detection, budget: float) -> Point:
     events = [detection.events(s.scores) for s in scored]
     pairs = list(zip(scored, events, strict=True))
     chest = [(s, e) for s, e in pairs if s.is_annotated_chest]

@@ -21,16 +21,16 @@ from pathlib import Path
 
 from edge.errors import ConfigError
 from training.datasets.targets import frame_targets
-from training.detector.acceptance import HeardClip, judge
+from training.detector.acceptance import AnsweredClip, assess
 from training.detector.clip_head import fit_clip_head
-from training.detector.examples import ClipCutter
+from training.detector.examples import ClipSampler
 from training.detector.hyperparameters import Recipe
 from training.detector.inference import clip_answers, stream_logits
 from training.detector.model import Detector
 from training.detector.process_pool import alone, pool, train_in_pool
 from training.detector.student import EdgeLearner, Student
-from training.detector.thresholds import Heard
-from training.detector.training_data import FINAL, Material
+from training.detector.thresholds import RecordingLogits
+from training.detector.training_data import FINAL, TrainingData
 from training.loop import checkpoint
 from training.loop.distributed import World, joined
 from training.loop.fit import train as train_loop
@@ -66,7 +66,7 @@ class Job:
     """All that a training needs to know; small, it is sent to the processes."""
 
     recipe: Recipe
-    material: Material
+    training_data: TrainingData
     folder: Path
     """The run's folder."""
     records: str = ""
@@ -108,12 +108,12 @@ class Job:
 
 def train(job: Job) -> dict[str, object]:
     """Everything; returns what is written to result.json."""
-    job.material.check_labels(job.recipe)
+    job.training_data.check_labels(job.recipe)
     with joined() as world:
         if world.is_first:
             job.claim()
-            job.material.frames(job.recipe)  # once, before the processes ask for it
-            job.material.clips(job.recipe)
+            job.training_data.frames(job.recipe)  # once, before the processes ask for it
+            job.training_data.clips(job.recipe)
         world.tell(None)  # the others wait for that
         folds = (*range(job.recipe.folds), FINAL)
         teaching = [(fold, teacher) for fold in folds for teacher in range(job.recipe.teachers)]
@@ -122,8 +122,8 @@ def train(job: Job) -> dict[str, object]:
         if not world.is_first:
             return {}
     print("scoring every recording by the network that never heard its patient", flush=True)
-    heard, clips = _hear_all(job)
-    result = judge(job.recipe, job.material, heard, clips)
+    heard, clips = _score_all(job)
+    result = assess(job.recipe, job.training_data, heard, clips)
     result["training_data"] = job.records
     with checkpoint.whole_file(job.folder / "result.json") as draft:
         draft.write_text(json.dumps(result, indent=1))
@@ -135,8 +135,8 @@ def train_networks(jobs: list[Job], fold: int) -> None:
     first = jobs[0]
     for job in jobs:
         job.folder.mkdir(parents=True, exist_ok=True)
-    first.material.frames(first.recipe)
-    first.material.clips(first.recipe)
+    first.training_data.frames(first.recipe)
+    first.training_data.clips(first.recipe)
     train_in_pool(
         first.recipe,
         [(_train_one, job, fold) for job in jobs],
@@ -185,10 +185,10 @@ def settle(jobs: list[Job], fold: int, teacher: int | None) -> None:
         share(first.folder, job.folder)
 
 
-def _learner(job: Job, fold: int, teacher: int | None, world: World) -> tuple[EdgeLearner, ClipCutter, int]:
+def _learner(job: Job, fold: int, teacher: int | None, world: World) -> tuple[EdgeLearner, ClipSampler, int]:
     """What learns a network, the clips of its patients, and its seed."""
     recipe = job.recipe
-    windows, clips = job.material.cutters(recipe, fold)
+    windows, clips = job.training_data.samplers(recipe, fold)
     number = 0 if teacher is None else teacher + 1
     seed = (recipe.seed * 100 + fold + 1) * 10 + number
     teachers = [] if teacher is not None else [load_network(job, job.name(fold, i)) for i in range(recipe.teachers)]
@@ -248,29 +248,31 @@ def _kept_detector(place: RunFolder, recipe: Recipe) -> Detector:
     return student.detector.eval()
 
 
-def _hear_all(job: Job) -> tuple[list[Heard], list[HeardClip]]:
+def _score_all(job: Job) -> tuple[list[RecordingLogits], list[AnsweredClip]]:
     folds = range(job.recipe.folds)
     with pool(job.recipe) as processes:
-        pairs = list(processes.map(hear_fold, [job] * len(folds), folds))
+        pairs = list(processes.map(score_fold, [job] * len(folds), folds))
     return [one for heard, _ in pairs for one in heard], [one for _, clips in pairs for one in clips]
 
 
-def hear_fold(job: Job, fold: int) -> tuple[list[Heard], list[HeardClip]]:
+def score_fold(job: Job, fold: int) -> tuple[list[RecordingLogits], list[AnsweredClip]]:
     """The real recordings and clips of one fold, heard by the network that was trained without them."""
     alone(job.recipe)
-    recipe, material = job.recipe, job.material
-    folds, network = material.fold_of(recipe), load_network(job, job.name(fold))
+    recipe, training_data = job.recipe, job.training_data
+    folds, network = training_data.fold_of(recipe), load_network(job, job.name(fold))
     heard = []
-    for recording, frames in zip(material.recordings, material.frames(recipe), strict=True):
+    for recording, frames in zip(training_data.recordings, training_data.frames(recipe), strict=True):
         if not recording.is_synthetic and folds[recording.patient] == fold:
             logits = stream_logits(network, frames, recipe)
-            heard.append(Heard(recording, logits, frame_targets(recording, len(logits), recipe.frame_s), fold))
-    sources = [r for r in material.recordings if r.is_heard]
+            heard.append(
+                RecordingLogits(recording, logits, frame_targets(recording, len(logits), recipe.frame_s), fold)
+            )
+    sources = [r for r in training_data.recordings if r.is_heard]
     events = [
         (recording, index, clip)
-        for recording, clips in zip(sources, material.clips(recipe), strict=True)
+        for recording, clips in zip(sources, training_data.clips(recipe), strict=True)
         if folds[recording.patient] == fold
         for index, clip in enumerate(clips)
     ]
     answers = clip_answers(network, [clip for _, _, clip in events], recipe)
-    return heard, [HeardClip(r, i, answer, fold) for (r, i, _), answer in zip(events, answers, strict=True)]
+    return heard, [AnsweredClip(r, i, answer, fold) for (r, i, _), answer in zip(events, answers, strict=True)]

@@ -59,7 +59,7 @@ class Piece:
     recording: Recording
 
 
-class Cutter:
+class WindowSampler:
     """Draws training windows from some recordings.
 
     Args:
@@ -154,21 +154,21 @@ class Cutter:
         return levels, both, np.maximum(targets, other.targets)
 
 
-class ClipCutter:
+class ClipSampler:
     """Draws single events, rare labels more often than they are.
 
     Args:
         clips: (T, M) frames of each event, cut before anything was computed.
         labels: index in `CLIP_LABELS` of each.
-        cutter: where negatives come from.
+        sampler: where negatives come from.
         changes: how they are made harder.
     """
 
     def __init__(
-        self, clips: list[NDArray[np.float16]], labels: NDArray[np.int64], cutter: Cutter, changes: Changes
+        self, clips: list[NDArray[np.float16]], labels: NDArray[np.int64], sampler: WindowSampler, changes: Changes
     ) -> None:
         """Compute how often each clip is drawn: a label in proportion to the square root of its count."""
-        self.clips, self.labels, self._cutter, self._changes = clips, labels, cutter, changes
+        self.clips, self.labels, self._sampler, self._changes = clips, labels, sampler, changes
         self.counts = [int(n) for n in np.bincount(labels, minlength=len(CLIP_LABELS))]
         """Examples of each label."""
         self._weights = _normalised(np.array(self.counts, np.float64)[labels] ** -0.5)
@@ -179,7 +179,7 @@ class ClipCutter:
         levels, heard, target = self._one(rng)
         levels += rng.normal(0, augment.gain_db)
         if rng.random() < augment.clip_negative:
-            levels = self._cutter.disturb(levels, heard, (-30, -5), rng)
+            levels = self._sampler.disturb(levels, heard, (-30, -5), rng)
         if rng.random() < augment.clip_mixup:
             other, present, its = self._one(rng)
             share = float(np.clip(rng.beta(0.4, 0.4), 1e-6, 1 - 1e-6))
@@ -194,7 +194,7 @@ class ClipCutter:
 
     def _one(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.float32]]:
         i = int(rng.choice(len(self.clips), p=self._weights))
-        clip, count = self.clips[i], self._cutter.clip_frames
+        clip, count = self.clips[i], self._sampler.clip_frames
         first = int(rng.integers(0, max(1, len(clip) - count + 1)))
         clip = clip[first : first + count]
         place = int(rng.integers(0, count - len(clip) + 1))

@@ -137,19 +137,19 @@ class Detector(nn.Module):
 
     def forward(self, frames: Tensor, valid: Tensor) -> Tensor:
         """(B, W, M) and (B, W) to logits (B, W / STRIDE, K)."""
-        hidden, _ = self.listen(frames, valid)
+        hidden, _ = self.encode(frames, valid)
         return self.head(hidden).transpose(1, 2)
 
     def answer(self, frames: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of each score frame (B, W / STRIDE, K), and of all that was heard as one clip (B, L)."""
-        hidden, heard = self.listen(frames, valid)
+        hidden, heard = self.encode(frames, valid)
         return self.head(hidden).transpose(1, 2), self.clip_head(_pooled(hidden, heard))
 
     def embedding(self, frames: Tensor, valid: Tensor) -> Tensor:
         """All that was heard in one vector, (B, 2 h)."""
-        return _pooled(*self.listen(frames, valid))
+        return _pooled(*self.encode(frames, valid))
 
-    def listen(self, frames: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+    def encode(self, frames: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
         """What the network makes of each score frame (B, h, W / STRIDE), and which were heard (B, 1, W / STRIDE)."""
         batch, window, _ = frames.shape
         shape = (batch, window, self.spec.images, self.spec.bands)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from training.detector.criterion import clip_loss, detector_loss, soften, soften_clip
-from training.detector.examples import ClipCutter, Cutter
+from training.detector.examples import ClipSampler, WindowSampler
 from training.detector.hyperparameters import Recipe
 from training.detector.model import STRIDE, Detector
 from training.loop.distributed import World, shared
@@ -60,8 +60,8 @@ class EdgeLearner:
     def __init__(
         self,
         recipe: Recipe,
-        windows: Cutter,
-        clips: ClipCutter,
+        windows: WindowSampler,
+        clips: ClipSampler,
         seed: int,
         world: World,
         teachers: Sequence[Detector] = (),

@@ -21,7 +21,7 @@ from edge.artefact.specs import GroupSpec
 from training.datasets import CONTINUOUS, DISCONTINUOUS, Recording
 from training.detector.hyperparameters import Recipe
 from training.detector.model import class_scores
-from training.metrics.streaming import Detection, EventCounts, Scored, add_counts, event_counts
+from training.metrics.streaming import Detection, EventCounts, ScoredRecording, add_counts, event_counts
 
 MEMBERS = {"continuous": CONTINUOUS, "discontinuous": DISCONTINUOUS}
 SEARCH: dict[str, tuple[float, ...]] = {  # in this order; frames are score frames of 32 ms
@@ -37,7 +37,7 @@ SPARED = 0.04  # share of the best quality that is given up for fewer false alar
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class RecordingLogits:
     """One recording with the raw answers of a network that was not trained on its patient."""
 
     recording: Recording
@@ -56,13 +56,13 @@ class Calibration:
     scale: tuple[float, ...]
     bias: tuple[float, ...]
 
-    def score(self, heard: Heard) -> Scored:
+    def score(self, heard: RecordingLogits) -> ScoredRecording:
         """Calibrated class scores."""
         scores = class_scores(torch.from_numpy(heard.logits), torch.tensor(self.scale), torch.tensor(self.bias))
-        return Scored(heard.recording, scores.numpy(), heard.targets)
+        return ScoredRecording(heard.recording, scores.numpy(), heard.targets)
 
 
-def calibrate(heard: list[Heard]) -> Calibration:
+def calibrate(heard: list[RecordingLogits]) -> Calibration:
     """Fit slope and offset of each presence question on the frames of annotated chest recordings."""
     chest = [h for h in heard if not h.recording.is_negative and h.recording.record_label != "Poor Quality"]
     logits = np.concatenate([h.logits for h in chest])
@@ -94,7 +94,7 @@ def to_detection(choices: dict[str, Choice], recipe: Recipe) -> Detection:
     return Detection(groups, thresholds, hop_samples, recipe.features.rate_hz)
 
 
-class Bench:
+class ThresholdScorer:
     """Counts what given detection parameters find in each fold; remembers what it has counted.
 
     Args:
@@ -103,7 +103,7 @@ class Bench:
         recipe: for the length of a frame.
     """
 
-    def __init__(self, scored: list[Scored], folds: list[int], recipe: Recipe) -> None:
+    def __init__(self, scored: list[ScoredRecording], folds: list[int], recipe: Recipe) -> None:
         kept = [(s, f) for s, f in zip(scored, folds, strict=True) if s.is_annotated_chest]
         self._scored = {f: [s for s, of in kept if of == f] for f in sorted({f for _, f in kept})}
         self._recipe = recipe
@@ -126,27 +126,29 @@ class Bench:
         return self._counted[key]
 
 
-def search(bench: Bench, fields: dict[str, tuple[float, ...]], start: dict[str, Choice]) -> dict[str, Choice]:
+def search(
+    scorer: ThresholdScorer, fields: dict[str, tuple[float, ...]], start: dict[str, Choice]
+) -> dict[str, Choice]:
     """Coordinate search over all folds: one field after the other, both groups side by side (they do not interact)."""
     chosen = dict(start)
     for field, values in fields.items():
         options: list[dict[str, Any]] = [{field: value} for value in values]
         tried = [{name: replace(c, **option) for name, c in chosen.items()} for option in options]
-        counted = [add_counts(bench.count(choices).values()) for choices in tried]
+        counted = [add_counts(scorer.count(choices).values()) for choices in tried]
         for name in chosen:
             chosen[name] = tried[_best(field, [_quality(counts, name) for counts in counted])][name]
     return chosen
 
 
-def cross_fitted(bench: Bench, choices: dict[str, Choice]) -> EventCounts:
+def cross_fitted(scorer: ThresholdScorer, choices: dict[str, Choice]) -> EventCounts:
     """Counts when the thresholds for each fold are chosen on the other folds: what new patients may expect."""
     tried = [{n: replace(c, threshold=v) for n, c in choices.items()} for v in SEARCH["threshold"]]
     judged = []
-    for fold in bench.folds:
-        others = [add_counts(c for f, c in bench.count(t).items() if f != fold) for t in tried]
+    for fold in scorer.folds:
+        others = [add_counts(c for f, c in scorer.count(t).items() if f != fold) for t in tried]
         for name in choices:
             best = _best("threshold", [_quality(counts, name) for counts in others])
-            counts = bench.count(tried[best])[fold]
+            counts = scorer.count(tried[best])[fold]
             judged.append({title: c for title, c in counts.items() if title.endswith(f" {name}")})
     return add_counts(judged)
 

@@ -16,7 +16,7 @@ from training.datasets import Recording, patient_folds, read_negatives, read_spr
 from training.datasets.records import RECORD_LABELS
 from training.datasets.targets import frame_targets
 from training.detector.augment import Changes
-from training.detector.examples import ClipCutter, Cutter
+from training.detector.examples import ClipSampler, WindowSampler
 from training.detector.hyperparameters import Recipe
 from training.detector.stored_frames import event_frames, recording_frames
 from training.detector.virtual_patients import synthetic_patients
@@ -43,7 +43,7 @@ def read_recordings(data: Path, recipe: Recipe) -> tuple[Recording, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
+class TrainingData:
     """Recordings and where their frames are kept; small, it is sent to the processes."""
 
     recordings: tuple[Recording, ...]
@@ -86,7 +86,7 @@ class Material:
         """(T, M) of each event of each recording; none of synthetic patients."""
         return event_frames([r for r in self.recordings if r.is_heard], recipe.features, self.cache)
 
-    def cutters(self, recipe: Recipe, fold: int) -> tuple[Cutter, ClipCutter]:
+    def samplers(self, recipe: Recipe, fold: int) -> tuple[WindowSampler, ClipSampler]:
         """What draws from everybody but the patients of one fold.
 
         Raises:
@@ -99,7 +99,7 @@ class Material:
             frame_targets(r, len(frames[i]) // recipe.window.score_frames + 1, recipe.frame_s)
             for i, r in zip(kept, recordings, strict=True)
         ]
-        windows = Cutter(recordings, [frames[i] for i in kept], targets, recipe.window, changes)
+        windows = WindowSampler(recordings, [frames[i] for i in kept], targets, recipe.window, changes)
         sources = [r for r in self.recordings if r.is_heard]
         pairs = [
             (frames, CLIP_LABELS.index(TASKS["1-2"].map[event.name]))
@@ -111,4 +111,4 @@ class Material:
         missing = [name for i, name in enumerate(CLIP_LABELS) if not (labels == i).any()]
         if missing and recipe.clips and fold == FINAL:  # two patients have all stridors: a fold may lack them
             raise ConfigError(f"training: no event labelled {', '.join(missing)}; add recordings, or set clips to 0")
-        return windows, ClipCutter([clip for clip, _ in pairs], labels, windows, changes)
+        return windows, ClipSampler([clip for clip, _ in pairs], labels, windows, changes)

@@ -1,8 +1,8 @@
 """What a streaming detector said of whole recordings, and when it said so.
 
-`Listener` is the contract between detectors and the streaming metrics; `Listened` is what it gives of one recording:
-scores, events, and the moment at which each was confirmed in the time of the stream, lookahead included. Not for
-clips (`training.metrics.predictions`).
+`StreamDetector` is the contract between detectors and the streaming metrics; `StreamedRecording` is what it gives of
+one recording: scores, events, and the moment at which each was confirmed in the time of the stream, lookahead
+included. Not for clips (`training.metrics.predictions`).
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 from edge.types import Event
 from training.datasets import Recording
 from training.metrics.psds import Spans
-from training.metrics.streaming import GROUP_OF, Detection, Scored
+from training.metrics.streaming import GROUP_OF, Detection, ScoredRecording
 
 
 @dataclass(frozen=True, slots=True)
-class Listened:
+class StreamedRecording:
     """One recording with what was reported of it."""
 
-    scored: Scored
+    scored: ScoredRecording
     events: tuple[Event, ...]
     """Ends only, in the order in which they were reported."""
     confirmed_s: tuple[float, ...]
@@ -32,7 +32,7 @@ class Listened:
 
     @property
     def patient(self) -> str:
-        """Who is heard."""
+        """Name of the patient, as the data set has it."""
         return self.scored.recording.patient
 
     @property
@@ -47,7 +47,7 @@ class Listened:
 
 
 @runtime_checkable
-class Listener(Protocol):
+class StreamDetector(Protocol):
     """A detector of continuous sound."""
 
     name: str
@@ -55,7 +55,7 @@ class Listener(Protocol):
     detection: Detection
     """How its scores become events."""
 
-    def listen(self, recordings: Sequence[Recording]) -> list[Listened]:
+    def detect(self, recordings: Sequence[Recording]) -> list[StreamedRecording]:
         """Hear whole recordings, each as a stream of its own.
 
         Raises:
@@ -80,7 +80,7 @@ class Delays:
         return Delays(self.seconds + other.seconds, self.already + other.already, self.missed + other.missed)
 
 
-def delays(heard: Listened, rate_hz: int) -> Delays:
+def delays(heard: StreamedRecording, rate_hz: int) -> Delays:
     """Delays of one recording, each group for itself.
 
     Args:
@@ -107,7 +107,7 @@ def delays(heard: Listened, rate_hz: int) -> Delays:
     return Delays(tuple(late), already, missed)
 
 
-def annotated_spans(heard: Listened, group: str) -> Spans:
+def annotated_spans(heard: StreamedRecording, group: str) -> Spans:
     """(n, 2) start and end of the annotated events of a group, s, cut at the end of the recording."""
     rows = [
         (annotation.start_s, annotation.end_s)

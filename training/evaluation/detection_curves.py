@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from training.datasets import CLASSES
 from training.datasets.records import SPRSOUND_LABELS
-from training.evaluation.delays import Listened, delays, weighted_quantile
+from training.evaluation.delays import StreamedRecording, delays, weighted_quantile
 from training.evaluation.plots import INK, MAIN, Question, confusion_figure, curves_figure, reliability_figure, save
 from training.metrics.calibration import reliability
 from training.metrics.streaming import GROUPS, Detection, frame_columns, record_score
@@ -25,7 +25,9 @@ _NAMES = {labels[0]: name for name, labels in SPRSOUND_LABELS.items() if len(lab
 _SAME = {"Wheeze & Crackle": "Wheeze+Crackle"}  # later sets of SPRSound spell it so
 
 
-def draw_streaming(title: str, name: str, heard: Sequence[Listened], detection: Detection, folder: Path) -> list[Path]:
+def draw_streaming(
+    title: str, name: str, heard: Sequence[StreamedRecording], detection: Detection, folder: Path
+) -> list[Path]:
     """Draw everything of one split.
 
     Args:
@@ -64,7 +66,7 @@ def draw_streaming(title: str, name: str, heard: Sequence[Listened], detection: 
     return paths
 
 
-def called(chest: Sequence[Listened], rate_hz: int) -> tuple[list[str], list[str], NDArray[np.int64]]:
+def called(chest: Sequence[StreamedRecording], rate_hz: int) -> tuple[list[str], list[str], NDArray[np.int64]]:
     """Annotated phases by published label (rows) and the first event that overlaps them (columns).
 
     Returns:
@@ -106,6 +108,6 @@ def delay_figure(title: str, late: NDArray[np.float64]) -> Figure:
     return figure
 
 
-def _records(chest: Sequence[Listened]) -> Question:
+def _records(chest: Sequence[StreamedRecording]) -> Question:
     scores = np.array([record_score(h.scored.scores) for h in chest], np.float64)
     return Question("recordings, not Normal", np.array([h.is_adventitious for h in chest]), scores)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from training.evaluation.delays import Listened
+from training.evaluation.delays import StreamedRecording
 from training.evaluation.partitions import Split
 from training.evaluation.patientwise import Estimate
 from training.evaluation.tables import Judged, Row
@@ -199,7 +199,7 @@ def _stream_fields(table: StreamTable) -> dict[str, Any]:
     }
 
 
-def write_tables(report: Report, heard: Sequence[Listened], rate_hz: int, folder: Path) -> str:
+def write_tables(report: Report, heard: Sequence[StreamedRecording], rate_hz: int, folder: Path) -> str:
     """Write text, JSON and CSV into a folder that exists; returns the text."""
     text = as_text(report)
     pending = f"\nNot judged yet: {', '.join(report.pending)}\n" if report.pending else ""
@@ -239,7 +239,7 @@ def _clip_rows(judged: Judged) -> Iterable[Sequence[object]]:
             ]
 
 
-def _event_rows(heard: Sequence[Listened], rate_hz: int) -> Iterable[Sequence[object]]:
+def _event_rows(heard: Sequence[StreamedRecording], rate_hz: int) -> Iterable[Sequence[object]]:
     yield ["recording", "patient", "split", "label", "onset_s", "end_s", "confirmed_s", "peak", "threshold"]
     for one in heard:
         of = one.scored.recording
@@ -249,7 +249,7 @@ def _event_rows(heard: Sequence[Listened], rate_hz: int) -> Iterable[Sequence[ob
                    event.threshold]  # fmt: skip
 
 
-def _recording_rows(heard: Sequence[Listened]) -> Iterable[Sequence[object]]:
+def _recording_rows(heard: Sequence[StreamedRecording]) -> Iterable[Sequence[object]]:
     yield ["recording", "dataset", "patient", "split", "label", "frames", "events", "record_score"]
     for one in heard:
         of = one.scored.recording

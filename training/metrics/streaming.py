@@ -40,7 +40,7 @@ RECORD_SHARE = 0.05  # a record is as suspect as the mean of this share of its f
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class ScoredRecording:
     """One recording with what the detector says of it."""
 
     recording: Recording
@@ -77,7 +77,7 @@ class Detection:
         return self.hop_samples / self.rate_hz
 
 
-def evaluate(scored: list[Scored], events: list[list[Event]], detection: Detection) -> dict[str, float]:
+def evaluate(scored: list[ScoredRecording], events: list[list[Event]], detection: Detection) -> dict[str, float]:
     """All metrics by name; a metric without examples is left out.
 
     Args:
@@ -94,7 +94,7 @@ def evaluate(scored: list[Scored], events: list[list[Event]], detection: Detecti
     return {name: round(float(value), 4) for name, value in metrics.items()}
 
 
-def frame_metrics(scored: list[Scored]) -> dict[str, float]:
+def frame_metrics(scored: list[ScoredRecording]) -> dict[str, float]:
     """Average precision over all frames, for each class and for each group (the sum of its classes)."""
     scores = np.concatenate([s.scores for s in scored])
     targets = np.concatenate([s.targets for s in scored])
@@ -126,7 +126,7 @@ class Counts(NamedTuple):
 EventCounts = dict[str, Counts]
 
 
-def event_counts(pairs: list[tuple[Scored, list[Event]]], rate_hz: int) -> EventCounts:
+def event_counts(pairs: list[tuple[ScoredRecording, list[Event]]], rate_hz: int) -> EventCounts:
     """Hits of the two groups by event and by segment, counted by sed_eval.
 
     Args:
@@ -164,7 +164,7 @@ def add_counts(several: Iterable[EventCounts]) -> EventCounts:
     return total
 
 
-def record_metrics(scored: list[Scored]) -> dict[str, float]:
+def record_metrics(scored: list[ScoredRecording]) -> dict[str, float]:
     """ROC AUC of Normal against adventitious recordings."""
     truth = [s.recording.record_label != "Normal" for s in scored]
     if len(set(truth)) < 2:
@@ -181,7 +181,7 @@ def record_score(scores: NDArray[np.float32]) -> float:
     return float(np.sort(worst)[-count:].mean())
 
 
-def false_alarms(pairs: Iterable[tuple[Scored, list[Event]]], frame_s: float) -> dict[str, float]:
+def false_alarms(pairs: Iterable[tuple[ScoredRecording, list[Event]]], frame_s: float) -> dict[str, float]:
     """Events per hour on recordings that hold none, by kind: Normal and each kind of negative."""
     hours: dict[str, float] = {}
     alarms: dict[str, int] = {}

@@ -17,11 +17,11 @@ from training.datasets import Annotation, Recording
 from training.datasets.targets import frame_targets
 from training.detector.augment import Changes
 from training.detector.cross_validation import Job
-from training.detector.examples import ClipCutter, Cutter
+from training.detector.examples import ClipSampler, WindowSampler
 from training.detector.hyperparameters import LossSpec, Recipe
 from training.detector.model import NetworkSpec
 from training.detector.student import EdgeLearner
-from training.detector.training_data import Material
+from training.detector.training_data import TrainingData
 from training.loop.distributed import World, joined
 from training.loop.fit import train
 from training.loop.journal import Report
@@ -39,7 +39,7 @@ RECIPE = replace(
 )
 
 
-def cutters(recipe: Recipe = RECIPE) -> tuple[Cutter, ClipCutter]:
+def samplers(recipe: Recipe = RECIPE) -> tuple[WindowSampler, ClipSampler]:
     rng = np.random.default_rng(0)
     recordings = [
         Recording(Path("a.flac"), "a", "CAS", (Annotation(0.3, 1.0, ("wheeze",)),)),
@@ -49,9 +49,9 @@ def cutters(recipe: Recipe = RECIPE) -> tuple[Cutter, ClipCutter]:
     frames = [rng.normal(0, 1, (200, recipe.features.width)).astype(np.float16) for _ in recordings]
     targets = [frame_targets(r, 50, recipe.frame_s) for r in recordings]
     changes = Changes(recipe.features, recipe.augment)
-    windows = Cutter(recordings, frames, targets, recipe.window, changes)
+    windows = WindowSampler(recordings, frames, targets, recipe.window, changes)
     clips = [rng.normal(0, 1, (length, recipe.features.width)).astype(np.float16) for length in (30, 80, 500)]
-    return windows, ClipCutter(clips, np.array([0, 2, 5]), windows, changes)
+    return windows, ClipSampler(clips, np.array([0, 2, 5]), windows, changes)
 
 
 ALL_LOSSES = replace(RECIPE, losses=LossSpec(margin=0.4, patch_mix=0.5), network=replace(RECIPE.network, angular=True))
@@ -59,10 +59,10 @@ ALL_LOSSES = replace(RECIPE, losses=LossSpec(margin=0.4, patch_mix=0.5), network
 
 def learn(folder: Path, recipe: Recipe, world: World, report: Report) -> dict[str, torch.Tensor]:
     """Train into `folder`/final; returns the kept weights."""
-    learner = EdgeLearner(recipe, *cutters(recipe), seed=7, world=world)
+    learner = EdgeLearner(recipe, *samplers(recipe), seed=7, world=world)
     place = RunFolder(folder / "final")
     if world.is_first:
-        place.claim(Job(recipe, Material((), folder), folder).identity())
+        place.claim(Job(recipe, TrainingData((), folder), folder).identity())
     world.tell(None)
     train(learner, recipe.loop, 7, place, world, report)
     return learner.network.state_dict()

@@ -13,25 +13,25 @@ from tests.training.detector.edge import RECIPE
 from training.datasets import CLASSES, SPRSOUND_LABELS, Annotation, Recording
 from training.datasets.targets import COLUMNS, WIDTH, frame_targets
 from training.detector.acceptance import (
-    Asked,
-    HeardClip,
+    AnsweredClip,
+    TaskClips,
     answer_tasks,
-    asked_of_clips,
+    assess,
     best_score,
     cross_calibrated,
-    judge,
+    event_tasks,
 )
-from training.detector.thresholds import Heard, calibrate
-from training.detector.training_data import Material
-from training.metrics.streaming import Scored
+from training.detector.thresholds import RecordingLogits, calibrate
+from training.detector.training_data import TrainingData
+from training.metrics.streaming import ScoredRecording
 from training.tasks import CLIP_LABELS, TASKS
 
 
-def _heard(fold: int, patient: str) -> Heard:
+def _heard(fold: int, patient: str) -> RecordingLogits:
     rng = np.random.default_rng(fold)
     targets = (rng.random((400, WIDTH)) < 0.4).astype(np.float32)
     logits = ((1 + 2 * fold) * (targets - 0.3) + rng.normal(0, 1, targets.shape)).astype(np.float32)
-    return Heard(Recording(Path(f"{patient}.wav"), patient, "Normal", ()), logits, targets, fold)
+    return RecordingLogits(Recording(Path(f"{patient}.wav"), patient, "Normal", ()), logits, targets, fold)
 
 
 def test_scores_of_a_fold_are_calibrated_on_the_others() -> None:
@@ -42,10 +42,10 @@ def test_scores_of_a_fold_are_calibrated_on_the_others() -> None:
         assert not np.array_equal(scored.scores, calibrate(heard).score(one).scores)
 
 
-def _clip(name: str, said: dict[str, float], fold: int = 0) -> HeardClip:
+def _clip(name: str, said: dict[str, float], fold: int = 0) -> AnsweredClip:
     """One event, and the log-probabilities of what it was called; -9 elsewhere."""
     recording = Recording(Path("one.flac"), "p", "CAS", (Annotation(0, 1, SPRSOUND_LABELS[name], name),))
-    return HeardClip(recording, 0, np.array([said.get(label, -9.0) for label in CLIP_LABELS], np.float32), fold)
+    return AnsweredClip(recording, 0, np.array([said.get(label, -9.0) for label in CLIP_LABELS], np.float32), fold)
 
 
 def test_clips_are_asked_what_was_published_and_answered_by_the_sum_of_the_parts() -> None:
@@ -53,7 +53,7 @@ def test_clips_are_asked_what_was_published_and_answered_by_the_sum_of_the_parts
         _clip("Normal", {"Normal": 0.0}, 0),
         _clip("Wheeze & Crackle", {"Wheeze+Crackle": np.log(0.5), "Wheeze": np.log(0.25), "Normal": np.log(0.25)}, 2),
     ]
-    first, second = asked_of_clips(clips)
+    first, second = event_tasks(clips)
     assert (first.task.name, second.task.name) == ("1-1", "1-2")
     assert (first.truth.tolist(), first.folds.tolist()) == ([0, 1], [0, 2])
     np.testing.assert_allclose(np.exp(first.log_probabilities[1]), [0.25, 0.75], atol=1e-3)
@@ -61,7 +61,7 @@ def test_clips_are_asked_what_was_published_and_answered_by_the_sum_of_the_parts
     assert second.log_probabilities[1].argmax() == CLIP_LABELS.index("Wheeze+Crackle")
 
 
-def _margins(normal: float, wheeze: float, fold: int) -> list[HeardClip]:
+def _margins(normal: float, wheeze: float, fold: int) -> list[AnsweredClip]:
     """Ten normal clips and ten wheezes with so much more for Normal than for the wheeze, in log-probability."""
     return [
         _clip(name, {"Normal": 0.0, "Wheeze": -margin}, fold)
@@ -80,16 +80,16 @@ def test_the_score_that_is_reported_has_its_offsets_from_the_other_folds() -> No
 
 
 def test_the_best_score_has_its_offsets_from_the_clips_themselves() -> None:
-    (asked, _) = asked_of_clips(_margins(3.0, 2.0, 0))
+    (asked, _) = event_tasks(_margins(3.0, 2.0, 0))
     assert best_score(asked) == 1.0
-    inverted = Asked(asked.task, asked.log_probabilities[:, ::-1], asked.truth, asked.folds)
+    inverted = TaskClips(asked.task, asked.log_probabilities[:, ::-1], asked.truth, asked.folds)
     assert best_score(inverted) < 0.6
 
 
 SOUNDS = {"Normal": (), "CAS": ("wheeze",), "DAS": ("fine_crackle",), "CAS & DAS": ("wheeze", "fine_crackle")}
 
 
-def _record(label: str, number: int, fold: int) -> Scored:
+def _record(label: str, number: int, fold: int) -> ScoredRecording:
     """A recording of 4 s; its sounds are there from the second to the third, if it is not of poor quality."""
     name = {"CAS": "Wheeze", "DAS": "Fine Crackle", "CAS & DAS": "Wheeze+Crackle"}.get(label, "Normal")
     events = () if label == "Poor Quality" else (Annotation(0.96, 1.92, SOUNDS[label], name),)
@@ -99,14 +99,16 @@ def _record(label: str, number: int, fold: int) -> Scored:
     for sound in SOUNDS.get(label, ()):
         scores[30:60, CLASSES.index(sound)] = 0.9
     scores += np.random.default_rng([number, fold]).uniform(0, 0.01, scores.shape).astype(np.float32)
-    return Scored(recording, scores, frame_targets(recording, 125, RECIPE.frame_s))
+    return ScoredRecording(recording, scores, frame_targets(recording, 125, RECIPE.frame_s))
 
 
-def _records(each: int = 20) -> tuple[list[Scored], list[int]]:
+def _records(each: int = 20) -> tuple[list[ScoredRecording], list[int]]:
     """So many recordings of each label, in two folds."""
     kinds = (*SOUNDS, "Poor Quality")
     pairs = [(_record(label, n, n % 2), n % 2) for label in kinds for n in range(each)]
-    cough = Scored(Recording(Path("cough.flac"), "c", "cough", (), is_negative=True), pairs[0][0].scores, np.zeros(0))
+    cough = ScoredRecording(
+        Recording(Path("cough.flac"), "c", "cough", (), is_negative=True), pairs[0][0].scores, np.zeros(0)
+    )
     return [*(scored for scored, _ in pairs), cough], [*(fold for _, fold in pairs), 0]
 
 
@@ -123,14 +125,14 @@ def test_recordings_that_are_told_apart_easily_are_named_right() -> None:
     assert len(answers.record.weights) == len(TASKS["2-2"].labels)
 
 
-def _heard_well(label: str, number: int) -> Heard:
+def _heard_well(label: str, number: int) -> RecordingLogits:
     """Logits of 3 where there is a sound and -3 where there is none, but for two frames here and there."""
     recording = _record(label, number, 0).recording
     targets = frame_targets(recording, 125, RECIPE.frame_s)
     logits = np.where(targets > 0.5, 3.0, -3.0).astype(np.float32)
     logits[[10 + number, 100 - number]] *= -1
     logits[:, COLUMNS.which_continuous.start :] = 0.0
-    return Heard(recording, logits, targets, number % 2)
+    return RecordingLogits(recording, logits, targets, number % 2)
 
 
 def test_a_detector_that_is_nearly_always_right_is_judged_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -139,10 +141,10 @@ def test_a_detector_that_is_nearly_always_right_is_judged_so(monkeypatch: pytest
     monkeypatch.setattr(training.detector.thresholds, "SEARCH", few)
     heard = [_heard_well(label, n) for label in (*SOUNDS, "Poor Quality") for n in range(4)]
     cough = Recording(Path("cough.flac"), "c", "cough", (), is_negative=True)
-    heard.append(Heard(cough, np.full((125, WIDTH), -3.0, np.float32), np.zeros((125, WIDTH), np.float32), 0))
+    heard.append(RecordingLogits(cough, np.full((125, WIDTH), -3.0, np.float32), np.zeros((125, WIDTH), np.float32), 0))
     recordings = (*(h.recording for h in heard), Recording(Path("7"), "s", "CAS", (), is_synthetic=True))
     clips = [*_margins(3.0, -3.0, 0), *_margins(3.0, -3.0, 1)]
-    result = judge(RECIPE, Material(recordings, tmp_path), heard, clips)
+    result = assess(RECIPE, TrainingData(recordings, tmp_path), heard, clips)
     assert (result["patients"], result["recordings"], len(result["trained_on"])) == (20, 20, 40)
     assert [group["name"] for group in result["groups"]] == ["continuous", "discontinuous"]
     # 0.5 finds as much as 0.3; two frames of noise are no event with either median, so the first of equals is taken

@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.detector.acceptance import Asked, best_score
+from training.detector.acceptance import TaskClips, best_score
 from training.tasks import TASKS
 
 TASK = TASKS["1-1"]
 
 
-def _asked(margins: list[float], truth: list[int]) -> Asked:
+def _asked(margins: list[float], truth: list[int]) -> TaskClips:
     """Ten clips for each margin by which Normal is above Adventitious, in log-probability."""
     said = np.array([[0.0, -margin] for margin in margins for _ in range(10)])
-    return Asked(TASK, said, np.repeat(np.array(truth, np.int64), 10), np.zeros(len(said), np.int64))
+    return TaskClips(TASK, said, np.repeat(np.array(truth, np.int64), 10), np.zeros(len(said), np.int64))
 
 
 def test_the_best_offset_is_the_one_that_finds_most_of_both_kinds() -> None:

@@ -11,7 +11,7 @@ from edge.artefact.specs import GroupSpec
 from training.datasets import CLASSES, Annotation, Recording
 from training.datasets.targets import WIDTH
 from training.detector.budget import BUDGETS, OF_NEGATIVES, Point, points
-from training.metrics.streaming import Detection, Scored, false_alarms
+from training.metrics.streaming import Detection, ScoredRecording, false_alarms
 
 DETECTION = Detection(
     (GroupSpec("continuous", ("wheeze",), 1, 0.5, 2, 1), GroupSpec("discontinuous", ("fine_crackle",), 1, 0.5, 2, 1)),
@@ -22,16 +22,16 @@ DETECTION = Detection(
 FRAMES = 1125  # 36 s
 
 
-def _scored(label: str, height: float, number: int, negative: bool = False) -> Scored:
+def _scored(label: str, height: float, number: int, negative: bool = False) -> ScoredRecording:
     scores = np.full((FRAMES, len(CLASSES)), 0.01, np.float32)
     scores[200:260, CLASSES.index("wheeze")] = height
     events = (Annotation(6.4, 8.32, ("wheeze",), "Wheeze"),) if label == "CAS" else ()
     recording = Recording(Path(f"{label}{number}"), f"p{number}", label, events, is_negative=negative)
-    return Scored(recording, scores, np.zeros((FRAMES, WIDTH), np.float32))
+    return ScoredRecording(recording, scores, np.zeros((FRAMES, WIDTH), np.float32))
 
 
 @pytest.fixture(scope="module")
-def ward() -> list[Scored]:
+def ward() -> list[ScoredRecording]:
     """An hour of Normal with bumps of rising height, an hour of cough with lower ones, adventitious ones above."""
     normal = [_scored("Normal", 0.30 + 0.006 * i, i) for i in range(100)]
     cough = [_scored("cough", 0.30 + 0.003 * i, 200 + i, negative=True) for i in range(100)]
@@ -39,12 +39,12 @@ def ward() -> list[Scored]:
 
 
 @pytest.fixture(scope="module")
-def found(ward: list[Scored]) -> list[Point]:
+def found(ward: list[ScoredRecording]) -> list[Point]:
     """What was chosen for that ward."""
     return points(ward, DETECTION)
 
 
-def test_every_budget_is_kept_on_normal_and_on_negatives(ward: list[Scored], found: list[Point]) -> None:
+def test_every_budget_is_kept_on_normal_and_on_negatives(ward: list[ScoredRecording], found: list[Point]) -> None:
     assert [point.budget_per_hour for point in found] == list(BUDGETS)
     for point in found:
         detection = Detection(DETECTION.groups, point.thresholds, DETECTION.hop_samples, DETECTION.rate_hz)
@@ -60,13 +60,13 @@ def test_a_smaller_budget_finds_less_and_costs_higher_thresholds(found: list[Poi
     assert found[0].thresholds["wheeze"] > found[-1].thresholds["wheeze"] > 0.3
 
 
-def test_thresholds_that_keep_every_budget_are_left_where_they_are(ward: list[Scored]) -> None:
+def test_thresholds_that_keep_every_budget_are_left_where_they_are(ward: list[ScoredRecording]) -> None:
     quiet = [s for s in ward if s.recording.record_label == "CAS"] + [_scored("Normal", 0.05, 1)]
     for point in points(quiet, DETECTION):
         assert point.thresholds == DETECTION.thresholds
 
 
-def _silent() -> list[Scored]:
+def _silent() -> list[ScoredRecording]:
     """An hour of Normal without a sound."""
     return [_scored("Normal", 0.05, i) for i in range(100)]
 

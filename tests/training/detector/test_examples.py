@@ -11,7 +11,7 @@ from edge.artefact.specs import WindowSpec
 from training.datasets import Annotation, Recording
 from training.datasets.targets import COLUMNS, frame_targets
 from training.detector.augment import AugmentSpec, Changes, as_loud
-from training.detector.examples import Cutter
+from training.detector.examples import WindowSampler
 from training.detector.hyperparameters import Recipe
 
 WINDOW = WindowSpec(80, 20, 20, 4)
@@ -22,7 +22,7 @@ PLAIN = AugmentSpec(
 )  # fmt: skip
 
 
-def _cutter(augment: AugmentSpec, *levels_db: tuple[str, float]) -> Cutter:
+def _sampler(augment: AugmentSpec, *levels_db: tuple[str, float]) -> WindowSampler:
     """One recording of 400 frames for each label, sounding all the time at one level."""
     recordings = [
         Recording(Path(f"{label}.flac"), label, "CAS", (Annotation(0, 99, (label,)),))
@@ -32,12 +32,12 @@ def _cutter(augment: AugmentSpec, *levels_db: tuple[str, float]) -> Cutter:
     ]
     frames = [np.full((400, SPEC.width), (level + 75) / 20, np.float16) for _, level in levels_db]
     targets = [frame_targets(r, 100, 0.032) for r in recordings]
-    return Cutter(recordings, frames, targets, WINDOW, Changes(SPEC, augment))
+    return WindowSampler(recordings, frames, targets, WINDOW, Changes(SPEC, augment))
 
 
 def _labels(augment: AugmentSpec) -> list[tuple[bool, bool]]:
-    cutter, rng = _cutter(augment, ("wheeze", -45.0), ("fine_crackle", -45.0)), np.random.default_rng(0)
-    drawn = [cutter.draw(rng).targets for _ in range(40)]
+    sampler, rng = _sampler(augment, ("wheeze", -45.0), ("fine_crackle", -45.0)), np.random.default_rng(0)
+    drawn = [sampler.draw(rng).targets for _ in range(40)]
     for targets in drawn:
         assert set(np.unique(targets)) <= {0.0, 1.0}
     return [(bool(t[:, WHEEZE].any()), bool(t[:, FINE_CRACKLE].any())) for t in drawn]
@@ -55,10 +55,10 @@ def _fields(augment: AugmentSpec) -> dict[str, object]:
 
 
 def test_two_equal_sounds_together_are_3_db_louder_and_only_where_both_are_heard() -> None:
-    cutter = _cutter(AugmentSpec(**{**_fields(PLAIN), "mix": 1.0}), ("wheeze", -45.0))
+    sampler = _sampler(AugmentSpec(**{**_fields(PLAIN), "mix": 1.0}), ("wheeze", -45.0))
     rng = np.random.default_rng(0)
     for _ in range(20):
-        drawn = cutter.draw(rng)
+        drawn = sampler.draw(rng)
         levels = drawn.frames[drawn.valid > 0] * 20 - 75
         assert np.allclose(levels, -45 + 10 * np.log10(2), atol=0.02) or np.allclose(levels, -45, atol=0.02)
         assert not drawn.frames[drawn.valid == 0].any()
@@ -76,9 +76,9 @@ def test_another_sound_is_made_as_loud_at_its_peak() -> None:
 
 @pytest.mark.parametrize("own_db", [-85.0, -45.0, -5.0])
 def test_what_disturbs_is_as_far_below_the_sound_as_was_asked_whatever_its_own_level(own_db: float) -> None:
-    cutter = _cutter(PLAIN, ("wheeze", -45.0), ("cough", own_db))
+    sampler = _sampler(PLAIN, ("wheeze", -45.0), ("cough", own_db))
     levels, heard = np.full((80, SPEC.width), -25.0, np.float32), np.ones(80, np.bool_)
-    disturbed = cutter.disturb(levels, heard, (-10.0, -10.0), np.random.default_rng(0))
+    disturbed = sampler.disturb(levels, heard, (-10.0, -10.0), np.random.default_rng(0))
     # -25 and -35 dB together: 10 log10(10^-2.5 + 10^-3.5) = -24.586; where the cough is over, -25
     present = np.abs(disturbed[:, 0] + 24.586) < 0.01
     assert present.sum() >= 40
@@ -87,5 +87,5 @@ def test_what_disturbs_is_as_far_below_the_sound_as_was_asked_whatever_its_own_l
 
 def test_without_a_negative_nothing_disturbs() -> None:
     levels = np.full((80, SPEC.width), -25.0, np.float32)
-    cutter = _cutter(PLAIN, ("wheeze", -45.0))
-    assert cutter.disturb(levels, np.ones(80, np.bool_), (-5, 5), np.random.default_rng(0)) is levels
+    sampler = _sampler(PLAIN, ("wheeze", -45.0))
+    assert sampler.disturb(levels, np.ones(80, np.bool_), (-5, 5), np.random.default_rng(0)) is levels

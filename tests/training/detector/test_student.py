@@ -13,17 +13,17 @@ import pytest
 import torch
 
 from edge.errors import ConfigError
-from tests.training.detector.edge import ALL_LOSSES, RECIPE, cutters, learn
+from tests.training.detector.edge import ALL_LOSSES, RECIPE, learn, samplers
 from training.datasets import Annotation, Recording
 from training.datasets.targets import WIDTH, frame_targets
 from training.detector.augment import AugmentSpec, Changes
 from training.detector.cross_validation import Job, load_network
-from training.detector.examples import ClipCutter, Cutter
+from training.detector.examples import ClipSampler, WindowSampler
 from training.detector.hyperparameters import Recipe, changed, load_edge_recipe
 from training.detector.inference import clip_answers, stream_logits
 from training.detector.model import Detector, class_scores, parameter_count
 from training.detector.student import EdgeLearner
-from training.detector.training_data import Material
+from training.detector.training_data import TrainingData
 from training.loop.distributed import World
 from training.loop.run_folder import RunFolder
 from training.tasks import CLIP_LABELS
@@ -71,7 +71,7 @@ def test_two_processes_have_the_loss_curve_of_one(tmp_path: Path) -> None:
 
 def test_a_network_of_another_recipe_is_not_loaded(tmp_path: Path) -> None:
     _train(tmp_path)
-    job = Job(RECIPE, Material((), tmp_path), tmp_path)
+    job = Job(RECIPE, TrainingData((), tmp_path), tmp_path)
     assert isinstance(load_network(job, "final"), Detector)
     with pytest.raises(ConfigError, match="trained with another recipe"):
         load_network(replace(job, recipe=replace(RECIPE, steps=3)), "final")
@@ -81,14 +81,14 @@ def test_a_network_that_was_not_trained_to_its_end_is_not_loaded(tmp_path: Path)
     with pytest.raises(KilledError):
         _train(tmp_path, kill_after=2)
     with pytest.raises(ConfigError, match="trained 2 of 3 epochs"):
-        load_network(Job(RECIPE, Material((), tmp_path), tmp_path), "final")
+        load_network(Job(RECIPE, TrainingData((), tmp_path), tmp_path), "final")
 
 
 def test_a_run_folder_is_not_taken_up_for_other_recordings(tmp_path: Path) -> None:
     place = RunFolder(tmp_path / "final")
-    place.claim(Job(RECIPE, Material((), tmp_path), tmp_path, "one").identity())
+    place.claim(Job(RECIPE, TrainingData((), tmp_path), tmp_path, "one").identity())
     with pytest.raises(ConfigError, match="begun with"):
-        place.claim(Job(RECIPE, Material((), tmp_path), tmp_path, "other").identity())
+        place.claim(Job(RECIPE, TrainingData((), tmp_path), tmp_path, "other").identity())
 
 
 def test_a_recipe_survives_its_json() -> None:
@@ -138,13 +138,13 @@ def test_what_cannot_be_trained_is_refused_before_it_is(changes: dict[str, objec
 
 
 def test_a_mixture_of_clips_sounds_wherever_one_of_them_does() -> None:
-    windows, _ = cutters()
+    windows, _ = samplers()
     width = RECIPE.features.width
     clips = [np.full((20, width), 0.5, np.float16), np.full((70, width), 0.5, np.float16)]
     mixed = Changes(RECIPE.features, AugmentSpec(0, 0, 0, 0, 0, 0, 0, 0, 0, clip_negative=0, clip_mixup=1))
-    cutter, rng = ClipCutter(clips, np.array([0, 2]), windows, mixed), np.random.default_rng(0)
+    sampler, rng = ClipSampler(clips, np.array([0, 2]), windows, mixed), np.random.default_rng(0)
     for _ in range(40):
-        example = cutter.draw(rng)
+        example = sampler.draw(rng)
         if 0 < example.target[0] < 1:  # one of each: the long one is there in full, whatever its share
             assert example.valid.sum() >= 70
             assert example.frames[example.valid > 0].all()
@@ -152,9 +152,9 @@ def test_a_mixture_of_clips_sounds_wherever_one_of_them_does() -> None:
 
 def test_teachers_change_what_is_learnt(tmp_path: Path) -> None:
     batch_of = lambda learner: learner.batch(0, 0)  # noqa: E731
-    alone = EdgeLearner(RECIPE, *cutters(), seed=7, world=World())
+    alone = EdgeLearner(RECIPE, *samplers(), seed=7, world=World())
     torch.manual_seed(3)
-    taught = EdgeLearner(RECIPE, *cutters(), seed=7, world=World(), teachers=[Detector(RECIPE.network).eval()])
+    taught = EdgeLearner(RECIPE, *samplers(), seed=7, world=World(), teachers=[Detector(RECIPE.network).eval()])
     for name, values in batch_of(alone).items():
         torch.testing.assert_close(values, batch_of(taught)[name])
     rng = torch.Generator().manual_seed(0)
@@ -176,10 +176,10 @@ def test_a_clip_of_any_length_has_one_answer(length: int) -> None:
 
 def test_rare_clips_are_drawn_more_often_than_they_are() -> None:
     rng = np.random.default_rng(0)
-    windows, _ = cutters()
+    windows, _ = samplers()
     clips = [np.zeros((20, RECIPE.features.width), np.float16)] * 100
     labels = np.array([0] * 96 + [2] * 4)
-    drawn = ClipCutter(clips, labels, windows, Changes(RECIPE.features, RECIPE.augment))
+    drawn = ClipSampler(clips, labels, windows, Changes(RECIPE.features, RECIPE.augment))
     share = np.mean([drawn.draw(rng).target[2] for _ in range(600)])
     assert 0.11 < share < 0.23  # 1 / (1 + sqrt(96 / 4)) = 0.17
 
@@ -215,9 +215,9 @@ def test_streaming_scores_cover_every_whole_score_frame(count: int) -> None:
 
 
 def test_training_windows_are_finite_and_say_what_was_heard() -> None:
-    (cutter, _), rng = cutters(), np.random.default_rng(3)
+    (sampler, _), rng = samplers(), np.random.default_rng(3)
     for _ in range(200):
-        example = cutter.draw(rng)
+        example = sampler.draw(rng)
         assert np.isfinite(example.frames).all()
         assert set(np.unique(example.valid)) <= {0.0, 1.0}
         assert not example.frames[example.valid == 0].any()
@@ -230,10 +230,10 @@ def test_windows_without_augmentation_are_cuts_of_the_recording() -> None:
     recording = Recording(Path("a.flac"), "a", "Normal", (Annotation(0.2, 0.9, ()),))
     targets = frame_targets(recording, 50, RECIPE.frame_s)
     plain = AugmentSpec(0, 0, 0, 0, 0, 0, 0, 0, 0)
-    cutter = Cutter([recording], [frames], [targets], RECIPE.window, Changes(RECIPE.features, plain))
+    sampler = WindowSampler([recording], [frames], [targets], RECIPE.window, Changes(RECIPE.features, plain))
     floor = (-105.0 + 75.0) / 20.0  # dB of the default recipe
     for _ in range(20):
-        example = cutter.draw(rng)
+        example = sampler.draw(rng)
         heard = example.frames[example.valid > 0]
         first = next(i for i in range(200) if np.allclose(np.maximum(frames[i], floor), heard[0], atol=1e-5))
         expected = np.maximum(frames[first : first + len(heard)].astype(np.float32), floor)

@@ -15,16 +15,16 @@ from training.datasets.targets import COLUMNS, WIDTH, frame_targets
 from training.detector.hyperparameters import Recipe
 from training.detector.thresholds import (
     SEARCH,
-    Bench,
     Calibration,
     Choice,
-    Heard,
+    RecordingLogits,
+    ThresholdScorer,
     calibrate,
     cross_fitted,
     search,
     to_detection,
 )
-from training.metrics.streaming import Counts, EventCounts, Scored
+from training.metrics.streaming import Counts, EventCounts, ScoredRecording
 
 LN3 = math.log(3)
 
@@ -33,14 +33,14 @@ def _recording(label: str = "CAS", *events: Annotation, negative: bool = False) 
     return Recording(Path("one.flac"), "p", label, events, is_negative=negative)
 
 
-def _frames(recording: Recording, present: tuple[tuple[int, int], ...]) -> Heard:
+def _frames(recording: Recording, present: tuple[tuple[int, int], ...]) -> RecordingLogits:
     """Four frames with a logit of 1 and four with -1 in each question; in so many of each four the answer is yes."""
     logits = np.zeros((8, WIDTH), np.float32)
     targets = np.full((8, WIDTH), 0.5, np.float32)  # half covered is no
     for column, (of_high, of_low) in enumerate(present):
         logits[:, column] = [1, 1, 1, 1, -1, -1, -1, -1]
         targets[[*range(of_high), *range(4, 4 + of_low)], column] = 0.6
-    return Heard(recording, logits, targets, 0)
+    return RecordingLogits(recording, logits, targets, 0)
 
 
 CHEST = _frames(_recording(), ((3, 1), (3, 2), (1, 3)))
@@ -64,7 +64,7 @@ def test_a_score_is_the_probability_of_the_group_times_the_share_of_the_class() 
     logits = np.zeros((1, WIDTH), np.float32)
     logits[0, COLUMNS.continuous] = LN3 / 2
     logits[0, COLUMNS.which_continuous.start] = math.log(2)
-    heard = Heard(_recording(), logits, np.ones_like(logits), 0)
+    heard = RecordingLogits(_recording(), logits, np.ones_like(logits), 0)
     scored = Calibration((1.0, 2.0, 1.0), (0.0, 0.0, -LN3)).score(heard)
     assert (scored.recording, scored.targets) == (heard.recording, pytest.approx(heard.targets))
     # Breath 1/2; continuous 3/4, shared out as 1/2, 1/4, 1/4; discontinuous 1/4, shared out equally
@@ -86,7 +86,7 @@ def test_the_choices_are_put_into_the_form_of_the_tracker() -> None:
 
 
 class Told:
-    """Stands for `Bench`: event F1 as a function of group, fold and choice; segment F1 is 0."""
+    """Stands for `ThresholdScorer`: event F1 as a function of group, fold and choice; segment F1 is 0."""
 
     def __init__(self, folds: list[int], f1: Callable[[str, int, Choice], float]) -> None:
         self.folds, self.f1 = folds, f1
@@ -144,8 +144,8 @@ def test_the_quality_is_event_f1_plus_segment_f1() -> None:
             return super()._of(fold, choices) | segments
 
     # 0.4 + 0.5 with a keep of 0.5, 0.8 + 0 with 1
-    bench = Segments([0], lambda _, __, c: 0.4 if c.keep == 0.5 else 0.8)
-    assert search(bench, {"keep": (0.5, 1.0)}, BOTH)["continuous"].keep == 0.5  # type: ignore[arg-type]
+    scorer = Segments([0], lambda _, __, c: 0.4 if c.keep == 0.5 else 0.8)
+    assert search(scorer, {"keep": (0.5, 1.0)}, BOTH)["continuous"].keep == 0.5  # type: ignore[arg-type]
 
 
 def test_the_threshold_of_a_fold_is_chosen_on_the_others() -> None:
@@ -173,14 +173,16 @@ RECIPE = Recipe()
 AT_ONCE = {name: Choice(0.5, 1, 1.0, 4, 1) for name in BOTH}
 
 
-def _scored(label: str, annotated_s: tuple[float, float] | None, found_s: tuple[float, float] | None) -> Scored:
+def _scored(
+    label: str, annotated_s: tuple[float, float] | None, found_s: tuple[float, float] | None
+) -> ScoredRecording:
     """Four seconds with one annotated wheeze and one stretch of high scores."""
     events = () if annotated_s is None else (Annotation(*annotated_s, ("wheeze",)),)
     recording = _recording(label, *events)
     scores = np.zeros((125, len(CLASSES)), np.float32)
     if found_s is not None:
         scores[round(found_s[0] / RECIPE.frame_s) : round(found_s[1] / RECIPE.frame_s), 0] = 0.9
-    return Scored(recording, scores, frame_targets(recording, 125, RECIPE.frame_s))
+    return ScoredRecording(recording, scores, frame_targets(recording, 125, RECIPE.frame_s))
 
 
 def test_the_bench_counts_hits_found_and_true_of_each_fold() -> None:
@@ -191,15 +193,15 @@ def test_the_bench_counts_hits_found_and_true_of_each_fold() -> None:
         _scored("Normal", None, (0.992, 1.984)),
         _scored("Poor Quality", None, (0.992, 1.984)),
     ]
-    bench = Bench(scored, [3, 3, 1, 1, 1], RECIPE)
-    assert bench.folds == [1, 3]
-    counted = bench.count(AT_ONCE)
+    scorer = ThresholdScorer(scored, [3, 3, 1, 1, 1], RECIPE)
+    assert scorer.folds == [1, 3]
+    counted = scorer.count(AT_ONCE)
     # Fold 3: two annotated, two found, one of them at the right place. Fold 1: one annotated, another found.
     assert counted[3]["event F1 continuous"] == Counts(1, 2, 2)
     assert counted[1]["event F1 continuous"] == Counts(0, 1, 1)
     assert counted[1]["event F1 discontinuous"] == Counts(0, 0, 0)
-    assert bench.count(dict(AT_ONCE)) is counted
+    assert scorer.count(dict(AT_ONCE)) is counted
     deaf = {name: Choice(0.95, 1, 1.0, 4, 1) for name in BOTH}
-    assert bench.count(deaf)[3]["event F1 continuous"] == Counts(0, 0, 2)
+    assert scorer.count(deaf)[3]["event F1 continuous"] == Counts(0, 0, 2)
     with pytest.raises(ValueError, match="argument 2"):
-        Bench(scored, [1], RECIPE)
+        ThresholdScorer(scored, [1], RECIPE)

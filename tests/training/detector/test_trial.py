@@ -19,7 +19,7 @@ from training.datasets import Recording, patient_folds
 from training.datasets.records import RECORD_LABELS
 from training.detector.cross_validation import Job, settle
 from training.detector.hyperparameters import Recipe, changed
-from training.detector.training_data import Material, read_recordings
+from training.detector.training_data import TrainingData, read_recordings
 from training.detector.trial import FOLDS, LEAST_PATIENTS, few, trial_changes
 from training.loop import precision
 from training.loop.precision import RECORD, measured
@@ -141,9 +141,9 @@ def test_a_label_that_will_be_lacking_is_told_before_anything_is_trained(
 ) -> None:
     data = _data(tmp_path / "data", each, labels)
     recipe = changed(Recipe(), SMALL, "here")
-    material = Material(read_recordings(data, recipe), tmp_path / "cache")
+    training_data = TrainingData(read_recordings(data, recipe), tmp_path / "cache")
     with pytest.raises(ConfigError, match=message):
-        material.check_labels(recipe)
+        training_data.check_labels(recipe)
     assert main(_arguments(data, tmp_path / "runs" / "a")) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert not (tmp_path / "runs").exists()
@@ -158,8 +158,8 @@ def test_all_networks_of_several_runs_compute_in_one_precision(
     monkeypatch.setattr(precision, "LEAST_STEPS", 1)
     monkeypatch.setattr(precision, "measured", partial(measured, clock=lambda: float(next(now_s) ** 2)))
     recipe = changed(Recipe(), SMALL, "here")
-    material = Material(read_recordings(_data(tmp_path / "data", 4), recipe), tmp_path / "cache")
-    jobs = [Job(replace(recipe, seed=seed), material, tmp_path / f"run-{seed}") for seed in (0, 1)]
+    training_data = TrainingData(read_recordings(_data(tmp_path / "data", 4), recipe), tmp_path / "cache")
+    jobs = [Job(replace(recipe, seed=seed), training_data, tmp_path / f"run-{seed}") for seed in (0, 1)]
     for job in jobs:
         job.folder.mkdir()
     settle(jobs, 0, 0)

@@ -9,14 +9,14 @@ import pytest
 
 from tests.training.evaluation.made import DETECTION, RATE_HZ, heard, recording
 from training.datasets import CLASSES, Annotation, Recording
-from training.evaluation.delays import Listened
+from training.evaluation.delays import StreamedRecording
 from training.metrics.streaming import Counts, add_counts, evaluate, event_counts, false_alarms, record_score
 
 WHEEZE = Annotation(2.0, 3.0, ("wheeze",), "Wheeze")
 CRACKLE = Annotation(5.0, 6.0, ("fine_crackle",), "Fine Crackle")
 
 
-def _counts(*several: Listened) -> dict[str, Counts]:
+def _counts(*several: StreamedRecording) -> dict[str, Counts]:
     return event_counts([(h.scored, list(h.events)) for h in several], RATE_HZ)
 
 
