@@ -1,4 +1,4 @@
-"""One network as all of its artefacts, and how int8 is come by. Judges nothing (`export.judging`).
+"""One network as all of its artefacts, and how int8 is come by. Judges nothing (`export.acceptance`).
 
 network -> fp32 -> trt-fp16
                 -> cpu-int8

@@ -63,7 +63,7 @@ class Judged:
     """Of its twins, on the patients that they never heard; empty without recordings."""
 
 
-class Judge:
+class Acceptance:
     """Judges the artefacts of one checkpoint, the fp32 one first.
 
     Args:
@@ -80,7 +80,7 @@ class Judge:
         self.probe = probe or golden_probe(self._model)
         self._events: list[list[Event]] = [golden_events(self._model, sound) for sound in self._sounds]
 
-    def judge(self, name: str, content: bytes) -> Judged:
+    def examine(self, name: str, content: bytes) -> Judged:
         """Everything but accuracy.
 
         Args:

@@ -24,7 +24,7 @@ PROBE_WINDOWS, PROBE_SEED = 512, 2
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class HeldOutData:
     """What int8 is calibrated, compared and validated on."""
 
     sample: Sample
@@ -33,7 +33,9 @@ class Ground:
     """The folds whose networks are there."""
 
     @classmethod
-    def of(cls, checkpoint: Checkpoint, data: Path | None, cache: Path, say: Callable[[str], None]) -> Ground | None:
+    def of(
+        cls, checkpoint: Checkpoint, data: Path | None, cache: Path, say: Callable[[str], None]
+    ) -> HeldOutData | None:
         """Read and draw it; None where there are no recordings, and then it says what cannot be made.
 
         Args:
@@ -64,16 +66,16 @@ class Ground:
         return cls(_calibration(COMPARED.fold, training_data, recipe), probe, folds)
 
 
-def validation_said(checkpoint: Checkpoint, ground: Ground | None) -> str:
+def validation_said(checkpoint: Checkpoint, held_out: HeldOutData | None) -> str:
     """Who was heard by which network, in words; or why nobody was."""
-    if ground is None:
+    if held_out is None:
         return "No validation: it needs the recordings, give DATA=folder"
-    if not ground.heldouts:
+    if not held_out.heldouts:
         return f"No validation: {checkpoint.folder.name} has no network that left patients out"
-    recordings = [recording for heldout in ground.heldouts for recording in heldout.recordings]
+    recordings = [recording for heldout in held_out.heldouts for recording in heldout.recordings]
     patients = len({recording.patient for recording in recordings})
     return (
-        f"Validation: {len(recordings)} chest recordings of {patients} patients in {len(ground.heldouts)} of "
+        f"Validation: {len(recordings)} chest recordings of {patients} patients in {len(held_out.heldouts)} of "
         f"{checkpoint.recipe.folds} folds. The shipped network was trained on all patients; these numbers are of its "
         "twins, trained by the same recipe without the patients of one fold each, put through the same export and "
         "asked about that fold, with the shipped calibration and thresholds."
