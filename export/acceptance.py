@@ -24,8 +24,8 @@ from export.build import FP32, KINDS
 from export.check import conformance
 from export.golden import clips_of, differences, golden_events, golden_sounds, sample_of
 from export.parity import LOST, STREAMED, TORCH, ComparisonSet, Distance, distance, from_torch, streamed
-from training.evaluation.streaming import COLLAR_S
-from training.network import Scorer
+from training.detector.model import Scorer
+from training.metrics.streaming import COLLAR_S
 
 BOUNDS = {
     "torch": TORCH,

@@ -15,8 +15,8 @@ from export.calibration import Sample, Side, draw, draw_clips
 from export.checkpoint import Checkpoint
 from export.parity import ComparisonSet
 from export.validation import HeldoutFold
-from training.material import Material
-from training.recipe import Recipe
+from training.detector.hyperparameters import Recipe
+from training.detector.training_data import TrainingData
 
 COMPARISON_SIDE = Side(0, is_inside=True)
 CALIBRATION_WINDOWS, CALIBRATION_SEED = 256, 1
@@ -56,16 +56,16 @@ class EvaluationData:
                 "DATA=folder"
             )
             return None
-        material, recipe = Material(checkpoint.recordings(data), cache), checkpoint.recipe
+        training_data, recipe = TrainingData(checkpoint.recordings(data), cache), checkpoint.recipe
         progress("drawing the windows for calibration and comparison")
         comparison = ComparisonSet(
-            draw(material, recipe, COMPARISON_SIDE, COMPARISON_WINDOWS, COMPARISON_SEED),
-            draw_clips(material, recipe, COMPARISON_SIDE, COMPARISON_WINDOWS, COMPARISON_SEED),
+            draw(training_data, recipe, COMPARISON_SIDE, COMPARISON_WINDOWS, COMPARISON_SEED),
+            draw_clips(training_data, recipe, COMPARISON_SIDE, COMPARISON_WINDOWS, COMPARISON_SEED),
             f"{COMPARISON_WINDOWS} windows and {COMPARISON_WINDOWS} clips of the patients of fold "
             f"{COMPARISON_SIDE.fold}, which calibrate nothing, seed {COMPARISON_SEED}",
         )
-        folds = tuple(_heldout(fold, material, recipe) for fold in checkpoint.folds)
-        return cls(_calibration(COMPARISON_SIDE.fold, material, recipe), comparison, folds)
+        folds = tuple(_heldout(fold, training_data, recipe) for fold in checkpoint.folds)
+        return cls(_calibration(COMPARISON_SIDE.fold, training_data, recipe), comparison, folds)
 
 
 def validation_note(checkpoint: Checkpoint, evaluation: EvaluationData | None) -> str:
@@ -84,13 +84,13 @@ def validation_note(checkpoint: Checkpoint, evaluation: EvaluationData | None) -
     )
 
 
-def _calibration(fold: int, material: Material, recipe: Recipe) -> Sample:
+def _calibration(fold: int, training_data: TrainingData, recipe: Recipe) -> Sample:
     """Calibration windows for a network that was trained without the patients of one fold: of all other patients."""
-    return draw(material, recipe, Side(fold, is_inside=False), CALIBRATION_WINDOWS, CALIBRATION_SEED)
+    return draw(training_data, recipe, Side(fold, is_inside=False), CALIBRATION_WINDOWS, CALIBRATION_SEED)
 
 
-def _heldout(fold: int, material: Material, recipe: Recipe) -> HeldoutFold:
-    folds, sample = material.fold_of(recipe), _calibration(fold, material, recipe)
-    pairs = zip(material.recordings, material.frames(recipe), strict=True)
+def _heldout(fold: int, training_data: TrainingData, recipe: Recipe) -> HeldoutFold:
+    folds, sample = training_data.fold_of(recipe), _calibration(fold, training_data, recipe)
+    pairs = zip(training_data.recordings, training_data.frames(recipe), strict=True)
     kept = [(r, frames.copy()) for r, frames in pairs if r.is_heard and folds[r.patient] == fold]
     return HeldoutFold(fold, sample, tuple(r for r, _ in kept), tuple(frames for _, frames in kept))

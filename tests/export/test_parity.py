@@ -17,7 +17,7 @@ from export.calibration import Sample
 from export.golden import differences, golden_events, golden_sounds, sample_of
 from export.parity import LOST, ComparisonSet, decisions, distance, streamed
 from export.validation import lost
-from training.features import extract
+from training.frames import extract
 from training.synthetic.scene import scene
 
 

@@ -22,8 +22,8 @@ from export.validation import HeldoutFold, measure, score_fold
 from tests.export.networks import RECIPE, small_sample
 from tests.export.runs import make_run
 from training.datasets import Annotation, Recording
-from training.listen import stream_logits
-from training.network import class_scores
+from training.detector.inference import stream_logits
+from training.detector.model import class_scores
 
 
 def _recordings() -> tuple[Recording, ...]:
