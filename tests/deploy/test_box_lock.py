@@ -20,7 +20,7 @@ import pytest
 
 from deploy.box import wire
 from deploy.box.durable import remove, write_record
-from deploy.box.place import Place, Refusal, Trial
+from deploy.box.layout import BoxLayout, Refusal, Trial
 from deploy.box.service import Service
 from deploy.box.wire import Session, Wire, at_work, only_one
 from deploy.wheelhouse import PROJECT
@@ -30,21 +30,21 @@ ATTACK_S = 2.0
 
 
 def session(root: Path) -> Session:
-    return Session(Place(str(root)), cast(Service, None), Wire(io.BytesIO()))
+    return Session(BoxLayout(str(root)), cast(Service, None), Wire(io.BytesIO()))
 
 
 def test_nobody_is_at_work_on_a_box_that_nobody_touched(tmp_path: Path) -> None:
-    assert at_work(Place(str(tmp_path))) == ""
+    assert at_work(BoxLayout(str(tmp_path))) == ""
     assert not list(tmp_path.iterdir())
 
 
 def test_who_holds_the_lock_is_told_and_the_next_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wire, "PATIENCE_S", 0.05)
     with only_one(session(tmp_path)):
-        assert at_work(Place(str(tmp_path))).startswith(f"process {os.getpid()}, since ")
+        assert at_work(BoxLayout(str(tmp_path))).startswith(f"process {os.getpid()}, since ")
         with pytest.raises(Refusal, match="another deployment to this box is under way"), only_one(session(tmp_path)):
             pass
-    assert at_work(Place(str(tmp_path))) == ""
+    assert at_work(BoxLayout(str(tmp_path))) == ""
 
 
 def test_a_folder_that_cannot_be_made_is_told_and_not_waited_for(
@@ -58,31 +58,31 @@ def test_a_folder_that_cannot_be_made_is_told_and_not_waited_for(
 
 
 def test_a_lock_whose_file_was_taken_away_is_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    place, is_there = Place(str(tmp_path)), wire._is_there
+    layout, is_there = BoxLayout(str(tmp_path)), wire._is_there
 
     def taken_away_once(lock: int, path: Path) -> bool:
         monkeypatch.setattr(wire, "_is_there", is_there)
-        remove(place.lock)
+        remove(layout.lock)
         return is_there(lock, path)
 
     monkeypatch.setattr(wire, "_is_there", taken_away_once)
     with only_one(session(tmp_path)):
-        assert place.lock.exists()
-        assert at_work(place)
+        assert layout.lock.exists()
+        assert at_work(layout)
 
 
 def _deploy(root: Path, mark: Path, undeploys: bool, faults: Callable[[str], None]) -> None:
     wire.PATIENCE_S = 0.02
-    place, until_s = Place(str(root)), time.monotonic() + ATTACK_S
+    layout, until_s = BoxLayout(str(root)), time.monotonic() + ATTACK_S
     while time.monotonic() < until_s:
         try:
             with only_one(session(root)):
                 os.close(os.open(mark, os.O_CREAT | os.O_EXCL))
                 mark.unlink()
                 if undeploys:
-                    remove(place.lock)
+                    remove(layout.lock)
                     with contextlib.suppress(OSError):  # as undeploy does: somebody else may be there already
-                        place.base.rmdir()
+                        layout.base.rmdir()
         except Refusal:
             pass
         except OSError as error:
@@ -104,9 +104,10 @@ def test_two_never_hold_it_while_others_take_it_away(tmp_path: Path) -> None:
     assert faults.empty(), faults.get()
 
 
+@pytest.mark.system
 def test_status_tells_a_first_switch_that_was_cut_off_and_not_one_under_way(tmp_path: Path) -> None:
-    place = Place(str(tmp_path))
-    write_record(place.trial, Trial("0001-a", "", had_config=False, is_untried=True))
+    layout = BoxLayout(str(tmp_path))
+    write_record(layout.trial, Trial("0001-a", "", had_config=False, is_untried=True))
     line = [sys.executable, "-m", "deploy", "status", "--device", "local", "--root", str(tmp_path)]
 
     def said() -> str:
@@ -122,7 +123,7 @@ def test_status_tells_a_first_switch_that_was_cut_off_and_not_one_under_way(tmp_
 def test_of_five_deployments_at_once_four_are_refused_and_say_who_is_at_work(box: Box, tmp_path: Path) -> None:
     config, folder = tmp_path / "ward.yaml", box.house("slow").wheels[0].path.parent
     config.write_text("config: first\n")
-    line = [sys.executable, "-m", "deploy", "install", "--device", "local", "--root", str(box.place.root),
+    line = [sys.executable, "-m", "deploy", "install", "--device", "local", "--root", str(box.layout.root),
             "--wheelhouse", str(folder), "--config", str(config)]  # fmt: skip
     running = [
         subprocess.Popen(line, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)

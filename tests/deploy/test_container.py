@@ -67,6 +67,7 @@ def test_the_image_is_given_the_package_and_nothing_that_could_be_a_secret() -> 
     assert not [name for name in names if name.endswith((".pyc", ".db", ".key"))]
 
 
+@pytest.mark.system
 def test_from_what_it_is_given_comes_a_wheel_that_has_everything(tmp_path: Path) -> None:
     for name in given(tracked()):
         (tmp_path / "source" / name).parent.mkdir(parents=True, exist_ok=True)

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
+from uv import find_uv_bin
 
-from deploy import closure
 from deploy.errors import DeployError
+from deploy.resolve import download, pip_settings, platforms
 from deploy.wheelhouse import PROJECT, build_own_wheel, put_model, read
 from tests.deploy.standin import write_pip, write_wheel
-
-CLOSURE = PROJECT / "deploy/closure.py"
 
 
 def test_a_wheelhouse_is_locked_file_by_file(tmp_path: Path) -> None:
@@ -67,44 +65,62 @@ def test_a_damaged_artefact_never_leaves_the_workstation(tmp_path: Path, damaged
 
 
 def test_a_box_takes_tags_up_to_its_c_library_the_newest_first() -> None:
-    tags = closure.platforms("aarch64", "2.35")
+    tags = platforms("aarch64", "2.35")
     assert tags[0] == "manylinux_2_35_aarch64"
     assert {"manylinux_2_28_aarch64", "manylinux_2_17_aarch64", "manylinux2014_aarch64", "any"} <= set(tags)
     assert "manylinux_2_36_aarch64" not in tags
 
 
-def test_markers_are_judged_for_the_target_not_for_this_interpreter(tmp_path: Path) -> None:
-    requires = (
-        "old; python_version < '3.11'",
-        "new; python_version >= '3.11'",
-        "arm; platform_machine == 'aarch64'",
-        "extra-one[a,b]; extra == 'more'",
-    )
-    wheel = write_wheel(tmp_path, requires=requires)
-    jetson = {"python_version": "3.10", "platform_machine": "aarch64"}
-    assert {name for name, _extras in closure.needs(wheel, set(), jetson)} == {"old", "arm"}
-    assert ("extra-one", frozenset({"a", "b"})) in closure.needs(wheel, {"more"}, jetson)
-    newer = {"python_version": "3.13", "platform_machine": "x86_64"}
-    assert {name for name, _extras in closure.needs(wheel, set(), newer)} == {"new"}
+@pytest.fixture(scope="module")
+def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Python that has pip, beside uv, as `make_tools` makes one; this one, but for where it lies."""
+    folder = tmp_path_factory.mktemp("tools")
+    (folder / "python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    (folder / "python").chmod(0o755)
+    (folder / "uv").symlink_to(find_uv_bin())
+    return folder / "python"
 
 
 @pytest.mark.system
-def test_the_wheels_of_a_jetson_are_downloaded_on_any_machine(tmp_path: Path) -> None:
-    wheel = write_wheel(tmp_path / "own", requires=("pydantic>=2", "exceptiongroup; python_version < '3.11'"))
-    target = ("3.10", "aarch64", "2.35")
-    argv = [sys.executable, CLOSURE, wheel, PROJECT / "constraints.txt", tmp_path / "all", *target]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    names = {path.name.split("-")[0]: path.name for path in (tmp_path / "all").glob("*.whl")}
-    assert {"pip", "pydantic", "annotated_types", "typing_inspection", "exceptiongroup"} <= names.keys()
+def test_the_wheels_of_a_jetson_are_downloaded_on_any_machine(tmp_path: Path, tools: Path) -> None:
+    requires = (
+        "pydantic>=2",
+        "exceptiongroup; python_version < '3.11'",
+        "audioop-lts; python_version >= '3.13'",
+        "cobs; platform_machine != 'aarch64'",
+        "attrs; extra == 'more'",
+    )
+    wheel, folder = write_wheel(tmp_path / "own", requires=requires), tmp_path / "all"
+    folder.mkdir()
+    download(tools, wheel, folder, ("3.10", "aarch64", "2.35"))
+    names = {path.name.split("-")[0]: path.name for path in folder.iterdir()}
+    assert names.keys() == {
+        "pip", "pydantic", "pydantic_core", "annotated_types", "typing_inspection", "typing_extensions",
+        "exceptiongroup",
+    }, "markers are judged for the target, not for this Python"  # fmt: skip
     assert "cp310" in names["pydantic_core"]
     assert names["pydantic_core"].endswith("aarch64.whl")
+    pinned = (PROJECT / "constraints.txt").read_text()
+    assert f"pydantic_core=={names['pydantic_core'].split('-')[1]}" in pinned.replace("pydantic-core", "pydantic_core")
 
 
 @pytest.mark.system
-def test_a_package_without_a_pinned_version_is_named(tmp_path: Path) -> None:
-    wheel = write_wheel(tmp_path / "own", requires=("not-among-the-constraints",))
-    argv = [sys.executable, CLOSURE, wheel, PROJECT / "constraints.txt", tmp_path / "all", "3.10", "aarch64", "2.35"]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "constraints.txt has no version of not-among-the-constraints for Python 3.10 on aarch64" in done.stderr
+def test_a_package_without_a_pinned_version_is_named(tmp_path: Path, tools: Path) -> None:
+    wheel = write_wheel(tmp_path / "own", requires=("wheel",))
+    with pytest.raises(DeployError, match=r"constraints\.txt has no version of wheel; add"):
+        download(tools, wheel, tmp_path, ("3.10", "aarch64", "2.35"))
+
+
+@pytest.mark.system
+def test_a_package_without_a_wheel_for_the_box_is_named(tmp_path: Path, tools: Path) -> None:
+    wheel = write_wheel(tmp_path / "own", requires=("pyaudio",))
+    with pytest.raises(DeployError, match=r"resolving what is needed failed on this workstation: .*pyaudio"):
+        download(tools, wheel, tmp_path, ("3.10", "aarch64", "2.35"))
+
+
+def test_where_pip_looks_for_packages_uv_looks_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pip.conf").write_text("[global]\nindex-url = https://mirror.ward.example/simple\n")
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+    for name in ("PIP_INDEX_URL", "UV_DEFAULT_INDEX"):
+        monkeypatch.delenv(name, raising=False)
+    assert pip_settings(Path(sys.executable))["UV_DEFAULT_INDEX"] == "https://mirror.ward.example/simple"
