@@ -186,24 +186,11 @@ def test_a_rate_that_cannot_be_is_told_by_monitor_record_and_replay(
     assert said in link("replay", capture).stdout
 
 
-@pytest.mark.parametrize(
-    ("arguments", "expected"),
-    [
-        (("monitor",), "nothing to hear: give --serial PORT, --udp HOST:PORT, --ble ADDRESS, or --config FILE"),
-        (("monitor", "--udp", "0.0.0.0:7355"), "would listen on every interface"),
-        (("monitor", "--udp", "7355"), "link.udp.bind: ''"),
-        (("monitor", "--udp", "127.0.0.1:http"), "link.udp.port: expected a whole number, found 'http'"),
-        (("monitor", "--ble", "wearable"), "link.ble[0].address: 'wearable'"),
-        (("replay", "/dev/null"), "/dev/null: is no capture of a link"),
-        (("replay", "/nowhere.cap"), "/nowhere.cap: cannot be read"),
-        (("simulate", "/nowhere.flac"), "/nowhere.flac: cannot be played"),
-    ],
-)
-def test_a_mistake_is_one_line_and_exit_code_2(arguments: tuple[str, ...], expected: str) -> None:
-    done = link(*arguments)
+def test_a_mistake_is_one_line_and_exit_code_2() -> None:
+    done = link("simulate", "/nowhere.flac")
     assert done.returncode == 2
-    assert expected in done.stderr
-    assert "Traceback" not in done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("laennec: /nowhere.flac: cannot be played")
 
 
 def test_what_the_device_cannot_play_is_converted_and_the_rest_is_left_alone(tmp_path: Path) -> None:

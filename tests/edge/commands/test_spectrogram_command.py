@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from edge.features import FRONT_ENDS, FeatureSpec, Mel
 from edge.pictures.drawing import DOTS_PER_IN, WIDTH_IN
 from edge.pictures.picture import make_wish, named_front_end
 from edge.sources.synthetic import DEMO_AUDIO
-from tests.edge.commands.test_main import HEAVY, laennec, mistake
+from tests.edge.commands.test_main import HEAVY, laennec
 from tests.edge.pictures.test_spectrogram import noise, see, written
 
 
@@ -28,8 +29,7 @@ def test_the_command_draws_what_detect_finds(tmp_path: Path) -> None:
     assert imread(out).shape[1] == WIDTH_IN * DOTS_PER_IN
 
 
-@pytest.mark.system
-def test_mistakes_are_one_line_that_says_what_to_do(tmp_path: Path) -> None:
+def test_mistakes_are_one_line_that_says_what_to_do(tmp_path: Path, mistake: Callable[..., str]) -> None:
     out, short = tmp_path / "out.png", written(tmp_path / "short.wav", noise(0.02))
     (tmp_path / "bad.wav").write_bytes(b"no sound")
     (tmp_path / "bad.json").write_text("{")
