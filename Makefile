@@ -111,7 +111,7 @@ dev: $(VENV)/.dev
 .PHONY: workstation
 bench data-check data-download train evaluate results export: workstation
 workstation: dev # ends with one line on a Python that is too old to train with
-	@$(BIN)/python -c "import training"
+	@$(BIN)/python -c "import training.python_version"
 
 $(VENV)/.edge: pyproject.toml constraints.txt
 	@deploy/install edge "$(PYTHON)" "$(VENV)"

@@ -29,7 +29,7 @@ BUILD = PROJECT / "build/deploy"
 LOCAL_ROOT = Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "laennec-local"
 HOLD_S = {True: 60.0, False: 5.0}  # how long a release must be healthy; with systemd longer than the watchdog
 # What a release has beside its wheels and settings.
-FILES = ("box/supervise.py", "box/undo.sh", "systemd/laennec.service", "udev/*.rules")
+FILES = ("box/run.sh", "box/undo.sh", "systemd/laennec.service", "udev/*.rules")
 DEMO = """\
 # Written by `make deploy` because no CONFIG was given: the bundled recording, again and again.
 # Give your own:  make deploy ... CONFIG=ward.yaml   (deploy/ward.example.yaml shows every key)
@@ -199,7 +199,7 @@ def status(target: Target, wish: argparse.Namespace) -> int:
     found = ask(target, "status")
     if wish.json:
         print(json.dumps({"where": target.transport.where, "root": target.root, **found}, indent=1))
-        return 0 if found["phase"] == "ready" else 1
+        return 0 if found["phase"] in ("ready", "running") else 1
     if found["busy"]:
         print(f"a deployment to {target.transport.where} is under way ({found['busy']})")
     if found["trial"]:
@@ -211,7 +211,7 @@ def status(target: Target, wish: argparse.Namespace) -> int:
     print(f"{found['running']} is current on {target.transport.where}; its service is {found['phase']}{words}")
     print(f"releases: {', '.join(found['releases'])}; {found['free_mb']} MB free")
     print(f"settings: {found['config']}; log: {found['logs']}")
-    return 0 if found["phase"] == "ready" else 1
+    return 0 if found["phase"] in ("ready", "running") else 1
 
 
 def _cut_off(found: dict[str, Any]) -> str:

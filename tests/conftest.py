@@ -24,7 +24,7 @@ HANGS_S = 1800  # a command that runs longer hangs: one takes seconds, and minut
 WORKSTATION = ("training", "export")
 too_old = ""
 try:
-    import training  # noqa: F401
+    import training.python_version  # noqa: F401
 except SystemExit as refused:  # a Python for the device alone
     too_old = str(refused)
 

@@ -18,7 +18,8 @@ from deploy.box.build import install
 from deploy.box.durable import read_record, remove
 from deploy.box.facts import facts, free_mb
 from deploy.box.place import Place, Refusal, Trial
-from deploy.box.service import Service, Supervised, Systemd
+from deploy.box.process import Process
+from deploy.box.service import Service, Systemd
 from deploy.box.settings import unlink_settings
 from deploy.box.switch import discard, go_back, outcome, repair, switch, wait_until_healthy
 from deploy.box.wire import Session, Wire, at_work, only_one, watch_workstation
@@ -136,7 +137,7 @@ def main(given: BinaryIO, out: BinaryIO) -> None:
     request = json.loads(given.readline())
     os.umask(0o022)
     place = Place(request["root"])
-    service: Service = Systemd(place) if request["systemd"] else Supervised(place)
+    service: Service = Systemd(place) if request["systemd"] else Process(place)
     session = Session(place, service, Wire(out), request.get("who", ""))
     try:
         if request["command"] in READING:

@@ -101,7 +101,7 @@ def _runs_already(session: Session, request: dict[str, Any]) -> bool:
         (folder / name).is_file() and (folder / name).read_bytes() == text.encode()
         for name, text in request["files"].items()  # with the hashes of all wheels, and the settings if any are given
     )
-    is_well = health.is_asked and health.phase == "ready" and not health.has_failed
+    is_well = health.is_asked and health.is_well
     return is_well and has_files and sees_system == request["system_site"]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,7 +15,8 @@ import pytest
 
 from deploy.box.facts import Facts, facts
 from deploy.box.place import Place
-from deploy.box.service import Health, Supervised
+from deploy.box.process import Process
+from deploy.box.service import Health
 from deploy.errors import DeployError
 from deploy.session import Target, ask
 from deploy.transport import Local
@@ -23,6 +25,16 @@ from tests.deploy.mosquitto_setup import setup
 from tests.deploy.standin import write_pip, write_wheel
 
 CONFIG = "config: first\n"
+# As it is, but it waits a second at most, and does not pause for long.
+RUN = (PROJECT / "deploy/box/run.sh").read_text().replace("--wait 10", "--wait 1").replace("sleep 5", "sleep 0.3")
+
+
+def until(holds: Callable[[], bool], what: Callable[[], object]) -> None:
+    """Wait for it; `what` was found instead is said after a minute."""
+    until_s = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < until_s, what()
+        time.sleep(0.02)
 
 
 @lru_cache
@@ -43,8 +55,8 @@ class Box:
 
     def request(self, house: Wheelhouse, config: str | None = CONFIG) -> dict[str, object]:
         """What `install` is asked with."""
-        files = {name: (PROJECT / "deploy/box" / name).read_text() for name in ("supervise.py", "undo.sh")}
-        files["requirements.lock"] = house.lock()
+        undo = (PROJECT / "deploy/box/undo.sh").read_text()
+        files = {"run.sh": RUN, "undo.sh": undo, "requirements.lock": house.lock()}
         if config is not None:
             files["ward.yaml"] = config
         return {"version": house.version, "python": _python(), "files": files, "system_site": False, "hold_s": 0.3}
@@ -68,7 +80,14 @@ class Box:
         return str(ask(self.target, "rollback", release=release, hold_s=0.1)["running"])
 
     def health(self) -> Health:
-        return Supervised(self.place).health()
+        return Process(self.place).health()
+
+    def heard(self) -> str:
+        """Behaviour of the stand-in that runs; empty: none does."""
+        note = self.place.run / "standin"
+        pid, _, behaviour = (note.read_text() if note.exists() else "0 ").partition(" ")
+        program = Path(f"/proc/{pid}/cmdline")  # of a process that ended, there is none or it is empty
+        return behaviour if program.exists() and program.read_bytes() else ""
 
     def releases(self) -> list[str]:
         return sorted(path.name for path in self.place.releases.glob("*"))
@@ -104,7 +123,7 @@ def box(fast_folder: Path, standin: Callable[..., Wheelhouse]) -> Iterator[Box]:
     root = Path(tempfile.mkdtemp(prefix="root-", dir=fast_folder))
     place = Place(str(root))
     yield Box(place, standin)
-    Supervised(place).stop()
+    Process(place).stop()
     shutil.rmtree(root, ignore_errors=True)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from deploy.box.durable import point, read_record, write_record, write_whole
 from deploy.box.place import Place, Trial
-from deploy.box.service import Supervised
+from deploy.box.process import Process
 from deploy.errors import DeployError
 from deploy.session import Target, ask
 from deploy.transport import Local
@@ -31,7 +31,7 @@ def small_disk(tmp_path: Path, standin: Callable[..., Wheelhouse]) -> Iterator[B
         pytest.skip("may not mount a small disk here")
     place = Place(str(tmp_path))
     yield Box(place, standin)
-    Supervised(place).stop()
+    Process(place).stop()
     subprocess.run(["umount", "-l", tmp_path], check=True)
 
 
@@ -40,7 +40,7 @@ def test_a_disk_that_fills_up_in_the_middle_leaves_the_old_release_and_its_room(
     first = small_disk.install("one")
     error = small_disk.refusal("two", payload=2 * SIZE_MB * 1_000_000)  # a few kB as a wheel: the check passes it
     assert "No space left on device; free some room there" in str(error)
-    assert error.state == f"{first} is current and its service is ready (one)"
+    assert error.state == f"{first} is current and its service is running (runs one config: first)"
     assert small_disk.releases() == [first]
     assert small_disk.install("three").startswith("0002")
 

@@ -20,7 +20,7 @@ import pytest
 from deploy.box.durable import read_record
 from deploy.box.place import Release
 from deploy.wheelhouse import PROJECT
-from tests.deploy.conftest import CONFIG, Box
+from tests.deploy.conftest import CONFIG, Box, until
 from tests.deploy.killed import run_until
 
 pytestmark = pytest.mark.system
@@ -33,10 +33,7 @@ def _check(box: Box, known: set[str]) -> None:
     release = read_record(box.place.releases / running / "release.json", Release)
     assert release is not None
     assert (box.place.current / "venv/bin/laennec").exists()
-    until_s = time.monotonic() + 20
-    while box.health().phase != "ready" and time.monotonic() < until_s:
-        time.sleep(0.02)
-    assert box.health().phase == "ready"
+    until(lambda: box.heard() != "", box.health)
 
 
 def test_killed_before_any_change_of_a_switch_the_old_or_the_new_release_runs(box: Box) -> None:
@@ -63,7 +60,7 @@ def test_killed_before_changes_of_a_deployment_the_next_one_mends_and_finishes(b
         _check(box, set())
         assert box.place.config.read_text() == (CONFIG if box.place.running() == first else "config: second\n")
         change += 1 if change % 10 > 7 else 3
-    assert box.health().words == "two"
+    assert box.heard() == "two"
     assert box.place.config.read_text() == "config: second\n"
     assert all((box.place.releases / name / "release.json").exists() for name in box.releases())
     assert not list(box.place.base.rglob("*.part"))
@@ -78,7 +75,7 @@ def test_killed_during_the_very_first_deployment_nothing_incomplete_is_current(b
         if box.place.current.is_symlink():
             assert (box.place.current / "release.json").exists()
         change += 9
-    assert box.health().words == "one"
+    assert box.heard() == "one"
 
 
 def test_killed_while_it_is_removed_no_release_counts_as_one_that_is_not_whole(box: Box) -> None:
@@ -107,5 +104,5 @@ def test_a_workstation_killed_at_a_random_moment_leaves_a_box_that_can_be_deploy
     child.wait()
     _check(box, {first})
     subprocess.run(deploy, cwd=PROJECT, check=True, capture_output=True)
-    assert box.health().words == "two"
+    assert box.heard() == "two"
     assert box.place.config.read_text() == "config: second\n"

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from deploy.box.service import Supervised
+from deploy.box.process import Process
 from deploy.errors import DeployError
 from deploy.session import ask
 from tests.deploy.conftest import CONFIG, PROJECT, Box
@@ -22,7 +20,7 @@ pytestmark = pytest.mark.system
 def test_the_first_release_runs_with_its_settings(box: Box) -> None:
     name = box.install("well")
     assert box.place.running() == name
-    assert (box.health().phase, box.health().words) == ("ready", "well")
+    assert (box.health().phase, box.heard()) == ("running", "well")
     assert box.place.config.read_text() == CONFIG
     assert "config: first" in box.place.log.read_text()
 
@@ -34,7 +32,7 @@ def test_an_upgrade_keeps_settings_and_events(box: Box) -> None:
     assert box.install("two", config=None).startswith("0002")
     assert box.place.config.read_text() == "config: edited by hand\n"
     assert (box.place.state / "outbox.db").read_text() == "events"
-    assert box.health().words == "two"
+    assert box.heard() == "two"
 
 
 def test_the_same_release_again_is_nothing_to_do_unless_it_is_forced_or_not_healthy(box: Box) -> None:
@@ -46,7 +44,7 @@ def test_the_same_release_again_is_nothing_to_do_unless_it_is_forced_or_not_heal
     box.place.config.write_text("config: edited by hand\n")
     third = box.install("one")
     assert third > second, "other settings are another release"
-    Supervised(box.place).stop()
+    Process(box.place).stop()
     assert box.install("one") > third
 
 
@@ -59,7 +57,7 @@ def test_three_releases_are_kept_and_their_wheels(box: Box) -> None:
 def test_rollback_goes_to_the_release_before_and_by_name_forward_again(box: Box) -> None:
     first, second = box.install("one"), box.install("two")
     assert ask(box.target, "rollback", release="", hold_s=0.1)["running"] == first
-    assert box.health().words == "one"
+    assert box.heard() == "one"
     assert ask(box.target, "rollback", release=second, hold_s=0.1)["words"] == "two"
 
 
@@ -100,11 +98,11 @@ def test_a_first_release_that_does_not_stay_up_leaves_nothing(box: Box) -> None:
 
 def test_an_artefact_of_another_feature_spec_is_refused_before_anything_is_switched(box: Box) -> None:
     first = box.install("one")
-    pid = json.loads((box.place.run / "state.json").read_text())["pid"]
+    pid = _pid(box)
     error = box.refusal("other spec")
     assert "expected a hop of 10 ms, found 20 ms" in str(error)
     assert box.releases() == [first]
-    assert json.loads((box.place.run / "state.json").read_text())["pid"] == pid, "the old release was not even stopped"
+    assert _pid(box) == pid, "the old release was not even stopped"
 
 
 def test_a_mistake_in_the_settings_is_told_before_anything_is_compiled_under_the_name_that_was_given(
@@ -116,34 +114,11 @@ def test_a_mistake_in_the_settings_is_told_before_anything_is_compiled_under_the
     assert "compiling" not in capsys.readouterr().out
     box.place.config.write_text("sight: x\n")
     assert f"laennec: {box.place.config}: unknown key" in str(box.refusal("two", config=None))
-    assert (box.releases(), box.health().phase) == ([first], "ready")
-
-
-def test_a_service_that_comes_to_its_end_is_started_again(box: Box) -> None:
-    box.install("well")
-    state = json.loads((box.place.run / "state.json").read_text())
-    subprocess.run(["kill", "-TERM", str(state["pid"])], check=True)
-    until_s = time.monotonic() + 10
-    while time.monotonic() < until_s and (box.health().phase != "ready" or _pid(box) == state["pid"]):
-        time.sleep(0.05)
-    assert box.health().phase == "ready"
-    assert not box.health().has_failed
+    assert (box.releases(), box.health().phase) == ([first], "running")
 
 
 def _pid(box: Box) -> int:
-    return int(json.loads((box.place.run / "state.json").read_text())["pid"])
-
-
-def test_a_supervisor_that_is_being_replaced_is_never_taken_for_none(box: Box) -> None:
-    box.install("well")
-    service, supervisor = Supervised(box.place), json.loads((box.place.run / "state.json").read_text())["supervisor"]
-    for _ in range(3):
-        service.restart()
-        until_s = time.monotonic() + 0.5
-        while time.monotonic() < until_s:
-            assert box.health().words != "no supervisor runs"
-    service.stop()
-    assert not Path(f"/proc/{supervisor}/exe").exists()
+    return int((box.place.run / "standin").read_text().split()[0])
 
 
 def test_undeploy_leaves_settings_and_events_unless_told_otherwise(box: Box) -> None:

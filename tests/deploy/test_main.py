@@ -15,7 +15,7 @@ import pytest
 
 from deploy import wheelhouse
 from deploy.__main__ import main
-from deploy.box.service import Supervised
+from deploy.box.process import Process
 from deploy.box.wire import Session, Wire, only_one
 from deploy.session import Target, _why
 from deploy.transport import Local
@@ -111,7 +111,11 @@ def test_another_users_deployment_is_refused_in_one_line_that_names_its_owner(
         first, *others = stranger(*words).splitlines()
         assert "belongs to root; found that nobody lacks it" in first
         assert "deploy as root, or give another ROOT=DIR" in first
-        assert others == ([f"deploy: now: {name} is current and its service is ready (well)"] if mode == 0o755 else [])
+        assert others == (
+            [f"deploy: now: {name} is current and its service is running (runs well config: first)"]
+            if mode == 0o755
+            else []
+        )
     assert ("belongs to root" in stranger("status")) == (mode == 0o700), "who may read is told"
 
 
@@ -121,7 +125,7 @@ def test_who_is_refused_hears_who_is_at_work_before_anything_is_built(
 ) -> None:
     monkeypatch.setattr("deploy.__main__.PATIENCE_S", 0.0)
     monkeypatch.setattr("deploy.__main__.BUILD", tmp_path / "build")
-    with only_one(Session(box.place, Supervised(box.place), Wire(io.BytesIO()), "anna@desk")):
+    with only_one(Session(box.place, Process(box.place), Wire(io.BytesIO()), "anna@desk")):
         assert main(["install", "--device", "local", "--root", str(box.place.root)]) == 2
     said = capsys.readouterr()
     who = f"process {os.getpid()} for anna@desk, since "
@@ -138,5 +142,5 @@ def test_status_for_programs_says_the_same_as_for_people(box: Box, capsys: pytes
     capsys.readouterr()
     assert main(words) == 0
     told = json.loads(capsys.readouterr().out)
-    assert (told["running"], told["phase"], told["releases"], told["busy"]) == (name, "ready", [name], "")
+    assert (told["running"], told["phase"], told["releases"], told["busy"]) == (name, "running", [name], "")
     assert told["config"] == str(box.place.config)

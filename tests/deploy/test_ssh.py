@@ -119,7 +119,7 @@ def test_make_deploys_over_ssh_below_a_root_and_goes_back_and_away(server: Serve
     assert "0002-" in make("status")
     assert "runs two config: first" in make("logs")
     assert make("rollback").splitlines()[-1].startswith("laennec 0001-")
-    assert box.health().words == "one"
+    assert box.heard() == "one"
     assert "nothing is deployed" in make("undeploy")
 
 

@@ -7,12 +7,10 @@ given: the release that was good must run, with the settings that were good.
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -22,9 +20,8 @@ import pytest
 from deploy.__main__ import main
 from deploy.box.durable import point, write_record
 from deploy.box.place import Trial
-from deploy.box.service import Health
 from deploy.wheelhouse import PROJECT
-from tests.deploy.conftest import CONFIG, Box
+from tests.deploy.conftest import CONFIG, Box, until
 from tests.deploy.killed import run_until
 from tests.deploy.test_box_settings import replace
 
@@ -32,28 +29,14 @@ pytestmark = pytest.mark.system
 SECOND = "config: second\n"
 
 
-def until(holds: Callable[[], bool], what: Callable[[], object]) -> None:
-    """Wait for it."""
-    until_s = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < until_s, what()
-        time.sleep(0.02)
-
-
 def start_again(box: Box) -> None:
     """Power goes and comes: whatever ran is gone, and the service is started by no deployment."""
     with suppress(OSError, ValueError):
-        state = json.loads((box.place.run / "state.json").read_text())
-        for pid in (state["supervisor"], state["pid"]):
-            if pid:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+        os.killpg(int((box.place.run / "pid").read_text()), signal.SIGKILL)
     until(lambda: box.health().phase == "stopped", box.health)
-    (box.place.run / "state.json").unlink(missing_ok=True)  # of the supervisor that is gone
     with open(box.place.log, "ab") as log:
         subprocess.run(
-            ["setsid", "--fork", box.place.current / "venv/bin/python", "-I", box.place.current / "supervise.py",
-             box.place.root],
+            ["setsid", "--fork", "sh", box.place.current / "run.sh", box.place.root],
             env=box.place.variables(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True,
         )  # fmt: skip
 
@@ -86,7 +69,7 @@ def test_cut_off_at_any_step_the_good_release_and_its_settings_come_back_by_them
         finished = run_until(box, step, request, refusal="was not healthy")
         undone += box.place.running() == second
         start_again(box)
-        until(lambda: box.health() == Health("ready", words="one"), box.health)
+        until(lambda: box.heard() == "one", box.health)
         assert box.place.running() == first
         assert box.place.config.read_text() == CONFIG
         if box.place.trial.exists():
@@ -158,7 +141,7 @@ def test_after_a_deployment_that_was_kept_a_start_undoes_nothing(box: Box) -> No
     second = box.install("two")
     assert not box.place.before.is_symlink()
     start_again(box)
-    until(lambda: box.health().phase == "ready", box.health)
+    until(lambda: box.heard() == "two", box.health)
     assert box.place.running() == second
 
 
@@ -168,7 +151,7 @@ def test_rollback_after_a_cut_off_switch_goes_to_the_last_that_was_kept(box: Box
     write_record(box.place.trial, Trial(second, first, had_config=True, is_untried=True, hold_s=0.1))
     assert box.rollback() == first
     assert not box.place.trial.exists()
-    assert box.health().words == "one"
+    assert box.heard() == "one"
 
 
 def test_rollback_stays_where_the_box_went_back_to_by_itself(box: Box) -> None:
@@ -187,7 +170,7 @@ def test_a_rollback_that_was_cut_off_goes_on_when_it_is_asked_for_again(
 ) -> None:
     second = cut_off[1]
     assert box.rollback(second if is_named else "") == second
-    assert box.health().words == "two"
+    assert box.heard() == "two"
     assert not box.place.trial.exists()
 
 

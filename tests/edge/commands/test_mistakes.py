@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.sources.synthetic import DEMO_AUDIO
+from edge.sources.demo import DEMO_AUDIO
 
 
 def test_mistakes_of_the_operator_are_one_line_that_names_them(tmp_path: Path, mistake: Callable[..., str]) -> None:
