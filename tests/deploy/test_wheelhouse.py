@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -15,8 +14,6 @@ from deploy import closure
 from deploy.errors import DeployError
 from deploy.wheelhouse import PROJECT, build_own_wheel, put_model, read
 from tests.deploy.standin import write_pip, write_wheel
-
-CLOSURE = PROJECT / "deploy/closure.py"
 
 
 def test_a_wheelhouse_is_locked_file_by_file(tmp_path: Path) -> None:
@@ -86,25 +83,3 @@ def test_markers_are_judged_for_the_target_not_for_this_interpreter(tmp_path: Pa
     assert ("extra-one", frozenset({"a", "b"})) in closure.needs(wheel, {"more"}, jetson)
     newer = {"python_version": "3.13", "platform_machine": "x86_64"}
     assert {name for name, _extras in closure.needs(wheel, set(), newer)} == {"new"}
-
-
-@pytest.mark.system
-def test_the_wheels_of_a_jetson_are_downloaded_on_any_machine(tmp_path: Path) -> None:
-    wheel = write_wheel(tmp_path / "own", requires=("pydantic>=2", "exceptiongroup; python_version < '3.11'"))
-    target = ("3.10", "aarch64", "2.35")
-    argv = [sys.executable, CLOSURE, wheel, PROJECT / "constraints.txt", tmp_path / "all", *target]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    names = {path.name.split("-")[0]: path.name for path in (tmp_path / "all").glob("*.whl")}
-    assert {"pip", "pydantic", "annotated_types", "typing_inspection", "exceptiongroup"} <= names.keys()
-    assert "cp310" in names["pydantic_core"]
-    assert names["pydantic_core"].endswith("aarch64.whl")
-
-
-@pytest.mark.system
-def test_a_package_without_a_pinned_version_is_named(tmp_path: Path) -> None:
-    wheel = write_wheel(tmp_path / "own", requires=("not-among-the-constraints",))
-    argv = [sys.executable, CLOSURE, wheel, PROJECT / "constraints.txt", tmp_path / "all", "3.10", "aarch64", "2.35"]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "constraints.txt has no version of not-among-the-constraints for Python 3.10 on aarch64" in done.stderr
