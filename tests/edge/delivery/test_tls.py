@@ -1,9 +1,7 @@
-"""Every way in which TLS fails has its own line, in the log of a node and in the doctor; real brokers refuse."""
+"""What is wrong with a file of TLS is said with its key, before anything is connected."""
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +11,6 @@ from edge.delivery import tls
 from edge.errors import ConfigError
 from edge.settings.config import Tls
 from tests.edge.certificates import Authority, Pair, encrypted
-
-pytestmark = pytest.mark.filterwarnings(  # paho leaves the socket of a failed handshake to the collector
-    "ignore::pytest.PytestUnraisableExceptionWarning"
-)
 
 
 @dataclass(frozen=True)
@@ -36,13 +30,6 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
         "other name": ours.sign("other-name", ("broker.example",)), "alien": theirs.sign("alien"),
     }  # fmt: skip
     return Files(ours, theirs, pairs)
-
-
-@pytest.fixture(autouse=True)
-def collected() -> Iterator[None]:
-    """Those sockets go in the test that left them."""
-    yield
-    gc.collect()
 
 
 def test_a_file_that_is_missing_or_wrong_is_named_with_its_key(files: Files, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -65,10 +66,18 @@ def test_a_stream_whose_thread_hangs_starves_the_watchdog_and_sigterm_still_ends
 ) -> None:
     node = start("tests.system.edge.hanging_node", where, free_port(), tmp_path / "o.db")
     wait_for(lambda: "READY=1" in manager.hear(), "readiness")
+    assert node.stdout is not None
     assert node.stderr is not None
-    log = iter(node.stderr.readline, "")
-    said = next(line for line in log if "stream=bad hangs for_s=" in line)  # on a slow machine others pause too
+    log: list[str] = []
+    reader = threading.Thread(target=lambda: log.extend(node.stderr or ()))
+    reader.start()
+
+    def told(what: str, since: int = 0) -> list[str]:
+        return [line for line in log[since:] if what in line]
+
+    (said, *_) = wait_for(lambda: told("stream=bad hangs for_s="), "the hang")  # on a slow machine others pause too
     assert "the watchdog is not fed" in said
+    hung = log.index(said)
 
     def is_starved() -> bool:
         before = manager.hear().count("WATCHDOG=1")
@@ -76,10 +85,11 @@ def test_a_stream_whose_thread_hangs_starves_the_watchdog_and_sigterm_still_ends
         return manager.hear().count("WATCHDOG=1") == before
 
     wait_for(is_starved, "a watchdog that is not fed, though the other stream goes on")
+    wait_for(lambda: told("stream=good end=wheeze", hung), "an event of the stream that does not hang")
     node.send_signal(signal.SIGTERM)
-    output, rest = node.communicate(timeout=PATIENCE_S)
-    assert node.returncode == 0, rest
-    assert "end=wheeze" in rest  # of the stream that does not hang
+    output = node.stdout.read()
+    reader.join(PATIENCE_S)
+    assert node.wait(PATIENCE_S) == 0, log
     assert "heard " in output
 
 

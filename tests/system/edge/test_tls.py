@@ -23,6 +23,9 @@ from tests.edge.delivery.test_tls import Files
 from tests.edge.wards import settings as ward_settings
 
 files = test_tls.files
+pytestmark = pytest.mark.filterwarnings(  # paho leaves the socket of a failed handshake to the collector
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)
 
 VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
