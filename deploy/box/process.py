@@ -25,7 +25,7 @@ from pathlib import Path
 
 from deploy.box.child import last_words
 from deploy.box.durable import remove
-from deploy.box.place import Place, Refusal
+from deploy.box.layout import BoxLayout, Refusal
 from deploy.box.service import Health
 
 STOP_S = 10.0  # how long the service may take to end before it is killed, as in the unit and in `run.sh`
@@ -36,10 +36,10 @@ LOG_BYTES = 5_000_000  # the log is begun anew beyond, the one before is kept
 class Process:
     """The service below a root of one's own: a process that `run.sh` starts, and starts again when it ends."""
 
-    def __init__(self, place: Place) -> None:
-        """For the releases of `place`."""
-        self.logs = f"tail -f {place.log}"
-        self._place, self._lock, self._newest = place, place.run / "lock", place.run / "newest"
+    def __init__(self, layout: BoxLayout) -> None:
+        """For the releases of `layout`."""
+        self.logs = f"tail -f {layout.log}"
+        self._layout, self._lock, self._newest = layout, layout.run / "lock", layout.run / "newest"
         self._started: subprocess.Popen[bytes] | None = None  # `run.sh`, by this object
         self._socket: socket.socket | None = None
         self._is_ready, self._words = False, ""
@@ -47,17 +47,17 @@ class Process:
     def restart(self) -> None:
         """Start what `current` names, in the place of what runs: `run.sh` ends that, so nothing can come between."""
         self._end_supervisor()
-        place = self._place
-        for folder in (place.run, place.log.parent, place.state, place.cache):
+        layout = self._layout
+        for folder in (layout.run, layout.log.parent, layout.state, layout.cache):
             folder.mkdir(parents=True, exist_ok=True)
-        if place.log.exists() and place.log.stat().st_size > LOG_BYTES:
-            place.log.replace(place.log.with_suffix(".log.1"))
-        with_run = (place.current, *sorted(place.releases.glob("*"), reverse=True))  # older releases have none
+        if layout.log.exists() and layout.log.stat().st_size > LOG_BYTES:
+            layout.log.replace(layout.log.with_suffix(".log.1"))
+        with_run = (layout.current, *sorted(layout.releases.glob("*"), reverse=True))  # older releases have none
         script = next(path / "run.sh" for path in with_run if (path / "run.sh").exists())
         before, self._is_ready, self._words = self._started, False, ""
-        with open(place.log, "ab") as log:
+        with open(layout.log, "ab") as log:
             self._started = started = subprocess.Popen(
-                ["/bin/sh", script, place.root], env={**place.variables(), "NOTIFY_SOCKET": self._address()},
+                ["/bin/sh", script, layout.root], env={**layout.variables(), "NOTIFY_SOCKET": self._address()},
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         until_s = time.monotonic() + STOP_S + START_S
@@ -112,7 +112,7 @@ class Process:
     def _read(self, name: str) -> str:
         """A line that `run.sh` wrote; empty: none."""
         with suppress(OSError):
-            return (self._place.run / name).read_text().strip()
+            return (self._layout.run / name).read_text().strip()
         return ""
 
     def health(self) -> Health:
@@ -126,7 +126,7 @@ class Process:
         words = self._words or " | ".join(failures[-1:]) or self.last_lines(1).strip()
         if not release:
             return Health("waiting", bool(failures), words, is_asked)
-        return Health(phase, bool(failures), words, is_asked and release == f"releases/{self._place.running()}")
+        return Health(phase, bool(failures), words, is_asked and release == f"releases/{self._layout.running()}")
 
     def _hear(self) -> None:
         """Take what the service notified since; not what other processes sent."""
@@ -146,7 +146,7 @@ class Process:
 
     def _end_supervisor(self) -> None:
         """Until 2026-11-22 a supervisor kept the service running; it would start one beside this one."""
-        with suppress(OSError, ValueError), open(self._place.run / "supervisor.lock") as lock:
+        with suppress(OSError, ValueError), open(self._layout.run / "supervisor.lock") as lock:
             while True:
                 try:
                     return fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -157,7 +157,7 @@ class Process:
     def last_lines(self, count: int) -> str:
         """From its log."""
         with suppress(OSError):
-            return "\n".join(self._place.log.read_text(errors="replace").splitlines()[-count:])
+            return "\n".join(self._layout.log.read_text(errors="replace").splitlines()[-count:])
         return ""
 
     def words_as_service(self, release: Path, argv: Sequence[object]) -> list[object]:

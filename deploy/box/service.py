@@ -14,7 +14,7 @@ from typing import Protocol
 
 from deploy.box.child import call, last_words
 from deploy.box.durable import remove, write_whole
-from deploy.box.place import Place, Refusal
+from deploy.box.layout import BoxLayout, Refusal
 
 UNIT = "laennec.service"
 # What a release is examined with, so that it finds the user, groups and folders that the service will have.
@@ -63,10 +63,10 @@ class Service(Protocol):
         """Stop it for good."""
 
     def health(self) -> Health:
-        """How it is now."""
+        """Whether it runs, and whether it ended with an error, as of now."""
 
     def last_lines(self, count: int) -> str:
-        """The end of its log."""
+        """The last `count` lines of its log."""
 
     def words_as_service(self, release: Path, argv: Sequence[object]) -> list[object]:
         """The command that runs `argv` as the service of `release` would be."""
@@ -77,16 +77,16 @@ class Systemd:
 
     logs = f"journalctl -u {UNIT}"
 
-    def __init__(self, place: Place) -> None:
-        """For the releases of `place`."""
-        self._place = place
-        self._unit = place.root / "etc/systemd/system" / UNIT
-        self._rules = place.root / "etc/udev/rules.d"
+    def __init__(self, layout: BoxLayout) -> None:
+        """For the releases of `layout`."""
+        self._layout = layout
+        self._unit = layout.root / "etc/systemd/system" / UNIT
+        self._rules = layout.root / "etc/udev/rules.d"
 
     def restart(self) -> None:
         """Install the unit and rules of the current release, then restart."""
-        write_whole(self._unit, (self._place.current / UNIT).read_bytes())
-        rules = sorted(self._place.current.glob("*.rules"))
+        write_whole(self._unit, (self._layout.current / UNIT).read_bytes())
+        rules = sorted(self._layout.current.glob("*.rules"))
         for rule in rules:
             write_whole(self._rules / rule.name, rule.read_bytes())
         if rules and shutil.which("udevadm"):
@@ -101,7 +101,7 @@ class Systemd:
         """Stop, disable and remove the unit, and the rules."""
         if self._unit.exists():
             self._systemctl("disable", "--now", UNIT)
-        for rule in self._place.releases.glob("*/*.rules"):
+        for rule in self._layout.releases.glob("*/*.rules"):
             remove(self._rules / rule.name)
         remove(self._unit)
         self._systemctl("daemon-reload")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deploy.box.durable import point, read_record, write_record, write_whole
-from deploy.box.place import Trial
+from deploy.box.layout import Trial
 from deploy.errors import DeployError
 from deploy.session import Target, ask
 from deploy.transport import Local

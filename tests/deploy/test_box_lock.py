@@ -4,37 +4,34 @@ from __future__ import annotations
 
 import io
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import cast
 
 import pytest
 
 from deploy.box import wire
-from deploy.box.durable import remove, write_record
-from deploy.box.place import Place, Refusal, Trial
+from deploy.box.durable import remove
+from deploy.box.layout import BoxLayout, Refusal
 from deploy.box.service import Service
 from deploy.box.wire import Session, Wire, at_work, only_one
-from deploy.wheelhouse import PROJECT
 
 
 def session(root: Path) -> Session:
-    return Session(Place(str(root)), cast(Service, None), Wire(io.BytesIO()))
+    return Session(BoxLayout(str(root)), cast(Service, None), Wire(io.BytesIO()))
 
 
 def test_nobody_is_at_work_on_a_box_that_nobody_touched(tmp_path: Path) -> None:
-    assert at_work(Place(str(tmp_path))) == ""
+    assert at_work(BoxLayout(str(tmp_path))) == ""
     assert not list(tmp_path.iterdir())
 
 
 def test_who_holds_the_lock_is_told_and_the_next_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wire, "PATIENCE_S", 0.05)
     with only_one(session(tmp_path)):
-        assert at_work(Place(str(tmp_path))).startswith(f"process {os.getpid()}, since ")
+        assert at_work(BoxLayout(str(tmp_path))).startswith(f"process {os.getpid()}, since ")
         with pytest.raises(Refusal, match="another deployment to this box is under way"), only_one(session(tmp_path)):
             pass
-    assert at_work(Place(str(tmp_path))) == ""
+    assert at_work(BoxLayout(str(tmp_path))) == ""
 
 
 def test_a_folder_that_cannot_be_made_is_told_and_not_waited_for(
@@ -48,28 +45,14 @@ def test_a_folder_that_cannot_be_made_is_told_and_not_waited_for(
 
 
 def test_a_lock_whose_file_was_taken_away_is_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    place, is_there = Place(str(tmp_path)), wire._is_there
+    layout, is_there = BoxLayout(str(tmp_path)), wire._is_there
 
     def taken_away_once(lock: int, path: Path) -> bool:
         monkeypatch.setattr(wire, "_is_there", is_there)
-        remove(place.lock)
+        remove(layout.lock)
         return is_there(lock, path)
 
     monkeypatch.setattr(wire, "_is_there", taken_away_once)
     with only_one(session(tmp_path)):
-        assert place.lock.exists()
-        assert at_work(place)
-
-
-def test_status_tells_a_first_switch_that_was_cut_off_and_not_one_under_way(tmp_path: Path) -> None:
-    place = Place(str(tmp_path))
-    write_record(place.trial, Trial("0001-a", "", had_config=False, is_untried=True))
-    line = [sys.executable, "-m", "deploy", "status", "--device", "local", "--root", str(tmp_path)]
-
-    def said() -> str:
-        return subprocess.run(line, cwd=PROJECT, capture_output=True, text=True, check=False).stdout
-
-    assert "a switch to 0001-a was cut off" in said()
-    with only_one(session(tmp_path)):
-        assert "is under way (process" in said()
-        assert "cut off" not in said()
+        assert layout.lock.exists()
+        assert at_work(layout)

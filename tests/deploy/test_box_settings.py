@@ -5,19 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from deploy.box.durable import point
-from deploy.box.place import Place
+from deploy.box.layout import BoxLayout
 from deploy.box.settings import adopt_settings
 
 BY_HAND = "config: by hand\n"
 
 
 def test_a_link_of_the_operators_own_is_followed_once_and_said(tmp_path: Path) -> None:
-    place = Place(str(tmp_path / "root"))
-    (place.releases / "0001-a").mkdir(parents=True)
-    point(place.current, "releases/0001-a")
+    layout = BoxLayout(str(tmp_path / "root"))
+    (layout.releases / "0001-a").mkdir(parents=True)
+    point(layout.current, "releases/0001-a")
     (tmp_path / "mine.yaml").write_text(BY_HAND)
-    place.config.parent.mkdir(parents=True)
-    place.config.symlink_to(tmp_path / "mine.yaml")
-    assert adopt_settings(place) == [f"moved the settings from {place.config} into 0001-a, and left a link to them"]
-    assert place.settings("0001-a").read_text() == BY_HAND
-    assert adopt_settings(place) == []
+    layout.config.parent.mkdir(parents=True)
+    layout.config.symlink_to(tmp_path / "mine.yaml")
+    assert adopt_settings(layout) == [f"moved the settings from {layout.config} into 0001-a, and left a link to them"]
+    assert layout.settings("0001-a").read_text() == BY_HAND
+    assert adopt_settings(layout) == []

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy import closure
 from deploy.errors import DeployError
+from deploy.resolve import pip_settings, platforms
 from deploy.wheelhouse import PROJECT, build_own_wheel, put_model, read
 from tests.deploy.standin import write_pip, write_wheel
 
@@ -64,22 +64,15 @@ def test_a_damaged_artefact_never_leaves_the_workstation(tmp_path: Path, damaged
 
 
 def test_a_box_takes_tags_up_to_its_c_library_the_newest_first() -> None:
-    tags = closure.platforms("aarch64", "2.35")
+    tags = platforms("aarch64", "2.35")
     assert tags[0] == "manylinux_2_35_aarch64"
     assert {"manylinux_2_28_aarch64", "manylinux_2_17_aarch64", "manylinux2014_aarch64", "any"} <= set(tags)
     assert "manylinux_2_36_aarch64" not in tags
 
 
-def test_markers_are_judged_for_the_target_not_for_this_interpreter(tmp_path: Path) -> None:
-    requires = (
-        "old; python_version < '3.11'",
-        "new; python_version >= '3.11'",
-        "arm; platform_machine == 'aarch64'",
-        "extra-one[a,b]; extra == 'more'",
-    )
-    wheel = write_wheel(tmp_path, requires=requires)
-    jetson = {"python_version": "3.10", "platform_machine": "aarch64"}
-    assert {name for name, _extras in closure.needs(wheel, set(), jetson)} == {"old", "arm"}
-    assert ("extra-one", frozenset({"a", "b"})) in closure.needs(wheel, {"more"}, jetson)
-    newer = {"python_version": "3.13", "platform_machine": "x86_64"}
-    assert {name for name, _extras in closure.needs(wheel, set(), newer)} == {"new"}
+def test_where_pip_looks_for_packages_uv_looks_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pip.conf").write_text("[global]\nindex-url = https://mirror.ward.example/simple\n")
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+    for name in ("PIP_INDEX_URL", "UV_DEFAULT_INDEX"):
+        monkeypatch.delenv(name, raising=False)
+    assert pip_settings(Path(sys.executable))["UV_DEFAULT_INDEX"] == "https://mirror.ward.example/simple"

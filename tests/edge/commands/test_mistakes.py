@@ -29,7 +29,7 @@ def test_mistakes_of_the_operator_are_one_line_that_names_them(tmp_path: Path, m
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (("monitor",), "nothing to hear: give --serial PORT, --udp HOST:PORT, --ble ADDRESS, or --config FILE"),
+        (("monitor",), "nothing to listen to: give --serial PORT, --udp HOST:PORT, --ble ADDRESS, or --config FILE"),
         (("monitor", "--udp", "0.0.0.0:7355"), "would listen on every interface"),
         (("monitor", "--udp", "7355"), "link.udp.bind: ''"),
         (("monitor", "--udp", "127.0.0.1:http"), "link.udp.port: expected a whole number, found 'http'"),

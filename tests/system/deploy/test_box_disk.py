@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.box.place import Place
+from deploy.box.layout import BoxLayout
 from deploy.box.process import Process
 from deploy.errors import DeployError
 from deploy.session import ask
@@ -26,9 +26,9 @@ def small_disk(tmp_path: Path, standin: Callable[..., Wheelhouse]) -> Iterator[B
         ["mount", "-t", "tmpfs", "-o", f"size={SIZE_MB}m", "none", tmp_path], capture_output=True
     ).returncode:
         pytest.skip("may not mount a small disk here")
-    place = Place(str(tmp_path))
-    yield Box(place, standin)
-    Process(place).stop()
+    layout = BoxLayout(str(tmp_path))
+    yield Box(layout, standin)
+    Process(layout).stop()
     subprocess.run(["umount", "-l", tmp_path], check=True)
 
 
@@ -42,7 +42,7 @@ def test_a_disk_that_fills_up_in_the_middle_leaves_the_old_release_and_its_room(
 
 
 def test_a_disk_that_may_only_be_read_is_not_taken_for_another_users(small_disk: Box) -> None:
-    subprocess.run(["mount", "-o", "remount,ro", small_disk.place.root], check=True)
+    subprocess.run(["mount", "-o", "remount,ro", small_disk.layout.root], check=True)
     with pytest.raises(DeployError, match=r"Read-only file system.*; mend it"):
         ask(small_disk.target, "probe")
 
@@ -52,7 +52,7 @@ def test_a_disk_that_cannot_hold_a_release_is_seen_before_anything_is_copied(sma
     large = Wheelhouse(house.version, tuple(replace(each, size=each.size + 10_000_000) for each in house.wheels))
     with pytest.raises(DeployError, match=r"expected \d+ MB free for .*, found \d+ MB"):
         ask(small_disk.target, "install", large.wheels, **small_disk.request(house))
-    assert not small_disk.place.wheels.exists()
+    assert not small_disk.layout.wheels.exists()
 
 
 def test_a_wheel_that_arrives_damaged_is_refused(box: Box) -> None:

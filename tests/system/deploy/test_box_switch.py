@@ -17,19 +17,19 @@ from tests.deploy.conftest import CONFIG, PROJECT, Box
 
 def test_the_first_release_runs_with_its_settings(box: Box) -> None:
     name = box.install("well")
-    assert box.place.running() == name
+    assert box.layout.running() == name
     assert (box.health().phase, box.heard()) == ("running", "well")
-    assert box.place.config.read_text() == CONFIG
-    assert "config: first" in box.place.log.read_text()
+    assert box.layout.config.read_text() == CONFIG
+    assert "config: first" in box.layout.log.read_text()
 
 
 def test_an_upgrade_keeps_settings_and_events(box: Box) -> None:
     box.install("one")
-    (box.place.state / "outbox.db").write_text("events")
-    box.place.config.write_text("config: edited by hand\n")
+    (box.layout.state / "outbox.db").write_text("events")
+    box.layout.config.write_text("config: edited by hand\n")
     assert box.install("two", config=None).startswith("0002")
-    assert box.place.config.read_text() == "config: edited by hand\n"
-    assert (box.place.state / "outbox.db").read_text() == "events"
+    assert box.layout.config.read_text() == "config: edited by hand\n"
+    assert (box.layout.state / "outbox.db").read_text() == "events"
     assert box.heard() == "two"
 
 
@@ -39,17 +39,17 @@ def test_the_same_release_again_is_nothing_to_do_unless_it_is_forced_or_not_heal
     assert _pid(box) == pid, "it was not even restarted"
     second = box.install("one", is_forced=True)
     assert second > first
-    box.place.config.write_text("config: edited by hand\n")
+    box.layout.config.write_text("config: edited by hand\n")
     third = box.install("one")
     assert third > second, "other settings are another release"
-    Process(box.place).stop()
+    Process(box.layout).stop()
     assert box.install("one") > third
 
 
 def test_three_releases_are_kept_and_their_wheels(box: Box) -> None:
     names = [box.install(each) for each in ("one", "two", "three", "four")]
     assert box.releases() == names[1:]
-    assert sorted(path.name.split("-")[0] for path in box.place.wheels.glob("*")) == ["laennec", "pip"]
+    assert sorted(path.name.split("-")[0] for path in box.layout.wheels.glob("*")) == ["laennec", "pip"]
 
 
 def test_rollback_goes_to_the_release_before_and_by_name_forward_again(box: Box) -> None:
@@ -81,15 +81,15 @@ def test_a_release_that_does_not_stay_up_is_gone_back_from(box: Box, behaviour: 
     assert "laennec: " in str(error), "its last words are told"
     assert error.state == f"{first} is current and its service is ready (one)"
     assert box.releases() == [first]
-    assert box.place.config.read_text() == CONFIG
-    assert not box.place.trial.exists()
+    assert box.layout.config.read_text() == CONFIG
+    assert not box.layout.trial.exists()
 
 
 def test_a_first_release_that_does_not_stay_up_leaves_nothing(box: Box) -> None:
     error = box.refusal("ends")
     assert error.state == "nothing is deployed"
-    assert not box.place.current.is_symlink()
-    assert not box.place.config.exists()
+    assert not box.layout.current.is_symlink()
+    assert not box.layout.config.exists()
     assert not box.releases()
     assert box.health().phase == "stopped"
 
@@ -110,43 +110,43 @@ def test_a_mistake_in_the_settings_is_told_before_anything_is_compiled_under_the
     capsys.readouterr()
     assert str(box.refusal("two", config="sight: x\n")).endswith("laennec: CONFIG: unknown key 'sight'")
     assert "compiling" not in capsys.readouterr().out
-    box.place.config.write_text("sight: x\n")
-    assert f"laennec: {box.place.config}: unknown key" in str(box.refusal("two", config=None))
+    box.layout.config.write_text("sight: x\n")
+    assert f"laennec: {box.layout.config}: unknown key" in str(box.refusal("two", config=None))
     assert (box.releases(), box.health().phase) == ([first], "running")
 
 
 def _pid(box: Box) -> int:
-    return int((box.place.run / "standin").read_text().split()[0])
+    return int((box.layout.run / "standin").read_text().split()[0])
 
 
 def test_undeploy_leaves_settings_and_events_unless_told_otherwise(box: Box) -> None:
     box.install("well")
-    (box.place.state / "events").touch()
+    (box.layout.state / "events").touch()
     kept = ask(box.target, "undeploy", purge=False)["kept"]
-    assert kept == [str(box.place.config.parent), str(box.place.state)]
+    assert kept == [str(box.layout.config.parent), str(box.layout.state)]
     assert box.health().phase == "stopped"
-    assert not box.place.current.is_symlink()
+    assert not box.layout.current.is_symlink()
     assert ask(box.target, "undeploy", purge=True)["kept"] == []
-    assert not list(box.place.root.rglob("*laennec*"))
+    assert not list(box.layout.root.rglob("*laennec*"))
 
 
 def test_undeploy_leaves_what_others_put_beside_it(box: Box) -> None:
     box.install("well")
     for empty in ("srv", "var/log/others"):
-        (box.place.root / empty).mkdir(parents=True)
-    (box.place.base / ".current.new").symlink_to("nowhere")  # a deployment was killed
-    (box.place.base / "trial.json.part").touch()
+        (box.layout.root / empty).mkdir(parents=True)
+    (box.layout.base / ".current.new").symlink_to("nowhere")  # a deployment was killed
+    (box.layout.base / "trial.json.part").touch()
     ask(box.target, "undeploy", purge=True)
-    left = {str(path.relative_to(box.place.root)) for path in box.place.root.rglob("*")}
+    left = {str(path.relative_to(box.layout.root)) for path in box.layout.root.rglob("*")}
     assert {"opt", "srv", "var/lib", "var/log", "var/log/others"} <= left
-    assert not list(box.place.root.rglob("*laennec*"))
+    assert not list(box.layout.root.rglob("*laennec*"))
 
 
 def test_of_two_deployments_at_once_the_second_is_refused(box: Box, tmp_path: Path) -> None:
     house, config = box.house("slow"), tmp_path / "ward.yaml"
     config.write_text(CONFIG)
     first = subprocess.Popen(
-        [sys.executable, "-m", "deploy", "install", "--device", "local", "--root", str(box.place.root),
+        [sys.executable, "-m", "deploy", "install", "--device", "local", "--root", str(box.layout.root),
          "--wheelhouse", house.wheels[0].path.parent, "--config", config],
         cwd=PROJECT, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )  # fmt: skip

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.box.place import Place
+from deploy.box.layout import BoxLayout
 from deploy.box.process import Process
 from deploy.wheelhouse import PROJECT
 
@@ -23,7 +23,7 @@ Make = Callable[..., "subprocess.CompletedProcess[str]"]
 def root() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="laennec-root-") as folder:
         yield Path(folder)
-        Process(Place(folder)).stop()
+        Process(BoxLayout(folder)).stop()
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def deployed(make: Make, root: Path) -> str:
 def test_a_clone_becomes_a_service_that_hears(deployed: str, root: Path) -> None:
     last = deployed.splitlines()[-1]
     assert last.startswith(
-        f"laennec {Place(str(root)).running()} runs on this machine (1 of 1 streams heard; broker away"
+        f"laennec {BoxLayout(str(root)).running()} runs on this machine (1 of 1 streams heard; broker away"
     )
     assert "warn  broker" in deployed, "an unreachable broker is said, and is no reason to go back"
     assert list((root / "var/lib/laennec").glob("outbox-*.db")), "events wait on disk"
@@ -97,26 +97,23 @@ def test_a_mistake_in_config_is_told_before_anything_is_built(make: Make, tmp_pa
     assert "wheelhouse" not in done.stdout
 
 
-def test_the_same_release_again_is_nothing_to_do_unless_it_is_forced(deployed: str, make: Make, root: Path) -> None:
-    first = Place(str(root)).running()
+def test_the_same_release_again_is_nothing_to_do(deployed: str, make: Make, root: Path) -> None:
+    first = BoxLayout(str(root)).running()
     assert "nothing to do" in make("deploy").stdout
-    assert Place(str(root)).running() == first
-    done = make("deploy", "HEALTHY_S=1", "FORCE=1")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert Place(str(root)).running() > first
+    assert BoxLayout(str(root)).running() == first
 
 
 def test_the_service_knows_the_name_of_its_release(deployed: str, root: Path) -> None:
     python = root / "opt/laennec/current/venv/bin/python"
     line = [python, "-I", "-c", "from edge.node.service import release; print(release())"]
     done = subprocess.run(line, capture_output=True, text=True, check=True)
-    assert Place(str(root)).running().endswith(f"-{done.stdout.strip()}")
+    assert BoxLayout(str(root)).running().endswith(f"-{done.stdout.strip()}")
     assert done.stdout.strip().startswith("0.")
 
 
 def test_status_for_programs(deployed: str, make: Make, root: Path) -> None:
     told = json.loads(make("status", "ARGS=--json").stdout)
-    assert (told["running"], told["phase"], told["trial"]) == (Place(str(root)).running(), "running", "")
+    assert (told["running"], told["phase"], told["trial"]) == (BoxLayout(str(root)).running(), "running", "")
 
 
 def test_undeploy_keeps_events_and_settings(deployed: str, make: Make, root: Path) -> None:

@@ -28,7 +28,7 @@ def stranger(box: Box) -> Callable[..., str]:
         pytest.skip("nobody else can be tried here: needs root, and a clone and a Python that all may read")
 
     def ask(*words: str) -> str:
-        argv = [*me, "-m", "deploy", *words, "--device", "local", "--root", str(box.place.root)]
+        argv = [*me, "-m", "deploy", *words, "--device", "local", "--root", str(box.layout.root)]
         done = subprocess.run(argv, cwd=PROJECT, capture_output=True, text=True, check=False)
         assert done.returncode in (0, 2), done
         return done.stderr.strip()
@@ -40,10 +40,10 @@ def stranger(box: Box) -> Callable[..., str]:
 def test_another_users_deployment_is_refused_in_one_line_that_names_its_owner(
     box: Box, stranger: Callable[..., str], standin: Callable[..., Wheelhouse], mode: int
 ) -> None:
-    for folder in (box.place.root, box.place.root.parent):
+    for folder in (box.layout.root, box.layout.root.parent):
         folder.chmod(stat.S_IMODE(folder.stat().st_mode) | 0o755)
     name = box.install("well")
-    box.place.root.chmod(mode)
+    box.layout.root.chmod(mode)
     folder = standin("well").wheels[0].path.parent
     for words in (["install", "--wheelhouse", str(folder)], ["rollback"], ["undeploy"]):
         first, *others = stranger(*words).splitlines()
@@ -62,8 +62,8 @@ def test_who_is_refused_hears_who_is_at_work_before_anything_is_built(
 ) -> None:
     monkeypatch.setattr("deploy.__main__.PATIENCE_S", 0.0)
     monkeypatch.setattr("deploy.__main__.BUILD", tmp_path / "build")
-    with only_one(Session(box.place, Process(box.place), Wire(io.BytesIO()), "anna@desk")):
-        assert main(["install", "--device", "local", "--root", str(box.place.root)]) == 2
+    with only_one(Session(box.layout, Process(box.layout), Wire(io.BytesIO()), "anna@desk")):
+        assert main(["install", "--device", "local", "--root", str(box.layout.root)]) == 2
     said = capsys.readouterr()
     who = f"process {os.getpid()} for anna@desk, since "
     assert f"deploy: another deployment to this box is under way ({who}" in said.err
@@ -71,7 +71,7 @@ def test_who_is_refused_hears_who_is_at_work_before_anything_is_built(
 
 
 def test_status_for_programs_says_the_same_as_for_people(box: Box, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["status", "--json", "--device", "local", "--root", str(box.place.root)]
+    words = ["status", "--json", "--device", "local", "--root", str(box.layout.root)]
     assert main(words) == 1
     assert json.loads(capsys.readouterr().out)["running"] == ""
     name = box.install("well")
@@ -79,4 +79,4 @@ def test_status_for_programs_says_the_same_as_for_people(box: Box, capsys: pytes
     assert main(words) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["running"], told["phase"], told["releases"], told["busy"]) == (name, "running", [name], "")
-    assert told["config"] == str(box.place.config)
+    assert told["config"] == str(box.layout.config)

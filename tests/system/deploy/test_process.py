@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.box.place import Place, Refusal
+from deploy.box.layout import BoxLayout, Refusal
 from deploy.box.process import Process
 from tests.deploy.conftest import RUN, until
 
@@ -31,17 +31,17 @@ Service = Callable[[str], Process]
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Service]:
     """Gives the service below a root, whose program is the Python text that is given."""
-    place, made = Place(str(tmp_path)), list[Process]()
-    release = place.releases / "0001"
+    layout, made = BoxLayout(str(tmp_path)), list[Process]()
+    release = layout.releases / "0001"
     (release / "venv/bin").mkdir(parents=True)
     (release / "run.sh").write_text(RUN)
-    place.current.symlink_to("releases/0001")
+    layout.current.symlink_to("releases/0001")
 
     def with_program(text: str) -> Process:
         program = release / "venv/bin/laennec"
         program.write_text(f"#!{sys.executable}\n{SPEAK}\n{text}\n")
         program.chmod(0o755)
-        made.append(Process(place))
+        made.append(Process(layout))
         return made[-1]
 
     yield with_program

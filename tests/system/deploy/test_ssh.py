@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,7 +56,13 @@ def _keygen(path: Path) -> str:
 
 
 def _start(folder: Path, extra: str = "") -> tuple[subprocess.Popen[bytes], int]:
-    port = _free_port()
+    for _ in range(5):  # another test may take the port before sshd does
+        with suppress(ConnectionError):
+            return _start_on(_free_port(), folder, extra)
+    raise AssertionError("no port is left to sshd")
+
+
+def _start_on(port: int, folder: Path, extra: str) -> tuple[subprocess.Popen[bytes], int]:
     (folder / f"config-{port}").write_text(
         f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/authorized\n"
         f"PidFile none\nUsePAM no\nStrictModes no\nPasswordAuthentication no\nPermitRootLogin yes\n{extra}"
@@ -63,10 +70,11 @@ def _start(folder: Path, extra: str = "") -> tuple[subprocess.Popen[bytes], int]
     assert SSHD is not None
     child = subprocess.Popen([SSHD, "-D", "-e", "-f", folder / f"config-{port}"], stderr=subprocess.PIPE)
     for _ in range(200):
+        if child.poll() is not None:
+            raise ConnectionError(child.communicate())
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return child, port
-        assert child.poll() is None, child.communicate()
         time.sleep(0.05)
     raise AssertionError("sshd does not listen")
 
@@ -106,7 +114,7 @@ def test_make_deploys_over_ssh_below_a_root_and_goes_back_and_away(server: Serve
     def make(*words: str) -> str:
         done = subprocess.run(
             ["make", *words, "DEVICE=x86", f"HOST={server.user}@127.0.0.1", f"PORT={server.port}",
-             f"ROOT={box.place.root}", f"SSH_OPTIONS={server.config()}", f"CONFIG={config}", "HEALTHY_S=0.3"],
+             f"ROOT={box.layout.root}", f"SSH_OPTIONS={server.config()}", f"CONFIG={config}", "HEALTHY_S=0.3"],
             cwd=PROJECT, env=kept, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
@@ -114,7 +122,7 @@ def test_make_deploys_over_ssh_below_a_root_and_goes_back_and_away(server: Serve
 
     for behaviour in ("one", "two"):
         told = make("deploy", f"ARGS=--wheelhouse {box.house(behaviour).wheels[0].path.parent}")
-    assert told.splitlines()[-1].startswith(f"laennec {box.place.running()} runs on {server.user}@127.0.0.1 (two)")
+    assert told.splitlines()[-1].startswith(f"laennec {box.layout.running()} runs on {server.user}@127.0.0.1 (two)")
     assert "0002-" in make("status")
     assert "runs two config: first" in make("logs")
     assert make("rollback").splitlines()[-1].startswith("laennec 0001-")
@@ -124,7 +132,7 @@ def test_make_deploys_over_ssh_below_a_root_and_goes_back_and_away(server: Serve
 
 def test_one_connection_serves_all_questions(server: Server, box: Box) -> None:
     with server.ssh() as transport:
-        target = Target(transport, str(box.place.root))
+        target = Target(transport, str(box.layout.root))
         assert facts_of(target).machine == os.uname().machine
         assert ask(target, "status")["running"] == ""
         assert len(list(transport._control.iterdir())) == 1
@@ -137,7 +145,7 @@ def test_a_file_that_was_copied_is_not_copied_again(
     house = box.house("one")
     with server.ssh() as transport:
         for _ in range(2):
-            ask(Target(transport, str(box.place.root)), "install", house.wheels, **box.request(house), is_forced=True)
+            ask(Target(transport, str(box.layout.root)), "install", house.wheels, **box.request(house), is_forced=True)
     copied = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  copying")]
     assert [line.split("(")[1] for line in copied] == [
         "2 of 2 files were new, 0.0 MB)",

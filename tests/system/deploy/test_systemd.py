@@ -46,12 +46,12 @@ def deploy(box: Box, tmp_path: Path, notes: Path) -> Deploy:
     programs = tmp_path / "bin"
     programs.mkdir()
     for name in ("systemctl", "systemd-run", "journalctl", "udevadm"):
-        (programs / name).write_text(FAKE.format(notes=notes, current=box.place.current))
+        (programs / name).write_text(FAKE.format(notes=notes, current=box.layout.current))
         (programs / name).chmod(0o755)
 
     def ask(command: str, behaviour: str = "well", kill_at: str = "", **more: object) -> dict[str, Any]:
         house = box.house(behaviour)
-        request = {"command": command, "root": str(box.place.root), "systemd": True, **more}
+        request = {"command": command, "root": str(box.layout.root), "systemd": True, **more}
         if command == "install":
             request = {**box.request(house), **request}
             unit = f"# {behaviour}\n{UNIT}"
@@ -80,8 +80,8 @@ def deploy(box: Box, tmp_path: Path, notes: Path) -> Deploy:
 
 def test_a_release_becomes_a_unit_that_is_enabled_and_restarted(deploy: Deploy, box: Box, notes: Path) -> None:
     assert deploy("install")["result"]["words"] == "heard"
-    assert (box.place.root / "etc/systemd/system/laennec.service").read_text() == f"# well\n{UNIT}"
-    assert (box.place.root / "etc/udev/rules.d/70-laennec.rules").exists()
+    assert (box.layout.root / "etc/systemd/system/laennec.service").read_text() == f"# well\n{UNIT}"
+    assert (box.layout.root / "etc/udev/rules.d/70-laennec.rules").exists()
     called = [line for line in notes.read_text().splitlines() if line.startswith("systemctl") and "show" not in line]
     assert [line.split()[1] for line in called] == ["daemon-reload", "reset-failed", "enable", "restart"]
 
@@ -110,14 +110,14 @@ def test_a_switch_that_is_cut_off_is_undone_by_the_next_start_with_its_unit(
 ) -> None:
     first = deploy("install", "one")["result"]["running"]
     deploy("install", "ends", kill_at="waiting until it is ready", hold_s=600.0)
-    unit = box.place.root / "etc/systemd/system/laennec.service"
+    unit = box.layout.root / "etc/systemd/system/laennec.service"
     assert unit.read_text().startswith("# ends\n")
     line = next(line for line in UNIT.splitlines() if line.startswith("ExecStartPre=")).partition("+")[2]
-    line = line.replace(" /opt", f" {box.place.root}/opt").replace("undo.sh /'", f"undo.sh {box.place.root}'")
+    line = line.replace(" /opt", f" {box.layout.root}/opt").replace("undo.sh /'", f"undo.sh {box.layout.root}'")
     environment = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
     done = subprocess.run(["sh", "-c", line], env=environment, capture_output=True, text=True, check=True)
     assert f"going back to {first}" in done.stdout
-    assert box.place.running() == first
+    assert box.layout.running() == first
     assert unit.read_text() == f"# one\n{UNIT}"
     told = [line for line in notes.read_text().splitlines() if "show" not in line][-2:]
     assert told == ["systemctl daemon-reload", "systemctl --no-block restart laennec.service"]
@@ -131,6 +131,6 @@ def test_a_switch_that_is_cut_off_is_undone_by_the_next_start_with_its_unit(
 def test_undeploy_removes_unit_and_rules(deploy: Deploy, box: Box, notes: Path) -> None:
     deploy("install")
     deploy("undeploy", purge=False)
-    assert not list(box.place.root.glob("etc/systemd/system/*"))
-    assert not list(box.place.root.glob("etc/udev/rules.d/*"))
+    assert not list(box.layout.root.glob("etc/systemd/system/*"))
+    assert not list(box.layout.root.glob("etc/udev/rules.d/*"))
     assert "systemctl disable --now laennec.service" in notes.read_text()

@@ -19,7 +19,7 @@ import pytest
 
 from deploy.__main__ import main
 from deploy.box.durable import point, write_record
-from deploy.box.place import Trial
+from deploy.box.layout import Trial
 from deploy.wheelhouse import PROJECT
 from tests.deploy.conftest import CONFIG, Box, until
 from tests.deploy.killed import run_until
@@ -31,18 +31,18 @@ SECOND = "config: second\n"
 def start_again(box: Box) -> None:
     """Power goes and comes: whatever ran is gone, and the service is started by no deployment."""
     with suppress(OSError, ValueError):
-        os.killpg(int((box.place.run / "pid").read_text()), signal.SIGKILL)
+        os.killpg(int((box.layout.run / "pid").read_text()), signal.SIGKILL)
     until(lambda: box.health().phase == "stopped", box.health)
-    with open(box.place.log, "ab") as log:
+    with open(box.layout.log, "ab") as log:
         subprocess.run(
-            ["setsid", "--fork", "sh", box.place.current / "run.sh", box.place.root],
-            env=box.place.variables(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True,
+            ["setsid", "--fork", "sh", box.layout.current / "run.sh", box.layout.root],
+            env=box.layout.variables(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True,
         )  # fmt: skip
 
 
 def spoil(box: Box, name: str, behaviour: str) -> None:
     """From now on that release behaves so, though it was good when it came."""
-    program = next((box.place.releases / name).glob("venv/lib/*/site-packages/edge/__main__.py"))
+    program = next((box.layout.releases / name).glob("venv/lib/*/site-packages/edge/__main__.py"))
     lines = program.read_text().splitlines(keepends=True)
     program.write_text("".join(f"BEHAVIOUR = {behaviour!r}\n" if "BEHAVIOUR =" in line else line for line in lines))
 
@@ -61,19 +61,19 @@ def test_cut_off_at_any_step_the_good_release_and_its_settings_come_back_by_them
     box: Box, good_and_bad: tuple[str, str]
 ) -> None:
     first, second = good_and_bad
-    request = {"command": "rollback", "release": second, "hold_s": 0.3}
+    request = {"command": "rollback", "release": second, "hold_s": 60.0}
     step, finished, undone = 0, 0, 0
     while not finished:
         step += 1
         finished = run_until(box, step, request, refusal="was not healthy")
-        undone += box.place.running() == second
+        undone += box.layout.running() == second
         start_again(box)
         until(lambda: box.heard() == "one", box.health)
-        assert box.place.running() == first
-        assert box.place.config.read_text() == CONFIG
-        if box.place.trial.exists():
+        assert box.layout.running() == first
+        assert box.layout.config.read_text() == CONFIG
+        if box.layout.trial.exists():
             assert box.rollback(first) == first
-        assert not box.place.before.is_symlink()
+        assert not box.layout.before.is_symlink()
     assert step > 15, "a switch is many steps"
     assert undone > 3, "the flip was seen from both sides"
 
@@ -83,32 +83,32 @@ def cut_off(box: Box) -> tuple[str, str]:
     """A switch from the first release to the second that was cut off after the flip, before anything was restarted."""
     first, second = box.install("one"), box.install("two", SECOND)
     assert box.rollback() == first
-    write_record(box.place.trial, Trial(second, first, had_config=True, is_untried=False, hold_s=0.5))
-    point(box.place.before, f"releases/{first}")
-    point(box.place.current, f"releases/{second}")
+    write_record(box.layout.trial, Trial(second, first, had_config=True, is_untried=False, hold_s=0.5))
+    point(box.layout.before, f"releases/{first}")
+    point(box.layout.current, f"releases/{second}")
     return first, second
 
 
 def undo(box: Box) -> str:
     """What stands before every start of the service; its words."""
-    line = ["sh", box.place.before / "undo.sh", box.place.root]
+    line = ["sh", box.layout.before / "undo.sh", box.layout.root]
     return subprocess.run(line, capture_output=True, text=True, check=True).stdout
 
 
 def test_a_start_goes_back_to_the_last_release_that_was_good_and_says_so(box: Box, cut_off: tuple[str, str]) -> None:
     first, second = cut_off
     assert f"the switch to {second} was cut off" in undo(box)
-    assert box.place.running() == first
+    assert box.layout.running() == first
     assert undo(box) == "", "once"
 
 
 def test_who_only_looks_whether_a_deployment_is_at_work_keeps_no_start_from_going_back(
     box: Box, cut_off: tuple[str, str]
 ) -> None:
-    with open(box.place.lock) as lock:
+    with open(box.layout.lock) as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)  # as make status
         undo(box)
-    assert box.place.running() == cut_off[0]
+    assert box.layout.running() == cut_off[0]
 
 
 @pytest.mark.parametrize("goes_back", [undo, Box.rollback], ids=["start", "rollback"])
@@ -116,50 +116,50 @@ def test_settings_put_in_place_of_the_link_during_a_switch_are_not_for_the_relea
     box: Box, goes_back: Callable[[Box], str]
 ) -> None:
     first, second = box.install("one"), box.install("two", SECOND)
-    write_record(box.place.trial, Trial(second, first, had_config=True, is_untried=True, hold_s=0.1))
-    point(box.place.before, f"releases/{first}")
-    replace(box.place.config, "config: second, by hand\n")
+    write_record(box.layout.trial, Trial(second, first, had_config=True, is_untried=True, hold_s=0.1))
+    point(box.layout.before, f"releases/{first}")
+    replace(box.layout.config, "config: second, by hand\n")
     goes_back(box)
-    assert (box.place.running(), box.place.config.read_text()) == (first, CONFIG)
-    assert box.place.config_edited.read_text() == "config: second, by hand\n"
-    replace(box.place.config, "config: first, by hand\n")
-    if box.place.before.is_symlink():  # until the next command
+    assert (box.layout.running(), box.layout.config.read_text()) == (first, CONFIG)
+    assert box.layout.config_edited.read_text() == "config: second, by hand\n"
+    replace(box.layout.config, "config: first, by hand\n")
+    if box.layout.before.is_symlink():  # until the next command
         undo(box)
-    assert box.place.config.read_text() == "config: first, by hand\n", "edited after the box went back"
+    assert box.layout.config.read_text() == "config: first, by hand\n", "edited after the box went back"
 
 
 def test_while_a_deployment_is_at_work_a_start_undoes_nothing(box: Box, cut_off: tuple[str, str]) -> None:
-    with open(box.place.lock) as lock:
+    with open(box.layout.lock) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert undo(box) == ""
-    assert box.place.running() == cut_off[1]
+    assert box.layout.running() == cut_off[1]
 
 
 def test_after_a_deployment_that_was_kept_a_start_undoes_nothing(box: Box) -> None:
     box.install("one")
     second = box.install("two")
-    assert not box.place.before.is_symlink()
+    assert not box.layout.before.is_symlink()
     start_again(box)
     until(lambda: box.heard() == "two", box.health)
-    assert box.place.running() == second
+    assert box.layout.running() == second
 
 
 def test_rollback_after_a_cut_off_switch_goes_to_the_last_that_was_kept(box: Box) -> None:
     box.install("zero")
     first, second = box.install("one"), box.install("two")
-    write_record(box.place.trial, Trial(second, first, had_config=True, is_untried=True, hold_s=0.1))
+    write_record(box.layout.trial, Trial(second, first, had_config=True, is_untried=True, hold_s=0.1))
     assert box.rollback() == first
-    assert not box.place.trial.exists()
+    assert not box.layout.trial.exists()
     assert box.heard() == "one"
 
 
 def test_rollback_stays_where_the_box_went_back_to_by_itself(box: Box) -> None:
     box.install("zero")
     first, second = box.install("one"), box.install("two")
-    write_record(box.place.trial, Trial(second, first, had_config=True, is_untried=True, hold_s=0.1))
-    point(box.place.before, f"releases/{first}")
+    write_record(box.layout.trial, Trial(second, first, had_config=True, is_untried=True, hold_s=0.1))
+    point(box.layout.before, f"releases/{first}")
     start_again(box)
-    until(lambda: box.place.running() == first, box.health)
+    until(lambda: box.layout.running() == first, box.health)
     assert box.rollback() == first
 
 
@@ -170,7 +170,7 @@ def test_a_rollback_that_was_cut_off_goes_on_when_it_is_asked_for_again(
     second = cut_off[1]
     assert box.rollback(second if is_named else "") == second
     assert box.heard() == "two"
-    assert not box.place.trial.exists()
+    assert not box.layout.trial.exists()
 
 
 def test_a_deployment_that_comes_to_nothing_on_the_workstation_has_mended_the_box(
@@ -181,21 +181,22 @@ def test_a_deployment_that_comes_to_nothing_on_the_workstation_has_mended_the_bo
     monkeypatch.setattr("deploy.wheelhouse.make_tools", lambda build: Path(sys.executable))
     monkeypatch.setattr("deploy.__main__.BUILD", tmp_path / "build")
     (tmp_path / "ward.yaml").write_text("sauce: mic\n")
-    words = ["install", "--device", "local", "--root", str(box.place.root), "--config", str(tmp_path / "ward.yaml")]
+    words = ["install", "--device", "local", "--root", str(box.layout.root), "--config", str(tmp_path / "ward.yaml")]
     assert main(words) == 2
-    assert (box.place.running(), box.place.config.read_text()) == (first, CONFIG)
+    assert (box.layout.running(), box.layout.config.read_text()) == (first, CONFIG)
 
 
 def test_a_cut_off_switch_is_held_as_long_as_any_other_before_it_stays(
     box: Box, cut_off: tuple[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     first, second = cut_off
+    write_record(box.layout.trial, Trial(second, first, had_config=True, is_untried=False, hold_s=60.0))
     spoil(box, second, "ends later")
     error = box.refusal("three", config="sight: x\n")
     assert "unknown key 'sight'" in str(error)
     assert f"a switch to {second} had been cut off, and it is not healthy" in capsys.readouterr().out
     assert error.state == f"{first} is current and its service is ready (one)"
-    assert box.place.config.read_text() == CONFIG
+    assert box.layout.config.read_text() == CONFIG
 
 
 def test_a_cut_off_switch_to_a_good_release_stays(
@@ -203,13 +204,13 @@ def test_a_cut_off_switch_to_a_good_release_stays(
 ) -> None:
     assert "unknown key 'sight'" in str(box.refusal("three", config="sight: x\n"))
     assert "it was healthy for 0.5 s and stays" in capsys.readouterr().out
-    assert (box.place.running(), box.place.config.read_text()) == (cut_off[1], SECOND)
-    assert not box.place.trial.exists()
+    assert (box.layout.running(), box.layout.config.read_text()) == (cut_off[1], SECOND)
+    assert not box.layout.trial.exists()
 
 
 def test_status_says_what_will_become_of_a_cut_off_switch(box: Box, cut_off: tuple[str, str]) -> None:
     first, second = cut_off
-    line = [sys.executable, "-m", "deploy", "status", "--device", "local", "--root", str(box.place.root)]
+    line = [sys.executable, "-m", "deploy", "status", "--device", "local", "--root", str(box.layout.root)]
 
     def said() -> str:
         return subprocess.run(line, cwd=PROJECT, capture_output=True, text=True, check=False).stdout

@@ -5,7 +5,7 @@
     opt/laennec/wheels/             what was sent, by name, each checked against its SHA-256
     opt/laennec/trial.json          there while a switch is not yet known to be good: what to go back to, and
     opt/laennec/before              -> releases/0006-..., the same for `undo.sh`, which runs before every start
-    etc/laennec/ward.yaml           -> /opt/laennec/current/ward.yaml, the settings in force (`settings`)
+    etc/laennec/ward.yaml           -> /opt/laennec/current/ward.yaml, the active settings (`settings`)
     var/lib/laennec/                events: they outlive every release
 
 Not for changing any of it.
@@ -55,8 +55,8 @@ class Trial:
     """How long it must be healthy after READY=1, seconds, whoever judges it."""
 
 
-class Place:
-    """Every path, below one root."""
+class BoxLayout:
+    """Every path of Laennec on a box, below one root."""
 
     def __init__(self, root: str) -> None:
         """`root`: "/" for the box as a whole, else a folder of one's own."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.commands.link.silence import PATIENCE_NS, Silence, Silences
+from edge.commands.link.link_warnings import SILENT_AFTER_NS, LinkChecker, LinkWarnings
 from firmware_bridge import cobs
 from firmware_bridge.capture import Writer
 from firmware_bridge.links import Link
@@ -32,15 +32,15 @@ class Looks:
 
     def __init__(self, *links: Link) -> None:
         self.links: Sequence[Link] = links
-        self.receiver, self.silences = Receiver(Settings(None)), Silences(links)
+        self.receiver, self.checker = Receiver(Settings(None)), LinkChecker(links)
         self.begin_ns = time.monotonic_ns()
 
-    def after_s(self, seconds: float, is_over: bool = False) -> Silence:
+    def after_s(self, seconds: float, is_over: bool = False) -> LinkWarnings:
         now_ns = self.begin_ns + round(seconds * 10**9)
         for link in self.links:
             for chunk in [*link.tend(now_ns), *link.receive()]:
                 self.receiver.feed(chunk)
-        return self.silences.look(self.receiver.report(), now_ns, is_over)
+        return self.checker.check(self.receiver.report(), now_ns, is_over)
 
 
 @contextmanager
@@ -66,19 +66,19 @@ def test_a_port_that_comes_and_goes_is_told_once_each_time(tmp_path: Path) -> No
     away, name = f"{place}: not there; plug it in", f"serial:{place}"
     with closing(Serial(str(place))) as port:
         looks = Looks(port)
-        assert looks.after_s(0) == Silence((away,), (away,))
-        assert looks.after_s(1) == Silence((away,), ())
+        assert looks.after_s(0) == LinkWarnings((away,), (away,))
+        assert looks.after_s(1) == LinkWarnings((away,), ())
         with line(place) as device:
-            assert looks.after_s(20) == Silence((), (f"{name}: open now",))
-            assert looks.after_s(22.9) == Silence()
+            assert looks.after_s(20) == LinkWarnings((), (f"{name}: open now",))
+            assert looks.after_s(22.9) == LinkWarnings()
             nothing = f"nothing received yet from {name}"
-            assert looks.after_s(23) == Silence((nothing,), (nothing,))
-            assert looks.after_s(24) == Silence((nothing,), ())
+            assert looks.after_s(23) == LinkWarnings((nothing,), (nothing,))
+            assert looks.after_s(24) == LinkWarnings((nothing,), ())
             os.write(device, cobs.encode(encode(hello())) + b"\0")
-            assert looks.after_s(25) == Silence()
-        (gone,) = looks.after_s(26).news
+            assert looks.after_s(25) == LinkWarnings()
+        (gone,) = looks.after_s(26).new
         assert "unplugged" in gone
-        assert looks.after_s(3600).lines == (away,)
+        assert looks.after_s(3600).current == (away,)
 
 
 def test_bytes_that_are_no_packet_are_not_called_nothing(tmp_path: Path) -> None:
@@ -87,15 +87,15 @@ def test_bytes_that_are_no_packet_are_not_called_nothing(tmp_path: Path) -> None
         looks = Looks(port)
         looks.after_s(0)
         os.write(device, b"login: ")
-        assert looks.after_s(PATIENCE_NS / 1e9).lines == (f"no whole packet received yet from serial:{place}",)
+        assert looks.after_s(SILENT_AFTER_NS / 1e9).current == (f"no whole packet received yet from serial:{place}",)
 
 
 def test_at_the_end_nothing_is_waited_for(tmp_path: Path) -> None:
     place = tmp_path / "stethoscope"
     with line(place), closing(Serial(str(place))) as port:
         looks = Looks(port)
-        assert looks.after_s(0) == Silence()
-        assert looks.after_s(1, is_over=True).news == (f"nothing received yet from serial:{place}",)
+        assert looks.after_s(0) == LinkWarnings()
+        assert looks.after_s(1, is_over=True).new == (f"nothing received yet from serial:{place}",)
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody who may not open a port")
@@ -106,7 +106,7 @@ def test_a_port_of_another_group_is_named_with_its_repair(tmp_path: Path) -> Non
     os.setresuid(65534, 65534, 0)
     try:
         with closing(Serial(name)) as port:
-            (said,) = Looks(port).after_s(0).news
+            (said,) = Looks(port).after_s(0).new
     finally:
         os.setresuid(0, 0, 0)
     assert said.startswith(f"{name} may not be opened by ")
@@ -124,5 +124,5 @@ def test_a_capture_that_plays_is_no_silent_link_and_its_end_is_told(tmp_path: Pa
     writer.close()
     with closing(Replay(path)) as past:
         looks = Looks(past)
-        assert looks.after_s(0) == looks.after_s(5) == Silence()
-        assert looks.after_s(10).news == looks.after_s(11).lines == (f"replay:{path}: end of the capture",)
+        assert looks.after_s(0) == looks.after_s(5) == LinkWarnings()
+        assert looks.after_s(10).new == looks.after_s(11).current == (f"replay:{path}: end of the capture",)

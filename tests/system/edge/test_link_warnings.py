@@ -11,7 +11,7 @@ import pytest
 
 from edge.commands.demo.broker import free_port
 from edge.commands.link.table import HEAD
-from tests.edge.commands.test_link_silence import COMMAND, link
+from tests.edge.commands.test_link_warnings import COMMAND, link
 
 
 @pytest.mark.parametrize("command", ["monitor", "record"])

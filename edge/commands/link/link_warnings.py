@@ -1,4 +1,4 @@
-"""Why nothing is heard from a link, in words for the person who sets it up.
+"""Why nothing is received from a link, in words for the person who sets it up.
 
 Not for a ward: there the reason is in the status of each stream. A port that is away, one that this user may not open
 and a device that says nothing all look alike in the table: it is empty.
@@ -17,41 +17,42 @@ from firmware_bridge.links import Link
 from firmware_bridge.links.serial import find
 from firmware_bridge.report import Report
 
-PATIENCE_NS = 3_000_000_000  # so long may an open link be silent; a device that sends sound does so many times a second
+SILENT_AFTER_NS = (
+    3_000_000_000  # an open link without data for so long is reported; a device sends many packets a second
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Silence:
-    """What is to be said of links that are not heard."""
+class LinkWarnings:
+    """Which links give no packets, and why."""
 
-    lines: tuple[str, ...] = ()
-    """How it is now, a line for each of them."""
-    news: tuple[str, ...] = ()
-    """What has changed since the last look."""
+    current: tuple[str, ...] = ()
+    """One line for each link that gives none now."""
+    new: tuple[str, ...] = ()
+    """Lines that were not in the check before, and links that have opened since then."""
 
 
-class Silences:
-    """Looks at links again and again.
+class LinkChecker:
+    """Checks the same links again and again, and tells what has changed.
 
     Args:
         links: those that are read.
     """
 
     def __init__(self, links: Sequence[Link]) -> None:
-        """Nothing was looked at yet."""
         self._links = links
         self._open_since_ns: dict[str, int] = {}
         self._told: dict[str, tuple[bool, str]] = {}  # name -> whether it was open, and what was said of it
 
-    def look(self, report: Report, now_ns: int, is_over: bool = False) -> Silence:
-        """How the links are.
+    def check(self, report: Report, now_ns: int, is_over: bool = False) -> LinkWarnings:
+        """State of all links.
 
         Args:
             report: of the receiver.
             now_ns: monotonic time.
-            is_over: whether this is the last look, after which no patience helps.
+            is_over: whether this is the last check; a link without data is then reported at once.
         """
-        lines, news = [], []
+        current, new = [], []
         for link in self._links:
             is_open = link.state.is_open
             since_ns = self._open_since_ns.setdefault(link.name, now_ns) if is_open else now_ns
@@ -59,16 +60,16 @@ class Silences:
                 self._open_since_ns.pop(link.name, None)
                 text = _closed(link)
             else:
-                text = _unheard(link, report) if is_over or now_ns - since_ns >= PATIENCE_NS else ""
+                text = _unheard(link, report) if is_over or now_ns - since_ns >= SILENT_AFTER_NS else ""
             was_open, before = self._told.get(link.name, (True, ""))
             self._told[link.name] = is_open, text
             if is_open and not was_open:
-                news.append(f"{link.name}: open now")
+                new.append(f"{link.name}: open now")
             if text and text != before:
-                news.append(text)
+                new.append(text)
             if text:
-                lines.append(text)
-        return Silence(tuple(lines), tuple(news))
+                current.append(text)
+        return LinkWarnings(tuple(current), tuple(new))
 
 
 def _unheard(link: Link, report: Report) -> str:

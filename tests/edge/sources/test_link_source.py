@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import edge.sources.linked
-from edge.sources.linked import LinkSource, Manner
-from edge.sources.mailbox import Count, End, Mailbox
-from edge.sources.vitals import Attended
+import edge.sources.link_source
+from edge.sources.block_queue import BlockQueue, DeviceEpoch, StreamEnd
+from edge.sources.link_source import LinkPolicy, LinkSource
+from edge.sources.vitals import MonitoredSource
 from edge.types import Block, Gap
 from firmware_bridge.clock import ClockState
 
@@ -27,12 +27,12 @@ SURE = ClockState(rate_hz=8000.0, ppm=0.0, zero_ns=0, residual_ms=0.1, span_s=20
 @pytest.fixture(autouse=True, scope="module")
 def _hurry() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(edge.sources.linked, "POLL_S", 0.001)
+        patch.setattr(edge.sources.link_source, "POLL_S", 0.001)
         yield
 
 
-class Feeder:
-    """Stands for the bridge: nothing more comes than lies in the mailbox."""
+class LinkReader:
+    """Stands for the bridge: nothing more comes than is in the queue."""
 
     def __init__(self) -> None:
         self.ended = threading.Event()
@@ -52,18 +52,22 @@ def block(start: int, count: int = 160) -> Block:
     return Block(start, np.full(count, 0.1, np.float32), np.ones(count, np.bool_))
 
 
-def count(start: int = 0, clock: ClockState = SURE, rate_hz: float = 8000.0, cause: str = "first packet") -> Count:
-    return Count(start, cause, rate_hz, clock)
+def count(
+    start: int = 0, clock: ClockState = SURE, rate_hz: float = 8000.0, cause: str = "first packet"
+) -> DeviceEpoch:
+    return DeviceEpoch(start, cause, rate_hz, clock)
 
 
 def heard(
-    *items: Block | Gap | Count | End, rate_hz: int = 8000, rate_error: Literal["resample", "refuse"] = "resample"
+    *items: Block | Gap | DeviceEpoch | StreamEnd,
+    rate_hz: int = 8000,
+    rate_error: Literal["resample", "refuse"] = "resample",
 ) -> tuple[LinkSource, list[Block | Gap]]:
-    feeder = Feeder()
-    source = LinkSource("link:chest", "0x00000001", Manner(rate_hz, rate_error), feeder)
+    reader = LinkReader()
+    source = LinkSource("link:chest", "0x00000001", LinkPolicy(rate_hz, rate_error), reader)
     for item in items:
-        source.mailbox.put(item)
-    return source, list(source.blocks(feeder.ended))
+        source.queue.put(item)
+    return source, list(source.blocks(reader.ended))
 
 
 def covered(out: list[Block | Gap]) -> list[tuple[int, int]]:
@@ -90,12 +94,12 @@ def test_a_restart_that_takes_no_time_is_a_gap_all_the_same() -> None:
 
 
 def test_each_sample_has_the_time_that_its_own_count_gives_it() -> None:
-    feeder = Feeder()
-    source = LinkSource("link:chest", "0x00000001", Manner(8000, "resample"), feeder)
+    reader = LinkReader()
+    source = LinkSource("link:chest", "0x00000001", LinkPolicy(8000, "resample"), reader)
     second = count(0, replace(SURE, zero_ns=5_000_000_000), cause="device restarted")
     for item in (count(0, replace(SURE, zero_ns=1_000_000_000)), block(0), second, block(0)):
-        source.mailbox.put(item)
-    blocks = source.blocks(feeder.ended)
+        source.queue.put(item)
+    blocks = source.blocks(reader.ended)
     next(blocks)
     gap = next(blocks)
     assert isinstance(gap, Gap)
@@ -105,15 +109,15 @@ def test_each_sample_has_the_time_that_its_own_count_gives_it() -> None:
     assert source.recorded_s(begun.start + 8000) == pytest.approx(6.0)
 
 
-def test_what_the_mailbox_dropped_is_a_gap_and_counted() -> None:
-    feeder = Feeder()
-    source = LinkSource("link:chest", "0x00000001", Manner(8000, "resample"), feeder)
-    source.mailbox = Mailbox(limit=3)
+def test_what_the_queue_dropped_is_a_gap_and_counted() -> None:
+    reader = LinkReader()
+    source = LinkSource("link:chest", "0x00000001", LinkPolicy(8000, "resample"), reader)
+    source.queue = BlockQueue(limit=3)
     for item in (count(), block(0), block(160), block(320), block(480)):
-        source.mailbox.put(item)
-    blocks = source.blocks(feeder.ended)
+        source.queue.put(item)
+    blocks = source.blocks(reader.ended)
     assert covered([next(blocks), next(blocks)]) == [(0, 160), (160, 320)]
-    source.mailbox.put(block(640))
+    source.queue.put(block(640))
     gap = next(blocks)
     assert gap == Gap(320, 640, "overflow")
     assert next(blocks).start == 640
@@ -121,13 +125,13 @@ def test_what_the_mailbox_dropped_is_a_gap_and_counted() -> None:
 
 
 def test_a_restart_is_never_dropped() -> None:
-    box = Mailbox(limit=2)
+    box = BlockQueue(limit=2)
     for item in (count(), block(0), block(160), count(0, cause="device restarted"), block(0)):
         box.put(item)
-    assert [type(box.get(0)) for _ in range(3)] == [Count, Block, type(None)]
+    assert [type(box.get(0)) for _ in range(3)] == [DeviceEpoch, Block, type(None)]
     box.put(block(320))
     again, after = box.get(0), box.get(0)
-    assert isinstance(again, Count)
+    assert isinstance(again, DeviceEpoch)
     assert again.cause == "device restarted"
     assert isinstance(after, Block)
 
@@ -152,15 +156,15 @@ WRONG = ClockState(rate_hz=8062.4, ppm=7800.0, zero_ns=0, residual_ms=0.1, span_
 
 def test_a_wrong_rate_is_resampled_from_where_it_is_known_behind_a_seam_that_is_told() -> None:
     known = count(clock=replace(SURE, is_sure=False))
-    feeder = Feeder()
-    source = LinkSource("link:chest", "0x00000001", Manner(8000, "resample"), feeder)
+    reader = LinkReader()
+    source = LinkSource("link:chest", "0x00000001", LinkPolicy(8000, "resample"), reader)
     for item in (known, block(0, 8000)):
-        source.mailbox.put(item)
-    blocks = source.blocks(feeder.ended)
+        source.queue.put(item)
+    blocks = source.blocks(reader.ended)
     out = [next(blocks)]
     known.clock = WRONG
     for k in range(10):
-        source.mailbox.put(block(8000 + 8062 * k, 8062))
+        source.queue.put(block(8000 + 8062 * k, 8062))
     out += list(blocks)
     seam = out[1]
     assert isinstance(seam, Gap)
@@ -197,17 +201,17 @@ def test_a_grossly_wrong_rate_is_masked_for_ever_and_no_resampler_made_of_it(rat
 
 def test_nothing_of_a_count_is_given_before_its_rate_was_put_to_the_test() -> None:
     fresh = count(clock=replace(SURE, is_sure=False, span_s=0.0))
-    source = LinkSource("link:chest", "0x00000001", Manner(8000, "resample"), Feeder())
+    source = LinkSource("link:chest", "0x00000001", LinkPolicy(8000, "resample"), LinkReader())
     stop, out = threading.Event(), []
     for item in (fresh, *(block(160 * k) for k in range(50))):
-        source.mailbox.put(item)
+        source.queue.put(item)
     thread = threading.Thread(target=lambda: out.extend(source.blocks(stop)))
     thread.start()
     deadline_s = time.monotonic() + 60
     time.sleep(0.05)  # what is given in this time is wrong; what comes later the mask shows
     assert out == []
     fresh.clock = replace(WRONG, rate_hz=16_000.0, ppm=1e6, is_sure=False, span_s=1.0)
-    source.mailbox.put(block(8000))
+    source.queue.put(block(8000))
     while len(out) < 51 and time.monotonic() < deadline_s:
         time.sleep(0.001)
     stop.set()
@@ -225,7 +229,11 @@ def test_a_short_count_is_given_though_its_rate_is_not_known() -> None:
 def test_the_end_of_a_stream_gives_what_is_held_back_and_starts_the_detector_anew() -> None:
     later = replace(SURE, zero_ns=3_000_000_000)
     _, out = heard(
-        count(rate_hz=16_000.0), block(0, 16_000), End(), count(0, later, 16_000.0, "started again"), block(0, 16_000)
+        count(rate_hz=16_000.0),
+        block(0, 16_000),
+        StreamEnd(),
+        count(0, later, 16_000.0, "started again"),
+        block(0, 16_000),
     )
     end = next(k for k, item in enumerate(out) if isinstance(item, Gap))
     assert out[end] == Gap(8000, 8000, "ended by the device", restart=True)
@@ -248,7 +256,7 @@ def test_the_end_of_a_stream_gives_what_is_held_back_and_starts_the_detector_ane
     st.sampled_from([8000, 4000, 16_000]),
 )
 def test_the_index_only_rises_and_every_jump_is_told(steps: list[tuple[str, int]], from_hz: int) -> None:
-    items: list[Block | Gap | Count] = [count(rate_hz=from_hz)]
+    items: list[Block | Gap | DeviceEpoch] = [count(rate_hz=from_hz)]
     at = 0
     for kind, size in steps:
         if kind == "block":
@@ -275,21 +283,21 @@ def test_whatever_a_clock_says_nothing_dies_and_every_jump_is_told(
     declared_hz: float, rate_hz: int, rate_error: Literal["resample", "refuse"],
     told: list[tuple[float, float, bool, bool]],
 ) -> None:  # fmt: skip
-    items: list[Block | Gap | Count | End] = []
+    items: list[Block | Gap | DeviceEpoch | StreamEnd] = []
     for hz, span_s, is_sure, is_wrong in told:
         ppm = (hz / declared_hz - 1) * 1e6
         clock = ClockState(hz, ppm, 0, 0.1, span_s, is_sure, is_wrong)
         items += [count(0, clock, declared_hz, "device restarted"), block(0), block(160), Gap(320, 999, "packets lost")]
-        items += [block(999), End()]
+        items += [block(999), StreamEnd()]
     _, out = heard(*items, rate_hz=rate_hz, rate_error=rate_error)
     assert all(before.stop == after.start for before, after in pairwise(out))
 
 
 def test_closing_leaves_the_bridge_once() -> None:
-    feeder = Feeder()
-    source = LinkSource("link:chest", "0x00000001", Manner(8000, "resample"), feeder)
+    reader = LinkReader()
+    source = LinkSource("link:chest", "0x00000001", LinkPolicy(8000, "resample"), reader)
     source.close()
     source.close()
-    assert feeder.left == 1
+    assert reader.left == 1
     assert list(source.blocks(threading.Event())) == []
-    assert isinstance(source, Attended)
+    assert isinstance(source, MonitoredSource)

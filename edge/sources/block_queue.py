@@ -1,8 +1,8 @@
-"""Between the thread that reads all links and the thread of one stream: bounded, and a drop is never silent.
+"""The bounded queue between the thread that reads all links and the thread of one stream; no drop goes uncounted.
 
-Not for order or time: what comes out is what went in, in order, less what was dropped. The writer never waits, for one
-slow bed must not hold up the others. What does not fit is dropped and counted; the reader sees it as a jump of the
-index. The begin of a count is never dropped: without it, indices of two counts could be joined.
+Not for reordering and not for time: what comes out is what went in, in order, less what was dropped. The writer never
+waits, for one slow bed must not hold up the others: what does not fit is dropped and counted, and the reader sees it as
+a jump of the sample index. The start of an epoch is never dropped: without it, samples of two epochs could be joined.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from dataclasses import dataclass, field
 from edge.types import Block, Gap
 from firmware_bridge.clock import ClockState
 
-HELD = 500  # items: 10 s of packets of 20 ms
+CAPACITY = 500  # items: 10 s of packets of 20 ms
 
 
 @dataclass(eq=False)
-class Count:
-    """One unbroken count of a device's samples, from a boot or restart to the next; shared by both threads.
+class DeviceEpoch:
+    """One unbroken run of a device's sample counter, from a boot or restart to the next; shared by both threads.
 
-    The writer replaces `clock` as it learns; the reader keeps the count that its indices belong to, so that an event of
-    a boot that is over still gets the times of that boot.
+    The writer replaces `clock` as the estimate improves; the reader keeps the epoch that its indices belong to, so that
+    an event of a boot that is over still gets the times of that boot.
     """
 
     start: int
     """Index of the first sample, at the device's rate."""
     cause: str
-    """Why it began."""
+    """Why it began, such as `device restarted`."""
     rate_hz: float
-    """Declared rate."""
+    """Rate that the device declares, Hz."""
     clock: ClockState
-    """When its samples were taken."""
+    """Estimate of the device's clock against this machine's monotonic one."""
     is_over: bool = False
-    """Whether another count has begun, or the device has ended the stream."""
+    """Whether another epoch has begun, or the device has ended the stream."""
 
     def time_s(self, index: float) -> float:
         """Monotonic seconds at which a sample was taken.
@@ -47,26 +47,29 @@ class Count:
 
 
 @dataclass(frozen=True)
-class End:
+class StreamEnd:
     """The device ended the stream on purpose."""
 
 
-@dataclass
-class Mailbox:
-    """Blocks, gaps, counts and ends of one stream on their way to its thread."""
+QueueItem = Block | Gap | DeviceEpoch | StreamEnd
 
-    limit: int = HELD
+
+@dataclass
+class BlockQueue:
+    """Blocks, gaps, epochs and ends of one stream on their way to its thread."""
+
+    limit: int = CAPACITY
     """Items that may wait."""
     dropped: int = 0
     """Samples that did not fit, at the device's rate."""
-    _items: deque[Block | Gap | Count | End] = field(default_factory=deque)
-    _pending: Count | None = None  # began while there was no room
+    _items: deque[QueueItem] = field(default_factory=deque)
+    _pending: DeviceEpoch | None = None  # began while there was no room
     _filled: threading.Condition = field(default_factory=threading.Condition)
 
-    def put(self, item: Block | Gap | Count | End) -> None:
-        """Take one item, or drop it if there is no room; never waits for the reader."""
+    def put(self, item: QueueItem) -> None:
+        """Append one item, or drop it if there is no room; never waits for the reader."""
         with self._filled:
-            if isinstance(item, Count):
+            if isinstance(item, DeviceEpoch):
                 if len(self._items) < self.limit:
                     self._items.append(item)
                     self._pending = None
@@ -81,7 +84,7 @@ class Mailbox:
                 self.dropped += len(item.samples)
             self._filled.notify()
 
-    def get(self, wait_s: float) -> Block | Gap | Count | End | None:
+    def get(self, wait_s: float) -> QueueItem | None:
         """The oldest item, or None if nothing comes within `wait_s` seconds."""
         with self._filled:
             if not self._items:
