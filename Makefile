@@ -28,8 +28,8 @@ coverage: dev ## run the tests and list the lines and branches that none of them
 	@LAENNEC_DATA="$(DATA)" $(BIN)/python -m coverage run -m pytest $(parallel) $(ARGS)
 	@$(BIN)/python -m coverage combine --quiet && $(BIN)/python -m coverage report
 
-# A process that has run out of tests takes over half of those that wait for another one.
-parallel = -n $(JOBS) --dist worksteal
+# The tests of a file run in one process, in their order: what they share is made once.
+parallel = -n $(JOBS) --dist loadfile
 
 test-aarch64: dev ## install the 64-bit ARM wheels under emulation and compare the events with this machine's; slow (ARGS="--mirror ... --seconds 56")
 	@$(BIN)/python -m deploy.aarch64 $(ARGS)

@@ -1,4 +1,4 @@
-"""A real broker and an ordinary client for tests of the way out; a signer of models and a model store."""
+"""What tests of several rooms share: an ordinary client of a broker, the log, a signer of models and a model store."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 import edge
-from edge.commands.demo.broker import Broker
 from tests.edge.signed_releases import Signer
 
 PATIENCE_S = 60.0  # no test waits this long unless it fails
@@ -79,21 +78,6 @@ def lines(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> 
     """The log of this package, whatever was set up before."""
     monkeypatch.setattr(logging.getLogger("edge"), "propagate", True)
     return caplog
-
-
-@pytest.fixture
-def broker() -> Iterator[Broker]:
-    """mosquitto; a machine that tests must have it."""
-    with Broker("mosquitto") as running:
-        yield running
-
-
-@pytest.fixture
-def watcher(broker: Broker) -> Iterator[Watcher]:
-    """A client of that broker."""
-    client = Watcher(broker.port)
-    yield client
-    client.close()
 
 
 @pytest.fixture
