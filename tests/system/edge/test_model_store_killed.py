@@ -19,13 +19,6 @@ def _killed(signer: Signer, *command: str) -> list[dict[str, object]]:
     """What was left after a kill at each step, and at the end after none."""
     run = subprocess.run(
         [sys.executable, "-m", PROCESS, signer.folder / "models", signer.keys, *command],
-            sys.executable,
-            "-m",
-            "tests.system.edge.model_store_process",
-            signer.folder / "models",
-            signer.keys,
-            *command,
-        ],
         capture_output=True,
         text=True,
         check=True,
