@@ -30,6 +30,7 @@ from edge.errors import LaennecError
 
 PROJECT = Path(__file__).parents[1]
 TOOLS = ("pip", "uv", "numpy", "pydantic", "pyyaml")  # two that build and download, three that read settings
+OF_THE_DEVICE = ("edge", "firmware_bridge")  # packages of this clone; the others are the workstation's
 KEPT_WHEELS = 5  # of this clone; 3 MB each
 NEWEST_GLIBC = 40  # 2.x; tags beyond exist on no index yet
 
@@ -87,7 +88,7 @@ def make(build: Path, python: Python, facts: Facts, model: Path | None, tell: Ca
         for left in build.glob("partial-*"):
             shutil.rmtree(left)
         tools = make_tools(build)
-        own = _own_wheel(build, tools, model)
+        own = build_own_wheel(build, tools, model)
         minor = ".".join(python.version.split(".")[:2])
         glibc = f"2.{min(int(facts.glibc.split('.')[1]), NEWEST_GLIBC)}"
         folder = _downloaded(build, tools, own, (minor, facts.machine, glibc))
@@ -153,15 +154,24 @@ def make_tools(build: Path) -> Path:
     return folder / "bin/python"
 
 
-def _own_wheel(build: Path, tools: Path, model: Path | None) -> Path:
-    """The wheel of this clone, built from a copy: a build in place would pick up what an earlier one left behind."""
+def build_own_wheel(build: Path, tools: Path, model: Path | None) -> Path:
+    """The wheel of this clone's device, built from a copy: in place, what an earlier build left would come with it.
+
+    Args:
+        build: folder of this clone for what is made.
+        tools: Python that has pip and setuptools.
+        model: as for `make`.
+
+    Returns:
+        Where the wheel is: a folder of its own, named after its hash, below `build`.
+    """
     with tempfile.TemporaryDirectory(prefix="partial-", dir=build) as partial:
         source, out = Path(partial, "source"), Path(partial, "out")
         source.mkdir()
         for path in sorted(PROJECT.iterdir()):
             if path.is_file() and not path.name.startswith("."):
                 shutil.copy2(path, source)
-            elif (path / "__init__.py").exists() and path.name not in ("tests", "deploy"):
+            elif path.name in OF_THE_DEVICE:
                 shutil.copytree(path, source / path.name, ignore=shutil.ignore_patterns("__pycache__"))
         if model is not None:
             put_model(model, source / "edge/models")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import training.python_version  # noqa: F401  # isort: skip
+
 import argparse
 import sys
 from pathlib import Path
 
-import training  # noqa: F401  the first of ours: on a Python that is too old it says so and ends
 from edge.artefact.model import DEFAULT_PATH
 from edge.errors import LaennecError
 from export.exporting import Wish, export

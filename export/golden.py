@@ -1,6 +1,6 @@
 """Golden sounds: synthetic recordings whose events every artefact must report alike, through the whole edge path.
 
-The bundled demo and some scenes of `edge.sources.synthetic`; no data set is needed, so a clean clone and a device can
+The bundled demo and some scenes of `training.synthetic`; no data set is needed, so a clean clone and a device can
 hear them. Alike: the same sounds in the same order, each beginning and ending within the time that the field allows an
 event that counts as found. Not evidence of accuracy (`export.validation`).
 """
@@ -17,12 +17,13 @@ from edge.artefact.model import Model
 from edge.detector.pipeline import Pipeline
 from edge.detector.windows import Windows
 from edge.features import FrontEnd
-from edge.sources.synthetic import DEMO_AUDIO, scene
+from edge.sources.demo import DEMO_AUDIO
 from edge.types import Block, Event, Window
 from export.calibration import Sample, stacked
 from training.evaluation.streaming import COLLAR_S
 from training.features import extract, read_sound
 from training.listen import clip_windows
+from training.synthetic.scene import scene
 
 SEEDS = tuple(range(101, 109))  # neither of the demo, nor of the tests, nor of the synthetic patients of a training
 DURATION_S = 20.0

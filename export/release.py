@@ -7,6 +7,8 @@ machine that trained it. Not for devices: they get artefacts.
 
 from __future__ import annotations
 
+import training.python_version  # noqa: F401  # isort: skip
+
 import argparse
 import json
 import shutil

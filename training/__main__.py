@@ -6,6 +6,8 @@ others are the published methods (training/recipes). Several processes: `torchru
 
 from __future__ import annotations
 
+import training.python_version  # noqa: F401  # isort: skip
+
 import argparse
 import sys
 from collections.abc import Sequence

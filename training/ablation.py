@@ -8,6 +8,8 @@ and those are at their best offset for every variant alike.
 
 from __future__ import annotations
 
+import training.python_version  # noqa: F401  # isort: skip
+
 import argparse
 import json
 import sys

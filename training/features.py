@@ -18,10 +18,10 @@ from tqdm import tqdm
 
 from edge.errors import ConfigError
 from edge.features import FeatureSpec, FrontEnd
-from edge.sources import synthetic
 from edge.types import Block
+from training import synthetic
 from training.datasets import Annotation, Recording
-from training.synthetic import synthetic_sound
+from training.virtual_patients import synthetic_sound
 
 
 def read_sound(path: Path, rate_hz: int) -> NDArray[np.float32]:

@@ -19,9 +19,9 @@ from training.datasets.records import RECORD_LABELS
 from training.evaluation.streaming import GROUP_OF
 from training.features import cached_clips, cached_frames
 from training.recipe import Recipe
-from training.synthetic import synthetic_patients
 from training.targets import CLIP_LABELS, frame_targets
 from training.tasks import TASKS
+from training.virtual_patients import synthetic_patients
 
 FINAL = -1  # the "fold" that leaves nobody out
 

@@ -29,7 +29,7 @@ def optimize(model: ModelOption = None, runtime: RuntimeOption = None, as_json: 
     from edge.detector.recording import windows_of
     from edge.features import warm_up
     from edge.log import setup
-    from edge.sources.synthetic import DEMO_AUDIO
+    from edge.sources.demo import DEMO_AUDIO
 
     setup()
     warm_up()

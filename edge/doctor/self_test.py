@@ -36,7 +36,7 @@ class Comparison:
 def self_test(model: Model) -> Check:
     """Play the recording at full speed and compare."""
     from edge.detector.detect import Wanted, detect_file
-    from edge.sources.synthetic import DEMO_AUDIO, DEMO_TRUTH
+    from edge.sources.demo import DEMO_AUDIO, DEMO_TRUTH
 
     truth, stop = json.loads(DEMO_TRUTH.read_text())["sounds"], threading.Event()
     timer = threading.Timer(PATIENCE_S, stop.set)

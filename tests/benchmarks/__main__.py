@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 
 from edge.artefact.model import load_model
 from edge.detector.pipeline import Pipeline
-from edge.sources.synthetic import DEMO_AUDIO, scene
+from edge.sources.demo import DEMO_AUDIO
 from edge.types import Window
 from tests.benchmarks import link, packets
 from tests.benchmarks.frontends import ROUNDS, medians, pieces, report
+from training.synthetic.scene import scene
 
 STARTS = 3  # of the process, each once without kept kernels and once with them
 SECONDS = 60

@@ -20,7 +20,7 @@ from edge.commands.demo.broker import Broker
 from edge.doctor import broker as broker_check
 from edge.doctor.broker import broker as look_at_broker
 from edge.settings.config import load_config
-from edge.sources.synthetic import DEMO_AUDIO
+from edge.sources.demo import DEMO_AUDIO
 from tests.deploy.mosquitto_setup import needs_mosquitto, setup
 from tests.edge.conftest import PATIENCE_S, wait_for
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from uv import find_uv_bin
 
 from deploy.errors import DeployError
 from deploy.resolve import download, pip_settings, platforms
-from deploy.wheelhouse import PROJECT, put_model, read
+from deploy.wheelhouse import PROJECT, build_own_wheel, put_model, read
 from tests.deploy.standin import write_pip, write_wheel
 
 
@@ -38,6 +39,14 @@ def test_a_folder_that_lacks_a_wheel_is_no_wheelhouse(tmp_path: Path, name: str)
         write_wheel(tmp_path)
     with pytest.raises(DeployError, match=f"expected one wheel {name}-"):
         read(tmp_path)
+
+
+def test_a_box_gets_the_device_s_packages_and_nothing_of_the_workstation(tmp_path: Path) -> None:
+    wheel = build_own_wheel(tmp_path, Path(sys.executable), None)
+    inside = zipfile.ZipFile(wheel).namelist()
+    assert {name.split("/")[0] for name in inside if ".dist-info/" not in name} == {"edge", "firmware_bridge"}
+    demo = {f"edge/sources/demo.{suffix}" for suffix in ("py", "flac", "json")}
+    assert {*demo, "edge/models/default.onnx", "firmware_bridge/include/auslink.h"} <= set(inside)
 
 
 @pytest.mark.parametrize("damaged", ["own.onnx", "own.cpu-int8.onnx"])

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from edge.artefact.backends.onnx import OnnxBackend
 from edge.artefact.model import DEFAULT_PATH, Model
 from edge.features import FrontEnd
-from edge.sources.synthetic import scene
 from edge.types import Event
 from export.calibration import Sample
 from export.golden import differences, golden_events, golden_sounds, sample_of
@@ -19,6 +18,7 @@ from export.judging import golden_probe
 from export.parity import LOST, Probe, decisions, distance, streamed
 from export.validation import lost
 from training.features import extract
+from training.synthetic.scene import scene
 
 
 class Changed:

@@ -15,7 +15,7 @@ from edge.artefact.backends.onnx import OnnxBackend
 from edge.artefact.model import DEFAULT_PATH, load_model
 from edge.artefact.tune import Answers, answers
 from edge.detector.recording import windows_of
-from edge.sources.synthetic import DEMO_AUDIO
+from edge.sources.demo import DEMO_AUDIO
 
 PATH = Path(__file__).with_name("reference.npz")
 WINDOWS = 32  # spread over the synthetic recording

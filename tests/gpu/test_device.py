@@ -28,7 +28,7 @@ from edge.artefact.tuned import choose
 from edge.artefact.variants import Artefact, family
 from edge.detector.detect import Wanted, detect_file
 from edge.detector.recording import windows_of
-from edge.sources.synthetic import DEMO_AUDIO
+from edge.sources.demo import DEMO_AUDIO
 from tests.gpu.facts import CLOCKS, device_facts
 from tests.gpu.reference import Reference
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from edge.artefact.specs import GroupSpec
-from training.budget import BUDGETS, OF_NEGATIVES, points
+from training.budget import BUDGETS, OF_NEGATIVES, Point, points
 from training.datasets import CLASSES, Annotation, Recording
 from training.evaluation.streaming import Detection, Scored, false_alarms
 from training.targets import WIDTH
@@ -29,16 +30,21 @@ def _scored(label: str, height: float, number: int, negative: bool = False) -> S
     return Scored(recording, scores, np.zeros((FRAMES, WIDTH), np.float32))
 
 
-def _ward() -> list[Scored]:
+@pytest.fixture(scope="module")
+def ward() -> list[Scored]:
     """An hour of Normal with bumps of rising height, an hour of cough with lower ones, adventitious ones above."""
     normal = [_scored("Normal", 0.30 + 0.006 * i, i) for i in range(100)]
     cough = [_scored("cough", 0.30 + 0.003 * i, 200 + i, negative=True) for i in range(100)]
     return normal + cough + [_scored("CAS", 0.3 + 0.0138 * i, 400 + i) for i in range(50)]
 
 
-def test_every_budget_is_kept_on_normal_and_on_negatives() -> None:
-    ward = _ward()
-    found = points(ward, DETECTION)
+@pytest.fixture(scope="module")
+def found(ward: list[Scored]) -> list[Point]:
+    """What was chosen for that ward."""
+    return points(ward, DETECTION)
+
+
+def test_every_budget_is_kept_on_normal_and_on_negatives(ward: list[Scored], found: list[Point]) -> None:
     assert [point.budget_per_hour for point in found] == list(BUDGETS)
     for point in found:
         detection = Detection(DETECTION.groups, point.thresholds, DETECTION.hop_samples, DETECTION.rate_hz)
@@ -47,16 +53,15 @@ def test_every_budget_is_kept_on_normal_and_on_negatives() -> None:
         assert rates["false alarms per hour cough"] <= OF_NEGATIVES * point.budget_per_hour
 
 
-def test_a_smaller_budget_finds_less_and_costs_higher_thresholds() -> None:
-    found = points(_ward(), DETECTION)
+def test_a_smaller_budget_finds_less_and_costs_higher_thresholds(found: list[Point]) -> None:
     sensitivity = [point.sensitivity for point in found]
     assert sensitivity == sorted(sensitivity)
     assert sensitivity[0] < sensitivity[-1] < 1
     assert found[0].thresholds["wheeze"] > found[-1].thresholds["wheeze"] > 0.3
 
 
-def test_thresholds_that_keep_every_budget_are_left_where_they_are() -> None:
-    quiet = [s for s in _ward() if s.recording.record_label == "CAS"] + [_scored("Normal", 0.05, 1)]
+def test_thresholds_that_keep_every_budget_are_left_where_they_are(ward: list[Scored]) -> None:
+    quiet = [s for s in ward if s.recording.record_label == "CAS"] + [_scored("Normal", 0.05, 1)]
     for point in points(quiet, DETECTION):
         assert point.thresholds == DETECTION.thresholds
 

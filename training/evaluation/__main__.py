@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import training.python_version  # noqa: F401  # isort: skip
+
 import argparse
 import sys
 from pathlib import Path

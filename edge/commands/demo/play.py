@@ -43,7 +43,7 @@ def run_demo(fast: bool, wanted_broker: str, scored_by: tuple[Path | None, str |
         ConfigError: no such broker.
         SourceError: the broker does not start or does not answer.
     """
-    from edge.sources.synthetic import DEMO_AUDIO
+    from edge.sources.demo import DEMO_AUDIO
 
     kind = choose(wanted_broker)
     with Broker(kind) as broker, tempfile.TemporaryDirectory(prefix="laennec-demo-") as folder:

@@ -12,7 +12,7 @@ import soundfile
 
 from edge.errors import SourceError
 from edge.features.kernel_cache import folders
-from edge.sources.synthetic import DEMO_AUDIO
+from edge.sources.demo import DEMO_AUDIO
 from firmware_bridge.sim import build
 
 

@@ -18,7 +18,7 @@ from edge.artefact.variants import read_variant
 from edge.commands.app import app
 from edge.detector.recording import windows_of
 from edge.errors import ConfigError
-from edge.sources.synthetic import DEMO_AUDIO
+from edge.sources.demo import DEMO_AUDIO
 from tests.edge.artefact.backends.machine import Machine, fake_library, machine
 from tests.edge.artefacts import fp32, spoil, variant
 

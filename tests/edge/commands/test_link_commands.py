@@ -20,7 +20,7 @@ import soundfile
 from edge.commands.link.simulation import recordings, simulator
 from edge.commands.link.watch import replay
 from edge.errors import ConfigError, SourceError
-from edge.sources.synthetic import DEMO_AUDIO
+from edge.sources.demo import DEMO_AUDIO
 from firmware_bridge.capture import Writer
 from firmware_bridge.records import Chunk
 from firmware_bridge.wire import encode

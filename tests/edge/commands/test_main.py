@@ -19,7 +19,7 @@ import soundfile
 
 from edge import __version__
 from edge.commands.demo.broker import Broker, free_port
-from edge.sources.synthetic import DEMO_AUDIO
+from edge.sources.demo import DEMO_AUDIO
 from tests.conftest import HANGS_S
 from tests.edge.conftest import Watcher, wait_for
 

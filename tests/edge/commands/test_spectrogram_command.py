@@ -15,7 +15,7 @@ from edge.errors import ConfigError, SourceError
 from edge.features import FRONT_ENDS, FeatureSpec, Mel
 from edge.pictures.drawing import DOTS_PER_IN, WIDTH_IN
 from edge.pictures.picture import make_wish, named_front_end
-from edge.sources.synthetic import DEMO_AUDIO
+from edge.sources.demo import DEMO_AUDIO
 from tests.edge.commands.test_main import HEAVY, laennec, mistake
 from tests.edge.pictures.test_spectrogram import noise, see, written
 

@@ -76,3 +76,30 @@ def test_what_was_refused_is_tried_again_once() -> None:
     flight.backlog_from, flight.retry_s = 5, 30.0
     flight.start_again()
     assert (flight.retry_s, flight.backlog_from) == (0.0, 0)
+
+
+def test_what_goes_before_all_others_does_so_in_order() -> None:
+    flight = Flight("s", 20, 5, 0.0)
+    flight.make_due([5, 3])
+    flight.make_due(iter([4]))
+    assert flight.due == [3, 4, 5]
+
+
+def test_what_is_held_behind_a_message_is_due_when_the_broker_has_that_one() -> None:
+    flight = Flight("s", 20, 5, 0.0)
+    for seq, behind in ((9, 3), (7, 3), (8, 4)):
+        flight.hold(seq, behind)
+    flight.arrived(99)
+    assert flight.due == []
+    flight.arrived(3)
+    flight.arrived(3)
+    assert flight.due == [7, 9]
+
+
+def test_when_all_is_tried_again_nothing_is_due_or_held_any_more() -> None:
+    flight = Flight("s", 20, 5, 0.0)
+    flight.make_due([1, 2])
+    flight.hold(8, behind=4)
+    flight.start_again()
+    flight.arrived(4)
+    assert flight.due == []

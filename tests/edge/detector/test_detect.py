@@ -13,7 +13,7 @@ import soundfile
 from edge.artefact.model import Model, load_model
 from edge.detector.detect import Wanted, as_line, as_row, detect_file
 from edge.errors import SourceError
-from edge.sources.synthetic import DEMO_AUDIO
+from edge.sources.demo import DEMO_AUDIO
 from edge.types import Event
 from tests.edge.fakes import LoudnessModel
 

@@ -17,7 +17,7 @@ from edge.artefact.model import Model, load_model
 from edge.artefact.specs import WindowSpec
 from edge.detector.pipeline import Pipeline, caution
 from edge.errors import ConfigError
-from edge.sources.synthetic import DEMO_AUDIO, DEMO_TRUTH
+from edge.sources.demo import DEMO_AUDIO, DEMO_TRUTH
 from edge.types import Block, Event, Scores, Window
 from tests.edge.fakes import LoudnessModel
 from tests.edge.streaming import RATE_HZ, sound

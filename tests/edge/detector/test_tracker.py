@@ -202,9 +202,10 @@ def test_no_event_touches_a_frame_that_was_not_heard() -> None:
     assert [e.end_reason for e in events if e.kind == "end"] == ["gap", "stream_end"]
 
 
-def test_a_jump_in_the_index_closes_what_is_open() -> None:
-    events = _run(_scores([0.9] * 10), _scores([0.9] * 10, start=500))
-    assert _spans(events) == [("wheeze", 0, 10), ("wheeze", 500, 510)]
+@pytest.mark.parametrize("start", [11, 12, 500])
+def test_a_jump_in_the_index_closes_what_is_open(start: int) -> None:
+    events = _run(_scores([0.9] * 10), _scores([0.9] * 10, start=start))
+    assert _spans(events) == [("wheeze", 0, 10), ("wheeze", start, start + 10)]
 
 
 def test_indices_beyond_32_bits_are_kept() -> None:

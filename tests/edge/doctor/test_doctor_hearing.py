@@ -14,8 +14,8 @@ import pytest
 from edge.artefact.model import Model, load_model
 from edge.doctor import Check, hearing, links, ok, rights, self_test
 from edge.errors import LaennecError
+from edge.sources.demo import DEMO_AUDIO, DEMO_TRUTH
 from edge.sources.link_opening import open_links
-from edge.sources.synthetic import DEMO_AUDIO, DEMO_TRUTH
 from firmware_bridge.links.udp import Udp
 from tests.edge.wards import settings, stream
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.sources.synthetic import DEMO_AUDIO
+from edge.sources.demo import DEMO_AUDIO
 from tests.conftest import HANGS_S
 
 pytestmark = pytest.mark.system

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from edge.commands.demo.broker import Broker, free_port
-from edge.sources.synthetic import DEMO_AUDIO
+from edge.sources.demo import DEMO_AUDIO
 from tests.edge.conftest import Watcher, wait_for
 from tests.edge.full_disk import SmallDisk, small_disk
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from edge.commands.demo.broker import free_port
 from edge.node.notify import DEFAULT_PATIENCE_S, Notifier, Pulse, Supervision, Vital, describe
-from edge.sources.synthetic import DEMO_AUDIO
+from edge.sources.demo import DEMO_AUDIO
 from tests.edge.conftest import PATIENCE_S, wait_for
 
 WATCHDOG_S = 1.0

@@ -23,7 +23,7 @@ from edge.pictures.columns import Columns
 from edge.pictures.drawing import DOTS_PER_IN, WIDTH_IN, draw, hz_ticks, make_figure
 from edge.pictures.picture import Sighting, Spectrogram, Wish, make_wish
 from edge.pictures.spectrogram import MOST_COLUMNS, band_centres_hz, centre_samples, sightings, spectrogram
-from edge.sources.synthetic import DEMO_AUDIO
+from edge.sources.demo import DEMO_AUDIO
 from edge.types import Block, Frames
 
 RATE_HZ = 8000

@@ -17,9 +17,9 @@ import soundfile
 
 from edge.commands.demo.broker import Broker
 from edge.errors import ConfigError
-from edge.sources.synthetic import scene
 from firmware_bridge.sim import build
 from tests.edge.conftest import Watcher, wait_for
+from training.synthetic.scene import scene
 
 pytestmark = pytest.mark.system
 CRACKLE_S = 3.2

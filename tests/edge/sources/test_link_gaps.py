@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from edge.artefact.model import Model, load_model
 from edge.detector.pipeline import CLOSE_NATS, CLOSE_S, LACK_NATS, Pipeline, caution
 from edge.detector.tracker import raised
-from edge.sources.synthetic import scene
 from edge.types import Block, Scores, Window
 from firmware_bridge.assemble import Assembler
 from firmware_bridge.messages import Samples
 from firmware_bridge.wire import Packet
 from tests.benchmarks.gaps import PACKET, detect, heard, overlaps, recordings
+from training.synthetic.scene import scene
 
 RECORDINGS = 12  # Normal ones; `python -m tests.benchmarks.gaps` takes more
 

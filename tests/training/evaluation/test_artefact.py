@@ -13,12 +13,12 @@ from edge.artefact.model import load_model
 from edge.artefact.seal import seal
 from edge.detector.pipeline import Pipeline
 from edge.errors import ConfigError, ModelError
-from edge.sources.synthetic import scene
 from edge.types import Block, Scores
 from training.datasets import CLASSES, Annotation, Recording
 from training.evaluation.artefact import Artefact
 from training.evaluation.listening import Listener
 from training.evaluation.load import load_predictor
+from training.synthetic.scene import scene
 from training.tasks import TASKS, Clip
 
 DEFAULT = Path(__file__).parents[3] / "edge" / "models" / "default.onnx"

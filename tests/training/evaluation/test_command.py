@@ -14,7 +14,6 @@ import pytest
 import soundfile
 
 from edge.errors import ConfigError
-from edge.sources.synthetic import scene
 from tests.training.evaluation.made import ALWAYS_NORMAL, PERFECT, Told
 from training.datasets import read_datasets
 from training.evaluation.__main__ import main
@@ -22,6 +21,7 @@ from training.evaluation.command import Wish, evaluate, evaluate_predictor
 from training.evaluation.duration import DurationRule
 from training.evaluation.heard import NOBODY_KNOWS
 from training.evaluation.predictions import Predictor, Provenance
+from training.synthetic.scene import scene
 
 RATE_HZ = 8000
 NAMES = {"wheeze": "Wheeze", "rhonchus": "Rhonchi", "fine_crackle": "Fine Crackle", "coarse_crackle": "Coarse Crackle"}

@@ -11,28 +11,21 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from tests.sounds import (
-    DEMO_AUDIO,
-    DEMO_TRUTH,
+from edge.sources.demo import DEMO_AUDIO, DEMO_TRUTH
+from training.synthetic.adventitious import (
     WIDTHS_MS,
-    Patient,
-    Sound,
-    babble,
-    breath_phases,
-    breath_sound,
     coarse_crackle,
     crackle_times,
     crackle_wave,
-    demo_recording,
     fine_crackle,
-    heart_sound,
-    hum,
-    knock,
     rhonchus,
-    rubbing,
     stridor,
     wheeze,
 )
+from training.synthetic.breath import Sound, breath_phases, breath_sound
+from training.synthetic.demo import demo_recording
+from training.synthetic.disturbances import babble, heart_sound, hum, knock, rubbing
+from training.synthetic.patient import Patient
 
 RATE_HZ = 8000.0
 STEP = 1.0 / 32768.0  # of 16 bits

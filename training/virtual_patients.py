@@ -1,4 +1,4 @@
-"""Synthetic patients that join the training, from `edge.sources.synthetic`; they never join a validation."""
+"""Synthetic patients that join the training, from `training.synthetic`; they never join a validation."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.sources.synthetic import scene
 from training.datasets import CONTINUOUS, DISCONTINUOUS, Annotation, Recording
+from training.synthetic.scene import scene
 
 DURATION_S = 12.0
 FIRST_SEED = 1_000_000  # far from the seeds of the demo and the tests

@@ -1,54 +1,23 @@
-"""Synthetic recordings: a random patient in a random ward, and the bundled demo.
+"""Synthetic recordings: a random patient in a random ward.
 
-For tests, the demo, self-tests and training augmentation. Not evidence: a detector that hears these has only shown that
-it is plugged in. Levels, spectra and noise resemble SPRSound (Zhang et al. 2022): -54 to -35 dBFS rms, breath that
-falls by 45 dB between 200 and 800 Hz, tones 9-22 dB above it, crackles with peaks 10-26 dB over its rms.
+For tests and training. Not evidence: a detector that hears these has only shown that it is plugged in. Levels, spectra
+and noise resemble SPRSound (Zhang et al. 2022): -54 to -35 dBFS rms, breath that falls by 45 dB between 200 and 800 Hz,
+tones 9-22 dB above it, crackles with peaks 10-26 dB over its rms.
 
 Invariant: the seed decides everything.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
-import soundfile
 
-from edge.sources.adventitious import coarse_crackle, fine_crackle, rhonchus, stridor, wheeze
-from edge.sources.breath import Label, Sound, breath_phases, breath_sound
-from edge.sources.disturbances import babble, heart_sound, hum, knock, rubbing
-from edge.sources.patient import Patient, Recording
-from edge.sources.waveforms import Samples, shaped_noise
+from training.synthetic.breath import Label, Sound
+from training.synthetic.disturbances import babble, heart_sound, hum, knock, rubbing
+from training.synthetic.patient import Patient
+from training.synthetic.waveforms import Samples, shaped_noise
 
-__all__ = [
-    "DEMO_AUDIO",
-    "DEMO_TRUTH",
-    "Label",
-    "Patient",
-    "Recording",
-    "Sound",
-    "babble",
-    "breath_phases",
-    "breath_sound",
-    "coarse_crackle",
-    "demo_recording",
-    "fine_crackle",
-    "heart_sound",
-    "hum",
-    "knock",
-    "rhonchus",
-    "rubbing",
-    "scene",
-    "stridor",
-    "wheeze",
-    "write_demo",
-]
-
-DEMO_AUDIO = Path(__file__).with_name("demo.flac")
-DEMO_TRUTH = Path(__file__).with_name("demo.json")
-DEMO_SEED = 1816  # the year of the first stethoscope
 ADVENTITIOUS: tuple[Label, ...] = ("wheeze", "fine_crackle", "coarse_crackle", "rhonchus", "stridor")
 HOW_OFTEN = (0.35, 0.33, 0.13, 0.13, 0.06)  # part of the ailing patients; rhonchi and stridor are rare in the field too
 
@@ -132,43 +101,3 @@ def _surround(patient: Patient, distractors: bool) -> None:
     for _ in range(rng.poisson(0.2 * length_s / 10.0)):
         voice = babble(rng.uniform(0.3, 1.5), rate_hz, rng)
         patient.add(voice, rng.uniform(-0.5, length_s), rng.uniform(-5.0, 20.0))
-
-
-def demo_recording() -> tuple[Recording, str]:
-    """The bundled demonstration: 56 s of calm breathing with four wheezes and four crackling breaths, well apart.
-
-    Its levels are in the middle of what the scenes draw, where a detector that was trained on recordings alone hears
-    the sounds as it hears real ones; louder is not clearer, but sounds like a voice.
-
-    Returns:
-        The recording, and the truth about it as JSON: its rate, the adventitious sounds and every crackle.
-    """
-    patient = Patient(56.0, 8000.0, np.random.default_rng(DEMO_SEED), cycles_per_min=18.0)
-    breaths = {inward: [p for p, inspiration in patient.phases if inspiration is inward] for inward in (True, False)}
-    for index, f0_hz in ((1, 240.0), (5, 320.0), (9, 200.0), (13, 280.0)):
-        patient.add_tone("wheeze", breaths[False][index], 15.0, f0_hz)
-    for index in (3, 7, 11, 15):
-        patient.add_crackles("fine_crackle", breaths[True][index], True, 20.0)
-    room = shaped_noise(len(patient.samples), 8000.0, patient.rng, lambda hz: 1.0 / (1.0 + (hz / 150.0) ** 2))
-    patient.samples += np.float32(0.3) * room
-    patient.add(heart_sound(56.0, 8000.0, patient.rng, 72.0), 0.0, 4.0)
-    recording = patient.record(low_hz=70.0, high_hz=500.0, rms_db=-47.0)
-    truth = {
-        "synthetic": True,
-        "seed": DEMO_SEED,
-        "rate_hz": recording.rate_hz,
-        "sounds": [
-            {"label": sound.label, "onset_s": round(sound.onset_s, 4), "end_s": round(sound.end_s, 4)}
-            for sound in recording.sounds
-            if sound.label != "breath"
-        ],
-        "crackle_s": [round(at_s, 6) for at_s in recording.crackle_s],
-    }
-    return recording, json.dumps(truth, indent=1) + "\n"
-
-
-def write_demo() -> None:
-    """Write the bundled recording and its truth beside this module."""
-    recording, truth = demo_recording()
-    soundfile.write(DEMO_AUDIO, recording.samples, round(recording.rate_hz), subtype="PCM_16")
-    DEMO_TRUTH.write_text(truth)

@@ -1,7 +1,7 @@
 """Adventitious sounds with known physics: wheeze, rhonchus, stridor, fine and coarse crackle.
 
-For tests, the demo, self-tests and training augmentation. Not for playing a patient (`synthetic.scene` does that): each
-function draws one sound from published descriptions of how it looks in a recording.
+For tests, the demo and training. Not for playing a patient (`scene` does that): each function draws one sound from
+published descriptions of how it looks in a recording.
 
 Invariant: every sound has a peak of 1.0; the caller sets the level.
 
@@ -16,8 +16,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.sources.breath import Sound
-from edge.sources.waveforms import Samples, attack_and_decay, harmonic_tone, peak_one, shaped_noise, slow_wander
+from training.synthetic.breath import Sound
+from training.synthetic.waveforms import Samples, attack_and_decay, harmonic_tone, peak_one, shaped_noise, slow_wander
 
 CrackleLabel = Literal["fine_crackle", "coarse_crackle"]
 

@@ -1,7 +1,7 @@
 """Breath noise with known physics, and the record of a placed sound.
 
-For tests, the demo, self-tests and training augmentation. Not for wheezes and crackles (`adventitious`) and not a model
-of the airways: noise is shaped as published descriptions of recorded breathing have it.
+For tests, the demo and training. Not for wheezes and crackles (`adventitious`) and not a model of the airways: noise is
+shaped as published descriptions of recorded breathing have it.
 
 Invariant: the height of an inspiration has an rms of about 1.0; the caller sets the level.
 
@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.sources.waveforms import Samples, shaped_noise
+from training.synthetic.waveforms import Samples, shaped_noise
 
 Label = Literal["wheeze", "rhonchus", "stridor", "fine_crackle", "coarse_crackle", "breath"]
 

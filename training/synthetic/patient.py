@@ -1,6 +1,6 @@
 """A synthetic patient: breath, adventitious sounds at known times, and the stethoscope that records them.
 
-Not for chance: `synthetic.scene` draws what ails the patient; here it is placed. Levels are in dB re the rms of
+Not for chance: `scene` draws what ails the patient; here it is placed. Levels are in dB re the rms of
 inspiratory breath noise, so that they mean the same whatever the gain.
 
 Invariant: the time of a sound is exact, because the device's filters are of zero phase.
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge.sources.adventitious import (
+from training.synthetic.adventitious import (
     CrackleLabel,
     coarse_crackle,
     crackle_times,
@@ -22,8 +22,8 @@ from edge.sources.adventitious import (
     stridor,
     wheeze,
 )
-from edge.sources.breath import Label, Sound, breath_phases, breath_sound, vesicular
-from edge.sources.waveforms import Samples, fft_size
+from training.synthetic.breath import Label, Sound, breath_phases, breath_sound, vesicular
+from training.synthetic.waveforms import Samples, fft_size
 
 TONES: dict[str, Callable[[float, float, np.random.Generator, float], Samples]] = {
     "wheeze": wheeze,

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from tests.sounds import scene
+from training.synthetic.scene import scene
 
 RATE_HZ = 8000.0
 

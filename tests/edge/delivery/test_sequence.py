@@ -1,0 +1,142 @@
+"""No number is given twice: what is written beforehand, and where numbering goes on, counted by hand."""
+
+from __future__ import annotations
+
+import secrets
+
+import pytest
+
+from edge.delivery.sequence import DISTANCE, RESERVE, Numbers, jump
+
+
+class Paper:
+    """What is written in place; a disk that refuses takes nothing."""
+
+    def __init__(self, number: int = 0) -> None:
+        self.number, self.refuses = number, False
+        self.written: list[int] = []
+
+    def kept(self) -> int:
+        return self.number
+
+    def keep(self, seq: int) -> None:
+        if self.refuses:
+            raise OSError
+        self.number = seq
+        self.written.append(seq)
+
+
+@pytest.fixture(autouse=True)
+def farthest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The greatest distance that chance can give."""
+    monkeypatch.setattr(secrets, "randbelow", lambda bound: bound - 1)
+
+
+def test_a_jump_goes_at_least_one_and_at_most_the_distance_further(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert jump(7) == 7 + DISTANCE
+    monkeypatch.setattr(secrets, "randbelow", lambda _bound: 0)
+    assert jump(7) == 8
+
+
+@pytest.mark.parametrize(("kept", "stored", "last", "written"), [(0, 0, 0, []), (7, 5, 7, []), (5, 7, 7, [7])])
+def test_numbering_begins_behind_the_higher_of_what_is_stored_and_what_is_written(
+    kept: int, stored: int, last: int, written: list[int]
+) -> None:
+    paper = Paper(kept)
+    numbers = Numbers(paper, stored)
+    assert (numbers.last, numbers.start, paper.written) == (last, last + 1, written)
+    assert (Numbers(None, stored).last, Numbers(None, stored).start) == (stored, stored + 1)
+
+
+def test_what_cannot_be_read_is_left_far_behind_and_asks_for_no_reserve() -> None:
+    paper = Paper(7)
+    numbers = Numbers(paper, None)
+    assert (numbers.last, numbers.start) == (7 + DISTANCE, 8 + DISTANCE)
+    numbers.reserve(5)
+    assert (numbers.last, paper.written) == (7 + DISTANCE, [])
+    assert (Numbers(None, None).last, Numbers(None, None).start) == (DISTANCE, DISTANCE + 1)
+
+
+def test_a_reserve_is_written_once_for_ten_thousand_numbers() -> None:
+    paper = Paper()
+    numbers = Numbers(paper, 100)  # writes that it begins behind 100
+    numbers.reserve(4)
+    assert paper.written == [100, 104 + RESERVE]
+    numbers.last += 4
+    numbers.reserve(RESERVE)  # up to the last one of the reserve
+    assert paper.written == [100, 104 + RESERVE]
+    numbers.reserve(RESERVE + 1)
+    assert paper.written == [100, 104 + RESERVE, 104 + RESERVE + 1 + RESERVE]
+    assert (numbers.last, numbers.start) == (104, 101)
+
+
+def test_what_is_stored_needs_no_reserve_and_leaves_no_hole() -> None:
+    paper = Paper()
+    numbers = Numbers(paper, 100)
+    numbers.stored(3)
+    numbers.stored()
+    assert (numbers.last, numbers.start, paper.written) == (103, 101, [100])
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_where_no_reserve_can_be_written_numbering_jumps_once(is_there: bool) -> None:
+    paper = Paper(50) if is_there else None
+    numbers = Numbers(paper, 50)
+    if paper:
+        paper.refuses = True
+    numbers.reserve(2)
+    assert (numbers.last, numbers.start) == (50 + DISTANCE, 51 + DISTANCE)
+    numbers.last += 2
+    numbers.reserve(2)
+    assert (numbers.last, numbers.start) == (52 + DISTANCE, 51 + DISTANCE)
+    numbers.stored(1)  # the database knows of them again
+    if paper:
+        paper.refuses = False
+        numbers.reserve(2)
+        assert paper.written == [53 + DISTANCE + 2 + RESERVE]
+    assert (numbers.last, numbers.start) == (53 + DISTANCE, 51 + DISTANCE)
+
+
+@pytest.mark.parametrize(("kept", "stored"), [(900, 800), (800, 900)])
+def test_a_database_that_is_further_is_gone_on_from(kept: int, stored: int) -> None:
+    numbers, paper = Numbers(None, 100), Paper(kept)
+    numbers.join(paper, stored)
+    assert (numbers.last, numbers.start) == (900, 901)
+    assert (numbers.claim, paper.number) == (paper, 900)
+    numbers.reserve(1)
+    assert paper.written[-1] == 901 + RESERVE
+
+
+def test_a_database_that_is_not_as_far_is_told_how_far_numbering_came() -> None:
+    numbers, paper = Numbers(None, 100), Paper(90)
+    numbers.last += 3
+    numbers.join(paper, 103)
+    assert (numbers.last, numbers.start, paper.written) == (103, 101, [103])
+    numbers.join(None, 95)
+    assert (numbers.last, numbers.claim) == (103, None)
+    begun = Numbers(None, 0)
+    begun.join(None, 0)
+    assert (begun.last, begun.start) == (0, 1)
+
+
+def test_at_a_clean_end_the_rest_of_the_reserve_is_free_again() -> None:
+    paper = Paper()
+    numbers = Numbers(paper, 100)
+    numbers.settle()
+    assert paper.written == [100]  # nothing was reserved
+    numbers.reserve(4)
+    numbers.last += 4
+    numbers.settle()
+    assert paper.written == [100, 104 + RESERVE, 104]
+    Numbers(None, 5).settle()
+
+
+def test_a_disk_that_refuses_even_that_is_no_error_and_is_told_later() -> None:
+    paper = Paper(3)
+    paper.refuses = True
+    numbers = Numbers(paper, 9)
+    paper.refuses = False
+    numbers.join(paper, 9)
+    assert (numbers.last, paper.written) == (9, [9])
+    numbers.join(paper, 9)
+    assert paper.written == [9]
