@@ -10,6 +10,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import lru_cache
 
 REPEAT_S = 60.0
 LINES = 10  # lines of one kind in `REPEAT_S` that are all written
@@ -65,3 +66,9 @@ class Limited:
         else:
             times.append(now)
             self._logger.log(level, "%s", line)
+
+
+@lru_cache
+def warn_once(line: str) -> None:
+    """Log a line once in the life of the process."""
+    logging.getLogger(__name__).warning("%s", line)

@@ -82,7 +82,7 @@ def _exercise(options: argparse.Namespace) -> Comparison:
     with _step("detecting here"):
         comparison = compare(_here("-m", "edge", *detect, str(here / SHORT)), there)
     if again != there:
-        raise DeployError("expected the same listing twice, found another with the kept kernels")
+        raise DeployError("expected the same listing twice, found another with the cached kernels")
     print(
         f"{date.today()}: {'passed' if comparison.passed else 'FAILED'}: {comparison.events} events of "
         f"{options.seconds:g} s {'equal' if comparison.events_equal else 'NOT equal'}, largest difference of "

@@ -16,11 +16,11 @@ from typing import get_args
 
 from edge.artefact.backends import Backend
 from edge.artefact.backends._cudart import Gpu, find_gpu
-from edge.artefact.backends.engines import KeptEngine, kept_engines
+from edge.artefact.backends.engines import StoredEngine, stored_engines
 from edge.artefact.backends.tensorrt import Device, TensorRtBackend, find_device
 from edge.artefact.model import DEFAULT_PATH, Model
 from edge.artefact.seal import read_artefact
-from edge.artefact.tuned import Place, Row, choose, cpu_name, kept_rows
+from edge.artefact.tuned import Place, Row, choose, cpu_name, read_rows
 from edge.artefact.variants import Artefact, family
 from edge.errors import ConfigError, ModelError
 from edge.settings.kinds import RuntimeName
@@ -53,7 +53,7 @@ class RuntimeFacts:
     """File of the CUDA runtime, empty without."""
     missing: str
     """What keeps TensorRT from being used, and what to do; empty when nothing does."""
-    engines: tuple[KeptEngine, ...]
+    engines: tuple[StoredEngine, ...]
     """All on disk; those whose graph, TensorRT and GPU are of today are used, the others go in time."""
     tuned: tuple[Row, ...]
     """What `laennec optimize` measured for this model and these versions; empty before it was run."""
@@ -132,7 +132,7 @@ def decide(path: Path, runtime: str = "auto") -> Decision:
             f"model {path}: {artefacts[0].variant.name} is made for {artefacts[0].variant.runtime}; "
             f"{missing or 'give the fp32 artefact, or set  runtime: auto'}"
         )
-    name, cause = _pick(able, kept_rows(place_of(artefacts[0], device)), runtimes)
+    name, cause = _pick(able, read_rows(place_of(artefacts[0], device)), runtimes)
     artefact = able[name]
     return Decision(artefact, device if artefact.variant.runtime == "tensorrt" else None, missing or cause)
 
@@ -168,14 +168,14 @@ def runtime_facts(path: Path | None = None, runtime: str = "auto") -> RuntimeFac
     except ConfigError as error:
         missing = str(error)
     decision = decide(path or DEFAULT_PATH, runtime)
-    rows = kept_rows(place_of(family(path or DEFAULT_PATH)[0], device)) or []
+    rows = read_rows(place_of(family(path or DEFAULT_PATH)[0], device)) or []
     return RuntimeFacts(
         onnxruntime=_version("onnxruntime"),
         gpu=gpu,
         tensorrt=device.trt.__version__ if device else "",
         cudart=device.cuda.name if device else "",
         missing=missing,
-        engines=tuple(kept_engines()),
+        engines=tuple(stored_engines()),
         tuned=tuple(rows),
         variant=decision.artefact.variant.name,
         runtime=decision.artefact.variant.runtime,

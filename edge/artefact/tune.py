@@ -22,7 +22,7 @@ from edge.artefact.model import DEFAULT_PATH, Model
 from edge.artefact.parity import drift
 from edge.artefact.runtime import check_name, open_backend, place_of
 from edge.artefact.seal import read_artefact
-from edge.artefact.tuned import BATCHES, Row, keep_rows
+from edge.artefact.tuned import BATCHES, Row, write_rows
 from edge.artefact.variants import Artefact, family
 from edge.errors import ConfigError, LaennecError
 
@@ -130,5 +130,5 @@ def _timed(row: Row, latency_ms: tuple[float, ...]) -> Row:
 def _keep(fp32: Artefact, device: Device | None, rows: list[Row]) -> None:
     """For starts with and without TensorRT: each looks under what it has."""
     if device is not None:
-        keep_rows(place_of(fp32, device), rows)
-    keep_rows(place_of(fp32, None), [row for row in rows if row.runtime == "onnxruntime"])
+        write_rows(place_of(fp32, device), rows)
+    write_rows(place_of(fp32, None), [row for row in rows if row.runtime == "onnxruntime"])

@@ -1,4 +1,4 @@
-"""What `laennec optimize` measured on this machine, kept on its disk, and which variant of a model it speaks for.
+"""What `laennec optimize` measured on this machine, stored on its disk, and which variant of a model it speaks for.
 
 Pure but for the one file. Not for measuring (`edge.artefact.tune`) and not for opening models
 (`edge.artefact.runtime`). A record is good for one artefact on one machine with one set of runtimes; after any upgrade
@@ -14,10 +14,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from edge.artefact import disk_cache
+from edge.artefact.disk_cache import CACHE
 
 ENDING = ".tuning"
-MAX_KEPT = 8  # a few models on a few versions of their runtimes
+MAX_RECORDS = 8  # a few models on a few versions of their runtimes
 BATCHES = (1, 8, 32)
 WORTH = 0.9  # of the time of fp32 at batch 1: measurements of one machine differ by a tenth, and fp32 is exact
 
@@ -36,7 +36,7 @@ class Place:
     cpu: str
 
     def file_name(self) -> str:
-        """Where its record is kept."""
+        """Name of the file with its record."""
         return hashlib.sha256(repr(asdict(self)).encode()).hexdigest()[:32] + ENDING
 
 
@@ -48,7 +48,7 @@ class Row:
     runtime: str
     """onnxruntime or tensorrt."""
     build_s: float
-    """Until it was ready; an engine that was kept is loaded, not built."""
+    """Until it was ready; an engine that was stored is loaded, not built."""
     latency_ms: tuple[float, ...]
     """Median time of one batch of each of `BATCHES`, milliseconds; empty where it failed."""
     cosine: float
@@ -76,14 +76,14 @@ def choose(rows: Sequence[Row], runtimes: Collection[str]) -> Row | None:
     return best if best.latency_ms[0] <= WORTH * exact.latency_ms[0] else exact
 
 
-def keep_rows(place: Place, rows: Sequence[Row]) -> Path | None:
-    """Keep a measurement; None where nothing can be kept."""
-    return disk_cache.keep(place.file_name(), json.dumps([asdict(row) for row in rows]).encode(), MAX_KEPT)
+def write_rows(place: Place, rows: Sequence[Row]) -> Path | None:
+    """Store a measurement; the file, or None where nothing can be written."""
+    return CACHE.write(place.file_name(), json.dumps([asdict(row) for row in rows]).encode(), MAX_RECORDS)
 
 
-def kept_rows(place: Place) -> list[Row] | None:
+def read_rows(place: Place) -> list[Row] | None:
     """The measurement of this place, if there is one."""
-    content = disk_cache.read(place.file_name())
+    content = CACHE.read(place.file_name())
     try:
         told = [] if content is None else json.loads(content)
         rows = [Row(**{**row, "latency_ms": tuple(row["latency_ms"])}) for row in told]

@@ -8,9 +8,7 @@ one line in the log. Read without a runtime. Not for choosing between them (`edg
 from __future__ import annotations
 
 import hashlib
-import logging
 from dataclasses import dataclass
-from functools import lru_cache
 from glob import escape
 from pathlib import Path
 
@@ -18,10 +16,9 @@ from edge.artefact.model import Variant
 from edge.artefact.onnx_file import read_metadata
 from edge.artefact.seal import read_artefact
 from edge.errors import ModelError
+from edge.log import warn_once
 
 VARIANT_KEY = "laennec.variant"
-
-tell_once = lru_cache(logging.getLogger(__name__).warning)  # each line once in the life of the process
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +57,12 @@ def family(path: Path) -> list[Artefact]:
         try:
             artefact = read_variant(beside)
         except ModelError as error:
-            tell_once(f"variant=passed_over cause={str(error)!r}")
+            warn_once(f"variant=passed_over cause={str(error)!r}")
             continue
         if artefact.variant.parent == given.sha256:
             found.append(artefact)
         else:
-            tell_once(f"variant=passed_over file={beside} cause=made_for_another_{path.name} repair=export_it_again")
+            warn_once(f"variant=passed_over file={beside} cause=made_for_another_{path.name} repair=export_it_again")
     return found
 
 

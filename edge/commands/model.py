@@ -118,4 +118,4 @@ def _shelf(config: Path | None) -> Shelf:
     from edge.settings.config import Models, load_config
 
     settings = load_config(config).models if config is not None else Models()
-    return Shelf(settings.shelf, settings.keys)
+    return Shelf(settings.store_path, settings.keys)

@@ -58,7 +58,7 @@ def _serve(effective: Any, stop: threading.Event, is_ward: bool) -> None:
     from edge.releases.model_store import model_in_force
     from edge.settings.config import check_classes
     from edge.sources.opening import open_source
-    from edge.sources.pending import open_or_await
+    from edge.sources.pending import open_or_retry
 
     notifier = Notifier.from_environment()
     notifier.tell(STATUS="loading the model")
@@ -71,7 +71,7 @@ def _serve(effective: Any, stop: threading.Event, is_ward: bool) -> None:
         sources, bridge = [], _bridge(effective, artefact.rate_hz)
         for item in effective.streams:
             look = partial(open_source, item.source, artefact.rate_hz, item.channel, item.pace, bridge)
-            sources.append(open_or_await(item.source, look) if is_ward else look())
+            sources.append(open_or_retry(item.source, look) if is_ward else look())
             opened.callback(sources[-1].close)
         outcome = Service(effective, artefact, sources, outbox, notifier).run(stop)
     for failure in outcome.failures:

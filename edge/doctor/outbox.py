@@ -95,7 +95,7 @@ def _backlog(whose: str, number: int, oldest_s: float) -> Check:
 
 def _room(config: Config, path: Path) -> list[Check]:
     """The disks of what must last: events, and the models that are brought later."""
-    folder, shelf = (_existing(place) for place in (path.parent, config.models.shelf))
+    folder, shelf = (_existing(place) for place in (path.parent, config.models.store_path))
     free_mb, facts = shutil.disk_usage(folder).free / 1e6, os.statvfs(folder)
     has_mb = path.stat().st_size / 1e6 if os.path.isfile(path) else 0.0
     has_no_inodes = bool(facts.f_files) and not facts.f_favail

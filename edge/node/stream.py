@@ -25,7 +25,7 @@ from edge.node.clock import Timeline, is_synchronised
 from edge.settings.config import Stream
 from edge.settings.kinds import LIVE
 from edge.sources.source import Source
-from edge.sources.vitals import Attended, Trouble, Vitals
+from edge.sources.vitals import MonitoredSource, Trouble, Vitals
 from edge.types import Block, Event, Gap, Scores
 
 STALL_S = 5.0  # a source that gives nothing for this long is lost
@@ -108,9 +108,9 @@ class Listener:
         self._score_hop_s = model.score_hop_samples / model.rate_hz
         self._model_body = model_body(model)
         self._pipeline = Pipeline(model, settings.thresholds, self._observe, settings.classes)
-        self._attended = source if isinstance(source, Attended) else None
+        self._monitored = source if isinstance(source, MonitoredSource) else None
         is_live = settings.pace or settings.source.partition(":")[0] in LIVE
-        recorded_s = self._attended.recorded_s if self._attended else None
+        recorded_s = self._monitored.recorded_s if self._monitored else None
         self._timeline = Timeline(model.rate_hz, is_live, recorded_s=recorded_s)
         self._mutex = threading.Lock()  # between `run` and `close`
         self._closed = False
@@ -187,7 +187,7 @@ class Listener:
 
     def vitals(self) -> Vitals | None:
         """How the stream's device is, if its source knows."""
-        return self._attended.vitals() if self._attended else None
+        return self._monitored.vitals() if self._monitored else None
 
     def state(self) -> State:
         """How the stream is now; `unknown` while the source is only starting."""
@@ -199,7 +199,7 @@ class Listener:
     def _judge(self) -> tuple[str, str]:
         if self._closed:
             return ("lost", self.failure) if self.failure else ("disabled", self._ending)
-        trouble = self._attended.trouble() if self._attended else Trouble("", "")
+        trouble = self._monitored.trouble() if self._monitored else Trouble("", "")
         if self._silent_s() > STALL_S:
             return "lost", trouble.reason or "no sound arrives"
         if self._heard_at_s is None:
@@ -267,8 +267,8 @@ class Listener:
             end_s = None if event.end is None else onset_s + (event.end - event.onset) / self._rate_hz
             moment = Moment(onset_s, end_s, is_synchronised())
             message = event_message(self._node, self.id, ident, event, self._rate_hz, moment, self._model_body)
-            if self._attended is not None:
-                message.body["device"] = self._attended.device
+            if self._monitored is not None:
+                message.body["device"] = self._monitored.device
             self._outlet.send(message)
             where_s = (event.onset if event.end is None else event.end) / self._rate_hz
             logger.info("stream=%s %s=%s at_s=%.2f score=%.2f", self.id, event.kind, event.label, where_s, event.peak)

@@ -64,7 +64,7 @@ def model_in_force(config: Config) -> Path | None:
     """
     if config.model is not None:
         return config.model
-    release = Shelf(config.models.shelf, config.models.keys).in_force()
+    release = Shelf(config.models.store_path, config.models.keys).in_force()
     if release is None:
         return None
     log.info("release=%s signed_by=%s folder=%s", release.sha256[:12], release.signer.name, release.folder)

@@ -19,7 +19,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from edge.errors import ConfigError
 from edge.settings.kinds import RuntimeName
-from edge.settings.link import Link, check_streams
+from edge.settings.link import LinkSettings, check_streams
 from edge.settings.section import Section
 from edge.settings.yaml_file import read_yaml
 
@@ -77,7 +77,7 @@ class Tls(Section):
 
 
 class Mqtt(Section):
-    """The broker and the manners of the session with it."""
+    """The broker, and the times of the MQTT session with it; `username` None is an anonymous one."""
 
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
@@ -94,6 +94,7 @@ class Mqtt(Section):
     """A broker that has not acknowledged after this long is reconnected and sent everything again."""
     reconnect_min_s: Annotated[float, Field(ge=0.1, le=60)] = 1.0
     reconnect_max_s: Annotated[float, Field(ge=0.1, le=600)] = 30.0
+    """The wait between attempts to connect doubles from the first to the second, seconds."""
 
     @field_validator("tls", mode="before")
     @classmethod
@@ -114,21 +115,22 @@ class OutboxSettings(Section):
     path: Path | None = None
     """SQLite file; None: `laennec/outbox-<node>.db` in the state directory of the service or the user."""
     max_mb: Annotated[float, Field(ge=1, le=100_000)] = 200.0
+    """How much may wait, MB; beyond it the least important messages are dropped and counted."""
     max_age_h: Annotated[float, Field(gt=0, le=24 * 366)] = 168.0
     """How long a message may wait, hours; the time when the box is off does not count, nor does its wall clock."""
 
 
 class Models(Section):
-    """Where signed models are kept on this box, and whose are trusted; `laennec model install` brings one."""
+    """Where signed models are stored on this box, and whose signatures are trusted (`laennec model install`)."""
 
     path: Path | None = None
     """Folder of releases; None: `models` in the state directory of the service, where there is one, or the user's."""
     keys: Path = Path("/etc/laennec/model-keys")
-    """Folder with the public keys (*.pem) of those who may bring a model."""
+    """Folder with the public keys (*.pem) of those whose models may be installed."""
 
     @property
-    def shelf(self) -> Path:
-        """The folder of releases."""
+    def store_path(self) -> Path:
+        """The folder of releases, with `~` and the defaults resolved."""
         if self.path is not None:
             return _expanded(self.path, "models.path")
         # Whoever installs a model by hand on a box means the one that its service runs.
@@ -149,8 +151,8 @@ class Config(Section):
     runtime: RuntimeName = "auto"
     """What scores the sound: `auto` leaves it to what this machine has and `laennec optimize` measured."""
     streams: Annotated[tuple[Stream, ...], Field(min_length=1)]
-    link: Link | None = None
-    """Microcontrollers that are heard over serial, UDP or BLE."""
+    link: LinkSettings | None = None
+    """Microcontrollers that send sound over serial, UDP or BLE."""
     mqtt: Mqtt = Mqtt()
     outbox: OutboxSettings = OutboxSettings()
 
@@ -162,7 +164,7 @@ class Config(Section):
 
 
 def _state_directory() -> Path:
-    """Where the service, or else the user, keeps what must last."""
+    """Systemd's state directory of the service, else the user's own (XDG)."""
     state = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
     base = Path(state) if state else Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state") / "laennec"
     return _expanded(base, "outbox.path and models.path")
@@ -176,7 +178,7 @@ def _expanded(path: Path, key: str) -> Path:
 
 
 class Classes(Protocol):
-    """What a check needs to know of the loaded model."""
+    """What `check_classes` needs to know of the loaded model."""
 
     @property
     def event_classes(self) -> tuple[str, ...]:

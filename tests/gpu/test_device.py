@@ -17,8 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.artefact import disk_cache
-from edge.artefact.backends.engines import kept_engines
+from edge.artefact.backends.engines import stored_engines
 from edge.artefact.backends.tensorrt import Device, TensorRtBackend
 from edge.artefact.model import DEFAULT_PATH
 from edge.artefact.parity import drift
@@ -28,6 +27,7 @@ from edge.artefact.tuned import choose
 from edge.artefact.variants import Artefact, family
 from edge.detector.detect import Wanted, detect_file
 from edge.detector.recording import windows_of
+from edge.log import warn_once
 from edge.sources.demo import DEMO_AUDIO
 from tests.gpu.facts import CLOCKS, device_facts
 from tests.gpu.reference import Reference
@@ -109,10 +109,10 @@ def test_a_damaged_engine_is_built_again(device: Device, caplog: pytest.LogCaptu
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 0xFF
     file.write_bytes(content)
-    disk_cache.tell_once.cache_clear()
+    warn_once.cache_clear()
     backend_of(VARIANTS[0], device)
-    assert f"kept=damaged file={file}" in caplog.text
-    assert all(engine.key is not None for engine in kept_engines())
+    assert f"disk_cache=damaged file={file}" in caplog.text
+    assert all(engine.key is not None for engine in stored_engines())
 
 
 def test_a_plan_that_is_none_is_refused_without_a_crash(device: Device, cache: Path) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from edge.artefact import disk_cache
 from edge.artefact.runtime import decide, open_model, place_of, runtime_facts
-from edge.artefact.tuned import Row, keep_rows
+from edge.artefact.tuned import Row, write_rows
 from edge.artefact.variants import read_variant
 from edge.errors import ConfigError, ModelError
+from edge.log import warn_once
 from tests.edge.artefact.backends.machine import Machine, fake_library, machine
 from tests.edge.artefacts import fp32, variant
 
@@ -44,11 +44,11 @@ def no_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "edge")
-    disk_cache.tell_once.cache_clear()
+    warn_once.cache_clear()
 
 
 def measured(path: Path, *rows: Row, machine: Machine | None = None) -> None:
-    keep_rows(place_of(read_variant(path), machine.device if machine else None), rows)
+    write_rows(place_of(read_variant(path), machine.device if machine else None), rows)
 
 
 @pytest.mark.usefixtures("no_gpu")

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from edge.artefact import tune as tuning
 from edge.artefact.model import load_model
 from edge.artefact.runtime import open_model, place_of
-from edge.artefact.tuned import Row, choose, kept_rows
+from edge.artefact.tuned import Row, choose, read_rows
 from edge.artefact.variants import read_variant
 from edge.commands.app import app
 from edge.detector.recording import windows_of
@@ -62,8 +62,8 @@ def test_the_next_start_uses_what_was_measured_and_builds_nothing(machine: Machi
     path = fp32(tmp_path)
     variant(path, "trt-fp16")
     rows = tune(path, "auto")
-    assert kept_rows(place_of(read_variant(path), machine.device)) == rows
-    assert kept_rows(place_of(read_variant(path), None)) == rows[:1]
+    assert read_rows(place_of(read_variant(path), machine.device)) == rows
+    assert read_rows(place_of(read_variant(path), None)) == rows[:1]
     chosen = choose(rows, {"onnxruntime", "tensorrt"})
     assert chosen is not None
     assert open_model(path).variant.name == chosen.variant

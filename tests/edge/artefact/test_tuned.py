@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.artefact.tuned import Place, Row, choose, cpu_name, keep_rows, kept_rows
+from edge.artefact.tuned import Place, Row, choose, cpu_name, read_rows, write_rows
 
 BOTH = {"onnxruntime", "tensorrt"}
 FP32 = Row("fp32", "onnxruntime", 0.1, (10.0, 70.0, 300.0), 1.0, 1.0, True)
@@ -44,21 +44,21 @@ def test_one_that_failed_to_open_is_never_chosen() -> None:
 
 
 def test_rows_come_back_as_they_were_kept() -> None:
-    keep_rows(PLACE, [FP32, replace(TRT, latency_ms=(), passes=False, note="no")])
-    assert kept_rows(PLACE) == [FP32, replace(TRT, latency_ms=(), passes=False, note="no")]
+    write_rows(PLACE, [FP32, replace(TRT, latency_ms=(), passes=False, note="no")])
+    assert read_rows(PLACE) == [FP32, replace(TRT, latency_ms=(), passes=False, note="no")]
 
 
 @pytest.mark.parametrize("field", ["model_sha256", "onnxruntime", "tensorrt", "gpu", "cpu"])
 def test_another_model_runtime_or_machine_has_no_measurement(field: str) -> None:
-    keep_rows(PLACE, [FP32])
-    assert kept_rows(replace(PLACE, **{field: "another"})) is None
+    write_rows(PLACE, [FP32])
+    assert read_rows(replace(PLACE, **{field: "another"})) is None
 
 
 def test_a_measurement_of_another_version_of_laennec_does_not_count(tmp_path: Path) -> None:
-    from edge.artefact import disk_cache
+    from edge.artefact.disk_cache import CACHE
 
-    disk_cache.keep(PLACE.file_name(), b'[{"variant": "fp32"}]', 8)
-    assert kept_rows(PLACE) is None
+    CACHE.write(PLACE.file_name(), b'[{"variant": "fp32"}]', 8)
+    assert read_rows(PLACE) is None
 
 
 def test_the_processor_has_a_name() -> None:

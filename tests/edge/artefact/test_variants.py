@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from edge.artefact import variants
 from edge.artefact.model import DEFAULT_PATH
 from edge.artefact.variants import family, read_variant, siblings
 from edge.errors import ModelError
+from edge.log import warn_once
 from tests.edge.artefacts import fp32, variant
 
 
 @pytest.fixture(autouse=True)
 def _told(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    variants.tell_once.cache_clear()
+    warn_once.cache_clear()
 
 
 def test_an_artefact_alone_has_no_variants(tmp_path: Path) -> None:

@@ -189,7 +189,7 @@ def test_a_rate_that_cannot_be_is_told_by_monitor_record_and_replay(
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (("monitor",), "nothing to hear: give --serial PORT, --udp HOST:PORT, --ble ADDRESS, or --config FILE"),
+        (("monitor",), "nothing to listen to: give --serial PORT, --udp HOST:PORT, --ble ADDRESS, or --config FILE"),
         (("monitor", "--udp", "0.0.0.0:7355"), "would listen on every interface"),
         (("monitor", "--udp", "7355"), "link.udp.bind: ''"),
         (("monitor", "--udp", "127.0.0.1:http"), "link.udp.port: expected a whole number, found 'http'"),

@@ -123,6 +123,18 @@ def test_what_the_broker_has_is_hidden_while_the_disk_refuses_to_forget_it(
     assert (seqs(disk), disk.read(Store.depth, 0)) == ([4, 5], 2)
 
 
+def test_a_refusal_to_forget_is_told_again_behind_a_write_that_came_to_disk(
+    disk: Disk, path: Path, told: pytest.LogCaptureFixture
+) -> None:
+    put(disk, 1, 3)
+    with refusing(path):
+        disk.ack([1])
+    put(disk, 4)
+    with refusing(path):
+        disk.forget_acked()
+    assert ["action=delete" in line for line in told.messages] == [True, True]
+
+
 def test_behind_many_that_are_hidden_the_next_are_found_a_page_at_a_time(
     disk: Disk, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,6 +155,7 @@ def test_behind_many_that_are_hidden_the_next_are_found_a_page_at_a_time(
         assert [entry.seq for entry in disk.waiting(0, ALL, 2)] == [11, 12]
         assert asked[1:] == [4, 4, 4]  # 1 to 4, 5 to 8, 9 to 12
         assert [entry.seq for entry in disk.waiting(0, 11, 2)] == [11]
+        assert [entry.seq for entry in disk.waiting(7, ALL, 3)] == [11, 12, 13, 14, 15]  # of two pages
         assert seqs(disk) == list(range(11, 21))
 
 
@@ -154,11 +167,14 @@ def test_earlier_revs_are_those_that_the_broker_does_not_have(disk: Disk, path: 
         assert [entry.seq for entry in disk.earlier(("id1", 3)) or []] == [2]
 
 
-def test_what_cannot_be_read_is_not_known_and_counts_as_appeared_when_it_can(disk: Disk, path: Path) -> None:
+def test_what_cannot_be_read_is_not_known_and_counts_as_appeared_when_it_can(
+    disk: Disk, path: Path, told: pytest.LogCaptureFixture
+) -> None:
     put(disk, 1, 2)
     assert (seqs(disk), disk.revivals) == ([1, 2], 0)
     with unreadable(path):
         assert (seqs(disk), disk.depth(), disk.earlier(("id1", 2)), disk.revivals) == ([], 0, None, 0)
+    assert "action=read" in told.messages[0]
     assert (seqs(disk), disk.revivals) == ([1, 2], 1)
     assert (seqs(disk), disk.revivals) == ([1, 2], 1)
     assert disk.earlier(("id9", 2)) == []
@@ -227,5 +243,16 @@ def test_a_file_that_others_cannot_read_is_closed_when_it_need_not_be_so(
     assert not disk.is_open
     disk.open_late()
     disk.let_others_read()
-    assert (disk.is_open, seqs(disk)) == (True, [1])
+    assert (disk.is_open, seqs(disk), disk.revivals) == (True, [1], 1)
+    disk.close()
+
+
+def test_each_time_it_opens_late_something_may_have_appeared(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(edge.delivery.store_file, "must_be_alone", lambda _path: True)
+    monkeypatch.setattr(edge.delivery.disk, "must_be_alone", lambda _path: False)
+    disk = Disk(path)
+    disk.open()
+    for revivals in (1, 2):
+        disk.let_others_read()
+        assert (disk.is_open, disk.open_late(), disk.revivals) == (False, True, revivals)
     disk.close()

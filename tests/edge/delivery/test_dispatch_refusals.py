@@ -161,6 +161,10 @@ def test_an_end_whose_onset_was_dropped_goes_as_soon_as_that_is_known(
     clock.now_s += 0.5
     step(dispatch)
     assert session.news() == [2]
+    session.ack(4, "no")  # tried again at once only when something has changed once more
+    for _ in range(3):
+        step(dispatch)
+    assert session.news() == []
 
 
 def test_an_end_follows_its_onset_as_soon_as_the_broker_has_it(dispatch: Dispatch, session: Session) -> None:

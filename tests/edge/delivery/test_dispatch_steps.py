@@ -163,6 +163,7 @@ def test_the_status_is_said_again_when_a_third_of_its_life_is_over(
     for seconds, said in ((60.0, []), (0.5, ["status"]), (60.0, []), (0.5, ["status"])):
         clock.now_s += seconds
         step(dispatch)
+        assert {body["state"] for _, _, body, *_ in session.sent} <= {"online"}
         assert session.news() == said
         session.ack(session.number)
 
@@ -188,8 +189,9 @@ def test_draining_waits_for_inbox_and_outbox_and_no_longer_than_asked(
     outbox.put([event(1), event(2)])
     dispatch.send(event(3))
     begin_s = clock.now_s
-    assert dispatch.drain(1.0) == 3
-    assert 1.0 <= clock.now_s - begin_s <= 1.02 + 1e-6
+    assert (dispatch.drain(0.0), clock.now_s) == (3, begin_s)
+    assert dispatch.drain(0.1) == 3
+    assert 0.1 <= clock.now_s - begin_s <= 0.12 + 1e-6
 
     def sleep(seconds: float) -> None:
         clock.sleep(seconds)
@@ -201,18 +203,19 @@ def test_draining_waits_for_inbox_and_outbox_and_no_longer_than_asked(
     assert dispatch.drain(1.0) == 0
 
 
-@pytest.mark.parametrize(("answers", "lasts_s"), [(True, 0.0), (False, 0.5)])
+@pytest.mark.parametrize(("answers", "lasts_s"), [(True, 0.125), (False, 0.5)])
 def test_the_goodbye_is_said_without_expiry_and_waited_for_half_a_second(
     dispatch: Dispatch, session: Session, clock: Time, monkeypatch: pytest.MonkeyPatch, answers: bool, lasts_s: float
 ) -> None:
     session.answers = answers
     session.up("first")
     step(dispatch)
-    monkeypatch.setattr(dispatch._wake, "wait", clock.sleep)
+    waits: list[float] = []
+    monkeypatch.setattr(dispatch._wake, "wait", lambda seconds: (waits.append(seconds), clock.sleep(0.125)))
     session.news()
     begin_s = clock.now_s
     dispatch._goodbye()
-    assert lasts_s <= clock.now_s - begin_s <= lasts_s + 0.05 + 1e-6
+    assert (clock.now_s - begin_s, set(waits) - {0.05}) == (lasts_s, set())
     (sent,) = session.sent
     assert (sent[1], sent[2]["state"], sent[2]["session"], sent[3], sent[4]) == (
         "status",
@@ -223,21 +226,57 @@ def test_the_goodbye_is_said_without_expiry_and_waited_for_half_a_second(
     )
 
 
+def test_the_thread_looks_up_ten_times_a_second_while_a_backlog_goes_and_else_once(
+    dispatch: Dispatch, session: Session, outbox: Box, clock: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        clock.sleep(0.5)
+        if len(waits) == 1:
+            session.up("first")
+        if len(waits) == 3:
+            dispatch._stopping.set()
+
+    outbox.put([event(1)])
+    monkeypatch.setattr(dispatch._wake, "wait", wait)
+    dispatch._run()
+    assert waits[:3] == [1.0, 0.1, 1.0]
+    assert session.news() == ["status", 1, "status"]
+
+
+def test_a_stop_waits_no_longer_than_a_second_for_the_thread(
+    dispatch: Dispatch, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(dispatch._thread, "join", waits.append)
+    dispatch.stop()
+    assert (waits, session.calls) == ([1.0], ["stop"])
+
+
 def test_without_a_session_there_is_no_goodbye(dispatch: Dispatch, session: Session) -> None:
     dispatch._goodbye()
     assert session.sent == []
 
 
 def test_the_thread_outlives_what_it_cannot_write_and_stops_when_asked(
-    dispatch: Dispatch, session: Session, outbox: Box, told: pytest.LogCaptureFixture
+    dispatch: Dispatch,
+    session: Session,
+    outbox: Box,
+    told: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(dispatch._stopping, "wait", waits.append)
     dispatch.start()
     outbox.is_broken = True
     dispatch.send(event(1))
     wait_for(lambda: told.messages == ["dispatch error; going on in 1 s"], "the line that says so")
     dispatch.send(event(2))
     dispatch.stop()
+    dispatch._thread.join()
+    assert waits == [1.0]
     assert waiting(outbox) == [1]  # event 2: what was in the inbox at the stop is written all the same
     assert session.calls == ["start", "stop"]
-    assert not dispatch._thread.is_alive()
     assert (dispatch._thread.name, dispatch._thread.daemon) == ("dispatch", True)

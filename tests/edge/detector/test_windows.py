@@ -142,6 +142,13 @@ def test_after_a_reset_any_index_may_come() -> None:
     assert _shown(cutter.push(_numbered(0, 2))) == {2: [0, 0, 0, 0, 1, 2]}
 
 
+def test_after_the_end_of_a_stream_any_index_may_come() -> None:
+    cutter = Windows(SMALL, 1)
+    cutter.push(_numbered(100, 104))
+    assert _shown(cutter.flush()) == {106: [101, 102, 103, 104, 0, 0]}
+    assert _shown(cutter.push(_numbered(0, 2))) == {2: [0, 0, 0, 0, 1, 2]}
+
+
 def test_no_frames_are_no_beginning() -> None:
     cutter = Windows(SMALL, 1)
     assert cutter.push(_numbered(7, 7)) == []

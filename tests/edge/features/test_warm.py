@@ -20,7 +20,7 @@ Begin = Callable[[], "subprocess.Popen[str]"]
 
 @pytest.fixture
 def begin(tmp_path: Path) -> Iterator[Begin]:
-    """Starts the command with kernels kept in `tmp_path`; whatever still runs after the test is killed."""
+    """Starts the command with compiled code cached in `tmp_path`; whatever still runs after the test is killed."""
     command = [sys.executable, "-m", "edge", "detect", str(DEMO_AUDIO), "--jsonl", "--scores"]
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
     pipe = subprocess.PIPE
@@ -50,10 +50,10 @@ def test_starts_at_once_hear_the_same_and_leave_the_next_one_nothing_to_compile(
     assert first == second
     assert first[0].count("\n") > 100
     assert first[1] == ""
-    kept = times_ns(tmp_path)
-    assert len(kept) == 2  # mel energies, their logarithm
+    cached = times_ns(tmp_path)
+    assert len(cached) == 2  # mel energies, their logarithm
     assert finish(begin()) == first
-    assert times_ns(tmp_path) == kept
+    assert times_ns(tmp_path) == cached
 
 
 def test_damage_to_every_file_changes_no_score(tmp_path: Path, begin: Begin) -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import edge.sources.linked
+import edge.sources.link_source
 from edge.errors import ConfigError, SourceError
 from edge.sources.bridge import Bridge, open_bridge
 from edge.sources.opening import open_source
-from edge.sources.replay_counters import SeenFile
+from edge.sources.replay_counters import ReplayCounters
 from edge.types import Block, Gap
 from firmware_bridge import cobs
 from firmware_bridge.auth import Seen, seal
@@ -111,7 +111,7 @@ def test_sound_keeps_its_times_when_a_later_hello_says_another_rate(port: Port, 
 
 
 def test_a_grossly_wrong_rate_is_never_judged(port: Port, bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(edge.sources.linked, "HELD_S", 60.0)  # this machine may be slow
+    monkeypatch.setattr(edge.sources.link_source, "MEASURING_S", 60.0)  # this machine may be slow
     with listening(bridge) as heard:
         port.send(Packet(DEVICE, Hello((StreamInfo(0, 16_000_000),)), boot=1))
         for k in range(120):
@@ -181,7 +181,7 @@ def test_datagrams_are_heard_and_those_without_the_right_seal_are_not(tmp_path: 
             device.sendto(body, ("127.0.0.1", udp))
         wait_for(lambda: heard.samples() == 4 * N, "the sealed packets")
     assert all(item.valid.all() for item in heard.items if isinstance(item, Block))
-    kept = SeenFile(tmp_path / "links.json").read()
+    kept = ReplayCounters(tmp_path / "links.json").read()
     assert (kept[DEVICE].session, kept[DEVICE].number) == (9, 5)
 
 
@@ -197,7 +197,7 @@ def test_a_fault_in_the_thread_of_the_links_is_told_by_every_stream(
     def fail(*_: object) -> None:
         raise KeyError("a bug")
 
-    monkeypatch.setattr(bridge, "_hear", fail)
+    monkeypatch.setattr(bridge, "_receive", fail)
     with listening(bridge) as heard, caplog.at_level(logging.CRITICAL, logger="edge.sources.bridge"):
         tick = bridge._tick
         monkeypatch.setattr(bridge, "_tick", fail)
@@ -206,15 +206,15 @@ def test_a_fault_in_the_thread_of_the_links_is_told_by_every_stream(
     assert "the thread of the links died: KeyError('a bug')" in str(heard.error)
 
 
-def test_two_streams_cannot_want_the_same_stream_of_a_device(bridge: Bridge) -> None:
+def test_two_streams_cannot_name_the_same_stream_of_a_device(bridge: Bridge) -> None:
     source = bridge.source("link:chest")
-    with pytest.raises(ConfigError, match="link:0x1a2b3c4d/0: two streams want it"):
+    with pytest.raises(ConfigError, match="link:0x1a2b3c4d/0: two streams name it"):
         bridge.source("link:0x1a2b3c4d/0")
     source.close()
 
 
 def test_a_source_of_a_link_needs_the_section() -> None:
-    with pytest.raises(ConfigError, match="needs a configuration with a section `link`"):
+    with pytest.raises(ConfigError, match="needs settings with a section `link`"):
         open_source("link:chest", 8000)
 
 
@@ -242,9 +242,9 @@ def test_links_that_were_opened_are_closed_when_another_cannot_be(port: Port, tm
 def test_what_was_seen_is_kept_and_a_damaged_file_counts_as_none(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    file = SeenFile(tmp_path / "state" / "links.json")
-    file.keep({DEVICE: Seen("ab" * 8, 3, 77)})
-    assert SeenFile(tmp_path / "state" / "links.json").read() == {DEVICE: Seen("ab" * 8, 3, 77)}
+    file = ReplayCounters(tmp_path / "state" / "links.json")
+    file.write({DEVICE: Seen("ab" * 8, 3, 77)})
+    assert ReplayCounters(tmp_path / "state" / "links.json").read() == {DEVICE: Seen("ab" * 8, 3, 77)}
     for damaged in (b"", b"[1]", b'{"x": 1}', b"\xff", b'{"1": ["a", "b", null]}'):
         (tmp_path / "state" / "links.json").write_bytes(damaged)
         assert file.read() == {}

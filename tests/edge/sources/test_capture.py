@@ -16,12 +16,12 @@ import pytest
 from edge.errors import ConfigError, SourceError
 from edge.sources.capture import Recorder
 from edge.sources.devices import Device
-from edge.sources.microphone import Microphone, Patience, list_devices
+from edge.sources.microphone import Microphone, Timeouts, list_devices
 from edge.sources.opening import open_source
 from edge.types import Block
 
 ALSA_DEFAULTS = Path("/usr/share/alsa/alsa.conf")
-PATIENT = Patience(open_s=60.0, silent_s=60.0, retry_s=(0.01,))
+PATIENT = Timeouts(open_s=60.0, silent_s=60.0, retry_s=(0.01,))
 BUILT_IN, STETHOSCOPE = Device(1, "Built-in", 2, 44100, True), Device(2, "Steth Pro", 1, 16000)
 
 
@@ -50,20 +50,20 @@ def test_devices_with_an_input_are_listed_whatever_the_libraries_print(
 
 def test_sound_comes_through_the_real_child(portaudio: Callable[[str], None]) -> None:
     portaudio("chatty")
-    first, *_ = some(Microphone("steth", 16000, patience=PATIENT), 1)
+    first, *_ = some(Microphone("steth", 16000, timeouts=PATIENT), 1)
     np.testing.assert_array_equal(first.samples, np.arange(800, dtype=np.float32) / 2**20)
     assert first.start == 0
 
 
 def test_the_chosen_channel_of_two_is_heard(portaudio: Callable[[str], None]) -> None:
     portaudio("")
-    first, *_ = some(Microphone("1", 44100, channel=2, patience=PATIENT), 1)
+    first, *_ = some(Microphone("1", 44100, channel=2, timeouts=PATIENT), 1)
     np.testing.assert_allclose(first.samples, 1.0 + np.arange(len(first.samples)) / 2**20)
 
 
 def test_the_rate_of_the_device_becomes_the_rate_of_the_model(portaudio: Callable[[str], None]) -> None:
     portaudio("")
-    blocks = some(Microphone("steth", 8000, patience=PATIENT), 5)
+    blocks = some(Microphone("steth", 8000, timeouts=PATIENT), 5)
     samples = np.concatenate([block.samples for block in blocks])
     expected = np.arange(len(samples)) * 2 / 2**20
     assert np.abs(samples - expected)[200:].max() < 1e-5
@@ -74,7 +74,7 @@ def test_a_device_that_stops_is_opened_again(
 ) -> None:
     portaudio("unplugged")
     with caplog.at_level(logging.INFO, logger="edge.sources.microphone"):
-        some(Microphone("steth", 16000, patience=PATIENT), 12)
+        some(Microphone("steth", 16000, timeouts=PATIENT), 12)
     assert "gives no sound any more; was it unplugged?" in caplog.text
 
 
