@@ -124,6 +124,8 @@ class Process:
         self._hear()
         phase = "running" if self._started is None else "ready" if self._is_ready else "starting"
         words = self._words or " | ".join(failures[-1:]) or self.last_lines(1).strip()
+        if failures and release and self._started is None:
+            words = f"started again after {words}"
         if not release:
             return Health("waiting", bool(failures), words, is_asked)
         return Health(phase, bool(failures), words, is_asked and release == f"releases/{self._layout.running()}")

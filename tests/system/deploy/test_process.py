@@ -83,6 +83,9 @@ def test_a_service_that_ends_with_an_error_is_started_again_and_has_failed(servi
     until(lambda: len(started(tmp_path)) > 1, process.health)
     assert process.health().has_failed
     assert process.health().words == "exit code 3"
+    later = service("sys.exit(3)")
+    until(lambda: later.health().phase == "running", later.health)
+    assert later.health().has_failed
 
 
 @pytest.mark.parametrize("end", ["sys.exit(0)", "os.kill(os.getpid(), signal.SIGTERM)"])
