@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edge.artefact.model import DEFAULT_PATH
 from edge.errors import LaennecError
-from export.exporting import Wish, export
+from export.exporting import Options, export
 
 CACHE = Path("runs", "cache")  # where `make train` keeps its frames
 
@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     cache = asked.cache or (beside if beside.is_dir() else CACHE)
     try:
         export(
-            Wish(asked.checkpoint, asked.out, asked.data, cache, tuple(asked.without)),
+            Options(asked.checkpoint, asked.out, asked.data, cache, tuple(asked.without)),
             lambda line: print(line, flush=True),
         )
     except LaennecError as error:

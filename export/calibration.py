@@ -20,9 +20,9 @@ from edge.artefact.specs import WindowSpec
 from edge.detector.windows import Windows
 from edge.types import Frames, Window
 from training.datasets import Recording
-from training.listen import clip_windows
-from training.material import Material
-from training.recipe import Recipe
+from training.detector.hyperparameters import Recipe
+from training.detector.inference import clip_windows
+from training.detector.training_data import TrainingData
 
 Strata = dict[tuple[str, str], dict[str, list[int]]]
 
@@ -65,27 +65,30 @@ class Side:
         return is_real and (folds[recording.patient] == self.fold) == self.is_inside
 
 
-def draw(material: Material, recipe: Recipe, side: Side, count: int, seed: int) -> Sample:
+def draw(training_data: TrainingData, recipe: Recipe, side: Side, count: int, seed: int) -> Sample:
     """Some windows, from the cache when they were drawn before.
 
     Args:
-        material: recordings and the folder of the cache.
+        training_data: recordings and the folder of the cache.
         recipe: with the window and the split.
         side: whose.
         count: windows.
         seed: which.
     """
-    folds, rng = material.fold_of(recipe), np.random.default_rng(seed)
-    kept = [index for index, recording in enumerate(material.recordings) if side.holds(recording, folds)]
-    path = material.cache / f"windows-{_key([material.recordings[index] for index in kept], recipe, count, seed)}.npz"
+    folds, rng = training_data.fold_of(recipe), np.random.default_rng(seed)
+    kept = [index for index, recording in enumerate(training_data.recordings) if side.holds(recording, folds)]
+    path = (
+        training_data.cache
+        / f"windows-{_key([training_data.recordings[index] for index in kept], recipe, count, seed)}.npz"
+    )
     if path.exists():
         with np.load(path) as stored:
             return Sample(stored["frames"], stored["valid"], seed)
     found: Strata = defaultdict(lambda: defaultdict(list))
     for index in kept:
-        recording = material.recordings[index]
+        recording = training_data.recordings[index]
         found[recording.record_label, recording.device][recording.patient].append(index)
-    frames = material.frames(recipe)
+    frames = training_data.frames(recipe)
     drawn: list[Window] = []
     for index in picks(found, count, rng):
         windows = cut_windows(frames[index], recipe.window)
@@ -95,13 +98,13 @@ def draw(material: Material, recipe: Recipe, side: Side, count: int, seed: int) 
     return sample
 
 
-def draw_clips(material: Material, recipe: Recipe, side: Side, count: int, seed: int) -> Sample:
+def draw_clips(training_data: TrainingData, recipe: Recipe, side: Side, count: int, seed: int) -> Sample:
     """Windows that hold one event alone, every label as often; arguments as for `draw`."""
-    folds, rng = material.fold_of(recipe), np.random.default_rng(seed)
+    folds, rng = training_data.fold_of(recipe), np.random.default_rng(seed)
     clips: list[NDArray[np.float16]] = []
     found: Strata = defaultdict(lambda: defaultdict(list))
-    sources = [recording for recording in material.recordings if recording.is_heard]
-    for recording, cut in zip(sources, material.clips(recipe), strict=True):
+    sources = [recording for recording in training_data.recordings if recording.is_heard]
+    for recording, cut in zip(sources, training_data.clips(recipe), strict=True):
         for event, frames in zip(recording.events, cut, strict=True):
             if side.holds(recording, folds):
                 found[event.name, recording.device][recording.patient].append(len(clips))

@@ -11,9 +11,9 @@ from datetime import date
 from typing import Any
 
 from edge.errors import ConfigError
-from training.answers import CALLED_POOR
-from training.budget import BUDGETS
-from training.recipe import Recipe
+from training.detector.answers import CALLED_POOR
+from training.detector.budget import BUDGETS
+from training.detector.hyperparameters import Recipe
 
 LIMITS = (
     "Not a medical device; not for diagnosis. Scores are of sounds, not of illness.",

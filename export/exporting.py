@@ -17,11 +17,11 @@ from pathlib import Path
 from edge.artefact.backends.onnx import OnnxBackend
 from edge.artefact.tuned import cpu_name
 from edge.errors import ConfigError, ModelError
+from export.acceptance import Acceptance, Judged
 from export.build import FP32, KINDS, PTQ, QAT, TRT_INT8, make
 from export.card import card_page
 from export.checkpoint import Checkpoint
-from export.ground import Ground, validation_said
-from export.judging import Judge, Judged
+from export.held_out import HeldOutData, validation_said
 from export.latency import Candidate, chosen, latencies
 from export.onnx import versions, weights_sha256
 from export.place import write
@@ -32,7 +32,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class Options:
     """What is asked for."""
 
     checkpoint: Path
@@ -46,23 +46,23 @@ class Wish:
     """Variants that are not made."""
 
 
-def export(wish: Wish, say: Say) -> Report:
+def export(options: Options, say: Say) -> Report:
     """Make, judge and write.
 
     Args:
-        wish: what.
+        options: what.
         say: told each step, which may take minutes, and the table.
 
     Raises:
         ConfigError: the checkpoint or the recordings are not what they must be.
         ModelError: an artefact does not keep a bound; nothing is written then.
     """
-    checkpoint = Checkpoint.open(wish.checkpoint)
-    unknown = sorted(set(wish.without) - set(KINDS) | set(wish.without) & {FP32})
+    checkpoint = Checkpoint.open(options.checkpoint)
+    unknown = sorted(set(options.without) - set(KINDS) | set(options.without) & {FP32})
     if unknown:
         raise ConfigError(f"WITHOUT={' '.join(unknown)}: expected some of {', '.join(sorted(set(KINDS) - {FP32}))}")
-    ground = Ground.of(checkpoint, wish.data, wish.cache, say)
-    run = _Export(checkpoint, ground, wish.without, say)
+    held_out = HeldOutData.of(checkpoint, options.data, options.cache, say)
+    run = _Export(checkpoint, held_out, options.without, say)
     report = run.report()
     say(report.table())
     if report.failed:
@@ -73,22 +73,24 @@ def export(wish: Wish, say: Say) -> Report:
             else f'WITHOUT="{" ".join(names)}" leaves it out'
         )
         raise ModelError(f"nothing is written: {report.failed[0]} ({len(report.failed)} in all, see above); {advice}")
-    write(wish.out, run.sealed, card_page(checkpoint.metadata().card), report)
+    write(options.out, run.sealed, card_page(checkpoint.metadata().card), report)
     return report
 
 
 class _Export:
     """One export under way."""
 
-    def __init__(self, checkpoint: Checkpoint, ground: Ground | None, without: tuple[str, ...], say: Say) -> None:
-        self._checkpoint, self._ground, self._say = checkpoint, ground, say
+    def __init__(
+        self, checkpoint: Checkpoint, held_out: HeldOutData | None, without: tuple[str, ...], say: Say
+    ) -> None:
+        self._checkpoint, self._held_out, self._say = checkpoint, held_out, say
         self._metadata, self._scorer = checkpoint.metadata(), checkpoint.scorer()
         wanted = [name for name in KINDS if name not in without]
-        self._names = [name for name in wanted if ground or not KINDS[name].is_int8]
+        self._names = [name for name in wanted if held_out or not KINDS[name].is_int8]
         self.how = {name: PTQ for name in self._names if KINDS[name].is_int8}
         say("making the artefacts")
         self.sealed = self._made(self._names, PTQ)
-        self._judge = Judge(self._scorer, self.sealed[FP32], ground.probe if ground else None)
+        self._acceptance = Acceptance(self._scorer, self.sealed[FP32], held_out.probe if held_out else None)
 
     def report(self) -> Report:
         """Judge everything; where int8 for TensorRT does not keep the bounds, train it and judge it again."""
@@ -102,18 +104,18 @@ class _Export:
             self.how |= dict.fromkeys(again, QAT)
         self._say("timing the artefacts")
         backends = {name: OnnxBackend(content) for name, content in self.sealed.items()}
-        latency = latencies(backends, self._judge.probe.windows)
+        latency = latencies(backends, self._acceptance.probe.windows)
         ways = {n: Candidate(KINDS[n].runtime, not one.failed, latency[n]) for n, one in judged.items()}
         name, why = chosen(ways)
-        sample = self._ground.sample if self._ground else None
+        sample = self._held_out.sample if self._held_out else None
         return Report(
             card=str(self._metadata.card["id"]),
             checkpoint=weights_sha256(self._scorer.detector),
             recipe=self._checkpoint.recipe.sha256,
             int8=self.how,
             calibration=sample.record() if sample else None,
-            compared_on=self._judge.probe.kind,
-            validation=validation_said(self._checkpoint, self._ground),
+            compared_on=self._acceptance.probe.kind,
+            validation=validation_said(self._checkpoint, self._held_out),
             versions=versions(*sorted({package for kind in KINDS.values() for package in kind.packages})),
             processor=cpu_name(),
             judged=tuple(judged.values()),
@@ -123,17 +125,17 @@ class _Export:
         )
 
     def _made(self, names: list[str], how: str) -> dict[str, bytes]:
-        return make(self._scorer, self._metadata, self._ground.sample if self._ground else None, names, how)
+        return make(self._scorer, self._metadata, self._held_out.sample if self._held_out else None, names, how)
 
     def _judged(self, names: list[str], how: str) -> dict[str, Judged]:
         judged = {}
         for name in names:
             self._say(f"judging {name}")
-            judged[name] = self._judge.judge(name, self.sealed[name])
-        if self._ground is None or not self._ground.heldouts:
+            judged[name] = self._acceptance.examine(name, self.sealed[name])
+        if self._held_out is None or not self._held_out.heldouts:
             return judged
         self._say(f"validating {', '.join(names)} on patients that were left out; this takes minutes")
-        metrics = validate(self._checkpoint, self._ground.heldouts, names, how)
+        metrics = validate(self._checkpoint, self._held_out.heldouts, names, how)
         return {
             name: replace(one, metrics=metrics[name], failed=[*one.failed, *lost(metrics[FP32], metrics[name])])
             for name, one in judged.items()

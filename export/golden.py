@@ -20,9 +20,10 @@ from edge.features import FrontEnd
 from edge.sources.demo import DEMO_AUDIO
 from edge.types import Block, Event, Window
 from export.calibration import Sample, stacked
-from training.evaluation.streaming import COLLAR_S
-from training.features import extract, read_sound
-from training.listen import clip_windows
+from training.datasets.sounds import read_sound
+from training.detector.inference import clip_windows
+from training.frames import extract
+from training.metrics.streaming import COLLAR_S
 from training.synthetic.scene import scene
 
 SEEDS = tuple(range(101, 109))  # neither of the demo, nor of the tests, nor of the synthetic patients of a training

@@ -41,7 +41,7 @@ class Metadata:
     """SHA-256 of the recordings and annotations."""
     card: dict[str, Any]
     tasks: dict[str, Any]
-    """How official tasks are answered, `training.answers.TaskAnswers`."""
+    """How official tasks are answered, `training.detector.answers.TaskAnswers`."""
     trained_on: list[str]
     """`training.datasets.marks` of the recordings and patients."""
 

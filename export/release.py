@@ -17,7 +17,7 @@ from pathlib import Path
 
 from edge.errors import ConfigError, LaennecError
 from export.checkpoint import Checkpoint
-from training.run import FINAL_NAME, PROBE
+from training.detector.cross_validation import FINAL_NAME, PROBE
 
 KEPT = ("schema", "recipe", "specs", "records", "code", "git", "versions", "begun")  # of run.json; not the command
 

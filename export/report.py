@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from edge.artefact.tuned import BATCHES
-from export.judging import BOUNDS, Judged
+from export.acceptance import BOUNDS, Judged
 from export.latency import Latency
 
 SCHEMA = "laennec.export/1"

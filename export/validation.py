@@ -1,4 +1,4 @@
-"""What the artefacts are worth on patients that their network never heard: the streaming metrics of `training.judge`.
+"""What the artefacts are worth on patients that their network never heard, by `training.metrics.streaming`.
 
 The network that is shipped was trained on all patients, so nobody is left to judge it on. Its twins, trained by the
 same recipe without the patients of one fold each, go through the very same export: calibrated on other patients,
@@ -30,10 +30,10 @@ from export.calibration import Sample
 from export.checkpoint import Checkpoint
 from export.parity import LOST
 from training.datasets import CLASSES, Recording
-from training.evaluation.streaming import Detection, Scored, evaluate
-from training.listen import stream_logits
-from training.recipe import Recipe
-from training.targets import frame_targets
+from training.datasets.targets import frame_targets
+from training.detector.hyperparameters import Recipe
+from training.detector.inference import stream_logits
+from training.metrics.streaming import Detection, ScoredRecording, evaluate
 
 RATE = "per hour"  # in the names of metrics that are rates, not shares
 
@@ -52,7 +52,7 @@ class Heldout:
 
 
 class Graph:
-    """An artefact in the place of a network in torch, for `training.listen`.
+    """An artefact in the place of a network in torch, for `training.detector.inference`.
 
     Args:
         backend: the artefact in its runtime.
@@ -128,5 +128,5 @@ def lost(reference: Mapping[str, float], metrics: Mapping[str, float]) -> list[s
     ]
 
 
-def _scored(recording: Recording, scores: NDArray[np.float32], recipe: Recipe) -> Scored:
-    return Scored(recording, scores, frame_targets(recording, len(scores), recipe.frame_s))
+def _scored(recording: Recording, scores: NDArray[np.float32], recipe: Recipe) -> ScoredRecording:
+    return ScoredRecording(recording, scores, frame_targets(recording, len(scores), recipe.frame_s))

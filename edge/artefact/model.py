@@ -95,7 +95,7 @@ class Model:
         """Hashes that recognise the recordings and patients it was trained on; empty when it carries none."""
         self.card: dict[str, Any] = meta["card"]
         self.tasks: dict[str, Any] | None = meta["tasks"]
-        """How official tasks are answered (`training.answers`); None for a model without the output `clip`."""
+        """How official tasks are answered (`training.detector.answers`); None for a model without the output `clip`."""
         self.variant: Variant = meta["variant"]
         self.sha256 = hashlib.sha256(content).hexdigest()
         self.id = str(self.card.get("id", self.sha256[:12]))

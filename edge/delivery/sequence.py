@@ -78,6 +78,7 @@ class Numbers:
         self.claim, self._kept = claim, claim.kept() if claim else 0
         if (known := max(stored, self._kept)) > self.last:
             self.last, self.start = known, known + 1
+        self._is_apart = False  # what is given from here on follows what the file knows, so it needs a reserve
         self._tell()
 
     def settle(self) -> None:

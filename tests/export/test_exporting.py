@@ -18,7 +18,7 @@ from edge.errors import ConfigError
 from export import place
 from export.__main__ import main
 from export.checkpoint import Checkpoint
-from export.exporting import Wish, export
+from export.exporting import Options, export
 from export.golden import golden_sounds
 from export.release import release
 from tests.export.networks import RECIPE
@@ -39,7 +39,7 @@ def exported(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tu
         patched.setattr("export.latency.ROUNDS", (2, 2, 2))
         golden_sounds.cache_clear()
         try:
-            export(Wish(run / "final", out, None, run / "cache"), lines.append)
+            export(Options(run / "final", out, None, run / "cache"), lines.append)
             yield out, "\n".join(lines)
         finally:  # also when the export fails
             golden_sounds.cache_clear()  # of fewer sounds than others expect
@@ -75,7 +75,7 @@ def test_a_bound_that_is_not_kept_stops_the_export_and_nothing_is_written(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("export.judging.from_torch", lambda *_: 0.01)
+    monkeypatch.setattr("export.acceptance.from_torch", lambda *_: 0.01)
     before = {path.name: path.read_bytes() for path in exported[0].parent.iterdir()}
     assert main(["--checkpoint", str(run), "--out", str(exported[0]), "--without", "trt-fp16"]) == 2
     told = capsys.readouterr()
@@ -105,7 +105,7 @@ def test_what_is_no_finished_run_is_told_in_a_line(tmp_path: Path, capsys: pytes
 @pytest.mark.parametrize("name", ["fp32", "int4"])
 def test_what_cannot_be_left_out_is_told(run: Path, tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigError, match=rf"WITHOUT={name}: expected some of cpu-int8"):
-        export(Wish(run, tmp_path / "x.onnx", None, tmp_path, (name,)), lambda _: None)
+        export(Options(run, tmp_path / "x.onnx", None, tmp_path, (name,)), lambda _: None)
 
 
 def test_other_recordings_than_it_was_trained_on_are_refused(

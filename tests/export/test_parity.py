@@ -12,12 +12,12 @@ from edge.artefact.backends.onnx import OnnxBackend
 from edge.artefact.model import DEFAULT_PATH, Model
 from edge.features import FrontEnd
 from edge.types import Event
+from export.acceptance import golden_probe
 from export.calibration import Sample
 from export.golden import differences, golden_events, golden_sounds, sample_of
-from export.judging import golden_probe
 from export.parity import LOST, Probe, decisions, distance, streamed
 from export.validation import lost
-from training.features import extract
+from training.frames import extract
 from training.synthetic.scene import scene
 
 

@@ -14,12 +14,12 @@ import pytest
 from edge.artefact.backends.onnx import OnnxBackend
 from edge.artefact.model import DEFAULT_PATH, Model, load_model
 from edge.artefact.variants import siblings
+from export.acceptance import BOUNDS
 from export.build import KINDS, artefacts
 from export.calibration import Sample
 from export.check import conformance
 from export.checkpoint import Checkpoint
 from export.golden import clips_of, differences, golden_events, golden_sounds, sample_of
-from export.judging import BOUNDS
 from export.onnx import to_graph, versions, weights_sha256
 from export.parity import Probe, distance, from_torch
 from export.validation import lost

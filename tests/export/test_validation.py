@@ -12,18 +12,18 @@ import torch
 from edge.artefact.model import DEFAULT_PATH
 from edge.artefact.variants import siblings
 from export import exporting
+from export.acceptance import Judged
 from export.build import FP32, PTQ, QAT
 from export.checkpoint import Checkpoint
 from export.exporting import _Export
-from export.ground import Ground, validation_said
-from export.judging import Judged
+from export.held_out import HeldOutData, validation_said
 from export.parity import Probe
 from export.validation import Heldout, hear, measure
 from tests.export.networks import RECIPE, small_sample
 from tests.export.runs import make_run
 from training.datasets import Annotation, Recording
-from training.listen import stream_logits
-from training.network import class_scores
+from training.detector.inference import stream_logits
+from training.detector.model import class_scores
 
 
 def _recordings() -> tuple[Recording, ...]:
@@ -65,9 +65,11 @@ def test_perfect_scores_have_perfect_metrics_and_silence_has_none(checkpoint: Ch
 def test_it_says_who_was_heard_or_why_nobody_was(checkpoint: Checkpoint, heldout: Heldout) -> None:
     probe = Probe(small_sample(), small_sample(), "noise")
     assert "2 chest recordings of 2 patients in 1 of 5 folds" in validation_said(
-        checkpoint, Ground(small_sample(), probe, (heldout,))
+        checkpoint, HeldOutData(small_sample(), probe, (heldout,))
     )
-    assert "has no network that left patients out" in validation_said(checkpoint, Ground(small_sample(), probe, ()))
+    assert "has no network that left patients out" in validation_said(
+        checkpoint, HeldOutData(small_sample(), probe, ())
+    )
     assert "give DATA=folder" in validation_said(checkpoint, None)
 
 
@@ -78,7 +80,7 @@ class Strict:
     made: list[str]
     probe: Probe
 
-    def judge(self, name: str, content: bytes) -> Judged:
+    def examine(self, name: str, content: bytes) -> Judged:
         failed = ["top1 0.98, at least 0.99"] if name.startswith("trt-int8") and QAT not in self.made else []
         return Judged(name, "", len(content), {}, None, None, 0.0, [], "", failed)
 
@@ -97,11 +99,11 @@ def test_int8_for_tensorrt_is_trained_where_ranges_alone_do_not_keep_the_bounds(
         return {name: files[name].read_bytes() for name in names}
 
     monkeypatch.setattr(exporting, "make", make)
-    monkeypatch.setattr(exporting, "Judge", lambda *_: Strict(made, probe))
+    monkeypatch.setattr(exporting, "Acceptance", lambda *_: Strict(made, probe))
     monkeypatch.setattr("export.latency.ROUNDS", (1, 1, 1))
     said: list[str] = []
     left_out = ("cpu-int8", "trt-int8-fp16")
-    report = _Export(checkpoint, Ground(sample, probe, ()), left_out, said.append).report()
+    report = _Export(checkpoint, HeldOutData(sample, probe, ()), left_out, said.append).report()
     assert made == [PTQ, QAT]
     assert report.int8 == {"trt-int8": QAT}
     assert report.failed == []

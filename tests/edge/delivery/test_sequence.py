@@ -107,6 +107,14 @@ def test_a_database_that_is_further_is_gone_on_from(kept: int, stored: int) -> N
     assert paper.written[-1] == 901 + RESERVE
 
 
+def test_behind_a_database_that_was_read_late_a_reserve_is_written_again() -> None:
+    numbers, paper = Numbers(None, None), Paper(DISTANCE + 5)
+    numbers.join(paper, 3)
+    assert numbers.last == DISTANCE + 5
+    numbers.reserve(2)  # a process that begins after a kill must not give these two again
+    assert paper.written == [DISTANCE + 7 + RESERVE]
+
+
 def test_a_database_that_is_not_as_far_is_told_how_far_numbering_came() -> None:
     numbers, paper = Numbers(None, 100), Paper(90)
     numbers.last += 3

@@ -16,15 +16,14 @@ from numpy.typing import NDArray
 from edge.artefact.model import load_model
 from edge.features import FrontEnd
 from edge.types import Window
-from tests.training.edge import RECIPE
+from tests.training.detector.edge import RECIPE
 from training.datasets import Recording
+from training.detector.inference import clip_answers, clip_windows
+from training.detector.model import Detector
 from training.evaluation.artefact import Artefact
-from training.evaluation.predictions import ask
-from training.features import extract
-from training.listen import clip_answers, clip_windows
-from training.network import Detector
-from training.targets import CLIP_LABELS
-from training.tasks import TASKS, Clip
+from training.frames import extract
+from training.metrics.predictions import ask
+from training.tasks import CLIP_LABELS, TASKS, Clip
 
 DEFAULT = Path(__file__).parents[3] / "edge" / "models" / "default.onnx"
 RATE_HZ = 8000
