@@ -1,7 +1,7 @@
 """Whether an artefact may be written: every bound of `export.parity`, `export.golden` and `export.validation` at once.
 
 Each artefact is opened from the bytes that would be written, in the runtime that is here; those for TensorRT too, whose
-int8 and fp16 onnxruntime can execute: that shows that the graph is right, not what a GPU makes of it, which a device
+int8 and fp16 onnxruntime can execute: that shows that the graph is right, not what a GPU computes with it, which a box
 measures for itself (`laennec optimize`). Writes nothing.
 """
 
@@ -23,7 +23,7 @@ from export import rtx
 from export.build import FP32, KINDS
 from export.check import conformance
 from export.golden import clips_of, differences, golden_events, golden_sounds, sample_of
-from export.parity import LOST, STREAMED, TORCH, Distance, Probe, distance, from_torch, streamed
+from export.parity import LOST, STREAMED, TORCH, ComparisonSet, Distance, distance, from_torch, streamed
 from training.detector.model import Scorer
 from training.metrics.streaming import COLLAR_S
 
@@ -38,8 +38,8 @@ BOUNDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """One artefact and everything that was found out about it."""
+class ArtefactResult:
+    """One artefact, what was measured of it, and the bounds that it breaks."""
 
     name: str
     sha256: str
@@ -56,32 +56,32 @@ class Judged:
     golden: list[str]
     """Golden sounds whose events differ from those of the fp32 artefact."""
     built: str
-    """What NVIDIA's parser and builder said: `yes`, why not, or why it was not asked."""
+    """Whether NVIDIA's parser and builder take it, in words, or why they were not asked."""
     failed: list[str]
     """Bounds and rules that it does not keep."""
     metrics: dict[str, float] = field(default_factory=dict)
-    """Of its twins, on the patients that they never heard; empty without recordings."""
+    """Of the cross-validation networks, on the patients that they were not trained on; empty without recordings."""
 
 
 class Acceptance:
-    """Judges the artefacts of one checkpoint, the fp32 one first.
+    """Acceptance tests of the artefacts of one checkpoint.
 
     Args:
         scorer: the network that was exported.
         fp32: its fp32 artefact.
-        probe: what is compared on; None for the golden sounds, when there are no recordings.
+        comparison: windows to compare on; None for the golden sounds, when there are no recordings.
     """
 
-    def __init__(self, scorer: Scorer, fp32: bytes, probe: Probe | None) -> None:
-        """Hear the golden sounds with the fp32 artefact."""
+    def __init__(self, scorer: Scorer, fp32: bytes, comparison: ComparisonSet | None) -> None:
+        """Detect the events of the golden sounds with the fp32 artefact."""
         self._scorer, self._backend = scorer, OnnxBackend(fp32)
         self._model = Model(fp32, self._backend)
         self._sounds = golden_sounds(self._model.rate_hz)
-        self.probe = probe or golden_probe(self._model)
+        self.comparison = comparison or golden_comparison(self._model)
         self._events: list[list[Event]] = [golden_events(self._model, sound) for sound in self._sounds]
 
-    def examine(self, name: str, content: bytes) -> Judged:
-        """Everything but accuracy.
+    def check(self, name: str, content: bytes) -> ArtefactResult:
+        """Measure one artefact and test it against every bound but accuracy.
 
         Args:
             name: of the variant.
@@ -90,8 +90,8 @@ class Acceptance:
         backend = OnnxBackend(content)
         model, graph = Model(content, backend), onnx.load_from_string(content)
         is_fp32 = name == FP32
-        torch_distance = from_torch(self._scorer, backend, self.probe) if is_fp32 else None
-        apart = None if is_fp32 else distance(self._backend, backend, self.probe, self._model)
+        torch_distance = from_torch(self._scorer, backend, self.comparison) if is_fp32 else None
+        apart = None if is_fp32 else distance(self._backend, backend, self.comparison, self._model)
         between = streamed(model, backend, self._sounds[0].samples)
         golden = [] if is_fp32 else self._golden(model)
         built, refused = _build(name, content)
@@ -100,26 +100,28 @@ class Acceptance:
             failed.append(f"torch: scores differ by {torch_distance:.2g}, at most {TORCH}")
         if not between <= STREAMED:
             failed.append(f"streamed and offline scores differ by {between:.2g}, at most {STREAMED}")
-        failed += [f"golden sound {said}" for said in golden]
+        failed += [f"golden sound {difference}" for difference in golden]
         sha256, kinds = hashlib.sha256(content).hexdigest(), dict(Counter(n.op_type for n in graph.graph.node))
-        return Judged(name, sha256, len(content), kinds, apart, torch_distance, between, golden, built, failed)
+        return ArtefactResult(name, sha256, len(content), kinds, apart, torch_distance, between, golden, built, failed)
 
     def _golden(self, model: Model) -> list[str]:
         return [
-            f"{sound.name}: {said}"
+            f"{sound.name}: {difference}"
             for sound, expected in zip(self._sounds, self._events, strict=True)
-            for said in differences(expected, golden_events(model, sound), model.rate_hz)
+            for difference in differences(expected, golden_events(model, sound), model.rate_hz)
         ]
 
 
-def golden_probe(model: Model) -> Probe:
-    """The golden sounds as what artefacts are compared on: for a clean clone, without recordings."""
+def golden_comparison(model: Model) -> ComparisonSet:
+    """The golden sounds as the windows to compare artefacts on: for a clean clone, without recordings."""
     sounds = golden_sounds(model.rate_hz)
-    return Probe(sample_of([sound.samples for sound in sounds], model), clips_of(sounds, model), "golden sounds")
+    return ComparisonSet(
+        sample_of([sound.samples for sound in sounds], model), clips_of(sounds, model), "golden sounds"
+    )
 
 
 def _build(name: str, content: bytes) -> tuple[str, list[str]]:
-    """What NVIDIA's builder says of an artefact for TensorRT, and the bound that it breaks if it refuses."""
+    """Whether NVIDIA's builder takes an artefact for TensorRT, in words, and the bound that it breaks if not."""
     if KINDS[name].runtime != "tensorrt":
         return "not for TensorRT", []
     if not rtx.available():

@@ -1,6 +1,6 @@
 """A network as an ONNX artefact: the graph, what the edge must know beside it, and the seal.
 
-Not for training (`training`), for loading (`edge.artefact.model`) nor for judging what was written (`export.parity`).
+Not for training (`training`), for loading (`edge.artefact.model`) nor for testing what was written (`export.parity`).
 The file holds no path, no name of a person and no external data; two exports of one checkpoint are equal byte for byte.
 """
 

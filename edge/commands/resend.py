@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from edge.delivery.resend import Tally
     from edge.settings.config import Config
 
-SAY_S = 2.0  # between two lines that tell how far it is
+PROGRESS_S = 2.0  # between two lines of progress
 
 
 def resend(
@@ -37,22 +37,22 @@ def resend(
 
     settings = _settings(config, node, host, port)
     path = outbox if outbox is not None else outbox_of(settings)
-    wanted = work.span(since, until, time.time())
+    period = work.span(since, until, time.time())
     with stop_on_signals() as stop:
-        told_s = time.monotonic()
+        last_s = time.monotonic()
 
-        def say(tally: Tally) -> None:
-            nonlocal told_s
-            if time.monotonic() - told_s > SAY_S:
-                told_s = time.monotonic()
+        def progress(tally: Tally) -> None:
+            nonlocal last_s
+            if time.monotonic() - last_s > PROGRESS_S:
+                last_s = time.monotonic()
                 print(f"{tally.acknowledged} of {tally.total}", file=sys.stderr, flush=True)
 
-        tally = work.resend(settings, path, wanted, say, stop)
-        print(f"{tally.acknowledged} of {tally.total} messages sent again, of events since {wanted.since}")
+        tally = work.resend(settings, path, period, progress, stop)
+        print(f"{tally.acknowledged} of {tally.total} messages sent again, of events since {period.since}")
         if tally.unheard:
             print(f"laennec: the broker took {tally.unheard} of them but has no subscriber for them", file=sys.stderr)
         if not tally.tells_refusals:
-            print("laennec: this broker speaks MQTT 3.1.1, which tells no refusal: ask a consumer", file=sys.stderr)
+            print("laennec: this broker speaks MQTT 3.1.1, which reports no refusal: ask a consumer", file=sys.stderr)
         if stop.is_set():
             raise typer.Exit(EXIT_INTERRUPTED)
         if tally.refused:
@@ -62,7 +62,7 @@ def resend(
 
 
 def _settings(path: Path | None, node: str | None, host: str | None, port: int | None) -> Config:
-    """Those of the file, with the command line's over them; no stream is opened."""
+    """Settings of the file, overridden by those of the command line; no stream is opened."""
     from edge.settings.config import parse_config
     from edge.settings.yaml_file import read_yaml
 

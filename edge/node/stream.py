@@ -160,7 +160,7 @@ class Listener:
                     self._say(self._timed(self._pipeline.flush))
                 except ModelError as error:  # it goes on failing; what it found before still gets its end
                     logger.error("stream=%s ends undecided: %s", self.id, error)
-                    self._say(self._timed(self._pipeline.give_up))
+                    self._say(self._timed(self._pipeline.abort))
         finally:
             self._mutex.release()
 

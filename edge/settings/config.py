@@ -31,14 +31,14 @@ Id = Annotated[str, Field(pattern=ID_PATTERN)]
 Threshold = Annotated[float, Field(gt=0.0, lt=1.0)]
 
 
-def _own_name() -> str:
+def _host_name() -> str:
     """The host name as an id, so that two boxes differ without any setting."""
     name = re.sub(r"[^a-z0-9-]+", "-", socket.gethostname().lower()).strip("-")
     return name[:32] or "node"
 
 
-# pydantic's types of errors as an operator would say them
-PLAIN = {
+# Types of pydantic's errors, and what it expected in an operator's words
+EXPECTED = {
     **dict.fromkeys(("tuple_type", "list_type"), "a list, each item after a dash"),
     **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), "keys with values"),
     **dict.fromkeys(("string_type", "path_type"), "text"),
@@ -142,14 +142,14 @@ class Config(Section):
     """Everything an operator can decide."""
 
     site: Id = "local"
-    node: Id = Field(default_factory=_own_name)
+    node: Id = Field(default_factory=_host_name)
     mode: Literal["Test", "Operational"] = "Test"
     """Written into every event; a consumer must not alarm on `Test`."""
     model: Path | None = None
-    """Model artefact; None: the promoted one of `models`, else the one that comes with Laennec."""
+    """Model artefact; None: the active one of `models`, else the bundled one."""
     models: Models = Models()
     runtime: RuntimeName = "auto"
-    """What scores the sound: `auto` leaves it to what this machine has and `laennec optimize` measured."""
+    """What runs the model: `auto` leaves it to what this machine has and `laennec optimize` measured."""
     streams: Annotated[tuple[Stream, ...], Field(min_length=1)]
     link: LinkSettings | None = None
     """Microcontrollers that send sound over serial, UDP or BLE."""
@@ -177,7 +177,7 @@ def _expanded(path: Path, key: str) -> Path:
         raise ConfigError(f"{key}: {path} needs a home directory, and there is none; give a full path") from error
 
 
-class Classes(Protocol):
+class HasEventClasses(Protocol):
     """What `check_classes` needs to know of the loaded model."""
 
     @property
@@ -205,13 +205,13 @@ def parse_config(tree: object, origin: str) -> Config:
         ConfigError: naming the full key path, the value and what is allowed.
     """
     if not isinstance(tree, Mapping):
-        raise ConfigError(f"{origin}: expected keys such as `streams:` at the top, found {_shown(tree)}")
+        raise ConfigError(f"{origin}: expected keys such as `streams:` at the top, found {_shortened(tree)}")
     try:
         config = Config.model_validate(tree)
     except ValidationError as error:
         errors = error.errors(include_url=False)
         first = next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])  # the likely cause
-        raise ConfigError(f"{origin}: {_explain(first)}") from None
+        raise ConfigError(f"{origin}: {_message(first)}") from None
     ids = [stream.id for stream in config.streams]
     for index, name in enumerate(ids):
         if name in ids[:index]:
@@ -220,7 +220,7 @@ def parse_config(tree: object, origin: str) -> Config:
     return config
 
 
-def check_classes(config: Config, model: Classes) -> None:
+def check_classes(config: Config, model: HasEventClasses) -> None:
     """Refuse a class in the settings that the loaded model cannot turn into events.
 
     Raises:
@@ -252,7 +252,7 @@ def password(settings: Mqtt) -> str | None:
         raise ConfigError(f"mqtt.password_file: cannot read {settings.password_file}: {error}") from None
 
 
-def _explain(error: Any) -> str:
+def _message(error: Any) -> str:
     """One of pydantic's errors as key, value and what is allowed."""
     loc, value = error["loc"], error["input"]
     key = _key_path(loc)
@@ -262,12 +262,12 @@ def _explain(error: Any) -> str:
     if error["type"] == "missing":
         return f"{key}: missing; it is required"
     if error.get("ctx", {}).get("pattern") == ID_PATTERN:
-        return f"{key}: {_shown(value)} is not an id; use 1 to 32 of a-z, 0-9 and '-'"
-    if error["type"] in PLAIN:
-        return f"{key}: expected {PLAIN[error['type']]}, found {_shown(value)}"
+        return f"{key}: {_shortened(value)} is not an id; use 1 to 32 of a-z, 0-9 and '-'"
+    if error["type"] in EXPECTED:
+        return f"{key}: expected {EXPECTED[error['type']]}, found {_shortened(value)}"
     if error["type"] == "too_short":
-        return f"{key}: expected at least {error['ctx']['min_length']} item, found {_shown(value)}"
-    return f"{key}: {_shown(value)} is not allowed: {error['msg'].removeprefix('Value error, ')}"
+        return f"{key}: expected at least {error['ctx']['min_length']} item, found {_shortened(value)}"
+    return f"{key}: {_shortened(value)} is not allowed: {error['msg'].removeprefix('Value error, ')}"
 
 
 def _key_path(loc: tuple[int | str, ...]) -> str:
@@ -295,6 +295,6 @@ def _closest(name: str, known: tuple[str, ...]) -> str:
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
-def _shown(value: object) -> str:
+def _shortened(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -110,7 +110,7 @@ class LinkSettings(Section):
             known = [value for device in self.devices if (value := getattr(device, what)) is not None]
             twice = next((value for index, value in enumerate(known) if value in known[:index]), None)
             if twice is not None:
-                raise ValueError(f"two devices have the {what} {shown_id(twice) if what == 'id' else twice}")
+                raise ValueError(f"two devices have the {what} {format_device_id(twice) if what == 'id' else twice}")
         return self
 
     def stream_key(self, source: str) -> tuple[int, int]:
@@ -129,11 +129,11 @@ class LinkSettings(Section):
         for device in self.devices:
             if number == device.id or text == device.name:
                 return device.id, int(stream or 0)
-        known = ", ".join(device.name or shown_id(device.id) for device in self.devices) or "none"
+        known = ", ".join(device.name or format_device_id(device.id) for device in self.devices) or "none"
         raise ConfigError(f"{source}: no device {text!r} in link.devices; there are {known}")
 
 
-def shown_id(device_id: int) -> str:
+def format_device_id(device_id: int) -> str:
     """A device id as people see it, such as `0x1a2b3c4d`."""
     return f"0x{device_id:08x}"
 

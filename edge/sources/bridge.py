@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edge.errors import ConfigError
-from edge.settings.link import LinkSettings, shown_id
+from edge.settings.link import LinkSettings, format_device_id
 from edge.sources.block_queue import DeviceEpoch, StreamEnd
 from edge.sources.link_opening import limits_of, open_links, read_keys, warm_up
 from edge.sources.link_source import LinkPolicy, LinkSource
@@ -80,7 +80,7 @@ class Bridge:
         key = self._settings.stream_key(text)
         if key in self._sources:
             raise ConfigError(f"{text}: two streams name it; a stream of a device can be used once")
-        source = LinkSource(text, shown_id(key[0]), self._policy, self)
+        source = LinkSource(text, format_device_id(key[0]), self._policy, self)
         self._sources[key], self._channels[key] = source, (channel or 1) - 1
         self._open_sources += 1
         return source

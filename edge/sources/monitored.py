@@ -10,7 +10,7 @@ import logging
 from collections.abc import Sequence
 
 from edge.log import Limited
-from edge.settings.link import shown_id
+from edge.settings.link import format_device_id
 from edge.sources.vitals import Trouble, Vitals
 from firmware_bridge.records import Condition
 from firmware_bridge.report import DeviceReport, StreamReport
@@ -71,11 +71,13 @@ class ConditionLog:
 
     def tell(self, device_id: int, stream: int, item: Condition) -> None:
         """Write that a condition began, changed or ended; `stream` is -1 for one of the whole device."""
-        where = shown_id(device_id) + ("" if stream < 0 else f" stream={stream}")
+        where = format_device_id(device_id) + ("" if stream < 0 else f" stream={stream}")
         told = "begins" if item.active else "over"
         line = f'device={where} condition="{item.name}" {told} detail="{item.detail}"'
         self._limited.tell(f"{where} {item.name}", line)
 
     def says(self, device_id: int, text: str) -> None:
         """Write a log text that a device sent."""
-        self._limited.tell(shown_id(device_id), f'device={shown_id(device_id)} says="{text}"', logging.INFO)
+        self._limited.tell(
+            format_device_id(device_id), f'device={format_device_id(device_id)} says="{text}"', logging.INFO
+        )

@@ -1,4 +1,4 @@
-"""What tests of several rooms share: an ordinary client of a broker, the log, a signer of models and a shelf."""
+"""What tests of several rooms share: an ordinary client of a broker, the log, a signer of models and a model store."""
 
 from __future__ import annotations
 
@@ -88,9 +88,9 @@ def signer(tmp_path: Path) -> Signer:
 
 @pytest.fixture
 def two(signer: Signer) -> tuple[str, str]:
-    """Two releases on the shelf, the older promoted first and the newer now in force."""
-    shelf = signer.shelf()
-    older, newer = (shelf.install(signer.package(f"day{days}", days)).sha256 for days in (0, 1))
-    shelf.promote(older)
-    shelf.promote(newer)
+    """Two installed releases, the older promoted first and the newer now active."""
+    store = signer.store()
+    older, newer = (store.install(signer.package(f"day{days}", days)).sha256 for days in (0, 1))
+    store.promote(older)
+    store.promote(newer)
     return older, newer

@@ -19,7 +19,7 @@ from training.losses.distillation import distil_classes
 from training.losses.focal import class_focal, effective_weights
 from training.losses.margin import class_margins, dfam_loss, mixed_margin
 from training.losses.patch_mix import Axis, Projector, patch_mix_contrastive, patch_mix_cross_entropy
-from training.losses.patient import patient_alignment, patient_cohesion_separation
+from training.losses.patient_alignment import patient_alignment, patient_cohesion_separation
 from training.losses.supcon import supervised_contrastive
 from training.losses.triplet import CentreLoss, triplet_loss
 

@@ -191,7 +191,8 @@ def _learner(job: Job, fold: int, teacher: int | None, world: World) -> tuple[Ed
     windows, clips = job.training_data.samplers(recipe, fold)
     number = 0 if teacher is None else teacher + 1
     seed = (recipe.seed * 100 + fold + 1) * 10 + number
-    teachers = [] if teacher is not None else [load_network(job, job.name(fold, i)) for i in range(recipe.teachers)]
+    names = [] if teacher is not None else [job.name(fold, i) for i in range(recipe.teachers)]
+    teachers = [load_network(recipe, job.folder / name) for name in names]
     return EdgeLearner(recipe, windows, clips, seed, world, teachers), clips, seed
 
 
@@ -201,7 +202,7 @@ def _is_trained(job: Job, name: str) -> bool:
     It is not trained again by newer code: its run.json says which it was. So a run can be judged again.
     """
     try:
-        load_network(job, name)
+        load_network(job.recipe, job.folder / name)
         is_of_these = RunFolder(job.folder / name).identity().records == job.records
     except ConfigError:
         return False
@@ -220,22 +221,26 @@ def _train_all(job: Job, networks: Sequence[tuple[int, int | None]], world: Worl
     train_in_pool(job.recipe, [(train_network, job, *one) for one in networks], (settle, [job], *networks[0]))
 
 
-def load_network(job: Job, name: str) -> Detector:
+def load_network(recipe: Recipe, folder: Path) -> Detector:
     """A trained network in evaluation mode.
+
+    Args:
+        recipe: that it must have been trained with.
+        folder: run folder of the network.
 
     Raises:
         ConfigError: if it is not there, was trained with another recipe, or not to its end.
     """
-    place = RunFolder(job.folder / name)
+    place = RunFolder(folder)
     found = place.identity()
-    if found.recipe != json.loads(job.recipe.to_json()):
+    if found.recipe != json.loads(recipe.to_json()):
         raise ConfigError(f"{place.path}: trained with another recipe; give another --out, or train again")
     parts = checkpoint.load(place.best)
-    if parts["epoch"] != job.recipe.loop.epochs:
+    if parts["epoch"] != recipe.loop.epochs:
         raise ConfigError(
-            f"{place.path}: trained {parts['epoch']} of {job.recipe.loop.epochs} epochs; let `make train` go on"
+            f"{place.path}: trained {parts['epoch']} of {recipe.loop.epochs} epochs; let `make train` go on"
         )
-    detector = _kept_detector(place, job.recipe)
+    detector = _kept_detector(place, recipe)
     if (place.path / PROBE).exists():
         detector.clip_head.load_state_dict(checkpoint.load(place.path / PROBE))
     return detector
@@ -259,7 +264,7 @@ def score_fold(job: Job, fold: int) -> tuple[list[RecordingLogits], list[Answere
     """The real recordings and clips of one fold, heard by the network that was trained without them."""
     alone(job.recipe)
     recipe, training_data = job.recipe, job.training_data
-    folds, network = training_data.fold_of(recipe), load_network(job, job.name(fold))
+    folds, network = training_data.fold_of(recipe), load_network(recipe, job.folder / job.name(fold))
     heard = []
     for recording, frames in zip(training_data.recordings, training_data.frames(recipe), strict=True):
         if not recording.is_synthetic and folds[recording.patient] == fold:

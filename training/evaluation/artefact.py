@@ -106,7 +106,9 @@ class Artefact:
         stop = None if clip.end_s is None else round(clip.end_s * rate_hz)
         frames = extract(sound[round(clip.start_s * rate_hz) : stop], self._front_end)
         windows = zip(*clip_windows(frames.astype(np.float16), window), strict=True)
-        return of_windows(np.stack([self._model.answer(Window(0, values, valid > 0)) for values, valid in windows]))
+        return of_windows(
+            np.stack([self._model.clip_log_probabilities(Window(0, values, valid > 0)) for values, valid in windows])
+        )
 
     def detect(self, recordings: Sequence[Recording]) -> list[StreamedRecording]:
         """Every recording as a stream of its own, in blocks of 0.1 s.
@@ -160,7 +162,7 @@ class _Stream:
         What the last windows decide comes at the bedside when their lookahead is over.
         """
         model, stop = self._model, self._heard
-        for events in self._pipeline.ending():
+        for events in self._pipeline.flush_stepwise():
             self._note(events, self._scored_at)
         scores = np.zeros((stop // model.score_hop_samples, len(model.classes)), np.float32)
         for piece in self._pieces:

@@ -22,7 +22,7 @@ from training.evaluation.partitions import splits_of
 from training.evaluation.patientwise import streaming_estimates
 from training.evaluation.report import Report, StreamTable, write_tables
 from training.evaluation.sample import sample
-from training.evaluation.tables import Judged, judge, totals, two_classes
+from training.evaluation.split_scores import Judged, judge, totals, two_classes
 from training.metrics.predictions import Predictor, Provenance
 from training.tasks import TASKS
 

@@ -11,7 +11,7 @@ from training.evaluation.html import Section, clip_card, event_card, page
 from training.evaluation.mistakes import false_reports, missed_events, worst_clips
 from training.evaluation.plots import draw_task
 from training.evaluation.report import Report, StreamTable
-from training.evaluation.tables import Judged
+from training.evaluation.split_scores import Judged
 from training.metrics.streaming import Detection
 
 MOST_CLIPS, MOST_EVENTS = 24, 12  # mistakes shown of a task, and of each kind of a streaming detector

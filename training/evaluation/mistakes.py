@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from edge.types import Event
 from training.datasets import Annotation
 from training.evaluation.delays import StreamedRecording
-from training.evaluation.tables import Row
+from training.evaluation.split_scores import Row
 from training.metrics.predictions import Predictions
 from training.metrics.streaming import GROUP_OF, GROUPS, Detection, group_score
 from training.tasks import Clip

@@ -9,7 +9,7 @@ import json
 import time
 from dataclasses import asdict, dataclass
 
-from edge.settings.link import shown_id
+from edge.settings.link import format_device_id
 from firmware_bridge.records import Condition
 from firmware_bridge.report import DeviceReport, Report, StreamReport
 
@@ -87,7 +87,9 @@ def as_text(row: Row) -> str:
 
 def refusals(report: Report) -> str:
     """Packets that were dropped and why, in one line; empty if there were none."""
-    parts = [f"{shown_id(device)} is not listed: {count} packets" for device, count in sorted(report.refused.items())]
+    parts = [
+        f"{format_device_id(device)} is not listed: {count} packets" for device, count in sorted(report.refused.items())
+    ]
     for name, counts in report.links.items():
         bad = {"not COBS": counts.cobs_errors, "damaged": counts.crc_errors, "too short or long": counts.length_errors,
                "of another version": counts.unknown_versions, "malformed": counts.malformed,
@@ -117,7 +119,7 @@ def _row(device: DeviceReport, stream: StreamReport | None, now_ns: int) -> Row:
     clock = stream.clock if stream and stream.clock.is_sure else None
     conditions: tuple[Condition, ...] = (*device.conditions, *(stream.conditions if stream else ()))
     return Row(
-        device=shown_id(device.device_id),
+        device=format_device_id(device.device_id),
         stream=stream.info.stream if stream else None,
         declared_hz=stream.info.rate_mhz / 1000 if stream else None,
         measured_hz=round(clock.rate_hz, 3) if clock else None,

@@ -10,7 +10,7 @@ import pytest
 
 from edge.errors import ConfigError, SourceError
 from edge.features import FRONT_ENDS, FeatureSpec, Mel
-from edge.pictures.picture import make_wish, named_front_end
+from edge.pictures.picture import named_front_end, picture_options
 from edge.sources.demo import DEMO_AUDIO
 from tests.edge.pictures.test_spectrogram import noise, see, written
 
@@ -47,7 +47,7 @@ def test_a_feature_spec_may_be_a_file_spaced_as_one_likes(tmp_path: Path) -> Non
     spec = FeatureSpec(analysis=Mel(windows_samples=(256, 64)))
     (tmp_path / "mine.json").write_text(json.dumps(json.loads(spec.to_json()), indent=2) + "\n")
     assert named_front_end(str(tmp_path / "mine.json")) == spec
-    assert make_wish(DEMO_AUDIO, str(tmp_path / "mine.json"), None, None, (0.0, None)).name == "mine.json"
+    assert picture_options(DEMO_AUDIO, str(tmp_path / "mine.json"), None, None, (0.0, None)).name == "mine.json"
 
 
 def test_of_a_file_cut_short_what_was_heard_is_seen(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from edge.delivery.messages import Node
 from edge.delivery.outbox import Outbox
 from edge.doctor import Check, box, fail, ok, software, warn, worst
 from edge.doctor.broker import broker as look_at_broker
-from edge.doctor.examine import Wanted, as_json, as_line, examine
+from edge.doctor.examine import DoctorOptions, as_json, as_line, examine
 from edge.node.box_mark import box_mark
 from tests.edge.conftest import wait_for
 from tests.edge.fakes import RudeBroker
@@ -46,7 +46,7 @@ def doctor(*arguments: object, **environment: str) -> subprocess.CompletedProces
 def test_an_invalid_configuration_fails_and_the_rest_is_looked_at(tmp_path: Path) -> None:
     path = tmp_path / "ward.yaml"
     path.write_text("streems: []")
-    checks = {check.name: check for check in examine(Wanted(path))}
+    checks = {check.name: check for check in examine(DoctorOptions(path))}
     assert checks["configuration"].verdict == "fail"
     assert "did you mean 'streams'" in checks["configuration"].found
     assert checks["model"].verdict == "ok"
@@ -55,7 +55,7 @@ def test_an_invalid_configuration_fails_and_the_rest_is_looked_at(tmp_path: Path
 def test_a_damaged_model_fails_without_a_self_test(tmp_path: Path) -> None:
     damaged = tmp_path / "model.onnx"
     damaged.write_bytes(DEFAULT_PATH.read_bytes()[:-1] + b"0")
-    checks = {check.name: check for check in examine(Wanted(model=damaged, self_test=True))}
+    checks = {check.name: check for check in examine(DoctorOptions(model=damaged, self_test=True))}
     assert checks["model"].verdict == "fail"
     assert "damaged" in checks["model"].found or "without" in checks["model"].found
     assert "self-test" not in checks
@@ -66,7 +66,7 @@ def test_a_check_that_breaks_is_told_and_the_others_are_made(monkeypatch: pytest
         raise RuntimeError("no such file")
 
     monkeypatch.setattr(box, "memory", breaks)
-    checks = {check.name: check for check in examine(Wanted())}
+    checks = {check.name: check for check in examine(DoctorOptions())}
     assert checks["memory"].verdict == "fail"
     assert "no such file" in checks["memory"].found
     assert "clock" in checks
@@ -111,7 +111,7 @@ class TestBroker:
         check = look_at_broker(settings(tmp_path, mqtt={"port": rude.port}))
         rude.close()
         assert check.verdict == "fail"
-        assert "takes no message" in check.found
+        assert "accepts no message" in check.found
         assert rude.topics == ["laennec/v1/local/n1/doctor"]
 
     def test_one_that_speaks_3_1_1_only_is_a_warning(self, tmp_path: Path) -> None:

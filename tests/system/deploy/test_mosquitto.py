@@ -207,7 +207,7 @@ def test_the_doctor_tells_a_wrong_password_authority_name_and_tree_apart(
     wrong: dict[str, dict[str, object]] = {
         "refuses": {"password_file": str(tmp_path / "wrong")},
         "TLS fails": {"tls": {"ca": str(tmp_path / "other" / "ca.pem")}},
-        "takes no message": {"site": "ward-c"},
+        "accepts no message": {"site": "ward-c"},
         "speaks TLS": {"tls": None},
     }
     for said, changed in wrong.items():

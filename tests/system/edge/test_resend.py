@@ -115,5 +115,5 @@ def test_the_command_says_what_it_did(tmp_path: Path) -> None:
     old = RudeBroker("close_v5")
     done = command("--port", old.port, "--outbox", path, *times)
     old.close()
-    assert (done.returncode, "MQTT 3.1.1, which tells no refusal" in done.stderr) == (0, True)
+    assert (done.returncode, "MQTT 3.1.1, which reports no refusal" in done.stderr) == (0, True)
     assert len(topics) == len(bodies) == 2

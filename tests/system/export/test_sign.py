@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from edge.artefact.model import DEFAULT_PATH
-from edge.releases.model_store import Shelf
+from edge.releases.model_store import ModelStore
 from export.sign import Terms, new_key, read_private, sign
 from tests.export import test_sign
 from tests.export.test_sign import NOON
@@ -33,7 +33,7 @@ def test_from_a_new_key_to_an_installed_model_in_two_commands(tmp_path: Path, ar
     assert signed.returncode == 0, signed.stderr
     (tmp_path / "keys").mkdir()
     shutil.copy(tmp_path / "ward.pub.pem", tmp_path / "keys")
-    release = Shelf(tmp_path / "shelf", tmp_path / "keys").install(tmp_path / "bed.model")
+    release = ModelStore(tmp_path / "models", tmp_path / "keys").install(tmp_path / "bed.model")
     assert f"release {release.sha256[:12]}" in signed.stdout
 
 
@@ -51,7 +51,7 @@ def test_openssl_finds_the_signature_good(tmp_path: Path, artefact: Path) -> Non
     (tmp_path / "keys").mkdir()
     shutil.copy(public, tmp_path / "keys")
     (tmp_path / "bed.model").write_bytes(sign(artefact, read_private(tmp_path / "k.pem"), Terms(NOON))[1])
-    folder = Shelf(tmp_path / "shelf", tmp_path / "keys").install(tmp_path / "bed.model").folder
+    folder = ModelStore(tmp_path / "models", tmp_path / "keys").install(tmp_path / "bed.model").folder
     command = ["openssl", "pkeyutl", "-verify", "-rawin", "-pubin", "-inkey", public, "-in", folder / "manifest.json"]
     said = subprocess.run([*command, "-sigfile", folder / "manifest.sig"], capture_output=True, text=True)
     assert (said.returncode, said.stdout.strip()) == (0, "Signature Verified Successfully")

@@ -53,16 +53,16 @@ def test_a_killed_training_goes_on_to_the_same_weights(tmp_path: Path, recipe: R
 def test_a_network_of_another_recipe_is_not_loaded(tmp_path: Path) -> None:
     _train(tmp_path)
     job = Job(RECIPE, TrainingData((), tmp_path), tmp_path)
-    assert isinstance(load_network(job, "final"), Detector)
+    assert isinstance(load_network(job.recipe, job.folder / "final"), Detector)
     with pytest.raises(ConfigError, match="trained with another recipe"):
-        load_network(replace(job, recipe=replace(RECIPE, steps=3)), "final")
+        load_network(replace(RECIPE, steps=3), job.folder / "final")
 
 
 def test_a_network_that_was_not_trained_to_its_end_is_not_loaded(tmp_path: Path) -> None:
     with pytest.raises(KilledError):
         _train(tmp_path, kill_after=2)
     with pytest.raises(ConfigError, match="trained 2 of 3 epochs"):
-        load_network(Job(RECIPE, TrainingData((), tmp_path), tmp_path), "final")
+        load_network(RECIPE, tmp_path / "final")
 
 
 def test_a_run_folder_is_not_taken_up_for_other_recordings(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from training.evaluation.leakage import trained_on
 from training.evaluation.partitions import Split
 from training.evaluation.patientwise import Estimate
 from training.evaluation.report import Report, StreamTable, as_json
-from training.evaluation.tables import judge
+from training.evaluation.split_scores import judge
 from training.loop import Identity, RunFolder
 from training.metrics.bootstrap import Interval
 from training.metrics.official import official_score

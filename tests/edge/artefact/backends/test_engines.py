@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.artefact.backends.engine_build import Batches
+from edge.artefact.backends.engine_build import BatchSizes
 from edge.artefact.backends.engines import MAX_ENGINES, Key, key_of, stored_engines
 from edge.artefact.backends.tensorrt import TensorRtBackend
 from edge.artefact.disk_cache import CACHE
@@ -21,7 +21,7 @@ from edge.log import warn_once
 from tests.edge.artefact.backends.machine import Machine
 
 ARTEFACT = DEFAULT_PATH.read_bytes()
-SMALL = Batches(1, 2, 3)
+SMALL = BatchSizes(1, 2, 3)
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +30,7 @@ def _log(caplog: pytest.LogCaptureFixture) -> None:
     warn_once.cache_clear()
 
 
-def start(machine: Machine, precision: str = "fp16", batches: Batches = SMALL) -> TensorRtBackend:
+def start(machine: Machine, precision: str = "fp16", batches: BatchSizes = SMALL) -> TensorRtBackend:
     return TensorRtBackend(ARTEFACT, precision, machine.device, batches)
 
 
@@ -52,7 +52,7 @@ def test_another_tensorrt_gpu_precision_range_or_graph_is_another_engine(machine
     others = [
         key_of(ARTEFACT + b"x", "fp16", gpu, trt, SMALL),
         key_of(ARTEFACT, "int8", gpu, trt, SMALL),
-        key_of(ARTEFACT, "fp16", gpu, trt, Batches()),
+        key_of(ARTEFACT, "fp16", gpu, trt, BatchSizes()),
         Key(**{**_fields(here), "tensorrt": "10.16.2"}),
         Key(**{**_fields(here), "gpu": "Orin NX"}),
         Key(**{**_fields(here), "compute_capability": "8.6"}),

@@ -1,6 +1,7 @@
-"""What a node hears with: microphones and files, and how loud it is.
+"""The sources of the streams: whether microphones and files open, and the level of a microphone.
 
-Not for links to microcontrollers (`links`). A microphone that the running service has is only looked for, not opened.
+Not for links to microcontrollers (`edge.doctor.links`). A microphone that the running service has open is only looked
+for in the list of devices.
 """
 
 from __future__ import annotations
@@ -28,21 +29,19 @@ if TYPE_CHECKING:
 
 SOUND_CARDS = Path("/dev/snd")
 LISTEN_S = 2.0
-FAINTEST_DB = (
-    -75.0
-)  # rms re full scale; real chest recordings have -54 to -35, see also `edge.node.stream.UNPLUGGED_DB`
+FAINTEST_DB = -75.0  # rms re full scale; chest recordings have -54 to -35, see also `edge.node.stream.UNPLUGGED_DB`
 CLIPPED = 0.99  # of full scale
 FIRST_PYAUDIO = Version("0.2.12")  # its C code before lacks PY_SSIZE_T_CLEAN: Python 3.10 refuses the first buffer
 
 
 def source(stream: Stream, rate_hz: int, is_running: bool, listen: bool) -> Check:
-    """Whether the source of one stream opens, and if wanted how loud it is.
+    """Whether the source of one stream opens, and if asked for the level of a microphone.
 
     Args:
         stream: its settings.
         rate_hz: rate of the model, Hz.
-        is_running: whether the service runs, and so has its microphones open.
-        listen: whether to hear `LISTEN_S` of a microphone.
+        is_running: whether the service runs, and so may have the microphone open.
+        listen: whether to record `LISTEN_S` from a microphone.
     """
     name = f"source {stream.id}"
     is_microphone = stream.source.partition(":")[0] == MICROPHONE
@@ -51,11 +50,11 @@ def source(stream: Stream, rate_hz: int, is_running: bool, listen: bool) -> Chec
     if is_microphone and (found := outdated_pyaudio()):
         return fail(name, found, "pip install 'pyaudio>=0.2.14' (deploy/README.md, The box)")
     if is_microphone and is_running:
-        return _looked_for(name, stream)
+        return _find_device(name, stream)
     try:
         with closing(open_source(stream.source, rate_hz, stream.channel)) as opened:
             if is_microphone and listen:
-                return _heard(name, stream.source, opened.blocks, rate_hz)
+                return _record(name, stream.source, opened.blocks, rate_hz)
             return ok(name, f"{stream.source}: opens")
     except SourceError as error:
         if is_microphone:
@@ -67,15 +66,15 @@ def source(stream: Stream, rate_hz: int, is_running: bool, listen: bool) -> Chec
 
 
 def outdated_pyaudio() -> str:
-    """What is wrong with the PyAudio that is installed; empty if nothing is, or if there is none."""
+    """Why the installed PyAudio is too old; empty if it is not, or if there is none."""
     with suppress(metadata.PackageNotFoundError):
         version = metadata.version("pyaudio")
         if Version(version) < FIRST_PYAUDIO:
-            return f"PyAudio {version} is there; before {FIRST_PYAUDIO} it gives no sound with Python 3.10 or newer"
+            return f"PyAudio {version} is installed; below {FIRST_PYAUDIO} it records nothing with Python 3.10 or newer"
     return ""
 
 
-def _looked_for(name: str, stream: Stream) -> Check:
+def _find_device(name: str, stream: Stream) -> Check:
     from edge.sources.devices import choose
     from edge.sources.microphone import list_devices
 
@@ -84,23 +83,23 @@ def _looked_for(name: str, stream: Stream) -> Check:
     except ConfigError as error:
         return fail(name, str(error), "install it, then try again")
     except SourceError:
-        return ok(
-            name, f"{stream.source}: not tried, for the running service may have it; see  systemctl status laennec"
-        )
-    return ok(name, f"{stream.source}: {found.name} is there; the running service may have it open")
+        return ok(name, f"{stream.source}: not opened, the running service may use it; see  systemctl status laennec")
+    return ok(name, f"{stream.source}: {found.name} is there; not opened, the running service may use it")
 
 
 def level(name: str, what: str, samples: NDArray[np.float32], rate_hz: int) -> Check:
-    """What a few seconds of sound say about a microphone.
+    """Judge a microphone by the level of a few seconds of its sound.
 
     Args:
         name: of the check.
         what: the source, as the operator calls it.
-        samples: (N,) what was heard, full scale = 1.0.
+        samples: (N,) what was recorded, full scale = 1.0.
         rate_hz: its rate, Hz.
     """
     if len(samples) < rate_hz / 2:
-        return warn(name, f"{what}: opens, but gives no sound", "is it muted, or used by another program? alsamixer -c")
+        return warn(
+            name, f"{what}: opens, but records nothing", "is it muted, or used by another program? alsamixer -c"
+        )
     rms_db = 10 * float(np.log10(max(float(np.mean(np.square(samples, dtype=np.float64))), 1e-30)))
     peak_db = 20 * float(np.log10(max(float(np.max(np.abs(samples))), 1e-15)))
     clipped = float(np.mean(np.abs(samples) >= CLIPPED))
@@ -112,9 +111,10 @@ def level(name: str, what: str, samples: NDArray[np.float32], rate_hz: int) -> C
     return ok(name, found)
 
 
-def _heard(name: str, what: str, blocks: Callable[[threading.Event], Iterator[Block | Gap]], rate_hz: int) -> Check:
+def _record(name: str, what: str, blocks: Callable[[threading.Event], Iterator[Block | Gap]], rate_hz: int) -> Check:
+    """Record `LISTEN_S` seconds and judge their level."""
     stop, samples = threading.Event(), np.zeros(0, np.float32)
-    timer = threading.Timer(2 * LISTEN_S, stop.set)  # for a device that opens and then gives nothing
+    timer = threading.Timer(2 * LISTEN_S, stop.set)  # for a device that opens and then sends nothing
     timer.start()
     for item in blocks(stop):
         if isinstance(item, Block) and not stop.is_set():

@@ -1,6 +1,6 @@
-"""Kills a process at every step of a command on a shelf, and prints what it left: one JSON record a step.
+"""Kills a process at every step of a command on a model store, and prints what it left: one JSON record a step.
 
-`python -m tests.system.edge.shelf_under_test SHELF KEYS install PACKAGE | promote ID | rollback`. A step is a call of
+`python -m tests.edge.model_store_process FOLDER KEYS install PACKAGE | promote ID | rollback`. A step is a call of
 anything that changes the disk, or the lock; the process dies just before it, as if its power had gone. The last record
 is of the run that nothing killed.
 """
@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from edge.errors import LaennecError
-from edge.releases.model_store import Shelf
+from edge.releases.model_store import ModelStore
 
 STEPS = {"fsync", "rename", "replace", "mkdir", "open", "write", "chmod", "unlink", "rmdir", "flock"}
 
@@ -23,7 +23,7 @@ STEPS = {"fsync", "rename", "replace", "mkdir", "open", "write", "chmod", "unlin
 def main() -> None:
     """Run it."""
     folder, keys, command, *arguments = sys.argv[1:]
-    shelf = Shelf(Path(folder), Path(keys))
+    store = ModelStore(Path(folder), Path(keys))
     given = [Path(a) if command == "install" else a for a in arguments]
     whole, step, died = Path(f"{folder}.whole"), 0, True
     shutil.copytree(folder, whole, symlinks=True)
@@ -33,12 +33,12 @@ def main() -> None:
         child = os.fork()
         if child == 0:
             _die_before(step)
-            getattr(shelf, command)(*given)
+            getattr(store, command)(*given)
             os._exit(0)
         _, status = os.waitpid(child, 0)
         died = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
         assert died or status == 0, status
-        print(json.dumps({"step": step, "died": died, **_left(shelf)}), flush=True)
+        print(json.dumps({"step": step, "died": died, **_left(store)}), flush=True)
         step += 1
 
 
@@ -55,18 +55,18 @@ def _die_before(step: int) -> None:
     sys.setprofile(count)
 
 
-def _left(shelf: Shelf) -> dict[str, object]:
+def _left(store: ModelStore) -> dict[str, object]:
     try:
-        release = shelf.in_force()
-        in_force, fault = release.sha256 if release else "bundled", ""
+        release = store.active()
+        active, fault = release.sha256 if release else "bundled", ""
     except LaennecError as error:
-        in_force, fault = "", str(error)
-    standings = shelf.standings()
+        active, fault = "", str(error)
+    installed = store.installed()
     return {
-        "in_force": in_force,
+        "active": active,
         "fault": fault,
-        "whole": [s.sha256 for s in standings if not s.fault],
-        "damaged": [s.sha256 for s in standings if s.fault],
+        "whole": [s.sha256 for s in installed if not s.fault],
+        "damaged": [s.sha256 for s in installed if s.fault],
     }
 
 

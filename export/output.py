@@ -1,7 +1,7 @@
-"""Where artefacts lie: written whole into a draft folder, then moved beside each other. Judges and makes nothing.
+"""The files of an export: written into a draft folder, then moved to where they belong. Tests and makes nothing.
 
 Variants are moved first, then the fp32 artefact whose hash they name, then the card and the report. Killed in between,
-a device finds the old model or the new one, with fewer variants: those of another fp32 artefact are passed over.
+a box finds the old model or the new one, with fewer variants: those of another fp32 artefact are ignored.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from export.report import Report
 
 
 def file_name(stem: str, variant: str) -> str:
-    """Where an artefact lies beside the others."""
+    """File name of a variant."""
     return f"{stem}.onnx" if variant == FP32 else f"{stem}.{variant}.onnx"
 
 
 def write(out: Path, sealed: Mapping[str, bytes], card: str, report: Report) -> None:
-    """Write what belongs together.
+    """Write all files of an export.
 
     Args:
         out: the fp32 artefact; the others go beside it.

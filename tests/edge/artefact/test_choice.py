@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from edge.artefact.tuned import Place, Row, choose, cpu_name, read_rows, write_rows
+from edge.artefact.choice import MachineKey, Measurement, choose, cpu_name, read_measurements, save_measurements
 
 BOTH = {"onnxruntime", "tensorrt"}
-FP32 = Row("fp32", "onnxruntime", 0.1, (10.0, 70.0, 300.0), 1.0, 1.0, True)
+FP32 = Measurement("fp32", "onnxruntime", 0.1, (10.0, 70.0, 300.0), 1.0, 1.0, True)
 INT8 = replace(FP32, variant="cpu-int8", latency_ms=(8.0, 40.0, 150.0))
 TRT = replace(FP32, variant="trt-fp16", runtime="tensorrt", latency_ms=(1.0, 2.0, 4.0))
-PLACE = Place("a" * 64, "1.31.1", "10.3.0", "Orin 8.7", "aarch64 0x41 0xd42")
+KEY = MachineKey("a" * 64, "1.31.1", "10.3.0", "Orin 8.7", "aarch64 0x41 0xd42")
 
 
 @pytest.fixture(autouse=True)
@@ -44,21 +44,21 @@ def test_one_that_failed_to_open_is_never_chosen() -> None:
 
 
 def test_rows_come_back_as_they_were_kept() -> None:
-    write_rows(PLACE, [FP32, replace(TRT, latency_ms=(), passes=False, note="no")])
-    assert read_rows(PLACE) == [FP32, replace(TRT, latency_ms=(), passes=False, note="no")]
+    save_measurements(KEY, [FP32, replace(TRT, latency_ms=(), passes=False, note="no")])
+    assert read_measurements(KEY) == [FP32, replace(TRT, latency_ms=(), passes=False, note="no")]
 
 
 @pytest.mark.parametrize("field", ["model_sha256", "onnxruntime", "tensorrt", "gpu", "cpu"])
 def test_another_model_runtime_or_machine_has_no_measurement(field: str) -> None:
-    write_rows(PLACE, [FP32])
-    assert read_rows(replace(PLACE, **{field: "another"})) is None
+    save_measurements(KEY, [FP32])
+    assert read_measurements(replace(KEY, **{field: "another"})) is None
 
 
 def test_a_measurement_of_another_version_of_laennec_does_not_count(tmp_path: Path) -> None:
     from edge.artefact.disk_cache import CACHE
 
-    CACHE.write(PLACE.file_name(), b'[{"variant": "fp32"}]', 8)
-    assert read_rows(PLACE) is None
+    CACHE.write(KEY.file_name(), b'[{"variant": "fp32"}]', 8)
+    assert read_measurements(KEY) is None
 
 
 def test_the_processor_has_a_name() -> None:

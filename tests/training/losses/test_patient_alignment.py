@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.losses.patient import patient_alignment, patient_cohesion_separation
+from training.losses.patient_alignment import patient_alignment, patient_cohesion_separation
 
 
 @settings(deadline=None)

@@ -10,7 +10,7 @@ import pytest
 from tests.training.evaluation.made import ALWAYS_NORMAL, PERFECT, Told, recording
 from training.datasets import Annotation, Recording
 from training.evaluation.leakage import trained_on
-from training.evaluation.tables import judge, totals, two_classes
+from training.evaluation.split_scores import judge, totals, two_classes
 from training.metrics.predictions import Provenance
 from training.tasks import TASKS
 

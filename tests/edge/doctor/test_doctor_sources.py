@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from edge.artefact.model import Model, load_model
-from edge.doctor import Check, hearing, links, ok, rights, self_test
+from edge.doctor import Check, links, ok, rights, self_test, sources
 from edge.errors import LaennecError
 from edge.sources.demo import DEMO_AUDIO, DEMO_TRUTH
 from edge.sources.link_opening import open_links
@@ -27,28 +27,28 @@ def model() -> Model:
 
 class TestSources:
     def test_a_file_that_opens_is_ok_and_a_missing_one_fails(self, tmp_path: Path) -> None:
-        assert hearing.source(stream(str(DEMO_AUDIO)), 8000, False, False).verdict == "ok"
-        assert hearing.source(stream(str(tmp_path / "none.wav")), 8000, False, False).verdict == "fail"
-        assert hearing.source(stream(str(DEMO_AUDIO), channel=2), 8000, False, False).verdict == "fail"
+        assert sources.source(stream(str(DEMO_AUDIO)), 8000, False, False).verdict == "ok"
+        assert sources.source(stream(str(tmp_path / "none.wav")), 8000, False, False).verdict == "fail"
+        assert sources.source(stream(str(DEMO_AUDIO), channel=2), 8000, False, False).verdict == "fail"
 
     def test_a_microphone_that_is_missing_warns_for_the_service_looks_for_it(self) -> None:
-        check = hearing.source(stream("mic:no-such-device"), 8000, False, False)
+        check = sources.source(stream("mic:no-such-device"), 8000, False, False)
         assert check.verdict in ("warn", "fail")  # fail: without PyAudio
         assert (check.verdict == "warn") == ("PyAudio" not in check.found)
 
     def test_a_pyaudio_that_gives_no_sound_is_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for version, verdict in (("0.2.11", "fail"), ("0.2.14", "warn")):
-            monkeypatch.setattr(hearing.metadata, "version", lambda _, version=version: version)
-            check = hearing.source(stream("mic:no-such-device"), 8000, False, False)
+            monkeypatch.setattr(sources.metadata, "version", lambda _, version=version: version)
+            check = sources.source(stream("mic:no-such-device"), 8000, False, False)
             assert (check.verdict == "fail" and version in check.found) == (verdict == "fail")
 
     def test_levels_are_judged(self) -> None:
         noise = np.random.default_rng(1).standard_normal(16_000).astype(np.float32)
         for gain, said in ((0.01, "dBFS rms"), (1e-6, "almost nothing"), (0.0, "almost nothing"), (2.0, "clipped")):
-            check = hearing.level("source bed1", "mic", np.clip(gain * noise, -1, 1), 8000)
+            check = sources.level("source bed1", "mic", np.clip(gain * noise, -1, 1), 8000)
             assert (said in check.found, check.verdict == "ok") == (True, gain == 0.01)
-        assert "-40 dBFS rms" in hearing.level("source bed1", "mic", 0.01 * noise, 8000).found
-        assert "gives no sound" in hearing.level("source bed1", "mic", noise[:100], 8000).found
+        assert "-40 dBFS rms" in sources.level("source bed1", "mic", 0.01 * noise, 8000).found
+        assert "records nothing" in sources.level("source bed1", "mic", noise[:100], 8000).found
 
     def test_a_device_of_another_group_is_named_with_its_repair(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -56,8 +56,8 @@ class TestSources:
         (tmp_path / "pcmC1D0c").touch()
         assert rights.denied("audio", [tmp_path / "pcmC1D0c"]) is None
         monkeypatch.setattr(rights.os, "access", lambda *_: False)
-        monkeypatch.setattr(hearing, "SOUND_CARDS", tmp_path)
-        check = hearing.source(stream("mic"), 8000, False, False)
+        monkeypatch.setattr(sources, "SOUND_CARDS", tmp_path)
+        check = sources.source(stream("mic"), 8000, False, False)
         assert check.verdict == "fail"
         assert "usermod -aG audio" in check.advice
 
@@ -121,18 +121,19 @@ class TestRehearsal:
     groups = {"wheeze": "c", "rhonchus": "c", "fine_crackle": "d", "coarse_crackle": "d"}  # noqa: RUF012
 
     def test_the_bundled_model_hears_the_recording(self, model: Model) -> None:
-        assert self_test.self_test(model) == ok("self-test", "8 of 8 synthetic sounds found, 0 invented")
+        assert self_test.self_test(model) == ok("self-test", "8 of 8 synthetic sounds found, 0 false alarms")
 
-    def test_what_is_missed_and_what_is_invented_is_counted(self) -> None:
+    def test_what_is_missed_and_what_is_a_false_alarm_is_counted(self) -> None:
         events = [{"label": "coarse_crackle", "onset_s": 10.2, "end_s": 10.4}]
         events += [{"label": "wheeze", "onset_s": 50.3, "end_s": 50.4}]  # a crackle is there, no wheeze
         assert self_test.compare(self.truth, events, self.groups) == self_test.Comparison(8, 1, 1)
         assert self_test.compare(self.truth, [], {"stridor": "c"}) == self_test.Comparison(0, 0, 0)
 
     @pytest.mark.parametrize(
-        ("found", "invented", "verdict"), [(8, 0, "ok"), (6, 0, "warn"), (8, 2, "warn"), (5, 0, "fail"), (8, 3, "fail")]
+        ("found", "false_alarms", "verdict"),
+        [(8, 0, "ok"), (6, 0, "warn"), (8, 2, "warn"), (5, 0, "fail"), (8, 3, "fail")],
     )
     def test_a_broken_engine_fails_and_another_model_may_differ_a_little(
-        self, found: int, invented: int, verdict: str
+        self, found: int, false_alarms: int, verdict: str
     ) -> None:
-        assert self_test.judge(self_test.Comparison(8, found, invented)).verdict == verdict
+        assert self_test.verdict(self_test.Comparison(8, found, false_alarms)).verdict == verdict
