@@ -31,7 +31,7 @@ except SystemExit as refused:  # a Python for the device alone
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
     """Leave out what this Python is too old for."""
-    rooms = [Path(__file__).parent / name for name in WORKSTATION]
+    rooms = [Path(__file__).parent / kind / name for kind in ("", "system") for name in WORKSTATION]
     return True if too_old and {collection_path, *collection_path.parents} & {*rooms} else None
 
 

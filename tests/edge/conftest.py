@@ -18,7 +18,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 import edge
 from tests.edge.signed_releases import Signer
 
-PATIENCE_S = 60.0  # no test waits this long unless it fails
+PATIENCE_S = 180.0  # no test waits this long unless it fails
 
 
 def wait_for(condition: Callable[[], Any], what: str) -> Any:

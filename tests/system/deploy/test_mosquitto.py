@@ -21,6 +21,7 @@ from edge.doctor import broker as broker_check
 from edge.doctor.broker import broker as look_at_broker
 from edge.settings.config import load_config
 from edge.sources.demo import DEMO_AUDIO
+from tests.conftest import HANGS_S
 from tests.deploy.mosquitto_setup import needs_mosquitto, setup
 from tests.edge.conftest import PATIENCE_S, wait_for
 
@@ -168,7 +169,7 @@ def test_a_run_delivers_its_events_over_tls(running: Broker, made: Path, tmp_pat
     with Client(running, made, "board") as board:
         board.subscribe(f"{OWN}/#")
         command = [sys.executable, "-m", "edge", "run", "--config", str(ward(tmp_path, made, running))]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=HANGS_S)
         assert done.returncode == 0, done.stderr
         assert "broker=connected" in done.stderr
         assert "messages wait" not in done.stderr
@@ -184,7 +185,7 @@ def test_a_run_that_does_not_trust_the_broker_says_so_and_keeps_its_events(
     setup(tmp_path / "other", "init", "localhost")
     path = ward(tmp_path, made, running, tls={"ca": str(tmp_path / "other" / "ca.pem")})
     command = [sys.executable, "-m", "edge", "run", "--config", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANGS_S)
     assert done.returncode == 0, done.stderr
     assert "broker=untrusted" in done.stderr
     assert "is not of this broker's authority" in done.stderr

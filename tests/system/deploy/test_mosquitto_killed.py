@@ -22,6 +22,7 @@ from edge.delivery.dispatch import Dispatch
 from edge.delivery.messages import EVENT_EXPIRY_S, Message, Node
 from edge.delivery.outbox import Outbox
 from edge.settings.config import Config, load_config
+from tests.conftest import HANGS_S
 from tests.deploy.mosquitto_setup import needs_mosquitto
 from tests.edge.conftest import PATIENCE_S, wait_for
 
@@ -151,7 +152,7 @@ def test_what_a_broker_lost_is_sent_again_from_the_log_while_the_service_runs(
     board = Board(broker, made)
     times = ["--since", "2026-11-21T03:00:30Z", "--until", "2026-11-21T06:00:00+02:00"]
     command = [sys.executable, "-m", "edge", "resend", "--config", str(path), *times]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANGS_S)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "60 of 60 messages sent again, of events since 2026-11-21T03:00:30.000Z\n"
     wait_for(lambda: len(board.bodies) >= 60, "every message")

@@ -8,12 +8,13 @@ import sys
 import pytest
 
 from edge.commands.demo.play import HEAD, row
+from tests.conftest import HANGS_S
 
 
 @pytest.mark.parametrize("broker", ["mosquitto", "amqtt"])
 def test_the_demo_shows_events_and_ends_with_one_summary_line(broker: str) -> None:
     command = [sys.executable, "-m", "edge", "demo", "--fast", "--broker", broker]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=HANGS_S)
     assert result.returncode == 0, result.stderr
     lines = result.stdout.splitlines()
     assert "synthetic" in lines[0]
@@ -28,7 +29,7 @@ def test_the_demo_shows_events_and_ends_with_one_summary_line(broker: str) -> No
 
 def test_a_demo_whose_detector_fails_fails() -> None:
     command = [sys.executable, "-m", "edge", "demo", "--fast", "--model", "/none.onnx"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=HANGS_S)
     assert result.returncode == 2
     assert "none.onnx" in result.stderr
     assert "Traceback" not in result.stderr

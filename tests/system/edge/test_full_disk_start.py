@@ -10,6 +10,7 @@ from pathlib import Path
 
 from edge.commands.demo.broker import Broker, free_port
 from edge.sources.demo import DEMO_AUDIO
+from tests.conftest import HANGS_S
 from tests.edge.conftest import Watcher, wait_for
 from tests.edge.full_disk import SmallDisk, small_disk
 
@@ -28,7 +29,7 @@ def laennec_run(port: int, disk: SmallDisk, *options: str) -> subprocess.Popen[s
 def test_a_node_whose_disks_are_all_full_is_not_deaf(tmp_path: Path, broker: Broker, watcher: Watcher) -> None:
     with small_disk(tmp_path / "disk") as disk:
         disk.fill()
-        summary, log = laennec_run(broker.port, disk, "--fast").communicate(timeout=120)
+        summary, log = laennec_run(broker.port, disk, "--fast").communicate(timeout=HANGS_S)
         assert "events, real-time factor" in summary
         assert "disk=refuses action=open" in log
         assert "Traceback" not in log
@@ -49,12 +50,12 @@ def test_what_a_full_disk_and_an_absent_broker_make_wait_comes_with_room_and_the
         wait_for(lambda: " end=" in node.stderr.readline(), "an event")  # type: ignore[union-attr]
         disk.free()
         node.send_signal(signal.SIGTERM)
-        _, log = node.communicate(timeout=60)
+        _, log = node.communicate(timeout=HANGS_S)
         assert "disk=working" in log
         assert "messages wait in" in log
         with Broker("mosquitto", port):
             watcher = Watcher(port)
-            laennec_run(port, disk, "--fast").communicate(timeout=120)
+            laennec_run(port, disk, "--fast").communicate(timeout=HANGS_S)
             again = wait_for(lambda: [body for body in watcher.bodies("/event") if body["late"]], "what waited")
             watcher.close()
     boots = [body["boot_id"] for body in again]

@@ -24,6 +24,7 @@ from edge.sources.demo import DEMO_AUDIO
 from firmware_bridge.capture import Writer
 from firmware_bridge.records import Chunk
 from firmware_bridge.wire import encode
+from tests.conftest import HANGS_S
 from tests.edge.sources.bridging import hello, sound
 
 LINK = (sys.executable, "-m", "edge", "link")
@@ -52,11 +53,11 @@ def simulated() -> Iterator[Callable[..., str]]:
     yield begin
     for child in running:
         child.send_signal(signal.SIGTERM)
-        child.communicate(timeout=20)
+        child.communicate(timeout=HANGS_S)
 
 
 def link(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*LINK, *map(str, arguments)], capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run([*LINK, *map(str, arguments)], capture_output=True, text=True, timeout=HANGS_S, check=False)
 
 
 def test_without_a_terminal_the_monitor_prints_lines_of_json(simulated: Callable[..., str]) -> None:

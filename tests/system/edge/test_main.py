@@ -69,7 +69,9 @@ def test_a_file_is_heard_whatever_its_name_and_the_terminal_s_encoding(tmp_path:
         shutil.copy(DEMO_AUDIO, tmp_path / name)
     for environment in ({}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}):
         command = [sys.executable, "-m", "edge", "detect", "--jsonl", *(os.fsencode(tmp_path / name) for name in names)]
-        result = subprocess.run(command, capture_output=True, text=True, timeout=60, env={**os.environ, **environment})
+        result = subprocess.run(
+            command, capture_output=True, text=True, timeout=HANGS_S, env={**os.environ, **environment}
+        )
         assert (result.returncode, result.stderr) == (0, "")
         records = [json.loads(line) for line in result.stdout.splitlines()]
         assert len({record["file"] for record in records}) == 2
@@ -78,7 +80,7 @@ def test_a_file_is_heard_whatever_its_name_and_the_terminal_s_encoding(tmp_path:
 def test_a_full_standard_output_is_one_line_and_exit_code_2() -> None:
     with open("/dev/full", "w") as full:
         command = [sys.executable, "-m", "edge", "detect", DEMO_AUDIO]
-        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=HANGS_S)
     assert result.returncode == 2
     assert result.stderr == "laennec: cannot write to standard output (No space left on device); make room there\n"
 

@@ -13,6 +13,7 @@ import pytest
 from edge.commands.demo.broker import Broker, free_port
 from edge.delivery.resend import Tally, resend
 from edge.errors import SourceError
+from tests.conftest import HANGS_S
 from tests.edge.conftest import Watcher, wait_for
 from tests.edge.delivery.test_resend import ALL, log
 from tests.edge.fakes import RudeBroker
@@ -72,7 +73,7 @@ def test_a_stop_ends_it_with_what_is_under_way_acknowledged(tmp_path: Path) -> N
 
 def command(*arguments: object) -> subprocess.CompletedProcess[str]:
     line = [sys.executable, "-m", "edge", "resend", *map(str, arguments)]
-    return subprocess.run(line, capture_output=True, text=True, timeout=120)
+    return subprocess.run(line, capture_output=True, text=True, timeout=HANGS_S)
 
 
 def test_mistakes_of_an_operator_are_one_line_and_exit_code_2(tmp_path: Path) -> None:

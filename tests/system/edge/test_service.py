@@ -13,6 +13,7 @@ import pytest
 
 from edge.commands.demo.broker import Broker, free_port
 from edge.node.service import release
+from tests.conftest import HANGS_S
 from tests.edge.conftest import SCHEMAS, Watcher, wait_for
 from tests.edge.fakes import RudeBroker
 from tests.edge.full_disk import small_disk
@@ -103,7 +104,7 @@ def test_events_of_a_run_without_a_broker_are_delivered_late_by_the_next_run(sta
     with Broker("mosquitto", port):
         watcher = Watcher(port)
         second = start(port, seconds=1.5)
-        second.communicate(timeout=60)
+        second.communicate(timeout=HANGS_S)
         events = wait_for(lambda: watcher.bodies("/event"), "events")
         watcher.close()
     boots = {body["boot_id"] for body in events}
@@ -125,7 +126,7 @@ def test_kill_9_in_mid_run_loses_no_decided_event(start: Callable[..., Node]) ->
         told += node.communicate()[1].count("=wheeze")
     with Broker("mosquitto", port):
         watcher = Watcher(port)
-        start(port, seconds=0.5).communicate(timeout=60)
+        start(port, seconds=0.5).communicate(timeout=HANGS_S)
         events = watcher.bodies("/event")
         watcher.close()
     seqs = [body["seq"] for body in events]
@@ -147,7 +148,7 @@ def test_an_event_that_was_open_at_kill_9_gets_one_end_at_the_next_start(
         wait_for(lambda node=node: node.stdout and node.stdout.readline() == "ready\n", "the start")
         node.kill()
         node.communicate()
-    start(broker.port, seconds=2.5, pace="fast").communicate(timeout=60)
+    start(broker.port, seconds=2.5, pace="fast").communicate(timeout=HANGS_S)
     events = {(body["id"], body["rev"]): body for body in reversed(watcher.bodies("/event"))}
     cut = [body for body in events.values() if body.get("end_reason") == "restart"]
     assert len(cut) == 2
@@ -168,7 +169,7 @@ def test_a_run_ends_by_itself_after_its_files_with_one_summary_line(
     start: Callable[..., Node], broker: Broker, watcher: Watcher
 ) -> None:
     node = start(broker.port, seconds=10, pace="fast")
-    output, log = node.communicate(timeout=60)
+    output, log = node.communicate(timeout=HANGS_S)
     assert node.returncode == 0, log
     ready, summary = output.splitlines()
     assert ready == "ready"
@@ -207,7 +208,9 @@ def test_a_node_that_starts_on_a_full_disk_runs_says_so_and_goes_to_disk_when_th
 
 def test_health_says_how_many_messages_the_broker_refuses_and_why(start: Callable[..., Node]) -> None:
     rude = RudeBroker("refuse")
-    start(rude.port, seconds=4).communicate(timeout=60)  # in real time: health is made anew when the file has ended
+    start(rude.port, seconds=4).communicate(
+        timeout=HANGS_S
+    )  # in real time: health is made anew when the file has ended
     bodies = [json.loads(body) for topic, body in zip(rude.topics, rude.payloads, strict=True) if "health" in topic]
     rude.close()
     assert bodies[-1]["checks"]["broker"] == "crit"

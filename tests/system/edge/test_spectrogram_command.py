@@ -12,6 +12,7 @@ from matplotlib.image import imread
 
 from edge.pictures.drawing import DOTS_PER_IN, WIDTH_IN
 from edge.sources.demo import DEMO_AUDIO
+from tests.conftest import HANGS_S
 from tests.system.edge.test_main import HEAVY, laennec
 
 
@@ -35,7 +36,7 @@ def test_without_matplotlib_one_line_says_how_to_get_it(tmp_path: Path) -> None:
 def test_other_commands_do_not_pay_for_it(command: str, absent: set[str]) -> None:
     program = "import atexit, sys; atexit.register(lambda: print(*sys.modules)); from edge.__main__ import main; main()"
     asked = [sys.executable, "-c", program, *command.split()]
-    result = subprocess.run(asked, capture_output=True, text=True, timeout=60, env={**os.environ})
+    result = subprocess.run(asked, capture_output=True, text=True, timeout=HANGS_S, env={**os.environ})
     assert not absent & set(result.stdout.split())
 
 

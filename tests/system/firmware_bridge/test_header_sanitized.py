@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import HANGS_S
 from tests.firmware_bridge import auslink_c
 
 SCRIPT = Path(__file__).with_name("sanitized.py")
@@ -23,7 +24,7 @@ def _run(library: Path, rounds: int) -> subprocess.CompletedProcess[str]:
         "PYTHONMALLOC": "malloc",
     }
     command = [sys.executable, str(SCRIPT), str(library), "1", str(rounds)]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=HANGS_S)
 
 
 @pytest.fixture(scope="module")

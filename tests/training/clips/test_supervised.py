@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,8 +23,6 @@ from training.loop.checkpoint import load
 from training.metrics.predictions import ask
 from training.recipes.parser import merged
 from training.tasks import TASKS
-
-ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -186,40 +182,6 @@ def test_a_run_distils_a_finished_one(run: Path, ward: Path, tmp_path: Path) -> 
     assert main(_command(ward, recipe, tmp_path / "b")) == 0
     lines = [json.loads(line) for line in (tmp_path / "b" / "metrics.jsonl").read_text().splitlines()]
     assert all(line["distil"] > 0 for line in lines if "step" in line)
-
-
-@pytest.mark.system
-@pytest.mark.parametrize("kind", ["ast", "inception-2023"])
-def test_two_processes_have_the_loss_curve_of_one_with_every_kind_of_loss(
-    ward: Path, tmp_path: Path, kind: str
-) -> None:
-    sizes = {"size": 8, "depth": 1, "heads": 2, "dropout": 0.1} if kind == "ast" else TINY["network"]["sizes"]
-    losses = [{"kind": "cross-entropy"}, {"kind": "patch-mix"}, {"kind": "dfam"}, {"kind": "triplet", "weight": 0.1}]
-    recipe = _file(tmp_path, network={"kind": kind, "sizes": sizes}, losses=losses, head={"kind": "angular"},
-                   augment={"masks": {"bands": 4, "frames": 8}}, loop={"epochs": 2, "learning_rate": 1e-3})  # fmt: skip
-    assert main(_command(ward, recipe, tmp_path / "one")) == 0
-    torchrun = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node",
-        "2",
-        "-m",
-        "training",
-    ]
-    two = subprocess.run(
-        [*torchrun, *_command(ward, recipe, tmp_path / "two")],
-        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert two.returncode == 0, two.stderr[-2000:]
-    curves = []
-    for name in ("one", "two"):
-        lines = [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
-        names = ("total", "cross-entropy", "patch-mix", "dfam", "triplet")
-        curves.append(np.array([[line[name] for name in names] for line in lines if "step" in line]))
-    assert len(curves[0]) == 2 * (32 // 8)
-    np.testing.assert_allclose(curves[1], curves[0], rtol=1e-5, atol=1e-5)
 
 
 def test_labels_of_a_finer_task_answer_a_coarser_one() -> None:

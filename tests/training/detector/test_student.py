@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,8 +24,6 @@ from training.detector.training_data import TrainingData
 from training.loop.distributed import World
 from training.loop.run_folder import RunFolder
 from training.tasks import CLIP_LABELS
-
-ROOT = Path(__file__).parents[3]
 
 
 class KilledError(Exception):
@@ -53,20 +48,6 @@ def test_a_killed_training_goes_on_to_the_same_weights(tmp_path: Path, recipe: R
     assert whole.keys() == resumed.keys()
     for name, weights in whole.items():
         torch.testing.assert_close(weights, resumed[name], rtol=0, atol=0)
-
-
-@pytest.mark.system
-def test_two_processes_have_the_loss_curve_of_one(tmp_path: Path) -> None:
-    module = ["-m", "tests.training.detector.edge"]
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    subprocess.run([sys.executable, *module, str(tmp_path / "one")], cwd=ROOT, timeout=600, check=True)
-    subprocess.run([*torchrun, *module, str(tmp_path / "two")], cwd=ROOT, capture_output=True, timeout=600, check=True)
-    curves = []
-    for name in ("one", "two"):
-        lines = (tmp_path / name / "final" / "metrics.jsonl").read_text().splitlines()
-        curves.append([json.loads(line)["total"] for line in lines if "step" in json.loads(line)])
-    assert len(curves[0]) == RECIPE.loop.epochs * RECIPE.steps
-    np.testing.assert_allclose(curves[1], curves[0], rtol=1e-4)
 
 
 def test_a_network_of_another_recipe_is_not_loaded(tmp_path: Path) -> None:

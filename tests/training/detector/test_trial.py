@@ -94,23 +94,6 @@ def test_other_sounds_keep_their_share_and_synthetic_patients_stay() -> None:
     assert (sum(r.is_negative for r in kept), sum(r.is_synthetic for r in kept)) == (10, 9)
 
 
-@pytest.mark.system
-def test_a_trial_ends_with_a_result_and_its_folder_is_no_other_runs(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    data, out = _data(tmp_path / "data", 5), tmp_path / "runs" / "trial"
-    assert main(_arguments(data, out, "--limit", "20", "--epochs", "2")) == 0
-    said = capsys.readouterr().out
-    assert "a trial: 20 chest recordings, 3 networks of 2 steps; " in said
-    assert {p.name for p in out.iterdir() if p.is_dir()} == {"fold-0", "fold-1", "final"}
-    result = json.loads((out / "result.json").read_text())
-    assert result["recordings"] == 20
-    recipe = (out / "recipe.json").read_text()
-    assert main(_arguments(data, out, "--epochs", "3")) == 2
-    assert "trial: begun with another recipe (folds was 2, now 5, loop.epochs was 2, now 3" in capsys.readouterr().err
-    assert (out / "recipe.json").read_text() == recipe
-
-
 @pytest.mark.parametrize("limit", ["0", "-3", "many"])
 def test_a_limit_that_is_no_count_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], limit: str) -> None:
     with pytest.raises(SystemExit) as ended:

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -15,7 +11,7 @@ import torch
 from torch import nn
 
 from edge.errors import ConfigError
-from tests.training.loop.tiny import IDENTITY, ROOT, SPEC, TinyLearner, weights
+from tests.training.loop.tiny import IDENTITY, SPEC, TinyLearner, weights
 from training.loop import LoopSpec, Outcome, RunFolder, World, train
 from training.loop.checkpoint import load
 
@@ -55,41 +51,6 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path: 
     a, b, c = (load(tmp_path / name / "last.pt")["network"] for name in "abc")
     assert _equal(a, b)
     assert not _equal(a, c)
-
-
-@pytest.mark.system
-@pytest.mark.parametrize(("kill_at", "save_minutes"), [(2, "10"), (8, "10"), (5, "0.0001")])
-def test_a_training_killed_at_any_step_ends_at_the_same_weights(
-    tmp_path: Path, kill_at: int, save_minutes: str
-) -> None:
-    _train(tmp_path / "whole")
-    command = [sys.executable, "-m", "tests.training.loop.tiny", str(tmp_path / "killed")]
-    killed = subprocess.Popen(
-        [*command, "0.15"], cwd=ROOT, stdout=subprocess.DEVNULL, env={"SAVE_MINUTES": save_minutes, "PATH": ""}
-    )
-    _wait_for_steps(tmp_path / "killed", kill_at, save_minutes, killed)
-    killed.send_signal(signal.SIGKILL)
-    assert killed.wait() == -signal.SIGKILL
-    assert not (tmp_path / "killed" / "last.pt").exists() or not load(tmp_path / "killed" / "last.pt")["is_over"]
-    resumed = _train(tmp_path / "killed")
-    assert resumed.epochs == SPEC.epochs
-    for kept in ("last.pt", "best.pt"):
-        one, other = load(tmp_path / "whole" / kept), load(tmp_path / "killed" / kept)
-        assert _equal(one["network"], other["network"])
-    whole, killed_lines = ((tmp_path / n / "metrics.jsonl").read_text() for n in ("whole", "killed"))
-    assert whole == killed_lines
-
-
-def _wait_for_steps(folder: Path, steps: int, save_minutes: str, process: subprocess.Popen[bytes]) -> None:
-    """Until the training is somewhere behind the given step; what it wrote says so only at its saves."""
-    until = time.monotonic() + 60
-    wanted = steps // TinyLearner.steps * TinyLearner.steps if save_minutes == "10" else steps - 1
-    while wanted and time.monotonic() < until and process.poll() is None:
-        path = folder / "metrics.jsonl"
-        if path.exists() and path.read_text().count('"step"') >= wanted:
-            break
-        time.sleep(0.01)
-    time.sleep(0.15 * (steps - wanted))
 
 
 def test_the_weights_of_the_best_validation_are_kept(tmp_path: Path) -> None:

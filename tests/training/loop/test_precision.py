@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -19,15 +15,13 @@ import torch
 from torch import nn
 
 from edge.errors import ConfigError
-from tests.training.loop.tiny import IDENTITY, ROOT, SPEC, TinyLearner
+from tests.training.loop.tiny import IDENTITY, SPEC, TinyLearner
 from training.loop import Batch, Losses, RunFolder, World, precision, train
 from training.loop.checkpoint import load
 from training.loop.precision import LEAST_STEPS, RECORD, Precision, measured, quicker, settled
 
 LONG = SPEC.model_copy(update={"epochs": LEAST_STEPS // TinyLearner.steps})
 AUTO = LONG.model_copy(update={"precision": "auto"})
-
-_ENVIRONMENT = {"PRECISION": "auto", "EPOCHS": str(AUTO.epochs), "PATH": ""}
 
 
 @pytest.fixture(autouse=True)
@@ -151,39 +145,6 @@ def test_a_run_that_is_taken_up_stays_with_its_precision_and_says_so(
     assert said[0] == f"goes on after 2 epochs, in {begun}"
     whole = _train(tmp_path / "whole", LONG.model_copy(update={"precision": begun}), TinyLearner(World()))
     assert _is_equal(resumed, whole)
-
-
-@pytest.mark.system
-def test_a_training_killed_at_any_time_has_the_weights_of_its_precision(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Killed with SIGKILL while it measures and again while it trains; taken up where the other would be quicker."""
-    command = [sys.executable, "-m", "tests.training.loop.tiny", str(tmp_path / "killed"), "0.15"]
-    for wanted in ("run.json", "last.pt"):
-        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, env=_ENVIRONMENT) as process:
-            until = time.monotonic() + 60
-            while not (tmp_path / "killed" / wanted).exists() and time.monotonic() < until and process.poll() is None:
-                time.sleep(0.01)
-            process.send_signal(signal.SIGKILL)
-            assert process.wait() == -signal.SIGKILL
-    begun = json.loads((tmp_path / "killed" / RECORD).read_text())["precision"]
-    resumed = _train(tmp_path / "killed", AUTO, _timed(monkeypatch, "bf16" if begun == "fp32" else "fp32"))
-    assert _is_equal(
-        resumed, _train(tmp_path / "whole", LONG.model_copy(update={"precision": begun}), TinyLearner(World()))
-    )
-
-
-@pytest.mark.system
-def test_processes_that_train_together_take_one_precision(tmp_path: Path) -> None:
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    done = subprocess.run(
-        [*torchrun, "-m", "tests.training.loop.tiny", str(tmp_path)], cwd=ROOT, capture_output=True, text=True,
-        timeout=240, check=False, env=_ENVIRONMENT,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    taken = json.loads((tmp_path / RECORD).read_text())["precision"]
-    for rank in range(2):
-        assert f"process {rank} computes in {taken}" in done.stdout
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,59 @@
+"""The loop is exact: seeds decide everything, a killed training ends at the same weights, the best epoch is kept."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.training.loop.test_fit import _equal, _train
+from tests.training.loop.tiny import ROOT, SPEC, TinyLearner
+from training.loop.checkpoint import load
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("kill_at", "save_minutes"), [(2, "10"), (8, "10"), (5, "0.0001")])
+def test_a_training_killed_at_any_step_ends_at_the_same_weights(
+    tmp_path: Path, kill_at: int, save_minutes: str
+) -> None:
+    _train(tmp_path / "whole")
+    command = [sys.executable, "-m", "tests.training.loop.tiny", str(tmp_path / "killed")]
+    killed = subprocess.Popen(
+        [*command, "0.15"], cwd=ROOT, stdout=subprocess.DEVNULL, env={"SAVE_MINUTES": save_minutes, "PATH": ""}
+    )
+    _wait_for_steps(tmp_path / "killed", kill_at, save_minutes, killed)
+    killed.send_signal(signal.SIGKILL)
+    assert killed.wait() == -signal.SIGKILL
+    assert not (tmp_path / "killed" / "last.pt").exists() or not load(tmp_path / "killed" / "last.pt")["is_over"]
+    resumed = _train(tmp_path / "killed")
+    assert resumed.epochs == SPEC.epochs
+    for kept in ("last.pt", "best.pt"):
+        one, other = load(tmp_path / "whole" / kept), load(tmp_path / "killed" / kept)
+        assert _equal(one["network"], other["network"])
+    whole, killed_lines = ((tmp_path / n / "metrics.jsonl").read_text() for n in ("whole", "killed"))
+    assert whole == killed_lines
+
+
+def _wait_for_steps(folder: Path, steps: int, save_minutes: str, process: subprocess.Popen[bytes]) -> None:
+    """Until the training is somewhere behind the given step; what it wrote says so only at its saves."""
+    until = time.monotonic() + 60
+    wanted = steps // TinyLearner.steps * TinyLearner.steps if save_minutes == "10" else steps - 1
+    while wanted and time.monotonic() < until and process.poll() is None:
+        path = folder / "metrics.jsonl"
+        if path.exists() and path.read_text().count('"step"') >= wanted:
+            break
+        time.sleep(0.01)
+    time.sleep(0.15 * (steps - wanted))

@@ -1,0 +1,60 @@
+"""`auto` takes what is quicker, says so, stays with it after a kill, and changes nothing else of a training."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.training.loop.test_precision import AUTO, LONG, _is_equal, _timed, _train
+from tests.training.loop.tiny import ROOT, TinyLearner
+from training.loop import World
+from training.loop.precision import RECORD
+
+_ENVIRONMENT = {"PRECISION": "auto", "EPOCHS": str(AUTO.epochs), "PATH": ""}
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_a_training_killed_at_any_time_has_the_weights_of_its_precision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed with SIGKILL while it measures and again while it trains; taken up where the other would be quicker."""
+    command = [sys.executable, "-m", "tests.training.loop.tiny", str(tmp_path / "killed"), "0.15"]
+    for wanted in ("run.json", "last.pt"):
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, env=_ENVIRONMENT) as process:
+            until = time.monotonic() + 60
+            while not (tmp_path / "killed" / wanted).exists() and time.monotonic() < until and process.poll() is None:
+                time.sleep(0.01)
+            process.send_signal(signal.SIGKILL)
+            assert process.wait() == -signal.SIGKILL
+    begun = json.loads((tmp_path / "killed" / RECORD).read_text())["precision"]
+    resumed = _train(tmp_path / "killed", AUTO, _timed(monkeypatch, "bf16" if begun == "fp32" else "fp32"))
+    assert _is_equal(
+        resumed, _train(tmp_path / "whole", LONG.model_copy(update={"precision": begun}), TinyLearner(World()))
+    )
+
+
+def test_processes_that_train_together_take_one_precision(tmp_path: Path) -> None:
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    done = subprocess.run(
+        [*torchrun, "-m", "tests.training.loop.tiny", str(tmp_path)], cwd=ROOT, capture_output=True, text=True,
+        timeout=240, check=False, env=_ENVIRONMENT,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    taken = json.loads((tmp_path / RECORD).read_text())["precision"]
+    for rank in range(2):
+        assert f"process {rank} computes in {taken}" in done.stdout
