@@ -12,10 +12,10 @@ import typer
 from edge.commands import EXIT_INTERRUPTED, EXIT_MISTAKE, stop_on_signals
 
 if TYPE_CHECKING:
-    from edge.delivery.resend import Tally
+    from edge.delivery.resend import Progress
     from edge.settings.config import Config
 
-SAY_S = 2.0  # between two lines that tell how far it is
+PROGRESS_S = 2.0  # between two lines that show the progress
 
 
 def resend(
@@ -37,27 +37,30 @@ def resend(
 
     settings = _settings(config, node, host, port)
     path = outbox if outbox is not None else outbox_of(settings)
-    wanted = work.span(since, until, time.time())
+    wanted = work.parse_span(since, until, time.time())
     with stop_on_signals() as stop:
-        told_s = time.monotonic()
+        shown_s = time.monotonic()
 
-        def say(tally: Tally) -> None:
-            nonlocal told_s
-            if time.monotonic() - told_s > SAY_S:
-                told_s = time.monotonic()
-                print(f"{tally.acknowledged} of {tally.total}", file=sys.stderr, flush=True)
+        def show(progress: Progress) -> None:
+            nonlocal shown_s
+            if time.monotonic() - shown_s > PROGRESS_S:
+                shown_s = time.monotonic()
+                print(f"{progress.acknowledged} of {progress.total}", file=sys.stderr, flush=True)
 
-        tally = work.resend(settings, path, wanted, say, stop)
-        print(f"{tally.acknowledged} of {tally.total} messages sent again, of events since {wanted.since}")
-        if tally.unheard:
-            print(f"laennec: the broker took {tally.unheard} of them but has no subscriber for them", file=sys.stderr)
-        if not tally.tells_refusals:
-            print("laennec: this broker speaks MQTT 3.1.1, which tells no refusal: ask a consumer", file=sys.stderr)
+        progress = work.resend(settings, path, wanted, show, stop)
+        print(f"{progress.acknowledged} of {progress.total} messages sent again, of events since {wanted.since}")
+        if progress.without_subscriber:
+            print(
+                f"laennec: the broker took {progress.without_subscriber} of them but has no subscriber for them",
+                file=sys.stderr,
+            )
+        if not progress.reports_refusals:
+            print("laennec: this broker speaks MQTT 3.1.1, which reports no refusal: ask a consumer", file=sys.stderr)
         if stop.is_set():
             raise typer.Exit(EXIT_INTERRUPTED)
-        if tally.refused:
+        if progress.refused:
             advice = "are site, node and user those that the broker knows?"
-            print(f"laennec: the broker refused {tally.refused} ({tally.reason}); {advice}", file=sys.stderr)
+            print(f"laennec: the broker refused {progress.refused} ({progress.reason}); {advice}", file=sys.stderr)
             raise typer.Exit(EXIT_MISTAKE)
 
 
