@@ -15,13 +15,13 @@ from edge.doctor.rights import denied
 from edge.errors import ConfigError, LaennecError, SourceError
 
 if TYPE_CHECKING:
-    from edge.settings.link import Link
+    from edge.settings.link import LinkSettings
 
 INSTALL = "pip install bleak, with the Python of the service (firmware_bridge/README.md)"
 PLUG = "plug it in; ls -l /dev/serial/by-id shows what there is; the service goes on looking for it"
 
 
-def links(settings: Link) -> list[Check]:
+def links(settings: LinkSettings) -> list[Check]:
     """One check for each serial port, for the UDP address, for Bluetooth, and for the keys."""
     from edge.sources.link_opening import open_receiver
 

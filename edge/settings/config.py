@@ -19,7 +19,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from edge.errors import ConfigError
 from edge.settings.kinds import RuntimeName
-from edge.settings.link import Link, check_streams
+from edge.settings.link import LinkSettings, check_streams
 from edge.settings.section import Section
 from edge.settings.yaml_file import read_yaml
 
@@ -149,7 +149,7 @@ class Config(Section):
     runtime: RuntimeName = "auto"
     """What scores the sound: `auto` leaves it to what this machine has and `laennec optimize` measured."""
     streams: Annotated[tuple[Stream, ...], Field(min_length=1)]
-    link: Link | None = None
+    link: LinkSettings | None = None
     """Microcontrollers that are heard over serial, UDP or BLE."""
     mqtt: Mqtt = Mqtt()
     outbox: OutboxSettings = OutboxSettings()

@@ -1,4 +1,4 @@
-"""The section `link` of the settings: which devices are believed, and where they are heard.
+"""The section `link` of the settings: which devices are accepted, and over which links.
 
 Not for opening anything (`edge.sources.bridge`) and not for secrets: a device's key is named by the file that holds it.
 A device that is not listed is counted and never heard.
@@ -42,7 +42,7 @@ def _device_id(value: object) -> object:
 
 
 class LinkDevice(Section):
-    """One device that is believed."""
+    """One device that is accepted."""
 
     id: Annotated[int, BeforeValidator(_device_id), Field(ge=1, le=0xFFFFFFFF)]
     """The number that it puts into every packet."""
@@ -84,7 +84,7 @@ class Ble(Section):
     """How BlueZ hands over notifications: over D-Bus, or a socket (`AcquireNotify`)."""
 
 
-class Link(Section):
+class LinkSettings(Section):
     """The links to microcontrollers."""
 
     devices: tuple[LinkDevice, ...] = ()
@@ -103,7 +103,7 @@ class Link(Section):
         return {} if value is None else value
 
     @model_validator(mode="after")
-    def _is_whole(self) -> Link:
+    def _is_whole(self) -> LinkSettings:
         if not (self.serial or self.udp or self.ble or self.capture):
             raise ValueError("devices without a link; add serial, udp or ble")
         for what in ("id", "name"):
@@ -138,7 +138,7 @@ def shown_id(device_id: int) -> str:
     return f"0x{device_id:08x}"
 
 
-def check_streams(link: Link | None, sources: Sequence[str], origin: str) -> None:
+def check_streams(link: LinkSettings | None, sources: Sequence[str], origin: str) -> None:
     """Refuse a stream of a device that the section does not list.
 
     Args:

@@ -2,8 +2,8 @@
 
 Not for packets, gaps, clocks or conditions (`firmware_bridge`), and not for the model's rate (`edge.sources.linked`).
 The thread only moves bytes and fills mailboxes; it never waits for a stream: one that is too slow loses
-its own sound and nobody else's. How far sealed packets were believed is kept on disk, so that a restart of this program
-opens no door to replays.
+its own sound and nobody else's. The replay counters of sealed packets are kept on disk, so that a restart of this
+program accepts no replay.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edge.errors import ConfigError
-from edge.settings.link import Link, shown_id
+from edge.settings.link import LinkSettings, shown_id
 from edge.sources.link_opening import limits_of, open_links, read_keys, warm_up
 from edge.sources.linked import LinkSource, Manner
 from edge.sources.mailbox import Count, End
@@ -24,10 +24,10 @@ from edge.sources.replay_counters import SeenFile
 from edge.sources.vitals import Trouble
 from edge.types import Block, Gap
 from firmware_bridge import links as link_loop
-from firmware_bridge.auth import Guard
+from firmware_bridge.auth import SealAuthenticator
 from firmware_bridge.messages import Log, StreamInfo
 from firmware_bridge.receive import Receiver, Settings
-from firmware_bridge.records import Chunk, Condition, Epoch, Heard
+from firmware_bridge.records import Chunk, Condition, Delivery, Epoch
 from firmware_bridge.report import DeviceReport, Report
 
 TELL_NS = 500_000_000  # how often conditions and readings are handed to the streams
@@ -45,15 +45,20 @@ class Bridge:
         links: what is read.
         rate_hz: rate of the model, Hz.
         keys: secrets of the devices that have one.
-        seen: where it is kept how far their packets were believed.
+        seen: where their replay counters are kept.
     """
 
     def __init__(
-        self, settings: Link, links: Sequence[link_loop.Link], rate_hz: int, keys: Mapping[int, bytes], seen: SeenFile
+        self,
+        settings: LinkSettings,
+        links: Sequence[link_loop.Transport],
+        rate_hz: int,
+        keys: Mapping[int, bytes],
+        seen: SeenFile,
     ) -> None:
         """Nothing is read before a source is listened to."""
         self._settings, self._links = settings, {link.name: link for link in links}
-        self._keys, self._guard, self._seen = keys, Guard(keys, seen.read()), seen
+        self._keys, self._authenticator, self._seen = keys, SealAuthenticator(keys, seen.read()), seen
         self._manner = Manner(rate_hz, settings.rate_error)
         self._sources: dict[Place, LinkSource] = {}
         self._channels: dict[Place, int] = {}
@@ -87,7 +92,7 @@ class Bridge:
             if self._thread is None and not self._over.is_set():
                 allowed = frozenset(device.id for device in self._settings.devices)
                 receiver = Receiver(
-                    Settings(allowed, self._channels, limits_of(self._settings), self._keys), self._guard
+                    Settings(allowed, self._channels, limits_of(self._settings), self._keys), self._authenticator
                 )
                 self._thread = threading.Thread(target=self._run, args=(receiver,), name="links", daemon=True)
                 self._thread.start()
@@ -129,7 +134,7 @@ class Bridge:
             logger.exception("links failed by an internal error")
             self._error = error
         finally:
-            self._seen.keep(self._guard.seen)
+            self._seen.keep(self._authenticator.replay_counters)
 
     def _hear(self, receiver: Receiver, chunks: Sequence[Chunk]) -> None:
         for chunk in chunks:
@@ -147,9 +152,9 @@ class Bridge:
         if now_ns - self._told_ns >= TELL_NS:
             self._told_ns = now_ns
             self._tell(receiver)
-            self._seen.note(self._guard.seen, now_ns)
+            self._seen.note(self._authenticator.replay_counters, now_ns)
 
-    def _deliver(self, heard: Sequence[Heard]) -> None:
+    def _deliver(self, heard: Sequence[Delivery]) -> None:
         for device_id, stream, _, item in heard:
             place = (device_id, stream)
             source = self._sources.get(place)
@@ -207,13 +212,13 @@ class Bridge:
         return "no packet of this device yet" + (f" ({'; '.join(closed)})" if closed else "")
 
 
-def open_bridge(settings: Link, rate_hz: int, memory: Path) -> Bridge:
+def open_bridge(settings: LinkSettings, rate_hz: int, memory: Path) -> Bridge:
     """Open all links of the settings.
 
     Args:
         settings: the section `link`.
         rate_hz: rate of the model, Hz.
-        memory: file that keeps how far sealed packets were believed.
+        memory: file of the replay counters.
 
     Raises:
         ConfigError: a key cannot be read, or bleak is missing.

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from edge.errors import ConfigError, LaennecError
-from edge.settings.link import Link
+from edge.settings.link import LinkSettings
 from firmware_bridge import cobs
 from firmware_bridge import links as link_loop
-from firmware_bridge.auth import Guard, read_key
+from firmware_bridge.auth import SealAuthenticator, read_key
 from firmware_bridge.deframe import Deframer
 from firmware_bridge.devices import Limits
-from firmware_bridge.links.ble import BleLink, BleManner
+from firmware_bridge.links.ble import BleOptions, BleTransport
 from firmware_bridge.links.replay import Replay
 from firmware_bridge.links.serial import Serial
 from firmware_bridge.links.udp import Udp
@@ -67,7 +67,7 @@ class Present:
         return False
 
     @property
-    def state(self) -> link_loop.LinkState:
+    def state(self) -> link_loop.TransportState:
         """Open until the end of the file."""
         return self._past.state
 
@@ -76,13 +76,13 @@ class Present:
         self._past.close()
 
 
-def limits_of(settings: Link | None) -> Limits:
+def limits_of(settings: LinkSettings | None) -> Limits:
     """From where on something is a condition; without settings as if they said nothing."""
     corrects = settings is None or settings.rate_error == "resample"
     return Limits(choppy_share=CHOPPY_SHARE, corrects_rate=corrects)
 
 
-def open_receiver(settings: Link) -> Receiver:
+def open_receiver(settings: LinkSettings) -> Receiver:
     """A receiver without streams of the edge, for looking at the links; it hears every device if none is listed.
 
     Raises:
@@ -90,22 +90,22 @@ def open_receiver(settings: Link) -> Receiver:
     """
     allowed = frozenset(device.id for device in settings.devices) or None
     keys = read_keys(settings)
-    return Receiver(Settings(allowed, limits=limits_of(settings), keys=keys), Guard(keys))
+    return Receiver(Settings(allowed, limits=limits_of(settings), keys=keys), SealAuthenticator(keys))
 
 
-def open_links(settings: Link) -> list[link_loop.Link]:
+def open_links(settings: LinkSettings) -> list[link_loop.Transport]:
     """The links of the settings; a port or device that is away is waited for.
 
     Raises:
         ConfigError: bleak is missing, or a port is written wrongly.
         SourceError: a port is used by another program, the UDP address cannot be had, or the capture cannot be read.
     """
-    links: list[link_loop.Link] = []
+    links: list[link_loop.Transport] = []
     try:
         links += [Serial(each.port, each.baud) for each in settings.serial]
         if settings.udp is not None:
             links.append(Udp(str(settings.udp.bind), settings.udp.port))
-        links += [BleLink(each.address, BleManner(each.notify)) for each in settings.ble]
+        links += [BleTransport(each.address, BleOptions(each.notify)) for each in settings.ble]
         if settings.capture is not None:
             links.append(Present(Replay(settings.capture)))
     except LaennecError:
@@ -121,7 +121,7 @@ def warm_up() -> None:
     Deframer().push(cobs.encode(encode(packet)) + b"\0")
 
 
-def read_keys(settings: Link) -> dict[int, bytes]:
+def read_keys(settings: LinkSettings) -> dict[int, bytes]:
     """Secrets of the devices that have one, by id.
 
     Raises:

@@ -1,7 +1,7 @@
-"""How far the sealed packets of each device were believed, kept over a restart of this program.
+"""The replay counters of devices that seal their packets, kept over a restart of this program.
 
 Not for keys. Without it, whoever recorded packets could play them to a program that has just been started. A file that
-cannot be read counts as none, with a log line: listening goes on, and the first sealed packet is believed.
+cannot be read counts as none, with a log line: reception goes on, and the first sealed packet is accepted.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from firmware_bridge.auth import Seen
+from firmware_bridge.auth import ReplayCounter
 
 EVERY_NS = 5_000_000_000
 MAX_BYTES = 1 << 20
@@ -30,22 +30,22 @@ class SeenFile:
     def __init__(self, path: Path | None) -> None:
         """Touch nothing yet."""
         self._path = path
-        self._kept: Mapping[int, Seen] = {}
+        self._kept: Mapping[int, ReplayCounter] = {}
         self._kept_ns = 0
 
-    def read(self) -> dict[int, Seen]:
+    def read(self) -> dict[int, ReplayCounter]:
         """What was kept, by device id; empty if there is nothing that can be read."""
         if self._path is None or not self._path.exists():
             return {}
         try:
             with self._path.open("rb") as file:
                 tree = json.loads(file.read(MAX_BYTES))
-            return {int(device, 16): Seen(str(k), int(s), int(n)) for device, (k, s, n) in tree.items()}
+            return {int(device, 16): ReplayCounter(str(k), int(s), int(n)) for device, (k, s, n) in tree.items()}
         except (OSError, ValueError, TypeError, AttributeError) as error:
             logger.warning('link seen=%s cannot be read reason="%s"; replays are found from now on', self._path, error)
             return {}
 
-    def note(self, seen: Mapping[int, Seen], now_ns: int) -> None:
+    def note(self, seen: Mapping[int, ReplayCounter], now_ns: int) -> None:
         """Keep it every few seconds, and at once where a session began."""
         sessions = {device: each.session for device, each in seen.items()}
         is_new = sessions != {device: each.session for device, each in self._kept.items()}
@@ -53,7 +53,7 @@ class SeenFile:
             self._kept_ns = now_ns
             self.keep(seen)
 
-    def keep(self, seen: Mapping[int, Seen]) -> None:
+    def keep(self, seen: Mapping[int, ReplayCounter]) -> None:
         """Write it; a disk that refuses is told and does not stop the sound."""
         if self._path is None or seen == self._kept:
             return

@@ -105,7 +105,7 @@ def replay(
 def _section(
     serial: list[str] | None, udp: str | None, ble: list[str] | None, config: Path | None, baud: int | None
 ) -> Any:
-    """The settings of the links, from a file or from the command line; the latter believes every device."""
+    """The settings of the links, from a file or from the command line; the latter accepts every device."""
     from edge.settings.config import load_config, parse_config
 
     if config is not None:

@@ -16,7 +16,7 @@ from edge.commands.link.silence import Silence, Silences
 from edge.errors import SourceError
 from edge.sources.link_opening import limits_of
 from firmware_bridge.capture import Reader, Writer
-from firmware_bridge.links import Link, serve
+from firmware_bridge.links import Transport, serve
 from firmware_bridge.receive import Receiver, Settings
 from firmware_bridge.records import Chunk
 from firmware_bridge.report import Report
@@ -49,7 +49,7 @@ class Watch:
         SourceError: the capture cannot be written.
     """
 
-    def __init__(self, links: Sequence[Link], receiver: Receiver, wish: Wish, show: Show) -> None:
+    def __init__(self, links: Sequence[Transport], receiver: Receiver, wish: Wish, show: Show) -> None:
         """Make the capture file; nothing is read yet."""
         self._links, self._receiver, self._wish, self._show = links, receiver, wish, show
         self._silences, self._last = Silences(links), Silence()

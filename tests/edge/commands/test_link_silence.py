@@ -18,7 +18,7 @@ from edge.commands.link.silence import PATIENCE_NS, Silence, Silences
 from edge.commands.link.table import HEAD
 from firmware_bridge import cobs
 from firmware_bridge.capture import Writer
-from firmware_bridge.links import Link
+from firmware_bridge.links import Transport
 from firmware_bridge.links.replay import Replay
 from firmware_bridge.links.serial import Serial
 from firmware_bridge.receive import Receiver, Settings
@@ -32,8 +32,8 @@ COMMAND = (sys.executable, "-m", "edge", "link")
 class Looks:
     """Reads links at the times that a test says."""
 
-    def __init__(self, *links: Link) -> None:
-        self.links: Sequence[Link] = links
+    def __init__(self, *links: Transport) -> None:
+        self.links: Sequence[Transport] = links
         self.receiver, self.silences = Receiver(Settings(None)), Silences(links)
         self.begin_ns = time.monotonic_ns()
 

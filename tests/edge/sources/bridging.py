@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from edge.settings.config import parse_config
-from edge.settings.link import Link
+from edge.settings.link import LinkSettings
 from edge.sources.bridge import Bridge
 from edge.sources.linked import LinkSource
 from edge.sources.opening import open_source
@@ -26,7 +26,7 @@ HELLO = Hello((StreamInfo(0, 8_000_000, n_samples=160),), firmware="1.2.3")
 N = 160
 
 
-def settings(**link: object) -> Link:
+def settings(**link: object) -> LinkSettings:
     tree = {
         "streams": [{"id": "bed1", "source": "link:chest"}],
         "link": {"devices": [{"id": DEVICE, "name": "chest"}], **link},
