@@ -5,12 +5,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DATA ?= ../shared/data
 RECIPE ?= edge
+JOBS ?= $(shell nproc 2>/dev/null || echo 1)
 RUN ?= runs/$(if $(filter edge,$(RECIPE)),default,$(RECIPE)$(if $(TASK),-$(TASK)))
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LAENNEC := $(BIN)/laennec
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-aarch64 test-gpu mutants check format bench data-check data-download train export model clean edge dev evaluate results firmware-test \
+.PHONY: help demo test coverage test-aarch64 test-gpu mutants check format bench data-check data-download train export model clean edge dev evaluate results firmware-test \
 	deploy rollback status logs undeploy
 
 help: ## show this list
@@ -19,8 +20,16 @@ help: ## show this list
 demo: edge ## play a synthetic recording through the detector and an MQTT broker, and show its events (FAST=1: not in real time)
 	@$(LAENNEC) demo $(if $(FAST),--fast)
 
-test: dev ## run all tests that this machine can run (ARGS="-k tracker")
-	@LAENNEC_DATA="$(DATA)" $(BIN)/python -m pytest $(ARGS)
+test: dev ## run all tests that this machine can run, one process for each core (ARGS='-m "not system"', JOBS=0: in one process)
+	@LAENNEC_DATA="$(DATA)" $(BIN)/python -m pytest $(parallel) $(ARGS)
+
+coverage: dev ## run the tests and list the lines and branches that none of them reaches (ARGS="tests/edge")
+	@rm -f build/coverage/*
+	@LAENNEC_DATA="$(DATA)" $(BIN)/python -m coverage run -m pytest $(parallel) $(ARGS)
+	@$(BIN)/python -m coverage combine --quiet && $(BIN)/python -m coverage report
+
+# The tests of a file run in one process, in their order: what they share is made once.
+parallel = -n $(JOBS) --dist loadfile
 
 test-aarch64: dev ## install the 64-bit ARM wheels under emulation and compare the events with this machine's; slow (ARGS="--mirror ... --seconds 56")
 	@$(BIN)/python -m deploy.aarch64 $(ARGS)
@@ -102,7 +111,7 @@ dev: $(VENV)/.dev
 .PHONY: workstation
 bench data-check data-download train evaluate results export: workstation
 workstation: dev # ends with one line on a Python that is too old to train with
-	@$(BIN)/python -c "import training"
+	@$(BIN)/python -c "import training.python_version"
 
 $(VENV)/.edge: pyproject.toml constraints.txt
 	@deploy/install edge "$(PYTHON)" "$(VENV)"

@@ -29,7 +29,7 @@ BUILD = PROJECT / "build/deploy"
 LOCAL_ROOT = Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "laennec-local"
 HOLD_S = {True: 60.0, False: 5.0}  # how long a release must be healthy; with systemd longer than the watchdog
 # What a release has beside its wheels and settings.
-FILES = ("box/supervise.py", "box/undo.sh", "systemd/laennec.service", "udev/*.rules")
+FILES = ("box/run.sh", "box/undo.sh", "systemd/laennec.service", "udev/*.rules")
 DEMO = """\
 # Written by `make deploy` because no CONFIG was given: the bundled recording, again and again.
 # Give your own:  make deploy ... CONFIG=ward.yaml   (deploy/ward.example.yaml shows every key)
@@ -40,13 +40,17 @@ streams:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; the exit code."""
+    """Run one command.
+
+    Returns:
+        The exit code: 0, 1 (`status`: it does not run), 2 (refused or failed) or 130 (interrupted).
+    """
     if os.environ.get("MAKELEVEL"):  # a make that is killed leaves no deployment behind that goes on unseen
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
     try:
-        wish = _parser().parse_args(argv)
-        with _target(wish) as target:
-            return int(wish.command(target, wish))
+        options = _parser().parse_args(argv)
+        with _target(options) as target:
+            return int(options.command(target, options))
     except DeployError as error:
         print(f"\ndeploy: {error}", file=sys.stderr)
         if error.state:
@@ -64,7 +68,7 @@ class _Parser(argparse.ArgumentParser):
     """Refuses as everything else does: in one line."""
 
     def error(self, message: str) -> NoReturn:
-        """What argparse found."""
+        """Raise what argparse found as a DeployError."""
         raise DeployError(f"{message}; make help shows what can be given")
 
 
@@ -100,20 +104,20 @@ def _parser() -> argparse.ArgumentParser:
 
 
 @contextmanager
-def _target(wish: argparse.Namespace) -> Iterator[Target]:
-    if wish.device not in PROFILES:
-        raise DeployError(f"expected DEVICE={'|'.join(PROFILES)}, found {wish.device or 'none'}")
-    if wish.device == "local":
-        if wish.host:
-            raise DeployError(f"DEVICE=local is this machine: expected no HOST, found {wish.host}")
-        yield Target(Local(), str(Path(wish.root or LOCAL_ROOT).expanduser().absolute()))
+def _target(options: argparse.Namespace) -> Iterator[Target]:
+    if options.device not in PROFILES:
+        raise DeployError(f"expected DEVICE={'|'.join(PROFILES)}, found {options.device or 'none'}")
+    if options.device == "local":
+        if options.host:
+            raise DeployError(f"DEVICE=local is this machine: expected no HOST, found {options.host}")
+        yield Target(Local(), str(Path(options.root or LOCAL_ROOT).expanduser().absolute()))
         return
-    if not wish.host:
-        raise DeployError(f"DEVICE={wish.device} needs HOST=user@box")
-    if wish.root and not wish.root.startswith("/"):
-        raise DeployError(f"ROOT: expected a full path on the box, found {wish.root}")
-    with Ssh(wish.host, wish.port, wish.ssh_options) as transport:
-        yield Target(transport, wish.root or "/")
+    if not options.host:
+        raise DeployError(f"DEVICE={options.device} needs HOST=user@box")
+    if options.root and not options.root.startswith("/"):
+        raise DeployError(f"ROOT: expected a full path on the box, found {options.root}")
+    with Ssh(options.host, options.port, options.ssh_options) as transport:
+        yield Target(transport, options.root or "/")
 
 
 @contextmanager
@@ -125,9 +129,9 @@ def _step(text: str) -> Iterator[Callable[[str], None]]:
     print(f"{time.monotonic() - began_s:.1f} s" + (f" ({'; '.join(remarks)})" if remarks else ""), flush=True)
 
 
-def install(target: Target, wish: argparse.Namespace) -> int:
+def install(target: Target, options: argparse.Namespace) -> int:
     """Make a release of this clone run on the box, or leave the box as it was."""
-    config = _text(wish.config) if wish.config else None
+    config = _text(options.config) if options.config else None
     print(f"deploying to {target.transport.where}{'' if target.has_systemd else ', below ' + target.root}")
     with _step("asking the box what it is") as tell:
         facts = facts_of(target)
@@ -139,12 +143,12 @@ def install(target: Target, wish: argparse.Namespace) -> int:
         raise DeployError(UNDER_WAY.format(facts.busy))
     if facts.has_trial:  # the box is mended even if this deployment comes to nothing
         ask(target, "mend")
-    python = choose_python(wish.device, facts, time.time(), target.has_systemd)
-    if config is not None and not wish.wheelhouse:  # a wheelhouse made elsewhere may know other settings
+    python = choose_python(options.device, facts, time.time(), target.has_systemd)
+    if config is not None and not options.wheelhouse:  # a wheelhouse made elsewhere may know other settings
         with _step("reading the settings"):
-            check_settings(BUILD, wish.config)
+            check_settings(BUILD, options.config)
     with _step("making the wheelhouse") as tell:
-        house = read(wish.wheelhouse) if wish.wheelhouse else make(BUILD, python, facts, wish.model, tell)
+        house = read(options.wheelhouse) if options.wheelhouse else make(BUILD, python, facts, options.model, tell)
     files = _files(house)
     base = f"{target.root.rstrip('/')}/opt/laennec"
     if config is None and not facts.has_config:
@@ -152,10 +156,10 @@ def install(target: Target, wish: argparse.Namespace) -> int:
         config = DEMO.format(base=base)
     if config is not None:
         files["ward.yaml"] = config
-    system_site = wish.device != "local" and bool(python.tensorrt or python.has_pyaudio)  # what no wheel brings
+    system_site = options.device != "local" and bool(python.tensorrt or python.has_pyaudio)  # what no wheel brings
     result = ask(
         target, "install", house.wheels, version=house.version, python=python.path, files=files,
-        system_site=system_site, hold_s=_hold_s(target, wish), is_forced=wish.force,
+        system_site=system_site, hold_s=_hold_s(target, options), is_forced=options.force,
     )  # fmt: skip
     if not result["is_new"]:
         print("nothing to do: the same release with the same settings runs already (FORCE=1 makes it again)")
@@ -171,8 +175,8 @@ def _finish(target: Target, result: dict[str, str]) -> None:
     )
 
 
-def _hold_s(target: Target, wish: argparse.Namespace) -> float:
-    return HOLD_S[target.has_systemd] if wish.healthy_s is None else float(wish.healthy_s)
+def _hold_s(target: Target, options: argparse.Namespace) -> float:
+    return HOLD_S[target.has_systemd] if options.healthy_s is None else float(options.healthy_s)
 
 
 def _text(path: Path) -> str:
@@ -187,19 +191,19 @@ def _files(house: Wheelhouse) -> dict[str, str]:
     return {"requirements.lock": house.lock(), **{path.name: path.read_text() for path in found}}
 
 
-def rollback(target: Target, wish: argparse.Namespace) -> int:
+def rollback(target: Target, options: argparse.Namespace) -> int:
     """Go back to the release before, or to the one that is named."""
-    result = ask(target, "rollback", release=wish.release, hold_s=_hold_s(target, wish))
+    result = ask(target, "rollback", release=options.release, hold_s=_hold_s(target, options))
     _finish(target, result)
     return 0
 
 
-def status(target: Target, wish: argparse.Namespace) -> int:
+def status(target: Target, options: argparse.Namespace) -> int:
     """Say what runs and what else is there."""
     found = ask(target, "status")
-    if wish.json:
+    if options.json:
         print(json.dumps({"where": target.transport.where, "root": target.root, **found}, indent=1))
-        return 0 if found["phase"] == "ready" else 1
+        return 0 if found["phase"] in ("ready", "running") else 1
     if found["busy"]:
         print(f"a deployment to {target.transport.where} is under way ({found['busy']})")
     if found["trial"]:
@@ -211,7 +215,7 @@ def status(target: Target, wish: argparse.Namespace) -> int:
     print(f"{found['running']} is current on {target.transport.where}; its service is {found['phase']}{words}")
     print(f"releases: {', '.join(found['releases'])}; {found['free_mb']} MB free")
     print(f"settings: {found['config']}; log: {found['logs']}")
-    return 0 if found["phase"] == "ready" else 1
+    return 0 if found["phase"] in ("ready", "running") else 1
 
 
 def _cut_off(found: dict[str, Any]) -> str:
@@ -224,15 +228,15 @@ def _cut_off(found: dict[str, Any]) -> str:
     return f"{cut}: at its next start the service goes back to {found['before']}; make deploy or make rollback ends it"
 
 
-def logs(target: Target, wish: argparse.Namespace) -> int:
+def logs(target: Target, options: argparse.Namespace) -> int:
     """Print the end of the service's log."""
-    print(ask(target, "logs", lines=wish.lines)["text"])
+    print(ask(target, "logs", lines=options.lines)["text"])
     return 0
 
 
-def undeploy(target: Target, wish: argparse.Namespace) -> int:
+def undeploy(target: Target, options: argparse.Namespace) -> int:
     """Stop the service and remove every release."""
-    kept = ask(target, "undeploy", purge=wish.purge)["kept"]
+    kept = ask(target, "undeploy", purge=options.purge)["kept"]
     print(f"nothing is deployed on {target.transport.where} any more" + (f"; kept {', '.join(kept)}" if kept else ""))
     return 0
 

@@ -36,7 +36,7 @@ PROFILES = {
 
 
 def describe(facts: Facts) -> str:
-    """The facts in one line."""
+    """Board or processor, system, Python, C library and free room of a box, in one line."""
     parts = [facts.board or facts.machine, facts.system, f"L4T {facts.l4t}" if facts.l4t else ""]
     parts += [f"Python {python.version}" for python in facts.pythons[:1]]
     parts += [f"TensorRT {python.tensorrt}" for python in facts.pythons[:1] if python.tensorrt]

@@ -42,11 +42,11 @@ class Local:
     where = "this machine"
 
     def words(self, argv: Sequence[str]) -> list[str]:
-        """As they are."""
+        """The command itself: it needs no transport."""
         return list(argv)
 
     def explain(self, code: int, said: str) -> str:
-        """Nothing can fail on the way."""
+        """Always empty: there is nothing between here and this machine that could fail."""
         return ""
 
 
@@ -91,7 +91,7 @@ class Ssh:
         return ["ssh", "-T", *self._options, *options, *port, self._host, shlex.join(argv)]
 
     def explain(self, code: int, said: str) -> str:
-        """From ssh's own words."""
+        """What ssh said, with what to do about it; empty if it is not ssh that failed."""
         if code != SSH_FAILED or not said.strip():  # without a word: it was there, and what ran on the box was killed
             return ""
         port = f" -p {self._port}" if self._port else ""

@@ -18,18 +18,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from glob import escape
 from pathlib import Path
-from zipfile import ZipFile
 
 from deploy.box.build import READ_SETTINGS
-from deploy.box.child import die_with_parent, last_words
+from deploy.box.child import last_words
 from deploy.box.durable import digest_of
 from deploy.box.facts import Facts, Python
 from deploy.errors import DeployError
+from deploy.resolve import download, must, required
 from edge.artefact.seal import read_artefact
 from edge.errors import LaennecError
 
 PROJECT = Path(__file__).parents[1]
-TOOLS = ("packaging", "pip", "numpy", "pydantic", "pyyaml")  # two that build and download, three that read settings
+TOOLS = ("pip", "uv", "numpy", "pydantic", "pyyaml")  # two that build and download, three that read settings
+OF_THE_DEVICE = ("edge", "firmware_bridge")  # packages of this clone; the others are the workstation's
 KEPT_WHEELS = 5  # of this clone; 3 MB each
 NEWEST_GLIBC = 40  # 2.x; tags beyond exist on no index yet
 
@@ -40,18 +41,18 @@ class Wheel:
 
     path: Path
     size: int
-    """Bytes."""
+    """In bytes."""
     sha256: str
 
     @classmethod
     def of(cls, path: Path) -> Wheel:
-        """Read it once."""
+        """The wheel at `path`, with its size and SHA-256 as they are now."""
         return cls(path, path.stat().st_size, digest_of(path))
 
 
 @dataclass(frozen=True)
 class Wheelhouse:
-    """What is copied to a box."""
+    """The wheels that are copied to a box, Laennec's own among them."""
 
     version: str
     """Of the release, with the head of its wheel's hash: 0.1.0-1a2b3c4d."""
@@ -87,7 +88,7 @@ def make(build: Path, python: Python, facts: Facts, model: Path | None, tell: Ca
         for left in build.glob("partial-*"):
             shutil.rmtree(left)
         tools = make_tools(build)
-        own = _own_wheel(build, tools, model)
+        own = build_own_wheel(build, tools, model)
         minor = ".".join(python.version.split(".")[:2])
         glibc = f"2.{min(int(facts.glibc.split('.')[1]), NEWEST_GLIBC)}"
         folder = _downloaded(build, tools, own, (minor, facts.machine, glibc))
@@ -101,8 +102,7 @@ def _downloaded(build: Path, tools: Path, own: Path, target: tuple[str, str, str
     folder = build / f"wheels-{target[0]}-{target[1]}-{_key(own, target)}"
     if not folder.exists():
         partial = Path(tempfile.mkdtemp(prefix="partial-", dir=build))
-        closure = Path(__file__).with_name("closure.py")
-        _must([tools, closure, own, PROJECT / "constraints.txt", partial, *target], "downloading wheels")
+        download(tools, own, partial, target)
         partial.rename(folder)
     return folder
 
@@ -146,28 +146,37 @@ def make_tools(build: Path) -> Path:
     folder = build / f"tools-{hashlib.sha256(repr((TOOLS, pins, sys.version)).encode()).hexdigest()[:12]}"
     if not (folder / "complete").exists():
         shutil.rmtree(folder, ignore_errors=True)
-        _must(
+        must(
             [sys.executable, "-m", "venv", folder], "making an environment for building (apt-get install python3-venv)"
         )
-        _must([folder / "bin/python", "-m", "pip", "install", "--quiet", "--only-binary=:all:", *wanted], "installing")
+        must([folder / "bin/python", "-m", "pip", "install", "--quiet", "--only-binary=:all:", *wanted], "installing")
         (folder / "complete").touch()
     return folder / "bin/python"
 
 
-def _own_wheel(build: Path, tools: Path, model: Path | None) -> Path:
-    """The wheel of this clone, built from a copy: a build in place would pick up what an earlier one left behind."""
+def build_own_wheel(build: Path, tools: Path, model: Path | None) -> Path:
+    """The wheel of this clone's device, built from a copy: in place, what an earlier build left would come with it.
+
+    Args:
+        build: folder of this clone for what is made.
+        tools: Python that has pip and setuptools.
+        model: as for `make`.
+
+    Returns:
+        Where the wheel is: a folder of its own, named after its hash, below `build`.
+    """
     with tempfile.TemporaryDirectory(prefix="partial-", dir=build) as partial:
         source, out = Path(partial, "source"), Path(partial, "out")
         source.mkdir()
         for path in sorted(PROJECT.iterdir()):
             if path.is_file() and not path.name.startswith("."):
                 shutil.copy2(path, source)
-            elif (path / "__init__.py").exists() and path.name not in ("tests", "deploy"):
+            elif path.name in OF_THE_DEVICE:
                 shutil.copytree(path, source / path.name, ignore=shutil.ignore_patterns("__pycache__"))
         if model is not None:
             put_model(model, source / "edge/models")
         pip = [tools, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", out, source]
-        _must(pip, "building the wheel", {"SOURCE_DATE_EPOCH": "1577836800"})  # same source, same bytes, same hash
+        must(pip, "building the wheel", {"SOURCE_DATE_EPOCH": "1577836800"})  # same source, same bytes, same hash
         made = next(out.glob("laennec-*.whl"))
         kept = build / "own" / digest_of(made)[:12] / made.name  # another one may be on its way to a box
         kept.parent.mkdir(parents=True, exist_ok=True)
@@ -197,25 +206,10 @@ def put_model(model: Path, folder: Path) -> None:
 
 def _key(own: Path, target: tuple[str, ...]) -> str:
     """Stands for all that decides which wheels are needed."""
-    with ZipFile(own) as archive:
-        named = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
-        metadata = archive.read(named).decode()
-    required = sorted(line for line in metadata.splitlines() if line.startswith("Requires-Dist"))
-    decides = (required, _lines(PROJECT / "constraints.txt"), target)
+    decides = (required(own), _lines(PROJECT / "constraints.txt"), target)
     return hashlib.sha256(repr(decides).encode()).hexdigest()[:12]
 
 
 def _lines(path: Path) -> list[str]:
     stripped = (line.split("#")[0].strip() for line in path.read_text().splitlines())
     return [line for line in stripped if line]
-
-
-def _must(argv: list[object], what: str, environment: dict[str, str] | None = None) -> None:
-    done = subprocess.run(
-        [str(each) for each in argv], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
-        env={**os.environ, **(environment or {})}, preexec_fn=die_with_parent,
-    )  # fmt: skip
-    if done.returncode:
-        lines = [line for line in done.stderr.strip().splitlines() if not line.startswith("WARNING")]
-        said = " | ".join(lines[-3:]) or done.stdout.strip()[-300:]
-        raise DeployError(f"{what} failed on this workstation: {said}")

@@ -10,6 +10,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import lru_cache
 
 REPEAT_S = 60.0
 LINES = 10  # lines of one kind within `REPEAT_S` that are all logged
@@ -65,3 +66,9 @@ class BurstLimitedLog:
         else:
             times.append(now_s)
             self._logger.log(level, "%s", line)
+
+
+@lru_cache
+def warn_once(line: str) -> None:
+    """Log a line once in the life of the process."""
+    logging.getLogger(__name__).warning("%s", line)

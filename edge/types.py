@@ -68,6 +68,10 @@ class Window:
     """(W, M) normalised features, 0 where invalid."""
     valid: NDArray[np.bool_]
     """(W,) false where a frame is missing or touches an invalid sample."""
+    before: int = 0
+    """Frames at its begin that lie before the first frame of the stream: nothing was lost there."""
+    after: int = 0
+    """Frames at its end that lie behind the last frame of a stream that was closed: nothing was lost there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,16 @@
-"""`python -m export --checkpoint runs/default`: a finished training as judged artefacts, a card and a report."""
+"""`python -m export --checkpoint runs/default`: a finished training as tested artefacts, a card and a report."""
 
 from __future__ import annotations
+
+import training.python_version  # noqa: F401  # isort: skip
 
 import argparse
 import sys
 from pathlib import Path
 
-import training  # noqa: F401  the first of ours: on a Python that is too old it says so and ends
 from edge.artefact.model import DEFAULT_PATH
 from edge.errors import LaennecError
-from export.exporting import Wish, export
+from export.exporting import ExportOptions, export
 
 CACHE = Path("runs", "cache")  # where `make train` keeps its frames
 
@@ -24,12 +25,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, help="folder of data sets; without, there is no int8 and no validation")
     parser.add_argument("--cache", type=Path, help="folder of computed frames")
     parser.add_argument("--without", nargs="*", default=[], metavar="VARIANT", help="variants that are not made")
-    asked = parser.parse_args(arguments)
-    beside = asked.checkpoint.parent / "cache"
-    cache = asked.cache or (beside if beside.is_dir() else CACHE)
+    given = parser.parse_args(arguments)
+    beside = given.checkpoint.parent / "cache"
+    cache = given.cache or (beside if beside.is_dir() else CACHE)
     try:
         export(
-            Wish(asked.checkpoint, asked.out, asked.data, cache, tuple(asked.without)),
+            ExportOptions(given.checkpoint, given.out, given.data, cache, tuple(given.without)),
             lambda line: print(line, flush=True),
         )
     except LaennecError as error:
@@ -38,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:  # a full disk, a folder that may not be written
         print(f"export: {error.filename}: {error.strerror}; give another OUT", file=sys.stderr)
         return 2
-    print(f"wrote {asked.out} and what belongs to it")
+    print(f"wrote {given.out} and what belongs to it")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""One network as all of its artefacts, and how int8 is come by. Judges nothing (`export.judging`).
+"""One network as all of its artefacts, and how each is made int8. Tests nothing (`export.acceptance`).
 
 network -> fp32 -> trt-fp16
                 -> cpu-int8
@@ -17,7 +17,7 @@ from edge.artefact.model import Variant
 from export.calibration import Sample
 from export.onnx import Metadata, to_artefact, to_graph, versions, weights_sha256
 from export.precision import to_fp16
-from training.network import Scorer
+from training.detector.model import Scorer
 
 FP32 = "fp32"
 PTQ, QAT = "ptq", "qat"
@@ -26,12 +26,12 @@ _TORCH = ("torch", "onnx", "onnxscript")
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What a variant is."""
+    """Runtime and precision of a variant."""
 
     runtime: str
     precision: str
     packages: tuple[str, ...]
-    """That make it."""
+    """Packages that make it; their versions go into the metadata."""
 
     @property
     def is_int8(self) -> bool:

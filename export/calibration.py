@@ -20,16 +20,16 @@ from edge.artefact.specs import WindowSpec
 from edge.detector.windows import Windows
 from edge.types import Frames, Window
 from training.datasets import Recording
-from training.listen import clip_windows
-from training.material import Material
-from training.recipe import Recipe
+from training.detector.hyperparameters import Recipe
+from training.detector.inference import clip_windows
+from training.detector.training_data import TrainingData
 
 Strata = dict[tuple[str, str], dict[str, list[int]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Some windows."""
+    """Windows that were drawn from recordings."""
 
     frames: NDArray[np.float32]
     """(n, W, M)."""
@@ -38,7 +38,7 @@ class Sample:
     seed: int
 
     def __len__(self) -> int:
-        """Windows."""
+        """Number of windows."""
         return len(self.frames)
 
     @property
@@ -47,61 +47,64 @@ class Sample:
         return hashlib.sha256(self.frames.tobytes() + self.valid.tobytes()).hexdigest()
 
     def record(self) -> dict[str, object]:
-        """What an artefact says of it."""
+        """Number, seed and hash, as the metadata of an artefact name it."""
         return {"windows": len(self), "seed": self.seed, "sha256": self.sha256}
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One side of the split by patients."""
+    """The patients of one fold, or all others."""
 
     fold: int
     is_inside: bool
     """The patients of the fold, else everybody else."""
 
     def holds(self, recording: Recording, folds: dict[str, int]) -> bool:
-        """Whether a recording is on it; test sets and synthetic patients are on neither side."""
+        """Whether a recording belongs to it; test sets and synthetic patients belong to neither."""
         is_real = recording.split == "train" and not recording.is_synthetic
         return is_real and (folds[recording.patient] == self.fold) == self.is_inside
 
 
-def draw(material: Material, recipe: Recipe, side: Side, count: int, seed: int) -> Sample:
+def draw(training_data: TrainingData, recipe: Recipe, side: Side, count: int, seed: int) -> Sample:
     """Some windows, from the cache when they were drawn before.
 
     Args:
-        material: recordings and the folder of the cache.
+        training_data: recordings and the folder of the cache.
         recipe: with the window and the split.
-        side: whose.
-        count: windows.
-        seed: which.
+        side: patients to draw from.
+        count: number of windows.
+        seed: of the draw.
     """
-    folds, rng = material.fold_of(recipe), np.random.default_rng(seed)
-    kept = [index for index, recording in enumerate(material.recordings) if side.holds(recording, folds)]
-    path = material.cache / f"windows-{_key([material.recordings[index] for index in kept], recipe, count, seed)}.npz"
+    folds, rng = training_data.fold_of(recipe), np.random.default_rng(seed)
+    kept = [index for index, recording in enumerate(training_data.recordings) if side.holds(recording, folds)]
+    path = (
+        training_data.cache
+        / f"windows-{_key([training_data.recordings[index] for index in kept], recipe, count, seed)}.npz"
+    )
     if path.exists():
         with np.load(path) as stored:
             return Sample(stored["frames"], stored["valid"], seed)
     found: Strata = defaultdict(lambda: defaultdict(list))
     for index in kept:
-        recording = material.recordings[index]
+        recording = training_data.recordings[index]
         found[recording.record_label, recording.device][recording.patient].append(index)
-    frames = material.frames(recipe)
+    frames = training_data.frames(recipe)
     drawn: list[Window] = []
     for index in picks(found, count, rng):
         windows = cut_windows(frames[index], recipe.window)
         drawn += [windows[int(rng.integers(len(windows)))]] if windows else []
     sample = Sample(*stacked(drawn), seed)
-    _keep(path, sample)
+    _save(path, sample)
     return sample
 
 
-def draw_clips(material: Material, recipe: Recipe, side: Side, count: int, seed: int) -> Sample:
+def draw_clips(training_data: TrainingData, recipe: Recipe, side: Side, count: int, seed: int) -> Sample:
     """Windows that hold one event alone, every label as often; arguments as for `draw`."""
-    folds, rng = material.fold_of(recipe), np.random.default_rng(seed)
+    folds, rng = training_data.fold_of(recipe), np.random.default_rng(seed)
     clips: list[NDArray[np.float16]] = []
     found: Strata = defaultdict(lambda: defaultdict(list))
-    sources = [recording for recording in material.recordings if recording.is_heard]
-    for recording, cut in zip(sources, material.clips(recipe), strict=True):
+    sources = [recording for recording in training_data.recordings if recording.is_heard]
+    for recording, cut in zip(sources, training_data.clips(recipe), strict=True):
         for event, frames in zip(recording.events, cut, strict=True):
             if side.holds(recording, folds):
                 found[event.name, recording.device][recording.patient].append(len(clips))
@@ -135,7 +138,7 @@ def stacked(windows: list[Window]) -> tuple[NDArray[np.float32], NDArray[np.floa
     return np.stack([w.values for w in windows]), np.stack([w.valid for w in windows]).astype(np.float32)
 
 
-def _keep(path: Path, sample: Sample) -> None:
+def _save(path: Path, sample: Sample) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(f".{os.getpid()}.part.npz")  # two processes may make it at once
     np.savez(draft, frames=sample.frames, valid=sample.valid)
@@ -143,9 +146,9 @@ def _keep(path: Path, sample: Sample) -> None:
 
 
 def _key(recordings: list[Recording], recipe: Recipe, count: int, seed: int) -> str:
-    """Who may be heard, what of them, and with which features."""
+    """Hash of the recordings to draw from, the features, the window, the count and the seed."""
     names = hashlib.sha256(f"{recipe.features.sha256} {recipe.window} {count} {seed}".encode())
     for recording in recordings:
-        said = (recording.path.name, recording.patient, recording.record_label, recording.device)
-        names.update(f"{said} {recording.path.stat().st_size}".encode())
+        fields = (recording.path.name, recording.patient, recording.record_label, recording.device)
+        names.update(f"{fields} {recording.path.stat().st_size}".encode())
     return names.hexdigest()[:16]

@@ -1,7 +1,7 @@
 """A finished training as the export needs it: its recipe, its numbers, and its networks. Reads; trains nothing.
 
-A run folder of `training.run`, or the released one in `training/released`, which is such a folder without what only a
-training needs. Weights are read with `weights_only=True`: tensors, never objects.
+A run folder of `training.detector.cross_validation`, or the released one in `training/released`, which is such a
+folder without what only a training needs. Weights are read with `weights_only=True`: tensors, never objects.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from edge.errors import ConfigError
 from export.card import card_fields
 from export.onnx import Metadata
 from training.datasets import CLASSES, Recording, marks
-from training.material import Material, read_recordings
-from training.network import Scorer
-from training.recipe import Recipe
-from training.run import FINAL_NAME, Job, load_network
+from training.detector.cross_validation import FINAL_NAME, load_network
+from training.detector.hyperparameters import Recipe
+from training.detector.model import Scorer
+from training.detector.training_data import read_recordings
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """One finished training."""
+    """The run folder of one finished training."""
 
     folder: Path
     recipe: Recipe
@@ -42,7 +42,7 @@ class Checkpoint:
             path: the folder, or the final network in it: `final`, or its `best.pt`.
 
         Raises:
-            ConfigError: if the training is not finished, or this is none.
+            ConfigError: if this is no run folder, or its training is not finished.
         """
         folder = path.parent if path.is_file() else path
         folder = folder.parent if folder.name == FINAL_NAME else folder
@@ -62,7 +62,7 @@ class Checkpoint:
         Raises:
             ConfigError: if it is missing, damaged or of another recipe.
         """
-        network = load_network(Job(self.recipe, Material((), self.folder), self.folder), name)
+        network = load_network(self.recipe, self.folder / name)
         calibration = self.result["calibration"]
         scorer: Scorer = Scorer(network, torch.tensor(calibration["scale"]), torch.tensor(calibration["bias"])).eval()
         return scorer

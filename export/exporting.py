@@ -1,9 +1,9 @@
-"""One export: a checkpoint becomes judged artefacts in their place, or nothing is written.
+"""One export: a checkpoint becomes tested artefacts in their place, or nothing is written.
 
-    checkpoint -> graphs -> sealed artefacts -> judged -> a draft folder -> moved beside each other
-    its twins, each without one fold -> alike -> judged on that fold (`export.validation`)
+    checkpoint -> graphs -> sealed artefacts -> acceptance tests -> a draft folder -> moved to where they belong
+    its cross-validation networks -> alike -> validated on the fold that each left out (`export.validation`)
 
-Where int8 for TensorRT does not keep the bounds with ranges alone, it is trained and judged again. One bound that is
+Where int8 for TensorRT does not keep the bounds with ranges alone, it is trained and tested again. One bound that is
 not kept stops the export; a variant that cannot keep it can be left out by name. Not for a device, which measures its
 variants for itself (`laennec optimize`).
 """
@@ -15,25 +15,25 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edge.artefact.backends.onnx import OnnxBackend
-from edge.artefact.tuned import cpu_name
+from edge.artefact.choice import cpu_name
 from edge.errors import ConfigError, ModelError
+from export.acceptance import Acceptance, ArtefactResult
 from export.build import FP32, KINDS, PTQ, QAT, TRT_INT8, make
 from export.card import card_page
 from export.checkpoint import Checkpoint
-from export.ground import Ground, validation_said
-from export.judging import Judge, Judged
+from export.evaluation_data import EvaluationData, validation_note
 from export.latency import Candidate, chosen, latencies
 from export.onnx import versions, weights_sha256
-from export.place import write
+from export.output import write
 from export.report import Report
 from export.validation import lost, validate
 
-Say = Callable[[str], None]
+Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What is asked for."""
+class ExportOptions:
+    """What to export and where to."""
 
     checkpoint: Path
     out: Path
@@ -46,95 +46,100 @@ class Wish:
     """Variants that are not made."""
 
 
-def export(wish: Wish, say: Say) -> Report:
-    """Make, judge and write.
+def export(options: ExportOptions, progress: Progress) -> Report:
+    """Make, test and write the artefacts.
 
     Args:
-        wish: what.
-        say: told each step, which may take minutes, and the table.
+        options: what and where to.
+        progress: called with a line for each step, which may take minutes, and with the table.
 
     Raises:
         ConfigError: the checkpoint or the recordings are not what they must be.
         ModelError: an artefact does not keep a bound; nothing is written then.
     """
-    checkpoint = Checkpoint.open(wish.checkpoint)
-    unknown = sorted(set(wish.without) - set(KINDS) | set(wish.without) & {FP32})
+    checkpoint = Checkpoint.open(options.checkpoint)
+    unknown = sorted(set(options.without) - set(KINDS) | set(options.without) & {FP32})
     if unknown:
         raise ConfigError(f"WITHOUT={' '.join(unknown)}: expected some of {', '.join(sorted(set(KINDS) - {FP32}))}")
-    ground = Ground.of(checkpoint, wish.data, wish.cache, say)
-    run = _Export(checkpoint, ground, wish.without, say)
+    evaluation = EvaluationData.load(checkpoint, options.data, options.cache, progress)
+    run = _Export(checkpoint, evaluation, options.without, progress)
     report = run.report()
-    say(report.table())
+    progress(report.table())
     if report.failed:
-        names = sorted({one.name for one in report.judged if one.failed})
+        names = sorted({one.name for one in report.results if one.failed})
         advice = (
             "the network itself is not exported right"
             if FP32 in names
             else f'WITHOUT="{" ".join(names)}" leaves it out'
         )
         raise ModelError(f"nothing is written: {report.failed[0]} ({len(report.failed)} in all, see above); {advice}")
-    write(wish.out, run.sealed, card_page(checkpoint.metadata().card), report)
+    write(options.out, run.sealed, card_page(checkpoint.metadata().card), report)
     return report
 
 
 class _Export:
     """One export under way."""
 
-    def __init__(self, checkpoint: Checkpoint, ground: Ground | None, without: tuple[str, ...], say: Say) -> None:
-        self._checkpoint, self._ground, self._say = checkpoint, ground, say
+    def __init__(
+        self, checkpoint: Checkpoint, evaluation: EvaluationData | None, without: tuple[str, ...], progress: Progress
+    ) -> None:
+        self._checkpoint, self._evaluation, self._progress = checkpoint, evaluation, progress
         self._metadata, self._scorer = checkpoint.metadata(), checkpoint.scorer()
-        wanted = [name for name in KINDS if name not in without]
-        self._names = [name for name in wanted if ground or not KINDS[name].is_int8]
+        names = [name for name in KINDS if name not in without]
+        self._names = [name for name in names if evaluation or not KINDS[name].is_int8]
         self.how = {name: PTQ for name in self._names if KINDS[name].is_int8}
-        say("making the artefacts")
+        progress("making the artefacts")
         self.sealed = self._made(self._names, PTQ)
-        self._judge = Judge(self._scorer, self.sealed[FP32], ground.probe if ground else None)
+        comparison = evaluation.comparison if evaluation else None
+        self._acceptance = Acceptance(self._scorer, self.sealed[FP32], comparison)
 
     def report(self) -> Report:
-        """Judge everything; where int8 for TensorRT does not keep the bounds, train it and judge it again."""
-        judged = self._judged(self._names, PTQ)
-        again = [name for name in TRT_INT8 if name in judged]
-        failed = [f"{name} {said}" for name in again for said in judged[name].failed]
+        """Test everything; where int8 for TensorRT does not keep the bounds, train it and test it again."""
+        tested = self._tested(self._names, PTQ)
+        again = [name for name in TRT_INT8 if name in tested]
+        failed = [f"{name} {bound}" for name in again for bound in tested[name].failed]
         if failed:
-            self._say(f"ranges alone do not keep the bounds ({'; '.join(failed)}): training int8 for TensorRT")
+            self._progress(f"ranges alone do not keep the bounds ({'; '.join(failed)}): training int8 for TensorRT")
             self.sealed |= self._made([FP32, *again], QAT)
-            judged |= self._judged([FP32, *again], QAT)
+            tested |= self._tested([FP32, *again], QAT)
             self.how |= dict.fromkeys(again, QAT)
-        self._say("timing the artefacts")
+        self._progress("timing the artefacts")
         backends = {name: OnnxBackend(content) for name, content in self.sealed.items()}
-        latency = latencies(backends, self._judge.probe.windows)
-        ways = {n: Candidate(KINDS[n].runtime, not one.failed, latency[n]) for n, one in judged.items()}
+        latency = latencies(backends, self._acceptance.comparison.windows)
+        ways = {n: Candidate(KINDS[n].runtime, not one.failed, latency[n]) for n, one in tested.items()}
         name, why = chosen(ways)
-        sample = self._ground.sample if self._ground else None
+        calibration = self._evaluation.calibration if self._evaluation else None
         return Report(
             card=str(self._metadata.card["id"]),
             checkpoint=weights_sha256(self._scorer.detector),
             recipe=self._checkpoint.recipe.sha256,
             int8=self.how,
-            calibration=sample.record() if sample else None,
-            compared_on=self._judge.probe.kind,
-            validation=validation_said(self._checkpoint, self._ground),
+            calibration=calibration.record() if calibration else None,
+            compared_on=self._acceptance.comparison.kind,
+            validation=validation_note(self._checkpoint, self._evaluation),
             versions=versions(*sorted({package for kind in KINDS.values() for package in kind.packages})),
             processor=cpu_name(),
-            judged=tuple(judged.values()),
+            results=tuple(tested.values()),
             latency=latency,
             chosen=name,
             why=why,
         )
 
     def _made(self, names: list[str], how: str) -> dict[str, bytes]:
-        return make(self._scorer, self._metadata, self._ground.sample if self._ground else None, names, how)
+        return make(
+            self._scorer, self._metadata, self._evaluation.calibration if self._evaluation else None, names, how
+        )
 
-    def _judged(self, names: list[str], how: str) -> dict[str, Judged]:
-        judged = {}
+    def _tested(self, names: list[str], how: str) -> dict[str, ArtefactResult]:
+        tested = {}
         for name in names:
-            self._say(f"judging {name}")
-            judged[name] = self._judge.judge(name, self.sealed[name])
-        if self._ground is None or not self._ground.heldouts:
-            return judged
-        self._say(f"validating {', '.join(names)} on patients that were left out; this takes minutes")
-        metrics = validate(self._checkpoint, self._ground.heldouts, names, how)
+            self._progress(f"testing {name}")
+            tested[name] = self._acceptance.check(name, self.sealed[name])
+        if self._evaluation is None or not self._evaluation.folds:
+            return tested
+        self._progress(f"validating {', '.join(names)} on patients that were left out; this takes minutes")
+        metrics = validate(self._checkpoint, self._evaluation.folds, names, how)
         return {
             name: replace(one, metrics=metrics[name], failed=[*one.failed, *lost(metrics[FP32], metrics[name])])
-            for name, one in judged.items()
+            for name, one in tested.items()
         }

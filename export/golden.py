@@ -1,8 +1,8 @@
 """Golden sounds: synthetic recordings whose events every artefact must report alike, through the whole edge path.
 
-The bundled demo and some scenes of `edge.sources.synthetic`; no data set is needed, so a clean clone and a device can
-hear them. Alike: the same sounds in the same order, each beginning and ending within the time that the field allows an
-event that counts as found. Not evidence of accuracy (`export.validation`).
+The bundled demo and some scenes of `training.synthetic`; no data set is needed, so they can be computed in a clean
+clone and on a device. Alike: the same sounds in the same order, each beginning and ending within the collar that the
+field allows an event that counts as found. Not evidence of accuracy (`export.validation`).
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ from edge.artefact.model import Model
 from edge.detector.pipeline import Pipeline
 from edge.detector.windows import Windows
 from edge.features import FrontEnd
-from edge.sources.synthetic import DEMO_AUDIO, scene
+from edge.sources.demo import DEMO_AUDIO
 from edge.types import Block, Event, Window
 from export.calibration import Sample, stacked
-from training.evaluation.streaming import COLLAR_S
-from training.features import extract, read_sound
-from training.listen import clip_windows
+from training.datasets.sounds import read_sound
+from training.detector.inference import clip_windows
+from training.frames import extract
+from training.metrics.streaming import COLLAR_S
+from training.synthetic.scene import scene
 
 SEEDS = tuple(range(101, 109))  # neither of the demo, nor of the tests, nor of the synthetic patients of a training
 DURATION_S = 20.0
@@ -31,7 +33,7 @@ BLOCK_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class GoldenSound:
-    """One of them."""
+    """A synthetic recording with the times of its sounds."""
 
     name: str
     samples: NDArray[np.float32]
@@ -42,7 +44,7 @@ class GoldenSound:
 
 @lru_cache(maxsize=2)
 def golden_sounds(rate_hz: int) -> tuple[GoldenSound, ...]:
-    """All of them, at a rate."""
+    """The demo and the scenes, at a rate."""
     found = [GoldenSound("demo", read_sound(DEMO_AUDIO, rate_hz), ())]
     for seed in SEEDS:
         samples, sounds = scene(seed, DURATION_S, rate_hz)
@@ -62,7 +64,7 @@ def golden_events(model: Model, sound: GoldenSound) -> list[Event]:
 
 
 def differences(expected: list[Event], found: list[Event], rate_hz: int) -> list[str]:
-    """In words, where two lists of ends are not alike."""
+    """Differences between two lists of ended events, in words; none when they are alike."""
     named = [[event.label for event in events] for events in (expected, found)]
     if named[0] != named[1]:
         return [f"expected {', '.join(named[0]) or 'nothing'}; found {', '.join(named[1]) or 'nothing'}"]

@@ -2,7 +2,7 @@
 
 One thread, as the edge runs them. They take turns, so that all meet the same disturbances; the best is what the machine
 can do, the median what it did. What a device decides for itself is `laennec optimize`, by the same rule
-(`edge.artefact.tuned`).
+(`edge.artefact.choice`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge.artefact.backends import Backend
-from edge.artefact.tuned import BATCHES, WORTH, Row, choose
+from edge.artefact.choice import BATCHES, MAX_TIME_SHARE, Measurement, choose
 from export.calibration import Sample
 
 ROUNDS = (25, 9, 5)  # for each of BATCHES
@@ -24,7 +24,7 @@ RUNTIME = "onnxruntime"
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Of one artefact, for each of `BATCHES`."""
+    """Time of one batch of each of `BATCHES`, milliseconds."""
 
     best_ms: tuple[float, ...]
     median_ms: tuple[float, ...]
@@ -32,7 +32,7 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What is asked for the choice."""
+    """One artefact among those to choose from."""
 
     runtime: str
     passes: bool
@@ -60,12 +60,15 @@ def latencies(backends: Mapping[str, Backend], sample: Sample) -> dict[str, Late
 
 def chosen(candidates: Mapping[str, Candidate]) -> tuple[str, str]:
     """Name of the artefact that the edge would use on this machine without a GPU, and why."""
-    rows = [Row(name, one.runtime, 0.0, one.latency.best_ms, 1.0, 1.0, one.passes) for name, one in candidates.items()]
-    row = choose(rows, {RUNTIME})
-    if row is None:
+    measured = [
+        Measurement(name, one.runtime, 0.0, one.latency.best_ms, 1.0, 1.0, one.passes)
+        for name, one in candidates.items()
+    ]
+    best = choose(measured, {RUNTIME})
+    if best is None:
         return "none", "no artefact for onnxruntime passes"
-    exact = next(r for r in rows if r.variant == "fp32").latency_ms[0]
-    others = [r for r in rows if r.runtime == RUNTIME and r.passes and r.variant != "fp32"]
-    said = ", ".join(f"{r.variant} {r.latency_ms[0]:.2f} ms" for r in others) or "no other passes"
-    rule = f"another is used when it takes at most {WORTH:.0%} of the time of fp32, which is exact"
-    return row.variant, f"at batch 1, as streams are scored: fp32 {exact:.2f} ms, {said}; {rule}"
+    exact = next(r for r in measured if r.variant == "fp32").latency_ms[0]
+    others = [r for r in measured if r.runtime == RUNTIME and r.passes and r.variant != "fp32"]
+    times = ", ".join(f"{r.variant} {r.latency_ms[0]:.2f} ms" for r in others) or "no other passes"
+    rule = f"another is used when it takes at most {MAX_TIME_SHARE:.0%} of the time of fp32, which is exact"
+    return best.variant, f"at batch 1, as streams are scored: fp32 {exact:.2f} ms, {times}; {rule}"

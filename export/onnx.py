@@ -1,6 +1,6 @@
 """A network as an ONNX artefact: the graph, what the edge must know beside it, and the seal.
 
-Not for training (`training`), for loading (`edge.artefact.model`) nor for judging what was written (`export.parity`).
+Not for training (`training`), for loading (`edge.artefact.model`) nor for testing what was written (`export.parity`).
 The file holds no path, no name of a person and no external data; two exports of one checkpoint are equal byte for byte.
 """
 
@@ -41,7 +41,7 @@ class Metadata:
     """SHA-256 of the recordings and annotations."""
     card: dict[str, Any]
     tasks: dict[str, Any]
-    """How official tasks are answered, `training.answers.TaskAnswers`."""
+    """How official tasks are answered, `training.detector.answers.TaskAnswers`."""
     trained_on: list[str]
     """`training.datasets.marks` of the recordings and patients."""
 

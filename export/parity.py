@@ -22,7 +22,7 @@ from torch import nn
 
 from edge.artefact.backends import Backend
 from edge.artefact.model import Model
-from edge.artefact.parity import MIN_COSINE, MIN_TOP1, drift
+from edge.artefact.parity import MIN_COSINE, MIN_TOP1, compare_outputs
 from edge.artefact.specs import GroupSpec
 from edge.detector.pipeline import Pipeline
 from edge.types import Block, Scores
@@ -33,24 +33,23 @@ TORCH = 1e-4  # largest difference between torch and the fp32 artefact
 STREAMED = 1e-4  # largest difference between streamed and offline scores of one artefact
 LOST = 0.005  # of any validation metric: half a point
 BATCH = 16
-Answers = dict[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
-    """What artefacts are compared on."""
+class ComparisonSet:
+    """The windows that artefacts are compared on."""
 
     windows: Sample
     """Windows of streams; for the scores."""
     clips: Sample
-    """Windows that hold one event and nothing else; for the answer to clips."""
+    """Windows that hold one event and nothing else; for the labels of clips."""
     kind: str
     """What sounds they are of, in words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Distance:
-    """Of a variant from the fp32 artefact."""
+    """Difference between a variant and the fp32 artefact on the same windows."""
 
     largest: float
     """Largest difference of a score."""
@@ -80,20 +79,20 @@ class Distance:
         ]
 
 
-def distance(reference: Backend, variant: Backend, probe: Probe, model: Model) -> Distance:
+def distance(reference: Backend, variant: Backend, comparison: ComparisonSet, model: Model) -> Distance:
     """Compare two artefacts.
 
     Args:
         reference: the fp32 artefact.
         variant: another.
-        probe: on what.
+        comparison: the windows.
         model: either, for its groups and thresholds.
     """
-    expected, found = answers(reference, probe.windows, "scores"), answers(variant, probe.windows, "scores")
-    clips = [{"clip": answers(backend, probe.clips, "clip")} for backend in (reference, variant)]
-    scores, labels = drift({"scores": expected}, {"scores": found}), drift(clips[0], clips[1])
+    expected, found = outputs(reference, comparison.windows, "scores"), outputs(variant, comparison.windows, "scores")
+    clips = [{"clip": outputs(backend, comparison.clips, "clip")} for backend in (reference, variant)]
+    scores, labels = compare_outputs({"scores": expected}, {"scores": found}), compare_outputs(clips[0], clips[1])
     steps = expected.shape[1]
-    heard = probe.windows.valid.reshape(len(expected), steps, -1).all(2)
+    heard = comparison.windows.valid.reshape(len(expected), steps, -1).all(2)
     one, other = (decisions(values[heard], model) for values in (expected, found))
     opened = (one >= 0) | (other >= 0)
     return Distance(
@@ -108,7 +107,7 @@ def distance(reference: Backend, variant: Backend, probe: Probe, model: Model) -
     )
 
 
-def answers(backend: Backend, sample: Sample, output: str) -> NDArray[np.float32]:
+def outputs(backend: Backend, sample: Sample, output: str) -> NDArray[np.float32]:
     """One output of an artefact for all windows of a sample."""
     parts = [slice(first, first + BATCH) for first in range(0, len(sample), BATCH)]
     return np.concatenate([backend.run(sample.frames[part], sample.valid[part], output) for part in parts])
@@ -126,20 +125,20 @@ def _decision(scores: NDArray[np.float32], group: GroupSpec, model: Model) -> ND
     return np.where(reaching.max(1) >= 0, np.array(columns)[reaching.argmax(1)], -1)
 
 
-def from_torch(scorer: nn.Module, backend: Backend, probe: Probe) -> float:
+def from_torch(scorer: nn.Module, backend: Backend, comparison: ComparisonSet) -> float:
     """Largest difference of any output between torch and an artefact, with and without gaps."""
     worst = 0.0
-    for sample in (probe.windows, probe.clips):
+    for sample in (comparison.windows, comparison.clips):
         rows = slice(0, 2 * BATCH)
         frames, valid = sample.frames[rows], sample.valid[rows]
         rng = np.random.default_rng(0)
         gaps = valid * (rng.random(valid.shape) < 0.9)
         for heard in (valid, gaps.astype(np.float32)):
-            seen = frames * heard[:, :, None]
+            masked = frames * heard[:, :, None]
             with torch.no_grad():
-                expected = scorer(torch.from_numpy(seen), torch.from_numpy(heard))
+                expected = scorer(torch.from_numpy(masked), torch.from_numpy(heard))
             for output, values in zip(("scores", "clip"), expected, strict=True):
-                worst = max(worst, float(np.abs(backend.run(seen, heard, output) - values.numpy()).max()))
+                worst = max(worst, float(np.abs(backend.run(masked, heard, output) - values.numpy()).max()))
     return worst
 
 
@@ -154,12 +153,9 @@ def streamed(model: Model, backend: Backend, samples: NDArray[np.float32]) -> fl
         start += len(piece)
     pipeline.flush()
     windows, spec = sample_of([samples], model), model.window
-    first, stop = (
-        spec.window_frames - spec.lookahead_frames - spec.hop_frames,
-        spec.window_frames - spec.lookahead_frames,
-    )
-    kept = slice(first // spec.score_frames, stop // spec.score_frames)
-    offline = answers(backend, windows, "scores")[:, kept]
-    heard = windows.valid[:, first:stop].reshape(*offline.shape[:2], -1).all(2)
+    decided = spec.decided
+    kept = slice(decided.start // spec.score_frames, decided.stop // spec.score_frames)
+    offline = outputs(backend, windows, "scores")[:, kept]
+    heard = windows.valid[:, decided].reshape(*offline.shape[:2], -1).all(2)
     values = np.concatenate([scores.values[scores.valid] for scores in got])
     return float(np.abs(values - offline[heard]).max())

@@ -3,7 +3,7 @@
 Every convolution and linear layer gets int8 inputs (one scale) and int8 weights (one scale for each output channel), as
 TensorRT wants them: no zero points, nothing on biases, nothing between a convolution and its ReLU. Ranges come from a
 sample (`export.calibration`). `train_quantized` then teaches the quantized network, with its rounding in place, to
-answer as the float one does on the same sample: no label is needed, so the reference stays the float network.
+give the outputs of the float one on the same sample: no label is needed, so the reference stays the float network.
 Not for onnxruntime's CPU, which wants other places and unsigned activations (`export.quantize_cpu`).
 
 Source: Jacob et al. 2018 (1712.05877), quantization-aware training; NVIDIA TensorRT guide, explicit quantization.
@@ -36,7 +36,7 @@ with warnings.catch_warnings():
 
 BATCH = 16
 EPOCHS = 6  # on 256 windows the mean difference of a score falls from .0011 to .0010; with 12 it is .0012
-CLIP = 0.02  # weight of the answers to clips, beside that of the scores
+CLIP = 0.02  # weight of the loss of clips; that of the scores has 1
 LEARNING_RATE = 3e-5  # of Adam; with 1e-4 the difference grows to .0017
 _WEIGHTED = {torch.ops.aten.conv1d.default, torch.ops.aten.conv2d.default, torch.ops.aten.linear.default}
 _ACTIVATIONS = QuantizationSpec(
@@ -44,7 +44,7 @@ _ACTIVATIONS = QuantizationSpec(
     quant_min=-128,
     quant_max=127,
     qscheme=torch.per_tensor_symmetric,
-    observer_or_fake_quant_ctr=HistogramObserver,  # mean drift .0010 of a score, with MinMax .0014
+    observer_or_fake_quant_ctr=HistogramObserver,  # mean difference of a score .0010, with MinMax .0014
 )
 _WEIGHTS = QuantizationSpec(
     dtype=torch.int8,
@@ -72,7 +72,7 @@ class TensorRtQuantizer(Quantizer):  # type: ignore[misc]
 
 
 class _Rounded(nn.Module):  # type: ignore[misc]
-    """What a Q/DQ pair does, with a gradient: in the place of an observer while the network is trained.
+    """The rounding of a Q/DQ pair, with a gradient; replaces an observer while the network is trained.
 
     Args:
         observer: that has seen the sample.
@@ -100,18 +100,18 @@ def quantize(scorer: nn.Module, sample: Sample) -> GraphModule:
         scorer: in evaluation mode; not changed.
         sample: to measure ranges on.
     """
-    with _quiet_and_alone():
+    with _one_thread_without_warnings():
         return _converted(_observed(scorer, sample))
 
 
 def train_quantized(scorer: nn.Module, sample: Sample) -> GraphModule:
-    """As `quantize`, but its weights learn to live with the rounding; arguments alike."""
-    with _quiet_and_alone():
+    """As `quantize`, but its weights are trained with the rounding in place; arguments as there."""
+    with _one_thread_without_warnings():
         prepared = _observed(scorer, sample)
         observers = {name: part for name, part in prepared.named_children() if hasattr(part, "calculate_qparams")}
         for name, observer in observers.items():
             setattr(prepared, name, _Rounded(observer))
-        _learn(prepared, scorer, sample)
+        _fine_tune(prepared, scorer, sample)
         for name, observer in observers.items():
             setattr(prepared, name, observer)
         return _converted(prepared)
@@ -131,8 +131,8 @@ def _converted(prepared: GraphModule) -> GraphModule:
     return converted
 
 
-def _learn(prepared: GraphModule, scorer: nn.Module, sample: Sample) -> None:
-    """Answer as the float network does: cross-entropy of scores where something was heard, and of clips."""
+def _fine_tune(prepared: GraphModule, scorer: nn.Module, sample: Sample) -> None:
+    """Train it to the outputs of the float network: cross-entropy of scores where something was heard, and of clips."""
     rng = np.random.default_rng(sample.seed)
     weights = [weight for weight in prepared.parameters() if weight.requires_grad]
     optimizer = torch.optim.Adam(weights, LEARNING_RATE)
@@ -140,10 +140,10 @@ def _learn(prepared: GraphModule, scorer: nn.Module, sample: Sample) -> None:
         for frames, valid in batches(sample, rng.permutation(len(sample))):
             with torch.no_grad():
                 scores, clip = scorer(frames, valid)
-            said, named = prepared(frames, valid)
+            int8_scores, int8_clip = prepared(frames, valid)
             heard = valid.reshape(*scores.shape[:2], -1).amin(2) > 0
-            loss = functional.binary_cross_entropy(said[heard].clamp(1e-6, 1 - 1e-6), scores[heard])
-            loss = loss + CLIP * functional.kl_div(named, clip, log_target=True, reduction="batchmean")
+            loss = functional.binary_cross_entropy(int8_scores[heard].clamp(1e-6, 1 - 1e-6), scores[heard])
+            loss = loss + CLIP * functional.kl_div(int8_clip, clip, log_target=True, reduction="batchmean")
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -166,7 +166,7 @@ def _program(scorer: nn.Module, sample: Sample) -> GraphModule:
 
 
 @contextmanager
-def _quiet_and_alone() -> Iterator[None]:
+def _one_thread_without_warnings() -> Iterator[None]:
     """One thread, so that sums have one order and two exports one result; without the warnings of a young library."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -1,11 +1,13 @@
 """`python -m export.release runs/default training/released/default`: what a clean clone needs of a finished training.
 
-The recipe, the result, and the networks: the one that is shipped, and its twins that validate it. Such a folder is a
+The recipe, the result, and the networks: the one that is shipped, and the cross-validation networks. Such a folder is a
 run folder without what only a training needs (optimizer, curves, teachers) and without what names the
 machine that trained it. Not for devices: they get artefacts.
 """
 
 from __future__ import annotations
+
+import training.python_version  # noqa: F401  # isort: skip
 
 import argparse
 import json
@@ -15,17 +17,17 @@ from pathlib import Path
 
 from edge.errors import ConfigError, LaennecError
 from export.checkpoint import Checkpoint
-from training.run import FINAL_NAME, PROBE
+from training.detector.cross_validation import FINAL_NAME, PROBE
 
 KEPT = ("schema", "recipe", "specs", "records", "code", "git", "versions", "begun")  # of run.json; not the command
 
 
-def release(run: Path, place: Path) -> None:
+def release(run: Path, target: Path) -> None:
     """Copy what is released of a run.
 
     Args:
         run: folder of a finished training.
-        place: folder to write, new or to be replaced.
+        target: folder to write, new or to be replaced.
 
     Raises:
         ConfigError: if the run is not finished.
@@ -34,22 +36,24 @@ def release(run: Path, place: Path) -> None:
     names = [FINAL_NAME, *(f"fold-{fold}" for fold in checkpoint.folds)]
     for name in names:
         checkpoint.scorer(name)  # whole, and of this recipe
-    draft = place.with_name(f"{place.name}.part")
+    draft = target.with_name(f"{target.name}.part")
     shutil.rmtree(draft, ignore_errors=True)
     for name in names:
         (draft / name).mkdir(parents=True)
-        told = json.loads((checkpoint.folder / name / "run.json").read_text())
-        (draft / name / "run.json").write_text(json.dumps({key: told[key] for key in KEPT if key in told}, indent=1))
+        record = json.loads((checkpoint.folder / name / "run.json").read_text())
+        (draft / name / "run.json").write_text(
+            json.dumps({key: record[key] for key in KEPT if key in record}, indent=1)
+        )
         for file in ("best.pt", PROBE):
             if (checkpoint.folder / name / file).exists():
                 shutil.copyfile(checkpoint.folder / name / file, draft / name / file)
     for file in ("recipe.json", "result.json"):
         shutil.copyfile(checkpoint.folder / file, draft / file)
-    if place.exists():
-        if not (place / "recipe.json").exists():
-            raise ConfigError(f"{place}: exists and is no released training; give another folder")
-        shutil.rmtree(place)
-    draft.rename(place)
+    if target.exists():
+        if not (target / "recipe.json").exists():
+            raise ConfigError(f"{target}: exists and is no released training; give another folder")
+        shutil.rmtree(target)
+    draft.rename(target)
 
 
 def main() -> int:

@@ -1,6 +1,6 @@
-"""What an export found out: a record beside the artefacts that CI reads, and a table for whoever made it.
+"""The report of an export: a record in the folder of the artefacts that CI reads, and a table for the terminal.
 
-`NAME.report.json` holds the hash of each artefact, so a file and its verdict cannot come apart unnoticed. It names no
+`NAME.report.json` holds the hash of each artefact, so a file and its report cannot be mixed up unnoticed. It names no
 path and no person; times are of the machine that it names by its processor. Measures nothing.
 """
 
@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from edge.artefact.tuned import BATCHES
-from export.judging import BOUNDS, Judged
+from edge.artefact.choice import BATCHES
+from export.acceptance import BOUNDS, ArtefactResult
 from export.latency import Latency
 
 SCHEMA = "laennec.export/1"
@@ -49,22 +49,23 @@ class Report:
     compared_on: str
     """Kind of sounds that artefacts are compared on."""
     validation: str
-    """Which patients, heard by which network; or why there is no validation."""
+    """On which patients which network was validated; or why none was."""
     versions: dict[str, str]
     processor: str
-    judged: tuple[Judged, ...]
+    results: tuple[ArtefactResult, ...]
     latency: dict[str, Latency]
     chosen: str
     """Variant that the edge would use on that processor."""
     why: str
+    """Why that one, in words."""
 
     @property
     def failed(self) -> list[str]:
         """Every broken bound, with the variant that breaks it."""
-        return [f"{one.name}: {said}" for one in self.judged for said in one.failed]
+        return [f"{one.name}: {bound}" for one in self.results for bound in one.failed]
 
     def to_json(self, files: Mapping[str, str]) -> str:
-        """The record.
+        """The record `NAME.report.json`.
 
         Args:
             files: name of the file of each variant.
@@ -76,35 +77,39 @@ class Report:
                 **asdict(one),
                 "latency": asdict(self.latency[one.name]),
             }
-            for one in self.judged
+            for one in self.results
         ]
-        fields: dict[str, Any] = {key: value for key, value in asdict(self).items() if key not in ("judged", "latency")}
+        fields: dict[str, Any] = {
+            key: value for key, value in asdict(self).items() if key not in ("results", "latency")
+        }
         whole = {"schema": SCHEMA, "passes": not self.failed, "bounds": BOUNDS, **fields, "artefacts": artefacts}
         return json.dumps(whole, indent=1) + "\n"
 
     def table(self) -> str:
-        """For a terminal."""
+        """Tables for a terminal, at most 110 columns where they are prose."""
         parts = [
-            _grid(["artefact", "kB", *CLASSES_OF_NODES, MOVED], [_made(one) for one in self.judged]),
+            _grid(["artefact", "kB", *CLASSES_OF_NODES, MOVED], [_made(one) for one in self.results]),
             f"Distance from fp32 on {self.compared_on}; fp32 from torch. {EXPLAINED}",
             _grid(
                 ["artefact", "max", "mean", "cosine", "top-1", "decisions", "opened", "clip cos", "clip top-1"],
-                [_apart(one) for one in self.judged],
+                [_apart(one) for one in self.results],
             ),
             self.validation,
             *self._metrics(),
             f"One thread, milliseconds a batch, best / median; {self.processor}",
-            _grid(["artefact", *(f"batch {n}" for n in BATCHES)], [self._times(one.name) for one in self.judged]),
+            _grid(["artefact", *(f"batch {n}" for n in BATCHES)], [self._times(one.name) for one in self.results]),
             f"Here the edge would choose {self.chosen}: {self.why}.",
-            *(f"FAILED {said}" for said in self.failed),
+            *(f"FAILED {bound}" for bound in self.failed),
         ]
         return "\n\n".join(textwrap.fill(part, 110) if "\n" not in part else part for part in parts)
 
     def _metrics(self) -> Iterator[str]:
-        judged = [one for one in self.judged if one.metrics]
-        if judged:
-            rows = [[name, *(f"{one.metrics.get(name, 0.0):.4f}" for one in judged)] for name in judged[0].metrics]
-            yield _grid(["metric", *(one.name for one in judged)], rows)
+        validated = [one for one in self.results if one.metrics]
+        if validated:
+            rows = [
+                [name, *(f"{one.metrics.get(name, 0.0):.4f}" for one in validated)] for name in validated[0].metrics
+            ]
+            yield _grid(["metric", *(one.name for one in validated)], rows)
 
     def _times(self, name: str) -> list[str]:
         latency = self.latency[name]
@@ -112,13 +117,13 @@ class Report:
         return [name, *(f"{best:.2f} / {median:.2f}" for best, median in pairs)]
 
 
-def _made(one: Judged) -> list[str]:
+def _made(one: ArtefactResult) -> list[str]:
     counts = {name: sum(one.operations.get(kind, 0) for kind in kinds) for name, kinds in CLASSES_OF_NODES.items()}
     rest = sum(one.operations.values()) - sum(counts.values())
     return [one.name, f"{one.size / 1000:.0f}", *(str(count) for count in (*counts.values(), rest))]
 
 
-def _apart(one: Judged) -> list[str]:
+def _apart(one: ArtefactResult) -> list[str]:
     if one.distance is None:
         return [one.name, f"{one.torch or 0.0:.1e}", *["-"] * 7]
     d = one.distance

@@ -29,7 +29,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edge.artefact.backends.engine_build import Wish, build
+from edge.artefact.backends.engine_build import BuildOptions, build
 from edge.errors import LaennecError
 
 PACKAGE = "tensorrt_rtx"
@@ -41,7 +41,7 @@ LACKING = {"SM75"}  # Turing has no float32 matrix product in RTX, and no Jetson
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What NVIDIA's parser and builder said of one file."""
+    """Whether NVIDIA's parser and builder take one file, and what they make of it."""
 
     file: str
     built: bool
@@ -81,10 +81,10 @@ def try_build(path: Path, memory_bytes: int = MEMORY_BYTES, timeout_s: float = T
     seconds = round(time.monotonic() - begin_s, 2)
     lines = done.stdout.strip().splitlines()
     try:
-        said: dict[str, Any] = json.loads(lines[-1])
-        return Verdict(**{**said, "architectures": tuple(said["architectures"]), "seconds": seconds})
+        record: dict[str, Any] = json.loads(lines[-1])
+        return Verdict(**{**record, "architectures": tuple(record["architectures"]), "seconds": seconds})
     except (IndexError, ValueError, TypeError, KeyError):
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        last = (done.stderr.strip().splitlines() or ["it logged nothing"])[-1]
         how = f"by {signal.Signals(-done.returncode).name}" if done.returncode < 0 else f"with code {done.returncode}"
         reason = f"the builder ended {how} ({last}); it may use {memory_bytes / 2**30:.1f} GB"
         return Verdict(str(path), False, reason, seconds=seconds)
@@ -104,11 +104,11 @@ def main() -> int:
         return 2
     verdicts = [try_build(path) for path in arguments.files]
     for verdict in verdicts:
-        print(f"{verdict.file}: {_told(verdict)}  {verdict.seconds:.1f} s  {verdict.reason}".rstrip())
+        print(f"{verdict.file}: {_summary(verdict)}  {verdict.seconds:.1f} s  {verdict.reason}".rstrip())
     return 0 if all(verdict.built for verdict in verdicts) else 1
 
 
-def _told(verdict: Verdict) -> str:
+def _summary(verdict: Verdict) -> str:
     if not verdict.built:
         return "REFUSED"
     types = ", ".join(f"{count} in {name}" for name, count in verdict.types.items()) or "none"
@@ -126,7 +126,7 @@ def _build_here(path: Path, memory_bytes: int) -> Verdict:
     capabilities = trt.ComputeCapability.__members__
     targets = [name for name in capabilities if name.startswith("SM") and name not in LACKING]
 
-    said: list[str] = []
+    log: list[str] = []
 
     def choose_targets(config: Any) -> None:
         config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # the types of the layers
@@ -134,17 +134,17 @@ def _build_here(path: Path, memory_bytes: int) -> Verdict:
         for index, name in enumerate(targets):
             config.set_compute_capability(capabilities[name], index)
 
-    try:  # no timings: RTX asks a GPU for them
-        built = build(trt, graph, Wish(timings=None, adjust=choose_targets, listen=said.append))
+    try:  # no timing cache: RTX asks a GPU for it
+        built = build(trt, graph, BuildOptions(timing_cache=None, configure=choose_targets, on_log=log.append))
     except (LaennecError, MemoryError) as error:
         return Verdict(str(path), False, str(error) or "out of memory", version=trt.__version__)
-    types, kernels = _layers(said)
+    types, kernels = _layers(log)
     return Verdict(str(path), True, "", tuple(targets), len(built.plan), types, kernels, version=trt.__version__)
 
 
-def _layers(said: list[str]) -> tuple[dict[str, int], int]:
+def _layers(log: list[str]) -> tuple[dict[str, int], int]:
     """Types that weighted layers take, and the number of all layers: of the first list that the builder logged."""
-    listing = next((text for text in said if text.startswith("Layers:")), "")
+    listing = next((text for text in log if text.startswith("Layers:")), "")
     layers = re.findall(r"^Name: .*?, LayerType: (\w+), Inputs: \[(?: \{.*?Datatype: (\w+))?", listing, re.MULTILINE)
     return dict(Counter(taken for kind, taken in layers if kind in WEIGHTED)), len(layers)
 

@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from edge import __version__
 from edge.artefact.model import load_model
-from edge.artefact.variants import family
+from edge.artefact.variants import find_variants
 from edge.errors import ConfigError, LaennecError, ModelError
 from edge.releases.manifest import MANIFEST, SIGNATURE, TIME_FORMAT, File, Manifest, parse_manifest
 from edge.releases.package import tar
@@ -38,10 +38,10 @@ from edge.releases.signature import NOT_AFTER
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What the signer says of a release."""
+    """What the signer declares of a release."""
 
     created: datetime
-    """UTC; a box takes nothing older than what it has without being asked twice."""
+    """UTC; a box installs with --promote nothing older than its active model."""
     needs: str = __version__
     """Oldest version of Laennec that may run it."""
 
@@ -49,7 +49,7 @@ class Terms:
 def main() -> int:
     """Sign, or make a key; exit code 2 for the operator's mistakes."""
     parser = argparse.ArgumentParser(prog="python -m export.sign", description=__doc__)
-    parser.add_argument("artefact", type=Path, nargs="?", help="the fp32 artefact; the variants beside it come along")
+    parser.add_argument("artefact", type=Path, nargs="?", help="the fp32 artefact; the variants beside it are included")
     parser.add_argument("--key", type=Path, help="private key (PEM)")
     parser.add_argument("--out", type=Path, help="the package to write, NAME.model")
     parser.add_argument("--needs", default=__version__, help="oldest version of Laennec that may run it (%(default)s)")
@@ -85,9 +85,9 @@ def sign(artefact: Path, key: Ed25519PrivateKey, terms: Terms) -> tuple[Manifest
     model = load_model(artefact)
     if model.variant.parent:
         raise ModelError(
-            f"{artefact}: is the variant {model.variant.name}; give the fp32 artefact, which brings it along"
+            f"{artefact}: is the variant {model.variant.name}; give the fp32 artefact, whose package includes it"
         )
-    members = {found.path.name: (found, found.path.read_bytes()) for found in family(artefact)}
+    members = {found.path.name: (found, found.path.read_bytes()) for found in find_variants(artefact)}
     try:
         manifest = Manifest(
             id=model.id,
@@ -104,7 +104,7 @@ def sign(artefact: Path, key: Ed25519PrivateKey, terms: Terms) -> tuple[Manifest
     except ValueError as error:
         raise ConfigError(f"{artefact}: {' '.join(str(error).split())}") from None
     text = manifest.canonical()
-    parse_manifest(text)  # what a box would refuse is found here
+    parse_manifest(text)  # refuses here what a box would refuse
     return manifest, tar({MANIFEST: text, SIGNATURE: key.sign(text)} | {n: members[n][1] for n in sorted(members)})
 
 

@@ -1,9 +1,9 @@
-"""What the artefacts are worth on patients that their network never heard: the streaming metrics of `training.judge`.
+"""How well the artefacts detect on held-out patients: the streaming metrics of `training.metrics.streaming`.
 
-The network that is shipped was trained on all patients, so nobody is left to judge it on. Its twins, trained by the
-same recipe without the patients of one fold each, go through the very same export: calibrated on other patients,
-quantized alike. The graphs that come out hear the patients of their fold, and the folds are judged together, as the
-training was: one fold has some fifty events of a kind, and two of them more or less are a point of F1. Calibration and
+The network that is shipped was trained on all patients, so nobody is left to validate it on. The cross-validation
+networks, trained by the same recipe without the patients of one fold each, go through the very same export: calibrated
+on other patients, quantized alike. Their graphs score the patients of their fold, and the folds are pooled, as in the
+training: one fold has some fifty events of a kind, and two of them more or less are a point of F1. Calibration and
 thresholds are the shipped ones, a dozen numbers that were chosen on all folds; they are the same for all variants. Not
 for test sets (`training.evaluation`).
 """
@@ -30,29 +30,29 @@ from export.calibration import Sample
 from export.checkpoint import Checkpoint
 from export.parity import LOST
 from training.datasets import CLASSES, Recording
-from training.evaluation.streaming import Detection, Scored, evaluate
-from training.listen import stream_logits
-from training.recipe import Recipe
-from training.targets import frame_targets
+from training.datasets.targets import frame_targets
+from training.detector.hyperparameters import Recipe
+from training.detector.inference import stream_logits
+from training.metrics.streaming import Detection, ScoredRecording, evaluate
 
 RATE = "per hour"  # in the names of metrics that are rates, not shares
 
 
 @dataclass(frozen=True, slots=True)
-class Heldout:
-    """One fold: whom its network never heard."""
+class HeldoutFold:
+    """One fold: the patients that its network was not trained on."""
 
     fold: int
     sample: Sample
-    """Of other patients; what the int8 ranges of this network are measured on."""
+    """Windows of other patients; what the int8 ranges of this network are measured on."""
     recordings: tuple[Recording, ...]
     """Chest recordings of the patients of the fold."""
     frames: tuple[NDArray[np.float16], ...]
     """(T, M) of each."""
 
 
-class Graph:
-    """An artefact in the place of a network in torch, for `training.listen`.
+class ArtefactNetwork:
+    """An artefact with the interface of a network in torch, for `training.detector.inference`.
 
     Args:
         backend: the artefact in its runtime.
@@ -69,34 +69,36 @@ class Graph:
 
 
 def validate(
-    checkpoint: Checkpoint, heldouts: Sequence[Heldout], names: Sequence[str], how: str
+    checkpoint: Checkpoint, folds: Sequence[HeldoutFold], names: Sequence[str], how: str
 ) -> dict[str, dict[str, float]]:
     """Streaming metrics of each variant over all folds, by name.
 
     Args:
         checkpoint: with the networks of the folds.
-        heldouts: the folds; side by side, one process for each core.
+        folds: held-out patients of each fold; scored side by side, one process for each core.
         names: variants.
         how: the way to int8 for TensorRT, `export.build.PTQ` or `QAT`.
     """
-    workers = min(os.cpu_count() or 1, len(heldouts))
+    workers = min(os.cpu_count() or 1, len(folds))
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        running = [pool.submit(hear, checkpoint, heldout, names, how) for heldout in heldouts]
-        heard = [one.result() for one in running]
-    recordings = [recording for heldout in heldouts for recording in heldout.recordings]
-    pooled = {name: [scores for fold in heard for scores in fold[name]] for name in names}
+        running = [pool.submit(score_fold, checkpoint, fold, names, how) for fold in folds]
+        scored = [one.result() for one in running]
+    recordings = [recording for fold in folds for recording in fold.recordings]
+    pooled = {name: [scores for fold in scored for scores in fold[name]] for name in names}
     return {name: measure(checkpoint, recordings, scores) for name, scores in pooled.items()}
 
 
-def hear(
-    checkpoint: Checkpoint, heldout: Heldout, names: Sequence[str], how: str
+def score_fold(
+    checkpoint: Checkpoint, fold: HeldoutFold, names: Sequence[str], how: str
 ) -> dict[str, list[NDArray[np.float32]]]:
-    """(T, C) scores of each recording of a fold, by each variant of the network that never heard its patient."""
+    """(T, C) scores of each recording of a fold, by each variant of the network trained without its patient."""
     torch.set_num_threads(1)
-    scorer = checkpoint.scorer(f"fold-{heldout.fold}")
-    sealed = make(scorer, checkpoint.metadata(), heldout.sample, names, how)
+    scorer = checkpoint.scorer(f"fold-{fold.fold}")
+    sealed = make(scorer, checkpoint.metadata(), fold.sample, names, how)
     return {
-        name: [stream_logits(Graph(OnnxBackend(content)), frames, checkpoint.recipe) for frames in heldout.frames]
+        name: [
+            stream_logits(ArtefactNetwork(OnnxBackend(content)), frames, checkpoint.recipe) for frames in fold.frames
+        ]
         for name, content in sealed.items()
     }
 
@@ -128,5 +130,5 @@ def lost(reference: Mapping[str, float], metrics: Mapping[str, float]) -> list[s
     ]
 
 
-def _scored(recording: Recording, scores: NDArray[np.float32], recipe: Recipe) -> Scored:
-    return Scored(recording, scores, frame_targets(recording, len(scores), recipe.frame_s))
+def _scored(recording: Recording, scores: NDArray[np.float32], recipe: Recipe) -> ScoredRecording:
+    return ScoredRecording(recording, scores, frame_targets(recording, len(scores), recipe.frame_s))

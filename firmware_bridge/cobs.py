@@ -10,10 +10,10 @@ Source: Cheshire & Baker 1999, Consistent Overhead Byte Stuffing.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from edge.errors import WireError
+from edge.kernel_cache import kernel
 
 RUN = 254  # bytes that one code byte can announce
 
@@ -55,7 +55,7 @@ def decode(stuffed: bytes) -> bytes:
     return body[:size].tobytes()
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@kernel
 def _decode(stuffed: NDArray[np.uint8], body: NDArray[np.uint8]) -> int:
     """Fill body; bytes in it, or -1."""
     size, read, written = len(stuffed), 0, 0

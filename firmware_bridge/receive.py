@@ -26,7 +26,7 @@ from firmware_bridge.downlink import Downlink
 from firmware_bridge.messages import Clock, Command, Hello, HelloRequest, Log, Samples, Telemetry, Time, TimePing, Type
 from firmware_bridge.records import END, Chunk, Condition, Delivery, Item, Outgoing
 from firmware_bridge.report import DeviceReport, Report
-from firmware_bridge.streams import LinkPolicy, Stream
+from firmware_bridge.streams import ReceptionPolicy, Stream
 from firmware_bridge.wire import Packet
 
 MAX_DEVICES = 256
@@ -200,7 +200,7 @@ class Receiver:
                 items += old.flush(entry.device.conditions.measurable)
                 items += old.conditions.end("the device says that the stream is another now")
             channel = self._settings.channels.get((entry.device.device_id, info.stream))
-            policy = LinkPolicy(DATAGRAM_WINDOW if kind == "udp" else NO_REORDERING, kind == "ble", channel)
+            policy = ReceptionPolicy(DATAGRAM_WINDOW if kind == "udp" else NO_REORDERING, kind == "ble", channel)
             stream = entry.streams[info.stream] = Stream(info, policy, self._settings.limits)
             out += _deliveries(entry, info.stream, chunk.arrival_ns, items)
             out.append(Delivery(entry.device.device_id, info.stream, chunk.arrival_ns, info))

@@ -22,6 +22,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from edge.errors import WireError
+from edge.kernel_cache import kernel
 
 MAX_ORDER = 3
 MAX_K = 15
@@ -79,7 +80,7 @@ def _folded(x: NDArray[np.int64], order: int) -> NDArray[np.int64]:
     return residual << 1 ^ residual >> 63
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@kernel
 def _decode(payload: NDArray[np.uint8], samples: NDArray[np.int16]) -> int:
     """Fill rows of samples; number of rows, or a key of _FAULTS."""
     n, size, at, channel = samples.shape[1], len(payload), 0, 0
@@ -110,7 +111,7 @@ def _decode(payload: NDArray[np.uint8], samples: NDArray[np.int16]) -> int:
     return channel
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit  # type: ignore[untyped-decorator]
 def _fill(
     unary: NDArray[np.uint8], bits: int, binary: NDArray[np.uint8], k: int, order: int, x: NDArray[np.int16]
 ) -> int:
@@ -139,7 +140,7 @@ def _fill(
     return 0
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit  # type: ignore[untyped-decorator]
 def _guess(x: NDArray[np.int16], i: int, order: int) -> Any:
     """What a polynomial through the last samples says of sample i."""
     if order == 0:

@@ -40,7 +40,7 @@ class _Mark(NamedTuple):
     unreadable: int
 
 
-class LinkPolicy(NamedTuple):
+class ReceptionPolicy(NamedTuple):
     """How a stream is received on its kind of link."""
 
     window: ReorderWindow
@@ -60,7 +60,7 @@ class Stream:
         limits: from where on loss is a condition.
     """
 
-    def __init__(self, info: StreamInfo, policy: LinkPolicy, limits: Limits) -> None:
+    def __init__(self, info: StreamInfo, policy: ReceptionPolicy, limits: Limits) -> None:
         """Nothing was received yet."""
         self.info = info
         self.clock = ClockModel(info.rate_mhz / 1000, policy.is_paired)

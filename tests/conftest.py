@@ -16,11 +16,15 @@ with suppress(ImportError):  # `make test-gpu` does without
     settings.register_profile("any speed", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("any speed")
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # one of several processes that share the cores; its children do as it does
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+
 HANGS_S = 1800  # a command that runs longer hangs: one takes seconds, and minutes where many share a processor
 WORKSTATION = ("training", "export")
 too_old = ""
 try:
-    import training  # noqa: F401
+    import training.python_version  # noqa: F401
 except SystemExit as refused:  # a Python for the device alone
     too_old = str(refused)
 

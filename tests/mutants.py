@@ -26,6 +26,12 @@ LIST = Path(__file__).with_suffix(".yaml")
 GOAL = 0.9  # of the mutants that change something
 PACKAGES = ("edge", "firmware_bridge", "training", "export", "deploy", "tests")
 SURVIVED = {"survived", "no tests"}
+SHOW = """
+import sys
+from mutmut.mutation.diff_apply import find_mutant, get_diff_for_mutant
+for name in sys.argv[1:]:
+    print(get_diff_for_mutant(name, path=find_mutant(name).path), end="\\0")
+"""  # as `mutmut show`, which would begin anew for each of them
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,7 @@ def measure(module: str, entry: dict[str, Any], jobs: int) -> Result:
 
     Args:
         module: its path from the root.
-        entry: of `mutants.yaml`: `tests`, and perhaps `options` of pytest and `equal`.
+        entry: of `mutants.yaml`: `tests`, and perhaps `options` of pytest, `equal`, and `any_case`.
         jobs: tests at a time.
     """
     folder = WORK / module.removesuffix(".py").replace("/", ".")
@@ -106,21 +112,25 @@ def measure(module: str, entry: dict[str, Any], jobs: int) -> Result:
     found = dict(line.strip().split(": ", 1) for line in states if ": " in line)
     if not found or "not checked" in found.values():
         raise SystemExit(f"{module}: mutmut did not finish; see {folder / 'run.log'}")
-    changes = [_change(_output([*mutmut, "show", name], folder)) for name, state in found.items() if state in SURVIVED]
+    names = [name for name, state in found.items() if state in SURVIVED]
+    diffs = _output([sys.executable, "-c", SHOW, *names], folder).split("\0")
+    changes = [_change(diff) for diff in diffs[: len(names)]]
     timeouts = list(found.values()).count("timeout")
-    return Result(module, len(found) - len(changes), timeouts, *_explained(changes, entry.get("equal", [])))
+    return Result(module, len(found) - len(changes), timeouts, *_explained(changes, entry))
 
 
 def _explained(
-    changes: list[tuple[str, str]], equal: list[dict[str, str]]
+    changes: list[tuple[str, str]], entry: dict[str, Any]
 ) -> tuple[tuple[Survivor, ...], tuple[Survivor, ...]]:
-    """Survivors with their reasons, and what was not needed of `equal`; each entry explains one mutant."""
-    unused = [Survivor(**entry) for entry in equal]
+    """Survivors with their reasons, and what was not needed of `equal`; each of its lines explains one mutant."""
+    unused = [Survivor(**one) for one in entry.get("equal", [])]
     survivors = []
     for was, now in changes:
         known = next((one for one in unused if (one.was, one.now) == (was, now)), None)
         if known:
             unused.remove(known)
+        elif "any_case" in entry and was.lower() == now.lower():
+            known = Survivor(was, now, entry["any_case"])
         survivors.append(known or Survivor(was, now, ""))
     return tuple(survivors), tuple(unused)
 

@@ -6,6 +6,8 @@ others are the published methods (training/recipes). Several processes: `torchru
 
 from __future__ import annotations
 
+import training.python_version  # noqa: F401  # isort: skip
+
 import argparse
 import sys
 from collections.abc import Sequence
@@ -15,7 +17,7 @@ from typing import Any
 import yaml
 
 from edge.errors import ConfigError, LaennecError
-from training.recipe_yaml import read_recipe
+from training.recipes.parser import read_recipe
 from training.terminal import count, print_any_name
 
 EDGE = "edge"
@@ -60,10 +62,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _train_edge(asked: argparse.Namespace) -> int:
     from training.datasets import fingerprint
-    from training.material import Material, read_recordings
-    from training.recipe import load_edge_recipe
-    from training.run import Job, train
-    from training.trial import few, trial_changes
+    from training.detector.cross_validation import Job, train
+    from training.detector.hyperparameters import load_edge_recipe
+    from training.detector.training_data import TrainingData, read_recordings
+    from training.detector.trial import few, trial_changes
 
     for name in ("task", "checkpoint"):
         if getattr(asked, name):
@@ -79,7 +81,7 @@ def _train_edge(asked: argparse.Namespace) -> int:
             f"a trial: {sum(r.is_heard for r in recordings)} chest recordings, {networks} networks of {steps} steps; "
             "what comes out says nothing about the recipe"
         )
-    material = Material(recordings, asked.out.parent / "cache")
+    material = TrainingData(recordings, asked.out.parent / "cache")
     metrics = train(Job(recipe, material, asked.out, fingerprint(list(recordings))))["validation"]
     assert isinstance(metrics, dict)
     for name, value in metrics.items():
@@ -88,18 +90,17 @@ def _train_edge(asked: argparse.Namespace) -> int:
 
 
 def _train_clips(asked: argparse.Namespace) -> int:
-    from training.clips.recipe_file import load_recipe
-    from training.clips.schema import HearRecipe
+    from training.clips.schema import HearRecipe, load_recipe
     from training.loop import joined
 
     recipe = load_recipe(asked.recipe, asked.size, _changes(asked))
     with joined() as world:
         if isinstance(recipe, HearRecipe):
-            from training.clips.hear import train_hear
+            from training.clips.pretraining import train_hear
 
             train_hear(recipe, asked.data, asked.out, world, _say)
         else:
-            from training.clips.run import train_classifier
+            from training.clips.supervised import train_classifier
 
             train_classifier(recipe, asked.data, asked.out, world, _say)
     return 0

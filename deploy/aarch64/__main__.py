@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
-from deploy.aarch64.compare import SCORES_WITHIN, Likeness, compare
+from deploy.aarch64.compare import SCORES_WITHIN, Comparison, compare
 from deploy.aarch64.emulated import Debian, Emulated, make_root
 from deploy.devices import choose_python, describe
 from deploy.errors import DeployError
@@ -32,7 +32,7 @@ VERSIONS = "from importlib.metadata import version as v; print(*(f'{n} {v(n)}' f
 NAMED = ("laennec", "numpy", "numba", "onnxruntime")
 CUT = """
 import sys, soundfile
-from edge.sources.synthetic import DEMO_AUDIO
+from edge.sources.demo import DEMO_AUDIO
 rate = soundfile.info(DEMO_AUDIO).samplerate
 sound, _ = soundfile.read(DEMO_AUDIO, dtype="int16", frames=round(float(sys.argv[2]) * rate))
 soundfile.write(sys.argv[1], sound, rate)
@@ -48,47 +48,47 @@ def main() -> int:
     )
     parser.add_argument("--suite", default="bookworm", help="which release of it (%(default)s)")
     parser.add_argument("--seconds", type=float, default=12.0, help="how much of the bundled recording (%(default)s)")
-    wish = parser.parse_args()
+    options = parser.parse_args()
     try:
-        return 0 if _exercise(wish).passed else 1
+        return 0 if _exercise(options).passed else 1
     except DeployError as error:
         print(f"\naarch64: {error}", file=sys.stderr)
         return 2
 
 
-def _exercise(wish: argparse.Namespace) -> Likeness:
-    here = wish.cache / "here"
+def _exercise(options: argparse.Namespace) -> Comparison:
+    here = options.cache / "here"
     shutil.rmtree(here, ignore_errors=True)
     here.mkdir(parents=True)
-    with _step(f"Debian {wish.suite} for arm64"):
-        root = make_root(wish.cache, Debian(wish.mirror, wish.suite))
+    with _step(f"Debian {options.suite} for arm64"):
+        root = make_root(options.cache, Debian(options.mirror, options.suite))
     box = Emulated(root, {here: HERE})
     with _step("asking the box what it is"):
         facts = facts_of(Target(box, "/srv"))
     print(f"    {describe(facts)}")
     python = choose_python("local", facts, time.time(), False)
     with _step("making its wheelhouse"):
-        house = make(wish.cache.parent / "deploy", python, facts, None, lambda _line: None)
+        house = make(options.cache.parent / "deploy", python, facts, None, lambda _line: None)
     with _step("installing, offline and against hashes"):
         _install(box, python.path, house, here)
     print(f"    there: {box.run(f'{VENV}/bin/python', '-I', '-c', VERSIONS % (NAMED,)).strip()}")
     print(f"    here:  {_here('-c', VERSIONS % (NAMED,)).strip()}")
-    _here("-c", CUT, str(here / SHORT), str(wish.seconds))
+    _here("-c", CUT, str(here / SHORT), str(options.seconds))
     detect = ("detect", "--jsonl", "--scores")
     with _step("detecting there, kernels compiled"):
         there = box.run(f"{VENV}/bin/laennec", *detect, f"{HERE}/{SHORT}")
     with _step("detecting there again"):
         again = box.run(f"{VENV}/bin/laennec", *detect, f"{HERE}/{SHORT}")
     with _step("detecting here"):
-        likeness = compare(_here("-m", "edge", *detect, str(here / SHORT)), there)
+        comparison = compare(_here("-m", "edge", *detect, str(here / SHORT)), there)
     if again != there:
-        raise DeployError("expected the same listing twice, found another with the kept kernels")
+        raise DeployError("expected the same listing twice, found another with the cached kernels")
     print(
-        f"{date.today()}: {'passed' if likeness.passed else 'FAILED'}: {likeness.events} events of {wish.seconds:g} s "
-        f"{'equal' if likeness.events_equal else 'NOT equal'}, largest difference of {likeness.frames} frames' scores "
-        f"{likeness.apart:.5f} (allowed {SCORES_WITHIN})"
+        f"{date.today()}: {'passed' if comparison.passed else 'FAILED'}: {comparison.events} events of "
+        f"{options.seconds:g} s {'equal' if comparison.events_equal else 'NOT equal'}, largest difference of "
+        f"{comparison.frames} frames' scores {comparison.largest_difference:.5f} (allowed {SCORES_WITHIN})"
     )
-    return likeness
+    return comparison
 
 
 def _install(box: Emulated, python: str, house: Wheelhouse, here: Path) -> None:

@@ -16,7 +16,7 @@ LOOSE = ("score", "mean")
 
 
 @dataclass(frozen=True)
-class Likeness:
+class Comparison:
     """How alike two listings are."""
 
     frames: int
@@ -25,16 +25,16 @@ class Likeness:
     """Events in the first listing."""
     events_equal: bool
     """Same classes, times, thresholds and ends in the same order, scores within `SCORES_WITHIN`."""
-    apart: float
+    largest_difference: float
     """Largest difference of two scores of the same frame and class."""
 
     @property
     def passed(self) -> bool:
         """Whether the second processor hears what the first one does."""
-        return self.events_equal and self.frames > 0 and self.apart <= SCORES_WITHIN
+        return self.events_equal and self.frames > 0 and self.largest_difference <= SCORES_WITHIN
 
 
-def compare(first: str, second: str) -> Likeness:
+def compare(first: str, second: str) -> Comparison:
     """Compare two listings.
 
     Raises:
@@ -44,7 +44,7 @@ def compare(first: str, second: str) -> Likeness:
     frames_too, events_too = _parts(second)
     if [_frame(one) for one in frames] != [_frame(one) for one in frames_too]:
         raise DeployError(f"expected the same {len(frames)} score frames, found {len(frames_too)} others")
-    apart = max(
+    largest_difference = max(
         (
             abs(one["scores"][c] - two["scores"][c])
             for one, two in zip(frames, frames_too, strict=True)
@@ -55,7 +55,7 @@ def compare(first: str, second: str) -> Likeness:
     equal = [_decided(one) for one in events] == [_decided(two) for two in events_too] and all(
         abs(one[key] - two[key]) <= SCORES_WITHIN for one, two in zip(events, events_too, strict=True) for key in LOOSE
     )
-    return Likeness(len(frames), len(events), equal, apart)
+    return Comparison(len(frames), len(events), equal, largest_difference)
 
 
 def _parts(listing: str) -> tuple[list[dict], list[dict]]:  # type: ignore[type-arg]

@@ -94,8 +94,8 @@ def make_root(folder: Path, debian: Debian) -> Path:
     _must(["debootstrap", *options, debian.suite, str(partial), debian.mirror], environment, partial)
     second = ["DEBIAN_FRONTEND=noninteractive", "DEBOOTSTRAP_DIR=/debootstrap", "/bin/sh", "/debootstrap/debootstrap"]
     # The second stage unmounts /proc, /sys and /dev/shm, which are this machine's: in a mount namespace of its own.
-    apart = ["unshare", "--mount", "--propagation", "private"]
-    _must([*apart, *Emulated(partial).words([*second, "--second-stage"])], environment, partial)
+    largest_difference = ["unshare", "--mount", "--propagation", "private"]
+    _must([*largest_difference, *Emulated(partial).words([*second, "--second-stage"])], environment, partial)
     if (partial / "proc").is_symlink():  # in a container debootstrap makes it a link, which would point to itself
         (partial / "proc").unlink()
         (partial / "proc").mkdir()

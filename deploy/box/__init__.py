@@ -2,7 +2,7 @@
 
 `deploy.session` packs this package into one archive and sends it down a pipe, then one line of JSON that asks for
 something, then the bytes of wheels; what happens comes back as lines of JSON. Not for deciding whether this box may be
-deployed to (`deploy.devices`), nor for keeping the service running (systemd, or `supervise` where a ROOT was given).
+deployed to (`deploy.devices`), nor for keeping the service running (systemd, or `run.sh` where a ROOT was given).
 
 Invariant: every file that matters is written under another name, brought to disk, then renamed; so after a power cut
 `current` names a complete release or none; the next start of the service undoes a switch without a verdict (`undo.sh`),

@@ -17,8 +17,9 @@ from typing import Any, BinaryIO
 from deploy.box.build import install
 from deploy.box.durable import read_record, remove
 from deploy.box.facts import facts, free_mb
-from deploy.box.place import Place, Refusal, Trial
-from deploy.box.service import Service, Supervised, Systemd
+from deploy.box.layout import BoxLayout, Refusal, Trial
+from deploy.box.process import Process
+from deploy.box.service import Service, Systemd
 from deploy.box.settings import unlink_settings
 from deploy.box.switch import discard, go_back, outcome, repair, switch, wait_until_healthy
 from deploy.box.wire import Session, Wire, at_work, only_one, watch_workstation
@@ -28,24 +29,24 @@ Command = Callable[[Session, dict[str, Any], BinaryIO], dict[str, Any]]
 
 def probe(session: Session, request: dict[str, Any], _given: BinaryIO) -> dict[str, Any]:
     """What this box is; refused to a user who may not deploy here, before anything is built."""
-    there = _nearest(session.place)
+    there = _nearest(session.layout)
     if not request["systemd"] and not os.access(there, os.W_OK | os.X_OK):
         is_read_only = os.statvfs(there).f_flag & os.ST_RDONLY
         code = errno.EROFS if is_read_only else errno.EACCES if os.path.isdir(there) else errno.ENOTDIR
         raise OSError(code, os.strerror(code), str(there))
-    return asdict(facts(session.place))
+    return asdict(facts(session.layout))
 
 
 def status(session: Session, _request: dict[str, Any], _given: BinaryIO) -> dict[str, Any]:
     """What runs, what else is there, and whether somebody is at work or was cut off."""
-    place, health = session.place, session.service.health()
-    busy, trial = at_work(place), read_record(place.trial, Trial)
-    busy = busy or at_work(place)  # asked on both sides of the record: it is of somebody at work, or was left behind
+    layout, health = session.layout, session.service.health()
+    busy, trial = at_work(layout), read_record(layout.trial, Trial)
+    busy = busy or at_work(layout)  # asked on both sides of the record: it is of somebody at work, or was left behind
     cut = None if busy else trial
     return {
-        "running": place.running(), "phase": health.phase, "words": health.words, "logs": session.service.logs,
-        "releases": [release.name for release in place.complete()], "config": str(place.config),
-        "busy": busy, "trial": cut.new if cut else "", "before": cut.old if cut else "", "free_mb": free_mb(place),
+        "running": layout.running(), "phase": health.phase, "words": health.words, "logs": session.service.logs,
+        "releases": [release.name for release in layout.complete()], "config": str(layout.config),
+        "busy": busy, "trial": cut.new if cut else "", "before": cut.old if cut else "", "free_mb": free_mb(layout),
     }  # fmt: skip
 
 
@@ -63,17 +64,17 @@ def mend(session: Session, _request: dict[str, Any], _given: BinaryIO) -> dict[s
 
 def rollback(session: Session, request: dict[str, Any], given: BinaryIO) -> dict[str, Any]:
     """Switch to the release before the current one, or to the one that is named."""
-    place = session.place
+    layout = session.layout
     watch_workstation(session, given)
-    cut = read_record(place.trial, Trial)
+    cut = read_record(layout.trial, Trial)
     meant = "" if cut is None else cut.old if cut.is_untried else cut.new  # a rollback that was cut off goes on
     wanted = request["release"] or meant
     if cut and cut.old and wanted == cut.old:
         return _undo(session, cut, request["hold_s"])
     mend(session, request, given)
-    if cut and wanted == place.running():
+    if cut and wanted == layout.running():
         return outcome(session, session.service.health())
-    releases, running = {release.name: release for release in place.complete()}, place.running()
+    releases, running = {release.name: release for release in layout.complete()}, layout.running()
     names = list(releases)
     if not running:
         raise Refusal("expected a release to go back from, found none; run make deploy")
@@ -100,25 +101,25 @@ def _undo(session: Session, cut: Trial, hold_s: float) -> dict[str, Any]:
 
 def undeploy(session: Session, request: dict[str, Any], _given: BinaryIO) -> dict[str, Any]:
     """Stop the service and remove every release; settings and events stay, unless they too are to go."""
-    place = session.place
+    layout = session.layout
     with session.wire.step("stopping the service"):
         session.service.stop()
     with session.wire.step("removing releases"):
-        unlink_settings(place)
-        for gone in (place.current, place.before, place.trial, *place.strays()):
+        unlink_settings(layout)
+        for gone in (layout.current, layout.before, layout.trial, *layout.strays()):
             remove(gone)
-        purged = (place.config.parent, place.state) if request["purge"] else ()
-        for folder in place.releases.glob("*"):
-            discard(place, folder.name)  # cut off here, what is left of a release does not count as one
-        for folder in (place.releases, place.wheels, place.run, place.cache, place.log.parent, *purged):
+        purged = (layout.config.parent, layout.state) if request["purge"] else ()
+        for folder in layout.releases.glob("*"):
+            discard(layout, folder.name)  # cut off here, what is left of a release does not count as one
+        for folder in (layout.releases, layout.wheels, layout.run, layout.cache, layout.log.parent, *purged):
             shutil.rmtree(folder.resolve(), ignore_errors=True)
             if folder.is_symlink():  # systemd keeps the folders of a DynamicUser elsewhere
                 folder.unlink()
-        for folder in (place.config.parent, place.state):
+        for folder in (layout.config.parent, layout.state):
             _remove_if_empty(folder)
-    kept = [str(path) for path in (place.config.parent, place.state) if path.exists()]
-    remove(place.lock)  # last of all: from here on the box may be another deployment's
-    _remove_if_empty(place.base)
+    kept = [str(path) for path in (layout.config.parent, layout.state) if path.exists()]
+    remove(layout.lock)  # last of all: from here on the box may be another deployment's
+    _remove_if_empty(layout.base)
     return {"kept": kept}
 
 
@@ -135,9 +136,9 @@ def main(given: BinaryIO, out: BinaryIO) -> None:
     """Answer one request."""
     request = json.loads(given.readline())
     os.umask(0o022)
-    place = Place(request["root"])
-    service: Service = Systemd(place) if request["systemd"] else Supervised(place)
-    session = Session(place, service, Wire(out), request.get("who", ""))
+    layout = BoxLayout(request["root"])
+    service: Service = Systemd(layout) if request["systemd"] else Process(layout)
+    session = Session(layout, service, Wire(out), request.get("who", ""))
     try:
         if request["command"] in READING:
             result = READING[request["command"]](session, request, given)
@@ -148,24 +149,24 @@ def main(given: BinaryIO, out: BinaryIO) -> None:
     except Refusal as error:
         session.wire.send(error=str(error), state=session.situation())
     except OSError as error:
-        session.wire.send(error=f"on the box: {_explained(place, error)}", state=session.situation())
+        session.wire.send(error=f"on the box: {_explained(layout, error)}", state=session.situation())
 
 
-def _explained(place: Place, error: OSError) -> str:
+def _explained(layout: BoxLayout, error: OSError) -> str:
     """What the system refused, and what to do."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"{error}; free some room there, then deploy again"
     if error.errno in (errno.EACCES, errno.EPERM):
-        me, there = _named(os.geteuid()), _nearest(place)
+        me, there = _named(os.geteuid()), _nearest(layout)
         owner = _named(there.stat().st_uid)
         asked = f"expected the right to read and change what lies below {there}, which belongs to {owner}"
         return f"{asked}; found that {me} lacks it ({error}); deploy as {owner}, or give another ROOT=DIR"
     return f"{error}; mend it, then try again"
 
 
-def _nearest(place: Place) -> Path:
+def _nearest(layout: BoxLayout) -> Path:
     """Where everything lies, or the folder above in which it would be made; as far as this user can see."""
-    return next(path for path in (place.base, *place.base.parents) if os.path.exists(path))
+    return next(path for path in (layout.base, *layout.base.parents) if os.path.exists(path))
 
 
 def _named(user: int) -> str:

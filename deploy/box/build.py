@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 from deploy.box.child import must
 from deploy.box.durable import CHUNK, digest_of, read_record, sync_disk, sync_folder, write_record, write_whole
-from deploy.box.place import Place, Refusal, Release
+from deploy.box.layout import BoxLayout, Refusal, Release
 from deploy.box.switch import discard, outcome, repair, switch
 from deploy.box.wire import Session, watch_workstation
 
@@ -65,34 +65,34 @@ def install(session: Session, request: dict[str, Any], given: BinaryIO) -> dict[
     Raises:
         Refusal: with what the box runs as before.
     """
-    place, wire, wheels = session.place, session.wire, request["wheels"]
+    layout, wire, wheels = session.layout, session.wire, request["wheels"]
     with wire.step("clearing up what an earlier deployment left") as remarks:
         remarks += repair(session)
     if not request.get("is_forced") and _runs_already(session, request):
         return {**outcome(session, session.service.health()), "is_new": False}
-    check_room(place, wheels)
+    check_room(layout, wheels)
     with wire.step("copying") as remarks:
         new = receive(session, wheels, given)
         remarks.append(f"{len(new)} of {len(wheels)} files were new, {_size(new) / 1e6:.1f} MB")
     watch_workstation(session, given)
-    numbers = [int(path.name[:4]) for path in place.releases.glob("[0-9][0-9][0-9][0-9]-*")]
+    numbers = [int(path.name[:4]) for path in layout.releases.glob("[0-9][0-9][0-9][0-9]-*")]
     name = f"{max(numbers, default=0) + 1:04d}-{request['version']}"
     try:
-        _build(session, request, place.releases / name)
+        _build(session, request, layout.releases / name)
         with _named_as_given(session, request, name):
-            _read_settings(session, place.releases / name)
-            _compile(session, place.releases / name)
-            _examine(session, place.releases / name)
-        _complete(session, request, place.releases / name)
+            _read_settings(session, layout.releases / name)
+            _compile(session, layout.releases / name)
+            _examine(session, layout.releases / name)
+        _complete(session, request, layout.releases / name)
     except (Refusal, OSError):
-        discard(place, name)
+        discard(layout, name)
         raise
     return {**switch(session, name, request["hold_s"], is_untried=True), "is_new": True}
 
 
 def _runs_already(session: Session, request: dict[str, Any]) -> bool:
     """Whether the current release is what would be made, and is healthy."""
-    health, folder = session.service.health(), session.place.current
+    health, folder = session.service.health(), session.layout.current
     made = read_record(folder / "release.json", Release)
     if made is None or made.python != request["python"]:
         return False
@@ -101,7 +101,7 @@ def _runs_already(session: Session, request: dict[str, Any]) -> bool:
         (folder / name).is_file() and (folder / name).read_bytes() == text.encode()
         for name, text in request["files"].items()  # with the hashes of all wheels, and the settings if any are given
     )
-    is_well = health.is_asked and health.phase == "ready" and not health.has_failed
+    is_well = health.is_asked and health.is_well
     return is_well and has_files and sees_system == request["system_site"]
 
 
@@ -109,13 +109,13 @@ def _size(wheels: Manifest) -> int:
     return sum(each["size"] for each in wheels)
 
 
-def check_room(place: Place, wheels: Manifest) -> None:
+def check_room(layout: BoxLayout, wheels: Manifest) -> None:
     """Raises Refusal if the disk cannot hold another release."""
-    lacking = [each for each in wheels if not (place.wheels / each["name"]).exists()]
+    lacking = [each for each in wheels if not (layout.wheels / each["name"]).exists()]
     need_mb = (_size(lacking) + UNPACKED * _size(wheels)) // 1_000_000 + 1
-    free_mb = shutil.disk_usage(place.base).free // 1_000_000
+    free_mb = shutil.disk_usage(layout.base).free // 1_000_000
     if free_mb < need_mb:
-        raise Refusal(f"expected {need_mb} MB free for {place.base}, found {free_mb} MB; free some room on the box")
+        raise Refusal(f"expected {need_mb} MB free for {layout.base}, found {free_mb} MB; free some room on the box")
 
 
 def receive(session: Session, wanted: Manifest, given: BinaryIO) -> Manifest:
@@ -124,7 +124,7 @@ def receive(session: Session, wanted: Manifest, given: BinaryIO) -> Manifest:
     Returns:
         What came.
     """
-    store = session.place.wheels
+    store = session.layout.wheels
     store.mkdir(parents=True, exist_ok=True)
     lacking = [each for each in wanted if not _is_there(store / each["name"], each)]
     session.wire.send(want=[each["name"] for each in lacking])
@@ -156,80 +156,80 @@ def _receive_one(path: Path, wanted: dict[str, Any], given: BinaryIO) -> None:
 
 def _build(session: Session, request: dict[str, Any], folder: Path) -> None:
     """An environment with everything in it."""
-    wire, place, python, own = session.wire, session.place, request["python"], folder / "venv/bin/python"
+    wire, layout, python, own = session.wire, session.layout, request["python"], folder / "venv/bin/python"
     folder.mkdir(parents=True)
     settings = request["files"].get("ward.yaml")
     for name, text in request["files"].items():
         if name != "ward.yaml":
             (folder / name).write_text(text)
-    like = place.config if place.config.exists() else None  # who may read them stays as the operator chose
-    write_whole(folder / "ward.yaml", place.config.read_bytes() if settings is None else settings.encode(), like=like)
+    like = layout.config if layout.config.exists() else None  # who may read them stays as the operator chose
+    write_whole(folder / "ward.yaml", layout.config.read_bytes() if settings is None else settings.encode(), like=like)
     with wire.step(f"making a virtual environment of {python}"):
         extra = ["--system-site-packages"] if request["system_site"] else []
         argv = [python, "-I", "-m", "venv", "--without-pip", *extra, folder / "venv"]
-        must(argv, "making a virtual environment", place.variables())
+        must(argv, "making a virtual environment", layout.variables())
     with wire.step("installing, offline and against hashes"):
-        pip = next(place.wheels / each["name"] for each in request["wheels"] if each["name"].startswith("pip-"))
+        pip = next(layout.wheels / each["name"] for each in request["wheels"] if each["name"].startswith("pip-"))
         argv = [
             own, "-I", pip / "pip", "--isolated", "--disable-pip-version-check", "--no-cache-dir", "install", "--quiet",
-            "--no-index", "--find-links", place.wheels, "--require-hashes", "--no-deps", "--only-binary=:all:",
+            "--no-index", "--find-links", layout.wheels, "--require-hashes", "--no-deps", "--only-binary=:all:",
             "--ignore-installed", "--root-user-action=ignore", "-r", folder / "requirements.lock",
         ]  # fmt: skip
-        must(argv, "installing", {**place.variables(), "PIP_CONFIG_FILE": os.devnull})
+        must(argv, "installing", {**layout.variables(), "PIP_CONFIG_FILE": os.devnull})
 
 
 def _compile(session: Session, folder: Path) -> None:
     """The kernels, and what the settings want to hear."""
-    wire, place, own = session.wire, session.place, folder / "venv/bin/python"
+    wire, layout, own = session.wire, session.layout, folder / "venv/bin/python"
     with wire.step("compiling the kernels, so that no start has to"):
         # Not from a cache of this user's: the service may be another one, and must find them in the release.
-        apart = {name: value for name, value in place.variables().items() if name != "CACHE_DIRECTORY"}
+        apart = {name: value for name, value in layout.variables().items() if name != "CACHE_DIRECTORY"}
         must([own, "-I", "-c", COMPILE], "compiling the kernels", {**apart, "XDG_CACHE_HOME": str(folder / "none")})
     if DEMO in (folder / "ward.yaml").read_text():
         with wire.step("making a long demonstration recording"):
-            must([own, "-I", "-c", REPEAT, folder / DEMO], "writing the demonstration", place.variables())
+            must([own, "-I", "-c", REPEAT, folder / DEMO], "writing the demonstration", layout.variables())
 
 
 def _read_settings(session: Session, folder: Path) -> None:
     """See that the new release can read them; `_examine` sees what they lead to."""
-    place, config = session.place, folder / EXAMINED
+    layout, config = session.layout, folder / EXAMINED
     text = (folder / "ward.yaml").read_text()
-    text = text.replace(f"{place.current}/", f"{folder}/")  # as if it were current already
+    text = text.replace(f"{layout.current}/", f"{folder}/")  # as if it were current already
     write_whole(config, text.encode(), like=folder / "ward.yaml")
     argv = [folder / "venv/bin/python", "-I", "-c", READ_SETTINGS, config]
     with session.wire.step("reading the settings"):
-        must(argv, "reading the settings", place.variables())
+        must(argv, "reading the settings", layout.variables())
 
 
 @contextmanager
 def _named_as_given(session: Session, request: dict[str, Any], name: str) -> Iterator[None]:
     """In what is refused, name the settings as the operator knows them: the examined copy goes with the release."""
-    place = session.place
+    layout = session.layout
     try:
         yield
     except Refusal as error:
-        known = "CONFIG" if "ward.yaml" in request["files"] else str(place.config)
-        raise Refusal(str(error).replace(str(place.releases / name / EXAMINED), known)) from None
+        known = "CONFIG" if "ward.yaml" in request["files"] else str(layout.config)
+        raise Refusal(str(error).replace(str(layout.releases / name / EXAMINED), known)) from None
 
 
 def _examine(session: Session, folder: Path) -> None:
     """Let the new release say what it thinks of this box and these settings."""
-    place, config, laennec = session.place, folder / EXAMINED, folder / "venv/bin/laennec"
+    layout, config, laennec = session.layout, folder / EXAMINED, folder / "venv/bin/laennec"
     for what, words in EXAMINATION:
         argv = [laennec, *words.split(), *([config] if words.endswith("--config") else [])]
         with session.wire.step(what) as remarks:
             argv = session.service.words_as_service(folder, argv)
-            said = must(argv, f"laennec {words}", place.variables())
+            said = must(argv, f"laennec {words}", layout.variables())
             remarks += [line.strip() for line in said.splitlines() if line.startswith("warn")]
 
 
 def _complete(session: Session, request: dict[str, Any], folder: Path) -> None:
-    place, own = session.place, (folder / "ward.yaml").read_bytes()
-    if "ward.yaml" not in request["files"] and own != place.config.read_bytes():
-        raise Refusal(f"{place.config} was changed while the release was being made; deploy again")
+    layout, own = session.layout, (folder / "ward.yaml").read_bytes()
+    if "ward.yaml" not in request["files"] and own != layout.config.read_bytes():
+        raise Refusal(f"{layout.config} was changed while the release was being made; deploy again")
     with session.wire.step("writing it to disk"):
         sync_disk(folder)
         wheels = tuple(each["name"] for each in request["wheels"])
-        made = Release(folder.name, time.time(), request["python"], wheels, place.running())
+        made = Release(folder.name, time.time(), request["python"], wheels, layout.running())
         write_record(folder / "release.json", made)
         sync_folder(folder.parent)

@@ -12,7 +12,7 @@ import signal
 import subprocess
 from collections.abc import Sequence
 
-from deploy.box.place import Refusal
+from deploy.box.layout import Refusal
 
 TELLING = ("FAIL", "laennec:", "ERROR")  # how the lines begin that say why something failed
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.box.child import call
-from deploy.box.place import Place
+from deploy.box.layout import BoxLayout
 from deploy.box.wire import at_work
 
 PYTHONS = ("python3", "python3.14", "python3.13", "python3.12", "python3.11", "python3.10")
@@ -78,11 +78,11 @@ class Facts:
     """Whether a switch has no verdict yet."""
 
 
-def facts(place: Place, system: Path = Path("/")) -> Facts:
+def facts(layout: BoxLayout, system: Path = Path("/")) -> Facts:
     """What this box is.
 
     Args:
-        place: where Laennec lies or would lie.
+        layout: where Laennec lies or would lie.
         system: root of the files that tell; another one for tests.
     """
     named = dict(line.partition("=")[::2] for line in _text(system / "etc/os-release").splitlines())
@@ -96,12 +96,12 @@ def facts(place: Place, system: Path = Path("/")) -> Facts:
         pythons=_pythons(),
         has_systemd=(system / "run/systemd/system").is_dir(),
         may_administrate=os.geteuid() == 0 or call(["sudo", "-n", "true"])[0] == 0,
-        free_mb=free_mb(place),
+        free_mb=free_mb(layout),
         clock_s=time.time(),
-        running=place.running(),
-        has_config=place.config.exists() or place.linked_config.exists(),  # its link may have been removed by hand
-        busy=at_work(place),
-        has_trial=place.trial.exists(),
+        running=layout.running(),
+        has_config=layout.config.exists() or layout.linked_config.exists(),  # its link may have been removed by hand
+        busy=at_work(layout),
+        has_trial=layout.trial.exists(),
     )
 
 
@@ -119,9 +119,9 @@ def l4t_of(text: str) -> str:
     return f"{words[1][1:]}.{words[words.index('REVISION:') + 1]}"
 
 
-def free_mb(place: Place) -> int:
-    """Room on the disk that would hold `place`, MB."""
-    there = next(each for each in [place.base, *place.base.parents] if each.exists())
+def free_mb(layout: BoxLayout) -> int:
+    """Room on the disk that would hold `layout`, MB."""
+    there = next(each for each in [layout.base, *layout.base.parents] if each.exists())
     return shutil.disk_usage(there).free // 1_000_000
 
 

@@ -1,4 +1,4 @@
-"""Who keeps the service running: systemd, or `supervise.py` below a root of one's own.
+"""How the service is started, stopped and watched: as a unit of systemd; `process` does it below a ROOT.
 
 Not for deciding when to start it or whether it is good (`switch`).
 Source: systemctl(1), systemd-run(1), systemd.service(5).
@@ -6,22 +6,15 @@ Source: systemctl(1), systemd-run(1), systemd.service(5).
 
 from __future__ import annotations
 
-import fcntl
-import json
-import os
 import shutil
-import signal
-import subprocess
-import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from deploy.box.child import call, last_words
 from deploy.box.durable import remove, write_whole
-from deploy.box.place import Place, Refusal
+from deploy.box.layout import BoxLayout, Refusal
 
 UNIT = "laennec.service"
 # What a release is examined with, so that it finds the user, groups and folders that the service will have.
@@ -35,8 +28,6 @@ EXAMINED_WITH = (
     "Environment",
 )
 PHASES = {"active": "ready", "activating": "starting", "reloading": "starting", "deactivating": "starting"}
-START_S = 5.0  # how long a supervisor may take to begin
-STOP_S = 15.0  # longer than the service may take to end (`supervise.STOP_S`)
 
 
 @dataclass(frozen=True)
@@ -44,7 +35,8 @@ class Health:
     """How the service is."""
 
     phase: str
-    """starting, ready, waiting (to start again), or stopped."""
+    """starting, ready, waiting (to start again), or stopped; running: started below a ROOT by another deployment, which
+    heard whether it is ready."""
     has_failed: bool = False
     """Whether it ended with an error since it was last asked to start."""
     words: str = ""
@@ -52,9 +44,14 @@ class Health:
     is_asked: bool = True
     """Whether this tells of the start that was asked for last."""
 
+    @property
+    def is_well(self) -> bool:
+        """Whether it runs, and has not failed."""
+        return self.phase in ("ready", "running") and not self.has_failed
+
 
 class Service(Protocol):
-    """Who keeps the service running."""
+    """The service, however it is run."""
 
     logs: str
     """Command that shows its log."""
@@ -66,10 +63,10 @@ class Service(Protocol):
         """Stop it for good."""
 
     def health(self) -> Health:
-        """How it is now."""
+        """Whether it runs, and whether it ended with an error, as of now."""
 
     def last_lines(self, count: int) -> str:
-        """The end of its log."""
+        """The last `count` lines of its log."""
 
     def words_as_service(self, release: Path, argv: Sequence[object]) -> list[object]:
         """The command that runs `argv` as the service of `release` would be."""
@@ -80,16 +77,16 @@ class Systemd:
 
     logs = f"journalctl -u {UNIT}"
 
-    def __init__(self, place: Place) -> None:
-        """For the releases of `place`."""
-        self._place = place
-        self._unit = place.root / "etc/systemd/system" / UNIT
-        self._rules = place.root / "etc/udev/rules.d"
+    def __init__(self, layout: BoxLayout) -> None:
+        """For the releases of `layout`."""
+        self._layout = layout
+        self._unit = layout.root / "etc/systemd/system" / UNIT
+        self._rules = layout.root / "etc/udev/rules.d"
 
     def restart(self) -> None:
         """Install the unit and rules of the current release, then restart."""
-        write_whole(self._unit, (self._place.current / UNIT).read_bytes())
-        rules = sorted(self._place.current.glob("*.rules"))
+        write_whole(self._unit, (self._layout.current / UNIT).read_bytes())
+        rules = sorted(self._layout.current.glob("*.rules"))
         for rule in rules:
             write_whole(self._rules / rule.name, rule.read_bytes())
         if rules and shutil.which("udevadm"):
@@ -104,7 +101,7 @@ class Systemd:
         """Stop, disable and remove the unit, and the rules."""
         if self._unit.exists():
             self._systemctl("disable", "--now", UNIT)
-        for rule in self._place.releases.glob("*/*.rules"):
+        for rule in self._layout.releases.glob("*/*.rules"):
             remove(self._rules / rule.name)
         remove(self._unit)
         self._systemctl("daemon-reload")
@@ -134,79 +131,3 @@ class Systemd:
         code, said = call(["systemctl", *argv])
         if code:
             raise Refusal(f"systemctl {' '.join(argv)} failed: {last_words(said)}")
-
-
-class Supervised:
-    """The service below a root of one's own, kept by `supervise.py`."""
-
-    def __init__(self, place: Place) -> None:
-        """For the releases of `place`."""
-        self._place = place
-        self._wanted = place.run / "wanted"
-        self.logs = f"tail -f {place.log}"
-
-    def _pid(self) -> int:
-        """The supervisor's process id; 0: none runs."""
-        try:
-            with open(self._place.run / "supervisor.lock") as lock:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                return 0
-        except FileNotFoundError:
-            return 0
-        except BlockingIOError:
-            return int(self._state().get("supervisor", 0))
-
-    def _state(self) -> dict[str, Any]:
-        with suppress(OSError, ValueError):
-            return dict(json.loads((self._place.run / "state.json").read_text()))
-        return {}
-
-    def restart(self) -> None:
-        """Tell the supervisor, or start one."""
-        write_whole(self._wanted, os.urandom(8).hex().encode())
-        if pid := self._pid():
-            os.kill(pid, signal.SIGHUP)
-            return
-        for folder in (self._place.log.parent, self._place.state, self._place.cache):
-            folder.mkdir(parents=True, exist_ok=True)
-        current = self._place.current
-        with open(self._place.log, "ab") as log:
-            started = subprocess.Popen(
-                [current / "venv/bin/python", "-I", current / "supervise.py", self._place.root], cwd="/",
-                env=self._place.variables(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-            )  # fmt: skip
-        until_s = time.monotonic() + START_S
-        while not self._pid():
-            if started.poll() is not None or time.monotonic() > until_s:
-                raise Refusal(f"the supervisor did not start: {last_words(self.last_lines(3))}")
-            time.sleep(0.02)
-
-    def stop(self) -> None:
-        """Stop the supervisor and with it the service."""
-        if pid := self._pid():
-            os.kill(pid, signal.SIGTERM)
-        until_s = time.monotonic() + STOP_S
-        while self._pid():
-            if time.monotonic() > until_s:
-                raise Refusal(f"the supervisor (process {self._pid()}) does not end; end it by hand, then try again")
-            time.sleep(0.02)
-
-    def health(self) -> Health:
-        """From what the supervisor wrote."""
-        if not self._pid():
-            return Health("stopped", words="no supervisor runs", is_asked=False)
-        state = self._state()
-        wanted = self._wanted.read_text() if self._wanted.exists() else None
-        words = state.get("status") or state.get("last_end") or ""
-        is_asked = state.get("token") == wanted and state.get("release") == self._place.running()
-        return Health(state.get("phase", "starting"), state.get("failures", 0) > 0, words, is_asked)
-
-    def last_lines(self, count: int) -> str:
-        """From its log."""
-        with suppress(OSError):
-            return "\n".join(self._place.log.read_text(errors="replace").splitlines()[-count:])
-        return ""
-
-    def words_as_service(self, release: Path, argv: Sequence[object]) -> list[object]:
-        """As they are: it runs as this user."""
-        return list(argv)

@@ -14,15 +14,15 @@ from typing import Any
 
 from deploy.box.child import last_words
 from deploy.box.durable import point, read_record, remove, write_record, write_whole
-from deploy.box.place import Place, Refusal, Trial
+from deploy.box.layout import BoxLayout, Refusal, Trial
 from deploy.box.service import Health, Service
 from deploy.box.settings import (
     adopt_settings,
+    back_up_settings,
+    keep_edited,
     link_settings,
-    put_settings_back,
-    set_edited_aside,
-    set_settings_aside,
-    tell_settings,
+    restore_settings,
+    settings_change,
 )
 from deploy.box.wire import Session
 
@@ -47,18 +47,18 @@ def switch(session: Session, name: str, hold_s: float, is_untried: bool = False)
     Raises:
         Refusal: it was not healthy; everything is as it was before.
     """
-    place, wire = session.place, session.wire
+    layout, wire = session.layout, session.wire
     session.is_settling = True
     with wire.step(f"switching to {name}") as remarks:
-        remarks += adopt_settings(place)  # edited by hand while the release was made: of the release before
-        remarks += tell_settings(place, name)
-        trial = Trial(name, place.running(), place.config.exists(), is_untried, hold_s)
-        set_settings_aside(place, bool(trial.old))
-        write_record(place.trial, trial)
+        remarks += adopt_settings(layout)  # edited by hand while the release was made: of the release before
+        remarks += settings_change(layout, name)
+        trial = Trial(name, layout.running(), layout.config.exists(), is_untried, hold_s)
+        back_up_settings(layout, bool(trial.old))
+        write_record(layout.trial, trial)
         if trial.old:
-            _prepare_undo(place, trial)
-        link_settings(place)
-        point(place.current, f"releases/{name}")
+            _prepare_undo(layout, trial)
+        link_settings(layout)
+        point(layout.current, f"releases/{name}")
     try:
         health = _judge(session, hold_s)
     except (Refusal, OSError) as error:
@@ -73,18 +73,18 @@ def switch(session: Session, name: str, hold_s: float, is_untried: bool = False)
 
 def outcome(session: Session, health: Health) -> dict[str, Any]:
     """For people: what runs, its status, where settings and log are."""
-    place = session.place
+    layout = session.layout
     return {
-        "running": place.running(), "words": health.words, "logs": session.service.logs, "config": str(place.config),
+        "running": layout.running(), "words": health.words, "logs": session.service.logs, "config": str(layout.config),
     }  # fmt: skip
 
 
-def _prepare_undo(place: Place, trial: Trial) -> None:
+def _prepare_undo(layout: BoxLayout, trial: Trial) -> None:
     """From here on a start of the service that no deployment watches goes back to the release before."""
-    undo, new = place.releases / trial.old / UNDO, place.releases / trial.new / UNDO
+    undo, new = layout.releases / trial.old / UNDO, layout.releases / trial.new / UNDO
     if new.exists() and not undo.exists():  # made before releases had one
         write_whole(undo, new.read_bytes())
-    point(place.before, f"releases/{trial.old}")
+    point(layout.before, f"releases/{trial.old}")
 
 
 def _judge(session: Session, hold_s: float) -> Health:
@@ -117,25 +117,25 @@ def wait_until_healthy(service: Service, hold_s: float) -> Health:
 
 def settle(session: Session, trial: Trial) -> None:
     """The new release is good: forget the way back, and what is too old."""
-    place = session.place
-    remove(place.before)
-    remove(place.trial)
+    layout = session.layout
+    remove(layout.before)
+    remove(layout.trial)
     session.is_settling = False
-    others = [release.name for release in place.complete()]
-    kept = list(dict.fromkeys(name for name in (place.running(), trial.old, *others) if name))[:KEPT_RELEASES]
-    for folder in place.releases.glob("*"):
+    others = [release.name for release in layout.complete()]
+    kept = list(dict.fromkeys(name for name in (layout.running(), trial.old, *others) if name))[:KEPT_RELEASES]
+    for folder in layout.releases.glob("*"):
         if folder.name not in kept:
-            discard(place, folder.name)
-    used = {wheel for release in place.complete() for wheel in release.wheels}
-    for wheel in place.wheels.glob("*"):
+            discard(layout, folder.name)
+    used = {wheel for release in layout.complete() for wheel in release.wheels}
+    for wheel in layout.wheels.glob("*"):
         if wheel.name not in used:
             remove(wheel)
 
 
-def discard(place: Place, name: str) -> None:
+def discard(layout: BoxLayout, name: str) -> None:
     """Remove a release; first of all it is not complete any more."""
-    remove(place.releases / name / "release.json")
-    shutil.rmtree(place.releases / name, ignore_errors=True)
+    remove(layout.releases / name / "release.json")
+    shutil.rmtree(layout.releases / name, ignore_errors=True)
 
 
 def go_back(session: Session, trial: Trial) -> list[str]:
@@ -144,21 +144,21 @@ def go_back(session: Session, trial: Trial) -> list[str]:
     Returns:
         What was found meanwhile, a line each.
     """
-    place, told = session.place, list[str]()
-    if place.running() == trial.new and trial.old and place.settings(trial.old).exists():
-        told += set_edited_aside(place)
-    put_settings_back(place, trial.had_config)
+    layout, told = session.layout, list[str]()
+    if layout.running() == trial.new and trial.old and layout.settings(trial.old).exists():
+        told += keep_edited(layout)
+    restore_settings(layout, trial.had_config)
     if trial.old:
-        point(place.current, f"releases/{trial.old}")
+        point(layout.current, f"releases/{trial.old}")
         session.service.restart()  # even if it had not been flipped: what was started last, nobody knows
-    elif place.running() == trial.new:
+    elif layout.running() == trial.new:
         session.service.stop()
-        remove(place.current)
-    remove(place.before)
-    remove(place.trial)
+        remove(layout.current)
+    remove(layout.before)
+    remove(layout.trial)
     session.is_settling = False
     if trial.is_untried:
-        discard(place, trial.new)
+        discard(layout, trial.new)
     if trial.old:
         with suppress(Refusal):  # then whoever asked hears how it is (`Session.situation`)
             wait_until_healthy(session.service, 0.0)
@@ -171,17 +171,17 @@ def repair(session: Session) -> list[str]:
     Returns:
         What was mended, a line each.
     """
-    place, told = session.place, list[str]()
-    trial = read_record(place.trial, Trial)
+    layout, told = session.layout, list[str]()
+    trial = read_record(layout.trial, Trial)
     if trial is not None:
         told += _end_trial(session, trial)
-    told += adopt_settings(place)
-    for stray in (place.before, *place.strays()):
+    told += adopt_settings(layout)
+    for stray in (layout.before, *layout.strays()):
         remove(stray)
-    for folder in place.releases.glob("*"):
+    for folder in layout.releases.glob("*"):
         if not (folder / "release.json").exists():
             told.append(f"removed {folder.name}, which was not complete")
-            discard(place, folder.name)
+            discard(layout, folder.name)
     return told
 
 
@@ -189,9 +189,9 @@ def _end_trial(session: Session, trial: Trial) -> list[str]:
     """Judge a release that is current as any other; undo what is left of one that is not."""
     session.is_settling = True
     cut = f"a switch to {trial.new} had been cut off"
-    if session.place.running() != trial.new:
+    if session.layout.running() != trial.new:
         told = go_back(session, trial)
-        return [f"{cut}, {session.place.running() or 'nothing'} is current as before", *told]
+        return [f"{cut}, {session.layout.running() or 'nothing'} is current as before", *told]
     try:
         session.service.restart()
         wait_until_healthy(session.service, trial.hold_s)

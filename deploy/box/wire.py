@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from deploy.box.durable import CHUNK
-from deploy.box.place import Place, Refusal
+from deploy.box.layout import BoxLayout, Refusal
 from deploy.box.service import Service
 
 PATIENCE_S = 3.0  # a deployment that was killed just now may still be ending
@@ -59,7 +59,7 @@ class Wire:
 class Session:
     """What every command needs."""
 
-    place: Place
+    layout: BoxLayout
     service: Service
     wire: Wire
     who: str = ""
@@ -70,7 +70,7 @@ class Session:
     def situation(self) -> str:
         """What the box runs now, in one line; empty: this user may not know."""
         try:
-            name, health = self.place.running(), self.service.health()
+            name, health = self.layout.running(), self.service.health()
         except OSError:
             return ""
         if not name:
@@ -89,13 +89,13 @@ def only_one(session: Session) -> Iterator[None]:
     until_s, has_told = time.monotonic() + PATIENCE_S, False
     in_vain = 0  # in a row
     while True:
-        with _opened(session.place, in_vain == OPENINGS) as lock:
+        with _opened(session.layout, in_vain == OPENINGS) as lock:
             in_vain = 0 if lock else in_vain + 1
-            if lock and _taken(lock.fileno(), fcntl.LOCK_EX) and _is_there(lock.fileno(), session.place.lock):
+            if lock and _taken(lock.fileno(), fcntl.LOCK_EX) and _is_there(lock.fileno(), session.layout.lock):
                 _note_holder(session, f"since {time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())} UTC")
                 yield
                 return
-        holder = at_work(session.place)
+        holder = at_work(session.layout)
         if ORPHAN in holder and not has_told:
             session.wire.send(note=f"waiting for another deployment ({holder})")
             has_told = True
@@ -105,15 +105,15 @@ def only_one(session: Session) -> Iterator[None]:
 
 
 @contextmanager
-def _opened(place: Place, is_last: bool) -> Iterator[TextIO | None]:
+def _opened(layout: BoxLayout, is_last: bool) -> Iterator[TextIO | None]:
     """The lock file, not yet held; None if somebody who undeploys just took its folder away.
 
     Raises:
         OSError: it cannot be opened, or, if this `is_last` attempt fails as the others did, its folder cannot be made.
     """
     try:
-        place.base.mkdir(parents=True, exist_ok=True)
-        lock = open(place.lock, "a+")  # noqa: SIM115 - closed below
+        layout.base.mkdir(parents=True, exist_ok=True)
+        lock = open(layout.lock, "a+")  # noqa: SIM115 - closed below
     except (FileNotFoundError, FileExistsError):
         if is_last:
             raise
@@ -123,10 +123,10 @@ def _opened(place: Place, is_last: bool) -> Iterator[TextIO | None]:
         yield lock
 
 
-def at_work(place: Place) -> str:
+def at_work(layout: BoxLayout) -> str:
     """Who changes the box just now, in words; empty: nobody."""
     try:
-        with open(place.lock) as lock:
+        with open(layout.lock) as lock:
             for _ in range(25):  # who took it just now has not said so yet
                 if _taken(lock.fileno(), fcntl.LOCK_SH):
                     return ""
@@ -157,7 +157,7 @@ def _is_there(lock: int, path: Path) -> bool:
 def _note_holder(session: Session, remark: str) -> None:
     """Say in the lock file who holds it."""
     who = f" for {session.who}" if session.who else ""
-    session.place.lock.write_text(f"process {os.getpid()}{who}, {remark}")
+    session.layout.lock.write_text(f"process {os.getpid()}{who}, {remark}")
 
 
 def watch_workstation(session: Session, given: BinaryIO) -> None:

@@ -1,9 +1,9 @@
-"""The artefact: one ONNX file that carries everything the edge must know, checked before it is believed.
+"""The artefact: one ONNX file that carries everything the edge must know, checked before it is used.
 
 The graph maps `frames` (B, W, M) and `valid` (B, W) to `scores` (B, W / score_frames, C), calibrated probabilities. The
 metadata hold, as JSON text under `laennec.*`: the schema, feature spec, window, classes, groups, thresholds,
-calibration, training data hash and card. A second output, `clip` (B, L), with `tasks` in the metadata, judges a
-sound as a whole; streams do not ask for it. One checkpoint gives several artefacts, `laennec.variant` says which this
+calibration, training data hash and card. A second output, `clip` (B, L), with `tasks` in the metadata, labels a
+sound as a whole; streams do not use it. One checkpoint gives several artefacts, `laennec.variant` says which this
 is. Not for training or exporting one (`training`, `export`), nor for whether a file is whole (`edge.artefact.seal`).
 """
 
@@ -95,7 +95,7 @@ class Model:
         """Hashes that recognise the recordings and patients it was trained on; empty when it carries none."""
         self.card: dict[str, Any] = meta["card"]
         self.tasks: dict[str, Any] | None = meta["tasks"]
-        """How official tasks are answered (`training.answers`); None for a model without the output `clip`."""
+        """How official tasks are answered (`training.detector.answers`); None for a model without the output `clip`."""
         self.variant: Variant = meta["variant"]
         self.sha256 = hashlib.sha256(content).hexdigest()
         self.id = str(self.card.get("id", self.sha256[:12]))
@@ -104,7 +104,7 @@ class Model:
 
     @property
     def rate_hz(self) -> int:
-        """Sampling rate of the sound it hears, Hz."""
+        """Sampling rate of the sound it scores, Hz."""
         return self.spec.rate_hz
 
     @property
@@ -140,21 +140,20 @@ class Model:
         start = (window.start + decided.start) // spec.score_frames + part.start
         return Scores(start, scores[part], heard[part])
 
-    def answer(self, window: Window) -> NDArray[np.float32]:
-        """What the window is as one clip: (L,) log-probabilities of `tasks["labels"]`. Not for streams.
+    def clip_log_probabilities(self, window: Window) -> NDArray[np.float32]:
+        """Labels of the window as one clip: (L,) log-probabilities of `tasks["labels"]`. Not for streams.
 
         Raises:
-            ModelError: if this model has no answer for clips.
+            ModelError: if this model does not label clips.
         """
         if self.tasks is None or "clip" not in self._backend.outputs:
             raise ModelError(f"{self.id}: expected the output `clip` and its labels, found a model for streams alone")
-        said: NDArray[np.float32] = self._backend.run(
-            window.values[None], window.valid[None].astype(np.float32), "clip"
-        )[0]
-        return said
+        valid = window.valid[None].astype(np.float32)
+        log_probabilities: NDArray[np.float32] = self._backend.run(window.values[None], valid, "clip")[0]
+        return log_probabilities
 
     def describe(self) -> str:
-        """The card and what the file says of itself, for a person: YAML, a line for each figure."""
+        """The card and the metadata as text to read: YAML, a line for each figure."""
         hop_ms = 1000 * self.score_hop_samples / self.rate_hz
         lines = [
             f"{self.id}  sha256 {self.sha256}",
@@ -212,7 +211,7 @@ def load_model(path: Path | None = None) -> Model:
     """Load and check an artefact.
 
     Args:
-        path: the file; None for the one that comes with the package.
+        path: the file; None for the bundled one.
 
     Raises:
         ModelError: if it is missing, too large, damaged or not a Laennec model; the message names the file, what was
@@ -220,9 +219,7 @@ def load_model(path: Path | None = None) -> Model:
     """
     path = path or DEFAULT_PATH
     content = read_artefact(path)
-    from edge.artefact.backends.onnx import (
-        OnnxBackend,  # here, so that a refusal does not wait for the runtime to be imported
-    )
+    from edge.artefact.backends.onnx import OnnxBackend  # here: a refusal does not wait for onnxruntime's import
 
     try:
         return Model(content, OnnxBackend(content))

@@ -31,7 +31,7 @@ def read_metadata(content: bytes) -> dict[str, str]:
 
 
 def _parts(message: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """The fields of a message that have a length, in order; the others are passed over."""
+    """The fields of a message that have a length, in order; the others are skipped."""
     position = 0
     while position < len(message):
         key, position = _varint(message, position)

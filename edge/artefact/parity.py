@@ -1,4 +1,4 @@
-"""How far the answers of a variant are from those of the fp32 artefact, and how far they may be.
+"""How far the outputs of a variant are from those of the fp32 artefact, and how far they may be.
 
 Not a measure of accuracy: that needs labelled sound (`training.evaluation`, `export`). Outputs are compared as they
 leave the graph, on the same windows.
@@ -17,13 +17,13 @@ MIN_TOP1 = 0.99
 
 
 @dataclass(frozen=True, slots=True)
-class Drift:
-    """Distance of one set of answers from another."""
+class Difference:
+    """Difference between two sets of outputs for the same windows."""
 
     cosine: float
     """Cosine of the angle between them, of the output where it is smallest; 1 is the same direction."""
     top1: float
-    """Share of places whose highest class is the same, of the output where it is smallest."""
+    """Share of rows (score frames, clips) whose highest class is the same, of the output where it is smallest."""
     largest: float
     """Largest difference of any value."""
 
@@ -33,23 +33,25 @@ class Drift:
         return self.cosine >= MIN_COSINE and self.top1 >= MIN_TOP1
 
 
-def drift(expected: Mapping[str, NDArray[np.float32]], found: Mapping[str, NDArray[np.float32]]) -> Drift:
-    """Compare answers to the same windows.
+def compare_outputs(
+    expected: Mapping[str, NDArray[np.float32]], found: Mapping[str, NDArray[np.float32]]
+) -> Difference:
+    """Compare outputs for the same windows.
 
     Args:
         expected: per output (..., classes) of the fp32 artefact.
-        found: the same of the variant; what is no number counts as wrong.
+        found: the same of the variant; NaN and infinity count as wrong.
     """
     cosine, top1, largest = 1.0, 1.0, 0.0
     for name, reference in expected.items():
-        answer = found[name]
-        if not np.isfinite(answer).all():
-            return Drift(0.0, 0.0, float("inf"))
-        cosine = min(cosine, _cosine(reference.astype(np.float64), answer.astype(np.float64)))
+        output = found[name]
+        if not np.isfinite(output).all():
+            return Difference(0.0, 0.0, float("inf"))
+        cosine = min(cosine, _cosine(reference.astype(np.float64), output.astype(np.float64)))
         if reference.size:
-            top1 = min(top1, float((reference.argmax(axis=-1) == answer.argmax(axis=-1)).mean()))
-        largest = max(largest, float(np.abs(reference - answer).max(initial=0.0)))
-    return Drift(cosine, top1, largest)
+            top1 = min(top1, float((reference.argmax(axis=-1) == output.argmax(axis=-1)).mean()))
+        largest = max(largest, float(np.abs(reference - output).max(initial=0.0)))
+    return Difference(cosine, top1, largest)
 
 
 def _cosine(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:

@@ -1,8 +1,9 @@
 """Which runtime and which variant of a model this machine uses, and the model opened so.
 
-TensorRT is used where a driver, its Python package and a variant for it are, and where `laennec optimize` found it the
-faster; everywhere else onnxruntime, which is always there. Asked for by name, a runtime is used or the error says what
-is missing. Not for measuring (`edge.artefact.tune`), and not for the runtimes themselves (`edge.artefact.backends`).
+TensorRT is used where a driver, its Python package and a variant for it are, and where `laennec optimize` measured it
+as the fastest; everywhere else onnxruntime, which is always there. Asked for by name, a runtime is used or the error
+says what is missing. Not for measuring (`edge.artefact.benchmark`), and not for the runtimes themselves
+(`edge.artefact.backends`).
 """
 
 from __future__ import annotations
@@ -16,33 +17,34 @@ from typing import get_args
 
 from edge.artefact.backends import Backend
 from edge.artefact.backends._cudart import Gpu, find_gpu
-from edge.artefact.backends.engines import KeptEngine, kept_engines
+from edge.artefact.backends.engines import StoredEngine, stored_engines
 from edge.artefact.backends.tensorrt import Device, TensorRtBackend, find_device
+from edge.artefact.choice import MachineKey, Measurement, choose, cpu_name, read_measurements
 from edge.artefact.model import DEFAULT_PATH, Model
 from edge.artefact.seal import read_artefact
-from edge.artefact.tuned import Place, Row, choose, cpu_name, kept_rows
-from edge.artefact.variants import Artefact, family
+from edge.artefact.variants import Artefact, find_variants
 from edge.errors import ConfigError, ModelError
 from edge.settings.kinds import RuntimeName
 
-UNTUNED = ("trt-fp16", "trt-int8-fp16", "trt-int8")  # int8 is often the slower of them, so it waits to be measured
+UNMEASURED = ("fp32", "trt-fp16", "trt-int8-fp16", "trt-int8")  # order before a measurement: int8 is often the slower
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What is used, and why."""
+    """Which artefact is used in which runtime, and why."""
 
     artefact: Artefact
     device: Device | None
     """Where TensorRT runs; None for onnxruntime."""
     cause: str
+    """Why, in words."""
 
 
 @dataclass(frozen=True, slots=True)
 class RuntimeFacts:
-    """What a report says of the runtimes of this machine."""
+    """The runtimes of this machine, for a report."""
 
     onnxruntime: str
     """Version."""
@@ -53,28 +55,29 @@ class RuntimeFacts:
     """File of the CUDA runtime, empty without."""
     missing: str
     """What keeps TensorRT from being used, and what to do; empty when nothing does."""
-    engines: tuple[KeptEngine, ...]
-    """All on disk; those whose graph, TensorRT and GPU are of today are used, the others go in time."""
-    tuned: tuple[Row, ...]
+    engines: tuple[StoredEngine, ...]
+    """All on disk; only those of the present graph, TensorRT and GPU are used, the others are removed in time."""
+    measured: tuple[Measurement, ...]
     """What `laennec optimize` measured for this model and these versions; empty before it was run."""
     variant: str
     """What `open_model` would use."""
     runtime: str
+    """The runtime that it would use, onnxruntime or tensorrt."""
     cause: str
+    """Why, in words."""
 
 
 def open_model(path: Path | None = None, runtime: str = "auto") -> Model:
     """Open a model in the runtime that suits this machine.
 
     Args:
-        path: the fp32 artefact, beside which its variants lie, or one variant; None for the one that comes along.
+        path: the fp32 artefact, beside which its variants lie, or one variant; None for the bundled one.
         runtime: `auto`, or the one to be used and no other.
 
     Raises:
         ConfigError: the runtime asked for cannot be had here; the message says what is missing and what to do.
-        ModelError: as `edge.artefact.model.load_model`; or the GPU has no room, or TensorRT refuses the graph, when
-        TensorRT
-            was asked for by name.
+        ModelError: as `edge.artefact.model.load_model`; or the GPU has no memory left, or TensorRT refuses the graph,
+            when TensorRT was asked for by name.
     """
     decision = decide(path or DEFAULT_PATH, runtime)
     try:
@@ -100,9 +103,7 @@ def open_backend(artefact: Artefact, device: Device | None) -> Backend:
     content = read_artefact(artefact.path)
     if device is not None:
         return TensorRtBackend(content, artefact.variant.precision, device)
-    from edge.artefact.backends.onnx import (
-        OnnxBackend,  # here, so that a refusal does not wait for the runtime to be imported
-    )
+    from edge.artefact.backends.onnx import OnnxBackend  # here: a refusal does not wait for onnxruntime's import
 
     return OnnxBackend(content)
 
@@ -115,7 +116,7 @@ def decide(path: Path, runtime: str = "auto") -> Decision:
         ModelError: the artefact at `path` is missing or damaged.
     """
     check_name(runtime)
-    artefacts = family(path)
+    artefacts = find_variants(path)
     missing, device = "", None
     if runtime != "onnxruntime":
         try:
@@ -126,32 +127,32 @@ def decide(path: Path, runtime: str = "auto") -> Decision:
             missing = str(error)
     runtimes = {"onnxruntime", "tensorrt"} if device else {"onnxruntime"}
     runtimes &= {runtime} if runtime != "auto" else runtimes
-    able = {item.variant.name: item for item in artefacts if item.variant.runtime in runtimes}
-    if not able:
+    usable = {item.variant.name: item for item in artefacts if item.variant.runtime in runtimes}
+    if not usable:
         raise ConfigError(
             f"model {path}: {artefacts[0].variant.name} is made for {artefacts[0].variant.runtime}; "
             f"{missing or 'give the fp32 artefact, or set  runtime: auto'}"
         )
-    name, cause = _pick(able, kept_rows(place_of(artefacts[0], device)), runtimes)
-    artefact = able[name]
+    name, cause = _pick(usable, read_measurements(machine_key(artefacts[0], device)), runtimes)
+    artefact = usable[name]
     return Decision(artefact, device if artefact.variant.runtime == "tensorrt" else None, missing or cause)
 
 
 def check_name(runtime: str) -> None:
-    """Refuse a runtime that nobody knows.
+    """Refuse an unknown runtime.
 
     Raises:
-        ConfigError: naming those that there are.
+        ConfigError: naming the known ones.
     """
     if runtime not in get_args(RuntimeName):
         raise ConfigError(f"runtime: {runtime!r} is not allowed: expected one of {', '.join(get_args(RuntimeName))}")
 
 
-def place_of(artefact: Artefact, device: Device | None) -> Place:
-    """What a measurement of this model on this machine is good for."""
+def machine_key(artefact: Artefact, device: Device | None) -> MachineKey:
+    """Under what the measurements of this model on this machine are saved."""
     gpu = f"{device.gpu.name} {device.gpu.compute_capability}" if device else ""
     version = device.trt.__version__ if device else ""
-    return Place(artefact.sha256, _version("onnxruntime"), version, gpu, cpu_name())
+    return MachineKey(artefact.sha256, _version("onnxruntime"), version, gpu, cpu_name())
 
 
 def runtime_facts(path: Path | None = None, runtime: str = "auto") -> RuntimeFacts:
@@ -164,19 +165,19 @@ def runtime_facts(path: Path | None = None, runtime: str = "auto") -> RuntimeFac
     try:
         gpu = find_gpu()
         device = find_device()
-        _device_for(family(path or DEFAULT_PATH))
+        _device_for(find_variants(path or DEFAULT_PATH))
     except ConfigError as error:
         missing = str(error)
     decision = decide(path or DEFAULT_PATH, runtime)
-    rows = kept_rows(place_of(family(path or DEFAULT_PATH)[0], device)) or []
+    measured = read_measurements(machine_key(find_variants(path or DEFAULT_PATH)[0], device)) or []
     return RuntimeFacts(
         onnxruntime=_version("onnxruntime"),
         gpu=gpu,
         tensorrt=device.trt.__version__ if device else "",
         cudart=device.cuda.name if device else "",
         missing=missing,
-        engines=tuple(kept_engines()),
-        tuned=tuple(rows),
+        engines=tuple(stored_engines()),
+        measured=tuple(measured),
         variant=decision.artefact.variant.name,
         runtime=decision.artefact.variant.runtime,
         cause=decision.cause,
@@ -200,19 +201,19 @@ def _device_for(artefacts: Sequence[Artefact]) -> Device:
     return device
 
 
-def _pick(able: dict[str, Artefact], rows: list[Row] | None, runtimes: set[str]) -> tuple[str, str]:
+def _pick(usable: dict[str, Artefact], measured: list[Measurement] | None, runtimes: set[str]) -> tuple[str, str]:
     """The name of the variant to use, and why."""
-    if len(able) == 1:
-        return next(iter(able)), "the only one"
-    if rows is not None:
-        row = choose([row for row in rows if row.variant in able], runtimes)
-        if row is None:
+    if len(usable) == 1:
+        return next(iter(usable)), "the only one"
+    if measured is not None:
+        best = choose([one for one in measured if one.variant in usable], runtimes)
+        if best is None:
             raise ConfigError(
                 "no variant for TensorRT passed its check on this machine (see  laennec optimize); set  runtime: auto"
             )
-        return row.variant, "measured by laennec optimize"
+        return best.variant, "measured by laennec optimize"
     cause = "not measured yet: run laennec optimize"
-    return next((name for name in ("fp32", *UNTUNED) if name in able), next(iter(able))), cause
+    return next((name for name in UNMEASURED if name in usable), next(iter(usable))), cause
 
 
 def _open(decision: Decision) -> Model:

@@ -1,16 +1,14 @@
-"""The artefacts of one checkpoint that lie beside each other: NAME.onnx (fp32) and NAME.VARIANT.onnx.
+"""The artefacts of one checkpoint in one folder: NAME.onnx (fp32) and NAME.VARIANT.onnx.
 
 A file counts as a variant of another only if it is whole and says so itself: its seal holds and its parent is the
-SHA-256 of the fp32 file. What a copy left half, or what belongs to an older model of the same name, is passed over with
-one line in the log. Read without a runtime. Not for choosing between them (`edge.artefact.runtime`).
+SHA-256 of the fp32 file. What a copy left half, or what belongs to an older model of the same name, is ignored with one
+line in the log. Read without a runtime. Not for choosing between them (`edge.artefact.runtime`).
 """
 
 from __future__ import annotations
 
 import hashlib
-import logging
 from dataclasses import dataclass
-from functools import lru_cache
 from glob import escape
 from pathlib import Path
 
@@ -18,15 +16,14 @@ from edge.artefact.model import Variant
 from edge.artefact.onnx_file import read_metadata
 from edge.artefact.seal import read_artefact
 from edge.errors import ModelError
+from edge.log import warn_once
 
 VARIANT_KEY = "laennec.variant"
-
-tell_once = lru_cache(logging.getLogger(__name__).warning)  # each line once in the life of the process
 
 
 @dataclass(frozen=True, slots=True)
 class Artefact:
-    """A whole file and what it says it is."""
+    """A whole file and which variant it says it is."""
 
     path: Path
     sha256: str
@@ -48,8 +45,8 @@ def read_variant(path: Path) -> Artefact:
     return Artefact(path, hashlib.sha256(content).hexdigest(), variant)
 
 
-def family(path: Path) -> list[Artefact]:
-    """The artefact at `path`, and after it, if it is the fp32 one, its variants by name.
+def find_variants(path: Path) -> list[Artefact]:
+    """The artefact at `path`, and after it, if it is the fp32 one, its variants in the same folder, sorted by name.
 
     Raises:
         ModelError: if the file at `path` itself is missing, damaged or not understood.
@@ -60,19 +57,19 @@ def family(path: Path) -> list[Artefact]:
         try:
             artefact = read_variant(beside)
         except ModelError as error:
-            tell_once(f"variant=passed_over cause={str(error)!r}")
+            warn_once(f"variant=ignored cause={str(error)!r}")
             continue
         if artefact.variant.parent == given.sha256:
             found.append(artefact)
         else:
-            tell_once(f"variant=passed_over file={beside} cause=made_for_another_{path.name} repair=export_it_again")
+            warn_once(f"variant=ignored file={beside} cause=made_for_another_{path.name} repair=export_it_again")
     return found
 
 
-def siblings(path: Path) -> dict[str, Path]:
+def variant_paths(path: Path) -> dict[str, Path]:
     """Variants beside the fp32 artefact at `path`, by name.
 
     Raises:
-        ModelError: as `family`.
+        ModelError: as `find_variants`.
     """
-    return {artefact.variant.name: artefact.path for artefact in family(path)[1:]}
+    return {artefact.variant.name: artefact.path for artefact in find_variants(path)[1:]}

@@ -1,4 +1,4 @@
-"""What the commands of `laennec` share: exit codes, options, signals. Each group of commands has a module here.
+"""What the commands of `laennec` share: exit codes, options, signals. One module for each command.
 
 Not for work: a command reads its arguments, calls one module and prints.
 """

@@ -1,8 +1,8 @@
-"""The `laennec` command: its list of commands, and what every mistake looks like.
+"""The `laennec` command: its list of commands, and how every error is printed.
 
 Not for work: each command reads its arguments, calls one module and prints. Imports that take long (numba,
-onnxruntime) stay inside the commands that need them. A mistake or a broken thing is one line on stderr, `laennec: ...`,
-and exit code 2.
+onnxruntime) stay inside the commands that need them. An error of the operator or of the outside world is one line on
+stderr, `laennec: ...`, and exit code 2.
 """
 
 from __future__ import annotations

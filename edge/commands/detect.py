@@ -21,7 +21,7 @@ from edge.commands import (
 from edge.errors import LaennecError
 
 if TYPE_CHECKING:
-    from edge.detector.detect import Extent, Record
+    from edge.detector.detect import Coverage, Record
 
 SCORES_HELP = "Also the score of every class, each 32 ms (JSON lines)."
 
@@ -37,13 +37,13 @@ def detect(
     """Print the events of sound files, at full speed and without a broker."""
     with stop_on_signals() as stop:
         from edge.artefact.runtime import open_model
-        from edge.detector.detect import Wanted, as_line, detect_file
+        from edge.detector.detect import DetectOptions, as_line, detect_file
         from edge.features import warm_up
 
         warm_up()
         artefact, failed = open_model(model, runtime or "auto"), False
         for path in files:
-            records = detect_file(path, artefact, Wanted(channel, scores), stop)
+            records = detect_file(path, artefact, DetectOptions(channel, scores), stop)
             try:
                 if jsonl or scores:
                     for record in records:
@@ -59,7 +59,7 @@ def detect(
             raise typer.Exit(EXIT_MISTAKE)
 
 
-def _print_table(path: Path, records: Generator[Record, None, Extent]) -> None:
+def _print_table(path: Path, records: Generator[Record, None, Coverage]) -> None:
     """The events of one file; a file that cannot be read leaves no head that looks like a quiet one."""
     from edge.detector.detect import ROW_HEAD, as_row
 
@@ -68,10 +68,10 @@ def _print_table(path: Path, records: Generator[Record, None, Extent]) -> None:
         try:
             record = next(records)
         except StopIteration as end:
-            extent: Extent = end.value
+            coverage: Coverage = end.value
             found = {0: "no event", 1: "1 event"}.get(count, f"{count} events")
             head = "" if count else f"{path}\n"
-            print(f"{head}{found} in {extent.heard_s:.1f} s of sound, {extent.measurable_s:.1f} s measurable")
+            print(f"{head}{found} in {coverage.read_s:.1f} s of sound, {coverage.measurable_s:.1f} s measurable")
             return
         if not count:
             print(f"{path}\n{ROW_HEAD}")

@@ -1,4 +1,4 @@
-"""`laennec doctor`: what is well on this box and what is not."""
+"""`laennec doctor`: checks of everything that a node needs, each with what to do."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def doctor(
 ) -> None:
     """Check everything that a node needs, and say what to do; exit code 1 if something fails."""
     from edge.doctor import worst
-    from edge.doctor.examine import Wanted, as_json, as_line, examine
+    from edge.doctor.examine import DoctorOptions, as_json, as_line, examine
 
-    logging.getLogger("edge").addHandler(logging.NullHandler())  # what matters is in the checks
+    logging.getLogger("edge").addHandler(logging.NullHandler())  # the checks say what matters
     checks = []
-    for check in examine(Wanted(config, model, self_test, listen)):
+    for check in examine(DoctorOptions(config, model, self_test, listen)):
         checks.append(check)
         if not json:
             print(as_line(check), flush=True)

@@ -1,4 +1,4 @@
-"""`laennec model`: the card of a model, and which of the signed models on this box is active."""
+"""`laennec model`: the card of a model, and which of the installed models is active."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import typer
 from edge.commands import ModelOption
 
 if TYPE_CHECKING:
-    from edge.releases.model_store import Shelf
+    from edge.releases.model_store import ModelStore
     from edge.releases.release import Release
 
 app = typer.Typer(help="Show the model; install, activate and roll back signed models.", invoke_without_command=True)
 
 ConfigOption = Annotated[
-    Path | None, typer.Option("--config", help="Settings (YAML); its section `models` says where models lie.")
+    Path | None, typer.Option("--config", help="Settings (YAML); its section `models` says where models are installed.")
 ]
-WantedArgument = Annotated[str, typer.Argument(metavar="ID", help="First digits of a model's id, or `bundled`.")]
+IdArgument = Annotated[str, typer.Argument(metavar="ID", help="First digits of a model's id, or `bundled`.")]
 NEXT_START = "a running service uses it from its next start on (systemctl restart laennec)"
 
 
@@ -45,13 +45,13 @@ def install(
     config: ConfigOption = None,
 ) -> None:
     """Check a signed model and install it; the active model changes only with --promote."""
-    shelf = _shelf(config)
-    release = shelf.install(package)
+    store = _store(config)
+    release = store.install(package)
     short = release.sha256[:12]
     print(f"installed {short}: {release.manifest.id} of {release.manifest.created}, signed by {release.signer.name}")
     print(f"in {release.folder}")
     if promote:
-        _say(shelf.promote(release.sha256, older=False), config)
+        _print_active(store.promote(release.sha256, older=False), config)
     else:
         print(f"not active yet; to make it active: laennec model promote {short}")
 
@@ -59,50 +59,49 @@ def install(
 @app.command(name="list", short_help="List the installed models.")
 def list_releases(config: ConfigOption = None) -> None:
     """List the installed models; * marks the active one."""
-    standings = _shelf(config).standings()
-    in_force = next((s for s in standings if s.in_force), None)
-    print(f"{' ' if in_force else '*'} {'bundled':12}  the model that comes with Laennec")
-    for standing in standings:
-        mark, short = "*" if standing.in_force else " ", standing.sha256[:12]
-        if standing.release is None:
-            print(f"{mark} {short}  REFUSED: {standing.fault}")
+    installed = _store(config).installed()
+    bundled_mark = " " if any(one.is_active for one in installed) else "*"
+    print(f"{bundled_mark} {'bundled':12}  the model that comes with Laennec")
+    for one in installed:
+        mark, short = "*" if one.is_active else " ", one.sha256[:12]
+        if one.release is None:
+            print(f"{mark} {short}  REFUSED: {one.fault}")
             continue
-        manifest = standing.release.manifest
+        manifest = one.release.manifest
         variants = ", ".join(sorted(file.variant for file in manifest.files.values()))
-        print(
-            f"{mark} {short}  {manifest.created}  {manifest.id}  {variants}  signed by {standing.release.signer.name}"
-        )
+        print(f"{mark} {short}  {manifest.created}  {manifest.id}  {variants}  signed by {one.release.signer.name}")
 
 
 @app.command(short_help="Make an installed model the active one.")
-def promote(wanted: WantedArgument, config: ConfigOption = None) -> None:
+def promote(prefix: IdArgument, config: ConfigOption = None) -> None:
     """Make an installed model the active one, also an older one; `rollback` goes back."""
-    _say(_shelf(config).promote(wanted), config)
+    _print_active(_store(config).promote(prefix), config)
 
 
 @app.command(short_help="Go back to the model that was active before.")
 def rollback(config: ConfigOption = None) -> None:
     """Make the model active that was active before the last promotion."""
-    _say(_shelf(config).rollback(), config)
+    _print_active(_store(config).rollback(), config)
 
 
 @app.command(short_help="Print the manifest and card of a model.")
 def show(
-    wanted: Annotated[str | None, typer.Argument(metavar="[ID]", help="First digits of a model's id.")] = None,
+    prefix: Annotated[str | None, typer.Argument(metavar="[ID]", help="First digits of a model's id.")] = None,
     config: ConfigOption = None,
 ) -> None:
     """Print an installed model's manifest and card; without ID those of the active one."""
     from edge.artefact.model import load_model
 
-    shelf = _shelf(config)
-    release = shelf.in_force() if wanted is None else shelf.find(wanted)
+    store = _store(config)
+    release = store.active() if prefix is None else store.find(prefix)
     if release is not None:
         print(f"release {release.folder}  signed by {release.signer.name}")
         print(release.manifest.canonical().decode())
     print(load_model(release.artefact if release is not None else None).describe())
 
 
-def _say(release: Release | None, config: Path | None) -> None:
+def _print_active(release: Release | None, config: Path | None) -> None:
+    """Which release is active now, and what overrides it."""
     from edge.settings.config import load_config
 
     name = f"{release.sha256[:12]}: {release.manifest.id}" if release is not None else "the bundled model"
@@ -113,9 +112,9 @@ def _say(release: Release | None, config: Path | None) -> None:
         print(f"laennec: but {config} says  model: {named}  which overrides it; remove that line", file=sys.stderr)
 
 
-def _shelf(config: Path | None) -> Shelf:
-    from edge.releases.model_store import Shelf
+def _store(config: Path | None) -> ModelStore:
+    from edge.releases.model_store import ModelStore
     from edge.settings.config import Models, load_config
 
     settings = load_config(config).models if config is not None else Models()
-    return Shelf(settings.shelf, settings.keys)
+    return ModelStore(settings.store_path, settings.keys)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from edge.delivery.resend import Progress
     from edge.settings.config import Config
 
-PROGRESS_S = 2.0  # between two lines that show the progress
+PROGRESS_S = 2.0  # between two lines of progress
 
 
 def resend(
@@ -37,18 +37,18 @@ def resend(
 
     settings = _settings(config, node, host, port)
     path = outbox if outbox is not None else outbox_of(settings)
-    wanted = work.parse_span(since, until, time.time())
+    period = work.parse_span(since, until, time.time())
     with stop_on_signals() as stop:
-        shown_s = time.monotonic()
+        last_s = time.monotonic()
 
         def show(progress: Progress) -> None:
-            nonlocal shown_s
-            if time.monotonic() - shown_s > PROGRESS_S:
-                shown_s = time.monotonic()
+            nonlocal last_s
+            if time.monotonic() - last_s > PROGRESS_S:
+                last_s = time.monotonic()
                 print(f"{progress.acknowledged} of {progress.total}", file=sys.stderr, flush=True)
 
-        progress = work.resend(settings, path, wanted, show, stop)
-        print(f"{progress.acknowledged} of {progress.total} messages sent again, of events since {wanted.since}")
+        progress = work.resend(settings, path, period, show, stop)
+        print(f"{progress.acknowledged} of {progress.total} messages sent again, of events since {period.since}")
         if progress.without_subscriber:
             print(
                 f"laennec: the broker took {progress.without_subscriber} of them but has no subscriber for them",
@@ -65,7 +65,7 @@ def resend(
 
 
 def _settings(path: Path | None, node: str | None, host: str | None, port: int | None) -> Config:
-    """Those of the file, with the command line's over them; no stream is opened."""
+    """Settings of the file, overridden by those of the command line; no stream is opened."""
     from edge.settings.config import parse_config
     from edge.settings.yaml_file import read_yaml
 

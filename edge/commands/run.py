@@ -43,27 +43,27 @@ def run(  # noqa: PLR0913 - the options of the command
 
     setup()
     tree = read_yaml(config) if config is not None else {}
-    effective = settings.parse_config(_overlaid(tree, given, fast), str(config or "command line"))
+    effective = settings.parse_config(_overridden(tree, given, fast), str(config or "command line"))
     with stop_on_signals() as stop:
         _serve(effective, stop, is_ward=source is None)
 
 
 def _serve(effective: Any, stop: threading.Event, is_ward: bool) -> None:
-    """Listen to all streams; in a ward a missing microphone is waited for, at a prompt it is an error."""
+    """Run all streams to their end; in a ward a missing microphone is waited for, at a prompt it is an error."""
     from edge.artefact.runtime import open_model
     from edge.delivery.outbox import Outbox
     from edge.features import warm_up
     from edge.node.notify import Notifier
     from edge.node.service import Service
-    from edge.releases.model_store import model_in_force
+    from edge.releases.model_store import active_model
     from edge.settings.config import check_classes
     from edge.sources.opening import open_source
-    from edge.sources.pending import open_or_await
+    from edge.sources.pending import open_or_retry
 
     notifier = Notifier.from_environment()
     notifier.send(STATUS="loading the model")
-    warm_up()  # before the model: the compiler is put away before the runtime needs room
-    artefact = open_model(model_in_force(effective), effective.runtime)
+    warm_up()  # before the model: the compiler's memory is free again before the runtime needs it
+    artefact = open_model(active_model(effective), effective.runtime)
     check_classes(effective, artefact)
     with ExitStack() as opened:
         outbox = Outbox(effective.outbox_path(), effective.outbox.max_mb, effective.outbox.max_age_h)
@@ -71,7 +71,7 @@ def _serve(effective: Any, stop: threading.Event, is_ward: bool) -> None:
         sources, bridge = [], _bridge(effective, artefact.rate_hz)
         for item in effective.streams:
             look = partial(open_source, item.source, artefact.rate_hz, item.channel, item.pace, bridge)
-            sources.append(open_or_await(item.source, look) if is_ward else look())
+            sources.append(open_or_retry(item.source, look) if is_ward else look())
             opened.callback(sources[-1].close)
         outcome = Service(effective, artefact, sources, outbox, notifier).run(stop)
     for failure in outcome.failures:
@@ -87,7 +87,7 @@ def _serve(effective: Any, stop: threading.Event, is_ward: bool) -> None:
 
 
 def _bridge(effective: Any, rate_hz: int) -> Any:
-    """What reads the microcontrollers' links, if any stream is theirs."""
+    """The reader of the microcontrollers' links; None if no stream needs it."""
     if not any(item.source.startswith("link:") for item in effective.streams):
         return None
     from edge.sources.bridge import open_bridge
@@ -95,8 +95,8 @@ def _bridge(effective: Any, rate_hz: int) -> Any:
     return open_bridge(effective.link, rate_hz, effective.outbox_path().with_name(f"links-{effective.node}.json"))
 
 
-def _overlaid(tree: object, given: dict[str, Any], fast: bool) -> object:
-    """The settings of the file with those of the command line laid over them."""
+def _overridden(tree: object, given: dict[str, Any], fast: bool) -> object:
+    """The settings of the file, overridden by those of the command line."""
     if not isinstance(tree, dict):
         return tree
     merged = {**tree}

@@ -29,18 +29,18 @@ def spectrogram(  # noqa: PLR0913 - the options of the command
     channel: ChannelOption = None,
     model: ModelOption = None,
 ) -> None:
-    """Draw the spectrogram of a sound file as the model gets it, with the detected events if wanted."""
+    """Draw the spectrogram of a sound file as the model gets it, with the detected events if asked for."""
     with stop_on_signals() as stop:
         from edge.artefact.model import load_model
-        from edge.pictures import spectrogram as seen
+        from edge.pictures import spectrogram as pictures
         from edge.pictures.drawing import check_output, draw
-        from edge.pictures.picture import make_wish
+        from edge.pictures.picture import picture_options
 
         check_output(output)
         artefact = load_model(model) if events or frontend is None else None
-        wish = make_wish(file, frontend, artefact, channel, (from_s, to_s))
-        picture = seen.spectrogram(wish, stop)
-        found = seen.sightings(picture, artefact, stop) if events and artefact is not None else None
+        options = picture_options(file, frontend, artefact, channel, (from_s, to_s))
+        picture = pictures.spectrogram(options, stop)
+        found = pictures.detected_events(picture, artefact, stop) if events and artefact is not None else None
         if stop.is_set():
             raise typer.Exit(EXIT_INTERRUPTED)
         draw(picture, found, output)

@@ -78,6 +78,7 @@ class SequenceNumbers:
         self.lock_file, self._reserved = lock_file, lock_file.reserved() if lock_file else 0
         if (known := max(stored, self._reserved)) > self.last:
             self.last, self.start = known, known + 1
+        self._has_jumped = False  # what is given from here on follows what the file knows, so it needs a reserve
         self._write_last()
 
     def release_unused(self) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,79 +22,78 @@ Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What `detect_file` should give."""
+class DetectOptions:
+    """What to read of a file and what to report of it."""
 
     channel: int | None = None
+    """Which of several, counted from 1."""
     scores: bool = False
-    """Also one record per score frame."""
+    """Whether to give one record per score frame besides the events."""
 
 
 @dataclass(frozen=True)
-class Extent:
-    """How much of a file was read."""
+class Coverage:
+    """How much of a file could be judged."""
 
-    heard_s: float
+    read_s: float
+    """Length of what was read, seconds."""
     measurable_s: float
     """Of it, what could be judged, seconds."""
 
 
-def detect_file(path: Path, model: Model, wanted: Wanted, stop: threading.Event) -> Generator[Record, None, Extent]:
-    """Events (when they end) and, if wanted, score frames of one file; open events are closed when `stop` is set.
+def detect_file(
+    path: Path, model: Model, options: DetectOptions, stop: threading.Event
+) -> Generator[Record, None, Coverage]:
+    """Events (when they end) and, if asked for, score frames of one file; open events are closed when `stop` is set.
 
     Args:
         path: a sound file.
         model: loaded artefact.
-        wanted: which channel, which records.
+        options: which channel, which records.
         stop: ends the reading early.
 
     Returns:
-        What was read, after the last record.
+        How much of the file could be judged, after the last record.
 
     Raises:
-        SourceError: the file cannot be read.
+        SourceError: the file cannot be read, or nothing in it can be judged.
         ConfigError: the channel does not exist.
     """
-    listing = _Listing(path, model)
-    stop_sample = measurable = 0
-
-    def observe(scores: Scores) -> None:
-        nonlocal measurable
-        measurable += int(scores.valid.sum())
-        if wanted.scores:
-            listing.take(scores)
-
-    pipeline = Pipeline(model, observe=observe)
-    source = open_source(str(path), model.rate_hz, wanted.channel, pace=False)
+    score_records = _ScoreRecords(path, model, options.scores)
+    pipeline = Pipeline(model, observe=score_records.push)
+    source = open_source(str(path), model.rate_hz, options.channel, pace=False)
+    stop_sample = 0
     broken: LaennecError | None = None
+
+    def records(events: list[Event]) -> Iterator[Record]:
+        yield from score_records.pop()
+        yield from (event_record(path, event, model.rate_hz) for event in events if event.kind == "end")
+
     try:
         for item in source.blocks(stop):
             if isinstance(item, Block):
                 events = pipeline.push(item)
                 stop_sample = item.stop
-                yield from listing.give()
-                yield from (event_record(path, event, model.rate_hz) for event in events if event.kind == "end")
-    except LaennecError as error:  # cut short: what was heard is told first
+                yield from records(events)
+    except LaennecError as error:  # cut short: what was read is reported first
         broken = error
     finally:
         source.close()
     events = pipeline.flush()
-    if wanted.scores:
-        listing.fill(stop_sample // model.score_hop_samples)
-    yield from listing.give()
-    yield from (event_record(path, event, model.rate_hz) for event in events if event.kind == "end")
+    score_records.fill(stop_sample // model.score_hop_samples)
+    yield from records(events)
     if broken is not None:
         raise broken
-    extent = Extent(stop_sample / model.rate_hz, measurable * model.score_hop_samples / model.rate_hz)
-    if not measurable and not stop.is_set():
+    coverage = Coverage(stop_sample / model.rate_hz, score_records.valid * model.score_hop_samples / model.rate_hz)
+    if not score_records.valid and not stop.is_set():
         raise SourceError(
-            f"{path}: nothing in {extent.heard_s:.2f} s can be judged, too short or no numbers; record again"
+            f"{path}: nothing in {coverage.read_s:.2f} s can be judged, too short or not a number; record again"
         )
-    return extent
+    return coverage
 
 
 def event_record(path: Path, event: Event, rate_hz: int) -> Record:
-    """One ended event of a file; times in seconds from its begin."""
+    """One ended event of a file; times in seconds from the begin of the file."""
     return {
         "file": str(path), "label": event.label, "onset_s": round(event.onset / rate_hz, 4),
         "end_s": round((event.end or event.onset) / rate_hz, 4), "score": round(event.peak, 4),
@@ -103,12 +102,12 @@ def event_record(path: Path, event: Event, rate_hz: int) -> Record:
 
 
 def as_line(record: Record) -> str:
-    """A record as one line of JSON."""
+    """A record of either kind as one line of JSON."""
     return json.dumps(record, allow_nan=False)
 
 
 def as_row(record: Record) -> str:
-    """An event record as a row for a person."""
+    """An event record as a row of the table whose head is `ROW_HEAD`."""
     ended = "" if record["end_reason"] == "quiet" else f"  ({record['end_reason'].replace('_', ' ')})"
     return f"{record['onset_s']:9.2f} {record['end_s']:9.2f}  {record['label']:<15} {record['score']:5.2f}{ended}"
 
@@ -116,25 +115,31 @@ def as_row(record: Record) -> str:
 ROW_HEAD = f"{'onset s':>9} {'end s':>9}  {'sound':<15} {'score':>5}"
 
 
-class _Listing:
-    """Every score frame of a file in order; those that the model never saw are listed as not valid."""
+class _ScoreRecords:
+    """A record for every score frame of a file, in order; those that the model never saw are marked as not valid."""
 
-    def __init__(self, path: Path, model: Model) -> None:
-        self._path, self._classes = str(path), model.classes
+    def __init__(self, path: Path, model: Model, is_wanted: bool) -> None:
+        """Count the valid score frames; make records of them only if wanted."""
+        self._path, self._classes, self._is_wanted = str(path), model.classes, is_wanted
         self._hop_s = model.score_hop_samples / model.rate_hz
-        self._next = 0
+        self._next = 0  # score frame of the next record
         self._records: list[Record] = []
+        self.valid = 0  # score frames that could be judged
 
-    def take(self, scores: Scores) -> None:
-        self.fill(scores.start)
-        for values, valid in zip(scores.values, scores.valid, strict=True):
-            self._add([round(float(value), 5) for value in values], bool(valid))
+    def push(self, scores: Scores) -> None:
+        self.valid += int(scores.valid.sum())
+        if self._is_wanted:
+            self.fill(scores.start)
+            for values, valid in zip(scores.values, scores.valid, strict=True):
+                self._add([round(float(value), 5) for value in values], bool(valid))
 
-    def fill(self, index: int) -> None:
-        while self._next < index:
+    def fill(self, stop: int) -> None:
+        """Records up to score frame `stop` for those that the model never saw."""
+        while self._is_wanted and self._next < stop:
             self._add([0.0] * len(self._classes), valid=False)
 
-    def give(self) -> list[Record]:
+    def pop(self) -> list[Record]:
+        """The records since the last call."""
         records, self._records = self._records, []
         return records
 

@@ -19,10 +19,11 @@ from edge.errors import ConfigError
 from edge.features import FrontEnd
 from edge.types import Block, Event, Frames, Scores, Window
 
-# Log-odds above its threshold that an event needs to begin where sound was lost; chosen with tests/benchmarks/gaps.py
-LACK_NATS = 0.2  # anywhere in a window that lacks something
-CLOSE_NATS, CLOSE_S = 0.4, 1.0  # instead of that, so near to a gap, s
-SHARE_NATS = 2.0  # and this times the share of the window that is lacking
+# Gap penalty: log-odds above its threshold that an event needs to begin where sound was lost; natural logarithm.
+# Chosen with tests/benchmarks/gaps.py
+GAP_PENALTY = 0.2  # anywhere in a window that lost something
+NEAR_GAP_PENALTY, NEAR_GAP_S = 0.4, 1.0  # instead of that, so near to a gap, s
+LOST_SHARE_PENALTY = 2.0  # and this times the share of the window that was lost
 
 
 class Pipeline:
@@ -32,7 +33,7 @@ class Pipeline:
         model: loaded artefact, may be shared between streams.
         thresholds: scores that open an event, where they differ from the model's.
         observe: called with all scores, in order.
-        classes: classes to report; all that the model can tell when None.
+        classes: classes that become events; all event classes of the model when None.
 
     Raises:
         ConfigError: if a threshold or class is not one of the model's.
@@ -56,8 +57,6 @@ class Pipeline:
         self._reported = set(model.event_classes if classes is None else classes)
         self._features = FrontEnd(model.spec)
         self._windows = Windows(model.window, model.spec.width)
-        self._first: int | None = None  # frame that was heard first
-        self._stop = 0  # one past the last frame that was made
         self._tracker = Tracker(
             model.groups, model.classes, {**model.thresholds, **(thresholds or {})}, model.score_hop_samples
         )
@@ -72,31 +71,26 @@ class Pipeline:
 
     def flush(self) -> list[Event]:
         """End of stream: decide what is left, close what is open."""
-        return [event for events in self.ending() for event in events]
+        return [event for events in self.flush_stepwise() for event in events]
 
-    def ending(self) -> Iterator[list[Event]]:
+    def flush_stepwise(self) -> Iterator[list[Event]]:
         """As `flush`, one window after the other."""
         yield self._run(self._features.flush())
         for window in self._windows.flush():
             yield self._score([window])
-        yield self._keep(self._tracker.flush())
+        yield self._reported_only(self._tracker.flush())
 
-    def give_up(self) -> list[Event]:
+    def abort(self) -> list[Event]:
         """End of stream when the model fails: close what is open, decide nothing more."""
-        return self._keep(self._tracker.flush())
+        return self._reported_only(self._tracker.flush())
 
     def reset(self) -> None:
         """Forget everything, as a new object; open events are dropped, so flush first."""
         self._features.reset()
         self._windows.reset()
         self._tracker.reset()
-        self._first = None
 
     def _run(self, frames: list[Frames]) -> list[Event]:
-        for some in frames:
-            if self._first is None and some.valid.any():
-                self._first = some.start + int(np.argmax(some.valid))
-            self._stop = some.start + len(some.valid)
         return [event for some in frames for event in self._score(self._windows.push(some))]
 
     def _score(self, windows: list[Window]) -> list[Event]:
@@ -105,33 +99,32 @@ class Pipeline:
             scores = self._model.score(window)
             if self._observe is not None:
                 self._observe(scores)
-            asked = caution(self._model, window, scores, (self._first or 0) - window.start, self._stop - window.start)
-            events += self._keep(self._tracker.push(scores, asked))
+            penalty = gap_penalty(self._model, window, scores)
+            events += self._reported_only(self._tracker.push(scores, penalty))
         return events
 
-    def _keep(self, events: list[Event]) -> list[Event]:
+    def _reported_only(self, events: list[Event]) -> list[Event]:
         return [event for event in events if event.label in self._reported]
 
 
-def caution(model: Model, window: Window, scores: Scores, first: int, stop: int) -> NDArray[np.float64]:
-    """(T,) log-odds that a score frame must have above a threshold to begin an event, for what its window lacks.
+def gap_penalty(model: Model, window: Window, scores: Scores) -> NDArray[np.float64]:
+    """(T,) log-odds above its threshold that an event needs to begin in each score frame, for what its window lost.
+
+    Frames before the stream began and after it ended were not lost.
 
     Args:
         model: whose window it is.
         window: what the model saw.
         scores: what it made of it.
-        first: frame of the window with which the stream began, below 0 if earlier; before it nothing is lacking.
-        stop: frame of the window at which the stream ended, above its length if later; from it on nothing is lacking.
     """
-    spec, first = model.window, max(first, 0)
-    heard = window.valid[first:stop]
+    spec, stop = model.window, len(window.valid) - window.after
+    heard = window.valid[window.before : stop]
     if heard.all():
         return np.zeros(len(scores.valid))
-    needed = np.full(len(scores.valid), LACK_NATS)
-    begin = scores.start * spec.score_frames - window.start + spec.score_frames * np.arange(len(needed))
-    reach = CLOSE_S * model.rate_hz / model.spec.hop_samples
-    edges = np.flatnonzero(np.diff(heard, prepend=True, append=True)) + first
+    penalty = np.full(len(scores.valid), GAP_PENALTY)
+    begin = scores.start * spec.score_frames - window.start + spec.score_frames * np.arange(len(penalty))
+    near = NEAR_GAP_S * model.rate_hz / model.spec.hop_samples
+    edges = np.flatnonzero(np.diff(heard, prepend=True, append=True)) + window.before
     for lost, back in edges.reshape(-1, 2):
-        needed[(begin + spec.score_frames > lost - reach) & (begin < back + reach)] = CLOSE_NATS
-    needed += SHARE_NATS * (1.0 - float(heard.mean()))
-    return needed
+        penalty[(begin + spec.score_frames > lost - near) & (begin < back + near)] = NEAR_GAP_PENALTY
+    return penalty + LOST_SHARE_PENALTY * (1.0 - float(heard.mean()))

@@ -4,15 +4,15 @@ Sounds of one group (continuous: wheeze, rhonchus, stridor; discontinuous: crack
 tracked as one: its score is the sum over its classes. That sum is smoothed by a running median; an event opens when it
 reaches the threshold of its strongest class, lasts while it stays above `keep` times that, is confirmed (and named
 after the class with the greatest sum of scores so far) once it has lasted `confirm_frames`, and ends when it has been
-quiet for `quiet_frames`. Unconfirmed events are dropped without a word.
+quiet for `quiet_frames`. Unconfirmed events are dropped and never reported.
 
 Invariants: an `end` follows every `onset`; no event begins, lasts through, is confirmed or ends on frames that were not
 heard: at such a frame everything open is closed where the sound was last heard. Any cut of the scores gives the same
 events. Next to a gap the running median counts what was not heard as quiet, so with the same scores a gap can only take
 events away: where the median of fewer frames is taken instead, 5 of 4400 s of normal breath with lost packets raised
 events of which nothing was heard without the loss. At the begin and end of a stream, the median is of what there is.
-Where the model lacked what it usually sees, an event opens only with as many log-odds more as the caller says; it lasts
-as any other, or else one sound would become several.
+Where the model lost part of what it usually sees, an event opens only with as many log-odds more as the caller says
+(the gap penalty); it lasts as any other, or else one sound would become several.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 from math import exp
 from typing import Literal
 
@@ -38,14 +37,14 @@ class _Open:
     """An event under way, confirmed or not."""
 
     first: int  # score frame
-    last: int  # last score frame above the bar
+    last: int  # last score frame that was not quiet
     threshold: float  # that it was opened with
-    bar: float  # below it there is quiet
+    quiet_below: float  # smoothed score below which a frame is quiet
     label: str = ""  # set when confirmed
-    sums: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    sums: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))  # of the scores of each class
     peak: float = 0.0
-    total: float = 0.0
-    tail: list[float] = field(default_factory=list)  # scores of the pause that may yet belong to it
+    total: float = 0.0  # of its smoothed scores
+    pause: list[float] = field(default_factory=list)  # smoothed scores of the quiet that may yet belong to it
 
 
 class _Group:
@@ -56,72 +55,73 @@ class _Group:
         self.columns = columns
         self.thresholds = thresholds
         self.hop_samples = hop_samples
-        self.recent: deque[NDArray[np.float64]] = deque(maxlen=spec.median_frames)  # newest class scores of the stretch
-        self.levels: deque[float] = deque(maxlen=spec.median_frames)  # and their sums
-        self.caution: deque[float] = deque(maxlen=spec.median_frames)  # and what is asked above the threshold, log-odds
-        self.bar = min(thresholds)  # below it nothing can open
+        # Of the newest score frames of this stretch:
+        self.recent: deque[NDArray[np.float64]] = deque(maxlen=spec.median_frames)  # scores of each class
+        self.sums: deque[float] = deque(maxlen=spec.median_frames)  # their sums over the classes
+        self.penalties: deque[float] = deque(maxlen=spec.median_frames)  # their gap penalties, log-odds
+        self.lowest = min(thresholds)  # below it nothing can open
         self.next = 0  # score frame to decide next
-        self.seen = 0  # one past the last score frame taken
+        self.stop = 0  # one past the last score frame taken
         self.first = 0  # of this stretch
-        self.is_torn = False  # whether it begins behind a gap
+        self.follows_gap = False  # whether this stretch does
         self.open: _Open | None = None
 
-    def take(self, frame: int, scores: NDArray[np.float64], caution: float) -> list[Event]:
+    def push(self, frame: int, scores: NDArray[np.float64], penalty: float) -> list[Event]:
         """One heard score frame."""
         if not self.recent:
-            self.first = self.next = self.seen = frame
+            self.first = self.next = frame
         self.recent.append(scores)
-        self.levels.append(float(scores.sum()))
-        self.caution.append(caution)
-        self.seen = frame + 1
+        self.sums.append(float(scores.sum()))
+        self.penalties.append(penalty)
+        self.stop = frame + 1
         half = self.spec.median_frames // 2
-        return self._decide() if self.seen - self.next > half else []
+        return self._decide() if self.stop - self.next > half else []
 
     def close(self, reason: EndReason) -> list[Event]:
         """The stretch is over: decide what is left of it, then end what is open."""
         events: list[Event] = []
         is_gap = reason == "gap"
-        while self.recent and self.next < self.seen:
+        while self.recent and self.next < self.stop:
             events += self._decide(is_gap)
         events += self._end(reason)
         self.recent.clear()
-        self.levels.clear()
-        self.caution.clear()
-        self.is_torn = is_gap
+        self.sums.clear()
+        self.penalties.clear()
+        self.follows_gap = is_gap
         return events
 
-    def _decide(self, is_gap: bool = False) -> list[Event]:
-        """Smooth the next frame over what is around it, and take the step it asks for; a gap may follow the stretch."""
+    def _decide(self, gap_follows: bool = False) -> list[Event]:
+        """Smooth the next frame by the median of what is around it, and open, go on with or end an event by that."""
         frame = self.next
         self.next += 1
-        if self.open is None and max(self.levels) < self.bar:
+        if self.open is None and max(self.sums) < self.lowest:
             return []
         half = self.spec.median_frames // 2
-        oldest = self.seen - len(self.levels)
-        around = list(islice(self.levels, max(frame - half - oldest, 0), frame + half + 1 - oldest))
-        unheard = max(half - (frame - self.first), 0) if self.is_torn else 0
-        unheard += max(frame + half + 1 - self.seen, 0) if is_gap else 0
-        around = sorted([0.0] * unheard + around)
+        oldest = self.stop - len(self.sums)
+        unheard = max(half - (frame - self.first), 0) if self.follows_gap else 0
+        unheard += max(frame + half + 1 - self.stop, 0) if gap_follows else 0
+        around = sorted([0.0] * unheard + list(self.sums)[max(frame - half - oldest, 0) :])
         middle = len(around) // 2
-        level = around[middle] if len(around) % 2 else (around[middle - 1] + around[middle]) / 2
-        here = self.recent[frame - oldest]
+        score = around[middle] if len(around) % 2 else (around[middle - 1] + around[middle]) / 2
+        of_classes = self.recent[frame - oldest]
         if self.open is None:
-            usual = self.thresholds[int(np.argmax(here))]
-            threshold = raised(usual, self.caution[frame - oldest])
-            if level < threshold:
+            usual = self.thresholds[int(np.argmax(of_classes))]
+            threshold = raised(usual, self.penalties[frame - oldest])
+            if score < threshold:
                 return []
-            self.open = _Open(frame, frame, threshold, self.spec.keep * usual, sums=np.zeros(len(here)))
-        return self._step(frame, level, here, self.open)
+            self.open = _Open(frame, frame, threshold, self.spec.keep * usual, sums=np.zeros(len(of_classes)))
+        return self._extend(frame, score, of_classes, self.open)
 
-    def _step(self, frame: int, level: float, here: NDArray[np.float64], event: _Open) -> list[Event]:
-        if level < event.bar:
-            event.tail.append(level)
-            return self._end("quiet") if len(event.tail) >= self.spec.quiet_frames else []
+    def _extend(self, frame: int, score: float, of_classes: NDArray[np.float64], event: _Open) -> list[Event]:
+        """Go on with an event by one frame, or end it after too many quiet ones."""
+        if score < event.quiet_below:
+            event.pause.append(score)
+            return self._end("quiet") if len(event.pause) >= self.spec.quiet_frames else []
         event.last = frame
-        event.total += level + sum(event.tail)
-        event.tail.clear()
-        event.peak = max(event.peak, level)
-        event.sums += here
+        event.total += score + sum(event.pause)
+        event.pause.clear()
+        event.peak = max(event.peak, score)
+        event.sums += of_classes
         if event.label or frame + 1 - event.first < self.spec.confirm_frames:
             return []
         event.label = self.spec.classes[int(np.argmax(event.sums))]
@@ -140,9 +140,9 @@ class _Group:
         return Event(kind, event.label, event.first * self.hop_samples, end, event.peak, mean, event.threshold, reason)
 
 
-def raised(threshold: float, caution: float) -> float:
-    """The threshold with some log-odds more, 0 to 1; with 0.5, 0.42 becomes 0.54."""
-    return 1.0 / (1.0 + (1.0 / threshold - 1.0) * exp(-caution)) if caution else threshold
+def raised(threshold: float, log_odds: float) -> float:
+    """A threshold (0 to 1) with some log-odds more; with 0.5, 0.42 becomes 0.54."""
+    return 1.0 / (1.0 + (1.0 / threshold - 1.0) * exp(-log_odds)) if log_odds else threshold
 
 
 class Tracker:
@@ -165,12 +165,12 @@ class Tracker:
         ]
         self._next: int | None = None
 
-    def push(self, scores: Scores, caution: NDArray[np.float64] | None = None) -> list[Event]:
+    def push(self, scores: Scores, penalty: NDArray[np.float64] | None = None) -> list[Event]:
         """Take scores of any number of frames; return the events they decide.
 
         Args:
             scores: the next ones.
-            caution: (T,) log-odds that an event needs above its threshold to begin; None for none.
+            penalty: (T,) log-odds that an event needs above its threshold to begin, 0 or more; None for 0.
         """
         events: list[Event] = []
         if self._next is not None and scores.start > self._next and len(scores.valid):
@@ -180,9 +180,9 @@ class Tracker:
                 events += self._close("gap")
                 continue
             row = scores.values[t].astype(np.float64)
-            asked = 0.0 if caution is None else float(caution[t])
+            log_odds = 0.0 if penalty is None else float(penalty[t])
             for group in self._groups:
-                events += group.take(scores.start + t, row[group.columns], asked)
+                events += group.push(scores.start + t, row[group.columns], log_odds)
         if len(scores.valid):
             self._next = scores.start + len(scores.valid)
         return events

@@ -35,6 +35,7 @@ class Windows:
         self._valid = np.zeros(spec.window_frames, np.bool_)
         self._end: int | None = None  # next grid point to be reached; None before the first frame
         self._filled = 0  # absolute index one past the last frame taken
+        self._first: int | None = None  # absolute index of the first frame that was heard
 
     def push(self, frames: Frames) -> list[Window]:
         """Take frames of any number; return the windows they complete, oldest first."""
@@ -43,6 +44,8 @@ class Windows:
         if self._end is None:
             self._end = self._grid_after(frames.start)
             self._filled = frames.start
+        if self._first is None and frames.valid.any():
+            self._first = frames.start + int(np.argmax(frames.valid))
         out = self._advance(frames.start)
         taken = 0
         while taken < len(frames.valid):
@@ -58,15 +61,16 @@ class Windows:
     def flush(self) -> list[Window]:
         """End of stream: the windows that still have frames to decide, with nothing heard after them."""
         out: list[Window] = []
+        stop = self._filled
         while self._end is not None and self._valid.any():
-            out += self._shift()
+            out += self._shift(stop)
         self.reset()
         return out
 
     def reset(self) -> None:
         """Forget everything, as a new object."""
         self._valid[:] = False
-        self._end = None
+        self._end = self._first = None
 
     def _grid_after(self, frame: int) -> int:
         """First grid point past `frame`."""
@@ -80,20 +84,24 @@ class Windows:
             if not self._valid.any():
                 self._end = self._grid_after(frame)
                 break
-            out += self._shift()
+            out += self._shift(frame)
         self._filled = max(self._filled, frame)
         return out
 
-    def _shift(self) -> list[Window]:
-        """The window that ends at the grid point, if it decides anything; then move on by one hop."""
+    def _shift(self, stop: int) -> list[Window]:
+        """The window that ends at the grid point, if it decides anything; then move on by one hop.
+
+        Args:
+            stop: absolute index one past the last frame that the stream has so far, heard or not.
+        """
         assert self._end is not None
+        assert self._first is not None
         spec, start = self._spec, self._end - self._spec.window_frames
-        valid = self._valid.copy()
-        window = Window(start, np.where(valid[:, None], self._values, np.float32(0)), valid)
+        values, valid = np.where(self._valid[:, None], self._values, np.float32(0)), self._valid.copy()
+        window = Window(start, values, valid, max(self._first - start, 0), max(self._end - stop, 0))
         hop = spec.hop_frames
         self._values[:-hop] = self._values[hop:]
         self._valid[:-hop] = self._valid[hop:]
         self._valid[-hop:] = False
-        self._filled = max(self._filled, self._end)
         self._end += hop
         return [window] if window.valid[spec.decided].any() else []

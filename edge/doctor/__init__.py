@@ -1,11 +1,11 @@
-"""What `laennec doctor` looks at, one module for each part of a box; `edge.doctor.examine` puts them in order.
+"""The checks of `laennec doctor`, one module for each part of a box; `edge.doctor.examine` puts them in order.
 
-Not for mending. A check only looks: it creates no file that the service would later own, keeps no lock, and takes no
-name at the broker that the running service has. Every check answers with a verdict:
+Not for repairs. A check only reads: it creates no file that the service would later own, holds no lock, and uses no
+client id of the running service at the broker. Every check has a verdict:
 
     ok    it works
-    warn  the service starts, and works in full once the world outside does: a microphone that is not plugged in, a
-          broker that is away, a hot box
+    warn  the service starts, and works in full once something outside of it does: a microphone that is not plugged in,
+          a broker that is away, a hot box
     fail  the service does not start, or never works, until somebody changes the installation or the settings
 """
 
@@ -20,36 +20,36 @@ SEVERITY: tuple[Verdict, ...] = ("ok", "warn", "fail")
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     name: str
-    """What was looked at, such as `broker` or `source bed1`."""
+    """What was checked, such as `broker` or `source bed1`."""
     verdict: Verdict
     found: str
-    """What is there, in one line."""
+    """What was found, in one line."""
     advice: str = ""
     """What to do; empty when nothing is."""
 
     def as_record(self) -> dict[str, str]:
-        """Fields for JSON."""
+        """Name, verdict, found and advice, all text, as `laennec doctor --json` prints them."""
         return asdict(self)
 
 
 def ok(name: str, found: str) -> Check:
-    """It works."""
+    """A check that found nothing wrong."""
     return Check(name, "ok", found)
 
 
 def warn(name: str, found: str, advice: str) -> Check:
-    """It will work once the world outside does."""
+    """A check of what works once something outside of the box does, or may soon stop working."""
     return Check(name, "warn", found, advice)
 
 
 def fail(name: str, found: str, advice: str) -> Check:
-    """Somebody must change something."""
+    """A check of what does not work until somebody changes the installation or the settings."""
     return Check(name, "fail", found, advice)
 
 
 def worst(checks: list[Check]) -> Verdict:
-    """The gravest verdict."""
+    """The most severe verdict of all checks; `ok` for none."""
     return max((check.verdict for check in checks), key=SEVERITY.index, default="ok")

@@ -1,6 +1,6 @@
-"""The model and what runs it: seal, spec, variants beside it, the runtime that was chosen.
+"""The model and what runs it: seal, metadata, variants in its folder, the runtime that was chosen.
 
-Not for whether it hears well (`training.evaluation`) or at all (`rehearsal`).
+Not for how well it detects (`training.evaluation`) or whether it does at all (`edge.doctor.self_test`).
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     from edge.settings.kinds import RuntimeName
 
 JETSON = Path("/etc/nv_tegra_release")  # on every Jetson
-AGAIN = "copy or export it again, or name another model"
+REPAIR = "copy or export it again, or name another model"
 
 
 def chosen(named: Path | None, config: Config | None) -> tuple[Path | None, list[Check]]:
-    """The artefact that a run would take, and what is to be said of the shelf it comes from, if it does."""
+    """The artefact that a run would use, and a check of the active release if it is one of the model store."""
     if named is not None or config is None or config.model is not None:
         return named or (config.model if config is not None else None), []
-    from edge.releases.model_store import model_in_force
+    from edge.releases.model_store import active_model
 
     try:
-        path = model_in_force(config)
+        path = active_model(config)
     except LaennecError as error:
-        return None, [fail("shelf", str(error), "as it says; until then the node does not start")]
-    promoted = [] if path is None else [ok("shelf", f"release {path.parent.name[:12]} is promoted: {path}")]
-    return path, promoted
+        return None, [fail("release", str(error), "as it says; until then the node does not start")]
+    active = [] if path is None else [ok("release", f"{path.parent.name[:12]} is active: {path}")]
+    return path, active
 
 
 def model(path: Path | None, config: Config | None) -> tuple[Check, Model | None]:
@@ -40,9 +40,9 @@ def model(path: Path | None, config: Config | None) -> tuple[Check, Model | None
     from edge.settings.config import check_classes
 
     try:
-        loaded = open_model(path, wanted_runtime(config))
+        loaded = open_model(path, configured_runtime(config))
     except LaennecError as error:
-        return fail("model", str(error), AGAIN), None
+        return fail("model", str(error), REPAIR), None
     try:
         if config is not None:
             check_classes(config, loaded)
@@ -53,27 +53,27 @@ def model(path: Path | None, config: Config | None) -> tuple[Check, Model | None
 
 
 def runtime(path: Path | None, config: Config | None) -> list[Check]:
-    """Which runtimes this machine has, which variants lie beside the model, and which of them is used and why."""
+    """Which runtimes this machine has, which variants of the model are there, and which of them is used and why."""
     from edge.artefact.model import DEFAULT_PATH
     from edge.artefact.runtime import runtime_facts
-    from edge.artefact.variants import family
+    from edge.artefact.variants import find_variants
 
     try:
-        facts = runtime_facts(path, wanted_runtime(config))
-        variants = ", ".join(artefact.variant.name for artefact in family(path or DEFAULT_PATH))
+        facts = runtime_facts(path, configured_runtime(config))
+        variants = ", ".join(artefact.variant.name for artefact in find_variants(path or DEFAULT_PATH))
     except LaennecError as error:
-        return [fail("runtime", str(error), AGAIN)]
-    is_idle = bool(facts.missing) and (facts.gpu is not None or JETSON.exists())
+        return [fail("runtime", str(error), REPAIR)]
+    is_unused = bool(facts.missing) and (facts.gpu is not None or JETSON.exists())
     has = [f"onnxruntime {facts.onnxruntime}"]
     has += [f"TensorRT {facts.tensorrt}"] * bool(facts.tensorrt)
     has += [f"{facts.gpu.name}, compute capability {facts.gpu.compute_capability}"] if facts.gpu else []
-    cause = "no NVIDIA GPU here" if facts.missing and not is_idle else facts.cause
+    cause = "no NVIDIA GPU here" if facts.missing and not is_unused else facts.cause
     found = f"{facts.variant} in {facts.runtime} ({cause}); has {', '.join(has)}"
-    if is_idle:  # not what the owner wants
+    if is_unused:  # a GPU that does nothing is not what the owner wants
         return [ok("variants", variants), warn("runtime", found, facts.missing)]
     return [ok("variants", variants), ok("runtime", found)]
 
 
-def wanted_runtime(config: Config | None) -> RuntimeName:
-    """What the settings ask for."""
+def configured_runtime(config: Config | None) -> RuntimeName:
+    """The runtime of the settings; `auto` without any."""
     return "auto" if config is None else config.runtime

@@ -1,4 +1,4 @@
-"""The box: clock, memory, heat, power. Read from the kernel; what it does not tell is left out, not guessed.
+"""The box: clock, memory, heat, power. Read from the kernel; what it does not report is left out, not guessed.
 
 Not for what depends on the program or the model. On boards that are no Jetson, `nvpmodel` is not there.
 Source: the kernel's Documentation/ABI/testing/sysfs-class-thermal and Documentation/filesystems/proc.rst.
@@ -20,7 +20,7 @@ LEAST_MEMORY_MB = 300.0  # a node of one stream has its peak at 163 MB; TensorRT
 HOT_C = 80.0  # below where boards begin to throttle
 THERMAL = Path("/sys/class/thermal")
 PI_THROTTLED = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")
-PATIENCE_S = 5.0
+TIMEOUT_S = 5.0
 
 
 def clock() -> Check:
@@ -39,7 +39,7 @@ def clock() -> Check:
 
 
 def memory() -> list[Check]:
-    """How much memory is free for a node."""
+    """How much memory is free for a node, MB."""
     lines = Path("/proc/meminfo").read_text().splitlines() if Path("/proc/meminfo").exists() else []
     kb = {line.split(":")[0]: int(line.split()[1]) for line in lines if len(line.split()) > 1}
     if "MemAvailable" not in kb:
@@ -52,7 +52,7 @@ def memory() -> list[Check]:
 
 
 def temperature(zones: Path = THERMAL, throttled: Path = PI_THROTTLED) -> list[Check]:
-    """How hot the box is, and whether a Raspberry Pi has slowed down for heat or lack of power."""
+    """How hot the box is, °C, and whether a Raspberry Pi has slowed down for heat or lack of power."""
     degrees = []
     for zone in sorted(zones.glob("thermal_zone*")):
         with suppress(OSError, ValueError):
@@ -60,7 +60,7 @@ def temperature(zones: Path = THERMAL, throttled: Path = PI_THROTTLED) -> list[C
     checks = []
     if degrees:
         hottest, where = max(degrees)
-        found = f"{hottest:.0f} °C at the hottest place ({where})"
+        found = f"{hottest:.0f} °C at the hottest sensor ({where})"
         advice = "check the fan and the air around it; a hot box computes slowly"
         checks.append(warn("temperature", found, advice) if hottest >= HOT_C else ok("temperature", found))
     with suppress(OSError, ValueError):
@@ -71,12 +71,12 @@ def temperature(zones: Path = THERMAL, throttled: Path = PI_THROTTLED) -> list[C
 
 
 def power() -> list[Check]:
-    """The power mode of a Jetson, as nvpmodel tells it; nothing elsewhere."""
+    """The power mode of a Jetson, as nvpmodel reports it; nothing elsewhere."""
     program = shutil.which("nvpmodel", path=os.environ.get("PATH", "") + ":/usr/sbin")
     if program is None:
         return []
     try:
-        said = subprocess.run([program, "-q"], capture_output=True, text=True, timeout=PATIENCE_S, check=True).stdout
+        output = subprocess.run([program, "-q"], capture_output=True, text=True, timeout=TIMEOUT_S, check=True).stdout
     except (OSError, subprocess.SubprocessError) as error:
         return [warn("power", f"nvpmodel -q fails: {error}", "run it by hand: sudo nvpmodel -q")]
-    return [ok("power", " ".join(said.split()))]
+    return [ok("power", " ".join(output.split()))]

@@ -1,8 +1,8 @@
-"""The way to the broker, a step at a time: name, TCP, TLS, user, right to speak in the node's own tree.
+"""The connection to the broker, a step at a time: name, TCP, TLS, user, right to publish in the node's own topics.
 
-Not the session of the running service: this has a client id and a topic of its own (`.../doctor`, not retained, gone
-after seconds), so that neither takes the other's place. Where the broker lets the node read its own tree, as that of
-`deploy/mosquitto/setup` does, its retained `status` and `health` tell whether another box has the same name.
+Not the session of the running service: this has a client id and a topic of its own (`.../doctor`, not retained, expires
+after seconds), so that neither takes over the other's session. Where the broker lets the node read its own topics, as
+that of `deploy/mosquitto/setup` does, its retained `status` and `health` show whether another box has the same name.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from edge.node.box_fingerprint import box_fingerprint
 if TYPE_CHECKING:
     from edge.settings.config import Config, Tls
 
-ECHO_S = 1.0  # how long its own message may take to come back, behind what is retained
+ECHO_S = 1.0  # how long its own message may take to come back, after the retained ones
 EXPIRY_S = 5
-SOON_S = 30 * 86_400.0  # a certificate that ends within this is told
+SOON_S = 30 * 86_400.0  # a certificate that ends within this is reported
 LATER = "events wait on disk until it is there; is the address right? mosquitto runs? a firewall?"
 OWN_NAME = "give each box its own `node` in its ward.yaml; of a box that is gone, this ends within three minutes"
 
 
 def broker(config: Config) -> Check:
-    """Connect as the node would, publish one message in its tree, read what is retained there, and go."""
+    """Connect as the node would, publish one message in its topics, read what is retained there, and disconnect."""
     settings = config.mqtt
     where = f"{settings.host}:{settings.tcp_port}" + (" with TLS" if settings.tls is not None else "")
     node = Node(settings.prefix, config.site, config.node, config.mode, "", box_fingerprint())
@@ -48,7 +48,7 @@ def broker(config: Config) -> Check:
     try:
         with OneOffSession(clients) as session:
             if session.connack is not None:
-                check = _judged(where, session, node)
+                check = _check_session(where, session, node)
                 return _own_certificate(where, settings.tls) or check if check.verdict == "ok" else check
     except (OSError, ValueError) as error:
         if (trouble := clients.diagnose(error)) is not None:
@@ -56,23 +56,24 @@ def broker(config: Config) -> Check:
         return warn("broker", f"{where}: cannot be reached: {error}", LATER)
     if (trouble := clients.diagnose()) is not None:
         return fail("broker", f"{where}: TLS fails: {trouble.found}", trouble.advice)
-    return warn("broker", f"{where}: takes the connection and says nothing", "is it a broker?")
+    return warn("broker", f"{where}: accepts the connection and sends nothing", "is it a broker?")
 
 
-def _judged(where: str, session: OneOffSession, node: Node) -> Check:
+def _check_session(where: str, session: OneOffSession, node: Node) -> Check:
+    """What the broker allows this node, over a connection that it accepted or refused."""
     if not session.is_accepted:
         advice = "check mqtt.username, the password file, and that the broker knows this node (deploy/mosquitto/setup)"
         return fail("broker", f"{where}: refuses: {session.connack_text}", advice)
     ends_s, topic = session.certificate_ends_s(), node.topic("doctor")
     mid = session.publish(topic, b"{}", EXPIRY_S)
-    code, said = (None if mid is None else session.wait_for_answer(mid)) or (FIRST_FAILURE, "no answer")
+    code, reason = (None if mid is None else session.wait_for_answer(mid)) or (FIRST_FAILURE, "no answer")
     if code >= FIRST_FAILURE:
         advice = "give this user the right in its ACL; are `site` and `node` those that the broker knows?"
-        return fail("broker", f"{where}: takes no message in {topic} ({said})", advice)
-    session.subscribe([node.topic("status"), node.topic("health"), topic])  # some brokers part with whoever may not
+        return fail("broker", f"{where}: accepts no message in {topic} ({reason})", advice)
+    session.subscribe([node.topic("status"), node.topic("health"), topic])  # some brokers disconnect whoever may not
     session.publish(topic, b"{}", EXPIRY_S)
     is_readable = session.wait_for_message(topic, ECHO_S)
-    if (trouble := _trouble_in_tree(where, session, node)) is not None:
+    if (trouble := _trouble_in_topics(where, session, node)) is not None:
         return trouble
     if ends_s is not None and ends_s - time.time() < SOON_S:
         found = f"{where}: connected, but its certificate ends in {(ends_s - time.time()) / 86_400:.0f} days"
@@ -80,8 +81,8 @@ def _judged(where: str, session: OneOffSession, node: Node) -> Check:
     if session.version == paho.MQTTv311:
         advice = "use a broker that speaks MQTT 5, such as mosquitto 2"
         return warn("broker", f"{where}: connected, but speaks MQTT 3.1.1 only", advice)
-    alone = "no other box has its name" if is_readable else "whether another box has its name it does not let us read"
-    return ok("broker", f"{where}: connected, MQTT {VERSIONS[session.version]}, takes messages of this node; {alone}")
+    alone = "no other box has its name" if is_readable else "it does not let us read whether another box has its name"
+    return ok("broker", f"{where}: connected, MQTT {VERSIONS[session.version]}, accepts messages of this node; {alone}")
 
 
 def _own_certificate(where: str, tls: Tls | None) -> Check | None:
@@ -92,25 +93,27 @@ def _own_certificate(where: str, tls: Tls | None) -> Check | None:
     return warn("broker", found, "give a new one as mqtt.tls.cert before that")
 
 
-def _trouble_in_tree(where: str, session: OneOffSession, node: Node) -> Check | None:
-    """What the retained messages of this node say against it."""
+def _trouble_in_topics(where: str, session: OneOffSession, node: Node) -> Check | None:
+    """Trouble that the retained messages of this node show: another box of its name, refused messages."""
     status, health = (_body(session.received.get(node.topic(name))) for name in ("status", "health"))
     if status.get("state") == "online" and status.get("box", node.box) != node.box:
         who = f"{node.site}/{node.node}"
         found = f"{where}: another box (fingerprint {status['box']}, this one: {node.box}) is online there as {who}"
         return fail("broker", found, OWN_NAME)
-    told = health.get("broker")
-    told = told if isinstance(told, dict) else {}
-    if told.get("rival"):
-        return fail("broker", f"{where}: the running service is thrown out again and again: {told['rival']}", OWN_NAME)
-    if told.get("refused"):
-        found = f"{where}: refuses {told['refused']} messages of the running service ({told.get('reason')})"
+    reported = health.get("broker")
+    reported = reported if isinstance(reported, dict) else {}
+    if reported.get("rival"):
+        return fail(
+            "broker", f"{where}: the running service is disconnected again and again: {reported['rival']}", OWN_NAME
+        )
+    if reported.get("refused"):
+        found = f"{where}: refuses {reported['refused']} messages of the running service ({reported.get('reason')})"
         return warn("broker", found, "give this user the right in its ACL; they wait on disk and are tried again")
     return None
 
 
 def _body(payload: bytes | None) -> dict[str, Any]:
-    """A retained message; whoever wrote it, nothing follows from what is no JSON object."""
+    """A retained message; empty if it is missing or not a JSON object, since anybody may have written it."""
     try:
         body = json.loads(payload or b"{}")
     except ValueError:

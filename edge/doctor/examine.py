@@ -1,7 +1,7 @@
-"""What a box is and whether a node can work on it: all checks in order, as lines for a person or as JSON.
+"""Whether a node can work on this box: all checks in order, as lines of text or as JSON.
 
-Not for how a running node is (its `health` topic) and not for mending. Source of the idea: the named health checks of
-BirdNET-Go and the doctors of package managers.
+Not for the state of a running node (its `health` topic) and not for repairs. Source of the idea: the named health
+checks of BirdNET-Go and the doctors of package managers.
 """
 
 from __future__ import annotations
@@ -25,19 +25,20 @@ SHOWN: dict[Verdict, str] = {"ok": "ok  ", "warn": "warn", "fail": "FAIL"}
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What to look at."""
+class DoctorOptions:
+    """What to check."""
 
     config: Path | None = None
-    """Settings of the node; without them, its sources and its broker are left out."""
+    """Settings of the node; without them, sources, outbox and broker are not checked."""
     model: Path | None = None
     """Artefact; None for that of the settings, or the bundled one."""
     self_test: bool = False
+    """Whether to run the detector on the synthetic recording."""
     listen: bool = False
-    """Whether to hear each microphone for two seconds."""
+    """Whether to record two seconds from each microphone."""
 
 
-def examine(wanted: Wanted) -> Iterator[Check]:
+def examine(options: DoctorOptions) -> Iterator[Check]:
     """All checks, each as soon as it is done; one that fails does not keep the others from being made.
 
     Raises:
@@ -45,19 +46,19 @@ def examine(wanted: Wanted) -> Iterator[Check]:
     """
     from edge.doctor import artefact, box, self_test, software
 
-    config, checks = _configuration(wanted.config)
+    config, checks = _configuration(options.config)
     yield from _safely("python", lambda: [software.python()])
     yield from _safely("packages", lambda: [software.packages()])
     yield from _safely("kernels", lambda: [software.kernels()])
-    path, shelf = artefact.chosen(wanted.model, config)
-    yield from shelf
+    path, release = artefact.chosen(options.model, config)
+    yield from release
     opened: list[Model | None] = [None]
 
     def open_model() -> list[Check]:
         check, opened[0] = artefact.model(path, config)
         return [check]
 
-    if not any(check.verdict == "fail" for check in shelf):  # another model than the promoted one is not looked at
+    if worst(release) != "fail":  # no other model is checked in the place of a release that is refused
         yield from _safely("model", open_model)
         yield from _safely("runtime", lambda: artefact.runtime(path, config))
     yield from _safely("memory", box.memory)
@@ -66,25 +67,25 @@ def examine(wanted: Wanted) -> Iterator[Check]:
     yield from _safely("clock", lambda: [box.clock()])
     yield from checks
     if config is not None:
-        yield from _site(config, opened[0], wanted.listen)
-    if wanted.self_test and (model := opened[0]) is not None:
+        yield from _settings_checks(config, opened[0], options.listen)
+    if options.self_test and (model := opened[0]) is not None:
         yield from _safely("self-test", lambda: [self_test.self_test(model)])
 
 
 def as_line(check: Check) -> str:
-    """A check for a person: one line, and what to do below it."""
+    """A check as one line of text, and what to do on a second one."""
     line = f"{SHOWN[check.verdict]}  {check.name:<14} {check.found}"
     return f"{line}\n{'':<21}-> {check.advice}" if check.advice else line
 
 
 def as_json(checks: list[Check]) -> str:
-    """All checks for a program; fields are only ever added."""
+    """All checks as one JSON object, for programs; later versions only add fields."""
     record = {"schema": SCHEMA, "software": f"laennec {__version__}", "verdict": worst(checks)}
     return json.dumps({**record, "checks": [check.as_record() for check in checks]}, ensure_ascii=False)
 
 
 def _configuration(path: Path | None) -> tuple[Config | None, list[Check]]:
-    """The settings, and what is to be said of them."""
+    """The settings and their check; None where they are not valid, or were not given."""
     from edge.doctor import ok
     from edge.errors import ConfigError
     from edge.settings.config import parse_config
@@ -96,16 +97,16 @@ def _configuration(path: Path | None) -> tuple[Config | None, list[Check]]:
     try:
         config = parse_config(tree, str(path))
     except ConfigError as error:
-        return None, [fail("configuration", str(error), "mend the file; deploy/ward.example.yaml shows every key")]
+        return None, [fail("configuration", str(error), "correct the file; deploy/ward.example.yaml shows every key")]
     streams = ", ".join(stream.id for stream in config.streams)
     named = "" if "node" in config.model_fields_set else " (the host name, which boxes flashed from one image share)"
     return config, [ok("configuration", f"{path}: node {config.node}{named}, mode {config.mode}, streams {streams}")]
 
 
-def _site(config: Config, model: Model | None, listen: bool) -> Iterator[Check]:
-    """What depends on the settings."""
+def _settings_checks(config: Config, model: Model | None, listen: bool) -> Iterator[Check]:
+    """Checks of what the settings name: outbox, broker, links, sources."""
     from edge.delivery.outbox_reading import outbox_of
-    from edge.doctor import broker, hearing, links, outbox
+    from edge.doctor import broker, links, outbox, sources
     from edge.settings.kinds import LINK
 
     yield from _safely("outbox", lambda: outbox.outbox(config))
@@ -118,12 +119,12 @@ def _site(config: Config, model: Model | None, listen: bool) -> Iterator[Check]:
     for stream in config.streams:
         if stream.source.partition(":")[0] == LINK:
             continue  # reading the settings has found its device in the list
-        look = partial(hearing.source, stream, model.rate_hz, is_running, listen)
+        look = partial(sources.source, stream, model.rate_hz, is_running, listen)
         yield from _safely(f"source {stream.id}", lambda look=look: [look()])  # type: ignore[misc]
 
 
 def _safely(name: str, look: Callable[[], list[Check]]) -> list[Check]:
-    """The checks that `look` makes; whatever goes wrong in it is one more."""
+    """The checks that `look` makes; an exception in it becomes a failed check."""
     try:
         return look()
     except Exception as error:

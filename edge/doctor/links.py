@@ -1,4 +1,4 @@
-"""The links to microcontrollers: can the service open each of them, and are the keys readable?
+"""The links to microcontrollers: whether the service can open each of them and read the keys.
 
 Not for what devices send (`laennec link monitor` shows that). No port is opened: the running service may have it.
 """

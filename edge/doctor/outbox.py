@@ -1,6 +1,6 @@
-"""Where events wait: whether the service can use the file, what waits in it, and whether the disk has room.
+"""The outbox: whether the service can use the file, what waits in it, and whether the disk has room.
 
-Not the running service's own account (its `health` topic). Nothing is created, locked or written.
+Not for what the running service reports itself (its `health` topic). Nothing is created, locked or written.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LONG_S = 600.0  # a message that has waited longer means that the broker is away
 
 
 def outbox(config: Config) -> list[Check]:
-    """The file, what waits in it and in those of former names of this node, and the disks."""
+    """Checks of the file, of what waits in it and in those of former names of this node, and of the disks."""
     path = outbox_of(config)
     checks = [_file(path), *_room(config, path)]
     if config.outbox.path is None:
@@ -34,7 +34,7 @@ def outbox(config: Config) -> list[Check]:
 
 
 def is_running(path: Path) -> bool:
-    """Whether a service holds this outbox, and so the microphones."""
+    """Whether a service has this outbox locked, and so may have the microphones open."""
     lock = path.with_name(path.name + ".lock")
     try:
         with lock.open("rb") as file:
@@ -47,7 +47,7 @@ def is_running(path: Path) -> bool:
 
 
 def _file(path: Path) -> Check:
-    """Whether the service can open it, or has."""
+    """Whether the service can open it or has it open, and what waits in it."""
     running = is_running(path)
     if not running and (denied := _denied(path)) is not None:
         return denied
@@ -59,8 +59,8 @@ def _file(path: Path) -> Check:
             found = f"{whose}: locked by process {process} ({_name(process)}), so nothing can be written"
             return fail("outbox", found, "end that program; no other may write there")
         with open_read_only(path) as db:
-            if (said := db.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
-                raise DamagedError(f"outbox {path}: is damaged: {said}")
+            if (result := db.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+                raise DamagedError(f"outbox {path}: is damaged: {result}")
             return _backlog(whose, *waiting(db))
     except ExclusiveLockError:
         found = f"{whose}, alone (disk full at the start, or blocks below 4 kB): what waits cannot be counted here"
@@ -77,10 +77,10 @@ def _denied(path: Path) -> Check | None:
     folder = next(parent for parent in path.parents if os.path.exists(parent))  # Path.exists() fails without the right
     if not folder.is_dir():
         return fail("outbox", f"{path}: {folder} is not a folder", "give another outbox.path")
-    for place in (path, folder):
-        if os.path.exists(place) and not os.access(place, os.W_OK):
+    for item in (path, folder):
+        if os.path.exists(item) and not os.access(item, os.W_OK):
             advice = "run the doctor as the user of the service, or give a writable outbox.path"
-            return fail("outbox", f"{place}: may not be written by this user", advice)
+            return fail("outbox", f"{item}: may not be written by this user", advice)
     return None
 
 
@@ -94,8 +94,8 @@ def _backlog(whose: str, number: int, oldest_s: float) -> Check:
 
 
 def _room(config: Config, path: Path) -> list[Check]:
-    """The disks of what must last: events, and the models that are brought later."""
-    folder, shelf = (_existing(place) for place in (path.parent, config.models.shelf))
+    """The disks of the outbox and of installed models."""
+    folder, models = (_existing(each) for each in (path.parent, config.models.store_path))
     free_mb, facts = shutil.disk_usage(folder).free / 1e6, os.statvfs(folder)
     has_mb = path.stat().st_size / 1e6 if os.path.isfile(path) else 0.0
     has_no_inodes = bool(facts.f_files) and not facts.f_favail
@@ -110,17 +110,21 @@ def _room(config: Config, path: Path) -> list[Check]:
         checks = [warn("disk", found, "free space there, or lower outbox.max_mb")]
     else:
         checks = [ok("disk", found)]
-    if shelf.stat().st_dev != folder.stat().st_dev and (free_mb := shutil.disk_usage(shelf).free / 1e6) < LEAST_DISK_MB:
-        checks.append(warn("disk", f"{shelf}: {free_mb:.0f} MB free", "free space there; no model can be installed"))
+    if (
+        models.stat().st_dev != folder.stat().st_dev
+        and (free_mb := shutil.disk_usage(models).free / 1e6) < LEAST_DISK_MB
+    ):
+        checks.append(warn("disk", f"{models}: {free_mb:.0f} MB free", "free space there; no model can be installed"))
     return checks
 
 
-def _existing(place: Path) -> Path:
-    return next(folder for folder in (place, *place.parents) if os.path.isdir(folder))
+def _existing(path: Path) -> Path:
+    """The folder, or the nearest above it that is there."""
+    return next(folder for folder in (path, *path.parents) if os.path.isdir(folder))
 
 
 def _former(other: Path, path: Path) -> list[Check]:
-    """What waits under a former name of the node, which the service does not look at any more."""
+    """What waits in the outbox of a former name of the node, which the service does not send any more."""
     if other == path or is_running(other):
         return []
     with suppress(ConfigError, SourceError), open_read_only(other) as db:

@@ -14,11 +14,11 @@ from pathlib import Path
 
 
 def denied(group: str, devices: Sequence[Path]) -> tuple[str, str] | None:
-    """What is found and what to do if devices are there, but none of them for this user.
+    """What is wrong and what to do, if devices are there but this user may open none of them; else None.
 
     Args:
         group: whose members may open them.
-        devices: those that there are.
+        devices: paths of those that are there.
     """
     closed = [device for device in devices if not os.access(device, os.R_OK | os.W_OK)]
     if not closed or len(closed) < len(devices):

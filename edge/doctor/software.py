@@ -8,13 +8,11 @@ from __future__ import annotations
 import platform
 import sys
 from importlib import metadata
-from pathlib import Path
 
 from packaging.requirements import Requirement
 
 from edge import __version__
 from edge.doctor import Check, fail, ok, warn
-from edge.features import kernel_cache
 
 LEAST_PYTHON = (3, 10)
 TRIED_MACHINES = ("x86_64", "aarch64")
@@ -56,19 +54,15 @@ def packages() -> Check:
 
 
 def kernels() -> Check:
-    """Have the kernels compiled; tell whether that had been done before."""
+    """Have the kernels compiled or loaded; tell where their code is cached."""
     from edge.features import warm_up
+    from edge.kernel_cache import prepared
 
-    before = _kept()
     warm_up()
-    after = _kept()
-    if not after:
+    folders = sorted({str(each.folder) for each in prepared if each.folder is not None})
+    if any(each.folder is None for each in prepared):
         advice = "make NUMBA_CACHE_DIR or CACHE_DIRECTORY a folder that only this user and root may write"
-        return warn("kernels", "compiled, but cannot be kept: every start compiles again", advice)
-    if after - before:
-        return ok("kernels", f"{len(after - before)} compiled now and kept; the next start loads them")
-    return ok("kernels", f"{len(after)} kept in {', '.join(sorted({str(path.parent) for path in after}))}")
-
-
-def _kept() -> set[Path]:
-    return {path for folder in kernel_cache.folders() if folder.is_dir() for path in folder.glob("*.kernel")}
+        return warn("kernels", "compiled code cannot be cached: every start compiles again", advice)
+    if any(each.is_new for each in prepared):
+        return ok("kernels", f"compiled now, cached in {', '.join(folders)}: the next start loads the code")
+    return ok("kernels", f"compiled code cached in {', '.join(folders)}")

@@ -1,13 +1,10 @@
 """The only feature code of the project: streaming, exact, the same numbers for training and for the bedside."""
 
-from edge.features import kernel_cache
-
-with kernel_cache.kept_here():
-    from edge.features.frontend import FrontEnd
-    from edge.features.parts import Cwt, Gammatone, Log, Mel, Pcen
-    from edge.features.presets import FRONT_ENDS
-    from edge.features.spec import FeatureSpec
-    from edge.features.warm import warm_up
+from edge.features.frontend import FrontEnd
+from edge.features.parts import Cwt, Gammatone, Log, Mel, Pcen
+from edge.features.presets import FRONT_ENDS
+from edge.features.spec import FeatureSpec
+from edge.features.warm import warm_up
 
 __all__ = [
     "FRONT_ENDS",

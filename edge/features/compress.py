@@ -9,13 +9,13 @@ Source: Wang et al., Trainable frontend for robust and far-field keyword spottin
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from edge.features.elementary import exp2, log2
 from edge.features.parts import Log
 from edge.features.ring import Bools, Floats
 from edge.features.spec import FeatureSpec
+from edge.kernel_cache import kernel
 
 LEAST = np.float32(1.2e-38)  # the smallest normal float32; a smoother that has fallen below holds nothing
 UNKNOWN = np.float32(-1)  # the smoother before the first frame; energies are not below 0
@@ -58,7 +58,7 @@ def affine(spec: FeatureSpec) -> tuple[NDArray[np.float64], NDArray[np.float64]]
     return np.broadcast_to(spec.offset, spec.width).copy(), 1 / np.broadcast_to(spec.scale, spec.width)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _log(constants: Floats, affine: Floats, frames: Floats, heard: Bools) -> None:
     per_octave, floor = constants
     offset, gain = affine[0], affine[1]
@@ -72,7 +72,7 @@ def _log(constants: Floats, affine: Floats, frames: Floats, heard: Bools) -> Non
             row[m] = (level - offset[m]) * gain[m]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _pcen(constants: Floats, affine: Floats, smoothed: Floats, frames: Floats, heard: Bools) -> None:
     s, alpha, delta, r, eps, root = constants
     offset, gain = affine[0], affine[1]

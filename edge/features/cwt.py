@@ -34,6 +34,7 @@ from edge.features.fft import RealFft, make_fft, make_real_fft, real_spectrum, t
 from edge.features.parts import LEAST_PACE, WAVELET_TAIL, Cwt
 from edge.features.ring import Bools, Floats, append, is_heard, stretch
 from edge.features.spec import FeatureSpec
+from edge.kernel_cache import kernel
 
 
 class CwtPlan(NamedTuple):
@@ -90,7 +91,7 @@ def cwt_centres_hz(spec: FeatureSpec) -> NDArray[np.float64]:
     return np.exp(np.linspace(np.log(spec.low_hz), np.log(spec.high_hz), spec.bands))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def cwt_energies(
     plan: CwtPlan,
     block: tuple[int, Floats, Bools],

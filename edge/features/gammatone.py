@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 from edge.features.parts import EAR_MIN_HZ, EAR_Q, Gammatone
 from edge.features.ring import Bools, Floats, append, is_heard, stretch
 from edge.features.spec import FeatureSpec
+from edge.kernel_cache import kernel
 
 LANES = 64  # bands side by side; a fixed number lets LLVM see that nothing overlaps, and vectorise
 PIECE = 64  # samples of a hop that share a table; states that have died away are set to 0 after each
@@ -83,7 +84,7 @@ def gammatone_centres_hz(spec: FeatureSpec) -> NDArray[np.float64]:
     return np.exp(np.linspace(np.log(spec.low_hz + corner), np.log(spec.high_hz + corner), spec.bands)) - corner
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def gammatone_energies(
     plan: GammatonePlan,
     block: tuple[int, Floats, Bools],

@@ -23,6 +23,7 @@ from edge.features.fft import RealFft, make_real_fft, real_spectrum
 from edge.features.parts import Mel
 from edge.features.ring import Bools, Floats, append, is_heard, stretch
 from edge.features.spec import FeatureSpec
+from edge.kernel_cache import kernel
 
 DEAF = 1e-6  # a filter whose greatest weight is less has its only bin on an edge, and that weight is rounding
 
@@ -119,7 +120,7 @@ def _slaney_hz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(mel < 15, mel * 200 / 3, 1000 * np.exp((np.maximum(mel, 15) - 15) * np.log(6.4) / 27))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def mel_energies(
     plan: MelPlan,
     block: tuple[int, Floats, Bools],

@@ -1,4 +1,4 @@
-"""Have the kernels ready before the first sound: compiled or loaded from Numba's cache, and the compiler put away.
+"""Have the default front-end ready before the first sound: its kernels compiled or loaded, the compiler out of memory.
 
 Not for computing anything. Loading a cached kernel runs 50 MB of LLVM's machine code through memory, a quarter of what
 a node may use, and never needs it again; those pages are clean copies of a file, so they are handed back to the system,
@@ -21,12 +21,12 @@ MADV_DONTNEED = 4  # <sys/mman.h> of Linux
 
 
 def warm_up() -> None:
-    """Make the kernel of mel spectrograms ready to run; takes a fifth of a second, or four when it must be compiled."""
+    """Prepare the kernels of the default front-end; a quarter of a second, or four seconds if they must be compiled."""
     FrontEnd(FeatureSpec()).push(Block(0, np.zeros(4096, np.float32), np.ones(4096, np.bool_)))
-    _put_compiler_away()
+    _release_compiler()
 
 
-def _put_compiler_away() -> None:
+def _release_compiler() -> None:
     """Drop the resident pages of LLVM's code; on systems other than Linux, nothing."""
     maps = Path("/proc/self/maps")
     if not maps.exists():

@@ -25,7 +25,7 @@ from edge.node.clock import Timeline, is_synchronised
 from edge.settings.config import Stream
 from edge.settings.kinds import LIVE
 from edge.sources.source import Source
-from edge.sources.vitals import Attended, Trouble, Vitals
+from edge.sources.vitals import MonitoredSource, Trouble, Vitals
 from edge.types import Block, Event, Gap, Scores
 
 STALL_S = 5.0  # a source that gives nothing for this long is lost
@@ -114,7 +114,7 @@ class StreamWorker:
         self._score_hop_s = model.score_hop_samples / model.rate_hz
         self._model_body = model_body(model)
         self._pipeline = Pipeline(model, settings.thresholds, self._count_measurable, settings.classes)
-        self._monitored = source if isinstance(source, Attended) else None
+        self._monitored = source if isinstance(source, MonitoredSource) else None
         is_live = settings.pace or settings.source.partition(":")[0] in LIVE
         recorded_s = self._monitored.recorded_s if self._monitored else None
         self._timeline = Timeline(model.rate_hz, is_live, recorded_s=recorded_s)
@@ -166,7 +166,7 @@ class StreamWorker:
                     self._publish(self._timed(self._pipeline.flush))
                 except ModelError as error:  # it goes on failing; what it found before still gets its end
                     logger.error("stream=%s ends undecided: %s", self.id, error)
-                    self._publish(self._timed(self._pipeline.give_up))
+                    self._publish(self._timed(self._pipeline.abort))
         finally:
             self._mutex.release()
 

@@ -1,1 +1,1 @@
-"""Spectrograms as pictures and tables, with scores and events beside them."""
+"""Spectrograms of sound files as the model gets them, with the detected events: `laennec spectrogram`."""

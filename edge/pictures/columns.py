@@ -1,4 +1,4 @@
-"""Frames of any number into the columns of a picture: bounded memory, and no loud frame is lost on the way.
+"""Frames of any number into the columns of a picture: bounded memory, and the loudest frame of a column is kept.
 
 Not for features or for drawing. A column holds `per_column` frames, a power of two that doubles whenever the columns
 run out; what it shows of each number is the largest (of a slope, the largest up or down), so a crackle of 10 ms can be
@@ -17,8 +17,8 @@ class Columns:
     """The columns of the frames [first, stop).
 
     Args:
-        first: index of the first wanted frame.
-        stop: index one past the last wanted one.
+        first: index of the first frame to draw.
+        stop: index one past the last one.
         levels: numbers of a frame that are levels, its first ones; all others are slopes.
         width: M, numbers of a frame.
         most: columns there may be, even.
@@ -35,24 +35,24 @@ class Columns:
 
     @property
     def full(self) -> bool:
-        """Whether nothing that follows is wanted."""
+        """Whether all frames to draw have come."""
         return self.end >= self.stop
 
     def reach(self, end: int) -> None:
         """Make the columns wide enough for the frames up to `end`, though they may never come."""
         while min(end, self.stop) - self.first > self._most * self.per_column:
-            self._halve()
+            self._merge_pairs()
 
     def push(self, frames: Frames) -> None:
         """Take consecutive frames; those outside of [first, stop) are left out."""
         index = np.arange(frames.start, frames.start + len(frames.valid))
         self.end = max(self.end, frames.start + len(frames.valid))
         self.reach(self.end)
-        wanted = frames.valid & (index >= self.first) & (index < self.stop)
-        if not wanted.any():
+        drawn = frames.valid & (index >= self.first) & (index < self.stop)
+        if not drawn.any():
             return
-        values = frames.values[wanted]
-        columns = (index[wanted] - self.first) // self.per_column
+        values = frames.values[drawn]
+        columns = (index[drawn] - self.first) // self.per_column
         np.maximum.at(self._peaks, columns, np.hstack([values, -values[:, self._levels :]]))
         np.add.at(self._heard, columns, 1)
 
@@ -67,7 +67,7 @@ class Columns:
         highest[self._heard < frames] = np.nan
         return highest[:count]
 
-    def _halve(self) -> None:
+    def _merge_pairs(self) -> None:
         """Two columns become one."""
         half = self._most // 2
         self._peaks[:half] = np.maximum(self._peaks[0::2], self._peaks[1::2])

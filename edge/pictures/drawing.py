@@ -1,8 +1,8 @@
 """A spectrogram, with or without events, as a picture file. The only module that knows matplotlib, an extra.
 
 Not for what is drawn (`edge.pictures.picture`). No display is touched: a figure is made without pyplot, in matplotlib's
-own style whatever the user's settings, and written with the suffix of the file. Bands are equally tall, as the model
-gets them, and the axis tells their centres in Hz. What was not heard stays hatched.
+own style whatever the user's settings, and written in the format of the file's suffix. Bands are equally tall, as the
+model gets them, and the axis shows their centres in Hz. What was not heard stays hatched.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import ConfigError
-from edge.pictures.picture import Panel, Sighting, Spectrogram
+from edge.pictures.picture import DetectedEvent, Panel, Spectrogram
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,7 +56,7 @@ def check_output(path: Path) -> None:
         raise ConfigError(f"-o {path}: cannot be written; give a file in a folder where you may write")
 
 
-def draw(picture: Spectrogram, events: Sequence[Sighting] | None, path: Path) -> None:
+def draw(picture: Spectrogram, events: Sequence[DetectedEvent] | None, path: Path) -> None:
     """Write the picture; the kind of file follows from its suffix.
 
     Args:
@@ -82,7 +82,7 @@ def draw(picture: Spectrogram, events: Sequence[Sighting] | None, path: Path) ->
             raise ConfigError(f"-o {path}: cannot be written ({error}); try .png, or another folder") from error
 
 
-def make_figure(picture: Spectrogram, events: Sequence[Sighting] | None) -> Figure:
+def make_figure(picture: Spectrogram, events: Sequence[DetectedEvent] | None) -> Figure:
     """The picture before it is written: a strip with a row for each class heard, if asked for, above the panels."""
     from matplotlib.figure import Figure
 
@@ -94,12 +94,12 @@ def make_figure(picture: Spectrogram, events: Sequence[Sighting] | None) -> Figu
     grid = figure.subplots(len(heights), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": heights})
     axes: list[Axes] = list(grid[:, 0])
     panels = axes[len(strip) :]
-    _paint(figure, panels, picture)
+    _draw_panels(figure, panels, picture)
     if events is not None:
-        _mark(axes[0], panels, events, labels)
-        _show_heard(axes[0], picture)
+        _draw_events(axes[0], panels, events, labels)
+        _hatch_unheard(axes[0], picture)
     axes[0].set_title(_title(picture), loc="left", fontsize=11, parse_math=False)
-    axes[-1].set_xlim(picture.wish.from_s, picture.to_s)
+    axes[-1].set_xlim(picture.options.from_s, picture.to_s)
     axes[-1].set_xlabel(_time_label(picture))
     return figure
 
@@ -120,9 +120,9 @@ def hz_ticks(centres_hz: NDArray[np.float64]) -> tuple[list[float], list[str]]:
 
 
 def _canvas() -> Any:
-    """Matplotlib's canvas that needs no display."""
+    """Matplotlib's canvas that needs no display; an error if matplotlib is not installed."""
     os.environ.pop("MPLBACKEND", None)  # a display's name there may even keep matplotlib from being imported
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it tells of the fonts it looks for
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it logs the fonts that it looks for
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
     except ImportError as error:
@@ -130,7 +130,7 @@ def _canvas() -> Any:
     return FigureCanvasAgg
 
 
-def _paint(figure: Figure, axes: Sequence[Axes], picture: Spectrogram) -> None:
+def _draw_panels(figure: Figure, axes: Sequence[Axes], picture: Spectrogram) -> None:
     """The panels; those of one unit share their range of colours and its bar."""
     for unit in dict.fromkeys(panel.unit for panel in picture.panels):
         chosen = [(ax, panel) for ax, panel in zip(axes, picture.panels, strict=True) if panel.unit == unit]
@@ -171,7 +171,7 @@ def _range(panels: Sequence[Panel]) -> tuple[float, float]:
     return low, max(high, low + 1e-3)
 
 
-def _mark(strip: Axes, panels: Sequence[Axes], events: Sequence[Sighting], labels: Sequence[str]) -> None:
+def _draw_events(strip: Axes, panels: Sequence[Axes], events: Sequence[DetectedEvent], labels: Sequence[str]) -> None:
     """Every event as a bar in the row of its class, and its begin and end as lines across the panels."""
     for event in events:
         colour = GROUP_COLOURS[event.group % len(GROUP_COLOURS)]
@@ -192,7 +192,7 @@ def _mark(strip: Axes, panels: Sequence[Axes], events: Sequence[Sighting], label
         strip.text(0.0, 0.5, " no events here", transform=strip.transAxes, va="center", color="#606060")
 
 
-def _show_heard(strip: Axes, picture: Spectrogram) -> None:
+def _hatch_unheard(strip: Axes, picture: Spectrogram) -> None:
     """Hatch the strip where the panels are: no event there does not mean that there was none."""
     heard = np.concatenate([[False], np.isfinite(picture.panels[0].values[:, 0]), [False]])
     edges_s = picture.first_s + (np.flatnonzero(np.diff(heard)) * picture.per_column - 0.5) * picture.hop_s
@@ -202,13 +202,13 @@ def _show_heard(strip: Axes, picture: Spectrogram) -> None:
 
 
 def _title(picture: Spectrogram) -> str:
-    spec, wish = picture.wish.spec, picture.wish
+    spec, options = picture.options.spec, picture.options
     name = "".join(
-        letter if letter.isprintable() else "?" for letter in wish.path.name.encode("utf-8", "replace").decode()
+        letter if letter.isprintable() else "?" for letter in options.path.name.encode("utf-8", "replace").decode()
     )
     name = name if len(name) <= 80 else f"{name[:50]}…{name[-25:]}"
     delay_ms = 1000 * spec.delay_samples / spec.rate_hz
-    return f"{name}\n{wish.name}  ·  spec {spec.sha256[:8]}  ·  {spec.rate_hz} Hz  ·  delay {delay_ms:.4g} ms"
+    return f"{name}\n{options.name}  ·  spec {spec.sha256[:8]}  ·  {spec.rate_hz} Hz  ·  delay {delay_ms:.4g} ms"
 
 
 def _time_label(picture: Spectrogram) -> str:

@@ -1,4 +1,4 @@
-"""What there is to see of a sound file: what was asked for, the panels, the events. Frozen records.
+"""The content of a picture of a sound file: the options, the panels, the events. Frozen records.
 
 Not for reading the file (`edge.pictures.spectrogram`) or for drawing (`edge.pictures.drawing`).
 """
@@ -20,13 +20,13 @@ MOST_SPEC_BYTES = 1 << 20  # a wrong file is not read into memory whole
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What is to be seen."""
+class PictureOptions:
+    """Which stretch of which file to draw, by which front-end."""
 
     path: Path
     """A sound file."""
     name: str
-    """What the front-end is called."""
+    """Name of the front-end, for titles and errors."""
     spec: FeatureSpec
     """The front-end."""
     channel: int | None = None
@@ -39,26 +39,26 @@ class Wish:
 
 @dataclass(frozen=True)
 class Panel:
-    """One analysis, or its slopes."""
+    """The levels of one analysis window over time and bands, or their slopes."""
 
     name: str
-    """What sets it apart from the other panels."""
+    """Its window or slope, for its axis."""
     values: NDArray[np.float32]
     """(columns, M) levels in the unit of the compression, or their slope for each frame; NaN where not heard."""
     unit: str
-    """What the numbers are."""
+    """Unit of the values: dB, ln, PCEN, or one of these per frame."""
     signed: bool
     """Whether they are slopes, around zero."""
 
 
 @dataclass(frozen=True)
-class Sighting:
-    """One event of the detector."""
+class DetectedEvent:
+    """One event of the detector, as drawn."""
 
     label: str
     """Class of the model."""
     group: int
-    """Place of its group among those of the model."""
+    """Index of its group among those of the model."""
     onset_s: float
     """Begin, seconds from the begin of the file."""
     end_s: float
@@ -67,10 +67,10 @@ class Sighting:
 
 @dataclass(frozen=True)
 class Spectrogram:
-    """A stretch of a file as a front-end hears it."""
+    """A stretch of a file as a front-end analyses it."""
 
-    wish: Wish
-    """What was asked for."""
+    options: PictureOptions
+    """What was to be drawn."""
     panels: tuple[Panel, ...]
     """Window after window, then their slopes."""
     centres_hz: NDArray[np.float64]
@@ -84,7 +84,7 @@ class Spectrogram:
     to_s: float
     """End of the stretch, seconds from the begin of the file."""
     broken: LaennecError | None
-    """Why the file could not be read to its end, to be told when the picture is there."""
+    """Why the file could not be read to its end, to be raised when the picture is written."""
 
     @property
     def times_s(self) -> NDArray[np.float64]:
@@ -93,10 +93,10 @@ class Spectrogram:
         return self.first_s + frames * self.hop_s
 
 
-def make_wish(
+def picture_options(
     path: Path, front_end: str | None, model: Model | None, channel: int | None, stretch_s: tuple[float, float | None]
-) -> Wish:
-    """What is wanted, from what the operator wrote.
+) -> PictureOptions:
+    """The options of a picture from those of the command line.
 
     Args:
         path: a sound file.
@@ -109,13 +109,13 @@ def make_wish(
         ConfigError: if there is no such front-end.
     """
     if front_end is not None:
-        return Wish(path, Path(front_end).name, named_front_end(front_end), channel, *stretch_s)
+        return PictureOptions(path, Path(front_end).name, named_front_end(front_end), channel, *stretch_s)
     assert model is not None
-    return Wish(path, model.id, model.spec, channel, *stretch_s)
+    return PictureOptions(path, model.id, model.spec, channel, *stretch_s)
 
 
 def named_front_end(text: str) -> FeatureSpec:
-    """The front-end of a name, or of a file with a feature spec as JSON, spaced as one likes.
+    """The front-end of a name, or of a file with a feature spec as JSON, with any white space.
 
     Raises:
         ConfigError: if there is none.

@@ -1,4 +1,4 @@
-"""What a front-end makes of a sound file, in the form of a picture: the frames, where they stand, what was not heard.
+"""A sound file as a picture of a front-end's frames: their values, their times, and what was not heard.
 
 The file is read as `edge.detector.detect` reads it and pushed through the front-end block by block; events are those of
 `edge.detector.detect`. Not for drawing (`edge.pictures.drawing`). Memory is bounded: frames become columns as they come
@@ -19,14 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.artefact.model import Model
-from edge.detector.detect import Wanted, detect_file
+from edge.detector.detect import DetectOptions, detect_file
 from edge.errors import ConfigError, LaennecError, SourceError
 from edge.features import Cwt, FeatureSpec, FrontEnd, Log, Mel
 from edge.features.cwt import cwt_centres_hz
 from edge.features.gammatone import gammatone_centres_hz
 from edge.features.logmel import mel_edges_hz
 from edge.pictures.columns import Columns
-from edge.pictures.picture import Panel, Sighting, Spectrogram, Wish
+from edge.pictures.picture import DetectedEvent, Panel, PictureOptions, Spectrogram
 from edge.sources.opening import open_source
 from edge.types import Block
 
@@ -34,40 +34,42 @@ MOST_COLUMNS = 1600  # no more than the picture has pixels, so that none is left
 MOST_PANELS = 12
 
 
-def spectrogram(wish: Wish, stop: threading.Event) -> Spectrogram:
+def spectrogram(options: PictureOptions, stop: threading.Event) -> Spectrogram:
     """Read the file and push it through the front-end.
 
     Raises:
         ConfigError: if the stretch lies outside of the file, or the channel does not exist.
         SourceError: if the file cannot be read, or is shorter than a frame.
     """
-    _check(wish)
-    spec = wish.spec
+    _check(options)
+    spec = options.spec
     centre = centre_samples(spec)
-    first = max(0, math.floor((wish.from_s * spec.rate_hz - centre) / spec.hop_samples + 0.5))
-    last = math.inf if wish.to_s is None else math.ceil((wish.to_s * spec.rate_hz - centre) / spec.hop_samples + 0.5)
+    first = max(0, math.floor((options.from_s * spec.rate_hz - centre) / spec.hop_samples + 0.5))
+    last = (
+        math.inf if options.to_s is None else math.ceil((options.to_s * spec.rate_hz - centre) / spec.hop_samples + 0.5)
+    )
     columns = Columns(first, last, spec.levels, spec.width, MOST_COLUMNS)
-    stop_s, broken = _read(wish, columns, stop)
+    stop_s, broken = _read(options, columns, stop)
     if not stop.is_set():
-        _check_heard(wish, columns, stop_s, broken)
-    to_s = stop_s if wish.to_s is None or (broken is None and not columns.full) else wish.to_s
+        _check_heard(options, columns, stop_s, broken)
+    to_s = stop_s if options.to_s is None or (broken is None and not columns.full) else options.to_s
     first_s, hop_s = (first * spec.hop_samples + centre) / spec.rate_hz, spec.hop_samples / spec.rate_hz
     panels = _panels(spec, columns.values())
-    return Spectrogram(wish, panels, band_centres_hz(spec), first_s, hop_s, columns.per_column, to_s, broken)
+    return Spectrogram(options, panels, band_centres_hz(spec), first_s, hop_s, columns.per_column, to_s, broken)
 
 
-def sightings(picture: Spectrogram, model: Model, stop: threading.Event) -> list[Sighting]:
-    """The events that the detector finds in the whole file, of which some part lies in the stretch that is seen.
+def detected_events(picture: Spectrogram, model: Model, stop: threading.Event) -> list[DetectedEvent]:
+    """The events that the detector finds in the whole file and that overlap the stretch that is drawn.
 
     Raises:
         LaennecError: as `detect_file`, but for what the picture knows already.
     """
-    groups = {label: place for place, group in enumerate(model.groups) for label in group.classes}
+    groups = {label: index for index, group in enumerate(model.groups) for label in group.classes}
     found = []
     try:
-        for event in detect_file(picture.wish.path, model, Wanted(picture.wish.channel), stop):
-            if event["end_s"] >= picture.wish.from_s and event["onset_s"] <= picture.to_s:
-                found.append(Sighting(event["label"], groups[event["label"]], event["onset_s"], event["end_s"]))
+        for event in detect_file(picture.options.path, model, DetectOptions(picture.options.channel), stop):
+            if event["end_s"] >= picture.options.from_s and event["onset_s"] <= picture.to_s:
+                found.append(DetectedEvent(event["label"], groups[event["label"]], event["onset_s"], event["end_s"]))
     except LaennecError:
         if picture.broken is None:
             raise
@@ -87,23 +89,23 @@ def centre_samples(spec: FeatureSpec) -> float:
     return span / 2
 
 
-def _check(wish: Wish) -> None:
-    for option, value in (("--from", wish.from_s), ("--to", wish.to_s)):
+def _check(options: PictureOptions) -> None:
+    for option, value in (("--from", options.from_s), ("--to", options.to_s)):
         if value is not None and not 0 <= value < math.inf:
             raise ConfigError(f"{option} {value:g}: give seconds from the begin of the file, 0 or more")
-    if wish.to_s is not None and wish.to_s <= wish.from_s:
-        raise ConfigError(f"--to {wish.to_s:g} must be greater than --from {wish.from_s:g}")
-    panels = wish.spec.windows * (1 + wish.spec.deltas)
+    if options.to_s is not None and options.to_s <= options.from_s:
+        raise ConfigError(f"--to {options.to_s:g} must be greater than --from {options.from_s:g}")
+    panels = options.spec.windows * (1 + options.spec.deltas)
     if panels > MOST_PANELS:
         raise ConfigError(
-            f"{wish.name}: {panels} panels, of which {MOST_PANELS} fit into a picture; give fewer windows"
+            f"{options.name}: {panels} panels, of which {MOST_PANELS} fit into a picture; give fewer windows"
         )
 
 
-def _read(wish: Wish, columns: Columns, stop: threading.Event) -> tuple[float, LaennecError | None]:
+def _read(options: PictureOptions, columns: Columns, stop: threading.Event) -> tuple[float, LaennecError | None]:
     """Fill the columns; return how long the file is (or how far it was read), seconds, and what ended it early."""
-    spec, front_end = wish.spec, FrontEnd(wish.spec)
-    source = open_source(str(wish.path), spec.rate_hz, wish.channel, pace=False)
+    spec, front_end = options.spec, FrontEnd(options.spec)
+    source = open_source(str(options.path), spec.rate_hz, options.channel, pace=False)
     stop_sample, broken = 0, None
     try:
         for item in source.blocks(stop):
@@ -122,17 +124,19 @@ def _read(wish: Wish, columns: Columns, stop: threading.Event) -> tuple[float, L
     return stop_sample / spec.rate_hz, broken
 
 
-def _check_heard(wish: Wish, columns: Columns, stop_s: float, broken: LaennecError | None) -> None:
-    spec = wish.spec
+def _check_heard(options: PictureOptions, columns: Columns, stop_s: float, broken: LaennecError | None) -> None:
+    spec = options.spec
     history_frames = -(-spec.history_samples // spec.hop_samples)
     needed_s = (history_frames * spec.hop_samples + spec.ahead_samples) / spec.rate_hz
     if stop_s < needed_s:
         raise broken or SourceError(
-            f"{wish.path}: {stop_s:.3f} s of sound are shorter than the first frame of {wish.name}, {needed_s:.3f} s; "
-            "record more"
+            f"{options.path}: {stop_s:.3f} s of sound are shorter than the first frame of {options.name}, "
+            f"{needed_s:.3f} s; record more"
         )
-    if wish.from_s >= stop_s and not columns.full:
-        raise broken or ConfigError(f"--from {wish.from_s:g}: {wish.path} ends at {stop_s:.2f} s; begin before that")
+    if options.from_s >= stop_s and not columns.full:
+        raise broken or ConfigError(
+            f"--from {options.from_s:g}: {options.path} ends at {stop_s:.2f} s; begin before that"
+        )
 
 
 def _panels(spec: FeatureSpec, values: NDArray[np.float32]) -> tuple[Panel, ...]:

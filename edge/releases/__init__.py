@@ -1,1 +1,1 @@
-"""Signed models on a box: installed, promoted, rolled back."""
+"""Signed models on a box: how they are checked, installed, promoted and rolled back."""

@@ -1,7 +1,7 @@
 """The manifest of a release: which files it holds and what they promise, as canonical JSON that can be signed.
 
-Not for signatures (`edge.releases.signature`), for packages on their way (`edge.releases.package`) or for the shelf
-that keeps releases (`edge.releases.model_store`). The invariant: one manifest has exactly one spelling. What does not
+Not for signatures (`edge.releases.signature`), for packages (`edge.releases.package`) or for installed releases
+(`edge.releases.model_store`). The invariant: one manifest has exactly one spelling. What does not
 come out of `canonical` byte for byte as it went in is refused, so no key is given twice, no field is unknown and the
 SHA-256 of the bytes names the release.
 """
@@ -49,7 +49,7 @@ class File(_Record):
 
 
 class Manifest(_Record):
-    """What a release is."""
+    """The content of `manifest.json`."""
 
     schema_: Annotated[Literal["laennec.release/1"], Field(alias="schema")] = SCHEMA
     id: Name
@@ -80,12 +80,12 @@ class Manifest(_Record):
 
     @property
     def sha256(self) -> str:
-        """Name of the release."""
+        """Id of the release: SHA-256 of the canonical manifest, hexadecimal."""
         return hashlib.sha256(self.canonical()).hexdigest()
 
     @property
     def created_at(self) -> datetime:
-        """When it was signed."""
+        """When it was signed, UTC."""
         return datetime.strptime(self.created, TIME_FORMAT).replace(tzinfo=timezone.utc)
 
     def check_version(self, version: str = __version__) -> None:
@@ -99,7 +99,7 @@ class Manifest(_Record):
 
 
 def parse_manifest(content: bytes) -> Manifest:
-    """A manifest from the bytes of `manifest.json`, which anybody may have written.
+    """A manifest from the bytes of `manifest.json`; they are untrusted.
 
     Raises:
         ModelError: for anything but the canonical spelling of a valid manifest.

@@ -1,19 +1,19 @@
-"""The shelf: signed models on this box, which of them is in force, and the way back.
+"""The model store: signed models that are installed on this box, which of them is active, and how to roll back.
 
     models/
       <sha256 of the manifest>/   manifest.json  manifest.sig  NAME.onnx  NAME.cpu-int8.onnx ...
-      promoted                    which of them is in force, and before it (`edge.releases.promotions`)
+      promoted                    which of them is active, and which were before (`edge.releases.promotions`)
 
 Not for packages (`edge.releases.package`), manifests (`edge.releases.manifest`) or the choice between variants
 (`edge.artefact.variants`).
 
-Every step that others can see is one rename of something that is whole on the disk, so that after a power cut either
-nothing happened or everything did. One process at a time writes; readers wait for nobody.
+Every change that a reader can see is one rename of something complete and synced, so that after a power cut either
+nothing happened or everything did. One process at a time writes; readers take no lock.
 
 A release is checked again whenever it is opened: signature, sizes, hashes. One that fails is refused, and with it the
-start; another model never takes its place unasked. A box that stopped is offline to its broker at once and shown as
-not listening, which the ward acts on; one that listens with a model that nobody chose, from a disk that has just lost
-something, looks like any other. The way back is one command and the refusal names it.
+start; no other model is used in its place. A box that stopped is offline to its broker at once, which the ward acts on;
+one that detects with a model that nobody chose, from a disk that has just lost something, looks like any other. The
+error names the command that goes back.
 """
 
 from __future__ import annotations
@@ -45,51 +45,54 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """What a folder of the shelf holds, for a person."""
+class InstalledRelease:
+    """One folder of the model store, checked."""
 
     sha256: str
+    """Id of the release, which is the name of the folder."""
     release: Release | None
+    """None if it cannot be used."""
     fault: str
     """Why it cannot be used; empty if it can."""
-    in_force: bool
+    is_active: bool
+    """Whether it was promoted last, usable or not."""
 
 
-def model_in_force(config: Config) -> Path | None:
-    """The artefact that a node with these settings runs; None for the one that comes with Laennec.
+def active_model(config: Config) -> Path | None:
+    """The artefact that a node with these settings runs; None for the bundled one.
 
     Raises:
         ModelError: the promoted release is refused; it is not replaced by another.
-        ConfigError: the shelf or the keys cannot be read.
+        ConfigError: the model store or the keys cannot be read.
     """
     if config.model is not None:
         return config.model
-    release = Shelf(config.models.shelf, config.models.keys).in_force()
+    release = ModelStore(config.models.store_path, config.models.keys).active()
     if release is None:
         return None
     log.info("release=%s signed_by=%s folder=%s", release.sha256[:12], release.signer.name, release.folder)
     return release.artefact
 
 
-class Shelf:
+class ModelStore:
     """The releases of one box.
 
     Args:
-        folder: where they are; made when the first one comes.
+        folder: where they are; made when the first one is installed.
         keys: folder of the public keys that are trusted.
     """
 
     def __init__(self, folder: Path, keys: Path) -> None:
-        """Touch nothing."""
+        """Read and write nothing yet."""
         self._folder, self._keys = folder, keys
 
-    def in_force(self) -> Release | None:
+    def active(self) -> Release | None:
         """The promoted release, checked; None for the bundled model.
 
         Raises:
             ModelError: if it is damaged, no longer trusted, or for a newer Laennec (this one may have been rolled
                 back); it is not replaced by another.
-            ConfigError: if the shelf or the keys cannot be read.
+            ConfigError: if the model store or the keys cannot be read.
         """
         history = read_history(self._folder)
         if not history or history[-1] == BUNDLED:
@@ -102,14 +105,14 @@ class Shelf:
                 "or `laennec model promote ID|bundled`"
             ) from None
 
-    def find(self, wanted: str) -> Release | None:
+    def find(self, prefix: str) -> Release | None:
         """The release whose id begins so, checked; None for `bundled`.
 
         Raises:
             ConfigError: no such release, or more than one.
             ModelError: as `open`.
         """
-        sha256 = self._find(wanted)
+        sha256 = self._find(prefix)
         return None if sha256 == BUNDLED else self.open(sha256)
 
     def open(self, sha256: str) -> Release:
@@ -123,44 +126,44 @@ class Shelf:
             raise ModelError(f"{release.folder}: expected model {sha256[:12]}, found {release.sha256[:12]}; remove it")
         return release
 
-    def standings(self) -> list[Standing]:
+    def installed(self) -> list[InstalledRelease]:
         """Every release, the oldest first; damaged ones at the end."""
         last = (read_history(self._folder) or [BUNDLED])[-1]
-        names = {*self._names(), last} - {BUNDLED}  # what is promoted and gone is told too
-        standings = [self._standing(sha256, sha256 == last) for sha256 in sorted(names)]
-        return sorted(standings, key=lambda s: s.release.manifest.created if s.release else "~")
+        names = {*self._names(), last} - {BUNDLED}  # one that is promoted and gone is listed too
+        found = [self._inspect(sha256, sha256 == last) for sha256 in sorted(names)]
+        return sorted(found, key=lambda one: one.release.manifest.created if one.release else "~")
 
     def install(self, source: Path) -> Release:
-        """Bring a package; it is on the shelf whole or not at all, and nothing else changes.
+        """Check a package and copy it into the model store, completely or not at all; the active release stays.
 
         Raises:
             ModelError: unsigned, wrongly signed, by an expired key, damaged, cut short, for a newer Laennec, or not
                 a model that this version can run.
-            ConfigError: if there is no key, or the shelf cannot be written.
+            ConfigError: if there is no key, or the model store cannot be written.
         """
         keys = read_keys(self._keys)
         with self._writing():
             incoming = Path(tempfile.mkdtemp(prefix=INCOMING, dir=self._folder))
             release = receive(source, keys, incoming, datetime.now(timezone.utc))
-            return self._shelve(incoming, release.sha256)
+            return self._move_into_place(incoming, release.sha256)
 
-    def promote(self, wanted: str, older: bool = True) -> Release | None:
-        """Put a release in force from the next start on.
+    def promote(self, prefix: str, older: bool = True) -> Release | None:
+        """Make a release the active one, from the next start on.
 
         Args:
-            wanted: the first digits of its id, or `bundled`.
-            older: whether it may be older than the one in force.
+            prefix: the first digits of its id, or `bundled`.
+            older: whether it may be older than the active one.
 
         Returns:
             The release; None for the bundled model.
 
         Raises:
             ConfigError: no such release, or more than one.
-            ModelError: damaged, not trusted, for a newer Laennec, or older where that is not wanted.
+            ModelError: damaged, not trusted, for a newer Laennec, or older where that is not allowed.
         """
         with self._writing():
             history = read_history(self._folder)
-            sha256 = self._find(wanted)
+            sha256 = self._find(prefix)
             release = None if sha256 == BUNDLED else self._runnable(sha256)
             if release is not None and not older:
                 self._refuse_older(release, history)
@@ -169,7 +172,7 @@ class Shelf:
             return release
 
     def rollback(self) -> Release | None:
-        """Put back what was in force before the last promotion.
+        """Make the release active that was before the last promotion.
 
         Returns:
             The release; None for the bundled model.
@@ -193,19 +196,19 @@ class Shelf:
         return release
 
     def _refuse_older(self, release: Release, history: list[str]) -> None:
-        """What is in force may be damaged; its date is then unknown and does not count."""
-        standing = self._standing(history[-1], True) if history and history[-1] != BUNDLED else None
-        if standing and standing.release and release.manifest.created < standing.release.manifest.created:
+        """The active release may be damaged; its date is then unknown and does not count."""
+        active = self._inspect(history[-1], True) if history and history[-1] != BUNDLED else None
+        if active and active.release and release.manifest.created < active.release.manifest.created:
             raise ModelError(
                 f"{release.manifest.id} of {release.manifest.created} is older than the active model, of "
-                f"{standing.release.manifest.created}; if you mean it: laennec model promote {release.sha256[:12]}"
+                f"{active.release.manifest.created}; if you mean it: laennec model promote {release.sha256[:12]}"
             )
 
-    def _standing(self, sha256: str, in_force: bool) -> Standing:
+    def _inspect(self, sha256: str, is_active: bool) -> InstalledRelease:
         try:
-            return Standing(sha256, self.open(sha256), "", in_force)
+            return InstalledRelease(sha256, self.open(sha256), "", is_active)
         except LaennecError as error:
-            return Standing(sha256, None, str(error), in_force)
+            return InstalledRelease(sha256, None, str(error), is_active)
 
     def _names(self) -> list[str]:
         try:
@@ -215,43 +218,43 @@ class Shelf:
         except OSError as error:
             raise ConfigError(f"models.path: {self._folder} cannot be read ({error.strerror})") from None
 
-    def _find(self, wanted: str) -> str:
-        if wanted == BUNDLED:
+    def _find(self, prefix: str) -> str:
+        if prefix == BUNDLED:
             return BUNDLED
-        found = [name for name in self._names() if name.startswith(wanted)]
-        if len(found) != 1 or not wanted:
-            said = "none" if not found else f"{len(found)} of them"
+        found = [name for name in self._names() if name.startswith(prefix)]
+        if len(found) != 1 or not prefix:
+            count = "none" if not found else f"{len(found)} of them"
             raise ConfigError(
-                f"{wanted!r}: expected the first digits of one model id in {self._folder}, or `bundled`, found {said}; "
-                "see `laennec model list`"
+                f"{prefix!r}: expected the first digits of one model id in {self._folder}, or `bundled`, found {count}"
+                "; see `laennec model list`"
             )
         return found[0]
 
-    def _shelve(self, incoming: Path, sha256: str) -> Release:
-        """Give a whole release its name; one that stood there damaged is replaced."""
-        there = self._standing(sha256, False)
-        if there.release is not None:
-            return there.release
+    def _move_into_place(self, incoming: Path, sha256: str) -> Release:
+        """Rename a complete release to its id; a damaged one of that id is replaced."""
+        present = self._inspect(sha256, False)
+        if present.release is not None:
+            return present.release
         target = self._folder / sha256
         incoming.chmod(0o755)  # read by the service, which is another user
         if target.exists():
-            os.rename(target, f"{incoming}-damaged")  # refused until now, so nothing is lost if the power goes here
+            os.rename(target, f"{incoming}-damaged")  # refused until now, so nothing is lost if the power fails here
         os.rename(incoming, target)
         sync(self._folder)
         return self.open(sha256)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """One process at a time; what it, or an earlier one that lost power, left half done is removed.
+        """The lock of the one process that writes; what it or an earlier one left half done is removed at the end.
 
         Raises:
-            ConfigError: if the disk does not take it.
+            ConfigError: if the disk cannot be written.
         """
         before = os.umask(0o022)  # the service reads it as another user
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             with (self._folder / LOCK).open("ab") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)  # given back by the kernel, however the process ends
+                fcntl.flock(lock, fcntl.LOCK_EX)  # released by the kernel, however the process ends
                 try:
                     yield
                 finally:

@@ -1,11 +1,10 @@
-"""A release on its way to a box: a folder, or one plain tar file with the same files in it.
+"""A release as it is brought to a box: a folder, or one plain tar file with the same files in it.
 
-Not for what the files mean (`edge.releases.manifest`) or where they end up (`edge.releases.model_store`). The files
+Not for what the files mean (`edge.releases.manifest`) or where they are installed (`edge.releases.model_store`). They
 come in one order, and no other is accepted: manifest.json, manifest.sig, then the files of the manifest by name. So the
 signature is checked before anything that it protects is read, and nothing is copied to the disk that the manifest does
 not announce. Of tar only the header of an ordinary file is understood (POSIX.1-1988 ustar): no compression, links,
-folders, sparse files or extended headers, so nothing in it can grow, point elsewhere or send the reader round in
-circles.
+folders, sparse files or extended headers, so nothing in it can grow or point elsewhere, and reading it always ends.
 """
 
 from __future__ import annotations
@@ -27,10 +26,10 @@ CHUNK_BYTES = 1 << 20
 
 
 class Readable(Protocol):
-    """What gives bytes."""
+    """A file, or a part of one, open for reading."""
 
     def read(self, size: int, /) -> bytes:
-        """At most so many bytes; none at the end."""
+        """At most `size` bytes; none at the end."""
         ...
 
 
@@ -83,7 +82,7 @@ def _of_folder(path: Path) -> Iterator[Member]:
 
 
 class _Part:
-    """The next so many bytes of a file."""
+    """The next `length` bytes of a file."""
 
     def __init__(self, file: BinaryIO, length: int) -> None:
         self._file, self._left = file, length

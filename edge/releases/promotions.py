@@ -1,7 +1,7 @@
-"""Which release is in force, and what was before it: one small file that changes by one rename.
+"""Which release is active, and which were before it: one small file that is replaced by one rename.
 
-One release a line; the last is in force, and `rollback` returns to the one above it. It is a file and not a pair of
-links because one rename must change both what is in force and the way back. Not for the releases
+One release a line; the last is active, and `rollback` returns to the one above it. It is a file and not a pair of links
+because one rename must change both the active release and what a rollback returns to. Not for the releases
 (`edge.releases.model_store`).
 """
 
@@ -15,9 +15,9 @@ from edge.errors import ConfigError, ModelError
 from edge.releases.release import sync
 
 PROMOTED = "promoted"
-INCOMING = ".incoming-"  # how the name of everything begins that is not whole yet
-BUNDLED = "bundled"  # in the file and on the command line: the model that comes with Laennec
-MAX_LINES = 20  # promotions that can be taken back
+INCOMING = ".incoming-"  # prefix of what is not written to its end
+BUNDLED = "bundled"  # in the file and on the command line: the model that is part of the installation
+MAX_LINES = 20  # promotions that can be rolled back
 MAX_BYTES = 4096
 
 
@@ -43,10 +43,10 @@ def read_history(folder: Path) -> list[str]:
 
 
 def record_history(folder: Path, history: list[str]) -> None:
-    """Flip what is in force; the oldest lines beyond what can be taken back go.
+    """Replace the list, whose last entry is the active release; of more than `MAX_LINES` the oldest are dropped.
 
     Raises:
-        OSError: the disk does not take it, and nothing has changed.
+        OSError: the disk cannot be written; nothing has changed.
     """
     draft = folder / f"{INCOMING}{PROMOTED}"
     with draft.open("wb") as file:

@@ -1,7 +1,7 @@
 """One release: manifest, signature and files read together, in the order in which they can be trusted.
 
-Not for the shelf that keeps releases (`edge.releases.model_store`). The same reading checks a package that comes and a
-release that has been lying on the disk; the only difference is whether the files are written somewhere.
+Not for the folder of installed releases (`edge.releases.model_store`). The same reading checks a package that is to be
+installed and a release that is; the only difference is whether the files are written somewhere.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import IO
 import numpy as np
 
 from edge.artefact.model import load_model
-from edge.artefact.variants import family
+from edge.artefact.variants import find_variants
 from edge.errors import ModelError
 from edge.releases.manifest import MANIFEST, MAX_MANIFEST_BYTES, SIGNATURE, File, Manifest, parse_manifest
 from edge.releases.package import CHUNK_BYTES, Member, members
@@ -35,45 +35,45 @@ class Release:
 
     @property
     def sha256(self) -> str:
-        """Its name."""
+        """Its id: SHA-256 of its manifest."""
         return self.manifest.sha256
 
     @property
     def artefact(self) -> Path:
-        """The fp32 artefact; its variants lie beside it."""
+        """The fp32 artefact; its variants are in the same folder."""
         return self.folder / self.manifest.artefact
 
 
 def check_release(folder: Path, keys: tuple[TrustedKey, ...]) -> Release:
-    """A release as it lies on the disk.
+    """An installed release, checked.
 
     Raises:
         ModelError: damaged, incomplete, or signed by none of the keys; the message names the file.
     """
     package = members(folder)
-    _, manifest, signer = _head(folder, package, keys)
+    _, manifest, signer = _read_head(folder, package, keys)
     for name, file in sorted(manifest.files.items()):
-        _take(folder, package, name, file, None)
+        _read_file(folder, package, name, file, None)
     _expect_end(folder, package)
     return Release(folder, manifest, signer)
 
 
 def receive(source: Path, keys: tuple[TrustedKey, ...], target: Path, now: datetime) -> Release:
-    """Copy a package that comes to this box into an empty folder, checked and on the disk.
+    """Copy a package into an empty folder, checked and synced to the disk.
 
     Args:
         source: the package, a file or a folder.
-        keys: whose packages are taken.
-        target: an empty folder; whole only if this returns.
+        keys: public keys of those whose packages are accepted.
+        target: an empty folder; complete only if this returns.
         now: the clock of the box, UTC.
 
     Raises:
         ModelError: damaged, cut short, unsigned, signed by none of the keys or by an expired one, for a newer
             Laennec, or not the model that the manifest says.
-        OSError: the disk does not take it.
+        OSError: the disk cannot be written.
     """
     package = members(source)
-    content, manifest, signer = _head(source, package, keys)
+    content, manifest, signer = _read_head(source, package, keys)
     signer.check_date(manifest.created_at, now)
     manifest.check_version()
     for name, part in content.items():
@@ -82,7 +82,7 @@ def receive(source: Path, keys: tuple[TrustedKey, ...], target: Path, now: datet
             sync(file)
     for name, about in sorted(manifest.files.items()):
         with (target / name).open("xb") as file:
-            _take(source, package, name, about, file)
+            _read_file(source, package, name, about, file)
             sync(file)
     _expect_end(source, package)
     _check_model(source, target, manifest)
@@ -90,34 +90,34 @@ def receive(source: Path, keys: tuple[TrustedKey, ...], target: Path, now: datet
     return Release(target, manifest, signer)
 
 
-def sync(place: Path | IO[bytes]) -> None:
-    """Put an open file, or the names in a folder, on the disk.
+def sync(target: Path | IO[bytes]) -> None:
+    """Write an open file, or the names in a folder, through to the disk.
 
     Raises:
-        OSError: the disk does not take it.
+        OSError: the disk cannot be written.
     """
-    if not isinstance(place, Path):
-        place.flush()
-        os.fsync(place.fileno())
+    if not isinstance(target, Path):
+        target.flush()
+        os.fsync(target.fileno())
         return
-    handle = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
+    handle = os.open(target, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
 
 
-def _head(
+def _read_head(
     source: Path, package: Iterator[Member], keys: tuple[TrustedKey, ...]
 ) -> tuple[dict[str, bytes], Manifest, TrustedKey]:
-    """Manifest and signature; the manifest is understood only after somebody trusted has signed it."""
+    """Manifest and signature; the manifest is parsed only after its signature was found right."""
     content = {}
     for name, most in ((MANIFEST, MAX_MANIFEST_BYTES), (SIGNATURE, SIGNATURE_BYTES)):
         member = next(package, None)
         if member is None or member.name != name:
             raise ModelError(
                 f"{source}: expected {name}, found {repr(member.name) if member else 'the end'}; a model that is not "
-                "signed is not taken (`python -m export.sign` makes a package)"
+                "signed is not accepted (`python -m export.sign` makes a package)"
             )
         if member.bytes > most:
             raise ModelError(f"{source}: {name}: expected at most {most} bytes, found {member.bytes}")
@@ -129,8 +129,8 @@ def _head(
         raise ModelError(f"{source}: {error}") from None
 
 
-def _take(source: Path, package: Iterator[Member], name: str, about: File, target: IO[bytes] | None) -> None:
-    """Read one file to its end, and write it where it is wanted."""
+def _read_file(source: Path, package: Iterator[Member], name: str, about: File, target: IO[bytes] | None) -> None:
+    """Read one file to its end, check its size and hash, and copy it to `target` if there is one."""
     member = next(package, None)
     if member is None or member.name != name:
         found = repr(member.name) if member else "the end"
@@ -158,16 +158,21 @@ def _check_model(source: Path, folder: Path, manifest: Manifest) -> None:
     """The files are what the manifest says, and this version of Laennec can run them."""
     try:
         model = load_model(folder / manifest.artefact)
-        variants = {item.path.name: item.variant.name for item in family(folder / manifest.artefact)}
+        variants = {item.path.name: item.variant.name for item in find_variants(folder / manifest.artefact)}
     except ModelError as error:
         raise ModelError(f"{source}: {str(error).replace(f'{folder}/', '')}") from None
-    said = (manifest.id, manifest.features, tuple(manifest.classes), {n: f.variant for n, f in manifest.files.items()})
+    promised = (
+        manifest.id,
+        manifest.features,
+        tuple(manifest.classes),
+        {n: f.variant for n, f in manifest.files.items()},
+    )
     found = (model.id, model.features_sha256, model.classes, variants)
-    if said != found:
-        raise ModelError(f"{source}: the manifest says {said}, its files {found}; sign the release again")
+    if promised != found:
+        raise ModelError(f"{source}: the manifest says {promised}, its files {found}; sign the release again")
     shape = model.window.window_frames, model.spec.width
-    heard = model.score(Window(0, np.zeros(shape, np.float32), np.ones(shape[0], np.bool_)))
-    if not heard.valid.any():
+    scores = model.score(Window(0, np.zeros(shape, np.float32), np.ones(shape[0], np.bool_)))
+    if not scores.valid.any():
         raise ModelError(f"{source}: {manifest.id} gives no scores for silence; export it again")
 
 

@@ -1,10 +1,12 @@
-"""Who may bring a model to this box: Ed25519 public keys in files, and the check of a signature against them.
+"""Whose models this box accepts: Ed25519 public keys in files, and the check of a signature against them.
 
 Not for private keys, which stay on the workstation (`export.sign`), and not for what was signed
-(`edge.releases.manifest`). Every `*.pem` of one folder is trusted, so that a new key can be brought before the old one
-is taken away. A file is what `openssl pkey -pubout` writes. A line `Not after: 2028-01-31` above the block (RFC 7468,
-section 2, allows text there) ends the key's right to bring something new; what it brought before stays good until the
-key is removed, for no box may fall silent at midnight. Source: RFC 8032 (Ed25519), by `cryptography`.
+(`edge.releases.manifest`). Every `*.pem` of one folder is trusted, so that a new key can be added before the old one
+is removed. A file is what `openssl pkey -pubout` writes. A line `Not after: 2028-01-31` above the block (RFC 7468,
+section 2, allows text there) lets the key expire: no new package of it is installed. What was installed before
+stays valid until the key is removed, for no box may stop detecting at midnight.
+
+Source: RFC 8032 (Ed25519), by `cryptography`.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from edge.errors import ConfigError, ModelError
 
-if TYPE_CHECKING:  # a box whose shelf is empty never imports it: 15 MB of memory
+if TYPE_CHECKING:  # a box without installed models never imports it: 15 MB of memory
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 SIGNATURE_BYTES = 64
@@ -27,16 +29,16 @@ NOT_AFTER = "Not after:"
 
 @dataclass(frozen=True, slots=True)
 class TrustedKey:
-    """One public key and until when it may bring new models."""
+    """One public key, and until when new packages that it signed are accepted."""
 
     name: str
-    """File name, as it is told to a person."""
+    """File name of the key, for messages."""
     public: Ed25519PublicKey
     ends: datetime | None
     """First moment after its last day, UTC; None: it does not expire."""
 
     def check_date(self, signed: datetime, now: datetime) -> None:
-        """Refuse something new from an expired key.
+        """Refuse a new package that an expired key signed.
 
         Both dates count: the signer chooses `signed`, and a box without a battery wakes up in 1970.
 

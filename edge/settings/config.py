@@ -31,14 +31,14 @@ Id = Annotated[str, Field(pattern=ID_PATTERN)]
 Threshold = Annotated[float, Field(gt=0.0, lt=1.0)]
 
 
-def _own_name() -> str:
+def _host_name() -> str:
     """The host name as an id, so that two boxes differ without any setting."""
     name = re.sub(r"[^a-z0-9-]+", "-", socket.gethostname().lower()).strip("-")
     return name[:32] or "node"
 
 
-# pydantic's types of errors as an operator would say them
-PLAIN = {
+# Types of pydantic's errors, and what it expected in an operator's words
+EXPECTED = {
     **dict.fromkeys(("tuple_type", "list_type"), "a list, each item after a dash"),
     **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), "keys with values"),
     **dict.fromkeys(("string_type", "path_type"), "text"),
@@ -77,7 +77,7 @@ class Tls(Section):
 
 
 class Mqtt(Section):
-    """The broker and the manners of the session with it."""
+    """The broker, and the times of the MQTT session with it; `username` None is an anonymous one."""
 
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
@@ -94,6 +94,7 @@ class Mqtt(Section):
     """A broker that has not acknowledged after this long is reconnected and sent everything again."""
     reconnect_min_s: Annotated[float, Field(ge=0.1, le=60)] = 1.0
     reconnect_max_s: Annotated[float, Field(ge=0.1, le=600)] = 30.0
+    """The wait between attempts to connect doubles from the first to the second, seconds."""
 
     @field_validator("tls", mode="before")
     @classmethod
@@ -114,21 +115,22 @@ class OutboxSettings(Section):
     path: Path | None = None
     """SQLite file; None: `laennec/outbox-<node>.db` in the state directory of the service or the user."""
     max_mb: Annotated[float, Field(ge=1, le=100_000)] = 200.0
+    """How much may wait, MB; beyond it the least important messages are dropped and counted."""
     max_age_h: Annotated[float, Field(gt=0, le=24 * 366)] = 168.0
     """How long a message may wait, hours; the time when the box is off does not count, nor does its wall clock."""
 
 
 class Models(Section):
-    """Where signed models are kept on this box, and whose are trusted; `laennec model install` brings one."""
+    """Where signed models are stored on this box, and whose signatures are trusted (`laennec model install`)."""
 
     path: Path | None = None
     """Folder of releases; None: `models` in the state directory of the service, where there is one, or the user's."""
     keys: Path = Path("/etc/laennec/model-keys")
-    """Folder with the public keys (*.pem) of those who may bring a model."""
+    """Folder with the public keys (*.pem) of those whose models may be installed."""
 
     @property
-    def shelf(self) -> Path:
-        """The folder of releases."""
+    def store_path(self) -> Path:
+        """The folder of releases, with `~` and the defaults resolved."""
         if self.path is not None:
             return _expanded(self.path, "models.path")
         # Whoever installs a model by hand on a box means the one that its service runs.
@@ -140,17 +142,17 @@ class Config(Section):
     """Everything an operator can decide."""
 
     site: Id = "local"
-    node: Id = Field(default_factory=_own_name)
+    node: Id = Field(default_factory=_host_name)
     mode: Literal["Test", "Operational"] = "Test"
     """Written into every event; a consumer must not alarm on `Test`."""
     model: Path | None = None
-    """Model artefact; None: the promoted one of `models`, else the one that comes with Laennec."""
+    """Model artefact; None: the active one of `models`, else the bundled one."""
     models: Models = Models()
     runtime: RuntimeName = "auto"
-    """What scores the sound: `auto` leaves it to what this machine has and `laennec optimize` measured."""
+    """What runs the model: `auto` leaves it to what this machine has and `laennec optimize` measured."""
     streams: Annotated[tuple[Stream, ...], Field(min_length=1)]
     link: LinkSettings | None = None
-    """Microcontrollers that are heard over serial, UDP or BLE."""
+    """Microcontrollers that send sound over serial, UDP or BLE."""
     mqtt: Mqtt = Mqtt()
     outbox: OutboxSettings = OutboxSettings()
 
@@ -162,7 +164,7 @@ class Config(Section):
 
 
 def _state_directory() -> Path:
-    """Where the service, or else the user, keeps what must last."""
+    """Systemd's state directory of the service, else the user's own (XDG)."""
     state = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
     base = Path(state) if state else Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state") / "laennec"
     return _expanded(base, "outbox.path and models.path")
@@ -175,8 +177,8 @@ def _expanded(path: Path, key: str) -> Path:
         raise ConfigError(f"{key}: {path} needs a home directory, and there is none; give a full path") from error
 
 
-class Classes(Protocol):
-    """What a check needs to know of the loaded model."""
+class HasEventClasses(Protocol):
+    """What `check_classes` needs to know of the loaded model."""
 
     @property
     def event_classes(self) -> tuple[str, ...]:
@@ -203,13 +205,13 @@ def parse_config(tree: object, origin: str) -> Config:
         ConfigError: naming the full key path, the value and what is allowed.
     """
     if not isinstance(tree, Mapping):
-        raise ConfigError(f"{origin}: expected keys such as `streams:` at the top, found {_shown(tree)}")
+        raise ConfigError(f"{origin}: expected keys such as `streams:` at the top, found {_shortened(tree)}")
     try:
         config = Config.model_validate(tree)
     except ValidationError as error:
         errors = error.errors(include_url=False)
         first = next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])  # the likely cause
-        raise ConfigError(f"{origin}: {_explain(first)}") from None
+        raise ConfigError(f"{origin}: {_message(first)}") from None
     ids = [stream.id for stream in config.streams]
     for index, name in enumerate(ids):
         if name in ids[:index]:
@@ -218,7 +220,7 @@ def parse_config(tree: object, origin: str) -> Config:
     return config
 
 
-def check_classes(config: Config, model: Classes) -> None:
+def check_classes(config: Config, model: HasEventClasses) -> None:
     """Refuse a class in the settings that the loaded model cannot turn into events.
 
     Raises:
@@ -250,7 +252,7 @@ def password(settings: Mqtt) -> str | None:
         raise ConfigError(f"mqtt.password_file: cannot read {settings.password_file}: {error}") from None
 
 
-def _explain(error: Any) -> str:
+def _message(error: Any) -> str:
     """One of pydantic's errors as key, value and what is allowed."""
     loc, value = error["loc"], error["input"]
     key = _key_path(loc)
@@ -260,12 +262,12 @@ def _explain(error: Any) -> str:
     if error["type"] == "missing":
         return f"{key}: missing; it is required"
     if error.get("ctx", {}).get("pattern") == ID_PATTERN:
-        return f"{key}: {_shown(value)} is not an id; use 1 to 32 of a-z, 0-9 and '-'"
-    if error["type"] in PLAIN:
-        return f"{key}: expected {PLAIN[error['type']]}, found {_shown(value)}"
+        return f"{key}: {_shortened(value)} is not an id; use 1 to 32 of a-z, 0-9 and '-'"
+    if error["type"] in EXPECTED:
+        return f"{key}: expected {EXPECTED[error['type']]}, found {_shortened(value)}"
     if error["type"] == "too_short":
-        return f"{key}: expected at least {error['ctx']['min_length']} item, found {_shown(value)}"
-    return f"{key}: {_shown(value)} is not allowed: {error['msg'].removeprefix('Value error, ')}"
+        return f"{key}: expected at least {error['ctx']['min_length']} item, found {_shortened(value)}"
+    return f"{key}: {_shortened(value)} is not allowed: {error['msg'].removeprefix('Value error, ')}"
 
 
 def _key_path(loc: tuple[int | str, ...]) -> str:
@@ -293,6 +295,6 @@ def _closest(name: str, known: tuple[str, ...]) -> str:
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
-def _shown(value: object) -> str:
+def _shortened(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -6,7 +6,7 @@ from typing import Literal
 
 MICROPHONE = "mic"
 LINK = "link"
-LIVE = (MICROPHONE, LINK)  # kinds that come in real time, whatever the settings say
+LIVE = (MICROPHONE, LINK)  # kinds that arrive in real time, whatever `pace` says
 
 RuntimeName = Literal["auto", "onnxruntime", "tensorrt"]
 """What scores the sound; `auto` leaves it to what the machine has and what was measured there."""

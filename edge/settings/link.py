@@ -1,7 +1,7 @@
-"""The section `link` of the settings: which devices are accepted, and over which links.
+"""The section `link` of the settings: which devices may send sound, and over which links it is received.
 
 Not for opening anything (`edge.sources.bridge`) and not for secrets: a device's key is named by the file that holds it.
-A device that is not listed is counted and never heard.
+Packets of a device that is not listed are counted and dropped.
 
     link:
       devices:
@@ -31,7 +31,7 @@ NAME_PATTERN = r"^[a-z][a-z0-9-]{0,31}$"
 
 
 def _device_id(value: object) -> object:
-    """A device id as a number; text must begin with 0x, for 12345678 could be meant in either way."""
+    """A device id as a number; text must begin with 0x, for 12345678 could be decimal or hexadecimal."""
     if isinstance(value, str):
         if not DEVICE_ID.fullmatch(value):
             raise ValueError("write the id as the device shows it, in hexadecimal such as 0x1a2b3c4d")
@@ -42,14 +42,14 @@ def _device_id(value: object) -> object:
 
 
 class LinkDevice(Section):
-    """One device that is accepted."""
+    """One device whose packets are accepted."""
 
     id: Annotated[int, BeforeValidator(_device_id), Field(ge=1, le=0xFFFFFFFF)]
     """The number that it puts into every packet."""
     name: Annotated[str, Field(pattern=NAME_PATTERN)] | None = None
     """What it is called in `source: link:NAME`; else `link:0x1a2b3c4d`."""
     key_file: Path | None = None
-    """File with its key in hexadecimal; with it, packets without a right seal are refused."""
+    """File with its secret key in hexadecimal; with it, packets that are not authenticated by it are refused."""
 
 
 class SerialPort(Section):
@@ -62,7 +62,7 @@ class SerialPort(Section):
 
 
 class Udp(Section):
-    """Where datagrams are received."""
+    """The UDP socket on which devices' datagrams are received."""
 
     bind: IPv4Address = IPv4Address("127.0.0.1")
     """Address of the one interface that devices are on."""
@@ -85,15 +85,15 @@ class Ble(Section):
 
 
 class LinkSettings(Section):
-    """The links to microcontrollers."""
+    """How microcontrollers are connected, and which of them are accepted."""
 
     devices: tuple[LinkDevice, ...] = ()
-    """The allow-list: no other device becomes a stream."""
+    """The allow-list: packets of any other device are dropped."""
     serial: tuple[SerialPort, ...] = ()
     udp: Udp | None = None
     ble: tuple[Ble, ...] = ()
     capture: Path | None = None
-    """A file of `laennec link record`, heard at its pace as if its devices spoke now."""
+    """A file of `laennec link record`, replayed at its pace as if its devices sent now."""
     rate_error: Literal["resample", "refuse"] = "resample"
     """What to do with a device whose clock is more than 500 ppm off its declared rate; beyond 5 % it is refused."""
 
@@ -110,10 +110,10 @@ class LinkSettings(Section):
             known = [value for device in self.devices if (value := getattr(device, what)) is not None]
             twice = next((value for index, value in enumerate(known) if value in known[:index]), None)
             if twice is not None:
-                raise ValueError(f"two devices have the {what} {shown_id(twice) if what == 'id' else twice}")
+                raise ValueError(f"two devices have the {what} {format_device_id(twice) if what == 'id' else twice}")
         return self
 
-    def place(self, source: str) -> tuple[int, int]:
+    def stream_key(self, source: str) -> tuple[int, int]:
         """Device id and stream that a source names.
 
         Args:
@@ -129,11 +129,11 @@ class LinkSettings(Section):
         for device in self.devices:
             if number == device.id or text == device.name:
                 return device.id, int(stream or 0)
-        known = ", ".join(device.name or shown_id(device.id) for device in self.devices) or "none"
+        known = ", ".join(device.name or format_device_id(device.id) for device in self.devices) or "none"
         raise ConfigError(f"{source}: no device {text!r} in link.devices; there are {known}")
 
 
-def shown_id(device_id: int) -> str:
+def format_device_id(device_id: int) -> str:
     """A device id as people see it, such as `0x1a2b3c4d`."""
     return f"0x{device_id:08x}"
 
@@ -154,9 +154,9 @@ def check_streams(link: LinkSettings | None, sources: Sequence[str], origin: str
             continue
         if link is None:
             raise ConfigError(
-                f"{origin}: streams[{index}].source: {text} needs a section `link` that says where devices are heard"
+                f"{origin}: streams[{index}].source: {text} needs a section `link` that says how devices are connected"
             )
         try:
-            link.place(text)
+            link.stream_key(text)
         except ConfigError as error:
             raise ConfigError(f"{origin}: streams[{index}].source: {error}") from None

@@ -1,4 +1,4 @@
-"""What every section of the settings has in common: nothing unknown is ignored, and nothing changes after the start.
+"""What every section of the settings has in common: an unknown key is an error, and nothing changes after the start.
 
 Not for any key (`edge.settings.config`, and a module for each section that is long).
 """

@@ -4,7 +4,7 @@
     python -m edge.sources.capture [--device NAME] [--channel N] [--rate HZ]
 
 A process of its own, because PortAudio looks for devices once, when it is loaded, and may hang in a driver whose device
-was pulled out: the parent kills the child and starts another. Not for resampling, gaps or patience: those are the
+was pulled out: the parent kills the child and starts another. Not for resampling, gaps or retries: those are the
 parent's. Invariant: nothing but records reaches the pipe, whatever the libraries print; a buffer that does not fit the
 queue is dropped whole, and the index of the next one tells it.
 """
@@ -28,8 +28,8 @@ from edge.sources.source import check_channel
 
 BUFFER_S = 0.05  # PortAudio calls back this often
 QUEUE_S = 10.0  # sound that may wait for the parent
-DEAD_S = 2.0  # without a call back, the device is gone
-BEAT_S = 0.5  # how often a silent pipe is tried, to notice a parent that died
+DEAD_S = 2.0  # without a callback for so long, the device is gone
+HEARTBEAT_S = 0.5  # how often a silent pipe is tried, to notice a parent that died
 MISSING = (
     "PyAudio is not installed; sudo apt install gcc python3-dev portaudio19-dev, then: "
     f"{sys.executable} -m pip install pyaudio"
@@ -51,7 +51,7 @@ class Recorder:
         self.called_s = time.monotonic()
         if self._channels > 1:
             frames = array("f", frames)[self._position :: self._channels].tobytes()
-        with contextlib.suppress(queue.Full):  # the parent sleeps; the jump of the index tells it
+        with contextlib.suppress(queue.Full):  # the parent is too slow; it sees the jump of the index
             self.records.put_nowait(Record(Kind.AUDIO, frames, self._first, time.monotonic_ns(), overflow))
         self._first += count
 
@@ -107,9 +107,9 @@ def record(wanted: argparse.Namespace, pipe: int) -> NoReturn:
     _write(pipe, Record(Kind.HELLO, to_json([device])))
     while stream.is_active() and time.monotonic() - recorder.called_s < DEAD_S:
         try:
-            _write(pipe, recorder.records.get(timeout=BEAT_S))
+            _write(pipe, recorder.records.get(timeout=HEARTBEAT_S))
         except queue.Empty:
-            _write(pipe, Record(Kind.BEAT))
+            _write(pipe, Record(Kind.HEARTBEAT))
     raise SourceError(f"mic:{device.name}: gives no sound any more; was it unplugged?")
 
 
@@ -131,18 +131,18 @@ def main(arguments: list[str]) -> None:
     wanted = parser.parse_args(arguments)
     pipe = os.dup(1)
     nowhere = os.open(os.devnull, os.O_RDWR)
-    for chatty in (1, 2):  # ALSA and JACK print to both
-        os.dup2(nowhere, chatty)
+    for descriptor in (1, 2):  # ALSA and JACK print to both
+        os.dup2(nowhere, descriptor)
     try:
         _write(pipe, _answer(wanted, pipe))
     except BrokenPipeError:
-        pass  # nobody listens any more
+        pass  # the parent is gone
     finally:
         os._exit(0)
 
 
 def _answer(wanted: argparse.Namespace, pipe: int) -> Record:
-    """Do what was asked; what is left to say at the end."""
+    """Carry the command out; the last record, which says how it ended."""
     try:
         if wanted.list:
             return Record(Kind.DEVICES, to_json(find_devices(_portaudio()[1])))

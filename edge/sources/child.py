@@ -33,7 +33,7 @@ class Child:
     """
 
     def __init__(self, command: Sequence[str]) -> None:
-        """Start it, deaf to the terminal's Ctrl-C: its parent ends it."""
+        """Start it in a session of its own, so that Ctrl-C reaches the parent alone, which ends it."""
         self._mutex = threading.Lock()  # between `read` and `end`
         self._reader = Reader()
         self._pipe, far_end = os.pipe()
@@ -42,7 +42,7 @@ class Child:
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=far_end,
-                stderr=subprocess.DEVNULL,  # ALSA and JACK say there what is of no use to the operator
+                stderr=subprocess.DEVNULL,  # ALSA and JACK fill it with what is of no use to the operator
                 start_new_session=True,
                 cwd=ROOT,  # where `-m` looks first
             )
@@ -59,7 +59,7 @@ class Child:
         """Records that have come, after waiting for at most `timeout_s` seconds.
 
         Raises:
-            SourceError: if the child is gone, or says what is no record.
+            SourceError: if the child has ended, or sends what is no record.
         """
         try:
             self._reader.push(b"")  # raises if garbage stood behind the last records
@@ -74,7 +74,7 @@ class Child:
             raise SourceError(f"the capture process sent garbage ({error})") from error
 
     def end(self) -> None:
-        """Kill it and give everything free; may be called twice, and from another thread."""
+        """Kill it and release its resources; may be called twice, and from another thread."""
         self._process.kill()
         with self._mutex:
             if self._ended:

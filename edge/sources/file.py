@@ -22,7 +22,7 @@ import numpy as np
 import soundfile
 
 from edge.errors import SourceError
-from edge.sources.rate_adapter import Door
+from edge.sources.rate_adapter import RateAdapter
 from edge.sources.source import check_channel
 from edge.types import Block, Gap
 
@@ -71,7 +71,7 @@ class FileSource:
                 f"{self.name}: a rate of {self._rate_hz} Hz cannot be right, expected {LOWEST_RATE_HZ} to "
                 f"{HIGHEST_RATE_HZ} Hz; the header is damaged: copy the file again"
             )
-        self._door = Door(self._rate_hz, rate_hz)
+        self._adapter = RateAdapter(self._rate_hz, rate_hz)
         try:
             self._channel = check_channel(channel, self._file.channels, self.name)
             if not self._file.frames:
@@ -86,7 +86,7 @@ class FileSource:
         try:
             yield from self._blocks(stop)
         finally:
-            self._door.reset()
+            self._adapter.reset()
 
     def _blocks(self, stop: threading.Event) -> Iterator[Block | Gap]:
         begin_s = self._clock()
@@ -97,18 +97,18 @@ class FileSource:
             index = block.stop
             if self._pace and stop.wait(max(0.0, begin_s + index / self._rate_hz - self._clock())):
                 return
-            yield from self._door.push(block)
+            yield from self._adapter.push(block)
             if stop.is_set():
                 return
         if self._file.closed:
             return
         if index < self._declared:
-            yield from self._door.push(Gap(index, self._declared, "file truncated"))
+            yield from self._adapter.push(Gap(index, self._declared, "file truncated"))
             raise SourceError(
                 f"{self.name}: cut off or damaged after {index / self._rate_hz:.1f} s of "
                 f"{self._declared / self._rate_hz:.1f} s; what came before was heard; copy the file again"
             )
-        yield from self._door.flush()
+        yield from self._adapter.flush()
 
     def close(self) -> None:
         """Close the file; a read in another thread is waited for."""

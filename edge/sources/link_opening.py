@@ -1,4 +1,4 @@
-"""What the section `link` asks for, opened: links, keys, a receiver.
+"""Opens what the section `link` of the settings names: links, keys, a receiver.
 
 Not for reading the links (`edge.sources.bridge`, `edge.commands.link.watch`).
 """
@@ -26,64 +26,64 @@ from firmware_bridge.records import Chunk
 from firmware_bridge.wire import Packet, encode
 
 MAX_KEY_FILE = 4096  # bytes
-CHOPPY_SHARE = 0.02  # with 1 % lost the detector misses a quarter of its finds, with 5 % three
+CHOPPY_SHARE = 0.02  # with 1 % lost the detector misses a quarter of its events, with 5 % three quarters
 
 
-class Present:
-    """A capture whose bytes arrive now, as those of a device do; what was recorded long ago would be late.
+class RetimedReplay:
+    """A capture replayed with arrival times of now, as a device's are; with those of the recording it would be late.
 
     Args:
-        past: the capture.
+        capture: gives the chunks at the pace at which they were recorded.
     """
 
-    def __init__(self, past: Replay) -> None:
-        """Nothing has arrived."""
-        self.name = past.name
-        self._past = past
+    def __init__(self, capture: Replay) -> None:
+        """The first chunk that is due sets the shift of all times."""
+        self.name = capture.name
+        self._capture = capture
         self._shift_ns: int | None = None
 
     def fileno(self) -> int | None:
-        """None: there is nothing to wait for but time."""
+        """None: there is no file descriptor to wait for, only time."""
         return None
 
     def receive(self) -> list[Chunk]:
-        """Nothing; `tend` gives what is due."""
+        """Always empty; `tend` gives what is due."""
         return []
 
     @property
     def is_drained(self) -> bool:
-        """Always: what is read now counts as having arrived now."""
+        """Always true: nothing waits unread, as in the buffer of a port."""
         return True
 
     def tend(self, now_ns: int) -> list[Chunk]:
         """The chunks that are due, at the time that they are due."""
-        chunks = self._past.tend(now_ns)
+        chunks = self._capture.tend(now_ns)
         if chunks and self._shift_ns is None:
             self._shift_ns = now_ns - chunks[0].arrival_ns
         return [chunk._replace(arrival_ns=chunk.arrival_ns + (self._shift_ns or 0)) for chunk in chunks]
 
     def send(self, content: bytes, peer: str = "") -> bool:
-        """A capture takes nothing."""
+        """Refused: there is no device that would receive it."""
         return False
 
     @property
     def state(self) -> link_loop.TransportState:
         """Open until the end of the file."""
-        return self._past.state
+        return self._capture.state
 
     def close(self) -> None:
-        """Give the file free; may be called twice."""
-        self._past.close()
+        """Close the file; may be called twice."""
+        self._capture.close()
 
 
 def limits_of(settings: LinkSettings | None) -> Limits:
-    """From where on something is a condition; without settings as if they said nothing."""
+    """Limits beyond which a device has a condition; None stands for settings without a section `link`."""
     corrects = settings is None or settings.rate_error == "resample"
     return Limits(choppy_share=CHOPPY_SHARE, corrects_rate=corrects)
 
 
 def open_receiver(settings: LinkSettings) -> Receiver:
-    """A receiver without streams of the edge, for looking at the links; it hears every device if none is listed.
+    """A receiver without streams of the edge, for watching links; it accepts every device if none is listed.
 
     Raises:
         ConfigError: a key cannot be read.
@@ -94,11 +94,11 @@ def open_receiver(settings: LinkSettings) -> Receiver:
 
 
 def open_links(settings: LinkSettings) -> list[link_loop.Transport]:
-    """The links of the settings; a port or device that is away is waited for.
+    """The links of the settings; a port or device that is not there is retried.
 
     Raises:
         ConfigError: bleak is missing, or a port is written wrongly.
-        SourceError: a port is used by another program, the UDP address cannot be had, or the capture cannot be read.
+        SourceError: a port is used by another program, the UDP address is not available, or the capture cannot be read.
     """
     links: list[link_loop.Transport] = []
     try:
@@ -107,7 +107,7 @@ def open_links(settings: LinkSettings) -> list[link_loop.Transport]:
             links.append(Udp(str(settings.udp.bind), settings.udp.port))
         links += [BleTransport(each.address, BleOptions(each.notify)) for each in settings.ble]
         if settings.capture is not None:
-            links.append(Present(Replay(settings.capture)))
+            links.append(RetimedReplay(Replay(settings.capture)))
     except LaennecError:
         for link in links:
             link.close()
@@ -116,13 +116,13 @@ def open_links(settings: LinkSettings) -> list[link_loop.Transport]:
 
 
 def warm_up() -> None:
-    """Have the kernels of the decoders compiled before a device speaks."""
+    """Compile the decoders' kernels before the first packet comes."""
     packet = Packet(1, Samples(np.zeros((1, 32), np.int16), Codec.RICE))
     Deframer().push(cobs.encode(encode(packet)) + b"\0")
 
 
 def read_keys(settings: LinkSettings) -> dict[int, bytes]:
-    """Secrets of the devices that have one, by id.
+    """Secret keys of the devices that have one, by id.
 
     Raises:
         ConfigError: a file cannot be read or holds no key.

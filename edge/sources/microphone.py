@@ -1,12 +1,12 @@
 """A microphone as a source: PortAudio in a child process that is started again until the device is back.
 
-Not for opening devices (`capture`) and not for telling whether what is heard makes sense (a dead sensor gives silence).
+Not for opening devices (`capture`) and not for checking that the sound makes sense (a dead sensor gives silence).
 Sample indices go on over every loss: behind a gap they continue by the monotonic clock, from the last sample before it,
 so that an hour of outage is an hour of samples but for the 50 ms that buffers wander; drift of the device's clock never
 adds up.
 
 A loss has one of two causes: `overflow` (this machine was too busy; known to the sample if the child dropped it, else
-by the clock) and `device lost` (unplugged, hung, or the child died). The gap is told when sound is back, or at the end.
+by the clock) and `device lost` (unplugged, hung, or the child died). The gap comes when sound is back, or at the end.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from edge.errors import ConfigError, LaennecError, SourceError
 from edge.sources.child import COMMAND, Child
 from edge.sources.devices import Device, from_json
 from edge.sources.pipe import Kind, Record
-from edge.sources.rate_adapter import Door
+from edge.sources.rate_adapter import RateAdapter
 from edge.types import Block, Gap
 
-POLL_S = 0.1  # how often `stop` is looked at
+POLL_S = 0.1  # how often `stop` is checked
 LOUDEST = 1e6  # full scale = 1.0; nothing beyond is sound
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How long to wait for a device."""
+class Timeouts:
+    """How long to wait for a device, and between attempts to find it again."""
 
     open_s: float = 10.0
     """For the child to find and open it, seconds."""
@@ -52,7 +52,7 @@ class Microphone:
         device: number, name or part of the name; empty for the default.
         rate_hz: rate of the model, Hz.
         channel: which channel, counted from 1; None for a mono recording.
-        patience: how long to wait for what.
+        timeouts: None for the defaults.
         command: the capture program.
 
     Raises:
@@ -65,37 +65,37 @@ class Microphone:
         device: str,
         rate_hz: int,
         channel: int | None = None,
-        patience: Patience | None = None,
+        timeouts: Timeouts | None = None,
         command: Sequence[str] = COMMAND,
     ) -> None:
         """Open the device; sound waits in the child until `blocks` asks for it."""
         self.name = f"mic:{device}" if device else "mic"
-        self._patience = patience or Patience()
+        self._timeouts = timeouts or Timeouts()
         self._closed = threading.Event()
-        self._early: list[Record] = []  # what came with the greeting
+        self._unread: list[Record] = []  # records that came right behind the first one
         start = [*command, *(["--channel", str(channel)] if channel is not None else [])]
         self._child = Child([*start, "--device", device])
         try:
-            found = self._greet()
+            found = self._await_hello()
         except BaseException:
             self._child.end()
             raise
         again = found.name if device.isdecimal() else device  # a number may mean another device tomorrow
         self._command = [*start, "--device", again, "--rate", str(found.rate_hz)]
         self._rate_hz = found.rate_hz
-        self._door = Door(found.rate_hz, rate_hz)
+        self._adapter = RateAdapter(found.rate_hz, rate_hz)
         self._stop = 0  # index one past the last sample
         self._stop_ns: int | None = None  # when that was, on the monotonic clock
         self._offset: int | None = None  # index of the child's sample 0; None until it gave one
-        self._lost_s = self._told_s = 0.0  # when it was lost and when that was last logged, on the monotonic clock
+        self._lost_s = self._logged_s = 0.0  # when it was lost and when that was last logged, on the monotonic clock
 
     def blocks(self, stop: threading.Event) -> Iterator[Block | Gap]:
-        """Sound until `stop` is set, see `edge.sources.Source`; a lost device is looked for and does not end it."""
+        """Sound until `stop` is set, see `edge.sources.Source`; a lost device is retried and does not end it."""
         try:
             yield from self._blocks(stop)
         finally:
             self._child.end()
-            self._door.reset()
+            self._adapter.reset()
 
     def _blocks(self, stop: threading.Event) -> Iterator[Block | Gap]:
         attempts = 0
@@ -108,41 +108,41 @@ class Microphone:
                     yield from self._hear(record)
             except LaennecError as error:
                 self._child.end()
-                self._tell_loss(error, first=not attempts)
+                self._log_loss(error, first=not attempts)
                 attempts += 1
         if attempts and self._stop_ns is not None:
             lost = round((time.monotonic_ns() - self._stop_ns) * self._rate_hz / 1e9)
-            yield from self._door.push(Gap(self._stop, self._stop + lost, "device lost"))
-        yield from self._door.flush()
+            yield from self._adapter.push(Gap(self._stop, self._stop + lost, "device lost"))
+        yield from self._adapter.flush()
 
     def close(self) -> None:
-        """Give the device free; `blocks` ends soon after, in its own thread."""
+        """Release the device; `blocks` ends soon after, in its own thread."""
         self._closed.set()
         self._child.end()
 
     def _ended(self, stop: threading.Event) -> bool:
         return stop.is_set() or self._closed.is_set()
 
-    def _greet(self) -> Device:
+    def _await_hello(self) -> Device:
         """The device that the child has opened.
 
         Raises:
-            ConfigError: what the child says the operator must change.
-            SourceError: what the child says is wrong, or that it says nothing.
+            ConfigError: the child reports a mistake of the operator.
+            SourceError: the child reports a fault, or nothing within the time.
         """
-        until_s = time.monotonic() + self._patience.open_s
+        until_s = time.monotonic() + self._timeouts.open_s
         while time.monotonic() < until_s:
             records = self._child.read(POLL_S)
             for at, record in enumerate(records, start=1):
                 _raise_if_error(record)
                 if record.kind == Kind.HELLO:
-                    self._early = records[at:]
+                    self._unread = records[at:]
                     return _hello(record)
         raise SourceError(f"{self.name}: the audio system does not answer; is the device used by another program?")
 
     def _start_again(self, stop: threading.Event, attempts: int) -> None:
         """Wait, then start another child; the time between attempts grows."""
-        waits_s = self._patience.retry_s
+        waits_s = self._timeouts.retry_s
         until_s = time.monotonic() + waits_s[min(attempts, len(waits_s)) - 1]
         while not self._ended(stop) and time.monotonic() < until_s:
             stop.wait(min(POLL_S, max(0.0, until_s - time.monotonic())))
@@ -150,14 +150,16 @@ class Microphone:
             self._child = Child(self._command)
             self._offset = None
 
-    def _tell_loss(self, error: LaennecError, first: bool) -> None:
+    def _log_loss(self, error: LaennecError, first: bool) -> None:
         """One line when the device is lost, then one a minute."""
         now_s = time.monotonic()
         if first:
             self._lost_s = now_s
-        if first or now_s - self._told_s >= self._patience.remind_s:
-            self._told_s = now_s
-            logger.warning("source=%s lost for_s=%.0f looking_for_it reason=%s", self.name, now_s - self._lost_s, error)
+        if first or now_s - self._logged_s >= self._timeouts.remind_s:
+            self._logged_s = now_s
+            logger.warning(
+                "source=%s state=lost lost_s=%.0f action=retrying reason=%s", self.name, now_s - self._lost_s, error
+            )
 
     def _records(self, stop: threading.Event) -> Iterator[Record]:
         """Buffers of sound, until `stop` is set.
@@ -166,13 +168,13 @@ class Microphone:
             LaennecError: if the device is lost.
         """
         since_s = time.monotonic()
-        wait_s = self._patience.silent_s if self._offset is not None else self._patience.open_s
+        wait_s = self._timeouts.silent_s if self._offset is not None else self._timeouts.open_s
         while not self._ended(stop):
-            records, self._early = self._early or self._child.read(POLL_S), []
+            records, self._unread = self._unread or self._child.read(POLL_S), []
             for record in records:
                 _raise_if_error(record)
                 if record.kind == Kind.AUDIO and record.payload:
-                    since_s, wait_s = time.monotonic(), self._patience.silent_s
+                    since_s, wait_s = time.monotonic(), self._timeouts.silent_s
                     yield record
             if time.monotonic() - since_s > wait_s:
                 raise SourceError(f"no sound for {wait_s:g} s")
@@ -187,14 +189,14 @@ class Microphone:
                 began_ns = record.time_ns - round(len(samples) * 1e9 / self._rate_hz)
                 missing = max(0, round((began_ns - self._stop_ns) * self._rate_hz / 1e9))
             if self._offset is None and missing:
-                logger.info("source=%s back lost_s=%.2f", self.name, missing / self._rate_hz)
+                logger.info("source=%s state=back lost_s=%.2f", self.name, missing / self._rate_hz)
             self._offset = self._stop + missing - record.first
         start = max(self._stop, self._offset + record.first)
-        gap = self._door.push(Gap(self._stop, start, cause)) if start > self._stop else []
+        gap = self._adapter.push(Gap(self._stop, start, cause)) if start > self._stop else []
         valid = np.abs(samples) <= LOUDEST  # false for NaN
         block = Block(start, np.where(valid, samples, np.float32(0.0)), valid)
         self._stop, self._stop_ns = block.stop, record.time_ns
-        return gap + self._door.push(block)
+        return gap + self._adapter.push(block)
 
 
 def list_devices(command: Sequence[str] = COMMAND, timeout_s: float = 15.0) -> list[Device]:

@@ -1,7 +1,7 @@
-"""How a device is, in the words of the edge: what the bridge found out, as trouble, vitals and log lines.
+"""Conditions of a monitored device, as `firmware_bridge` found them, as trouble, vitals and log lines of the edge.
 
-Not for deciding what is wrong (`firmware_bridge.devices`). "Not measurable" is said in these words, for it is not the
-same as "nothing was heard".
+Not for deciding what is wrong (`firmware_bridge.devices`). "Not measurable" keeps its own words, for it is not the same
+as "no event".
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import logging
 from collections.abc import Sequence
 
 from edge.log import BurstLimitedLog
-from edge.settings.link import shown_id
+from edge.settings.link import format_device_id
 from edge.sources.vitals import Trouble, Vitals
 from firmware_bridge.records import Condition
 from firmware_bridge.report import DeviceReport, StreamReport
 
 
 def trouble_of(conditions: Sequence[Condition]) -> Trouble:
-    """The worst of what lasts, in the words of the contract."""
+    """The worst of the conditions that last, in the states of the MQTT contract."""
     if not conditions:
         return Trouble("", "")
     worst = min(conditions, key=lambda each: (each.name not in ("lost", "ended"), each.measurable))
@@ -32,7 +32,14 @@ def trouble_of(conditions: Sequence[Condition]) -> Trouble:
 def vitals_of(
     name: str, conditions: Sequence[Condition], device: DeviceReport | None, stream: StreamReport | None
 ) -> Vitals:
-    """What the health report says of one stream's device; None where nothing is known of it."""
+    """What the health report says of one stream's device.
+
+    Args:
+        name: id of the device, for people.
+        conditions: those of the device and of the stream that last.
+        device: None before its first packet.
+        stream: None before the device has announced it.
+    """
     readings = device.telemetry if device else None
     battery = readings.battery if readings else None
     return Vitals(
@@ -53,23 +60,24 @@ def vitals_of(
 
 
 class ConditionLog:
-    """One line where a condition begins, changes or ends; of one that does it all the time only some.
+    """Writes a line where a condition begins, changes or ends; limits those of one that flickers.
 
     Args:
         logger: where to write.
     """
 
     def __init__(self, logger: logging.Logger) -> None:
-        """Nothing was told."""
         self._limited = BurstLimitedLog(logger)
 
     def tell(self, device_id: int, stream: int, item: Condition) -> None:
-        """Write a change."""
-        where = shown_id(device_id) + ("" if stream < 0 else f" stream={stream}")
+        """Write that a condition began, changed or ended; `stream` is -1 for one of the whole device."""
+        where = format_device_id(device_id) + ("" if stream < 0 else f" stream={stream}")
         told = "begins" if item.active else "over"
         line = f'device={where} condition="{item.name}" {told} detail="{item.detail}"'
         self._limited.log(f"{where} {item.name}", line)
 
     def says(self, device_id: int, text: str) -> None:
-        """Write what a device says."""
-        self._limited.log(shown_id(device_id), f'device={shown_id(device_id)} says="{text}"', logging.INFO)
+        """Write a log text that a device sent."""
+        self._limited.log(
+            format_device_id(device_id), f'device={format_device_id(device_id)} says="{text}"', logging.INFO
+        )

@@ -23,7 +23,7 @@ def open_source(
         rate_hz: rate of the model, Hz.
         channel: which channel of several, counted from 1; None if there is only one.
         pace: whether a file is played in real time; a microphone always is.
-        bridge: reads the links; needed for `link:` alone.
+        bridge: reads the links; only `link:` needs it.
 
     Returns:
         A source that is open: what can be known to be wrong has been raised.
@@ -39,7 +39,7 @@ def open_source(
         return Microphone(device, rate_hz, channel)
     if kind == LINK:
         if bridge is None:
-            raise ConfigError(f"{text}: needs a configuration with a section `link` that says where devices are heard")
+            raise ConfigError(f"{text}: needs settings with a section `link` that says how devices are connected")
         return bridge.source(text, channel)
     from edge.sources.file import FileSource
 

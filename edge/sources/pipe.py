@@ -1,4 +1,4 @@
-"""What the capture child says through its pipe: records of a fixed header and a payload.
+"""What the capture child writes into its pipe: records of a fixed header and a payload.
 
 Not a network protocol: both ends are the same version on the same machine, and share its monotonic clock. Sans-IO:
 bytes in, records out. Invariant: what is not a record is refused at once, so that garbage is never taken for sound.
@@ -25,8 +25,8 @@ class Kind(IntEnum):
     """The device is open; payload: JSON of a `Device`, its rate the one that the sound comes at."""
     AUDIO = 2
     """Samples of one channel, float32, little-endian, full scale = 1.0."""
-    BEAT = 3
-    """Nothing; the child is alive."""
+    HEARTBEAT = 3
+    """Empty: the child is alive."""
     CONFIG_ERROR = 4
     """The operator must choose otherwise; payload: one line, UTF-8. The child ends."""
     SOURCE_ERROR = 5
@@ -40,7 +40,7 @@ KINDS = frozenset(Kind)
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One thing that the child said."""
+    """One message of the child."""
 
     kind: Kind
     payload: bytes = b""
@@ -61,7 +61,7 @@ class Reader:
     """Records out of bytes, cut anywhere."""
 
     def __init__(self) -> None:
-        """Start at the begin of a record."""
+        """The first byte is that of a record."""
         self._bytes = bytearray()
 
     def push(self, received: bytes) -> list[Record]:

@@ -1,7 +1,7 @@
-"""The door of every source: blocks and gaps at the device's rate become blocks and gaps at the model's.
+"""Adapts a source to the model's rate: blocks and gaps at the device's rate in, the same at the model's rate out.
 
-Not a source and not a queue. Invariant: indices only rise, and every jump between two blocks is told by a `Gap` with
-its cause.
+Not a source, not a queue, and not the resampling itself (`resample`). Invariant: indices only rise, and every jump
+between two blocks is announced by a `Gap` with its cause.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from edge.sources.resample import Resampler
 from edge.types import Block, Gap
 
 
-class Door:
+class RateAdapter:
     """One stream, push(Block | Gap) -> list of the same at the other rate.
 
     Args:
@@ -19,14 +19,14 @@ class Door:
     """
 
     def __init__(self, from_hz: int, to_hz: int) -> None:
-        """Open for a stream that may start at any index."""
+        """The stream may start at any index."""
         self._resampler = Resampler(from_hz, to_hz)
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Forget everything; the next block or gap may start at any index."""
         self._resampler.reset()
-        self._next: int | None = None  # index at the model's rate one past what was told
+        self._next: int | None = None  # index at the model's rate one past the last output
 
     def push(self, item: Block | Gap) -> list[Block | Gap]:
         """Take one block or gap; a block that jumps ahead is preceded by a gap with the cause `lost`.
@@ -41,18 +41,18 @@ class Door:
         out: list[Block | Gap] = []
         if len(item.samples) and self._resampler.missing_before(item.start):
             out += self._skip(item.start, "lost")
-        return out + self._tell(self._resampler.push(item))
+        return out + self._advance(self._resampler.push(item))
 
     def flush(self) -> list[Block | Gap]:
-        """End of stream: what was held back."""
-        return self._tell(self._resampler.flush())
+        """End of stream: the samples that the resampler still held back."""
+        return self._advance(self._resampler.flush())
 
     def _skip(self, stop: int, cause: str) -> list[Block | Gap]:
-        out = self._tell(self._resampler.skip(stop))
+        out = self._advance(self._resampler.skip(stop))
         start, self._next = self._next or 0, max(self._next or 0, self._resampler.first_at(stop))
         return [*out, Gap(start, self._next, cause)] if self._next > start else out
 
-    def _tell(self, blocks: list[Block]) -> list[Block | Gap]:
+    def _advance(self, blocks: list[Block]) -> list[Block | Gap]:
         for block in blocks:
             self._next = block.stop
         return list(blocks)

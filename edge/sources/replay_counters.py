@@ -1,7 +1,7 @@
-"""The replay counters of devices that seal their packets, kept over a restart of this program.
+"""How far the authenticated packets of each device had got, on disk, so that a restart does not accept a replay.
 
-Not for keys. Without it, whoever recorded packets could play them to a program that has just been started. A file that
-cannot be read counts as none, with a log line: reception goes on, and the first sealed packet is accepted.
+Not for keys. Without this file, whoever recorded packets could play them to a program that has just been started. One
+that cannot be read counts as none, with a log line: the stream goes on, and the first authenticated packet is accepted.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from pathlib import Path
 
 from firmware_bridge.auth import ReplayCounter
 
-EVERY_NS = 5_000_000_000
+INTERVAL_NS = 5_000_000_000  # between writes, unless a session begins
 MAX_BYTES = 1 << 20
 
 logger = logging.getLogger(__name__)
 
 
-class SeenFile:
-    """One small JSON file, replaced as a whole.
+class ReplayCounters:
+    """One small JSON file: key id, session and highest packet number by device id; replaced as a whole.
 
     Args:
-        path: the file; None keeps nothing.
+        path: the file; None stores nothing.
     """
 
     def __init__(self, path: Path | None) -> None:
-        """Touch nothing yet."""
+        """Neither reads nor writes yet."""
         self._path = path
-        self._kept: Mapping[int, ReplayCounter] = {}
-        self._kept_ns = 0
+        self._stored: Mapping[int, ReplayCounter] = {}
+        self._stored_ns = 0
 
     def read(self) -> dict[int, ReplayCounter]:
-        """What was kept, by device id; empty if there is nothing that can be read."""
+        """What was stored, by device id; empty if there is nothing that can be read."""
         if self._path is None or not self._path.exists():
             return {}
         try:
@@ -42,26 +42,35 @@ class SeenFile:
                 tree = json.loads(file.read(MAX_BYTES))
             return {int(device, 16): ReplayCounter(str(k), int(s), int(n)) for device, (k, s, n) in tree.items()}
         except (OSError, ValueError, TypeError, AttributeError) as error:
-            logger.warning('link seen=%s cannot be read reason="%s"; replays are found from now on', self._path, error)
+            logger.warning(
+                'link replay_counters=%s cannot be read reason="%s"; replays are detected from now on',
+                self._path,
+                error,
+            )
             return {}
 
-    def note(self, seen: Mapping[int, ReplayCounter], now_ns: int) -> None:
-        """Keep it every few seconds, and at once where a session began."""
-        sessions = {device: each.session for device, each in seen.items()}
-        is_new = sessions != {device: each.session for device, each in self._kept.items()}
-        if is_new or (now_ns - self._kept_ns >= EVERY_NS and seen != self._kept):
-            self._kept_ns = now_ns
-            self.keep(seen)
+    def update(self, seen: Mapping[int, ReplayCounter], now_ns: int) -> None:
+        """Write every `INTERVAL_NS`, and at once when a device begins a session.
 
-    def keep(self, seen: Mapping[int, ReplayCounter]) -> None:
-        """Write it; a disk that refuses is told and does not stop the sound."""
-        if self._path is None or seen == self._kept:
+        Args:
+            seen: how far each device got, by id.
+            now_ns: monotonic time.
+        """
+        sessions = {device: each.session for device, each in seen.items()}
+        is_new = sessions != {device: each.session for device, each in self._stored.items()}
+        if is_new or (now_ns - self._stored_ns >= INTERVAL_NS and seen != self._stored):
+            self._stored_ns = now_ns
+            self.write(seen)
+
+    def write(self, seen: Mapping[int, ReplayCounter]) -> None:
+        """Write now, if anything changed; a disk that fails is logged and does not stop the sound."""
+        if self._path is None or seen == self._stored:
             return
-        self._kept = dict(seen)
-        fresh = self._path.with_suffix(".new")
+        self._stored = dict(seen)
+        draft = self._path.with_suffix(".new")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            fresh.write_text(json.dumps({f"{device:08x}": list(each) for device, each in seen.items()}))
-            os.replace(fresh, self._path)
+            draft.write_text(json.dumps({f"{device:08x}": list(each) for device, each in seen.items()}))
+            os.replace(draft, self._path)
         except OSError as error:
-            logger.error('link seen=%s cannot be written reason="%s"', self._path, error)
+            logger.error('link replay_counters=%s cannot be written reason="%s"', self._path, error)

@@ -1,6 +1,6 @@
-"""Resampling at the door: any device rate to the model's rate, index-exact, streaming.
+"""Resampling from any device rate to the model's rate, index-exact, streaming.
 
-Not for the drift of a device's clock (that is followed where times are told) and not for choosing what to hear. With
+Not for the drift of a device's clock (times follow it) and not for choosing a channel. With
 L / M the ratio of the rates in lowest terms, output sample k lies at input index k * L / M, in every stream and after
 every gap: an index means the same moment at both rates.
 
@@ -40,7 +40,7 @@ class Resampler:
     """
 
     def __init__(self, from_hz: int, to_hz: int) -> None:
-        """Plan the ratio; nothing is heard yet."""
+        """Reduce the ratio to lowest terms."""
         if min(from_hz, to_hz) <= 0:
             raise ValueError(f"rates of {from_hz} and {to_hz} Hz; both must be above 0")
         divisor = gcd(from_hz, to_hz)
@@ -51,7 +51,7 @@ class Resampler:
 
     def reset(self) -> None:
         """Forget everything; the next block may start anywhere."""
-        self._heard = False  # whether anything came at all
+        self._started = False  # whether anything came at all
         self._stop = 0  # input index one past the last sample
         self._next = 0  # output index of the first sample not yet given
         self._made = 0  # output index of the next sample that soxr gives
@@ -65,7 +65,7 @@ class Resampler:
 
     def missing_before(self, start: int) -> bool:
         """Whether a block that starts at input index `start` would leave a gap."""
-        return self._heard and start > self._stop
+        return self._started and start > self._stop
 
     def push(self, block: Block) -> list[Block]:
         """Take one block; a jump of its start beyond the end of the last one is a gap.
@@ -79,12 +79,12 @@ class Resampler:
         Raises:
             ValueError: if the block overlaps an earlier one.
         """
-        if self._heard and block.start < self._stop:
+        if self._started and block.start < self._stop:
             raise ValueError(f"block starts at sample {block.start}, before the end of the last one, {self._stop}")
         if not len(block.samples):
             return []
-        out = self.skip(block.start) if self._heard else []
-        self._heard, self._stop = True, block.stop
+        out = self.skip(block.start) if self._started else []
+        self._started, self._stop = True, block.stop
         if self._in_step == self._out_step:
             return [block]
         if self._soxr is None:
@@ -103,8 +103,8 @@ class Resampler:
         Returns:
             What was held back of the samples before the gap.
         """
-        if not self._heard:
-            self._heard, self._stop = True, stop - 1
+        if not self._started:
+            self._started, self._stop = True, stop - 1
         if stop <= self._stop:
             return []
         if self._in_step != self._out_step:

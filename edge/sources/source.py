@@ -33,7 +33,7 @@ class Source(Protocol):
         """
 
     def close(self) -> None:
-        """Give the file or device free; may be called twice, and from another thread."""
+        """Release the file or device; may be called twice, and from another thread."""
 
 
 def check_channel(channel: int | None, available: int, what: str) -> int:

@@ -1,4 +1,4 @@
-"""What a source can know beyond its sound: how its device is, and when each sample was recorded.
+"""What a source can know beyond its sound: the state of its device, and when each sample was recorded.
 
 Not for judging sound (`edge.detector.pipeline`) and not for the wire. A plain file or microphone knows nothing of this.
 """
@@ -21,7 +21,7 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Vitals:
-    """How a device and its link are, for the health report; None where it is not known."""
+    """State of a device and its link, for the health report; None where it is not known."""
 
     device: str
     """Its id, such as `0x1a2b3c4d`."""
@@ -34,7 +34,7 @@ class Vitals:
     ppm: float | None = None
     """Deviation from the declared rate, parts per million."""
     residual_ms: float | None = None
-    """How far the quickest packets lie from the clock's line."""
+    """How far the least delayed packets lie from the fitted clock, milliseconds."""
     lost: float | None = None
     """Share of the sound of the last 10 s that was lost, 0 to 1."""
     masked: float | None = None
@@ -42,17 +42,20 @@ class Vitals:
     dropped_s: float = 0.0
     """Sound that this machine was too slow for, seconds."""
     battery_percent: int | None = None
+    """Charge, 0 to 100."""
     contact: int | None = None
-    """0 (none) to 254 (full)."""
+    """Contact with the skin, 0 (none) to 254 (full)."""
     motion_mg: int | None = None
     """Rms acceleration, thousandths of 9.81 m/s^2."""
     rssi_dbm: int | None = None
+    """Received signal strength of a radio link."""
     firmware: str = ""
+    """Version that the device names; empty if it named none."""
 
 
 @runtime_checkable
-class Attended(Protocol):
-    """A source whose device is watched."""
+class MonitoredSource(Protocol):
+    """A source whose device reports its state and its clock."""
 
     device: str
     """Its id, such as `0x1a2b3c4d`."""
@@ -64,4 +67,4 @@ class Attended(Protocol):
         """What is wrong now; may be called from any thread."""
 
     def vitals(self) -> Vitals:
-        """How it is now; may be called from any thread."""
+        """State of the device now; may be called from any thread."""

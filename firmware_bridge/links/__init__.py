@@ -78,35 +78,48 @@ async def serve(
             link still has older packets in its queue.
         is_over: asked every `TEND_S`.
     """
-    loop = asyncio.get_running_loop()
-    waiting: dict[int, Transport] = {}
-    received_ns: dict[str, int] = {}  # newest arrival at each link
-
-    def hand_on(link: Transport, chunks: list[Chunk]) -> None:
-        if chunks:
-            received_ns[link.name] = chunks[-1].arrival_ns
-            receive(chunks)
-
-    def fetch(link: Transport, number: int) -> None:
-        hand_on(link, link.receive())
-        if link.fileno() != number and waiting.get(number) is link:
-            loop.remove_reader(number)
-            del waiting[number]
-
+    readers = _Readers(receive)
     try:
         while not is_over():
             now_ns = time.monotonic_ns()
             for link in links:
-                hand_on(link, [*link.tend(now_ns), *link.receive()])  # before the tick: nothing waits that came in time
-                number = link.fileno()
-                if number is not None and waiting.get(number) is not link:
-                    waiting[number] = link
-                    loop.add_reader(number, fetch, link, number)
-            behind = (received_ns.get(link.name, now_ns) for link in links if not link.is_drained)
+                readers.hand_on(link, [*link.tend(now_ns), *link.receive()])  # before the tick: all that came in time
+                readers.watch(link)
+            behind = (readers.received_ns.get(link.name, now_ns) for link in links if not link.is_drained)
             tick(min([now_ns, *behind]))
             await asyncio.sleep(TEND_S)
     finally:
-        for number in waiting:
-            loop.remove_reader(number)
+        readers.close()
         for link in links:
             link.close()
+
+
+class _Readers:
+    """The descriptors that the running loop waits for, and the newest arrival at each link."""
+
+    def __init__(self, receive: Callable[[list[Chunk]], None]) -> None:
+        self.received_ns: dict[str, int] = {}
+        self._receive, self._loop = receive, asyncio.get_running_loop()
+        self._watched: dict[int, Transport] = {}
+
+    def hand_on(self, link: Transport, chunks: list[Chunk]) -> None:
+        if chunks:
+            self.received_ns[link.name] = chunks[-1].arrival_ns
+            self._receive(chunks)
+
+    def watch(self, link: Transport) -> None:
+        """Wait for the link's present descriptor, if it has one."""
+        number = link.fileno()
+        if number is not None and self._watched.get(number) is not link:
+            self._watched[number] = link
+            self._loop.add_reader(number, self._fetch, link, number)
+
+    def close(self) -> None:
+        for number in self._watched:
+            self._loop.remove_reader(number)
+
+    def _fetch(self, link: Transport, number: int) -> None:
+        self.hand_on(link, link.receive())
+        if link.fileno() != number and self._watched.get(number) is link:
+            self._loop.remove_reader(number)
+            del self._watched[number]

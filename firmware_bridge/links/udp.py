@@ -54,20 +54,7 @@ class Udp:
                 f"udp address {host}: would be received on every interface; name the one that the devices are on, "
                 "such as 192.168.7.1; `ip address` shows them"
             )
-        family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
-        self._socket = socket.socket(family, socket.SOCK_DGRAM)
-        try:
-            self._socket.setblocking(False)
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
-            self._socket.setsockopt(socket.SOL_SOCKET, SO_RXQ_OVFL, 1)
-            self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-            self._socket.bind((host, port))
-        except OSError as error:
-            self._socket.close()
-            raise SourceError(
-                f"udp address {host}:{port}: cannot be bound ({error.strerror}); is the interface up, "
-                "and does no other program use the port?"
-            ) from None
+        self._socket = _bound_socket(host, port, socket.AF_INET6 if address.version == 6 else socket.AF_INET)
         self.port: int = self._socket.getsockname()[1]
         self.name = f"udp:[{host}]:{self.port}" if address.version == 6 else f"udp:{host}:{self.port}"
         self.buffer_bytes = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
@@ -148,3 +135,21 @@ class Udp:
             host, port = address[0], address[1]
             known = self._peers[address] = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         return known
+
+
+def _bound_socket(host: str, port: int, family: int) -> socket.socket:
+    """A socket that does not wait, with a large buffer, and whose datagrams carry arrival time and drops."""
+    bound = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        bound.setblocking(False)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
+        bound.setsockopt(socket.SOL_SOCKET, SO_RXQ_OVFL, 1)
+        bound.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        bound.bind((host, port))
+    except OSError as error:
+        bound.close()
+        raise SourceError(
+            f"udp address {host}:{port}: cannot be bound ({error.strerror}); is the interface up, "
+            "and does no other program use the port?"
+        ) from None
+    return bound

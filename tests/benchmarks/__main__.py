@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 
 from edge.artefact.model import load_model
 from edge.detector.pipeline import Pipeline
-from edge.sources.synthetic import DEMO_AUDIO, scene
+from edge.sources.demo import DEMO_AUDIO
 from edge.types import Window
 from tests.benchmarks import link, packets
 from tests.benchmarks.frontends import ROUNDS, medians, pieces, report
+from training.synthetic.scene import scene
 
-STARTS = 3  # of the process, each once without kept kernels and once with them
+STARTS = 3  # of the process, each once with kernels to compile and once with their code cached
 SECONDS = 60
 
 
@@ -63,11 +64,11 @@ def process() -> None:
         with TemporaryDirectory() as cache:
             starts.append((_first_score_s(cache), _first_score_s(cache)))
     cold_s, warm_s = (statistics.median(times) for times in zip(*starts, strict=True))
-    print(f"start to first score: {cold_s:.2f} s with kernels to compile, {warm_s:.2f} s with kernels kept")
+    print(f"start to first score: {cold_s:.2f} s with kernels to compile, {warm_s:.2f} s with their code cached")
 
 
 def _first_score_s(cache: str) -> float:
-    """Seconds from the start of `laennec detect` to its first line, with compiled kernels kept in `cache`."""
+    """Seconds from the start of `laennec detect` to its first line, with compiled code cached in `cache`."""
     command = [sys.executable, "-m", "edge", "detect", str(DEMO_AUDIO), "--jsonl", "--scores"]
     started = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "NUMBA_CACHE_DIR": cache}) as child:

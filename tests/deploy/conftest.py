@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from deploy.box.facts import Facts, facts
-from deploy.box.place import Place
-from deploy.box.service import Health, Supervised
+from deploy.box.layout import BoxLayout
+from deploy.box.process import Process
+from deploy.box.service import Health
 from deploy.errors import DeployError
 from deploy.session import Target, ask
 from deploy.transport import Local
@@ -23,55 +25,70 @@ from tests.deploy.mosquitto_setup import setup
 from tests.deploy.standin import write_pip, write_wheel
 
 CONFIG = "config: first\n"
+# As it is, but it waits a second at most, and does not pause for long.
+RUN = (PROJECT / "deploy/box/run.sh").read_text().replace("--wait 10", "--wait 1").replace("sleep 5", "sleep 0.3")
+
+
+def until(holds: Callable[[], bool], what: Callable[[], object]) -> None:
+    """Wait for it; `what` was found instead is said after a minute."""
+    until_s = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < until_s, what()
+        time.sleep(0.02)
 
 
 @lru_cache
 def _python() -> str:
-    return facts(Place("/")).pythons[0].path  # asks every interpreter of this machine
+    return facts(BoxLayout("/")).pythons[0].path  # asks every interpreter of this machine
 
 
 @dataclass(frozen=True)
 class Box:
     """One root, and what a test does with it."""
 
-    place: Place
+    layout: BoxLayout
     house: Callable[..., Wheelhouse]
 
     @property
     def target(self) -> Target:
-        return Target(Local(), str(self.place.root))
+        return Target(Local(), str(self.layout.root))
 
     def request(self, house: Wheelhouse, config: str | None = CONFIG) -> dict[str, object]:
         """What `install` is asked with."""
-        files = {name: (PROJECT / "deploy/box" / name).read_text() for name in ("supervise.py", "undo.sh")}
-        files["requirements.lock"] = house.lock()
+        undo = (PROJECT / "deploy/box/undo.sh").read_text()
+        files = {"run.sh": RUN, "undo.sh": undo, "requirements.lock": house.lock()}
         if config is not None:
             files["ward.yaml"] = config
-        return {"version": house.version, "python": _python(), "files": files, "system_site": False, "hold_s": 0.3}
+        return {"version": house.version, "python": _python(), "files": files, "system_site": False, "hold_s": 0.0}
 
-    def install(
-        self, behaviour: str = "well", config: str | None = CONFIG, payload: int = 0, is_forced: bool = False
-    ) -> str:
+    def install(self, behaviour: str = "well", config: str | None = CONFIG, payload: int = 0, **more: object) -> str:
         """Deploy a stand-in; the name of its release."""
         house = self.house(behaviour, payload)
-        request = {**self.request(house, config), "is_forced": is_forced}
+        request = {**self.request(house, config), **more}
         return str(ask(self.target, "install", house.wheels, **request)["running"])
 
     def refusal(self, behaviour: str, **options: object) -> DeployError:
         """Deploy a stand-in that is refused."""
         with pytest.raises(DeployError) as caught:
-            self.install(behaviour, **options)  # type: ignore[arg-type]
+            self.install(behaviour, **{"hold_s": 60.0, **options})  # type: ignore[arg-type]
         return caught.value
 
     def rollback(self, release: str = "") -> str:
         """Go back, to that release or to the one before; the name of what runs."""
-        return str(ask(self.target, "rollback", release=release, hold_s=0.1)["running"])
+        return str(ask(self.target, "rollback", release=release, hold_s=0.0)["running"])
 
     def health(self) -> Health:
-        return Supervised(self.place).health()
+        return Process(self.layout).health()
+
+    def heard(self) -> str:
+        """Behaviour of the stand-in that runs; empty: none does."""
+        note = self.layout.run / "standin"
+        pid, _, behaviour = (note.read_text() if note.exists() else "0 ").partition(" ")
+        program = Path(f"/proc/{pid}/cmdline")  # of a process that ended, there is none or it is empty
+        return behaviour if program.exists() and program.read_bytes() else ""
 
     def releases(self) -> list[str]:
-        return sorted(path.name for path in self.place.releases.glob("*"))
+        return sorted(path.name for path in self.layout.releases.glob("*"))
 
 
 @pytest.fixture(scope="session")
@@ -102,9 +119,9 @@ def standin(fast_folder: Path) -> Callable[..., Wheelhouse]:
 def box(fast_folder: Path, standin: Callable[..., Wheelhouse]) -> Iterator[Box]:
     """An empty root; whatever runs below it is ended afterwards."""
     root = Path(tempfile.mkdtemp(prefix="root-", dir=fast_folder))
-    place = Place(str(root))
-    yield Box(place, standin)
-    Supervised(place).stop()
+    layout = BoxLayout(str(root))
+    yield Box(layout, standin)
+    Process(layout).stop()
     shutil.rmtree(root, ignore_errors=True)
 
 

@@ -44,7 +44,7 @@ def run_until(
     A change is also each look at a service that is waited for.
     """
     wheels = house.wheels if house else ()
-    request = {**request, "root": str(box.place.root), "systemd": False}
+    request = {**request, "root": str(box.layout.root), "systemd": False}
     request["wheels"] = [{"name": each.path.name, "size": each.size, "sha256": each.sha256} for each in wheels]
     with subprocess.Popen(
         [sys.executable, "-c", DIES, str(change)], cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,

@@ -21,14 +21,14 @@ def _listing(wheeze: float = 0.5, onset_s: float = 0.32, score: float = 0.9, fra
 
 
 def test_a_listing_is_like_itself() -> None:
-    likeness = compare(_listing(), _listing())
-    assert (likeness.passed, likeness.frames, likeness.events, likeness.apart) == (True, 3, 1, 0.0)
+    comparison = compare(_listing(), _listing())
+    assert (comparison.passed, comparison.frames, comparison.events, comparison.largest_difference) == (True, 3, 1, 0.0)
 
 
 def test_scores_may_differ_a_little() -> None:
-    likeness = compare(_listing(), _listing(wheeze=0.50009))
-    assert likeness.passed
-    assert likeness.apart == pytest.approx(9e-5)
+    comparison = compare(_listing(), _listing(wheeze=0.50009))
+    assert comparison.passed
+    assert comparison.largest_difference == pytest.approx(9e-5)
 
 
 @pytest.mark.parametrize("other", [_listing(wheeze=0.5002), _listing(onset_s=0.352), _listing(score=0.9002)])

@@ -25,11 +25,6 @@ def test_it_imports_nothing_but_python_and_itself(path: Path) -> None:
     assert all(name.startswith("deploy.box.") for name in foreign)
 
 
-def test_a_release_keeps_its_supervisor_as_one_file() -> None:
-    text = (PROJECT / "deploy/box/supervise.py").read_text()
-    assert "from deploy" not in text
-
-
 def test_it_runs_from_memory_and_leaves_nothing_behind(tmp_path: Path) -> None:
     sent = archive()
     request = json.dumps({"command": "status", "root": str(tmp_path / "root"), "systemd": False}).encode()

@@ -4,85 +4,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from deploy.box.durable import point, read_record, write_record, write_whole
-from deploy.box.place import Place, Trial
-from deploy.box.service import Supervised
+from deploy.box.layout import Trial
 from deploy.errors import DeployError
 from deploy.session import Target, ask
 from deploy.transport import Local
-from deploy.wheelhouse import Wheelhouse
-from tests.deploy.conftest import Box
-
-SIZE_MB = 40
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path, standin: Callable[..., Wheelhouse]) -> Iterator[Box]:
-    """A box on a disk of its own, of `SIZE_MB`."""
-    if subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={SIZE_MB}m", "none", tmp_path], capture_output=True
-    ).returncode:
-        pytest.skip("may not mount a small disk here")
-    place = Place(str(tmp_path))
-    yield Box(place, standin)
-    Supervised(place).stop()
-    subprocess.run(["umount", "-l", tmp_path], check=True)
-
-
-@pytest.mark.system
-def test_a_disk_that_fills_up_in_the_middle_leaves_the_old_release_and_its_room(small_disk: Box) -> None:
-    first = small_disk.install("one")
-    error = small_disk.refusal("two", payload=2 * SIZE_MB * 1_000_000)  # a few kB as a wheel: the check passes it
-    assert "No space left on device; free some room there" in str(error)
-    assert error.state == f"{first} is current and its service is ready (one)"
-    assert small_disk.releases() == [first]
-    assert small_disk.install("three").startswith("0002")
-
-
-@pytest.mark.system
-def test_a_disk_that_may_only_be_read_is_not_taken_for_another_users(small_disk: Box) -> None:
-    subprocess.run(["mount", "-o", "remount,ro", small_disk.place.root], check=True)
-    with pytest.raises(DeployError, match=r"Read-only file system.*; mend it"):
-        ask(small_disk.target, "probe")
 
 
 def test_a_root_that_is_a_file_is_not_taken_for_another_users(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DeployError, match="Not a directory"):
         ask(Target(Local(), str(tmp_path / "file")), "probe")
-
-
-@pytest.mark.system
-def test_a_disk_that_cannot_hold_a_release_is_seen_before_anything_is_copied(small_disk: Box) -> None:
-    house = small_disk.house("one")
-    large = Wheelhouse(house.version, tuple(replace(each, size=each.size + 10_000_000) for each in house.wheels))
-    with pytest.raises(DeployError, match=r"expected \d+ MB free for .*, found \d+ MB"):
-        ask(small_disk.target, "install", large.wheels, **small_disk.request(house))
-    assert not small_disk.place.wheels.exists()
-
-
-@pytest.mark.system
-def test_a_wheel_that_arrives_damaged_is_refused(box: Box) -> None:
-    house = box.house("one")
-    damaged = tuple(replace(each, sha256="0" * 64) for each in house.wheels)
-    with pytest.raises(DeployError, match="arrived damaged"):
-        ask(box.target, "install", damaged, **box.request(house))
-    assert not box.releases()
-
-
-@pytest.mark.system
-def test_a_wheel_that_is_not_the_locked_one_is_not_installed(box: Box) -> None:
-    house, other = box.house("one"), box.house("two")
-    request = {**box.request(house), "files": box.request(other)["files"]}
-    with pytest.raises(DeployError, match="DO NOT MATCH THE HASHES"):
-        ask(box.target, "install", house.wheels, **request)
-    assert not box.releases()
 
 
 ORDER = """

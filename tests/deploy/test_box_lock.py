@@ -2,49 +2,36 @@
 
 from __future__ import annotations
 
-import contextlib
-import getpass
 import io
-import multiprocessing
 import os
-import re
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
 import pytest
 
 from deploy.box import wire
-from deploy.box.durable import remove, write_record
-from deploy.box.place import Place, Refusal, Trial
+from deploy.box.durable import remove
+from deploy.box.layout import BoxLayout, Refusal
 from deploy.box.service import Service
 from deploy.box.wire import Session, Wire, at_work, only_one
-from deploy.wheelhouse import PROJECT
-from tests.deploy.conftest import Box
-
-ATTACK_S = 2.0
 
 
 def session(root: Path) -> Session:
-    return Session(Place(str(root)), cast(Service, None), Wire(io.BytesIO()))
+    return Session(BoxLayout(str(root)), cast(Service, None), Wire(io.BytesIO()))
 
 
 def test_nobody_is_at_work_on_a_box_that_nobody_touched(tmp_path: Path) -> None:
-    assert at_work(Place(str(tmp_path))) == ""
+    assert at_work(BoxLayout(str(tmp_path))) == ""
     assert not list(tmp_path.iterdir())
 
 
 def test_who_holds_the_lock_is_told_and_the_next_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wire, "PATIENCE_S", 0.05)
     with only_one(session(tmp_path)):
-        assert at_work(Place(str(tmp_path))).startswith(f"process {os.getpid()}, since ")
+        assert at_work(BoxLayout(str(tmp_path))).startswith(f"process {os.getpid()}, since ")
         with pytest.raises(Refusal, match="another deployment to this box is under way"), only_one(session(tmp_path)):
             pass
-    assert at_work(Place(str(tmp_path))) == ""
+    assert at_work(BoxLayout(str(tmp_path))) == ""
 
 
 def test_a_folder_that_cannot_be_made_is_told_and_not_waited_for(
@@ -58,88 +45,14 @@ def test_a_folder_that_cannot_be_made_is_told_and_not_waited_for(
 
 
 def test_a_lock_whose_file_was_taken_away_is_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    place, is_there = Place(str(tmp_path)), wire._is_there
+    layout, is_there = BoxLayout(str(tmp_path)), wire._is_there
 
     def taken_away_once(lock: int, path: Path) -> bool:
         monkeypatch.setattr(wire, "_is_there", is_there)
-        remove(place.lock)
+        remove(layout.lock)
         return is_there(lock, path)
 
     monkeypatch.setattr(wire, "_is_there", taken_away_once)
     with only_one(session(tmp_path)):
-        assert place.lock.exists()
-        assert at_work(place)
-
-
-def _deploy(root: Path, mark: Path, undeploys: bool, faults: Callable[[str], None]) -> None:
-    wire.PATIENCE_S = 0.02
-    place, until_s = Place(str(root)), time.monotonic() + ATTACK_S
-    while time.monotonic() < until_s:
-        try:
-            with only_one(session(root)):
-                os.close(os.open(mark, os.O_CREAT | os.O_EXCL))
-                mark.unlink()
-                if undeploys:
-                    remove(place.lock)
-                    with contextlib.suppress(OSError):  # as undeploy does: somebody else may be there already
-                        place.base.rmdir()
-        except Refusal:
-            pass
-        except OSError as error:
-            faults(repr(error))
-
-
-@pytest.mark.system
-def test_two_never_hold_it_while_others_take_it_away(tmp_path: Path) -> None:
-    fork = multiprocessing.get_context("fork")
-    faults = fork.SimpleQueue()
-    workers = [
-        fork.Process(target=_deploy, args=(tmp_path / "root", tmp_path / "mark", index % 2 == 1, faults.put))
-        for index in range(4)
-    ]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert faults.empty(), faults.get()
-
-
-def test_status_tells_a_first_switch_that_was_cut_off_and_not_one_under_way(tmp_path: Path) -> None:
-    place = Place(str(tmp_path))
-    write_record(place.trial, Trial("0001-a", "", had_config=False, is_untried=True))
-    line = [sys.executable, "-m", "deploy", "status", "--device", "local", "--root", str(tmp_path)]
-
-    def said() -> str:
-        return subprocess.run(line, cwd=PROJECT, capture_output=True, text=True, check=False).stdout
-
-    assert "a switch to 0001-a was cut off" in said()
-    with only_one(session(tmp_path)):
-        assert "is under way (process" in said()
-        assert "cut off" not in said()
-
-
-@pytest.mark.system
-def test_of_five_deployments_at_once_four_are_refused_and_say_who_is_at_work(box: Box, tmp_path: Path) -> None:
-    config, folder = tmp_path / "ward.yaml", box.house("slow").wheels[0].path.parent
-    config.write_text("config: first\n")
-    line = [sys.executable, "-m", "deploy", "install", "--device", "local", "--root", str(box.place.root),
-            "--wheelhouse", str(folder), "--config", str(config)]  # fmt: skip
-    running = [
-        subprocess.Popen(line, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        for _ in range(5)
-    ]
-    try:
-        until_s = time.monotonic() + 60
-        while sum(each.poll() is not None for each in running) < 4:
-            assert time.monotonic() < until_s, [each.poll() for each in running]
-            time.sleep(0.1)
-        refused = [each for each in running if each.poll() is not None]
-        assert len(refused) == 4
-        who = rf"under way \(process \d+ for {getpass.getuser()}@{socket.gethostname()}, since .* UTC\)"
-        for each in refused:
-            assert each.stderr is not None
-            assert re.search(who, each.stderr.read())
-    finally:
-        for each in running:
-            each.kill()
-            each.communicate()
+        assert layout.lock.exists()
+        assert at_work(layout)

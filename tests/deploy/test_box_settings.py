@@ -4,144 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from deploy.box.durable import point
-from deploy.box.place import Place
+from deploy.box.layout import BoxLayout
 from deploy.box.settings import adopt_settings
-from deploy.session import ask, facts_of
-from tests.deploy.conftest import CONFIG, Box
 
-SECOND = "config: second\n"
 BY_HAND = "config: by hand\n"
 
 
-def replace(path: Path, text: str) -> None:
-    """As `sed -i` does: another file in its place."""
-    other = path.with_name("other")
-    other.write_text(text)
-    other.replace(path)
-
-
-@pytest.mark.system
-def test_rollback_brings_the_settings_of_its_release_back(box: Box) -> None:
-    first, second = box.install("one"), box.install("two", SECOND)
-    assert box.place.config.read_text() == SECOND
-    assert box.rollback() == first
-    assert box.place.config.read_text() == CONFIG
-    box.rollback(second)
-    assert "runs two config: second" in box.place.log.read_text().splitlines()
-
-
-@pytest.mark.system
-def test_what_was_edited_by_hand_goes_along_into_the_next_release(box: Box) -> None:
-    box.install("one")
-    box.place.config.write_text(BY_HAND)
-    box.place.config.chmod(0o640)
-    box.install("two", config=None)
-    assert box.place.config.read_text() == BY_HAND
-    assert box.place.config.stat().st_mode & 0o777 == 0o640
-    replace(box.place.config, SECOND)
-    third = box.install("three", config=None)
-    assert box.place.config.read_text() == box.place.settings(third).read_text() == SECOND
-    assert box.place.config.is_symlink()
-
-
-@pytest.mark.system
-def test_a_box_from_before_settings_were_part_of_releases_loses_nothing(box: Box) -> None:
-    first, second = box.install("one"), box.install("two")
-    for name in (first, second):
-        box.place.settings(name).unlink()
-        (box.place.releases / name / "undo.sh").unlink()
-    box.place.config.unlink()
-    box.place.config.write_text(BY_HAND)
-    third = box.install("three", SECOND)
-    assert box.place.config.read_text() == SECOND
-    assert box.place.settings(second).read_text() == BY_HAND
-    assert (box.place.releases / second / "undo.sh").exists(), "so that the switch could have been undone"
-    assert box.rollback() == second
-    assert box.place.config.read_text() == BY_HAND
-    assert box.rollback(third) == third
-
-
-@pytest.mark.system
-def test_a_switch_that_was_cut_off_before_settings_were_part_of_releases_is_undone_with_its_settings(box: Box) -> None:
-    first, second = box.install("one"), box.install("ends later", SECOND)
-    for name in (first, second):
-        box.place.settings(name).unlink()
-    box.place.config.unlink()
-    box.place.config.write_text(SECOND)
-    box.place.settings(first).write_text(CONFIG)  # a copy of what once came with it
-    box.place.config_before.write_text(BY_HAND)
-    box.place.trial.write_text(f'{{"new": "{second}", "old": "{first}", "had_config": true, "is_untried": true}}')
-    ask(box.target, "rollback", release="", hold_s=0.1)
-    assert box.place.running() == first
-    assert box.place.config.read_text() == box.place.settings(first).read_text() == BY_HAND
-    assert not box.place.config_edited.exists()
-
-
-@pytest.mark.system
-def test_settings_that_are_edited_while_a_release_is_made_are_not_lost(box: Box) -> None:
-    first = box.install("one")
-    assert f"{box.place.config} was changed while the release was being made" in str(box.refusal("edits", config=None))
-    assert box.place.running() == first
-    assert box.place.config.read_text() == "edited\n"
-
-
-@pytest.mark.system
-def test_a_file_in_place_of_the_link_while_a_release_is_made_stays_with_the_release_before(box: Box) -> None:
-    first = box.install("one")
-    box.install("replaces", SECOND)
-    assert box.place.config.read_text() == SECOND
-    assert box.rollback() == first
-    assert box.place.config.read_text() == "edited\n"
-
-
-@pytest.mark.system
-def test_settings_whose_link_was_removed_are_still_those_on_the_box(box: Box) -> None:
-    box.install("one")
-    box.place.config.unlink()
-    assert facts_of(box.target).has_config, "else the next deployment would bring the demonstration"
-    box.install("two", config=None)
-    assert box.place.config.read_text() == CONFIG
-
-
-@pytest.mark.system
-@pytest.mark.parametrize("config", [None, SECOND])
-def test_who_may_read_the_settings_stays_as_the_operator_chose(box: Box, config: str | None) -> None:
-    box.install("one")
-    box.place.config.chmod(0o640)
-    name = box.install("two", config)
-    rights = {path.name: path.stat().st_mode & 0o777 for path in (box.place.releases / name).glob("*.yaml")}
-    assert rights == {"ward.yaml": 0o640, "examined.yaml": 0o640}
-
-
-@pytest.mark.system
-def test_a_first_release_that_is_not_kept_leaves_the_settings_that_were_there(box: Box) -> None:
-    box.place.config.parent.mkdir(parents=True)
-    box.place.config.write_text(BY_HAND)
-    box.refusal("ends", config=SECOND)
-    assert not box.place.config.is_symlink()
-    assert box.place.config.read_text() == BY_HAND
-    box.install("one", config=None)
-    assert box.place.config.read_text() == BY_HAND
-
-
-@pytest.mark.system
-def test_undeploy_leaves_the_settings_in_force_as_a_file(box: Box) -> None:
-    box.install("one")
-    ask(box.target, "undeploy", purge=False)
-    assert not box.place.config.is_symlink()
-    assert box.place.config.read_text() == CONFIG
-
-
 def test_a_link_of_the_operators_own_is_followed_once_and_said(tmp_path: Path) -> None:
-    place = Place(str(tmp_path / "root"))
-    (place.releases / "0001-a").mkdir(parents=True)
-    point(place.current, "releases/0001-a")
+    layout = BoxLayout(str(tmp_path / "root"))
+    (layout.releases / "0001-a").mkdir(parents=True)
+    point(layout.current, "releases/0001-a")
     (tmp_path / "mine.yaml").write_text(BY_HAND)
-    place.config.parent.mkdir(parents=True)
-    place.config.symlink_to(tmp_path / "mine.yaml")
-    assert adopt_settings(place) == [f"moved the settings from {place.config} into 0001-a, and left a link to them"]
-    assert place.settings("0001-a").read_text() == BY_HAND
-    assert adopt_settings(place) == []
+    layout.config.parent.mkdir(parents=True)
+    layout.config.symlink_to(tmp_path / "mine.yaml")
+    assert adopt_settings(layout) == [f"moved the settings from {layout.config} into 0001-a, and left a link to them"]
+    assert layout.settings("0001-a").read_text() == BY_HAND
+    assert adopt_settings(layout) == []

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import fnmatch
-import shutil
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -65,25 +63,6 @@ def test_the_image_is_given_the_package_and_nothing_that_could_be_a_secret() -> 
         "edge", "firmware_bridge", "pyproject.toml", "constraints.txt", "LICENSE", "README.md",
     }  # fmt: skip
     assert not [name for name in names if name.endswith((".pyc", ".db", ".key"))]
-
-
-def test_from_what_it_is_given_comes_a_wheel_that_has_everything(tmp_path: Path) -> None:
-    for name in given(tracked()):
-        (tmp_path / "source" / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, tmp_path / "source" / name)
-    line = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", str(tmp_path)]
-    done = subprocess.run([*line, str(tmp_path / "source")], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    (wheel,) = tmp_path.glob("laennec-*.whl")
-    inside = set(zipfile.ZipFile(wheel).namelist())
-    needed = {
-        "edge/__main__.py",
-        "edge/models/default.onnx",
-        "edge/delivery/schema/event.json",
-        "edge/sources/demo.flac",
-    }
-    assert needed <= inside
-    assert not [name for name in inside if name.startswith(("training", "export", "tests"))]
 
 
 def test_it_runs_as_a_user_that_is_not_root_and_ends_by_sigterm() -> None:

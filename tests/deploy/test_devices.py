@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from deploy.box.facts import Facts, Python, facts, l4t_of
-from deploy.box.place import Place
+from deploy.box.layout import BoxLayout
 from deploy.devices import choose_python, describe
 from deploy.errors import DeployError
 
@@ -71,14 +71,14 @@ def test_the_facts_of_a_jetson_are_read_from_its_files(tmp_path: Path) -> None:
     }.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
-    found = facts(Place(str(tmp_path)), tmp_path)
+    found = facts(BoxLayout(str(tmp_path)), tmp_path)
     assert (found.system, found.l4t) == ("Ubuntu 22.04.5 LTS", "36.4.3")
     assert found.board == "NVIDIA Jetson Orin Nano Developer Kit"
     assert found.has_systemd
 
 
 def test_this_machine_has_a_python_for_a_release(tmp_path: Path) -> None:
-    found = facts(Place(str(tmp_path)))
+    found = facts(BoxLayout(str(tmp_path)))
     assert choose_python("local", found, found.clock_s, needs_systemd=False).has_venv
     assert found.free_mb > 0
 

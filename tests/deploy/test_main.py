@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import io
-import json
-import os
-import stat
-import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from deploy import wheelhouse
 from deploy.__main__ import main
-from deploy.box.service import Supervised
-from deploy.box.wire import Session, Wire, only_one
 from deploy.session import Target, _why
 from deploy.transport import Local
-from deploy.wheelhouse import PROJECT, Wheelhouse
-from tests.deploy.conftest import Box
 
 
 @pytest.mark.parametrize(
@@ -78,65 +68,3 @@ def test_a_workstation_that_may_not_build_says_so_in_one_line(
 )
 def test_that_it_goes_on_is_said_only_of_what_was_killed(code: int, said: str, goes_on: bool) -> None:
     assert ("it goes on" in _why(Target(Local(), "/nowhere"), code, said)) == goes_on
-
-
-@pytest.fixture
-def stranger(box: Box) -> Callable[..., str]:
-    """Gives a command below the box's root as a user who may not change it; what is said on standard error."""
-    me = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env", "HOME=/tmp", "/usr/bin/python3", "-B"]
-    tried = subprocess.run([*me, "-c", "import deploy.session"], cwd=PROJECT, capture_output=True, check=False)
-    if os.geteuid() != 0 or tried.returncode:
-        pytest.skip("nobody else can be tried here: needs root, and a clone and a Python that all may read")
-
-    def ask(*words: str) -> str:
-        argv = [*me, "-m", "deploy", *words, "--device", "local", "--root", str(box.place.root)]
-        done = subprocess.run(argv, cwd=PROJECT, capture_output=True, text=True, check=False)
-        assert done.returncode in (0, 2), done
-        return done.stderr.strip()
-
-    return ask
-
-
-@pytest.mark.system
-@pytest.mark.parametrize("mode", [0o755, 0o700])
-def test_another_users_deployment_is_refused_in_one_line_that_names_its_owner(
-    box: Box, stranger: Callable[..., str], standin: Callable[..., Wheelhouse], mode: int
-) -> None:
-    for folder in (box.place.root, box.place.root.parent):
-        folder.chmod(stat.S_IMODE(folder.stat().st_mode) | 0o755)
-    name = box.install("well")
-    box.place.root.chmod(mode)
-    folder = standin("well").wheels[0].path.parent
-    for words in (["install", "--wheelhouse", str(folder)], ["rollback"], ["undeploy"]):
-        first, *others = stranger(*words).splitlines()
-        assert "belongs to root; found that nobody lacks it" in first
-        assert "deploy as root, or give another ROOT=DIR" in first
-        assert others == ([f"deploy: now: {name} is current and its service is ready (well)"] if mode == 0o755 else [])
-    assert ("belongs to root" in stranger("status")) == (mode == 0o700), "who may read is told"
-
-
-@pytest.mark.system
-def test_who_is_refused_hears_who_is_at_work_before_anything_is_built(
-    box: Box, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr("deploy.__main__.PATIENCE_S", 0.0)
-    monkeypatch.setattr("deploy.__main__.BUILD", tmp_path / "build")
-    with only_one(Session(box.place, Supervised(box.place), Wire(io.BytesIO()), "anna@desk")):
-        assert main(["install", "--device", "local", "--root", str(box.place.root)]) == 2
-    said = capsys.readouterr()
-    who = f"process {os.getpid()} for anna@desk, since "
-    assert f"deploy: another deployment to this box is under way ({who}" in said.err
-    assert "wheelhouse" not in said.out
-
-
-@pytest.mark.system
-def test_status_for_programs_says_the_same_as_for_people(box: Box, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["status", "--json", "--device", "local", "--root", str(box.place.root)]
-    assert main(words) == 1
-    assert json.loads(capsys.readouterr().out)["running"] == ""
-    name = box.install("well")
-    capsys.readouterr()
-    assert main(words) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert (told["running"], told["phase"], told["releases"], told["busy"]) == (name, "ready", [name], "")
-    assert told["config"] == str(box.place.config)

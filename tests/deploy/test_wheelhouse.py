@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
-from deploy import closure
 from deploy.errors import DeployError
-from deploy.wheelhouse import PROJECT, put_model, read
+from deploy.resolve import pip_settings, platforms
+from deploy.wheelhouse import PROJECT, build_own_wheel, put_model, read
 from tests.deploy.standin import write_pip, write_wheel
-
-CLOSURE = PROJECT / "deploy/closure.py"
 
 
 def test_a_wheelhouse_is_locked_file_by_file(tmp_path: Path) -> None:
@@ -42,6 +40,14 @@ def test_a_folder_that_lacks_a_wheel_is_no_wheelhouse(tmp_path: Path, name: str)
         read(tmp_path)
 
 
+def test_a_box_gets_the_device_s_packages_and_nothing_of_the_workstation(tmp_path: Path) -> None:
+    wheel = build_own_wheel(tmp_path, Path(sys.executable), None)
+    inside = zipfile.ZipFile(wheel).namelist()
+    assert {name.split("/")[0] for name in inside if ".dist-info/" not in name} == {"edge", "firmware_bridge"}
+    demo = {f"edge/sources/demo.{suffix}" for suffix in ("py", "flac", "json")}
+    assert {*demo, "edge/models/default.onnx", "firmware_bridge/include/auslink.h"} <= set(inside)
+
+
 @pytest.mark.parametrize("damaged", ["own.onnx", "own.cpu-int8.onnx"])
 def test_a_damaged_artefact_never_leaves_the_workstation(tmp_path: Path, damaged: str) -> None:
     folder = tmp_path / "models"
@@ -58,44 +64,15 @@ def test_a_damaged_artefact_never_leaves_the_workstation(tmp_path: Path, damaged
 
 
 def test_a_box_takes_tags_up_to_its_c_library_the_newest_first() -> None:
-    tags = closure.platforms("aarch64", "2.35")
+    tags = platforms("aarch64", "2.35")
     assert tags[0] == "manylinux_2_35_aarch64"
     assert {"manylinux_2_28_aarch64", "manylinux_2_17_aarch64", "manylinux2014_aarch64", "any"} <= set(tags)
     assert "manylinux_2_36_aarch64" not in tags
 
 
-def test_markers_are_judged_for_the_target_not_for_this_interpreter(tmp_path: Path) -> None:
-    requires = (
-        "old; python_version < '3.11'",
-        "new; python_version >= '3.11'",
-        "arm; platform_machine == 'aarch64'",
-        "extra-one[a,b]; extra == 'more'",
-    )
-    wheel = write_wheel(tmp_path, requires=requires)
-    jetson = {"python_version": "3.10", "platform_machine": "aarch64"}
-    assert {name for name, _extras in closure.needs(wheel, set(), jetson)} == {"old", "arm"}
-    assert ("extra-one", frozenset({"a", "b"})) in closure.needs(wheel, {"more"}, jetson)
-    newer = {"python_version": "3.13", "platform_machine": "x86_64"}
-    assert {name for name, _extras in closure.needs(wheel, set(), newer)} == {"new"}
-
-
-@pytest.mark.system
-def test_the_wheels_of_a_jetson_are_downloaded_on_any_machine(tmp_path: Path) -> None:
-    wheel = write_wheel(tmp_path / "own", requires=("pydantic>=2", "exceptiongroup; python_version < '3.11'"))
-    target = ("3.10", "aarch64", "2.35")
-    argv = [sys.executable, CLOSURE, wheel, PROJECT / "constraints.txt", tmp_path / "all", *target]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    names = {path.name.split("-")[0]: path.name for path in (tmp_path / "all").glob("*.whl")}
-    assert {"pip", "pydantic", "annotated_types", "typing_inspection", "exceptiongroup"} <= names.keys()
-    assert "cp310" in names["pydantic_core"]
-    assert names["pydantic_core"].endswith("aarch64.whl")
-
-
-@pytest.mark.system
-def test_a_package_without_a_pinned_version_is_named(tmp_path: Path) -> None:
-    wheel = write_wheel(tmp_path / "own", requires=("not-among-the-constraints",))
-    argv = [sys.executable, CLOSURE, wheel, PROJECT / "constraints.txt", tmp_path / "all", "3.10", "aarch64", "2.35"]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "constraints.txt has no version of not-among-the-constraints for Python 3.10 on aarch64" in done.stderr
+def test_where_pip_looks_for_packages_uv_looks_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pip.conf").write_text("[global]\nindex-url = https://mirror.ward.example/simple\n")
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+    for name in ("PIP_INDEX_URL", "UV_DEFAULT_INDEX"):
+        monkeypatch.delenv(name, raising=False)
+    assert pip_settings(Path(sys.executable))["UV_DEFAULT_INDEX"] == "https://mirror.ward.example/simple"

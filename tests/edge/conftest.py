@@ -1,4 +1,4 @@
-"""A real broker and an ordinary client for tests of the way out; a signer of models and a shelf."""
+"""What tests of several rooms share: an ordinary client of a broker, the log, a signer of models and a model store."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 import edge
-from edge.commands.demo.broker import Broker
 from tests.edge.signed_releases import Signer
 
 PATIENCE_S = 60.0  # no test waits this long unless it fails
@@ -82,21 +81,6 @@ def lines(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture
-def broker() -> Iterator[Broker]:
-    """mosquitto; a machine that tests must have it."""
-    with Broker("mosquitto") as running:
-        yield running
-
-
-@pytest.fixture
-def watcher(broker: Broker) -> Iterator[Watcher]:
-    """A client of that broker."""
-    client = Watcher(broker.port)
-    yield client
-    client.close()
-
-
-@pytest.fixture
 def signer(tmp_path: Path) -> Signer:
     """A workstation whose key the box trusts."""
     return Signer(tmp_path)
@@ -104,9 +88,9 @@ def signer(tmp_path: Path) -> Signer:
 
 @pytest.fixture
 def two(signer: Signer) -> tuple[str, str]:
-    """Two releases on the shelf, the older promoted first and the newer now in force."""
-    shelf = signer.shelf()
-    older, newer = (shelf.install(signer.package(f"day{days}", days)).sha256 for days in (0, 1))
-    shelf.promote(older)
-    shelf.promote(newer)
+    """Two installed releases, the older promoted first and the newer now active."""
+    store = signer.store()
+    older, newer = (store.install(signer.package(f"day{days}", days)).sha256 for days in (0, 1))
+    store.promote(older)
+    store.promote(newer)
     return older, newer

@@ -1,4 +1,4 @@
-"""Signed packages and a shelf for tests: real keys, the default model."""
+"""Signed packages and a model store for tests: real keys, the default model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import onnx
 
 from edge.artefact.model import DEFAULT_PATH
 from edge.artefact.seal import read_artefact, seal
-from edge.releases.model_store import Shelf
+from edge.releases.model_store import ModelStore
 from export.sign import Terms, new_key, read_private, sign
 
 SEAL_BYTES = 82
@@ -47,8 +47,8 @@ class Signer:
         target = self.folder / "bed.cpu-int8.onnx"
         edited(self.artefact, target, variant={**names, "calibration": None, "made_with": {}})
 
-    def shelf(self) -> Shelf:
-        return Shelf(self.folder / "shelf", self.keys)
+    def store(self) -> ModelStore:
+        return ModelStore(self.folder / "models", self.keys)
 
 
 def edited(source: Path, path: Path, **changes: object) -> Path:
@@ -62,12 +62,12 @@ def edited(source: Path, path: Path, **changes: object) -> Path:
     return path
 
 
-def in_force(shelf: Shelf) -> str:
-    """SHA-256 of the release in force, or "bundled"."""
-    release = shelf.in_force()
+def active_id(store: ModelStore) -> str:
+    """SHA-256 of the active release, or "bundled"."""
+    release = store.active()
     return release.sha256 if release else "bundled"
 
 
 def leftovers(folder: Path) -> list[str]:
     """Half releases below a signer's folder."""
-    return [path.name for path in (folder / "shelf").iterdir() if path.name.startswith(".incoming")]
+    return [path.name for path in (folder / "models").iterdir() if path.name.startswith(".incoming")]

@@ -10,7 +10,7 @@ import yaml
 
 from edge.commands.demo.broker import free_port
 from edge.settings.config import Config, Stream, parse_config
-from edge.sources.synthetic import DEMO_AUDIO
+from edge.sources.demo import DEMO_AUDIO
 
 
 def settings(tmp_path: Path, **changed: Any) -> Config:

@@ -11,9 +11,9 @@ from edge.artefact.specs import WindowSpec
 from export.calibration import Sample
 from export.onnx import Metadata
 from training.datasets import CLASSES
-from training.network import Detector, NetworkSpec, Scorer
-from training.recipe import Recipe
-from training.tune import Choice, to_detection
+from training.detector.hyperparameters import Recipe
+from training.detector.model import Detector, NetworkSpec, Scorer
+from training.detector.thresholds import Choice, to_detection
 
 WINDOW = WindowSpec(window_frames=240, hop_frames=60, lookahead_frames=120, score_frames=4)
 RECIPE = replace(Recipe(), network=replace(NetworkSpec(), stem=(4, 6, 8), hidden=16, dilations=(1, 2)), window=WINDOW)

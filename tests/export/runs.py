@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 
 from tests.export.networks import RECIPE
-from training.fit import Student
+from training.detector.cross_validation import PROBE, Job
+from training.detector.student import Student
+from training.detector.training_data import TrainingData
 from training.loop import checkpoint as stored
 from training.loop.run_folder import RunFolder
-from training.material import Material
-from training.run import PROBE, Job
 
 RELEASED = Path(__file__).parents[2] / "training" / "released" / "default"
 
@@ -22,7 +22,7 @@ def make_run(folder: Path) -> Path:
     torch.manual_seed(3)  # its two best labels of every clip lie .2 apart, which no rounding to fp16 turns over
     for name in ("final", "fold-0"):
         kept = RunFolder(folder / name)
-        kept.claim(Job(RECIPE, Material((), folder), folder).identity())
+        kept.claim(Job(RECIPE, TrainingData((), folder), folder).identity())
         student = Student(RECIPE)
         stored.save(kept.best, {"network": student.state_dict(), "epoch": RECIPE.loop.epochs, "validation": []})
         stored.save(kept.path / PROBE, student.detector.clip_head.state_dict())

@@ -14,8 +14,8 @@ from edge.artefact.specs import WindowSpec
 from export import calibration
 from export.calibration import Side, Strata, cut_windows, draw, picks
 from training.datasets import Recording
-from training.material import Material
-from training.recipe import Recipe
+from training.detector.hyperparameters import Recipe
+from training.detector.training_data import TrainingData
 
 INSIDE, OUTSIDE = Side(0, is_inside=True), Side(0, is_inside=False)
 
@@ -30,53 +30,53 @@ def _recordings() -> tuple[Recording, ...]:
 
 
 @pytest.fixture
-def material(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Material:
+def training_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainingData:
     recordings = _recordings()
     for recording in recordings:
         (tmp_path / recording.path).write_bytes(b"")
     monkeypatch.chdir(tmp_path)
     marked = [np.full((900, 96), index, np.float16) for index in range(len(recordings))]
-    monkeypatch.setattr(Material, "frames", lambda *_: marked)
-    return Material(recordings, tmp_path / "cache")
+    monkeypatch.setattr(TrainingData, "frames", lambda *_: marked)
+    return TrainingData(recordings, tmp_path / "cache")
 
 
-def _heard(sample: calibration.Sample, material: Material) -> list[Recording]:
-    return [material.recordings[int(window.max())] for window in sample.frames]
+def _heard(sample: calibration.Sample, training_data: TrainingData) -> list[Recording]:
+    return [training_data.recordings[int(window.max())] for window in sample.frames]
 
 
-def test_no_patient_of_the_fold_that_validates_is_heard(material: Material) -> None:
-    folds = material.fold_of(Recipe())
-    outside = _heard(draw(material, Recipe(), OUTSIDE, 200, 1), material)
-    inside = _heard(draw(material, Recipe(), INSIDE, 200, 1), material)
+def test_no_patient_of_the_fold_that_validates_is_heard(training_data: TrainingData) -> None:
+    folds = training_data.fold_of(Recipe())
+    outside = _heard(draw(training_data, Recipe(), OUTSIDE, 200, 1), training_data)
+    inside = _heard(draw(training_data, Recipe(), INSIDE, 200, 1), training_data)
     assert all(folds[r.patient] != 0 for r in outside)
     assert all(folds[r.patient] == 0 for r in inside)
 
 
-def test_every_kind_gives_as_many_windows_and_every_patient_of_it_too(material: Material) -> None:
-    heard = _heard(draw(material, Recipe(), OUTSIDE, 96, 1), material)
+def test_every_kind_gives_as_many_windows_and_every_patient_of_it_too(training_data: TrainingData) -> None:
+    heard = _heard(draw(training_data, Recipe(), OUTSIDE, 96, 1), training_data)
     assert set(Counter(r.record_label for r in heard).values()) == {24}
     of_normal = Counter(r.patient for r in heard if r.record_label == "Normal")
     assert max(of_normal.values()) - min(of_normal.values()) <= 1
 
 
-def test_a_seed_decides_the_sample_and_another_one_gives_another(material: Material, tmp_path: Path) -> None:
-    one = draw(material, Recipe(), OUTSIDE, 32, 1)
-    again = draw(Material(material.recordings, tmp_path / "elsewhere"), Recipe(), OUTSIDE, 32, 1)
+def test_a_seed_decides_the_sample_and_another_one_gives_another(training_data: TrainingData, tmp_path: Path) -> None:
+    one = draw(training_data, Recipe(), OUTSIDE, 32, 1)
+    again = draw(TrainingData(training_data.recordings, tmp_path / "elsewhere"), Recipe(), OUTSIDE, 32, 1)
     assert one.sha256 == again.sha256 == one.record()["sha256"]
-    assert draw(material, Recipe(), OUTSIDE, 32, 2).sha256 != one.sha256
+    assert draw(training_data, Recipe(), OUTSIDE, 32, 2).sha256 != one.sha256
 
 
 def test_a_sample_that_was_drawn_before_is_read_and_not_drawn(
-    material: Material, monkeypatch: pytest.MonkeyPatch
+    training_data: TrainingData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = draw(material, Recipe(), OUTSIDE, 32, 1)
-    monkeypatch.setattr(Material, "frames", lambda *_: pytest.fail("drawn again"))
-    assert draw(material, Recipe(), OUTSIDE, 32, 1).sha256 == first.sha256
+    first = draw(training_data, Recipe(), OUTSIDE, 32, 1)
+    monkeypatch.setattr(TrainingData, "frames", lambda *_: pytest.fail("drawn again"))
+    assert draw(training_data, Recipe(), OUTSIDE, 32, 1).sha256 == first.sha256
 
 
-def test_a_sample_is_not_read_for_other_recordings_than_it_was_drawn_from(material: Material) -> None:
-    first = draw(material, Recipe(), OUTSIDE, 32, 1)
-    fewer = Material(material.recordings[1:], material.cache)
+def test_a_sample_is_not_read_for_other_recordings_than_it_was_drawn_from(training_data: TrainingData) -> None:
+    first = draw(training_data, Recipe(), OUTSIDE, 32, 1)
+    fewer = TrainingData(training_data.recordings[1:], training_data.cache)
     assert draw(fewer, Recipe(), OUTSIDE, 32, 1).sha256 != first.sha256
 
 

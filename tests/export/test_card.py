@@ -12,7 +12,7 @@ import pytest
 
 from edge.errors import ConfigError
 from export.card import LIMITS, card_fields, card_page
-from training.recipe import Recipe
+from training.detector.hyperparameters import Recipe
 
 SCORES = {"1-1": (0.9012, 0.8823, 0.8917), "1-2": (0.7311, 0.8944, 0.8087), "2-2": (0.4412, 0.8123, 0.5989)}
 PARTS = ("SE", "SP", "Score")

@@ -11,11 +11,11 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edge.artefact.model import DEFAULT_PATH
-from edge.artefact.variants import family
+from edge.artefact.variants import find_variants
 from export.check import VARIANTS, conformance
 from tests.export.graphs import FP16, FP32, INT8, graph
 
-ARTEFACTS = family(DEFAULT_PATH)
+ARTEFACTS = find_variants(DEFAULT_PATH)
 
 
 @pytest.mark.parametrize("artefact", ARTEFACTS, ids=lambda artefact: artefact.variant.name)

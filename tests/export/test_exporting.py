@@ -13,12 +13,12 @@ from types import SimpleNamespace
 import pytest
 
 from edge.artefact.model import DEFAULT_PATH, load_model
-from edge.artefact.variants import siblings
+from edge.artefact.variants import variant_paths
 from edge.errors import ConfigError
-from export import place
+from export import output
 from export.__main__ import main
 from export.checkpoint import Checkpoint
-from export.exporting import Wish, export
+from export.exporting import ExportOptions, export
 from export.golden import golden_sounds
 from export.release import release
 from tests.export.networks import RECIPE
@@ -39,7 +39,7 @@ def exported(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tu
         patched.setattr("export.latency.ROUNDS", (2, 2, 2))
         golden_sounds.cache_clear()
         try:
-            export(Wish(run / "final", out, None, run / "cache"), lines.append)
+            export(ExportOptions(run / "final", out, None, run / "cache"), lines.append)
             yield out, "\n".join(lines)
         finally:  # also when the export fails
             golden_sounds.cache_clear()  # of fewer sounds than others expect
@@ -49,7 +49,7 @@ def test_without_recordings_fp32_and_fp16_are_made_and_it_says_what_is_missing(e
     out, said = exported
     names = {"model.onnx", "model.trt-fp16.onnx", "model.md", "model.report.json"}
     assert {path.name for path in out.parent.iterdir()} == names
-    assert set(siblings(out)) == {"trt-fp16"}
+    assert set(variant_paths(out)) == {"trt-fp16"}
     assert "only fp32 and fp16 are made" in said
     assert "DATA" in said
 
@@ -75,7 +75,7 @@ def test_a_bound_that_is_not_kept_stops_the_export_and_nothing_is_written(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("export.judging.from_torch", lambda *_: 0.01)
+    monkeypatch.setattr("export.acceptance.from_torch", lambda *_: 0.01)
     before = {path.name: path.read_bytes() for path in exported[0].parent.iterdir()}
     assert main(["--checkpoint", str(run), "--out", str(exported[0]), "--without", "trt-fp16"]) == 2
     told = capsys.readouterr()
@@ -88,7 +88,7 @@ def test_a_new_fp32_artefact_removes_the_variants_of_the_old_one(exported: tuple
     folder = tmp_path / "out"
     shutil.copytree(exported[0].parent, folder)
     shutil.copy(RELEASED.parents[2] / "edge" / "models" / "default.onnx", folder / "model.onnx")
-    place.remove_stale(folder / "model.onnx")
+    output.remove_stale(folder / "model.onnx")
     assert not (folder / "model.trt-fp16.onnx").exists()
 
 
@@ -105,7 +105,7 @@ def test_what_is_no_finished_run_is_told_in_a_line(tmp_path: Path, capsys: pytes
 @pytest.mark.parametrize("name", ["fp32", "int4"])
 def test_what_cannot_be_left_out_is_told(run: Path, tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigError, match=rf"WITHOUT={name}: expected some of cpu-int8"):
-        export(Wish(run, tmp_path / "x.onnx", None, tmp_path, (name,)), lambda _: None)
+        export(ExportOptions(run, tmp_path / "x.onnx", None, tmp_path, (name,)), lambda _: None)
 
 
 def test_other_recordings_than_it_was_trained_on_are_refused(
@@ -155,7 +155,7 @@ def test_an_interrupted_write_leaves_what_was_there(
 
     monkeypatch.setattr(Path, "write_text", full)
     with pytest.raises(OSError, match="No space"):
-        place.write(out, {"fp32": b"new"}, "card", None)  # type: ignore[arg-type]
+        output.write(out, {"fp32": b"new"}, "card", None)  # type: ignore[arg-type]
     assert {path.name: path.read_bytes() for path in out.parent.iterdir()} == before
 
 
@@ -165,7 +165,7 @@ def test_killed_before_the_fp32_artefact_is_moved_the_old_one_stands_and_no_stra
     folder = tmp_path / "out"
     shutil.copytree(exported[0].parent, folder)
     out, old = folder / "model.onnx", load_model(exported[0]).sha256
-    sealed = {name: path.read_bytes() for name, path in (("fp32", DEFAULT_PATH), *siblings(DEFAULT_PATH).items())}
+    sealed = {name: path.read_bytes() for name, path in (("fp32", DEFAULT_PATH), *variant_paths(DEFAULT_PATH).items())}
     report = SimpleNamespace(to_json=lambda _: "{}")
     move = os.replace
 
@@ -174,9 +174,9 @@ def test_killed_before_the_fp32_artefact_is_moved_the_old_one_stands_and_no_stra
             raise KeyboardInterrupt
         move(source, target)
 
-    monkeypatch.setattr("export.place.os.replace", killed)
+    monkeypatch.setattr("export.output.os.replace", killed)
     with pytest.raises(KeyboardInterrupt):
-        place.write(out, sealed, "card", report)  # type: ignore[arg-type]
+        output.write(out, sealed, "card", report)  # type: ignore[arg-type]
     assert load_model(out).sha256 == old
-    assert siblings(out) == {}
+    assert variant_paths(out) == {}
     assert not list(folder.glob(".model-*"))

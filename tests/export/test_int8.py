@@ -13,7 +13,7 @@ from onnx import numpy_helper
 
 from edge.artefact.backends.onnx import OnnxBackend
 from edge.artefact.model import Model, Variant
-from edge.artefact.parity import drift
+from edge.artefact.parity import compare_outputs
 from export.build import FP32, KINDS, artefacts, graphs
 from export.check import conformance
 from export.onnx import to_artefact, to_graph
@@ -49,7 +49,7 @@ def test_every_variant_is_made_and_keeps_the_rules_of_its_graph(made: Graphs) ->
     ("name", "largest"), [("trt-fp16", 0.005), ("trt-int8", 0.1), ("trt-int8-fp16", 0.1), ("cpu-int8", 0.1)]
 )
 def test_a_variant_is_near_the_float_network(made: Graphs, name: str, largest: float) -> None:
-    found = drift(_answers(made[FP32]), _answers(made[name]))
+    found = compare_outputs(_answers(made[FP32]), _answers(made[name]))
     assert found.cosine > 0.998
     assert found.largest < largest if name != "trt-fp16" else found.cosine > 0.99999
 

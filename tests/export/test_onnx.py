@@ -14,13 +14,13 @@ from edge.artefact.backends.onnx import OnnxBackend
 from edge.artefact.model import Model, Variant
 from edge.detector.pipeline import Pipeline
 from edge.features import FrontEnd
-from edge.sources.synthetic import scene
 from edge.types import Block, Scores
 from export.onnx import OPSET, strip, to_artefact, to_graph, weights_sha256
 from tests.export.networks import BIAS, RECIPE, SCALE, small_metadata, small_scorer
-from training.features import extract
-from training.listen import stream_logits
-from training.network import Scorer, class_scores
+from training.detector.inference import stream_logits
+from training.detector.model import Scorer, class_scores
+from training.frames import extract
+from training.synthetic.scene import scene
 
 
 @pytest.fixture(scope="module")

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from edge.artefact.backends.onnx import OnnxBackend
 from edge.artefact.model import DEFAULT_PATH, Model
 from edge.features import FrontEnd
-from edge.sources.synthetic import scene
 from edge.types import Event
+from export.acceptance import golden_comparison
 from export.calibration import Sample
 from export.golden import differences, golden_events, golden_sounds, sample_of
-from export.judging import golden_probe
-from export.parity import LOST, Probe, decisions, distance, streamed
+from export.parity import LOST, ComparisonSet, decisions, distance, streamed
 from export.validation import lost
-from training.features import extract
+from training.frames import extract
+from training.synthetic.scene import scene
 
 
 class Changed:
@@ -47,8 +47,8 @@ def model(backend: OnnxBackend) -> Model:
 
 
 @pytest.fixture(scope="module")
-def probe(model: Model) -> Probe:
-    whole = golden_probe(model)
+def compared(model: Model) -> ComparisonSet:
+    whole = golden_comparison(model)
     few = slice(0, 24)
     return replace(
         whole,
@@ -57,8 +57,8 @@ def probe(model: Model) -> Probe:
     )
 
 
-def test_an_artefact_is_at_no_distance_from_itself(backend: OnnxBackend, model: Model, probe: Probe) -> None:
-    found = distance(backend, backend, probe, model)
+def test_an_artefact_is_at_no_distance_from_itself(backend: OnnxBackend, model: Model, compared: ComparisonSet) -> None:
+    found = distance(backend, backend, compared, model)
     assert (found.largest, found.mean, found.top1, found.decisions, found.clip_top1) == (0, 0, 1, 1, 1)
     assert found.failed() == []
 
@@ -74,9 +74,9 @@ def test_an_artefact_is_at_no_distance_from_itself(backend: OnnxBackend, model: 
     ],
 )  # fmt: skip
 def test_what_differs_too_much_is_named(
-    backend: OnnxBackend, model: Model, probe: Probe, change: object, broken: set[str]
+    backend: OnnxBackend, model: Model, compared: ComparisonSet, change: object, broken: set[str]
 ) -> None:
-    failed = distance(backend, Changed(backend, change), probe, model).failed()
+    failed = distance(backend, Changed(backend, change), compared, model).failed()
     assert broken <= {said.split()[0] for said in failed}
     assert bool(failed) == bool(broken)
 

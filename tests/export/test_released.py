@@ -13,22 +13,22 @@ import pytest
 
 from edge.artefact.backends.onnx import OnnxBackend
 from edge.artefact.model import DEFAULT_PATH, Model, load_model
-from edge.artefact.variants import siblings
+from edge.artefact.variants import variant_paths
+from export.acceptance import BOUNDS
 from export.build import KINDS, artefacts
 from export.calibration import Sample
 from export.check import conformance
 from export.checkpoint import Checkpoint
 from export.golden import clips_of, differences, golden_events, golden_sounds, sample_of
-from export.judging import BOUNDS
 from export.onnx import to_graph, versions, weights_sha256
-from export.parity import Probe, distance, from_torch
+from export.parity import ComparisonSet, distance, from_torch
 from export.validation import lost
 from tests.export.graphs import taken_apart
 
 RELEASED = Path(__file__).parents[2] / "training" / "released" / "default"
 REPORT: dict[str, Any] = json.loads(DEFAULT_PATH.with_suffix(".report.json").read_text())
 ARTEFACTS: list[dict[str, Any]] = REPORT["artefacts"]
-FILES = {"fp32": DEFAULT_PATH, **siblings(DEFAULT_PATH)}
+FILES = {"fp32": DEFAULT_PATH, **variant_paths(DEFAULT_PATH)}
 VARIANTS = [name for name in KINDS if name != "fp32"]
 
 
@@ -43,12 +43,12 @@ def fp32() -> Model:
 
 
 @pytest.fixture(scope="module")
-def probe(fp32: Model) -> Probe:
+def compared(fp32: Model) -> ComparisonSet:
     """Some windows and all clips of two golden sounds."""
     sounds = golden_sounds(fp32.rate_hz)[1:3]
     windows = sample_of([sound.samples for sound in sounds], fp32)
     few = slice(0, None, 3)
-    return Probe(Sample(windows.frames[few], windows.valid[few], 0), clips_of(sounds, fp32), "golden sounds")
+    return ComparisonSet(Sample(windows.frames[few], windows.valid[few], 0), clips_of(sounds, fp32), "golden sounds")
 
 
 def test_every_committed_artefact_is_the_one_of_the_report_and_every_verdict_is_a_pass() -> None:
@@ -89,8 +89,8 @@ def test_all_variants_say_the_same_of_everything_but_themselves(fp32: Model) -> 
 
 
 @pytest.mark.parity
-def test_the_fp32_artefact_says_what_the_released_network_says(checkpoint: Checkpoint, probe: Probe) -> None:
-    assert from_torch(checkpoint.scorer(), OnnxBackend(DEFAULT_PATH.read_bytes()), probe) <= BOUNDS["torch"]
+def test_the_fp32_artefact_says_what_the_released_network_says(checkpoint: Checkpoint, compared: ComparisonSet) -> None:
+    assert from_torch(checkpoint.scorer(), OnnxBackend(DEFAULT_PATH.read_bytes()), compared) <= BOUNDS["torch"]
 
 
 @pytest.mark.parity
@@ -112,12 +112,14 @@ def test_the_released_checkpoint_gives_the_committed_artefact(checkpoint: Checkp
 
 @pytest.mark.parity
 @pytest.mark.parametrize("name", VARIANTS)
-def test_a_committed_variant_keeps_its_rules_and_bounds_on_golden_sounds(name: str, fp32: Model, probe: Probe) -> None:
+def test_a_committed_variant_keeps_its_rules_and_bounds_on_golden_sounds(
+    name: str, fp32: Model, compared: ComparisonSet
+) -> None:
     content = FILES[name].read_bytes()
     assert conformance(onnx.load_from_string(content), name) == []
     reference = OnnxBackend(DEFAULT_PATH.read_bytes())
-    found = distance(reference, OnnxBackend(content), probe, fp32)
-    assert found.clip_top1 >= 1 - 1.5 / len(probe.clips.frames), "one of so few clips may tip"
+    found = distance(reference, OnnxBackend(content), compared, fp32)
+    assert found.clip_top1 >= 1 - 1.5 / len(compared.clips.frames), "one of so few clips may tip"
     assert replace(found, clip_top1=1.0).failed() == []
 
 

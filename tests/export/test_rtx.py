@@ -15,7 +15,7 @@ import onnx
 import pytest
 
 from edge.artefact.model import DEFAULT_PATH
-from edge.artefact.variants import Artefact, family
+from edge.artefact.variants import Artefact, find_variants
 from export.check import conformance
 from export.qdq import Graph
 from export.rtx import available, try_build
@@ -23,7 +23,7 @@ from tests.export.graphs import FP16, FP32, INT8, graph
 
 pytestmark = pytest.mark.skipif(not available(), reason="needs TensorRT-RTX, the extra trt-check (x86-64)")
 
-FOR_TENSORRT = [item for item in family(DEFAULT_PATH) if item.variant.name != "cpu-int8"]
+FOR_TENSORRT = [item for item in find_variants(DEFAULT_PATH) if item.variant.name != "cpu-int8"]
 
 
 def saved(model: onnx.ModelProto, folder: Path) -> Path:

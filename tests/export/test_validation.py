@@ -10,20 +10,20 @@ import pytest
 import torch
 
 from edge.artefact.model import DEFAULT_PATH
-from edge.artefact.variants import siblings
+from edge.artefact.variants import variant_paths
 from export import exporting
+from export.acceptance import ArtefactResult
 from export.build import FP32, PTQ, QAT
 from export.checkpoint import Checkpoint
+from export.evaluation_data import EvaluationData, validation_note
 from export.exporting import _Export
-from export.ground import Ground, validation_said
-from export.judging import Judged
-from export.parity import Probe
-from export.validation import Heldout, hear, measure
+from export.parity import ComparisonSet
+from export.validation import HeldoutFold, measure, score_fold
 from tests.export.networks import RECIPE, small_sample
 from tests.export.runs import make_run
 from training.datasets import Annotation, Recording
-from training.listen import stream_logits
-from training.network import class_scores
+from training.detector.inference import stream_logits
+from training.detector.model import class_scores
 
 
 def _recordings() -> tuple[Recording, ...]:
@@ -37,17 +37,19 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
 
 
 @pytest.fixture(scope="module")
-def heldout() -> Heldout:
+def fold() -> HeldoutFold:
     rng = np.random.default_rng(0)
     frames = tuple(rng.normal(0, 1, (count, RECIPE.features.width)).astype(np.float16) for count in (400, 333))
-    return Heldout(0, small_sample(4), _recordings(), frames)
+    return HeldoutFold(0, small_sample(4), _recordings(), frames)
 
 
 @pytest.mark.parity
-def test_a_fold_is_heard_through_the_graph_as_by_its_network_in_torch(checkpoint: Checkpoint, heldout: Heldout) -> None:
-    heard = hear(checkpoint, heldout, [FP32], PTQ)
+def test_a_fold_has_the_same_scores_by_the_graph_as_by_its_network_in_torch(
+    checkpoint: Checkpoint, fold: HeldoutFold
+) -> None:
+    scores_of = score_fold(checkpoint, fold, [FP32], PTQ)
     scorer = checkpoint.scorer("fold-0")
-    for frames, scores in zip(heldout.frames, heard[FP32], strict=True):
+    for frames, scores in zip(fold.frames, scores_of[FP32], strict=True):
         logits = torch.from_numpy(stream_logits(scorer.detector, frames, RECIPE))
         np.testing.assert_allclose(scores, class_scores(logits, scorer.scale, scorer.bias), atol=1e-4)
 
@@ -62,46 +64,48 @@ def test_perfect_scores_have_perfect_metrics_and_silence_has_none(checkpoint: Ch
     assert measure(checkpoint, _recordings(), list(0 * perfect))["event F1 continuous"] == 0.0
 
 
-def test_it_says_who_was_heard_or_why_nobody_was(checkpoint: Checkpoint, heldout: Heldout) -> None:
-    probe = Probe(small_sample(), small_sample(), "noise")
-    assert "2 chest recordings of 2 patients in 1 of 5 folds" in validation_said(
-        checkpoint, Ground(small_sample(), probe, (heldout,))
+def test_it_says_on_whom_it_was_validated_or_why_on_nobody(checkpoint: Checkpoint, fold: HeldoutFold) -> None:
+    comparison = ComparisonSet(small_sample(), small_sample(), "noise")
+    assert "2 chest recordings of 2 patients in 1 of 5 folds" in validation_note(
+        checkpoint, EvaluationData(small_sample(), comparison, (fold,))
     )
-    assert "has no network that left patients out" in validation_said(checkpoint, Ground(small_sample(), probe, ()))
-    assert "give DATA=folder" in validation_said(checkpoint, None)
+    assert "has no network that left patients out" in validation_note(
+        checkpoint, EvaluationData(small_sample(), comparison, ())
+    )
+    assert "give DATA=folder" in validation_note(checkpoint, None)
 
 
 @dataclass
 class Strict:
-    """A judge that lets int8 for TensorRT pass only when it was trained."""
+    """An acceptance that lets int8 for TensorRT pass only when it was trained."""
 
     made: list[str]
-    probe: Probe
+    comparison: ComparisonSet
 
-    def judge(self, name: str, content: bytes) -> Judged:
+    def check(self, name: str, content: bytes) -> ArtefactResult:
         failed = ["top1 0.98, at least 0.99"] if name.startswith("trt-int8") and QAT not in self.made else []
-        return Judged(name, "", len(content), {}, None, None, 0.0, [], "", failed)
+        return ArtefactResult(name, "", len(content), {}, None, None, 0.0, [], "", failed)
 
 
 def test_int8_for_tensorrt_is_trained_where_ranges_alone_do_not_keep_the_bounds(
     checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    files = {FP32: DEFAULT_PATH, **siblings(DEFAULT_PATH)}
+    files = {FP32: DEFAULT_PATH, **variant_paths(DEFAULT_PATH)}
     made: list[str] = []
     sample = small_sample(1)
     whole = replace(sample, frames=np.zeros((1, 600, 96), np.float32), valid=np.ones((1, 600), np.float32))
-    probe = Probe(whole, whole, "noise")
+    comparison = ComparisonSet(whole, whole, "noise")
 
     def make(_scorer: object, _metadata: object, _sample: object, names: list[str], how: str) -> dict[str, bytes]:
         made.append(how)
         return {name: files[name].read_bytes() for name in names}
 
     monkeypatch.setattr(exporting, "make", make)
-    monkeypatch.setattr(exporting, "Judge", lambda *_: Strict(made, probe))
+    monkeypatch.setattr(exporting, "Acceptance", lambda *_: Strict(made, comparison))
     monkeypatch.setattr("export.latency.ROUNDS", (1, 1, 1))
     said: list[str] = []
     left_out = ("cpu-int8", "trt-int8-fp16")
-    report = _Export(checkpoint, Ground(sample, probe, ()), left_out, said.append).report()
+    report = _Export(checkpoint, EvaluationData(sample, comparison, ()), left_out, said.append).report()
     assert made == [PTQ, QAT]
     assert report.int8 == {"trt-int8": QAT}
     assert report.failed == []

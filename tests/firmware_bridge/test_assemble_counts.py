@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 import firmware_bridge.assemble
-from edge.types import Block
+from edge.types import Block, Gap
 from firmware_bridge.assemble import BOOTS, DATAGRAM_WINDOW, Assembler, ReorderWindow
 from firmware_bridge.messages import Opaque, Samples, Type
 from firmware_bridge.records import Epoch
@@ -157,3 +157,12 @@ def test_a_hole_is_concealed_from_the_sound_before_it_with_a_fade_of_4_ms(monkey
     items, _ = assemble([packet(0), packet(1), packet(4)])
     assert asked == [(2 * N, 32)]
     assert (blocks(items)[2].samples == 0.25).all()
+
+
+def test_what_was_heard_before_a_gap_conceals_nothing_behind_it() -> None:
+    behind = [packet(21, n=40), packet(22)]  # 5 ms, then 15 ms are lost
+    after, _ = assemble([*(packet(number) for number in range(10)), *behind])
+    alone, _ = assemble(behind)
+    assert any(isinstance(item, Gap) for item in after)
+    for one, other in zip(blocks(after)[-3:], blocks(alone), strict=True):
+        assert (one.start, one.samples.tolist()) == (other.start, other.samples.tolist())

@@ -14,6 +14,7 @@ pytest.importorskip("bumble", reason="bumble needs Python 3.11")
 pytest.importorskip("bleak")
 
 from edge.types import Block
+from firmware_bridge.links import ble
 from firmware_bridge.links.ble import MAX_PENDING, BleOptions, BleTransport
 from firmware_bridge.messages import Codec, Command, Hello, HelloRequest, Samples, StreamInfo
 from firmware_bridge.receive import Receiver, Settings
@@ -116,7 +117,9 @@ def test_a_connection_that_ends_is_made_again_and_both_are_told() -> None:
     run(scenario)
 
 
-def test_a_wearable_that_is_away_is_waited_for_and_the_reason_is_said() -> None:
+def test_a_wearable_that_is_away_is_waited_for_and_the_reason_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ble, "CONNECT_S", 0.3)
+
     async def scenario(air: Air, link: BleTransport) -> None:
         await air.wearable.stop_advertising()
         await tended(link, lambda _: link.state.reason not in ("", "not yet connected"))

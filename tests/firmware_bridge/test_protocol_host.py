@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edge.settings.link import SerialPort
-from edge.sources import linked
+from edge.sources import link_source
 from edge.sources.link_opening import limits_of
 from edge.types import Block, Gap
 from firmware_bridge import assemble, clock, receive, streams
@@ -62,7 +62,8 @@ def test_the_numbers_of_the_section_are_those_of_the_code() -> None:
     for said in (
         f"must be {low:,} to {high:,} Hz", f"counted, {streams.READINGS_HZ[0]} to {streams.READINGS_HZ[1]:,} Hz",
         f"more than {clock.WRONG_PPM:g} ppm and by more than {clock.DELAY_CHANGE_S * 1e3:g} ms",
-        f"Up to {clock.FAR_PPM / 1e4:g} % wrong", f"{clock.SETTLED_S:g} s or later", f"{linked.HELD_S:g} s at most",
+        f"Up to {clock.FAR_PPM / 1e4:g} % wrong", f"{clock.SETTLED_S:g} s or later",
+        f"{link_source.MEASURING_S:g} s at most",
         f"until more than {assemble.DATAGRAM_WINDOW.packets} wait or the oldest has waited for "
         f"{assemble.DATAGRAM_WINDOW.wait_ns // 10**6} ms", f"Up to {assemble.CONCEALED_S * 1e3:g} ms are concealed",
         f"Up to {assemble.STALE_S:g} s behind", f"until {assemble.RESTART_S:g} s of such samples",

@@ -12,7 +12,7 @@ from typing import Any
 
 from edge import __version__
 from edge.artefact.backends.tensorrt import Device
-from edge.artefact.tuned import cpu_name
+from edge.artefact.choice import cpu_name
 
 QUESTIONS = {
     "power_mode": ["nvpmodel", "-q"],

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.artefact.backends.onnx import OnnxBackend
+from edge.artefact.benchmark import Outputs, run_all
 from edge.artefact.model import DEFAULT_PATH, load_model
-from edge.artefact.tune import Answers, answers
 from edge.detector.recording import windows_of
-from edge.sources.synthetic import DEMO_AUDIO
+from edge.sources.demo import DEMO_AUDIO
 
 PATH = Path(__file__).with_name("reference.npz")
 WINDOWS = 32  # spread over the synthetic recording
@@ -27,7 +27,7 @@ class Reference:
 
     frames: NDArray[np.float32]
     valid: NDArray[np.float32]
-    answers: Answers
+    outputs: Outputs
 
 
 def windows() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -45,7 +45,7 @@ def saved() -> Reference:
 
 def main() -> None:
     """Ask onnxruntime and save."""
-    said = answers(OnnxBackend(DEFAULT_PATH.read_bytes()), windows())
+    said = run_all(OnnxBackend(DEFAULT_PATH.read_bytes()), windows())
     np.savez_compressed(PATH, **said)  # type: ignore[arg-type]
     print(f"wrote {PATH} ({PATH.stat().st_size / 1e3:.0f} kB)")
 

@@ -17,24 +17,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.artefact import disk_cache
-from edge.artefact.backends.engines import kept_engines
+from edge.artefact.backends.engines import stored_engines
 from edge.artefact.backends.tensorrt import Device, TensorRtBackend
+from edge.artefact.benchmark import benchmark, run_all
+from edge.artefact.choice import choose
 from edge.artefact.model import DEFAULT_PATH
-from edge.artefact.parity import drift
+from edge.artefact.parity import compare_outputs
 from edge.artefact.runtime import open_model
-from edge.artefact.tune import answers, tune
-from edge.artefact.tuned import choose
-from edge.artefact.variants import Artefact, family
-from edge.detector.detect import Wanted, detect_file
+from edge.artefact.variants import Artefact, find_variants
+from edge.detector.detect import DetectOptions, detect_file
 from edge.detector.recording import windows_of
-from edge.sources.synthetic import DEMO_AUDIO
+from edge.log import warn_once
+from edge.sources.demo import DEMO_AUDIO
 from tests.gpu.facts import CLOCKS, device_facts
 from tests.gpu.reference import Reference
 
 pytestmark = pytest.mark.gpu
 
-VARIANTS = [item for item in family(DEFAULT_PATH) if item.variant.runtime == "tensorrt"]
+VARIANTS = [item for item in find_variants(DEFAULT_PATH) if item.variant.runtime == "tensorrt"]
 FP16 = 5e-2  # largest difference of a score in half precision
 LEAKED_BYTES = 256 << 20  # of thirty backends that take over 30 MB each; others use the GPU of a Jetson meanwhile
 SAME = 2e-2  # between batches of one engine: other sizes may take other kernels
@@ -51,11 +51,11 @@ def artefact(request: pytest.FixtureRequest) -> Artefact:
 
 
 def test_answers_are_those_of_onnxruntime(artefact: Artefact, device: Device, reference: Reference) -> None:
-    found = answers(backend_of(artefact, device), (reference.frames, reference.valid))
-    distance = drift(reference.answers, found)
+    found = run_all(backend_of(artefact, device), (reference.frames, reference.valid))
+    distance = compare_outputs(reference.outputs, found)
     assert distance.passes, distance
     if artefact.variant.precision == "fp16":
-        np.testing.assert_allclose(found["scores"], reference.answers["scores"], atol=FP16)
+        np.testing.assert_allclose(found["scores"], reference.outputs["scores"], atol=FP16)
 
 
 def test_every_size_of_batch_gives_the_same_answers(artefact: Artefact, device: Device, reference: Reference) -> None:
@@ -109,10 +109,10 @@ def test_a_damaged_engine_is_built_again(device: Device, caplog: pytest.LogCaptu
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 0xFF
     file.write_bytes(content)
-    disk_cache.tell_once.cache_clear()
+    warn_once.cache_clear()
     backend_of(VARIANTS[0], device)
-    assert f"kept=damaged file={file}" in caplog.text
-    assert all(engine.key is not None for engine in kept_engines())
+    assert f"disk_cache=damaged file={file}" in caplog.text
+    assert all(engine.key is not None for engine in stored_engines())
 
 
 def test_a_plan_that_is_none_is_refused_without_a_crash(device: Device, cache: Path) -> None:
@@ -124,7 +124,7 @@ def test_a_plan_that_is_none_is_refused_without_a_crash(device: Device, cache: P
 def test_the_whole_path_hears_the_same_events(reference: Reference) -> None:
     stop = threading.Event()
     heard = {
-        runtime: [*detect_file(DEMO_AUDIO, open_model(None, runtime), Wanted(), stop)]
+        runtime: [*detect_file(DEMO_AUDIO, open_model(None, runtime), DetectOptions(), stop)]
         for runtime in ("onnxruntime", "tensorrt")
     }
     expected, found = heard["onnxruntime"], heard["tensorrt"]
@@ -136,7 +136,7 @@ def test_the_whole_path_hears_the_same_events(reference: Reference) -> None:
 
 def test_all_variants_are_timed_and_reported(device: Device) -> None:
     before = device_facts(device)
-    rows = tune(None, "auto", print, lambda model: windows_of(model, DEMO_AUDIO))
+    rows = benchmark(None, "auto", print, lambda model: windows_of(model, DEMO_AUDIO))
     after = device_facts(device)  # at once: the clocks have not gone down yet
     chosen = choose(rows, {"onnxruntime", "tensorrt"})
     path = Path(os.environ.get("LAENNEC_GPU_REPORT", "runs/gpu-report.json"))

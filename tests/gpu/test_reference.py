@@ -1,18 +1,18 @@
-"""The saved reference is of the artefact that comes along; runs everywhere, so no device is asked for an old one."""
+"""The saved reference is of the bundled artefact; runs everywhere, so no device is asked for an old one."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from edge.artefact.backends.onnx import OnnxBackend
+from edge.artefact.benchmark import run_all
 from edge.artefact.model import DEFAULT_PATH
-from edge.artefact.tune import answers
 from tests.gpu.reference import WINDOWS, saved
 
 
 def test_the_saved_reference_is_what_onnxruntime_says_today() -> None:
     reference = saved()
-    said = answers(OnnxBackend(DEFAULT_PATH.read_bytes()), (reference.frames, reference.valid))
+    said = run_all(OnnxBackend(DEFAULT_PATH.read_bytes()), (reference.frames, reference.valid))
     assert said["scores"].shape[0] == WINDOWS
-    for name, values in reference.answers.items():
+    for name, values in reference.outputs.items():
         np.testing.assert_allclose(said[name], values, atol=1e-3, err_msg="write it: python -m tests.gpu.reference")

@@ -1,7 +1,7 @@
 """Clips of one side of a split as batches: drawn, augmented, padded to one length; decided by seed, epoch and step.
 
 Every random choice about clip i of a batch comes from (seed, epoch, step, i), so each process makes only its own share.
-Not for what a batch is used for (`learner.py`).
+Not for what a batch is used for (`views.py`).
 Source: Park et al. 2019, SpecAugment (1904.08779), with the numbers of Patch-Mix's code (2305.14032).
 """
 
@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from edge.errors import ConfigError
-from training.clips.frames import ClipFrames
+from training.clips.front_end import ClipFrames
 from training.clips.schema import Augment, Masks, Sampler
 from training.loop import Batch, World
 from training.tasks import Clip, Task

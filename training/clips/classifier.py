@@ -1,7 +1,7 @@
 """A backbone, a head and losses as one network; any of `training.networks` with any of `training.losses`.
 
 Tokens are mixed where a backbone has them (`tokens`, `encode`), cells of the spectrogram where it has none. Not for
-training it (`learner.py`), nor for probabilities of clips (`predictor.py`).
+training it (`views.py`), nor for probabilities of clips (`trained.py`).
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from training.losses.margin import AngularClassifier
 from training.losses.mixup import draw_lambda
 from training.losses.patch_mix import Axis, cell_mix, grid_mix, patch_mix
 from training.networks import masked
-from training.networks.ast_checkpoint import load_public_checkpoint
-from training.networks.event_detector import EventSpec, SeparableBody
+from training.networks.audioset_weights import load_public_checkpoint
 from training.networks.ngo import InceptionResidual2022, InceptionResidual2023, InceptionSpec
+from training.networks.separable import EventSpec, SeparableBody
 from training.networks.transformer import AudioSpectrogramTransformer, TransformerSpec
 
 

@@ -2,7 +2,7 @@
 
 Works on samples, before any feature: what lies beyond the clip is never heard (the official tasks give cut clips), and
 a clip that is repeated or filled shows its own duration, which alone scores .79 on Task 1-1 (design notes, and
-`training.evaluation.duration`). Not for features (`frames.py`), nor for the streaming detector, which sees no cuts.
+`training.metrics.duration`). Not for features (`front_end.py`), nor for the streaming detector, which sees no cuts.
 Source: Bae et al. 2023 (2305.14032) and their code: fades of 1/16 s at both ends of the recording, slice, repeat,
 fade out. Kaldi's pre-emphasis, here of the whole clip. HeAR's code (2403.02522): each clip scaled to -1..1.
 """
@@ -86,7 +86,7 @@ def _conditioned(piece: NDArray[np.float32], policy: ClipPolicy) -> NDArray[np.f
         piece = piece - piece.mean()
     if policy.preemphasis:
         before = np.concatenate([piece[:1], piece[:-1]])  # kaldi repeats the first sample
-        piece = piece - np.float32(policy.preemphasis) * before
+        piece = np.asarray(piece - np.float32(policy.preemphasis) * before, np.float32)
     if policy.full_scale and piece.max() > piece.min():
         piece = 2 * (piece - piece.min()) / (piece.max() - piece.min()) - 1
     return piece

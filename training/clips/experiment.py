@@ -1,7 +1,7 @@
 """From recordings to the two sides of one training: patients to learn from, patients to validate on, never a test set.
 
-Not for what is learnt from them (`training.clips.run`). The patients of one fold of the training part validate; which
-recordings and patients were learnt from is written into the run folder, so that an evaluation can say so.
+Not for what is learnt from them (`training.clips.supervised`). The patients of one fold of the training part validate;
+which recordings and patients were learnt from is written into the run folder, so that an evaluation can say so.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from edge.errors import ConfigError
 from edge.features import FeatureSpec
 from training.clips.batches import ClipSet
 from training.clips.cut import ClipPolicy
-from training.clips.frames import ClipFrames, cached_clip_frames
+from training.clips.front_end import ClipFrames, cached_clip_frames
 from training.clips.loudness import clip_quality
 from training.clips.schema import ClassifierRecipe, Validation
 from training.datasets import Recording, check_apart, fingerprint, patient_folds, read_datasets

@@ -22,12 +22,12 @@ from torch import nn
 
 from edge.errors import ConfigError
 from training.clips.batches import padded
-from training.clips.frames import ClipFrames, cached_clip_frames
+from training.clips.front_end import ClipFrames, cached_clip_frames
 from training.clips.pieces import all_pieces, whole
 from training.clips.schema import Detector, HearRecipe
 from training.datasets import Recording
 from training.loop import Batch, LoopSpec, Losses, World, shared
-from training.networks.event_detector import LABELS, EventDetector, SeparableBody, event_loss
+from training.networks.separable import LABELS, EventDetector, SeparableBody, event_loss
 from training.tasks import Clip
 
 BREATH, CHEST = "breath", "chest"  # kinds of pieces of chest recordings: with an annotated phase, and without
@@ -36,7 +36,7 @@ CHUNK = 64
 
 
 @dataclass(frozen=True)
-class Taught:
+class TeachingPieces:
     """Pieces and what they teach."""
 
     frames: ClipFrames
@@ -48,7 +48,7 @@ class Taught:
     """(n, 8)."""
 
 
-def taught(recipe: HearRecipe, recordings: Sequence[Recording], cache: Path) -> Taught:
+def teaching_pieces(recipe: HearRecipe, recordings: Sequence[Recording], cache: Path) -> TeachingPieces:
     """Pieces of recordings with their targets.
 
     Raises:
@@ -71,7 +71,7 @@ def taught(recipe: HearRecipe, recordings: Sequence[Recording], cache: Path) -> 
             targets[row, LABELS.index(labels[kind])] = 1
         known[row] &= kind != CHEST
     frames = cached_clip_frames(found, {"pcen": recipe.detector_features}, recipe.clip, cache)
-    return Taught(frames, kinds, targets, known)
+    return TeachingPieces(frames, kinds, targets, known)
 
 
 def _kind(clip: Clip) -> str:
@@ -95,7 +95,7 @@ class DetectorLearner:
 
     def __init__(
         self,
-        pieces: Taught,
+        pieces: TeachingPieces,
         sides: tuple[NDArray[np.int64], NDArray[np.int64]],
         spec: Detector,
         seed: int,

@@ -5,7 +5,6 @@ Computed from the samples of the clip as it was recorded, not repeated or faded,
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,8 +13,8 @@ from numpy.typing import NDArray
 
 from edge.errors import ConfigError
 from training.clips.cut import ClipPolicy, cut
-from training.clips.frames import file_state
-from training.features import read_sound
+from training.datasets.sounds import read_sound
+from training.frames import cache_key
 from training.loop.checkpoint import whole_file
 from training.losses.quality import AudioQuality, mean_power, rms, spectral_entropy
 from training.tasks import Clip
@@ -39,11 +38,8 @@ def clip_quality(clips: Sequence[Clip], training: int, rate_hz: int, cache: Path
 
 def _measured(clips: Sequence[Clip], rate_hz: int, cache: Path) -> NDArray[np.float64]:
     """(n, 2) normalised spectral entropy and RMS of each clip."""
-    names = hashlib.sha256(f"1 {rate_hz}".encode())
-    for clip in clips:
-        path = clip.recording.path
-        names.update(f"{path} {file_state(path)} {clip.start_s} {clip.end_s}\n".encode())
-    stored = cache / f"quality-{names.hexdigest()[:20]}.npy"
+    sounds = ((clip.recording.path, f"{clip.start_s} {clip.end_s}") for clip in clips)
+    stored = cache / f"quality-{cache_key([str(rate_hz)], sounds)}.npy"
     if stored.exists():
         measured: NDArray[np.float64] = np.load(stored)
         return measured

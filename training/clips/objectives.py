@@ -18,10 +18,10 @@ from torch.nn import functional as F
 from training.losses.distillation import distil_classes
 from training.losses.focal import class_focal, effective_weights
 from training.losses.margin import class_margins, dfam_loss, mixed_margin
-from training.losses.metric import CentreLoss, triplet_loss
 from training.losses.patch_mix import Axis, Projector, patch_mix_contrastive, patch_mix_cross_entropy
-from training.losses.patient import patient_alignment, patient_cohesion_separation
+from training.losses.patient_alignment import patient_alignment, patient_cohesion_separation
 from training.losses.supcon import supervised_contrastive
+from training.losses.triplet import CentreLoss, triplet_loss
 
 
 @dataclass(frozen=True)
@@ -152,16 +152,9 @@ class DistilSpec(_Spec):
     temperature: float = Field(2.0, gt=0)
 
 
+_MetricSpec = TripletSpec | CentreSpec | SupConSpec | PatientSpec | DistilSpec
 ObjectiveSpec = Annotated[
-    CrossEntropySpec
-    | FocalSpec
-    | DfamSpec
-    | PatchMixSpec
-    | TripletSpec
-    | CentreSpec
-    | SupConSpec
-    | PatientSpec
-    | DistilSpec,
+    CrossEntropySpec | FocalSpec | DfamSpec | PatchMixSpec | _MetricSpec,
     Field(discriminator="kind"),
 ]
 
@@ -215,7 +208,7 @@ class Objectives(nn.Module):
             return self._patch_mix(spec, view)
         return self._metric(spec, view)
 
-    def _metric(self, spec: ObjectiveSpec, view: View) -> Tensor:
+    def _metric(self, spec: _MetricSpec, view: View) -> Tensor:
         if isinstance(spec, TripletSpec):
             return view.by_label(lambda labels: triplet_loss(view.embeddings, labels, spec.margin, spec.mining))
         if isinstance(spec, CentreSpec):

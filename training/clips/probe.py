@@ -19,14 +19,14 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from edge.errors import ConfigError
-from training.clips.frames import computed_clip_frames
-from training.clips.masked_learner import embeddings_of
+from training.clips.front_end import computed_clip_frames
+from training.clips.onnx_encoder import Teacher
 from training.clips.pieces import all_pieces
-from training.clips.predictor import HEARD_AT_ONCE, provenance, translation
+from training.clips.reconstruction import embeddings_of
 from training.clips.schema import HearRecipe, Probe
-from training.clips.teacher import Teacher
-from training.evaluation.official import official_score
+from training.clips.trained import HEARD_AT_ONCE, provenance, translation
 from training.loop.checkpoint import load, save
+from training.metrics.official import official_score
 from training.networks.masked import MaskedAutoencoder, MaskedSpec
 from training.tasks import TASKS, Clip, Task
 

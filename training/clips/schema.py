@@ -1,4 +1,4 @@
-"""What a recipe may say, key by key; all else is refused by name. Reads no file (`recipe_file.py`), builds nothing.
+"""What a recipe of a published method may say, key by key; all else is refused by name. Builds nothing.
 
 A recipe decides a training together with the data: its canonical JSON is kept in the run folder, and a run goes on
 only with an equal one.
@@ -6,14 +6,17 @@ only with an equal one.
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, TypeAdapter, model_validator
 
+from edge.errors import ConfigError
 from training.clips.cut import ClipPolicy
-from training.clips.keys import Sizes, Spec
 from training.clips.objectives import ObjectiveSpec
 from training.loop import LoopSpec
+from training.recipes.fields import Sizes, Spec
+from training.recipes.parser import SMALL, checked, recipe_path, sized_recipe, with_changes
 from training.tasks import TASKS, Task
 
 
@@ -207,3 +210,39 @@ class HearRecipe(Recipe):
     teacher: str = ""
     """Folder with HeAR's encoder as ONNX, which the user has fetched after accepting its terms; replaces the
     pre-trained encoder for the probes."""
+
+
+_KINDS: dict[str, TypeAdapter[Any]] = {"classify": TypeAdapter(ClassifierRecipe), "masked": TypeAdapter(HearRecipe)}
+
+
+def load_recipe(
+    name: str, size: str = SMALL, changes: Mapping[str, Any] | None = None
+) -> ClassifierRecipe | HearRecipe:
+    """One recipe.
+
+    Args:
+        name: of one in `training/recipes`, or a path to a file of the user's own.
+        size: one of those under the recipe's `size`.
+        changes: dotted keys and their values, which come last.
+
+    Raises:
+        ConfigError: naming file, key, the value found and what was expected.
+    """
+    return parse_recipe(with_changes(sized_recipe(name, size), changes or {}), str(recipe_path(name)))
+
+
+def parse_recipe(tree: Mapping[str, Any], where: str) -> ClassifierRecipe | HearRecipe:
+    """A recipe from its keys, as YAML or a run folder holds them.
+
+    Args:
+        tree: keys and values.
+        where: file that a message names.
+
+    Raises:
+        ConfigError: naming the keys that are wrong.
+    """
+    method = tree.get("method", "classify")
+    if not isinstance(method, str) or method not in _KINDS:
+        raise ConfigError(f"{where}: method = {method!r}, expected one of {', '.join(_KINDS)}")
+    recipe: ClassifierRecipe | HearRecipe = checked(_KINDS[method], tree, where)
+    return recipe

@@ -5,6 +5,8 @@ Exit codes: 0 fine, 1 something is damaged or missing, 2 the command cannot be c
 
 from __future__ import annotations
 
+import training.python_version  # noqa: F401  # isort: skip
+
 import argparse
 import os
 import sys

@@ -17,8 +17,8 @@ from tqdm import tqdm
 from edge.errors import ConfigError
 from training.datasets.findings import Finding, Found
 from training.datasets.places import Place
-from training.datasets.published import PUBLISHED, Published
 from training.datasets.records import CLASSES, Recording
+from training.datasets.reference import PUBLISHED, Published
 from training.datasets.splits import KNOWN_ON_BOTH_SIDES, patients_on_both_sides
 
 _UNIT = {"icbhi": "cycles"}

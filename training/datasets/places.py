@@ -67,7 +67,7 @@ def find_places(root: Path) -> list[Place]:
     if not root.is_dir():
         raise ConfigError(f"DATA={root}: expected a folder with recordings, found none; see training/README.md")
     children = [child for child in sorted(root.iterdir()) if child.is_dir() and not child.name.startswith(".")]
-    places = {}
+    places: dict[str, Place] = {}
     for folder in (root, *children):
         kind = _kind(folder)
         if not kind or (kind == "sprsound" and root in (p.folder for p in places.values() if p.kind == kind)):

@@ -1,4 +1,4 @@
-"""How long a sound is, from its header alone. Decodes nothing: `training.features.read_sound` does, one at a time.
+"""Sound files: which there are, how long one is by its header alone, and its samples. Knows no label.
 
 libsndfile reads what SPRSound publishes: WAV headers whose block alignment contradicts their bit depth.
 """
@@ -8,8 +8,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import soundfile
+import soxr
+from numpy.typing import NDArray
 
+from edge.errors import ConfigError
 from training.datasets.records import Annotation
 
 KINDS = (".flac", ".wav", ".mp3", ".ogg")
@@ -59,6 +63,20 @@ def read_header(path: Path) -> tuple[float, int]:
     if header.frames == 0:
         raise ValueError("holds no sample; fetch it again")
     return header.frames / header.samplerate, header.samplerate
+
+
+def read_sound(path: Path, rate_hz: int) -> NDArray[np.float32]:
+    """(N,) samples of the first channel at `rate_hz`, full scale 1.
+
+    Raises:
+        ConfigError: if it does not decode; the message names the file.
+    """
+    try:
+        samples, found_hz = soundfile.read(path, dtype="float32", always_2d=True)
+    except (OSError, soundfile.LibsndfileError) as error:
+        raise ConfigError(f"{path}: does not decode ({error}); remove it or fetch it again") from error
+    first: NDArray[np.float32] = samples[:, 0]
+    return first if found_hz == rate_hz else soxr.resample(first, found_hz, rate_hz)
 
 
 def _check_whole(path: Path) -> None:

@@ -110,7 +110,7 @@ def _read_recording(path: Path, source: Path, split: str) -> Recording:
         raise ValueError(f"annotation not readable ({error})") from error
     if not isinstance(fields, dict):
         raise ValueError(f"annotation = {type(fields).__name__}, expected an object")
-    label = fields.get("record_annotation", fields.get("recording_annotation", ""))
+    label = str(fields.get("record_annotation") or fields.get("recording_annotation") or "")
     if label and label not in RECORD_LABELS:
         raise ValueError(f"record_annotation = {label!r}, expected one of {', '.join(RECORD_LABELS)}")
     published = fields.get("event_annotation")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import training.python_version  # noqa: F401  # isort: skip
+
 import argparse
 import sys
 from pathlib import Path
 
 from edge.errors import LaennecError
-from training.evaluation.command import ALL, CHOICES, Wish, evaluate
+from training.evaluation.command import ALL, CHOICES, Options, evaluate
 from training.terminal import count, print_any_name
 
 DEFAULT_MODEL = Path(__file__).parents[2] / "edge" / "models" / "default.onnx"
@@ -27,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     print_any_name()
     out = found.out or Path("runs") / "evaluation" / f"{found.model.stem}-{found.task}"
     try:
-        evaluate(Wish(found.model, found.data, found.task, out, found.limit), _say)
+        evaluate(Options(found.model, found.data, found.task, out, found.limit), _say)
     except LaennecError as error:
         print(f"evaluate: {error}", file=sys.stderr)
         return 2

@@ -22,14 +22,15 @@ from edge.errors import ConfigError, SourceError
 from edge.features import FrontEnd
 from edge.sources.opening import open_source
 from edge.types import Block, Event, Gap, Scores, Window
-from training.answers import TaskAnswers, answer, of_windows, record_statistics
 from training.datasets import CLASSES, Recording
-from training.evaluation.listening import Listened
-from training.evaluation.predictions import Provenance
-from training.evaluation.streaming import Detection, Scored
-from training.features import extract, read_sound
-from training.listen import clip_windows
-from training.targets import frame_targets
+from training.datasets.sounds import read_sound
+from training.datasets.targets import frame_targets
+from training.detector.answers import TaskAnswers, answer, of_windows, record_statistics
+from training.detector.inference import clip_windows
+from training.evaluation.delays import StreamedRecording
+from training.frames import extract
+from training.metrics.predictions import Provenance
+from training.metrics.streaming import Detection, ScoredRecording
 from training.tasks import Clip, Task
 
 
@@ -61,7 +62,7 @@ class Artefact:
         self._columns = [self._model.classes.index(c) for c in CLASSES]
         self._front_end = FrontEnd(self._model.spec)
         model = self._model
-        self._heard: dict[Recording, Listened] = {}  # tasks 2-1 and 2-2 and the streaming metrics ask for the same
+        self._heard: dict[Recording, StreamedRecording] = {}  # tasks 2-1, 2-2 and `streaming` ask for the same
         self.detection = Detection(model.groups, model.thresholds, model.score_hop_samples, model.rate_hz)
 
     def predict(self, task: Task, clips: Sequence[Clip]) -> NDArray[np.float32]:
@@ -72,9 +73,9 @@ class Artefact:
         """
         answers = self._task_answers(task)
         if task.unit == "event":
-            said = np.stack([self._answer(sound, clip) for sound, clip in self._sounds(clips)])
+            said: NDArray[np.floating] = np.stack([self._answer(sound, clip) for sound, clip in self._sounds(clips)])
         else:
-            heard = self.listen([clip.recording for clip in clips])
+            heard = self.detect([clip.recording for clip in clips])
             said = answers.record.log_probabilities(np.stack([record_statistics(one.scored.scores) for one in heard]))
         return np.exp(answer(task, said)).astype(np.float32)
 
@@ -105,9 +106,11 @@ class Artefact:
         stop = None if clip.end_s is None else round(clip.end_s * rate_hz)
         frames = extract(sound[round(clip.start_s * rate_hz) : stop], self._front_end)
         windows = zip(*clip_windows(frames.astype(np.float16), window), strict=True)
-        return of_windows(np.stack([self._model.answer(Window(0, values, valid > 0)) for values, valid in windows]))
+        return of_windows(
+            np.stack([self._model.clip_log_probabilities(Window(0, values, valid > 0)) for values, valid in windows])
+        )
 
-    def listen(self, recordings: Sequence[Recording]) -> list[Listened]:
+    def detect(self, recordings: Sequence[Recording]) -> list[StreamedRecording]:
         """Every recording as a stream of its own, in blocks of 0.1 s.
 
         Raises:
@@ -115,10 +118,10 @@ class Artefact:
         """
         for recording in tqdm(recordings, desc="streaming", unit="recording", mininterval=2):
             if recording not in self._heard:
-                self._heard[recording] = self._listen(recording)
+                self._heard[recording] = self._detect(recording)
         return [self._heard[recording] for recording in recordings]
 
-    def _listen(self, recording: Recording) -> Listened:
+    def _detect(self, recording: Recording) -> StreamedRecording:
         stream = _Stream(self._model)
         source = open_source(str(recording.path), self._model.rate_hz, channel=1)
         try:
@@ -133,7 +136,7 @@ class Artefact:
         ends = [event for event, _ in stream.reported if event.kind == "end"]
         confirmed = {(e.label, e.onset): at for e, at in stream.reported if e.kind == "onset"}
         moments = tuple(confirmed[event.label, event.onset] for event in ends)
-        return Listened(Scored(recording, scores, targets), tuple(ends), moments)
+        return StreamedRecording(ScoredRecording(recording, scores, targets), tuple(ends), moments)
 
 
 class _Stream:
@@ -159,7 +162,7 @@ class _Stream:
         What the last windows decide comes at the bedside when their lookahead is over.
         """
         model, stop = self._model, self._heard
-        for events in self._pipeline.ending():
+        for events in self._pipeline.flush_stepwise():
             self._note(events, self._scored_at)
         scores = np.zeros((stop // model.score_hop_samples, len(model.classes)), np.float32)
         for piece in self._pieces:

@@ -14,16 +14,16 @@ from typing import Any
 
 from edge.errors import ConfigError
 from training.datasets import Recording, read_datasets
-from training.evaluation.heard import provenance_of
+from training.evaluation.delays import StreamDetector, StreamedRecording
 from training.evaluation.illustrate import illustrate
-from training.evaluation.judging import Judged, judge, totals, two_classes
-from training.evaluation.listening import Listened, Listener
+from training.evaluation.leakage import provenance_of
 from training.evaluation.load import load_predictor
+from training.evaluation.partitions import splits_of
 from training.evaluation.patientwise import streaming_estimates
-from training.evaluation.predictions import Predictor, Provenance
 from training.evaluation.report import Report, StreamTable, write_tables
 from training.evaluation.sample import sample
-from training.evaluation.splits import splits_of
+from training.evaluation.split_scores import Judged, judge, totals, two_classes
+from training.metrics.predictions import Predictor, Provenance
 from training.tasks import TASKS
 
 STREAMING, ALL = "streaming", "all"
@@ -38,7 +38,7 @@ class CannotWriteError(ConfigError):
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class Options:
     """One command."""
 
     model: Path
@@ -51,47 +51,49 @@ class Wish:
     """Recordings at most of each split, for a look; None: all."""
 
 
-def evaluate(wish: Wish, say: Say = lambda _: None) -> str:
+def evaluate(options: Options, say: Say = lambda _: None) -> str:
     """Judge a model and write everything; returns the tables as text.
 
     Args:
-        wish: what is asked.
+        options: what is asked.
         say: called with each part of the text as soon as it is known.
 
     Raises:
         LaennecError: for an operator's mistake, or a model or recording that cannot be read.
     """
-    if wish.task not in CHOICES:
-        raise ConfigError(f"TASK={wish.task}: expected one of {', '.join(CHOICES)}")
-    _claim(wish.out)
-    predictor = load_predictor(wish.model)
-    return evaluate_predictor(predictor, read_datasets(wish.source), wish, say)
+    if options.task not in CHOICES:
+        raise ConfigError(f"TASK={options.task}: expected one of {', '.join(CHOICES)}")
+    _claim(options.out)
+    predictor = load_predictor(options.model)
+    return evaluate_predictor(predictor, read_datasets(options.source), options, say)
 
 
 def evaluate_predictor(
-    predictor: Predictor, recordings: Sequence[Recording], wish: Wish, say: Say = lambda _: None
+    predictor: Predictor, recordings: Sequence[Recording], options: Options, say: Say = lambda _: None
 ) -> str:
     """The same for a model that is loaded already."""
-    _claim(wish.out)
+    _claim(options.out)
     provenance = provenance_of(predictor, recordings)  # of all: a fingerprint is of a whole set
-    some = recordings if wish.limit is None else sample(recordings, wish.limit)
-    return _Evaluation(predictor, some, provenance, wish, say).run()
+    some = recordings if options.limit is None else sample(recordings, options.limit)
+    return _Evaluation(predictor, some, provenance, options, say).run()
 
 
 class _Evaluation:
     """One evaluation under way: what is known is on the disk and has been said."""
 
     def __init__(
-        self, predictor: Predictor, recordings: Sequence[Recording], provenance: Provenance, wish: Wish, say: Say
+        self, predictor: Predictor, recordings: Sequence[Recording], provenance: Provenance, options: Options, say: Say
     ) -> None:
         self._predictor, self._recordings, self._provenance = predictor, recordings, provenance
-        self._wish, self._say, self._said = wish, say, ""
+        self._wish, self._say, self._said = options, say, ""
         self._judged: dict[str, Judged] = {}
-        self._heard: list[Listened] = []
+        self._heard: list[StreamedRecording] = []
         # icbhi-2 is answered from icbhi-4, and streams come last
         names = sorted(CHOICES[:-1], key=lambda name: (name == STREAMING, name == TWO))
-        self._pending = names if wish.task == ALL else [wish.task]
-        self._report = Report(predictor.name, wish.model, wish.source, (), {}, (), {}, provenance.stated, wish.limit)
+        self._pending = names if options.task == ALL else [options.task]
+        self._report = Report(
+            predictor.name, options.model, options.source, (), {}, (), {}, provenance.stated, options.limit
+        )
 
     def run(self) -> str:
         """Judge one task after the other."""
@@ -112,7 +114,7 @@ class _Evaluation:
                 self._add(unanswered={**self._report.unanswered, name: str(error)})
         predictor = self._predictor
         with _writing(self._wish.out):
-            detection = predictor.detection if isinstance(predictor, Listener) else None
+            detection = predictor.detection if isinstance(predictor, StreamDetector) else None
             illustrate(self._report, self._heard, detection, self._wish.out)
         return self._said
 
@@ -120,7 +122,7 @@ class _Evaluation:
         """Say and write what is new; the total comes after the last task."""
         total = {} if TASKS.keys() & set(self._pending) else totals(tuple(self._judged.values()))
         self._report = report = replace(self._report, **more, totals=total, pending=tuple(self._pending))
-        rate_hz = self._predictor.detection.rate_hz if isinstance(self._predictor, Listener) else 0
+        rate_hz = self._predictor.detection.rate_hz if isinstance(self._predictor, StreamDetector) else 0
         with _writing(self._wish.out):
             text = write_tables(report, self._heard, rate_hz, self._wish.out)
         if text != self._said:
@@ -144,7 +146,7 @@ class _Evaluation:
     def _stream(self) -> None:
         """Hear one set after the other; each is said when it is heard."""
         predictor = self._predictor
-        if not isinstance(predictor, Listener):
+        if not isinstance(predictor, StreamDetector):
             also = "; give another TASK" if self._wish.task == STREAMING else ""
             raise ConfigError(f"TASK=streaming: {predictor.name} scores clips and no streams{also}")
         sets: dict[str, list[Recording]] = {}
@@ -152,7 +154,7 @@ class _Evaluation:
             if not recording.is_synthetic:
                 sets.setdefault(recording.dataset, []).append(recording)
         for name in sorted(sets):
-            heard = predictor.listen(sets[name])
+            heard = predictor.detect(sets[name])
             self._heard += heard
             tables = _stream_tables(predictor, heard, self._provenance)
             self._add(streaming=(*self._report.streaming, *tables))
@@ -175,7 +177,9 @@ def _writing(out: Path) -> Iterator[None]:
         raise CannotWriteError(f"OUT={out}: cannot be written ({reason}); make room, or give another folder") from error
 
 
-def _stream_tables(listener: Listener, heard: Sequence[Listened], provenance: Provenance) -> list[StreamTable]:
+def _stream_tables(
+    listener: StreamDetector, heard: Sequence[StreamedRecording], provenance: Provenance
+) -> list[StreamTable]:
     tables = []
     for dataset in sorted({h.dataset for h in heard}):
         mine = [h for h in heard if h.dataset == dataset]

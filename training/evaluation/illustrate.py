@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from training.evaluation.judging import Judged
-from training.evaluation.listening import Listened
+from training.evaluation.delays import StreamedRecording
+from training.evaluation.detection_curves import draw_streaming
+from training.evaluation.html import Section, clip_card, event_card, page
 from training.evaluation.mistakes import false_reports, missed_events, worst_clips
-from training.evaluation.page import Section, clip_card, event_card, page
 from training.evaluation.plots import draw_task
 from training.evaluation.report import Report, StreamTable
-from training.evaluation.streaming import Detection
-from training.evaluation.streaming_plots import draw_streaming
+from training.evaluation.split_scores import Judged
+from training.metrics.streaming import Detection
 
 MOST_CLIPS, MOST_EVENTS = 24, 12  # mistakes shown of a task, and of each kind of a streaming detector
 _COLOURS = "Orange: continuous sounds; blue: discontinuous; grey: annotated as normal. Dashed: the event in question."
 
 
-def illustrate(report: Report, heard: Sequence[Listened], detection: Detection | None, out: Path) -> None:
+def illustrate(report: Report, heard: Sequence[StreamedRecording], detection: Detection | None, out: Path) -> None:
     """Draw the plots of every table and write `mistakes.html`.
 
     Args:
@@ -49,7 +49,7 @@ def _task_section(judged: Judged, out: Path) -> Section:
     return Section(f"Task {judged.task.name}, {row.split.name}", why, row.split.notice, cards)
 
 
-def _stream_sections(table: StreamTable, mine: Sequence[Listened], detection: Detection) -> list[Section]:
+def _stream_sections(table: StreamTable, mine: Sequence[StreamedRecording], detection: Detection) -> list[Section]:
     title, notice = f"{table.dataset} {table.split.name}", table.split.notice
     cards = tuple(event_card(w, detection) for w in false_reports(mine, detection.rate_hz, MOST_EVENTS))
     why = f"Reported events that overlap no annotated event of their group, the highest peak first. {_COLOURS}"

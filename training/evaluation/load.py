@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge.errors import ConfigError
-from training.evaluation.predictions import Predictor
+from training.metrics.predictions import Predictor
 
 ARTEFACT = "model.onnx"  # of a run of the edge's recipe
 RUN = "run.json"  # of a run of a clip recipe

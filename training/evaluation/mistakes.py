@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from edge.types import Event
 from training.datasets import Annotation
-from training.evaluation.judging import Row
-from training.evaluation.listening import Listened
-from training.evaluation.predictions import Predictions
-from training.evaluation.streaming import GROUP_OF, GROUPS, Detection, group_score
+from training.evaluation.delays import StreamedRecording
+from training.evaluation.split_scores import Row
+from training.metrics.predictions import Predictions
+from training.metrics.streaming import GROUP_OF, GROUPS, Detection, group_score
 from training.tasks import Clip
 
 
@@ -32,7 +32,7 @@ class WrongClip:
 class WrongEvent:
     """One event that was reported where none is, or not reported where one is."""
 
-    heard: Listened
+    heard: StreamedRecording
     kind: str
     """`false alarm` or `missed`."""
     label: str
@@ -68,7 +68,7 @@ def _ranked(answered: Predictions, i: int) -> tuple[tuple[str, float], ...]:
     return tuple(sorted(pairs, key=lambda pair: -pair[1]))
 
 
-def false_reports(heard: Sequence[Listened], rate_hz: int, most: int) -> list[WrongEvent]:
+def false_reports(heard: Sequence[StreamedRecording], rate_hz: int, most: int) -> list[WrongEvent]:
     """Events that overlap no annotated event of their group, the highest peak first."""
     found = [
         WrongEvent(
@@ -81,7 +81,7 @@ def false_reports(heard: Sequence[Listened], rate_hz: int, most: int) -> list[Wr
     return sorted(found, key=lambda wrong: -wrong.level)[:most]
 
 
-def missed_events(heard: Sequence[Listened], detection: Detection, most: int) -> list[WrongEvent]:
+def missed_events(heard: Sequence[StreamedRecording], detection: Detection, most: int) -> list[WrongEvent]:
     """Annotated adventitious events that nothing reported overlaps, the most overlooked first."""
     found = [
         _missed(one, annotation, group, detection)
@@ -95,7 +95,7 @@ def missed_events(heard: Sequence[Listened], detection: Detection, most: int) ->
     return sorted(found, key=lambda wrong: wrong.level)[:most]
 
 
-def _missed(one: Listened, annotation: Annotation, group: str, detection: Detection) -> WrongEvent:
+def _missed(one: StreamedRecording, annotation: Annotation, group: str, detection: Detection) -> WrongEvent:
     first, stop = int(annotation.start_s / detection.frame_s), int(annotation.end_s / detection.frame_s) + 1
     level = float(group_score(one.scored.scores[first:stop], group).max(initial=0.0))
     return WrongEvent(one, "missed", annotation.name, group, annotation.start_s, annotation.end_s, level)

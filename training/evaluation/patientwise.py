@@ -15,10 +15,10 @@ from scipy.ndimage import median_filter
 from sklearn.metrics import average_precision_score
 
 from training.datasets import CLASSES
-from training.evaluation.bootstrap import Interval, interval, of_counts, pair_wins
-from training.evaluation.listening import Delays, Listened, annotated_spans, delays, weighted_quantile
-from training.evaluation.psds import LOCATE, NOTICE, Scenario, count, psds
-from training.evaluation.streaming import (
+from training.evaluation.delays import Delays, StreamedRecording, annotated_spans, delays, weighted_quantile
+from training.metrics.bootstrap import Interval, interval, of_counts, pair_wins
+from training.metrics.psds import LOCATE, NOTICE, Scenario, count, psds
+from training.metrics.streaming import (
     GROUPS,
     Counts,
     Detection,
@@ -47,7 +47,7 @@ class Estimate:
     """What it was counted on, in words."""
 
 
-def streaming_estimates(heard: Sequence[Listened], detection: Detection) -> list[Estimate]:
+def streaming_estimates(heard: Sequence[StreamedRecording], detection: Detection) -> list[Estimate]:
     """All streaming metrics of a set of recordings, in the order of the table."""
     chest = by_patient([h for h in heard if h.scored.is_annotated_chest])
     found: list[Estimate] = []
@@ -60,9 +60,9 @@ def streaming_estimates(heard: Sequence[Listened], detection: Detection) -> list
     return found + _alarm_estimates(heard, detection.frame_s)
 
 
-def by_patient(heard: Sequence[Listened]) -> list[list[Listened]]:
+def by_patient(heard: Sequence[StreamedRecording]) -> list[list[StreamedRecording]]:
     """Recordings of each patient together, patients in order of their names."""
-    groups: dict[str, list[Listened]] = {}
+    groups: dict[str, list[StreamedRecording]] = {}
     for one in heard:
         groups.setdefault(one.patient, []).append(one)
     return [groups[name] for name in sorted(groups)]
@@ -73,7 +73,7 @@ def _from_counts(name: str, each: Vector, metric: Callable[[Vector], float | Non
     return Estimate(name, None if value is None else float(value), of_counts(each, metric), examples)
 
 
-def _event_estimates(chest: list[list[Listened]], rate_hz: int) -> list[Estimate]:
+def _event_estimates(chest: list[list[StreamedRecording]], rate_hz: int) -> list[Estimate]:
     counted = [event_counts([(h.scored, list(h.events)) for h in several], rate_hz) for several in chest]
     each = {title: np.array([counts[title] for counts in counted], np.float64) for title in counted[0]}
 
@@ -97,7 +97,7 @@ def _mean(values: list[float | None]) -> float | None:
     return sum(known) / len(known) if len(known) == len(values) else None
 
 
-def _psds_estimate(chest: list[list[Listened]], detection: Detection, scenario: Scenario) -> Estimate:
+def _psds_estimate(chest: list[list[StreamedRecording]], detection: Detection, scenario: Scenario) -> Estimate:
     medians = {group.name: group.median_frames for group in detection.groups}
     tallies = []
     for several in chest:
@@ -112,7 +112,7 @@ def _psds_estimate(chest: list[list[Listened]], detection: Detection, scenario: 
     return _from_counts(scenario.name, np.array(tallies), lambda flat: psds(shape.like(flat), scenario), examples)
 
 
-def _record_estimates(chest: list[list[Listened]]) -> list[Estimate]:
+def _record_estimates(chest: list[list[StreamedRecording]]) -> list[Estimate]:
     flat = [h for several in chest for h in several]
     truth = [h.is_adventitious for h in flat]
     wins = pair_wins(truth, [record_score(h.scored.scores) for h in flat], [h.patient for h in flat])
@@ -135,7 +135,7 @@ def _share(total: Vector) -> float | None:
     return float(total[0] / total[1]) if total[1] else None
 
 
-def _delay_estimates(chest: list[list[Listened]], rate_hz: int) -> list[Estimate]:
+def _delay_estimates(chest: list[list[StreamedRecording]], rate_hz: int) -> list[Estimate]:
     each = []
     for several in chest:
         sums = Delays((), 0, 0)
@@ -159,7 +159,7 @@ def _delay_estimates(chest: list[list[Listened]], rate_hz: int) -> list[Estimate
     return [*found, _from_counts("share of events noticed", noticed, _share, total)]
 
 
-def _frame_estimates(chest: list[list[Listened]]) -> list[Estimate]:
+def _frame_estimates(chest: list[list[StreamedRecording]]) -> list[Estimate]:
     flat = [h for several in chest for h in several]
     scores = np.concatenate([h.scored.scores for h in flat])
     targets = np.concatenate([h.scored.targets for h in flat])
@@ -182,7 +182,9 @@ def _frame_estimates(chest: list[list[Listened]]) -> list[Estimate]:
     return found
 
 
-def _histograms(level: Vector, truth: NDArray[np.bool_], owner: NDArray[np.int64], patients: int) -> Vector:
+def _histograms(
+    level: NDArray[np.floating], truth: NDArray[np.bool_], owner: NDArray[np.int64], patients: int
+) -> Vector:
     """(P, 2, bins) frames of each patient without and with the sound, by rank of their score."""
     edges = np.unique(np.quantile(level, np.linspace(0, 1, BINS)))
     place = np.searchsorted(edges, level)
@@ -200,7 +202,7 @@ def _binned_average_precision(total: Vector) -> float | None:
     return float((np.diff(hits, prepend=0.0) * precision).sum() / hits[-1])
 
 
-def _alarm_estimates(heard: Sequence[Listened], frame_s: float) -> list[Estimate]:
+def _alarm_estimates(heard: Sequence[StreamedRecording], frame_s: float) -> list[Estimate]:
     """Events per hour on recordings that hold none: Normal, and each kind of negative."""
     found = []
     silent = [h for h in heard if h.scored.recording.is_negative or h.scored.recording.record_label == "Normal"]

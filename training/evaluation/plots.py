@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -17,9 +18,9 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
-from training.evaluation.calibration import BINS, Reliability, adventitious_reliability, confidence_reliability
-from training.evaluation.judging import Judged, Row, counted
-from training.evaluation.predictions import Predictions
+from training.evaluation.split_scores import Judged, Row, counted
+from training.metrics.calibration import BINS, Reliability, adventitious_reliability, confidence_reliability
+from training.metrics.predictions import Predictions
 
 DPI = 110
 INK, FAINT, MAIN = "#222222", "#999999", "#1f5fa8"
@@ -192,7 +193,7 @@ def _draw_curves(roc: Axes, pr: Axes, question: Question, colour: str, width: fl
     wrong, right, _ = roc_curve(question.truth, question.scores)
     precision, recall, _ = precision_recall_curve(question.truth, question.scores)
     auc, ap = (f(question.truth, question.scores) for f in (roc_auc_score, average_precision_score))
-    style = {"color": colour, "linewidth": width}
+    style: dict[str, Any] = {"color": colour, "linewidth": width}
     positives, share = int(question.truth.sum()), float(question.truth.mean())
     roc.plot(*_thinned(wrong, right), label=f"{question.name}: AUC {auc:.3f}", **style)
     label = f"{question.name}: AP {ap:.3f}, chance {share:.3f} ({positives})"

@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from training.evaluation.bootstrap import STATED, Interval
-from training.evaluation.judging import Judged, Row
-from training.evaluation.listening import Listened
-from training.evaluation.official import CHALLENGE_WEIGHTS, PARTS, in_challenge
+from training.evaluation.delays import StreamedRecording
+from training.evaluation.partitions import Split
 from training.evaluation.patientwise import Estimate
-from training.evaluation.splits import Split
-from training.evaluation.streaming import record_score
+from training.evaluation.split_scores import Judged, Row
+from training.metrics.bootstrap import STATED, Interval
+from training.metrics.official import CHALLENGE_WEIGHTS, PARTS, in_challenge
+from training.metrics.streaming import record_score
 
 LONGEST = 30  # characters of a name in a table
 PLAIN, BOUNDED = 8, 22  # width of a number, and of one with its interval
@@ -199,7 +199,7 @@ def _stream_fields(table: StreamTable) -> dict[str, Any]:
     }
 
 
-def write_tables(report: Report, heard: Sequence[Listened], rate_hz: int, folder: Path) -> str:
+def write_tables(report: Report, heard: Sequence[StreamedRecording], rate_hz: int, folder: Path) -> str:
     """Write text, JSON and CSV into a folder that exists; returns the text."""
     text = as_text(report)
     pending = f"\nNot judged yet: {', '.join(report.pending)}\n" if report.pending else ""
@@ -239,7 +239,7 @@ def _clip_rows(judged: Judged) -> Iterable[Sequence[object]]:
             ]
 
 
-def _event_rows(heard: Sequence[Listened], rate_hz: int) -> Iterable[Sequence[object]]:
+def _event_rows(heard: Sequence[StreamedRecording], rate_hz: int) -> Iterable[Sequence[object]]:
     yield ["recording", "patient", "split", "label", "onset_s", "end_s", "confirmed_s", "peak", "threshold"]
     for one in heard:
         of = one.scored.recording
@@ -249,7 +249,7 @@ def _event_rows(heard: Sequence[Listened], rate_hz: int) -> Iterable[Sequence[ob
                    event.threshold]  # fmt: skip
 
 
-def _recording_rows(heard: Sequence[Listened]) -> Iterable[Sequence[object]]:
+def _recording_rows(heard: Sequence[StreamedRecording]) -> Iterable[Sequence[object]]:
     yield ["recording", "dataset", "patient", "split", "label", "frames", "events", "record_score"]
     for one in heard:
         of = one.scored.recording

@@ -5,7 +5,7 @@
     metrics.jsonl  tensorboard/
     precision.json     what loop.precision = auto became here
 
-The `edge` recipe has one for each of its networks (`training.run`).
+The `edge` recipe has one for each of its networks (`training.detector.cross_validation`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,14 @@ from training.loop.checkpoint import whole_file
 
 SCHEMA = "laennec.run/1"
 _ROOT = Path(__file__).parents[2]
-_DECIDING = ("training/loop", "training/clips", "training/losses", "training/networks", "training/tasks.py")
+_DECIDING = (
+    "training/loop",
+    "training/clips",
+    "training/losses",
+    "training/networks",
+    "training/frames.py",
+    "training/tasks.py",
+)
 _DECIDING_EDGE = ("edge/features",)
 _SHOWN = 6  # differences that a message names
 

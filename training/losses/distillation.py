@@ -1,7 +1,6 @@
 """Distillation: a student learns the softened answers of one teacher or of the mean of several.
 
-    softmax:  T^2 KL( softmax(t / T) || softmax(s / T) )
-    sigmoid:  T^2 KL( Bernoulli(sigmoid(t / T)) || Bernoulli(sigmoid(s / T)) ), for every frame and class
+    T^2 KL( softmax(t / T) || softmax(s / T) )
 
 T^2 keeps the gradient of the size that it has at T = 1. Several teachers are averaged as probabilities, after the
 temperature. No gradient reaches a teacher, so logits may come from a file. The divergence, not the cross-entropy: it
@@ -11,7 +10,6 @@ Source: Hinton et al. 2015 (1503.02531); ensembles of teachers on respiratory so
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -30,28 +28,6 @@ def distil_classes(student: Tensor, teacher: Tensor, temperature: float = 2.0) -
     target = _averaged(F.softmax(teacher.detach() / temperature, -1), student)
     log_student = F.log_softmax(student / temperature, -1)
     return temperature**2 * F.kl_div(log_student, target, reduction="batchmean")
-
-
-def distil_frames(student: Tensor, teacher: Tensor, heard: Tensor | None = None, temperature: float = 2.0) -> Tensor:
-    """Independent answers of every frame.
-
-    Args:
-        student: (B, T, C) logits.
-        teacher: (B, T, C) logits, or (K, B, T, C) of K teachers.
-        heard: (B, T), 1 for frames that count; all without it.
-        temperature: T.
-
-    Returns:
-        Sum over classes, mean over the frames that count.
-    """
-    target = _averaged((teacher.detach() / temperature).sigmoid(), student)
-    softened = student / temperature
-    cross = F.binary_cross_entropy_with_logits(softened, target, reduction="none")
-    entropy = -(torch.xlogy(target, target) + torch.xlogy(1 - target, 1 - target))
-    frames = (cross - entropy).sum(-1)
-    if heard is None:
-        return temperature**2 * frames.mean()
-    return temperature**2 * (frames * heard).sum() / heard.sum().clamp_min(1)
 
 
 def _averaged(probabilities: Tensor, student: Tensor) -> Tensor:

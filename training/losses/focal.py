@@ -1,7 +1,6 @@
-"""Focal losses: what is already right counts less, so that rare classes are not drowned.
+"""Focal loss of classes: what is already right counts less, so that rare classes are not drowned.
 
-    binary:      -alpha_t (1 - p_t)^gamma log p_t,  p_t = p for a positive, 1 - p for a negative
-    class-wise:  -w_y (1 - p_y)^gamma_y log p_y,  p = softmax(z)
+    -w_y (1 - p_y)^gamma_y log p_y,  p = softmax(z)
 
 Source: Lin et al. 2017 (1708.02002); Cui et al. 2019 (1901.05555) for weights by effective numbers; class-wise focal
 loss on SPRSound: Shuvo and Hasan 2025 (2507.20408), whose weights are not published.
@@ -16,24 +15,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 SMALLEST = 1e-12  # of 1 - p before it is raised to a power: the slope of a root is infinite at 0
-
-
-def binary_focal(logits: Tensor, targets: Tensor, gamma: float = 2.0, alpha: float | None = None) -> Tensor:
-    """Focal loss of independent questions.
-
-    Args:
-        logits: any shape.
-        targets: the same shape; 0 or 1, or a probability, for which p_t is the mean of both cases.
-        gamma: 0 gives the cross-entropy.
-        alpha: weight of positives, that of negatives being 1 - alpha; None leaves both at 1.
-
-    Returns:
-        Mean over all.
-    """
-    entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
-    wrong = logits.sigmoid() * (1 - targets) + (-logits).sigmoid() * targets  # 1 - p_t
-    weight = 1.0 if alpha is None else alpha * targets + (1 - alpha) * (1 - targets)
-    return (weight * wrong.clamp_min(SMALLEST).pow(gamma) * entropy).mean()
 
 
 def class_focal(logits: Tensor, labels: Tensor, gamma: float | Tensor = 2.0, weights: Tensor | None = None) -> Tensor:

@@ -116,27 +116,3 @@ def dfam_loss(cosines: Tensor, labels: Tensor, margins: Tensor, scale: float = 1
     if monotone:
         widened = torch.where(right > -margins.cos(), widened, right - margins * margins.sin())
     return F.cross_entropy(scale * cosines.scatter(1, labels[:, None], widened[:, None]), labels)
-
-
-def qlung_loss(
-    cosines: Tensor,
-    labels: Tensor,
-    margins: Tensor,
-    scale: float = 37.0,
-    margin_scale: float = 15.0,
-    weight: float = 0.4,
-) -> Tensor:
-    """The whole objective: CE(s_a cos) + lambda L_DFAM.
-
-    Args:
-        cosines: (B, C), from `AngularClassifier.cosines`.
-        labels: (B,) int64.
-        margins: (B,) m_d, radians, from `mixed_margin`.
-        scale: s_a of the classifier.
-        margin_scale: s_d.
-        weight: lambda.
-
-    Returns:
-        Mean over the batch.
-    """
-    return F.cross_entropy(scale * cosines, labels) + weight * dfam_loss(cosines, labels, margins, margin_scale)

@@ -6,8 +6,8 @@
 
 The weights are the paper's. How H and R are normalised is not in the published text: the mean power spectrum, the 5th
 and 95th percentile of the training clips, and linear rather than decibel RMS are our choice. It steers margins
-(`losses.margin`) and sample weights while training; it is no feature of the network (those are `edge.features`), and
-whether a bedside sound can be judged at all is another question (`edge.quality`).
+(`losses.margin`) while training; it is no feature of the network (those are `edge.features`), and it does not say
+whether a sound at the bedside can be judged at all.
 Source: Kim et al. 2026, QLung (2606.11915).
 """
 

@@ -1,11 +1,9 @@
-"""Supervised contrast: embeddings of one label, or of one patient, attract each other; all others repel.
+"""Supervised contrast: embeddings of one label attract each other; all others repel.
 
     L = mean_i [ -1/|P(i)| sum_{p in P(i)} log( e^{z_i . z_p / tau} / sum_{a != i} e^{z_i . z_a / tau} ) ],  |z| = 1
 
 over the anchors i that have a positive. Two augmented views of a batch are concatenated by the caller, labels too.
-Positives by patient are our stand-in, in data of one device, for the stethoscope-guided positives of SG-SCL; to make a
-network forget patients use `losses.adversarial` instead.
-Source: Khosla et al. 2020 (2004.11362), the "out" form; Kim et al. 2024, SG-SCL (2312.09603).
+Source: Khosla et al. 2020 (2004.11362), the "out" form.
 """
 
 from __future__ import annotations
@@ -38,23 +36,3 @@ def contrast(embeddings: Tensor, positives: Tensor, temperature: float = 0.07) -
 def supervised_contrastive(embeddings: Tensor, labels: Tensor, temperature: float = 0.07) -> Tensor:
     """Positives share a label: (B, D) and (B,) int64 to the mean over anchors."""
     return contrast(embeddings, labels[:, None] == labels, temperature)
-
-
-def patient_contrastive(
-    embeddings: Tensor, patients: Tensor, labels: Tensor | None = None, temperature: float = 0.07
-) -> Tensor:
-    """Positives share a patient, and the label as well if labels are given.
-
-    Args:
-        embeddings: (B, D).
-        patients: (B,) int64.
-        labels: (B,) int64, or None.
-        temperature: tau.
-
-    Returns:
-        Mean over the anchors with a positive.
-    """
-    positives = patients[:, None] == patients
-    if labels is not None:
-        positives = positives & (labels[:, None] == labels)
-    return contrast(embeddings, positives, temperature)

@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from edge.errors import ConfigError
 from training.networks.attention import AttentionPooling, AxisAttention
 from training.networks.focusing import SpatioTemporalFocusing
-from training.networks.heard import halved, padded
 from training.networks.inception_residual import InceptionResidual
 from training.networks.linear_combination import LinearCombination
+from training.networks.padding import halved, padded
 
 
 @dataclass(frozen=True, slots=True)

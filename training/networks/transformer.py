@@ -5,7 +5,7 @@
 
 A patch (f, t) is token f * columns + t. `tokens` and `encode` are separate so that patches can be mixed between them
 (`losses.patch_mix`). Positions belong to the grid of the spec; an input of another length takes them as the authors
-do: the middle ones if it is shorter, bilinear interpolation if it is longer. Public weights: `networks.ast_checkpoint`.
+do: the middle ones if it is shorter, bilinear interpolation if it is longer. Public weights: `audioset_weights.py`.
 The published Patch-Mix code exchanges the two axes of the positions by the order of its arguments; this does not.
 Source: Gong et al. 2021 (2104.01778) and the authors' implementation; Touvron et al. 2021, DeiT (2012.12877).
 """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import training.python_version  # noqa: F401  # isort: skip
+
 import argparse
 import sys
 from collections.abc import Sequence
@@ -9,12 +11,12 @@ from datetime import date
 from pathlib import Path
 
 from edge.errors import ConfigError, LaennecError
-from training.results.evaluations import read_evaluations
-from training.results.latency import Timed, time_artefact
+from training.results.finished import read_runs, weights_by_folder
+from training.results.judged import read_evaluations
+from training.results.latency import time_artefact
 from training.results.page import Content, page
 from training.results.published import load_published
-from training.results.records import LeftOut
-from training.results.runs import read_runs, weights_by_folder
+from training.results.rows import LeftOut
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     for one in content.left_out:
         print(f"not in the tables: {one.name}: {one.why}")
-    print(f"wrote {asked.out}: {len(content.runs)} runs, {len(content.evaluations)} evaluations")
+    print(f"wrote {asked.out}: {len(content.trained.sources)} runs, {len(content.judged.sources)} evaluations")
     return 0
 
 
@@ -52,27 +54,22 @@ def gather(runs: Sequence[Path], evaluations: Sequence[Path], artefacts: Sequenc
         for root in roots:
             if not root.is_dir():
                 raise ConfigError(f"{name}={root}: expected a folder; `make train` and `make evaluate` make them")
-    found = read_runs(runs)
-    evaluated = read_evaluations([*runs, *evaluations], weights_by_folder(found.runs))
-    left_out = [*found.left_out, *evaluated.left_out]
-    if not found.runs and not evaluated.evaluations:
-        names = "; ".join(f"{one.name}: {one.why}" for one in left_out) or "neither a run nor a results.json"
+    trained = read_runs(runs)
+    judged = read_evaluations([*runs, *evaluations], weights_by_folder(trained.sources))
+    if not trained.sources and not judged.sources:
+        lacking = [f"{one.name}: {one.why}" for one in (*trained.left_out, *judged.left_out)]
+        names = "; ".join(lacking) or "neither a run nor a results.json"
         raise ConfigError(f"RUNS={' '.join(map(str, runs))}: nothing finished there ({names}); train or evaluate first")
     timed = [time_artefact(path) for path in artefacts]
-    for run in found.runs:
-        if run.artefact.is_file() and run.artefact not in artefacts:
-            timed += _timed_or_listed(run.artefact, f"{run.origin.name}/{run.artefact.name}", left_out)
-    return Content(
-        date.today(), found.runs, evaluated.evaluations, load_published(), timed, found.ablations, left_out
-    )  # fmt: skip
-
-
-def _timed_or_listed(path: Path, name: str, left_out: list[LeftOut]) -> list[Timed]:
-    try:
-        return [time_artefact(path)]
-    except ConfigError as error:
-        left_out.append(LeftOut(name, f"not timed: {str(error).removeprefix(f'{path}: ')}"))
-        return []
+    for run in trained.sources:
+        path = run.folder / "model.onnx"
+        if path.is_file() and path not in artefacts:
+            try:
+                timed.append(time_artefact(path))
+            except ConfigError as error:
+                why = f"not timed: {str(error).removeprefix(f'{path}: ')}"
+                judged.left_out.append(LeftOut(f"{run.name}/{path.name}", why))
+    return Content(date.today(), trained, judged, load_published(), timed)
 
 
 def _write(path: Path, text: str) -> None:

@@ -65,23 +65,15 @@ def time_artefact(path: Path) -> Timed:
     except Exception as error:  # onnxruntime raises a dozen private types
         raise ConfigError(f"{path}: not an artefact of this project ({' '.join(str(error).split())[:120]})") from None
     frames = np.random.default_rng(0).normal(size=(1, *shape[1:])).astype(np.float32)
-    feeds = {"frames": frames, "valid": np.ones(frames.shape[:2], np.float32)}
-    taken = [_once(session, feeds) for _ in range(WARM_UP + RUNS)][WARM_UP:]
-    return Timed(
-        str(card.get("id", path.stem)),
-        len(content),
-        card.get("parameters"),
-        *seconds,
-        float(np.median(taken)),
-        min(taken),
-        f"one core of {processor()}, onnxruntime {ort.__version__}",
-    )
-
-
-def _once(session: ort.InferenceSession, feeds: dict[str, np.ndarray]) -> float:
-    begun = time.perf_counter()
-    session.run(["scores"], feeds)
-    return 1000 * (time.perf_counter() - begun)
+    taken_ms = []
+    for _ in range(WARM_UP + RUNS):
+        begun = time.perf_counter()
+        session.run(["scores"], {"frames": frames, "valid": np.ones(frames.shape[:2], np.float32)})
+        taken_ms.append(1000 * (time.perf_counter() - begun))
+    median_ms, fastest_ms = float(np.median(taken_ms[WARM_UP:])), min(taken_ms[WARM_UP:])
+    where = f"one core of {processor()}, onnxruntime {ort.__version__}"
+    name, weights = str(card.get("id", path.stem)), card.get("parameters")
+    return Timed(name, len(content), weights, *seconds, median_ms, fastest_ms, where)
 
 
 def processor(cpuinfo: str | None = None) -> str:

@@ -6,14 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from training.budget import BUDGETS
-from training.results.evaluations import Evaluation
+from training.detector.budget import BUDGETS
 from training.results.latency import Timed
-from training.results.markdown import code, plain, table
-from training.results.published import Published
-from training.results.records import BudgetPoint, LeftOut, Origin, StreamRows, TaskRow
-from training.results.runs import Run
-from training.results.scores import average_table, challenge_tables, detail_table, other_year_table
+from training.results.published import CHALLENGE, Published
+from training.results.rows import Budget, Found, LeftOut, Source, StreamRows, TaskRow
+from training.results.tables import averaged_table, detail_table, plain, score_table, table
 
 AVERAGED = (
     ("ICBHI 2017, official 60/40 split, 4 classes", "icbhi", "icbhi-4"),
@@ -49,34 +46,32 @@ class Content:
     """Everything on the page."""
 
     made: date
-    runs: Sequence[Run]
-    evaluations: Sequence[Evaluation]
+    trained: Found
+    judged: Found
     published: Published
     timed: Sequence[Timed]
-    ablations: Sequence[tuple[str, str]]
-    left_out: Sequence[LeftOut]
 
     @property
-    def rows(self) -> list[TaskRow]:
+    def sources(self) -> list[Source]:
         """Evaluations first."""
-        return [row for one in (*self.evaluations, *self.runs) for row in one.rows]
+        return [*self.judged.sources, *self.trained.sources]
 
     @property
-    def streaming(self) -> list[StreamRows]:
-        """The same of streams."""
-        return [rows for one in (*self.evaluations, *self.runs) for rows in one.streaming]
+    def left_out(self) -> list[LeftOut]:
+        """What is in no table."""
+        return [*self.trained.left_out, *self.judged.left_out]
 
 
 def page(content: Content) -> str:
     """The whole page."""
+    rows = [row for source in content.sources for row in source.rows]
     parts = [
         _INTRODUCTION.format(made=content.made.isoformat()),
-        *_challenge(content),
-        *_averaged(content),
-        *_streaming(content),
-        *_budgets(content.runs),
+        *_tasks(rows, content.published),
+        *_streaming([some for source in content.sources for some in source.streaming], content.published),
+        *_budgets([run for run in content.trained.sources if run.streaming]),
         *_sizes(content),
-        *_ablations(content.ablations),
+        *_ablations(content.trained.ablations),
         "## Why numbers are not comparable",
         "\n".join(f"- `{name}`: {text}." for name, text in content.published.reasons.items()),
         *_origins(content),
@@ -84,47 +79,43 @@ def page(content: Content) -> str:
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
 
-def _challenge(content: Content) -> Iterator[str]:
-    rows, published = content.rows, content.published
+def _tasks(rows: Sequence[TaskRow], published: Published) -> Iterator[str]:
+    entries = published.of("sprsound-2022")
     yield "## SPRSound, tasks 1-1 to 2-2: Score"
     yield _DURATION
     yield "### On the official test sets of 2022"
-    if not any(row.side == "test" for row in rows):
+    if not any(row.is_test for row in rows):
         yield "No official test set was evaluated: the rows are published ones alone."
-    yield challenge_tables(rows, published, is_test=True)
+    yield score_table(rows, [e for e in entries if e.test_set != "train"], CHALLENGE, is_test=True)
     yield detail_table(rows, is_test=True)
     yield "### On held-out patients of the training set\n\nNot to be compared with the table above."
-    yield challenge_tables(rows, published, is_test=False)
+    yield score_table(rows, [e for e in entries if e.test_set == "train"], CHALLENGE, is_test=False)
     yield detail_table(rows, is_test=False)
     yield "### Published for the test set of 2023"
-    yield other_year_table(published)
-
-
-def _averaged(content: Content) -> Iterator[str]:
+    yield score_table([], published.of("sprsound-2023"), CHALLENGE, is_test=True)
     for title, benchmark, task in AVERAGED:
         yield f"## {title}"
-        yield average_table(content.rows, content.published, benchmark, task, is_test=True)
-        held_out = average_table(content.rows, content.published, benchmark, task, is_test=False)
-        if held_out:
+        yield averaged_table(rows, published, (benchmark, task), is_test=True)
+        if held_out := averaged_table(rows, published, (benchmark, task), is_test=False):
             yield "On held-out patients of the training set, not to be compared with the table above:"
             yield held_out
 
 
-def _streaming(content: Content) -> Iterator[str]:
+def _streaming(streaming: Sequence[StreamRows], published: Published) -> Iterator[str]:
     yield "## Streaming"
     yield (
         "Whole recordings as continuous sound. Event F1: onset within 200 ms, end within 200 ms or half the event; "
         "segment F1: segments of 1 s; both by sed_eval. Annotators marked only part of the breaths, so a sound that is "
         "there and not annotated counts as a false alarm."
     )
-    for rows in content.streaming:
+    for rows in streaming:
         yield f"**{plain(rows.who)}**, {plain(rows.measured_on)}, from {rows.origin}:"
         if rows.notice:
             yield f"> {plain(rows.notice)}"
         yield table(["metric", "value"], [[plain(name), value.text()] for name, value in rows.metrics.items()])
     yield "Published:"
     lines = []
-    for entry in content.published.of("sprsound-2024"):
+    for entry in published.of("sprsound-2024"):
         for numbers in entry.scores.values():
             said = f"event F1 {numbers.event_f1}, error rate {numbers.error_rate}"
             why = f"{entry.comparable}: {', '.join(entry.against)}"
@@ -132,8 +123,7 @@ def _streaming(content: Content) -> Iterator[str]:
     yield table(["method", "measured on", "numbers", "comparable", "from"], lines)
 
 
-def _budgets(runs: Sequence[Run]) -> Iterator[str]:
-    told = [run for run in runs if run.streaming]
+def _budgets(told: Sequence[Source]) -> Iterator[str]:
     if not told:
         return
     yield "## What is found within a budget of false alarms"
@@ -144,16 +134,15 @@ def _budgets(runs: Sequence[Run]) -> Iterator[str]:
         "Sensitivity: adventitious recordings with at least one event."
     )
     for run in told:
-        yield f"**{plain(run.origin.name)}**, from {run.origin.key}:"
+        yield f"**{plain(run.name)}**, from {run.key}:"
         if run.budgets:
-            yield budget_table(run.budgets)
+            yield _budget_table(run.budgets)
         missing = [f"{budget:g}" for budget in BUDGETS if budget not in {p.budget_per_hour for p in run.budgets}]
         if missing:
             yield f"No thresholds that were tried keep a budget of {', '.join(missing)} per hour."
 
 
-def budget_table(points: Sequence[BudgetPoint]) -> str:
-    """One line for each budget."""
+def _budget_table(points: Sequence[Budget]) -> str:
     kinds = list(dict.fromkeys(kind for point in points for kind in point.false_alarms))
     heads = ["budget per hour", "sensitivity", "event F1", "segment F1", *(f"{plain(k)} per hour" for k in kinds)]
     lines = []
@@ -177,9 +166,9 @@ def _sizes(content: Content) -> Iterator[str]:
         yield table(["artefact", "weights", "bytes", "window", "time of one window", "where"], lines)
     else:
         yield "No artefact was given, so nothing was timed: `make results ARTEFACTS=model.onnx`."
-    weights = [[plain(r.origin.name), f"{r.weights:,}", r.origin.key] for r in content.runs if r.weights]
-    if weights:
-        yield table(["trained network", "weights", "from"], weights)
+    sizes = [[plain(r.name), f"{r.weights:,}", r.key] for r in content.trained.sources if r.weights]
+    if sizes:
+        yield table(["trained network", "weights", "from"], sizes)
     yield "Sizes of published methods stand in their rows above."
 
 
@@ -188,29 +177,29 @@ def _ablations(ablations: Sequence[tuple[str, str]]) -> Iterator[str]:
         yield f"## What each part adds ({plain(name)})"
         yield (
             "Mean and standard deviation over seeds on held-out patients of one fold, with a short schedule; Scores at "
-            "their best offset, so they are higher than an estimate. `python -m training.ablation` prints it."
+            "their best offset, so they are higher than an estimate. `python -m training.detector.ablation` prints it."
         )
         yield rows
 
 
 def _origins(content: Content) -> Iterator[str]:
     yield "## Where the numbers come from"
-    origins: list[Origin] = [run.origin for run in content.runs]
-    if origins:
-        heads = ["", "run", "recipe", "seed", "epochs", "weights", "commit", "date", "command"]
-        lines = []
-        for one in origins:
-            said = [plain(one.circumstances.get(head, "-")) for head in heads[2:-1]]
-            lines.append([one.key, plain(one.name), *said, code(one.command)])
-        yield table(heads, lines)
-    if content.evaluations:
+    if runs := content.trained.sources:
+        heads = ["recipe", "seed", "epochs", "weights", "commit", "date"]
         lines = [
-            [e.origin.key, plain(e.origin.name), plain(e.origin.circumstances["model"]), code(e.origin.command),
-             plain(e.intervals)]
-            for e in content.evaluations
-        ]  # fmt: skip
+            [r.key, plain(r.name), *(plain(r.told.get(head, "-")) for head in heads), _code(r.command)] for r in runs
+        ]
+        yield table(["", "run", *heads, "command"], lines)
+    if found := content.judged.sources:
+        lines = [
+            [e.key, plain(e.name), plain(e.told["model"]), _code(e.command), plain(e.told["intervals"])] for e in found
+        ]
         yield table(["", "evaluation", "model", "command", "intervals"], lines)
     yield "Published numbers: `training/results/published.yaml`."
     if content.left_out:
         yield "### Not in the tables"
         yield "\n".join(f"- {plain(one.name)}: {plain(one.why)}" for one in content.left_out)
+
+
+def _code(text: str) -> str:
+    return f"`{' '.join(text.split()).replace('`', chr(39)).replace('|', '/')}`"

@@ -39,7 +39,7 @@ class Gpu:
     """Such as `8.7`."""
     memory_bytes: int
     driver: str
-    """Newest CUDA that the driver speaks, such as `12.6`."""
+    """Newest CUDA that the driver supports, such as `12.6`."""
 
 
 def find_gpu() -> Gpu:
@@ -73,15 +73,15 @@ def find_gpu() -> Gpu:
     ask("cuDeviceGetAttribute", ctypes.byref(major), MAJOR, device)
     ask("cuDeviceGetAttribute", ctypes.byref(minor), MINOR, device)
     ask("cuDeviceTotalMem_v2", ctypes.byref(memory), device)
-    speaks = f"{version.value // 1000}.{version.value % 1000 // 10}"
-    return Gpu(name.value.decode("utf-8", "replace"), f"{major.value}.{minor.value}", memory.value, speaks)
+    newest = f"{version.value // 1000}.{version.value % 1000 // 10}"
+    return Gpu(name.value.decode("utf-8", "replace"), f"{major.value}.{minor.value}", memory.value, newest)
 
 
 class Cudart:
-    """CUDA's runtime; every method raises ModelError with CUDA's own words when a call fails.
+    """CUDA's runtime; every method raises ModelError with CUDA's own error text when a call fails.
 
     Args:
-        gpu: what the driver said; a runtime newer than the driver is not tried.
+        gpu: see `find_gpu`; a runtime newer than its driver is not tried.
 
     Raises:
         ConfigError: no runtime library can be loaded.
@@ -101,11 +101,11 @@ class Cudart:
         return self._new("cudaMallocHost", ctypes.c_size_t(size), what=f"{size / 1e6:.1f} MB of pinned memory")
 
     def free(self, address: int) -> None:
-        """Give back what `allocate` gave."""
+        """Free what `allocate` returned."""
         self._library.cudaFree(Pointer(address))
 
     def free_pinned(self, address: int) -> None:
-        """Give back what `allocate_pinned` gave."""
+        """Free what `allocate_pinned` returned."""
         self._library.cudaFreeHost(Pointer(address))
 
     def upload(self, gpu: int, pinned: int, size: int, stream: int) -> None:
@@ -117,15 +117,15 @@ class Cudart:
         self._copy(pinned, gpu, size, TO_HOST, stream)
 
     def new_stream(self) -> int:
-        """A queue of work."""
+        """A stream: work put on it is done in order."""
         return self._new("cudaStreamCreateWithFlags", NON_BLOCKING, what="a stream")
 
     def synchronize(self, stream: int) -> None:
-        """Wait until all work of the stream is done; errors of that work are told here."""
+        """Wait until all work of the stream is done; errors of that work are raised here."""
         self._call("cudaStreamSynchronize", Pointer(stream))
 
     def end_stream(self, stream: int) -> None:
-        """Give back what `new_stream` gave."""
+        """Destroy what `new_stream` returned."""
         self._library.cudaStreamDestroy(Pointer(stream))
 
     def capture(self, stream: int, work: Callable[[], None]) -> int:
@@ -147,7 +147,7 @@ class Cudart:
         self._call("cudaGraphLaunch", Pointer(graph), Pointer(stream))
 
     def end_graph(self, graph: int) -> None:
-        """Give back what `capture` gave."""
+        """Destroy what `capture` returned."""
         self._library.cudaGraphExecDestroy(Pointer(graph))
 
     def forget_error(self) -> None:
@@ -163,18 +163,18 @@ class Cudart:
         return int(handle.value or 0)
 
     def _call(self, function: str, *arguments: object) -> None:
-        self._check(function, getattr(self._library, function)(*arguments), "it")
+        self._check(function, getattr(self._library, function)(*arguments), "this call")
 
     def _check(self, function: str, code: int, what: str) -> None:
         if code:
-            said = self._library.cudaGetErrorString(code) or b"no words"
+            cause = self._library.cudaGetErrorString(code) or b"no description"
             self.forget_error()
-            raise ModelError(f"CUDA could not give {what}: {function}: error {code}, {said.decode(errors='replace')}")
+            raise ModelError(f"CUDA did not provide {what}: {function}: error {code}, {cause.decode(errors='replace')}")
 
 
 def _load(driver_major: int) -> tuple[Any, str]:
     names = [name for name in RUNTIMES if int(name.rsplit(".", 1)[1]) <= driver_major]
-    causes = [f"the driver speaks CUDA {driver_major}"]
+    causes = [f"the driver supports CUDA {driver_major}"]
     for name in _candidates(names):
         try:
             return ctypes.CDLL(name), Path(name).name
@@ -187,10 +187,10 @@ def _load(driver_major: int) -> tuple[Any, str]:
 
 
 def _candidates(names: list[str]) -> Iterator[str]:
-    """The linker's own, then the toolkit's, then those that pip brought with TensorRT on a PC."""
+    """The linker's own, then the toolkit's, then those that pip installed with TensorRT on a PC."""
     yield from names
     yield from (str(TOOLKIT / name) for name in names)
-    brought = importlib.util.find_spec("nvidia")
-    for folder in (brought.submodule_search_locations or ()) if brought else ():
+    installed = importlib.util.find_spec("nvidia")
+    for folder in (installed.submodule_search_locations or ()) if installed else ():
         for name in names:
             yield from (str(path) for path in sorted(Path(folder).glob(f"*/lib/{name}")))

@@ -1,7 +1,7 @@
 """From an ONNX graph to a TensorRT engine: parser, shapes, builder.
 
 Strongly typed: the precision is what the file says (fp16 tensors, explicit Q/DQ), never a flag or a calibrator, as
-TensorRT 11 knows nothing else and 10 has it. Not for keeping engines (`edge.artefact.backends.engines`) or running them
+TensorRT 11 knows nothing else and 10 has it. Not for caching engines (`edge.artefact.backends.engines`) or running them
 (`edge.artefact.backends.tensorrt`). The module comes as an argument, so that the same lines build with `tensorrt` on
 the device and with `tensorrt_rtx`, which needs no GPU, in the tests and in the export's check.
 """
@@ -17,7 +17,7 @@ from edge.artefact.backends._trt_api import Builder, IBuilderConfig, INetworkDef
 from edge.errors import ModelError
 
 WORKSPACE_BYTES = 512 << 20  # scratch memory a layer may use; the default model asks for 57 MB at batch 32
-KEPT_LINES = 8  # of what TensorRT said; the last ones name the cause
+KEPT_ERRORS = 8  # of what TensorRT logged; the last ones name the cause
 
 logger = logging.getLogger(__name__)
 
@@ -25,122 +25,122 @@ _LOGGERS: list[Any] = []  # TensorRT may go on logging to the first one that it 
 
 
 @dataclass(frozen=True, slots=True)
-class Batches:
-    """The sizes of a batch that an engine takes."""
+class BatchSizes:
+    """The batch sizes that an engine takes, in windows: TensorRT's minimum, optimum and maximum."""
 
     smallest: int = 1
-    tuned: int = 8
+    optimum: int = 8
     """The size that its kernels are chosen for."""
     largest: int = 32
 
     def __str__(self) -> str:
         """For a key or a log line."""
-        return f"{self.smallest}-{self.tuned}-{self.largest}"
+        return f"{self.smallest}-{self.optimum}-{self.largest}"
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What to build beside the graph."""
+class BuildOptions:
+    """How to build an engine."""
 
-    batches: Batches = Batches()
-    timings: bytes | None = b""
-    """What earlier builds measured on this GPU; empty for none yet, None for a builder that keeps none."""
-    adjust: Callable[[Any], None] | None = None
-    """Told the builder's configuration before the build; the checks choose another GPU than this machine's there."""
-    listen: Callable[[str], None] | None = None
-    """Told every line that TensorRT logs, of any severity."""
+    batches: BatchSizes = BatchSizes()
+    timing_cache: bytes | None = b""
+    """What earlier builds measured on this GPU; empty for none yet, None for a builder without a timing cache."""
+    configure: Callable[[Any], None] | None = None
+    """Called with the builder's configuration before the build; the checks choose other GPUs than this machine's."""
+    on_log: Callable[[str], None] | None = None
+    """Called with every line that TensorRT logs, of any severity."""
 
 
 @dataclass(frozen=True, slots=True)
-class Built:
+class BuiltEngine:
     """An engine, serialised."""
 
     plan: bytes
-    timings: bytes | None
-    """What this and earlier builds measured; None where the builder keeps none."""
+    timing_cache: bytes | None
+    """What this and earlier builds measured; None for a builder without a timing cache."""
 
 
-class Said:
+class TensorRtLog:
     """What TensorRT logged: errors and warnings to the log of this package, the last errors for a message."""
 
-    def __init__(self, trt: TensorRt, listen: Callable[[str], None] | None = None) -> None:
-        """A logger of NVIDIA's kind, as `ilogger`; `listen` is told every line of any severity."""
+    def __init__(self, trt: TensorRt, on_log: Callable[[str], None] | None = None) -> None:
+        """Make a logger of NVIDIA's kind, `ilogger`; `on_log` is called with every line of any severity."""
         self.errors: list[str] = []
-        self.listen = listen
+        self.on_log = on_log
         self.ilogger = _ilogger(trt, self)
 
-    def take(self, is_error: bool, line: str) -> None:
-        """Keep one line."""
+    def record(self, is_error: bool, line: str) -> None:
+        """Log one line, and keep it if it is an error."""
         if is_error:
-            self.errors = [*self.errors, " ".join(line.split())][-KEPT_LINES:]
-        logger.debug("tensorrt=said line=%r", line)
+            self.errors = [*self.errors, " ".join(line.split())][-KEPT_ERRORS:]
+        logger.debug("tensorrt=log line=%r", line)
 
     def last(self) -> str:
         """The last error, or that there was none."""
         return self.errors[-1] if self.errors else "it gave no reason"
 
 
-def _ilogger(trt: TensorRt, said: Said) -> Any:
-    loud = (trt.ILogger.INTERNAL_ERROR, trt.ILogger.ERROR)
+def _ilogger(trt: TensorRt, log: TensorRtLog) -> Any:
+    errors = (trt.ILogger.INTERNAL_ERROR, trt.ILogger.ERROR)
 
-    class Log(trt.ILogger):  # type: ignore[misc, name-defined]
+    class Logger(trt.ILogger):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
             trt.ILogger.__init__(self)  # without it the process ends at the first line, silently
 
         def log(self, severity: Any, line: str) -> None:
-            if said.listen is not None:
-                said.listen(line)
-            if severity in loud or severity == trt.ILogger.WARNING:
-                said.take(severity in loud, line)
+            if log.on_log is not None:
+                log.on_log(line)
+            if severity in errors or severity == trt.ILogger.WARNING:
+                log.record(severity in errors, line)
 
-    made = Log()
-    _LOGGERS.append(made)
-    return made
+    ilogger = Logger()
+    _LOGGERS.append(ilogger)
+    return ilogger
 
 
-def started(make: Callable[[Any], Any], said: Said) -> Any | None:
+def create(make: Callable[[Any], Any], log: TensorRtLog) -> Any | None:
     """A builder or runtime of TensorRT; None where it makes none, as with a driver that is too old or a full GPU."""
     try:
-        return make(said.ilogger)
-    except TypeError:  # what its bindings make of a null pointer
+        return make(log.ilogger)
+    except TypeError:  # what its bindings raise for a null pointer
         return None
 
 
-def build(trt: TensorRt, graph: bytes, wish: Wish) -> Built:
+def build(trt: TensorRt, graph: bytes, options: BuildOptions) -> BuiltEngine:
     """Build an engine for this machine's GPU. Takes from seconds to minutes.
 
     Args:
         trt: the module `tensorrt`, or one with its interface.
         graph: a serialised ModelProto; inputs with a free first dimension.
-        wish: batch sizes and what is known of earlier builds.
+        options: batch sizes, timing cache of earlier builds.
 
     Raises:
         ModelError: with TensorRT's reason, if it cannot parse or build the graph.
     """
-    said = Said(trt, wish.listen)
-    builder: Builder | None = started(trt.Builder, said)
+    log = TensorRtLog(trt, options.on_log)
+    builder: Builder | None = create(trt.Builder, log)
     if builder is None:
-        raise ModelError(f"TensorRT {trt.__version__} cannot start a build: {said.last()}")
+        raise ModelError(f"TensorRT {trt.__version__} cannot start a build: {log.last()}")
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
-    parser = trt.OnnxParser(network, said.ilogger)  # the network must outlive it
+    parser = trt.OnnxParser(network, log.ilogger)  # the network must outlive it
     if not parser.parse(graph):
-        raise ModelError(f"TensorRT {trt.__version__} cannot parse the graph: {_refusals(parser) or said.last()}")
+        raise ModelError(f"TensorRT {trt.__version__} cannot parse the graph: {_parser_errors(parser) or log.last()}")
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, WORKSPACE_BYTES)
     profile = builder.create_optimization_profile()
     for name, shape in _inputs(network):
-        sizes = (wish.batches.smallest, wish.batches.tuned, wish.batches.largest)
+        sizes = (options.batches.smallest, options.batches.optimum, options.batches.largest)
         profile.set_shape(name, *((size, *shape[1:]) for size in sizes))
     if config.add_optimization_profile(profile) < 0:
-        raise ModelError(f"TensorRT refused batches {wish.batches}: {said.last()}")
-    if wish.timings is not None:
-        _start_timings(config, wish.timings)
-    if wish.adjust is not None:
-        wish.adjust(config)
+        raise ModelError(f"TensorRT refused batches {options.batches}: {log.last()}")
+    if options.timing_cache is not None:
+        _set_timing_cache(config, options.timing_cache)
+    if options.configure is not None:
+        options.configure(config)
     plan = builder.build_serialized_network(network, config)
     if plan is None:
-        raise ModelError(f"TensorRT {trt.__version__} cannot build the graph: {said.last()}")
-    return Built(bytes(plan), _measured(config) if wish.timings is not None else None)
+        raise ModelError(f"TensorRT {trt.__version__} cannot build the graph: {log.last()}")
+    return BuiltEngine(bytes(plan), _timing_cache(config) if options.timing_cache is not None else None)
 
 
 def _inputs(network: INetworkDefinition) -> list[tuple[str, tuple[int, ...]]]:
@@ -148,17 +148,17 @@ def _inputs(network: INetworkDefinition) -> list[tuple[str, tuple[int, ...]]]:
     return [(tensor.name, tuple(tensor.shape)) for tensor in found]
 
 
-def _refusals(parser: OnnxParser) -> str:
+def _parser_errors(parser: OnnxParser) -> str:
     errors = [parser.get_error(index) for index in range(parser.num_errors)]
     return "; ".join(f"{e.node_operator()} {e.node_name()}: {' '.join(e.desc().split())}" for e in errors[:3])
 
 
-def _start_timings(config: IBuilderConfig, kept: bytes) -> None:
-    cache = config.create_timing_cache(kept)
+def _set_timing_cache(config: IBuilderConfig, content: bytes) -> None:
+    cache = config.create_timing_cache(content)
     if cache is None or not config.set_timing_cache(cache, False):  # of another TensorRT or GPU, or damaged
         config.set_timing_cache(config.create_timing_cache(b""), False)
 
 
-def _measured(config: IBuilderConfig) -> bytes:
+def _timing_cache(config: IBuilderConfig) -> bytes:
     cache = config.get_timing_cache()
     return b"" if cache is None else bytes(cast(Any, cache).serialize())

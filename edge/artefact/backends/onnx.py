@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from edge.errors import ModelError
 
-# From 1.31 on, onnxruntime reports to its maker over HTTPS unless told not to before it is imported. A device at a
-# bedside reports to nobody.
+# From 1.31 on, onnxruntime sends telemetry over HTTPS unless told not to before it is imported. A box at a bedside
+# sends none.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 import onnxruntime as ort
 
-FATAL_ONLY = 4  # what goes wrong is said by ModelError, not by the runtime on stderr
+FATAL_ONLY = 4  # errors are raised as ModelError, not written to stderr by the runtime
 
 
 class OnnxBackend:
@@ -33,9 +33,7 @@ class OnnxBackend:
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = FATAL_ONLY
-        options.enable_cpu_mem_arena = (
-            False  # one stream in steady state gains nothing from it and it is never given back
-        )
+        options.enable_cpu_mem_arena = False  # one stream in steady state gains nothing from it and it is never freed
         ort.set_default_logger_severity(FATAL_ONLY)
         ort.disable_telemetry_events()
         try:

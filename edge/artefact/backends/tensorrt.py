@@ -2,7 +2,7 @@
 
 One engine, one execution context, one stream; threads take turns. Inputs and outputs lie in pinned memory, sized once
 for the largest batch. A batch size that comes again is captured as a CUDA graph, so that a window costs one launch;
-where a capture is refused, the same work is enqueued each time. Not for building or keeping engines
+where a capture is refused, the same work is enqueued each time. Not for building or caching engines
 (`edge.artefact.backends.engines`) and not for deciding whether to use it (`edge.artefact.runtime`). Nothing of NVIDIA
 is imported or loaded with this module; `find_device` asks the driver before it touches TensorRT.
 
@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 
 from edge.artefact.backends._cudart import Cudart, Gpu, find_gpu
 from edge.artefact.backends._trt_api import ICudaEngine, IExecutionContext, Runtime, TensorRt
-from edge.artefact.backends.engine_build import Batches, Said, started
-from edge.artefact.backends.engines import key_of, obtain
+from edge.artefact.backends.engine_build import BatchSizes, TensorRtLog, create
+from edge.artefact.backends.engines import key_of, load_or_build
 from edge.artefact.onnx_file import read_metadata
 from edge.errors import ConfigError, ModelError
 
@@ -40,7 +40,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """What a machine must have for this backend."""
+    """GPU, TensorRT and CUDA of this machine: what this backend needs."""
 
     gpu: Gpu
     trt: TensorRt
@@ -66,18 +66,20 @@ def find_device() -> Device:
             f"expected TensorRT {'.'.join(map(str, OLDEST))} or newer, found {trt.__version__}; upgrade JetPack, or "
             "set  runtime: onnxruntime"
         )
-    return Device(gpu, trt, Cudart(gpu))  # after the import, which may bring CUDA's libraries along
+    return Device(gpu, trt, Cudart(gpu))  # after the import, which may load CUDA's libraries
 
 
 @dataclass(frozen=True, slots=True)
-class _Slot:
-    """One input or output: its memory on both sides."""
+class _Tensor:
+    """One input or output: its memory on the GPU and on the host."""
 
     name: str
     shape: Shape
     """Without the batch."""
     gpu: int
+    """Address on the GPU."""
     pinned: int
+    """Address on the host, pinned."""
     view: NDArray[np.float32]
     """The pinned memory, (largest batch, *shape)."""
 
@@ -86,37 +88,37 @@ class _Slot:
 
 
 class TensorRtBackend:
-    """An artefact as a TensorRT engine; a new one is built when none is kept.
+    """An artefact as a TensorRT engine; a new one is built when none is cached.
 
     Args:
         artefact: the whole file.
-        precision: as its variant says, for the name and the key.
+        precision: as its variant says, for the name and the key of the engine.
         device: see `find_device`.
         batches: sizes of a batch that the engine takes; a larger batch is run in parts.
 
     Raises:
-        ModelError: TensorRT cannot build or load it, or the GPU has no room.
+        ModelError: TensorRT cannot build or load it, or the GPU has no memory left.
     """
 
-    def __init__(self, artefact: bytes, precision: str, device: Device, batches: Batches | None = None) -> None:
+    def __init__(self, artefact: bytes, precision: str, device: Device, batches: BatchSizes | None = None) -> None:
         """Load or build the engine and take the memory for its largest batch."""
-        batches, trt = batches or Batches(), device.trt
+        batches, trt = batches or BatchSizes(), device.trt
         self.name = f"TensorRT {trt.__version__} {precision} on {device.gpu.name}"
         self.metadata = read_metadata(artefact)
-        self._said, self._largest = Said(trt), batches.largest
-        runtime: Runtime | None = started(trt.Runtime, self._said)
+        self._log, self._largest = TensorRtLog(trt), batches.largest
+        runtime: Runtime | None = create(trt.Runtime, self._log)
         if runtime is None:
             raise ModelError(
-                f"TensorRT {trt.__version__} does not start: {self._said.last()}; does the driver, which speaks CUDA "
-                f"{device.gpu.driver}, suffice for it, and is the GPU's memory full?"
+                f"TensorRT {trt.__version__} does not start: {self._log.last()}; does the driver, which supports CUDA "
+                f"{device.gpu.driver}, suffice, and is the GPU's memory full?"
             )
         self._runtime = runtime
         self._cuda = device.cuda
         key = key_of(artefact, precision, device.gpu, trt, batches)
-        self._engine = obtain(trt, artefact, key, batches, lambda plan: self._load(trt, plan))
+        self._engine = load_or_build(trt, artefact, key, batches, lambda plan: self._load(trt, plan))
         context = self._engine.create_execution_context()
         if context is None:
-            raise ModelError(f"TensorRT cannot run the engine: {self._said.last()}; is the GPU's memory full?")
+            raise ModelError(f"TensorRT cannot run the engine: {self._log.last()}; is the GPU's memory full?")
         self._context: IExecutionContext = context
         self._lock = threading.Lock()
         self._batch = self._repeats = 0
@@ -124,8 +126,8 @@ class TensorRtBackend:
         self._launch: int | None = None
         self._resources = ExitStack()
         self.close = weakref.finalize(self, _close, self._graph, self._resources)
-        """Gives the memory of the GPU back; called by itself when the backend is dropped."""
-        self.close.atexit = False  # a thread may still be at work; the end of the process gives all back
+        """Frees the memory of the GPU; called by itself when the backend is garbage-collected."""
+        self.close.atexit = False  # a thread may still be at work; the end of the process frees all
         try:
             self._take_memory(trt)
         except ModelError as error:
@@ -141,22 +143,22 @@ class TensorRtBackend:
             ModelError: if the GPU fails, which goes on until the process is started again; or after `close`.
         """
         given = {"frames": frames, "valid": valid}
-        wanted = self._outputs[output]
-        answer = np.empty((len(frames), *wanted.shape), np.float32)
+        chosen = self._outputs[output]
+        values = np.empty((len(frames), *chosen.shape), np.float32)
         with self._lock:
             if not self.close.alive:
-                raise ModelError(f"{self.name}: its memory was given back")
+                raise ModelError(f"{self.name}: it was closed and its memory freed")
             for start in range(0, len(frames), self._largest):
                 part = slice(start, min(start + self._largest, len(frames)))
                 batch = part.stop - part.start
-                for name, slot in self._inputs.items():
-                    slot.view[:batch] = given[name][part]
+                for name, tensor in self._inputs.items():
+                    tensor.view[:batch] = given[name][part]
                 self._run(batch)
-                answer[part] = wanted.view[:batch]
-        return answer
+                values[part] = chosen.view[:batch]
+        return values
 
     def _run(self, batch: int) -> None:
-        """From the pinned inputs to the pinned outputs."""
+        """Score what is in the pinned inputs; the scores are then in the pinned outputs."""
         self._repeats = self._repeats + 1 if batch == self._batch else 0
         if batch != self._batch:
             self._drop_graph()
@@ -170,20 +172,20 @@ class TensorRtBackend:
         self._cuda.synchronize(self._stream)
 
     def _enqueue(self, batch: int) -> None:
-        for slot in self._inputs.values():
-            self._cuda.upload(slot.gpu, slot.pinned, slot.bytes_of(batch), self._stream)
+        for tensor in self._inputs.values():
+            self._cuda.upload(tensor.gpu, tensor.pinned, tensor.bytes_of(batch), self._stream)
         if not self._context.execute_async_v3(self._stream):
-            raise ModelError(f"TensorRT cannot run a batch of {batch}: {self._said.last()}")
-        for slot in self._outputs.values():
-            self._cuda.download(slot.pinned, slot.gpu, slot.bytes_of(batch), self._stream)
+            raise ModelError(f"TensorRT cannot run a batch of {batch}: {self._log.last()}")
+        for tensor in self._outputs.values():
+            self._cuda.download(tensor.pinned, tensor.gpu, tensor.bytes_of(batch), self._stream)
 
     def _set_shapes(self, batch: int) -> None:
         self._batch = 0  # until all is set
         accepted = [self._context.set_input_shape(s.name, (batch, *s.shape)) for s in self._inputs.values()]
-        for slot in (*self._inputs.values(), *self._outputs.values()):
-            accepted.append(self._context.set_tensor_address(slot.name, slot.gpu))
+        for tensor in (*self._inputs.values(), *self._outputs.values()):
+            accepted.append(self._context.set_tensor_address(tensor.name, tensor.gpu))
         if not all(accepted):
-            raise ModelError(f"TensorRT refused a batch of {batch}: {self._said.last()}")
+            raise ModelError(f"TensorRT refused a batch of {batch}: {self._log.last()}")
         self._batch = batch
 
     def _capture_graph(self, batch: int) -> None:
@@ -207,18 +209,18 @@ class TensorRtBackend:
     def _take_memory(self, trt: TensorRt) -> None:
         self._stream = self._cuda.new_stream()
         self._resources.callback(self._cuda.end_stream, self._stream)
-        self._inputs: dict[str, _Slot] = {}
-        self._outputs: dict[str, _Slot] = {}
+        self._inputs: dict[str, _Tensor] = {}
+        self._outputs: dict[str, _Tensor] = {}
         self.inputs: dict[str, list[int | str | None]] = {}
         self.outputs: dict[str, list[int | str | None]] = {}
         for index in range(self._engine.num_io_tensors):
             name = self._engine.get_tensor_name(index)
             is_input = self._engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT
-            slot = self._new_slot(name)
-            (self._inputs if is_input else self._outputs)[name] = slot
-            (self.inputs if is_input else self.outputs)[name] = [None, *slot.shape]
+            tensor = self._new_tensor(name)
+            (self._inputs if is_input else self._outputs)[name] = tensor
+            (self.inputs if is_input else self.outputs)[name] = [None, *tensor.shape]
 
-    def _new_slot(self, name: str) -> _Slot:
+    def _new_tensor(self, name: str) -> _Tensor:
         shape = tuple(self._engine.get_tensor_shape(name))[1:]
         size = FLOAT_BYTES * self._largest * int(np.prod(shape))
         gpu, pinned = self._cuda.allocate(size), 0
@@ -226,7 +228,7 @@ class TensorRtBackend:
         pinned = self._cuda.allocate_pinned(size)
         self._resources.callback(self._cuda.free_pinned, pinned)
         memory = (ctypes.c_float * (size // FLOAT_BYTES)).from_address(pinned)
-        return _Slot(name, shape, gpu, pinned, np.ctypeslib.as_array(memory).reshape(self._largest, *shape))
+        return _Tensor(name, shape, gpu, pinned, np.ctypeslib.as_array(memory).reshape(self._largest, *shape))
 
 
 def _fits(trt: TensorRt, engine: ICudaEngine) -> bool:

@@ -1,6 +1,6 @@
-"""A broker of one's own on a free loopback port: mosquitto if it is on the machine, else amqtt.
+"""A temporary broker on a free loopback port: mosquitto if it is on the machine, else amqtt.
 
-For the demo and the tests. Not for a ward: nothing is kept, and whoever is on this machine may connect.
+For the demo and the tests. Not for a ward: nothing is stored, and anybody on this machine may connect.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ Kind = Literal["mosquitto", "amqtt"]
 START_S = 15.0  # amqtt takes seconds on a small board
 STOP_S = 2.0
 PORTS = range(20_000, 32_000)  # below those that Linux gives to clients (32768 to 60999)
-MOSQUITTO_PLACES = os.pathsep.join(("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin"))  # often not on a user's PATH
+MOSQUITTO_FOLDERS = os.pathsep.join(
+    ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
+)  # often not on a user's PATH
 AMQTT_PROGRAM = """
 import asyncio, logging, sys
 from amqtt.broker import Broker
@@ -39,11 +41,11 @@ asyncio.run(main())
 """
 
 
-def choose(wanted: str) -> Kind:
+def choose(name: str) -> Kind:
     """The broker to use.
 
     Args:
-        wanted: `mosquitto`, `amqtt`, or `auto` for the first of them that is installed.
+        name: `mosquitto`, `amqtt`, or `auto` for the first of them that is installed.
 
     Raises:
         ConfigError: it is not installed, or not one of these.
@@ -53,12 +55,13 @@ def choose(wanted: str) -> Kind:
         "amqtt": importlib.util.find_spec("amqtt") is not None,
     }
     for kind, is_there in installed.items():
-        if is_there and wanted in (kind, "auto"):
+        if is_there and name in (kind, "auto"):
             return kind
-    if wanted not in (*installed, "auto"):
-        raise ConfigError(f"--broker: {wanted!r} is not known; use mosquitto, amqtt or auto")
-    name = "broker" if wanted == "auto" else wanted
-    raise ConfigError(f"no {name} found; install one: apt-get install mosquitto, or pip install amqtt")
+    if name not in (*installed, "auto"):
+        raise ConfigError(f"--broker: {name!r} is not known; use mosquitto, amqtt or auto")
+    raise ConfigError(
+        f"no {'broker' if name == 'auto' else name} found; install one: apt-get install mosquitto, or pip install amqtt"
+    )
 
 
 class Broker:
@@ -94,13 +97,13 @@ class Broker:
         deadline_s = time.monotonic() + START_S
         while not _accepts(self.port):
             if self._process.poll() is not None or time.monotonic() > deadline_s:
-                said = log.read_text(errors="replace").strip().splitlines()[-1:] or ["nothing"]
+                lines = log.read_text(errors="replace").strip().splitlines()[-1:] or ["empty"]
                 self.stop()
-                raise SourceError(f"{self.kind} did not start on port {self.port}; it said: {said[0]}")
+                raise SourceError(f"{self.kind} did not start on port {self.port}; its log: {lines[0]}")
             time.sleep(0.02)
 
     def stop(self) -> None:
-        """End it, by force if it does not listen."""
+        """End it, by force if it does not end by itself."""
         if self._process is not None:
             self._process.terminate()
             try:
@@ -112,7 +115,7 @@ class Broker:
         self._process = self._folder = None
 
     def kill(self) -> None:
-        """End it at once, without goodbye to its clients."""
+        """End it at once, without a DISCONNECT to its clients."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -147,7 +150,7 @@ def free_port() -> int:
 
 
 def _mosquitto() -> str | None:
-    return shutil.which("mosquitto") or shutil.which("mosquitto", path=MOSQUITTO_PLACES)
+    return shutil.which("mosquitto") or shutil.which("mosquitto", path=MOSQUITTO_FOLDERS)
 
 
 def _accepts(port: int) -> bool:

@@ -27,13 +27,13 @@ CONNECT_S = 5.0
 HEAD = f"{'time':>8}  {'sound':<15} {'score':>5}  {'bed':<10} {'lasted':>7}"
 
 
-def run_demo(fast: bool, wanted_broker: str, scored_by: tuple[Path | None, str | None], stop: threading.Event) -> int:
+def run_demo(fast: bool, broker_name: str, model: tuple[Path | None, str | None], stop: threading.Event) -> int:
     """Run the demo on this terminal.
 
     Args:
         fast: as fast as it goes instead of in real time.
-        wanted_broker: `mosquitto`, `amqtt` or `auto`.
-        scored_by: artefact and runtime, each None for the detector's own choice.
+        broker_name: `mosquitto`, `amqtt` or `auto`.
+        model: artefact and runtime, each None for the default.
         stop: ends it early.
 
     Returns:
@@ -43,9 +43,9 @@ def run_demo(fast: bool, wanted_broker: str, scored_by: tuple[Path | None, str |
         ConfigError: no such broker.
         SourceError: the broker does not start or does not answer.
     """
-    from edge.sources.synthetic import DEMO_AUDIO
+    from edge.sources.demo import DEMO_AUDIO
 
-    kind = choose(wanted_broker)
+    kind = choose(broker_name)
     with Broker(kind) as broker, tempfile.TemporaryDirectory(prefix="laennec-demo-") as folder:
         version = "MQTT 5" if kind == "mosquitto" else "MQTT 3.1.1 only: no message expiry, no will delay"
         print("The recording is synthetic: computed breath sound with wheezes and crackles, not a patient.")
@@ -55,13 +55,13 @@ def run_demo(fast: bool, wanted_broker: str, scored_by: tuple[Path | None, str |
         command = [sys.executable, "-m", "edge", "run", "--source", str(DEMO_AUDIO), "--stream", BED]
         command += ["--node", NODE, "--port", str(broker.port), "--outbox", str(Path(folder) / "outbox.db")]
         command += ["--fast"] * fast
-        for option, value in zip(("--model", "--runtime"), scored_by, strict=True):
+        for option, value in zip(("--model", "--runtime"), model, strict=True):
             command += [option, str(value)] if value else []
-        return _watch(command, Path(folder) / "log", arrivals, stop)
+        return _print_events(command, Path(folder) / "log", arrivals, stop)
 
 
 def row(event: dict[str, Any]) -> str:
-    """One event message as a row: when it began in the recording, what, how sure, where, and how long if it is over."""
+    """One event message as a row: onset in the recording, class, score, bed, and duration if it is over."""
     rate, onset, end = event["sample"]["rate"], event["sample"]["onset"], event["sample"]["end"]
     minutes, seconds = divmod(onset / rate, 60)
     lasted = event.get("end_reason", "begins") if end is None else f"{(end - onset) / rate:5.2f} s"
@@ -71,7 +71,7 @@ def row(event: dict[str, Any]) -> str:
 
 
 def _subscribe(port: int) -> queue.SimpleQueue[dict[str, Any]]:
-    """An ordinary MQTT 3.1.1 client, as any dashboard is one."""
+    """Events from an ordinary MQTT 3.1.1 client, as any dashboard has one."""
     arrivals: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     ready = threading.Event()
     client = paho.Client(CallbackAPIVersion.VERSION2, client_id="laennec-demo-viewer", protocol=paho.MQTTv311)
@@ -89,7 +89,9 @@ def _subscribe(port: int) -> queue.SimpleQueue[dict[str, Any]]:
     return arrivals
 
 
-def _watch(command: list[str], log: Path, arrivals: queue.SimpleQueue[dict[str, Any]], stop: threading.Event) -> int:
+def _print_events(
+    command: list[str], log: Path, arrivals: queue.SimpleQueue[dict[str, Any]], stop: threading.Event
+) -> int:
     """Print arrivals until the detector ends; then its summary, or its log if it failed."""
     seen: set[tuple[str, int]] = set()
     with log.open("wb") as errors, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as child:
@@ -103,7 +105,7 @@ def _watch(command: list[str], log: Path, arrivals: queue.SimpleQueue[dict[str, 
     while _print_next(arrivals, seen):
         pass
     for line in log.read_text(errors="replace").splitlines():
-        if code != 0 or " WARNING " in line:  # such as: the broker speaks 3.1.1 only
+        if code != 0 or " WARNING " in line:  # such as: the broker supports 3.1.1 only
             print(line, file=sys.stderr)
     print(f"\n{summary}", flush=True)
     return code

@@ -1,4 +1,4 @@
-"""`laennec link`: a simulated device, a live table of devices, recording and replay of what links carry."""
+"""`laennec link`: a simulated device, a live table of devices, recording and replay of their packets."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ import typer
 from edge.commands import JsonlOption, stop_on_signals
 from edge.errors import ConfigError
 
-app = typer.Typer(help="The links to microcontrollers: try, watch, record, replay.", no_args_is_help=True)
+app = typer.Typer(help="Devices on a serial port, UDP or BLE: simulate, watch, record, replay.", no_args_is_help=True)
 
-SerialOption = Annotated[list[str] | None, typer.Option("--serial", help="A port: a path, or usb:VID:PID[:SERIAL].")]
+SerialOption = Annotated[list[str] | None, typer.Option("--serial", help="A port: its path, or usb:VID:PID[:SERIAL].")]
 UdpOption = Annotated[
-    str | None, typer.Option("--udp", metavar="HOST:PORT", help="Address of this machine to listen on, and port.")
+    str | None, typer.Option("--udp", metavar="HOST:PORT", help="Address of this machine and UDP port to listen on.")
 ]
-BleOption = Annotated[list[str] | None, typer.Option("--ble", metavar="ADDRESS", help="A bonded wearable.")]
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="Settings whose section link is taken.")]
+BleOption = Annotated[list[str] | None, typer.Option("--ble", metavar="ADDRESS", help="A bonded device over BLE.")]
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="Settings (YAML) with a section `link`.")]
 SecondsOption = Annotated[
-    float | None, typer.Option("--seconds", min=0.1, help="Stop after so many seconds; default: Ctrl-C.")
+    float | None, typer.Option("--seconds", min=0.1, help="Stop after this time, in seconds; default: Ctrl-C.")
 ]
-BaudOption = Annotated[int | None, typer.Option("--baud", help="Speed of the serial ports, baud; USB ignores it.")]
+BaudOption = Annotated[int | None, typer.Option("--baud", help="Speed of serial ports, bits per second; not for USB.")]
 
 
 @app.command(
@@ -33,7 +33,7 @@ BaudOption = Annotated[int | None, typer.Option("--baud", help="Speed of the ser
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
 )
 def simulate(context: typer.Context) -> None:
-    """Play sound files as a device would, over a pty (its name is printed) or --udp HOST:PORT; --help for all faults.
+    """Play sound files as a device would, over a pty (its name is printed) or --udp HOST:PORT.
 
     Without a file the bundled synthetic recording is played. Needs a C compiler.
     """
@@ -61,15 +61,20 @@ def monitor(
     baud: BaudOption = None,
     jsonl: JsonlOption = False,
 ) -> None:
-    """A live table of the devices that are heard: rate, loss, battery, contact; no detector runs."""
+    """Show a live table of the devices whose packets arrive; no detector runs.
+
+    "packets lost": since the start. "audio lost" and "audio masked": of the last 10 s; masked sound is not used, for
+    any cause (lost, clipped, no contact). "contact": with the skin, 0 to 254. "idle": since the last packet. A dash
+    is a number that is not known.
+    """
     section = _section(serial, udp, ble, config, baud)
     with stop_on_signals() as stop:
         _watch(section, None, seconds, jsonl, stop)
 
 
-@app.command(short_help="Record what links carry to a file.")
+@app.command(short_help="Record received packets to a file.")
 def record(  # noqa: PLR0913 - the options of the command
-    file: Annotated[Path, typer.Argument(help="The capture, a new file.", readable=False)],
+    file: Annotated[Path, typer.Argument(help="The file to create.", readable=False)],
     serial: SerialOption = None,
     udp: UdpOption = None,
     ble: BleOption = None,
@@ -78,7 +83,7 @@ def record(  # noqa: PLR0913 - the options of the command
     baud: BaudOption = None,
     jsonl: JsonlOption = False,
 ) -> None:
-    """Write down what links carry, byte for byte with its times, and show the table meanwhile."""
+    """Record all received bytes with their times to a file, and show the table of `monitor` meanwhile."""
     section = _section(serial, udp, ble, config, baud)
     with stop_on_signals() as stop:
         _watch(section, file, seconds, jsonl, stop)
@@ -86,10 +91,10 @@ def record(  # noqa: PLR0913 - the options of the command
 
 @app.command(short_help="Show the table of a recorded file.")
 def replay(
-    file: Annotated[Path, typer.Argument(help="A capture of laennec link record.", readable=False)],
+    file: Annotated[Path, typer.Argument(help="A file of laennec link record.", readable=False)],
     jsonl: JsonlOption = False,
 ) -> None:
-    """The table of a capture, made by the same code that hears devices; `link.capture` lets `laennec run` hear it."""
+    """Show the table at the end of a recorded file; `link.capture` in the settings plays it to `laennec run`."""
     from edge.commands.link import watch
     from edge.commands.link.table import as_line, rows, table
 
@@ -110,13 +115,13 @@ def _section(
 
     if config is not None:
         if serial or udp or ble:
-            raise ConfigError("--config says where devices are heard; leave out --serial, --udp and --ble")
+            raise ConfigError("--config says how devices are connected; leave out --serial, --udp and --ble")
         section = load_config(config).link
         if section is None:
             raise ConfigError(f"{config}: has no section `link`")
         return section
     if not (serial or udp or ble):
-        raise ConfigError("nothing to hear: give --serial PORT, --udp HOST:PORT, --ble ADDRESS, or --config FILE")
+        raise ConfigError("nothing to listen to: give --serial PORT, --udp HOST:PORT, --ble ADDRESS, or --config FILE")
     given: dict[str, Any] = {"serial": [{"port": port, **({"baud": baud} if baud else {})} for port in serial or ()]}
     if udp is not None:
         host, _, port = udp.rpartition(":")
@@ -129,7 +134,7 @@ def _watch(section: Any, capture: Path | None, seconds: float | None, jsonl: boo
     import logging
 
     from edge.commands.link.table import HEAD, now_line, refusals, table
-    from edge.commands.link.watch import Watch, Wish
+    from edge.commands.link.watch import Watch, WatchOptions
     from edge.log import RateLimitedLog, setup
     from edge.sources.link_opening import open_links, open_receiver, warm_up
 
@@ -141,17 +146,17 @@ def _watch(section: Any, capture: Path | None, seconds: float | None, jsonl: boo
     if not (is_live or jsonl):
         print(HEAD, flush=True)
 
-    def show(report: Any, now_ns: int, silence: Any) -> None:
+    def show(report: Any, now_ns: int, warnings: Any) -> None:
         if is_live:
-            print("\n".join((f"\x1b[H\x1b[J{table(report, now_ns)}", *silence.lines)), flush=True)
+            print("\n".join((f"\x1b[H\x1b[J{table(report, now_ns)}", *warnings.current)), flush=True)
             return
-        for line in (*now_line(report, now_ns, jsonl), *(() if jsonl else silence.news)):
+        for line in (*now_line(report, now_ns, jsonl), *(() if jsonl else warnings.new)):
             print(line, flush=True)
         if not jsonl:
             return
-        for line in silence.news:
+        for line in warnings.new:
             logger.warning("%s", line)  # on stderr: each line of the output is a stream
         if refused := refusals(report):
             repeats.log("refused", refused)
 
-    Watch(open_links(section), open_receiver(section), Wish(seconds, capture), show).run(stop)
+    Watch(open_links(section), open_receiver(section), WatchOptions(seconds, capture), show).run(stop)

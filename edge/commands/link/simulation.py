@@ -11,17 +11,17 @@ from pathlib import Path
 import soundfile
 
 from edge.errors import SourceError
-from edge.features.kernel_cache import folders
-from edge.sources.synthetic import DEMO_AUDIO
+from edge.kernel_cache import folders
+from edge.sources.demo import DEMO_AUDIO
 from firmware_bridge.sim import build
 
 
 def simulator() -> Path:
-    """The program, built at the first call and kept in the cache directory.
+    """The program, built at the first call into the cache directory.
 
     Raises:
         ConfigError: there is no C compiler.
-        SourceError: it cannot be built, or there is no folder for it.
+        SourceError: it does not compile, or no cache directory can be written.
     """
     refusal = SourceError("no cache directory can be written; name one with NUMBA_CACHE_DIR or XDG_CACHE_HOME")
     for folder in folders():
@@ -33,7 +33,7 @@ def simulator() -> Path:
 
 
 def recordings(arguments: Sequence[str], folder: Path) -> list[str]:
-    """The simulator's arguments with every sound file as it wants it: WAV of 16 bit.
+    """The simulator's arguments, every sound file converted to what it reads: WAV of 16 bits.
 
     Args:
         arguments: options and files; without any file the bundled recording is played.

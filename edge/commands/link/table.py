@@ -1,4 +1,4 @@
-"""What the links carry, for a person who sets them up: one line per stream of every device.
+"""The table of `laennec link monitor`, for a person who sets links up: one line per stream of every device.
 
 Not for a ward (`edge.node.service` publishes health). A number that is not known is `-`: it is not zero.
 """
@@ -9,13 +9,13 @@ import json
 import time
 from dataclasses import asdict, dataclass
 
-from edge.settings.link import shown_id
+from edge.settings.link import format_device_id
 from firmware_bridge.records import Condition
 from firmware_bridge.report import DeviceReport, Report, StreamReport
 
 HEAD = (
-    f"{'device':<10} {'st':>2} {'declared Hz':>11} {'measured Hz':>11} {'ppm':>7} {'loss %':>6} {'lost %':>6} "
-    f"{'masked %':>8} {'batt %':>6} {'contact':>7} {'seen s':>6}  link, conditions"
+    f"{'device':<10} {'stream':>6} {'declared Hz':>11} {'measured Hz':>11} {'ppm':>7} {'packets lost %':>14} "
+    f"{'audio lost %':>12} {'audio masked %':>14} {'batt %':>6} {'contact':>7} {'idle s':>6}  link, conditions"
 )
 
 
@@ -25,27 +25,33 @@ class Row:
 
     device: str
     stream: int | None
-    """None for a device that has not yet said what it sends."""
+    """None for a device that has not yet announced its streams."""
     declared_hz: float | None
+    """Sampling rate that the device announces."""
     measured_hz: float | None
-    """None until the clock may be judged."""
+    """By this machine's clock; None until it is known well enough."""
     ppm: float | None
+    """Deviation of the measured from the declared rate, parts per million."""
     loss: float | None
-    """Share of packets that did not arrive, since the start."""
+    """Share of all packets that did not arrive, 0 to 1, since the start."""
     lost: float | None
-    """Share of the sound of the last 10 s that was lost."""
+    """Share of the sound of the last 10 s that was lost, 0 to 1."""
     masked: float | None
-    """Share of it that cannot be judged, for any cause."""
+    """Share of the sound of the last 10 s that is not used, lost or not (clipping, no contact), 0 to 1."""
     battery_percent: int | None
+    """Charge, 0 to 100."""
     contact: int | None
-    """0 (none) to 254 (full)."""
+    """Contact with the skin, 0 (none) to 254 (full)."""
     seen_s: float
     """Since the last packet, seconds."""
     link: str
+    """Name of the link, and the sender's address where it has one."""
     firmware: str
+    """Version that the device names; empty if it named none."""
     conditions: tuple[str, ...]
+    """What is wrong with the device or stream now."""
     details: tuple[str, ...]
-    """What was found, one for each condition."""
+    """The reading behind each condition."""
 
 
 def rows(report: Report, now_ns: int) -> list[Row]:
@@ -72,15 +78,18 @@ def as_text(row: Row) -> str:
     told = (f"{name} ({detail})" for name, detail in zip(row.conditions, row.details, strict=True))
     tail = ", ".join((row.link, *told))
     return (
-        f"{row.device:<10} {_shown(row.stream, 2)} {_shown(row.declared_hz, 11, 1)} {_shown(row.measured_hz, 11, 1)} "
-        f"{_shown(row.ppm, 7, 1)} {_percent(row.loss, 6)} {_percent(row.lost, 6)} {_percent(row.masked, 8)} "
+        f"{row.device:<10} {_shown(row.stream, 6)} {_shown(row.declared_hz, 11, 1)} {_shown(row.measured_hz, 11, 1)} "
+        f"{_shown(row.ppm, 7, 1)} {_percent(row.loss, 14)} {_percent(row.lost, 12)} "
+        f"{_percent(row.masked, 14)} "
         f"{_shown(row.battery_percent, 6)} {_shown(contact, 7)} {_shown(row.seen_s, 6, 1)}  {tail}"
     )
 
 
 def refusals(report: Report) -> str:
-    """What was not heard and why, in one line; empty if nothing."""
-    parts = [f"{shown_id(device)} is not listed: {count} packets" for device, count in sorted(report.refused.items())]
+    """Packets that were dropped and why, in one line; empty if there were none."""
+    parts = [
+        f"{format_device_id(device)} is not listed: {count} packets" for device, count in sorted(report.refused.items())
+    ]
     for name, counts in report.links.items():
         bad = {"not COBS": counts.cobs_errors, "damaged": counts.crc_errors, "too short or long": counts.length_errors,
                "of another version": counts.unknown_versions, "malformed": counts.malformed,
@@ -90,14 +99,14 @@ def refusals(report: Report) -> str:
 
 
 def table(report: Report, now_ns: int) -> str:
-    """The whole table."""
+    """Heading, a line for each row, and what was refused."""
     lines = [HEAD, *(as_text(row) for row in rows(report, now_ns))]
     refused = refusals(report)
     return "\n".join([*lines, refused] if refused else lines)
 
 
 def now_line(report: Report, now_ns: int, is_json: bool) -> list[str]:
-    """What a program without a terminal prints each second; refusals are not part of the JSON."""
+    """What is printed each second where the output is no terminal; refusals are not part of the JSON."""
     wall_s = time.time()
     lines = [as_line(row, wall_s) if is_json else as_text(row) for row in rows(report, now_ns)]
     refused = "" if is_json else refusals(report)
@@ -110,7 +119,7 @@ def _row(device: DeviceReport, stream: StreamReport | None, now_ns: int) -> Row:
     clock = stream.clock if stream and stream.clock.is_sure else None
     conditions: tuple[Condition, ...] = (*device.conditions, *(stream.conditions if stream else ()))
     return Row(
-        device=shown_id(device.device_id),
+        device=format_device_id(device.device_id),
         stream=stream.info.stream if stream else None,
         declared_hz=stream.info.rate_mhz / 1000 if stream else None,
         measured_hz=round(clock.rate_hz, 3) if clock else None,

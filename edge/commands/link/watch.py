@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.commands.link.silence import Silence, Silences
+from edge.commands.link.link_warnings import LinkChecker, LinkWarnings
 from edge.errors import SourceError
 from edge.sources.link_opening import limits_of
 from firmware_bridge.capture import Reader, Writer
@@ -22,17 +22,17 @@ from firmware_bridge.records import Chunk
 from firmware_bridge.report import Report
 
 SECOND_NS = 1_000_000_000
-Show = Callable[[Report, int, Silence], None]
+Show = Callable[[Report, int, LinkWarnings], None]
 
 
 @dataclass(frozen=True)
-class Wish:
-    """How long to watch, and what to keep."""
+class WatchOptions:
+    """How long to watch, and whether to record."""
 
     seconds: float | None = None
-    """None for ever."""
+    """None: until it is stopped."""
     capture: Path | None = None
-    """File to be written; None for none."""
+    """File to record to; None: nothing is recorded."""
 
 
 class Watch:
@@ -41,22 +41,21 @@ class Watch:
     Args:
         links: open; closed at the end.
         receiver: makes devices of their bytes.
-        wish: how long, and whether to write a capture.
-        show: called with a report, the monotonic time in ns and what to say of links that are not heard, every second
-            and at the end.
+        options: how long, and whether to write a capture.
+        show: called every second and at the end, with a report, the monotonic time in ns and the warnings about links.
 
     Raises:
         SourceError: the capture cannot be written.
     """
 
-    def __init__(self, links: Sequence[Transport], receiver: Receiver, wish: Wish, show: Show) -> None:
-        """Make the capture file; nothing is read yet."""
-        self._links, self._receiver, self._wish, self._show = links, receiver, wish, show
-        self._silences, self._last = Silences(links), Silence()
+    def __init__(self, links: Sequence[Transport], receiver: Receiver, options: WatchOptions, show: Show) -> None:
+        """Create the capture file; links are read in `run`."""
+        self._links, self._receiver, self._options, self._show = links, receiver, options, show
+        self._checker, self._last = LinkChecker(links), LinkWarnings()
         self._by_name = {link.name: link for link in links}
-        self._writer = Writer(wish.capture) if wish.capture is not None else None
+        self._writer = Writer(options.capture) if options.capture is not None else None
         self._due_ns = time.monotonic_ns()
-        self._end_ns = None if wish.seconds is None else self._due_ns + round(wish.seconds * SECOND_NS)
+        self._end_ns = None if options.seconds is None else self._due_ns + round(options.seconds * SECOND_NS)
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set or the time is over.
@@ -70,7 +69,7 @@ class Watch:
                 self._writer.end(time.monotonic_ns())
         except OSError as error:
             raise SourceError(
-                f"{self._wish.capture}: cannot be written ({error.strerror}); free space there"
+                f"{self._options.capture}: cannot be written ({error.strerror}); free space there"
             ) from error
         finally:
             if self._writer is not None:
@@ -79,7 +78,7 @@ class Watch:
         self._show(self._receiver.report(), time.monotonic_ns(), self._last)
         if self._writer is not None and self._writer.dropped:
             lost = f"{self._writer.dropped} pieces were not recorded"
-            raise SourceError(f"{self._wish.capture}: full; {lost}; begin another file sooner")
+            raise SourceError(f"{self._options.capture}: full; {lost}; start another file sooner")
 
     def _hear(self, chunks: Sequence[Chunk]) -> None:
         for chunk in chunks:
@@ -95,18 +94,18 @@ class Watch:
         if now_ns >= self._due_ns:
             self._due_ns += SECOND_NS
             report = self._receiver.report()
-            self._show(report, now_ns, self._silences.look(report, now_ns))
+            self._show(report, now_ns, self._checker.check(report, now_ns))
 
     def _is_over(self, stop: threading.Event) -> bool:
         now_ns = time.monotonic_ns()
         if not stop.is_set() and (self._end_ns is None or now_ns < self._end_ns):
             return False
-        self._last = self._silences.look(self._receiver.report(), now_ns, is_over=True)  # before the links are closed
+        self._last = self._checker.check(self._receiver.report(), now_ns, is_over=True)  # before the links are closed
         return True
 
 
 def replay(path: Path, allowed: frozenset[int] | None, stop: threading.Event) -> tuple[Report, int, float]:
-    """A capture through the real receiver, as fast as it goes and always with the same result.
+    """Feed a capture to the receiver that devices have, as fast as it goes and always with the same result.
 
     Args:
         path: a file of `watch`.
@@ -114,7 +113,7 @@ def replay(path: Path, allowed: frozenset[int] | None, stop: threading.Event) ->
         stop: ends it early.
 
     Returns:
-        How everything was at the end, and when that was, on the clock of the capture in ns and in seconds since 1970.
+        The report at the end, and its time: on the clock of the capture in ns, and in seconds since 1970.
 
     Raises:
         SourceError: it cannot be read, or is damaged.

@@ -1,4 +1,4 @@
-"""The artefact is believed only when it is whole, ours, and fits its own metadata."""
+"""The artefact is accepted only when it is whole, ours, and fits its own metadata."""
 
 from __future__ import annotations
 

@@ -99,8 +99,8 @@ def test_a_model_without_an_answer_for_clips_says_so_and_one_with_it_gives_it() 
     has_both.outputs["clip"] = ["B", 2]
     for graph in (Graph(ANSWERS), lacks_output):
         with pytest.raises(ModelError, match="made by hand: expected the output `clip` and its labels"):
-            Model(b"", graph).answer(window)
-    assert Model(b"", has_both).answer(window).tolist() == ANSWERS[0].tolist()
+            Model(b"", graph).clip_log_probabilities(window)
+    assert Model(b"", has_both).clip_log_probabilities(window).tolist() == ANSWERS[0].tolist()
     assert has_both.asked == ["clip"]
 
 

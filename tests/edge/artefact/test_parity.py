@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge.artefact.parity import MIN_COSINE, MIN_TOP1, Drift, drift
+from edge.artefact.parity import MIN_COSINE, MIN_TOP1, Difference, compare_outputs
 
 RNG = np.random.default_rng(0)
 SCORES: NDArray[np.float32] = RNG.random((50, 20, 6)).astype(np.float32)
@@ -14,7 +14,7 @@ CLIP: NDArray[np.float32] = np.log(RNG.dirichlet(np.ones(7), 50)).astype(np.floa
 
 
 def test_the_same_answers_have_no_distance() -> None:
-    found = drift({"scores": SCORES, "clip": CLIP}, {"scores": SCORES.copy(), "clip": CLIP.copy()})
+    found = compare_outputs({"scores": SCORES, "clip": CLIP}, {"scores": SCORES.copy(), "clip": CLIP.copy()})
     assert found.cosine == pytest.approx(1, abs=1e-12)
     assert (found.top1, found.largest, found.passes) == (1.0, 0.0, True)
 
@@ -22,7 +22,7 @@ def test_the_same_answers_have_no_distance() -> None:
 def test_one_clip_in_twenty_with_another_label_fails_beside_a_thousand_frames_that_agree() -> None:
     other = CLIP.copy()
     other[::20] = -other[::20]  # the highest becomes the lowest
-    found = drift({"scores": SCORES, "clip": CLIP}, {"scores": SCORES, "clip": other})
+    found = compare_outputs({"scores": SCORES, "clip": CLIP}, {"scores": SCORES, "clip": other})
     assert found.top1 == pytest.approx(47 / 50)
     assert not found.passes
 
@@ -31,22 +31,22 @@ def test_one_clip_in_twenty_with_another_label_fails_beside_a_thousand_frames_th
 def test_what_is_no_number_fails(broken: float) -> None:
     other = SCORES.copy()
     other[3, 4, 5] = broken
-    assert not drift({"scores": SCORES}, {"scores": other}).passes
+    assert not compare_outputs({"scores": SCORES}, {"scores": other}).passes
 
 
 def test_a_class_that_is_never_said_any_more_turns_the_vector() -> None:
     other = SCORES.copy()
     other[..., 2] = 0
-    assert drift({"scores": SCORES}, {"scores": other}).cosine < 0.95
+    assert compare_outputs({"scores": SCORES}, {"scores": other}).cosine < 0.95
 
 
 def test_the_bounds_themselves_pass() -> None:
-    assert Drift(MIN_COSINE, MIN_TOP1, 1.0).passes
-    assert not Drift(MIN_COSINE - 1e-6, 1.0, 0.0).passes
-    assert not Drift(1.0, MIN_TOP1 - 1e-6, 0.0).passes
+    assert Difference(MIN_COSINE, MIN_TOP1, 1.0).passes
+    assert not Difference(MIN_COSINE - 1e-6, 1.0, 0.0).passes
+    assert not Difference(1.0, MIN_TOP1 - 1e-6, 0.0).passes
 
 
 def test_answers_that_are_all_nought_agree_only_with_each_other() -> None:
     nothing = np.zeros_like(SCORES)
-    assert drift({"scores": nothing}, {"scores": nothing}).passes
-    assert drift({"scores": nothing}, {"scores": SCORES}).cosine == 0.0
+    assert compare_outputs({"scores": nothing}, {"scores": nothing}).passes
+    assert compare_outputs({"scores": nothing}, {"scores": SCORES}).cosine == 0.0

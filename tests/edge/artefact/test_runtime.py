@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from edge.artefact import disk_cache
-from edge.artefact.runtime import decide, open_model, place_of, runtime_facts
-from edge.artefact.tuned import Row, keep_rows
+from edge.artefact.choice import Measurement, save_measurements
+from edge.artefact.runtime import decide, machine_key, open_model, runtime_facts
 from edge.artefact.variants import read_variant
 from edge.errors import ConfigError, ModelError
+from edge.log import warn_once
 from tests.edge.artefact.backends.machine import Machine, fake_library, machine
 from tests.edge.artefacts import fp32, variant
 
 __all__ = ["fake_library", "machine"]
 
-FP32 = Row("fp32", "onnxruntime", 0.1, (10.0, 70.0, 300.0), 1.0, 1.0, True)
+FP32 = Measurement("fp32", "onnxruntime", 0.1, (10.0, 70.0, 300.0), 1.0, 1.0, True)
 CPU_INT8 = replace(FP32, variant="cpu-int8", latency_ms=(8.0, 40.0, 150.0))
 FP16 = replace(FP32, variant="trt-fp16", runtime="tensorrt", latency_ms=(1.0, 2.0, 4.0))
 INT8 = replace(FP16, variant="trt-int8", latency_ms=(0.8, 1.0, 2.0))
@@ -44,11 +44,11 @@ def no_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "edge")
-    disk_cache.tell_once.cache_clear()
+    warn_once.cache_clear()
 
 
-def measured(path: Path, *rows: Row, machine: Machine | None = None) -> None:
-    keep_rows(place_of(read_variant(path), machine.device if machine else None), rows)
+def measured(path: Path, *rows: Measurement, machine: Machine | None = None) -> None:
+    save_measurements(machine_key(read_variant(path), machine.device if machine else None), rows)
 
 
 @pytest.mark.usefixtures("no_gpu")
@@ -199,13 +199,13 @@ def test_the_facts_name_driver_versions_engines_and_the_choice(machine: Machine,
     assert (facts.tensorrt, facts.cudart, facts.missing) == ("10.3.0", "libcudart.so.13", "")
     assert [engine.key and engine.key.precision for engine in facts.engines] == ["fp16"]
     assert (facts.variant, facts.runtime, facts.cause) == ("trt-fp16", "tensorrt", "measured by laennec optimize")
-    assert [row.variant for row in facts.tuned] == ["fp32", "trt-fp16"]
+    assert [row.variant for row in facts.measured] == ["fp32", "trt-fp16"]
 
 
 @pytest.mark.usefixtures("no_gpu")
 def test_the_facts_of_a_machine_without_a_gpu_say_what_is_missing(model: Path) -> None:
     facts = runtime_facts(model)
-    assert (facts.gpu, facts.tensorrt, facts.engines, facts.tuned) == (None, "", (), ())
+    assert (facts.gpu, facts.tensorrt, facts.engines, facts.measured) == (None, "", (), ())
     assert "no NVIDIA driver" in facts.missing
     assert (facts.variant, facts.runtime) == ("fp32", "onnxruntime")
 

@@ -12,7 +12,7 @@ from edge.artefact.model import DEFAULT_PATH
 from edge.commands.app import app
 from edge.doctor import artefact
 from edge.errors import ConfigError, ModelError
-from edge.releases.model_store import model_in_force
+from edge.releases.model_store import active_model
 from edge.settings.config import load_config
 from tests.edge.signed_releases import Signer
 
@@ -21,7 +21,7 @@ from tests.edge.signed_releases import Signer
 def config(signer: Signer) -> Path:
     """Settings of the box."""
     path = signer.folder / "ward.yaml"
-    models = {"path": str(signer.folder / "shelf"), "keys": str(signer.keys)}
+    models = {"path": str(signer.folder / "models"), "keys": str(signer.keys)}
     path.write_text(json.dumps({"streams": [{"id": "bed1", "source": "mic"}], "models": models}))
     return path
 
@@ -54,7 +54,7 @@ def test_a_model_goes_from_a_package_into_force_and_back(signer: Signer, config:
 
 def test_whoever_promotes_a_model_with_variants_is_told_to_measure_them(signer: Signer, config: Path) -> None:
     signer.add_variant()
-    release = signer.shelf().install(signer.package("a"))
+    release = signer.store().install(signer.package("a"))
     assert f"laennec optimize --model {release.artefact}" in _say("promote", release.sha256, "--config", config)
 
 
@@ -66,15 +66,15 @@ def test_install_can_promote_too_but_not_what_is_older(signer: Signer, config: P
 
 
 def test_what_is_refused_is_listed_with_the_reason(signer: Signer, config: Path) -> None:
-    release = signer.shelf().install(signer.package("a"))
-    signer.shelf().promote(release.sha256)
+    release = signer.store().install(signer.package("a"))
+    signer.store().promote(release.sha256)
     release.artefact.unlink()
     assert f"* {release.sha256[:12]}  REFUSED: " in _say("list", "--config", config)
 
 
 def test_a_promoted_release_that_vanished_is_not_shown_as_the_bundled_model(signer: Signer, config: Path) -> None:
-    release = signer.shelf().install(signer.package("a"))
-    signer.shelf().promote(release.sha256)
+    release = signer.store().install(signer.package("a"))
+    signer.store().promote(release.sha256)
     release.folder.rename(signer.folder / "away")
     listed = _say("list", "--config", config).splitlines()
     assert listed[0].startswith("  bundled")
@@ -91,18 +91,18 @@ def test_a_file_named_in_the_settings_goes_before_and_that_is_said(signer: Signe
 def test_a_node_runs_what_its_settings_name_then_what_was_promoted_then_the_bundled_model(
     signer: Signer, config: Path
 ) -> None:
-    assert model_in_force(load_config(config)) is None
-    release = signer.shelf().install(signer.package("a"))
-    assert model_in_force(load_config(config)) is None
-    signer.shelf().promote(release.sha256)
-    assert model_in_force(load_config(config)) == release.artefact
+    assert active_model(load_config(config)) is None
+    release = signer.store().install(signer.package("a"))
+    assert active_model(load_config(config)) is None
+    signer.store().promote(release.sha256)
+    assert active_model(load_config(config)) == release.artefact
     named = load_config(config).model_copy(update={"model": Path("/opt/ward.onnx")})
-    assert model_in_force(named) == Path("/opt/ward.onnx")
+    assert active_model(named) == Path("/opt/ward.onnx")
 
 
 def test_a_node_does_not_start_with_another_model_than_the_promoted_one(signer: Signer, config: Path) -> None:
-    release = signer.shelf().install(signer.package("a"))
-    signer.shelf().promote(release.sha256)
+    release = signer.store().install(signer.package("a"))
+    signer.store().promote(release.sha256)
     release.artefact.write_bytes(b"")
     result = CliRunner().invoke(app, ["run", "--config", str(config)])
     assert isinstance(result.exception, ModelError)
@@ -114,11 +114,11 @@ def test_the_doctor_looks_at_the_model_that_a_run_would_take_and_fails_where_a_r
 ) -> None:
     settings = load_config(config)
     assert artefact.chosen(None, settings) == (None, [])
-    release = signer.shelf().install(signer.package("a"))
-    signer.shelf().promote(release.sha256)
+    release = signer.store().install(signer.package("a"))
+    signer.store().promote(release.sha256)
     path, checks = artefact.chosen(None, settings)
     assert (path, [check.verdict for check in checks]) == (release.artefact, ["ok"])
     assert artefact.chosen(Path("/opt/other.onnx"), settings) == (Path("/opt/other.onnx"), [])
     release.artefact.unlink()
     path, checks = artefact.chosen(None, settings)
-    assert (path, [(check.name, check.verdict) for check in checks]) == (None, [("shelf", "fail")])
+    assert (path, [(check.name, check.verdict) for check in checks]) == (None, [("release", "fail")])

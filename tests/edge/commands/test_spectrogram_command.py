@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from matplotlib.image import imread
 
 from edge.errors import ConfigError, SourceError
 from edge.features import FRONT_ENDS, FeatureSpec, Mel
-from edge.pictures.drawing import DOTS_PER_IN, WIDTH_IN
-from edge.pictures.picture import make_wish, named_front_end
-from edge.sources.synthetic import DEMO_AUDIO
-from tests.edge.commands.test_main import HEAVY, laennec, mistake
+from edge.pictures.picture import named_front_end, picture_options
+from edge.sources.demo import DEMO_AUDIO
 from tests.edge.pictures.test_spectrogram import noise, see, written
 
 
-@pytest.mark.system
-def test_the_command_draws_what_detect_finds(tmp_path: Path) -> None:
-    out = tmp_path / "out.png"
-    result = laennec("spectrogram", DEMO_AUDIO, "-o", out, "--events", DISPLAY="", MPLBACKEND="nonsense")
-    assert (result.returncode, result.stderr) == (0, "")
-    assert imread(out).shape[1] == WIDTH_IN * DOTS_PER_IN
-
-
-@pytest.mark.system
-def test_mistakes_are_one_line_that_says_what_to_do(tmp_path: Path) -> None:
+def test_mistakes_are_one_line_that_says_what_to_do(tmp_path: Path, mistake: Callable[..., str]) -> None:
     out, short = tmp_path / "out.png", written(tmp_path / "short.wav", noise(0.02))
     (tmp_path / "bad.wav").write_bytes(b"no sound")
     (tmp_path / "bad.json").write_text("{")
@@ -57,30 +43,11 @@ def test_mistakes_are_one_line_that_says_what_to_do(tmp_path: Path) -> None:
     assert "none.onnx" in refused("--events", "--model", tmp_path / "none.onnx")
 
 
-@pytest.mark.system
-def test_without_matplotlib_one_line_says_how_to_get_it(tmp_path: Path) -> None:
-    (tmp_path / "matplotlib.py").write_text("raise ModuleNotFoundError('matplotlib')")
-    result = laennec("spectrogram", DEMO_AUDIO, "-o", tmp_path / "out.png", PYTHONPATH=str(tmp_path))
-    assert result.returncode == 2
-    assert result.stderr == "laennec: spectrogram: matplotlib is not installed; install it: pip install matplotlib\n"
-
-
-@pytest.mark.system
-@pytest.mark.parametrize(
-    ("command", "absent"), [("spectrogram --help", {*HEAVY, "matplotlib"} - {"pydantic"}), ("model", {"matplotlib"})]
-)
-def test_other_commands_do_not_pay_for_it(command: str, absent: set[str]) -> None:
-    program = "import atexit, sys; atexit.register(lambda: print(*sys.modules)); from edge.__main__ import main; main()"
-    asked = [sys.executable, "-c", program, *command.split()]
-    result = subprocess.run(asked, capture_output=True, text=True, timeout=60, env={**os.environ})
-    assert not absent & set(result.stdout.split())
-
-
 def test_a_feature_spec_may_be_a_file_spaced_as_one_likes(tmp_path: Path) -> None:
     spec = FeatureSpec(analysis=Mel(windows_samples=(256, 64)))
     (tmp_path / "mine.json").write_text(json.dumps(json.loads(spec.to_json()), indent=2) + "\n")
     assert named_front_end(str(tmp_path / "mine.json")) == spec
-    assert make_wish(DEMO_AUDIO, str(tmp_path / "mine.json"), None, None, (0.0, None)).name == "mine.json"
+    assert picture_options(DEMO_AUDIO, str(tmp_path / "mine.json"), None, None, (0.0, None)).name == "mine.json"
 
 
 def test_of_a_file_cut_short_what_was_heard_is_seen(tmp_path: Path) -> None:

@@ -78,3 +78,30 @@ def test_what_was_refused_is_tried_again_once() -> None:
     in_flight.last_backlog, in_flight.retry_s = 5, 30.0
     in_flight.requeue()
     assert (in_flight.retry_s, in_flight.last_backlog) == (0.0, 0)
+
+
+def test_what_goes_before_all_others_does_so_in_order() -> None:
+    in_flight = InFlight("s", 20, 5, 0.0)
+    in_flight.make_due([5, 3])
+    in_flight.make_due(iter([4]))
+    assert in_flight.due == [3, 4, 5]
+
+
+def test_what_is_held_behind_a_message_is_due_when_the_broker_has_that_one() -> None:
+    in_flight = InFlight("s", 20, 5, 0.0)
+    for seq, behind in ((9, 3), (7, 3), (8, 4)):
+        in_flight.hold(seq, behind)
+    in_flight.release_held(99)
+    assert in_flight.due == []
+    in_flight.release_held(3)
+    in_flight.release_held(3)
+    assert in_flight.due == [7, 9]
+
+
+def test_when_all_is_tried_again_nothing_is_due_or_held_any_more() -> None:
+    in_flight = InFlight("s", 20, 5, 0.0)
+    in_flight.make_due([1, 2])
+    in_flight.hold(8, behind=4)
+    in_flight.requeue()
+    in_flight.release_held(4)
+    assert in_flight.due == []

@@ -65,6 +65,7 @@ def test_an_event_that_a_kill_left_open_ends_with_its_onset_and_no_time() -> Non
     body = json.loads(finish(message.body, True, 1.9e9))
     CHECK.validate(body)
     assert (message.topic, message.event) == ("laennec/v1/ward-c/edge-7/s/bed1/event", (onset["id"], 2))
+    assert message.expiry_s == 86_400
     assert (body["type"], body["rev"], body["end_reason"], body["boot_id"]) == ("end", 2, "restart", "b3f1b3f1")
     assert (body["sample"]["onset"], body["sample"]["end"], body["time"]["end"]) == (5, None, None)
 
@@ -184,7 +185,7 @@ def test_a_status_says_this() -> None:
     assert json.loads(encode(status_body(NODE, "stopped", "s1", 1.8e9)))["state"] == "stopped"
     check_fields(
         encode(status_body(NODE, "online", "s1", 1.8e9)),
-        '{"schema":"laennec.status/1","state":"online","boot_id":"b3f1b3f1","session":"s1",'
+        '{"schema":"laennec.status/1","state":"online","boot_id":"b3f1b3f1","session":"s1","box":"",'
         '"ts":"2027-01-15T08:00:00.000Z"}',
     )
     check_fields(
@@ -223,3 +224,10 @@ def test_an_id_is_48_bits_of_time_and_80_random_ones(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(secrets, "randbits", lambda bits: (1 << bits) - 1)
     assert ulid(0.0) == "0" * 10 + "Z" * 16
     assert ulid(0.033) == "0000000011" + "Z" * 16  # 33 ms are 1 x 32 + 1
+    assert ulid(2**48 / 1000 + 0.033) == "0000000011" + "Z" * 16  # after 8900 years the 48 bits begin again
+    assert ulid(2**48 / 1000 - 0.001) == "7" + "Z" * 25
+
+
+def test_what_waited_under_other_names_goes_where_the_node_speaks_now() -> None:
+    assert NODE.current_topic("old/tree/of/names/s/bed1/event") == "laennec/v1/ward-b/edge-7/s/bed1/event"
+    assert NODE.current_topic("s/bed1/gap") == "laennec/v1/ward-b/edge-7/s/bed1/gap"

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -216,33 +213,3 @@ def test_a_full_disk_keeps_events_in_memory(outbox: Outbox) -> None:
     outbox.tidy()
     assert numbers(outbox) == list(range(400))
     assert outbox.counts().in_memory == 0
-
-
-WRITER = """
-import sys
-from pathlib import Path
-from edge.delivery.messages import Message
-from edge.delivery.outbox import Outbox
-outbox = Outbox(Path(sys.argv[1]), 100, 1)
-for number in range(10**6):
-    outbox.put([Message("t", {"n": number, "time": {}}, 60, (f"id{number}", 1))])
-    print(number, flush=True)
-"""
-
-
-@pytest.mark.system
-def test_kill_9_in_the_middle_of_writing_loses_nothing_that_was_written(path: Path) -> None:
-    written = -1
-    for _ in range(3):
-        path.unlink(missing_ok=True)
-        with subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True) as child:
-            assert child.stdout is not None
-            for line in child.stdout:
-                written = int(line)
-                if written == 50:
-                    child.send_signal(signal.SIGKILL)
-        outbox = Outbox(path, 100, 1)
-        found = numbers(outbox)
-        assert found == list(range(len(found)))
-        assert len(found) >= written + 1
-        outbox.close()

@@ -171,3 +171,40 @@ def test_what_is_due_at_the_start_goes_before_live_messages_and_a_long_backlog()
         node.step(1.0)
         node.answer(0, False)
     assert node.seqs() == [*first, live, 1, 2, 3, 4]
+
+
+def test_a_state_that_is_under_way_keeps_no_event_back() -> None:
+    box = Box()
+    node = Connections(box, 2)
+    node.in_flight.record(77, None, 0.0)
+    live = box.put(("a", 1))
+    node.step()
+    assert node.seqs() == [live]
+
+
+def test_while_more_is_under_way_than_the_broker_takes_nothing_goes() -> None:
+    box = Box()
+    for number in range(3):
+        box.put((f"old{number}", 1))
+    node = Connections(box, 1)
+    for mid in (77, 78):  # the status is said in time, room or not
+        node.in_flight.record(mid, None, 0.0)
+    for number in range(3):
+        box.put((f"new{number}", 1))
+    node.limit = 2
+    node.step(1.0)
+    assert node.seqs() == []
+    node.in_flight.unacknowledged.clear()
+    node.step()
+    assert node.seqs() == [4]
+
+
+def test_a_backlog_goes_at_a_hundred_in_a_second_however_often_it_is_asked_for() -> None:
+    box = Box()
+    for number in range(300):
+        box.put((f"old{number}", 1))
+    node, sent = Connections(box, 1000), []
+    for seconds in (0.0, 0.5, 0.0, 0.25, 5.0):
+        node.step(seconds)
+        sent.append(len(node.sent))
+    assert sent == [0, 50, 50, 75, 175]  # after five seconds a hundred, not five hundred

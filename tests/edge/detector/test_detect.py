@@ -1,4 +1,4 @@
-"""Files at full speed, with the model that comes along."""
+"""Files at full speed, with the bundled model."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pytest
 import soundfile
 
 from edge.artefact.model import Model, load_model
-from edge.detector.detect import Wanted, as_line, as_row, detect_file
+from edge.detector.detect import DetectOptions, as_line, as_row, detect_file
 from edge.errors import SourceError
-from edge.sources.synthetic import DEMO_AUDIO
+from edge.sources.demo import DEMO_AUDIO
 from edge.types import Event
 from tests.edge.fakes import LoudnessModel
 
@@ -34,7 +34,7 @@ def bursts(tmp_path: Path) -> Path:
 
 
 def test_every_sound_is_one_record_with_its_times(bursts: Path) -> None:
-    records = list(detect_file(bursts, LoudnessModel(), Wanted(), threading.Event()))  # type: ignore[arg-type]
+    records = list(detect_file(bursts, LoudnessModel(), DetectOptions(), threading.Event()))  # type: ignore[arg-type]
     assert [record["label"] for record in records] == ["wheeze"] * 3
     for second, record in enumerate(records):
         assert set(record) == {"file", "label", "onset_s", "end_s", "score", "mean", "threshold", "end_reason"}
@@ -45,7 +45,7 @@ def test_every_sound_is_one_record_with_its_times(bursts: Path) -> None:
 
 
 def test_scores_cover_the_file_without_a_hole(model: Model) -> None:
-    records = list(detect_file(DEMO_AUDIO, model, Wanted(scores=True), threading.Event()))
+    records = list(detect_file(DEMO_AUDIO, model, DetectOptions(scores=True), threading.Event()))
     frames = [record for record in records if "scores" in record]
     hop_s = model.score_hop_samples / model.rate_hz
     length_s = soundfile.info(str(DEMO_AUDIO)).duration
@@ -58,14 +58,14 @@ def test_scores_cover_the_file_without_a_hole(model: Model) -> None:
 
 
 def test_scores_and_events_are_those_of_a_run_without_scores(model: Model) -> None:
-    with_scores = detect_file(DEMO_AUDIO, model, Wanted(scores=True), threading.Event())
-    without = detect_file(DEMO_AUDIO, model, Wanted(), threading.Event())
+    with_scores = detect_file(DEMO_AUDIO, model, DetectOptions(scores=True), threading.Event())
+    without = detect_file(DEMO_AUDIO, model, DetectOptions(), threading.Event())
     assert [record for record in with_scores if "label" in record] == list(without)
 
 
 def test_a_stop_in_mid_sound_closes_what_is_open(bursts: Path) -> None:
     stop, events = threading.Event(), []
-    for record in detect_file(bursts, LoudnessModel(), Wanted(scores=True), stop):  # type: ignore[arg-type]
+    for record in detect_file(bursts, LoudnessModel(), DetectOptions(scores=True), stop):  # type: ignore[arg-type]
         if "scores" not in record:
             events.append(record)
         elif record["t_s"] > 1.2:
@@ -77,7 +77,7 @@ def test_a_stop_in_mid_sound_closes_what_is_open(bursts: Path) -> None:
 
 def test_a_missing_file_is_an_error_of_the_source(model: Model, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"none\.wav"):
-        list(detect_file(tmp_path / "none.wav", model, Wanted(), threading.Event()))
+        list(detect_file(tmp_path / "none.wav", model, DetectOptions(), threading.Event()))
 
 
 def test_a_row_says_why_a_sound_ended_if_not_by_quiet() -> None:

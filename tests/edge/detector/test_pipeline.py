@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from edge.artefact.model import Model, load_model
 from edge.artefact.specs import WindowSpec
-from edge.detector.pipeline import Pipeline, caution
+from edge.detector.pipeline import Pipeline, gap_penalty
 from edge.errors import ConfigError
-from edge.sources.synthetic import DEMO_AUDIO, DEMO_TRUTH
+from edge.sources.demo import DEMO_AUDIO, DEMO_TRUTH
 from edge.types import Block, Event, Scores, Window
 from tests.edge.fakes import LoudnessModel
 from tests.edge.streaming import RATE_HZ, sound
@@ -223,10 +223,10 @@ def test_classes_that_were_not_asked_for_are_not_reported() -> None:
         assert [e.kind for e in pipeline.push(heard) + pipeline.flush()] == kinds
 
 
-def test_giving_up_closes_what_is_open_and_decides_nothing_more() -> None:
+def test_an_abort_closes_what_is_open_and_decides_nothing_more() -> None:
     pipeline = _loudness()
     (onset,) = pipeline.push(sound(1.0, (0.2, 1.0)))
-    (end,) = pipeline.give_up()
+    (end,) = pipeline.abort()
     assert (onset.kind, end.kind, end.onset, end.end_reason) == ("onset", "end", onset.onset, "stream_end")
     # Frame 124 would end with sample 124 x 64 + 128 = 8064, so the last window ends at frame 100; it decides up to 90
     assert end.end == 90 * 64
@@ -238,7 +238,7 @@ def test_the_end_comes_window_by_window() -> None:
     heard = sound(1.0, (0.2, 0.7))
     pipeline.push(heard)
     other.push(heard)
-    steps = list(pipeline.ending())
+    steps = list(pipeline.flush_stepwise())
     assert len(steps) >= 3  # the last frames, a window, the tracker
     assert [event for step in steps for event in step] == other.flush() != []
 
@@ -247,34 +247,34 @@ def test_the_end_comes_window_by_window() -> None:
 TEN = SimpleNamespace(window=WindowSpec(40, 40, 0, 4), rate_hz=16, spec=SimpleNamespace(hop_samples=2))
 
 
-def _asked(lost: list[int], first: int = -5, stop: int = 99) -> list[float]:
+def _penalty(lost: list[int], before: int = 0, after: int = 0) -> list[float]:
     valid = np.array([i not in lost for i in range(40)], np.bool_)
-    window = Window(80, np.zeros((40, 1), np.float32), valid)
+    window = Window(80, np.zeros((40, 1), np.float32), valid, before, after)
     scores = Scores(20, np.zeros((10, 1), np.float32), np.ones(10, np.bool_))
-    return caution(TEN, window, scores, first, stop).round(4).tolist()  # type: ignore[arg-type,no-any-return]
+    return gap_penalty(TEN, window, scores).round(4).tolist()  # type: ignore[arg-type,no-any-return]
 
 
-def test_caution_is_0_4_near_a_gap_and_0_2_elsewhere_and_grows_with_what_is_lost() -> None:
+def test_the_gap_penalty_is_0_4_near_a_gap_and_0_2_elsewhere_and_grows_with_what_is_lost() -> None:
     # 4 of 40 frames lost: 2 x 0.1 more. Near are the score frames that touch [20 - 8, 24 + 8): 3 to 7.
-    assert _asked([20, 21, 22, 23]) == [0.4] * 3 + [0.6] * 5 + [0.4] * 2
+    assert _penalty([20, 21, 22, 23]) == [0.4] * 3 + [0.6] * 5 + [0.4] * 2
     # [0, 4): near is up to frame 12, score frames 0 to 2. [36, 40): from frame 28 on, 7 to 9.
-    assert _asked([0, 1, 2, 3]) == [0.6] * 3 + [0.4] * 7
-    assert _asked([36, 37, 38, 39]) == [0.4] * 7 + [0.6] * 3
+    assert _penalty([0, 1, 2, 3]) == [0.6] * 3 + [0.4] * 7
+    assert _penalty([36, 37, 38, 39]) == [0.4] * 7 + [0.6] * 3
     # Two gaps of one frame: [5 - 8, 6 + 8) is 0 to 3, [30 - 8, 31 + 8) is 5 to 9; 2 x 2 / 40 more
-    assert _asked([5, 30]) == [0.5] * 4 + [0.3] + [0.5] * 5
+    assert _penalty([5, 30]) == [0.5] * 4 + [0.3] + [0.5] * 5
 
 
-def test_caution_is_0_where_nothing_is_lacking_or_the_stream_was_not_there() -> None:
-    assert _asked([]) == [0.0] * 10
-    assert _asked(list(range(10)), first=10) == [0.0] * 10
-    assert _asked(list(range(30, 40)), stop=30) == [0.0] * 10
+def test_the_gap_penalty_is_0_where_nothing_was_lost_or_the_stream_was_not_there() -> None:
+    assert _penalty([]) == [0.0] * 10
+    assert _penalty(list(range(10)), before=10) == [0.0] * 10
+    assert _penalty(list(range(30, 40)), after=10) == [0.0] * 10
     # 26 of the 30 frames that the stream had: 2 x 4 / 30 more; near are score frames 3 to 7 as above
-    assert _asked([*range(10), 20, 21, 22, 23], first=10) == [0.4667] * 3 + [0.6667] * 5 + [0.4667] * 2
-    assert _asked([*range(4)], first=3)[:4] == [0.4541] * 3 + [0.2541]  # one of 37
+    assert _penalty([*range(10), 20, 21, 22, 23], before=10) == [0.4667] * 3 + [0.6667] * 5 + [0.4667] * 2
+    assert _penalty([*range(4)], before=3)[:4] == [0.4541] * 3 + [0.2541]  # one of 37
 
 
-def test_caution_follows_the_score_frames_that_were_left_out() -> None:
+def test_the_gap_penalty_follows_the_score_frames_that_were_left_out() -> None:
     valid = np.array([i not in (20, 21, 22, 23) for i in range(40)], np.bool_)
     late = Scores(26, np.zeros((4, 1), np.float32), np.ones(4, np.bool_))  # score frames 6 to 9 of the window
     window = Window(80, np.zeros((40, 1), np.float32), valid)
-    assert caution(TEN, window, late, 0, 40).round(4).tolist() == [0.6, 0.6, 0.4, 0.4]  # type: ignore[arg-type]
+    assert gap_penalty(TEN, window, late).round(4).tolist() == [0.6, 0.6, 0.4, 0.4]  # type: ignore[arg-type]

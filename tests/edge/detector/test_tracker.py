@@ -162,7 +162,7 @@ def test_the_label_stays_once_it_was_said() -> None:
     assert _spans(_ends(_plain(), scores)) == [("wheeze", 0, 12)]
 
 
-def test_caution_before_a_gap_asks_nothing_behind_it() -> None:
+def test_a_penalty_before_a_gap_raises_nothing_behind_it() -> None:
     tracker = _plain(median_frames=5)
     scores = _scores([0.0] * 5 + [0.0] + [0.75] * 8, lost=(5,))
     events = tracker.push(scores, np.array([3.0] * 6 + [0.0] * 8)) + tracker.flush()
@@ -184,7 +184,7 @@ def test_after_a_reset_the_tracker_is_as_new() -> None:
         tracker.push(_scores([1.0], start=start + 100))
 
 
-def test_no_caution_leaves_the_threshold_as_it_is_to_the_last_bit() -> None:
+def test_no_penalty_leaves_the_threshold_as_it_is_to_the_last_bit() -> None:
     for threshold in (0.11, 0.19, 0.22, 0.5):  # 1 / (1 + (1 / .11 - 1)) is another number than .11
         assert raised(threshold, 0.0) == threshold
     assert raised(0.42, 0.5) == pytest.approx(0.5442, abs=5e-5)  # logit .42 = -.3228; + .5 = .1772; sigmoid .5442
@@ -202,9 +202,10 @@ def test_no_event_touches_a_frame_that_was_not_heard() -> None:
     assert [e.end_reason for e in events if e.kind == "end"] == ["gap", "stream_end"]
 
 
-def test_a_jump_in_the_index_closes_what_is_open() -> None:
-    events = _run(_scores([0.9] * 10), _scores([0.9] * 10, start=500))
-    assert _spans(events) == [("wheeze", 0, 10), ("wheeze", 500, 510)]
+@pytest.mark.parametrize("start", [11, 12, 500])
+def test_a_jump_in_the_index_closes_what_is_open(start: int) -> None:
+    events = _run(_scores([0.9] * 10), _scores([0.9] * 10, start=start))
+    assert _spans(events) == [("wheeze", 0, 10), ("wheeze", start, start + 10)]
 
 
 def test_indices_beyond_32_bits_are_kept() -> None:
@@ -270,29 +271,29 @@ def test_what_is_no_event_when_all_is_heard_is_none_between_two_gaps() -> None:
     assert _run(_scores(levels, lost=(4, 5, 11, 12))) == []
 
 
-def _cautious(wheeze: list[float], caution: list[float]) -> list[Event]:
+def _penalized(wheeze: list[float], penalty: list[float]) -> list[Event]:
     tracker = _tracker()
-    return tracker.push(_scores(wheeze), np.array(caution)) + tracker.flush()
+    return tracker.push(_scores(wheeze), np.array(penalty)) + tracker.flush()
 
 
-def test_caution_is_asked_of_the_frame_that_opens_and_of_no_other() -> None:
+def test_the_penalty_is_that_of_the_frame_that_opens_and_of_no_other() -> None:
     level = raised(THRESHOLDS["wheeze"], 0.3)
-    assert _spans(_cautious([level] * 30, [0.5] * 10 + [0.1] * 20)) == [("wheeze", 10, 30)]
-    assert _spans(_cautious([level] * 30, [0.1] * 10 + [0.5] * 20)) == [("wheeze", 0, 30)]
+    assert _spans(_penalized([level] * 30, [0.5] * 10 + [0.1] * 20)) == [("wheeze", 10, 30)]
+    assert _spans(_penalized([level] * 30, [0.1] * 10 + [0.5] * 20)) == [("wheeze", 0, 30)]
 
 
-def test_a_sound_that_began_with_caution_lasts_as_any_other() -> None:
+def test_a_sound_that_began_with_a_penalty_lasts_as_any_other() -> None:
     wheeze = [0.9] * 30 + [0.3] * 30 + [0.9] * 30  # 0.3 is above half of 0.5
-    for caution in (0.0, 0.5, 2.0):
-        assert _spans(_cautious(wheeze, [caution] * 90)) == [("wheeze", 0, 90)]
+    for penalty in (0.0, 0.5, 2.0):
+        assert _spans(_penalized(wheeze, [penalty] * 90)) == [("wheeze", 0, 90)]
 
 
 @given(
     st.lists(st.floats(0, 1, width=32), min_size=1, max_size=60),
     st.lists(st.floats(0, 3), min_size=60, max_size=60),
 )
-def test_caution_never_adds_an_event(wheeze: list[float], caution: list[float]) -> None:
-    asked = _spans(_cautious(wheeze, caution[: len(wheeze)]))
-    for label, first, stop in asked:
+def test_a_penalty_never_adds_an_event(wheeze: list[float], penalty: list[float]) -> None:
+    found = _spans(_penalized(wheeze, penalty[: len(wheeze)]))
+    for label, first, stop in found:
         assert any(a <= first and stop <= b for _, a, b in _spans(_run(_scores(wheeze)))), (label, first, stop)
-    assert len(asked) <= len(_spans(_run(_scores(wheeze))))
+    assert len(found) <= len(_spans(_run(_scores(wheeze))))

@@ -30,7 +30,9 @@ def _run(pieces: list[Frames]) -> list[Window]:
 
 def _same(a: list[Window], b: list[Window]) -> bool:
     return len(a) == len(b) and all(
-        x.start == y.start and np.array_equal(x.values, y.values) and np.array_equal(x.valid, y.valid)
+        (x.start, x.before, x.after) == (y.start, y.before, y.after)
+        and np.array_equal(x.values, y.values)
+        and np.array_equal(x.valid, y.valid)
         for x, y in zip(a, b, strict=True)
     )
 
@@ -142,6 +144,13 @@ def test_after_a_reset_any_index_may_come() -> None:
     assert _shown(cutter.push(_numbered(0, 2))) == {2: [0, 0, 0, 0, 1, 2]}
 
 
+def test_after_the_end_of_a_stream_any_index_may_come() -> None:
+    cutter = Windows(SMALL, 1)
+    cutter.push(_numbered(100, 104))
+    assert _shown(cutter.flush()) == {106: [101, 102, 103, 104, 0, 0]}
+    assert _shown(cutter.push(_numbered(0, 2))) == {2: [0, 0, 0, 0, 1, 2]}
+
+
 def test_no_frames_are_no_beginning() -> None:
     cutter = Windows(SMALL, 1)
     assert cutter.push(_numbered(7, 7)) == []
@@ -173,3 +182,35 @@ def test_a_window_that_cannot_be_is_refused_and_the_message_says_why(
 ) -> None:
     with pytest.raises(ValueError, match=f"^window: {what}, found WindowSpec.*window_frames={lengths[0]}"):
         WindowSpec(*lengths)
+
+
+def test_a_window_says_how_much_of_it_lies_outside_of_the_stream() -> None:
+    # The stream has the frames 5 to 49, of which 5 and 6 were lost, so it is heard from 7 on. Windows of 40 frames end
+    # at multiples of 8 and decide up to 12 before that: the first that decides frame 7 ends at 24, the last at 64.
+    windows = _run([_frames(5, 30, frozenset({5, 6})), _frames(30, 50)])
+    assert [window.start for window in windows] == [-16, -8, 0, 8, 16, 24]
+    assert [window.before for window in windows] == [23, 15, 7, 0, 0, 0]
+    assert [window.after for window in windows] == [0, 0, 0, 0, 6, 14]
+
+
+def test_frames_lost_at_the_end_of_a_stream_belong_to_it() -> None:
+    windows = _run([_frames(0, 40), _frames(40, 50, frozenset(range(40, 50)))])
+    assert [(window.start + 40, window.after) for window in windows][-2:] == [(48, 0), (56, 6)]
+
+
+def test_a_stream_that_goes_on_has_nothing_behind_it_even_in_a_gap() -> None:
+    cutter = Windows(SPEC, 2)
+    windows = cutter.push(_frames(0, 16)) + cutter.push(_frames(200, 201))
+    assert [(window.start, window.before, window.after) for window in windows] == [
+        (-24, 24, 0),
+        (-16, 16, 0),
+        (-8, 8, 0),
+    ]
+
+
+def test_after_a_flush_the_next_stream_has_a_begin_of_its_own() -> None:
+    cutter = Windows(SPEC, 2)
+    cutter.push(_frames(0, 100))
+    cutter.flush()
+    (first, *_) = cutter.push(_frames(800, 840))
+    assert (first.start + first.before, first.after) == (800, 0)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,19 +17,9 @@ from edge.delivery.outbox_reading import ExclusiveLockError, logged_events, outb
 from edge.delivery.store_file import SCHEMA_VERSION
 from edge.doctor import Check, outbox
 from edge.settings.config import Config
-from tests.edge.conftest import wait_for
 from tests.edge.full_disk import small_disk
 from tests.edge.wards import settings
 
-LOCKER = """
-import sqlite3, sys
-db = sqlite3.connect(sys.argv[1], isolation_level=None)
-db.execute(sys.argv[2])
-db.execute("BEGIN " + sys.argv[3])
-db.execute("SELECT count(*) FROM outbox").fetchall()
-print("locked", flush=True)
-sys.stdin.read()
-"""
 SERVICE = """
 import sys
 from pathlib import Path
@@ -41,7 +29,6 @@ print("open", flush=True)
 sys.stdin.read()
 store.close()
 """
-is_root = pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="mounting needs root")
 
 
 def look(config: Config) -> dict[str, Check]:
@@ -165,30 +152,6 @@ def test_a_damaged_file_is_told_before_the_service_moves_it_aside(damage: str, t
     assert (check.verdict, "is damaged" in check.found, "moves it aside" in check.advice) == ("warn", True, True), check
 
 
-@pytest.fixture
-def locker(tmp_path: Path) -> Iterator[list[subprocess.Popen[str]]]:
-    programs: list[subprocess.Popen[str]] = []
-    yield programs
-    for program in programs:
-        program.kill()
-        program.communicate()
-
-
-@pytest.mark.system
-@pytest.mark.parametrize("how", [("SELECT 1", "IMMEDIATE"), ("PRAGMA locking_mode=EXCLUSIVE", "EXCLUSIVE")])
-def test_another_program_that_has_locked_it_is_named(
-    how: tuple[str, str], tmp_path: Path, locker: list[subprocess.Popen[str]]
-) -> None:
-    config = settings(tmp_path)
-    filled(config, 1)
-    command = [sys.executable, "-c", LOCKER, str(config.outbox_path()), *how]
-    locker.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
-    assert locker[0].stdout is not None
-    assert locker[0].stdout.readline() == "locked\n"
-    check = look(config)["outbox"]
-    assert (check.verdict, f"locked by process {locker[0].pid} (python" in check.found) == ("fail", True), check
-
-
 def test_what_waits_under_a_former_name_of_the_node_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
     config = settings(tmp_path, outbox={})
@@ -225,33 +188,6 @@ def test_too_little_room_warns_and_none_fails(tmp_path: Path, monkeypatch: pytes
 def test_a_place_that_may_not_be_written_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outbox.os, "access", lambda *_: False)
     assert look(settings(tmp_path))["outbox"].verdict == "fail"
-
-
-@pytest.mark.system
-@is_root
-def test_a_full_disk_fails_also_while_the_service_runs_and_a_read_only_one(tmp_path: Path) -> None:
-    disk = tmp_path / "state"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1M", "none", str(disk)], check=True)
-    try:
-        config = settings(tmp_path)
-        store = Outbox(config.outbox_path(), 1, 1)
-        with (disk / "ballast").open("wb") as ballast:
-            wait_for(lambda: not _more(ballast.fileno()), "a full disk")
-        check = look(config)["disk"]
-        assert (check.verdict, "0 MB free" in check.found) == ("fail", True)
-        store.close()
-        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
-        assert "read-only" in look(config)["disk"].found
-    finally:
-        subprocess.run(["umount", "-l", str(disk)], check=True)
-
-
-def _more(file: int) -> bool:
-    try:
-        return os.write(file, b"0" * 4096) > 0
-    except OSError:
-        return False
 
 
 def test_a_service_that_began_on_a_full_disk_is_no_other_program(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Frame t is at the same time whatever the device's rate: the door and the front-ends together."""
+"""Frame t is at the same time whatever the device's rate: the rate adapter and the front-ends together."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edge.features import Cwt, FeatureSpec, FrontEnd, Gammatone, Mel
-from edge.sources.rate_adapter import Door
+from edge.sources.rate_adapter import RateAdapter
 from edge.types import Block
 from tests.edge.features.test_frontend import block, frames_by_index
 
@@ -24,9 +24,9 @@ every_front_end = pytest.mark.parametrize("name", SPECS)
 
 def _through_the_door(spec: FeatureSpec, from_hz: int, sound: NDArray[np.float64]) -> tuple[NDArray, NDArray]:
     """(T,) index and (T, M) levels of a sound that a device of `from_hz` gives in blocks of 30 ms."""
-    door, front_end, size = Door(from_hz, spec.rate_hz), FrontEnd(spec), from_hz * 30 // 1000
-    blocks = [door.push(block(i, sound[i : i + size].astype(np.float32))) for i in range(0, len(sound), size)]
-    heard = [item for items in [*blocks, door.flush()] for item in items if isinstance(item, Block)]
+    adapter, front_end, size = RateAdapter(from_hz, spec.rate_hz), FrontEnd(spec), from_hz * 30 // 1000
+    blocks = [adapter.push(block(i, sound[i : i + size].astype(np.float32))) for i in range(0, len(sound), size)]
+    heard = [item for items in [*blocks, adapter.flush()] for item in items if isinstance(item, Block)]
     index, values, valid = frames_by_index(
         [f for b in heard for f in front_end.push(b)] + front_end.flush(), spec.width
     )

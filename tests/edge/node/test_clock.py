@@ -98,10 +98,11 @@ def test_before_anything_was_heard_every_sample_is_now() -> None:
 
 
 def test_a_source_that_knows_when_it_recorded_is_asked_first() -> None:
-    clocks, known = Clocks(), {RATE_HZ: 90.0}
+    clocks, known = Clocks(), {0: 0.0, RATE_HZ: 90.0}
     line = Timeline(RATE_HZ, True, lambda: clocks.monotonic_s, lambda: clocks.wall_s, known.get)
     line.arrived(RATE_HZ)  # arrives at 100 s of the monotonic clock, so sample 0 is thought to be of 99
     assert line.wall_s(RATE_HZ) == 1.8e9 - 10  # recorded at 90
+    assert line.wall_s(0) == 1.8e9 - 100  # recorded at 0
     assert line.wall_s(2 * RATE_HZ) == pytest.approx(1.8e9 + 1, abs=1e-4)  # the source does not know this one
 
 

@@ -259,3 +259,14 @@ def test_what_is_no_valid_sound_does_not_make_a_silent_input_loud() -> None:
             block.samples[200] = np.nan  # a file may hold such a thing
         stream._on_item(block)
     assert (stream.state().name, stream.state().reason) == UNPLUGGED
+
+
+def test_a_good_night_does_not_hide_that_little_can_be_measured_now() -> None:
+    stream = configured(Script(), Heard())
+    for block in level(-40, 30, 0):
+        stream._on_item(block)
+    assert stream.state().name == "ok"
+    for block in level(-40, 7, 30):
+        block.valid[:] = False
+        stream._on_item(block)
+    assert (stream.state().name, stream.state().reason) == LITTLE

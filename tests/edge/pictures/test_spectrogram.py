@@ -16,14 +16,14 @@ from matplotlib.image import imread
 from numpy.typing import NDArray
 
 from edge.artefact.model import Model, load_model
-from edge.detector.detect import Wanted, detect_file
+from edge.detector.detect import DetectOptions, detect_file
 from edge.features import FRONT_ENDS, FeatureSpec, FrontEnd
 from edge.features.parts import EAR_MIN_HZ, EAR_Q
 from edge.pictures.columns import Columns
 from edge.pictures.drawing import DOTS_PER_IN, WIDTH_IN, draw, hz_ticks, make_figure
-from edge.pictures.picture import Sighting, Spectrogram, Wish, make_wish
-from edge.pictures.spectrogram import MOST_COLUMNS, band_centres_hz, centre_samples, sightings, spectrogram
-from edge.sources.synthetic import DEMO_AUDIO
+from edge.pictures.picture import DetectedEvent, PictureOptions, Spectrogram, picture_options
+from edge.pictures.spectrogram import MOST_COLUMNS, band_centres_hz, centre_samples, detected_events, spectrogram
+from edge.sources.demo import DEMO_AUDIO
 from edge.types import Block, Frames
 
 RATE_HZ = 8000
@@ -32,8 +32,8 @@ SPECS = {**FRONT_ENDS, "model": MODEL.spec}
 every_front_end = pytest.mark.parametrize("name", SPECS)
 
 
-def see(path: Path, spec: FeatureSpec, **wish: object) -> Spectrogram:
-    return spectrogram(Wish(path, "it", spec, **wish), threading.Event())  # type: ignore[arg-type]
+def see(path: Path, spec: FeatureSpec, **options: object) -> Spectrogram:
+    return spectrogram(PictureOptions(path, "it", spec, **options), threading.Event())  # type: ignore[arg-type]
 
 
 def written(path: Path, samples: NDArray[np.float64], rate_hz: int = RATE_HZ) -> Path:
@@ -258,9 +258,9 @@ def test_silence_is_dark(tmp_path: Path) -> None:
 
 
 def test_events_on_top_have_the_times_that_detect_prints() -> None:
-    printed = list(detect_file(DEMO_AUDIO, MODEL, Wanted(), threading.Event()))
+    printed = list(detect_file(DEMO_AUDIO, MODEL, DetectOptions(), threading.Event()))
     picture = see(DEMO_AUDIO, FRONT_ENDS["morlet"])
-    events = sightings(picture, MODEL, threading.Event())
+    events = detected_events(picture, MODEL, threading.Event())
     assert [(e.label, e.onset_s, e.end_s) for e in events] == [(p["label"], p["onset_s"], p["end_s"]) for p in printed]
     assert len(events) >= 4
     strip = make_figure(picture, events).axes[0]
@@ -276,14 +276,18 @@ def test_events_on_top_have_the_times_that_detect_prints() -> None:
 
 def test_only_events_of_the_part_are_drawn() -> None:
     picture = see(DEMO_AUDIO, FRONT_ENDS["log-mel"], from_s=10.5, to_s=18.0)
-    events = sightings(picture, MODEL, threading.Event())
+    events = detected_events(picture, MODEL, threading.Event())
     assert [event.label for event in events] == ["fine_crackle", "wheeze"]
     assert events[0].onset_s < 10.5
 
 
 def test_events_that_overlap_stand_in_rows_of_their_own_and_groups_differ_in_colour() -> None:
     picture = see(DEMO_AUDIO, FRONT_ENDS["log-mel"], to_s=5.0)
-    events = [Sighting("wheeze", 0, 1, 3), Sighting("fine_crackle", 1, 2, 4), Sighting("rhonchus", 0, 2, 3)]
+    events = [
+        DetectedEvent("wheeze", 0, 1, 3),
+        DetectedEvent("fine_crackle", 1, 2, 4),
+        DetectedEvent("rhonchus", 0, 2, 3),
+    ]
     bars = make_figure(picture, events).axes[0].patches
     assert len({round(bar.get_y(), 3) for bar in bars}) == 3  # type: ignore[attr-defined]
     assert bars[0].get_facecolor() == bars[2].get_facecolor() != bars[1].get_facecolor()
@@ -297,4 +301,4 @@ def test_any_name_of_a_file_can_be_a_title(tmp_path: Path) -> None:
 
 def test_the_model_is_the_front_end_when_none_is_named() -> None:
     model: Model = MODEL
-    assert make_wish(DEMO_AUDIO, None, model, None, (0.0, None)).spec == model.spec
+    assert picture_options(DEMO_AUDIO, None, model, None, (0.0, None)).spec == model.spec

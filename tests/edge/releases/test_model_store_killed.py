@@ -1,85 +1,15 @@
-"""A kill, a full disk or two at once: the shelf is as it was, or as it was to become."""
+"""A kill, a full disk or two at once: the model store is as it was, or as it was to become."""
 
 from __future__ import annotations
 
-import json
 import os
 import resource
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from edge.errors import ConfigError
-from tests.edge.signed_releases import Signer, in_force, leftovers
-
-ROOT = Path(__file__).parents[3]
-
-
-def _killed(signer: Signer, *command: str) -> list[dict[str, object]]:
-    """What was left after a kill at each step, and at the end after none."""
-    run = subprocess.run(
-        [sys.executable, "-m", "tests.edge.shelf_under_test", signer.folder / "shelf", signer.keys, *command],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=ROOT,
-    )
-    return [json.loads(line) for line in run.stdout.splitlines()]
-
-
-@pytest.mark.system
-def test_a_kill_at_any_step_of_install_changes_nothing_or_everything(signer: Signer) -> None:
-    shelf = signer.shelf()
-    old = shelf.install(signer.package("old")).sha256
-    shelf.promote(old)
-    left = _killed(signer, "install", str(signer.package("new", 1)))
-    assert len(left) > 20
-    assert {record["in_force"] for record in left} == {old}
-    assert not [record for record in left if record["damaged"]]
-    assert [len(record["whole"]) for record in left] == sorted(len(record["whole"]) for record in left)  # type: ignore[arg-type]
-    assert len(left[-1]["whole"]) == 2  # type: ignore[arg-type]
-    assert not leftovers(signer.folder)
-
-
-@pytest.mark.system
-@pytest.mark.parametrize("command", ["promote", "rollback"])
-def test_a_kill_at_any_step_of_a_flip_leaves_the_old_or_the_new(
-    signer: Signer, two: tuple[str, str], command: str
-) -> None:
-    left = _killed(signer, command, *([two[0]] if command == "promote" else []))
-    in_force = [record["in_force"] for record in left]
-    flip = in_force.index(two[0])
-    assert flip > 3
-    assert in_force == [two[1]] * flip + [two[0]] * (len(left) - flip)
-    assert not [record for record in left if record["damaged"]]
-
-
-@pytest.mark.system
-def test_a_kill_at_any_step_of_a_repair_leaves_it_refused_or_repaired(signer: Signer) -> None:
-    shelf = signer.shelf()
-    release = shelf.install(signer.package("a"))
-    shelf.promote(release.sha256)
-    release.artefact.write_bytes(b"")
-    left = _killed(signer, "install", str(signer.folder / "a.model"))
-    faults = [bool(record["fault"]) for record in left]
-    assert faults == sorted(faults, reverse=True)
-    assert (faults[0], faults[-1], left[-1]["in_force"]) == (True, False, release.sha256)
-
-
-@pytest.mark.system
-def test_two_processes_that_install_and_promote_at_once_both_end_well(signer: Signer) -> None:
-    packages = [signer.package(f"p{days}", days) for days in range(2)]
-    code = "import sys; from pathlib import Path; from edge.releases.model_store import Shelf; "
-    code += "s = Shelf(*map(Path, sys.argv[1:3])); r = s.install(Path(sys.argv[3])); s.promote(r.sha256)"
-    line = [sys.executable, "-c", code, signer.folder / "shelf", signer.keys]
-    running = [subprocess.Popen([*line, package], cwd=ROOT) for package in (*packages, packages[0])]
-    assert [process.wait() for process in running] == [0, 0, 0]
-    shelf = signer.shelf()
-    assert len(shelf.standings()) == 2
-    assert not [s for s in shelf.standings() if s.fault]
-    assert in_force(shelf) in {s.sha256 for s in shelf.standings()}
+from tests.edge.signed_releases import Signer, active_id, leftovers
 
 
 def test_everything_is_on_the_disk_before_it_has_its_name(signer: Signer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,13 +22,13 @@ def test_everything_is_on_the_disk_before_it_has_its_name(signer: Signer, monkey
     monkeypatch.setattr(os, "fsync", synced)
     monkeypatch.setattr(os, "rename", lambda *names: (steps.append("rename"), rename(*names)))
     monkeypatch.setattr(os, "replace", lambda *names: (steps.append("replace"), replace(*names)))
-    release = signer.shelf().install(package)
+    release = signer.store().install(package)
     assert steps[:3] == ["manifest.json", "manifest.sig", "bed.onnx"]
     assert steps[3].startswith(".incoming-")
-    assert steps[4:] == ["rename", "shelf"]
+    assert steps[4:] == ["rename", "models"]
     steps.clear()
-    signer.shelf().promote(release.sha256)
-    assert steps == [".incoming-promoted", "replace", "shelf"]
+    signer.store().promote(release.sha256)
+    assert steps == [".incoming-promoted", "replace", "models"]
 
 
 def test_a_full_disk_is_told_and_leaves_the_old_one(signer: Signer, two: tuple[str, str]) -> None:
@@ -107,21 +37,21 @@ def test_a_full_disk_is_told_and_leaves_the_old_one(signer: Signer, two: tuple[s
     resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, before[1]))  # as a full disk does: a write that fails midway
     try:
         with pytest.raises(ConfigError, match=r"models.path: .* cannot be written .*the active model stays"):
-            signer.shelf().install(package)
+            signer.store().install(package)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert in_force(signer.shelf()) == two[1]
+    assert active_id(signer.store()) == two[1]
     assert not leftovers(signer.folder)
 
 
-def test_a_shelf_that_the_service_may_not_write_is_still_read(signer: Signer) -> None:
+def test_a_store_that_the_service_may_not_write_is_still_read(signer: Signer) -> None:
     old = os.umask(0o077)
     try:
-        release = signer.shelf().install(signer.package("a"))
-        signer.shelf().promote(release.sha256)
+        release = signer.store().install(signer.package("a"))
+        signer.store().promote(release.sha256)
     finally:
         os.umask(old)
-    shelf = signer.folder / "shelf"
-    modes = {path.name: path.stat().st_mode & 0o777 for path in (shelf, *shelf.rglob("[!.]*"))}
-    assert {mode for name, mode in modes.items() if name in (release.sha256, "shelf")} == {0o755}
-    assert {mode for name, mode in modes.items() if name not in (release.sha256, "shelf")} == {0o644}
+    store = signer.folder / "models"
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (store, *store.rglob("[!.]*"))}
+    assert {mode for name, mode in modes.items() if name in (release.sha256, "models")} == {0o755}
+    assert {mode for name, mode in modes.items() if name not in (release.sha256, "models")} == {0o644}

@@ -15,11 +15,11 @@ from edge.releases.manifest import parse_manifest
 from edge.releases.package import members, tar
 from edge.releases.promotions import PROMOTED
 from export.sign import new_key, read_private
-from tests.edge.signed_releases import Signer, edited, in_force, leftovers
+from tests.edge.signed_releases import Signer, active_id, edited, leftovers
 
 
 def _unsigned(signer: Signer) -> Path:
-    folder = signer.shelf().install(signer.package("x")).folder
+    folder = signer.store().install(signer.package("x")).folder
     shutil.copytree(folder, signer.folder / "package")
     (signer.folder / "package" / "manifest.sig").unlink()
     return signer.folder / "package"
@@ -95,27 +95,27 @@ REFUSED = {
 def test_what_must_not_come_is_refused_in_one_line_and_leaves_nothing(signer: Signer, case: str) -> None:
     make, message = REFUSED[case]
     package = make(signer)
-    before = [s.sha256 for s in signer.shelf().standings()]
+    before = [s.sha256 for s in signer.store().installed()]
     with pytest.raises(ModelError, match=message) as caught:
-        signer.shelf().install(package)
+        signer.store().install(package)
     assert "\n" not in str(caught.value)
-    assert [s.sha256 for s in signer.shelf().standings()] == before
+    assert [s.sha256 for s in signer.store().installed()] == before
     assert not leftovers(signer.folder)
 
 
 def test_an_older_release_under_the_name_of_the_promoted_one_is_refused(signer: Signer, two: tuple[str, str]) -> None:
-    shelf = signer.folder / "shelf"
-    shutil.rmtree(shelf / two[1])
-    shutil.copytree(shelf / two[0], shelf / two[1])
+    store = signer.folder / "models"
+    shutil.rmtree(store / two[1])
+    shutil.copytree(store / two[0], store / two[1])
     with pytest.raises(ModelError, match=f"expected model {two[1][:12]}, found {two[0][:12]}"):
-        signer.shelf().in_force()
+        signer.store().active()
 
 
 @pytest.mark.parametrize("harm", ["flip", "cut", "remove", "extra", "folder"])
 def test_a_promoted_release_that_was_damaged_is_refused_and_never_replaced(
     signer: Signer, two: tuple[str, str], harm: str
 ) -> None:
-    folder = signer.folder / "shelf" / two[1]
+    folder = signer.folder / "models" / two[1]
     artefact = folder / "bed.onnx"
     content = bytearray(artefact.read_bytes())
     content[1000] ^= 1
@@ -127,55 +127,55 @@ def test_a_promoted_release_that_was_damaged_is_refused_and_never_replaced(
         "folder": lambda: shutil.rmtree(folder),
     }[harm]()
     with pytest.raises(ModelError, match=r"the promoted model is refused: .*laennec model rollback"):
-        signer.shelf().in_force()
-    assert [(s.sha256, s.in_force) for s in signer.shelf().standings() if s.fault] == [(two[1], True)]
+        signer.store().active()
+    assert [(s.sha256, s.is_active) for s in signer.store().installed() if s.fault] == [(two[1], True)]
 
 
 def test_a_damaged_release_is_repaired_by_installing_it_again(signer: Signer, two: tuple[str, str]) -> None:
-    (signer.folder / "shelf" / two[1] / "bed.onnx").write_bytes(b"")
-    signer.shelf().install(signer.folder / "day1.model")
-    assert in_force(signer.shelf()) == two[1]
+    (signer.folder / "models" / two[1] / "bed.onnx").write_bytes(b"")
+    signer.store().install(signer.folder / "day1.model")
+    assert active_id(signer.store()) == two[1]
     assert not leftovers(signer.folder)
 
 
 def test_a_damaged_release_can_be_left_by_rollback_but_not_reached(signer: Signer, two: tuple[str, str]) -> None:
-    (signer.folder / "shelf" / two[1] / "bed.onnx").write_bytes(b"")
-    signer.shelf().rollback()
+    (signer.folder / "models" / two[1] / "bed.onnx").write_bytes(b"")
+    signer.store().rollback()
     with pytest.raises(ModelError, match=r"bed.onnx: expected \d+ bytes, found 0"):
-        signer.shelf().promote(two[1])
-    assert in_force(signer.shelf()) == two[0]
+        signer.store().promote(two[1])
+    assert active_id(signer.store()) == two[0]
 
 
 def test_a_way_back_that_is_damaged_is_not_taken(signer: Signer, two: tuple[str, str]) -> None:
-    (signer.folder / "shelf" / two[0] / "bed.onnx").write_bytes(b"")
+    (signer.folder / "models" / two[0] / "bed.onnx").write_bytes(b"")
     with pytest.raises(ModelError):
-        signer.shelf().rollback()
-    assert in_force(signer.shelf()) == two[1]
+        signer.store().rollback()
+    assert active_id(signer.store()) == two[1]
 
 
 def test_a_key_that_is_taken_away_takes_its_models_with_it(signer: Signer, two: tuple[str, str]) -> None:
     new_key(signer.folder / "second.pem")
     signer.trust(signer.folder / "second.pub.pem")
-    assert in_force(signer.shelf()) == two[1]
+    assert active_id(signer.store()) == two[1]
     (signer.keys / "first.pub.pem").unlink()
     with pytest.raises(ModelError, match=r"signature: expected one by second.pub.pem"):
-        signer.shelf().in_force()
+        signer.store().active()
 
 
 def test_a_laennec_that_was_rolled_back_refuses_a_model_for_the_newer_one(signer: Signer) -> None:
     package = signer.package("new", needs="9.0.0")
     parts = {member.name: member.file.read(1 << 30) for member in members(package)}
     name = hashlib.sha256(parts["manifest.json"]).hexdigest()
-    (signer.folder / "shelf" / name).mkdir(parents=True)
+    (signer.folder / "models" / name).mkdir(parents=True)
     for part, content in parts.items():
-        (signer.folder / "shelf" / name / part).write_bytes(content)
-    (signer.folder / "shelf" / PROMOTED).write_text(f"{name}\n")
+        (signer.folder / "models" / name / part).write_bytes(content)
+    (signer.folder / "models" / PROMOTED).write_text(f"{name}\n")
     with pytest.raises(ModelError, match=r"refused: .*needs Laennec 9.0.0 or newer"):
-        signer.shelf().in_force()
+        signer.store().active()
 
 
 @pytest.mark.parametrize("content", [b"\0" * 40, b"../../etc\n", b"a" * 63 + b"\n", b"x" * 100_000])
 def test_a_damaged_promotion_is_refused(signer: Signer, two: tuple[str, str], content: bytes) -> None:
-    (signer.folder / "shelf" / PROMOTED).write_bytes(content)
+    (signer.folder / "models" / PROMOTED).write_bytes(content)
     with pytest.raises(ModelError, match="promoted: damaged"):
-        signer.shelf().in_force()
+        signer.store().active()

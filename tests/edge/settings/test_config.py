@@ -136,15 +136,15 @@ def test_models_live_in_the_state_directory_or_where_the_settings_say(
 ) -> None:
     monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/laennec")
     stream = {"id": "a", "source": "b"}
-    assert parse_config({"streams": [stream]}, "x").models.shelf == Path("/var/lib/laennec/models")
+    assert parse_config({"streams": [stream]}, "x").models.store_path == Path("/var/lib/laennec/models")
     monkeypatch.delenv("STATE_DIRECTORY")
     monkeypatch.setenv("XDG_STATE_HOME", "/home/x/state")
     monkeypatch.setattr(config_module, "SERVICE_STATE", tmp_path)  # a box with a service: by hand means the service's
-    assert parse_config({"streams": [stream]}, "x").models.shelf == tmp_path / "models"
+    assert parse_config({"streams": [stream]}, "x").models.store_path == tmp_path / "models"
     monkeypatch.setattr(config_module, "SERVICE_STATE", tmp_path / "none")
-    assert parse_config({"streams": [stream]}, "x").models.shelf == Path("/home/x/state/laennec/models")
+    assert parse_config({"streams": [stream]}, "x").models.store_path == Path("/home/x/state/laennec/models")
     given = parse_config({"streams": [stream], "models": {"path": "/srv/m", "keys": "/srv/k"}}, "x").models
-    assert (given.shelf, given.keys) == (Path("/srv/m"), Path("/srv/k"))
+    assert (given.store_path, given.keys) == (Path("/srv/m"), Path("/srv/k"))
 
 
 @pytest.mark.parametrize(

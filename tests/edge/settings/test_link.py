@@ -1,4 +1,4 @@
-"""The section `link`: who is believed, and where; every mistake is named."""
+"""The section `link`: which devices are accepted, and how they are connected; every mistake is named."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def section(**more: Any) -> dict[str, Any]:
 def test_a_device_is_found_by_its_name_and_by_its_id() -> None:
     link = config(section()).link
     assert link is not None
-    assert link.place("link:chest") == link.place("link:0x1A2B3C4D") == (0x1A2B3C4D, 0)
-    assert link.place("link:chest/15") == (0x1A2B3C4D, 15)
+    assert link.stream_key("link:chest") == link.stream_key("link:0x1A2B3C4D") == (0x1A2B3C4D, 0)
+    assert link.stream_key("link:chest/15") == (0x1A2B3C4D, 15)
 
 
 def test_an_id_that_yaml_reads_as_a_number_is_the_same_device() -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from edge.settings.config import parse_config
 from edge.settings.link import LinkSettings
 from edge.sources.bridge import Bridge
-from edge.sources.linked import LinkSource
+from edge.sources.link_source import LinkSource
 from edge.sources.opening import open_source
 from edge.types import Block, Gap
 from firmware_bridge import cobs

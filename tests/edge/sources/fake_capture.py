@@ -45,7 +45,7 @@ def wait() -> None:
     """Live on until killed, or until nobody listens."""
     while True:
         time.sleep(0.05)
-        say(Record(Kind.BEAT))
+        say(Record(Kind.HEARTBEAT))
 
 
 def main(scenario: str, folder: Path, arguments: list[str]) -> None:

@@ -14,7 +14,7 @@ from edge.errors import ConfigError, SourceError
 from edge.sources.file import FileSource
 from edge.sources.opening import open_source
 from edge.types import Block, Gap
-from tests.sounds import scene
+from training.synthetic.scene import scene
 
 
 def heard(source: FileSource) -> tuple[np.ndarray, np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +10,14 @@ import pytest
 from numpy.typing import NDArray
 
 from edge.artefact.model import Model, load_model
-from edge.detector.pipeline import CLOSE_NATS, CLOSE_S, LACK_NATS, Pipeline, caution
+from edge.detector.pipeline import GAP_PENALTY, NEAR_GAP_PENALTY, NEAR_GAP_S, Pipeline, gap_penalty
 from edge.detector.tracker import raised
-from edge.sources.synthetic import scene
 from edge.types import Block, Scores, Window
 from firmware_bridge.assemble import Assembler
 from firmware_bridge.messages import Samples
 from firmware_bridge.wire import Packet
 from tests.benchmarks.gaps import PACKET, detect, heard, overlaps, recordings
+from training.synthetic.scene import scene
 
 RECORDINGS = 12  # Normal ones; `python -m tests.benchmarks.gaps` takes more
 
@@ -105,15 +106,15 @@ def test_the_closer_to_a_gap_the_more_an_event_needs_to_begin(model: Model) -> N
     one_gap = 0.05  # what its share of the window asks, and room for it
     window, frame_s = model.window, model.spec.hop_samples / 8000
     memory_s = (window.window_frames - window.lookahead_frames - window.hop_frames) * frame_s
-    assert onsets_s(CLOSE_NATS + one_gap) == [0.0, pytest.approx(6.02, abs=0.25)]
-    assert onsets_s(LACK_NATS + one_gap) == [0.0, pytest.approx(6.02 + CLOSE_S, abs=0.3)]
+    assert onsets_s(NEAR_GAP_PENALTY + one_gap) == [0.0, pytest.approx(6.02, abs=0.25)]
+    assert onsets_s(GAP_PENALTY + one_gap) == [0.0, pytest.approx(6.02 + NEAR_GAP_S, abs=0.3)]
     assert onsets_s(one_gap) == [0.0, pytest.approx(6.02 + memory_s, abs=window.hop_frames * frame_s)]
 
 
 def test_the_more_of_a_window_is_lost_the_more_an_event_needs_to_begin(model: Model) -> None:
     threshold, rng = model.thresholds["fine_crackle"], np.random.default_rng(3)
     quiet = np.zeros(30 * 8000, np.float32)
-    marginal = Marginal(model, raised(threshold, CLOSE_NATS + 0.15))
+    marginal = Marginal(model, raised(threshold, NEAR_GAP_PENALTY + 0.15))
     begun = {
         kind: len(detect(marginal, quiet, heard(kind, len(quiet), rng)).events)  # type: ignore[arg-type]
         for kind in ("1 %", "5 %")
@@ -123,20 +124,20 @@ def test_the_more_of_a_window_is_lost_the_more_an_event_needs_to_begin(model: Mo
 
 
 @pytest.mark.parametrize("at_begin", [True, False])
-def test_a_window_lacks_what_was_lost_and_not_what_lies_outside_of_the_stream(model: Model, at_begin: bool) -> None:
+def test_what_lies_outside_of_the_stream_was_not_lost(model: Model, at_begin: bool) -> None:
     spec, frames = model.window, model.window.window_frames
     valid = np.ones(frames, np.bool_)
     valid[slice(0, 100) if at_begin else slice(frames - 100, frames)] = False
-    window = Window(0, np.zeros((frames, model.spec.width), np.float32), valid)
+    values = np.zeros((frames, model.spec.width), np.float32)
+    window = Window(0, values, valid, *((100, 0) if at_begin else (0, 100)))
     count = spec.hop_frames // spec.score_frames
     scores = Scores(
         spec.decided.start // spec.score_frames,
         np.zeros((count, len(model.classes)), np.float32),
         np.ones(count, np.bool_),
     )
-    begin, end = (100, frames) if at_begin else (0, frames - 100)
-    assert not caution(model, window, scores, begin, end).any()
-    assert (caution(model, window, scores, -5, frames + 5) >= LACK_NATS).all()
+    assert not gap_penalty(model, window, scores).any()
+    assert (gap_penalty(model, replace(window, before=0, after=0), scores) >= GAP_PENALTY).all()
 
 
 def test_a_stream_after_a_reset_begins_as_a_new_one(model: Model) -> None:
@@ -155,7 +156,7 @@ def test_a_stream_after_a_reset_begins_as_a_new_one(model: Model) -> None:
 def test_sound_that_was_lost_at_the_end_is_lacking_in_every_window(model: Model) -> None:
     arrives = np.ones(11 * 8000, np.bool_)
     arrives[10 * 8000 :] = False
-    level = raised(model.thresholds["fine_crackle"], CLOSE_NATS - 0.05)
+    level = raised(model.thresholds["fine_crackle"], NEAR_GAP_PENALTY - 0.05)
     quiet = np.zeros(len(arrives), np.float32)
     quiet_then = Marginal(model, level)
     quiet_then.from_s = 9.2

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 
 from edge.errors import ConfigError, SourceError
-from edge.sources.microphone import Microphone, Patience, list_devices
+from edge.sources.microphone import Microphone, Timeouts, list_devices
 from edge.types import Block, Gap
 
 FAKE = Path(__file__).with_name("fake_capture.py")
-PATIENT = Patience(open_s=60.0, silent_s=60.0, retry_s=(0.01,))
+PATIENT = Timeouts(open_s=60.0, silent_s=60.0, retry_s=(0.01,))
 
 
 def command(scenario: str, folder: Path) -> list[str]:
@@ -29,9 +29,9 @@ def command(scenario: str, folder: Path) -> list[str]:
     return [sys.executable, "-c", start, scenario, str(folder)]
 
 
-def microphone(scenario: str, folder: Path, patience: Patience = PATIENT, device: str = "") -> Microphone:
+def microphone(scenario: str, folder: Path, timeouts: Timeouts = PATIENT, device: str = "") -> Microphone:
     """A microphone on the fake program, 8 kHz on both sides."""
-    return Microphone(device, 8000, patience=patience, command=command(scenario, folder))
+    return Microphone(device, 8000, timeouts=timeouts, command=command(scenario, folder))
 
 
 def heard(source: Microphone, samples: int) -> list[Block | Gap]:
@@ -81,11 +81,14 @@ def test_a_lost_device_is_found_again_and_the_time_between_is_a_gap(
     assert gaps(items) == [Gap(1200, 80_000, "device lost")]  # the new run began 10 s behind the old one
     assert len(list(runs(tmp_path))) == attempts
     lines = [record.getMessage() for record in caplog.records]
-    assert [line.split()[1] for line in lines] == ["lost", "back"]  # said once, however often it was tried
+    assert [line.split()[1] for line in lines] == [
+        "state=lost",
+        "state=back",
+    ]  # once each
 
 
 def test_a_child_that_hangs_is_killed_and_replaced(tmp_path: Path) -> None:
-    items = heard(microphone("hangs", tmp_path, Patience(open_s=60.0, silent_s=1.0, retry_s=(0.01,))), 80_400)
+    items = heard(microphone("hangs", tmp_path, Timeouts(open_s=60.0, silent_s=1.0, retry_s=(0.01,))), 80_400)
     assert gaps(items)[0] == Gap(1200, 80_000, "device lost")
     first, *_ = runs(tmp_path)
     with pytest.raises(ProcessLookupError):
@@ -93,7 +96,7 @@ def test_a_child_that_hangs_is_killed_and_replaced(tmp_path: Path) -> None:
 
 
 def test_a_device_that_stays_away_is_a_gap_when_the_stream_is_stopped(tmp_path: Path) -> None:
-    source = microphone("dies", tmp_path, Patience(open_s=60.0, silent_s=60.0, retry_s=(600.0,)))
+    source = microphone("dies", tmp_path, Timeouts(open_s=60.0, silent_s=60.0, retry_s=(600.0,)))
     stop = threading.Event()
     told = logging.getLogger("edge.sources.microphone")
     told.addFilter(lambda record: stop.set() or True)  # the first line is about the loss
@@ -135,7 +138,7 @@ def test_what_is_wrong_at_the_start_is_said_at_the_start(
 
 def test_an_audio_system_that_never_answers_is_given_up_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="does not answer"):
-        microphone("never answers", tmp_path, Patience(open_s=1.0))
+        microphone("never answers", tmp_path, Timeouts(open_s=1.0))
 
 
 def test_close_from_another_thread_ends_the_stream_and_the_child(tmp_path: Path) -> None:

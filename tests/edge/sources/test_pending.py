@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edge.errors import ConfigError, SourceError
-from edge.sources.pending import Absent, open_or_await
+from edge.sources.pending import PendingSource, open_or_retry
 from edge.types import Block, Gap
 
 BLOCK = Block(0, np.zeros(10, np.float32), np.ones(10, np.bool_))
@@ -46,8 +46,8 @@ class Shop:
 
 def test_a_microphone_that_comes_later_is_heard_from_then_on(caplog: pytest.LogCaptureFixture) -> None:
     shop = Shop(until=3)
-    source = open_or_await("mic:USB", shop.look)
-    assert isinstance(source, Absent)
+    source = open_or_retry("mic:USB", shop.look)
+    assert isinstance(source, PendingSource)
     source._retry_s = (0.0,)
     assert list(source.blocks(threading.Event())) == [BLOCK]
     assert shop.asked == 4
@@ -57,18 +57,18 @@ def test_a_microphone_that_comes_later_is_heard_from_then_on(caplog: pytest.LogC
 
 def test_what_opens_at_once_is_taken_as_it_is() -> None:
     shop = Shop(until=0)
-    assert open_or_await("mic", shop.look) is shop.found
+    assert open_or_retry("mic", shop.look) is shop.found
 
 
 @pytest.mark.parametrize(("text", "error"), [("none.wav", SourceError("gone")), ("mic", ConfigError("no channel 3"))])
 def test_a_missing_file_or_a_mistake_is_an_error_at_once(text: str, error: Exception) -> None:
     with pytest.raises(type(error)):
-        open_or_await(text, Shop(until=9, error=error).look)
+        open_or_retry(text, Shop(until=9, error=error).look)
 
 
 def test_a_mistake_that_shows_when_it_is_found_ends_the_stream() -> None:
     shop = Shop(until=1)
-    source = Absent("mic", shop.look, (0.0,))
+    source = PendingSource("mic", shop.look, (0.0,))
     shop.error = ConfigError("no channel 3")
     with pytest.raises(ConfigError):
         list(source.blocks(threading.Event()))
@@ -78,28 +78,28 @@ def test_the_search_ends_when_it_is_told_to_and_when_it_is_closed() -> None:
     stop = threading.Event()
     shop = Shop(until=9)
     stop.set()
-    assert list(Absent("mic", shop.look).blocks(stop)) == []
-    closed = Absent("mic", shop.look, (0.0,))
+    assert list(PendingSource("mic", shop.look).blocks(stop)) == []
+    closed = PendingSource("mic", shop.look, (0.0,))
     closed.close()
     assert list(closed.blocks(threading.Event())) == []
     assert shop.asked == 0
 
 
-def test_one_that_is_found_while_it_is_closed_is_given_free() -> None:
+def test_one_that_opens_while_it_is_closed_is_released() -> None:
     shop = Shop(until=0)
-    source = Absent("mic", shop.look, (0.0,))
+    source = PendingSource("mic", shop.look, (0.0,))
 
     def look() -> Found:
         source.close()
         return shop.look()
 
-    source._look = look
+    source._open_now = look
     list(source.blocks(threading.Event()))
     assert shop.found.closed
 
 
 def test_the_search_looks_at_stop_often_enough_to_have_a_pulse() -> None:
-    looks, source = [], Absent("mic", Shop(until=9).look, (0.5,))
+    looks, source = [], PendingSource("mic", Shop(until=9).look, (0.5,))
 
     class Counting(threading.Event):
         def is_set(self) -> bool:

@@ -37,11 +37,11 @@ def test_records_survive_any_cut(records: list[Record], cuts: list[int]) -> None
         HEADER.pack(b"LAE1", 99, 0, 0, 0, 0),
         HEADER.pack(b"LAE1", Kind.AUDIO, 0, 1 << 30, 0, 0),
         HEADER.pack(b"LAE1", Kind.AUDIO, 0, 3, 0, 0),
-        HEADER.pack(b"LAE2", Kind.BEAT, 0, 0, 0, 0),
+        HEADER.pack(b"LAE2", Kind.HEARTBEAT, 0, 0, 0, 0),
     ],
 )
 def test_what_is_no_record_is_refused_behind_good_ones_too(garbage: bytes) -> None:
     reader = Reader()
-    assert reader.push(Record(Kind.BEAT).to_bytes() + garbage) == [Record(Kind.BEAT)]
+    assert reader.push(Record(Kind.HEARTBEAT).to_bytes() + garbage) == [Record(Kind.HEARTBEAT)]
     with pytest.raises(WireError, match="expected a record, found"):
         reader.push(b"")

@@ -1,4 +1,4 @@
-"""The resampler at the door: index-exact, any cut, gaps and masks."""
+"""The resampler and the rate adapter: index-exact, any cut, gaps and masks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.sources.rate_adapter import Door
+from edge.sources.rate_adapter import RateAdapter
 from edge.sources.resample import REACH, Resampler
 from edge.types import Block, Gap
 
@@ -91,7 +91,7 @@ def test_any_cut_gives_the_same_output_bit_by_bit(from_hz, start, cuts, bad, jum
     for first, length in bad:
         valid[first : first + length] = False
     turn = 2500  # where the jump is
-    whole, pieces = Door(from_hz, 8000), Door(from_hz, 8000)
+    whole, pieces = RateAdapter(from_hz, 8000), RateAdapter(from_hz, 8000)
     expected, found = [], []
     for first, last, offset in ((0, turn, 0), (turn, 6000, jump)):
         expected += whole.push(block(start + first + offset, samples[first:last], valid[first:last]))
@@ -134,15 +134,15 @@ def test_invalid_input_reaches_exactly_the_output_near_it(from_hz: int) -> None:
 
 @pytest.mark.parametrize("from_hz", [8000, 11025, 44100, 48000])
 def test_a_gap_is_told_once_with_its_cause_and_time_goes_on_behind_it(from_hz: int) -> None:
-    door = Door(from_hz, 8000)
+    adapter = RateAdapter(from_hz, 8000)
     click = from_hz * 5 // 441 * 441
     after = np.zeros(from_hz, np.float32)
     after[click - from_hz * 9 // 2] = 1.0
-    items = door.push(block(0, np.zeros(from_hz)))
-    items += door.push(Gap(from_hz, from_hz * 3, "device lost"))
-    items += door.push(Gap(from_hz * 3, from_hz * 9 // 2, "device lost"))
-    items += door.push(block(from_hz * 9 // 2, after))
-    items += door.flush()
+    items = adapter.push(block(0, np.zeros(from_hz)))
+    items += adapter.push(Gap(from_hz, from_hz * 3, "device lost"))
+    items += adapter.push(Gap(from_hz * 3, from_hz * 9 // 2, "device lost"))
+    items += adapter.push(block(from_hz * 9 // 2, after))
+    items += adapter.flush()
     gaps = [item for item in items if isinstance(item, Gap)]
     assert [(g.start, g.stop, g.cause) for g in gaps] == [
         (8000, 24000, "device lost"),
@@ -163,8 +163,8 @@ def test_a_gap_is_told_once_with_its_cause_and_time_goes_on_behind_it(from_hz: i
 
 
 def test_a_block_that_jumps_ahead_without_a_word_is_a_gap_called_lost() -> None:
-    door = Door(16000, 8000)
-    items = door.push(block(0, np.zeros(1600))) + door.push(block(3200, np.zeros(1600))) + door.flush()
+    adapter = RateAdapter(16000, 8000)
+    items = adapter.push(block(0, np.zeros(1600))) + adapter.push(block(3200, np.zeros(1600))) + adapter.flush()
     assert [i for i in items if isinstance(i, Gap)] == [Gap(800, 1600, "lost")]
 
 

@@ -13,7 +13,7 @@ from tests.training.clips.ward import make_ward, tiny_recipe, ward_clips
 from training.clips.batches import Batches, ClipSet, augmented, padded
 from training.clips.cut import ClipPolicy
 from training.clips.experiment import limited, part
-from training.clips.frames import computed_clip_frames
+from training.clips.front_end import computed_clip_frames
 from training.clips.schema import Augment, Masks, Sampler, Validation
 from training.datasets import read_datasets
 from training.loop import World

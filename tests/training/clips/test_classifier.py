@@ -13,8 +13,7 @@ from edge.features import FRONT_ENDS
 from tests.training.clips.ward import tiny_recipe
 from training.clips.classifier import ClipClassifier, build_backbone
 from training.clips.objectives import Mixed, Objectives, View
-from training.clips.recipe_file import parse_recipe
-from training.clips.schema import NetworkChoice
+from training.clips.schema import NetworkChoice, parse_recipe
 from training.loop import World
 from training.networks.vit import Block
 

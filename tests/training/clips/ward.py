@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from training.clips.recipe_file import merged, parse_recipe
+from training.clips.schema import parse_recipe
 from training.datasets import read_datasets
+from training.recipes.parser import merged
 from training.tasks import TASKS, Clip
 
 RATE_HZ = 8000

@@ -17,7 +17,7 @@ from training.datasets import read_datasets
 from training.datasets.__main__ import main
 from training.datasets.check import Checked, check
 from training.datasets.places import Place, find_places
-from training.datasets.published import PUBLISHED
+from training.datasets.reference import PUBLISHED
 from training.datasets.show import FEW, lines
 
 EVENTS = [{"start": 0, "end": 100, "type": kind} for kind in ("Wheeze", "Wheeze", "Normal")]

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from edge.artefact.specs import GroupSpec
 from edge.types import Event
 from training.datasets import CLASSES, CONTINUOUS, DISCONTINUOUS, Annotation, Recording
-from training.evaluation.listening import Listened
-from training.evaluation.streaming import Detection, Scored
-from training.targets import frame_targets
+from training.datasets.targets import frame_targets
+from training.evaluation.delays import StreamedRecording
+from training.metrics.streaming import Detection, ScoredRecording
 from training.tasks import TASKS, Clip, Task
 
 
@@ -64,7 +64,7 @@ DETECTION = Detection(
 
 def heard(
     of: Recording, found: Sequence[tuple[str, float, float]], late_s: float = 1.0, length_s: float = 10.0
-) -> Listened:
+) -> StreamedRecording:
     """A recording in which exactly these sounds (label, start, end) were scored and reported, each `late_s` late."""
     frames = round(length_s * 10)
     scores = np.zeros((frames, len(CLASSES)), np.float32)
@@ -74,5 +74,5 @@ def heard(
         Event("end", label, round(start * RATE_HZ), round(end * RATE_HZ), 0.9, 0.9, 0.5, "quiet")
         for label, start, end in found
     )
-    scored = Scored(of, scores, frame_targets(of, frames, DETECTION.frame_s))
-    return Listened(scored, events, tuple(start + late_s for _, start, _ in found))
+    scored = ScoredRecording(of, scores, frame_targets(of, frames, DETECTION.frame_s))
+    return StreamedRecording(scored, events, tuple(start + late_s for _, start, _ in found))

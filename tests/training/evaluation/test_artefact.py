@@ -13,12 +13,12 @@ from edge.artefact.model import load_model
 from edge.artefact.seal import seal
 from edge.detector.pipeline import Pipeline
 from edge.errors import ConfigError, ModelError
-from edge.sources.synthetic import scene
 from edge.types import Block, Scores
 from training.datasets import CLASSES, Annotation, Recording
 from training.evaluation.artefact import Artefact
-from training.evaluation.listening import Listener
+from training.evaluation.delays import StreamDetector
 from training.evaluation.load import load_predictor
+from training.synthetic.scene import scene
 from training.tasks import TASKS, Clip
 
 DEFAULT = Path(__file__).parents[3] / "edge" / "models" / "default.onnx"
@@ -40,7 +40,7 @@ def _patient(folder: Path, seed: int = 7, rate_hz: int = 8000) -> Recording:
 
 def test_events_and_scores_are_those_of_the_pipeline_in_one_piece(artefact: Artefact, tmp_path: Path) -> None:
     one = _patient(tmp_path)
-    heard = artefact.listen([one])[0]
+    heard = artefact.detect([one])[0]
     model, pieces = load_model(DEFAULT), list[Scores]()
     pipeline = Pipeline(model, observe=pieces.append)
     samples = soundfile.read(one.path, dtype="float32")[0]
@@ -60,7 +60,7 @@ def test_an_event_is_confirmed_after_its_lookahead_and_within_a_window(artefact:
     model = load_model(DEFAULT)
     hop_s = model.spec.hop_samples / model.rate_hz
     ahead_s = model.window.lookahead_frames * hop_s
-    heard = artefact.listen([_patient(tmp_path)])[0]
+    heard = artefact.detect([_patient(tmp_path)])[0]
     assert heard.events
     for event, at in zip(heard.events, heard.confirmed_s, strict=True):
         confirm_s = min(g.confirm_frames for g in model.groups) * artefact.detection.frame_s
@@ -69,7 +69,7 @@ def test_an_event_is_confirmed_after_its_lookahead_and_within_a_window(artefact:
 
 
 def test_another_rate_is_heard_at_the_models(artefact: Artefact, tmp_path: Path) -> None:
-    heard = artefact.listen([_patient(tmp_path, rate_hz=16000)])[0]
+    heard = artefact.detect([_patient(tmp_path, rate_hz=16000)])[0]
     assert len(heard.scored.scores) == pytest.approx(12.0 / artefact.detection.frame_s, abs=1)
     assert heard.events
 
@@ -113,7 +113,7 @@ def test_what_lies_around_a_clip_is_not_heard(artefact: Artefact, tmp_path: Path
 def test_what_lies_at_a_path_decides_how_it_is_loaded(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "model.onnx").write_bytes(DEFAULT.read_bytes())
-    assert isinstance(load_predictor(DEFAULT), Listener)
+    assert isinstance(load_predictor(DEFAULT), StreamDetector)
     assert isinstance(load_predictor(tmp_path / "run"), Artefact)
 
 

@@ -14,14 +14,14 @@ import pytest
 import soundfile
 
 from edge.errors import ConfigError
-from edge.sources.synthetic import scene
 from tests.training.evaluation.made import ALWAYS_NORMAL, PERFECT, Told
 from training.datasets import read_datasets
 from training.evaluation.__main__ import main
-from training.evaluation.command import Wish, evaluate, evaluate_predictor
-from training.evaluation.duration import DurationRule
-from training.evaluation.heard import NOBODY_KNOWS
-from training.evaluation.predictions import Predictor, Provenance
+from training.evaluation.command import Options, evaluate, evaluate_predictor
+from training.evaluation.leakage import NOBODY_KNOWS
+from training.metrics.duration import DurationRule
+from training.metrics.predictions import Predictor, Provenance
+from training.synthetic.scene import scene
 
 RATE_HZ = 8000
 NAMES = {"wheeze": "Wheeze", "rhonchus": "Rhonchi", "fine_crackle": "Fine Crackle", "coarse_crackle": "Coarse Crackle"}
@@ -60,7 +60,7 @@ def always_normal(published: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def _run(predictor: Predictor, source: Path, task: str, out: Path) -> tuple[str, dict[str, object]]:
-    text = evaluate_predictor(predictor, read_datasets(source), Wish(Path("model"), source, task, out))
+    text = evaluate_predictor(predictor, read_datasets(source), Options(Path("model"), source, task, out))
     return text, json.loads((out / "results.json").read_text())
 
 
@@ -161,7 +161,7 @@ def test_a_full_disk_is_one_line(published: Path, tmp_path: Path, name: str) -> 
 @pytest.mark.parametrize("out", ["/proc", "/dev/null", "/dev/null/out"])
 def test_a_folder_that_cannot_be_written_is_refused_before_the_model_is_loaded(published: Path, out: str) -> None:
     with pytest.raises(ConfigError, match=rf"OUT={out}: cannot be written"):
-        evaluate(Wish(Path("missing.onnx"), published, "1-1", Path(out)))
+        evaluate(Options(Path("missing.onnx"), published, "1-1", Path(out)))
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_real_recordings_are_judged_and_the_duration_rule_is_beside(real_data: P
     for path in sorted((real_data / "sprsound" / "train").glob("*.flac"))[::250]:
         for one in (path, path.with_suffix(".json")):
             (folder / one.name).symlink_to(one)
-    text = evaluate(Wish(Path("edge/models/default.onnx"), tmp_path, "streaming", tmp_path / "out"))
+    text = evaluate(Options(Path("edge/models/default.onnx"), tmp_path, "streaming", tmp_path / "out"))
     assert "frame AP breath" in text
     text, results = _run(DurationRule(), tmp_path, "1-1", tmp_path / "out1")
     assert "duration < 1.06 s" in text

@@ -16,15 +16,14 @@ from numpy.typing import NDArray
 from edge.artefact.model import load_model
 from edge.features import FrontEnd
 from edge.types import Window
-from tests.training.edge import RECIPE
+from tests.training.detector.edge import RECIPE
 from training.datasets import Recording
+from training.detector.inference import clip_answers, clip_windows
+from training.detector.model import Detector
 from training.evaluation.artefact import Artefact
-from training.evaluation.predictions import ask
-from training.features import extract
-from training.listen import clip_answers, clip_windows
-from training.network import Detector
-from training.targets import CLIP_LABELS
-from training.tasks import TASKS, Clip
+from training.frames import extract
+from training.metrics.predictions import ask
+from training.tasks import CLIP_LABELS, TASKS, Clip
 
 DEFAULT = Path(__file__).parents[3] / "edge" / "models" / "default.onnx"
 RATE_HZ = 8000
@@ -77,7 +76,10 @@ def test_an_answer_from_several_windows_is_their_normalised_geometric_mean(artef
     frames = extract(sound, FrontEnd(model.spec)).astype(np.float16)
     values, valid = clip_windows(frames, model.window.window_frames)
     assert len(values) == 2
-    each = [np.exp(model.answer(Window(0, v, h > 0)).astype(np.float64)) for v, h in zip(values, valid, strict=True)]
+    each = [
+        np.exp(model.clip_log_probabilities(Window(0, v, h > 0)).astype(np.float64))
+        for v, h in zip(values, valid, strict=True)
+    ]
     mean = np.sqrt(each[0] * each[1])
     assert mean.sum() < 0.995  # else this sound would show nothing
     said = artefact.predict(TASKS["1-2"], [clip])[0]

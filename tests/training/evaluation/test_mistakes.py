@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from tests.training.evaluation.made import DETECTION, RATE_HZ, heard, recording
 from training.datasets import Annotation, Recording
-from training.evaluation.judging import judge
 from training.evaluation.mistakes import false_reports, missed_events, worst_clips
-from training.evaluation.predictions import Provenance
+from training.evaluation.split_scores import judge
+from training.metrics.predictions import Provenance
 from training.tasks import TASKS, Clip, Task
 
 WHEEZE = Annotation(2.0, 3.0, ("wheeze",), "Wheeze")

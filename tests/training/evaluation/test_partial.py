@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from edge.errors import ConfigError
 from tests.training.evaluation.made import DETECTION, PERFECT, clip, heard, recording
 from training.datasets import Annotation, Recording
-from training.evaluation.command import Wish, evaluate_predictor
-from training.evaluation.listening import Listened
+from training.evaluation.command import Options, evaluate_predictor
+from training.evaluation.delays import StreamedRecording
+from training.evaluation.detection_curves import called
 from training.evaluation.plots import questions
-from training.evaluation.predictions import ARGMAX, Predictions
 from training.evaluation.sample import sample
-from training.evaluation.streaming_plots import called
-from training.results.evaluations import read_evaluations
+from training.metrics.predictions import ARGMAX, Predictions
+from training.results.judged import read_evaluations
 from training.tasks import TASKS, Clip, Task
 
 WHEEZE = Annotation(1.0, 2.0, ("wheeze",), "Wheeze", 0)
@@ -54,7 +54,7 @@ class Spy:
         self._look(task.name)
         return PERFECT.predict(task, clips)
 
-    def listen(self, recordings: Sequence[Recording]) -> list[Listened]:
+    def detect(self, recordings: Sequence[Recording]) -> list[StreamedRecording]:
         self._look(f"streams of {recordings[0].dataset}")
         return [heard(r, [("wheeze", 1.1, 2.0)]) for r in recordings]
 
@@ -68,7 +68,7 @@ def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_task_is_said_and_written_before_the_next_one_is_asked(tmp_path: Path) -> None:
     said: list[str] = []
     spy = Spy(tmp_path)
-    text = evaluate_predictor(spy, [*WARD, *COUGHS], Wish(Path("m"), tmp_path, "all", tmp_path), said.append)
+    text = evaluate_predictor(spy, [*WARD, *COUGHS], Options(Path("m"), tmp_path, "all", tmp_path), said.append)
     judged = {q: [task["task"] for task in content["tasks"]] for q, content in spy.before.items()}
     assert judged["1-1"] == []
     assert judged["1-2"] == ["1-1"]
@@ -85,7 +85,7 @@ def test_every_task_is_said_and_written_before_the_next_one_is_asked(tmp_path: P
 
 def test_what_was_judged_is_there_after_ctrl_c(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        evaluate_predictor(Spy(tmp_path, "2-2"), WARD, Wish(Path("m"), tmp_path, "all", tmp_path))
+        evaluate_predictor(Spy(tmp_path, "2-2"), WARD, Options(Path("m"), tmp_path, "all", tmp_path))
     assert (tmp_path / "predictions-2-1.csv").exists()
     assert not (tmp_path / "predictions-2-2.csv").exists()
     table = (tmp_path / "table.txt").read_text()
@@ -98,12 +98,12 @@ def test_what_was_judged_is_there_after_ctrl_c(tmp_path: Path) -> None:
 def test_a_disk_that_gets_full_ends_the_evaluation_and_is_no_task_without_an_answer(tmp_path: Path) -> None:
     (tmp_path / "predictions-1-2.csv").symlink_to("/dev/full")
     with pytest.raises(ConfigError, match="cannot be written"):
-        evaluate_predictor(Spy(tmp_path), WARD, Wish(Path("m"), tmp_path, "all", tmp_path))
+        evaluate_predictor(Spy(tmp_path), WARD, Options(Path("m"), tmp_path, "all", tmp_path))
 
 
 def test_a_limit_takes_so_many_recordings_of_every_split_and_says_so(tmp_path: Path) -> None:
-    wish = Wish(Path("m"), tmp_path, "all", tmp_path, limit=2)
-    text = evaluate_predictor(Spy(tmp_path), [*WARD, *COUGHS], wish)
+    options = Options(Path("m"), tmp_path, "all", tmp_path, limit=2)
+    text = evaluate_predictor(Spy(tmp_path), [*WARD, *COUGHS], options)
     assert "A SAMPLE: at most 2 recordings of each split" in text
     content = json.loads((tmp_path / "results.json").read_text())
     counts = {(s["dataset"], s["split"]): s["recordings"] for s in content["streaming"]}

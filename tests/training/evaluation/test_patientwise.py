@@ -11,7 +11,7 @@ from sklearn.metrics import average_precision_score
 
 from tests.training.evaluation.made import DETECTION, heard, recording
 from training.datasets import Annotation, Recording
-from training.evaluation.listening import Listened
+from training.evaluation.delays import StreamedRecording
 from training.evaluation.patientwise import (
     Estimate,
     _binned_average_precision,
@@ -23,11 +23,11 @@ WHEEZE = Annotation(2.0, 3.0, ("wheeze",), "Wheeze")
 CRACKLE = Annotation(5.0, 6.0, ("fine_crackle",), "Fine Crackle")
 
 
-def _named(several: list[Listened]) -> dict[str, Estimate]:
+def _named(several: list[StreamedRecording]) -> dict[str, Estimate]:
     return {e.name: e for e in streaming_estimates(several, DETECTION)}
 
 
-def _perfect() -> list[Listened]:
+def _perfect() -> list[StreamedRecording]:
     sick = [
         heard(recording(p, "CAS & DAS", WHEEZE, CRACKLE), [("wheeze", 2, 3), ("fine_crackle", 5, 6)]) for p in "abcd"
     ]

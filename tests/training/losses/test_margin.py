@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.errors import ConfigError
-from training.losses.margin import AngularClassifier, class_margins, dfam_loss, mixed_margin, qlung_loss
+from training.losses.margin import AngularClassifier, class_margins, dfam_loss, mixed_margin
 
 SPRSOUND_EVENTS = (5159, 912, 452, 49, 39, 30, 15)  # training events: N, FC, W, CC, R, W+C, S
 ICBHI_CYCLES = (2063, 1215, 501, 363)  # official training cycles: normal, crackle, wheeze, both
@@ -112,13 +112,6 @@ def test_dfam_of_half_precision_cosines_is_computed_in_single() -> None:
     cosines = torch.tensor([[0.9995, 0.9]]).half()
     exact = dfam_loss(cosines.double(), torch.tensor([0]), torch.tensor([0.4]))
     assert dfam_loss(cosines, torch.tensor([0]), torch.tensor([0.4])).item() == pytest.approx(exact.item(), rel=1e-4)
-
-
-def test_qlung_loss_adds_four_tenths_of_dfam_to_the_cross_entropy_at_37() -> None:
-    torch.manual_seed(2)
-    cosines, labels, margins = torch.rand(5, 4) * 2 - 1, torch.randint(4, (5,)), torch.rand(5) / 2
-    expected = torch.nn.functional.cross_entropy(37 * cosines, labels) + 0.4 * dfam_loss(cosines, labels, margins, 15)
-    assert qlung_loss(cosines, labels, margins).item() == pytest.approx(expected.item())
 
 
 def test_classifier_is_37_times_the_cosine_whatever_the_lengths() -> None:

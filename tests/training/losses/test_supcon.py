@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.losses.supcon import contrast, patient_contrastive, supervised_contrastive
+from training.losses.supcon import contrast, supervised_contrastive
 
 
 def _by_loops(points: np.ndarray, positives: np.ndarray, tau: float) -> float:
@@ -32,17 +32,6 @@ def test_contrast_equals_loops(seed: int, tau: float) -> None:
     points, labels = rng.normal(size=(7, 3)), rng.integers(0, 4, 7)
     found = supervised_contrastive(torch.tensor(points), torch.tensor(labels), tau)
     assert found.item() == pytest.approx(_by_loops(points, labels[:, None] == labels, tau), abs=1e-8)
-
-
-def test_positives_by_patient_may_be_narrowed_to_one_label() -> None:
-    rng = np.random.default_rng(0)
-    points, patients, labels = rng.normal(size=(9, 3)), rng.integers(0, 3, 9), rng.integers(0, 2, 9)
-    same_patient = patients[:, None] == patients
-    arguments = torch.tensor(points), torch.tensor(patients)
-    assert patient_contrastive(*arguments).item() == pytest.approx(_by_loops(points, same_patient, 0.07))
-    both = same_patient & (labels[:, None] == labels)
-    found = patient_contrastive(*arguments, torch.tensor(labels), temperature=0.2)
-    assert found.item() == pytest.approx(_by_loops(points, both, 0.2))
 
 
 def test_one_pair_among_three_by_hand() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.errors import ConfigError
-from training.network import parameter_count
+from training.detector.model import parameter_count
 from training.networks.masked import (
     LARGE,
     SMALL,

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edge.errors import ConfigError
-from training.network import parameter_count
+from training.detector.model import parameter_count
 from training.networks.attention import AttentionPooling, AxisAttention, SelfAttention
 from training.networks.focusing import SpatioTemporalFocusing
 from training.networks.inception_residual import InceptionResidual

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from edge.errors import ConfigError
-from training.network import parameter_count
+from training.detector.model import parameter_count
 from training.networks.transformer import (
     BASE,
     SMALL,

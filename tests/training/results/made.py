@@ -11,18 +11,18 @@ import numpy as np
 
 from tests.training.evaluation.made import Told
 from tests.training.evaluation.made import recording as heard
-from training.budget import Point
 from training.datasets import Annotation
-from training.evaluation.bootstrap import Interval
-from training.evaluation.heard import trained_on
-from training.evaluation.judging import judge
-from training.evaluation.official import official_score
+from training.detector.budget import Point
+from training.detector.hyperparameters import Recipe
+from training.evaluation.leakage import trained_on
+from training.evaluation.partitions import Split
 from training.evaluation.patientwise import Estimate
-from training.evaluation.predictions import Provenance
 from training.evaluation.report import Report, StreamTable, as_json
-from training.evaluation.splits import Split
+from training.evaluation.split_scores import judge
 from training.loop import Identity, RunFolder
-from training.recipe import Recipe
+from training.metrics.bootstrap import Interval
+from training.metrics.official import official_score
+from training.metrics.predictions import Provenance
 from training.tasks import TASKS
 
 VALIDATION = {

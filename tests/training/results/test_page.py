@@ -10,7 +10,7 @@ import pytest
 
 from tests.training.results.made import VALIDATION, make_clip_run, make_edge_run, make_evaluation
 from training.results.__main__ import main
-from training.results.markdown import plain, table
+from training.results.tables import plain, table
 
 TEST, HELD_OUT = "### On the official test sets of 2022", "### On held-out patients of the training set"
 

@@ -42,7 +42,7 @@ class Machine:
 
     @property
     def live(self) -> int:
-        """Allocations, streams and graphs that were not given back."""
+        """Allocations, streams and graphs that were not freed."""
         return int(self.cuda.fake_live())
 
     def fail(self, call: str, code: int = 2, after: int = 0) -> None:

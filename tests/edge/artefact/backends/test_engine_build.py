@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from edge.artefact.backends.engine_build import Batches, Wish, build
+from edge.artefact.backends.engine_build import BatchSizes, BuildOptions, build
 from edge.artefact.model import DEFAULT_PATH
 from edge.errors import ModelError
 from tests.edge.artefact.backends.fake_tensorrt import MAGIC
@@ -21,7 +21,7 @@ from tests.edge.artefact.backends.machine import Machine
 BUILD = """
 import json, sys
 import tensorrt_rtx as trt
-from edge.artefact.backends.engine_build import Batches, Wish, build
+from edge.artefact.backends.engine_build import BatchSizes, BuildOptions, build
 from edge.errors import ModelError
 
 def for_ampere(config):
@@ -31,8 +31,8 @@ def for_ampere(config):
 graph = open(sys.argv[1], "rb").read()
 said = {"bytes": 0, "error": ""}
 try:
-    built = build(trt, graph, Wish(Batches(*map(int, sys.argv[2:])), None, for_ampere))
-    said["bytes"], said["timings"] = len(built.plan), built.timings
+    built = build(trt, graph, BuildOptions(BatchSizes(*map(int, sys.argv[2:])), None, for_ampere))
+    said["bytes"], said["timings"] = len(built.plan), built.timing_cache
 except ModelError as error:
     said["error"] = str(error)
 print(json.dumps(said))
@@ -72,7 +72,7 @@ def test_the_real_parser_names_what_it_does_not_know(tmp_path: Path) -> None:
 
 
 def test_the_range_of_batches_reaches_every_input(machine: Machine) -> None:
-    built = build(machine.trt, DEFAULT_PATH.read_bytes(), Wish(Batches(1, 4, 16)))  # type: ignore[arg-type]
+    built = build(machine.trt, DEFAULT_PATH.read_bytes(), BuildOptions(BatchSizes(1, 4, 16)))  # type: ignore[arg-type]
     head = json.loads(built.plan.removeprefix(MAGIC).partition(b"\n")[0])
     assert head["profile"] == {
         "frames": [[1, 600, 96], [4, 600, 96], [16, 600, 96]],
@@ -83,4 +83,4 @@ def test_the_range_of_batches_reaches_every_input(machine: Machine) -> None:
 def test_a_builder_that_gives_no_reason_is_still_an_error(machine: Machine) -> None:
     machine.trt.no_start.add("Builder")
     with pytest.raises(ModelError, match="cannot start a build: it gave no reason"):
-        build(machine.trt, b"", Wish())  # type: ignore[arg-type]
+        build(machine.trt, b"", BuildOptions())  # type: ignore[arg-type]

@@ -11,30 +11,31 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.artefact import disk_cache
-from edge.artefact.backends.engine_build import Batches
-from edge.artefact.backends.engines import MAX_ENGINES, Key, kept_engines, key_of
+from edge.artefact.backends.engine_build import BatchSizes
+from edge.artefact.backends.engines import MAX_ENGINES, Key, key_of, stored_engines
 from edge.artefact.backends.tensorrt import TensorRtBackend
+from edge.artefact.disk_cache import CACHE
 from edge.artefact.model import DEFAULT_PATH
 from edge.errors import ModelError
+from edge.log import warn_once
 from tests.edge.artefact.backends.machine import Machine
 
 ARTEFACT = DEFAULT_PATH.read_bytes()
-SMALL = Batches(1, 2, 3)
+SMALL = BatchSizes(1, 2, 3)
 
 
 @pytest.fixture(autouse=True)
 def _log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    disk_cache.tell_once.cache_clear()
+    warn_once.cache_clear()
 
 
-def start(machine: Machine, precision: str = "fp16", batches: Batches = SMALL) -> TensorRtBackend:
+def start(machine: Machine, precision: str = "fp16", batches: BatchSizes = SMALL) -> TensorRtBackend:
     return TensorRtBackend(ARTEFACT, precision, machine.device, batches)
 
 
 def causes(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [r.message for r in caplog.records if "engine=build " in r.message or "kept=" in r.message]
+    return [r.message for r in caplog.records if "engine=build " in r.message or "disk_cache=" in r.message]
 
 
 def test_a_second_start_takes_the_engine_of_the_first(machine: Machine, caplog: pytest.LogCaptureFixture) -> None:
@@ -42,7 +43,7 @@ def test_a_second_start_takes_the_engine_of_the_first(machine: Machine, caplog: 
     start(machine)
     assert machine.trt.builds == 1
     assert len(causes(caplog)) == 1
-    assert "cause=none_kept" in causes(caplog)[0]
+    assert "cause=none_stored" in causes(caplog)[0]
 
 
 def test_another_tensorrt_gpu_precision_range_or_graph_is_another_engine(machine: Machine) -> None:
@@ -51,7 +52,7 @@ def test_another_tensorrt_gpu_precision_range_or_graph_is_another_engine(machine
     others = [
         key_of(ARTEFACT + b"x", "fp16", gpu, trt, SMALL),
         key_of(ARTEFACT, "int8", gpu, trt, SMALL),
-        key_of(ARTEFACT, "fp16", gpu, trt, Batches()),
+        key_of(ARTEFACT, "fp16", gpu, trt, BatchSizes()),
         Key(**{**_fields(here), "tensorrt": "10.16.2"}),
         Key(**{**_fields(here), "gpu": "Orin NX"}),
         Key(**{**_fields(here), "compute_capability": "8.6"}),
@@ -90,7 +91,7 @@ def test_a_damaged_engine_is_built_again_and_told_once(
     file.write_bytes({"flipped": bytes(content), "short": bytes(content[:1000]), "empty": b""}[damage])
     backend = start(machine)
     assert machine.trt.builds == 2
-    assert any(f"kept=damaged file={file}" in line for line in causes(caplog))
+    assert any(f"disk_cache=damaged file={file}" in line for line in causes(caplog))
     assert np.isfinite(backend.run(np.zeros((1, 600, 96), np.float32), np.ones((1, 600), np.float32))).all()
 
 
@@ -98,9 +99,9 @@ def test_an_engine_that_tensorrt_refuses_is_built_again(machine: Machine, caplog
     start(machine)
     (file,) = machine.engines()
     key = key_of(ARTEFACT, "fp16", machine.device.gpu, machine.device.trt, SMALL)
-    content = disk_cache.read(file.name)
+    content = CACHE.read(file.name)
     assert content is not None
-    disk_cache.keep(key.file_name(), content.partition(b"\n")[0] + b"\nwhat a magicTag error is for", MAX_ENGINES)
+    CACHE.write(key.file_name(), content.partition(b"\n")[0] + b"\nwhat a magicTag error is for", MAX_ENGINES)
     start(machine)
     assert machine.trt.builds == 2
     assert "cause=refused_by_tensorrt" in causes(caplog)[-1]
@@ -136,7 +137,7 @@ def test_a_folder_that_cannot_be_written_costs_a_build_at_every_start(
     start(machine)
     start(machine)
     assert machine.trt.builds == 2
-    assert sum("kept=nothing" in line for line in causes(caplog)) == 2  # the engine and the timings, each once
+    assert sum("disk_cache=not_written" in line for line in causes(caplog)) == 1
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
@@ -145,7 +146,7 @@ def test_an_engine_that_others_may_write_is_not_run(machine: Machine, caplog: py
     machine.engines()[0].chmod(0o666)
     start(machine)
     assert machine.trt.builds == 2
-    assert any("kept=refused" in line and "others_may_write" in line for line in causes(caplog))
+    assert any("disk_cache=refused" in line and "others_may_write" in line for line in causes(caplog))
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
@@ -167,16 +168,16 @@ def test_timings_of_one_build_serve_the_next_of_the_same_tensorrt(machine: Machi
 def test_timings_that_tensorrt_does_not_take_are_left_out(machine: Machine) -> None:
     start(machine, "fp16")
     (file,) = machine.cache.rglob("*.timings")
-    disk_cache.keep(file.name, b"of another GPU", 4)
+    CACHE.write(file.name, b"of another GPU", 4)
     start(machine, "int8")
     assert machine.trt.timings_seen[-2:] == [b"of another GPU", b""]
 
 
 def test_the_oldest_engines_go(machine: Machine) -> None:
     for number in range(MAX_ENGINES):
-        disk_cache.keep(f"old-{number}.engine", b"", MAX_ENGINES)
+        CACHE.write(f"old-{number}.engine", b"", MAX_ENGINES)
         os.utime(machine.cache / "engines" / f"old-{number}.engine", (number, number))
-    disk_cache.read("old-0.engine")  # used just now
+    CACHE.read("old-0.engine")  # used just now
     start(machine)
     left = [path.name for path in machine.engines()]
     assert len(left) == MAX_ENGINES
@@ -186,25 +187,25 @@ def test_the_oldest_engines_go(machine: Machine) -> None:
 
 def test_a_report_names_what_each_engine_is_for_and_which_are_damaged(machine: Machine) -> None:
     start(machine)
-    disk_cache.keep("other.engine", b"no key", MAX_ENGINES)
-    assert [engine.key and engine.key.precision for engine in kept_engines()] == ["fp16", None]
+    CACHE.write("other.engine", b"no key", MAX_ENGINES)
+    assert [engine.key and engine.key.precision for engine in stored_engines()] == ["fp16", None]
 
 
 WRITER = """
 import sys
-from edge.artefact import disk_cache
+from edge.artefact.disk_cache import CACHE
 for _ in range(100):
-    disk_cache.keep("same.engine", sys.argv[1].encode() * 200_000, 12)
+    CACHE.write("same.engine", sys.argv[1].encode() * 200_000, 12)
 """
 
 
 def test_two_processes_that_write_at_once_leave_one_whole_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CACHE_DIRECTORY", str(tmp_path))
-    disk_cache.keep("same.engine", b"a" * 200_000, 12)
+    CACHE.write("same.engine", b"a" * 200_000, 12)
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, mark], stderr=subprocess.PIPE) for mark in "ab"]
     seen: set[bytes | None] = set()
     while any(writer.poll() is None for writer in writers):
-        seen.add(disk_cache.read("same.engine"))
+        seen.add(CACHE.read("same.engine"))
     assert [writer.communicate()[1] for writer in writers] == [b"", b""]
-    assert seen | {disk_cache.read("same.engine")} <= {b"a" * 200_000, b"b" * 200_000}
+    assert seen | {CACHE.read("same.engine")} <= {b"a" * 200_000, b"b" * 200_000}
     assert [path.name for path in (tmp_path / "engines").iterdir()] == ["same.engine"]

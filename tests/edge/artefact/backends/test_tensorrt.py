@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge.artefact.backends.engine_build import Batches
+from edge.artefact.backends.engine_build import BatchSizes
 from edge.artefact.backends.onnx import OnnxBackend
 from edge.artefact.backends.tensorrt import TensorRtBackend, find_device
 from edge.artefact.model import DEFAULT_PATH, Model
@@ -20,7 +20,7 @@ from edge.errors import ConfigError, ModelError
 from tests.edge.artefact.backends.machine import Machine
 
 ARTEFACT = DEFAULT_PATH.read_bytes()
-SMALL = Batches(1, 2, 3)
+SMALL = BatchSizes(1, 2, 3)
 Windows = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
@@ -119,7 +119,7 @@ def test_everything_is_given_back_when_the_backend_is_dropped(machine: Machine) 
 def test_a_backend_that_was_closed_answers_with_an_error(machine: Machine) -> None:
     backend = backend_of(machine)
     backend.close()
-    with pytest.raises(ModelError, match="was given back"):
+    with pytest.raises(ModelError, match="was closed"):
         backend.run(*windows(1))
 
 
@@ -245,5 +245,5 @@ def test_a_machine_without_the_runtime_of_cuda_is_told_what_to_install(
 
 def test_a_runtime_newer_than_the_driver_is_not_tried(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edge.artefact.backends._cudart.RUNTIMES", (str(machine.shared.with_suffix(".14")),))
-    with pytest.raises(ConfigError, match="the driver speaks CUDA 13"):
+    with pytest.raises(ConfigError, match="the driver supports CUDA 13"):
         find_device()

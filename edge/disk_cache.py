@@ -1,0 +1,113 @@
+"""Files that a device makes again when they are lost, and stores because making them takes long: whole, and its own.
+
+Compiled kernels, engines, timings and the choice of a variant. Not for what must not be lost (`edge.delivery.store`),
+nor for which file fits: that is the business of its name.
+
+A file is written under another name and moved into place; its first 32 bytes are the SHA-256 of the rest. Two writers
+at once end in one whole file. What is stored is run or trusted, so a file counts only if nobody but root and this user
+may write it; the checksum is against accidents, not against them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.log import warn_once
+
+DIGEST_BYTES = 32
+
+
+def user_folders() -> list[Path]:
+    """Cache directories of this process: of its systemd unit, then of its user; a user without a home has none."""
+    folders = []
+    if given := os.environ.get("CACHE_DIRECTORY"):
+        folders.append(Path(given.split(":")[0]))
+    with suppress(RuntimeError):  # no home
+        folders.append(Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "laennec")
+    return folders
+
+
+@dataclass(frozen=True)
+class DiskCache:
+    """Files in the first of some folders that has them, written to the first that takes them."""
+
+    name: str
+    """How its lines in the log begin."""
+    folders: Callable[[], Iterable[Path]]
+    """Where to look, in this order; asked at every call."""
+    variable: str
+    """Environment variable that names another folder."""
+
+    def read(self, name: str) -> bytes | None:
+        """Content of a file; None if there is none that is whole and ours (a line says why)."""
+        return next(filter(None, (self._content(folder / name) for folder in self.folders())), None)
+
+    def write(self, name: str, content: bytes, most: int) -> Path | None:
+        """Store content under a name; of the files with the same ending the oldest beyond `most` go.
+
+        Returns:
+            The file, or None where nothing can be written, which one line says.
+        """
+        causes = []
+        for folder in self.folders():
+            try:
+                return self._put(folder, name, hashlib.sha256(content).digest() + content, most)
+            except OSError as error:
+                causes.append(f"{folder}: {error.strerror}")
+        cause = "; ".join(causes) or "no home and no CACHE_DIRECTORY"
+        warn_once(
+            f"{self.name}=not_written cause={cause!r} effect=made_again_at_every_start repair=set_{self.variable}"
+        )
+        return None
+
+    def entries(self, ending: str) -> list[tuple[Path, bytes | None]]:
+        """Every file with an ending, and its content or None if it is damaged or not ours."""
+        paths = [path for folder in self.folders() for path in sorted(folder.glob(f"*{ending}"))]
+        return [(path, self._content(path)) for path in paths]
+
+    def _content(self, path: Path) -> bytes | None:
+        try:
+            self._check_owner(path.parent)
+            self._check_owner(path)
+            whole = path.read_bytes()
+        except OSError:
+            return None
+        if hashlib.sha256(whole[DIGEST_BYTES:]).digest() != whole[:DIGEST_BYTES]:
+            warn_once(f"{self.name}=damaged file={path} action=make_again")
+            return None
+        with suppress(OSError):
+            os.utime(path)  # what is used is not the oldest
+        return whole[DIGEST_BYTES:]
+
+    def _put(self, folder: Path, name: str, whole: bytes, most: int) -> Path:
+        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        self._check_owner(folder)
+        partial = folder / f"{name}.{os.urandom(8).hex()}"
+        try:
+            partial.touch(0o644)
+            partial.write_bytes(whole)
+            partial.replace(folder / name)
+        except OSError:
+            with suppress(OSError):
+                partial.unlink()
+            raise
+        with suppress(OSError):  # another process may be doing the same
+            alike = folder.glob(f"*{Path(name).suffix}*")
+            for old in sorted(alike, key=lambda path: path.stat().st_mtime)[:-most]:
+                old.unlink()
+        return folder / name
+
+    def _check_owner(self, path: Path) -> None:
+        """Raise PermissionError for what another user could have written."""
+        found = path.stat()
+        others_write = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+        if os.name == "posix" and (found.st_uid not in (0, os.geteuid()) or others_write):
+            cause = f"owner={found.st_uid} mode={stat.filemode(found.st_mode)} cause=others_may_write"
+            warn_once(f"{self.name}=refused path={path} {cause} repair=remove_it")
+            raise PermissionError(0, "others may write there")

@@ -1,0 +1,125 @@
+"""The sources of the streams: whether microphones and files open, and the level of a microphone.
+
+Not for links to microcontrollers (`edge.doctor.links`). A microphone that the running service has open is only looked
+for in the list of devices.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from packaging.version import Version
+
+from edge.doctor import Check, fail, ok, warn
+from edge.doctor.rights import denied
+from edge.errors import ConfigError, LaennecError, SourceError
+from edge.settings.kinds import MICROPHONE
+from edge.sources.opening import open_source
+from edge.types import Block, Gap
+
+if TYPE_CHECKING:
+    from edge.settings.config import Stream
+
+SOUND_CARDS = Path("/dev/snd")
+LISTEN_S = 2.0
+FAINTEST_DB = -75.0  # rms re full scale; chest recordings have -54 to -35, see also `edge.node.stream.UNPLUGGED_DB`
+CLIPPED = 0.99  # of full scale
+FIRST_PYAUDIO = Version("0.2.12")  # its C code before lacks PY_SSIZE_T_CLEAN: Python 3.10 refuses the first buffer
+
+
+def source(stream: Stream, rate_hz: int, is_running: bool, listen: bool) -> Check:
+    """Whether the source of one stream opens, and if asked for the level of a microphone.
+
+    Args:
+        stream: its settings.
+        rate_hz: rate of the model, Hz.
+        is_running: whether the service runs, and so may have the microphone open.
+        listen: whether to record `LISTEN_S` from a microphone.
+    """
+    name = f"source {stream.id}"
+    is_microphone = stream.source.partition(":")[0] == MICROPHONE
+    if is_microphone and (closed := denied("audio", [*SOUND_CARDS.glob("pcm*c")])):
+        return fail(name, f"{stream.source}: {closed[0]}", closed[1])
+    if is_microphone and (found := outdated_pyaudio()):
+        return fail(name, found, "pip install 'pyaudio>=0.2.14' (deploy/README.md, The box)")
+    if is_microphone and is_running:
+        return _find_device(name, stream)
+    try:
+        with closing(open_source(stream.source, rate_hz, stream.channel)) as opened:
+            if is_microphone and listen:
+                return _record(name, stream.source, opened.blocks, rate_hz)
+            return ok(name, f"{stream.source}: opens")
+    except SourceError as error:
+        if is_microphone:
+            advice = "plug it in and try again; laennec devices lists what there is; the service goes on looking for it"
+            return warn(name, str(error), advice)
+        return fail(name, str(error), f"change streams ({stream.id}).source")
+    except LaennecError as error:
+        return fail(name, str(error), f"change the stream {stream.id} in the configuration")
+
+
+def outdated_pyaudio() -> str:
+    """Why the installed PyAudio is too old; empty if it is not, or if there is none."""
+    with suppress(metadata.PackageNotFoundError):
+        version = metadata.version("pyaudio")
+        if Version(version) < FIRST_PYAUDIO:
+            return f"PyAudio {version} is installed; below {FIRST_PYAUDIO} it records nothing with Python 3.10 or newer"
+    return ""
+
+
+def _find_device(name: str, stream: Stream) -> Check:
+    from edge.sources.devices import choose
+    from edge.sources.microphone import list_devices
+
+    try:
+        found = choose(list_devices(), stream.source.partition(":")[2])
+    except ConfigError as error:
+        return fail(name, str(error), "install it, then try again")
+    except SourceError:
+        return ok(name, f"{stream.source}: not opened, the running service may use it; see  systemctl status laennec")
+    return ok(name, f"{stream.source}: {found.name} is there; not opened, the running service may use it")
+
+
+def level(name: str, what: str, samples: NDArray[np.float32], rate_hz: int) -> Check:
+    """Judge a microphone by the level of a few seconds of its sound.
+
+    Args:
+        name: of the check.
+        what: the source, as the operator calls it.
+        samples: (N,) what was recorded, full scale = 1.0.
+        rate_hz: its rate, Hz.
+    """
+    if len(samples) < rate_hz / 2:
+        return warn(
+            name, f"{what}: opens, but records nothing", "is it muted, or used by another program? alsamixer -c"
+        )
+    rms_db = 10 * float(np.log10(max(float(np.mean(np.square(samples, dtype=np.float64))), 1e-30)))
+    peak_db = 20 * float(np.log10(max(float(np.max(np.abs(samples))), 1e-15)))
+    clipped = float(np.mean(np.abs(samples) >= CLIPPED))
+    found = f"{what}: {rms_db:.0f} dBFS rms, peak {peak_db:.0f} dBFS in {len(samples) / rate_hz:.1f} s"
+    if rms_db < FAINTEST_DB:
+        return warn(name, f"{found}: almost nothing", "check the plug and the mute switch; raise the gain: alsamixer")
+    if clipped > 1e-3:
+        return warn(name, f"{found}: {100 * clipped:.1f} % clipped", "lower the gain: alsamixer")
+    return ok(name, found)
+
+
+def _record(name: str, what: str, blocks: Callable[[threading.Event], Iterator[Block | Gap]], rate_hz: int) -> Check:
+    """Record `LISTEN_S` seconds and judge their level."""
+    stop, samples = threading.Event(), np.zeros(0, np.float32)
+    timer = threading.Timer(2 * LISTEN_S, stop.set)  # for a device that opens and then sends nothing
+    timer.start()
+    for item in blocks(stop):
+        if isinstance(item, Block) and not stop.is_set():
+            samples = np.concatenate([samples, item.samples])
+            if len(samples) >= LISTEN_S * rate_hz:
+                stop.set()
+    timer.cancel()
+    return level(name, what, samples, rate_hz)

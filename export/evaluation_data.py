@@ -1,0 +1,96 @@
+"""The recordings that an export needs: windows to calibrate int8 and to compare artefacts, patients to validate on.
+
+The shipped ranges are measured on patients outside fold 0, and artefacts are compared on windows of patients inside it,
+which no range has seen. Every fold is validated by its own network, whose ranges come from outside that fold. Not for
+what an export does with them (`export.exporting`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from export.calibration import Sample, Side, draw, draw_clips
+from export.checkpoint import Checkpoint
+from export.parity import ComparisonSet
+from export.validation import HeldoutFold
+from training.detector.hyperparameters import Recipe
+from training.detector.training_data import TrainingData
+
+COMPARISON_SIDE = Side(0, is_inside=True)
+CALIBRATION_WINDOWS, CALIBRATION_SEED = 256, 1
+COMPARISON_WINDOWS, COMPARISON_SEED = 512, 2
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationData:
+    """Windows for int8 and for comparisons, and the held-out patients of the folds."""
+
+    calibration: Sample
+    """What the int8 ranges of the shipped artefacts are measured on."""
+    comparison: ComparisonSet
+    """What artefacts are compared with the fp32 one on."""
+    folds: tuple[HeldoutFold, ...]
+    """The folds whose networks are there."""
+
+    @classmethod
+    def load(
+        cls, checkpoint: Checkpoint, data: Path | None, cache: Path, progress: Callable[[str], None]
+    ) -> EvaluationData | None:
+        """Read the recordings and draw the windows; None, with a line of progress, where there are no recordings.
+
+        Args:
+            checkpoint: the training that is exported.
+            data: folder of data sets.
+            cache: folder of frames and samples.
+            progress: called with a line for each step.
+
+        Raises:
+            ConfigError: if these are other recordings than it was trained on.
+        """
+        if data is None or not (data / "sprsound" / "train").is_dir():
+            progress(
+                f"no recordings (DATA={data}, expected sprsound/train in it): int8 needs them for its ranges and the "
+                "validation for its patients, so only fp32 and fp16 are made, compared on golden sounds; give "
+                "DATA=folder"
+            )
+            return None
+        training_data, recipe = TrainingData(checkpoint.recordings(data), cache), checkpoint.recipe
+        progress("drawing the windows for calibration and comparison")
+        comparison = ComparisonSet(
+            draw(training_data, recipe, COMPARISON_SIDE, COMPARISON_WINDOWS, COMPARISON_SEED),
+            draw_clips(training_data, recipe, COMPARISON_SIDE, COMPARISON_WINDOWS, COMPARISON_SEED),
+            f"{COMPARISON_WINDOWS} windows and {COMPARISON_WINDOWS} clips of the patients of fold "
+            f"{COMPARISON_SIDE.fold}, which calibrate nothing, seed {COMPARISON_SEED}",
+        )
+        folds = tuple(_heldout(fold, training_data, recipe) for fold in checkpoint.folds)
+        return cls(_calibration(COMPARISON_SIDE.fold, training_data, recipe), comparison, folds)
+
+
+def validation_note(checkpoint: Checkpoint, evaluation: EvaluationData | None) -> str:
+    """On whom which network was validated, in words; or why on nobody."""
+    if evaluation is None:
+        return "No validation: it needs the recordings, give DATA=folder"
+    if not evaluation.folds:
+        return f"No validation: {checkpoint.folder.name} has no network that left patients out"
+    recordings = [recording for heldout in evaluation.folds for recording in heldout.recordings]
+    patients = len({recording.patient for recording in recordings})
+    return (
+        f"Validation: {len(recordings)} chest recordings of {patients} patients in {len(evaluation.folds)} of "
+        f"{checkpoint.recipe.folds} folds. The shipped network was trained on all patients; these numbers are of its "
+        "cross-validation networks, trained by the same recipe without the patients of one fold each, put through the "
+        "same export and scored on that fold, with the shipped calibration and thresholds."
+    )
+
+
+def _calibration(fold: int, training_data: TrainingData, recipe: Recipe) -> Sample:
+    """Calibration windows for a network that was trained without the patients of one fold: of all other patients."""
+    return draw(training_data, recipe, Side(fold, is_inside=False), CALIBRATION_WINDOWS, CALIBRATION_SEED)
+
+
+def _heldout(fold: int, training_data: TrainingData, recipe: Recipe) -> HeldoutFold:
+    folds, sample = training_data.fold_of(recipe), _calibration(fold, training_data, recipe)
+    pairs = zip(training_data.recordings, training_data.frames(recipe), strict=True)
+    kept = [(r, frames.copy()) for r, frames in pairs if r.is_heard and folds[r.patient] == fold]
+    return HeldoutFold(fold, sample, tuple(r for r, _ in kept), tuple(frames for _, frames in kept))

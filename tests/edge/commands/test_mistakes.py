@@ -1,0 +1,42 @@
+"""Mistakes of the operator: one line that says what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edge.sources.demo import DEMO_AUDIO
+
+
+def test_mistakes_of_the_operator_are_one_line_that_names_them(tmp_path: Path, mistake: Callable[..., str]) -> None:
+    config = tmp_path / "ward.yaml"
+    assert "nothing to listen to" in mistake("run")
+    assert "--stream and --channel belong to --source" in mistake("run", "--stream", "a")
+    config.write_text("streems: []")
+    assert "did you mean 'streams'?" in mistake("run", "--config", config)
+    config.write_text(f"streams: [{{id: a, source: {DEMO_AUDIO}, thresholds: {{wheezes: 0.5}}}}]")
+    assert "did you mean 'wheeze'?" in mistake("run", "--config", config)
+    assert "none.wav" in mistake("run", "--source", tmp_path / "none.wav", "--outbox", tmp_path / "o.db")
+    assert "none.onnx" in mistake("run", "--source", DEMO_AUDIO, "--model", tmp_path / "none.onnx")
+    assert "mqtt.port" in mistake("run", "--source", DEMO_AUDIO, "--port", "99999")
+    assert "node: 'Edge 7'" in mistake("run", "--source", DEMO_AUDIO, "--node", "Edge 7")
+    assert "channel" in mistake("run", "--source", DEMO_AUDIO, "--channel", "2", "--outbox", tmp_path / "o.db")
+    assert "'rabbit' is not known" in mistake("demo", "--broker", "rabbit")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("monitor",), "nothing to listen to: give --serial PORT, --udp HOST:PORT, --ble ADDRESS, or --config FILE"),
+        (("monitor", "--udp", "0.0.0.0:7355"), "would listen on every interface"),
+        (("monitor", "--udp", "7355"), "link.udp.bind: ''"),
+        (("monitor", "--udp", "127.0.0.1:http"), "link.udp.port: expected a whole number, found 'http'"),
+        (("monitor", "--ble", "wearable"), "link.ble[0].address: 'wearable'"),
+        (("replay", "/dev/null"), "/dev/null: is no capture of a link"),
+        (("replay", "/nowhere.cap"), "/nowhere.cap: cannot be read"),
+    ],
+)
+def test_a_mistake_in_links_is_one_line(arguments: tuple[str, ...], expected: str, mistake: Callable[..., str]) -> None:
+    assert expected in mistake("link", *arguments)

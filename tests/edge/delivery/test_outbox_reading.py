@@ -1,0 +1,239 @@
+"""An outbox as others look at it: nothing is written or made, and an error says whose it is and what to do."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from edge.delivery import outbox_reading
+from edge.delivery.outbox_reading import (
+    DamagedError,
+    ExclusiveLockError,
+    locked_by,
+    logged_events,
+    open_read_only,
+    outbox_of,
+    waiting,
+)
+from edge.delivery.store import SCHEMA, Stamp
+from edge.delivery.store_file import LockFile, open_store
+from edge.errors import ConfigError, SourceError
+from tests.edge.outboxes import event, gap
+from tests.edge.wards import settings
+
+LOCKER = """
+import fcntl, os, sqlite3, sys
+path, how, is_service = sys.argv[1:]
+if is_service == "True":
+    fcntl.flock(os.open(path + ".lock", os.O_RDWR | os.O_CREAT), fcntl.LOCK_EX)
+db = sqlite3.connect(path, isolation_level=None)
+db.execute(f"BEGIN {how}")
+print("locked", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Of an outbox with an event that was delivered, one that waits and a gap that waits; nobody has it open."""
+    path = tmp_path / "of ward 7?#%" / "outbox.db"
+    path.parent.mkdir()
+    store = open_store(str(path))
+    store.insert(Stamp(1, 1, 1000.0, 0.0), [event(1)])
+    store.insert(Stamp(2, 1, 1100.0, 100.0), [event(2), gap(3)])
+    store.note_operating_time(3, 350.0)
+    store.delete([1])
+    store.close()
+    return path
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox_reading, "BUSY_S", 0.05)
+
+
+def change(path: Path, script: str) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(script)
+
+
+def found(path: Path) -> tuple[int, float]:
+    with open_read_only(path) as db:
+        return waiting(db)
+
+
+@contextmanager
+def locked(path: Path, how: str, is_service: bool = False) -> Iterator[int]:
+    """Another process has locked it; gives the id of that process."""
+    command = [sys.executable, "-S", "-c", LOCKER, str(path), how, str(is_service)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "locked\n"
+        yield other.pid
+        other.communicate("")
+
+
+def test_what_waits_is_counted_and_as_old_as_the_box_has_run_since_then(path: Path) -> None:
+    assert found(path) == (2, 250.0)  # 2 was written at 100 s of operation, the last note is of 350
+    change(path, "DELETE FROM operation WHERE seq < 3")
+    assert found(path) == (2, 350.0)
+    change(path, "DELETE FROM operation")
+    assert found(path) == (2, 0.0)
+    change(path, "INSERT INTO operation VALUES(1, 20.0), (9, 10.0)")  # cannot be
+    assert found(path) == (2, 0.0)
+
+
+def test_without_operating_time_an_age_is_that_of_the_wall_clock(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    change(path, "DROP TABLE operation")
+    monkeypatch.setattr(outbox_reading.time, "time", lambda: 1130.0)
+    assert found(path) == (2, 30.0)
+    monkeypatch.setattr(outbox_reading.time, "time", lambda: 500.0)
+    assert found(path) == (2, 0.0)
+    change(path, "DELETE FROM outbox")
+    assert found(path) == (0, 0.0)
+
+
+def test_a_file_without_tables_has_nothing_that_waits_and_no_log(tmp_path: Path) -> None:
+    (tmp_path / "empty.db").touch()
+    assert found(tmp_path / "empty.db") == (0, 0.0)
+    assert list(logged_events(tmp_path / "empty.db")) == []
+    change(tmp_path / "old.db", SCHEMA)
+    assert found(tmp_path / "old.db") == (0, 0.0)
+
+
+def test_the_log_holds_every_event_in_the_order_of_decision_page_by_page(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_store(str(path))
+    store.insert(Stamp(4, 1, 1200.0, 400.0), [event(2, rev=2), event(0), event(5)])
+    store.close()
+    for rows in (1, 2, 5, 200):
+        monkeypatch.setattr(outbox_reading, "PAGE_ROWS", rows)
+        assert [(body["n"], body["seq"]) for body in logged_events(path)] == [(1, 1), (2, 2), (2, 4), (0, 5), (5, 6)]
+
+
+def test_one_that_nobody_has_open_is_read_as_it_lies_there(path: Path) -> None:
+    before = {file.name: file.stat().st_mtime_ns for file in path.parent.iterdir()}
+    found(path)
+    assert {file.name: file.stat().st_mtime_ns for file in path.parent.iterdir()} == before
+    with open_read_only(path) as db, pytest.raises(sqlite3.OperationalError, match="readonly"):
+        db.execute("DELETE FROM outbox")
+
+
+def test_one_that_is_open_is_read_with_what_is_still_in_its_log(path: Path) -> None:
+    store = open_store(str(path))
+    store.insert(Stamp(4, 1, 1200.0, 400.0), [gap(4)])
+    assert found(path) == (3, 300.0)
+    store.close()
+
+
+def test_it_is_closed_after_a_look(path: Path) -> None:
+    with open_read_only(path) as db:
+        pass
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        db.execute("SELECT 1")
+
+
+def refusal(kind: type[Exception], path: Path) -> str:
+    with pytest.raises(kind) as caught, open_read_only(path):
+        pass
+    assert type(caught.value) is kind
+    return str(caught.value)
+
+
+def test_what_is_not_there_or_no_file_is_said_with_what_to_do(path: Path) -> None:
+    folder, none, below = path.parent, path.with_name("none.db"), path / "outbox.db"
+    assert refusal(ConfigError, folder) == (
+        f"outbox.path: {folder} is a folder; give a file, such as {folder / 'outbox.db'}"
+    )
+    assert refusal(SourceError, none) == (
+        f"no outbox at {none}; name it with --outbox, or its settings with --config; that of a box's service needs sudo"
+    )
+    assert refusal(ConfigError, below) == (
+        f"outbox {below}: cannot be read by this user: Not a directory; run as its owner"
+    )
+
+
+def test_one_of_a_newer_version_or_a_damaged_one_is_said_to_be_so(path: Path) -> None:
+    change(path, "PRAGMA user_version=2")
+    assert refusal(SourceError, path) == (
+        f"outbox {path}: written by a newer Laennec (format 2); use that version, or another --outbox"
+    )
+    path.write_bytes(b"no database" * 100)
+    assert refusal(DamagedError, path) == f"outbox {path}: is damaged: file is not a database"
+
+
+def test_any_other_trouble_is_a_matter_of_rights(path: Path) -> None:
+    with pytest.raises(ConfigError) as caught, open_read_only(path) as db:
+        db.execute("SELECT * FROM nowhere")
+    assert str(caught.value) == f"outbox {path}: cannot be read: no such table: nowhere; run as its owner"
+
+
+def test_one_that_is_locked_belongs_to_another_program_or_to_a_service_that_reads_it_alone(path: Path) -> None:
+    alone = open_store(str(path), is_exclusive=True)
+    alone.insert(Stamp(4, 1, 1200.0, 400.0), [gap(4)])
+    assert refusal(SourceError, path) == (f"outbox {path}: another program has locked it; close that program first")
+    claim = LockFile(path)
+    assert refusal(ExclusiveLockError, path) == (
+        f"outbox {path}: the service reads it alone: its disk was full at the start, or has blocks below 4 kB; "
+        "free space there and try again in a minute"
+    )
+    claim.close()
+    alone.close()
+
+
+@pytest.mark.parametrize(("journal", "how"), [("WAL", "IMMEDIATE"), ("DELETE", "EXCLUSIVE")])
+def test_the_process_that_has_locked_it_is_named_unless_it_is_the_service(path: Path, journal: str, how: str) -> None:
+    change(path, f"PRAGMA journal_mode={journal}")
+    assert locked_by(path) is None
+    with locked(path, how) as pid:
+        assert locked_by(path) == pid
+    with locked(path, how, is_service=True):
+        assert locked_by(path) is None
+    assert locked_by(path.with_name("none.db")) is None
+
+
+def test_who_only_reads_has_not_locked_it(path: Path) -> None:
+    with locked(path, "DEFERRED"):
+        assert locked_by(path) is None
+
+
+def test_a_write_that_ends_meanwhile_is_not_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox_reading, "BUSY_S", 30.0)
+    slept: list[float] = []
+    with locked(path, "IMMEDIATE") as pid:
+
+        def sleep(seconds: float) -> None:
+            slept.append(seconds)
+            if len(slept) == 2:
+                os.kill(pid, 9)
+                os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+
+        monkeypatch.setattr(outbox_reading.time, "sleep", sleep)
+        assert locked_by(path) is None
+    assert slept == [1.5, 1.5]
+
+
+def test_by_hand_on_a_box_the_outbox_of_its_service_is_meant_if_there_is_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(outbox_reading, "SERVICE_STATE", tmp_path / "service")
+    config = settings(tmp_path, outbox={})
+    own, services = config.outbox_path(), tmp_path / "service" / config.outbox_path().name
+    assert outbox_of(config) == own
+    services.parent.mkdir()
+    services.touch()
+    assert outbox_of(config) == services
+    assert outbox_of(settings(tmp_path, outbox={"path": str(tmp_path / "o.db")})) == tmp_path / "o.db"
+    own.parent.mkdir(parents=True)
+    own.touch()
+    assert outbox_of(config) == own

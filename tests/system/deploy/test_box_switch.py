@@ -1,0 +1,163 @@
+"""Releases on a box: made, switched to, judged, gone back from, forgotten. With stand-ins below a root of one's own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deploy.box.process import Process
+from deploy.errors import DeployError
+from deploy.session import ask
+from tests.deploy.conftest import CONFIG, PROJECT, Box
+
+
+def test_the_first_release_runs_with_its_settings(box: Box) -> None:
+    name = box.install("well")
+    assert box.layout.running() == name
+    assert (box.health().phase, box.heard()) == ("running", "well")
+    assert box.layout.config.read_text() == CONFIG
+    assert "config: first" in box.layout.log.read_text()
+
+
+def test_an_upgrade_keeps_settings_and_events(box: Box) -> None:
+    box.install("one")
+    (box.layout.state / "outbox.db").write_text("events")
+    box.layout.config.write_text("config: edited by hand\n")
+    assert box.install("two", config=None).startswith("0002")
+    assert box.layout.config.read_text() == "config: edited by hand\n"
+    assert (box.layout.state / "outbox.db").read_text() == "events"
+    assert box.heard() == "two"
+
+
+def test_the_same_release_again_is_nothing_to_do_unless_it_is_forced_or_not_healthy(box: Box) -> None:
+    first, pid = box.install("one"), _pid(box)
+    assert box.install("one") == box.install("one", config=None) == first
+    assert _pid(box) == pid, "it was not even restarted"
+    second = box.install("one", is_forced=True)
+    assert second > first
+    box.layout.config.write_text("config: edited by hand\n")
+    third = box.install("one")
+    assert third > second, "other settings are another release"
+    Process(box.layout).stop()
+    assert box.install("one") > third
+
+
+def test_three_releases_are_kept_and_their_wheels(box: Box) -> None:
+    names = [box.install(each) for each in ("one", "two", "three", "four")]
+    assert box.releases() == names[1:]
+    assert sorted(path.name.split("-")[0] for path in box.layout.wheels.glob("*")) == ["laennec", "pip"]
+
+
+def test_rollback_goes_to_the_release_before_and_by_name_forward_again(box: Box) -> None:
+    first, second = box.install("one"), box.install("two")
+    assert ask(box.target, "rollback", release="", hold_s=0.1)["running"] == first
+    assert box.heard() == "one"
+    assert ask(box.target, "rollback", release=second, hold_s=0.1)["words"] == "two"
+
+
+def test_rollback_goes_to_what_ran_before_and_not_to_what_was_gone_back_from(box: Box) -> None:
+    first, second = box.install("one"), box.install("bad")
+    ask(box.target, "rollback", release="", hold_s=0.1)
+    third = box.install("three")
+    assert first < second < third
+    assert ask(box.target, "rollback", release="", hold_s=0.1)["running"] == first
+
+
+def test_rollback_without_an_older_release_says_which_there_are(box: Box) -> None:
+    name = box.install("one")
+    with pytest.raises(DeployError, match=f"expected a release older than {name}, found {name}"):
+        ask(box.target, "rollback", release="", hold_s=0.1)
+
+
+@pytest.mark.parametrize("behaviour", ["ends", "ends soon"])
+def test_a_release_that_does_not_stay_up_is_gone_back_from(box: Box, behaviour: str) -> None:
+    first = box.install("one")
+    error = box.refusal(behaviour, config="config: second\n")
+    assert "was not healthy" in str(error)
+    assert "laennec: " in str(error), "its last words are told"
+    assert error.state == f"{first} is current and its service is ready (one)"
+    assert box.releases() == [first]
+    assert box.layout.config.read_text() == CONFIG
+    assert not box.layout.trial.exists()
+
+
+def test_a_first_release_that_does_not_stay_up_leaves_nothing(box: Box) -> None:
+    error = box.refusal("ends")
+    assert error.state == "nothing is deployed"
+    assert not box.layout.current.is_symlink()
+    assert not box.layout.config.exists()
+    assert not box.releases()
+    assert box.health().phase == "stopped"
+
+
+def test_an_artefact_of_another_feature_spec_is_refused_before_anything_is_switched(box: Box) -> None:
+    first = box.install("one")
+    pid = _pid(box)
+    error = box.refusal("other spec")
+    assert "expected a hop of 10 ms, found 20 ms" in str(error)
+    assert box.releases() == [first]
+    assert _pid(box) == pid, "the old release was not even stopped"
+
+
+def test_a_mistake_in_the_settings_is_told_before_anything_is_compiled_under_the_name_that_was_given(
+    box: Box, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = box.install("one")
+    capsys.readouterr()
+    assert str(box.refusal("two", config="sight: x\n")).endswith("laennec: CONFIG: unknown key 'sight'")
+    assert "compiling" not in capsys.readouterr().out
+    box.layout.config.write_text("sight: x\n")
+    assert f"laennec: {box.layout.config}: unknown key" in str(box.refusal("two", config=None))
+    assert (box.releases(), box.health().phase) == ([first], "running")
+
+
+def _pid(box: Box) -> int:
+    return int((box.layout.run / "standin").read_text().split()[0])
+
+
+def test_undeploy_leaves_settings_and_events_unless_told_otherwise(box: Box) -> None:
+    box.install("well")
+    (box.layout.state / "events").touch()
+    kept = ask(box.target, "undeploy", purge=False)["kept"]
+    assert kept == [str(box.layout.config.parent), str(box.layout.state)]
+    assert box.health().phase == "stopped"
+    assert not box.layout.current.is_symlink()
+    assert ask(box.target, "undeploy", purge=True)["kept"] == []
+    assert not list(box.layout.root.rglob("*laennec*"))
+
+
+def test_undeploy_leaves_what_others_put_beside_it(box: Box) -> None:
+    box.install("well")
+    for empty in ("srv", "var/log/others"):
+        (box.layout.root / empty).mkdir(parents=True)
+    (box.layout.base / ".current.new").symlink_to("nowhere")  # a deployment was killed
+    (box.layout.base / "trial.json.part").touch()
+    ask(box.target, "undeploy", purge=True)
+    left = {str(path.relative_to(box.layout.root)) for path in box.layout.root.rglob("*")}
+    assert {"opt", "srv", "var/lib", "var/log", "var/log/others"} <= left
+    assert not list(box.layout.root.rglob("*laennec*"))
+
+
+def test_of_two_deployments_at_once_the_second_is_refused(box: Box, tmp_path: Path) -> None:
+    house, config = box.house("slow"), tmp_path / "ward.yaml"
+    config.write_text(CONFIG)
+    first = subprocess.Popen(
+        [sys.executable, "-m", "deploy", "install", "--device", "local", "--root", str(box.layout.root),
+         "--wheelhouse", house.wheels[0].path.parent, "--config", config],
+        cwd=PROJECT, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    assert first.stdout is not None
+    try:
+        for line in first.stdout:
+            if "making a virtual" in line:
+                break
+        assert "another deployment to this box is under way (process " in str(box.refusal("well"))
+        assert ask(box.target, "status")["busy"].startswith("process ")
+    finally:
+        first.kill()
+        first.communicate()
+    assert box.install("well").endswith(box.house("well").version), "the lock of a dead one is taken over"

@@ -1,0 +1,229 @@
+"""The broker that `deploy/mosquitto/setup` makes, asked by real clients: who may speak, where, and only over TLS."""
+
+from __future__ import annotations
+
+import json
+import os
+import ssl
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import paho.mqtt.client as paho
+import pytest
+import yaml
+from paho.mqtt.enums import CallbackAPIVersion
+
+from edge.commands.demo.broker import Broker
+from edge.doctor import broker as broker_check
+from edge.doctor.broker import broker as look_at_broker
+from edge.settings.config import load_config
+from edge.sources.demo import DEMO_AUDIO
+from tests.deploy.mosquitto_setup import needs_mosquitto, setup
+from tests.edge.conftest import PATIENCE_S, wait_for
+
+pytestmark = needs_mosquitto
+NOT_AUTHORISED = 135
+leaves_a_socket = pytest.mark.filterwarnings(  # paho leaves the socket of a failed handshake to the collector
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+OWN, OTHER = "laennec/v1/ward-b/edge-7", "laennec/v1/ward-b/edge-8"
+
+
+@pytest.fixture(scope="module")
+def running(made: Path) -> Iterator[Broker]:
+    lines = [line for line in (made / "mosquitto.conf").read_text().splitlines() if not line.startswith("listener")]
+    lines += ["user root"] * (os.geteuid() == 0)  # it would go to a user who cannot read this test's folder
+    with Broker("mosquitto", settings="\n".join(lines)) as broker:
+        yield broker
+
+
+class Client:
+    """A client of that broker over TLS, and what it was told."""
+
+    def __init__(
+        self, broker: Broker, made: Path, name: str, secret: str | None = None, ca: Path | None = None
+    ) -> None:
+        self.answers: list[int] = []
+        self.messages: list[tuple[str, bytes]] = []
+        self.connack: int | None = None
+        self._heard = threading.Event()
+        self.client = paho.Client(CallbackAPIVersion.VERSION2, client_id=f"test-{name}", protocol=paho.MQTTv5)
+        self.client.tls_set(str(ca or made / "ca.pem"))
+        if name:
+            given = secret or (made / "clients" / name / "mqtt-password").read_text().strip()
+            self.client.username_pw_set(name, given)
+        self.client.on_connect = lambda _c, _u, _f, reason, _p: self._on_connect(reason.value)
+        self.client.on_publish = lambda _c, _u, _m, reason, _p: self._answered(reason.value)
+        self.client.on_subscribe = lambda _c, _u, _m, reasons, _p: self._answered(reasons[0].value)
+        self.client.on_message = lambda _c, _u, message: self.messages.append((message.topic, message.payload))
+        self.client.connect("127.0.0.1", broker.port)
+        self.client.loop_start()
+        assert self._heard.wait(PATIENCE_S)
+
+    def _on_connect(self, reason: int) -> None:
+        self.connack = reason
+        self._heard.set()
+
+    def _answered(self, reason: int) -> None:
+        self.answers.append(reason)
+        self._heard.set()
+
+    def publish(self, topic: str) -> int:
+        """The broker's answer to a message."""
+        self._heard.clear()
+        self.client.publish(topic, b"{}", 1)
+        assert self._heard.wait(PATIENCE_S)
+        return self.answers[-1]
+
+    def subscribe(self, topic: str) -> int:
+        """The broker's answer to a subscription."""
+        self._heard.clear()
+        self.client.subscribe(topic, 1)
+        assert self._heard.wait(PATIENCE_S)
+        return self.answers[-1]
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+def test_a_node_may_speak_in_its_own_tree_and_nowhere_else(running: Broker, made: Path) -> None:
+    with Client(running, made, "ward-b.edge-7") as node:
+        assert node.publish(f"{OWN}/s/bed1/event") < 0x80
+        assert node.publish(f"{OWN}/status") < 0x80
+        for topic in (f"{OTHER}/s/bed1/event", "laennec/v1/ward-c/edge-7/status", "laennec/v1/ward-b", "$SYS/x", "x"):
+            assert node.publish(topic) == NOT_AUTHORISED, topic
+
+
+def test_a_node_hears_nothing_of_the_others(running: Broker, made: Path) -> None:
+    with Client(running, made, "ward-b.edge-7") as node, Client(running, made, "ward-b.edge-8") as other:
+        node.subscribe("laennec/v1/#")
+        node.subscribe(f"{OTHER}/#")
+        assert other.publish(f"{OTHER}/s/bed1/event") < 0x80
+        assert node.publish(f"{OWN}/s/bed1/event") < 0x80  # its answer comes behind anything delivered before
+        assert [topic for topic, _ in node.messages] == [f"{OWN}/s/bed1/event"]
+
+
+def test_a_reader_hears_every_node_and_may_say_nothing(running: Broker, made: Path) -> None:
+    with Client(running, made, "board") as board, Client(running, made, "ward-b.edge-8") as node:
+        assert board.subscribe("laennec/v1/#") < 0x80
+        assert node.publish(f"{OTHER}/s/bed1/event") < 0x80
+        wait_for(lambda: board.messages, "the event")
+        assert board.publish(f"{OTHER}/s/bed1/event") == NOT_AUTHORISED
+        assert [topic for topic, _ in board.messages] == [f"{OTHER}/s/bed1/event"]
+
+
+@pytest.mark.parametrize(("name", "secret"), [("ward-b.edge-7", "wrong"), ("nobody", "x"), ("", None)])
+def test_whoever_does_not_know_a_password_is_refused(
+    name: str, secret: str | None, running: Broker, made: Path
+) -> None:
+    with Client(running, made, name, secret) as client:
+        assert client.connack in (NOT_AUTHORISED, 134)
+
+
+def test_plain_text_is_refused(running: Broker) -> None:
+    client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
+    answered, closed = threading.Event(), threading.Event()
+    client.on_connect = lambda *_: answered.set()
+    client.on_disconnect = lambda *_: closed.set()
+    client.connect("127.0.0.1", running.port)
+    client.loop_start()
+    assert closed.wait(PATIENCE_S)
+    client.disconnect()
+    client.loop_stop()
+    assert not answered.is_set()
+
+
+@leaves_a_socket
+def test_a_broker_with_a_certificate_of_another_authority_is_not_believed(
+    running: Broker, made: Path, tmp_path: Path
+) -> None:
+    setup(tmp_path / "other", "init", "localhost", "127.0.0.1")
+    with pytest.raises(ssl.SSLCertVerificationError):
+        Client(running, made, "ward-b.edge-7", ca=tmp_path / "other" / "ca.pem")
+
+
+def ward(folder: Path, made: Path, broker: Broker, **mqtt: object) -> Path:
+    """Settings of edge-7 as `setup node` says them."""
+    client = made / "clients" / "ward-b.edge-7"
+    settings = {
+        "host": "localhost", "port": broker.port, "username": "ward-b.edge-7",
+        "password_file": str(client / "mqtt-password"), "tls": {"ca": str(client / "ca.pem")},
+    }  # fmt: skip
+    stream = {"id": "bed1", "source": str(DEMO_AUDIO), "pace": False}
+    path = folder / "ward.yaml"
+    site = mqtt.pop("site", "ward-b")
+    tree = {"site": site, "node": "edge-7", "streams": [stream], "mqtt": {**settings, **mqtt}}
+    path.write_text(yaml.safe_dump({**tree, "outbox": {"path": str(folder / "outbox.db")}}))
+    return path
+
+
+def test_a_run_delivers_its_events_over_tls(running: Broker, made: Path, tmp_path: Path) -> None:
+    with Client(running, made, "board") as board:
+        board.subscribe(f"{OWN}/#")
+        command = [sys.executable, "-m", "edge", "run", "--config", str(ward(tmp_path, made, running))]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        assert "broker=connected" in done.stderr
+        assert "messages wait" not in done.stderr
+        wait_for(lambda: any(b'"stopped"' in payload for _, payload in board.messages), "the goodbye")
+        events = [json.loads(payload) for topic, payload in board.messages if topic == f"{OWN}/s/bed1/event"]
+    assert {event["label"] for event in events} == {"wheeze", "fine_crackle"}
+    assert {event["type"] for event in events} == {"onset", "end"}
+
+
+def test_a_run_that_does_not_trust_the_broker_says_so_and_keeps_its_events(
+    running: Broker, made: Path, tmp_path: Path
+) -> None:
+    setup(tmp_path / "other", "init", "localhost")
+    path = ward(tmp_path, made, running, tls={"ca": str(tmp_path / "other" / "ca.pem")})
+    command = [sys.executable, "-m", "edge", "run", "--config", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "broker=untrusted" in done.stderr
+    assert "is not of this broker's authority" in done.stderr
+    assert "the next run delivers them" in done.stderr
+
+
+def test_the_doctor_finds_this_broker_well(running: Broker, made: Path, tmp_path: Path) -> None:
+    check = look_at_broker(load_config(ward(tmp_path, made, running)))
+    assert check.verdict == "ok", check
+    assert "with TLS" in check.found
+
+
+@leaves_a_socket
+def test_the_doctor_tells_a_wrong_password_authority_name_and_tree_apart(
+    running: Broker, made: Path, tmp_path: Path
+) -> None:
+    setup(tmp_path / "other", "init", "localhost")
+    (tmp_path / "wrong").write_text("wrong\n")
+    wrong: dict[str, dict[str, object]] = {
+        "refuses": {"password_file": str(tmp_path / "wrong")},
+        "TLS fails": {"tls": {"ca": str(tmp_path / "other" / "ca.pem")}},
+        "accepts no message": {"site": "ward-c"},
+        "speaks TLS": {"tls": None},
+    }
+    for said, changed in wrong.items():
+        path = ward(tmp_path, made, running, **changed)
+        if said == "speaks TLS":
+            path.write_text(path.read_text().replace("  tls: null\n", ""))
+        check = look_at_broker(load_config(path))
+        assert check.verdict == "fail"
+        assert said in check.found
+        assert check.advice
+
+
+def test_the_doctor_warns_before_the_certificate_ends(
+    running: Broker, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker_check, "SOON_S", 6 * 365 * 86_400.0)  # it was made for five years
+    check = look_at_broker(load_config(ward(tmp_path, made, running)))
+    assert check.verdict == "warn"
+    assert "ends in 182" in check.found
+    assert "renew" in check.advice

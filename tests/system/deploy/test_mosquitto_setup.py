@@ -1,0 +1,108 @@
+"""`deploy/mosquitto/setup` itself: passwords, mistakes, certificates."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.mosquitto_setup import SETUP, needs_mosquitto, setup
+
+pytestmark = needs_mosquitto
+
+
+def test_a_node_that_is_set_up_again_has_a_new_password_and_one_that_is_removed_none(tmp_path: Path) -> None:
+    folder = tmp_path / "laennec"
+    setup(folder, "init", "localhost")
+    setup(folder, "node", "ward-b", "edge-7")
+    setup(folder, "reader", "board")
+    before = (folder / "passwords").read_text().splitlines()
+    setup(folder, "node", "ward-b", "edge-7")
+    after = (folder / "passwords").read_text().splitlines()
+    assert sorted(line.split(":")[0] for line in after) == ["board", "ward-b.edge-7"]
+    assert len(set(before) & set(after)) == 1
+    assert setup(folder, "remove", "ward-b.edge-7").returncode == 0
+    assert "edge-7" not in (folder / "passwords").read_text() + (folder / "acl").read_text()
+    assert "board" in (folder / "acl").read_text()
+
+
+def test_nodes_of_one_name_at_two_sites_are_two_users(tmp_path: Path) -> None:
+    folder = tmp_path / "laennec"
+    setup(folder, "init", "localhost")
+    for site in ("ward-b", "ward-c"):
+        assert setup(folder, "node", site, "edge-7").returncode == 0
+    acl = (folder / "acl").read_text()
+    for site in ("ward-b", "ward-c"):
+        assert f"user {site}.edge-7\ntopic readwrite laennec/v1/{site}/edge-7/#\n" in acl
+    assert setup(folder, "remove", "ward-b.edge-7").returncode == 0
+    assert [line.split(":")[0] for line in (folder / "passwords").read_text().splitlines()] == ["ward-c.edge-7"]
+
+
+def test_a_node_of_a_broker_that_was_set_up_before_keeps_its_name(tmp_path: Path) -> None:
+    folder = tmp_path / "laennec"
+    setup(folder, "init", "localhost")
+    (folder / "acl").write_text("user edge-7\ntopic write laennec/v1/ward-b/edge-7/#\n\n")
+    (folder / "passwords").write_text("edge-7:$7$101$x$y\n")
+    done = setup(folder, "node", "ward-b", "edge-7")
+    assert "username: edge-7," in done.stdout, done.stderr
+    assert (folder / "acl").read_text() == "user edge-7\ntopic readwrite laennec/v1/ward-b/edge-7/#\n\n"
+    assert [line.split(":")[0] for line in (folder / "passwords").read_text().splitlines()] == ["edge-7"]
+
+
+def test_a_broker_that_was_set_up_before_gets_the_present_configuration_and_keeps_the_old(tmp_path: Path) -> None:
+    folder = tmp_path / "laennec"
+    setup(folder, "init", "localhost")
+    now = (folder / "mosquitto.conf").read_text()
+    (folder / "mosquitto.conf").write_text("listener 8884\n")
+    assert setup(folder, "conf").returncode == 0
+    assert (folder / "mosquitto.conf").read_text() == now
+    assert (folder / "mosquitto.conf.before").read_text() == "listener 8884\n"
+
+
+def test_no_password_is_kept_in_clear_text_at_the_broker(made: Path) -> None:
+    secret = (made / "clients" / "ward-b.edge-7" / "mqtt-password").read_text().strip()
+    assert secret not in (made / "passwords").read_text()
+    assert oct((made / "clients" / "ward-b.edge-7" / "mqtt-password").stat().st_mode & 0o077) == oct(0)
+    assert oct((made / "ca.key").stat().st_mode & 0o077) == oct(0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("node", "ward-b", "edge-7/#"), "expected 1 to 32 of a-z"),
+        (("node", "+", "edge-9"), "expected 1 to 32 of a-z"),
+        (("node", "ward-b"), "expected SITE and NODE"),
+        (("reader", "ward-b.edge-7"), "expected 1 to 32 of a-z"),
+        (("remove", "edge-7"), "found none called 'edge-7'"),
+        (("conf", "now"), "expected no more arguments"),
+        (("init", "localhost"), "is set up already"),
+        (("remove", "nobody"), "found none called 'nobody'"),
+        (("renew",), "expected the names"),
+    ],
+)
+def test_a_mistake_is_one_line_and_changes_nothing(arguments: tuple[str, ...], said: str, made: Path) -> None:
+    files = ("acl", "passwords", "server.pem", "ca.pem")
+    before = [(made / name).read_bytes() for name in files]
+    done = setup(made, *arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert [(made / name).read_bytes() for name in files] == before
+
+
+def test_a_renewed_certificate_is_of_the_same_authority(tmp_path: Path) -> None:
+    folder = tmp_path / "laennec"
+    setup(folder, "init", "localhost")
+    before = (folder / "server.pem").read_bytes()
+    assert setup(folder, "renew", "localhost", "::1").returncode == 0
+    assert (folder / "server.pem").read_bytes() != before
+    verify = ["openssl", "verify", "-x509_strict", "-CAfile", str(folder / "ca.pem"), str(folder / "server.pem")]
+    assert subprocess.run(verify, capture_output=True, timeout=30).returncode == 0
+
+
+@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not on this machine")
+def test_the_script_passes_shellcheck() -> None:
+    done = subprocess.run(["shellcheck", str(SETUP)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout

@@ -1,0 +1,47 @@
+"""A bed that hears nothing says why."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from pathlib import Path
+
+from edge.sources.bridge import Bridge, open_bridge
+from firmware_bridge import cobs
+from firmware_bridge.messages import Hello, StreamInfo
+from firmware_bridge.wire import Packet, encode
+from tests.edge.sources.bridging import DEVICE, Port, hello, listening, settings, sound, wait_for
+
+
+def test_a_device_that_falls_silent_is_lost_and_a_silent_link_says_why(port: Port, bridge: Bridge) -> None:
+    with listening(bridge) as heard:
+        wait_for(lambda: heard.source.trouble().state, "news of the link")
+        assert heard.source.trouble().reason == "no packet of this device yet"
+        port.send(hello())
+        port.send(sound(0))
+        wait_for(lambda: not heard.source.trouble().state, "sound")
+        wait_for(lambda: heard.source.trouble().state == "lost", "the loss")
+        assert "no samples for 2 s" in heard.source.trouble().reason
+
+
+def test_a_port_that_is_not_there_is_named_as_the_reason(tmp_path: Path) -> None:
+    bridge = open_bridge(settings(serial=[{"port": str(tmp_path / "ttyX")}]), 8000, tmp_path / "links.json")
+    with listening(bridge) as heard:
+        wait_for(lambda: heard.source.trouble().state, "news of the link")
+        assert "ttyX" in heard.source.trouble().reason
+
+
+def test_a_bed_without_a_hello_says_where_to_look(port: Port, bridge: Bridge) -> None:
+    with listening(bridge) as heard:
+        port.send(sound(0))
+        silent = "packets arrive, but no hello that tells of this stream"
+        wait_for(lambda: heard.source.trouble().reason == silent, "a reason")
+        body = bytearray(encode(hello()))
+        at = body.index((8_000_000).to_bytes(4, "little"))
+        body[at : at + 4] = bytes(4)  # a stream at 0 Hz
+        body[-4:] = zlib.crc32(body[:-4]).to_bytes(4, "little")
+        os.write(port.master, cobs.encode(bytes(body)) + b"\0")
+        wait_for(lambda: heard.source.trouble().reason == f"{silent}; malformed packets came on its link", "another")
+        port.send(Packet(DEVICE, Hello((StreamInfo(1, 8_000_000),)), boot=1))
+        wait_for(lambda: heard.source.trouble().reason == f"{silent}; it has no such stream", "a third")
+        assert heard.source.trouble().state

@@ -1,0 +1,76 @@
+"""What the doctor says of the outbox and of the disk below it; it changes nothing, whoever runs it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edge.delivery.outbox import Outbox
+from tests.edge.conftest import wait_for
+from tests.edge.doctor.test_doctor_outbox import filled, look
+from tests.edge.wards import settings
+
+LOCKER = """
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1], isolation_level=None)
+db.execute(sys.argv[2])
+db.execute("BEGIN " + sys.argv[3])
+db.execute("SELECT count(*) FROM outbox").fetchall()
+print("locked", flush=True)
+sys.stdin.read()
+"""
+is_root = pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="mounting needs root")
+
+
+@pytest.fixture
+def locker(tmp_path: Path) -> Iterator[list[subprocess.Popen[str]]]:
+    programs: list[subprocess.Popen[str]] = []
+    yield programs
+    for program in programs:
+        program.kill()
+        program.communicate()
+
+
+@pytest.mark.parametrize("how", [("SELECT 1", "IMMEDIATE"), ("PRAGMA locking_mode=EXCLUSIVE", "EXCLUSIVE")])
+def test_another_program_that_has_locked_it_is_named(
+    how: tuple[str, str], tmp_path: Path, locker: list[subprocess.Popen[str]]
+) -> None:
+    config = settings(tmp_path)
+    filled(config, 1)
+    command = [sys.executable, "-c", LOCKER, str(config.outbox_path()), *how]
+    locker.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+    assert locker[0].stdout is not None
+    assert locker[0].stdout.readline() == "locked\n"
+    check = look(config)["outbox"]
+    assert (check.verdict, f"locked by process {locker[0].pid} (python" in check.found) == ("fail", True), check
+
+
+@is_root
+def test_a_full_disk_fails_also_while_the_service_runs_and_a_read_only_one(tmp_path: Path) -> None:
+    disk = tmp_path / "state"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1M", "none", str(disk)], check=True)
+    try:
+        config = settings(tmp_path)
+        store = Outbox(config.outbox_path(), 1, 1)
+        with (disk / "ballast").open("wb") as ballast:
+            wait_for(lambda: not _more(ballast.fileno()), "a full disk")
+        check = look(config)["disk"]
+        assert (check.verdict, "0 MB free" in check.found) == ("fail", True)
+        store.close()
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        assert "read-only" in look(config)["disk"].found
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def _more(file: int) -> bool:
+    try:
+        return os.write(file, b"0" * 4096) > 0
+    except OSError:
+        return False

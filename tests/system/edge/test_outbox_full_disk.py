@@ -1,0 +1,85 @@
+"""A disk that is full, read-only or unreadable: at the start, in mid-run, over kills; and no number is given twice."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.edge.delivery import test_outbox_full_disk
+from tests.edge.full_disk import SmallDisk, small_disk
+
+disk = test_outbox_full_disk.disk
+
+
+MESSAGES = 30
+PUTTER = """
+import os, sys, time
+from pathlib import Path
+from edge.delivery.messages import Message
+from edge.delivery.outbox import Outbox
+outbox = Outbox(Path(sys.argv[1]), 1, 1)
+while True:
+    body = {"id": os.urandom(4).hex(), "time": {}, "boot_id": sys.argv[2], "filling": "x" * 1000}
+    outbox.put([Message("t", body, 60, (body["id"], 1))])
+    for entry in outbox.waiting(outbox.last_seq - 1, outbox.last_seq, 1):
+        print(entry.seq, entry.body["seq_start"], flush=True)  # as if it went over the wire
+    outbox.ack([outbox.last_seq])
+    time.sleep(0.001)
+    outbox.tidy()
+"""
+
+
+def run_until_killed(path: Path, boot: int, changes: list[Callable[[], None]]) -> list[tuple[int, int]]:
+    """`seq` and `seq_start` of what a process handed out before its kill -9.
+
+    Args:
+        path: the outbox.
+        boot: which process.
+        changes: what is done to its disk, the first before its start, the others after each `MESSAGES` messages.
+    """
+    changes[0]()
+    told = []
+    with subprocess.Popen(
+        [sys.executable, "-c", PUTTER, str(path), str(boot)], stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout is not None
+        for line in child.stdout:
+            told.append(line)
+            if len(told) == len(changes) * MESSAGES:
+                child.send_signal(signal.SIGKILL)
+            elif len(told) % MESSAGES == 0:
+                changes[len(told) // MESSAGES]()
+    pairs = [tuple(map(int, line.split())) for line in told if line.endswith("\n")]
+    return [(seq, start) for seq, start in pairs]
+
+
+@pytest.mark.parametrize("kind", ["tmpfs", "ext4"])
+def test_no_number_is_given_twice_over_kills_with_a_disk_that_is_full_at_any_time(tmp_path: Path, kind: str) -> None:
+    with small_disk(tmp_path / "disk", kind) as disk:
+        used = fill_and_kill(disk)
+    seqs = [seq for seq, _ in used]
+    assert len(seqs) >= 21 * MESSAGES - 9  # of the last message of each process the line may be cut off
+    assert len(set(seqs)) == len(seqs)
+    runs: dict[int, list[int]] = {}
+    for seq, start in used:
+        runs.setdefault(start, []).append(seq)
+    for start, run in runs.items():
+        assert run == list(range(start, start + len(run)))
+    assert max(seqs) < 1 << 53  # exact in a double
+
+
+def fill_and_kill(disk: SmallDisk) -> list[tuple[int, int]]:
+    """(`seq`, `seq_start`) of every message that was put."""
+    used: list[tuple[int, int]] = []
+    path = disk.path / "state" / "o.db"
+    disk.fill()  # at the first two starts nothing at all can be written
+    plan = ("..", ".", "free", ".fill.free.fill", "free.fill", ".free.fill", ".", ".free", "fill.")
+    actions = {"free": disk.free, "fill": disk.fill, "": lambda: None}
+    for boot, words in enumerate(plan):
+        used += run_until_killed(path, boot, [actions[word] for word in words.split(".")])
+    return used

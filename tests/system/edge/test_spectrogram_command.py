@@ -1,0 +1,42 @@
+"""`laennec spectrogram` as it is typed: what it draws, and one line for every mistake."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from matplotlib.image import imread
+
+from edge.pictures.drawing import DOTS_PER_IN, WIDTH_IN
+from edge.sources.demo import DEMO_AUDIO
+from tests.system.edge.test_main import HEAVY, laennec
+
+
+def test_the_command_draws_what_detect_finds(tmp_path: Path) -> None:
+    out = tmp_path / "out.png"
+    result = laennec("spectrogram", DEMO_AUDIO, "-o", out, "--events", DISPLAY="", MPLBACKEND="nonsense")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert imread(out).shape[1] == WIDTH_IN * DOTS_PER_IN
+
+
+def test_without_matplotlib_one_line_says_how_to_get_it(tmp_path: Path) -> None:
+    (tmp_path / "matplotlib.py").write_text("raise ModuleNotFoundError('matplotlib')")
+    result = laennec("spectrogram", DEMO_AUDIO, "-o", tmp_path / "out.png", PYTHONPATH=str(tmp_path))
+    assert result.returncode == 2
+    assert result.stderr == "laennec: spectrogram: matplotlib is not installed; install it: pip install matplotlib\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "absent"), [("spectrogram --help", {*HEAVY, "matplotlib"} - {"pydantic"}), ("model", {"matplotlib"})]
+)
+def test_other_commands_do_not_pay_for_it(command: str, absent: set[str]) -> None:
+    program = "import atexit, sys; atexit.register(lambda: print(*sys.modules)); from edge.__main__ import main; main()"
+    asked = [sys.executable, "-c", program, *command.split()]
+    result = subprocess.run(asked, capture_output=True, text=True, timeout=60, env={**os.environ})
+    assert not absent & set(result.stdout.split())
+
+
+# The command.

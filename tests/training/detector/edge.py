@@ -1,0 +1,74 @@
+"""A tiny edge recipe with material of noise; also a program, so that torchrun has something to start.
+
+`python -m tests.training.detector.edge FOLDER` trains it into that folder.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from edge.artefact.specs import WindowSpec
+from training.datasets import Annotation, Recording
+from training.datasets.targets import frame_targets
+from training.detector.augment import Changes
+from training.detector.cross_validation import Job
+from training.detector.examples import ClipSampler, WindowSampler
+from training.detector.hyperparameters import LossSpec, Recipe
+from training.detector.model import NetworkSpec
+from training.detector.student import EdgeLearner
+from training.detector.training_data import TrainingData
+from training.loop.distributed import World, joined
+from training.loop.fit import train
+from training.loop.journal import Report
+from training.loop.run_folder import RunFolder
+
+RECIPE = replace(
+    Recipe(),
+    window=WindowSpec(80, 20, 20, 4),
+    network=replace(NetworkSpec(), stem=(2, 4, 4), hidden=8, dilations=(1, 2)),
+    loop=Recipe().loop.model_copy(update={"epochs": 3, "batch": 4, "precision": "fp32"}),
+    steps=2,
+    clips=4,
+    folds=2,
+    teachers=0,
+)
+
+
+def samplers(recipe: Recipe = RECIPE) -> tuple[WindowSampler, ClipSampler]:
+    rng = np.random.default_rng(0)
+    recordings = [
+        Recording(Path("a.flac"), "a", "CAS", (Annotation(0.3, 1.0, ("wheeze",)),)),
+        Recording(Path("b.flac"), "b", "Normal", (Annotation(0.2, 0.9, ()),)),
+        Recording(Path("c.flac"), "c", "cough", (), is_negative=True),
+    ]
+    frames = [rng.normal(0, 1, (200, recipe.features.width)).astype(np.float16) for _ in recordings]
+    targets = [frame_targets(r, 50, recipe.frame_s) for r in recordings]
+    changes = Changes(recipe.features, recipe.augment)
+    windows = WindowSampler(recordings, frames, targets, recipe.window, changes)
+    clips = [rng.normal(0, 1, (length, recipe.features.width)).astype(np.float16) for length in (30, 80, 500)]
+    return windows, ClipSampler(clips, np.array([0, 2, 5]), windows, changes)
+
+
+ALL_LOSSES = replace(RECIPE, losses=LossSpec(margin=0.4, patch_mix=0.5), network=replace(RECIPE.network, angular=True))
+
+
+def learn(folder: Path, recipe: Recipe, world: World, report: Report) -> dict[str, torch.Tensor]:
+    """Train into `folder`/final; returns the kept weights."""
+    learner = EdgeLearner(recipe, *samplers(recipe), seed=7, world=world)
+    place = RunFolder(folder / "final")
+    if world.is_first:
+        place.claim(Job(recipe, TrainingData((), folder), folder).identity())
+    world.tell(None)
+    train(learner, recipe.loop, 7, place, world, report)
+    return learner.network.state_dict()
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    with joined() as joined_world:
+        learn(Path(sys.argv[1]), ALL_LOSSES, joined_world, lambda line: None)

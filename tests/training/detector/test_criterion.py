@@ -1,0 +1,74 @@
+"""The loss, by hand, and what must not cost anything."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from training.datasets.targets import COLUMNS, WIDTH
+from training.detector.criterion import BREATH_WEIGHT, KIND_WEIGHT, detector_loss, soften
+
+
+def test_a_silent_frame_and_an_undecided_network_cost_ln2_for_each_question() -> None:
+    loss = detector_loss(torch.zeros(1, 1, WIDTH), torch.zeros(1, 1, WIDTH), torch.ones(1, 1), torch.ones(1))
+    assert loss.item() == pytest.approx((2 + BREATH_WEIGHT) * math.log(2))
+
+
+def test_a_wheeze_costs_its_kind_too() -> None:
+    targets = torch.zeros(1, 1, WIDTH)
+    targets[0, 0, [COLUMNS.continuous, COLUMNS.which_continuous.start]] = 1
+    loss = detector_loss(torch.zeros(1, 1, WIDTH), targets, torch.ones(1, 1), torch.zeros(1))
+    assert loss.item() == pytest.approx(2 * math.log(2) + KIND_WEIGHT * math.log(3))
+
+
+def test_frames_that_were_not_heard_and_unknown_breath_have_no_gradient() -> None:
+    logits = torch.randn(2, 5, WIDTH, requires_grad=True)
+    heard = torch.ones(2, 5)
+    heard[0, 2] = 0
+    detector_loss(logits, torch.rand(2, 5, WIDTH), heard, torch.tensor([1.0, 0.0])).backward()
+    assert logits.grad is not None
+    assert not logits.grad[0, 2].any()
+    assert not logits.grad[1, :, COLUMNS.breath].any()
+    assert logits.grad[0, 0].all()
+
+
+def _teachers(*frames: dict[int, float]) -> torch.Tensor:
+    """(N, 1, 1, K) logits of N teachers, 0 where not given."""
+    answers = torch.zeros(len(frames), 1, 1, WIDTH)
+    for teacher, logits in enumerate(frames):
+        for column, logit in logits.items():
+            answers[teacher, 0, 0, column] = logit
+    return answers
+
+
+WHEEZE = COLUMNS.which_continuous.start
+TWO = _teachers({}, {COLUMNS.continuous: math.log(3), WHEEZE: math.log(2)})
+
+
+def test_where_no_sound_is_annotated_teachers_say_whether_there_is_one_but_not_which() -> None:
+    soft = soften(torch.zeros(1, 1, WIDTH), TWO, 0.4)[0, 0]
+    # The teachers say 0.5 and 0.75 of the continuous sound: 0.4 x 0.625
+    torch.testing.assert_close(soft[:3], torch.tensor([0.2, 0.25, 0.2]))
+    assert not soft[3:].any()
+
+
+def test_where_a_sound_is_annotated_teachers_share_in_its_kind() -> None:
+    targets = torch.zeros(1, 1, WIDTH)
+    targets[0, 0, [COLUMNS.continuous, WHEEZE]] = 1.0
+    # One teacher says a third of each kind, the other 1/2, 1/4, 1/4: 5/12, 7/24, 7/24; 0.6 x (1, 0, 0) + 0.4 x that
+    kinds = torch.tensor([0.6 + 0.4 * 5 / 12, 0.4 * 7 / 24, 0.4 * 7 / 24])
+    soft = soften(targets, TWO, 0.4)[0, 0]
+    torch.testing.assert_close(soft[COLUMNS.which_continuous], kinds)
+    torch.testing.assert_close(soft[COLUMNS.continuous], torch.tensor(0.6 + 0.4 * 0.625))
+    half = soften(targets / 2, TWO, 0.4)[0, 0]
+    torch.testing.assert_close(half[COLUMNS.which_continuous], kinds / 2)
+    assert not soft[COLUMNS.which_discontinuous].any()
+
+
+def test_no_share_of_the_teachers_leaves_the_targets_and_a_whole_share_replaces_them() -> None:
+    targets = torch.rand(2, 3, WIDTH)
+    answers = torch.randn(2, 2, 3, WIDTH)
+    assert torch.equal(soften(targets, answers, 0.0), targets)
+    torch.testing.assert_close(soften(targets, answers, 1.0)[..., :3], torch.sigmoid(answers[..., :3]).mean(0))

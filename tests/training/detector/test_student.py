@@ -1,0 +1,240 @@
+"""A training of the edge recipe is reproducible and survives a kill; it says nothing of sound that was not heard."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from edge.errors import ConfigError
+from tests.training.detector.edge import ALL_LOSSES, RECIPE, learn, samplers
+from training.datasets import Annotation, Recording
+from training.datasets.targets import WIDTH, frame_targets
+from training.detector.augment import AugmentSpec, Changes
+from training.detector.cross_validation import Job, load_network
+from training.detector.examples import ClipSampler, WindowSampler
+from training.detector.hyperparameters import Recipe, changed, load_edge_recipe
+from training.detector.inference import clip_answers, stream_logits
+from training.detector.model import Detector, class_scores, parameter_count
+from training.detector.student import EdgeLearner
+from training.detector.training_data import TrainingData
+from training.loop.distributed import World
+from training.loop.run_folder import RunFolder
+from training.tasks import CLIP_LABELS
+
+ROOT = Path(__file__).parents[3]
+
+
+class KilledError(Exception):
+    """Stands for a kill between two epochs."""
+
+
+def _train(folder: Path, recipe: Recipe = RECIPE, kill_after: int = 99) -> dict[str, torch.Tensor]:
+    def report(line: str) -> None:
+        if f"epoch {kill_after}/" in line:
+            raise KilledError
+
+    return learn(folder, recipe, World(), report)
+
+
+@pytest.mark.parametrize("recipe", [RECIPE, ALL_LOSSES], ids=["plain", "margins and Patch-Mix"])
+def test_a_killed_training_goes_on_to_the_same_weights(tmp_path: Path, recipe: Recipe) -> None:
+    torch.set_num_threads(1)
+    whole = _train(tmp_path / "whole", recipe)
+    with pytest.raises(KilledError):
+        _train(tmp_path / "killed", recipe, kill_after=2)
+    resumed = _train(tmp_path / "killed", recipe)
+    assert whole.keys() == resumed.keys()
+    for name, weights in whole.items():
+        torch.testing.assert_close(weights, resumed[name], rtol=0, atol=0)
+
+
+@pytest.mark.system
+def test_two_processes_have_the_loss_curve_of_one(tmp_path: Path) -> None:
+    module = ["-m", "tests.training.detector.edge"]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    subprocess.run([sys.executable, *module, str(tmp_path / "one")], cwd=ROOT, timeout=600, check=True)
+    subprocess.run([*torchrun, *module, str(tmp_path / "two")], cwd=ROOT, capture_output=True, timeout=600, check=True)
+    curves = []
+    for name in ("one", "two"):
+        lines = (tmp_path / name / "final" / "metrics.jsonl").read_text().splitlines()
+        curves.append([json.loads(line)["total"] for line in lines if "step" in json.loads(line)])
+    assert len(curves[0]) == RECIPE.loop.epochs * RECIPE.steps
+    np.testing.assert_allclose(curves[1], curves[0], rtol=1e-4)
+
+
+def test_a_network_of_another_recipe_is_not_loaded(tmp_path: Path) -> None:
+    _train(tmp_path)
+    job = Job(RECIPE, TrainingData((), tmp_path), tmp_path)
+    assert isinstance(load_network(job.recipe, job.folder / "final"), Detector)
+    with pytest.raises(ConfigError, match="trained with another recipe"):
+        load_network(replace(RECIPE, steps=3), job.folder / "final")
+
+
+def test_a_network_that_was_not_trained_to_its_end_is_not_loaded(tmp_path: Path) -> None:
+    with pytest.raises(KilledError):
+        _train(tmp_path, kill_after=2)
+    with pytest.raises(ConfigError, match="trained 2 of 3 epochs"):
+        load_network(RECIPE, tmp_path / "final")
+
+
+def test_a_run_folder_is_not_taken_up_for_other_recordings(tmp_path: Path) -> None:
+    place = RunFolder(tmp_path / "final")
+    place.claim(Job(RECIPE, TrainingData((), tmp_path), tmp_path, "one").identity())
+    with pytest.raises(ConfigError, match="begun with"):
+        place.claim(Job(RECIPE, TrainingData((), tmp_path), tmp_path, "other").identity())
+
+
+def test_a_recipe_survives_its_json() -> None:
+    recipe = replace(ALL_LOSSES, teachers=2)
+    assert Recipe.from_json(recipe.to_json()) == recipe
+    assert Recipe.from_json(recipe.to_json()).sha256 == recipe.sha256
+
+
+def test_the_recipe_file_is_the_recipe() -> None:
+    assert load_edge_recipe() == Recipe()
+
+
+def test_numbers_of_a_recipe_are_changed_by_their_key() -> None:
+    recipe = changed(Recipe(), {"loop.epochs": 2, "augment.gain_db": 3, "teachers": 0}, "here")
+    assert (recipe.loop.epochs, recipe.augment.gain_db, recipe.teachers) == (2, 3, 0)
+    assert changed(Recipe(), {}, "here") == Recipe()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("loop.epoch", 2, "here: loop.epoch: no such key; expected one of average, batch"),
+        ("nothing", 2, "here: nothing: no such key; expected one of augment, clips"),
+        ("seed.deep", 2, "here: seed.deep: no such key"),
+        ("loop.epochs", "many", r"here: loop.epochs: Input should be a valid integer \(found 'many'\)"),
+        ("network.angular", 1, r"here: network.angular: Input should be a valid boolean \(found 1\)"),
+        ("window", {"hops": 2}, "here: window.hops: no such key"),
+        ("loop.epochs", 0, "here: .*greater than or equal to 1"),
+    ],
+)
+def test_a_wrong_key_or_value_is_named(key: str, value: object, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        changed(Recipe(), {key: value}, "here")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"network.angular": True}, "network.angular needs clips in the batch"),
+        ({"losses.patch_mix": 0.5}, "losses.patch_mix needs clips in the batch"),
+        ({"clips": 8, "losses.margin": 0.4}, "losses.margin needs an angular classifier"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_before_it_is(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        changed(Recipe(), changes, "here")
+
+
+def test_a_mixture_of_clips_sounds_wherever_one_of_them_does() -> None:
+    windows, _ = samplers()
+    width = RECIPE.features.width
+    clips = [np.full((20, width), 0.5, np.float16), np.full((70, width), 0.5, np.float16)]
+    mixed = Changes(RECIPE.features, AugmentSpec(0, 0, 0, 0, 0, 0, 0, 0, 0, clip_negative=0, clip_mixup=1))
+    sampler, rng = ClipSampler(clips, np.array([0, 2]), windows, mixed), np.random.default_rng(0)
+    for _ in range(40):
+        example = sampler.draw(rng)
+        if 0 < example.target[0] < 1:  # one of each: the long one is there in full, whatever its share
+            assert example.valid.sum() >= 70
+            assert example.frames[example.valid > 0].all()
+
+
+def test_teachers_change_what_is_learnt(tmp_path: Path) -> None:
+    batch_of = lambda learner: learner.batch(0, 0)  # noqa: E731
+    alone = EdgeLearner(RECIPE, *samplers(), seed=7, world=World())
+    torch.manual_seed(3)
+    taught = EdgeLearner(RECIPE, *samplers(), seed=7, world=World(), teachers=[Detector(RECIPE.network).eval()])
+    for name, values in batch_of(alone).items():
+        torch.testing.assert_close(values, batch_of(taught)[name])
+    rng = torch.Generator().manual_seed(0)
+    losses = [x.loss(x.network.eval(), batch_of(x), rng)["total"].item() for x in (alone, taught)]
+    assert abs(losses[0] - losses[1]) > 1e-3
+
+
+@pytest.mark.parametrize("length", [1, 3, 40, 80, 81, 200])
+def test_a_clip_of_any_length_has_one_answer(length: int) -> None:
+    network = Detector(RECIPE.network).eval()
+    clip = np.random.default_rng(0).normal(0, 1, (length, RECIPE.features.width)).astype(np.float16)
+    alone = clip_answers(network, [clip], RECIPE)[0]
+    assert alone.shape == (len(CLIP_LABELS),)
+    np.testing.assert_allclose(np.logaddexp.reduce(alone), 0, atol=0.2 if length > 80 else 1e-4)
+    together = clip_answers(network, [clip[:5], clip, clip], RECIPE, batch=2)
+    np.testing.assert_allclose(together[1], alone, atol=1e-5)
+    np.testing.assert_allclose(together[2], alone, atol=1e-5)
+
+
+def test_rare_clips_are_drawn_more_often_than_they_are() -> None:
+    rng = np.random.default_rng(0)
+    windows, _ = samplers()
+    clips = [np.zeros((20, RECIPE.features.width), np.float16)] * 100
+    labels = np.array([0] * 96 + [2] * 4)
+    drawn = ClipSampler(clips, labels, windows, Changes(RECIPE.features, RECIPE.augment))
+    share = np.mean([drawn.draw(rng).target[2] for _ in range(600)])
+    assert 0.11 < share < 0.23  # 1 / (1 + sqrt(96 / 4)) = 0.17
+
+
+def test_the_default_network_is_within_its_budget() -> None:
+    assert parameter_count(Detector(Recipe().network)) < 400_000
+
+
+def test_what_was_not_heard_cannot_change_a_score() -> None:
+    network = Detector(RECIPE.network).eval()
+    frames = torch.randn(1, 80, RECIPE.features.width)
+    valid = torch.ones(1, 80)
+    valid[0, 30:50] = 0
+    other = frames.clone()
+    other[0, 30:50] = 99.0
+    with torch.no_grad():
+        torch.testing.assert_close(network(frames, valid), network(other, valid), rtol=0, atol=0)
+
+
+def test_the_scores_of_a_group_sum_to_its_probability() -> None:
+    logits = torch.randn(20, WIDTH)
+    scores = class_scores(logits, torch.tensor([1.0, 2.0, 1.0]), torch.tensor([0.0, -1.0, 0.5]))
+    torch.testing.assert_close(scores[:, :3].sum(1), torch.sigmoid(2 * logits[:, 1] - 1))
+    torch.testing.assert_close(scores[:, 3:5].sum(1), torch.sigmoid(logits[:, 2] + 0.5))
+    torch.testing.assert_close(scores[:, 5], torch.sigmoid(logits[:, 0]))
+
+
+@pytest.mark.parametrize("count", [0, 3, 50, 200])
+def test_streaming_scores_cover_every_whole_score_frame(count: int) -> None:
+    network = Detector(RECIPE.network).eval()
+    frames = np.random.default_rng(0).normal(0, 1, (count, RECIPE.features.width)).astype(np.float16)
+    assert stream_logits(network, frames, RECIPE).shape == (count // 4, WIDTH)
+
+
+def test_training_windows_are_finite_and_say_what_was_heard() -> None:
+    (sampler, _), rng = samplers(), np.random.default_rng(3)
+    for _ in range(200):
+        example = sampler.draw(rng)
+        assert np.isfinite(example.frames).all()
+        assert set(np.unique(example.valid)) <= {0.0, 1.0}
+        assert not example.frames[example.valid == 0].any()
+        assert ((example.targets >= 0) & (example.targets <= 1)).all()
+
+
+def test_windows_without_augmentation_are_cuts_of_the_recording() -> None:
+    rng = np.random.default_rng(0)
+    frames = rng.normal(0, 1, (200, RECIPE.features.width)).astype(np.float16)
+    recording = Recording(Path("a.flac"), "a", "Normal", (Annotation(0.2, 0.9, ()),))
+    targets = frame_targets(recording, 50, RECIPE.frame_s)
+    plain = AugmentSpec(0, 0, 0, 0, 0, 0, 0, 0, 0)
+    sampler = WindowSampler([recording], [frames], [targets], RECIPE.window, Changes(RECIPE.features, plain))
+    floor = (-105.0 + 75.0) / 20.0  # dB of the default recipe
+    for _ in range(20):
+        example = sampler.draw(rng)
+        heard = example.frames[example.valid > 0]
+        first = next(i for i in range(200) if np.allclose(np.maximum(frames[i], floor), heard[0], atol=1e-5))
+        expected = np.maximum(frames[first : first + len(heard)].astype(np.float32), floor)
+        np.testing.assert_allclose(heard, expected, atol=1e-5)

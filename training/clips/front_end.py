@@ -1,0 +1,158 @@
+"""Frames of clips, by `edge.features`, for every feature spec of a recipe; kept on disk by `training.frames`.
+
+A recording of thousands that does not decode has clips without frames, counted and named; more are an error.
+Not for what is heard (`cut.py`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from edge.errors import ConfigError
+from edge.features import FeatureSpec, FrontEnd
+from edge.types import Block
+from training.clips.cut import ClipPolicy, cut
+from training.datasets.sounds import read_sound
+from training.frames import cache_key, cached_frames
+from training.tasks import Clip
+
+MAX_BAD_SHARE = 0.01  # of the recordings: more that do not decode are an error
+_SHOWN = 5  # recordings that do not decode, by name
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ClipFrames:
+    """Frames of a list of clips, S specs side by side."""
+
+    values: tuple[NDArray[np.float16], ...]
+    """S times (all T, M): the clips one after the other."""
+    starts: NDArray[np.int64]
+    """(n + 1,) where each clip begins."""
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """(n,) frames of each clip; 0 for a clip that does not decode."""
+        return np.diff(self.starts)
+
+    def clip(self, index: int) -> NDArray[np.float32]:
+        """(S, T, M) of one clip."""
+        rows = slice(self.starts[index], self.starts[index + 1])
+        return np.stack([values[rows] for values in self.values]).astype(np.float32)
+
+
+def clip_frames(samples: NDArray[np.float32], front_end: FrontEnd) -> NDArray[np.float32]:
+    """Frames of one clip between silence: as many as its duration has hops, all of them heard.
+
+    Frame t touches what lies `history_samples` before t * hop; there is silence in front of a clip, as there is
+    behind it, so even a clip shorter than a wavelet has its frames.
+
+    Args:
+        samples: (N,) at the spec's rate.
+        front_end: is reset.
+
+    Returns:
+        (T, M) with T = ceil(N / hop).
+    """
+    spec = front_end.spec
+    before = -(-spec.history_samples // spec.hop_samples)
+    count = -(-len(samples) // spec.hop_samples)
+    after = count * spec.hop_samples - len(samples) + spec.delay_samples + spec.hop_samples
+    padded = np.pad(samples, (before * spec.hop_samples, after)).astype(np.float32)
+    front_end.reset()
+    frames = front_end.push(Block(0, padded, np.ones(len(padded), np.bool_))) + front_end.flush()
+    first, values = frames[0].start, np.concatenate([f.values for f in frames])
+    return values[before - first :][:count]
+
+
+def cached_clip_frames(
+    clips: Sequence[Clip], specs: Mapping[str, FeatureSpec], policy: ClipPolicy, folder: Path
+) -> ClipFrames:
+    """Frames of every clip from the disk, computed when they are not there.
+
+    Args:
+        clips: what to hear; those of one recording beside each other are quick.
+        specs: by name, of equal hop duration.
+        policy: how clips are cut.
+        folder: of the cache.
+
+    Raises:
+        ConfigError: if the disk is full, or more than a few recordings do not decode.
+    """
+    stored = [_stored(clips, name, spec, policy, folder) for name, spec in specs.items()]
+    lengths = stored[0][1]
+    return ClipFrames(tuple(values for values, _ in stored), np.concatenate([[0], np.cumsum(lengths)]))
+
+
+def computed_clip_frames(clips: Sequence[Clip], specs: Mapping[str, FeatureSpec], policy: ClipPolicy) -> ClipFrames:
+    """The same in memory, for clips that are heard once."""
+    all_values, lengths = [], np.zeros(len(clips), np.int64)
+    for spec in specs.values():
+        rows = [values for values, _ in _computed(clips, spec, policy)]
+        lengths = np.array([len(row) for row in rows], np.int64)
+        all_values.append(np.concatenate(rows) if rows else np.zeros((0, spec.width), np.float16))
+    return ClipFrames(tuple(all_values), np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
+
+
+def _stored(
+    clips: Sequence[Clip], name: str, spec: FeatureSpec, policy: ClipPolicy, folder: Path
+) -> tuple[NDArray[np.float16], NDArray[np.int64]]:
+    sounds = ((clip.recording.path, f"{clip.start_s} {clip.end_s}") for clip in clips)
+    key = cache_key((spec.sha256, policy.model_dump_json()), sounds)
+    return cached_frames(folder, f"clips-{key}", spec.width, lambda: _good_enough(clips, name, spec, policy))
+
+
+def _good_enough(
+    clips: Sequence[Clip], name: str, spec: FeatureSpec, policy: ClipPolicy
+) -> Iterator[NDArray[np.float16]]:
+    """Frames of every clip; an error at the end when too many did not decode."""
+    bad = 0
+    found = _computed(clips, spec, policy)
+    for values, error in tqdm(found, f"frames {name}", len(clips), unit="clip", mininterval=2, disable=None):
+        bad += error is not None
+        if error is not None and bad <= _SHOWN:
+            _log.warning("skipped: %s", error)
+        yield values
+    _refuse_many(bad, len(clips))
+
+
+def _computed(
+    clips: Sequence[Clip], spec: FeatureSpec, policy: ClipPolicy
+) -> Iterator[tuple[NDArray[np.float16], ConfigError | None]]:
+    front_end = FrontEnd(spec)
+    heard: tuple[Path, NDArray[np.float32] | ConfigError] | None = None
+    for clip in clips:
+        path = clip.recording.path
+        if heard is None or heard[0] != path:
+            heard = (path, _read(path, spec.rate_hz))
+        if isinstance(heard[1], ConfigError):
+            yield np.zeros((0, spec.width), np.float16), heard[1]
+        else:
+            yield clip_frames(cut(heard[1], spec.rate_hz, clip, policy), front_end).astype(np.float16), None
+
+
+def _read(path: Path, rate_hz: int) -> NDArray[np.float32] | ConfigError:
+    try:
+        return read_sound(path, rate_hz)
+    except ConfigError as error:
+        return error
+
+
+def _refuse_many(bad: int, count: int) -> None:
+    if bad > MAX_BAD_SHARE * count:
+        raise ConfigError(
+            f"{bad} of {count} clips are of recordings that do not decode, up to {MAX_BAD_SHARE:.0%} are skipped; "
+            "run `make data-check`"
+        )
+    if bad:
+        _log.warning("%d of %d clips are of recordings that do not decode; they are left out", bad, count)

@@ -1,0 +1,158 @@
+"""The recipe `hear`, from recordings to probes: masked pre-training, linear probes, detector of health sounds.
+
+best.pt        the auto-encoder          probes.pt     one linear probe for each task
+detector/      a run of its own          result.json   official scores on validation patients
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from edge.errors import ConfigError
+from training.clips.experiment import Sides, check_labels, limited, part
+from training.clips.front_end import cached_clip_frames
+from training.clips.health_sounds import DetectorLearner, loop_of, teaching_pieces
+from training.clips.onnx_encoder import Teacher
+from training.clips.pieces import all_pieces, whole
+from training.clips.probe import PROBES, Embed, LinearProbe, embedder, fit_probe, masked_network, pooled, save_probes
+from training.clips.reconstruction import MaskedLearner
+from training.clips.schema import HearRecipe
+from training.clips.supervised import RESULT, identity_of
+from training.clips.validation_scores import score_lines
+from training.datasets import Recording, read_datasets
+from training.loop import RunFolder, World, train
+from training.loop.checkpoint import whole_file
+from training.loop.journal import Report
+from training.metrics.official import official_score
+from training.tasks import TASKS, Clip, Task
+
+
+def train_hear(recipe: HearRecipe, data: Path, out: Path, world: World, report: Report) -> None:
+    """Everything; goes on where it was.
+
+    Args:
+        recipe: with everything that the command line changed.
+        data: folder of data sets; all training parts and negatives are heard.
+        out: run folder.
+        world: the processes that train together.
+        report: called with each line for a person.
+
+    Raises:
+        ConfigError: for an operator's mistakes.
+    """
+    if recipe.teacher:
+        Teacher(Path(recipe.teacher))  # said before an hour of pre-training, not after
+    sides = _sides(recipe, data)
+    for task in _probed(recipe, sides):
+        check_labels(task, _some(recipe, task.clips(list(sides.training))))
+    folder = RunFolder(out)
+    if world.is_first:
+        folder.claim(identity_of(recipe, sides.records))
+        sides.write(out)
+    world.tell(None)
+    cache = out.parent / "cache"
+    network = _pretrain(recipe, sides, folder, cache, world, report)
+    if recipe.detector is not None:
+        _detector(recipe, sides, out / "detector", world, report)
+    if world.is_first:
+        _probe(recipe, sides, embedder(recipe, network), out, report)
+
+
+def _sides(recipe: HearRecipe, data: Path) -> Sides:
+    """Chest recordings and negatives dealt out apart, so that both sides have both."""
+    heard = [r for r in read_datasets(data) if r.split == "train"]
+    groups = ([r for r in heard if r.is_heard], [r for r in heard if r.is_negative])
+    parted = [part(group, recipe.validation) for group in groups if group]
+    if not parted:
+        raise ConfigError(f"DATA={data}: no recordings of a training part; expected sprsound, icbhi or negatives")
+    return Sides(tuple(r for one in parted for r in one.training), tuple(r for one in parted for r in one.validation))
+
+
+def _pretrain(recipe: HearRecipe, sides: Sides, folder: RunFolder, cache: Path, world: World, report: Report) -> Any:
+    both = [
+        _some(recipe, all_pieces([whole(r) for r in side], recipe.clip.seconds, recipe.overlap)[0])
+        for side in (sides.training, sides.validation)
+    ]
+    frames = cached_clip_frames([*both[0], *both[1]], recipe.features, recipe.clip, cache)
+    rows = np.arange(len(frames))
+    heard = [side[frames.lengths[side] > 0] for side in np.split(rows, [len(both[0])])]
+    torch.manual_seed(recipe.seed)
+    network = masked_network(recipe)
+    if world.is_first:
+        size = sum(p.numel() for p in network.encoder.parameters())
+        counts = f"{len(heard[0])} pieces to learn from, {len(heard[1])} to validate"
+        report(f"{recipe.name}: {counts}; {size:,} weights in the encoder")
+    learner = MaskedLearner(network, frames, (heard[0], heard[1]), recipe.loop.batch, recipe.seed, world)
+    train(learner, recipe.loop, recipe.seed, folder, world, report)
+    return network.eval()
+
+
+def _detector(recipe: HearRecipe, sides: Sides, out: Path, world: World, report: Report) -> None:
+    assert recipe.detector is not None
+    recordings = [*_few(recipe, sides.training), *_few(recipe, sides.validation)]
+    apart = {r.path for r in sides.validation}
+    pieces = teaching_pieces(recipe, recordings, out.parent.parent / "cache")
+    owners = np.array(all_pieces([whole(r) for r in recordings], recipe.clip.seconds)[1])
+    is_apart = np.array([recordings[owner].path in apart for owner in owners])
+    is_heard = pieces.frames.lengths > 0
+    torch.manual_seed(recipe.seed)
+    rows: tuple[NDArray[np.int64], NDArray[np.int64]] = (
+        np.flatnonzero(~is_apart & is_heard),
+        np.flatnonzero(is_apart & is_heard),
+    )
+    folder = RunFolder(out)
+    if world.is_first:
+        folder.claim(identity_of(recipe, sides.records))
+        report("detector of health sounds:")
+    world.tell(None)
+    learner = DetectorLearner(pieces, rows, recipe.detector, recipe.seed, world)
+    train(learner, loop_of(recipe, recipe.detector), recipe.seed, folder, world, report)
+
+
+def _probe(recipe: HearRecipe, sides: Sides, embed: Embed, out: Path, report: Report) -> None:
+    probes: dict[str, LinearProbe] = {}
+    results: dict[str, Any] = {}
+    for task in _probed(recipe, sides):
+        probes[task.name], results[task.name] = _probe_of(recipe, task, sides, embed)
+    save_probes(out / PROBES, probes)
+    with whole_file(out / RESULT) as draft:
+        draft.write_text(json.dumps({"validation": results}, indent=1))
+    report("linear probes; validation patients of the training part, no test set:")
+    for line in score_lines(results):
+        report(line)
+
+
+def _probed(recipe: HearRecipe, sides: Sides) -> list[Task]:
+    """The tasks whose data set is there."""
+    there = {r.dataset for r in sides.training}
+    return [TASKS[name] for name in recipe.probe.tasks if TASKS[name].dataset in there]
+
+
+def _probe_of(recipe: HearRecipe, task: Task, sides: Sides, embed: Embed) -> tuple[LinearProbe, dict[str, Any]]:
+    """The probe of one task, and its row of official scores on the validation patients."""
+    both = [_some(recipe, task.clips(list(side))) for side in (sides.training, sides.validation)]
+    labels = [np.array([task.labels.index(clip.label) for clip in clips], np.int64) for clips in both]
+    heard = [pooled(clips, recipe.clip.seconds, embed) for clips in both]
+    probe, strength = fit_probe(task, (heard[0], labels[0]), (heard[1], labels[1]), recipe.probe)
+    confusion = np.zeros((len(task.labels),) * 2, np.int64)
+    np.add.at(confusion, (labels[1], probe.probabilities(heard[1]).argmax(1)), 1)
+    row = asdict(official_score(task, confusion))
+    return probe, row | {"strength": strength, "confusion": confusion.tolist()}
+
+
+def _some(recipe: HearRecipe, clips: Sequence[Clip]) -> list[Clip]:
+    """All clips, or those of a trial."""
+    return limited(clips, recipe.limit, recipe.seed) if recipe.limit else list(clips)
+
+
+def _few(recipe: HearRecipe, recordings: Sequence[Recording]) -> list[Recording]:
+    """All recordings, or those of a trial."""
+    return [clip.recording for clip in _some(recipe, [whole(r) for r in recordings])]

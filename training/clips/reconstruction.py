@@ -1,0 +1,100 @@
+"""Masked pre-training on unlabelled pieces as a learner of the loop, and embeddings of pieces by what it learnt.
+
+Validation is the same loss on patients (speakers, infants) that are not trained on, with masks that never change.
+Source: Baur et al. 2024 (2403.02522): 200 frames are resized to 192, bilinear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from training.clips.batches import padded
+from training.clips.front_end import ClipFrames
+from training.loop import Batch, Losses, World
+from training.networks.masked import MaskedAutoencoder, masked_error, patchify, random_masking
+
+CHUNK = 64  # pieces that are heard at once
+
+
+def resized(frames: Tensor, count: int) -> Tensor:
+    """(B, S, T, M) to (B, S, count, M), bilinear over time."""
+    return F.interpolate(frames, (count, frames.shape[3]), mode="bilinear", align_corners=False)
+
+
+class MaskedLearner:
+    """Trains one masked auto-encoder.
+
+    Args:
+        network: made under the run's seed.
+        frames: of every piece, all of one length.
+        sides: rows of `frames` to train on, and to validate on.
+        batch: B, over all processes.
+        seed: of the run.
+        world: whose processes share a batch.
+    """
+
+    def __init__(
+        self,
+        network: MaskedAutoencoder,
+        frames: ClipFrames,
+        sides: tuple[NDArray[np.int64], NDArray[np.int64]],
+        batch: int,
+        seed: int,
+        world: World,
+    ) -> None:
+        self.network: nn.Module = network
+        self._frames, (self._rows, self._kept_apart) = frames, sides
+        self._size, self._seed, self._world = batch, seed, world
+        self.steps = max(1, len(self._rows) // batch)
+
+    def batch(self, epoch: int, step: int) -> Batch:
+        """This process's share of a batch; every piece once in an epoch."""
+        order = np.random.default_rng([self._seed, epoch]).permutation(self._rows)
+        chosen = order[np.arange(step * self._size, (step + 1) * self._size) % len(order)]
+        frames, _ = padded(self._frames, chosen[list(self._world.share(self._size))].tolist())
+        return {"frames": frames}
+
+    def loss(self, network: nn.Module, batch: Batch, rng: torch.Generator) -> Losses:
+        """Error on the masked patches of the whole batch."""
+        assert isinstance(network, MaskedAutoencoder)
+        spec, share = network.spec, list(self._world.share(self._size))
+        kept, masked = (x[share] for x in random_masking(self._size, spec.patches, spec.kept, rng))
+        error = _error(network, batch["frames"], kept, masked)
+        return {"total": self._world.gather(error[None]).mean()}  # shares are of one size, with as many masked patches
+
+    def validate(self, network: nn.Module) -> Mapping[str, float]:
+        """`loss` on the patients kept apart."""
+        assert isinstance(network, MaskedAutoencoder)
+        spec, rng = network.spec, torch.Generator().manual_seed(0)
+        errors = []
+        for start in range(0, len(self._kept_apart), CHUNK):
+            rows = self._kept_apart[start : start + CHUNK]
+            frames, _ = padded(self._frames, rows.tolist())
+            kept, masked = random_masking(len(rows), spec.patches, spec.kept, rng)
+            errors += [float(_error(network, frames.to(self._world.device), kept, masked))] * len(rows)
+        return {"loss": float(np.mean(errors))}
+
+
+def _error(network: MaskedAutoencoder, frames: Tensor, kept: Tensor, masked: Tensor) -> Tensor:
+    image = resized(frames, network.spec.frames)
+    device = image.device
+    predicted = network.reconstruct(image, kept.to(device))
+    return masked_error(predicted, patchify(image, network.spec.patch), masked.to(device))
+
+
+@torch.no_grad()
+def embeddings_of(network: MaskedAutoencoder, frames: ClipFrames, rows: Sequence[int]) -> NDArray[np.float32]:
+    """(n, D) of pieces, by the encoder in evaluation mode."""
+    device = next(network.parameters()).device
+    encoder, parts = network.encoder, []
+    for start in range(0, len(rows), CHUNK):
+        heard, _ = padded(frames, rows[start : start + CHUNK])
+        image = resized(heard.to(device), network.spec.frames)
+        parts.append(encoder(image, torch.ones(len(image), network.spec.frames, device=device)).cpu().numpy())
+    return np.concatenate(parts) if parts else np.zeros((0, network.spec.size), np.float32)

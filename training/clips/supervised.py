@@ -1,0 +1,119 @@
+"""One training of a classifier, from recordings to scores on validation patients, in a run folder.
+
+run.json  heard.json  metrics.jsonl  tensorboard/  last.pt  best.pt  result.json
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from training.clips.batches import Batches, ClipSet
+from training.clips.classifier import ClipClassifier
+from training.clips.experiment import check_labels, clip_sets, full_frames, part, side_clips, task_recordings
+from training.clips.objectives import DistilSpec
+from training.clips.restore import load_run
+from training.clips.schema import ClassifierRecipe, Recipe
+from training.clips.validation_scores import score_lines, scores_of
+from training.clips.views import ClipLearner, judged
+from training.loop import Identity, Outcome, RunFolder, World, train
+from training.loop.checkpoint import whole_file
+from training.loop.journal import Report
+from training.loop.run_folder import code_hash
+from training.tasks import TASKS
+
+RESULT = "result.json"
+
+
+def train_classifier(recipe: ClassifierRecipe, data: Path, out: Path, world: World, report: Report) -> None:
+    """Train, or go on training; print and write the official scores of the validation patients.
+
+    Args:
+        recipe: with everything that the command line changed.
+        data: folder of data sets.
+        out: run folder.
+        world: the processes that train together.
+        report: called with each line for a person.
+
+    Raises:
+        ConfigError: for an operator's mistakes.
+    """
+    task = TASKS[recipe.task]
+    sides = part(task_recordings(data, task), recipe.validation)
+    check_labels(task, side_clips(recipe, sides)[0])
+    folder = RunFolder(out)
+    if world.is_first:
+        folder.claim(identity_of(recipe, sides.records))
+        sides.write(out)
+    world.tell(None)  # nobody goes on into a folder that was refused
+    training, validation = clip_sets(recipe, sides, out.parent / "cache")
+    training = replace(training, answers=teachers_answers(recipe, training))
+    torch.manual_seed(recipe.seed)
+    spec = next(iter(recipe.features.values()))
+    network = ClipClassifier(recipe, training.counts, full_frames(recipe.clip.of(task), spec), world)
+    batches = Batches(training, recipe.loop.batch, recipe.augment, recipe.sampler, recipe.seed, world)
+    if world.is_first:
+        report(_summary(recipe, training, validation, network, world))
+    learner = ClipLearner(network, batches, validation, world)
+    outcome = train(learner, recipe.loop, recipe.seed, folder, world, report)
+    if world.is_first:
+        _conclude(network, validation, training, outcome, out, report)
+
+
+def identity_of(recipe: Recipe, records: str) -> Identity:
+    """What decides the outcome of this training."""
+    specs = {name: spec.sha256 for name, spec in recipe.features.items()}
+    return Identity(recipe.model_dump(mode="json"), specs, records, code_hash())
+
+
+def teachers_answers(recipe: ClassifierRecipe, training: ClipSet) -> NDArray[np.float32] | None:
+    """(n, K, C) logarithms of what every teacher of the recipe says of each training clip; None without teachers.
+
+    Raises:
+        ConfigError: if a teacher is no finished run, or does not answer the task.
+    """
+    spec = next((loss for loss in recipe.losses if isinstance(loss, DistilSpec)), None)
+    if spec is None:
+        return None
+    answers = [load_run(Path(path)).predict(training.task, training.clips) for path in spec.teachers]
+    return np.log(np.maximum(np.stack(answers, 1), 1e-6)).astype(np.float32)
+
+
+def _conclude(
+    network: ClipClassifier, validation: ClipSet, training: ClipSet, outcome: Outcome, out: Path, report: Report
+) -> None:
+    probabilities = judged(network, validation, next(network.parameters()).device)
+    rows = scores_of(validation, probabilities, training)
+    result: dict[str, Any] = {
+        "task": validation.task.name,
+        "epoch": outcome.epoch,
+        "epochs": outcome.epochs,
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "training_clips": len(training.clips),
+        "validation_clips": len(validation.clips),
+        "validation_patients": len({c.recording.patient for c in validation.clips}),
+        "validation": rows,
+    }
+    with whole_file(out / RESULT) as draft:
+        draft.write_text(json.dumps(result, indent=1))
+    report(f"kept epoch {outcome.epoch} of {outcome.epochs}; validation patients of the training part, no test set:")
+    for line in score_lines(rows):
+        report(line)
+
+
+def _summary(
+    recipe: ClassifierRecipe, training: ClipSet, validation: ClipSet, network: ClipClassifier, world: World
+) -> str:
+    patients = [len({c.recording.patient for c in side.clips}) for side in (training, validation)]
+    size = sum(p.numel() for p in network.backbone.parameters()) + sum(p.numel() for p in network.head.parameters())
+    return (
+        f"{recipe.name}, task {recipe.task}: {len(training.clips)} clips of {patients[0]} patients to train, "
+        f"{len(validation.clips)} of {patients[1]} to validate; {size:,} weights; "
+        f"{world.size} process{'es' if world.size > 1 else ''} on {world.device.type}"
+    )

@@ -1,0 +1,133 @@
+"""A finished run of a classifier as a `Predictor`: it hears clips and answers its task, and coarser ones.
+
+A model of a task answers another one of the same clips when each of its labels means exactly one label there: 1-2
+answers 1-1, 2-2 answers 2-1, icbhi-4 answers icbhi-2, and out of distribution (the same labels on SPRSound).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from edge.errors import ConfigError
+from training.clips.batches import ClipSet
+from training.clips.classifier import ClipClassifier
+from training.clips.experiment import HEARD, full_frames
+from training.clips.front_end import computed_clip_frames
+from training.clips.schema import ClassifierRecipe, HearRecipe, parse_recipe
+from training.clips.views import judged
+from training.loop import RunFolder, World
+from training.loop.checkpoint import load
+from training.loop.run_folder import spec_differences
+from training.metrics.predictions import Provenance
+from training.tasks import TASKS, Clip, Task
+
+HEARD_AT_ONCE = 512  # clips whose frames are in memory together
+
+
+class ClipPredictor:
+    """One trained classifier.
+
+    Args:
+        recipe: of the run.
+        network: with the kept weights, in evaluation mode.
+        provenance: what it was trained on.
+        name: what tables call it.
+    """
+
+    def __init__(self, recipe: ClassifierRecipe, network: ClipClassifier, provenance: Provenance, name: str) -> None:
+        self.name, self.provenance = name, provenance
+        self._recipe, self._network = recipe, network
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._network.to(self._device)
+
+    def predict(self, task: Task, clips: Sequence[Clip]) -> NDArray[np.float32]:
+        """(n, L) probability of each of the task's labels for each clip.
+
+        Raises:
+            ConfigError: if the run's task says nothing about this one, or a recording does not decode.
+        """
+        own = TASKS[self._recipe.task]
+        matrix = translation(own, task)
+        if matrix is None:
+            raise ConfigError(
+                f"{self.name}: trained for task {own.name}, cannot answer {task.name}; train a run for it"
+            )
+        parts = [self._own(own, clips[start : start + HEARD_AT_ONCE]) for start in range(0, len(clips), HEARD_AT_ONCE)]
+        answers = np.concatenate(parts) if parts else np.zeros((0, len(own.labels)), np.float32)
+        return np.asarray(answers @ matrix, np.float32)
+
+    def _own(self, own: Task, clips: Sequence[Clip]) -> NDArray[np.float32]:
+        frames = computed_clip_frames(clips, self._recipe.features, self._recipe.clip.of(own))
+        if not frames.lengths.all():
+            first = clips[int(np.flatnonzero(frames.lengths == 0)[0])]
+            raise ConfigError(f"{first.recording.path}: does not decode; remove it or fetch it again")
+        bands = next(iter(self._recipe.features.values())).levels
+        unknown = np.zeros(len(clips), np.float32)
+        held = ClipSet(own, tuple(clips), frames, np.arange(len(clips)), unknown, bands)
+        return judged(self._network, held, self._device)
+
+
+def translation(own: Task, asked: Task) -> NDArray[np.float32] | None:
+    """(L, L') from the labels of one task to those of another; None where a label would mean several, or none."""
+    if own.labels == asked.labels:
+        return np.eye(len(own.labels), dtype=np.float32)
+    if (own.dataset, own.unit) != (asked.dataset, asked.unit):
+        return None
+    meaning: dict[str, set[str]] = {label: set() for label in own.labels}
+    for published, label in own.map.items():
+        if published in asked.map:
+            meaning[label].add(asked.map[published])
+    if any(len(labels) != 1 for labels in meaning.values()):
+        return None
+    matrix = np.zeros((len(own.labels), len(asked.labels)), np.float32)
+    for row, label in enumerate(own.labels):
+        matrix[row, asked.labels.index(next(iter(meaning[label])))] = 1
+    return matrix
+
+
+def load_classifier(path: Path, recipe: ClassifierRecipe) -> ClipPredictor:
+    """The predictor of a finished, or at least once validated, run.
+
+    Raises:
+        ConfigError: if the run has no weights yet, or they do not fit its recipe.
+    """
+    task = TASKS[recipe.task]
+    spec = next(iter(recipe.features.values()))
+    bare = recipe.model_copy(update={"network": recipe.network.model_copy(update={"checkpoint": ""})})
+    network = ClipClassifier(bare, [1] * len(task.labels), full_frames(recipe.clip.of(task), spec), World())
+    try:
+        network.load_state_dict(load(path / "best.pt")["network"])
+    except (KeyError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ConfigError(f"{path}/best.pt: does not fit the run's recipe ({reason}); train again") from None
+    return ClipPredictor(recipe, network.eval(), provenance(path), f"{recipe.name} ({path.name})")
+
+
+def provenance(path: Path) -> Provenance:
+    """What a run was trained on, as it says itself."""
+    try:
+        content = json.loads((path / HEARD).read_text())
+        return Provenance(frozenset(content["recordings"]), frozenset(content["patients"]), str(content["fingerprint"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{path / HEARD}: not readable ({error!r}); train again") from None
+
+
+def read_run(path: Path) -> ClassifierRecipe | HearRecipe:
+    """The recipe of a run folder, when this version computes the features that it was trained on.
+
+    Raises:
+        ConfigError: if it is no run, or its feature specs are others here.
+    """
+    identity = RunFolder(path).identity()
+    recipe = parse_recipe(identity.recipe, str(path / "run.json"))
+    now = {name: spec.sha256 for name, spec in recipe.features.items()}
+    differences = spec_differences(identity.specs, now)
+    if differences:
+        raise ConfigError(f"{path}: trained with {'; '.join(differences)}; train again with this version")
+    return recipe

@@ -1,0 +1,231 @@
+"""From what the detector says to the labels of the official tasks; everything here fits into an artefact's metadata.
+
+Events (tasks 1-1 and 1-2, and by a map those of ICBHI) are answered by the detector itself, which hears the clip alone
+and gives log-probabilities of `CLIP_LABELS`. Recordings (2-1 and 2-2) are answered from the streaming scores: a few
+statistics of each group of sounds over the recording, one logistic regression that tells Poor Quality from the rest,
+and one among the rest. Where the decision lies is chosen on validation: a number for Normal, by the official Score; and
+one for Poor Quality, which that score does not reward, by how many others may be called so. Not for training (`fit`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+
+from edge.errors import ConfigError
+from training.datasets import CLASSES, CONTINUOUS, DISCONTINUOUS
+from training.metrics.official import official_score
+from training.tasks import CLIP_LABELS, NORMAL, TASKS, Task
+
+RECORD_LABELS = TASKS["2-2"].labels
+SHARES = (0.02, 0.05, 0.1, 0.2)  # of a recording's frames, the highest
+SMALLEST = 1e-4  # probability below which a logit says no more
+OFFSETS = np.round(np.arange(-4.0, 4.01, 0.1), 1)
+STRENGTH = 0.03  # inverse of the penalty of the regressions; .003 to .1 differ by .01
+POOR = "Poor Quality"
+CALLED_POOR = 0.005  # share of the other recordings that may be called Poor Quality
+_OF_CLIPS: dict[str, dict[str, tuple[str, ...]]] = {
+    "1-1": {"Adventitious": tuple(label for label in CLIP_LABELS if label != NORMAL)},
+    "1-2": {label: (label,) for label in CLIP_LABELS if label != NORMAL},
+    "icbhi-2": {"Abnormal": tuple(label for label in CLIP_LABELS if label != NORMAL)},
+    "icbhi-4": {
+        "Crackle": ("Fine Crackle", "Coarse Crackle"),
+        "Wheeze": ("Wheeze", "Rhonchi", "Stridor"),
+        "Both": ("Wheeze+Crackle",),
+    },
+}
+_OF_CLIPS["ood"] = _OF_CLIPS["icbhi-4"]
+_OF_RECORDS = {"2-1": {"Adventitious": ("CAS", "DAS", "CAS & DAS"), "Poor Quality": ("Poor Quality",)}}
+_OF_RECORDS["2-2"] = {label: (label,) for label in RECORD_LABELS if label != NORMAL}
+
+
+def record_statistics(scores: NDArray[np.float32]) -> NDArray[np.float64]:
+    """What a recording's streaming scores look like as a whole.
+
+    Args:
+        scores: (T, C), columns as `CLASSES`; a frame that was never scored has 0 everywhere and is left out.
+
+    Returns:
+        (S,): for breath, continuous and discontinuous sound the means of the highest frames (`SHARES`), the mean, the
+        same of the logits of the highest twentieth and fifth, mean and deviation of the logits; log seconds last.
+    """
+    scores = scores[scores.any(axis=1)]
+    continuous, discontinuous = ([CLASSES.index(c) for c in group] for group in (CONTINUOUS, DISCONTINUOUS))
+    breath = scores[:, CLASSES.index("breath")]
+    groups = [breath, scores[:, continuous].sum(1), scores[:, discontinuous].sum(1)]
+    presence = np.stack(groups, 1).astype(np.float64) if len(scores) else np.zeros((1, 3))
+    bounded = np.clip(presence, SMALLEST, 1 - SMALLEST)
+    logits = np.log(bounded / (1 - bounded))
+    ordered, ordered_logits = np.sort(presence, 0)[::-1], np.sort(logits, 0)[::-1]
+    tops = [ordered[: max(1, round(share * len(ordered)))].mean(0) for share in SHARES]
+    top_logits = [ordered_logits[: max(1, round(share * len(ordered)))].mean(0) for share in (0.05, 0.2)]
+    parts = [*tops, presence.mean(0), *top_logits, logits.mean(0), logits.std(0), [np.log(len(ordered))]]
+    return np.concatenate(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordAnswer:
+    """Logistic regressions on `record_statistics`: is it of poor quality, and if not, what is it?"""
+
+    mean: tuple[float, ...]
+    """(S,)."""
+    scale: tuple[float, ...]
+    """(S,)."""
+    weights: tuple[tuple[float, ...], ...]
+    """(L, S), rows as `RECORD_LABELS`; the last, Poor Quality, against all others."""
+    bias: tuple[float, ...]
+    """(L,)."""
+
+    @classmethod
+    def fit(cls, statistics: NDArray[np.float64], labels: NDArray[np.int64]) -> RecordAnswer:
+        """Fit on (n, S) statistics from networks that did not hear the patients in training.
+
+        Raises:
+            ConfigError: if a label of recordings has no example.
+        """
+        missing = [name for i, name in enumerate(RECORD_LABELS) if not (labels == i).any()]
+        if missing:
+            raise ConfigError(f"training: no recording labelled {', '.join(missing)}; tasks 2-1 and 2-2 need one each")
+        poor = labels == RECORD_LABELS.index(POOR)
+        mean, scale = statistics.mean(0), statistics.std(0) + 1e-6
+        scaled = (statistics - mean) / scale
+        kind = LogisticRegression(C=STRENGTH, max_iter=1000).fit(scaled[~poor], labels[~poor])
+        quality = LogisticRegression(C=STRENGTH, max_iter=1000).fit(scaled, poor)
+        weights = np.concatenate([kind.coef_, quality.coef_])
+        bias = np.concatenate([kind.intercept_, quality.intercept_])
+        return cls(*(_rounded(part) for part in (mean, scale, weights, bias)))
+
+    def log_probabilities(self, statistics: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(n, S) to (n, L)."""
+        logits = (statistics - np.array(self.mean)) / np.array(self.scale) @ np.array(self.weights).T + self.bias
+        kind, poor = logits[:, :-1], logits[:, -1:]
+        kind = kind - np.logaddexp.reduce(kind, 1, keepdims=True) - np.logaddexp(0, poor)
+        return np.concatenate([kind, -np.logaddexp(0, -poor)], 1)
+
+
+def answer(task: Task, log_probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Log-probabilities of a task's labels from those of `CLIP_LABELS` or, for whole recordings, `RECORD_LABELS`.
+
+    Args:
+        task: one of `TASKS`.
+        log_probabilities: (n, L).
+
+    Returns:
+        (n, len(task.labels)).
+    """
+    names, parts = (CLIP_LABELS, _OF_CLIPS) if task.unit == "event" else (RECORD_LABELS, _OF_RECORDS)
+    members = {NORMAL: (NORMAL,), **parts[task.name]}
+    columns = [[names.index(name) for name in members[label]] for label in task.labels]
+    return np.stack([np.logaddexp.reduce(log_probabilities[:, c], 1) for c in columns], 1)
+
+
+def of_windows(log_probabilities: NDArray[np.floating]) -> NDArray[np.float32]:
+    """One answer from those of the windows that a clip fills.
+
+    The geometric mean of distributions that do not agree adds to less than 1, so it is normalised; which label is the
+    highest, and by how much, stays as it was.
+
+    Args:
+        log_probabilities: (B, L), B windows.
+
+    Returns:
+        (L,) log-probabilities whose exponentials add to 1.
+    """
+    mean = log_probabilities.mean(0, dtype=np.float64)
+    return np.asarray(mean - np.logaddexp.reduce(mean), np.float32)
+
+
+def best_offsets(task: Task, log_probabilities: NDArray[np.float64], truth: NDArray[np.int64]) -> NDArray[np.float64]:
+    """What is added to each label before the decision, (L,).
+
+    For Normal it is the middle of the values with the best official Score, of the longest stretch of them where they
+    lie apart. Poor Quality is said as often as no more than `CALLED_POOR` of the others are called so.
+
+    Args:
+        task: whose labels.
+        log_probabilities: (n, L) of the task's labels.
+        truth: (n,) index of the annotated label.
+    """
+    offered = [_offsets(task, log_probabilities, truth, value) for value in OFFSETS]
+    scores = np.array([_score(task, log_probabilities, truth, offsets) for offsets in offered])
+    best = np.flatnonzero(scores >= scores.max() - 1e-9)
+    stretch = max(np.split(best, np.flatnonzero(np.diff(best) > 1) + 1), key=len)
+    return np.round(_offsets(task, log_probabilities, truth, float(OFFSETS[stretch].mean())), 2)
+
+
+def decide(log_probabilities: NDArray[np.float64], offsets: NDArray[np.float64]) -> NDArray[np.int64]:
+    """(n,) labels with the highest sum of log-probability and offset."""
+    return (log_probabilities + offsets).argmax(1)
+
+
+def _offsets(
+    task: Task, log_probabilities: NDArray[np.float64], truth: NDArray[np.int64], normal: float
+) -> NDArray[np.float64]:
+    """Offsets with that of Normal given: what Poor Quality may have depends on it, for Normal may lose to it."""
+    offsets = np.zeros(len(task.labels))
+    offsets[0] = normal
+    for label in task.ignored:
+        column = task.labels.index(label)
+        rest = np.delete(log_probabilities + offsets, column, 1).max(1) - log_probabilities[:, column]
+        highest = np.quantile(rest[truth != column], CALLED_POOR, method="lower")
+        offsets[column] = np.floor(100 * highest) / 100  # never upwards: the limit holds for what is shipped
+    return offsets
+
+
+def confusion(task: Task, truth: NDArray[np.int64], decided: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(L, L) counts, rows the annotated label."""
+    matrix = np.zeros((len(task.labels),) * 2, np.int64)
+    np.add.at(matrix, (truth, decided), 1)
+    return matrix
+
+
+def _score(
+    task: Task, log_probabilities: NDArray[np.float64], truth: NDArray[np.int64], offsets: NDArray[np.float64]
+) -> float:
+    return official_score(task, confusion(task, truth, decide(log_probabilities, offsets))).score or 0.0
+
+
+def _rounded(values: NDArray[np.floating]) -> Any:
+    """Plain numbers for JSON, as nested tuples."""
+    if values.ndim == 1:
+        return tuple(round(float(v), 6) for v in values)
+    return tuple(_rounded(row) for row in values)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskAnswers:
+    """All that an artefact carries to answer the official tasks, `laennec.tasks`."""
+
+    offsets: Mapping[str, tuple[float, ...]]
+    """Added to the log-probabilities of a task's labels before the decision; a task that is not named has none."""
+    record: RecordAnswer
+
+    def to_fields(self) -> dict[str, Any]:
+        """Keys and values as `laennec.tasks` holds them: labels, offset of each label by task, regressions."""
+        record = {name: getattr(self.record, name) for name in ("mean", "scale", "weights", "bias")}
+        return {"labels": list(CLIP_LABELS), "offsets": dict(self.offsets), "record": record}
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, Any]) -> TaskAnswers:
+        """What `to_fields` made.
+
+        Raises:
+            ConfigError: if it is not that.
+        """
+        try:
+            if tuple(fields["labels"]) != CLIP_LABELS:
+                raise ConfigError(f"laennec.tasks: expected labels {', '.join(CLIP_LABELS)}, found {fields['labels']}")
+            record = fields["record"]
+            weights = tuple(tuple(float(w) for w in row) for row in record["weights"])
+            mean, scale, bias = (tuple(float(v) for v in record[name]) for name in ("mean", "scale", "bias"))
+            return cls(
+                {str(task): tuple(float(o) for o in offsets) for task, offsets in fields["offsets"].items()},
+                RecordAnswer(mean, scale, weights, bias),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ConfigError(f"laennec.tasks: not understood ({error!r}); export the model again") from error

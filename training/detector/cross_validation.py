@@ -1,0 +1,283 @@
+"""One training of the edge recipe: teachers, folds, calibration, answers to the tasks, thresholds, final network.
+
+    runs/<name>/recipe.json          what was asked for
+    runs/<name>/teacher-<i>-<fold>/  networks that teach the one of their fold; never heard its patients either
+    runs/<name>/fold-<k>/            network trained without the patients of fold k
+    runs/<name>/final/               network trained on all patients
+    runs/<name>/precision.json       what loop.precision = auto became, for all networks
+    runs/<name>/result.json          calibration, detection parameters, answers, validation metrics, data fingerprint
+
+Each network has a run folder of `training.loop`: killed at any instant, it goes on to the same weights. On CPUs the
+networks are trained side by side (`training.detector.process_pool`); on a GPU, or under torchrun, one after the other.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.errors import ConfigError
+from training.datasets.targets import frame_targets
+from training.detector.acceptance import AnsweredClip, assess
+from training.detector.clip_head import fit_clip_head
+from training.detector.examples import ClipSampler
+from training.detector.hyperparameters import Recipe
+from training.detector.inference import clip_answers, stream_logits
+from training.detector.model import Detector
+from training.detector.process_pool import alone, pool, train_in_pool
+from training.detector.student import EdgeLearner, Student
+from training.detector.thresholds import RecordingLogits
+from training.detector.training_data import FINAL, TrainingData
+from training.loop import checkpoint
+from training.loop.distributed import World, joined
+from training.loop.fit import train as train_loop
+from training.loop.precision import is_settled, settled, share
+from training.loop.run_folder import Identity, RunFolder, code_hash, recipe_differences
+
+FINAL_NAME = "final"
+PROBE = "probe.pt"  # clip head that was fitted after the training
+_MODULES = (
+    "augment",
+    "clip_head",
+    "criterion",
+    "examples",
+    "hyperparameters",
+    "model",
+    "stored_frames",
+    "student",
+    "training_data",
+    "virtual_patients",
+)
+DECIDING = (
+    "training/loop",
+    "training/losses",
+    "training/frames.py",
+    "training/datasets/sounds.py",
+    "training/datasets/targets.py",
+    *(f"training/detector/{name}.py" for name in _MODULES),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """All that a training needs to know; small, it is sent to the processes."""
+
+    recipe: Recipe
+    training_data: TrainingData
+    folder: Path
+    """The run's folder."""
+    records: str = ""
+    """Fingerprint of the recordings."""
+
+    def name(self, fold: int, teacher: int | None = None) -> str:
+        """Folder of one network."""
+        student = FINAL_NAME if fold == FINAL else f"fold-{fold}"
+        return student if teacher is None else f"teacher-{teacher}-{student}"
+
+    def claim(self) -> None:
+        """Begin this run in its folder, or see that the one begun there is of the same recipe.
+
+        Raises:
+            ConfigError: naming what differs.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / "recipe.json"
+        if not path.exists():
+            with checkpoint.whole_file(path) as draft:
+                draft.write_text(self.recipe.to_json())
+            return
+        try:
+            differences = recipe_differences(json.loads(path.read_text()), json.loads(self.recipe.to_json()))
+        except ValueError as error:
+            raise ConfigError(f"{path}: not readable ({error}); give another --out") from None
+        if differences:
+            raise ConfigError(
+                f"{self.folder}: begun with {differences}. Give another --out (RUN=), or what it was begun with"
+            )
+
+    def identity(self) -> Identity:
+        """What decides the weights."""
+        recipe = self.recipe
+        return Identity(
+            json.loads(recipe.to_json()), {"features": recipe.features.sha256}, self.records, code_hash(DECIDING)
+        )
+
+
+def train(job: Job) -> dict[str, object]:
+    """Everything; returns what is written to result.json."""
+    job.training_data.check_labels(job.recipe)
+    with joined() as world:
+        if world.is_first:
+            job.claim()
+            job.training_data.frames(job.recipe)  # once, before the processes ask for it
+            job.training_data.clips(job.recipe)
+        world.tell(None)  # the others wait for that
+        folds = (*range(job.recipe.folds), FINAL)
+        teaching = [(fold, teacher) for fold in folds for teacher in range(job.recipe.teachers)]
+        _train_all(job, teaching, world)
+        _train_all(job, [(fold, None) for fold in folds], world)
+        if not world.is_first:
+            return {}
+    print("scoring every recording by the network that never heard its patient", flush=True)
+    heard, clips = _score_all(job)
+    result = assess(job.recipe, job.training_data, heard, clips)
+    result["training_data"] = job.records
+    with checkpoint.whole_file(job.folder / "result.json") as draft:
+        draft.write_text(json.dumps(result, indent=1))
+    return result
+
+
+def train_networks(jobs: list[Job], fold: int) -> None:
+    """The networks of one fold of several jobs, with their teachers, side by side."""
+    first = jobs[0]
+    for job in jobs:
+        job.folder.mkdir(parents=True, exist_ok=True)
+    first.training_data.frames(first.recipe)
+    first.training_data.clips(first.recipe)
+    train_in_pool(
+        first.recipe,
+        [(_train_one, job, fold) for job in jobs],
+        (settle, jobs, fold, 0 if first.recipe.teachers else None),
+    )
+
+
+def _train_one(job: Job, fold: int) -> str:
+    for teacher in range(job.recipe.teachers):
+        train_network(job, fold, teacher)
+    return f"{job.folder.name} {train_network(job, fold, None)}"
+
+
+def train_network(job: Job, fold: int, teacher: int | None, world: World | None = None) -> str:
+    """Train one network, or go on; returns its name. Without a world, in a process of its own."""
+    world = world or alone(job.recipe)
+    recipe, name = job.recipe, job.name(fold, teacher)
+    place = RunFolder(job.folder / name)
+    place.claim(job.identity())
+    learner, clips, seed = _learner(job, fold, teacher, world)
+    started = time.monotonic()
+
+    def report(line: str) -> None:
+        print(f"[{(time.monotonic() - started) / 60:5.1f} min] {name:17s} {line}", flush=True)
+
+    loop = settled(learner, recipe.loop, job.folder, world, report)  # one choice for all networks of the run
+    train_loop(learner, loop, seed, place, world, report)
+    if world.is_first and teacher is None and not recipe.clips:
+        detector = _kept_detector(place, recipe)
+        fit_clip_head(detector, clips.clips, clips.labels, recipe)
+        checkpoint.save(place.path / PROBE, detector.clip_head.state_dict())
+    return name
+
+
+def settle(jobs: list[Job], fold: int, teacher: int | None) -> None:
+    """Choose the precision of several runs where it is to be measured, with the threads that one network will have.
+
+    Measured is the first of them, before any other network keeps the cores busy.
+    """
+    first = jobs[0]
+    if not is_settled(first.recipe.loop, first.folder):
+        world = alone(first.recipe)
+        learner, _, _ = _learner(first, fold, teacher, world)
+        settled(learner, first.recipe.loop, first.folder, world, lambda line: print(line, flush=True))
+    for job in jobs[1:]:
+        share(first.folder, job.folder)
+
+
+def _learner(job: Job, fold: int, teacher: int | None, world: World) -> tuple[EdgeLearner, ClipSampler, int]:
+    """What learns a network, the clips of its patients, and its seed."""
+    recipe = job.recipe
+    windows, clips = job.training_data.samplers(recipe, fold)
+    number = 0 if teacher is None else teacher + 1
+    seed = (recipe.seed * 100 + fold + 1) * 10 + number
+    names = [] if teacher is not None else [job.name(fold, i) for i in range(recipe.teachers)]
+    teachers = [load_network(recipe, job.folder / name) for name in names]
+    return EdgeLearner(recipe, windows, clips, seed, world, teachers), clips, seed
+
+
+def _is_trained(job: Job, name: str) -> bool:
+    """Whether a network is there, finished, of these recordings.
+
+    It is not trained again by newer code: its run.json says which it was. So a run can be judged again.
+    """
+    try:
+        load_network(job.recipe, job.folder / name)
+        is_of_these = RunFolder(job.folder / name).identity().records == job.records
+    except ConfigError:
+        return False
+    has_probe = job.recipe.clips > 0 or name.startswith("teacher") or (job.folder / name / PROBE).exists()
+    return is_of_these and has_probe
+
+
+def _train_all(job: Job, networks: Sequence[tuple[int, int | None]], world: World) -> None:
+    networks = [one for one in networks if not _is_trained(job, job.name(*one))]
+    if not networks:
+        return
+    if world.size > 1 or world.device.type == "cuda":
+        for fold, teacher in networks:
+            train_network(job, fold, teacher, world)
+        return
+    train_in_pool(job.recipe, [(train_network, job, *one) for one in networks], (settle, [job], *networks[0]))
+
+
+def load_network(recipe: Recipe, folder: Path) -> Detector:
+    """A trained network in evaluation mode.
+
+    Args:
+        recipe: that it must have been trained with.
+        folder: run folder of the network.
+
+    Raises:
+        ConfigError: if it is not there, was trained with another recipe, or not to its end.
+    """
+    place = RunFolder(folder)
+    found = place.identity()
+    if found.recipe != json.loads(recipe.to_json()):
+        raise ConfigError(f"{place.path}: trained with another recipe; give another --out, or train again")
+    parts = checkpoint.load(place.best)
+    if parts["epoch"] != recipe.loop.epochs:
+        raise ConfigError(
+            f"{place.path}: trained {parts['epoch']} of {recipe.loop.epochs} epochs; let `make train` go on"
+        )
+    detector = _kept_detector(place, recipe)
+    if (place.path / PROBE).exists():
+        detector.clip_head.load_state_dict(checkpoint.load(place.path / PROBE))
+    return detector
+
+
+def _kept_detector(place: RunFolder, recipe: Recipe) -> Detector:
+    """The weights that the loop kept, in evaluation mode."""
+    student = Student(recipe)
+    student.load_state_dict(checkpoint.load(place.best)["network"])
+    return student.detector.eval()
+
+
+def _score_all(job: Job) -> tuple[list[RecordingLogits], list[AnsweredClip]]:
+    folds = range(job.recipe.folds)
+    with pool(job.recipe) as processes:
+        pairs = list(processes.map(score_fold, [job] * len(folds), folds))
+    return [one for heard, _ in pairs for one in heard], [one for _, clips in pairs for one in clips]
+
+
+def score_fold(job: Job, fold: int) -> tuple[list[RecordingLogits], list[AnsweredClip]]:
+    """The real recordings and clips of one fold, heard by the network that was trained without them."""
+    alone(job.recipe)
+    recipe, training_data = job.recipe, job.training_data
+    folds, network = training_data.fold_of(recipe), load_network(recipe, job.folder / job.name(fold))
+    heard = []
+    for recording, frames in zip(training_data.recordings, training_data.frames(recipe), strict=True):
+        if not recording.is_synthetic and folds[recording.patient] == fold:
+            logits = stream_logits(network, frames, recipe)
+            heard.append(
+                RecordingLogits(recording, logits, frame_targets(recording, len(logits), recipe.frame_s), fold)
+            )
+    sources = [r for r in training_data.recordings if r.is_heard]
+    events = [
+        (recording, index, clip)
+        for recording, clips in zip(sources, training_data.clips(recipe), strict=True)
+        if folds[recording.patient] == fold
+        for index, clip in enumerate(clips)
+    ]
+    answers = clip_answers(network, [clip for _, _, clip in events], recipe)
+    return heard, [AnsweredClip(r, i, answer, fold) for (r, i, _), answer in zip(events, answers, strict=True)]

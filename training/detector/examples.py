@@ -1,0 +1,217 @@
+"""Windows for training, cut from continuous recordings as the edge would cut them, and clips of single events.
+
+Windows may reach beyond the recording: what is not there is not valid, as at the bedside. Clips are events as the
+official tasks cut them: what lies around them is not valid either. How they are made harder:
+`training.detector.augment`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.artefact.specs import WindowSpec
+from training.datasets import Recording
+from training.detector.augment import SILENCE_DB, Changes, add_powers, as_loud, beside
+from training.tasks import CLIP_LABELS
+
+CLIP_FRAMES = 304  # 2.4 s holds 95 % of the events; a longer one is cut anew each time it is drawn
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One training window."""
+
+    frames: NDArray[np.float32]
+    """(W, M) features."""
+    valid: NDArray[np.float32]
+    """(W,) 1 where heard."""
+    targets: NDArray[np.float32]
+    """(W / score_frames, K) as `training.datasets.targets`."""
+    breath_known: float
+    """1 when the breath phases are annotated, else 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClipExample:
+    """One event, cut out."""
+
+    frames: NDArray[np.float32]
+    """(F, M) features, F frames for each clip."""
+    valid: NDArray[np.float32]
+    """(F,) 1 where there is sound."""
+    target: NDArray[np.float32]
+    """(L,) shares of `CLIP_LABELS`, adding to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some stretch of a recording as levels."""
+
+    levels: NDArray[np.float32]
+    """(W, M) dB."""
+    heard: NDArray[np.bool_]
+    """(W,) where there is sound."""
+    targets: NDArray[np.float32]
+    """(W / score_frames, K)."""
+    recording: Recording
+
+
+class WindowSampler:
+    """Draws training windows from some recordings.
+
+    Args:
+        recordings: chest recordings and negatives.
+        frames: (T, M) of each.
+        targets: (T / score_frames, K) of each.
+        window: what a window is.
+        changes: how they are made harder.
+    """
+
+    def __init__(
+        self,
+        recordings: list[Recording],
+        frames: list[NDArray[np.float16]],
+        targets: list[NDArray[np.float32]],
+        window: WindowSpec,
+        changes: Changes,
+    ) -> None:
+        """Compute how often each recording is drawn."""
+        self._recordings, self._frames, self._targets = recordings, frames, targets
+        self._window, self._changes, self._augment = window, changes, changes.augment
+        self.clip_frames = min(CLIP_FRAMES, window.window_frames)
+        """Frames of a clip."""
+        length = np.sqrt([len(f) for f in frames])
+        kinds = np.array([r.record_label for r in recordings])
+        negative = np.array([r.is_negative for r in recordings])
+        weight = np.array([self._augment.weight.get(k, self._augment.adventitious_weight) for k in kinds])
+        self._chest = _normalised(np.where(negative, 0, weight) * length)
+        shares = {k: length[kinds == k].sum() for k in set(kinds)}  # every kind of negative is drawn equally often
+        self._negative = _normalised(np.where(negative, length, 0) / np.array([shares[k] for k in kinds]))
+
+    def draw(self, rng: np.random.Generator) -> Example:
+        """One window."""
+        augment, changes = self._augment, self._changes
+        is_chest = rng.random() >= augment.negative or not self._negative.any()
+        piece = self._cut(self._chest if is_chest else self._negative, rng)
+        levels, heard, targets = piece.levels, piece.heard, piece.targets
+        levels += rng.normal(0, augment.gain_db) if is_chest else rng.uniform(-35, 5)
+        if rng.random() < augment.disturb:
+            levels = self.disturb(levels, heard, (-25, 5), rng)
+        if is_chest and rng.random() < augment.mix:
+            levels, heard, targets = self._mix(levels, heard, targets, rng)
+        levels = changes.colour(levels, rng)
+        changes.blank(levels, heard, rng)
+        recording = piece.recording
+        known = float(not recording.is_negative and recording.record_label != "Poor Quality")
+        return Example(changes.frames(levels, heard), heard.astype(np.float32), targets, known)
+
+    def disturb(
+        self,
+        levels: NDArray[np.float32],
+        heard: NDArray[np.bool_],
+        between_db: tuple[float, float],
+        rng: np.random.Generator,
+    ) -> NDArray[np.float32]:
+        """Add a negative whose peak lies so many dB above the peak of this one; as many frames as `levels` has."""
+        if not self._negative.any():
+            return levels
+        other = self._cut(self._negative, rng)
+        first = (len(other.levels) - len(levels)) // 2
+        middle, present = other.levels[first:][: len(levels)], other.heard[first:][: len(levels)]
+        louder = as_loud(middle, present, levels, heard) + np.float32(rng.uniform(*between_db))
+        return beside(levels, heard, louder, present)
+
+    def _cut(self, weights: NDArray[np.float64], rng: np.random.Generator) -> Piece:
+        """A window of one recording; up to half of it may lie outside."""
+        i = int(rng.choice(len(weights), p=weights))
+        frames, targets, window = self._frames[i], self._targets[i], self._window
+        half, stride = window.window_frames // 2, window.score_frames
+        start = int(rng.integers(-half, max(len(frames) - half, 1))) // stride * stride
+        cut = np.zeros((window.window_frames, frames.shape[1]), np.float32)
+        heard = np.zeros(window.window_frames, np.bool_)
+        _place(frames, start, cut)
+        heard[max(0, -start) : max(0, len(frames) - start)] = True
+        cut_targets = np.zeros((window.window_frames // stride, targets.shape[1]), np.float32)
+        _place(targets, start // stride, cut_targets)
+        return Piece(self._changes.levels(cut), heard, cut_targets, self._recordings[i])
+
+    def _mix(
+        self,
+        levels: NDArray[np.float32],
+        heard: NDArray[np.bool_],
+        targets: NDArray[np.float32],
+        rng: np.random.Generator,
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.float32]]:
+        """Add another chest window and join the labels; only where both are heard, if that is enough."""
+        other = self._cut(self._chest, rng)
+        both = heard & other.heard
+        if both.sum() < len(both) // 6:
+            return levels, heard, targets
+        levels = add_powers(levels, other.levels + rng.normal(0, self._augment.gain_db))
+        return levels, both, np.maximum(targets, other.targets)
+
+
+class ClipSampler:
+    """Draws single events, rare labels more often than they are.
+
+    Args:
+        clips: (T, M) frames of each event, cut before anything was computed.
+        labels: index in `CLIP_LABELS` of each.
+        sampler: where negatives come from.
+        changes: how they are made harder.
+    """
+
+    def __init__(
+        self, clips: list[NDArray[np.float16]], labels: NDArray[np.int64], sampler: WindowSampler, changes: Changes
+    ) -> None:
+        """Compute how often each clip is drawn: a label in proportion to the square root of its count."""
+        self.clips, self.labels, self._sampler, self._changes = clips, labels, sampler, changes
+        self.counts = [int(n) for n in np.bincount(labels, minlength=len(CLIP_LABELS))]
+        """Examples of each label."""
+        self._weights = _normalised(np.array(self.counts, np.float64)[labels] ** -0.5)
+
+    def draw(self, rng: np.random.Generator) -> ClipExample:
+        """One clip."""
+        augment, changes = self._changes.augment, self._changes
+        levels, heard, target = self._one(rng)
+        levels += rng.normal(0, augment.gain_db)
+        if rng.random() < augment.clip_negative:
+            levels = self._sampler.disturb(levels, heard, (-30, -5), rng)
+        if rng.random() < augment.clip_mixup:
+            other, present, its = self._one(rng)
+            share = float(np.clip(rng.beta(0.4, 0.4), 1e-6, 1 - 1e-6))
+            one = np.where(heard[:, None], levels + 10 * np.log10(share), SILENCE_DB)
+            levels = add_powers(one, np.where(present[:, None], other + 10 * np.log10(1 - share), SILENCE_DB))
+            heard = heard | present  # wherever one of them sounds
+            target = share * target + (1 - share) * its
+        levels = changes.colour(np.asarray(levels, np.float32), rng)
+        if rng.random() < 0.5:
+            changes.blank(levels, heard, rng)
+        return ClipExample(changes.frames(levels, heard), heard.astype(np.float32), target.astype(np.float32))
+
+    def _one(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.float32]]:
+        i = int(rng.choice(len(self.clips), p=self._weights))
+        clip, count = self.clips[i], self._sampler.clip_frames
+        first = int(rng.integers(0, max(1, len(clip) - count + 1)))
+        clip = clip[first : first + count]
+        place = int(rng.integers(0, count - len(clip) + 1))
+        levels = np.full((count, clip.shape[1]), self._changes.floor_db, np.float32)
+        levels[place : place + len(clip)] = self._changes.levels(clip)
+        heard = np.zeros(count, np.bool_)
+        heard[place : place + len(clip)] = True
+        return levels, heard, np.eye(len(CLIP_LABELS), dtype=np.float32)[self.labels[i]]
+
+
+def _place(source: NDArray[np.float32] | NDArray[np.float16], start: int, into: NDArray[np.float32]) -> None:
+    """Copy source[start : start + len(into)] into `into`, leaving what does not exist."""
+    low, high = max(0, start), min(len(source), start + len(into))
+    if high > low:
+        into[low - start : high - start] = source[low:high]
+
+
+def _normalised(weights: NDArray[np.floating]) -> NDArray[np.float64]:
+    total = float(weights.sum())
+    return np.asarray(weights / total if total else weights, np.float64)

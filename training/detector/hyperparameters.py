@@ -1,0 +1,174 @@
+"""Everything that decides a training, in one frozen record whose hash every checkpoint carries."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from edge.artefact.specs import WindowSpec
+from edge.errors import ConfigError
+from edge.features import FeatureSpec, Log, Mel
+from training.detector.augment import AugmentSpec
+from training.detector.model import STRIDE, NetworkSpec
+from training.loop.learner import LoopSpec
+from training.recipes.fields import Spec
+from training.recipes.parser import check_known, checked, dotted_keys, read_recipe, recipe_path, with_changes
+
+EDGE = "edge"
+LOOP = LoopSpec(
+    epochs=24,
+    batch=32,
+    optimizer="adamw",
+    learning_rate=3e-3,
+    weight_decay=0.02,
+    schedule="one-cycle",
+    warm_up=0.15,
+    average=0.99,
+    precision="auto",  # bf16 takes two thirds of the time on CPUs that have it, and seven times as long on others
+    monitor="",  # the schedule decides when it ends; no held-out patient votes
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LossSpec:
+    """What the losses weigh."""
+
+    clip: float = 0.5
+    """Cross-entropy of clips."""
+    margin: float = 0.0
+    """QLung's DFAM with class margins, on clips."""
+    patch_mix: float = 0.0
+    """Patch-Mix contrast, on clips."""
+    soft: float = 0.5
+    """Share of the teachers in the targets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """The default model. Chosen on patient-wise validation; the measurements are in training/README.md."""
+
+    features: Spec = field(
+        default_factory=lambda: FeatureSpec(
+            rate_hz=8000,
+            hop_samples=64,  # 8 ms
+            bands=48,
+            low_hz=50.0,
+            high_hz=2000.0,  # the recordings hold nothing above
+            analysis=Mel(windows_samples=(512, 128), fft_size=512),  # 64 ms parts harmonics, 16 ms shows a crackle
+            compression=Log(floor=-105.0),  # dB; just above the noise of 16-bit samples: no model can hear a converter
+            offset=(-75.0,),
+            scale=(20.0,),
+        )
+    )
+    window: WindowSpec = field(
+        default_factory=lambda: WindowSpec(
+            window_frames=600,  # 4.8 s, one or two breaths
+            hop_frames=60,  # 0.48 s
+            lookahead_frames=120,  # 0.96 s, most of a breath phase
+            score_frames=STRIDE,  # 32 ms
+        )
+    )
+    network: NetworkSpec = field(default_factory=NetworkSpec)
+    augment: AugmentSpec = field(default_factory=AugmentSpec)
+    losses: LossSpec = field(default_factory=LossSpec)
+    loop: LoopSpec = field(default_factory=lambda: LOOP)
+    steps: int = 64
+    """Batches to an epoch."""
+    clips: int = 0
+    """Clips to a batch, beside `loop.batch` windows; 0: the clip head is fitted afterwards (`clip_head.py`)."""
+    teachers: int = 1
+    """Networks for each fold that are trained before, as the student is, and whose answers it then learns as well."""
+    folds: int = 5
+    synthetic: int = 300
+    """Synthetic patients of 12 s each that join the training."""
+    split_seed: int = 0
+    """Which patients are in which fold."""
+    seed: int = 0
+    """Of weights, batches and augmentation."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be trained, before anything is."""
+        on_clips = {"losses.margin": self.losses.margin, "losses.patch_mix": self.losses.patch_mix}
+        asked = [name for name, weight in (*on_clips.items(), ("network.angular", self.network.angular)) if weight]
+        if asked and not self.clips:
+            raise ConfigError(f"recipe: {', '.join(asked)} needs clips in the batch; set clips to 16")
+        if self.losses.margin and not self.network.angular:
+            raise ConfigError("recipe: losses.margin needs an angular classifier; set network.angular to true")
+
+    @property
+    def frame_s(self) -> float:
+        """Seconds to one score frame."""
+        return self.features.hop_samples * self.window.score_frames / self.features.rate_hz
+
+    def to_json(self) -> str:
+        """Canonical JSON."""
+        return json.dumps(_tree(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Recipe:
+        """Read what `to_json` wrote.
+
+        Raises:
+            ConfigError: naming the keys that are wrong.
+        """
+        return _read(json.loads(text), "recipe")
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the canonical JSON."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+
+_KIND = TypeAdapter(Recipe)
+
+
+def _tree(recipe: Recipe) -> dict[str, Any]:
+    """As JSON holds it."""
+    tree: dict[str, Any] = _KIND.dump_python(recipe, mode="json")
+    return tree
+
+
+def _read(tree: Mapping[str, Any], where: str) -> Recipe:
+    recipe = checked(_KIND, tree, where, is_strict=True)
+    if unknown := sorted(dotted_keys(tree) - dotted_keys(_tree(recipe))):  # a dataclass of the edge would ignore it
+        raise ConfigError(f"{where}: {unknown[0]}: no such key")
+    return recipe
+
+
+def changed(recipe: Recipe, changes: Mapping[str, Any], where: str) -> Recipe:
+    """A recipe with some of its numbers replaced.
+
+    Args:
+        recipe: to start from.
+        changes: values by dotted key, as in `loop.epochs`.
+        where: what a message names: a file, or the command line.
+
+    Raises:
+        ConfigError: for a key that no recipe has, or a value of another type.
+    """
+    tree = _tree(recipe)
+    check_known(tree, changes, where)
+    return _read(with_changes(tree, changes), where)
+
+
+def load_edge_recipe(name: str = EDGE, changes: Mapping[str, Any] | None = None) -> Recipe:
+    """The recipe of the edge, or one of the user's own that changes it.
+
+    Args:
+        name: `edge`, or a path to a YAML file with `method: edge` and the changed numbers under `set`.
+        changes: by dotted key; they come last.
+
+    Raises:
+        ConfigError: naming the file, or the command line, and the key.
+    """
+    tree = read_recipe(name)
+    own = tree.get("set") or {}
+    if tree.get("method") != EDGE or not isinstance(own, Mapping):
+        raise ConfigError(f"{name}: expected a recipe with `method: {EDGE}` and numbers under `set`")
+    recipe = changed(Recipe(), own, str(recipe_path(name)))
+    return changed(recipe, changes or {}, "command line")

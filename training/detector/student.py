@@ -1,0 +1,159 @@
+"""The edge recipe as a learner of `training.loop`: windows of streams and clips of events, one network for both.
+
+A batch is decided by (seed, epoch, step): windows cut from whole recordings, judged frame by frame, and single events,
+judged as a whole. With teachers, their answers to the same changed sounds are part of the targets (soft labels). Not
+for choosing thresholds (`training.detector.thresholds`) nor for the loop itself.
+
+Source: Hinton et al. 2015 (1503.02531), distillation; Kim et al. 2026, QLung (2606.11915), margins; Bae et al. 2023
+(2305.14032), Patch-Mix; on cells of the input instead of tokens, as `training.losses.patch_mix` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from training.detector.criterion import clip_loss, detector_loss, soften, soften_clip
+from training.detector.examples import ClipSampler, WindowSampler
+from training.detector.hyperparameters import Recipe
+from training.detector.model import STRIDE, Detector
+from training.loop.distributed import World, shared
+from training.loop.learner import Batch, Losses
+from training.losses.margin import AngularClassifier, class_margins, dfam_loss
+from training.losses.mixup import draw_lambda
+from training.losses.patch_mix import Projector, cell_mix, patch_mix_contrastive
+
+CELL = (8, 8)  # frames and bands that Patch-Mix moves together
+
+
+class Student(nn.Module):
+    """The detector with what only its training needs.
+
+    Args:
+        recipe: sizes and losses.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__()
+        self.detector = Detector(recipe.network)
+        self.detector.stem.to(memory_format=torch.channels_last)  # 15 % faster on CPU
+        size = 2 * recipe.network.hidden
+        self.projector = Projector(size) if recipe.losses.patch_mix else None
+
+
+class EdgeLearner:
+    """Learns the detector of one fold.
+
+    Args:
+        recipe: what, and how.
+        windows: draws windows.
+        clips: draws clips.
+        seed: of this network.
+        world: the processes that train it together.
+        teachers: networks whose answers are mixed into the targets; in evaluation mode.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        windows: WindowSampler,
+        clips: ClipSampler,
+        seed: int,
+        world: World,
+        teachers: Sequence[Detector] = (),
+    ) -> None:
+        """Make the network under its seed."""
+        self._recipe, self._windows, self._clips, self._seed, self._world = recipe, windows, clips, seed, world
+        torch.manual_seed(seed)
+        self.network = Student(recipe)
+        if world.size > 1:  # what follows the gathering sees the whole batch already: heads, projector
+            for part in self.network.detector.body():
+                shared(part, world)
+        self.steps = recipe.steps
+        self._teachers = [teacher.to(world.device) for teacher in teachers]
+        counts = [max(1, count) for count in clips.counts]  # a fold may lack a label
+        self._margins = class_margins(counts).to(world.device) if recipe.losses.margin else None
+
+    def batch(self, epoch: int, step: int) -> Batch:
+        """Windows and clips; every process draws all of them and takes its share."""
+        recipe, world = self._recipe, self._world
+        rng = np.random.default_rng([self._seed, epoch, step])
+        windows = [self._windows.draw(rng) for _ in range(recipe.loop.batch)]
+        clips = [self._clips.draw(rng) for _ in range(recipe.clips)]
+        mine, my_clips = world.share(len(windows)), world.share(len(clips))
+        w = [windows[i] for i in mine]
+        c = [clips[i] for i in my_clips]
+        arrays: dict[str, list[Any]] = {
+            "frames": [x.frames for x in w],
+            "valid": [x.valid for x in w],
+            "targets": [x.targets for x in w],
+            "breath_known": [x.breath_known for x in w],
+            "clip_frames": [x.frames for x in c],
+            "clip_valid": [x.valid for x in c],
+            "clip_targets": [x.target for x in c],
+        }
+        return {name: torch.from_numpy(np.stack(rows).astype(np.float32)) for name, rows in arrays.items() if rows}
+
+    def loss(self, network: nn.Module, batch: Batch, rng: torch.Generator) -> Losses:
+        """Frame-wise losses of the windows, losses of the clips, and their weighted sum."""
+        detector = network.detector
+        assert isinstance(detector, Detector)
+        gather = self._world.gather
+        logits = gather(detector(batch["frames"], batch["valid"]).float())
+        heard = gather(batch["valid"].reshape(len(batch["valid"]), -1, STRIDE).amin(2))
+        targets, known = gather(self._soft_targets(batch)), gather(batch["breath_known"])
+        losses = {"frames": detector_loss(logits, targets, heard, known)}
+        total = losses["frames"]
+        if self._recipe.clips:
+            of_clips = self._clip_losses(network, batch, rng)
+            weights = self._recipe.losses
+            total = total + weights.clip * of_clips["clips"] + weights.margin * of_clips.get("margin", 0.0)
+            total = total + weights.patch_mix * of_clips.get("patch_mix", 0.0)
+            losses |= of_clips
+        return losses | {"total": total}
+
+    def validate(self, network: nn.Module) -> Mapping[str, float]:
+        """Nothing: the schedule decides when it ends, and no held-out patient votes."""
+        return {}
+
+    def _clip_losses(self, network: nn.Module, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
+        detector, gather = network.detector, self._world.gather
+        assert isinstance(detector, Detector)
+        frames, valid = batch["clip_frames"], batch["clip_valid"]
+        embedding = gather(detector.embedding(frames, valid).float())
+        targets = gather(self._soft_clip_targets(batch))
+        logits = detector.clip_head(embedding)
+        losses = {"clips": clip_loss(logits, targets)}
+        labels = gather(batch["clip_targets"]).argmax(1)
+        if self._margins is not None:
+            classifier = detector.clip_head[-1]
+            assert isinstance(classifier, AngularClassifier)
+            losses["margin"] = dfam_loss(classifier.cosines(embedding), labels, self._margins[labels])
+        if isinstance(network.projector, Projector):
+            share = draw_lambda(1.0, rng)
+            order = torch.randperm(len(embedding), generator=rng).to(embedding.device)
+            mixed, share = cell_mix(gather(frames)[:, None], CELL, "both", share, order, rng)
+            clean = gather(valid)
+            heard = torch.maximum(clean, clean[order])  # a cell may come from wherever either of them sounds
+            mine = list(self._world.share(len(mixed)))
+            of_mixed = gather(detector.embedding(mixed[mine, 0], heard[mine]).float())
+            losses["patch_mix"] = patch_mix_contrastive(network.projector(of_mixed), embedding, share, order)
+        return losses
+
+    @torch.no_grad()
+    def _soft_targets(self, batch: Batch) -> Tensor:
+        if not self._teachers:
+            return batch["targets"]
+        answers = torch.stack([teacher(batch["frames"], batch["valid"]).float() for teacher in self._teachers])
+        return soften(batch["targets"], answers, self._recipe.losses.soft)
+
+    @torch.no_grad()
+    def _soft_clip_targets(self, batch: Batch) -> Tensor:
+        if not self._teachers:
+            return batch["clip_targets"]
+        answers = [teacher.answer(batch["clip_frames"], batch["clip_valid"])[1].float() for teacher in self._teachers]
+        return soften_clip(batch["clip_targets"], torch.stack(answers), self._recipe.losses.soft)

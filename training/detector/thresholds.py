@@ -1,0 +1,168 @@
+"""From logits of patients that the network never saw to calibrated scores and to the numbers that make them events.
+
+Calibration: one slope and one offset for each presence question, fitted by logistic regression over all frames (Platt
+1999). Detection: for each group the threshold, median, hysteresis and confirmation that give the best sum of event and
+segment F1, found by coordinate search with the tracker itself. To report what such a choice is worth, thresholds are
+chosen on all folds but one and judged on that one (`cross_fitted`); smoothing and durations, a few coarse values, are
+chosen on all, and so is what is shipped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+
+from edge.artefact.specs import GroupSpec
+from training.datasets import CONTINUOUS, DISCONTINUOUS, Recording
+from training.detector.hyperparameters import Recipe
+from training.detector.model import class_scores
+from training.metrics.streaming import Detection, EventCounts, ScoredRecording, add_counts, event_counts
+
+MEMBERS = {"continuous": CONTINUOUS, "discontinuous": DISCONTINUOUS}
+SEARCH: dict[str, tuple[float, ...]] = {  # in this order; frames are score frames of 32 ms
+    "threshold": tuple(round(0.10 + 0.04 * i, 2) for i in range(14)),
+    "median_frames": (7, 15, 23),
+    "keep": (0.5, 0.7, 0.85, 1.0),
+    "confirm_frames": (4, 8, 12),
+    "quiet_frames": (1, 4, 8),
+}
+
+
+SPARED = 0.04  # share of the best quality that is given up for fewer false alarms
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingLogits:
+    """One recording with the raw answers of a network that was not trained on its patient."""
+
+    recording: Recording
+    logits: NDArray[np.float32]
+    """(T, K)."""
+    targets: NDArray[np.float32]
+    """(T, K)."""
+    fold: int
+    """Which network was asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Logits to calibrated logits: scale * logit + bias, for breath, continuous, discontinuous."""
+
+    scale: tuple[float, ...]
+    bias: tuple[float, ...]
+
+    def score(self, heard: RecordingLogits) -> ScoredRecording:
+        """Calibrated class scores."""
+        scores = class_scores(torch.from_numpy(heard.logits), torch.tensor(self.scale), torch.tensor(self.bias))
+        return ScoredRecording(heard.recording, scores.numpy(), heard.targets)
+
+
+def calibrate(heard: list[RecordingLogits]) -> Calibration:
+    """Fit slope and offset of each presence question on the frames of annotated chest recordings."""
+    chest = [h for h in heard if not h.recording.is_negative and h.recording.record_label != "Poor Quality"]
+    logits = np.concatenate([h.logits for h in chest])
+    targets = np.concatenate([h.targets for h in chest]) > 0.5
+    fits = [LogisticRegression(C=1e6).fit(logits[:, [k]], targets[:, k]) for k in range(3)]
+    scale = tuple(round(float(f.coef_[0, 0]), 4) for f in fits)
+    return Calibration(scale, tuple(round(float(f.intercept_[0]), 4) for f in fits))
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Detection parameters of one group, in score frames; `SEARCH` says between which values they are chosen."""
+
+    threshold: float = 0.25
+    median_frames: int = 15
+    keep: float = 0.7
+    confirm_frames: int = 8
+    quiet_frames: int = 4
+
+
+def to_detection(choices: dict[str, Choice], recipe: Recipe) -> Detection:
+    """Parameters of all groups in the form that the tracker and the artefact take."""
+    groups = tuple(
+        GroupSpec(name, MEMBERS[name], c.median_frames, c.keep, c.confirm_frames, c.quiet_frames)
+        for name, c in choices.items()
+    )
+    thresholds = {member: choices[name].threshold for name in choices for member in MEMBERS[name]}
+    hop_samples = recipe.features.hop_samples * recipe.window.score_frames
+    return Detection(groups, thresholds, hop_samples, recipe.features.rate_hz)
+
+
+class ThresholdScorer:
+    """Counts what given detection parameters find in each fold; remembers what it has counted.
+
+    Args:
+        scored: annotated chest recordings with calibrated scores.
+        folds: fold of each.
+        recipe: for the length of a frame.
+    """
+
+    def __init__(self, scored: list[ScoredRecording], folds: list[int], recipe: Recipe) -> None:
+        kept = [(s, f) for s, f in zip(scored, folds, strict=True) if s.is_annotated_chest]
+        self._scored = {f: [s for s, of in kept if of == f] for f in sorted({f for _, f in kept})}
+        self._recipe = recipe
+        self._counted: dict[tuple[tuple[str, Choice], ...], dict[int, EventCounts]] = {}
+
+    @property
+    def folds(self) -> list[int]:
+        """Folds that have recordings."""
+        return list(self._scored)
+
+    def count(self, choices: dict[str, Choice]) -> dict[int, EventCounts]:
+        """Counts by fold."""
+        key = tuple(choices.items())
+        if key not in self._counted:
+            detection = to_detection(choices, self._recipe)
+            self._counted[key] = {
+                fold: event_counts([(s, detection.events(s.scores)) for s in scored], detection.rate_hz)
+                for fold, scored in self._scored.items()
+            }
+        return self._counted[key]
+
+
+def search(
+    scorer: ThresholdScorer, fields: dict[str, tuple[float, ...]], start: dict[str, Choice]
+) -> dict[str, Choice]:
+    """Coordinate search over all folds: one field after the other, both groups side by side (they do not interact)."""
+    chosen = dict(start)
+    for field, values in fields.items():
+        options: list[dict[str, Any]] = [{field: value} for value in values]
+        tried = [{name: replace(c, **option) for name, c in chosen.items()} for option in options]
+        counted = [add_counts(scorer.count(choices).values()) for choices in tried]
+        for name in chosen:
+            chosen[name] = tried[_best(field, [_quality(counts, name) for counts in counted])][name]
+    return chosen
+
+
+def cross_fitted(scorer: ThresholdScorer, choices: dict[str, Choice]) -> EventCounts:
+    """Counts when the thresholds for each fold are chosen on the other folds: what new patients may expect."""
+    tried = [{n: replace(c, threshold=v) for n, c in choices.items()} for v in SEARCH["threshold"]]
+    judged = []
+    for fold in scorer.folds:
+        others = [add_counts(c for f, c in scorer.count(t).items() if f != fold) for t in tried]
+        for name in choices:
+            best = _best("threshold", [_quality(counts, name) for counts in others])
+            counts = scorer.count(tried[best])[fold]
+            judged.append({title: c for title, c in counts.items() if title.endswith(f" {name}")})
+    return add_counts(judged)
+
+
+def _best(field: str, qualities: list[float]) -> int:
+    """Index of the best value; for thresholds the highest that costs no more than `SPARED`.
+
+    Around the best threshold the quality is flat while the false alarms still fall fast.
+    """
+    if field != "threshold":
+        return int(np.argmax(qualities))
+    return max(i for i, quality in enumerate(qualities) if quality >= (1 - SPARED) * max(qualities))
+
+
+def _quality(counts: EventCounts, group: str) -> float:
+    """What is maximised: event F1 plus segment F1."""
+    return counts[f"event F1 {group}"].f1() + counts[f"segment F1 {group}"].f1()

@@ -1,0 +1,113 @@
+"""Pictures of how a streaming detector did: curves of recordings and frames, reliability, delays, what was called what.
+
+Draws what others computed. Not for clips (`training.evaluation.plots`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from training.datasets import CLASSES
+from training.datasets.records import SPRSOUND_LABELS
+from training.evaluation.delays import StreamedRecording, delays, weighted_quantile
+from training.evaluation.plots import INK, MAIN, Question, confusion_figure, curves_figure, reliability_figure, save
+from training.metrics.calibration import reliability
+from training.metrics.streaming import GROUPS, Detection, frame_columns, record_score
+
+NOTHING = "nothing"
+BREATH = "breath"
+_NAMES = {labels[0]: name for name, labels in SPRSOUND_LABELS.items() if len(labels) == 1}  # as the rows are spelled
+_SAME = {"Wheeze & Crackle": "Wheeze+Crackle"}  # later sets of SPRSound spell it so
+
+
+def draw_streaming(
+    title: str, name: str, heard: Sequence[StreamedRecording], detection: Detection, folder: Path
+) -> list[Path]:
+    """Draw everything of one split.
+
+    Args:
+        title: over each picture.
+        name: of the split, for the names of the files.
+        heard: its recordings; those that are no annotated chest recordings are left out.
+        detection: for rates and thresholds.
+        folder: where to.
+
+    Returns:
+        The files.
+    """
+    chest = [h for h in heard if h.scored.is_annotated_chest]
+    if not chest:
+        return []
+    scores = np.concatenate([h.scored.scores for h in chest])
+    targets = np.concatenate([h.scored.targets for h in chest])
+    columns = {g: frame_columns(g, scores, targets) for g in (*GROUPS, BREATH)}
+    late = np.array([s for h in chest for s in delays(h, detection.rate_hz).seconds])
+    rows, across, matrix = called(chest, detection.rate_hz)
+    asked = [Question(f"frames, {g}", truth, level.astype(np.float64)) for g, (level, truth) in columns.items()]
+    figures = {
+        "curves": curves_figure(title, [q for q in (_records(chest), *asked) if q.is_open]),
+        "reliability": reliability_figure(
+            title, [(f"{g}, each frame", reliability(level.clip(0, 1), truth)) for g, (level, truth) in columns.items()]
+        ),
+        "confusion": confusion_figure(
+            title, rows, [("annotated breath phases, and what was reported", matrix)], across
+        ),
+        "delays": delay_figure(title, late),
+    }
+    paths = []
+    for kind, figure in figures.items():
+        paths.append(folder / f"{kind}-streaming-{name}.png")
+        save(figure, paths[-1])
+    return paths
+
+
+def called(chest: Sequence[StreamedRecording], rate_hz: int) -> tuple[list[str], list[str], NDArray[np.int64]]:
+    """Annotated phases by published label (rows) and the first event that overlaps them (columns).
+
+    Returns:
+        Labels of the rows and of the columns, and the counts.
+    """
+    columns = [c for c in CLASSES if c != BREATH] + [NOTHING]
+    pairs = []
+    for one in chest:
+        for annotation in one.scored.recording.events:
+            found = [
+                e.label
+                for e in one.events
+                if e.onset < annotation.end_s * rate_hz and (e.end or 0) > annotation.start_s * rate_hz
+            ]
+            fitting = [label for label in found if label in annotation.labels]
+            pairs.append((_SAME.get(annotation.name, annotation.name), (fitting or found or [NOTHING])[0]))
+    rows = sorted({name for name, _ in pairs}, key=lambda name: (name != "Normal", name))
+    matrix = np.zeros((len(rows), len(columns)), np.int64)
+    for name, label in pairs:
+        matrix[rows.index(name), columns.index(label)] += 1
+    return rows, [_NAMES.get(label, label) for label in columns], matrix
+
+
+def delay_figure(title: str, late: NDArray[np.float64]) -> Figure:
+    """Histogram of detection delays, s."""
+    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+    figure.suptitle(title, fontsize=11)
+    axis = figure.subplots()
+    axis.set(xlabel="annotated onset to confirmation, s of the stream", ylabel="events")
+    if not len(late):
+        axis.text(0.5, 0.5, "no event was noticed after its onset", ha="center", transform=axis.transAxes)
+        return figure
+    middle, last = (weighted_quantile(late, np.ones(len(late)), share) or 0.0 for share in (0.5, 0.95))
+    axis.hist(late, bins=np.arange(0, late.max() + 0.2, 0.1).tolist(), color="#b9cde4", edgecolor=MAIN, linewidth=0.5)
+    axis.axvline(middle, color=INK, linewidth=1.2, label=f"median {middle:.2f} s")
+    axis.axvline(last, color=INK, linewidth=1.2, linestyle="--", label=f"95 % within {last:.2f} s")
+    axis.set_xlim(0, None)
+    axis.legend(fontsize=8, title=f"{len(late)} events", title_fontsize=8)
+    return figure
+
+
+def _records(chest: Sequence[StreamedRecording]) -> Question:
+    scores = np.array([record_score(h.scored.scores) for h in chest], np.float64)
+    return Question("recordings, not Normal", np.array([h.is_adventitious for h in chest]), scores)

@@ -1,0 +1,1 @@
+"""Scores of clips and streams, and what a model answered: computed from answers, without a model."""

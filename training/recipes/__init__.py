@@ -1,0 +1,1 @@
+"""What a recipe file may say and how it is read; the recipes themselves lie beside it as YAML."""

@@ -1,0 +1,147 @@
+"""Recipes from files, `training/recipes/*.yaml` or the user's own: found, read, changed by key, checked.
+
+The one parser of every recipe. A recipe's `size` holds what differs from its other keys: `small` trains on two cores,
+`paper` is the published one. Which keys there are, and what they may be, is said where a recipe is used
+(`training.clips.schema`, `training.detector.hyperparameters`); decides no number.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from edge.errors import ConfigError
+
+FOLDER = Path(__file__).parent
+SMALL = "small"
+_SHOWN = 5  # mistakes of a recipe that a message names
+T = TypeVar("T")
+
+
+def recipe_names() -> list[str]:
+    """Names of the recipes that come with the project, in order."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def recipe_path(name: str) -> Path:
+    """Where a recipe lies: a name of `recipe_names`, or a path to a file of the user's own."""
+    return Path(name) if name.endswith((".yaml", ".yml")) else FOLDER / f"{name}.yaml"
+
+
+def read_recipe(name: str) -> dict[str, Any]:
+    """Keys and values of a recipe, all sizes.
+
+    Raises:
+        ConfigError: if it cannot be read or is no YAML mapping.
+    """
+    path = recipe_path(name)
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not readable ({error}); expected text in UTF-8") from None
+    except OSError as error:
+        raise ConfigError(
+            f"recipe {path.stem!r}: {path} is not readable ({error.strerror}); "
+            f"expected one of {', '.join(recipe_names())}, or a .yaml file"
+        ) from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path}: expected keys and values, found a {type(tree).__name__}")
+    return tree
+
+
+def sized_recipe(name: str, size: str = SMALL) -> dict[str, Any]:
+    """Keys and values of one size of a recipe.
+
+    Raises:
+        ConfigError: as `read_recipe`, or for a size that the recipe does not have.
+    """
+    tree, path = read_recipe(name), recipe_path(name)
+    sizes = tree.pop("size", {})
+    if not isinstance(sizes, Mapping):
+        raise ConfigError(f"{path}: size = {sizes!r}, expected a mapping of names to keys")
+    if size not in sizes and (sizes or size != SMALL):
+        raise ConfigError(f"{path}: size = {size!r}, expected one of {', '.join(sizes) or SMALL}")
+    own = sizes.get(size) or {}
+    if not isinstance(own, Mapping):
+        raise ConfigError(f"{path}: size.{size} = {own!r}, expected keys and values")
+    return merged(tree, own)
+
+
+def merged(tree: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """A tree with some of its leaves replaced; a list is a leaf, and so is a mapping of another `kind`."""
+    result = dict(tree)
+    for key, value in over.items():
+        old = result.get(key)
+        result[key] = value
+        if isinstance(old, Mapping) and isinstance(value, Mapping):
+            is_same = value.get("kind", old.get("kind")) == old.get("kind")
+            result[key] = merged(old, value) if is_same else value
+    return result
+
+
+def with_changes(tree: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A tree with the values of dotted keys, as in `loop.epochs`, replaced or added."""
+    result = dict(tree)
+    for key, value in changes.items():
+        for part in reversed(key.split(".")):
+            value = {part: value}
+        result = merged(result, value)
+    return result
+
+
+def dotted_keys(tree: Mapping[str, Any]) -> set[str]:
+    """Every key of a tree, as in `loop` and `loop.epochs`."""
+    parts = {key: value for key, value in tree.items() if isinstance(value, Mapping)}
+    return set(tree) | {f"{key}.{inner}" for key, part in parts.items() for inner in dotted_keys(part)}
+
+
+def check_known(tree: Mapping[str, Any], changes: Mapping[str, Any], where: str) -> None:
+    """Refuse a dotted key that a complete tree does not have.
+
+    Raises:
+        ConfigError: naming the key and those that are known in its place.
+    """
+    for key in changes:
+        *parents, last = key.split(".")
+        place: Any = tree
+        for parent in parents:
+            place = place.get(parent) if isinstance(place, Mapping) else None
+        if not isinstance(place, Mapping) or last not in place:
+            known = ", ".join(sorted(place if isinstance(place, Mapping) else tree))
+            raise ConfigError(f"{where}: {key}: no such key; expected one of {known}")
+
+
+def checked(kind: TypeAdapter[T], tree: Mapping[str, Any], where: str, is_strict: bool = False) -> T:
+    """A recipe from its keys.
+
+    Args:
+        kind: which keys there are.
+        tree: as YAML or JSON holds it.
+        where: file, or command line, that a message names.
+        is_strict: take no text for a number and no number for true or false.
+
+    Raises:
+        ConfigError: naming the keys that are wrong.
+    """
+    try:
+        return kind.validate_json(json.dumps(tree), strict=True) if is_strict else kind.validate_python(dict(tree))
+    except ValidationError as error:
+        raise ConfigError(_explained(error, where)) from None
+
+
+def _explained(error: ValidationError, where: str) -> str:
+    lines = []
+    for mistake in error.errors()[:_SHOWN]:
+        key = ".".join(str(part) for part in mistake["loc"])
+        message = mistake["msg"].removeprefix("Value error, ")
+        found = "" if isinstance(mistake["input"], dict | list) else f" (found {mistake['input']!r:.60})"
+        lines.append(f"{key}: {message}{found}" if key else message)
+    more = len(error.errors()) - _SHOWN
+    return f"{where}: " + "; ".join(lines) + (f"; and {more} more" if more > 0 else "")

@@ -1,0 +1,165 @@
+"""Finished trainings under a folder: what they were, and what they say of patients that they never heard.
+
+The edge recipe leaves recipe.json, a run folder for each network and result.json; the published methods run.json and
+result.json. What is unfinished or cannot be read is left out and named. Loads no weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePath
+
+from training.results.rows import Budget, Found, LeftOut, Source, StreamRows, TaskRow, Value
+from training.results.stored import Stored, UnreadableError
+from training.tasks import TASKS
+
+HELD_OUT = "held-out patients of the training set"
+_POOR = "Poor Quality"
+_MARKS = ("recipe.json", "run.json", "result.json")  # any of them makes a folder a run
+_ABLATION = "ablation.md"
+
+
+def read_runs(roots: Sequence[Path]) -> Found:
+    """Every run below some folders, in the order of their names; a folder that is named twice is read once."""
+    found, seen = Found(), set()
+    for root in roots:
+        for folder in _folders(root):
+            if folder.resolve() not in seen:
+                seen.add(folder.resolve())
+                _read_into(found, folder, folder.name if folder == root else folder.relative_to(root).as_posix())
+        for path in sorted(p for p in root.rglob(_ABLATION) if p.is_file() and p.resolve() not in seen):
+            seen.add(path.resolve())
+            rows = [line for line in path.read_text(errors="replace").splitlines() if line.startswith("|")]
+            found.ablations.append((path.parent.name, "\n".join(rows)))
+    return found
+
+
+def _folders(root: Path) -> Iterator[Path]:
+    """Folders of runs; what lies in a run belongs to it."""
+    if any((root / name).is_file() for name in _MARKS):
+        yield root
+        return
+    for child in sorted(root.iterdir()):
+        if child.is_dir() and not child.is_symlink():
+            yield from _folders(child)
+
+
+def _read_into(found: Found, folder: Path, name: str) -> None:
+    try:
+        is_edge = (folder / "recipe.json").is_file()
+        if not is_edge:
+            recipe = set(Stored.read(folder / "run.json").part("recipe").names())
+            if "window" in recipe and "name" not in recipe:
+                return  # one network of the edge recipe, of an ablation, which has a table of its own
+        if not (folder / "result.json").is_file():
+            raise UnreadableError("not finished: no result.json; the same command goes on with it")
+        found.sources.append((_edge if is_edge else _clips)(folder, name, f"R{len(found.sources) + 1}"))
+    except UnreadableError as error:
+        found.left_out.append(LeftOut(name, str(error)))
+
+
+def _edge(folder: Path, name: str, key: str) -> Source:
+    result, recipe = Stored.read(folder / "result.json"), Stored.read(folder / "recipe.json")
+    noted = next((p for p in (folder / "final" / "run.json", folder / "fold-0" / "run.json") if p.is_file()), None)
+    run = Stored.read(noted) if noted else Stored("run.json", {"recipe": {}})
+    run.part("recipe")  # there, or the file is none of a run
+    weights, found, folds = result.count("parameters"), result.part("validation").numbers(), recipe.count("folds")
+    where = f"patients of the training set, by {folds}-fold cross-validation ({result.count('patients')} patients)"
+    who = f"{name} (edge)"
+    rows = [
+        TaskRow(who, task, where, key, *_four(f"task {task} ", found), weights=weights)
+        for task in sorted({metric.split()[1] for metric in found if metric.startswith("task ")})
+    ]
+    metrics = {metric: Value(value) for metric, value in found.items() if not metric.startswith("task ")}
+    for kind in ("event F1", "segment F1"):
+        both = [found[metric] for metric in (f"{kind} continuous", f"{kind} discontinuous") if metric in found]
+        if len(both) == 2:
+            metrics[f"{kind}, mean of both"] = Value(sum(both) / 2)
+    networks = (folds + 1) * (recipe.count("teachers", 0) + 1)
+    told = {"recipe": "edge", "seed": str(recipe.count("seed"))}
+    told |= {"epochs": f"{recipe.part('loop').count('epochs')} for each of {networks} networks"}
+    told |= {"weights": f"{weights:,}", "commit": _commit(run), "date": result.text("date")}
+    budgets = [
+        Budget(
+            point.number("budget_per_hour"),
+            point.number("sensitivity"),
+            point.number("event_f1"),
+            point.number("segment_f1"),
+            point.part("false_alarms").numbers(),
+        )
+        for point in result.parts("budgets")
+    ]
+    streaming = [StreamRows(who, where, metrics, key)] if metrics else []
+    return Source(key, name, folder, _command(run), told, rows, streaming, weights, budgets)
+
+
+def _clips(folder: Path, name: str, key: str) -> Source:
+    run, result = Stored.read(folder / "run.json"), Stored.read(folder / "result.json")
+    recipe, scores = run.part("recipe"), result.part("validation")
+    loop, method = recipe.part("loop"), recipe.text("name")
+    who, epochs, weights = f"{name} ({method})", str(loop.count("epochs")), None
+    if recipe.text("method", "") == "masked":
+        notice = "the strength of the probe was chosen on these patients"
+        rows = [
+            TaskRow(who, task, HELD_OUT, key, *_values(task, scores.part(task)), notice=notice)
+            for task in scores.names()
+        ]
+    else:
+        weights, task, clips = result.count("parameters"), result.text("task"), result.count("validation_clips")
+        where = f"{HELD_OUT} ({result.count('validation_patients')} patients)"
+        epochs = f"{result.count('epochs')}, the {_ordinal(result.count('epoch'))} kept"
+        notice = "the kept epoch was chosen on these patients" if loop.text("monitor", "") else ""
+        own = {"model": (who, weights, notice)}  # beside it the duration rule
+        rows = [
+            TaskRow(said, task, where, key, *_values(task, scores.part(part)), False, clips, size, mind)
+            for part in scores.names()
+            for said, size, mind in [own.get(part, (part, None, ""))]
+        ]
+    told = {"recipe": method, "seed": str(recipe.count("seed")), "epochs": epochs}
+    told |= {"weights": f"{weights:,}" if weights else "not noted", "commit": _commit(run)}
+    return Source(key, name, folder, _command(run), told | {"date": run.text("begun", "")[:10]}, rows, weights=weights)
+
+
+def _four(task: str, found: Mapping[str, float]) -> tuple[Value, Value, Value, Value]:
+    """SE, SP, Score and recall of Poor Quality of one task, as the edge recipe names them."""
+    se, sp, score, poor = (Value(found.get(task + part)) for part in ("SE", "SP", "Score", f"recall of {_POOR}"))
+    return se, sp, score, poor
+
+
+def _values(task: str, row: Stored) -> tuple[Value, Value, Value, Value]:
+    """SE, SP, Score, and the recall of Poor Quality where the task has that label."""
+    recall = dict(zip(TASKS[task].labels if task in TASKS else (), row.maybe_numbers("recall"), strict=False))
+    se, sp, score = (Value(row.maybe(part)) for part in ("sensitivity", "specificity", "score"))
+    return se, sp, score, Value(recall.get(_POOR))
+
+
+def _ordinal(number: int) -> str:
+    last = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{last}"
+
+
+def _commit(run: Stored) -> str:
+    git = run.text("git", "")
+    short = git[:12] if git not in ("", "unknown") else "not noted"
+    return f"{short}, with changes" if run.is_true("git_dirty") else short
+
+
+def _command(run: Stored) -> str:
+    """The command as it was given, without the folders of the machine."""
+    first, *rest = run.words("command") or [""]
+    if not first:
+        return "not noted"
+    if first != "__main__.py":  # how `python -m training` notes itself
+        return f"{PurePath(first).name}, a script"
+    return " ".join(["python -m training", *(_without_folder(word) for word in rest)])
+
+
+def _without_folder(word: str) -> str:
+    option, equals, value = word.rpartition("=")
+    return f"{option}{equals}{PurePath(value).name}" if PurePath(value).is_absolute() else word
+
+
+def weights_by_folder(runs: Sequence[Source]) -> Mapping[Path, int]:
+    """Weights of the model that lies at each folder, and at each artefact in it."""
+    known = [(run.folder.resolve(), run.weights) for run in runs if run.weights]
+    return {path: weights for folder, weights in known for path in (folder, folder / "model.onnx")}
