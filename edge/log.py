@@ -1,7 +1,7 @@
 """Log lines for the operator: one event per line, `key=value`, on stderr.
 
-Not for audio, patients or measurements. A condition that lasts is told once, then at most every minute with a count;
-of what happens again and again, each is told until it is too often.
+Not for audio, patients or measurements. Both logs here are rate-limited: a condition that lasts is logged once, then at
+most every minute with a count; events of one kind are all logged until there are too many of them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 REPEAT_S = 60.0
-LINES = 10  # lines of one kind in `REPEAT_S` that are all written
+LINES = 10  # lines of one kind within `REPEAT_S` that are all logged
 
 
 def setup(verbose: bool = False) -> None:
@@ -26,45 +26,45 @@ def setup(verbose: bool = False) -> None:
     root.propagate = False
 
 
-class Repeats:
-    """Tells a lasting condition once, then at most every `REPEAT_S` seconds with the number of times it was met."""
+class RateLimitedLog:
+    """Logs a lasting condition once, then at most every `REPEAT_S` seconds with the number of times it was met."""
 
     def __init__(self, logger: logging.Logger, clock: Callable[[], float] = time.monotonic) -> None:
         """Write to `logger`; `clock` gives seconds that never step."""
         self._logger = logger
         self._clock = clock
-        self._told: dict[str, tuple[float, int]] = {}
+        self._logged: dict[str, tuple[float, int]] = {}  # condition -> when it was logged, times met since
 
-    def tell(self, condition: str, line: str, level: int = logging.WARNING) -> None:
-        """Log `line` unless `condition` was told within the last `REPEAT_S` seconds; then only count it."""
-        now = self._clock()
-        told_at, unsaid = self._told.get(condition, (None, 0))
-        if told_at is not None and now - told_at < REPEAT_S:
-            self._told[condition] = (told_at, unsaid + 1)
+    def log(self, condition: str, line: str, level: int = logging.WARNING) -> None:
+        """Log `line` unless `condition` was logged within the last `REPEAT_S` seconds; then only count it."""
+        now_s = self._clock()
+        logged_s, suppressed = self._logged.get(condition, (None, 0))
+        if logged_s is not None and now_s - logged_s < REPEAT_S:
+            self._logged[condition] = (logged_s, suppressed + 1)
             return
-        self._told[condition] = (now, 0)
-        self._logger.log(level, "%s", f"{line} times={unsaid + 1}" if unsaid else line)
+        self._logged[condition] = (now_s, 0)
+        self._logger.log(level, "%s", f"{line} times={suppressed + 1}" if suppressed else line)
 
-    def over(self, condition: str) -> bool:
-        """Forget `condition`, so that it is told at once when it comes back; true if it had been told."""
-        return self._told.pop(condition, None) is not None
+    def clear(self, condition: str) -> bool:
+        """`condition` is over: it is logged at once when it comes back; true if it had been logged."""
+        return self._logged.pop(condition, None) is not None
 
 
-class Limited:
-    """Writes what happens; of a kind that happens more than `LINES` times in `REPEAT_S` one a minute, with a count."""
+class BurstLimitedLog:
+    """Logs events; of a kind with more than `LINES` in `REPEAT_S` seconds only one a minute, with a count."""
 
     def __init__(self, logger: logging.Logger) -> None:
         """Write to `logger`."""
-        self._logger, self._repeats = logger, Repeats(logger)
-        self._written: dict[str, deque[float]] = {}  # when the last ones were, by kind
+        self._logger, self._limited = logger, RateLimitedLog(logger)
+        self._times: dict[str, deque[float]] = {}  # kind -> when its last lines were logged, monotonic seconds
 
-    def tell(self, kind: str, line: str, level: int = logging.WARNING) -> None:
+    def log(self, kind: str, line: str, level: int = logging.WARNING) -> None:
         """Log `line`, or count it where there were too many of its `kind`."""
-        now, times = time.monotonic(), self._written.setdefault(kind, deque(maxlen=LINES))
-        if len(times) == LINES and now - times[0] < REPEAT_S:
-            self._repeats.tell(kind, line, level)
+        now_s, times = time.monotonic(), self._times.setdefault(kind, deque(maxlen=LINES))
+        if len(times) == LINES and now_s - times[0] < REPEAT_S:
+            self._limited.log(kind, line, level)
         else:
-            times.append(now)
+            times.append(now_s)
             self._logger.log(level, "%s", line)
 
 

@@ -1,4 +1,4 @@
-"""What passes between the stages: frozen records, a unit under every field.
+"""Records that pass between the stages: frozen, a unit under every field.
 
 Not for behaviour. Everything is placed by an absolute int64 index, per stream: samples for blocks, gaps and events,
 frames for features, score frames for scores. An index that jumps forward means that everything between was lost:
@@ -35,7 +35,7 @@ class Block(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Samples that will never come; the source says why."""
+    """Lost samples: they will never come; the source gives the cause."""
 
     start: int
     """Absolute index of the first lost sample."""
@@ -67,23 +67,23 @@ class Window:
     values: NDArray[np.float32]
     """(W, M) normalised features, 0 where invalid."""
     valid: NDArray[np.bool_]
-    """(W,) which frames were really heard."""
+    """(W,) false where a frame is missing or touches an invalid sample."""
     before: int = 0
-    """Frames at its begin that lie before the first frame that the stream ever heard: nothing was lost there."""
+    """Frames at its begin that lie before the first frame of the stream: nothing was lost there."""
     after: int = 0
     """Frames at its end that lie behind the last frame of a stream that was closed: nothing was lost there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What the model says of consecutive score frames."""
+    """The model's scores of consecutive score frames."""
 
     start: int
     """Absolute index of the first score frame; score frame t covers samples [t * s, (t + 1) * s), s the score hop."""
     values: NDArray[np.float32]
     """(T, C) calibrated probability that the class sounds in the score frame, 0 to 1."""
     valid: NDArray[np.bool_]
-    """(T,) false where the score frame was not heard whole; its values then mean nothing."""
+    """(T,) false where a frame of the score frame is invalid; its values then mean nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,4 +105,4 @@ class Event:
     threshold: float
     """Score that opened the event, 0 to 1."""
     end_reason: Literal["", "quiet", "gap", "stream_end"]
-    """Why it ended: the sound stopped, could not be heard any more, or the stream was closed; empty in an `onset`."""
+    """Why it ended: the sound stopped, a gap came, or the stream was closed; empty in an `onset`."""

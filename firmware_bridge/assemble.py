@@ -2,13 +2,13 @@
 
 Not for rates and times (`clock`), not for devices (`devices`): what comes in belongs to one stream. Pure, on the
 caller's clock. Invariants: within an epoch the index rises strictly and nothing is spliced: a sample is valid exactly
-if it was received, and was neither clipped nor off the skin; the first sample behind a seam that the counter cannot
-explain (an overlap, samples lost uncounted) is invalid too. Packets may arrive in any order within the patience and
-give the same blocks. Memory is bounded.
+if it was received, and was neither clipped nor off the skin; the first sample behind a discontinuity that the counter
+does not show (an overlap, samples lost uncounted) is invalid too. Packets may arrive in any order within the reorder
+window and give the same blocks. Memory is bounded.
 
 A hole of up to `CONCEALED_S` is concealed and masked; a larger one is a `Gap` and a jump of the index. Which packets to
-believe, after a restart or when two devices use one id, follows RFC 3550, A.1: a count that goes back is believed when
-`RESTART_S` of it came without one packet that continues the old count. That a new boot is one is said by the packet.
+accept, after a restart or when two devices use one id, follows RFC 3550, A.1: a counter that goes back is accepted when
+`RESTART_S` of it came without one packet that continues the present epoch. A new boot is marked in the packet.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ from firmware_bridge.wire import CLIPPED, LOST_BEFORE, NO_CONTACT, Packet
 
 CONCEALED_S = 0.2  # a longer hole is a gap
 FADE_S = 0.004  # cross-fade at the end of a concealed hole
-STALE_S = 2.0  # a packet farther behind is not late, it is of another count
-RESTART_S = 1.0  # sound of another count, without a packet that fits the present one, after which it is believed
+STALE_S = 2.0  # a packet farther behind is not late, it is of another epoch
+RESTART_S = 1.0  # sound of another epoch, without a packet that fits the present one, after which it is accepted
 REMEMBERED = 64  # holes that a late packet is compared with, to tell it from a duplicate
 BOOTS = 8  # boots that ended, whose packets are not a restart
 FULL_SCALE = np.float32(1 / 32768)
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How long a packet that is ahead waits for those before it; none where a link keeps the order."""
+class ReorderWindow:
+    """How long a packet that is ahead waits for those before it; zero where a link keeps the order."""
 
     packets: int = 0
     """Packets that may wait."""
@@ -48,8 +48,8 @@ class Patience:
     """Longest that the oldest of them waits."""
 
 
-IN_ORDER = Patience()
-DATAGRAMS = Patience(3, 60_000_000)  # UDP: three packets of 20 ms
+NO_REORDERING = ReorderWindow()
+DATAGRAM_WINDOW = ReorderWindow(3, 60_000_000)  # UDP: three packets of 20 ms
 
 
 class _Piece(NamedTuple):
@@ -58,7 +58,7 @@ class _Piece(NamedTuple):
     start: int
     values: NDArray[np.int16]
     flags: int
-    is_seam: bool
+    is_discontinuous: bool
     arrival_ns: int
 
     @property
@@ -71,13 +71,13 @@ class Assembler:
 
     Args:
         rate_hz: declared rate, for the length of holes only.
-        patience: how long to wait for packets that were overtaken.
-        channel: which channel of the packets is heard, from 0.
+        window: how long to wait for packets that were overtaken.
+        channel: which channel of the packets is taken, from 0.
     """
 
-    def __init__(self, rate_hz: float, patience: Patience = IN_ORDER, channel: int = 0) -> None:
+    def __init__(self, rate_hz: float, window: ReorderWindow = NO_REORDERING, channel: int = 0) -> None:
         """Wait for the first packet, wherever its counter stands."""
-        self._patience, self._channel = patience, channel
+        self._patience, self._channel = window, channel
         self._concealed = round(CONCEALED_S * rate_hz)
         self._fade = round(FADE_S * rate_hz)
         self._stale, self._restart = round(STALE_S * rate_hz), max(1, round(RESTART_S * rate_hz))
@@ -98,7 +98,7 @@ class Assembler:
 
     @property
     def is_open(self) -> bool:
-        """Whether the present epoch was given; before that its first packets wait."""
+        """Whether the present epoch was delivered; before that its first packets wait."""
         return self._is_open
 
     @property
@@ -179,7 +179,7 @@ class Assembler:
         return out
 
     def _is_restart(self, packet: Packet, count: int) -> bool:
-        """Count a packet that fits nothing; true when there were so many in a row that they are the stream."""
+        """Count a packet that fits nothing; true when there were so many in a row that they begin an epoch."""
         self._counts.stray += 1
         boot, follows, samples = self._stray
         in_a_row = boot == packet.boot and 0 <= unwrap(follows, packet.sample_index, 32) - follows < self._stale
@@ -204,7 +204,7 @@ class Assembler:
                 return []
             if other.start < piece.stop and piece.start < other.stop:  # the newer one is trusted
                 self._counts.overlaps += 1
-                piece = piece._replace(is_seam=True)
+                piece = piece._replace(is_discontinuous=True)
                 other = other._replace(values=other.values[: max(piece.start - other.start, 0)])
             if len(other.values):
                 kept.append(other)
@@ -257,16 +257,16 @@ class Assembler:
 
     def _give(self, piece: _Piece) -> Block:
         samples, start, flags = _scaled(piece.values), piece.start, piece.flags
-        is_seam = piece.is_seam or bool(flags & LOST_BEFORE and self._holes[-1][1] != start)
+        is_discontinuous = piece.is_discontinuous or bool(flags & LOST_BEFORE and self._holes[-1][1] != start)
         if start < self._next:
-            samples, start, is_seam = samples[self._next - start :], self._next, True
+            samples, start, is_discontinuous = samples[self._next - start :], self._next, True
             self._counts.overlaps += 1
         valid = np.ones(len(samples), np.bool_)
         if flags & (CLIPPED | NO_CONTACT):
             valid[:] = False
             self._counts.clipped += len(samples) if flags & CLIPPED else 0
             self._counts.no_contact += len(samples) if flags & NO_CONTACT else 0
-        elif is_seam:
+        elif is_discontinuous:
             valid[0] = False
         self._next = start + len(samples)
         return self._block(start, samples, valid)

@@ -1,11 +1,11 @@
 """Who sent a packet, and whether it was sent before: HMAC-SHA256 and a window of numbers (PROTOCOL.md, "Seal").
 
-Not for secrecy: whoever can hear the link hears the patient. Not for keeping what was seen on disk; `Guard.seen` goes
-into whatever the owner of the link keeps, and comes back through `Guard(seen=)`.
+Not for secrecy: whoever can listen to the link hears the patient. Not for keeping the replay counters on disk: their
+owner stores `SealAuthenticator.replay_counters` and gives them back through `SealAuthenticator(counters=)`.
 
 Replays: within a boot a number is taken once, and none that is 64 or more behind the highest. Across boots the session
 must grow, which is why a device counts its boots in flash; otherwise each boot would begin again at number 0 and every
-recorded boot could be played again. A receiver that lost its memory believes the first sealed packet; from then on it
+recorded boot could be played again. A receiver that lost its counters accepts the first sealed packet; from then on it
 is safe again, because the device's next packet is above whatever was recorded.
 """
 
@@ -22,34 +22,34 @@ from firmware_bridge.wire import CRC, Packet, Seal, device_of, encode, seal_of, 
 
 TAG = 8  # bytes: one in 2**64 guesses is right, and each guess costs a packet
 WINDOW = 64  # numbers below the highest that may still come, out of order
-OF_HOSTS = 8  # bit of the types that devices do not send
+HOST_TYPES = 8  # bit of the types that devices do not send
 MIN_KEY, MAX_KEY = 16, 64  # bytes; 64 is the block of SHA-256, so that no device has to hash its key
 
 
-class Seen(NamedTuple):
-    """How far a device got with a key."""
+class ReplayCounter(NamedTuple):
+    """The newest authenticated packet of a device."""
 
     key_id: str
     """First 16 hex digits of SHA-256 of the key: another key begins anew."""
     session: int
     number: int
-    """Highest number believed in the session."""
+    """Highest number authenticated in the session."""
 
 
 @dataclass(slots=True)
 class SealCounts:
-    """Packets that were not believed, by reason."""
+    """Packets that were not authenticated, by reason."""
 
     unsealed: int = 0
     """Without a seal, from a device that has a key."""
     no_key: int = 0
     """Sealed, by a device whose key is not known here."""
     wrong_tag: int = 0
-    """Made with another key, or changed on the way."""
+    """Made with another key, or changed in transit."""
     reflected: int = 0
     """Of a type that only hosts send: a host's own command, come back."""
     replayed: int = 0
-    """Seen before, too old to tell, or of an earlier session."""
+    """ReplayCounter before, too old to tell, or of an earlier session."""
 
 
 @dataclass(slots=True)
@@ -57,36 +57,36 @@ class _Window:
     session: int
     highest: int
     seen: int
-    """Bit i is set where number highest - i was believed."""
+    """Bit i is set where number highest - i was authenticated."""
 
 
-class Guard:
-    """Judge of the packets of many devices.
+class SealAuthenticator:
+    """Authenticates the packets of many devices by their seals.
 
     Args:
         keys: secret of each device that has one; no two devices share a secret.
-        seen: what an earlier guard's `seen` said.
+        counters: `replay_counters` of an earlier authenticator.
     """
 
-    def __init__(self, keys: Mapping[int, bytes], seen: Mapping[int, Seen] | None = None) -> None:
+    def __init__(self, keys: Mapping[int, bytes], counters: Mapping[int, ReplayCounter] | None = None) -> None:
         self.counts = SealCounts()
         self._keys = dict(keys)
         self._windows = {
             device: _Window(s.session, s.number, (1 << WINDOW) - 1)
-            for device, s in (seen or {}).items()
+            for device, s in (counters or {}).items()
             if device in self._keys and s.key_id == key_id(self._keys[device])
         }
 
     @property
-    def seen(self) -> dict[int, Seen]:
-        """How far each device got; to be kept when a session begins, every few seconds and at the end."""
-        return {d: Seen(key_id(self._keys[d]), w.session, w.highest) for d, w in self._windows.items()}
+    def replay_counters(self) -> dict[int, ReplayCounter]:
+        """By device id; to be stored when a session begins, every few seconds and at the end."""
+        return {d: ReplayCounter(key_id(self._keys[d]), w.session, w.highest) for d, w in self._windows.items()}
 
-    def believes(self, body: bytes) -> bool:
-        """Whether the device that a whole body names sent it, and for the first time."""
+    def authenticates(self, body: bytes) -> bool:
+        """Whether the device that a whole body names sent it, and it was not received before."""
         device_id, seal = device_of(body), seal_of(body)
         key = self._keys.get(device_id)
-        if body[0] & OF_HOSTS:  # sealed with the same key and a high number, it would shut out the device
+        if body[0] & HOST_TYPES:  # sealed with the same key and a high number, it would shut out the device
             self.counts.reflected += 1
             return False
         if seal is None:
@@ -140,7 +140,7 @@ def key_id(key: bytes) -> str:
 
 
 def read_key(text: str, name: str) -> bytes:
-    """Key written as hex digits; `name` is what the message calls it.
+    """Key written as hex digits; `name` names it in the error.
 
     Raises:
         ConfigError: if it is none, or of the wrong length.

@@ -137,5 +137,5 @@ class Reader:
                 links[number] = (name, peer)
 
     def close(self) -> None:
-        """Give the file free; may be called twice."""
+        """Release the file; may be called twice."""
         self._file.close()

@@ -1,7 +1,7 @@
 """From a device's sample counter to the monotonic clock of this machine: one line for each epoch of a stream.
 
 Not for wall time (`edge.node.clock`), and not for resampling: a detector has no loudspeaker to keep fed, so each stream
-runs on its own counter and only its times are told. Pure, memory bounded: one point for each stretch of time.
+runs on its own counter and only its times are converted. Pure, memory bounded: one point for each stretch of time.
 
 A packet cannot arrive before its last sample was taken: arrival = a + index / rate + delay, delay >= 0. So the line
 lies below all arrivals and touches the quickest. Of each stretch the packet of least delay is kept, and through these
@@ -37,12 +37,12 @@ LONGEST_STRETCH_NS = 2_000_000_000  # and whenever `FULL` of them are there, two
 FULL = 32
 SPAN_S = 600.0  # how far back points are kept
 POINTS = round(SPAN_S * 1e9 / LONGEST_STRETCH_NS)
-RELAXED = 5  # with more than `FULL` points the line is laid anew with each so many: every 10 s
+REFIT_POINTS = 5  # with more than `FULL` points the line is refitted with each so many: every 10 s
 FEWEST = 4  # points before a rate is measured at all
 FIRST_SPAN_S = 0.9  # and the time between the first and the last of them
 SETTLED_S = 8.0  # from then on times follow the measured rate, before that the declared one
 PAIRED_POINTS = 30  # points that the offset is taken from when the rate comes from telemetry: the last minute
-PAIRED_S = 6.0  # of telemetry before it tells the rate
+PAIRED_S = 6.0  # of telemetry before the rate is taken from it
 PAIR_GAP_US = 900_000  # telemetry that comes oftener than this adds nothing
 WRONG_PPM = 500.0  # a crystal is within 100; farther off, the declared rate is not the real one
 DELAY_CHANGE_S = 0.05  # what the least delay of a link may change by (a route, a queue) and look like another rate
@@ -100,7 +100,7 @@ class ClockModel:
     """
 
     def __init__(self, rate_hz: float, is_paired: bool = False) -> None:
-        """Nothing was heard yet."""
+        """Nothing arrived yet."""
         self._declared_hz, self._is_paired = rate_hz, is_paired
         self.reset()
 
@@ -111,7 +111,7 @@ class ClockModel:
         self._best: _Point | None = None  # the quickest packet of this stretch
         self._stretch_ns, self._stretch_end_ns = FIRST_STRETCH_NS, 0
         self._newest = 0  # highest `stop` so far
-        self._since_fit = 0  # points since the line was laid
+        self._since_fit = 0  # points since the line was fitted
         self._slope = 1e9 / self._declared_hz  # ns per sample
         self._origin = _Point(0, 0)
         self._residual_ns = 0.0
@@ -119,15 +119,15 @@ class ClockModel:
         self._doubted_s = 0.0  # `span_s` since which the declared rate is refuted; 0 where it is not
         self._is_sure = self._is_wrong = False
 
-    def heard(self, stop: int, arrival_ns: int) -> bool:
-        """Note a packet; one that was overtaken tells nothing.
+    def observe(self, stop: int, arrival_ns: int) -> bool:
+        """Note a packet; one that was overtaken is ignored.
 
         Args:
             stop: index one past its last sample, unwrapped.
             arrival_ns: monotonic time of its arrival.
 
         Returns:
-            Whether the line was laid anew.
+            Whether the line was refitted.
         """
         if self._best is not None and stop <= self._newest:
             return False
@@ -177,7 +177,7 @@ class ClockModel:
         return point.at_ns - other.at_ns < (point.stop - other.stop) * self._slope
 
     def _end_stretch(self, best: _Point, following: _Point) -> bool:
-        """Keep the quickest packet of a stretch and begin the next; whether the line was laid anew."""
+        """Keep the quickest packet of a stretch and begin the next; whether the line was refitted."""
         self._points.append(best)
         if len(self._points) == FULL and self._stretch_ns < LONGEST_STRETCH_NS:
             pairs = list(zip(*[iter(self._points)] * 2, strict=True))
@@ -186,14 +186,14 @@ class ClockModel:
             self._stretch_ns *= 2
         self._best, self._stretch_end_ns = following, following.at_ns + self._stretch_ns
         self._since_fit += 1
-        if len(self._points) > FULL and self._since_fit < RELAXED:
+        if len(self._points) > FULL and self._since_fit < REFIT_POINTS:
             return False
         self._since_fit = 0
         self._fit()
         return True
 
     def _fit(self) -> None:
-        """Lay the line anew; a stretch has ended."""
+        """Fit the line again; a stretch has ended."""
         points, measured = list(self._points), self._paired_slope()
         is_paired = measured is not None
         span_s = (points[-1].at_ns - points[0].at_ns) / 1e9

@@ -1,4 +1,4 @@
-"""What is heard in place of lost samples: the past mirrored, faded into the mirrored future.
+"""What stands in place of lost samples: the past mirrored, faded into the mirrored future.
 
 Not a repair: whoever uses it masks it. It is there because a hole of zeros is a click, and a click looks like a
 crackle: on clean recordings 20 ms of zeros looked like an onset in 73 % of 800 gaps, the last value held in 71 %, the

@@ -17,19 +17,19 @@ from firmware_bridge.wire import MAX_BODY, MIN_BODY, Packet, PacketError, check,
 MAX_FRAME = cobs.longest(MAX_BODY)
 
 
-class Judge(Protocol):
-    """Who says whether a packet may be believed (`auth.Guard`)."""
+class Authenticator(Protocol):
+    """Tells whether a packet is authentic (`auth.SealAuthenticator`)."""
 
-    def believes(self, body: bytes) -> bool:
-        """Whether a body, which `wire.check` let pass, comes from the device that it names; asked once for each."""
+    def authenticates(self, body: bytes) -> bool:
+        """Whether a body that passed `wire.check` comes from the device that it names; asked once for each."""
 
 
 @dataclass(slots=True)
 class FrameCounts:
-    """What became of what was received, since the beginning."""
+    """Counts of what was received since the beginning, in frames or packets unless said otherwise."""
 
     packets: int = 0
-    """Handed on."""
+    """Accepted."""
     skipped_bytes: int = 0
     """Bytes of frames that became no packet, delimiters apart."""
     cobs_errors: int = 0
@@ -41,34 +41,34 @@ class FrameCounts:
     """Whole packets of a version, or with marks, that are not known here."""
     malformed: int = 0
     """Whole packets whose content breaks the rules: a fault of the device's firmware."""
-    not_believed: int = 0
-    """Whole packets that the judge refused."""
+    not_authenticated: int = 0
+    """Whole packets that the authenticator refused."""
 
 
 class Deframer:
     """Packets of one link.
 
     Args:
-        judge: asked about each packet; without it all are believed.
+        authenticator: asked about each packet; without it all are accepted.
     """
 
-    def __init__(self, judge: Judge | None = None) -> None:
+    def __init__(self, authenticator: Authenticator | None = None) -> None:
         self.counts = FrameCounts()
-        self._judge = judge
+        self._authenticator = authenticator
         self._tail = b""
-        self._lost = False  # the frame that is being received is too long: skip to its end
+        self._is_skipping = False  # the frame being received is too long: skip to its end
 
     def push(self, received: bytes) -> list[Packet]:
         """Packets that these bytes of a stream complete."""
         *frames, tail = (self._tail + received).split(b"\0")
-        if self._lost and frames:
+        if self._is_skipping and frames:
             self.counts.skipped_bytes += len(frames.pop(0))
-            self._lost = False
+            self._is_skipping = False
         packets = [packet for frame in frames if frame and (packet := self._frame(frame)) is not None]
-        if not self._lost and len(tail) > MAX_FRAME:
-            self._lost = True
+        if not self._is_skipping and len(tail) > MAX_FRAME:
+            self._is_skipping = True
             self.counts.cobs_errors += 1
-        if self._lost:
+        if self._is_skipping:
             self.counts.skipped_bytes += len(tail)
             tail = b""
         self._tail = tail
@@ -85,7 +85,7 @@ class Deframer:
     def reset(self) -> None:
         """Forget the beginning of a frame: the link was opened anew. The counts go on."""
         self.counts.skipped_bytes += len(self._tail)
-        self._tail, self._lost = b"", False
+        self._tail, self._is_skipping = b"", False
 
     def _frame(self, frame: bytes) -> Packet | None:
         if len(frame) <= MIN_BODY:  # noise is cheap: a hostile line brings tens of thousands of such frames a second
@@ -108,8 +108,8 @@ class Deframer:
     def _body(self, body: bytes) -> Packet | None:
         try:
             check(body)
-            if self._judge is not None and not self._judge.believes(body):
-                self.counts.not_believed += 1
+            if self._authenticator is not None and not self._authenticator.authenticates(body):
+                self.counts.not_authenticated += 1
                 return None
             packet = read(body)
         except PacketError as error:

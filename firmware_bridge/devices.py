@@ -1,4 +1,4 @@
-"""What is known of one device: what it said of itself, how it fares, and whether its sound can be judged.
+"""One device: its hello, its telemetry, its conditions, and whether its sound can be judged.
 
 Not for sound (`streams`) and not for packets of several devices (`receive`). Pure. The limits say from where on a
 reading is a condition; which of these make sound "not measurable" is decided here and nowhere else: no contact and
@@ -25,7 +25,7 @@ class Limits:
     lost_s: float = 2.0
     """No samples for longer: lost."""
     choppy_share: float = 0.05
-    """More of the last `choppy_s` lost: choppy, until it is at most half of this; a link at its limit says it once."""
+    """More of the last `choppy_s` lost: choppy, until at most half of this; a link at its limit is reported once."""
     choppy_s: float = 10.0
     contact_least: int = 1
     """Contact, 0 to 254, below which there is none."""
@@ -34,20 +34,20 @@ class Limits:
     battery_percent: int = 10
     """At or below: battery."""
     stray_packets: int = 10
-    """More packets in `choppy_s` that fit no count: two devices use one id."""
+    """More packets in `choppy_s` that fit no epoch: two devices use one id."""
     corrects_rate: bool = True
     """Whether a rate that is up to 5 % wrong is corrected by resampling; else its sound is not judged."""
 
 
 class Conditions:
-    """Which conditions last; tells only changes."""
+    """The conditions that last; returns only changes."""
 
     def __init__(self) -> None:
         """None lasts."""
         self._lasting: dict[ConditionName, Condition] = {}
 
     def note(self, name: ConditionName, active: bool, detail: str, cured: bool = False) -> list[Condition]:
-        """Say how it is now; the change, if it is one. What lasts has the newest detail.
+        """Set a condition; returns the change, if it is one. What lasts has the newest detail.
 
         Args:
             name: which.
@@ -101,7 +101,7 @@ class Device:
         self._dropped_ns = -QUIET_NS
 
     def info(self, stream: int) -> StreamInfo | None:
-        """What the hello says of a stream; None if nothing."""
+        """The hello's description of a stream; None if there is none."""
         streams = self.hello.streams if self.hello else ()
         return next((info for info in streams if info.stream == stream), None)
 

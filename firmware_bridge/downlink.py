@@ -1,6 +1,6 @@
 """Commands to one device: numbered, sealed if it has a key, framed as its link needs them.
 
-Not for which commands are due (`receive`), and never needed: a device works without hearing any.
+Not for which commands are due (`receive`), and never needed: a device works without receiving any.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ class Downlink:
         self._device_id, self._key, self._wall_s = device_id, key, wall_s
         self._sent = self._number = 0
 
-    def order(self, command: Command, link: str, peer: str) -> list[Outgoing]:
-        """The bytes of a command; none while the device's session is not known.
+    def command(self, command: Command, link: str, peer: str) -> list[Outgoing]:
+        """The bytes of a command, framed for the link; none while the device's session is not known.
 
         Args:
-            command: what it shall do.
-            link: where it was heard last, as in `Chunk`.
+            command: the orders.
+            link: where it sent last, as in `Chunk`.
             peer: likewise.
         """
         packet = Packet(self._device_id, command, seq=self._sent & 0xFFFF)

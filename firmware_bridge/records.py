@@ -1,8 +1,8 @@
-"""What passes between the pieces of the bridge: bytes of a link, sound of a stream, changes of a device's condition.
+"""Records that pass between the parts of the bridge: bytes of a link, sound of a stream, conditions of a device.
 
 Not what is on the wire (`messages`, `wire`). Frozen records, a unit under every field. The sound itself travels as
 `edge.types.Block` and `Gap`, by the device's sample counter, unwrapped to int64: an index counts samples at the rate of
-the *device*, from the start of its boot, and `Epoch` says when a new count begins.
+the *device*, from the start of its boot, and `Epoch` marks where a new count begins.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from edge.types import Block, Gap
 from firmware_bridge.clock import ClockState
 from firmware_bridge.messages import Log, StreamInfo
 
-END = "end:"  # link of a chunk that says only how late it is, at the end of a capture
+END = "end:"  # link of a chunk that carries the time alone, at the end of a capture
 STREAM_LINKS = ("serial",)  # links whose bytes are COBS with a delimiter; all others deliver one body at a time
 
 
@@ -54,7 +54,7 @@ class Outgoing(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """A count of samples begins: nothing before it may be joined with anything after it.
+    """A new count of samples begins: nothing before it may be joined with anything after it.
 
     Whoever detects must start anew (flush, then reset), and indices of two epochs cannot be compared; how long the
     device was away only the clock knows.
@@ -104,8 +104,8 @@ class Condition:
     """What was found, for the operator, such as `battery at 8 %`."""
 
 
-class Heard(NamedTuple):
-    """One thing that was learned about one stream of one device."""
+class Delivery(NamedTuple):
+    """One item of one stream of one device, as the receiver delivers it."""
 
     device_id: int
     """32 bits."""
@@ -114,7 +114,7 @@ class Heard(NamedTuple):
     arrival_ns: int
     """Monotonic time at which it became known."""
     item: Block | Gap | Epoch | Condition | StreamInfo | Log
-    """A `StreamInfo` comes before the first epoch of a stream, and again when the device says that it is another."""
+    """A `StreamInfo` comes before the first epoch of a stream, and again when a hello describes it otherwise."""
 
 
 @dataclass(slots=True)
@@ -132,15 +132,15 @@ class Assembled:
     overlaps: int = 0
     """Packets that share some samples with an earlier one."""
     stray: int = 0
-    """Packets of another count, or of a boot that is over."""
+    """Packets of another epoch: a counter that went back, or a boot that is over."""
     unreadable: int = 0
-    """Packets in an unknown codec, or without the channel that is heard."""
+    """Packets in an unknown codec, or without the channel that is taken."""
     epochs: int = 0
     gaps: int = 0
     samples: int = 0
     """Samples given in blocks, masked or not."""
     masked: int = 0
-    """Samples given with `valid` false, for any cause: the three below and the first one behind a seam."""
+    """Samples given with `valid` false, for any cause: the three below and the first one behind a discontinuity."""
     concealed: int = 0
     """Samples that were lost and concealed."""
     clipped: int = 0

@@ -1,4 +1,4 @@
-"""How streams, devices and links are, for a live table, health and metrics: frozen records, a unit under each field.
+"""State of streams, devices and links, for a live table, health and metrics: frozen records, a unit under each field.
 
 Not for sound (`records`) and not for how the numbers are found (`streams`, `devices`, `receive`).
 """
@@ -16,7 +16,7 @@ from firmware_bridge.records import Assembled, Condition
 
 @dataclass(frozen=True, slots=True)
 class StreamReport:
-    """How one stream is."""
+    """State of one stream."""
 
     info: StreamInfo
     boot: int
@@ -31,7 +31,7 @@ class StreamReport:
     """Share of the sound of the last 10 s that was lost, 0 to 1."""
     masked_share: float
     """Share of the sound of the last 10 s that cannot be judged, lost or masked for any reason, 0 to 1."""
-    heard_ns: int
+    received_ns: int
     """Monotonic time of the last samples."""
     conditions: tuple[Condition, ...]
 
@@ -43,17 +43,17 @@ class StreamReport:
 
 @dataclass(frozen=True, slots=True)
 class DeviceReport:
-    """How one device is."""
+    """State of one device."""
 
     device_id: int
     link: str
-    """Where it was heard last, as in `Chunk`."""
+    """Where it sent last, as in `Chunk`."""
     peer: str
     hello: Hello | None
-    """What it said of itself; None while it has said nothing."""
+    """Its last hello; None before the first."""
     telemetry: Telemetry | None
     """Its newest readings."""
-    heard_ns: int
+    received_ns: int
     """Monotonic time of its last packet."""
     unannounced: int
     """Packets of samples dropped because the hello had not told of their stream."""
@@ -67,7 +67,7 @@ class DeviceReport:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How everything is."""
+    """State of all devices and links."""
 
     devices: tuple[DeviceReport, ...]
     """By id."""

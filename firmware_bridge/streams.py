@@ -1,7 +1,7 @@
 """One stream of one device: its assembler, its clock and its statistics, kept in step.
 
 Not for bytes and not for what concerns the whole device (`devices`). Pure. The clock belongs to the epoch: it is reset
-where a new one begins. A stream whose declared rate cannot be is refused: it says so, and nothing is made of its sound.
+where a new one begins. A stream whose declared rate cannot be is refused: it reports so, and its sound is dropped.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from edge.types import Block
-from firmware_bridge.assemble import Assembler, Patience
+from firmware_bridge.assemble import Assembler, ReorderWindow
 from firmware_bridge.clock import FAR_PPM, ClockModel
 from firmware_bridge.counters import Sequence, unwrap
 from firmware_bridge.devices import Conditions, Limits
@@ -23,7 +23,7 @@ from firmware_bridge.report import StreamReport
 from firmware_bridge.wire import LAST, NO_CONTACT, Packet
 
 SECOND_NS = 1_000_000_000
-SOUND_HZ = (1000, 200_000)  # declared rates of what may be heard
+SOUND_HZ = (1000, 200_000)  # declared rates of sound that may be detected on
 READINGS_HZ = (1, 200_000)  # and of streams that are only counted
 ENDED = "the device ended the stream"
 READINGS = (Kind.IMU, Kind.PPG)
@@ -40,15 +40,15 @@ class _Mark(NamedTuple):
     unreadable: int
 
 
-class Manner(NamedTuple):
-    """How a stream is to be heard."""
+class ReceptionPolicy(NamedTuple):
+    """How a stream is received on its kind of link."""
 
-    patience: Patience
+    window: ReorderWindow
     """How long overtaken packets are waited for."""
     is_paired: bool = False
     """Take the clock's rate from telemetry."""
     channel: int | None = None
-    """Which channel somebody wants to hear, from 0; None if nobody asked for this stream."""
+    """Which channel a source asked for, from 0; None if none asked for this stream."""
 
 
 class Stream:
@@ -56,26 +56,26 @@ class Stream:
 
     Args:
         info: what the device said of it.
-        manner: how to hear it.
+        policy: how it is received.
         limits: from where on loss is a condition.
     """
 
-    def __init__(self, info: StreamInfo, manner: Manner, limits: Limits) -> None:
-        """Nothing was heard yet."""
+    def __init__(self, info: StreamInfo, policy: ReceptionPolicy, limits: Limits) -> None:
+        """Nothing was received yet."""
         self.info = info
-        self.clock = ClockModel(info.rate_mhz / 1000, manner.is_paired)
+        self.clock = ClockModel(info.rate_mhz / 1000, policy.is_paired)
         self.conditions = Conditions()
-        self._refusal = _refusal(info, manner.channel is not None)
-        self._assembler = Assembler(info.rate_mhz / 1000, manner.patience, manner.channel or 0)
+        self._refusal = _refusal(info, policy.channel is not None)
+        self._assembler = Assembler(info.rate_mhz / 1000, policy.window, policy.channel or 0)
         self._limits = limits
         self._ending = -1  # boot whose last packet is here, those before it perhaps not yet
         self._sequence, self._boot = Sequence(), -1
         self._unmeasurable = 0  # samples masked because of the device's condition
-        self._heard_ns = 0
+        self._received_ns = 0
         self._marks: deque[_Mark] = deque()  # one a second, over the last `choppy_s`
 
     def begin(self) -> list[Condition]:
-        """What is wrong with the stream before anything was heard of it."""
+        """Conditions of the stream before any of its packets came."""
         return self.conditions.note("wrong rate", bool(self._refusal), self._refusal)
 
     def push(self, packet: Packet, arrival_ns: int, measurable: bool) -> list[Item | Condition]:
@@ -87,22 +87,22 @@ class Stream:
             measurable: false masks what it completes: the device cannot be judged now.
         """
         out: list[Item | Condition] = list(self.conditions.note("lost", False, "samples arrive again"))
-        self._heard_ns = arrival_ns
+        self._received_ns = arrival_ns
         if self._refusal:
             return out + self.conditions.note("ended", bool(packet.flags & LAST), ENDED)
-        out += self._follow(self._assembler.push(packet, arrival_ns), measurable)
+        out += self._apply(self._assembler.push(packet, arrival_ns), measurable)
         if self._assembler.placed is not None:
             if packet.flags & LAST:
                 self._ending = packet.boot
             # Before the epoch is given, the clock is still that of the one before; with it comes its first packet.
-            if self._assembler.is_open and self.clock.heard(self._assembler.placed, arrival_ns):
-                out += self._judge_rate()
-        out += self.conditions.note("no contact", bool(packet.flags & NO_CONTACT), "the device says so of its samples")
+            if self._assembler.is_open and self.clock.observe(self._assembler.placed, arrival_ns):
+                out += self._check_rate()
+        out += self.conditions.note("no contact", bool(packet.flags & NO_CONTACT), "the device marks its samples so")
         if not self._marks or arrival_ns >= self._marks[-1].at_ns + SECOND_NS:
-            out += self._judge(arrival_ns)
+            out += self._check_last_seconds(arrival_ns)
         return out + self._end()
 
-    def number(self, packet: Packet) -> None:
+    def count(self, packet: Packet) -> None:
         """Note the number of a packet of any kind, for statistics of loss."""
         if packet.boot != self._boot:
             self._boot = packet.boot
@@ -116,23 +116,23 @@ class Stream:
 
     def tick(self, now_ns: int, measurable: bool) -> list[Item | Condition]:
         """Let time pass."""
-        out = self._follow(self._assembler.tick(now_ns), measurable) + self._end()
-        is_silent = self._heard_ns and now_ns - self._heard_ns > self._limits.lost_s * SECOND_NS
+        out = self._apply(self._assembler.tick(now_ns), measurable) + self._end()
+        is_silent = self._received_ns and now_ns - self._received_ns > self._limits.lost_s * SECOND_NS
         if is_silent and not self.conditions.lasts("ended"):
             out += self.conditions.note("lost", True, f"no samples for {self._limits.lost_s:g} s")
         return out
 
     def flush(self, measurable: bool) -> list[Item | Condition]:
         """End: give what waits."""
-        return self._follow(self._assembler.flush(), measurable) + self._end()
+        return self._apply(self._assembler.flush(), measurable) + self._end()
 
-    def heard_since(self, at_ns: int) -> bool:
+    def has_sound_since(self, at_ns: int) -> bool:
         """Whether sound came that could be used, and some of it after `at_ns`."""
-        return self._assembler.boot >= 0 and self._heard_ns > at_ns
+        return self._assembler.boot >= 0 and self._received_ns > at_ns
 
     def report(self) -> StreamReport:
-        """How it is now."""
-        first, last = (self._marks[0], self._mark(self._heard_ns)) if self._marks else (self._mark(0), self._mark(0))
+        """State of the stream now."""
+        first, last = (self._marks[0], self._mark(self._received_ns)) if self._marks else (self._mark(0), self._mark(0))
         sound = max(last.sound - first.sound, 1)
         return StreamReport(
             info=self.info,
@@ -143,17 +143,17 @@ class Stream:
             missing=self._sequence.missing,
             lost_share=(last.lost - first.lost) / sound,
             masked_share=(last.masked - first.masked) / sound,
-            heard_ns=self._heard_ns,
+            received_ns=self._received_ns,
             conditions=self.conditions.lasting,
         )
 
-    def _follow(self, items: list[Item], measurable: bool) -> list[Item | Condition]:
+    def _apply(self, items: list[Item], measurable: bool) -> list[Item | Condition]:
         """Reset the clock where an epoch begins; mask what cannot be judged."""
         out: list[Item | Condition] = []
         for item in items:
             if isinstance(item, Epoch):
                 self.clock.reset()
-                self.clock.heard(item.stop, item.arrival_ns)
+                self.clock.observe(item.stop, item.arrival_ns)
                 item = replace(item, clock=self.clock.state)
                 out += self.conditions.note("ended", False, "the device sends again")
             elif isinstance(item, Block) and not measurable:
@@ -172,11 +172,11 @@ class Stream:
         self._assembler.end()
         return [*self.conditions.note("ended", True, ENDED)]
 
-    def _judge_rate(self) -> list[Condition]:
+    def _check_rate(self) -> list[Condition]:
         """Each time that the clock laid its line: whether the declared rate stands."""
         state, declared_hz = self.clock.state, self.info.rate_mhz / 1000
         if not state.is_measured:
-            return []  # of a new count; what was found out before is all that is known
+            return []  # of a new epoch; what was found out before is all that is known
         cured = state.is_correctable and self._limits.corrects_rate
         if not state.is_wrong:
             return self.conditions.note("wrong rate", False, f"the declared {declared_hz:g} Hz may be right")
@@ -195,7 +195,7 @@ class Stream:
         masked = counts.masked + counts.lost + self._unmeasurable
         return _Mark(at_ns, counts.samples + counts.lost, lost, masked, counts.stray, counts.unreadable)
 
-    def _judge(self, now_ns: int) -> list[Condition]:
+    def _check_last_seconds(self, now_ns: int) -> list[Condition]:
         """Once a second: how the last 10 s were."""
         mark = self._mark(now_ns)
         self._marks.append(mark)
@@ -215,7 +215,7 @@ class Stream:
 
 
 def _refusal(info: StreamInfo, is_wanted: bool) -> str:
-    """Why a stream is not heard, for the operator; empty if it is."""
+    """Why a stream is refused, for the operator; empty if it is not."""
     lowest, highest = READINGS_HZ if info.kind in READINGS and not is_wanted else SOUND_HZ
     if lowest <= info.rate_mhz / 1000 <= highest:
         return ""

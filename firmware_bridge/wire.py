@@ -1,6 +1,6 @@
 """One packet, from bytes to records and back (PROTOCOL.md, "Body"): header, payload, seal, CRC-32.
 
-Not for framing (`deframe`), not for trust (`auth` judges the seal before anyone believes a packet) and not for
+Not for framing (`deframe`), not for trust (`auth` checks the seal before a packet is accepted) and not for
 order or time (`assemble`, `clock`). Sans-IO. Invariants: `decode` raises `PacketError`, a `WireError`, and nothing
 else, whatever the bytes; `decode(encode(p)) == p`.
 """

@@ -12,7 +12,7 @@ import typer
 from edge.commands import EXIT_INTERRUPTED, EXIT_MISTAKE, stop_on_signals
 
 if TYPE_CHECKING:
-    from edge.delivery.resend import Tally
+    from edge.delivery.resend import Progress
     from edge.settings.config import Config
 
 PROGRESS_S = 2.0  # between two lines of progress
@@ -37,27 +37,30 @@ def resend(
 
     settings = _settings(config, node, host, port)
     path = outbox if outbox is not None else outbox_of(settings)
-    period = work.span(since, until, time.time())
+    period = work.parse_span(since, until, time.time())
     with stop_on_signals() as stop:
         last_s = time.monotonic()
 
-        def progress(tally: Tally) -> None:
+        def show(progress: Progress) -> None:
             nonlocal last_s
             if time.monotonic() - last_s > PROGRESS_S:
                 last_s = time.monotonic()
-                print(f"{tally.acknowledged} of {tally.total}", file=sys.stderr, flush=True)
+                print(f"{progress.acknowledged} of {progress.total}", file=sys.stderr, flush=True)
 
-        tally = work.resend(settings, path, period, progress, stop)
-        print(f"{tally.acknowledged} of {tally.total} messages sent again, of events since {period.since}")
-        if tally.unheard:
-            print(f"laennec: the broker took {tally.unheard} of them but has no subscriber for them", file=sys.stderr)
-        if not tally.tells_refusals:
+        progress = work.resend(settings, path, period, show, stop)
+        print(f"{progress.acknowledged} of {progress.total} messages sent again, of events since {period.since}")
+        if progress.without_subscriber:
+            print(
+                f"laennec: the broker took {progress.without_subscriber} of them but has no subscriber for them",
+                file=sys.stderr,
+            )
+        if not progress.reports_refusals:
             print("laennec: this broker speaks MQTT 3.1.1, which reports no refusal: ask a consumer", file=sys.stderr)
         if stop.is_set():
             raise typer.Exit(EXIT_INTERRUPTED)
-        if tally.refused:
+        if progress.refused:
             advice = "are site, node and user those that the broker knows?"
-            print(f"laennec: the broker refused {tally.refused} ({tally.reason}); {advice}", file=sys.stderr)
+            print(f"laennec: the broker refused {progress.refused} ({progress.reason}); {advice}", file=sys.stderr)
             raise typer.Exit(EXIT_MISTAKE)
 
 

@@ -61,7 +61,7 @@ def _serve(effective: Any, stop: threading.Event, is_ward: bool) -> None:
     from edge.sources.pending import open_or_retry
 
     notifier = Notifier.from_environment()
-    notifier.tell(STATUS="loading the model")
+    notifier.send(STATUS="loading the model")
     warm_up()  # before the model: the compiler's memory is free again before the runtime needs it
     artefact = open_model(active_model(effective), effective.runtime)
     check_classes(effective, artefact)
@@ -81,7 +81,7 @@ def _serve(effective: Any, stop: threading.Event, is_ward: bool) -> None:
             f"laennec: {outcome.waiting} messages wait in {effective.outbox_path()}; the next run delivers them",
             file=sys.stderr,
         )
-    print(outcome.tally)
+    print(outcome.totals)
     if outcome.failures:
         raise typer.Exit(EXIT_MISTAKE)
 

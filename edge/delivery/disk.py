@@ -1,4 +1,4 @@
-"""The outbox's file, which may refuse at any time: what it takes and gives, or nothing, told and counted.
+"""The outbox's file on a disk that may refuse at any time: a refusal is logged and counted, and nothing is raised.
 
 Not for what happens then (`edge.delivery.outbox`), nor for opening (`edge.delivery.store_file`). A disk that is full,
 read-only or failing is no error here, at the start or later; opening may be tried again until it works.
@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from edge.delivery.store import Entry, Store
-from edge.delivery.store_file import Claim, must_be_alone, open_or_replace
+from edge.delivery.store_file import LockFile, needs_exclusive_lock, open_or_replace
 from edge.errors import LaennecError
-from edge.log import Repeats
+from edge.log import RateLimitedLog
 
 PAGE = 100  # entries read at once where many of them may be hidden
 T = TypeVar("T")
@@ -24,22 +24,22 @@ logger = logging.getLogger(__name__)
 
 
 class Disk:
-    """One file, claimed by this process. Not safe to use from several threads at once."""
+    """One file, locked by this process. Not safe to use from several threads at once."""
 
     def __init__(self, path: Path) -> None:
         """Touch nothing yet; see `open`."""
-        self.claim: Claim | None = None
-        """Where it is written how far `seq` may have been used; None where not even that file could be made."""
+        self.lock_file: LockFile | None = None
+        """Holds up to which `seq` may have been used; None where not even that file could be made."""
         self.failed_writes = 0
-        self.takes = False
-        """Whether the last write came to disk."""
-        self.revivals = 0
+        self.accepts_writes = False
+        """Whether the last write reached the disk."""
+        self.recoveries = 0
         """How often something could be read again, or for the first time, that could not be read before."""
         self._path = path
         self._store: Store | None = None
-        self._acked: set[int] = set()  # the broker has them, but the disk refuses to forget them
+        self._acknowledged: set[int] = set()  # the broker has them, but the disk refuses to delete them
         self._was_unreadable = False
-        self._repeats = Repeats(logger)
+        self._limited_log = RateLimitedLog(logger)
 
     @property
     def is_open(self) -> bool:
@@ -47,73 +47,73 @@ class Disk:
         return self._store is not None
 
     def open(self) -> bool:
-        """Claim and open the file; false, told, if the disk refuses.
+        """Lock and open the file; false, with a log line, if the disk refuses.
 
         Raises:
             ConfigError: the path cannot be written.
             SourceError: another process holds it, or a newer Laennec wrote it.
         """
         try:
-            self.claim = self.claim or Claim(self._path)
+            self.lock_file = self.lock_file or LockFile(self._path)
             self._store = open_or_replace(self._path)
         except sqlite3.Error as error:
-            self._refused("open", error)
+            self._log_refusal("open", error)
         return self.is_open
 
     def open_late(self) -> bool:
-        """The same in mid-run, where a mistake must not stop the node: it is told as a refusal is."""
+        """The same in mid-run, where a mistake of the operator must not stop the node: it is logged as a refusal is."""
         try:
             if not self.open():
                 return False
         except LaennecError as error:
-            self._refused("open", error)
+            self._log_refusal("open", error)
             return False
-        self._repeats.over("disk")
-        self.revivals += 1
+        self._limited_log.clear("disk")
+        self.recoveries += 1
         logger.info("outbox disk=working path=%s; opened now", self._path)
         return True
 
     def let_others_read(self) -> None:
         """Close a file that others cannot read, if it need not be so any more; the next `open_late` opens it again."""
-        if self._store is not None and self._store.is_alone and not must_be_alone(self._path):
+        if self._store is not None and self._store.is_exclusive and not needs_exclusive_lock(self._path):
             self._store.close()
             self._store = None
 
     def write(self, work: Callable[[Store], object]) -> bool:
-        """Write something; false, counted and told, if the disk refuses."""
-        self.takes = self.do("write", work)
-        if self.takes:
-            self._repeats.over("disk")
+        """Write with `work`; false, counted and logged, if the disk refuses."""
+        self.accepts_writes = self.do("write", work)
+        if self.accepts_writes:
+            self._limited_log.clear("disk")
         else:
             self.failed_writes += 1
-        return self.takes
+        return self.accepts_writes
 
     def do(self, action: str, work: Callable[[Store], object]) -> bool:
-        """Do anything else with the file; false, told, if the disk refuses."""
+        """Do anything else with the file; false, with a log line, if the disk refuses."""
         if self._store is None:
             return False
         try:
             work(self._store)
         except sqlite3.Error as error:
-            self._refused(action, error)
+            self._log_refusal(action, error)
             return False
         return True
 
     def read(self, query: Callable[[Store], T], otherwise: T) -> T:
-        """What the file says, or `otherwise`, if the disk refuses."""
+        """The answer of the file, or `otherwise` if the disk refuses."""
         found = [otherwise]
         if self.do("read", lambda store: found.append(query(store))):
-            self.revivals += self._was_unreadable
+            self.recoveries += self._was_unreadable
         self._was_unreadable = self.is_open and len(found) == 1
         return found[-1]
 
     def waiting(self, after: int, until: int, limit: int) -> list[Entry]:
         """The oldest entries with after < seq <= until; `limit`, or more, where there are so many."""
         found: list[Entry] = []
-        size = max(limit, PAGE) if self._acked else limit
+        size = max(limit, PAGE) if self._acknowledged else limit
         while len(found) < limit and (page := self._page(after, until, size)):
             after = page[-1].seq
-            found += [entry for entry in page if entry.seq not in self._acked]
+            found += [entry for entry in page if entry.seq not in self._acknowledged]
         return found
 
     def earlier(self, event: tuple[str, int]) -> list[Entry] | None:
@@ -121,31 +121,31 @@ class Disk:
         found: list[Entry] | None = self.read(lambda store: store.earlier(event), None)
         if found is None:
             return None if self.is_open else []
-        return [entry for entry in found if entry.seq not in self._acked]
+        return [entry for entry in found if entry.seq not in self._acknowledged]
 
     def depth(self) -> int:
         """How many entries wait."""
-        return self.read(Store.depth, len(self._acked)) - len(self._acked)
+        return self.read(Store.depth, len(self._acknowledged)) - len(self._acknowledged)
 
     def ack(self, seqs: list[int]) -> None:
-        """Forget messages that the broker has; what the disk refuses to forget is hidden until it does."""
+        """Delete messages that the broker has; what the disk refuses to delete is hidden until it does."""
         if self.is_open and seqs and not self.do("delete", lambda store: store.delete(seqs)):
-            self._acked.update(seqs)
+            self._acknowledged.update(seqs)
 
-    def forget_acked(self) -> None:
-        """Try again to forget what the broker has."""
-        if self._acked and self.do("delete", lambda store: store.delete(self._acked)):
-            self._acked.clear()
+    def delete_acknowledged(self) -> None:
+        """Try again to delete what the broker has."""
+        if self._acknowledged and self.do("delete", lambda store: store.delete(self._acknowledged)):
+            self._acknowledged.clear()
 
     def close(self) -> None:
-        """Give the file free."""
-        for part in (self._store, self.claim):
+        """Release the file and its lock."""
+        for part in (self._store, self.lock_file):
             if part is not None:
                 part.close()
 
     def _page(self, after: int, until: int, limit: int) -> list[Entry]:
         return self.read(lambda store: store.waiting(after, until, limit), list[Entry]())
 
-    def _refused(self, action: str, error: Exception) -> None:
+    def _log_refusal(self, action: str, error: Exception) -> None:
         line = f'outbox disk=refuses action={action} reason="{error}" path={self._path}; events are kept in memory'
-        self._repeats.tell("disk", line, logging.ERROR)
+        self._limited_log.log("disk", line, logging.ERROR)

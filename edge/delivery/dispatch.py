@@ -1,7 +1,7 @@
 """The only way out of the node: inbox -> outbox on disk -> broker, from one thread.
 
-Not for making messages. Whoever has something to say calls `send` or `state` and goes on at once; this thread writes it
-to the disk, then to the wire, and takes it off the disk when the broker has acknowledged it. After a (re)connection the
+Not for making messages. Whoever has a message calls `send` or `set_state` and goes on at once; this thread writes it to
+the disk, publishes it, and takes it off the disk when the broker has acknowledged it. After a (re)connection the
 order is: status, retained state, live messages, then the backlog, oldest first and at a bounded rate, marked `late`;
 but the messages of one event keep their order (`edge.delivery.send_order`).
 """
@@ -14,19 +14,19 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
-from edge.delivery.in_flight import Flight
+from edge.delivery.in_flight import InFlight
 from edge.delivery.messages import STATUS_EXPIRY_S, Body, Message, Node, encode, finish, status_body
-from edge.delivery.mqtt import Acked, Down, Link, Signal, Up
+from edge.delivery.mqtt import Acknowledged, Connected, Disconnected, MqttSession, Signal
 from edge.delivery.outbox import Outbox
 from edge.delivery.refusals import Refusals
 from edge.delivery.send_order import next_messages
-from edge.log import Repeats
+from edge.log import RateLimitedLog
 from edge.settings.config import Mqtt
 
 INBOX_MESSAGES = 1024  # one bed makes a few in a minute; this is room for a disk that stalls
-TIDY_S = 30.0
+TIDY_S = 30.0  # how often the outbox drops what is too old and tries a disk that refused
 RETRY_S = 30.0  # a message that the broker refused is tried again after this long
-GOODBYE_S = 0.5  # how long `stopped` may wait for its acknowledgement
+STOPPED_S = 0.5  # how long `stopped` may wait for its acknowledgement
 
 logger = logging.getLogger(__name__)
 
@@ -47,45 +47,45 @@ class Dispatch:
         self._monotonic, self._wall = monotonic, wall
         self._inbox: queue.Queue[Message] = queue.Queue(INBOX_MESSAGES)
         self._signals: queue.SimpleQueue[Signal] = queue.SimpleQueue()
-        self._wake = threading.Event()
+        self._wake = threading.Event()  # there is something to do
         self._stopping = threading.Event()
         self._mutex = threading.Lock()
         self._dropped = 0
         self._state: dict[str, tuple[Body, int | None]] = {}
-        self._unsaid: set[str] = set()
-        self._repeats = Repeats(logger)
-        self._flight = Flight()
+        self._unpublished: set[str] = set()  # topics of `_state` whose value the broker does not have
+        self._limited_log = RateLimitedLog(logger)
+        self._in_flight = InFlight()
         self._first: list[int] = []
         self._changes = outbox.changes
         self.refusals = Refusals()
         self._tidied_s = self._status_s = monotonic()
-        self._link = Link(settings, node.client_id, self._will, self._signal)
+        self._session = MqttSession(settings, node.client_id, self._will, self._on_signal)
         self._thread = threading.Thread(target=self._run, name="dispatch", daemon=True)
 
     def start(self) -> None:
         """Begin to connect and to deliver what earlier processes left on disk."""
-        self._link.start()
+        self._session.start()
         self._thread.start()
 
     def send(self, message: Message) -> None:
-        """Say something that must not be lost. Never waits; a full inbox drops it and counts."""
+        """Publish something that must not be lost. Never waits; a full inbox drops it and counts."""
         try:
             self._inbox.put_nowait(message)
         except queue.Full:
             with self._mutex:
                 self._dropped += 1
-            self._repeats.tell("inbox", f"dispatch dropped={self._dropped}; the disk has stalled", logging.ERROR)
+            self._limited_log.log("inbox", f"dispatch dropped={self._dropped}; the disk has stalled", logging.ERROR)
         self._wake.set()
 
     def send_first(self, seqs: Iterable[int]) -> None:
         """Let these messages, which are in the outbox, go before all others; call it before `start`."""
         self._first = list(seqs)
 
-    def state(self, topic: str, body: Body, expiry_s: int | None = None) -> None:
-        """Say how something is (retained): only the last value counts, and it is said again after a reconnection."""
+    def set_state(self, topic: str, body: Body, expiry_s: int | None = None) -> None:
+        """Publish a retained value: only the last of a topic counts, and it is published again after a reconnection."""
         with self._mutex:
             self._state[topic] = (body, expiry_s)
-            self._unsaid.add(topic)
+            self._unpublished.add(topic)
         self._wake.set()
 
     @property
@@ -96,12 +96,12 @@ class Dispatch:
     @property
     def is_connected(self) -> bool:
         """Whether the broker takes messages now."""
-        return self._flight.session != ""
+        return self._in_flight.session != ""
 
     @property
     def rival(self) -> str:
-        """What speaks for another client with this node's name at the broker; empty if nothing does."""
-        return self._link.rival
+        """What suggests another client with this node's name at the broker; empty if nothing does."""
+        return self._session.rival
 
     def drain(self, timeout_s: float) -> int:
         """Wait until everything was delivered, at most `timeout_s`.
@@ -115,22 +115,22 @@ class Dispatch:
         return left
 
     def stop(self) -> None:
-        """Write what is in the inbox to disk, say `stopped` if connected, and end, within about two seconds."""
+        """Write what is in the inbox to disk, publish `stopped` if connected, and end, within about two seconds."""
         self._stopping.set()
         self._wake.set()
-        self._thread.join(2 * GOODBYE_S)
-        self._link.stop()
+        self._thread.join(2 * STOPPED_S)
+        self._session.stop()
 
     def _will(self, session: str) -> tuple[str, bytes]:
         return self._node.topic("status"), encode(status_body(self._node, "offline", session, self._wall()))
 
-    def _signal(self, signal: Signal) -> None:
+    def _on_signal(self, signal: Signal) -> None:
         self._signals.put(signal)
         self._wake.set()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            self._wake.wait(0.1 if self._flight.has_backlog else 1.0)
+            self._wake.wait(0.1 if self._in_flight.has_backlog else 1.0)
             self._wake.clear()
             try:
                 self._step()
@@ -138,21 +138,22 @@ class Dispatch:
                 logger.exception("dispatch error; going on in 1 s")
                 self._stopping.wait(1.0)
         self._step()
-        self._goodbye()
+        self._publish_stopped()
 
     def _step(self) -> None:
-        self._keep()
-        self._hear()
-        if self._flight.session:
+        self._persist()
+        self._on_signals()
+        if self._in_flight.session:
             if self._monotonic() - self._status_s > STATUS_EXPIRY_S / 3:
-                self._say_status("online")
-            self._say()
-            self._watch()
+                self._publish_status("online")
+            self._publish_state()
+            self._publish_messages()
+            self._check_timeouts()
         if self._monotonic() - self._tidied_s > TIDY_S:
             self._tidied_s = self._monotonic()
             self._outbox.tidy()
 
-    def _keep(self) -> None:
+    def _persist(self) -> None:
         """Inbox to disk, in one transaction."""
         batch: list[Message] = []
         while len(batch) < INBOX_MESSAGES:
@@ -163,73 +164,82 @@ class Dispatch:
         if batch:
             self._outbox.put(batch)
 
-    def _hear(self) -> None:
+    def _on_signals(self) -> None:
+        """What the session with the broker reported since the last step."""
         while not self._signals.empty():
             signal = self._signals.get()
-            if isinstance(signal, Up):
-                self._flight = Flight(signal.session, signal.in_flight, self._outbox.last_seq, self._monotonic())
-                self._flight.make_due(self._first)
-                self.refusals.start_again()
+            if isinstance(signal, Connected):
+                backlog_end, now_s = self._outbox.last_seq, self._monotonic()
+                self._in_flight = InFlight(signal.session, signal.receive_maximum, backlog_end, now_s)
+                self._in_flight.make_due(self._first)
+                self.refusals.clear()
                 with self._mutex:
-                    self._unsaid = set(self._state)
-                self._say_status("online")
-            elif isinstance(signal, Down):
-                self._flight = Flight()
-            elif signal.session == self._flight.session:
-                self._answered(signal)
+                    self._unpublished = set(self._state)
+                self._publish_status("online")
+            elif isinstance(signal, Disconnected):
+                self._in_flight = InFlight()
+            elif signal.session == self._in_flight.session:
+                self._on_acknowledged(signal)
 
-    def _answered(self, signal: Acked) -> None:
-        seq, _ = self._flight.sent.pop(signal.mid, (None, 0.0))
+    def _on_acknowledged(self, signal: Acknowledged) -> None:
+        seq, _ = self._in_flight.unacknowledged.pop(signal.mid, (None, 0.0))
         if seq is None:
             return
-        self.refusals.note(seq, signal.refusal)
+        self.refusals.record(seq, signal.refusal)
         if not signal.refusal:
             self._outbox.ack([seq])
-            self._flight.arrived(seq)
+            self._in_flight.release_held(seq)
             return
         line = f'mqtt message=refused reason="{signal.refusal}" seq={seq}; tried again in {RETRY_S:.0f} s'
-        self._repeats.tell("refused", line)
-        if self._flight.has_backlog or not self._flight.retry_s:
-            self._flight.retry_s = self._monotonic() + RETRY_S
+        self._limited_log.log("refused", line)
+        if self._in_flight.has_backlog or not self._in_flight.retry_s:
+            self._in_flight.retry_s = self._monotonic() + RETRY_S
 
-    def _say_status(self, state: str) -> int | None:
-        body = status_body(self._node, state, self._flight.session, self._wall())
+    def _publish_status(self, state: str) -> int | None:
+        body = status_body(self._node, state, self._in_flight.session, self._wall())
         self._status_s, expiry_s = self._monotonic(), STATUS_EXPIRY_S if state == "online" else None
-        mid = self._link.publish(self._node.topic("status"), encode(body), True, expiry_s)
-        self._flight.note(mid, None, self._monotonic())
+        mid = self._session.publish(self._node.topic("status"), encode(body), True, expiry_s)
+        self._in_flight.record(mid, None, self._monotonic())
         return mid
 
-    def _say(self) -> None:
-        flight, now = self._flight, self._monotonic()
+    def _publish_state(self) -> None:
+        """Retained values that the broker does not have yet."""
+        in_flight, now_s = self._in_flight, self._monotonic()
         with self._mutex:
-            unsaid = [(topic, *self._state[topic]) for topic in sorted(self._unsaid)[: flight.room]]
-            self._unsaid -= {topic for topic, _, _ in unsaid}
-        for topic, body, expiry_s in unsaid:
-            flight.note(self._link.publish(topic, encode(body), True, expiry_s), None, now)
+            topics = sorted(self._unpublished)[: in_flight.send_quota]
+            values = [(topic, *self._state[topic]) for topic in topics]
+            self._unpublished.difference_update(topics)
+        for topic, body, expiry_s in values:
+            in_flight.record(self._session.publish(topic, encode(body), True, expiry_s), None, now_s)
+
+    def _publish_messages(self) -> None:
+        """What waits in the outbox, as far as it may go now."""
+        in_flight, now_s = self._in_flight, self._monotonic()
         if self._changes != self._outbox.changes:  # what holds a message back may be gone, or readable again
             self._changes = self._outbox.changes
-            flight.retry_s = now
-        for entry in next_messages(flight, self._outbox, now):
-            payload = finish(entry.body, entry.seq <= flight.mark, self._wall())
-            mid = self._link.publish(self._node.present(entry.topic), payload, False, entry.expiry_s)
-            flight.note(mid, entry.seq, now)
+            in_flight.retry_s = now_s
+        for entry in next_messages(in_flight, self._outbox, now_s):
+            payload = finish(entry.body, entry.seq <= in_flight.backlog_end, self._wall())
+            mid = self._session.publish(self._node.current_topic(entry.topic), payload, False, entry.expiry_s)
+            in_flight.record(mid, entry.seq, now_s)
 
-    def _watch(self) -> None:
-        flight, now = self._flight, self._monotonic()
-        if flight.oldest_s(now) > self._settings.ack_timeout_s:
-            self._repeats.tell("unacknowledged", f"mqtt unacknowledged={len(flight.sent)}; connecting again")
-            self._flight = Flight()
-            self._link.drop()
-        elif flight.retry_s and now >= flight.retry_s and not flight.has_backlog:  # else the rest never goes
-            self.refusals.start_again()
-            flight.start_again()
+    def _check_timeouts(self) -> None:
+        in_flight, now_s = self._in_flight, self._monotonic()
+        if in_flight.oldest_s(now_s) > self._settings.ack_timeout_s:
+            line = f"mqtt unacknowledged={len(in_flight.unacknowledged)}; connecting again"
+            self._limited_log.log("unacknowledged", line)
+            self._in_flight = InFlight()
+            self._session.disconnect()
+        elif in_flight.retry_s and now_s >= in_flight.retry_s and not in_flight.has_backlog:  # else the rest never goes
+            self.refusals.clear()
+            in_flight.requeue()
 
-    def _goodbye(self) -> None:
-        if not self._flight.session:
+    def _publish_stopped(self) -> None:
+        if not self._in_flight.session:
             return
-        mid = self._say_status("stopped")
-        deadline_s = self._monotonic() + GOODBYE_S
-        while mid in self._flight.sent and self._monotonic() < deadline_s:
+        mid = self._publish_status("stopped")
+        deadline_s = self._monotonic() + STOPPED_S
+        while mid in self._in_flight.unacknowledged and self._monotonic() < deadline_s:
             self._wake.wait(0.05)
             self._wake.clear()
-            self._hear()
+            self._on_signals()

@@ -1,8 +1,8 @@
-"""What a node says on MQTT: topics and JSON bodies, built by pure functions.
+"""What a node publishes on MQTT: topics and JSON bodies, built by pure functions.
 
 Not for sending. The contract is `laennec/v1`: fields are only ever added; readers ignore what they do not know. `seq`,
-`seq_start`, `late` and `time.published` are filled in on the way out (`edge.delivery.outbox`, `finish`); before, none
-is known. Sample indices are the truth; wall times are derived from them. Never audio, never a patient.
+`seq_start`, `late` and `time.published` are filled in on the way out (`edge.delivery.outbox`, `finish`); before that,
+none is known. Sample indices are the truth; wall times are derived from them. Never audio, never a patient.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from edge.sources.vitals import Vitals
 from edge.types import Event, Gap
 
 EVENT_EXPIRY_S = 24 * 3600  # how long a broker keeps an event for a consumer that is away
-STATUS_EXPIRY_S = 180  # how long `online` may outlive a node that died with its broker; said again thrice as often
+STATUS_EXPIRY_S = 180  # how long `online` may outlive a node that died with its broker; published three times as often
 HEALTH_EXPIRY_S = 90  # three missed reports, and the last one vanishes from the broker
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -26,7 +26,7 @@ Body = dict[str, Any]
 
 
 class ModelId(Protocol):
-    """What events say of the model that made them."""
+    """What events name of the model that made them."""
 
     id: str
     sha256: str
@@ -39,16 +39,18 @@ class ModelId(Protocol):
 
 @dataclass(frozen=True)
 class Node:
-    """Who speaks."""
+    """The node as its messages name it."""
 
     prefix: str
+    """First levels of its topics, such as `laennec/v1`."""
     site: str
     node: str
     mode: str
+    """`Test` or `Operational`."""
     boot_id: str
     """New at each start of the process: sample indices begin again with it."""
     box: str = ""
-    """Mark of the machine (`edge.node.box_mark`)."""
+    """Fingerprint of the machine (`edge.node.box_fingerprint`)."""
 
     def topic(self, *levels: str) -> str:
         """`prefix/site/node/level/...`."""
@@ -56,17 +58,17 @@ class Node:
 
     @property
     def client_id(self) -> str:
-        """Its name at the broker: the tree it speaks in, so that no two trees share one; '/' and '-' are in use."""
+        """Its MQTT client id: its topic tree, so that no two trees share one; with '.', for '/' and '-' are in use."""
         return self.topic().replace("/", ".")
 
-    def present(self, topic: str) -> str:
-        """Where a waiting message goes now; its prefix, site or node may have been another when it was decided."""
+    def current_topic(self, topic: str) -> str:
+        """The topic of a waiting message now; prefix, site or node may have been others when it was decided."""
         return self.topic(*topic.split("/")[-3:])  # s/<stream>/event or gap
 
 
 @dataclass(frozen=True)
 class Message:
-    """One thing to say; kept until the broker has it."""
+    """One message; kept until the broker has it."""
 
     topic: str
     body: Body
@@ -77,12 +79,13 @@ class Message:
 
 
 @dataclass(frozen=True)
-class Moment:
-    """Wall times around an event, seconds since 1970."""
+class EventTimes:
+    """Wall times of an event, seconds since 1970."""
 
     onset_s: float
     end_s: float | None
     synchronised: bool | None
+    """Whether the wall clock follows a reference; None where it cannot be asked."""
 
 
 def new_boot_id() -> str:
@@ -97,7 +100,7 @@ def ulid(wall_s: float) -> str:
 
 
 def event_message(
-    node: Node, stream: str, ident: str, event: Event, rate_hz: int, moment: Moment, model: Body
+    node: Node, stream: str, ident: str, event: Event, rate_hz: int, times: EventTimes, model: Body
 ) -> Message:
     """An onset (`rev` 1) or an end (`rev` 2) of one sound."""
     rev = 1 if event.kind == "onset" else 2
@@ -106,10 +109,10 @@ def event_message(
         "node": node.node, "stream": stream, "site": node.site, "boot_id": node.boot_id, "late": False,
         "sample": {"rate": rate_hz, "onset": event.onset, "end": event.end},
         "time": {
-            "onset": rfc3339(moment.onset_s),
-            "end": None if moment.end_s is None else rfc3339(moment.end_s),
+            "onset": rfc3339(times.onset_s),
+            "end": None if times.end_s is None else rfc3339(times.end_s),
             "published": None,
-            "clock": {"synced": moment.synchronised},
+            "clock": {"synced": times.synchronised},
         },
         "label": event.label,
         "scores": {
@@ -126,7 +129,7 @@ def end_after_restart(node: Node, onset: Body) -> Message:
     """The end (`rev` 2) of an event that was open when an earlier process died; when the sound ended is not known.
 
     Args:
-        node: who speaks now; the body goes on naming the process that heard the onset.
+        node: who publishes now; the body goes on naming the process that detected the onset.
         onset: the body of the onset as it was stored.
     """
     body = {**onset, "rev": 2, "type": "end", "end_reason": "restart"}
@@ -134,7 +137,7 @@ def end_after_restart(node: Node, onset: Body) -> Message:
 
 
 def gap_message(node: Node, stream: str, gap: Gap, rate_hz: int) -> Message:
-    """Samples of a stream that will never come."""
+    """Lost samples of a stream: they will never come."""
     body: Body = {
         "schema": "laennec.gap/1", "seq": 0, "node": node.node, "stream": stream, "boot_id": node.boot_id,
         "late": False, "from_sample": gap.start, "to_sample": gap.stop, "rate": rate_hz,
@@ -160,7 +163,7 @@ def stream_status_body(node: Node, state: str, reason: str, since_s: float, wall
 
 
 def device_body(vitals: Vitals) -> Body:
-    """How a stream's device and link are, in the health report; what is not known is null."""
+    """State of a stream's device and link for the health report, units as in `Vitals`; what is not known is null."""
     return {
         "id": vitals.device, "measurable": vitals.measurable, "conditions": list(vitals.conditions),
         "rate_hz": _rounded(vitals.rate_hz, 3), "ppm": _rounded(vitals.ppm, 1),
@@ -187,7 +190,7 @@ def finish(body: Mapping[str, Any], late: bool, wall_s: float) -> bytes:
 
     Args:
         body: what was stored.
-        late: it was decided before the present connection to the broker was up.
+        late: whether it was decided before the present connection to the broker was up.
         wall_s: now, seconds since 1970.
     """
     return encode({**body, "late": late, "time": {**body["time"], "published": rfc3339(wall_s)}})

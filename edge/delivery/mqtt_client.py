@@ -1,7 +1,7 @@
 """How one paho client is built and connected, in MQTT 5 and in 3.1.1.
 
 Not for what happens to the connection (`edge.delivery.mqtt`). MQTT 5 keeps the session for a while after a break, so
-that a short one does not show the will; 3.1.1 cannot tell a break from an end, so its sessions are clean.
+that a short one does not show the will; 3.1.1 cannot tell a break from an end, so there every session is a clean one.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from edge.delivery.tls import Trouble, diagnose, make_context
+from edge.delivery.tls import TlsFault, diagnose, make_context
 from edge.settings.config import Mqtt, password
 
-SESSION_EXPIRY_S = 300  # must exceed the will delay, or the broker tells the will when the session ends
-IN_FLIGHT = 20  # unacknowledged messages at once, both ways
+SESSION_EXPIRY_S = 300  # must exceed the will delay, or the broker publishes the will when the session ends
+RECEIVE_MAXIMUM = 20  # unacknowledged messages at once, both ways
 
 
-class Clients:
-    """Builds a client for each connection to one broker."""
+class ClientFactory:
+    """Builds a paho client for each connection to one broker."""
 
     def __init__(self, settings: Mqtt, client_id: str) -> None:
         """Read the secrets once.
@@ -35,8 +35,8 @@ class Clients:
         self._password = password(settings)
         self._tls = make_context(settings.tls) if settings.tls is not None else None
 
-    def diagnose(self, error: Exception | None = None) -> Trouble | None:
-        """What is wrong with TLS after a connection failed with `error`, or was closed without a word (None)."""
+    def diagnose(self, error: Exception | None = None) -> TlsFault | None:
+        """What is wrong with TLS after a connection failed with `error`, or was closed without an answer (None)."""
         return diagnose(self._settings, self._tls, error)
 
     def build(self, version: MQTTProtocolVersion, will: tuple[str, bytes] | None = None) -> paho.Client:
@@ -44,7 +44,7 @@ class Clients:
 
         Args:
             version: `paho.MQTTv5` or `paho.MQTTv311`.
-            will: topic and payload that the broker tells, retained, when the connection breaks; None for nothing.
+            will: topic and payload that the broker publishes, retained, when the connection breaks; None for nothing.
         """
         is_v5 = version == paho.MQTTv5
         client = paho.Client(
@@ -54,7 +54,7 @@ class Clients:
             protocol=version,
             reconnect_on_failure=False,
         )
-        client.max_inflight_messages_set(IN_FLIGHT)
+        client.max_inflight_messages_set(RECEIVE_MAXIMUM)
         if self._settings.username is not None:
             client.username_pw_set(self._settings.username, self._password)
         if self._tls is not None:
@@ -65,12 +65,12 @@ class Clients:
             client.will_set(*will, qos=1, retain=True, properties=delay)
         return client
 
-    def connect(self, client: paho.Client, lasting: bool = True) -> None:
+    def connect(self, client: paho.Client, keep_session: bool = True) -> None:
         """Send CONNECT; may take some seconds.
 
         Args:
             client: what `build` gave.
-            lasting: whether the broker keeps the session for a while after a break (MQTT 5).
+            keep_session: whether the broker keeps the session for a while after a break (MQTT 5).
 
         Raises:
             OSError: nobody listens, or the certificate is not trusted.
@@ -78,15 +78,17 @@ class Clients:
         """
         host, port, keepalive_s = self._settings.host, self._settings.tcp_port, self._settings.keepalive_s
         if client.protocol == paho.MQTTv5:
-            expiry_s = SESSION_EXPIRY_S if lasting else 0
-            properties = _properties(PacketTypes.CONNECT, SessionExpiryInterval=expiry_s, ReceiveMaximum=IN_FLIGHT)
-            client.connect(host, port, keepalive_s, clean_start=not lasting, properties=properties)
+            expiry_s = SESSION_EXPIRY_S if keep_session else 0
+            properties = _properties(
+                PacketTypes.CONNECT, SessionExpiryInterval=expiry_s, ReceiveMaximum=RECEIVE_MAXIMUM
+            )
+            client.connect(host, port, keepalive_s, clean_start=not keep_session, properties=properties)
         else:
             client.connect(host, port, keepalive_s)
 
 
 def publish_properties(client: paho.Client, expiry_s: int | None) -> Properties | None:
-    """How long the broker may keep a message, seconds; nothing in 3.1.1 or without a bound."""
+    """Message expiry of `expiry_s` seconds as PUBLISH properties; None in 3.1.1 or without a bound."""
     if expiry_s is None or client.protocol != paho.MQTTv5:
         return None
     return _properties(PacketTypes.PUBLISH, MessageExpiryInterval=expiry_s)

@@ -1,12 +1,12 @@
-"""What was decided waits here, on disk, until the broker has it (store and forward).
+"""Messages wait here, on disk, until the broker has them (store and forward).
 
 Not for retained state such as status or health: that describes the present and is made anew at each start. Every
 message gets the next `seq` (`edge.delivery.sequence`). When the disk refuses (full, read-only, locked, failing), at the
-start or later, messages go on in memory, bounded, counted and told, and are moved to the disk when it works again:
+start or later, messages go on in memory, bounded, counted and logged, and are moved to the disk when it works again:
 detection never stops for the disk, and never waits for it to begin.
 
 What waits too long is dropped. Its age is operating time: how long Laennec has run on this box since;
-the time when it was off does not count, and the wall clock may say what it likes.
+the time when it was off does not count, nor does a step of the wall clock.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from pathlib import Path
 
 from edge.delivery.disk import Disk
 from edge.delivery.messages import Body, Message
-from edge.delivery.sequence import Numbers
-from edge.delivery.store import NO_END, Entry, Stamp, Store
+from edge.delivery.sequence import SequenceNumbers
+from edge.delivery.store import MAX_SEQ, Entry, Stamp, Store
 from edge.delivery.store_file import open_store
-from edge.log import Repeats
+from edge.log import RateLimitedLog
 
-SPARE_BYTES = 16e6  # bound of what is kept in memory while the disk refuses, about 10 000 events
+MEMORY_BYTES = 16e6  # bound of what is kept in memory while the disk refuses, about 10 000 events
 OPERATING_NOTE_S = 600.0  # how often a node that decides nothing notes its operating time
 
 logger = logging.getLogger(__name__)
@@ -34,9 +34,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Counts:
-    """What the health report says of the outbox."""
+    """State of the outbox, for the health report; in messages, if not said otherwise."""
 
     waiting: int = 0
+    """On disk and in memory."""
     oldest_s: float = 0.0
     """For how long the oldest message has waited, seconds of operating time, at most ten too many."""
     in_memory: int = 0
@@ -44,6 +45,7 @@ class Counts:
     on_disk: bool = True
     """Whether the disk took the last write; until it takes one, messages are kept in memory."""
     failed_writes: int = 0
+    """Transactions that the disk refused."""
     evicted: dict[str, int] = field(default_factory=lambda: {"technical": 0, "event": 0, "expired": 0})
     """Messages that were dropped undelivered, by cause."""
 
@@ -59,7 +61,7 @@ class Outbox:
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Open or create `path`; a damaged file is moved aside with a log line that says where.
+        """Open or create `path`; a damaged file is moved aside, and a log line names the new place.
 
         A disk that is full, read-only or failing is no error: messages are kept in memory, and `tidy` tries again.
 
@@ -75,21 +77,21 @@ class Outbox:
             SourceError: another process holds it, or a newer Laennec wrote it.
         """
         self._path, self._max_bytes, self._max_age_s, self._wall = path, max_mb * 1e6, max_age_h * 3600, wall
-        self._monotonic, self._born_s = monotonic, monotonic()
+        self._monotonic, self._operating_zero_s = monotonic, monotonic()
         self._mutex = threading.Lock()
-        self._repeats = Repeats(logger)
+        self._limited_log = RateLimitedLog(logger)
         self._counts = Counts()
-        self._spare = open_store(":memory:")
+        self._memory = open_store(":memory:")
         self._disk = Disk(path)
         self._drops = 0
         try:
-            stored = self._look() if self._disk.open() else None
+            stored = self._read_counters() if self._disk.open() else None
         except BaseException:
             self._disk.close()
             raise
-        self._numbers = Numbers(self._disk.claim, stored)
-        self._spare.note_operating_time(self._numbers.last, self._operating_s())
-        self._note_operating_time(0.0)  # a disk that is full is found out now
+        self._numbers = SequenceNumbers(self._disk.lock_file, stored)
+        self._memory.note_operating_time(self._numbers.last, self._operating_s())
+        self._note_operating_time(0.0)  # finds a full disk now
 
     @property
     def is_open(self) -> bool:
@@ -99,7 +101,7 @@ class Outbox:
     @property
     def changes(self) -> int:
         """Grows when messages were dropped, or appeared that could not be read before."""
-        return self._drops + self._disk.revivals
+        return self._drops + self._disk.recoveries
 
     @property
     def last_seq(self) -> int:
@@ -111,18 +113,18 @@ class Outbox:
         with self._mutex:
             if self._disk.write(lambda store: store.insert(self._stamp(), messages)):
                 self._numbers.stored(len(messages))
-                self._disk.forget_acked()
-                self._disk.do("shrink", lambda store: self._dropped(store.shrink(self._max_bytes)))
+                self._disk.delete_acknowledged()
+                self._disk.do("shrink", lambda store: self._count_dropped(store.shrink(self._max_bytes)))
             else:
                 self._numbers.reserve(len(messages))
-                self._spare.insert(self._stamp(), messages)
+                self._memory.insert(self._stamp(), messages)
                 self._numbers.last += len(messages)
-                self._dropped(self._spare.shrink(SPARE_BYTES))
+                self._count_dropped(self._memory.shrink(MEMORY_BYTES))
 
     def waiting(self, after: int, until: int, limit: int) -> list[Entry]:
         """The oldest entries with after < seq <= until, at most `limit`."""
         with self._mutex:
-            entries = self._disk.waiting(after, until, limit) + self._spare.waiting(after, until, limit)
+            entries = self._disk.waiting(after, until, limit) + self._memory.waiting(after, until, limit)
         return sorted(entries, key=lambda entry: entry.seq)[:limit]
 
     def earlier(self, entry: Entry) -> list[Entry] | None:
@@ -133,7 +135,7 @@ class Outbox:
             on_disk = self._disk.earlier(event)
             if on_disk is None:
                 return None
-            return sorted(on_disk + self._spare.earlier(event), key=lambda each: each.seq)
+            return sorted(on_disk + self._memory.earlier(event), key=lambda each: each.seq)
 
     def unfinished(self, boot_id: str) -> list[Body]:
         """The onsets of earlier processes that never got an end, oldest first; also delivered ones.
@@ -147,87 +149,91 @@ class Outbox:
                 for body in self._disk.read(Store.unfinished, list[Body]())
                 if body.get("boot_id", boot_id) != boot_id
             ]
-            return [body for body in found if not self._spare.has_event((body["id"], 2))]
+            return [body for body in found if not self._memory.has_event((body["id"], 2))]
 
     def ended_by_restart(self) -> list[int]:
         """`seq` of the ends that wait and were made because a process died."""
         with self._mutex:
-            return self._disk.read(Store.ended_by_restart, list[int]()) + self._spare.ended_by_restart()
+            return self._disk.read(Store.ended_by_restart, list[int]()) + self._memory.ended_by_restart()
 
     def ack(self, seqs: Iterable[int]) -> None:
-        """Forget messages that the broker has; if the disk refuses, they are sent once more after a restart."""
+        """Delete messages that the broker has; if the disk refuses, they are sent once more after a restart."""
         with self._mutex:
-            self._disk.ack([seq for seq in seqs if not self._spare.delete([seq])])
+            self._disk.ack([seq for seq in seqs if not self._memory.delete([seq])])
 
     def tidy(self) -> None:
-        """Drop what is too old, and move what waits in memory to the disk if it works again; call it now and then."""
+        """Drop what is too old, and move messages from memory to disk if it works again; to be called regularly."""
         with self._mutex:
             self._disk.let_others_read()
             if not self._disk.is_open:
                 self._open_late()
             before_s = self._operating_s() - self._max_age_s
-            self._dropped(self._spare.expire(before_s))
-            self._disk.do("expire", lambda store: self._dropped(store.expire(before_s)))
-            is_moving = self._disk.is_open and self._spare.depth() > 0
-            if is_moving and self._disk.write(lambda store: store.take_over(self._spare)):
+            self._count_dropped(self._memory.expire(before_s))
+            self._disk.do("expire", lambda store: self._count_dropped(store.expire(before_s)))
+            is_moving = self._disk.is_open and self._memory.depth() > 0
+            if is_moving and self._disk.write(lambda store: store.take_over(self._memory)):
                 self._numbers.stored()
                 logger.info("outbox disk=working path=%s; what waited in memory is on disk", self._path)
-            self._disk.forget_acked()
-            self._note_operating_time(OPERATING_NOTE_S if self._disk.takes else 0.0)
+            self._disk.delete_acknowledged()
+            self._note_operating_time(OPERATING_NOTE_S if self._disk.accepts_writes else 0.0)
 
     def counts(self) -> Counts:
         """The state of the outbox now."""
         with self._mutex:
-            in_memory, now_s = self._spare.depth(), self._operating_s()
-            on_disk, in_spare = self._disk.waiting(0, NO_END, 1)[:1], self._spare.waiting(0, NO_END, 1)
-            since_s = [self._disk.read(lambda store: store.operating_s(on_disk[0].seq), now_s)] if on_disk else []
-            since_s += [self._spare.operating_s(entry.seq) for entry in in_spare]
+            in_memory, now_s = self._memory.depth(), self._operating_s()
+            oldest = self._disk.waiting(0, MAX_SEQ, 1)[:1]
+            since_s = [self._disk.read(lambda store: store.operating_s(oldest[0].seq), now_s)] if oldest else []
+            since_s += [self._memory.operating_s(entry.seq) for entry in self._memory.waiting(0, MAX_SEQ, 1)]
             return replace(
                 self._counts,
                 waiting=in_memory + self._disk.depth(),
                 oldest_s=round(now_s - min(since_s, default=now_s), 1),
                 in_memory=in_memory,
-                on_disk=self._disk.takes,
+                on_disk=self._disk.accepts_writes,
                 failed_writes=self._disk.failed_writes,
                 evicted=dict(self._counts.evicted),
             )
 
     def close(self) -> None:
-        """Leave everything that waits on disk and give the file free."""
+        """Leave everything that waits on disk, and release the file."""
         self.tidy()
         with self._mutex:
             self._note_operating_time(0.0)
             with suppress(OSError):
-                self._numbers.settle()
-            self._spare.close()
+                self._numbers.release_unused()
+            self._memory.close()
             self._disk.close()
 
-    def _look(self) -> int | None:
-        """The highest `seq` in the file just opened, if it tells; it has run at least as long as it says."""
-        self._born_s = min(self._born_s, self._monotonic() - self._disk.read(Store.operating_s, 0.0))
+    def _read_counters(self) -> int | None:
+        """The highest `seq` in the file just opened, None if unreadable; operating time goes on from what it holds."""
+        self._operating_zero_s = min(
+            self._operating_zero_s, self._monotonic() - self._disk.read(Store.operating_s, 0.0)
+        )
         return self._disk.read(Store.highest_seq, None)
 
     def _open_late(self) -> None:
         before_s = self._operating_s()
         if self._disk.open_late():
-            self._numbers.join(self._disk.claim, self._look() or 0)
-            self._spare.add_operating_time(self._operating_s() - before_s)
+            self._numbers.attach(self._disk.lock_file, self._read_counters() or 0)
+            self._memory.add_operating_time(self._operating_s() - before_s)
 
     def _stamp(self) -> Stamp:
         return Stamp(self._numbers.last + 1, self._numbers.start, self._wall(), self._operating_s())
 
     def _operating_s(self) -> float:
-        """For how long Laennec has run on this box, as far as its disk knows, seconds."""
-        return self._monotonic() - self._born_s
+        """How long Laennec has run on this box, as far as its disk knows, seconds."""
+        return self._monotonic() - self._operating_zero_s
 
     def _note_operating_time(self, every_s: float) -> None:
         seq, now_s = self._numbers.last, self._operating_s()
         if self._disk.is_open and now_s - self._disk.read(Store.operating_s, now_s) >= every_s:
             self._disk.write(lambda store: store.note_operating_time(seq, now_s))
 
-    def _dropped(self, rows: dict[str, int]) -> None:
+    def _count_dropped(self, rows: dict[str, int]) -> None:
         for cause, number in rows.items():
-            if number and cause in self._counts.evicted:  # the log of what the broker has is no loss
+            if number and cause in self._counts.evicted:  # `delivered`, the log of what the broker has, is no loss
                 self._counts.evicted[cause] += number
                 self._drops += 1
-                self._repeats.tell(cause, f"outbox dropped={cause} total={self._counts.evicted[cause]}", logging.ERROR)
+                self._limited_log.log(
+                    cause, f"outbox dropped={cause} total={self._counts.evicted[cause]}", logging.ERROR
+                )

@@ -1,7 +1,7 @@
-"""An outbox as others look at it: the doctor, and whoever sends events again. Nothing is written, locked or created.
+"""An outbox read by other processes: the doctor and `laennec resend`. Nothing is written, locked or created.
 
 Not for the service (`edge.delivery.store`), which may work on the same file meanwhile: with SQLite's write-ahead log
-others may read. A file that nobody has open and that was closed in order is read as it lies there; SQLite would else
+others may read. A file that no process has open and that was closed in order is opened as immutable; SQLite would else
 make two files beside it, which might then belong to the wrong user.
 """
 
@@ -34,25 +34,25 @@ class DamagedError(SourceError):
 
 
 def outbox_of(config: Config) -> Path:
-    """The outbox of the settings; for who looks by hand on a box, that of its service."""
+    """The outbox of the settings; on a box whose user has none, that of its service."""
     path = config.outbox_path()
     of_service = SERVICE_STATE / path.name
     is_missing = config.outbox.path is None and not os.path.exists(path)
     return of_service if is_missing and os.path.exists(of_service) else path
 
 
-class AloneError(SourceError):
-    """The service lets nobody else read it, see `edge.delivery.store_file.must_be_alone`."""
+class ExclusiveLockError(SourceError):
+    """The service has it locked for itself, see `edge.delivery.store_file.needs_exclusive_lock`."""
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """The database at `path`, for a short look: while it is open, the service cannot tidy its log.
+def open_read_only(path: Path) -> Iterator[sqlite3.Connection]:
+    """The database at `path`, read only, for a short time: while it is open, the service cannot shrink its WAL.
 
     Raises:
         ConfigError: it is a folder, or may not be read.
         SourceError: it is not there, a newer Laennec wrote it, or another program has locked it.
-        AloneError: the service lets nobody else read it.
+        ExclusiveLockError: the service has it locked for itself.
         DamagedError: it is damaged.
     """
     if os.path.isdir(path):  # Path.is_dir() raises where this user may not look
@@ -74,7 +74,9 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
         if "locked" in str(error):
             if _services(path):
                 found = "the service reads it alone: its disk was full at the start, or has blocks below 4 kB"
-                raise AloneError(f"outbox {path}: {found}; free space there and try again in a minute") from None
+                raise ExclusiveLockError(
+                    f"outbox {path}: {found}; free space there and try again in a minute"
+                ) from None
             raise SourceError(f"outbox {path}: another program has locked it; close that program first") from None
         raise ConfigError(f"outbox {path}: cannot be read: {error}; run as its owner") from None
     except sqlite3.DatabaseError as error:
@@ -94,17 +96,17 @@ def waiting(db: sqlite3.Connection) -> tuple[int, float]:
     return int(number), max(0.0, time.time() - written_s) if number else 0.0
 
 
-def logged(path: Path) -> Iterator[Body]:
+def logged_events(path: Path) -> Iterator[Body]:
     """Every event of the log, delivered or not, in the order of decision.
 
-    A page at a time, so that a reader who takes minutes keeps the service from nothing.
+    A page at a time, so that a reader who takes minutes does not hinder the service.
 
     Raises:
-        ConfigError, SourceError: as `reading`.
+        ConfigError, SourceError: as `open_read_only`.
     """
     after = 0
     while True:
-        with reading(path) as db:
+        with open_read_only(path) as db:
             query = "SELECT seq, body FROM event WHERE seq > ? ORDER BY seq LIMIT ?"
             rows = db.execute(query, (after, PAGE_ROWS)).fetchall() if _has(db, "event") else []
         for seq, body in rows:
@@ -115,9 +117,9 @@ def logged(path: Path) -> Iterator[Body]:
 
 
 def locked_by(path: Path) -> int | None:
-    """The process that keeps the service from writing, for longer than any write takes; None if none does.
+    """Id of the process that has kept the service from writing for longer than any write takes; None if none has.
 
-    Asks the kernel, takes no lock itself. Not from a process that has `path` open: POSIX would give its locks free.
+    Asks the kernel, takes no lock itself. Not from a process that has `path` open: POSIX would release its locks.
     """
     deadline_s = time.monotonic() + BUSY_S
     while (holder := _writer(path)) is not None and time.monotonic() < deadline_s:
@@ -126,7 +128,7 @@ def locked_by(path: Path) -> int | None:
 
 
 def _services(path: Path) -> list[int]:
-    """Who holds the outbox (`edge.delivery.store_file.Claim`): on a slow disk its own writes may take long."""
+    """Ids of the processes that hold the lock file: on a slow disk the own writes of the service may take long."""
     with suppress(OSError):
         inode = os.stat(f"{path}.lock").st_ino
         locks = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
@@ -137,8 +139,8 @@ def _services(path: Path) -> list[int]:
 def _writer(path: Path) -> int | None:
     for suffix, start, length in WRITING:
         with suppress(OSError), open(f"{path}{suffix}", "rb") as file:
-            asked = struct.pack(LOCK, fcntl.F_RDLCK, os.SEEK_SET, start, length, 0)
-            kind, *_, process = struct.unpack(LOCK, fcntl.fcntl(file, fcntl.F_GETLK, asked))
+            request = struct.pack(LOCK, fcntl.F_RDLCK, os.SEEK_SET, start, length, 0)
+            kind, *_, process = struct.unpack(LOCK, fcntl.fcntl(file, fcntl.F_GETLK, request))
             if kind == fcntl.F_WRLCK:
                 return int(process)
     return None

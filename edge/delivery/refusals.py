@@ -1,4 +1,4 @@
-"""Which messages the broker does not take, and why: counted, so that health and doctor can say it.
+"""Which messages the broker refuses, and why: counted for the health report and the doctor.
 
 Not for deciding when they are tried again (`edge.delivery.dispatch`). Pure bookkeeping. Only MQTT 5 has an answer for a
 message that is refused; a 3.1.1 broker acknowledges it and throws it away.
@@ -8,21 +8,21 @@ from __future__ import annotations
 
 
 class Refusals:
-    """The messages whose last answer was no. One thread writes, others may read."""
+    """The messages whose last PUBACK was a failure. One thread writes, others may read."""
 
     def __init__(self) -> None:
-        """None yet."""
+        """Begin with no refused message."""
         self._reasons: dict[int, str] = {}
 
-    def note(self, seq: int, refusal: str) -> None:
+    def record(self, seq: int, refusal: str) -> None:
         """The broker answered message `seq`: empty if it has it, else its reason."""
         if refusal:
             self._reasons[seq] = refusal
         else:
             self._reasons.pop(seq, None)
 
-    def start_again(self) -> None:
-        """All of them are sent again: what was dropped meanwhile is no longer counted."""
+    def clear(self) -> None:
+        """All refused messages are sent again: those that were dropped meanwhile no longer count."""
         self._reasons = {}
 
     @property

@@ -1,8 +1,8 @@
 """Events of the log once more: for a broker that lost what it had acknowledged.
 
 Not for what still waits (the service delivers it). The log is only read and the session is one of its own, so this
-works whether the service runs or not. An event is sent whole, onset before end, marked `resent`; whoever has it already
-drops it by (id, rev), so that going back too far does no harm.
+works whether the service runs or not. An event is sent whole, onset before end, marked `resent`; a consumer that has it
+already drops it by (id, rev), so that going back too far does no harm.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from pathlib import Path
 
 from paho.mqtt.client import MQTTv5
 
-from edge.delivery.errand import Errand
 from edge.delivery.in_flight import BACKLOG_PER_S
 from edge.delivery.messages import EVENT_EXPIRY_S, Body, Node, finish, rfc3339
 from edge.delivery.mqtt import FIRST_FAILURE
-from edge.delivery.mqtt_client import Clients
-from edge.delivery.outbox_reading import logged
+from edge.delivery.mqtt_client import ClientFactory
+from edge.delivery.one_off_session import OneOffSession
+from edge.delivery.outbox_reading import logged_events
 from edge.errors import ConfigError, SourceError
 from edge.settings.config import Config
 
@@ -42,22 +42,22 @@ class Span:
 
 
 @dataclass
-class Tally:
-    """What became of the messages so far."""
+class Progress:
+    """What became of the messages so far, counted in messages."""
 
     total: int
     acknowledged: int = 0
     refused: int = 0
     reason: str = ""
     """The broker's, of the last refusal."""
-    unheard: int = 0
+    without_subscriber: int = 0
     """Acknowledged, but nobody has subscribed (MQTT 5)."""
-    tells_refusals: bool = True
-    """Whether the broker says so when it throws a message away; a 3.1.1 broker acknowledges it."""
+    reports_refusals: bool = True
+    """Whether the broker reports a message that it throws away; a 3.1.1 broker acknowledges it."""
 
 
-def moment(text: str, key: str, now_s: float) -> float:
-    """What an operator means by `text`, seconds since 1970.
+def parse_time(text: str, key: str, now_s: float) -> float:
+    """A time as an operator writes it, seconds since 1970.
 
     Raises:
         ConfigError: it is no time; `key` is named.
@@ -75,20 +75,20 @@ def moment(text: str, key: str, now_s: float) -> float:
     raise ConfigError(f"{key}: expected {TIMES}; found {text!r}")
 
 
-def span(since: str, until: str | None, now_s: float) -> Span:
-    """The span between two times of an operator.
+def parse_span(since: str, until: str | None, now_s: float) -> Span:
+    """The span between two times as an operator writes them.
 
     Raises:
         ConfigError: one is no time, or they are the wrong way round.
     """
-    begin_s = moment(since, "--since", now_s)
-    end_s = now_s if until is None else moment(until, "--until", now_s)
+    begin_s = parse_time(since, "--since", now_s)
+    end_s = now_s if until is None else parse_time(until, "--until", now_s)
     if begin_s >= end_s:
         raise ConfigError(f"--since {rfc3339(begin_s)} is not before {rfc3339(end_s)}, where it is to end")
     return Span(rfc3339(begin_s), rfc3339(end_s))
 
 
-def chosen(path: Path, wanted: Span) -> tuple[set[str], int]:
+def select_events(path: Path, span: Span) -> tuple[set[str], int]:
     """Ids of the events to send, and how many messages they have.
 
     Raises:
@@ -98,26 +98,28 @@ def chosen(path: Path, wanted: Span) -> tuple[set[str], int]:
     messages: dict[str, int] = {}
     ids: set[str] = set()
     first = ""
-    for body in logged(path):
+    for body in logged_events(path):
         when = body["time"]["end"] or body["time"]["onset"]
         first = first or when
         messages[body["id"]] = messages.get(body["id"], 0) + 1
-        if wanted.since <= when <= wanted.until:
+        if span.since <= when <= span.until:
             ids.add(body["id"])
     if not ids:
         holds = f"its log begins at {first}" if first else "its log is empty"
-        raise ConfigError(f"outbox {path}: no event between {wanted.since} and {wanted.until}; {holds}")
+        raise ConfigError(f"outbox {path}: no event between {span.since} and {span.until}; {holds}")
     return ids, sum(messages[ident] for ident in ids)
 
 
-def resend(config: Config, path: Path, wanted: Span, say: Callable[[Tally], None], stop: threading.Event) -> Tally:
-    """Publish the events of `wanted` once more, under the node's present names, each acknowledged.
+def resend(
+    config: Config, path: Path, span: Span, on_progress: Callable[[Progress], None], stop: threading.Event
+) -> Progress:
+    """Publish the events of `span` once more, under the node's present names, each acknowledged.
 
     Args:
         config: node and broker.
         path: the outbox whose log is read.
-        wanted: which events.
-        say: called after each acknowledgement.
+        span: which events.
+        on_progress: called after each acknowledgement.
         stop: ends it early.
 
     Raises:
@@ -125,61 +127,61 @@ def resend(config: Config, path: Path, wanted: Span, say: Callable[[Tally], None
         SourceError: the broker is not there, refuses the connection, or goes away; the message says how far it came.
     """
     node = Node(config.mqtt.prefix, config.site, config.node, config.mode, "")
-    clients = Clients(config.mqtt, f"{node.client_id}:resend")
-    ids, total = chosen(path, wanted)
-    tally, under_way, began_s, sent = Tally(total), deque[int | None](), time.monotonic(), 0
-    with _connected(clients, f"{config.mqtt.host}:{config.mqtt.tcp_port}") as errand:
-        tally.tells_refusals = errand.version == MQTTv5
-        for body in logged(path):
+    clients = ClientFactory(config.mqtt, f"{node.client_id}:resend")
+    ids, total = select_events(path, span)
+    progress, in_flight, began_s, sent = Progress(total), deque[int | None](), time.monotonic(), 0
+    with _connect(clients, f"{config.mqtt.host}:{config.mqtt.tcp_port}") as session:
+        progress.reports_refusals = session.version == MQTTv5
+        for body in logged_events(path):
             if stop.is_set():
                 break
             if body["id"] not in ids:
                 continue
-            if len(under_way) >= errand.in_flight:
-                _settle(errand, under_way.popleft(), tally, config.mqtt.ack_timeout_s)
-                say(tally)
-            under_way.append(_publish(errand, node, body))
+            if len(in_flight) >= session.receive_maximum:
+                _await_answer(session, in_flight.popleft(), progress, config.mqtt.ack_timeout_s)
+                on_progress(progress)
+            in_flight.append(_publish(session, node, body))
             sent += 1
-            tally.total = max(tally.total, sent)  # one that was still sounding may have ended meanwhile
+            progress.total = max(progress.total, sent)  # one that was still sounding may have ended meanwhile
             stop.wait(max(0.0, began_s + sent / BACKLOG_PER_S - time.monotonic()))  # as the service's backlog
-        while under_way:
-            _settle(errand, under_way.popleft(), tally, config.mqtt.ack_timeout_s)
-            say(tally)
-    return tally
+        while in_flight:
+            _await_answer(session, in_flight.popleft(), progress, config.mqtt.ack_timeout_s)
+            on_progress(progress)
+    return progress
 
 
-def _publish(errand: Errand, node: Node, body: Body) -> int | None:
+def _publish(session: OneOffSession, node: Node, body: Body) -> int | None:
     topic = node.topic("s", body["stream"], "event")
-    return errand.publish(topic, finish({**body, "resent": True}, late=True, wall_s=time.time()), EVENT_EXPIRY_S)
+    return session.publish(topic, finish({**body, "resent": True}, late=True, wall_s=time.time()), EVENT_EXPIRY_S)
 
 
-def _settle(errand: Errand, mid: int | None, tally: Tally, timeout_s: float) -> None:
+def _await_answer(session: OneOffSession, mid: int | None, progress: Progress, timeout_s: float) -> None:
     """Wait for the answer to one message."""
-    answer = None if mid is None else errand.answer(mid, timeout_s)
+    answer = None if mid is None else session.wait_for_answer(mid, timeout_s)
     if answer is None:
-        how_far = f"{tally.acknowledged} of {tally.total} messages were acknowledged"
+        how_far = f"{progress.acknowledged} of {progress.total} messages were acknowledged"
         raise SourceError(f"the broker went away: {how_far}; run the same command again, copies do no harm")
-    code, said = answer
+    code, reason = answer
     if code >= FIRST_FAILURE:
-        tally.refused, tally.reason = tally.refused + 1, said
+        progress.refused, progress.reason = progress.refused + 1, reason
         return
-    tally.acknowledged += 1
-    tally.unheard += code == NO_SUBSCRIBER
+    progress.acknowledged += 1
+    progress.without_subscriber += code == NO_SUBSCRIBER
 
 
-def _connected(clients: Clients, where: str) -> Errand:
+def _connect(clients: ClientFactory, where: str) -> OneOffSession:
     try:
-        errand = Errand(clients)
+        session = OneOffSession(clients)
     except (OSError, ValueError) as error:
-        if (trouble := clients.diagnose(error)) is not None:
-            raise SourceError(f"broker {where}: {trouble.found}; {trouble.advice}") from None
+        if (fault := clients.diagnose(error)) is not None:
+            raise SourceError(f"broker {where}: {fault.found}; {fault.advice}") from None
         raise SourceError(f"broker {where}: cannot be reached: {error}; run this again when it is there") from None
-    if errand.is_accepted:
-        return errand
-    errand.close()
-    if errand.connack is not None:
+    if session.is_accepted:
+        return session
+    session.close()
+    if session.connack is not None:
         advice = "check mqtt.username and mqtt.password_file"
-        raise SourceError(f"broker {where}: refuses: {errand.connack_text}; {advice}")
-    if (trouble := clients.diagnose()) is not None:
-        raise SourceError(f"broker {where}: {trouble.found}; {trouble.advice}")
-    raise SourceError(f"broker {where}: takes the connection and says nothing; is it a broker?")
+        raise SourceError(f"broker {where}: refuses: {session.connack_text}; {advice}")
+    if (fault := clients.diagnose()) is not None:
+        raise SourceError(f"broker {where}: {fault.found}; {fault.advice}")
+    raise SourceError(f"broker {where}: takes the connection and does not answer; is it a broker?")

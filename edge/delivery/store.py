@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from edge.delivery.messages import Body, Message, encode
 
-NO_END = 1 << 62  # above every seq
+MAX_SEQ = 1 << 62  # above every seq
 EVICT_ROWS = 64  # rows removed at once when the bound is reached
 NOTE_S = 10.0  # how much time a note in `operation` may stand for; a week of it is 1 MB
 SCHEMA = """
@@ -63,7 +63,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Stamp:
-    """What messages get on their way in."""
+    """What is stored with messages beside their content."""
 
     first_seq: int
     """`seq` of the first of them."""
@@ -72,23 +72,23 @@ class Stamp:
     written_s: float
     """Wall time, seconds since 1970."""
     operating_s: float
-    """For how long Laennec has run on this box, seconds."""
+    """How long Laennec had run on this box, seconds."""
 
 
 class Store:
     """The tables of one database. Every method raises `sqlite3.Error` when the disk refuses."""
 
-    def __init__(self, connection: sqlite3.Connection, is_alone: bool = False) -> None:
+    def __init__(self, connection: sqlite3.Connection, is_exclusive: bool = False) -> None:
         """Use an opened database; see `edge.delivery.store_file`."""
         self._db = connection
-        self.is_alone = is_alone
-        """Whether other programs cannot read it meanwhile."""
+        self.is_exclusive = is_exclusive
+        """Whether other programs cannot read the file meanwhile."""
 
     def insert(self, stamp: Stamp, messages: Iterable[Message]) -> None:
         """Write messages with consecutive `seq`, all or none."""
         with self._db:
             if stamp.operating_s - self.operating_s() >= NOTE_S:
-                self._note(stamp.first_seq - 1, stamp.operating_s)
+                self._note_operation(stamp.first_seq - 1, stamp.operating_s)
             for seq, message in enumerate(messages, stamp.first_seq):
                 text: str | None = encode({**message.body, "seq": seq, "seq_start": stamp.seq_start}).decode()
                 if message.event is not None:
@@ -148,17 +148,17 @@ class Store:
         return float(row[0]) if row else 0.0
 
     def note_operating_time(self, seq: int, operating_s: float) -> None:
-        """Keep for how long Laennec has run on this box, seconds, and up to which `seq` it has come."""
+        """Write how long Laennec has run on this box, seconds, and up to which `seq` it has come."""
         with self._db:
-            self._note(seq, operating_s)
+            self._note_operation(seq, operating_s)
 
     def add_operating_time(self, seconds: float) -> None:
-        """It had run longer than was known when this was written."""
+        """Laennec had run so many seconds longer than was known when the rows were written."""
         with self._db:
             self._db.execute("UPDATE operation SET operating_s = operating_s + ?", (seconds,))
 
     def shrink(self, bound_bytes: float) -> dict[str, int]:
-        """Drop the least precious rows until the file's used pages fit.
+        """Drop the least important rows until the file's used pages fit.
 
         Returns:
             Number of rows dropped, by cause.
@@ -176,7 +176,7 @@ class Store:
         return dropped
 
     def expire(self, before_s: float) -> dict[str, int]:
-        """Drop what was written before Laennec had run so long.
+        """Drop what was written before an operating time.
 
         Args:
             before_s: seconds of operating time.
@@ -200,16 +200,16 @@ class Store:
             self._db.executemany("INSERT OR REPLACE INTO event VALUES(?,?,?,?,?)", events)
             waiting = other._db.execute("SELECT * FROM outbox").fetchall()
             self._db.executemany("INSERT OR REPLACE INTO outbox VALUES(?,?,?,?,?)", waiting)
-            # A write that failed late may have come to disk all the same; with another seq its event is now that one.
+            # A write that failed late may have reached the disk; with another seq its event is now that one.
             self._db.execute("DELETE FROM outbox WHERE body IS NULL AND seq NOT IN (SELECT seq FROM event)")
             for seq, operating_s in other._db.execute("SELECT * FROM operation").fetchall():
-                self._note(seq, operating_s)
+                self._note_operation(seq, operating_s)
         with other._db:
             for table in ("event", "outbox", "operation"):
                 other._db.execute(f"DELETE FROM {table}")
 
     def close(self) -> None:
-        """Give the file free."""
+        """Release the file."""
         self._db.close()
 
     def _entries(self, query: str, values: tuple[object, ...]) -> list[Entry]:
@@ -219,7 +219,7 @@ class Store:
             for seq, topic, body, expiry_s, ident, rev in rows
         ]
 
-    def _note(self, seq: int, operating_s: float) -> None:
+    def _note_operation(self, seq: int, operating_s: float) -> None:
         later = "ON CONFLICT(seq) DO UPDATE SET operating_s = max(operating_s, excluded.operating_s)"
         self._db.execute(f"INSERT INTO operation VALUES(?,?) {later}", (seq, operating_s))
 

@@ -1,13 +1,12 @@
-"""The file of the outbox: claimed, opened, made, moved aside when damaged; and how far `seq` may have been used.
+"""The file of the outbox: locked, opened, made, moved aside when damaged; and up to which `seq` may have been used.
 
 Not for what is in it (`edge.delivery.store`). WAL and synchronous=FULL: what a method of the store has written survives
 a power cut. A process holds its file alone (flock on `<path>.lock`), so two services cannot send the same events;
-others may still read it, but where there is no room for the memory that SQLite shares with them (`must_be_alone`).
+others may still read it, but where the disk lacks space for the memory that SQLite shares (`needs_exclusive_lock`).
 
-Who is to blame decides what an error is. A path that cannot be (a folder, no permission, a newer format, another
-process) is the operator's: `LaennecError`. A disk that is full, read-only or failing is nobody's mistake, may pass, and
-must not make a node deaf: `sqlite3.OperationalError`. Read-only counts as such because that is what Linux makes of a
-memory card that fails.
+Errors have two kinds. A path that cannot be used (a folder, no permission, a newer format, another process) is a
+mistake of the operator: `LaennecError`. A disk that is full, read-only or failing may recover and must not stop the
+node: `sqlite3.OperationalError`. Read-only counts as such because that is what Linux makes of a memory card that fails.
 """
 
 from __future__ import annotations
@@ -27,18 +26,18 @@ from edge.errors import ConfigError, LaennecError, SourceError
 
 SCHEMA_VERSION = 1  # stays while the release before can use the file; a table that it does not know harms nobody
 BUSY_S = 1.0  # how long a lock held by another program is waited for
-SHARED_PAGE_BYTES = 4096  # SQLite takes room for what it shares in such pieces
-SHARED_ROOM_BYTES = 131_072  # four times what it shares
-DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
+SHARED_PAGE_BYTES = 4096  # SQLite allocates its shared memory in such pieces
+SHARED_ROOM_BYTES = 131_072  # four times what SQLite shares
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
 DIGITS = 20
 
 logger = logging.getLogger(__name__)
 
 
-class Claim:
-    """`<path>.lock`: this process alone uses the file; and 20 digits, up to which `seq` may have been used.
+class LockFile:
+    """`<path>.lock`: the lock by which this process alone uses the file, and the `seq` up to which may have been used.
 
-    They are written over in place, which a full disk takes.
+    That number, 20 digits, is written over in place, which a full disk takes.
     """
 
     def __init__(self, path: Path) -> None:
@@ -46,14 +45,14 @@ class Claim:
 
         Raises:
             ConfigError: the folder cannot be written.
-            SourceError: another process has claimed it.
+            SourceError: another process holds it.
             sqlite3.OperationalError: the disk refuses.
         """
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         except OSError as error:
-            raise blame(path, error) from None
+            raise classify_error(path, error) from None
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -63,16 +62,16 @@ class Claim:
             ) from None
         with suppress(OSError):
             if not os.pread(self._file, 1, 0):
-                self.keep(0)  # takes the room now
+                self.reserve(0)  # takes the space now
 
-    def kept(self) -> int:
-        """Up to which `seq` may have been used; 0 if nobody said."""
+    def reserved(self) -> int:
+        """Up to which `seq` may have been used; 0 if none was written."""
         with suppress(OSError, ValueError):
             return int(os.pread(self._file, DIGITS, 0) or b"0")
         return 0
 
-    def keep(self, seq: int) -> None:
-        """Say up to which `seq` may be used; it survives a power cut.
+    def reserve(self, seq: int) -> None:
+        """Write up to which `seq` may be used; it survives a power cut.
 
         Raises:
             OSError: the disk refuses even this.
@@ -82,16 +81,16 @@ class Claim:
         os.fdatasync(self._file)
 
     def close(self) -> None:
-        """Let others have the file."""
+        """Release the lock."""
         os.close(self._file)
 
 
-def open_store(path: str, is_alone: bool = False) -> Store:
+def open_store(path: str, is_exclusive: bool = False) -> Store:
     """Open or create one database.
 
     Args:
         path: the file; `:memory:` for none.
-        is_alone: keep the index of the WAL to this process, see `must_be_alone`.
+        is_exclusive: keep the index of the WAL to this process, see `needs_exclusive_lock`.
 
     Raises:
         sqlite3.Error: it cannot be opened, is locked or is damaged.
@@ -99,7 +98,7 @@ def open_store(path: str, is_alone: bool = False) -> Store:
     """
     db = sqlite3.connect(path, timeout=BUSY_S, check_same_thread=False)
     try:
-        if is_alone:
+        if is_exclusive:
             db.execute("PRAGMA locking_mode=EXCLUSIVE")
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
@@ -115,11 +114,11 @@ def open_store(path: str, is_alone: bool = False) -> Store:
     except BaseException:
         db.close()
         raise
-    return Store(db, is_alone)
+    return Store(db, is_exclusive)
 
 
-def must_be_alone(path: Path) -> bool:
-    """Whether SQLite had better not share the index of the WAL with other programs.
+def needs_exclusive_lock(path: Path) -> bool:
+    """Whether SQLite must not share the index of the WAL with other programs.
 
     It would map `<path>-shm` into memory. On a full disk it cannot make that file; and where the blocks of a disk are
     smaller than its pages, touching one of them on a full disk ends the process (SIGBUS; seen on ext4 with 1 kB).
@@ -140,9 +139,9 @@ def open_or_replace(path: Path) -> Store:
         sqlite3.OperationalError: the disk refuses.
     """
     _check_writable(path)
-    is_alone = must_be_alone(path)
+    is_exclusive = needs_exclusive_lock(path)
     try:
-        return open_store(str(path), is_alone)
+        return open_store(str(path), is_exclusive)
     except sqlite3.OperationalError as error:
         if "locked" in str(error):
             raise SourceError(f"outbox {path}: another program has locked it; close that program first") from None
@@ -150,14 +149,14 @@ def open_or_replace(path: Path) -> Store:
     except sqlite3.DatabaseError as error:
         aside = _move_aside(path)
         logger.error('outbox damaged=%s reason="%s" moved_to=%s; a new one was begun', path, error, aside)
-        store = open_store(str(path), is_alone)
+        store = open_store(str(path), is_exclusive)
         store.begin_after(jump(0))
         return store
 
 
-def blame(path: Path, error: OSError) -> LaennecError | sqlite3.OperationalError:
-    """What an error in using `path` is: the operator's mistake, or the disk's."""
-    if error.errno in DISK_TROUBLE:
+def classify_error(path: Path, error: OSError) -> LaennecError | sqlite3.OperationalError:
+    """The exception for an error in using `path`: a mistake of the operator, or a failing disk."""
+    if error.errno in DISK_ERRORS:
         return sqlite3.OperationalError(error.strerror)
     return ConfigError(f"outbox.path: cannot write {path}: {error.strerror}; choose another with --outbox")
 
@@ -175,20 +174,20 @@ def _move_aside(path: Path) -> Path:
             with suppress(FileNotFoundError):
                 os.replace(f"{path}{suffix}", f"{aside}{suffix}")
     except OSError as error:
-        raise blame(path, error) from None
+        raise classify_error(path, error) from None
     return aside
 
 
 def _check_writable(path: Path) -> None:
-    """SQLite opens what it may only read, and does not say why it cannot; the system does.
+    """Asked of the system, for SQLite opens what it may only read, and does not report why it cannot.
 
     Raises:
         ConfigError: it is no file, or may not be written.
         sqlite3.OperationalError: the disk refuses.
     """
-    for place in (path, *(path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))):
+    for part in (path, *(path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))):
         try:
-            if place == path or place.exists():
-                os.close(os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666))
+            if part == path or part.exists():
+                os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666))
         except OSError as error:
-            raise blame(place, error) from None
+            raise classify_error(part, error) from None

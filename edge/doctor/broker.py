@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import paho.mqtt.client as paho
 
-from edge.delivery.errand import Errand
 from edge.delivery.messages import Node
 from edge.delivery.mqtt import FIRST_FAILURE, VERSIONS
-from edge.delivery.mqtt_client import Clients
+from edge.delivery.mqtt_client import ClientFactory
+from edge.delivery.one_off_session import OneOffSession
 from edge.delivery.tls import certificate_ends_s
 from edge.doctor import Check, fail, ok, warn
 from edge.errors import ConfigError
-from edge.node.box_mark import box_mark
+from edge.node.box_fingerprint import box_fingerprint
 
 if TYPE_CHECKING:
     from edge.settings.config import Config, Tls
@@ -37,18 +37,18 @@ def broker(config: Config) -> Check:
     """Connect as the node would, publish one message in its topics, read what is retained there, and disconnect."""
     settings = config.mqtt
     where = f"{settings.host}:{settings.tcp_port}" + (" with TLS" if settings.tls is not None else "")
-    node = Node(settings.prefix, config.site, config.node, config.mode, "", box_mark())
+    node = Node(settings.prefix, config.site, config.node, config.mode, "", box_fingerprint())
     try:
-        clients = Clients(settings, f"{node.client_id}:doctor")
+        clients = ClientFactory(settings, f"{node.client_id}:doctor")
         socket.getaddrinfo(settings.host, settings.tcp_port)
     except ConfigError as error:
         return fail("broker", str(error), "make it readable for the service, or change mqtt in the configuration")
     except (OSError, UnicodeError) as error:
         return warn("broker", f"{where}: the name is not known ({error})", LATER)
     try:
-        with Errand(clients) as errand:
-            if errand.connack is not None:
-                check = _check_session(where, errand, node)
+        with OneOffSession(clients) as session:
+            if session.connack is not None:
+                check = _check_session(where, session, node)
                 return _own_certificate(where, settings.tls) or check if check.verdict == "ok" else check
     except (OSError, ValueError) as error:
         if (trouble := clients.diagnose(error)) is not None:
@@ -59,30 +59,30 @@ def broker(config: Config) -> Check:
     return warn("broker", f"{where}: accepts the connection and sends nothing", "is it a broker?")
 
 
-def _check_session(where: str, errand: Errand, node: Node) -> Check:
+def _check_session(where: str, session: OneOffSession, node: Node) -> Check:
     """What the broker allows this node, over a connection that it accepted or refused."""
-    if not errand.is_accepted:
+    if not session.is_accepted:
         advice = "check mqtt.username, the password file, and that the broker knows this node (deploy/mosquitto/setup)"
-        return fail("broker", f"{where}: refuses: {errand.connack_text}", advice)
-    ends_s, topic = errand.certificate_ends_s(), node.topic("doctor")
-    mid = errand.publish(topic, b"{}", EXPIRY_S)
-    code, reason = (None if mid is None else errand.answer(mid)) or (FIRST_FAILURE, "no answer")
+        return fail("broker", f"{where}: refuses: {session.connack_text}", advice)
+    ends_s, topic = session.certificate_ends_s(), node.topic("doctor")
+    mid = session.publish(topic, b"{}", EXPIRY_S)
+    code, reason = (None if mid is None else session.wait_for_answer(mid)) or (FIRST_FAILURE, "no answer")
     if code >= FIRST_FAILURE:
         advice = "give this user the right in its ACL; are `site` and `node` those that the broker knows?"
         return fail("broker", f"{where}: accepts no message in {topic} ({reason})", advice)
-    errand.subscribe([node.topic("status"), node.topic("health"), topic])  # some brokers disconnect whoever may not
-    errand.publish(topic, b"{}", EXPIRY_S)
-    is_readable = errand.hears(topic, ECHO_S)
-    if (trouble := _trouble_in_topics(where, errand, node)) is not None:
+    session.subscribe([node.topic("status"), node.topic("health"), topic])  # some brokers disconnect whoever may not
+    session.publish(topic, b"{}", EXPIRY_S)
+    is_readable = session.wait_for_message(topic, ECHO_S)
+    if (trouble := _trouble_in_topics(where, session, node)) is not None:
         return trouble
     if ends_s is not None and ends_s - time.time() < SOON_S:
         found = f"{where}: connected, but its certificate ends in {(ends_s - time.time()) / 86_400:.0f} days"
         return warn("broker", found, "renew it before that: deploy/mosquitto/setup renew")
-    if errand.version == paho.MQTTv311:
+    if session.version == paho.MQTTv311:
         advice = "use a broker that speaks MQTT 5, such as mosquitto 2"
         return warn("broker", f"{where}: connected, but speaks MQTT 3.1.1 only", advice)
     alone = "no other box has its name" if is_readable else "it does not let us read whether another box has its name"
-    return ok("broker", f"{where}: connected, MQTT {VERSIONS[errand.version]}, accepts messages of this node; {alone}")
+    return ok("broker", f"{where}: connected, MQTT {VERSIONS[session.version]}, accepts messages of this node; {alone}")
 
 
 def _own_certificate(where: str, tls: Tls | None) -> Check | None:
@@ -93,21 +93,21 @@ def _own_certificate(where: str, tls: Tls | None) -> Check | None:
     return warn("broker", found, "give a new one as mqtt.tls.cert before that")
 
 
-def _trouble_in_topics(where: str, errand: Errand, node: Node) -> Check | None:
+def _trouble_in_topics(where: str, session: OneOffSession, node: Node) -> Check | None:
     """Trouble that the retained messages of this node show: another box of its name, refused messages."""
-    status, health = (_body(errand.heard.get(node.topic(name))) for name in ("status", "health"))
+    status, health = (_body(session.received.get(node.topic(name))) for name in ("status", "health"))
     if status.get("state") == "online" and status.get("box", node.box) != node.box:
         who = f"{node.site}/{node.node}"
-        found = f"{where}: another box (mark {status['box']}, this one: {node.box}) is online there as {who}"
+        found = f"{where}: another box (fingerprint {status['box']}, this one: {node.box}) is online there as {who}"
         return fail("broker", found, OWN_NAME)
-    session = health.get("broker")
-    session = session if isinstance(session, dict) else {}
-    if session.get("rival"):
+    reported = health.get("broker")
+    reported = reported if isinstance(reported, dict) else {}
+    if reported.get("rival"):
         return fail(
-            "broker", f"{where}: the running service is disconnected again and again: {session['rival']}", OWN_NAME
+            "broker", f"{where}: the running service is disconnected again and again: {reported['rival']}", OWN_NAME
         )
-    if session.get("refused"):
-        found = f"{where}: refuses {session['refused']} messages of the running service ({session.get('reason')})"
+    if reported.get("refused"):
+        found = f"{where}: refuses {reported['refused']} messages of the running service ({reported.get('reason')})"
         return warn("broker", found, "give this user the right in its ACL; they wait on disk and are tried again")
     return None
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge.delivery.outbox_reading import AloneError, DamagedError, locked_by, outbox_of, reading, waiting
+from edge.delivery.outbox_reading import DamagedError, ExclusiveLockError, locked_by, open_read_only, outbox_of, waiting
 from edge.doctor import Check, fail, ok, warn
 from edge.errors import ConfigError, SourceError
 
@@ -58,11 +58,11 @@ def _file(path: Path) -> Check:
         if path.is_file() and (process := locked_by(path)) is not None:
             found = f"{whose}: locked by process {process} ({_name(process)}), so nothing can be written"
             return fail("outbox", found, "end that program; no other may write there")
-        with reading(path) as db:
+        with open_read_only(path) as db:
             if (result := db.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
                 raise DamagedError(f"outbox {path}: is damaged: {result}")
             return _backlog(whose, *waiting(db))
-    except AloneError:
+    except ExclusiveLockError:
         found = f"{whose}, alone (disk full at the start, or blocks below 4 kB): what waits cannot be counted here"
         return warn("outbox", found, "free space there; the node's `health` topic has the numbers")
     except DamagedError as error:
@@ -127,7 +127,7 @@ def _former(other: Path, path: Path) -> list[Check]:
     """What waits in the outbox of a former name of the node, which the service does not send any more."""
     if other == path or is_running(other):
         return []
-    with suppress(ConfigError, SourceError), reading(other) as db:
+    with suppress(ConfigError, SourceError), open_read_only(other) as db:
         number, oldest_s = waiting(db)
         if number:
             found = f"{other}: {number} messages of another node name wait, the oldest for {_shown(oldest_s)}"

@@ -3,7 +3,7 @@
 Not for ordering or durations: those come from sample indices. A block cannot arrive before its last sample was
 recorded, so `arrival - stop / rate` of every block bounds the moment of sample 0 from above, and the least of them over
 the last minute or two is the best estimate: late arrivals do not move it, and a drifting sensor is followed. Arrivals
-are kept on the monotonic clock, so a step of the wall clock moves the exit, never the line.
+are kept on the monotonic clock, so a step of the wall clock moves the wall times, never the estimate.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Timeline:
 
         Args:
             rate_hz: samples per second of the indices.
-            live: false for a file read as fast as possible: its line is fixed at the first block.
+            live: false for a file read as fast as possible: its estimate is fixed at the first block.
             monotonic: seconds that never step.
             wall: seconds since 1970, UTC.
             recorded_s: monotonic seconds at which a sample was recorded, from a source that knows better than its
@@ -48,7 +48,7 @@ class Timeline:
         self._before = float("inf")
         self._zero = float("inf")
 
-    def heard(self, stop: int) -> None:
+    def arrived(self, stop: int) -> None:
         """Note that the samples before index `stop` have just arrived."""
         now = self._monotonic()
         if self._stretch_end is None:
@@ -60,7 +60,7 @@ class Timeline:
         self._zero = min(self._zero, now - stop / self._rate_hz)
 
     def wall_s(self, index: int) -> float:
-        """Seconds since 1970 at which sample `index` was recorded; now, if nothing was heard yet."""
+        """Seconds since 1970 at which sample `index` was recorded; now, if nothing arrived yet."""
         recorded_s = self._recorded_s(index) if self._recorded_s is not None else None
         if recorded_s is not None:
             return self._wall() - self._monotonic() + recorded_s

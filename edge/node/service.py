@@ -1,8 +1,8 @@
-"""A running node: a thread per stream, a thread for the way out, and the clock that asks how they are.
+"""A running node: a thread per stream, one for storing and one for sending messages, and the loop that watches them.
 
 Not for signals or the command line (`edge.commands.run`). Ending is one `threading.Event`: set, it closes open events,
-writes them to disk, says `stopped` to the broker if it is there, all within two seconds; what was not delivered waits
-on disk for the next start.
+writes them to disk, publishes `stopped` if the broker is there, all within two seconds; what was not delivered waits on
+disk for the next start.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from edge.delivery.messages import (
     stream_status_body,
 )
 from edge.delivery.outbox import Outbox
-from edge.node.box_mark import box_mark
-from edge.node.notify import Notifier, Pulse, Supervision, Vital
-from edge.node.stream import Listener, State, Tally
+from edge.node.box_fingerprint import box_fingerprint
+from edge.node.notify import Heartbeat, Notifier, StreamHealth, Supervision
+from edge.node.stream import State, StreamTotals, StreamWorker
 from edge.settings.config import Config
 from edge.sources.source import Source
 
-TICK_S = 0.25
-HEALTH_S = 30.0
+TICK_S = 0.25  # how often the streams are looked at
+HEALTH_S = 30.0  # between two health reports
 STREAMS_END_S = 0.7  # how long sources may take to notice the end
 LAST_DELIVERY_S = 0.4  # at a stop: how long the last events may take to reach the broker
 DRAIN_S = 10.0  # at the end of all files: the same, for there is time
@@ -53,7 +53,8 @@ logger = logging.getLogger(__name__)
 class Outcome:
     """How a run ended."""
 
-    tally: Tally
+    totals: StreamTotals
+    """Of all streams together."""
     waiting: int
     """Messages that wait on disk for the next start."""
     failures: tuple[str, ...]
@@ -89,40 +90,40 @@ class Service:
             ConfigError: a class or threshold that the model lacks, or a secret that cannot be read.
         """
         self._config, self._model, self._outbox = config, model, outbox
-        self._node = Node(config.mqtt.prefix, config.site, config.node, config.mode, new_boot_id(), box_mark())
+        self._node = Node(config.mqtt.prefix, config.site, config.node, config.mode, new_boot_id(), box_fingerprint())
         self._dispatch = Dispatch(outbox, self._node, config.mqtt)
-        self._listeners = [
-            Listener(settings, source, model, self._node, self._dispatch)
+        self._workers = [
+            StreamWorker(settings, source, model, self._node, self._dispatch)
             for settings, source in zip(config.streams, sources, strict=True)
         ]
         self._supervision = Supervision(notifier or Notifier())
-        self._told: dict[str, State] = {}
-        self._has_looked = False
+        self._published: dict[str, State] = {}
+        self._has_ended_orphans = False
         self._started_s = time.monotonic()
 
     def run(self, stop: threading.Event) -> Outcome:
         """Work until `stop` is set or every source has ended."""
-        self._end_what_was_open()
+        self._end_orphaned_events()
         self._dispatch.send_first(self._outbox.ended_by_restart())
-        self._dispatch.state(self._node.topic("info"), self._info())
+        self._dispatch.set_state(self._node.topic("info"), self._info())
         self._dispatch.start()
-        pulses = [Pulse(stop) for _ in self._listeners]
+        heartbeats = [Heartbeat(stop) for _ in self._workers]
         threads = [
-            threading.Thread(target=listener.run, args=(pulse,), name=f"stream-{listener.id}", daemon=True)
-            for listener, pulse in zip(self._listeners, pulses, strict=True)
+            threading.Thread(target=worker.run, args=(heartbeat,), name=f"stream-{worker.id}", daemon=True)
+            for worker, heartbeat in zip(self._workers, heartbeats, strict=True)
         ]
         for thread in threads:
             thread.start()
         next_health_s = time.monotonic()
         while not stop.wait(TICK_S) and any(thread.is_alive() for thread in threads):
-            for listener in self._listeners:
-                listener.watch()
-            self._tell_streams()
-            self._supervision.tick(self._vitals(pulses, threads), self._dispatch.is_connected)
+            for worker in self._workers:
+                worker.check_silence()
+            self._publish_stream_states()
+            self._supervision.tick(self._stream_health(heartbeats, threads), self._dispatch.is_connected)
             if time.monotonic() >= next_health_s:
                 next_health_s += HEALTH_S
-                self._end_what_was_open()
-                self._tell_health()
+                self._end_orphaned_events()
+                self._publish_health()
         self._supervision.stopping()
         return self._end(threads, stop.is_set())
 
@@ -130,55 +131,57 @@ class Service:
         deadline_s = time.monotonic() + STREAMS_END_S
         for thread in threads:
             thread.join(max(0.0, deadline_s - time.monotonic()))
-        for listener in self._listeners:
-            listener.close()  # a source that does not notice the end must not keep events open
-        self._tell_streams()
-        self._tell_health()
+        for worker in self._workers:
+            worker.close()  # a source that does not notice the end must not keep events open
+        self._publish_stream_states()
+        self._publish_health()
         if is_stopped:
             waiting = self._dispatch.drain(LAST_DELIVERY_S if self._dispatch.is_connected else 0.0)
         else:
-            waiting = self._drain_at_leisure()
+            waiting = self._drain_after_files()
         self._dispatch.stop()
         self._outbox.tidy()  # a last attempt to bring to disk what only memory holds
         counts = self._outbox.counts()
-        tally = sum((listener.tally() for listener in self._listeners), Tally())
-        failures = tuple(f"stream {each.id}: {each.failure}" for each in self._listeners if each.failure)
+        totals = sum((worker.totals() for worker in self._workers), StreamTotals())
+        failures = tuple(f"stream {each.id}: {each.failure}" for each in self._workers if each.failure)
         if counts.in_memory:
-            place = self._config.outbox_path()
-            failures += (f"{counts.in_memory} messages could not be written to {place} and are lost; free space there",)
-        return Outcome(tally, counts.waiting - counts.in_memory if waiting else 0, failures)
+            path = self._config.outbox_path()
+            failures += (f"{counts.in_memory} messages could not be written to {path} and are lost; free space there",)
+        return Outcome(totals, counts.waiting - counts.in_memory if waiting else 0, failures)
 
-    def _end_what_was_open(self) -> None:
-        """Give the onsets that earlier processes left without an end one, as soon as they can be read."""
-        if self._has_looked or not self._outbox.is_open:
+    def _end_orphaned_events(self) -> None:
+        """End the events that were open when an earlier process died, as soon as the outbox can be read."""
+        if self._has_ended_orphans or not self._outbox.is_open:
             return
-        self._has_looked = True
+        self._has_ended_orphans = True
         ends = [end_after_restart(self._node, onset) for onset in self._outbox.unfinished(self._node.boot_id)]
         if ends:
             self._outbox.put(ends)
             logger.warning("events_ended=%d reason=restart; they were open when an earlier process died", len(ends))
 
-    def _vitals(self, pulses: Sequence[Pulse], threads: Sequence[threading.Thread]) -> list[Vital]:
-        vitals = []
-        for listener, pulse, thread in zip(self._listeners, pulses, threads, strict=True):
-            state, still_s = listener.state(), pulse.still_s() if thread.is_alive() else 0.0
-            vitals.append(Vital(listener.id, state.name, state.reason, still_s, listener.is_broken))
-        return vitals
+    def _stream_health(
+        self, heartbeats: Sequence[Heartbeat], threads: Sequence[threading.Thread]
+    ) -> list[StreamHealth]:
+        health = []
+        for worker, heartbeat, thread in zip(self._workers, heartbeats, threads, strict=True):
+            state, stalled_s = worker.state(), heartbeat.stalled_s() if thread.is_alive() else 0.0
+            health.append(StreamHealth(worker.id, state.name, state.reason, stalled_s, worker.is_broken))
+        return health
 
-    def _drain_at_leisure(self) -> int:
+    def _drain_after_files(self) -> int:
         waiting = self._dispatch.drain(UNREACHED_S)
         return self._dispatch.drain(DRAIN_S - UNREACHED_S) if waiting and self._dispatch.is_connected else waiting
 
-    def _tell_streams(self) -> None:
-        for listener in self._listeners:
-            state = listener.state()
-            if state.name != "unknown" and state != self._told.get(listener.id):
-                self._told[listener.id] = state
+    def _publish_stream_states(self) -> None:
+        for worker in self._workers:
+            state = worker.state()
+            if state.name != "unknown" and state != self._published.get(worker.id):
+                self._published[worker.id] = state
                 body = stream_status_body(self._node, state.name, state.reason, state.since_s, time.time())
-                self._dispatch.state(self._node.topic("s", listener.id, "status"), body)
+                self._dispatch.set_state(self._node.topic("s", worker.id, "status"), body)
 
-    def _tell_health(self) -> None:
-        self._dispatch.state(self._node.topic("health"), self._health(), HEALTH_EXPIRY_S)
+    def _publish_health(self) -> None:
+        self._dispatch.set_state(self._node.topic("health"), self._health(), HEALTH_EXPIRY_S)
 
     def _info(self) -> Body:
         effective = self._config.model_dump_json().encode()  # holds no secret, only the names of their files
@@ -203,16 +206,16 @@ class Service:
         refusals, rival = self._dispatch.refusals, self._dispatch.rival
         is_losing = counts.in_memory or counts.evicted["event"] or not counts.on_disk
         streams: Body = {}
-        for listener in self._listeners:
-            tally, state = listener.tally(), listener.state().name
-            streams[listener.id] = {
+        for worker in self._workers:
+            totals, state = worker.totals(), worker.state().name
+            streams[worker.id] = {
                 "state": state,
-                "heard_s": round(tally.heard_s, 2), "measurable_s": round(tally.measurable_s, 2),
-                "lost_s": round(tally.lost_s, 2), "gaps": tally.gaps, "events": tally.events,
-                "rtf": round(tally.busy_s / tally.heard_s, 4) if tally.heard_s else None,
+                "heard_s": round(totals.heard_s, 2), "measurable_s": round(totals.measurable_s, 2),
+                "lost_s": round(totals.lost_s, 2), "gaps": totals.gaps, "events": totals.events,
+                "rtf": round(totals.busy_s / totals.heard_s, 4) if totals.heard_s else None,
             }  # fmt: skip
-            if (vitals := listener.vitals()) is not None:
-                streams[listener.id]["device"] = device_body(vitals)
+            if (vitals := worker.vitals()) is not None:
+                streams[worker.id]["device"] = device_body(vitals)
         return {
             "schema": "laennec.health/1", "ts": rfc3339(time.time()), "boot_id": self._node.boot_id,
             "uptime_s": round(time.monotonic() - self._started_s, 1),

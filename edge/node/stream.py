@@ -1,4 +1,4 @@
-"""One stream of a running node: its source, its pipeline, and what it says; the body of one thread.
+"""One stream of a running node: its source, its pipeline and its messages; the body of one thread.
 
 Not for deciding what sounds (`edge.detector.pipeline`) or for sending (`edge.delivery.dispatch`). The thread never
 waits for anything but its source. Wall time enters here, at the exit, through the stream's `Timeline`.
@@ -17,10 +17,10 @@ from typing import Protocol
 import numpy as np
 
 from edge.artefact.model import Model
-from edge.delivery.messages import Message, Moment, Node, event_message, gap_message, model_body, ulid
+from edge.delivery.messages import EventTimes, Message, Node, event_message, gap_message, model_body, ulid
 from edge.detector.pipeline import Pipeline
 from edge.errors import LaennecError, ModelError
-from edge.log import Limited
+from edge.log import BurstLimitedLog
 from edge.node.clock import Timeline, is_synchronised
 from edge.settings.config import Stream
 from edge.settings.kinds import LIVE
@@ -29,11 +29,13 @@ from edge.sources.vitals import MonitoredSource, Trouble, Vitals
 from edge.types import Block, Event, Gap, Scores
 
 STALL_S = 5.0  # a source that gives nothing for this long is lost
-RECENT_S = 10.0  # how far back the share of measurable sound and the level are judged
+RECENT_S = 10.0  # over which the share of measurable sound and the level are measured
 MEASURABLE_SHARE = 0.5  # below it the stream is degraded
 UNPLUGGED_DB = -90.0  # rms re full scale; an input that is muted or has no microphone is below, any chest far above
 ENERGY_UNIT = 1e-15  # energy is summed in whole units of it: a sum of floats would lose the faint after a loud year
-CLOSE_S = 1.0  # how long the end waits for the block in hand; a thread that hangs in it must not hang the others
+CLOSE_S = (
+    1.0  # how long `close` waits for the block being processed; a thread that hangs in it must not hang the others
+)
 ALMOST_NO_SOUND = f"almost no sound (below {UNPLUGGED_DB:.0f} dBFS): check the plug, the mute switch and the gain"
 END_OF_SOURCE = "end of source"
 STOPPED = "stopped"
@@ -41,16 +43,16 @@ STOPPED = "stopped"
 logger = logging.getLogger(__name__)
 
 
-class Outlet(Protocol):
+class MessageSink(Protocol):
     """Where messages go (`edge.delivery.dispatch`)."""
 
     def send(self, message: Message) -> None:
-        """Say something that must not be lost; never waits."""
+        """Publish something that must not be lost; never waits."""
 
 
 @dataclass(frozen=True)
-class Tally:
-    """What one stream has done since the start."""
+class StreamTotals:
+    """What one stream has received and found since the start."""
 
     heard_s: float = 0.0
     """Sound that arrived, seconds."""
@@ -59,14 +61,17 @@ class Tally:
     lost_s: float = 0.0
     """Sound that the source announced as lost, seconds."""
     gaps: int = 0
+    """Gaps that the source announced."""
     events: int = 0
     """Events that began."""
     busy_s: float = 0.0
-    """Time the detector computed, seconds."""
+    """Computing time of the detector, seconds."""
 
-    def __add__(self, other: Tally) -> Tally:
-        """Both together."""
-        return Tally(*(mine + theirs for mine, theirs in zip(vars(self).values(), vars(other).values(), strict=True)))
+    def __add__(self, other: StreamTotals) -> StreamTotals:
+        """The totals of two streams."""
+        return StreamTotals(
+            *(mine + theirs for mine, theirs in zip(vars(self).values(), vars(other).values(), strict=True))
+        )
 
     def __str__(self) -> str:
         """The summary line of a run."""
@@ -80,19 +85,20 @@ class Tally:
 
 @dataclass(frozen=True)
 class State:
-    """How a stream is, in the words of the contract."""
+    """State of a stream as published."""
 
     name: str
     """`ok`, `degraded`, `lost`, `disabled`, or `unknown` before the first sound."""
     reason: str
+    """Why, for the operator; empty if `ok`."""
     since_s: float
-    """Seconds since 1970."""
+    """Since when, seconds since 1970."""
 
 
-class Listener:
+class StreamWorker:
     """Runs one stream; `run` is for its own thread, everything else may be called from any."""
 
-    def __init__(self, settings: Stream, source: Source, model: Model, node: Node, outlet: Outlet) -> None:
+    def __init__(self, settings: Stream, source: Source, model: Model, node: Node, sink: MessageSink) -> None:
         """Prepare a stream.
 
         Raises:
@@ -103,11 +109,11 @@ class Listener:
         """Why the stream ended, if not by the end of its source."""
         self.is_broken = False
         """Whether it ended by an error of this program, which a restart may cure."""
-        self._source, self._node, self._outlet = source, node, outlet
+        self._source, self._node, self._sink = source, node, sink
         self._rate_hz = model.rate_hz
         self._score_hop_s = model.score_hop_samples / model.rate_hz
         self._model_body = model_body(model)
-        self._pipeline = Pipeline(model, settings.thresholds, self._observe, settings.classes)
+        self._pipeline = Pipeline(model, settings.thresholds, self._count_measurable, settings.classes)
         self._monitored = source if isinstance(source, MonitoredSource) else None
         is_live = settings.pace or settings.source.partition(":")[0] in LIVE
         recorded_s = self._monitored.recorded_s if self._monitored else None
@@ -115,26 +121,26 @@ class Listener:
         self._mutex = threading.Lock()  # between `run` and `close`
         self._closed = False
         self._ending = STOPPED  # unless its source ends by itself
-        self._heard_samples = self._lost_samples = self._measurable_frames = self._gaps = self._events = 0
+        self._received_samples = self._lost_samples = self._measurable_frames = self._gaps = self._events = 0
         self._busy_s = 0.0
-        self._gap_log = Limited(logger)
+        self._gap_log = BurstLimitedLog(logger)
         self._open: dict[tuple[str, int], tuple[str, float]] = {}  # (label, onset) -> (id, wall time of the onset)
         self._valid_samples = self._energy = 0
         self._recent: deque[tuple[float, float, int, int]] = deque()  # after each late block: s, s, samples, energy
-        self._share = (0.0, 0.0)  # of the last `RECENT_S`: heard and measurable, s
+        self._share = (0.0, 0.0)  # of the last `RECENT_S`: received and measurable sound, s
         self._power = 1.0  # mean square of their valid samples, full scale = 1.0
-        self._heard_at_s: float | None = None
+        self._arrived_at_s: float | None = None
         self._started_at_s = time.monotonic()
         self._state = State("unknown", "", time.time())
 
     def run(self, stop: threading.Event) -> None:
-        """Listen until the source ends or `stop` is set; then close what is open."""
+        """Detect until the source ends or `stop` is set; then close what is open."""
         try:
             for item in self._source.blocks(stop):
                 with self._mutex:
                     if self._closed:
                         return
-                    self._hear(item)
+                    self._on_item(item)
             if not stop.is_set():
                 self._ending = END_OF_SOURCE
             self.close()
@@ -149,7 +155,7 @@ class Listener:
             self._source.close()
 
     def close(self) -> None:
-        """Close open events; a second call does nothing. Waits shortly for the block in hand, never for the source."""
+        """Close open events; a second call does nothing. Waits for the present block, `CLOSE_S` at most."""
         if not self._mutex.acquire(timeout=CLOSE_S):
             logger.error("stream=%s hangs in a block; its open events stay without an end", self.id)
             return
@@ -157,27 +163,27 @@ class Listener:
             if not self._closed:
                 self._closed = True
                 try:
-                    self._say(self._timed(self._pipeline.flush))
+                    self._publish(self._timed(self._pipeline.flush))
                 except ModelError as error:  # it goes on failing; what it found before still gets its end
                     logger.error("stream=%s ends undecided: %s", self.id, error)
-                    self._say(self._timed(self._pipeline.abort))
+                    self._publish(self._timed(self._pipeline.abort))
         finally:
             self._mutex.release()
 
-    def watch(self) -> None:
-        """End open events if the source gives nothing any more; call it now and then. Never waits."""
+    def check_silence(self) -> None:
+        """End open events if the source has given nothing for `STALL_S`; call it every second or so. Never waits."""
         if not self._mutex.acquire(blocking=False):
-            return  # a block is in hand
+            return  # a block is being processed
         try:
             if self._open and not self._closed and self._silent_s() > STALL_S:
-                self._start_anew()
+                self._restart_detector()
         finally:
             self._mutex.release()
 
-    def tally(self) -> Tally:
-        """What was done so far."""
-        return Tally(
-            heard_s=self._heard_samples / self._rate_hz,
+    def totals(self) -> StreamTotals:
+        """Everything so far."""
+        return StreamTotals(
+            heard_s=self._received_samples / self._rate_hz,
             measurable_s=self._measurable_frames * self._score_hop_s,
             lost_s=self._lost_samples / self._rate_hz,
             gaps=self._gaps,
@@ -186,30 +192,30 @@ class Listener:
         )
 
     def vitals(self) -> Vitals | None:
-        """How the stream's device is, if its source knows."""
+        """Vital signs of the stream's device, if its source knows them."""
         return self._monitored.vitals() if self._monitored else None
 
     def state(self) -> State:
-        """How the stream is now; `unknown` while the source is only starting."""
-        name, reason = self._judge()
+        """The stream's state now; `unknown` while the source is only starting."""
+        name, reason = self._assess()
         if (name, reason) != (self._state.name, self._state.reason):
             self._state = State(name, reason, time.time())
         return self._state
 
-    def _judge(self) -> tuple[str, str]:
+    def _assess(self) -> tuple[str, str]:
         if self._closed:
             return ("lost", self.failure) if self.failure else ("disabled", self._ending)
         trouble = self._monitored.trouble() if self._monitored else Trouble("", "")
         if self._silent_s() > STALL_S:
             return "lost", trouble.reason or "no sound arrives"
-        if self._heard_at_s is None:
+        if self._arrived_at_s is None:
             return "unknown", ""
         if trouble.state:
             return trouble.state, trouble.reason
-        return self._judge_sound()
+        return self._assess_sound()
 
-    def _judge_sound(self) -> tuple[str, str]:
-        """By the last `RECENT_S`; the scores come a window later than the sound."""
+    def _assess_sound(self) -> tuple[str, str]:
+        """State by the last `RECENT_S`; the scores come a window later than the sound."""
         heard_s, measurable_s = self._share
         if heard_s >= RECENT_S / 2 and measurable_s < MEASURABLE_SHARE * heard_s:
             return "degraded", "little of the sound can be measured"
@@ -218,45 +224,45 @@ class Listener:
         return "ok", ""
 
     def _silent_s(self) -> float:
-        return time.monotonic() - (self._started_at_s if self._heard_at_s is None else self._heard_at_s)
+        return time.monotonic() - (self._started_at_s if self._arrived_at_s is None else self._arrived_at_s)
 
-    def _hear(self, item: Block | Gap) -> None:
+    def _on_item(self, item: Block | Gap) -> None:
         if isinstance(item, Gap):
             lost_samples = item.stop - item.start
             if lost_samples:
                 self._gaps += 1
                 self._lost_samples += lost_samples
                 line = f'stream={self.id} gap_s={lost_samples / self._rate_hz:.3f} cause="{item.cause}"'
-                self._gap_log.tell(item.cause, line)
-                self._outlet.send(gap_message(self._node, self.id, item, self._rate_hz))
+                self._gap_log.log(item.cause, line)
+                self._sink.send(gap_message(self._node, self.id, item, self._rate_hz))
             if item.restart:
-                self._start_anew()
+                self._restart_detector()
             return
-        self._heard_at_s = time.monotonic()
-        self._timeline.heard(item.stop)
-        self._heard_samples += len(item.samples)
-        self._say(self._timed(lambda: self._pipeline.push(item)))
-        self._look_back(item)
+        self._arrived_at_s = time.monotonic()
+        self._timeline.arrived(item.stop)
+        self._received_samples += len(item.samples)
+        self._publish(self._timed(lambda: self._pipeline.push(item)))
+        self._measure_recent(item)
 
-    def _look_back(self, newest: Block) -> None:
+    def _measure_recent(self, newest: Block) -> None:
         """Measure the shortest stretch of whole blocks that is at least `RECENT_S` long."""
         valid = newest.samples[newest.valid & np.isfinite(newest.samples)].astype(np.float64)
         self._valid_samples += len(valid)
         self._energy += round(float(valid @ valid) / ENERGY_UNIT)
-        tally = self.tally()
-        self._recent.append((tally.heard_s, tally.measurable_s, self._valid_samples, self._energy))
-        while len(self._recent) > 1 and tally.heard_s - self._recent[1][0] >= RECENT_S:
+        totals = self.totals()
+        self._recent.append((totals.heard_s, totals.measurable_s, self._valid_samples, self._energy))
+        while len(self._recent) > 1 and totals.heard_s - self._recent[1][0] >= RECENT_S:
             self._recent.popleft()
         heard_s, measurable_s, samples, energy = self._recent[0]
-        self._share = (tally.heard_s - heard_s, tally.measurable_s - measurable_s)
+        self._share = (totals.heard_s - heard_s, totals.measurable_s - measurable_s)
         self._power = (self._energy - energy) * ENERGY_UNIT / max(self._valid_samples - samples, 1)
 
-    def _start_anew(self) -> None:
+    def _restart_detector(self) -> None:
         """Close what is open; sound that comes back is not joined with what was."""
-        self._say(self._timed(self._pipeline.flush))
+        self._publish(self._timed(self._pipeline.flush))
         self._pipeline.reset()
 
-    def _say(self, events: list[Event]) -> None:
+    def _publish(self, events: list[Event]) -> None:
         for event in events:
             key = (event.label, event.onset)
             if event.kind == "onset":
@@ -265,15 +271,15 @@ class Listener:
                 self._events += 1
             ident, onset_s = self._open[key] if event.kind == "onset" else self._open.pop(key)
             end_s = None if event.end is None else onset_s + (event.end - event.onset) / self._rate_hz
-            moment = Moment(onset_s, end_s, is_synchronised())
-            message = event_message(self._node, self.id, ident, event, self._rate_hz, moment, self._model_body)
+            times = EventTimes(onset_s, end_s, is_synchronised())
+            message = event_message(self._node, self.id, ident, event, self._rate_hz, times, self._model_body)
             if self._monitored is not None:
                 message.body["device"] = self._monitored.device
-            self._outlet.send(message)
+            self._sink.send(message)
             where_s = (event.onset if event.end is None else event.end) / self._rate_hz
             logger.info("stream=%s %s=%s at_s=%.2f score=%.2f", self.id, event.kind, event.label, where_s, event.peak)
 
-    def _observe(self, scores: Scores) -> None:
+    def _count_measurable(self, scores: Scores) -> None:
         self._measurable_frames += int(scores.valid.sum())
 
     def _timed(self, work: Callable[[], list[Event]]) -> list[Event]:

@@ -23,10 +23,10 @@ from edge.sources.replay_counters import ReplayCounters
 from edge.sources.vitals import Trouble
 from edge.types import Block, Gap
 from firmware_bridge import links as link_loop
-from firmware_bridge.auth import Guard
+from firmware_bridge.auth import SealAuthenticator
 from firmware_bridge.messages import Log, StreamInfo
 from firmware_bridge.receive import Receiver, Settings
-from firmware_bridge.records import Chunk, Condition, Epoch, Heard
+from firmware_bridge.records import Chunk, Condition, Delivery, Epoch
 from firmware_bridge.report import DeviceReport, Report
 
 UPDATE_NS = 500_000_000  # how often conditions and readings are handed to the streams
@@ -50,14 +50,14 @@ class Bridge:
     def __init__(
         self,
         settings: LinkSettings,
-        links: Sequence[link_loop.Link],
+        links: Sequence[link_loop.Transport],
         rate_hz: int,
         keys: Mapping[int, bytes],
         counters: ReplayCounters,
     ) -> None:
         """Nothing is read from a link before `start`."""
         self._settings, self._links = settings, {link.name: link for link in links}
-        self._keys, self._guard, self._counters = keys, Guard(keys, counters.read()), counters
+        self._keys, self._authenticator, self._counters = keys, SealAuthenticator(keys, counters.read()), counters
         self._policy = LinkPolicy(rate_hz, settings.rate_error)
         self._sources: dict[StreamKey, LinkSource] = {}
         self._channels: dict[StreamKey, int] = {}
@@ -91,7 +91,7 @@ class Bridge:
             if self._thread is None and not self._over.is_set():
                 allowed = frozenset(device.id for device in self._settings.devices)
                 receiver = Receiver(
-                    Settings(allowed, self._channels, limits_of(self._settings), self._keys), self._guard
+                    Settings(allowed, self._channels, limits_of(self._settings), self._keys), self._authenticator
                 )
                 self._thread = threading.Thread(target=self._run, args=(receiver,), name="links", daemon=True)
                 self._thread.start()
@@ -133,7 +133,7 @@ class Bridge:
             logger.exception("links failed by an internal error")
             self._error = error
         finally:
-            self._counters.write(self._guard.seen)
+            self._counters.write(self._authenticator.replay_counters)
 
     def _receive(self, receiver: Receiver, chunks: Sequence[Chunk]) -> None:
         for chunk in chunks:
@@ -151,9 +151,9 @@ class Bridge:
         if now_ns - self._updated_ns >= UPDATE_NS:
             self._updated_ns = now_ns
             self._update_sources(receiver)
-            self._counters.update(self._guard.seen, now_ns)
+            self._counters.update(self._authenticator.replay_counters, now_ns)
 
-    def _deliver(self, heard: Sequence[Heard]) -> None:
+    def _deliver(self, heard: Sequence[Delivery]) -> None:
         for device_id, stream, _, item in heard:
             key = (device_id, stream)
             source = self._sources.get(key)

@@ -13,10 +13,10 @@ from edge.errors import ConfigError, LaennecError
 from edge.settings.link import LinkSettings
 from firmware_bridge import cobs
 from firmware_bridge import links as link_loop
-from firmware_bridge.auth import Guard, read_key
+from firmware_bridge.auth import SealAuthenticator, read_key
 from firmware_bridge.deframe import Deframer
 from firmware_bridge.devices import Limits
-from firmware_bridge.links.ble import BleLink, BleManner
+from firmware_bridge.links.ble import BleOptions, BleTransport
 from firmware_bridge.links.replay import Replay
 from firmware_bridge.links.serial import Serial
 from firmware_bridge.links.udp import Udp
@@ -67,7 +67,7 @@ class RetimedReplay:
         return False
 
     @property
-    def state(self) -> link_loop.LinkState:
+    def state(self) -> link_loop.TransportState:
         """Open until the end of the file."""
         return self._capture.state
 
@@ -90,22 +90,22 @@ def open_receiver(settings: LinkSettings) -> Receiver:
     """
     allowed = frozenset(device.id for device in settings.devices) or None
     keys = read_keys(settings)
-    return Receiver(Settings(allowed, limits=limits_of(settings), keys=keys), Guard(keys))
+    return Receiver(Settings(allowed, limits=limits_of(settings), keys=keys), SealAuthenticator(keys))
 
 
-def open_links(settings: LinkSettings) -> list[link_loop.Link]:
+def open_links(settings: LinkSettings) -> list[link_loop.Transport]:
     """The links of the settings; a port or device that is not there is retried.
 
     Raises:
         ConfigError: bleak is missing, or a port is written wrongly.
         SourceError: a port is used by another program, the UDP address is not available, or the capture cannot be read.
     """
-    links: list[link_loop.Link] = []
+    links: list[link_loop.Transport] = []
     try:
         links += [Serial(each.port, each.baud) for each in settings.serial]
         if settings.udp is not None:
             links.append(Udp(str(settings.udp.bind), settings.udp.port))
-        links += [BleLink(each.address, BleManner(each.notify)) for each in settings.ble]
+        links += [BleTransport(each.address, BleOptions(each.notify)) for each in settings.ble]
         if settings.capture is not None:
             links.append(RetimedReplay(Replay(settings.capture)))
     except LaennecError:

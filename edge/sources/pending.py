@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from edge.errors import SourceError
-from edge.log import Repeats
+from edge.log import RateLimitedLog
 from edge.settings.kinds import MICROPHONE
 from edge.sources.source import Source
 from edge.types import Block, Gap
@@ -47,7 +47,7 @@ class PendingSource:
         Raises:
             ConfigError: it is there, but the operator must choose otherwise.
         """
-        repeats, attempts = Repeats(logger), 0
+        repeats, attempts = RateLimitedLog(logger), 0
         while self._opened is None:
             self._wait(stop, self._retry_s[min(attempts, len(self._retry_s) - 1)])
             if stop.is_set() or self._closed:
@@ -56,7 +56,7 @@ class PendingSource:
             try:
                 self._keep(self._open_now())
             except SourceError as error:
-                repeats.tell("missing", f"source={self.name} state=missing action=retrying reason={error}")
+                repeats.log("missing", f"source={self.name} state=missing action=retrying reason={error}")
         logger.info("source=%s state=found attempts=%d", self.name, attempts)
         yield from self._opened.blocks(stop)
 

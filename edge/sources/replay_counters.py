@@ -12,7 +12,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from firmware_bridge.auth import Seen
+from firmware_bridge.auth import ReplayCounter
 
 INTERVAL_NS = 5_000_000_000  # between writes, unless a session begins
 MAX_BYTES = 1 << 20
@@ -30,17 +30,17 @@ class ReplayCounters:
     def __init__(self, path: Path | None) -> None:
         """Neither reads nor writes yet."""
         self._path = path
-        self._stored: Mapping[int, Seen] = {}
+        self._stored: Mapping[int, ReplayCounter] = {}
         self._stored_ns = 0
 
-    def read(self) -> dict[int, Seen]:
+    def read(self) -> dict[int, ReplayCounter]:
         """What was stored, by device id; empty if there is nothing that can be read."""
         if self._path is None or not self._path.exists():
             return {}
         try:
             with self._path.open("rb") as file:
                 tree = json.loads(file.read(MAX_BYTES))
-            return {int(device, 16): Seen(str(k), int(s), int(n)) for device, (k, s, n) in tree.items()}
+            return {int(device, 16): ReplayCounter(str(k), int(s), int(n)) for device, (k, s, n) in tree.items()}
         except (OSError, ValueError, TypeError, AttributeError) as error:
             logger.warning(
                 'link replay_counters=%s cannot be read reason="%s"; replays are detected from now on',
@@ -49,7 +49,7 @@ class ReplayCounters:
             )
             return {}
 
-    def update(self, seen: Mapping[int, Seen], now_ns: int) -> None:
+    def update(self, seen: Mapping[int, ReplayCounter], now_ns: int) -> None:
         """Write every `INTERVAL_NS`, and at once when a device begins a session.
 
         Args:
@@ -62,7 +62,7 @@ class ReplayCounters:
             self._stored_ns = now_ns
             self.write(seen)
 
-    def write(self, seen: Mapping[int, Seen]) -> None:
+    def write(self, seen: Mapping[int, ReplayCounter]) -> None:
         """Write now, if anything changed; a disk that fails is logged and does not stop the sound."""
         if self._path is None or seen == self._stored:
             return

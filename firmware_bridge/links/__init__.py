@@ -3,7 +3,7 @@
 Not for what the bytes mean (`receive`). One thread for all devices: asyncio's loop, because bleak knows no other, but
 with bare file descriptors on it instead of asyncio's transports. Its datagram transport takes one datagram per turn of
 the loop: with 16 sent per turn 83 % were lost, where draining the socket lost none. pyserial-asyncio carries 8 MB/s
-over a pty, `os.read` 207. A link never raises after it was opened: it is up or down, and says why.
+over a pty, `os.read` 207. A transport never raises after it was opened: it is up or down, with a reason.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ TEND_S = 0.05  # how often links are tended and time-outs looked at when nothing
 
 
 @dataclass(frozen=True, slots=True)
-class LinkState:
-    """How a link is."""
+class TransportState:
+    """State of a transport."""
 
     is_open: bool
     reason: str
@@ -33,8 +33,8 @@ class LinkState:
     """Datagrams that the kernel threw away because they were not fetched in time."""
 
 
-class Link(Protocol):
-    """One end that bytes arrive at."""
+class Transport(Protocol):
+    """One end of a link that bytes arrive at: a port, a socket, a BLE connection, a capture."""
 
     name: str
     """KIND:ADDRESS as in `Chunk.link`."""
@@ -56,16 +56,16 @@ class Link(Protocol):
         """Give bytes to the other end without waiting; whether they were taken."""
 
     @property
-    def state(self) -> LinkState:
-        """How the link is now."""
+    def state(self) -> TransportState:
+        """State of the link now."""
 
     def close(self) -> None:
-        """Give it free; may be called twice."""
+        """Release it; may be called twice."""
 
 
 async def serve(
-    links: Sequence[Link],
-    hear: Callable[[list[Chunk]], None],
+    links: Sequence[Transport],
+    receive: Callable[[list[Chunk]], None],
     tick: Callable[[int], None],
     is_over: Callable[[], bool],
 ) -> None:
@@ -73,40 +73,53 @@ async def serve(
 
     Args:
         links: open or to be opened; each belongs to this loop from now on.
-        hear: called with what one wake-up brought, never empty.
-        tick: called every `TEND_S` with the monotonic time in ns up to which everything was heard: now, unless a link
-            still has older packets in its queue.
+        receive: called with what one wake-up brought, never empty.
+        tick: called every `TEND_S` with the monotonic time in ns up to which everything was received: now, unless a
+            link still has older packets in its queue.
         is_over: asked every `TEND_S`.
     """
-    loop = asyncio.get_running_loop()
-    waiting: dict[int, Link] = {}
-    heard_ns: dict[str, int] = {}  # newest arrival at each link
-
-    def give(link: Link, chunks: list[Chunk]) -> None:
-        if chunks:
-            heard_ns[link.name] = chunks[-1].arrival_ns
-            hear(chunks)
-
-    def fetch(link: Link, number: int) -> None:
-        give(link, link.receive())
-        if link.fileno() != number and waiting.get(number) is link:
-            loop.remove_reader(number)
-            del waiting[number]
-
+    readers = _Readers(receive)
     try:
         while not is_over():
             now_ns = time.monotonic_ns()
             for link in links:
-                give(link, [*link.tend(now_ns), *link.receive()])  # before the tick: nothing waits that came in time
-                number = link.fileno()
-                if number is not None and waiting.get(number) is not link:
-                    waiting[number] = link
-                    loop.add_reader(number, fetch, link, number)
-            behind = (heard_ns.get(link.name, now_ns) for link in links if not link.is_drained)
+                readers.hand_on(link, [*link.tend(now_ns), *link.receive()])  # before the tick: all that came in time
+                readers.watch(link)
+            behind = (readers.received_ns.get(link.name, now_ns) for link in links if not link.is_drained)
             tick(min([now_ns, *behind]))
             await asyncio.sleep(TEND_S)
     finally:
-        for number in waiting:
-            loop.remove_reader(number)
+        readers.close()
         for link in links:
             link.close()
+
+
+class _Readers:
+    """The descriptors that the running loop waits for, and the newest arrival at each link."""
+
+    def __init__(self, receive: Callable[[list[Chunk]], None]) -> None:
+        self.received_ns: dict[str, int] = {}
+        self._receive, self._loop = receive, asyncio.get_running_loop()
+        self._watched: dict[int, Transport] = {}
+
+    def hand_on(self, link: Transport, chunks: list[Chunk]) -> None:
+        if chunks:
+            self.received_ns[link.name] = chunks[-1].arrival_ns
+            self._receive(chunks)
+
+    def watch(self, link: Transport) -> None:
+        """Wait for the link's present descriptor, if it has one."""
+        number = link.fileno()
+        if number is not None and self._watched.get(number) is not link:
+            self._watched[number] = link
+            self._loop.add_reader(number, self._fetch, link, number)
+
+    def close(self) -> None:
+        for number in self._watched:
+            self._loop.remove_reader(number)
+
+    def _fetch(self, link: Transport, number: int) -> None:
+        self.hand_on(link, link.receive())
+        if link.fileno() != number and self._watched.get(number) is link:
+            self._loop.remove_reader(number)
+            del self._watched[number]

@@ -3,7 +3,7 @@
 Not for bonding (`bluetoothctl`, README.md) and not for scanning: the address is the operator's. The service is Nordic's
 UART service, which Zephyr, ESP-IDF and most phones know: the device notifies on one characteristic and is written
 commands on the other. Packets that a device sends before it is subscribed to are lost, as BLE has it: the first one
-that is heard begins the epoch.
+that is received begins the epoch.
 
 BlueZ can hand notifications over through D-Bus (`start`, what bleak does of itself) or through a socket (`acquire`):
 the socket is faster, and some devices break with it (bleak #1885, #1973).
@@ -20,13 +20,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from edge.errors import ConfigError
-from firmware_bridge.links import LinkState
+from firmware_bridge.links import TransportState
 from firmware_bridge.records import Chunk
 
 SERVICE = "6e400001-b5a3-f393-e0a9-e50e24dcca9e"  # Nordic UART service
 TO_DEVICE = "6e400002-b5a3-f393-e0a9-e50e24dcca9e"
 FROM_DEVICE = "6e400003-b5a3-f393-e0a9-e50e24dcca9e"
-HELD = 512  # notifications kept between two fetches: 10 s of one device
+MAX_PENDING = 512  # notifications kept between two calls of `receive`: 10 s of one device
 RETRY_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 CONNECT_S = 20.0
 STOP_S = 5.0
@@ -35,8 +35,8 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class BleManner:
-    """How to talk to a wearable."""
+class BleOptions:
+    """Options of one BLE connection."""
 
     notify: Literal["start", "acquire"] = "start"
     """How BlueZ hands over notifications."""
@@ -46,18 +46,18 @@ class BleManner:
     """A bleak backend; None: that of this system."""
 
 
-class BleLink:
-    """The notifications of one device, connected again whenever the connection ends; a `Link`.
+class BleTransport:
+    """The notifications of one device, connected again whenever the connection ends; a `Transport`.
 
     Args:
         address: the device's Bluetooth address.
-        manner: how to talk to it.
+        options: how notifications come and when to reconnect.
 
     Raises:
         ConfigError: if bleak is not installed.
     """
 
-    def __init__(self, address: str, manner: BleManner | None = None) -> None:
+    def __init__(self, address: str, options: BleOptions | None = None) -> None:
         """Nothing is connected before the loop tends the link."""
         try:
             import bleak
@@ -65,11 +65,11 @@ class BleLink:
         except ImportError as error:
             raise ConfigError("link.ble: bleak is not installed; pip install bleak") from error
         self.name = f"ble:{address}"
-        self._address, self._manner = address, manner or BleManner()
+        self._address, self._options = address, options or BleOptions()
         self._connect, self._error = bleak.BleakClient, BleakError
         self._arrived: deque[Chunk] = deque()
         self._client: Any = None
-        self._keeper: asyncio.Task[None] | None = None
+        self._connecting: asyncio.Task[None] | None = None
         self._writes: set[asyncio.Task[None]] = set()
         self._is_open, self._reason = False, "not yet connected"
         self._opened = self._received = self._dropped = 0
@@ -92,8 +92,8 @@ class BleLink:
     def tend(self, now_ns: int) -> list[Chunk]:
         """Begin to connect, at the first call; give what arrived."""
         del now_ns
-        if self._keeper is None:
-            self._keeper = asyncio.get_running_loop().create_task(self._keep(), name=self.name)
+        if self._connecting is None:
+            self._connecting = asyncio.get_running_loop().create_task(self._stay_connected(), name=self.name)
         return self.receive()
 
     def send(self, content: bytes, peer: str = "") -> bool:
@@ -107,22 +107,22 @@ class BleLink:
         return True
 
     @property
-    def state(self) -> LinkState:
+    def state(self) -> TransportState:
         """How the connection is now."""
-        return LinkState(self._is_open, self._reason, self._opened, self._received, self._dropped)
+        return TransportState(self._is_open, self._reason, self._opened, self._received, self._dropped)
 
     def close(self) -> None:
         """End the connection; the loop must still turn once for the device to be told."""
-        if self._keeper is not None:
-            self._keeper.cancel()
+        if self._connecting is not None:
+            self._connecting.cancel()
 
-    async def _keep(self) -> None:
+    async def _stay_connected(self) -> None:
         """Connect, and connect again, until cancelled."""
         attempts = 0
         while True:
             opened = self._opened
             try:
-                await self._listen()
+                await self._serve_connection()
             except (self._error, OSError, TimeoutError, asyncio.TimeoutError, EOFError) as error:
                 self._reason = str(error) or type(error).__name__
             if self._is_open:
@@ -130,20 +130,20 @@ class BleLink:
             self._is_open = False
             attempts = 1 if self._opened > opened else attempts + 1
             logger.warning('link=%s closed reason="%s" attempt=%d', self.name, self._reason, attempts)
-            await asyncio.sleep(self._manner.retry_s[min(attempts, len(self._manner.retry_s)) - 1])
+            await asyncio.sleep(self._options.retry_s[min(attempts, len(self._options.retry_s)) - 1])
 
-    async def _listen(self) -> None:
+    async def _serve_connection(self) -> None:
         """One connection, from its begin to its end."""
         gone = asyncio.Event()
         client = self._client = self._connect(
-            self._address, lambda _: gone.set(), services=[SERVICE], timeout=CONNECT_S, backend=self._manner.backend
+            self._address, lambda _: gone.set(), services=[SERVICE], timeout=CONNECT_S, backend=self._options.backend
         )
         try:
             await asyncio.wait_for(client.connect(), CONNECT_S)
             await client.start_notify(
                 FROM_DEVICE,
-                lambda _, content: self._hear(bytes(content)),
-                bluez={"use_start_notify": self._manner.notify == "start"},
+                lambda _, content: self._on_notification(bytes(content)),
+                bluez={"use_start_notify": self._options.notify == "start"},
             )
             self._is_open, self._reason = True, ""
             self._opened += 1
@@ -152,9 +152,9 @@ class BleLink:
             await gone.wait()
             self._reason = "connection lost"
         finally:
-            await asyncio.shield(self._part(client))
+            await asyncio.shield(self._disconnect(client))
 
-    async def _part(self, client: Any) -> None:
+    async def _disconnect(self, client: Any) -> None:
         try:
             await asyncio.wait_for(client.disconnect(), STOP_S)
         except (self._error, OSError, TimeoutError, asyncio.TimeoutError, EOFError) as error:
@@ -166,9 +166,9 @@ class BleLink:
         except (self._error, OSError, EOFError) as error:
             logger.warning('link=%s command not written reason="%s"', self.name, error)
 
-    def _hear(self, content: bytes) -> None:
+    def _on_notification(self, content: bytes) -> None:
         self._received += len(content)
-        if len(self._arrived) >= HELD:
+        if len(self._arrived) >= MAX_PENDING:
             self._arrived.popleft()
             self._dropped += 1
         self._arrived.append(self._chunk(content))

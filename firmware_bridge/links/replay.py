@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edge.errors import SourceError
 from firmware_bridge.capture import Reader
-from firmware_bridge.links import LinkState
+from firmware_bridge.links import TransportState
 from firmware_bridge.records import Chunk
 
 AT_ONCE = 256  # chunks given in one turn when not in real time
@@ -82,12 +82,12 @@ class Replay:
         return False
 
     @property
-    def state(self) -> LinkState:
+    def state(self) -> TransportState:
         """Open until the end of the file."""
-        return LinkState(self._is_open, self._reason, 1, self._bytes, 0)
+        return TransportState(self._is_open, self._reason, 1, self._bytes, 0)
 
     def close(self) -> None:
-        """Give the file free; may be called twice."""
+        """Release the file; may be called twice."""
         self._reader.close()
         self._next, self._is_open = None, False
 

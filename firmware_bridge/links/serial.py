@@ -2,7 +2,7 @@
 
 Not for finding out which port is which (`find`, by udev or pyserial's list, does). pyserial opens and configures the
 port, exclusively, so that two programs never share its bytes; after that the descriptor is read bare. Unplugged, it is
-tried again, at first soon and then ever more rarely, and nobody is told twice.
+opened again at growing intervals.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ import serial
 from serial.tools import list_ports
 
 from edge.errors import ConfigError, SourceError
-from firmware_bridge.links import LinkState
+from firmware_bridge.links import TransportState
 from firmware_bridge.records import Chunk
 
 READ_BYTES = 65536
-READS = 16  # at most, before others get their turn
-HELD, AWAY = "held by another program", "not there; plug it in"
-OBSTACLES = {errno.EBUSY: HELD, errno.EAGAIN: HELD, errno.ENOENT: AWAY, errno.ENODEV: AWAY, errno.ENXIO: AWAY}
+READS = 16  # in one turn, before other links get theirs
+IN_USE, AWAY = "held by another program", "not there; plug it in"
+OBSTACLES = {errno.EBUSY: IN_USE, errno.EAGAIN: IN_USE, errno.ENOENT: AWAY, errno.ENODEV: AWAY, errno.ENXIO: AWAY}
 FIRST_WAIT_NS, LONGEST_WAIT_NS = 250_000_000, 8_000_000_000
 
 
@@ -78,9 +78,9 @@ class Serial:
         self._reason = ""
         self._opened = self._bytes = 0
         self._wait_ns, self._try_at_ns = FIRST_WAIT_NS, 0
-        self._fresh = False  # opened, and not yet said
+        self._fresh = False  # opened, and the empty chunk not yet given
         self._open()
-        if self._device is None and HELD in self._reason:
+        if self._device is None and IN_USE in self._reason:
             raise SourceError(f"{self._reason}; stop the other one")
 
     def fileno(self) -> int | None:
@@ -101,10 +101,10 @@ class Serial:
             except BlockingIOError:
                 break
             except OSError as error:
-                self._gone(f"{self._port}: unplugged ({error.strerror})")
+                self._close_device(f"{self._port}: unplugged ({error.strerror})")
                 break
             if not piece:
-                self._gone(f"{self._port}: unplugged (end of file)")
+                self._close_device(f"{self._port}: unplugged (end of file)")
                 break
             pieces.append(piece)
             if len(piece) < READ_BYTES:
@@ -137,13 +137,13 @@ class Serial:
             return False
 
     @property
-    def state(self) -> LinkState:
-        """How the port is now."""
-        return LinkState(self._device is not None, self._reason, self._opened, self._bytes, 0)
+    def state(self) -> TransportState:
+        """State of the port now."""
+        return TransportState(self._device is not None, self._reason, self._opened, self._bytes, 0)
 
     def close(self) -> None:
-        """Give the port free; may be called twice."""
-        self._gone("closed")
+        """Release the port; may be called twice."""
+        self._close_device("closed")
         self._try_at_ns = 1 << 62
 
     def _open(self) -> None:
@@ -157,13 +157,13 @@ class Serial:
             self._device, self._reason, self._fresh = device, "", True
             self._opened += 1
             self._wait_ns = FIRST_WAIT_NS
-            _tell_nothing_from_the_end(device.fileno())
+            _make_empty_read_an_error(device.fileno())
 
     def _opening(self, now_ns: int) -> list[Chunk]:
         fresh, self._fresh = self._fresh, False
         return [Chunk(now_ns, self.name, "", b"")] if fresh else []
 
-    def _gone(self, reason: str) -> None:
+    def _close_device(self, reason: str) -> None:
         device, self._device, self._fresh = self._device, None, False
         if device is not None:
             self._reason = reason
@@ -172,7 +172,7 @@ class Serial:
                 device.close()
 
 
-def _tell_nothing_from_the_end(number: int) -> None:
+def _make_empty_read_an_error(number: int) -> None:
     """Make a read of nothing an error: with the VMIN of 0 that pyserial sets it is empty, as of an unplugged port."""
     os.set_blocking(number, False)
     attributes = termios.tcgetattr(number)

@@ -1,9 +1,9 @@
 """UDP: devices on the network send one packet per datagram to one address of this machine.
 
-Not for the internet: a datagram is heard from anyone who reaches the address, so it is bound to one interface, never to
-all, and keys tell who sent it (`auth`). The socket is drained at each wake-up; its receive buffer is asked for and read
-back, because the kernel silently gives less than it was asked for; what the kernel had to throw away it tells with the
-next datagram (SO_RXQ_OVFL). When a datagram arrived the kernel tells as well (SO_TIMESTAMPNS), so that a machine that
+Not for the internet: anyone who reaches the address can send to it, so it is bound to one interface, never to all, and
+keys tell who sent a packet (`auth`). The socket is drained at each wake-up; its receive buffer is asked for and read
+back, because the kernel silently gives less than it was asked for; what the kernel dropped it reports with the
+next datagram (SO_RXQ_OVFL). The kernel also reports when a datagram arrived (SO_TIMESTAMPNS), so that a machine that
 is busy for a while neither blurs the clock nor makes packets late that had come in time.
 """
 
@@ -16,7 +16,7 @@ import struct
 import time
 
 from edge.errors import ConfigError, SourceError
-from firmware_bridge.links import LinkState
+from firmware_bridge.links import TransportState
 from firmware_bridge.records import Chunk
 from firmware_bridge.wire import MAX_BODY
 
@@ -51,23 +51,10 @@ class Udp:
             ) from None
         if address.is_unspecified or address.is_multicast:
             raise ConfigError(
-                f"udp address {host}: would be heard on every interface; name the one that the devices are on, "
+                f"udp address {host}: would be received on every interface; name the one that the devices are on, "
                 "such as 192.168.7.1; `ip address` shows them"
             )
-        family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
-        self._socket = socket.socket(family, socket.SOCK_DGRAM)
-        try:
-            self._socket.setblocking(False)
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
-            self._socket.setsockopt(socket.SOL_SOCKET, SO_RXQ_OVFL, 1)
-            self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-            self._socket.bind((host, port))
-        except OSError as error:
-            self._socket.close()
-            raise SourceError(
-                f"udp address {host}:{port}: cannot be bound ({error.strerror}); is the interface up, "
-                "and does no other program use the port?"
-            ) from None
+        self._socket = _bound_socket(host, port, socket.AF_INET6 if address.version == 6 else socket.AF_INET)
         self.port: int = self._socket.getsockname()[1]
         self.name = f"udp:[{host}]:{self.port}" if address.version == 6 else f"udp:{host}:{self.port}"
         self.buffer_bytes = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
@@ -131,12 +118,12 @@ class Udp:
             return False
 
     @property
-    def state(self) -> LinkState:
-        """How the socket is now."""
-        return LinkState(self._socket.fileno() >= 0, self._reason, 1, self._bytes, self._dropped)
+    def state(self) -> TransportState:
+        """State of the socket now."""
+        return TransportState(self._socket.fileno() >= 0, self._reason, 1, self._bytes, self._dropped)
 
     def close(self) -> None:
-        """Give the address free; may be called twice."""
+        """Release the address; may be called twice."""
         self._socket.close()
 
     def _peer(self, address: tuple[str, int]) -> str:
@@ -148,3 +135,21 @@ class Udp:
             host, port = address[0], address[1]
             known = self._peers[address] = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         return known
+
+
+def _bound_socket(host: str, port: int, family: int) -> socket.socket:
+    """A socket that does not wait, with a large buffer, and whose datagrams carry arrival time and drops."""
+    bound = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        bound.setblocking(False)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
+        bound.setsockopt(socket.SOL_SOCKET, SO_RXQ_OVFL, 1)
+        bound.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        bound.bind((host, port))
+    except OSError as error:
+        bound.close()
+        raise SourceError(
+            f"udp address {host}:{port}: cannot be bound ({error.strerror}); is the interface up, "
+            "and does no other program use the port?"
+        ) from None
+    return bound

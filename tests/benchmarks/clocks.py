@@ -69,7 +69,7 @@ def found_s(link: str, ppm: float, seconds: float, seed: int) -> Iterator[float]
     clock = ClockModel(RATE_HZ)
     stops, at_ns = arrivals(link, RATE_HZ * (1 + ppm * 1e-6), seconds, np.random.default_rng(seed))
     for stop, arrival_ns in zip(stops, at_ns, strict=True):
-        if clock.heard(stop, arrival_ns) and clock.state.is_wrong:
+        if clock.observe(stop, arrival_ns) and clock.state.is_wrong:
             yield (arrival_ns - at_ns[0]) / 1e9
 
 

@@ -29,7 +29,7 @@ from firmware_bridge.links import serve
 from firmware_bridge.links.udp import Udp
 from firmware_bridge.messages import Codec, Hello, Samples, StreamInfo
 from firmware_bridge.receive import Receiver, Settings
-from firmware_bridge.records import Chunk, Heard
+from firmware_bridge.records import Chunk, Delivery
 from firmware_bridge.sim import build
 from firmware_bridge.wire import Packet, encode
 from tests.benchmarks.frontends import medians
@@ -90,7 +90,7 @@ def receiving(codec: Codec, rate_hz: int) -> None:
     print(f"{100 * share:.2f} % of one core")
 
 
-def listen(is_over: Callable[[], bool], link: Udp, hear: Callable[[Heard], None]) -> tuple[Receiver, float]:
+def listen(is_over: Callable[[], bool], link: Udp, hear: Callable[[Delivery], None]) -> tuple[Receiver, float]:
     """Read one link in a thread, as the bridge does; the receiver and the thread's processor time in seconds."""
     receiver, busy_s = Receiver(Settings()), [0.0]
 
@@ -165,7 +165,7 @@ def delay() -> None:
     """From a packet's departure, in another process, to its block: the sender writes the time into its samples."""
     link, delays_ms = Udp(HOST, 0), []
 
-    def hear(heard: Heard) -> None:
+    def hear(heard: Delivery) -> None:
         if isinstance(heard.item, Block):
             words = np.round(heard.item.samples[:4] * 32768).astype("<i2")
             delays_ms.append((time.monotonic_ns() - int(words.view("<i8")[0])) / 1e6)

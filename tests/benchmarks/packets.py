@@ -49,7 +49,7 @@ def report() -> None:
     sealed = [auth.seal(Packet(7, Samples(sound(320)), seal=Seal(1, i)), KEY) for i in range(CALLS)]
 
     def judged() -> None:
-        guarded = Deframer(auth.Guard({7: KEY}))
+        guarded = Deframer(auth.SealAuthenticator({7: KEY}))
         for body in sealed:
             guarded.push_datagram(body)
 

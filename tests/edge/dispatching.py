@@ -8,7 +8,7 @@ from typing import Any
 
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.messages import Message, Node
-from edge.delivery.mqtt import Acked, Signal, Up
+from edge.delivery.mqtt import Acknowledged, Connected, Signal
 from edge.delivery.outbox import Outbox
 from edge.settings.config import Mqtt
 
@@ -50,7 +50,7 @@ class Box(Outbox):
 
 
 class Session:
-    """Stands for `edge.delivery.mqtt.Link`: keeps what is sent and numbers it from 1 in each session, as paho does."""
+    """Stands for `MqttSession`: keeps what is sent, with packet identifiers from 1 in each session, as paho does."""
 
     def __init__(
         self, settings: Mqtt, client_id: str, will: Callable[[str], tuple[str, bytes]], notify: Callable[[Signal], None]
@@ -67,23 +67,23 @@ class Session:
     def stop(self) -> None:
         self.calls.append("stop")
 
-    def drop(self) -> None:
-        self.calls.append("drop")
+    def disconnect(self) -> None:
+        self.calls.append("disconnect")
 
     def publish(self, topic: str, payload: bytes, retain: bool, expiry_s: int | None) -> int:
         self.number += 1
         body = json.loads(payload)
         self.sent.append((self.number, topic.removeprefix("laennec/v1/ward/node/"), body, retain, expiry_s))
         if body.get("state") == "stopped" and self.answers:
-            self.notify(Acked(self.name, self.number, ""))
+            self.notify(Acknowledged(self.name, self.number, ""))
         return self.number
 
     def up(self, name: str, in_flight: int = 20) -> None:
         self.name, self.number = name, 0
-        self.notify(Up(name, in_flight))
+        self.notify(Connected(name, in_flight))
 
     def ack(self, mid: int, refusal: str = "") -> None:
-        self.notify(Acked(self.name, mid, refusal))
+        self.notify(Acknowledged(self.name, mid, refusal))
 
     def news(self) -> list[int | str]:
         """The number of each event, or the topic of anything else, that was sent since this was asked last."""

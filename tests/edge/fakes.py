@@ -84,7 +84,8 @@ class RudeBroker:
 
     `mute`: CONNACK, but never a PUBACK. `close`: closes instead of CONNACK. `close_v5`: the same, but talks 3.1.1.
     `refuse`: PUBACK with reason 0x97 (quota exceeded) for every message. `flaky`: closes at every 7th message,
-    half of the times before its PUBACK. `taken over`: DISCONNECT with reason 0x8E at once.
+    half of the times before its PUBACK. `taken over`: DISCONNECT with reason 0x8E at once. `silent`: no CONNACK.
+    `deaf`: CONNACK, then reads nothing more.
     """
 
     def __init__(self, manner: str) -> None:
@@ -93,12 +94,14 @@ class RudeBroker:
         self.publishes = 0
         self.topics: list[str] = []
         self.payloads: list[bytes] = []
+        self._closed = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
         """Stop listening."""
+        self._closed.set()
         self._listener.close()
 
     def _accept(self) -> None:
@@ -118,19 +121,26 @@ class RudeBroker:
                 if not self._answer(peer, head[0], packet):
                     return
 
+    def _connack(self, peer: socket.socket, packet: bytes) -> bool:
+        level = packet[6]  # of CONNECT: 00 04 'MQTT' level
+        self.connects.append(level)
+        if self.manner == "silent":
+            return True
+        if self.manner == "close" or (self.manner == "close_v5" and level == 5):
+            return False
+        peer.sendall(b"\x20\x03\x00\x00\x00" if level == 5 else b"\x20\x02\x00\x00")
+        self.level = level
+        if self.manner == "taken over":
+            peer.sendall(b"\xe0\x01\x8e")
+        if self.manner == "deaf":
+            self._closed.wait()
+        return self.manner not in ("taken over", "deaf")
+
     def _answer(self, peer: socket.socket, head: int, packet: bytes) -> bool:
         kind = head >> 4
-        if kind == 1:  # CONNECT: 00 04 'MQTT' level
-            level = packet[6]
-            self.connects.append(level)
-            if self.manner == "close" or (self.manner == "close_v5" and level == 5):
-                return False
-            peer.sendall(b"\x20\x03\x00\x00\x00" if level == 5 else b"\x20\x02\x00\x00")
-            self.level = level
-            if self.manner == "taken over":
-                peer.sendall(b"\xe0\x01\x8e")
-                return False
-        elif kind == 3:  # PUBLISH, QoS 1
+        if kind == 1:
+            return self._connack(peer, packet)
+        if kind == 3:  # PUBLISH, QoS 1
             self.publishes += 1
             length = struct.unpack("!H", packet[:2])[0]
             mid, rest = packet[2 + length : 4 + length], packet[4 + length :]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from edge.delivery.messages import Message, Node
-from edge.node.stream import Listener
+from edge.node.stream import StreamWorker
 from edge.settings.config import Stream
 from edge.sources.vitals import Trouble, Vitals
 from edge.types import Block, Gap
@@ -22,7 +22,7 @@ RATE_HZ = LoudnessModel.rate_hz
 
 
 class Heard(list[Message]):
-    """An outlet that keeps what is said."""
+    """A message sink that keeps what is sent."""
 
     def send(self, message: Message) -> None:
         self.append(message)
@@ -31,8 +31,8 @@ class Heard(list[Message]):
         return [message.body for message in self if message.topic.endswith("/event")]
 
 
-def listener(source: Bursts, said: Heard) -> Listener:
-    return Listener(Stream(id="bed1", source="bursts", pace=False), source, LoudnessModel(), NODE, said)  # type: ignore[arg-type]
+def worker(source: Bursts, said: Heard) -> StreamWorker:
+    return StreamWorker(Stream(id="bed1", source="bursts", pace=False), source, LoudnessModel(), NODE, said)  # type: ignore[arg-type]
 
 
 class Script(Bursts):
@@ -73,9 +73,9 @@ def sound(seconds: float, *loud: tuple[float, float], start: int = 0) -> Block:
     return Block(start, samples.astype(np.float32), np.ones(len(noise), np.bool_))
 
 
-def configured(source: Script, said: Heard, **settings: Any) -> Listener:
+def configured(source: Script, said: Heard, **settings: Any) -> StreamWorker:
     stream = Stream(id="bed1", source="script", pace=False, **settings)
-    return Listener(stream, source, LoudnessModel(), NODE, said)  # type: ignore[arg-type]
+    return StreamWorker(stream, source, LoudnessModel(), NODE, said)  # type: ignore[arg-type]
 
 
 def spoken(*items: Block | Gap, **settings: Any) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from edge.types import Block, Gap
-from firmware_bridge.assemble import IN_ORDER, Assembler, Patience
+from firmware_bridge.assemble import NO_REORDERING, Assembler, ReorderWindow
 from firmware_bridge.messages import Samples
 from firmware_bridge.records import Epoch, Item
 from firmware_bridge.wire import Packet
@@ -25,9 +25,9 @@ def packet(number: int, base: int = 0, boot: int = 1, flags: int = 0, n: int = N
     return Packet(7, Samples(values.reshape(1, -1)), flags=flags, seq=number % 65536, sample_index=index, boot=boot)
 
 
-def assemble(packets: list[Packet], patience: Patience = IN_ORDER) -> tuple[list[Item], Assembler]:
+def assemble(packets: list[Packet], window: ReorderWindow = NO_REORDERING) -> tuple[list[Item], Assembler]:
     """Everything that comes of packets that arrive 20 ms apart."""
-    assembler = Assembler(RATE_HZ, patience)
+    assembler = Assembler(RATE_HZ, window)
     out = [item for k, one in enumerate(packets) for item in assembler.push(one, k * PACKET_NS)]
     return out + assembler.flush(), assembler
 

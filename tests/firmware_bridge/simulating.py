@@ -20,10 +20,10 @@ import pytest
 from numpy.typing import NDArray
 
 from edge.types import Block, Gap
-from firmware_bridge.auth import Guard
-from firmware_bridge.links import Link, serve
+from firmware_bridge.auth import SealAuthenticator
+from firmware_bridge.links import Transport, serve
 from firmware_bridge.receive import Receiver, Settings
-from firmware_bridge.records import Chunk, Condition, Epoch, Heard
+from firmware_bridge.records import Chunk, Condition, Delivery, Epoch
 from firmware_bridge.sim import build
 
 DEVICE_ID = 0x5E000001
@@ -61,7 +61,7 @@ def noise(count: int, seed: int = 1, loudest: int = 9000) -> NDArray[np.int16]:
 class Run:
     """What came of one run."""
 
-    heard: list[Heard]
+    heard: list[Delivery]
     """In order of arrival; what concerns whole devices and all streams."""
     tally: dict[str, Any]
     """The device's own account."""
@@ -107,14 +107,14 @@ class Device:
 
 def listen(
     device: Device,
-    links: Sequence[Link],
-    guard: Guard | None = None,
+    links: Sequence[Transport],
+    authenticator: SealAuthenticator | None = None,
     keys: Mapping[int, bytes] | None = None,
     grace_s: float = GRACE_S,
 ) -> Run:
     """Hear a device until it has ended and the links were silent for `grace_s`."""
-    receiver = Receiver(Settings(keys=keys or {}), guard)
-    heard: list[Heard] = []
+    receiver = Receiver(Settings(keys=keys or {}), authenticator)
+    heard: list[Delivery] = []
     begin_s = quiet_s = time.monotonic()
 
     def hear(chunks: list[Chunk]) -> None:

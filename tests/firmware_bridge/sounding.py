@@ -9,7 +9,7 @@ import numpy as np
 from firmware_bridge.cobs import encode as stuff
 from firmware_bridge.messages import Content, Hello, Samples, StreamInfo
 from firmware_bridge.receive import Receiver
-from firmware_bridge.records import Chunk, Condition, Heard
+from firmware_bridge.records import Chunk, Condition, Delivery
 from firmware_bridge.wire import Packet, encode
 
 UDP, SERIAL, BLE = "udp:127.0.0.1:7355", "serial:/dev/ttyACM0", "ble:AA:BB:CC:DD:EE:FF"
@@ -44,14 +44,14 @@ def sound(
     return delivered(packet, at, link)
 
 
-def feed(receiver: Receiver, chunks: Iterable[Chunk]) -> list[Heard]:
+def feed(receiver: Receiver, chunks: Iterable[Chunk]) -> list[Delivery]:
     return [heard for one in chunks for heard in receiver.feed(one)]
 
 
-def changes(heard: Iterable[Heard]) -> list[tuple[str, bool]]:
+def changes(heard: Iterable[Delivery]) -> list[tuple[str, bool]]:
     return [(one.item.name, one.item.active) for one in heard if isinstance(one.item, Condition)]
 
 
-def conditions(heard: Iterable[Heard]) -> list[tuple[str, bool, bool]]:
+def conditions(heard: Iterable[Delivery]) -> list[tuple[str, bool, bool]]:
     """As `changes`, and whether sound can be judged."""
     return [(one.item.name, one.item.active, one.item.measurable) for one in heard if isinstance(one.item, Condition)]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.types import Block, Gap
-from firmware_bridge.assemble import DATAGRAMS, IN_ORDER, Assembler, Patience
+from firmware_bridge.assemble import DATAGRAM_WINDOW, NO_REORDERING, Assembler, ReorderWindow
 from firmware_bridge.messages import Hello, Opaque, Samples, Type
 from firmware_bridge.records import Epoch
 from firmware_bridge.wire import CLIPPED, LOST_BEFORE, NO_CONTACT, Packet
@@ -36,12 +36,12 @@ def test_a_stream_that_is_joined_late_begins_where_its_counter_stands() -> None:
     assert items[0] == Epoch(123_456, 1, "first packet")
 
 
-@pytest.mark.parametrize("patience", [IN_ORDER, DATAGRAMS])
+@pytest.mark.parametrize("window", [NO_REORDERING, DATAGRAM_WINDOW])
 @settings(deadline=None, max_examples=50)
 @given(lost=st.sets(st.integers(1, 58), max_size=40), base=st.sampled_from([0, 5, 2**31 - 777, 2**32 - 3 * N - 1]))
-def test_what_was_lost_is_masked_and_nothing_else(patience: Patience, lost: set[int], base: int) -> None:
+def test_what_was_lost_is_masked_and_nothing_else(window: ReorderWindow, lost: set[int], base: int) -> None:
     received = set(range(60)) - lost
-    items, assembler = assemble([packet(k, base) for k in sorted(received)], patience)
+    items, assembler = assemble([packet(k, base) for k in sorted(received)], window)
     check_sound(items, base, received)
     counts = assembler.counts
     assert counts.concealed + counts.lost == len(lost) * N
@@ -58,9 +58,9 @@ def test_any_order_within_the_patience_gives_the_same_blocks(draw: st.DataObject
     shuffled = [
         k for _, k in sorted(zip((i + d for i, d in enumerate(delays)), numbers, strict=True), key=lambda x: x[0])
     ]
-    patience = Patience(3, 10**12)
-    straight, _ = assemble([packet(k, base) for k in numbers], patience)
-    mixed, assembler = assemble([packet(k, base) for k in shuffled], patience)
+    window = ReorderWindow(3, 10**12)
+    straight, _ = assemble([packet(k, base) for k in numbers], window)
+    mixed, assembler = assemble([packet(k, base) for k in shuffled], window)
     assert [(type(item), item.start) for item in mixed] == [(type(item), item.start) for item in straight]
     assert assembler.counts.late == assembler.counts.duplicates == 0
     for one, other in zip(blocks(mixed), blocks(straight), strict=True):
@@ -75,7 +75,7 @@ def test_any_order_within_the_patience_gives_the_same_blocks(draw: st.DataObject
     )
 )
 def test_within_an_epoch_the_index_rises_whatever_arrives(given_packets: list[tuple[int, int, int, int]]) -> None:
-    assembler = Assembler(RATE_HZ, DATAGRAMS)
+    assembler = Assembler(RATE_HZ, DATAGRAM_WINDOW)
     out = []
     for k, (index, boot, n, flags) in enumerate(given_packets):
         one = Packet(7, Samples(SOUND[:n].reshape(1, -1)), flags=flags, sample_index=index, boot=boot)
@@ -105,7 +105,7 @@ def test_a_late_packet_and_a_duplicate_are_dropped_and_told_apart() -> None:
 
 
 def test_a_packet_that_is_ahead_waits_only_so_long() -> None:
-    assembler = Assembler(RATE_HZ, DATAGRAMS)
+    assembler = Assembler(RATE_HZ, DATAGRAM_WINDOW)
     assembler.push(packet(0), 0)
     assert assembler.push(packet(2), 40 * 10**6) == []
     assert assembler.tick(99 * 10**6) == []
@@ -114,7 +114,7 @@ def test_a_packet_that_is_ahead_waits_only_so_long() -> None:
 
 
 def test_the_patience_is_that_of_the_packet_that_waits_longest() -> None:
-    assembler = Assembler(RATE_HZ, DATAGRAMS)
+    assembler = Assembler(RATE_HZ, DATAGRAM_WINDOW)
     for one, at_ms in ((0, 0), (2, 40), (3, 60)):
         assembler.push(packet(one), at_ms * 10**6)
     assert assembler.tick(99 * 10**6) == []
@@ -122,7 +122,7 @@ def test_the_patience_is_that_of_the_packet_that_waits_longest() -> None:
 
 
 def test_time_that_passed_unseen_counts_at_the_next_packet() -> None:
-    assembler = Assembler(RATE_HZ, DATAGRAMS)
+    assembler = Assembler(RATE_HZ, DATAGRAM_WINDOW)
     assembler.push(packet(0), 0)
     assembler.push(packet(2), 40 * 10**6)
     out = assembler.push(packet(1), 100 * 10**6)  # when it comes, it is late, as if somebody had ticked
@@ -131,7 +131,7 @@ def test_time_that_passed_unseen_counts_at_the_next_packet() -> None:
 
 
 def test_a_fourth_packet_ends_the_patience() -> None:
-    assembler = Assembler(RATE_HZ, Patience(3, 10**12))
+    assembler = Assembler(RATE_HZ, ReorderWindow(3, 10**12))
     assembler.push(packet(0), 0)
     assert [assembler.push(packet(k), 1) for k in (2, 3, 4)] == [[], [], []]
     assert len(blocks(assembler.push(packet(5), 1))) == 5
@@ -193,7 +193,7 @@ def test_an_overlap_is_cut_counted_and_leaves_a_seam() -> None:
 
 
 def test_of_two_waiting_packets_that_overlap_the_newer_is_trusted() -> None:
-    assembler = Assembler(RATE_HZ, DATAGRAMS)
+    assembler = Assembler(RATE_HZ, DATAGRAM_WINDOW)
     assembler.push(packet(0), 0)
     assembler.push(packet(2), 1)
     assembler.push(packet(9)._replace(sample_index=2 * N + 100), 2)
@@ -215,7 +215,7 @@ def test_another_boot_is_another_epoch_and_its_counter_its_own() -> None:
 
 
 def test_what_waited_is_given_before_another_epoch() -> None:
-    items, _ = assemble([packet(0), packet(2), packet(0, boot=2)], DATAGRAMS)
+    items, _ = assemble([packet(0), packet(2), packet(0, boot=2)], DATAGRAM_WINDOW)
     assert [item.start for item in items] == [0, 0, N, 2 * N, 0, 0]
 
 
@@ -226,12 +226,12 @@ def test_packets_of_a_boot_that_is_over_do_not_bring_it_back() -> None:
     assert assembler.counts.stray == 20
 
 
-def test_a_boot_number_that_comes_again_is_believed_after_a_second_of_it() -> None:
+def test_a_boot_number_that_comes_again_is_accepted_after_a_second_of_it() -> None:
     items, _ = assemble([packet(300), packet(0, boot=2), *(packet(k, boot=1) for k in range(1, 60))])
     assert [item for item in items if isinstance(item, Epoch)][-1] == Epoch(50 * N, 1, "device restarted")
 
 
-def test_a_counter_that_goes_back_is_believed_after_a_second_of_it() -> None:
+def test_a_counter_that_goes_back_is_accepted_after_a_second_of_it() -> None:
     items, assembler = assemble([packet(300), packet(301), *(packet(k) for k in range(60))])
     assert [item for item in items if isinstance(item, Epoch)][-1] == Epoch(49 * N, 1, "counter went back")
     assert assembler.counts.stray == 50

@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 
 import firmware_bridge.assemble
 from edge.types import Block, Gap
-from firmware_bridge.assemble import BOOTS, DATAGRAMS, Assembler, Patience
+from firmware_bridge.assemble import BOOTS, DATAGRAM_WINDOW, Assembler, ReorderWindow
 from firmware_bridge.messages import Opaque, Samples, Type
 from firmware_bridge.records import Epoch
 from firmware_bridge.wire import CLIPPED, NO_CONTACT, Packet
 from tests.firmware_bridge.assembling import RATE_HZ, SOUND, N, assemble, blocks, packet
 
-PATIENT = Patience(5, 10**12)
+PATIENT = ReorderWindow(5, 10**12)
 
 
 def _waiting(*packets: Packet) -> Assembler:
@@ -68,7 +68,7 @@ def test_of_two_that_wait_with_one_begin_or_one_end_the_newer_is_trusted() -> No
 
 
 def test_what_time_gave_is_not_lost_when_the_device_restarts() -> None:
-    assembler = Assembler(RATE_HZ, DATAGRAMS)
+    assembler = Assembler(RATE_HZ, DATAGRAM_WINDOW)
     assembler.push(packet(0), 0)
     assembler.push(packet(2), 1)
     out = assembler.push(packet(0, boot=2), 10**9)  # packet 2 has waited long enough by then
@@ -77,7 +77,7 @@ def test_what_time_gave_is_not_lost_when_the_device_restarts() -> None:
 
 
 def test_what_time_gave_is_not_lost_when_the_counter_goes_back() -> None:
-    assembler = Assembler(RATE_HZ, DATAGRAMS)
+    assembler = Assembler(RATE_HZ, DATAGRAM_WINDOW)
     assembler.push(packet(397), 0)
     assembler.tick(10**9)  # the stream begins with it
     for one in (packet(399), *(packet(k) for k in range(49))):

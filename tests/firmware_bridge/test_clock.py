@@ -40,7 +40,7 @@ def run(
     """Feed a clock; its state each second. Telemetry comes once a second, by a crystal that is `crystal_ppm` fast."""
     states, tell_s = [], float(np.ceil(at_s[0]))
     for stop, arrival_s in zip(stops.tolist(), at_s.tolist(), strict=True):
-        clock.heard(stop, BOOT_NS + round(arrival_s * 1e9))
+        clock.observe(stop, BOOT_NS + round(arrival_s * 1e9))
         if arrival_s >= tell_s:
             index = int(arrival_s * rate_hz)
             clock.pair(round(index / rate_hz * (1 + crystal_ppm * 1e-6) * 1e6), index)
@@ -123,7 +123,7 @@ def test_arrivals_over_ble_alone_may_be_far_off_at_first_but_then_are_not_sure()
         clock = ClockModel(8000.0)
         stops, at_s = arrivals("ble", 8000.64, 60.0, seed)
         for stop, arrival_s in zip(stops.tolist(), at_s.tolist(), strict=True):
-            clock.heard(stop, round(arrival_s * 1e9))
+            clock.observe(stop, round(arrival_s * 1e9))
             if stop % 16_000 == 0:
                 farthest = max(farthest, abs(clock.state.ppm))
                 assert not clock.state.is_wrong
@@ -142,7 +142,7 @@ def test_a_stalled_link_does_not_move_the_line() -> None:
 def test_before_anything_is_measured_the_declared_rate_holds_from_the_quickest_packet_on() -> None:
     clock = ClockModel(8000.0)
     for stop, late_ms in ((160, 9), (320, 2), (480, 5)):
-        clock.heard(stop, stop * 125_000 + late_ms * 1_000_000)
+        clock.observe(stop, stop * 125_000 + late_ms * 1_000_000)
     assert clock.time_ns(480) == 480 * 125_000 + 2_000_000
     assert clock.state.rate_hz == 8000.0
     assert not clock.state.is_sure
@@ -151,7 +151,7 @@ def test_before_anything_is_measured_the_declared_rate_holds_from_the_quickest_p
 def test_one_packet_sent_again_and_again_is_no_clock() -> None:
     clock = ClockModel(8000.0)
     for k in range(1, 20):
-        clock.heard(16_000, k * 2 * 10**9)
+        clock.observe(16_000, k * 2 * 10**9)
     assert clock.state.rate_hz == 8000.0
     assert clock.time_ns(16_000) == 2 * 10**9
 
@@ -161,8 +161,8 @@ def test_a_count_far_from_zero_is_as_exact(base: int) -> None:
     near, far = ClockModel(8000.0), ClockModel(8000.0)
     stops, at_s = arrivals("usb", 8000.4, 60.0, seed=2)
     for stop, arrival_s in zip(stops.tolist(), at_s.tolist(), strict=True):
-        near.heard(stop, round(arrival_s * 1e9))
-        far.heard(base + stop, round(arrival_s * 1e9))
+        near.observe(stop, round(arrival_s * 1e9))
+        far.observe(base + stop, round(arrival_s * 1e9))
     assert far.state.ppm == near.state.ppm
     assert far.time_ns(base + 400_000) == near.time_ns(400_000)
 
@@ -171,7 +171,7 @@ def test_a_count_far_from_zero_is_as_exact(base: int) -> None:
 def test_an_uptime_that_is_no_microseconds_moves_no_time(scale: float) -> None:
     clock = ClockModel(8000.0, is_paired=True)
     for k in range(1, 3000):
-        clock.heard(k * N, k * 20_000_000)
+        clock.observe(k * N, k * 20_000_000)
         if k % 50 == 0:
             clock.pair(k * 20_000, round(k * N * scale))
     assert clock.time_ns(100 * N) == pytest.approx(100 * 20_000_000, abs=1e6)
@@ -201,7 +201,7 @@ def test_an_hour_takes_no_more_memory_than_ten_minutes() -> None:
     tracemalloc.start()
     sizes = []
     for second in range(1, 3600):
-        clock.heard(second * 8000, second * 10**9)
+        clock.observe(second * 8000, second * 10**9)
         clock.pair(second * 10**6, second * 8000)
         if second in (700, 3599):
             sizes.append(tracemalloc.get_traced_memory()[0])

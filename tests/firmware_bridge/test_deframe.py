@@ -27,7 +27,7 @@ def frame(packet: Packet) -> bytes:
 def thrown_away(deframer: Deframer) -> int:
     """Frames that were counted as no packet."""
     c = deframer.counts
-    return c.cobs_errors + c.length_errors + c.crc_errors + c.unknown_versions + c.malformed + c.not_believed
+    return c.cobs_errors + c.length_errors + c.crc_errors + c.unknown_versions + c.malformed + c.not_authenticated
 
 
 @settings(deadline=None)
@@ -132,16 +132,16 @@ def test_each_fault_has_its_counter() -> None:
     assert c.packets == 1
 
 
-def test_what_the_judge_does_not_believe_is_not_read() -> None:
+def test_a_packet_that_is_not_authenticated_is_not_read() -> None:
     class Never:
-        def believes(self, body: bytes) -> bool:
+        def authenticates(self, body: bytes) -> bool:
             return False
 
     deframer = Deframer(Never())
     whole = encode(Packet(7, Log("x")))
     malformed = with_crc(whole[:16])
     assert deframer.push_datagram(whole) == deframer.push_datagram(malformed) == []
-    assert deframer.counts.not_believed == 2
+    assert deframer.counts.not_authenticated == 2
     assert deframer.counts.malformed == 0
 
 

@@ -209,7 +209,7 @@ def test_device_and_python_make_the_same_seal(
     values = np.arange(n, dtype=np.int16)[None]
     packet = Packet(7, Samples(values), flags=LOST_BEFORE, boot=session & 255, seal=Seal(session, number))
     assert body == auth.seal(packet, key)
-    assert auth.Guard({7: key}).believes(body)
+    assert auth.SealAuthenticator({7: key}).authenticates(body)
 
 
 def test_a_sealed_device_sends_nothing_rather_than_use_a_number_twice(auslink: ctypes.CDLL) -> None:

@@ -15,7 +15,7 @@ pytest.importorskip("bleak")
 
 from edge.types import Block
 from firmware_bridge.links import ble
-from firmware_bridge.links.ble import HELD, BleLink, BleManner
+from firmware_bridge.links.ble import MAX_PENDING, BleOptions, BleTransport
 from firmware_bridge.messages import Codec, Command, Hello, HelloRequest, Samples, StreamInfo
 from firmware_bridge.receive import Receiver, Settings
 from firmware_bridge.records import Chunk
@@ -25,13 +25,13 @@ from tests.firmware_bridge.bumble_backend import WEARABLE, Air
 DEVICE = 0x5E000001
 
 
-def run(scenario: Callable[[Air, BleLink], Awaitable[None]], notify: Literal["start", "acquire"] = "start") -> Air:
+def run(scenario: Callable[[Air, BleTransport], Awaitable[None]], notify: Literal["start", "acquire"] = "start") -> Air:
     """Play a scenario with a powered wearable and a link that is not yet tended."""
 
     async def play() -> Air:
         air = Air()
         await air.power_on()
-        link = BleLink(WEARABLE, BleManner(notify, retry_s=(0.01, 0.05), backend=air.backend()))
+        link = BleTransport(WEARABLE, BleOptions(notify, retry_s=(0.01, 0.05), backend=air.backend()))
         try:
             await asyncio.wait_for(scenario(air, link), 30)
         finally:
@@ -42,7 +42,7 @@ def run(scenario: Callable[[Air, BleLink], Awaitable[None]], notify: Literal["st
     return asyncio.run(play())
 
 
-async def tended(link: BleLink, until: Callable[[list[Chunk]], bool]) -> list[Chunk]:
+async def tended(link: BleTransport, until: Callable[[list[Chunk]], bool]) -> list[Chunk]:
     """What arrives, tended as the loop of the links does it."""
     chunks: list[Chunk] = []
     while not until(chunks):
@@ -51,12 +51,12 @@ async def tended(link: BleLink, until: Callable[[list[Chunk]], bool]) -> list[Ch
     return chunks
 
 
-def is_open(link: BleLink) -> Callable[[list[Chunk]], bool]:
+def is_open(link: BleTransport) -> Callable[[list[Chunk]], bool]:
     return lambda _: link.state.is_open
 
 
 def test_each_notification_is_a_chunk_in_order_with_its_time() -> None:
-    async def scenario(air: Air, link: BleLink) -> None:
+    async def scenario(air: Air, link: BleTransport) -> None:
         before_ns = time.monotonic_ns()
         await tended(link, is_open(link))
         bodies = [bytes([k % 256]) * 240 for k in range(300)]
@@ -76,7 +76,7 @@ def test_each_notification_is_a_chunk_in_order_with_its_time() -> None:
 def test_packets_over_ble_become_sound_sample_by_sample() -> None:
     values = (1000 * np.sin(np.arange(50 * 160) / 9)).astype(np.int16).reshape(50, 1, 160)
 
-    async def scenario(air: Air, link: BleLink) -> None:
+    async def scenario(air: Air, link: BleTransport) -> None:
         await tended(link, is_open(link))
         await air.send(encode(Packet(DEVICE, Hello((StreamInfo(0, 8_000_000),)), boot=1)))
         for k, each in enumerate(values):
@@ -92,7 +92,7 @@ def test_packets_over_ble_become_sound_sample_by_sample() -> None:
 
 
 def test_what_is_sent_before_anyone_subscribed_is_lost_and_nothing_else_is() -> None:
-    async def scenario(air: Air, link: BleLink) -> None:
+    async def scenario(air: Air, link: BleTransport) -> None:
         await air.send(b"too early")
         await tended(link, is_open(link))
         await air.send(b"in time")
@@ -103,7 +103,7 @@ def test_what_is_sent_before_anyone_subscribed_is_lost_and_nothing_else_is() -> 
 
 
 def test_a_connection_that_ends_is_made_again_and_both_are_told() -> None:
-    async def scenario(air: Air, link: BleLink) -> None:
+    async def scenario(air: Air, link: BleTransport) -> None:
         await tended(link, is_open(link))
         await air.drop()
         await tended(link, lambda _: not link.state.is_open)
@@ -120,7 +120,7 @@ def test_a_connection_that_ends_is_made_again_and_both_are_told() -> None:
 def test_a_wearable_that_is_away_is_waited_for_and_the_reason_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ble, "CONNECT_S", 0.3)
 
-    async def scenario(air: Air, link: BleLink) -> None:
+    async def scenario(air: Air, link: BleTransport) -> None:
         await air.wearable.stop_advertising()
         await tended(link, lambda _: link.state.reason not in ("", "not yet connected"))
         assert not link.state.is_open
@@ -130,7 +130,7 @@ def test_a_wearable_that_is_away_is_waited_for_and_the_reason_is_said(monkeypatc
 
 
 def test_a_command_reaches_the_wearable() -> None:
-    async def scenario(air: Air, link: BleLink) -> None:
+    async def scenario(air: Air, link: BleTransport) -> None:
         await tended(link, is_open(link))
         assert link.send(encode(Packet(DEVICE, Command((HelloRequest(),)))))
         await tended(link, lambda _: bool(air.commands))
@@ -143,22 +143,22 @@ def test_a_command_reaches_the_wearable() -> None:
 def test_the_way_to_notify_is_the_operators(notify: Literal["start", "acquire"]) -> None:
     asked: list[object] = []
 
-    async def scenario(air: Air, link: BleLink) -> None:
+    async def scenario(air: Air, link: BleTransport) -> None:
         await tended(link, is_open(link))
-        asked.extend(link._manner.backend.notify_args)
+        asked.extend(link._options.backend.notify_args)
 
     run(scenario, notify)
     assert asked == [{"use_start_notify": notify == "start"}]
 
 
 def test_a_loop_that_stands_still_costs_the_oldest_and_counts_them() -> None:
-    async def scenario(air: Air, link: BleLink) -> None:
+    async def scenario(air: Air, link: BleTransport) -> None:
         await tended(link, is_open(link))
         link.receive()
-        for k in range(HELD + 40):
-            link._hear(k.to_bytes(2, "little"))
+        for k in range(MAX_PENDING + 40):
+            link._on_notification(k.to_bytes(2, "little"))
         chunks = link.receive()
-        assert len(chunks) == HELD
+        assert len(chunks) == MAX_PENDING
         assert (int.from_bytes(chunks[0].content, "little"), link.state.dropped) == (40, 40)
 
     run(scenario)

@@ -92,12 +92,12 @@ def test_framed_vectors_are_cobs_and_a_zero() -> None:
 
 @pytest.mark.golden
 def test_seals_of_the_page_are_right() -> None:
-    guard = auth.Guard({ID: KEY})
+    authenticator = auth.SealAuthenticator({ID: KEY})
     for name in ("samples-sealed", "command-sealed"):
         packet = decode(VECTORS[name])
         assert auth.seal(packet, KEY) == VECTORS[name]
-    assert guard.believes(VECTORS["samples-sealed"])
-    assert not guard.believes(VECTORS["samples-sealed"])
+    assert authenticator.authenticates(VECTORS["samples-sealed"])
+    assert not authenticator.authenticates(VECTORS["samples-sealed"])
 
 
 @pytest.mark.golden

@@ -26,7 +26,7 @@ from firmware_bridge.messages import (
     TimePing,
 )
 from firmware_bridge.receive import Receiver, Settings
-from firmware_bridge.records import Chunk, Epoch, Heard
+from firmware_bridge.records import Chunk, Delivery, Epoch
 from firmware_bridge.wire import CLIPPED, LOST_BEFORE, NO_CONTACT, Packet, decode
 from tests.firmware_bridge.sounding import (
     SECOND_NS,
@@ -46,7 +46,7 @@ PAGE = (Path(__file__).parents[2] / "firmware_bridge" / "PROTOCOL.md").read_text
 RULES = re.sub(r"\s+", " ", PAGE[PAGE.index("\n## What the host does with it") : PAGE.index("\n## Versions")])
 
 
-def blocks(heard: list[Heard]) -> list[Block]:
+def blocks(heard: list[Delivery]) -> list[Block]:
     return [one.item for one in heard if isinstance(one.item, Block)]
 
 
@@ -64,8 +64,8 @@ def test_the_numbers_of_the_section_are_those_of_the_code() -> None:
         f"more than {clock.WRONG_PPM:g} ppm and by more than {clock.DELAY_CHANGE_S * 1e3:g} ms",
         f"Up to {clock.FAR_PPM / 1e4:g} % wrong", f"{clock.SETTLED_S:g} s or later",
         f"{link_source.MEASURING_S:g} s at most",
-        f"until more than {assemble.DATAGRAMS.packets} wait or the oldest has waited for "
-        f"{assemble.DATAGRAMS.wait_ns // 10**6} ms", f"Up to {assemble.CONCEALED_S * 1e3:g} ms are concealed",
+        f"until more than {assemble.DATAGRAM_WINDOW.packets} wait or the oldest has waited for "
+        f"{assemble.DATAGRAM_WINDOW.wait_ns // 10**6} ms", f"Up to {assemble.CONCEALED_S * 1e3:g} ms are concealed",
         f"Up to {assemble.STALE_S:g} s behind", f"until {assemble.RESTART_S:g} s of such samples",
         f"More than {limits_of(None).stray_packets} such packets in {limits_of(None).choppy_s:g} s",
         f"none of the last {assemble.BOOTS}", f"more than {limits_of(None).motion_rms_mg} mg rms",

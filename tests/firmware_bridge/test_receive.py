@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.types import Block, Gap
-from firmware_bridge.auth import Guard, seal
+from firmware_bridge.auth import SealAuthenticator, seal
 from firmware_bridge.messages import (
     Clock,
     Command,
@@ -25,7 +25,7 @@ from firmware_bridge.messages import (
     Type,
 )
 from firmware_bridge.receive import MAX_DEVICES, Receiver, Settings
-from firmware_bridge.records import Chunk, Epoch, Heard
+from firmware_bridge.records import Chunk, Delivery, Epoch
 from firmware_bridge.wire import Packet, Seal, decode
 from tests.firmware_bridge.sounding import (
     BLE,
@@ -42,7 +42,7 @@ from tests.firmware_bridge.sounding import (
 )  # fmt: skip
 
 
-def blocks(heard: list[Heard]) -> list[Block]:
+def blocks(heard: list[Delivery]) -> list[Block]:
     return [one.item for one in heard if isinstance(one.item, Block)]
 
 
@@ -50,8 +50,8 @@ def blocks(heard: list[Heard]) -> list[Block]:
 def test_sound_comes_with_who_it_is_of_and_when_it_was_known(link: str) -> None:
     receiver = Receiver(Settings())
     heard = feed(receiver, [hello(5, link=link), sound(0, link=link)])
-    assert heard[0] == Heard(7, 0, 5, INFO)
-    assert heard[1] == Heard(7, 0, 20_000_000, Epoch(0, 1, "first packet"))
+    assert heard[0] == Delivery(7, 0, 5, INFO)
+    assert heard[1] == Delivery(7, 0, 20_000_000, Epoch(0, 1, "first packet"))
     assert heard[2][:3] == (7, 0, 20_000_000)
     assert np.array_equal(blocks(heard)[0].samples, SOUND[0] / np.float32(32768))
 
@@ -87,9 +87,9 @@ def test_a_later_kind_of_packet_is_not_taken_for_sound() -> None:
 
 def test_sealed_commands_rise_even_within_a_second_and_name_the_session() -> None:
     key = bytes(range(32))
-    receiver = Receiver(Settings(keys={7: key}), Guard({7: key}), wall_s=lambda: 1000.5)
+    receiver = Receiver(Settings(keys={7: key}), SealAuthenticator({7: key}), wall_s=lambda: 1000.5)
     feed(receiver, [hello()])
-    assert receiver.outgoing(0) == []  # not believed, so not known
+    assert receiver.outgoing(0) == []  # not authenticated, so not known
     packet = decode(sound(0).content)._replace(seal=Seal(9, 4))
     receiver.feed(Chunk(0, UDP, "", seal(packet, key)))
     first, second = (receiver.outgoing(at * SECOND_NS)[0].content for at in (0, 2))
@@ -174,7 +174,7 @@ def test_a_table_full_of_devices_that_send_refuses_one_more_until_one_of_them_is
 
 def test_a_replayed_packet_is_not_heard_when_the_device_has_a_key() -> None:
     key = bytes(range(32))
-    receiver = Receiver(Settings(), Guard({7: key}))
+    receiver = Receiver(Settings(), SealAuthenticator({7: key}))
     bodies = [
         seal(decode(one.content)._replace(seal=Seal(1, k)), key) for k, one in enumerate([hello(), sound(0), sound(1)])
     ]
@@ -182,7 +182,7 @@ def test_a_replayed_packet_is_not_heard_when_the_device_has_a_key() -> None:
     assert len(blocks(feed(receiver, chunks))) == 2
     assert feed(receiver, chunks) == []
     assert feed(receiver, [sound(2)]) == []  # unsealed
-    assert receiver.report().links[UDP].not_believed == 4
+    assert receiver.report().links[UDP].not_authenticated == 4
 
 
 def test_a_reboot_begins_a_new_clock() -> None:
@@ -206,7 +206,7 @@ def test_a_stream_that_is_another_now_begins_anew() -> None:
 
 
 def test_a_log_line_is_handed_on() -> None:
-    assert feed(Receiver(Settings()), [chunk(Log("hot", 4), 5)]) == [Heard(7, -1, 5, Log("hot", 4))]
+    assert feed(Receiver(Settings()), [chunk(Log("hot", 4), 5)]) == [Delivery(7, -1, 5, Log("hot", 4))]
 
 
 def test_packets_of_all_kinds_count_for_the_loss_of_their_stream() -> None:

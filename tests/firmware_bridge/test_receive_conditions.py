@@ -10,7 +10,7 @@ from firmware_bridge.messages import (
     Telemetry,
 )
 from firmware_bridge.receive import Receiver, Settings
-from firmware_bridge.records import Epoch, Heard
+from firmware_bridge.records import Delivery, Epoch
 from firmware_bridge.wire import CLIPPED, LAST, NO_CONTACT
 from tests.firmware_bridge.sounding import (
     BLE,
@@ -26,7 +26,7 @@ from tests.firmware_bridge.sounding import (
 )  # fmt: skip
 
 
-def blocks(heard: list[Heard]) -> list[Block]:
+def blocks(heard: list[Delivery]) -> list[Block]:
     return [one.item for one in heard if isinstance(one.item, Block)]
 
 

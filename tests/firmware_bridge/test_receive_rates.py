@@ -1,4 +1,4 @@
-"""Receiver: what a hello says of the rate is not believed before it can be, and never where it cannot."""
+"""Receiver: what a hello says of the rate is not accepted before it can be, and never where it cannot."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edge.types import Block
 from firmware_bridge.devices import Limits
 from firmware_bridge.messages import Kind, StreamInfo
 from firmware_bridge.receive import Receiver, Settings
-from firmware_bridge.records import Epoch, Heard
+from firmware_bridge.records import Delivery, Epoch
 from tests.firmware_bridge.sounding import (
     BLE,
     INFO,
@@ -30,7 +30,7 @@ from tests.firmware_bridge.sounding import (
 SAID = "rate {} Hz: expected 1,000 to 200,000 Hz; rate_mhz is in millihertz"
 
 
-def blocks(heard: list[Heard]) -> list[Block]:
+def blocks(heard: list[Delivery]) -> list[Block]:
     return [one.item for one in heard if isinstance(one.item, Block)]
 
 

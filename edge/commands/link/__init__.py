@@ -135,13 +135,13 @@ def _watch(section: Any, capture: Path | None, seconds: float | None, jsonl: boo
 
     from edge.commands.link.table import HEAD, now_line, refusals, table
     from edge.commands.link.watch import Watch, WatchOptions
-    from edge.log import Repeats, setup
+    from edge.log import RateLimitedLog, setup
     from edge.sources.link_opening import open_links, open_receiver, warm_up
 
     setup()
     warm_up()  # before the port is opened: what arrives while kernels are compiled overflows it
     logger = logging.getLogger("edge.link")
-    repeats = Repeats(logger)
+    repeats = RateLimitedLog(logger)
     is_live = sys.stdout.isatty() and not jsonl
     if not (is_live or jsonl):
         print(HEAD, flush=True)
@@ -157,6 +157,6 @@ def _watch(section: Any, capture: Path | None, seconds: float | None, jsonl: boo
         for line in warnings.new:
             logger.warning("%s", line)  # on stderr: each line of the output is a stream
         if refused := refusals(report):
-            repeats.tell("refused", refused)
+            repeats.log("refused", refused)
 
     Watch(open_links(section), open_receiver(section), WatchOptions(seconds, capture), show).run(stop)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from edge.doctor.rights import denied
 from edge.errors import LaennecError
-from firmware_bridge.links import Link
+from firmware_bridge.links import Transport
 from firmware_bridge.links.serial import find
 from firmware_bridge.report import Report
 
@@ -39,7 +39,7 @@ class LinkChecker:
         links: those that are read.
     """
 
-    def __init__(self, links: Sequence[Link]) -> None:
+    def __init__(self, links: Sequence[Transport]) -> None:
         self._links = links
         self._open_since_ns: dict[str, int] = {}
         self._told: dict[str, tuple[bool, str]] = {}  # name -> whether it was open, and what was said of it
@@ -72,14 +72,14 @@ class LinkChecker:
         return LinkWarnings(tuple(current), tuple(new))
 
 
-def _unheard(link: Link, report: Report) -> str:
+def _unheard(link: Transport, report: Report) -> str:
     counts = report.links.get(link.name)
     if (counts is not None and counts.packets) or link.name.startswith("replay:"):  # its packets have their old link
         return ""
     return f"{'no whole packet' if link.state.received_bytes else 'nothing'} received yet from {link.name}"
 
 
-def _closed(link: Link) -> str:
+def _closed(link: Transport) -> str:
     kind, _, address = link.name.partition(":")
     if kind != "serial":
         return f"{link.name}: {link.state.reason}"

@@ -93,7 +93,7 @@ def refusals(report: Report) -> str:
     for name, counts in report.links.items():
         bad = {"not COBS": counts.cobs_errors, "damaged": counts.crc_errors, "too short or long": counts.length_errors,
                "of another version": counts.unknown_versions, "malformed": counts.malformed,
-               "not authenticated": counts.not_believed}  # fmt: skip
+               "not authenticated": counts.not_authenticated}  # fmt: skip
         parts += [f"{name}: {count} {what}" for what, count in bad.items() if count]
     return "; ".join(parts)
 
@@ -129,7 +129,7 @@ def _row(device: DeviceReport, stream: StreamReport | None, now_ns: int) -> Row:
         masked=round(stream.masked_share, 5) if stream else None,
         battery_percent=battery.percent if battery else None,
         contact=readings.contact if readings else None,
-        seen_s=round(max(0, now_ns - device.heard_ns) / 1e9, 2),
+        seen_s=round(max(0, now_ns - device.received_ns) / 1e9, 2),
         link=f"{device.link} {device.peer}".strip(),
         firmware=device.hello.firmware if device.hello else "",
         conditions=tuple(each.name if each.measurable else f"not measurable: {each.name}" for each in conditions),

@@ -16,7 +16,7 @@ from edge.commands.link.link_warnings import LinkChecker, LinkWarnings
 from edge.errors import SourceError
 from edge.sources.link_opening import limits_of
 from firmware_bridge.capture import Reader, Writer
-from firmware_bridge.links import Link, serve
+from firmware_bridge.links import Transport, serve
 from firmware_bridge.receive import Receiver, Settings
 from firmware_bridge.records import Chunk
 from firmware_bridge.report import Report
@@ -48,7 +48,7 @@ class Watch:
         SourceError: the capture cannot be written.
     """
 
-    def __init__(self, links: Sequence[Link], receiver: Receiver, options: WatchOptions, show: Show) -> None:
+    def __init__(self, links: Sequence[Transport], receiver: Receiver, options: WatchOptions, show: Show) -> None:
         """Create the capture file; links are read in `run`."""
         self._links, self._receiver, self._options, self._show = links, receiver, options, show
         self._checker, self._last = LinkChecker(links), LinkWarnings()

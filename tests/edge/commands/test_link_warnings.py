@@ -16,7 +16,7 @@ import pytest
 from edge.commands.link.link_warnings import SILENT_AFTER_NS, LinkChecker, LinkWarnings
 from firmware_bridge import cobs
 from firmware_bridge.capture import Writer
-from firmware_bridge.links import Link
+from firmware_bridge.links import Transport
 from firmware_bridge.links.replay import Replay
 from firmware_bridge.links.serial import Serial
 from firmware_bridge.receive import Receiver, Settings
@@ -30,8 +30,8 @@ COMMAND = (sys.executable, "-m", "edge", "link")
 class Looks:
     """Reads links at the times that a test says."""
 
-    def __init__(self, *links: Link) -> None:
-        self.links: Sequence[Link] = links
+    def __init__(self, *links: Transport) -> None:
+        self.links: Sequence[Transport] = links
         self.receiver, self.checker = Receiver(Settings(None)), LinkChecker(links)
         self.begin_ns = time.monotonic_ns()
 

@@ -14,7 +14,7 @@ import edge.delivery.disk
 import edge.delivery.store_file
 from edge.delivery.disk import Disk
 from edge.delivery.store import Stamp, Store
-from edge.delivery.store_file import Claim
+from edge.delivery.store_file import LockFile
 from edge.errors import ConfigError, SourceError
 from tests.edge.outboxes import ALL, event
 
@@ -71,12 +71,18 @@ def seqs(disk: Disk, limit: int = 1000) -> list[int]:
 
 def test_before_it_is_opened_nothing_is_there_and_nothing_is_touched(path: Path) -> None:
     disk = Disk(path)
-    assert (disk.claim, disk.is_open, disk.takes, disk.failed_writes, disk.revivals) == (None, False, False, 0, 0)
+    assert (disk.lock_file, disk.is_open, disk.accepts_writes, disk.failed_writes, disk.recoveries) == (
+        None,
+        False,
+        False,
+        0,
+        0,
+    )
     assert (disk.waiting(0, ALL, 9), disk.depth(), disk.earlier(("a", 2))) == ([], 0, [])
     assert disk.read(Store.depth, 77) == 77
-    assert (put(disk, 1), disk.takes, disk.failed_writes, disk.revivals) == (False, False, 1, 0)
+    assert (put(disk, 1), disk.accepts_writes, disk.failed_writes, disk.recoveries) == (False, False, 1, 0)
     disk.ack([1])
-    disk.forget_acked()
+    disk.delete_acknowledged()
     disk.let_others_read()
     disk.close()
     assert not path.exists()
@@ -85,13 +91,13 @@ def test_before_it_is_opened_nothing_is_there_and_nothing_is_touched(path: Path)
 def test_opened_it_is_claimed_and_takes_what_is_written(path: Path) -> None:
     disk = Disk(path)
     assert disk.open()
-    assert (disk.is_open, disk.revivals) == (True, 0)
+    assert (disk.is_open, disk.recoveries) == (True, 0)
     with pytest.raises(SourceError, match="in use by another laennec"):
-        Claim(path)
-    assert (put(disk, 1, 3), disk.takes, disk.failed_writes) == (True, True, 0)
+        LockFile(path)
+    assert (put(disk, 1, 3), disk.accepts_writes, disk.failed_writes) == (True, True, 0)
     assert (seqs(disk), disk.depth(), disk.read(Store.depth, 77)) == ([1, 2, 3], 3, 3)
     disk.close()
-    Claim(path).close()
+    LockFile(path).close()
 
 
 def test_a_refusal_to_write_is_counted_and_told_once_with_its_cause_until_a_write_succeeds(
@@ -100,9 +106,9 @@ def test_a_refusal_to_write_is_counted_and_told_once_with_its_cause_until_a_writ
     line = f'outbox disk=refuses action=write reason="database is locked" path={path}; events are kept in memory'
     for turn in (1, 2):
         with refusing(path):
-            assert (put(disk, turn), put(disk, turn), disk.takes) == (False, False, False)
+            assert (put(disk, turn), put(disk, turn), disk.accepts_writes) == (False, False, False)
         assert disk.failed_writes == 2 * turn
-        assert (put(disk, turn), disk.takes) == (True, True)
+        assert (put(disk, turn), disk.accepts_writes) == (True, True)
         assert told.record_tuples == [("edge.delivery.disk", logging.ERROR, line)] * turn
 
 
@@ -114,10 +120,10 @@ def test_what_the_broker_has_is_hidden_while_the_disk_refuses_to_forget_it(
         disk.ack([1, 3])
         assert (seqs(disk), disk.depth()) == ([2, 4, 5], 3)
         assert "action=delete" in told.messages[0]
-        disk.forget_acked()
+        disk.delete_acknowledged()
         assert (seqs(disk), disk.depth()) == ([2, 4, 5], 3)
     assert (seqs(disk), disk.depth(), disk.read(Store.depth, 0)) == ([2, 4, 5], 3, 5)
-    disk.forget_acked()
+    disk.delete_acknowledged()
     assert (seqs(disk), disk.depth(), disk.read(Store.depth, 0)) == ([2, 4, 5], 3, 3)
     disk.ack([2])
     assert (seqs(disk), disk.read(Store.depth, 0)) == ([4, 5], 2)
@@ -131,7 +137,7 @@ def test_a_refusal_to_forget_is_told_again_behind_a_write_that_came_to_disk(
         disk.ack([1])
     put(disk, 4)
     with refusing(path):
-        disk.forget_acked()
+        disk.delete_acknowledged()
     assert ["action=delete" in line for line in told.messages] == [True, True]
 
 
@@ -171,12 +177,12 @@ def test_what_cannot_be_read_is_not_known_and_counts_as_appeared_when_it_can(
     disk: Disk, path: Path, told: pytest.LogCaptureFixture
 ) -> None:
     put(disk, 1, 2)
-    assert (seqs(disk), disk.revivals) == ([1, 2], 0)
+    assert (seqs(disk), disk.recoveries) == ([1, 2], 0)
     with unreadable(path):
-        assert (seqs(disk), disk.depth(), disk.earlier(("id1", 2)), disk.revivals) == ([], 0, None, 0)
+        assert (seqs(disk), disk.depth(), disk.earlier(("id1", 2)), disk.recoveries) == ([], 0, None, 0)
     assert "action=read" in told.messages[0]
-    assert (seqs(disk), disk.revivals) == ([1, 2], 1)
-    assert (seqs(disk), disk.revivals) == ([1, 2], 1)
+    assert (seqs(disk), disk.recoveries) == ([1, 2], 1)
+    assert (seqs(disk), disk.recoveries) == ([1, 2], 1)
     assert disk.earlier(("id9", 2)) == []
 
 
@@ -190,11 +196,11 @@ def test_a_disk_that_refuses_to_open_is_told_and_tried_again(
             raise sqlite3.OperationalError("disk I/O error")
 
         broken.setattr(edge.delivery.disk, "open_or_replace", fails)
-        assert (disk.open(), disk.is_open, disk.open_late(), disk.revivals) == (False, False, False, 0)
-        claim = disk.claim
+        assert (disk.open(), disk.is_open, disk.open_late(), disk.recoveries) == (False, False, False, 0)
+        claim = disk.lock_file
         assert claim is not None
-    assert (disk.open_late(), disk.is_open, disk.revivals) == (True, True, 1)
-    assert disk.claim is claim
+    assert (disk.open_late(), disk.is_open, disk.recoveries) == (True, True, 1)
+    assert disk.lock_file is claim
     assert told.record_tuples == [
         (
             "edge.delivery.disk", logging.ERROR,
@@ -211,10 +217,10 @@ def test_a_disk_that_refuses_to_open_is_told_and_tried_again(
 def test_a_mistake_of_the_operator_stops_a_start_and_in_mid_run_it_is_told(
     path: Path, told: pytest.LogCaptureFixture
 ) -> None:
-    disk, other = Disk(path), Claim(path)
+    disk, other = Disk(path), LockFile(path)
     with pytest.raises(SourceError, match="in use"):
         disk.open()
-    assert (disk.open_late(), disk.is_open, disk.revivals) == (False, False, 0)
+    assert (disk.open_late(), disk.is_open, disk.recoveries) == (False, False, 0)
     assert f'action=open reason="outbox {path}: in use by another laennec' in told.messages[0]
     other.close()
     assert disk.open_late()
@@ -228,12 +234,12 @@ def test_a_file_that_others_cannot_read_is_closed_when_it_need_not_be_so(
 ) -> None:
     disk, alone = Disk(path), True
 
-    def must_be_alone(asked: Path) -> bool:
+    def needs_exclusive_lock(asked: Path) -> bool:
         assert asked == path
         return alone
 
-    monkeypatch.setattr(edge.delivery.disk, "must_be_alone", must_be_alone)
-    monkeypatch.setattr(edge.delivery.store_file, "must_be_alone", must_be_alone)
+    monkeypatch.setattr(edge.delivery.disk, "needs_exclusive_lock", needs_exclusive_lock)
+    monkeypatch.setattr(edge.delivery.store_file, "needs_exclusive_lock", needs_exclusive_lock)
     disk.open()
     put(disk, 1)
     disk.let_others_read()
@@ -243,16 +249,16 @@ def test_a_file_that_others_cannot_read_is_closed_when_it_need_not_be_so(
     assert not disk.is_open
     disk.open_late()
     disk.let_others_read()
-    assert (disk.is_open, seqs(disk), disk.revivals) == (True, [1], 1)
+    assert (disk.is_open, seqs(disk), disk.recoveries) == (True, [1], 1)
     disk.close()
 
 
 def test_each_time_it_opens_late_something_may_have_appeared(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(edge.delivery.store_file, "must_be_alone", lambda _path: True)
-    monkeypatch.setattr(edge.delivery.disk, "must_be_alone", lambda _path: False)
+    monkeypatch.setattr(edge.delivery.store_file, "needs_exclusive_lock", lambda _path: True)
+    monkeypatch.setattr(edge.delivery.disk, "needs_exclusive_lock", lambda _path: False)
     disk = Disk(path)
     disk.open()
     for revivals in (1, 2):
         disk.let_others_read()
-        assert (disk.is_open, disk.open_late(), disk.revivals) == (False, True, revivals)
+        assert (disk.is_open, disk.open_late(), disk.recoveries) == (False, True, revivals)
     disk.close()

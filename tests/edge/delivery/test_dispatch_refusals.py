@@ -28,13 +28,13 @@ def outbox(tmp_path: Path, clock: Time) -> Iterator[Box]:
 @pytest.fixture
 def dispatch(outbox: Box, clock: Time, monkeypatch: pytest.MonkeyPatch) -> Dispatch:
     """Not started: the test takes its steps."""
-    monkeypatch.setattr(edge.delivery.dispatch, "Link", Session)
+    monkeypatch.setattr(edge.delivery.dispatch, "MqttSession", Session)
     return Dispatch(outbox, NODE, SETTINGS, clock, lambda: WALL_S)
 
 
 @pytest.fixture
 def session(dispatch: Dispatch) -> Session:
-    return dispatch._link  # type: ignore[return-value]
+    return dispatch._session  # type: ignore[return-value]
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_a_message_that_is_not_acknowledged_in_time_ends_the_session(
     assert (dispatch.is_connected, session.calls) == (True, [])
     clock.now_s += 0.5
     step(dispatch)
-    assert (dispatch.is_connected, session.calls) == (False, ["drop"])
+    assert (dispatch.is_connected, session.calls) == (False, ["disconnect"])
     line = "mqtt unacknowledged=3; connecting again"  # the status and two events
     assert told.record_tuples == [("edge.delivery.dispatch", logging.WARNING, line)]
     session.ack(2)

@@ -13,7 +13,7 @@ import edge.delivery.dispatch
 from edge.commands.demo.broker import free_port
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.messages import Message, Node
-from edge.delivery.mqtt import Acked, Down, Signal, Up
+from edge.delivery.mqtt import Acknowledged, Connected, Disconnected, Signal
 from edge.delivery.outbox import Outbox
 from edge.errors import ConfigError
 from edge.settings.config import Mqtt, Tls
@@ -24,7 +24,7 @@ EVERYTHING = 1 << 62
 
 
 class Session:
-    """Stands for `edge.delivery.mqtt.Link`: keeps what is sent and numbers it from 1 in each session, as paho does."""
+    """Stands for `MqttSession`: keeps what is sent, with packet identifiers from 1 in each session, as paho does."""
 
     def __init__(self, *given: Any) -> None:
         self.notify: Callable[[Signal], None] = next(one for one in reversed(given) if callable(one))
@@ -35,21 +35,21 @@ class Session:
 
     def stop(self) -> None: ...
 
-    def drop(self) -> None: ...
+    def disconnect(self) -> None: ...
 
     def publish(self, topic: str, payload: bytes, *_: Any, **__: Any) -> int:
         mid, body = 1 + sum(session == self.name for session, *_ in self.sent), json.loads(payload)
         self.sent.append((self.name, mid, topic, body))
         if body.get("state") == "stopped":
-            self.notify(Acked(self.name, mid, ""))  # nobody waits for the goodbye
+            self.notify(Acknowledged(self.name, mid, ""))  # nobody waits for the goodbye
         return mid
 
     def up(self, name: str, in_flight: int = 20) -> None:
         """The broker takes messages in a new session; the one before is gone."""
         if self.name:
-            self.notify(Down(self.name))
+            self.notify(Disconnected(self.name))
         self.name = name
-        self.notify(Up(name, in_flight))
+        self.notify(Connected(name, in_flight))
 
     def mids(self, session: str) -> dict[int, int]:
         """Number of each event in one session: its packet."""
@@ -65,7 +65,7 @@ def outbox(tmp_path: Path) -> Iterator[Outbox]:
 
 @pytest.fixture
 def dispatch(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dispatch]:
-    monkeypatch.setattr(edge.delivery.dispatch, "Link", Session)
+    monkeypatch.setattr(edge.delivery.dispatch, "MqttSession", Session)
     running = Dispatch(outbox, NODE, Mqtt())
     running.start()
     yield running
@@ -74,7 +74,7 @@ def dispatch(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dispat
 
 @pytest.fixture
 def session(dispatch: Dispatch) -> Session:
-    return dispatch._link  # type: ignore[return-value]
+    return dispatch._session  # type: ignore[return-value]
 
 
 def event(number: int) -> Message:
@@ -93,16 +93,16 @@ def test_an_acknowledgement_of_an_earlier_session_deletes_nothing(
     wait_for(lambda: session.mids("first"), "event 1 in the first session")
     dispatch.send(event(2))
     wait_for(lambda: len(session.mids("first")) == 2, "event 2 in the first session")
-    session.notify(Acked("first", session.mids("first")[1], ""))
+    session.notify(Acknowledged("first", session.mids("first")[1], ""))
     wait_for(lambda: waiting(outbox) == [2], "event 1 off the disk")
     session.up("second")
     wait_for(lambda: session.mids("second"), "event 2 in the second session")
     assert session.mids("second")[2] == session.mids("first")[1]  # status has packet 1, so both are packet 2
-    session.notify(Acked("first", 2, ""))  # event 1, acknowledged late: not event 2
+    session.notify(Acknowledged("first", 2, ""))  # event 1, acknowledged late: not event 2
     dispatch.send(event(3))
     wait_for(lambda: 3 in session.mids("second"), "event 3, which is sent after that was read")
     assert waiting(outbox) == [2, 3]
-    session.notify(Acked("second", 2, ""))
+    session.notify(Acknowledged("second", 2, ""))
     wait_for(lambda: waiting(outbox) == [3], "event 2 off the disk")
 
 
@@ -112,8 +112,8 @@ def test_an_acknowledgement_of_a_packet_that_was_not_sent_deletes_nothing(
     session.up("first")
     dispatch.send(event(1))
     wait_for(lambda: session.mids("first"), "event 1")
-    session.notify(Acked("first", 77, ""))
-    session.notify(Acked("first", 1, ""))  # the status, which is not on the disk
+    session.notify(Acknowledged("first", 77, ""))
+    session.notify(Acknowledged("first", 1, ""))  # the status, which is not on the disk
     dispatch.send(event(2))
     wait_for(lambda: 2 in session.mids("first"), "event 2")
     assert waiting(outbox) == [1, 2]
@@ -126,7 +126,7 @@ def test_what_was_not_acknowledged_goes_again_in_the_next_session_and_is_late(
     for number in (1, 2, 3):
         dispatch.send(event(number))
     wait_for(lambda: len(session.mids("first")) == 3, "three events")
-    session.notify(Acked("first", session.mids("first")[2], ""))
+    session.notify(Acknowledged("first", session.mids("first")[2], ""))
     wait_for(lambda: waiting(outbox) == [1, 3], "event 2 off the disk")
     session.up("second")
     wait_for(lambda: len(session.mids("second")) == 2, "the other two again")
@@ -139,14 +139,14 @@ def test_no_more_is_sent_than_the_broker_takes_at_once(dispatch: Dispatch, sessi
     for number in range(1, 6):
         dispatch.send(event(number))
     wait_for(lambda: len(waiting(outbox)) == 5 and len(session.mids("first")) == 2, "as many as there is room for")
-    session.notify(Acked("first", session.mids("first")[1], ""))
+    session.notify(Acknowledged("first", session.mids("first")[1], ""))
     wait_for(lambda: 3 in session.mids("first"), "the next one")
     assert sorted(session.mids("first")) == [1, 2, 3]
 
 
 def test_a_session_begins_with_its_status_and_each_state_once(dispatch: Dispatch, session: Session) -> None:
-    dispatch.state(NODE.topic("health"), {"h": 1})
-    dispatch.state(NODE.topic("health"), {"h": 2})
+    dispatch.set_state(NODE.topic("health"), {"h": 1})
+    dispatch.set_state(NODE.topic("health"), {"h": 2})
     session.up("first")
     wait_for(lambda: len(session.sent) == 2, "status and health")
     (_, _, first, status), (_, _, second, health) = session.sent

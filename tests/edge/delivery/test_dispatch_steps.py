@@ -11,7 +11,7 @@ import pytest
 
 import edge.delivery.dispatch
 from edge.delivery.dispatch import Dispatch
-from edge.delivery.mqtt import Acked, Down
+from edge.delivery.mqtt import Acknowledged, Disconnected
 from tests.edge.conftest import wait_for
 from tests.edge.dispatching import NODE, SETTINGS, WALL, WALL_S, Box, Session, Time, event, step, waiting
 
@@ -31,13 +31,13 @@ def outbox(tmp_path: Path, clock: Time) -> Iterator[Box]:
 @pytest.fixture
 def dispatch(outbox: Box, clock: Time, monkeypatch: pytest.MonkeyPatch) -> Dispatch:
     """Not started: the test takes its steps."""
-    monkeypatch.setattr(edge.delivery.dispatch, "Link", Session)
+    monkeypatch.setattr(edge.delivery.dispatch, "MqttSession", Session)
     return Dispatch(outbox, NODE, SETTINGS, clock, lambda: WALL_S)
 
 
 @pytest.fixture
 def session(dispatch: Dispatch) -> Session:
-    return dispatch._link  # type: ignore[return-value]
+    return dispatch._session  # type: ignore[return-value]
 
 
 @pytest.fixture
@@ -61,8 +61,8 @@ def test_a_session_begins_with_status_state_live_messages_and_the_backlog_in_thi
     dispatch: Dispatch, session: Session, outbox: Box, clock: Time
 ) -> None:
     outbox.put([event(1), event(2)])
-    dispatch.state(NODE.topic("s", "bed1", "status"), {"s": 1})
-    dispatch.state(NODE.topic("health"), {"h": 1}, 90)
+    dispatch.set_state(NODE.topic("s", "bed1", "status"), {"s": 1})
+    dispatch.set_state(NODE.topic("health"), {"h": 1}, 90)
     session.up("first")
     step(dispatch)
     assert session.news() == ["status", "health", "s/bed1/status"]  # the bucket of the backlog begins empty
@@ -78,8 +78,8 @@ def test_a_session_begins_with_status_state_live_messages_and_the_backlog_in_thi
 
 
 def test_state_is_retained_and_expires_as_asked(dispatch: Dispatch, session: Session) -> None:
-    dispatch.state(NODE.topic("health"), {"h": 1}, 90)
-    dispatch.state(NODE.topic("s", "bed1", "status"), {"s": 1})
+    dispatch.set_state(NODE.topic("health"), {"h": 1}, 90)
+    dispatch.set_state(NODE.topic("s", "bed1", "status"), {"s": 1})
     session.up("first")
     step(dispatch)
     assert [(topic, retain, expiry_s) for _, topic, _, retain, expiry_s in session.sent] == [
@@ -90,13 +90,13 @@ def test_state_is_retained_and_expires_as_asked(dispatch: Dispatch, session: Ses
     session.news()
     step(dispatch)
     assert session.news() == []
-    dispatch.state(NODE.topic("health"), {"h": 2})
+    dispatch.set_state(NODE.topic("health"), {"h": 2})
     step(dispatch)
     assert [(body, retain) for _, _, body, retain, _ in session.sent] == [({"h": 2}, True)]
 
 
 def test_each_session_is_told_every_state_again(dispatch: Dispatch, session: Session) -> None:
-    dispatch.state(NODE.topic("health"), {})
+    dispatch.set_state(NODE.topic("health"), {})
     for name in ("first", "second"):
         session.up(name)
         step(dispatch)
@@ -105,7 +105,7 @@ def test_each_session_is_told_every_state_again(dispatch: Dispatch, session: Ses
 
 def test_no_more_state_goes_than_the_broker_takes_and_the_rest_follows(dispatch: Dispatch, session: Session) -> None:
     for name in "cab":
-        dispatch.state(NODE.topic(name), {})
+        dispatch.set_state(NODE.topic(name), {})
     session.up("first", in_flight=3)
     step(dispatch)
     assert session.news() == ["status", "a", "b"]
@@ -117,17 +117,17 @@ def test_no_more_state_goes_than_the_broker_takes_and_the_rest_follows(dispatch:
 
 
 def test_without_a_session_nothing_is_sent_and_all_is_kept(dispatch: Dispatch, session: Session, outbox: Box) -> None:
-    dispatch.state(NODE.topic("health"), {})
+    dispatch.set_state(NODE.topic("health"), {})
     step(dispatch, event(1))
     assert (dispatch.is_connected, session.news(), waiting(outbox)) == (False, [], [1])
     session.up("first")
     step(dispatch)
     assert (dispatch.is_connected, session.news()) == (True, ["status", "health"])
-    session.notify(Down("first"))
+    session.notify(Disconnected("first"))
     step(dispatch, event(2))
     assert (dispatch.is_connected, session.news(), waiting(outbox)) == (False, [], [1, 2])
     session.ack(1)  # of a session that is gone
-    session.notify(Acked("", 1, ""))
+    session.notify(Acknowledged("", 1, ""))
     step(dispatch)
     assert waiting(outbox) == [1, 2]
 
@@ -196,7 +196,7 @@ def test_draining_waits_for_inbox_and_outbox_and_no_longer_than_asked(
     def sleep(seconds: float) -> None:
         clock.sleep(seconds)
         outbox.ack([1, 2])
-        dispatch._keep()
+        dispatch._persist()
         outbox.ack([3])
 
     monkeypatch.setattr(edge.delivery.dispatch.time, "sleep", sleep)
@@ -214,7 +214,7 @@ def test_the_goodbye_is_said_without_expiry_and_waited_for_half_a_second(
     monkeypatch.setattr(dispatch._wake, "wait", lambda seconds: (waits.append(seconds), clock.sleep(0.125)))
     session.news()
     begin_s = clock.now_s
-    dispatch._goodbye()
+    dispatch._publish_stopped()
     assert (clock.now_s - begin_s, set(waits) - {0.05}) == (lasts_s, set())
     (sent,) = session.sent
     assert (sent[1], sent[2]["state"], sent[2]["session"], sent[3], sent[4]) == (
@@ -256,7 +256,7 @@ def test_a_stop_waits_no_longer_than_a_second_for_the_thread(
 
 
 def test_without_a_session_there_is_no_goodbye(dispatch: Dispatch, session: Session) -> None:
-    dispatch._goodbye()
+    dispatch._publish_stopped()
     assert session.sent == []
 
 

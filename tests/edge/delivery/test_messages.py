@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import edge
 from edge.delivery.messages import (
-    Moment,
+    EventTimes,
     Node,
     device_body,
     encode,
@@ -40,7 +40,7 @@ INDEX = st.integers(0, 2**40)
 
 
 def sent(event: Event, late: bool = False) -> dict[str, object]:
-    moment = Moment(1.8e9, None if event.end is None else 1.8e9 + 1, None)
+    moment = EventTimes(1.8e9, None if event.end is None else 1.8e9 + 1, None)
     message = event_message(NODE, "bed1", ulid(1.8e9), event, 8000, moment, model_body(LoudnessModel()))
     return json.loads(finish({**message.body, "seq": 7}, late, 1.8e9 + 2))  # type: ignore[no-any-return]
 
@@ -113,7 +113,7 @@ def test_nan_is_never_sent() -> None:
 
 def test_topics_carry_site_node_and_stream() -> None:
     event = Event("onset", "wheeze", 1, None, 0.9, 0.8, 0.5, "")
-    message = event_message(NODE, "bed1", "i", event, 8000, Moment(0, None, None), {})
+    message = event_message(NODE, "bed1", "i", event, 8000, EventTimes(0, None, None), {})
     assert message.topic == "laennec/v1/ward-b/edge-7/s/bed1/event"
     assert message.event == ("i", 1)
     gap = gap_message(NODE, "bed1", Gap(8000, 12000, "device lost"), 8000)
@@ -144,7 +144,7 @@ def _only(found: object, expected: object) -> object:
 
 
 def test_an_end_says_this() -> None:
-    moment = Moment(1.8e9, 1.8e9 + 0.52, True)
+    moment = EventTimes(1.8e9, 1.8e9 + 0.52, True)
     message = event_message(NODE, "bed1", "01ID", END, 8000, moment, MODEL)
     check_fields(
         finish({**message.body, "seq": 7}, True, 1.8e9 + 2.0),
@@ -163,7 +163,7 @@ def test_an_end_says_this() -> None:
 
 def test_an_onset_has_no_end_and_no_reason() -> None:
     onset = Event("onset", "wheeze", 8000, None, 0.9, 0.8, 0.5, "")
-    message = event_message(NODE, "bed1", "01ID", onset, 8000, Moment(1.8e9, None, None), MODEL)
+    message = event_message(NODE, "bed1", "01ID", onset, 8000, EventTimes(1.8e9, None, None), MODEL)
     assert message.body["sample"] == {"rate": 8000, "onset": 8000, "end": None}
     assert message.body["time"]["end"] is None
     assert message.body["time"]["clock"]["synced"] is None
@@ -229,5 +229,5 @@ def test_an_id_is_48_bits_of_time_and_80_random_ones(monkeypatch: pytest.MonkeyP
 
 
 def test_what_waited_under_other_names_goes_where_the_node_speaks_now() -> None:
-    assert NODE.present("old/tree/of/names/s/bed1/event") == "laennec/v1/ward-b/edge-7/s/bed1/event"
-    assert NODE.present("s/bed1/gap") == "laennec/v1/ward-b/edge-7/s/bed1/gap"
+    assert NODE.current_topic("old/tree/of/names/s/bed1/event") == "laennec/v1/ward-b/edge-7/s/bed1/event"
+    assert NODE.current_topic("s/bed1/gap") == "laennec/v1/ward-b/edge-7/s/bed1/gap"

@@ -43,7 +43,7 @@ def impatient(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Outbox]:
 def test_what_is_kept_in_memory_is_bounded_and_what_is_dropped_is_counted(
     impatient: Outbox, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(edge.delivery.outbox, "SPARE_BYTES", 200_000)
+    monkeypatch.setattr(edge.delivery.outbox, "MEMORY_BYTES", 200_000)
     with refusing(path):
         for first in range(0, 600, 100):
             impatient.put([event(number, filling=1000) for number in range(first, first + 100)])

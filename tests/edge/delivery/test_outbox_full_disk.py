@@ -14,7 +14,7 @@ import pytest
 
 from edge.delivery.messages import Message
 from edge.delivery.outbox import Outbox
-from edge.delivery.sequence import DISTANCE, RESERVE, Numbers
+from edge.delivery.sequence import JUMP, RESERVE, SequenceNumbers
 from edge.delivery.store import Stamp
 from edge.delivery.store_file import open_store
 from edge.errors import ConfigError
@@ -164,10 +164,10 @@ class Slip:
     def __init__(self, is_refusing: bool = False) -> None:
         self.seq, self.is_refusing = 0, is_refusing
 
-    def kept(self) -> int:
+    def reserved(self) -> int:
         return self.seq
 
-    def keep(self, seq: int) -> None:
+    def reserve(self, seq: int) -> None:
         if self.is_refusing:
             raise OSError
         self.seq = seq
@@ -175,20 +175,20 @@ class Slip:
 
 def test_a_reserve_is_asked_for_only_when_the_database_does_not_know() -> None:
     slip = Slip()
-    mine = Numbers(slip, 7)
+    mine = SequenceNumbers(slip, 7)
     assert (mine.last, mine.start, slip.seq) == (7, 8, 7)
     mine.reserve(1)
     assert slip.seq == 8 + RESERVE
-    assert Numbers(slip, 7).last == 8 + RESERVE  # after a kill
+    assert SequenceNumbers(slip, 7).last == 8 + RESERVE  # after a kill
     mine.last += 1
-    mine.settle()
-    assert Numbers(slip, 7).last == 8  # after a clean end
+    mine.release_unused()
+    assert SequenceNumbers(slip, 7).last == 8  # after a clean end
 
 
 def test_where_nothing_can_be_kept_numbers_go_on_far_away() -> None:
-    for numbers_ in (Numbers(None, None), Numbers(Slip(is_refusing=True), None)):
-        assert 0 < numbers_.last <= DISTANCE
-    mine = Numbers(Slip(is_refusing=True), 7)
+    for numbers_ in (SequenceNumbers(None, None), SequenceNumbers(Slip(is_refusing=True), None)):
+        assert 0 < numbers_.last <= JUMP
+    mine = SequenceNumbers(Slip(is_refusing=True), 7)
     mine.reserve(1)
     assert mine.last > 7
     assert mine.start == mine.last + 1
@@ -201,19 +201,19 @@ def test_where_nothing_can_be_kept_numbers_go_on_far_away() -> None:
 
 
 def test_a_database_that_appears_later_may_know_of_higher_numbers() -> None:
-    mine = Numbers(None, None)
+    mine = SequenceNumbers(None, None)
     stored = mine.last + 100
-    mine.join(Slip(), stored)
+    mine.attach(Slip(), stored)
     assert (mine.last, mine.start) == (stored, stored + 1)
 
 
 def test_who_cannot_read_the_database_begins_beyond_what_it_holds_also_after_a_distance() -> None:
     """Else what waits in it would pass for newer than what is decided now, and so for live."""
     for begin in (
-        lambda slip, stored: Numbers(slip, stored),
-        lambda slip, stored: Numbers(None, None).join(slip, stored),
+        lambda slip, stored: SequenceNumbers(slip, stored),
+        lambda slip, stored: SequenceNumbers(None, None).attach(slip, stored),
     ):
         for _ in range(20):
             slip = Slip()
-            begin(slip, DISTANCE)
-            assert Numbers(slip, None).last > DISTANCE
+            begin(slip, JUMP)
+            assert SequenceNumbers(slip, None).last > JUMP

@@ -13,9 +13,17 @@ from pathlib import Path
 import pytest
 
 from edge.delivery import outbox_reading
-from edge.delivery.outbox_reading import AloneError, DamagedError, locked_by, logged, outbox_of, reading, waiting
+from edge.delivery.outbox_reading import (
+    DamagedError,
+    ExclusiveLockError,
+    locked_by,
+    logged_events,
+    open_read_only,
+    outbox_of,
+    waiting,
+)
 from edge.delivery.store import SCHEMA, Stamp
-from edge.delivery.store_file import Claim, open_store
+from edge.delivery.store_file import LockFile, open_store
 from edge.errors import ConfigError, SourceError
 from tests.edge.outboxes import event, gap
 from tests.edge.wards import settings
@@ -57,7 +65,7 @@ def change(path: Path, script: str) -> None:
 
 
 def found(path: Path) -> tuple[int, float]:
-    with reading(path) as db:
+    with open_read_only(path) as db:
         return waiting(db)
 
 
@@ -95,7 +103,7 @@ def test_without_operating_time_an_age_is_that_of_the_wall_clock(path: Path, mon
 def test_a_file_without_tables_has_nothing_that_waits_and_no_log(tmp_path: Path) -> None:
     (tmp_path / "empty.db").touch()
     assert found(tmp_path / "empty.db") == (0, 0.0)
-    assert list(logged(tmp_path / "empty.db")) == []
+    assert list(logged_events(tmp_path / "empty.db")) == []
     change(tmp_path / "old.db", SCHEMA)
     assert found(tmp_path / "old.db") == (0, 0.0)
 
@@ -108,14 +116,14 @@ def test_the_log_holds_every_event_in_the_order_of_decision_page_by_page(
     store.close()
     for rows in (1, 2, 5, 200):
         monkeypatch.setattr(outbox_reading, "PAGE_ROWS", rows)
-        assert [(body["n"], body["seq"]) for body in logged(path)] == [(1, 1), (2, 2), (2, 4), (0, 5), (5, 6)]
+        assert [(body["n"], body["seq"]) for body in logged_events(path)] == [(1, 1), (2, 2), (2, 4), (0, 5), (5, 6)]
 
 
 def test_one_that_nobody_has_open_is_read_as_it_lies_there(path: Path) -> None:
     before = {file.name: file.stat().st_mtime_ns for file in path.parent.iterdir()}
     found(path)
     assert {file.name: file.stat().st_mtime_ns for file in path.parent.iterdir()} == before
-    with reading(path) as db, pytest.raises(sqlite3.OperationalError, match="readonly"):
+    with open_read_only(path) as db, pytest.raises(sqlite3.OperationalError, match="readonly"):
         db.execute("DELETE FROM outbox")
 
 
@@ -127,14 +135,14 @@ def test_one_that_is_open_is_read_with_what_is_still_in_its_log(path: Path) -> N
 
 
 def test_it_is_closed_after_a_look(path: Path) -> None:
-    with reading(path) as db:
+    with open_read_only(path) as db:
         pass
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
         db.execute("SELECT 1")
 
 
 def refusal(kind: type[Exception], path: Path) -> str:
-    with pytest.raises(kind) as caught, reading(path):
+    with pytest.raises(kind) as caught, open_read_only(path):
         pass
     assert type(caught.value) is kind
     return str(caught.value)
@@ -163,17 +171,17 @@ def test_one_of_a_newer_version_or_a_damaged_one_is_said_to_be_so(path: Path) ->
 
 
 def test_any_other_trouble_is_a_matter_of_rights(path: Path) -> None:
-    with pytest.raises(ConfigError) as caught, reading(path) as db:
+    with pytest.raises(ConfigError) as caught, open_read_only(path) as db:
         db.execute("SELECT * FROM nowhere")
     assert str(caught.value) == f"outbox {path}: cannot be read: no such table: nowhere; run as its owner"
 
 
 def test_one_that_is_locked_belongs_to_another_program_or_to_a_service_that_reads_it_alone(path: Path) -> None:
-    alone = open_store(str(path), is_alone=True)
+    alone = open_store(str(path), is_exclusive=True)
     alone.insert(Stamp(4, 1, 1200.0, 400.0), [gap(4)])
     assert refusal(SourceError, path) == (f"outbox {path}: another program has locked it; close that program first")
-    claim = Claim(path)
-    assert refusal(AloneError, path) == (
+    claim = LockFile(path)
+    assert refusal(ExclusiveLockError, path) == (
         f"outbox {path}: the service reads it alone: its disk was full at the start, or has blocks below 4 kB; "
         "free space there and try again in a minute"
     )

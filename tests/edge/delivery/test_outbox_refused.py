@@ -15,8 +15,8 @@ import edge.delivery.outbox
 import edge.delivery.store_file
 from edge.delivery.messages import Message
 from edge.delivery.outbox import Counts, Outbox
-from edge.delivery.sequence import DISTANCE, RESERVE
-from edge.delivery.store_file import Claim
+from edge.delivery.sequence import JUMP, RESERVE
+from edge.delivery.store_file import LockFile
 from edge.errors import SourceError
 from tests.edge.outboxes import ALL, NOW_S, Clock, event, gap, numbers
 
@@ -81,7 +81,7 @@ def test_numbers_go_on_over_a_refusal_and_tell_of_no_hole(outbox: Outbox, path: 
         outbox.put([event(2), gap(3)])
         assert outbox.last_seq == 3
         with closing(Claimed(path)) as claimed:
-            assert claimed.kept() == 3 + RESERVE  # after a kill the next process begins behind it
+            assert claimed.reserved() == 3 + RESERVE  # after a kill the next process begins behind it
         outbox.put([event(4)])
     outbox.put([event(5)])
     found = outbox.waiting(0, ALL, 9)
@@ -98,7 +98,7 @@ class Claimed:
     def __init__(self, path: Path) -> None:
         self._file = path.with_name(path.name + ".lock").open("rb")
 
-    def kept(self) -> int:
+    def reserved(self) -> int:
         return int(self._file.read())
 
     def close(self) -> None:
@@ -114,8 +114,8 @@ def test_at_a_clean_end_all_is_on_disk_and_the_rest_of_the_reserve_is_free(path:
     assert rows(path, "SELECT seq FROM outbox") == [(1,)]
     assert rows(path, "SELECT max(operating_s) FROM operation") == [(7.0,)]
     with closing(Claimed(path)) as claimed:
-        assert claimed.kept() == 1
-    Claim(path).close()
+        assert claimed.reserved() == 1
+    LockFile(path).close()
 
 
 def test_what_waited_in_memory_is_told_when_it_is_on_disk(
@@ -264,7 +264,7 @@ def test_a_file_that_opens_late_is_gone_on_with_and_what_lies_there_is_as_old_as
         second = Outbox(path, 1, 1, monotonic=clock)
         second.put([event(2)])
         assert (second.is_open, numbers(second), second.counts().on_disk) == (False, [2], False)
-        assert 2 <= second.last_seq <= 1 + DISTANCE
+        assert 2 <= second.last_seq <= 1 + JUMP
         clock.now_s += 50.0
         assert second.counts().oldest_s == 50.0
     changes = second.changes

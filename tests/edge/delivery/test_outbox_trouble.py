@@ -15,7 +15,7 @@ import edge.delivery.disk
 import edge.delivery.store_file
 from edge.delivery.outbox import Outbox
 from edge.delivery.sequence import RESERVE
-from edge.delivery.store_file import Claim
+from edge.delivery.store_file import LockFile
 from tests.edge.outboxes import Clock, event, gap
 
 
@@ -98,8 +98,8 @@ def test_operating_time_is_noted_at_the_end_and_a_claim_that_cannot_be_written_i
         box.close()
     with closing(sqlite3.connect(path)) as other:
         assert other.execute("SELECT max(operating_s) FROM operation").fetchone() == (0.5,)
-    claim = Claim(path)
-    assert claim.kept() == 1 + RESERVE
+    claim = LockFile(path)
+    assert claim.reserved() == 1 + RESERVE
     claim.close()
 
 

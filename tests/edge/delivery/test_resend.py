@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from edge.delivery.messages import EVENT_EXPIRY_S, Message, rfc3339
 from edge.delivery.outbox import Outbox
-from edge.delivery.resend import Span, chosen, moment, span
+from edge.delivery.resend import Span, parse_span, parse_time, select_events
 from edge.errors import ConfigError, LaennecError
 
 ALL = Span("2000", "3000")
@@ -44,50 +44,50 @@ def log(path: Path, number: int) -> None:
     ],
 )  # fmt: skip
 def test_a_time_is_a_moment_or_how_long_ago(text: str, expected_s: float) -> None:
-    assert moment(text, "--since", NOW_S) == pytest.approx(expected_s)
+    assert parse_time(text, "--since", NOW_S) == pytest.approx(expected_s)
 
 
 @given(st.text(alphabet="xyz:-T+ \n\0é", max_size=30))
 def test_any_other_text_is_a_mistake_in_one_line(text: str) -> None:
     with pytest.raises(ConfigError, match="--since: expected an RFC 3339 time") as caught:
-        moment(text, "--since", NOW_S)
+        parse_time(text, "--since", NOW_S)
     assert len(str(caught.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize("text", ["", "5m", "yesterday", "2027-01-15T08:00:00", "-2h", "2027-13-01T00:00:00Z"])
 def test_times_that_could_mean_two_things_are_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="--since: expected"):
-        moment(text, "--since", NOW_S)
+        parse_time(text, "--since", NOW_S)
 
 
 @pytest.mark.parametrize("text", ["999999999d", "0001-01-01T00:00:00+14:00", "9" * 400 + "d"])
 def test_times_that_no_calendar_has_are_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="--since: expected"):
-        moment(text, "--since", NOW_S)
+        parse_time(text, "--since", NOW_S)
 
 
 def test_a_span_that_ends_before_it_begins_is_refused() -> None:
-    assert span("2h", None, NOW_S) == Span("2027-01-15T06:00:00.000Z", "2027-01-15T08:00:00.000Z")
+    assert parse_span("2h", None, NOW_S) == Span("2027-01-15T06:00:00.000Z", "2027-01-15T08:00:00.000Z")
     with pytest.raises(ConfigError, match="is not before"):
-        span("1h", "2h", NOW_S)
+        parse_span("1h", "2h", NOW_S)
 
 
 def test_an_event_is_chosen_whole_if_it_began_or_ended_in_the_span(tmp_path: Path) -> None:
     path = tmp_path / "outbox.db"
     log(path, 4)
     wanted = Span(rfc3339(NOW_S + 60 + 10), rfc3339(NOW_S + 120 + 10))  # in event 1, and in event 2
-    assert chosen(path, wanted) == ({"id1", "id2"}, 4)
+    assert select_events(path, wanted) == ({"id1", "id2"}, 4)
     with pytest.raises(ConfigError, match=r"no event between .* its log begins at 2027-01-15T08:00:00\.000Z"):
-        chosen(path, Span("2000", "2001"))
+        select_events(path, Span("2000", "2001"))
 
 
 def test_an_empty_log_is_said_to_be_empty(tmp_path: Path) -> None:
     log(tmp_path / "outbox.db", 0)
     with pytest.raises(ConfigError, match="its log is empty"):
-        chosen(tmp_path / "outbox.db", ALL)
+        select_events(tmp_path / "outbox.db", ALL)
 
 
 def test_every_error_is_one_of_ours(tmp_path: Path) -> None:
     (tmp_path / "outbox.db").write_bytes(b"x" * 5000)
     with pytest.raises(LaennecError, match="is damaged"):
-        chosen(tmp_path / "outbox.db", ALL)
+        select_events(tmp_path / "outbox.db", ALL)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.delivery.in_flight import Flight
+from edge.delivery.in_flight import InFlight
 from edge.delivery.send_order import next_messages
 from edge.delivery.store import Entry
 
@@ -45,31 +45,31 @@ class Connections:
     def __init__(self, box: Box, limit: int) -> None:
         self.box, self.limit, self.now_s, self.mid = box, limit, 0.0, 0
         self.sent: list[Entry] = []
-        self.flight = Flight()
+        self.in_flight = InFlight()
         self.connect()
 
     def connect(self) -> None:
-        self.flight = Flight(str(self.mid), self.limit, self.box.last_seq, self.now_s)
+        self.in_flight = InFlight(str(self.mid), self.limit, self.box.last_seq, self.now_s)
 
     def step(self, seconds: float = 0.1) -> None:
         self.now_s += seconds
-        for entry in next_messages(self.flight, self.box, self.now_s):
+        for entry in next_messages(self.in_flight, self.box, self.now_s):
             assert not self.box.earlier(entry), "an event overtook itself"
             assert entry in self.box.entries
-            assert not self.flight.is_under_way(entry.seq)
+            assert not self.in_flight.contains(entry.seq)
             self.mid += 1
-            self.flight.note(self.mid, entry.seq, self.now_s)
+            self.in_flight.record(self.mid, entry.seq, self.now_s)
             self.sent.append(entry)
-        assert len(self.flight.sent) <= self.limit
+        assert len(self.in_flight.unacknowledged) <= self.limit
 
     def answer(self, which: int, is_refused: bool) -> None:
-        mids = sorted(self.flight.sent)
+        mids = sorted(self.in_flight.unacknowledged)
         if mids:
-            seq, _ = self.flight.sent.pop(mids[which % len(mids)])
+            seq, _ = self.in_flight.unacknowledged.pop(mids[which % len(mids)])
             assert seq is not None
             if not is_refused:
                 self.box.drop(seq)
-                self.flight.arrived(seq)
+                self.in_flight.release_held(seq)
 
     def seqs(self) -> list[int]:
         return [entry.seq for entry in self.sent]
@@ -102,16 +102,16 @@ def test_whatever_breaks_no_rev_goes_before_an_earlier_one_and_all_come(
     def evict(_number: int) -> None:
         for entry in box.entries[:1]:
             box.drop(entry.seq)
-            node.flight.start_again()
+            node.in_flight.requeue()
 
     actions: dict[str, Callable[[int], object]] = {
         "event": put_event, "gap": lambda _: box.put(None), "step": lambda n: node.step(n / 20), "evict": evict,
         "ack": lambda n: node.answer(n, False), "refuse": lambda n: node.answer(n, True),
-        "retry": lambda _: node.flight.start_again(), "connect": lambda _: node.connect(),
+        "retry": lambda _: node.in_flight.requeue(), "connect": lambda _: node.connect(),
     }  # fmt: skip
     for action, number in steps:
         actions[action](number)
-    node.flight.start_again()  # what was refused is tried again some time
+    node.in_flight.requeue()  # what was refused is tried again some time
     for _ in range(40 + 4 * len(box.entries)):
         node.step()
         node.answer(0, False)
@@ -126,7 +126,7 @@ def test_a_live_end_brings_its_onset_forward_out_of_the_backlog() -> None:
     end, other = box.put(("old900", 2)), box.put(("new", 1))
     node.step(0.0)
     assert node.seqs() == [901, other]
-    assert all(seq <= node.flight.mark for seq in node.seqs()[:1])  # and it is late
+    assert all(seq <= node.in_flight.backlog_end for seq in node.seqs()[:1])  # and it is late
     node.answer(0, False)
     node.step(0.0)
     assert node.seqs() == [901, other, end]
@@ -152,7 +152,7 @@ def test_a_refused_onset_keeps_its_end_back_until_it_is_taken() -> None:
     node.answer(0, True)
     node.step()
     assert end not in node.seqs()
-    node.flight.start_again()
+    node.in_flight.requeue()
     node.step()
     node.answer(0, False)
     node.step()
@@ -165,7 +165,7 @@ def test_what_is_due_at_the_start_goes_before_live_messages_and_a_long_backlog()
         box.put((f"old{number}", 1))
     first = [box.put((ident, 2)) for ident in ("x", "y", "z")]  # their onsets were delivered before
     node = Connections(box, 2)
-    node.flight.make_due(first)
+    node.in_flight.make_due(first)
     live = box.put(("new", 1))
     for _ in range(7):
         node.step(1.0)
@@ -176,7 +176,7 @@ def test_what_is_due_at_the_start_goes_before_live_messages_and_a_long_backlog()
 def test_a_state_that_is_under_way_keeps_no_event_back() -> None:
     box = Box()
     node = Connections(box, 2)
-    node.flight.note(77, None, 0.0)
+    node.in_flight.record(77, None, 0.0)
     live = box.put(("a", 1))
     node.step()
     assert node.seqs() == [live]
@@ -188,13 +188,13 @@ def test_while_more_is_under_way_than_the_broker_takes_nothing_goes() -> None:
         box.put((f"old{number}", 1))
     node = Connections(box, 1)
     for mid in (77, 78):  # the status is said in time, room or not
-        node.flight.note(mid, None, 0.0)
+        node.in_flight.record(mid, None, 0.0)
     for number in range(3):
         box.put((f"new{number}", 1))
     node.limit = 2
     node.step(1.0)
     assert node.seqs() == []
-    node.flight.sent.clear()
+    node.in_flight.unacknowledged.clear()
     node.step()
     assert node.seqs() == [4]
 

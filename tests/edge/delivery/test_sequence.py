@@ -6,7 +6,7 @@ import secrets
 
 import pytest
 
-from edge.delivery.sequence import DISTANCE, RESERVE, Numbers, jump
+from edge.delivery.sequence import JUMP, RESERVE, SequenceNumbers, jump
 
 
 class Paper:
@@ -16,10 +16,10 @@ class Paper:
         self.number, self.refuses = number, False
         self.written: list[int] = []
 
-    def kept(self) -> int:
+    def reserved(self) -> int:
         return self.number
 
-    def keep(self, seq: int) -> None:
+    def reserve(self, seq: int) -> None:
         if self.refuses:
             raise OSError
         self.number = seq
@@ -33,7 +33,7 @@ def farthest(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_jump_goes_at_least_one_and_at_most_the_distance_further(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert jump(7) == 7 + DISTANCE
+    assert jump(7) == 7 + JUMP
     monkeypatch.setattr(secrets, "randbelow", lambda _bound: 0)
     assert jump(7) == 8
 
@@ -43,23 +43,23 @@ def test_numbering_begins_behind_the_higher_of_what_is_stored_and_what_is_writte
     kept: int, stored: int, last: int, written: list[int]
 ) -> None:
     paper = Paper(kept)
-    numbers = Numbers(paper, stored)
+    numbers = SequenceNumbers(paper, stored)
     assert (numbers.last, numbers.start, paper.written) == (last, last + 1, written)
-    assert (Numbers(None, stored).last, Numbers(None, stored).start) == (stored, stored + 1)
+    assert (SequenceNumbers(None, stored).last, SequenceNumbers(None, stored).start) == (stored, stored + 1)
 
 
 def test_what_cannot_be_read_is_left_far_behind_and_asks_for_no_reserve() -> None:
     paper = Paper(7)
-    numbers = Numbers(paper, None)
-    assert (numbers.last, numbers.start) == (7 + DISTANCE, 8 + DISTANCE)
+    numbers = SequenceNumbers(paper, None)
+    assert (numbers.last, numbers.start) == (7 + JUMP, 8 + JUMP)
     numbers.reserve(5)
-    assert (numbers.last, paper.written) == (7 + DISTANCE, [])
-    assert (Numbers(None, None).last, Numbers(None, None).start) == (DISTANCE, DISTANCE + 1)
+    assert (numbers.last, paper.written) == (7 + JUMP, [])
+    assert (SequenceNumbers(None, None).last, SequenceNumbers(None, None).start) == (JUMP, JUMP + 1)
 
 
 def test_a_reserve_is_written_once_for_ten_thousand_numbers() -> None:
     paper = Paper()
-    numbers = Numbers(paper, 100)  # writes that it begins behind 100
+    numbers = SequenceNumbers(paper, 100)  # writes that it begins behind 100
     numbers.reserve(4)
     assert paper.written == [100, 104 + RESERVE]
     numbers.last += 4
@@ -72,7 +72,7 @@ def test_a_reserve_is_written_once_for_ten_thousand_numbers() -> None:
 
 def test_what_is_stored_needs_no_reserve_and_leaves_no_hole() -> None:
     paper = Paper()
-    numbers = Numbers(paper, 100)
+    numbers = SequenceNumbers(paper, 100)
     numbers.stored(3)
     numbers.stored()
     assert (numbers.last, numbers.start, paper.written) == (103, 101, [100])
@@ -81,70 +81,70 @@ def test_what_is_stored_needs_no_reserve_and_leaves_no_hole() -> None:
 @pytest.mark.parametrize("is_there", [False, True])
 def test_where_no_reserve_can_be_written_numbering_jumps_once(is_there: bool) -> None:
     paper = Paper(50) if is_there else None
-    numbers = Numbers(paper, 50)
+    numbers = SequenceNumbers(paper, 50)
     if paper:
         paper.refuses = True
     numbers.reserve(2)
-    assert (numbers.last, numbers.start) == (50 + DISTANCE, 51 + DISTANCE)
+    assert (numbers.last, numbers.start) == (50 + JUMP, 51 + JUMP)
     numbers.last += 2
     numbers.reserve(2)
-    assert (numbers.last, numbers.start) == (52 + DISTANCE, 51 + DISTANCE)
+    assert (numbers.last, numbers.start) == (52 + JUMP, 51 + JUMP)
     numbers.stored(1)  # the database knows of them again
     if paper:
         paper.refuses = False
         numbers.reserve(2)
-        assert paper.written == [53 + DISTANCE + 2 + RESERVE]
-    assert (numbers.last, numbers.start) == (53 + DISTANCE, 51 + DISTANCE)
+        assert paper.written == [53 + JUMP + 2 + RESERVE]
+    assert (numbers.last, numbers.start) == (53 + JUMP, 51 + JUMP)
 
 
 @pytest.mark.parametrize(("kept", "stored"), [(900, 800), (800, 900)])
 def test_a_database_that_is_further_is_gone_on_from(kept: int, stored: int) -> None:
-    numbers, paper = Numbers(None, 100), Paper(kept)
-    numbers.join(paper, stored)
+    numbers, paper = SequenceNumbers(None, 100), Paper(kept)
+    numbers.attach(paper, stored)
     assert (numbers.last, numbers.start) == (900, 901)
-    assert (numbers.claim, paper.number) == (paper, 900)
+    assert (numbers.lock_file, paper.number) == (paper, 900)
     numbers.reserve(1)
     assert paper.written[-1] == 901 + RESERVE
 
 
 def test_behind_a_database_that_was_read_late_a_reserve_is_written_again() -> None:
-    numbers, paper = Numbers(None, None), Paper(DISTANCE + 5)
-    numbers.join(paper, 3)
-    assert numbers.last == DISTANCE + 5
+    numbers, paper = SequenceNumbers(None, None), Paper(JUMP + 5)
+    numbers.attach(paper, 3)
+    assert numbers.last == JUMP + 5
     numbers.reserve(2)  # a process that begins after a kill must not give these two again
-    assert paper.written == [DISTANCE + 7 + RESERVE]
+    assert paper.written == [JUMP + 7 + RESERVE]
 
 
 def test_a_database_that_is_not_as_far_is_told_how_far_numbering_came() -> None:
-    numbers, paper = Numbers(None, 100), Paper(90)
+    numbers, paper = SequenceNumbers(None, 100), Paper(90)
     numbers.last += 3
-    numbers.join(paper, 103)
+    numbers.attach(paper, 103)
     assert (numbers.last, numbers.start, paper.written) == (103, 101, [103])
-    numbers.join(None, 95)
-    assert (numbers.last, numbers.claim) == (103, None)
-    begun = Numbers(None, 0)
-    begun.join(None, 0)
+    numbers.attach(None, 95)
+    assert (numbers.last, numbers.lock_file) == (103, None)
+    begun = SequenceNumbers(None, 0)
+    begun.attach(None, 0)
     assert (begun.last, begun.start) == (0, 1)
 
 
 def test_at_a_clean_end_the_rest_of_the_reserve_is_free_again() -> None:
     paper = Paper()
-    numbers = Numbers(paper, 100)
-    numbers.settle()
+    numbers = SequenceNumbers(paper, 100)
+    numbers.release_unused()
     assert paper.written == [100]  # nothing was reserved
     numbers.reserve(4)
     numbers.last += 4
-    numbers.settle()
+    numbers.release_unused()
     assert paper.written == [100, 104 + RESERVE, 104]
-    Numbers(None, 5).settle()
+    SequenceNumbers(None, 5).release_unused()
 
 
 def test_a_disk_that_refuses_even_that_is_no_error_and_is_told_later() -> None:
     paper = Paper(3)
     paper.refuses = True
-    numbers = Numbers(paper, 9)
+    numbers = SequenceNumbers(paper, 9)
     paper.refuses = False
-    numbers.join(paper, 9)
+    numbers.attach(paper, 9)
     assert (numbers.last, paper.written) == (9, [9])
-    numbers.join(paper, 9)
+    numbers.attach(paper, 9)
     assert paper.written == [9]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from edge.delivery.messages import Message
-from edge.delivery.store import LATER_TABLES, NO_END, SCHEMA, Entry, Stamp, Store
+from edge.delivery.store import LATER_TABLES, MAX_SEQ, SCHEMA, Entry, Stamp, Store
 from tests.edge.outboxes import event, gap
 
 
@@ -37,7 +37,7 @@ def rows(db: sqlite3.Connection, table: str) -> list[Any]:
 
 
 def seqs(store: Store) -> list[int]:
-    return [entry.seq for entry in store.waiting(0, NO_END, 10**6)]
+    return [entry.seq for entry in store.waiting(0, MAX_SEQ, 10**6)]
 
 
 def stamp(first_seq: int, operating_s: float = 0.0) -> Stamp:
@@ -50,7 +50,7 @@ def test_an_event_is_written_once_and_a_technical_message_with_its_body(db: sqli
     assert rows(db, "outbox") == [
         (7, "t/event", None, 60, 1.8e9), (8, "t/gap", '{"n":2,"seq":8,"seq_start":5}', 90, 1.8e9),
     ]  # fmt: skip
-    assert store.waiting(0, NO_END, 9) == [
+    assert store.waiting(0, MAX_SEQ, 9) == [
         Entry(7, "t/event", {"n": 1, "seq": 7, "seq_start": 5}, 60, ("a", 1)),
         Entry(8, "t/gap", {"n": 2, "seq": 8, "seq_start": 5}, 90, None),
     ]
@@ -60,7 +60,7 @@ def test_an_event_is_written_once_and_a_technical_message_with_its_body(db: sqli
 def test_entries_are_given_above_one_seq_and_up_to_another(store: Store) -> None:
     store.insert(stamp(1), [gap(n) for n in range(6)])
     assert [entry.seq for entry in store.waiting(2, 4, 9)] == [3, 4]
-    assert [entry.seq for entry in store.waiting(2, NO_END, 3)] == [3, 4, 5]
+    assert [entry.seq for entry in store.waiting(2, MAX_SEQ, 3)] == [3, 4, 5]
     assert store.depth() == 6
 
 
@@ -200,7 +200,7 @@ def test_what_waited_in_memory_is_moved_with_its_numbers_its_log_and_its_age(
     spare.delete([5])
     spare.note_operating_time(0, 20.0)
     store.take_over(spare)
-    assert [(entry.seq, entry.body["n"]) for entry in store.waiting(0, NO_END, 9)] == [(1, 1), (2, 2), (3, 3), (4, 4)]
+    assert [(entry.seq, entry.body["n"]) for entry in store.waiting(0, MAX_SEQ, 9)] == [(1, 1), (2, 2), (3, 3), (4, 4)]
     assert store.has_event(("id5", 1))
     assert rows(db, "operation") == [(0, 50.0), (2, 40.0), (4, 60.0)]
     assert [rows(spare_db, table) for table in ("event", "outbox", "operation")] == [[], [], []]
@@ -214,7 +214,7 @@ def test_a_write_that_came_to_disk_after_all_is_not_kept_under_two_numbers(store
     store.insert(stamp(5), [event(1), event(2)])
     spare.insert(stamp(6), [event(2), event(1)])  # 2 has the same number again, 1 has another
     store.take_over(spare)
-    assert [(entry.seq, entry.event) for entry in store.waiting(0, NO_END, 9)] == [(6, ("id2", 1)), (7, ("id1", 1))]
+    assert [(entry.seq, entry.event) for entry in store.waiting(0, MAX_SEQ, 9)] == [(6, ("id2", 1)), (7, ("id1", 1))]
     spare.close()
 
 
@@ -227,7 +227,7 @@ def test_bodies_are_json_in_utf_8_and_nothing_else(db: sqlite3.Connection, store
 
 
 def test_others_are_told_whether_they_can_read_it_and_a_closed_store_refuses(store: Store) -> None:
-    assert (store.is_alone, Store(empty(), True).is_alone) == (False, True)
+    assert (store.is_exclusive, Store(empty(), True).is_exclusive) == (False, True)
     store.close()
     with pytest.raises(sqlite3.ProgrammingError):
         store.depth()

@@ -15,8 +15,8 @@ from types import SimpleNamespace
 import pytest
 
 import edge.delivery.store_file
-from edge.delivery.sequence import DISTANCE
-from edge.delivery.store_file import blame, must_be_alone, open_or_replace, open_store
+from edge.delivery.sequence import JUMP
+from edge.delivery.store_file import classify_error, needs_exclusive_lock, open_or_replace, open_store
 from edge.errors import ConfigError, SourceError
 
 
@@ -27,15 +27,15 @@ def path(tmp_path: Path) -> Path:
 
 def test_a_database_is_made_for_power_cuts_and_shared_unless_it_must_be_alone(path: Path) -> None:
     path.parent.mkdir(parents=True)
-    for is_alone, mode in ((False, "normal"), (True, "exclusive")):
-        store = open_store(str(path), is_alone)
+    for is_exclusive, mode in ((False, "normal"), (True, "exclusive")):
+        store = open_store(str(path), is_exclusive)
         asked = ("journal_mode", "synchronous", "journal_size_limit", "user_version", "locking_mode")
         found = [store._db.execute(f"PRAGMA {name}").fetchone()[0] for name in asked]
         assert found == ["wal", 2, 1_000_000, 1, mode]  # 2 is FULL
-        assert store.is_alone == is_alone
+        assert store.is_exclusive == is_exclusive
         store.close()
     default = open_store(str(path))
-    assert not default.is_alone
+    assert not default.is_exclusive
     default.close()
 
 
@@ -104,23 +104,23 @@ def test_a_disk_with_less_than_128_kb_or_small_blocks_is_not_shared(
         return SimpleNamespace(f_bavail=free, f_frsize=size)
 
     monkeypatch.setattr(os, "statvfs", statvfs)
-    assert must_be_alone(path) is alone
+    assert needs_exclusive_lock(path) is alone
     assert asked == [path.parent]
 
 
 def test_a_disk_that_says_nothing_is_not_shared(path: Path) -> None:
-    assert must_be_alone(path)  # its folder is not there
+    assert needs_exclusive_lock(path)  # its folder is not there
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS])
 def test_a_disk_in_trouble_is_nobodys_mistake(path: Path, number: int) -> None:
-    error = blame(path, OSError(number, "says the disk"))
+    error = classify_error(path, OSError(number, "says the disk"))
     assert isinstance(error, sqlite3.OperationalError)
     assert str(error) == "says the disk"
 
 
 def test_anything_else_is_the_operators_mistake(path: Path) -> None:
-    error = blame(path, PermissionError(errno.EACCES, "Permission denied"))
+    error = classify_error(path, PermissionError(errno.EACCES, "Permission denied"))
     assert isinstance(error, ConfigError)
     assert str(error) == f"outbox.path: cannot write {path}: Permission denied; choose another with --outbox"
 
@@ -133,9 +133,9 @@ def test_a_damaged_database_is_moved_aside_whole_and_numbers_go_on_far_behind(
     monkeypatch.setattr(edge.delivery.store_file.time, "strftime", lambda form: f"<{form}>")
     path.parent.mkdir(parents=True)
     path.write_bytes(b"no database" * 100)
-    monkeypatch.setattr(edge.delivery.store_file, "must_be_alone", lambda asked: asked == path)
+    monkeypatch.setattr(edge.delivery.store_file, "needs_exclusive_lock", lambda asked: asked == path)
     store = open_or_replace(path)
-    assert (store.highest_seq(), store.is_alone, path.exists()) == (DISTANCE, True, True)
+    assert (store.highest_seq(), store.is_exclusive, path.exists()) == (JUMP, True, True)
     store.close()
     aside = path.with_name("outbox.db.damaged-<%Y%m%dT%H%M%S>")
     assert aside.read_bytes() == b"no database" * 100

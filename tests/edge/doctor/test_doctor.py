@@ -21,7 +21,7 @@ from edge.delivery.outbox import Outbox
 from edge.doctor import Check, box, fail, ok, software, warn, worst
 from edge.doctor.broker import broker as look_at_broker
 from edge.doctor.examine import DoctorOptions, as_json, as_line, examine
-from edge.node.box_mark import box_mark
+from edge.node.box_fingerprint import box_fingerprint
 from tests.edge.conftest import wait_for
 from tests.edge.fakes import RudeBroker
 from tests.edge.wards import settings
@@ -143,7 +143,7 @@ class TestOtherBoxes:
         ("status", "verdict"),
         [
             ({"state": "online", "box": "0badcafe"}, "fail"),
-            ({"state": "online", "box": box_mark()}, "ok"),
+            ({"state": "online", "box": box_fingerprint()}, "ok"),
             ({"state": "offline", "box": "0badcafe"}, "ok"),
             ({"state": "online"}, "ok"),  # of a version that did not say
         ],
@@ -154,7 +154,7 @@ class TestOtherBoxes:
         self.retain(mosquitto, status=status)
         check = look_at_broker(settings(tmp_path, mqtt={"port": mosquitto.port}))
         assert check.verdict == verdict, check
-        assert ("another box (mark 0badcafe" in check.found) == (verdict == "fail")
+        assert ("another box (fingerprint 0badcafe" in check.found) == (verdict == "fail")
 
     def test_what_the_running_service_told_of_rivals_and_refusals_is_said(
         self, tmp_path: Path, mosquitto: Broker
@@ -185,12 +185,12 @@ class TestOtherBoxes:
     def test_looking_does_not_disturb_the_session_of_the_service(self, tmp_path: Path, mosquitto: Broker) -> None:
         config = settings(tmp_path, mqtt={"port": mosquitto.port})
         store = Outbox(tmp_path / "o.db", 1, 1)
-        service = Dispatch(store, Node("laennec/v1", "local", "n1", "Test", "0badcafe", box_mark()), config.mqtt)
+        service = Dispatch(store, Node("laennec/v1", "local", "n1", "Test", "0badcafe", box_fingerprint()), config.mqtt)
         service.start()
         wait_for(lambda: service.is_connected, "the connection")
-        session = service._flight.session
+        session = service._in_flight.session
         assert look_at_broker(config).verdict == "ok"
-        assert service._flight.session == session
+        assert service._in_flight.session == session
         service.stop()
         store.close()
 

@@ -13,7 +13,7 @@ import pytest
 from edge.delivery import outbox_reading
 from edge.delivery.messages import Message
 from edge.delivery.outbox import Outbox
-from edge.delivery.outbox_reading import AloneError, logged, outbox_of
+from edge.delivery.outbox_reading import ExclusiveLockError, logged_events, outbox_of
 from edge.delivery.store_file import SCHEMA_VERSION
 from edge.doctor import Check, outbox
 from edge.settings.config import Config
@@ -202,8 +202,8 @@ def test_a_service_that_began_on_a_full_disk_is_no_other_program(tmp_path: Path)
             assert service.stdout is not None
             service.stdout.readline()
             check = outbox.outbox(settings(tmp_path, outbox={"path": str(path)}))[0]
-            with pytest.raises(AloneError, match="the service reads it alone"):
-                list(logged(path))
+            with pytest.raises(ExclusiveLockError, match="the service reads it alone"):
+                list(logged_events(path))
             service.communicate("\n")
     assert (check.verdict, "in use by the running service, alone" in check.found) == ("warn", True)
     assert "free space there" in check.advice

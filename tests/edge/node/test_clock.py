@@ -36,14 +36,14 @@ def test_late_arrivals_move_a_sample_by_no_more_than_the_least_delay(delays_s: l
     for number, delay_s in enumerate(delays_s):
         stop = first + (number + 1) * RATE_HZ // 2
         clocks.go(zero_s + stop / RATE_HZ + delay_s - clocks.wall_s)
-        line.heard(stop)
+        line.arrived(stop)
     assert line.wall_s(first) == pytest.approx(zero_s + first / RATE_HZ + min(delays_s), abs=1e-4)
 
 
 def test_a_step_of_the_wall_clock_moves_the_exit_at_once() -> None:
     clocks = Clocks()
     line = clocks.line()
-    line.heard(0)
+    line.arrived(0)
     before_s = line.wall_s(RATE_HZ)
     clocks.wall_s += 3600
     assert line.wall_s(RATE_HZ) == pytest.approx(before_s + 3600, abs=1e-4)
@@ -53,7 +53,7 @@ def test_a_sensor_that_drifts_for_a_day_is_followed() -> None:
     clocks, drift = Clocks(), 100e-6  # 100 ppm slow: 8.6 s in a day
     line = clocks.line()
     for minute in range(1440):
-        line.heard(round(minute * 60 * RATE_HZ * (1 - drift)))
+        line.arrived(round(minute * 60 * RATE_HZ * (1 - drift)))
         clocks.go(60)
     newest = round(1439 * 60 * RATE_HZ * (1 - drift))
     assert line.wall_s(newest) == pytest.approx(clocks.wall_s - 60, abs=0.02)
@@ -62,9 +62,9 @@ def test_a_sensor_that_drifts_for_a_day_is_followed() -> None:
 def test_a_file_read_fast_keeps_the_line_of_its_first_block() -> None:
     clocks = Clocks()
     line = clocks.line(live=False)
-    line.heard(RATE_HZ)
+    line.arrived(RATE_HZ)
     for second in range(2, 100):
-        line.heard(second * RATE_HZ)
+        line.arrived(second * RATE_HZ)
     assert line.wall_s(50 * RATE_HZ) - line.wall_s(0) == pytest.approx(50, abs=1e-4)
     assert line.wall_s(RATE_HZ) == pytest.approx(clocks.wall_s, abs=1e-4)
 
@@ -81,7 +81,7 @@ def test_the_best_arrival_of_the_last_stretch_still_counts_and_that_of_the_one_b
     def hear_late(at_s: float, late_s: float) -> float:
         """Sound up to `at_s` arrives `late_s` late; returns how late sample 0 is thought to be."""
         clocks.go(begin_s + at_s + late_s - clocks.wall_s)
-        line.heard(round(at_s * RATE_HZ))
+        line.arrived(round(at_s * RATE_HZ))
         return line.wall_s(0) - begin_s
 
     assert hear_late(0.0, 0.25) == pytest.approx(0.25, abs=1e-4)  # the first stretch ends at 0.25 + 60
@@ -100,7 +100,7 @@ def test_before_anything_was_heard_every_sample_is_now() -> None:
 def test_a_source_that_knows_when_it_recorded_is_asked_first() -> None:
     clocks, known = Clocks(), {0: 0.0, RATE_HZ: 90.0}
     line = Timeline(RATE_HZ, True, lambda: clocks.monotonic_s, lambda: clocks.wall_s, known.get)
-    line.heard(RATE_HZ)  # arrives at 100 s of the monotonic clock, so sample 0 is thought to be of 99
+    line.arrived(RATE_HZ)  # arrives at 100 s of the monotonic clock, so sample 0 is thought to be of 99
     assert line.wall_s(RATE_HZ) == 1.8e9 - 10  # recorded at 90
     assert line.wall_s(0) == 1.8e9 - 100  # recorded at 0
     assert line.wall_s(2 * RATE_HZ) == pytest.approx(1.8e9 + 1, abs=1e-4)  # the source does not know this one
@@ -109,9 +109,9 @@ def test_a_source_that_knows_when_it_recorded_is_asked_first() -> None:
 def test_a_file_read_fast_is_placed_by_its_first_block_even_if_later_ones_seem_quicker() -> None:
     clocks = Clocks()
     line = clocks.line(live=False)
-    line.heard(RATE_HZ)  # sample 0 was a second ago
+    line.arrived(RATE_HZ)  # sample 0 was a second ago
     clocks.go(100)
-    line.heard(200 * RATE_HZ)  # by this block alone it would be 200 s ago
+    line.arrived(200 * RATE_HZ)  # by this block alone it would be 200 s ago
     assert line.wall_s(0) == pytest.approx(1.8e9 - 1, abs=1e-4)
 
 

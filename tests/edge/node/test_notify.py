@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.node.notify import DEFAULT_PATIENCE_S, Notifier, Pulse, Supervision, Vital, describe
+from edge.node.notify import DEFAULT_STALL_S, Heartbeat, Notifier, StreamHealth, Supervision, describe
 
 
 class Manager:
@@ -46,8 +46,8 @@ def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Manager]
     running.close()
 
 
-def vital(state: str = "ok", still_s: float = 0.0, broke: bool = False, stream: str = "bed1") -> Vital:
-    return Vital(stream, state, "no sound arrives" if state == "lost" else "", still_s, broke)
+def health(state: str = "ok", stalled_s: float = 0.0, is_broken: bool = False, stream: str = "bed1") -> StreamHealth:
+    return StreamHealth(stream, state, "no sound arrives" if state == "lost" else "", stalled_s, is_broken)
 
 
 class Node:
@@ -60,16 +60,16 @@ class Node:
         node = self
 
         class Recorder(Notifier):
-            def tell(self, **variables: str | int) -> bool:
+            def send(self, **variables: str | int) -> bool:
                 if not node.deaf:
                     node.said.append(variables)
                 return not node.deaf
 
         self.supervision = Supervision(Recorder("/somewhere", watchdog_s), lambda: self.now_s)
 
-    def tick(self, *vitals: Vital, after_s: float = 0.25) -> None:
+    def tick(self, *streams: StreamHealth, after_s: float = 0.25) -> None:
         self.now_s += after_s
-        self.supervision.tick(vitals or [vital()], True)
+        self.supervision.tick(streams or [health()], True)
 
     def count(self, name: str) -> int:
         return sum(name in said for said in self.said)
@@ -77,12 +77,12 @@ class Node:
 
 def test_it_is_ready_when_every_stream_was_heard_or_is_known_to_be_lost_and_only_once() -> None:
     node = Node()
-    node.tick(vital("ok"), vital("unknown"))
+    node.tick(health("ok"), health("unknown"))
     assert node.count("READY") == 0
-    node.tick(vital("ok"), vital("lost"))
+    node.tick(health("ok"), health("lost"))
     assert node.count("READY") == 1
-    node.tick(vital("ok"), vital("unknown"))
-    node.tick(vital("ok"), vital("ok"))
+    node.tick(health("ok"), health("unknown"))
+    node.tick(health("ok"), health("ok"))
     assert node.count("READY") == 1
 
 
@@ -110,54 +110,54 @@ def test_without_a_watchdog_it_is_not_fed() -> None:
     assert node.count("WATCHDOG") == 0
 
 
-@pytest.mark.parametrize("bad", [vital(still_s=15.1), vital("lost", broke=True)])
-def test_one_stream_that_hangs_or_broke_is_enough_to_starve_the_watchdog(bad: Vital) -> None:
+@pytest.mark.parametrize("bad", [health(stalled_s=15.1), health("lost", is_broken=True)])
+def test_one_stream_that_hangs_or_broke_is_enough_to_starve_the_watchdog(bad: StreamHealth) -> None:
     node = Node(watchdog_s=30.0)
     for _ in range(100):
-        node.tick(vital(), bad, after_s=1.0)
+        node.tick(health(), bad, after_s=1.0)
     assert node.count("WATCHDOG") == 0
-    node.tick(vital(), vital())
+    node.tick(health(), health())
     assert node.count("WATCHDOG") == 1
 
 
 @given(st.lists(st.sampled_from(["ok", "degraded", "lost", "disabled"]), min_size=1, max_size=5))
 def test_a_state_that_is_told_never_starves_the_watchdog(states: list[str]) -> None:
     node = Node()
-    node.tick(*(vital(state, still_s=0.2) for state in states))
+    node.tick(*(health(state, stalled_s=0.2) for state in states))
     assert node.count("WATCHDOG") == 1
 
 
 def test_the_status_is_one_line_that_names_what_is_not_well() -> None:
-    line = describe([vital(), vital("lost", stream="bed2"), vital("unknown", stream="bed3")], False)
+    line = describe([health(), health("lost", stream="bed2"), health("unknown", stream="bed3")], False)
     assert line == (
         "1 of 3 streams heard; bed2 lost (no sound arrives); bed3 starting; broker away, events wait on disk"
     )
-    assert "\n" not in describe([Vital("bed1", "lost", "a\nb", 0.0, False)], True)
+    assert "\n" not in describe([StreamHealth("bed1", "lost", "a\nb", 0.0, False)], True)
 
 
 def test_the_status_is_said_when_it_changes_and_not_before() -> None:
     node = Node()
     for _ in range(3):
-        node.tick(vital())
-    node.tick(vital("lost"))
+        node.tick(health())
+    node.tick(health("lost"))
     assert node.count("STATUS") == 2
 
 
 def test_assignments_reach_a_path_and_an_abstract_address(manager: Manager) -> None:
     notifier = Notifier.from_environment({"NOTIFY_SOCKET": manager.address})
-    assert notifier.tell(READY=1, STATUS="well")
+    assert notifier.send(READY=1, STATUS="well")
     assert manager.hear() == ["READY=1", "STATUS=well"]
 
 
 def test_nobody_there_is_no_error(tmp_path: Path) -> None:
-    assert not Notifier().tell(READY=1)
-    assert not Notifier.from_environment({"NOTIFY_SOCKET": str(tmp_path / "none")}).tell(READY=1)
+    assert not Notifier().send(READY=1)
+    assert not Notifier.from_environment({"NOTIFY_SOCKET": str(tmp_path / "none")}).send(READY=1)
 
 
 def test_a_manager_that_does_not_listen_is_not_waited_for(tmp_path: Path) -> None:
     busy = Manager(str(tmp_path / "notify"))
     notifier = Notifier(busy.address)
-    taken = [notifier.tell(STATUS="x" * 4000) for _ in range(2000)]
+    taken = [notifier.send(STATUS="x" * 4000) for _ in range(2000)]
     busy.close()
     assert taken[0]
     assert not taken[-1]
@@ -165,7 +165,7 @@ def test_a_manager_that_does_not_listen_is_not_waited_for(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("address", ["", "@", "relative/path", "vsock:2:1"])
 def test_an_address_that_is_none_is_ignored(address: str) -> None:
-    assert not Notifier.from_environment({"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "1000000"}).tell(READY=1)
+    assert not Notifier.from_environment({"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "1000000"}).send(READY=1)
 
 
 @pytest.mark.parametrize(
@@ -181,13 +181,13 @@ def test_the_watchdog_interval_counts_for_the_process_it_is_meant_for(
 
 def test_a_pulse_beats_when_the_stop_is_looked_at_and_passes_it_on() -> None:
     now_s, stop = [0.0], threading.Event()
-    pulse = Pulse(stop, lambda: now_s[0])
-    now_s[0] = DEFAULT_PATIENCE_S
-    assert pulse.still_s() == DEFAULT_PATIENCE_S
-    assert not pulse.is_set()
-    assert pulse.still_s() == 0
+    heartbeat = Heartbeat(stop, lambda: now_s[0])
+    now_s[0] = DEFAULT_STALL_S
+    assert heartbeat.stalled_s() == DEFAULT_STALL_S
+    assert not heartbeat.is_set()
+    assert heartbeat.stalled_s() == 0
     now_s[0] += 1
     stop.set()
-    assert pulse.wait(5)
-    assert pulse.still_s() == 0
-    assert pulse.is_set()
+    assert heartbeat.wait(5)
+    assert heartbeat.stalled_s() == 0
+    assert heartbeat.is_set()

@@ -11,18 +11,18 @@ import pytest
 import edge.node.stream
 from edge.delivery.messages import Message
 from edge.errors import ModelError
-from edge.node.stream import Tally
+from edge.node.stream import StreamTotals
 from edge.types import Block, Gap, Scores, Window
 from tests.edge.fakes import Bursts, LoudnessModel
 from tests.edge.streaming import (
     Heard,
-    listener,
+    worker,
 )
 
 
 def test_each_onset_is_followed_by_its_end_with_the_same_id_and_onset() -> None:
     said = Heard()
-    listener(Bursts(5, pace=False), said).run(threading.Event())
+    worker(Bursts(5, pace=False), said).run(threading.Event())
     events = said.events()
     assert [body["type"] for body in events] == ["onset", "end"] * 5
     for onset, end in zip(events[::2], events[1::2], strict=True):
@@ -35,7 +35,7 @@ def test_each_onset_is_followed_by_its_end_with_the_same_id_and_onset() -> None:
 
 def test_a_stop_in_the_middle_of_a_sound_closes_its_event() -> None:
     said, stop, source = Heard(), threading.Event(), Bursts(1000, pace=False)
-    stream = listener(source, said)
+    stream = worker(source, said)
     send = said.send
 
     def stop_at_third_onset(message: Message) -> None:
@@ -52,7 +52,7 @@ def test_a_stop_in_the_middle_of_a_sound_closes_its_event() -> None:
 
 def test_a_file_that_ended_before_the_stop_still_says_so() -> None:
     stop = threading.Event()
-    stream = listener(Bursts(1, pace=False), Heard())
+    stream = worker(Bursts(1, pace=False), Heard())
     stream.run(stop)
     stop.set()
     stream.close()
@@ -60,19 +60,19 @@ def test_a_file_that_ended_before_the_stop_still_says_so() -> None:
 
 
 def test_a_stream_that_is_closed_while_its_source_hangs_was_stopped() -> None:
-    stream = listener(Bursts(1, pace=False), Heard())
+    stream = worker(Bursts(1, pace=False), Heard())
     stream.close()
     assert (stream.state().name, stream.state().reason) == ("disabled", "stopped")
 
 
 def test_a_gap_is_told_with_its_cause_and_ends_what_was_open() -> None:
     said = Heard()
-    stream = listener(Bursts(3, pace=False, gap_at_s=1.3), said)
+    stream = worker(Bursts(3, pace=False, gap_at_s=1.3), said)
     stream.run(threading.Event())
     (gap,) = [message.body for message in said if message.topic.endswith("/gap")]
     assert (gap["cause"], gap["ms"], gap["from_sample"]) == ("device lost", 100, 10400)
-    assert stream.tally().gaps == 1
-    assert stream.tally().lost_s == pytest.approx(0.1)
+    assert stream.totals().gaps == 1
+    assert stream.totals().lost_s == pytest.approx(0.1)
     assert "gap" in {body.get("end_reason") for body in said.events()}
 
 
@@ -90,7 +90,7 @@ class Ended(Bursts):
 
 def test_an_end_without_a_gap_closes_what_was_open_at_once() -> None:
     said, stop = Heard(), threading.Event()
-    stream = listener(Ended(3, pace=False), said)
+    stream = worker(Ended(3, pace=False), said)
     thread = threading.Thread(target=stream.run, args=(stop,))
     thread.start()
     deadline_s = time.monotonic() + 60
@@ -98,7 +98,7 @@ def test_an_end_without_a_gap_closes_what_was_open_at_once() -> None:
         time.sleep(0.005)
     assert [body["type"] for body in said.events()] == ["onset", "end"] * 2
     assert not [message for message in said if message.topic.endswith("/gap")]
-    assert stream.tally().gaps == 0
+    assert stream.totals().gaps == 0
     stop.set()
     thread.join()
 
@@ -114,7 +114,7 @@ def test_a_gpu_that_fails_closes_what_is_open_and_calls_for_a_restart(
         return score(self, window)
 
     monkeypatch.setattr(LoudnessModel, "score", fails)
-    stream = listener(source, said)
+    stream = worker(source, said)
     stream.run(threading.Event())
     assert [body["type"] for body in said.events()] == ["onset", "end"]
     assert (stream.failure, stream.is_broken, source.closed) == ("error 719", True, True)
@@ -123,7 +123,7 @@ def test_a_gpu_that_fails_closes_what_is_open_and_calls_for_a_restart(
 
 def test_a_bug_in_one_stream_closes_its_events_and_is_told() -> None:
     said = Heard()
-    stream = listener(Bursts(5, pace=False, fail_after_s=1.4), said)
+    stream = worker(Bursts(5, pace=False, fail_after_s=1.4), said)
     stream.run(threading.Event())
     assert "the source has a bug" in stream.failure
     assert stream.state().name == "lost"
@@ -131,19 +131,21 @@ def test_a_bug_in_one_stream_closes_its_events_and_is_told() -> None:
 
 
 def test_the_tally_counts_sound_not_time() -> None:
-    stream = listener(Bursts(5, pace=False), Heard())
+    stream = worker(Bursts(5, pace=False), Heard())
     stream.run(threading.Event())
-    tally = stream.tally()
-    assert tally.heard_s == pytest.approx(5.0)
-    assert 4.9 < tally.measurable_s <= 5.0
-    assert tally.events == 5
-    assert str(tally).startswith("heard 5.0 s, measurable ")
-    assert "5 events, real-time factor" in str(tally)
-    assert tally + Tally(heard_s=1, events=1) == Tally(6.0, tally.measurable_s, 0.0, 0, 6, tally.busy_s)
+    totals = stream.totals()
+    assert totals.heard_s == pytest.approx(5.0)
+    assert 4.9 < totals.measurable_s <= 5.0
+    assert totals.events == 5
+    assert str(totals).startswith("heard 5.0 s, measurable ")
+    assert "5 events, real-time factor" in str(totals)
+    assert totals + StreamTotals(heard_s=1, events=1) == StreamTotals(
+        6.0, totals.measurable_s, 0.0, 0, 6, totals.busy_s
+    )
 
 
 def test_a_source_that_gives_nothing_is_lost_not_normal(monkeypatch: pytest.MonkeyPatch) -> None:
-    stream = listener(Bursts(5, pace=False), Heard())
+    stream = worker(Bursts(5, pace=False), Heard())
     assert stream.state().name == "unknown"
     monkeypatch.setattr(edge.node.stream, "STALL_S", -1.0)
     assert (stream.state().name, stream.state().reason) == ("lost", "no sound arrives")
@@ -159,15 +161,15 @@ def test_a_source_that_falls_silent_in_mid_sound_closes_its_event(monkeypatch: p
                     resume.wait(30)
 
     hanging, resume, said = threading.Event(), threading.Event(), Heard()
-    stream = listener(Hangs(4, pace=False), said)
+    stream = worker(Hangs(4, pace=False), said)
     thread = threading.Thread(target=stream.run, args=(threading.Event(),))
     thread.start()
     assert hanging.wait(30)
-    stream.watch()
+    stream.check_silence()
     before = [body["type"] for body in said.events()]
     monkeypatch.setattr(edge.node.stream, "STALL_S", -1.0)
-    stream.watch()
-    stream.watch()
+    stream.check_silence()
+    stream.check_silence()
     assert before[-1] == "onset"
     assert [body["type"] for body in said.events()] == [*before, "end"]
     resume.set()
@@ -177,7 +179,7 @@ def test_a_source_that_falls_silent_in_mid_sound_closes_its_event(monkeypatch: p
 
 
 def test_the_state_tells_since_when() -> None:
-    stream = listener(Bursts(1, pace=False), Heard())
+    stream = worker(Bursts(1, pace=False), Heard())
     stream.run(threading.Event())
     first = stream.state()
     assert (first.name, first.reason) == ("disabled", "end of source")
@@ -204,7 +206,7 @@ class Blocks(Bursts):
 @pytest.mark.parametrize(("bad_from_s", "state"), [(0.0, "degraded"), (20.0, "degraded"), (99.0, "ok")])
 def test_sound_that_cannot_be_judged_is_not_called_ok(bad_from_s: float, state: str) -> None:
     source, stop = Blocks(32, bad_from_s), threading.Event()
-    stream = listener(source, Heard())
+    stream = worker(source, Heard())
     thread = threading.Thread(target=stream.run, args=(stop,))
     thread.start()
     try:

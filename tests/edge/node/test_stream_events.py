@@ -125,8 +125,8 @@ def test_a_closed_stream_says_nothing_more() -> None:
     stream = configured(Script(sound(2.0, (1.0, 2.0)), sound(2.0, (0.0, 1.0), start=2 * RATE_HZ)), said)
     stream.close()
     stream.run(threading.Event())
-    assert (said, stream.tally().heard_s) == ([], 0.0)
-    stream.watch()
+    assert (said, stream.totals().heard_s) == ([], 0.0)
+    stream.check_silence()
     assert (stream.state().name, stream.state().reason) == ("disabled", "stopped")
 
 
@@ -136,10 +136,10 @@ def test_a_stream_that_hangs_in_a_block_is_left_alone(
     monkeypatch.setattr(edge.node.stream, "CLOSE_S", 0.01)
     said = Heard()
     stream = configured(Script(), said)
-    stream._hear(sound(2.0, (1.0, 2.0)))
+    stream._on_item(sound(2.0, (1.0, 2.0)))
     stream._mutex.acquire()  # as the thread holds it in a block
     stream.close()
-    stream.watch()
+    stream.check_silence()
     assert lines.messages == ["stream=bed1 hangs in a block; its open events stay without an end"]
     assert [body["type"] for body in said.events()] == ["onset"]
     stream._mutex.release()

@@ -1,4 +1,4 @@
-"""What a stream says of itself: its state, since when, its tally; on a clock that tests move."""
+"""What a stream says of itself: its state, since when, its totals; on a clock that tests move."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 import edge.node.stream
 from edge.errors import SourceError
-from edge.node.stream import Listener, State, Tally
+from edge.node.stream import State, StreamTotals, StreamWorker
 from edge.settings.config import Stream
 from edge.sources.vitals import Trouble
 from edge.types import Block, Gap, Scores, Window
@@ -52,22 +52,22 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Time:
 LITTLE = ("degraded", "little of the sound can be measured")
 
 
-def test_a_tally_is_one_line_and_tallies_add() -> None:
+def test_totals_are_one_line_and_add_up() -> None:
     line = "heard 2.0 s, measurable 1.9 s, 1 event, real-time factor 0.250 (computing time per second of sound)"
-    assert str(Tally(heard_s=2.04, measurable_s=1.9, events=1, busy_s=0.51)) == line
+    assert str(StreamTotals(heard_s=2.04, measurable_s=1.9, events=1, busy_s=0.51)) == line
     nothing = "heard 0.0 s, measurable 0.0 s, 0 events, real-time factor 0.000 (computing time per second of sound)"
-    assert str(Tally()) == nothing
-    assert Tally(1, 2, 3, 4, 5, 6) + Tally(10, 20, 30, 40, 50, 60) == Tally(11, 22, 33, 44, 55, 66)
+    assert str(StreamTotals()) == nothing
+    assert StreamTotals(1, 2, 3, 4, 5, 6) + StreamTotals(10, 20, 30, 40, 50, 60) == StreamTotals(11, 22, 33, 44, 55, 66)
 
 
 def test_the_tally_counts_blocks_gaps_events_and_computing_time(clock: Time) -> None:
     stream = configured(
         Script(sound(1.0, (0.2, 0.8)), Gap(8000, 8800, "overflow"), Gap(8800, 9600, "overflow")), Heard()
     )
-    assert stream.tally() == Tally()
+    assert stream.totals() == StreamTotals()
     stream.run(threading.Event())
     # Timed twice, for a quarter of a second each: the block and the end. Frames 0 to 123 are heard: 24 score frames
-    assert stream.tally() == Tally(1.0, pytest.approx(24 * 0.04), pytest.approx(0.2), 2, 1, 0.5)
+    assert stream.totals() == StreamTotals(1.0, pytest.approx(24 * 0.04), pytest.approx(0.2), 2, 1, 0.5)
 
 
 def test_a_stream_is_lost_when_more_than_5_s_brought_nothing(clock: Time) -> None:
@@ -79,8 +79,8 @@ def test_a_stream_is_lost_when_more_than_5_s_brought_nothing(clock: Time) -> Non
         return stream.state().name, stream.state().reason
 
     heard_at_s: list[float] = []
-    hear = stream._hear
-    stream._hear = lambda item: (heard_at_s.append(clock.now_s), hear(item))[1]  # type: ignore[method-assign]
+    hear = stream._on_item
+    stream._on_item = lambda item: (heard_at_s.append(clock.now_s), hear(item))[1]  # type: ignore[method-assign]
     assert stream.state().name == "unknown"
     clock.now_s += 5.0
     assert (stream.state().name, stream.state().reason) == ("unknown", "")
@@ -157,18 +157,18 @@ def test_microphones_devices_and_files_in_real_time_are_live(
         edge.node.stream, "Timeline", lambda rate_hz, is_live, recorded_s: made.append((rate_hz, is_live))
     )
     stream = Stream(id="bed1", source=source, pace=pace)
-    Listener(stream, Script(), LoudnessModel(), NODE, Heard())  # type: ignore[arg-type]
+    StreamWorker(stream, Script(), LoudnessModel(), NODE, Heard())  # type: ignore[arg-type]
     assert made == [(8000, live)]
 
 
 def test_a_silence_with_nothing_open_is_no_new_beginning(clock: Time) -> None:
     said = Heard()
     stream = configured(Script(), said, thresholds={"wheeze": 0.85})
-    stream._hear(sound(1.0, (0.2, 0.5)))
+    stream._on_item(sound(1.0, (0.2, 0.5)))
     assert [body["type"] for body in said.events()] == ["onset", "end"]
     clock.now_s += 60.0
-    stream.watch()
-    stream._hear(sound(2.0, (0.0, 1.0), start=3 * RATE_HZ))
+    stream.check_silence()
+    stream._on_item(sound(2.0, (0.0, 1.0), start=3 * RATE_HZ))
     assert samples_of(said.events())[2] == ("onset", 78 * 320, None)  # as behind any gap
 
 
@@ -200,16 +200,16 @@ def test_a_failed_stream_says_why_and_only_an_error_of_the_program_calls_for_a_r
 def test_a_source_that_falls_silent_ends_its_event_after_5_s_and_no_sooner(clock: Time) -> None:
     said = Heard()
     stream = configured(Script(), said)
-    stream._hear(sound(2.0, (1.0, 2.0)))
-    heard_at_s = stream._heard_at_s
+    stream._on_item(sound(2.0, (1.0, 2.0)))
+    heard_at_s = stream._arrived_at_s
     assert heard_at_s is not None
     clock.now_s = heard_at_s + 5.0
-    stream.watch()
+    stream.check_silence()
     assert [body["type"] for body in said.events()] == ["onset"]
     clock.now_s = heard_at_s + 5.5
-    stream.watch()
+    stream.check_silence()
     assert [body["type"] for body in said.events()] == ["onset", "end"]
-    stream._hear(sound(2.0, (0.0, 1.0), start=9 * RATE_HZ))
+    stream._on_item(sound(2.0, (0.0, 1.0), start=9 * RATE_HZ))
     assert samples_of(said.events())[2] == ("onset", 9 * RATE_HZ, None)
 
 
@@ -231,7 +231,7 @@ UNPLUGGED = ("degraded", "almost no sound (below -90 dBFS): check the plug, the 
 def test_10_s_of_almost_no_sound_are_no_normal_bed(rms_db: float, seconds: float, state: tuple[str, str]) -> None:
     stream = configured(Script(), Heard())
     for block in level(rms_db, seconds, 0.0):  # the level is judged from the second block on
-        stream._hear(block)
+        stream._on_item(block)
     assert (stream.state().name, stream.state().reason) == state
 
 
@@ -240,7 +240,7 @@ def test_sound_that_returns_is_ok_at_once_and_silence_counts_from_its_last_momen
 
     def state_after(*blocks: Block) -> str:
         for block in blocks:
-            stream._hear(block)
+            stream._on_item(block)
         return stream.state().name
 
     assert state_after(*level(-40, 3600, 0)) == "ok"
@@ -257,16 +257,16 @@ def test_what_is_no_valid_sound_does_not_make_a_silent_input_loud() -> None:
         if index % 20 == 0:  # a burst that the source calls untrustworthy, such as a click of the plug
             block.samples[:100], block.valid[:100] = 0.5, False
             block.samples[200] = np.nan  # a file may hold such a thing
-        stream._hear(block)
+        stream._on_item(block)
     assert (stream.state().name, stream.state().reason) == UNPLUGGED
 
 
 def test_a_good_night_does_not_hide_that_little_can_be_measured_now() -> None:
     stream = configured(Script(), Heard())
     for block in level(-40, 30, 0):
-        stream._hear(block)
+        stream._on_item(block)
     assert stream.state().name == "ok"
     for block in level(-40, 7, 30):
         block.valid[:] = False
-        stream._hear(block)
+        stream._on_item(block)
     assert (stream.state().name, stream.state().reason) == LITTLE

@@ -148,7 +148,7 @@ def test_what_a_broker_lost_is_sent_again_from_the_log_while_the_service_runs(
         file.unlink()
     broker.start()
     wait_for(lambda: service.is_connected, "the service's connection")
-    session = service._flight.session
+    session = service._in_flight.session
     board = Board(broker, made)
     times = ["--since", "2026-11-21T03:00:30Z", "--until", "2026-11-21T06:00:00+02:00"]
     command = [sys.executable, "-m", "edge", "resend", "--config", str(path), *times]
@@ -161,7 +161,7 @@ def test_what_a_broker_lost_is_sent_again_from_the_log_while_the_service_runs(
     ]
     assert all(body["resent"] and body["late"] for body in board.bodies)
     assert set(board.topics) == {"laennec/v1/ward-b/edge-7/s/bed1/event"}
-    assert service._flight.session == session  # nobody took its place
+    assert service._in_flight.session == session  # nobody took its place
     service.stop()
     board.close()
     outbox.close()

@@ -49,7 +49,7 @@ def main(where: str, port: str, outbox: str) -> None:
     model = LoudnessModel() if where == "source" else StuckModel()
     with stop_on_signals() as stop, closing(store):
         service = Service(config, model, [Bursts(HANG_S, True), bad], store, Notifier.from_environment())  # type: ignore[arg-type]
-        print(service.run(stop).tally, flush=True)
+        print(service.run(stop).totals, flush=True)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ def main(port: str, outbox: str, seconds: str, pace: str) -> None:
     with stop_on_signals() as stop, closing(store):
         service = Service(config, LoudnessModel(), [Bursts(float(seconds), pace == "pace")], store)  # type: ignore[arg-type]
         print("ready", flush=True)
-        print(service.run(stop).tally, flush=True)
+        print(service.run(stop).totals, flush=True)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from edge.sources.opening import open_source
 from edge.sources.replay_counters import ReplayCounters
 from edge.types import Block, Gap
 from firmware_bridge import cobs
-from firmware_bridge.auth import Seen, seal
+from firmware_bridge.auth import ReplayCounter, seal
 from firmware_bridge.capture import Writer
 from firmware_bridge.messages import Battery, Hello, Motion, StreamInfo, Telemetry
 from firmware_bridge.records import Chunk
@@ -241,8 +241,8 @@ def test_what_was_seen_is_kept_and_a_damaged_file_counts_as_none(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     file = ReplayCounters(tmp_path / "state" / "links.json")
-    file.write({DEVICE: Seen("ab" * 8, 3, 77)})
-    assert ReplayCounters(tmp_path / "state" / "links.json").read() == {DEVICE: Seen("ab" * 8, 3, 77)}
+    file.write({DEVICE: ReplayCounter("ab" * 8, 3, 77)})
+    assert ReplayCounters(tmp_path / "state" / "links.json").read() == {DEVICE: ReplayCounter("ab" * 8, 3, 77)}
     for damaged in (b"", b"[1]", b'{"x": 1}', b"\xff", b'{"1": ["a", "b", null]}'):
         (tmp_path / "state" / "links.json").write_bytes(damaged)
         assert file.read() == {}

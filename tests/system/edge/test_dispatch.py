@@ -276,7 +276,7 @@ def test_state_is_retained_once_per_topic_and_said_again_after_a_reconnection(st
     port = free_port()
     dispatch = start(port)
     for number in range(20):
-        dispatch.state(NODE.topic("health"), {"n": number})
+        dispatch.set_state(NODE.topic("health"), {"n": number})
     for _ in range(2):
         with Broker("mosquitto", port):
             watcher = Watcher(port)
@@ -289,7 +289,7 @@ def test_state_is_retained_once_per_topic_and_said_again_after_a_reconnection(st
 def test_each_connection_has_its_own_session_name(start: Start, broker: Broker, watcher: Watcher) -> None:
     dispatch = start(broker.port)
     wait_for(lambda: watcher.bodies("/status"), "the birth")
-    dispatch._link.drop()
+    dispatch._session.disconnect()
     wait_for(lambda: len(watcher.bodies("/status")) >= 2, "the second birth")
     sessions = [body["session"] for body in watcher.bodies("/status") if body["state"] == "online"]
     assert len(set(sessions)) == len(sessions) == 2

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from edge.commands.demo.broker import Broker, free_port
-from edge.delivery.resend import Tally, resend
+from edge.delivery.resend import Progress, resend
 from edge.errors import SourceError
 from tests.conftest import HANGS_S
 from tests.edge.conftest import Watcher, wait_for
@@ -30,7 +30,7 @@ def test_events_go_out_in_order_and_marked_under_the_present_names(tmp_path: Pat
         tally = resend(config, path, ALL, lambda tally: said.append(tally.acknowledged), threading.Event())
         wait_for(lambda: len(watcher.messages) == 120, "every message")
         watcher.close()
-    assert tally == Tally(120, 120)
+    assert tally == Progress(120, 120)
     assert said == list(range(1, 121))
     assert {topic for topic, _, _ in watcher.messages} == {"laennec/v1/ward-b/n1/s/bed1/event"}
     assert [(body["id"], body["rev"]) for _, _, body in watcher.messages] == [
@@ -45,11 +45,11 @@ def test_a_broker_without_subscribers_says_so_and_one_that_refuses_is_counted(tm
     log(path, 2)
     with Broker("mosquitto") as broker:
         config = settings(tmp_path, mqtt={"port": broker.port})
-        assert resend(config, path, ALL, lambda _: None, threading.Event()) == Tally(4, 4, unheard=4)
+        assert resend(config, path, ALL, lambda _: None, threading.Event()) == Progress(4, 4, without_subscriber=4)
     rude = RudeBroker("refuse")
     tally = resend(settings(tmp_path, mqtt={"port": rude.port}), path, ALL, lambda _: None, threading.Event())
     rude.close()
-    assert tally == Tally(4, 0, 4, "Quota exceeded")
+    assert tally == Progress(4, 0, 4, "Quota exceeded")
 
 
 def test_a_broker_that_goes_away_is_told_with_how_far_it_came(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from edge.commands.demo.broker import Broker
 from edge.delivery import mqtt_client, tls
-from edge.delivery.mqtt import Link
+from edge.delivery.mqtt import MqttSession
 from edge.doctor.broker import broker as look_at_broker
 from edge.settings.config import Mqtt, Tls
 from tests.edge.conftest import wait_for
@@ -59,12 +59,12 @@ def serving(files: Files, pair: str = "good", asks: bool = False) -> Broker:
 @pytest.fixture
 def said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Callable[..., tuple[str, Any]]]:
     """What a node logs, and what the doctor finds, of settings that do not work."""
-    links: list[Link] = []
+    links: list[MqttSession] = []
 
     def ask(port: int, **settings: Any) -> tuple[str, Any]:
         mqtt = {"host": "localhost", "port": port, "reconnect_min_s": 0.1, **settings}
         caplog.set_level(logging.WARNING, "edge")
-        links.append(Link(Mqtt.model_validate(mqtt), "test", lambda _: ("t", b""), lambda _: None))
+        links.append(MqttSession(Mqtt.model_validate(mqtt), "test", lambda _: ("t", b""), lambda _: None))
         links[-1].start()
         told = ("broker=untrusted", "broker=unreachable", "broker=unanswering")
         ours = f"host=localhost:{port}"

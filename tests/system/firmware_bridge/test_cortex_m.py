@@ -38,26 +38,26 @@ def test_every_processor_sends_the_bytes_of_the_host(built: tuple[Path, str], bo
 
 
 def test_the_host_understands_the_whole_session(built: tuple[Path, str]) -> None:
-    deframer = Deframer(auth.Guard({}))
+    deframer = Deframer(auth.SealAuthenticator({}))
     packets = deframer.push((built[0] / "session.bin").read_bytes())
     kinds = [type(packet.content) for packet in packets]
     assert kinds[:4] == [Hello, Telemetry, Log, Time]
     assert kinds[4:] == [Samples] * 150
     assert packets[3].content == Time(0x1122334455667788, packets[3].content.clock)  # type: ignore[union-attr]
     assert [packet.codec for packet in packets[4:54]] == [Codec.PCM] * 50
-    assert deframer.counts.not_believed == 50  # sealed, and this host has no key
+    assert deframer.counts.not_authenticated == 50  # sealed, and this host has no key
     assert deframer.counts.crc_errors == deframer.counts.cobs_errors == deframer.counts.malformed == 0
 
 
 def test_rice_gives_the_samples_of_pcm_and_seals_hold(built: tuple[Path, str]) -> None:
-    guard = auth.Guard({7: bytes(range(32))})
+    authenticator = auth.SealAuthenticator({7: bytes(range(32))})
     session = (built[0] / "session.bin").read_bytes()
-    plain, sealed = Deframer().push(session)[4:], Deframer(guard).push(session)
+    plain, sealed = Deframer().push(session)[4:], Deframer(authenticator).push(session)
     assert [_sound(packet) for packet in plain[:50]] == [_sound(packet) for packet in plain[50:100]]
     assert [packet.sample_index for packet in plain[:50]] == [(0xFFFFF000 + 160 * i) % 2**32 for i in range(50)]
     assert [_sound(packet) for packet in sealed] == [_sound(packet) for packet in plain[:50]]
-    assert guard.seen[7].session == 2
-    assert guard.counts.wrong_tag == guard.counts.replayed == 0
+    assert authenticator.replay_counters[7].session == 2
+    assert authenticator.counts.wrong_tag == authenticator.counts.replayed == 0
 
 
 def test_instructions_per_sample_are_told_and_within_a_microcontrollers_means(built: tuple[Path, str]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edge.types import Block, Gap
-from firmware_bridge.auth import Guard
+from firmware_bridge.auth import SealAuthenticator
 from firmware_bridge.links.serial import Serial
 from firmware_bridge.links.udp import Udp
 from firmware_bridge.records import Epoch
@@ -36,10 +36,10 @@ def wav(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_wav(tmp_path_factory.mktemp("wav") / "sound.wav", SOUND)
 
 
-def over_pty(*arguments: object, guard: Guard | None = None) -> Run:
+def over_pty(*arguments: object, authenticator: SealAuthenticator | None = None) -> Run:
     """As fast as the pty takes it, unless told otherwise."""
     with Device("--speed", 0, *arguments) as device:
-        return listen(device, [Serial(device.place)], guard)
+        return listen(device, [Serial(device.place)], authenticator)
 
 
 def over_udp(*arguments: object) -> Run:
@@ -158,12 +158,12 @@ def test_several_recordings_are_several_streams(wav: Path, tmp_path: Path) -> No
     assert np.array_equal(np.concatenate([item.samples for item in second]), stereo[:, 0] / np.float32(32768))
 
 
-def test_sealed_packets_are_believed_with_the_right_key_only(wav: Path) -> None:
+def test_sealed_packets_are_authenticated_with_the_right_key_only(wav: Path) -> None:
     sealed = ("--key", KEY.hex(), "--seconds", 2, "--reboot", "1:0.2")
-    run = over_pty(wav, *sealed, guard=Guard({DEVICE_ID: KEY}))
+    run = over_pty(wav, *sealed, authenticator=SealAuthenticator({DEVICE_ID: KEY}))
     check_sound(run, SOUND[:8000], boot=1)
     check_sound(run, SOUND[9600:16_000], boot=2)
-    stranger = over_pty(wav, *sealed, guard=Guard({DEVICE_ID: KEY[::-1]}))
+    stranger = over_pty(wav, *sealed, authenticator=SealAuthenticator({DEVICE_ID: KEY[::-1]}))
     assert stranger.heard == []
 
 
@@ -174,10 +174,10 @@ def test_the_device_answers_pings(wav: Path) -> None:
 
 def test_a_sealed_device_obeys_sealed_commands(wav: Path) -> None:
     with Device("--speed", 10, wav, "--key", KEY.hex()) as device:
-        run = listen(device, [Serial(device.place)], Guard({DEVICE_ID: KEY}), keys={DEVICE_ID: KEY})
+        run = listen(device, [Serial(device.place)], SealAuthenticator({DEVICE_ID: KEY}), keys={DEVICE_ID: KEY})
     assert run.receiver.report().devices[0].round_trip_ms is not None
     with Device("--speed", 10, wav, "--key", KEY.hex()) as device:
-        run = listen(device, [Serial(device.place)], Guard({DEVICE_ID: KEY}))
+        run = listen(device, [Serial(device.place)], SealAuthenticator({DEVICE_ID: KEY}))
     assert run.receiver.report().devices[0].round_trip_ms is None
 
 

@@ -1,8 +1,8 @@
-"""A mark of this machine, so that two boxes with one name can be told apart.
+"""A fingerprint of this machine, so that two boxes with one name can be distinguished.
 
 Not an address of anything and not a secret: eight hexadecimal digits of a hash. Boxes that were flashed from one image
 have the same host name and often the same /etc/machine-id, but not the same serial number or network hardware: those
-are hashed where the kernel shows them. Nothing depends on the mark but the warning that two boxes have one name.
+are hashed where the kernel shows them. Only the warning that two boxes have one name depends on it.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ NETWORK = "sys/class/net"
 MACHINE_ID = "etc/machine-id"  # what is left in a container
 
 
-def box_mark(root: Path = Path("/")) -> str:
+def box_fingerprint(root: Path = Path("/")) -> str:
     """Eight hexadecimal digits, the same at each start.
 
     Args:
-        root: where the system's files lie.
+        root: root of the file system.
     """
     traits = [_read(root / SERIAL)]
     if not any(traits):  # a serial number stays when a network adapter is plugged in

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.delivery.store_file import Claim
+from edge.delivery.store_file import LockFile
 from edge.errors import ConfigError, SourceError
 
 
@@ -20,8 +20,8 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def claim(path: Path) -> Iterator[Claim]:
-    held = Claim(path)
+def claim(path: Path) -> Iterator[LockFile]:
+    held = LockFile(path)
     yield held
     held.close()
 
@@ -36,32 +36,32 @@ def test_a_claim_that_cannot_be_made_is_the_operators_mistake_and_one_that_canno
     (tmp_path / "file").touch()
     place = tmp_path / "file" / "outbox.db"
     with pytest.raises(ConfigError) as caught:
-        Claim(place)
+        LockFile(place)
     assert str(caught.value) == f"outbox.path: cannot write {place}: File exists; choose another with --outbox"
 
     def refuses(*_: object) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "pwrite", refuses)
-    claim = Claim(tmp_path / "outbox.db")
-    assert claim.kept() == 0
+    claim = LockFile(tmp_path / "outbox.db")
+    assert claim.reserved() == 0
     claim.close()
 
 
-def test_a_claim_takes_the_room_of_its_number_at_once(claim: Claim, path: Path) -> None:
+def test_a_claim_takes_the_room_of_its_number_at_once(claim: LockFile, path: Path) -> None:
     assert lock_of(path).read_bytes() == b"00000000000000000000\n"
-    assert claim.kept() == 0
+    assert claim.reserved() == 0
     assert not path.exists()
 
 
 def test_the_number_of_a_claim_is_written_over_and_outlives_the_process(path: Path) -> None:
-    claim = Claim(path)
-    claim.keep(1 << 44)
-    claim.keep(1234567)
+    claim = LockFile(path)
+    claim.reserve(1 << 44)
+    claim.reserve(1234567)
     assert lock_of(path).read_bytes() == b"00000000000001234567\n"
     claim.close()
-    again = Claim(path)
-    assert again.kept() == 1234567
+    again = LockFile(path)
+    assert again.reserved() == 1234567
     again.close()
 
 
@@ -71,24 +71,24 @@ def test_the_number_of_a_claim_is_written_over_and_outlives_the_process(path: Pa
 def test_what_a_claim_cannot_read_is_no_number(path: Path, content: bytes, kept: int) -> None:
     path.parent.mkdir(parents=True)
     lock_of(path).write_bytes(content)
-    claim = Claim(path)
-    assert claim.kept() == kept
+    claim = LockFile(path)
+    assert claim.reserved() == kept
     assert lock_of(path).read_bytes() == (content or b"0" * 20 + b"\n")
     claim.close()
-    assert claim.kept() == 0  # the file is closed, so nobody says
+    assert claim.reserved() == 0  # the file is closed, so nobody says
 
 
-def test_a_claim_is_held_by_one_until_it_is_closed(claim: Claim, path: Path) -> None:
+def test_a_claim_is_held_by_one_until_it_is_closed(claim: LockFile, path: Path) -> None:
     with pytest.raises(SourceError) as caught:
-        Claim(path)
+        LockFile(path)
     assert str(caught.value) == f"outbox {path}: in use by another laennec; stop it, or choose another --outbox"
     with lock_of(path).open() as other, pytest.raises(OSError, match="temporarily unavailable"):
         fcntl.flock(other, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
 
-def test_a_claim_that_is_refused_leaves_no_file_open(claim: Claim, path: Path) -> None:
+def test_a_claim_that_is_refused_leaves_no_file_open(claim: LockFile, path: Path) -> None:
     with pytest.raises(SourceError):
-        Claim(path)
+        LockFile(path)
     flags = [fcntl.fcntl(int(fd), fcntl.F_GETFD) for fd in os.listdir("/proc/self/fd") if _is(int(fd), lock_of(path))]
     assert flags == [fcntl.FD_CLOEXEC]
 
@@ -100,23 +100,23 @@ def _is(fd: int, path: Path) -> bool:
         return False
 
 
-def test_a_number_that_was_written_in_part_is_a_refusal(claim: Claim, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_number_that_was_written_in_part_is_a_refusal(claim: LockFile, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "pwrite", lambda _file, text, _at: len(text) - 1)
     with pytest.raises(OSError, match="No space left on device") as caught:
-        claim.keep(5)
+        claim.reserve(5)
     assert caught.value.errno == errno.ENOSPC
 
 
-def test_a_number_is_on_the_disk_before_it_counts(claim: Claim, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_number_is_on_the_disk_before_it_counts(claim: LockFile, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[int] = []
     monkeypatch.setattr(os, "fdatasync", synced.append)
-    claim.keep(5)
+    claim.reserve(5)
     assert [os.pread(file, 20, 0) for file in synced] == [b"00000000000000000005"]
 
 
-def test_a_claim_may_be_read_by_all_whom_the_users_mask_allows(claim: Claim, path: Path) -> None:
+def test_a_claim_may_be_read_by_all_whom_the_users_mask_allows(claim: LockFile, path: Path) -> None:
     assert lock_of(path).stat().st_mode & 0o777 == 0o666 & ~_umask()
-    assert claim.kept() == 0
+    assert claim.reserved() == 0
 
 
 def _umask() -> int:

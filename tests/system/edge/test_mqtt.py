@@ -1,0 +1,93 @@
+"""The session with the broker by itself: its one thread, a broker that does not answer, the end."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from edge.commands.demo.broker import Broker
+from edge.delivery import mqtt
+from edge.delivery.mqtt import Acknowledged, Connected, Disconnected, MqttSession, Signal
+from edge.settings.config import Mqtt
+from tests.edge.conftest import Watcher, wait_for
+from tests.edge.fakes import RudeBroker
+
+Start = Callable[..., MqttSession]
+
+
+@pytest.fixture
+def signals() -> list[Signal]:
+    return []
+
+
+@pytest.fixture
+def start(signals: list[Signal]) -> Iterator[Start]:
+    running: list[MqttSession] = []
+
+    def begin(port: int, **settings: Any) -> MqttSession:
+        broker = Mqtt(port=port, reconnect_min_s=0.1, reconnect_max_s=0.3, **settings)
+        running.append(MqttSession(broker, "a-node", lambda name: ("status", name.encode()), signals.append))
+        running[-1].start()
+        return running[-1]
+
+    yield begin
+    for session in running:
+        session.stop()
+
+
+def test_one_thread_connects_publishes_and_reports_what_the_broker_acknowledged(
+    start: Start, signals: list[Signal], broker: Broker, watcher: Watcher
+) -> None:
+    before = set(threading.enumerate())
+    session = start(broker.port)
+    assert session.publish("laennec/v1/t", b'{"n": 0}') is None or signals  # not before the broker took the connection
+    wait_for(lambda: signals, "the connection")
+    mid = session.publish("laennec/v1/t", b'{"n": 1}')
+    wait_for(lambda: len(signals) == 2, "the acknowledgement")
+    assert {thread.name for thread in set(threading.enumerate()) - before} == {"mqtt"}
+    assert isinstance(signals[0], Connected)
+    assert signals[1] == Acknowledged(signals[0].session, mid, "")
+    wait_for(lambda: [body["n"] for body in watcher.bodies("/t")] == [1], "the message")
+
+
+def test_a_message_wakes_the_network_loop_and_does_not_wait_for_its_next_turn(
+    start: Start, signals: list[Signal], broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mqtt, "LOOP_S", 3600.0)
+    session = start(broker.port)
+    wait_for(lambda: signals, "the connection")
+    for number in range(2, 6):
+        session.publish("laennec/v1/t", b"{}")
+        wait_for(lambda number=number: len(signals) == number, "its acknowledgement")
+    session.disconnect()
+    wait_for(lambda: sum(isinstance(signal, Connected) for signal in signals) == 2, "the next connection")
+    assert isinstance(signals[5], Disconnected)
+
+
+def test_a_broker_that_does_not_answer_connect_is_left_and_tried_in_the_other_version(
+    start: Start, signals: list[Signal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mqtt, "CONNACK_S", 0.1)
+    monkeypatch.setattr(mqtt, "LOOP_S", 0.05)
+    silent = RudeBroker("silent")
+    start(silent.port)
+    wait_for(lambda: len(silent.connects) >= 4, "four attempts")
+    assert silent.connects[:4] == [5, 4, 5, 4]
+    assert signals == []
+    silent.close()
+
+
+def test_a_session_ends_though_the_broker_reads_nothing_any_more(start: Start, signals: list[Signal]) -> None:
+    deaf = RudeBroker("deaf")
+    session = start(deaf.port)
+    wait_for(lambda: signals, "the connection")
+    for _ in range(20):
+        session.publish("laennec/v1/t", bytes(1_000_000))  # more than the sockets between them hold
+    session.stop()
+    wait_for(lambda: not session._thread.is_alive(), "the end of its thread")
+    wait_for(lambda: isinstance(signals[-1], Disconnected), "what is said of it")
+    assert not any(isinstance(signal, Acknowledged) for signal in signals)
+    deaf.close()
