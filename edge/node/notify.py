@@ -68,8 +68,8 @@ class Notifier:
 class Heartbeat(threading.Event):
     """The `stop` event of one stream, which also notes when the stream's thread last looked at it.
 
-    A source must look at its `stop` every 0.2 s (`edge.sources.Source`), and comes to do so only when the block before
-    went through the whole pipeline: so each look shows that the thread moves, and no source has to report it.
+    A source must look at its `stop` every 0.2 s (`edge.sources.source.Source`), and comes to do so only when the block
+    before went through the whole pipeline: so each look shows that the thread moves, and no source has to report it.
     """
 
     def __init__(self, stop: threading.Event, monotonic: Callable[[], float] = time.monotonic) -> None:

@@ -82,7 +82,7 @@ class FileSource:
         self._declared = _declared_frames(self._file)
 
     def blocks(self, stop: threading.Event) -> Iterator[Block | Gap]:
-        """The file from its begin to its end, see `edge.sources.Source`."""
+        """The file from its begin to its end, see `edge.sources.source.Source`."""
         try:
             yield from self._blocks(stop)
         finally:

@@ -90,7 +90,7 @@ class Microphone:
         self._lost_s = self._logged_s = 0.0  # when it was lost and when that was last logged, on the monotonic clock
 
     def blocks(self, stop: threading.Event) -> Iterator[Block | Gap]:
-        """Sound until `stop` is set, see `edge.sources.Source`; a lost device is retried and does not end it."""
+        """Sound until `stop` is set, see `edge.sources.source.Source`; a lost device is retried and does not end it."""
         try:
             yield from self._blocks(stop)
         finally:

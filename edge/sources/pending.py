@@ -42,7 +42,7 @@ class PendingSource:
         self._opened: Source | None = None
 
     def blocks(self, stop: threading.Event) -> Iterator[Block | Gap]:
-        """Nothing until it opens, then its blocks, see `edge.sources.Source`.
+        """Nothing until it opens, then its blocks, see `edge.sources.source.Source`.
 
         Raises:
             ConfigError: it is there, but the operator must choose otherwise.
