@@ -153,7 +153,7 @@ class Supervision:
 def describe(streams: Sequence[StreamHealth], is_connected: bool) -> str:
     """One short line for `systemctl status`; it changes only when something does."""
     states = [stream.state for stream in streams]
-    ok = f"{states.count('ok')} of {len(states)} streams heard"
+    ok = f"{states.count('ok')} of {len(states)} streams ok"
     others = [
         f"{stream.id} {'starting' if stream.state == 'unknown' else stream.state}"
         + (f" ({stream.reason})" if stream.reason else "")
