@@ -24,13 +24,13 @@ from training.datasets.targets import frame_targets
 from training.detector.acceptance import AnsweredClip, assess
 from training.detector.clip_head import fit_clip_head
 from training.detector.examples import ClipSampler
-from training.detector.hyperparameters import Recipe
+from training.detector.hyperparameters import SHIFTS, Recipe
 from training.detector.inference import clip_answers, stream_logits
 from training.detector.model import Detector
 from training.detector.process_pool import alone, pool, train_in_pool
 from training.detector.student import EdgeLearner, Student
 from training.detector.thresholds import RecordingLogits
-from training.detector.training_data import FINAL, TrainingData
+from training.detector.training_data import FINAL, FIRST_SHIFT, TrainingData
 from training.loop import checkpoint
 from training.loop.distributed import World, joined
 from training.loop.fit import train as train_loop
@@ -49,6 +49,7 @@ _MODULES = (
     "stored_frames",
     "student",
     "training_data",
+    "truth",
     "virtual_patients",
 )
 DECIDING = (
@@ -71,10 +72,14 @@ class Job:
     """The run's folder."""
     records: str = ""
     """Fingerprint of the recordings."""
+    answers_tasks: bool = True
+    """False for a trial of streams alone: no probe is fitted on clips."""
 
     def name(self, fold: int, teacher: int | None = None) -> str:
         """Folder of one network."""
         student = FINAL_NAME if fold == FINAL else f"fold-{fold}"
+        if fold >= FIRST_SHIFT:
+            student = f"shift-{SHIFTS[fold - FIRST_SHIFT]}"
         return student if teacher is None else f"teacher-{teacher}-{student}"
 
     def claim(self) -> None:
@@ -164,7 +169,7 @@ def train_network(job: Job, fold: int, teacher: int | None, world: World | None 
 
     loop = settled(learner, recipe.loop, job.folder, world, report)  # one choice for all networks of the run
     train_loop(learner, loop, seed, place, world, report)
-    if world.is_first and teacher is None and not recipe.clips:
+    if world.is_first and teacher is None and not recipe.clips and job.answers_tasks:
         detector = _kept_detector(place, recipe)
         fit_clip_head(detector, clips.clips, clips.labels, recipe)
         checkpoint.save(place.path / PROBE, detector.clip_head.state_dict())
@@ -259,10 +264,10 @@ def score_fold(job: Job, fold: int) -> tuple[list[RecordingLogits], list[Answere
     """The real recordings and clips of one fold, heard by the network that was trained without them."""
     alone(job.recipe)
     recipe, training_data = job.recipe, job.training_data
-    folds, network = training_data.fold_of(recipe), load_network(job, job.name(fold))
+    apart, network = training_data.held_out(recipe, fold), load_network(job, job.name(fold))
     heard = []
     for recording, frames in zip(training_data.recordings, training_data.frames(recipe), strict=True):
-        if not recording.is_synthetic and folds[recording.patient] == fold:
+        if recording.patient in apart:
             logits = stream_logits(network, frames, recipe)
             heard.append(
                 RecordingLogits(recording, logits, frame_targets(recording, len(logits), recipe.frame_s), fold)
@@ -271,7 +276,7 @@ def score_fold(job: Job, fold: int) -> tuple[list[RecordingLogits], list[Answere
     events = [
         (recording, index, clip)
         for recording, clips in zip(sources, training_data.clips(recipe), strict=True)
-        if folds[recording.patient] == fold
+        if recording.patient in apart and job.answers_tasks
         for index, clip in enumerate(clips)
     ]
     answers = clip_answers(network, [clip for _, _, clip in events], recipe)

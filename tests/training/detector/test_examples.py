@@ -9,10 +9,11 @@ import pytest
 
 from edge.artefact.specs import WindowSpec
 from training.datasets import Annotation, Recording
-from training.datasets.targets import COLUMNS, frame_targets
+from training.datasets.targets import COLUMNS
 from training.detector.augment import AugmentSpec, Changes, as_loud
 from training.detector.examples import WindowSampler
 from training.detector.hyperparameters import Recipe
+from training.detector.truth import LabelSpec, truth_of
 
 WINDOW = WindowSpec(80, 20, 20, 4)
 SPEC = Recipe().features  # offset -75 dB, scale 20 dB
@@ -31,13 +32,13 @@ def _sampler(augment: AugmentSpec, *levels_db: tuple[str, float]) -> WindowSampl
         for label, _ in levels_db
     ]
     frames = [np.full((400, SPEC.width), (level + 75) / 20, np.float16) for _, level in levels_db]
-    targets = [frame_targets(r, 100, 0.032) for r in recordings]
-    return WindowSampler(recordings, frames, targets, WINDOW, Changes(SPEC, augment))
+    truths = [truth_of(r, 100, 0.032, LabelSpec()) for r in recordings]
+    return WindowSampler(recordings, frames, truths, WINDOW, Changes(SPEC, augment), LabelSpec())
 
 
 def _labels(augment: AugmentSpec) -> list[tuple[bool, bool]]:
     sampler, rng = _sampler(augment, ("wheeze", -45.0), ("fine_crackle", -45.0)), np.random.default_rng(0)
-    drawn = [sampler.draw(rng).targets for _ in range(40)]
+    drawn = [sampler.draw(rng).truth.targets for _ in range(40)]
     for targets in drawn:
         assert set(np.unique(targets)) <= {0.0, 1.0}
     return [(bool(t[:, WHEEZE].any()), bool(t[:, FINE_CRACKLE].any())) for t in drawn]
