@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edge.errors import ConfigError
@@ -120,23 +120,29 @@ def train(job: Job) -> dict[str, object]:
             job.training_data.frames(job.recipe)  # once, before the processes ask for it
             job.training_data.clips(job.recipe)
         world.tell(None)  # the others wait for that
-        folds = (*range(job.recipe.folds), FINAL)
+        folds = (*range(job.recipe.folds), *job.training_data.shifts(job.recipe), FINAL)
         teaching = [(fold, teacher) for fold in folds for teacher in range(job.recipe.teachers)]
         _train_all(job, teaching, world)
         _train_all(job, [(fold, None) for fold in folds], world)
         if not world.is_first:
             return {}
     print("scoring every recording by the network that never heard its patient", flush=True)
-    heard, clips = _score_all(job)
-    result = assess(job.recipe, job.training_data, heard, clips)
+    heard, clips, shifted = _score_all(job)
+    result = assess(job.recipe, job.training_data, heard, clips, shifted)
     result["training_data"] = job.records
     with checkpoint.whole_file(job.folder / "result.json") as draft:
         draft.write_text(json.dumps(result, indent=1))
     return result
 
 
-def train_networks(jobs: list[Job], fold: int) -> None:
-    """The networks of one fold of several jobs, with their teachers, side by side."""
+def train_networks(jobs: list[Job], fold: int, processes: int | None = None) -> None:
+    """The networks of one fold or shift of several jobs that are missing, with their teachers, side by side.
+
+    At most `processes` at a time; None: one for each core.
+    """
+    jobs = [job for job in jobs if not _is_trained(job, job.name(fold))]
+    if not jobs:
+        return
     first = jobs[0]
     for job in jobs:
         job.folder.mkdir(parents=True, exist_ok=True)
@@ -146,6 +152,7 @@ def train_networks(jobs: list[Job], fold: int) -> None:
         first.recipe,
         [(_train_one, job, fold) for job in jobs],
         (settle, jobs, fold, 0 if first.recipe.teachers else None),
+        processes,
     )
 
 
@@ -210,7 +217,12 @@ def _is_trained(job: Job, name: str) -> bool:
         is_of_these = RunFolder(job.folder / name).identity().records == job.records
     except ConfigError:
         return False
-    has_probe = job.recipe.clips > 0 or name.startswith("teacher") or (job.folder / name / PROBE).exists()
+    has_probe = (
+        job.recipe.clips > 0
+        or not job.answers_tasks
+        or name.startswith("teacher")
+        or (job.folder / name / PROBE).exists()
+    )
     return is_of_these and has_probe
 
 
@@ -253,11 +265,16 @@ def _kept_detector(place: RunFolder, recipe: Recipe) -> Detector:
     return student.detector.eval()
 
 
-def _score_all(job: Job) -> tuple[list[RecordingLogits], list[AnsweredClip]]:
-    folds = range(job.recipe.folds)
+def _score_all(job: Job) -> tuple[list[RecordingLogits], list[AnsweredClip], dict[str, list[RecordingLogits]]]:
+    """Recordings and clips of all folds, and recordings of each shift."""
+    folds, shifts = range(job.recipe.folds), job.training_data.shifts(job.recipe)
     with pool(job.recipe) as processes:
         pairs = list(processes.map(score_fold, [job] * len(folds), folds))
-    return [one for heard, _ in pairs for one in heard], [one for _, clips in pairs for one in clips]
+        streams = replace(job, answers_tasks=False)
+        shifted = [heard for heard, _ in processes.map(score_fold, [streams] * len(shifts), shifts)]
+    names = [SHIFTS[fold - FIRST_SHIFT] for fold in shifts]
+    heard = [one for heard, _ in pairs for one in heard]
+    return heard, [one for _, clips in pairs for one in clips], dict(zip(names, shifted, strict=True))
 
 
 def score_fold(job: Job, fold: int) -> tuple[list[RecordingLogits], list[AnsweredClip]]:

@@ -65,8 +65,10 @@ class Truth:
         # A sound that is somewhere in the recording is in a part of it as likely as the part is long; where there is
         # none in the whole, there is none in any part.
         record = np.stack([target, sure * np.where(target > 0, inside / max(1, len(self.targets)), 1.0)])
-        parts = (placed(part, start, count) for part in (self.targets, self.weights, self.phases, self.shares))
-        return Truth(*parts, record.astype(np.float32))
+        targets, weights, phases, shares = (
+            placed(part, start, count) for part in (self.targets, self.weights, self.phases, self.shares)
+        )
+        return Truth(targets, weights, phases, shares, record.astype(np.float32))
 
     def joined(self, other: Truth, labels: LabelSpec) -> Truth:
         """Both sounding together: a sound is there when it is in one of them, and absent when it is in neither.
