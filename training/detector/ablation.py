@@ -16,6 +16,7 @@ import training.python_version  # noqa: F401  # isort: skip
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -118,7 +119,9 @@ def given(base: Recipe, changes: Sequence[str]) -> dict[str, Recipe]:
     found = {BASE: base}
     for change in changes:
         name, is_named, keys = change.partition(":")
-        pairs = [pair.partition("=") for pair in keys.split(",") if pair.strip()]
+        pairs = [
+            pair.partition("=") for pair in re.split(r",\s*(?=[\w.]+=)", keys) if pair.strip()
+        ]  # lists have commas
         if not is_named or not name.strip() or not all(equals for _, equals, _ in pairs):
             raise ConfigError(f"--change {change}: expected NAME: KEY=VALUE, KEY=VALUE")
         values = {key.strip(): yaml.safe_load(value) for key, _, value in pairs}

@@ -26,7 +26,7 @@ def burden_figure(title: str, chest: Patients, frame_s: float) -> Figure:
         chest: annotated chest recordings by patient, at least one.
         frame_s: seconds to one score frame.
     """
-    figure = Figure(figsize=(5.2 * len(GROUPS), 5.4), layout="constrained")
+    figure = Figure(figsize=(5.2 * len(GROUPS), 6.0), layout="constrained")
     figure.suptitle(title, fontsize=11)
     line = np.geomspace(LEAST_S / 10, MOST_S, 100)
     for axis, group in zip(figure.subplots(1, len(GROUPS), squeeze=False)[0], GROUPS, strict=True):

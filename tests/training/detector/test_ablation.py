@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edge.errors import ConfigError
-from training.detector.ablation import base_recipe, given, mean_of, table, variants
+from tests.training.detector.test_trial import _data as written_ward
+from training.detector.ablation import base_recipe, given, main, mean_of, table, variants
 from training.detector.hyperparameters import Recipe
 from training.metrics.estimates import Metric
 
@@ -77,3 +80,21 @@ def test_a_trial_decides_four_times_as_much_of_each_window_and_hears_the_same() 
     assert (recipe.loop.epochs, recipe.loop.batch, recipe.teachers) == (2, 16, 0)
     assert recipe.window.hop_frames == 4 * Recipe().window.hop_frames
     assert recipe.window.window_frames == Recipe().window.window_frames
+
+
+def test_a_trial_on_the_youngest_third_ends_with_a_table_and_goes_on_from_what_is_trained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, out = written_ward(tmp_path / "data", 6), tmp_path / "out"
+    small = "network.stem=[2, 4, 4], network.hidden=8, network.dilations=[1, 2], synthetic=0, steps=2, loop.batch=4"
+    arguments = ["--data", str(data), "--out", str(out), "--epochs", "1", "--processes", "1"]
+    arguments += ["--change", f"base: {small}", "--change", f"known: {small}, labels.unannotated=1"]
+    assert main(arguments) == 0
+    assert "| known | " in capsys.readouterr().out
+    fields = json.loads((out / "ablation.json").read_text())["youngest"]
+    assert set(fields) == {"base", "known"}
+    assert 0 <= fields["base"]["record AUC"]["value"] <= 1
+    weights = (out / "base-0" / "shift-youngest" / "best.pt").stat().st_mtime_ns
+    assert main(arguments) == 0
+    assert (out / "base-0" / "shift-youngest" / "best.pt").stat().st_mtime_ns == weights
+    assert json.loads((out / "ablation.json").read_text())["youngest"] == fields
