@@ -15,6 +15,23 @@ from training.detector.answers import CALLED_POOR
 from training.detector.budget import BUDGETS
 from training.detector.hyperparameters import Recipe
 
+_BUDGETS_SEEN = (
+    "Thresholds of the budgets were chosen on the recordings that they are measured on: a new ward will have somewhat "
+    "more false alarms. Count them there before alarms are routed to anybody."
+)
+_BUDGETS_NESTED = (
+    "What a budget keeps was measured on patients that did not choose its thresholds, but of the same hospital and "
+    "stethoscope: a new ward may have more false alarms. Count them there before alarms are routed to anybody."
+)
+_SPLIT_SEEN = (
+    "calibration, thresholds, offsets and the regression for a fold come from the other folds (for the false alarms, "
+    "the budgets, and for smoothing and durations, from all)"
+)
+_SPLIT_NESTED = (
+    "calibration, smoothing, durations, thresholds, budgets, offsets and the regression for a fold come from the other "
+    "folds alone; intervals are 95 % bootstraps over patients. A shift is a third of the patients, the youngest or the "
+    "loudest, heard by a network of the same recipe that met none of them, with numbers chosen on the others"
+)
 LIMITS = (
     "Not a medical device; not for diagnosis. Scores are of sounds, not of illness.",
     "Trained on children of one hospital with one type of stethoscope; adults and other devices are untested.",
@@ -29,8 +46,7 @@ LIMITS = (
     "is no such cue, so these two scores say little about the bedside.",
     "Poor Quality counts neither for SE nor for SP of tasks 2-1 and 2-2, so their Score does not say how well it is "
     "found; it is said only where few other recordings would be called so, and most of it is then missed.",
-    "Thresholds of the budgets were chosen on the recordings that they are measured on: a new ward will have somewhat "
-    "more false alarms. Count them there before alarms are routed to anybody.",
+    _BUDGETS_SEEN,
     "Sounds of one group exclude each other: a wheeze and a rhonchus at once are one event, named after the stronger.",
 )
 TASKS = {
@@ -58,6 +74,9 @@ def card_fields(result: Mapping[str, Any], recipe: Recipe, version: str, made: d
     missing = [name for name in _NEEDED if name not in result]
     if missing:
         raise ConfigError(f"result.json: {', '.join(missing)} missing; expected a finished training, run `make train`")
+    is_nested = "intervals" in result  # a result of before has no more than its numbers
+    limits = [_BUDGETS_NESTED if is_nested and limit == _BUDGETS_SEEN else limit for limit in LIMITS]
+    more = {name: result[name] for name in ("intervals", "shift") if is_nested and name in result}
     return {
         "id": f"laennec-default-{version}",
         "made": made.isoformat(),
@@ -77,13 +96,13 @@ def card_fields(result: Mapping[str, Any], recipe: Recipe, version: str, made: d
         "Quality from the rest and one among the rest; the borders are chosen on held-out patients: that of Normal by "
         f"the official Score, that of Poor Quality so that {100 * CALLED_POOR:g} % of the others are called so",
         "split": f"by patient, {recipe.folds} folds, seed {recipe.split_seed}: every number is from networks that "
-        "never heard the patient or the speaker; calibration, thresholds, offsets and the regression for a fold come "
-        "from the other folds (for the false alarms, the budgets, and for smoothing and durations, from all). The "
+        f"never heard the patient or the speaker; {_SPLIT_NESTED if is_nested else _SPLIT_SEEN}. The "
         "shipped network is trained on all patients with the same recipe",
         "validation": result["validation"],
+        **more,
         "budgets": list(result.get("budgets", [])),
         "recipe_sha256": recipe.sha256,
-        "limits": list(LIMITS),
+        "limits": limits,
         "licence": "Apache-2.0 for the weights; the data keep their own licences",
     }
 
@@ -114,7 +133,7 @@ def card_page(card: Mapping[str, Any]) -> str:
         f"# Model card: {card['id']}",
         f"{_capital(card['task'])}. {card['parameters']:,} parameters. Made {card['made']}.",
         *_budgets(card["budgets"]),
-        *_streams(card["validation"]),
+        *_streams(card),
         *_tasks(card),
         f"## Limits\n\n{limits}",
         "## How it was made",
@@ -125,7 +144,7 @@ def card_page(card: Mapping[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _streams(validation: Mapping[str, float]) -> Iterator[str]:
+def _streams(card: Mapping[str, Any]) -> Iterator[str]:
     yield "## On streams"
     yield (
         "Held-out patients, with the thresholds of the artefact, which have the best F1. Event F1: onset within 200 "
@@ -134,8 +153,18 @@ def _streams(validation: Mapping[str, float]) -> Iterator[str]:
         "Quality are left out. "
         "`make train` prints this table."
     )
-    rows = [(name, f"{value:.3f}") for name, value in validation.items() if not name.startswith("task ")]
-    yield _table(("metric", "value"), rows)
+    names = [name for name in card["validation"] if not name.startswith("task ")]
+    columns = {"value": card} | {f"{name} third": one for name, one in card.get("shift", {}).items()}
+    rows = [[name, *(_measured(one, name) for one in columns.values())] for name in names]
+    yield _table(("metric", *columns), rows)
+
+
+def _measured(judged: Mapping[str, Any], name: str) -> str:
+    """One number, with its interval where there is one."""
+    value, between = judged["validation"].get(name), judged.get("intervals", {}).get(name)
+    if value is None:
+        return "-"
+    return f"{value:.3f}" + (f" [{between[0]:.3f}, {between[1]:.3f}]" if between else "")
 
 
 def _budgets(budgets: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -76,6 +76,37 @@ def test_budgets_that_cannot_be_kept_are_named() -> None:
     assert "keep a budget of 2, 5, 10, 20 per hour" in _page({k: v for k, v in RESULT.items() if k != "budgets"})
 
 
+NESTED = RESULT | {
+    "intervals": {"record AUC": [0.88, 0.94]},
+    "shift": {
+        "youngest": {
+            "patients": 83,
+            "recordings": 640,
+            "validation": {"record AUC": 0.8301},
+            "intervals": {"record AUC": [0.77, 0.8801]},
+        }
+    },
+}
+
+
+def test_a_nested_validation_has_its_intervals_and_its_shifts_beside() -> None:
+    page = _page(NESTED)
+    assert _cells(page, "metric") == ["metric", "value", "youngest third"]
+    assert _cells(page, "record AUC")[1:] == ["0.910 [0.880, 0.940]", "0.830 [0.770, 0.880]"]
+    assert _cells(page, "frame AP wheeze")[1:] == ["0.306", "-"]
+    assert (
+        "smoothing, durations, thresholds, budgets, offsets and the regression for a fold come from the other" in page
+    )
+    assert "measured on patients that did not choose its thresholds" in page
+
+
+def test_a_result_of_before_has_the_card_that_it_had() -> None:
+    card = card_fields(RESULT, Recipe(), "1.2.3", date(2026, 11, 21))
+    assert card["limits"] == list(LIMITS)
+    assert "shift" not in card
+    assert "and for smoothing and durations, from all" in card["split"]
+
+
 def test_the_limits_are_on_the_page() -> None:
     page = _page()
     assert all(f"- {limit}" in page for limit in LIMITS)

@@ -63,6 +63,8 @@ class Recording:
     """Microphone or stethoscope, where it is known."""
     site: str = ""
     """Where on the chest, as the set names it."""
+    age_years: float = -1.0
+    """Of the patient; below 0 where it is not known."""
     diagnosis: str = ""
     """Of the patient, as the set names it; empty where it does not say."""
     duration_s: float = 0.0

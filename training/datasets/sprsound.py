@@ -134,6 +134,7 @@ def _read_recording(path: Path, source: Path, split: str) -> Recording:
         dataset="sprsound",
         device=_DEVICE,
         site=site,
+        age_years=float(age),
         duration_s=duration_s,
         rate_hz=rate_hz,
     )

@@ -51,6 +51,11 @@ def frame_targets(recording: Recording, count: int, frame_s: float) -> NDArray[n
     return targets
 
 
+def annotated(targets: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """(T,) score frames of which an annotated breath phase covers more than half, from (T, WIDTH) targets."""
+    return np.asarray(targets[:, COLUMNS.breath] > 0.5)
+
+
 def _columns(label: str) -> tuple[int, ...]:
     if label in CONTINUOUS:
         return COLUMNS.continuous, COLUMNS.which_continuous.start + CONTINUOUS.index(label)

@@ -1,13 +1,14 @@
 """What a training is worth, and the numbers that go into the artefact: from patients the networks were not trained on.
 
-Each fold's recordings were scored by the network that was trained without them. Calibration, answers to the tasks,
-offsets and thresholds for a fold come from the other folds when they are judged (`validation`), and from all folds when
-they are shipped. Not for training (`fit`) and not for test sets (`training.evaluation`).
+Each fold's recordings were heard by the network that was trained without them. Calibration, smoothing, durations,
+thresholds, budgets, answers to the tasks and offsets for a fold come from the other folds alone when they are judged
+(`validation`, `intervals`; `training.detector.nested`), and from all folds when they are shipped. Of a shift, they come
+from the folds without its patients. Not for training (`fit`) and not for test sets (`training.evaluation`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
@@ -26,23 +27,15 @@ from training.detector.answers import (
     decide,
     record_statistics,
 )
-from training.detector.budget import points
+from training.detector.budget import nested_points
 from training.detector.hyperparameters import Recipe
 from training.detector.model import Detector, parameter_count
-from training.detector.thresholds import (
-    SEARCH,
-    Calibration,
-    Choice,
-    RecordingLogits,
-    ThresholdScorer,
-    calibrate,
-    cross_fitted,
-    search,
-    to_detection,
-)
+from training.detector.nested import Chosen, choose, judged, nested, streaming_metrics
+from training.detector.thresholds import SEARCH, RecordingLogits
 from training.detector.training_data import TrainingData
+from training.metrics.estimates import Estimate, of_counts
 from training.metrics.official import official_score
-from training.metrics.streaming import ScoredRecording, evaluate
+from training.metrics.streaming import ScoredRecording
 from training.tasks import TASKS, Task
 
 
@@ -73,39 +66,46 @@ class TaskClips:
     """(n, L)."""
     truth: NDArray[np.int64]
     folds: NDArray[np.int64]
+    patients: tuple[str, ...] = ()
+    """Of each, where intervals are wanted."""
 
 
 def assess(
-    recipe: Recipe, training_data: TrainingData, logits: list[RecordingLogits], clips: list[AnsweredClip]
+    recipe: Recipe,
+    training_data: TrainingData,
+    heard: Sequence[RecordingLogits],
+    clips: Sequence[AnsweredClip],
+    shifted: Mapping[str, Sequence[RecordingLogits]] | None = None,
 ) -> dict[str, Any]:
     """Everything that result.json holds but the data's fingerprint.
 
     Args:
         recipe: of the run.
         training_data: for how much was trained on.
-        logits: every real recording.
+        heard: every real recording, by the network of its fold.
         clips: every event of the chest recordings.
+        shifted: by shift, the held-out recordings as the network of the shift heard them.
     """
-    folds = [h.fold for h in logits]
-    scored = cross_calibrated(logits)
-    scorer = ThresholdScorer(scored, folds, recipe)
     print("choosing how scores become events", flush=True)
-    choices = search(scorer, SEARCH, {"continuous": Choice(), "discontinuous": Choice()})
-    choices = search(scorer, {"threshold": SEARCH["threshold"]}, choices)
-    detection = to_detection(choices, recipe)
-    metrics = evaluate(scored, [detection.events(s.scores) for s in scored], detection)
-    metrics |= {name: round(counts.f1(), 4) for name, counts in cross_fitted(scorer, choices).items()}
+    shipped = choose(heard, recipe, SEARCH)
+    outer = nested(heard, recipe, SEARCH)
+    detection = shipped.detection
+    found = streaming_metrics(judged(heard, outer), detection.rate_hz, detection.frame_s)
     print("choosing thresholds for budgets of false alarms", flush=True)
-    budgets = [point.to_fields() for point in points(scored, detection)]
-    answers, official = answer_tasks(scored, folds, clips)
+    budgets = [point.to_fields() for point in nested_points(shipped, outer, heard)]
+    views = {fold: _seen(heard, fold, chosen) for fold, chosen in outer.items()}
+    answers, official = answer_tasks(shipped.scored, [h.fold for h in heard], clips, views)
+    estimates = [*(metric.estimate() for metric in found), *official]
     chest = [r for r in training_data.recordings if r.is_real_chest]
     return {
-        "calibration": asdict(calibrate(logits)),
+        "calibration": asdict(shipped.calibration),
         "groups": [asdict(group) for group in detection.groups],
         "thresholds": detection.thresholds,
         "budgets": budgets,
         "tasks": answers.to_fields(),
-        "validation": metrics | official,
+        "validation": values(estimates),
+        "intervals": bounds(estimates),
+        "shift": {name: _shift(several, heard, recipe) for name, several in (shifted or {}).items()},
         "parameters": parameter_count(Detector(recipe.network)),
         "date": date.today().isoformat(),
         "patients": len({r.patient for r in chest}),
@@ -114,30 +114,98 @@ def assess(
     }
 
 
+def values(estimates: Sequence[Estimate]) -> dict[str, float]:
+    """Numbers by name; those without examples are left out."""
+    return {one.name: round(one.value, 4) for one in estimates if one.value is not None}
+
+
+def bounds(estimates: Sequence[Estimate]) -> dict[str, list[float]]:
+    """Low and high end of the numbers that have an interval."""
+    return {one.name: [round(one.bounds.low, 4), round(one.bounds.high, 4)] for one in estimates if one.bounds}
+
+
+def _shift(several: Sequence[RecordingLogits], heard: Sequence[RecordingLogits], recipe: Recipe) -> dict[str, Any]:
+    """What the network of a shift is worth on those it never heard; all that is chosen comes from the others."""
+    apart = {h.recording.patient for h in several}
+    chosen = choose([h for h in heard if h.recording.patient not in apart], recipe, SEARCH)
+    detection = chosen.detection
+    found = streaming_metrics(chosen.judge(several), detection.rate_hz, detection.frame_s)
+    estimates = [metric.estimate() for metric in found]
+    chest = [h.recording for h in several if h.recording.is_real_chest]
+    return {
+        "patients": len({r.patient for r in chest}),
+        "recordings": len(chest),
+        "validation": values(estimates),
+        "intervals": bounds(estimates),
+    }
+
+
+def _seen(heard: Sequence[RecordingLogits], fold: int, chosen: Chosen) -> list[ScoredRecording]:
+    """All recordings as the choice for one fold sees them: its own calibration never met that fold."""
+    inner = iter(chosen.scored)
+    return [chosen.calibration.score(h) if h.fold == fold else next(inner) for h in heard]
+
+
 def answer_tasks(
-    scored: Sequence[ScoredRecording], folds: Sequence[int], clips: Sequence[AnsweredClip]
-) -> tuple[TaskAnswers, dict[str, float]]:
-    """What answers the official tasks, and the scores of that by cross-fitting.
+    scored: Sequence[ScoredRecording],
+    folds: Sequence[int],
+    clips: Sequence[AnsweredClip],
+    views: Mapping[int, Sequence[ScoredRecording]] | None = None,
+) -> tuple[TaskAnswers, list[Estimate]]:
+    """What answers the official tasks, and the scores of that, nested.
 
     Args:
-        scored: every real recording with calibrated scores.
+        scored: every real recording with calibrated scores, for what ships.
         folds: fold of each.
         clips: every event.
+        views: for each fold the same recordings with scores that no number of that fold calibrated; default `scored`.
     """
-    chest = [(s, fold) for s, fold in zip(scored, folds, strict=True) if s.recording.is_real_chest]
-    statistics = np.stack([record_statistics(s.scores) for s, _ in chest])
-    labels = np.array([RECORD_LABELS.index(s.recording.record_label) for s, _ in chest], np.int64)
-    record_folds = np.array([fold for _, fold in chest], np.int64)
-    said = np.zeros((len(chest), len(RECORD_LABELS)))
+    kept = [index for index, s in enumerate(scored) if s.recording.is_real_chest]
+    chest, record_folds = [scored[index] for index in kept], np.array([folds[index] for index in kept], np.int64)
+    statistics, labels = _statistics(chest)
+    patients = tuple(s.recording.patient for s in chest)
+    said = _cross_fitted(statistics, labels, record_folds)
+    asked = [*event_tasks(clips), *_record_tasks(said, labels, record_folds, patients)]
+    decided = [cross_fitted_decisions(one) for one in asked[:2]] + [np.zeros_like(labels) for _ in asked[2:]]
     for fold in np.unique(record_folds):
-        others = record_folds != fold
-        said[~others] = RecordAnswer.fit(statistics[others], labels[others]).log_probabilities(statistics[~others])
-    asked = [*event_tasks(clips), *_record_tasks(said, labels, record_folds)]
-    metrics: dict[str, float] = {}
-    for one in asked:
-        metrics |= _cross_fitted_score(one)
+        view = [(views or {}).get(int(fold), scored)[index] for index in kept]
+        for row, one in zip(decided[2:], _record_decisions(view, record_folds, int(fold)), strict=True):
+            row[record_folds == fold] = one
+    estimates = [line for one, rows in zip(asked, decided, strict=True) for line in _task_estimates(one, rows)]
     offsets = {one.task.name: tuple(best_offsets(one.task, one.log_probabilities, one.truth).tolist()) for one in asked}
-    return TaskAnswers(offsets, RecordAnswer.fit(statistics, labels)), metrics
+    return TaskAnswers(offsets, RecordAnswer.fit(statistics, labels)), estimates
+
+
+def _statistics(chest: Sequence[ScoredRecording]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    labels = np.array([RECORD_LABELS.index(s.recording.record_label) for s in chest], np.int64)
+    return np.stack([record_statistics(s.scores) for s in chest]), labels
+
+
+def _cross_fitted(
+    statistics: NDArray[np.float64], labels: NDArray[np.int64], folds: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """(n, L) answers to each fold by the regressions fitted on the others; on all, where those lack a label."""
+    said = np.zeros((len(labels), len(RECORD_LABELS)))
+    for fold in np.unique(folds):
+        others = folds != fold
+        if len(np.unique(labels[others])) < len(np.unique(labels)):
+            others[:] = True
+        said[folds == fold] = RecordAnswer.fit(statistics[others], labels[others]).log_probabilities(
+            statistics[folds == fold]
+        )
+    return said
+
+
+def _record_decisions(
+    view: Sequence[ScoredRecording], folds: NDArray[np.int64], fold: int
+) -> Iterator[NDArray[np.int64]]:
+    """Decisions of tasks 2-1 and 2-2 on one fold; regressions and offsets come from the others alone."""
+    statistics, labels = _statistics(view)
+    inner = folds != fold
+    fitted = RecordAnswer.fit(statistics[inner], labels[inner]).log_probabilities(statistics[~inner])
+    said = _cross_fitted(statistics[inner], labels[inner], folds[inner])
+    for one in _record_tasks(said, labels[inner], folds[inner]):
+        yield decide(answer(one.task, fitted), best_offsets(one.task, one.log_probabilities, one.truth))
 
 
 def event_tasks(clips: Sequence[AnsweredClip]) -> list[TaskClips]:
@@ -148,17 +216,18 @@ def event_tasks(clips: Sequence[AnsweredClip]) -> list[TaskClips]:
         kept = [c for c in clips if c.published in task.map]
         truth = np.array([task.labels.index(task.map[c.published]) for c in kept], np.int64)
         said = answer(task, np.stack([c.log_probabilities for c in kept]).astype(np.float64))
-        asked.append(TaskClips(task, said, truth, np.array([c.fold for c in kept], np.int64)))
+        patients = tuple(c.recording.patient for c in kept)
+        asked.append(TaskClips(task, said, truth, np.array([c.fold for c in kept], np.int64), patients))
     return asked
 
 
 def _record_tasks(
-    said: NDArray[np.float64], labels: NDArray[np.int64], folds: NDArray[np.int64]
+    said: NDArray[np.float64], labels: NDArray[np.int64], folds: NDArray[np.int64], patients: tuple[str, ...] = ()
 ) -> Iterator[TaskClips]:
     for name in ("2-1", "2-2"):
         task = TASKS[name]
         truth = np.array([task.labels.index(task.map[RECORD_LABELS[label]]) for label in labels], np.int64)
-        yield TaskClips(task, answer(task, said), truth, folds)
+        yield TaskClips(task, answer(task, said), truth, folds, patients)
 
 
 def best_score(asked: TaskClips) -> float:
@@ -168,24 +237,30 @@ def best_score(asked: TaskClips) -> float:
     return official_score(asked.task, confusion(asked.task, asked.truth, decided)).score or 0.0
 
 
-def _cross_fitted_score(asked: TaskClips) -> dict[str, float]:
-    """Scores when the offset of each fold is chosen on the others."""
+def cross_fitted_decisions(asked: TaskClips) -> NDArray[np.int64]:
+    """(n,) decided labels when the offset of each fold is chosen on the others."""
     decided = np.zeros_like(asked.truth)
     for fold in np.unique(asked.folds):
         others = asked.folds != fold
         offsets = best_offsets(asked.task, asked.log_probabilities[others], asked.truth[others])
         decided[~others] = decide(asked.log_probabilities[~others], offsets)
-    score = official_score(asked.task, confusion(asked.task, asked.truth, decided))
-    named = {"SE": score.sensitivity, "SP": score.specificity, "Score": score.score}
-    for label, recall in zip(asked.task.labels, score.recall, strict=True):
-        if label in asked.task.ignored:
-            named[f"recall of {label}"] = recall
-    return {f"task {asked.task.name} {name}": round(value, 4) for name, value in named.items() if value is not None}
+    return decided
 
 
-def cross_calibrated(logits: list[RecordingLogits]) -> list[ScoredRecording]:
-    """Scores of each fold with the calibration fitted on the others."""
-    by_fold: dict[int, Calibration] = {
-        fold: calibrate([h for h in logits if h.fold != fold]) for fold in {h.fold for h in logits}
-    }
-    return [by_fold[h.fold].score(h) for h in logits]
+def _task_estimates(asked: TaskClips, decided: NDArray[np.int64]) -> list[Estimate]:
+    """SE, SP, Score and the recall of what the task ignores, each with its interval."""
+    task = asked.task
+    names, owner = np.unique(np.array(asked.patients), return_inverse=True)
+    each = np.zeros((len(names), len(task.labels), len(task.labels)))
+    np.add.at(each, (owner, asked.truth, decided), 1)
+
+    def part(attribute: str) -> Callable[[NDArray[np.float64]], float | None]:
+        return lambda total: getattr(official_score(task, total), attribute)
+
+    def recall(column: int) -> Callable[[NDArray[np.float64]], float | None]:
+        return lambda total: official_score(task, total).recall[column]
+
+    named = {"SE": part("sensitivity"), "SP": part("specificity"), "Score": part("score")}
+    named |= {f"recall of {label}": recall(task.labels.index(label)) for label in task.ignored}
+    examples = f"{len(decided)} {task.unit}s"
+    return [of_counts(f"task {task.name} {name}", each, of, examples).estimate() for name, of in named.items()]

@@ -1,4 +1,11 @@
-"""What the network is trained to say. Frames that are not valid, and breath that nobody annotated, cost nothing."""
+"""What the network is trained to say, and what it costs not to: frame by frame, by breath phase, by recording.
+
+Frames that were not valid cost nothing; the others as much as is known of them (`training.detector.truth`). A phase
+and a recording are asked for a sound *somewhere* in them: the frames are pooled by linear softmax, the mean of the
+probabilities weighted by themselves, which leaves it to the network which frames those are.
+
+Source: Wang, Li and Metze, A comparison of five multiple instance learning pooling functions, ICASSP 2019.
+"""
 
 from __future__ import annotations
 
@@ -7,30 +14,100 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from training.datasets.targets import COLUMNS, PRESENCE
+from training.detector.truth import SOUNDS
 
 BREATH_WEIGHT = 0.5  # helps the boundaries, but is not what alarms
 KIND_WEIGHT = 0.3  # which sound of the group; few examples, so it must not lead
+SMALLEST = 1e-6  # probability; keeps the logarithm finite
 
 
-def detector_loss(logits: Tensor, targets: Tensor, valid: Tensor, breath_known: Tensor) -> Tensor:
+def detector_loss(logits: Tensor, targets: Tensor, valid: Tensor, weights: Tensor) -> Tensor:
     """Binary cross-entropy of presence plus cross-entropy of the kind where there is one.
 
     Args:
         logits: (B, T, K).
         targets: (B, T, K), 0 to 1.
         valid: (B, T), 1 where the score frame is valid.
-        breath_known: (B,), 1 where breath phases are annotated.
+        weights: (B, T, 3), how sure the presence of breath, continuous and discontinuous sound is, 0 to 1.
 
     Returns:
         Mean over the valid frames.
     """
     presence = F.binary_cross_entropy_with_logits(logits[..., PRESENCE], targets[..., PRESENCE], reduction="none")
-    breath = presence[..., COLUMNS.breath] * breath_known[:, None] * BREATH_WEIGHT
+    presence = presence * weights
+    breath = presence[..., COLUMNS.breath] * BREATH_WEIGHT
     total = breath + presence[..., COLUMNS.continuous] + presence[..., COLUMNS.discontinuous]
     for columns in (COLUMNS.which_continuous, COLUMNS.which_discontinuous):
         kind = -(targets[..., columns] * torch.log_softmax(logits[..., columns], -1)).sum(-1)
         total = total + KIND_WEIGHT * kind
     return (total * valid).sum() / valid.sum().clamp(min=1)
+
+
+def phase_loss(
+    logits: Tensor, targets: Tensor, valid: Tensor, weights: Tensor, phases: Tensor, shares: Tensor
+) -> Tensor:
+    """Binary cross-entropy of "a sound of this group is somewhere in this breath phase", both groups.
+
+    A phase counts as much as was valid of it: the sound may be in the part that was not.
+
+    Args:
+        logits: (B, T, K).
+        targets: (B, T, K); a group is in a phase when it covers more than half of one of its frames.
+        valid: (B, T), 1 where the score frame is valid.
+        weights: (B, T, 3), how sure presence is.
+        phases: (B, T, P) number of the phase of each frame in P sounds together, from 1; 0: none.
+        shares: (B, T, P) share of the phase in the frame.
+
+    Returns:
+        Mean over the phases, each weighted by the share that was valid; 0 without any.
+    """
+    presence, sure = torch.sigmoid(logits[..., SOUNDS]), weights[..., SOUNDS]
+    annotated = (targets[..., SOUNDS] > 0.5).to(presence.dtype)
+    total, phases_heard = presence.new_zeros(()), presence.new_zeros(())
+    for number, share in zip(phases.long().unbind(-1), shares.unbind(-1), strict=True):
+        place, count = _places(number)
+        counted = valid * share * (number > 0)
+        frames = (presence**2, presence, annotated * (number > 0)[..., None], sure * share[..., None])
+        squares, sums, is_there, known = (_summed(valid[..., None] * values, place, count) for values in frames)
+        of_phase = _summed(counted[..., None], place, count)
+        entropy = _entropy(squares / sums.clamp(min=SMALLEST), (is_there > 0).to(presence.dtype))
+        total = total + (of_phase * known / of_phase.clamp(min=SMALLEST) * entropy).sum()
+        phases_heard = phases_heard + of_phase.sum()
+    return total / phases_heard.clamp(min=1)
+
+
+def _places(number: Tensor) -> tuple[Tensor, int]:
+    """(B x T,) index of each frame's phase among those of the whole batch, and how many indices there are."""
+    most = int(number.max()) + 1
+    return (number + most * torch.arange(len(number), device=number.device)[:, None]).flatten(), most * len(number)
+
+
+def _summed(values: Tensor, place: Tensor, count: int) -> Tensor:
+    """(B, T, G) summed over the frames of each place, (count, G)."""
+    return values.new_zeros(count, values.shape[-1]).index_add(0, place, values.flatten(0, 1))
+
+
+def record_loss(logits: Tensor, valid: Tensor, record: Tensor) -> Tensor:
+    """Binary cross-entropy of "a sound of this group is somewhere in this stretch of a recording", both groups.
+
+    Args:
+        logits: (B, T, K).
+        valid: (B, T), 1 where the score frame is valid.
+        record: (B, 2, G) whether it is so by the recording's label, and how sure that is.
+
+    Returns:
+        Mean over the windows of which something was valid.
+    """
+    presence = torch.sigmoid(logits[..., SOUNDS]) * valid[..., None]
+    pooled = (presence**2).sum(1) / presence.sum(1).clamp(min=SMALLEST)
+    is_valid = (valid.sum(1) > 0).to(valid.dtype)
+    target, sure = record[:, 0], record[:, 1] * is_valid[:, None]
+    return (sure * _entropy(pooled, target)).sum() / is_valid.sum().clamp(min=1)
+
+
+def _entropy(probability: Tensor, target: Tensor) -> Tensor:
+    bounded = probability.clamp(SMALLEST, 1 - SMALLEST)
+    return -target * bounded.log() - (1 - target) * (1 - bounded).log()
 
 
 def clip_loss(logits: Tensor, targets: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edge.errors import ConfigError
@@ -24,13 +24,13 @@ from training.datasets.targets import frame_targets
 from training.detector.acceptance import AnsweredClip, assess
 from training.detector.clip_head import fit_clip_head
 from training.detector.examples import ClipSampler
-from training.detector.hyperparameters import Recipe
+from training.detector.hyperparameters import SHIFTS, Recipe
 from training.detector.inference import clip_answers, stream_logits
 from training.detector.model import Detector
 from training.detector.process_pool import alone, pool, train_in_pool
 from training.detector.student import EdgeLearner, Student
 from training.detector.thresholds import RecordingLogits
-from training.detector.training_data import FINAL, TrainingData
+from training.detector.training_data import FINAL, FIRST_SHIFT, TrainingData
 from training.loop import checkpoint
 from training.loop.distributed import World, joined
 from training.loop.fit import train as train_loop
@@ -49,6 +49,7 @@ _MODULES = (
     "stored_frames",
     "student",
     "training_data",
+    "truth",
     "virtual_patients",
 )
 DECIDING = (
@@ -71,10 +72,14 @@ class Job:
     """The run's folder."""
     records: str = ""
     """Fingerprint of the recordings."""
+    answers_tasks: bool = True
+    """False for a trial of streams alone: no probe is fitted on clips."""
 
     def name(self, fold: int, teacher: int | None = None) -> str:
         """Folder of one network."""
         student = FINAL_NAME if fold == FINAL else f"fold-{fold}"
+        if fold >= FIRST_SHIFT:
+            student = f"shift-{SHIFTS[fold - FIRST_SHIFT]}"
         return student if teacher is None else f"teacher-{teacher}-{student}"
 
     def claim(self) -> None:
@@ -115,23 +120,29 @@ def train(job: Job) -> dict[str, object]:
             job.training_data.frames(job.recipe)  # once, before the processes ask for it
             job.training_data.clips(job.recipe)
         world.broadcast(None)  # the others wait for that
-        folds = (*range(job.recipe.folds), FINAL)
+        folds = (*range(job.recipe.folds), *job.training_data.shifts(job.recipe), FINAL)
         teaching = [(fold, teacher) for fold in folds for teacher in range(job.recipe.teachers)]
         _train_all(job, teaching, world)
         _train_all(job, [(fold, None) for fold in folds], world)
         if not world.is_first:
             return {}
-    print("scoring every recording by the network that was not trained on its patient", flush=True)
-    logits, clips = _score_all(job)
-    result = assess(job.recipe, job.training_data, logits, clips)
+    print("scoring every recording by the network that never heard its patient", flush=True)
+    heard, clips, shifted = _score_all(job)
+    result = assess(job.recipe, job.training_data, heard, clips, shifted)
     result["training_data"] = job.records
     with checkpoint.whole_file(job.folder / "result.json") as draft:
         draft.write_text(json.dumps(result, indent=1))
     return result
 
 
-def train_networks(jobs: list[Job], fold: int) -> None:
-    """The networks of one fold of several jobs, with their teachers, side by side."""
+def train_networks(jobs: list[Job], fold: int, processes: int | None = None) -> None:
+    """The networks of one fold or shift of several jobs that are missing, with their teachers, side by side.
+
+    At most `processes` at a time; None: one for each core.
+    """
+    jobs = [job for job in jobs if not _is_trained(job, job.name(fold))]
+    if not jobs:
+        return
     first = jobs[0]
     for job in jobs:
         job.folder.mkdir(parents=True, exist_ok=True)
@@ -141,6 +152,7 @@ def train_networks(jobs: list[Job], fold: int) -> None:
         first.recipe,
         [(_train_one, job, fold) for job in jobs],
         (settle, jobs, fold, 0 if first.recipe.teachers else None),
+        processes,
     )
 
 
@@ -164,7 +176,7 @@ def train_network(job: Job, fold: int, teacher: int | None, world: World | None 
 
     loop = settled(learner, recipe.loop, job.folder, world, report)  # one choice for all networks of the run
     train_loop(learner, loop, seed, run_folder, world, report)
-    if world.is_first and teacher is None and not recipe.clips:
+    if world.is_first and teacher is None and not recipe.clips and job.answers_tasks:
         detector = _best_detector(run_folder, recipe)
         fit_clip_head(detector, clips.clips, clips.labels, recipe)
         checkpoint.save(run_folder.path / PROBE, detector.clip_head.state_dict())
@@ -206,7 +218,12 @@ def _is_trained(job: Job, name: str) -> bool:
         is_of_these = RunFolder(job.folder / name).identity().records == job.records
     except ConfigError:
         return False
-    has_probe = job.recipe.clips > 0 or name.startswith("teacher") or (job.folder / name / PROBE).exists()
+    has_probe = (
+        job.recipe.clips > 0
+        or not job.answers_tasks
+        or name.startswith("teacher")
+        or (job.folder / name / PROBE).exists()
+    )
     return is_of_these and has_probe
 
 
@@ -253,31 +270,36 @@ def _best_detector(run_folder: RunFolder, recipe: Recipe) -> Detector:
     return student.detector.eval()
 
 
-def _score_all(job: Job) -> tuple[list[RecordingLogits], list[AnsweredClip]]:
-    folds = range(job.recipe.folds)
+def _score_all(job: Job) -> tuple[list[RecordingLogits], list[AnsweredClip], dict[str, list[RecordingLogits]]]:
+    """Recordings and clips of all folds, and recordings of each shift."""
+    folds, shifts = range(job.recipe.folds), job.training_data.shifts(job.recipe)
     with pool(job.recipe) as processes:
         pairs = list(processes.map(score_fold, [job] * len(folds), folds))
-    return [one for logits, _ in pairs for one in logits], [one for _, clips in pairs for one in clips]
+        streams = replace(job, answers_tasks=False)
+        shifted = [heard for heard, _ in processes.map(score_fold, [streams] * len(shifts), shifts)]
+    names = [SHIFTS[fold - FIRST_SHIFT] for fold in shifts]
+    heard = [one for heard, _ in pairs for one in heard]
+    return heard, [one for _, clips in pairs for one in clips], dict(zip(names, shifted, strict=True))
 
 
 def score_fold(job: Job, fold: int) -> tuple[list[RecordingLogits], list[AnsweredClip]]:
     """The real recordings and clips of one fold, scored by the network that was trained without them."""
     alone(job.recipe)
     recipe, training_data = job.recipe, job.training_data
-    folds, network = training_data.fold_of(recipe), load_network(recipe, job.folder / job.name(fold))
-    logits = []
+    apart, network = training_data.held_out(recipe, fold), load_network(recipe, job.folder / job.name(fold))
+    scored = []
     for recording, frames in zip(training_data.recordings, training_data.frames(recipe), strict=True):
-        if not recording.is_synthetic and folds[recording.patient] == fold:
+        if recording.patient in apart:
             logits = stream_logits(network, frames, recipe)
-            logits.append(
+            scored.append(
                 RecordingLogits(recording, logits, frame_targets(recording, len(logits), recipe.frame_s), fold)
             )
     sources = [r for r in training_data.recordings if r.is_real_chest]
     events = [
         (recording, index, clip)
         for recording, clips in zip(sources, training_data.clips(recipe), strict=True)
-        if folds[recording.patient] == fold
+        if recording.patient in apart and job.answers_tasks
         for index, clip in enumerate(clips)
     ]
     answers = clip_answers(network, [clip for _, _, clip in events], recipe)
-    return logits, [AnsweredClip(r, i, answer, fold) for (r, i, _), answer in zip(events, answers, strict=True)]
+    return scored, [AnsweredClip(r, i, answer, fold) for (r, i, _), answer in zip(events, answers, strict=True)]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from edge.artefact.specs import WindowSpec
 from training.datasets import Recording
 from training.detector.augment import SILENCE_DB, Changes, add_powers, as_loud, beside
+from training.detector.truth import LabelSpec, Truth, placed
 from training.tasks import CLIP_LABELS
 
 CLIP_FRAMES = 304  # 2.4 s holds 95 % of the events; a longer one is cut anew each time it is drawn
@@ -28,10 +29,8 @@ class Example:
     """(W, M) features."""
     valid: NDArray[np.float32]
     """(W,) 1 where valid."""
-    targets: NDArray[np.float32]
-    """(W / score_frames, K) as `training.datasets.targets`."""
-    breath_known: float
-    """1 when the breath phases are annotated, else 0."""
+    truth: Truth
+    """What is known of its score frames."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +53,8 @@ class Piece:
     """(W, M) dB."""
     valid: NDArray[np.bool_]
     """(W,) where there is sound."""
-    targets: NDArray[np.float32]
-    """(W / score_frames, K)."""
-    recording: Recording
+    truth: Truth
+    """Of its score frames."""
 
 
 class WindowSampler:
@@ -65,21 +63,23 @@ class WindowSampler:
     Args:
         recordings: chest recordings and negatives.
         frames: (T, M) of each.
-        targets: (T / score_frames, K) of each.
+        truths: what is known of the score frames of each.
         window: what a window is.
         changes: how they are made harder.
+        labels: how much is believed where nobody annotated.
     """
 
     def __init__(
         self,
         recordings: list[Recording],
         frames: list[NDArray[np.float16]],
-        targets: list[NDArray[np.float32]],
+        truths: list[Truth],
         window: WindowSpec,
         changes: Changes,
+        labels: LabelSpec,
     ) -> None:
         """Compute how often each recording is drawn."""
-        self._recordings, self._frames, self._targets = recordings, frames, targets
+        self._frames, self._truths, self._labels = frames, truths, labels
         self._window, self._changes, self._augment = window, changes, changes.augment
         self.clip_frames = min(CLIP_FRAMES, window.window_frames)
         """Frames of a clip."""
@@ -96,17 +96,15 @@ class WindowSampler:
         augment, changes = self._augment, self._changes
         is_chest = rng.random() >= augment.negative or not self._negative.any()
         piece = self._cut(self._chest if is_chest else self._negative, rng)
-        levels, valid, targets = piece.levels, piece.valid, piece.targets
+        levels, valid, truth = piece.levels, piece.valid, piece.truth
         levels += rng.normal(0, augment.gain_db) if is_chest else rng.uniform(-35, 5)
         if rng.random() < augment.disturb:
             levels = self.disturb(levels, valid, (-25, 5), rng)
         if is_chest and rng.random() < augment.mix:
-            levels, valid, targets = self._mix(levels, valid, targets, rng)
+            levels, valid, truth = self._mix(levels, valid, truth, rng)
         levels = changes.colour(levels, rng)
         changes.blank(levels, valid, rng)
-        recording = piece.recording
-        known = float(not recording.is_negative and recording.record_label != "Poor Quality")
-        return Example(changes.frames(levels, valid), valid.astype(np.float32), targets, known)
+        return Example(changes.frames(levels, valid), valid.astype(np.float32), truth)
 
     def disturb(
         self,
@@ -127,31 +125,29 @@ class WindowSampler:
     def _cut(self, weights: NDArray[np.float64], rng: np.random.Generator) -> Piece:
         """A window of one recording; up to half of it may lie outside."""
         i = int(rng.choice(len(weights), p=weights))
-        frames, targets, window = self._frames[i], self._targets[i], self._window
+        frames, window = self._frames[i], self._window
         half, stride = window.window_frames // 2, window.score_frames
         start = int(rng.integers(-half, max(len(frames) - half, 1))) // stride * stride
-        cut = np.zeros((window.window_frames, frames.shape[1]), np.float32)
         valid = np.zeros(window.window_frames, np.bool_)
-        _place(frames, start, cut)
         valid[max(0, -start) : max(0, len(frames) - start)] = True
-        cut_targets = np.zeros((window.window_frames // stride, targets.shape[1]), np.float32)
-        _place(targets, start // stride, cut_targets)
-        return Piece(self._changes.levels(cut), valid, cut_targets, self._recordings[i])
+        cut = placed(frames, start, window.window_frames)
+        truth = self._truths[i].cut(start // stride, window.window_frames // stride)
+        return Piece(self._changes.levels(cut), valid, truth)
 
     def _mix(
         self,
         levels: NDArray[np.float32],
         valid: NDArray[np.bool_],
-        targets: NDArray[np.float32],
+        truth: Truth,
         rng: np.random.Generator,
-    ) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.float32]]:
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_], Truth]:
         """Add another chest window and join the labels; only where both are valid, if that is enough."""
         other = self._cut(self._chest, rng)
         both = valid & other.valid
         if both.sum() < len(both) // 6:
-            return levels, valid, targets
+            return levels, valid, truth
         levels = add_powers(levels, other.levels + rng.normal(0, self._augment.gain_db))
-        return levels, both, np.maximum(targets, other.targets)
+        return levels, both, truth.joined(other.truth, self._labels)
 
 
 class ClipSampler:
@@ -203,13 +199,6 @@ class ClipSampler:
         valid = np.zeros(count, np.bool_)
         valid[place : place + len(clip)] = True
         return levels, valid, np.eye(len(CLIP_LABELS), dtype=np.float32)[self.labels[i]]
-
-
-def _place(source: NDArray[np.float32] | NDArray[np.float16], start: int, into: NDArray[np.float32]) -> None:
-    """Copy source[start : start + len(into)] into `into`, leaving what does not exist."""
-    low, high = max(0, start), min(len(source), start + len(into))
-    if high > low:
-        into[low - start : high - start] = source[low:high]
 
 
 def _normalised(weights: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -15,6 +15,7 @@ from edge.errors import ConfigError
 from edge.features import FeatureSpec, Log, Mel
 from training.detector.augment import AugmentSpec
 from training.detector.model import STRIDE, NetworkSpec
+from training.detector.truth import LabelSpec
 from training.loop.learner import LoopSpec
 from training.recipes.fields import Spec
 from training.recipes.parser import check_known, checked, dotted_keys, read_recipe, recipe_path, with_changes
@@ -34,6 +35,16 @@ LOOP = LoopSpec(
 )
 
 
+SHIFTS = ("youngest", "loudest")  # thirds of the patients: the least age, the highest level
+BEFORE: dict[str, Any] = {  # younger keys, with the values that do as a recipe without them did
+    "labels.unannotated": 1.0,
+    "labels.poor_quality": 1.0,
+    "losses.phase": 0.0,
+    "losses.record": 0.0,
+    "shifts": [],
+}
+
+
 @dataclass(frozen=True, slots=True)
 class LossSpec:
     """What the losses weigh."""
@@ -46,6 +57,10 @@ class LossSpec:
     """Patch-Mix contrast, on clips."""
     soft: float = 0.5
     """Share of the teachers in the targets."""
+    phase: float = 0.0
+    """A sound of the group is somewhere in the annotated breath phase, by linear softmax over its frames."""
+    record: float = 0.0
+    """The same of the recording, by its own label, for as much of it as lies in the window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +90,7 @@ class Recipe:
     )
     network: NetworkSpec = field(default_factory=NetworkSpec)
     augment: AugmentSpec = field(default_factory=AugmentSpec)
+    labels: LabelSpec = field(default_factory=LabelSpec)
     losses: LossSpec = field(default_factory=LossSpec)
     loop: LoopSpec = field(default_factory=lambda: LOOP)
     steps: int = 64
@@ -84,6 +100,8 @@ class Recipe:
     teachers: int = 1
     """Networks for each fold that are trained before, as the student is, and whose answers it then learns as well."""
     folds: int = 5
+    shifts: tuple[str, ...] = SHIFTS
+    """Beside the folds of patients: the third of them that is held out because it is unlike the others."""
     synthetic: int = 300
     """Synthetic patients of 12 s each that join the training."""
     split_seed: int = 0
@@ -97,6 +115,8 @@ class Recipe:
         asked = [name for name, weight in (*on_clips.items(), ("network.angular", self.network.angular)) if weight]
         if asked and not self.clips:
             raise ConfigError(f"recipe: {', '.join(asked)} needs clips in the batch; set clips to 16")
+        if unknown := sorted(set(self.shifts) - set(SHIFTS)):
+            raise ConfigError(f"recipe: shifts = {', '.join(unknown)}, expected some of {', '.join(SHIFTS)}")
         if self.losses.margin and not self.network.angular:
             raise ConfigError("recipe: losses.margin needs an angular classifier; set network.angular to true")
 
@@ -106,8 +126,19 @@ class Recipe:
         return self.features.hop_samples * self.window.score_frames / self.features.rate_hz
 
     def to_json(self) -> str:
-        """Canonical JSON."""
-        return json.dumps(_tree(self), sort_keys=True)
+        """Canonical JSON. A key that is younger than this form is left out where it changes nothing.
+
+        So a recipe of before the key has the same text, and the same hash, as when it was written.
+        """
+        tree = _tree(self)
+        for key, value in BEFORE.items():
+            *parents, last = key.split(".")
+            place = tree
+            for parent in parents:
+                place = place[parent]
+            if place[last] == value:
+                del place[last]
+        return json.dumps({key: value for key, value in tree.items() if value != {}}, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> Recipe:
@@ -116,7 +147,9 @@ class Recipe:
         Raises:
             ConfigError: naming the keys that are wrong.
         """
-        return _read(json.loads(text), "recipe")
+        tree = json.loads(text)
+        known = dotted_keys(tree)
+        return _read(with_changes(tree, {k: v for k, v in BEFORE.items() if k not in known}), "recipe")
 
     @property
     def sha256(self) -> str:

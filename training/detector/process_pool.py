@@ -34,9 +34,9 @@ def alone(recipe: Recipe) -> World:
     return World()
 
 
-def train_in_pool(recipe: Recipe, calls: list[Call], before: Call) -> None:
-    """Calls that return the name of what they trained; `before` is done when they begin."""
-    with pool(recipe) as processes:
+def train_in_pool(recipe: Recipe, calls: list[Call], before: Call, most: int | None = None) -> None:
+    """Calls that return the name of what they trained; `before` is done when they begin; at most so many at a time."""
+    with pool(recipe, most) as processes:
         try:
             processes.submit(*before).result()
             running = [processes.submit(*call) for call in calls]
@@ -48,9 +48,9 @@ def train_in_pool(recipe: Recipe, calls: list[Call], before: Call) -> None:
             raise
 
 
-def pool(recipe: Recipe) -> ProcessPoolExecutor:
-    """Processes for the networks of a recipe."""
-    return ProcessPoolExecutor(workers(recipe), get_context("spawn"), _die_with_parent)
+def pool(recipe: Recipe, most: int | None = None) -> ProcessPoolExecutor:
+    """Processes for the networks of a recipe, one for each core, or fewer."""
+    return ProcessPoolExecutor(min(workers(recipe), most or workers(recipe)), get_context("spawn"), _die_with_parent)
 
 
 def _die_with_parent() -> None:

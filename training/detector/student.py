@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from training.detector.criterion import clip_loss, detector_loss, soften, soften_clip
+from training.detector.criterion import clip_loss, detector_loss, phase_loss, record_loss, soften, soften_clip
 from training.detector.examples import ClipSampler, WindowSampler
 from training.detector.hyperparameters import Recipe
 from training.detector.model import STRIDE, Detector
@@ -90,8 +90,11 @@ class EdgeLearner:
         arrays: dict[str, list[Any]] = {
             "frames": [x.frames for x in w],
             "valid": [x.valid for x in w],
-            "targets": [x.targets for x in w],
-            "breath_known": [x.breath_known for x in w],
+            "targets": [x.truth.targets for x in w],
+            "weights": [x.truth.weights for x in w],
+            "phases": [x.truth.phases for x in w],
+            "shares": [x.truth.shares for x in w],
+            "record": [x.truth.record for x in w],
             "clip_frames": [x.frames for x in c],
             "clip_valid": [x.valid for x in c],
             "clip_targets": [x.target for x in c],
@@ -104,13 +107,19 @@ class EdgeLearner:
         assert isinstance(detector, Detector)
         gather = self._world.gather
         logits = gather(detector(batch["frames"], batch["valid"]).float())
-        measurable = gather(batch["valid"].reshape(len(batch["valid"]), -1, STRIDE).amin(2))
-        targets, known = gather(self._soft_targets(batch)), gather(batch["breath_known"])
-        losses = {"frames": detector_loss(logits, targets, measurable, known)}
+        heard = gather(batch["valid"].reshape(len(batch["valid"]), -1, STRIDE).amin(2))
+        sure, weights = gather(batch["weights"]), self._recipe.losses
+        losses = {"frames": detector_loss(logits, gather(self._soft_targets(batch)), heard, sure)}
         total = losses["frames"]
+        if weights.phase:
+            of_phases = (gather(batch[name]) for name in ("phases", "shares"))
+            losses["phases"] = phase_loss(logits, gather(batch["targets"]), heard, sure, *of_phases)
+            total = total + weights.phase * losses["phases"]
+        if weights.record:
+            losses["record"] = record_loss(logits, heard, gather(batch["record"]))
+            total = total + weights.record * losses["record"]
         if self._recipe.clips:
             of_clips = self._clip_losses(network, batch, rng)
-            weights = self._recipe.losses
             total = total + weights.clip * of_clips["clips"] + weights.margin * of_clips.get("margin", 0.0)
             total = total + weights.patch_mix * of_clips.get("patch_mix", 0.0)
             losses |= of_clips

@@ -2,9 +2,8 @@
 
 Calibration: one slope and one offset for each presence question, fitted by logistic regression over all frames (Platt
 1999). Detection: for each group the threshold, median, hysteresis and confirmation that give the best sum of event and
-segment F1, found by coordinate search with the tracker itself. To report what such a choice is worth, thresholds are
-chosen on all folds but one and judged on that one (`cross_fitted`); smoothing and durations, a few coarse values, are
-chosen on all, and so is what is shipped.
+segment F1, found by coordinate search with the tracker itself. What such a choice is worth is said by folds that it
+never met (`training.detector.nested`); what is shipped is chosen on all.
 """
 
 from __future__ import annotations
@@ -21,7 +20,14 @@ from edge.artefact.specs import GroupSpec
 from training.datasets import CONTINUOUS, DISCONTINUOUS, Recording
 from training.detector.hyperparameters import Recipe
 from training.detector.model import class_scores
-from training.metrics.streaming import Detection, EventCounts, ScoredRecording, add_counts, event_counts
+from training.metrics.streaming import (
+    Detection,
+    EventCounts,
+    ScoredRecording,
+    add_counts,
+    event_counts,
+    is_annotated_chest,
+)
 
 MEMBERS = {"continuous": CONTINUOUS, "discontinuous": DISCONTINUOUS}
 SEARCH: dict[str, tuple[float, ...]] = {  # in this order; frames are score frames of 32 ms
@@ -64,7 +70,7 @@ class Calibration:
 
 def calibrate(recordings: list[RecordingLogits]) -> Calibration:
     """Fit slope and offset of each presence question on the frames of annotated chest recordings."""
-    chest = [h for h in recordings if not h.recording.is_negative and h.recording.record_label != "Poor Quality"]
+    chest = [h for h in recordings if is_annotated_chest(h.recording)]
     logits = np.concatenate([h.logits for h in chest])
     targets = np.concatenate([h.targets for h in chest]) > 0.5
     fits = [LogisticRegression(C=1e6).fit(logits[:, [k]], targets[:, k]) for k in range(3)]
@@ -138,19 +144,6 @@ def search(
         for name in chosen:
             chosen[name] = tried[_best(field, [_quality(counts, name) for counts in counted])][name]
     return chosen
-
-
-def cross_fitted(scorer: ThresholdScorer, choices: dict[str, Choice]) -> EventCounts:
-    """Counts when the thresholds for each fold are chosen on the other folds: what new patients may expect."""
-    tried = [{n: replace(c, threshold=v) for n, c in choices.items()} for v in SEARCH["threshold"]]
-    judged = []
-    for fold in scorer.folds:
-        others = [add_counts(c for f, c in scorer.count(t).items() if f != fold) for t in tried]
-        for name in choices:
-            best = _best("threshold", [_quality(counts, name) for counts in others])
-            counts = scorer.count(tried[best])[fold]
-            judged.append({title: c for title, c in counts.items() if title.endswith(f" {name}")})
-    return add_counts(judged)
 
 
 def _best(field: str, qualities: list[float]) -> int:

@@ -14,16 +14,18 @@ from numpy.typing import NDArray
 from edge.errors import ConfigError
 from training.datasets import Recording, patient_folds, read_negatives, read_sprsound
 from training.datasets.records import RECORD_LABELS
-from training.datasets.targets import frame_targets
 from training.detector.augment import Changes
 from training.detector.examples import ClipSampler, WindowSampler
-from training.detector.hyperparameters import Recipe
+from training.detector.hyperparameters import SHIFTS, Recipe
 from training.detector.stored_frames import event_frames, recording_frames
+from training.detector.truth import truth_of
 from training.detector.virtual_patients import synthetic_patients
 from training.metrics.streaming import GROUP_OF
 from training.tasks import CLIP_LABELS, TASKS
 
 FINAL = -1  # the "fold" that leaves nobody out
+FIRST_SHIFT = 90  # number of the first of `SHIFTS`, above every fold of patients
+THIRDS = 3  # the shift leaves out one of so many parts of the patients
 
 _NEEDED = (*RECORD_LABELS, "an event with continuous sound", "an event with discontinuous sound")
 
@@ -55,6 +57,39 @@ class TrainingData:
         real = [r for r in self.recordings if not r.is_synthetic]
         folds = patient_folds([r for r in real if not r.is_negative], recipe.folds, recipe.split_seed)
         return folds | patient_folds([r for r in real if r.is_negative], recipe.folds, recipe.split_seed)
+
+    def held_out(self, recipe: Recipe, fold: int) -> frozenset[str]:
+        """Real patients that the network of a fold, or of a shift, never hears.
+
+        Raises:
+            ConfigError: for a shift that these recordings cannot have.
+        """
+        if fold == FINAL:
+            return frozenset()
+        folds = self.fold_of(recipe)
+        if fold < FIRST_SHIFT:
+            return frozenset(patient for patient, of in folds.items() if of == fold)
+        others = {r.patient for r in self.recordings if r.is_negative and folds[r.patient] == 0}
+        return frozenset(self._extreme(recipe, SHIFTS[fold - FIRST_SHIFT]) | others)
+
+    def shifts(self, recipe: Recipe) -> list[int]:
+        """Numbers of the recipe's shifts that these recordings can have: age is in the names of SPRSound alone."""
+        ages = {r.patient for r in self.recordings if r.is_real_chest and r.age_years >= 0}
+        return [FIRST_SHIFT + SHIFTS.index(name) for name in recipe.shifts if name != SHIFTS[0] or len(ages) >= THIRDS]
+
+    def _extreme(self, recipe: Recipe, shift: str) -> set[str]:
+        """The third of the chest patients that is youngest, or loudest, by the median of their recordings."""
+        measured: dict[str, list[float]] = {}
+        frames = self.frames(recipe) if shift != SHIFTS[0] else []
+        for index, recording in enumerate(self.recordings):
+            if not recording.is_real_chest or (shift == SHIFTS[0] and recording.age_years < 0):
+                continue
+            value = -recording.age_years if shift == SHIFTS[0] else float(np.mean(frames[index], dtype=np.float64))
+            measured.setdefault(recording.patient, []).append(value)
+        if len(measured) < THIRDS:
+            raise ConfigError(f"training: {len(measured)} patients of known age, too few for the shift {shift}")
+        order = sorted(measured, key=lambda patient: (-float(np.median(measured[patient])), patient))
+        return set(order[: len(order) // THIRDS])
 
     def check_labels(self, recipe: Recipe) -> None:
         """Refuse recordings on which calibration and answers could not be fitted, before anything is trained.
@@ -92,19 +127,20 @@ class TrainingData:
         Raises:
             ConfigError: if a label has no example in all recordings.
         """
-        folds, changes = self.fold_of(recipe), Changes(recipe.features, recipe.augment)
-        kept = [i for i, r in enumerate(self.recordings) if fold == FINAL or folds.get(r.patient) != fold]
+        apart, changes = self.held_out(recipe, fold), Changes(recipe.features, recipe.augment)
+        kept = [i for i, r in enumerate(self.recordings) if r.patient not in apart]
         frames, recordings = self.frames(recipe), [self.recordings[i] for i in kept]
-        targets = [
-            frame_targets(r, len(frames[i]) // recipe.window.score_frames + 1, recipe.frame_s)
+        truths = [
+            truth_of(r, len(frames[i]) // recipe.window.score_frames + 1, recipe.frame_s, recipe.labels)
             for i, r in zip(kept, recordings, strict=True)
         ]
-        windows = WindowSampler(recordings, [frames[i] for i in kept], targets, recipe.window, changes)
+        mine = [frames[i] for i in kept]
+        windows = WindowSampler(recordings, mine, truths, recipe.window, changes, recipe.labels)
         sources = [r for r in self.recordings if r.is_real_chest]
         pairs = [
             (frames, CLIP_LABELS.index(TASKS["1-2"].map[event.name]))
             for recording, clips in zip(sources, self.clips(recipe), strict=True)
-            if fold == FINAL or folds[recording.patient] != fold
+            if recording.patient not in apart
             for event, frames in zip(recording.events, clips, strict=True)
         ]
         labels = np.array([label for _, label in pairs], np.int64)

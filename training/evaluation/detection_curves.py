@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 
 from training.datasets import CLASSES
 from training.datasets.records import SPRSOUND_LABELS
+from training.evaluation.burden_plot import burden_figure
 from training.evaluation.delays import StreamedRecording, delays, weighted_quantile
 from training.evaluation.plots import INK, MAIN, Question, confusion_figure, curves_figure, reliability_figure, save
 from training.metrics.calibration import reliability
+from training.metrics.estimates import by_patient
 from training.metrics.streaming import GROUPS, Detection, frame_columns, record_score
 
 NOTHING = "nothing"
@@ -58,6 +60,7 @@ def draw_streaming(
             title, rows, [("annotated breath phases, and what was reported", matrix)], across
         ),
         "delays": delay_figure(title, late),
+        "burden": burden_figure(title, by_patient([(h.scored, h.events) for h in chest]), detection.frame_s),
     }
     paths = []
     for kind, figure in figures.items():

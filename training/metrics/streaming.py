@@ -52,7 +52,12 @@ class ScoredRecording:
     @property
     def is_annotated_chest(self) -> bool:
         """True for the recordings that events are counted on."""
-        return not self.recording.is_negative and self.recording.record_label != "Poor Quality"
+        return is_annotated_chest(self.recording)
+
+
+def is_annotated_chest(recording: Recording) -> bool:
+    """True for chest recordings that somebody annotated: nobody did those of Poor Quality."""
+    return not recording.is_negative and recording.record_label != "Poor Quality"
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ def _edge(folder: Path, name: str, key: str) -> Source:
         both = [found[metric] for metric in (f"{kind} continuous", f"{kind} discontinuous") if metric in found]
         if len(both) == 2:
             metrics[f"{kind}, mean of both"] = Value(sum(both) / 2)
-    networks = (folds + 1) * (recipe.count("teachers", 0) + 1)
+    networks = (folds + len(recipe.words("shifts")) + 1) * (recipe.count("teachers", 0) + 1)
     told = {"recipe": "edge", "seed": str(recipe.count("seed"))}
     told |= {"epochs": f"{recipe.part('loop').count('epochs')} for each of {networks} networks"}
     told |= {"weights": f"{weights:,}", "commit": _commit(run), "date": result.text("date")}

@@ -14,7 +14,6 @@ import torch
 
 from edge.artefact.specs import WindowSpec
 from training.datasets import Annotation, Recording
-from training.datasets.targets import frame_targets
 from training.detector.augment import Changes
 from training.detector.cross_validation import Job
 from training.detector.examples import ClipSampler, WindowSampler
@@ -22,6 +21,7 @@ from training.detector.hyperparameters import LossSpec, Recipe
 from training.detector.model import NetworkSpec
 from training.detector.student import EdgeLearner
 from training.detector.training_data import TrainingData
+from training.detector.truth import truth_of
 from training.loop.distributed import World, joined
 from training.loop.fit import train
 from training.loop.journal import Report
@@ -47,14 +47,18 @@ def samplers(recipe: Recipe = RECIPE) -> tuple[WindowSampler, ClipSampler]:
         Recording(Path("c.flac"), "c", "cough", (), is_negative=True),
     ]
     frames = [rng.normal(0, 1, (200, recipe.features.width)).astype(np.float16) for _ in recordings]
-    targets = [frame_targets(r, 50, recipe.frame_s) for r in recordings]
+    truths = [truth_of(r, 50, recipe.frame_s, recipe.labels) for r in recordings]
     changes = Changes(recipe.features, recipe.augment)
-    windows = WindowSampler(recordings, frames, targets, recipe.window, changes)
+    windows = WindowSampler(recordings, frames, truths, recipe.window, changes, recipe.labels)
     clips = [rng.normal(0, 1, (length, recipe.features.width)).astype(np.float16) for length in (30, 80, 500)]
     return windows, ClipSampler(clips, np.array([0, 2, 5]), windows, changes)
 
 
-ALL_LOSSES = replace(RECIPE, losses=LossSpec(margin=0.4, patch_mix=0.5), network=replace(RECIPE.network, angular=True))
+ALL_LOSSES = replace(
+    RECIPE,
+    losses=LossSpec(margin=0.4, patch_mix=0.5, phase=0.3, record=0.3),
+    network=replace(RECIPE.network, angular=True),
+)
 
 
 def learn(folder: Path, recipe: Recipe, world: World, report: Report) -> dict[str, torch.Tensor]:

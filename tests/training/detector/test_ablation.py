@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, replace
+from pathlib import Path
 
-from training.detector.ablation import Row, table, variants
+import numpy as np
+import pytest
+
+from edge.errors import ConfigError
+from tests.training.detector.test_trial import _data as written_ward
+from training.detector.ablation import base_recipe, given, main, mean_of, table, variants
 from training.detector.hyperparameters import Recipe
+from training.metrics.estimates import Metric
 
 BASE = replace(Recipe(), teachers=0)
 
@@ -31,8 +39,62 @@ def test_a_variant_changes_what_its_name_says_and_nothing_else() -> None:
     assert recipes["without other microphones"].augment.negative == BASE.augment.negative
 
 
-def test_the_table_has_mean_and_deviation_of_every_metric() -> None:
-    text = table([Row("base", {"AUC": [0.8, 0.9, 1.0], "AP": [0.5]}), Row("without", {"AUC": [0.1], "AP": [0.2]})])
-    assert text.splitlines()[0] == "| variant | AUC | AP |"
-    assert text.splitlines()[2] == "| base | 0.900 ± 0.100 | 0.500 ± 0.000 |"
-    assert len(text.splitlines()) == 4
+def _share(name: str, values: list[float]) -> Metric:
+    """The mean of what the patients have."""
+    return Metric(name, len(values), lambda weights: float(weights @ np.array(values) / weights.sum()), "")
+
+
+def test_the_table_has_the_base_with_intervals_and_of_the_others_the_paired_difference() -> None:
+    base = {"AUC": _share("AUC", [0.5, 0.7, 0.9]), "AP": _share("AP", [0.5] * 3)}
+    better = {"AUC": _share("AUC", [0.6, 0.8, 1.0]), "AP": _share("AP", [0.4] * 3)}
+    lines = table({"base": base, "changed": better}, ("AP", "AUC", "nothing of the kind")).splitlines()
+    assert lines[0] == "| variant | AP | AUC |"
+    assert lines[2].startswith("| base | 0.500 [0.500, 0.500] | 0.700 [0.5")
+    assert lines[3] == "| changed | -0.100 [-0.100, -0.100] | +0.100 [+0.100, +0.100] |"
+    assert len(lines) == 4
+
+
+def test_several_seeds_are_their_mean_for_every_draw_of_patients() -> None:
+    both = mean_of([_share("AUC", [0.0, 1.0]), _share("AUC", [1.0, 0.5])])
+    assert both.of(np.array([1, 1])) == pytest.approx((0.5 + 0.75) / 2)
+    assert both.of(np.array([2, 0])) == pytest.approx((0.0 + 1.0) / 2)
+
+
+def test_changes_are_given_by_name_and_key_and_the_base_stands_first() -> None:
+    found = given(BASE, ["known: labels.unannotated=1, labels.poor_quality=1", "two phases:losses.phase=0.5"])
+    assert list(found) == ["base", "known", "two phases"]
+    assert (found["known"].labels.unannotated, found["known"].labels.poor_quality) == (1.0, 1.0)
+    assert found["two phases"].losses.phase == 0.5
+    replaced = given(BASE, ["base: losses.phase=0.2", "other: losses.phase=0.1"])
+    assert (list(replaced), replaced["base"].losses.phase) == (["base", "other"], 0.2)
+
+
+@pytest.mark.parametrize("change", ["labels.unannotated=1", "name: labels.unannotated", ": seed=1"])
+def test_a_change_that_is_not_understood_is_named(change: str) -> None:
+    with pytest.raises(ConfigError, match="expected NAME: KEY=VALUE"):
+        given(BASE, [change])
+
+
+def test_a_trial_decides_four_times_as_much_of_each_window_and_hears_the_same() -> None:
+    recipe = base_recipe(2)
+    assert (recipe.loop.epochs, recipe.loop.batch, recipe.teachers) == (2, 16, 0)
+    assert recipe.window.hop_frames == 4 * Recipe().window.hop_frames
+    assert recipe.window.window_frames == Recipe().window.window_frames
+
+
+def test_a_trial_on_the_youngest_third_ends_with_a_table_and_goes_on_from_what_is_trained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, out = written_ward(tmp_path / "data", 6), tmp_path / "out"
+    small = "network.stem=[2, 4, 4], network.hidden=8, network.dilations=[1, 2], synthetic=0, steps=2, loop.batch=4"
+    arguments = ["--data", str(data), "--out", str(out), "--epochs", "1", "--processes", "1"]
+    arguments += ["--change", f"base: {small}", "--change", f"known: {small}, labels.unannotated=1"]
+    assert main(arguments) == 0
+    assert "| known | " in capsys.readouterr().out
+    fields = json.loads((out / "ablation.json").read_text())["youngest"]
+    assert set(fields) == {"base", "known"}
+    assert 0 <= fields["base"]["record AUC"]["value"] <= 1
+    weights = (out / "base-0" / "shift-youngest" / "best.pt").stat().st_mtime_ns
+    assert main(arguments) == 0
+    assert (out / "base-0" / "shift-youngest" / "best.pt").stat().st_mtime_ns == weights
+    assert json.loads((out / "ablation.json").read_text())["youngest"] == fields

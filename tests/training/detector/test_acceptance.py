@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,17 +14,11 @@ import training.detector.thresholds
 from tests.training.detector.edge import RECIPE
 from training.datasets import CLASSES, SPRSOUND_LABELS, Annotation, Recording
 from training.datasets.targets import COLUMNS, WIDTH, frame_targets
-from training.detector.acceptance import (
-    AnsweredClip,
-    TaskClips,
-    answer_tasks,
-    assess,
-    best_score,
-    cross_calibrated,
-    event_tasks,
-)
+from training.detector.acceptance import AnsweredClip, TaskClips, answer_tasks, assess, best_score, event_tasks
+from training.detector.nested import cross_calibrated
 from training.detector.thresholds import RecordingLogits, calibrate
 from training.detector.training_data import TrainingData
+from training.metrics.estimates import Estimate
 from training.metrics.streaming import ScoredRecording
 from training.tasks import CLIP_LABELS, TASKS
 
@@ -73,7 +69,7 @@ def _margins(normal: float, wheeze: float, fold: int) -> list[AnsweredClip]:
 def test_the_score_that_is_reported_has_its_offsets_from_the_other_folds() -> None:
     # Fold 0 is parted by an offset of Normal between -3 and -2, fold 1 by one between 2 and 3
     clips = [*_margins(3.0, 2.0, 0), *_margins(-2.0, -3.0, 1)]
-    _, scores = answer_tasks(*_records(), clips)
+    scores = _named(answer_tasks(*_records(), clips)[1])
     # With the offset of the other, all of fold 0 is Normal and all of fold 1 is a wheeze
     assert (scores["task 1-1 SE"], scores["task 1-1 SP"]) == (0.5, 0.5)
     assert scores["task 1-1 Score"] == 0.5
@@ -84,6 +80,10 @@ def test_the_best_score_has_its_offsets_from_the_clips_themselves() -> None:
     assert best_score(asked) == 1.0
     inverted = TaskClips(asked.task, asked.log_probabilities[:, ::-1], asked.truth, asked.folds)
     assert best_score(inverted) < 0.6
+
+
+def _named(estimates: Sequence[Estimate]) -> dict[str, float]:
+    return {one.name: one.value for one in estimates if one.value is not None}
 
 
 SOUNDS = {"Normal": (), "CAS": ("wheeze",), "DAS": ("fine_crackle",), "CAS & DAS": ("wheeze", "fine_crackle")}
@@ -113,7 +113,8 @@ def _records(each: int = 20) -> tuple[list[ScoredRecording], list[int]]:
 
 
 def test_recordings_that_are_told_apart_easily_are_named_right() -> None:
-    answers, scores = answer_tasks(*_records(), [*_margins(3.0, -3.0, 0), *_margins(3.0, -3.0, 1)])
+    answers, estimates = answer_tasks(*_records(), [*_margins(3.0, -3.0, 0), *_margins(3.0, -3.0, 1)])
+    scores = _named(estimates)
     for task in ("1-1", "2-1", "2-2"):
         assert scores[f"task {task} SE"] == 1.0
         assert scores[f"task {task} SP"] >= 0.95  # offsets come from other recordings, so one in twenty may fall
@@ -131,7 +132,8 @@ def test_the_score_of_recordings_that_is_reported_has_its_answers_from_the_other
     for one, fold in zip(scored, folds, strict=True):
         if fold == 1 and one.recording.record_label in ("CAS", "DAS"):  # there a wheeze sounds like a crackle
             one.scores[:, [wheeze, crackle]] = one.scores[:, [crackle, wheeze]]
-    _, found = answer_tasks(scored, folds, [*_margins(3.0, -3.0, 0), *_margins(3.0, -3.0, 1)])
+    _, estimates = answer_tasks(scored, folds, [*_margins(3.0, -3.0, 0), *_margins(3.0, -3.0, 1)])
+    found = _named(estimates)
     # What the other fold learnt takes every CAS for a DAS and every DAS for a CAS; only CAS & DAS is named right
     assert found["task 2-2 SE"] == pytest.approx(1 / 3, abs=0.02)
     assert found["task 2-1 SE"] == 1.0  # both are adventitious
@@ -156,7 +158,8 @@ def test_a_detector_that_is_nearly_always_right_is_judged_so(monkeypatch: pytest
     heard.append(RecordingLogits(cough, np.full((125, WIDTH), -3.0, np.float32), np.zeros((125, WIDTH), np.float32), 0))
     recordings = (*(h.recording for h in heard), Recording(Path("7"), "s", "CAS", (), is_synthetic=True))
     clips = [*_margins(3.0, -3.0, 0), *_margins(3.0, -3.0, 1)]
-    result = assess(RECIPE, TrainingData(recordings, tmp_path), heard, clips)
+    young = [replace(h, fold=90) for h in heard if h.recording.patient.endswith("3")]
+    result = assess(RECIPE, TrainingData(recordings, tmp_path), heard, clips, {"youngest": young})
     assert (result["patients"], result["recordings"], len(result["trained_on"])) == (20, 20, 40)
     assert [group["name"] for group in result["groups"]] == ["continuous", "discontinuous"]
     # 0.5 finds as much as 0.3; two frames of noise are no event with either median, so the first of equals is taken
@@ -172,3 +175,10 @@ def test_a_detector_that_is_nearly_always_right_is_judged_so(monkeypatch: pytest
     assert [point["sensitivity"] for point in result["budgets"]] == [1.0] * 4
     assert len(result["calibration"]["scale"]) == 3
     assert set(result["tasks"]["offsets"]) == {"1-1", "1-2", "2-1", "2-2"}
+    assert result["intervals"]["record AUC"] == [1.0, 1.0]
+    assert set(result["intervals"]) <= set(found)
+    # .5 s of sound in each annotated second and a little elsewhere: what is expected is near what is there
+    assert found["burden expected / annotated continuous"] == pytest.approx(1.0, abs=0.1)
+    shift = result["shift"]["youngest"]
+    assert (shift["patients"], shift["recordings"]) == (5, 5)
+    assert shift["validation"]["record AUC"] == 1.0

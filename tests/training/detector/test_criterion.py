@@ -8,18 +8,18 @@ import pytest
 import torch
 
 from training.datasets.targets import COLUMNS, WIDTH
-from training.detector.criterion import BREATH_WEIGHT, KIND_WEIGHT, detector_loss, soften
+from training.detector.criterion import BREATH_WEIGHT, KIND_WEIGHT, detector_loss, phase_loss, record_loss, soften
 
 
 def test_a_silent_frame_and_an_undecided_network_cost_ln2_for_each_question() -> None:
-    loss = detector_loss(torch.zeros(1, 1, WIDTH), torch.zeros(1, 1, WIDTH), torch.ones(1, 1), torch.ones(1))
+    loss = detector_loss(torch.zeros(1, 1, WIDTH), torch.zeros(1, 1, WIDTH), torch.ones(1, 1), torch.ones(1, 1, 3))
     assert loss.item() == pytest.approx((2 + BREATH_WEIGHT) * math.log(2))
 
 
 def test_a_wheeze_costs_its_kind_too() -> None:
     targets = torch.zeros(1, 1, WIDTH)
     targets[0, 0, [COLUMNS.continuous, COLUMNS.which_continuous.start]] = 1
-    loss = detector_loss(torch.zeros(1, 1, WIDTH), targets, torch.ones(1, 1), torch.zeros(1))
+    loss = detector_loss(torch.zeros(1, 1, WIDTH), targets, torch.ones(1, 1), torch.tensor([[[0.0, 1.0, 1.0]]]))
     assert loss.item() == pytest.approx(2 * math.log(2) + KIND_WEIGHT * math.log(3))
 
 
@@ -27,7 +27,9 @@ def test_frames_that_were_not_heard_and_unknown_breath_have_no_gradient() -> Non
     logits = torch.randn(2, 5, WIDTH, requires_grad=True)
     heard = torch.ones(2, 5)
     heard[0, 2] = 0
-    detector_loss(logits, torch.rand(2, 5, WIDTH), heard, torch.tensor([1.0, 0.0])).backward()
+    weights = torch.ones(2, 5, 3)
+    weights[1, :, COLUMNS.breath] = 0
+    detector_loss(logits, torch.rand(2, 5, WIDTH), heard, weights).backward()
     assert logits.grad is not None
     assert not logits.grad[0, 2].any()
     assert not logits.grad[1, :, COLUMNS.breath].any()
@@ -72,3 +74,81 @@ def test_no_share_of_the_teachers_leaves_the_targets_and_a_whole_share_replaces_
     answers = torch.randn(2, 2, 3, WIDTH)
     assert torch.equal(soften(targets, answers, 0.0), targets)
     torch.testing.assert_close(soften(targets, answers, 1.0)[..., :3], torch.sigmoid(answers[..., :3]).mean(0))
+
+
+def _logit(probability: float) -> float:
+    return math.log(probability / (1 - probability))
+
+
+def _asked(probabilities: list[float], phases: list[int], shares: list[float]) -> dict[str, torch.Tensor]:
+    """One window in which the discontinuous sound has these probabilities, the continuous one .5; phase 1 has it."""
+    count = len(probabilities)
+    asked = {
+        "logits": torch.zeros(1, count, WIDTH),
+        "targets": torch.zeros(1, count, WIDTH),
+        "valid": torch.ones(1, count),
+        "weights": torch.ones(1, count, 3),
+        "phases": torch.tensor(phases, dtype=torch.float32)[None, :, None],
+        "shares": torch.tensor(shares)[None, :, None],
+    }
+    asked["logits"][0, :, COLUMNS.discontinuous] = torch.tensor([_logit(p) for p in probabilities])
+    asked["targets"][0, :, COLUMNS.discontinuous] = asked["phases"][0, :, 0] == 1
+    return asked
+
+
+def test_a_phase_is_pooled_by_the_mean_of_its_probabilities_weighted_by_themselves() -> None:
+    # (.8^2 + .2^2) / (.8 + .2) = .68; the continuous sound, not in the phase, is .5 everywhere
+    loss = phase_loss(**_asked([0.8, 0.2, 0.9], [1, 1, 0], [0.5, 0.5, 0.0]))
+    assert loss.item() == pytest.approx(-math.log(0.68) - math.log(0.5))
+
+
+def test_phases_of_one_window_and_of_two_are_counted_one_by_one() -> None:
+    asked = _asked([0.8, 0.2, 0.4, 0.4], [1, 1, 2, 2], [0.5, 0.5, 0.5, 0.5])
+    # The second phase has no sound: 1 - .4
+    mean = (-math.log(0.68) - math.log(0.6)) / 2 - math.log(0.5)
+    assert phase_loss(**asked).item() == pytest.approx(mean)
+    twice = {name: torch.cat([values, values]) for name, values in asked.items()}
+    assert phase_loss(**twice).item() == pytest.approx(mean)
+    beside = {name: torch.cat([asked[name], asked[name].flip(1)], -1) for name in ("phases", "shares")}
+    both = phase_loss(**(asked | beside)).item()  # the second sound's phases lie the other way round in time
+    # Its phase 2 covers .8 and .2, where the first sound's phase has the crackle: somewhere in both there is one
+    assert both == pytest.approx((-math.log(0.68) * 2 - math.log(0.6) - math.log(0.6)) / 4 - math.log(0.5))
+
+
+def test_a_phase_counts_by_the_share_that_was_heard_and_frames_in_a_gap_are_not_pooled() -> None:
+    asked = _asked([0.8, 0.2, 0.4, 0.4], [1, 1, 2, 2], [0.5, 0.5, 0.5, 0.5])
+    asked["valid"][0, 1] = 0
+    # Half of phase 1 with .8 alone, all of phase 2
+    expected = (0.5 * -math.log(0.8) + 1.0 * -math.log(0.6)) / 1.5 - math.log(0.5)
+    assert phase_loss(**asked).item() == pytest.approx(expected)
+    asked["valid"][:] = 0
+    assert phase_loss(**asked).item() == 0.0
+
+
+def test_a_phase_in_which_absence_is_not_known_costs_nothing() -> None:
+    asked = _asked([0.4, 0.4], [2, 2], [0.5, 0.5])
+    asked["weights"][..., COLUMNS.continuous] = 0.0
+    assert phase_loss(**asked).item() == pytest.approx(-math.log(0.6))
+    asked["weights"][:] = 0.0
+    assert phase_loss(**asked).item() == 0.0
+
+
+def test_no_annotated_phase_costs_nothing_and_has_a_finite_gradient() -> None:
+    asked = _asked([0.4, 0.4], [0, 0], [0.0, 0.0])
+    asked["logits"].requires_grad_()
+    loss = phase_loss(**asked)
+    loss.backward()
+    assert loss.item() == 0.0
+    assert asked["logits"].grad is not None
+    assert not asked["logits"].grad.any()
+
+
+def test_a_recording_asks_for_its_sound_somewhere_in_what_was_heard_of_it() -> None:
+    logits = torch.zeros(1, 3, WIDTH)
+    logits[0, :, COLUMNS.continuous] = torch.tensor([_logit(0.8), _logit(0.2), _logit(0.99)])
+    heard = torch.tensor([[1.0, 1.0, 0.0]])
+    # Continuous is there with half a window of certainty, discontinuous is surely not
+    record = torch.tensor([[[1.0, 0.0], [0.5, 1.0]]])
+    assert record_loss(logits, heard, record).item() == pytest.approx(-0.5 * math.log(0.68) - math.log(0.5))
+    assert record_loss(logits, torch.zeros(1, 3), record).item() == 0.0
+    assert record_loss(logits, heard, torch.zeros(1, 2, 2)).item() == 0.0

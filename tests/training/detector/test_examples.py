@@ -9,10 +9,11 @@ import pytest
 
 from edge.artefact.specs import WindowSpec
 from training.datasets import Annotation, Recording
-from training.datasets.targets import COLUMNS, WIDTH, frame_targets
+from training.datasets.targets import COLUMNS
 from training.detector.augment import AugmentSpec, Changes, as_loud
 from training.detector.examples import ClipSampler, WindowSampler
 from training.detector.hyperparameters import Recipe
+from training.detector.truth import LabelSpec, truth_of
 
 WINDOW = WindowSpec(80, 20, 20, 4)
 SPEC = Recipe().features  # offset -75 dB, scale 20 dB
@@ -31,13 +32,13 @@ def _sampler(augment: AugmentSpec, *levels_db: tuple[str, float]) -> WindowSampl
         for label, _ in levels_db
     ]
     frames = [np.full((400, SPEC.width), (level + 75) / 20, np.float16) for _, level in levels_db]
-    targets = [frame_targets(r, 100, 0.032) for r in recordings]
-    return WindowSampler(recordings, frames, targets, WINDOW, Changes(SPEC, augment))
+    truths = [truth_of(r, 100, 0.032, LabelSpec()) for r in recordings]
+    return WindowSampler(recordings, frames, truths, WINDOW, Changes(SPEC, augment), LabelSpec())
 
 
 def _labels(augment: AugmentSpec) -> list[tuple[bool, bool]]:
     sampler, rng = _sampler(augment, ("wheeze", -45.0), ("fine_crackle", -45.0)), np.random.default_rng(0)
-    drawn = [sampler.draw(rng).targets for _ in range(40)]
+    drawn = [sampler.draw(rng).truth.targets for _ in range(40)]
     for targets in drawn:
         assert set(np.unique(targets)) <= {0.0, 1.0}
     return [(bool(t[:, WHEEZE].any()), bool(t[:, FINE_CRACKLE].any())) for t in drawn]
@@ -97,22 +98,24 @@ def test_without_a_negative_nothing_disturbs() -> None:
 @pytest.mark.parametrize(("label", "known"), [("CAS", 1.0), ("Normal", 1.0), ("Poor Quality", 0.0), ("cough", 0.0)])
 def test_breath_is_known_where_somebody_annotated_it(label: str, known: float) -> None:
     recording = Recording(Path("one.flac"), "p", label, (), is_negative=label == "cough")
-    frames, targets = np.zeros((400, SPEC.width), np.float16), np.zeros((100, WIDTH), np.float32)
+    frames, truth = np.zeros((400, SPEC.width), np.float16), truth_of(recording, 100, 0.032, LabelSpec())
     augment = AugmentSpec(**{**_fields(PLAIN), "negative": float(label == "cough")})
-    sampler = WindowSampler([recording], [frames], [targets], WINDOW, Changes(SPEC, augment))
-    assert sampler.draw(np.random.default_rng(0)).breath_known == known
+    sampler = WindowSampler([recording], [frames], [truth], WINDOW, Changes(SPEC, augment), LabelSpec())
+    example = sampler.draw(np.random.default_rng(0))
+    inside = example.valid.reshape(-1, 4).all(axis=1)
+    assert set(example.truth.weights[inside, COLUMNS.breath]) == {known}
 
 
 def test_targets_are_cut_where_the_sound_is_cut() -> None:
-    recording = Recording(Path("one.flac"), "p", "CAS", ())
-    frames, targets = np.full((400, SPEC.width), -1.0, np.float16), np.zeros((100, WIDTH), np.float32)
-    frames[200:240], targets[50:60, WHEEZE] = 1.0, 1.0
-    sampler = WindowSampler([recording], [frames], [targets], WINDOW, Changes(SPEC, PLAIN))
+    recording = Recording(Path("one.flac"), "p", "CAS", (Annotation(50 * 0.032, 60 * 0.032, ("wheeze",)),))
+    frames, truth = np.full((400, SPEC.width), -1.0, np.float16), truth_of(recording, 100, 0.032, LabelSpec())
+    frames[200:240] = 1.0
+    sampler = WindowSampler([recording], [frames], [truth], WINDOW, Changes(SPEC, PLAIN), LabelSpec())
     drawn, rng = [], np.random.default_rng(0)
     for _ in range(40):
         example = sampler.draw(rng)
-        loud = (example.frames[:, 0] > 0).reshape(-1, 4)
-        assert loud.all(axis=1).tolist() == loud.any(axis=1).tolist() == (example.targets[:, WHEEZE] > 0).tolist()
+        loud, targets = (example.frames[:, 0] > 0).reshape(-1, 4), example.truth.targets[:, WHEEZE]
+        assert loud.all(axis=1).tolist() == loud.any(axis=1).tolist() == (targets > 0.5).tolist()
         drawn.append(loud.any())
     assert 3 <= sum(drawn) < 40
 

@@ -1,4 +1,4 @@
-"""Calibration, the search for detection parameters and its cross-fitting, on numbers that were computed by hand."""
+"""Calibration, the search for detection parameters, on numbers that were computed by hand."""
 
 from __future__ import annotations
 
@@ -14,13 +14,11 @@ from training.datasets import CLASSES, Annotation, Recording
 from training.datasets.targets import COLUMNS, WIDTH, frame_targets
 from training.detector.hyperparameters import Recipe
 from training.detector.thresholds import (
-    SEARCH,
     Calibration,
     Choice,
     RecordingLogits,
     ThresholdScorer,
     calibrate,
-    cross_fitted,
     search,
     to_detection,
 )
@@ -146,27 +144,6 @@ def test_the_quality_is_event_f1_plus_segment_f1() -> None:
     # 0.4 + 0.5 with a keep of 0.5, 0.8 + 0 with 1
     scorer = Segments([0], lambda _, __, c: 0.4 if c.keep == 0.5 else 0.8)
     assert search(scorer, {"keep": (0.5, 1.0)}, BOTH)["continuous"].keep == 0.5  # type: ignore[arg-type]
-
-
-def test_the_threshold_of_a_fold_is_chosen_on_the_others() -> None:
-    low, high = SEARCH["threshold"][0], SEARCH["threshold"][-1]
-
-    def f1(name: str, fold: int, choice: Choice) -> float:
-        if name == "discontinuous":
-            return float(choice.threshold == low)
-        return float(choice.threshold == (low if fold == 0 else high))
-
-    counts = cross_fitted(Told([0, 1], f1), BOTH)  # type: ignore[arg-type]
-    # Continuous: fold 0 is judged at the high threshold that fold 1 likes, fold 1 at the low one: neither has a hit
-    assert counts["event F1 continuous"] == Counts(0, 2, 2)
-    assert counts["event F1 discontinuous"] == Counts(2, 2, 2)
-    assert set(counts) == {f"{kind} F1 {group}" for kind in ("event", "segment") for group in BOTH}
-
-
-def test_where_the_others_do_not_care_the_highest_threshold_is_taken() -> None:
-    high = SEARCH["threshold"][-1]
-    counts = cross_fitted(Told([0, 1], lambda _, fold, c: float(fold == 0 or c.threshold == high)), BOTH)  # type: ignore[arg-type]
-    assert counts["event F1 continuous"] == Counts(2, 2, 2)
 
 
 RECIPE = Recipe()

@@ -209,7 +209,8 @@ def test_the_default_model_is_judged_on_streams(tmp_path: Path, capsys: pytest.C
     assert metrics["record sensitivity"]["value"] == pytest.approx(sum(int(r["events"]) > 0 for r in sick) / len(sick))
     assert len(events) == sum(int(r["events"]) for r in recordings)
     assert {p.name for p in out.glob("*.png")} == {
-        f"{kind}-streaming-sprsound-validation.png" for kind in ("curves", "reliability", "confusion", "delays")
+        f"{kind}-streaming-sprsound-validation.png"
+        for kind in ("curves", "reliability", "confusion", "delays", "burden")
     }
 
 

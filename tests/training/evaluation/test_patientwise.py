@@ -12,12 +12,8 @@ from sklearn.metrics import average_precision_score
 from tests.training.evaluation.made import DETECTION, heard, recording
 from training.datasets import Annotation, Recording
 from training.evaluation.delays import StreamedRecording
-from training.evaluation.patientwise import (
-    Estimate,
-    _binned_average_precision,
-    _histograms,
-    streaming_estimates,
-)
+from training.evaluation.patientwise import streaming_estimates
+from training.metrics.estimates import Estimate, binned_average_precision, histograms
 
 WHEEZE = Annotation(2.0, 3.0, ("wheeze",), "Wheeze")
 CRACKLE = Annotation(5.0, 6.0, ("fine_crackle",), "Fine Crackle")
@@ -100,6 +96,6 @@ def test_average_precision_from_histograms_is_nearly_exact() -> None:
     rng = np.random.default_rng(0)
     truth = rng.random(20000) < 0.05
     level = (rng.normal(size=20000) + 1.5 * truth).astype(np.float32)
-    total = _histograms(level, truth, rng.integers(0, 9, 20000), 9).sum(axis=0)
+    total = histograms(level, truth, rng.integers(0, 9, 20000), 9).sum(axis=0)
     assert total.sum() == 20000
-    assert _binned_average_precision(total) == pytest.approx(average_precision_score(truth, level), abs=2e-3)
+    assert binned_average_precision(total) == pytest.approx(average_precision_score(truth, level), abs=2e-3)

@@ -16,11 +16,11 @@ from training.detector.budget import Point
 from training.detector.hyperparameters import Recipe
 from training.evaluation.leakage import trained_on
 from training.evaluation.partitions import Split
-from training.evaluation.patientwise import Estimate
 from training.evaluation.report import Report, StreamTable, as_json
 from training.evaluation.split_scores import judge
 from training.loop import Identity, RunFolder
 from training.metrics.bootstrap import Interval
+from training.metrics.estimates import Estimate
 from training.metrics.official import official_score
 from training.metrics.predictions import Provenance
 from training.tasks import TASKS

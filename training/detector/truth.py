@@ -1,0 +1,149 @@
+"""What is known of a recording, frame by frame: targets, how sure each of them is, and what is only known of a stretch.
+
+Annotators marked part of the breaths. In an adventitious recording the rest is unknown, not silent; a Normal one is
+silent throughout; of Poor Quality nobody said anything. A breath phase is annotated as a whole, so its label says that
+the sound is *somewhere* in it, and a recording's label says the same of the recording. Not for what this costs
+(`training.detector.criterion`) nor for judging, where targets alone are used (`training.datasets.targets`).
+
+Source: Wang, Li and Metze, A comparison of five multiple instance learning pooling functions, ICASSP 2019.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.errors import ConfigError
+from training.datasets import CONTINUOUS, DISCONTINUOUS, Recording
+from training.datasets.targets import COLUMNS, PRESENCE, frame_targets
+
+POOR = "Poor Quality"
+SURE = ("Normal",)  # labels of chest recordings in which nothing is to be heard, annotated or not
+SOUNDS = slice(COLUMNS.continuous, COLUMNS.discontinuous + 1)  # presence of the two groups
+GROUPS = 2
+PIECES = 2  # sounds in a window: its own, and one that is mixed in
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSpec:
+    """How much is believed where nobody annotated; 1 and 1 take all of it for silent."""
+
+    unannotated: float = 0.0
+    """Weight of "no adventitious sound" in the unannotated time of adventitious recordings, 0 to 1."""
+    poor_quality: float = 0.0
+    """The same in recordings of Poor Quality, 0 to 1. With 1, one that is mixed in leaves the breaths known, too."""
+
+    def __post_init__(self) -> None:
+        """Refuse weights that are none."""
+        for name in self.__slots__:
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"recipe: labels.{name} = {getattr(self, name)}, expected 0 to 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What is known of T score frames of one recording, or of two that sound together."""
+
+    targets: Array
+    """(T, K) as `training.datasets.targets`."""
+    weights: Array
+    """(T, 3) how sure the presence of breath, continuous and discontinuous sound is, 0 to 1."""
+    phases: Array
+    """(T, PIECES) number of the annotated breath phase, from 1; 0 where there is none."""
+    shares: Array
+    """(T, PIECES) share of that phase which lies in this frame; those of a whole phase add to 1."""
+    record: Array
+    """(2, GROUPS) whether continuous and discontinuous sound is somewhere in the stretch, and how sure that is."""
+
+    def cut(self, start: int, count: int) -> Truth:
+        """Frames start to start + count, which may lie outside: nothing is known there."""
+        inside = max(0, min(len(self.targets), start + count) - max(0, start))
+        target, sure = self.record
+        # A sound that is somewhere in the recording is in a part of it as likely as the part is long; where there is
+        # none in the whole, there is none in any part.
+        record = np.stack([target, sure * np.where(target > 0, inside / max(1, len(self.targets)), 1.0)])
+        targets, weights, phases, shares = (
+            placed(part, start, count) for part in (self.targets, self.weights, self.phases, self.shares)
+        )
+        return Truth(targets, weights, phases, shares, record.astype(np.float32))
+
+    def joined(self, other: Truth, labels: LabelSpec) -> Truth:
+        """Both sounding together: a sound is there when it is in one of them, and absent when it is in neither.
+
+        Presence is as sure as it is where the sound is annotated; absence must be known of both. Breath is known where
+        it is known of both.
+        """
+        mine, its = self.targets[:, SOUNDS], other.targets[:, SOUNDS]
+        sure, its_sure = self.weights[:, SOUNDS], other.weights[:, SOUNDS]
+        breath = COLUMNS.breath
+        breath_known = self.weights[:, breath] * np.maximum(other.weights[:, breath], labels.poor_quality)
+        weights = np.concatenate([breath_known[:, None], _sure_together(mine, sure, its, its_sure)], 1)
+        record = _sure_together(self.record[0], self.record[1], other.record[0], other.record[1])
+        return Truth(
+            np.maximum(self.targets, other.targets),
+            weights.astype(np.float32),
+            np.stack([self.phases[:, 0], other.phases[:, 0]], 1),
+            np.stack([self.shares[:, 0], other.shares[:, 0]], 1),
+            np.stack([np.maximum(self.record[0], other.record[0]), record]),
+        )
+
+
+def truth_of(recording: Recording, count: int, frame_s: float, labels: LabelSpec) -> Truth:
+    """What is known of the first `count` score frames of a recording.
+
+    Args:
+        recording: with its annotations.
+        count: T.
+        frame_s: seconds of the recording to one score frame; those of sound played faster are longer.
+        labels: how much is believed where nobody annotated.
+    """
+    targets = frame_targets(recording, count, frame_s)
+    phases, shares = np.zeros((count, PIECES), np.float32), np.zeros((count, PIECES), np.float32)
+    edges = np.arange(count + 1) * frame_s
+    for number, event in enumerate(recording.events, 1):
+        overlap = np.clip(np.minimum(edges[1:], event.end_s) - np.maximum(edges[:-1], event.start_s), 0, None)
+        inside = overlap > 0
+        phases[inside, 0], shares[inside, 0] = number, overlap[inside] / (event.end_s - event.start_s)
+    return Truth(targets, _weights(recording, targets, labels), phases, shares, _record(recording))
+
+
+def _weights(recording: Recording, targets: Array, labels: LabelSpec) -> Array:
+    weights = np.ones((len(targets), PRESENCE.stop), np.float32)
+    is_poor = recording.record_label == POOR
+    weights[:, COLUMNS.breath] = not (recording.is_negative or is_poor)
+    if is_poor:
+        weights[:, SOUNDS] = labels.poor_quality
+    elif not (recording.is_negative or recording.is_synthetic or recording.record_label in SURE):
+        annotated = targets[:, [COLUMNS.breath]]
+        weights[:, SOUNDS] = annotated + (1 - annotated) * labels.unannotated
+    return weights
+
+
+def _record(recording: Recording) -> Array:
+    """The recording's own label: every annotated one says of both groups whether they are there."""
+    label = recording.record_label
+    if label == POOR or not label:
+        return np.zeros((2, GROUPS), np.float32)
+    if recording.is_negative:
+        return np.array([[0, 0], [1, 1]], np.float32)
+    heard = {name for event in recording.events for name in event.labels}
+    continuous = "CAS" in label or bool(heard & set(CONTINUOUS))
+    discontinuous = "DAS" in label or bool(heard & {*DISCONTINUOUS, "crackle"})
+    return np.array([[continuous, discontinuous], [1, 1]], np.float32)
+
+
+def _sure_together(target: Array, sure: Array, other: Array, other_sure: Array) -> Array:
+    both = sure * other_sure
+    return np.asarray(np.maximum(both, np.maximum(target * sure, other * other_sure)), np.float32)
+
+
+def placed(source: NDArray[np.floating], start: int, count: int) -> Array:
+    """source[start : start + count] as (count, ...) float32, 0 where it does not reach."""
+    into = np.zeros((count, *source.shape[1:]), np.float32)
+    low, high = max(0, start), min(len(source), start + count)
+    if high > low:
+        into[low - start : high - start] = source[low:high]
+    return into
