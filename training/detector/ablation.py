@@ -66,7 +66,7 @@ def variants(base: Recipe) -> dict[str, Recipe]:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One variant over the seeds."""
+    """Means over the seeds of one variant."""
 
     name: str
     values: dict[str, list[float]]

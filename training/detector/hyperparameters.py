@@ -36,7 +36,7 @@ LOOP = LoopSpec(
 
 @dataclass(frozen=True, slots=True)
 class LossSpec:
-    """What the losses weigh."""
+    """Weights of the losses."""
 
     clip: float = 0.5
     """Cross-entropy of clips."""
@@ -120,7 +120,7 @@ class Recipe:
 
     @property
     def sha256(self) -> str:
-        """Hash of the canonical JSON."""
+        """SHA-256 of the canonical JSON, hex."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
 
@@ -128,7 +128,7 @@ _KIND = TypeAdapter(Recipe)
 
 
 def _tree(recipe: Recipe) -> dict[str, Any]:
-    """As JSON holds it."""
+    """A dataclass as plain lists and dictionaries."""
     tree: dict[str, Any] = _KIND.dump_python(recipe, mode="json")
     return tree
 

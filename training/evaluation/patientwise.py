@@ -37,7 +37,7 @@ Vector = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """One line of a table."""
+    """One number with its confidence interval by patients."""
 
     name: str
     value: float | None
