@@ -67,9 +67,8 @@ class StreamTotals:
 
     def __add__(self, other: StreamTotals) -> StreamTotals:
         """The totals of two streams."""
-        return StreamTotals(
-            *(mine + theirs for mine, theirs in zip(vars(self).values(), vars(other).values(), strict=True))
-        )
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        return StreamTotals(*(mine + theirs for mine, theirs in pairs))
 
     def __str__(self) -> str:
         """The summary line of a run."""

@@ -36,14 +36,16 @@ class LoudnessModel:
     id, sha256, features_sha256, runtime = "loudness", "a" * 64, "b" * 64, "numpy 0"
 
     def score(self, window: Window) -> Scores:
-        """0.9 where the frames are loud."""
+        """0.9 where the frames are loud; what was not heard at either end is left out, as by the model."""
         decided = self.window.decided
         steps = self.window.score_frames
         loud = window.values[decided].reshape(-1, steps * self.spec.width).mean(axis=1) > -0.5
         values = np.full((len(loud), 3), 0.02, np.float32)
         values[loud, 0] = 0.9
         valid = window.valid[decided].reshape(-1, steps).all(axis=1)
-        return Scores((window.start + decided.start) // steps, values, valid)
+        heard = np.flatnonzero(valid)
+        part = slice(int(heard[0]), int(heard[-1]) + 1) if len(heard) else slice(0, 0)
+        return Scores((window.start + decided.start) // steps + part.start, values[part], valid[part])
 
 
 class Bursts:
