@@ -18,7 +18,7 @@ JETPACK_PYTHON = {36: "3.10", 38: "3.12", 39: "3.12"}  # L4T major release -> th
 
 @dataclass(frozen=True)
 class Profile:
-    """What a DEVICE must be."""
+    """The hardware that a DEVICE of `make deploy` names."""
 
     name: str
     machines: tuple[str, ...]

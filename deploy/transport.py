@@ -24,7 +24,7 @@ SSH_FAILED = 255
 
 
 class Transport(Protocol):
-    """A way to the box."""
+    """How commands reach the box: run here, or through ssh."""
 
     where: str
     """For people: `this machine` or `user@box`."""

@@ -37,7 +37,7 @@ NEWEST_GLIBC = 40  # 2.x; tags beyond exist on no index yet
 
 @dataclass(frozen=True)
 class Wheel:
-    """One file of a wheelhouse."""
+    """One wheel of a wheelhouse."""
 
     path: Path
     size: int

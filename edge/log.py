@@ -54,7 +54,7 @@ class BurstLimitedLog:
     """Logs events; of a kind with more than `LINES` in `REPEAT_S` seconds only one a minute, with a count."""
 
     def __init__(self, logger: logging.Logger) -> None:
-        """Write to `logger`."""
+        """Lines go to `logger`; none has been written yet."""
         self._logger, self._limited = logger, RateLimitedLog(logger)
         self._times: dict[str, deque[float]] = {}  # kind -> when its last lines were logged, monotonic seconds
 

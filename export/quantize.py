@@ -60,7 +60,7 @@ class TensorRtQuantizer(Quantizer):  # type: ignore[misc]
     """Says which tensors are int8: both inputs of every weighted operation."""
 
     def annotate(self, model: GraphModule) -> GraphModule:
-        """Mark them."""
+        """Say which nodes of the graph are quantized, and how."""
         for node in model.graph.nodes:
             if node.op == "call_function" and node.target in _WEIGHTED:
                 specs = {node.args[0]: _ACTIVATIONS, node.args[1]: _WEIGHTS}

@@ -34,7 +34,7 @@ MOVED = "moved"  # every other node: reshapes, slices, concatenations
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One export."""
+    """What one export made and measured."""
 
     card: str
     """Id of the model."""

@@ -53,7 +53,7 @@ DATAGRAM_WINDOW = ReorderWindow(3, 60_000_000)  # UDP: three packets of 20 ms
 
 
 class _Piece(NamedTuple):
-    """Samples of one packet, placed."""
+    """Samples of one packet, at their absolute index."""
 
     start: int
     values: NDArray[np.int16]

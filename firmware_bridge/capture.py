@@ -45,7 +45,7 @@ class Writer:
     """
 
     def __init__(self, path: Path, limit: int = MAX_BYTES) -> None:
-        """Write the head."""
+        """Create the file and write its header."""
         try:
             self._file: BinaryIO = path.open("xb")
         except FileExistsError:
@@ -76,7 +76,7 @@ class Writer:
         self.size += self._file.write(record)
 
     def end(self, now_ns: int) -> None:
-        """Say until when was listened."""
+        """Write the time at which the recording of the links ended, ns of the monotonic clock."""
         self.write(Chunk(now_ns, END, "", b""))
 
     def close(self) -> None:
@@ -95,7 +95,7 @@ class Reader:
     """
 
     def __init__(self, path: Path) -> None:
-        """Read the head."""
+        """Open the file and check its header."""
         self._path = path
         try:
             self._file: BinaryIO = path.open("rb")

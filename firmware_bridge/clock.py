@@ -100,12 +100,12 @@ class ClockModel:
     """
 
     def __init__(self, rate_hz: float, is_paired: bool = False) -> None:
-        """Nothing arrived yet."""
+        """Begin without a packet."""
         self._declared_hz, self._is_paired = rate_hz, is_paired
         self.reset()
 
     def reset(self) -> None:
-        """A new epoch: forget everything."""
+        """Forget all packets: a new epoch counts its samples anew."""
         self._points: deque[_Point] = deque(maxlen=POINTS)
         self._pairs: deque[tuple[int, int]] = deque(maxlen=POINTS)  # uptime us, index
         self._best: _Point | None = None  # the quickest packet of this stretch

@@ -41,7 +41,7 @@ class Sequence:
         self._span = 0  # numbers since the first
 
     def restart(self) -> None:
-        """The device counts anew."""
+        """The device started again: its sequence numbers begin anew."""
         self._highest = None
 
     def push(self, seq: int) -> None:

@@ -43,7 +43,7 @@ class Conditions:
     """The conditions that last; returns only changes."""
 
     def __init__(self) -> None:
-        """None lasts."""
+        """Begin without a condition."""
         self._lasting: dict[ConditionName, Condition] = {}
 
     def note(self, name: ConditionName, active: bool, detail: str, cured: bool = False) -> list[Condition]:
@@ -67,7 +67,7 @@ class Conditions:
         return [change for each in self.lasting for change in self.note(each.name, False, detail)]
 
     def lasts(self, name: ConditionName) -> bool:
-        """Whether it does now."""
+        """Whether the condition lasts now."""
         return name in self._lasting
 
     @property
@@ -77,7 +77,7 @@ class Conditions:
 
     @property
     def measurable(self) -> bool:
-        """Whether none of them forbids to judge."""
+        """Whether the sound can be judged in spite of them."""
         return all(condition.measurable for condition in self._lasting.values())
 
 
@@ -89,7 +89,7 @@ class Device:
     """
 
     def __init__(self, device_id: int, limits: Limits) -> None:
-        """Nothing is known of it."""
+        """Begin before its first packet: nothing is known of it."""
         self.device_id = device_id
         self.hello: Hello | None = None
         self.telemetry: Telemetry | None = None

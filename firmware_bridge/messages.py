@@ -59,7 +59,7 @@ class Site(IntEnum):
 
 
 class Charging(IntEnum):
-    """What the battery does."""
+    """Whether the battery is being charged."""
 
     NO = 0
     YES = 1
@@ -165,7 +165,7 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Telemetry:
-    """How a device fares."""
+    """Readings of a device: battery, contact, motion, radio, counters."""
 
     clock: Clock | None = None
     battery: Battery | None = None
@@ -184,7 +184,7 @@ class Telemetry:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """A line for a person."""
+    """A line of text for the log."""
 
     text: str
     """Printable characters; others were replaced."""
@@ -199,7 +199,7 @@ class Time:
     token: int
     """The ping's, 64 bits."""
     clock: Clock
-    """When the ping was heard."""
+    """When the device received the ping."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Settings:
-    """Choices of the operator."""
+    """What the operator decides: devices allowed, channels, limits, keys."""
 
     allowed: frozenset[int] | None = None
     """Device ids that are accepted; None for all."""
@@ -88,7 +88,7 @@ class Receiver:
         token: Callable[[], int] = lambda: secrets.randbits(63),
         wall_s: Callable[[], float] = time.time,
     ) -> None:
-        """Nothing was heard yet."""
+        """Begin without a device."""
         self._settings, self._authenticator, self._token, self._wall_s = settings, authenticator, token, wall_s
         self._deframers: dict[str, Deframer] = {}
         self._entries: dict[int, _DeviceEntry] = {}
@@ -114,11 +114,11 @@ class Receiver:
         return [delivery for packet in packets for delivery in self._on_packet(packet, chunk)]
 
     def tick(self, now_ns: int) -> list[Delivery]:
-        """Let time pass: what was waited for is given up, silence becomes a condition."""
+        """Check timeouts: packets waited for are given up, silence becomes a condition."""
         return [delivery for entry in self._entries.values() for delivery in self._tick(entry, now_ns)]
 
     def flush(self) -> list[Delivery]:
-        """End: give what waits."""
+        """End of all links: the sound that still waited for overtaken packets."""
         out = []
         for entry in self._entries.values():
             for number, stream in entry.streams.items():

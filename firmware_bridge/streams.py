@@ -115,7 +115,7 @@ class Stream:
             self.clock.pair(clock.uptime_us, unwrap(self._assembler.placed, clock.sample_index, 32))
 
     def tick(self, now_ns: int, measurable: bool) -> list[Item | Condition]:
-        """Let time pass."""
+        """Check timeouts: packets waited for are given up."""
         out = self._apply(self._assembler.tick(now_ns), measurable) + self._end()
         is_silent = self._received_ns and now_ns - self._received_ns > self._limits.lost_s * SECOND_NS
         if is_silent and not self.conditions.lasts("ended"):
@@ -123,7 +123,7 @@ class Stream:
         return out
 
     def flush(self, measurable: bool) -> list[Item | Condition]:
-        """End: give what waits."""
+        """End of the stream: the sound that still waited for overtaken packets."""
         return self._apply(self._assembler.flush(), measurable) + self._end()
 
     def has_sound_since(self, at_ns: int) -> bool:

@@ -47,7 +47,7 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One official question."""
+    """One task of a challenge: whose clips are asked for, and by which labels."""
 
     name: str
     """`1-1`, `1-2`, `2-1`, `2-2`, `icbhi-2`, `icbhi-4` or `ood`."""

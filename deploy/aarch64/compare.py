@@ -17,7 +17,7 @@ LOOSE = ("score", "mean")
 
 @dataclass(frozen=True)
 class Comparison:
-    """How alike two listings are."""
+    """Differences between the scores and events that two processors found in the same recording."""
 
     frames: int
     """Score frames compared."""

@@ -29,7 +29,7 @@ INCLUDE = "python3,python3-venv,libgomp1"
 
 @dataclass(frozen=True)
 class Debian:
-    """Which Debian."""
+    """A release of Debian and the server it is downloaded from."""
 
     mirror: str
     suite: str
@@ -51,7 +51,7 @@ class Emulated:
         return [*words, "/usr/bin/env", "-i", f"PATH={PATH}", "HOME=/root", "LANG=C.UTF-8", "OMP_NUM_THREADS=1", *argv]
 
     def explain(self, code: int, said: str) -> str:
-        """Why no command ran there."""
+        """Why proot could not run the command, its last line; empty if it did."""
         return f"{said.strip().splitlines()[-1]}" if "proot error" in said else ""
 
     def run(self, *argv: str) -> str:

@@ -51,7 +51,7 @@ def status(session: Session, _request: dict[str, Any], _given: BinaryIO) -> dict
 
 
 def logs(session: Session, request: dict[str, Any], _given: BinaryIO) -> dict[str, Any]:
-    """The end of the service's log."""
+    """The last lines of the service's log, as many as the request says, and the command that shows it."""
     return {"text": session.service.last_lines(request["lines"]), "logs": session.service.logs}
 
 
@@ -133,7 +133,7 @@ CHANGING: dict[str, Command] = {"install": install, "mend": mend, "rollback": ro
 
 
 def main(given: BinaryIO, out: BinaryIO) -> None:
-    """Answer one request."""
+    """Read one request from standard input, run it, and write what comes of it as lines of JSON; the exit code."""
     request = json.loads(given.readline())
     os.umask(0o022)
     layout = BoxLayout(request["root"])

@@ -90,7 +90,7 @@ def read_record(path: Path, kind: Any) -> Any:
 
 
 def write_record(path: Path, record: Any) -> None:
-    """What `read_record` reads."""
+    """Write a dataclass as JSON, whole or not at all, for `read_record`."""
     write_whole(path, json.dumps(asdict(record), indent=1).encode())
 
 

@@ -36,7 +36,7 @@ print(json.dumps({"path": sys.executable, "version": "%d.%d.%d" % sys.version_in
 
 @dataclass(frozen=True)
 class Python:
-    """One interpreter of the box."""
+    """One Python interpreter of the box, and what it has."""
 
     path: str
     version: str
@@ -48,7 +48,7 @@ class Python:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a box is."""
+    """What `make deploy` must know of a box before it builds for it."""
 
     machine: str
     """As uname tells it: x86_64, aarch64, armv7l."""

@@ -37,7 +37,7 @@ class Process:
     """The service below a root of one's own: a process that `run.sh` starts, and starts again when it ends."""
 
     def __init__(self, layout: BoxLayout) -> None:
-        """For the releases of `layout`."""
+        """Prepare to run the current release of `layout`; nothing is started."""
         self.logs = f"tail -f {layout.log}"
         self._layout, self._lock, self._newest = layout, layout.run / "lock", layout.run / "newest"
         self._started: subprocess.Popen[bytes] | None = None  # `run.sh`, by this object
@@ -157,7 +157,7 @@ class Process:
                 time.sleep(0.1)
 
     def last_lines(self, count: int) -> str:
-        """From its log."""
+        """The last `count` lines of its log file; empty without one."""
         with suppress(OSError):
             return "\n".join(self._layout.log.read_text(errors="replace").splitlines()[-count:])
         return ""

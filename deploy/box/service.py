@@ -32,7 +32,7 @@ PHASES = {"active": "ready", "activating": "starting", "reloading": "starting", 
 
 @dataclass(frozen=True)
 class Health:
-    """How the service is."""
+    """State of the service as systemd or its own process reports it."""
 
     phase: str
     """starting, ready, waiting (to start again), or stopped; running: started below a ROOT by another deployment, which
@@ -42,7 +42,7 @@ class Health:
     status: str = ""
     """The service's own status, or why it ended."""
     is_asked: bool = True
-    """Whether this tells of the start that was asked for last."""
+    """Whether this is the state after the start that was asked for last."""
 
     @property
     def is_well(self) -> bool:
@@ -78,7 +78,7 @@ class Systemd:
     logs = f"journalctl -u {UNIT}"
 
     def __init__(self, layout: BoxLayout) -> None:
-        """For the releases of `layout`."""
+        """Prepare to run the current release of `layout`; nothing is started."""
         self._layout = layout
         self._unit = layout.root / "etc/systemd/system" / UNIT
         self._rules = layout.root / "etc/udev/rules.d"
@@ -107,7 +107,7 @@ class Systemd:
         self._systemctl("daemon-reload")
 
     def health(self) -> Health:
-        """From `systemctl show`."""
+        """Its state by `systemctl show`."""
         _code, shown = call(["systemctl", "show", UNIT, "-p", "ActiveState,SubState,Result,StatusText,Job"])
         found = dict(line.partition("=")[::2] for line in shown.splitlines())
         phase = PHASES.get(found.get("ActiveState", ""), "stopped")
@@ -117,7 +117,7 @@ class Systemd:
         return Health(phase, result != "success", status, found.get("Job", "") in ("", "0"))
 
     def last_lines(self, count: int) -> str:
-        """From the journal."""
+        """Its last `count` lines in the journal."""
         return call(["journalctl", "-u", UNIT, "-n", count, "--no-pager", "-o", "cat"])[1]
 
     def command_as_service(self, release: Path, argv: Sequence[object]) -> list[object]:

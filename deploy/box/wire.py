@@ -30,11 +30,11 @@ class Wire:
     """Lines of JSON to the workstation; once it is gone, nothing."""
 
     def __init__(self, out: BinaryIO) -> None:
-        """Write to `out`."""
+        """Messages go to `out`, which is the connection to the workstation."""
         self._out: BinaryIO | None = out
 
     def send(self, **message: object) -> None:
-        """One message."""
+        """Write one message, a line of JSON; does nothing once the workstation is gone."""
         if self._out is not None:
             try:
                 self._out.write(json.dumps(message).encode() + b"\n")
@@ -57,7 +57,7 @@ class Wire:
 
 @dataclass
 class Session:
-    """What every command needs."""
+    """What every command on the box needs: where things lie, the service, and the workstation that asks."""
 
     layout: BoxLayout
     service: Service

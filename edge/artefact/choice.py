@@ -44,7 +44,7 @@ class MachineKey:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One variant on one machine."""
+    """What `laennec optimize` measured of one variant on one machine."""
 
     variant: str
     runtime: str

@@ -119,7 +119,7 @@ class Model:
 
     @property
     def features_sha256(self) -> str:
-        """Hash of the feature spec."""
+        """SHA-256 of the feature spec's canonical JSON, hex."""
         return self.spec.sha256
 
     def score(self, window: Window) -> Scores:

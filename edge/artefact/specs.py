@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class WindowSpec:
-    """The window of one model."""
+    """Lengths of the windows that one model scores, in frames."""
 
     window_frames: int
     """W, frames in a window."""

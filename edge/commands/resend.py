@@ -25,7 +25,7 @@ def resend(
     outbox: Annotated[Path | None, typer.Option(help="Another outbox than that of the settings.")] = None,
     host: Annotated[str | None, typer.Option(help="Broker; default that of the settings, or 127.0.0.1.")] = None,
     port: Annotated[int | None, typer.Option(help="Port of the broker.")] = None,
-    node: Annotated[str | None, typer.Option(help="Name of this box; default: its host name.")] = None,
+    node: Annotated[str | None, typer.Option(help="Name of this node; default: its host name.")] = None,
 ) -> None:
     """Send again the events of a period, for example after the broker lost data; each is marked `resent`.
 

@@ -24,7 +24,7 @@ def run(  # noqa: PLR0913 - the options of the command
     channel: ChannelOption = None,
     host: Annotated[str | None, typer.Option(help="Host of the MQTT broker; default 127.0.0.1.")] = None,
     port: Annotated[int | None, typer.Option(help="Port of the MQTT broker; default 1883.")] = None,
-    node: Annotated[str | None, typer.Option(help="Name of this box in MQTT topics; default: its host name.")] = None,
+    node: Annotated[str | None, typer.Option(help="Name of this node in MQTT topics; default: its host name.")] = None,
     stream: Annotated[str | None, typer.Option(help="Name of the bed in MQTT topics; default bed1.")] = None,
     outbox: Annotated[
         Path | None, typer.Option(help="SQLite file in which events wait for the broker.", readable=False)

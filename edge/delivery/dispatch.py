@@ -1,4 +1,4 @@
-"""The only way out of the node: inbox -> outbox on disk -> broker, from one thread.
+"""Everything that a node publishes goes through here: inbox -> outbox on disk -> broker, from one thread.
 
 Not for making messages. Whoever has a message calls `send` or `set_state` and goes on at once; this thread writes it to
 the disk, publishes it, and takes it off the disk when the broker has acknowledged it. After a (re)connection the
@@ -134,7 +134,7 @@ class Dispatch:
             self._wake.clear()
             try:
                 self._step()
-            except Exception:  # this thread is the only way out: it must outlive any one message
+            except Exception:  # nothing else delivers: this thread must outlive any one message
                 logger.exception("dispatch error; going on in 1 s")
                 self._stopping.wait(1.0)
         self._step()
@@ -165,7 +165,7 @@ class Dispatch:
             self._outbox.put(batch)
 
     def _on_signals(self) -> None:
-        """What the session with the broker reported since the last step."""
+        """Connections, their ends and acknowledgements that the MQTT session reported since the last step."""
         while not self._signals.empty():
             signal = self._signals.get()
             if isinstance(signal, Connected):

@@ -1,8 +1,8 @@
 """What a node publishes on MQTT: topics and JSON bodies, built by pure functions.
 
 Not for sending. The contract is `laennec/v1`: fields are only ever added; readers ignore what they do not know. `seq`,
-`seq_start`, `late` and `time.published` are filled in on the way out (`edge.delivery.outbox`, `finish`); before that,
-none is known. Sample indices are the truth; wall times are derived from them. Never audio, never a patient.
+`seq_start`, `late` and `time.published` are filled in later (`edge.delivery.outbox` when a message is stored, `finish`
+when it is sent). Sample indices are the truth; wall times are derived from them. Never audio, never a patient.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class ModelId(Protocol):
 
     @property
     def features_sha256(self) -> str:
-        """Hash of the feature spec."""
+        """SHA-256 of the feature spec's canonical JSON, hex."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Node:
     """Fingerprint of the machine (`edge.node.box_fingerprint`)."""
 
     def topic(self, *levels: str) -> str:
-        """`prefix/site/node/level/...`."""
+        """A topic below this node's: `prefix/site/node/level/...`."""
         return "/".join((self.prefix, self.site, self.node, *levels))
 
     @property

@@ -35,7 +35,7 @@ def jump(last: int) -> int:
 
 
 class SequenceNumbers:
-    """The numbers of one process."""
+    """The `seq` of the messages of one process."""
 
     def __init__(self, lock_file: Reservation | None, stored: int | None) -> None:
         """Go on behind what was used.

@@ -29,7 +29,7 @@ class Compression:
     """
 
     def __init__(self, spec: FeatureSpec) -> None:
-        """Build tables."""
+        """Precompute the constants; no frame has come yet."""
         how = spec.compression
         offset, gain = affine(spec) if not spec.deltas else (np.zeros(spec.levels), np.ones(spec.levels))
         self._affine = np.array([offset, gain], np.float32)
@@ -49,7 +49,7 @@ class Compression:
             _pcen(self._constants, self._affine, self._smoothed, energies, valid)
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Forget the smoothed energies: the next frame is as the first of a stream."""
         self._smoothed[:] = UNKNOWN
 
 

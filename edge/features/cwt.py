@@ -55,7 +55,7 @@ class CwtPlan(NamedTuple):
 
 
 def make_cwt_plan(spec: FeatureSpec, cwt: Cwt, ring: Floats) -> CwtPlan:
-    """Tables of an analysis."""
+    """Precompute the wavelets and filters of an analysis."""
     half, frames = cwt.layout(spec.grid)
     size = frames * spec.hop_samples
     bins_hz = np.arange(size // 2 + 1) * (spec.rate_hz / size)

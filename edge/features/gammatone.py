@@ -117,7 +117,7 @@ def gammatone_energies(
 
 @njit
 def _hop(plan: GammatonePlan, samples: Floats, energies: Floats) -> None:
-    """One hop through all bands."""
+    """Filter one hop of samples by all bands; the energy of a band is the square of its mean envelope."""
     hop = np.float32(samples.shape[0])
     for g in range(plan.pole.shape[0]):
         state = plan.state[g]

@@ -41,7 +41,7 @@ class MelPlan(NamedTuple):
 
 
 def make_mel_plan(spec: FeatureSpec, mel: Mel, ring: Floats) -> MelPlan:
-    """Tables of an analysis."""
+    """Precompute the window, FFT and filters of an analysis."""
     span = max(mel.windows_samples)
     tapers = np.zeros((len(mel.windows_samples), span))
     for row, length in zip(tapers, mel.windows_samples, strict=True):
@@ -159,7 +159,7 @@ def mel_energies(
 
 @njit
 def _filter(power: Floats, filters: NDArray[np.uint64], weights: Floats, energies: Floats) -> None:
-    """Weighted sums of bins."""
+    """Energy of each band: the weighted sum of its bins of the power spectrum."""
     j = np.uint64(0)  # unsigned as in `fft.py`
     for m in range(energies.shape[0]):
         energy, first = np.float32(0), filters[m, 0]

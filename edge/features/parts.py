@@ -56,11 +56,11 @@ class Mel:
     """Filters have peak 1 (`peak`) or area 1 per Hz (`area`, Slaney's)."""
 
     def __post_init__(self) -> None:
-        """Make the numbers canonical."""
+        """Bring the numbers to one type each, so that equal specs have equal JSON."""
         canonical(self)
 
     def check(self, grid: Grid) -> None:
-        """Refuse what cannot be."""
+        """Refuse numbers that this analysis or compression cannot have, with a ConfigError that names them."""
         shortest, longest = min(self.windows_samples, default=0), max(self.windows_samples, default=0)
         least = 2 if self.periodic else 3  # a symmetric window of 2 is 0
         few = 1 <= len(self.windows_samples) <= 16 and shortest >= least
@@ -93,11 +93,11 @@ class Gammatone:
     """After a start or gap, frames are valid once the slowest impulse response has decayed by this, dB."""
 
     def __post_init__(self) -> None:
-        """Make the numbers canonical."""
+        """Bring the numbers to one type each, so that equal specs have equal JSON."""
         canonical(self)
 
     def check(self, grid: Grid) -> None:
-        """Refuse what cannot be."""
+        """Refuse numbers that this analysis or compression cannot have, with a ConfigError that names them."""
         require("analysis.bandwidth", self.bandwidth, 0.1 <= self.bandwidth <= 10, "0.1 to 10")
         require("analysis.settle_db", self.settle_db, 1 <= self.settle_db <= 300, "1 to 300")
         require("low_hz", grid.low_hz, grid.low_hz >= 1, "1 or more for a gammatone filter")
@@ -139,11 +139,11 @@ class Cwt:
     """Frames made at once, at least: more are cheaper, and later."""
 
     def __post_init__(self) -> None:
-        """Make the numbers canonical."""
+        """Bring the numbers to one type each, so that equal specs have equal JSON."""
         canonical(self)
 
     def check(self, grid: Grid) -> None:
-        """Refuse what cannot be."""
+        """Refuse numbers that this analysis or compression cannot have, with a ConfigError that names them."""
         require("analysis.wavelet", self.wavelet, self.wavelet in ("morlet", "morse"), "morlet, morse")
         require("analysis.omega0", self.omega0, 4.5 <= self.omega0 <= 60, "4.5 to 60 (below, not analytic)")
         require("analysis.gamma", self.gamma, 1 <= self.gamma <= 10, "1 to 10")
@@ -199,11 +199,11 @@ class Log:
     """Levels below this are raised to it, in the same unit."""
 
     def __post_init__(self) -> None:
-        """Make the numbers canonical."""
+        """Bring the numbers to one type each, so that equal specs have equal JSON."""
         canonical(self)
 
     def check(self) -> None:
-        """Refuse what cannot be."""
+        """Refuse numbers that this analysis or compression cannot have, with a ConfigError that names them."""
         require("compression.unit", self.unit, self.unit in ("db", "ln"), "db, ln")
         lowest = -370.0 if self.unit == "db" else -85.0  # of a float32
         require("compression.floor", self.floor, lowest <= self.floor <= 0, f"{lowest:g} to 0")
@@ -228,11 +228,11 @@ class Pcen:
     """Keeps silence finite; in the unit of E."""
 
     def __post_init__(self) -> None:
-        """Make the numbers canonical."""
+        """Bring the numbers to one type each, so that equal specs have equal JSON."""
         canonical(self)
 
     def check(self) -> None:
-        """Refuse what cannot be."""
+        """Refuse numbers that this analysis or compression cannot have, with a ConfigError that names them."""
         require("compression.s", self.s, 0 < self.s <= 1, "above 0 to 1")
         require("compression.alpha", self.alpha, 0 <= self.alpha <= 1, "0 to 1")
         require("compression.delta", self.delta, 0 < self.delta <= 1e6, "above 0 to 1e6")

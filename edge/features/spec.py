@@ -32,7 +32,7 @@ COMPRESSIONS: dict[str, type[Log] | type[Pcen]] = {"log": Log, "pcen": Pcen}
 
 @dataclass(frozen=True, slots=True)
 class FeatureSpec:
-    """One front-end."""
+    """One front-end: from samples to frames, complete."""
 
     rate_hz: int = 8000
     """Sampling rate, Hz."""
@@ -138,7 +138,7 @@ class FeatureSpec:
 
     @property
     def sha256(self) -> str:
-        """Hash of the canonical JSON."""
+        """SHA-256 of the canonical JSON, hex."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
     def _check(self) -> None:

@@ -79,12 +79,12 @@ class Heartbeat(threading.Event):
         self._looked_s = monotonic()
 
     def is_set(self) -> bool:
-        """As `stop`."""
+        """As `threading.Event`, of `stop`."""
         self._looked_s = self._monotonic()
         return self._stop.is_set()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """As `stop`."""
+        """As `threading.Event`, of `stop`."""
         self._looked_s = self._monotonic()
         return self._stop.wait(timeout)
 

@@ -37,7 +37,7 @@ from edge.node.stream import State, StreamTotals, StreamWorker
 from edge.settings.config import Config
 from edge.sources.source import Source
 
-TICK_S = 0.25  # how often the streams are looked at
+TICK_S = 0.25  # how often the states of the streams are checked
 HEALTH_S = 30.0  # between two health reports
 STREAMS_END_S = 0.7  # how long sources may take to notice the end
 LAST_DELIVERY_S = 0.4  # at a stop: how long the last events may take to reach the broker

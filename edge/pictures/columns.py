@@ -68,7 +68,7 @@ class Columns:
         return highest[:count]
 
     def _merge_pairs(self) -> None:
-        """Two columns become one."""
+        """Halve the number of columns: each pair becomes one, with the larger peak of both."""
         half = self._most // 2
         self._peaks[:half] = np.maximum(self._peaks[0::2], self._peaks[1::2])
         self._valid[:half] = self._valid[0::2] + self._valid[1::2]

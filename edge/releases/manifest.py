@@ -40,7 +40,7 @@ class _Record(BaseModel):
 
 
 class File(_Record):
-    """One file of a release."""
+    """One file of a release: name, size and hash."""
 
     sha256: Sha256
     bytes: Annotated[int, Field(gt=0, le=MAX_BYTES)]
@@ -49,7 +49,7 @@ class File(_Record):
 
 
 class Manifest(_Record):
-    """The content of `manifest.json`."""
+    """What `manifest.json` of a signed release says."""
 
     schema_: Annotated[Literal["laennec.release/1"], Field(alias="schema")] = SCHEMA
     id: Name

@@ -18,7 +18,7 @@ ALSA_NUMBER = re.compile(r"\s*\((plug)?hw:\d+,\d+\)\s*$")  # end of a name; chan
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """One microphone."""
+    """One microphone, as PortAudio lists it."""
 
     index: int
     """Its number, until something is plugged in or out."""

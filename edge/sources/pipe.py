@@ -40,7 +40,7 @@ KINDS = frozenset(Kind)
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One message of the child."""
+    """One message of the recording process."""
 
     kind: Kind
     payload: bytes = b""

@@ -21,7 +21,7 @@ TEND_S = 0.05  # how often links are tended and time-outs looked at when nothing
 
 @dataclass(frozen=True, slots=True)
 class TransportState:
-    """State of a transport."""
+    """Whether a transport is open, why not, and what it has carried."""
 
     is_open: bool
     reason: str

@@ -40,7 +40,7 @@ class Replay:
 
     @property
     def is_over(self) -> bool:
-        """Whether everything was given."""
+        """Whether every chunk of the capture was returned."""
         return self._next is None
 
     @property
@@ -62,7 +62,7 @@ class Replay:
         return True
 
     def tend(self, now_ns: int) -> list[Chunk]:
-        """The chunks that are due."""
+        """The chunks whose time has come, at `speed`; as many as are read at once when it is 0."""
         if self._next is None:
             return []
         if self._begin is None:
@@ -78,7 +78,7 @@ class Replay:
         return out
 
     def send(self, content: bytes, peer: str = "") -> bool:
-        """A capture takes nothing."""
+        """Nothing is sent: a capture has no device behind it."""
         return False
 
     @property

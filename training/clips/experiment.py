@@ -37,7 +37,7 @@ class Sides:
 
     @property
     def records(self) -> str:
-        """Fingerprint of both."""
+        """Fingerprint of the recordings of both sides."""
         return fingerprint([*self.training, *self.validation])
 
     def write(self, folder: Path) -> None:

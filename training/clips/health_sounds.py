@@ -113,7 +113,7 @@ class DetectorLearner:
         self.steps = max(1, len(self._rows) // spec.batch // 4)  # breath is most of it, and drawn as often as a cough
 
     def batch(self, epoch: int, step: int) -> Batch:
-        """This process's share."""
+        """This process's share of a batch."""
         rng = np.random.default_rng([self._seed, epoch, step])
         chosen = rng.choice(self._rows, self._size, p=self._chances)[list(self._world.share(self._size))]
         frames, valid = padded(self._pieces.frames, chosen.tolist())

@@ -40,7 +40,7 @@ class ClipLearner:
         self.steps = batches.steps
 
     def batch(self, epoch: int, step: int) -> Batch:
-        """This process's share."""
+        """This process's share of a batch."""
         return self._batches.batch(epoch, step, self._classifier.objectives.patch_mix is not None)
 
     def loss(self, network: nn.Module, batch: Batch, rng: torch.Generator) -> Losses:

@@ -26,7 +26,7 @@ _UNIT = {"icbhi": "cycles"}
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table."""
+    """One count, found and published."""
 
     name: str
     """What is counted."""
@@ -50,7 +50,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One split of one set."""
+    """Counts of one split of one data set."""
 
     split: str
     """`train`, `test`, `inter` and so on; `all` where there is no split."""
@@ -60,7 +60,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """One set, judged."""
+    """One data set: its counts beside the published ones, and what is wrong with it."""
 
     name: str
     """What it is called."""

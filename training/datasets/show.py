@@ -59,7 +59,7 @@ def patients(checked: Checked) -> list[str]:
 
 
 def verdict(checked: Checked) -> str:
-    """The judgement in one line."""
+    """Whether everything is as published, in one line."""
     if checked.is_fine:
         known = any(row.published is not None for table in checked.tables for row in table.rows)
         return "fine, as published" if known else "fine"

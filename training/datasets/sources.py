@@ -30,7 +30,7 @@ class Archive:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One public data set."""
+    """Where one public data set is downloaded from."""
 
     name: str
     """As in `make data-download NAME=...`."""

@@ -104,7 +104,7 @@ class Job:
             )
 
     def identity(self) -> Identity:
-        """What decides the weights."""
+        """Everything that decides the weights: recipe, features, recordings and code, for `run.json`."""
         recipe = self.recipe
         return Identity(
             json.loads(recipe.to_json()), {"features": recipe.features.sha256}, self.records, code_hash(DECIDING)

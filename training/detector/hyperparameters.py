@@ -47,7 +47,7 @@ BEFORE: dict[str, Any] = {  # younger keys, with the values that do as a recipe 
 
 @dataclass(frozen=True, slots=True)
 class LossSpec:
-    """What the losses weigh."""
+    """Weights of the losses."""
 
     clip: float = 0.5
     """Cross-entropy of clips."""
@@ -153,7 +153,7 @@ class Recipe:
 
     @property
     def sha256(self) -> str:
-        """Hash of the canonical JSON."""
+        """SHA-256 of the canonical JSON, hex."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
 
@@ -161,7 +161,7 @@ _KIND = TypeAdapter(Recipe)
 
 
 def _tree(recipe: Recipe) -> dict[str, Any]:
-    """As JSON holds it."""
+    """A dataclass as plain lists and dictionaries."""
     tree: dict[str, Any] = _KIND.dump_python(recipe, mode="json")
     return tree
 

@@ -207,5 +207,5 @@ def class_scores(logits: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
 
 
 def parameter_count(module: nn.Module) -> int:
-    """Trained numbers."""
+    """Number of trained weights."""
     return sum(p.numel() for p in module.parameters())

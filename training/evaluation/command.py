@@ -39,7 +39,7 @@ class CannotWriteError(ConfigError):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """One command."""
+    """What `make evaluate` is asked for."""
 
     model: Path
     source: Path

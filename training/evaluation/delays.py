@@ -76,7 +76,7 @@ class Delays:
     """Events that nothing overlapped."""
 
     def plus(self, other: Delays) -> Delays:
-        """Both together."""
+        """The delays of both together."""
         return Delays(self.seconds + other.seconds, self.already + other.already, self.missed + other.missed)
 
 

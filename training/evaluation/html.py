@@ -30,7 +30,7 @@ figcaption b { font-weight: 600; } figcaption { overflow-wrap: anywhere; }
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Mistakes of one kind."""
+    """A section of the page: mistakes of one kind."""
 
     heading: str
     explanation: str

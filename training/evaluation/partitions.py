@@ -21,14 +21,14 @@ _ORDER = ("total", "inter", "intra", "test", "validation", "train")
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """One row."""
+    """The recordings that one row of a table is about."""
 
     name: str
     """`total`, `inter`, `intra`, `test`, a later test set's name, `validation` or `train`."""
     paths: frozenset[Path]
     """Which recordings."""
     patients: int
-    """Number of recordings that are scored."""
+    """Number of patients of these recordings."""
     notice: str
     """What must be said of the training data; empty when the model was trained on neither them nor their patients."""
 

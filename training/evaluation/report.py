@@ -41,7 +41,7 @@ class StreamTable:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything that one command judged."""
+    """The tables of one evaluation."""
 
     model: str
     """Name of the model."""

@@ -48,7 +48,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """All rows of one task."""
+    """Scores of one task, a row for each split."""
 
     task: Task
     rows: tuple[Row, ...]

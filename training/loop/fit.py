@@ -58,12 +58,12 @@ class _State:
     _PLAIN = ("epoch", "step", "best", "best_epoch", "is_over")
 
     def parts(self) -> dict[str, Any]:
-        """For a checkpoint."""
+        """What a checkpoint holds, by name."""
         parts = {name: getattr(self, name).state_dict() for name in self._MODULES}
         return parts | {name: getattr(self, name) for name in self._PLAIN}
 
     def take(self, parts: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
+        """Take over what a checkpoint holds."""
         for name in self._MODULES:
             if parts[name]:  # empty: a loss scaler that the precision did not need, where the training began
                 getattr(self, name).load_state_dict(parts[name])

@@ -26,7 +26,7 @@ Spans = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """What counts as found."""
+    """Tolerances of one PSDS scenario: what counts as found."""
 
     name: str
     detection_tolerance: float

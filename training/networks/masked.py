@@ -24,7 +24,7 @@ from training.networks.vit import EPSILON, Block, PatchEmbed, initialise, token
 
 @dataclass(frozen=True, slots=True)
 class MaskedSpec:
-    """Sizes."""
+    """Sizes of the masked autoencoder."""
 
     frames: int = 192
     """T of a clip, a multiple of the patch."""
@@ -75,7 +75,7 @@ class MaskedSpec:
 
     @property
     def patches(self) -> int:
-        """P, 96."""
+        """P, number of patches of a clip."""
         return self.grid[0] * self.grid[1]
 
     @property

@@ -27,7 +27,7 @@ Fit = Literal["cut", "interpolate"]
 
 @dataclass(frozen=True, slots=True)
 class TransformerSpec:
-    """Sizes."""
+    """Sizes of the transformer."""
 
     size: int = 768
     """D, a multiple of heads."""
@@ -80,7 +80,7 @@ SMALL = TransformerSpec(
 
 
 class AudioSpectrogramTransformer(nn.Module):
-    """The backbone.
+    """Audio spectrogram transformer as a backbone.
 
     Args:
         spec: sizes.

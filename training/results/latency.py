@@ -28,7 +28,7 @@ _FAMILIES = ("EPYC", "Xeon", "Ryzen", "Threadripper", "Graviton", "Neoverse", "C
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """One artefact on this machine."""
+    """What one artefact took on this machine."""
 
     name: str
     size_bytes: int

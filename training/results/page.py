@@ -43,7 +43,7 @@ no such cue. What a method is worth in 1-1 and 1-2 is what it adds to this row.
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """Everything on the page."""
+    """Everything that RESULTS.md shows."""
 
     made: date
     trained: Found
@@ -53,17 +53,17 @@ class Content:
 
     @property
     def sources(self) -> list[Source]:
-        """Evaluations first."""
+        """Where the numbers come from: evaluations first, then trainings."""
         return [*self.judged.sources, *self.trained.sources]
 
     @property
     def left_out(self) -> list[LeftOut]:
-        """What is in no table."""
+        """What was found and is in no table, with the reason."""
         return [*self.trained.left_out, *self.judged.left_out]
 
 
 def page(content: Content) -> str:
-    """The whole page."""
+    """RESULTS.md as text."""
     rows = [row for source in content.sources for row in source.rows]
     parts = [
         _INTRODUCTION.format(made=content.made.isoformat()),

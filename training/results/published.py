@@ -58,7 +58,7 @@ class Entry(_Part):
 
 
 class Published(_Part):
-    """The whole file."""
+    """All published numbers, by benchmark."""
 
     reasons: dict[str, str]
     entries: tuple[Entry, ...] = Field(min_length=1)

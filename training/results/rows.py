@@ -16,7 +16,7 @@ class Value(NamedTuple):
     high: float | None = None
 
     def text(self) -> str:
-        """As in a table."""
+        """The number as a table shows it."""
         if self.value is None:
             return "-"
         bounds = "" if self.low is None or self.high is None else f" [{self.low:.3f}, {self.high:.3f}]"

@@ -51,7 +51,7 @@ class Stored:
             raise UnreadableError(f"{path.name} is not JSON ({str(error)[:80]})") from None
 
     def part(self, key: str) -> Stored:
-        """A mapping within."""
+        """The mapping under a key."""
         return Stored(self._name, self._tree.get(key), self._at(key))
 
     def parts(self, key: str) -> list[Stored]:
@@ -60,7 +60,7 @@ class Stored:
         return [Stored(self._name, one, f"{self._at(key)}.{i}") for i, one in enumerate(found)]
 
     def names(self) -> list[str]:
-        """Its keys in their order."""
+        """The keys, in their order."""
         return list(self._tree)
 
     def text(self, key: str, default: str | None = None) -> str:
@@ -78,7 +78,7 @@ class Stored:
         return self._checked(self._tree.get(key, default), self._at(key), lambda x: type(x) is int, "a whole number")
 
     def number(self, key: str) -> float:
-        """A finite number."""
+        """The finite number under a key."""
         return self._checked(self._tree.get(key), self._at(key), _is_finite, "a finite number")
 
     def maybe(self, key: str) -> float | None:

@@ -131,7 +131,7 @@ class ICudaEngine(Protocol):
 
 
 class Runtime(Protocol):
-    """Loads engines."""
+    """Deserialises engines."""
 
     def deserialize_cuda_engine(self, serialized_engine: bytes) -> ICudaEngine | None: ...
 

@@ -53,7 +53,7 @@ class BuildOptions:
 
 @dataclass(frozen=True, slots=True)
 class BuiltEngine:
-    """An engine, serialised."""
+    """A built engine: its bytes, ready to be stored or loaded."""
 
     plan: bytes
     timing_cache: bytes | None

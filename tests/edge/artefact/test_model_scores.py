@@ -1,4 +1,4 @@
-"""What becomes of a graph's answers: which are kept, which were not heard, where they lie."""
+"""What becomes of a graph's answers: which are kept, which are not valid, where they lie."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the only way out does next, step by step."""
+"""What the dispatch thread does next, step by step."""
 
 from __future__ import annotations
 

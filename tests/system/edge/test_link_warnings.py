@@ -1,4 +1,4 @@
-"""Links that are not heard say why: on real ports, ptys and sockets."""
+"""Links without packets say why: on real ports, ptys and sockets."""
 
 from __future__ import annotations
 

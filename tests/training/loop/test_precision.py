@@ -154,7 +154,7 @@ class Second(World):
     rank: int = 1
     first: tuple[str, str] = ("bf16", "because")
 
-    def tell(self, value: Any) -> Any:
+    def broadcast(self, value: Any) -> Any:
         return None if value is None else self.first
 
 

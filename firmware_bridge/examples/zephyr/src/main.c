@@ -26,11 +26,11 @@ K_MEM_SLAB_DEFINE_STATIC(slab, N * sizeof(int16_t), BLOCKS, 4);
 
 static auslink_t auslink;
 static struct bt_conn *host;
-static atomic_t is_heard;
+static atomic_t is_subscribed;
 
 static void on_notify(bool enabled, void *context) {
     ARG_UNUSED(context);
-    atomic_set(&is_heard, enabled);
+    atomic_set(&is_subscribed, enabled);
 }
 
 static void on_connected(struct bt_conn *connection, uint8_t error) {
@@ -41,7 +41,7 @@ static void on_connected(struct bt_conn *connection, uint8_t error) {
 
 static void on_disconnected(struct bt_conn *connection, uint8_t reason) {
     ARG_UNUSED(reason);
-    atomic_set(&is_heard, 0);
+    atomic_set(&is_subscribed, 0);
     bt_conn_unref(connection);
     host = NULL;
 }
@@ -116,7 +116,7 @@ int main(void) {
             index = 0, hello_at = 0, flags = 0;
             continue;
         }
-        if (atomic_get(&is_heard)) {
+        if (atomic_get(&is_subscribed)) {
             if (index >= hello_at) {
                 say_hello(index);
                 hello_at = index + 2 * RATE_HZ;
