@@ -42,9 +42,9 @@ PROBE = "probe.pt"  # clip head that was fitted after the training
 _MODULES = (
     "augment",
     "clip_head",
-    "criterion",
     "examples",
     "hyperparameters",
+    "loss",
     "model",
     "stored_frames",
     "student",
