@@ -80,7 +80,7 @@ def ask(target: Target, command: str, wheels: Sequence[Wheel] = (), **request: o
 
     Args:
         target: which box.
-        command: a key of `deploy.box.__main__.COMMANDS`.
+        command: a key of `deploy.box.__main__.READING` or `CHANGING`.
         wheels: files that the box may want.
         request: what else the command needs.
 

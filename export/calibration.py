@@ -34,7 +34,7 @@ class Sample:
     frames: NDArray[np.float32]
     """(n, W, M)."""
     valid: NDArray[np.float32]
-    """(n, W), 1 where heard."""
+    """(n, W), 1 where the frame is valid."""
     seed: int
 
     def __len__(self) -> int:
@@ -129,8 +129,8 @@ def picks(found: Strata, count: int, rng: np.random.Generator) -> list[int]:
 def cut_windows(frames: NDArray[np.floating], spec: WindowSpec) -> list[Window]:
     """The windows of (T, M) frames of one recording, as at the bedside."""
     cutter = Windows(spec, frames.shape[1])
-    heard = Frames(0, frames.astype(np.float32), np.ones(len(frames), np.bool_))
-    return cutter.push(heard) + cutter.flush()
+    sound = Frames(0, frames.astype(np.float32), np.ones(len(frames), np.bool_))
+    return cutter.push(sound) + cutter.flush()
 
 
 def stacked(windows: list[Window]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -4,7 +4,7 @@ What is compared, and on what:
 - torch and the fp32 artefact: the largest difference of any output.
 - A variant and the fp32 artefact, for each output: cosine and top-1 of `edge.artefact.parity`, the same that a device
   measures before it uses a variant. The scores of several sounds may be high at once, so top-1 alone says little: it
-  is the highest of the six scores of a frame, mostly breath. Therefore also `decisions`: in each heard frame and each
+  is the highest of the six scores of a frame, mostly breath. Therefore also `decisions`: in each valid frame and each
   group of sounds that exclude each other, what would open an event: the highest class that reaches its threshold, or
   nothing.
 - Streamed and offline: sound in uneven blocks through the whole edge path, and all its windows at once.
@@ -92,8 +92,8 @@ def distance(reference: Backend, variant: Backend, comparison: ComparisonSet, mo
     clips = [{"clip": outputs(backend, comparison.clips, "clip")} for backend in (reference, variant)]
     scores, labels = compare_outputs({"scores": expected}, {"scores": found}), compare_outputs(clips[0], clips[1])
     steps = expected.shape[1]
-    heard = comparison.windows.valid.reshape(len(expected), steps, -1).all(2)
-    one, other = (decisions(values[heard], model) for values in (expected, found))
+    measurable = comparison.windows.valid.reshape(len(expected), steps, -1).all(2)
+    one, other = (decisions(values[measurable], model) for values in (expected, found))
     opened = (one >= 0) | (other >= 0)
     return Distance(
         scores.largest,
@@ -133,12 +133,12 @@ def from_torch(scorer: nn.Module, backend: Backend, comparison: ComparisonSet) -
         frames, valid = sample.frames[rows], sample.valid[rows]
         rng = np.random.default_rng(0)
         gaps = valid * (rng.random(valid.shape) < 0.9)
-        for heard in (valid, gaps.astype(np.float32)):
-            masked = frames * heard[:, :, None]
+        for mask in (valid, gaps.astype(np.float32)):
+            masked = frames * mask[:, :, None]
             with torch.no_grad():
-                expected = scorer(torch.from_numpy(masked), torch.from_numpy(heard))
+                expected = scorer(torch.from_numpy(masked), torch.from_numpy(mask))
             for output, values in zip(("scores", "clip"), expected, strict=True):
-                worst = max(worst, float(np.abs(backend.run(masked, heard, output) - values.numpy()).max()))
+                worst = max(worst, float(np.abs(backend.run(masked, mask, output) - values.numpy()).max()))
     return worst
 
 
@@ -154,8 +154,8 @@ def streamed(model: Model, backend: Backend, samples: NDArray[np.float32]) -> fl
     pipeline.flush()
     windows, spec = sample_of([samples], model), model.window
     decided = spec.decided
-    kept = slice(decided.start // spec.score_frames, decided.stop // spec.score_frames)
-    offline = outputs(backend, windows, "scores")[:, kept]
-    heard = windows.valid[:, decided].reshape(*offline.shape[:2], -1).all(2)
+    steps_decided = slice(decided.start // spec.score_frames, decided.stop // spec.score_frames)
+    offline = outputs(backend, windows, "scores")[:, steps_decided]
+    measurable = windows.valid[:, decided].reshape(*offline.shape[:2], -1).all(2)
     values = np.concatenate([scores.values[scores.valid] for scores in got])
-    return float(np.abs(values - offline[heard]).max())
+    return float(np.abs(values - offline[measurable]).max())

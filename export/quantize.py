@@ -132,7 +132,7 @@ def _converted(prepared: GraphModule) -> GraphModule:
 
 
 def _fine_tune(prepared: GraphModule, scorer: nn.Module, sample: Sample) -> None:
-    """Train it to the outputs of the float network: cross-entropy of scores where something was heard, and of clips."""
+    """Train it to the outputs of the float network: cross-entropy of scores in valid frames, and of clips."""
     rng = np.random.default_rng(sample.seed)
     weights = [weight for weight in prepared.parameters() if weight.requires_grad]
     optimizer = torch.optim.Adam(weights, LEARNING_RATE)
@@ -141,8 +141,8 @@ def _fine_tune(prepared: GraphModule, scorer: nn.Module, sample: Sample) -> None
             with torch.no_grad():
                 scores, clip = scorer(frames, valid)
             int8_scores, int8_clip = prepared(frames, valid)
-            heard = valid.reshape(*scores.shape[:2], -1).amin(2) > 0
-            loss = functional.binary_cross_entropy(int8_scores[heard].clamp(1e-6, 1 - 1e-6), scores[heard])
+            measurable = valid.reshape(*scores.shape[:2], -1).amin(2) > 0
+            loss = functional.binary_cross_entropy(int8_scores[measurable].clamp(1e-6, 1 - 1e-6), scores[measurable])
             loss = loss + CLIP * functional.kl_div(int8_clip, clip, log_target=True, reduction="batchmean")
             optimizer.zero_grad()
             loss.backward()

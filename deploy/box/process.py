@@ -69,7 +69,7 @@ class Process:
             before.wait()
 
     def _address(self) -> str:
-        """NOTIFY_SOCKET, on which `_hear` listens; in the abstract namespace, for a path could be too long."""
+        """NOTIFY_SOCKET, on which `_read_status` listens; in the abstract namespace, for a path could be too long."""
         if self._socket is None:
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
@@ -77,7 +77,7 @@ class Process:
         return "@" + str(self._socket.getsockname()[1:], "ascii")
 
     def close(self) -> None:
-        """Listen no more; what runs goes on."""
+        """Close the status socket; what runs goes on."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
@@ -121,7 +121,7 @@ class Process:
             return Health("stopped", is_asked=False)
         release, failures = self._read("release"), self._read("failures").splitlines()
         is_asked = self._started is None or self._read("pid") == str(self._started.pid)
-        self._hear()
+        self._read_status()
         phase = "running" if self._started is None else "ready" if self._is_ready else "starting"
         words = self._words or " | ".join(failures[-1:]) or self.last_lines(1).strip()
         if failures and release and self._started is None:
@@ -130,7 +130,7 @@ class Process:
             return Health("waiting", bool(failures), words, is_asked)
         return Health(phase, bool(failures), words, is_asked and release == f"releases/{self._layout.running()}")
 
-    def _hear(self) -> None:
+    def _read_status(self) -> None:
         """Take what the service notified since; not what other processes sent."""
         while self._socket is not None and self._started is not None:
             try:
@@ -142,9 +142,9 @@ class Process:
             except ProcessLookupError:
                 continue
             if is_ours:
-                told = dict(line.partition("=")[::2] for line in text.decode(errors="replace").splitlines())
-                self._is_ready = "STOPPING" not in told and (self._is_ready or "READY" in told)
-                self._words = told.get("STATUS", self._words)
+                fields = dict(line.partition("=")[::2] for line in text.decode(errors="replace").splitlines())
+                self._is_ready = "STOPPING" not in fields and (self._is_ready or "READY" in fields)
+                self._words = fields.get("STATUS", self._words)
 
     def _end_supervisor(self) -> None:
         """Until 2026-11-22 a supervisor kept the service running; it would start one beside this one."""

@@ -123,7 +123,7 @@ class Model:
         return self.spec.sha256
 
     def score(self, window: Window) -> Scores:
-        """Scores of the frames that the window decides, from the first heard one to the last.
+        """Scores of the frames that the window decides, from the first valid one to the last.
 
         Windows go through the graph one at a time, so that a score has the same bits however the sound was cut.
         """
@@ -131,14 +131,15 @@ class Model:
         valid = window.valid.astype(np.float32)
         values = self._backend.run(window.values[None], valid[None])[0]
         decided = spec.decided
-        kept = slice(decided.start // spec.score_frames, decided.stop // spec.score_frames)
-        heard = window.valid[decided].reshape(-1, spec.score_frames).all(axis=1)
-        heard &= np.isfinite(values[kept]).all(axis=1)
-        first, stop = np.argmax(heard), len(heard) - np.argmax(heard[::-1])  # what was not heard at either end is
-        part = slice(int(first), int(stop if heard.any() else first))  # left out: a jump in the index says so
-        scores = np.where(heard[:, None], values[kept], np.float32(0))
+        steps = slice(decided.start // spec.score_frames, decided.stop // spec.score_frames)
+        measurable = window.valid[decided].reshape(-1, spec.score_frames).all(axis=1)
+        measurable &= np.isfinite(values[steps]).all(axis=1)
+        first, stop = np.argmax(measurable), len(measurable) - np.argmax(measurable[::-1])
+        # What is not measurable at either end is left out: a jump in the index says so.
+        part = slice(int(first), int(stop if measurable.any() else first))
+        scores = np.where(measurable[:, None], values[steps], np.float32(0))
         start = (window.start + decided.start) // spec.score_frames + part.start
-        return Scores(start, scores[part], heard[part])
+        return Scores(start, scores[part], measurable[part])
 
     def clip_log_probabilities(self, window: Window) -> NDArray[np.float32]:
         """Labels of the window as one clip: (L,) log-probabilities of `tasks["labels"]`. Not for streams.

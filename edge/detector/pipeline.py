@@ -46,7 +46,7 @@ class Pipeline:
         observe: Callable[[Scores], None] | None = None,
         classes: tuple[str, ...] | None = None,
     ) -> None:
-        """Build the stages; nothing is heard yet."""
+        """Build the stages; no sound has come yet."""
         unknown = sorted({*(thresholds or {}), *(classes or ())} - set(model.event_classes))
         if unknown:
             raise ConfigError(
@@ -118,13 +118,13 @@ def gap_penalty(model: Model, window: Window, scores: Scores) -> NDArray[np.floa
         scores: what it made of it.
     """
     spec, stop = model.window, len(window.valid) - window.after
-    heard = window.valid[window.before : stop]
-    if heard.all():
+    valid = window.valid[window.before : stop]
+    if valid.all():
         return np.zeros(len(scores.valid))
     penalty = np.full(len(scores.valid), GAP_PENALTY)
     begin = scores.start * spec.score_frames - window.start + spec.score_frames * np.arange(len(penalty))
     near = NEAR_GAP_S * model.rate_hz / model.spec.hop_samples
-    edges = np.flatnonzero(np.diff(heard, prepend=True, append=True)) + window.before
+    edges = np.flatnonzero(np.diff(valid, prepend=True, append=True)) + window.before
     for lost, back in edges.reshape(-1, 2):
         penalty[(begin + spec.score_frames > lost - near) & (begin < back + near)] = NEAR_GAP_PENALTY
-    return penalty + LOST_SHARE_PENALTY * (1.0 - float(heard.mean()))
+    return penalty + LOST_SHARE_PENALTY * (1.0 - float(valid.mean()))

@@ -6,11 +6,11 @@ reaches the threshold of its strongest class, lasts while it stays above `keep` 
 after the class with the greatest sum of scores so far) once it has lasted `confirm_frames`, and ends when it has been
 quiet for `quiet_frames`. Unconfirmed events are dropped and never reported.
 
-Invariants: an `end` follows every `onset`; no event begins, lasts through, is confirmed or ends on frames that were not
-heard: at such a frame everything open is closed where the sound was last heard. Any cut of the scores gives the same
-events. Next to a gap the running median counts what was not heard as quiet, so with the same scores a gap can only take
-events away: where the median of fewer frames is taken instead, 5 of 4400 s of normal breath with lost packets raised
-events of which nothing was heard without the loss. At the begin and end of a stream, the median is of what there is.
+Invariants: an `end` follows every `onset`; no event begins, lasts through, is confirmed or ends on frames that are not
+valid: at such a frame everything open is closed after its last frame that was not quiet. Any cut of the scores gives
+the same events. Next to a gap the running median counts what was lost as quiet, so with the same scores a gap can only
+take events away: where the median of fewer frames is taken instead, 5 of 4400 s of normal breath with lost packets
+raised events that were not found without the loss. At the begin and end of a stream, the median is of what there is.
 Where the model lost part of what it usually sees, an event opens only with as many log-odds more as the caller says
 (the gap penalty); it lasts as any other, or else one sound would become several.
 """
@@ -48,7 +48,7 @@ class _Open:
 
 
 class _Group:
-    """Tracks one group through one stretch of heard frames after another."""
+    """Tracks one group through one stretch of valid frames after another."""
 
     def __init__(self, spec: GroupSpec, columns: list[int], thresholds: list[float], hop_samples: int) -> None:
         self.spec = spec
@@ -67,7 +67,13 @@ class _Group:
         self.open: _Open | None = None
 
     def push(self, frame: int, scores: NDArray[np.float64], penalty: float) -> list[Event]:
-        """One heard score frame."""
+        """Take one valid score frame.
+
+        Args:
+            frame: its absolute index.
+            scores: (C,) of the classes of this group.
+            penalty: log-odds above its threshold that an event needs to begin here.
+        """
         if not self.recent:
             self.first = self.next = frame
         self.recent.append(scores)
@@ -98,9 +104,9 @@ class _Group:
             return []
         half = self.spec.median_frames // 2
         oldest = self.stop - len(self.sums)
-        unheard = max(half - (frame - self.first), 0) if self.follows_gap else 0
-        unheard += max(frame + half + 1 - self.stop, 0) if gap_follows else 0
-        around = sorted([0.0] * unheard + list(self.sums)[max(frame - half - oldest, 0) :])
+        lost = max(half - (frame - self.first), 0) if self.follows_gap else 0
+        lost += max(frame + half + 1 - self.stop, 0) if gap_follows else 0
+        around = sorted([0.0] * lost + list(self.sums)[max(frame - half - oldest, 0) :])
         middle = len(around) // 2
         score = around[middle] if len(around) % 2 else (around[middle - 1] + around[middle]) / 2
         of_classes = self.recent[frame - oldest]
@@ -175,8 +181,8 @@ class Tracker:
         events: list[Event] = []
         if self._next is not None and scores.start > self._next and len(scores.valid):
             events += self._close("gap")
-        for t, heard in enumerate(scores.valid):
-            if not heard:
+        for t, is_valid in enumerate(scores.valid):
+            if not is_valid:
                 events += self._close("gap")
                 continue
             row = scores.values[t].astype(np.float64)

@@ -7,7 +7,7 @@ the window is what came before. Each frame is decided by exactly one window, the
     |        past        | H decided | L ahead   |
     e - W            e - L - H     e - L         e = k H
 
-Frames that were not heard (before the stream began, after it ended, lost, masked) are zeros with `valid` false, and the
+Invalid frames (before the stream began, after it ended, lost, masked) are zeros with `valid` false, and the
 model was trained with them so; nothing is repeated, mirrored or spliced. A window that decides no valid frame is never
 made: hours of silence from a lost sensor cost nothing. Not for scoring (`edge.artefact.model`).
 """
@@ -29,13 +29,13 @@ class Windows:
     """
 
     def __init__(self, spec: WindowSpec, width: int) -> None:
-        """Start with nothing heard."""
+        """Start with no frame."""
         self._spec = spec
         self._values = np.zeros((spec.window_frames, width), np.float32)  # the window that ends at self._end
         self._valid = np.zeros(spec.window_frames, np.bool_)
         self._end: int | None = None  # next grid point to be reached; None before the first frame
         self._filled = 0  # absolute index one past the last frame taken
-        self._first: int | None = None  # absolute index of the first frame that was heard
+        self._first: int | None = None  # absolute index of the first valid frame
 
     def push(self, frames: Frames) -> list[Window]:
         """Take frames of any number; return the windows they complete, oldest first."""
@@ -59,7 +59,7 @@ class Windows:
         return out
 
     def flush(self) -> list[Window]:
-        """End of stream: the windows that still have frames to decide, with nothing heard after them."""
+        """End of stream: the windows that still have frames to decide, with no sound after them."""
         out: list[Window] = []
         stop = self._filled
         while self._end is not None and self._valid.any():
@@ -73,11 +73,11 @@ class Windows:
         self._end = self._first = None
 
     def _grid_after(self, frame: int) -> int:
-        """First grid point past `frame`."""
+        """The first multiple of the hop past `frame`, an absolute index."""
         return (frame // self._spec.hop_frames + 1) * self._spec.hop_frames
 
     def _advance(self, frame: int) -> list[Window]:
-        """Windows that end at or before `frame`; between what was taken and `frame` nothing was heard."""
+        """Windows that end at or before `frame`; what lies between the last frame taken and `frame` was lost."""
         assert self._end is not None
         out: list[Window] = []
         while frame >= self._end:
@@ -92,7 +92,7 @@ class Windows:
         """The window that ends at the grid point, if it decides anything; then move on by one hop.
 
         Args:
-            stop: absolute index one past the last frame that the stream has so far, heard or not.
+            stop: absolute index one past the last frame that the stream has so far, valid or not.
         """
         assert self._end is not None
         assert self._first is not None

@@ -41,12 +41,12 @@ class Compression:
             constants = [how.s, how.alpha, how.delta, how.r, how.eps, how.delta**how.r]
         self._constants = np.array(constants, np.float32)
 
-    def apply(self, energies: Floats, heard: Bools) -> None:
-        """Turn the energies of the next frames, (T, levels), into levels; those that were not heard, (T,), into 0."""
+    def apply(self, energies: Floats, valid: Bools) -> None:
+        """Turn the energies of the next frames, (T, levels), into levels; those that are not valid, (T,), into 0."""
         if self._is_log:
-            _log(self._constants, self._affine, energies, heard)
+            _log(self._constants, self._affine, energies, valid)
         else:
-            _pcen(self._constants, self._affine, self._smoothed, energies, heard)
+            _pcen(self._constants, self._affine, self._smoothed, energies, valid)
 
     def reset(self) -> None:
         """Forget everything."""
@@ -59,12 +59,12 @@ def affine(spec: FeatureSpec) -> tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 @kernel
-def _log(constants: Floats, affine: Floats, frames: Floats, heard: Bools) -> None:
+def _log(constants: Floats, affine: Floats, frames: Floats, valid: Bools) -> None:
     per_octave, floor = constants
     offset, gain = affine[0], affine[1]
     for t in range(frames.shape[0]):
         row = frames[t]
-        if not heard[t]:
+        if not valid[t]:
             row[:] = np.float32(0)
             continue
         for m in range(row.shape[0]):
@@ -73,12 +73,12 @@ def _log(constants: Floats, affine: Floats, frames: Floats, heard: Bools) -> Non
 
 
 @kernel
-def _pcen(constants: Floats, affine: Floats, smoothed: Floats, frames: Floats, heard: Bools) -> None:
+def _pcen(constants: Floats, affine: Floats, smoothed: Floats, frames: Floats, valid: Bools) -> None:
     s, alpha, delta, r, eps, root = constants
     offset, gain = affine[0], affine[1]
     for t in range(frames.shape[0]):
         row = frames[t]
-        if not heard[t]:
+        if not valid[t]:
             row[:] = np.float32(0)
             smoothed[:] = UNKNOWN
             continue

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from edge.features.fft import RealFft, make_fft, make_real_fft, real_spectrum, transform
 from edge.features.parts import LEAST_PACE, WAVELET_TAIL, Cwt
-from edge.features.ring import Bools, Floats, append, is_heard, stretch
+from edge.features.ring import Bools, Floats, all_valid, append, stretch
 from edge.features.spec import FeatureSpec
 from edge.kernel_cache import kernel
 
@@ -97,7 +97,7 @@ def cwt_energies(
     block: tuple[int, Floats, Bools],
     first: int,
     energies: Floats,
-    heard: Bools,
+    valid: Bools,
 ) -> None:
     """Energies of the frames that a block of samples completes.
 
@@ -106,7 +106,7 @@ def cwt_energies(
         block: start, samples, valid.
         first: index of the first frame.
         energies: (T, M) receives the square of the mean modulus in each hop.
-        heard: (T,) receives whether all samples that a frame touches are valid.
+        valid: (T,) receives whether all samples that a frame touches are valid.
     """
     plan = CwtPlan(*plan)
     ring, hop, history, written = plan.ring, plan.hop, plan.history, block[0]
@@ -120,7 +120,7 @@ def cwt_energies(
         for m in range(energies.shape[1]):  # a loop: an array assigned to an array costs Numba a second of compiling
             energies[t, m] = plan.energies[k, m]
         start = (first + t) * hop
-        heard[t] = is_heard(stretch(ring, start - history, start + hop + history))
+        valid[t] = all_valid(stretch(ring, start - history, start + hop + history))
     append(ring, block, written, block[0] + block[1].shape[0])
 
 

@@ -24,7 +24,7 @@ class Deltas:
     """
 
     def __init__(self, spec: FeatureSpec) -> None:
-        """Build tables; nothing is heard yet."""
+        """Build tables; no frame has come yet."""
         n, self._reach = spec.delta_frames, spec.deltas * spec.delta_frames
         slope = np.arange(-n, n + 1) / (2 * np.sum(np.arange(1, n + 1) ** 2))
         self._taps = np.zeros((1 + spec.deltas, 2 * self._reach + 1), np.float32)  # weights of frames t - r .. t + r
@@ -35,25 +35,25 @@ class Deltas:
             row = np.convolve(row, slope)
         self._offset, self._gain = (x.astype(np.float32) for x in affine(spec))
         self._levels = np.zeros((0, spec.levels), np.float32)  # the newest 2 r frames
-        self._heard = np.zeros(0, np.bool_)
+        self._valid = np.zeros(0, np.bool_)
 
     def push(self, frames: Frames) -> list[Frames]:
         """Take the frames that follow, (T, levels); return those r before them that have all their neighbours."""
         width = self._taps.shape[1]
-        levels, heard = np.concatenate([self._levels, frames.values]), np.concatenate([self._heard, frames.valid])
-        self._levels, self._heard = levels[1 - width :].copy(), heard[1 - width :].copy()
-        count = len(heard) + 1 - width
+        levels, known = np.concatenate([self._levels, frames.values]), np.concatenate([self._valid, frames.valid])
+        self._levels, self._valid = levels[1 - width :].copy(), known[1 - width :].copy()
+        count = len(known) + 1 - width
         if count <= 0:
             return []
         values = np.zeros((count, *self._taps.shape[:1], levels.shape[1]), np.float32)
         for part, taps in enumerate(self._taps):
             for k in np.flatnonzero(taps):
                 values[:, part] += taps[k] * levels[k : k + count]
-        valid = np.logical_and.reduce(np.lib.stride_tricks.sliding_window_view(heard, width), axis=1)
+        valid = np.logical_and.reduce(np.lib.stride_tricks.sliding_window_view(known, width), axis=1)
         values = (values.reshape(count, -1) - self._offset) * self._gain
         values[~valid] = 0
         return [Frames(frames.start + len(frames.valid) - self._reach - count, values, valid)]
 
     def reset(self) -> None:
         """Forget everything; the stream goes on anywhere."""
-        self._levels, self._heard = self._levels[:0], self._heard[:0]
+        self._levels, self._valid = self._levels[:0], self._valid[:0]

@@ -93,15 +93,19 @@ class FrontEnd:
     def _make(self, samples: NDArray[np.float32], valid: NDArray[np.bool_], stop: int) -> list[Frames]:
         """Take samples; make the frames up to index `stop`."""
         first, count = self._next, stop - self._next if stop > self._next else 0
-        values, heard = np.empty((count, self._levels), _FLOAT), np.empty(count, _BOOL)
-        self._kernel(self._plan, (self._stop, samples, valid), first, values, heard)
+        values, frames_valid = np.empty((count, self._levels), _FLOAT), np.empty(count, _BOOL)
+        self._kernel(self._plan, (self._stop, samples, valid), first, values, frames_valid)
         self._next = first + count
         if first < self._shown:
-            values, heard, first = values[self._shown - first :], heard[self._shown - first :], self._shown
-        if not len(heard):
+            values, frames_valid, first = (
+                values[self._shown - first :],
+                frames_valid[self._shown - first :],
+                self._shown,
+            )
+        if not len(frames_valid):
             return []
-        self._compression.apply(values, heard)
-        frames = Frames(first, values, heard)
+        self._compression.apply(values, frames_valid)
+        frames = Frames(first, values, frames_valid)
         return self._deltas.push(frames) if self._deltas else [frames]
 
     def _jump(self, start: int) -> list[Frames]:

@@ -30,7 +30,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from edge.features.parts import EAR_MIN_HZ, EAR_Q, Gammatone
-from edge.features.ring import Bools, Floats, append, is_heard, stretch
+from edge.features.ring import Bools, Floats, all_valid, append, stretch
 from edge.features.spec import FeatureSpec
 from edge.kernel_cache import kernel
 
@@ -90,7 +90,7 @@ def gammatone_energies(
     block: tuple[int, Floats, Bools],
     first: int,
     energies: Floats,
-    heard: Bools,
+    valid: Bools,
 ) -> None:
     """Energies of the hops that a block completes.
 
@@ -99,7 +99,7 @@ def gammatone_energies(
         block: start, samples, valid.
         first: index of the first hop, which follows the last one made.
         energies: (T, M) receives the square of the mean envelope.
-        heard: (T,) receives whether all samples of a hop and its history are valid.
+        valid: (T,) receives whether all samples of a hop and its history are valid.
     """
     plan = GammatonePlan(*plan)
     ring, hop, written = plan.ring, plan.hop, block[0]
@@ -107,10 +107,10 @@ def gammatone_energies(
         start, stop = (first + t) * hop, (first + t + 1) * hop
         written = append(ring, block, written, stop)
         samples = stretch(ring, start, stop)
-        heard[t] = is_heard(stretch(ring, start - plan.history, stop))
-        if not heard[t] and not is_heard(stretch(ring, start - hop, start)):
+        valid[t] = all_valid(stretch(ring, start - plan.history, stop))
+        if not valid[t] and not all_valid(stretch(ring, start - hop, start)):
             plan.state[:] = np.float32(0)  # from rest
-        if heard[t] or is_heard(samples):
+        if valid[t] or all_valid(samples):
             _hop(plan, samples, energies[t])
     append(ring, block, written, block[0] + block[1].shape[0])
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from edge.features.fft import RealFft, make_real_fft, real_spectrum
 from edge.features.parts import Mel
-from edge.features.ring import Bools, Floats, append, is_heard, stretch
+from edge.features.ring import Bools, Floats, all_valid, append, stretch
 from edge.features.spec import FeatureSpec
 from edge.kernel_cache import kernel
 
@@ -126,7 +126,7 @@ def mel_energies(
     block: tuple[int, Floats, Bools],
     first: int,
     energies: Floats,
-    heard: Bools,
+    valid: Bools,
 ) -> None:
     """Energies of the frames that a block completes.
 
@@ -135,7 +135,7 @@ def mel_energies(
         block: start, samples, valid.
         first: index of the first frame.
         energies: (T, windows * bands) receives the energies, window after window.
-        heard: (T,) receives whether all samples of a frame are valid; where not, the energies mean nothing.
+        valid: (T,) receives whether all samples of a frame are valid; where not, the energies mean nothing.
     """
     plan = MelPlan(*plan)
     fft, bands, span = RealFft(*plan.fft), plan.filters.shape[0], plan.tapers.shape[1]
@@ -147,8 +147,8 @@ def mel_energies(
         start = (first + t) * plan.hop
         written = append(plan.ring, block, written, start + span)
         samples = stretch(plan.ring, start, start + span)
-        heard[t] = is_heard(samples)
-        if heard[t]:
+        valid[t] = all_valid(samples)
+        if valid[t]:
             for w in range(plan.tapers.shape[0]):
                 real_spectrum(fft, samples, plan.tapers[w], work, spectrum)
                 for k in range(bins):

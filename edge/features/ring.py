@@ -56,7 +56,7 @@ def stretch(ring: Floats, start: int, stop: int) -> Floats:
 
 
 @njit
-def is_heard(samples: Floats) -> bool:
+def all_valid(samples: Floats) -> bool:
     """Whether all samples of a stretch are valid."""
     lost = False
     for i in range(samples.shape[0]):

@@ -68,8 +68,8 @@ class Notifier:
 class Heartbeat(threading.Event):
     """The `stop` event of one stream, which also notes when the stream's thread last looked at it.
 
-    A source must look at its `stop` every 0.2 s (`edge.sources.Source`), and comes to do so only when the block before
-    went through the whole pipeline: so each look shows that the thread moves, and no source has to report it.
+    A source must look at its `stop` every 0.2 s (`edge.sources.source.Source`), and comes to do so only when the block
+    before went through the whole pipeline: so each look shows that the thread moves, and no source has to report it.
     """
 
     def __init__(self, stop: threading.Event, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -153,7 +153,7 @@ class Supervision:
 def describe(streams: Sequence[StreamHealth], is_connected: bool) -> str:
     """One short line for `systemctl status`; it changes only when something does."""
     states = [stream.state for stream in streams]
-    ok = f"{states.count('ok')} of {len(states)} streams heard"
+    ok = f"{states.count('ok')} of {len(states)} streams ok"
     others = [
         f"{stream.id} {'starting' if stream.state == 'unknown' else stream.state}"
         + (f" ({stream.reason})" if stream.reason else "")

@@ -210,9 +210,9 @@ class Service:
             totals, state = worker.totals(), worker.state().name
             streams[worker.id] = {
                 "state": state,
-                "heard_s": round(totals.heard_s, 2), "measurable_s": round(totals.measurable_s, 2),
+                "heard_s": round(totals.received_s, 2), "measurable_s": round(totals.measurable_s, 2),
                 "lost_s": round(totals.lost_s, 2), "gaps": totals.gaps, "events": totals.events,
-                "rtf": round(totals.busy_s / totals.heard_s, 4) if totals.heard_s else None,
+                "rtf": round(totals.busy_s / totals.received_s, 4) if totals.received_s else None,
             }  # fmt: skip
             if (vitals := worker.vitals()) is not None:
                 streams[worker.id]["device"] = device_body(vitals)

@@ -54,7 +54,7 @@ class MessageSink(Protocol):
 class StreamTotals:
     """What one stream has received and found since the start."""
 
-    heard_s: float = 0.0
+    received_s: float = 0.0
     """Sound that arrived, seconds."""
     measurable_s: float = 0.0
     """Sound that could be judged, seconds of score frames."""
@@ -69,16 +69,15 @@ class StreamTotals:
 
     def __add__(self, other: StreamTotals) -> StreamTotals:
         """The totals of two streams."""
-        return StreamTotals(
-            *(mine + theirs for mine, theirs in zip(vars(self).values(), vars(other).values(), strict=True))
-        )
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        return StreamTotals(*(mine + theirs for mine, theirs in pairs))
 
     def __str__(self) -> str:
         """The summary line of a run."""
-        factor = self.busy_s / self.heard_s if self.heard_s else 0.0
+        factor = self.busy_s / self.received_s if self.received_s else 0.0
         plural = "" if self.events == 1 else "s"
         return (
-            f"heard {self.heard_s:.1f} s, measurable {self.measurable_s:.1f} s, {self.events} event{plural}, "
+            f"received {self.received_s:.1f} s, measurable {self.measurable_s:.1f} s, {self.events} event{plural}, "
             f"real-time factor {factor:.3f} (computing time per second of sound)"
         )
 
@@ -183,7 +182,7 @@ class StreamWorker:
     def totals(self) -> StreamTotals:
         """Everything so far."""
         return StreamTotals(
-            heard_s=self._received_samples / self._rate_hz,
+            received_s=self._received_samples / self._rate_hz,
             measurable_s=self._measurable_frames * self._score_hop_s,
             lost_s=self._lost_samples / self._rate_hz,
             gaps=self._gaps,
@@ -216,10 +215,10 @@ class StreamWorker:
 
     def _assess_sound(self) -> tuple[str, str]:
         """State by the last `RECENT_S`; the scores come a window later than the sound."""
-        heard_s, measurable_s = self._share
-        if heard_s >= RECENT_S / 2 and measurable_s < MEASURABLE_SHARE * heard_s:
+        received_s, measurable_s = self._share
+        if received_s >= RECENT_S / 2 and measurable_s < MEASURABLE_SHARE * received_s:
             return "degraded", "little of the sound can be measured"
-        if heard_s >= RECENT_S and self._power < 10 ** (UNPLUGGED_DB / 10):
+        if received_s >= RECENT_S and self._power < 10 ** (UNPLUGGED_DB / 10):
             return "degraded", ALMOST_NO_SOUND
         return "ok", ""
 
@@ -250,11 +249,11 @@ class StreamWorker:
         self._valid_samples += len(valid)
         self._energy += round(float(valid @ valid) / ENERGY_UNIT)
         totals = self.totals()
-        self._recent.append((totals.heard_s, totals.measurable_s, self._valid_samples, self._energy))
-        while len(self._recent) > 1 and totals.heard_s - self._recent[1][0] >= RECENT_S:
+        self._recent.append((totals.received_s, totals.measurable_s, self._valid_samples, self._energy))
+        while len(self._recent) > 1 and totals.received_s - self._recent[1][0] >= RECENT_S:
             self._recent.popleft()
-        heard_s, measurable_s, samples, energy = self._recent[0]
-        self._share = (totals.heard_s - heard_s, totals.measurable_s - measurable_s)
+        received_s, measurable_s, samples, energy = self._recent[0]
+        self._share = (totals.received_s - received_s, totals.measurable_s - measurable_s)
         self._power = (self._energy - energy) * ENERGY_UNIT / max(self._valid_samples - samples, 1)
 
     def _restart_detector(self) -> None:

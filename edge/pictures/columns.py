@@ -2,7 +2,7 @@
 
 Not for features or for drawing. A column holds `per_column` frames, a power of two that doubles whenever the columns
 run out; what it shows of each number is the largest (of a slope, the largest up or down), so a crackle of 10 ms can be
-seen in an hour. A column counts as heard only when every frame of it was: a gap is never narrower than a column.
+seen in an hour. A column is measurable only when every frame of it is valid: a gap is never narrower than one.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Columns:
         self.end = first  # one past the last frame that was made
         self._levels, self._width, self._most = levels, width, most
         self._peaks = np.full((most, 2 * width - levels), -np.inf, np.float32)  # behind the numbers, the slopes negated
-        self._heard = np.zeros(most, np.int64)  # frames
+        self._valid = np.zeros(most, np.int64)  # frames
 
     @property
     def full(self) -> bool:
@@ -54,23 +54,23 @@ class Columns:
         values = frames.values[drawn]
         columns = (index[drawn] - self.first) // self.per_column
         np.maximum.at(self._peaks, columns, np.hstack([values, -values[:, self._levels :]]))
-        np.add.at(self._heard, columns, 1)
+        np.add.at(self._valid, columns, 1)
 
     def values(self) -> NDArray[np.float32]:
-        """(columns, M), at least one column; NaN where not every frame was heard."""
+        """(columns, M), at least one column; NaN where not every frame is valid."""
         made = int(min(self.end, self.stop)) - self.first
         frames = np.clip(made - np.arange(self._most) * self.per_column, 1, self.per_column)  # the last holds fewer
         count = max(1, -(-made // self.per_column))
         highest, lowest = self._peaks[:, : self._width].copy(), -self._peaks[:, self._width :]
         slopes = highest[:, self._levels :]
         slopes[:] = np.where(slopes >= -lowest, slopes, lowest)
-        highest[self._heard < frames] = np.nan
+        highest[self._valid < frames] = np.nan
         return highest[:count]
 
     def _merge_pairs(self) -> None:
         """Two columns become one."""
         half = self._most // 2
         self._peaks[:half] = np.maximum(self._peaks[0::2], self._peaks[1::2])
-        self._heard[:half] = self._heard[0::2] + self._heard[1::2]
-        self._peaks[half:], self._heard[half:] = -np.inf, 0
+        self._valid[:half] = self._valid[0::2] + self._valid[1::2]
+        self._peaks[half:], self._valid[half:] = -np.inf, 0
         self.per_column *= 2

@@ -2,7 +2,7 @@
 
 Not for what is drawn (`edge.pictures.picture`). No display is touched: a figure is made without pyplot, in matplotlib's
 own style whatever the user's settings, and written in the format of the file's suffix. Bands are equally tall, as the
-model gets them, and the axis shows their centres in Hz. What was not heard stays hatched.
+model gets them, and the axis shows their centres in Hz. What is not measurable stays hatched.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ WIDTH_IN, DOTS_PER_IN = 16.0, 120  # 1920 pixels, of which the panels get more t
 PANEL_IN, ALONE_IN, TALLEST_IN = 2.9, 4.5, 24.0  # of one panel, of the only one, of all together
 ROW_IN = 0.24  # one class of events
 TITLE_IN = 1.0  # title and time axis
-NOT_HEARD = {"facecolor": "#e4e4e4", "edgecolor": "#b4b4b4", "hatch": "////", "linewidth": 0}
+NOT_MEASURABLE = {"facecolor": "#e4e4e4", "edgecolor": "#b4b4b4", "hatch": "////", "linewidth": 0}
 GROUP_COLOURS = ("#00b0f0", "#7ac943", "#ff5fa2", "#ffa000")  # on white and on magma
 MOST_LINES = 60  # events whose begin and end cross the panels; more would hide them
 LEAST_DB, MOST_DB = 40.0, 80.0  # of the colours: quiet noise shall not look like sound, nor dither fill the picture
@@ -83,7 +83,7 @@ def draw(picture: Spectrogram, events: Sequence[DetectedEvent] | None, path: Pat
 
 
 def make_figure(picture: Spectrogram, events: Sequence[DetectedEvent] | None) -> Figure:
-    """The picture before it is written: a strip with a row for each class heard, if asked for, above the panels."""
+    """The picture before it is written: a strip with a row for each class found, if asked for, above the panels."""
     from matplotlib.figure import Figure
 
     labels = list(dict.fromkeys(event.label for event in sorted(events or (), key=lambda e: (e.group, e.label))))
@@ -97,7 +97,7 @@ def make_figure(picture: Spectrogram, events: Sequence[DetectedEvent] | None) ->
     _draw_panels(figure, panels, picture)
     if events is not None:
         _draw_events(axes[0], panels, events, labels)
-        _hatch_unheard(axes[0], picture)
+        _hatch_not_measurable(axes[0], picture)
     axes[0].set_title(_title(picture), loc="left", fontsize=11, parse_math=False)
     axes[-1].set_xlim(picture.options.from_s, picture.to_s)
     axes[-1].set_xlabel(_time_label(picture))
@@ -147,7 +147,7 @@ def _image(ax: Axes, panel: Panel, picture: Spectrogram, limits: tuple[float, fl
     columns, bands = panel.values.shape
     begin_s = picture.first_s - picture.hop_s / 2
     end_s = begin_s + columns * picture.per_column * picture.hop_s
-    ax.patch.set(**NOT_HEARD)
+    ax.patch.set(**NOT_MEASURABLE)
     ax.set_yticks(*hz_ticks(picture.centres_hz))
     return ax.imshow(
         np.ma.masked_invalid(panel.values.T), cmap="RdBu_r" if panel.signed else "magma", clim=limits,
@@ -192,13 +192,13 @@ def _draw_events(strip: Axes, panels: Sequence[Axes], events: Sequence[DetectedE
         strip.text(0.0, 0.5, " no events here", transform=strip.transAxes, va="center", color="#606060")
 
 
-def _hatch_unheard(strip: Axes, picture: Spectrogram) -> None:
+def _hatch_not_measurable(strip: Axes, picture: Spectrogram) -> None:
     """Hatch the strip where the panels are: no event there does not mean that there was none."""
-    heard = np.concatenate([[False], np.isfinite(picture.panels[0].values[:, 0]), [False]])
-    edges_s = picture.first_s + (np.flatnonzero(np.diff(heard)) * picture.per_column - 0.5) * picture.hop_s
+    measurable = np.concatenate([[False], np.isfinite(picture.panels[0].values[:, 0]), [False]])
+    edges_s = picture.first_s + (np.flatnonzero(np.diff(measurable)) * picture.per_column - 0.5) * picture.hop_s
     spans = [(begin_s, end_s - begin_s) for begin_s, end_s in edges_s.reshape(-1, 2).tolist()]
     strip.broken_barh(spans, (0, 1), facecolors="white", zorder=0, transform=strip.get_xaxis_transform())
-    strip.patch.set(**NOT_HEARD)
+    strip.patch.set(**NOT_MEASURABLE)
 
 
 def _title(picture: Spectrogram) -> str:
@@ -216,4 +216,4 @@ def _time_label(picture: Spectrogram) -> str:
     if picture.per_column > 1:
         width_ms = 1000 * picture.per_column * picture.hop_s
         pooled = f"; each column is the maximum of {picture.per_column} frames, {width_ms:.4g} ms"
-    return f"seconds (hatched: not heard{pooled})"
+    return f"seconds (hatched: not measurable{pooled})"

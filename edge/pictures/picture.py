@@ -44,7 +44,7 @@ class Panel:
     name: str
     """Its window or slope, for its axis."""
     values: NDArray[np.float32]
-    """(columns, M) levels in the unit of the compression, or their slope for each frame; NaN where not heard."""
+    """(columns, M) levels in the unit of the compression, or their slope for each frame; NaN where not measurable."""
     unit: str
     """Unit of the values: dB, ln, PCEN, or one of these per frame."""
     signed: bool

@@ -1,4 +1,4 @@
-"""A sound file as a picture of a front-end's frames: their values, their times, and what was not heard.
+"""A sound file as a picture of a front-end's frames: their values, their times, and what is not measurable.
 
 The file is read as `edge.detector.detect` reads it and pushed through the front-end block by block; events are those of
 `edge.detector.detect`. Not for drawing (`edge.pictures.drawing`). Memory is bounded: frames become columns as they come
@@ -114,7 +114,7 @@ def _read(options: PictureOptions, columns: Columns, stop: threading.Event) -> t
                 columns.push(frames)
             if columns.full:
                 break
-    except LaennecError as error:  # cut short: what was heard is drawn first
+    except LaennecError as error:  # cut short: what came before is drawn first
         broken = error
     finally:
         source.close()

@@ -153,17 +153,17 @@ class Bridge:
             self._update_sources(receiver)
             self._counters.update(self._authenticator.replay_counters, now_ns)
 
-    def _deliver(self, heard: Sequence[Delivery]) -> None:
-        for device_id, stream, _, item in heard:
+    def _deliver(self, deliveries: Sequence[Delivery]) -> None:
+        for device_id, stream, _, item in deliveries:
             key = (device_id, stream)
             source = self._sources.get(key)
             if isinstance(item, Condition):
-                self._log.tell(device_id, stream, item)
+                self._log.log_condition(device_id, stream, item)
                 self._updated_ns = 0  # the streams get it at the next tick
                 if item.name == "ended" and item.active and source is not None:
                     self._end(key, source)
             elif isinstance(item, Log):
-                self._log.says(device_id, item.text)
+                self._log.log_text(device_id, item.text)
             elif isinstance(item, StreamInfo):
                 self._infos[key] = item
                 if (old := self._epochs.pop(key, None)) is not None:
@@ -200,13 +200,18 @@ class Bridge:
             source.update(trouble, vitals_of(source.device, conditions, device, stream))
 
     def _why_silent(self, device: DeviceReport | None, report: Report) -> str:
-        """Why no sample of a stream has come yet."""
+        """Why no sample of a stream has come yet, for the operator.
+
+        Args:
+            device: its report; None before its first packet.
+            report: of all links and devices.
+        """
         if device is not None:
             if device.hello is not None:
                 why = "; it has no such stream"
             else:
                 why = "; malformed packets came on its link" if report.links[device.link].malformed else ""
-            return f"packets arrive, but no hello that tells of this stream{why}"
+            return f"packets arrive, but no hello that announces this stream{why}"
         closed = [f"{name}: {link.state.reason}" for name, link in self._links.items() if not link.state.is_open]
         return "no packet of this device yet" + (f" ({'; '.join(closed)})" if closed else "")
 

@@ -46,7 +46,7 @@ class Recorder:
         self.records: queue.Queue[Record] = queue.Queue(round(QUEUE_S / BUFFER_S))
         self.called_s = time.monotonic()
 
-    def heard(self, frames: bytes, count: int, overflow: bool) -> None:
+    def push(self, frames: bytes, count: int, overflow: bool) -> None:
         """Called by PortAudio with `count` samples of each channel, float32."""
         self.called_s = time.monotonic()
         if self._channels > 1:
@@ -88,8 +88,8 @@ def record(wanted: argparse.Namespace, pipe: int) -> NoReturn:
     channels = 1 if wanted.channel is None else device.channels
     recorder = Recorder(channels, check_channel(wanted.channel, channels, f"mic:{device.name}"))
 
-    def heard(frames: bytes, count: int, _time: Any, status: int) -> tuple[None, int]:
-        recorder.heard(frames, count, bool(status & pyaudio.paInputOverflow))
+    def on_buffer(frames: bytes, count: int, _time: Any, status: int) -> tuple[None, int]:
+        recorder.push(frames, count, bool(status & pyaudio.paInputOverflow))
         return None, pyaudio.paContinue
 
     try:
@@ -100,7 +100,7 @@ def record(wanted: argparse.Namespace, pipe: int) -> NoReturn:
             input=True,
             input_device_index=device.index,
             frames_per_buffer=max(1, round(BUFFER_S * device.rate_hz)),
-            stream_callback=heard,
+            stream_callback=on_buffer,
         )
     except (OSError, ValueError) as error:
         raise _refusal(device, wanted.channel, error) from error

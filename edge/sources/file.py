@@ -82,7 +82,7 @@ class FileSource:
         self._declared = _declared_frames(self._file)
 
     def blocks(self, stop: threading.Event) -> Iterator[Block | Gap]:
-        """The file from its begin to its end, see `edge.sources.Source`."""
+        """The file from its begin to its end, see `edge.sources.source.Source`."""
         try:
             yield from self._blocks(stop)
         finally:
@@ -106,7 +106,7 @@ class FileSource:
             yield from self._adapter.push(Gap(index, self._declared, "file truncated"))
             raise SourceError(
                 f"{self.name}: cut off or damaged after {index / self._rate_hz:.1f} s of "
-                f"{self._declared / self._rate_hz:.1f} s; what came before was heard; copy the file again"
+                f"{self._declared / self._rate_hz:.1f} s; what came before was scored; copy the file again"
             )
         yield from self._adapter.flush()
 

@@ -101,7 +101,7 @@ class LinkSource:
         return self._epoch.time_s((index - self._offset) * self._from_hz / self._policy.rate_hz)
 
     def blocks(self, stop: threading.Event) -> Iterator[Block | Gap]:
-        """Sound until `stop` is set, see `edge.sources.Source`; a lost device does not end it."""
+        """Sound until `stop` is set, see `edge.sources.source.Source`; a lost device does not end it."""
         self._reader.start()
         while not (stop.is_set() or self._closed.is_set()):
             item = self.queue.get(POLL_S)

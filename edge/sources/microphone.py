@@ -90,7 +90,7 @@ class Microphone:
         self._lost_s = self._logged_s = 0.0  # when it was lost and when that was last logged, on the monotonic clock
 
     def blocks(self, stop: threading.Event) -> Iterator[Block | Gap]:
-        """Sound until `stop` is set, see `edge.sources.Source`; a lost device is retried and does not end it."""
+        """Sound until `stop` is set, see `edge.sources.source.Source`; a lost device is retried and does not end it."""
         try:
             yield from self._blocks(stop)
         finally:
@@ -105,7 +105,7 @@ class Microphone:
                     self._start_again(stop, attempts)
                 for record in self._records(stop):
                     attempts = 0
-                    yield from self._hear(record)
+                    yield from self._on_record(record)
             except LaennecError as error:
                 self._child.end()
                 self._log_loss(error, first=not attempts)
@@ -179,7 +179,7 @@ class Microphone:
             if time.monotonic() - since_s > wait_s:
                 raise SourceError(f"no sound for {wait_s:g} s")
 
-    def _hear(self, record: Record) -> list[Block | Gap]:
+    def _on_record(self, record: Record) -> list[Block | Gap]:
         """Place one buffer on the stream's indices."""
         samples = np.frombuffer(record.payload, "<f4").astype(np.float32)
         cause = "overflow" if record.overflow or self._offset is not None else "device lost"

@@ -69,14 +69,14 @@ class ConditionLog:
     def __init__(self, logger: logging.Logger) -> None:
         self._limited = BurstLimitedLog(logger)
 
-    def tell(self, device_id: int, stream: int, item: Condition) -> None:
+    def log_condition(self, device_id: int, stream: int, item: Condition) -> None:
         """Write that a condition began, changed or ended; `stream` is -1 for one of the whole device."""
         where = format_device_id(device_id) + ("" if stream < 0 else f" stream={stream}")
-        told = "begins" if item.active else "over"
-        line = f'device={where} condition="{item.name}" {told} detail="{item.detail}"'
+        phase = "begins" if item.active else "over"
+        line = f'device={where} condition="{item.name}" {phase} detail="{item.detail}"'
         self._limited.log(f"{where} {item.name}", line)
 
-    def says(self, device_id: int, text: str) -> None:
+    def log_text(self, device_id: int, text: str) -> None:
         """Write a log text that a device sent."""
         self._limited.log(
             format_device_id(device_id), f'device={format_device_id(device_id)} says="{text}"', logging.INFO

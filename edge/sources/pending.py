@@ -42,21 +42,21 @@ class PendingSource:
         self._opened: Source | None = None
 
     def blocks(self, stop: threading.Event) -> Iterator[Block | Gap]:
-        """Nothing until it opens, then its blocks, see `edge.sources.Source`.
+        """Nothing until it opens, then its blocks, see `edge.sources.source.Source`.
 
         Raises:
             ConfigError: it is there, but the operator must choose otherwise.
         """
-        repeats, attempts = RateLimitedLog(logger), 0
+        limited_log, attempts = RateLimitedLog(logger), 0
         while self._opened is None:
             self._wait(stop, self._retry_s[min(attempts, len(self._retry_s) - 1)])
             if stop.is_set() or self._closed:
                 return
             attempts += 1
             try:
-                self._keep(self._open_now())
+                self._take_over(self._open_now())
             except SourceError as error:
-                repeats.log("missing", f"source={self.name} state=missing action=retrying reason={error}")
+                limited_log.log("missing", f"source={self.name} state=missing action=retrying reason={error}")
         logger.info("source=%s state=found attempts=%d", self.name, attempts)
         yield from self._opened.blocks(stop)
 
@@ -67,7 +67,7 @@ class PendingSource:
             if self._opened is not None:
                 self._opened.close()
 
-    def _keep(self, opened: Source) -> None:
+    def _take_over(self, opened: Source) -> None:
         with self._mutex:
             self._opened = opened
             if self._closed:

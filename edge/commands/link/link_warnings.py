@@ -33,7 +33,7 @@ class LinkWarnings:
 
 
 class LinkChecker:
-    """Checks the same links again and again, and tells what has changed.
+    """Checks the same links again and again, and reports what has changed.
 
     Args:
         links: those that are read.
@@ -42,7 +42,7 @@ class LinkChecker:
     def __init__(self, links: Sequence[Transport]) -> None:
         self._links = links
         self._open_since_ns: dict[str, int] = {}
-        self._told: dict[str, tuple[bool, str]] = {}  # name -> whether it was open, and what was said of it
+        self._reported: dict[str, tuple[bool, str]] = {}  # name -> whether it was open, and the line about it
 
     def check(self, report: Report, now_ns: int, is_over: bool = False) -> LinkWarnings:
         """State of all links.
@@ -60,9 +60,9 @@ class LinkChecker:
                 self._open_since_ns.pop(link.name, None)
                 text = _closed(link)
             else:
-                text = _unheard(link, report) if is_over or now_ns - since_ns >= SILENT_AFTER_NS else ""
-            was_open, before = self._told.get(link.name, (True, ""))
-            self._told[link.name] = is_open, text
+                text = _why_silent(link, report) if is_over or now_ns - since_ns >= SILENT_AFTER_NS else ""
+            was_open, before = self._reported.get(link.name, (True, ""))
+            self._reported[link.name] = is_open, text
             if is_open and not was_open:
                 new.append(f"{link.name}: open now")
             if text and text != before:
@@ -72,7 +72,7 @@ class LinkChecker:
         return LinkWarnings(tuple(current), tuple(new))
 
 
-def _unheard(link: Transport, report: Report) -> str:
+def _why_silent(link: Transport, report: Report) -> str:
     counts = report.links.get(link.name)
     if (counts is not None and counts.packets) or link.name.startswith("replay:"):  # its packets have their old link
         return ""

@@ -75,8 +75,8 @@ def as_line(row: Row, wall_s: float) -> str:
 def as_text(row: Row) -> str:
     """A row for a person, under `HEAD`."""
     contact = None if row.contact is None else f"{row.contact}/254"
-    told = (f"{name} ({detail})" for name, detail in zip(row.conditions, row.details, strict=True))
-    tail = ", ".join((row.link, *told))
+    conditions = (f"{name} ({detail})" for name, detail in zip(row.conditions, row.details, strict=True))
+    tail = ", ".join((row.link, *conditions))
     return (
         f"{row.device:<10} {_shown(row.stream, 6)} {_shown(row.declared_hz, 11, 1)} {_shown(row.measured_hz, 11, 1)} "
         f"{_shown(row.ppm, 7, 1)} {_percent(row.loss, 14)} {_percent(row.lost, 12)} "

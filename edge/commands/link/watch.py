@@ -64,7 +64,7 @@ class Watch:
             SourceError: the capture is full, or the disk is.
         """
         try:
-            asyncio.run(serve(self._links, self._hear, self._tick, lambda: self._is_over(stop)))
+            asyncio.run(serve(self._links, self._on_chunks, self._tick, lambda: self._is_over(stop)))
             if self._writer is not None:
                 self._writer.end(time.monotonic_ns())
         except OSError as error:
@@ -80,7 +80,7 @@ class Watch:
             lost = f"{self._writer.dropped} pieces were not recorded"
             raise SourceError(f"{self._options.capture}: full; {lost}; start another file sooner")
 
-    def _hear(self, chunks: Sequence[Chunk]) -> None:
+    def _on_chunks(self, chunks: Sequence[Chunk]) -> None:
         for chunk in chunks:
             if self._writer is not None:
                 self._writer.write(chunk)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edge.features.ring import append, is_heard, make_ring, stretch
+from edge.features.ring import all_valid, append, make_ring, stretch
 
 
 def _write(ring: NDArray[np.float32], start: int, samples: NDArray[np.float32], valid: NDArray[np.bool_]) -> int:
@@ -36,7 +36,7 @@ def test_any_stretch_of_the_newest_capacity_is_what_was_written(start: int, coun
         samples = stretch(ring, position - count, position)
         expected, valid = _sound(position - count, count)
         np.testing.assert_array_equal(samples, np.where(valid, expected, np.nan))
-        assert is_heard(samples) == valid.all()
+        assert all_valid(samples) == valid.all()
 
 
 def test_a_block_is_taken_in_parts_up_to_where_the_reader_asks() -> None:
@@ -51,8 +51,8 @@ def test_a_block_is_taken_in_parts_up_to_where_the_reader_asks() -> None:
 def test_nothing_before_the_first_sample_counts_as_heard() -> None:
     ring = make_ring(64)
     _write(ring, 60, np.ones(10, np.float32), np.ones(10, np.bool_))
-    assert is_heard(stretch(ring, 60, 70))
-    assert not is_heard(stretch(ring, 59, 70))
+    assert all_valid(stretch(ring, 60, 70))
+    assert not all_valid(stretch(ring, 59, 70))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1.1e6, -1e30])
@@ -60,8 +60,8 @@ def test_samples_that_are_no_numbers_are_kept_as_invalid(bad: float) -> None:
     ring = make_ring(64)
     _write(ring, 0, np.array([0.5, bad, 0.25], np.float32), np.ones(3, np.bool_))
     np.testing.assert_array_equal(stretch(ring, 0, 3), np.array([0.5, np.nan, 0.25], np.float32))
-    assert not is_heard(stretch(ring, 0, 3))
-    assert is_heard(stretch(ring, 2, 3))
+    assert not all_valid(stretch(ring, 0, 3))
+    assert all_valid(stretch(ring, 2, 3))
 
 
 def test_what_is_too_quiet_to_be_sound_is_silence_so_that_no_filter_meets_denormal_numbers() -> None:

@@ -129,9 +129,7 @@ def test_a_state_that_is_told_never_starves_the_watchdog(states: list[str]) -> N
 
 def test_the_status_is_one_line_that_names_what_is_not_well() -> None:
     line = describe([health(), health("lost", stream="bed2"), health("unknown", stream="bed3")], False)
-    assert line == (
-        "1 of 3 streams heard; bed2 lost (no sound arrives); bed3 starting; broker away, events wait on disk"
-    )
+    assert line == ("1 of 3 streams ok; bed2 lost (no sound arrives); bed3 starting; broker away, events wait on disk")
     assert "\n" not in describe([StreamHealth("bed1", "lost", "a\nb", 0.0, False)], True)
 
 

@@ -134,12 +134,12 @@ def test_the_tally_counts_sound_not_time() -> None:
     stream = worker(Bursts(5, pace=False), Heard())
     stream.run(threading.Event())
     totals = stream.totals()
-    assert totals.heard_s == pytest.approx(5.0)
+    assert totals.received_s == pytest.approx(5.0)
     assert 4.9 < totals.measurable_s <= 5.0
     assert totals.events == 5
-    assert str(totals).startswith("heard 5.0 s, measurable ")
+    assert str(totals).startswith("received 5.0 s, measurable ")
     assert "5 events, real-time factor" in str(totals)
-    assert totals + StreamTotals(heard_s=1, events=1) == StreamTotals(
+    assert totals + StreamTotals(received_s=1, events=1) == StreamTotals(
         6.0, totals.measurable_s, 0.0, 0, 6, totals.busy_s
     )
 

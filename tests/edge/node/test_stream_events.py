@@ -125,7 +125,7 @@ def test_a_closed_stream_says_nothing_more() -> None:
     stream = configured(Script(sound(2.0, (1.0, 2.0)), sound(2.0, (0.0, 1.0), start=2 * RATE_HZ)), said)
     stream.close()
     stream.run(threading.Event())
-    assert (said, stream.totals().heard_s) == ([], 0.0)
+    assert (said, stream.totals().received_s) == ([], 0.0)
     stream.check_silence()
     assert (stream.state().name, stream.state().reason) == ("disabled", "stopped")
 

@@ -53,9 +53,9 @@ LITTLE = ("degraded", "little of the sound can be measured")
 
 
 def test_totals_are_one_line_and_add_up() -> None:
-    line = "heard 2.0 s, measurable 1.9 s, 1 event, real-time factor 0.250 (computing time per second of sound)"
-    assert str(StreamTotals(heard_s=2.04, measurable_s=1.9, events=1, busy_s=0.51)) == line
-    nothing = "heard 0.0 s, measurable 0.0 s, 0 events, real-time factor 0.000 (computing time per second of sound)"
+    line = "received 2.0 s, measurable 1.9 s, 1 event, real-time factor 0.250 (computing time per second of sound)"
+    assert str(StreamTotals(received_s=2.04, measurable_s=1.9, events=1, busy_s=0.51)) == line
+    nothing = "received 0.0 s, measurable 0.0 s, 0 events, real-time factor 0.000 (computing time per second of sound)"
     assert str(StreamTotals()) == nothing
     assert StreamTotals(1, 2, 3, 4, 5, 6) + StreamTotals(10, 20, 30, 40, 50, 60) == StreamTotals(11, 22, 33, 44, 55, 66)
 
@@ -116,13 +116,13 @@ def test_the_trouble_of_a_device_is_the_state_of_its_stream(clock: Time) -> None
 
 
 @pytest.mark.parametrize(
-    ("heard_s", "good_s", "state"),
+    ("received_s", "good_s", "state"),
     [(4.75, 0.0, ("ok", "")), (5.0, 0.0, LITTLE), (6.0, 0.0, LITTLE), (6.0, 2.5, LITTLE), (6.0, 3.5, ("ok", ""))],
 )
 def test_less_than_5_s_are_not_judged_and_half_of_more_must_be_measurable(
-    heard_s: float, good_s: float, state: tuple[str, str]
+    received_s: float, good_s: float, state: tuple[str, str]
 ) -> None:
-    blocks = [sound(0.25, start=i * RATE_HZ // 4) for i in range(round(heard_s * 4) + 1)]  # judged from the first on
+    blocks = [sound(0.25, start=i * RATE_HZ // 4) for i in range(round(received_s * 4) + 1)]  # judged from the first on
     for block in blocks[round(good_s * 4) + 1 :]:
         block.valid[:] = False
     told: list[State] = []

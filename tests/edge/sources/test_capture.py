@@ -105,10 +105,10 @@ def test_a_parent_that_sleeps_costs_whole_buffers_and_the_index_tells() -> None:
     buffer = array("f", [0.5] * 10).tobytes()
     most = recorder.records.maxsize
     for _ in range(most + 3):
-        recorder.heard(buffer, 10, overflow=False)
+        recorder.push(buffer, 10, overflow=False)
     for _ in range(most):
         recorder.records.get_nowait()
-    recorder.heard(buffer, 10, overflow=True)
+    recorder.push(buffer, 10, overflow=True)
     record = recorder.records.get_nowait()
     assert record.first == (most + 3) * 10
     assert record.overflow

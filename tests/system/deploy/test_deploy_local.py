@@ -108,7 +108,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
 
 def test_a_clone_becomes_a_service_that_hears(seen: Seen) -> None:
     last = seen.deployed.splitlines()[-1]
-    assert last.startswith(f"laennec {seen.running} runs on this machine (1 of 1 streams heard; broker away")
+    assert last.startswith(f"laennec {seen.running} runs on this machine (1 of 1 streams ok; broker away")
     assert "warn  broker" in seen.deployed, "an unreachable broker is said, and is no reason to go back"
     assert seen.outboxes, "events wait on disk"
 

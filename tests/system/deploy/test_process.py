@@ -23,7 +23,7 @@ def tell(text):
         out.sendto(text.encode(), chr(0) + os.environ["NOTIFY_SOCKET"][1:])
 with open("starts", "a") as starts: print(os.getpid(), file=starts)
 """
-WELL = "tell('READY=1\\nSTATUS=1 of 1 streams heard')\nwhile True: time.sleep(.1)"
+WELL = "tell('READY=1\\nSTATUS=1 of 1 streams ok')\nwhile True: time.sleep(.1)"
 DEAF = "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + WELL
 Service = Callable[[str], Process]
 
@@ -66,7 +66,7 @@ def test_it_is_ready_when_it_says_so_with_its_own_words(service: Service) -> Non
     process = service(WELL)
     process.restart()
     until(lambda: process.health().phase == "ready", process.health)
-    assert process.health().words == "1 of 1 streams heard"
+    assert process.health().words == "1 of 1 streams ok"
     assert not process.health().has_failed
 
 

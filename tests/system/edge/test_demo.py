@@ -22,7 +22,7 @@ def test_the_demo_shows_events_and_ends_with_one_summary_line(broker: str) -> No
     rows = lines[lines.index(HEAD) + 1 : -2]
     assert rows
     assert all("bed1" in line for line in rows)
-    assert lines[-1].startswith("heard 56.0 s, measurable ")
+    assert lines[-1].startswith("received 56.0 s, measurable ")
     assert ("3.1.1" in lines[1]) == (broker == "amqtt")
     assert ("protocol=3.1.1" in result.stderr) == (broker == "amqtt")
 

@@ -185,7 +185,7 @@ def test_a_run_and_detect_give_the_same_events(tmp_path: Path) -> None:
     assert sorted(published) == sorted((record["label"], record["onset_s"]) for record in map(json.loads, lines))
     assert published
     (summary,) = result.stdout.splitlines()
-    assert summary.startswith("heard 56.0 s, measurable ")
+    assert summary.startswith("received 56.0 s, measurable ")
 
 
 def test_without_a_broker_a_run_of_files_ends_well_and_says_what_waits(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_a_run_says_ready_without_a_broker_feeds_the_watchdog_and_says_when_it_s
     said = manager.hear()
     assert said[0] == "STATUS=loading the model"
     assert said.count("READY=1") == 1
-    assert "STATUS=1 of 1 streams heard; broker away, events wait on disk" in said
+    assert "STATUS=1 of 1 streams ok; broker away, events wait on disk" in said
     run.send_signal(signal.SIGTERM)
     _, log = run.communicate(timeout=PATIENCE_S)
     assert run.returncode == 0, log
@@ -105,7 +105,7 @@ def test_a_ward_is_ready_with_a_missing_microphone_and_says_which(
     )
     start("edge", "run", "--config", config)
     wait_for(lambda: "READY=1" in manager.hear(), "readiness")
-    told = [line for line in manager.hear() if line.startswith("STATUS=1 of 2 streams heard; bed2 lost")]
+    told = [line for line in manager.hear() if line.startswith("STATUS=1 of 2 streams ok; bed2 lost")]
     assert told
     fed = manager.said.count("WATCHDOG=1")
     wait_for(lambda: manager.hear().count("WATCHDOG=1") > fed, "a watchdog that is fed all the same")

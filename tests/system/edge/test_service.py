@@ -173,7 +173,7 @@ def test_a_run_ends_by_itself_after_its_files_with_one_summary_line(
     assert node.returncode == 0, log
     ready, summary = output.splitlines()
     assert ready == "ready"
-    assert summary.startswith("heard 10.0 s, measurable ")
+    assert summary.startswith("received 10.0 s, measurable ")
     decided = sorted(watcher.bodies("/event"), key=lambda body: body["seq"])  # what came before the broker goes last
     assert [body["type"] for body in decided] == ["onset", "end"] * 10
     assert [watcher.bodies("bed1/status")[-1][key] for key in ("state", "reason")] == ["disabled", "end of source"]
