@@ -1,4 +1,4 @@
-"""`python -m training.evaluation`: a model scored on the official tasks and on streams, with tables, pictures, mistakes."""
+"""`python -m training.evaluation`: a model scored on the official tasks and on streams, with tables and pictures."""
 
 from __future__ import annotations
 
