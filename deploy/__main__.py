@@ -133,9 +133,9 @@ def install(target: Target, options: argparse.Namespace) -> int:
     """Make a release of this clone run on the box, or leave the box as it was."""
     config = _text(options.config) if options.config else None
     print(f"deploying to {target.transport.where}{'' if target.has_systemd else ', below ' + target.root}")
-    with _step("asking the box what it is") as tell:
+    with _step("asking the box what it is") as report:
         facts = facts_of(target)
-        tell(describe(facts))
+        report(describe(facts))
     if facts.busy:
         time.sleep(PATIENCE_S)
         facts = facts_of(target)
@@ -147,9 +147,11 @@ def install(target: Target, options: argparse.Namespace) -> int:
     if config is not None and not options.wheelhouse:  # a wheelhouse made elsewhere may know other settings
         with _step("reading the settings"):
             check_settings(BUILD, options.config)
-    with _step("making the wheelhouse") as tell:
-        house = read(options.wheelhouse) if options.wheelhouse else make(BUILD, python, facts, options.model, tell)
-    files = _files(house)
+    with _step("making the wheelhouse") as report:
+        wheelhouse = (
+            read(options.wheelhouse) if options.wheelhouse else make(BUILD, python, facts, options.model, report)
+        )
+    files = _files(wheelhouse)
     base = f"{target.root.rstrip('/')}/opt/laennec"
     if config is None and not facts.has_config:
         print("  no CONFIG given and none on the box: it will listen to the bundled recording")
@@ -158,7 +160,7 @@ def install(target: Target, options: argparse.Namespace) -> int:
         files["ward.yaml"] = config
     system_site = options.device != "local" and bool(python.tensorrt or python.has_pyaudio)  # what no wheel brings
     result = ask(
-        target, "install", house.wheels, version=house.version, python=python.path, files=files,
+        target, "install", wheelhouse.wheels, version=wheelhouse.version, python=python.path, files=files,
         system_site=system_site, hold_s=_hold_s(target, options), is_forced=options.force,
     )  # fmt: skip
     if not result["is_new"]:
@@ -168,9 +170,9 @@ def install(target: Target, options: argparse.Namespace) -> int:
 
 
 def _finish(target: Target, result: dict[str, str]) -> None:
-    words = f" ({result['words']})" if result["words"] else ""
+    status = f" ({result['status']})" if result["status"] else ""
     print(
-        f"laennec {result['running']} runs on {target.transport.where}{words}; settings: {result['config']}; "
+        f"laennec {result['running']} runs on {target.transport.where}{status}; settings: {result['config']}; "
         f"log: {result['logs']}"
     )
 
@@ -186,9 +188,9 @@ def _text(path: Path) -> str:
         raise DeployError(f"CONFIG: expected a settings file (YAML), found {path}: {error}") from None
 
 
-def _files(house: Wheelhouse) -> dict[str, str]:
+def _files(wheelhouse: Wheelhouse) -> dict[str, str]:
     found = [path for pattern in FILES for path in sorted((PROJECT / "deploy").glob(pattern))]
-    return {"requirements.lock": house.lock(), **{path.name: path.read_text() for path in found}}
+    return {"requirements.lock": wheelhouse.lock(), **{path.name: path.read_text() for path in found}}
 
 
 def rollback(target: Target, options: argparse.Namespace) -> int:
@@ -211,8 +213,8 @@ def status(target: Target, options: argparse.Namespace) -> int:
     if not found["running"]:
         print(f"nothing is deployed on {target.transport.where} below {target.root}")
         return 1
-    words = f" ({found['words']})" if found["words"] else ""
-    print(f"{found['running']} is current on {target.transport.where}; its service is {found['phase']}{words}")
+    status = f" ({found['status']})" if found["status"] else ""
+    print(f"{found['running']} is current on {target.transport.where}; its service is {found['phase']}{status}")
     print(f"releases: {', '.join(found['releases'])}; {found['free_mb']} MB free")
     print(f"settings: {found['config']}; log: {found['logs']}")
     return 0 if found["phase"] in ("ready", "running") else 1

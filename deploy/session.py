@@ -135,12 +135,12 @@ def _who() -> str:
     return f"{user}@{socket.gethostname()}"
 
 
-def _converse(given: IO[bytes], told: IO[bytes], head: bytes, wheels: Sequence[Wheel]) -> dict[str, Any] | None:
+def _converse(given: IO[bytes], output: IO[bytes], head: bytes, wheels: Sequence[Wheel]) -> dict[str, Any] | None:
     """Send the head, feed what is wanted, print what happens; the last message, or None if the box broke off."""
     try:
         given.write(head)
         given.flush()
-        for line in told:
+        for line in output:
             message = json.loads(line)
             if "want" in message:
                 _feed(given, [each for each in wheels if each.path.name in set(message["want"])])
@@ -194,5 +194,5 @@ def _why(target: Target, code: int, said: str) -> str:
 
 def facts_of(target: Target) -> Facts:
     """Ask the box what it is."""
-    told = ask(target, "probe")
-    return Facts(**{**told, "pythons": tuple(Python(**each) for each in told["pythons"])})
+    facts = ask(target, "probe")
+    return Facts(**{**facts, "pythons": tuple(Python(**each) for each in facts["pythons"])})

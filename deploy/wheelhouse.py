@@ -69,7 +69,7 @@ def _requirement(wheel: Wheel) -> str:
     return f"{name.replace('_', '-')}=={version} --hash=sha256:{wheel.sha256}\n"
 
 
-def make(build: Path, python: Python, facts: Facts, model: Path | None, tell: Callable[[str], None]) -> Wheelhouse:
+def make(build: Path, python: Python, facts: Facts, model: Path | None, report: Callable[[str], None]) -> Wheelhouse:
     """Build and download what is not there yet.
 
     Args:
@@ -77,7 +77,7 @@ def make(build: Path, python: Python, facts: Facts, model: Path | None, tell: Ca
         python: interpreter of the box.
         facts: processor and C library of the box.
         model: artefact that takes the place of the bundled one, with its variants beside it; None: the bundled one.
-        tell: is given what came of it, one line.
+        report: is given what came of it, one line.
 
     Raises:
         DeployError: a wheel cannot be built or downloaded.
@@ -93,7 +93,7 @@ def make(build: Path, python: Python, facts: Facts, model: Path | None, tell: Ca
         glibc = f"2.{min(int(facts.glibc.split('.')[1]), NEWEST_GLIBC)}"
         folder = _downloaded(build, tools, own, (minor, facts.machine, glibc))
     wheels = tuple(Wheel.of(path) for path in [*sorted(folder.glob("*.whl")), own])
-    tell(f"{len(wheels)} wheels for Python {minor}, {facts.machine}, glibc {glibc}")
+    report(f"{len(wheels)} wheels for Python {minor}, {facts.machine}, glibc {glibc}")
     return Wheelhouse(f"{own.name.split('-')[1]}-{wheels[-1].sha256[:8]}", wheels)
 
 

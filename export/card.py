@@ -68,7 +68,8 @@ def card_fields(result: Mapping[str, Any], recipe: Recipe, version: str, made: d
         "patients (Zhang et al., IEEE TBioCAS 16(5), 2022; GPL-3.0 text in its repository); as negatives "
         "covid19-cough (CC0), Free Spoken Digit Dataset (CC BY-SA 4.0), Donate-a-Cry (ODbL), "
         "PASCAL heart sounds 2011 set B",
-        "synthetic": f"{recipe.synthetic} synthetic patients of 12 s from training.synthetic joined the training, "
+        # The module as it was called when the released model was exported; its metadata stay as they are.
+        "synthetic": f"{recipe.synthetic} synthetic patients of 12 s from edge.sources.synthetic joined the training, "
         "so the bundled demo is of a kind that it knows; none joined the validation",
         "training": _training(recipe),
         "answers": f"events (tasks 1-1 and 1-2, and by a map ICBHI's) by {_clip_answer(recipe)}; recordings (2-1 and "

@@ -18,7 +18,7 @@ from edge import __version__
 from edge.errors import ConfigError
 from export.card import card_fields
 from export.onnx import Metadata
-from training.datasets import CLASSES, Recording, marks
+from training.datasets import CLASSES, Recording, hashed_names
 from training.detector.cross_validation import FINAL_NAME, load_network
 from training.detector.hyperparameters import Recipe
 from training.detector.model import Scorer
@@ -95,7 +95,7 @@ class Checkpoint:
             ConfigError: if these are other recordings; then nobody knows who is in which fold.
         """
         recordings: tuple[Recording, ...] = read_recordings(data, self.recipe)
-        if marks([r for r in recordings if r.is_heard]) != self.result["trained_on"]:
+        if hashed_names([r for r in recordings if r.is_real_chest]) != self.result["trained_on"]:
             raise ConfigError(
                 f"DATA={data}: other chest recordings than {self.folder} was trained on; calibration and validation "
                 "need the same patients in the same folds. Give its DATA, or train on these"

@@ -43,7 +43,7 @@ class Metadata:
     tasks: dict[str, Any]
     """How official tasks are answered, `training.detector.answers.TaskAnswers`."""
     trained_on: list[str]
-    """`training.datasets.marks` of the recordings and patients."""
+    """`training.datasets.hashed_names` of the recordings and patients."""
 
     def entries(self, variant: Variant) -> dict[str, str]:
         """JSON text for each metadata key."""

@@ -196,7 +196,7 @@ class Assembler:
     def _take(self, piece: _Piece) -> list[Item]:
         """Give a piece at once if it is next, else keep it in its place."""
         if not self._held and self._is_open and piece.start == self._next:
-            return [self._give(piece)]
+            return [self._emit(piece)]
         kept = []
         for other in self._held:
             if piece.start == other.start and piece.stop == other.stop:
@@ -225,7 +225,7 @@ class Assembler:
                     return
                 yield self._lose(first)
             del self._held[0]
-            yield self._give(first)
+            yield self._emit(first)
 
     def _waits(self, now_ns: int | None) -> bool:
         """Whether what is missing may still come."""
@@ -255,7 +255,7 @@ class Assembler:
         samples = conceal(past, _scaled(following.values), stop - start, self._fade)
         return self._block(start, samples, np.zeros(len(samples), np.bool_))
 
-    def _give(self, piece: _Piece) -> Block:
+    def _emit(self, piece: _Piece) -> Block:
         samples, start, flags = _scaled(piece.values), piece.start, piece.flags
         is_discontinuous = piece.is_discontinuous or bool(flags & LOST_BEFORE and self._holes[-1][1] != start)
         if start < self._next:

@@ -29,8 +29,8 @@ ENDED = "the device ended the stream"
 READINGS = (Kind.IMU, Kind.PPG)
 
 
-class _Mark(NamedTuple):
-    """Totals at one moment."""
+class _Totals(NamedTuple):
+    """Totals of a stream at one moment, in samples if not said otherwise."""
 
     at_ns: int
     sound: int
@@ -72,7 +72,7 @@ class Stream:
         self._sequence, self._boot = Sequence(), -1
         self._unmeasurable = 0  # samples masked because of the device's condition
         self._received_ns = 0
-        self._marks: deque[_Mark] = deque()  # one a second, over the last `choppy_s`
+        self._history: deque[_Totals] = deque()  # one a second, over the last `choppy_s`
 
     def begin(self) -> list[Condition]:
         """Conditions of the stream before any of its packets came."""
@@ -98,7 +98,7 @@ class Stream:
             if self._assembler.is_open and self.clock.observe(self._assembler.placed, arrival_ns):
                 out += self._check_rate()
         out += self.conditions.note("no contact", bool(packet.flags & NO_CONTACT), "the device marks its samples so")
-        if not self._marks or arrival_ns >= self._marks[-1].at_ns + SECOND_NS:
+        if not self._history or arrival_ns >= self._history[-1].at_ns + SECOND_NS:
             out += self._check_last_seconds(arrival_ns)
         return out + self._end()
 
@@ -132,7 +132,8 @@ class Stream:
 
     def report(self) -> StreamReport:
         """State of the stream now."""
-        first, last = (self._marks[0], self._mark(self._received_ns)) if self._marks else (self._mark(0), self._mark(0))
+        last = self._totals(self._received_ns)
+        first = self._history[0] if self._history else last
         sound = max(last.sound - first.sound, 1)
         return StreamReport(
             info=self.info,
@@ -189,28 +190,28 @@ class Stream:
         detail = f"measured {state.rate_hz:.1f} Hz, declared {declared_hz:g} Hz: {what}"
         return self.conditions.note("wrong rate", True, detail, cured)
 
-    def _mark(self, at_ns: int) -> _Mark:
+    def _totals(self, at_ns: int) -> _Totals:
         counts = self._assembler.counts
         lost = counts.concealed + counts.lost
         masked = counts.masked + counts.lost + self._unmeasurable
-        return _Mark(at_ns, counts.samples + counts.lost, lost, masked, counts.stray, counts.unreadable)
+        return _Totals(at_ns, counts.samples + counts.lost, lost, masked, counts.stray, counts.unreadable)
 
     def _check_last_seconds(self, now_ns: int) -> list[Condition]:
         """Once a second: how the last 10 s were."""
-        mark = self._mark(now_ns)
-        self._marks.append(mark)
-        while len(self._marks) > 2 and now_ns - self._marks[1].at_ns >= self._limits.choppy_s * SECOND_NS:
-            self._marks.popleft()
-        first = self._marks[0]
+        now = self._totals(now_ns)
+        self._history.append(now)
+        while len(self._history) > 2 and now_ns - self._history[1].at_ns >= self._limits.choppy_s * SECOND_NS:
+            self._history.popleft()
+        first = self._history[0]
         usual = self._limits.choppy_s * self.info.rate_mhz / 1000
         over_s = f"{self._limits.choppy_s:g} s"
-        share = (mark.lost - first.lost) / max(mark.sound - first.sound, usual)
+        share = (now.lost - first.lost) / max(now.sound - first.sound, usual)
         tolerated = self._limits.choppy_share / (2 if self.conditions.lasts("choppy") else 1)
-        stray, note = mark.stray - first.stray, self.conditions.note
+        stray, note = now.stray - first.stray, self.conditions.note
         return [
             *note("choppy", share > tolerated, f"{100 * share:.1f} % of {over_s} lost"),
             *note("two devices", stray > self._limits.stray_packets, f"{stray} packets of another count"),
-            *note("codec", mark.unreadable > first.unreadable, "samples in an unknown codec or channel"),
+            *note("codec", now.unreadable > first.unreadable, "samples in an unknown codec or channel"),
         ]
 
 

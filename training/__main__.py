@@ -78,11 +78,11 @@ def _train_edge(asked: argparse.Namespace) -> int:
         recordings = few(recordings, limit, recipe.seed)
         networks, steps = (recipe.folds + 1) * (recipe.teachers + 1), recipe.loop.epochs * recipe.steps
         _say(
-            f"a trial: {sum(r.is_heard for r in recordings)} chest recordings, {networks} networks of {steps} steps; "
-            "what comes out says nothing about the recipe"
+            f"a trial: {sum(r.is_real_chest for r in recordings)} chest recordings, {networks} networks of {steps} "
+            "steps; what comes out says nothing about the recipe"
         )
-    material = TrainingData(recordings, asked.out.parent / "cache")
-    metrics = train(Job(recipe, material, asked.out, fingerprint(list(recordings))))["validation"]
+    training_data = TrainingData(recordings, asked.out.parent / "cache")
+    metrics = train(Job(recipe, training_data, asked.out, fingerprint(list(recordings))))["validation"]
     assert isinstance(metrics, dict)
     for name, value in metrics.items():
         print(f"{name:45s} {value:8.3f}")

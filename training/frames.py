@@ -1,4 +1,4 @@
-"""Feature frames by `edge.features`, computed once and kept on disk. Knows no second mel, and not what is heard.
+"""Feature frames by `edge.features`, computed once and kept on disk. Knows no second mel, and not what sounds.
 
 A cache entry is a folder with `values.npy`, all frames one after the other, and `lengths.npy`; its name is a hash of
 what decides them, with size and time of change of every sound, so a changed spec, list or sound never meets old

@@ -64,7 +64,7 @@ class Task:
 
     def clips(self, recordings: list[Recording]) -> list[Clip]:
         """Every clip of the recordings of this task's data set, in their order."""
-        mine = [r for r in recordings if r.dataset == self.dataset and r.is_heard]
+        mine = [r for r in recordings if r.dataset == self.dataset and r.is_real_chest]
         if self.unit == "record":
             return [Clip(r, 0.0, None, self.map[r.record_label], 0) for r in mine if r.record_label in self.map]
         return [

@@ -70,9 +70,9 @@ def _exercise(options: argparse.Namespace) -> Comparison:
     print(f"    {describe(facts)}")
     python = choose_python("local", facts, time.time(), False)
     with _step("making its wheelhouse"):
-        house = make(options.cache.parent / "deploy", python, facts, None, lambda _line: None)
+        wheelhouse = make(options.cache.parent / "deploy", python, facts, None, lambda _line: None)
     with _step("installing, offline and against hashes"):
-        _install(box, python.path, house, here)
+        _install(box, python.path, wheelhouse, here)
     print(f"    there: {box.run(f'{VENV}/bin/python', '-I', '-c', VERSIONS % (NAMED,)).strip()}")
     print(f"    here:  {_here('-c', VERSIONS % (NAMED,)).strip()}")
     _here("-c", CUT, str(here / SHORT), str(options.seconds))
@@ -93,13 +93,13 @@ def _exercise(options: argparse.Namespace) -> Comparison:
     return comparison
 
 
-def _install(box: Emulated, python: str, house: Wheelhouse, here: Path) -> None:
+def _install(box: Emulated, python: str, wheelhouse: Wheelhouse, here: Path) -> None:
     """As `deploy.box.build` does, into an environment that was not there before."""
     (here / "wheels").mkdir()
-    for wheel in house.wheels:
+    for wheel in wheelhouse.wheels:
         shutil.copy2(wheel.path, here / "wheels")
-    (here / "requirements.lock").write_text(house.lock())
-    pip = next(wheel.path.name for wheel in house.wheels if wheel.path.name.startswith("pip-"))
+    (here / "requirements.lock").write_text(wheelhouse.lock())
+    pip = next(wheel.path.name for wheel in wheelhouse.wheels if wheel.path.name.startswith("pip-"))
     box.run("rm", "-rf", VENV, "/root/.cache")
     box.run(python, "-I", "-m", "venv", "--without-pip", VENV)
     box.run(

@@ -44,7 +44,7 @@ def status(session: Session, _request: dict[str, Any], _given: BinaryIO) -> dict
     busy = busy or at_work(layout)  # asked on both sides of the record: it is of somebody at work, or was left behind
     cut = None if busy else trial
     return {
-        "running": layout.running(), "phase": health.phase, "words": health.words, "logs": session.service.logs,
+        "running": layout.running(), "phase": health.phase, "status": health.status, "logs": session.service.logs,
         "releases": [release.name for release in layout.complete()], "config": str(layout.config),
         "busy": busy, "trial": cut.new if cut else "", "before": cut.old if cut else "", "free_mb": free_mb(layout),
     }  # fmt: skip

@@ -60,7 +60,7 @@ def install(session: Session, request: dict[str, Any], given: BinaryIO) -> dict[
         given: where the bytes of wheels come from.
 
     Returns:
-        What `switch` tells; `is_new`: whether anything was done.
+        What `switch` remarks; `is_new`: whether anything was done.
 
     Raises:
         Refusal: with what the box runs as before.
@@ -218,7 +218,7 @@ def _examine(session: Session, folder: Path) -> None:
     for what, words in EXAMINATION:
         argv = [laennec, *words.split(), *([config] if words.endswith("--config") else [])]
         with session.wire.step(what) as remarks:
-            argv = session.service.words_as_service(folder, argv)
+            argv = session.service.command_as_service(folder, argv)
             said = must(argv, f"laennec {words}", layout.variables())
             remarks += [line.strip() for line in said.splitlines() if line.startswith("warn")]
 

@@ -42,7 +42,7 @@ class Process:
         self._layout, self._lock, self._newest = layout, layout.run / "lock", layout.run / "newest"
         self._started: subprocess.Popen[bytes] | None = None  # `run.sh`, by this object
         self._socket: socket.socket | None = None
-        self._is_ready, self._words = False, ""
+        self._is_ready, self._status_text = False, ""
 
     def restart(self) -> None:
         """Start what `current` names, in the place of what runs: `run.sh` ends that, so nothing can come between."""
@@ -54,7 +54,7 @@ class Process:
             layout.log.replace(layout.log.with_suffix(".log.1"))
         with_run = (layout.current, *sorted(layout.releases.glob("*"), reverse=True))  # older releases have none
         script = next(path / "run.sh" for path in with_run if (path / "run.sh").exists())
-        before, self._is_ready, self._words = self._started, False, ""
+        before, self._is_ready, self._status_text = self._started, False, ""
         with open(layout.log, "ab") as log:
             self._started = started = subprocess.Popen(
                 ["/bin/sh", script, layout.root], env={**layout.variables(), "NOTIFY_SOCKET": self._address()},
@@ -123,12 +123,12 @@ class Process:
         is_asked = self._started is None or self._read("pid") == str(self._started.pid)
         self._read_status()
         phase = "running" if self._started is None else "ready" if self._is_ready else "starting"
-        words = self._words or " | ".join(failures[-1:]) or self.last_lines(1).strip()
+        status = self._status_text or " | ".join(failures[-1:]) or self.last_lines(1).strip()
         if failures and release and self._started is None:
-            words = f"started again after {words}"
+            status = f"started again after {status}"
         if not release:
-            return Health("waiting", bool(failures), words, is_asked)
-        return Health(phase, bool(failures), words, is_asked and release == f"releases/{self._layout.running()}")
+            return Health("waiting", bool(failures), status, is_asked)
+        return Health(phase, bool(failures), status, is_asked and release == f"releases/{self._layout.running()}")
 
     def _read_status(self) -> None:
         """Take what the service notified since; not what other processes sent."""
@@ -144,7 +144,7 @@ class Process:
             if is_ours:
                 fields = dict(line.partition("=")[::2] for line in text.decode(errors="replace").splitlines())
                 self._is_ready = "STOPPING" not in fields and (self._is_ready or "READY" in fields)
-                self._words = fields.get("STATUS", self._words)
+                self._status_text = fields.get("STATUS", self._status_text)
 
     def _end_supervisor(self) -> None:
         """Until 2026-11-22 a supervisor kept the service running; it would start one beside this one."""
@@ -162,6 +162,6 @@ class Process:
             return "\n".join(self._layout.log.read_text(errors="replace").splitlines()[-count:])
         return ""
 
-    def words_as_service(self, release: Path, argv: Sequence[object]) -> list[object]:
+    def command_as_service(self, release: Path, argv: Sequence[object]) -> list[object]:
         """As they are: it runs as this user."""
         return list(argv)

@@ -39,7 +39,7 @@ class Health:
     heard whether it is ready."""
     has_failed: bool = False
     """Whether it ended with an error since it was last asked to start."""
-    words: str = ""
+    status: str = ""
     """The service's own status, or why it ended."""
     is_asked: bool = True
     """Whether this tells of the start that was asked for last."""
@@ -68,7 +68,7 @@ class Service(Protocol):
     def last_lines(self, count: int) -> str:
         """The last `count` lines of its log."""
 
-    def words_as_service(self, release: Path, argv: Sequence[object]) -> list[object]:
+    def command_as_service(self, release: Path, argv: Sequence[object]) -> list[object]:
         """The command that runs `argv` as the service of `release` would be."""
 
 
@@ -113,14 +113,14 @@ class Systemd:
         phase = PHASES.get(found.get("ActiveState", ""), "stopped")
         phase = "waiting" if found.get("SubState") == "auto-restart" else phase
         result = found.get("Result", "success")
-        words = found.get("StatusText") or (f"Result={result}" if result != "success" else "")
-        return Health(phase, result != "success", words, found.get("Job", "") in ("", "0"))
+        status = found.get("StatusText") or (f"Result={result}" if result != "success" else "")
+        return Health(phase, result != "success", status, found.get("Job", "") in ("", "0"))
 
     def last_lines(self, count: int) -> str:
         """From the journal."""
         return call(["journalctl", "-u", UNIT, "-n", count, "--no-pager", "-o", "cat"])[1]
 
-    def words_as_service(self, release: Path, argv: Sequence[object]) -> list[object]:
+    def command_as_service(self, release: Path, argv: Sequence[object]) -> list[object]:
         """By systemd-run, with the user, the groups and the folders of the unit."""
         lines = (release / UNIT).read_text().splitlines()
         chosen = [word for line in lines if line.split("=")[0] in EXAMINED_WITH for word in ("-p", line)]

@@ -27,15 +27,15 @@ def adopt_settings(layout: BoxLayout) -> list[str]:
     """
     if not layout.running() or is_linked(layout):
         return []
-    own, told = layout.settings(layout.running()), list[str]()
+    own, remarks = layout.settings(layout.running()), list[str]()
     if layout.config.exists():
         write_whole(own, layout.config.read_bytes(), like=layout.config)
-        told.append(f"moved the settings from {layout.config} into {layout.running()}, and left a link to them")
+        remarks.append(f"moved the settings from {layout.config} into {layout.running()}, and left a link to them")
     for release in layout.complete():
         if own.exists() and not layout.settings(release.name).exists():
             write_whole(layout.settings(release.name), own.read_bytes(), like=own)
     link_settings(layout)
-    return told
+    return remarks
 
 
 def settings_change(layout: BoxLayout, name: str) -> list[str]:
@@ -80,13 +80,13 @@ def keep_edited(layout: BoxLayout) -> list[str]:
     """
     if is_linked(layout) or layout.config_before.exists():  # a switch of the time when settings were a file
         return []
-    told = []
+    remarks = []
     with suppress(OSError):  # going back matters more
         remove(layout.config_edited)
         os.link(layout.config, layout.config_edited, follow_symlinks=False)  # at every moment one of the two is there
-        told.append(f"what was put in place of {layout.config} meanwhile is kept as {layout.config_edited}")
+        remarks.append(f"what was put in place of {layout.config} meanwhile is kept as {layout.config_edited}")
     link_settings(layout)
-    return told
+    return remarks
 
 
 def restore_settings(layout: BoxLayout, had_config: bool) -> None:

@@ -75,7 +75,8 @@ def outcome(session: Session, health: Health) -> dict[str, Any]:
     """For people: what runs, its status, where settings and log are."""
     layout = session.layout
     return {
-        "running": layout.running(), "words": health.words, "logs": session.service.logs, "config": str(layout.config),
+        "running": layout.running(), "status": health.status,
+        "logs": session.service.logs, "config": str(layout.config),
     }  # fmt: skip
 
 
@@ -104,14 +105,14 @@ def wait_until_healthy(service: Service, hold_s: float) -> Health:
     while True:
         health, now_s = service.health(), time.monotonic()
         if health.is_asked and health.has_failed:
-            raise Refusal(f"expected it to run, found that it ended ({health.words})")
+            raise Refusal(f"expected it to run, found that it ended ({health.status})")
         if health.is_asked and health.phase == "ready":
             ready_s = min(ready_s, now_s)
             if now_s - ready_s >= hold_s:
                 return health
         until_s = max(until_s, now_s + READY_S) if health.phase == "ready" and health.is_asked else until_s
         if now_s > until_s:
-            raise Refusal(f"expected READY=1 within {READY_S:.0f} s, found it {health.phase} ({health.words})")
+            raise Refusal(f"expected READY=1 within {READY_S:.0f} s, found it {health.phase} ({health.status})")
         time.sleep(POLL_S)
 
 
@@ -144,9 +145,9 @@ def go_back(session: Session, trial: Trial) -> list[str]:
     Returns:
         What was found meanwhile, a line each.
     """
-    layout, told = session.layout, list[str]()
+    layout, remarks = session.layout, list[str]()
     if layout.running() == trial.new and trial.old and layout.settings(trial.old).exists():
-        told += keep_edited(layout)
+        remarks += keep_edited(layout)
     restore_settings(layout, trial.had_config)
     if trial.old:
         point(layout.current, f"releases/{trial.old}")
@@ -162,7 +163,7 @@ def go_back(session: Session, trial: Trial) -> list[str]:
     if trial.old:
         with suppress(Refusal):  # then whoever asked hears how it is (`Session.situation`)
             wait_until_healthy(session.service, 0.0)
-    return told
+    return remarks
 
 
 def repair(session: Session) -> list[str]:
@@ -171,18 +172,18 @@ def repair(session: Session) -> list[str]:
     Returns:
         What was mended, a line each.
     """
-    layout, told = session.layout, list[str]()
+    layout, remarks = session.layout, list[str]()
     trial = read_record(layout.trial, Trial)
     if trial is not None:
-        told += _end_trial(session, trial)
-    told += adopt_settings(layout)
+        remarks += _end_trial(session, trial)
+    remarks += adopt_settings(layout)
     for stray in (layout.before, *layout.strays()):
         remove(stray)
     for folder in layout.releases.glob("*"):
         if not (folder / "release.json").exists():
-            told.append(f"removed {folder.name}, which was not complete")
+            remarks.append(f"removed {folder.name}, which was not complete")
             discard(layout, folder.name)
-    return told
+    return remarks
 
 
 def _end_trial(session: Session, trial: Trial) -> list[str]:
@@ -190,13 +191,13 @@ def _end_trial(session: Session, trial: Trial) -> list[str]:
     session.is_settling = True
     cut = f"a switch to {trial.new} had been cut off"
     if session.layout.running() != trial.new:
-        told = go_back(session, trial)
-        return [f"{cut}, {session.layout.running() or 'nothing'} is current as before", *told]
+        remarks = go_back(session, trial)
+        return [f"{cut}, {session.layout.running() or 'nothing'} is current as before", *remarks]
     try:
         session.service.restart()
         wait_until_healthy(session.service, trial.hold_s)
     except (Refusal, OSError) as error:
-        told = go_back(session, trial)
-        return [f"{cut}, and it is not healthy ({error}); went back", *told]
+        remarks = go_back(session, trial)
+        return [f"{cut}, and it is not healthy ({error}); went back", *remarks]
     settle(session, trial)
     return [f"{cut}; it was healthy for {trial.hold_s:g} s and stays"]

@@ -75,8 +75,8 @@ class Session:
             return ""
         if not name:
             return "nothing is deployed"
-        words = f" ({health.words})" if health.words else ""
-        return f"{name} is current and its service is {health.phase}{words}"
+        status = f" ({health.status})" if health.status else ""
+        return f"{name} is current and its service is {health.phase}{status}"
 
 
 @contextmanager
@@ -86,7 +86,7 @@ def only_one(session: Session) -> Iterator[None]:
     Raises:
         Refusal: another deployment has it, and its workstation is there.
     """
-    until_s, has_told = time.monotonic() + PATIENCE_S, False
+    until_s, has_warned = time.monotonic() + PATIENCE_S, False
     in_vain = 0  # in a row
     while True:
         with _opened(session.layout, in_vain == OPENINGS) as lock:
@@ -96,9 +96,9 @@ def only_one(session: Session) -> Iterator[None]:
                 yield
                 return
         holder = at_work(session.layout)
-        if ORPHAN in holder and not has_told:
+        if ORPHAN in holder and not has_warned:
             session.wire.send(note=f"waiting for another deployment ({holder})")
-            has_told = True
+            has_warned = True
         if holder and ORPHAN not in holder and time.monotonic() > until_s:
             raise Refusal(UNDER_WAY.format(holder))
         time.sleep(0.1)

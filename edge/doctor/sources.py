@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from edge.settings.config import Stream
 
 SOUND_CARDS = Path("/dev/snd")
-LISTEN_S = 2.0
+RECORD_S = 2.0
 FAINTEST_DB = -75.0  # rms re full scale; chest recordings have -54 to -35, see also `edge.node.stream.UNPLUGGED_DB`
 CLIPPED = 0.99  # of full scale
 FIRST_PYAUDIO = Version("0.2.12")  # its C code before lacks PY_SSIZE_T_CLEAN: Python 3.10 refuses the first buffer
@@ -41,7 +41,7 @@ def source(stream: Stream, rate_hz: int, is_running: bool, listen: bool) -> Chec
         stream: its settings.
         rate_hz: rate of the model, Hz.
         is_running: whether the service runs, and so may have the microphone open.
-        listen: whether to record `LISTEN_S` from a microphone.
+        listen: whether to record `RECORD_S` from a microphone.
     """
     name = f"source {stream.id}"
     is_microphone = stream.source.partition(":")[0] == MICROPHONE
@@ -112,14 +112,14 @@ def level(name: str, what: str, samples: NDArray[np.float32], rate_hz: int) -> C
 
 
 def _record(name: str, what: str, blocks: Callable[[threading.Event], Iterator[Block | Gap]], rate_hz: int) -> Check:
-    """Record `LISTEN_S` seconds and judge their level."""
+    """Record `RECORD_S` seconds and judge their level."""
     stop, samples = threading.Event(), np.zeros(0, np.float32)
-    timer = threading.Timer(2 * LISTEN_S, stop.set)  # for a device that opens and then sends nothing
+    timer = threading.Timer(2 * RECORD_S, stop.set)  # for a device that opens and then sends nothing
     timer.start()
     for item in blocks(stop):
         if isinstance(item, Block) and not stop.is_set():
             samples = np.concatenate([samples, item.samples])
-            if len(samples) >= LISTEN_S * rate_hz:
+            if len(samples) >= RECORD_S * rate_hz:
                 stop.set()
     timer.cancel()
     return level(name, what, samples, rate_hz)

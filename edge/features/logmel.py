@@ -25,7 +25,7 @@ from edge.features.ring import Bools, Floats, all_valid, append, stretch
 from edge.features.spec import FeatureSpec
 from edge.kernel_cache import kernel
 
-DEAF = 1e-6  # a filter whose greatest weight is less has its only bin on an edge, and that weight is rounding
+LEAST_WEIGHT = 1e-6  # a filter whose greatest weight is less has its only bin on an edge, and that weight is rounding
 
 
 class MelPlan(NamedTuple):
@@ -96,7 +96,7 @@ def mel_filters(spec: FeatureSpec) -> NDArray[np.float64]:
     edges, bins = (_htk_mel(edges_hz), _htk_mel(bins_hz)) if spec.analysis.scale == "kaldi" else (edges_hz, bins_hz)
     low, centre, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
     weights = np.maximum(0.0, np.minimum((bins - low) / (centre - low), (high - bins) / (high - centre)))
-    for band in np.flatnonzero(weights.max(axis=1) < DEAF):
+    for band in np.flatnonzero(weights.max(axis=1) < LEAST_WEIGHT):
         weights[band] = 0.0
         weights[band, np.argmin(np.abs(bins_hz - edges_hz[band + 1]))] = 1.0
     if spec.analysis.norm == "area":

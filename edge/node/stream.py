@@ -33,9 +33,7 @@ RECENT_S = 10.0  # over which the share of measurable sound and the level are me
 MEASURABLE_SHARE = 0.5  # below it the stream is degraded
 UNPLUGGED_DB = -90.0  # rms re full scale; an input that is muted or has no microphone is below, any chest far above
 ENERGY_UNIT = 1e-15  # energy is summed in whole units of it: a sum of floats would lose the faint after a loud year
-CLOSE_S = (
-    1.0  # how long `close` waits for the block being processed; a thread that hangs in it must not hang the others
-)
+CLOSE_S = 1.0  # how long `close` waits for the block being processed; a thread that hangs must not hang the others
 ALMOST_NO_SOUND = f"almost no sound (below {UNPLUGGED_DB:.0f} dBFS): check the plug, the mute switch and the gain"
 END_OF_SOURCE = "end of source"
 STOPPED = "stopped"
@@ -180,7 +178,7 @@ class StreamWorker:
             self._mutex.release()
 
     def totals(self) -> StreamTotals:
-        """Everything so far."""
+        """What the stream has received and found since the start."""
         return StreamTotals(
             received_s=self._received_samples / self._rate_hz,
             measurable_s=self._measurable_frames * self._score_hop_s,

@@ -92,7 +92,7 @@ class Resampler:
         valid = block.valid & np.isfinite(block.samples)
         self._note_invalid(block.start, valid)
         self._feed(np.where(valid, block.samples, np.float32(0.0)))
-        return out + self._give(min(self._made, self.first_at(self._stop - self._reach)))
+        return out + self._emit(min(self._made, self.first_at(self._stop - self._reach)))
 
     def skip(self, stop: int) -> list[Block]:
         """Take note that the samples up to index `stop` are lost.
@@ -132,7 +132,7 @@ class Resampler:
         pending = np.concatenate([self._pending, made])
         self._pending = pending[len(pending) - max(self._made - self._next, 0) :]
 
-    def _give(self, stop: int) -> list[Block]:
+    def _emit(self, stop: int) -> list[Block]:
         """Hand over the outputs [_next, stop) with their mask."""
         start, count = self._next, stop - self._next
         if count <= 0:
@@ -158,7 +158,7 @@ class Resampler:
         last = self.first_at(self._stop)
         while self._made < last:
             self._feed(self._silence)
-        out = self._give(last)
+        out = self._emit(last)
         self._pending = self._pending[:0]
         self._soxr = None
         return out

@@ -1,4 +1,4 @@
-"""A model that hears loudness, a source of noise bursts, a broker that misbehaves: for tests of the way out."""
+"""A model that scores loudness, a source of noise bursts, a broker that misbehaves: for tests of delivery."""
 
 from __future__ import annotations
 
@@ -36,14 +36,16 @@ class LoudnessModel:
     id, sha256, features_sha256, runtime = "loudness", "a" * 64, "b" * 64, "numpy 0"
 
     def score(self, window: Window) -> Scores:
-        """0.9 where the frames are loud."""
+        """0.9 where the frames are loud; what was not heard at either end is left out, as by the model."""
         decided = self.window.decided
         steps = self.window.score_frames
         loud = window.values[decided].reshape(-1, steps * self.spec.width).mean(axis=1) > -0.5
         values = np.full((len(loud), 3), 0.02, np.float32)
         values[loud, 0] = 0.9
         valid = window.valid[decided].reshape(-1, steps).all(axis=1)
-        return Scores((window.start + decided.start) // steps, values, valid)
+        heard = np.flatnonzero(valid)
+        part = slice(int(heard[0]), int(heard[-1]) + 1) if len(heard) else slice(0, 0)
+        return Scores((window.start + decided.start) // steps + part.start, values[part], valid[part])
 
 
 class Bursts:
@@ -80,7 +82,7 @@ class Bursts:
 
 
 class RudeBroker:
-    """Accepts TCP on a free port and then does what `manner` says.
+    """Accepts TCP on a free port and then does what `behaviour` says.
 
     `mute`: CONNACK, but never a PUBACK. `close`: closes instead of CONNACK. `close_v5`: the same, but talks 3.1.1.
     `refuse`: PUBACK with reason 0x97 (quota exceeded) for every message. `flaky`: closes at every 7th message,
@@ -88,8 +90,8 @@ class RudeBroker:
     `deaf`: CONNACK, then reads nothing more.
     """
 
-    def __init__(self, manner: str) -> None:
-        self.manner = manner
+    def __init__(self, behaviour: str) -> None:
+        self.behaviour = behaviour
         self.connects: list[int] = []  # protocol level of each CONNECT
         self.publishes = 0
         self.topics: list[str] = []
@@ -124,17 +126,17 @@ class RudeBroker:
     def _connack(self, peer: socket.socket, packet: bytes) -> bool:
         level = packet[6]  # of CONNECT: 00 04 'MQTT' level
         self.connects.append(level)
-        if self.manner == "silent":
+        if self.behaviour == "silent":
             return True
-        if self.manner == "close" or (self.manner == "close_v5" and level == 5):
+        if self.behaviour == "close" or (self.behaviour == "close_v5" and level == 5):
             return False
         peer.sendall(b"\x20\x03\x00\x00\x00" if level == 5 else b"\x20\x02\x00\x00")
         self.level = level
-        if self.manner == "taken over":
+        if self.behaviour == "taken over":
             peer.sendall(b"\xe0\x01\x8e")
-        if self.manner == "deaf":
+        if self.behaviour == "deaf":
             self._closed.wait()
-        return self.manner not in ("taken over", "deaf")
+        return self.behaviour not in ("taken over", "deaf")
 
     def _answer(self, peer: socket.socket, head: int, packet: bytes) -> bool:
         kind = head >> 4
@@ -146,13 +148,13 @@ class RudeBroker:
             mid, rest = packet[2 + length : 4 + length], packet[4 + length :]
             self.topics.append(packet[2 : 2 + length].decode())
             self.payloads.append(rest[1 + rest[0] :] if self.level == 5 else rest)
-            if self.manner == "flaky":
+            if self.behaviour == "flaky":
                 if self.publishes % 14:
                     peer.sendall(b"\x40\x02" + mid)
                 return self.publishes % 7 != 0
-            if self.manner == "refuse":
+            if self.behaviour == "refuse":
                 peer.sendall(b"\x40\x03" + mid + b"\x97")
-            elif self.manner == "close_v5":
+            elif self.behaviour == "close_v5":
                 peer.sendall(b"\x40\x02" + mid)
         elif kind == 12:
             peer.sendall(b"\xd0\x00")

@@ -23,7 +23,7 @@ from training.tasks import Clip, Task
 
 @dataclass(frozen=True, slots=True)
 class ClipSet:
-    """One side of a split: what is heard and what it is."""
+    """One side of a split: frames, and their labels."""
 
     task: Task
     clips: tuple[Clip, ...]
@@ -100,7 +100,7 @@ class Batches:
         longest = int(self._set.frames.lengths[self._set.rows[chosen]].max())
         place = (epoch, step)
         mine = np.array(self._share)
-        frames, valid = self._heard(chosen, mine, longest, place)
+        frames, valid = self._augmented(chosen, mine, longest, place)
         batch = {
             "labels": torch.from_numpy(self._labels[chosen[mine]]),
             "patients": torch.from_numpy(self._patients[chosen[mine]]),
@@ -110,7 +110,7 @@ class Batches:
             "kept": torch.full((len(mine),), kept),
         }
         if with_partners or mixup:
-            others, others_valid = self._heard(chosen, partner[mine], longest, place)
+            others, others_valid = self._augmented(chosen, partner[mine], longest, place)
             if mixup:
                 frames = kept * frames + (1 - kept) * others
                 valid = np.maximum(valid, others_valid)
@@ -127,7 +127,7 @@ class Batches:
         rng = np.random.default_rng([self._seed, epoch, step, 1 << 32])
         return rng.choice(count, self._size, p=self._chances)
 
-    def _heard(
+    def _augmented(
         self, chosen: NDArray[np.int64], places: NDArray[np.int64], longest: int, place: tuple[int, int]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Augmented frames (b, S, T, M) and validity (b, T) of some places of the batch."""
@@ -178,7 +178,7 @@ def _masked(frames: NDArray[np.float32], masks: Masks, bands: int, rng: np.rando
 
 
 def padded(frames: ClipFrames, rows: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Clips as they are: (b, S, T, M) with T of the longest, and (b, T), 1 where heard."""
+    """Clips as they are: (b, S, T, M) with T of the longest, and (b, T), 1 where valid."""
     clips = [frames.clip(row) for row in rows]
     longest = max(clip.shape[1] for clip in clips)
     values = np.zeros((len(clips), clips[0].shape[0], longest, clips[0].shape[2]), np.float32)

@@ -53,7 +53,7 @@ class ClipClassifier(nn.Module):
         self.objectives = Objectives(recipe.losses, counts, size)
 
     def forward(self, frames: Tensor, valid: Tensor) -> Tensor:
-        """(B, S, T, M) and (B, T), 1 where heard, to logits (B, C)."""
+        """(B, S, T, M) and (B, T), 1 where valid, to logits (B, C)."""
         return self.head(self.backbone(frames, valid))
 
     def cosines(self, embeddings: Tensor) -> Tensor:
@@ -95,12 +95,12 @@ class ClipClassifier(nn.Module):
             rows = self.backbone.spec.grid[0]
             axis = self._of_grid(spec.axis)
             mixture, kept = grid_mix(tokens, (rows, tokens.shape[1] // rows), axis, lam, pairs, rng)
-        heard, either = (self._heard(v) for v in (own[1], torch.maximum(own[1], other[1])))
-        return self.backbone.encode(tokens[:count], heard), self.backbone.encode(mixture[:count], either), kept
+        own_patches, either = (self._attended_patches(v) for v in (own[1], torch.maximum(own[1], other[1])))
+        return self.backbone.encode(tokens[:count], own_patches), self.backbone.encode(mixture[:count], either), kept
 
-    def _heard(self, valid: Tensor) -> Tensor | None:
+    def _attended_patches(self, valid: Tensor) -> Tensor | None:
         """Patches that may be attended to; None for all, which is faster."""
-        return None if bool(valid.all()) else self.backbone.heard_patches(valid)
+        return None if bool(valid.all()) else self.backbone.valid_patches(valid)
 
     def _of_grid(self, axis: Axis) -> Axis:
         """The axis as `grid_mix` calls it, whose rows are bands; those of the masked encoder are moments."""

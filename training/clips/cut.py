@@ -1,6 +1,6 @@
 """From a clip of a task to the samples that a method may hear: cut, fade, repeat or fill up to a length.
 
-Works on samples, before any feature: what lies beyond the clip is never heard (the official tasks give cut clips), and
+Works on samples, before any feature: what lies beyond the clip is never used (the official tasks give cut clips), and
 a clip that is repeated or filled shows its own duration, which alone scores .79 on Task 1-1 (design notes, and
 `training.metrics.duration`). Not for features (`front_end.py`), nor for the streaming detector, which sees no cuts.
 Source: Bae et al. 2023 (2305.14032) and their code: fades of 1/16 s at both ends of the recording, slice, repeat,

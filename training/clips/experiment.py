@@ -25,7 +25,7 @@ from training.datasets import Recording, check_apart, fingerprint, patient_folds
 from training.loop.checkpoint import whole_file
 from training.tasks import TASKS, Clip, Task
 
-HEARD = "heard.json"  # in a run folder: what was learnt from
+TRAINED_ON = "heard.json"  # in a run folder: what was learnt from
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +41,14 @@ class Sides:
         return fingerprint([*self.training, *self.validation])
 
     def write(self, folder: Path) -> None:
-        """Say what was learnt from."""
+        """Write which recordings and patients were trained on."""
         content = {
             "recordings": sorted(r.path.stem for r in self.training),
             "patients": sorted({r.patient for r in self.training}),
             "validation_patients": sorted({r.patient for r in self.validation}),
             "fingerprint": fingerprint(list(self.training)),
         }
-        with whole_file(folder / HEARD) as draft:
+        with whole_file(folder / TRAINED_ON) as draft:
             draft.write_text(json.dumps(content))
 
 
@@ -76,7 +76,7 @@ def task_recordings(data: Path, task: Task) -> list[Recording]:
     Raises:
         ConfigError: if there is none.
     """
-    found = [r for r in read_datasets(data, [task.dataset]) if r.split == "train" and r.is_heard]
+    found = [r for r in read_datasets(data, [task.dataset]) if r.split == "train" and r.is_real_chest]
     if not found:
         raise ConfigError(
             f"DATA={data}: {task.dataset} has no recordings of its training part; task {task.name} needs them"
@@ -101,8 +101,8 @@ def check_labels(task: Task, training: Sequence[Clip]) -> None:
     Raises:
         ConfigError: naming the labels.
     """
-    heard = {clip.label for clip in training}
-    if without := [label for label in task.labels if label not in heard]:
+    found = {clip.label for clip in training}
+    if without := [label for label in task.labels if label not in found]:
         raise ConfigError(
             f"task {task.name}: no training clip of {', '.join(without)} among {len(training)}; add recordings of it, "
             "choose another validation.fold, raise limit, or choose another task"

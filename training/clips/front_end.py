@@ -1,7 +1,7 @@
 """Frames of clips, by `edge.features`, for every feature spec of a recipe; kept on disk by `training.frames`.
 
 A recording of thousands that does not decode has clips without frames, counted and named; more are an error.
-Not for what is heard (`cut.py`).
+Not for cutting the clips (`cut.py`).
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class ClipFrames:
 
 
 def clip_frames(samples: NDArray[np.float32], front_end: FrontEnd) -> NDArray[np.float32]:
-    """Frames of one clip between silence: as many as its duration has hops, all of them heard.
+    """Frames of one clip between silence: as many as its duration has hops, all of them valid.
 
     Frame t touches what lies `history_samples` before t * hop; there is silence in front of a clip, as there is
     behind it, so even a clip shorter than a wavelet has its frames.
@@ -95,7 +95,7 @@ def cached_clip_frames(
 
 
 def computed_clip_frames(clips: Sequence[Clip], specs: Mapping[str, FeatureSpec], policy: ClipPolicy) -> ClipFrames:
-    """The same in memory, for clips that are heard once."""
+    """The same in memory, for clips that are used once."""
     all_values, lengths = [], np.zeros(len(clips), np.int64)
     for spec in specs.values():
         rows = [values for values, _ in _computed(clips, spec, policy)]
@@ -130,15 +130,15 @@ def _computed(
     clips: Sequence[Clip], spec: FeatureSpec, policy: ClipPolicy
 ) -> Iterator[tuple[NDArray[np.float16], ConfigError | None]]:
     front_end = FrontEnd(spec)
-    heard: tuple[Path, NDArray[np.float32] | ConfigError] | None = None
+    sound: tuple[Path, NDArray[np.float32] | ConfigError] | None = None
     for clip in clips:
         path = clip.recording.path
-        if heard is None or heard[0] != path:
-            heard = (path, _read(path, spec.rate_hz))
-        if isinstance(heard[1], ConfigError):
-            yield np.zeros((0, spec.width), np.float16), heard[1]
+        if sound is None or sound[0] != path:
+            sound = (path, _read(path, spec.rate_hz))
+        if isinstance(sound[1], ConfigError):
+            yield np.zeros((0, spec.width), np.float16), sound[1]
         else:
-            yield clip_frames(cut(heard[1], spec.rate_hz, clip, policy), front_end).astype(np.float16), None
+            yield clip_frames(cut(sound[1], spec.rate_hz, clip, policy), front_end).astype(np.float16), None
 
 
 def _read(path: Path, rate_hz: int) -> NDArray[np.float32] | ConfigError:

@@ -78,8 +78,8 @@ def _kind(clip: Clip) -> str:
     if clip.recording.is_negative:
         return clip.recording.record_label
     end_s = clip.start_s if clip.end_s is None else clip.end_s
-    heard_s = sum(max(0.0, min(e.end_s, end_s) - max(e.start_s, clip.start_s)) for e in clip.recording.events)
-    return BREATH if heard_s >= LEAST_BREATH_S else CHEST
+    annotated_s = sum(max(0.0, min(e.end_s, end_s) - max(e.start_s, clip.start_s)) for e in clip.recording.events)
+    return BREATH if annotated_s >= LEAST_BREATH_S else CHEST
 
 
 class DetectorLearner:

@@ -28,7 +28,7 @@ def clip_quality(clips: Sequence[Clip], training: int, rate_hz: int, cache: Path
     Args:
         clips: all of a training; those of one recording beside each other.
         training: how many of them, from the first on, say what is loud and what is faint.
-        rate_hz: at which they are heard.
+        rate_hz: sampling rate that they are brought to, Hz.
         cache: folder.
     """
     parts = _measured(clips, rate_hz, cache)

@@ -148,7 +148,7 @@ class DistilSpec(_Spec):
 
     kind: Literal["distil"]
     teachers: list[str] = Field(min_length=1)
-    """Run folders; each must answer the task, and should not have heard the validation patients either."""
+    """Run folders; each must answer the task, and should not be trained on the validation patients either."""
     temperature: float = Field(2.0, gt=0)
 
 

@@ -40,7 +40,7 @@ def train_hear(recipe: HearRecipe, data: Path, out: Path, world: World, report: 
 
     Args:
         recipe: with everything that the command line changed.
-        data: folder of data sets; all training parts and negatives are heard.
+        data: folder of data sets; all training parts and negatives are used.
         out: run folder.
         world: the processes that train together.
         report: called with each line for a person.
@@ -57,7 +57,7 @@ def train_hear(recipe: HearRecipe, data: Path, out: Path, world: World, report: 
     if world.is_first:
         folder.claim(identity_of(recipe, sides.records))
         sides.write(out)
-    world.tell(None)
+    world.broadcast(None)
     cache = out.parent / "cache"
     network = _pretrain(recipe, sides, folder, cache, world, report)
     if recipe.detector is not None:
@@ -68,8 +68,8 @@ def train_hear(recipe: HearRecipe, data: Path, out: Path, world: World, report: 
 
 def _sides(recipe: HearRecipe, data: Path) -> Sides:
     """Chest recordings and negatives dealt out apart, so that both sides have both."""
-    heard = [r for r in read_datasets(data) if r.split == "train"]
-    groups = ([r for r in heard if r.is_heard], [r for r in heard if r.is_negative])
+    training = [r for r in read_datasets(data) if r.split == "train"]
+    groups = ([r for r in training if r.is_real_chest], [r for r in training if r.is_negative])
     parted = [part(group, recipe.validation) for group in groups if group]
     if not parted:
         raise ConfigError(f"DATA={data}: no recordings of a training part; expected sprsound, icbhi or negatives")
@@ -83,14 +83,14 @@ def _pretrain(recipe: HearRecipe, sides: Sides, folder: RunFolder, cache: Path, 
     ]
     frames = cached_clip_frames([*both[0], *both[1]], recipe.features, recipe.clip, cache)
     rows = np.arange(len(frames))
-    heard = [side[frames.lengths[side] > 0] for side in np.split(rows, [len(both[0])])]
+    usable = [side[frames.lengths[side] > 0] for side in np.split(rows, [len(both[0])])]
     torch.manual_seed(recipe.seed)
     network = masked_network(recipe)
     if world.is_first:
         size = sum(p.numel() for p in network.encoder.parameters())
-        counts = f"{len(heard[0])} pieces to learn from, {len(heard[1])} to validate"
+        counts = f"{len(usable[0])} pieces to learn from, {len(usable[1])} to validate"
         report(f"{recipe.name}: {counts}; {size:,} weights in the encoder")
-    learner = MaskedLearner(network, frames, (heard[0], heard[1]), recipe.loop.batch, recipe.seed, world)
+    learner = MaskedLearner(network, frames, (usable[0], usable[1]), recipe.loop.batch, recipe.seed, world)
     train(learner, recipe.loop, recipe.seed, folder, world, report)
     return network.eval()
 
@@ -102,17 +102,17 @@ def _detector(recipe: HearRecipe, sides: Sides, out: Path, world: World, report:
     pieces = teaching_pieces(recipe, recordings, out.parent.parent / "cache")
     owners = np.array(all_pieces([whole(r) for r in recordings], recipe.clip.seconds)[1])
     is_apart = np.array([recordings[owner].path in apart for owner in owners])
-    is_heard = pieces.frames.lengths > 0
+    has_frames = pieces.frames.lengths > 0
     torch.manual_seed(recipe.seed)
     rows: tuple[NDArray[np.int64], NDArray[np.int64]] = (
-        np.flatnonzero(~is_apart & is_heard),
-        np.flatnonzero(is_apart & is_heard),
+        np.flatnonzero(~is_apart & has_frames),
+        np.flatnonzero(is_apart & has_frames),
     )
     folder = RunFolder(out)
     if world.is_first:
         folder.claim(identity_of(recipe, sides.records))
         report("detector of health sounds:")
-    world.tell(None)
+    world.broadcast(None)
     learner = DetectorLearner(pieces, rows, recipe.detector, recipe.seed, world)
     train(learner, loop_of(recipe, recipe.detector), recipe.seed, folder, world, report)
 
@@ -140,10 +140,10 @@ def _probe_of(recipe: HearRecipe, task: Task, sides: Sides, embed: Embed) -> tup
     """The probe of one task, and its row of official scores on the validation patients."""
     both = [_some(recipe, task.clips(list(side))) for side in (sides.training, sides.validation)]
     labels = [np.array([task.labels.index(clip.label) for clip in clips], np.int64) for clips in both]
-    heard = [pooled(clips, recipe.clip.seconds, embed) for clips in both]
-    probe, strength = fit_probe(task, (heard[0], labels[0]), (heard[1], labels[1]), recipe.probe)
+    embedded = [pooled(clips, recipe.clip.seconds, embed) for clips in both]
+    probe, strength = fit_probe(task, (embedded[0], labels[0]), (embedded[1], labels[1]), recipe.probe)
     confusion = np.zeros((len(task.labels),) * 2, np.int64)
-    np.add.at(confusion, (labels[1], probe.probabilities(heard[1]).argmax(1)), 1)
+    np.add.at(confusion, (labels[1], probe.probabilities(embedded[1]).argmax(1)), 1)
     row = asdict(official_score(task, confusion))
     return probe, row | {"strength": strength, "confusion": confusion.tolist()}
 

@@ -19,7 +19,7 @@ from training.clips.front_end import ClipFrames
 from training.loop import Batch, Losses, World
 from training.networks.masked import MaskedAutoencoder, masked_error, patchify, random_masking
 
-CHUNK = 64  # pieces that are heard at once
+CHUNK = 64  # pieces that are encoded at once
 
 
 def resized(frames: Tensor, count: int) -> Tensor:
@@ -94,7 +94,7 @@ def embeddings_of(network: MaskedAutoencoder, frames: ClipFrames, rows: Sequence
     device = next(network.parameters()).device
     encoder, parts = network.encoder, []
     for start in range(0, len(rows), CHUNK):
-        heard, _ = padded(frames, rows[start : start + CHUNK])
-        image = resized(heard.to(device), network.spec.frames)
+        batch, _ = padded(frames, rows[start : start + CHUNK])
+        image = resized(batch.to(device), network.spec.frames)
         parts.append(encoder(image, torch.ones(len(image), network.spec.frames, device=device)).cpu().numpy())
     return np.concatenate(parts) if parts else np.zeros((0, network.spec.size), np.float32)

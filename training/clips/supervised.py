@@ -21,7 +21,7 @@ from training.clips.objectives import DistilSpec
 from training.clips.restore import load_run
 from training.clips.schema import ClassifierRecipe, Recipe
 from training.clips.validation_scores import score_lines, scores_of
-from training.clips.views import ClipLearner, judged
+from training.clips.views import ClipLearner, clip_probabilities
 from training.loop import Identity, Outcome, RunFolder, World, train
 from training.loop.checkpoint import whole_file
 from training.loop.journal import Report
@@ -51,7 +51,7 @@ def train_classifier(recipe: ClassifierRecipe, data: Path, out: Path, world: Wor
     if world.is_first:
         folder.claim(identity_of(recipe, sides.records))
         sides.write(out)
-    world.tell(None)  # nobody goes on into a folder that was refused
+    world.broadcast(None)  # nobody goes on into a folder that was refused
     training, validation = clip_sets(recipe, sides, out.parent / "cache")
     training = replace(training, answers=teachers_answers(recipe, training))
     torch.manual_seed(recipe.seed)
@@ -88,7 +88,7 @@ def teachers_answers(recipe: ClassifierRecipe, training: ClipSet) -> NDArray[np.
 def _conclude(
     network: ClipClassifier, validation: ClipSet, training: ClipSet, outcome: Outcome, out: Path, report: Report
 ) -> None:
-    probabilities = judged(network, validation, next(network.parameters()).device)
+    probabilities = clip_probabilities(network, validation, next(network.parameters()).device)
     rows = scores_of(validation, probabilities, training)
     result: dict[str, Any] = {
         "task": validation.task.name,

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from edge.errors import ConfigError
 from training.clips.batches import ClipSet
 from training.clips.classifier import ClipClassifier
-from training.clips.experiment import HEARD, full_frames
+from training.clips.experiment import TRAINED_ON, full_frames
 from training.clips.front_end import computed_clip_frames
 from training.clips.schema import ClassifierRecipe, HearRecipe, parse_recipe
-from training.clips.views import judged
+from training.clips.views import clip_probabilities
 from training.loop import RunFolder, World
 from training.loop.checkpoint import load
 from training.loop.run_folder import spec_differences
@@ -70,7 +70,7 @@ class ClipPredictor:
         bands = next(iter(self._recipe.features.values())).levels
         unknown = np.zeros(len(clips), np.float32)
         held = ClipSet(own, tuple(clips), frames, np.arange(len(clips)), unknown, bands)
-        return judged(self._network, held, self._device)
+        return clip_probabilities(self._network, held, self._device)
 
 
 def translation(own: Task, asked: Task) -> NDArray[np.float32] | None:
@@ -112,10 +112,10 @@ def load_classifier(path: Path, recipe: ClassifierRecipe) -> ClipPredictor:
 def provenance(path: Path) -> Provenance:
     """What a run was trained on, as it says itself."""
     try:
-        content = json.loads((path / HEARD).read_text())
+        content = json.loads((path / TRAINED_ON).read_text())
         return Provenance(frozenset(content["recordings"]), frozenset(content["patients"]), str(content["fingerprint"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"{path / HEARD}: not readable ({error!r}); train again") from None
+        raise ConfigError(f"{path / TRAINED_ON}: not readable ({error!r}); train again") from None
 
 
 def read_run(path: Path) -> ClassifierRecipe | HearRecipe:

@@ -20,7 +20,7 @@ from training.clips.objectives import Mixed, View
 from training.loop import Batch, Losses, World
 from training.metrics.official import official_score
 
-CHUNK = 32  # clips that are judged at once
+CHUNK = 32  # clips that are clip_probabilities at once
 
 
 class ClipLearner:
@@ -47,7 +47,7 @@ class ClipLearner:
         """Every objective, of the whole batch."""
         assert isinstance(network, ClipClassifier)
         gather = self._world.gather
-        embeddings, mixed, kept = self._heard(network, batch, rng)
+        embeddings, mixed, kept = self._embedded(network, batch, rng)
         embeddings = gather(embeddings)
         view = View(
             embeddings=embeddings,
@@ -67,7 +67,7 @@ class ClipLearner:
             view = replace(view, mixed=Mixed(mixed, logits, kept))
         return network.objectives(view)
 
-    def _heard(
+    def _embedded(
         self, network: ClipClassifier, batch: Batch, rng: torch.Generator
     ) -> tuple[Tensor, Tensor | None, float]:
         spec = network.objectives.patch_mix
@@ -78,20 +78,20 @@ class ClipLearner:
 
     def validate(self, network: nn.Module) -> Mapping[str, float]:
         """Official score, sensitivity, specificity and loss-free numbers of the validation patients."""
-        probabilities = judged(network, self._validation, self._world.device)
+        probabilities = clip_probabilities(network, self._validation, self._world.device)
         return validation_numbers(self._validation, probabilities)
 
 
 @torch.no_grad()
-def judged(network: nn.Module, clips: ClipSet, device: torch.device) -> NDArray[np.float32]:
+def clip_probabilities(network: nn.Module, clips: ClipSet, device: torch.device) -> NDArray[np.float32]:
     """(n, C) probabilities of each clip, by a network in evaluation mode; clips of like lengths go together."""
     order = np.argsort(clips.frames.lengths[clips.rows], kind="stable")
     result = np.zeros((len(order), len(clips.task.labels)), np.float32)
     for start in range(0, len(order), CHUNK):
-        places = order[start : start + CHUNK]
-        frames, valid = padded(clips.frames, clips.rows[places].tolist())
+        some = order[start : start + CHUNK]
+        frames, valid = padded(clips.frames, clips.rows[some].tolist())
         logits = network(frames.to(device), valid.to(device))
-        result[places] = torch.softmax(logits.float(), -1).cpu().numpy()
+        result[some] = torch.softmax(logits.float(), -1).cpu().numpy()
     return result
 
 

@@ -1,11 +1,11 @@
 """Recordings and their annotations, as published. Reads files; computes no features and draws nothing at random."""
 
+from training.datasets.discovery import read_datasets, scan_datasets
 from training.datasets.findings import Finding, Found
 from training.datasets.folder import read_folder
-from training.datasets.folds import fingerprint, mark, marks, patient_folds
+from training.datasets.folds import fingerprint, hashed_name, hashed_names, patient_folds
 from training.datasets.icbhi import read_icbhi
 from training.datasets.negatives import read_negatives
-from training.datasets.places import read_datasets, scan_datasets
 from training.datasets.records import (
     CLASSES,
     CONTINUOUS,
@@ -31,8 +31,8 @@ __all__ = [
     "check_apart",
     "check_split",
     "fingerprint",
-    "mark",
-    "marks",
+    "hashed_name",
+    "hashed_names",
     "patient_folds",
     "read_datasets",
     "read_folder",

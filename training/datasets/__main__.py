@@ -14,8 +14,8 @@ from pathlib import Path
 
 from edge.errors import LaennecError
 from training.datasets import check, show
+from training.datasets.discovery import find_datasets
 from training.datasets.download import download
-from training.datasets.places import find_places
 from training.datasets.sources import SOURCES, card, source
 from training.terminal import print_any_name
 
@@ -57,8 +57,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _check(options: argparse.Namespace) -> int:
     faulty = []
-    for place in find_places(options.folder):
-        checked = check.check(place, options.decode)
+    for dataset in find_datasets(options.folder):
+        checked = check.check(dataset, options.decode)
         people = [*show.patients(checked), ""] if options.patients else []
         print(*people, *show.lines(checked, options.all), "", sep="\n", flush=True)
         faulty += [] if checked.is_fine else [checked]

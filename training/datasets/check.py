@@ -15,8 +15,8 @@ import soundfile
 from tqdm import tqdm
 
 from edge.errors import ConfigError
+from training.datasets.discovery import DatasetFolder
 from training.datasets.findings import Finding, Found
-from training.datasets.places import Place
 from training.datasets.records import CLASSES, Recording
 from training.datasets.reference import PUBLISHED, Published
 from training.datasets.splits import KNOWN_ON_BOTH_SIDES, patients_on_both_sides
@@ -82,33 +82,33 @@ class Checked:
         return not wrong and not any(row.verdict.startswith("differs") for table in self.tables for row in table.rows)
 
 
-def check(place: Place, decode: bool = False) -> Checked:
+def check(dataset: DatasetFolder, decode: bool = False) -> Checked:
     """Read and judge one set.
 
     Args:
-        place: where it lies.
+        dataset: where it lies.
         decode: decode every sound to its end, instead of reading its header alone.
     """
     try:
-        found = place.scan()
+        found = dataset.scan()
     except ConfigError as error:
-        return Checked(place.name, place.folder, findings=(Finding("damaged", place.folder, str(error)),))
+        return Checked(dataset.name, dataset.folder, findings=(Finding("damaged", dataset.folder, str(error)),))
     if decode:
         found = found.with_findings(tuple(_undecodable(found.recordings)))
     splits = sorted({r.split for r in found.recordings}, key=lambda split: (split != "train", split))
-    absent = [split for dataset, split in PUBLISHED if dataset == place.kind and split not in splits]
+    absent = [split for kind, split in PUBLISHED if kind == dataset.kind and split not in splits]
     return Checked(
-        place.name,
-        place.folder,
-        tuple(_table(place, split, [r for r in found.recordings if r.split == split]) for split in splits),
+        dataset.name,
+        dataset.folder,
+        tuple(_table(dataset, split, [r for r in found.recordings if r.split == split]) for split in splits),
         found.recordings,
-        tuple(f"{split} ({PUBLISHED[place.kind, split].recordings} recordings)" for split in absent),
-        (*found.findings, *_shared_patients(found), *_unheard_classes(found, place.kind)),
+        tuple(f"{split} ({PUBLISHED[dataset.kind, split].recordings} recordings)" for split in absent),
+        (*found.findings, *_shared_patients(found), *_classes_without_events(found, dataset.kind)),
     )
 
 
-def _table(place: Place, split: str, recordings: list[Recording]) -> Table:
-    known = PUBLISHED.get((place.kind, split), Published(place.kind, split, -1))
+def _table(dataset: DatasetFolder, split: str, recordings: list[Recording]) -> Table:
+    known = PUBLISHED.get((dataset.kind, split), Published(dataset.kind, split, -1))
     people = Counter(r.patient for r in recordings)
     rows = [
         _row("recordings", people, known.recordings if known.recordings >= 0 else None),
@@ -118,7 +118,7 @@ def _table(place: Place, split: str, recordings: list[Recording]) -> Table:
     groups: tuple[tuple[str, Iterable[tuple[str, str]], dict[str, int]], ...] = (
         ("", ((r.record_label or "no label", r.patient) for r in recordings), known.records),
         (
-            f"{_UNIT.get(place.kind, 'events')}: ",
+            f"{_UNIT.get(dataset.kind, 'events')}: ",
             ((event.name, r.patient) for r in recordings for event in r.events),
             known.events,
         ),
@@ -131,7 +131,7 @@ def _table(place: Place, split: str, recordings: list[Recording]) -> Table:
             _row(f"{prefix}{name}", of_patient, published.get(name, 0) if published else None)
             for name, of_patient in counts.items()
         ]
-    return Table("all" if place.kind == "negatives" else split, tuple(rows))
+    return Table("all" if dataset.kind == "negatives" else split, tuple(rows))
 
 
 def _hours(recordings: list[Recording]) -> dict[str, float]:
@@ -168,10 +168,11 @@ def _shared_patients(found: Found) -> list[Finding]:
     return findings
 
 
-def _unheard_classes(found: Found, kind: str) -> list[Finding]:
+def _classes_without_events(found: Found, kind: str) -> list[Finding]:
     """What a user's own training recordings have no example of: a model cannot learn it from them."""
-    heard = {label for r in found.recordings if r.split == "train" for event in r.events for label in event.labels}
-    lacking = [name for name in CLASSES[:-1] if name not in heard]
+    training = (r for r in found.recordings if r.split == "train")
+    labels = {label for r in training for event in r.events for label in event.labels}
+    lacking = [name for name in CLASSES[:-1] if name not in labels]
     if kind != "folder" or not lacking:
         return []
     return [Finding("note", found.folder, f"no example to train on: {', '.join(lacking)}")]

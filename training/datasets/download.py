@@ -1,6 +1,6 @@
 """Fetches a public data set and leaves a receipt beside it. Knows no protocol: `training.datasets.fetch` does.
 
-DATA/<set>/...                 its files, as `training.datasets.places` finds them
+DATA/<set>/...                 its files, as `training.datasets.discovery` finds them
 DATA/<set>/SOURCE-<file>.txt   where a file came from, its SHA-256, licence and citation; not fetched again with it
 DATA/.download/<file>          an archive while it is fetched and unpacked
 """

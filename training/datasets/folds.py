@@ -47,7 +47,7 @@ def fingerprint(recordings: list[Recording]) -> str:
     return digest.hexdigest()
 
 
-def mark(kind: str, name: str) -> str:
+def hashed_name(kind: str, name: str) -> str:
     """What a model may carry of a recording or a patient: enough to recognise the name, not to read it.
 
     Args:
@@ -57,8 +57,8 @@ def mark(kind: str, name: str) -> str:
     return hashlib.sha256(f"{kind} {name}".encode()).hexdigest()[:12]
 
 
-def marks(recordings: list[Recording]) -> list[str]:
-    """Marks of all chest recordings and their patients, sorted."""
-    heard = [r for r in recordings if r.is_heard]
-    names = {("recording", r.path.stem) for r in heard} | {("patient", r.patient) for r in heard}
-    return sorted(mark(kind, name) for kind, name in names)
+def hashed_names(recordings: list[Recording]) -> list[str]:
+    """`hashed_name` of all real chest recordings and of their patients, sorted."""
+    chest = [r for r in recordings if r.is_real_chest]
+    names = {("recording", r.path.stem) for r in chest} | {("patient", r.patient) for r in chest}
+    return sorted(hashed_name(kind, name) for kind, name in names)

@@ -85,7 +85,7 @@ def read_split(folder: Path) -> dict[str, str]:
             "none; `make data-download NAME=icbhi` says where it is"
         )
     split = {}
-    for number, line in enumerate(_told(path), 1):
+    for number, line in enumerate(_common_lines(path), 1):
         name, _, side = line.strip().partition("\t" if "\t" in line else " ")
         if line.strip() and (side.strip() not in ("train", "test") or not NAME.fullmatch(name)):
             raise ConfigError(f"{path}, line {number}: {line!r}, expected a recording's name and `train` or `test`")
@@ -99,7 +99,7 @@ def _diagnoses(folder: Path) -> dict[str, str]:
     diagnoses = {}
     for path in files_below(folder, ".txt", ".csv"):
         if path.stem.lower() in ("icbhi_challenge_diagnosis", "patient_diagnosis"):
-            for line in _told(path):
+            for line in _common_lines(path):
                 patient, _, diagnosis = line.replace(",", "\t").partition("\t")
                 diagnoses[patient.strip()] = diagnosis.strip()
     return diagnoses
@@ -112,7 +112,7 @@ def _lines(path: Path) -> list[str]:
         raise ValueError(f"{path.name}: not readable ({error}); expected text in UTF-8") from error
 
 
-def _told(path: Path) -> list[str]:
+def _common_lines(path: Path) -> list[str]:
     """The lines of a file that stands for all recordings, so that it cannot be skipped."""
     try:
         return _lines(path)

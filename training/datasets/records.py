@@ -36,7 +36,7 @@ class Annotation:
     """The label as published: `Fine Crackle`, `Wheeze+Crackle`, for a cycle of ICBHI `Normal`, `Crackle`, `Both`."""
     number: int = field(default=0, repr=False)
     """Its place in the published annotation, from 0: the clips of SPRSound are named by it, and 851 of 1949 training
-    annotations are not in order of time. Not in `repr`, so not in the fingerprint: it changes nothing that is heard."""
+    annotations are not in order of time. Not in `repr`, so not in the fingerprint: it changes no sample."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Recording:
     path: Path
     """The sound."""
     patient: str
-    """Who was heard; never on both sides of a split."""
+    """The patient; never on both sides of a split."""
     record_label: str
     """One of `RECORD_LABELS`, or the kind of a negative; empty where the set has none (SPRSound 2024 and 2025)."""
     events: tuple[Annotation, ...]
@@ -71,7 +71,7 @@ class Recording:
     """Sampling rate, from the header; 0 when it was not read."""
 
     @property
-    def is_heard(self) -> bool:
+    def is_real_chest(self) -> bool:
         """True for a chest recording that was really made: no negative, not synthetic."""
         return not (self.is_negative or self.is_synthetic)
 

@@ -22,7 +22,7 @@ def patients_on_both_sides(recordings: Iterable[Recording]) -> list[tuple[str, s
     """
     splits: dict[tuple[str, str], set[str]] = {}
     for recording in recordings:
-        if recording.is_heard and recording.split != "intra":
+        if recording.is_real_chest and recording.split != "intra":
             splits.setdefault((recording.dataset, recording.patient), set()).add(recording.split)
     return [(*who, tuple(sorted(sides))) for who, sides in sorted(splits.items()) if len(sides) > 1]
 

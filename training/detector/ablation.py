@@ -79,13 +79,13 @@ class Row:
 
 def measure(job: Job) -> dict[str, float]:
     """Numbers of one trained variant on the patients of the fold."""
-    heard, clips = score_fold(job, FOLD)
-    calibration = calibrate(heard)
-    chest = [s for s in map(calibration.score, heard) if s.is_annotated_chest]
+    logits, clips = score_fold(job, FOLD)
+    calibration = calibrate(logits)
+    chest = [s for s in map(calibration.score, logits) if s.is_annotated_chest]
     frames = frame_metrics(chest)
     metrics = {f"frame AP {group}": frames[f"frame AP {group}"] for group in ("continuous", "discontinuous")}
     metrics |= record_metrics(chest)
-    metrics["AUC against other sounds"] = _apart(map(calibration.score, heard))
+    metrics["AUC against other sounds"] = _apart(map(calibration.score, logits))
     return {name: float(value) for name, value in (metrics | _of_clips(clips)).items()}
 
 
@@ -121,9 +121,9 @@ def run(data: Path, folder: Path, epochs: int, seeds: tuple[int, ...]) -> list[R
     jobs: dict[tuple[str, int], Job] = {}
     for seed in seeds:
         for name, recipe in variants(base).items():
-            place = folder / f"{name.replace(' ', '-')}-{seed}"
+            run_folder = folder / f"{name.replace(' ', '-')}-{seed}"
             jobs[name, seed] = Job(
-                replace(recipe, seed=seed), TrainingData(recordings, folder / "cache"), place, records
+                replace(recipe, seed=seed), TrainingData(recordings, folder / "cache"), run_folder, records
             )
     train_networks(list(jobs.values()), FOLD)
     rows = []

@@ -1,6 +1,6 @@
-"""What a training is worth, and the numbers that go into the artefact: from patients that the networks never heard.
+"""What a training is worth, and the numbers that go into the artefact: from patients the networks were not trained on.
 
-Each fold's recordings were heard by the network that was trained without them. Calibration, answers to the tasks,
+Each fold's recordings were scored by the network that was trained without them. Calibration, answers to the tasks,
 offsets and thresholds for a fold come from the other folds when they are judged (`validation`), and from all folds when
 they are shipped. Not for training (`fit`) and not for test sets (`training.evaluation`).
 """
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.datasets import Recording, marks
+from training.datasets import Recording, hashed_names
 from training.detector.answers import (
     RECORD_LABELS,
     RecordAnswer,
@@ -52,7 +52,7 @@ class AnsweredClip:
 
     recording: Recording
     index: int
-    """Place of the event in its recording's events."""
+    """DatasetFolder of the event in its recording's events."""
     log_probabilities: NDArray[np.float32]
     """(L,) of `CLIP_LABELS`."""
     fold: int
@@ -76,18 +76,18 @@ class TaskClips:
 
 
 def assess(
-    recipe: Recipe, training_data: TrainingData, heard: list[RecordingLogits], clips: list[AnsweredClip]
+    recipe: Recipe, training_data: TrainingData, logits: list[RecordingLogits], clips: list[AnsweredClip]
 ) -> dict[str, Any]:
     """Everything that result.json holds but the data's fingerprint.
 
     Args:
         recipe: of the run.
         training_data: for how much was trained on.
-        heard: every real recording.
+        logits: every real recording.
         clips: every event of the chest recordings.
     """
-    folds = [h.fold for h in heard]
-    scored = cross_calibrated(heard)
+    folds = [h.fold for h in logits]
+    scored = cross_calibrated(logits)
     scorer = ThresholdScorer(scored, folds, recipe)
     print("choosing how scores become events", flush=True)
     choices = search(scorer, SEARCH, {"continuous": Choice(), "discontinuous": Choice()})
@@ -98,9 +98,9 @@ def assess(
     print("choosing thresholds for budgets of false alarms", flush=True)
     budgets = [point.to_fields() for point in points(scored, detection)]
     answers, official = answer_tasks(scored, folds, clips)
-    chest = [r for r in training_data.recordings if r.is_heard]
+    chest = [r for r in training_data.recordings if r.is_real_chest]
     return {
-        "calibration": asdict(calibrate(heard)),
+        "calibration": asdict(calibrate(logits)),
         "groups": [asdict(group) for group in detection.groups],
         "thresholds": detection.thresholds,
         "budgets": budgets,
@@ -110,7 +110,7 @@ def assess(
         "date": date.today().isoformat(),
         "patients": len({r.patient for r in chest}),
         "recordings": len(chest),
-        "trained_on": marks(chest),
+        "trained_on": hashed_names(chest),
     }
 
 
@@ -124,7 +124,7 @@ def answer_tasks(
         folds: fold of each.
         clips: every event.
     """
-    chest = [(s, fold) for s, fold in zip(scored, folds, strict=True) if s.recording.is_heard]
+    chest = [(s, fold) for s, fold in zip(scored, folds, strict=True) if s.recording.is_real_chest]
     statistics = np.stack([record_statistics(s.scores) for s, _ in chest])
     labels = np.array([RECORD_LABELS.index(s.recording.record_label) for s, _ in chest], np.int64)
     record_folds = np.array([fold for _, fold in chest], np.int64)
@@ -183,9 +183,9 @@ def _cross_fitted_score(asked: TaskClips) -> dict[str, float]:
     return {f"task {asked.task.name} {name}": round(value, 4) for name, value in named.items() if value is not None}
 
 
-def cross_calibrated(heard: list[RecordingLogits]) -> list[ScoredRecording]:
+def cross_calibrated(logits: list[RecordingLogits]) -> list[ScoredRecording]:
     """Scores of each fold with the calibration fitted on the others."""
     by_fold: dict[int, Calibration] = {
-        fold: calibrate([h for h in heard if h.fold != fold]) for fold in {h.fold for h in heard}
+        fold: calibrate([h for h in logits if h.fold != fold]) for fold in {h.fold for h in logits}
     }
-    return [by_fold[h.fold].score(h) for h in heard]
+    return [by_fold[h.fold].score(h) for h in logits]

@@ -73,10 +73,10 @@ class Changes:
         """(T, M) features to levels in dB."""
         return np.asarray(frames, np.float32) * self._scale + self._offset
 
-    def frames(self, levels: NDArray[np.floating], heard: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """(T, M) levels in dB to features, 0 where not heard, (T,)."""
+    def frames(self, levels: NDArray[np.floating], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """(T, M) levels in dB to features, 0 where not valid, (T,)."""
         frames = (np.maximum(levels, self.floor_db) - self._offset) / self._scale
-        return np.asarray(frames * heard[:, None], np.float32)
+        return np.asarray(frames * valid[:, None], np.float32)
 
     def colour(self, levels: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
         """Another microphone: tilt, one slow ripple, perhaps a low-pass, perhaps a noise floor."""
@@ -92,36 +92,36 @@ class Changes:
             levels = add_powers(levels, floor + rng.normal(0, 3, levels.shape))
         return levels
 
-    def blank(self, levels: NDArray[np.float32], heard: NDArray[np.bool_], rng: np.random.Generator) -> None:
+    def blank(self, levels: NDArray[np.float32], valid: NDArray[np.bool_], rng: np.random.Generator) -> None:
         """Blank some bands at the mean level, and some stretches of time as gaps; in place."""
         augment, spec = self.augment, self.spec
-        if rng.random() < augment.band_mask and heard.any():
+        if rng.random() < augment.band_mask and valid.any():
             first = int(rng.integers(0, spec.bands))
             blanked = np.zeros(spec.bands, np.bool_)
             blanked[first : first + int(rng.integers(1, spec.bands // 5 + 1))] = True
-            levels[:, np.tile(blanked, spec.windows)] = levels[heard].mean()
+            levels[:, np.tile(blanked, spec.windows)] = levels[valid].mean()
         if rng.random() < augment.gap:
             for _ in range(int(rng.integers(1, 4))):
-                first = int(rng.integers(0, len(heard)))
-                heard[first : first + int(rng.integers(4, 40))] = False
+                first = int(rng.integers(0, len(valid)))
+                valid[first : first + int(rng.integers(4, 40))] = False
 
 
 def beside(
-    levels: NDArray[np.float32], heard: NDArray[np.bool_], other: NDArray[np.float32], present: NDArray[np.bool_]
+    levels: NDArray[np.float32], valid: NDArray[np.bool_], other: NDArray[np.float32], other_valid: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
-    """Add another sound where it is present, (T,); its levels, (T, M), as they are."""
-    if not (present.any() and heard.any()):
+    """Add another sound where it is valid, (T,); its levels, (T, M), as they are."""
+    if not (other_valid.any() and valid.any()):
         return levels
-    return add_powers(levels, np.where(present[:, None], other, SILENCE_DB))
+    return add_powers(levels, np.where(other_valid[:, None], other, SILENCE_DB))
 
 
 def as_loud(
-    other: NDArray[np.float32], present: NDArray[np.bool_], levels: NDArray[np.float32], heard: NDArray[np.bool_]
+    other: NDArray[np.float32], other_valid: NDArray[np.bool_], levels: NDArray[np.float32], valid: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
     """The other sound with the peak of this one."""
-    if not (present.any() and heard.any()):
+    if not (other_valid.any() and valid.any()):
         return other
-    return np.asarray(other + levels[heard].max() - other[present].max(), np.float32)
+    return np.asarray(other + levels[valid].max() - other[other_valid].max(), np.float32)
 
 
 def add_powers(a: NDArray[np.float32], b: NDArray[np.floating]) -> NDArray[np.float32]:

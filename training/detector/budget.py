@@ -1,7 +1,7 @@
 """Thresholds for a stated budget of false alarms: how much is still found when so few are allowed.
 
 From the thresholds with the best F1 upwards, both groups are raised together along the logit until the false alarms on
-Normal recordings, and on each kind of negative, are within the budget. Scores come from networks that never heard the
+Normal recordings, and on each kind of negative, are within the budget. Scores come from networks not trained on the
 patients; the thresholds are chosen on those very recordings, so another ward will have somewhat more alarms. Not for
 smoothing and durations (`training.detector.thresholds`).
 """

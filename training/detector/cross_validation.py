@@ -1,7 +1,7 @@
 """One training of the edge recipe: teachers, folds, calibration, answers to the tasks, thresholds, final network.
 
     runs/<name>/recipe.json          what was asked for
-    runs/<name>/teacher-<i>-<fold>/  networks that teach the one of their fold; never heard its patients either
+    runs/<name>/teacher-<i>-<fold>/  networks that teach the one of their fold; not trained on its patients either
     runs/<name>/fold-<k>/            network trained without the patients of fold k
     runs/<name>/final/               network trained on all patients
     runs/<name>/precision.json       what loop.precision = auto became, for all networks
@@ -114,16 +114,16 @@ def train(job: Job) -> dict[str, object]:
             job.claim()
             job.training_data.frames(job.recipe)  # once, before the processes ask for it
             job.training_data.clips(job.recipe)
-        world.tell(None)  # the others wait for that
+        world.broadcast(None)  # the others wait for that
         folds = (*range(job.recipe.folds), FINAL)
         teaching = [(fold, teacher) for fold in folds for teacher in range(job.recipe.teachers)]
         _train_all(job, teaching, world)
         _train_all(job, [(fold, None) for fold in folds], world)
         if not world.is_first:
             return {}
-    print("scoring every recording by the network that never heard its patient", flush=True)
-    heard, clips = _score_all(job)
-    result = assess(job.recipe, job.training_data, heard, clips)
+    print("scoring every recording by the network that was not trained on its patient", flush=True)
+    logits, clips = _score_all(job)
+    result = assess(job.recipe, job.training_data, logits, clips)
     result["training_data"] = job.records
     with checkpoint.whole_file(job.folder / "result.json") as draft:
         draft.write_text(json.dumps(result, indent=1))
@@ -154,8 +154,8 @@ def train_network(job: Job, fold: int, teacher: int | None, world: World | None 
     """Train one network, or go on; returns its name. Without a world, in a process of its own."""
     world = world or alone(job.recipe)
     recipe, name = job.recipe, job.name(fold, teacher)
-    place = RunFolder(job.folder / name)
-    place.claim(job.identity())
+    run_folder = RunFolder(job.folder / name)
+    run_folder.claim(job.identity())
     learner, clips, seed = _learner(job, fold, teacher, world)
     started = time.monotonic()
 
@@ -163,11 +163,11 @@ def train_network(job: Job, fold: int, teacher: int | None, world: World | None 
         print(f"[{(time.monotonic() - started) / 60:5.1f} min] {name:17s} {line}", flush=True)
 
     loop = settled(learner, recipe.loop, job.folder, world, report)  # one choice for all networks of the run
-    train_loop(learner, loop, seed, place, world, report)
+    train_loop(learner, loop, seed, run_folder, world, report)
     if world.is_first and teacher is None and not recipe.clips:
-        detector = _kept_detector(place, recipe)
+        detector = _best_detector(run_folder, recipe)
         fit_clip_head(detector, clips.clips, clips.labels, recipe)
-        checkpoint.save(place.path / PROBE, detector.clip_head.state_dict())
+        checkpoint.save(run_folder.path / PROBE, detector.clip_head.state_dict())
     return name
 
 
@@ -231,25 +231,25 @@ def load_network(recipe: Recipe, folder: Path) -> Detector:
     Raises:
         ConfigError: if it is not there, was trained with another recipe, or not to its end.
     """
-    place = RunFolder(folder)
-    found = place.identity()
+    run_folder = RunFolder(folder)
+    found = run_folder.identity()
     if found.recipe != json.loads(recipe.to_json()):
-        raise ConfigError(f"{place.path}: trained with another recipe; give another --out, or train again")
-    parts = checkpoint.load(place.best)
+        raise ConfigError(f"{run_folder.path}: trained with another recipe; give another --out, or train again")
+    parts = checkpoint.load(run_folder.best)
     if parts["epoch"] != recipe.loop.epochs:
         raise ConfigError(
-            f"{place.path}: trained {parts['epoch']} of {recipe.loop.epochs} epochs; let `make train` go on"
+            f"{run_folder.path}: trained {parts['epoch']} of {recipe.loop.epochs} epochs; let `make train` go on"
         )
-    detector = _kept_detector(place, recipe)
-    if (place.path / PROBE).exists():
-        detector.clip_head.load_state_dict(checkpoint.load(place.path / PROBE))
+    detector = _best_detector(run_folder, recipe)
+    if (run_folder.path / PROBE).exists():
+        detector.clip_head.load_state_dict(checkpoint.load(run_folder.path / PROBE))
     return detector
 
 
-def _kept_detector(place: RunFolder, recipe: Recipe) -> Detector:
+def _best_detector(run_folder: RunFolder, recipe: Recipe) -> Detector:
     """The weights that the loop kept, in evaluation mode."""
     student = Student(recipe)
-    student.load_state_dict(checkpoint.load(place.best)["network"])
+    student.load_state_dict(checkpoint.load(run_folder.best)["network"])
     return student.detector.eval()
 
 
@@ -257,22 +257,22 @@ def _score_all(job: Job) -> tuple[list[RecordingLogits], list[AnsweredClip]]:
     folds = range(job.recipe.folds)
     with pool(job.recipe) as processes:
         pairs = list(processes.map(score_fold, [job] * len(folds), folds))
-    return [one for heard, _ in pairs for one in heard], [one for _, clips in pairs for one in clips]
+    return [one for logits, _ in pairs for one in logits], [one for _, clips in pairs for one in clips]
 
 
 def score_fold(job: Job, fold: int) -> tuple[list[RecordingLogits], list[AnsweredClip]]:
-    """The real recordings and clips of one fold, heard by the network that was trained without them."""
+    """The real recordings and clips of one fold, scored by the network that was trained without them."""
     alone(job.recipe)
     recipe, training_data = job.recipe, job.training_data
     folds, network = training_data.fold_of(recipe), load_network(recipe, job.folder / job.name(fold))
-    heard = []
+    logits = []
     for recording, frames in zip(training_data.recordings, training_data.frames(recipe), strict=True):
         if not recording.is_synthetic and folds[recording.patient] == fold:
             logits = stream_logits(network, frames, recipe)
-            heard.append(
+            logits.append(
                 RecordingLogits(recording, logits, frame_targets(recording, len(logits), recipe.frame_s), fold)
             )
-    sources = [r for r in training_data.recordings if r.is_heard]
+    sources = [r for r in training_data.recordings if r.is_real_chest]
     events = [
         (recording, index, clip)
         for recording, clips in zip(sources, training_data.clips(recipe), strict=True)
@@ -280,4 +280,4 @@ def score_fold(job: Job, fold: int) -> tuple[list[RecordingLogits], list[Answere
         for index, clip in enumerate(clips)
     ]
     answers = clip_answers(network, [clip for _, _, clip in events], recipe)
-    return heard, [AnsweredClip(r, i, answer, fold) for (r, i, _), answer in zip(events, answers, strict=True)]
+    return logits, [AnsweredClip(r, i, answer, fold) for (r, i, _), answer in zip(events, answers, strict=True)]

@@ -27,7 +27,7 @@ class Example:
     frames: NDArray[np.float32]
     """(W, M) features."""
     valid: NDArray[np.float32]
-    """(W,) 1 where heard."""
+    """(W,) 1 where valid."""
     targets: NDArray[np.float32]
     """(W / score_frames, K) as `training.datasets.targets`."""
     breath_known: float
@@ -52,7 +52,7 @@ class Piece:
 
     levels: NDArray[np.float32]
     """(W, M) dB."""
-    heard: NDArray[np.bool_]
+    valid: NDArray[np.bool_]
     """(W,) where there is sound."""
     targets: NDArray[np.float32]
     """(W / score_frames, K)."""
@@ -96,22 +96,22 @@ class WindowSampler:
         augment, changes = self._augment, self._changes
         is_chest = rng.random() >= augment.negative or not self._negative.any()
         piece = self._cut(self._chest if is_chest else self._negative, rng)
-        levels, heard, targets = piece.levels, piece.heard, piece.targets
+        levels, valid, targets = piece.levels, piece.valid, piece.targets
         levels += rng.normal(0, augment.gain_db) if is_chest else rng.uniform(-35, 5)
         if rng.random() < augment.disturb:
-            levels = self.disturb(levels, heard, (-25, 5), rng)
+            levels = self.disturb(levels, valid, (-25, 5), rng)
         if is_chest and rng.random() < augment.mix:
-            levels, heard, targets = self._mix(levels, heard, targets, rng)
+            levels, valid, targets = self._mix(levels, valid, targets, rng)
         levels = changes.colour(levels, rng)
-        changes.blank(levels, heard, rng)
+        changes.blank(levels, valid, rng)
         recording = piece.recording
         known = float(not recording.is_negative and recording.record_label != "Poor Quality")
-        return Example(changes.frames(levels, heard), heard.astype(np.float32), targets, known)
+        return Example(changes.frames(levels, valid), valid.astype(np.float32), targets, known)
 
     def disturb(
         self,
         levels: NDArray[np.float32],
-        heard: NDArray[np.bool_],
+        valid: NDArray[np.bool_],
         between_db: tuple[float, float],
         rng: np.random.Generator,
     ) -> NDArray[np.float32]:
@@ -120,9 +120,9 @@ class WindowSampler:
             return levels
         other = self._cut(self._negative, rng)
         first = (len(other.levels) - len(levels)) // 2
-        middle, present = other.levels[first:][: len(levels)], other.heard[first:][: len(levels)]
-        louder = as_loud(middle, present, levels, heard) + np.float32(rng.uniform(*between_db))
-        return beside(levels, heard, louder, present)
+        middle, other_valid = other.levels[first:][: len(levels)], other.valid[first:][: len(levels)]
+        louder = as_loud(middle, other_valid, levels, valid) + np.float32(rng.uniform(*between_db))
+        return beside(levels, valid, louder, other_valid)
 
     def _cut(self, weights: NDArray[np.float64], rng: np.random.Generator) -> Piece:
         """A window of one recording; up to half of it may lie outside."""
@@ -131,25 +131,25 @@ class WindowSampler:
         half, stride = window.window_frames // 2, window.score_frames
         start = int(rng.integers(-half, max(len(frames) - half, 1))) // stride * stride
         cut = np.zeros((window.window_frames, frames.shape[1]), np.float32)
-        heard = np.zeros(window.window_frames, np.bool_)
+        valid = np.zeros(window.window_frames, np.bool_)
         _place(frames, start, cut)
-        heard[max(0, -start) : max(0, len(frames) - start)] = True
+        valid[max(0, -start) : max(0, len(frames) - start)] = True
         cut_targets = np.zeros((window.window_frames // stride, targets.shape[1]), np.float32)
         _place(targets, start // stride, cut_targets)
-        return Piece(self._changes.levels(cut), heard, cut_targets, self._recordings[i])
+        return Piece(self._changes.levels(cut), valid, cut_targets, self._recordings[i])
 
     def _mix(
         self,
         levels: NDArray[np.float32],
-        heard: NDArray[np.bool_],
+        valid: NDArray[np.bool_],
         targets: NDArray[np.float32],
         rng: np.random.Generator,
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.float32]]:
-        """Add another chest window and join the labels; only where both are heard, if that is enough."""
+        """Add another chest window and join the labels; only where both are valid, if that is enough."""
         other = self._cut(self._chest, rng)
-        both = heard & other.heard
+        both = valid & other.valid
         if both.sum() < len(both) // 6:
-            return levels, heard, targets
+            return levels, valid, targets
         levels = add_powers(levels, other.levels + rng.normal(0, self._augment.gain_db))
         return levels, both, np.maximum(targets, other.targets)
 
@@ -176,21 +176,21 @@ class ClipSampler:
     def draw(self, rng: np.random.Generator) -> ClipExample:
         """One clip."""
         augment, changes = self._changes.augment, self._changes
-        levels, heard, target = self._one(rng)
+        levels, valid, target = self._one(rng)
         levels += rng.normal(0, augment.gain_db)
         if rng.random() < augment.clip_negative:
-            levels = self._sampler.disturb(levels, heard, (-30, -5), rng)
+            levels = self._sampler.disturb(levels, valid, (-30, -5), rng)
         if rng.random() < augment.clip_mixup:
-            other, present, its = self._one(rng)
+            other, other_valid, its = self._one(rng)
             share = float(np.clip(rng.beta(0.4, 0.4), 1e-6, 1 - 1e-6))
-            one = np.where(heard[:, None], levels + 10 * np.log10(share), SILENCE_DB)
-            levels = add_powers(one, np.where(present[:, None], other + 10 * np.log10(1 - share), SILENCE_DB))
-            heard = heard | present  # wherever one of them sounds
+            one = np.where(valid[:, None], levels + 10 * np.log10(share), SILENCE_DB)
+            levels = add_powers(one, np.where(other_valid[:, None], other + 10 * np.log10(1 - share), SILENCE_DB))
+            valid = valid | other_valid  # wherever one of them sounds
             target = share * target + (1 - share) * its
         levels = changes.colour(np.asarray(levels, np.float32), rng)
         if rng.random() < 0.5:
-            changes.blank(levels, heard, rng)
-        return ClipExample(changes.frames(levels, heard), heard.astype(np.float32), target.astype(np.float32))
+            changes.blank(levels, valid, rng)
+        return ClipExample(changes.frames(levels, valid), valid.astype(np.float32), target.astype(np.float32))
 
     def _one(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.float32]]:
         i = int(rng.choice(len(self.clips), p=self._weights))
@@ -200,9 +200,9 @@ class ClipSampler:
         place = int(rng.integers(0, count - len(clip) + 1))
         levels = np.full((count, clip.shape[1]), self._changes.floor_db, np.float32)
         levels[place : place + len(clip)] = self._changes.levels(clip)
-        heard = np.zeros(count, np.bool_)
-        heard[place : place + len(clip)] = True
-        return levels, heard, np.eye(len(CLIP_LABELS), dtype=np.float32)[self.labels[i]]
+        valid = np.zeros(count, np.bool_)
+        valid[place : place + len(clip)] = True
+        return levels, valid, np.eye(len(CLIP_LABELS), dtype=np.float32)[self.labels[i]]
 
 
 def _place(source: NDArray[np.float32] | NDArray[np.float16], start: int, into: NDArray[np.float32]) -> None:

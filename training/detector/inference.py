@@ -48,7 +48,7 @@ def stream_logits(detector: Detector, frames: NDArray[np.float16], recipe: Recip
 
 
 def clip_windows(clip: NDArray[np.floating], window_frames: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The windows in which one clip is heard: alone in the middle of one, or of several with half an overlap.
+    """The windows in which one clip is scored: alone in the middle of one, or of several with half an overlap.
 
     Args:
         clip: (T, M) frames.
@@ -84,19 +84,19 @@ def clip_answers(
     def answers(frames: Tensor, valid: Tensor) -> Tensor:
         return torch.log_softmax(detector.answer(frames, valid)[1], -1)
 
-    return [of_windows(said) for said in _said(answers, clips, recipe, batch)]
+    return [of_windows(output) for output in _of_clips(answers, clips, recipe, batch)]
 
 
 def clip_embeddings(
     detector: Detector, clips: list[NDArray[np.float16]], recipe: Recipe, batch: int = 64
 ) -> NDArray[np.float32]:
     """(n, 2 h) embedding of each clip, the mean over its windows; arguments as for `clip_answers`."""
-    return np.stack([said.mean(0) for said in _said(detector.embedding, clips, recipe, batch)])
+    return np.stack([output.mean(0) for output in _of_clips(detector.embedding, clips, recipe, batch)])
 
 
 @torch.no_grad()
-def _said(
-    said: Callable[[Tensor, Tensor], Tensor], clips: list[NDArray[np.float16]], recipe: Recipe, batch: int
+def _of_clips(
+    function: Callable[[Tensor, Tensor], Tensor], clips: list[NDArray[np.float16]], recipe: Recipe, batch: int
 ) -> list[NDArray[np.float32]]:
     """What a network says of the windows of each clip, (B, D)."""
     parts: list[NDArray[np.float32]] = []
@@ -104,5 +104,5 @@ def _said(
         pieces = [clip_windows(clip, recipe.window.window_frames) for clip in clips[first : first + batch]]
         frames, valid = (torch.from_numpy(np.concatenate(kind)) for kind in zip(*pieces, strict=True))
         stops = np.cumsum([len(windows) for windows, _ in pieces])
-        parts += np.split(said(frames, valid).numpy(), stops[:-1])
+        parts += np.split(function(frames, valid).numpy(), stops[:-1])
     return parts

@@ -1,4 +1,4 @@
-"""What the network is trained to say. Frames that were not heard, and breath that nobody annotated, cost nothing."""
+"""What the network is trained to say. Frames that are not valid, and breath that nobody annotated, cost nothing."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ BREATH_WEIGHT = 0.5  # helps the boundaries, but is not what alarms
 KIND_WEIGHT = 0.3  # which sound of the group; few examples, so it must not lead
 
 
-def detector_loss(logits: Tensor, targets: Tensor, heard: Tensor, breath_known: Tensor) -> Tensor:
+def detector_loss(logits: Tensor, targets: Tensor, valid: Tensor, breath_known: Tensor) -> Tensor:
     """Binary cross-entropy of presence plus cross-entropy of the kind where there is one.
 
     Args:
         logits: (B, T, K).
         targets: (B, T, K), 0 to 1.
-        heard: (B, T), 1 where the score frame was heard.
+        valid: (B, T), 1 where the score frame is valid.
         breath_known: (B,), 1 where breath phases are annotated.
 
     Returns:
-        Mean over the heard frames.
+        Mean over the valid frames.
     """
     presence = F.binary_cross_entropy_with_logits(logits[..., PRESENCE], targets[..., PRESENCE], reduction="none")
     breath = presence[..., COLUMNS.breath] * breath_known[:, None] * BREATH_WEIGHT
@@ -30,7 +30,7 @@ def detector_loss(logits: Tensor, targets: Tensor, heard: Tensor, breath_known: 
     for columns in (COLUMNS.which_continuous, COLUMNS.which_discontinuous):
         kind = -(targets[..., columns] * torch.log_softmax(logits[..., columns], -1)).sum(-1)
         total = total + KIND_WEIGHT * kind
-    return (total * heard).sum() / heard.sum().clamp(min=1)
+    return (total * valid).sum() / valid.sum().clamp(min=1)
 
 
 def clip_loss(logits: Tensor, targets: Tensor) -> Tensor:

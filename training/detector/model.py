@@ -5,11 +5,11 @@
       -> stem: three convolutions, frequency / 8, time / 4                  (B, c, bands / 8, T)
       -> projection to h channels                                           (B, h, T)
       -> residual blocks of dilated depthwise convolution, both directions  (B, h, T)
-         with what the whole window sounds like (mean and maximum over what was heard) added half way
+         with what the whole window sounds like (mean and maximum over valid frames) added half way
       -> logits                                                             (B, T, K)
 
 Only convolutions, batch norms and sums: it folds, quantizes and compiles everywhere (no recurrence). It never sees
-padding that pretends to be sound: frames that were not heard are zero, and the validity channel says so.
+padding that pretends to be sound: frames that are not valid are zero, and the validity channel says so.
 Source: Bai et al. 2018, temporal convolution (1803.01271); Hu et al. 2018, squeeze-and-excitation (1709.01507).
 """
 
@@ -83,11 +83,11 @@ class Context(nn.Module):
             nn.Conv1d(2 * channels, channels // 2, 1), nn.ReLU(), nn.Conv1d(channels // 2, channels, 1)
         )
 
-    def forward(self, x: Tensor, heard: Tensor) -> Tensor:
-        """(B, h, T), non-negative, and (B, 1, T), 1 where heard, to (B, h, T)."""
-        x_heard = x * heard
-        mean = x_heard.sum(2, keepdim=True) / (heard.sum(2, keepdim=True) + 1e-3)
-        return F.relu(x + self.mix(torch.cat([mean, x_heard.amax(2, keepdim=True)], 1)))
+    def forward(self, x: Tensor, valid: Tensor) -> Tensor:
+        """(B, h, T), non-negative, and (B, 1, T), 1 where valid, to (B, h, T)."""
+        x_valid = x * valid
+        mean = x_valid.sum(2, keepdim=True) / (valid.sum(2, keepdim=True) + 1e-3)
+        return F.relu(x + self.mix(torch.cat([mean, x_valid.amax(2, keepdim=True)], 1)))
 
 
 def _conv(inputs: int, outputs: int, kernel: int, stride: tuple[int, int]) -> nn.Sequential:
@@ -141,30 +141,30 @@ class Detector(nn.Module):
         return self.head(hidden).transpose(1, 2)
 
     def answer(self, frames: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits of each score frame (B, W / STRIDE, K), and of all that was heard as one clip (B, L)."""
-        hidden, heard = self.encode(frames, valid)
-        return self.head(hidden).transpose(1, 2), self.clip_head(_pooled(hidden, heard))
+        """Logits of each score frame (B, W / STRIDE, K), and of all valid frames as one clip (B, L)."""
+        hidden, measurable = self.encode(frames, valid)
+        return self.head(hidden).transpose(1, 2), self.clip_head(_pooled(hidden, measurable))
 
     def embedding(self, frames: Tensor, valid: Tensor) -> Tensor:
-        """All that was heard in one vector, (B, 2 h)."""
+        """All valid frames in one vector, (B, 2 h)."""
         return _pooled(*self.encode(frames, valid))
 
     def encode(self, frames: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-        """What the network makes of each score frame (B, h, W / STRIDE), and which were heard (B, 1, W / STRIDE)."""
+        """What the network makes of each score frame (B, h, W / STRIDE), and which are valid (B, 1, W / STRIDE)."""
         batch, window, _ = frames.shape
         shape = (batch, window, self.spec.images, self.spec.bands)
-        present = valid[:, None, None, :]
-        image = frames.reshape(shape).permute(0, 2, 3, 1) * present
-        image = torch.cat([image, present.expand(-1, 1, self.spec.bands, -1)], 1)
+        mask = valid[:, None, None, :]
+        image = frames.reshape(shape).permute(0, 2, 3, 1) * mask
+        image = torch.cat([image, mask.expand(-1, 1, self.spec.bands, -1)], 1)
         x = self.project(self.stem(image).flatten(1, 2))
-        heard = valid.reshape(batch, 1, window // STRIDE, STRIDE).amin(3)
-        return self.late(self.context(self.early(x), heard)), heard
+        measurable = valid.reshape(batch, 1, window // STRIDE, STRIDE).amin(3)
+        return self.late(self.context(self.early(x), measurable)), measurable
 
 
-def _pooled(hidden: Tensor, heard: Tensor) -> Tensor:
-    """(B, h, T), non-negative, and (B, 1, T) to mean and maximum over what was heard (B, 2 h)."""
-    hidden = hidden * heard
-    return torch.cat([hidden.sum(2) / heard.sum(2).clamp(min=1.0), hidden.amax(2)], 1)
+def _pooled(hidden: Tensor, valid: Tensor) -> Tensor:
+    """(B, h, T), non-negative, and (B, 1, T) to mean and maximum over valid frames (B, 2 h)."""
+    hidden = hidden * valid
+    return torch.cat([hidden.sum(2) / valid.sum(2).clamp(min=1.0), hidden.amax(2)], 1)
 
 
 class Scorer(nn.Module):

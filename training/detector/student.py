@@ -104,9 +104,9 @@ class EdgeLearner:
         assert isinstance(detector, Detector)
         gather = self._world.gather
         logits = gather(detector(batch["frames"], batch["valid"]).float())
-        heard = gather(batch["valid"].reshape(len(batch["valid"]), -1, STRIDE).amin(2))
+        measurable = gather(batch["valid"].reshape(len(batch["valid"]), -1, STRIDE).amin(2))
         targets, known = gather(self._soft_targets(batch)), gather(batch["breath_known"])
-        losses = {"frames": detector_loss(logits, targets, heard, known)}
+        losses = {"frames": detector_loss(logits, targets, measurable, known)}
         total = losses["frames"]
         if self._recipe.clips:
             of_clips = self._clip_losses(network, batch, rng)
@@ -138,9 +138,9 @@ class EdgeLearner:
             order = torch.randperm(len(embedding), generator=rng).to(embedding.device)
             mixed, share = cell_mix(gather(frames)[:, None], CELL, "both", share, order, rng)
             clean = gather(valid)
-            heard = torch.maximum(clean, clean[order])  # a cell may come from wherever either of them sounds
+            either = torch.maximum(clean, clean[order])  # a cell may come from wherever either of them sounds
             mine = list(self._world.share(len(mixed)))
-            of_mixed = gather(detector.embedding(mixed[mine, 0], heard[mine]).float())
+            of_mixed = gather(detector.embedding(mixed[mine, 0], either[mine]).float())
             losses["patch_mix"] = patch_mix_contrastive(network.projector(of_mixed), embedding, share, order)
         return losses
 

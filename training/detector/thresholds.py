@@ -56,15 +56,15 @@ class Calibration:
     scale: tuple[float, ...]
     bias: tuple[float, ...]
 
-    def score(self, heard: RecordingLogits) -> ScoredRecording:
-        """Calibrated class scores."""
-        scores = class_scores(torch.from_numpy(heard.logits), torch.tensor(self.scale), torch.tensor(self.bias))
-        return ScoredRecording(heard.recording, scores.numpy(), heard.targets)
+    def score(self, recording: RecordingLogits) -> ScoredRecording:
+        """Calibrated class scores of one recording, 0 to 1."""
+        scores = class_scores(torch.from_numpy(recording.logits), torch.tensor(self.scale), torch.tensor(self.bias))
+        return ScoredRecording(recording.recording, scores.numpy(), recording.targets)
 
 
-def calibrate(heard: list[RecordingLogits]) -> Calibration:
+def calibrate(recordings: list[RecordingLogits]) -> Calibration:
     """Fit slope and offset of each presence question on the frames of annotated chest recordings."""
-    chest = [h for h in heard if not h.recording.is_negative and h.recording.record_label != "Poor Quality"]
+    chest = [h for h in recordings if not h.recording.is_negative and h.recording.record_label != "Poor Quality"]
     logits = np.concatenate([h.logits for h in chest])
     targets = np.concatenate([h.targets for h in chest]) > 0.5
     fits = [LogisticRegression(C=1e6).fit(logits[:, [k]], targets[:, k]) for k in range(3)]

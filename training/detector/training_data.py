@@ -65,11 +65,11 @@ class TrainingData:
             ConfigError: naming what is lacking.
         """
         folds = self.fold_of(recipe)
-        chest = [r for r in self.recordings if r.is_heard]
+        chest = [r for r in self.recordings if r.is_real_chest]
         for fold in sorted({folds[r.patient] for r in chest}):
             others = [r for r in chest if folds[r.patient] != fold]
-            heard = {GROUP_OF[label] for r in others for event in r.events for label in event.labels}
-            there = {r.record_label for r in others} | {f"an event with {group} sound" for group in heard}
+            groups = {GROUP_OF[label] for r in others for event in r.events for label in event.labels}
+            there = {r.record_label for r in others} | {f"an event with {group} sound" for group in groups}
             lacking = [name for name in _NEEDED if name not in there]
             if lacking:
                 raise ConfigError(
@@ -84,7 +84,7 @@ class TrainingData:
 
     def clips(self, recipe: Recipe) -> list[list[NDArray[np.float16]]]:
         """(T, M) of each event of each recording; none of synthetic patients."""
-        return event_frames([r for r in self.recordings if r.is_heard], recipe.features, self.cache)
+        return event_frames([r for r in self.recordings if r.is_real_chest], recipe.features, self.cache)
 
     def samplers(self, recipe: Recipe, fold: int) -> tuple[WindowSampler, ClipSampler]:
         """What draws from everybody but the patients of one fold.
@@ -100,7 +100,7 @@ class TrainingData:
             for i, r in zip(kept, recordings, strict=True)
         ]
         windows = WindowSampler(recordings, [frames[i] for i in kept], targets, recipe.window, changes)
-        sources = [r for r in self.recordings if r.is_heard]
+        sources = [r for r in self.recordings if r.is_real_chest]
         pairs = [
             (frames, CLIP_LABELS.index(TASKS["1-2"].map[event.name]))
             for recording, clips in zip(sources, self.clips(recipe), strict=True)

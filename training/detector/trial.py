@@ -39,7 +39,7 @@ def few(recordings: Sequence[Recording], limit: int, seed: int) -> tuple[Recordi
         seed: of the draw.
     """
     rng = np.random.default_rng(seed)
-    chest = [r for r in recordings if r.is_heard]
+    chest = [r for r in recordings if r.is_real_chest]
     if limit >= len(chest):
         return tuple(recordings)
     kept = {r.path for r in draw(chest, limit, LEAST_PATIENTS, rng)}

@@ -38,7 +38,7 @@ def generator_hash() -> str:
 def _patient(seed: int) -> Recording:
     _, sounds = scene(seed, DURATION_S)
     events = tuple(Annotation(s.onset_s, s.end_s, () if s.label == "breath" else (s.label,)) for s in sounds)
-    heard = {label for event in events for label in event.labels}
-    continuous, discontinuous = bool(heard & set(CONTINUOUS)), bool(heard & set(DISCONTINUOUS))
+    labels_found = {label for event in events for label in event.labels}
+    continuous, discontinuous = bool(labels_found & set(CONTINUOUS)), bool(labels_found & set(DISCONTINUOUS))
     label = {(0, 0): "Normal", (1, 0): "CAS", (0, 1): "DAS", (1, 1): "CAS & DAS"}[continuous, discontinuous]
     return Recording(Path("synthetic", str(seed)), f"synthetic-{seed}", label, events, is_synthetic=True)

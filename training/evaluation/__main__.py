@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     print_any_name()
     out = found.out or Path("runs") / "evaluation" / f"{found.model.stem}-{found.task}"
     try:
-        evaluate(Options(found.model, found.data, found.task, out, found.limit), _say)
+        evaluate(Options(found.model, found.data, found.task, out, found.limit), _print)
     except LaennecError as error:
         print(f"evaluate: {error}", file=sys.stderr)
         return 2
@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     print(text, end="", flush=True)
 
 

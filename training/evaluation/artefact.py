@@ -1,4 +1,4 @@
-"""An artefact of the edge, heard exactly as at the bedside: source, features, windows, model, tracker.
+"""An artefact of the edge, run exactly as at the bedside: source, features, windows, model, tracker.
 
 This is the one module of training that imports `edge.artefact.model` and `edge.detector.pipeline`. What is judged must
 be what runs: the file with its own spec, its calibration, its thresholds and its runtime, so a fault anywhere between a
@@ -52,7 +52,7 @@ class Artefact:
         self.name = self._model.id
         card = str(self._model.card.get("data", ""))
         self.provenance = Provenance(
-            marks=frozenset(self._model.trained_on) if self._model.trained_on else None,
+            hashed_names=frozenset(self._model.trained_on) if self._model.trained_on else None,
             fingerprint=self._model.training_data,
             stated=card,
         )
@@ -62,11 +62,11 @@ class Artefact:
         self._columns = [self._model.classes.index(c) for c in CLASSES]
         self._front_end = FrontEnd(self._model.spec)
         model = self._model
-        self._heard: dict[Recording, StreamedRecording] = {}  # tasks 2-1, 2-2 and `streaming` ask for the same
+        self._streamed: dict[Recording, StreamedRecording] = {}  # tasks 2-1, 2-2 and `streaming` ask for the same
         self.detection = Detection(model.groups, model.thresholds, model.score_hop_samples, model.rate_hz)
 
     def predict(self, task: Task, clips: Sequence[Clip]) -> NDArray[np.float32]:
-        """Events are heard alone, as a clip; recordings as the stream that the edge would hear.
+        """Events are scored alone, as a clip; recordings as the stream that the edge would see.
 
         Raises:
             ConfigError: if this artefact answers no questions about clips, or a recording does not decode.
@@ -75,8 +75,10 @@ class Artefact:
         if task.unit == "event":
             said: NDArray[np.floating] = np.stack([self._answer(sound, clip) for sound, clip in self._sounds(clips)])
         else:
-            heard = self.detect([clip.recording for clip in clips])
-            said = answers.record.log_probabilities(np.stack([record_statistics(one.scored.scores) for one in heard]))
+            streamed = self.detect([clip.recording for clip in clips])
+            said = answers.record.log_probabilities(
+                np.stack([record_statistics(one.scored.scores) for one in streamed])
+            )
         return np.exp(answer(task, said)).astype(np.float32)
 
     def offsets(self, task: Task) -> NDArray[np.float32]:
@@ -117,9 +119,9 @@ class Artefact:
             SourceError: if one does not decode; the message names the file.
         """
         for recording in tqdm(recordings, desc="streaming", unit="recording", mininterval=2):
-            if recording not in self._heard:
-                self._heard[recording] = self._detect(recording)
-        return [self._heard[recording] for recording in recordings]
+            if recording not in self._streamed:
+                self._streamed[recording] = self._detect(recording)
+        return [self._streamed[recording] for recording in recordings]
 
     def _detect(self, recording: Recording) -> StreamedRecording:
         stream = _Stream(self._model)
@@ -146,22 +148,22 @@ class _Stream:
         self._model = model
         self._pipeline = Pipeline(model, observe=self._take)
         self._pieces: list[Scores] = []
-        self._heard = 0  # samples of the stream so far
+        self._pushed = 0  # samples of the stream so far
         self._scored_at = 0  # samples, silence after the end included, when the last scores came
         self.reported: list[tuple[Event, float]] = []
-        """Events with seconds of the stream that had been heard."""
+        """Events with seconds of the stream that had been pushed."""
 
     def push(self, item: Block | Gap) -> None:
-        self._heard = max(self._heard, item.stop)
+        self._pushed = max(self._pushed, item.stop)
         if isinstance(item, Block):
-            self._note(self._pipeline.push(item), self._heard)
+            self._note(self._pipeline.push(item), self._pushed)
 
     def finish(self) -> NDArray[np.float32]:
-        """Close the stream; (T, C) scores of all whole score frames, 0 where nothing was heard.
+        """Close the stream; (T, C) scores of all whole score frames, 0 where nothing is valid.
 
         What the last windows decide comes at the bedside when their lookahead is over.
         """
-        model, stop = self._model, self._heard
+        model, stop = self._model, self._pushed
         for events in self._pipeline.flush_stepwise():
             self._note(events, self._scored_at)
         scores = np.zeros((stop // model.score_hop_samples, len(model.classes)), np.float32)
@@ -174,7 +176,7 @@ class _Stream:
         self._pieces.append(scores)
         window, spec = self._model.window, self._model.spec
         seen = (scores.start + len(scores.valid)) * window.score_frames + window.lookahead_frames
-        self._scored_at = max(self._heard, seen * spec.hop_samples + spec.delay_samples)
+        self._scored_at = max(self._pushed, seen * spec.hop_samples + spec.delay_samples)
 
-    def _note(self, events: list[Event], heard: int) -> None:
-        self.reported += [(event, heard / self._model.rate_hz) for event in events]
+    def _note(self, events: list[Event], at_sample: int) -> None:
+        self.reported += [(event, at_sample / self._model.rate_hz) for event in events]

@@ -30,7 +30,7 @@ STREAMING, ALL = "streaming", "all"
 TWO, FOUR = "icbhi-2", "icbhi-4"
 CHOICES = (*TASKS, STREAMING, ALL)
 
-Say = Callable[[str], None]
+Progress = Callable[[str], None]
 
 
 class CannotWriteError(ConfigError):
@@ -51,12 +51,12 @@ class Options:
     """Recordings at most of each split, for a look; None: all."""
 
 
-def evaluate(options: Options, say: Say = lambda _: None) -> str:
+def evaluate(options: Options, progress: Progress = lambda _: None) -> str:
     """Judge a model and write everything; returns the tables as text.
 
     Args:
         options: what is asked.
-        say: called with each part of the text as soon as it is known.
+        progress: called with each part of the text as soon as it is known.
 
     Raises:
         LaennecError: for an operator's mistake, or a model or recording that cannot be read.
@@ -65,29 +65,34 @@ def evaluate(options: Options, say: Say = lambda _: None) -> str:
         raise ConfigError(f"TASK={options.task}: expected one of {', '.join(CHOICES)}")
     _claim(options.out)
     predictor = load_predictor(options.model)
-    return evaluate_predictor(predictor, read_datasets(options.source), options, say)
+    return evaluate_predictor(predictor, read_datasets(options.source), options, progress)
 
 
 def evaluate_predictor(
-    predictor: Predictor, recordings: Sequence[Recording], options: Options, say: Say = lambda _: None
+    predictor: Predictor, recordings: Sequence[Recording], options: Options, progress: Progress = lambda _: None
 ) -> str:
     """The same for a model that is loaded already."""
     _claim(options.out)
     provenance = provenance_of(predictor, recordings)  # of all: a fingerprint is of a whole set
     some = recordings if options.limit is None else sample(recordings, options.limit)
-    return _Evaluation(predictor, some, provenance, options, say).run()
+    return _Evaluation(predictor, some, provenance, options, progress).run()
 
 
 class _Evaluation:
-    """One evaluation under way: what is known is on the disk and has been said."""
+    """One evaluation under way: what is known so far is on disk and printed."""
 
     def __init__(
-        self, predictor: Predictor, recordings: Sequence[Recording], provenance: Provenance, options: Options, say: Say
+        self,
+        predictor: Predictor,
+        recordings: Sequence[Recording],
+        provenance: Provenance,
+        options: Options,
+        progress: Progress,
     ) -> None:
         self._predictor, self._recordings, self._provenance = predictor, recordings, provenance
-        self._wish, self._say, self._said = options, say, ""
+        self._options, self._progress, self._printed = options, progress, ""
         self._judged: dict[str, Judged] = {}
-        self._heard: list[StreamedRecording] = []
+        self._streamed: list[StreamedRecording] = []
         # icbhi-2 is answered from icbhi-4, and streams come last
         names = sorted(CHOICES[:-1], key=lambda name: (name == STREAMING, name == TWO))
         self._pending = names if options.task == ALL else [options.task]
@@ -108,31 +113,33 @@ class _Evaluation:
                 del self._pending[0]
                 self._add(judged=tuple(self._judged.values()))
             except ConfigError as error:  # with `all`, what cannot be judged is told and not an error
-                if self._wish.task != ALL or isinstance(error, CannotWriteError):
+                if self._options.task != ALL or isinstance(error, CannotWriteError):
                     raise
                 del self._pending[0]
                 self._add(unanswered={**self._report.unanswered, name: str(error)})
         predictor = self._predictor
-        with _writing(self._wish.out):
+        with _writing(self._options.out):
             detection = predictor.detection if isinstance(predictor, StreamDetector) else None
-            illustrate(self._report, self._heard, detection, self._wish.out)
-        return self._said
+            illustrate(self._report, self._streamed, detection, self._options.out)
+        return self._printed
 
     def _add(self, **more: Any) -> None:
-        """Say and write what is new; the total comes after the last task."""
+        """Print and write what is new; the total comes after the last task."""
         total = {} if TASKS.keys() & set(self._pending) else totals(tuple(self._judged.values()))
         self._report = report = replace(self._report, **more, totals=total, pending=tuple(self._pending))
         rate_hz = self._predictor.detection.rate_hz if isinstance(self._predictor, StreamDetector) else 0
-        with _writing(self._wish.out):
-            text = write_tables(report, self._heard, rate_hz, self._wish.out)
-        if text != self._said:
-            self._say(text[len(self._said) :])
-        self._said = text
+        with _writing(self._options.out):
+            text = write_tables(report, self._streamed, rate_hz, self._options.out)
+        if text != self._printed:
+            self._progress(text[len(self._printed) :])
+        self._printed = text
 
     def _judge(self, name: str) -> Judged:
         task, recordings = TASKS[name], list(self._recordings)
         if not task.clips(recordings):
-            raise ConfigError(f"TASK={name}: {self._wish.source} holds no recordings of {task.dataset} with its labels")
+            raise ConfigError(
+                f"TASK={name}: {self._options.source} holds no recordings of {task.dataset} with its labels"
+            )
         four = self._judged.get(FOUR) or self._four() if name == TWO else None
         return two_classes(four) if four else judge(self._predictor, task, recordings, self._provenance)
 
@@ -144,24 +151,24 @@ class _Evaluation:
             return None
 
     def _stream(self) -> None:
-        """Hear one set after the other; each is said when it is heard."""
+        """Score one set after the other; the tables of each are printed and written at once."""
         predictor = self._predictor
         if not isinstance(predictor, StreamDetector):
-            also = "; give another TASK" if self._wish.task == STREAMING else ""
+            also = "; give another TASK" if self._options.task == STREAMING else ""
             raise ConfigError(f"TASK=streaming: {predictor.name} scores clips and no streams{also}")
         sets: dict[str, list[Recording]] = {}
         for recording in self._recordings:
             if not recording.is_synthetic:
                 sets.setdefault(recording.dataset, []).append(recording)
         for name in sorted(sets):
-            heard = predictor.detect(sets[name])
-            self._heard += heard
-            tables = _stream_tables(predictor, heard, self._provenance)
+            streamed = predictor.detect(sets[name])
+            self._streamed += streamed
+            tables = _stream_tables(predictor, streamed, self._provenance)
             self._add(streaming=(*self._report.streaming, *tables))
 
 
 def _claim(out: Path) -> None:
-    """Make the folder and write into it, before anything is heard that could not be kept."""
+    """Make the folder and write into it, before anything is scored that could not be written."""
     with _writing(out):
         out.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=out) as probe:
@@ -178,12 +185,12 @@ def _writing(out: Path) -> Iterator[None]:
 
 
 def _stream_tables(
-    listener: StreamDetector, heard: Sequence[StreamedRecording], provenance: Provenance
+    detector: StreamDetector, streamed: Sequence[StreamedRecording], provenance: Provenance
 ) -> list[StreamTable]:
     tables = []
-    for dataset in sorted({h.dataset for h in heard}):
-        mine = [h for h in heard if h.dataset == dataset]
+    for dataset in sorted({h.dataset for h in streamed}):
+        mine = [h for h in streamed if h.dataset == dataset]
         for split in splits_of([h.scored.recording for h in mine], provenance):
             some = [h for h in mine if h.scored.recording.path in split.paths]
-            tables.append(StreamTable(dataset, split, tuple(streaming_estimates(some, listener.detection))))
+            tables.append(StreamTable(dataset, split, tuple(streaming_estimates(some, detector.detection))))
     return tables

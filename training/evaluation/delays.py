@@ -28,7 +28,7 @@ class StreamedRecording:
     events: tuple[Event, ...]
     """Ends only, in the order in which they were reported."""
     confirmed_s: tuple[float, ...]
-    """For each event, seconds of the stream that had been heard when it was confirmed."""
+    """For each event, seconds of the stream that had been pushed when it was confirmed."""
 
     @property
     def patient(self) -> str:
@@ -59,7 +59,7 @@ class StreamDetector(Protocol):
         """Hear whole recordings, each as a stream of its own.
 
         Raises:
-            LaennecError: if one cannot be heard; the message names the file.
+            LaennecError: if one cannot be read; the message names the file.
         """
         ...
 
@@ -80,20 +80,20 @@ class Delays:
         return Delays(self.seconds + other.seconds, self.already + other.already, self.missed + other.missed)
 
 
-def delays(heard: StreamedRecording, rate_hz: int) -> Delays:
+def delays(streamed: StreamedRecording, rate_hz: int) -> Delays:
     """Delays of one recording, each group for itself.
 
     Args:
-        heard: with annotations.
+        streamed: with annotations.
         rate_hz: of the sample indices in the events.
     """
     late: list[float] = []
     already = missed = 0
-    for annotation in heard.scored.recording.events:
+    for annotation in streamed.scored.recording.events:
         for group in sorted({GROUP_OF[label] for label in annotation.labels}):
             moments = [
                 at
-                for event, at in zip(heard.events, heard.confirmed_s, strict=True)
+                for event, at in zip(streamed.events, streamed.confirmed_s, strict=True)
                 if GROUP_OF[event.label] == group
                 and event.onset < annotation.end_s * rate_hz
                 and (event.end or 0) > annotation.start_s * rate_hz
@@ -107,11 +107,11 @@ def delays(heard: StreamedRecording, rate_hz: int) -> Delays:
     return Delays(tuple(late), already, missed)
 
 
-def annotated_spans(heard: StreamedRecording, group: str) -> Spans:
+def annotated_spans(streamed: StreamedRecording, group: str) -> Spans:
     """(n, 2) start and end of the annotated events of a group, s, cut at the end of the recording."""
     rows = [
         (annotation.start_s, annotation.end_s)
-        for annotation in heard.scored.recording.events
+        for annotation in streamed.scored.recording.events
         if group in {GROUP_OF[label] for label in annotation.labels}
     ]
     return np.array(rows, np.float64).reshape(-1, 2)

@@ -26,21 +26,21 @@ _SAME = {"Wheeze & Crackle": "Wheeze+Crackle"}  # later sets of SPRSound spell i
 
 
 def draw_streaming(
-    title: str, name: str, heard: Sequence[StreamedRecording], detection: Detection, folder: Path
+    title: str, name: str, streamed: Sequence[StreamedRecording], detection: Detection, folder: Path
 ) -> list[Path]:
     """Draw everything of one split.
 
     Args:
         title: over each picture.
         name: of the split, for the names of the files.
-        heard: its recordings; those that are no annotated chest recordings are left out.
+        streamed: its recordings; those that are no annotated chest recordings are left out.
         detection: for rates and thresholds.
         folder: where to.
 
     Returns:
         The files.
     """
-    chest = [h for h in heard if h.scored.is_annotated_chest]
+    chest = [h for h in streamed if h.scored.is_annotated_chest]
     if not chest:
         return []
     scores = np.concatenate([h.scored.scores for h in chest])

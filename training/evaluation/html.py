@@ -72,12 +72,12 @@ def clip_card(wrong: WrongClip) -> str:
 
 def event_card(wrong: WrongEvent, detection: Detection) -> str:
     """One recording with scores, reports and annotations; the mistake stands between the dashed lines."""
-    recording, scores = wrong.heard.scored.recording, wrong.heard.scored.scores
+    recording, scores = wrong.streamed.scored.recording, wrong.streamed.scored.scores
     annotated = [
         Mark(a.start_s, a.end_s, COLOURS[GROUP_OF[a.labels[0]] if a.labels else "normal"]) for a in recording.events
     ]
     rate = detection.rate_hz
-    said = [Mark(e.onset / rate, (e.end or 0) / rate, COLOURS[GROUP_OF[e.label]]) for e in wrong.heard.events]
+    said = [Mark(e.onset / rate, (e.end or 0) / rate, COLOURS[GROUP_OF[e.label]]) for e in wrong.streamed.events]
     curves = tuple(Curve(g, group_score(scores, g), detection.frame_s, COLOURS[g]) for g in GROUPS)
     threshold = min(detection.thresholds[c] for g in detection.groups if g.name == wrong.group for c in g.classes)
     marks = (("annotated", tuple(annotated)), ("reported", tuple(said)))

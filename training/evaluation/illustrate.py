@@ -18,19 +18,19 @@ MOST_CLIPS, MOST_EVENTS = 24, 12  # mistakes shown of a task, and of each kind o
 _COLOURS = "Orange: continuous sounds; blue: discontinuous; grey: annotated as normal. Dashed: the event in question."
 
 
-def illustrate(report: Report, heard: Sequence[StreamedRecording], detection: Detection | None, out: Path) -> None:
+def illustrate(report: Report, streamed: Sequence[StreamedRecording], detection: Detection | None, out: Path) -> None:
     """Draw the plots of every table and write `mistakes.html`.
 
     Args:
         report: what was judged.
-        heard: what a streaming detector said; empty for other models.
+        streamed: what a streaming detector said; empty for other models.
         detection: how it became events; None for other models.
         out: a folder that exists.
     """
     sections = [_task_section(judged, out) for judged in report.judged]
     shown: set[str] = set()
     for table in report.streaming if detection else ():
-        mine = [h for h in heard if h.dataset == table.dataset and h.scored.recording.path in table.split.paths]
+        mine = [h for h in streamed if h.dataset == table.dataset and h.scored.recording.path in table.split.paths]
         title = f"{report.model}, streaming, {table.dataset} {table.split.name}"
         assert detection is not None
         draw_streaming(title, f"{table.dataset}-{table.split.name}", mine, detection, out)

@@ -32,7 +32,7 @@ class WrongClip:
 class WrongEvent:
     """One event that was reported where none is, or not reported where one is."""
 
-    heard: StreamedRecording
+    streamed: StreamedRecording
     kind: str
     """`false alarm` or `missed`."""
     label: str
@@ -68,24 +68,24 @@ def _ranked(answered: Predictions, i: int) -> tuple[tuple[str, float], ...]:
     return tuple(sorted(pairs, key=lambda pair: -pair[1]))
 
 
-def false_reports(heard: Sequence[StreamedRecording], rate_hz: int, most: int) -> list[WrongEvent]:
+def false_reports(streamed: Sequence[StreamedRecording], rate_hz: int, most: int) -> list[WrongEvent]:
     """Events that overlap no annotated event of their group, the highest peak first."""
     found = [
         WrongEvent(
             one, "false alarm", e.label, GROUP_OF[e.label], e.onset / rate_hz, (e.end or e.onset) / rate_hz, e.peak
         )
-        for one in heard
+        for one in streamed
         for e in one.events
         if not any(_overlap(e, a, rate_hz) for a in one.scored.recording.events)
     ]
     return sorted(found, key=lambda wrong: -wrong.level)[:most]
 
 
-def missed_events(heard: Sequence[StreamedRecording], detection: Detection, most: int) -> list[WrongEvent]:
+def missed_events(streamed: Sequence[StreamedRecording], detection: Detection, most: int) -> list[WrongEvent]:
     """Annotated adventitious events that nothing reported overlaps, the most overlooked first."""
     found = [
         _missed(one, annotation, group, detection)
-        for one in heard
+        for one in streamed
         if one.scored.is_annotated_chest
         for annotation in one.scored.recording.events
         for group in GROUPS

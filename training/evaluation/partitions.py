@@ -28,9 +28,9 @@ class Split:
     paths: frozenset[Path]
     """Which recordings."""
     patients: int
-    """How many are heard."""
+    """Number of recordings that are scored."""
     notice: str
-    """What must be said of the training data; empty when the model heard neither them nor their patients."""
+    """What must be said of the training data; empty when the model was trained on neither them nor their patients."""
 
 
 def splits_of(recordings: Sequence[Recording], provenance: Provenance) -> list[Split]:

@@ -47,9 +47,9 @@ class Estimate:
     """What it was counted on, in words."""
 
 
-def streaming_estimates(heard: Sequence[StreamedRecording], detection: Detection) -> list[Estimate]:
+def streaming_estimates(streamed: Sequence[StreamedRecording], detection: Detection) -> list[Estimate]:
     """All streaming metrics of a set of recordings, in the order of the table."""
-    chest = by_patient([h for h in heard if h.scored.is_annotated_chest])
+    chest = by_patient([h for h in streamed if h.scored.is_annotated_chest])
     found: list[Estimate] = []
     if chest:
         found += _event_estimates(chest, detection.rate_hz)
@@ -57,13 +57,13 @@ def streaming_estimates(heard: Sequence[StreamedRecording], detection: Detection
         found += _record_estimates(chest)
         found += _delay_estimates(chest, detection.rate_hz)
         found += _frame_estimates(chest)
-    return found + _alarm_estimates(heard, detection.frame_s)
+    return found + _alarm_estimates(streamed, detection.frame_s)
 
 
-def by_patient(heard: Sequence[StreamedRecording]) -> list[list[StreamedRecording]]:
+def by_patient(streamed: Sequence[StreamedRecording]) -> list[list[StreamedRecording]]:
     """Recordings of each patient together, patients in order of their names."""
     groups: dict[str, list[StreamedRecording]] = {}
-    for one in heard:
+    for one in streamed:
         groups.setdefault(one.patient, []).append(one)
     return [groups[name] for name in sorted(groups)]
 
@@ -202,10 +202,10 @@ def _binned_average_precision(total: Vector) -> float | None:
     return float((np.diff(hits, prepend=0.0) * precision).sum() / hits[-1])
 
 
-def _alarm_estimates(heard: Sequence[StreamedRecording], frame_s: float) -> list[Estimate]:
+def _alarm_estimates(streamed: Sequence[StreamedRecording], frame_s: float) -> list[Estimate]:
     """Events per hour on recordings that hold none: Normal, and each kind of negative."""
     found = []
-    silent = [h for h in heard if h.scored.recording.is_negative or h.scored.recording.record_label == "Normal"]
+    silent = [h for h in streamed if h.scored.recording.is_negative or h.scored.recording.record_label == "Normal"]
     for kind in sorted({h.scored.recording.record_label for h in silent}):
         several = by_patient([h for h in silent if h.scored.recording.record_label == kind])
         each = [

@@ -199,7 +199,7 @@ def _stream_fields(table: StreamTable) -> dict[str, Any]:
     }
 
 
-def write_tables(report: Report, heard: Sequence[StreamedRecording], rate_hz: int, folder: Path) -> str:
+def write_tables(report: Report, streamed: Sequence[StreamedRecording], rate_hz: int, folder: Path) -> str:
     """Write text, JSON and CSV into a folder that exists; returns the text."""
     text = as_text(report)
     pending = f"\nNot judged yet: {', '.join(report.pending)}\n" if report.pending else ""
@@ -207,9 +207,9 @@ def write_tables(report: Report, heard: Sequence[StreamedRecording], rate_hz: in
     (folder / "results.json").write_text(as_json(report), encoding="utf-8")
     for judged in report.judged:
         _write_rows(folder / f"predictions-{judged.task.name}.csv", _clip_rows(judged))
-    if heard:
-        _write_rows(folder / "events.csv", _event_rows(heard, rate_hz))
-        _write_rows(folder / "recordings.csv", _recording_rows(heard))
+    if streamed:
+        _write_rows(folder / "events.csv", _event_rows(streamed, rate_hz))
+        _write_rows(folder / "recordings.csv", _recording_rows(streamed))
     return text
 
 
@@ -239,9 +239,9 @@ def _clip_rows(judged: Judged) -> Iterable[Sequence[object]]:
             ]
 
 
-def _event_rows(heard: Sequence[StreamedRecording], rate_hz: int) -> Iterable[Sequence[object]]:
+def _event_rows(streamed: Sequence[StreamedRecording], rate_hz: int) -> Iterable[Sequence[object]]:
     yield ["recording", "patient", "split", "label", "onset_s", "end_s", "confirmed_s", "peak", "threshold"]
-    for one in heard:
+    for one in streamed:
         of = one.scored.recording
         for event, at in zip(one.events, one.confirmed_s, strict=True):
             times = (event.onset / rate_hz, (event.end or 0) / rate_hz, at)
@@ -249,9 +249,9 @@ def _event_rows(heard: Sequence[StreamedRecording], rate_hz: int) -> Iterable[Se
                    event.threshold]  # fmt: skip
 
 
-def _recording_rows(heard: Sequence[StreamedRecording]) -> Iterable[Sequence[object]]:
+def _recording_rows(streamed: Sequence[StreamedRecording]) -> Iterable[Sequence[object]]:
     yield ["recording", "dataset", "patient", "split", "label", "frames", "events", "record_score"]
-    for one in heard:
+    for one in streamed:
         of = one.scored.recording
         dataset = "negatives" if of.is_negative else of.dataset
         score = f"{record_score(one.scored.scores):.6f}"

@@ -1,6 +1,6 @@
 """Pictures of sound for a page of mistakes: log-mel frames of `edge.features`, with what was annotated and said.
 
-The same front-end for every model, so that pages can be compared; not necessarily what the model heard.
+The same front-end for every model, so that pages can be compared; not necessarily what the model sees.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ def judge(predictor: Predictor, task: Task, recordings: Sequence[Recording], pro
     """
     clips = task.clips(list(recordings))
     answered = ask(predictor, task, clips)
-    mine = [r for r in recordings if r.dataset == task.dataset and r.is_heard]
+    mine = [r for r in recordings if r.dataset == task.dataset and r.is_real_chest]
     splits = splits_of(mine, provenance)
     rules: list[DurationRule] = []
     if task.name in TASKS_WITH_CUE:

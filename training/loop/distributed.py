@@ -55,8 +55,8 @@ class World:
         """(B / size, ...) of every process to (B, ...), the same in all of them; gradients flow back."""
         return share if self.size == 1 else _Gather.apply(share.contiguous(), self.rank, self.size)
 
-    def tell(self, value: Any) -> Any:
-        """What the first process has, in all of them."""
+    def broadcast(self, value: Any) -> Any:
+        """The value of the first process, in all of them; all must call it."""
         if self.size == 1:
             return value
         box = [value]
@@ -179,7 +179,7 @@ def joined() -> Iterator[World]:
     Raises:
         ConfigError: if there are more processes than GPUs on a machine that has some.
     """
-    rank, size, local = (int(os.environ.get(name, default)) for name, default in _PLACE)
+    rank, size, local = (int(os.environ.get(name, default)) for name, default in _TORCHRUN)
     device = torch.device("cpu")
     if torch.cuda.is_available():
         if local >= torch.cuda.device_count():
@@ -201,4 +201,4 @@ def joined() -> Iterator[World]:
         dist.destroy_process_group()  # joins gloo's threads, if nobody holds the group: at exit they would abort
 
 
-_PLACE = (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"))  # environment variables of torchrun
+_TORCHRUN = (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"))  # environment variables of torchrun

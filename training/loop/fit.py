@@ -203,7 +203,7 @@ class _Training:
             state.average.eval()
             with torch.no_grad():
                 validation = {name: float(x) for name, x in self.learner.validate(state.average).items()}
-        validation = self.world.tell(validation)
+        validation = self.world.broadcast(validation)
         if spec.monitor and spec.monitor not in validation:
             raise ConfigError(f"loop.monitor = {spec.monitor!r}: expected one of {', '.join(validation)}")
         value = validation[spec.monitor] if spec.monitor else float(state.epoch)

@@ -36,7 +36,7 @@ class Journal:
         self._folder, self._steps, self._epochs, self._report = folder, steps, epochs, report
         self._pending: list[dict[str, Any]] = []
         self._writer: Any = None
-        self._begun = self._said = time.monotonic()
+        self._begun = self._printed_s = time.monotonic()
         self._first = 0
 
     def begin(self, epoch: int, step: int) -> None:
@@ -50,14 +50,14 @@ class Journal:
         from torch.utils.tensorboard import SummaryWriter  # a second to import, and only here
 
         self._writer = SummaryWriter(str(self._folder / CURVES), purge_step=self._first or None)
-        self._begun = self._said = time.monotonic()
+        self._begun = self._printed_s = time.monotonic()
 
     def step(self, epoch: int, step: int, losses: Mapping[str, float]) -> None:
         """Note one step; on the disk with the next `flush`."""
         self._pending.append({"epoch": epoch, "step": step, **losses})
         now = time.monotonic()
-        if now - self._said > EVERY_S and step + 1 < self._steps:
-            self._said = now
+        if now - self._printed_s > EVERY_S and step + 1 < self._steps:
+            self._printed_s = now
             self._report(
                 f"epoch {epoch + 1}/{self._epochs}  step {step + 1}/{self._steps}  loss {losses['total']:.4f}  "
                 f"{self._to_go(epoch, step + 1)}"

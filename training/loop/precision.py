@@ -78,9 +78,9 @@ def settled(learner: Learner, spec: LoopSpec, folder: Path, world: World, report
     if spec.precision != AUTO:
         return spec
     path = folder / RECORD
-    name: Name | None = world.tell(_kept(path, world.device) if world.is_first else None)
+    name: Name | None = world.broadcast(_kept(path, world.device) if world.is_first else None)
     if name is None:
-        name, why = world.tell(_choice(learner, spec, world))
+        name, why = world.broadcast(_choice(learner, spec, world))
         if world.is_first:
             with whole_file(path) as draft:
                 draft.write_text(json.dumps({"precision": name, "why": why}) + "\n")

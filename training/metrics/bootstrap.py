@@ -1,6 +1,6 @@
 """How far a number might have come out otherwise with other patients: the percentile bootstrap over patients.
 
-Patients are drawn with replacement, as many as there are, all that was heard of a patient together: clips of one
+Patients are drawn with replacement, as many as there are, all clips of a patient together: clips of one
 patient are alike, so drawing clips would promise too narrow an interval. A draw is a vector of weights, how often each
 patient was drawn, so every metric that adds over patients is recomputed from sums without hearing anything again. Not
 for comparing two models: for that, the differences of the same draws would be needed.

@@ -60,8 +60,8 @@ class Provenance:
     """Patients of those recordings; None when it does not say."""
     fingerprint: str = ""
     """`training.datasets.fingerprint` of all of them; empty when it does not say."""
-    marks: frozenset[str] | None = None
-    """`training.datasets.mark` of each recording and each patient, where a model carries these instead of names."""
+    hashed_names: frozenset[str] | None = None
+    """`training.datasets.hashed_name` of each recording and each patient, where a model carries no names."""
     stated: str = ""
     """What the model says of its training in words; empty when nothing."""
 
@@ -93,7 +93,7 @@ class Predictions:
 
     @property
     def patients(self) -> NDArray[np.str_]:
-        """(n,) who is heard in each clip."""
+        """(n,) patient of each clip."""
         return np.array([clip.recording.patient for clip in self.clips], np.str_)
 
     @property

@@ -121,7 +121,7 @@ def match(truth: Spans, found: Spans, scenario: Scenario) -> tuple[int, Spans]:
 
 
 def psds(tally: Tally, scenario: Scenario) -> float | None:
-    """The score; None when nothing was heard or a class has no events."""
+    """The score; None when there is no sound or a class has no events."""
     if not tally.hours or not tally.events.all():
         return None
     rates = tally.wrong / tally.hours  # (K, G) false positives per hour

@@ -14,7 +14,7 @@ from training.networks.padding import masked_mean
 
 
 class SelfAttention(nn.Module):
-    """norm(x + MHA(x, x, x)) of a sequence, then its mean over what was heard.
+    """norm(x + MHA(x, x, x)) of a sequence, then its mean over valid frames.
 
     Args:
         size: D, a multiple of heads.
@@ -26,10 +26,10 @@ class SelfAttention(nn.Module):
         self.attention = nn.MultiheadAttention(size, heads, batch_first=True)
         self.norm = nn.LayerNorm(size)
 
-    def forward(self, sequence: Tensor, heard: Tensor) -> Tensor:
-        """(B, L, D) and (B, L), 1 where heard, to (B, D)."""
-        attended, _ = self.attention(sequence, sequence, sequence, _unheard(heard), need_weights=False)
-        return masked_mean(self.norm(sequence + attended), heard)
+    def forward(self, sequence: Tensor, valid: Tensor) -> Tensor:
+        """(B, L, D) and (B, L), 1 where valid, to (B, D)."""
+        attended, _ = self.attention(sequence, sequence, sequence, _invalid(valid), need_weights=False)
+        return masked_mean(self.norm(sequence + attended), valid)
 
 
 class AxisAttention(nn.Module):
@@ -50,15 +50,15 @@ class AxisAttention(nn.Module):
         self.over_spectra = SelfAttention(channels, heads)
         self.project = nn.Linear(3 * channels, embedding_size)
 
-    def forward(self, x: Tensor, heard: Tensor) -> Tensor:
-        """(B, C, T, M) and (B, T), 1 where heard, to (B, D)."""
+    def forward(self, x: Tensor, valid: Tensor) -> Tensor:
+        """(B, C, T, M) and (B, T), 1 where valid, to (B, D)."""
         moments = x.mean(3).transpose(1, 2)  # average over frequency: (B, T, C)
-        bands = masked_mean(x.permute(0, 2, 3, 1), heard)  # average over time: (B, M, C)
+        bands = masked_mean(x.permute(0, 2, 3, 1), valid)  # average over time: (B, M, C)
         spectra = self.widen(x.mean(1))  # average over channels: (B, T, M) to (B, T, C)
         pooled = [
-            self.over_time(moments, heard),
+            self.over_time(moments, valid),
             self.over_bands(bands, torch.ones_like(bands[..., 0])),
-            self.over_spectra(spectra, heard),
+            self.over_spectra(spectra, valid),
         ]
         return self.project(torch.cat(pooled, 1))
 
@@ -76,13 +76,13 @@ class AttentionPooling(nn.Module):
         self.query = nn.Parameter(torch.randn(1, 1, size) * size**-0.5)
         self.attention = nn.MultiheadAttention(size, heads, batch_first=True)
 
-    def forward(self, sequence: Tensor, heard: Tensor) -> Tensor:
-        """(B, L, D) and (B, L), 1 where heard, to (B, D)."""
+    def forward(self, sequence: Tensor, valid: Tensor) -> Tensor:
+        """(B, L, D) and (B, L), 1 where valid, to (B, D)."""
         query = self.query.expand(len(sequence), -1, -1)
-        pooled, _ = self.attention(query, sequence, sequence, _unheard(heard), need_weights=False)
+        pooled, _ = self.attention(query, sequence, sequence, _invalid(valid), need_weights=False)
         return pooled.squeeze(1)
 
 
-def _unheard(heard: Tensor) -> Tensor:
-    """(B, L) bool, True where attention may not look; nowhere for a clip of which nothing was heard."""
-    return (heard == 0) & (heard > 0).any(1, keepdim=True)
+def _invalid(valid: Tensor) -> Tensor:
+    """(B, L) bool, True where attention may not look; nowhere for a clip without a valid frame."""
+    return (valid == 0) & (valid > 0).any(1, keepdim=True)

@@ -28,12 +28,12 @@ class SpatioTemporalFocusing(nn.Module):
         self.time = nn.Conv1d(channels, 1, taps, padding=taps // 2)
         self.frequency = nn.Conv1d(channels, 1, taps, padding=taps // 2)
 
-    def gates(self, x: Tensor, heard: Tensor) -> tuple[Tensor, Tensor]:
+    def gates(self, x: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
         """(B, C, T, M) and (B, T) to the gates over time, (B, T), and over frequency, (B, M), 0 to 1."""
-        moments, bands = x.mean(3), masked_mean(x.permute(0, 2, 1, 3), heard)
+        moments, bands = x.mean(3), masked_mean(x.permute(0, 2, 1, 3), valid)
         return torch.sigmoid(self.time(moments)).squeeze(1), torch.sigmoid(self.frequency(bands)).squeeze(1)
 
-    def forward(self, x: Tensor, heard: Tensor) -> Tensor:
-        """(B, C, T, M) and (B, T), 1 where heard, to the re-weighted (B, C, T, M)."""
-        time, frequency = self.gates(x, heard)
+    def forward(self, x: Tensor, valid: Tensor) -> Tensor:
+        """(B, C, T, M) and (B, T), 1 where valid, to the re-weighted (B, C, T, M)."""
+        time, frequency = self.gates(x, valid)
         return x * time[:, None, :, None] * frequency[:, None, None, :]

@@ -108,11 +108,11 @@ class MaskedEncoder(nn.Module):
         """(B, 1, T, M) to embedded patches without positions, (B, P, D); T is padded or cut to the spec's frames."""
         return self.patch_embed(F.pad(frames, (0, 0, 0, self.spec.frames - frames.shape[2])))
 
-    def encode(self, tokens: Tensor, heard: Tensor | None = None) -> Tensor:
-        """(B, P, D), and perhaps (B, P) bool, True for patches that were heard, to the embedding (B, D)."""
-        heard = torch.ones_like(tokens[..., 0], dtype=torch.bool) if heard is None else heard
-        attended = heard | ~heard.any(1, keepdim=True)  # a clip of which nothing was heard attends to itself
-        return masked_mean(self._through(tokens + self.positions, attended), heard.to(tokens))
+    def encode(self, tokens: Tensor, valid: Tensor | None = None) -> Tensor:
+        """(B, P, D), and perhaps (B, P) bool, True for valid patches, to the embedding (B, D)."""
+        valid = torch.ones_like(tokens[..., 0], dtype=torch.bool) if valid is None else valid
+        attended = valid | ~valid.any(1, keepdim=True)  # a clip without a valid frame attends to itself
+        return masked_mean(self._through(tokens + self.positions, attended), valid.to(tokens))
 
     def visible(self, frames: Tensor, kept: Tensor) -> Tensor:
         """Tokens of the kept patches alone.
@@ -127,18 +127,18 @@ class MaskedEncoder(nn.Module):
         return self._through(_taken(self.tokens(frames) + self.positions, kept), None)
 
     def forward(self, frames: Tensor, valid: Tensor) -> Tensor:
-        """(B, 1, T, M) and (B, T), 1 where heard, to (B, D); patches of which nothing was heard have no part in it."""
-        return self.encode(self.tokens(frames * valid[:, None, :, None]), self.heard_patches(valid))
+        """(B, 1, T, M) and (B, T), 1 where valid, to (B, D); patches without a valid frame have no part in it."""
+        return self.encode(self.tokens(frames * valid[:, None, :, None]), self.valid_patches(valid))
 
-    def heard_patches(self, valid: Tensor) -> Tensor:
-        """(B, T), 1 where heard, to (B, P) bool: True for patches with a heard frame."""
+    def valid_patches(self, valid: Tensor) -> Tensor:
+        """(B, T), 1 where valid, to (B, P) bool: True for patches with a valid frame."""
         valid = F.pad(valid, (0, self.spec.frames - valid.shape[1]))
         rows = valid.unflatten(1, (-1, self.spec.patch)).amax(2) > 0
         return rows.repeat_interleave(self.spec.grid[1], 1)
 
-    def _through(self, x: Tensor, heard: Tensor | None) -> Tensor:
+    def _through(self, x: Tensor, valid: Tensor | None) -> Tensor:
         for block in self.blocks:
-            x = block(x, heard)
+            x = block(x, valid)
         return self.norm(x)
 
 

@@ -4,7 +4,7 @@
     2023:  CWT -> stages -> spatio-temporal focusing -> attention pooling -> e
 
 A stage is one Inception-residual block and a 2 x 2 average pool. Sizes are our choice (the papers do not give them);
-unheard frames are kept at zero through every stage, so an answer does not depend on how far a clip was padded.
+invalid frames are kept at zero through every stage, so an answer does not depend on how far a clip was padded.
 Source: Ngo et al. 2023 (2303.04104 for BioCAS 2022, 2306.14929 for BioCAS 2023).
 """
 
@@ -77,12 +77,12 @@ class Stages(nn.Module):
         )
 
     def forward(self, frames: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, T, M) and (B, T) to the map (B, C, T / 2^n, bands / 2^n) and where it was heard, (B, T / 2^n)."""
-        frames, heard = padded(frames[:, None], valid, 2 ** len(self.blocks))
+        """(B, T, M) and (B, T) to the map (B, C, T / 2^n, bands / 2^n) and where it is valid, (B, T / 2^n)."""
+        frames, valid = padded(frames[:, None], valid, 2 ** len(self.blocks))
         x = frames.squeeze(1).unflatten(2, (self.spec.planes, self.spec.bands)).transpose(1, 2)
         for block in self.blocks:
-            x, heard = halved(block(x) * heard[:, None, :, None], heard)
-        return x, heard
+            x, valid = halved(block(x) * valid[:, None, :, None], valid)
+        return x, valid
 
     @property
     def bands(self) -> int:
@@ -113,7 +113,7 @@ class InceptionResidual2022(nn.Module):
         return torch.stack([attention(*stages(one, valid)) for stages, attention, one in branches], 1)
 
     def forward(self, frames: Tensor, valid: Tensor) -> Tensor:
-        """(B, S, T, M) and (B, T), 1 where heard, to (B, D)."""
+        """(B, S, T, M) and (B, T), 1 where valid, to (B, D)."""
         return self.combination(self.embeddings(frames, valid))
 
 
@@ -134,8 +134,8 @@ class InceptionResidual2023(nn.Module):
         self.project = nn.Linear(channels, spec.embedding_size)
 
     def forward(self, frames: Tensor, valid: Tensor) -> Tensor:
-        """(B, 1, T, M) and (B, T), 1 where heard, to (B, D)."""
-        x, heard = self.stages(frames.squeeze(1), valid)
-        places = self.focusing(x, heard).permute(0, 2, 3, 1)  # (B, T, M, C)
-        pooled = self.pooling(places.flatten(1, 2), heard.repeat_interleave(places.shape[2], 1))
+        """(B, 1, T, M) and (B, T), 1 where valid, to (B, D)."""
+        x, valid = self.stages(frames.squeeze(1), valid)
+        places = self.focusing(x, valid).permute(0, 2, 3, 1)  # (B, T, M, C)
+        pooled = self.pooling(places.flatten(1, 2), valid.repeat_interleave(places.shape[2], 1))
         return self.project(pooled)

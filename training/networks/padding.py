@@ -1,7 +1,7 @@
-"""Means and pooling over what was heard, so that padding is never sound and a clip's length is no cue.
+"""Means and pooling over valid frames, so that padding is never sound and a clip's length is no cue.
 
-Every backbone here gives the same answer however many unheard frames follow a clip: maps are zero where nothing was
-heard, and averages count heard frames alone. Not for deciding what was heard: frames come
+Every backbone here gives the same answer however many invalid frames follow a clip: maps are zero where nothing was
+valid, and averages count valid frames alone. Not for deciding what was valid: frames come
 with their validity.
 """
 
@@ -12,11 +12,11 @@ from torch.nn import functional as F
 
 
 def padded(frames: Tensor, valid: Tensor, multiple: int) -> tuple[Tensor, Tensor]:
-    """Append unheard frames up to a multiple, and silence what was not heard.
+    """Append invalid frames up to a multiple, and silence what is not valid.
 
     Args:
         frames: (B, S, T, M).
-        valid: (B, T), 1 where heard.
+        valid: (B, T), 1 where valid.
         multiple: of frames.
 
     Returns:
@@ -26,29 +26,29 @@ def padded(frames: Tensor, valid: Tensor, multiple: int) -> tuple[Tensor, Tensor
     return F.pad(frames * valid[:, None, :, None], (0, 0, 0, more)), F.pad(valid, (0, more))
 
 
-def masked_mean(x: Tensor, heard: Tensor) -> Tensor:
-    """Mean over time of what was heard; zero where nothing was.
+def masked_mean(x: Tensor, valid: Tensor) -> Tensor:
+    """Mean over time of what was valid; zero where nothing was.
 
     Args:
         x: (B, T, ...).
-        heard: (B, T), 1 where heard.
+        valid: (B, T), 1 where valid.
 
     Returns:
         (B, ...).
     """
-    weights = heard.reshape(*heard.shape, *[1] * (x.ndim - 2))
+    weights = valid.reshape(*valid.shape, *[1] * (x.ndim - 2))
     return (x * weights).sum(1) / weights.sum(1).clamp_min(1)
 
 
-def halved(x: Tensor, heard: Tensor) -> tuple[Tensor, Tensor]:
-    """2 x 2 average pooling that counts heard frames alone.
+def halved(x: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+    """2 x 2 average pooling that counts valid frames alone.
 
     Args:
-        x: (B, C, T, M), zero where not heard; T even.
-        heard: (B, T), 1 where heard.
+        x: (B, C, T, M), zero where not valid; T even.
+        valid: (B, T), 1 where valid.
 
     Returns:
-        (B, C, T / 2, M // 2), zero where neither frame was heard, and (B, T / 2), 1 where either was.
+        (B, C, T / 2, M // 2), zero where neither frame is valid, and (B, T / 2), 1 where either was.
     """
-    share = F.avg_pool1d(heard[:, None], 2).squeeze(1)
-    return F.avg_pool2d(x, 2) / share.clamp_min(0.5)[:, None, :, None], (share > 0).to(heard)
+    share = F.avg_pool1d(valid[:, None], 2).squeeze(1)
+    return F.avg_pool2d(x, 2) / share.clamp_min(0.5)[:, None, :, None], (share > 0).to(valid)

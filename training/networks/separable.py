@@ -1,6 +1,6 @@
 """Detector of health sounds that are not breath: eight independent probabilities of a 2-s clip.
 
-    frames (1, 200, 48) PCEN -> convolution, stride 2 -> depthwise-separable blocks -> mean over what was heard -> 8
+    frames (1, 200, 48) PCEN -> convolution, stride 2 -> depthwise-separable blocks -> mean over valid frames -> 8
 
 For what happens around a patient (cough, speech, an infant's cry near `Baby Cough`), so that it does not pass for a
 lung sound; not for wheezes and crackles. Labels, window and front-end are those of HeAR's released detector, a
@@ -83,14 +83,14 @@ class SeparableBody(nn.Module):
         self.dropout = nn.Dropout(spec.dropout)
 
     def forward(self, frames: Tensor, valid: Tensor) -> Tensor:
-        """(B, S, T, M) and (B, T), 1 where heard, to (B, D)."""
-        frames, heard = padded(frames, valid, self.shrink)
-        heard = _every_second(heard)
-        x = self.stem(frames) * heard[:, None, :, None]
+        """(B, S, T, M) and (B, T), 1 where valid, to (B, D)."""
+        frames, valid = padded(frames, valid, self.shrink)
+        valid = _every_second(valid)
+        x = self.stem(frames) * valid[:, None, :, None]
         for block in self.blocks:
-            heard = _every_second(heard) if block.stride == 2 else heard
-            x = block(x) * heard[:, None, :, None]
-        number = heard.sum(1, keepdim=True).clamp_min(1) * x.shape[3]
+            valid = _every_second(valid) if block.stride == 2 else valid
+            x = block(x) * valid[:, None, :, None]
+        number = valid.sum(1, keepdim=True).clamp_min(1) * x.shape[3]
         return self.dropout(x.sum((2, 3)) / number)
 
 
@@ -109,7 +109,7 @@ class EventDetector(nn.Module):
         self.head = nn.Linear(body.embedding_size, len(labels))
 
     def forward(self, frames: Tensor, valid: Tensor) -> Tensor:
-        """(B, S, T, M) and (B, T), 1 where heard, to logits (B, 8); their sigmoid is the probability of each label."""
+        """(B, S, T, M) and (B, T), 1 where valid, to logits (B, 8); their sigmoid is the probability of each label."""
         return self.head(self.body(frames, valid))
 
 
@@ -145,6 +145,6 @@ def known_labels(examples: dict[str, int], labels: tuple[str, ...] = LABELS) -> 
     return torch.tensor([examples.get(label, 0) > 0 for label in labels])
 
 
-def _every_second(heard: Tensor) -> Tensor:
-    """(B, T) to (B, T / 2): a frame of a stride of 2 was heard if either of its two was."""
-    return F.max_pool1d(heard[:, None], 2).squeeze(1)
+def _every_second(valid: Tensor) -> Tensor:
+    """(B, T) to (B, T / 2): a frame of a stride of 2 was valid if either of its two was."""
+    return F.max_pool1d(valid[:, None], 2).squeeze(1)

@@ -101,12 +101,12 @@ class AudioSpectrogramTransformer(nn.Module):
         """(B, S, T, M) to embedded patches without positions, (B, P, D); T at least a patch."""
         return self.patch_embed(frames.transpose(2, 3))
 
-    def encode(self, tokens: Tensor, heard: Tensor | None = None) -> Tensor:
+    def encode(self, tokens: Tensor, valid: Tensor | None = None) -> Tensor:
         """Embedding of patches, mixed or not.
 
         Args:
             tokens: (B, P, D), from `tokens`.
-            heard: (B, P) bool, True for patches that may be attended to; all without it.
+            valid: (B, P) bool, True for patches that may be attended to; all without it.
 
         Returns:
             (B, D).
@@ -115,19 +115,19 @@ class AudioSpectrogramTransformer(nn.Module):
         places = resized(self.pos_embed[:, 2:], (rows, columns), (rows, tokens.shape[1] // rows), self.spec.fit)
         leaders = torch.cat([self.cls_token, self.dist_token], 1) + self.pos_embed[:, :2]
         x = torch.cat([leaders.expand(len(tokens), -1, -1), tokens + places], 1)
-        always = None if heard is None else F.pad(heard, (2, 0), value=True)
+        always = None if valid is None else F.pad(valid, (2, 0), value=True)
         for block in self.blocks:
             x = block(x, always)
         return self.norm(x[:, :2]).mean(1)
 
-    def heard_patches(self, valid: Tensor) -> Tensor:
-        """(B, T), 1 where heard, to (B, P) bool: True for patches with a heard frame."""
+    def valid_patches(self, valid: Tensor) -> Tensor:
+        """(B, T), 1 where valid, to (B, P) bool: True for patches with a valid frame."""
         columns = F.max_pool1d(valid[:, None], self.spec.patch, self.spec.stride).squeeze(1) > 0
         return columns.repeat(1, self.spec.grid[0])
 
     def forward(self, frames: Tensor, valid: Tensor) -> Tensor:
-        """(B, S, T, M) and (B, T), 1 where heard, to (B, D); patches of which nothing was heard are not attended to."""
-        return self.encode(self.tokens(frames * valid[:, None, :, None]), self.heard_patches(valid))
+        """(B, S, T, M) and (B, T), 1 where valid, to (B, D); patches without a valid frame are not attended to."""
+        return self.encode(self.tokens(frames * valid[:, None, :, None]), self.valid_patches(valid))
 
 
 def resized(places: Tensor, grid: tuple[int, int], wanted: tuple[int, int], fit: Fit = "cut") -> Tensor:

@@ -28,10 +28,10 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(size, 3 * size)
         self.proj = nn.Linear(size, size)
 
-    def forward(self, x: Tensor, heard: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, valid: Tensor | None) -> Tensor:
         """(B, L, D), and (B, L) bool, True for tokens that may be attended to, to (B, L, D)."""
         query, key, value = self.qkv(x).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # (B, heads, L, D / h)
-        mask = None if heard is None else heard[:, None, None, :]
+        mask = None if valid is None else valid[:, None, None, :]
         attended = F.scaled_dot_product_attention(query, key, value, mask)
         return self.proj(attended.transpose(1, 2).flatten(2))
 
@@ -71,9 +71,9 @@ class Block(nn.Module):
         self.mlp = Mlp(size, 4 * size)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, heard: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
         """(B, L, D), and perhaps (B, L) bool, True for tokens that may be attended to, to (B, L, D)."""
-        x = x + self.dropout(self.attn(self.norm1(x), heard))
+        x = x + self.dropout(self.attn(self.norm1(x), valid))
         return x + self.dropout(self.mlp(self.norm2(x)))
 
 

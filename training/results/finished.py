@@ -1,4 +1,4 @@
-"""Finished trainings under a folder: what they were, and what they say of patients that they never heard.
+"""Finished trainings under a folder: what they were, and what they say of patients that they were not trained on.
 
 The edge recipe leaves recipe.json, a run folder for each network and result.json; the published methods run.json and
 result.json. What is unfinished or cannot be read is left out and named. Loads no weights.

@@ -134,9 +134,9 @@ class Patient:
         Returns:
             What the device would store.
         """
-        heard = _colour(self.samples, self.rate_hz, low_hz, high_hz)
-        gain = 10.0 ** (rms_db / 20.0) / max(float(np.sqrt(np.mean(heard**2, dtype=np.float64))), 1e-12)
-        stored = np.clip(np.rint(heard * np.float32(gain * STEPS)), -STEPS, STEPS - 1.0) / np.float32(STEPS)
+        coloured = _colour(self.samples, self.rate_hz, low_hz, high_hz)
+        gain = 10.0 ** (rms_db / 20.0) / max(float(np.sqrt(np.mean(coloured**2, dtype=np.float64))), 1e-12)
+        stored = np.clip(np.rint(coloured * np.float32(gain * STEPS)), -STEPS, STEPS - 1.0) / np.float32(STEPS)
         sounds = tuple(sorted(self.sounds, key=lambda sound: sound.onset_s))
         return Recording(stored.astype(np.float32), self.rate_hz, sounds, tuple(sorted(self.crackle_s)))
 

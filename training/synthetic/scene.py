@@ -61,7 +61,7 @@ def _draw_labels(rng: np.random.Generator) -> list[Label]:
 
 
 def _ail(patient: Patient, label: Label) -> None:
-    """Put one kind of sound into some of the phases in which it is heard."""
+    """Put one kind of sound into some of the phases in which it occurs."""
     rng = patient.rng
     inward = {"stridor": 1.0, "fine_crackle": 0.95, "coarse_crackle": 0.6, "rhonchus": 0.3, "wheeze": 0.2}[label]
     inspirations = rng.uniform() < inward

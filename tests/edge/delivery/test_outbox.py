@@ -85,11 +85,15 @@ def test_without_room_technical_messages_go_first_then_the_oldest_events(outbox:
     assert counts.waiting + counts.evicted["event"] == 800
 
 
-def test_the_log_of_delivered_events_goes_before_anything_that_waits(outbox: Outbox) -> None:
+def test_the_log_of_delivered_events_goes_before_anything_that_waits(outbox: Outbox, path: Path) -> None:
     for first in range(0, 2000, 100):
         outbox.put([event(number, filling=1000) for number in range(first, first + 100)])
         outbox.ack(range(outbox.last_seq - 99, outbox.last_seq + 1))
     assert outbox.counts().evicted == {"technical": 0, "event": 0, "expired": 0}
+    with closing(sqlite3.connect(path)) as other:
+        (number, oldest, newest) = other.execute("SELECT count(*), min(seq), max(seq) FROM event").fetchone()
+    assert (number, newest) == (2001 - oldest, 2000)  # the newest, without a hole
+    assert 500 < number < 1000  # of 1 kB each in 1 MB
 
 
 def test_what_is_too_old_is_dropped_and_counted(path: Path) -> None:

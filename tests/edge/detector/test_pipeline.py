@@ -76,7 +76,7 @@ def test_a_gap_announced_by_a_jump_is_the_same_as_one_announced_by_a_mask(
     masked_events, _ = _run(model, [Block(0, demo, heard)])
     jump = [Block(0, demo[:40_000], heard[:40_000]), Block(60_000, demo[60_000:], heard[60_000:])]
     jump_events, _ = _run(model, jump)
-    assert masked_events == jump_events
+    assert masked_events == jump_events != []
 
 
 def test_what_lies_in_masked_samples_is_never_heard(model: Model, demo: NDArray[np.float32]) -> None:
@@ -85,7 +85,7 @@ def test_what_lies_in_masked_samples_is_never_heard(model: Model, demo: NDArray[
     loud = demo.copy()
     loud[50_000:58_000] = np.random.default_rng(0).normal(0, 1, 8000)
     quiet_run, loud_run = _run(model, [Block(0, demo, heard)]), _run(model, [Block(0, loud, heard)])
-    assert quiet_run[0] == loud_run[0]
+    assert quiet_run[0] == loud_run[0] != []
     assert _same(quiet_run[1], loud_run[1])
 
 

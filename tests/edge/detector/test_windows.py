@@ -77,9 +77,9 @@ def test_a_window_shows_what_was_heard_and_zeros_elsewhere() -> None:
 
 def test_hours_without_sound_make_no_windows() -> None:
     cutter = Windows(SPEC, 2)
-    before = cutter.push(_frames(0, 50))
-    after = cutter.push(_frames(10**9, 10**9 + 50))
-    assert len(before) + len(after) < 20
+    windows = cutter.push(_frames(0, 50)) + cutter.push(_frames(10**9, 10**9 + 50))
+    # A window decides up to 20 frames before its end: 0 to 49 are decided by those that end at 16 to 64
+    assert [window.start + 40 for window in windows] == [*range(16, 65, 8), *range(10**9 + 16, 10**9 + 49, 8)]
 
 
 def test_a_window_comes_as_soon_as_its_last_frame() -> None:

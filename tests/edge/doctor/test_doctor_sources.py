@@ -116,7 +116,7 @@ class TestSources:
         return links.links(config.link), ""
 
 
-class TestRehearsal:
+class TestSelfTest:
     truth = json.loads(DEMO_TRUTH.read_text())["sounds"]
     groups = {"wheeze": "c", "rhonchus": "c", "fine_crackle": "d", "coarse_crackle": "d"}  # noqa: RUF012
 

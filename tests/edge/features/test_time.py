@@ -22,7 +22,7 @@ SPECS = {
 every_front_end = pytest.mark.parametrize("name", SPECS)
 
 
-def _through_the_door(spec: FeatureSpec, from_hz: int, sound: NDArray[np.float64]) -> tuple[NDArray, NDArray]:
+def _resampled_frames(spec: FeatureSpec, from_hz: int, sound: NDArray[np.float64]) -> tuple[NDArray, NDArray]:
     """(T,) index and (T, M) levels of a sound that a device of `from_hz` gives in blocks of 30 ms."""
     adapter, front_end, size = RateAdapter(from_hz, spec.rate_hz), FrontEnd(spec), from_hz * 30 // 1000
     blocks = [adapter.push(block(i, sound[i : i + size].astype(np.float32))) for i in range(0, len(sound), size)]
@@ -49,8 +49,8 @@ def _breath(time_s: NDArray[np.float64]) -> NDArray[np.float64]:
 @pytest.mark.parametrize("from_hz", RATES_HZ)
 def test_frames_are_those_of_a_device_at_the_rate_of_the_spec(name: str, from_hz: int) -> None:
     spec = SPECS[name]
-    index, levels = _through_the_door(spec, spec.rate_hz, _breath(np.arange(2 * spec.rate_hz) / spec.rate_hz))
-    other_index, other = _through_the_door(spec, from_hz, _breath(np.arange(2 * from_hz) / from_hz))
+    index, levels = _resampled_frames(spec, spec.rate_hz, _breath(np.arange(2 * spec.rate_hz) / spec.rate_hz))
+    other_index, other = _resampled_frames(spec, from_hz, _breath(np.arange(2 * from_hz) / from_hz))
     common, ours, theirs = np.intersect1d(index, other_index, return_indices=True)
     assert len(common) >= len(index) - 2
     loud = levels[ours] > -60
@@ -66,7 +66,7 @@ def test_a_click_is_at_its_time_to_a_tenth_of_a_frame(name: str, from_hz: int) -
     sound = np.zeros(2 * from_hz)
     click = round(0.9875 * from_hz)
     sound[click] = from_hz / spec.rate_hz
-    index, levels = _through_the_door(spec, from_hz, sound)
+    index, levels = _resampled_frames(spec, from_hz, sound)
     energy = (10 ** (levels / 10))[:, 12:].sum(axis=1)  # wavelets of the lower bands are longer than a few frames
     length = spec.ahead_samples if name == "log-mel" else spec.hop_samples
     centre_s = (index * spec.hop_samples + length / 2) / spec.rate_hz

@@ -21,11 +21,22 @@ def faults(name: str, body: dict[str, Any]) -> list[str]:
     return [fault.message for fault in schema.iter_errors(body)]
 
 
+def needed(name: str, body: dict[str, Any]) -> set[str]:
+    """Fields without which the body is refused."""
+    return {left_out for left_out in body if faults(name, {key: body[key] for key in body if key != left_out})}
+
+
 @pytest.mark.parametrize("state", ["online", "offline", "stopped"])
 def test_the_status_of_a_node_obeys_its_schema(state: str) -> None:
-    assert faults("status", status_body(NODE, state, "a-1", 1.8e9)) == []
+    body = status_body(NODE, state, "a-1", 1.8e9)
+    assert faults("status", body) == []
+    assert needed("status", body) == {"schema", "state", "boot_id", "session", "ts"}
+    assert faults("status", {**body, "state": "asleep"})
 
 
 @pytest.mark.parametrize(("state", "reason"), [("ok", ""), ("disabled", "stopped"), ("lost", "no sound arrives")])
 def test_the_status_of_a_stream_obeys_its_schema(state: str, reason: str) -> None:
-    assert faults("stream", stream_status_body(NODE, state, reason, 1.8e9, 1.8e9 + 1)) == []
+    body = stream_status_body(NODE, state, reason, 1.8e9, 1.8e9 + 1)
+    assert faults("stream", body) == []
+    assert needed("stream", body) == set(body)
+    assert faults("stream", {**body, "state": "asleep"})

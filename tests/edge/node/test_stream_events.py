@@ -50,6 +50,16 @@ def test_after_a_restart_the_stream_is_as_new(start: int) -> None:
     assert samples_of(events)[2] == ("onset", start, None)
 
 
+def test_after_a_restart_with_a_jump_a_sound_begins_where_it_would_in_a_new_stream() -> None:
+    # Score frames 0.9, 0.02, 0.9, ...: at the begin of a stream the median of two is 0.46, behind a gap of three 0.02
+    again = sound(1.0, (0.0, 0.04), (0.08, 0.5), start=9 * RATE_HZ)
+    events = spoken(
+        sound(1.0), Gap(RATE_HZ, 9 * RATE_HZ, "device restarted", restart=True), again, thresholds={"wheeze": 0.4}
+    )
+    assert samples_of(events)[0] == ("onset", 9 * RATE_HZ, None)
+    assert samples_of(events) == samples_of(spoken(again, thresholds={"wheeze": 0.4}))
+
+
 def test_a_gap_without_a_restart_is_no_new_beginning() -> None:
     after = sound(2.0, (0.0, 1.0), start=3 * RATE_HZ)
     gap = Gap(RATE_HZ, 3 * RATE_HZ, "overflow")

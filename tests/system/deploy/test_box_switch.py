@@ -56,7 +56,7 @@ def test_rollback_goes_to_the_release_before_and_by_name_forward_again(box: Box)
     first, second = box.install("one"), box.install("two")
     assert ask(box.target, "rollback", release="", hold_s=0.1)["running"] == first
     assert box.heard() == "one"
-    assert ask(box.target, "rollback", release=second, hold_s=0.1)["words"] == "two"
+    assert ask(box.target, "rollback", release=second, hold_s=0.1)["status"] == "two"
 
 
 def test_rollback_goes_to_what_ran_before_and_not_to_what_was_gone_back_from(box: Box) -> None:

@@ -62,11 +62,11 @@ def lives(pid: int) -> bool:
         return False
 
 
-def test_it_is_ready_when_it_says_so_with_its_own_words(service: Service) -> None:
+def test_it_is_ready_when_it_says_so_with_its_own_status_text(service: Service) -> None:
     process = service(WELL)
     process.restart()
     until(lambda: process.health().phase == "ready", process.health)
-    assert process.health().words == "1 of 1 streams ok"
+    assert process.health().status == "1 of 1 streams ok"
     assert not process.health().has_failed
 
 
@@ -82,7 +82,7 @@ def test_a_service_that_ends_with_an_error_is_started_again_and_has_failed(servi
     process.restart()
     until(lambda: len(started(tmp_path)) > 1, process.health)
     assert process.health().has_failed
-    assert process.health().words == "exit code 3"
+    assert process.health().status == "exit code 3"
     later = service("sys.exit(3)")
     until(lambda: later.health().phase == "running", later.health)
     assert later.health().has_failed
@@ -164,7 +164,7 @@ def test_a_message_of_another_process_does_not_count(service: Service, tmp_path:
     assert process.health().phase == "starting"
 
 
-def test_a_start_that_fails_is_refused_with_its_last_words(service: Service, tmp_path: Path) -> None:
+def test_a_start_that_fails_is_refused_with_its_last_status_text(service: Service, tmp_path: Path) -> None:
     process = service(WELL)
     (tmp_path / "run").write_text("a file in place of the folder")
     with pytest.raises((Refusal, OSError)):

@@ -1,4 +1,4 @@
-"""Deploying where systemd runs the service: which of its commands are given, and what is believed of its answers.
+"""Deploying where systemd runs the service: which of its commands are given, and how its answers are understood.
 
 The commands are stand-ins that note how they were called: there is no systemd in a container. The unit itself is tested
 in `test_units.py`.
@@ -79,7 +79,7 @@ def deploy(box: Box, tmp_path: Path, notes: Path) -> Deploy:
 
 
 def test_a_release_becomes_a_unit_that_is_enabled_and_restarted(deploy: Deploy, box: Box, notes: Path) -> None:
-    assert deploy("install")["result"]["words"] == "heard"
+    assert deploy("install")["result"]["status"] == "heard"
     assert (box.layout.root / "etc/systemd/system/laennec.service").read_text() == f"# well\n{UNIT}"
     assert (box.layout.root / "etc/udev/rules.d/70-laennec.rules").exists()
     called = [line for line in notes.read_text().splitlines() if line.startswith("systemctl") and "show" not in line]

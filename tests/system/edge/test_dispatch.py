@@ -186,7 +186,7 @@ def test_a_refused_message_is_tried_again_later(start: Start, outbox: Outbox, mo
     dispatch = start(rude.port)
     dispatch.send(event(1))
     wait_for(lambda: len([topic for topic in rude.topics if topic.endswith("/event")]) >= 2, "a second attempt")
-    rude.manner = "close_v5"  # acknowledges from now on
+    rude.behaviour = "close_v5"  # acknowledges from now on
     wait_for(lambda: outbox.counts().waiting == 0, "an empty outbox")
     assert dispatch.refusals.count == 0
     assert len([topic for topic in rude.topics if topic.endswith("/event")]) >= 3  # refused twice, then taken

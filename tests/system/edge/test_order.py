@@ -77,7 +77,7 @@ def test_an_end_waits_while_the_broker_refuses_its_onset(tmp_path: Path, monkeyp
         dispatch.send(message(1, 2))
         wait_for(lambda: len(told()) >= 3, "three attempts")
         assert set(told()) == {1}
-        rude.manner = "close_v5"  # acknowledges from now on
+        rude.behaviour = "close_v5"  # acknowledges from now on
         wait_for(lambda: outbox.counts().waiting == 0, "an empty outbox")
         dispatch.stop()
     assert told() == sorted(told())

@@ -117,7 +117,7 @@ def test_a_label_without_a_clip_is_named(clip_set: ClipSet) -> None:
 
 
 def test_the_sides_of_a_split_share_no_patient(tmp_path: Path) -> None:
-    recordings = [r for r in read_datasets(make_ward(tmp_path)) if r.is_heard]
+    recordings = [r for r in read_datasets(make_ward(tmp_path)) if r.is_real_chest]
     sides = part(recordings, Validation(folds=3, fold=1))
     assert not {r.patient for r in sides.training} & {r.patient for r in sides.validation}
     assert len(sides.training) + len(sides.validation) == len(recordings)

@@ -16,7 +16,7 @@ from tests.training.datasets import test_icbhi, test_sprsound
 from training.datasets import read_datasets
 from training.datasets.__main__ import main
 from training.datasets.check import Checked, check
-from training.datasets.places import Place, find_places
+from training.datasets.discovery import DatasetFolder, find_datasets
 from training.datasets.reference import PUBLISHED
 from training.datasets.show import FEW, lines
 
@@ -28,18 +28,18 @@ def _counts(checked: Checked, split: str) -> dict[str, float]:
     return {row.name: row.count for row in table.rows}
 
 
-def _own(folder: Path, lines: str) -> Place:
+def _own(folder: Path, lines: str) -> DatasetFolder:
     folder.mkdir()
     for name in ("a.wav", "b.wav"):
         soundfile.write(folder / name, np.zeros(4000), 4000)
     (folder / "annotations.csv").write_text(f"file,start_s,end_s,label,patient,split\n{lines}")
-    return Place("folder", folder)
+    return DatasetFolder("folder", folder)
 
 
 def test_recordings_patients_hours_and_classes_are_counted(tmp_path: Path) -> None:
     for name in ("10_3.0_0_p1_1", "10_3.0_0_p1_2", "20_3.0_0_p1_3"):
         test_sprsound.write(tmp_path, name, {"record_annotation": "CAS", "event_annotation": EVENTS})
-    checked = check(Place("sprsound", tmp_path))
+    checked = check(DatasetFolder("sprsound", tmp_path))
     counts = _counts(checked, "train")
     assert (counts["recordings"], counts["patients"], counts["CAS"]) == (3, 2, 3)
     assert (counts["events: Wheeze"], counts["events: Stridor"]) == (6, 0)
@@ -49,7 +49,7 @@ def test_recordings_patients_hours_and_classes_are_counted(tmp_path: Path) -> No
 
 def test_a_set_that_differs_from_what_was_published_is_not_fine(tmp_path: Path) -> None:
     test_sprsound.write(tmp_path, "10_3.0_0_p1_1")
-    checked = check(Place("sprsound", tmp_path))
+    checked = check(DatasetFolder("sprsound", tmp_path))
     assert not checked.is_fine
     assert checked.absent[0] == "inter (355 recordings)"
     assert "numbers not as published" in lines(checked)[-1]
@@ -71,7 +71,7 @@ def test_a_patient_on_both_sides_is_damage_but_for_the_two_of_icbhi(tmp_path: Pa
     ]
     for side, name in (("train", "156_2b3_Al_mc_AKGC417L"), ("test", "156_5b3_Al_mc_AKGC417L")):
         test_icbhi.write(tmp_path / "icbhi", name, side=side)
-    official = check(Place("icbhi", tmp_path / "icbhi"))
+    official = check(DatasetFolder("icbhi", tmp_path / "icbhi"))
     assert [f.kind for f in official.findings] == ["note"]
     assert "as in the official split" in official.findings[0].message
 
@@ -108,13 +108,13 @@ def test_a_fine_set_ends_without_such_a_line(tmp_path: Path, capsys: pytest.Capt
 
 
 def test_a_sound_that_breaks_off_is_found_when_it_is_decoded_and_not_before(tmp_path: Path) -> None:
-    place = _own(tmp_path / "ward", "a.flac,,,Normal,p1,\nb.wav,,,Normal,p2,\n")
-    soundfile.write(place.folder / "a.flac", np.random.default_rng(0).normal(0, 0.1, 40000), 4000)
-    whole = (place.folder / "a.flac").read_bytes()
-    (place.folder / "a.flac").write_bytes(whole[: len(whole) // 2])
-    (place.folder / "a.wav").unlink()
-    assert check(place).is_fine
-    (finding,) = [f for f in check(place, decode=True).findings if f.kind == "damaged"]
+    dataset = _own(tmp_path / "ward", "a.flac,,,Normal,p1,\nb.wav,,,Normal,p2,\n")
+    soundfile.write(dataset.folder / "a.flac", np.random.default_rng(0).normal(0, 0.1, 40000), 4000)
+    whole = (dataset.folder / "a.flac").read_bytes()
+    (dataset.folder / "a.flac").write_bytes(whole[: len(whole) // 2])
+    (dataset.folder / "a.wav").unlink()
+    assert check(dataset).is_fine
+    (finding,) = [f for f in check(dataset, decode=True).findings if f.kind == "damaged"]
     assert finding.path.name == "a.flac"
     assert "fetch it again" in finding.message
 
@@ -123,7 +123,7 @@ def test_few_findings_are_listed_unless_all_are_asked_for(tmp_path: Path) -> Non
     for number in range(FEW + 3):
         test_sprsound.write(tmp_path, f"10_3.0_0_p1_{number}")
         (tmp_path / f"10_3.0_0_p1_{number}.wav").unlink()
-    checked = check(Place("sprsound", tmp_path))
+    checked = check(DatasetFolder("sprsound", tmp_path))
     assert "    and 3 more; --all lists them" in lines(checked)
     assert len([line for line in lines(checked, everything=True) if "without sound" in line]) == FEW + 3
 
@@ -170,8 +170,8 @@ def test_the_published_totals_are_those_of_the_publications() -> None:
 
 
 def test_the_real_training_set_is_as_published(real_data: Path) -> None:
-    (place,) = [place for place in find_places(real_data) if place.kind == "sprsound"]
-    checked = check(place)
+    (dataset,) = [dataset for dataset in find_datasets(real_data) if dataset.kind == "sprsound"]
+    checked = check(dataset)
     assert checked.is_fine
     assert {row.verdict for row in checked.tables[0].rows} == {"ok"}
     less = replace(checked.tables[0].rows[0], count=1948)

@@ -1,4 +1,4 @@
-"""A tiny edge recipe with material of noise; also a program, so that torchrun has something to start.
+"""A tiny edge recipe with noise as training data; also a program, so that torchrun has something to start.
 
 `python -m tests.training.detector.edge FOLDER` trains it into that folder.
 """
@@ -63,7 +63,7 @@ def learn(folder: Path, recipe: Recipe, world: World, report: Report) -> dict[st
     place = RunFolder(folder / "final")
     if world.is_first:
         place.claim(Job(recipe, TrainingData((), folder), folder).identity())
-    world.tell(None)
+    world.broadcast(None)
     train(learner, recipe.loop, 7, place, world, report)
     return learner.network.state_dict()
 

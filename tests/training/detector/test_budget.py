@@ -62,8 +62,7 @@ def test_a_smaller_budget_finds_less_and_costs_higher_thresholds(found: list[Poi
 
 def test_thresholds_that_keep_every_budget_are_left_where_they_are(ward: list[ScoredRecording]) -> None:
     quiet = [s for s in ward if s.recording.record_label == "CAS"] + [_scored("Normal", 0.05, 1)]
-    for point in points(quiet, DETECTION):
-        assert point.thresholds == DETECTION.thresholds
+    assert [point.thresholds for point in points(quiet, DETECTION)] == [DETECTION.thresholds] * len(BUDGETS)
 
 
 def _silent() -> list[ScoredRecording]:

@@ -9,9 +9,9 @@ import pytest
 
 from edge.artefact.specs import WindowSpec
 from training.datasets import Annotation, Recording
-from training.datasets.targets import COLUMNS, frame_targets
+from training.datasets.targets import COLUMNS, WIDTH, frame_targets
 from training.detector.augment import AugmentSpec, Changes, as_loud
-from training.detector.examples import WindowSampler
+from training.detector.examples import ClipSampler, WindowSampler
 from training.detector.hyperparameters import Recipe
 
 WINDOW = WindowSpec(80, 20, 20, 4)
@@ -56,12 +56,15 @@ def _fields(augment: AugmentSpec) -> dict[str, object]:
 
 def test_two_equal_sounds_together_are_3_db_louder_and_only_where_both_are_heard() -> None:
     sampler = _sampler(AugmentSpec(**{**_fields(PLAIN), "mix": 1.0}), ("wheeze", -45.0))
-    rng = np.random.default_rng(0)
+    rng, louder_db = np.random.default_rng(0), []
     for _ in range(20):
         drawn = sampler.draw(rng)
         levels = drawn.frames[drawn.valid > 0] * 20 - 75
-        assert np.allclose(levels, -45 + 10 * np.log10(2), atol=0.02) or np.allclose(levels, -45, atol=0.02)
+        assert np.ptp(levels) < 0.02
+        louder_db.append(round(float(levels[0, 0] + 45)))
         assert not drawn.frames[drawn.valid == 0].any()
+    assert louder_db.count(3) >= 15  # 10 log10(2)
+    assert set(louder_db) <= {0, 3}  # too little of both was heard
 
 
 def test_another_sound_is_made_as_loud_at_its_peak() -> None:
@@ -89,3 +92,50 @@ def test_without_a_negative_nothing_disturbs() -> None:
     levels = np.full((80, SPEC.width), -25.0, np.float32)
     sampler = _sampler(PLAIN, ("wheeze", -45.0))
     assert sampler.disturb(levels, np.ones(80, np.bool_), (-5, 5), np.random.default_rng(0)) is levels
+
+
+@pytest.mark.parametrize(("label", "known"), [("CAS", 1.0), ("Normal", 1.0), ("Poor Quality", 0.0), ("cough", 0.0)])
+def test_breath_is_known_where_somebody_annotated_it(label: str, known: float) -> None:
+    recording = Recording(Path("one.flac"), "p", label, (), is_negative=label == "cough")
+    frames, targets = np.zeros((400, SPEC.width), np.float16), np.zeros((100, WIDTH), np.float32)
+    augment = AugmentSpec(**{**_fields(PLAIN), "negative": float(label == "cough")})
+    sampler = WindowSampler([recording], [frames], [targets], WINDOW, Changes(SPEC, augment))
+    assert sampler.draw(np.random.default_rng(0)).breath_known == known
+
+
+def test_targets_are_cut_where_the_sound_is_cut() -> None:
+    recording = Recording(Path("one.flac"), "p", "CAS", ())
+    frames, targets = np.full((400, SPEC.width), -1.0, np.float16), np.zeros((100, WIDTH), np.float32)
+    frames[200:240], targets[50:60, WHEEZE] = 1.0, 1.0
+    sampler = WindowSampler([recording], [frames], [targets], WINDOW, Changes(SPEC, PLAIN))
+    drawn, rng = [], np.random.default_rng(0)
+    for _ in range(40):
+        example = sampler.draw(rng)
+        loud = (example.frames[:, 0] > 0).reshape(-1, 4)
+        assert loud.all(axis=1).tolist() == loud.any(axis=1).tolist() == (example.targets[:, WHEEZE] > 0).tolist()
+        drawn.append(loud.any())
+    assert 3 <= sum(drawn) < 40
+
+
+def test_a_clip_is_heard_where_it_lies_and_nowhere_else() -> None:
+    sampler, changes = _sampler(PLAIN, ("wheeze", -45.0)), Changes(SPEC, PLAIN)
+    clips = ClipSampler([np.full((20, SPEC.width), 0.5, np.float16)], np.array([3]), sampler, changes)
+    rng, begins = np.random.default_rng(0), set()
+    for _ in range(20):
+        example = clips.draw(rng)
+        begins.add(first := int(example.valid.argmax()))
+        assert np.flatnonzero(example.valid).tolist() == list(range(first, first + 20))
+        np.testing.assert_allclose(example.frames[example.valid > 0], 0.5, atol=1e-5)
+        assert not example.frames[example.valid == 0].any()
+        assert example.target.tolist() == [float(label == 3) for label in range(len(example.target))]
+    assert len(begins) > 10
+
+
+def test_gaps_are_of_4_to_39_frames_and_three_at_most() -> None:
+    changes, rng, lost = Changes(SPEC, AugmentSpec(**{**_fields(PLAIN), "gap": 1.0})), np.random.default_rng(0), []
+    for _ in range(50):
+        heard = np.ones(1000, np.bool_)
+        changes.blank(np.zeros((1000, SPEC.width), np.float32), heard, rng)
+        lost.append(int((~heard).sum()))
+    assert 1 <= min(lost) < max(lost) <= 3 * 39
+    assert np.mean(lost) > 20

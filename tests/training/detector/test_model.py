@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from training.detector.model import Context, _pooled
+from training.detector.model import Context, Detector, NetworkSpec, _pooled
 
 HEARD = torch.tensor([[[1.0, 1.0, 0.0, 1.0, 0.0]]])
 
@@ -45,3 +45,24 @@ def test_a_clip_is_mean_and_maximum_of_what_was_heard() -> None:
     x = torch.tensor([[[1.0, 2.0, 90.0, 6.0, 90.0], [0.0, 3.0, 90.0, 0.0, 90.0]]])
     assert _pooled(x, HEARD).tolist() == [[3.0, 1.0, 6.0, 3.0]]
     assert _pooled(x, torch.zeros(1, 1, 5)).tolist() == [[0.0] * 4]
+
+
+SMALL = NetworkSpec(images=1, bands=8, stem=(8, 8, 8), hidden=16, dilations=(1, 1))
+
+
+def test_a_score_frame_was_heard_when_all_its_frames_were() -> None:
+    valid = torch.tensor([[1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0]])
+    _, heard = Detector(SMALL).eval().encode(torch.zeros(1, 12, 8), valid)
+    assert heard.tolist() == [[[1.0, 0.0, 0.0]]]
+
+
+def test_what_lies_in_frames_that_were_not_heard_changes_nothing_and_what_was_heard_does() -> None:
+    torch.manual_seed(1)
+    network, valid = Detector(SMALL).eval(), torch.ones(1, 12)
+    valid[0, 6] = 0.0
+    silent = torch.zeros(3, 12, 8)  # three windows
+    silent[1, 6], silent[2, 5] = 9.0, 9.0
+    with torch.no_grad():
+        alone, unheard, heard = network(silent, valid.expand(3, 12))
+    assert torch.equal(alone, unheard)
+    assert not torch.equal(alone, heard)

@@ -124,11 +124,12 @@ def test_a_mixture_of_clips_sounds_wherever_one_of_them_does() -> None:
     clips = [np.full((20, width), 0.5, np.float16), np.full((70, width), 0.5, np.float16)]
     mixed = Changes(RECIPE.features, AugmentSpec(0, 0, 0, 0, 0, 0, 0, 0, 0, clip_negative=0, clip_mixup=1))
     sampler, rng = ClipSampler(clips, np.array([0, 2]), windows, mixed), np.random.default_rng(0)
-    for _ in range(40):
-        example = sampler.draw(rng)
-        if 0 < example.target[0] < 1:  # one of each: the long one is there in full, whatever its share
-            assert example.valid.sum() >= 70
-            assert example.frames[example.valid > 0].all()
+    drawn = [sampler.draw(rng) for _ in range(40)]
+    of_both = [example for example in drawn if 0 < example.target[0] < 1]
+    assert 10 <= len(of_both) <= 30  # half of the pairs
+    for example in of_both:  # the long one is there in full, whatever its share
+        assert example.valid.sum() >= 70
+        assert example.frames[example.valid > 0].all()
 
 
 def test_teachers_change_what_is_learnt(tmp_path: Path) -> None:
@@ -176,8 +177,11 @@ def test_what_was_not_heard_cannot_change_a_score() -> None:
     valid[0, 30:50] = 0
     other = frames.clone()
     other[0, 30:50] = 99.0
+    heard = frames.clone()
+    heard[0, 29] = 99.0
     with torch.no_grad():
         torch.testing.assert_close(network(frames, valid), network(other, valid), rtol=0, atol=0)
+        assert not torch.equal(network(frames, valid), network(heard, valid))
 
 
 def test_the_scores_of_a_group_sum_to_its_probability() -> None:
@@ -197,12 +201,15 @@ def test_streaming_scores_cover_every_whole_score_frame(count: int) -> None:
 
 def test_training_windows_are_finite_and_say_what_was_heard() -> None:
     (sampler, _), rng = samplers(), np.random.default_rng(3)
-    for _ in range(200):
-        example = sampler.draw(rng)
+    drawn = [sampler.draw(rng) for _ in range(200)]
+    for example in drawn:
         assert np.isfinite(example.frames).all()
         assert set(np.unique(example.valid)) <= {0.0, 1.0}
         assert not example.frames[example.valid == 0].any()
+        assert example.frames[example.valid == 1].any(axis=1).all()
         assert ((example.targets >= 0) & (example.targets <= 1)).all()
+    assert 0.4 < np.mean([example.valid.mean() for example in drawn]) < 0.95  # up to half lies outside, and gaps
+    assert {example.breath_known for example in drawn} == {0.0, 1.0}  # the cough has no breath
 
 
 def test_windows_without_augmentation_are_cuts_of_the_recording() -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests.training.evaluation.made import recording
-from training.datasets import Recording, fingerprint, marks
+from training.datasets import Recording, fingerprint, hashed_names
 from training.evaluation.leakage import NOBODY_KNOWS, notice, provenance_of, trained_on
 from training.evaluation.partitions import splits_of
 from training.metrics.predictions import Provenance
@@ -60,7 +60,7 @@ def test_a_fingerprint_is_recognised_in_the_recordings_at_hand(tmp_path: Path) -
 
 
 def test_marks_recognise_recordings_and_patients_in_any_company() -> None:
-    model = Sealed(Provenance(marks=frozenset(marks(TRAIN[:2])), fingerprint="0"))
+    model = Sealed(Provenance(hashed_names=frozenset(hashed_names(TRAIN[:2])), fingerprint="0"))
     stranger = recording("z", "Normal", split="inter")
     later = replace(TRAIN[0], path=Path("later.wav"), split="intra")
     known = provenance_of(model, [*TRAIN, stranger, later])
@@ -70,7 +70,7 @@ def test_marks_recognise_recordings_and_patients_in_any_company() -> None:
 
 
 def test_marks_do_not_tell_names() -> None:
-    assert not {one.path.stem for one in TRAIN} & set(marks(TRAIN))
+    assert not {one.path.stem for one in TRAIN} & set(hashed_names(TRAIN))
 
 
 def test_another_fingerprint_is_not_recognised(tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def main() -> int:
         with joined() as world:
             if world.is_first:
                 folder.claim(IDENTITY)
-            world.tell(None)
+            world.broadcast(None)
             learner = TinyLearner(world, pause_s=pause_s)
             spec = settled(learner, spec, folder.path, world, _say)
             _say(f"process {world.rank} computes in {spec.precision}")

@@ -1,4 +1,4 @@
-"""Answers are checked before they are believed, and the rule of decision is told."""
+"""Answers are checked before they are counted, and the rule of decision is named."""
 
 from __future__ import annotations
 

@@ -122,11 +122,11 @@ def test_what_was_not_heard_changes_nothing_and_is_not_attended_to() -> None:
     embeddings = network(frames, valid)
     frames[1, :, 33:] += 100
     assert torch.allclose(network(frames, valid), embeddings)
-    heard = network.heard_patches(valid)[1].reshape(4, 7)
+    heard = network.valid_patches(valid)[1].reshape(4, 7)
     assert heard.all(0).tolist() == heard.any(0).tolist() == [True] * 4 + [False] * 3
     tokens = network.tokens(frames * valid[:, None, :, None]).unflatten(1, (4, 7))
     tokens[1, :, 4:] = 55.0
-    assert torch.allclose(network.encode(tokens.flatten(1, 2), network.heard_patches(valid)), embeddings, atol=1e-5)
+    assert torch.allclose(network.encode(tokens.flatten(1, 2), network.valid_patches(valid)), embeddings, atol=1e-5)
     assert network(frames, 0 * valid).isfinite().all()
 
 

@@ -1,4 +1,4 @@
-"""One door: whichever sets lie under a folder are found by what is in them."""
+"""Whichever data sets lie under a folder are found by what is in them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import soundfile
 from edge.errors import ConfigError
 from tests.training.datasets import test_icbhi, test_sprsound
 from training.datasets import read_datasets, scan_datasets
-from training.datasets.places import find_places
+from training.datasets.discovery import find_datasets
 
 
 def _negative(root: Path) -> None:
@@ -69,13 +69,13 @@ def test_a_set_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     test_sprsound.write(tmp_path / "old", "10_3.0_0_p1_1")
     test_sprsound.write(tmp_path / "new", "10_3.0_0_p1_1")
     with pytest.raises(ConfigError, match=r"sprsound is there twice, .*new and .*old; keep one"):
-        find_places(tmp_path)
+        find_datasets(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["", "nowhere"])
 def test_a_folder_without_a_set_is_an_error_that_says_what_was_expected(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigError, match=r"see training/README\.md"):
-        find_places(tmp_path / name)
+        find_datasets(tmp_path / name)
 
 
 def test_a_patient_on_both_sides_is_refused(tmp_path: Path) -> None:

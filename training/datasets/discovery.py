@@ -1,4 +1,4 @@
-"""Which data sets lie under a folder: one door for training, evaluation and `make data-check`.
+"""Which data sets lie under a folder: for training, evaluation and `make data-check`.
 
     DATA/sprsound, DATA/icbhi, DATA/negatives    any of them, in any published layout
     DATA/<name>/annotations.csv                  recordings of the user's own, any number of them
@@ -36,7 +36,7 @@ _SCAN: dict[str, Callable[[Path], Found]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class DatasetFolder:
     """A folder that holds a data set."""
 
     kind: str
@@ -58,7 +58,7 @@ class Place:
         return _SCAN[self.kind](self.folder)
 
 
-def find_places(root: Path) -> list[Place]:
+def find_datasets(root: Path) -> list[DatasetFolder]:
     """Every data set in the folder or in a folder directly below it, sorted by name.
 
     Raises:
@@ -67,21 +67,21 @@ def find_places(root: Path) -> list[Place]:
     if not root.is_dir():
         raise ConfigError(f"DATA={root}: expected a folder with recordings, found none; see training/README.md")
     children = [child for child in sorted(root.iterdir()) if child.is_dir() and not child.name.startswith(".")]
-    places: dict[str, Place] = {}
+    datasets: dict[str, DatasetFolder] = {}
     for folder in (root, *children):
         kind = _kind(folder)
-        if not kind or (kind == "sprsound" and root in (p.folder for p in places.values() if p.kind == kind)):
+        if not kind or (kind == "sprsound" and root in (p.folder for p in datasets.values() if p.kind == kind)):
             continue  # a part of the set that is the root itself
-        place = Place(kind, folder)
-        if other := places.get(place.name):
-            raise ConfigError(f"DATA={root}: {place.name} is there twice, {other.folder} and {folder}; keep one")
-        places[place.name] = place
-    if not places:
+        dataset = DatasetFolder(kind, folder)
+        if other := datasets.get(dataset.name):
+            raise ConfigError(f"DATA={root}: {dataset.name} is there twice, {other.folder} and {folder}; keep one")
+        datasets[dataset.name] = dataset
+    if not datasets:
         raise ConfigError(
             f"DATA={root}: expected sprsound, icbhi, negatives or a folder with {own.TABLE}, found none; "
             "see training/README.md, or `make data-download` for where they come from"
         )
-    return [places[name] for name in sorted(places)]
+    return [datasets[name] for name in sorted(datasets)]
 
 
 def _kind(folder: Path) -> str:
@@ -117,12 +117,12 @@ def scan_datasets(root: Path, names: Iterable[str] | None = None) -> list[Found]
     Raises:
         ConfigError: if a named set is not there.
     """
-    places = find_places(root)
-    known = [place.name for place in places]
+    datasets = find_datasets(root)
+    known = [dataset.name for dataset in datasets]
     for name in names or ():
         if name not in known:
             raise ConfigError(f"DATA={root}: no data set {name!r}; there are {', '.join(known)}")
-    return [place.scan() for place in places if names is None or place.name in set(names)]
+    return [dataset.scan() for dataset in datasets if names is None or dataset.name in set(names)]
 
 
 def read_datasets(root: Path, names: Iterable[str] | None = None) -> list[Recording]:
