@@ -41,7 +41,9 @@ soundfile.write(sys.argv[1], sound, rate)
 
 def main() -> int:
     """Run it; exit code 0 if both processors hear the same, 1 if not, 2 if it cannot be tried."""
-    parser = argparse.ArgumentParser(prog="python -m deploy.aarch64", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m deploy.aarch64", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--cache", type=Path, default=PROJECT / "build/aarch64", help="what is made once (%(default)s)")
     parser.add_argument(
         "--mirror", default="http://deb.debian.org/debian", help="where packages come from (%(default)s)"

@@ -83,9 +83,8 @@ def rollback(session: Session, request: dict[str, Any], given: BinaryIO) -> dict
     wanted = wanted or older
     if wanted not in names or wanted == running:
         looked_for = f"a release {wanted}" if wanted else f"a release older than {running}"
-        raise Refusal(
-            f"expected {looked_for}, found {', '.join(names)}, of which {running} runs; name one: RELEASE=..."
-        )
+        others = f"{', '.join(names)}, of which {running} runs; name one: RELEASE=..."
+        raise Refusal(f"expected {looked_for}, found {f'{running} alone' if names == [running] else others}")
     return switch(session, wanted, request["hold_s"])
 
 

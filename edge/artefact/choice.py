@@ -14,7 +14,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from edge.artefact.disk_cache import CACHE
+from edge.artefact.engine_cache import CACHE
 
 SUFFIX = ".tuning"
 MAX_FILES = 8  # a few models on a few versions of their runtimes

@@ -1,1 +1,1 @@
-"""The running service: threads, wall time, the service manager. No other room knows a clock or a thread of its own."""
+"""The running service: threads, wall time, the service manager. No other folder has a clock or thread of its own."""

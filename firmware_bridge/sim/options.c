@@ -172,7 +172,7 @@ options read_options(int argc, char **argv) {
             o.wavs[o.n_wavs++] = name;
             continue;
         }
-        if (++i == argc) die("%s: expected a value", name);
+        if (++i == argc) die("%s: expected a value; see --help", name);
         if (!take_span(&o, name, argv[i]) && !take_number(&o, name, argv[i]) && !take_other(&o, name, argv[i]))
             die("%s %s: not understood; see --help", name, argv[i]);
     }

@@ -6,8 +6,8 @@ raised. Prints new events, the events of annotators that were found, and how muc
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -107,4 +107,10 @@ def main(data: Path, count: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 100)
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.gaps")
+    parser.add_argument("data", type=Path, metavar="DATA", help="folder that holds sprsound/train")
+    parser.add_argument("recordings", type=int, nargs="?", default=100, help="Normal ones, and as many with sounds")
+    given = parser.parse_args()
+    if not (given.data / "sprsound" / "train").is_dir():
+        parser.error(f"DATA={given.data}: expected a folder with sprsound/train in it, found none")
+    main(given.data, given.recordings)

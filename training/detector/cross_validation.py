@@ -40,18 +40,9 @@ from training.loop.run_folder import Identity, RunFolder, code_hash, recipe_diff
 FINAL_NAME = "final"
 PROBE = "probe.pt"  # clip head that was fitted after the training
 _MODULES = (
-    "augment",
-    "clip_head",
-    "criterion",
-    "examples",
-    "hyperparameters",
-    "model",
-    "stored_frames",
-    "student",
-    "training_data",
-    "truth",
-    "virtual_patients",
-)
+    "augment", "clip_head", "examples", "hyperparameters", "loss", "model",
+    "stored_frames", "student", "training_data", "truth", "virtual_patients",
+)  # fmt: skip
 DECIDING = (
     "training/loop",
     "training/losses",

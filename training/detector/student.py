@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from training.detector.criterion import clip_loss, detector_loss, phase_loss, record_loss, soften, soften_clip
 from training.detector.examples import ClipSampler, WindowSampler
 from training.detector.hyperparameters import Recipe
+from training.detector.loss import clip_loss, detector_loss, phase_loss, record_loss, soften, soften_clip
 from training.detector.model import STRIDE, Detector
 from training.loop.distributed import World, shared
 from training.loop.learner import Batch, Losses

@@ -1,4 +1,4 @@
-"""`python -m training.evaluation --model M --data D --task T --out O`: see `training.evaluation.command`."""
+"""`python -m training.evaluation`: a model scored on the official tasks and on streams, with tables and pictures."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from edge.artefact.backends._cudart import Gpu
 from edge.artefact.backends._trt_api import ICudaEngine, TensorRt
 from edge.artefact.backends.engine_build import BatchSizes, BuildOptions, build
-from edge.artefact.disk_cache import CACHE
+from edge.artefact.engine_cache import CACHE
 from edge.errors import ModelError
 
 ENGINE, TIMINGS = ".engine", ".timings"

@@ -125,6 +125,8 @@ def _section(
     given: dict[str, Any] = {"serial": [{"port": port, **({"baud": baud} if baud else {})} for port in serial or ()]}
     if udp is not None:
         host, _, port = udp.rpartition(":")
+        if not host:
+            raise ConfigError(f"--udp {udp!r}: expected HOST:PORT, such as 127.0.0.1:7355")
         given["udp"] = {"bind": host, "port": port}
     given["ble"] = [{"address": address} for address in ble or ()]
     return parse_config({"streams": [{"id": "none", "source": "none"}], "link": given}, "command line").link
@@ -143,8 +145,6 @@ def _watch(section: Any, capture: Path | None, seconds: float | None, jsonl: boo
     logger = logging.getLogger("edge.link")
     repeats = RateLimitedLog(logger)
     is_live = sys.stdout.isatty() and not jsonl
-    if not (is_live or jsonl):
-        print(HEAD, flush=True)
 
     def show(report: Any, now_ns: int, warnings: Any) -> None:
         if is_live:
@@ -159,4 +159,7 @@ def _watch(section: Any, capture: Path | None, seconds: float | None, jsonl: boo
         if refused := refusals(report):
             repeats.log("refused", refused)
 
-    Watch(open_links(section), open_receiver(section), WatchOptions(seconds, capture), show).run(stop)
+    watch = Watch(open_links(section), open_receiver(section), WatchOptions(seconds, capture), show)
+    if not (is_live or jsonl):
+        print(HEAD, flush=True)
+    watch.run(stop)

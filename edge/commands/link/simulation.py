@@ -51,17 +51,19 @@ def recordings(arguments: Sequence[str], folder: Path) -> list[str]:
         out.append(str(_as_wav(Path(argument), folder / f"{played}.wav")))
         played += 1
     if not played and "--help" not in arguments:
-        out.append(str(_as_wav(DEMO_AUDIO, folder / "demo.wav")))
+        out.insert(0, str(_as_wav(DEMO_AUDIO, folder / "demo.wav")))  # never the value of an option that lacks its own
     return out
 
 
 def _as_wav(path: Path, made: Path) -> Path:
     try:
+        path.open("rb").close()
         form = soundfile.info(str(path))
         if (form.format, form.subtype) == ("WAV", "PCM_16"):
             return path
         samples, rate_hz = soundfile.read(str(path), dtype="int16", always_2d=True)
         soundfile.write(str(made), samples, rate_hz, subtype="PCM_16")
     except (soundfile.LibsndfileError, OSError, TypeError) as error:
-        raise SourceError(f"{path}: cannot be played ({error}); give WAV, FLAC, OGG, AIFF or MP3") from error
+        reason = getattr(error, "strerror", None) or getattr(error, "error_string", None) or error
+        raise SourceError(f"{path}: cannot be played ({reason}); give WAV, FLAC, OGG, AIFF or MP3") from error
     return made

@@ -55,7 +55,7 @@ def test_another_model_runtime_or_machine_has_no_measurement(field: str) -> None
 
 
 def test_a_measurement_of_another_version_of_laennec_does_not_count(tmp_path: Path) -> None:
-    from edge.artefact.disk_cache import CACHE
+    from edge.artefact.engine_cache import CACHE
 
     CACHE.write(KEY.file_name(), b'[{"variant": "fp32"}]', 8)
     assert read_measurements(KEY) is None

@@ -31,8 +31,9 @@ def test_mistakes_of_the_operator_are_one_line_that_names_them(tmp_path: Path, m
     [
         (("monitor",), "nothing to listen to: give --serial PORT, --udp HOST:PORT, --ble ADDRESS, or --config FILE"),
         (("monitor", "--udp", "0.0.0.0:7355"), "would listen on every interface"),
-        (("monitor", "--udp", "7355"), "link.udp.bind: ''"),
+        (("monitor", "--udp", "7355"), "--udp '7355': expected HOST:PORT"),
         (("monitor", "--udp", "127.0.0.1:http"), "link.udp.port: expected a whole number, found 'http'"),
+        (("monitor", "--serial", "usb:zz"), "serial port usb:zz: expected a path or usb:VID:PID"),
         (("monitor", "--ble", "wearable"), "link.ble[0].address: 'wearable'"),
         (("replay", "/dev/null"), "/dev/null: is no capture of a link"),
         (("replay", "/nowhere.cap"), "/nowhere.cap: cannot be read"),

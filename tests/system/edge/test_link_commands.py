@@ -190,7 +190,12 @@ def test_a_mistake_is_one_line_and_exit_code_2() -> None:
     done = link("simulate", "/nowhere.flac")
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
-    assert line.startswith("laennec: /nowhere.flac: cannot be played")
+    assert line.startswith("laennec: /nowhere.flac: cannot be played (No such file or directory)")
+
+
+def test_an_option_without_its_value_is_named_alone() -> None:
+    done = link("simulate", "--loss")
+    assert (done.returncode, done.stderr) == (2, "device: --loss: expected a value; see --help\n")
 
 
 def test_what_the_device_cannot_play_is_converted_and_the_rest_is_left_alone(tmp_path: Path) -> None:

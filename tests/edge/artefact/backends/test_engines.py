@@ -14,7 +14,7 @@ import pytest
 from edge.artefact.backends.engine_build import BatchSizes
 from edge.artefact.backends.engines import MAX_ENGINES, Key, key_of, stored_engines
 from edge.artefact.backends.tensorrt import TensorRtBackend
-from edge.artefact.disk_cache import CACHE
+from edge.artefact.engine_cache import CACHE
 from edge.artefact.model import DEFAULT_PATH
 from edge.errors import ModelError
 from edge.log import warn_once
@@ -193,7 +193,7 @@ def test_a_report_names_what_each_engine_is_for_and_which_are_damaged(machine: M
 
 WRITER = """
 import sys
-from edge.artefact.disk_cache import CACHE
+from edge.artefact.engine_cache import CACHE
 for _ in range(100):
     CACHE.write("same.engine", sys.argv[1].encode() * 200_000, 12)
 """

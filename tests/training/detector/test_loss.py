@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from training.datasets.targets import COLUMNS, WIDTH
-from training.detector.criterion import BREATH_WEIGHT, KIND_WEIGHT, detector_loss, phase_loss, record_loss, soften
+from training.detector.loss import BREATH_WEIGHT, KIND_WEIGHT, detector_loss, phase_loss, record_loss, soften
 
 
 def test_a_silent_frame_and_an_undecided_network_cost_ln2_for_each_question() -> None:
