@@ -166,3 +166,15 @@ def test_what_was_heard_before_a_gap_conceals_nothing_behind_it() -> None:
     assert any(isinstance(item, Gap) for item in after)
     for one, other in zip(blocks(after)[-3:], blocks(alone), strict=True):
         assert (one.start, one.samples.tolist()) == (other.start, other.samples.tolist())
+
+
+def test_after_the_end_of_a_stream_the_next_sound_begins_an_epoch_and_a_repeated_packet_does_not() -> None:
+    assembler = Assembler(RATE_HZ)
+    for number in (0, 1):
+        assembler.push(packet(number), number)
+    assembler.end()
+    assert assembler.push(packet(1), 2) == []  # sent twice
+    begun, heard = assembler.push(packet(2), 3)
+    assert begun == Epoch(2 * N, 1, "started again")
+    assert isinstance(heard, Block)
+    assert [type(item) for item in assembler.push(packet(3), 4)] == [Block]

@@ -208,3 +208,23 @@ def test_a_backlog_goes_at_a_hundred_in_a_second_however_often_it_is_asked_for()
         node.step(seconds)
         sent.append(len(node.sent))
     assert sent == [0, 50, 50, 75, 175]  # after five seconds a hundred, not five hundred
+
+
+def test_while_the_onset_cannot_be_read_its_end_waits_and_other_messages_go() -> None:
+    class Unreadable(Box):
+        is_readable = False
+
+        def earlier(self, entry: Entry) -> list[Entry] | None:  # type: ignore[override]
+            return super().earlier(entry) if self.is_readable or entry.event is None else None
+
+    box = Unreadable()
+    node = Connections(box, 20)
+    box.put(("a", 2))
+    gap = box.put(None)
+    box.is_readable = False
+    sent = list(next_messages(node.in_flight, box, 1.0))
+    assert [entry.seq for entry in sent] == [gap]
+    box.is_readable = True
+    node.in_flight.record(1, gap, 1.0)
+    node.in_flight.requeue()
+    assert [entry.seq for entry in next_messages(node.in_flight, box, 2.0)] == [1]

@@ -17,6 +17,7 @@ from edge.artefact.model import Model, load_model
 from edge.artefact.specs import WindowSpec
 from edge.detector.pipeline import Pipeline, gap_penalty
 from edge.errors import ConfigError
+from edge.features import Cwt, FeatureSpec
 from edge.sources.demo import DEMO_AUDIO, DEMO_TRUTH
 from edge.types import Block, Event, Scores, Window
 from tests.edge.fakes import LoudnessModel
@@ -216,11 +217,27 @@ def test_thresholds_of_the_caller_take_the_place_of_the_models_and_the_others_st
     assert (event.label, event.threshold) == ("wheeze", 0.5)
 
 
+def test_frames_that_wait_for_others_are_scored_at_the_end_of_the_stream() -> None:
+    class Wavelets(LoudnessModel):
+        """Hears wavelets, whose frames are made 15 at a time or so."""
+
+        spec = FeatureSpec(hop_samples=64, analysis=Cwt(), bands=10, low_hz=300)
+
+    for samples in (8000, 8320, 8640):
+        scores: list[Scores] = []
+        pipeline = Pipeline(Wavelets(), observe=scores.append)  # type: ignore[arg-type]
+        pipeline.push(sound(samples / RATE_HZ))
+        pipeline.flush()
+        stop = (scores[-1].start + len(scores[-1].valid)) * SCORE_HOP
+        assert 0 <= samples - stop < Wavelets.spec.ahead_samples + SCORE_HOP
+
+
 def test_classes_that_were_not_asked_for_are_not_reported() -> None:
-    heard = sound(1.0, (0.2, 0.9))
-    for classes, kinds in ((("fine_crackle",), []), (("wheeze",), ["onset", "end"]), (None, ["onset", "end"])):
-        pipeline = _loudness(classes=classes)
-        assert [e.kind for e in pipeline.push(heard) + pipeline.flush()] == kinds
+    for stop_s in (0.9, 1.0):  # it ends before the stream does, or with it
+        heard = sound(1.0, (0.2, stop_s))
+        for classes, kinds in ((("fine_crackle",), []), (("wheeze",), ["onset", "end"]), (None, ["onset", "end"])):
+            pipeline = _loudness(classes=classes)
+            assert [e.kind for e in pipeline.push(heard) + pipeline.flush()] == kinds
 
 
 def test_an_abort_closes_what_is_open_and_decides_nothing_more() -> None:

@@ -165,3 +165,37 @@ def test_the_example_for_a_ward_is_valid() -> None:
     config = load_config(Path(__file__).parents[3] / "deploy" / "ward.example.yaml")
     assert [stream.id for stream in config.streams] == ["bed12-rul"]
     assert config.mqtt.tcp_port == 8883
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "right", "wrong"),
+    [
+        ("mqtt", "port", (1, 65_535), (0, 65_536)),
+        ("mqtt", "keepalive_s", (1, 600), (0, 601)),
+        ("mqtt", "will_delay_s", (0, 299), (-1, 300)),
+        ("mqtt", "ack_timeout_s", (1, 600), (0.9, 601)),
+        ("mqtt", "reconnect_min_s", (0.1, 60), (0.09, 61)),
+        ("outbox", "max_mb", (1, 100_000), (0.9, 100_001)),
+        ("outbox", "max_age_h", (0.01, 8784), (0, 8785)),
+    ],
+)
+def test_a_number_may_be_as_small_and_as_large_as_this_and_no_more(
+    section: str, key: str, right: tuple[float, float], wrong: tuple[float, float]
+) -> None:
+    streams = [{"id": "a", "source": "b"}]
+    for value in right:
+        config = parse_config({"streams": streams, section: {key: value}}, "x")
+        assert getattr(getattr(config, section), key) == value
+    for value in wrong:
+        with pytest.raises(ConfigError, match=rf"{section}\.{key}: {value} is not allowed"):
+            parse_config({"streams": streams, section: {key: value}}, "x")
+
+
+@pytest.mark.parametrize(("channel", "is_right"), [(0, False), (1, True), (64, True), (65, False)])
+def test_channels_are_counted_from_1_to_64(channel: int, is_right: bool) -> None:
+    tree = {"streams": [{"id": "a", "source": "b", "channel": channel}]}
+    if is_right:
+        assert parse_config(tree, "x").streams[0].channel == channel
+    else:
+        with pytest.raises(ConfigError, match=rf"streams\[0\]\.channel: {channel} is not allowed"):
+            parse_config(tree, "x")

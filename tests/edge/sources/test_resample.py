@@ -196,3 +196,23 @@ def test_memory_does_not_grow_with_gaps_and_holes() -> None:
         for turn in range(200):
             resampler.push(block(turn * 2000, np.zeros(1600), valid))
         assert len(resampler._bad) < 10
+
+
+def test_a_sample_that_is_no_number_is_invalid_and_what_is_invalid_is_silent() -> None:
+    samples = np.full(4000, 0.5, np.float32)
+    samples[2000] = np.nan
+    out = resampled(16000, block(0, samples))
+    # Output k lies at input 2 k; within 2 x 128 input samples of 2000 are 872 to 1128
+    assert np.flatnonzero(~out.valid).tolist() == list(range(872, 1129))
+    assert not out.samples[872:1129].any()
+    np.testing.assert_allclose(out.samples[200:872], 0.5, atol=1e-3)
+
+
+def test_an_adapter_gives_all_that_was_held_back_at_the_end_and_begins_anew_after_a_reset() -> None:
+    adapter = RateAdapter(16000, 8000)
+    for start in (80_000, 0):  # the second begins before the first
+        given = adapter.push(block(start, np.full(4000, 0.5)))
+        rest = adapter.flush()
+        assert [type(item) for item in [*given, *rest]] == [Block, Block]
+        assert (given[0].start, given[0].stop, rest[0].stop) == (start // 2, rest[0].start, start // 2 + 2000)
+        adapter.reset()
