@@ -3,7 +3,7 @@
 Annotators marked part of the breaths. In an adventitious recording the rest is unknown, not silent; a Normal one is
 silent throughout; of Poor Quality nobody said anything. A breath phase is annotated as a whole, so its label says that
 the sound is *somewhere* in it, and a recording's label says the same of the recording. Not for what this costs
-(`training.detector.criterion`) nor for judging, where targets alone are used (`training.datasets.targets`).
+(`training.detector.loss`) nor for judging, where targets alone are used (`training.datasets.targets`).
 
 Source: Wang, Li and Metze, A comparison of five multiple instance learning pooling functions, ICASSP 2019.
 """
