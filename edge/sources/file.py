@@ -106,7 +106,7 @@ class FileSource:
             yield from self._adapter.push(Gap(index, self._declared, "file truncated"))
             raise SourceError(
                 f"{self.name}: cut off or damaged after {index / self._rate_hz:.1f} s of "
-                f"{self._declared / self._rate_hz:.1f} s; what came before was scored; copy the file again"
+                f"{self._declared / self._rate_hz:.1f} s; what came before was read; copy the file again"
             )
         yield from self._adapter.flush()
 

@@ -21,9 +21,9 @@ def test_a_condition_that_comes_and_goes_all_the_time_does_not_fill_the_log(capl
     log = ConditionLog(logging.getLogger("edge.sources.monitored"))
     with caplog.at_level(logging.WARNING):
         for k in range(100):
-            log.tell(7, 0, replace(LOST, active=k % 2 == 0))
-        log.tell(7, 1, LOST)
-        log.tell(7, -1, RATE)
+            log.log_condition(7, 0, replace(LOST, active=k % 2 == 0))
+        log.log_condition(7, 1, LOST)
+        log.log_condition(7, -1, RATE)
     lines = [record.getMessage() for record in caplog.records]
     assert len(lines) == LINES + 3
     assert lines[-2:] == [
@@ -36,8 +36,8 @@ def test_a_device_that_talks_all_the_time_does_not_fill_the_log(caplog: pytest.L
     log = ConditionLog(logging.getLogger("edge.sources.monitored"))
     with caplog.at_level(logging.INFO):
         for k in range(1000):
-            log.says(7, f"mic restarted {k}")
-        log.says(8, "hello")
+            log.log_text(7, f"mic restarted {k}")
+        log.log_text(8, "hello")
     assert len(caplog.messages) == LINES + 2
     assert caplog.messages[-1] == 'device=0x00000008 says="hello"'
 

@@ -34,7 +34,7 @@ def test_a_port_that_is_not_there_is_named_as_the_reason(tmp_path: Path) -> None
 def test_a_bed_without_a_hello_says_where_to_look(port: Port, bridge: Bridge) -> None:
     with listening(bridge) as heard:
         port.send(sound(0))
-        silent = "packets arrive, but no hello that tells of this stream"
+        silent = "packets arrive, but no hello that announces this stream"
         wait_for(lambda: heard.source.trouble().reason == silent, "a reason")
         body = bytearray(encode(hello()))
         at = body.index((8_000_000).to_bytes(4, "little"))

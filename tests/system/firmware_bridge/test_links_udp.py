@@ -75,6 +75,9 @@ def test_a_datagram_counts_from_when_the_kernel_had_it_whatever_the_wall_clock_d
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with closing(Udp("127.0.0.1", 0)) as link, closing(sender(link)) as out:
+        out.send(b"the kernel begins to note times a moment after the first socket asks for them")
+        link.receive()
+        time.sleep(0.2)
         for step_ns in (0, 10**12, -(10**12)):
             before_ns = time.monotonic_ns()
             out.send(b"x")
