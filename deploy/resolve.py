@@ -21,9 +21,9 @@ from deploy.errors import DeployError
 
 CONSTRAINTS = Path(__file__).parents[1] / "constraints.txt"
 OLDEST_GLIBC = 17  # 2.17, which is manylinux2014 as well
-# pip's settings in uv's environment: who has a mirror told pip of it. Not what pip asks besides (extra-index-url,
-# find-links): uv takes the hashes of one source alone, and one that lacks some files would keep pip from the right one.
-UV_NAMES = {"index-url": "UV_DEFAULT_INDEX", "cert": "SSL_CERT_FILE"}
+# pip's settings, by the first word of their names, in uv's environment: who has a mirror told pip of it. Not what pip
+# asks besides: uv takes the hashes of one source alone, and one that lacks some files keeps pip from the right one.
+UV_NAMES = {"index": "UV_DEFAULT_INDEX", "cert": "SSL_CERT_FILE"}
 
 
 def download(tools: Path, own: Path, folder: Path, target: tuple[str, str, str]) -> None:
@@ -82,7 +82,7 @@ def pip_settings(tools: Path) -> dict[str, str]:
     found = {}
     for line in listed.splitlines():
         name, _, value = line.partition("=")
-        key = UV_NAMES.get(name.rpartition(".")[2])
+        key = UV_NAMES.get(name.rpartition(".")[2].partition("-")[0])
         if key and key not in os.environ:
             found[key] = str(ast.literal_eval(value))
     return found

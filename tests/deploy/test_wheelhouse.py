@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import sys
 import zipfile
@@ -70,9 +71,10 @@ def test_a_box_takes_tags_up_to_its_c_library_the_newest_first() -> None:
     assert "manylinux_2_36_aarch64" not in tags
 
 
-def test_where_pip_looks_for_packages_uv_looks_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "pip.conf").write_text("[global]\nindex-url = https://mirror.ward.example/simple\n")
-    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
-    for name in ("PIP_INDEX_URL", "UV_DEFAULT_INDEX"):
+def test_where_pip_looks_first_uv_looks_too_and_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_INDEX_URL", "https://mirror.ward.example/simple")
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "https://other.ward.example/simple")
+    for name in ("PIP_CERT", "UV_DEFAULT_INDEX"):
         monkeypatch.delenv(name, raising=False)
-    assert pip_settings(Path(sys.executable))["UV_DEFAULT_INDEX"] == "https://mirror.ward.example/simple"
+    assert pip_settings(Path(sys.executable)) == {"UV_DEFAULT_INDEX": "https://mirror.ward.example/simple"}

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+import edge.delivery.dispatch
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.messages import Message, Node
 from edge.delivery.mqtt import Acknowledged, Connected, Signal
@@ -104,3 +109,34 @@ def step(dispatch: Dispatch, *messages: Message) -> None:
 
 def waiting(outbox: Outbox) -> list[int]:
     return [entry.seq for entry in outbox.waiting(0, 1 << 62, 10**6)]
+
+
+@pytest.fixture
+def clock() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def outbox(tmp_path: Path, clock: Time) -> Iterator[Box]:
+    box = Box(tmp_path / "outbox.db", 10, 1, monotonic=clock)
+    yield box
+    box.close()
+
+
+@pytest.fixture
+def dispatch(outbox: Box, clock: Time, monkeypatch: pytest.MonkeyPatch) -> Dispatch:
+    """Not started: the test takes its steps."""
+    monkeypatch.setattr(edge.delivery.dispatch, "MqttSession", Session)
+    return Dispatch(outbox, NODE, SETTINGS, clock, lambda: WALL_S)
+
+
+@pytest.fixture
+def session(dispatch: Dispatch) -> Session:
+    return dispatch._session  # type: ignore[return-value]
+
+
+@pytest.fixture
+def told(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
+    """What the log says."""
+    monkeypatch.setattr(logging.getLogger("edge"), "propagate", True)
+    return caplog

@@ -3,45 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-import edge.delivery.dispatch
 from edge.delivery.dispatch import Dispatch
-from tests.edge.dispatching import NODE, SETTINGS, WALL_S, Box, Session, Time, event, step, waiting
+from tests.edge.dispatching import (
+    Box,
+    Session,
+    Time,
+    clock,
+    dispatch,
+    event,
+    outbox,
+    session,
+    step,
+    told,
+    waiting,
+)
 
-
-@pytest.fixture
-def clock() -> Time:
-    return Time()
-
-
-@pytest.fixture
-def outbox(tmp_path: Path, clock: Time) -> Iterator[Box]:
-    box = Box(tmp_path / "outbox.db", 10, 1, monotonic=clock)
-    yield box
-    box.close()
-
-
-@pytest.fixture
-def dispatch(outbox: Box, clock: Time, monkeypatch: pytest.MonkeyPatch) -> Dispatch:
-    """Not started: the test takes its steps."""
-    monkeypatch.setattr(edge.delivery.dispatch, "MqttSession", Session)
-    return Dispatch(outbox, NODE, SETTINGS, clock, lambda: WALL_S)
-
-
-@pytest.fixture
-def session(dispatch: Dispatch) -> Session:
-    return dispatch._session  # type: ignore[return-value]
-
-
-@pytest.fixture
-def told(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
-    """What the log says."""
-    monkeypatch.setattr(logging.getLogger("edge"), "propagate", True)
-    return caplog
+__all__ = ["clock", "dispatch", "outbox", "session", "told"]
 
 
 def test_a_message_that_is_not_acknowledged_in_time_ends_the_session(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -13,38 +11,24 @@ import edge.delivery.dispatch
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.mqtt import Acknowledged, Disconnected
 from tests.edge.conftest import wait_for
-from tests.edge.dispatching import NODE, SETTINGS, WALL, WALL_S, Box, Session, Time, event, step, waiting
+from tests.edge.dispatching import (
+    NODE,
+    SETTINGS,
+    WALL,
+    Box,
+    Session,
+    Time,
+    clock,
+    dispatch,
+    event,
+    outbox,
+    session,
+    step,
+    told,
+    waiting,
+)
 
-
-@pytest.fixture
-def clock() -> Time:
-    return Time()
-
-
-@pytest.fixture
-def outbox(tmp_path: Path, clock: Time) -> Iterator[Box]:
-    box = Box(tmp_path / "outbox.db", 10, 1, monotonic=clock)
-    yield box
-    box.close()
-
-
-@pytest.fixture
-def dispatch(outbox: Box, clock: Time, monkeypatch: pytest.MonkeyPatch) -> Dispatch:
-    """Not started: the test takes its steps."""
-    monkeypatch.setattr(edge.delivery.dispatch, "MqttSession", Session)
-    return Dispatch(outbox, NODE, SETTINGS, clock, lambda: WALL_S)
-
-
-@pytest.fixture
-def session(dispatch: Dispatch) -> Session:
-    return dispatch._session  # type: ignore[return-value]
-
-
-@pytest.fixture
-def told(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
-    """What the log says."""
-    monkeypatch.setattr(logging.getLogger("edge"), "propagate", True)
-    return caplog
+__all__ = ["clock", "dispatch", "outbox", "session", "told"]
 
 
 def test_the_session_is_told_who_speaks_and_what_the_broker_shall_say_of_a_loss(session: Session) -> None:

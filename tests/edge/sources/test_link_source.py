@@ -11,8 +11,6 @@ from typing import Literal
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import edge.sources.link_source
 from edge.sources.block_queue import BlockQueue, DeviceEpoch, StreamEnd
@@ -241,56 +239,6 @@ def test_the_end_of_a_stream_gives_what_is_held_back_and_starts_the_detector_ane
     assert isinstance(again, Gap)
     assert (again.start, again.cause, again.restart) == (8000, "started again", True)
     assert all(a.stop == b.start for a, b in pairwise(out))
-
-
-@given(
-    st.lists(
-        st.one_of(
-            st.tuples(st.just("block"), st.integers(1, 300)),
-            st.tuples(st.just("gap"), st.integers(1, 9000)),
-            st.tuples(st.just("skip"), st.integers(1, 300)),
-            st.tuples(st.just("restart"), st.integers(0, 2**33)),
-        ),
-        max_size=40,
-    ),
-    st.sampled_from([8000, 4000, 16_000]),
-)
-def test_the_index_only_rises_and_every_jump_is_told(steps: list[tuple[str, int]], from_hz: int) -> None:
-    items: list[Block | Gap | DeviceEpoch] = [count(rate_hz=from_hz)]
-    at = 0
-    for kind, size in steps:
-        if kind == "block":
-            items.append(block(at, size))
-        elif kind == "gap":
-            items.append(Gap(at, at + size, "packets lost"))
-        elif kind == "restart":
-            items.append(count(size, rate_hz=from_hz, cause="device restarted"))
-        at = size if kind == "restart" else at + size
-    _, out = heard(*items)
-    assert all(before.stop == after.start for before, after in pairwise(out))
-    assert all(item.stop > item.start for item in out)
-    restarts = [item for item in out if isinstance(item, Gap) and item.restart]
-    assert len(restarts) == sum(kind == "restart" for kind, _ in steps)
-
-
-@given(
-    st.floats(1000, 200_000), st.sampled_from([4000, 8000, 16_000]), st.sampled_from(["resample", "refuse"]),
-    st.lists(st.tuples(st.floats(0.01, 5e6), st.sampled_from([1.0, 8.0, 600.0]), st.booleans(), st.booleans()),
-             min_size=1, max_size=4),
-)  # fmt: skip
-@settings(deadline=None, max_examples=60)
-def test_whatever_a_clock_says_nothing_dies_and_every_jump_is_told(
-    declared_hz: float, rate_hz: int, rate_error: Literal["resample", "refuse"],
-    told: list[tuple[float, float, bool, bool]],
-) -> None:  # fmt: skip
-    items: list[Block | Gap | DeviceEpoch | StreamEnd] = []
-    for hz, span_s, is_sure, is_wrong in told:
-        ppm = (hz / declared_hz - 1) * 1e6
-        clock = ClockState(hz, ppm, 0, 0.1, span_s, is_sure, is_wrong)
-        items += [count(0, clock, declared_hz, "device restarted"), block(0), block(160), Gap(320, 999, "packets lost")]
-        items += [block(999), StreamEnd()]
-    _, out = heard(*items, rate_hz=rate_hz, rate_error=rate_error)
-    assert all(before.stop == after.start for before, after in pairwise(out))
 
 
 def test_closing_leaves_the_bridge_once() -> None:
