@@ -1,6 +1,6 @@
-"""What an artefact says of the windows that its model sees and of how events are found in its scores.
+"""What an artefact says of the chunks that its model hears and of how events are found in its scores.
 
-Not for cutting windows (`edge.detector.windows`) or tracking events (`edge.detector.tracker`): those are built from
+Not for cutting chunks (`edge.detector.chunks`) or tracking events (`edge.detector.tracker`): those are built from
 these. The spec of the features is `edge.features.spec`.
 """
 
@@ -10,36 +10,31 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class WindowSpec:
-    """Lengths of the windows that one model scores, in frames."""
+class ChunkSpec:
+    """Lengths of the chunks in which one model hears a stream, in frames."""
 
-    window_frames: int
-    """W, frames in a window."""
-    hop_frames: int
-    """H, frames from one window to the next, and frames that one window decides."""
+    chunk_frames: int
+    """H, new frames in a chunk, and frames that are decided with it."""
     lookahead_frames: int
-    """L, frames after the decided ones."""
+    """L, frames from the end of what is decided to the end of the chunk."""
     score_frames: int
-    """Feature frames to one score frame; divides the three above."""
+    """Feature frames to one score frame; divides the two above."""
 
     def __post_init__(self) -> None:
-        """Refuse a window that cannot be.
+        """Refuse a chunk that cannot be.
 
         Raises:
             ValueError: naming the field.
         """
-        if min(self.window_frames, self.hop_frames, self.score_frames) < 1 or self.lookahead_frames < 0:
-            raise ValueError(f"window: lengths must be above 0, found {self}")
-        if self.window_frames < self.hop_frames + self.lookahead_frames:
-            raise ValueError(f"window: window_frames must be at least hop_frames + lookahead_frames, found {self}")
-        if any(n % self.score_frames for n in (self.window_frames, self.hop_frames, self.lookahead_frames)):
-            raise ValueError(f"window: score_frames must divide the other lengths, found {self}")
+        if min(self.chunk_frames, self.score_frames) < 1 or self.lookahead_frames < 0:
+            raise ValueError(f"chunk: lengths must be above 0, found {self}")
+        if any(n % self.score_frames for n in (self.chunk_frames, self.lookahead_frames)):
+            raise ValueError(f"chunk: score_frames must divide the other lengths, found {self}")
 
     @property
-    def decided(self) -> slice:
-        """Frames of a window that it decides."""
-        last = self.window_frames - self.lookahead_frames
-        return slice(last - self.hop_frames, last)
+    def scores(self) -> int:
+        """Score frames that are decided with one chunk."""
+        return self.chunk_frames // self.score_frames
 
 
 @dataclass(frozen=True, slots=True)
