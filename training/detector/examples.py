@@ -1,6 +1,7 @@
-"""Windows for training, cut from continuous recordings as the edge would cut them, and clips of single events.
+"""Stretches for training, cut from continuous recordings, and clips of single events.
 
-Windows may reach beyond the recording: what is not there is not valid, as at the bedside. Clips are events as the
+A stretch is a stream from its begin: the network has heard nothing before. It may reach beyond the recording: what is
+not there is not valid, as at the bedside. Clips are events as the
 official tasks cut them: what lies around them is not valid either. How they are made harder:
 `training.detector.augment`.
 """
@@ -12,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.artefact.specs import WindowSpec
 from training.datasets import Recording
 from training.detector.augment import SILENCE_DB, Changes, add_powers, as_loud, beside
+from training.detector.model import STRIDE
 from training.detector.truth import LabelSpec, Truth, placed
 from training.tasks import CLIP_LABELS
 
@@ -23,12 +24,12 @@ CLIP_FRAMES = 304  # 2.4 s holds 95 % of the events; a longer one is cut anew ea
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One training window."""
+    """One training stretch."""
 
     frames: NDArray[np.float32]
-    """(W, M) features."""
+    """(T, M) features."""
     valid: NDArray[np.float32]
-    """(W,) 1 where valid."""
+    """(T,) 1 where valid."""
     truth: Truth
     """What is known of its score frames."""
 
@@ -50,21 +51,21 @@ class Piece:
     """Some stretch of a recording as levels."""
 
     levels: NDArray[np.float32]
-    """(W, M) dB."""
+    """(T, M) dB."""
     valid: NDArray[np.bool_]
-    """(W,) where there is sound."""
+    """(T,) where there is sound."""
     truth: Truth
     """Of its score frames."""
 
 
-class WindowSampler:
-    """Draws training windows from some recordings.
+class StretchSampler:
+    """Draws training stretches from some recordings.
 
     Args:
         recordings: chest recordings and negatives.
         frames: (T, M) of each.
         truths: what is known of the score frames of each.
-        window: what a window is.
+        length: T, feature frames in a stretch.
         changes: how they are made harder.
         labels: how much is believed where nobody annotated.
     """
@@ -74,25 +75,25 @@ class WindowSampler:
         recordings: list[Recording],
         frames: list[NDArray[np.float16]],
         truths: list[Truth],
-        window: WindowSpec,
+        length: int,
         changes: Changes,
         labels: LabelSpec,
     ) -> None:
         """Compute how often each recording is drawn."""
         self._frames, self._truths, self._labels = frames, truths, labels
-        self._window, self._changes, self._augment = window, changes, changes.augment
-        self.clip_frames = min(CLIP_FRAMES, window.window_frames)
+        self._length, self._changes, self._augment = length, changes, changes.augment
+        self.clip_frames = min(CLIP_FRAMES, length)
         """Frames of a clip."""
-        length = np.sqrt([len(f) for f in frames])
+        seconds = np.sqrt([len(f) for f in frames])
         kinds = np.array([r.record_label for r in recordings])
         negative = np.array([r.is_negative for r in recordings])
         weight = np.array([self._augment.weight.get(k, self._augment.adventitious_weight) for k in kinds])
-        self._chest = _normalised(np.where(negative, 0, weight) * length)
-        shares = {k: length[kinds == k].sum() for k in set(kinds)}  # every kind of negative is drawn equally often
-        self._negative = _normalised(np.where(negative, length, 0) / np.array([shares[k] for k in kinds]))
+        self._chest = _normalised(np.where(negative, 0, weight) * seconds)
+        shares = {k: seconds[kinds == k].sum() for k in set(kinds)}  # every kind of negative is drawn equally often
+        self._negative = _normalised(np.where(negative, seconds, 0) / np.array([shares[k] for k in kinds]))
 
     def draw(self, rng: np.random.Generator) -> Example:
-        """One window."""
+        """One stretch."""
         augment, changes = self._augment, self._changes
         is_chest = rng.random() >= augment.negative or not self._negative.any()
         piece = self._cut(self._chest if is_chest else self._negative, rng)
@@ -123,15 +124,15 @@ class WindowSampler:
         return beside(levels, valid, louder, other_valid)
 
     def _cut(self, weights: NDArray[np.float64], rng: np.random.Generator) -> Piece:
-        """A window of one recording; up to half of it may lie outside."""
+        """A stretch of one recording; up to half of it may lie outside."""
         i = int(rng.choice(len(weights), p=weights))
-        frames, window = self._frames[i], self._window
-        half, stride = window.window_frames // 2, window.score_frames
-        start = int(rng.integers(-half, max(len(frames) - half, 1))) // stride * stride
-        valid = np.zeros(window.window_frames, np.bool_)
+        frames, length = self._frames[i], self._length
+        first, last = -(length // 4), len(frames) - length // 2
+        start = int(rng.integers(first, max(last, first + 1))) // STRIDE * STRIDE
+        valid = np.zeros(length, np.bool_)
         valid[max(0, -start) : max(0, len(frames) - start)] = True
-        cut = placed(frames, start, window.window_frames)
-        truth = self._truths[i].cut(start // stride, window.window_frames // stride)
+        cut = placed(frames, start, length)
+        truth = self._truths[i].cut(start // STRIDE, length // STRIDE)
         return Piece(self._changes.levels(cut), valid, truth)
 
     def _mix(
@@ -141,7 +142,7 @@ class WindowSampler:
         truth: Truth,
         rng: np.random.Generator,
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_], Truth]:
-        """Add another chest window and join the labels; only where both are valid, if that is enough."""
+        """Add another chest stretch and join the labels; only where both are valid, if that is enough."""
         other = self._cut(self._chest, rng)
         both = valid & other.valid
         if both.sum() < len(both) // 6:
@@ -161,7 +162,7 @@ class ClipSampler:
     """
 
     def __init__(
-        self, clips: list[NDArray[np.float16]], labels: NDArray[np.int64], sampler: WindowSampler, changes: Changes
+        self, clips: list[NDArray[np.float16]], labels: NDArray[np.int64], sampler: StretchSampler, changes: Changes
     ) -> None:
         """Compute how often each clip is drawn: a label in proportion to the square root of its count."""
         self.clips, self.labels, self._sampler, self._changes = clips, labels, sampler, changes

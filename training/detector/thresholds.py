@@ -96,7 +96,7 @@ def to_detection(choices: dict[str, Choice], recipe: Recipe) -> Detection:
         for name, c in choices.items()
     )
     thresholds = {member: choices[name].threshold for name in choices for member in MEMBERS[name]}
-    hop_samples = recipe.features.hop_samples * recipe.window.score_frames
+    hop_samples = recipe.features.hop_samples * recipe.chunk.score_frames
     return Detection(groups, thresholds, hop_samples, recipe.features.rate_hz)
 
 
