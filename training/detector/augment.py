@@ -85,7 +85,9 @@ class AugmentSpec:
     adventitious_weight: float = 2.0
     """The same for the other record labels."""
     clip_negative: float = 0.15
-    """Share of clips with a negative added, 5 to 30 dB under them."""
+    """Share of clips with a negative added."""
+    clip_negative_db: tuple[float, float] = (-20.0, 8.0)
+    """Peak of that negative over the `reference` of the clip, uniform, dB."""
     clip_mixup: float = 0.0
     """Share of clips with another one added and their labels shared out (mixup, Zhang et al. 2018), in powers."""
 
@@ -168,15 +170,6 @@ def beside(
     if not (other_valid.any() and valid.any()):
         return levels
     return add_powers(levels, np.where(other_valid[:, None], other, SILENCE_DB))
-
-
-def as_loud(
-    other: NDArray[np.float32], other_valid: NDArray[np.bool_], levels: NDArray[np.float32], valid: NDArray[np.bool_]
-) -> NDArray[np.float32]:
-    """The other sound with the peak of this one."""
-    if not (other_valid.any() and valid.any()):
-        return other
-    return np.asarray(other + levels[valid].max() - other[other_valid].max(), np.float32)
 
 
 def reference(levels: NDArray[np.float32], valid: NDArray[np.bool_]) -> float:
