@@ -44,11 +44,13 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]
 
     def __init__(self, sample: Sample) -> None:
         batches = sample.batches(min(BATCH, len(sample)))
-        self._parts = iter([part for part in batches if len(part.frames) == len(batches[0].frames)])  # it wants equal ones
+        self._parts = iter(
+            [part for part in batches if len(part.frames) == len(batches[0].frames)]
+        )  # it wants equal ones
 
     def get_next(self) -> dict[str, NDArray[np.float32]] | None:
-        chunks = next(self._parts, None)
-        return None if chunks is None else dict(zip(INPUTS, chunks, strict=True))
+        given = next(self._parts, None)
+        return None if given is None else dict(zip(INPUTS, given, strict=True))
 
 
 def quantize_cpu(graph: onnx.ModelProto, sample: Sample) -> onnx.ModelProto:
