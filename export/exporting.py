@@ -14,6 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+
 from edge.artefact.backends.onnx import OnnxBackend
 from edge.artefact.choice import cpu_name
 from edge.errors import ConfigError, ModelError
@@ -60,6 +62,7 @@ def export(options: ExportOptions, progress: Progress) -> Report:
         ConfigError: the checkpoint or the recordings are not what they must be.
         ModelError: an artefact does not keep a bound; nothing is written then.
     """
+    torch.set_num_threads(1)  # a step is too small for more; threads that wait for each other take 30 times as long
     checkpoint = Checkpoint.open(options.checkpoint)
     unknown = sorted(set(options.without) - set(KINDS) | set(options.without) & {FP32})
     if unknown:

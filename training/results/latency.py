@@ -65,7 +65,7 @@ def time_artefact(path: Path) -> Timed:
         raise ConfigError(f"{path}: expected an artefact (.onnx) ({error.strerror})") from None
     except Exception as error:  # onnxruntime raises a dozen private types
         raise ConfigError(f"{path}: not an artefact of this project ({' '.join(str(error).split())[:120]})") from None
-    given["frames"] = np.random.default_rng(0).normal(size=given["frames"].shape).astype(np.float32)
+    given["frames"] = np.asarray(np.random.default_rng(0).normal(size=given["frames"].shape), np.float32)
     given["valid"] += 1
     taken_ms = []
     for _ in range(WARM_UP + RUNS):
