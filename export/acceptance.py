@@ -100,7 +100,7 @@ class Acceptance:
         built, refused = _build(name, content)
         failed = [*conformance(graph, name), *refused, *(apart.failed() if apart else ())]
         if torch_distance is not None and not torch_distance <= TORCH:
-            failed.append(f"torch: scores differ by {torch_distance:.2g}, at most {TORCH}")
+            failed.append(f"torch: answers differ by {torch_distance:.2g}, at most {TORCH}")
         if not between <= STREAMED:
             failed.append(f"scores of the edge and of the comparison differ by {between:.2g}, at most {STREAMED}")
         failed += [f"golden sound {difference}" for difference in golden]
