@@ -22,7 +22,6 @@ from zlib import crc32
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from edge.artefact.model import Model, load_model
 from edge.artefact.specs import GroupSpec
