@@ -1,4 +1,4 @@
-"""One stream, from blocks to events: features, chunks, model, tracker in a row. No threads, no I/O, no clock.
+"""One stream, from blocks to events: concealment, features, chunks, model, tracker in a row. No thread, I/O or clock.
 
 Any cut of the sound into blocks gives the same scores and the same events; running a file at full speed is pushing it
 and flushing. Sound that was lost or masked is never spliced over: its scores are invalid or absent, and no event
@@ -14,7 +14,7 @@ import numpy as np
 
 from edge.artefact.model import Model
 from edge.detector.chunks import Chunks
-from edge.detector.gap_penalty import GapPenalty
+from edge.detector.concealment import Concealment
 from edge.detector.tracker import Tracker
 from edge.errors import ConfigError
 from edge.features import FrontEnd
@@ -50,9 +50,9 @@ class Pipeline:
         self._model = model
         self._observe = observe
         self._reported = set(model.event_classes if classes is None else classes)
+        self._concealment = Concealment(model.rate_hz)
         self._features = FrontEnd(model.spec)
         self._chunks = Chunks(model.chunk, model.spec.width)
-        self._gap_penalty = GapPenalty(model.spec, model.chunk)
         self._tracker = Tracker(
             model.groups, model.classes, {**model.thresholds, **(thresholds or {})}, model.score_hop_samples
         )
@@ -64,7 +64,7 @@ class Pipeline:
         Raises:
             ValueError: if the block overlaps an earlier one.
         """
-        return self._run(self._features.push(block))
+        return self._hear(self._concealment.push(block))
 
     def flush(self) -> list[Event]:
         """End of stream: decide what is left, close what is open."""
@@ -72,7 +72,7 @@ class Pipeline:
 
     def flush_stepwise(self) -> Iterator[list[Event]]:
         """As `flush`, one chunk after the other."""
-        yield self._run(self._features.flush())
+        yield self._hear(self._concealment.flush()) + self._run(self._features.flush())
         for chunk in self._chunks.flush():
             yield self._score(chunk)
         self._forget()
@@ -84,6 +84,7 @@ class Pipeline:
 
     def reset(self) -> None:
         """Forget everything, as a new object; open events are dropped, so flush first."""
+        self._concealment.reset()
         self._features.reset()
         self._chunks.reset()
         self._tracker.reset()
@@ -91,9 +92,11 @@ class Pipeline:
 
     def _forget(self) -> None:
         """Nothing was heard and nothing was lost."""
-        self._gap_penalty.reset()
         self._state = self._model.new_state()
         self._heard_from: int | None = None  # frame before which the model knows nothing; None: see its chunks
+
+    def _hear(self, blocks: list[Block]) -> list[Event]:
+        return [event for block in blocks for event in self._run(self._features.push(block))]
 
     def _run(self, frames: list[Frames]) -> list[Event]:
         return [event for some in frames for chunk in self._chunks.push(some) for event in self._score(chunk)]
@@ -103,13 +106,11 @@ class Pipeline:
         scores, self._state = self._model.score(chunk, self._state)
         if not np.isfinite(self._state).all():  # it would say nothing more for ever
             self._state, self._heard_from = self._model.new_state(), chunk.start + spec.chunk_frames
-        penalty = self._gap_penalty.push(chunk)
         if not len(scores.valid):
             return []
         if self._observe is not None:
             self._observe(scores)
-        first = scores.start - (chunk.start - spec.lookahead_frames) // spec.score_frames
-        return self._reported_only(self._tracker.push(scores, penalty[first : first + len(scores.valid)]))
+        return self._reported_only(self._tracker.push(scores))
 
     def _without_forgotten(self, chunk: Chunk) -> Chunk:
         """The chunk, with frames not valid that were heard before the model had to start anew."""

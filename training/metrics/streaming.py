@@ -70,10 +70,11 @@ class Detection:
     """Samples to one score frame."""
     rate_hz: int
 
-    def events(self, scores: NDArray[np.float32]) -> list[Event]:
-        """The events that the edge would report for (T, C) scores, ends only."""
+    def events(self, scores: NDArray[np.float32], valid: NDArray[np.bool_] | None = None) -> list[Event]:
+        """The events that the edge would report for (T, C) scores, ends only; all are valid, or (T,) of them."""
         tracker = Tracker(self.groups, CLASSES, self.thresholds, self.hop_samples)
-        found = tracker.push(Scores(0, scores, np.ones(len(scores), np.bool_))) + tracker.flush()
+        measurable = np.ones(len(scores), np.bool_) if valid is None else valid
+        found = tracker.push(Scores(0, scores, measurable)) + tracker.flush()
         return [event for event in found if event.kind == "end"]
 
     @property
