@@ -16,6 +16,7 @@ from export.checkpoint import Checkpoint
 from export.parity import ComparisonSet
 from export.validation import HeldoutFold
 from training.detector.hyperparameters import Recipe
+from training.detector.sets import holds_recordings
 from training.detector.training_data import TrainingData
 
 COMPARISON_SIDE = Side(0, is_inside=True)
@@ -49,9 +50,9 @@ class EvaluationData:
         Raises:
             ConfigError: if these are other recordings than it was trained on.
         """
-        if data is None or not (data / "sprsound" / "train").is_dir():
+        if data is None or not holds_recordings(data):
             progress(
-                f"no recordings (DATA={data}, expected sprsound/train in it): int8 needs them for its ranges and the "
+                f"no recordings (DATA={data}, expected SPRSound in it): int8 needs them for its ranges and the "
                 "validation for its patients, so only fp32 and fp16 are made, compared on golden sounds; give "
                 "DATA=folder"
             )
