@@ -18,7 +18,8 @@ from training.datasets.records import record_label
 from training.detector.augment import SILENCE_DB, Changes, add_powers, as_loud, beside
 from training.detector.model import STRIDE
 from training.detector.sets import no_set_first
-from training.detector.truth import LabelSpec, Truth, placed
+from training.detector.truth import LabelSpec, Timeline, Truth
+from training.detector.warp import Warp
 from training.tasks import CLIP_LABELS
 
 CLIP_FRAMES = 304  # 2.4 s holds 95 % of the events; a longer one is cut anew each time it is drawn
@@ -66,7 +67,7 @@ class StretchSampler:
     Args:
         recordings: chest recordings and negatives.
         frames: (T, M) of each.
-        truths: what is known of the score frames of each.
+        timelines: what is known of each.
         length: T, feature frames in a stretch.
         changes: how they are made harder.
         labels: how much is believed where nobody annotated.
@@ -76,13 +77,13 @@ class StretchSampler:
         self,
         recordings: list[Recording],
         frames: list[NDArray[np.float16]],
-        truths: list[Truth],
+        timelines: list[Timeline],
         length: int,
         changes: Changes,
         labels: LabelSpec,
     ) -> None:
         """Compute how often each recording is drawn."""
-        self._frames, self._truths, self._labels = frames, truths, labels
+        self._frames, self._timelines, self._labels = frames, timelines, labels
         self._length, self._changes, self._augment = length, changes, changes.augment
         self.clip_frames = min(CLIP_FRAMES, length)
         """Frames of a clip."""
@@ -109,6 +110,7 @@ class StretchSampler:
             levels, valid, truth = self._mix(levels, valid, truth, rng)
         levels = changes.colour(levels, rng)
         changes.blank(levels, valid, rng)
+        levels, valid = changes.losses.draw(levels, valid, rng)
         return Example(changes.frames(levels, valid), valid.astype(np.float32), truth)
 
     def disturb(
@@ -128,15 +130,14 @@ class StretchSampler:
         return beside(levels, valid, louder, other_valid)
 
     def _cut(self, weights: NDArray[np.float64], rng: np.random.Generator) -> Piece:
-        """A stretch of one recording; up to half of it may lie outside."""
+        """A stretch of one recording, perhaps faster or slower, higher or lower; up to half of it may lie outside."""
         i = int(rng.choice(len(weights), p=weights))
-        frames, length = self._frames[i], self._length
-        first, last = -(length // 4), len(frames) - length // 2
-        start = int(rng.integers(first, max(last, first + 1))) // STRIDE * STRIDE
-        valid = np.zeros(length, np.bool_)
-        valid[max(0, -start) : max(0, len(frames) - start)] = True
-        cut = placed(frames, start, length)
-        truth = self._truths[i].cut(start // STRIDE, length // STRIDE)
+        frames, length, spec = self._frames[i], self._length, self._changes.spec
+        warp = Warp.drawn(self._augment.warp, rng)
+        start = warp.start(-(length // 4), len(frames) - int(warp.speed * length) // 2, rng)
+        cut, valid = warp.frames(frames, start, length, spec)
+        start_s, frame_s = warp.times(start, STRIDE, spec)
+        truth = self._timelines[i].truth(start_s, length // STRIDE, frame_s)
         return Piece(self._changes.levels(cut), valid, truth)
 
     def _mix(
