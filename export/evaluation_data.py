@@ -93,5 +93,6 @@ def _calibration(fold: int, training_data: TrainingData, recipe: Recipe) -> Samp
 def _heldout(fold: int, training_data: TrainingData, recipe: Recipe) -> HeldoutFold:
     folds, sample = training_data.fold_of(recipe), _calibration(fold, training_data, recipe)
     pairs = zip(training_data.recordings, training_data.frames(recipe), strict=True)
-    kept = [(r, frames.copy()) for r, frames in pairs if r.is_real_chest and folds[r.patient] == fold]
+    judged = {r.path for r in training_data.judged()}
+    kept = [(r, frames.copy()) for r, frames in pairs if r.path in judged and folds[r.patient] == fold]
     return HeldoutFold(fold, sample, tuple(r for r, _ in kept), tuple(frames for _, frames in kept))
