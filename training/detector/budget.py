@@ -16,7 +16,7 @@ import numpy as np
 
 from training.detector.nested import Chosen
 from training.detector.thresholds import RecordingLogits
-from training.metrics.estimates import Heard
+from training.metrics.estimates import Heard, is_adventitious
 from training.metrics.streaming import Detection, ScoredRecording, event_counts, false_alarms
 
 BUDGETS = (2.0, 5.0, 10.0, 20.0)  # false alarms per hour on Normal recordings
@@ -113,7 +113,7 @@ def _measure(pairs: Sequence[Heard], detection: Detection, budget: float) -> Poi
         float(np.mean([counts[f"{kind} F1 {group}"].f1() for group in ("continuous", "discontinuous")]))
         for kind in ("event", "segment")
     ]
-    alarmed = [bool(e) for s, e in chest if s.recording.record_label != "Normal"]
+    alarmed = [bool(e) for s, e in chest if is_adventitious(s)]
     sensitivity = round(float(np.mean(alarmed)), 4) if alarmed else 0.0
     rates = _rates(pairs, detection)
     return Point(budget, detection.thresholds, rates, sensitivity, round(f1[0], 4), round(f1[1], 4))
