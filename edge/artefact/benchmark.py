@@ -2,7 +2,7 @@
 
 Measured, not assumed: int8 does not pay on every processor, nor on every GPU. Engines are built on the way, so the
 first start after this finds them. Right means within the bounds of `edge.artefact.parity` of the fp32 artefact on
-onnxruntime, on the windows that the caller gives. Not a benchmark of the whole path (`tests/benchmarks`) and not the
+onnxruntime, on the chunks that the caller gives. Not a benchmark of the whole path (`tests/benchmarks`) and not the
 choice itself (`edge.artefact.choice`).
 """
 
@@ -10,32 +10,31 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.artefact.backends import Backend
+from edge.artefact.backends import Backend, zero_state
 from edge.artefact.backends.tensorrt import Device, find_device
-from edge.artefact.choice import BATCHES, Measurement, save_measurements
+from edge.artefact.choice import Measurement, save_measurements
 from edge.artefact.model import DEFAULT_PATH, Model
-from edge.artefact.parity import compare_outputs
+from edge.artefact.parity import compare_outputs, hear_all
 from edge.artefact.runtime import check_name, machine_key, open_backend
 from edge.artefact.seal import read_artefact
 from edge.artefact.variants import Artefact, find_variants
 from edge.errors import ConfigError, LaennecError
+from edge.types import Chunk
 
-ROUNDS = (40, 8, 4)  # batches of each of BATCHES that are timed; the variants take turns
-WindowBatch = tuple[NDArray[np.float32], NDArray[np.float32]]
-"""Frames (B, W, M) and valid (B, W), 0 or 1."""
+ROUNDS = 100  # chunks that are timed; the variants take turns
 Outputs = dict[str, NDArray[np.float32]]
-"""Every output of a graph by name, (B, ...)."""
+"""Every output of a graph but the state by name, (chunks, ...)."""
 
 
 def benchmark(
-    path: Path | None, runtime: str, progress: Callable[[str], None], windows_of: Callable[[Model], WindowBatch]
+    path: Path | None, runtime: str, progress: Callable[[str], None], chunks_of: Callable[[Model], Sequence[Chunk]]
 ) -> list[Measurement]:
     """Measure the variants of a model, and save the result for the next start.
 
@@ -44,7 +43,7 @@ def benchmark(
         runtime: `auto` for all that run here, or one alone.
         progress: called with a line for each variant before it is opened, which may take minutes, and when something
             keeps TensorRT from being used.
-        windows_of: gives the windows on which variants are compared and timed.
+        chunks_of: gives the chunks of a stream on which variants are compared and timed.
 
     Returns:
         One measurement for each variant, fp32 on onnxruntime first.
@@ -59,8 +58,8 @@ def benchmark(
         raise ConfigError(f"{fp32.path}: expected the fp32 artefact, found {fp32.variant.name}")
     device = _device(runtime, progress)
     reference = open_backend(fp32, None)
-    windows = windows_of(Model(read_artefact(fp32.path), reference))
-    expected = run_all(reference, windows)
+    chunks = chunks_of(Model(read_artefact(fp32.path), reference))
+    expected = hear_all(reference, chunks)
     usable = {"onnxruntime", "tensorrt"} if device is not None else {"onnxruntime"}
     usable &= {runtime} if runtime != "auto" else usable
     opened: list[tuple[Backend, Measurement]] = []
@@ -69,24 +68,13 @@ def benchmark(
         name = artefact.variant.name
         progress(f"{name}: opening, building the engine if there is none")
         try:
-            opened.append(_compared(artefact, device, windows, expected))
+            opened.append(_compared(artefact, device, chunks, expected))
         except LaennecError as error:
-            failed.append(Measurement(name, artefact.variant.runtime, 0.0, (), 0.0, 0.0, False, str(error)))
-    times = _latencies([backend for backend, _ in opened], windows)
+            failed.append(Measurement(name, artefact.variant.runtime, 0.0, 0.0, 0.0, 0.0, False, str(error)))
+    times = _latencies([backend for backend, _ in opened], chunks)
     measured = [replace(one, latency_ms=each) for (_, one), each in zip(opened, times, strict=True)] + failed
     _save(fp32, device, measured)
     return measured
-
-
-def run_all(backend: Backend, windows: WindowBatch) -> Outputs:
-    """Every output of a graph for all windows, in batches of the largest size."""
-    frames, valid = windows
-    starts = range(0, len(frames), BATCHES[-1])
-    parts = [slice(start, start + BATCHES[-1]) for start in starts]
-    return {
-        name: np.concatenate([backend.run(frames[part], valid[part], name) for part in parts])
-        for name in backend.outputs
-    }
 
 
 def _device(runtime: str, progress: Callable[[str], None]) -> Device | None:
@@ -103,31 +91,32 @@ def _device(runtime: str, progress: Callable[[str], None]) -> Device | None:
 
 
 def _compared(
-    artefact: Artefact, device: Device | None, windows: WindowBatch, expected: Outputs
+    artefact: Artefact, device: Device | None, chunks: Sequence[Chunk], expected: Outputs
 ) -> tuple[Backend, Measurement]:
     """An opened variant, and how far its outputs are from those of fp32; its latency is not measured yet."""
     variant, begin_s = artefact.variant, time.perf_counter()
     backend = open_backend(artefact, device if variant.runtime == "tensorrt" else None)
     build_s = round(time.perf_counter() - begin_s, 2)
-    found = compare_outputs(expected, run_all(backend, windows))
+    found = compare_outputs(expected, hear_all(backend, chunks))
     note = backend.name if found.passes else f"too far from fp32 (largest difference {found.largest:.3f})"
     return backend, Measurement(
-        variant.name, variant.runtime, build_s, (), found.cosine, found.top1, found.passes, note
+        variant.name, variant.runtime, build_s, 0.0, found.cosine, found.top1, found.passes, note
     )
 
 
-def _latencies(backends: list[Backend], windows: WindowBatch) -> list[tuple[float, ...]]:
-    """Median time of a batch of each size, in milliseconds; taking turns, so that all meet the same disturbances."""
-    times: list[list[list[float]]] = [[[] for _ in BATCHES] for _ in backends]
-    frames, valid = (np.resize(part, (BATCHES[-1], *part.shape[1:])) for part in windows)
-    for size, (batch, rounds) in enumerate(zip(BATCHES, ROUNDS, strict=True)):
-        for turn in range(-3, rounds):  # the first three warm up, and let a graph be captured
-            for index, backend in enumerate(backends):
-                begin_s = time.perf_counter()
-                backend.run(frames[:batch], valid[:batch])
-                if turn >= 0:
-                    times[index][size].append(1000 * (time.perf_counter() - begin_s))
-    return [tuple(round(statistics.median(size), 3) for size in each) for each in times]
+def _latencies(backends: list[Backend], chunks: Sequence[Chunk]) -> list[float]:
+    """Median time of one chunk in milliseconds; taking turns, so that all meet the same disturbances."""
+    times: list[list[float]] = [[] for _ in backends]
+    states = [zero_state(backend) for backend in backends]
+    for turn in range(-3, ROUNDS):  # the first three warm up, and let a graph be captured
+        chunk = chunks[turn % len(chunks)]
+        values, valid = chunk.values[None], chunk.valid[None].astype(np.float32)
+        for index, backend in enumerate(backends):
+            begin_s = time.perf_counter()
+            states[index] = backend.run(values, valid, states[index])["next_state"]
+            if turn >= 0:
+                times[index].append(1000 * (time.perf_counter() - begin_s))
+    return [round(statistics.median(each), 3) for each in times]
 
 
 def _save(fp32: Artefact, device: Device | None, measured: list[Measurement]) -> None:

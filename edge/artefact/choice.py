@@ -18,8 +18,7 @@ from edge.artefact.engine_cache import CACHE
 
 SUFFIX = ".tuning"
 MAX_FILES = 8  # a few models on a few versions of their runtimes
-BATCHES = (1, 8, 32)  # windows
-MAX_TIME_SHARE = 0.9  # of the time of fp32 at batch 1: measurements of one machine differ by a tenth, and fp32 is exact
+MAX_TIME_SHARE = 0.9  # of the time of fp32: measurements of one machine differ by a tenth, and fp32 is exact
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +50,12 @@ class Measurement:
     """onnxruntime or tensorrt."""
     build_s: float
     """Until it was ready, seconds; an engine that is in the cache is loaded, not built."""
-    latency_ms: tuple[float, ...]
-    """Median time of one batch of each of `BATCHES`, milliseconds; empty where it failed."""
+    latency_ms: float
+    """Median time of one chunk of one stream, milliseconds; 0 where it failed."""
     cosine: float
     """Cosine of the angle between its outputs and those of fp32 on onnxruntime, of the output where it is smallest."""
     top1: float
-    """Share of windows and score frames whose highest output is the same as of fp32."""
+    """Share of chunks and score frames whose highest output is the same as of fp32."""
     passes: bool
     """Whether it is close enough to fp32 to be used."""
     note: str = ""
@@ -64,18 +63,18 @@ class Measurement:
 
 
 def choose(measured: Sequence[Measurement], runtimes: Collection[str]) -> Measurement | None:
-    """The variant to use: the fastest at batch 1 that passes, and fp32 unless another is clearly faster.
+    """The variant to use: the fastest that passes, and fp32 unless another is clearly faster.
 
     Args:
         measured: all variants of one model.
         runtimes: those that may be used.
     """
     usable = [one for one in measured if one.passes and one.runtime in runtimes]
-    best = min(usable, key=lambda one: one.latency_ms[0], default=None)
+    best = min(usable, key=lambda one: one.latency_ms, default=None)
     exact = next((one for one in usable if one.variant == "fp32"), None)
     if best is None or exact is None:
         return best
-    return best if best.latency_ms[0] <= MAX_TIME_SHARE * exact.latency_ms[0] else exact
+    return best if best.latency_ms <= MAX_TIME_SHARE * exact.latency_ms else exact
 
 
 def save_measurements(key: MachineKey, measured: Sequence[Measurement]) -> Path | None:
@@ -88,7 +87,7 @@ def read_measurements(key: MachineKey) -> list[Measurement] | None:
     content = CACHE.read(key.file_name())
     try:
         records = [] if content is None else json.loads(content)
-        measured = [Measurement(**{**record, "latency_ms": tuple(record["latency_ms"])}) for record in records]
+        measured = [Measurement(**{**record, "latency_ms": float(record["latency_ms"])}) for record in records]
     except (ValueError, TypeError, KeyError):  # of another version of this module
         return None
     return measured or None

@@ -1,16 +1,19 @@
 """The artefact: one ONNX file that carries everything the edge must know, checked before it is used.
 
-The graph maps `frames` (B, W, M) and `valid` (B, W) to `scores` (B, W / score_frames, C), calibrated probabilities. The
-metadata hold, as JSON text under `laennec.*`: the schema, feature spec, window, classes, groups, thresholds,
-calibration, training data hash and card. A second output, `clip` (B, L), with `tasks` in the metadata, labels a
-sound as a whole; streams do not use it. One checkpoint gives several artefacts, `laennec.variant` says which this
-is. Not for training or exporting one (`training`, `export`), nor for whether a file is whole (`edge.artefact.seal`).
+The graph hears a stream chunk by chunk: it maps `frames` (B, H, M), `valid` (B, H) and `state` (B, S), zeros at first,
+to `scores` (B, H / score_frames, C), calibrated probabilities of the frames that lie L before, and `next_state`
+(B, S). The metadata hold, as JSON text under `laennec.*`: the schema, feature spec, chunk, classes, groups, thresholds,
+calibration, training data hash and card. A third output, `clip` (B, labels), with `tasks` in the metadata, labels all
+that was heard since the state was zero; streams do not use it. One checkpoint gives several artefacts,
+`laennec.variant` says which this is. Not for training or exporting one (`training`, `export`), nor for whether a file
+is whole (`edge.artefact.seal`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,15 +24,17 @@ from numpy.typing import NDArray
 
 from edge.artefact.backends import Backend
 from edge.artefact.seal import read_artefact
-from edge.artefact.specs import GroupSpec, WindowSpec
+from edge.artefact.specs import ChunkSpec, GroupSpec
 from edge.errors import ConfigError, ModelError
 from edge.features.spec import FeatureSpec
-from edge.types import Scores, Window
+from edge.types import Chunk, Scores
 
-SCHEMA = "laennec.model/1"
+SCHEMA = "laennec.model/2"
+OF_WINDOWS = "laennec.model/1"
 DEFAULT_PATH = Path(__file__).parents[1] / "models" / "default.onnx"
 CARD_COLUMNS = 100  # of the card on a terminal
-_METADATA = ("features", "window", "classes", "groups", "thresholds", "calibration", "training_data", "card")
+_TENSORS = ("frames", "valid", "state", "scores", "next_state")
+_METADATA = ("features", "chunk", "classes", "groups", "thresholds", "calibration", "training_data", "card")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,7 @@ class Variant:
     checkpoint: str = ""
     """SHA-256 of the weights."""
     calibration: dict[str, Any] | None = None
-    """Windows, seed and SHA-256 of the sample that the ranges were measured on; None without int8."""
+    """Size, seed and SHA-256 of the sample that the ranges were measured on; None without int8."""
     made_with: dict[str, str] = field(default_factory=dict)
     """Version of each package that made it."""
 
@@ -85,7 +90,7 @@ class Model:
         self._backend = backend
         meta = _read_metadata(backend)
         self.spec: FeatureSpec = meta["features"]
-        self.window: WindowSpec = meta["window"]
+        self.chunk: ChunkSpec = meta["chunk"]
         self.classes: tuple[str, ...] = meta["classes"]
         self.groups: tuple[GroupSpec, ...] = meta["groups"]
         self.thresholds: dict[str, float] = meta["thresholds"]
@@ -100,7 +105,7 @@ class Model:
         self.sha256 = hashlib.sha256(content).hexdigest()
         self.id = str(self.card.get("id", self.sha256[:12]))
         self.runtime = backend.name
-        self._check_graph()
+        self._state_size = self._check_graph()
 
     @property
     def rate_hz(self) -> int:
@@ -115,43 +120,63 @@ class Model:
     @property
     def score_hop_samples(self) -> int:
         """Samples to one score frame."""
-        return self.spec.hop_samples * self.window.score_frames
+        return self.spec.hop_samples * self.chunk.score_frames
 
     @property
     def features_sha256(self) -> str:
         """SHA-256 of the feature spec's canonical JSON, hex."""
         return self.spec.sha256
 
-    def score(self, window: Window) -> Scores:
-        """Scores of the frames that the window decides, from the first valid one to the last.
+    def new_state(self) -> NDArray[np.float32]:
+        """(S,) zeros: nothing was heard yet."""
+        return np.zeros(self._state_size, np.float32)
 
-        Windows go through the graph one at a time, so that a score has the same bits however the sound was cut.
+    def score(self, chunk: Chunk, state: NDArray[np.float32]) -> tuple[Scores, NDArray[np.float32]]:
+        """Hear a chunk: scores of the frames that it decides, from the first measurable one to the last.
+
+        Chunks go through the graph one at a time, so that a score has the same bits however the sound was cut.
+
+        Args:
+            chunk: the next of a stream.
+            state: (S,) that the chunk before left; not looked at where the chunk says that the model starts anew.
+
+        Returns:
+            The scores, and the state for the next chunk. If the state is not finite, no score of the chunk is
+            measurable, and the stream must go on with `new_state`.
         """
-        spec = self.window
-        valid = window.valid.astype(np.float32)
-        values = self._backend.run(window.values[None], valid[None])[0]
-        decided = spec.decided
-        steps = slice(decided.start // spec.score_frames, decided.stop // spec.score_frames)
-        measurable = window.valid[decided].reshape(-1, spec.score_frames).all(axis=1)
-        measurable &= np.isfinite(values[steps]).all(axis=1)
+        spec = self.chunk
+        found = self._hear(chunk, self.new_state() if chunk.restart else state)
+        values, after = found["scores"], found["next_state"]
+        measurable = chunk.decided_valid.reshape(-1, spec.score_frames).all(axis=1)
+        measurable &= np.isfinite(values).all(axis=1)
+        measurable &= bool(np.isfinite(after).all())
         first, stop = np.argmax(measurable), len(measurable) - np.argmax(measurable[::-1])
         # What is not measurable at either end is left out: a jump in the index says so.
         part = slice(int(first), int(stop if measurable.any() else first))
-        scores = np.where(measurable[:, None], values[steps], np.float32(0))
-        start = (window.start + decided.start) // spec.score_frames + part.start
-        return Scores(start, scores[part], measurable[part])
+        scores = np.where(measurable[:, None], values, np.float32(0))
+        start = (chunk.start - spec.lookahead_frames) // spec.score_frames + part.start
+        return Scores(start, scores[part], measurable[part]), after
 
-    def clip_log_probabilities(self, window: Window) -> NDArray[np.float32]:
-        """Labels of the window as one clip: (L,) log-probabilities of `tasks["labels"]`. Not for streams.
+    def clip_log_probabilities(self, chunks: Sequence[Chunk]) -> NDArray[np.float32]:
+        """Labels of some chunks as one clip: (labels,) log-probabilities of `tasks["labels"]`. Not for streams.
+
+        Args:
+            chunks: all of the clip, at least one.
 
         Raises:
             ModelError: if this model does not label clips.
         """
         if self.tasks is None or "clip" not in self._backend.outputs:
             raise ModelError(f"{self.id}: expected the output `clip` and its labels, found a model for streams alone")
-        valid = window.valid[None].astype(np.float32)
-        log_probabilities: NDArray[np.float32] = self._backend.run(window.values[None], valid, "clip")[0]
-        return log_probabilities
+        found = {"next_state": self.new_state()}
+        for chunk in chunks:
+            found = self._hear(chunk, found["next_state"])
+        return found["clip"]
+
+    def _hear(self, chunk: Chunk, state: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        """Every output of the graph for one chunk, without the batch."""
+        found = self._backend.run(chunk.values[None], chunk.valid[None].astype(np.float32), state[None])
+        return {name: values[0] for name, values in found.items()}
 
     def describe(self) -> str:
         """The card and the metadata as text to read: YAML, a line for each figure."""
@@ -164,27 +189,50 @@ class Model:
             f"classes: {', '.join(self.classes)} (one score each {hop_ms:g} ms)",
             "thresholds: " + ", ".join(f"{c} {t:.2f}" for c, t in self.thresholds.items()),
             f"features: {self.spec.to_json()}",
-            f"window: {self.window}",
+            f"chunk: {self.chunk}",
             f"training data: sha256 {self.training_data}",
         ]
         return "\n".join(lines)
 
-    def _check_graph(self) -> None:
-        frames, scores = self._backend.inputs.get("frames"), self._backend.outputs.get("scores")
-        steps = self.window.window_frames // self.window.score_frames
-        expected = ([self.window.window_frames, self.spec.width], [steps, len(self.classes)])
-        found = (frames and frames[1:], scores and scores[1:])
-        if found != expected or "valid" not in self._backend.inputs:
-            raise ModelError(f"graph does not fit its metadata: expected frames and scores {expected}, found {found}")
+    def _check_graph(self) -> int:
+        """S, numbers in the state of a stream, of a graph that fits its metadata."""
+        length = self.chunk.chunk_frames
+        shapes = {**self._backend.inputs, **self._backend.outputs}
+        found = {name: shapes[name][1:] for name in _TENSORS if name in shapes}
+        size = found.get("state", [0])[-1]
+        expected = {
+            "frames": [length, self.spec.width],
+            "valid": [length],
+            "state": [size],
+            "scores": [self.chunk.scores, len(self.classes)],
+            "next_state": [size],
+        }
+        if found != expected or not isinstance(size, int):
+            raise ModelError(f"graph does not fit its metadata: expected {expected}, found {found}")
+        return size
+
+
+def check_schema(metadata: Mapping[str, str]) -> None:
+    """Refuse what is no model of this form, by its metadata as text; no runtime is needed.
+
+    Raises:
+        ModelError: saying what was expected and what was found.
+    """
+    found = metadata.get("laennec.schema")
+    if found == OF_WINDOWS:
+        raise ModelError(
+            f"expected a model that hears chunks ({SCHEMA}), found {found}, a model of windows, which runs with the "
+            "release of Laennec that it came with"
+        )
+    if found != SCHEMA:
+        raise ModelError(f"expected a Laennec model ({SCHEMA}), found an ONNX file with schema {found!r}")
 
 
 def _read_metadata(backend: Backend) -> dict[str, Any]:
     texts = {
         key.removeprefix("laennec."): value for key, value in backend.metadata.items() if key.startswith("laennec.")
     }
-    found = texts.get("schema")
-    if found != SCHEMA:
-        raise ModelError(f"expected a Laennec model ({SCHEMA}), found an ONNX file with schema {found!r}")
+    check_schema(backend.metadata)
     missing = [key for key in _METADATA if key not in texts]
     if missing:
         raise ModelError(f"expected metadata {', '.join(_METADATA)}; missing: {', '.join(missing)}")
@@ -194,7 +242,7 @@ def _read_metadata(backend: Backend) -> dict[str, Any]:
         meta["trained_on"] = [str(mark) for mark in json.loads(texts.get("trained_on", "[]"))]
         meta["variant"] = Variant.from_json(texts["variant"]) if "variant" in texts else Variant()
         meta["features"] = FeatureSpec.from_json(texts["features"])
-        meta["window"] = WindowSpec(**meta["window"])
+        meta["chunk"] = ChunkSpec(**meta["chunk"])
         meta["classes"] = tuple(str(c) for c in meta["classes"])
         meta["groups"] = tuple(GroupSpec(**{**g, "classes": tuple(g["classes"])}) for g in meta["groups"])
         meta["thresholds"] = {str(c): float(t) for c, t in meta["thresholds"].items()}

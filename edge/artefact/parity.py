@@ -1,16 +1,19 @@
 """How far the outputs of a variant are from those of the fp32 artefact, and how far they may be.
 
 Not a measure of accuracy: that needs labelled sound (`training.evaluation`, `export`). Outputs are compared as they
-leave the graph, on the same windows.
+leave the graph, each variant having heard the same chunks with its own state.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from edge.artefact.backends import Backend, zero_state
+from edge.types import Chunk
 
 MIN_COSINE = 0.999
 MIN_TOP1 = 0.99
@@ -18,7 +21,7 @@ MIN_TOP1 = 0.99
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Difference between two sets of outputs for the same windows."""
+    """Difference between two sets of outputs for the same chunks."""
 
     cosine: float
     """Cosine of the angle between them, of the output where it is smallest; 1 is the same direction."""
@@ -33,10 +36,21 @@ class Difference:
         return self.cosine >= MIN_COSINE and self.top1 >= MIN_TOP1
 
 
+def hear_all(backend: Backend, chunks: Sequence[Chunk]) -> dict[str, NDArray[np.float32]]:
+    """What a graph says of the chunks of one stream, in order: every output but the state, (chunks, ...)."""
+    state, found = zero_state(backend), []
+    for chunk in chunks:
+        before = zero_state(backend) if chunk.restart else state
+        outputs = backend.run(chunk.values[None], chunk.valid[None].astype(np.float32), before)
+        state = outputs.pop("next_state")
+        found.append(outputs)
+    return {name: np.concatenate([outputs[name] for outputs in found]) for name in found[0]}
+
+
 def compare_outputs(
     expected: Mapping[str, NDArray[np.float32]], found: Mapping[str, NDArray[np.float32]]
 ) -> Difference:
-    """Compare outputs for the same windows.
+    """Compare outputs for the same chunks.
 
     Args:
         expected: per output (..., classes) of the fp32 artefact.

@@ -20,7 +20,8 @@ from edge.artefact.backends._cudart import Gpu, find_gpu
 from edge.artefact.backends.engines import StoredEngine, stored_engines
 from edge.artefact.backends.tensorrt import Device, TensorRtBackend, find_device
 from edge.artefact.choice import MachineKey, Measurement, choose, cpu_name, read_measurements
-from edge.artefact.model import DEFAULT_PATH, Model
+from edge.artefact.model import DEFAULT_PATH, Model, check_schema
+from edge.artefact.onnx_file import read_metadata
 from edge.artefact.seal import read_artefact
 from edge.artefact.variants import Artefact, find_variants
 from edge.errors import ConfigError, ModelError
@@ -98,9 +99,10 @@ def open_backend(artefact: Artefact, device: Device | None) -> Backend:
     """An artefact in onnxruntime, or in TensorRT where a device is given.
 
     Raises:
-        ModelError: the runtime refuses it.
+        ModelError: it is no model of this form, or the runtime refuses it.
     """
     content = read_artefact(artefact.path)
+    check_schema(read_metadata(content))  # before minutes of building an engine
     if device is not None:
         return TensorRtBackend(content, artefact.variant.precision, device)
     from edge.artefact.backends.onnx import OnnxBackend  # here: a refusal does not wait for onnxruntime's import

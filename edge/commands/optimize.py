@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from edge.artefact.choice import Measurement
 
 JsonOption = Annotated[bool, typer.Option("--json", help="The table as JSON.")]
-HEAD = f"{'variant':<14} {'ready s':>8} {'ms: 1':>8} {'8':>8} {'32':>8} {'cosine':>9} {'top-1':>7}"
+HEAD = f"{'variant':<14} {'ready s':>8} {'chunk ms':>8} {'cosine':>9} {'top-1':>7}"
 
 
 def optimize(model: ModelOption = None, runtime: RuntimeOption = None, as_json: JsonOption = False) -> None:
@@ -26,7 +26,7 @@ def optimize(model: ModelOption = None, runtime: RuntimeOption = None, as_json: 
     """
     from edge.artefact.benchmark import benchmark
     from edge.artefact.choice import choose
-    from edge.detector.recording import windows_of
+    from edge.detector.recording import chunks_of
     from edge.features import warm_up
     from edge.log import setup
     from edge.sources.demo import DEMO_AUDIO
@@ -37,7 +37,7 @@ def optimize(model: ModelOption = None, runtime: RuntimeOption = None, as_json: 
         model,
         runtime or "auto",
         lambda line: print(line, file=sys.stderr, flush=True),
-        lambda loaded: windows_of(loaded, DEMO_AUDIO),
+        lambda loaded: chunks_of(loaded, DEMO_AUDIO),
     )
     chosen = choose(measured, {one.runtime for one in measured})
     if as_json:
@@ -57,6 +57,6 @@ def tune(model: ModelOption = None, runtime: RuntimeOption = None, as_json: Json
 
 
 def _row(one: Measurement) -> str:
-    times = [f"{each:8.2f}" for each in one.latency_ms] or ["-".rjust(8)] * 3
+    latency = f"{one.latency_ms:.2f}" if one.latency_ms else "-"
     verdict = one.note if one.passes else f"REFUSED: {one.note}"
-    return f"{one.variant:<14} {one.build_s:8.2f} {' '.join(times)} {one.cosine:9.6f} {one.top1:7.4f}  {verdict}"
+    return f"{one.variant:<14} {one.build_s:8.2f} {latency:>8} {one.cosine:9.6f} {one.top1:7.4f}  {verdict}"

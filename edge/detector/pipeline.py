@@ -1,4 +1,4 @@
-"""One stream, from blocks to events: features, windows, model, tracker in a row. No threads, no I/O, no clock.
+"""One stream, from blocks to events: features, chunks, model, tracker in a row. No threads, no I/O, no clock.
 
 Any cut of the sound into blocks gives the same scores and the same events; running a file at full speed is pushing it
 and flushing. Sound that was lost or masked is never spliced over: its scores are invalid or absent, and no event
@@ -8,22 +8,17 @@ touches them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge.artefact.model import Model
+from edge.detector.chunks import Chunks
+from edge.detector.gap_penalty import GapPenalty
 from edge.detector.tracker import Tracker
-from edge.detector.windows import Windows
 from edge.errors import ConfigError
 from edge.features import FrontEnd
-from edge.types import Block, Event, Frames, Scores, Window
-
-# Gap penalty: log-odds above its threshold that an event needs to begin where sound was lost; natural logarithm.
-# Chosen with tests/benchmarks/gaps.py
-GAP_PENALTY = 0.2  # anywhere in a window that lost something
-NEAR_GAP_PENALTY, NEAR_GAP_S = 0.4, 1.0  # instead of that, so near to a gap, s
-LOST_SHARE_PENALTY = 2.0  # and this times the share of the window that was lost
+from edge.types import Block, Chunk, Event, Frames, Scores
 
 
 class Pipeline:
@@ -56,10 +51,12 @@ class Pipeline:
         self._observe = observe
         self._reported = set(model.event_classes if classes is None else classes)
         self._features = FrontEnd(model.spec)
-        self._windows = Windows(model.window, model.spec.width)
+        self._chunks = Chunks(model.chunk, model.spec.width)
+        self._gap_penalty = GapPenalty(model.spec, model.chunk)
         self._tracker = Tracker(
             model.groups, model.classes, {**model.thresholds, **(thresholds or {})}, model.score_hop_samples
         )
+        self._forget()
 
     def push(self, block: Block) -> list[Event]:
         """Take one block of any length; return the events it decides.
@@ -74,10 +71,11 @@ class Pipeline:
         return [event for events in self.flush_stepwise() for event in events]
 
     def flush_stepwise(self) -> Iterator[list[Event]]:
-        """As `flush`, one window after the other."""
+        """As `flush`, one chunk after the other."""
         yield self._run(self._features.flush())
-        for window in self._windows.flush():
-            yield self._score([window])
+        for chunk in self._chunks.flush():
+            yield self._score(chunk)
+        self._forget()
         yield self._reported_only(self._tracker.flush())
 
     def abort(self) -> list[Event]:
@@ -87,44 +85,36 @@ class Pipeline:
     def reset(self) -> None:
         """Forget everything, as a new object; open events are dropped, so flush first."""
         self._features.reset()
-        self._windows.reset()
+        self._chunks.reset()
         self._tracker.reset()
+        self._forget()
+
+    def _forget(self) -> None:
+        """Nothing was heard and nothing was lost."""
+        self._gap_penalty.reset()
+        self._state = self._model.new_state()
+        self._heard_from: int | None = None  # frame before which the model knows nothing; None: see its chunks
 
     def _run(self, frames: list[Frames]) -> list[Event]:
-        return [event for some in frames for event in self._score(self._windows.push(some))]
+        return [event for some in frames for chunk in self._chunks.push(some) for event in self._score(chunk)]
 
-    def _score(self, windows: list[Window]) -> list[Event]:
-        events = []
-        for window in windows:
-            scores = self._model.score(window)
-            if self._observe is not None:
-                self._observe(scores)
-            penalty = gap_penalty(self._model, window, scores)
-            events += self._reported_only(self._tracker.push(scores, penalty))
-        return events
+    def _score(self, chunk: Chunk) -> list[Event]:
+        chunk = self._without_forgotten(chunk)
+        scores, self._state = self._model.score(chunk, self._state)
+        if self._observe is not None:
+            self._observe(scores)
+        penalty = self._gap_penalty.push(chunk)
+        first = scores.start - (chunk.start - self._model.chunk.lookahead_frames) // self._model.chunk.score_frames
+        if not np.isfinite(self._state).all():  # it would say nothing more for ever
+            self._state, self._heard_from = self._model.new_state(), chunk.start + len(chunk.valid)
+        return self._reported_only(self._tracker.push(scores, penalty[first : first + len(scores.valid)]))
+
+    def _without_forgotten(self, chunk: Chunk) -> Chunk:
+        """The chunk, with frames not valid that were heard before the model had to start anew."""
+        decided = chunk.start - self._model.chunk.lookahead_frames + np.arange(len(chunk.valid))
+        if self._heard_from is None or self._heard_from <= decided[0]:
+            return chunk
+        return replace(chunk, decided_valid=chunk.decided_valid & (decided >= self._heard_from))
 
     def _reported_only(self, events: list[Event]) -> list[Event]:
         return [event for event in events if event.label in self._reported]
-
-
-def gap_penalty(model: Model, window: Window, scores: Scores) -> NDArray[np.float64]:
-    """(T,) log-odds above its threshold that an event needs to begin in each score frame, for what its window lost.
-
-    Frames before the stream began and after it ended were not lost.
-
-    Args:
-        model: whose window it is.
-        window: what the model saw.
-        scores: what it made of it.
-    """
-    spec, stop = model.window, len(window.valid) - window.after
-    valid = window.valid[window.before : stop]
-    if valid.all():
-        return np.zeros(len(scores.valid))
-    penalty = np.full(len(scores.valid), GAP_PENALTY)
-    begin = scores.start * spec.score_frames - window.start + spec.score_frames * np.arange(len(penalty))
-    near = NEAR_GAP_S * model.rate_hz / model.spec.hop_samples
-    edges = np.flatnonzero(np.diff(valid, prepend=True, append=True)) + window.before
-    for lost, back in edges.reshape(-1, 2):
-        penalty[(begin + spec.score_frames > lost - near) & (begin < back + near)] = NEAR_GAP_PENALTY
-    return penalty + LOST_SHARE_PENALTY * (1.0 - float(valid.mean()))

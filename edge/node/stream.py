@@ -212,7 +212,7 @@ class StreamWorker:
         return self._assess_sound()
 
     def _assess_sound(self) -> tuple[str, str]:
-        """State by the last `RECENT_S`; the scores come a window later than the sound."""
+        """State by the last `RECENT_S`; the scores come a chunk and the lookahead later."""
         received_s, measurable_s = self._share
         if received_s >= RECENT_S / 2 and measurable_s < MEASURABLE_SHARE * received_s:
             return "degraded", "little of the sound can be measured"

@@ -22,7 +22,7 @@ from edge.errors import ModelError
 from edge.releases.manifest import MANIFEST, MAX_MANIFEST_BYTES, SIGNATURE, File, Manifest, parse_manifest
 from edge.releases.package import CHUNK_BYTES, Member, members
 from edge.releases.signature import SIGNATURE_BYTES, TrustedKey, verify
-from edge.types import Window
+from edge.types import Chunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +170,10 @@ def _check_model(source: Path, folder: Path, manifest: Manifest) -> None:
     found = (model.id, model.features_sha256, model.classes, variants)
     if promised != found:
         raise ModelError(f"{source}: the manifest says {promised}, its files {found}; sign the release again")
-    shape = model.window.window_frames, model.spec.width
-    scores = model.score(Window(0, np.zeros(shape, np.float32), np.ones(shape[0], np.bool_)))
+    length = model.chunk.chunk_frames
+    heard = np.ones(length, np.bool_)
+    silence = Chunk(0, np.zeros((length, model.spec.width), np.float32), heard, decided_valid=heard)
+    scores, _ = model.score(silence, model.new_state())
     if not scores.valid.any():
         raise ModelError(f"{source}: {manifest.id} gives no scores for silence; export it again")
 

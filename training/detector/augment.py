@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from edge.errors import ConfigError
 from edge.features import FeatureSpec, Log
+from training.detector.packet_loss import PacketLoss, PacketLossSpec
+from training.detector.warp import WarpSpec
 
 SILENCE_DB = -200.0  # adds nothing to any sound
 
@@ -38,8 +40,12 @@ class AugmentSpec:
     """Share of windows with a steady noise floor added."""
     band_mask: float = 0.5
     """Share of windows with some neighbouring bands blanked."""
-    gap: float = 0.3
-    """Share of windows with short gaps."""
+    gap: float = 0.1
+    """Share of stretches with some gaps of any cause, of 32 to 312 ms."""
+    warp: WarpSpec = field(default_factory=WarpSpec)
+    """Speed and pitch."""
+    losses: PacketLossSpec = field(default_factory=PacketLossSpec)
+    """What a link loses."""
     weight: dict[str, float] = field(default_factory=lambda: {"Normal": 1.0, "Poor Quality": 0.4})
     """How often a recording is drawn, by record label (and its length to the power 1/2)."""
     adventitious_weight: float = 2.0
@@ -67,6 +73,7 @@ class Changes:
             raise ConfigError(f"training: needs frames in dB without deltas, found {spec.compression}")
         self.spec, self.augment = spec, augment
         self.floor_db = spec.compression.floor
+        self.losses = PacketLoss(spec, augment.losses)
         self._offset, self._scale = np.array(spec.offset, np.float32), np.array(spec.scale, np.float32)
 
     def levels(self, frames: NDArray[np.floating]) -> NDArray[np.float32]:

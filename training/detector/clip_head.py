@@ -35,7 +35,7 @@ def fit_clip_head(
         detector: in evaluation mode; changed in place.
         clips: (T, M) frames of each clip.
         labels: (n,) index in `CLIP_LABELS`.
-        recipe: with the window.
+        recipe: with the features.
 
     Raises:
         ConfigError: if all clips have one label.
@@ -43,7 +43,7 @@ def fit_clip_head(
     present = np.unique(labels)
     if len(present) < 2:
         raise ConfigError(f"training: clips of one label alone ({len(labels)} of them); a probe needs two or more")
-    embeddings = clip_embeddings(detector, clips, recipe)
+    embeddings = clip_embeddings(detector, clips)
     mean, scale = embeddings.mean(0), embeddings.std(0) + 1e-4
     fitted = LogisticRegression(C=STRENGTH, max_iter=1000).fit((embeddings - mean) / scale, labels)
     rows, starts = fitted.coef_, fitted.intercept_

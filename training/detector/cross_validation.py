@@ -40,8 +40,8 @@ from training.loop.run_folder import Identity, RunFolder, code_hash, recipe_diff
 FINAL_NAME = "final"
 PROBE = "probe.pt"  # clip head that was fitted after the training
 _MODULES = (
-    "augment", "clip_head", "examples", "hyperparameters", "loss", "model",
-    "stored_frames", "student", "training_data", "truth", "virtual_patients",
+    "augment", "clip_head", "disturbances", "examples", "hyperparameters", "layers", "loss", "model", "packet_loss",
+    "stored_frames", "student", "training_data", "truth", "virtual_patients", "warp",
 )  # fmt: skip
 DECIDING = (
     "training/loop",
@@ -191,12 +191,12 @@ def settle(jobs: list[Job], fold: int, teacher: int | None) -> None:
 def _learner(job: Job, fold: int, teacher: int | None, world: World) -> tuple[EdgeLearner, ClipSampler, int]:
     """What learns a network, the clips of its patients, and its seed."""
     recipe = job.recipe
-    windows, clips = job.training_data.samplers(recipe, fold)
+    stretches, clips = job.training_data.samplers(recipe, fold)
     number = 0 if teacher is None else teacher + 1
     seed = (recipe.seed * 100 + fold + 1) * 10 + number
     names = [] if teacher is not None else [job.name(fold, i) for i in range(recipe.teachers)]
     teachers = [load_network(recipe, job.folder / name) for name in names]
-    return EdgeLearner(recipe, windows, clips, seed, world, teachers), clips, seed
+    return EdgeLearner(recipe, stretches, clips, seed, world, teachers), clips, seed
 
 
 def _is_trained(job: Job, name: str) -> bool:
@@ -281,7 +281,7 @@ def score_fold(job: Job, fold: int) -> tuple[list[RecordingLogits], list[Answere
     scored = []
     for recording, frames in zip(training_data.recordings, training_data.frames(recipe), strict=True):
         if recording.patient in apart:
-            logits = stream_logits(network, frames, recipe)
+            logits = stream_logits(network, frames)
             scored.append(
                 RecordingLogits(recording, logits, frame_targets(recording, len(logits), recipe.frame_s), fold)
             )
@@ -292,5 +292,5 @@ def score_fold(job: Job, fold: int) -> tuple[list[RecordingLogits], list[Answere
         if recording.patient in apart and job.answers_tasks
         for index, clip in enumerate(clips)
     ]
-    answers = clip_answers(network, [clip for _, _, clip in events], recipe)
+    answers = clip_answers(network, [clip for _, _, clip in events])
     return scored, [AnsweredClip(r, i, answer, fold) for (r, i, _), answer in zip(events, answers, strict=True)]

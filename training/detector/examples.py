@@ -1,6 +1,7 @@
-"""Windows for training, cut from continuous recordings as the edge would cut them, and clips of single events.
+"""Stretches for training, cut from continuous recordings, and clips of single events.
 
-Windows may reach beyond the recording: what is not there is not valid, as at the bedside. Clips are events as the
+A stretch is a stream from its begin: the network has heard nothing before. It may reach beyond the recording: what is
+not there is not valid, as at the bedside. Clips are events as the
 official tasks cut them: what lies around them is not valid either. How they are made harder:
 `training.detector.augment`.
 """
@@ -12,10 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.artefact.specs import WindowSpec
 from training.datasets import Recording
 from training.detector.augment import SILENCE_DB, Changes, add_powers, as_loud, beside
-from training.detector.truth import LabelSpec, Truth, placed
+from training.detector.model import STRIDE
+from training.detector.truth import LabelSpec, Timeline, Truth
+from training.detector.warp import Warp
 from training.tasks import CLIP_LABELS
 
 CLIP_FRAMES = 304  # 2.4 s holds 95 % of the events; a longer one is cut anew each time it is drawn
@@ -23,12 +25,12 @@ CLIP_FRAMES = 304  # 2.4 s holds 95 % of the events; a longer one is cut anew ea
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One training window."""
+    """One training stretch."""
 
     frames: NDArray[np.float32]
-    """(W, M) features."""
+    """(T, M) features."""
     valid: NDArray[np.float32]
-    """(W,) 1 where valid."""
+    """(T,) 1 where valid."""
     truth: Truth
     """What is known of its score frames."""
 
@@ -50,21 +52,21 @@ class Piece:
     """Some stretch of a recording as levels."""
 
     levels: NDArray[np.float32]
-    """(W, M) dB."""
+    """(T, M) dB."""
     valid: NDArray[np.bool_]
-    """(W,) where there is sound."""
+    """(T,) where there is sound."""
     truth: Truth
     """Of its score frames."""
 
 
-class WindowSampler:
-    """Draws training windows from some recordings.
+class StretchSampler:
+    """Draws training stretches from some recordings.
 
     Args:
         recordings: chest recordings and negatives.
         frames: (T, M) of each.
-        truths: what is known of the score frames of each.
-        window: what a window is.
+        timelines: what is known of each.
+        length: T, feature frames in a stretch.
         changes: how they are made harder.
         labels: how much is believed where nobody annotated.
     """
@@ -73,26 +75,26 @@ class WindowSampler:
         self,
         recordings: list[Recording],
         frames: list[NDArray[np.float16]],
-        truths: list[Truth],
-        window: WindowSpec,
+        timelines: list[Timeline],
+        length: int,
         changes: Changes,
         labels: LabelSpec,
     ) -> None:
         """Compute how often each recording is drawn."""
-        self._frames, self._truths, self._labels = frames, truths, labels
-        self._window, self._changes, self._augment = window, changes, changes.augment
-        self.clip_frames = min(CLIP_FRAMES, window.window_frames)
+        self._frames, self._timelines, self._labels = frames, timelines, labels
+        self._length, self._changes, self._augment = length, changes, changes.augment
+        self.clip_frames = min(CLIP_FRAMES, length)
         """Frames of a clip."""
-        length = np.sqrt([len(f) for f in frames])
+        seconds = np.sqrt([len(f) for f in frames])
         kinds = np.array([r.record_label for r in recordings])
         negative = np.array([r.is_negative for r in recordings])
         weight = np.array([self._augment.weight.get(k, self._augment.adventitious_weight) for k in kinds])
-        self._chest = _normalised(np.where(negative, 0, weight) * length)
-        shares = {k: length[kinds == k].sum() for k in set(kinds)}  # every kind of negative is drawn equally often
-        self._negative = _normalised(np.where(negative, length, 0) / np.array([shares[k] for k in kinds]))
+        self._chest = _normalised(np.where(negative, 0, weight) * seconds)
+        shares = {k: seconds[kinds == k].sum() for k in set(kinds)}  # every kind of negative is drawn equally often
+        self._negative = _normalised(np.where(negative, seconds, 0) / np.array([shares[k] for k in kinds]))
 
     def draw(self, rng: np.random.Generator) -> Example:
-        """One window."""
+        """One stretch."""
         augment, changes = self._augment, self._changes
         is_chest = rng.random() >= augment.negative or not self._negative.any()
         piece = self._cut(self._chest if is_chest else self._negative, rng)
@@ -104,6 +106,7 @@ class WindowSampler:
             levels, valid, truth = self._mix(levels, valid, truth, rng)
         levels = changes.colour(levels, rng)
         changes.blank(levels, valid, rng)
+        levels, valid = changes.losses.draw(levels, valid, rng)
         return Example(changes.frames(levels, valid), valid.astype(np.float32), truth)
 
     def disturb(
@@ -123,15 +126,14 @@ class WindowSampler:
         return beside(levels, valid, louder, other_valid)
 
     def _cut(self, weights: NDArray[np.float64], rng: np.random.Generator) -> Piece:
-        """A window of one recording; up to half of it may lie outside."""
+        """A stretch of one recording, perhaps faster or slower, higher or lower; up to half of it may lie outside."""
         i = int(rng.choice(len(weights), p=weights))
-        frames, window = self._frames[i], self._window
-        half, stride = window.window_frames // 2, window.score_frames
-        start = int(rng.integers(-half, max(len(frames) - half, 1))) // stride * stride
-        valid = np.zeros(window.window_frames, np.bool_)
-        valid[max(0, -start) : max(0, len(frames) - start)] = True
-        cut = placed(frames, start, window.window_frames)
-        truth = self._truths[i].cut(start // stride, window.window_frames // stride)
+        frames, length, spec = self._frames[i], self._length, self._changes.spec
+        warp = Warp.drawn(self._augment.warp, rng)
+        start = warp.start(-(length // 4), len(frames) - int(warp.speed * length) // 2, rng)
+        cut, valid = warp.frames(frames, start, length, spec)
+        start_s, frame_s = warp.times(start, STRIDE, spec)
+        truth = self._timelines[i].truth(start_s, length // STRIDE, frame_s)
         return Piece(self._changes.levels(cut), valid, truth)
 
     def _mix(
@@ -141,7 +143,7 @@ class WindowSampler:
         truth: Truth,
         rng: np.random.Generator,
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_], Truth]:
-        """Add another chest window and join the labels; only where both are valid, if that is enough."""
+        """Add another chest stretch and join the labels; only where both are valid, if that is enough."""
         other = self._cut(self._chest, rng)
         both = valid & other.valid
         if both.sum() < len(both) // 6:
@@ -161,7 +163,7 @@ class ClipSampler:
     """
 
     def __init__(
-        self, clips: list[NDArray[np.float16]], labels: NDArray[np.int64], sampler: WindowSampler, changes: Changes
+        self, clips: list[NDArray[np.float16]], labels: NDArray[np.int64], sampler: StretchSampler, changes: Changes
     ) -> None:
         """Compute how often each clip is drawn: a label in proportion to the square root of its count."""
         self.clips, self.labels, self._sampler, self._changes = clips, labels, sampler, changes

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from edge.artefact.specs import WindowSpec
+from edge.artefact.specs import ChunkSpec
 from edge.errors import ConfigError
 from edge.features import FeatureSpec, Log, Mel
 from training.detector.augment import AugmentSpec
@@ -23,7 +23,7 @@ from training.recipes.parser import check_known, checked, dotted_keys, read_reci
 EDGE = "edge"
 LOOP = LoopSpec(
     epochs=24,
-    batch=32,
+    batch=16,
     optimizer="adamw",
     learning_rate=3e-3,
     weight_decay=0.02,
@@ -36,13 +36,6 @@ LOOP = LoopSpec(
 
 
 SHIFTS = ("youngest", "loudest")  # thirds of the patients: the least age, the highest level
-BEFORE: dict[str, Any] = {  # younger keys, with the values that do as a recipe without them did
-    "labels.unannotated": 1.0,
-    "labels.poor_quality": 1.0,
-    "losses.phase": 0.0,
-    "losses.record": 0.0,
-    "shifts": [],
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,23 +73,19 @@ class Recipe:
             scale=(20.0,),
         )
     )
-    window: WindowSpec = field(
-        default_factory=lambda: WindowSpec(
-            window_frames=600,  # 4.8 s, one or two breaths
-            hop_frames=60,  # 0.48 s
-            lookahead_frames=120,  # 0.96 s, most of a breath phase
-            score_frames=STRIDE,  # 32 ms
-        )
-    )
+    chunk_frames: int = 60
+    """Feature frames that the edge adds at a time, 0.48 s."""
     network: NetworkSpec = field(default_factory=NetworkSpec)
     augment: AugmentSpec = field(default_factory=AugmentSpec)
     labels: LabelSpec = field(default_factory=LabelSpec)
     losses: LossSpec = field(default_factory=LossSpec)
     loop: LoopSpec = field(default_factory=lambda: LOOP)
+    sequence_frames: int = 1200
+    """Feature frames in a stretch that the network learns from, 9.6 s: most of a recording."""
     steps: int = 64
     """Batches to an epoch."""
     clips: int = 0
-    """Clips to a batch, beside `loop.batch` windows; 0: the clip head is fitted afterwards (`clip_head.py`)."""
+    """Clips to a batch, beside `loop.batch` stretches; 0: the clip head is fitted afterwards (`clip_head.py`)."""
     teachers: int = 1
     """Networks for each fold that are trained before, as the student is, and whose answers it then learns as well."""
     folds: int = 5
@@ -121,24 +110,18 @@ class Recipe:
             raise ConfigError("recipe: losses.margin needs an angular classifier; set network.angular to true")
 
     @property
+    def chunk(self) -> ChunkSpec:
+        """How the edge hears it."""
+        return ChunkSpec(self.chunk_frames, self.network.lookahead * STRIDE, STRIDE)
+
+    @property
     def frame_s(self) -> float:
         """Seconds to one score frame."""
-        return self.features.hop_samples * self.window.score_frames / self.features.rate_hz
+        return self.features.hop_samples * STRIDE / self.features.rate_hz
 
     def to_json(self) -> str:
-        """Canonical JSON. A key that is younger than this form is left out where it changes nothing.
-
-        So a recipe of before the key has the same text, and the same hash, as when it was written.
-        """
-        tree = _tree(self)
-        for key, value in BEFORE.items():
-            *parents, last = key.split(".")
-            place = tree
-            for parent in parents:
-                place = place[parent]
-            if place[last] == value:
-                del place[last]
-        return json.dumps({key: value for key, value in tree.items() if value != {}}, sort_keys=True)
+        """Canonical JSON; what is empty is left out."""
+        return json.dumps({key: value for key, value in _tree(self).items() if value != {}}, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> Recipe:
@@ -147,9 +130,7 @@ class Recipe:
         Raises:
             ConfigError: naming the keys that are wrong.
         """
-        tree = json.loads(text)
-        known = dotted_keys(tree)
-        return _read(with_changes(tree, {k: v for k, v in BEFORE.items() if k not in known}), "recipe")
+        return _read(json.loads(text), "recipe")
 
     @property
     def sha256(self) -> str:

@@ -1,8 +1,8 @@
-"""The edge recipe as a learner of `training.loop`: windows of streams and clips of events, one network for both.
+"""The edge recipe as a learner of `training.loop`: stretches of streams and clips of events, one network for both.
 
-A batch is decided by (seed, epoch, step): windows cut from whole recordings, judged frame by frame, and single events,
-judged as a whole. With teachers, their answers to the same changed sounds are part of the targets (soft labels). Not
-for choosing thresholds (`training.detector.thresholds`) nor for the loop itself.
+A batch is decided by (seed, epoch, step): stretches cut from whole recordings, judged frame by frame, and single
+events, judged as a whole. With teachers, their answers to the same changed sounds are part of the targets (soft
+labels). Not for choosing thresholds (`training.detector.thresholds`) nor for the loop itself.
 
 Source: Hinton et al. 2015 (1503.02531), distillation; Kim et al. 2026, QLung (2606.11915), margins; Bae et al. 2023
 (2305.14032), Patch-Mix; on cells of the input instead of tokens, as `training.losses.patch_mix` says.
@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from training.detector.examples import ClipSampler, WindowSampler
+from training.detector.examples import ClipSampler, StretchSampler
 from training.detector.hyperparameters import Recipe
 from training.detector.loss import clip_loss, detector_loss, phase_loss, record_loss, soften, soften_clip
 from training.detector.model import STRIDE, Detector
@@ -50,7 +50,7 @@ class EdgeLearner:
 
     Args:
         recipe: what, and how.
-        windows: draws windows.
+        stretches: draws stretches of recordings.
         clips: draws clips.
         seed: of this network.
         world: the processes that train it together.
@@ -60,14 +60,14 @@ class EdgeLearner:
     def __init__(
         self,
         recipe: Recipe,
-        windows: WindowSampler,
+        stretches: StretchSampler,
         clips: ClipSampler,
         seed: int,
         world: World,
         teachers: Sequence[Detector] = (),
     ) -> None:
         """Make the network under its seed."""
-        self._recipe, self._windows, self._clips, self._seed, self._world = recipe, windows, clips, seed, world
+        self._recipe, self._stretches, self._clips, self._seed, self._world = recipe, stretches, clips, seed, world
         torch.manual_seed(seed)
         self.network = Student(recipe)
         if world.size > 1:  # what follows the gathering sees the whole batch already: heads, projector
@@ -79,22 +79,22 @@ class EdgeLearner:
         self._margins = class_margins(counts).to(world.device) if recipe.losses.margin else None
 
     def batch(self, epoch: int, step: int) -> Batch:
-        """Windows and clips; every process draws all of them and takes its share."""
+        """Stretches and clips; every process draws all of them and takes its share."""
         recipe, world = self._recipe, self._world
         rng = np.random.default_rng([self._seed, epoch, step])
-        windows = [self._windows.draw(rng) for _ in range(recipe.loop.batch)]
+        stretches = [self._stretches.draw(rng) for _ in range(recipe.loop.batch)]
         clips = [self._clips.draw(rng) for _ in range(recipe.clips)]
-        mine, my_clips = world.share(len(windows)), world.share(len(clips))
-        w = [windows[i] for i in mine]
+        mine, my_clips = world.share(len(stretches)), world.share(len(clips))
+        s = [stretches[i] for i in mine]
         c = [clips[i] for i in my_clips]
         arrays: dict[str, list[Any]] = {
-            "frames": [x.frames for x in w],
-            "valid": [x.valid for x in w],
-            "targets": [x.truth.targets for x in w],
-            "weights": [x.truth.weights for x in w],
-            "phases": [x.truth.phases for x in w],
-            "shares": [x.truth.shares for x in w],
-            "record": [x.truth.record for x in w],
+            "frames": [x.frames for x in s],
+            "valid": [x.valid for x in s],
+            "targets": [x.truth.targets for x in s],
+            "weights": [x.truth.weights for x in s],
+            "phases": [x.truth.phases for x in s],
+            "shares": [x.truth.shares for x in s],
+            "record": [x.truth.record for x in s],
             "clip_frames": [x.frames for x in c],
             "clip_valid": [x.valid for x in c],
             "clip_targets": [x.target for x in c],
@@ -102,7 +102,7 @@ class EdgeLearner:
         return {name: torch.from_numpy(np.stack(rows).astype(np.float32)) for name, rows in arrays.items() if rows}
 
     def loss(self, network: nn.Module, batch: Batch, rng: torch.Generator) -> Losses:
-        """Frame-wise losses of the windows, losses of the clips, and their weighted sum."""
+        """Frame-wise losses of the stretches, losses of the clips, and their weighted sum."""
         detector = network.detector
         assert isinstance(detector, Detector)
         gather = self._world.gather

@@ -18,8 +18,10 @@ from sklearn.linear_model import LogisticRegression
 
 from edge.artefact.specs import GroupSpec
 from training.datasets import CONTINUOUS, DISCONTINUOUS, Recording
+from training.datasets.targets import annotated
 from training.detector.hyperparameters import Recipe
 from training.detector.model import class_scores
+from training.detector.truth import SURE
 from training.metrics.streaming import (
     Detection,
     EventCounts,
@@ -69,11 +71,19 @@ class Calibration:
 
 
 def calibrate(recordings: list[RecordingLogits]) -> Calibration:
-    """Fit slope and offset of each presence question on the frames of annotated chest recordings."""
+    """Fit slope and offset of each presence question on annotated chest recordings.
+
+    Of the two groups, on the frames of which it is known: in unannotated time of adventitious recordings a sound that
+    is there would count as none, and every probability would be too low for it.
+    """
     chest = [h for h in recordings if is_annotated_chest(h.recording)]
     logits = np.concatenate([h.logits for h in chest])
     targets = np.concatenate([h.targets for h in chest]) > 0.5
-    fits = [LogisticRegression(C=1e6).fit(logits[:, [k]], targets[:, k]) for k in range(3)]
+    known = np.concatenate([annotated(h.targets) | (h.recording.record_label in SURE) for h in chest])
+    every = np.ones_like(known)
+    fits = [
+        LogisticRegression(C=1e6).fit(logits[of][:, [k]], targets[of, k]) for k, of in enumerate((every, known, known))
+    ]
     scale = tuple(round(float(f.coef_[0, 0]), 4) for f in fits)
     return Calibration(scale, tuple(round(float(f.intercept_[0]), 4) for f in fits))
 
@@ -96,7 +106,7 @@ def to_detection(choices: dict[str, Choice], recipe: Recipe) -> Detection:
         for name, c in choices.items()
     )
     thresholds = {member: choices[name].threshold for name in choices for member in MEMBERS[name]}
-    hop_samples = recipe.features.hop_samples * recipe.window.score_frames
+    hop_samples = recipe.features.hop_samples * recipe.chunk.score_frames
     return Detection(groups, thresholds, hop_samples, recipe.features.rate_hz)
 
 

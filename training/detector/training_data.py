@@ -15,10 +15,10 @@ from edge.errors import ConfigError
 from training.datasets import Recording, patient_folds, read_negatives, read_sprsound
 from training.datasets.records import RECORD_LABELS
 from training.detector.augment import Changes
-from training.detector.examples import ClipSampler, WindowSampler
+from training.detector.examples import ClipSampler, StretchSampler
 from training.detector.hyperparameters import SHIFTS, Recipe
 from training.detector.stored_frames import event_frames, recording_frames
-from training.detector.truth import truth_of
+from training.detector.truth import Timeline
 from training.detector.virtual_patients import synthetic_patients
 from training.metrics.streaming import GROUP_OF
 from training.tasks import CLIP_LABELS, TASKS
@@ -121,7 +121,7 @@ class TrainingData:
         """(T, M) of each event of each recording; none of synthetic patients."""
         return event_frames([r for r in self.recordings if r.is_real_chest], recipe.features, self.cache)
 
-    def samplers(self, recipe: Recipe, fold: int) -> tuple[WindowSampler, ClipSampler]:
+    def samplers(self, recipe: Recipe, fold: int) -> tuple[StretchSampler, ClipSampler]:
         """What draws from everybody but the patients of one fold.
 
         Raises:
@@ -130,12 +130,10 @@ class TrainingData:
         apart, changes = self.held_out(recipe, fold), Changes(recipe.features, recipe.augment)
         kept = [i for i, r in enumerate(self.recordings) if r.patient not in apart]
         frames, recordings = self.frames(recipe), [self.recordings[i] for i in kept]
-        truths = [
-            truth_of(r, len(frames[i]) // recipe.window.score_frames + 1, recipe.frame_s, recipe.labels)
-            for i, r in zip(kept, recordings, strict=True)
-        ]
+        hop_s = recipe.features.hop_samples / recipe.features.rate_hz
+        timelines = [Timeline(r, recipe.labels, len(frames[i]) * hop_s) for i, r in zip(kept, recordings, strict=True)]
         mine = [frames[i] for i in kept]
-        windows = WindowSampler(recordings, mine, truths, recipe.window, changes, recipe.labels)
+        stretches = StretchSampler(recordings, mine, timelines, recipe.sequence_frames, changes, recipe.labels)
         sources = [r for r in self.recordings if r.is_real_chest]
         pairs = [
             (frames, CLIP_LABELS.index(TASKS["1-2"].map[event.name]))
@@ -147,4 +145,4 @@ class TrainingData:
         missing = [name for i, name in enumerate(CLIP_LABELS) if not (labels == i).any()]
         if missing and recipe.clips and fold == FINAL:  # two patients have all stridors: a fold may lack them
             raise ConfigError(f"training: no event labelled {', '.join(missing)}; add recordings, or set clips to 0")
-        return windows, ClipSampler([clip for clip, _ in pairs], labels, windows, changes)
+        return stretches, ClipSampler([clip for clip, _ in pairs], labels, stretches, changes)

@@ -21,7 +21,21 @@ class Backend(Protocol):
     """Name and shape of each output."""
 
     def run(
-        self, frames: NDArray[np.float32], valid: NDArray[np.float32], output: str = "scores"
-    ) -> NDArray[np.float32]:
-        """Score a batch of windows: (B, W, M) and (B, W) to (B, T, C)."""
+        self, frames: NDArray[np.float32], valid: NDArray[np.float32], state: NDArray[np.float32]
+    ) -> dict[str, NDArray[np.float32]]:
+        """Hear the next chunks of some streams.
+
+        Args:
+            frames: (B, H, M).
+            valid: (B, H), 0 or 1.
+            state: (B, S) that the chunks before left; zeros at the begin.
+
+        Returns:
+            Every output by name: `scores` (B, T, C), `next_state` (B, S), and `clip` (B, labels) where there is one.
+        """
         ...
+
+
+def zero_state(backend: Backend) -> NDArray[np.float32]:
+    """(1, S) the state of a stream of which nothing was heard."""
+    return np.zeros((1, *(int(size or 0) for size in backend.inputs["state"][1:])), np.float32)

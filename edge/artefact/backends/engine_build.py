@@ -26,7 +26,7 @@ _LOGGERS: list[Any] = []  # TensorRT may go on logging to the first one that it 
 
 @dataclass(frozen=True, slots=True)
 class BatchSizes:
-    """The batch sizes that an engine takes, in windows: TensorRT's minimum, optimum and maximum."""
+    """The batch sizes that an engine takes, in chunks: TensorRT's minimum, optimum and maximum."""
 
     smallest: int = 1
     optimum: int = 8

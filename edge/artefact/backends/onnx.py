@@ -46,8 +46,8 @@ class OnnxBackend:
         self.outputs: dict[str, list[int | str | None]] = {o.name: o.shape for o in self._session.get_outputs()}
 
     def run(
-        self, frames: NDArray[np.float32], valid: NDArray[np.float32], output: str = "scores"
-    ) -> NDArray[np.float32]:
-        """Score a batch of windows: (B, W, M) and (B, W) to (B, T, C); or another output of the graph."""
-        values: NDArray[np.float32] = self._session.run([output], {"frames": frames, "valid": valid})[0]
-        return values
+        self, frames: NDArray[np.float32], valid: NDArray[np.float32], state: NDArray[np.float32]
+    ) -> dict[str, NDArray[np.float32]]:
+        """As `Backend.run`."""
+        outputs = self._session.run(list(self.outputs), {"frames": frames, "valid": valid, "state": state})
+        return dict(zip(self.outputs, outputs, strict=True))

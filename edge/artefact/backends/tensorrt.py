@@ -1,7 +1,7 @@
 """NVIDIA's TensorRT, where the machine has it: the same scores as onnxruntime, on the GPU.
 
 One engine, one execution context, one stream; threads take turns. Inputs and outputs lie in pinned memory, sized once
-for the largest batch. A batch size that comes again is captured as a CUDA graph, so that a window costs one launch;
+for the largest batch. A batch size that comes again is captured as a CUDA graph, so that a chunk costs one launch;
 where a capture is refused, the same work is enqueued each time. Not for building or caching engines
 (`edge.artefact.backends.engines`) and not for deciding whether to use it (`edge.artefact.runtime`). Nothing of NVIDIA
 is imported or loaded with this module; `find_device` asks the driver before it touches TensorRT.
@@ -135,16 +135,15 @@ class TensorRtBackend:
             raise ModelError(f"{error}; stop what else uses the GPU, or set  runtime: onnxruntime") from None
 
     def run(
-        self, frames: NDArray[np.float32], valid: NDArray[np.float32], output: str = "scores"
-    ) -> NDArray[np.float32]:
-        """Score a batch of windows: (B, W, M) and (B, W) to (B, T, C); or another output of the graph.
+        self, frames: NDArray[np.float32], valid: NDArray[np.float32], state: NDArray[np.float32]
+    ) -> dict[str, NDArray[np.float32]]:
+        """As `Backend.run`.
 
         Raises:
             ModelError: if the GPU fails, which goes on until the process is started again; or after `close`.
         """
-        given = {"frames": frames, "valid": valid}
-        chosen = self._outputs[output]
-        values = np.empty((len(frames), *chosen.shape), np.float32)
+        given = {"frames": frames, "valid": valid, "state": state}
+        found = {name: np.empty((len(frames), *t.shape), np.float32) for name, t in self._outputs.items()}
         with self._lock:
             if not self.close.alive:
                 raise ModelError(f"{self.name}: it was closed and its memory freed")
@@ -154,11 +153,12 @@ class TensorRtBackend:
                 for name, tensor in self._inputs.items():
                     tensor.view[:batch] = given[name][part]
                 self._run(batch)
-                values[part] = chosen.view[:batch]
-        return values
+                for name, tensor in self._outputs.items():
+                    found[name][part] = tensor.view[:batch]
+        return found
 
     def _run(self, batch: int) -> None:
-        """Score what is in the pinned inputs; the scores are then in the pinned outputs."""
+        """Run what is in the pinned inputs; the answers are then in the pinned outputs."""
         self._repeats = self._repeats + 1 if batch == self._batch else 0
         if batch != self._batch:
             self._drop_graph()
@@ -234,8 +234,8 @@ class TensorRtBackend:
 def _fits(trt: TensorRt, engine: ICudaEngine) -> bool:
     """Whether an engine has our inputs and outputs, in float32, with a free batch and nothing else free."""
     names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
-    inputs = [name for name in names if engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT]
-    if sorted(inputs) != ["frames", "valid"] or "scores" not in names:
+    inputs = {name for name in names if engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT}
+    if inputs != {"frames", "valid", "state"} or not {"scores", "next_state"} <= {*names} - inputs:
         return False
     floats = all(engine.get_tensor_dtype(name) == trt.DataType.FLOAT for name in names)
     shapes = [tuple(engine.get_tensor_shape(name)) for name in names]

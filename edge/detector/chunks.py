@@ -1,0 +1,106 @@
+"""Frames in, the chunks that the model hears out: H frames each, on a grid of absolute frame indices.
+
+The model answers L frames late: the chunk that ends at frame e decides the frames [e - H - L, e - L). Each frame is
+decided by exactly one chunk, the same one however the input was cut.
+
+    | decided: H frames |      L frames of lookahead      |
+                                      | the chunk: H      |
+    e - H - L           e - L         e - H               e = k H
+
+Invalid frames (before the stream began, after it ended, lost, masked) are zeros with `valid` false, and the model was
+trained with them so; nothing is repeated, mirrored or spliced. Once nothing was heard for `RESTART_CHUNKS`, no chunk is
+made until something is: the model then starts anew, as it does with the first chunk of a stream, and hours of silence
+from a lost sensor cost nothing. Not for scoring (`edge.artefact.model`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edge.artefact.specs import ChunkSpec
+from edge.types import Chunk, Frames
+
+RESTART_CHUNKS = 21  # in a row with nothing valid: 10 s of chunks of 0.48 s, longer than the network remembers
+
+
+class Chunks:
+    """The chunk cutter of one stream.
+
+    Args:
+        spec: lengths.
+        width: M, numbers in a frame.
+    """
+
+    def __init__(self, spec: ChunkSpec, width: int) -> None:
+        """Start with no frame."""
+        self._spec, self._width = spec, width
+        self._patience = max(RESTART_CHUNKS, -(-spec.lookahead_frames // spec.chunk_frames))  # all heard is decided
+        self._end: int | None  # next grid point to be reached; None before the first frame
+        self.reset()
+
+    def push(self, frames: Frames) -> list[Chunk]:
+        """Take frames of any number; return the chunks they complete, oldest first."""
+        total = len(frames.valid)
+        if not total:
+            return []
+        if self._end is None:
+            self._filled, self._end = frames.start, self._grid_after(frames.start)
+        out = self._advance(frames.start)
+        taken = 0
+        while taken < total:
+            count = min(self._end - self._filled, total - taken)
+            valid = frames.valid[taken : taken + count]
+            first = self._filled - self._end  # from the end of the chunk, negative
+            part = slice(first, first + count or None)
+            self._values[part][valid] = frames.values[taken : taken + count][valid]
+            self._valid[part] = valid
+            taken += count
+            out += self._advance(self._filled + count)
+        return out
+
+    def flush(self) -> list[Chunk]:
+        """End of stream: the chunks that still have frames to decide, with nothing valid after the last frame."""
+        out: list[Chunk] = []
+        while self._valid.any():
+            out.append(self._next())
+        self.reset()
+        return out
+
+    def reset(self) -> None:
+        """Forget everything, as a new object."""
+        spec = self._spec
+        self._values = np.zeros((spec.chunk_frames, self._width), np.float32)  # of the chunk that ends at self._end
+        self._valid = np.zeros(spec.lookahead_frames + spec.chunk_frames, np.bool_)  # and of what lies before it
+        self._end = None
+        self._filled = 0  # absolute index one past the last frame taken
+        self._silent = self._patience  # chunks in a row with nothing valid
+
+    def _grid_after(self, frame: int) -> int:
+        """The first grid point past `frame`, absolute indices."""
+        return (frame // self._spec.chunk_frames + 1) * self._spec.chunk_frames
+
+    def _advance(self, frame: int) -> list[Chunk]:
+        """Chunks that end at or before `frame`; what lies between the last frame taken and `frame` was lost."""
+        assert self._end is not None
+        out: list[Chunk] = []
+        while frame >= self._end:
+            if self._silent >= self._patience and not self._valid.any():
+                self._end = self._grid_after(frame)
+            else:
+                out.append(self._next())
+        self._filled = frame
+        return out
+
+    def _next(self) -> Chunk:
+        """The chunk that ends at the grid point; then move on by one."""
+        assert self._end is not None
+        length = self._spec.chunk_frames
+        valid, decided = self._valid[-length:].copy(), self._valid[:length].copy()
+        is_heard = bool(valid.any())
+        restart = is_heard and self._silent >= self._patience
+        self._silent = 0 if is_heard else self._silent + 1
+        chunk = Chunk(self._end - length, self._values, valid, decided, restart)
+        self._values = np.zeros_like(self._values)
+        self._valid = np.concatenate([self._valid[length:], np.zeros(length, np.bool_)])
+        self._end += length
+        return chunk
