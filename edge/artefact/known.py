@@ -36,7 +36,7 @@ class KnownSound:
     contrast_db: Range
     """Level above the noise floor, dB."""
     spectrum_db: tuple[Range, ...]
-    """Level of each of `GROUPS` groups of bands relative to the level, dB; very low for what lay at the features' floor."""
+    """Level of each of `GROUPS` groups of bands relative to the level, dB; very low where that was at the floor."""
     margin_db: Range
     """How far a stream may lie outside level, contrast and spectrum (the mean over its groups) and still be inside."""
 

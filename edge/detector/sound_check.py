@@ -11,12 +11,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edge.artefact.known import KnownSound
 from edge.artefact.specs import ChunkSpec
+from edge.detector.chunks import Chunks
 from edge.detector.known_sound import reasons
 from edge.detector.sample_counts import SampleCounts
 from edge.detector.sound_statistics import SoundStatistics, is_measurable
-from edge.features import FeatureSpec
+from edge.features import FeatureSpec, FrontEnd
 from edge.types import Block, Chunk
 
 PIECE_S = 10.0
@@ -71,6 +75,20 @@ class SoundCheck:
         self._least_samples = LEAST_S * model.spec.rate_hz
         self._chunk_frames = model.chunk.chunk_frames
         self.reset()
+
+    @classmethod
+    def of(cls, model: KnowsSound, samples: NDArray[np.float32]) -> Verdict:
+        """The verdict on one whole sound, (N,) at the model's rate."""
+        check, front_end = cls(model), FrontEnd(model.spec)
+        chunks = Chunks(model.chunk, model.spec.width)
+        block = Block(0, samples, np.ones(len(samples), np.bool_))
+        check.push_block(block)
+        for frames in front_end.push(block) + front_end.flush():
+            for chunk in chunks.push(frames):
+                check.push_chunk(chunk)
+        for chunk in chunks.flush():
+            check.push_chunk(chunk)
+        return check.whole()
 
     def reset(self) -> None:
         """Forget everything, as a new object."""
