@@ -150,9 +150,10 @@ class Model:
         spec = self.chunk
         found = self._hear(chunk, self.new_state() if chunk.restart else state)
         values, after = found["scores"], found["next_state"]
-        measurable = chunk.decided_valid.reshape(-1, spec.score_frames).all(axis=1)
+        measurable = np.asarray(chunk.decided_valid.reshape(-1, spec.score_frames).all(axis=1))
         measurable &= np.isfinite(values).all(axis=1)
-        measurable &= bool(np.isfinite(after).all())
+        if not np.isfinite(after).all():
+            measurable[:] = False
         first, stop = np.argmax(measurable), len(measurable) - np.argmax(measurable[::-1])
         # What is not measurable at either end is left out: a jump in the index says so.
         part = slice(int(first), int(stop if measurable.any() else first))
