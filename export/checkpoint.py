@@ -77,7 +77,7 @@ class Checkpoint:
         result = self.result
         return Metadata(
             self.recipe.features,
-            self.recipe.window,
+            self.recipe.chunk,
             CLASSES,
             result["groups"],
             result["thresholds"],

@@ -16,7 +16,7 @@ import numpy as np
 
 from edge.artefact.backends import Backend
 from edge.artefact.choice import BATCHES, MAX_TIME_SHARE, Measurement, choose
-from export.calibration import Sample
+from export.streams import Chunks
 
 ROUNDS = (25, 9, 5)  # for each of BATCHES
 RUNTIME = "onnxruntime"
@@ -24,7 +24,7 @@ RUNTIME = "onnxruntime"
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Time of one batch of each of `BATCHES`, milliseconds."""
+    """Time of one step of each of `BATCHES` streams, milliseconds."""
 
     best_ms: tuple[float, ...]
     median_ms: tuple[float, ...]
@@ -39,17 +39,17 @@ class Candidate:
     latency: Latency
 
 
-def latencies(backends: Mapping[str, Backend], sample: Sample) -> dict[str, Latency]:
-    """Time of a batch of each size, milliseconds."""
+def latencies(backends: Mapping[str, Backend], chunks: Chunks) -> dict[str, Latency]:
+    """Time of a step of each size, milliseconds; `chunks` are repeated."""
     times: dict[str, list[list[float]]] = {name: [] for name in backends}
     for batch, rounds in zip(BATCHES, ROUNDS, strict=True):
-        frames, valid = (np.resize(part, (batch, *part.shape[1:])) for part in (sample.frames, sample.valid))
+        given = [np.resize(part, (batch, *part.shape[1:])) for part in chunks]
         for name in backends:
             times[name].append([])
         for turn in range(-1, rounds):  # the first warms up
             for name, backend in backends.items():
                 begin_s = time.perf_counter()
-                backend.run(frames, valid)
+                backend.run(*given)
                 if turn >= 0:
                     times[name][-1].append(1000 * (time.perf_counter() - begin_s))
     return {
