@@ -148,7 +148,9 @@ def at_once(scorer: Scorer, sound: Sound, listener: Listener) -> Heard:
     """What the network says of a sound when it is given as a whole."""
     frames, valid = (torch.from_numpy(part) for part in padded([sound], listener.chunk))
     answer = scorer.detector.whole(frames, valid)
-    scores = class_scores(answer.logits, scorer.scale, scorer.bias)[0, : len(sound.valid) // listener.chunk.score_frames]
+    scores = class_scores(answer.logits, scorer.scale, scorer.bias)[
+        0, : len(sound.valid) // listener.chunk.score_frames
+    ]
     clip = torch.log_softmax(scorer.detector.clip_head(pooled(answer)), -1)[0]
     return Heard(scores.numpy(), clip.numpy())
 

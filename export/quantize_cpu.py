@@ -44,7 +44,9 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]
 
     def __init__(self, sample: Sample) -> None:
         batches = sample.batches(min(BATCH, len(sample)))
-        self._parts = iter([part for part in batches if len(part.frames) == len(batches[0].frames)])  # it wants equal ones
+        self._parts = iter(
+            [part for part in batches if len(part.frames) == len(batches[0].frames)]
+        )  # it wants equal ones
 
     def get_next(self) -> dict[str, NDArray[np.float32]] | None:
         chunks = next(self._parts, None)

@@ -155,7 +155,7 @@ def status_body(node: Node, state: str, session: str, wall_s: float) -> Body:
 
 
 def stream_status_body(
-    node: Node, state: str, reason: str, since_s: float, wall_s: float, verified: bool | None
+    node: Node, state: str, reason: str, since_s: float, wall_s: float, verified: bool | None = None
 ) -> Body:
     """State of one stream: `ok`, `degraded`, `lost` or `disabled`, why, since when, and if its sound is known."""
     return {

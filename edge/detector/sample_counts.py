@@ -49,21 +49,30 @@ class SampleCounts:
         self._sum += other._sum
         self._energy += other._energy
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether there is nothing but a constant."""
+        return bool(self._numbers) and 10 * math.log10(max(self._variance, 1e-30)) < SILENT_DB
+
     def reasons(self) -> list[str]:
         """What is wrong with the samples, for a person; nothing when they are as they should be, or there are none."""
-        not_numbers = self.samples - self._numbers
-        found = []
+        found, not_numbers = [], self.samples - self._numbers
         if not_numbers > MOST_NOT_NUMBERS * self.samples:
             found.append(f"{100 * not_numbers / self.samples:.0f} % of the samples are not numbers")
-        if not self._numbers:
-            return found
-        constant = self._sum * UNIT / self._numbers
-        variance = self._energy * UNIT**2 / self._numbers - constant**2
-        level_db = 10 * math.log10(max(variance, 1e-30))
-        if level_db < SILENT_DB:
+        if self.is_silent:
             found.append(f"silence: nothing above {SILENT_DB:.0f} dBFS")
         if self._clipped > MOST_CLIPPED * self._numbers:
             found.append(f"clipped: {100 * self._clipped / self._numbers:.1f} % of the samples at full scale")
-        if abs(constant) > MOST_CONSTANT:
-            found.append(f"constant offset of {constant:.2f} of full scale")
+        if abs(self._constant) > MOST_CONSTANT:
+            found.append(f"constant offset of {self._constant:.2f} of full scale")
         return found
+
+    @property
+    def _constant(self) -> float:
+        """Mean, full scale = 1."""
+        return self._sum * UNIT / max(self._numbers, 1)
+
+    @property
+    def _variance(self) -> float:
+        """Mean square without the constant, full scale = 1."""
+        return self._energy * UNIT**2 / max(self._numbers, 1) - self._constant**2

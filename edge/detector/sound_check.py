@@ -140,8 +140,8 @@ class SoundCheck:
         found = total.samples.reasons() if total.samples.samples >= self._least_samples else []
         frames, known = total.frames, self._known
         is_measured = frames is not None and frames.frames * self._spec.hop_samples >= self._least_samples
-        if not found and is_measured and frames is not None and known is not None:
-            found = reasons(frames.measured(), known, self._spec)
+        if is_measured and frames is not None and known is not None and not total.samples.is_silent:
+            found += reasons(frames.measured(), known, self._spec)
         if found:
             return Verdict(False, "; ".join(found))
         return Verdict(True if is_measured else None)

@@ -219,12 +219,12 @@ class StreamWorker:
     def _assess_sound(self) -> tuple[str, str]:
         """State by the last `RECENT_S`; the scores come a chunk and the lookahead later."""
         received_s, measurable_s = self._share
+        if received_s >= RECENT_S and self._power < 10 ** (UNPLUGGED_DB / 10):
+            return "degraded", ALMOST_NO_SOUND
         if self._pipeline.verdict.verified is False:
             return "degraded", f"{self._outside.replace('_', ' ')}: {self._pipeline.verdict.reason}"
         if received_s >= RECENT_S / 2 and measurable_s < MEASURABLE_SHARE * received_s:
             return "degraded", "little of the sound can be measured"
-        if received_s >= RECENT_S and self._power < 10 ** (UNPLUGGED_DB / 10):
-            return "degraded", ALMOST_NO_SOUND
         return "ok", ""
 
     def _silent_s(self) -> float:

@@ -7,9 +7,11 @@ recordings lie further outside. Not for judging a stream (`edge.detector.known_s
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +22,25 @@ from edge.detector.sound_check import LEAST_S
 from edge.detector.sound_statistics import Measured, SoundStatistics, is_measurable
 from edge.features import FeatureSpec
 from training.datasets import Recording
+from training.detector.hyperparameters import Recipe
+from training.detector.training_data import TrainingData
 
 OUTSIDE = 0.01  # share of the recordings of patients that were left out
 QUANTILES = (0.01, 0.5, 0.99)
 GAIN_REACH = 1.64  # standard deviations of the training's gain: nine of ten stretches lie within
 FEWEST = 20  # recordings; fewer say nothing of the hundredth
+
+
+def known_of(training_data: TrainingData, recipe: Recipe) -> dict[str, Any] | None:
+    """What result.json holds of it: the fields of `KnownSound`; None where it could not be measured."""
+    known = known_sound(
+        training_data.recordings,
+        training_data.frames(recipe),
+        recipe.features,
+        recipe.augment.gain_db,
+        training_data.fold_of(recipe),
+    )
+    return None if known is None else json.loads(known.to_json())
 
 
 def known_sound(
