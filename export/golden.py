@@ -1,8 +1,9 @@
 """Golden sounds: synthetic recordings whose events every artefact must report alike, through the whole edge path.
 
 The bundled demo and some scenes of `training.synthetic`; no data set is needed, so they can be computed in a clean
-clone and on a device; whole and with patterns of loss. Alike: the same sounds in the same order, each beginning and ending within the collar that the
-field allows an event that counts as found. Not evidence of accuracy (`export.validation`).
+clone and on a device; whole, and with patterns of loss for what must hold in any of them. Alike: the same sounds in the
+same order, each beginning and ending within the collar that the field allows an event that counts as found. Not
+evidence of accuracy (`export.validation`).
 """
 
 from __future__ import annotations

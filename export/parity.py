@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 
 from edge.artefact.model import Model
 from edge.artefact.parity import MIN_COSINE, MIN_TOP1, compare_outputs
-from edge.artefact.specs import GroupSpec
+from edge.artefact.specs import ChunkSpec, GroupSpec
 from edge.detector.pipeline import Pipeline
 from edge.types import Block, Scores
-from export.streams import Heard, Listener, Sound, of_torch, padded
+from export.streams import ChunkNetwork, Heard, Sound, of_torch, padded
 from training.detector.model import Scorer, class_scores, pooled
 
 TORCH = 1e-5  # largest difference between torch at once, in steps, and the fp32 artefact
@@ -78,7 +78,7 @@ class Distance:
         ]
 
 
-def distance(reference: Listener, variant: Listener, comparison: ComparisonSet, model: Model) -> Distance:
+def distance(reference: ChunkNetwork, variant: ChunkNetwork, comparison: ComparisonSet, model: Model) -> Distance:
     """Compare two artefacts.
 
     Args:
@@ -104,16 +104,15 @@ def distance(reference: Listener, variant: Listener, comparison: ComparisonSet, 
     )
 
 
-def measurable_scores(listener: Listener, sounds: Sequence[Sound]) -> NDArray[np.float32]:
+def measurable_scores(network: ChunkNetwork, sounds: Sequence[Sound]) -> NDArray[np.float32]:
     """(n, C) scores of all score frames of the sounds that are wholly valid."""
-    heard, steps = listener.hear(sounds), listener.chunk.score_frames
+    heard, steps = network.hear(sounds), network.chunk.score_frames
     return np.concatenate([one.scores[_measurable(sound, steps)] for one, sound in zip(heard, sounds, strict=True)])
 
 
 def _measurable(sound: Sound, score_frames: int) -> NDArray[np.bool_]:
     whole = len(sound.valid) // score_frames * score_frames
-    measurable: NDArray[np.bool_] = sound.valid[:whole].reshape(-1, score_frames).all(1)
-    return measurable
+    return np.asarray(sound.valid[:whole].reshape(-1, score_frames).all(1))
 
 
 def decisions(scores: NDArray[np.float32], model: Model) -> NDArray[np.int64]:
@@ -128,7 +127,7 @@ def _decision(scores: NDArray[np.float32], group: GroupSpec, model: Model) -> ND
     return np.where(reaching.max(1) >= 0, np.array(columns)[reaching.argmax(1)], -1)
 
 
-def from_torch(scorer: Scorer, artefact: Listener, sounds: Sequence[Sound]) -> float:
+def from_torch(scorer: Scorer, artefact: ChunkNetwork, sounds: Sequence[Sound]) -> float:
     """Largest difference of any output between torch at once, torch in steps and an artefact in steps; NaN counts.
 
     Labels of clips are compared as probabilities: their logarithms have no bound.
@@ -136,31 +135,29 @@ def from_torch(scorer: Scorer, artefact: Listener, sounds: Sequence[Sound]) -> f
     chunk, worst = artefact.chunk, np.float32(0)
     stepped, exported = (one.hear(sounds) for one in (of_torch(scorer, scorer.state_size, chunk), artefact))
     for sound, *answers in zip(sounds, stepped, exported, strict=True):
-        once = at_once(scorer, sound, artefact)
+        once = at_once(scorer, sound, chunk)
         for answer in answers:
             worst = np.maximum(worst, np.abs(answer.scores - once.scores).max(initial=0.0))
             worst = np.maximum(worst, np.abs(np.exp(answer.clip) - np.exp(once.clip)).max())
     return float(worst)
 
 
-@torch.no_grad()
-def at_once(scorer: Scorer, sound: Sound, listener: Listener) -> Heard:
+def at_once(scorer: Scorer, sound: Sound, chunk: ChunkSpec) -> Heard:
     """What the network says of a sound when it is given as a whole."""
-    frames, valid = (torch.from_numpy(part) for part in padded([sound], listener.chunk))
-    answer = scorer.detector.whole(frames, valid)
-    scores = class_scores(answer.logits, scorer.scale, scorer.bias)[
-        0, : len(sound.valid) // listener.chunk.score_frames
-    ]
-    clip = torch.log_softmax(scorer.detector.clip_head(pooled(answer)), -1)[0]
+    frames, valid = (torch.from_numpy(part) for part in padded([sound], chunk))
+    with torch.no_grad():
+        answer = scorer.detector.whole(frames, valid)
+        clip = torch.log_softmax(scorer.detector.clip_head(pooled(answer)), -1)[0]
+    scores = class_scores(answer.logits, scorer.scale, scorer.bias)[0, : len(sound.valid) // chunk.score_frames]
     return Heard(scores.numpy(), clip.numpy())
 
 
-def streamed(model: Model, listener: Listener, samples: NDArray[np.float32], sound: Sound) -> float:
+def streamed(model: Model, network: ChunkNetwork, samples: NDArray[np.float32], sound: Sound) -> float:
     """Largest difference between the edge's scores of one sound in uneven blocks and those of the same artefact.
 
     Args:
         model: the artefact as the edge has it.
-        listener: the same.
+        network: the same.
         samples: (N,) the sound.
         sound: its frames.
     """
@@ -173,4 +170,4 @@ def streamed(model: Model, listener: Listener, samples: NDArray[np.float32], sou
         start += len(piece)
     pipeline.flush()
     values = np.concatenate([scores.values[scores.valid] for scores in got])
-    return float(np.abs(values - measurable_scores(listener, [sound])).max())
+    return float(np.abs(values - measurable_scores(network, [sound])).max())

@@ -49,8 +49,8 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]
         )  # it wants equal ones
 
     def get_next(self) -> dict[str, NDArray[np.float32]] | None:
-        chunks = next(self._parts, None)
-        return None if chunks is None else dict(zip(INPUTS, chunks, strict=True))
+        given = next(self._parts, None)
+        return None if given is None else dict(zip(INPUTS, given, strict=True))
 
 
 def quantize_cpu(graph: onnx.ModelProto, sample: Sample) -> onnx.ModelProto:

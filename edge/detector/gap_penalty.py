@@ -44,9 +44,9 @@ class GapPenalty:
     def __init__(self, features: FeatureSpec, spec: ChunkSpec) -> None:
         """Nothing was lost yet."""
         self._spec = spec
-        # A hole of d samples is in all frames that touch it, (d + span) / hop of them
+        # A hole of d samples touches (d + span - 2) // hop + 1 frames at most
         span = features.ahead_samples + features.history_samples
-        self._hole = int((SHORT_S * features.rate_hz + span) / features.hop_samples) + 1
+        self._hole = (round(SHORT_S * features.rate_hz) + span - 2) // features.hop_samples + 2
         self._near = round(NEAR_S * features.rate_hz / features.hop_samples)
         self._lost: NDArray[np.bool_]  # of the newest frames that were decided
         self._is_begun: bool  # whether anything was heard

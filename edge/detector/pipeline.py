@@ -29,7 +29,7 @@ class Pipeline:
     Args:
         model: loaded artefact, may be shared between streams.
         thresholds: scores that open an event, where they differ from the model's.
-        observe: called with all scores, in order.
+        observe: called with all scores that there are, in order.
         classes: classes that become events; all event classes of the model when None.
         outside: what to do while the sound is not like what the model knows: mark events, give no scores, or not judge.
 
@@ -119,18 +119,20 @@ class Pipeline:
         return [event for some in frames for chunk in self._chunks.push(some) for event in self._score(chunk)]
 
     def _score(self, chunk: Chunk) -> list[Event]:
-        chunk = self._without_forgotten(chunk)
+        chunk, spec = self._without_forgotten(chunk), self._model.chunk
         if self._check is not None:
             self._check.push_chunk(chunk)
         scores, self._state = self._model.score(chunk, self._state)
+        if not np.isfinite(self._state).all():  # it would say nothing more for ever
+            self._state, self._heard_from = self._model.new_state(), chunk.start + spec.chunk_frames
+        penalty = self._gap_penalty.push(chunk)
+        if not len(scores.valid):
+            return []
         if self._outside == "not_measurable" and self.verdict.verified is False:
             scores = replace(scores, valid=np.zeros_like(scores.valid))
         if self._observe is not None:
             self._observe(scores)
-        penalty = self._gap_penalty.push(chunk)
-        first = scores.start - (chunk.start - self._model.chunk.lookahead_frames) // self._model.chunk.score_frames
-        if not np.isfinite(self._state).all():  # it would say nothing more for ever
-            self._state, self._heard_from = self._model.new_state(), chunk.start + len(chunk.valid)
+        first = scores.start - (chunk.start - spec.lookahead_frames) // spec.score_frames
         return self._reported_only(self._tracker.push(scores, penalty[first : first + len(scores.valid)]))
 
     def _without_forgotten(self, chunk: Chunk) -> Chunk:

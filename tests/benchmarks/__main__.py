@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from edge.artefact.model import load_model
 from edge.detector.pipeline import Pipeline
 from edge.sources.demo import DEMO_AUDIO
-from edge.types import Window
+from edge.types import Chunk
 from tests.benchmarks import link, packets
 from tests.benchmarks.frontends import ROUNDS, medians, pieces, report
 from training.synthetic.scene import scene
@@ -29,11 +29,12 @@ SECONDS = 60
 
 
 def detection(samples: NDArray[np.float32]) -> None:
-    """Cost of one window in the model, and of one second of sound in the whole detector."""
+    """Cost of one chunk in the model, and of one second of sound in the whole detector."""
     model = load_model()
     rng = np.random.default_rng(0)
-    values = rng.normal(0, 1, (model.window.window_frames, model.spec.width)).astype(np.float32)
-    window = Window(0, values, np.ones(len(values), np.bool_))
+    values = rng.normal(0, 1, (model.chunk.chunk_frames, model.spec.width)).astype(np.float32)
+    chunk = Chunk(0, values, np.ones(len(values), np.bool_), np.ones(len(values), np.bool_))
+    _, state = model.score(chunk, model.new_state())
     blocks = pieces(samples, model.rate_hz // 10)
 
     def run() -> None:
@@ -42,8 +43,8 @@ def detection(samples: NDArray[np.float32]) -> None:
             pipeline.push(block)
         pipeline.flush()
 
-    cost = medians({"window": lambda: model.score(window), "stream": run})
-    print(f"model: {1000 * cost['window']:.2f} ms/window ({model.runtime}, 1 thread)")
+    cost = medians({"chunk": lambda: model.score(chunk, state), "stream": run})
+    print(f"model: {1000 * cost['chunk']:.2f} ms/chunk ({model.runtime}, 1 thread)")
     share = cost["stream"] / SECONDS
     print(f"detector: {100 * share:.2f} % of one core for one stream ({1 / share:.0f} streams to a core)")
 

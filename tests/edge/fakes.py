@@ -8,10 +8,14 @@ import threading
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
-from edge.artefact.specs import GroupSpec, WindowSpec
+from edge.artefact.specs import ChunkSpec, GroupSpec
 from edge.features import FeatureSpec, Mel
-from edge.types import Block, Gap, Scores, Window
+from edge.types import Block, Chunk, Gap, Scores
+
+Answer = tuple[Scores, NDArray[np.float32]]
+"""The scores of a chunk, and the state for the next."""
 
 BLOCK_S = 0.1
 LOUD = 0.05  # rms, full scale = 1.0
@@ -23,7 +27,7 @@ class LoudnessModel:
     spec = FeatureSpec(
         hop_samples=64, analysis=Mel(windows_samples=(128,), fft_size=256), offset=(-60.0,), scale=(20.0,)
     )
-    window = WindowSpec(window_frames=50, hop_frames=25, lookahead_frames=10, score_frames=5)
+    chunk = ChunkSpec(chunk_frames=25, lookahead_frames=10, score_frames=5)
     classes = ("wheeze", "fine_crackle", "breath")
     groups = (
         GroupSpec("continuous", ("wheeze",), median_frames=3, keep=0.7, confirm_frames=3, quiet_frames=3),
@@ -32,20 +36,24 @@ class LoudnessModel:
     thresholds = {"wheeze": 0.5, "fine_crackle": 0.5}  # noqa: RUF012 - a stand-in for an instance
     event_classes = ("wheeze", "fine_crackle")
     rate_hz = spec.rate_hz
-    score_hop_samples = spec.hop_samples * window.score_frames
+    score_hop_samples = spec.hop_samples * chunk.score_frames
     id, sha256, features_sha256, runtime = "loudness", "a" * 64, "b" * 64, "numpy 0"
 
-    def score(self, window: Window) -> Scores:
+    def new_state(self) -> NDArray[np.float32]:
+        """Levels of the frames that are not decided yet, (L,): none was heard."""
+        return np.zeros(self.chunk.lookahead_frames, np.float32)
+
+    def score(self, chunk: Chunk, state: NDArray[np.float32]) -> Answer:
         """0.9 where the frames are loud; what was not heard at either end is left out, as by the model."""
-        decided = self.window.decided
-        steps = self.window.score_frames
-        loud = window.values[decided].reshape(-1, steps * self.spec.width).mean(axis=1) > -0.5
+        steps, ahead = self.chunk.score_frames, self.chunk.lookahead_frames
+        levels = np.concatenate([self.new_state() if chunk.restart else state, chunk.values.mean(axis=1)])
+        loud = levels[:-ahead].reshape(-1, steps).mean(axis=1) > -0.5
         values = np.full((len(loud), 3), 0.02, np.float32)
         values[loud, 0] = 0.9
-        valid = window.valid[decided].reshape(-1, steps).all(axis=1)
+        valid = np.asarray(chunk.decided_valid.reshape(-1, steps).all(axis=1))
         heard = np.flatnonzero(valid)
         part = slice(int(heard[0]), int(heard[-1]) + 1) if len(heard) else slice(0, 0)
-        return Scores((window.start + decided.start) // steps + part.start, values[part], valid[part])
+        return Scores((chunk.start - ahead) // steps + part.start, values[part], valid[part]), levels[-ahead:]
 
 
 class Bursts:

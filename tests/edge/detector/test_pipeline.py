@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from itertools import pairwise
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,12 +13,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edge.artefact.model import Model, load_model
-from edge.artefact.specs import WindowSpec
-from edge.detector.pipeline import Pipeline, gap_penalty
+from edge.detector.pipeline import Pipeline
 from edge.errors import ConfigError
 from edge.features import Cwt, FeatureSpec
 from edge.sources.demo import DEMO_AUDIO, DEMO_TRUTH
-from edge.types import Block, Event, Scores, Window
+from edge.types import Block, Event, Scores
 from tests.edge.fakes import LoudnessModel
 from tests.edge.streaming import RATE_HZ, sound
 
@@ -90,7 +88,7 @@ def test_what_lies_in_masked_samples_is_never_heard(model: Model, demo: NDArray[
     assert _same(quiet_run[1], loud_run[1])
 
 
-def test_scores_lie_one_after_the_other_and_cover_thesound(model: Model, demo: NDArray[np.float32]) -> None:
+def test_scores_lie_one_after_the_other_and_cover_the_sound(model: Model, demo: NDArray[np.float32]) -> None:
     _, scores = _run(model, [Block(0, demo, np.ones(len(demo), np.bool_))])
     for before, after in pairwise(scores):
         assert after.start == before.start + len(before.valid)
@@ -144,9 +142,9 @@ def test_a_class_or_threshold_that_the_model_lacks_is_refused(model: Model) -> N
         Pipeline(model, classes=("whistle",))
 
 
-# The model that hears loudness: its window of 0.4 s decides 0.2 s, with 0.08 s of lookahead; a score frame has 40 ms.
+# The model that hears loudness: chunks of 0.2 s with 0.08 s of lookahead; a score frame has 40 ms.
 SCORE_HOP = LoudnessModel.score_hop_samples
-HIGH = {"wheeze": 0.86}  # its score of 0.9 is 0.38 log-odds above it, and near to a gap 0.4 are asked
+HIGH = {"wheeze": 0.895}  # its score of 0.9 is 0.05 log-odds above it, and near to a gap 0.1 are asked
 
 
 def _loudness(thresholds: dict[str, float] | None = None, classes: tuple[str, ...] | None = None) -> Pipeline:
@@ -166,13 +164,6 @@ def test_at_the_begin_and_the_end_of_a_stream_nothing_is_lacking() -> None:
     assert second[1] > 1.9
 
 
-def test_a_sound_in_the_last_moments_of_a_stream_is_not_near_a_gap() -> None:
-    # Frame 248 would need more than 2 s. The window that ends at 250 decides frames 215 to 239, 1.72 to 1.92 s
-    pipeline = _loudness(HIGH)
-    (span,) = _spans_s(pipeline.push(sound(2.0, (1.8, 2.0))) + pipeline.flush())
-    assert span[0] == 1.8
-
-
 def test_a_stream_begins_with_the_first_sample_that_can_be_used() -> None:
     heard = sound(2.0, (0.0, 1.0))
     heard.valid[: round(0.4 * RATE_HZ)] = False
@@ -187,14 +178,14 @@ def test_every_class_that_the_model_lacks_is_named() -> None:
         _loudness({"whistle": 0.5}, ("snore", "wheeze"))
 
 
-def test_behind_a_gap_an_event_needs_more_until_its_window_lacks_nothing() -> None:
+def test_behind_a_gap_an_event_needs_more_for_a_second() -> None:
     heard = sound(4.0, (2.0, 4.0))
     heard.valid[round(1.8 * RATE_HZ) : 2 * RATE_HZ] = False
     (usual,) = _spans_s((pipeline := _loudness()).push(heard) + pipeline.flush())
     (asked,) = _spans_s((pipeline := _loudness(HIGH)).push(heard) + pipeline.flush())
     assert usual[0] < 2.1
-    # The first window behind 2.0 s is that of [2.0, 2.4), which decides [2.12, 2.32)
-    assert asked[0] == 2.12
+    # The last frame that touches what was lost is 249; frame 375 is the first that is more than a second behind it
+    assert asked[0] == 3.0
 
 
 def test_a_pipeline_that_was_reset_is_as_new_wherever_the_sound_goes_on() -> None:
@@ -245,53 +236,16 @@ def test_an_abort_closes_what_is_open_and_decides_nothing_more() -> None:
     (onset,) = pipeline.push(sound(1.0, (0.2, 1.0)))
     (end,) = pipeline.abort()
     assert (onset.kind, end.kind, end.onset, end.end_reason) == ("onset", "end", onset.onset, "stream_end")
-    # Frame 124 would end with sample 124 x 64 + 128 = 8064, so the last window ends at frame 100; it decides up to 90
+    # Frame 124 would end with sample 124 x 64 + 128 = 8064, so the last chunk ends at frame 100; it decides up to 90
     assert end.end == 90 * 64
     assert _spans_s((other := _loudness()).push(sound(1.0, (0.2, 1.0))) + other.flush())[0][1] > 0.9
 
 
-def test_the_end_comes_window_by_window() -> None:
+def test_the_end_comes_chunk_by_chunk() -> None:
     pipeline, other = _loudness(), _loudness()
     heard = sound(1.0, (0.2, 0.7))
     pipeline.push(heard)
     other.push(heard)
     steps = list(pipeline.flush_stepwise())
-    assert len(steps) >= 3  # the last frames, a window, the tracker
+    assert len(steps) >= 3  # the last frames, a chunk, the tracker
     assert [event for step in steps for event in step] == other.flush() != []
-
-
-# Ten score frames of four frames; a second is 8 frames, so near to a gap means within 8 frames.
-TEN = SimpleNamespace(window=WindowSpec(40, 40, 0, 4), rate_hz=16, spec=SimpleNamespace(hop_samples=2))
-
-
-def _penalty(lost: list[int], before: int = 0, after: int = 0) -> list[float]:
-    valid = np.array([i not in lost for i in range(40)], np.bool_)
-    window = Window(80, np.zeros((40, 1), np.float32), valid, before, after)
-    scores = Scores(20, np.zeros((10, 1), np.float32), np.ones(10, np.bool_))
-    return gap_penalty(TEN, window, scores).round(4).tolist()  # type: ignore[arg-type,no-any-return]
-
-
-def test_the_gap_penalty_is_0_4_near_a_gap_and_0_2_elsewhere_and_grows_with_what_is_lost() -> None:
-    # 4 of 40 frames lost: 2 x 0.1 more. Near are the score frames that touch [20 - 8, 24 + 8): 3 to 7.
-    assert _penalty([20, 21, 22, 23]) == [0.4] * 3 + [0.6] * 5 + [0.4] * 2
-    # [0, 4): near is up to frame 12, score frames 0 to 2. [36, 40): from frame 28 on, 7 to 9.
-    assert _penalty([0, 1, 2, 3]) == [0.6] * 3 + [0.4] * 7
-    assert _penalty([36, 37, 38, 39]) == [0.4] * 7 + [0.6] * 3
-    # Two gaps of one frame: [5 - 8, 6 + 8) is 0 to 3, [30 - 8, 31 + 8) is 5 to 9; 2 x 2 / 40 more
-    assert _penalty([5, 30]) == [0.5] * 4 + [0.3] + [0.5] * 5
-
-
-def test_the_gap_penalty_is_0_where_nothing_was_lost_or_the_stream_was_not_there() -> None:
-    assert _penalty([]) == [0.0] * 10
-    assert _penalty(list(range(10)), before=10) == [0.0] * 10
-    assert _penalty(list(range(30, 40)), after=10) == [0.0] * 10
-    # 26 of the 30 frames that the stream had: 2 x 4 / 30 more; near are score frames 3 to 7 as above
-    assert _penalty([*range(10), 20, 21, 22, 23], before=10) == [0.4667] * 3 + [0.6667] * 5 + [0.4667] * 2
-    assert _penalty([*range(4)], before=3)[:4] == [0.4541] * 3 + [0.2541]  # one of 37
-
-
-def test_the_gap_penalty_follows_the_score_frames_that_were_left_out() -> None:
-    valid = np.array([i not in (20, 21, 22, 23) for i in range(40)], np.bool_)
-    late = Scores(26, np.zeros((4, 1), np.float32), np.ones(4, np.bool_))  # score frames 6 to 9 of the window
-    window = Window(80, np.zeros((40, 1), np.float32), valid)
-    assert gap_penalty(TEN, window, late).round(4).tolist() == [0.6, 0.6, 0.4, 0.4]  # type: ignore[arg-type]

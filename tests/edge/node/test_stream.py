@@ -6,14 +6,16 @@ import threading
 import time
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import edge.node.stream
 from edge.delivery.messages import Message
 from edge.errors import ModelError
 from edge.node.stream import StreamTotals
-from edge.types import Block, Gap, Scores, Window
-from tests.edge.fakes import Bursts, LoudnessModel
+from edge.types import Block, Chunk, Gap
+from tests.edge.fakes import Answer, Bursts, LoudnessModel
 from tests.edge.streaming import (
     Heard,
     worker,
@@ -108,10 +110,10 @@ def test_a_gpu_that_fails_closes_what_is_open_and_calls_for_a_restart(
 ) -> None:
     said, source, score = Heard(), Bursts(5, pace=False), LoudnessModel.score
 
-    def fails(self: LoudnessModel, window: Window) -> Scores:
+    def fails(self: LoudnessModel, chunk: Chunk, state: NDArray[np.float32]) -> Answer:
         if said.events():
             raise ModelError("error 719")
-        return score(self, window)
+        return score(self, chunk, state)
 
     monkeypatch.setattr(LoudnessModel, "score", fails)
     stream = worker(source, said)

@@ -6,14 +6,15 @@ import threading
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import edge.node.stream
 from edge.errors import SourceError
 from edge.node.stream import State, StreamTotals, StreamWorker
 from edge.settings.config import Stream
 from edge.sources.vitals import Trouble
-from edge.types import Block, Gap, Scores, Window
-from tests.edge.fakes import LoudnessModel
+from edge.types import Block, Chunk, Gap
+from tests.edge.fakes import Answer, LoudnessModel
 from tests.edge.streaming import (
     NODE,
     RATE_HZ,
@@ -134,9 +135,9 @@ def test_less_than_5_s_are_not_judged_and_half_of_more_must_be_measurable(
 def test_in_its_first_block_a_stream_is_ok(monkeypatch: pytest.MonkeyPatch) -> None:
     told, score = [], LoudnessModel.score
 
-    def asks(self: LoudnessModel, window: Window) -> Scores:
+    def asks(self: LoudnessModel, chunk: Chunk, state: NDArray[np.float32]) -> Answer:
         told.append(stream.state().name)
-        return score(self, window)
+        return score(self, chunk, state)
 
     monkeypatch.setattr(LoudnessModel, "score", asks)
     stream = configured(Script(sound(1.0)), Heard())
@@ -163,13 +164,13 @@ def test_microphones_devices_and_files_in_real_time_are_live(
 
 def test_a_silence_with_nothing_open_is_no_new_beginning(clock: Time) -> None:
     said = Heard()
-    stream = configured(Script(), said, thresholds={"wheeze": 0.85})
+    stream = configured(Script(), said, thresholds={"wheeze": 0.895})
     stream._on_item(sound(1.0, (0.2, 0.5)))
     assert [body["type"] for body in said.events()] == ["onset", "end"]
     clock.now_s += 60.0
     stream.check_silence()
-    stream._on_item(sound(2.0, (0.0, 1.0), start=3 * RATE_HZ))
-    assert samples_of(said.events())[2] == ("onset", 78 * 320, None)  # as behind any gap
+    stream._on_item(sound(2.0, (0.0, 2.0), start=3 * RATE_HZ))
+    assert samples_of(said.events())[2] == ("onset", 4 * RATE_HZ, None)  # as behind any gap
 
 
 def test_a_failed_stream_says_why_and_only_an_error_of_the_program_calls_for_a_restart(

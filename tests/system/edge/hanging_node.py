@@ -8,14 +8,17 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edge.commands import stop_on_signals
 from edge.delivery.outbox import Outbox
 from edge.log import setup
 from edge.node.notify import Notifier
 from edge.node.service import Service
 from edge.settings.config import parse_config
-from edge.types import Block, Gap, Scores, Window
-from tests.edge.fakes import Bursts, LoudnessModel
+from edge.types import Block, Chunk, Gap
+from tests.edge.fakes import Answer, Bursts, LoudnessModel
 
 HANG_S = 3600.0
 
@@ -32,11 +35,11 @@ class StuckSource(Bursts):
 class StuckModel(LoudnessModel):
     """Hangs in one of the threads that score."""
 
-    def score(self, window: Window) -> Scores:
-        """As its parent, until the second window of the stream `bad`."""
-        if threading.current_thread().name == "stream-bad" and window.start > 0:
+    def score(self, chunk: Chunk, state: NDArray[np.float32]) -> Answer:
+        """As its parent, until the second chunk of the stream `bad`."""
+        if threading.current_thread().name == "stream-bad" and chunk.start > 0:
             threading.Event().wait(HANG_S)
-        return super().score(window)
+        return super().score(chunk, state)
 
 
 def main(where: str, port: str, outbox: str) -> None:
