@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.datasets import Recording
-from training.detector.augment import SILENCE_DB, Changes, add_powers, as_loud, beside
+from training.detector.augment import SILENCE_DB, Changes, add_powers, beside
+from training.detector.disturbances import Disturbances
 from training.detector.model import STRIDE
 from training.detector.truth import LabelSpec, Timeline, Truth
 from training.detector.warp import Warp
@@ -83,6 +84,7 @@ class StretchSampler:
         """Compute how often each recording is drawn."""
         self._frames, self._timelines, self._labels = frames, timelines, labels
         self._length, self._changes, self._augment = length, changes, changes.augment
+        self._disturbances = Disturbances(changes.spec, changes.augment.disturbances)
         self.clip_frames = min(CLIP_FRAMES, length)
         """Frames of a clip."""
         seconds = np.sqrt([len(f) for f in frames])
@@ -99,9 +101,13 @@ class StretchSampler:
         is_chest = rng.random() >= augment.negative or not self._negative.any()
         piece = self._cut(self._chest if is_chest else self._negative, rng)
         levels, valid, truth = piece.levels, piece.valid, piece.truth
-        levels += rng.normal(0, augment.gain_db) if is_chest else rng.uniform(-35, 5)
+        if is_chest:
+            levels = self._disturbances.amplified(levels, rng.normal(0, augment.gain_db), rng)
+        else:
+            levels += rng.uniform(-35, 5)
         if rng.random() < augment.disturb:
-            levels = self.disturb(levels, valid, (-25, 5), rng)
+            levels = self.disturb(levels, valid, augment.disturb_db, rng)
+        levels = self._disturbances.add(levels, valid, rng)
         if is_chest and rng.random() < augment.mix:
             levels, valid, truth = self._mix(levels, valid, truth, rng)
         levels = changes.colour(levels, rng)
@@ -116,13 +122,13 @@ class StretchSampler:
         between_db: tuple[float, float],
         rng: np.random.Generator,
     ) -> NDArray[np.float32]:
-        """Add a negative whose peak lies so many dB above the peak of this one; as many frames as `levels` has."""
+        """Add a negative, its peak so far over the `reference` of this one, dB; as many frames as `levels` has."""
         if not self._negative.any():
             return levels
         other = self._cut(self._negative, rng)
         first = (len(other.levels) - len(levels)) // 2
         middle, other_valid = other.levels[first:][: len(levels)], other.valid[first:][: len(levels)]
-        louder = as_loud(middle, other_valid, levels, valid) + np.float32(rng.uniform(*between_db))
+        louder = self._changes.over_reference(middle, other_valid, levels, valid, rng.uniform(*between_db))
         return beside(levels, valid, louder, other_valid)
 
     def _cut(self, weights: NDArray[np.float64], rng: np.random.Generator) -> Piece:
@@ -177,7 +183,7 @@ class ClipSampler:
         levels, valid, target = self._one(rng)
         levels += rng.normal(0, augment.gain_db)
         if rng.random() < augment.clip_negative:
-            levels = self._sampler.disturb(levels, valid, (-30, -5), rng)
+            levels = self._sampler.disturb(levels, valid, augment.clip_negative_db, rng)
         if rng.random() < augment.clip_mixup:
             other, other_valid, its = self._one(rng)
             share = float(np.clip(rng.beta(0.4, 0.4), 1e-6, 1 - 1e-6))
