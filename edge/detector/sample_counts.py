@@ -13,7 +13,7 @@ import numpy as np
 
 from edge.types import Block
 
-UNIT = 2.0**-16  # of full scale
+UNIT = 2.0**-20  # of full scale; a piece of a minute still fits 64 bits
 FULL_SCALE = 0.99  # a sample from here on is clipped; converters stop a little below 1
 MOST_CLIPPED = 1e-3  # share; the worst of 1949 SPRSound recordings has 4e-5, of five ICBHI ones 1.7e-3
 MOST_CONSTANT = 0.1  # of full scale; the most in SPRSound is 2e-4, in ICBHI 9e-3
