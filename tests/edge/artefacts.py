@@ -1,4 +1,4 @@
-"""Artefacts of one checkpoint, made out of the default one in a folder of the test."""
+"""Artefacts of one checkpoint, made out of a small one in a folder of the test."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from edge.artefact.model import DEFAULT_PATH
 from edge.artefact.seal import seal
 from edge.artefact.variants import VARIANT_KEY
+from tests.edge.small_graph import small_artefact
 
 Change = Callable[[onnx.ModelProto], None]
 PRECISIONS = {"cpu-int8": "int8", "trt-fp16": "fp16", "trt-int8": "int8", "trt-int8-fp16": "int8+fp16"}
 
 
 def fp32(folder: Path) -> Path:
-    """The default artefact under another name, with nothing beside it."""
+    """The small artefact, with nothing beside it."""
     path = folder / "chest.onnx"
-    path.write_bytes(DEFAULT_PATH.read_bytes())
+    path.write_bytes(small_artefact())
     return path
 
 

@@ -12,6 +12,7 @@ import json
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edge.artefact.backends.onnx import OnnxBackend
@@ -47,6 +48,14 @@ def small_artefact(spec: FeatureSpec = SPEC) -> bytes:
         model.metadata_props.add(key=f"laennec.{key}", value=text)
     onnx.checker.check_model(model)
     return seal(model.SerializeToString(deterministic=True))
+
+
+def chunk_batch(count: int, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Frames, valid and state of the next chunk of so many streams."""
+    rng = np.random.default_rng(seed)
+    valid = (rng.random((count, 4)) < 0.95).astype(np.float32)
+    frames = rng.normal(0, 1, (count, 4, SPEC.width)).astype(np.float32) * valid[:, :, None]
+    return frames, valid, rng.normal(0, 1, (count, STATE)).astype(np.float32)
 
 
 def _graph(width: int) -> onnx.GraphProto:

@@ -12,16 +12,21 @@ import onnx
 import pytest
 
 from edge.artefact.model import DEFAULT_PATH, load_model
+from edge.artefact.runtime import open_model
 from edge.artefact.seal import MAX_BYTES, seal
 from edge.errors import ModelError
-from edge.types import Window
+from tests.edge.artefact.backends.machine import Machine, fake_library, machine
+from tests.edge.artefacts import variant
+from tests.edge.small_graph import SPEC, small_artefact
+
+__all__ = ["fake_library", "machine"]
 
 SEAL_BYTES = 82
 
 
 def _edited(path: Path, changes: dict[str, str | None]) -> Path:
-    """The default artefact with some metadata replaced or removed, sealed again."""
-    graph = onnx.load_from_string(DEFAULT_PATH.read_bytes()[:-SEAL_BYTES])
+    """The small artefact with some metadata replaced or removed, sealed again."""
+    graph = onnx.load_from_string(small_artefact()[:-SEAL_BYTES])
     kept = {p.key: p.value for p in graph.metadata_props}
     del graph.metadata_props[:]
     for key, value in {**kept, **{f"laennec.{k}": v for k, v in changes.items()}}.items():
@@ -43,7 +48,7 @@ def test_the_default_artefact_is_small_and_tells_what_it_is() -> None:
 
 
 def test_every_flipped_byte_is_noticed(tmp_path: Path) -> None:
-    content = DEFAULT_PATH.read_bytes()
+    content = small_artefact()
     rng = np.random.default_rng(0)
     for position in rng.integers(0, len(content), 50):
         damaged = bytearray(content)
@@ -56,7 +61,7 @@ def test_every_flipped_byte_is_noticed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.999])
 def test_a_file_cut_short_is_refused(tmp_path: Path, share: float) -> None:
-    content = DEFAULT_PATH.read_bytes()
+    content = small_artefact()
     path = tmp_path / "short.onnx"
     path.write_bytes(content[: int(len(content) * share)])
     with pytest.raises(ModelError, match="expected a Laennec artefact"):
@@ -65,7 +70,7 @@ def test_a_file_cut_short_is_refused(tmp_path: Path, share: float) -> None:
 
 def test_an_onnx_file_of_someone_else_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.onnx"
-    path.write_bytes(seal(DEFAULT_PATH.read_bytes()[:0] + onnx.ModelProto().SerializeToString()))
+    path.write_bytes(seal(onnx.ModelProto().SerializeToString()))
     with pytest.raises(ModelError, match=r"other\.onnx: expected a graph that onnxruntime"):
         load_model(path)
 
@@ -86,10 +91,11 @@ def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("schema", "laennec.model/2", r"expected a Laennec model \(laennec.model/1\), found .*laennec.model/2"),
+        ("schema", "laennec.model/3", r"expected a Laennec model \(laennec.model/2\), found .*laennec.model/3"),
+        ("schema", None, r"expected a Laennec model \(laennec.model/2\), found an ONNX file with schema None"),
         ("thresholds", None, "missing: thresholds"),
-        ("classes", json.dumps(["wheeze"]), "disagree"),
-        ("window", json.dumps({"window_frames": 3}), "metadata not understood"),
+        ("classes", json.dumps(["rhonchus", "breath"]), "disagree"),
+        ("chunk", json.dumps({"window_frames": 3}), "metadata not understood"),
         ("features", "[]", "metadata not understood"),
     ],
 )
@@ -98,26 +104,27 @@ def test_metadata_that_do_not_hold_are_refused(tmp_path: Path, key: str, value: 
         load_model(_edited(tmp_path / "edited.onnx", {key: value}))
 
 
+def test_a_model_of_windows_is_refused_with_one_line_that_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ModelError) as caught:
+        load_model(_edited(tmp_path / "old.onnx", {"schema": "laennec.model/1", "chunk": None}))
+    assert str(caught.value) == (
+        f"model {tmp_path}/old.onnx: expected a model that hears chunks (laennec.model/2), found laennec.model/1, a "
+        "model of windows, which runs with the release of Laennec that it came with; export it again with this version "
+        "of Laennec"
+    )
+
+
+def test_a_model_of_windows_is_refused_before_an_engine_is_built_of_it(tmp_path: Path, machine: Machine) -> None:
+    path = _edited(tmp_path / "old.onnx", {"schema": "laennec.model/1"})
+    with pytest.raises(ModelError, match="expected a model that hears chunks"):
+        open_model(variant(path, "trt-fp16"), "tensorrt")
+    assert machine.trt.builds == 0
+
+
 def test_a_spec_that_does_not_fit_the_graph_is_refused_with_both_shapes(tmp_path: Path) -> None:
-    model = load_model()
-    features = model.spec.to_json().replace(f'"bands":{model.spec.bands}', f'"bands":{model.spec.bands - 8}')
-    with pytest.raises(ModelError, match=r"graph does not fit its metadata: expected .* found"):
+    features = SPEC.to_json().replace('"bands":8', '"bands":16')
+    with pytest.raises(ModelError, match=r"graph does not fit its metadata: expected .*\[4, 16\].* found .*\[4, 8\]"):
         load_model(_edited(tmp_path / "edited.onnx", {"features": features}))
-
-
-def test_scores_are_probabilities_and_invalid_where_nothing_was_heard() -> None:
-    model = load_model()
-    spec = model.window
-    rng = np.random.default_rng(0)
-    valid = np.ones(spec.window_frames, np.bool_)
-    lost = spec.decided.start + spec.score_frames + 1
-    valid[lost] = False
-    values = rng.normal(0, 1, (spec.window_frames, model.spec.width)).astype(np.float32)
-    values[~valid] = 0
-    scores = model.score(Window(0, values, valid))
-    assert scores.values.shape == (spec.hop_frames // spec.score_frames, len(model.classes))
-    assert ((scores.values >= 0) & (scores.values <= 1)).all()
-    assert np.flatnonzero(~scores.valid).tolist() == [1]
 
 
 def test_the_runtime_is_told_to_report_to_nobody_before_it_is_imported() -> None:

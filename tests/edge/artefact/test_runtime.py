@@ -19,10 +19,10 @@ from tests.edge.artefacts import fp32, variant
 
 __all__ = ["fake_library", "machine"]
 
-FP32 = Measurement("fp32", "onnxruntime", 0.1, (10.0, 70.0, 300.0), 1.0, 1.0, True)
-CPU_INT8 = replace(FP32, variant="cpu-int8", latency_ms=(8.0, 40.0, 150.0))
-FP16 = replace(FP32, variant="trt-fp16", runtime="tensorrt", latency_ms=(1.0, 2.0, 4.0))
-INT8 = replace(FP16, variant="trt-int8", latency_ms=(0.8, 1.0, 2.0))
+FP32 = Measurement("fp32", "onnxruntime", 0.1, 10.0, 1.0, 1.0, True)
+CPU_INT8 = replace(FP32, variant="cpu-int8", latency_ms=8.0)
+FP16 = replace(FP32, variant="trt-fp16", runtime="tensorrt", latency_ms=1.0)
+INT8 = replace(FP16, variant="trt-int8", latency_ms=0.8)
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ def test_a_variant_that_was_copied_half_is_ignored_with_one_line(
     path = fp32(tmp_path)
     whole = variant(path, "cpu-int8")
     half = variant(path, "trt-int8")
-    half.write_bytes(half.read_bytes()[:5000])
+    half.write_bytes(half.read_bytes()[:-5])
     assert variant_paths(path) == {"cpu-int8": whole}
     assert variant_paths(path) == {"cpu-int8": whole}
     assert len([r for r in caplog.records if "chest.trt-int8.onnx" in r.message]) == 1

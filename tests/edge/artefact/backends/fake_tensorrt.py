@@ -216,9 +216,9 @@ class _Kernel:
         self._engine, self._batch, self._addresses = engine, batch, addresses
 
     def __call__(self) -> None:
-        frames, valid = self._memory("frames"), self._memory("valid")
-        for name in self._engine.backend.outputs:
-            self._memory(name)[:] = self._engine.backend.run(frames, valid, name)
+        given = (self._memory(name) for name in ("frames", "valid", "state"))
+        for name, values in self._engine.backend.run(*given).items():
+            self._memory(name)[:] = values
 
     def _memory(self, name: str) -> np.ndarray[Any, np.dtype[np.float32]]:
         shape = (self._batch, *self._engine.get_tensor_shape(name)[1:])

@@ -17,6 +17,7 @@ from edge.artefact.model import DEFAULT_PATH
 from edge.errors import ModelError
 from tests.edge.artefact.backends.fake_tensorrt import MAGIC
 from tests.edge.artefact.backends.machine import Machine
+from tests.edge.small_graph import STATE, small_artefact
 
 BUILD = """
 import json, sys
@@ -72,11 +73,12 @@ def test_the_real_parser_names_what_it_does_not_know(tmp_path: Path) -> None:
 
 
 def test_the_range_of_batches_reaches_every_input(machine: Machine) -> None:
-    built = build(machine.trt, DEFAULT_PATH.read_bytes(), BuildOptions(BatchSizes(1, 4, 16)))  # type: ignore[arg-type]
+    built = build(machine.trt, small_artefact(), BuildOptions(BatchSizes(1, 4, 16)))  # type: ignore[arg-type]
     head = json.loads(built.plan.removeprefix(MAGIC).partition(b"\n")[0])
     assert head["profile"] == {
-        "frames": [[1, 600, 96], [4, 600, 96], [16, 600, 96]],
-        "valid": [[1, 600], [4, 600], [16, 600]],
+        "frames": [[1, 4, 8], [4, 4, 8], [16, 4, 8]],
+        "valid": [[1, 4], [4, 4], [16, 4]],
+        "state": [[1, STATE], [4, STATE], [16, STATE]],
     }
 
 

@@ -15,12 +15,12 @@ from edge.artefact.backends.engine_build import BatchSizes
 from edge.artefact.backends.engines import MAX_ENGINES, Key, key_of, stored_engines
 from edge.artefact.backends.tensorrt import TensorRtBackend
 from edge.artefact.engine_cache import CACHE
-from edge.artefact.model import DEFAULT_PATH
 from edge.errors import ModelError
 from edge.log import warn_once
 from tests.edge.artefact.backends.machine import Machine
+from tests.edge.small_graph import chunk_batch, small_artefact
 
-ARTEFACT = DEFAULT_PATH.read_bytes()
+ARTEFACT = small_artefact()
 SMALL = BatchSizes(1, 2, 3)
 
 
@@ -92,7 +92,7 @@ def test_a_damaged_engine_is_built_again_and_told_once(
     backend = start(machine)
     assert machine.trt.builds == 2
     assert any(f"disk_cache=damaged file={file}" in line for line in causes(caplog))
-    assert np.isfinite(backend.run(np.zeros((1, 600, 96), np.float32), np.ones((1, 600), np.float32))).all()
+    assert np.isfinite(backend.run(*chunk_batch(1))["scores"]).all()
 
 
 def test_an_engine_that_tensorrt_refuses_is_built_again(machine: Machine, caplog: pytest.LogCaptureFixture) -> None:

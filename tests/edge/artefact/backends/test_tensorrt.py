@@ -10,18 +10,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from edge.artefact.backends.engine_build import BatchSizes
 from edge.artefact.backends.onnx import OnnxBackend
 from edge.artefact.backends.tensorrt import TensorRtBackend, find_device
-from edge.artefact.model import DEFAULT_PATH, Model
+from edge.artefact.model import Model
 from edge.errors import ConfigError, ModelError
 from tests.edge.artefact.backends.machine import Machine
+from tests.edge.small_graph import chunk_batch, small_artefact
 
-ARTEFACT = DEFAULT_PATH.read_bytes()
+ARTEFACT = small_artefact()
 SMALL = BatchSizes(1, 2, 3)
-Windows = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
 @pytest.fixture(scope="module")
@@ -33,31 +32,44 @@ def backend_of(machine: Machine) -> TensorRtBackend:
     return TensorRtBackend(ARTEFACT, "fp16", machine.device, SMALL)
 
 
-def windows(count: int, seed: int = 0) -> Windows:
-    rng = np.random.default_rng(seed)
-    valid = (rng.random((count, 600)) < 0.95).astype(np.float32)
-    return rng.normal(0, 1, (count, 600, 96)).astype(np.float32) * valid[:, :, None], valid
+def agree(backend: TensorRtBackend, reference: OnnxBackend, count: int, seed: int = 0) -> bool:
+    """Whether both say the same of some chunks: scores, labels and the states that follow."""
+    found, expected = backend.run(*chunk_batch(count, seed)), reference.run(*chunk_batch(count, seed))
+    return found.keys() == expected.keys() and all(
+        found[name].shape == expected[name].shape and np.allclose(found[name], expected[name], atol=1e-5)
+        for name in expected
+    )
 
 
-@pytest.mark.parametrize("count", [0, 1, 2, 3, 7])
-def test_any_number_of_windows_gives_the_scores_of_the_graph(
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_any_number_of_streams_gives_the_answers_of_the_graph(
     machine: Machine, reference: OnnxBackend, count: int
 ) -> None:
-    backend, (frames, valid) = backend_of(machine), windows(count)
-    for output in ("scores", "clip"):
-        found = backend.run(frames, valid, output)
-        assert found.shape == (count, *((150, 6) if output == "scores" else (7,)))
-        if count:
-            np.testing.assert_allclose(found, reference.run(frames, valid, output), atol=1e-5)
+    assert agree(backend_of(machine), reference, count)
 
 
-def test_a_captured_graph_answers_to_new_windows_not_to_those_it_was_captured_with(
+def test_no_stream_gives_no_answer(machine: Machine) -> None:
+    found = backend_of(machine).run(*chunk_batch(0))
+    assert {name: values.shape for name, values in found.items()} == {
+        "scores": (0, 2, 2), "clip": (0, 1), "next_state": (0, 5),
+    }  # fmt: skip
+
+
+def test_a_stream_goes_on_with_the_state_that_the_chunk_before_left(machine: Machine, reference: OnnxBackend) -> None:
+    backend, state = backend_of(machine), chunk_batch(2)[2]
+    expected = state
+    for seed in range(6):
+        frames, valid, _ = chunk_batch(2, seed)
+        state = backend.run(frames, valid, state)["next_state"]
+        expected = reference.run(frames, valid, expected)["next_state"]
+    np.testing.assert_allclose(state, expected, atol=1e-5)
+
+
+def test_a_captured_graph_answers_to_new_chunks_not_to_those_it_was_captured_with(
     machine: Machine, reference: OnnxBackend
 ) -> None:
     backend = backend_of(machine)
-    for seed in range(5):
-        frames, valid = windows(1, seed)
-        np.testing.assert_allclose(backend.run(frames, valid), reference.run(frames, valid), atol=1e-5)
+    assert all(agree(backend, reference, 1, seed) for seed in range(5))
     assert machine.calls.count("cudaStreamBeginCapture") == 1
     assert machine.calls.count("cudaGraphLaunch") == 3
     assert machine.calls.count("execute") == 3  # twice by itself, once into the graph
@@ -65,9 +77,7 @@ def test_a_captured_graph_answers_to_new_windows_not_to_those_it_was_captured_wi
 
 def test_another_size_of_batch_drops_the_graph(machine: Machine, reference: OnnxBackend) -> None:
     backend = backend_of(machine)
-    for count in (1, 1, 1, 1, 2, 1, 1, 1):
-        frames, valid = windows(count, count)
-        np.testing.assert_allclose(backend.run(frames, valid), reference.run(frames, valid), atol=1e-5)
+    assert all(agree(backend, reference, count) for count in (1, 1, 1, 1, 2, 1, 1, 1))
     assert machine.calls.count("cudaStreamBeginCapture") == 2
     assert machine.calls.count("cudaGraphExecDestroy") == 1
 
@@ -79,9 +89,7 @@ def test_a_capture_that_is_refused_is_told_once_and_the_work_goes_on(
     caplog.set_level(logging.INFO)
     backend = backend_of(machine)
     machine.fail(call, 900)
-    for seed in range(6):
-        frames, valid = windows(1, seed)
-        np.testing.assert_allclose(backend.run(frames, valid), reference.run(frames, valid), atol=1e-5)
+    assert all(agree(backend, reference, 1, seed) for seed in range(6))
     assert [r.message for r in caplog.records if "cuda_graph=refused" in r.message and call in r.message]
     assert machine.calls.count("cudaStreamBeginCapture") == 1
 
@@ -89,20 +97,20 @@ def test_a_capture_that_is_refused_is_told_once_and_the_work_goes_on(
 def test_shapes_come_before_addresses_uploads_before_the_run_and_the_wait_before_the_reading(machine: Machine) -> None:
     backend = backend_of(machine)
     machine.forget()
-    backend.run(*windows(1))
-    addresses = [f"address {name}" for name in ("frames", "valid", "scores", "clip")]
-    once = ["upload", "upload", "execute", "download", "download", "cudaStreamSynchronize"]
-    assert machine.calls == ["shape frames", "shape valid", *addresses, *once]
+    backend.run(*chunk_batch(1))
+    addresses = [f"address {name}" for name in ("frames", "valid", "state", "scores", "clip", "next_state")]
+    once = [*["upload"] * 3, "execute", *["download"] * 3, "cudaStreamSynchronize"]
+    assert machine.calls == ["shape frames", "shape valid", "shape state", *addresses, *once]
     machine.forget()
-    backend.run(*windows(1))
+    backend.run(*chunk_batch(1))
     assert machine.calls == once
 
 
 def test_everything_is_given_back_when_the_backend_is_closed(machine: Machine) -> None:
     backend = backend_of(machine)
     for _ in range(4):
-        backend.run(*windows(1))
-    assert machine.live == 10  # two kinds of memory for four tensors, a stream, a graph
+        backend.run(*chunk_batch(1))
+    assert machine.live == 14  # two kinds of memory for six tensors, a stream, a graph
     backend.close()
     backend.close()
     assert machine.live == 0
@@ -110,7 +118,7 @@ def test_everything_is_given_back_when_the_backend_is_closed(machine: Machine) -
 
 def test_everything_is_given_back_when_the_backend_is_dropped(machine: Machine) -> None:
     backend = backend_of(machine)
-    backend.run(*windows(1))
+    backend.run(*chunk_batch(1))
     del backend
     gc.collect()
     assert machine.live == 0
@@ -120,7 +128,7 @@ def test_a_backend_that_was_closed_answers_with_an_error(machine: Machine) -> No
     backend = backend_of(machine)
     backend.close()
     with pytest.raises(ModelError, match="was closed"):
-        backend.run(*windows(1))
+        backend.run(*chunk_batch(1))
 
 
 def test_the_end_of_the_process_takes_no_memory_from_under_a_thread_that_still_works(machine: Machine) -> None:
@@ -160,42 +168,40 @@ def test_a_gpu_that_fails_is_an_error_and_not_an_answer(machine: Machine, call: 
     backend = backend_of(machine)
     machine.fail(call, 719)
     with pytest.raises(ModelError, match="error 719, unspecified failure"):
-        backend.run(*windows(1))
+        backend.run(*chunk_batch(1))
 
 
 def test_a_context_that_refuses_to_run_is_an_error(machine: Machine) -> None:
     backend = backend_of(machine)
     machine.trt.no_execution = True
     with pytest.raises(ModelError, match="cannot run a batch of 1"):
-        backend.run(*windows(1))
+        backend.run(*chunk_batch(1))
 
 
 def test_after_a_batch_that_was_refused_the_one_before_is_set_up_again(
     machine: Machine, reference: OnnxBackend
 ) -> None:
-    backend, (frames, valid) = backend_of(machine), windows(1)
-    backend.run(frames, valid)
+    backend = backend_of(machine)
+    backend.run(*chunk_batch(1))
     machine.trt.refuses_addresses = True
     with pytest.raises(ModelError, match="refused a batch of 2"):
-        backend.run(*windows(2))
+        backend.run(*chunk_batch(2))
     machine.trt.refuses_addresses = False
-    np.testing.assert_allclose(backend.run(frames, valid), reference.run(frames, valid), atol=1e-5)
+    assert agree(backend, reference, 1)
 
 
-def test_windows_of_another_shape_are_refused_before_the_gpu_sees_them(machine: Machine) -> None:
+def test_chunks_of_another_shape_are_refused_before_the_gpu_sees_them(machine: Machine) -> None:
     backend = backend_of(machine)
     with pytest.raises(ValueError, match="could not broadcast"):
-        backend.run(np.zeros((1, 600, 95), np.float32), np.ones((1, 600), np.float32))
+        backend.run(np.zeros((1, 4, 7), np.float32), *chunk_batch(1)[1:])
 
 
 def test_threads_take_turns(machine: Machine, reference: OnnxBackend) -> None:
     backend, start = backend_of(machine), threading.Barrier(4)
 
     def ask(seed: int) -> bool:
-        frames, valid = windows(1 + seed % 3, seed)
-        expected = reference.run(frames, valid)
         start.wait()
-        return all(np.allclose(backend.run(frames, valid), expected, atol=1e-5) for _ in range(3))
+        return all(agree(backend, reference, 1 + seed % 3, seed) for _ in range(3))
 
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(ask, range(4)))
