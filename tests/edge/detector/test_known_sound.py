@@ -43,7 +43,7 @@ def test_the_gain_of_the_training_widens_what_is_known() -> None:
 
 
 @pytest.mark.parametrize(
-    ("gains_db", "line"), [((0, 0, 15, 15), "dB more above 5"), ((0, 0, -15, -15), "dB less above 5")]
+    ("gains_db", "line"), [((0, 0, 15, 15), "dB less below 600 Hz"), ((0, 0, -15, -15), "dB less above 600 Hz")]
 )
 def test_another_microphone_is_named_by_its_bands(gains_db: tuple[float, ...], line: str) -> None:
     curve = firwin2(513, [0, 0.12, 0.15, 1], 10 ** (np.array(gains_db) / 20))
