@@ -15,9 +15,11 @@ import numpy as np
 from edge.artefact.model import Model
 from edge.detector.chunks import Chunks
 from edge.detector.concealment import Concealment
+from edge.detector.sound_check import SoundCheck, Verdict
 from edge.detector.tracker import Tracker
 from edge.errors import ConfigError
 from edge.features import FrontEnd
+from edge.settings.kinds import Outside
 from edge.types import Block, Chunk, Event, Frames, Scores
 
 
@@ -29,6 +31,7 @@ class Pipeline:
         thresholds: scores that open an event, where they differ from the model's.
         observe: called with all scores that there are, in order.
         classes: classes that become events; all event classes of the model when None.
+        outside: what to do while the sound is not like what the model knows: mark events, give no scores, or not judge.
 
     Raises:
         ConfigError: if a threshold or class is not one of the model's.
@@ -40,6 +43,7 @@ class Pipeline:
         thresholds: Mapping[str, float] | None = None,
         observe: Callable[[Scores], None] | None = None,
         classes: tuple[str, ...] | None = None,
+        outside: Outside = "unverified",
     ) -> None:
         """Build the stages; no sound has come yet."""
         unknown = sorted({*(thresholds or {}), *(classes or ())} - set(model.event_classes))
@@ -49,6 +53,8 @@ class Pipeline:
             )
         self._model = model
         self._observe = observe
+        self._outside = outside
+        self._check = None if outside == "ignore" else SoundCheck(model)
         self._reported = set(model.event_classes if classes is None else classes)
         self._concealment = Concealment(model.rate_hz)
         self._features = FrontEnd(model.spec)
@@ -64,7 +70,19 @@ class Pipeline:
         Raises:
             ValueError: if the block overlaps an earlier one.
         """
-        return self._hear(self._concealment.push(block))
+        blocks = self._concealment.push(block)
+        if self._check is not None:
+            self._check.push_block(block)
+        return self._hear(blocks)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the last half minute is like what the model knows."""
+        return Verdict() if self._check is None else self._check.verdict
+
+    def whole(self) -> Verdict:
+        """The same of everything since the start or `reset`, as one stretch."""
+        return Verdict() if self._check is None else self._check.whole()
 
     def flush(self) -> list[Event]:
         """End of stream: decide what is left, close what is open."""
@@ -88,6 +106,8 @@ class Pipeline:
         self._features.reset()
         self._chunks.reset()
         self._tracker.reset()
+        if self._check is not None:
+            self._check.reset()
         self._forget()
 
     def _forget(self) -> None:
@@ -103,11 +123,15 @@ class Pipeline:
 
     def _score(self, chunk: Chunk) -> list[Event]:
         chunk, spec = self._without_forgotten(chunk), self._model.chunk
+        if self._check is not None:
+            self._check.push_chunk(chunk)
         scores, self._state = self._model.score(chunk, self._state)
         if not np.isfinite(self._state).all():  # it would say nothing more for ever
             self._state, self._heard_from = self._model.new_state(), chunk.start + spec.chunk_frames
         if not len(scores.valid):
             return []
+        if self._outside == "not_measurable" and self.verdict.verified is False:
+            scores = replace(scores, valid=np.zeros_like(scores.valid))
         if self._observe is not None:
             self._observe(scores)
         return self._reported_only(self._tracker.push(scores))
@@ -120,4 +144,5 @@ class Pipeline:
         return replace(chunk, decided_valid=chunk.decided_valid & (decided >= self._heard_from))
 
     def _reported_only(self, events: list[Event]) -> list[Event]:
-        return [event for event in events if event.label in self._reported]
+        verified = self.verdict.verified
+        return [replace(event, verified=verified) for event in events if event.label in self._reported]

@@ -27,6 +27,7 @@ from training.detector.clip_head import fit_clip_head
 from training.detector.examples import ClipSampler
 from training.detector.hyperparameters import SHIFTS, Recipe
 from training.detector.inference import clip_answers, stream_logits
+from training.detector.known_sound import known_of
 from training.detector.model import Detector
 from training.detector.process_pool import alone, pool, train_in_pool
 from training.detector.student import EdgeLearner, Student
@@ -122,6 +123,7 @@ def train(job: Job) -> dict[str, Any]:
     heard, clips, shifted = _score_all(job)
     result = assess(job.recipe, job.training_data, heard, clips, shifted)
     result["training_data"] = job.records
+    result["known"] = known_of(job.training_data, job.recipe)
     with checkpoint.whole_file(job.folder / "result.json") as draft:
         draft.write_text(json.dumps(result, indent=1))
     return result
