@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -187,7 +187,7 @@ def record_score(scores: NDArray[np.float32]) -> float:
     return float(np.sort(worst)[-count:].mean())
 
 
-def false_alarms(pairs: Iterable[tuple[ScoredRecording, list[Event]]], frame_s: float) -> dict[str, float]:
+def false_alarms(pairs: Iterable[tuple[ScoredRecording, Sized]], frame_s: float) -> dict[str, float]:
     """Events per hour on recordings that hold none, by kind: Normal and each kind of negative."""
     hours: dict[str, float] = {}
     alarms: dict[str, int] = {}

@@ -177,7 +177,7 @@ def test_the_bench_counts_hits_found_and_true_of_each_fold() -> None:
     assert counted[3]["event F1 continuous"] == Counts(1, 2, 2)
     assert counted[1]["event F1 continuous"] == Counts(0, 1, 1)
     assert counted[1]["event F1 discontinuous"] == Counts(0, 0, 0)
-    assert scorer.count(dict(AT_ONCE)) is counted
+    assert scorer.count(dict(AT_ONCE)) == counted
     deaf = {name: Choice(0.95, 1, 1.0, 4, 1) for name in BOTH}
     assert scorer.count(deaf)[3]["event F1 continuous"] == Counts(0, 0, 2)
     with pytest.raises(ValueError, match="argument 2"):
