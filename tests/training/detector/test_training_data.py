@@ -12,7 +12,7 @@ import soundfile
 from edge.errors import ConfigError
 from training.datasets import Recording
 from training.detector.cross_validation import Job
-from training.detector.hyperparameters import BEFORE, Recipe, changed
+from training.detector.hyperparameters import Recipe, changed
 from training.detector.training_data import FINAL, FIRST_SHIFT, TrainingData
 
 YOUNGEST, LOUDEST = FIRST_SHIFT, FIRST_SHIFT + 1
@@ -78,12 +78,3 @@ def test_networks_of_the_shifts_have_folders_of_their_own(tmp_path: Path) -> Non
 def test_a_shift_that_nobody_knows_is_refused() -> None:
     with pytest.raises(ConfigError, match="shifts = oldest, expected some of youngest, loudest"):
         changed(Recipe(), {"shifts": ["oldest"]}, "here")
-
-
-def test_a_recipe_without_the_younger_keys_is_read_as_what_it_did_and_written_as_it_was() -> None:
-    released = Path(__file__).parents[3] / "training" / "released" / "default" / "recipe.json"
-    recipe = Recipe.from_json(released.read_text())
-    assert (recipe.labels.unannotated, recipe.labels.poor_quality) == (1.0, 1.0)
-    assert (recipe.losses.phase, recipe.losses.record, recipe.shifts) == (0.0, 0.0, ())
-    assert recipe.to_json() == released.read_text().strip()
-    assert changed(Recipe(), BEFORE, "here").to_json().count("labels") == 0
