@@ -30,7 +30,7 @@ def stream_logits(detector: Detector, frames: NDArray[np.floating]) -> NDArray[n
     """
     count = len(frames) // STRIDE
     values, valid = _batch([frames], -(-len(frames) // STRIDE) * STRIDE)
-    logits: NDArray[np.float32] = detector(values, valid)[0, :count].numpy()
+    logits: NDArray[np.float32] = detector(values, valid)[0, :count].contiguous().numpy()  # as it is when kept
     return logits
 
 
