@@ -45,7 +45,7 @@ def frame_targets(recording: Recording, count: int, frame_s: float) -> NDArray[n
     for event in recording.events:
         overlap = np.minimum(edges[1:], event.end_s) - np.maximum(edges[:-1], event.start_s)
         covered = np.clip(overlap / frame_s, 0, 1).astype(np.float32)
-        columns = [COLUMNS.breath, *(c for label in event.labels for c in _columns(label))]
+        columns = [COLUMNS.breath, *(c for label in event.labels for c in columns_of(label))]
         for column in columns:
             np.maximum(targets[:, column], covered, out=targets[:, column])
     return targets
@@ -56,7 +56,8 @@ def annotated(targets: NDArray[np.float32]) -> NDArray[np.bool_]:
     return np.asarray(targets[:, COLUMNS.breath] > 0.5)
 
 
-def _columns(label: str) -> tuple[int, ...]:
+def columns_of(label: str) -> tuple[int, ...]:
+    """Columns that an annotated sound has beside breath."""
     if label in CONTINUOUS:
         return COLUMNS.continuous, COLUMNS.which_continuous.start + CONTINUOUS.index(label)
     if label in DISCONTINUOUS:

@@ -40,8 +40,8 @@ from training.loop.run_folder import Identity, RunFolder, code_hash, recipe_diff
 FINAL_NAME = "final"
 PROBE = "probe.pt"  # clip head that was fitted after the training
 _MODULES = (
-    "augment", "clip_head", "examples", "hyperparameters", "layers", "loss", "model",
-    "stored_frames", "student", "training_data", "truth", "virtual_patients",
+    "augment", "clip_head", "disturbances", "examples", "hyperparameters", "layers", "loss", "model", "packet_loss",
+    "stored_frames", "student", "training_data", "truth", "virtual_patients", "warp",
 )  # fmt: skip
 DECIDING = (
     "training/loop",

@@ -14,9 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.datasets import Recording
-from training.detector.augment import SILENCE_DB, Changes, add_powers, as_loud, beside
+from training.detector.augment import SILENCE_DB, Changes, add_powers, beside
+from training.detector.disturbances import Disturbances
 from training.detector.model import STRIDE
-from training.detector.truth import LabelSpec, Truth, placed
+from training.detector.truth import LabelSpec, Timeline, Truth
+from training.detector.warp import Warp
 from training.tasks import CLIP_LABELS
 
 CLIP_FRAMES = 304  # 2.4 s holds 95 % of the events; a longer one is cut anew each time it is drawn
@@ -64,7 +66,7 @@ class StretchSampler:
     Args:
         recordings: chest recordings and negatives.
         frames: (T, M) of each.
-        truths: what is known of the score frames of each.
+        timelines: what is known of each.
         length: T, feature frames in a stretch.
         changes: how they are made harder.
         labels: how much is believed where nobody annotated.
@@ -74,14 +76,15 @@ class StretchSampler:
         self,
         recordings: list[Recording],
         frames: list[NDArray[np.float16]],
-        truths: list[Truth],
+        timelines: list[Timeline],
         length: int,
         changes: Changes,
         labels: LabelSpec,
     ) -> None:
         """Compute how often each recording is drawn."""
-        self._frames, self._truths, self._labels = frames, truths, labels
+        self._frames, self._timelines, self._labels = frames, timelines, labels
         self._length, self._changes, self._augment = length, changes, changes.augment
+        self._disturbances = Disturbances(changes.spec, changes.augment.disturbances)
         self.clip_frames = min(CLIP_FRAMES, length)
         """Frames of a clip."""
         seconds = np.sqrt([len(f) for f in frames])
@@ -98,13 +101,18 @@ class StretchSampler:
         is_chest = rng.random() >= augment.negative or not self._negative.any()
         piece = self._cut(self._chest if is_chest else self._negative, rng)
         levels, valid, truth = piece.levels, piece.valid, piece.truth
-        levels += rng.normal(0, augment.gain_db) if is_chest else rng.uniform(-35, 5)
+        if is_chest:
+            levels = self._disturbances.amplified(levels, rng.normal(0, augment.gain_db), rng)
+        else:
+            levels += rng.uniform(-35, 5)
         if rng.random() < augment.disturb:
-            levels = self.disturb(levels, valid, (-25, 5), rng)
+            levels = self.disturb(levels, valid, augment.disturb_db, rng)
+        levels = self._disturbances.add(levels, valid, rng)
         if is_chest and rng.random() < augment.mix:
             levels, valid, truth = self._mix(levels, valid, truth, rng)
         levels = changes.colour(levels, rng)
         changes.blank(levels, valid, rng)
+        levels, valid = changes.losses.draw(levels, valid, rng)
         return Example(changes.frames(levels, valid), valid.astype(np.float32), truth)
 
     def disturb(
@@ -114,25 +122,24 @@ class StretchSampler:
         between_db: tuple[float, float],
         rng: np.random.Generator,
     ) -> NDArray[np.float32]:
-        """Add a negative whose peak lies so many dB above the peak of this one; as many frames as `levels` has."""
+        """Add a negative, its peak so far over the `reference` of this one, dB; as many frames as `levels` has."""
         if not self._negative.any():
             return levels
         other = self._cut(self._negative, rng)
         first = (len(other.levels) - len(levels)) // 2
         middle, other_valid = other.levels[first:][: len(levels)], other.valid[first:][: len(levels)]
-        louder = as_loud(middle, other_valid, levels, valid) + np.float32(rng.uniform(*between_db))
+        louder = self._changes.over_reference(middle, other_valid, levels, valid, rng.uniform(*between_db))
         return beside(levels, valid, louder, other_valid)
 
     def _cut(self, weights: NDArray[np.float64], rng: np.random.Generator) -> Piece:
-        """A stretch of one recording; up to half of it may lie outside."""
+        """A stretch of one recording, perhaps faster or slower, higher or lower; up to half of it may lie outside."""
         i = int(rng.choice(len(weights), p=weights))
-        frames, length = self._frames[i], self._length
-        first, last = -(length // 4), len(frames) - length // 2
-        start = int(rng.integers(first, max(last, first + 1))) // STRIDE * STRIDE
-        valid = np.zeros(length, np.bool_)
-        valid[max(0, -start) : max(0, len(frames) - start)] = True
-        cut = placed(frames, start, length)
-        truth = self._truths[i].cut(start // STRIDE, length // STRIDE)
+        frames, length, spec = self._frames[i], self._length, self._changes.spec
+        warp = Warp.drawn(self._augment.warp, rng)
+        start = warp.start(-(length // 4), len(frames) - int(warp.speed * length) // 2, rng)
+        cut, valid = warp.frames(frames, start, length, spec)
+        start_s, frame_s = warp.times(start, STRIDE, spec)
+        truth = self._timelines[i].truth(start_s, length // STRIDE, frame_s)
         return Piece(self._changes.levels(cut), valid, truth)
 
     def _mix(
@@ -176,7 +183,7 @@ class ClipSampler:
         levels, valid, target = self._one(rng)
         levels += rng.normal(0, augment.gain_db)
         if rng.random() < augment.clip_negative:
-            levels = self._sampler.disturb(levels, valid, (-30, -5), rng)
+            levels = self._sampler.disturb(levels, valid, augment.clip_negative_db, rng)
         if rng.random() < augment.clip_mixup:
             other, other_valid, its = self._one(rng)
             share = float(np.clip(rng.beta(0.4, 0.4), 1e-6, 1 - 1e-6))

@@ -205,7 +205,7 @@ class Detector(nn.Module):
     def _image(self, x: Tensor) -> Tensor:
         """(B, images x bands + 1, T), validity last, to (B, images + 1, bands, T)."""
         spec = self.spec
-        image = x[:, :-1].reshape(len(x), spec.images, spec.bands, -1)
+        image = x[:, :-1].reshape(x.shape[0], spec.images, spec.bands, -1)
         return torch.cat([image, x[:, None, -1:].expand(-1, 1, spec.bands, -1)], 1)
 
     def _marks(self, heard: Tensor, count: int) -> Iterator[Tensor]:

@@ -18,7 +18,7 @@ from training.detector.augment import Changes
 from training.detector.examples import ClipSampler, StretchSampler
 from training.detector.hyperparameters import SHIFTS, Recipe
 from training.detector.stored_frames import event_frames, recording_frames
-from training.detector.truth import truth_of
+from training.detector.truth import Timeline
 from training.detector.virtual_patients import synthetic_patients
 from training.metrics.streaming import GROUP_OF
 from training.tasks import CLIP_LABELS, TASKS
@@ -130,12 +130,10 @@ class TrainingData:
         apart, changes = self.held_out(recipe, fold), Changes(recipe.features, recipe.augment)
         kept = [i for i, r in enumerate(self.recordings) if r.patient not in apart]
         frames, recordings = self.frames(recipe), [self.recordings[i] for i in kept]
-        truths = [
-            truth_of(r, len(frames[i]) // recipe.chunk.score_frames + 1, recipe.frame_s, recipe.labels)
-            for i, r in zip(kept, recordings, strict=True)
-        ]
+        hop_s = recipe.features.hop_samples / recipe.features.rate_hz
+        timelines = [Timeline(r, recipe.labels, len(frames[i]) * hop_s) for i, r in zip(kept, recordings, strict=True)]
         mine = [frames[i] for i in kept]
-        stretches = StretchSampler(recordings, mine, truths, recipe.sequence_frames, changes, recipe.labels)
+        stretches = StretchSampler(recordings, mine, timelines, recipe.sequence_frames, changes, recipe.labels)
         sources = [r for r in self.recordings if r.is_real_chest]
         pairs = [
             (frames, CLIP_LABELS.index(TASKS["1-2"].map[event.name]))

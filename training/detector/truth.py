@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from edge.errors import ConfigError
 from training.datasets import CONTINUOUS, DISCONTINUOUS, Recording
-from training.datasets.targets import COLUMNS, PRESENCE, frame_targets
+from training.datasets.targets import COLUMNS, PRESENCE, WIDTH, columns_of
 
 POOR = "Poor Quality"
 SURE = ("Normal",)  # labels of chest recordings in which nothing is to be heard, annotated or not
@@ -91,23 +91,71 @@ class Truth:
         )
 
 
-def truth_of(recording: Recording, count: int, frame_s: float, labels: LabelSpec) -> Truth:
-    """What is known of the first `count` score frames of a recording.
+class Timeline:
+    """What is known of one recording at any time of it: score frames may begin anywhere and be of any length.
 
     Args:
         recording: with its annotations.
-        count: T.
-        frame_s: seconds of the recording to one score frame; those of sound played faster are longer.
         labels: how much is believed where nobody annotated.
+        duration_s: of the recording; nothing is known before 0 and after it.
     """
-    targets = frame_targets(recording, count, frame_s)
-    phases, shares = np.zeros((count, PIECES), np.float32), np.zeros((count, PIECES), np.float32)
-    edges = np.arange(count + 1) * frame_s
-    for number, event in enumerate(recording.events, 1):
-        overlap = np.clip(np.minimum(edges[1:], event.end_s) - np.maximum(edges[:-1], event.start_s), 0, None)
-        inside = overlap > 0
-        phases[inside, 0], shares[inside, 0] = number, overlap[inside] / (event.end_s - event.start_s)
-    return Truth(targets, _weights(recording, targets, labels), phases, shares, _record(recording))
+
+    def __init__(self, recording: Recording, labels: LabelSpec, duration_s: float = np.inf) -> None:
+        """Put the annotations into arrays."""
+        self._recording, self._labels, self._duration_s = recording, labels, duration_s
+        events = recording.events
+        self._starts_s = np.array([e.start_s for e in events], np.float64)[:, None]
+        self._ends_s = np.array([e.end_s for e in events], np.float64)[:, None]
+        self._columns = np.zeros((len(events), WIDTH), np.bool_)
+        for row, event in zip(self._columns, events, strict=True):
+            row[[COLUMNS.breath, *(c for label in event.labels for c in columns_of(label))]] = True
+        self._record = _record(recording)
+
+    def truth(self, start_s: float, count: int, frame_s: float) -> Truth:
+        """What is known of some score frames.
+
+        Args:
+            start_s: where the first begins, seconds of the recording; may lie outside.
+            count: T.
+            frame_s: seconds of the recording to one score frame; those of sound played faster are longer.
+
+        Returns:
+            (T, ...) as of frames [start_s + k frame_s, start_s + (k + 1) frame_s); nothing is known of a frame whose
+            middle lies outside the recording.
+        """
+        edges = start_s + np.arange(count + 1) * frame_s
+        near = np.flatnonzero((self._ends_s[:, 0] > edges[0]) & (self._starts_s[:, 0] < edges[-1]))
+        starts, ends, columns = self._starts_s[near], self._ends_s[near], self._columns[near]
+        overlap = np.maximum(np.minimum(edges[1:], ends) - np.maximum(edges[:-1], starts), 0)
+        covered = np.minimum(overlap / frame_s, 1).astype(np.float32)
+        targets = np.zeros((count, WIDTH), np.float32)
+        for column in np.flatnonzero(columns.any(0)):
+            targets[:, column] = covered[columns[:, column]].max(0)
+        phases, shares = np.zeros((count, PIECES), np.float32), np.zeros((count, PIECES), np.float32)
+        if len(near):
+            latest = len(near) - 1 - np.argmax(overlap[::-1] > 0, axis=0)  # a frame of two phases counts to the later
+            share = overlap[latest, np.arange(count)] / (ends - starts)[latest, 0]
+            phases[:, 0], shares[:, 0] = np.where(share > 0, near[latest] + 1, 0), share
+        middles = (edges[1:] + edges[:-1]) / 2
+        there = (middles >= 0) & (middles < self._duration_s)
+        weights = _weights(self._recording, targets, self._labels) * there[:, None]
+        return Truth(targets, weights, phases, shares, self._record_within(float(edges[0]), float(edges[-1])))
+
+    def _record_within(self, start_s: float, stop_s: float) -> Array:
+        """A sound that is somewhere in the recording is in a part of it as likely as the part is long.
+
+        Where there is none in the whole, there is none in any part.
+        """
+        if not np.isfinite(self._duration_s):
+            return self._record
+        inside = max(0.0, min(stop_s, self._duration_s) - max(start_s, 0.0)) / max(self._duration_s, 1e-9)
+        target, sure = self._record
+        return np.stack([target, sure * np.where(target > 0, inside, 1.0)]).astype(np.float32)
+
+
+def truth_of(recording: Recording, count: int, frame_s: float, labels: LabelSpec) -> Truth:
+    """What is known of the first `count` score frames of a recording, wherever it ends; see `Timeline`."""
+    return Timeline(recording, labels).truth(0.0, count, frame_s)
 
 
 def _weights(recording: Recording, targets: Array, labels: LabelSpec) -> Array:

@@ -9,8 +9,8 @@ import pytest
 
 from edge.errors import ConfigError
 from training.datasets import Annotation, Recording
-from training.datasets.targets import COLUMNS
-from training.detector.truth import LabelSpec, truth_of
+from training.datasets.targets import COLUMNS, frame_targets
+from training.detector.truth import LabelSpec, Timeline, truth_of
 
 BREATH, CONTINUOUS, DISCONTINUOUS = COLUMNS.breath, COLUMNS.continuous, COLUMNS.discontinuous
 HALF_UNKNOWN = LabelSpec(unannotated=0.5, poor_quality=0.25)
@@ -127,3 +127,18 @@ def test_a_window_mixed_with_poor_quality_does_not_claim_to_know_breath_or_silen
 def test_a_weight_is_a_share(value: float) -> None:
     with pytest.raises(ConfigError, match=r"labels\.unannotated"):
         LabelSpec(unannotated=value)
+
+
+@pytest.mark.parametrize(("start_s", "frame_s"), [(0.0, 0.032), (0.0217, 0.032), (-0.3, 0.04), (0.333, 0.0256)])
+def test_a_timeline_agrees_with_the_targets_of_a_recording_that_begins_there(start_s: float, frame_s: float) -> None:
+    later = tuple(Annotation(e.start_s - start_s, e.end_s - start_s, e.labels) for e in WHEEZES.events)
+    truth = Timeline(WHEEZES, HALF_UNKNOWN).truth(start_s, 30, frame_s)
+    np.testing.assert_allclose(truth.targets, frame_targets(_recording("CAS", *later), 30, frame_s), atol=1e-5)
+
+
+def test_a_timeline_knows_nothing_outside_the_recording_and_a_label_as_much_as_lies_inside() -> None:
+    truth = Timeline(WHEEZES, AS_BEFORE, duration_s=0.6).truth(-0.24, 6, FRAME_S)
+    # Middles at -.19, -.09, .01, .11, .21 and .31 s; .36 s of .6 s lie inside
+    assert truth.weights[:2].tolist() == [[0, 0, 0]] * 2
+    assert truth.weights[2:].tolist() == [[1, 1, 1]] * 4
+    np.testing.assert_allclose(truth.record, [[1, 0], [0.36 / 0.6, 1]], atol=1e-6)

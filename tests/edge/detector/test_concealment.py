@@ -1,0 +1,168 @@
+"""Short holes are filled with their mirrored past, however the sound was cut; long ones stay holes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.detector.concealment import FADE_S, Concealment, is_filled
+from edge.types import Block
+
+RATE_HZ = 1000  # 60 samples are the longest hole that is filled, 4 the fade
+FADE = round(FADE_S * RATE_HZ)
+Sound = tuple[np.ndarray, np.ndarray]
+RUNS = st.lists(st.tuples(st.integers(1, 150), st.integers(1, 80)), min_size=1, max_size=6)  # heard, lost
+CUTS = st.lists(st.integers(1, 120), min_size=1, max_size=30)
+
+
+def _sound(runs: list[tuple[int, int]]) -> Sound:
+    heard = np.concatenate([np.repeat([True, False], run) for run in runs] + [np.ones(100, np.bool_)])
+    return np.random.default_rng(len(heard)).normal(0, 0.1, len(heard)).astype(np.float32), heard
+
+
+def _filled(samples: np.ndarray, heard: np.ndarray) -> Sound:
+    """The law, on the whole sound at once."""
+    out, known = np.where(heard, samples, np.float32(0)), heard.copy()
+    edges = [0, *np.flatnonzero(np.diff(heard)) + 1, len(heard)]
+    for before, first, stop, after in zip(edges, edges[1:], edges[2:], edges[3:], strict=False):
+        hole = stop - first
+        if not heard[first] and hole <= first - before and hole <= 60:
+            out[first:stop], known[first:stop] = out[first - hole : first][::-1], True
+            fade = min(FADE, hole)
+            for i in range(min(fade, after - stop)):
+                share = np.float32(i + 1) / np.float32(fade + 1)
+                out[stop + i] = out[first - hole + i] * (1 - share) + samples[stop + i] * share
+    return out, known
+
+
+def _blocks(sound: Sound, cuts: list[int], are_skipped: bool) -> list[Block]:
+    """A sound in blocks of these lengths over and over; blocks of which nothing was heard left out, if wanted."""
+    samples, heard = sound
+    blocks, start = [], 0
+    while start < len(samples):
+        stop = start + cuts[len(blocks) % len(cuts)]
+        blocks.append(Block(start, samples[start:stop], heard[start:stop]))
+        start = stop
+    return [b for b in blocks if not are_skipped or b.valid.any()]
+
+
+def _passed(blocks: list[Block], count: int) -> Sound:
+    out, known = np.zeros(count, np.float32), np.zeros(count, np.bool_)
+    for block in blocks:
+        at = slice(block.start, block.stop)
+        assert not known[at].any()
+        out[at], known[at] = block.samples, block.valid
+    return out, known
+
+
+@given(RUNS, CUTS, st.booleans())
+def test_any_cut_of_the_sound_gives_what_the_law_gives_on_the_whole(
+    runs: list[tuple[int, int]], cuts: list[int], are_skipped: bool
+) -> None:
+    sound, concealment = _sound(runs), Concealment(RATE_HZ)
+    blocks = [b for block in _blocks(sound, cuts, are_skipped) for b in concealment.push(block)]
+    out, known = _passed(blocks + concealment.flush(), len(sound[0]))
+    expected, is_known = _filled(*sound)
+    np.testing.assert_array_equal(known, is_known)
+    np.testing.assert_array_equal(out, expected)
+    assert concealment.concealed == (known & ~sound[1]).sum()
+
+
+@given(RUNS, CUTS)
+def test_a_sample_waits_only_while_a_hole_is_open_and_60_ms_at_most(
+    runs: list[tuple[int, int]], cuts: list[int]
+) -> None:
+    sound, concealment = _sound(runs), Concealment(RATE_HZ)
+    passed, lost = 0, 0
+    for block in _blocks(sound, cuts, are_skipped=False):
+        for is_heard in block.valid:
+            lost = 0 if is_heard else lost + 1
+        passed = max([passed, *(b.stop for b in concealment.push(block))])
+        assert passed == (block.stop - lost if lost <= 60 else block.stop)
+
+
+@given(RUNS)
+def test_at_any_time_at_most_half_of_what_counts_as_heard_was_concealed(runs: list[tuple[int, int]]) -> None:
+    samples, heard = _sound(runs)
+    _, known = _passed(Concealment(RATE_HZ).push(Block(0, samples, heard)), len(heard))
+    assert (np.cumsum(known & ~heard) <= np.cumsum(heard)).all()
+
+
+def test_20_ms_heard_of_every_60_are_not_heard() -> None:
+    heard = np.tile(np.repeat([True, False], (20, 40)), 20)
+    concealment = Concealment(RATE_HZ)
+    _, known = _passed(concealment.push(Block(0, np.ones(len(heard), np.float32), heard)), len(heard))
+    assert known.tolist() == heard.tolist()
+    assert concealment.concealed == 0
+
+
+def test_a_hole_is_the_past_in_reverse_and_fades_into_what_follows() -> None:
+    samples = np.array([1, 2, 3, 4, 0, 0, 10, 10, 10], np.float32)
+    heard = samples > 0
+    (before, after) = Concealment(RATE_HZ).push(Block(70, samples, heard))
+    assert before.samples.tolist() == [1, 2, 3, 4]
+    assert after.start == 74
+    # 4, 3 backwards; then 3, 4 on their way forwards, of which the new sound takes a third and two thirds
+    np.testing.assert_allclose(after.samples, [4, 3, 3 * 2 / 3 + 10 / 3, 4 / 3 + 10 * 2 / 3, 10], rtol=1e-6)
+
+
+@pytest.mark.parametrize(("hole", "heard", "filled"), [(60, 60, True), (61, 500, False), (40, 39, False), (1, 1, True)])
+def test_a_hole_is_filled_up_to_60_ms_and_up_to_what_was_heard_before_it(hole: int, heard: int, filled: bool) -> None:
+    assert is_filled(hole, heard, RATE_HZ) is filled
+
+
+def test_a_tone_goes_on_without_a_click() -> None:
+    tone = 0.1 * np.sin(2 * np.pi * 30 / RATE_HZ * np.arange(1000)).astype(np.float32)
+    heard = np.ones(1000, np.bool_)
+    heard[500:537] = False
+    out, _ = _passed(Concealment(RATE_HZ).push(Block(0, tone, heard)), 1000)
+    # A tone moves by up to 0.0188 from sample to sample, and the fade adds 2 * 0.1 in 5 steps
+    assert np.abs(np.diff(out)).max() < 0.0188 + 0.04
+    assert np.sqrt(np.mean(out[500:537] ** 2)) == pytest.approx(np.sqrt(np.mean(tone**2)), rel=0.1)
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf, 1e7])
+def test_a_sample_that_is_no_sound_is_a_hole(broken: float) -> None:
+    samples = np.full(20, 0.5, np.float32)
+    samples[10] = broken
+    out, known = _passed(Concealment(RATE_HZ).push(Block(0, samples, np.ones(20, np.bool_))), 20)
+    assert known.all()
+    assert out.tolist() == [0.5] * 20
+
+
+def test_sound_that_is_masked_for_long_is_passed_on_as_masked_and_not_kept() -> None:
+    concealment = Concealment(RATE_HZ)
+    concealment.push(Block(0, np.ones(100, np.float32), np.ones(100, np.bool_)))
+    out = [concealment.push(Block(start, np.ones(50, np.float32), np.zeros(50, np.bool_))) for start in (100, 150, 200)]
+    assert [[(b.start, b.stop, bool(b.valid.any())) for b in blocks] for blocks in out] == [
+        [], [(160, 200, False)], [(200, 250, False)],
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("start", [2**31 - 100, 2**32 - 100, -(2**40)])
+def test_far_indices_are_filled_as_near_ones(start: int) -> None:
+    samples, heard = _sound([(100, 30)])
+    near = Concealment(RATE_HZ).push(Block(0, samples, heard))
+    far = Concealment(RATE_HZ).push(Block(start, samples, heard))
+    assert [b.start - start for b in far] == [b.start for b in near]
+    assert all(np.array_equal(a.samples, b.samples) for a, b in zip(near, far, strict=True))
+
+
+def test_after_a_reset_nothing_is_filled_from_before_it() -> None:
+    concealment = Concealment(RATE_HZ)
+    concealment.push(Block(0, np.ones(100, np.float32), np.ones(100, np.bool_)))
+    concealment.reset()
+    (block,) = concealment.push(Block(110, np.ones(10, np.float32), np.ones(10, np.bool_)))
+    assert block.start == 110
+
+
+def test_a_block_that_overlaps_or_is_not_two_rows_is_refused_and_not_taken() -> None:
+    concealment, ones = Concealment(RATE_HZ), np.ones(50, np.float32)
+    concealment.push(Block(0, ones, np.ones(50, np.bool_)))
+    with pytest.raises(ValueError, match="block starts at sample 49, before the end of what was written, 50"):
+        concealment.push(Block(49, ones, np.ones(50, np.bool_)))
+    with pytest.raises(ValueError, match="expected two rows of one length"):
+        concealment.push(Block(50, ones, np.ones(49, np.bool_)))
+    assert [b.start for b in concealment.push(Block(50, ones, np.ones(50, np.bool_)))] == [50]
