@@ -145,7 +145,7 @@ class Changes:
             curve -= np.maximum(0, place - rng.uniform(0.45, 1)) * rng.uniform(20, 80)
         levels = levels + np.tile(curve, windows).astype(np.float32)
         if rng.random() < augment.noise:
-            floor = np.tile(rng.normal(0, 6) * 2 * (place - 0.5), windows) + rng.uniform(-105, -75)
+            floor = np.tile(rng.normal(0, 6) * 2 * (place - 0.5), windows) + rng.uniform(-105, -85)
             levels = add_powers(levels, floor + rng.normal(0, 3, levels.shape))
         return levels
 

@@ -22,7 +22,7 @@ from training.recipes.parser import check_known, checked, dotted_keys, read_reci
 
 EDGE = "edge"
 LOOP = LoopSpec(
-    epochs=24,
+    epochs=18,
     batch=32,
     optimizer="adamw",
     learning_rate=3e-3,
@@ -86,7 +86,7 @@ class Recipe:
     """Batches to an epoch."""
     clips: int = 0
     """Clips to a batch, beside `loop.batch` stretches; 0: the clip head is fitted afterwards (`clip_head.py`)."""
-    teachers: int = 1
+    teachers: int = 0
     """Networks for each fold that are trained before, as the student is, and whose answers it then learns as well."""
     folds: int = 5
     shifts: tuple[str, ...] = SHIFTS

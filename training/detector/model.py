@@ -49,7 +49,7 @@ class NetworkSpec:
     """Window lengths in a frame."""
     bands: int = 48
     """Mel bands for each, a multiple of 8."""
-    stem: tuple[int, int, int] = (16, 32, 64)
+    stem: tuple[int, int, int] = (16, 48, 64)
     """Channels of the three convolutions."""
     hidden: int = 128
     """h."""
