@@ -70,7 +70,7 @@ def _of_clips(function: Callable[[Tensor, Tensor], Tensor], clips: list[NDArray[
     rows: dict[int, NDArray[np.float32]] = {}
     for first in range(0, len(order), CLIPS):
         some = order[first : first + CLIPS]
-        length = -(-max(len(clips[i]) for i in some) // STRIDE) * STRIDE
+        length = -(-max(1, *(len(clips[i]) for i in some)) // STRIDE) * STRIDE
         said = function(*_batch([clips[i] for i in some], length)).numpy()
         rows |= dict(zip(some, said, strict=True))
     return np.stack([rows[i] for i in range(len(clips))]) if clips else np.zeros((0, 0), np.float32)
