@@ -38,7 +38,7 @@ def stream_logits(
     values, inside = _batch([frames], -(-len(frames) // STRIDE) * STRIDE)
     if valid is not None:
         inside[0, : len(valid)] = torch.from_numpy(valid.astype(np.float32))
-    logits: NDArray[np.float32] = detector(values, inside)[0, :count].numpy()
+    logits: NDArray[np.float32] = detector(values, inside)[0, :count].contiguous().numpy()  # as it is when kept
     return logits
 
 
@@ -102,7 +102,7 @@ def _of_clips(function: Callable[[Tensor, Tensor], Tensor], clips: list[NDArray[
     rows: dict[int, NDArray[np.float32]] = {}
     for first in range(0, len(order), CLIPS):
         some = order[first : first + CLIPS]
-        length = -(-max(len(clips[i]) for i in some) // STRIDE) * STRIDE
+        length = -(-max(1, *(len(clips[i]) for i in some)) // STRIDE) * STRIDE
         said = function(*_batch([clips[i] for i in some], length)).numpy()
         rows |= dict(zip(some, said, strict=True))
     return np.stack([rows[i] for i in range(len(clips))]) if clips else np.zeros((0, 0), np.float32)

@@ -8,6 +8,7 @@ worth is said by folds that it never met (`training.detector.nested`); what is s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +19,7 @@ from sklearn.linear_model import LogisticRegression
 
 from edge.artefact.specs import GroupSpec
 from training.datasets import CONTINUOUS, DISCONTINUOUS, Recording
-from training.datasets.targets import annotated
+from training.datasets.targets import PRESENCE, annotated
 from training.detector.hyperparameters import Recipe
 from training.detector.model import class_scores
 from training.detector.truth import SURE
@@ -71,21 +72,25 @@ class Calibration:
 
 
 def calibrate(recordings: list[RecordingLogits]) -> Calibration:
-    """Fit slope and offset of each presence question on annotated chest recordings.
-
-    Of the two groups, on the frames of which it is known: in unannotated time of adventitious recordings a sound that
-    is there would count as none, and every probability would be too low for it.
-    """
-    chest = [h for h in recordings if is_annotated_chest(h.recording)]
-    logits = np.concatenate([h.logits for h in chest])
-    targets = np.concatenate([h.targets for h in chest]) > 0.5
-    known = np.concatenate([annotated(h.targets) | (h.recording.record_label in SURE) for h in chest])
-    every = np.ones_like(known)
-    fits = [
-        LogisticRegression(C=1e6).fit(logits[of][:, [k]], targets[of, k]) for k, of in enumerate((every, known, known))
-    ]
+    """Fit slope and offset of each presence question on annotated chest recordings, where its answer is known."""
+    fits = [LogisticRegression(C=1e6).fit(logits[:, None], yes) for logits, yes in known_answers(recordings)]
     scale = tuple(round(float(f.coef_[0, 0]), 4) for f in fits)
     return Calibration(scale, tuple(round(float(f.intercept_[0]), 4) for f in fits))
+
+
+def known_answers(recordings: Sequence[RecordingLogits]) -> list[tuple[NDArray[np.float32], NDArray[np.bool_]]]:
+    """Logits and true answers of each presence question, on the frames of annotated chest recordings that know it.
+
+    Of the two groups, unannotated time of adventitious recordings is left out: a sound that is there would count as
+    none, and every probability would be too low for it.
+    """
+    chest = [h for h in recordings if is_annotated_chest(h.recording)]
+    if not chest:
+        return [(np.zeros(0, np.float32), np.zeros(0, np.bool_))] * PRESENCE.stop
+    logits, targets = (np.concatenate([getattr(h, name) for h in chest]) for name in ("logits", "targets"))
+    known = np.concatenate([annotated(h.targets) | (h.recording.record_label in SURE) for h in chest])
+    questions = enumerate((np.ones_like(known), known, known))  # breath, continuous, discontinuous
+    return [(logits[of, question], targets[of, question] > 0.5) for question, of in questions]
 
 
 @dataclass(frozen=True, slots=True)
