@@ -32,14 +32,13 @@ from edge.types import Block, Event
 from training.datasets import Recording, read_datasets
 from training.datasets.draw import draw
 from training.datasets.sounds import read_sound
-from training.detector.acceptance import bounds, values
 from training.detector.cross_validation import load_network
 from training.detector.hyperparameters import Recipe
 from training.detector.inference import heard_frames, stream_logits
 from training.detector.model import STRIDE, Detector, class_scores
 from training.detector.training_data import TrainingData, read_recordings
 from training.evaluation.changed_sound import Samples, Valid, changes
-from training.metrics.estimates import Estimate
+from training.metrics.estimates import Estimate, bounds, values
 from training.metrics.repeatability import HeardAgain, compared, repeatability_metrics
 from training.metrics.streaming import Detection, is_annotated_chest
 from training.terminal import count, print_any_name
@@ -121,7 +120,7 @@ def by_network(detector: Detector, recipe: Recipe, result: dict[str, Any]) -> He
     def hear(samples: Samples, valid: Valid) -> list[Event]:
         frames, heard = heard_frames(samples, valid, front_end)
         scores = class_scores(torch.from_numpy(stream_logits(detector, frames, heard)), scale, bias).numpy()
-        measurable: NDArray[np.bool_] = heard[: len(scores) * STRIDE].reshape(-1, STRIDE).all(1)
+        measurable = np.asarray(heard[: len(scores) * STRIDE].reshape(-1, STRIDE).all(1))
         return detection.events(scores, measurable)
 
     return hear

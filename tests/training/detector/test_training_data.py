@@ -12,7 +12,7 @@ import soundfile
 from edge.errors import ConfigError
 from training.datasets import Recording
 from training.detector.cross_validation import Job
-from training.detector.hyperparameters import Recipe, changed
+from training.detector.hyperparameters import BEFORE, Recipe, changed
 from training.detector.training_data import FINAL, FIRST_SHIFT, TrainingData
 
 YOUNGEST, LOUDEST = FIRST_SHIFT, FIRST_SHIFT + 1
