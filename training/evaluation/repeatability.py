@@ -21,7 +21,6 @@ from zlib import crc32
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from edge.artefact.model import Model, load_model
 from edge.artefact.specs import GroupSpec
@@ -121,8 +120,7 @@ def by_network(detector: Detector, recipe: Recipe, result: dict[str, Any]) -> He
     def hear(samples: Samples, valid: Valid) -> list[Event]:
         frames, heard = heard_frames(samples, valid, front_end)
         scores = class_scores(torch.from_numpy(stream_logits(detector, frames, heard)), scale, bias).numpy()
-        measurable: NDArray[np.bool_] = heard[: len(scores) * STRIDE].reshape(-1, STRIDE).all(1)
-        return detection.events(scores, measurable)
+        return detection.events(scores, np.asarray(heard[: len(scores) * STRIDE].reshape(-1, STRIDE).all(axis=1)))
 
     return hear
 

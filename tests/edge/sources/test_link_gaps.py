@@ -1,4 +1,4 @@
-"""The law of gaps from the wire to the event: lost packets are bridged, outages are not, and neither raises an event."""
+"""The law of gaps from the wire to the event: lost packets are bridged, outages are not; neither raises an event."""
 
 from __future__ import annotations
 
