@@ -115,8 +115,7 @@ def draw_clips(training_data: TrainingData, recipe: Recipe, side: Side, count: i
     folds = training_data.fold_of(recipe)
     clips: list[NDArray[np.float16]] = []
     found: Strata = defaultdict(lambda: defaultdict(list))
-    sources = [recording for recording in training_data.recordings if recording.is_real_chest]
-    for recording, cut in zip(sources, training_data.clips(recipe), strict=True):
+    for recording, cut in zip(training_data.judged(), training_data.clips(recipe), strict=True):
         for event, frames in zip(recording.events, cut, strict=True):
             if side.holds(recording, folds):
                 found[event.name, recording.device][recording.patient].append(len(clips))

@@ -17,6 +17,7 @@ from export.parity import ComparisonSet
 from export.streams import Sound
 from export.validation import HeldoutFold
 from training.detector.hyperparameters import Recipe
+from training.detector.sets import holds_recordings
 from training.detector.training_data import TrainingData
 
 COMPARISON_SIDE = Side(0, is_inside=True)
@@ -50,9 +51,9 @@ class EvaluationData:
         Raises:
             ConfigError: if these are other recordings than it was trained on.
         """
-        if data is None or not (data / "sprsound" / "train").is_dir():
+        if data is None or not holds_recordings(data):
             progress(
-                f"no recordings (DATA={data}, expected sprsound/train in it): int8 needs them for its ranges and the "
+                f"no recordings (DATA={data}, expected SPRSound in it): int8 needs them for its ranges and the "
                 "validation for its patients, so only fp32 and fp16 are made, compared on golden sounds; give "
                 "DATA=folder"
             )
@@ -93,5 +94,6 @@ def _calibration(fold: int, training_data: TrainingData, recipe: Recipe) -> tupl
 def _heldout(fold: int, training_data: TrainingData, recipe: Recipe) -> HeldoutFold:
     folds, calibration = training_data.fold_of(recipe), _calibration(fold, training_data, recipe)
     pairs = zip(training_data.recordings, training_data.frames(recipe), strict=True)
-    kept = [(r, frames.copy()) for r, frames in pairs if r.is_real_chest and folds[r.patient] == fold]
+    judged = {r.path for r in training_data.judged()}
+    kept = [(r, frames.copy()) for r, frames in pairs if r.path in judged and folds[r.patient] == fold]
     return HeldoutFold(fold, calibration, tuple(r for r, _ in kept), tuple(Sound.whole(frames) for _, frames in kept))

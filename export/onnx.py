@@ -18,6 +18,7 @@ import onnx
 import torch
 from torch import nn
 
+from edge.artefact.known import KnownSound
 from edge.artefact.model import SCHEMA, Variant
 from edge.artefact.seal import seal
 from edge.artefact.specs import ChunkSpec
@@ -45,6 +46,8 @@ class Metadata:
     """How official tasks are answered, `training.detector.answers.TaskAnswers`."""
     trained_on: list[str]
     """`training.datasets.hashed_names` of the recordings and patients."""
+    known: KnownSound | None = None
+    """What was trained on sounds like; None for a training that did not measure it."""
 
     def entries(self, variant: Variant) -> dict[str, str]:
         """JSON text for each metadata key."""
@@ -62,6 +65,8 @@ class Metadata:
             "trained_on": json.dumps(self.trained_on),
             "variant": json.dumps(asdict(variant)),
         }
+        if self.known is not None:
+            texts["known"] = self.known.to_json()
         return {f"laennec.{key}": text for key, text in texts.items()}
 
 
