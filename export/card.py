@@ -84,7 +84,7 @@ def card_fields(result: Mapping[str, Any], recipe: Recipe, version: str, made: d
         f"the official Score, that of Poor Quality so that {100 * CALLED_POOR:g} % of the others are called so",
         "split": f"by patient, {recipe.folds} folds, seed {recipe.split_seed}: every number is from networks that "
         f"never heard the patient or the speaker; {_SPLIT}. The shipped "
-        " network is trained on all patients with the same recipe",
+        "network is trained on all patients with the same recipe",
         "validation": result["validation"],
         "intervals": result.get("intervals", {}),
         "sets": result.get("sets", {}),
