@@ -77,7 +77,7 @@ class Acceptance:
         """Detect the events of the golden sounds with the fp32 artefact."""
         self._scorer, backend = scorer, OnnxBackend(fp32)
         self._model = Model(fp32, backend)
-        self._listener = of_backend(backend, self._model.chunk)
+        self._network = of_backend(backend, self._model.chunk)
         self._sounds = golden_sounds(self._model.rate_hz)
         self.comparison = comparison or golden_comparison(self._model)
         self._events: list[list[Event]] = [golden_events(self._model, sound) for sound in self._sounds]
@@ -91,16 +91,16 @@ class Acceptance:
         """
         backend = OnnxBackend(content)
         model, graph = Model(content, backend), onnx.load_from_string(content)
-        is_fp32, listener = name == FP32, of_backend(backend, model.chunk)
-        torch_distance = from_torch(self._scorer, listener, with_gaps(self._sounds, model.spec)) if is_fp32 else None
-        apart = None if is_fp32 else distance(self._listener, listener, self.comparison, self._model)
+        is_fp32, network = name == FP32, of_backend(backend, model.chunk)
+        torch_distance = from_torch(self._scorer, network, with_gaps(self._sounds, model.spec)) if is_fp32 else None
+        apart = None if is_fp32 else distance(self._network, network, self.comparison, self._model)
         first = self._sounds[:1]
-        between = streamed(model, listener, first[0].samples, *streams_of(first, model.spec))
+        between = streamed(model, network, first[0].samples, *streams_of(first, model.spec))
         golden = [] if is_fp32 else self._golden(model)
         built, refused = _build(name, content)
         failed = [*conformance(graph, name), *refused, *(apart.failed() if apart else ())]
         if torch_distance is not None and not torch_distance <= TORCH:
-            failed.append(f"torch: scores differ by {torch_distance:.2g}, at most {TORCH}")
+            failed.append(f"torch: answers differ by {torch_distance:.2g}, at most {TORCH}")
         if not between <= STREAMED:
             failed.append(f"scores of the edge and of the comparison differ by {between:.2g}, at most {STREAMED}")
         failed += [f"golden sound {difference}" for difference in golden]

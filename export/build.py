@@ -14,13 +14,15 @@ from dataclasses import dataclass
 import onnx
 
 from edge.artefact.model import Variant
-from export.calibration import Sample
+from export.calibration import Sample, sample_of
 from export.onnx import Metadata, to_artefact, to_graph, versions, weights_sha256
 from export.precision import to_fp16
+from export.streams import Sound, of_torch
 from training.detector.model import Scorer
 
 FP32 = "fp32"
 PTQ, QAT = "ptq", "qat"
+SAMPLE_SEED = 1  # which chunks of the recordings
 _TORCH = ("torch", "onnx", "onnxscript")
 
 
@@ -47,6 +49,11 @@ KINDS = {
     "trt-int8-fp16": Kind("tensorrt", "int8+fp16", (*_TORCH, "torchao")),
 }
 TRT_INT8 = ("trt-int8", "trt-int8-fp16")
+
+
+def heard_sample(scorer: Scorer, metadata: Metadata, sounds: Sequence[Sound]) -> Sample:
+    """What the int8 ranges of a network are measured on: chunks of sounds, with the states that it has before them."""
+    return sample_of(of_torch(scorer, scorer.state_size, metadata.chunk), sounds, SAMPLE_SEED)
 
 
 def make(

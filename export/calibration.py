@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from export.streams import Chunks, Listener, Sound
+from export.streams import ChunkNetwork, Inputs, Sound
 from training.datasets import Recording
 from training.detector.hyperparameters import Recipe
 from training.detector.training_data import TrainingData
@@ -27,50 +27,50 @@ Strata = dict[tuple[str, str], dict[str, list[int]]]
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Chunks that were heard in recordings."""
+    """Inputs that were heard in recordings."""
 
-    chunks: Chunks
+    inputs: Inputs
     """n of them."""
     seed: int
 
     def __len__(self) -> int:
         """Number of chunks."""
-        return len(self.chunks.frames)
+        return len(self.inputs.frames)
 
     @property
     def sha256(self) -> str:
         """Hash of what was heard; the states follow from it and the network."""
-        return hashlib.sha256(self.chunks.frames.tobytes() + self.chunks.valid.tobytes()).hexdigest()
+        return hashlib.sha256(self.inputs.frames.tobytes() + self.inputs.valid.tobytes()).hexdigest()
 
     def record(self) -> dict[str, object]:
         """Number, seed and hash, as the metadata of an artefact name it."""
         return {"chunks": len(self), "seed": self.seed, "sha256": self.sha256}
 
-    def batches(self, size: int, order: NDArray[np.int64] | None = None) -> list[Chunks]:
+    def batches(self, size: int, order: NDArray[np.int64] | None = None) -> list[Inputs]:
         """The chunks, some at a time, in the given order."""
         rows = np.arange(len(self)) if order is None else order
         parts = [rows[first : first + size] for first in range(0, len(rows), size)]
-        return [Chunks(*(part[chosen] for part in self.chunks)) for chosen in parts]
+        return [Inputs(*(part[chosen] for part in self.inputs)) for chosen in parts]
 
 
-def sample_of(listener: Listener, sounds: Sequence[Sound], seed: int) -> Sample:
+def sample_of(network: ChunkNetwork, sounds: Sequence[Sound], seed: int) -> Sample:
     """Some chunks of each sound, with the states of the network that hears them.
 
     Args:
-        listener: the network.
+        network: the network.
         sounds: to draw from.
         seed: of the draw.
     """
     rng, lengths = np.random.default_rng(seed), [len(sound.valid) for sound in sounds]
-    wanted = [_some(rng, -(-length // listener.chunk.chunk_frames)) for length in lengths]
+    wanted = [_some(rng, -(-length // network.chunk.chunk_frames)) for length in lengths]
     met = [0] * len(sounds)
-    kept: list[tuple[int, int, Chunks]] = []
-    for index, chunks in listener.chunks(sounds):
+    kept: list[tuple[int, int, Inputs]] = []
+    for index, given in network.inputs(sounds):
         if met[index] in wanted[index]:
-            kept.append((index, met[index], Chunks(*(part.copy() for part in chunks))))
+            kept.append((index, met[index], Inputs(*(part.copy() for part in given))))
         met[index] += 1
     kept.sort(key=lambda one: one[:2])
-    return Sample(Chunks(*(np.concatenate(parts) for parts in zip(*(one[2] for one in kept), strict=True))), seed)
+    return Sample(Inputs(*(np.concatenate(parts) for parts in zip(*(one[2] for one in kept), strict=True))), seed)
 
 
 def _some(rng: np.random.Generator, count: int) -> set[int]:
@@ -115,8 +115,7 @@ def draw_clips(training_data: TrainingData, recipe: Recipe, side: Side, count: i
     folds = training_data.fold_of(recipe)
     clips: list[NDArray[np.float16]] = []
     found: Strata = defaultdict(lambda: defaultdict(list))
-    sources = [recording for recording in training_data.recordings if recording.is_real_chest]
-    for recording, cut in zip(sources, training_data.clips(recipe), strict=True):
+    for recording, cut in zip(training_data.judged(), training_data.clips(recipe), strict=True):
         for event, frames in zip(recording.events, cut, strict=True):
             if side.holds(recording, folds):
                 found[event.name, recording.device][recording.patient].append(len(clips))

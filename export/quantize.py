@@ -25,7 +25,7 @@ from torch.nn import functional
 
 from export.calibration import Sample
 from export.onnx import MAX_BATCH
-from export.streams import Chunks
+from export.streams import Inputs
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # torchao warns of kernels for GPUs that are not here
@@ -122,8 +122,8 @@ def _observed(scorer: nn.Module, sample: Sample) -> GraphModule:
     """The network with batch norms folded and an observer at each place that becomes int8, which saw the sample."""
     prepared: GraphModule = prepare_pt2e(_program(scorer, sample), TensorRtQuantizer())
     with torch.no_grad():
-        for chunks in sample.batches(BATCH):
-            prepared(*_tensors(chunks))
+        for given in sample.batches(BATCH):
+            prepared(*_tensors(given))
     return prepared
 
 
@@ -138,10 +138,10 @@ def _fine_tune(prepared: GraphModule, scorer: nn.Module, sample: Sample) -> None
     weights = [weight for weight in prepared.parameters() if weight.requires_grad]
     optimizer = torch.optim.Adam(weights, LEARNING_RATE)
     for _ in range(EPOCHS):
-        for chunks in sample.batches(BATCH, rng.permutation(len(sample))):
+        for given in sample.batches(BATCH, rng.permutation(len(sample))):
             with torch.no_grad():
-                scores, clip, _ = scorer(*_tensors(chunks))
-            int8_scores, int8_clip, _ = prepared(*_tensors(chunks))
+                scores, clip, _ = scorer(*_tensors(given))
+            int8_scores, int8_clip, _ = prepared(*_tensors(given))
             loss = functional.binary_cross_entropy(int8_scores.clamp(1e-6, 1 - 1e-6), scores)
             loss = loss + CLIP * functional.kl_div(int8_clip, clip, log_target=True, reduction="batchmean")
             optimizer.zero_grad()
@@ -149,8 +149,8 @@ def _fine_tune(prepared: GraphModule, scorer: nn.Module, sample: Sample) -> None
             optimizer.step()
 
 
-def _tensors(chunks: Chunks) -> tuple[Tensor, ...]:
-    return tuple(torch.from_numpy(part) for part in chunks)
+def _tensors(given: Inputs) -> tuple[Tensor, ...]:
+    return tuple(torch.from_numpy(part) for part in given)
 
 
 def _program(scorer: nn.Module, sample: Sample) -> GraphModule:

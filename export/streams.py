@@ -35,7 +35,7 @@ class Sound(NamedTuple):
         return cls(frames, np.ones(len(frames), np.bool_))
 
 
-class Chunks(NamedTuple):
+class Inputs(NamedTuple):
     """What a network is given for one step of some streams."""
 
     frames: NDArray[np.float32]
@@ -67,10 +67,10 @@ class Heard(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Listener:
+class ChunkNetwork:
     """A network that hears chunks."""
 
-    step: Callable[[Chunks], Answers]
+    step: Callable[[Inputs], Answers]
     state_size: int
     """S."""
     chunk: ChunkSpec
@@ -87,28 +87,28 @@ class Listener:
                 found[index] = Heard(scores[row, first : first + count], answers[-1].clip[row])
         return [found[index] for index in range(len(sounds))]
 
-    def chunks(self, sounds: Sequence[Sound]) -> Iterator[tuple[int, Chunks]]:
+    def inputs(self, sounds: Sequence[Sound]) -> Iterator[tuple[int, Inputs]]:
         """Every chunk of the sounds that holds anything valid, B = 1, with the state that it meets; and whose it is."""
         for rows, steps in self._steps(sounds):
-            for chunks, _ in steps:
-                for row in np.flatnonzero(chunks.valid.any(1)):
-                    yield rows[row], Chunks(*(part[row : row + 1] for part in chunks))
+            for given, _ in steps:
+                for row in np.flatnonzero(given.valid.any(1)):
+                    yield rows[row], Inputs(*(part[row : row + 1] for part in given))
 
-    def _steps(self, sounds: Sequence[Sound]) -> Iterator[tuple[list[int], Iterator[tuple[Chunks, Answers]]]]:
+    def _steps(self, sounds: Sequence[Sound]) -> Iterator[tuple[list[int], Iterator[tuple[Inputs, Answers]]]]:
         """Sounds of like length side by side: their indices and the steps from their begin until all is decided."""
         order = sorted(range(len(sounds)), key=lambda index: len(sounds[index].valid))
         for first in range(0, len(order), BATCH):
             rows = order[first : first + BATCH]
             yield rows, self._side_by_side([sounds[index] for index in rows])
 
-    def _side_by_side(self, sounds: Sequence[Sound]) -> Iterator[tuple[Chunks, Answers]]:
+    def _side_by_side(self, sounds: Sequence[Sound]) -> Iterator[tuple[Inputs, Answers]]:
         spec, state = self.chunk, np.zeros((len(sounds), self.state_size), np.float32)
         frames, valid = padded(sounds, spec)
         for start in range(0, frames.shape[1], spec.chunk_frames):
             part = slice(start, start + spec.chunk_frames)
-            chunks = Chunks(frames[:, part], valid[:, part], state)
-            answers = self.step(chunks)
-            yield chunks, answers
+            given = Inputs(frames[:, part], valid[:, part], state)
+            answers = self.step(given)
+            yield given, answers
             state = answers.state
 
 
@@ -124,21 +124,21 @@ def padded(sounds: Sequence[Sound], spec: ChunkSpec) -> tuple[NDArray[np.float32
     return frames, valid
 
 
-def of_backend(backend: Backend, chunk: ChunkSpec) -> Listener:
+def of_backend(backend: Backend, chunk: ChunkSpec) -> ChunkNetwork:
     """An artefact in its runtime."""
 
-    def step(chunks: Chunks) -> Answers:
-        found = backend.run(*chunks)
+    def step(given: Inputs) -> Answers:
+        found = backend.run(*given)
         return Answers(found["scores"], found["clip"], found["next_state"])
 
-    return Listener(step, int(str(backend.inputs["state"][1])), chunk)
+    return ChunkNetwork(step, int(str(backend.inputs["state"][1])), chunk)
 
 
-def of_torch(scorer: nn.Module, state_size: int, chunk: ChunkSpec) -> Listener:
+def of_torch(scorer: nn.Module, state_size: int, chunk: ChunkSpec) -> ChunkNetwork:
     """A `training.detector.model.Scorer`, in evaluation mode, or a program that was made of one."""
 
-    def step(chunks: Chunks) -> Answers:
+    def step(given: Inputs) -> Answers:
         with torch.no_grad():
-            return Answers(*(found.numpy() for found in scorer(*(torch.from_numpy(part) for part in chunks))))
+            return Answers(*(found.numpy() for found in scorer(*(torch.from_numpy(part) for part in given))))
 
-    return Listener(step, state_size, chunk)
+    return ChunkNetwork(step, state_size, chunk)

@@ -1,4 +1,4 @@
-"""One stream, from blocks to events: features, chunks, model, tracker in a row. No threads, no I/O, no clock.
+"""One stream, from blocks to events: concealment, features, chunks, model, tracker in a row. No thread, I/O or clock.
 
 Any cut of the sound into blocks gives the same scores and the same events; running a file at full speed is pushing it
 and flushing. Sound that was lost or masked is never spliced over: its scores are invalid or absent, and no event
@@ -14,7 +14,7 @@ import numpy as np
 
 from edge.artefact.model import Model
 from edge.detector.chunks import Chunks
-from edge.detector.gap_penalty import GapPenalty
+from edge.detector.concealment import Concealment
 from edge.detector.sound_check import SoundCheck, Verdict
 from edge.detector.tracker import Tracker
 from edge.errors import ConfigError
@@ -56,9 +56,9 @@ class Pipeline:
         self._outside = outside
         self._check = None if outside == "ignore" else SoundCheck(model)
         self._reported = set(model.event_classes if classes is None else classes)
+        self._concealment = Concealment(model.rate_hz)
         self._features = FrontEnd(model.spec)
         self._chunks = Chunks(model.chunk, model.spec.width)
-        self._gap_penalty = GapPenalty(model.spec, model.chunk)
         self._tracker = Tracker(
             model.groups, model.classes, {**model.thresholds, **(thresholds or {})}, model.score_hop_samples
         )
@@ -70,10 +70,10 @@ class Pipeline:
         Raises:
             ValueError: if the block overlaps an earlier one.
         """
-        frames = self._features.push(block)
+        blocks = self._concealment.push(block)
         if self._check is not None:
             self._check.push_block(block)
-        return self._run(frames)
+        return self._hear(blocks)
 
     @property
     def verdict(self) -> Verdict:
@@ -90,7 +90,7 @@ class Pipeline:
 
     def flush_stepwise(self) -> Iterator[list[Event]]:
         """As `flush`, one chunk after the other."""
-        yield self._run(self._features.flush())
+        yield self._hear(self._concealment.flush()) + self._run(self._features.flush())
         for chunk in self._chunks.flush():
             yield self._score(chunk)
         self._forget()
@@ -102,6 +102,7 @@ class Pipeline:
 
     def reset(self) -> None:
         """Forget everything, as a new object; open events are dropped, so flush first."""
+        self._concealment.reset()
         self._features.reset()
         self._chunks.reset()
         self._tracker.reset()
@@ -111,9 +112,11 @@ class Pipeline:
 
     def _forget(self) -> None:
         """Nothing was heard and nothing was lost."""
-        self._gap_penalty.reset()
         self._state = self._model.new_state()
         self._heard_from: int | None = None  # frame before which the model knows nothing; None: see its chunks
+
+    def _hear(self, blocks: list[Block]) -> list[Event]:
+        return [event for block in blocks for event in self._run(self._features.push(block))]
 
     def _run(self, frames: list[Frames]) -> list[Event]:
         return [event for some in frames for chunk in self._chunks.push(some) for event in self._score(chunk)]
@@ -125,15 +128,13 @@ class Pipeline:
         scores, self._state = self._model.score(chunk, self._state)
         if not np.isfinite(self._state).all():  # it would say nothing more for ever
             self._state, self._heard_from = self._model.new_state(), chunk.start + spec.chunk_frames
-        penalty = self._gap_penalty.push(chunk)
         if not len(scores.valid):
             return []
         if self._outside == "not_measurable" and self.verdict.verified is False:
             scores = replace(scores, valid=np.zeros_like(scores.valid))
         if self._observe is not None:
             self._observe(scores)
-        first = scores.start - (chunk.start - spec.lookahead_frames) // spec.score_frames
-        return self._reported_only(self._tracker.push(scores, penalty[first : first + len(scores.valid)]))
+        return self._reported_only(self._tracker.push(scores))
 
     def _without_forgotten(self, chunk: Chunk) -> Chunk:
         """The chunk, with frames not valid that were heard before the model had to start anew."""
