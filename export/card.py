@@ -122,7 +122,7 @@ def _chest_recordings(result: Mapping[str, Any]) -> str:
 
 def _training(recipe: Recipe) -> str:
     """How the network learnt, in words."""
-    said = f"{recipe.loop.epochs} epochs of {recipe.steps} batches of {recipe.loop.batch} windows"
+    said = f"{recipe.loop.epochs} epochs of {recipe.steps} batches of {recipe.loop.batch} stretches"
     if recipe.teachers and recipe.losses.soft:
         several = "a network of the same size" if recipe.teachers == 1 else f"{recipe.teachers} networks of its size"
         said += (
