@@ -37,7 +37,7 @@ test-aarch64: dev ## install the 64-bit ARM wheels under emulation and compare t
 test-gpu: $(VENV)-gpu/.gpu ## test TensorRT on this machine's NVIDIA GPU (Jetson or PC): build, compare, time; writes runs/gpu-report.json
 	@LAENNEC_GPU=required $(VENV)-gpu/bin/python -m pytest tests/gpu -m gpu --durations 5 $(ARGS)
 
-mutants: dev ## list the changes of the code that no test notices; minutes for a module (ONLY="tracker windows", ARGS="--jobs 1")
+mutants: dev ## list the changes of the code that no test notices; minutes for a module (ONLY="tracker chunks", ARGS="--jobs 1")
 	@$(BIN)/python -c "import mutmut" 2>/dev/null || $(PIP) install -c constraints.txt mutmut==3.8.1
 	@nice -n 19 $(BIN)/python -m tests.mutants $(ONLY) $(ARGS)
 

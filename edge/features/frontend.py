@@ -2,7 +2,7 @@
 
 Frame t touches the samples [t * hop - history, t * hop + ahead), t absolute (beyond them a recursive filter has decayed
 by `settle_db`, and a wavelet by 80 dB); it is valid when all of them are (else its values are zeros), and a jump in the
-block index skips the frames that touch the missing ones. Not for windows of frames (`edge.detector.windows`),
+block index skips the frames that touch the missing ones. Not for chunks of frames (`edge.detector.chunks`),
 resampling (`edge.sources`) or the arithmetic of an analysis (`logmel.py`, `gammatone.py`, `cwt.py`).
 
 Kernels are compiled when first called, or loaded from a cache. They are handed plain tuples, whose members they name
