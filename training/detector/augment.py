@@ -51,27 +51,27 @@ class DisturbanceSpec:
 
 @dataclass(frozen=True, slots=True)
 class AugmentSpec:
-    """How hard the windows are made; probabilities and ranges."""
+    """How hard the stretches are made; probabilities and ranges."""
 
     negative: float = 0.16
-    """Share of windows that are cut from a negative: cough, speech, cry, heart alone."""
+    """Share of stretches that are cut from a negative: cough, speech, cry, heart alone."""
     disturb: float = 0.3
-    """Share of windows with a negative added."""
+    """Share of stretches with a negative added."""
     disturb_db: tuple[float, float] = (-5.0, 30.0)
     """Peak of that negative over the `reference`, uniform, dB. Nine of ten Normal recordings of SPRSound have the peak
     above 450 Hz of what nobody annotated there (401 recordings; quartiles 10, 17 and 22 dB)."""
     mix: float = 0.3
-    """Share of chest windows with another chest window added, labels joined."""
+    """Share of chest stretches with another chest stretch added, labels joined."""
     gain_db: float = 8.0
     """Standard deviation of the gain, dB."""
     colour_db: float = 4.0
     """Standard deviation of the tilt from the lowest to the highest band, dB."""
     low_pass: float = 0.3
-    """Share of windows whose upper bands are taken away, as cloth and bodies do."""
+    """Share of stretches whose upper bands are taken away, as cloth and bodies do."""
     noise: float = 0.3
-    """Share of windows with a steady noise floor added."""
+    """Share of stretches with a steady noise floor added."""
     band_mask: float = 0.5
-    """Share of windows with some neighbouring bands blanked."""
+    """Share of stretches with some neighbouring bands blanked."""
     gap: float = 0.1
     """Share of stretches with some gaps of any cause, of 32 to 312 ms."""
     warp: WarpSpec = field(default_factory=WarpSpec)

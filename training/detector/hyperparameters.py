@@ -54,7 +54,7 @@ class LossSpec:
     phase: float = 0.0
     """A sound of the group is somewhere in the annotated breath phase, by linear softmax over its frames."""
     record: float = 0.0
-    """The same of the recording, by its own label, for as much of it as lies in the window."""
+    """The same of the recording, by its own label, for as much of it as lies in the stretch."""
 
 
 @dataclass(frozen=True, slots=True)

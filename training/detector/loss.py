@@ -123,7 +123,7 @@ def record_loss(logits: Tensor, valid: Tensor, record: Tensor) -> Tensor:
         record: (B, 2, G) whether it is so by the recording's label, and how sure that is.
 
     Returns:
-        Mean over the windows of which something was valid.
+        Mean over the stretches of which something was valid.
     """
     presence = torch.sigmoid(logits[..., SOUNDS]) * valid[..., None]
     pooled = (presence**2).sum(1) / presence.sum(1).clamp(min=SMALLEST)

@@ -30,7 +30,7 @@ POOR = "Poor Quality"
 SURE = ("Normal",)  # labels of chest recordings in which nothing is to be heard, annotated or not
 SOUNDS = slice(COLUMNS.continuous, COLUMNS.discontinuous + 1)  # presence of the two groups
 GROUPS = 2
-PIECES = 2  # sounds in a window: its own, and one that is mixed in
+PIECES = 2  # sounds in a stretch: its own, and one that is mixed in
 Array = NDArray[np.float32]
 
 

@@ -49,7 +49,7 @@ def _read_into(found: Found, folder: Path, name: str) -> None:
         is_edge = (folder / "recipe.json").is_file()
         if not is_edge:
             recipe = set(Stored.read(folder / "run.json").part("recipe").names())
-            if "window" in recipe and "name" not in recipe:
+            if "teachers" in recipe and "name" not in recipe:
                 return  # one network of the edge recipe, of an ablation, which has a table of its own
         if not (folder / "result.json").is_file():
             raise UnreadableError("not finished: no result.json; the same command goes on with it")

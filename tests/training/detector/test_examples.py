@@ -9,7 +9,8 @@ import pytest
 
 from training.datasets import Annotation, Recording
 from training.datasets.targets import COLUMNS
-from training.detector.augment import AugmentSpec, Changes, as_loud
+from training.detector.augment import AugmentSpec, Changes
+from training.detector.disturbances import as_loud
 from training.detector.examples import ClipSampler, StretchSampler
 from training.detector.hyperparameters import Recipe
 from training.detector.truth import LabelSpec, truth_of

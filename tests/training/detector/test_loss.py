@@ -89,7 +89,7 @@ def _logit(probability: float) -> float:
 
 
 def _asked(probabilities: list[float], phases: list[int], shares: list[float]) -> dict[str, torch.Tensor]:
-    """One window in which the discontinuous sound has these probabilities, the continuous one .5; phase 1 has it."""
+    """One stretch in which the discontinuous sound has these probabilities, the continuous one .5; phase 1 has it."""
     count = len(probabilities)
     asked = {
         "logits": torch.zeros(1, count, WIDTH),
@@ -155,7 +155,7 @@ def test_a_recording_asks_for_its_sound_somewhere_in_what_was_heard_of_it() -> N
     logits = torch.zeros(1, 3, WIDTH)
     logits[0, :, COLUMNS.continuous] = torch.tensor([_logit(0.8), _logit(0.2), _logit(0.99)])
     heard = torch.tensor([[1.0, 1.0, 0.0]])
-    # Continuous is there with half a window of certainty, discontinuous is surely not
+    # Continuous is there with half a stretch of certainty, discontinuous is surely not
     record = torch.tensor([[[1.0, 0.0], [0.5, 1.0]]])
     assert record_loss(logits, heard, record).item() == pytest.approx(-0.5 * math.log(0.68) - math.log(0.5))
     assert record_loss(logits, torch.zeros(1, 3), record).item() == 0.0
