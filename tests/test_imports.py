@@ -36,7 +36,16 @@ FOLDERS = {  # what each folder of the edge may import of the others, besides it
     "commands": {"*"},
     "__main__": {"commands"},
 }
-TRAINING_MAY_USE = {"errors", "types", "features", "artefact.specs", "detector.chunks", "detector.tracker", "sources"}
+TRAINING_MAY_USE = {
+    "errors",
+    "types",
+    "features",
+    "artefact.specs",
+    "detector.chunks",
+    "detector.concealment",
+    "detector.tracker",
+    "sources",
+}
 HEARS_ARTEFACTS = {"training/evaluation/artefact.py": {"artefact.model", "detector.pipeline"}}  # what is judged runs
 
 
