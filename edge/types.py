@@ -107,3 +107,5 @@ class Event:
     """Score that opened the event, 0 to 1."""
     end_reason: Literal["", "quiet", "gap", "stream_end"]
     """Why it ended: the sound stopped, a gap came, or the stream was closed; empty in an `onset`."""
+    verified: bool | None = None
+    """Whether the stream sounded like what the model knows when this was decided; None where that was not judged."""

@@ -22,8 +22,9 @@ from edge.types import Event
 from export import rtx
 from export.build import FP32, KINDS
 from export.check import conformance
-from export.golden import clips_of, differences, golden_events, golden_sounds, sample_of
+from export.golden import clips_of, differences, golden_events, golden_sounds, streams_of, with_gaps
 from export.parity import LOST, STREAMED, TORCH, ComparisonSet, Distance, distance, from_torch, streamed
+from export.streams import of_backend
 from training.detector.model import Scorer
 from training.metrics.streaming import COLLAR_S
 
@@ -50,9 +51,9 @@ class ArtefactResult:
     distance: Distance | None
     """From the fp32 artefact; None for that one itself."""
     torch: float | None
-    """Largest difference to torch; of the fp32 artefact alone."""
+    """Largest difference to torch, at once and in steps; of the fp32 artefact alone."""
     streamed: float
-    """Largest difference between streamed and offline scores."""
+    """Largest difference between the scores that the edge streams and those of the comparison."""
     golden: list[str]
     """Golden sounds whose events differ from those of the fp32 artefact."""
     built: str
@@ -69,13 +70,14 @@ class Acceptance:
     Args:
         scorer: the network that was exported.
         fp32: its fp32 artefact.
-        comparison: windows to compare on; None for the golden sounds, when there are no recordings.
+        comparison: sounds to compare on; None for the golden ones, when there are no recordings.
     """
 
     def __init__(self, scorer: Scorer, fp32: bytes, comparison: ComparisonSet | None) -> None:
         """Detect the events of the golden sounds with the fp32 artefact."""
-        self._scorer, self._backend = scorer, OnnxBackend(fp32)
-        self._model = Model(fp32, self._backend)
+        self._scorer, backend = scorer, OnnxBackend(fp32)
+        self._model = Model(fp32, backend)
+        self._network = of_backend(backend, self._model.chunk)
         self._sounds = golden_sounds(self._model.rate_hz)
         self.comparison = comparison or golden_comparison(self._model)
         self._events: list[list[Event]] = [golden_events(self._model, sound) for sound in self._sounds]
@@ -89,17 +91,18 @@ class Acceptance:
         """
         backend = OnnxBackend(content)
         model, graph = Model(content, backend), onnx.load_from_string(content)
-        is_fp32 = name == FP32
-        torch_distance = from_torch(self._scorer, backend, self.comparison) if is_fp32 else None
-        apart = None if is_fp32 else distance(self._backend, backend, self.comparison, self._model)
-        between = streamed(model, backend, self._sounds[0].samples)
+        is_fp32, network = name == FP32, of_backend(backend, model.chunk)
+        torch_distance = from_torch(self._scorer, network, with_gaps(self._sounds, model.spec)) if is_fp32 else None
+        apart = None if is_fp32 else distance(self._network, network, self.comparison, self._model)
+        first = self._sounds[:1]
+        between = streamed(model, network, first[0].samples, *streams_of(first, model.spec))
         golden = [] if is_fp32 else self._golden(model)
         built, refused = _build(name, content)
         failed = [*conformance(graph, name), *refused, *(apart.failed() if apart else ())]
         if torch_distance is not None and not torch_distance <= TORCH:
-            failed.append(f"torch: scores differ by {torch_distance:.2g}, at most {TORCH}")
+            failed.append(f"torch: answers differ by {torch_distance:.2g}, at most {TORCH}")
         if not between <= STREAMED:
-            failed.append(f"streamed and offline scores differ by {between:.2g}, at most {STREAMED}")
+            failed.append(f"scores of the edge and of the comparison differ by {between:.2g}, at most {STREAMED}")
         failed += [f"golden sound {difference}" for difference in golden]
         sha256, kinds = hashlib.sha256(content).hexdigest(), dict(Counter(n.op_type for n in graph.graph.node))
         return ArtefactResult(name, sha256, len(content), kinds, apart, torch_distance, between, golden, built, failed)
@@ -113,11 +116,9 @@ class Acceptance:
 
 
 def golden_comparison(model: Model) -> ComparisonSet:
-    """The golden sounds as the windows to compare artefacts on: for a clean clone, without recordings."""
+    """The golden sounds to compare artefacts on: for a clean clone, without recordings."""
     sounds = golden_sounds(model.rate_hz)
-    return ComparisonSet(
-        sample_of([sound.samples for sound in sounds], model), clips_of(sounds, model), "golden sounds"
-    )
+    return ComparisonSet(streams_of(sounds, model.spec), clips_of(sounds, model.spec), "golden sounds")
 
 
 def _build(name: str, content: bytes) -> tuple[str, list[str]]:

@@ -14,13 +14,15 @@ from dataclasses import dataclass
 import onnx
 
 from edge.artefact.model import Variant
-from export.calibration import Sample
+from export.calibration import Sample, sample_of
 from export.onnx import Metadata, to_artefact, to_graph, versions, weights_sha256
 from export.precision import to_fp16
+from export.streams import Sound, of_torch
 from training.detector.model import Scorer
 
 FP32 = "fp32"
 PTQ, QAT = "ptq", "qat"
+SAMPLE_SEED = 1  # which chunks of the recordings
 _TORCH = ("torch", "onnx", "onnxscript")
 
 
@@ -42,11 +44,16 @@ class Kind:
 KINDS = {
     FP32: Kind("onnxruntime", "fp32", _TORCH),
     "cpu-int8": Kind("onnxruntime", "int8", (*_TORCH, "onnxruntime")),
-    "trt-fp16": Kind("tensorrt", "fp16", (*_TORCH, "onnxconverter-common")),
+    "trt-fp16": Kind("tensorrt", "fp16", _TORCH),
     "trt-int8": Kind("tensorrt", "int8", (*_TORCH, "torchao")),
-    "trt-int8-fp16": Kind("tensorrt", "int8+fp16", (*_TORCH, "torchao", "onnxconverter-common")),
+    "trt-int8-fp16": Kind("tensorrt", "int8+fp16", (*_TORCH, "torchao")),
 }
 TRT_INT8 = ("trt-int8", "trt-int8-fp16")
+
+
+def heard_sample(scorer: Scorer, metadata: Metadata, sounds: Sequence[Sound]) -> Sample:
+    """What the int8 ranges of a network are measured on: chunks of sounds, with the states that it has before them."""
+    return sample_of(of_torch(scorer, scorer.state_size, metadata.chunk), sounds, SAMPLE_SEED)
 
 
 def make(
@@ -68,7 +75,7 @@ def graphs(
     scorer: Scorer, metadata: Metadata, sample: Sample | None, names: Sequence[str], how: str = PTQ
 ) -> dict[str, onnx.ModelProto]:
     """The graphs of a network by variant, in the order of `KINDS`; arguments as for `make`."""
-    made = {FP32: to_graph(scorer, metadata)}
+    made = {FP32: to_graph(scorer, scorer.state_size, metadata)}
     if "trt-fp16" in names:
         made["trt-fp16"] = to_fp16(made[FP32])
     if sample is not None and "cpu-int8" in names:
@@ -78,7 +85,8 @@ def graphs(
     if sample is not None and set(TRT_INT8) & set(names):
         from export.quantize import quantize, train_quantized
 
-        made["trt-int8"] = to_graph((train_quantized if how == QAT else quantize)(scorer, sample), metadata)
+        program = (train_quantized if how == QAT else quantize)(scorer, sample)
+        made["trt-int8"] = to_graph(program, scorer.state_size, metadata)
         made["trt-int8-fp16"] = to_fp16(made["trt-int8"])
     return {name: made[name] for name in KINDS if name in names}
 

@@ -11,6 +11,7 @@ from datetime import date
 from typing import Any
 
 from edge.errors import ConfigError
+from training.datasets.sources import SOURCES
 from training.detector.answers import CALLED_POOR
 from training.detector.budget import BUDGETS
 from training.detector.hyperparameters import Recipe
@@ -76,17 +77,15 @@ def card_fields(result: Mapping[str, Any], recipe: Recipe, version: str, made: d
         raise ConfigError(f"result.json: {', '.join(missing)} missing; expected a finished training, run `make train`")
     is_nested = "intervals" in result  # a result of before has no more than its numbers
     limits = [_BUDGETS_NESTED if is_nested and limit == _BUDGETS_SEEN else limit for limit in LIMITS]
-    more = {name: result[name] for name in ("intervals", "shift") if is_nested and name in result}
+    more = {name: result[name] for name in ("intervals", "shift", "sets") if is_nested and name in result}
     return {
         "id": f"laennec-default-{version}",
         "made": made.isoformat(),
         "task": "wheeze, rhonchus, stridor, fine and coarse crackle in continuous chest sound, one score each "
         f"{recipe.frame_s * 1000:g} ms; breath activity",
         "parameters": result["parameters"],
-        "data": f"SPRSound (BioCAS 2022) training set, {result['recordings']} recordings of {result['patients']} "
-        "patients (Zhang et al., IEEE TBioCAS 16(5), 2022; GPL-3.0 text in its repository); as negatives "
-        "covid19-cough (CC0), Free Spoken Digit Dataset (CC BY-SA 4.0), Donate-a-Cry (ODbL), "
-        "PASCAL heart sounds 2011 set B",
+        "data": f"{_chest_recordings(result)}; as negatives covid19-cough (CC0), Free Spoken Digit Dataset "
+        "(CC BY-SA 4.0), Donate-a-Cry (ODbL), PASCAL heart sounds 2011 set B",
         # The module as it was called when the released model was exported; its metadata stay as they are.
         "synthetic": f"{recipe.synthetic} synthetic patients of 12 s from edge.sources.synthetic joined the training, "
         "so the bundled demo is of a kind that it knows; none joined the validation",
@@ -105,6 +104,20 @@ def card_fields(result: Mapping[str, Any], recipe: Recipe, version: str, made: d
         "limits": limits,
         "licence": "Apache-2.0 for the weights; the data keep their own licences",
     }
+
+
+def _chest_recordings(result: Mapping[str, Any]) -> str:
+    """What was learnt from, set by set, in words."""
+    others = result.get("sets", {})
+    recordings, patients = (result[key] - sum(of[key] for of in others.values()) for key in ("recordings", "patients"))
+    said = (
+        f"SPRSound (BioCAS 2022) training set, {recordings} recordings of {patients} patients (Zhang et al., IEEE "
+        "TBioCAS 16(5), 2022; GPL-3.0 text in its repository)"
+    )
+    for name, of in others.items():
+        cited = f" ({SOURCES[name].citation}; {SOURCES[name].licence})" if name in SOURCES else ""
+        said += f"; {name}, {of['recordings']} recordings of {of['patients']} patients{cited}"
+    return said
 
 
 def _training(recipe: Recipe) -> str:

@@ -18,10 +18,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, checker
 
+from export.onnx import INPUTS, OPSET, OUTPUTS
 from export.qdq import Graph, quantization
 
-OPSET = 20  # the newest that every TensorRT from 10.3 on parses
-INPUTS, OUTPUTS = ["frames", "valid"], ["scores", "clip"]
 METADATA = "laennec."
 QDQ = {"QuantizeLinear", "DequantizeLinear"}
 OPERATORS = {
@@ -108,8 +107,8 @@ def _form(model: onnx.ModelProto) -> Iterator[str]:
 def _interface(model: onnx.ModelProto) -> Iterator[str]:
     """The inputs and outputs of every variant are the same, in float32, and the batch is free."""
     for kind, values, expected in (("inputs", model.graph.input, INPUTS), ("outputs", model.graph.output, OUTPUTS)):
-        if [value.name for value in values] != expected:
-            yield f"{kind}: expected {expected}, found {[value.name for value in values]}"
+        if [value.name for value in values] != list(expected):
+            yield f"{kind}: expected {list(expected)}, found {[value.name for value in values]}"
         for value in values:
             tensor = value.type.tensor_type
             if tensor.elem_type != TensorProto.FLOAT:

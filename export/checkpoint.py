@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from edge import __version__
+from edge.artefact.known import KnownSound
 from edge.errors import ConfigError
 from export.card import card_fields
 from export.onnx import Metadata
@@ -77,7 +78,7 @@ class Checkpoint:
         result = self.result
         return Metadata(
             self.recipe.features,
-            self.recipe.window,
+            self.recipe.chunk,
             CLASSES,
             result["groups"],
             result["thresholds"],
@@ -86,6 +87,7 @@ class Checkpoint:
             card_fields(result, self.recipe, __version__, date.fromisoformat(result["date"])),
             result["tasks"],
             result["trained_on"],
+            KnownSound.from_json(json.dumps(result["known"])) if result.get("known") else None,
         )
 
     def recordings(self, data: Path) -> tuple[Recording, ...]:

@@ -1,8 +1,8 @@
-"""The recordings that an export needs: windows to calibrate int8 and to compare artefacts, patients to validate on.
+"""The recordings that an export needs: to calibrate int8 and to compare artefacts on, patients to validate on.
 
-The shipped ranges are measured on patients outside fold 0, and artefacts are compared on windows of patients inside it,
-which no range has seen. Every fold is validated by its own network, whose ranges come from outside that fold. Not for
-what an export does with them (`export.exporting`).
+The shipped ranges are measured on patients outside fold 0, and artefacts are compared on recordings of patients inside
+it, which no range has seen. Every fold is validated by its own network, whose ranges come from outside that fold. Not
+for what an export does with them (`export.exporting`).
 """
 
 from __future__ import annotations
@@ -11,23 +11,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from export.calibration import Sample, Side, draw, draw_clips
+from export.calibration import Side, draw, draw_clips
 from export.checkpoint import Checkpoint
 from export.parity import ComparisonSet
+from export.streams import Sound
 from export.validation import HeldoutFold
 from training.detector.hyperparameters import Recipe
+from training.detector.sets import holds_recordings
 from training.detector.training_data import TrainingData
 
 COMPARISON_SIDE = Side(0, is_inside=True)
-CALIBRATION_WINDOWS, CALIBRATION_SEED = 256, 1
-COMPARISON_WINDOWS, COMPARISON_SEED = 512, 2
+CALIBRATION_RECORDINGS, CALIBRATION_SEED = 256, 1
+COMPARISON_RECORDINGS, COMPARISON_CLIPS, COMPARISON_SEED = 128, 512, 2
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationData:
-    """Windows for int8 and for comparisons, and the held-out patients of the folds."""
+    """Recordings for int8 and for comparisons, and the held-out patients of the folds."""
 
-    calibration: Sample
+    calibration: tuple[Sound, ...]
     """What the int8 ranges of the shipped artefacts are measured on."""
     comparison: ComparisonSet
     """What artefacts are compared with the fp32 one on."""
@@ -38,30 +40,30 @@ class EvaluationData:
     def load(
         cls, checkpoint: Checkpoint, data: Path | None, cache: Path, progress: Callable[[str], None]
     ) -> EvaluationData | None:
-        """Read the recordings and draw the windows; None, with a line of progress, where there are no recordings.
+        """Read the recordings; None, with a line of progress, where there are none.
 
         Args:
             checkpoint: the training that is exported.
             data: folder of data sets.
-            cache: folder of frames and samples.
+            cache: folder of frames.
             progress: called with a line for each step.
 
         Raises:
             ConfigError: if these are other recordings than it was trained on.
         """
-        if data is None or not (data / "sprsound" / "train").is_dir():
+        if data is None or not holds_recordings(data):
             progress(
-                f"no recordings (DATA={data}, expected sprsound/train in it): int8 needs them for its ranges and the "
+                f"no recordings (DATA={data}, expected SPRSound in it): int8 needs them for its ranges and the "
                 "validation for its patients, so only fp32 and fp16 are made, compared on golden sounds; give "
                 "DATA=folder"
             )
             return None
         training_data, recipe = TrainingData(checkpoint.recordings(data), cache), checkpoint.recipe
-        progress("drawing the windows for calibration and comparison")
+        progress("drawing the recordings for calibration and comparison")
         comparison = ComparisonSet(
-            draw(training_data, recipe, COMPARISON_SIDE, COMPARISON_WINDOWS, COMPARISON_SEED),
-            draw_clips(training_data, recipe, COMPARISON_SIDE, COMPARISON_WINDOWS, COMPARISON_SEED),
-            f"{COMPARISON_WINDOWS} windows and {COMPARISON_WINDOWS} clips of the patients of fold "
+            draw(training_data, recipe, COMPARISON_SIDE, COMPARISON_RECORDINGS, COMPARISON_SEED),
+            draw_clips(training_data, recipe, COMPARISON_SIDE, COMPARISON_CLIPS, COMPARISON_SEED),
+            f"{COMPARISON_RECORDINGS} recordings and {COMPARISON_CLIPS} clips of the patients of fold "
             f"{COMPARISON_SIDE.fold}, which calibrate nothing, seed {COMPARISON_SEED}",
         )
         folds = tuple(_heldout(fold, training_data, recipe) for fold in checkpoint.folds)
@@ -84,13 +86,14 @@ def validation_note(checkpoint: Checkpoint, evaluation: EvaluationData | None) -
     )
 
 
-def _calibration(fold: int, training_data: TrainingData, recipe: Recipe) -> Sample:
-    """Calibration windows for a network that was trained without the patients of one fold: of all other patients."""
-    return draw(training_data, recipe, Side(fold, is_inside=False), CALIBRATION_WINDOWS, CALIBRATION_SEED)
+def _calibration(fold: int, training_data: TrainingData, recipe: Recipe) -> tuple[Sound, ...]:
+    """What the ranges of a network that never heard the patients of a fold are measured on: all other patients."""
+    return draw(training_data, recipe, Side(fold, is_inside=False), CALIBRATION_RECORDINGS, CALIBRATION_SEED)
 
 
 def _heldout(fold: int, training_data: TrainingData, recipe: Recipe) -> HeldoutFold:
-    folds, sample = training_data.fold_of(recipe), _calibration(fold, training_data, recipe)
+    folds, calibration = training_data.fold_of(recipe), _calibration(fold, training_data, recipe)
     pairs = zip(training_data.recordings, training_data.frames(recipe), strict=True)
-    kept = [(r, frames.copy()) for r, frames in pairs if r.is_real_chest and folds[r.patient] == fold]
-    return HeldoutFold(fold, sample, tuple(r for r, _ in kept), tuple(frames for _, frames in kept))
+    judged = {r.path for r in training_data.judged()}
+    kept = [(r, frames.copy()) for r, frames in pairs if r.path in judged and folds[r.patient] == fold]
+    return HeldoutFold(fold, calibration, tuple(r for r, _ in kept), tuple(Sound.whole(frames) for _, frames in kept))

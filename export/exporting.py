@@ -14,11 +14,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+
 from edge.artefact.backends.onnx import OnnxBackend
 from edge.artefact.choice import cpu_name
 from edge.errors import ConfigError, ModelError
 from export.acceptance import Acceptance, ArtefactResult
-from export.build import FP32, KINDS, PTQ, QAT, TRT_INT8, make
+from export.build import FP32, KINDS, PTQ, QAT, TRT_INT8, heard_sample, make
+from export.calibration import sample_of
 from export.card import card_page
 from export.checkpoint import Checkpoint
 from export.evaluation_data import EvaluationData, validation_note
@@ -26,8 +29,10 @@ from export.latency import Candidate, chosen, latencies
 from export.onnx import versions, weights_sha256
 from export.output import write
 from export.report import Report
+from export.streams import of_torch
 from export.validation import lost, validate
 
+TIMED = 8  # of the sounds of the comparison, whose chunks are timed
 Progress = Callable[[str], None]
 
 
@@ -57,6 +62,7 @@ def export(options: ExportOptions, progress: Progress) -> Report:
         ConfigError: the checkpoint or the recordings are not what they must be.
         ModelError: an artefact does not keep a bound; nothing is written then.
     """
+    torch.set_num_threads(1)  # a step is too small for more; threads that wait for each other take 30 times as long
     checkpoint = Checkpoint.open(options.checkpoint)
     unknown = sorted(set(options.without) - set(KINDS) | set(options.without) & {FP32})
     if unknown:
@@ -89,6 +95,7 @@ class _Export:
         self._names = [name for name in names if evaluation or not KINDS[name].is_int8]
         self.how = {name: PTQ for name in self._names if KINDS[name].is_int8}
         progress("making the artefacts")
+        self._sample = heard_sample(self._scorer, self._metadata, evaluation.calibration) if evaluation else None
         self.sealed = self._made(self._names, PTQ)
         comparison = evaluation.comparison if evaluation else None
         self._acceptance = Acceptance(self._scorer, self.sealed[FP32], comparison)
@@ -105,16 +112,16 @@ class _Export:
             self.how |= dict.fromkeys(again, QAT)
         self._progress("timing the artefacts")
         backends = {name: OnnxBackend(content) for name, content in self.sealed.items()}
-        latency = latencies(backends, self._acceptance.comparison.windows)
+        network = of_torch(self._scorer, self._scorer.state_size, self._metadata.chunk)
+        latency = latencies(backends, sample_of(network, self._acceptance.comparison.streams[:TIMED], 0).inputs)
         ways = {n: Candidate(KINDS[n].runtime, not one.failed, latency[n]) for n, one in tested.items()}
         name, why = chosen(ways)
-        calibration = self._evaluation.calibration if self._evaluation else None
         return Report(
             card=str(self._metadata.card["id"]),
             checkpoint=weights_sha256(self._scorer.detector),
             recipe=self._checkpoint.recipe.sha256,
             int8=self.how,
-            calibration=calibration.record() if calibration else None,
+            calibration=self._sample.record() if self._sample else None,
             compared_on=self._acceptance.comparison.kind,
             validation=validation_note(self._checkpoint, self._evaluation),
             versions=versions(*sorted({package for kind in KINDS.values() for package in kind.packages})),
@@ -126,9 +133,7 @@ class _Export:
         )
 
     def _made(self, names: list[str], how: str) -> dict[str, bytes]:
-        return make(
-            self._scorer, self._metadata, self._evaluation.calibration if self._evaluation else None, names, how
-        )
+        return make(self._scorer, self._metadata, self._sample, names, how)
 
     def _tested(self, names: list[str], how: str) -> dict[str, ArtefactResult]:
         tested = {}

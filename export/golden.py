@@ -1,12 +1,14 @@
 """Golden sounds: synthetic recordings whose events every artefact must report alike, through the whole edge path.
 
 The bundled demo and some scenes of `training.synthetic`; no data set is needed, so they can be computed in a clean
-clone and on a device. Alike: the same sounds in the same order, each beginning and ending within the collar that the
-field allows an event that counts as found. Not evidence of accuracy (`export.validation`).
+clone and on a device; whole, and with patterns of loss for what must hold in any of them. Alike: the same sounds in the
+same order, each beginning and ending within the collar that the field allows an event that counts as found. Not
+evidence of accuracy (`export.validation`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -15,13 +17,11 @@ from numpy.typing import NDArray
 
 from edge.artefact.model import Model
 from edge.detector.pipeline import Pipeline
-from edge.detector.windows import Windows
-from edge.features import FrontEnd
+from edge.features import FeatureSpec, FrontEnd
 from edge.sources.demo import DEMO_AUDIO
-from edge.types import Block, Event, Window
-from export.calibration import Sample, stacked
+from edge.types import Block, Event
+from export.streams import Sound
 from training.datasets.sounds import read_sound
-from training.detector.inference import clip_windows
 from training.frames import extract
 from training.metrics.streaming import COLLAR_S
 from training.synthetic.scene import scene
@@ -29,6 +29,9 @@ from training.synthetic.scene import scene
 SEEDS = tuple(range(101, 109))  # neither of the demo, nor of the tests, nor of the synthetic patients of a training
 DURATION_S = 20.0
 BLOCK_S = 0.1
+PACKET_S = 0.02
+Received = Callable[[int, int], NDArray[np.bool_]]
+"""From N samples and their rate, Hz, to which of them arrived, (N,)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,25 +80,82 @@ def differences(expected: list[Event], found: list[Event], rate_hz: int) -> list
     ]
 
 
-def sample_of(sounds: list[NDArray[np.float32]], model: Model) -> Sample:
-    """All windows of some sounds, as the edge cuts them."""
-    windows: list[Window] = []
-    for samples in sounds:
-        front_end, cutter = FrontEnd(model.spec), Windows(model.window, model.spec.width)
-        frames = front_end.push(Block(0, samples, np.ones(len(samples), np.bool_))) + front_end.flush()
-        windows += [w for some in frames for w in cutter.push(some)] + cutter.flush()
-    return Sample(*stacked(windows), seed=0)
+def heard_at_a_bed(samples: NDArray[np.float32], valid: NDArray[np.bool_], front_end: FrontEnd) -> Sound:
+    """The frames of a sound of which some samples were lost, (N,) both."""
+    front_end.reset()
+    pieces = front_end.push(Block(0, samples, valid)) + front_end.flush()
+    length = max((piece.start + len(piece.valid) for piece in pieces), default=0)
+    frames, heard = np.zeros((length, front_end.spec.width), np.float32), np.zeros(length, np.bool_)
+    for piece in pieces:
+        part = slice(piece.start, piece.start + len(piece.valid))
+        frames[part] = np.where(piece.valid[:, None], piece.values, np.float32(0))
+        heard[part] = piece.valid
+    return Sound(frames, heard)
 
 
-def clips_of(sounds: tuple[GoldenSound, ...], model: Model) -> Sample:
+def with_gaps(sounds: Sequence[GoldenSound], spec: FeatureSpec) -> list[Sound]:
+    """Every golden sound with every pattern of loss."""
+    front_end = FrontEnd(spec)
+    return [
+        heard_at_a_bed(sound.samples, received(len(sound.samples), spec.rate_hz), front_end)
+        for sound in sounds
+        for received in GAPS.values()
+    ]
+
+
+def streams_of(sounds: Sequence[GoldenSound], spec: FeatureSpec) -> tuple[Sound, ...]:
+    """Every golden sound, whole."""
+    front_end = FrontEnd(spec)
+    return tuple(Sound.whole(extract(sound.samples, front_end)) for sound in sounds)
+
+
+def clips_of(sounds: Sequence[GoldenSound], spec: FeatureSpec) -> tuple[Sound, ...]:
     """Every sound within the scenes as a clip of its own."""
-    front_end, rate = FrontEnd(model.spec), model.rate_hz
-    pieces = [
-        clip_windows(
-            extract(sound.samples[round(begin * rate) : round(end * rate)], front_end), model.window.window_frames
-        )
+    front_end, rate = FrontEnd(spec), spec.rate_hz
+    return tuple(
+        Sound.whole(extract(sound.samples[round(begin * rate) : round(end * rate)], front_end))
         for sound in sounds
         for begin, end in sound.parts
-    ]
-    frames, valid = (np.concatenate(arrays) for arrays in zip(*pieces, strict=True))
-    return Sample(frames, valid, seed=0)
+    )
+
+
+def _packets(share: float) -> Received:
+    """Packets of 20 ms, of which a share is lost, each on its own."""
+
+    def received(count: int, rate_hz: int) -> NDArray[np.bool_]:
+        size = round(PACKET_S * rate_hz)
+        arrived = np.random.default_rng(1).random(-(-count // size)) >= share
+        return np.repeat(arrived, size)[:count]
+
+    return received
+
+
+def _periodic(up_s: float, down_s: float) -> Received:
+    """A link that is up and down in turn."""
+
+    def received(count: int, rate_hz: int) -> NDArray[np.bool_]:
+        return np.arange(count) % round((up_s + down_s) * rate_hz) < up_s * rate_hz
+
+    return received
+
+
+def _late(after_s: float, hole_s: float) -> Received:
+    """Nothing until a moment, and then one long hole."""
+
+    def received(count: int, rate_hz: int) -> NDArray[np.bool_]:
+        at_s = np.arange(count) / rate_hz
+        return (at_s >= after_s) & ((at_s < 2 * after_s) | (at_s >= 2 * after_s + hole_s))
+
+    return received
+
+
+GAPS: dict[str, Received] = {
+    "nothing lost": _packets(0.0),
+    "1 % of packets": _packets(0.01),
+    "5 % of packets": _packets(0.05),
+    "20 ms each second": _periodic(0.98, 0.02),
+    "up 1 s, down 0.3 s": _periodic(1.0, 0.3),
+    "begins late, then 4 s lost": _late(3.1, 4.0),
+    "nothing heard": _packets(1.1),
+}
+"""What arrives of a sound, by name."""

@@ -15,16 +15,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge.artefact.backends import Backend
-from edge.artefact.choice import BATCHES, MAX_TIME_SHARE, Measurement, choose
-from export.calibration import Sample
+from edge.artefact.choice import MAX_TIME_SHARE, Measurement, choose
+from export.streams import Inputs
 
-ROUNDS = (25, 9, 5)  # for each of BATCHES
+BATCHES = (1, 8, 32)  # streams side by side; the edge has one at a time
+ROUNDS = (100, 40, 15)  # for each of BATCHES
 RUNTIME = "onnxruntime"
 
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Time of one batch of each of `BATCHES`, milliseconds."""
+    """Time of one step of each of `BATCHES` streams, milliseconds."""
 
     best_ms: tuple[float, ...]
     median_ms: tuple[float, ...]
@@ -39,17 +40,17 @@ class Candidate:
     latency: Latency
 
 
-def latencies(backends: Mapping[str, Backend], sample: Sample) -> dict[str, Latency]:
-    """Time of a batch of each size, milliseconds."""
+def latencies(backends: Mapping[str, Backend], inputs: Inputs) -> dict[str, Latency]:
+    """Time of a step of each size, milliseconds; `inputs` are repeated."""
     times: dict[str, list[list[float]]] = {name: [] for name in backends}
     for batch, rounds in zip(BATCHES, ROUNDS, strict=True):
-        frames, valid = (np.resize(part, (batch, *part.shape[1:])) for part in (sample.frames, sample.valid))
+        given = [np.resize(part, (batch, *part.shape[1:])) for part in inputs]
         for name in backends:
             times[name].append([])
         for turn in range(-1, rounds):  # the first warms up
             for name, backend in backends.items():
                 begin_s = time.perf_counter()
-                backend.run(frames, valid)
+                backend.run(*given)
                 if turn >= 0:
                     times[name][-1].append(1000 * (time.perf_counter() - begin_s))
     return {
@@ -61,14 +62,14 @@ def latencies(backends: Mapping[str, Backend], sample: Sample) -> dict[str, Late
 def chosen(candidates: Mapping[str, Candidate]) -> tuple[str, str]:
     """Name of the artefact that the edge would use on this machine without a GPU, and why."""
     measured = [
-        Measurement(name, one.runtime, 0.0, one.latency.best_ms, 1.0, 1.0, one.passes)
+        Measurement(name, one.runtime, 0.0, one.latency.best_ms[0], 1.0, 1.0, one.passes)
         for name, one in candidates.items()
     ]
     best = choose(measured, {RUNTIME})
     if best is None:
         return "none", "no artefact for onnxruntime passes"
-    exact = next(r for r in measured if r.variant == "fp32").latency_ms[0]
+    exact = next(r for r in measured if r.variant == "fp32").latency_ms
     others = [r for r in measured if r.runtime == RUNTIME and r.passes and r.variant != "fp32"]
-    times = ", ".join(f"{r.variant} {r.latency_ms[0]:.2f} ms" for r in others) or "no other passes"
+    times = ", ".join(f"{r.variant} {r.latency_ms:.2f} ms" for r in others) or "no other passes"
     rule = f"another is used when it takes at most {MAX_TIME_SHARE:.0%} of the time of fp32, which is exact"
     return best.variant, f"at batch 1, as streams are scored: fp32 {exact:.2f} ms, {times}; {rule}"

@@ -18,13 +18,15 @@ import onnx
 import torch
 from torch import nn
 
+from edge.artefact.known import KnownSound
 from edge.artefact.model import SCHEMA, Variant
 from edge.artefact.seal import seal
-from edge.artefact.specs import WindowSpec
+from edge.artefact.specs import ChunkSpec
 from edge.features import FeatureSpec
 
 OPSET = 20  # the newest that every TensorRT we know parses
 MAX_BATCH = 1024
+INPUTS, OUTPUTS = ("frames", "valid", "state"), ("scores", "clip", "next_state")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class Metadata:
     """What the artefact carries beside the graph, the same in all variants."""
 
     features: FeatureSpec
-    window: WindowSpec
+    chunk: ChunkSpec
     classes: tuple[str, ...]
     groups: list[dict[str, Any]]
     thresholds: dict[str, float]
@@ -44,13 +46,15 @@ class Metadata:
     """How official tasks are answered, `training.detector.answers.TaskAnswers`."""
     trained_on: list[str]
     """`training.datasets.hashed_names` of the recordings and patients."""
+    known: KnownSound | None = None
+    """What was trained on sounds like; None for a training that did not measure it."""
 
     def entries(self, variant: Variant) -> dict[str, str]:
         """JSON text for each metadata key."""
         texts = {
             "schema": SCHEMA,
             "features": self.features.to_json(),
-            "window": json.dumps(asdict(self.window)),
+            "chunk": json.dumps(asdict(self.chunk)),
             "classes": json.dumps(self.classes),
             "groups": json.dumps(self.groups),
             "thresholds": json.dumps(self.thresholds),
@@ -61,6 +65,8 @@ class Metadata:
             "trained_on": json.dumps(self.trained_on),
             "variant": json.dumps(asdict(variant)),
         }
+        if self.known is not None:
+            texts["known"] = self.known.to_json()
         return {f"laennec.{key}": text for key, text in texts.items()}
 
 
@@ -73,37 +79,39 @@ def to_artefact(graph: onnx.ModelProto, metadata: Metadata, variant: Variant) ->
     return seal(whole.SerializeToString(deterministic=True))
 
 
-def to_graph(scorer: nn.Module, metadata: Metadata) -> onnx.ModelProto:
+def to_graph(network: nn.Module, state_size: int, metadata: Metadata) -> onnx.ModelProto:
     """A network as an ONNX graph with a free batch dimension, stripped of what names this machine.
 
     Args:
-        scorer: maps frames (B, W, M) and valid (B, W) to scores (B, T, C) and the log-probabilities of clips (B, L);
-            in evaluation mode, or a quantized program that is (`export.quantize`).
-        metadata: with W and M.
+        network: `training.detector.model.Scorer` in evaluation mode, or a quantized program of one
+            (`export.quantize`): maps frames (B, H, M), valid (B, H) and state (B, S) to scores, the log-probabilities
+            of clips and the next state.
+        state_size: S.
+        metadata: with H and M.
     """
-    frames, valid = example(metadata)
+    inputs = example(state_size, metadata)
     batch = torch.export.Dim("batch", min=1, max=MAX_BATCH)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter warns of its own internals
         program = torch.onnx.export(
-            scorer,
-            (frames, valid),
+            network,
+            inputs,
             dynamo=True,
             opset_version=OPSET,
-            input_names=["frames", "valid"],
-            output_names=["scores", "clip"],
-            dynamic_shapes={"frames": {0: batch}, "valid": {0: batch}},
+            input_names=list(INPUTS),
+            output_names=list(OUTPUTS),
+            dynamic_shapes={name: {0: batch} for name in INPUTS},
             external_data=False,
             verbose=False,
         )
     return strip(program.model_proto)
 
 
-def example(metadata: Metadata) -> tuple[torch.Tensor, torch.Tensor]:
-    """Frames (2, W, M) and validity (2, W) that a network can be traced with."""
-    length = metadata.window.window_frames
-    return torch.zeros(2, length, metadata.features.width), torch.ones(2, length)
+def example(state_size: int, metadata: Metadata) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Frames (2, H, M), validity (2, H) and state (2, S) that a network can be traced with."""
+    length = metadata.chunk.chunk_frames
+    return torch.zeros(2, length, metadata.features.width), torch.ones(2, length), torch.zeros(2, state_size)
 
 
 def strip(graph: onnx.ModelProto) -> onnx.ModelProto:

@@ -1,55 +1,54 @@
 """How far an artefact is from the network it was made of, and how far it may be. Writes nothing.
 
 What is compared, and on what:
-- torch and the fp32 artefact: the largest difference of any output.
-- A variant and the fp32 artefact, for each output: cosine and top-1 of `edge.artefact.parity`, the same that a device
-  measures before it uses a variant. The scores of several sounds may be high at once, so top-1 alone says little: it
-  is the highest of the six scores of a frame, mostly breath. Therefore also `decisions`: in each valid frame and each
-  group of sounds that exclude each other, what would open an event: the highest class that reaches its threshold, or
-  nothing.
-- Streamed and offline: sound in uneven blocks through the whole edge path, and all its windows at once.
+- The network at once, in steps, and its fp32 artefact in steps: the largest difference of any output, on the golden
+  sounds with every pattern of loss.
+- A variant and the fp32 artefact, each with the state that it made itself, for each output: cosine and top-1 of
+  `edge.artefact.parity`, the same that a device measures before it uses a variant. The scores of several sounds may be
+  high at once, so top-1 alone says little: it is the highest of the six scores of a frame, mostly breath. Therefore
+  also `decisions`: in each valid frame and each group of sounds that exclude each other, what would open an event: the
+  highest class that reaches its threshold, or nothing.
+- Streamed by the edge, in uneven blocks, and by the steps that all of this is measured with.
 - Sounds whose events must be the same (`export.golden`), and accuracy (`export.validation`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
-from edge.artefact.backends import Backend
 from edge.artefact.model import Model
 from edge.artefact.parity import MIN_COSINE, MIN_TOP1, compare_outputs
-from edge.artefact.specs import GroupSpec
+from edge.artefact.specs import ChunkSpec, GroupSpec
 from edge.detector.pipeline import Pipeline
 from edge.types import Block, Scores
-from export.calibration import Sample
-from export.golden import sample_of
+from export.streams import ChunkNetwork, Heard, Sound, of_torch, padded
+from training.detector.model import Scorer, class_scores, pooled
 
-TORCH = 1e-4  # largest difference between torch and the fp32 artefact
-STREAMED = 1e-4  # largest difference between streamed and offline scores of one artefact
+TORCH = 1e-5  # largest difference between torch at once, in steps, and the fp32 artefact
+STREAMED = 1e-5  # largest difference between the edge's scores and those of the same artefact in steps
 LOST = 0.005  # of any validation metric: half a point
-BATCH = 16
 
 
 @dataclass(frozen=True, slots=True)
 class ComparisonSet:
-    """The windows that artefacts are compared on."""
+    """The sounds that artefacts are compared on."""
 
-    windows: Sample
-    """Windows of streams; for the scores."""
-    clips: Sample
-    """Windows that hold one event and nothing else; for the labels of clips."""
+    streams: tuple[Sound, ...]
+    """Recordings; for the scores."""
+    clips: tuple[Sound, ...]
+    """One event each and nothing else; for the labels of clips."""
     kind: str
-    """What sounds they are of, in words."""
+    """What sounds they are, in words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Distance:
-    """Difference between a variant and the fp32 artefact on the same windows."""
+    """Difference between a variant and the fp32 artefact on the same sounds."""
 
     largest: float
     """Largest difference of a score."""
@@ -79,21 +78,19 @@ class Distance:
         ]
 
 
-def distance(reference: Backend, variant: Backend, comparison: ComparisonSet, model: Model) -> Distance:
+def distance(reference: ChunkNetwork, variant: ChunkNetwork, comparison: ComparisonSet, model: Model) -> Distance:
     """Compare two artefacts.
 
     Args:
         reference: the fp32 artefact.
         variant: another.
-        comparison: the windows.
+        comparison: the sounds.
         model: either, for its groups and thresholds.
     """
-    expected, found = outputs(reference, comparison.windows, "scores"), outputs(variant, comparison.windows, "scores")
-    clips = [{"clip": outputs(backend, comparison.clips, "clip")} for backend in (reference, variant)]
+    expected, found = (measurable_scores(one, comparison.streams) for one in (reference, variant))
+    clips = [{"clip": np.stack([h.clip for h in one.hear(comparison.clips)])} for one in (reference, variant)]
     scores, labels = compare_outputs({"scores": expected}, {"scores": found}), compare_outputs(clips[0], clips[1])
-    steps = expected.shape[1]
-    measurable = comparison.windows.valid.reshape(len(expected), steps, -1).all(2)
-    one, other = (decisions(values[measurable], model) for values in (expected, found))
+    one, other = decisions(expected, model), decisions(found, model)
     opened = (one >= 0) | (other >= 0)
     return Distance(
         scores.largest,
@@ -107,10 +104,15 @@ def distance(reference: Backend, variant: Backend, comparison: ComparisonSet, mo
     )
 
 
-def outputs(backend: Backend, sample: Sample, output: str) -> NDArray[np.float32]:
-    """One output of an artefact for all windows of a sample."""
-    parts = [slice(first, first + BATCH) for first in range(0, len(sample), BATCH)]
-    return np.concatenate([backend.run(sample.frames[part], sample.valid[part], output) for part in parts])
+def measurable_scores(network: ChunkNetwork, sounds: Sequence[Sound]) -> NDArray[np.float32]:
+    """(n, C) scores of all score frames of the sounds that are wholly valid."""
+    heard, steps = network.hear(sounds), network.chunk.score_frames
+    return np.concatenate([one.scores[_measurable(sound, steps)] for one, sound in zip(heard, sounds, strict=True)])
+
+
+def _measurable(sound: Sound, score_frames: int) -> NDArray[np.bool_]:
+    whole = len(sound.valid) // score_frames * score_frames
+    return np.asarray(sound.valid[:whole].reshape(-1, score_frames).all(1))
 
 
 def decisions(scores: NDArray[np.float32], model: Model) -> NDArray[np.int64]:
@@ -125,25 +127,40 @@ def _decision(scores: NDArray[np.float32], group: GroupSpec, model: Model) -> ND
     return np.where(reaching.max(1) >= 0, np.array(columns)[reaching.argmax(1)], -1)
 
 
-def from_torch(scorer: nn.Module, backend: Backend, comparison: ComparisonSet) -> float:
-    """Largest difference of any output between torch and an artefact, with and without gaps."""
-    worst = 0.0
-    for sample in (comparison.windows, comparison.clips):
-        rows = slice(0, 2 * BATCH)
-        frames, valid = sample.frames[rows], sample.valid[rows]
-        rng = np.random.default_rng(0)
-        gaps = valid * (rng.random(valid.shape) < 0.9)
-        for mask in (valid, gaps.astype(np.float32)):
-            masked = frames * mask[:, :, None]
-            with torch.no_grad():
-                expected = scorer(torch.from_numpy(masked), torch.from_numpy(mask))
-            for output, values in zip(("scores", "clip"), expected, strict=True):
-                worst = max(worst, float(np.abs(backend.run(masked, mask, output) - values.numpy()).max()))
-    return worst
+def from_torch(scorer: Scorer, artefact: ChunkNetwork, sounds: Sequence[Sound]) -> float:
+    """Largest difference of any output between torch at once, torch in steps and an artefact in steps; NaN counts.
+
+    Labels of clips are compared as probabilities: their logarithms have no bound.
+    """
+    chunk, worst = artefact.chunk, np.float32(0)
+    stepped, exported = (one.hear(sounds) for one in (of_torch(scorer, scorer.state_size, chunk), artefact))
+    for sound, *answers in zip(sounds, stepped, exported, strict=True):
+        once = at_once(scorer, sound, chunk)
+        for answer in answers:
+            worst = np.maximum(worst, np.abs(answer.scores - once.scores).max(initial=0.0))
+            worst = np.maximum(worst, np.abs(np.exp(answer.clip) - np.exp(once.clip)).max())
+    return float(worst)
 
 
-def streamed(model: Model, backend: Backend, samples: NDArray[np.float32]) -> float:
-    """Largest difference between the scores of one sound in uneven blocks and of all its windows in one batch."""
+def at_once(scorer: Scorer, sound: Sound, chunk: ChunkSpec) -> Heard:
+    """What the network says of a sound when it is given as a whole."""
+    frames, valid = (torch.from_numpy(part) for part in padded([sound], chunk))
+    with torch.no_grad():
+        answer = scorer.detector.whole(frames, valid)
+        clip = torch.log_softmax(scorer.detector.clip_head(pooled(answer)), -1)[0]
+    scores = class_scores(answer.logits, scorer.scale, scorer.bias)[0, : len(sound.valid) // chunk.score_frames]
+    return Heard(scores.numpy(), clip.numpy())
+
+
+def streamed(model: Model, network: ChunkNetwork, samples: NDArray[np.float32], sound: Sound) -> float:
+    """Largest difference between the edge's scores of one sound in uneven blocks and those of the same artefact.
+
+    Args:
+        model: the artefact as the edge has it.
+        network: the same.
+        samples: (N,) the sound.
+        sound: its frames.
+    """
     got: list[Scores] = []
     pipeline = Pipeline(model, observe=got.append)
     rng, start = np.random.default_rng(1), 0
@@ -152,10 +169,5 @@ def streamed(model: Model, backend: Backend, samples: NDArray[np.float32]) -> fl
         pipeline.push(Block(start, piece, np.ones(len(piece), np.bool_)))
         start += len(piece)
     pipeline.flush()
-    windows, spec = sample_of([samples], model), model.window
-    decided = spec.decided
-    steps_decided = slice(decided.start // spec.score_frames, decided.stop // spec.score_frames)
-    offline = outputs(backend, windows, "scores")[:, steps_decided]
-    measurable = windows.valid[:, decided].reshape(*offline.shape[:2], -1).all(2)
     values = np.concatenate([scores.values[scores.valid] for scores in got])
-    return float(np.abs(values - offline[measurable]).max())
+    return float(np.abs(values - measurable_scores(network, [sound])).max())

@@ -17,7 +17,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, numpy_helper
 
-OUTPUT_AXIS = {"Conv": 0, "ConvTranspose": 1, "MatMul": 1}  # of the weight; Gemm's depends on transB
+OUTPUT_AXIS = {"Conv": 0, "ConvTranspose": 1}  # of the weight; Gemm's depends on transB
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Graph:
         return node if node is not None and node.op_type == kind else None
 
     def weighted(self) -> list[NodeProto]:
-        """Operations that have weights: convolutions, Gemm, and MatMul with a constant on the right."""
+        """Operations that have weights: convolutions and Gemm. A product with the powers of a leaky sum has none."""
         return [n for n in self.nodes if n.op_type in (*OUTPUT_AXIS, "Gemm") and self._is_constant(n.input[1])]
 
     def scales(self) -> list[NDArray[np.float64]]:

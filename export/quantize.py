@@ -25,6 +25,7 @@ from torch.nn import functional
 
 from export.calibration import Sample
 from export.onnx import MAX_BATCH
+from export.streams import Inputs
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # torchao warns of kernels for GPUs that are not here
@@ -38,7 +39,7 @@ BATCH = 16
 EPOCHS = 6  # on 256 windows the mean difference of a score falls from .0011 to .0010; with 12 it is .0012
 CLIP = 0.02  # weight of the loss of clips; that of the scores has 1
 LEARNING_RATE = 3e-5  # of Adam; with 1e-4 the difference grows to .0017
-_WEIGHTED = {torch.ops.aten.conv1d.default, torch.ops.aten.conv2d.default, torch.ops.aten.linear.default}
+_WEIGHTED = {torch.ops.aten.conv2d.default, torch.ops.aten.linear.default}  # the leaky sums stay in float32
 _ACTIVATIONS = QuantizationSpec(
     dtype=torch.int8,
     quant_min=-128,
@@ -121,8 +122,8 @@ def _observed(scorer: nn.Module, sample: Sample) -> GraphModule:
     """The network with batch norms folded and an observer at each place that becomes int8, which saw the sample."""
     prepared: GraphModule = prepare_pt2e(_program(scorer, sample), TensorRtQuantizer())
     with torch.no_grad():
-        for frames, valid in batches(sample):
-            prepared(frames, valid)
+        for given in sample.batches(BATCH):
+            prepared(*_tensors(given))
     return prepared
 
 
@@ -132,35 +133,29 @@ def _converted(prepared: GraphModule) -> GraphModule:
 
 
 def _fine_tune(prepared: GraphModule, scorer: nn.Module, sample: Sample) -> None:
-    """Train it to the outputs of the float network: cross-entropy of scores in valid frames, and of clips."""
+    """Train it to the outputs of the float network: cross-entropy of scores, and of clips."""
     rng = np.random.default_rng(sample.seed)
     weights = [weight for weight in prepared.parameters() if weight.requires_grad]
     optimizer = torch.optim.Adam(weights, LEARNING_RATE)
     for _ in range(EPOCHS):
-        for frames, valid in batches(sample, rng.permutation(len(sample))):
+        for given in sample.batches(BATCH, rng.permutation(len(sample))):
             with torch.no_grad():
-                scores, clip = scorer(frames, valid)
-            int8_scores, int8_clip = prepared(frames, valid)
-            measurable = valid.reshape(*scores.shape[:2], -1).amin(2) > 0
-            loss = functional.binary_cross_entropy(int8_scores[measurable].clamp(1e-6, 1 - 1e-6), scores[measurable])
+                scores, clip, _ = scorer(*_tensors(given))
+            int8_scores, int8_clip, _ = prepared(*_tensors(given))
+            loss = functional.binary_cross_entropy(int8_scores.clamp(1e-6, 1 - 1e-6), scores)
             loss = loss + CLIP * functional.kl_div(int8_clip, clip, log_target=True, reduction="batchmean")
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
 
 
-def batches(sample: Sample, order: np.ndarray | None = None) -> Iterator[tuple[Tensor, Tensor]]:
-    """Frames and validity of the sample, some at a time, in the given order."""
-    rows = np.arange(len(sample)) if order is None else order
-    for first in range(0, len(rows), BATCH):
-        chosen = rows[first : first + BATCH]
-        yield torch.from_numpy(sample.frames[chosen]), torch.from_numpy(sample.valid[chosen])
+def _tensors(given: Inputs) -> tuple[Tensor, ...]:
+    return tuple(torch.from_numpy(part) for part in given)
 
 
 def _program(scorer: nn.Module, sample: Sample) -> GraphModule:
-    batch = torch.export.Dim("batch", min=1, max=MAX_BATCH)
-    inputs = (torch.from_numpy(sample.frames[:2]), torch.from_numpy(sample.valid[:2]))
-    exported = torch.export.export(copy.deepcopy(scorer), inputs, dynamic_shapes=({0: batch}, {0: batch}))
+    batch, inputs = {0: torch.export.Dim("batch", min=1, max=MAX_BATCH)}, _tensors(sample.batches(2)[0])
+    exported = torch.export.export(copy.deepcopy(scorer), inputs, dynamic_shapes=(batch, batch, batch))
     program: GraphModule = exported.module()
     return program
 

@@ -12,17 +12,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from edge.artefact.choice import BATCHES
 from export.acceptance import BOUNDS, ArtefactResult
-from export.latency import Latency
+from export.latency import BATCHES, Latency
 
 SCHEMA = "laennec.export/1"
 CLASSES_OF_NODES = {
-    "conv": ("Conv", "Gemm", "MatMul"),
+    "weighted": ("Conv", "Gemm"),
     "Q/DQ": ("QuantizeLinear", "DequantizeLinear"),
     "cast": ("Cast",),
     "non-linear": ("Relu", "Sigmoid", "Softmax", "LogSoftmax", "Clip"),
-    "arithmetic": ("Add", "Sub", "Mul", "Div"),
+    "arithmetic": ("Add", "Sub", "Mul", "Div", "Sqrt", "Max", "MatMul"),
     "reduce": ("ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin"),
 }
 EXPLAINED = (
@@ -45,7 +44,7 @@ class Report:
     int8: dict[str, str]
     """How each int8 artefact was made: `ptq`, or `qat` where that did not keep the bounds."""
     calibration: dict[str, object] | None
-    """Windows, seed and hash of the sample that ranges were measured on."""
+    """Chunks, seed and hash of the sample that ranges were measured on."""
     compared_on: str
     """Kind of sounds that artefacts are compared on."""
     validation: str
@@ -96,8 +95,8 @@ class Report:
             ),
             self.validation,
             *self._metrics(),
-            f"One thread, milliseconds a batch, best / median; {self.processor}",
-            _grid(["artefact", *(f"batch {n}" for n in BATCHES)], [self._times(one.name) for one in self.results]),
+            f"One thread, milliseconds a chunk of so many streams, best / median; {self.processor}",
+            _grid(["artefact", *(str(n) for n in BATCHES)], [self._times(one.name) for one in self.results]),
             f"Here the edge would choose {self.chosen}: {self.why}.",
             *(f"FAILED {bound}" for bound in self.failed),
         ]

@@ -15,24 +15,20 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
-from types import SimpleNamespace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from edge.artefact.backends import Backend
 from edge.artefact.backends.onnx import OnnxBackend
 from edge.artefact.specs import GroupSpec
-from export.build import make
-from export.calibration import Sample
+from export.build import heard_sample, make
 from export.checkpoint import Checkpoint
 from export.parity import LOST
-from training.datasets import CLASSES, Recording
+from export.streams import Sound, of_backend
+from training.datasets import Recording
 from training.datasets.targets import frame_targets
 from training.detector.hyperparameters import Recipe
-from training.detector.inference import stream_logits
 from training.metrics.streaming import Detection, ScoredRecording, evaluate
 
 RATE = "per hour"  # in the names of metrics that are rates, not shares
@@ -43,29 +39,12 @@ class HeldoutFold:
     """One fold: the patients that its network was not trained on."""
 
     fold: int
-    sample: Sample
-    """Windows of other patients; what the int8 ranges of this network are measured on."""
+    calibration: tuple[Sound, ...]
+    """Recordings of other patients; what the int8 ranges of this network are measured on."""
     recordings: tuple[Recording, ...]
     """Chest recordings of the patients of the fold."""
-    frames: tuple[NDArray[np.float16], ...]
-    """(T, M) of each."""
-
-
-class ArtefactNetwork:
-    """An artefact with the interface of a network in torch, for `training.detector.inference`.
-
-    Args:
-        backend: the artefact in its runtime.
-    """
-
-    head = SimpleNamespace(out_channels=len(CLASSES))
-
-    def __init__(self, backend: Backend) -> None:
-        self._backend = backend
-
-    def __call__(self, frames: Tensor, valid: Tensor) -> Tensor:
-        """(B, W, M) and (B, W) to scores (B, T, C), where a network has logits."""
-        return torch.from_numpy(self._backend.run(frames.numpy(), valid.numpy()))
+    sounds: tuple[Sound, ...]
+    """The frames of each."""
 
 
 def validate(
@@ -93,14 +72,12 @@ def score_fold(
 ) -> dict[str, list[NDArray[np.float32]]]:
     """(T, C) scores of each recording of a fold, by each variant of the network trained without its patient."""
     torch.set_num_threads(1)
-    scorer = checkpoint.scorer(f"fold-{fold.fold}")
-    sealed = make(scorer, checkpoint.metadata(), fold.sample, names, how)
-    return {
-        name: [
-            stream_logits(ArtefactNetwork(OnnxBackend(content)), frames, checkpoint.recipe) for frames in fold.frames
-        ]
-        for name, content in sealed.items()
+    scorer, metadata = checkpoint.scorer(f"fold-{fold.fold}"), checkpoint.metadata()
+    sealed = make(scorer, metadata, heard_sample(scorer, metadata, fold.calibration), names, how)
+    heard = {
+        name: of_backend(OnnxBackend(content), metadata.chunk).hear(fold.sounds) for name, content in sealed.items()
     }
+    return {name: [one.scores for one in each] for name, each in heard.items()}
 
 
 def measure(
@@ -109,7 +86,7 @@ def measure(
     """Streaming metrics of (T, C) scores of recordings, with the shipped thresholds and durations."""
     recipe, result = checkpoint.recipe, checkpoint.result
     groups = tuple(GroupSpec(**{**group, "classes": tuple(group["classes"])}) for group in result["groups"])
-    hop_samples = recipe.features.hop_samples * recipe.window.score_frames
+    hop_samples = recipe.features.hop_samples * recipe.chunk.score_frames
     detection = Detection(groups, result["thresholds"], hop_samples, recipe.features.rate_hz)
     scored = [_scored(*pair, recipe) for pair in zip(recordings, scores, strict=True)]
     metrics: dict[str, float] = evaluate(scored, [detection.events(one.scores) for one in scored], detection)

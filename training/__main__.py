@@ -10,7 +10,7 @@ import training.python_version  # noqa: F401  # isort: skip
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,7 @@ def _train_edge(asked: argparse.Namespace) -> int:
     from training.datasets import fingerprint
     from training.detector.cross_validation import Job, train
     from training.detector.hyperparameters import load_edge_recipe
+    from training.detector.sets import composition
     from training.detector.training_data import TrainingData, read_recordings
     from training.detector.trial import few, trial_changes
 
@@ -74,6 +75,7 @@ def _train_edge(asked: argparse.Namespace) -> int:
     limit = changes.pop("limit", None)
     recipe = load_edge_recipe(asked.recipe, changes if limit is None else trial_changes(limit) | changes)
     recordings = read_recordings(asked.data, recipe)
+    _say(f"training on {composition(recordings)} patients")
     if limit is not None:
         recordings = few(recordings, limit, recipe.seed)
         networks, steps = (recipe.folds + 1) * (recipe.teachers + 1), recipe.loop.epochs * recipe.steps
@@ -82,11 +84,17 @@ def _train_edge(asked: argparse.Namespace) -> int:
             "steps; what comes out says nothing about the recipe"
         )
     training_data = TrainingData(recordings, asked.out.parent / "cache")
-    metrics = train(Job(recipe, training_data, asked.out, fingerprint(list(recordings))))["validation"]
-    assert isinstance(metrics, dict)
-    for name, value in metrics.items():
-        print(f"{name:45s} {value:8.3f}")
+    result = train(Job(recipe, training_data, asked.out, fingerprint(list(recordings))))
+    print(*_numbers(result), sep="\n")
     return 0
+
+
+def _numbers(result: Mapping[str, Any]) -> Iterator[str]:
+    """The validation as lines: that of the main set, then those beside it."""
+    for name, of_set in (("", result), *result.get("sets", {}).items()):
+        if name:
+            yield f"\nheld-out patients of {name}:"
+        yield from (f"{metric:45s} {value:8.3f}" for metric, value in of_set.get("validation", {}).items())
 
 
 def _train_clips(asked: argparse.Namespace) -> int:

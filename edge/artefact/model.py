@@ -23,6 +23,7 @@ import yaml
 from numpy.typing import NDArray
 
 from edge.artefact.backends import Backend
+from edge.artefact.known import KnownSound
 from edge.artefact.seal import read_artefact
 from edge.artefact.specs import ChunkSpec, GroupSpec
 from edge.errors import ConfigError, ModelError
@@ -101,6 +102,8 @@ class Model:
         self.card: dict[str, Any] = meta["card"]
         self.tasks: dict[str, Any] | None = meta["tasks"]
         """How official tasks are answered (`training.detector.answers`); None for a model without the output `clip`."""
+        self.known: KnownSound | None = meta["known"]
+        """What it says it was trained on; None for a model that judges no stream."""
         self.variant: Variant = meta["variant"]
         self.sha256 = hashlib.sha256(content).hexdigest()
         self.id = str(self.card.get("id", self.sha256[:12]))
@@ -191,6 +194,7 @@ class Model:
             "thresholds: " + ", ".join(f"{c} {t:.2f}" for c, t in self.thresholds.items()),
             f"features: {self.spec.to_json()}",
             f"chunk: {self.chunk}",
+            f"known sound: {self.known or 'not in this model; it does not say when a stream is outside'}",
             f"training data: sha256 {self.training_data}",
         ]
         return "\n".join(lines)
@@ -241,6 +245,7 @@ def _read_metadata(backend: Backend) -> dict[str, Any]:
         meta = {key: json.loads(texts[key]) for key in _METADATA}
         meta["tasks"] = json.loads(texts.get("tasks", "null"))
         meta["trained_on"] = [str(mark) for mark in json.loads(texts.get("trained_on", "[]"))]
+        meta["known"] = KnownSound.from_json(texts["known"]) if "known" in texts else None
         meta["variant"] = Variant.from_json(texts["variant"]) if "variant" in texts else Variant()
         meta["features"] = FeatureSpec.from_json(texts["features"])
         meta["chunk"] = ChunkSpec(**meta["chunk"])

@@ -37,7 +37,7 @@ def detect(
     """Print the events of sound files, at full speed and without a broker."""
     with stop_on_signals() as stop:
         from edge.artefact.runtime import open_model
-        from edge.detector.detect import DetectOptions, as_line, detect_file
+        from edge.detector.detect import DetectOptions, detect_file
         from edge.features import warm_up
 
         warm_up()
@@ -46,8 +46,7 @@ def detect(
             records = detect_file(path, artefact, DetectOptions(channel, scores), stop)
             try:
                 if jsonl or scores:
-                    for record in records:
-                        print(as_line(record))
+                    _print_lines(path, records)
                 else:
                     _print_table(path, records)
             except LaennecError as error:
@@ -57,6 +56,19 @@ def detect(
                 raise typer.Exit(EXIT_INTERRUPTED)
         if failed:
             raise typer.Exit(EXIT_MISTAKE)
+
+
+def _print_lines(path: Path, records: Generator[Record, None, Coverage]) -> None:
+    """All records of one file, and at last one that says why it is outside what the model knows, if it is."""
+    from edge.detector.detect import as_line, outside_record
+
+    while True:
+        try:
+            print(as_line(next(records)))
+        except StopIteration as end:
+            if end.value.outside:
+                print(as_line(outside_record(path, end.value.outside)))
+            return
 
 
 def _print_table(path: Path, records: Generator[Record, None, Coverage]) -> None:
@@ -72,6 +84,8 @@ def _print_table(path: Path, records: Generator[Record, None, Coverage]) -> None
             found = {0: "no event", 1: "1 event"}.get(count, f"{count} events")
             head = "" if count else f"{path}\n"
             print(f"{head}{found} in {coverage.read_s:.1f} s of sound, {coverage.measurable_s:.1f} s measurable")
+            if coverage.outside:
+                print(f"unverified: {coverage.outside}")
             return
         if not count:
             print(f"{path}\n{ROW_HEAD}")

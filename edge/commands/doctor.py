@@ -20,7 +20,7 @@ def doctor(
     self_test: Annotated[
         bool, typer.Option("--self-test", help="Also run the detector on a synthetic recording.")
     ] = False,
-    listen: Annotated[bool, typer.Option("--listen", help="Also record 2 s from each microphone.")] = False,
+    listen: Annotated[bool, typer.Option("--listen", help="Also record 10 s from each microphone.")] = False,
 ) -> None:
     """Check everything that a node needs, and say what to do; exit code 1 if something fails."""
     from edge.doctor import worst

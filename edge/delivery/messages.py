@@ -118,7 +118,7 @@ def event_message(
         "scores": {
             "peak": round(event.peak, 4), "mean": round(event.mean, 4), "threshold": round(event.threshold, 4),
         },
-        "model": model,
+        "model": model, "verified": event.verified,
     }  # fmt: skip
     if event.kind == "end":
         body["end_reason"] = event.end_reason
@@ -154,10 +154,12 @@ def status_body(node: Node, state: str, session: str, wall_s: float) -> Body:
     }  # fmt: skip
 
 
-def stream_status_body(node: Node, state: str, reason: str, since_s: float, wall_s: float) -> Body:
-    """State of one stream: `ok`, `degraded`, `lost` or `disabled`, why, and since when."""
+def stream_status_body(
+    node: Node, state: str, reason: str, since_s: float, wall_s: float, verified: bool | None = None
+) -> Body:
+    """State of one stream: `ok`, `degraded`, `lost` or `disabled`, why, since when, and if its sound is known."""
     return {
-        "schema": "laennec.stream/1", "state": state, "reason": reason, "since": rfc3339(since_s),
+        "schema": "laennec.stream/1", "state": state, "reason": reason, "verified": verified, "since": rfc3339(since_s),
         "boot_id": node.boot_id, "ts": rfc3339(wall_s),
     }  # fmt: skip
 

@@ -1,23 +1,25 @@
 """Short holes in the sound, filled with what was heard just before them: packet loss concealment.
 
 A hole is a jump in the block index, or samples that are not valid. One of up to 60 ms is filled with its mirrored past,
-the samples just before it in reverse, and fades over 4 ms into what follows:
+the samples just before it in reverse. Over its last 4 ms that fades into the mirrored future, so neither end clicks,
+and no sample that was heard is changed:
 
-    heard a b c d e f | hole       | heard p q r s
-    out   a b c d e f | f e d c b a| p' q' r s       p' and q' fade from the mirrored sound, now on its way forwards
+    heard a b c d e f | hole             | p q r s
+    out   a b c d e f | f e d c b/q a/p  | p q r s
 
-A mirror is continuous where it begins, keeps the spectrum, and needs no pitch: breath has none, a wheeze keeps its own.
-It is never filled from sound that was filled itself: a hole with less heard sound directly before it than it is long
-stays a hole, as a longer one does. So at any time at most half of all that was passed on is concealed, and 20 ms heard
-of every 60 ms are 20 ms.
+A mirror keeps the spectrum and needs no pitch: breath has none, and a wheeze keeps its own. Nothing is filled from
+sound that was filled itself: a hole with less heard sound directly before it than it is long stays a hole, as a longer
+one does. So at any time at most half of all that was passed on is concealed, and 20 ms heard of every 60 ms are 20 ms.
 
-Any cut of the sound into blocks gives the same samples. A block waits only while a hole is open, for at most 60 ms of
-sound. Not for deciding what an event may last through (`edge.detector.tracker`). What was concealed is counted, and a
-source's own account of what it lost is left as it is.
+Any cut of the sound into blocks gives the same samples. Sound waits only while a hole is open, for 60 ms at most, and
+for the 4 ms after it. Not for what an event may last through (`edge.detector.tracker`). What was concealed is counted,
+and a source's own account of what it lost is left as it is.
 
-Source: packet loss concealment as ITU-T G.711 Appendix I (1999) does it: the past repeated, overlapped and added where
-the sound returns, up to 60 ms. Instead of one pitch period after another, found by correlation, the past is mirrored,
-and it is not attenuated: what listens is a spectrogram, to which a falling level is the end of a sound.
+Source: packet loss concealment as in ITU-T G.711 Appendix I (1999): the past again, for up to 60 ms, overlapped and
+added where sound returns. Instead of one pitch period after another, found by correlation, the past is mirrored; it is
+not attenuated, for to a spectrogram a falling level is the end of a sound; and the overlap lies within the hole. Over
+the first 4 ms after it, as in G.711, it raised more new events: 17 an hour instead of 13 with 5 % of packets lost, 8
+instead of 2 with 20 ms lost each second, on 150 Normal recordings (0.47 h) of patients that the network never met.
 """
 
 from __future__ import annotations
@@ -68,10 +70,10 @@ class Concealment:
     def reset(self) -> None:
         """Forget everything but the count, as a new object."""
         self._stop: int | None = None  # one past the last sample taken
-        self._hole = 0  # samples lost since the last that was heard
-        self._past = np.zeros(0, _FLOAT)  # the newest of those heard since the last hole, up to the longest hole
-        self._tail = np.zeros(0, _FLOAT)  # mirrored sound that the next samples fade from
-        self._faded = 0  # samples of it that are behind
+        self._hole = 0  # samples lost since the last that was passed on
+        self._past = np.zeros(0, _FLOAT)  # the newest of those heard before the hole, up to the longest hole
+        self._future = np.zeros(0, _FLOAT)  # those heard after the hole, until it is filled
+        self._resumed = 0  # index of the first of them
 
     def push(self, block: Block) -> list[Block]:
         """Take one block of any length; return what can be passed on.
@@ -88,60 +90,55 @@ class Concealment:
             )
         if self._stop is not None and start < self._stop:
             raise ValueError(f"block starts at sample {start}, before the end of what was written, {self._stop}")
-        self._lose(0 if self._stop is None else start - self._stop)
+        out = [] if self._stop is None else self._lose(start - self._stop)
         self._stop = start + len(samples)
         heard = np.asarray(valid, _BOOL) & (np.abs(samples) <= LOUDEST)
-        out: list[Block] = []
         edges = [0, *(np.flatnonzero(heard[1:] != heard[:-1]) + 1).tolist(), len(samples)]
         for first, stop in pairwise(edges):
-            if first == stop:
-                continue
-            if heard[first]:
-                out.append(self._hear(start + first, samples[first:stop]))
-            else:
-                out += self._lose_known(start + first, stop - first)
+            if first < stop:
+                out += (self._hear if heard[first] else self._mask)(start + first, samples[first:stop])
         return out
 
     def flush(self) -> list[Block]:
-        """End of stream: a hole that is open stays one."""
+        """End of stream: what waited for more sound after a hole. A hole that is still open stays one."""
+        out = self._fill()
         self.reset()
-        return []
+        return out
 
-    def _lose(self, count: int) -> None:
-        if count:
-            self._hole += count
-            self._tail = self._tail[:0]
+    def _lose(self, count: int) -> list[Block]:
+        """So many samples are lost, perhaps none; what waited for more sound before them is passed on."""
+        out = self._fill() if count else []
+        self._hole += count
+        return out
 
-    def _lose_known(self, start: int, count: int) -> list[Block]:
-        """Samples that came, not valid; beyond the longest hole they are passed on at once, so that nobody waits."""
-        before = self._hole
-        self._lose(count)
-        count = min(count, before + count - self._longest)
-        if count <= 0:
-            return []
-        return [Block(start + self._hole - before - count, np.zeros(count, _FLOAT), np.zeros(count, _BOOL))]
+    def _mask(self, start: int, samples: NDArray[np.float32]) -> list[Block]:
+        """Samples that came and are not valid: those beyond the longest hole are passed on, so that nobody waits."""
+        out = self._lose(len(samples))
+        count = min(len(samples), self._hole - self._longest)
+        if count > 0:
+            out.append(Block(start + len(samples) - count, np.zeros(count, _FLOAT), np.zeros(count, _BOOL)))
+        return out
 
-    def _hear(self, start: int, samples: NDArray[np.float32]) -> Block:
-        """Heard samples, after the hole before them where that is filled."""
-        filled = np.zeros(0, _FLOAT)
+    def _hear(self, start: int, samples: NDArray[np.float32]) -> list[Block]:
+        """Heard samples; those after a hole that is to be filled wait until it can be."""
+        if self._hole and is_filled(self._hole, len(self._past), self._rate_hz):
+            self._resumed = self._resumed if len(self._future) else start
+            self._future = np.concatenate([self._future, samples])
+            return self._fill() if len(self._future) >= min(self._fade, self._hole) else []
         if self._hole:
-            hole, past = self._hole, self._past
-            if is_filled(hole, len(past), self._rate_hz):
-                filled = past[-hole:][::-1]
-                self._tail, self._faded = past[-hole:][: self._fade], 0
-                self.concealed += hole
-            self._hole, self._past = 0, past[:0]
-        if len(self._tail):
-            samples = self._fade_in(samples)
+            self._hole, self._past = 0, self._past[:0]
         self._past = np.concatenate([self._past, samples[-self._longest :]])[-self._longest :]
-        passed = np.concatenate([filled, samples]) if len(filled) else samples
-        return Block(start - len(filled), passed, np.ones(len(passed), _BOOL))
+        return [Block(start, samples, np.ones(len(samples), _BOOL))]
 
-    def _fade_in(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The first samples after a filled hole, from the mirrored sound to what was heard, in a straight line."""
-        count = min(len(self._tail), len(samples))
-        steps = len(self._tail) + self._faded + 1
-        share = np.arange(self._faded + 1, self._faded + count + 1, dtype=_FLOAT) / _FLOAT(steps)
-        faded = np.concatenate([self._tail[:count] * (1 - share) + samples[:count] * share, samples[count:]])
-        self._tail, self._faded = self._tail[count:], self._faded + count
-        return faded
+    def _fill(self) -> list[Block]:
+        """A hole and the sound after it, where such sound waits."""
+        hole, future, start = self._hole, self._future, self._resumed - self._hole
+        if not len(future):
+            return []
+        fade = min(self._fade, hole, len(future))
+        filled = self._past[-hole:][::-1].copy()
+        share = (np.arange(fade, dtype=_FLOAT) + _FLOAT(0.5)) / _FLOAT(max(fade, 1))
+        filled[hole - fade :] += share * (future[:fade][::-1] - filled[hole - fade :])
+        self.concealed += hole
+        self._hole, self._past, self._future = 0, future[-self._longest :], future[:0]
+        return [Block(start, np.concatenate([filled, future]), np.ones(hole + len(future), _BOOL))]

@@ -39,6 +39,8 @@ class Coverage:
     """Length of what was read, seconds."""
     measurable_s: float
     """Of it, what could be judged, seconds."""
+    outside: str = ""
+    """Why its sound is not like what the model knows; empty where it is, or where that was not judged."""
 
 
 def detect_file(
@@ -84,12 +86,18 @@ def detect_file(
     yield from records(events)
     if broken is not None:
         raise broken
-    coverage = Coverage(stop_sample / model.rate_hz, score_records.valid * model.score_hop_samples / model.rate_hz)
+    measurable_s = score_records.valid * model.score_hop_samples / model.rate_hz
+    coverage = Coverage(stop_sample / model.rate_hz, measurable_s, pipeline.whole().reason)
     if not score_records.valid and not stop.is_set():
         raise SourceError(
             f"{path}: nothing in {coverage.read_s:.2f} s can be judged, too short or not a number; record again"
         )
     return coverage
+
+
+def outside_record(path: Path, reason: str) -> Record:
+    """The last record of a file whose sound is not like what the model knows."""
+    return {"file": str(path), "verified": False, "reason": reason}
 
 
 def event_record(path: Path, event: Event, rate_hz: int) -> Record:
@@ -98,11 +106,12 @@ def event_record(path: Path, event: Event, rate_hz: int) -> Record:
         "file": str(path), "label": event.label, "onset_s": round(event.onset / rate_hz, 4),
         "end_s": round((event.end or event.onset) / rate_hz, 4), "score": round(event.peak, 4),
         "mean": round(event.mean, 4), "threshold": round(event.threshold, 4), "end_reason": event.end_reason,
+        "verified": event.verified,
     }  # fmt: skip
 
 
 def as_line(record: Record) -> str:
-    """A record of either kind as one line of JSON."""
+    """A record of any kind as one line of JSON."""
     return json.dumps(record, allow_nan=False)
 
 

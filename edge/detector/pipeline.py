@@ -1,4 +1,4 @@
-"""One stream, from blocks to events: features, chunks, model, tracker in a row. No threads, no I/O, no clock.
+"""One stream, from blocks to events: concealment, features, chunks, model, tracker in a row. No thread, I/O or clock.
 
 Any cut of the sound into blocks gives the same scores and the same events; running a file at full speed is pushing it
 and flushing. Sound that was lost or masked is never spliced over: its scores are invalid or absent, and no event
@@ -14,10 +14,12 @@ import numpy as np
 
 from edge.artefact.model import Model
 from edge.detector.chunks import Chunks
-from edge.detector.gap_penalty import GapPenalty
+from edge.detector.concealment import Concealment
+from edge.detector.sound_check import SoundCheck, Verdict
 from edge.detector.tracker import Tracker
 from edge.errors import ConfigError
 from edge.features import FrontEnd
+from edge.settings.kinds import Outside
 from edge.types import Block, Chunk, Event, Frames, Scores
 
 
@@ -29,6 +31,7 @@ class Pipeline:
         thresholds: scores that open an event, where they differ from the model's.
         observe: called with all scores that there are, in order.
         classes: classes that become events; all event classes of the model when None.
+        outside: what to do while the sound is not like what the model knows: mark events, give no scores, or not judge.
 
     Raises:
         ConfigError: if a threshold or class is not one of the model's.
@@ -40,6 +43,7 @@ class Pipeline:
         thresholds: Mapping[str, float] | None = None,
         observe: Callable[[Scores], None] | None = None,
         classes: tuple[str, ...] | None = None,
+        outside: Outside = "unverified",
     ) -> None:
         """Build the stages; no sound has come yet."""
         unknown = sorted({*(thresholds or {}), *(classes or ())} - set(model.event_classes))
@@ -49,10 +53,12 @@ class Pipeline:
             )
         self._model = model
         self._observe = observe
+        self._outside = outside
+        self._check = None if outside == "ignore" else SoundCheck(model)
         self._reported = set(model.event_classes if classes is None else classes)
+        self._concealment = Concealment(model.rate_hz)
         self._features = FrontEnd(model.spec)
         self._chunks = Chunks(model.chunk, model.spec.width)
-        self._gap_penalty = GapPenalty(model.spec, model.chunk)
         self._tracker = Tracker(
             model.groups, model.classes, {**model.thresholds, **(thresholds or {})}, model.score_hop_samples
         )
@@ -64,7 +70,19 @@ class Pipeline:
         Raises:
             ValueError: if the block overlaps an earlier one.
         """
-        return self._run(self._features.push(block))
+        blocks = self._concealment.push(block)
+        if self._check is not None:
+            self._check.push_block(block)
+        return self._hear(blocks)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the last half minute is like what the model knows."""
+        return Verdict() if self._check is None else self._check.verdict
+
+    def whole(self) -> Verdict:
+        """The same of everything since the start or `reset`, as one stretch."""
+        return Verdict() if self._check is None else self._check.whole()
 
     def flush(self) -> list[Event]:
         """End of stream: decide what is left, close what is open."""
@@ -72,7 +90,7 @@ class Pipeline:
 
     def flush_stepwise(self) -> Iterator[list[Event]]:
         """As `flush`, one chunk after the other."""
-        yield self._run(self._features.flush())
+        yield self._hear(self._concealment.flush()) + self._run(self._features.flush())
         for chunk in self._chunks.flush():
             yield self._score(chunk)
         self._forget()
@@ -84,32 +102,39 @@ class Pipeline:
 
     def reset(self) -> None:
         """Forget everything, as a new object; open events are dropped, so flush first."""
+        self._concealment.reset()
         self._features.reset()
         self._chunks.reset()
         self._tracker.reset()
+        if self._check is not None:
+            self._check.reset()
         self._forget()
 
     def _forget(self) -> None:
         """Nothing was heard and nothing was lost."""
-        self._gap_penalty.reset()
         self._state = self._model.new_state()
         self._heard_from: int | None = None  # frame before which the model knows nothing; None: see its chunks
+
+    def _hear(self, blocks: list[Block]) -> list[Event]:
+        return [event for block in blocks for event in self._run(self._features.push(block))]
 
     def _run(self, frames: list[Frames]) -> list[Event]:
         return [event for some in frames for chunk in self._chunks.push(some) for event in self._score(chunk)]
 
     def _score(self, chunk: Chunk) -> list[Event]:
         chunk, spec = self._without_forgotten(chunk), self._model.chunk
+        if self._check is not None:
+            self._check.push_chunk(chunk)
         scores, self._state = self._model.score(chunk, self._state)
         if not np.isfinite(self._state).all():  # it would say nothing more for ever
             self._state, self._heard_from = self._model.new_state(), chunk.start + spec.chunk_frames
-        penalty = self._gap_penalty.push(chunk)
         if not len(scores.valid):
             return []
+        if self._outside == "not_measurable" and self.verdict.verified is False:
+            scores = replace(scores, valid=np.zeros_like(scores.valid))
         if self._observe is not None:
             self._observe(scores)
-        first = scores.start - (chunk.start - spec.lookahead_frames) // spec.score_frames
-        return self._reported_only(self._tracker.push(scores, penalty[first : first + len(scores.valid)]))
+        return self._reported_only(self._tracker.push(scores))
 
     def _without_forgotten(self, chunk: Chunk) -> Chunk:
         """The chunk, with frames not valid that were heard before the model had to start anew."""
@@ -119,4 +144,5 @@ class Pipeline:
         return replace(chunk, decided_valid=chunk.decided_valid & (decided >= self._heard_from))
 
     def _reported_only(self, events: list[Event]) -> list[Event]:
-        return [event for event in events if event.label in self._reported]
+        verified = self.verdict.verified
+        return [replace(event, verified=verified) for event in events if event.label in self._reported]

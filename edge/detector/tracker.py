@@ -11,8 +11,9 @@ valid: at such a frame everything open is closed after its last frame that was n
 the same events. Next to a gap the running median counts what was lost as quiet, so with the same scores a gap can only
 take events away: where the median of fewer frames is taken instead, 5 of 4400 s of normal breath with lost packets
 raised events that were not found without the loss. At the begin and end of a stream, the median is of what there is.
-Where the model lost part of what it usually sees, an event opens only with as many log-odds more as the caller says
-(the gap penalty); it lasts as any other, or else one sound would become several.
+Behind a gap the model knows less than usual and is as sure of itself: for a second an event opens only with
+`AFTER_GAP_LOG_ODDS` more. It lasts as any other, or else one sound would become several. Holes that were concealed
+(`edge.detector.concealment`) are no gaps.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ from numpy.typing import NDArray
 
 from edge.artefact.specs import GroupSpec
 from edge.types import Event, Scores
+
+AFTER_GAP_LOG_ODDS = 0.3  # above its threshold, natural logarithm; without it a flapping link raised 17 events an hour
+AFTER_GAP_FRAMES = 31  # score frames behind a gap; 1 s of those of 32 ms
 
 EndReason = Literal["quiet", "gap", "stream_end"]
 
@@ -58,7 +62,6 @@ class _Group:
         # Of the newest score frames of this stretch:
         self.recent: deque[NDArray[np.float64]] = deque(maxlen=spec.median_frames)  # scores of each class
         self.sums: deque[float] = deque(maxlen=spec.median_frames)  # their sums over the classes
-        self.penalties: deque[float] = deque(maxlen=spec.median_frames)  # their gap penalties, log-odds
         self.lowest = min(thresholds)  # below it nothing can open
         self.next = 0  # score frame to decide next
         self.stop = 0  # one past the last score frame taken
@@ -66,19 +69,17 @@ class _Group:
         self.follows_gap = False  # whether this stretch does
         self.open: _Open | None = None
 
-    def push(self, frame: int, scores: NDArray[np.float64], penalty: float) -> list[Event]:
+    def push(self, frame: int, scores: NDArray[np.float64]) -> list[Event]:
         """Take one valid score frame.
 
         Args:
             frame: its absolute index.
             scores: (C,) of the classes of this group.
-            penalty: log-odds above its threshold that an event needs to begin here.
         """
         if not self.recent:
             self.first = self.next = frame
         self.recent.append(scores)
         self.sums.append(float(scores.sum()))
-        self.penalties.append(penalty)
         self.stop = frame + 1
         half = self.spec.median_frames // 2
         return self._decide() if self.stop - self.next > half else []
@@ -92,7 +93,6 @@ class _Group:
         events += self._end(reason)
         self.recent.clear()
         self.sums.clear()
-        self.penalties.clear()
         self.follows_gap = is_gap
         return events
 
@@ -112,7 +112,8 @@ class _Group:
         of_classes = self.recent[frame - oldest]
         if self.open is None:
             usual = self.thresholds[int(np.argmax(of_classes))]
-            threshold = raised(usual, self.penalties[frame - oldest])
+            is_near_gap = self.follows_gap and frame - self.first < AFTER_GAP_FRAMES
+            threshold = raised(usual, AFTER_GAP_LOG_ODDS) if is_near_gap else usual
             if score < threshold:
                 return []
             self.open = _Open(frame, frame, threshold, self.spec.keep * usual, sums=np.zeros(len(of_classes)))
@@ -148,7 +149,7 @@ class _Group:
 
 def raised(threshold: float, log_odds: float) -> float:
     """A threshold (0 to 1) with some log-odds more; with 0.5, 0.42 becomes 0.54."""
-    return 1.0 / (1.0 + (1.0 / threshold - 1.0) * exp(-log_odds)) if log_odds else threshold
+    return 1.0 / (1.0 + (1.0 / threshold - 1.0) * exp(-log_odds))
 
 
 class Tracker:
@@ -171,13 +172,8 @@ class Tracker:
         ]
         self._next: int | None = None
 
-    def push(self, scores: Scores, penalty: NDArray[np.float64] | None = None) -> list[Event]:
-        """Take scores of any number of frames; return the events they decide.
-
-        Args:
-            scores: the next ones.
-            penalty: (T,) log-odds that an event needs above its threshold to begin, 0 or more; None for 0.
-        """
+    def push(self, scores: Scores) -> list[Event]:
+        """Take scores of any number of frames; return the events they decide."""
         events: list[Event] = []
         if self._next is not None and scores.start > self._next and len(scores.valid):
             events += self._close("gap")
@@ -186,9 +182,8 @@ class Tracker:
                 events += self._close("gap")
                 continue
             row = scores.values[t].astype(np.float64)
-            log_odds = 0.0 if penalty is None else float(penalty[t])
             for group in self._groups:
-                events += group.push(scores.start + t, row[group.columns], log_odds)
+                events += group.push(scores.start + t, row[group.columns])
         if len(scores.valid):
             self._next = scores.start + len(scores.valid)
         return events

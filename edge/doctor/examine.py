@@ -35,7 +35,7 @@ class DoctorOptions:
     self_test: bool = False
     """Whether to run the detector on the synthetic recording."""
     listen: bool = False
-    """Whether to record two seconds from each microphone."""
+    """Whether to record ten seconds from each microphone."""
 
 
 def examine(options: DoctorOptions) -> Iterator[Check]:
@@ -119,7 +119,7 @@ def _settings_checks(config: Config, model: Model | None, listen: bool) -> Itera
     for stream in config.streams:
         if stream.source.partition(":")[0] == LINK:
             continue  # reading the settings has found its device in the list
-        look = partial(sources.source, stream, model.rate_hz, is_running, listen)
+        look = partial(sources.source, stream, model, is_running, listen)
         yield from _safely(f"source {stream.id}", lambda look=look: [look()])  # type: ignore[misc]
 
 

@@ -1,4 +1,4 @@
-"""The sources of the streams: whether microphones and files open, and the level of a microphone.
+"""The sources of the streams: whether microphones and files open, and whether the model knows what they hear.
 
 Not for links to microcontrollers (`edge.doctor.links`). A microphone that the running service has open is only looked
 for in the list of devices.
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from packaging.version import Version
 
+from edge.detector.sound_check import SoundCheck
 from edge.doctor import Check, fail, ok, warn
 from edge.doctor.rights import denied
 from edge.errors import ConfigError, LaennecError, SourceError
@@ -25,21 +26,22 @@ from edge.sources.opening import open_source
 from edge.types import Block, Gap
 
 if TYPE_CHECKING:
+    from edge.artefact.model import Model
     from edge.settings.config import Stream
 
 SOUND_CARDS = Path("/dev/snd")
-RECORD_S = 2.0
+RECORD_S = 10.0  # as long as a recording that the model was trained on
 FAINTEST_DB = -75.0  # rms re full scale; chest recordings have -54 to -35, see also `edge.node.stream.UNPLUGGED_DB`
 CLIPPED = 0.99  # of full scale
 FIRST_PYAUDIO = Version("0.2.12")  # its C code before lacks PY_SSIZE_T_CLEAN: Python 3.10 refuses the first buffer
 
 
-def source(stream: Stream, rate_hz: int, is_running: bool, listen: bool) -> Check:
-    """Whether the source of one stream opens, and if asked for the level of a microphone.
+def source(stream: Stream, model: Model, is_running: bool, listen: bool) -> Check:
+    """Whether the source of one stream opens, and if asked for what a microphone hears.
 
     Args:
         stream: its settings.
-        rate_hz: rate of the model, Hz.
+        model: what will hear it.
         is_running: whether the service runs, and so may have the microphone open.
         listen: whether to record `RECORD_S` from a microphone.
     """
@@ -52,9 +54,9 @@ def source(stream: Stream, rate_hz: int, is_running: bool, listen: bool) -> Chec
     if is_microphone and is_running:
         return _find_device(name, stream)
     try:
-        with closing(open_source(stream.source, rate_hz, stream.channel)) as opened:
+        with closing(open_source(stream.source, model.rate_hz, stream.channel)) as opened:
             if is_microphone and listen:
-                return _record(name, stream.source, opened.blocks, rate_hz)
+                return heard(name, stream.source, _record(opened.blocks, model.rate_hz), model)
             return ok(name, f"{stream.source}: opens")
     except SourceError as error:
         if is_microphone:
@@ -111,10 +113,31 @@ def level(name: str, what: str, samples: NDArray[np.float32], rate_hz: int) -> C
     return ok(name, found)
 
 
-def _record(name: str, what: str, blocks: Callable[[threading.Event], Iterator[Block | Gap]], rate_hz: int) -> Check:
-    """Record `RECORD_S` seconds and judge their level."""
+def heard(name: str, what: str, samples: NDArray[np.float32], model: Model) -> Check:
+    """Judge a microphone by its level, and by whether the model knows such sound.
+
+    Args:
+        name: of the check.
+        what: the source, as the operator calls it.
+        samples: (N,) what was recorded, full scale = 1.0.
+        model: what will hear it.
+    """
+    check = level(name, what, samples, model.rate_hz)
+    if check.verdict != "ok":
+        return check
+    verdict = SoundCheck.of(model, samples)
+    if verdict.verified is False:
+        advice = (
+            "listen again with the stethoscope on a chest; if it stays so, the model does not know this stethoscope"
+        )
+        return warn(name, f"{check.found}; {verdict.reason}", advice)
+    return check if verdict.verified is None else ok(name, f"{check.found}, as the model knows it")
+
+
+def _record(blocks: Callable[[threading.Event], Iterator[Block | Gap]], rate_hz: int) -> NDArray[np.float32]:
+    """(N,) the first `RECORD_S` seconds."""
     stop, samples = threading.Event(), np.zeros(0, np.float32)
-    timer = threading.Timer(2 * RECORD_S, stop.set)  # for a device that opens and then sends nothing
+    timer = threading.Timer(RECORD_S + 2.0, stop.set)  # for a device that opens and then sends nothing
     timer.start()
     for item in blocks(stop):
         if isinstance(item, Block) and not stop.is_set():
@@ -122,4 +145,4 @@ def _record(name: str, what: str, blocks: Callable[[threading.Event], Iterator[B
             if len(samples) >= RECORD_S * rate_hz:
                 stop.set()
     timer.cancel()
-    return level(name, what, samples, rate_hz)
+    return samples

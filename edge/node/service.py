@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from edge import __version__
@@ -177,7 +177,9 @@ class Service:
             state = worker.state()
             if state.name != "unknown" and state != self._published.get(worker.id):
                 self._published[worker.id] = state
-                body = stream_status_body(self._node, state.name, state.reason, state.since_s, time.time())
+                body = stream_status_body(
+                    self._node, state.name, state.reason, state.since_s, time.time(), state.verified
+                )
                 self._dispatch.set_state(self._node.topic("s", worker.id, "status"), body)
 
     def _publish_health(self) -> None:
@@ -188,7 +190,7 @@ class Service:
         return {
             "schema": "laennec.info/1", "software": f"laennec {__version__}", "release": release(),
             "mode": self._node.mode, "node": self._node.node, "site": self._node.site, "boot_id": self._node.boot_id,
-            "model": model_body(self._model), "classes": list(self._model.event_classes),
+            "model": model_body(self._model), "known": self._known(), "classes": list(self._model.event_classes),
             "config": f"sha256:{hashlib.sha256(effective).hexdigest()}",
             "streams": [
                 {
@@ -201,15 +203,18 @@ class Service:
             "schemas": [f"laennec.{name}/1" for name in SCHEMAS],
         }  # fmt: skip
 
+    def _known(self) -> Body | None:
+        return None if self._model.known is None else asdict(self._model.known)
+
     def _health(self) -> Body:
         counts = self._outbox.counts()
         refusals, rival = self._dispatch.refusals, self._dispatch.rival
         is_losing = counts.in_memory or counts.evicted["event"] or not counts.on_disk
         streams: Body = {}
         for worker in self._workers:
-            totals, state = worker.totals(), worker.state().name
+            totals, state = worker.totals(), worker.state()
             streams[worker.id] = {
-                "state": state,
+                "state": state.name, "reason": state.reason, "verified": state.verified,
                 "heard_s": round(totals.received_s, 2), "measurable_s": round(totals.measurable_s, 2),
                 "lost_s": round(totals.lost_s, 2), "gaps": totals.gaps, "events": totals.events,
                 "rtf": round(totals.busy_s / totals.received_s, 4) if totals.received_s else None,

@@ -90,6 +90,8 @@ class State:
     """Why, for the operator; empty if `ok`."""
     since_s: float
     """Since when, seconds since 1970."""
+    verified: bool | None = None
+    """Whether it sounds like what the model knows; None where that is not judged."""
 
 
 class StreamWorker:
@@ -108,9 +110,12 @@ class StreamWorker:
         """Whether it ended by an error of this program, which a restart may cure."""
         self._source, self._node, self._sink = source, node, sink
         self._rate_hz = model.rate_hz
+        self._outside = settings.outside
         self._score_hop_s = model.score_hop_samples / model.rate_hz
         self._model_body = model_body(model)
-        self._pipeline = Pipeline(model, settings.thresholds, self._count_measurable, settings.classes)
+        self._pipeline = Pipeline(
+            model, settings.thresholds, self._count_measurable, settings.classes, settings.outside
+        )
         self._monitored = source if isinstance(source, MonitoredSource) else None
         is_live = settings.pace or settings.source.partition(":")[0] in LIVE
         recorded_s = self._monitored.recorded_s if self._monitored else None
@@ -194,9 +199,9 @@ class StreamWorker:
 
     def state(self) -> State:
         """The stream's state now; `unknown` while the source is only starting."""
-        name, reason = self._assess()
-        if (name, reason) != (self._state.name, self._state.reason):
-            self._state = State(name, reason, time.time())
+        (name, reason), verified = self._assess(), self._pipeline.verdict.verified
+        if (name, reason, verified) != (self._state.name, self._state.reason, self._state.verified):
+            self._state = State(name, reason, time.time(), verified)
         return self._state
 
     def _assess(self) -> tuple[str, str]:
@@ -214,10 +219,12 @@ class StreamWorker:
     def _assess_sound(self) -> tuple[str, str]:
         """State by the last `RECENT_S`; the scores come a chunk and the lookahead later."""
         received_s, measurable_s = self._share
-        if received_s >= RECENT_S / 2 and measurable_s < MEASURABLE_SHARE * received_s:
-            return "degraded", "little of the sound can be measured"
         if received_s >= RECENT_S and self._power < 10 ** (UNPLUGGED_DB / 10):
             return "degraded", ALMOST_NO_SOUND
+        if self._pipeline.verdict.verified is False:
+            return "degraded", f"{self._outside.replace('_', ' ')}: {self._pipeline.verdict.reason}"
+        if received_s >= RECENT_S / 2 and measurable_s < MEASURABLE_SHARE * received_s:
+            return "degraded", "little of the sound can be measured"
         return "ok", ""
 
     def _silent_s(self) -> float:
@@ -238,7 +245,10 @@ class StreamWorker:
         self._arrived_at_s = time.monotonic()
         self._timeline.arrived(item.stop)
         self._received_samples += len(item.samples)
+        verified = self._pipeline.verdict.verified
         self._publish(self._timed(lambda: self._pipeline.push(item)))
+        if (verdict := self._pipeline.verdict).verified is not verified and verdict.verified is not None:
+            logger.warning("stream=%s %s", self.id, verdict.reason or "sounds like what the model knows")
         self._measure_recent(item)
 
     def _measure_recent(self, newest: Block) -> None:

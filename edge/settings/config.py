@@ -18,9 +18,9 @@ from typing import Annotated, Any, Literal, Protocol, get_args
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from edge.errors import ConfigError
-from edge.settings.kinds import RuntimeName
+from edge.settings.kinds import Outside, RuntimeName
 from edge.settings.link import LinkSettings, check_streams
-from edge.settings.section import Section
+from edge.settings.section import EXPECTED, Section
 from edge.settings.yaml_file import read_yaml
 
 PASSWORD_VARIABLE = "LAENNEC_MQTT_PASSWORD"
@@ -35,17 +35,6 @@ def _host_name() -> str:
     """The host name as an id, so that two boxes differ without any setting."""
     name = re.sub(r"[^a-z0-9-]+", "-", socket.gethostname().lower()).strip("-")
     return name[:32] or "node"
-
-
-# Types of pydantic's errors, and what it expected in an operator's words
-EXPECTED = {
-    **dict.fromkeys(("tuple_type", "list_type"), "a list, each item after a dash"),
-    **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), "keys with values"),
-    **dict.fromkeys(("string_type", "path_type"), "text"),
-    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "a whole number"),
-    **dict.fromkeys(("float_type", "float_parsing"), "a number"),
-    **dict.fromkeys(("bool_type", "bool_parsing"), "true or false"),
-}
 
 
 class Stream(Section):
@@ -63,6 +52,8 @@ class Stream(Section):
     """Score (0 to 1) that opens an event, per class, instead of the model's own."""
     classes: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     """Classes that become events here; None: all event classes of the model."""
+    outside: Outside = "unverified"
+    """What the stream is while its sound is not like what the model knows."""
 
 
 class Tls(Section):

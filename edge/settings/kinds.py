@@ -8,5 +8,9 @@ MICROPHONE = "mic"
 LINK = "link"
 LIVE = (MICROPHONE, LINK)  # kinds that arrive in real time, whatever `pace` says
 
+Outside = Literal["unverified", "not_measurable", "ignore"]
+"""What a stream is whose sound is not like what the model knows: heard, its events marked as not verified; not
+measurable, without events; or not judged at all."""
+
 RuntimeName = Literal["auto", "onnxruntime", "tensorrt"]
 """What scores the sound; `auto` leaves it to what the machine has and what was measured there."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.artefact.known import KnownSound
 from edge.artefact.specs import ChunkSpec, GroupSpec
 from edge.features import FeatureSpec, Mel
 from edge.types import Block, Chunk, Gap, Scores
@@ -38,6 +39,7 @@ class LoudnessModel:
     rate_hz = spec.rate_hz
     score_hop_samples = spec.hop_samples * chunk.score_frames
     id, sha256, features_sha256, runtime = "loudness", "a" * 64, "b" * 64, "numpy 0"
+    known: KnownSound | None = None
 
     def new_state(self) -> NDArray[np.float32]:
         """Levels of the frames that are not decided yet, (L,): none was heard."""

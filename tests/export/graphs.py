@@ -12,7 +12,8 @@ from onnx import TensorProto, numpy_helper, parser
 
 INT8 = """
 <ir_version: 10, opset_import: ["" : 20]>
-chest (float[batch,4,8] frames, float[batch,4] valid) => (float[batch,4,2] scores, float[batch,2] clip)
+chest (float[batch,4,8] frames, float[batch,4] valid, float[batch,3] state)
+    => (float[batch,4,2] scores, float[batch,2] clip, float[batch,3] next_state)
 <int64[1] one = {1}, int64[1] two = {2}, int64[1] three = {3},
  int8[2,1,1,1] weight = {3, -5}, float[2] weight_scale = {0.1, 0.2}, float[2] bias = {0.5, -0.5},
  float scale = {0.05}, int8 zero = {0}>
@@ -28,12 +29,14 @@ chest (float[batch,4,8] frames, float[batch,4] valid) => (float[batch,4,2] score
     mask = Unsqueeze(valid, two)
     scores = Mul(frame, mask)
     clip = ReduceSum <keepdims: int = 0> (scores, one)
+    next_state = Identity(state)
 }
 """
 
 FP32 = """
 <ir_version: 10, opset_import: ["" : 20]>
-chest (float[batch,4,8] frames, float[batch,4] valid) => (float[batch,4,2] scores, float[batch,2] clip)
+chest (float[batch,4,8] frames, float[batch,4] valid, float[batch,3] state)
+    => (float[batch,4,2] scores, float[batch,2] clip, float[batch,3] next_state)
 <int64[1] one = {1}, int64[1] two = {2}, int64[1] three = {3},
  float[2,1,1,1] weight = {0.3, -1.0}, float[2] bias = {0.5, -0.5}>
 {
@@ -45,12 +48,14 @@ chest (float[batch,4,8] frames, float[batch,4] valid) => (float[batch,4,2] score
     mask = Unsqueeze(valid, two)
     scores = Mul(frame, mask)
     clip = ReduceSum <keepdims: int = 0> (scores, one)
+    next_state = Identity(state)
 }
 """
 
 FP16 = """
 <ir_version: 10, opset_import: ["" : 20]>
-chest (float[batch,4,8] frames, float[batch,4] valid) => (float[batch,4,2] scores, float[batch,2] clip)
+chest (float[batch,4,8] frames, float[batch,4] valid, float[batch,3] state)
+    => (float[batch,4,2] scores, float[batch,2] clip, float[batch,3] next_state)
 <int64[1] one = {1}, int64[1] two = {2}, int64[1] three = {3},
  float16[2,1,1,1] weight = {13517, 48128}, float16[2] bias = {14336, 47104}>
 {
@@ -64,6 +69,7 @@ chest (float[batch,4,8] frames, float[batch,4] valid) => (float[batch,4,2] score
     mask = Unsqueeze(valid, two)
     scores = Mul(single, mask)
     clip = ReduceSum <keepdims: int = 0> (scores, one)
+    next_state = Identity(state)
 }
 """
 

@@ -7,16 +7,17 @@ from dataclasses import asdict, replace
 import numpy as np
 import torch
 
-from edge.artefact.specs import WindowSpec
+from export.build import heard_sample
 from export.calibration import Sample
 from export.onnx import Metadata
+from export.streams import Sound
 from training.datasets import CLASSES
 from training.detector.hyperparameters import Recipe
 from training.detector.model import Detector, NetworkSpec, Scorer
 from training.detector.thresholds import Choice, to_detection
 
-WINDOW = WindowSpec(window_frames=240, hop_frames=60, lookahead_frames=120, score_frames=4)
-RECIPE = replace(Recipe(), network=replace(NetworkSpec(), stem=(4, 6, 8), hidden=16, dilations=(1, 2)), window=WINDOW)
+NETWORK = replace(NetworkSpec(), stem=(4, 6, 8), hidden=16, dilations=(1, 2), ahead=(2, 1), memory=(5.0, 20.0))
+RECIPE = replace(Recipe(), network=NETWORK)
 SCALE, BIAS = (1.0, 1.5, 0.8), (0.1, -0.3, 0.2)
 
 
@@ -36,15 +37,24 @@ def small_metadata() -> Metadata:
     detection = to_detection({"continuous": Choice(), "discontinuous": Choice()}, RECIPE)
     groups = [asdict(group) for group in detection.groups]
     card = {"id": "test"}
-    return Metadata(RECIPE.features, RECIPE.window, CLASSES, groups, detection.thresholds, {}, "0" * 64, card, {}, [])
+    return Metadata(RECIPE.features, RECIPE.chunk, CLASSES, groups, detection.thresholds, {}, "0" * 64, card, {}, [])
 
 
-def small_sample(count: int = 8, seed: int = 0) -> Sample:
-    """Noise in windows, some of which begin before anything was heard."""
+def small_sounds(count: int = 4, seed: int = 0) -> tuple[Sound, ...]:
+    """Noise of several lengths; in every third a stretch is missing."""
     rng = np.random.default_rng(seed)
-    shape = (count, WINDOW.window_frames, RECIPE.features.width)
-    valid = np.ones(shape[:2], np.float32)
-    for row in range(0, count, 3):
-        valid[row, : 4 * int(rng.integers(1, 30))] = 0.0
-    frames = rng.normal(0, 1.2, shape).astype(np.float32) * valid[:, :, None]
-    return Sample(frames, valid, seed)
+    sounds = []
+    for number in range(count):
+        length = int(rng.integers(200, 500))
+        valid = np.ones(length, np.bool_)
+        if number % 3 == 0:
+            first = int(rng.integers(0, length))
+            valid[first : first + int(rng.integers(1, 80))] = False
+        frames = rng.normal(0, 1.2, (length, RECIPE.features.width)).astype(np.float32)
+        sounds.append(Sound(frames * valid[:, None], valid))
+    return tuple(sounds)
+
+
+def small_sample(count: int = 4, seed: int = 0) -> Sample:
+    """Chunks of the noise as the small network meets them."""
+    return heard_sample(small_scorer(), small_metadata(), small_sounds(count, seed))

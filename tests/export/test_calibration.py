@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.artefact.specs import WindowSpec
-from export import calibration
-from export.calibration import Side, Strata, cut_windows, draw, picks
+from export.calibration import EACH, Side, Strata, draw, picks, sample_of
+from export.streams import Sound, of_torch, padded
+from tests.export.networks import RECIPE, small_sample, small_scorer, small_sounds
 from training.datasets import Recording
 from training.detector.hyperparameters import Recipe
 from training.detector.training_data import TrainingData
@@ -40,8 +42,8 @@ def training_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainingDa
     return TrainingData(recordings, tmp_path / "cache")
 
 
-def _heard(sample: calibration.Sample, training_data: TrainingData) -> list[Recording]:
-    return [training_data.recordings[int(window.max())] for window in sample.frames]
+def _heard(sounds: Sequence[Sound], training_data: TrainingData) -> list[Recording]:
+    return [training_data.recordings[int(sound.frames.max())] for sound in sounds]
 
 
 def test_no_patient_of_the_fold_that_validates_is_heard(training_data: TrainingData) -> None:
@@ -52,32 +54,39 @@ def test_no_patient_of_the_fold_that_validates_is_heard(training_data: TrainingD
     assert all(folds[r.patient] == 0 for r in inside)
 
 
-def test_every_kind_gives_as_many_windows_and_every_patient_of_it_too(training_data: TrainingData) -> None:
+def test_every_kind_gives_as_many_recordings_and_every_patient_of_it_too(training_data: TrainingData) -> None:
     heard = _heard(draw(training_data, Recipe(), OUTSIDE, 96, 1), training_data)
     assert set(Counter(r.record_label for r in heard).values()) == {24}
     of_normal = Counter(r.patient for r in heard if r.record_label == "Normal")
     assert max(of_normal.values()) - min(of_normal.values()) <= 1
 
 
-def test_a_seed_decides_the_sample_and_another_one_gives_another(training_data: TrainingData, tmp_path: Path) -> None:
-    one = draw(training_data, Recipe(), OUTSIDE, 32, 1)
-    again = draw(TrainingData(training_data.recordings, tmp_path / "elsewhere"), Recipe(), OUTSIDE, 32, 1)
-    assert one.sha256 == again.sha256 == one.record()["sha256"]
-    assert draw(training_data, Recipe(), OUTSIDE, 32, 2).sha256 != one.sha256
+def test_a_seed_decides_the_draw_and_another_one_gives_another(training_data: TrainingData) -> None:
+    drawn = [_heard(draw(training_data, Recipe(), OUTSIDE, 32, seed), training_data) for seed in (1, 1, 2)]
+    assert drawn[0] == drawn[1] != drawn[2]
 
 
-def test_a_sample_that_was_drawn_before_is_read_and_not_drawn(
-    training_data: TrainingData, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first = draw(training_data, Recipe(), OUTSIDE, 32, 1)
-    monkeypatch.setattr(TrainingData, "frames", lambda *_: pytest.fail("drawn again"))
-    assert draw(training_data, Recipe(), OUTSIDE, 32, 1).sha256 == first.sha256
+def test_chunks_are_drawn_with_the_state_that_the_network_has_before_them() -> None:
+    scorer, sound = small_scorer(), small_sounds(2)[1]
+    network = of_torch(scorer, scorer.state_size, RECIPE.chunk)
+    sample = sample_of(network, [sound], seed=0)
+    assert len(sample) == EACH
+    length, state, states = RECIPE.chunk.chunk_frames, torch.zeros(1, scorer.state_size), {}
+    frames, valid = (torch.from_numpy(part) for part in padded([sound], RECIPE.chunk))
+    for start in range(0, frames.shape[1], length):
+        part = slice(start, start + length)
+        states[frames[:, part].numpy().tobytes()] = state.numpy()
+        with torch.no_grad():
+            state = scorer(frames[:, part], valid[:, part], state)[2]
+    for row in range(EACH):
+        expected = states[sample.inputs.frames[row : row + 1].tobytes()]
+        np.testing.assert_allclose(sample.inputs.state[row : row + 1], expected, atol=1e-5)
 
 
-def test_a_sample_is_not_read_for_other_recordings_than_it_was_drawn_from(training_data: TrainingData) -> None:
-    first = draw(training_data, Recipe(), OUTSIDE, 32, 1)
-    fewer = TrainingData(training_data.recordings[1:], training_data.cache)
-    assert draw(fewer, Recipe(), OUTSIDE, 32, 1).sha256 != first.sha256
+def test_a_sample_is_known_by_what_was_heard() -> None:
+    one, again, other = small_sample(2), small_sample(2), small_sample(2, seed=5)
+    assert one.record() == again.record() == {"chunks": len(one), "seed": one.seed, "sha256": one.sha256}
+    assert other.sha256 != one.sha256
 
 
 def test_test_sets_and_synthetic_patients_are_on_neither_side() -> None:
@@ -90,15 +99,6 @@ def test_test_sets_and_synthetic_patients_are_on_neither_side() -> None:
         [False, False],
         [True, False],
     ]
-
-
-def test_windows_are_cut_as_at_the_bedside_with_the_time_before_and_after() -> None:
-    spec = WindowSpec(window_frames=240, hop_frames=60, lookahead_frames=120, score_frames=4)
-    windows = cut_windows(np.ones((300, 2), np.float16), spec)
-    decided = sum(int(w.valid[spec.decided].sum()) for w in windows)
-    assert decided == 300
-    assert not windows[0].valid.all()
-    assert all(not w.values[~w.valid].any() for w in windows)
 
 
 @given(st.integers(1, 60), st.integers(0, 2**32), st.integers(1, 5), st.integers(1, 4))

@@ -79,7 +79,7 @@ def test_a_bound_that_is_not_kept_stops_the_export_and_nothing_is_written(
     before = {path.name: path.read_bytes() for path in exported[0].parent.iterdir()}
     assert main(["--checkpoint", str(run), "--out", str(exported[0]), "--without", "trt-fp16"]) == 2
     told = capsys.readouterr()
-    assert "export: nothing is written: fp32: torch: scores differ by 0.01, at most 0.0001" in told.err
+    assert "export: nothing is written: fp32: torch: answers differ by 0.01, at most 1e-05" in told.err
     assert "FAILED fp32: torch" in told.out
     assert {path.name: path.read_bytes() for path in exported[0].parent.iterdir()} == before
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -9,56 +10,56 @@ import pytest
 from numpy.typing import NDArray
 
 from edge.artefact.backends.onnx import OnnxBackend
-from edge.artefact.model import DEFAULT_PATH, Model
+from edge.artefact.model import Model, Variant
 from edge.features import FrontEnd
 from edge.types import Event
-from export.acceptance import golden_comparison
-from export.calibration import Sample
-from export.golden import differences, golden_events, golden_sounds, sample_of
-from export.parity import LOST, ComparisonSet, decisions, distance, streamed
+from export.golden import GAPS, differences, golden_sounds, heard_at_a_bed, with_gaps
+from export.onnx import to_artefact, to_graph
+from export.parity import LOST, ComparisonSet, decisions, distance, from_torch, streamed
+from export.streams import Answers, ChunkNetwork, Sound, of_backend
 from export.validation import lost
+from tests.export.networks import small_metadata, small_scorer, small_sounds
+from training.detector.model import Scorer
 from training.frames import extract
 from training.synthetic.scene import scene
 
+Change = Callable[[Answers], Answers]
 
-class Changed:
-    """The default artefact, its answers changed by a function."""
 
-    def __init__(self, backend: OnnxBackend, change: object) -> None:
-        self._backend, self._change = backend, change
-        self.name, self.metadata, self.inputs, self.outputs = "", backend.metadata, backend.inputs, backend.outputs
-
-    def run(
-        self, frames: NDArray[np.float32], valid: NDArray[np.float32], output: str = "scores"
-    ) -> NDArray[np.float32]:
-        values = self._backend.run(frames, valid, output)
-        changed: NDArray[np.float32] = self._change(values, output, len(frames))  # type: ignore[operator]
-        return changed
+def changed(network: ChunkNetwork, change: Change) -> ChunkNetwork:
+    """The network, its answers changed by a function."""
+    return replace(network, step=lambda given: change(network.step(given)))
 
 
 @pytest.fixture(scope="module")
-def backend() -> OnnxBackend:
-    return OnnxBackend(DEFAULT_PATH.read_bytes())
+def scorer() -> Scorer:
+    return small_scorer()
 
 
 @pytest.fixture(scope="module")
-def model(backend: OnnxBackend) -> Model:
-    return Model(DEFAULT_PATH.read_bytes(), backend)
+def model(scorer: Scorer) -> Model:
+    """An artefact whose thresholds lie among the scores of a network that never learnt."""
+    metadata = small_metadata()
+    metadata = replace(metadata, thresholds=dict.fromkeys(metadata.thresholds, 0.17))
+    content = to_artefact(to_graph(scorer, scorer.state_size, metadata), metadata, Variant())
+    return Model(content, OnnxBackend(content))
 
 
 @pytest.fixture(scope="module")
-def compared(model: Model) -> ComparisonSet:
-    whole = golden_comparison(model)
-    few = slice(0, 24)
-    return replace(
-        whole,
-        windows=Sample(whole.windows.frames[few], whole.windows.valid[few], 0),
-        clips=Sample(whole.clips.frames[few], whole.clips.valid[few], 0),
-    )
+def network(scorer: Scorer, model: Model) -> ChunkNetwork:
+    graph = to_graph(scorer, scorer.state_size, small_metadata())
+    return of_backend(OnnxBackend(graph.SerializeToString()), model.chunk)
 
 
-def test_an_artefact_is_at_no_distance_from_itself(backend: OnnxBackend, model: Model, compared: ComparisonSet) -> None:
-    found = distance(backend, backend, compared, model)
+@pytest.fixture(scope="module")
+def compared() -> ComparisonSet:
+    return ComparisonSet(small_sounds(6), small_sounds(12, seed=1), "noise")
+
+
+def test_an_artefact_is_at_no_distance_from_itself(
+    network: ChunkNetwork, model: Model, compared: ComparisonSet
+) -> None:
+    found = distance(network, network, compared, model)
     assert (found.largest, found.mean, found.top1, found.decisions, found.clip_top1) == (0, 0, 1, 1, 1)
     assert found.failed() == []
 
@@ -66,26 +67,27 @@ def test_an_artefact_is_at_no_distance_from_itself(backend: OnnxBackend, model: 
 @pytest.mark.parametrize(
     ("change", "broken"),
     [
-        (lambda v, o, _: v[..., ::-1].copy() if o == "scores" else v, {"cosine", "top1", "decisions"}),
-        (lambda v, o, _: v[..., ::-1].copy() if o == "clip" else v, {"clip_cosine", "clip_top1"}),
-        (lambda v, o, _: np.full_like(v, np.nan) if o == "scores" else v, {"cosine", "top1"}),
-        (lambda v, o, _: v * 0.1 if o == "scores" else v, {"decisions"}),
-        (lambda v, o, _: v * 2.0 if o == "clip" else v, set()),
+        (lambda a: a._replace(scores=a.scores[..., ::-1].copy()), {"cosine", "top1", "decisions"}),
+        (lambda a: a._replace(clip=a.clip[..., ::-1].copy()), {"clip_cosine", "clip_top1"}),
+        (lambda a: a._replace(scores=np.full_like(a.scores, np.nan)), {"cosine", "top1"}),
+        (lambda a: a._replace(scores=a.scores * 0.1), {"decisions"}),
+        (lambda a: a._replace(state=np.zeros_like(a.state)), {"cosine"}),
+        (lambda a: a._replace(clip=a.clip * 2.0), set()),
     ],
 )  # fmt: skip
 def test_what_differs_too_much_is_named(
-    backend: OnnxBackend, model: Model, compared: ComparisonSet, change: object, broken: set[str]
+    network: ChunkNetwork, model: Model, compared: ComparisonSet, change: Change, broken: set[str]
 ) -> None:
-    failed = distance(backend, Changed(backend, change), compared, model).failed()
+    failed = distance(network, changed(network, change), compared, model).failed()
     assert broken <= {said.split()[0] for said in failed}
     assert bool(failed) == bool(broken)
 
 
 def test_what_would_open_is_the_highest_class_that_reaches_its_threshold(model: Model) -> None:
-    named = {name: i for i, name in enumerate(model.classes)}
+    named, bar = {name: i for i, name in enumerate(model.classes)}, 0.17
     scores = np.zeros((4, len(named)), np.float32)
-    scores[1, named["wheeze"]], scores[1, named["stridor"]] = 0.3, 0.5
-    scores[2, named["fine_crackle"]] = model.thresholds["fine_crackle"] - 0.01
+    scores[1, named["wheeze"]], scores[1, named["stridor"]] = bar + 0.1, bar + 0.3
+    scores[2, named["fine_crackle"]] = bar - 0.01
     scores[3, named["coarse_crackle"]] = 0.9
     assert decisions(scores, model).tolist() == [
         [-1, -1],
@@ -95,21 +97,53 @@ def test_what_would_open_is_the_highest_class_that_reaches_its_threshold(model: 
     ]
 
 
-def test_streamed_and_offline_scores_are_the_same(backend: OnnxBackend, model: Model) -> None:
-    assert streamed(model, backend, np.asarray(scene(7, 6.0)[0], np.float32)) < 1e-5
+@pytest.mark.parity
+def test_at_once_in_steps_and_exported_the_answers_are_the_same_with_every_pattern_of_loss(
+    scorer: Scorer, model: Model, network: ChunkNetwork
+) -> None:
+    sounds = with_gaps(golden_sounds(model.rate_hz)[1:3], model.spec)
+    assert len(sounds) == 2 * len(GAPS)
+    assert {bool(sound.valid.any()) for sound in sounds} == {True, False}
+    assert from_torch(scorer, network, sounds) < 1e-5
 
 
-def test_scores_that_depend_on_the_size_of_a_batch_are_noticed(backend: OnnxBackend, model: Model) -> None:
-    wrong = Changed(backend, lambda values, _, batch: values + np.float32(0.01 * (batch > 1)))
-    assert streamed(model, wrong, np.asarray(scene(7, 6.0)[0], np.float32)) == pytest.approx(0.01, rel=0.1)
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda a: a._replace(scores=a.scores + np.float32(1e-4)),
+        lambda a: a._replace(clip=a.clip + np.float32(1e-3)),
+        lambda a: a._replace(state=a.state * np.float32(0.9)),
+        lambda a: a._replace(scores=np.where(a.scores > 0.2, np.nan, a.scores)),
+    ],
+)
+def test_an_artefact_that_says_something_else_than_torch_is_noticed(
+    scorer: Scorer, network: ChunkNetwork, change: Change
+) -> None:
+    assert not from_torch(scorer, changed(network, change), small_sounds(2)) <= 1e-5
 
 
-def test_windows_of_a_sound_decide_every_frame_of_it(model: Model) -> None:
-    sample, spec = sample_of([np.zeros(8 * model.rate_hz, np.float32)], model), model.window
-    first = spec.window_frames - spec.lookahead_frames - spec.hop_frames
-    decided = sample.valid[:, first : first + spec.hop_frames].sum()
-    frames = extract(np.zeros(8 * model.rate_hz, np.float32), FrontEnd(model.spec))
-    assert decided == len(frames)
+def _scene(model: Model) -> tuple[NDArray[np.float32], Sound]:
+    samples = np.asarray(scene(7, 6.0)[0], np.float32)
+    return samples, Sound.whole(extract(samples, FrontEnd(model.spec)))
+
+
+def test_the_edge_gives_the_scores_of_the_comparison(network: ChunkNetwork, model: Model) -> None:
+    assert streamed(model, network, *_scene(model)) < 1e-6
+
+
+def test_scores_that_are_not_those_of_the_edge_are_noticed(network: ChunkNetwork, model: Model) -> None:
+    wrong = changed(network, lambda a: a._replace(scores=a.scores + np.float32(0.01)))
+    assert streamed(model, wrong, *_scene(model)) == pytest.approx(0.01, rel=0.01)
+
+
+def test_what_a_link_lost_is_not_valid_and_what_came_is_as_without_loss(model: Model) -> None:
+    samples, whole = _scene(model)
+    lost_ones = GAPS["20 ms each second"](len(samples), model.rate_hz)
+    heard = heard_at_a_bed(samples, lost_ones, FrontEnd(model.spec))
+    assert len(heard.valid) == len(whole.valid)
+    assert 0.8 < heard.valid.mean() < 0.98
+    assert not heard.frames[~heard.valid].any()
+    np.testing.assert_array_equal(heard.frames[heard.valid], whole.frames[heard.valid])
 
 
 def _event(label: str, onset_s: float, end_s: float) -> Event:
@@ -129,10 +163,10 @@ def test_another_sound_and_a_missing_one_are_differences() -> None:
     assert differences(expected, [], 8000) == ["expected wheeze; found nothing"]
 
 
-def test_golden_sounds_are_the_same_each_time_and_hold_events(model: Model) -> None:
+def test_golden_sounds_are_several_and_hold_other_sounds(model: Model) -> None:
     sounds = golden_sounds(model.rate_hz)
     assert len({sound.name for sound in sounds}) == len(sounds) >= 8
-    assert len(golden_events(model, sounds[0])) >= 3
+    assert len({sound.samples.tobytes() for sound in sounds}) == len(sounds)
 
 
 def test_a_metric_may_lose_half_a_point_and_rates_are_no_metrics() -> None:

@@ -15,13 +15,13 @@ from edge.artefact.backends.onnx import OnnxBackend
 from edge.artefact.model import DEFAULT_PATH, Model, load_model
 from edge.artefact.variants import variant_paths
 from export.acceptance import BOUNDS
-from export.build import KINDS, artefacts
-from export.calibration import Sample
+from export.build import KINDS, make
 from export.check import conformance
 from export.checkpoint import Checkpoint
-from export.golden import clips_of, differences, golden_events, golden_sounds, sample_of
-from export.onnx import to_graph, versions, weights_sha256
+from export.golden import clips_of, differences, golden_events, golden_sounds, streams_of, with_gaps
+from export.onnx import versions, weights_sha256
 from export.parity import ComparisonSet, distance, from_torch
+from export.streams import ChunkNetwork, Sound, of_backend
 from export.validation import lost
 from tests.export.graphs import taken_apart
 
@@ -44,11 +44,13 @@ def fp32() -> Model:
 
 @pytest.fixture(scope="module")
 def compared(fp32: Model) -> ComparisonSet:
-    """Some windows and all clips of two golden sounds."""
+    """Two golden sounds and all clips of them."""
     sounds = golden_sounds(fp32.rate_hz)[1:3]
-    windows = sample_of([sound.samples for sound in sounds], fp32)
-    few = slice(0, None, 3)
-    return ComparisonSet(Sample(windows.frames[few], windows.valid[few], 0), clips_of(sounds, fp32), "golden sounds")
+    return ComparisonSet(streams_of(sounds, fp32.spec), clips_of(sounds, fp32.spec), "golden sounds")
+
+
+def _network(path: Path, model: Model) -> ChunkNetwork:
+    return of_backend(OnnxBackend(path.read_bytes()), model.chunk)
 
 
 def test_every_committed_artefact_is_the_one_of_the_report_and_every_verdict_is_a_pass() -> None:
@@ -79,9 +81,9 @@ def test_the_artefacts_are_of_the_released_weights_and_one_sample(checkpoint: Ch
 def test_all_variants_say_the_same_of_everything_but_themselves(fp32: Model) -> None:
     for path in FILES.values():
         model = load_model(path)
-        assert (model.spec, model.window, model.classes, model.groups) == (
+        assert (model.spec, model.chunk, model.classes, model.groups) == (
             fp32.spec,
-            fp32.window,
+            fp32.chunk,
             fp32.classes,
             fp32.groups,
         )
@@ -89,25 +91,25 @@ def test_all_variants_say_the_same_of_everything_but_themselves(fp32: Model) -> 
 
 
 @pytest.mark.parity
-def test_the_fp32_artefact_says_what_the_released_network_says(checkpoint: Checkpoint, compared: ComparisonSet) -> None:
-    assert from_torch(checkpoint.scorer(), OnnxBackend(DEFAULT_PATH.read_bytes()), compared) <= BOUNDS["torch"]
+def test_the_fp32_artefact_says_what_the_released_network_says(checkpoint: Checkpoint, fp32: Model) -> None:
+    sounds = with_gaps(golden_sounds(fp32.rate_hz)[:3], fp32.spec)
+    assert from_torch(checkpoint.scorer(), _network(DEFAULT_PATH, fp32), sounds) <= BOUNDS["torch"]
 
 
 @pytest.mark.parity
 def test_the_released_checkpoint_gives_the_committed_artefact(checkpoint: Checkpoint, fp32: Model) -> None:
     scorer, metadata = checkpoint.scorer(), checkpoint.metadata()
-    again = artefacts({"fp32": to_graph(scorer, metadata)}, metadata, scorer, None)["fp32"]
+    again = make(scorer, metadata, None, ["fp32"])["fp32"]
     if fp32.variant.made_with == versions(*KINDS["fp32"].packages):
         (made, numbers), (kept, expected) = taken_apart(again), taken_apart(DEFAULT_PATH.read_bytes())
         assert made == kept
         assert numbers.keys() == expected.keys()
         for name, values in expected.items():  # another processor folds batch norms to other last bits
             np.testing.assert_allclose(numbers[name], values, rtol=1e-5, atol=1e-7, err_msg=name)
-    one, other = OnnxBackend(again), OnnxBackend(DEFAULT_PATH.read_bytes())
-    rng = np.random.default_rng(0)
-    frames = rng.normal(0, 1, (2, fp32.window.window_frames, fp32.spec.width)).astype(np.float32)
-    valid = np.ones(frames.shape[:2], np.float32)
-    np.testing.assert_allclose(one.run(frames, valid), other.run(frames, valid), atol=1e-6)
+    frames = np.random.default_rng(0).normal(0, 1, (200, fp32.spec.width)).astype(np.float32)
+    one, other = (of_backend(OnnxBackend(content), fp32.chunk) for content in (again, DEFAULT_PATH.read_bytes()))
+    expected, found = (network.hear([Sound.whole(frames)])[0].scores for network in (other, one))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 @pytest.mark.parity
@@ -117,9 +119,8 @@ def test_a_committed_variant_keeps_its_rules_and_bounds_on_golden_sounds(
 ) -> None:
     content = FILES[name].read_bytes()
     assert conformance(onnx.load_from_string(content), name) == []
-    reference = OnnxBackend(DEFAULT_PATH.read_bytes())
-    found = distance(reference, OnnxBackend(content), compared, fp32)
-    assert found.clip_top1 >= 1 - 1.5 / len(compared.clips.frames), "one of so few clips may tip"
+    found = distance(_network(DEFAULT_PATH, fp32), _network(FILES[name], fp32), compared, fp32)
+    assert found.clip_top1 >= 1 - 1.5 / len(compared.clips), "one of so few clips may tip"
     assert replace(found, clip_top1=1.0).failed() == []
 
 

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from edge.artefact.model import DEFAULT_PATH
-from edge.artefact.variants import variant_paths
 from export import exporting
 from export.acceptance import ArtefactResult
 from export.build import FP32, PTQ, QAT
+from export.build import make as build_all
 from export.checkpoint import Checkpoint
 from export.evaluation_data import EvaluationData, validation_note
 from export.exporting import _Export
 from export.parity import ComparisonSet
+from export.streams import Sound
 from export.validation import HeldoutFold, measure, score_fold
-from tests.export.networks import RECIPE, small_sample
+from tests.export.networks import RECIPE, small_sounds
 from tests.export.runs import make_run
 from training.datasets import Annotation, Recording
 from training.detector.inference import stream_logits
@@ -40,7 +40,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
 def fold() -> HeldoutFold:
     rng = np.random.default_rng(0)
     frames = tuple(rng.normal(0, 1, (count, RECIPE.features.width)).astype(np.float16) for count in (400, 333))
-    return HeldoutFold(0, small_sample(4), _recordings(), frames)
+    return HeldoutFold(0, small_sounds(), _recordings(), tuple(Sound.whole(one) for one in frames))
 
 
 @pytest.mark.parity
@@ -49,9 +49,9 @@ def test_a_fold_has_the_same_scores_by_the_graph_as_by_its_network_in_torch(
 ) -> None:
     scores_of = score_fold(checkpoint, fold, [FP32], PTQ)
     scorer = checkpoint.scorer("fold-0")
-    for frames, scores in zip(fold.frames, scores_of[FP32], strict=True):
-        logits = torch.from_numpy(stream_logits(scorer.detector, frames, RECIPE))
-        np.testing.assert_allclose(scores, class_scores(logits, scorer.scale, scorer.bias), atol=1e-4)
+    for sound, scores in zip(fold.sounds, scores_of[FP32], strict=True):
+        logits = torch.from_numpy(stream_logits(scorer.detector, sound.frames))
+        np.testing.assert_allclose(scores, class_scores(logits, scorer.scale, scorer.bias), atol=1e-5)
 
 
 def test_perfect_scores_have_perfect_metrics_and_silence_has_none(checkpoint: Checkpoint) -> None:
@@ -65,12 +65,12 @@ def test_perfect_scores_have_perfect_metrics_and_silence_has_none(checkpoint: Ch
 
 
 def test_it_says_on_whom_it_was_validated_or_why_on_nobody(checkpoint: Checkpoint, fold: HeldoutFold) -> None:
-    comparison = ComparisonSet(small_sample(), small_sample(), "noise")
+    comparison = ComparisonSet(small_sounds(), small_sounds(), "noise")
     assert "2 chest recordings of 2 patients in 1 of 5 folds" in validation_note(
-        checkpoint, EvaluationData(small_sample(), comparison, (fold,))
+        checkpoint, EvaluationData(small_sounds(), comparison, (fold,))
     )
     assert "has no network that left patients out" in validation_note(
-        checkpoint, EvaluationData(small_sample(), comparison, ())
+        checkpoint, EvaluationData(small_sounds(), comparison, ())
     )
     assert "give DATA=folder" in validation_note(checkpoint, None)
 
@@ -90,22 +90,21 @@ class Strict:
 def test_int8_for_tensorrt_is_trained_where_ranges_alone_do_not_keep_the_bounds(
     checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    files = {FP32: DEFAULT_PATH, **variant_paths(DEFAULT_PATH)}
     made: list[str] = []
-    sample = small_sample(1)
-    whole = replace(sample, frames=np.zeros((1, 600, 96), np.float32), valid=np.ones((1, 600), np.float32))
-    comparison = ComparisonSet(whole, whole, "noise")
+    sounds = small_sounds(2)
+    comparison = ComparisonSet(sounds, sounds, "noise")
+    kept = build_all(checkpoint.scorer(), checkpoint.metadata(), None, [FP32])[FP32]
 
     def make(_scorer: object, _metadata: object, _sample: object, names: list[str], how: str) -> dict[str, bytes]:
         made.append(how)
-        return {name: files[name].read_bytes() for name in names}
+        return dict.fromkeys(names, kept)
 
     monkeypatch.setattr(exporting, "make", make)
     monkeypatch.setattr(exporting, "Acceptance", lambda *_: Strict(made, comparison))
     monkeypatch.setattr("export.latency.ROUNDS", (1, 1, 1))
     said: list[str] = []
     left_out = ("cpu-int8", "trt-int8-fp16")
-    report = _Export(checkpoint, EvaluationData(sample, comparison, ()), left_out, said.append).report()
+    report = _Export(checkpoint, EvaluationData(sounds, comparison, ()), left_out, said.append).report()
     assert made == [PTQ, QAT]
     assert report.int8 == {"trt-int8": QAT}
     assert report.failed == []

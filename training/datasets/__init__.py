@@ -4,6 +4,7 @@ from training.datasets.discovery import read_datasets, scan_datasets
 from training.datasets.findings import Finding, Found
 from training.datasets.folder import read_folder
 from training.datasets.folds import fingerprint, hashed_name, hashed_names, patient_folds
+from training.datasets.hf_lung import read_hf_lung
 from training.datasets.icbhi import read_icbhi
 from training.datasets.negatives import read_negatives
 from training.datasets.records import (
@@ -36,6 +37,7 @@ __all__ = [
     "patient_folds",
     "read_datasets",
     "read_folder",
+    "read_hf_lung",
     "read_icbhi",
     "read_negatives",
     "read_sprsound",

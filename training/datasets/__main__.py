@@ -41,7 +41,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training.datasets", description=__doc__.partition("\n")[0])
     commands = parser.add_subparsers(required=True)
     checking = commands.add_parser("check", help="counts per class, patient and split; what is missing or damaged")
-    checking.add_argument("folder", type=Path, help="holds sprsound, icbhi, negatives or folders with annotations.csv")
+    checking.add_argument(
+        "folder", type=Path, help="holds sprsound, icbhi, hf_lung, negatives or folders with annotations.csv"
+    )
     checking.add_argument("--decode", action="store_true", help="decode every sound to its end, not its header alone")
     checking.add_argument("--patients", action="store_true", help="one line for each patient as well")
     checking.add_argument("--all", action="store_true", help="list every finding")

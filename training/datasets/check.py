@@ -21,7 +21,7 @@ from training.datasets.records import CLASSES, Recording
 from training.datasets.reference import PUBLISHED, Published
 from training.datasets.splits import KNOWN_ON_BOTH_SIDES, patients_on_both_sides
 
-_UNIT = {"icbhi": "cycles"}
+_UNIT = {"icbhi": "cycles", "hf_lung": "labels"}
 
 
 @dataclass(frozen=True, slots=True)

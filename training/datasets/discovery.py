@@ -1,6 +1,6 @@
 """Which data sets lie under a folder: for training, evaluation and `make data-check`.
 
-    DATA/sprsound, DATA/icbhi, DATA/negatives    any of them, in any published layout
+    DATA/sprsound, icbhi, hf_lung, negatives     any of them, in any published layout
     DATA/<name>/annotations.csv                  recordings of the user's own, any number of them
     DATA                                         may itself be one of these, as a clone of SPRSound's repository is
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from edge.errors import ConfigError
 from training.datasets import folder as own
-from training.datasets import icbhi, negatives, sprsound
+from training.datasets import hf_lung, icbhi, negatives, sprsound
 from training.datasets.findings import Found, accept
 from training.datasets.records import Recording
 from training.datasets.splits import check_split
@@ -30,6 +30,7 @@ _ICBHI_FOLDERS = {"icbhi", "icbhi2017", "icbhi_2017", "icbhi_final_database", "r
 _SCAN: dict[str, Callable[[Path], Found]] = {
     "sprsound": sprsound.scan_sprsound,
     "icbhi": icbhi.scan_icbhi,
+    "hf_lung": hf_lung.scan_hf_lung,
     "negatives": negatives.scan_negatives,
     "folder": own.scan_folder,
 }
@@ -40,7 +41,7 @@ class DatasetFolder:
     """A folder that holds a data set."""
 
     kind: str
-    """`sprsound`, `icbhi`, `negatives`, or `folder` for a user's own."""
+    """`sprsound`, `icbhi`, `hf_lung`, `negatives`, or `folder` for a user's own."""
     folder: Path
     """Where it lies."""
 
@@ -78,7 +79,7 @@ def find_datasets(root: Path) -> list[DatasetFolder]:
         datasets[dataset.name] = dataset
     if not datasets:
         raise ConfigError(
-            f"DATA={root}: expected sprsound, icbhi, negatives or a folder with {own.TABLE}, found none; "
+            f"DATA={root}: expected sprsound, icbhi, hf_lung, negatives or a folder with {own.TABLE}, found none; "
             "see training/README.md, or `make data-download` for where they come from"
         )
     return [datasets[name] for name in sorted(datasets)]
@@ -97,6 +98,8 @@ def _kind(folder: Path) -> str:
     names = {entry.name.lower() for entry in entries}
     if names & {*icbhi.SPLIT_FILES, "icbhi_final_database"} or folder.name.lower() in _ICBHI_FOLDERS:
         return "icbhi"
+    if hf_lung.is_here(folder):
+        return "hf_lung"
     if folder.name.lower().startswith("sprsound") or names & _SPRSOUND_PARTS or _has_annotations(folder):
         return "sprsound"
     if any(icbhi.NAME.fullmatch(entry.stem) for entry in entries):

@@ -182,7 +182,7 @@ def _recording(path: Path, draft: _Draft, dataset: str) -> Recording:
     events = tuple(event for _, event in draft.events)
     return Recording(
         path,
-        draft.patient,
+        f"{dataset}-{draft.patient}",
         draft.label or record_label(events),
         tuple(sorted(events, key=lambda event: event.start_s)),
         split=draft.split,

@@ -66,7 +66,8 @@ def scan_icbhi(folder: Path) -> Found:
         else:
             try:
                 recording = _read_recording(where, sources[key], split[names[key]])
-                recordings.append(replace(recording, diagnosis=diagnoses.get(recording.patient, "")))
+                diagnosis = diagnoses.get(where.stem.partition("_")[0], "")
+                recordings.append(replace(recording, diagnosis=diagnosis))
             except ValueError as error:
                 findings.append(Finding("damaged", where, str(error)))
     return Found("icbhi", folder, tuple(recordings), tuple(findings))
@@ -134,7 +135,7 @@ def _read_recording(path: Path, source: Path, split: str) -> Recording:
     patient, _, site, _, device = path.stem.split("_", 4)
     return Recording(
         path,
-        patient,
+        f"icbhi-{patient}",
         record_label(cycles),
         tuple(sorted(cycles, key=lambda cycle: cycle.start_s)),
         split=split,
@@ -143,6 +144,7 @@ def _read_recording(path: Path, source: Path, split: str) -> Recording:
         site=site,
         duration_s=duration_s,
         rate_hz=rate_hz,
+        covers="cycle",
     )
 
 

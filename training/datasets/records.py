@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 CONTINUOUS = ("wheeze", "rhonchus", "stridor")
 DISCONTINUOUS = ("fine_crackle", "coarse_crackle")
@@ -24,7 +25,7 @@ RECORD_LABELS = ("Normal", "CAS", "DAS", "CAS & DAS", "Poor Quality")
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """One annotated breath phase."""
+    """One annotated breath phase, breath cycle or sound: `Recording.covers` says which."""
 
     start_s: float
     """Seconds from the start of the recording."""
@@ -46,7 +47,8 @@ class Recording:
     path: Path
     """The sound."""
     patient: str
-    """The patient; never on both sides of a split."""
+    """The patient; never on both sides of a split. Unique over all sets: those of SPRSound are the published numbers,
+    those of others begin with the name of their set."""
     record_label: str
     """One of `RECORD_LABELS`, or the kind of a negative; empty where the set has none (SPRSound 2024 and 2025)."""
     events: tuple[Annotation, ...]
@@ -58,7 +60,7 @@ class Recording:
     split: str = "train"
     """`train`, `test`; for SPRSound's test sets `inter` and `intra` (patient) of 2022, `test2023` to `test2025`."""
     dataset: str = ""
-    """`sprsound`, `icbhi`, or the name of a folder of the user's own."""
+    """`sprsound`, `icbhi`, `hf_lung`, or the name of a folder of the user's own."""
     device: str = ""
     """Microphone or stethoscope, where it is known."""
     site: str = ""
@@ -71,6 +73,9 @@ class Recording:
     """Seconds, from the header; 0 when it was not read."""
     rate_hz: int = 0
     """Sampling rate, from the header; 0 when it was not read."""
+    covers: Literal["phase", "cycle", "sound"] = "phase"
+    """What one annotation covers: a breath phase that sounds as a whole; a whole breath cycle, somewhere in which its
+    sounds are; or a sound from onset to end, and breath phases beside it."""
 
     @property
     def is_real_chest(self) -> bool:

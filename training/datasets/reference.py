@@ -2,7 +2,7 @@
 
 Sources: SPRSound 2022 counted in its files, totals as in its publication (2683 recordings, 9089 events, 292 patients);
 later releases as their READMEs say; ICBHI 2017 from Rocha et al. 2019 (6898 cycles: 3642, 1864, 886, 506), by split
-counted with the official file.
+counted with the official file; HF_Lung_V1 from Hsu et al. 2021 (9765 recordings of 15 s, of which 7809 to train on).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ class Published:
     """One split of one set as published."""
 
     dataset: str
-    """`sprsound` or `icbhi`."""
+    """`sprsound`, `icbhi` or `hf_lung`."""
     split: str
     """As in `Recording.split`."""
     recordings: int
@@ -68,6 +68,8 @@ PUBLISHED = {
         Published("sprsound", "test2025", 1309),
         Published("icbhi", "train", 539, 79, events=_cycles(2063, 1215, 501, 363)),
         Published("icbhi", "test", 381, 49, events=_cycles(1579, 649, 385, 143)),
+        Published("hf_lung", "train", 7809, hours=32.54),
+        Published("hf_lung", "test", 1956, hours=8.15),
     )
 }
 """By data set and split."""

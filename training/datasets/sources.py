@@ -80,13 +80,13 @@ SOURCES = {
         ),
         Source(
             "hf_lung",
-            "HF_Lung_V1: 9765 chest recordings of 15 s, 4 kHz, breath phases and continuous labels",
+            "HF_Lung_V1: 9765 chest recordings of 15 s, 4 kHz: breath phases, continuous and discontinuous sounds",
             "https://gitlab.com/techsupportHF/HF_Lung_V1",
             "its users report CC BY-NC 4.0 and CC BY 4.0: read LICENSE in its repository",
             'F.-S. Hsu et al., "Benchmarking of eight recurrent neural network variants for breath phase and '
             'adventitious sound detection", PLOS ONE 16(7), e0254134, 2021',
-            by_hand="its archives are in parts: `git clone` the page above and unpack them; Laennec does not read this "
-            "set yet, but a folder with annotations.csv made from it",
+            by_hand="its archives are in parts: `git clone` the page above and unpack them into DATA/hf_lung, folders "
+            "train and test with steth_*.wav, trunc_*.wav and *_label.txt",
         ),
         Source(
             "infant_cry",

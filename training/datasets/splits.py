@@ -11,18 +11,21 @@ from collections.abc import Iterable
 from edge.errors import ConfigError
 from training.datasets.records import Recording
 
-KNOWN_ON_BOTH_SIDES = {("icbhi", "156"), ("icbhi", "218")}
+KNOWN_ON_BOTH_SIDES = {("icbhi", "icbhi-156"), ("icbhi", "icbhi-218")}
 """Data set and patient: in `train` and `test` of the official 60/40 split [Rocha 2019; counted in the file]."""
+WITHOUT_PATIENTS = ("hf_lung",)
+"""Sets whose recordings do not say whose they are."""
 
 
 def patients_on_both_sides(recordings: Iterable[Recording]) -> list[tuple[str, str, tuple[str, ...]]]:
     """Data set, patient and splits of every patient in more than one split; `intra` is meant to share, so not counted.
 
-    Negatives and synthetic patients have no published split and are left out.
+    Negatives and synthetic patients have no published split and are left out; so is HF_Lung, which names days and no
+    patients.
     """
     splits: dict[tuple[str, str], set[str]] = {}
     for recording in recordings:
-        if recording.is_real_chest and recording.split != "intra":
+        if recording.is_real_chest and recording.split != "intra" and recording.dataset not in WITHOUT_PATIENTS:
             splits.setdefault((recording.dataset, recording.patient), set()).add(recording.split)
     return [(*who, tuple(sorted(sides))) for who, sides in sorted(splits.items()) if len(sides) > 1]
 

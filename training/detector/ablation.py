@@ -34,6 +34,7 @@ from training.detector.augment import AugmentSpec
 from training.detector.cross_validation import Job, score_fold, train_networks
 from training.detector.hyperparameters import SHIFTS, Recipe, changed
 from training.detector.nested import halves, judged, nested, streaming_metrics
+from training.detector.sets import main_sets
 from training.detector.thresholds import SEARCH, RecordingLogits
 from training.detector.training_data import FIRST_SHIFT, TrainingData, read_recordings
 from training.loop.checkpoint import whole_file
@@ -56,7 +57,7 @@ SHOWN = (  # of the numbers, those in the table
     "false alarms per hour Normal",
 )
 BASE = "base"
-NOTHING = ("Normal", "Poor Quality")  # labels of recordings without an adventitious sound to be found
+NOTHING = ("Normal", "Poor Quality", "")  # labels of recordings without an adventitious sound to be found
 CLIPS = 16  # beside as many stretches
 PLAIN: dict[str, Any] = {"gain_db": 0.0, "colour_db": 0.0, "low_pass": 0.0, "noise": 0.0, "band_mask": 0.0, "gap": 0.0}
 ALONE: dict[str, Any] = {"negative": 0.0, "disturb": 0.0, "clip_negative": 0.0}
@@ -131,7 +132,8 @@ def given(base: Recipe, changes: Sequence[str]) -> dict[str, Recipe]:
 def measure(job: Job, fold: int, tasks: bool) -> dict[str, Metric]:
     """Numbers of one trained variant on the patients that are held out, by name."""
     heard, clips = _scored(job, fold)
-    several = halves(heard)
+    main = main_sets(job.training_data.recordings)
+    several = halves([h for h in heard if h.recording.is_negative or h.recording.dataset in main])
     chosen = nested(several, job.recipe, {"threshold": SEARCH["threshold"]})
     pairs: list[Heard] = [(s, e) for s, e in judged(several, chosen)]
     detection = next(iter(chosen.values())).detection
@@ -263,7 +265,7 @@ def written(found: Mapping[str, Mapping[str, Mapping[str, Metric]]], folder: Pat
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training.detector.ablation", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder with sprsound/train and negatives")
+    parser.add_argument("--data", type=Path, required=True, help="folder with SPRSound and negatives")
     parser.add_argument("--out", type=Path, default=Path("runs/ablation"), help="folder of the runs and the table")
     parser.add_argument("--change", action="append", default=[], help="NAME: KEY=VALUE, ...; without, every part")
     parser.add_argument("--on", action="append", choices=sorted(FOLDS), help="who is held out; youngest")

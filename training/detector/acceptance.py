@@ -27,13 +27,15 @@ from training.detector.answers import (
     decide,
     record_statistics,
 )
+from training.detector.beside import beside
 from training.detector.budget import nested_points
 from training.detector.hyperparameters import Recipe
 from training.detector.model import Detector, parameter_count
 from training.detector.nested import Chosen, choose, judged, nested, streaming_metrics
+from training.detector.sets import main_sets
 from training.detector.thresholds import SEARCH, RecordingLogits
 from training.detector.training_data import TrainingData
-from training.metrics.estimates import Estimate, of_counts
+from training.metrics.estimates import Estimate, bounds, of_counts, values
 from training.metrics.official import official_score
 from training.metrics.streaming import ScoredRecording
 from training.tasks import TASKS, Task
@@ -83,9 +85,12 @@ def assess(
         recipe: of the run.
         training_data: for how much was trained on.
         heard: every real recording, by the network of its fold.
-        clips: every event of the chest recordings.
+        clips: every event of the main sets (`training.detector.sets`), on which everything is chosen.
         shifted: by shift, the held-out recordings as the network of the shift heard them.
     """
+    main = main_sets(h.recording for h in heard)
+    others = [h for h in heard if h.recording.is_real_chest and h.recording.dataset not in main]
+    heard = [h for h in heard if h.recording.is_negative or h.recording.dataset in main]
     print("choosing how scores become events", flush=True)
     shipped = choose(heard, recipe, SEARCH)
     outer = nested(heard, recipe, SEARCH)
@@ -97,7 +102,8 @@ def assess(
     answers, official = answer_tasks(shipped.scored, [h.fold for h in heard], clips, views)
     estimates = [*(metric.estimate() for metric in found), *official]
     chest = [r for r in training_data.recordings if r.is_real_chest]
-    return {
+    more = {"sets": beside(others, outer)} if others else {}
+    return more | {
         "calibration": asdict(shipped.calibration),
         "groups": [asdict(group) for group in detection.groups],
         "thresholds": detection.thresholds,
@@ -112,16 +118,6 @@ def assess(
         "recordings": len(chest),
         "trained_on": hashed_names(chest),
     }
-
-
-def values(estimates: Sequence[Estimate]) -> dict[str, float]:
-    """Numbers by name; those without examples are left out."""
-    return {one.name: round(one.value, 4) for one in estimates if one.value is not None}
-
-
-def bounds(estimates: Sequence[Estimate]) -> dict[str, list[float]]:
-    """Low and high end of the numbers that have an interval."""
-    return {one.name: [round(one.bounds.low, 4), round(one.bounds.high, 4)] for one in estimates if one.bounds}
 
 
 def _shift(several: Sequence[RecordingLogits], heard: Sequence[RecordingLogits], recipe: Recipe) -> dict[str, Any]:
@@ -160,7 +156,7 @@ def answer_tasks(
         clips: every event.
         views: for each fold the same recordings with scores that no number of that fold calibrated; default `scored`.
     """
-    kept = [index for index, s in enumerate(scored) if s.recording.is_real_chest]
+    kept = [i for i, s in enumerate(scored) if s.recording.is_real_chest and s.recording.record_label in RECORD_LABELS]
     chest, record_folds = [scored[index] for index in kept], np.array([folds[index] for index in kept], np.int64)
     statistics, labels = _statistics(chest)
     patients = tuple(s.recording.patient for s in chest)

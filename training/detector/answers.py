@@ -124,22 +124,6 @@ def answer(task: Task, log_probabilities: NDArray[np.floating]) -> NDArray[np.fl
     return np.stack([np.logaddexp.reduce(log_probabilities[:, c], 1) for c in columns], 1)
 
 
-def of_windows(log_probabilities: NDArray[np.floating]) -> NDArray[np.float32]:
-    """One answer from those of the windows that a clip fills.
-
-    The geometric mean of distributions that do not agree adds to less than 1, so it is normalised; which label is the
-    highest, and by how much, stays as it was.
-
-    Args:
-        log_probabilities: (B, L), B windows.
-
-    Returns:
-        (L,) log-probabilities whose exponentials add to 1.
-    """
-    mean = log_probabilities.mean(0, dtype=np.float64)
-    return np.asarray(mean - np.logaddexp.reduce(mean), np.float32)
-
-
 def best_offsets(task: Task, log_probabilities: NDArray[np.float64], truth: NDArray[np.int64]) -> NDArray[np.float64]:
     """What is added to each label before the decision, (L,).
 

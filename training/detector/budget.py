@@ -8,7 +8,7 @@ smoothing and durations (`training.detector.thresholds`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +16,8 @@ import numpy as np
 
 from training.detector.nested import Chosen
 from training.detector.thresholds import RecordingLogits
-from training.metrics.estimates import Heard
+from training.metrics.estimates import Heard, is_adventitious
+from training.metrics.spans import GroupScores
 from training.metrics.streaming import Detection, ScoredRecording, event_counts, false_alarms
 
 BUDGETS = (2.0, 5.0, 10.0, 20.0)  # false alarms per hour on Normal recordings
@@ -46,26 +47,28 @@ class Point:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-def points(scored: Sequence[ScoredRecording], detection: Detection) -> list[Point]:
-    """One point for each budget that can be kept, measured on what it was chosen on.
+def budget_thresholds(scored: Sequence[ScoredRecording], detection: Detection) -> dict[float, dict[str, float]]:
+    """The lowest thresholds by class that keep each budget; budgets that none keeps are left out.
 
     Args:
         scored: recordings with calibrated scores, negatives too.
         detection: with the thresholds of the best F1.
     """
-    found: list[Point] = []
+    silent = [(s, [GroupScores(s.scores, g.classes) for g in detection.groups]) for s in scored if _is_silent(s)]
+    found: dict[float, dict[str, float]] = {}
+    waiting = list(BUDGETS)
     for step in STEPS:
-        raised = replace(detection, thresholds={c: _raised(t, step) for c, t in detection.thresholds.items()})
-        waiting = BUDGETS[: len(BUDGETS) - len(found)]
+        thresholds = {c: _raised(t, step) for c, t in detection.thresholds.items()}
+        pairs = [
+            (s, [one for g, of in zip(detection.groups, several, strict=True) for one in of.spans(g, thresholds)])
+            for s, several in silent
+        ]
+        rates = _rates(pairs, detection.frame_s)
+        while waiting and _within(rates, waiting[-1]):
+            found[waiting.pop()] = thresholds
         if not waiting:
             break
-        if not _within(_rates([(s, raised.events(s.scores)) for s in scored if _is_silent(s)], raised), waiting[-1]):
-            continue
-        point = _measure([(s, raised.events(s.scores)) for s in scored], raised, waiting[-1])
-        while waiting and _within(point.false_alarms, waiting[-1]):
-            found.append(replace(point, budget_per_hour=waiting[-1]))
-            waiting = waiting[:-1]
-    return found[::-1]
+    return dict(sorted(found.items()))
 
 
 def nested_points(shipped: Chosen, outer: Mapping[int, Chosen], heard: Sequence[RecordingLogits]) -> list[Point]:
@@ -76,17 +79,16 @@ def nested_points(shipped: Chosen, outer: Mapping[int, Chosen], heard: Sequence[
         outer: what the others of each fold choose.
         heard: the recordings.
     """
-    inner = {fold: {p.budget_per_hour: p for p in points(one.scored, one.detection)} for fold, one in outer.items()}
+    inner = {fold: budget_thresholds(one.scored, one.detection) for fold, one in outer.items()}
     found = []
-    for point in points(shipped.scored, shipped.detection):
-        budget = point.budget_per_hour
+    for budget, thresholds in budget_thresholds(shipped.scored, shipped.detection).items():
         if not all(budget in of_fold for of_fold in inner.values()):
             continue  # a budget that four folds cannot keep is none to be promised
         pairs: list[Heard] = []
         for fold, one in outer.items():
-            raised = replace(one.detection, thresholds=inner[fold][budget].thresholds)
+            raised = replace(one.detection, thresholds=inner[fold][budget])
             pairs += replace(one, detection=raised).judge([h for h in heard if h.fold == fold])
-        found.append(replace(_measure(pairs, shipped.detection, budget), thresholds=point.thresholds))
+        found.append(measure(pairs, replace(shipped.detection, thresholds=thresholds), budget))
     return found
 
 
@@ -94,9 +96,9 @@ def _is_silent(scored: ScoredRecording) -> bool:
     return scored.recording.is_negative or scored.recording.record_label == "Normal"
 
 
-def _rates(pairs: Sequence[Heard], detection: Detection) -> dict[str, float]:
+def _rates(pairs: Iterable[tuple[ScoredRecording, Sized]], frame_s: float) -> dict[str, float]:
     """False alarms per hour by kind."""
-    rates = false_alarms(((s, list(events)) for s, events in pairs), detection.frame_s)
+    rates = false_alarms(pairs, frame_s)
     return {name.removeprefix("false alarms per hour "): round(rate, 2) for name, rate in rates.items()}
 
 
@@ -106,16 +108,23 @@ def _within(rates: Mapping[str, float], budget: float) -> bool:
     return normal <= budget and all(rate <= OF_NEGATIVES * budget for rate in others)
 
 
-def _measure(pairs: Sequence[Heard], detection: Detection, budget: float) -> Point:
+def measure(pairs: Sequence[Heard], detection: Detection, budget: float) -> Point:
+    """What judged recordings say of a budget.
+
+    Args:
+        pairs: recordings with the events found in them.
+        detection: with the thresholds of the budget.
+        budget: false alarms per hour.
+    """
     chest = [(s, list(events)) for s, events in pairs if s.is_annotated_chest]
     counts = event_counts(chest, detection.rate_hz)
     f1 = [
         float(np.mean([counts[f"{kind} F1 {group}"].f1() for group in ("continuous", "discontinuous")]))
         for kind in ("event", "segment")
     ]
-    alarmed = [bool(e) for s, e in chest if s.recording.record_label != "Normal"]
+    alarmed = [bool(e) for s, e in chest if is_adventitious(s)]
     sensitivity = round(float(np.mean(alarmed)), 4) if alarmed else 0.0
-    rates = _rates(pairs, detection)
+    rates = _rates(pairs, detection.frame_s)
     return Point(budget, detection.thresholds, rates, sensitivity, round(f1[0], 4), round(f1[1], 4))
 
 

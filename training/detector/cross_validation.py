@@ -18,6 +18,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from edge.errors import ConfigError
 from training.datasets.targets import frame_targets
@@ -26,6 +27,7 @@ from training.detector.clip_head import fit_clip_head
 from training.detector.examples import ClipSampler
 from training.detector.hyperparameters import SHIFTS, Recipe
 from training.detector.inference import clip_answers, stream_logits
+from training.detector.known_sound import known_of
 from training.detector.model import Detector
 from training.detector.process_pool import alone, pool, train_in_pool
 from training.detector.student import EdgeLearner, Student
@@ -41,7 +43,7 @@ FINAL_NAME = "final"
 PROBE = "probe.pt"  # clip head that was fitted after the training
 _MODULES = (
     "augment", "clip_head", "disturbances", "examples", "hyperparameters", "layers", "loss", "model", "packet_loss",
-    "stored_frames", "student", "training_data", "truth", "virtual_patients", "warp",
+    "sets", "stored_frames", "student", "training_data", "truth", "virtual_patients", "warp",
 )  # fmt: skip
 DECIDING = (
     "training/loop",
@@ -102,7 +104,7 @@ class Job:
         )
 
 
-def train(job: Job) -> dict[str, object]:
+def train(job: Job) -> dict[str, Any]:
     """Everything; returns what is written to result.json."""
     job.training_data.check_labels(job.recipe)
     with joined() as world:
@@ -121,6 +123,7 @@ def train(job: Job) -> dict[str, object]:
     heard, clips, shifted = _score_all(job)
     result = assess(job.recipe, job.training_data, heard, clips, shifted)
     result["training_data"] = job.records
+    result["known"] = known_of(job.training_data, job.recipe)
     with checkpoint.whole_file(job.folder / "result.json") as draft:
         draft.write_text(json.dumps(result, indent=1))
     return result
@@ -285,10 +288,9 @@ def score_fold(job: Job, fold: int) -> tuple[list[RecordingLogits], list[Answere
             scored.append(
                 RecordingLogits(recording, logits, frame_targets(recording, len(logits), recipe.frame_s), fold)
             )
-    sources = [r for r in training_data.recordings if r.is_real_chest]
     events = [
         (recording, index, clip)
-        for recording, clips in zip(sources, training_data.clips(recipe), strict=True)
+        for recording, clips in zip(training_data.judged(), training_data.clips(recipe), strict=True)
         if recording.patient in apart and job.answers_tasks
         for index, clip in enumerate(clips)
     ]

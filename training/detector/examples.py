@@ -14,9 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.datasets import Recording
+from training.datasets.records import record_label
 from training.detector.augment import SILENCE_DB, Changes, add_powers, beside
 from training.detector.disturbances import Disturbances
 from training.detector.model import STRIDE
+from training.detector.sets import no_set_first
 from training.detector.truth import LabelSpec, Timeline, Truth
 from training.detector.warp import Warp
 from training.tasks import CLIP_LABELS
@@ -88,10 +90,12 @@ class StretchSampler:
         self.clip_frames = min(CLIP_FRAMES, length)
         """Frames of a clip."""
         seconds = np.sqrt([len(f) for f in frames])
-        kinds = np.array([r.record_label for r in recordings])
+        kinds = np.array([r.record_label or record_label(r.events) for r in recordings])
         negative = np.array([r.is_negative for r in recordings])
         weight = np.array([self._augment.weight.get(k, self._augment.adventitious_weight) for k in kinds])
-        self._chest = _normalised(np.where(negative, 0, weight) * seconds)
+        self._chest = _normalised(no_set_first(recordings, np.where(negative, 0, weight) * seconds))
+        self.has_cycles = any(r.covers == "cycle" for r in recordings)
+        """Whether of some breaths it is only known that a sound is somewhere in them."""
         shares = {k: seconds[kinds == k].sum() for k in set(kinds)}  # every kind of negative is drawn equally often
         self._negative = _normalised(np.where(negative, seconds, 0) / np.array([shares[k] for k in kinds]))
 

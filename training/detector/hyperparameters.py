@@ -36,6 +36,7 @@ LOOP = LoopSpec(
 
 
 SHIFTS = ("youngest", "loudest")  # thirds of the patients: the least age, the highest level
+BEFORE: dict[str, Any] = {"data": ["sprsound"]}  # younger keys, with what a recipe without them did
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,8 @@ class Recipe:
     folds: int = 5
     shifts: tuple[str, ...] = SHIFTS
     """Beside the folds of patients: the third of them that is held out because it is unlike the others."""
+    data: tuple[str, ...] = ()
+    """Sets under DATA whose training recordings are learnt from, by name; empty: all that are there."""
     synthetic: int = 300
     """Synthetic patients of 12 s each that join the training."""
     split_seed: int = 0
@@ -120,8 +123,9 @@ class Recipe:
         return self.features.hop_samples * STRIDE / self.features.rate_hz
 
     def to_json(self) -> str:
-        """Canonical JSON; what is empty is left out."""
-        return json.dumps({key: value for key, value in _tree(self).items() if value != {}}, sort_keys=True)
+        """Canonical JSON; what is empty is left out, and a younger key that changes nothing."""
+        tree = {key: value for key, value in _tree(self).items() if value != {} and BEFORE.get(key) != value}
+        return json.dumps(tree, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> Recipe:
@@ -130,7 +134,7 @@ class Recipe:
         Raises:
             ConfigError: naming the keys that are wrong.
         """
-        return _read(json.loads(text), "recipe")
+        return _read(BEFORE | json.loads(text), "recipe")
 
     @property
     def sha256(self) -> str:

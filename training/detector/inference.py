@@ -12,26 +12,58 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from edge.detector.concealment import Concealment
+from edge.features import FrontEnd
+from edge.types import Block
 from training.detector.model import STRIDE, Detector
 
 CLIPS = 64  # at a time, of nearly the same length
 
 
 @torch.no_grad()
-def stream_logits(detector: Detector, frames: NDArray[np.floating]) -> NDArray[np.float32]:
+def stream_logits(
+    detector: Detector, frames: NDArray[np.floating], valid: NDArray[np.bool_] | None = None
+) -> NDArray[np.float32]:
     """Logits of one recording, as the edge would decide them.
 
     Args:
         detector: in evaluation mode.
         frames: (T, M) features.
+        valid: (T,) where they are valid; None for everywhere.
 
     Returns:
         (T // STRIDE, K); every whole score frame is decided.
     """
     count = len(frames) // STRIDE
-    values, valid = _batch([frames], -(-len(frames) // STRIDE) * STRIDE)
-    logits: NDArray[np.float32] = detector(values, valid)[0, :count].numpy()
+    values, inside = _batch([frames], -(-len(frames) // STRIDE) * STRIDE)
+    if valid is not None:
+        inside[0, : len(valid)] = torch.from_numpy(valid.astype(np.float32))
+    logits: NDArray[np.float32] = detector(values, inside)[0, :count].contiguous().numpy()  # as it is when kept
     return logits
+
+
+def heard_frames(
+    samples: NDArray[np.float32], valid: NDArray[np.bool_], front_end: FrontEnd
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Frames of a whole sound of which some was lost, concealed as at the bedside.
+
+    Args:
+        samples: (N,).
+        valid: (N,) false where samples were lost.
+        front_end: it is reset.
+
+    Returns:
+        (T, M) frames, zeros where not valid, and (T,) which are valid.
+    """
+    front_end.reset()
+    spec, concealment = front_end.spec, Concealment(front_end.spec.rate_hz)
+    count = max(0, (len(samples) - spec.ahead_samples) // spec.hop_samples + 1)
+    values, heard = np.zeros((count, spec.width), np.float32), np.zeros(count, np.bool_)
+    made = [frames for block in concealment.push(Block(0, samples, valid)) for frames in front_end.push(block)]
+    for frames in made + front_end.flush():
+        at = slice(frames.start, frames.start + len(frames.valid))
+        values[at], heard[at] = np.where(frames.valid[:, None], frames.values, np.float32(0)), frames.valid
+    return values, heard
 
 
 def clip_answers(detector: Detector, clips: list[NDArray[np.float16]]) -> list[NDArray[np.float32]]:
@@ -70,7 +102,7 @@ def _of_clips(function: Callable[[Tensor, Tensor], Tensor], clips: list[NDArray[
     rows: dict[int, NDArray[np.float32]] = {}
     for first in range(0, len(order), CLIPS):
         some = order[first : first + CLIPS]
-        length = -(-max(len(clips[i]) for i in some) // STRIDE) * STRIDE
+        length = -(-max(1, *(len(clips[i]) for i in some)) // STRIDE) * STRIDE
         said = function(*_batch([clips[i] for i in some], length)).numpy()
         rows |= dict(zip(some, said, strict=True))
     return np.stack([rows[i] for i in range(len(clips))]) if clips else np.zeros((0, 0), np.float32)

@@ -1,4 +1,4 @@
-"""What the network is trained to say, and what it costs not to: frame by frame, by breath phase, by recording.
+"""What the network is trained to say, and what it costs not to: by frame, breath phase, breath cycle, recording.
 
 Frames that were not valid cost nothing; the others as much as is known of them (`training.detector.truth`). A phase
 and a recording are asked for a sound *somewhere* in them: the frames are pooled by linear softmax, the mean of the
@@ -74,6 +74,33 @@ def phase_loss(
         total = total + (of_phase * known / of_phase.clamp(min=SMALLEST) * entropy).sum()
         phases_heard = phases_heard + of_phase.sum()
     return total / phases_heard.clamp(min=1)
+
+
+def somewhere_loss(logits: Tensor, valid: Tensor, phases: Tensor, shares: Tensor, somewhere: Tensor) -> Tensor:
+    """Cross-entropy of "a sound of this group is somewhere in this breath cycle", where that is all that is known.
+
+    It stands for the frame-wise cross-entropy that such a cycle has not, so a cycle weighs as its valid frames do, and
+    as much less as part of it was not heard: the sound may be in that part.
+
+    Args:
+        logits: (B, T, K).
+        valid: (B, T), 1 where the score frame is valid.
+        phases: (B, T, P) number of the cycle of each frame in P sounds together, from 1; 0: none.
+        shares: (B, T, P) share of the cycle in the frame.
+        somewhere: (B, T, P, G) 1 where the group is in the frame's cycle, nobody knows where.
+
+    Returns:
+        Sum over the cycles for each valid frame of the batch, so that it adds to `detector_loss`; 0 without any.
+    """
+    presence, total = torch.sigmoid(logits[..., SOUNDS]), logits.new_zeros(())
+    for number, share, there in zip(phases.long().unbind(-1), shares.unbind(-1), somewhere.unbind(-2), strict=True):
+        place, count = _places(number)
+        counted = valid[..., None] * there
+        frames = (counted * presence**2, counted * presence, counted, counted * share[..., None])
+        squares, sums, heard, of_cycle = (_summed(values, place, count) for values in frames)
+        entropy = _entropy(squares / sums.clamp(min=SMALLEST), torch.ones_like(sums))
+        total = total + (heard * of_cycle * entropy).sum()
+    return total / valid.sum().clamp(min=1)
 
 
 def _places(number: Tensor) -> tuple[Tensor, int]:

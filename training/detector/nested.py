@@ -10,10 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from edge.types import Event
-from training.datasets.targets import PRESENCE
 from training.detector.hyperparameters import Recipe
 from training.detector.thresholds import (
     SEARCH,
@@ -22,6 +19,7 @@ from training.detector.thresholds import (
     RecordingLogits,
     ThresholdScorer,
     calibrate,
+    known_answers,
     search,
     to_detection,
 )
@@ -35,7 +33,7 @@ from training.metrics.estimates import (
     frame_metrics,
     record_metrics,
 )
-from training.metrics.streaming import Detection, ScoredRecording, is_annotated_chest
+from training.metrics.streaming import Detection, ScoredRecording
 
 Fields = Mapping[str, tuple[float, ...]]
 
@@ -110,9 +108,7 @@ def cross_calibrated(heard: Sequence[RecordingLogits]) -> list[ScoredRecording]:
 
 def _is_enough(heard: Sequence[RecordingLogits]) -> bool:
     """Whether every presence question has both answers, so that its calibration can be fitted."""
-    chest = [h.targets[:, PRESENCE] > 0.5 for h in heard if is_annotated_chest(h.recording)]
-    said = np.concatenate(chest) if chest else np.zeros((0, PRESENCE.stop), np.bool_)
-    return bool(len(said) and (said.any(0) & ~said.all(0)).all())
+    return all(yes.any() and not yes.all() for _, yes in known_answers(heard))
 
 
 def halves(heard: Sequence[RecordingLogits]) -> list[RecordingLogits]:

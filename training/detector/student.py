@@ -19,7 +19,15 @@ from torch import Tensor, nn
 
 from training.detector.examples import ClipSampler, StretchSampler
 from training.detector.hyperparameters import Recipe
-from training.detector.loss import clip_loss, detector_loss, phase_loss, record_loss, soften, soften_clip
+from training.detector.loss import (
+    clip_loss,
+    detector_loss,
+    phase_loss,
+    record_loss,
+    soften,
+    soften_clip,
+    somewhere_loss,
+)
 from training.detector.model import STRIDE, Detector
 from training.loop.distributed import World, shared
 from training.loop.learner import Batch, Losses
@@ -95,6 +103,7 @@ class EdgeLearner:
             "phases": [x.truth.phases for x in s],
             "shares": [x.truth.shares for x in s],
             "record": [x.truth.record for x in s],
+            "somewhere": [x.truth.somewhere for x in s],
             "clip_frames": [x.frames for x in c],
             "clip_valid": [x.valid for x in c],
             "clip_targets": [x.target for x in c],
@@ -111,6 +120,10 @@ class EdgeLearner:
         sure, weights = gather(batch["weights"]), self._recipe.losses
         losses = {"frames": detector_loss(logits, gather(self._soft_targets(batch)), heard, sure)}
         total = losses["frames"]
+        if self._stretches.has_cycles:
+            of_cycles = (gather(batch[name]) for name in ("phases", "shares", "somewhere"))
+            losses["cycles"] = somewhere_loss(logits, heard, *of_cycles)
+            total = total + losses["cycles"]
         if weights.phase:
             of_phases = (gather(batch[name]) for name in ("phases", "shares"))
             losses["phases"] = phase_loss(logits, gather(batch["targets"]), heard, sure, *of_phases)

@@ -2,12 +2,13 @@
 
 Calibration: one slope and one offset for each presence question, fitted by logistic regression over all frames (Platt
 1999). Detection: for each group the threshold, median, hysteresis and confirmation that give the best sum of event and
-segment F1, found by coordinate search with the tracker itself. What such a choice is worth is said by folds that it
-never met (`training.detector.nested`); what is shipped is chosen on all.
+segment F1, found by coordinate search over the tracker's own events (`training.metrics.spans`). What such a choice is
+worth is said by folds that it never met (`training.detector.nested`); what is shipped is chosen on all.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,16 +19,16 @@ from sklearn.linear_model import LogisticRegression
 
 from edge.artefact.specs import GroupSpec
 from training.datasets import CONTINUOUS, DISCONTINUOUS, Recording
-from training.datasets.targets import annotated
+from training.datasets.targets import PRESENCE, annotated
 from training.detector.hyperparameters import Recipe
 from training.detector.model import class_scores
 from training.detector.truth import SURE
+from training.metrics.spans import GroupScores, annotated_stretches, group_counts, stretches
 from training.metrics.streaming import (
     Detection,
     EventCounts,
     ScoredRecording,
     add_counts,
-    event_counts,
     is_annotated_chest,
 )
 
@@ -71,21 +72,25 @@ class Calibration:
 
 
 def calibrate(recordings: list[RecordingLogits]) -> Calibration:
-    """Fit slope and offset of each presence question on annotated chest recordings.
-
-    Of the two groups, on the frames of which it is known: in unannotated time of adventitious recordings a sound that
-    is there would count as none, and every probability would be too low for it.
-    """
-    chest = [h for h in recordings if is_annotated_chest(h.recording)]
-    logits = np.concatenate([h.logits for h in chest])
-    targets = np.concatenate([h.targets for h in chest]) > 0.5
-    known = np.concatenate([annotated(h.targets) | (h.recording.record_label in SURE) for h in chest])
-    every = np.ones_like(known)
-    fits = [
-        LogisticRegression(C=1e6).fit(logits[of][:, [k]], targets[of, k]) for k, of in enumerate((every, known, known))
-    ]
+    """Fit slope and offset of each presence question on annotated chest recordings, where its answer is known."""
+    fits = [LogisticRegression(C=1e6).fit(logits[:, None], yes) for logits, yes in known_answers(recordings)]
     scale = tuple(round(float(f.coef_[0, 0]), 4) for f in fits)
     return Calibration(scale, tuple(round(float(f.intercept_[0]), 4) for f in fits))
+
+
+def known_answers(recordings: Sequence[RecordingLogits]) -> list[tuple[NDArray[np.float32], NDArray[np.bool_]]]:
+    """Logits and true answers of each presence question, on the frames of annotated chest recordings that know it.
+
+    Of the two groups, unannotated time of adventitious recordings is left out: a sound that is there would count as
+    none, and every probability would be too low for it.
+    """
+    chest = [h for h in recordings if is_annotated_chest(h.recording)]
+    if not chest:
+        return [(np.zeros(0, np.float32), np.zeros(0, np.bool_))] * PRESENCE.stop
+    logits, targets = (np.concatenate([getattr(h, name) for h in chest]) for name in ("logits", "targets"))
+    known = np.concatenate([annotated(h.targets) | (h.recording.record_label in SURE) for h in chest])
+    questions = enumerate((np.ones_like(known), known, known))  # breath, continuous, discontinuous
+    return [(logits[of, question], targets[of, question] > 0.5) for question, of in questions]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,32 +119,40 @@ class ThresholdScorer:
     """Counts what given detection parameters find in each fold; remembers what it has counted.
 
     Args:
-        scored: annotated chest recordings with calibrated scores.
+        scored: recordings with calibrated scores; only annotated chest recordings count.
         folds: fold of each.
         recipe: for the length of a frame.
     """
 
     def __init__(self, scored: list[ScoredRecording], folds: list[int], recipe: Recipe) -> None:
-        kept = [(s, f) for s, f in zip(scored, folds, strict=True) if s.is_annotated_chest]
-        self._scored = {f: [s for s, of in kept if of == f] for f in sorted({f for _, f in kept})}
+        kept = [(s, fold) for s, fold in zip(scored, folds, strict=True) if s.is_annotated_chest]
+        self._groups = {
+            name: [(fold, GroupScores(s.scores, of), annotated_stretches(s.recording, name)) for s, fold in kept]
+            for name, of in MEMBERS.items()
+        }
         self._recipe = recipe
-        self._counted: dict[tuple[tuple[str, Choice], ...], dict[int, EventCounts]] = {}
-
-    @property
-    def folds(self) -> list[int]:
-        """Folds that have recordings."""
-        return list(self._scored)
+        self._counted: dict[tuple[str, Choice], dict[int, EventCounts]] = {}
+        self.folds = sorted({fold for _, fold in kept})
 
     def count(self, choices: dict[str, Choice]) -> dict[int, EventCounts]:
         """Counts by fold."""
-        key = tuple(choices.items())
-        if key not in self._counted:
-            detection = to_detection(choices, self._recipe)
-            self._counted[key] = {
-                fold: event_counts([(s, detection.events(s.scores)) for s in scored], detection.rate_hz)
-                for fold, scored in self._scored.items()
-            }
-        return self._counted[key]
+        for name, choice in choices.items():
+            if (name, choice) not in self._counted:
+                self._counted[name, choice] = self._count(name, choice)
+        return {
+            fold: add_counts(self._counted[name, choice][fold] for name, choice in choices.items())
+            for fold in self.folds
+        }
+
+    def _count(self, name: str, choice: Choice) -> dict[int, EventCounts]:
+        """Counts of one group by fold; groups do not interact."""
+        detection = to_detection({name: choice}, self._recipe)
+        counted: dict[int, list[EventCounts]] = {fold: [] for fold in self.folds}
+        for fold, scores, true in self._groups[name]:
+            spans = scores.spans(detection.groups[0], detection.thresholds)
+            found = stretches(spans, detection.hop_samples, detection.rate_hz)
+            counted[fold].append(group_counts(name, true, found))
+        return {fold: add_counts(several) for fold, several in counted.items()}
 
 
 def search(

@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import ConfigError
-from training.datasets import Recording, patient_folds, read_negatives, read_sprsound
+from training.datasets import Recording, patient_folds
 from training.datasets.records import RECORD_LABELS
 from training.detector.augment import Changes
 from training.detector.examples import ClipSampler, StretchSampler
 from training.detector.hyperparameters import SHIFTS, Recipe
+from training.detector.sets import main_sets, training_recordings
 from training.detector.stored_frames import event_frames, recording_frames
 from training.detector.truth import Timeline
 from training.detector.virtual_patients import synthetic_patients
@@ -31,17 +32,12 @@ _NEEDED = (*RECORD_LABELS, "an event with continuous sound", "an event with disc
 
 
 def read_recordings(data: Path, recipe: Recipe) -> tuple[Recording, ...]:
-    """SPRSound's training set, the negatives if they are there, and the synthetic patients.
+    """The training recordings of the recipe's sets, the negatives if they are there, and the synthetic patients.
 
     Raises:
-        ConfigError: if the folder holds no SPRSound training set.
+        ConfigError: as `training.detector.sets.training_recordings`.
     """
-    train = data / "sprsound" / "train"
-    if not train.is_dir():
-        raise ConfigError(
-            f"DATA={data}: expected a folder with sprsound/train in it, found none; see training/README.md"
-        )
-    return (*read_sprsound(train), *read_negatives(data / "negatives"), *synthetic_patients(recipe.synthetic))
+    return (*training_recordings(data, recipe.data), *synthetic_patients(recipe.synthetic))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +49,18 @@ class TrainingData:
     """Where frames are kept."""
 
     def fold_of(self, recipe: Recipe) -> dict[str, int]:
-        """Fold of each real patient: chest recordings and negatives are dealt out apart."""
-        real = [r for r in self.recordings if not r.is_synthetic]
-        folds = patient_folds([r for r in real if not r.is_negative], recipe.folds, recipe.split_seed)
-        return folds | patient_folds([r for r in real if r.is_negative], recipe.folds, recipe.split_seed)
+        """Fold of each real patient: each set of chest recordings, and the negatives, are dealt out apart."""
+        sets: dict[tuple[bool, str], list[Recording]] = {}
+        for r in self.recordings:
+            if not r.is_synthetic:
+                sets.setdefault((r.is_negative, "" if r.is_negative else r.dataset), []).append(r)
+        dealt = [patient_folds(several, recipe.folds, recipe.split_seed) for several in sets.values()]
+        return {patient: fold for folds in dealt for patient, fold in folds.items()}
+
+    def judged(self) -> list[Recording]:
+        """Real chest recordings of the sets on which everything is chosen: their shifts and their clips are used."""
+        main = main_sets(self.recordings)
+        return [r for r in self.recordings if r.is_real_chest and r.dataset in main]
 
     def held_out(self, recipe: Recipe, fold: int) -> frozenset[str]:
         """Real patients that the network of a fold, or of a shift, never hears.
@@ -74,15 +78,17 @@ class TrainingData:
 
     def shifts(self, recipe: Recipe) -> list[int]:
         """Numbers of the recipe's shifts that these recordings can have: age is in the names of SPRSound alone."""
-        ages = {r.patient for r in self.recordings if r.is_real_chest and r.age_years >= 0}
+        ages = {r.patient for r in self.judged() if r.age_years >= 0}
         return [FIRST_SHIFT + SHIFTS.index(name) for name in recipe.shifts if name != SHIFTS[0] or len(ages) >= THIRDS]
 
     def _extreme(self, recipe: Recipe, shift: str) -> set[str]:
         """The third of the chest patients that is youngest, or loudest, by the median of their recordings."""
         measured: dict[str, list[float]] = {}
+        main = main_sets(self.recordings)  # the level of another set is that of its stethoscope
         frames = self.frames(recipe) if shift != SHIFTS[0] else []
         for index, recording in enumerate(self.recordings):
-            if not recording.is_real_chest or (shift == SHIFTS[0] and recording.age_years < 0):
+            is_known = shift != SHIFTS[0] or recording.age_years >= 0
+            if not (recording.is_real_chest and recording.dataset in main and is_known):
                 continue
             value = -recording.age_years if shift == SHIFTS[0] else float(np.mean(frames[index], dtype=np.float64))
             measured.setdefault(recording.patient, []).append(value)
@@ -100,7 +106,7 @@ class TrainingData:
             ConfigError: naming what is lacking.
         """
         folds = self.fold_of(recipe)
-        chest = [r for r in self.recordings if r.is_real_chest]
+        chest = self.judged()
         for fold in sorted({folds[r.patient] for r in chest}):
             others = [r for r in chest if folds[r.patient] != fold]
             groups = {GROUP_OF[label] for r in others for event in r.events for label in event.labels}
@@ -118,8 +124,8 @@ class TrainingData:
         return recording_frames(self.recordings, recipe.features, self.cache)
 
     def clips(self, recipe: Recipe) -> list[list[NDArray[np.float16]]]:
-        """(T, M) of each event of each recording; none of synthetic patients."""
-        return event_frames([r for r in self.recordings if r.is_real_chest], recipe.features, self.cache)
+        """(T, M) of each event of each recording of `judged`."""
+        return event_frames(self.judged(), recipe.features, self.cache)
 
     def samplers(self, recipe: Recipe, fold: int) -> tuple[StretchSampler, ClipSampler]:
         """What draws from everybody but the patients of one fold.
@@ -134,12 +140,13 @@ class TrainingData:
         timelines = [Timeline(r, recipe.labels, len(frames[i]) * hop_s) for i, r in zip(kept, recordings, strict=True)]
         mine = [frames[i] for i in kept]
         stretches = StretchSampler(recordings, mine, timelines, recipe.sequence_frames, changes, recipe.labels)
-        sources = [r for r in self.recordings if r.is_real_chest]
+        names = TASKS["1-2"].map
         pairs = [
-            (frames, CLIP_LABELS.index(TASKS["1-2"].map[event.name]))
-            for recording, clips in zip(sources, self.clips(recipe), strict=True)
+            (frames, CLIP_LABELS.index(names[event.name]))
+            for recording, clips in zip(self.judged(), self.clips(recipe), strict=True)
             if recording.patient not in apart
             for event, frames in zip(recording.events, clips, strict=True)
+            if event.name in names  # a user's own may be `Crackle`, of unknown kind
         ]
         labels = np.array([label for _, label in pairs], np.int64)
         missing = [name for i, name in enumerate(CLIP_LABELS) if not (labels == i).any()]

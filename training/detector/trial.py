@@ -14,6 +14,7 @@ import numpy as np
 
 from training.datasets import Recording
 from training.datasets.draw import draw
+from training.detector.sets import main_sets
 
 FOLDS = 2
 LEAST_PATIENTS = 2 * FOLDS  # of each record label, so that both folds have some
@@ -30,20 +31,24 @@ def trial_changes(limit: int) -> dict[str, Any]:
 def few(recordings: Sequence[Recording], limit: int, seed: int) -> tuple[Recording, ...]:
     """Recordings for a trial, in their order; all when there are no more than `limit`.
 
-    Chest recordings are drawn at random, but some patients of each label are among them, even if that makes more than
-    `limit`; of each kind of other sounds the same share is kept, and at least `LEAST_PATIENTS`; synthetic ones all.
+    Chest recordings of the main set are drawn at random, but some patients of each label are among them, even if that
+    makes more than `limit`; of every other set and each kind of other sounds the same share is kept, and at least
+    `LEAST_PATIENTS`; synthetic ones all.
 
     Args:
         recordings: that could be trained on.
-        limit: chest recordings, at least 1.
+        limit: chest recordings of the main set, at least 1.
         seed: of the draw.
     """
-    rng = np.random.default_rng(seed)
-    chest = [r for r in recordings if r.is_real_chest]
+    rng, main = np.random.default_rng(seed), main_sets(recordings)
+    chest = [r for r in recordings if r.is_real_chest and r.dataset in main]
     if limit >= len(chest):
         return tuple(recordings)
     kept = {r.path for r in draw(chest, limit, LEAST_PATIENTS, rng)}
-    for kind in sorted({r.record_label for r in recordings if r.is_negative}):
-        of_kind = [r for r in recordings if r.is_negative and r.record_label == kind]
+    kinds: dict[tuple[str, str], list[Recording]] = {}
+    for r in recordings:
+        if r.is_negative or (r.is_real_chest and r.dataset not in main):
+            kinds.setdefault((r.dataset, r.record_label if r.is_negative else ""), []).append(r)
+    for _, of_kind in sorted(kinds.items()):
         kept |= {r.path for r in draw(of_kind, round(limit / len(chest) * len(of_kind)), LEAST_PATIENTS, rng)}
     return tuple(r for r in recordings if r.is_synthetic or r.path in kept)

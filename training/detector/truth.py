@@ -5,6 +5,13 @@ silent throughout; of Poor Quality nobody said anything. A breath phase is annot
 the sound is *somewhere* in it, and a recording's label says the same of the recording. Not for what this costs
 (`training.detector.loss`) nor for judging, where targets alone are used (`training.datasets.targets`).
 
+A cycle of ICBHI is a whole breath with its pause. One labelled normal is silent; of one labelled wheeze it is known
+that there is no crackle in it, and nothing else of any frame: a wheeze fills a part of it or all. So its frames weigh
+nothing for the group that is there (taking all of them for wheezing would teach pauses as wheeze; a part of the weight
+only teaches it less), for breath and for the kind of sound, and `somewhere` says the rest to
+`training.detector.loss.somewhere_loss`. Sounds of HF_Lung have onset and end: they are known as a phase is, silence
+only within a labelled breath. Neither set labels a recording as a whole, so none is silent throughout.
+
 Source: Wang, Li and Metze, A comparison of five multiple instance learning pooling functions, ICASSP 2019.
 """
 
@@ -57,6 +64,8 @@ class Truth:
     """(T, PIECES) share of that phase which lies in this frame; those of a whole phase add to 1."""
     record: Array
     """(2, GROUPS) whether continuous and discontinuous sound is somewhere in the stretch, and how sure that is."""
+    somewhere: Array
+    """(T, PIECES, GROUPS) 1 where the frame's phase is a cycle of which it is only known that the group is in it."""
 
     def cut(self, start: int, count: int) -> Truth:
         """Frames start to start + count, which may lie outside: nothing is known there."""
@@ -65,10 +74,9 @@ class Truth:
         # A sound that is somewhere in the recording is in a part of it as likely as the part is long; where there is
         # none in the whole, there is none in any part.
         record = np.stack([target, sure * np.where(target > 0, inside / max(1, len(self.targets)), 1.0)])
-        targets, weights, phases, shares = (
-            placed(part, start, count) for part in (self.targets, self.weights, self.phases, self.shares)
-        )
-        return Truth(targets, weights, phases, shares, record.astype(np.float32))
+        parts = (self.targets, self.weights, self.phases, self.shares, self.somewhere)
+        targets, weights, phases, shares, somewhere = (placed(part, start, count) for part in parts)
+        return Truth(targets, weights, phases, shares, record.astype(np.float32), somewhere)
 
     def joined(self, other: Truth, labels: LabelSpec) -> Truth:
         """Both sounding together: a sound is there when it is in one of them, and absent when it is in neither.
@@ -88,6 +96,7 @@ class Truth:
             np.stack([self.phases[:, 0], other.phases[:, 0]], 1),
             np.stack([self.shares[:, 0], other.shares[:, 0]], 1),
             np.stack([np.maximum(self.record[0], other.record[0]), record]),
+            np.stack([self.somewhere[:, 0], other.somewhere[:, 0]], 1),
         )
 
 
@@ -109,6 +118,10 @@ class Timeline:
         self._columns = np.zeros((len(events), WIDTH), np.bool_)
         for row, event in zip(self._columns, events, strict=True):
             row[[COLUMNS.breath, *(c for label in event.labels for c in columns_of(label))]] = True
+        self._somewhere = np.zeros((len(events) + 1, GROUPS), np.float32)  # row 0: no phase
+        if recording.covers == "cycle":
+            self._somewhere[1:] = self._columns[:, SOUNDS]
+            self._columns[:, PRESENCE.stop :] = False  # nobody knows in which frames a sound of this kind is
         self._record = _record(recording)
 
     def truth(self, start_s: float, count: int, frame_s: float) -> Truth:
@@ -139,7 +152,8 @@ class Timeline:
         middles = (edges[1:] + edges[:-1]) / 2
         there = (middles >= 0) & (middles < self._duration_s)
         weights = _weights(self._recording, targets, self._labels) * there[:, None]
-        return Truth(targets, weights, phases, shares, self._record_within(float(edges[0]), float(edges[-1])))
+        record = self._record_within(float(edges[0]), float(edges[-1]))
+        return Truth(targets, weights, phases, shares, record, self._somewhere[phases.astype(np.int64)])
 
     def _record_within(self, start_s: float, stop_s: float) -> Array:
         """A sound that is somewhere in the recording is in a part of it as likely as the part is long.
@@ -164,23 +178,35 @@ def _weights(recording: Recording, targets: Array, labels: LabelSpec) -> Array:
     weights[:, COLUMNS.breath] = not (recording.is_negative or is_poor)
     if is_poor:
         weights[:, SOUNDS] = labels.poor_quality
-    elif not (recording.is_negative or recording.is_synthetic or recording.record_label in SURE):
+    elif recording.covers != "phase" or not (
+        recording.is_negative or recording.is_synthetic or recording.record_label in SURE
+    ):
         annotated = targets[:, [COLUMNS.breath]]
         weights[:, SOUNDS] = annotated + (1 - annotated) * labels.unannotated
+    if recording.covers == "sound":  # half of the exhalations have no label
+        weights[:, COLUMNS.breath] = targets[:, COLUMNS.breath]
+    if recording.covers == "cycle":
+        weights[:, COLUMNS.breath] = 0
+        weights[:, SOUNDS] *= targets[:, SOUNDS] == 0
     return weights
 
 
 def _record(recording: Recording) -> Array:
-    """The recording's own label: every annotated one says of both groups whether they are there."""
+    """The recording's own label: every one that has a label says of both groups whether they are there.
+
+    Labels made from annotations say what is there, not what is not.
+    """
     label = recording.record_label
     if label == POOR or not label:
         return np.zeros((2, GROUPS), np.float32)
     if recording.is_negative:
         return np.array([[0, 0], [1, 1]], np.float32)
-    heard = {name for event in recording.events for name in event.labels}
-    continuous = "CAS" in label or bool(heard & set(CONTINUOUS))
-    discontinuous = "DAS" in label or bool(heard & {*DISCONTINUOUS, "crackle"})
-    return np.array([[continuous, discontinuous], [1, 1]], np.float32)
+    sounds = {name for event in recording.events for name in event.labels}
+    heard = [
+        "CAS" in label or bool(sounds & set(CONTINUOUS)),
+        "DAS" in label or bool(sounds & {*DISCONTINUOUS, "crackle"}),
+    ]
+    return np.array([heard, [1, 1] if recording.covers == "phase" else heard], np.float32)
 
 
 def _sure_together(target: Array, sure: Array, other: Array, other_sure: Array) -> Array:

@@ -1,4 +1,4 @@
-"""An artefact of the edge, run exactly as at the bedside: source, features, windows, model, tracker.
+"""An artefact of the edge, run exactly as at the bedside: source, features, chunks, model, tracker.
 
 This is the one module of training that imports `edge.artefact.model` and `edge.detector.pipeline`. What is judged must
 be what runs: the file with its own spec, its calibration, its thresholds and its runtime, so a fault anywhere between a
@@ -17,16 +17,16 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from edge.artefact.model import Model, load_model
+from edge.detector.chunks import Chunks
 from edge.detector.pipeline import Pipeline
 from edge.errors import ConfigError, SourceError
 from edge.features import FrontEnd
 from edge.sources.opening import open_source
-from edge.types import Block, Event, Gap, Scores, Window
+from edge.types import Block, Chunk, Event, Frames, Gap, Scores
 from training.datasets import CLASSES, Recording
 from training.datasets.sounds import read_sound
 from training.datasets.targets import frame_targets
-from training.detector.answers import TaskAnswers, answer, of_windows, record_statistics
-from training.detector.inference import clip_windows
+from training.detector.answers import TaskAnswers, answer, record_statistics
 from training.evaluation.delays import StreamedRecording
 from training.frames import extract
 from training.metrics.predictions import Provenance
@@ -103,14 +103,18 @@ class Artefact:
             yield sound, clip
 
     def _answer(self, sound: NDArray[np.float32], clip: Clip) -> NDArray[np.float32]:
-        """(L,) log-probabilities of one clip, from all windows that it fills."""
-        rate_hz, window = self._model.rate_hz, self._model.window.window_frames
+        """(L,) log-probabilities of one clip, which is a stream from its begin to its end."""
+        rate_hz, chunks = self._model.rate_hz, Chunks(self._model.chunk, self._model.spec.width)
         stop = None if clip.end_s is None else round(clip.end_s * rate_hz)
         frames = extract(sound[round(clip.start_s * rate_hz) : stop], self._front_end)
-        windows = zip(*clip_windows(frames.astype(np.float16), window), strict=True)
-        return of_windows(
-            np.stack([self._model.clip_log_probabilities(Window(0, values, valid > 0)) for values, valid in windows])
-        )
+        heard = chunks.push(Frames(0, frames, np.ones(len(frames), np.bool_))) + chunks.flush()
+        return self._model.clip_log_probabilities(heard or [self._silence()])
+
+    def _silence(self) -> Chunk:
+        """What is heard of a clip that is shorter than a frame."""
+        length = self._model.chunk.chunk_frames
+        nothing = np.zeros(length, np.bool_)
+        return Chunk(0, np.zeros((length, self._model.spec.width), np.float32), nothing, nothing)
 
     def detect(self, recordings: Sequence[Recording]) -> list[StreamedRecording]:
         """Every recording as a stream of its own, in blocks of 0.1 s.
@@ -161,7 +165,7 @@ class _Stream:
     def finish(self) -> NDArray[np.float32]:
         """Close the stream; (T, C) scores of all whole score frames, 0 where nothing is valid.
 
-        What the last windows decide comes at the bedside when their lookahead is over.
+        What the last chunks decide comes at the bedside when their lookahead is over.
         """
         model, stop = self._model, self._pushed
         for events in self._pipeline.flush_stepwise():
@@ -174,8 +178,9 @@ class _Stream:
 
     def _take(self, scores: Scores) -> None:
         self._pieces.append(scores)
-        window, spec = self._model.window, self._model.spec
-        seen = (scores.start + len(scores.valid)) * window.score_frames + window.lookahead_frames
+        chunk, spec = self._model.chunk, self._model.spec
+        decided = (scores.start + len(scores.valid)) * chunk.score_frames + chunk.lookahead_frames
+        seen = -(-decided // chunk.chunk_frames) * chunk.chunk_frames  # the end of the chunk: only so far it may decide
         self._scored_at = max(self._pushed, seen * spec.hop_samples + spec.delay_samples)
 
     def _note(self, events: list[Event], at_sample: int) -> None:

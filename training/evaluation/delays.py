@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from edge.types import Event
 from training.datasets import Recording
+from training.metrics.estimates import is_adventitious
 from training.metrics.psds import Spans
 from training.metrics.streaming import GROUP_OF, Detection, ScoredRecording
 
@@ -42,8 +43,8 @@ class StreamedRecording:
 
     @property
     def is_adventitious(self) -> bool:
-        """True for chest recordings that are neither Normal nor Poor Quality."""
-        return self.scored.is_annotated_chest and self.scored.recording.record_label != "Normal"
+        """True for chest recordings that have a label, neither Normal nor Poor Quality."""
+        return is_adventitious(self.scored)
 
 
 @runtime_checkable

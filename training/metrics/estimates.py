@@ -88,6 +88,16 @@ class Metric:
         return Estimate(self.name, value, interval(self.patients, difference), self.examples)
 
 
+def values(estimates: Sequence[Estimate]) -> dict[str, float]:
+    """Numbers by name; those without examples are left out."""
+    return {one.name: round(one.value, 4) for one in estimates if one.value is not None}
+
+
+def bounds(estimates: Sequence[Estimate]) -> dict[str, list[float]]:
+    """Low and high end of the numbers that have an interval."""
+    return {one.name: [round(one.bounds.low, 4), round(one.bounds.high, 4)] for one in estimates if one.bounds}
+
+
 def by_patient(heard: Sequence[Heard]) -> list[list[Heard]]:
     """Recordings of each patient together, patients in order of their names."""
     groups: dict[str, list[Heard]] = {}
@@ -129,7 +139,8 @@ def event_metrics(chest: Patients, rate_hz: int) -> list[Metric]:
 
 
 def record_metrics(chest: Patients, frame_s: float) -> list[Metric]:
-    """How well Normal and adventitious recordings, and minutes of them, are told apart."""
+    """How well Normal and adventitious recordings, and minutes of them, are told apart; unlabelled ones are neither."""
+    chest = [[heard for heard in several if heard[0].recording.record_label] for several in chest]
     flat = [scored for several in chest for scored, _ in several]
     suspect = [record_score(scored.scores) for scored in flat]
     mean = [mean_score([scored]) for scored in flat]
@@ -155,8 +166,8 @@ def record_metrics(chest: Patients, frame_s: float) -> list[Metric]:
 
 
 def is_adventitious(scored: ScoredRecording) -> bool:
-    """True for chest recordings that are neither Normal nor Poor Quality."""
-    return scored.is_annotated_chest and scored.recording.record_label != "Normal"
+    """True for chest recordings that have a label, neither Normal nor Poor Quality."""
+    return scored.is_annotated_chest and scored.recording.record_label not in ("Normal", "")
 
 
 def mean_score(several: Sequence[ScoredRecording]) -> float:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -70,10 +70,11 @@ class Detection:
     """Samples to one score frame."""
     rate_hz: int
 
-    def events(self, scores: NDArray[np.float32]) -> list[Event]:
-        """The events that the edge would report for (T, C) scores, ends only."""
+    def events(self, scores: NDArray[np.float32], valid: NDArray[np.bool_] | None = None) -> list[Event]:
+        """The events that the edge would report for (T, C) scores, ends only; all are valid, or (T,) of them."""
         tracker = Tracker(self.groups, CLASSES, self.thresholds, self.hop_samples)
-        found = tracker.push(Scores(0, scores, np.ones(len(scores), np.bool_))) + tracker.flush()
+        measurable = np.ones(len(scores), np.bool_) if valid is None else valid
+        found = tracker.push(Scores(0, scores, measurable)) + tracker.flush()
         return [event for event in found if event.kind == "end"]
 
     @property
@@ -186,7 +187,7 @@ def record_score(scores: NDArray[np.float32]) -> float:
     return float(np.sort(worst)[-count:].mean())
 
 
-def false_alarms(pairs: Iterable[tuple[ScoredRecording, list[Event]]], frame_s: float) -> dict[str, float]:
+def false_alarms(pairs: Iterable[tuple[ScoredRecording, Sized]], frame_s: float) -> dict[str, float]:
     """Events per hour on recordings that hold none, by kind: Normal and each kind of negative."""
     hours: dict[str, float] = {}
     alarms: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""How large an artefact is, and how long one window takes: onnxruntime, one thread, this machine, now.
+"""How large an artefact is, and how long one chunk takes: onnxruntime, one thread, this machine, now.
 
 The network alone: front-end and tracker are measured by `make bench`. On a busy machine the fastest of the runs says
 more than their median; both are given.
@@ -34,9 +34,10 @@ class Timed:
     size_bytes: int
     weights: int | None
     """As its card says."""
-    hop_s: float
-    """Seconds of sound between one window and the next."""
-    window_s: float
+    chunk_s: float
+    """Seconds of sound in one chunk."""
+    lookahead_s: float
+    """Seconds of sound after what is decided."""
     median_ms: float
     fastest_ms: float
     where: str
@@ -44,7 +45,7 @@ class Timed:
 
 
 def time_artefact(path: Path) -> Timed:
-    """Run random windows through the graph.
+    """Run random chunks through the graph.
 
     Raises:
         ConfigError: if it is no artefact of this project.
@@ -56,19 +57,20 @@ def time_artefact(path: Path) -> Timed:
         options.log_severity_level = 4  # what is wrong with it is said below
         session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         known = session.get_modelmeta().custom_metadata_map
-        features, window, card = (json.loads(known[f"laennec.{key}"]) for key in ("features", "window", "card"))
-        shape = next(i.shape for i in session.get_inputs() if i.name == "frames")
+        features, chunk, card = (json.loads(known[f"laennec.{key}"]) for key in ("features", "chunk", "card"))
+        given = {i.name: np.zeros((1, *i.shape[1:]), np.float32) for i in session.get_inputs()}
         frame_s = features["hop_samples"] / features["rate_hz"]
-        seconds = (window["hop_frames"] * frame_s, window["window_frames"] * frame_s)
+        seconds = (chunk["chunk_frames"] * frame_s, chunk["lookahead_frames"] * frame_s)
     except OSError as error:
         raise ConfigError(f"{path}: expected an artefact (.onnx) ({error.strerror})") from None
     except Exception as error:  # onnxruntime raises a dozen private types
         raise ConfigError(f"{path}: not an artefact of this project ({' '.join(str(error).split())[:120]})") from None
-    frames = np.random.default_rng(0).normal(size=(1, *shape[1:])).astype(np.float32)
+    given["frames"] = np.asarray(np.random.default_rng(0).normal(size=given["frames"].shape), np.float32)
+    given["valid"] += 1
     taken_ms = []
     for _ in range(WARM_UP + RUNS):
         begun = time.perf_counter()
-        session.run(["scores"], {"frames": frames, "valid": np.ones(frames.shape[:2], np.float32)})
+        given["state"] = session.run(["next_state"], given)[0]
         taken_ms.append(1000 * (time.perf_counter() - begun))
     median_ms, fastest_ms = float(np.median(taken_ms[WARM_UP:])), min(taken_ms[WARM_UP:])
     where = f"one core of {processor()}, onnxruntime {ort.__version__}"

@@ -156,14 +156,14 @@ def _budget_table(points: Sequence[Budget]) -> str:
 def _sizes(content: Content) -> Iterator[str]:
     yield "## Size and time"
     if content.timed:
-        yield "One window through the network alone, 60 runs; front-end and tracker are in `make bench`."
+        yield "One chunk of one stream through the network alone, 60 runs; front-end and tracker are in `make bench`."
         lines = []
         for timed in content.timed:
             weights = "-" if timed.weights is None else f"{timed.weights:,}"
-            sound = f"{timed.window_s:g} s every {timed.hop_s:g} s"
+            sound = f"{timed.chunk_s:g} s, decided {timed.lookahead_s:g} s late"
             taken = f"{timed.median_ms:.2f} ms median, {timed.fastest_ms:.2f} ms fastest"
             lines.append([plain(timed.name), weights, f"{timed.size_bytes:,}", sound, taken, plain(timed.where)])
-        yield table(["artefact", "weights", "bytes", "window", "time of one window", "where"], lines)
+        yield table(["artefact", "weights", "bytes", "chunk", "time of one chunk", "where"], lines)
     else:
         yield "No artefact was given, so nothing was timed: `make results ARTEFACTS=model.onnx`."
     sizes = [[plain(r.name), f"{r.weights:,}", r.key] for r in content.trained.sources if r.weights]

@@ -37,7 +37,17 @@ def test_every_sound_is_one_record_with_its_times(bursts: Path) -> None:
     records = list(detect_file(bursts, LoudnessModel(), DetectOptions(), threading.Event()))  # type: ignore[arg-type]
     assert [record["label"] for record in records] == ["wheeze"] * 3
     for second, record in enumerate(records):
-        assert set(record) == {"file", "label", "onset_s", "end_s", "score", "mean", "threshold", "end_reason"}
+        assert set(record) == {
+            "file",
+            "label",
+            "onset_s",
+            "end_s",
+            "score",
+            "mean",
+            "threshold",
+            "end_reason",
+            "verified",
+        }
         assert record["onset_s"] == pytest.approx(second, abs=0.1)
         assert record["end_s"] == pytest.approx(second + 0.5, abs=0.1)
         assert json.loads(as_line(record)) == record

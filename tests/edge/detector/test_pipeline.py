@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from edge.artefact.model import Model, load_model
 from edge.detector.pipeline import Pipeline
+from edge.detector.tracker import AFTER_GAP_FRAMES
 from edge.errors import ConfigError
 from edge.features import Cwt, FeatureSpec
 from edge.sources.demo import DEMO_AUDIO, DEMO_TRUTH
@@ -144,7 +145,7 @@ def test_a_class_or_threshold_that_the_model_lacks_is_refused(model: Model) -> N
 
 # The model that hears loudness: chunks of 0.2 s with 0.08 s of lookahead; a score frame has 40 ms.
 SCORE_HOP = LoudnessModel.score_hop_samples
-HIGH = {"wheeze": 0.895}  # its score of 0.9 is 0.05 log-odds above it, and near to a gap 0.1 are asked
+HIGH = {"wheeze": 0.895}  # its score of 0.9 is 0.05 log-odds above it, and behind a gap 0.3 are asked
 
 
 def _loudness(thresholds: dict[str, float] | None = None, classes: tuple[str, ...] | None = None) -> Pipeline:
@@ -178,14 +179,24 @@ def test_every_class_that_the_model_lacks_is_named() -> None:
         _loudness({"whistle": 0.5}, ("snore", "wheeze"))
 
 
-def test_behind_a_gap_an_event_needs_more_for_a_second() -> None:
+def test_behind_a_gap_an_event_needs_more_for_so_many_score_frames() -> None:
     heard = sound(4.0, (2.0, 4.0))
     heard.valid[round(1.8 * RATE_HZ) : 2 * RATE_HZ] = False
     (usual,) = _spans_s((pipeline := _loudness()).push(heard) + pipeline.flush())
     (asked,) = _spans_s((pipeline := _loudness(HIGH)).push(heard) + pipeline.flush())
     assert usual[0] < 2.1
-    # The last frame that touches what was lost is 249; frame 375 is the first that is more than a second behind it
-    assert asked[0] == 3.0
+    assert asked[0] == 2.0 + AFTER_GAP_FRAMES * SCORE_HOP / RATE_HZ
+
+
+def test_an_event_lasts_through_holes_of_60_ms_and_ends_at_longer_ones() -> None:
+    heard = sound(4.0, (1.0, 3.0))
+    for first_s, lost_s in ((1.5, 0.06), (1.8, 0.02), (2.2, 0.061)):
+        heard.valid[round(first_s * RATE_HZ) : round((first_s + lost_s) * RATE_HZ)] = False
+    pipeline = _loudness()
+    bridged, after = _spans_s(pipeline.push(heard) + pipeline.flush())
+    assert bridged[0] == 1.0
+    assert 2.1 < bridged[1] <= 2.2
+    assert 2.261 <= after[0] < 2.4
 
 
 def test_a_pipeline_that_was_reset_is_as_new_wherever_the_sound_goes_on() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edge.artefact.specs import GroupSpec
-from edge.detector.tracker import Tracker, raised
+from edge.detector.tracker import AFTER_GAP_FRAMES, AFTER_GAP_LOG_ODDS, Tracker, raised
 from edge.types import Event, Scores
 
 CLASSES = ("wheeze", "rhonchus", "fine_crackle", "breath")
@@ -124,7 +124,8 @@ def test_before_a_gap_the_median_counts_what_was_lost_as_quiet() -> None:
 
 def test_behind_a_gap_the_median_counts_what_was_lost_as_quiet_for_half_its_length() -> None:
     # {0, 0, 1, 1, .5}, {0, 1, 1, .5, .5}, {1, 1, .5, .5, 1}, {1, .5, .5, 1}, {.5, .5, 1}: 0.5, 0.5, 1, 0.75, 0.5
-    (event,) = _ends(_plain(median_frames=5), _scores([0.0, 1.0, 1.0, 0.5, 0.5, 1.0], lost=(0,)))
+    tracker = _plain(median_frames=5, threshold=0.4)  # behind a gap 0.47
+    (event,) = _ends(tracker, _scores([0.0, 1.0, 1.0, 0.5, 0.5, 1.0], lost=(0,)))
     assert (event.onset, event.mean) == (1 * HOP, 3.25 / 5)
 
 
@@ -135,7 +136,8 @@ def test_scores_before_a_gap_smooth_nothing_behind_it() -> None:
 
 
 def test_a_jump_in_the_index_is_a_gap_like_any_other() -> None:
-    jump = _ends(_plain(median_frames=5), _scores([0.5, 0.5, 1.0, 1.0]), _scores([1.0, 1.0, 0.5, 0.5, 1.0], start=9))
+    tracker = _plain(median_frames=5, threshold=0.4)  # behind a gap 0.47
+    jump = _ends(tracker, _scores([0.5, 0.5, 1.0, 1.0]), _scores([1.0, 1.0, 0.5, 0.5, 1.0], start=9))
     assert [(e.onset // HOP, e.mean, e.end_reason) for e in jump] == [(0, 2.25 / 4, "gap"), (9, 3.25 / 5, "stream_end")]
 
 
@@ -162,14 +164,6 @@ def test_the_label_stays_once_it_was_said() -> None:
     assert _spans(_ends(_plain(), scores)) == [("wheeze", 0, 12)]
 
 
-def test_a_penalty_before_a_gap_raises_nothing_behind_it() -> None:
-    tracker = _plain(median_frames=5)
-    scores = _scores([0.0] * 5 + [0.0] + [0.75] * 8, lost=(5,))
-    events = tracker.push(scores, np.array([3.0] * 6 + [0.0] * 8)) + tracker.flush()
-    # Medians behind the gap: {0, 0, .75, .75, .75} = 0.75 at once
-    assert _spans(events) == [("wheeze", 6, 14)]
-
-
 def test_after_a_reset_the_tracker_is_as_new() -> None:
     loud = [0.5, 0.5, 1.0, 1.0]
     tracker = _plain(median_frames=5)
@@ -184,9 +178,7 @@ def test_after_a_reset_the_tracker_is_as_new() -> None:
         tracker.push(_scores([1.0], start=start + 100))
 
 
-def test_no_penalty_leaves_the_threshold_as_it_is_to_the_last_bit() -> None:
-    for threshold in (0.11, 0.19, 0.22, 0.5):  # 1 / (1 + (1 / .11 - 1)) is another number than .11
-        assert raised(threshold, 0.0) == threshold
+def test_a_threshold_is_raised_by_log_odds() -> None:
     assert raised(0.42, 0.5) == pytest.approx(0.5442, abs=5e-5)  # logit .42 = -.3228; + .5 = .1772; sigmoid .5442
 
 
@@ -271,29 +263,19 @@ def test_what_is_no_event_when_all_is_heard_is_none_between_two_gaps() -> None:
     assert _run(_scores(levels, lost=(4, 5, 11, 12))) == []
 
 
-def _penalized(wheeze: list[float], penalty: list[float]) -> list[Event]:
-    tracker = _tracker()
-    return tracker.push(_scores(wheeze), np.array(penalty)) + tracker.flush()
+def _behind_a_gap(wheeze: list[float]) -> list[tuple[str, int, int]]:
+    """Events of scores that begin with the second frame behind a gap, which is frame 10."""
+    return _spans(_run(_scores([0.0] * 9, start=0), _scores([0.0, *wheeze], start=10)))
 
 
-def test_the_penalty_is_that_of_the_frame_that_opens_and_of_no_other() -> None:
-    level = raised(THRESHOLDS["wheeze"], 0.3)
-    assert _spans(_penalized([level] * 30, [0.5] * 10 + [0.1] * 20)) == [("wheeze", 10, 30)]
-    assert _spans(_penalized([level] * 30, [0.1] * 10 + [0.5] * 20)) == [("wheeze", 0, 30)]
+def test_for_a_second_behind_a_gap_an_event_needs_more_to_open() -> None:
+    level = raised(THRESHOLDS["wheeze"], AFTER_GAP_LOG_ODDS)
+    count = 2 * AFTER_GAP_FRAMES
+    assert _behind_a_gap([level + 1e-3] * count) == [("wheeze", 11, 11 + count)]
+    assert _behind_a_gap([level - 1e-3] * count) == [("wheeze", 10 + AFTER_GAP_FRAMES, 11 + count)]
+    assert _spans(_run(_scores([level - 1e-3] * count))) == [("wheeze", 0, count)]
 
 
-def test_a_sound_that_began_with_a_penalty_lasts_as_any_other() -> None:
-    wheeze = [0.9] * 30 + [0.3] * 30 + [0.9] * 30  # 0.3 is above half of 0.5
-    for penalty in (0.0, 0.5, 2.0):
-        assert _spans(_penalized(wheeze, [penalty] * 90)) == [("wheeze", 0, 90)]
-
-
-@given(
-    st.lists(st.floats(0, 1, width=32), min_size=1, max_size=60),
-    st.lists(st.floats(0, 3), min_size=60, max_size=60),
-)
-def test_a_penalty_never_adds_an_event(wheeze: list[float], penalty: list[float]) -> None:
-    found = _spans(_penalized(wheeze, penalty[: len(wheeze)]))
-    for label, first, stop in found:
-        assert any(a <= first and stop <= b for _, a, b in _spans(_run(_scores(wheeze)))), (label, first, stop)
-    assert len(found) <= len(_spans(_run(_scores(wheeze))))
+def test_a_sound_that_began_behind_a_gap_lasts_as_any_other() -> None:
+    wheeze = [0.9] * 10 + [0.3] * 10 + [0.9] * 10  # 0.3 is above half of 0.5
+    assert _behind_a_gap(wheeze) == [("wheeze", 11, 41)]

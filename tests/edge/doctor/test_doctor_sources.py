@@ -7,6 +7,7 @@ import os
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,11 @@ from edge.errors import LaennecError
 from edge.sources.demo import DEMO_AUDIO, DEMO_TRUTH
 from edge.sources.link_opening import open_links
 from firmware_bridge.links.udp import Udp
+from tests.edge.fakes import LoudnessModel
+from tests.edge.knowing import known_noise
 from tests.edge.wards import settings, stream
+
+HEARS: Any = LoudnessModel()
 
 
 @pytest.fixture(scope="module")
@@ -27,19 +32,29 @@ def model() -> Model:
 
 class TestSources:
     def test_a_file_that_opens_is_ok_and_a_missing_one_fails(self, tmp_path: Path) -> None:
-        assert sources.source(stream(str(DEMO_AUDIO)), 8000, False, False).verdict == "ok"
-        assert sources.source(stream(str(tmp_path / "none.wav")), 8000, False, False).verdict == "fail"
-        assert sources.source(stream(str(DEMO_AUDIO), channel=2), 8000, False, False).verdict == "fail"
+        assert sources.source(stream(str(DEMO_AUDIO)), HEARS, False, False).verdict == "ok"
+        assert sources.source(stream(str(tmp_path / "none.wav")), HEARS, False, False).verdict == "fail"
+        assert sources.source(stream(str(DEMO_AUDIO), channel=2), HEARS, False, False).verdict == "fail"
+
+    def test_a_microphone_is_judged_by_what_the_model_knows(self) -> None:
+        noise = 0.01 * np.random.default_rng(0).standard_normal(10 * 8000).astype(np.float32)
+        knows = LoudnessModel()
+        assert "as the model knows it" not in sources.heard("source bed1", "mic", noise, HEARS).found
+        for level_db, verdict in ((-43.0, "ok"), (-20.0, "warn")):
+            knows.known = known_noise(level_db)
+            check = sources.heard("source bed1", "mic", noise, knows)  # type: ignore[arg-type]
+            assert check.verdict == verdict
+            assert ("level -42 dBFS: too low, expected -22 to -18" in check.found) == (verdict == "warn")
 
     def test_a_microphone_that_is_missing_warns_for_the_service_looks_for_it(self) -> None:
-        check = sources.source(stream("mic:no-such-device"), 8000, False, False)
+        check = sources.source(stream("mic:no-such-device"), HEARS, False, False)
         assert check.verdict in ("warn", "fail")  # fail: without PyAudio
         assert (check.verdict == "warn") == ("PyAudio" not in check.found)
 
     def test_a_pyaudio_that_gives_no_sound_is_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for version, verdict in (("0.2.11", "fail"), ("0.2.14", "warn")):
             monkeypatch.setattr(sources.metadata, "version", lambda _, version=version: version)
-            check = sources.source(stream("mic:no-such-device"), 8000, False, False)
+            check = sources.source(stream("mic:no-such-device"), HEARS, False, False)
             assert (check.verdict == "fail" and version in check.found) == (verdict == "fail")
 
     def test_levels_are_judged(self) -> None:
@@ -57,7 +72,7 @@ class TestSources:
         assert rights.denied("audio", [tmp_path / "pcmC1D0c"]) is None
         monkeypatch.setattr(rights.os, "access", lambda *_: False)
         monkeypatch.setattr(sources, "SOUND_CARDS", tmp_path)
-        check = sources.source(stream("mic"), 8000, False, False)
+        check = sources.source(stream("mic"), HEARS, False, False)
         assert check.verdict == "fail"
         assert "usermod -aG audio" in check.advice
 

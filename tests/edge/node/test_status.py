@@ -36,7 +36,8 @@ def test_the_status_of_a_node_obeys_its_schema(state: str) -> None:
 
 @pytest.mark.parametrize(("state", "reason"), [("ok", ""), ("disabled", "stopped"), ("lost", "no sound arrives")])
 def test_the_status_of_a_stream_obeys_its_schema(state: str, reason: str) -> None:
-    body = stream_status_body(NODE, state, reason, 1.8e9, 1.8e9 + 1)
+    body = stream_status_body(NODE, state, reason, 1.8e9, 1.8e9 + 1, False)
     assert faults("stream", body) == []
-    assert needed("stream", body) == set(body)
+    assert needed("stream", body) == set(body) - {"verified"}
+    assert faults("stream", {**body, "verified": "no"})
     assert faults("stream", {**body, "state": "asleep"})

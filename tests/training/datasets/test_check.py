@@ -67,7 +67,7 @@ def test_a_set_without_published_numbers_is_fine_when_nothing_is_wrong(tmp_path:
 def test_a_patient_on_both_sides_is_damage_but_for_the_two_of_icbhi(tmp_path: Path) -> None:
     own = check(_own(tmp_path / "ward", "a.wav,0,1,Wheeze,p1,train\nb.wav,0,1,Normal,p1,test\n"))
     assert [f.message for f in own.findings if f.kind == "damaged"] == [
-        "patient p1 is in test and train, expected in one split"
+        "patient ward-p1 is in test and train, expected in one split"
     ]
     for side, name in (("train", "156_2b3_Al_mc_AKGC417L"), ("test", "156_5b3_Al_mc_AKGC417L")):
         test_icbhi.write(tmp_path / "icbhi", name, side=side)
@@ -147,7 +147,7 @@ def test_a_name_that_is_not_text_is_printed_as_its_bytes(tmp_path: Path) -> None
 def test_one_line_for_each_patient_when_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _own(tmp_path / "ward", "a.wav,0,1,Wheeze,p1,\nb.wav,0,1,Normal,p2,\n")
     assert main(["check", str(tmp_path), "--patients"]) == 0
-    assert "    p1                      train                  1      0.0  1 Wheeze" in capsys.readouterr().out
+    assert "    ward-p1                 train                  1      0.0  1 Wheeze" in capsys.readouterr().out
 
 
 def test_the_list_names_every_set_and_a_set_by_hand_is_the_operators_error(capsys: pytest.CaptureFixture[str]) -> None:

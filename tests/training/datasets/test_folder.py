@@ -38,8 +38,12 @@ def test_one_line_for_each_event_and_one_without_times_for_a_whole_recording(war
         ("Wheeze", ("wheeze",), 1),
         ("Fine Crackle", ("fine_crackle",), 0),
     ]
-    assert (first.patient, first.split, first.record_label, first.dataset) == ("p1", "test", "CAS & DAS", ward.name)
-    assert (second.patient, second.split, second.record_label, second.events) == ("p2", "train", "Poor Quality", ())
+    assert (first.patient, first.split, first.record_label, first.dataset) == (
+        *(f"{ward.name}-p1", "test"),
+        *("CAS & DAS", ward.name),
+    )
+    assert (second.patient, second.split) == (f"{ward.name}-p2", "train")
+    assert (second.record_label, second.events) == ("Poor Quality", ())
 
 
 def test_a_table_from_a_spreadsheet_is_read(ward: Path) -> None:

@@ -32,7 +32,7 @@ def write(folder: Path, name: str = NAME, cycles: str = CYCLES, side: str = "tra
 def test_metadata_come_from_the_name_and_the_record_label_from_the_cycles(tmp_path: Path) -> None:
     write(tmp_path, side="test")
     (recording,) = read_icbhi(tmp_path)
-    assert (recording.patient, recording.site, recording.device) == ("101", "Al", "Meditron")
+    assert (recording.patient, recording.site, recording.device) == ("icbhi-101", "Al", "Meditron")
     assert (recording.split, recording.dataset, recording.record_label) == ("test", "icbhi", "CAS & DAS")
     assert (recording.duration_s, recording.rate_hz) == (1.0, 44100)
 

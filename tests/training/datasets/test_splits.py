@@ -43,19 +43,19 @@ def test_negatives_have_no_published_split() -> None:
 
 
 def test_the_two_known_patients_are_excepted_in_the_official_split_and_nowhere_else() -> None:
-    both = [_recording("156", "train", "icbhi"), _recording("156", "test", "icbhi")]
+    both = [_recording("icbhi-156", side, "icbhi") for side in ("train", "test")]
     check_split(both)
     with pytest.raises(ConfigError, match="sprsound: patient 156"):
         check_split([_recording("156", "train"), _recording("156", "test")])
     with pytest.raises(ConfigError, match="icbhi: patient 157"):
         check_split([*both, _recording("157", "train", "icbhi"), _recording("157", "test", "icbhi")])
-    with pytest.raises(ConfigError, match="patient 156 of icbhi is in training and in validation"):
+    with pytest.raises(ConfigError, match="patient icbhi-156 of icbhi is in training and in validation"):
         check_apart(both[:1], both[1:])
 
 
 def test_the_official_file_has_these_two_on_both_sides_and_no_other(real_data: Path) -> None:
     sides = read_split(real_data / "icbhi")
-    recordings = [_recording(name.split("_")[0], side, "icbhi") for name, side in sides.items()]
+    recordings = [_recording(f"icbhi-{name.split('_')[0]}", side, "icbhi") for name, side in sides.items()]
     assert {found[:2] for found in patients_on_both_sides(recordings)} == KNOWN_ON_BOTH_SIDES
 
 

@@ -12,11 +12,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from edge.artefact.specs import WindowSpec
 from training.datasets import Annotation, Recording
 from training.detector.augment import Changes
 from training.detector.cross_validation import Job
-from training.detector.examples import ClipSampler, WindowSampler
+from training.detector.examples import ClipSampler, StretchSampler
 from training.detector.hyperparameters import LossSpec, Recipe
 from training.detector.model import NetworkSpec
 from training.detector.student import EdgeLearner
@@ -29,8 +28,9 @@ from training.loop.run_folder import RunFolder
 
 RECIPE = replace(
     Recipe(),
-    window=WindowSpec(80, 20, 20, 4),
-    network=replace(NetworkSpec(), stem=(2, 4, 4), hidden=8, dilations=(1, 2)),
+    chunk_frames=20,
+    sequence_frames=80,
+    network=replace(NetworkSpec(), stem=(2, 4, 4), hidden=8, dilations=(1, 2), ahead=(2, 1)),
     loop=Recipe().loop.model_copy(update={"epochs": 3, "batch": 4, "precision": "fp32"}),
     steps=2,
     clips=4,
@@ -39,7 +39,7 @@ RECIPE = replace(
 )
 
 
-def samplers(recipe: Recipe = RECIPE) -> tuple[WindowSampler, ClipSampler]:
+def samplers(recipe: Recipe = RECIPE) -> tuple[StretchSampler, ClipSampler]:
     rng = np.random.default_rng(0)
     recordings = [
         Recording(Path("a.flac"), "a", "CAS", (Annotation(0.3, 1.0, ("wheeze",)),)),
@@ -49,9 +49,9 @@ def samplers(recipe: Recipe = RECIPE) -> tuple[WindowSampler, ClipSampler]:
     frames = [rng.normal(0, 1, (200, recipe.features.width)).astype(np.float16) for _ in recordings]
     truths = [truth_of(r, 50, recipe.frame_s, recipe.labels) for r in recordings]
     changes = Changes(recipe.features, recipe.augment)
-    windows = WindowSampler(recordings, frames, truths, recipe.window, changes, recipe.labels)
+    stretches = StretchSampler(recordings, frames, truths, recipe.sequence_frames, changes, recipe.labels)
     clips = [rng.normal(0, 1, (length, recipe.features.width)).astype(np.float16) for length in (30, 80, 500)]
-    return windows, ClipSampler(clips, np.array([0, 2, 5]), windows, changes)
+    return stretches, ClipSampler(clips, np.array([0, 2, 5]), stretches, changes)
 
 
 ALL_LOSSES = replace(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from edge.artefact.specs import GroupSpec
 from training.datasets import CLASSES, Annotation, Recording
 from training.datasets.targets import WIDTH
-from training.detector.budget import BUDGETS, OF_NEGATIVES, Point, points
+from training.detector.budget import BUDGETS, OF_NEGATIVES, Point, budget_thresholds, measure
 from training.metrics.streaming import Detection, ScoredRecording, false_alarms
 
 DETECTION = Detection(
@@ -38,10 +39,19 @@ def ward() -> list[ScoredRecording]:
     return normal + cough + [_scored("CAS", 0.3 + 0.0138 * i, 400 + i) for i in range(50)]
 
 
+def _points(ward: list[ScoredRecording]) -> list[Point]:
+    """What is chosen for a ward, measured on that ward."""
+    found = []
+    for budget, thresholds in budget_thresholds(ward, DETECTION).items():
+        detection = replace(DETECTION, thresholds=thresholds)
+        found.append(measure([(s, detection.events(s.scores)) for s in ward], detection, budget))
+    return found
+
+
 @pytest.fixture(scope="module")
 def found(ward: list[ScoredRecording]) -> list[Point]:
     """What was chosen for that ward."""
-    return points(ward, DETECTION)
+    return _points(ward)
 
 
 def test_every_budget_is_kept_on_normal_and_on_negatives(ward: list[ScoredRecording], found: list[Point]) -> None:
@@ -62,7 +72,7 @@ def test_a_smaller_budget_finds_less_and_costs_higher_thresholds(found: list[Poi
 
 def test_thresholds_that_keep_every_budget_are_left_where_they_are(ward: list[ScoredRecording]) -> None:
     quiet = [s for s in ward if s.recording.record_label == "CAS"] + [_scored("Normal", 0.05, 1)]
-    assert [point.thresholds for point in points(quiet, DETECTION)] == [DETECTION.thresholds] * len(BUDGETS)
+    assert budget_thresholds(quiet, DETECTION) == dict.fromkeys(BUDGETS, DETECTION.thresholds)
 
 
 def _silent() -> list[ScoredRecording]:
@@ -72,7 +82,7 @@ def _silent() -> list[ScoredRecording]:
 
 def test_a_kind_of_negative_alone_can_make_thresholds_higher() -> None:
     ward = [*_silent(), *(_scored("cough", 0.30 + 0.03 * i, 200 + i, negative=True) for i in range(20))]
-    found = points(ward, DETECTION)
+    found = _points(ward)
     assert found
     for point in found:
         assert point.false_alarms["cough"] <= OF_NEGATIVES * point.budget_per_hour
@@ -81,11 +91,11 @@ def test_a_kind_of_negative_alone_can_make_thresholds_higher() -> None:
 
 def test_negatives_are_allowed_more_alarms_than_normal() -> None:
     coughs = [_scored("cough", 0.9 if i < 3 else 0.05, 200 + i, negative=True) for i in range(100)]
-    smallest = points([*_silent(), *coughs], DETECTION)[0]
+    smallest = _points([*_silent(), *coughs])[0]
     assert (smallest.budget_per_hour, smallest.false_alarms["cough"]) == (2.0, 3.0)
     assert smallest.thresholds == DETECTION.thresholds
 
 
 def test_sensitivity_is_of_adventitious_recordings_alone() -> None:
     ward = [*_silent()[:4], _scored("CAS", 0.9, 1), _scored("CAS", 0.05, 2)]
-    assert points(ward, DETECTION)[0].sensitivity == 0.5
+    assert _points(ward)[0].sensitivity == 0.5

@@ -22,11 +22,11 @@ def test_the_clip_head_says_what_the_regression_says(labels: tuple[int, ...]) ->
     rng = np.random.default_rng(0)
     truth = np.array(labels)[np.arange(60) % len(labels)]
     clips = [rng.normal(0.3 * label, 1, (40, RECIPE.features.width)).astype(np.float16) for label in truth]
-    embeddings = clip_embeddings(detector, clips, RECIPE)
+    embeddings = clip_embeddings(detector, clips)
     fit_clip_head(detector, clips, truth, RECIPE)
     scaled = (embeddings - embeddings.mean(0)) / (embeddings.std(0) + 1e-4)
     expected = LogisticRegression(C=0.01, max_iter=1000).fit(scaled, truth).predict_proba(scaled)
-    said = np.exp(np.stack(clip_answers(detector, clips, RECIPE)))
+    said = np.exp(np.stack(clip_answers(detector, clips)))
     np.testing.assert_allclose(said[:, list(labels)], expected, atol=1e-4)
     others = [i for i in range(len(CLIP_LABELS)) if i not in labels]
     assert said[:, others].max() < 1e-6

@@ -1,4 +1,4 @@
-"""Windows for training: what is mixed keeps the labels of both, what disturbs is as loud as it was asked to be."""
+"""Stretches for training: what is mixed keeps the labels of both, what disturbs is as loud as it was asked to be."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.artefact.specs import WindowSpec
 from training.datasets import Annotation, Recording
 from training.datasets.targets import COLUMNS
 from training.detector.augment import AugmentSpec, Changes, as_loud
-from training.detector.examples import ClipSampler, WindowSampler
+from training.detector.examples import ClipSampler, StretchSampler
 from training.detector.hyperparameters import Recipe
 from training.detector.truth import LabelSpec, truth_of
 
-WINDOW = WindowSpec(80, 20, 20, 4)
+LENGTH = 80  # frames
 SPEC = Recipe().features  # offset -75 dB, scale 20 dB
 WHEEZE, FINE_CRACKLE = COLUMNS.which_continuous.start, COLUMNS.which_discontinuous.start
 PLAIN = AugmentSpec(
@@ -23,7 +22,7 @@ PLAIN = AugmentSpec(
 )  # fmt: skip
 
 
-def _sampler(augment: AugmentSpec, *levels_db: tuple[str, float]) -> WindowSampler:
+def _sampler(augment: AugmentSpec, *levels_db: tuple[str, float]) -> StretchSampler:
     """One recording of 400 frames for each label, sounding all the time at one level."""
     recordings = [
         Recording(Path(f"{label}.flac"), label, "CAS", (Annotation(0, 99, (label,)),))
@@ -33,7 +32,7 @@ def _sampler(augment: AugmentSpec, *levels_db: tuple[str, float]) -> WindowSampl
     ]
     frames = [np.full((400, SPEC.width), (level + 75) / 20, np.float16) for _, level in levels_db]
     truths = [truth_of(r, 100, 0.032, LabelSpec()) for r in recordings]
-    return WindowSampler(recordings, frames, truths, WINDOW, Changes(SPEC, augment), LabelSpec())
+    return StretchSampler(recordings, frames, truths, LENGTH, Changes(SPEC, augment), LabelSpec())
 
 
 def _labels(augment: AugmentSpec) -> list[tuple[bool, bool]]:
@@ -44,7 +43,7 @@ def _labels(augment: AugmentSpec) -> list[tuple[bool, bool]]:
     return [(bool(t[:, WHEEZE].any()), bool(t[:, FINE_CRACKLE].any())) for t in drawn]
 
 
-def test_two_windows_that_are_mixed_keep_the_labels_of_both() -> None:
+def test_two_stretches_that_are_mixed_keep_the_labels_of_both() -> None:
     mixed, alone = _labels(AugmentSpec(**{**_fields(PLAIN), "mix": 1.0})), _labels(PLAIN)
     assert set(alone) == {(True, False), (False, True)}
     assert set(mixed) == {(True, False), (False, True), (True, True)}
@@ -100,7 +99,7 @@ def test_breath_is_known_where_somebody_annotated_it(label: str, known: float) -
     recording = Recording(Path("one.flac"), "p", label, (), is_negative=label == "cough")
     frames, truth = np.zeros((400, SPEC.width), np.float16), truth_of(recording, 100, 0.032, LabelSpec())
     augment = AugmentSpec(**{**_fields(PLAIN), "negative": float(label == "cough")})
-    sampler = WindowSampler([recording], [frames], [truth], WINDOW, Changes(SPEC, augment), LabelSpec())
+    sampler = StretchSampler([recording], [frames], [truth], LENGTH, Changes(SPEC, augment), LabelSpec())
     example = sampler.draw(np.random.default_rng(0))
     inside = example.valid.reshape(-1, 4).all(axis=1)
     assert set(example.truth.weights[inside, COLUMNS.breath]) == {known}
@@ -110,7 +109,7 @@ def test_targets_are_cut_where_the_sound_is_cut() -> None:
     recording = Recording(Path("one.flac"), "p", "CAS", (Annotation(50 * 0.032, 60 * 0.032, ("wheeze",)),))
     frames, truth = np.full((400, SPEC.width), -1.0, np.float16), truth_of(recording, 100, 0.032, LabelSpec())
     frames[200:240] = 1.0
-    sampler = WindowSampler([recording], [frames], [truth], WINDOW, Changes(SPEC, PLAIN), LabelSpec())
+    sampler = StretchSampler([recording], [frames], [truth], LENGTH, Changes(SPEC, PLAIN), LabelSpec())
     drawn, rng = [], np.random.default_rng(0)
     for _ in range(40):
         example = sampler.draw(rng)

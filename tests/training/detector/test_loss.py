@@ -8,7 +8,15 @@ import pytest
 import torch
 
 from training.datasets.targets import COLUMNS, WIDTH
-from training.detector.loss import BREATH_WEIGHT, KIND_WEIGHT, detector_loss, phase_loss, record_loss, soften
+from training.detector.loss import (
+    BREATH_WEIGHT,
+    KIND_WEIGHT,
+    detector_loss,
+    phase_loss,
+    record_loss,
+    soften,
+    somewhere_loss,
+)
 
 
 def test_a_silent_frame_and_an_undecided_network_cost_ln2_for_each_question() -> None:
@@ -152,3 +160,40 @@ def test_a_recording_asks_for_its_sound_somewhere_in_what_was_heard_of_it() -> N
     assert record_loss(logits, heard, record).item() == pytest.approx(-0.5 * math.log(0.68) - math.log(0.5))
     assert record_loss(logits, torch.zeros(1, 3), record).item() == 0.0
     assert record_loss(logits, heard, torch.zeros(1, 2, 2)).item() == 0.0
+
+
+def _cycle(*continuous: float) -> torch.Tensor:
+    """(1, 4, K) logits with these probabilities of continuous sound."""
+    logits = torch.zeros(1, 4, WIDTH)
+    logits[0, :, COLUMNS.continuous] = torch.logit(torch.tensor(continuous))
+    return logits
+
+
+CYCLE = torch.tensor([[[1.0], [1.0], [1.0], [0.0]]])  # (1, 4, 1): three frames of a cycle, one of none
+SHARE = CYCLE / 3
+THERE = torch.stack([CYCLE, torch.zeros_like(CYCLE)], -1)  # a wheeze is somewhere in it
+
+
+def test_a_cycle_is_asked_for_its_sound_somewhere_and_weighs_as_its_frames() -> None:
+    loss = somewhere_loss(_cycle(0.9, 0.1, 0.1, 0.5), torch.ones(1, 4), CYCLE, SHARE, THERE)
+    pooled = (0.81 + 0.01 + 0.01) / 1.1  # linear softmax
+    assert loss.item() == pytest.approx(3 / 4 * -math.log(pooled), rel=1e-5)
+
+
+def test_a_cycle_of_which_a_part_was_not_heard_asks_less() -> None:
+    heard = torch.tensor([[1.0, 0.0, 1.0, 1.0]])
+    loss = somewhere_loss(_cycle(0.5, 0.9, 0.5, 0.5), heard, CYCLE, SHARE, THERE)
+    assert loss.item() == pytest.approx(2 / 3 * 2 / 3 * math.log(2), rel=1e-5)
+
+
+def test_the_loudest_frames_of_a_cycle_are_raised_the_others_lowered_and_no_other_is_touched() -> None:
+    logits = _cycle(0.9, 0.1, 0.1, 0.5).requires_grad_()
+    somewhere_loss(logits, torch.ones(1, 4), CYCLE, SHARE, THERE).backward()
+    assert logits.grad is not None
+    assert torch.sign(logits.grad[0, :, COLUMNS.continuous]).tolist() == [-1, 1, 1, 0]
+    assert not logits.grad[..., COLUMNS.discontinuous].any()
+
+
+def test_without_cycles_nothing_is_asked() -> None:
+    nothing = somewhere_loss(_cycle(0.5, 0.5, 0.5, 0.5), torch.ones(1, 4), CYCLE, SHARE, torch.zeros_like(THERE))
+    assert nothing.item() == 0

@@ -11,20 +11,22 @@ import torch
 
 from edge.errors import ConfigError
 from tests.training.detector.edge import ALL_LOSSES, RECIPE, learn, samplers
+from tests.training.detector.networks import trained
 from training.datasets import Annotation, Recording
 from training.datasets.targets import WIDTH
 from training.detector.augment import AugmentSpec, Changes
 from training.detector.cross_validation import Job, load_network
-from training.detector.examples import ClipSampler, WindowSampler
+from training.detector.examples import ClipSampler, StretchSampler
 from training.detector.hyperparameters import Recipe, changed, load_edge_recipe
-from training.detector.inference import clip_answers, stream_logits
+from training.detector.inference import clip_answers, clip_embeddings, stream_logits
 from training.detector.model import Detector, class_scores, parameter_count
 from training.detector.student import EdgeLearner
 from training.detector.training_data import TrainingData
 from training.detector.truth import LabelSpec, truth_of
 from training.loop.distributed import World
 from training.loop.run_folder import RunFolder
-from training.tasks import CLIP_LABELS
+
+LENGTHS = [200, 1, 3, 40, 80, 5, 81, 4, 600, *range(300, 360)]  # frames; more than are answered at a time
 
 
 class KilledError(Exception):
@@ -93,11 +95,11 @@ def test_numbers_of_a_recipe_are_changed_by_their_key() -> None:
     ("key", "value", "message"),
     [
         ("loop.epoch", 2, "here: loop.epoch: no such key; expected one of average, batch"),
-        ("nothing", 2, "here: nothing: no such key; expected one of augment, clips"),
+        ("nothing", 2, "here: nothing: no such key; expected one of augment, chunk_frames, clips"),
         ("seed.deep", 2, "here: seed.deep: no such key"),
         ("loop.epochs", "many", r"here: loop.epochs: Input should be a valid integer \(found 'many'\)"),
         ("network.angular", 1, r"here: network.angular: Input should be a valid boolean \(found 1\)"),
-        ("window", {"hops": 2}, "here: window.hops: no such key"),
+        ("labels", {"hops": 2}, "here: labels.hops: no such key"),
         ("loop.epochs", 0, "here: .*greater than or equal to 1"),
     ],
 )
@@ -120,11 +122,11 @@ def test_what_cannot_be_trained_is_refused_before_it_is(changes: dict[str, objec
 
 
 def test_a_mixture_of_clips_sounds_wherever_one_of_them_does() -> None:
-    windows, _ = samplers()
+    stretches, _ = samplers()
     width = RECIPE.features.width
     clips = [np.full((20, width), 0.5, np.float16), np.full((70, width), 0.5, np.float16)]
     mixed = Changes(RECIPE.features, AugmentSpec(0, 0, 0, 0, 0, 0, 0, 0, 0, clip_negative=0, clip_mixup=1))
-    sampler, rng = ClipSampler(clips, np.array([0, 2]), windows, mixed), np.random.default_rng(0)
+    sampler, rng = ClipSampler(clips, np.array([0, 2]), stretches, mixed), np.random.default_rng(0)
     drawn = [sampler.draw(rng) for _ in range(40)]
     of_both = [example for example in drawn if 0 < example.target[0] < 1]
     assert 10 <= len(of_both) <= 30  # half of the pairs
@@ -145,44 +147,29 @@ def test_teachers_change_what_is_learnt(tmp_path: Path) -> None:
     assert abs(losses[0] - losses[1]) > 1e-3
 
 
-@pytest.mark.parametrize("length", [1, 3, 40, 80, 81, 200])
-def test_a_clip_of_any_length_has_one_answer(length: int) -> None:
-    network = Detector(RECIPE.network).eval()
-    clip = np.random.default_rng(0).normal(0, 1, (length, RECIPE.features.width)).astype(np.float16)
-    alone = clip_answers(network, [clip], RECIPE)[0]
-    assert alone.shape == (len(CLIP_LABELS),)
-    np.testing.assert_allclose(np.logaddexp.reduce(alone), 0, atol=0.2 if length > 80 else 1e-4)
-    together = clip_answers(network, [clip[:5], clip, clip], RECIPE, batch=2)
-    np.testing.assert_allclose(together[1], alone, atol=1e-5)
-    np.testing.assert_allclose(together[2], alone, atol=1e-5)
+def test_clips_of_any_length_are_answered_together_as_alone_and_in_their_order() -> None:
+    network, rng = trained(RECIPE.network), np.random.default_rng(0)
+    clips = [rng.normal(0, 1, (length, RECIPE.features.width)).astype(np.float16) for length in LENGTHS]
+    together, embeddings = clip_answers(network, clips), clip_embeddings(network, clips)
+    for clip, answer, embedding in zip(clips, together, embeddings, strict=True):
+        np.testing.assert_allclose(clip_answers(network, [clip])[0], answer, atol=1e-5)
+        np.testing.assert_allclose(clip_embeddings(network, [clip])[0], embedding, atol=1e-5)
+        np.testing.assert_allclose(np.logaddexp.reduce(answer), 0, atol=1e-5)
+    assert len(np.unique(np.round(together, 4), axis=0)) == len(clips)
 
 
 def test_rare_clips_are_drawn_more_often_than_they_are() -> None:
     rng = np.random.default_rng(0)
-    windows, _ = samplers()
+    stretches, _ = samplers()
     clips = [np.zeros((20, RECIPE.features.width), np.float16)] * 100
     labels = np.array([0] * 96 + [2] * 4)
-    drawn = ClipSampler(clips, labels, windows, Changes(RECIPE.features, RECIPE.augment))
+    drawn = ClipSampler(clips, labels, stretches, Changes(RECIPE.features, RECIPE.augment))
     share = np.mean([drawn.draw(rng).target[2] for _ in range(600)])
     assert 0.11 < share < 0.23  # 1 / (1 + sqrt(96 / 4)) = 0.17
 
 
 def test_the_default_network_is_within_its_budget() -> None:
     assert parameter_count(Detector(Recipe().network)) < 400_000
-
-
-def test_what_was_not_heard_cannot_change_a_score() -> None:
-    network = Detector(RECIPE.network).eval()
-    frames = torch.randn(1, 80, RECIPE.features.width)
-    valid = torch.ones(1, 80)
-    valid[0, 30:50] = 0
-    other = frames.clone()
-    other[0, 30:50] = 99.0
-    heard = frames.clone()
-    heard[0, 29] = 99.0
-    with torch.no_grad():
-        torch.testing.assert_close(network(frames, valid), network(other, valid), rtol=0, atol=0)
-        assert not torch.equal(network(frames, valid), network(heard, valid))
 
 
 def test_the_scores_of_a_group_sum_to_its_probability() -> None:
@@ -197,10 +184,10 @@ def test_the_scores_of_a_group_sum_to_its_probability() -> None:
 def test_streaming_scores_cover_every_whole_score_frame(count: int) -> None:
     network = Detector(RECIPE.network).eval()
     frames = np.random.default_rng(0).normal(0, 1, (count, RECIPE.features.width)).astype(np.float16)
-    assert stream_logits(network, frames, RECIPE).shape == (count // 4, WIDTH)
+    assert stream_logits(network, frames).shape == (count // 4, WIDTH)
 
 
-def test_training_windows_are_finite_and_say_what_was_heard() -> None:
+def test_training_stretches_are_finite_and_say_what_was_heard() -> None:
     (sampler, _), rng = samplers(), np.random.default_rng(3)
     drawn = [sampler.draw(rng) for _ in range(200)]
     for example in drawn:
@@ -211,14 +198,14 @@ def test_training_windows_are_finite_and_say_what_was_heard() -> None:
             assert ((part >= 0) & (part <= 1)).all()
 
 
-def test_windows_without_augmentation_are_cuts_of_the_recording() -> None:
+def test_stretches_without_augmentation_are_cuts_of_the_recording() -> None:
     rng = np.random.default_rng(0)
     frames = rng.normal(0, 1, (200, RECIPE.features.width)).astype(np.float16)
     recording = Recording(Path("a.flac"), "a", "Normal", (Annotation(0.2, 0.9, ()),))
     truth = truth_of(recording, 50, RECIPE.frame_s, LabelSpec())
     plain = AugmentSpec(0, 0, 0, 0, 0, 0, 0, 0, 0)
     changes = Changes(RECIPE.features, plain)
-    sampler = WindowSampler([recording], [frames], [truth], RECIPE.window, changes, LabelSpec())
+    sampler = StretchSampler([recording], [frames], [truth], RECIPE.sequence_frames, changes, LabelSpec())
     floor = (-105.0 + 75.0) / 20.0  # dB of the default recipe
     for _ in range(20):
         example = sampler.draw(rng)

@@ -41,7 +41,7 @@ def _frames(recording: Recording, present: tuple[tuple[int, int], ...]) -> Recor
     return RecordingLogits(recording, logits, targets, 0)
 
 
-CHEST = _frames(_recording(), ((3, 1), (3, 2), (1, 3)))
+CHEST = _frames(_recording("Normal"), ((3, 1), (3, 2), (1, 3)))
 
 
 def test_calibration_is_the_logistic_curve_through_the_shares_of_yes() -> None:
@@ -56,6 +56,17 @@ def test_negatives_and_recordings_of_poor_quality_do_not_calibrate() -> None:
     opposite = ((1, 3), (1, 3), (3, 1))
     others = [_frames(_recording("Poor Quality"), opposite), _frames(_recording("cough", negative=True), opposite)]
     assert calibrate([CHEST, *others]) == calibrate([CHEST])
+
+
+def test_of_adventitious_recordings_unannotated_time_calibrates_breath_alone() -> None:
+    alone, sound = calibrate([CHEST]), ((1, 3), (3, 1))
+    unannotated = calibrate([CHEST, _frames(_recording("CAS"), ((0, 0), *sound))])
+    assert (unannotated.scale[1:], unannotated.bias[1:]) == (alone.scale[1:], alone.bias[1:])
+    assert unannotated.bias[0] < alone.bias[0] - 0.5
+    annotated = calibrate([CHEST, _frames(_recording("CAS"), ((4, 4), *sound))])
+    # continuous: 4 of 8 and 5 of 8; discontinuous: 4 of 8 each
+    assert annotated.scale[1:] == pytest.approx((-math.log(5 / 3) / 2, 0.0), abs=2e-3)
+    assert annotated.bias[1:] == pytest.approx((math.log(5 / 3) / 2, 0.0), abs=2e-3)
 
 
 def test_a_score_is_the_probability_of_the_group_times_the_share_of_the_class() -> None:
@@ -177,7 +188,7 @@ def test_the_bench_counts_hits_found_and_true_of_each_fold() -> None:
     assert counted[3]["event F1 continuous"] == Counts(1, 2, 2)
     assert counted[1]["event F1 continuous"] == Counts(0, 1, 1)
     assert counted[1]["event F1 discontinuous"] == Counts(0, 0, 0)
-    assert scorer.count(dict(AT_ONCE)) is counted
+    assert scorer.count(dict(AT_ONCE)) == counted
     deaf = {name: Choice(0.95, 1, 1.0, 4, 1) for name in BOTH}
     assert scorer.count(deaf)[3]["event F1 continuous"] == Counts(0, 0, 2)
     with pytest.raises(ValueError, match="argument 2"):

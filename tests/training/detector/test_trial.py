@@ -26,7 +26,8 @@ from training.loop.precision import RECORD, measured
 
 RATE_HZ = 8000
 KINDS = {"Normal": "Normal", "CAS": "Wheeze", "DAS": "Fine Crackle", "CAS & DAS": "Wheeze+Crackle"}
-SMALL = {"network.stem": [2, 4, 4], "network.hidden": 8, "network.dilations": [1, 2], "loop.batch": 4, "synthetic": 0}
+SMALL = {"network.stem": [2, 4, 4], "network.hidden": 8, "network.dilations": [1, 2]}
+SMALL |= {"network.ahead": [2, 1], "loop.batch": 4, "synthetic": 0}
 
 
 def _write(folder: Path, patient: int, label: str) -> None:

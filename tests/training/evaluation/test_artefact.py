@@ -56,16 +56,16 @@ def test_events_and_scores_are_those_of_the_pipeline_in_one_piece(artefact: Arte
         )
 
 
-def test_an_event_is_confirmed_after_its_lookahead_and_within_a_window(artefact: Artefact, tmp_path: Path) -> None:
+def test_an_event_is_confirmed_after_its_lookahead_and_within_two_chunks(artefact: Artefact, tmp_path: Path) -> None:
     model = load_model(DEFAULT)
     hop_s = model.spec.hop_samples / model.rate_hz
-    ahead_s = model.window.lookahead_frames * hop_s
+    ahead_s = model.chunk.lookahead_frames * hop_s
     heard = artefact.detect([_patient(tmp_path)])[0]
     assert heard.events
     for event, at in zip(heard.events, heard.confirmed_s, strict=True):
         confirm_s = min(g.confirm_frames for g in model.groups) * artefact.detection.frame_s
         assert at >= event.onset / model.rate_hz + confirm_s + ahead_s
-        assert at <= (event.end or 0) / model.rate_hz + ahead_s + 2 * model.window.hop_frames * hop_s + 0.5
+        assert at <= (event.end or 0) / model.rate_hz + ahead_s + 2 * model.chunk.chunk_frames * hop_s + 0.5
 
 
 def test_another_rate_is_heard_at_the_models(artefact: Artefact, tmp_path: Path) -> None:

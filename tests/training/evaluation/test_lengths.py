@@ -1,7 +1,4 @@
-"""Clips and recordings of every length get a distribution over the labels, from every kind of model that is judged.
-
-A window of the released model lasts 4.8 s; a longer clip is heard in several, which may be of different minds.
-"""
+"""Clips and recordings of every length get a distribution over the labels, from every kind of model that is judged."""
 
 from __future__ import annotations
 
@@ -13,12 +10,13 @@ import soundfile
 import torch
 from numpy.typing import NDArray
 
+from edge.artefact.backends.onnx import OnnxBackend
 from edge.artefact.model import load_model
 from edge.features import FrontEnd
-from edge.types import Window
+from export.streams import Sound, of_backend
 from tests.training.detector.edge import RECIPE
 from training.datasets import Recording
-from training.detector.inference import clip_answers, clip_windows
+from training.detector.inference import clip_answers
 from training.detector.model import Detector
 from training.evaluation.artefact import Artefact
 from training.frames import extract
@@ -28,8 +26,8 @@ from training.tasks import CLIP_LABELS, TASKS, Clip
 DEFAULT = Path(__file__).parents[3] / "edge" / "models" / "default.onnx"
 RATE_HZ = 8000
 TINY_S = (1 / RATE_HZ, 0.008, 0.03, 0.064, 0.126)  # from one sample; less than one score frame; the shortest annotated
-ONE_WINDOW_S = (4.792, 4.8, 4.808)  # a frame of 8 ms to either side of a whole window
-MORE_WINDOWS_S = (7.192, 7.2, 7.208, 9.592, 9.6, 9.608, 12.0)  # two, three and four windows with half an overlap
+WHOLE_CHUNKS_S = (0.472, 0.48, 0.488, 4.792, 4.8, 4.808)  # a frame of 8 ms to either side of some chunks
+LONG_S = (7.2, 12.0)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +36,7 @@ def artefact() -> Artefact:
 
 
 def _two_minds(seconds: float) -> NDArray[np.float32]:
-    """A wheeze, then breath noise: windows that hear one or the other do not agree."""
+    """A wheeze, then breath noise."""
     time_s = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
     noise = np.random.default_rng(1).normal(0, 0.01, len(time_s))
     wheeze = 0.1 * np.sin(2 * np.pi * 400 * time_s) * (time_s < seconds / 3)
@@ -54,7 +52,7 @@ def _recording(folder: Path, sound: NDArray[np.float32], dataset: str = "sprsoun
 @pytest.mark.parametrize("name", [name for name, task in TASKS.items() if task.unit == "event"])
 def test_clips_of_every_length_are_answered_by_the_artefact(artefact: Artefact, tmp_path: Path, name: str) -> None:
     task, recording = TASKS[name], _recording(tmp_path, _two_minds(12.0), TASKS[name].dataset)
-    lengths = (*TINY_S, *ONE_WINDOW_S, *MORE_WINDOWS_S)
+    lengths = (*TINY_S, *WHOLE_CHUNKS_S, *LONG_S)
     clips = [Clip(recording, 0.0, seconds, "Normal", i) for i, seconds in enumerate(lengths)]
     clips.append(Clip(recording, 12.0, 12.04, "Normal", len(clips)))  # annotations may end 50 ms late
     said = ask(artefact, task, clips).probabilities
@@ -69,22 +67,15 @@ def test_recordings_of_every_length_are_answered_by_the_artefact(artefact: Artef
         np.testing.assert_allclose(said.sum(1), 1, atol=1e-5)
 
 
-def test_an_answer_from_several_windows_is_their_normalised_geometric_mean(artefact: Artefact, tmp_path: Path) -> None:
-    """By hand, from what the model says of each window; the order of the labels is that of the plain mean."""
+def test_a_clip_of_any_length_is_one_stream_as_the_edge_hears_it(artefact: Artefact, tmp_path: Path) -> None:
     sound, clip = _two_minds(6.5), Clip(_recording(tmp_path, _two_minds(6.5)), 0.0, 6.5, "Normal", 0)
     model = load_model(DEFAULT)
-    frames = extract(sound, FrontEnd(model.spec)).astype(np.float16)
-    values, valid = clip_windows(frames, model.window.window_frames)
-    assert len(values) == 2
-    each = [
-        np.exp(model.clip_log_probabilities(Window(0, v, h > 0)).astype(np.float64))
-        for v, h in zip(values, valid, strict=True)
-    ]
-    mean = np.sqrt(each[0] * each[1])
-    assert mean.sum() < 0.995  # else this sound would show nothing
+    frames = extract(sound, FrontEnd(model.spec))
+    backend = OnnxBackend(DEFAULT.read_bytes())
+    (heard,) = of_backend(backend, model.chunk).hear([Sound.whole(frames)])
     said = artefact.predict(TASKS["1-2"], [clip])[0]
     columns = [CLIP_LABELS.index(label) for label in TASKS["1-2"].labels]
-    np.testing.assert_allclose(said, (mean / mean.sum())[columns], atol=1e-6)
+    np.testing.assert_allclose(said, np.exp(heard.clip)[columns], atol=1e-6)
 
 
 @pytest.mark.parametrize("frames", [0, 1, 3, 4, 79, 80, 81, 119, 120, 121, 160, 200])
@@ -92,8 +83,8 @@ def test_a_network_in_training_answers_clips_of_every_length(frames: int) -> Non
     torch.manual_seed(0)
     detector = Detector(RECIPE.network).eval()
     with torch.no_grad():
-        detector.clip_head[-1].weight.mul_(300)  # so that windows are of different minds
+        detector.clip_head[-1].weight.mul_(300)
     clip = np.random.default_rng(0).normal(0, 3, (frames, RECIPE.features.width)).astype(np.float16)
     clip[frames // 2 :] *= 0
-    said = clip_answers(detector, [clip], RECIPE)[0]
+    said = clip_answers(detector, [clip])[0]
     assert np.exp(said.astype(np.float64)).sum() == pytest.approx(1, abs=1e-5)

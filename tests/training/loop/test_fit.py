@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -15,13 +15,7 @@ from tests.training.loop.tiny import IDENTITY, SPEC, TinyLearner, weights
 from training.loop import LoopSpec, Outcome, RunFolder, World, train
 from training.loop.checkpoint import load
 
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def _train(path: Path, spec: LoopSpec = SPEC, seed: int = 5, learner: TinyLearner | None = None) -> Outcome:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,16 +19,9 @@ from training.loop import Batch, Losses, RunFolder, World, precision, train
 from training.loop.checkpoint import load
 from training.loop.precision import LEAST_STEPS, RECORD, Precision, measured, quicker, settled
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 LONG = SPEC.model_copy(update={"epochs": LEAST_STEPS // TinyLearner.steps})
 AUTO = LONG.model_copy(update={"precision": "auto"})
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 class Timed(TinyLearner):

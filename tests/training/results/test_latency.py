@@ -17,7 +17,7 @@ def test_the_default_artefact_is_weighed_and_timed() -> None:
     assert timed.size_bytes == DEFAULT.stat().st_size
     assert 0 < timed.fastest_ms <= timed.median_ms
     assert timed.weights is not None
-    assert 0 < timed.hop_s < timed.window_s
+    assert 0 < timed.chunk_s < timed.lookahead_s
 
 
 @pytest.mark.parametrize("content", [b"", b"no graph", None])

@@ -1,0 +1,108 @@
+"""What a model knows of sound: the level, contrast and long-term spectrum of the recordings it was trained on.
+
+Carried by an artefact as JSON under `laennec.known`; a model without it judges no stream. What the numbers mean and how
+they are measured is `edge.detector.sound_statistics`, how a stream is judged `edge.detector.known_sound`, where they
+come from `training.detector.known_sound`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from edge.errors import ModelError
+
+LONGEST_TEXT = 4096  # characters of JSON
+LARGEST_DB = 1000.0
+GROUPS = 8  # of neighbouring bands
+Range = tuple[float, float, float]
+"""Quantiles of 1, 50 and 99 % over recordings, dB."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSound:
+    """Reference of one model; a recording counts as one, whatever its length."""
+
+    recordings: int
+    """Recordings that were measured."""
+    patients: int
+    """Patients that they are of."""
+    gain_db: tuple[float, float]
+    """Lowest and highest gain that training added to them, dB."""
+    level_db: Range
+    """Level, dBFS."""
+    contrast_db: Range
+    """Level above the noise floor, dB."""
+    spectrum_db: tuple[Range, ...]
+    """Level of each of `GROUPS` groups of bands relative to the level, dB; very low where that was at the floor."""
+    margin_db: Range
+    """How far a stream may lie outside level, contrast and spectrum (the mean over its groups) and still be inside."""
+
+    def to_json(self) -> str:
+        """The entry of the metadata, a tenth of a dB exact."""
+        return json.dumps(_rounded(asdict(self)), separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> KnownSound:
+        """Read the entry of the metadata.
+
+        Raises:
+            ModelError: if it lacks a field, or has one that cannot be.
+        """
+        try:
+            if len(text) > LONGEST_TEXT:
+                raise ValueError(f"{len(text)} characters, expected up to {LONGEST_TEXT}")
+            fields = json.loads(text)
+            gain, groups = _numbers(fields["gain_db"], 2), [_range(each) for each in fields["spectrum_db"]]
+            if len(groups) != GROUPS:
+                raise ValueError(f"{len(groups)} groups of bands, expected {GROUPS}")
+            return cls(
+                recordings=int(fields["recordings"]),
+                patients=int(fields["patients"]),
+                gain_db=(gain[0], gain[1]),
+                level_db=_range(fields["level_db"]),
+                contrast_db=_range(fields["contrast_db"]),
+                spectrum_db=tuple(groups),
+                margin_db=_triple(fields["margin_db"]),
+            )
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
+            raise ModelError(f"metadata not understood: laennec.known: {error!r}") from error
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        low, high = self.level_db[0] + self.gain_db[0], self.level_db[2] + self.gain_db[1]
+        return (
+            f"level {low:.0f} to {high:.0f} dBFS, {self.contrast_db[0]:.0f} to {self.contrast_db[2]:.0f} dB above its "
+            f"noise floor, as {self.recordings} recordings of {self.patients} patients"
+        )
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, 1)
+    if isinstance(value, dict):
+        return {key: _rounded(each) for key, each in value.items()}
+    return [_rounded(each) for each in value] if isinstance(value, (tuple, list)) else value
+
+
+def _numbers(values: Any, count: int) -> list[float]:
+    numbers = [float(value) for value in values]
+    if len(numbers) != count or any(not math.isfinite(x) or abs(x) > LARGEST_DB for x in numbers):
+        raise ValueError(f"expected {count} numbers within {LARGEST_DB:g} dB, found {numbers}")
+    if numbers != sorted(numbers) and count == 2:
+        raise ValueError(f"expected numbers that rise, found {numbers}")
+    return numbers
+
+
+def _triple(values: Any) -> Range:
+    first, second, third = _numbers(values, 3)
+    return first, second, third
+
+
+def _range(values: Any) -> Range:
+    low, middle, high = _triple(values)
+    if not low <= middle <= high:
+        raise ValueError(f"expected quantiles that rise, found {low}, {middle}, {high}")
+    return low, middle, high

@@ -1,0 +1,147 @@
+"""Listens beside the model to one stream and says whether it can be trusted: is this sound like what the model knows?
+
+Sound is measured in pieces of about `PIECE_S` on the grid of chunks. A piece is complete when a chunk of a later one
+comes; with each the last `PIECES` are judged, so a stream is judged within 15 s of its begin and then by the last 30 s.
+Whatever happens between two chunks depends on the sound before the second alone, so any cut of the sound into blocks
+gives the same verdicts with the same chunks. Pure, for one stream; not for events, and it changes no score.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.artefact.known import KnownSound
+from edge.artefact.specs import ChunkSpec
+from edge.detector.chunks import Chunks
+from edge.detector.known_sound import reasons
+from edge.detector.sample_counts import SampleCounts
+from edge.detector.sound_statistics import SoundStatistics, is_measurable
+from edge.features import FeatureSpec, FrontEnd
+from edge.types import Block, Chunk
+
+PIECE_S = 10.0
+PIECES = 3  # that are judged together
+LEAST_S = 5.0  # of sound that can be measured; less is not judged. The median recording of SPRSound has 9 s
+MOST_PIECES = 4096  # that wait for their chunks: 11 hours in one block
+
+
+class KnowsSound(Protocol):
+    """What is needed of a model."""
+
+    spec: FeatureSpec
+    chunk: ChunkSpec
+    known: KnownSound | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a stretch of sound is like what the model knows."""
+
+    verified: bool | None = None
+    """None: not judged, for it was too short, or the model does not say what it knows."""
+    reason: str = ""
+    """Why not, for a person; empty unless `verified` is false."""
+
+
+class _Piece:
+    """Samples and frames of one piece."""
+
+    def __init__(self, spec: FeatureSpec, is_judged: bool) -> None:
+        self.samples = SampleCounts()
+        self.frames = SoundStatistics(spec) if is_judged else None
+
+    def add(self, other: _Piece) -> None:
+        self.samples.add(other.samples)
+        if self.frames is not None and other.frames is not None:
+            self.frames.add(other.frames)
+
+
+class SoundCheck:
+    """The check of one stream.
+
+    Args:
+        model: what it says it knows; nothing but samples is judged where it says nothing.
+    """
+
+    def __init__(self, model: KnowsSound) -> None:
+        """Nothing was heard yet."""
+        self._spec, self._known = model.spec, model.known if is_measurable(model.spec) else None
+        self._chunk_samples = model.chunk.chunk_frames * model.spec.hop_samples
+        self._chunks = max(round(PIECE_S * model.spec.rate_hz / self._chunk_samples), 1)  # in a piece
+        self._least_samples = LEAST_S * model.spec.rate_hz
+        self._chunk_frames = model.chunk.chunk_frames
+        self.reset()
+
+    @classmethod
+    def of(cls, model: KnowsSound, samples: NDArray[np.float32]) -> Verdict:
+        """The verdict on one whole sound, (N,) at the model's rate."""
+        check, front_end = cls(model), FrontEnd(model.spec)
+        chunks = Chunks(model.chunk, model.spec.width)
+        block = Block(0, samples, np.ones(len(samples), np.bool_))
+        check.push_block(block)
+        for frames in front_end.push(block) + front_end.flush():
+            for chunk in chunks.push(frames):
+                check.push_chunk(chunk)
+        for chunk in chunks.flush():
+            check.push_chunk(chunk)
+        return check.whole()
+
+    def reset(self) -> None:
+        """Forget everything, as a new object."""
+        self._pieces: dict[int, _Piece] = {}
+        self._current: int | None = None  # piece of the last chunk
+        self._forgotten = self._new()  # the sum of the pieces that are judged no more
+        self.verdict = Verdict()
+        """Of the last pieces that are complete."""
+
+    def push_block(self, block: Block) -> None:
+        """Take samples, before the chunks that they complete."""
+        length, start = self._chunks * self._chunk_samples, block.start
+        while start < block.stop:
+            number = start // length
+            part = slice(start - block.start, (number + 1) * length - block.start)
+            self._piece(number).samples.push(Block(start, block.samples[part], block.valid[part]))
+            start = (number + 1) * length
+
+    def push_chunk(self, chunk: Chunk) -> None:
+        """Take a chunk; the verdict is then that for what the model makes of it."""
+        number = chunk.start // self._chunk_frames // self._chunks
+        if self._current is not None and number > self._current:
+            self.verdict = self._judge([p for n, p in self._pieces.items() if number - PIECES <= n < number])
+            for old in [n for n in self._pieces if n < number - PIECES]:
+                self._forgotten.add(self._pieces.pop(old))
+        self._current = number if self._current is None else max(number, self._current)
+        frames = self._piece(number).frames
+        if frames is not None:
+            frames.push(chunk.values, chunk.valid)
+
+    def whole(self) -> Verdict:
+        """Of everything so far, as one stretch: for a file."""
+        return self._judge([self._forgotten, *self._pieces.values()])
+
+    def _new(self) -> _Piece:
+        return _Piece(self._spec, self._known is not None)
+
+    def _piece(self, number: int) -> _Piece:
+        if number not in self._pieces:
+            self._pieces[number] = self._new()
+            while len(self._pieces) > MOST_PIECES:  # a stream without chunks
+                self._forgotten.add(self._pieces.pop(min(self._pieces)))
+        return self._pieces[number]
+
+    def _judge(self, pieces: list[_Piece]) -> Verdict:
+        total = self._new()
+        for piece in pieces:
+            total.add(piece)
+        found = total.samples.reasons() if total.samples.samples >= self._least_samples else []
+        frames, known = total.frames, self._known
+        is_measured = frames is not None and frames.frames * self._spec.hop_samples >= self._least_samples
+        if is_measured and frames is not None and known is not None and not total.samples.is_silent:
+            found += reasons(frames.measured(), known, self._spec)
+        if found:
+            return Verdict(False, "; ".join(found))
+        return Verdict(True if is_measured else None)

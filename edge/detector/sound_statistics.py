@@ -1,0 +1,138 @@
+"""What a stretch of sound is like as a whole: level, contrast and long-term spectrum, from the frames the model gets.
+
+All are sums over frames, so stretches add up, and any cut of the sound gives the same numbers:
+
+    level of a frame   power of all bands of the longest window, dB re full-scale rms
+    level              the frame level that three quarters of the frames stay below
+    noise floor        the frame level that a tenth of the frames stay below
+    contrast           level - noise floor
+    spectrum           in each of `GROUPS` groups of neighbouring bands, the mean of the bands' levels over all frames
+
+Frame levels are counted in steps of `STEP_DB`, bands summed in thousandths of a dB: whole numbers, which add exactly.
+The spectrum is a mean of decibels over loud and quiet frames: it shows the microphone and its noise, and a thump hardly
+moves it (measured: a microphone of ICBHI lies further outside SPRSound than in the spectrum of the loud half). Not for
+saying whether that is known (`edge.detector.known_sound`).
+
+With unit `sine` a band has 0 dB for a full-scale sine; noise of power P (full scale: 1) then has the power
+2 N P sum(h^2) / sum(h)^2 in all N / 2 bins together, h the taper and N the points of the transform, and the triangles
+of neighbouring bands add up to 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.artefact.known import GROUPS
+from edge.features import FeatureSpec, Log, Mel
+from edge.features.logmel import mel_edges_hz, taper
+
+STEP_DB, LOWEST_DB, STEPS = 0.5, -150.0, 400  # of the counted frame levels: -150 to +50 dB
+UNIT_DB = 1e-3
+LOUD, QUIET = 0.75, 0.1  # shares of the frames below the level and below the noise floor
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Statistics of one stretch."""
+
+    level_db: float
+    """dBFS."""
+    contrast_db: float
+    """Level above the noise floor, dB."""
+    spectrum_db: NDArray[np.float64]
+    """(GROUPS,) mean level of each group of bands, dB as in the frames (not relative to anything)."""
+
+
+def is_measurable(spec: FeatureSpec) -> bool:
+    """Whether frames of this spec have levels: mel energies re a full-scale sine in dB, in enough bands."""
+    analysis, compression = spec.analysis, spec.compression
+    is_db = isinstance(compression, Log) and compression.unit == "db"
+    is_mel = isinstance(analysis, Mel) and analysis.unit == "sine" and analysis.norm == "peak"
+    return is_db and is_mel and spec.bands >= GROUPS
+
+
+def floor_db(spec: FeatureSpec) -> float:
+    """The lowest level that a band can have, dB."""
+    assert isinstance(spec.compression, Log)
+    return float(spec.compression.floor)
+
+
+def group_edges(spec: FeatureSpec) -> NDArray[np.int64]:
+    """(GROUPS + 1,) first band of each group, and one past the last."""
+    return np.round(np.linspace(0, spec.bands, GROUPS + 1)).astype(np.int64)
+
+
+def group_edges_hz(spec: FeatureSpec) -> NDArray[np.float64]:
+    """(GROUPS + 1,) where each group begins, and where the last one ends, Hz."""
+    edges = group_edges(spec)
+    edges_hz = mel_edges_hz(spec)
+    return np.asarray((edges_hz[edges] + edges_hz[edges + 1]) / 2)
+
+
+class SoundStatistics:
+    """The sums of one stretch.
+
+    Args:
+        spec: what a frame is.
+
+    Raises:
+        ValueError: if frames of this spec have no levels (`is_measurable`).
+    """
+
+    def __init__(self, spec: FeatureSpec) -> None:
+        """Nothing was heard yet."""
+        if not is_measurable(spec):
+            raise ValueError("statistics need mel frames in dB re a full-scale sine")
+        assert isinstance(spec.analysis, Mel)
+        analysis, longest = spec.analysis, int(np.argmax(spec.analysis.windows_samples))
+        self._part = slice(longest * spec.bands, (longest + 1) * spec.bands)
+        self._offset = np.broadcast_to(np.asarray(spec.offset), spec.width)[self._part]
+        self._scale = np.broadcast_to(np.asarray(spec.scale), spec.width)[self._part]
+        self._edges = group_edges(spec)
+        shape = taper(analysis.taper, analysis.windows_samples[longest], analysis.periodic)
+        self._noise_db = 10 * np.log10(2 * analysis.fft_size * np.sum(shape**2) / np.sum(shape) ** 2)
+        self._counts = np.zeros(STEPS, np.int64)
+        self._sums = np.zeros(GROUPS, np.int64)
+
+    @property
+    def frames(self) -> int:
+        """Valid frames that were taken."""
+        return int(self._counts.sum())
+
+    def push(self, values: NDArray[np.floating], valid: NDArray[np.bool_]) -> None:
+        """Take some frames: (T, M) in the unit of the spec, and (T,) whether they are valid; others do not count."""
+        levels = np.asarray(values[valid, self._part], np.float64) * self._scale + self._offset
+        if not len(levels):
+            return
+        power_db = 10 * np.log10(np.sum(10 ** (levels / 10), axis=1)) - self._noise_db
+        steps = np.clip(np.floor((power_db - LOWEST_DB) / STEP_DB), 0, STEPS - 1).astype(np.int64)
+        self._counts += np.bincount(steps, minlength=STEPS)
+        means = np.add.reduceat(levels, self._edges[:-1], axis=1) / np.diff(self._edges)
+        self._sums += np.rint(means / UNIT_DB).astype(np.int64).sum(axis=0)
+
+    def add(self, other: SoundStatistics) -> None:
+        """Take what another stretch has taken; of the same spec."""
+        self._counts += other._counts
+        self._sums += other._sums
+
+    def measured(self) -> Measured:
+        """The statistics.
+
+        Raises:
+            ValueError: if no valid frame was taken.
+        """
+        if not self.frames:
+            raise ValueError("no valid frame was taken")
+        level_db = self._quantile(LOUD)
+        return Measured(level_db, level_db - self._quantile(QUIET), self._sums * UNIT_DB / self.frames)
+
+    def _quantile(self, share: float) -> float:
+        """Frame level that this share of the frames stays below, dB; linear within a step."""
+        reached = np.cumsum(self._counts)
+        wanted = share * reached[-1]
+        step = int(np.searchsorted(reached, wanted))
+        within = (wanted - (reached[step] - self._counts[step])) / max(int(self._counts[step]), 1)
+        return float(LOWEST_DB + STEP_DB * (step + within))

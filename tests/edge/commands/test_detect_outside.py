@@ -1,0 +1,39 @@
+"""`laennec detect` says at the end of a file that its sound is outside what the model knows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from edge.commands.detect import _print_lines, _print_table
+from edge.detector.detect import Coverage, Record
+
+REASON = "level -84 dBFS: too low, expected -75 to -24"
+PATH = Path("breath.wav")
+
+
+def _records(outside: str) -> Generator[Record, None, Coverage]:
+    """One event."""
+    yield {
+        "file": str(PATH), "label": "wheeze", "onset_s": 1.0, "end_s": 2.0, "score": 0.9, "mean": 0.8, "threshold": 0.5,
+        "end_reason": "quiet", "verified": None,
+    }  # fmt: skip
+    return Coverage(10.0, 9.5, outside)
+
+
+@pytest.mark.parametrize("outside", [REASON, ""])
+def test_the_table_ends_with_the_reason_if_there_is_one(outside: str, capsys: pytest.CaptureFixture[str]) -> None:
+    _print_table(PATH, _records(outside))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == (f"unverified: {REASON}" if outside else "1 event in 10.0 s of sound, 9.5 s measurable")
+
+
+@pytest.mark.parametrize("outside", [REASON, ""])
+def test_json_lines_end_with_a_record_of_it(outside: str, capsys: pytest.CaptureFixture[str]) -> None:
+    _print_lines(PATH, _records(outside))
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert records[0]["label"] == "wheeze"
+    assert records[1:] == ([{"file": "breath.wav", "verified": False, "reason": REASON}] if outside else [])

@@ -1,0 +1,64 @@
+"""A stream that is not like what the model knows says so in its state, its events and the log."""
+
+from __future__ import annotations
+
+import pytest
+
+from edge.node.stream import StreamWorker
+from edge.settings.config import Stream
+from edge.types import Block
+from tests.edge.fakes import LoudnessModel
+from tests.edge.knowing import RATE_HZ, block, known_noise, noise
+from tests.edge.streaming import NODE, Heard, Script
+
+REASON = "level -22 dBFS: too high, expected -44 to -40"
+
+
+def _blocks(level_db: float, seconds: int, start_s: int = 0) -> list[Block]:
+    """Noise in blocks of a second."""
+    return [block(noise(level_db, 1.0, seed=s), s * RATE_HZ) for s in range(start_s, start_s + seconds)]
+
+
+def _stream(said: Heard, outside: str) -> StreamWorker:
+    model = LoudnessModel()
+    model.known = known_noise(-42.0)
+    settings = Stream(id="bed1", source="script", pace=False, outside=outside)  # type: ignore[arg-type]
+    return StreamWorker(settings, Script(), model, NODE, said)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("outside", "state", "verified"),
+    [
+        ("unverified", ("degraded", f"unverified: {REASON}"), False),
+        ("not_measurable", ("degraded", f"not measurable: {REASON}"), False),
+        ("ignore", ("ok", ""), None),
+    ],
+)
+def test_a_stream_outside_is_what_the_settings_call_it(
+    outside: str, state: tuple[str, str], verified: bool | None
+) -> None:
+    stream = _stream(Heard(), outside)
+    for item in _blocks(-20.2, 16):
+        stream._on_item(item)
+    found = stream.state()
+    assert (found.name, found.reason) == state
+    assert found.verified is verified
+
+
+def test_a_stream_that_comes_back_is_ok_and_both_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    stream, states = _stream(Heard(), "unverified"), []
+    for item in [*_blocks(-20.2, 16), *_blocks(-40.0, 50, start_s=16)]:
+        stream._on_item(item)
+        states.append((stream.state().name, stream.state().verified))
+    assert list(dict.fromkeys(states)) == [("ok", None), ("degraded", False), ("ok", True)]
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert told == [f"stream=bed1 {REASON}", "stream=bed1 sounds like what the model knows"]
+
+
+def test_events_of_a_stream_outside_are_not_verified() -> None:
+    said = Heard()
+    stream = _stream(said, "unverified")
+    for item in _blocks(-20.2, 16):
+        stream._on_item(item)
+    stream.close()
+    assert [(body["type"], body["verified"]) for body in said.events()] == [("onset", None), ("end", False)]
