@@ -67,6 +67,7 @@ def card_fields(result: Mapping[str, Any], recipe: Recipe, version: str, made: d
     missing = [name for name in _NEEDED if name not in result]
     if missing:
         raise ConfigError(f"result.json: {', '.join(missing)} missing; expected a finished training, run `make train`")
+    more = {"sets": result["sets"]} if "sets" in result else {}
     return {
         "id": f"laennec-default-{version}",
         "made": made.isoformat(),
@@ -87,8 +88,8 @@ def card_fields(result: Mapping[str, Any], recipe: Recipe, version: str, made: d
         "network is trained on all patients with the same recipe",
         "validation": result["validation"],
         "intervals": result.get("intervals", {}),
-        "sets": result.get("sets", {}),
         "outside": {"about": _OUTSIDE, **shifts} if (shifts := result.get("shift", {})) else {},
+        **more,
         "budgets": list(result.get("budgets", [])),
         "recipe_sha256": recipe.sha256,
         "limits": list(LIMITS),
