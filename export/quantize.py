@@ -1,10 +1,11 @@
 """Int8 for TensorRT: explicit Q/DQ, symmetric, by torchao's PT2E; after a training where ranges alone do not do.
 
-Convolutions get int8 inputs (one scale) and int8 weights (one scale for each output channel), as TensorRT wants them: no
-zero points, nothing on biases, nothing between a convolution and its ReLU. What stays in float says `export.qdq`. Ranges
-come from a sample (`export.calibration`). `train_quantized` then teaches the quantized network, with its rounding in
-place, to give the outputs of the float one on the same sample: no label is needed, so the reference stays the float
-network. Not for onnxruntime's CPU, which wants other places and unsigned activations (`export.quantize_cpu`).
+Convolutions get int8 inputs (one scale) and int8 weights (one scale for each output channel), as TensorRT wants them:
+no zero points, nothing on biases, nothing between a convolution and its ReLU. What stays in float says `export.qdq`.
+Ranges come from a sample (`export.calibration`). `train_quantized` then teaches the quantized network, with its
+rounding in place, to give the outputs of the float one on the same sample: no label is needed, so the reference stays
+the float network. Not for onnxruntime's CPU, which wants other places and unsigned activations
+(`export.quantize_cpu`).
 
 Source: Jacob et al. 2018 (1712.05877), quantization-aware training; NVIDIA TensorRT guide, explicit quantization.
 """

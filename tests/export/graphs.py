@@ -1,5 +1,7 @@
 """Graphs for tests: a small one of each variant, as text, that keeps every rule; and what an artefact consists of.
 
+The first convolution hears the frames and stays in float; the second is int8 where anything is.
+
 Tests break one rule at a time by replacing a line. Numbers of float16 stand as their bits.
 """
 
@@ -16,9 +18,10 @@ chest (float[batch,4,8] frames, float[batch,4] valid, float[batch,3] state)
     => (float[batch,4,2] scores, float[batch,2] clip, float[batch,3] next_state)
 <int64[1] one = {1}, int64[1] two = {2}, int64[1] three = {3},
  int8[2,1,1,1] weight = {3, -5}, float[2] weight_scale = {0.1, 0.2}, float[2] bias = {0.5, -0.5},
- float scale = {0.05}, int8 zero = {0}>
+ float scale = {0.05}, int8 zero = {0}, float[1,1,1,1] first = {2.0}>
 {
-    image = Unsqueeze(frames, one)
+    raw = Unsqueeze(frames, one)
+    image = Conv <kernel_shape: ints = [1, 1]> (raw, first)
     quantized = QuantizeLinear(image, scale, zero)
     heard = DequantizeLinear(quantized, scale, zero)
     kernel = DequantizeLinear <axis: int = 0> (weight, weight_scale)
@@ -38,9 +41,11 @@ FP32 = """
 chest (float[batch,4,8] frames, float[batch,4] valid, float[batch,3] state)
     => (float[batch,4,2] scores, float[batch,2] clip, float[batch,3] next_state)
 <int64[1] one = {1}, int64[1] two = {2}, int64[1] three = {3},
- float[2,1,1,1] weight = {0.3, -1.0}, float[2] bias = {0.5, -0.5}>
+ float[2,1,1,1] weight = {0.3, -1.0}, float[2] bias = {0.5, -0.5},
+ float[1,1,1,1] first = {2.0}>
 {
-    image = Unsqueeze(frames, one)
+    raw = Unsqueeze(frames, one)
+    image = Conv <kernel_shape: ints = [1, 1]> (raw, first)
     conv = Conv <kernel_shape: ints = [1, 1]> (image, weight, bias)
     relu = Relu(conv)
     summed = ReduceSum <keepdims: int = 0> (relu, three)
@@ -57,10 +62,12 @@ FP16 = """
 chest (float[batch,4,8] frames, float[batch,4] valid, float[batch,3] state)
     => (float[batch,4,2] scores, float[batch,2] clip, float[batch,3] next_state)
 <int64[1] one = {1}, int64[1] two = {2}, int64[1] three = {3},
- float16[2,1,1,1] weight = {13517, 48128}, float16[2] bias = {14336, 47104}>
+ float16[2,1,1,1] weight = {13517, 48128}, float16[2] bias = {14336, 47104},
+ float16[1,1,1,1] first = {16384}>
 {
     half = Cast <to: int = 10> (frames)
-    image = Unsqueeze(half, one)
+    raw = Unsqueeze(half, one)
+    image = Conv <kernel_shape: ints = [1, 1]> (raw, first)
     conv = Conv <kernel_shape: ints = [1, 1]> (image, weight, bias)
     relu = Relu(conv)
     summed = ReduceSum <keepdims: int = 0> (relu, three)

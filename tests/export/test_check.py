@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from edge.artefact.model import DEFAULT_PATH
 from edge.artefact.variants import find_variants
 from export.check import VARIANTS, conformance
+from export.qdq import Graph
 from tests.export.graphs import FP16, FP32, INT8, graph
 
 ARTEFACTS = find_variants(DEFAULT_PATH)
@@ -47,7 +48,7 @@ BROKEN_INT8 = {
     "expected constant scales above 0, found 0.0": [("float scale = {0.05}", "float scale = {0.0}")],
     "expected constant scales above 0, found -0.05": [("float scale = {0.05}", "float scale = {-0.05}")],
     "expected Q and DQ before it, found what DequantizeLinear makes": [(DQ, "DequantizeLinear(image, scale)")],
-    "input of Conv_4: expected Q and DQ before it, found what Unsqueeze makes": [
+    "input of Conv_5: expected Q and DQ before it, found what Conv makes": [
         ("(heard, kernel, bias)", "(image, kernel, bias)")
     ],
     "expected a constant in floating point, found what DequantizeLinear makes": [
@@ -60,7 +61,7 @@ BROKEN_INT8 = {
         ("QuantizeLinear(image", "QuantizeLinear <axis: int = 1> (image"),
         ("DequantizeLinear(quantized", "DequantizeLinear <axis: int = 1> (quantized"),
     ],
-    "stands between Conv_4 and Relu_7": [
+    "stands between Conv_5 and Relu_8": [
         (
             "relu = Relu(conv)",
             "q = QuantizeLinear(conv, scale, zero) d = DequantizeLinear(q, scale, zero) relu = Relu(d)",
@@ -95,8 +96,8 @@ def test_what_keeps_tensorrt_from_int8_is_named(told: str) -> None:
 BROKEN = {
     "opset: expected the standard operators of opset 20 alone, found [('', 23)]": [('["" : 20]', '["" : 23]')],
     "opset: expected the standard operators": [('["" : 20]', '["" : 20, "com.microsoft" : 1]')],
-    "Sin at Sin_2: not among the operators": [("Relu(conv)", "Sin(conv)")],
-    "com.own.Relu at Relu_2: not among the operators": [
+    "Sin at Sin_3: not among the operators": [("Relu(conv)", "Sin(conv)")],
+    "com.own.Relu at Relu_3: not among the operators": [
         ('["" : 20]', '["" : 20, "com.own" : 1]'),
         ("Relu(conv)", "com.own.Relu(conv)"),
     ],
@@ -107,7 +108,7 @@ BROKEN = {
     ],
     "frames: expected a free batch and nothing else free": [("float[batch,4,8] frames", "float[1,4,8] frames")],
     "valid: expected a free batch and nothing else free": [("float[batch,4] valid", "float[batch,T] valid")],
-    "weight of Conv_1: expected FLOAT, found FLOAT16": [
+    "weight of Conv_2: expected FLOAT, found FLOAT16": [
         ("float[2,1,1,1] weight = {0.3, -1.0}", "float16[2,1,1,1] weight = {13517, 48128}")
     ],
 }
@@ -160,32 +161,39 @@ def test_a_convolution_that_onnxruntime_does_not_fuse_is_counted() -> None:
     assert told == ["expected 1 convolutions fused to int8, found 0"]
 
 
-def test_weights_of_linear_layers_have_their_scales_on_the_axis_of_the_outputs() -> None:
-    for kind, trans, shape, axis in (("Gemm", 1, (5, 3), 0), ("Gemm", 0, (3, 5), 1)):
-        assert not [line for line in conformance(_linear(kind, trans, shape, axis), "trt-int8") if "weight" in line]
-        wrong = conformance(_linear(kind, trans, shape, 1 - axis), "trt-int8")
-        assert [line for line in wrong if f"expected (5,) on axis {axis}" in line]
+def test_weights_have_their_scales_on_the_axis_of_the_outputs() -> None:
+    assert not [line for line in conformance(_convolution(5, 0), "trt-int8") if "weight" in line]
+    assert [line for line in conformance(_convolution(5, 1), "trt-int8") if "expected (5,) on axis 0" in line]
 
 
 def test_a_scale_on_the_wrong_axis_is_found_where_both_are_as_long() -> None:
-    told = conformance(_linear("Gemm", 1, (3, 3), 1), "trt-int8")
-    assert "scale of the weight of Gemm: expected (3,) on axis 0, one for each output, found (3,) on axis 1" in told
+    told = conformance(_convolution(3, 1), "trt-int8")
+    assert "scale of the weight of mix: expected (3,) on axis 0, one for each output, found (3,) on axis 1" in told
 
 
-def _linear(kind: str, trans: int, shape: tuple[int, int], axis: int) -> onnx.ModelProto:
-    """One product with quantized inputs; the rest of the rules is not kept."""
-    attributes = {"transB": trans} if kind == "Gemm" else {}
+def test_int8_is_for_convolutions_that_mix_channels_but_not_for_the_first() -> None:
+    model = _convolution(3, 0)
+    assert [node.name for node in Graph.of(model).convolutions()] == ["mix"]
+    assert [node.name for node in Graph.of(model).weighted()] == ["first", "mix", "depthwise"]
+
+
+def _convolution(outputs: int, axis: int) -> onnx.ModelProto:
+    """One with quantized inputs, between two in float; the rest of the rules is not kept."""
     nodes = [
-        helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"], name="Q"),
+        helper.make_node("Conv", ["x", "f"], ["e"], name="first"),
+        helper.make_node("QuantizeLinear", ["e", "s", "z"], ["q"], name="Q"),
         helper.make_node("DequantizeLinear", ["q", "s", "z"], ["d"], name="DQ"),
         helper.make_node("DequantizeLinear", ["w", "ws"], ["wd"], name="W", axis=axis),
-        helper.make_node(kind, ["d", "wd"], ["y"], name=kind, **attributes),
+        helper.make_node("Conv", ["d", "wd"], ["m"], name="mix"),
+        helper.make_node("Conv", ["m", "g"], ["y"], name="depthwise", group=outputs),
     ]
+    shape = (outputs, 3, 1, 1)
     constants = {
-        "s": np.float32(0.1), "z": np.int8(0), "w": np.ones(shape, np.int8),
-        "ws": np.full(shape[axis], 0.1, np.float32),
+        "f": np.ones((3, 3, 1, 1), np.float32), "g": np.ones((outputs, 1, 1, 1), np.float32), "s": np.float32(0.1),
+        "z": np.int8(0), "w": np.ones(shape, np.int8), "ws": np.full(shape[axis], 0.1, np.float32),
     }  # fmt: skip
     initializers = [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
-    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", n]) for name, n in (("x", 3), ("y", 5))]
-    made = helper.make_graph(nodes, "linear", values[:1], values[1:], initializers)
+    sizes = (("x", 3), ("y", outputs))
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", n, 2, 2]) for name, n in sizes]
+    made = helper.make_graph(nodes, "convolutions", values[:1], values[1:], initializers)
     return helper.make_model(made, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)

@@ -18,6 +18,7 @@ from export.build import FP32, KINDS, artefacts, graphs
 from export.calibration import Sample
 from export.check import conformance
 from export.onnx import to_graph
+from export.qdq import Graph
 from export.quantize import quantize, train_quantized
 from export.streams import of_backend
 from tests.export.networks import RECIPE, small_metadata, small_sample, small_scorer, small_sounds
@@ -69,9 +70,10 @@ def test_int8_for_tensorrt_has_int8_weights_and_no_zero_points(made: Graphs) -> 
     pairs = [n for n in graph.node if n.op_type in ("QuantizeLinear", "DequantizeLinear")]
     assert not any(constants[n.input[2]].any() for n in pairs if len(n.input) > 2)
     counts = Counter(n.op_type for n in graph.node)
-    weighted = counts["Conv"] + counts["Gemm"]
-    assert counts["QuantizeLinear"] == weighted
-    assert counts["DequantizeLinear"] == 2 * weighted
+    int8 = len(Graph.of(made["trt-int8"]).convolutions())
+    assert counts["Conv"] - int8 == 1 + len(RECIPE.network.dilations)  # the first, and a depthwise one in each block
+    assert counts["QuantizeLinear"] == int8
+    assert counts["DequantizeLinear"] == 2 * int8
 
 
 def test_sums_and_what_a_stream_remembers_stay_in_float32_in_every_variant(made: Graphs) -> None:
