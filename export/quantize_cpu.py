@@ -1,8 +1,8 @@
 """Int8 for onnxruntime's CPU: static Q/DQ in the places where its kernels fuse. Not for TensorRT (`export.quantize`).
 
 Unsigned activations and signed weights for each channel fuse the convolutions that int8 is for (`export.qdq`); ranges
-are percentiles of what a sample gives, so that one loud chunk does not stretch them. TensorRT's parser refuses a file of
-this shape, and this runtime is slower on a file of that shape: so there are two.
+are percentiles of what a sample gives, so that one loud chunk does not stretch them. TensorRT's parser refuses a file
+of this shape, and this runtime is slower on a file of that shape: so there are two.
 
 Source: onnxruntime, "Quantize ONNX models"; Wu et al. 2020 (2004.09602), percentile calibration.
 """
