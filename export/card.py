@@ -67,7 +67,6 @@ def card_fields(result: Mapping[str, Any], recipe: Recipe, version: str, made: d
     missing = [name for name in _NEEDED if name not in result]
     if missing:
         raise ConfigError(f"result.json: {', '.join(missing)} missing; expected a finished training, run `make train`")
-    more = {"sets": result["sets"]} if "sets" in result else {}
     return {
         "id": f"laennec-default-{version}",
         "made": made.isoformat(),
@@ -85,11 +84,11 @@ def card_fields(result: Mapping[str, Any], recipe: Recipe, version: str, made: d
         f"the official Score, that of Poor Quality so that {100 * CALLED_POOR:g} % of the others are called so",
         "split": f"by patient, {recipe.folds} folds, seed {recipe.split_seed}: every number is from networks that "
         f"never heard the patient or the speaker; {_SPLIT}. The shipped "
-        " network is trained on all patients with the same recipe",
+        "network is trained on all patients with the same recipe",
         "validation": result["validation"],
         "intervals": result.get("intervals", {}),
+        "sets": result.get("sets", {}),
         "outside": {"about": _OUTSIDE, **shifts} if (shifts := result.get("shift", {})) else {},
-        **more,
         "budgets": list(result.get("budgets", [])),
         "recipe_sha256": recipe.sha256,
         "limits": list(LIMITS),

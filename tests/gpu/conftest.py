@@ -53,7 +53,7 @@ def device() -> Device:
 
 @pytest.fixture(scope="session")
 def reference() -> Reference:
-    """Windows and what onnxruntime says of them."""
+    """A stream and what onnxruntime says of it."""
     return saved()
 
 

@@ -1,51 +1,63 @@
-"""What onnxruntime says of some windows with the default artefact, saved, so that a device needs no other oracle.
+"""What onnxruntime says of a stream with the default artefact, saved, so that a device needs no other oracle.
 
 python -m tests.gpu.reference      write it again, after the default artefact was changed
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.artefact.backends import Backend, zero_state
 from edge.artefact.backends.onnx import OnnxBackend
-from edge.artefact.benchmark import Outputs, run_all
+from edge.artefact.benchmark import Outputs
 from edge.artefact.model import DEFAULT_PATH, load_model
-from edge.detector.recording import windows_of
+from edge.artefact.parity import hear_all
+from edge.detector.recording import chunks_of
 from edge.sources.demo import DEMO_AUDIO
+from edge.types import Chunk
 
 PATH = Path(__file__).with_name("reference.npz")
-WINDOWS = 32  # spread over the synthetic recording
+Batch = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
+"""Frames (B, H, M), valid (B, H) and state (B, S)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Windows and the right answers to them."""
+    """The chunks of the synthetic recording, and the right answers to them."""
 
-    frames: NDArray[np.float32]
-    valid: NDArray[np.float32]
+    chunks: list[Chunk]
     outputs: Outputs
 
 
-def windows() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The windows that the reference is of: frames (B, W, M), valid (B, W)."""
-    frames, valid = windows_of(load_model(), DEMO_AUDIO)
-    chosen = np.linspace(0, len(frames) - 1, WINDOWS).astype(int)
-    return frames[chosen], valid[chosen]
+def chunks() -> list[Chunk]:
+    """The chunks that the reference is of."""
+    return chunks_of(load_model(), DEMO_AUDIO)
 
 
 def saved() -> Reference:
-    """The windows, and the answers as they were saved."""
+    """The chunks, and the answers as they were saved."""
     with np.load(PATH) as file:
-        return Reference(*windows(), {name: file[name] for name in file.files})
+        return Reference(chunks(), {name: file[name] for name in file.files})
+
+
+def as_batch(backend: Backend, chunks: Sequence[Chunk]) -> Batch:
+    """The chunks of one stream as those of as many, each with the state that it is heard with."""
+    state, states = zero_state(backend), []
+    for chunk in chunks:
+        states.append(state)
+        state = backend.run(chunk.values[None], chunk.valid[None].astype(np.float32), state)["next_state"]
+    valid = np.stack([chunk.valid for chunk in chunks]).astype(np.float32)
+    return np.stack([chunk.values for chunk in chunks]), valid, np.concatenate(states)
 
 
 def main() -> None:
     """Ask onnxruntime and save."""
-    said = run_all(OnnxBackend(DEFAULT_PATH.read_bytes()), windows())
+    said = hear_all(OnnxBackend(DEFAULT_PATH.read_bytes()), chunks())
     np.savez_compressed(PATH, **said)  # type: ignore[arg-type]
     print(f"wrote {PATH} ({PATH.stat().st_size / 1e3:.0f} kB)")
 

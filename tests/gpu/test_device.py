@@ -19,18 +19,18 @@ import pytest
 
 from edge.artefact.backends.engines import stored_engines
 from edge.artefact.backends.tensorrt import Device, TensorRtBackend
-from edge.artefact.benchmark import benchmark, run_all
+from edge.artefact.benchmark import benchmark
 from edge.artefact.choice import choose
 from edge.artefact.model import DEFAULT_PATH
-from edge.artefact.parity import compare_outputs
+from edge.artefact.parity import compare_outputs, hear_all
 from edge.artefact.runtime import open_model
 from edge.artefact.variants import Artefact, find_variants
 from edge.detector.detect import DetectOptions, detect_file
-from edge.detector.recording import windows_of
+from edge.detector.recording import chunks_of
 from edge.log import warn_once
 from edge.sources.demo import DEMO_AUDIO
 from tests.gpu.facts import CLOCKS, device_facts
-from tests.gpu.reference import Reference
+from tests.gpu.reference import Batch, Reference, as_batch
 
 pytestmark = pytest.mark.gpu
 
@@ -44,6 +44,12 @@ def backend_of(artefact: Artefact, device: Device) -> TensorRtBackend:
     return TensorRtBackend(artefact.path.read_bytes(), artefact.variant.precision, device)
 
 
+def part(batch: Batch, first: int, stop: int) -> Batch:
+    """Some of the streams of a batch."""
+    frames, valid, state = batch
+    return frames[first:stop], valid[first:stop], state[first:stop]
+
+
 @pytest.fixture(params=VARIANTS, ids=lambda artefact: artefact.variant.name)
 def artefact(request: pytest.FixtureRequest) -> Artefact:
     made: Artefact = request.param
@@ -51,7 +57,7 @@ def artefact(request: pytest.FixtureRequest) -> Artefact:
 
 
 def test_answers_are_those_of_onnxruntime(artefact: Artefact, device: Device, reference: Reference) -> None:
-    found = run_all(backend_of(artefact, device), (reference.frames, reference.valid))
+    found = hear_all(backend_of(artefact, device), reference.chunks)
     distance = compare_outputs(reference.outputs, found)
     assert distance.passes, distance
     if artefact.variant.precision == "fp16":
@@ -60,10 +66,10 @@ def test_answers_are_those_of_onnxruntime(artefact: Artefact, device: Device, re
 
 def test_every_size_of_batch_gives_the_same_answers(artefact: Artefact, device: Device, reference: Reference) -> None:
     backend = backend_of(artefact, device)
-    frames, valid = (np.concatenate([part, part[:3]]) for part in (reference.frames, reference.valid))
-    alone = np.concatenate([backend.run(frames[i : i + 1], valid[i : i + 1]) for i in range(len(frames))])
+    batch = as_batch(backend, reference.chunks[:35])
+    alone = np.concatenate([backend.run(*part(batch, i, i + 1))["scores"] for i in range(35)])
     for size in (2, 7, 8, 31, 32, 35):
-        np.testing.assert_allclose(backend.run(frames[:size], valid[:size]), alone[:size], atol=SAME)
+        np.testing.assert_allclose(backend.run(*part(batch, 0, size))["scores"], alone[:size], atol=SAME)
 
 
 def test_a_captured_graph_gives_the_bits_of_the_work_itself(
@@ -71,20 +77,24 @@ def test_a_captured_graph_gives_the_bits_of_the_work_itself(
 ) -> None:
     captured, plain = backend_of(artefact, device), backend_of(artefact, device)
     plain._capture = False
+    batch = as_batch(plain, reference.chunks[:8])
     for index in range(8):
-        window = reference.frames[index : index + 1], reference.valid[index : index + 1]
-        np.testing.assert_array_equal(captured.run(*window), plain.run(*window))
+        given = part(batch, index, index + 1)
+        found, expected = captured.run(*given), plain.run(*given)
+        for name in expected:
+            np.testing.assert_array_equal(found[name], expected[name])
     assert captured._launch is not None, "the capture was refused; see the log"
 
 
 def test_threads_may_share_a_backend(artefact: Artefact, device: Device, reference: Reference) -> None:
     backend, start = backend_of(artefact, device), threading.Barrier(4)
-    expected = backend.run(reference.frames[:4], reference.valid[:4])
+    batch = as_batch(backend, reference.chunks[:4])
+    expected = backend.run(*batch)["scores"]
 
     def ask(index: int) -> bool:
         start.wait()
-        window = reference.frames[index : index + 1], reference.valid[index : index + 1]
-        return all(np.allclose(backend.run(*window)[0], expected[index], atol=SAME) for _ in range(50))
+        given = part(batch, index, index + 1)
+        return all(np.allclose(backend.run(*given)["scores"][0], expected[index], atol=SAME) for _ in range(50))
 
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(ask, range(4)))
@@ -93,7 +103,7 @@ def test_threads_may_share_a_backend(artefact: Artefact, device: Device, referen
 def test_memory_is_given_back(device: Device, reference: Reference) -> None:
     def free_bytes_after(backends: int) -> int:
         for _ in range(backends):
-            backend_of(VARIANTS[0], device).run(reference.frames[:1], reference.valid[:1])
+            hear_all(backend_of(VARIANTS[0], device), reference.chunks[:1])
         gc.collect()
         free, whole = ctypes.c_size_t(), ctypes.c_size_t()
         assert device.cuda._library.cudaMemGetInfo(ctypes.byref(free), ctypes.byref(whole)) == 0
@@ -136,7 +146,7 @@ def test_the_whole_path_hears_the_same_events(reference: Reference) -> None:
 
 def test_all_variants_are_timed_and_reported(device: Device) -> None:
     before = device_facts(device)
-    rows = benchmark(None, "auto", print, lambda model: windows_of(model, DEMO_AUDIO))
+    rows = benchmark(None, "auto", print, lambda model: chunks_of(model, DEMO_AUDIO))
     after = device_facts(device)  # at once: the clocks have not gone down yet
     chosen = choose(rows, {"onnxruntime", "tensorrt"})
     path = Path(os.environ.get("LAENNEC_GPU_REPORT", "runs/gpu-report.json"))

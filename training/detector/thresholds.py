@@ -34,7 +34,7 @@ from training.metrics.streaming import (
 
 MEMBERS = {"continuous": CONTINUOUS, "discontinuous": DISCONTINUOUS}
 SEARCH: dict[str, tuple[float, ...]] = {  # in this order; frames are score frames of 32 ms
-    "threshold": tuple(round(0.10 + 0.04 * i, 2) for i in range(14)),
+    "threshold": tuple(round(0.10 + 0.04 * i, 2) for i in range(22)),
     "median_frames": (7, 15, 23),
     "keep": (0.5, 0.7, 0.85, 1.0),
     "confirm_frames": (4, 8, 12),
