@@ -16,21 +16,12 @@ from training.detector.answers import CALLED_POOR
 from training.detector.budget import BUDGETS
 from training.detector.hyperparameters import Recipe
 
-_BUDGETS_SEEN = (
-    "Thresholds of the budgets were chosen on the recordings that they are measured on: a new ward will have somewhat "
-    "more false alarms. Count them there before alarms are routed to anybody."
-)
-_BUDGETS_NESTED = (
-    "What a budget keeps was measured on patients that did not choose its thresholds, but of the same hospital and "
-    "stethoscope: a new ward may have more false alarms. Count them there before alarms are routed to anybody."
-)
-_SPLIT_SEEN = (
-    "calibration, thresholds, offsets and the regression for a fold come from the other folds (for the false alarms, "
-    "the budgets, and for smoothing and durations, from all)"
-)
-_SPLIT_NESTED = (
+_SPLIT = (
     "calibration, smoothing, durations, thresholds, budgets, offsets and the regression for a fold come from the other "
-    "folds alone; intervals are 95 % bootstraps over patients. A shift is a third of the patients, the youngest or the "
+    "folds alone; intervals are 95 % bootstraps over patients"
+)
+_OUTSIDE = (
+    "What an outsider will find is nearer to this than to the folds: a third of the patients, the youngest or the "
     "loudest, heard by a network of the same recipe that met none of them, with numbers chosen on the others"
 )
 LIMITS = (
@@ -47,7 +38,8 @@ LIMITS = (
     "is no such cue, so these two scores say little about the bedside.",
     "Poor Quality counts neither for SE nor for SP of tasks 2-1 and 2-2, so their Score does not say how well it is "
     "found; it is said only where few other recordings would be called so, and most of it is then missed.",
-    _BUDGETS_SEEN,
+    "What a budget keeps was measured on patients that did not choose its thresholds, but of the same hospital and "
+    "stethoscope: a new ward may have more false alarms. Count them there before alarms are routed to anybody.",
     "Sounds of one group exclude each other: a wheeze and a rhonchus at once are one event, named after the stronger.",
 )
 TASKS = {
@@ -75,9 +67,7 @@ def card_fields(result: Mapping[str, Any], recipe: Recipe, version: str, made: d
     missing = [name for name in _NEEDED if name not in result]
     if missing:
         raise ConfigError(f"result.json: {', '.join(missing)} missing; expected a finished training, run `make train`")
-    is_nested = "intervals" in result  # a result of before has no more than its numbers
-    limits = [_BUDGETS_NESTED if is_nested and limit == _BUDGETS_SEEN else limit for limit in LIMITS]
-    more = {name: result[name] for name in ("intervals", "shift", "sets") if is_nested and name in result}
+    more = {"sets": result["sets"]} if "sets" in result else {}
     return {
         "id": f"laennec-default-{version}",
         "made": made.isoformat(),
@@ -86,22 +76,23 @@ def card_fields(result: Mapping[str, Any], recipe: Recipe, version: str, made: d
         "parameters": result["parameters"],
         "data": f"{_chest_recordings(result)}; as negatives covid19-cough (CC0), Free Spoken Digit Dataset "
         "(CC BY-SA 4.0), Donate-a-Cry (ODbL), PASCAL heart sounds 2011 set B",
-        # The module as it was called when the released model was exported; its metadata stay as they are.
-        "synthetic": f"{recipe.synthetic} synthetic patients of 12 s from edge.sources.synthetic joined the training, "
-        "so the bundled demo is of a kind that it knows; none joined the validation",
+        "synthetic": f"{recipe.synthetic} synthetic patients of 12 s from training.synthetic joined the training, so "
+        "the bundled demo is of a kind that it knows; none joined the validation",
         "training": _training(recipe),
         "answers": f"events (tasks 1-1 and 1-2, and by a map ICBHI's) by {_clip_answer(recipe)}; recordings (2-1 and "
         "2-2) by logistic regressions on statistics of the streaming scores over the recording, one that tells Poor "
         "Quality from the rest and one among the rest; the borders are chosen on held-out patients: that of Normal by "
         f"the official Score, that of Poor Quality so that {100 * CALLED_POOR:g} % of the others are called so",
         "split": f"by patient, {recipe.folds} folds, seed {recipe.split_seed}: every number is from networks that "
-        f"never heard the patient or the speaker; {_SPLIT_NESTED if is_nested else _SPLIT_SEEN}. The "
-        "shipped network is trained on all patients with the same recipe",
+        f"never heard the patient or the speaker; {_SPLIT}. The shipped "
+        " network is trained on all patients with the same recipe",
         "validation": result["validation"],
+        "intervals": result.get("intervals", {}),
+        "outside": {"about": _OUTSIDE, **shifts} if (shifts := result.get("shift", {})) else {},
         **more,
         "budgets": list(result.get("budgets", [])),
         "recipe_sha256": recipe.sha256,
-        "limits": limits,
+        "limits": list(LIMITS),
         "licence": "Apache-2.0 for the weights; the data keep their own licences",
     }
 
@@ -122,7 +113,8 @@ def _chest_recordings(result: Mapping[str, Any]) -> str:
 
 def _training(recipe: Recipe) -> str:
     """How the network learnt, in words."""
-    said = f"{recipe.loop.epochs} epochs of {recipe.steps} batches of {recipe.loop.batch} windows"
+    stretch_s = recipe.sequence_frames * recipe.features.hop_samples / recipe.features.rate_hz
+    said = f"{recipe.loop.epochs} epochs of {recipe.steps} batches of {recipe.loop.batch} stretches of {stretch_s:g} s"
     if recipe.teachers and recipe.losses.soft:
         several = "a network of the same size" if recipe.teachers == 1 else f"{recipe.teachers} networks of its size"
         said += (
@@ -167,14 +159,17 @@ def _streams(card: Mapping[str, Any]) -> Iterator[str]:
         "`make train` prints this table."
     )
     names = [name for name in card["validation"] if not name.startswith("task ")]
-    columns = {"value": card} | {f"{name} third": one for name, one in card.get("shift", {}).items()}
+    outside = {f"{name} third": one for name, one in card["outside"].items() if name != "about"}
+    columns = {"value": card} | outside
     rows = [[name, *(_measured(one, name) for one in columns.values())] for name in names]
     yield _table(("metric", *columns), rows)
+    if outside:
+        yield f"{card['outside']['about']}."
 
 
 def _measured(judged: Mapping[str, Any], name: str) -> str:
     """One number, with its interval where there is one."""
-    value, between = judged["validation"].get(name), judged.get("intervals", {}).get(name)
+    value, between = judged["validation"].get(name), judged["intervals"].get(name)
     if value is None:
         return "-"
     return f"{value:.3f}" + (f" [{between[0]:.3f}, {between[1]:.3f}]" if between else "")

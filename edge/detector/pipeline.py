@@ -1,8 +1,8 @@
 """One stream, from blocks to events: concealment, features, chunks, model, tracker in a row. No thread, I/O or clock.
 
 Any cut of the sound into blocks gives the same scores and the same events; running a file at full speed is pushing it
-and flushing. Sound that was lost or masked is never spliced over: its scores are invalid or absent, and no event
-touches them.
+and flushing. Holes of up to 60 ms are concealed. Sound that was lost or masked for longer is never spliced over: its
+scores are invalid or absent, and no event touches them.
 """
 
 from __future__ import annotations
@@ -63,6 +63,11 @@ class Pipeline:
             model.groups, model.classes, {**model.thresholds, **(thresholds or {})}, model.score_hop_samples
         )
         self._forget()
+
+    @property
+    def concealed_samples(self) -> int:
+        """Samples that stood in for lost ones since the first block."""
+        return self._concealment.concealed
 
     def push(self, block: Block) -> list[Event]:
         """Take one block of any length; return the events it decides.

@@ -216,7 +216,8 @@ class Service:
             streams[worker.id] = {
                 "state": state.name, "reason": state.reason, "verified": state.verified,
                 "heard_s": round(totals.received_s, 2), "measurable_s": round(totals.measurable_s, 2),
-                "lost_s": round(totals.lost_s, 2), "gaps": totals.gaps, "events": totals.events,
+                "lost_s": round(totals.lost_s, 2), "concealed_s": round(totals.concealed_s, 2),
+                "gaps": totals.gaps, "events": totals.events,
                 "rtf": round(totals.busy_s / totals.received_s, 4) if totals.received_s else None,
             }  # fmt: skip
             if (vitals := worker.vitals()) is not None:

@@ -64,6 +64,8 @@ class StreamTotals:
     """Events that began."""
     busy_s: float = 0.0
     """Computing time of the detector, seconds."""
+    concealed_s: float = 0.0
+    """Sound that stood in for what was lost, seconds; it was judged and never received."""
 
     def __add__(self, other: StreamTotals) -> StreamTotals:
         """The totals of two streams."""
@@ -191,6 +193,7 @@ class StreamWorker:
             gaps=self._gaps,
             events=self._events,
             busy_s=self._busy_s,
+            concealed_s=self._pipeline.concealed_samples / self._rate_hz,
         )
 
     def vitals(self) -> Vitals | None:

@@ -94,17 +94,17 @@ def test_a_nested_validation_has_its_intervals_and_its_shifts_beside() -> None:
     assert _cells(page, "metric") == ["metric", "value", "youngest third"]
     assert _cells(page, "record AUC")[1:] == ["0.910 [0.880, 0.940]", "0.830 [0.770, 0.880]"]
     assert _cells(page, "frame AP wheeze")[1:] == ["0.306", "-"]
-    assert (
-        "smoothing, durations, thresholds, budgets, offsets and the regression for a fold come from the other" in page
-    )
+    assert "offsets and the regression for a fold come from the other folds alone" in page
+    assert "What an outsider will find is nearer to this than to the folds" in page
     assert "measured on patients that did not choose its thresholds" in page
 
 
-def test_a_result_of_before_has_the_card_that_it_had() -> None:
-    card = card_fields(RESULT, Recipe(), "1.2.3", date(2026, 11, 21))
-    assert card["limits"] == list(LIMITS)
-    assert "shift" not in card
-    assert "and for smoothing and durations, from all" in card["split"]
+def test_the_card_says_what_those_who_are_unlike_the_others_had_to_say() -> None:
+    card = card_fields(NESTED, Recipe(), "1.2.3", date(2026, 11, 21))
+    assert card["outside"]["youngest"] == NESTED["shift"]["youngest"]
+    assert "met none of them" in card["outside"]["about"]
+    assert card_fields(RESULT, Recipe(), "1.2.3", date(2026, 11, 21))["outside"] == {}
+    assert "met none of them" not in _page()
 
 
 def test_the_limits_are_on_the_page() -> None:
@@ -115,7 +115,7 @@ def test_the_limits_are_on_the_page() -> None:
 
 
 def test_the_page_tells_of_the_teacher_only_when_there_was_one() -> None:
-    assert "distillation" in _page()
+    assert "distillation" in _page(recipe=replace(Recipe(), teachers=1))
     assert "distillation" not in _page(recipe=replace(Recipe(), teachers=0))
 
 

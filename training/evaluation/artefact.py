@@ -127,6 +127,12 @@ class Artefact:
                 self._streamed[recording] = self._detect(recording)
         return [self._streamed[recording] for recording in recordings]
 
+    def hear(self, samples: NDArray[np.float32], valid: NDArray[np.bool_]) -> list[Event]:
+        """Events that ended in a sound, (N,), of which some samples may be lost, (N,)."""
+        pipeline = Pipeline(self._model)
+        events = pipeline.push(Block(0, samples, valid)) + pipeline.flush()
+        return [event for event in events if event.kind == "end"]
+
     def _detect(self, recording: Recording) -> StreamedRecording:
         stream = _Stream(self._model)
         source = open_source(str(recording.path), self._model.rate_hz, channel=1)

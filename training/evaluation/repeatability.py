@@ -22,12 +22,10 @@ from zlib import crc32
 import numpy as np
 import torch
 
-from edge.artefact.model import Model, load_model
 from edge.artefact.specs import GroupSpec
-from edge.detector.pipeline import Pipeline
 from edge.errors import ConfigError, LaennecError
 from edge.features import FrontEnd
-from edge.types import Block, Event
+from edge.types import Event
 from training.datasets import Recording, read_datasets
 from training.datasets.draw import draw
 from training.datasets.sounds import read_sound
@@ -36,6 +34,7 @@ from training.detector.hyperparameters import Recipe
 from training.detector.inference import heard_frames, stream_logits
 from training.detector.model import STRIDE, Detector, class_scores
 from training.detector.training_data import TrainingData, read_recordings
+from training.evaluation.artefact import Artefact
 from training.evaluation.changed_sound import Samples, Valid, changes
 from training.metrics.estimates import Estimate, bounds, values
 from training.metrics.repeatability import HeardAgain, compared, repeatability_metrics
@@ -59,7 +58,7 @@ def of_model(path: Path, data: Path, limit: int = RECORDINGS) -> list[Estimate]:
     Raises:
         LaennecError: for a model or recordings that cannot be read.
     """
-    pairs = _of_run(path, data, limit) if path.is_dir() else _of_artefact(load_model(path), data, limit)
+    pairs = _of_run(path, data, limit) if path.is_dir() else _of_artefact(path, data, limit)
     heard = [row for recording, hear, rate_hz in pairs for row in hear_again(recording, hear, rate_hz)]
     return [metric.estimate() for metric in repeatability_metrics(heard)]
 
@@ -91,17 +90,6 @@ def hear_again(recording: Recording, hear: Hear, rate_hz: int) -> list[HeardAgai
     return list(rows.values())
 
 
-def by_artefact(model: Model) -> Hear:
-    """An artefact in the edge's own path."""
-
-    def hear(samples: Samples, valid: Valid) -> list[Event]:
-        pipeline = Pipeline(model)
-        events = pipeline.push(Block(0, samples, valid)) + pipeline.flush()
-        return [event for event in events if event.kind == "end"]
-
-    return hear
-
-
 def by_network(detector: Detector, recipe: Recipe, result: dict[str, Any]) -> Hear:
     """A network in torch with the numbers of its run.
 
@@ -119,16 +107,15 @@ def by_network(detector: Detector, recipe: Recipe, result: dict[str, Any]) -> He
     def hear(samples: Samples, valid: Valid) -> list[Event]:
         frames, heard = heard_frames(samples, valid, front_end)
         scores = class_scores(torch.from_numpy(stream_logits(detector, frames, heard)), scale, bias).numpy()
-        measurable = np.asarray(heard[: len(scores) * STRIDE].reshape(-1, STRIDE).all(1))
-        return detection.events(scores, measurable)
+        return detection.events(scores, np.asarray(heard[: len(scores) * STRIDE].reshape(-1, STRIDE).all(axis=1)))
 
     return hear
 
 
-def _of_artefact(model: Model, data: Path, limit: int) -> Iterator[tuple[Recording, Hear, int]]:
-    hear = by_artefact(model)
+def _of_artefact(path: Path, data: Path, limit: int) -> Iterator[tuple[Recording, Hear, int]]:
+    artefact = Artefact(path)
     for recording in _some(read_datasets(data), limit):
-        yield recording, hear, model.rate_hz
+        yield recording, artefact.hear, artefact.detection.rate_hz
 
 
 def _of_run(folder: Path, data: Path, limit: int) -> Iterator[tuple[Recording, Hear, int]]:

@@ -11,12 +11,14 @@ import numpy as np
 import onnx
 import pytest
 
+from edge.artefact.known import KnownSound
 from edge.artefact.model import DEFAULT_PATH, load_model
 from edge.artefact.runtime import open_model
 from edge.artefact.seal import MAX_BYTES, seal
 from edge.errors import ModelError
 from tests.edge.artefact.backends.machine import Machine, fake_library, machine
 from tests.edge.artefacts import variant
+from tests.edge.knowing import known_noise
 from tests.edge.small_graph import SPEC, small_artefact
 
 __all__ = ["fake_library", "machine"]
@@ -97,11 +99,22 @@ def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
         ("classes", json.dumps(["rhonchus", "breath"]), "disagree"),
         ("chunk", json.dumps({"window_frames": 3}), "metadata not understood"),
         ("features", "[]", "metadata not understood"),
+        ("known", "{}", r"metadata not understood: laennec\.known"),
     ],
 )
 def test_metadata_that_do_not_hold_are_refused(tmp_path: Path, key: str, value: str | None, message: str) -> None:
     with pytest.raises(ModelError, match=message):
         load_model(_edited(tmp_path / "edited.onnx", {key: value}))
+
+
+def test_what_a_model_knows_is_read_and_shown_and_a_model_without_it_says_so(tmp_path: Path) -> None:
+    known = known_noise(-42.0)
+    knows = load_model(_edited(tmp_path / "knows.onnx", {"known": known.to_json()}))
+    silent = load_model(_edited(tmp_path / "silent.onnx", {}))
+    assert knows.known == KnownSound.from_json(known.to_json())
+    assert "known sound: level -44 to -40 dBFS" in knows.describe()
+    assert silent.known is None
+    assert "known sound: not in this model" in silent.describe()
 
 
 def test_a_model_of_windows_is_refused_with_one_line_that_says_what_to_do(tmp_path: Path) -> None:

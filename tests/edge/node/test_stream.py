@@ -18,6 +18,7 @@ from edge.types import Block, Chunk, Gap
 from tests.edge.fakes import Answer, Bursts, LoudnessModel
 from tests.edge.streaming import (
     Heard,
+    Script,
     worker,
 )
 
@@ -144,6 +145,17 @@ def test_the_tally_counts_sound_not_time() -> None:
     assert totals + StreamTotals(received_s=1, events=1) == StreamTotals(
         6.0, totals.measurable_s, 0.0, 0, 6, totals.busy_s
     )
+
+
+def test_sound_that_was_concealed_is_counted_and_stays_lost() -> None:
+    rng = np.random.default_rng(0)
+    noise = [rng.normal(0, 0.1, count).astype(np.float32) for count in (8000, 8000)]
+    blocks = [Block(start, x, np.ones(len(x), np.bool_)) for start, x in zip((0, 8160), noise, strict=True)]
+    stream = worker(Script(blocks[0], Gap(8000, 8160, "lost"), blocks[1]), Heard())
+    stream.run(threading.Event())
+    totals = stream.totals()
+    assert (totals.received_s, totals.lost_s, totals.concealed_s) == (2.0, 0.02, 0.02)
+    assert totals.measurable_s > 1.9
 
 
 def test_a_source_that_gives_nothing_is_lost_not_normal(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,13 +16,13 @@ from training.detector.student import EdgeLearner
 from training.detector.training_data import FINAL, TrainingData
 from training.loop.distributed import World, joined
 
-STEPS = 40
+STEPS = 15
 
 
 def _recipe() -> Recipe:
     network = replace(Recipe().network, stem=(2, 4, 4), hidden=8, dilations=(1, 2), ahead=(1, 0), dropout=0.0)
-    loop = Recipe().loop.model_copy(update={"batch": 8, "precision": "fp32"})
-    return replace(Recipe(), network=network, loop=loop, synthetic=0)
+    loop = Recipe().loop.model_copy(update={"batch": 6, "precision": "fp32"})
+    return replace(Recipe(), network=network, loop=loop, sequence_frames=300, synthetic=0)
 
 
 def _recordings(real_data: Path) -> list[Recording]:
@@ -73,7 +73,7 @@ def _learnt(recipe: Recipe, recordings: list[Recording], cache: Path, world: Wor
     """Loss of the cycles of one batch, before and after some steps on it."""
     stretches, clips = TrainingData(tuple(recordings), cache).samplers(recipe, FINAL)
     learner = EdgeLearner(recipe, stretches, clips, 1, world)
-    batch, descent = learner.batch(0, 0), torch.optim.Adam(learner.network.parameters(), 1e-2)
+    batch, descent = learner.batch(0, 0), torch.optim.Adam(learner.network.parameters(), 3e-2)
     losses = []
     for _ in range(STEPS):
         found = learner.loss(learner.network, batch, torch.Generator())
