@@ -176,8 +176,8 @@ def _no_half(model: onnx.ModelProto) -> Iterator[str]:
 
 
 def _cpu_int8(model: onnx.ModelProto) -> Iterator[str]:
-    """Onnxruntime fuses every convolution with the Q/DQ around it; one that it does not fuse runs in float32."""
-    convolutions = sum(node.op_type == "Conv" for node in model.graph.node)
+    """Onnxruntime fuses a convolution with the Q/DQ around it; one that it does not fuse runs in float32."""
+    convolutions = len(Graph.of(model).convolutions())
     try:
         fused = [node.op_type for node in _optimized(model).graph.node]
     except Exception as error:  # onnxruntime raises a dozen private types

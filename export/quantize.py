@@ -1,10 +1,10 @@
 """Int8 for TensorRT: explicit Q/DQ, symmetric, by torchao's PT2E; after a training where ranges alone do not do.
 
-Every convolution and linear layer gets int8 inputs (one scale) and int8 weights (one scale for each output channel), as
-TensorRT wants them: no zero points, nothing on biases, nothing between a convolution and its ReLU. Ranges come from a
-sample (`export.calibration`). `train_quantized` then teaches the quantized network, with its rounding in place, to
-give the outputs of the float one on the same sample: no label is needed, so the reference stays the float network.
-Not for onnxruntime's CPU, which wants other places and unsigned activations (`export.quantize_cpu`).
+Convolutions get int8 inputs (one scale) and int8 weights (one scale for each output channel), as TensorRT wants them: no
+zero points, nothing on biases, nothing between a convolution and its ReLU. What stays in float says `export.qdq`. Ranges
+come from a sample (`export.calibration`). `train_quantized` then teaches the quantized network, with its rounding in
+place, to give the outputs of the float one on the same sample: no label is needed, so the reference stays the float
+network. Not for onnxruntime's CPU, which wants other places and unsigned activations (`export.quantize_cpu`).
 
 Source: Jacob et al. 2018 (1712.05877), quantization-aware training; NVIDIA TensorRT guide, explicit quantization.
 """
@@ -39,7 +39,8 @@ BATCH = 16
 EPOCHS = 6  # on 256 windows the mean difference of a score falls from .0011 to .0010; with 12 it is .0012
 CLIP = 0.02  # weight of the loss of clips; that of the scores has 1
 LEARNING_RATE = 3e-5  # of Adam; with 1e-4 the difference grows to .0017
-_WEIGHTED = {torch.ops.aten.conv2d.default, torch.ops.aten.linear.default}  # the leaky sums stay in float32
+_CONVOLUTION = torch.ops.aten.conv2d.default
+_GROUPS = 6  # which of its arguments says how many groups it has; one if it is left out
 _ACTIVATIONS = QuantizationSpec(
     dtype=torch.int8,
     quant_min=-128,
@@ -58,14 +59,15 @@ _WEIGHTS = QuantizationSpec(
 
 
 class TensorRtQuantizer(Quantizer):  # type: ignore[misc]
-    """Says which tensors are int8: both inputs of every weighted operation."""
+    """Says which tensors are int8: both inputs of a convolution that int8 is for (`export.qdq.Graph.convolutions`)."""
 
     def annotate(self, model: GraphModule) -> GraphModule:
         """Say which nodes of the graph are quantized, and how."""
-        for node in model.graph.nodes:
-            if node.op == "call_function" and node.target in _WEIGHTED:
-                specs = {node.args[0]: _ACTIVATIONS, node.args[1]: _WEIGHTS}
-                node.meta["quantization_annotation"] = QuantizationAnnotation(specs, _annotated=True)
+        nodes = [n for n in model.graph.nodes if n.op == "call_function" and n.target is _CONVOLUTION]
+        mixing = [node for node in nodes if len(node.args) <= _GROUPS or node.args[_GROUPS] == 1]
+        for node in mixing[1:]:
+            specs = {node.args[0]: _ACTIVATIONS, node.args[1]: _WEIGHTS}
+            node.meta["quantization_annotation"] = QuantizationAnnotation(specs, _annotated=True)
         return model
 
     def validate(self, model: GraphModule) -> None:

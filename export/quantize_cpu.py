@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 import edge.artefact.backends.onnx  # noqa: F401  it forbids onnxruntime to report to its maker, before the first import of it
 from export.calibration import Sample
 from export.onnx import INPUTS, strip
+from export.qdq import Graph
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -64,12 +65,17 @@ def quantize_cpu(graph: onnx.ModelProto, sample: Sample) -> onnx.ModelProto:
         source, prepared, result = (Path(folder, f"{name}.onnx") for name in ("source", "prepared", "result"))
         source.write_bytes(graph.SerializeToString(deterministic=True))
         quant_pre_process(source, prepared, skip_symbolic_shape=True)
+        graph_of = Graph.of(onnx.load(prepared))
+        wanted = {node.name for node in graph_of.convolutions()}
         quantize_static(
             prepared,
             result,
             _Reader(sample),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=OPERATIONS,
+            nodes_to_exclude=[
+                node.name for node in graph_of.nodes if node.op_type == "Conv" and node.name not in wanted
+            ],
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
