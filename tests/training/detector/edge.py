@@ -13,14 +13,17 @@ import numpy as np
 import torch
 
 from training.datasets import Annotation, Recording
-from training.detector.augment import Changes
+from training.detector.augment import AugmentSpec, Changes
 from training.detector.cross_validation import Job
+from training.detector.disturbances import DisturbanceSpec
 from training.detector.examples import ClipSampler, StretchSampler
 from training.detector.hyperparameters import LossSpec, Recipe
 from training.detector.model import NetworkSpec
+from training.detector.packet_loss import PacketLossSpec
 from training.detector.student import EdgeLearner
 from training.detector.training_data import TrainingData
-from training.detector.truth import truth_of
+from training.detector.truth import Timeline
+from training.detector.warp import WarpSpec
 from training.loop.distributed import World, joined
 from training.loop.fit import train
 from training.loop.journal import Report
@@ -38,6 +41,22 @@ RECIPE = replace(
     teachers=0,
 )
 
+PLAIN = AugmentSpec(  # the sound as it is
+    negative=0,
+    disturb=0,
+    mix=0,
+    gain_db=0,
+    colour_db=0,
+    low_pass=0,
+    noise=0,
+    band_mask=0,
+    gap=0,
+    warp=WarpSpec(0, 0, 0),
+    losses=PacketLossSpec(share=0),
+    disturbances=DisturbanceSpec(hum=0, noise=0, rubbing=0, clicks=0),
+    clip_negative=0,
+)
+
 
 def samplers(recipe: Recipe = RECIPE) -> tuple[StretchSampler, ClipSampler]:
     rng = np.random.default_rng(0)
@@ -47,9 +66,9 @@ def samplers(recipe: Recipe = RECIPE) -> tuple[StretchSampler, ClipSampler]:
         Recording(Path("c.flac"), "c", "cough", (), is_negative=True),
     ]
     frames = [rng.normal(0, 1, (200, recipe.features.width)).astype(np.float16) for _ in recordings]
-    truths = [truth_of(r, 50, recipe.frame_s, recipe.labels) for r in recordings]
+    timelines = [Timeline(r, recipe.labels) for r in recordings]
     changes = Changes(recipe.features, recipe.augment)
-    stretches = StretchSampler(recordings, frames, truths, recipe.sequence_frames, changes, recipe.labels)
+    stretches = StretchSampler(recordings, frames, timelines, recipe.sequence_frames, changes, recipe.labels)
     clips = [rng.normal(0, 1, (length, recipe.features.width)).astype(np.float16) for length in (30, 80, 500)]
     return stretches, ClipSampler(clips, np.array([0, 2, 5]), stretches, changes)
 

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from edge.errors import ConfigError
-from tests.training.detector.edge import ALL_LOSSES, RECIPE, learn, samplers
+from tests.training.detector.edge import ALL_LOSSES, PLAIN, RECIPE, learn, samplers
 from tests.training.detector.networks import trained
 from training.datasets import Annotation, Recording
 from training.datasets.targets import WIDTH
-from training.detector.augment import AugmentSpec, Changes
+from training.detector.augment import Changes
 from training.detector.cross_validation import Job, load_network
 from training.detector.examples import ClipSampler, StretchSampler
 from training.detector.hyperparameters import Recipe, changed, load_edge_recipe
@@ -22,7 +22,7 @@ from training.detector.inference import clip_answers, clip_embeddings, stream_lo
 from training.detector.model import Detector, class_scores, parameter_count
 from training.detector.student import EdgeLearner
 from training.detector.training_data import TrainingData
-from training.detector.truth import LabelSpec, truth_of
+from training.detector.truth import LabelSpec, Timeline
 from training.loop.distributed import World
 from training.loop.run_folder import RunFolder
 
@@ -125,7 +125,7 @@ def test_a_mixture_of_clips_sounds_wherever_one_of_them_does() -> None:
     stretches, _ = samplers()
     width = RECIPE.features.width
     clips = [np.full((20, width), 0.5, np.float16), np.full((70, width), 0.5, np.float16)]
-    mixed = Changes(RECIPE.features, AugmentSpec(0, 0, 0, 0, 0, 0, 0, 0, 0, clip_negative=0, clip_mixup=1))
+    mixed = Changes(RECIPE.features, replace(PLAIN, clip_mixup=1))
     sampler, rng = ClipSampler(clips, np.array([0, 2]), stretches, mixed), np.random.default_rng(0)
     drawn = [sampler.draw(rng) for _ in range(40)]
     of_both = [example for example in drawn if 0 < example.target[0] < 1]
@@ -202,10 +202,9 @@ def test_stretches_without_augmentation_are_cuts_of_the_recording() -> None:
     rng = np.random.default_rng(0)
     frames = rng.normal(0, 1, (200, RECIPE.features.width)).astype(np.float16)
     recording = Recording(Path("a.flac"), "a", "Normal", (Annotation(0.2, 0.9, ()),))
-    truth = truth_of(recording, 50, RECIPE.frame_s, LabelSpec())
-    plain = AugmentSpec(0, 0, 0, 0, 0, 0, 0, 0, 0)
-    changes = Changes(RECIPE.features, plain)
-    sampler = StretchSampler([recording], [frames], [truth], RECIPE.sequence_frames, changes, LabelSpec())
+    timeline = Timeline(recording, LabelSpec())
+    changes = Changes(RECIPE.features, PLAIN)
+    sampler = StretchSampler([recording], [frames], [timeline], RECIPE.sequence_frames, changes, LabelSpec())
     floor = (-105.0 + 75.0) / 20.0  # dB of the default recipe
     for _ in range(20):
         example = sampler.draw(rng)
