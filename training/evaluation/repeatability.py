@@ -109,7 +109,7 @@ def by_network(detector: Detector, recipe: Recipe, result: dict[str, Any]) -> He
         scores = class_scores(torch.from_numpy(stream_logits(detector, frames.values, frames.valid)), scale, bias)
         whole = len(scores) * STRIDE
         measurable, bridged = (part[:whole].reshape(-1, STRIDE) for part in (frames.valid, frames.bridged))
-        return detection.events(scores.numpy(), measurable.all(axis=1), bridged.any(axis=1))
+        return detection.events(scores.numpy(), np.asarray(measurable.all(axis=1)), np.asarray(bridged.any(axis=1)))
 
     return hear
 
