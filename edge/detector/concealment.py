@@ -102,9 +102,13 @@ class Concealment:
         return out
 
     def flush(self) -> list[Block]:
-        """End of stream: what waited for more sound after a hole. A hole that is still open stays one."""
-        out = self._fill()
+        """End of stream: what waited for more sound after a hole. A hole that is still open stays one.
+
+        Which holes were filled is known until the reset: the last frames are scored later.
+        """
+        out, filled = self._fill(), self._filled
         self.reset()
+        self._filled = filled
         return out
 
     def bridges(self, first: NDArray[np.int64], stop: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -108,7 +108,6 @@ class Pipeline:
 
     def reset(self) -> None:
         """Forget everything, as a new object; open events are dropped, so flush first."""
-        self._concealment.reset()
         self._features.reset()
         self._chunks.reset()
         self._tracker.reset()
@@ -118,6 +117,7 @@ class Pipeline:
 
     def _forget(self) -> None:
         """Nothing was heard and nothing was lost."""
+        self._concealment.reset()
         self._state = self._model.new_state()
         self._heard_from: int | None = None  # frame before which the model knows nothing; None: see its chunks
 

@@ -188,6 +188,16 @@ def test_behind_a_gap_an_event_needs_more_for_so_many_score_frames() -> None:
     assert asked[0] == 2.0 + CAREFUL_FRAMES * SCORE_HOP / RATE_HZ
 
 
+@pytest.mark.parametrize("end_s", [2.0, 1.75])
+def test_concealed_sound_is_known_to_the_last_frame_of_a_stream(end_s: float) -> None:
+    whole, bridged = sound(end_s, (1.6, end_s)), sound(end_s, (1.6, end_s))
+    bridged.valid[round(1.54 * RATE_HZ) : round(1.56 * RATE_HZ)] = False
+    (event,) = _spans_s((pipeline := _loudness(HIGH)).push(whole) + pipeline.flush())
+    assert event[0] == 1.6
+    assert (pipeline := _loudness(HIGH)).push(bridged) + pipeline.flush() == []
+    assert _spans_s((pipeline := _loudness()).push(bridged) + pipeline.flush()) == [event]
+
+
 def test_an_event_lasts_through_holes_of_60_ms_and_ends_at_longer_ones() -> None:
     heard = sound(4.0, (1.0, 3.0))
     for first_s, lost_s in ((1.5, 0.06), (1.8, 0.02), (2.2, 0.061)):
