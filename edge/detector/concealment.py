@@ -12,8 +12,8 @@ sound that was filled itself: a hole with less heard sound directly before it th
 one does. So at any time at most half of all that was passed on is concealed, and 20 ms heard of every 60 ms are 20 ms.
 
 Any cut of the sound into blocks gives the same samples. Sound waits only while a hole is open, for 60 ms at most, and
-for the 4 ms after it. Not for what an event may last through (`edge.detector.tracker`). What was concealed is counted,
-and a source's own account of what it lost is left as it is.
+for the 4 ms after it. What was concealed is known and counted; a source's own account of what it lost is left as it is.
+Not for what an event may last through, nor for what it needs to begin (`edge.detector.tracker`).
 
 Source: packet loss concealment as in ITU-T G.711 Appendix I (1999): the past again, for up to 60 ms, overlapped and
 added where sound returns. Instead of one pitch period after another, found by correlation, the past is mirrored; it is
@@ -24,6 +24,7 @@ instead of 2 with 20 ms lost each second, on 150 Normal recordings (0.47 h) of p
 
 from __future__ import annotations
 
+from collections import deque
 from itertools import pairwise
 
 import numpy as np
@@ -74,6 +75,7 @@ class Concealment:
         self._past = np.zeros(0, _FLOAT)  # the newest of those heard before the hole, up to the longest hole
         self._future = np.zeros(0, _FLOAT)  # those heard after the hole, until it is filled
         self._resumed = 0  # index of the first of them
+        self._filled: deque[tuple[int, int]] = deque()  # holes, the first sample of each and one past its last
 
     def push(self, block: Block) -> list[Block]:
         """Take one block of any length; return what can be passed on.
@@ -100,10 +102,28 @@ class Concealment:
         return out
 
     def flush(self) -> list[Block]:
-        """End of stream: what waited for more sound after a hole. A hole that is still open stays one."""
-        out = self._fill()
+        """End of stream: what waited for more sound after a hole. A hole that is still open stays one.
+
+        Which holes were filled is known until the reset: the last frames are scored later.
+        """
+        out, filled = self._fill(), self._filled
         self.reset()
+        self._filled = filled
         return out
+
+    def bridges(self, first: NDArray[np.int64], stop: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """(T,) whether filled samples lie in each of some stretches; holes before all of them are forgotten.
+
+        Args:
+            first: (T,) first sample of each, rising.
+            stop: (T,) one past the last sample of each, rising.
+        """
+        found = np.zeros(len(first), np.bool_)
+        while len(first) and self._filled and self._filled[0][1] <= first[0]:
+            self._filled.popleft()
+        for begin, end in self._filled:
+            found[np.searchsorted(stop, begin, "right") : np.searchsorted(first, end, "left")] = True
+        return found
 
     def _lose(self, count: int) -> list[Block]:
         """So many samples are lost, perhaps none; what waited for more sound before them is passed on."""
@@ -140,5 +160,6 @@ class Concealment:
         share = (np.arange(fade, dtype=_FLOAT) + _FLOAT(0.5)) / _FLOAT(max(fade, 1))
         filled[hole - fade :] += share * (future[:fade][::-1] - filled[hole - fade :])
         self.concealed += hole
+        self._filled.append((start, start + hole))
         self._hole, self._past, self._future = 0, future[-self._longest :], future[:0]
         return [Block(start, np.concatenate([filled, future]), np.ones(hole + len(future), _BOOL))]

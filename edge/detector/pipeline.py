@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge.artefact.model import Model
 from edge.detector.chunks import Chunks
@@ -107,7 +108,6 @@ class Pipeline:
 
     def reset(self) -> None:
         """Forget everything, as a new object; open events are dropped, so flush first."""
-        self._concealment.reset()
         self._features.reset()
         self._chunks.reset()
         self._tracker.reset()
@@ -117,6 +117,7 @@ class Pipeline:
 
     def _forget(self) -> None:
         """Nothing was heard and nothing was lost."""
+        self._concealment.reset()
         self._state = self._model.new_state()
         self._heard_from: int | None = None  # frame before which the model knows nothing; None: see its chunks
 
@@ -139,7 +140,14 @@ class Pipeline:
             scores = replace(scores, valid=np.zeros_like(scores.valid))
         if self._observe is not None:
             self._observe(scores)
-        return self._reported_only(self._tracker.push(scores))
+        return self._reported_only(self._tracker.push(scores, self._bridged(scores)))
+
+    def _bridged(self, scores: Scores) -> NDArray[np.bool_]:
+        """(T,) whether the frames of each score frame touch concealed sound."""
+        spec, hop = self._model.spec, self._model.score_hop_samples
+        begin = hop * (scores.start + np.arange(len(scores.valid), dtype=np.int64))
+        reach = hop - spec.hop_samples + spec.ahead_samples
+        return self._concealment.bridges(begin - spec.history_samples, begin + reach)
 
     def _without_forgotten(self, chunk: Chunk) -> Chunk:
         """The chunk, with frames not valid that were heard before the model had to start anew."""

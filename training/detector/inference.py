@@ -6,6 +6,7 @@ Not for an exported artefact (`training.evaluation.artefact`).
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -42,28 +43,36 @@ def stream_logits(
     return logits
 
 
-def heard_frames(
-    samples: NDArray[np.float32], valid: NDArray[np.bool_], front_end: FrontEnd
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Frames of a whole sound of which some was lost, concealed as at the bedside.
+class HeardFrames(NamedTuple):
+    """Frames of a whole sound of which some was lost."""
+
+    values: NDArray[np.float32]
+    """(T, M) features, 0 where not valid."""
+    valid: NDArray[np.bool_]
+    """(T,)."""
+    bridged: NDArray[np.bool_]
+    """(T,) true where a frame touches concealed sound."""
+
+
+def heard_frames(samples: NDArray[np.float32], valid: NDArray[np.bool_], front_end: FrontEnd) -> HeardFrames:
+    """Frames of a whole sound, concealed as at the bedside.
 
     Args:
         samples: (N,).
         valid: (N,) false where samples were lost.
         front_end: it is reset.
-
-    Returns:
-        (T, M) frames, zeros where not valid, and (T,) which are valid.
     """
     front_end.reset()
     spec, concealment = front_end.spec, Concealment(front_end.spec.rate_hz)
     count = max(0, (len(samples) - spec.ahead_samples) // spec.hop_samples + 1)
     values, heard = np.zeros((count, spec.width), np.float32), np.zeros(count, np.bool_)
-    made = [frames for block in concealment.push(Block(0, samples, valid)) for frames in front_end.push(block)]
+    blocks = concealment.push(Block(0, samples, valid)) + concealment.flush()
+    made = [frames for block in blocks for frames in front_end.push(block)]
     for frames in made + front_end.flush():
         at = slice(frames.start, frames.start + len(frames.valid))
         values[at], heard[at] = np.where(frames.valid[:, None], frames.values, np.float32(0)), frames.valid
-    return values, heard
+    begin = np.arange(count, dtype=np.int64) * spec.hop_samples
+    return HeardFrames(values, heard, concealment.bridges(begin - spec.history_samples, begin + spec.ahead_samples))
 
 
 def clip_answers(detector: Detector, clips: list[NDArray[np.float16]]) -> list[NDArray[np.float32]]:

@@ -26,7 +26,7 @@ from edge.artefact.specs import GroupSpec
 from edge.errors import ConfigError, LaennecError
 from edge.features import FrontEnd
 from edge.types import Event
-from training.datasets import Recording, read_datasets
+from training.datasets import Recording, hashed_names, read_datasets
 from training.datasets.draw import draw
 from training.datasets.sounds import read_sound
 from training.detector.cross_validation import load_network
@@ -105,9 +105,11 @@ def by_network(detector: Detector, recipe: Recipe, result: dict[str, Any]) -> He
     detection = Detection(groups, result["thresholds"], features.hop_samples * STRIDE, features.rate_hz)
 
     def hear(samples: Samples, valid: Valid) -> list[Event]:
-        frames, heard = heard_frames(samples, valid, front_end)
-        scores = class_scores(torch.from_numpy(stream_logits(detector, frames, heard)), scale, bias).numpy()
-        return detection.events(scores, np.asarray(heard[: len(scores) * STRIDE].reshape(-1, STRIDE).all(axis=1)))
+        frames = heard_frames(samples, valid, front_end)
+        scores = class_scores(torch.from_numpy(stream_logits(detector, frames.values, frames.valid)), scale, bias)
+        whole = len(scores) * STRIDE
+        measurable, bridged = (part[:whole].reshape(-1, STRIDE) for part in (frames.valid, frames.bridged))
+        return detection.events(scores.numpy(), np.asarray(measurable.all(axis=1)), np.asarray(bridged.any(axis=1)))
 
     return hear
 
@@ -125,6 +127,8 @@ def _of_run(folder: Path, data: Path, limit: int) -> Iterator[tuple[Recording, H
     except (OSError, ValueError) as error:
         raise ConfigError(f"MODEL={folder}: expected a finished training ({error}); run `make train`") from error
     training_data = TrainingData(read_recordings(data, recipe), folder / "cache")
+    if hashed_names([r for r in training_data.recordings if r.is_real_chest]) != result["trained_on"]:
+        raise ConfigError(f"DATA={data}: other chest recordings than {folder} was trained on; give its DATA")
     some, folds = _some(training_data.recordings, limit), training_data.fold_of(recipe)
     for fold in range(recipe.folds):
         hear = by_network(load_network(recipe, folder / f"fold-{fold}"), recipe, result)

@@ -70,11 +70,22 @@ class Detection:
     """Samples to one score frame."""
     rate_hz: int
 
-    def events(self, scores: NDArray[np.float32], valid: NDArray[np.bool_] | None = None) -> list[Event]:
-        """The events that the edge would report for (T, C) scores, ends only; all are valid, or (T,) of them."""
+    def events(
+        self,
+        scores: NDArray[np.float32],
+        valid: NDArray[np.bool_] | None = None,
+        bridged: NDArray[np.bool_] | None = None,
+    ) -> list[Event]:
+        """The events that the edge would report, ends only.
+
+        Args:
+            scores: (T, C).
+            valid: (T,) false where sound was lost; None for nowhere.
+            bridged: (T,) true where concealed sound was heard; None for nowhere.
+        """
         tracker = Tracker(self.groups, CLASSES, self.thresholds, self.hop_samples)
         measurable = np.ones(len(scores), np.bool_) if valid is None else valid
-        found = tracker.push(Scores(0, scores, measurable)) + tracker.flush()
+        found = tracker.push(Scores(0, scores, measurable), bridged) + tracker.flush()
         return [event for event in found if event.kind == "end"]
 
     @property

@@ -166,3 +166,16 @@ def test_a_block_that_overlaps_or_is_not_two_rows_is_refused_and_not_taken() -> 
     with pytest.raises(ValueError, match="expected two rows of one length"):
         concealment.push(Block(50, ones, np.ones(49, np.bool_)))
     assert [b.start for b in concealment.push(Block(50, ones, np.ones(50, np.bool_)))] == [50]
+
+
+@given(RUNS, st.lists(st.integers(-50, 900), min_size=1, max_size=20), st.integers(1, 90))
+def test_a_stretch_is_bridged_where_it_has_a_filled_sample(
+    runs: list[tuple[int, int]], begins: list[int], length: int
+) -> None:
+    samples, heard = _sound(runs)
+    concealment, first = Concealment(RATE_HZ), np.array(sorted(begins))
+    _, known = _passed(concealment.push(Block(0, samples, heard)), len(heard))
+    filled = np.flatnonzero(known & ~heard)
+    for some in np.array_split(first, 3):  # asked for a few at a time, as a stream asks
+        expected = [bool(((filled >= begin) & (filled < begin + length)).any()) for begin in some]
+        assert concealment.bridges(some, some + length).tolist() == expected

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edge.artefact.model import Model, load_model
 from edge.detector.pipeline import Pipeline
-from edge.detector.tracker import AFTER_GAP_FRAMES
+from edge.detector.tracker import CAREFUL_FRAMES
 from edge.errors import ConfigError
 from edge.features import Cwt, FeatureSpec
 from edge.sources.demo import DEMO_AUDIO, DEMO_TRUTH
@@ -145,7 +145,7 @@ def test_a_class_or_threshold_that_the_model_lacks_is_refused(model: Model) -> N
 
 # The model that hears loudness: chunks of 0.2 s with 0.08 s of lookahead; a score frame has 40 ms.
 SCORE_HOP = LoudnessModel.score_hop_samples
-HIGH = {"wheeze": 0.895}  # its score of 0.9 is 0.05 log-odds above it, and behind a gap 0.3 are asked
+HIGH = {"wheeze": 0.895}  # its score of 0.9 is 0.05 log-odds above it, and behind a gap 0.8 are asked
 
 
 def _loudness(thresholds: dict[str, float] | None = None, classes: tuple[str, ...] | None = None) -> Pipeline:
@@ -185,7 +185,17 @@ def test_behind_a_gap_an_event_needs_more_for_so_many_score_frames() -> None:
     (usual,) = _spans_s((pipeline := _loudness()).push(heard) + pipeline.flush())
     (asked,) = _spans_s((pipeline := _loudness(HIGH)).push(heard) + pipeline.flush())
     assert usual[0] < 2.1
-    assert asked[0] == 2.0 + AFTER_GAP_FRAMES * SCORE_HOP / RATE_HZ
+    assert asked[0] == 2.0 + CAREFUL_FRAMES * SCORE_HOP / RATE_HZ
+
+
+@pytest.mark.parametrize("end_s", [2.0, 1.75])
+def test_concealed_sound_is_known_to_the_last_frame_of_a_stream(end_s: float) -> None:
+    whole, bridged = sound(end_s, (1.6, end_s)), sound(end_s, (1.6, end_s))
+    bridged.valid[round(1.54 * RATE_HZ) : round(1.56 * RATE_HZ)] = False
+    (event,) = _spans_s((pipeline := _loudness(HIGH)).push(whole) + pipeline.flush())
+    assert event[0] == 1.6
+    assert (pipeline := _loudness(HIGH)).push(bridged) + pipeline.flush() == []
+    assert _spans_s((pipeline := _loudness()).push(bridged) + pipeline.flush()) == [event]
 
 
 def test_an_event_lasts_through_holes_of_60_ms_and_ends_at_longer_ones() -> None:

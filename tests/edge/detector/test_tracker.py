@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edge.artefact.specs import GroupSpec
-from edge.detector.tracker import AFTER_GAP_FRAMES, AFTER_GAP_LOG_ODDS, Tracker, raised
+from edge.detector.tracker import AFTER_BRIDGE_LOG_ODDS, AFTER_GAP_LOG_ODDS, CAREFUL_FRAMES, Tracker, raised
 from edge.types import Event, Scores
 
 CLASSES = ("wheeze", "rhonchus", "fine_crackle", "breath")
@@ -124,7 +124,7 @@ def test_before_a_gap_the_median_counts_what_was_lost_as_quiet() -> None:
 
 def test_behind_a_gap_the_median_counts_what_was_lost_as_quiet_for_half_its_length() -> None:
     # {0, 0, 1, 1, .5}, {0, 1, 1, .5, .5}, {1, 1, .5, .5, 1}, {1, .5, .5, 1}, {.5, .5, 1}: 0.5, 0.5, 1, 0.75, 0.5
-    tracker = _plain(median_frames=5, threshold=0.4)  # behind a gap 0.47
+    tracker = _plain(median_frames=5, threshold=0.3)  # behind a gap 0.49
     (event,) = _ends(tracker, _scores([0.0, 1.0, 1.0, 0.5, 0.5, 1.0], lost=(0,)))
     assert (event.onset, event.mean) == (1 * HOP, 3.25 / 5)
 
@@ -136,7 +136,7 @@ def test_scores_before_a_gap_smooth_nothing_behind_it() -> None:
 
 
 def test_a_jump_in_the_index_is_a_gap_like_any_other() -> None:
-    tracker = _plain(median_frames=5, threshold=0.4)  # behind a gap 0.47
+    tracker = _plain(median_frames=5, threshold=0.3)  # behind a gap 0.49
     jump = _ends(tracker, _scores([0.5, 0.5, 1.0, 1.0]), _scores([1.0, 1.0, 0.5, 0.5, 1.0], start=9))
     assert [(e.onset // HOP, e.mean, e.end_reason) for e in jump] == [(0, 2.25 / 4, "gap"), (9, 3.25 / 5, "stream_end")]
 
@@ -268,12 +268,34 @@ def _behind_a_gap(wheeze: list[float]) -> list[tuple[str, int, int]]:
     return _spans(_run(_scores([0.0] * 9, start=0), _scores([0.0, *wheeze], start=10)))
 
 
+def _behind_a_bridge(wheeze: list[float], *bridged: int) -> list[tuple[str, int, int]]:
+    tracker, marks = _tracker(), np.isin(np.arange(len(wheeze)), bridged)
+    return _spans(tracker.push(_scores(wheeze), marks) + tracker.flush())
+
+
 def test_for_a_second_behind_a_gap_an_event_needs_more_to_open() -> None:
     level = raised(THRESHOLDS["wheeze"], AFTER_GAP_LOG_ODDS)
-    count = 2 * AFTER_GAP_FRAMES
+    count = 2 * CAREFUL_FRAMES
     assert _behind_a_gap([level + 1e-3] * count) == [("wheeze", 11, 11 + count)]
-    assert _behind_a_gap([level - 1e-3] * count) == [("wheeze", 10 + AFTER_GAP_FRAMES, 11 + count)]
+    assert _behind_a_gap([level - 1e-3] * count) == [("wheeze", 10 + CAREFUL_FRAMES, 11 + count)]
     assert _spans(_run(_scores([level - 1e-3] * count))) == [("wheeze", 0, count)]
+
+
+def test_for_a_second_behind_concealed_sound_an_event_needs_a_little_more_to_open() -> None:
+    level, count = raised(THRESHOLDS["wheeze"], AFTER_BRIDGE_LOG_ODDS), 2 * CAREFUL_FRAMES
+    assert AFTER_BRIDGE_LOG_ODDS < AFTER_GAP_LOG_ODDS
+    assert _behind_a_bridge([level + 1e-3] * count, 0) == [("wheeze", 0, count)]
+    assert _behind_a_bridge([level - 1e-3] * count, 0) == [("wheeze", CAREFUL_FRAMES + 1, count)]
+    assert _behind_a_bridge([level - 1e-3] * count, 3, 5) == [("wheeze", 0, count)]  # open before, it goes on
+    assert _behind_a_bridge([level - 1e-3] * count, 0, 5) == [("wheeze", CAREFUL_FRAMES + 6, count)]
+
+
+def test_a_reset_forgets_what_was_concealed() -> None:
+    level = raised(THRESHOLDS["wheeze"], AFTER_BRIDGE_LOG_ODDS) - 1e-3
+    tracker = _tracker()
+    tracker.push(_scores([0.0] * 4), np.ones(4, np.bool_))
+    tracker.reset()
+    assert _spans(tracker.push(_scores([level] * 10, start=4)) + tracker.flush()) == [("wheeze", 4, 14)]
 
 
 def test_a_sound_that_began_behind_a_gap_lasts_as_any_other() -> None:

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 import edge.node.stream
-from edge.detector.tracker import AFTER_GAP_FRAMES
+from edge.detector.tracker import CAREFUL_FRAMES
 from edge.log import LINES
 from edge.node.clock import is_synchronised
 from edge.sources.vitals import Vitals
@@ -67,7 +67,7 @@ def test_a_gap_without_a_restart_is_no_new_beginning() -> None:
     after = sound(2.0, (0.0, 2.0), start=3 * RATE_HZ)
     gap = Gap(RATE_HZ, 3 * RATE_HZ, "overflow")
     events = spoken(sound(1.0), gap, after, thresholds={"wheeze": 0.895})
-    assert samples_of(events)[0] == ("onset", 3 * RATE_HZ + AFTER_GAP_FRAMES * LoudnessModel.score_hop_samples, None)
+    assert samples_of(events)[0] == ("onset", 3 * RATE_HZ + CAREFUL_FRAMES * LoudnessModel.score_hop_samples, None)
 
 
 def test_a_stream_has_its_own_thresholds_and_classes() -> None:

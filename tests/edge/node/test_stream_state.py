@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 import edge.node.stream
-from edge.detector.tracker import AFTER_GAP_FRAMES
+from edge.detector.tracker import CAREFUL_FRAMES
 from edge.errors import SourceError
 from edge.node.stream import State, StreamTotals, StreamWorker
 from edge.settings.config import Stream
@@ -171,7 +171,7 @@ def test_a_silence_with_nothing_open_is_no_new_beginning(clock: Time) -> None:
     clock.now_s += 60.0
     stream.check_silence()
     stream._on_item(sound(2.0, (0.0, 2.0), start=3 * RATE_HZ))
-    onset = 3 * RATE_HZ + AFTER_GAP_FRAMES * LoudnessModel.score_hop_samples
+    onset = 3 * RATE_HZ + CAREFUL_FRAMES * LoudnessModel.score_hop_samples
     assert samples_of(said.events())[2] == ("onset", onset, None)  # as behind any gap
 
 
