@@ -194,8 +194,9 @@ def test_concealed_sound_is_known_to_the_last_frame_of_a_stream(end_s: float) ->
     bridged.valid[round(1.54 * RATE_HZ) : round(1.56 * RATE_HZ)] = False
     (event,) = _spans_s((pipeline := _loudness(HIGH)).push(whole) + pipeline.flush())
     assert event[0] == 1.6
-    assert (pipeline := _loudness(HIGH)).push(bridged) + pipeline.flush() == []
-    assert _spans_s((pipeline := _loudness()).push(bridged) + pipeline.flush()) == [event]
+    asked, usual = _loudness(HIGH), _loudness()
+    assert asked.push(bridged) + asked.flush() == []
+    assert _spans_s(usual.push(bridged) + usual.flush()) == [event]
 
 
 def test_an_event_lasts_through_holes_of_60_ms_and_ends_at_longer_ones() -> None:
