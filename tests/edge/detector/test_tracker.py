@@ -283,7 +283,6 @@ def test_for_a_second_behind_a_gap_an_event_needs_more_to_open() -> None:
 
 def test_for_a_second_behind_concealed_sound_an_event_needs_a_little_more_to_open() -> None:
     level, count = raised(THRESHOLDS["wheeze"], AFTER_BRIDGE_LOG_ODDS), 2 * CAREFUL_FRAMES
-    assert AFTER_BRIDGE_LOG_ODDS < AFTER_GAP_LOG_ODDS
     assert _behind_a_bridge([level + 1e-3] * count, 0) == [("wheeze", 0, count)]
     assert _behind_a_bridge([level - 1e-3] * count, 0) == [("wheeze", CAREFUL_FRAMES + 1, count)]
     assert _behind_a_bridge([level - 1e-3] * count, 3, 5) == [("wheeze", 0, count)]  # open before, it goes on
@@ -291,13 +290,11 @@ def test_for_a_second_behind_concealed_sound_an_event_needs_a_little_more_to_ope
 
 
 def test_a_reset_forgets_what_was_concealed() -> None:
-    level = raised(THRESHOLDS["wheeze"], AFTER_BRIDGE_LOG_ODDS) - 1e-3
-    tracker = _tracker()
+    level, tracker = raised(THRESHOLDS["wheeze"], AFTER_BRIDGE_LOG_ODDS) - 1e-3, _tracker()
     tracker.push(_scores([0.0] * 4), np.ones(4, np.bool_))
     tracker.reset()
     assert _spans(tracker.push(_scores([level] * 10, start=4)) + tracker.flush()) == [("wheeze", 4, 14)]
 
 
 def test_a_sound_that_began_behind_a_gap_lasts_as_any_other() -> None:
-    wheeze = [0.9] * 10 + [0.3] * 10 + [0.9] * 10  # 0.3 is above half of 0.5
-    assert _behind_a_gap(wheeze) == [("wheeze", 11, 41)]
+    assert _behind_a_gap([0.9] * 10 + [0.3] * 10 + [0.9] * 10) == [("wheeze", 11, 41)]  # 0.3 is above half of 0.5
