@@ -32,12 +32,14 @@ from edge.delivery.messages import (
     stream_status_body,
 )
 from edge.delivery.outbox import Outbox
+from edge.delivery.trend_history import TrendHistory, history_path
 from edge.node.box_fingerprint import box_fingerprint
 from edge.node.engine import Engine, phase_of
 from edge.node.notify import Notifier, StreamHealth, Supervision
 from edge.node.readers import Readers, Reading
 from edge.node.stream import NodeStream
 from edge.node.stream_state import State, StreamTotals
+from edge.node.trends import Trends
 from edge.settings.config import Config
 from edge.sources.source import Source
 
@@ -49,7 +51,7 @@ SWITCH_S = 0.001  # how soon the interpreter takes turns: a source that computes
 LAST_DELIVERY_S = 0.4  # at a stop: how long the last events may take to reach the broker
 DRAIN_S = 10.0  # at the end of all files: the same, for there is time
 UNREACHED_S = 5.0  # the same, while no broker is there
-SCHEMAS = ("event", "gap", "health", "info", "status", "stream")  # edge/delivery/schema
+SCHEMAS = ("event", "gap", "health", "info", "status", "stream", "trend")  # edge/delivery/schema
 BACKLOG_WARNING = 100  # waiting messages; a broker that keeps up leaves a few
 
 logger = logging.getLogger(__name__)
@@ -104,6 +106,8 @@ class Service:
         ]
         self._sources = sources
         self._engine = Engine(model, self._streams, [settings.priority for settings in config.streams])
+        history = TrendHistory(history_path(config.outbox_path()), [stream.id for stream in config.streams])
+        self._trends = Trends(self._streams, model, self._node, self._dispatch.set_state, history)
         self._supervision = Supervision(notifier or Notifier())
         self._published: dict[str, State] = {}
         self._has_ended_orphans = False
@@ -115,6 +119,7 @@ class Service:
         self._dispatch.send_first(self._outbox.ended_by_restart())
         self._dispatch.set_state(self._node.topic("info"), self._info())
         self._dispatch.start()
+        self._trends.start()
         readings = [
             Reading(source, stream, stop, partial(self._engine.wake, number))
             for number, (source, stream) in enumerate(zip(self._sources, self._streams, strict=True))
@@ -127,6 +132,7 @@ class Service:
         while not stop.wait(TICK_S) and self._engine.is_alive():
             readers.relieve()
             self._publish_stream_states()
+            self._trends.tick()
             self._supervision.tick(self._stream_health(readers), self._dispatch.is_connected)
             if time.monotonic() >= next_health_s:
                 next_health_s += HEALTH_S
@@ -141,6 +147,7 @@ class Service:
         if not self._engine.end(CLOSE_S):  # a source that does not notice the end does not keep events open
             logger.error("scoring hangs; open events stay without an end until the next start")
         self._publish_stream_states()
+        self._trends.finish()
         self._publish_health()
         if is_stopped:
             waiting = self._dispatch.drain(LAST_DELIVERY_S if self._dispatch.is_connected else 0.0)

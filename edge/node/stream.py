@@ -20,9 +20,11 @@ from numpy.typing import NDArray
 
 from edge.artefact.model import Model
 from edge.delivery.messages import EventTimes, Message, Node, event_message, gap_message, model_body, ulid
+from edge.delivery.trend import Minute, minutes_of
 from edge.detector.pipeline import Pipeline
 from edge.errors import LaennecError, ModelError
 from edge.log import BurstLimitedLog
+from edge.node.bed_burden import BedBurden
 from edge.node.clock import Timeline, is_synchronised
 from edge.node.inbox import OVERLOAD, End, Inbox, Item
 from edge.node.stream_state import ALMOST_NO_SOUND, RECENT_S, Lateness, RecentSound, State, StreamTotals
@@ -31,6 +33,7 @@ from edge.settings.kinds import LIVE
 from edge.sources.source import Source
 from edge.sources.vitals import MonitoredSource, Trouble, Vitals
 from edge.types import Block, Chunk, Event, Gap, Scores
+from edge.ward.burden import Reading
 
 STALL_S = 5.0  # a source that gives nothing for this long is lost
 END_OF_SOURCE = "end of source"
@@ -82,7 +85,7 @@ class NodeStream:
         self._node, self._sink, self._outside = node, sink, settings.outside
         self._rate_hz, self._chunk = model.rate_hz, model.chunk
         self._hop_s = model.spec.hop_samples / model.rate_hz
-        self._score_hop_s = model.score_hop_samples / model.rate_hz
+        self._score_hop_samples, self._score_hop_s = model.score_hop_samples, model.score_hop_samples / model.rate_hz
         self._model_body = model_body(model)
         self._pipeline = Pipeline(
             model, settings.thresholds, self._count_measurable, settings.classes, settings.outside, phase
@@ -100,7 +103,7 @@ class NodeStream:
         self._busy_s = 0.0
         self._gap_log = BurstLimitedLog(logger)
         self._open: dict[tuple[str, int], tuple[str, float]] = {}  # (label, onset) -> (id, wall time of the onset)
-        self._recent, self._lateness = RecentSound(), Lateness()
+        self._recent, self._lateness, self._burden = RecentSound(), Lateness(), BedBurden(model)
         self._arrived_at_s: float | None = None
         self._left_out_at_s = -float("inf")
         self._started_at_s = time.monotonic()
@@ -188,6 +191,16 @@ class NodeStream:
             concealed_s=self._pipeline.concealed_samples / self._rate_hz,
             left_out_s=self._left_out_samples / self._rate_hz,
         )
+
+    def burden(self) -> Reading | None:
+        """The burden of the bed now; None before the first scores."""
+        silent_s = self._silent_s()
+        return self._burden.reading(silent_s if silent_s > STALL_S else 0.0)
+
+    def take_minutes(self) -> list[Minute]:
+        """What is to be remembered of the minutes since the last call, oldest first."""
+        readings, hop = self._burden.take_minutes(), self._score_hop_samples
+        return [row for r in readings for row in minutes_of(self.id, r, self._timeline.wall_s(r.stop * hop))]
 
     def vitals(self) -> Vitals | None:
         """Vital signs of the stream's device, if its source knows them."""
@@ -317,6 +330,7 @@ class NodeStream:
 
     def _count_measurable(self, scores: Scores) -> None:
         self._measurable_frames += int(scores.valid.sum())
+        self._burden.push(scores, self._pipeline.verdict.verified)
 
     def _timed(self, work: Callable[[], Result]) -> Result:
         begin_s = time.perf_counter()
