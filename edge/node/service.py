@@ -106,7 +106,7 @@ class Service:
         ]
         self._sources = sources
         self._engine = Engine(model, self._streams, [settings.priority for settings in config.streams])
-        history = TrendHistory(history_path(config.outbox_path()), [stream.id for stream in config.streams])
+        history = TrendHistory(history_path(outbox.path), [stream.id for stream in config.streams])
         self._trends = Trends(self._streams, model, self._node, self._dispatch.set_state, history)
         self._supervision = Supervision(notifier or Notifier())
         self._published: dict[str, State] = {}
