@@ -134,7 +134,7 @@ class Model:
         if not chunks:
             return []
         known = [self._nothing_heard if chunk.restart else state for chunk, state in zip(chunks, states, strict=True)]
-        found = self._hear(chunks, known)
+        found = self._hear(chunks, np.stack(known))
         # Each state is copied: a part of the batch would keep the memory of the whole one.
         rows = zip(chunks, found["scores"], found["next_state"], strict=True)
         return [(self._measurable(chunk, values, after), after.copy()) for chunk, values, after in rows]
@@ -153,13 +153,13 @@ class Model:
         found = {"next_state": self.new_state()[None]}
         for chunk in chunks:
             found = self._hear([chunk], found["next_state"])
-        return found["clip"][0]
+        return np.asarray(found["clip"][0])
 
-    def _hear(self, chunks: Sequence[Chunk], states: Sequence[NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
-        """Every output of the graph for a chunk of each of some streams, (B, ...)."""
+    def _hear(self, chunks: Sequence[Chunk], states: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        """Every output of the graph for a chunk of each of some streams and their states (B, S): (B, ...)."""
         frames = np.stack([chunk.values for chunk in chunks])
         valid = np.stack([chunk.valid for chunk in chunks]).astype(np.float32)
-        return self._backend.run(frames, valid, np.stack(list(states)))
+        return self._backend.run(frames, valid, states)
 
     def _measurable(self, chunk: Chunk, values: NDArray[np.float32], after: NDArray[np.float32]) -> Scores:
         """What the graph said of one chunk, (T, C) and the state, as scores."""
