@@ -1,8 +1,9 @@
 """Streams that share calls of the model find what `laennec detect` finds in each of them, whoever is beside them.
 
-Scores of a batch differ from those of a chunk alone in their last bits (at most 2e-6 here), so an event would differ
-where a smoothed score lies so near to a threshold. In 5600 s of real sound none of the smoothed scores of frames came
-nearer than 1e-5 to what decided it.
+Scores of a batch differ from those of a chunk alone in their last bits (1.5e-7 here), so an event would differ where a
+smoothed score lies so near to what decides it. In 2175 s of 200 real recordings, one of 67568 frames lay within 1e-5 of
+it and none within 1e-6: at this rate, about one frame in 100 hours of a bed. It would move the begin or end of an event
+by 32 ms, or make or miss one that is on the edge of its threshold.
 """
 
 from __future__ import annotations
