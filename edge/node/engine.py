@@ -23,7 +23,7 @@ from edge.node.stream import NodeStream
 IDLE_S = 0.2  # the longest wait, so that a hang can be told from rest
 CHECK_S = 1.0  # how often silent sources are looked for
 SHED_S = 0.1  # how often the work that waits is counted
-MEMORY = 0.1  # share of the newest batch in the measured cost of a chunk
+MEMORY = 0.3  # share of the newest batch in the measured cost of a chunk
 GOLDEN = 0.6180339887498949  # its multiples, modulo 1, are spread evenly however many there are
 
 logger = logging.getLogger(__name__)
@@ -52,8 +52,8 @@ class Engine:
     def __init__(self, model: Model, streams: Sequence[NodeStream], priorities: Sequence[str]) -> None:
         """The thread does not run before `start`."""
         self._model, self._streams = model, streams
-        self._chunk_s = model.chunk.chunk_frames * model.spec.hop_samples / model.rate_hz
-        self._rate_hz = model.rate_hz
+        self._chunk_samples = model.chunk.chunk_frames * model.spec.hop_samples
+        self._chunk_s = self._chunk_samples / model.rate_hz
         self._scheduler, self._shedding = Scheduler(len(streams)), Shedding(priorities)
         self._arrivals: queue.SimpleQueue[int] = queue.SimpleQueue()  # numbers of streams to be looked at
         self._cost_s = 0.0  # computing time of a chunk with all that belongs to it
@@ -84,28 +84,34 @@ class Engine:
         """For how long the thread has not moved, seconds."""
         return time.monotonic() - self._moved_s if self._thread.is_alive() else 0.0
 
+    def turn(self) -> None:
+        """Wait until something is to be done, `IDLE_S` at most, and do it: what the thread does all the time."""
+        begin_s = self._collect()
+        self._moved_s = time.monotonic()
+        self._shed()
+        batch = self._scheduler.batch(self._moved_s)
+        self._score(batch)
+        self._spent_s += time.monotonic() - begin_s
+        if batch:
+            self._cost_s += MEMORY * (self._spent_s / len(batch) - self._cost_s)
+            self._spent_s = 0.0
+        if self._moved_s - self._checked_s >= CHECK_S:
+            self._checked_s = self._moved_s
+            for number, stream in enumerate(self._streams):
+                stream.check_silence()
+                self._advance(number)
+
     def _run(self) -> None:
-        has_ended = False
-        while not all(stream.is_closed for stream in self._streams):
-            self._moved_s = time.monotonic()
-            if self._is_ending.is_set() and not has_ended:
-                has_ended = True
-                for number, stream in enumerate(self._streams):
-                    stream.stop()
-                    self._arrivals.put(number)
-            begin_s = self._collect()
-            self._shed()
-            batch = self._scheduler.batch(time.monotonic())
-            self._score(batch)
-            self._spent_s += time.monotonic() - begin_s
-            if batch:
-                self._cost_s += MEMORY * (self._spent_s / len(batch) - self._cost_s)
-                self._spent_s = 0.0
-            if self._moved_s - self._checked_s >= CHECK_S:
-                self._checked_s = self._moved_s
-                for number, stream in enumerate(self._streams):
-                    stream.check_silence()
-                    self._advance(number)
+        while not self._is_ending.is_set() and not self._all_closed():
+            self.turn()
+        for number, stream in enumerate(self._streams):
+            stream.stop()
+            self._arrivals.put(number)
+        while not self._all_closed():
+            self.turn()
+
+    def _all_closed(self) -> bool:
+        return all(stream.is_closed for stream in self._streams)
 
     def _collect(self) -> float:
         """Take what has come, after waiting for it if nothing is due; when the waiting was over."""
@@ -143,7 +149,7 @@ class Engine:
         try:
             answers = self._model.score_many(chunks, states) if len(chunks) > 1 else []
         except Exception:
-            logger.exception("a batch of %d streams failed; they are scored one by one", len(chunks))
+            logger.warning("a batch failed streams=%d; they are scored one by one", len(chunks))
             answers = []
         busy_s = (time.monotonic() - begin_s) / len(numbers)
         for at, number in enumerate(numbers):
@@ -160,14 +166,15 @@ class Engine:
         if self._moved_s - self._counted_s < SHED_S:
             return
         self._counted_s = self._moved_s
-        for number in self._shedding.choose(self._moved_s, [self._work_s(n) for n in range(len(self._streams))]):
+        work_s = [self._work_s(number) for number in range(len(self._streams))]
+        for number in self._shedding.choose(self._moved_s, work_s, self._cost_s / self._chunk_s):
             self._streams[number].rest(REST_S)
-            logger.debug("stream=%s rests", self._streams[number].id)
+            self._advance(number)
 
     def _work_s(self, number: int) -> float:
         """How long the sound of a stream that waits takes to compute; 0 for a file at full speed, which can wait."""
         stream = self._streams[number]
         if not stream.is_live:
             return 0.0
-        chunks = stream.inbox.waiting / self._rate_hz / self._chunk_s + (number in self._scheduler)
-        return chunks * self._cost_s
+        whole = stream.inbox.waiting // self._chunk_samples  # the rest is no chunk yet
+        return (whole + (number in self._scheduler)) * self._cost_s

@@ -119,9 +119,10 @@ class NodeStream:
         return not isinstance(item, Block) or due is None or item.stop >= due
 
     def rest(self, rest_s: float) -> None:
-        """Leave out what waits and what comes in the next seconds of sound."""
+        """Leave out what waits and what comes in the next seconds of sound; what was heard is decided at once."""
         self._left_out_at_s = time.monotonic()
         self.inbox.rest(rest_s)
+        self._restart_detector()
 
     def advance(self) -> None:
         """Take what has come until a chunk is ready, or there is nothing more."""
