@@ -109,11 +109,8 @@ class Service:
         while not stop.wait(TICK_S) and self._engine.is_alive():
             readers.relieve()
             self._publish_stream_states()
-<<<<<<< HEAD
             self._trends.tick()
-=======
             self._publish_stream_health(self._next_in_turn())
->>>>>>> engine
             self._supervision.tick(self._stream_health(readers), self._dispatch.is_connected)
             if time.monotonic() >= next_health_s:
                 next_health_s += HEALTH_S

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from edge.artefact.model import Model
 from edge.delivery.messages import EventTimes, Message, Node, event_message, gap_message, model_body, ulid
-from edge.delivery.trend import Minute, minutes_of
 from edge.detector.pipeline import Pipeline
 from edge.errors import LaennecError, ModelError
 from edge.log import BurstLimitedLog
@@ -33,7 +32,6 @@ from edge.settings.kinds import LIVE
 from edge.sources.source import Source
 from edge.sources.vitals import MonitoredSource, Trouble, Vitals
 from edge.types import Block, Chunk, Event, Gap, Scores
-from edge.ward.burden import Reading
 
 STALL_S = 5.0  # a source that gives nothing for this long is lost
 END_OF_SOURCE = "end of source"
@@ -85,7 +83,7 @@ class NodeStream:
         self._node, self._sink, self._outside = node, sink, settings.outside
         self._rate_hz, self._chunk = model.rate_hz, model.chunk
         self._hop_s = model.spec.hop_samples / model.rate_hz
-        self._score_hop_samples, self._score_hop_s = model.score_hop_samples, model.score_hop_samples / model.rate_hz
+        self._score_hop_s = model.score_hop_samples / model.rate_hz
         self._model_body = model_body(model)
         self._pipeline = Pipeline(
             model, settings.thresholds, self._count_measurable, settings.classes, settings.outside, phase
@@ -93,6 +91,7 @@ class NodeStream:
         self._monitored = source if isinstance(source, MonitoredSource) else None
         recorded_s = self._monitored.recorded_s if self._monitored else None
         self._timeline = Timeline(model.rate_hz, self.is_live, recorded_s=recorded_s)
+        self.burden = BedBurden(settings.id, model, self._timeline)
         self._items: deque[Item] = deque()  # taken from the inbox
         self._then: deque[Callable[[], None]] = deque()  # what follows when all chunks that are ready are decided
         self._offered: int | None = None  # absolute index one past the last sample that the pipeline has
@@ -103,7 +102,7 @@ class NodeStream:
         self._busy_s = 0.0
         self._gap_log = BurstLimitedLog(logger)
         self._open: dict[tuple[str, int], tuple[str, float]] = {}  # (label, onset) -> (id, wall time of the onset)
-        self._recent, self._lateness, self._burden = RecentSound(), Lateness(), BedBurden(model)
+        self._recent, self._lateness = RecentSound(), Lateness()
         self._arrived_at_s: float | None = None
         self._left_out_at_s = -float("inf")
         self._started_at_s = time.monotonic()
@@ -177,7 +176,7 @@ class NodeStream:
 
     def check_silence(self) -> None:
         """End open events if the source has given nothing for `STALL_S`; call it every second or so."""
-        if self._open and not self.is_closed and not self._then and self._silent_s() > STALL_S:
+        if self._open and not self.is_closed and not self._then and self.silent_s() > STALL_S:
             self._restart_detector()
 
     def totals(self) -> StreamTotals:
@@ -192,16 +191,6 @@ class NodeStream:
             concealed_s=self._pipeline.concealed_samples / self._rate_hz,
             left_out_s=self._left_out_samples / self._rate_hz,
         )
-
-    def burden(self) -> Reading | None:
-        """The burden of the bed now; None before the first scores."""
-        silent_s = self._silent_s()
-        return self._burden.reading(silent_s if silent_s > STALL_S else 0.0)
-
-    def take_minutes(self) -> list[Minute]:
-        """What is to be remembered of the minutes since the last call, oldest first."""
-        readings, hop = self._burden.take_minutes(), self._score_hop_samples
-        return [row for r in readings for row in minutes_of(self.id, r, self._timeline.wall_s(r.stop * hop))]
 
     def vitals(self) -> Vitals | None:
         """Vital signs of the stream's device, if its source knows them."""
@@ -227,7 +216,7 @@ class NodeStream:
         if self.is_closed:
             return ("lost", self.failure) if self.failure else ("disabled", self._ending)
         trouble = self._monitored.trouble() if self._monitored else Trouble("", "")
-        if self._silent_s() > STALL_S:
+        if self.silent_s() > STALL_S:
             return "lost", trouble.reason or "no sound arrives"
         if self._arrived_at_s is None:
             return "unknown", ""
@@ -249,7 +238,8 @@ class NodeStream:
             return "degraded", "little of the sound can be measured"
         return "ok", ""
 
-    def _silent_s(self) -> float:
+    def silent_s(self) -> float:
+        """How long nothing has come from the source, seconds."""
         return time.monotonic() - (self._started_at_s if self._arrived_at_s is None else self._arrived_at_s)
 
     def _end_s(self, chunk: Chunk) -> float:
@@ -331,7 +321,7 @@ class NodeStream:
 
     def _count_measurable(self, scores: Scores) -> None:
         self._measurable_frames += int(scores.valid.sum())
-        self._burden.push(scores, self._pipeline.verdict.verified)
+        self.burden.push(scores, self._pipeline.verdict.verified)
 
     def _timed(self, work: Callable[[], Result]) -> Result:
         begin_s = time.perf_counter()

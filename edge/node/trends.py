@@ -39,7 +39,7 @@ class Trends:
     def tick(self) -> None:
         """Remember the minutes that are over, and publish where it is time; call it every second or so."""
         for stream in self._streams:
-            self._history.put(stream.take_minutes())
+            self._history.put(stream.burden.take_minutes())
         if time.monotonic() >= self._next_s:
             self._next_s += TREND_S
             self._publish()
@@ -52,7 +52,7 @@ class Trends:
 
     def _publish(self) -> None:
         for stream in self._streams:
-            reading = stream.burden()
+            reading = stream.burden.reading(stream.silent_s())
             if reading is not None:
                 body = trend_body(self._node, stream.id, reading, self._hop_samples, self._rate_hz, time.time())
                 self._set_state(self._node.topic("s", stream.id, "trend"), body, TREND_EXPIRY_S)
