@@ -6,15 +6,16 @@ measurable seconds / elapsed seconds. Under `LEAST_COVERAGE` a burden is unknown
 was before the stream began, and what sounds unlike anything that the model knows (`verified` false) is elapsed and not
 measured. Not for events (`edge.detector.tracker`), alarms or wall time.
 
-A window ends on a grid of absolute score frames, 4 s apart, so any cut of the scores gives the same readings,
-bit for bit. Memory does not grow: an hour of sums, 30 kB. An index that jumps forward is lost sound; one that goes
-back by more than a step is another stream, and everything before it is forgotten.
+A window ends on a grid of absolute score frames, 4 s apart, so any cut of the scores gives the same readings, bit for
+bit. Memory does not grow: an hour of sums, 30 kB. An index that jumps forward is lost sound; one that goes back by
+more than a step is another stream, and everything before it is forgotten.
 
-The interval says how far another stretch of the same breathing might have come out: the window is cut into batches, the
-burden is their ratio estimate, and the interval is Student's t on its logarithm. Sources: Schmeiser, Operations Research
-30(3), 1982 (few long batches, so that they hardly depend on each other); Cochran, Sampling Techniques, 1977, section 6.3
-(variance of a ratio). At beds made of real recordings of 197 patients it held the burden of all their recordings in 87 %
-of the minutes, 94 % of the five minutes and 96 % of the hours. It says nothing of how well the scores are calibrated.
+The interval says how far another stretch of the same breathing might have come out: the window is cut into batches,
+the burden is their ratio estimate, and the interval is Student's t on its logarithm. Sources: Schmeiser, Operations
+Research 30(3), 1982 (few long batches, so that they hardly depend on each other); Cochran, Sampling Techniques, 1977,
+section 6.3 (variance of a ratio). At beds made of real recordings of 197 patients it held the burden of all their
+recordings in 87 % of the minutes, 94 % of the five minutes and 96 % of the hours. It says nothing of how well the
+scores are calibrated.
 """
 
 from __future__ import annotations
