@@ -59,7 +59,7 @@ class Heard:
 
     def _listen(self) -> None:
         try:
-            self.items.extend(iter(self.source.blocks(self._stop)))
+            self.items.extend(read_source(self.source, self._stop))
         except RuntimeError as error:
             self.error = error
 
