@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from edge.commands.run import run
+from edge.errors import ConfigError
 from edge.sources.demo import DEMO_AUDIO
 
 
@@ -24,6 +26,20 @@ def test_mistakes_of_the_operator_are_one_line_that_names_them(tmp_path: Path, m
     assert "node: 'Edge 7'" in mistake("run", "--source", DEMO_AUDIO, "--node", "Edge 7")
     assert "channel" in mistake("run", "--source", DEMO_AUDIO, "--channel", "2", "--outbox", tmp_path / "o.db")
     assert "'rabbit' is not known" in mistake("demo", "--broker", "rabbit")
+
+
+def test_a_name_for_several_sources_is_refused(mistake: Callable[..., str]) -> None:
+    assert "--stream names one bed" in mistake("run", "--source", "a.wav", "--source", "b.wav", "--stream", "bed7")
+
+
+def test_every_source_that_is_missing_is_named(tmp_path: Path) -> None:
+    config = tmp_path / "ward.yaml"
+    config.write_text(f"streams: [{{id: a, source: a.wav}}, {{id: b, source: {DEMO_AUDIO}}}, {{id: c, source: c.wav}}]")
+    with pytest.raises(ConfigError) as error:
+        run(config=config, outbox=tmp_path / "outbox.db")
+    head, *others = str(error.value).splitlines()
+    assert head == "streams: 2 mistakes"
+    assert [line.split(": ")[0] for line in others] == [f"  {tmp_path / 'a.wav'}", f"  {tmp_path / 'c.wav'}"]
 
 
 @pytest.mark.parametrize(
