@@ -149,8 +149,19 @@ def _overridden(tree: object, given: dict[str, Any], fast: bool) -> object:
         raise ConfigError("nothing to listen to: give --source FILE, --source mic, or --config with streams")
     streams = merged.get("streams")
     if fast and isinstance(streams, list):
+        _refuse_fast(streams)
         merged["streams"] = [{**item, "pace": False} if isinstance(item, dict) else item for item in streams]
     return merged
+
+
+def _refuse_fast(streams: list[Any]) -> None:
+    """Refuse --fast for what comes in its own time, also when it is played from a capture."""
+    sources = [str(item.get("source", "")) for item in streams if isinstance(item, dict)]
+    live = [source for source in sources if source.partition(":")[0] in LIVE]
+    if live:
+        raise ConfigError(
+            f"--fast is for files; {live[0]} comes at its own pace, also from a capture: leave --fast out"
+        )
 
 
 def _streams(sources: list[str], stream: str | None, channel: int | None) -> list[dict[str, Any]]:

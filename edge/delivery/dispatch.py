@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
+from edge.delivery.gap_limit import GapLimit
 from edge.delivery.in_flight import InFlight
 from edge.delivery.messages import STATUS_EXPIRY_S, Body, Message, Node, encode, finish, status_body
 from edge.delivery.mqtt import Acknowledged, Connected, Disconnected, MqttSession, Signal
@@ -53,7 +54,7 @@ class Dispatch:
         self._dropped = 0
         self._state: dict[str, tuple[Body, int | None]] = {}
         self._unpublished: set[str] = set()  # topics of `_state` whose value the broker does not have
-        self._limited_log = RateLimitedLog(logger)
+        self._limited_log, self._gap_limit = RateLimitedLog(logger), GapLimit()
         self._in_flight = InFlight()
         self._first: list[int] = []
         self._changes = outbox.changes
@@ -138,6 +139,8 @@ class Dispatch:
                 logger.exception("dispatch error; going on in 1 s")
                 self._stopping.wait(1.0)
         self._step()
+        if rests := self._gap_limit.flush():
+            self._outbox.put(rests)
         self._publish_stopped()
 
     def _step(self) -> None:
@@ -154,15 +157,15 @@ class Dispatch:
             self._outbox.tidy()
 
     def _persist(self) -> None:
-        """Inbox to disk, in one transaction."""
+        """Inbox to disk, in one transaction; of gaps, no more than their limit."""
         batch: list[Message] = []
         while len(batch) < INBOX_MESSAGES:
             try:
                 batch.append(self._inbox.get_nowait())
             except queue.Empty:
                 break
-        if batch:
-            self._outbox.put(batch)
+        if passed := self._gap_limit.push(batch, self._monotonic()):
+            self._outbox.put(passed)
 
     def _on_signals(self) -> None:
         """Connections, their ends and acknowledgements that the MQTT session reported since the last step."""

@@ -19,13 +19,12 @@ from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, fie
 from edge.errors import ConfigError
 from edge.settings.kinds import LIVE, Outside, RuntimeName
 from edge.settings.link import PATTERNS, LinkSettings, mistakes_of_streams
-from edge.settings.mistakes import closest, joined, mistakes_of, shortened
+from edge.settings.mistakes import ID_PATTERN, closest, joined, mistakes_of, shortened
 from edge.settings.section import PathBeside, Section, beside_the_file
 from edge.settings.yaml_file import read_yaml
 
 PASSWORD_VARIABLE = "LAENNEC_MQTT_PASSWORD"
 SERVICE_STATE = Path("/var/lib/laennec")  # StateDirectory of the systemd unit
-ID_PATTERN = r"^[a-z0-9-]{1,32}$"  # ids are levels of an MQTT topic: no '/', '+', '#' and no patient names
 ID_WORDS = "an id; use 1 to 32 of a-z, 0-9 and '-'"
 PREFIX_PATTERN = r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$"
 PREFIX_WORDS = "a prefix of topics; use A-Z, a-z, 0-9, '_' and '-', with '/' between its levels"

@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+ID_PATTERN = r"^[a-z0-9-]{1,32}$"  # ids are levels of an MQTT topic: no '/', '+', '#' and no patient names
 MOST = 20  # lines; a file with more mistakes than this is of another program
 
 # Types of pydantic's errors, and what it expected
@@ -123,7 +124,7 @@ def _known_keys(loc: tuple[int | str, ...], model: type[BaseModel]) -> tuple[str
     """The keys of the section at `loc`, found by walking the models' annotations."""
     section = model
     for part in loc:
-        if isinstance(part, str):
+        if isinstance(part, str) and part in section.model_fields:  # else it is a key of a mapping, such as a class
             section = _section_of(section.model_fields[part].annotation) or section
     return tuple(section.model_fields)
 
