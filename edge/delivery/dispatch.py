@@ -52,7 +52,7 @@ class Dispatch:
         self._stopping = threading.Event()
         self._mutex = threading.Lock()
         self._dropped = 0
-        self._state: dict[str, tuple[Body, int | None]] = {}
+        self._state: dict[str, tuple[Body | None, int | None]] = {}  # None: none is to be retained
         self._unpublished: set[str] = set()  # topics of `_state` whose value the broker does not have
         self._limited_log, self._gap_limit = RateLimitedLog(logger), GapLimit()
         self._in_flight = InFlight()
@@ -86,6 +86,13 @@ class Dispatch:
         """Publish a retained value: only the last of a topic counts, and it is published again after a reconnection."""
         with self._mutex:
             self._state[topic] = (body, expiry_s)
+            self._unpublished.add(topic)
+        self._wake.set()
+
+    def clear_state(self, topic: str) -> None:
+        """Remove a retained value from the broker, in every connection of this process."""
+        with self._mutex:
+            self._state[topic] = (None, None)
             self._unpublished.add(topic)
         self._wake.set()
 
@@ -213,7 +220,8 @@ class Dispatch:
             values = [(topic, *self._state[topic]) for topic in topics]
             self._unpublished.difference_update(topics)
         for topic, body, expiry_s in values:
-            in_flight.record(self._session.publish(topic, encode(body), True, expiry_s), None, now_s)
+            payload = b"" if body is None else encode(body)  # empty: the broker forgets what it retained
+            in_flight.record(self._session.publish(topic, payload, True, expiry_s), None, now_s)
 
     def _publish_messages(self) -> None:
         """What waits in the outbox, as far as it may go now."""

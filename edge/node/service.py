@@ -31,6 +31,7 @@ from edge.delivery.messages import (
     stream_status_body,
 )
 from edge.delivery.outbox import Outbox
+from edge.delivery.retained import RetainedTopics
 from edge.node.box_fingerprint import box_fingerprint
 from edge.node.notify import Heartbeat, Notifier, StreamHealth, Supervision
 from edge.node.stream import State, StreamTotals, StreamWorker
@@ -98,6 +99,8 @@ class Service:
         ]
         self._supervision = Supervision(notifier or Notifier())
         self._published: dict[str, State] = {}
+        self._retained = RetainedTopics(config.outbox_path().with_name(f"retained-{config.node}.json"))
+        self._status_topics = [self._node.topic("s", stream.id, "status") for stream in config.streams]
         self._has_ended_orphans = False
         self._started_s = time.monotonic()
 
@@ -106,6 +109,8 @@ class Service:
         self._end_orphaned_events()
         self._dispatch.send_first(self._outbox.ended_by_restart())
         self._dispatch.set_state(self._node.topic("info"), self._info())
+        for topic in self._retained.begin(self._status_topics):  # of streams that were taken out of the settings
+            self._dispatch.clear_state(topic)
         self._dispatch.start()
         heartbeats = [Heartbeat(stop) for _ in self._workers]
         threads = [
@@ -139,6 +144,8 @@ class Service:
             waiting = self._dispatch.drain(LAST_DELIVERY_S if self._dispatch.is_connected else 0.0)
         else:
             waiting = self._drain_after_files()
+        if self._dispatch.is_connected:
+            self._retained.settle(self._status_topics)
         self._dispatch.stop()
         self._outbox.tidy()  # a last attempt to bring to disk what only memory holds
         counts = self._outbox.counts()
