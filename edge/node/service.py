@@ -99,7 +99,7 @@ class Service:
         ]
         self._supervision = Supervision(notifier or Notifier())
         self._published: dict[str, State] = {}
-        self._retained = RetainedTopics(config.outbox_path().with_name(f"retained-{config.node}.json"))
+        self._retained = RetainedTopics(outbox.path.with_name(f"retained-{config.node}.json"))
         self._status_topics = [self._node.topic("s", stream.id, "status") for stream in config.streams]
         self._has_ended_orphans = False
         self._started_s = time.monotonic()
