@@ -184,7 +184,8 @@ class Model:
     def describe(self) -> str:
         """The card and the metadata as text to read: YAML, a line for each figure."""
         hop_ms = 1000 * self.score_hop_samples / self.rate_hz
-        frame_ms = hop_ms / self.chunk.score_frames
+        lengths = (self.chunk.chunk_frames, self.chunk.lookahead_frames)
+        chunk_ms, late_ms = (hop_ms * frames / self.chunk.score_frames for frames in lengths)
         lines = [
             f"{self.id}  sha256 {self.sha256}",
             "",
@@ -194,7 +195,7 @@ class Model:
             f"classes: {', '.join(self.classes)} (one score each {hop_ms:g} ms)",
             "thresholds: " + ", ".join(f"{c} {t:.2f}" for c, t in self.thresholds.items()),
             as_text({"features": json.loads(self.spec.to_json())}),
-            f"chunk: {frame_ms * self.chunk.chunk_frames:g} ms, decided {frame_ms * self.chunk.lookahead_frames:g} ms late",
+            f"chunk: {chunk_ms:g} ms, decided {late_ms:g} ms late",
             f"known sound: {self.known or 'not in this model; it does not say when a stream is outside'}",
             f"training data: sha256 {self.training_data}",
         ]
