@@ -67,6 +67,11 @@ class Heard:
     def samples(self) -> int:
         return sum(len(item.samples) for item in list(self.items) if isinstance(item, Block))
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the source has ended by itself."""
+        return not self._thread.is_alive()
+
     def close(self) -> None:
         self._stop.set()
         self._thread.join(10)
