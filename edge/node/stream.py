@@ -21,6 +21,7 @@ from edge.artefact.model import Model
 from edge.delivery.messages import Node
 from edge.detector.pipeline import Pipeline
 from edge.errors import LaennecError, ModelError
+from edge.node.bed_burden import BedBurden
 from edge.node.clock import Timeline
 from edge.node.inbox import OVERLOAD, End, Inbox, Item
 from edge.node.stream_messages import MessageSink, StreamMessages
@@ -83,6 +84,7 @@ class NodeStream:
         device = self._monitored.device if self._monitored else ""
         self._messages = StreamMessages(node, self.id, device, model, model.rate_hz, sink)
         self._timeline = Timeline(model.rate_hz, self.is_live, recorded_s=recorded_s)
+        self.burden = BedBurden(settings.id, model, self._timeline)
         self._items: deque[Item] = deque()  # taken from the inbox
         self._then: deque[Callable[[], None]] = deque()  # what follows when all chunks that are ready are decided
         self._offered: int | None = None  # absolute index one past the last sample that the pipeline has
@@ -165,7 +167,7 @@ class NodeStream:
 
     def check_silence(self) -> None:
         """Decide what came last if the source has given nothing for `STALL_S`; call it every second or so."""
-        if self._offered is not None and not self.is_closed and not self._then and self._silent_s() > STALL_S:
+        if self._offered is not None and not self.is_closed and not self._then and self.silent_s() > STALL_S:
             self._restart_detector()
 
     def totals(self) -> StreamTotals:
@@ -205,7 +207,7 @@ class NodeStream:
         if self.is_closed:
             return ("lost", self.failure) if self.failure else ("disabled", self._ending)
         trouble = self._monitored.trouble() if self._monitored else Trouble("", "")
-        if self._silent_s() > STALL_S:
+        if self.silent_s() > STALL_S:
             return "lost", trouble.reason or "no sound arrives"
         if self._arrived_at_s is None:
             return "unknown", ""
@@ -226,7 +228,8 @@ class NodeStream:
             return "degraded", "little of the sound can be measured"
         return "ok", ""
 
-    def _silent_s(self) -> float:
+    def silent_s(self) -> float:
+        """How long nothing has come from the source, seconds."""
         return time.monotonic() - (self._started_at_s if self._arrived_at_s is None else self._arrived_at_s)
 
     def _end_s(self, chunk: Chunk) -> float:
@@ -292,6 +295,7 @@ class NodeStream:
 
     def _count_measurable(self, scores: Scores) -> None:
         self._measurable_frames += int(scores.valid.sum())
+        self.burden.push(scores, self._pipeline.verdict.verified)
 
     def _timed(self, work: Callable[[], Result]) -> Result:
         begin_s = time.perf_counter()
