@@ -112,12 +112,18 @@ class Adaptation:
             raise ValueError(f"calibration {self.calibration}, expected scales above 0")
         return self
 
+    def body(self) -> dict[str, Any]:
+        """What a node's info says of it."""
+        return {
+            "device": self.device, "made": self.made, "equaliser_db": list(self.equaliser_db), "labelled": self.labelled,
+        }  # fmt: skip
+
     def lines(self) -> list[str]:
         """For a person."""
         curve = ", ".join(f"{gain:+.0f}" for gain in self.equaliser_db)
         before, after = self.outside_db
         out = [
-            f"adaptation: {self.device}, made {self.made} of {self.measured_s:.0f} s of sound in {self.recordings} files",
+            f"adaptation: {self.device}, made {self.made} of {self.measured_s:.0f} s in {self.recordings} files",
             f"  equaliser: {curve} dB, in eight groups of bands from low to high",
             f"  level of the device: {self.level_db:.0f} dBFS",
             f"  spectrum outside what the model knows: {before:.1f} dB before, {after:.1f} dB with it",

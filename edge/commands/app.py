@@ -17,6 +17,7 @@ import typer
 
 from edge import __version__
 from edge.commands import EXIT_INTERRUPTED, EXIT_MISTAKE
+from edge.commands.adapt import adapt
 from edge.commands.demo import demo
 from edge.commands.detect import detect
 from edge.commands.devices import devices
@@ -50,6 +51,7 @@ app.command(short_help="Play a synthetic recording, show its events.")(demo)
 app.command(short_help="Check everything that a node needs.")(doctor)
 app.command(short_help="Publish again events that a broker lost.")(resend)
 app.add_typer(model_app, name="model", short_help="Show the model; manage signed models.")
+app.command(short_help="Measure a device of your own.")(adapt)
 app.command(short_help="Find the fastest variant of the model here.")(optimize)
 app.command(hidden=True)(tune)
 app.add_typer(link_app, name="link", short_help="Test links to wearable stethoscopes.")

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edge.commands import EXIT_MISTAKE, ChannelOption, ModelOption, RuntimeOption, stop_on_signals
+from edge.commands import EXIT_MISTAKE, AdaptationOption, ChannelOption, ModelOption, RuntimeOption, stop_on_signals
 from edge.errors import ConfigError
 
 
@@ -31,11 +31,12 @@ def run(  # noqa: PLR0913 - the options of the command
     ] = None,
     fast: Annotated[bool, typer.Option("--fast", help="Play files as fast as possible, not in real time.")] = False,
     runtime: RuntimeOption = None,
+    adaptation: AdaptationOption = None,
 ) -> None:
     """Detect sounds and publish events over MQTT, until Ctrl-C or the end of all files."""
     given = {
         "source": source, "model": model, "channel": channel, "host": host, "port": port, "node": node,
-        "stream": stream, "outbox": outbox, "runtime": runtime,
+        "stream": stream, "outbox": outbox, "runtime": runtime, "adaptation": adaptation,
     }  # fmt: skip
     from edge.log import setup
     from edge.settings import config as settings
@@ -108,9 +109,12 @@ def _overridden(tree: object, given: dict[str, Any], fast: bool) -> object:
         if wanted and isinstance(merged.get(section, {}) or {}, dict):
             merged[section] = {**(merged.get(section) or {}), **wanted}
     if given["source"] is not None:
-        merged["streams"] = [{"id": given["stream"] or "bed1", "source": given["source"], "channel": given["channel"]}]
-    elif given["stream"] is not None or given["channel"] is not None:
-        raise ConfigError("--stream and --channel belong to --source; in a configuration file they stand under streams")
+        one = {key: given[key] for key in ("source", "channel", "adaptation")}
+        merged["streams"] = [{"id": given["stream"] or "bed1", **one}]
+    elif any(given[key] is not None for key in ("stream", "channel", "adaptation")):
+        raise ConfigError(
+            "--stream, --channel and --adaptation belong to --source; in a configuration file they stand under streams"
+        )
     elif not tree:
         raise ConfigError("nothing to listen to: give --source FILE, --source mic, or --config with streams")
     streams = merged.get("streams")

@@ -1,11 +1,11 @@
-"""The equaliser that brings the long-term spectrum of one kind of device to what the model knows, from unlabelled sound.
+"""The equaliser that brings the long-term spectrum of a device to what the model knows, from unlabelled sound.
 
     stretches of about 10 s -> level and spectrum of each, as the model would hear them -> medians over the stretches
     -> what lacks to the middle of the recordings that the model was trained on, group by group; once more with that
 
 Bands that those recordings had at the floor of the features are only ever lowered, towards it. The level is left to
-`edge.detector.level`: the curve has no gain in common. An equaliser corrects the microphone and its noise in the mean; it
-cannot bring back what the noise hides, and the difference between chests of children and of adults is taken for one of
+`edge.detector.level`: the curve has no gain in common. An equaliser corrects the microphone and its noise in the mean;
+it cannot bring back what the noise hides, and takes the difference between chests of children and of adults for one of
 the microphone. Not for calibration or thresholds (`training.adapt`).
 """
 
@@ -23,7 +23,7 @@ from edge.detector.known_sound import NEAR_FLOOR_DB, UNKNOWN_DB, excess
 from edge.detector.sound_statistics import Measured, SoundStatistics, floor_db, group_edges
 from edge.features import FeatureSpec
 from edge.features.compress import affine
-from edge.types import Chunk
+from edge.types import Frames
 
 STRETCH_S = 10.0  # the median recording of SPRSound has 9 s
 ROUNDS = 12  # the floor makes the levels bend; after eight, no group moves by 0.1 dB any more
@@ -45,25 +45,25 @@ class Found:
     """How far the median spectrum lies outside what the model knows, without and with it, mean over the groups, dB."""
 
 
-def band_curve_db(equaliser_db: Sequence[float], spec: FeatureSpec) -> NDArray[np.float64]:
+def band_curve_db(equaliser_db: Sequence[float] | NDArray[np.float64], spec: FeatureSpec) -> NDArray[np.float64]:
     """(M,) gain of every number of a frame, dB: linear between the middles of the groups, the same for each window."""
     edges = group_edges(spec)
     middles = (edges[:-1] + edges[1:] - 1) / 2
     return np.tile(np.interp(np.arange(spec.bands), middles, np.asarray(equaliser_db)), spec.windows)
 
 
-def stretches(chunks: Sequence[Chunk], spec: FeatureSpec) -> list[NDArray[np.float32]]:
-    """The valid frames of one file in stretches of about `STRETCH_S`, (T, M) each; a rest of less than half is left out.
+def stretches(frames: Sequence[Frames], spec: FeatureSpec) -> list[NDArray[np.float32]]:
+    """The valid frames of one file in stretches of about `STRETCH_S`, (T, M) each; less than half of it is none.
 
     Args:
-        chunks: as they were cut, without a gain.
+        frames: of the file, in order.
         spec: what a frame is.
     """
-    valid = [chunk.values[chunk.valid] for chunk in chunks]
-    frames = np.concatenate(valid) if valid else np.zeros((0, spec.width), np.float32)
+    heard = [some.values[some.valid] for some in frames]
+    values = np.concatenate(heard) if heard else np.zeros((0, spec.width), np.float32)
     length = round(STRETCH_S * spec.rate_hz / spec.hop_samples)
-    count = max(round(len(frames) / length), 1)
-    return [part for part in np.array_split(frames, count) if len(part) >= length / 2]
+    count = max(round(len(values) / length), 1)
+    return [part for part in np.array_split(values, count) if len(part) >= length / 2]
 
 
 def find_equaliser(frames: Sequence[NDArray[np.float32]], known: KnownSound, spec: FeatureSpec) -> Found:
@@ -85,7 +85,7 @@ def find_equaliser(frames: Sequence[NDArray[np.float32]], known: KnownSound, spe
         lacks = wanted - (now.spectrum_db - now.level_db)
         lacks = np.where(is_known, lacks - lacks[is_known].mean(), np.minimum(lacks, 0.0))
         curve = curve + STEP * lacks
-    bounded = np.round(np.clip(curve, -LARGEST_CUT_DB, LARGEST_BOOST_DB), 1)
+    bounded = np.asarray(np.round(np.clip(curve, -LARGEST_CUT_DB, LARGEST_BOOST_DB), 1), np.float64)
     level_db = _typical(frames, spec, np.zeros(GROUPS), 0.0, is_raw=True).level_db
     return Found(
         tuple(bounded.tolist()), tuple(np.round(curve, 1).tolist()), round(level_db, 1),

@@ -2,8 +2,9 @@
 
 A stream is compared as the model hears it, so its level is outside only where `edge.detector.level` cannot bring it to
 one of the recordings. Its spectrum is compared at a level that training reached: it is moved towards the median level
-of the recordings as far as the gain of the training's augmentation goes. What a recording had at or below the floor of the features is not known,
-only that it was not above; a stream has more there when it rises above that floor, moved as the stream is.
+of the recordings as far as the gain of the training's augmentation goes. What a recording had at or below the floor of
+the features is not known, only that it was not above; a stream has more there when it rises above that floor, moved as
+the stream is.
 
 Outside is what lies further outside the range of 1 to 99 % of the recordings than the margin, which training chose so
 that at most one in a hundred recordings of patients that were left out is called outside. It is no statement about

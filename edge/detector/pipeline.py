@@ -1,4 +1,4 @@
-"""One stream, from blocks to events: concealment, features, chunks, model, tracker in a row. No thread, I/O or clock.
+"""One stream, from blocks to events: concealment, features, level, model, tracker in a row. No thread, I/O or clock.
 
 Any cut of the sound into blocks gives the same scores and the same events; running a file at full speed is pushing it
 and flushing. Holes of up to 60 ms are concealed. Sound that was lost or masked for longer is never spliced over: its
@@ -13,9 +13,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.artefact.adaptation import Adaptation
 from edge.artefact.model import Model
-from edge.detector.chunks import Chunks
 from edge.detector.concealment import Concealment
+from edge.detector.level import LevelledChunks
+from edge.detector.recalibration import Recalibration
 from edge.detector.sound_check import SoundCheck, Verdict
 from edge.detector.tracker import Tracker
 from edge.errors import ConfigError
@@ -33,6 +35,7 @@ class Pipeline:
         observe: called with all scores that there are, in order.
         classes: classes that become events; all event classes of the model when None.
         outside: what to do while the sound is not like what the model knows: mark events, give no scores, or not judge.
+        adaptation: of the stream's device, checked to be of this model.
 
     Raises:
         ConfigError: if a threshold or class is not one of the model's.
@@ -45,6 +48,7 @@ class Pipeline:
         observe: Callable[[Scores], None] | None = None,
         classes: tuple[str, ...] | None = None,
         outside: Outside = "unverified",
+        adaptation: Adaptation | None = None,
     ) -> None:
         """Build the stages; no sound has come yet."""
         unknown = sorted({*(thresholds or {}), *(classes or ())} - set(model.event_classes))
@@ -58,10 +62,13 @@ class Pipeline:
         self._check = None if outside == "ignore" else SoundCheck(model)
         self._reported = set(model.event_classes if classes is None else classes)
         self._concealment = Concealment(model.rate_hz)
-        self._features = FrontEnd(model.spec)
-        self._chunks = Chunks(model.chunk, model.spec.width)
+        self._chunks = LevelledChunks(model, adaptation)
+        self._features = FrontEnd(self._chunks.spec)
+        adapted = adaptation.thresholds if adaptation is not None else {}
+        calibration = adaptation.calibration if adaptation is not None else {}
+        self._recalibration = Recalibration(model.groups, model.classes, calibration)
         self._tracker = Tracker(
-            model.groups, model.classes, {**model.thresholds, **(thresholds or {})}, model.score_hop_samples
+            model.groups, model.classes, {**model.thresholds, **adapted, **(thresholds or {})}, model.score_hop_samples
         )
         self._forget()
 
@@ -80,6 +87,11 @@ class Pipeline:
         if self._check is not None:
             self._check.push_block(block)
         return self._hear(blocks)
+
+    @property
+    def gain_db(self) -> float:
+        """What is added to the level of the stream now, dB; after `flush`, what was at its end."""
+        return self._chunks.gain_db
 
     @property
     def verdict(self) -> Verdict:
@@ -136,6 +148,7 @@ class Pipeline:
             self._state, self._heard_from = self._model.new_state(), chunk.start + spec.chunk_frames
         if not len(scores.valid):
             return []
+        scores = self._recalibration.apply(scores)
         if self._outside == "not_measurable" and self.verdict.verified is False:
             scores = replace(scores, valid=np.zeros_like(scores.valid))
         if self._observe is not None:

@@ -10,12 +10,13 @@ gives the same verdicts with the same chunks. Pure, for one stream; not for even
 from __future__ import annotations
 
 from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.artefact.adaptation import Adaptation
-from edge.detector.level import Hears, LevelledChunks, is_levelled
 from edge.detector.known_sound import reasons
+from edge.detector.level import Hears, LevelledChunks, is_levelled
 from edge.detector.sample_counts import SampleCounts
 from edge.detector.sound_statistics import SoundStatistics
 from edge.features import FeatureSpec, FrontEnd

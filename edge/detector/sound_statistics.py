@@ -111,7 +111,7 @@ class FrameLevels:
         Returns:
             (n, bands) levels of the valid ones in the longest window, dB.
         """
-        levels = np.asarray(values[valid, self._part], np.float64) * self._scale + self._offset
+        levels: NDArray[np.float64] = np.asarray(values[valid, self._part], np.float64) * self._scale + self._offset
         power_db = 10 * np.log10(np.sum(10 ** (levels / 10), axis=1)) - self._noise_db
         steps = np.clip(np.floor((power_db - LOWEST_DB) / STEP_DB), 0, STEPS - 1).astype(np.int64)
         self._counts += np.bincount(steps, minlength=STEPS)

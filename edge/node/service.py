@@ -178,7 +178,7 @@ class Service:
             if state.name != "unknown" and state != self._published.get(worker.id):
                 self._published[worker.id] = state
                 body = stream_status_body(
-                    self._node, state.name, state.reason, state.since_s, time.time(), state.verified
+                    self._node, state.name, state.reason, state.since_s, time.time(), state.verified, state.gain_db
                 )
                 self._dispatch.set_state(self._node.topic("s", worker.id, "status"), body)
 
@@ -196,9 +196,13 @@ class Service:
                 {
                     "id": stream.id, "rate": self._model.rate_hz,
                     "classes": list(stream.classes or self._model.event_classes),
-                    "thresholds": {**self._model.thresholds, **stream.thresholds},
+                    "thresholds": {
+                        **self._model.thresholds, **(worker.adaptation.thresholds if worker.adaptation else {}),
+                        **stream.thresholds,
+                    },
+                    "adaptation": worker.adaptation.body() if worker.adaptation else None,
                 }
-                for stream in self._config.streams
+                for stream, worker in zip(self._config.streams, self._workers, strict=True)
             ],
             "schemas": [f"laennec.{name}/1" for name in SCHEMAS],
         }  # fmt: skip
@@ -215,6 +219,7 @@ class Service:
             totals, state = worker.totals(), worker.state()
             streams[worker.id] = {
                 "state": state.name, "reason": state.reason, "verified": state.verified,
+                "gain_db": state.gain_db,
                 "heard_s": round(totals.received_s, 2), "measurable_s": round(totals.measurable_s, 2),
                 "lost_s": round(totals.lost_s, 2), "concealed_s": round(totals.concealed_s, 2),
                 "gaps": totals.gaps, "events": totals.events,

@@ -16,6 +16,7 @@ from typing import Protocol
 
 import numpy as np
 
+from edge.artefact.adaptation import load_adaptation
 from edge.artefact.model import Model
 from edge.delivery.messages import EventTimes, Message, Node, event_message, gap_message, model_body, ulid
 from edge.detector.pipeline import Pipeline
@@ -33,6 +34,7 @@ RECENT_S = 10.0  # over which the share of measurable sound and the level are me
 MEASURABLE_SHARE = 0.5  # below it the stream is degraded
 UNPLUGGED_DB = -90.0  # rms re full scale; an input that is muted or has no microphone is below, any chest far above
 ENERGY_UNIT = 1e-15  # energy is summed in whole units of it: a sum of floats would lose the faint after a loud year
+GAIN_STEP_DB = 3.0  # a level that drifts is not told with every decibel
 CLOSE_S = 1.0  # how long `close` waits for the block being processed; a thread that hangs must not hang the others
 ALMOST_NO_SOUND = f"almost no sound (below {UNPLUGGED_DB:.0f} dBFS): check the plug, the mute switch and the gain"
 END_OF_SOURCE = "end of source"
@@ -94,6 +96,8 @@ class State:
     """Since when, seconds since 1970."""
     verified: bool | None = None
     """Whether it sounds like what the model knows; None where that is not judged."""
+    gain_db: int = 0
+    """What is added to its level, dB; told again when it has moved by `GAIN_STEP_DB`."""
 
 
 class StreamWorker:
@@ -104,6 +108,7 @@ class StreamWorker:
 
         Raises:
             ConfigError: a threshold or class is not one of the model's.
+            ModelError: the adaptation of its device is damaged, or of another model.
         """
         self.id = settings.id
         self.failure = ""
@@ -115,8 +120,9 @@ class StreamWorker:
         self._outside = settings.outside
         self._score_hop_s = model.score_hop_samples / model.rate_hz
         self._model_body = model_body(model)
+        self.adaptation = None if settings.adaptation is None else load_adaptation(settings.adaptation, model)
         self._pipeline = Pipeline(
-            model, settings.thresholds, self._count_measurable, settings.classes, settings.outside
+            model, settings.thresholds, self._count_measurable, settings.classes, settings.outside, self.adaptation
         )
         self._monitored = source if isinstance(source, MonitoredSource) else None
         is_live = settings.pace or settings.source.partition(":")[0] in LIVE
@@ -202,9 +208,13 @@ class StreamWorker:
 
     def state(self) -> State:
         """The stream's state now; `unknown` while the source is only starting."""
-        (name, reason), verified = self._assess(), self._pipeline.verdict.verified
-        if (name, reason, verified) != (self._state.name, self._state.reason, self._state.verified):
-            self._state = State(name, reason, time.time(), verified)
+        (name, reason), verified, gain_db = self._assess(), self._pipeline.verdict.verified, self._pipeline.gain_db
+        told, since_s = self._state, time.time()
+        if (name, reason, verified) == (told.name, told.reason, told.verified):
+            if abs(gain_db - told.gain_db) < GAIN_STEP_DB:
+                return told
+            since_s = told.since_s
+        self._state = State(name, reason, since_s, verified, round(gain_db))
         return self._state
 
     def _assess(self) -> tuple[str, str]:

@@ -54,6 +54,8 @@ class Stream(Section):
     """Classes that become events here; None: all event classes of the model."""
     outside: Outside = "unverified"
     """What the stream is while its sound is not like what the model knows."""
+    adaptation: Path | None = None
+    """What `laennec adapt` made for its device; None: heard as it is."""
 
 
 class Tls(Section):
