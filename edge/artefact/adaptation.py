@@ -115,7 +115,8 @@ class Adaptation:
     def body(self) -> dict[str, Any]:
         """What a node's info says of it."""
         return {
-            "device": self.device, "made": self.made, "equaliser_db": list(self.equaliser_db), "labelled": self.labelled,
+            "device": self.device, "made": self.made, "equaliser_db": list(self.equaliser_db),
+            "labelled": self.labelled,
         }  # fmt: skip
 
     def lines(self) -> list[str]:

@@ -34,7 +34,7 @@ from edge.features.compress import affine
 from edge.types import Chunk, Frames
 
 WINDOW_S = 30.0  # some ten breaths
-BEGIN_S = 10.0  # of frames that were measured
+BEGIN_S = 2.0  # of frames that were measured
 SLEW_DB_PER_S = 1.0
 
 
