@@ -33,7 +33,8 @@ from edge.delivery.messages import (
 from edge.delivery.outbox import Outbox
 from edge.node.box_fingerprint import box_fingerprint
 from edge.node.notify import Heartbeat, Notifier, StreamHealth, Supervision
-from edge.node.stream import State, StreamTotals, StreamWorker
+from edge.node.stream import StreamWorker
+from edge.node.stream_state import State, StreamTotals
 from edge.settings.config import Config
 from edge.sources.source import Source
 

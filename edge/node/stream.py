@@ -11,7 +11,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -23,6 +22,7 @@ from edge.detector.pipeline import Pipeline
 from edge.errors import LaennecError, ModelError
 from edge.log import BurstLimitedLog
 from edge.node.clock import Timeline, is_synchronised
+from edge.node.stream_state import GAIN_STEP_DB, State, StreamTotals
 from edge.settings.config import Stream
 from edge.settings.kinds import LIVE
 from edge.sources.source import Source
@@ -34,7 +34,6 @@ RECENT_S = 10.0  # over which the share of measurable sound and the level are me
 MEASURABLE_SHARE = 0.5  # below it the stream is degraded
 UNPLUGGED_DB = -90.0  # rms re full scale; an input that is muted or has no microphone is below, any chest far above
 ENERGY_UNIT = 1e-15  # energy is summed in whole units of it: a sum of floats would lose the faint after a loud year
-GAIN_STEP_DB = 3.0  # a level that drifts is not told with every decibel
 CLOSE_S = 1.0  # how long `close` waits for the block being processed; a thread that hangs must not hang the others
 ALMOST_NO_SOUND = f"almost no sound (below {UNPLUGGED_DB:.0f} dBFS): check the plug, the mute switch and the gain"
 END_OF_SOURCE = "end of source"
@@ -48,56 +47,6 @@ class MessageSink(Protocol):
 
     def send(self, message: Message) -> None:
         """Publish something that must not be lost; never waits."""
-
-
-@dataclass(frozen=True)
-class StreamTotals:
-    """What one stream has received and found since the start."""
-
-    received_s: float = 0.0
-    """Sound that arrived, seconds."""
-    measurable_s: float = 0.0
-    """Sound that could be judged, seconds of score frames."""
-    lost_s: float = 0.0
-    """Sound that the source announced as lost, seconds."""
-    gaps: int = 0
-    """Gaps that the source announced."""
-    events: int = 0
-    """Events that began."""
-    busy_s: float = 0.0
-    """Computing time of the detector, seconds."""
-    concealed_s: float = 0.0
-    """Sound that stood in for what was lost, seconds; it was judged and never received."""
-
-    def __add__(self, other: StreamTotals) -> StreamTotals:
-        """The totals of two streams."""
-        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
-        return StreamTotals(*(mine + theirs for mine, theirs in pairs))
-
-    def __str__(self) -> str:
-        """The summary line of a run."""
-        factor = self.busy_s / self.received_s if self.received_s else 0.0
-        plural = "" if self.events == 1 else "s"
-        return (
-            f"received {self.received_s:.1f} s, measurable {self.measurable_s:.1f} s, {self.events} event{plural}, "
-            f"real-time factor {factor:.3f} (computing time per second of sound)"
-        )
-
-
-@dataclass(frozen=True)
-class State:
-    """State of a stream as published."""
-
-    name: str
-    """`ok`, `degraded`, `lost`, `disabled`, or `unknown` before the first sound."""
-    reason: str
-    """Why, for the operator; empty if `ok`."""
-    since_s: float
-    """Since when, seconds since 1970."""
-    verified: bool | None = None
-    """Whether it sounds like what the model knows; None where that is not judged."""
-    gain_db: int = 0
-    """What is added to its level, dB; told again when it has moved by `GAIN_STEP_DB`."""
 
 
 class StreamWorker:

@@ -1,4 +1,4 @@
-"""A stream is heard at a level that the model knows: bit for bit as it is where it has one, raised where it is faint."""
+"""A stream is heard at a level that the model knows: as it is, bit for bit, where it has one, else moved to it."""
 
 from __future__ import annotations
 
@@ -147,10 +147,9 @@ def test_an_equaliser_adds_its_decibels_in_the_middle_of_each_group() -> None:
     sound = block(noise(-42.0 - IN_BANDS_DB, 6.0))
     usual, equalised = _as_it_is(sound), _heard([sound], curve)
     spec, frames = LoudnessModel.spec, slice(5, 20)
-    db = [
-        (e.values[frames] - u.values[frames]) * spec.scale[0] - e.gain_db for e, u in zip(equalised, usual, strict=True)
-    ]
-    added_db = np.mean(db[5:-5], axis=(0, 1))
+    pairs = list(zip(equalised, usual, strict=True))[5:-5]
+    db = [(e.values[frames] - u.values[frames]) * spec.scale[0] - e.gain_db for e, u in pairs]
+    added_db = np.mean(db, axis=(0, 1))
     middles = (np.arange(8) + 0.5) * spec.bands / 8 - 0.5
     found: NDArray[np.float64] = np.interp(middles, np.arange(spec.bands), added_db)
-    assert found == pytest.approx(np.array(curve), abs=0.5)
+    assert found == pytest.approx(np.array(curve), abs=1.0)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 import edge.node.stream
 from edge.delivery.messages import Message
 from edge.errors import ModelError
-from edge.node.stream import StreamTotals
+from edge.node.stream_state import StreamTotals
 from edge.types import Block, Chunk, Gap
 from tests.edge.fakes import Answer, Bursts, LoudnessModel
 from tests.edge.streaming import (

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 import edge.node.stream
 from edge.detector.tracker import CAREFUL_FRAMES
 from edge.errors import SourceError
-from edge.node.stream import State, StreamTotals, StreamWorker
+from edge.node.stream import StreamWorker
+from edge.node.stream_state import State, StreamTotals
 from edge.settings.config import Stream
 from edge.sources.vitals import Trouble
 from edge.types import Block, Chunk, Gap
