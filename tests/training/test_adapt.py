@@ -25,17 +25,16 @@ def model() -> Model:
 
 
 def _heard(patient: int, high: float, is_normal: bool, rng: np.random.Generator) -> Heard:
-    """A recording with a wheeze from 4 to 6 s, scored so high; a Normal one has half of that there."""
-    events = (
-        () if is_normal else (Annotation(4.0, 6.0, ("wheeze",)), Annotation(0.0, 4.0, ()), Annotation(6.0, 12.0, ()))
-    )
+    """A recording with a wheeze from 4 to 6 s, scored about so high; in a Normal one with a third of the odds."""
+    quiet = Annotation(0.0, 4.0, ()), Annotation(6.0, 12.0, ())
+    events = () if is_normal else (Annotation(4.0, 6.0, ("wheeze",)), *quiet)
     label = "Normal" if is_normal else "CAS"
     recording = Recording(Path(f"{patient}-{label}.wav"), f"p{patient}", label, events)
-    scores = np.full((COUNT, len(CLASSES)), 0.01, np.float32)
+    log_odds = rng.normal(-4.0, 1.0, COUNT)
     at = slice(round(4 / FRAME_S), round(6 / FRAME_S))
-    noise = rng.uniform(-0.1, 0.1, COUNT) * high
-    scores[:, 0] = 0.02 + np.abs(noise) / 10
-    scores[at, 0] = high * (0.5 if is_normal else 1.0) + noise[at]
+    log_odds[at] += 4.0 + np.log(high / (1 - high)) - (np.log(3) if is_normal else 0.0)
+    scores = np.full((COUNT, len(CLASSES)), 1e-4, np.float32)
+    scores[:, 0] = 1 / (1 + np.exp(-log_odds))
     return Heard(recording, scores, frame_targets(recording, COUNT, FRAME_S))
 
 
@@ -45,10 +44,10 @@ def _ward(high: float, patients: int = 12) -> list[Heard]:
 
 
 def test_a_device_whose_sounds_score_low_gets_what_finds_them(model: Model) -> None:
-    heard = _ward(high=0.4)  # the model's threshold is .62: it finds nothing
+    heard = _ward(high=0.4)  # the threshold of the model is .62: it finds little
     result = adapted(heard, model, adaptation(model=model.sha256))
     assert result.labelled == 24
-    assert result.gain["event and segment F1 before"] == 0.0
+    assert result.gain["event and segment F1 before"] < 0.3
     assert result.gain["event and segment F1 after"] > 0.9
     assert set(result.calibration) == {"continuous"}
     assert set(result.thresholds) == {"wheeze", "rhonchus", "stridor"}
@@ -57,7 +56,7 @@ def test_a_device_whose_sounds_score_low_gets_what_finds_them(model: Model) -> N
 
 def test_what_is_good_already_is_left_alone(model: Model) -> None:
     heard = _ward(high=0.9)
-    with pytest.raises(ConfigError, match="no gain on patients that were left out: .* nothing was kept"):
+    with pytest.raises(ConfigError, match="no gain on patients that were left out"):
         adapted(heard, model, adaptation(model=model.sha256))
 
 
