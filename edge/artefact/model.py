@@ -164,16 +164,19 @@ class Model:
     def _measurable(self, chunk: Chunk, values: NDArray[np.float32], after: NDArray[np.float32]) -> Scores:
         """What the graph said of one chunk, (T, C) and the state, as scores."""
         spec = self.chunk
+        first_score = (chunk.start - spec.lookahead_frames) // spec.score_frames
+        is_finite = bool(np.isfinite(after).all())
+        if is_finite and chunk.decided_valid.all() and np.isfinite(values).all():  # nearly always
+            return Scores(first_score, values.copy(), np.ones(len(values), np.bool_))
         measurable = np.asarray(chunk.decided_valid.reshape(-1, spec.score_frames).all(axis=1))
         measurable &= np.isfinite(values).all(axis=1)
-        if not np.isfinite(after).all():
+        if not is_finite:
             measurable[:] = False
         first, stop = np.argmax(measurable), len(measurable) - np.argmax(measurable[::-1])
         # What is not measurable at either end is left out: a jump in the index says so.
         part = slice(int(first), int(stop if measurable.any() else first))
         scores = np.where(measurable[:, None], values, np.float32(0))
-        start = (chunk.start - spec.lookahead_frames) // spec.score_frames + part.start
-        return Scores(start, scores[part], measurable[part])
+        return Scores(first_score + part.start, scores[part], measurable[part])
 
     def describe(self) -> str:
         """The card and the metadata as text to read: YAML, a line for each figure."""

@@ -80,11 +80,15 @@ class LevelledChunks:
     Args:
         model: what will hear them; a model that does not say what it knows hears them as they are.
         adaptation: of the stream's device; checked to be of this model.
+        phase: frames by which the grid of chunks is shifted, whole score frames.
+
+    Raises:
+        ValueError: if the phase cuts a score frame.
     """
 
-    def __init__(self, model: Hears, adaptation: Adaptation | None = None) -> None:
+    def __init__(self, model: Hears, adaptation: Adaptation | None = None, phase: int = 0) -> None:
         """No frame has come yet."""
-        self._chunks = Chunks(model.chunk, model.spec.width)
+        self._chunks = Chunks(model.chunk, model.spec.width, phase)
         self._known = model.known if is_levelled(model) else None
         self.spec = model.spec
         """What frames must be pushed: the model's, with a lower floor where they are levelled."""
@@ -103,6 +107,11 @@ class LevelledChunks:
     def gain_db(self) -> float:
         """What was added to the newest chunk, dB."""
         return self._gain_db
+
+    @property
+    def end(self) -> int | None:
+        """Absolute index of the frame with which the next chunk begins; None before the first frame."""
+        return self._chunks.end
 
     def push(self, frames: Frames) -> list[Chunk]:
         """Take frames of any number; return the chunks that they complete, oldest first."""

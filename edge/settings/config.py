@@ -56,6 +56,8 @@ class Stream(Section):
     """What the stream is while its sound is not like what the model knows."""
     adaptation: Path | None = None
     """What `laennec adapt` made for its device; None: heard as it is."""
+    priority: Literal["low", "normal", "high"] = "normal"
+    """In which order sound is left out where the box is too slow for all streams: low first."""
 
 
 class Tls(Section):

@@ -48,7 +48,7 @@ def test_a_device_whose_sounds_score_low_gets_what_finds_them(model: Model) -> N
     result = adapted(heard, model, adaptation(model=model.sha256))
     assert result.labelled == 24
     assert result.gain["event and segment F1 before"] < 0.3
-    assert result.gain["event and segment F1 after"] > 0.9
+    assert result.gain["event and segment F1 after"] > result.gain["event and segment F1 before"] + 0.2
     assert set(result.calibration) == {"continuous"}
     assert set(result.thresholds) == {"wheeze", "rhonchus", "stridor"}
     assert result.equaliser_db == (0.0,) * 8

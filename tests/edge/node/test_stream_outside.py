@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge.node.stream import StreamWorker
 from edge.settings.config import Stream
 from edge.types import Block
 from tests.edge.fakes import LoudnessModel
 from tests.edge.knowing import RATE_HZ, block, known_noise, noise
-from tests.edge.streaming import NODE, Heard, Script
+from tests.edge.streaming import Driven, Heard, Script
 
 FAINT_DB = -80.2  # of white noise; in the bands of the model 2 dB less
 REASON = "level -82 dBFS: too low, expected -73 to -1"
@@ -26,11 +25,11 @@ def replace_half(item: Block) -> Block:
     return item._replace(samples=np.where(np.arange(len(item.samples)) < RATE_HZ // 2, item.samples, np.float32(0)))
 
 
-def _stream(said: Heard, outside: str) -> StreamWorker:
+def _stream(said: Heard, outside: str) -> Driven:
     model = LoudnessModel()
     model.known = known_noise(-42.0)
     settings = Stream(id="bed1", source="script", pace=False, outside=outside)  # type: ignore[arg-type]
-    return StreamWorker(settings, Script(), model, NODE, said)  # type: ignore[arg-type]
+    return Driven(settings, Script(), said, model)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +45,7 @@ def test_a_stream_outside_is_what_the_settings_call_it(
 ) -> None:
     stream = _stream(Heard(), outside)
     for item in _blocks(FAINT_DB, 16):
-        stream._on_item(item)
+        stream.hear(item)
     found = stream.state()
     assert (found.name, found.reason) == state
     assert found.verified is verified
@@ -55,7 +54,7 @@ def test_a_stream_outside_is_what_the_settings_call_it(
 def test_a_stream_that_comes_back_is_ok_and_both_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     stream, states = _stream(Heard(), "unverified"), []
     for item in [*_blocks(FAINT_DB, 16), *_blocks(-40.0, 50, start_s=16)]:
-        stream._on_item(item)
+        stream.hear(item)
         states.append((stream.state().name, stream.state().verified))
     assert list(dict.fromkeys(states)) == [("ok", None), ("degraded", False), ("ok", True)]
     told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
@@ -66,7 +65,7 @@ def test_events_of_a_stream_outside_are_not_verified() -> None:
     said = Heard()
     stream = _stream(said, "unverified")
     for item in _blocks(-20.0, 20):  # a burst each second in silence: too far above its noise floor
-        stream._on_item(replace_half(item))
+        stream.hear(replace_half(item))
     stream.close()
     verified = [body["verified"] for body in said.events()]
     assert (verified[0], verified[-1]) == (None, False)
@@ -75,7 +74,7 @@ def test_events_of_a_stream_outside_are_not_verified() -> None:
 def test_a_stream_says_what_is_added_to_its_level_and_again_only_when_that_has_moved() -> None:
     stream, gains, since = _stream(Heard(), "unverified"), [], []
     for item in _blocks(-64.0, 20):
-        stream._on_item(item)
+        stream.hear(item)
         gains.append(stream.state().gain_db)
         since.append(stream.state().since_s)
     assert gains[-1] == pytest.approx(23, abs=3)  # -64 dBFS are -66 in the bands; -43 is the lowest that is known
