@@ -18,6 +18,7 @@ import typer
 from edge import __version__
 from edge.commands import EXIT_INTERRUPTED, EXIT_MISTAKE
 from edge.commands.adapt import adapt
+from edge.commands.bench import bench
 from edge.commands.demo import demo
 from edge.commands.detect import detect
 from edge.commands.devices import devices
@@ -54,6 +55,7 @@ app.add_typer(model_app, name="model", short_help="Show the model; manage signed
 app.command(short_help="Measure a device of your own.")(adapt)
 app.command(short_help="Find the fastest variant of the model here.")(optimize)
 app.command(hidden=True)(tune)
+app.command(short_help="Find how many beds this box sustains.")(bench)
 app.add_typer(link_app, name="link", short_help="Test links to wearable stethoscopes.")
 
 

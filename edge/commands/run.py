@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 from contextlib import ExitStack
@@ -13,6 +14,8 @@ import typer
 
 from edge.commands import EXIT_MISTAKE, AdaptationOption, ChannelOption, ModelOption, RuntimeOption, stop_on_signals
 from edge.errors import ConfigError
+
+logger = logging.getLogger(__name__)
 
 
 def run(  # noqa: PLR0913 - the options of the command
@@ -54,6 +57,7 @@ def _serve(effective: Any, stop: threading.Event, is_ward: bool) -> None:
     from edge.artefact.runtime import open_model
     from edge.delivery.outbox import Outbox
     from edge.features import warm_up
+    from edge.node import capacity
     from edge.node.notify import Notifier
     from edge.node.service import Service
     from edge.releases.model_store import active_model
@@ -66,6 +70,8 @@ def _serve(effective: Any, stop: threading.Event, is_ward: bool) -> None:
     warm_up()  # before the model: the compiler's memory is free again before the runtime needs it
     artefact = open_model(active_model(effective), effective.runtime)
     check_classes(effective, artefact)
+    if line := capacity.warning(artefact, len(effective.streams)):
+        logger.warning(line)
     with ExitStack() as opened:
         outbox = Outbox(effective.outbox_path(), effective.outbox.max_mb, effective.outbox.max_age_h)
         opened.callback(outbox.close)
