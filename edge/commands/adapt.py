@@ -31,9 +31,12 @@ def adapt(
     with stop_on_signals() as stop:
         from edge.artefact.runtime import open_model
         from edge.detector.device import adapt as adapt_device
-        from edge.detector.device import measure, sound_files
+        from edge.detector.device import measure
         from edge.features import warm_up
+        from edge.sources.file_search import sound_files
 
+        if not recordings.is_dir():
+            raise ConfigError(f"--recordings {recordings}: is no folder; give one with sound files of the device")
         files = sound_files(recordings)
         warm_up()
         artefact = open_model(model, runtime or "auto")
@@ -50,7 +53,7 @@ def adapt(
     print("\n".join(adaptation.lines()))
     if min(wanted_db) < min(adaptation.equaliser_db) - 1 or max(wanted_db) > max(adaptation.equaliser_db) + 1:
         print(f"  the device lacks more than an equaliser may give: {max(wanted_db):+.0f} dB; expect less of it")
-    if adaptation.outside_db[1] > artefact.known.margin_db[2] if artefact.known else False:
+    if artefact.known is not None and adaptation.outside_db[1] > artefact.known.margin_db[2]:
         print("  its spectrum is still outside what the model knows; its streams stay unverified")
     print(f"kept in {path}; use it:  laennec detect --adaptation {path} FILE,  or in the settings of a stream:")
     print(f"  adaptation: {path.resolve()}")

@@ -94,6 +94,11 @@ class Outbox:
         self._note_operating_time(0.0)  # finds a full disk now
 
     @property
+    def path(self) -> Path:
+        """The file; what lies beside it is this node's too, by its lock."""
+        return self._path
+
+    @property
     def is_open(self) -> bool:
         """Whether what earlier processes left can be read."""
         return self._disk.is_open

@@ -26,7 +26,6 @@ from edge.features import FrontEnd
 from edge.sources.opening import open_source
 from edge.types import Block, Frames
 
-SOUNDS = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
 LEAST_S = 60.0  # of measurable sound, some fifteen breaths; with less, one patient's chest is taken for the device
 MOST_S = 3600.0  # of sound that is measured; more changes nothing and takes minutes
 BEYOND_DB = 12.0  # over the bounds of the equaliser: that is no stethoscope, or nothing was heard
@@ -45,20 +44,6 @@ class Measured:
     """A line for each that was not."""
     seconds: float
     """Of measurable sound."""
-
-
-def sound_files(folder: Path) -> list[Path]:
-    """All sound files below a folder, by name.
-
-    Raises:
-        ConfigError: it is no folder, or holds none.
-    """
-    if not folder.is_dir():
-        raise ConfigError(f"--recordings {folder}: is no folder; give one with sound files of the device")
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SOUNDS and path.is_file())
-    if not found:
-        raise ConfigError(f"--recordings {folder}: no sound file below it ({', '.join(SOUNDS)})")
-    return found
 
 
 def measure(paths: Sequence[Path], model: Model, channel: int | None, stop: threading.Event) -> Measured:

@@ -19,6 +19,7 @@ from edge.artefact.model import Model
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.messages import HEALTH_EXPIRY_S, Node, end_after_restart, new_boot_id, stream_status_body
 from edge.delivery.outbox import Outbox
+from edge.delivery.retained import RetainedTopics
 from edge.node.box_fingerprint import box_fingerprint
 from edge.node.engine import Engine, phase_of
 from edge.node.notify import Notifier, StreamHealth, Supervision
@@ -83,6 +84,8 @@ class Service:
         self._supervision = Supervision(notifier or Notifier())
         self._published: dict[str, State] = {}
         self._in_turn = 0  # reports on the health of a stream that were published
+        self._retained = RetainedTopics(outbox.path.with_name(f"retained-{config.node}.json"))
+        self._status_topics = [self._node.topic("s", stream.id, "status") for stream in config.streams]
         self._has_ended_orphans = False
         self._started_s = time.monotonic()
 
@@ -91,6 +94,8 @@ class Service:
         self._end_orphaned_events()
         self._dispatch.send_first(self._outbox.ended_by_restart())
         self._publish_info()
+        for topic in self._retained.begin(self._status_topics):  # of streams that were taken out of the settings
+            self._dispatch.clear_state(topic)
         self._dispatch.start()
         readings = [
             Reading(source, stream, stop, partial(self._engine.wake, number))
@@ -125,6 +130,8 @@ class Service:
             waiting = self._dispatch.drain(LAST_DELIVERY_S if self._dispatch.is_connected else 0.0)
         else:
             waiting = self._drain_after_files()
+        if self._dispatch.is_connected:
+            self._retained.settle(self._status_topics)
         self._dispatch.stop()
         self._outbox.tidy()  # a last attempt to bring to disk what only memory holds
         counts = self._outbox.counts()

@@ -63,6 +63,13 @@ class Watcher:
         """Bodies of the messages whose topic ends so, in order of arrival."""
         return [body for topic, _, body in list(self.messages) if topic.endswith(ending)]
 
+    def wait_for_retained(self) -> None:
+        """Until everything that the broker retains has come: its answer to a message comes behind it."""
+        done: list[int] = []
+        self.client.on_publish = lambda _c, _u, mid, _r, _p: done.append(mid)
+        self.client.publish("end", b"{}", 1)
+        wait_for(lambda: done, "the broker's answer")
+
     def close(self) -> None:
         """Disconnect; whatever came must be as its schema says."""
         self.client.disconnect()

@@ -12,11 +12,12 @@ import soundfile
 from numpy.typing import NDArray
 from scipy.signal import firwin2, lfilter
 
-from edge.detector.device import LEAST_S, Measured, adapt, measure, sound_files
+from edge.detector.device import LEAST_S, Measured, adapt, measure
 from edge.detector.equaliser import STRETCH_S, band_curve_db, stretches
 from edge.detector.level import low_floor
 from edge.errors import ConfigError, ModelError
 from edge.features import FrontEnd
+from edge.sources.file_search import sound_files
 from tests.edge.fakes import LoudnessModel
 from tests.edge.knowing import RATE_HZ, block, known_noise, noise
 
@@ -94,11 +95,7 @@ def test_files_that_cannot_be_measured_are_named_and_left_out(tmp_path: Path) ->
     assert all(word in line for word, line in zip(words, found.left_out, strict=True))
 
 
-def test_a_folder_without_sound_and_a_model_that_knows_nothing_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no sound file below it"):
-        sound_files(tmp_path)
-    with pytest.raises(ConfigError, match="is no folder"):
-        sound_files(tmp_path / "none")
+def test_a_model_that_does_not_say_what_it_knows_is_refused() -> None:
     silent: Any = LoudnessModel()
     with pytest.raises(ModelError, match="does not say what sound it knows"):
         measure([], silent, None, threading.Event())

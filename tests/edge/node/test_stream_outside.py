@@ -20,7 +20,7 @@ def _blocks(level_db: float, seconds: int, start_s: int = 0) -> list[Block]:
     return [block(noise(level_db, 1.0, seed=s), s * RATE_HZ) for s in range(start_s, start_s + seconds)]
 
 
-def replace_half(item: Block) -> Block:
+def _half_silent(item: Block) -> Block:
     """The block with silence in its second half."""
     return item._replace(samples=np.where(np.arange(len(item.samples)) < RATE_HZ // 2, item.samples, np.float32(0)))
 
@@ -65,7 +65,7 @@ def test_events_of_a_stream_outside_are_not_verified() -> None:
     said = Heard()
     stream = _stream(said, "unverified")
     for item in _blocks(-20.0, 20):  # a burst each second in silence: too far above its noise floor
-        stream.hear(replace_half(item))
+        stream.hear(_half_silent(item))
     stream.close()
     verified = [body["verified"] for body in said.events()]
     assert (verified[0], verified[-1]) == (None, False)
@@ -80,3 +80,10 @@ def test_a_stream_says_what_is_added_to_its_level_and_again_only_when_that_has_m
     assert gains[-1] == pytest.approx(23, abs=3)  # -64 dBFS are -66 in the bands; -43 is the lowest that is known
     assert len(set(gains)) <= 4
     assert len(set(since)) < len(set(gains)) + 3
+
+
+def test_a_stream_that_is_known_from_its_start_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    stream = _stream(Heard(), "unverified")
+    stream.hear(*_blocks(-42.0, 16))
+    assert stream.state().verified is True
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == []
