@@ -178,7 +178,7 @@ class Service:
             if state.name != "unknown" and state != self._published.get(stream.id):
                 self._published[stream.id] = state
                 body = stream_status_body(
-                    self._node, state.name, state.reason, state.since_s, time.time(), state.verified
+                    self._node, state.name, state.reason, state.since_s, time.time(), state.verified, state.gain_db
                 )
                 self._dispatch.set_state(self._node.topic("s", stream.id, "status"), body)
 
@@ -203,6 +203,6 @@ class Service:
     def _publish_info(self) -> None:
         """What the node and its streams are."""
         self._dispatch.set_state(self._node.topic("info"), info_body(self._node, self._config, self._model))
-        for settings in self._config.streams:
-            body = stream_info_body(self._node, settings, self._model)
+        for settings, stream in zip(self._config.streams, self._streams, strict=True):
+            body = stream_info_body(self._node, settings, self._model, stream.adaptation)
             self._dispatch.set_state(self._node.topic("s", settings.id, "info"), body)

@@ -17,6 +17,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.artefact.adaptation import load_adaptation
 from edge.artefact.model import Model
 from edge.delivery.messages import Node
 from edge.detector.pipeline import Pipeline
@@ -59,6 +60,7 @@ class NodeStream:
 
         Raises:
             ConfigError: a threshold or class is not one of the model's.
+            ModelError: the adaptation of its device is damaged, or of another model.
         """
         self.id = settings.id
         self.failure = ""
@@ -76,9 +78,12 @@ class NodeStream:
         self._rate_hz, self._chunk = model.rate_hz, model.chunk
         self._hop_s = model.spec.hop_samples / model.rate_hz
         self._score_hop_s = model.score_hop_samples / model.rate_hz
+        self.adaptation = None if settings.adaptation is None else load_adaptation(settings.adaptation, model)
+        """Of the stream's device."""
         self._pipeline = Pipeline(
-            model, settings.thresholds, self._count_measurable, settings.classes, settings.outside, phase
-        )
+            model, settings.thresholds, self._count_measurable, settings.classes, settings.outside, phase,
+            self.adaptation,
+        )  # fmt: skip
         self._monitored = source if isinstance(source, MonitoredSource) else None
         recorded_s = self._monitored.recorded_s if self._monitored else None
         device = self._monitored.device if self._monitored else ""
@@ -199,8 +204,7 @@ class NodeStream:
     def state(self) -> State:
         """The stream's state now; `unknown` while the source is only starting."""
         (name, reason), verified = self._assess(), self._pipeline.verdict.verified
-        if (name, reason, verified) != (self._state.name, self._state.reason, self._state.verified):
-            self._state = State(name, reason, time.time(), verified)
+        self._state = self._state.after(name, reason, verified, self._pipeline.gain_db, time.time())
         return self._state
 
     def _assess(self) -> tuple[str, str]:
