@@ -151,6 +151,31 @@ def test_a_stream_that_gives_nothing_fades_without_being_changed() -> None:
     assert one.push(constant(4, wheeze=0.5, start=10 * MINUTE))[-1].over(300).coverage == 1.0
 
 
+def test_half_an_hour_after_a_stream_fell_silent_half_of_its_hour_is_left() -> None:
+    one = burden()
+    one.push(constant(3600, wheeze=0.5))
+    later = one.at(90 * MINUTE)
+    assert later is not None
+    assert later.over(3600).coverage == pytest.approx(0.5)
+    assert later.over(300).measured_s == 0.0
+
+
+def test_the_interval_of_a_minute_is_that_of_its_five_batches() -> None:
+    one, readings = burden(), list[Reading]()
+    for number, wheeze in enumerate((0.1, 0.2, 0.3, 0.2, 0.2)):
+        readings += one.push(constant(12, wheeze, start=number * 375))
+    found = readings[-1].over(60).of("continuous")  # t 2.776, error .0316 of .2: a factor of 1.551
+    assert (found.s_per_min, found.low, found.high) == pytest.approx((12.0, 7.737, 18.612), abs=1e-3)
+
+
+def test_an_interval_ends_at_a_whole_minute() -> None:
+    one = burden()
+    one.push(constant(48, wheeze=0.0))
+    found = one.push(constant(12, wheeze=1.0, start=1500))[-1].over(60).of("continuous")
+    assert found.s_per_min == pytest.approx(12.0)
+    assert found.high == 60.0
+
+
 def test_before_the_first_scores_there_is_no_reading() -> None:
     assert burden().at(10**6) is None
     assert burden().flush() == []
