@@ -18,6 +18,7 @@ from pathlib import Path
 
 from edge import __version__
 from edge.artefact.model import Model
+from edge.delivery.alarm_log import AlarmLog
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.messages import (
     HEALTH_EXPIRY_S,
@@ -31,9 +32,13 @@ from edge.delivery.messages import (
     stream_status_body,
 )
 from edge.delivery.outbox import Outbox
+from edge.node.alarm_inputs import BedReading, NodeReading, rules_of
+from edge.node.alarm_service import AlarmService, Reading
 from edge.node.box_fingerprint import box_fingerprint
+from edge.node.clock import is_synchronised
 from edge.node.notify import Heartbeat, Notifier, StreamHealth, Supervision
 from edge.node.stream import State, StreamTotals, StreamWorker
+from edge.settings.alarms import check_groups
 from edge.settings.config import Config
 from edge.sources.source import Source
 
@@ -43,7 +48,7 @@ STREAMS_END_S = 0.7  # how long sources may take to notice the end
 LAST_DELIVERY_S = 0.4  # at a stop: how long the last events may take to reach the broker
 DRAIN_S = 10.0  # at the end of all files: the same, for there is time
 UNREACHED_S = 5.0  # the same, while no broker is there
-SCHEMAS = ("event", "gap", "health", "info", "status", "stream")  # edge/delivery/schema
+SCHEMAS = ("alarm", "command", "event", "gap", "health", "info", "result", "status", "stream")  # edge/delivery/schema
 BACKLOG_WARNING = 100  # waiting messages; a broker that keeps up leaves a few
 
 logger = logging.getLogger(__name__)
@@ -96,6 +101,10 @@ class Service:
             StreamWorker(settings, source, model, self._node, self._dispatch)
             for settings, source in zip(config.streams, sources, strict=True)
         ]
+        groups = [group.name for group in model.groups]
+        check_groups(config.alarms, groups)
+        log = AlarmLog(config.alarm_log_path())
+        self._alarms = AlarmService(rules_of(config, groups), log, self._node, self._dispatch)
         self._supervision = Supervision(notifier or Notifier())
         self._published: dict[str, State] = {}
         self._has_ended_orphans = False
@@ -114,6 +123,7 @@ class Service:
         ]
         for thread in threads:
             thread.start()
+        self._alarms.start(self._look)
         next_health_s = time.monotonic()
         while not stop.wait(TICK_S) and any(thread.is_alive() for thread in threads):
             for worker in self._workers:
@@ -133,6 +143,7 @@ class Service:
             thread.join(max(0.0, deadline_s - time.monotonic()))
         for worker in self._workers:
             worker.close()  # a source that does not notice the end must not keep events open
+        self._alarms.stop()
         self._publish_stream_states()
         self._publish_health()
         if is_stopped:
@@ -148,6 +159,14 @@ class Service:
             path = self._config.outbox_path()
             failures += (f"{counts.in_memory} messages could not be written to {path} and are lost; free space there",)
         return Outcome(totals, counts.waiting - counts.in_memory if waiting else 0, failures)
+
+    def _look(self) -> Reading:
+        """What the alarms look at; called from their thread."""
+        beds = {
+            worker.id: BedReading(worker.state().name, worker.vitals(), is_broken=worker.is_broken)
+            for worker in self._workers
+        }
+        return Reading(beds, NodeReading(self._outbox.counts(), self._dispatch.dropped, is_synchronised()))
 
     def _end_orphaned_events(self) -> None:
         """End the events that were open when an earlier process died, as soon as the outbox can be read."""
@@ -228,6 +247,7 @@ class Service:
             "checks": {
                 "outbox": "crit" if is_losing else "warn" if counts.waiting > BACKLOG_WARNING else "ok",
                 "inbox": "crit" if self._dispatch.dropped else "ok",
+                "alarms": "ok" if self._alarms.is_well else "crit",
                 "broker": "crit" if refusals.count or rival else "ok",
                 "streams": "warn" if any(each["state"] in ("lost", "degraded") for each in streams.values()) else "ok",
             },

@@ -11,21 +11,21 @@ import os
 import re
 import socket
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol, get_args
+from typing import Annotated, Literal, Protocol
 
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from edge.errors import ConfigError
+from edge.settings.alarms import AlarmSettings
 from edge.settings.kinds import Outside, RuntimeName
 from edge.settings.link import LinkSettings, check_streams
-from edge.settings.section import EXPECTED, Section
+from edge.settings.mistakes import ID_PATTERN, closest, describe, shortened
+from edge.settings.section import Section
 from edge.settings.yaml_file import read_yaml
 
 PASSWORD_VARIABLE = "LAENNEC_MQTT_PASSWORD"
 SERVICE_STATE = Path("/var/lib/laennec")  # StateDirectory of the systemd unit
-ID_PATTERN = r"^[a-z0-9-]{1,32}$"  # ids are levels of an MQTT topic: no '/', '+', '#' and no patient names
 
 Id = Annotated[str, Field(pattern=ID_PATTERN)]
 Threshold = Annotated[float, Field(gt=0.0, lt=1.0)]
@@ -146,12 +146,17 @@ class Config(Section):
     """Microcontrollers that send sound over serial, UDP or BLE."""
     mqtt: Mqtt = Mqtt()
     outbox: OutboxSettings = OutboxSettings()
+    alarms: AlarmSettings = AlarmSettings()
 
     def outbox_path(self) -> Path:
         """Where the outbox lives: the configured path, else systemd's or the user's state directory."""
         if self.outbox.path is not None:
             return _expanded(self.outbox.path, "outbox.path")
         return _state_directory() / f"outbox-{self.node}.db"
+
+    def alarm_log_path(self) -> Path:
+        """Where the log of alarms lives: beside the outbox, whose lock keeps a second node away from both."""
+        return self.outbox_path().with_name(f"alarms-{self.node}.log")
 
 
 def _state_directory() -> Path:
@@ -196,13 +201,13 @@ def parse_config(tree: object, origin: str) -> Config:
         ConfigError: naming the full key path, the value and what is allowed.
     """
     if not isinstance(tree, Mapping):
-        raise ConfigError(f"{origin}: expected keys such as `streams:` at the top, found {_shortened(tree)}")
+        raise ConfigError(f"{origin}: expected keys such as `streams:` at the top, found {shortened(tree)}")
     try:
         config = Config.model_validate(tree)
     except ValidationError as error:
         errors = error.errors(include_url=False)
         first = next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])  # the likely cause
-        raise ConfigError(f"{origin}: {_message(first)}") from None
+        raise ConfigError(f"{origin}: {describe(first, Config)}") from None
     ids = [stream.id for stream in config.streams]
     for index, name in enumerate(ids):
         if name in ids[:index]:
@@ -224,7 +229,7 @@ def check_classes(config: Config, model: HasEventClasses) -> None:
             if name not in model.event_classes:
                 known = ", ".join(model.event_classes)
                 raise ConfigError(
-                    f"{key}: the model has no event class {name!r}{_closest(name, model.event_classes)}; it has {known}"
+                    f"{key}: the model has no event class {name!r}{closest(name, model.event_classes)}; it has {known}"
                 )
 
 
@@ -241,51 +246,3 @@ def password(settings: Mqtt) -> str | None:
             return file.readline(4096).rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"mqtt.password_file: cannot read {settings.password_file}: {error}") from None
-
-
-def _message(error: Any) -> str:
-    """One of pydantic's errors as key, value and what is allowed."""
-    loc, value = error["loc"], error["input"]
-    key = _key_path(loc)
-    if error["type"] == "extra_forbidden":
-        known = _known_keys(loc[:-1])
-        return f"unknown key {key!r}{_closest(str(loc[-1]), known)}; known here: {', '.join(known)}"
-    if error["type"] == "missing":
-        return f"{key}: missing; it is required"
-    if error.get("ctx", {}).get("pattern") == ID_PATTERN:
-        return f"{key}: {_shortened(value)} is not an id; use 1 to 32 of a-z, 0-9 and '-'"
-    if error["type"] in EXPECTED:
-        return f"{key}: expected {EXPECTED[error['type']]}, found {_shortened(value)}"
-    if error["type"] == "too_short":
-        return f"{key}: expected at least {error['ctx']['min_length']} item, found {_shortened(value)}"
-    return f"{key}: {_shortened(value)} is not allowed: {error['msg'].removeprefix('Value error, ')}"
-
-
-def _key_path(loc: tuple[int | str, ...]) -> str:
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc)
-    return text.lstrip(".")
-
-
-def _known_keys(loc: tuple[int | str, ...]) -> tuple[str, ...]:
-    """The keys of the section at `loc`, found by walking the models' annotations."""
-    section: type[BaseModel] = Config
-    for part in loc:
-        if isinstance(part, str):
-            section = _section_of(section.model_fields[part].annotation) or section
-    return tuple(section.model_fields)
-
-
-def _section_of(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((found for inner in get_args(annotation) if (found := _section_of(inner))), None)
-
-
-def _closest(name: str, known: tuple[str, ...]) -> str:
-    close = get_close_matches(name.lower(), known, n=1, cutoff=0.5)
-    return f" (did you mean {close[0]!r}?)" if close else ""
-
-
-def _shortened(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
