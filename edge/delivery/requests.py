@@ -1,7 +1,7 @@
 """Messages that come from the broker: what the node subscribes to, and each message as a plain record.
 
 Not for what they mean (`edge.node.alarm_service`). A retained message is dropped: an order is of the moment, and one
-that is stored would be carried out again at each connection.
+that is stored would be carried out again at each connection. In 3.1.1 its first copy cannot be told from another.
 """
 
 from __future__ import annotations
@@ -11,6 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import paho.mqtt.client as paho
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+FRESH_ONLY = SubscribeOptions(
+    qos=1, retainAsPublished=True, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND
+)  # the broker keeps the mark of a retained message, and sends none that it had before
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +44,10 @@ class Listening:
         """Subscribe on a connection that the broker has accepted."""
         client.on_message = lambda _c, _u, message: self._on_message(message)
         client.on_subscribe = lambda _c, _u, _m, reasons, _p: self._on_subscribed([each.value for each in reasons])
-        client.subscribe([(each, 1) for each in self.filters])
+        if client.protocol == paho.MQTTv5:
+            client.subscribe([(each, FRESH_ONLY) for each in self.filters])
+        else:
+            client.subscribe([(each, 1) for each in self.filters])
 
     def _on_subscribed(self, reasons: list[int]) -> None:
         if any(reason >= 0x80 for reason in reasons):

@@ -43,7 +43,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Reading:
+class WardReading:
     """Everything that the alarms look at, now."""
 
     beds: Mapping[str, BedReading]
@@ -97,7 +97,7 @@ class AlarmService:
         self._looked_s = time.monotonic()
         dispatch.listen(Listening(command_filters(node), self._on_request))
 
-    def start(self, look: Callable[[], Reading]) -> None:
+    def start(self, look: Callable[[], WardReading]) -> None:
         """Begin; `look` is called from the thread of the alarms, about every `LOOK_S`."""
         self._thread = threading.Thread(target=self._run, args=(look,), name="alarms", daemon=True)
         self._thread.start()
@@ -118,7 +118,7 @@ class AlarmService:
         except queue.Full:
             self._limited_log.log("commands", "alarms command=dropped; too many at once")
 
-    def _run(self, look: Callable[[], Reading]) -> None:
+    def _run(self, look: Callable[[], WardReading]) -> None:
         while True:
             is_last = self._stopping.is_set()
             try:
@@ -130,7 +130,7 @@ class AlarmService:
             if is_last:
                 return
 
-    def _step(self, reading: Reading) -> None:
+    def _step(self, reading: WardReading) -> None:
         """One look, the commands that wait, and until the next look those that come."""
         self._values = self._values_of(reading)
         self._record(self._alarms.advance(self._clock.now_s(), self._values))
@@ -144,7 +144,7 @@ class AlarmService:
             except queue.Empty:
                 return
 
-    def _values_of(self, reading: Reading) -> dict[Key, Value]:
+    def _values_of(self, reading: WardReading) -> dict[Key, Value]:
         values: dict[Key, Value] = {}
         for stream, bed in reading.beds.items():
             values |= bed_values(stream, bed, self._groups)

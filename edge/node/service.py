@@ -33,7 +33,7 @@ from edge.delivery.messages import (
 )
 from edge.delivery.outbox import Outbox
 from edge.node.alarm_inputs import BedReading, NodeReading, rules_of
-from edge.node.alarm_service import AlarmService, Reading
+from edge.node.alarm_service import AlarmService, WardReading
 from edge.node.box_fingerprint import box_fingerprint
 from edge.node.clock import is_synchronised
 from edge.node.notify import Heartbeat, Notifier, StreamHealth, Supervision
@@ -160,13 +160,13 @@ class Service:
             failures += (f"{counts.in_memory} messages could not be written to {path} and are lost; free space there",)
         return Outcome(totals, counts.waiting - counts.in_memory if waiting else 0, failures)
 
-    def _look(self) -> Reading:
+    def _look(self) -> WardReading:
         """What the alarms look at; called from their thread."""
         beds = {
             worker.id: BedReading(worker.state().name, worker.vitals(), is_broken=worker.is_broken)
             for worker in self._workers
         }
-        return Reading(beds, NodeReading(self._outbox.counts(), self._dispatch.dropped, is_synchronised()))
+        return WardReading(beds, NodeReading(self._outbox.counts(), self._dispatch.dropped, is_synchronised()))
 
     def _end_orphaned_events(self) -> None:
         """End the events that were open when an earlier process died, as soon as the outbox can be read."""
