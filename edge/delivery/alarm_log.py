@@ -18,6 +18,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from edge.errors import SourceError
 from edge.log import RateLimitedLog
 from edge.ward.alarm_records import Record, from_line, to_line
 
@@ -127,9 +128,31 @@ class AlarmLog:
         self._limited_log.log("refused", line, logging.ERROR)
 
 
+def log_beside(outbox: Path, node: str) -> Path:
+    """Where a node's log lives: beside its outbox, whose lock keeps a second process away from both."""
+    return outbox.with_name(f"alarms-{node}.log")
+
+
 def before(path: Path) -> Path:
     """The file that a log replaced last."""
     return path.with_name(f"{path.name}.1")
+
+
+def read_all(path: Path) -> list[Record]:
+    """What a log holds, and the file that it replaced before it, oldest first and once; a node may write it meanwhile.
+
+    Raises:
+        SourceError: it cannot be read.
+    """
+    lines: dict[bytes, None] = {}
+    for each in (before(path), path):
+        try:
+            content = each.read_bytes() if each == path or each.exists() else b""
+        except OSError as error:
+            raise SourceError(f"log of alarms {each}: cannot be read ({error.strerror or error})") from None
+        lines |= dict.fromkeys(content[: content.rfind(b"\n") + 1].splitlines())
+    records = parse(b"\n".join(lines))[0]
+    return sorted(records, key=lambda record: record.at_s)
 
 
 def parse(content: bytes) -> tuple[list[Record], int]:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from edge import __version__
 from edge.artefact.model import Model
-from edge.delivery.alarm_log import AlarmLog
+from edge.delivery.alarm_log import AlarmLog, log_beside
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.messages import (
     HEALTH_EXPIRY_S,
@@ -103,7 +103,7 @@ class Service:
         ]
         groups = [group.name for group in model.groups]
         check_groups(config.alarms, groups)
-        log = AlarmLog(config.alarm_log_path())
+        log = AlarmLog(log_beside(config.outbox_path(), config.node))
         self._alarms = AlarmService(rules_of(config, groups), log, self._node, self._dispatch)
         self._supervision = Supervision(notifier or Notifier())
         self._published: dict[str, State] = {}

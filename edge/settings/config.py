@@ -154,10 +154,6 @@ class Config(Section):
             return _expanded(self.outbox.path, "outbox.path")
         return _state_directory() / f"outbox-{self.node}.db"
 
-    def alarm_log_path(self) -> Path:
-        """Where the log of alarms lives: beside the outbox, whose lock keeps a second node away from both."""
-        return self.outbox_path().with_name(f"alarms-{self.node}.log")
-
 
 def _state_directory() -> Path:
     """Systemd's state directory of the service, else the user's own (XDG)."""
