@@ -76,7 +76,9 @@ class Outbox:
             ConfigError: the path cannot be written.
             SourceError: another process holds it, or a newer Laennec wrote it.
         """
-        self._path, self._max_bytes, self._max_age_s, self._wall = path, max_mb * 1e6, max_age_h * 3600, wall
+        self._max_bytes, self._max_age_s, self._wall = max_mb * 1e6, max_age_h * 3600, wall
+        self.path = path
+        """The SQLite file."""
         self._monotonic, self._operating_zero_s = monotonic, monotonic()
         self._mutex = threading.Lock()
         self._limited_log = RateLimitedLog(logger)
@@ -173,7 +175,7 @@ class Outbox:
             is_moving = self._disk.is_open and self._memory.depth() > 0
             if is_moving and self._disk.write(lambda store: store.take_over(self._memory)):
                 self._numbers.stored()
-                logger.info("outbox disk=working path=%s; what waited in memory is on disk", self._path)
+                logger.info("outbox disk=working path=%s; what waited in memory is on disk", self.path)
             self._disk.delete_acknowledged()
             self._note_operating_time(OPERATING_NOTE_S if self._disk.accepts_writes else 0.0)
 

@@ -103,7 +103,7 @@ class Service:
         ]
         groups = [group.name for group in model.groups]
         check_groups(config.alarms, groups)
-        log = AlarmLog(log_beside(config.outbox_path(), config.node))
+        log = AlarmLog(log_beside(outbox.path, config.node))
         self._alarms = AlarmService(rules_of(config, groups), log, self._node, self._dispatch)
         self._supervision = Supervision(notifier or Notifier())
         self._published: dict[str, State] = {}

@@ -199,3 +199,27 @@ def test_kill_9_at_any_moment_loses_no_alarm_and_no_acknowledgement(tmp_path: Pa
     records, damaged = parse((tmp_path / "alarms.log").read_bytes())
     revs = [each.state.rev for each in records if isinstance(each, Transition) and each.key.condition == "continuous"]
     assert (damaged, revs) == (0, list(range(1, len(revs) + 1)))
+
+
+def test_a_whole_node_has_its_alarms_and_answers(tmp_path: Path, broker: Broker, watcher: Watcher) -> None:
+    arguments = [str(broker.port), str(tmp_path / "outbox.db"), "1000", "pace"]
+    command = [sys.executable, "-m", "tests.system.edge.node_under_test", *arguments]
+    terminal = Staff(broker.port)
+    node = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        bed = until(watcher, lambda body: body["validity"] == "Vld", "s/bed1/alarm/signal-lost")
+        assert (bed["signal"], bed["presence"], bed["activation"]) == ("Off", False, "On")
+        assert watcher.bodies(ALARM)[-1]["activation"] == "Off"  # no limit was set
+        where = BED.replace("ward/node", "local/node")
+        assert terminal.ask("acknowledge", where, id="a1", **NURSE) == {
+            **terminal.answers[0][2],
+            "ok": True,
+            "conditions": [],
+        }
+        wait_for(lambda: watcher.bodies("node/health"), "its health")
+        assert watcher.bodies("node/health")[-1]["checks"]["alarms"] == "ok"
+    finally:
+        node.terminate()
+        node.wait()
+        terminal.close()
+    assert (tmp_path / "alarms-node.log").stat().st_size > 0
