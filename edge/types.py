@@ -64,7 +64,7 @@ class Chunk:
     """The frames that the model hears next, and which frames are decided with them: those that lie L before."""
 
     start: int
-    """Absolute index of the first frame, a multiple of H (may lie before the stream began)."""
+    """Absolute index of the first frame, on a grid of H frames (may lie before the stream began)."""
     values: NDArray[np.float32]
     """(H, M) normalised features, 0 where invalid."""
     valid: NDArray[np.bool_]

@@ -19,9 +19,9 @@ import torch
 from torch import nn
 
 from edge.artefact.known import KnownSound
-from edge.artefact.model import SCHEMA, Variant
+from edge.artefact.model import SCHEMA
 from edge.artefact.seal import seal
-from edge.artefact.specs import ChunkSpec
+from edge.artefact.specs import ChunkSpec, Variant
 from edge.features import FeatureSpec
 
 OPSET = 20  # the newest that every TensorRT we know parses

@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from numpy.typing import NDArray
 from edge.artefact.backends import Backend
 from edge.artefact.known import KnownSound
 from edge.artefact.seal import read_artefact
-from edge.artefact.specs import ChunkSpec, GroupSpec
+from edge.artefact.specs import ChunkSpec, GroupSpec, Variant
 from edge.errors import ConfigError, ModelError
 from edge.features.spec import FeatureSpec
 from edge.types import Chunk, Scores
@@ -33,46 +32,10 @@ from edge.types import Chunk, Scores
 SCHEMA = "laennec.model/2"
 OF_WINDOWS = "laennec.model/1"
 DEFAULT_PATH = Path(__file__).parents[1] / "models" / "default.onnx"
+MAX_BATCH = 16  # streams in one call; more gain nothing on a CPU, and let the first wait for the last
 CARD_COLUMNS = 100  # of the card on a terminal
 _TENSORS = ("frames", "valid", "state", "scores", "next_state")
 _METADATA = ("features", "chunk", "classes", "groups", "thresholds", "calibration", "training_data", "card")
-
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """Which of the artefacts of one checkpoint a file is; one that does not say is the fp32 one, for onnxruntime."""
-
-    name: str = "fp32"
-    """fp32, cpu-int8, trt-fp16, trt-int8 or trt-int8-fp16."""
-    runtime: str = "onnxruntime"
-    """The runtime that it is made for: onnxruntime or tensorrt."""
-    precision: str = "fp32"
-    """fp32, int8, fp16 or int8+fp16; inputs and outputs are float32 in all."""
-    parent: str = ""
-    """SHA-256 of the fp32 artefact that it was made beside; empty for that one itself."""
-    checkpoint: str = ""
-    """SHA-256 of the weights."""
-    calibration: dict[str, Any] | None = None
-    """Size, seed and SHA-256 of the sample that the ranges were measured on; None without int8."""
-    made_with: dict[str, str] = field(default_factory=dict)
-    """Version of each package that made it."""
-
-    @classmethod
-    def from_json(cls, text: str) -> Variant:
-        """Read the entry of the metadata.
-
-        Raises:
-            ModelError: if it lacks a field or has one of another type.
-        """
-        try:
-            fields = json.loads(text)
-            texts = {key: fields[key] for key in ("name", "runtime", "precision", "parent", "checkpoint")}
-            variant = cls(**texts, calibration=fields["calibration"], made_with=dict(fields["made_with"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise ModelError(f"metadata not understood: laennec.variant: {error!r}") from error
-        if any(not isinstance(value, str) for value in texts.values()):
-            raise ModelError(f"metadata not understood: laennec.variant: expected text, found {texts}")
-        return variant
 
 
 class Model:
@@ -108,7 +71,7 @@ class Model:
         self.sha256 = hashlib.sha256(content).hexdigest()
         self.id = str(self.card.get("id", self.sha256[:12]))
         self.runtime = backend.name
-        self._state_size = self._check_graph()
+        self._nothing_heard = np.zeros(self._check_graph(), np.float32)
 
     @property
     def rate_hz(self) -> int:
@@ -132,12 +95,12 @@ class Model:
 
     def new_state(self) -> NDArray[np.float32]:
         """(S,) zeros: nothing was heard yet."""
-        return np.zeros(self._state_size, np.float32)
+        return self._nothing_heard.copy()
 
     def score(self, chunk: Chunk, state: NDArray[np.float32]) -> tuple[Scores, NDArray[np.float32]]:
         """Hear a chunk: scores of the frames that it decides, from the first measurable one to the last.
 
-        Chunks go through the graph one at a time, so that a score has the same bits however the sound was cut.
+        The chunk goes through the graph alone, so that a score has the same bits however the sound was cut.
 
         Args:
             chunk: the next of a stream.
@@ -147,19 +110,34 @@ class Model:
             The scores, and the state for the next chunk. If the state is not finite, no score of the chunk is
             measurable, and the stream must go on with `new_state`.
         """
-        spec = self.chunk
-        found = self._hear(chunk, self.new_state() if chunk.restart else state)
-        values, after = found["scores"], found["next_state"]
-        measurable = np.asarray(chunk.decided_valid.reshape(-1, spec.score_frames).all(axis=1))
-        measurable &= np.isfinite(values).all(axis=1)
-        if not np.isfinite(after).all():
-            measurable[:] = False
-        first, stop = np.argmax(measurable), len(measurable) - np.argmax(measurable[::-1])
-        # What is not measurable at either end is left out: a jump in the index says so.
-        part = slice(int(first), int(stop if measurable.any() else first))
-        scores = np.where(measurable[:, None], values, np.float32(0))
-        start = (chunk.start - spec.lookahead_frames) // spec.score_frames + part.start
-        return Scores(start, scores[part], measurable[part]), after
+        return self.score_many([chunk], [state])[0]
+
+    def score_many(
+        self, chunks: Sequence[Chunk], states: Sequence[NDArray[np.float32]]
+    ) -> list[tuple[Scores, NDArray[np.float32]]]:
+        """Hear a chunk of each of some streams at once: as `score`, within 1e-5 and for less time each.
+
+        Streams do not meet in the graph: what is not finite in one leaves the others as they are.
+
+        Args:
+            chunks: B, the next of each stream, at most `MAX_BATCH`.
+            states: B of (S,), of the same streams.
+
+        Returns:
+            B, each as `score` would return it.
+
+        Raises:
+            ValueError: if there are more chunks than `MAX_BATCH`, or not as many states.
+        """
+        if len(chunks) > MAX_BATCH or len(chunks) != len(states):
+            raise ValueError(f"expected at most {MAX_BATCH} chunks and a state for each, found {len(chunks)} chunks")
+        if not chunks:
+            return []
+        known = [self._nothing_heard if chunk.restart else state for chunk, state in zip(chunks, states, strict=True)]
+        found = self._hear(chunks, known)
+        # Each state is copied: a part of the batch would keep the memory of the whole one.
+        rows = zip(chunks, found["scores"], found["next_state"], strict=True)
+        return [(self._measurable(chunk, values, after), after.copy()) for chunk, values, after in rows]
 
     def clip_log_probabilities(self, chunks: Sequence[Chunk]) -> NDArray[np.float32]:
         """Labels of some chunks as one clip: (labels,) log-probabilities of `tasks["labels"]`. Not for streams.
@@ -172,15 +150,30 @@ class Model:
         """
         if self.tasks is None or "clip" not in self._backend.outputs:
             raise ModelError(f"{self.id}: expected the output `clip` and its labels, found a model for streams alone")
-        found = {"next_state": self.new_state()}
+        found = {"next_state": self.new_state()[None]}
         for chunk in chunks:
-            found = self._hear(chunk, found["next_state"])
-        return found["clip"]
+            found = self._hear([chunk], found["next_state"])
+        return found["clip"][0]
 
-    def _hear(self, chunk: Chunk, state: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-        """Every output of the graph for one chunk, without the batch."""
-        found = self._backend.run(chunk.values[None], chunk.valid[None].astype(np.float32), state[None])
-        return {name: values[0] for name, values in found.items()}
+    def _hear(self, chunks: Sequence[Chunk], states: Sequence[NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+        """Every output of the graph for a chunk of each of some streams, (B, ...)."""
+        frames = np.stack([chunk.values for chunk in chunks])
+        valid = np.stack([chunk.valid for chunk in chunks]).astype(np.float32)
+        return self._backend.run(frames, valid, np.stack(list(states)))
+
+    def _measurable(self, chunk: Chunk, values: NDArray[np.float32], after: NDArray[np.float32]) -> Scores:
+        """What the graph said of one chunk, (T, C) and the state, as scores."""
+        spec = self.chunk
+        measurable = np.asarray(chunk.decided_valid.reshape(-1, spec.score_frames).all(axis=1))
+        measurable &= np.isfinite(values).all(axis=1)
+        if not np.isfinite(after).all():
+            measurable[:] = False
+        first, stop = np.argmax(measurable), len(measurable) - np.argmax(measurable[::-1])
+        # What is not measurable at either end is left out: a jump in the index says so.
+        part = slice(int(first), int(stop if measurable.any() else first))
+        scores = np.where(measurable[:, None], values, np.float32(0))
+        start = (chunk.start - spec.lookahead_frames) // spec.score_frames + part.start
+        return Scores(start, scores[part], measurable[part])
 
     def describe(self) -> str:
         """The card and the metadata as text to read: YAML, a line for each figure."""

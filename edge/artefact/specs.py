@@ -1,4 +1,4 @@
-"""What an artefact says of the chunks that its model hears and of how events are found in its scores.
+"""What an artefact says of itself: the chunks that its model hears, how events are found in its scores, its variant.
 
 Not for cutting chunks (`edge.detector.chunks`) or tracking events (`edge.detector.tracker`): those are built from
 these. The spec of the features is `edge.features.spec`.
@@ -6,7 +6,11 @@ these. The spec of the features is `edge.features.spec`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from edge.errors import ModelError
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +57,40 @@ class GroupSpec:
     """Score frames that an event must last to count."""
     quiet_frames: int
     """Score frames of quiet that end an event; shorter pauses belong to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """Which of the artefacts of one checkpoint a file is; one that does not say is the fp32 one, for onnxruntime."""
+
+    name: str = "fp32"
+    """fp32, cpu-int8, trt-fp16, trt-int8 or trt-int8-fp16."""
+    runtime: str = "onnxruntime"
+    """The runtime that it is made for: onnxruntime or tensorrt."""
+    precision: str = "fp32"
+    """fp32, int8, fp16 or int8+fp16; inputs and outputs are float32 in all."""
+    parent: str = ""
+    """SHA-256 of the fp32 artefact that it was made beside; empty for that one itself."""
+    checkpoint: str = ""
+    """SHA-256 of the weights."""
+    calibration: dict[str, Any] | None = None
+    """Size, seed and SHA-256 of the sample that the ranges were measured on; None without int8."""
+    made_with: dict[str, str] = field(default_factory=dict)
+    """Version of each package that made it."""
+
+    @classmethod
+    def from_json(cls, text: str) -> Variant:
+        """Read the entry of the metadata.
+
+        Raises:
+            ModelError: if it lacks a field or has one of another type.
+        """
+        try:
+            fields = json.loads(text)
+            texts = {key: fields[key] for key in ("name", "runtime", "precision", "parent", "checkpoint")}
+            variant = cls(**texts, calibration=fields["calibration"], made_with=dict(fields["made_with"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(f"metadata not understood: laennec.variant: {error!r}") from error
+        if any(not isinstance(value, str) for value in texts.values()):
+            raise ModelError(f"metadata not understood: laennec.variant: expected text, found {texts}")
+        return variant

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from glob import escape
 from pathlib import Path
 
-from edge.artefact.model import Variant
 from edge.artefact.onnx_file import read_metadata
 from edge.artefact.seal import read_artefact
+from edge.artefact.specs import Variant
 from edge.errors import ModelError
 from edge.log import warn_once
 

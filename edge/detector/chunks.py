@@ -1,11 +1,13 @@
 """Frames in, the chunks that the model hears out: H frames each, on a grid of absolute frame indices.
 
+The grid may be shifted by a phase, so that the chunks of many streams are not all complete at the same moment.
+
 The model answers L frames late: the chunk that ends at frame e decides the frames [e - H - L, e - L). Each frame is
 decided by exactly one chunk, the same one however the input was cut.
 
     | decided: H frames |      L frames of lookahead      |
                                       | the chunk: H      |
-    e - H - L           e - L         e - H               e = k H
+    e - H - L           e - L         e - H               e = k H + phase
 
 Invalid frames (before the stream began, after it ended, lost, masked) are zeros with `valid` false, and the model was
 trained with them so; nothing is repeated, mirrored or spliced. Once nothing was heard for `RESTART_CHUNKS`, no chunk is
@@ -29,14 +31,25 @@ class Chunks:
     Args:
         spec: lengths.
         width: M, numbers in a frame.
+        phase: frames by which the grid is shifted, whole score frames.
+
+    Raises:
+        ValueError: if the phase cuts a score frame.
     """
 
-    def __init__(self, spec: ChunkSpec, width: int) -> None:
+    def __init__(self, spec: ChunkSpec, width: int, phase: int = 0) -> None:
         """Start with no frame."""
-        self._spec, self._width = spec, width
+        if phase % spec.score_frames:
+            raise ValueError(f"phase of {phase} frames, expected a multiple of {spec.score_frames}")
+        self._spec, self._width, self._phase = spec, width, phase
         self._patience = max(RESTART_CHUNKS, -(-spec.lookahead_frames // spec.chunk_frames))  # all heard is decided
         self._end: int | None  # next grid point to be reached; None before the first frame
         self.reset()
+
+    @property
+    def end(self) -> int | None:
+        """Absolute index of the frame with which the next chunk begins; None before the first frame."""
+        return self._end
 
     def push(self, frames: Frames) -> list[Chunk]:
         """Take frames of any number; return the chunks they complete, oldest first."""
@@ -77,7 +90,7 @@ class Chunks:
 
     def _grid_after(self, frame: int) -> int:
         """The first grid point past `frame`, absolute indices."""
-        return (frame // self._spec.chunk_frames + 1) * self._spec.chunk_frames
+        return ((frame - self._phase) // self._spec.chunk_frames + 1) * self._spec.chunk_frames + self._phase
 
     def _advance(self, frame: int) -> list[Chunk]:
         """Chunks that end at or before `frame`; what lies between the last frame taken and `frame` was lost."""

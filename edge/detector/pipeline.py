@@ -1,5 +1,8 @@
 """One stream, from blocks to events: concealment, features, chunks, model, tracker in a row. No thread, I/O or clock.
 
+Sans-IO: `offer` takes sound, `ready` is the next chunk to be scored, `decide` takes its scores; so a node scores chunks
+of many streams at once. `push` does all three with the model, for one stream.
+
 Any cut of the sound into blocks gives the same scores and the same events; running a file at full speed is pushing it
 and flushing. Holes of up to 60 ms are concealed. Sound that was lost or masked for longer is never spliced over: its
 scores are invalid or absent, and no event touches them.
@@ -7,6 +10,7 @@ scores are invalid or absent, and no event touches them.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
@@ -33,6 +37,7 @@ class Pipeline:
         observe: called with all scores that there are, in order.
         classes: classes that become events; all event classes of the model when None.
         outside: what to do while the sound is not like what the model knows: mark events, give no scores, or not judge.
+        phase: frames by which the grid of chunks is shifted, whole score frames.
 
     Raises:
         ConfigError: if a threshold or class is not one of the model's.
@@ -45,6 +50,7 @@ class Pipeline:
         observe: Callable[[Scores], None] | None = None,
         classes: tuple[str, ...] | None = None,
         outside: Outside = "unverified",
+        phase: int = 0,
     ) -> None:
         """Build the stages; no sound has come yet."""
         unknown = sorted({*(thresholds or {}), *(classes or ())} - set(model.event_classes))
@@ -59,16 +65,24 @@ class Pipeline:
         self._reported = set(model.event_classes if classes is None else classes)
         self._concealment = Concealment(model.rate_hz)
         self._features = FrontEnd(model.spec)
-        self._chunks = Chunks(model.chunk, model.spec.width)
+        self._chunks = Chunks(model.chunk, model.spec.width, phase)
         self._tracker = Tracker(
             model.groups, model.classes, {**model.thresholds, **(thresholds or {})}, model.score_hop_samples
         )
-        self._forget()
+        self._ready: deque[Chunk] = deque()  # complete and not scored
+        self._state = model.new_state()
+        self._heard_from: int | None = None  # frame before which the model knows nothing; None: see its chunks
 
     @property
     def concealed_samples(self) -> int:
         """Samples that stood in for lost ones since the first block."""
         return self._concealment.concealed
+
+    @property
+    def next_chunk_at(self) -> int | None:
+        """About which sample the next chunk is complete, absolute index; None before the first frame."""
+        spec, end = self._model.spec, self._chunks.end
+        return None if end is None else (end - 1) * spec.hop_samples + spec.ahead_samples
 
     def push(self, block: Block) -> list[Event]:
         """Take one block of any length; return the events it decides.
@@ -76,10 +90,49 @@ class Pipeline:
         Raises:
             ValueError: if the block overlaps an earlier one.
         """
+        self.offer(block)
+        return self._score_ready()
+
+    def offer(self, block: Block) -> None:
+        """Take one block of any length; the chunks that it completes become ready.
+
+        Raises:
+            ValueError: if the block overlaps an earlier one.
+        """
         blocks = self._concealment.push(block)
         if self._check is not None:
             self._check.push_block(block)
-        return self._hear(blocks)
+        self._hear(blocks)
+
+    @property
+    def has_ready(self) -> bool:
+        """Whether a chunk is to be scored."""
+        return bool(self._ready)
+
+    def ready(self) -> tuple[Chunk, NDArray[np.float32]] | None:
+        """The next chunk to be scored, and the state to score it with; None if there is none yet."""
+        return (self._without_forgotten(self._ready[0]), self._state) if self._ready else None
+
+    def decide(self, scores: Scores, state: NDArray[np.float32]) -> list[Event]:
+        """Take the model's answer to the chunk that is ready; return the events it decides.
+
+        Args:
+            scores: of the frames that the chunk decides.
+            state: (S,) of the model after the chunk.
+        """
+        chunk, spec = self._ready.popleft(), self._model.chunk
+        if self._check is not None:
+            self._check.push_chunk(chunk)
+        self._state = state
+        if not np.isfinite(self._state).all():  # it would say nothing more for ever
+            self._state, self._heard_from = self._model.new_state(), chunk.start + spec.chunk_frames
+        if not len(scores.valid):
+            return []
+        if self._outside == "not_measurable" and self.verdict.verified is False:
+            scores = replace(scores, valid=np.zeros_like(scores.valid))
+        if self._observe is not None:
+            self._observe(scores)
+        return self._reported_only(self._tracker.push(scores, self._bridged(scores)))
 
     @property
     def verdict(self) -> Verdict:
@@ -96,14 +149,20 @@ class Pipeline:
 
     def flush_stepwise(self) -> Iterator[list[Event]]:
         """As `flush`, one chunk after the other."""
-        yield self._hear(self._concealment.flush()) + self._run(self._features.flush())
-        for chunk in self._chunks.flush():
-            yield self._score(chunk)
-        self._forget()
-        yield self._reported_only(self._tracker.flush())
+        self.end()
+        while self._ready:
+            yield self._score_next()
+        yield self.finish()
 
-    def abort(self) -> list[Event]:
-        """End of stream when the model fails: close what is open, decide nothing more."""
+    def end(self) -> None:
+        """No more sound comes: what is left becomes ready; once it is decided, `finish`."""
+        self._hear(self._concealment.flush())
+        self._cut(self._features.flush())
+        self._ready.extend(self._chunks.flush())
+
+    def finish(self) -> list[Event]:
+        """Close what is open, decide nothing more: after `end`, when all is decided, or when the model failed."""
+        self._forget()
         return self._reported_only(self._tracker.flush())
 
     def reset(self) -> None:
@@ -117,30 +176,27 @@ class Pipeline:
 
     def _forget(self) -> None:
         """Nothing was heard and nothing was lost."""
+        self._ready.clear()
         self._concealment.reset()
-        self._state = self._model.new_state()
-        self._heard_from: int | None = None  # frame before which the model knows nothing; None: see its chunks
+        self._state, self._heard_from = self._model.new_state(), None
 
-    def _hear(self, blocks: list[Block]) -> list[Event]:
-        return [event for block in blocks for event in self._run(self._features.push(block))]
+    def _hear(self, blocks: list[Block]) -> None:
+        for block in blocks:
+            self._cut(self._features.push(block))
 
-    def _run(self, frames: list[Frames]) -> list[Event]:
-        return [event for some in frames for chunk in self._chunks.push(some) for event in self._score(chunk)]
+    def _cut(self, frames: list[Frames]) -> None:
+        for some in frames:
+            self._ready.extend(self._chunks.push(some))
 
-    def _score(self, chunk: Chunk) -> list[Event]:
-        chunk, spec = self._without_forgotten(chunk), self._model.chunk
-        if self._check is not None:
-            self._check.push_chunk(chunk)
-        scores, self._state = self._model.score(chunk, self._state)
-        if not np.isfinite(self._state).all():  # it would say nothing more for ever
-            self._state, self._heard_from = self._model.new_state(), chunk.start + spec.chunk_frames
-        if not len(scores.valid):
-            return []
-        if self._outside == "not_measurable" and self.verdict.verified is False:
-            scores = replace(scores, valid=np.zeros_like(scores.valid))
-        if self._observe is not None:
-            self._observe(scores)
-        return self._reported_only(self._tracker.push(scores, self._bridged(scores)))
+    def _score_ready(self) -> list[Event]:
+        events = []
+        while self._ready:
+            events += self._score_next()
+        return events
+
+    def _score_next(self) -> list[Event]:
+        chunk = self._without_forgotten(self._ready[0])
+        return self.decide(*self._model.score(chunk, self._state))
 
     def _bridged(self, scores: Scores) -> NDArray[np.bool_]:
         """(T,) whether the frames of each score frame touch concealed sound."""

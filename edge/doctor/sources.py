@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ from edge.doctor.rights import denied
 from edge.errors import ConfigError, LaennecError, SourceError
 from edge.settings.kinds import MICROPHONE
 from edge.sources.opening import open_source
+from edge.sources.source import read_source
 from edge.types import Block, Gap
 
 if TYPE_CHECKING:
@@ -31,7 +33,9 @@ if TYPE_CHECKING:
 
 SOUND_CARDS = Path("/dev/snd")
 RECORD_S = 10.0  # as long as a recording that the model was trained on
-FAINTEST_DB = -75.0  # rms re full scale; chest recordings have -54 to -35, see also `edge.node.stream.UNPLUGGED_DB`
+FAINTEST_DB = (
+    -75.0
+)  # rms re full scale; chest recordings have -54 to -35, see also `edge.node.stream_state.UNPLUGGED_DB`
 CLIPPED = 0.99  # of full scale
 FIRST_PYAUDIO = Version("0.2.12")  # its C code before lacks PY_SSIZE_T_CLEAN: Python 3.10 refuses the first buffer
 
@@ -56,7 +60,7 @@ def source(stream: Stream, model: Model, is_running: bool, listen: bool) -> Chec
     try:
         with closing(open_source(stream.source, model.rate_hz, stream.channel)) as opened:
             if is_microphone and listen:
-                return heard(name, stream.source, _record(opened.blocks, model.rate_hz), model)
+                return heard(name, stream.source, _record(partial(read_source, opened), model.rate_hz), model)
             return ok(name, f"{stream.source}: opens")
     except SourceError as error:
         if is_microphone:

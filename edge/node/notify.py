@@ -1,9 +1,9 @@
 """Notifications to the service manager: ready, status, alive, stopping (sd_notify(3), sd_watchdog_enabled(3)).
 
 Not for MQTT (`edge.node.service` tells the broker) and not a timer: nothing here has a thread. The loop of the service
-calls `Supervision.tick`, which feeds the watchdog only while every stream's thread moves. A stream that is known to be
-lost or has come to its end is reported, not hung; a thread that does not move, and one that died of an error of this
-program, are what the watchdog is for. Without NOTIFY_SOCKET nothing is sent.
+calls `Supervision.tick`, which feeds the watchdog only while no stream hangs. A stream that is known to be lost or has
+come to its end is reported, not hung; a source that does not return, scoring that does not go on, and a stream that
+died of an error of this program are what the watchdog is for. Without NOTIFY_SOCKET nothing is sent.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import os
 import socket
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -65,46 +64,18 @@ class Notifier:
         return True
 
 
-class Heartbeat(threading.Event):
-    """The `stop` event of one stream, which also notes when the stream's thread last looked at it.
-
-    A source must look at its `stop` every 0.2 s (`edge.sources.source.Source`), and comes to do so only when the block
-    before went through the whole pipeline: so each look shows that the thread moves, and no source has to report it.
-    """
-
-    def __init__(self, stop: threading.Event, monotonic: Callable[[], float] = time.monotonic) -> None:
-        """Wrap `stop`; `monotonic` gives seconds that never step."""
-        super().__init__()
-        self._stop, self._monotonic = stop, monotonic
-        self._looked_s = monotonic()
-
-    def is_set(self) -> bool:
-        """As `threading.Event`, of `stop`."""
-        self._looked_s = self._monotonic()
-        return self._stop.is_set()
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """As `threading.Event`, of `stop`."""
-        self._looked_s = self._monotonic()
-        return self._stop.wait(timeout)
-
-    def stalled_s(self) -> float:
-        """Since the thread last looked, seconds."""
-        return self._monotonic() - self._looked_s
-
-
 @dataclass(frozen=True)
 class StreamHealth:
-    """State of one stream and of its thread."""
+    """State of one stream and of the threads that work for it."""
 
     id: str
     state: str
-    """`ok`, `degraded`, `lost`, `disabled`, or `unknown` before the first sound (`edge.node.stream.State`)."""
+    """`ok`, `degraded`, `lost`, `disabled`, or `unknown` before the first sound (`edge.node.stream_state.State`)."""
     reason: str
     stalled_s: float
-    """For how long its thread has not moved, seconds; 0 when the thread has come to its end."""
+    """For how long its source did not return or nothing was scored, seconds; 0 when it has come to its end."""
     is_broken: bool
-    """Whether its thread ended by an error of this program, which a restart may cure."""
+    """Whether it ended by an error of this program, which a restart may cure."""
 
 
 class Supervision:

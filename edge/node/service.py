@@ -1,8 +1,8 @@
-"""A running node: a thread per stream, one for storing and one for sending messages, and the loop that watches them.
+"""A running node: a thread that scores, a few that read, two for messages, and the loop that watches them.
 
-Not for signals or the command line (`edge.commands.run`). Ending is one `threading.Event`: set, it closes open events,
-writes them to disk, publishes `stopped` if the broker is there, all within two seconds; what was not delivered waits on
-disk for the next start.
+Their number does not depend on that of the streams. Not for signals or the command line (`edge.commands.run`). Ending
+is one `threading.Event`: set, it closes open events, writes them to disk, publishes `stopped` if the broker is there,
+all within two seconds; what was not delivered waits on disk for the next start.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from edge import __version__
@@ -36,8 +37,11 @@ from edge.node.alarm_inputs import BedReading, NodeReading, rules_of
 from edge.node.alarm_service import AlarmService, WardReading
 from edge.node.box_fingerprint import box_fingerprint
 from edge.node.clock import is_synchronised
-from edge.node.notify import Heartbeat, Notifier, StreamHealth, Supervision
-from edge.node.stream import State, StreamTotals, StreamWorker
+from edge.node.engine import Engine, phase_of
+from edge.node.notify import Notifier, StreamHealth, Supervision
+from edge.node.readers import Readers, Reading
+from edge.node.stream import NodeStream
+from edge.node.stream_state import State, StreamTotals
 from edge.settings.alarms import check_groups
 from edge.settings.config import Config
 from edge.sources.source import Source
@@ -45,6 +49,8 @@ from edge.sources.source import Source
 TICK_S = 0.25  # how often the states of the streams are checked
 HEALTH_S = 30.0  # between two health reports
 STREAMS_END_S = 0.7  # how long sources may take to notice the end
+CLOSE_S = 1.0  # how long the streams may then take to close their events; a thread that hangs is left behind
+SWITCH_S = 0.001  # how soon the interpreter takes turns: a source that computes all the time delays the others less
 LAST_DELIVERY_S = 0.4  # at a stop: how long the last events may take to reach the broker
 DRAIN_S = 10.0  # at the end of all files: the same, for there is time
 UNREACHED_S = 5.0  # the same, while no broker is there
@@ -97,10 +103,12 @@ class Service:
         self._config, self._model, self._outbox = config, model, outbox
         self._node = Node(config.mqtt.prefix, config.site, config.node, config.mode, new_boot_id(), box_fingerprint())
         self._dispatch = Dispatch(outbox, self._node, config.mqtt)
-        self._workers = [
-            StreamWorker(settings, source, model, self._node, self._dispatch)
-            for settings, source in zip(config.streams, sources, strict=True)
+        self._streams = [
+            NodeStream(settings, source, model, self._node, self._dispatch, phase_of(number, model.chunk))
+            for number, (settings, source) in enumerate(zip(config.streams, sources, strict=True))
         ]
+        self._sources = sources
+        self._engine = Engine(model, self._streams, [settings.priority for settings in config.streams])
         groups = [group.name for group in model.groups]
         check_groups(config.alarms, groups)
         log = AlarmLog(log_beside(outbox.path, config.node))
@@ -116,33 +124,32 @@ class Service:
         self._dispatch.send_first(self._outbox.ended_by_restart())
         self._dispatch.set_state(self._node.topic("info"), self._info())
         self._dispatch.start()
-        heartbeats = [Heartbeat(stop) for _ in self._workers]
-        threads = [
-            threading.Thread(target=worker.run, args=(heartbeat,), name=f"stream-{worker.id}", daemon=True)
-            for worker, heartbeat in zip(self._workers, heartbeats, strict=True)
+        readings = [
+            Reading(source, stream, stop, partial(self._engine.wake, number))
+            for number, (source, stream) in enumerate(zip(self._sources, self._streams, strict=True))
         ]
-        for thread in threads:
-            thread.start()
+        readers = Readers(readings, self._streams)
+        sys.setswitchinterval(SWITCH_S)
+        self._engine.start()
+        readers.start()
         self._alarms.start(self._look)
         next_health_s = time.monotonic()
-        while not stop.wait(TICK_S) and any(thread.is_alive() for thread in threads):
-            for worker in self._workers:
-                worker.check_silence()
+        while not stop.wait(TICK_S) and self._engine.is_alive():
+            readers.relieve()
             self._publish_stream_states()
-            self._supervision.tick(self._stream_health(heartbeats, threads), self._dispatch.is_connected)
+            self._supervision.tick(self._stream_health(readers), self._dispatch.is_connected)
             if time.monotonic() >= next_health_s:
                 next_health_s += HEALTH_S
                 self._end_orphaned_events()
                 self._publish_health()
         self._supervision.stopping()
-        return self._end(threads, stop.is_set())
+        return self._end(readers, stop.is_set())
 
-    def _end(self, threads: Sequence[threading.Thread], is_stopped: bool) -> Outcome:
-        deadline_s = time.monotonic() + STREAMS_END_S
-        for thread in threads:
-            thread.join(max(0.0, deadline_s - time.monotonic()))
-        for worker in self._workers:
-            worker.close()  # a source that does not notice the end must not keep events open
+    def _end(self, readers: Readers, is_stopped: bool) -> Outcome:
+        readers.finish()
+        readers.join(STREAMS_END_S)
+        if not self._engine.end(CLOSE_S):  # a source that does not notice the end does not keep events open
+            logger.error("scoring hangs; open events stay without an end until the next start")
         self._alarms.stop()
         self._publish_stream_states()
         self._publish_health()
@@ -153,8 +160,8 @@ class Service:
         self._dispatch.stop()
         self._outbox.tidy()  # a last attempt to bring to disk what only memory holds
         counts = self._outbox.counts()
-        totals = sum((worker.totals() for worker in self._workers), StreamTotals())
-        failures = tuple(f"stream {each.id}: {each.failure}" for each in self._workers if each.failure)
+        totals = sum((stream.totals() for stream in self._streams), StreamTotals())
+        failures = tuple(f"stream {each.id}: {each.failure}" for each in self._streams if each.failure)
         if counts.in_memory:
             path = self._config.outbox_path()
             failures += (f"{counts.in_memory} messages could not be written to {path} and are lost; free space there",)
@@ -163,8 +170,8 @@ class Service:
     def _look(self) -> WardReading:
         """What the alarms look at; called from their thread."""
         beds = {
-            worker.id: BedReading(worker.state().name, worker.vitals(), is_broken=worker.is_broken)
-            for worker in self._workers
+            stream.id: BedReading(stream.state().name, stream.vitals(), is_broken=stream.is_broken)
+            for stream in self._streams
         }
         return WardReading(beds, NodeReading(self._outbox.counts(), self._dispatch.dropped, is_synchronised()))
 
@@ -178,13 +185,12 @@ class Service:
             self._outbox.put(ends)
             logger.warning("events_ended=%d reason=restart; they were open when an earlier process died", len(ends))
 
-    def _stream_health(
-        self, heartbeats: Sequence[Heartbeat], threads: Sequence[threading.Thread]
-    ) -> list[StreamHealth]:
-        health = []
-        for worker, heartbeat, thread in zip(self._workers, heartbeats, threads, strict=True):
-            state, stalled_s = worker.state(), heartbeat.stalled_s() if thread.is_alive() else 0.0
-            health.append(StreamHealth(worker.id, state.name, state.reason, stalled_s, worker.is_broken))
+    def _stream_health(self, readers: Readers) -> list[StreamHealth]:
+        scoring_s, health = self._engine.stalled_s(), []
+        for number, stream in enumerate(self._streams):
+            state, stalled_s = stream.state(), max(scoring_s, readers.stuck_s(number))
+            is_hung_s = 0.0 if stream.is_closed else stalled_s
+            health.append(StreamHealth(stream.id, state.name, state.reason, is_hung_s, stream.is_broken))
         return health
 
     def _drain_after_files(self) -> int:
@@ -192,14 +198,14 @@ class Service:
         return self._dispatch.drain(DRAIN_S - UNREACHED_S) if waiting and self._dispatch.is_connected else waiting
 
     def _publish_stream_states(self) -> None:
-        for worker in self._workers:
-            state = worker.state()
-            if state.name != "unknown" and state != self._published.get(worker.id):
-                self._published[worker.id] = state
+        for stream in self._streams:
+            state = stream.state()
+            if state.name != "unknown" and state != self._published.get(stream.id):
+                self._published[stream.id] = state
                 body = stream_status_body(
                     self._node, state.name, state.reason, state.since_s, time.time(), state.verified
                 )
-                self._dispatch.set_state(self._node.topic("s", worker.id, "status"), body)
+                self._dispatch.set_state(self._node.topic("s", stream.id, "status"), body)
 
     def _publish_health(self) -> None:
         self._dispatch.set_state(self._node.topic("health"), self._health(), HEALTH_EXPIRY_S)
@@ -230,17 +236,18 @@ class Service:
         refusals, rival = self._dispatch.refusals, self._dispatch.rival
         is_losing = counts.in_memory or counts.evicted["event"] or not counts.on_disk
         streams: Body = {}
-        for worker in self._workers:
-            totals, state = worker.totals(), worker.state()
-            streams[worker.id] = {
+        for stream in self._streams:
+            totals, state = stream.totals(), stream.state()
+            streams[stream.id] = {
                 "state": state.name, "reason": state.reason, "verified": state.verified,
                 "heard_s": round(totals.received_s, 2), "measurable_s": round(totals.measurable_s, 2),
                 "lost_s": round(totals.lost_s, 2), "concealed_s": round(totals.concealed_s, 2),
+                "left_out_s": round(totals.left_out_s, 2), "lag_s": round(stream.lag_s(), 2),
                 "gaps": totals.gaps, "events": totals.events,
                 "rtf": round(totals.busy_s / totals.received_s, 4) if totals.received_s else None,
             }  # fmt: skip
-            if (vitals := worker.vitals()) is not None:
-                streams[worker.id]["device"] = device_body(vitals)
+            if (vitals := stream.vitals()) is not None:
+                streams[stream.id]["device"] = device_body(vitals)
         return {
             "schema": "laennec.health/1", "ts": rfc3339(time.time()), "boot_id": self._node.boot_id,
             "uptime_s": round(time.monotonic() - self._started_s, 1),

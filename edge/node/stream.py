@@ -1,20 +1,22 @@
-"""One stream of a running node: its source, its pipeline and its messages; the body of one thread.
+"""One stream of a running node: its inbox, its pipeline and its messages.
 
-Not for deciding what sounds (`edge.detector.pipeline`) or for sending (`edge.delivery.dispatch`). The thread never
-waits for anything but its source. Wall time enters here, at the exit, through the stream's `Timeline`.
+Not for deciding what sounds (`edge.detector.pipeline`), for the order in which streams are scored
+(`edge.node.scheduler`), for threads, or for sending (`edge.delivery.dispatch`). `arrive` is for the thread that reads
+the source, `state`, `totals` and `vitals` for any, everything else for the one that scores. Nothing here waits. Wall
+time enters here, at the exit, through the stream's `Timeline`.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
+from typing import Protocol, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge.artefact.model import Model
 from edge.delivery.messages import EventTimes, Message, Node, event_message, gap_message, model_body, ulid
@@ -22,23 +24,21 @@ from edge.detector.pipeline import Pipeline
 from edge.errors import LaennecError, ModelError
 from edge.log import BurstLimitedLog
 from edge.node.clock import Timeline, is_synchronised
+from edge.node.inbox import OVERLOAD, End, Inbox, Item
+from edge.node.stream_state import ALMOST_NO_SOUND, RECENT_S, Lateness, RecentSound, State, StreamTotals
 from edge.settings.config import Stream
 from edge.settings.kinds import LIVE
 from edge.sources.source import Source
 from edge.sources.vitals import MonitoredSource, Trouble, Vitals
-from edge.types import Block, Event, Gap, Scores
+from edge.types import Block, Chunk, Event, Gap, Scores
 
 STALL_S = 5.0  # a source that gives nothing for this long is lost
-RECENT_S = 10.0  # over which the share of measurable sound and the level are measured
-MEASURABLE_SHARE = 0.5  # below it the stream is degraded
-UNPLUGGED_DB = -90.0  # rms re full scale; an input that is muted or has no microphone is below, any chest far above
-ENERGY_UNIT = 1e-15  # energy is summed in whole units of it: a sum of floats would lose the faint after a loud year
-CLOSE_S = 1.0  # how long `close` waits for the block being processed; a thread that hangs must not hang the others
-ALMOST_NO_SOUND = f"almost no sound (below {UNPLUGGED_DB:.0f} dBFS): check the plug, the mute switch and the gain"
 END_OF_SOURCE = "end of source"
 STOPPED = "stopped"
+LEAVES_OUT = "overload: this machine is too slow, sound is left out"
 
 logger = logging.getLogger(__name__)
+Result = TypeVar("Result")
 
 
 class MessageSink(Protocol):
@@ -48,59 +48,21 @@ class MessageSink(Protocol):
         """Publish something that must not be lost; never waits."""
 
 
-@dataclass(frozen=True)
-class StreamTotals:
-    """What one stream has received and found since the start."""
+class NodeStream:
+    """One stream, from what its source gives to the messages of its events."""
 
-    received_s: float = 0.0
-    """Sound that arrived, seconds."""
-    measurable_s: float = 0.0
-    """Sound that could be judged, seconds of score frames."""
-    lost_s: float = 0.0
-    """Sound that the source announced as lost, seconds."""
-    gaps: int = 0
-    """Gaps that the source announced."""
-    events: int = 0
-    """Events that began."""
-    busy_s: float = 0.0
-    """Computing time of the detector, seconds."""
-    concealed_s: float = 0.0
-    """Sound that stood in for what was lost, seconds; it was judged and never received."""
-
-    def __add__(self, other: StreamTotals) -> StreamTotals:
-        """The totals of two streams."""
-        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
-        return StreamTotals(*(mine + theirs for mine, theirs in pairs))
-
-    def __str__(self) -> str:
-        """The summary line of a run."""
-        factor = self.busy_s / self.received_s if self.received_s else 0.0
-        plural = "" if self.events == 1 else "s"
-        return (
-            f"received {self.received_s:.1f} s, measurable {self.measurable_s:.1f} s, {self.events} event{plural}, "
-            f"real-time factor {factor:.3f} (computing time per second of sound)"
-        )
-
-
-@dataclass(frozen=True)
-class State:
-    """State of a stream as published."""
-
-    name: str
-    """`ok`, `degraded`, `lost`, `disabled`, or `unknown` before the first sound."""
-    reason: str
-    """Why, for the operator; empty if `ok`."""
-    since_s: float
-    """Since when, seconds since 1970."""
-    verified: bool | None = None
-    """Whether it sounds like what the model knows; None where that is not judged."""
-
-
-class StreamWorker:
-    """Runs one stream; `run` is for its own thread, everything else may be called from any."""
-
-    def __init__(self, settings: Stream, source: Source, model: Model, node: Node, sink: MessageSink) -> None:
+    def __init__(
+        self, settings: Stream, source: Source, model: Model, node: Node, sink: MessageSink, phase: int = 0
+    ) -> None:
         """Prepare a stream.
+
+        Args:
+            settings: of the stream.
+            source: where its sound comes from.
+            model: the loaded artefact.
+            node: in whose name it speaks.
+            sink: where its messages go.
+            phase: of its chunks, frames.
 
         Raises:
             ConfigError: a threshold or class is not one of the model's.
@@ -110,79 +72,110 @@ class StreamWorker:
         """Why the stream ended, if not by the end of its source."""
         self.is_broken = False
         """Whether it ended by an error of this program, which a restart may cure."""
-        self._source, self._node, self._sink = source, node, sink
-        self._rate_hz = model.rate_hz
-        self._outside = settings.outside
+        self.is_closed = False
+        """Whether nothing more is decided."""
+        self.due_s: float | None = None
+        """When its source is to be read next, monotonic; None while nobody reads it."""
+        self.is_live = settings.pace or settings.source.partition(":")[0] in LIVE
+        """Whether its sound comes in real time, whoever is ready for it."""
+        self.inbox = Inbox(model.rate_hz)
+        self._node, self._sink, self._outside = node, sink, settings.outside
+        self._rate_hz, self._chunk = model.rate_hz, model.chunk
+        self._hop_s = model.spec.hop_samples / model.rate_hz
         self._score_hop_s = model.score_hop_samples / model.rate_hz
         self._model_body = model_body(model)
         self._pipeline = Pipeline(
-            model, settings.thresholds, self._count_measurable, settings.classes, settings.outside
+            model, settings.thresholds, self._count_measurable, settings.classes, settings.outside, phase
         )
         self._monitored = source if isinstance(source, MonitoredSource) else None
-        is_live = settings.pace or settings.source.partition(":")[0] in LIVE
         recorded_s = self._monitored.recorded_s if self._monitored else None
-        self._timeline = Timeline(model.rate_hz, is_live, recorded_s=recorded_s)
-        self._mutex = threading.Lock()  # between `run` and `close`
-        self._closed = False
+        self._timeline = Timeline(model.rate_hz, self.is_live, recorded_s=recorded_s)
+        self._items: deque[Item] = deque()  # taken from the inbox
+        self._then: deque[Callable[[], None]] = deque()  # what follows when all chunks that are ready are decided
+        self._offered: int | None = None  # absolute index one past the last sample that the pipeline has
+        self._decided = 0  # the same of what is decided
         self._ending = STOPPED  # unless its source ends by itself
-        self._received_samples = self._lost_samples = self._measurable_frames = self._gaps = self._events = 0
+        self._received_samples = self._lost_samples = self._left_out_samples = 0
+        self._measurable_frames = self._gaps = self._events = 0
         self._busy_s = 0.0
         self._gap_log = BurstLimitedLog(logger)
         self._open: dict[tuple[str, int], tuple[str, float]] = {}  # (label, onset) -> (id, wall time of the onset)
-        self._valid_samples = self._energy = 0
-        self._recent: deque[tuple[float, float, int, int]] = deque()  # after each late block: s, s, samples, energy
-        self._share = (0.0, 0.0)  # of the last `RECENT_S`: received and measurable sound, s
-        self._power = 1.0  # mean square of their valid samples, full scale = 1.0
+        self._recent, self._lateness = RecentSound(), Lateness()
         self._arrived_at_s: float | None = None
+        self._left_out_at_s = -float("inf")
         self._started_at_s = time.monotonic()
         self._state = State("unknown", "", time.time())
 
-    def run(self, stop: threading.Event) -> None:
-        """Detect until the source ends or `stop` is set; then close what is open."""
-        try:
-            for item in self._source.blocks(stop):
-                with self._mutex:
-                    if self._closed:
-                        return
-                    self._on_item(item)
-            if not stop.is_set():
-                self._ending = END_OF_SOURCE
-            self.close()
-        except LaennecError as error:
+    def arrive(self, item: Item) -> bool:
+        """Take what the source gives; whether the thread that scores should look at it now."""
+        if isinstance(item, Block):
+            self._arrived_at_s = time.monotonic()
+            self._timeline.arrived(item.stop)
+        self.inbox.put(item)
+        due = self._pipeline.next_chunk_at
+        return not isinstance(item, Block) or due is None or item.stop >= due
+
+    def rest(self, rest_s: float) -> None:
+        """Leave out what waits and what comes in the next seconds of sound; what was heard is decided at once."""
+        self._left_out_at_s = time.monotonic()
+        self.inbox.rest(rest_s)
+        self._restart_detector()
+
+    def advance(self) -> None:
+        """Take what has come until a chunk is ready, or there is nothing more."""
+        while not self.is_closed and not self._pipeline.has_ready:
+            if self._then:
+                self._then.popleft()()
+            elif self._items:
+                self._on_item(self._items.popleft())
+            else:
+                self._items.extend(self.inbox.take())
+                if not self._items:
+                    return
+
+    def ready(self) -> tuple[Chunk, NDArray[np.float32]] | None:
+        """The next chunk to be scored, and the state to score it with; None if there is none."""
+        return None if self.is_closed else self._pipeline.ready()
+
+    def deadline_s(self) -> float:
+        """By when the chunk that is ready should be decided: before the next one is complete, monotonic seconds."""
+        ready, now_s, chunk_s = self._pipeline.ready(), time.monotonic(), self._hop_s * self._chunk.chunk_frames
+        if ready is None or not self.is_live or self._arrived_at_s is None:
+            return now_s + chunk_s
+        return self._arrived_at_s - (self.inbox.stop / self._rate_hz - self._end_s(ready[0])) + chunk_s
+
+    def decide(self, scores: Scores, state: NDArray[np.float32], busy_s: float) -> None:
+        """Take the model's answer to the chunk that is ready, and the time that it took."""
+        ready = self._pipeline.ready()
+        assert ready is not None, "only a chunk that is ready is scored"
+        self._busy_s += busy_s
+        decided = round((self._end_s(ready[0]) - self._chunk.lookahead_frames * self._hop_s) * self._rate_hz)
+        verified = self._pipeline.verdict.verified
+        self._publish(self._timed(lambda: self._pipeline.decide(scores, state)))
+        self._decided = max(self._decided, decided)
+        if (verdict := self._pipeline.verdict).verified is not verified and verdict.verified is not None:
+            logger.warning("stream=%s %s", self.id, verdict.reason or "sounds like what the model knows")
+
+    def fail(self, error: Exception) -> None:
+        """End the stream by an error: close what is open, decide nothing more."""
+        if self.is_closed:
+            return
+        if isinstance(error, LaennecError):
             self.failure, self.is_broken = str(error), isinstance(error, ModelError)  # a GPU that failed, say
             logger.error("stream=%s failed: %s", self.id, error)
-        except Exception as error:  # one bed must not take the others with it
+        else:
             self.failure, self.is_broken = f"internal error: {error!r}", True
-            logger.exception("stream=%s failed by an internal error", self.id)
-        finally:
-            self.close()
-            self._source.close()
+            logger.error("stream=%s failed by an internal error", self.id, exc_info=error)
+        self._close()
 
-    def close(self) -> None:
-        """Close open events; a second call does nothing. Waits for the present block, `CLOSE_S` at most."""
-        if not self._mutex.acquire(timeout=CLOSE_S):
-            logger.error("stream=%s hangs in a block; its open events stay without an end", self.id)
-            return
-        try:
-            if not self._closed:
-                self._closed = True
-                try:
-                    self._publish(self._timed(self._pipeline.flush))
-                except ModelError as error:  # it goes on failing; what it found before still gets its end
-                    logger.error("stream=%s ends undecided: %s", self.id, error)
-                    self._publish(self._timed(self._pipeline.abort))
-        finally:
-            self._mutex.release()
+    def stop(self) -> None:
+        """End the stream, though its source has not come to its end."""
+        self._items.append(End(is_stopped=True))
 
     def check_silence(self) -> None:
-        """End open events if the source has given nothing for `STALL_S`; call it every second or so. Never waits."""
-        if not self._mutex.acquire(blocking=False):
-            return  # a block is being processed
-        try:
-            if self._open and not self._closed and self._silent_s() > STALL_S:
-                self._restart_detector()
-        finally:
-            self._mutex.release()
+        """End open events if the source has given nothing for `STALL_S`; call it every second or so."""
+        if self._open and not self.is_closed and not self._then and self._silent_s() > STALL_S:
+            self._restart_detector()
 
     def totals(self) -> StreamTotals:
         """What the stream has received and found since the start."""
@@ -194,11 +187,21 @@ class StreamWorker:
             events=self._events,
             busy_s=self._busy_s,
             concealed_s=self._pipeline.concealed_samples / self._rate_hz,
+            left_out_s=self._left_out_samples / self._rate_hz,
         )
 
     def vitals(self) -> Vitals | None:
         """Vital signs of the stream's device, if its source knows them."""
         return self._monitored.vitals() if self._monitored else None
+
+    def lag_s(self) -> float:
+        """Sound that arrived, or should have been read, and is not decided, seconds; 0 for a file at full speed."""
+        if self.is_closed or not self.is_live or self._arrived_at_s is None:
+            return 0.0
+        due_s, offered = self.due_s, self._offered
+        late_s = 0.0 if due_s is None else max(0.0, time.monotonic() - due_s)
+        undecided = self.inbox.waiting + (0 if offered is None else max(0, offered - self._decided))
+        return late_s + undecided / self._rate_hz
 
     def state(self) -> State:
         """The stream's state now; `unknown` while the source is only starting."""
@@ -208,7 +211,7 @@ class StreamWorker:
         return self._state
 
     def _assess(self) -> tuple[str, str]:
-        if self._closed:
+        if self.is_closed:
             return ("lost", self.failure) if self.failure else ("disabled", self._ending)
         trouble = self._monitored.trouble() if self._monitored else Trouble("", "")
         if self._silent_s() > STALL_S:
@@ -220,57 +223,81 @@ class StreamWorker:
         return self._assess_sound()
 
     def _assess_sound(self) -> tuple[str, str]:
-        """State by the last `RECENT_S`; the scores come a chunk and the lookahead later."""
-        received_s, measurable_s = self._share
-        if received_s >= RECENT_S and self._power < 10 ** (UNPLUGGED_DB / 10):
+        behind = self._lateness.reason(self.lag_s())
+        if behind:
+            return "degraded", behind
+        if time.monotonic() - self._left_out_at_s < RECENT_S:
+            return "degraded", LEAVES_OUT
+        if self._recent.is_silent():
             return "degraded", ALMOST_NO_SOUND
         if self._pipeline.verdict.verified is False:
             return "degraded", f"{self._outside.replace('_', ' ')}: {self._pipeline.verdict.reason}"
-        if received_s >= RECENT_S / 2 and measurable_s < MEASURABLE_SHARE * received_s:
+        if self._recent.is_little_measurable():
             return "degraded", "little of the sound can be measured"
         return "ok", ""
 
     def _silent_s(self) -> float:
         return time.monotonic() - (self._started_at_s if self._arrived_at_s is None else self._arrived_at_s)
 
-    def _on_item(self, item: Block | Gap) -> None:
-        if isinstance(item, Gap):
-            lost_samples = item.stop - item.start
-            if lost_samples:
-                self._gaps += 1
-                self._lost_samples += lost_samples
-                line = f'stream={self.id} gap_s={lost_samples / self._rate_hz:.3f} cause="{item.cause}"'
-                self._gap_log.log(item.cause, line)
-                self._sink.send(gap_message(self._node, self.id, item, self._rate_hz))
-            if item.restart:
-                self._restart_detector()
-            return
-        self._arrived_at_s = time.monotonic()
-        self._timeline.arrived(item.stop)
-        self._received_samples += len(item.samples)
-        verified = self._pipeline.verdict.verified
-        self._publish(self._timed(lambda: self._pipeline.push(item)))
-        if (verdict := self._pipeline.verdict).verified is not verified and verdict.verified is not None:
-            logger.warning("stream=%s %s", self.id, verdict.reason or "sounds like what the model knows")
-        self._measure_recent(item)
+    def _end_s(self, chunk: Chunk) -> float:
+        """Second of the stream at which the last frame of a chunk begins, and so about its end."""
+        return (chunk.start + self._chunk.chunk_frames) * self._hop_s
 
-    def _measure_recent(self, newest: Block) -> None:
-        """Measure the shortest stretch of whole blocks that is at least `RECENT_S` long."""
-        valid = newest.samples[newest.valid & np.isfinite(newest.samples)].astype(np.float64)
-        self._valid_samples += len(valid)
-        self._energy += round(float(valid @ valid) / ENERGY_UNIT)
-        totals = self.totals()
-        self._recent.append((totals.received_s, totals.measurable_s, self._valid_samples, self._energy))
-        while len(self._recent) > 1 and totals.received_s - self._recent[1][0] >= RECENT_S:
-            self._recent.popleft()
-        received_s, measurable_s, samples, energy = self._recent[0]
-        self._share = (totals.received_s - received_s, totals.measurable_s - measurable_s)
-        self._power = (self._energy - energy) * ENERGY_UNIT / max(self._valid_samples - samples, 1)
+    def _on_item(self, item: Item) -> None:
+        if isinstance(item, Block):
+            self._on_block(item)
+        elif isinstance(item, Gap):
+            self._on_gap(item)
+        else:
+            self._on_end(item)
+
+    def _on_block(self, block: Block) -> None:
+        if self._offered is None:
+            self._decided = block.start
+        else:
+            self._decided += max(0, block.start - self._offered)  # what was lost does not wait
+        self._offered = block.stop
+        self._received_samples += len(block.samples)
+        self._timed(lambda: self._pipeline.offer(block))
+        self._then.append(partial(self._measure_recent, block))
+
+    def _on_gap(self, gap: Gap) -> None:
+        if lost_samples := gap.stop - gap.start:
+            self._gaps += 1
+            self._lost_samples += lost_samples
+            if gap.cause == OVERLOAD:
+                self._left_out_samples += lost_samples
+                self._left_out_at_s = time.monotonic()
+            line = f'stream={self.id} gap_s={lost_samples / self._rate_hz:.3f} cause="{gap.cause}"'
+            self._gap_log.log(gap.cause, line)
+            self._sink.send(gap_message(self._node, self.id, gap, self._rate_hz))
+        if gap.restart:
+            self._restart_detector()
+
+    def _on_end(self, end: End) -> None:
+        self.failure, self.is_broken = end.failure, end.is_broken
+        self._ending = STOPPED if end.is_stopped else END_OF_SOURCE
+        self._timed(self._pipeline.end)
+        self._then.append(self._close)
 
     def _restart_detector(self) -> None:
         """Close what is open; sound that comes back is not joined with what was."""
-        self._publish(self._timed(self._pipeline.flush))
+        self._timed(self._pipeline.end)
+        self._then.append(self._reset)
+
+    def _reset(self) -> None:
+        self._publish(self._timed(self._pipeline.finish))
         self._pipeline.reset()
+        self._offered = None
+
+    def _close(self) -> None:
+        self._publish(self._timed(self._pipeline.finish))
+        self.is_closed = True
+        self.inbox.close()
+
+    def _measure_recent(self, newest: Block) -> None:
+        totals = self.totals()
+        self._recent.push(newest, totals.received_s, totals.measurable_s)
 
     def _publish(self, events: list[Event]) -> None:
         for event in events:
@@ -292,8 +319,8 @@ class StreamWorker:
     def _count_measurable(self, scores: Scores) -> None:
         self._measurable_frames += int(scores.valid.sum())
 
-    def _timed(self, work: Callable[[], list[Event]]) -> list[Event]:
+    def _timed(self, work: Callable[[], Result]) -> Result:
         begin_s = time.perf_counter()
-        events = work()
+        result = work()
         self._busy_s += time.perf_counter() - begin_s
-        return events
+        return result

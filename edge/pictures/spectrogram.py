@@ -28,6 +28,7 @@ from edge.features.logmel import mel_edges_hz
 from edge.pictures.columns import Columns
 from edge.pictures.picture import DetectedEvent, Panel, PictureOptions, Spectrogram
 from edge.sources.opening import open_source
+from edge.sources.source import read_source
 from edge.types import Block
 
 MOST_COLUMNS = 1600  # no more than the picture has pixels, so that none is left out when it is drawn
@@ -108,7 +109,7 @@ def _read(options: PictureOptions, columns: Columns, stop: threading.Event) -> t
     source = open_source(str(options.path), spec.rate_hz, options.channel, pace=False)
     stop_sample, broken = 0, None
     try:
-        for item in source.blocks(stop):
+        for item in read_source(source, stop):
             stop_sample = item.stop
             for frames in front_end.push(item) if isinstance(item, Block) else ():
                 columns.push(frames)

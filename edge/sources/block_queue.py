@@ -1,4 +1,4 @@
-"""The bounded queue between the thread that reads all links and the thread of one stream; no drop goes uncounted.
+"""The bounded queue between the thread that reads all links and the readers of streams; no drop goes uncounted.
 
 Not for reordering and not for time: what comes out is what went in, in order, less what was dropped. The writer never
 waits, for one slow bed must not hold up the others: what does not fit is dropped and counted, and the reader sees it as
@@ -56,7 +56,7 @@ QueueItem = Block | Gap | DeviceEpoch | StreamEnd
 
 @dataclass
 class BlockQueue:
-    """Blocks, gaps, epochs and ends of one stream on their way to its thread."""
+    """Blocks, gaps, epochs and ends of one stream on their way to its reader."""
 
     limit: int = CAPACITY
     """Items that may wait."""
@@ -64,11 +64,11 @@ class BlockQueue:
     """Samples that did not fit, at the device's rate."""
     _items: deque[QueueItem] = field(default_factory=deque)
     _pending: DeviceEpoch | None = None  # began while there was no room
-    _filled: threading.Condition = field(default_factory=threading.Condition)
+    _mutex: threading.Lock = field(default_factory=threading.Lock)
 
     def put(self, item: QueueItem) -> None:
         """Append one item, or drop it if there is no room; never waits for the reader."""
-        with self._filled:
+        with self._mutex:
             if isinstance(item, DeviceEpoch):
                 if len(self._items) < self.limit:
                     self._items.append(item)
@@ -82,11 +82,8 @@ class BlockQueue:
                 self._items.append(item)
             elif isinstance(item, Block):
                 self.dropped += len(item.samples)
-            self._filled.notify()
 
-    def get(self, wait_s: float) -> QueueItem | None:
-        """The oldest item, or None if nothing comes within `wait_s` seconds."""
-        with self._filled:
-            if not self._items:
-                self._filled.wait(wait_s)
+    def get(self) -> QueueItem | None:
+        """The oldest item, or None if there is none."""
+        with self._mutex:
             return self._items.popleft() if self._items else None

@@ -23,7 +23,7 @@ import soundfile
 
 from edge.errors import SourceError
 from edge.sources.rate_adapter import RateAdapter
-from edge.sources.source import check_channel
+from edge.sources.source import Wait, check_channel
 from edge.types import Block, Gap
 
 BLOCK_S = 0.1  # short, for a small delay in real time; 8 channels at 192 kHz take 0.6 MB
@@ -81,21 +81,23 @@ class FileSource:
             raise
         self._declared = _declared_frames(self._file)
 
-    def blocks(self, stop: threading.Event) -> Iterator[Block | Gap]:
+    def blocks(self, stop: threading.Event) -> Iterator[Block | Gap | Wait]:
         """The file from its begin to its end, see `edge.sources.source.Source`."""
         try:
             yield from self._blocks(stop)
         finally:
             self._adapter.reset()
 
-    def _blocks(self, stop: threading.Event) -> Iterator[Block | Gap]:
+    def _blocks(self, stop: threading.Event) -> Iterator[Block | Gap | Wait]:
         begin_s = self._clock()
         index = 0
         for samples in self._read():
             valid = np.abs(samples) <= LOUDEST  # false for NaN
             block = Block(index, np.where(valid, samples, np.float32(0.0)), valid)
             index = block.stop
-            if self._pace and stop.wait(max(0.0, begin_s + index / self._rate_hz - self._clock())):
+            while self._pace and not stop.is_set() and (early_s := begin_s + index / self._rate_hz - self._clock()) > 0:
+                yield Wait(early_s)
+            if self._pace and stop.is_set():
                 return
             yield from self._adapter.push(block)
             if stop.is_set():

@@ -22,10 +22,11 @@ import numpy as np
 
 from edge.sources.block_queue import BlockQueue, DeviceEpoch, StreamEnd
 from edge.sources.rate_adapter import RateAdapter
+from edge.sources.source import Wait
 from edge.sources.vitals import Trouble, Vitals
 from edge.types import Block, Gap
 
-POLL_S = 0.1  # how often an idle stream checks whether it shall end
+POLL_S = 0.04  # how often the queue is looked at: two packets of 20 ms
 MEASURING_S = 2.0  # the longest that the start of an epoch waits for the measurement of its rate
 
 
@@ -100,19 +101,20 @@ class LinkSource:
             return None
         return self._epoch.time_s((index - self._offset) * self._from_hz / self._policy.rate_hz)
 
-    def blocks(self, stop: threading.Event) -> Iterator[Block | Gap]:
+    def blocks(self, stop: threading.Event) -> Iterator[Block | Gap | Wait]:
         """Sound until `stop` is set, see `edge.sources.source.Source`; a lost device does not end it."""
         self._reader.start()
         while not (stop.is_set() or self._closed.is_set()):
-            item = self.queue.get(POLL_S)
+            item = self.queue.get()
             if item is None:
                 self._reader.check()
-            if isinstance(item, DeviceEpoch):
+                yield Wait(POLL_S)
+            elif isinstance(item, DeviceEpoch):
                 yield from self._begin(item)
-                self._wait(item, stop)
+                yield from self._waits(item, stop)
             elif isinstance(item, StreamEnd):
                 yield from self._restart(0, "ended by the device")
-            elif item is not None and self._epoch is not None:
+            elif self._epoch is not None:
                 yield from self._convert(item, self._epoch)
         if self._adapter is not None:
             yield from self._shifted(self._adapter.flush())
@@ -138,12 +140,13 @@ class LinkSource:
             self._offset = start - self._first(epoch.start)
         self._next = self._first(epoch.start) + self._offset
 
-    def _wait(self, epoch: DeviceEpoch, stop: threading.Event) -> None:
+    def _waits(self, epoch: DeviceEpoch, stop: threading.Event) -> Iterator[Wait]:
         """Leave the start of an epoch in the queue until its rate was measured, or it is clear that it will not be."""
         end_s = time.monotonic() + MEASURING_S
-        while not (epoch.clock.is_measured or epoch.is_over or stop.is_set()) and time.monotonic() < end_s:
-            if self._closed.wait(POLL_S):
+        while not (epoch.clock.is_measured or epoch.is_over or stop.is_set() or self._closed.is_set()):
+            if time.monotonic() >= end_s:
                 return
+            yield Wait(POLL_S)
 
     def _convert(self, item: Block | Gap, epoch: DeviceEpoch) -> Iterator[Block | Gap]:
         if item.start < self._next_in or self._adapter is None:

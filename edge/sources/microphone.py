@@ -24,9 +24,11 @@ from edge.sources.child import COMMAND, Child
 from edge.sources.devices import Device, from_json
 from edge.sources.pipe import Kind, Record
 from edge.sources.rate_adapter import RateAdapter
+from edge.sources.source import Wait
 from edge.types import Block, Gap
 
-POLL_S = 0.1  # how often `stop` is checked
+POLL_S = 0.1  # how often a device that is not there is looked at
+READ_S = 0.02  # how often the pipe is looked at; a buffer holds 50 ms
 LOUDEST = 1e6  # full scale = 1.0; nothing beyond is sound
 logger = logging.getLogger(__name__)
 
@@ -89,7 +91,7 @@ class Microphone:
         self._offset: int | None = None  # index of the child's sample 0; None until it gave one
         self._lost_s = self._logged_s = 0.0  # when it was lost and when that was last logged, on the monotonic clock
 
-    def blocks(self, stop: threading.Event) -> Iterator[Block | Gap]:
+    def blocks(self, stop: threading.Event) -> Iterator[Block | Gap | Wait]:
         """Sound until `stop` is set, see `edge.sources.source.Source`; a lost device is retried and does not end it."""
         try:
             yield from self._blocks(stop)
@@ -97,13 +99,16 @@ class Microphone:
             self._child.end()
             self._adapter.reset()
 
-    def _blocks(self, stop: threading.Event) -> Iterator[Block | Gap]:
+    def _blocks(self, stop: threading.Event) -> Iterator[Block | Gap | Wait]:
         attempts = 0
         while not self._ended(stop):
             try:
                 if attempts:
-                    self._start_again(stop, attempts)
+                    yield from self._start_again(stop, attempts)
                 for record in self._records(stop):
+                    if isinstance(record, Wait):
+                        yield record
+                        continue
                     attempts = 0
                     yield from self._on_record(record)
             except LaennecError as error:
@@ -140,12 +145,12 @@ class Microphone:
                     return _hello(record)
         raise SourceError(f"{self.name}: the audio system does not answer; is the device used by another program?")
 
-    def _start_again(self, stop: threading.Event, attempts: int) -> None:
+    def _start_again(self, stop: threading.Event, attempts: int) -> Iterator[Wait]:
         """Wait, then start another child; the time between attempts grows."""
         waits_s = self._timeouts.retry_s
         until_s = time.monotonic() + waits_s[min(attempts, len(waits_s)) - 1]
         while not self._ended(stop) and time.monotonic() < until_s:
-            stop.wait(min(POLL_S, max(0.0, until_s - time.monotonic())))
+            yield Wait(POLL_S)
         if not self._ended(stop):
             self._child = Child(self._command)
             self._offset = None
@@ -161,7 +166,7 @@ class Microphone:
                 "source=%s state=lost lost_s=%.0f action=retrying reason=%s", self.name, now_s - self._lost_s, error
             )
 
-    def _records(self, stop: threading.Event) -> Iterator[Record]:
+    def _records(self, stop: threading.Event) -> Iterator[Record | Wait]:
         """Buffers of sound, until `stop` is set.
 
         Raises:
@@ -170,7 +175,7 @@ class Microphone:
         since_s = time.monotonic()
         wait_s = self._timeouts.silent_s if self._offset is not None else self._timeouts.open_s
         while not self._ended(stop):
-            records, self._unread = self._unread or self._child.read(POLL_S), []
+            records, self._unread = self._unread or self._child.read(0.0), []
             for record in records:
                 _raise_if_error(record)
                 if record.kind == Kind.AUDIO and record.payload:
@@ -178,6 +183,8 @@ class Microphone:
                     yield record
             if time.monotonic() - since_s > wait_s:
                 raise SourceError(f"no sound for {wait_s:g} s")
+            if not records:
+                yield Wait(READ_S)
 
     def _on_record(self, record: Record) -> list[Block | Gap]:
         """Place one buffer on the stream's indices."""

@@ -11,11 +11,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 
 from edge.errors import SourceError
 from edge.log import RateLimitedLog
 from edge.settings.kinds import MICROPHONE
-from edge.sources.source import Source
+from edge.sources.source import Source, Wait
 from edge.types import Block, Gap
 
 RETRY_S = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)  # between attempts; the last one for ever after
@@ -41,7 +42,7 @@ class PendingSource:
         self._closed = False
         self._opened: Source | None = None
 
-    def blocks(self, stop: threading.Event) -> Iterator[Block | Gap]:
+    def blocks(self, stop: threading.Event) -> Iterator[Block | Gap | Wait]:
         """Nothing until it opens, then its blocks, see `edge.sources.source.Source`.
 
         Raises:
@@ -49,12 +50,17 @@ class PendingSource:
         """
         limited_log, attempts = RateLimitedLog(logger), 0
         while self._opened is None:
-            self._wait(stop, self._retry_s[min(attempts, len(self._retry_s) - 1)])
+            yield from self._waits(stop, self._retry_s[min(attempts, len(self._retry_s) - 1)])
             if stop.is_set() or self._closed:
                 return
             attempts += 1
+            opening = self._start_opening()
+            while not opening.done():
+                if stop.is_set():
+                    return
+                yield Wait(POLL_S)
             try:
-                self._take_over(self._open_now())
+                opening.result()
             except SourceError as error:
                 limited_log.log("missing", f"source={self.name} state=missing action=retrying reason={error}")
         logger.info("source=%s state=found attempts=%d", self.name, attempts)
@@ -67,6 +73,20 @@ class PendingSource:
             if self._opened is not None:
                 self._opened.close()
 
+    def _start_opening(self) -> Future[None]:
+        """Open it in a thread of its own for the seconds that this takes: other sources are read meanwhile."""
+        future: Future[None] = Future()
+
+        def open_it() -> None:
+            try:
+                self._take_over(self._open_now())
+                future.set_result(None)
+            except Exception as error:  # whoever asks for the result gets it
+                future.set_exception(error)
+
+        threading.Thread(target=open_it, name="open", daemon=True).start()
+        return future
+
     def _take_over(self, opened: Source) -> None:
         with self._mutex:
             self._opened = opened
@@ -74,10 +94,10 @@ class PendingSource:
                 opened.close()
 
     @staticmethod
-    def _wait(stop: threading.Event, wait_s: float) -> None:
+    def _waits(stop: threading.Event, wait_s: float) -> Iterator[Wait]:
         until_s = time.monotonic() + wait_s
         while not stop.is_set() and (left_s := until_s - time.monotonic()) > 0:
-            stop.wait(min(POLL_S, left_s))
+            yield Wait(min(POLL_S, left_s))
 
 
 def open_or_retry(text: str, open_now: Callable[[], Source]) -> Source:

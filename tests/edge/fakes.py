@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 import struct
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from edge.artefact.known import KnownSound
 from edge.artefact.specs import ChunkSpec, GroupSpec
 from edge.features import FeatureSpec, Mel
+from edge.sources.source import Wait
 from edge.types import Block, Chunk, Gap, Scores
 
 Answer = tuple[Scores, NDArray[np.float32]]
@@ -57,6 +59,10 @@ class LoudnessModel:
         part = slice(int(heard[0]), int(heard[-1]) + 1) if len(heard) else slice(0, 0)
         return Scores((chunk.start - ahead) // steps + part.start, values[part], valid[part]), levels[-ahead:]
 
+    def score_many(self, chunks: Sequence[Chunk], states: Sequence[NDArray[np.float32]]) -> list[Answer]:
+        """One after the other."""
+        return [self.score(chunk, state) for chunk, state in zip(chunks, states, strict=True)]
+
 
 class Bursts:
     """Stands for a source: half a second of noise in every second; each burst is one event of `LoudnessModel`."""
@@ -69,12 +75,16 @@ class Bursts:
         self.seconds, self.pace, self.fail_after_s, self.gap_at_s = seconds, pace, fail_after_s, gap_at_s
         self.closed = False
 
-    def blocks(self, stop: threading.Event) -> Iterator[Block | Gap]:
+    def blocks(self, stop: threading.Event) -> Iterator[Block | Gap | Wait]:
         """Blocks of 0.1 s."""
         rate, length = LoudnessModel.rate_hz, round(LoudnessModel.rate_hz * BLOCK_S)
-        noise = np.random.default_rng(1)
+        noise, begin_s = np.random.default_rng(1), time.monotonic()
         for number in range(round(self.seconds / BLOCK_S)):
-            if stop.wait(BLOCK_S if self.pace else 0):
+            while (
+                self.pace and not stop.is_set() and (early_s := begin_s + (number + 1) * BLOCK_S - time.monotonic()) > 0
+            ):
+                yield Wait(early_s)
+            if stop.is_set():
                 return
             start = number * length
             if self.fail_after_s is not None and start >= self.fail_after_s * rate:

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from edge.delivery.messages import Message, Node
-from edge.node.stream import StreamWorker
+from edge.node.engine import Engine
+from edge.node.readers import Reading
+from edge.node.stream import NodeStream
 from edge.settings.config import Stream
 from edge.sources.vitals import Trouble, Vitals
 from edge.types import Block, Gap
@@ -31,8 +33,45 @@ class Heard(list[Message]):
         return [message.body for message in self if message.topic.endswith("/event")]
 
 
-def worker(source: Bursts, said: Heard) -> StreamWorker:
-    return StreamWorker(Stream(id="bed1", source="bursts", pace=False), source, LoudnessModel(), NODE, said)  # type: ignore[arg-type]
+class Driven(NodeStream):
+    """A stream and its engine without a thread: each item is decided before the next is read."""
+
+    def __init__(self, settings: Stream, source: Bursts, said: Heard, model: LoudnessModel | None = None) -> None:
+        model = model or LoudnessModel()
+        super().__init__(settings, source, model, NODE, said)  # type: ignore[arg-type]
+        self._source, self._engine = source, Engine(model, [self], ["normal"])  # type: ignore[arg-type]
+
+    def hear(self, *items: Block | Gap) -> None:
+        for item in items:
+            self.arrive(item)
+            self.settle()
+
+    def settle(self) -> None:
+        """Decide what can be decided."""
+        self._engine.wake(0)
+        self._engine.turn()
+        while self.ready() is not None:
+            self._engine.turn()
+
+    def run(self, stop: threading.Event) -> None:
+        """Read the source to its end."""
+        reading = Reading(self._source, self, stop, self.settle)  # type: ignore[arg-type]
+        while reading.read() is not None:
+            pass
+        assert self.is_closed
+
+    def close(self) -> None:
+        self.stop()
+        self.settle()
+
+    def look(self) -> None:
+        """What the engine does every second."""
+        self.check_silence()
+        self.settle()
+
+
+def worker(source: Bursts, said: Heard) -> Driven:
+    return Driven(Stream(id="bed1", source="bursts", pace=False), source, said)
 
 
 class Script(Bursts):
@@ -73,9 +112,8 @@ def sound(seconds: float, *loud: tuple[float, float], start: int = 0) -> Block:
     return Block(start, samples.astype(np.float32), np.ones(len(noise), np.bool_))
 
 
-def configured(source: Script, said: Heard, **settings: Any) -> StreamWorker:
-    stream = Stream(id="bed1", source="script", pace=False, **settings)
-    return StreamWorker(stream, source, LoudnessModel(), NODE, said)  # type: ignore[arg-type]
+def configured(source: Script, said: Heard, **settings: Any) -> Driven:
+    return Driven(Stream(id="bed1", source="script", pace=False, **settings), source, said)
 
 
 def spoken(*items: Block | Gap, **settings: Any) -> list[dict[str, Any]]:

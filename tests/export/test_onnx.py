@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from edge.artefact.backends.onnx import OnnxBackend
-from edge.artefact.model import Model, Variant
+from edge.artefact.model import Model
+from edge.artefact.specs import Variant
 from edge.detector.pipeline import Pipeline
 from edge.features import FrontEnd
 from edge.types import Block, Scores

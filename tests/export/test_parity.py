@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from edge.artefact.backends.onnx import OnnxBackend
-from edge.artefact.model import Model, Variant
+from edge.artefact.model import Model
+from edge.artefact.specs import Variant
 from edge.features import FrontEnd
 from edge.types import Event
 from export.golden import GAPS, differences, golden_sounds, heard_at_a_bed, with_gaps

@@ -22,6 +22,7 @@ from edge.detector.pipeline import Pipeline
 from edge.errors import ConfigError, SourceError
 from edge.features import FrontEnd
 from edge.sources.opening import open_source
+from edge.sources.source import read_source
 from edge.types import Block, Chunk, Event, Frames, Gap, Scores
 from training.datasets import CLASSES, Recording
 from training.datasets.sounds import read_sound
@@ -137,7 +138,7 @@ class Artefact:
         stream = _Stream(self._model)
         source = open_source(str(recording.path), self._model.rate_hz, channel=1)
         try:
-            for item in source.blocks(threading.Event()):
+            for item in read_source(source, threading.Event()):
                 stream.push(item)
         except SourceError as error:
             raise SourceError(f"{error} (in {recording.path})") from error

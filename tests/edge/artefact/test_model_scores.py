@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge.artefact.model import SCHEMA, Model, Variant
+from edge.artefact.model import SCHEMA, Model
+from edge.artefact.specs import Variant
 from edge.errors import ModelError
 from edge.features import FeatureSpec, Mel
 from edge.types import Chunk, Scores

@@ -253,10 +253,10 @@ def test_classes_that_were_not_asked_for_are_not_reported() -> None:
             assert [e.kind for e in pipeline.push(heard) + pipeline.flush()] == kinds
 
 
-def test_an_abort_closes_what_is_open_and_decides_nothing_more() -> None:
+def test_to_finish_closes_what_is_open_and_decides_nothing_more() -> None:
     pipeline = _loudness()
     (onset,) = pipeline.push(sound(1.0, (0.2, 1.0)))
-    (end,) = pipeline.abort()
+    (end,) = pipeline.finish()
     assert (onset.kind, end.kind, end.onset, end.end_reason) == ("onset", "end", onset.onset, "stream_end")
     # Frame 124 would end with sample 124 x 64 + 128 = 8064, so the last chunk ends at frame 100; it decides up to 90
     assert end.end == 90 * 64

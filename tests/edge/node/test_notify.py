@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.node.notify import DEFAULT_STALL_S, Heartbeat, Notifier, StreamHealth, Supervision, describe
+from edge.node.notify import Notifier, StreamHealth, Supervision, describe
 
 
 class Manager:
@@ -175,17 +174,3 @@ def test_the_watchdog_interval_counts_for_the_process_it_is_meant_for(
 ) -> None:
     environment = {"NOTIFY_SOCKET": "/run/notify", "WATCHDOG_USEC": usec, "WATCHDOG_PID": pid}
     assert Notifier.from_environment(environment, pid=7).watchdog_s == expected
-
-
-def test_a_pulse_beats_when_the_stop_is_looked_at_and_passes_it_on() -> None:
-    now_s, stop = [0.0], threading.Event()
-    heartbeat = Heartbeat(stop, lambda: now_s[0])
-    now_s[0] = DEFAULT_STALL_S
-    assert heartbeat.stalled_s() == DEFAULT_STALL_S
-    assert not heartbeat.is_set()
-    assert heartbeat.stalled_s() == 0
-    now_s[0] += 1
-    stop.set()
-    assert heartbeat.wait(5)
-    assert heartbeat.stalled_s() == 0
-    assert heartbeat.is_set()

@@ -138,23 +138,5 @@ def test_a_closed_stream_says_nothing_more() -> None:
     stream.close()
     stream.run(threading.Event())
     assert (said, stream.totals().received_s) == ([], 0.0)
-    stream.check_silence()
+    stream.look()
     assert (stream.state().name, stream.state().reason) == ("disabled", "stopped")
-
-
-def test_a_stream_that_hangs_in_a_block_is_left_alone(
-    monkeypatch: pytest.MonkeyPatch, lines: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(edge.node.stream, "CLOSE_S", 0.01)
-    said = Heard()
-    stream = configured(Script(), said)
-    stream._on_item(sound(2.0, (1.0, 2.0)))
-    stream._mutex.acquire()  # as the thread holds it in a block
-    stream.close()
-    stream.check_silence()
-    assert lines.messages == ["stream=bed1 hangs in a block; its open events stay without an end"]
-    assert [body["type"] for body in said.events()] == ["onset"]
-    stream._mutex.release()
-    stream.close()
-    stream.close()
-    assert [body["type"] for body in said.events()] == ["onset", "end"]

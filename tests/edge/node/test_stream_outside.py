@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from edge.node.stream import StreamWorker
 from edge.settings.config import Stream
 from edge.types import Block
 from tests.edge.fakes import LoudnessModel
 from tests.edge.knowing import RATE_HZ, block, known_noise, noise
-from tests.edge.streaming import NODE, Heard, Script
+from tests.edge.streaming import Driven, Heard, Script
 
 REASON = "level -22 dBFS: too high, expected -44 to -40"
 
@@ -19,11 +18,11 @@ def _blocks(level_db: float, seconds: int, start_s: int = 0) -> list[Block]:
     return [block(noise(level_db, 1.0, seed=s), s * RATE_HZ) for s in range(start_s, start_s + seconds)]
 
 
-def _stream(said: Heard, outside: str) -> StreamWorker:
+def _stream(said: Heard, outside: str) -> Driven:
     model = LoudnessModel()
     model.known = known_noise(-42.0)
     settings = Stream(id="bed1", source="script", pace=False, outside=outside)  # type: ignore[arg-type]
-    return StreamWorker(settings, Script(), model, NODE, said)  # type: ignore[arg-type]
+    return Driven(settings, Script(), said, model)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +38,7 @@ def test_a_stream_outside_is_what_the_settings_call_it(
 ) -> None:
     stream = _stream(Heard(), outside)
     for item in _blocks(-20.2, 16):
-        stream._on_item(item)
+        stream.hear(item)
     found = stream.state()
     assert (found.name, found.reason) == state
     assert found.verified is verified
@@ -48,7 +47,7 @@ def test_a_stream_outside_is_what_the_settings_call_it(
 def test_a_stream_that_comes_back_is_ok_and_both_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     stream, states = _stream(Heard(), "unverified"), []
     for item in [*_blocks(-20.2, 16), *_blocks(-40.0, 50, start_s=16)]:
-        stream._on_item(item)
+        stream.hear(item)
         states.append((stream.state().name, stream.state().verified))
     assert list(dict.fromkeys(states)) == [("ok", None), ("degraded", False), ("ok", True)]
     told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
@@ -59,6 +58,6 @@ def test_events_of_a_stream_outside_are_not_verified() -> None:
     said = Heard()
     stream = _stream(said, "unverified")
     for item in _blocks(-20.2, 16):
-        stream._on_item(item)
+        stream.hear(item)
     stream.close()
     assert [(body["type"], body["verified"]) for body in said.events()] == [("onset", None), ("end", False)]

@@ -8,18 +8,19 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import edge.node.engine
 import edge.node.stream
 from edge.detector.tracker import CAREFUL_FRAMES
 from edge.errors import SourceError
-from edge.node.stream import State, StreamTotals, StreamWorker
+from edge.node.stream_state import State, StreamTotals
 from edge.settings.config import Stream
 from edge.sources.vitals import Trouble
 from edge.types import Block, Chunk, Gap
 from tests.edge.fakes import Answer, LoudnessModel
 from tests.edge.streaming import (
-    NODE,
     RATE_HZ,
     Device,
+    Driven,
     Heard,
     Script,
     configured,
@@ -48,6 +49,7 @@ class Time:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Time:
     moved = Time()
     monkeypatch.setattr(edge.node.stream, "time", moved)
+    monkeypatch.setattr(edge.node.engine, "time", moved)
     return moved
 
 
@@ -68,8 +70,9 @@ def test_the_tally_counts_blocks_gaps_events_and_computing_time(clock: Time) -> 
     )
     assert stream.totals() == StreamTotals()
     stream.run(threading.Event())
-    # Timed twice, for a quarter of a second each: the block and the end. Frames 0 to 123 are heard: 24 score frames
-    assert stream.totals() == StreamTotals(1.0, pytest.approx(24 * 0.04), pytest.approx(0.2), 2, 1, 0.5)
+    # Timed for a quarter of a second each: the block, six chunks, the end and what was open then.
+    # Frames 0 to 123 are heard: 24 score frames
+    assert stream.totals() == StreamTotals(1.0, pytest.approx(24 * 0.04), pytest.approx(0.2), 2, 1, 9 * 0.25)
 
 
 def test_a_stream_is_lost_when_more_than_5_s_brought_nothing(clock: Time) -> None:
@@ -81,8 +84,8 @@ def test_a_stream_is_lost_when_more_than_5_s_brought_nothing(clock: Time) -> Non
         return stream.state().name, stream.state().reason
 
     heard_at_s: list[float] = []
-    hear = stream._on_item
-    stream._on_item = lambda item: (heard_at_s.append(clock.now_s), hear(item))[1]  # type: ignore[method-assign]
+    arrive = stream.arrive
+    stream.arrive = lambda item: (heard_at_s.append(clock.now_s), arrive(item))[1]  # type: ignore[method-assign]
     assert stream.state().name == "unknown"
     clock.now_s += 5.0
     assert (stream.state().name, stream.state().reason) == ("unknown", "")
@@ -159,18 +162,18 @@ def test_microphones_devices_and_files_in_real_time_are_live(
         edge.node.stream, "Timeline", lambda rate_hz, is_live, recorded_s: made.append((rate_hz, is_live))
     )
     stream = Stream(id="bed1", source=source, pace=pace)
-    StreamWorker(stream, Script(), LoudnessModel(), NODE, Heard())  # type: ignore[arg-type]
+    Driven(stream, Script(), Heard())
     assert made == [(8000, live)]
 
 
 def test_a_silence_with_nothing_open_is_no_new_beginning(clock: Time) -> None:
     said = Heard()
     stream = configured(Script(), said, thresholds={"wheeze": 0.895})
-    stream._on_item(sound(1.0, (0.2, 0.5)))
+    stream.hear(sound(1.0, (0.2, 0.5)))
     assert [body["type"] for body in said.events()] == ["onset", "end"]
     clock.now_s += 60.0
-    stream.check_silence()
-    stream._on_item(sound(2.0, (0.0, 2.0), start=3 * RATE_HZ))
+    stream.look()
+    stream.hear(sound(2.0, (0.0, 2.0), start=3 * RATE_HZ))
     onset = 3 * RATE_HZ + CAREFUL_FRAMES * LoudnessModel.score_hop_samples
     assert samples_of(said.events())[2] == ("onset", onset, None)  # as behind any gap
 
@@ -203,16 +206,16 @@ def test_a_failed_stream_says_why_and_only_an_error_of_the_program_calls_for_a_r
 def test_a_source_that_falls_silent_ends_its_event_after_5_s_and_no_sooner(clock: Time) -> None:
     said = Heard()
     stream = configured(Script(), said)
-    stream._on_item(sound(2.0, (1.0, 2.0)))
+    stream.hear(sound(2.0, (1.0, 2.0)))
     heard_at_s = stream._arrived_at_s
     assert heard_at_s is not None
     clock.now_s = heard_at_s + 5.0
-    stream.check_silence()
+    stream.look()
     assert [body["type"] for body in said.events()] == ["onset"]
     clock.now_s = heard_at_s + 5.5
-    stream.check_silence()
+    stream.look()
     assert [body["type"] for body in said.events()] == ["onset", "end"]
-    stream._on_item(sound(2.0, (0.0, 1.0), start=9 * RATE_HZ))
+    stream.hear(sound(2.0, (0.0, 1.0), start=9 * RATE_HZ))
     assert samples_of(said.events())[2] == ("onset", 9 * RATE_HZ, None)
 
 
@@ -234,7 +237,7 @@ UNPLUGGED = ("degraded", "almost no sound (below -90 dBFS): check the plug, the 
 def test_10_s_of_almost_no_sound_are_no_normal_bed(rms_db: float, seconds: float, state: tuple[str, str]) -> None:
     stream = configured(Script(), Heard())
     for block in level(rms_db, seconds, 0.0):  # the level is judged from the second block on
-        stream._on_item(block)
+        stream.hear(block)
     assert (stream.state().name, stream.state().reason) == state
 
 
@@ -243,7 +246,7 @@ def test_sound_that_returns_is_ok_at_once_and_silence_counts_from_its_last_momen
 
     def state_after(*blocks: Block) -> str:
         for block in blocks:
-            stream._on_item(block)
+            stream.hear(block)
         return stream.state().name
 
     assert state_after(*level(-40, 3600, 0)) == "ok"
@@ -260,16 +263,16 @@ def test_what_is_no_valid_sound_does_not_make_a_silent_input_loud() -> None:
         if index % 20 == 0:  # a burst that the source calls untrustworthy, such as a click of the plug
             block.samples[:100], block.valid[:100] = 0.5, False
             block.samples[200] = np.nan  # a file may hold such a thing
-        stream._on_item(block)
+        stream.hear(block)
     assert (stream.state().name, stream.state().reason) == UNPLUGGED
 
 
 def test_a_good_night_does_not_hide_that_little_can_be_measured_now() -> None:
     stream = configured(Script(), Heard())
     for block in level(-40, 30, 0):
-        stream._on_item(block)
+        stream.hear(block)
     assert stream.state().name == "ok"
     for block in level(-40, 7, 30):
         block.valid[:] = False
-        stream._on_item(block)
+        stream.hear(block)
     assert (stream.state().name, stream.state().reason) == LITTLE

@@ -1,0 +1,180 @@
+"""The one thread that scores: sound of all streams in, chunks of several streams to the model at once, events out.
+
+Not for reading sources (`edge.node.readers`), for which chunks go first (`edge.node.scheduler`) or for what is left out
+when there is too much (`edge.node.shedding`). One thread, because the model takes nine tenths of the work and a batch
+of streams costs less than each alone; what fails in one stream ends that stream alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+
+from edge.artefact.model import Model
+from edge.artefact.specs import ChunkSpec
+from edge.node.scheduler import Scheduler
+from edge.node.shedding import REST_S, Shedding
+from edge.node.stream import NodeStream
+
+IDLE_S = 0.2  # the longest wait, so that a hang can be told from rest
+CHECK_S = 1.0  # how often silent sources are looked for
+SHED_S = 0.1  # how often the work that waits is counted
+MEMORY = 0.3  # share of the newest batch in the measured cost of a chunk
+GOLDEN = 0.6180339887498949  # its multiples, modulo 1, are spread evenly however many there are
+
+logger = logging.getLogger(__name__)
+
+
+def phase_of(number: int, spec: ChunkSpec) -> int:
+    """Frames by which the chunks of a stream are shifted, so that those of all are not complete at once.
+
+    Args:
+        number: of the stream, from 0; that is not shifted, as in `laennec detect`.
+        spec: of the chunks.
+    """
+    steps = spec.chunk_frames // spec.score_frames
+    return int(number * GOLDEN % 1.0 * steps) * spec.score_frames
+
+
+class Engine:
+    """The thread that scores.
+
+    Args:
+        model: the loaded artefact.
+        streams: all of them.
+        priorities: of each, as in `edge.node.shedding`.
+    """
+
+    def __init__(self, model: Model, streams: Sequence[NodeStream], priorities: Sequence[str]) -> None:
+        """The thread does not run before `start`."""
+        self._model, self._streams = model, streams
+        self._chunk_samples = model.chunk.chunk_frames * model.spec.hop_samples
+        self._chunk_s = self._chunk_samples / model.rate_hz
+        self._scheduler, self._shedding = Scheduler(len(streams)), Shedding(priorities)
+        self._arrivals: queue.SimpleQueue[int] = queue.SimpleQueue()  # numbers of streams to be looked at
+        self._cost_s = 0.0  # computing time of a chunk with all that belongs to it
+        self._spent_s = 0.0  # computing time since the last batch
+        self._moved_s = self._checked_s = self._counted_s = time.monotonic()
+        self._is_ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="score", daemon=True)
+
+    def start(self) -> None:
+        """Begin to score."""
+        self._thread.start()
+
+    def wake(self, number: int) -> None:
+        """Something came for a stream."""
+        self._arrivals.put(number)
+
+    def end(self, timeout_s: float) -> bool:
+        """End the streams that are still open; whether all of them were within the time."""
+        self._is_ending.set()
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def is_alive(self) -> bool:
+        """Whether any stream is open."""
+        return self._thread.is_alive()
+
+    def stalled_s(self) -> float:
+        """For how long the thread has not moved, seconds."""
+        return time.monotonic() - self._moved_s if self._thread.is_alive() else 0.0
+
+    def turn(self) -> None:
+        """Wait until something is to be done, `IDLE_S` at most, and do it: what the thread does all the time."""
+        begin_s = self._collect()
+        self._moved_s = time.monotonic()
+        self._shed()
+        batch = self._scheduler.batch(self._moved_s)
+        self._score(batch)
+        self._spent_s += time.monotonic() - begin_s
+        if batch:
+            self._cost_s += MEMORY * (self._spent_s / len(batch) - self._cost_s)
+            self._spent_s = 0.0
+        if self._moved_s - self._checked_s >= CHECK_S:
+            self._checked_s = self._moved_s
+            for number, stream in enumerate(self._streams):
+                stream.check_silence()
+                self._advance(number)
+
+    def _run(self) -> None:
+        while not self._is_ending.is_set() and not self._all_closed():
+            self.turn()
+        for number, stream in enumerate(self._streams):
+            stream.stop()
+            self._arrivals.put(number)
+        while not self._all_closed():
+            self.turn()
+
+    def _all_closed(self) -> bool:
+        return all(stream.is_closed for stream in self._streams)
+
+    def _collect(self) -> float:
+        """Take what has come, after waiting for it if nothing is due; when the waiting was over."""
+        wait_s = self._scheduler.wait_s(time.monotonic())
+        numbers = set()
+        with suppress(queue.Empty):
+            numbers.add(self._arrivals.get(timeout=IDLE_S if wait_s is None else wait_s))
+        woken_s = time.monotonic()
+        with suppress(queue.Empty):
+            while numbers:
+                numbers.add(self._arrivals.get_nowait())
+        for number in numbers:
+            self._advance(number)
+        return woken_s
+
+    def _advance(self, number: int) -> None:
+        """Let a stream take what has come for it; its next chunk waits for its turn."""
+        stream = self._streams[number]
+        if number in self._scheduler or stream.is_closed:
+            return
+        try:
+            stream.advance()
+        except Exception as error:  # one bed must not take the others with it
+            stream.fail(error)
+        if stream.ready() is not None:
+            self._scheduler.add(number, stream.deadline_s(), time.monotonic())
+
+    def _score(self, numbers: Sequence[int]) -> None:
+        """Score a chunk of each of these streams, in one call; if that fails, one by one."""
+        if not numbers:
+            return
+        begin_s = time.monotonic()
+        ready = [pair for number in numbers if (pair := self._streams[number].ready()) is not None]
+        chunks, states = [chunk for chunk, _ in ready], [state for _, state in ready]
+        try:
+            answers = self._model.score_many(chunks, states) if len(chunks) > 1 else []
+        except Exception:
+            logger.exception("a batch of %d streams failed; they are scored one by one", len(chunks))
+            answers = []
+        busy_s = (time.monotonic() - begin_s) / len(numbers)
+        for at, number in enumerate(numbers):
+            stream = self._streams[number]
+            try:
+                scores, state = answers[at] if answers else self._model.score(chunks[at], states[at])
+                stream.decide(scores, state, busy_s)
+            except Exception as error:  # one bed must not take the others with it
+                stream.fail(error)
+            self._advance(number)
+
+    def _shed(self) -> None:
+        """Where too much waits, let streams rest."""
+        if self._moved_s - self._counted_s < SHED_S:
+            return
+        self._counted_s = self._moved_s
+        work_s = [self._work_s(number) for number in range(len(self._streams))]
+        for number in self._shedding.choose(self._moved_s, work_s, self._cost_s / self._chunk_s):
+            self._streams[number].rest(REST_S)
+            self._advance(number)
+
+    def _work_s(self, number: int) -> float:
+        """How long the sound of a stream that waits takes to compute; 0 for a file at full speed, which can wait."""
+        stream = self._streams[number]
+        if not stream.is_live:
+            return 0.0
+        whole = stream.inbox.waiting // self._chunk_samples  # the rest is no chunk yet
+        return (whole + (number in self._scheduler)) * self._cost_s

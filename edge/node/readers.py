@@ -1,0 +1,180 @@
+"""A few threads that read the sources of all streams, each when its sound is due.
+
+Not for what becomes of the sound (`edge.node.stream`). A source gives a `Wait` where nothing has come yet, so a few
+threads are enough for hundreds of them. One that does not return for `STUCK_S` keeps its thread until it does, and
+another thread takes over the others; so many as `MOST_STUCK` may hang. However a source fails, its stream alone ends.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from edge.errors import LaennecError
+from edge.node.inbox import End
+from edge.node.stream import NodeStream
+from edge.sources.source import Source, Wait
+from edge.types import Block, Gap
+
+THREADS = 3  # one decodes, one waits for the disk, and one is left
+STUCK_S = 0.5
+MOST_STUCK = 16
+TURN_S = 0.05  # how long one source is read before others have their turn
+FULL_S = 0.005  # a file at full speed looks so often whether there is room again
+
+logger = logging.getLogger(__name__)
+
+
+class Reading:
+    """One source that is read.
+
+    Args:
+        source: where the sound comes from; closed at its end.
+        stream: which takes it.
+        stop: ends the reading.
+        wake: called when the stream should be looked at.
+    """
+
+    def __init__(self, source: Source, stream: NodeStream, stop: threading.Event, wake: Callable[[], None]) -> None:
+        """Nothing is read yet."""
+        self._source, self._stream, self._stop, self._wake = source, stream, stop, wake
+        self._items: Iterator[Block | Gap | Wait] | None = None
+
+    def read(self) -> float | None:
+        """Read what there is; seconds until there may be more, None after the end. Raises nothing."""
+        try:
+            wait_s, end = self._read(), End(is_stopped=self._stop.is_set())
+            if wait_s is not None:
+                return wait_s
+        except LaennecError as error:
+            logger.error("stream=%s failed: %s", self._stream.id, error)
+            end = End(str(error))
+        except Exception as error:  # one bed must not take the others with it
+            logger.exception("stream=%s failed by an internal error", self._stream.id)
+            end = End(f"internal error: {error!r}", is_broken=True)
+        self._stream.arrive(end)
+        self._wake()
+        self._source.close()
+        return None
+
+    def _read(self) -> float | None:
+        if self._items is None:
+            self._items = self._source.blocks(self._stop)
+        until_s = time.monotonic() + TURN_S
+        while not self._stream.inbox.is_over:
+            if self._stream.inbox.is_full and not self._stream.is_live:
+                return FULL_S
+            item = next(self._items, None)
+            if item is None:
+                return None
+            if isinstance(item, Wait):
+                return item.seconds
+            if self._stream.arrive(item):
+                self._wake()
+            if time.monotonic() >= until_s:
+                return 0.0
+        return None
+
+
+class Readers:
+    """The threads, and when each source is due.
+
+    Args:
+        readings: of all sources.
+        streams: of the same; their `due_s` is kept up to date.
+    """
+
+    def __init__(self, readings: Sequence[Reading], streams: Sequence[NodeStream]) -> None:
+        """No thread runs before `start`."""
+        self._readings, self._streams = readings, streams
+        self._due: list[tuple[float, int]] = []  # heap of (when, number) of the sources that nobody reads now
+        self._began_s: dict[int, float] = {}  # number of a source that is being read -> since when
+        self._changed = threading.Condition()
+        self._is_watched = False  # whether a thread waits for the source that is due first; the others wait for it
+        self._hurries = False
+        self._threads: list[threading.Thread] = []
+        self._running = 0
+
+    def start(self) -> None:
+        """Begin to read all sources."""
+        now_s = time.monotonic()
+        self._due = [(now_s, number) for number in range(len(self._readings))]
+        for _ in range(min(THREADS, len(self._readings))):
+            self._start_thread()
+
+    def finish(self) -> None:
+        """Read every source at once, as `stop` was set: so each comes to its end."""
+        with self._changed:
+            self._hurries = True
+            self._changed.notify_all()
+
+    def join(self, timeout_s: float) -> None:
+        """Wait until all sources have come to their ends."""
+        until_s = time.monotonic() + timeout_s
+        for thread in self._threads:
+            thread.join(max(0.0, until_s - time.monotonic()))
+
+    def is_reading(self) -> bool:
+        """Whether any source has not come to its end."""
+        return bool(self._due or self._began_s)
+
+    def stuck_s(self, number: int) -> float:
+        """For how long a source has not returned, seconds."""
+        began_s = self._began_s.get(number)
+        return 0.0 if began_s is None else time.monotonic() - began_s
+
+    def relieve(self) -> None:
+        """Start a thread in place of each that hangs in a source; call it every quarter of a second or so."""
+        with self._changed:
+            missing = self._wanted() - self._running
+        for _ in range(missing):
+            self._start_thread()
+
+    def _wanted(self) -> int:
+        stuck = sum(self.stuck_s(number) > STUCK_S for number in self._began_s)
+        return min(THREADS + min(stuck, MOST_STUCK), len(self._due) + len(self._began_s))
+
+    def _start_thread(self) -> None:
+        with self._changed:
+            self._running += 1
+        thread = threading.Thread(target=self._run, name="read", daemon=True)
+        self._threads = [each for each in self._threads if each.is_alive()] + [thread]
+        thread.start()
+
+    def _run(self) -> None:
+        while (number := self._take()) is not None:
+            wait_s = self._readings[number].read()
+            with self._changed:
+                del self._began_s[number]
+                self._streams[number].due_s = due_s = None if wait_s is None else time.monotonic() + wait_s
+                if due_s is not None:
+                    heapq.heappush(self._due, (due_s, number))
+                if due_s is None or self._due[0][1] == number:
+                    self._changed.notify_all()  # whoever waits for the first waits for another, or for nothing
+
+    def _take(self) -> int | None:
+        """The source to be read now, once it is due; None: this thread is not needed any more."""
+        with self._changed:
+            while self._running <= self._wanted():
+                wait_s = 0.0 if self._hurries else self._due[0][0] - time.monotonic() if self._due else None
+                if self._due and wait_s is not None and wait_s <= 0:
+                    _, number = heapq.heappop(self._due)
+                    self._began_s[number] = time.monotonic()
+                    self._changed.notify()
+                    return number
+                self._wait(wait_s)
+            self._running -= 1
+            return None
+
+    def _wait(self, wait_s: float | None) -> None:
+        if self._is_watched or wait_s is None or self._hurries:
+            self._changed.wait()
+            return
+        self._is_watched = True
+        try:
+            self._changed.wait(wait_s)
+        finally:
+            self._is_watched = False

@@ -1,0 +1,125 @@
+"""What a stream says of itself: its totals, its state, and how its sound of the last seconds was.
+
+Not for when any of this is published (`edge.node.service`), and without a clock.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+from edge.types import Block
+
+RECENT_S = 10.0  # over which the share of measurable sound and the level are measured
+MEASURABLE_SHARE = 0.5  # below it the stream is degraded
+UNPLUGGED_DB = -90.0  # rms re full scale; an input that is muted or has no microphone is below, any chest far above
+ENERGY_UNIT = 1e-15  # energy is summed in whole units of it: a sum of floats would lose the faint after a loud year
+ALMOST_NO_SOUND = f"almost no sound (below {UNPLUGGED_DB:.0f} dBFS): check the plug, the mute switch and the gain"
+BEHIND_S = 2.0  # a stream that is further behind is degraded; up to 1.4 s are the model's chunk and lookahead
+CAUGHT_UP_S = 1.7  # until it is this close again
+
+
+@dataclass(frozen=True)
+class StreamTotals:
+    """What one stream has received and found since the start."""
+
+    received_s: float = 0.0
+    """Sound that arrived and was not left out, seconds."""
+    measurable_s: float = 0.0
+    """Sound that could be judged, seconds of score frames."""
+    lost_s: float = 0.0
+    """Sound that was announced as lost, or left out, seconds."""
+    gaps: int = 0
+    """Gaps."""
+    events: int = 0
+    """Events that began."""
+    busy_s: float = 0.0
+    """Computing time of the detector, seconds."""
+    concealed_s: float = 0.0
+    """Sound that stood in for what was lost, seconds; it was judged and never received."""
+    left_out_s: float = 0.0
+    """Of what was lost, the sound that this machine was too slow for, seconds."""
+
+    def __add__(self, other: StreamTotals) -> StreamTotals:
+        """The totals of two streams."""
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        return StreamTotals(*(mine + theirs for mine, theirs in pairs))
+
+    def __str__(self) -> str:
+        """The summary line of a run."""
+        factor = self.busy_s / self.received_s if self.received_s else 0.0
+        plural = "" if self.events == 1 else "s"
+        left_out = f"overload left out {self.left_out_s:.1f} s, " if self.left_out_s else ""
+        return (
+            f"received {self.received_s:.1f} s, measurable {self.measurable_s:.1f} s, {left_out}"
+            f"{self.events} event{plural}, real-time factor {factor:.3f} (computing time per second of sound)"
+        )
+
+
+@dataclass(frozen=True)
+class State:
+    """State of a stream as published."""
+
+    name: str
+    """`ok`, `degraded`, `lost`, `disabled`, or `unknown` before the first sound."""
+    reason: str
+    """Why, for the operator; empty if `ok`."""
+    since_s: float
+    """Since when, seconds since 1970."""
+    verified: bool | None = None
+    """Whether it sounds like what the model knows; None where that is not judged."""
+
+
+class RecentSound:
+    """The shortest stretch of whole blocks that is at least `RECENT_S` long."""
+
+    def __init__(self) -> None:
+        """Nothing was received."""
+        self._valid_samples = self._energy = 0
+        self._blocks: deque[tuple[float, float, int, int]] = deque()  # after each late block: s, s, samples, energy
+        self._share = (0.0, 0.0)  # received and measurable sound, s
+        self._power = 1.0  # mean square of their valid samples, full scale = 1.0
+
+    def push(self, newest: Block, received_s: float, measurable_s: float) -> None:
+        """Take a block and the totals of the stream after it, seconds."""
+        valid = newest.samples[newest.valid & np.isfinite(newest.samples)].astype(np.float64)
+        self._valid_samples += len(valid)
+        self._energy += round(float(valid @ valid) / ENERGY_UNIT)
+        self._blocks.append((received_s, measurable_s, self._valid_samples, self._energy))
+        while len(self._blocks) > 1 and received_s - self._blocks[1][0] >= RECENT_S:
+            self._blocks.popleft()
+        received_before_s, measurable_before_s, samples, energy = self._blocks[0]
+        self._share = (received_s - received_before_s, measurable_s - measurable_before_s)
+        self._power = (self._energy - energy) * ENERGY_UNIT / max(self._valid_samples - samples, 1)
+
+    def is_silent(self) -> bool:
+        """Whether there was almost no sound."""
+        return self._share[0] >= RECENT_S and self._power < 10 ** (UNPLUGGED_DB / 10)
+
+    def is_little_measurable(self) -> bool:
+        """Whether little of it can be judged; the scores come a chunk and the lookahead later."""
+        received_s, measurable_s = self._share
+        return received_s >= RECENT_S / 2 and measurable_s < MEASURABLE_SHARE * received_s
+
+
+class Lateness:
+    """Whether a stream is behind, and how far, without a change for each of its chunks."""
+
+    def __init__(self) -> None:
+        """Not behind."""
+        self._told_s: float | None = None
+
+    def reason(self, lag_s: float) -> str:
+        """`behind by N s`, or empty.
+
+        Args:
+            lag_s: sound that arrived and is not decided yet, seconds.
+        """
+        if lag_s <= (BEHIND_S if self._told_s is None else CAUGHT_UP_S):
+            self._told_s = None
+            return ""
+        if self._told_s is None or abs(lag_s - self._told_s) >= 1:
+            self._told_s = max(2.0, float(round(lag_s)))
+        return f"behind by {self._told_s:.0f} s"
