@@ -119,6 +119,7 @@ def test_a_disk_that_is_full_is_told_and_brought_up_to_date_when_it_has_room(
         assert not log.rewrite(alarms.snapshot())
         assert log.unwritten >= 1
         disk.free()
+        assert not log.append(a_day(1))  # the gap before it must be closed first
         assert log.rewrite(alarms.snapshot())
         assert not log.is_behind
         assert Alarms(RULES, AlarmLog(disk.path / "alarms.log").read()).snapshot() == alarms.snapshot()

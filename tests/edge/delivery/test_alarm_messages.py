@@ -53,6 +53,11 @@ def test_an_acknowledged_alarm_says_this() -> None:
     }  # fmt: skip
 
 
+def test_who_acknowledged_is_told_only_while_that_counts() -> None:
+    over = AlarmState(rev=9, known=True, since_s=1000.0, episode=2, acknowledged=NURSE)
+    assert sent(AlarmNow(BED, RULE, over, "cleared", 0.0))["acknowledged"] is None
+
+
 def test_what_was_never_signalled_and_has_no_limit_says_so() -> None:
     body = sent(AlarmNow(BED, Rule("Phy", "Me"), AlarmState(), "", None))
     assert {key: body[key] for key in ("activation", "validity", "since", "episode", "limit", "value", "cause")} == {

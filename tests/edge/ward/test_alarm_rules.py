@@ -172,3 +172,32 @@ def test_a_high_one_that_ends_unseen_is_latched_whatever_the_settings_say() -> N
     escalating = replace(RULE, latching=False, escalate_s=10.0)
     assert after(escalating, (1, 12.0), (11, 12.0), (12, 0.0)).signal == "Latch"
     assert after(escalating, (1, 12.0), (10, 12.0), (12, 0.0)).signal == "Off"
+
+
+def test_what_is_latched_stays_so_through_a_return_that_is_too_short_to_be_signalled() -> None:
+    rule = replace(RULE, delay_s=10.0)
+    latched = after(rule, (0, 12.0), (10, 12.0), (11, 0.0))
+    assert after(rule, (20, 12.0), (29, 0.0), state=latched).signal == "Latch"
+    assert after(rule, (20, 12.0), (30, 12.0), state=latched).signal == "On"
+
+
+def test_the_highest_priority_has_nothing_to_escalate_to() -> None:
+    rule = replace(RULE, priority="Hi", escalate_s=10.0)
+    assert advance(rule, after(rule, (0, 12.0)), 100, 12.0) == []
+
+
+def test_an_escalation_belongs_to_its_episode() -> None:
+    rule = replace(RULE, escalate_s=10.0)
+    high = after(rule, (0, 12.0), (10, 12.0))
+    assert priority_of(rule, inactivate(high, 60, nurse(11))[0].state) == "Me"
+    over = after(rule, (20, 0.0), state=acknowledge(high, nurse(11))[0].state)
+    assert priority_of(rule, after(rule, (319, 12.0), state=over)) == "Hi"  # the same episode
+    assert priority_of(rule, after(rule, (320, 12.0), state=over)) == "Me"
+
+
+def test_what_ends_by_a_person_or_without_a_limit_begins_another_episode() -> None:
+    over = after(RULE, (2, 0.0), state=acknowledge(after(RULE, (0, 12.0)), nurse(1))[0].state)
+    off = inactivate(over, 10, nurse(3))[0].state
+    assert after(RULE, (13, 12.0), state=off).episode == 2
+    unwatched = after(replace(RULE, limit=None), (3, 0.0), state=over)
+    assert after(RULE, (4, 12.0), state=unwatched).episode == 2
