@@ -29,7 +29,7 @@ FOLDERS = {  # what each folder of the edge may import of the others, besides it
     "artefact": {"settings", "features"},
     "releases": {"settings", "features", "artefact"},
     "detector": {"settings", "features", "artefact", "sources"},
-    "ward": set(),
+    "ward": {"artefact"},
     "delivery": {"settings", "sources", "ward"},
     "node": {"settings", "sources", "features", "artefact", "detector", "ward", "delivery"},
     "pictures": {"settings", "sources", "features", "artefact", "detector"},
@@ -38,7 +38,8 @@ FOLDERS = {  # what each folder of the edge may import of the others, besides it
     "__main__": {"commands"},
 }
 TRAINING_MAY_USE = {
-    "errors", "types", "features", "artefact.specs", "artefact.known", "detector.chunks", "detector.tracker",
+    "errors", "types", "features", "artefact.specs", "artefact.known", "artefact.burden_limits", "ward.burden",
+    "ward.budget", "detector.chunks", "detector.tracker",
     "detector.concealment", "detector.known_sound", "detector.sound_check", "detector.sound_statistics", "sources",
 }  # fmt: skip
 HEARS_ARTEFACTS = {"training/evaluation/artefact.py": {"artefact.model", "detector.pipeline"}}  # what is judged runs

@@ -22,6 +22,7 @@ import yaml
 from numpy.typing import NDArray
 
 from edge.artefact.backends import Backend
+from edge.artefact.burden_limits import BurdenLimits
 from edge.artefact.known import KnownSound
 from edge.artefact.seal import read_artefact
 from edge.artefact.specs import ChunkSpec, GroupSpec, Variant
@@ -67,6 +68,8 @@ class Model:
         """How official tasks are answered (`training.detector.answers`); None for a model without the output `clip`."""
         self.known: KnownSound | None = meta["known"]
         """What it says it was trained on; None for a model that judges no stream."""
+        self.burden_limits: BurdenLimits | None = meta["burden_limits"]
+        """What limits of the burden cost and find; None for a model that does not say."""
         self.variant: Variant = meta["variant"]
         self.sha256 = hashlib.sha256(content).hexdigest()
         self.id = str(self.card.get("id", self.sha256[:12]))
@@ -134,7 +137,7 @@ class Model:
         if not chunks:
             return []
         known = [self._nothing_heard if chunk.restart else state for chunk, state in zip(chunks, states, strict=True)]
-        found = self._hear(chunks, known)
+        found = self._hear(chunks, np.stack(known))
         # Each state is copied: a part of the batch would keep the memory of the whole one.
         rows = zip(chunks, found["scores"], found["next_state"], strict=True)
         return [(self._measurable(chunk, values, after), after.copy()) for chunk, values, after in rows]
@@ -153,27 +156,30 @@ class Model:
         found = {"next_state": self.new_state()[None]}
         for chunk in chunks:
             found = self._hear([chunk], found["next_state"])
-        return found["clip"][0]
+        return np.asarray(found["clip"][0])
 
-    def _hear(self, chunks: Sequence[Chunk], states: Sequence[NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
-        """Every output of the graph for a chunk of each of some streams, (B, ...)."""
+    def _hear(self, chunks: Sequence[Chunk], states: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        """Every output of the graph for a chunk of each of some streams and their states (B, S): (B, ...)."""
         frames = np.stack([chunk.values for chunk in chunks])
         valid = np.stack([chunk.valid for chunk in chunks]).astype(np.float32)
-        return self._backend.run(frames, valid, np.stack(list(states)))
+        return self._backend.run(frames, valid, states)
 
     def _measurable(self, chunk: Chunk, values: NDArray[np.float32], after: NDArray[np.float32]) -> Scores:
         """What the graph said of one chunk, (T, C) and the state, as scores."""
         spec = self.chunk
+        first_score = (chunk.start - spec.lookahead_frames) // spec.score_frames
+        is_finite = bool(np.isfinite(after).all())
+        if is_finite and chunk.decided_valid.all() and np.isfinite(values).all():  # nearly always
+            return Scores(first_score, values.copy(), np.ones(len(values), np.bool_))
         measurable = np.asarray(chunk.decided_valid.reshape(-1, spec.score_frames).all(axis=1))
         measurable &= np.isfinite(values).all(axis=1)
-        if not np.isfinite(after).all():
+        if not is_finite:
             measurable[:] = False
         first, stop = np.argmax(measurable), len(measurable) - np.argmax(measurable[::-1])
         # What is not measurable at either end is left out: a jump in the index says so.
         part = slice(int(first), int(stop if measurable.any() else first))
         scores = np.where(measurable[:, None], values, np.float32(0))
-        start = (chunk.start - spec.lookahead_frames) // spec.score_frames + part.start
-        return Scores(start, scores[part], measurable[part])
+        return Scores(first_score + part.start, scores[part], measurable[part])
 
     def describe(self) -> str:
         """The card and the metadata as text to read: YAML, a line for each figure."""
@@ -239,6 +245,8 @@ def _read_metadata(backend: Backend) -> dict[str, Any]:
         meta["tasks"] = json.loads(texts.get("tasks", "null"))
         meta["trained_on"] = [str(mark) for mark in json.loads(texts.get("trained_on", "[]"))]
         meta["known"] = KnownSound.from_json(texts["known"]) if "known" in texts else None
+        limits = texts.get("burden_limits")
+        meta["burden_limits"] = None if limits is None else BurdenLimits.from_json(limits)
         meta["variant"] = Variant.from_json(texts["variant"]) if "variant" in texts else Variant()
         meta["features"] = FeatureSpec.from_json(texts["features"])
         meta["chunk"] = ChunkSpec(**meta["chunk"])

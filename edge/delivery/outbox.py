@@ -76,9 +76,9 @@ class Outbox:
             ConfigError: the path cannot be written.
             SourceError: another process holds it, or a newer Laennec wrote it.
         """
-        self._max_bytes, self._max_age_s, self._wall = max_mb * 1e6, max_age_h * 3600, wall
         self.path = path
         """The SQLite file."""
+        self._max_bytes, self._max_age_s, self._wall = max_mb * 1e6, max_age_h * 3600, wall
         self._monotonic, self._operating_zero_s = monotonic, monotonic()
         self._mutex = threading.Lock()
         self._limited_log = RateLimitedLog(logger)

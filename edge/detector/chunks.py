@@ -62,10 +62,10 @@ class Chunks:
         taken = 0
         while taken < total:
             count = min(self._end - self._filled, total - taken)
-            valid = frames.valid[taken : taken + count]
+            values, valid = frames.values[taken : taken + count], frames.valid[taken : taken + count]
             first = self._filled - self._end  # from the end of the chunk, negative
             part = slice(first, first + count or None)
-            self._values[part][valid] = frames.values[taken : taken + count][valid]
+            self._values[part] = values if valid.all() else np.where(valid[:, None], values, np.float32(0))
             self._valid[part] = valid
             taken += count
             out += self._advance(self._filled + count)

@@ -32,12 +32,14 @@ class SampleCounts:
 
     def push(self, block: Block) -> None:
         """Take some samples."""
-        samples = block.samples[block.valid].astype(np.float64)
+        samples = block.samples if block.valid.all() else block.samples[block.valid]
         self.samples += len(samples)
-        samples = samples[np.isfinite(samples)]
+        numbers = np.isfinite(samples)
+        samples = samples if numbers.all() else samples[numbers]
         self._numbers += len(samples)
         self._clipped += int(np.count_nonzero(np.abs(samples) >= FULL_SCALE))
-        units = np.rint(np.clip(samples, -1, 1) / UNIT).astype(np.int64)
+        # A power of two, and whole numbers of 21 bits: exact in float32.
+        units = np.rint(np.clip(samples, -1, 1) * np.float32(1 / UNIT)).astype(np.int64)
         self._sum += int(units.sum())
         self._energy += int(units @ units)
 

@@ -20,6 +20,7 @@ of neighbouring bands add up to 1.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +32,7 @@ from edge.features.logmel import mel_edges_hz, taper
 
 STEP_DB, LOWEST_DB, STEPS = 0.5, -150.0, 400  # of the counted frame levels: -150 to +50 dB
 UNIT_DB = 1e-3
+NEPER_OF_DB = math.log(10) / 10  # 10^(x / 10) = e^(x NEPER_OF_DB), which takes a third of the time
 LOUD, QUIET = 0.75, 0.1  # shares of the frames below the level and below the noise floor
 
 
@@ -104,10 +106,11 @@ class SoundStatistics:
 
     def push(self, values: NDArray[np.floating], valid: NDArray[np.bool_]) -> None:
         """Take some frames: (T, M) in the unit of the spec, and (T,) whether they are valid; others do not count."""
-        levels = np.asarray(values[valid, self._part], np.float64) * self._scale + self._offset
-        if not len(levels):
+        heard = values[:, self._part] if valid.all() else values[valid, self._part]
+        if not len(heard):
             return
-        power_db = 10 * np.log10(np.sum(10 ** (levels / 10), axis=1)) - self._noise_db
+        levels = np.asarray(heard, np.float64) * self._scale + self._offset
+        power_db = 10 * np.log10(np.exp(levels * NEPER_OF_DB).sum(axis=1)) - self._noise_db
         steps = np.clip(np.floor((power_db - LOWEST_DB) / STEP_DB), 0, STEPS - 1).astype(np.int64)
         self._counts += np.bincount(steps, minlength=STEPS)
         means = np.add.reduceat(levels, self._edges[:-1], axis=1) / np.diff(self._edges)

@@ -4,7 +4,8 @@ Sounds of one group (continuous: wheeze, rhonchus, stridor; discontinuous: crack
 tracked as one: its score is the sum over its classes. That sum is smoothed by a running median; an event opens when it
 reaches the threshold of its strongest class, lasts while it stays above `keep` times that, is confirmed (and named
 after the class with the greatest sum of scores so far) once it has lasted `confirm_frames`, and ends when it has been
-quiet for `quiet_frames`. Unconfirmed events are dropped and never reported.
+quiet for `quiet_frames`. Unconfirmed events are dropped and never reported. While nothing is open and no score comes
+near a threshold, as on most of normal breath, frames are only remembered.
 
 Invariants: an `end` follows every `onset`; no event begins, lasts through, is confirmed or ends on frames that are not
 valid: at such a frame everything open is closed after its last frame that was not quiet. Any cut of the scores gives
@@ -21,6 +22,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import exp
 from typing import Literal
 
@@ -68,6 +70,7 @@ class _Group:
         self.columns = columns
         self.thresholds = thresholds
         self.hop_samples = hop_samples
+        self.half = spec.median_frames // 2  # frames on each side of the one that is smoothed
         # Of the newest score frames of this stretch:
         self.recent: deque[NDArray[np.float64]] = deque(maxlen=spec.median_frames)  # scores of each class
         self.sums: deque[float] = deque(maxlen=spec.median_frames)  # their sums over the classes
@@ -79,22 +82,44 @@ class _Group:
         self.follows_gap = False  # whether this stretch does
         self.open: _Open | None = None
 
-    def push(self, frame: int, scores: NDArray[np.float64], is_bridged: bool) -> list[Event]:
+    def is_quiet(self, sums: NDArray[np.float64]) -> bool:
+        """Whether nothing is open, and nothing can open by the next frames, (T,) sums over the classes."""
+        return self.open is None and bool(sums.max() < self.lowest) and max(self.sums, default=0.0) < self.lowest
+
+    def skip(self, frame: int, scores: NDArray[np.float64], sums: NDArray[np.float64], bridged: list[bool]) -> None:
+        """Take valid score frames that are quiet: as `push` of each, for there is nothing to decide.
+
+        Args:
+            frame: absolute index of the first.
+            scores: (T, C) of the classes of this group.
+            sums: (T,) of them.
+            bridged: T, as in `push`.
+        """
+        if not self.recent:
+            self.first = self.next = frame
+        newest = slice(-self.spec.median_frames, None)
+        self.recent.extend(scores[newest])
+        self.sums.extend(sums[newest].tolist())
+        self.bridged.extend(bridged[newest])
+        self.stop = frame + len(sums)
+        self.next = max(self.next, self.stop - self.half)
+
+    def push(self, frame: int, scores: NDArray[np.float64], total: float, is_bridged: bool) -> list[Event]:
         """Take one valid score frame.
 
         Args:
             frame: its absolute index.
             scores: (C,) of the classes of this group.
+            total: the sum of them.
             is_bridged: whether concealed sound lies in it or closely before it.
         """
         if not self.recent:
             self.first = self.next = frame
         self.recent.append(scores)
-        self.sums.append(float(scores.sum()))
+        self.sums.append(total)
         self.bridged.append(is_bridged)
         self.stop = frame + 1
-        half = self.spec.median_frames // 2
-        return self._decide() if self.stop - self.next > half else []
+        return self._decide() if self.stop - self.next > self.half else []
 
     def close(self, reason: EndReason) -> list[Event]:
         """The stretch is over: decide what is left of it, then end what is open."""
@@ -115,8 +140,7 @@ class _Group:
         self.next += 1
         if self.open is None and max(self.sums) < self.lowest:
             return []
-        half = self.spec.median_frames // 2
-        oldest = self.stop - len(self.sums)
+        half, oldest = self.half, self.stop - len(self.sums)
         lost = max(half - (frame - self.first), 0) if self.follows_gap else 0
         lost += max(frame + half + 1 - self.stop, 0) if gap_follows else 0
         around = sorted([0.0] * lost + list(self.sums)[max(frame - half - oldest, 0) :])
@@ -170,6 +194,14 @@ def raised(threshold: float, log_odds: float) -> float:
     return 1.0 / (1.0 + (1.0 / threshold - 1.0) * exp(-log_odds))
 
 
+def _summed(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(T,) sums over the classes, (T, C): one class after the other, so that T does not change the bits."""
+    sums = scores[:, 0].copy()
+    for column in range(1, scores.shape[1]):
+        sums += scores[:, column]
+    return sums
+
+
 class Tracker:
     """The tracker of one stream.
 
@@ -198,22 +230,43 @@ class Tracker:
             scores: the next ones.
             bridged: (T,) true where concealed sound was heard; None for nowhere.
         """
-        events: list[Event] = []
-        if self._next is not None and scores.start > self._next and len(scores.valid):
-            events += self._close("gap")
-        for t, is_valid in enumerate(scores.valid):
-            if not is_valid:
+        total, valid = len(scores.valid), scores.valid
+        if not total:
+            return []
+        events = self._close("gap") if self._next is not None and scores.start > self._next else []
+        self._next = scores.start + total
+        rows = scores.values.astype(np.float64)
+        concealed = np.zeros(total, np.bool_) if bridged is None else bridged
+        for first, stop in pairwise([0, *(np.flatnonzero(valid[1:] != valid[:-1]) + 1).tolist(), total]):
+            if not valid[first]:
                 events += self._close("gap")
                 continue
-            frame, row = scores.start + t, scores.values[t].astype(np.float64)
-            if bridged is not None and bridged[t]:
-                self._bridge = frame
-            is_bridged = self._bridge is not None and frame - self._bridge <= CAREFUL_FRAMES
-            for group in self._groups:
-                events += group.push(frame, row[group.columns], is_bridged)
-        if len(scores.valid):
-            self._next = scores.start + len(scores.valid)
+            near = self._near_bridges(scores.start + first, concealed[first:stop])
+            events += self._hear(scores.start + first, rows[first:stop], near)
         return events
+
+    def _hear(self, frame: int, rows: NDArray[np.float64], bridged: list[bool]) -> list[Event]:
+        """Take consecutive valid score frames, the first of them `frame`."""
+        of_groups = [rows[:, group.columns] for group in self._groups]
+        sums = [_summed(part) for part in of_groups]
+        if all(group.is_quiet(each) for group, each in zip(self._groups, sums, strict=True)):
+            for group, part, each in zip(self._groups, of_groups, sums, strict=True):
+                group.skip(frame, part, each, bridged)
+            return []
+        events: list[Event] = []
+        for t in range(len(rows)):
+            for group, part, each in zip(self._groups, of_groups, sums, strict=True):
+                events += group.push(frame + t, part[t], float(each[t]), bridged[t])
+        return events
+
+    def _near_bridges(self, frame: int, bridged: NDArray[np.bool_]) -> list[bool]:
+        """Whether concealed sound lies in or closely before each of some frames, the first of them `frame`."""
+        near = []
+        for t, is_bridged in enumerate(bridged.tolist()):
+            if is_bridged:
+                self._bridge = frame + t
+            near.append(self._bridge is not None and frame + t - self._bridge <= CAREFUL_FRAMES)
+        return near
 
     def flush(self) -> list[Event]:
         """End of stream: close what is open."""

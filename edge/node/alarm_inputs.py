@@ -1,7 +1,6 @@
 """What the alarms of a node look at: which there are, by the settings, and their measurements now.
 
-Not for deciding (`edge.ward.alarms`) and not for asking: the service asks its streams, its outbox and its clock.
-Whatever is not known is None, and stays out of the way of what is.
+Not for deciding (`edge.ward.alarms`). Whatever is not known is None, and stays out of the way of what is.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from edge.delivery.outbox import Counts
+from edge.node.stream import NodeStream
 from edge.settings.alarms import AlarmSettings, BurdenAlarm, Technical, TechnicalAlarm
 from edge.settings.config import Config
 from edge.settings.kinds import LINK
@@ -28,6 +28,7 @@ TECHNICAL: dict[Technical, Rule] = {  # the delays keep a loose plug or a short 
     "self-test": Rule("Tec", "Me"),
     "alarm-log": Rule("Tec", "Me"),
 }
+ALARM_WINDOW_S = 300  # over which the burden is compared with a limit
 OF_A_BED: tuple[Technical, ...] = ("signal-lost", "not-measurable")
 OF_A_DEVICE: tuple[Technical, ...] = ("contact", "battery")  # only a microcontroller measures these
 OF_THE_NODE: tuple[Technical, ...] = ("outbox", "model", "clock", "self-test", "alarm-log")
@@ -74,6 +75,13 @@ def rules_of(config: Config, groups: Iterable[str]) -> dict[Key, Rule]:
         rules |= {Key(stream.id, group): rule for group, rule in phy.items()}
         rules |= _technical_rules(settings, stream.id, names)
     return rules | _technical_rules(settings, NODE, OF_THE_NODE)
+
+
+def bed_reading(stream: NodeStream) -> BedReading:
+    """What is known of the bed of a stream now; may be called from any thread."""
+    state, burden = stream.state().name, stream.burden.reading(stream.silent_s())
+    groups = () if burden is None else burden.over(ALARM_WINDOW_S).groups
+    return BedReading(state, stream.vitals(), {each.group: each.s_per_min for each in groups}, stream.is_broken)
 
 
 def bed_values(stream: str, reading: BedReading, groups: Iterable[str]) -> dict[Key, Value]:

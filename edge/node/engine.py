@@ -149,7 +149,7 @@ class Engine:
         try:
             answers = self._model.score_many(chunks, states) if len(chunks) > 1 else []
         except Exception:
-            logger.exception("a batch of %d streams failed; they are scored one by one", len(chunks))
+            logger.warning("a batch failed streams=%d; they are scored one by one", len(chunks))
             answers = []
         busy_s = (time.monotonic() - begin_s) / len(numbers)
         for at, number in enumerate(numbers):

@@ -7,41 +7,31 @@ all within two seconds; what was not delivered waits on disk for the next start.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import sys
 import threading
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
-from edge import __version__
 from edge.artefact.model import Model
 from edge.delivery.alarm_log import AlarmLog, log_beside
 from edge.delivery.dispatch import Dispatch
-from edge.delivery.messages import (
-    HEALTH_EXPIRY_S,
-    Body,
-    Node,
-    device_body,
-    end_after_restart,
-    model_body,
-    new_boot_id,
-    rfc3339,
-    stream_status_body,
-)
+from edge.delivery.messages import HEALTH_EXPIRY_S, Node, end_after_restart, new_boot_id, stream_status_body
 from edge.delivery.outbox import Outbox
-from edge.node.alarm_inputs import BedReading, NodeReading, rules_of
+from edge.delivery.trend_history import TrendHistory, history_path
+from edge.node.alarm_inputs import NodeReading, bed_reading, rules_of
 from edge.node.alarm_service import AlarmService, WardReading
 from edge.node.box_fingerprint import box_fingerprint
 from edge.node.clock import is_synchronised
 from edge.node.engine import Engine, phase_of
 from edge.node.notify import Notifier, StreamHealth, Supervision
 from edge.node.readers import Readers, Reading
+from edge.node.reports import health_body, info_body, stream_health_body, stream_info_body
 from edge.node.stream import NodeStream
 from edge.node.stream_state import State, StreamTotals
+from edge.node.trends import Trends
 from edge.settings.alarms import check_groups
 from edge.settings.config import Config
 from edge.sources.source import Source
@@ -54,8 +44,6 @@ SWITCH_S = 0.001  # how soon the interpreter takes turns: a source that computes
 LAST_DELIVERY_S = 0.4  # at a stop: how long the last events may take to reach the broker
 DRAIN_S = 10.0  # at the end of all files: the same, for there is time
 UNREACHED_S = 5.0  # the same, while no broker is there
-SCHEMAS = ("alarm", "command", "event", "gap", "health", "info", "result", "status", "stream")  # edge/delivery/schema
-BACKLOG_WARNING = 100  # waiting messages; a broker that keeps up leaves a few
 
 logger = logging.getLogger(__name__)
 
@@ -70,16 +58,6 @@ class Outcome:
     """Messages that wait on disk for the next start."""
     failures: tuple[str, ...]
     """One line for each stream that failed, and one for messages that were lost."""
-
-
-def release(prefix: str = sys.prefix) -> str | None:
-    """Name of the deployed release that this program is part of, such as 0.1.0-1a2b3c4d; None: it was not deployed.
-
-    Args:
-        prefix: of the environment; below a release, the folder `venv` of NUMBER-NAME.
-    """
-    folder = Path(prefix).resolve().parent
-    return folder.name.partition("-")[2] if (folder / "release.json").is_file() else None
 
 
 class Service:
@@ -113,8 +91,11 @@ class Service:
         check_groups(config.alarms, groups)
         log = AlarmLog(log_beside(outbox.path, config.node))
         self._alarms = AlarmService(rules_of(config, groups), log, self._node, self._dispatch)
+        history = TrendHistory(history_path(outbox.path), [stream.id for stream in config.streams])
+        self._trends = Trends(self._streams, model, self._node, self._dispatch.set_state, history)
         self._supervision = Supervision(notifier or Notifier())
         self._published: dict[str, State] = {}
+        self._in_turn = 0  # reports on the health of a stream that were published
         self._has_ended_orphans = False
         self._started_s = time.monotonic()
 
@@ -122,8 +103,9 @@ class Service:
         """Work until `stop` is set or every source has ended."""
         self._end_orphaned_events()
         self._dispatch.send_first(self._outbox.ended_by_restart())
-        self._dispatch.set_state(self._node.topic("info"), self._info())
+        self._publish_info()
         self._dispatch.start()
+        self._trends.start()
         readings = [
             Reading(source, stream, stop, partial(self._engine.wake, number))
             for number, (source, stream) in enumerate(zip(self._sources, self._streams, strict=True))
@@ -137,6 +119,8 @@ class Service:
         while not stop.wait(TICK_S) and self._engine.is_alive():
             readers.relieve()
             self._publish_stream_states()
+            self._trends.tick()
+            self._publish_stream_health(self._next_in_turn())
             self._supervision.tick(self._stream_health(readers), self._dispatch.is_connected)
             if time.monotonic() >= next_health_s:
                 next_health_s += HEALTH_S
@@ -152,7 +136,9 @@ class Service:
             logger.error("scoring hangs; open events stay without an end until the next start")
         self._alarms.stop()
         self._publish_stream_states()
+        self._trends.finish()
         self._publish_health()
+        self._publish_stream_health(self._streams)
         if is_stopped:
             waiting = self._dispatch.drain(LAST_DELIVERY_S if self._dispatch.is_connected else 0.0)
         else:
@@ -169,10 +155,7 @@ class Service:
 
     def _look(self) -> WardReading:
         """What the alarms look at; called from their thread."""
-        beds = {
-            stream.id: BedReading(stream.state().name, stream.vitals(), is_broken=stream.is_broken)
-            for stream in self._streams
-        }
+        beds = {stream.id: bed_reading(stream) for stream in self._streams}
         return WardReading(beds, NodeReading(self._outbox.counts(), self._dispatch.dropped, is_synchronised()))
 
     def _end_orphaned_events(self) -> None:
@@ -208,61 +191,27 @@ class Service:
                 self._dispatch.set_state(self._node.topic("s", stream.id, "status"), body)
 
     def _publish_health(self) -> None:
-        self._dispatch.set_state(self._node.topic("health"), self._health(), HEALTH_EXPIRY_S)
+        """How the node is."""
+        uptime_s = time.monotonic() - self._started_s
+        body = health_body(self._node, self._outbox, self._dispatch, self._streams, uptime_s, time.time())
+        body["checks"]["alarms"] = "ok" if self._alarms.is_well else "crit"
+        self._dispatch.set_state(self._node.topic("health"), body, HEALTH_EXPIRY_S)
 
-    def _info(self) -> Body:
-        effective = self._config.model_dump_json().encode()  # holds no secret, only the names of their files
-        return {
-            "schema": "laennec.info/1", "software": f"laennec {__version__}", "release": release(),
-            "mode": self._node.mode, "node": self._node.node, "site": self._node.site, "boot_id": self._node.boot_id,
-            "model": model_body(self._model), "known": self._known(), "classes": list(self._model.event_classes),
-            "config": f"sha256:{hashlib.sha256(effective).hexdigest()}",
-            "streams": [
-                {
-                    "id": stream.id, "rate": self._model.rate_hz,
-                    "classes": list(stream.classes or self._model.event_classes),
-                    "thresholds": {**self._model.thresholds, **stream.thresholds},
-                }
-                for stream in self._config.streams
-            ],
-            "schemas": [f"laennec.{name}/1" for name in SCHEMAS],
-        }  # fmt: skip
+    def _publish_stream_health(self, streams: Iterable[NodeStream]) -> None:
+        """How some of its streams are."""
+        for stream in streams:
+            body = stream_health_body(self._node, stream, time.time())
+            self._dispatch.set_state(self._node.topic("s", stream.id, "health"), body, HEALTH_EXPIRY_S)
 
-    def _known(self) -> Body | None:
-        return None if self._model.known is None else asdict(self._model.known)
+    def _next_in_turn(self) -> list[NodeStream]:
+        """The streams whose health is due: one after the other, all of them within `HEALTH_S`."""
+        count, before = len(self._streams), self._in_turn
+        self._in_turn = int((time.monotonic() - self._started_s) / HEALTH_S * count) + 1
+        return [self._streams[number % count] for number in range(before, self._in_turn)]
 
-    def _health(self) -> Body:
-        counts = self._outbox.counts()
-        refusals, rival = self._dispatch.refusals, self._dispatch.rival
-        is_losing = counts.in_memory or counts.evicted["event"] or not counts.on_disk
-        streams: Body = {}
-        for stream in self._streams:
-            totals, state = stream.totals(), stream.state()
-            streams[stream.id] = {
-                "state": state.name, "reason": state.reason, "verified": state.verified,
-                "heard_s": round(totals.received_s, 2), "measurable_s": round(totals.measurable_s, 2),
-                "lost_s": round(totals.lost_s, 2), "concealed_s": round(totals.concealed_s, 2),
-                "left_out_s": round(totals.left_out_s, 2), "lag_s": round(stream.lag_s(), 2),
-                "gaps": totals.gaps, "events": totals.events,
-                "rtf": round(totals.busy_s / totals.received_s, 4) if totals.received_s else None,
-            }  # fmt: skip
-            if (vitals := stream.vitals()) is not None:
-                streams[stream.id]["device"] = device_body(vitals)
-        return {
-            "schema": "laennec.health/1", "ts": rfc3339(time.time()), "boot_id": self._node.boot_id,
-            "uptime_s": round(time.monotonic() - self._started_s, 1),
-            "checks": {
-                "outbox": "crit" if is_losing else "warn" if counts.waiting > BACKLOG_WARNING else "ok",
-                "inbox": "crit" if self._dispatch.dropped else "ok",
-                "alarms": "ok" if self._alarms.is_well else "crit",
-                "broker": "crit" if refusals.count or rival else "ok",
-                "streams": "warn" if any(each["state"] in ("lost", "degraded") for each in streams.values()) else "ok",
-            },
-            "outbox": {
-                "waiting": counts.waiting, "oldest_s": counts.oldest_s, "in_memory": counts.in_memory,
-                "on_disk": counts.on_disk, "failed_writes": counts.failed_writes, "evicted": counts.evicted,
-            },
-            "broker": {"refused": refusals.count, "reason": refusals.reason, "rival": rival},
-            "dropped": self._dispatch.dropped,
-            "streams": streams,
-        }  # fmt: skip
+    def _publish_info(self) -> None:
+        """What the node and its streams are."""
+        self._dispatch.set_state(self._node.topic("info"), info_body(self._node, self._config, self._model))
+        for settings in self._config.streams:
+            body = stream_info_body(self._node, settings, self._model)
+            self._dispatch.set_state(self._node.topic("s", settings.id, "info"), body)

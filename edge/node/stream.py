@@ -23,6 +23,7 @@ from edge.delivery.messages import EventTimes, Message, Node, event_message, gap
 from edge.detector.pipeline import Pipeline
 from edge.errors import LaennecError, ModelError
 from edge.log import BurstLimitedLog
+from edge.node.bed_burden import BedBurden
 from edge.node.clock import Timeline, is_synchronised
 from edge.node.inbox import OVERLOAD, End, Inbox, Item
 from edge.node.stream_state import ALMOST_NO_SOUND, RECENT_S, Lateness, RecentSound, State, StreamTotals
@@ -90,6 +91,7 @@ class NodeStream:
         self._monitored = source if isinstance(source, MonitoredSource) else None
         recorded_s = self._monitored.recorded_s if self._monitored else None
         self._timeline = Timeline(model.rate_hz, self.is_live, recorded_s=recorded_s)
+        self.burden = BedBurden(settings.id, model, self._timeline)
         self._items: deque[Item] = deque()  # taken from the inbox
         self._then: deque[Callable[[], None]] = deque()  # what follows when all chunks that are ready are decided
         self._offered: int | None = None  # absolute index one past the last sample that the pipeline has
@@ -174,7 +176,7 @@ class NodeStream:
 
     def check_silence(self) -> None:
         """End open events if the source has given nothing for `STALL_S`; call it every second or so."""
-        if self._open and not self.is_closed and not self._then and self._silent_s() > STALL_S:
+        if self._open and not self.is_closed and not self._then and self.silent_s() > STALL_S:
             self._restart_detector()
 
     def totals(self) -> StreamTotals:
@@ -214,7 +216,7 @@ class NodeStream:
         if self.is_closed:
             return ("lost", self.failure) if self.failure else ("disabled", self._ending)
         trouble = self._monitored.trouble() if self._monitored else Trouble("", "")
-        if self._silent_s() > STALL_S:
+        if self.silent_s() > STALL_S:
             return "lost", trouble.reason or "no sound arrives"
         if self._arrived_at_s is None:
             return "unknown", ""
@@ -236,7 +238,8 @@ class NodeStream:
             return "degraded", "little of the sound can be measured"
         return "ok", ""
 
-    def _silent_s(self) -> float:
+    def silent_s(self) -> float:
+        """How long nothing has come from the source, seconds."""
         return time.monotonic() - (self._started_at_s if self._arrived_at_s is None else self._arrived_at_s)
 
     def _end_s(self, chunk: Chunk) -> float:
@@ -318,6 +321,7 @@ class NodeStream:
 
     def _count_measurable(self, scores: Scores) -> None:
         self._measurable_frames += int(scores.valid.sum())
+        self.burden.push(scores, self._pipeline.verdict.verified)
 
     def _timed(self, work: Callable[[], Result]) -> Result:
         begin_s = time.perf_counter()

@@ -1,1 +1,1 @@
-"""What a ward needs beyond events: alarms that stay until a person has seen them. Pure: no thread, no I/O, no clock."""
+"""The ward: from scores and events to figures and alarms that a person can act on. Pure; no thread, I/O or clock."""

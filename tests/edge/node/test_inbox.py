@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -98,5 +100,5 @@ def test_every_sample_comes_out_as_sound_or_in_a_gap_exactly_once(steps: list[st
     *items, end = taken + inbox.take()
     spans = [(item.start, item.stop) for item in items if not isinstance(item, End)]
     assert end == End()
-    assert all(stop <= start for (_, stop), (start, _) in zip(spans, spans[1:], strict=False))
+    assert all(stop <= start for (_, stop), (start, _) in pairwise(spans))
     assert sum(stop - start for start, stop in spans) == at - jumped

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import edge.node.stream
 from edge.detector.tracker import CAREFUL_FRAMES
 from edge.log import LINES
 from edge.node.clock import is_synchronised

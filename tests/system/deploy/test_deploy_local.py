@@ -76,7 +76,7 @@ def _deploy_and_undeploy(root: str) -> Seen:
         logs=make(root, "logs").stdout,
         again=make(root, "deploy").stdout,
         running_after_again=layout.running(),
-        release=_run(layout, "python", "-I", "-c", "from edge.node.service import release; print(release())").stdout,
+        release=_run(layout, "python", "-I", "-c", "from edge.node.reports import release; print(release())").stdout,
         doctor=doctor.stdout + doctor.stderr,
         doctor_code=doctor.returncode,
         undeploy_code=make(root, "undeploy").returncode,

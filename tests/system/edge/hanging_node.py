@@ -17,6 +17,7 @@ from edge.log import setup
 from edge.node.notify import Notifier
 from edge.node.service import Service
 from edge.settings.config import parse_config
+from edge.sources.source import Wait
 from edge.types import Block, Chunk, Gap
 from tests.edge.fakes import Answer, Bursts, LoudnessModel
 
@@ -26,18 +27,18 @@ HANG_S = 3600.0
 class StuckSource(Bursts):
     """Gives a second of sound, then never looks at its `stop` again."""
 
-    def blocks(self, stop: threading.Event) -> Iterator[Block | Gap]:
+    def blocks(self, stop: threading.Event) -> Iterator[Block | Gap | Wait]:
         """As its parent, and then nothing."""
         yield from super().blocks(stop)
         threading.Event().wait(HANG_S)
 
 
 class StuckModel(LoudnessModel):
-    """Hangs in one of the threads that score."""
+    """Hangs in the thread that scores."""
 
     def score(self, chunk: Chunk, state: NDArray[np.float32]) -> Answer:
-        """As its parent, until the second chunk of the stream `bad`."""
-        if threading.current_thread().name == "stream-bad" and chunk.start > 0:
+        """As its parent, until a chunk that begins after a second."""
+        if chunk.start > self.rate_hz / self.spec.hop_samples:
             threading.Event().wait(HANG_S)
         return super().score(chunk, state)
 

@@ -103,7 +103,7 @@ def test_a_known_crackle_arrives_as_one_event_at_its_time_with_its_device(
     assert onset["label"].endswith("crackle")
     assert onset["sample"]["onset"] / onset["sample"]["rate"] == pytest.approx(CRACKLE_S, abs=0.1)
     assert not watcher.bodies("bed1/gap")
-    health = watcher.bodies("node/health")[-1]["streams"]["bed1"]
+    health = watcher.bodies("s/bed1/health")[-1]
     assert health["device"]["id"] == DEVICE
     assert (health["device"]["battery_percent"], health["gaps"]) == (90, 0)
     assert "lost" in {body["state"] for body in watcher.bodies("bed1/status")}

@@ -61,7 +61,7 @@ def test_a_run_says_ready_without_a_broker_feeds_the_watchdog_and_says_when_it_s
 
 @pytest.mark.parametrize("manager", ["abstract"], indirect=True)
 @pytest.mark.parametrize("where", ["source", "detector"])
-def test_a_stream_whose_thread_hangs_starves_the_watchdog_and_sigterm_still_ends_the_node(
+def test_a_source_or_a_model_that_hangs_starves_the_watchdog_and_sigterm_still_ends_the_node(
     where: str, manager: Manager, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
     node = start("tests.system.edge.hanging_node", where, free_port(), tmp_path / "o.db")
@@ -84,8 +84,9 @@ def test_a_stream_whose_thread_hangs_starves_the_watchdog_and_sigterm_still_ends
         time.sleep(2 * WATCHDOG_S)
         return manager.hear().count("WATCHDOG=1") == before
 
-    wait_for(is_starved, "a watchdog that is not fed, though the other stream goes on")
-    wait_for(lambda: told("stream=good end=wheeze", hung), "an event of the stream that does not hang")
+    wait_for(is_starved, "a watchdog that is not fed, though another stream may go on")
+    if where == "source":
+        wait_for(lambda: told("stream=good end=wheeze", hung), "an event of the stream that does not hang")
     node.send_signal(signal.SIGTERM)
     output = node.stdout.read()
     reader.join(PATIENCE_S)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from edge.commands.demo.broker import Broker, free_port
-from edge.node.service import release
+from edge.node.reports import release
 from tests.conftest import HANGS_S
 from tests.edge.conftest import SCHEMAS, Watcher, wait_for
 from tests.edge.fakes import RudeBroker
@@ -181,7 +181,9 @@ def test_a_run_ends_by_itself_after_its_files_with_one_summary_line(
     assert (info["model"]["id"], info["release"]) == ("loudness", None)
     assert sorted(info["schemas"]) == sorted(SCHEMAS)
     health = watcher.bodies("node/health")[-1]
-    assert health["streams"]["bed1"]["heard_s"] == 10.0
+    assert health["streams"] == {"ok": 0, "degraded": 0, "lost": 0, "disabled": 1, "unknown": 0}
+    assert watcher.bodies("s/bed1/health")[-1]["heard_s"] == 10.0
+    assert (info["streams"], watcher.bodies("s/bed1/info")[-1]["rate"]) == (1, 8000)
     assert health["outbox"]["evicted"] == {"technical": 0, "event": 0, "expired": 0}
     assert health["outbox"]["on_disk"]
 
@@ -211,7 +213,7 @@ def test_health_says_how_many_messages_the_broker_refuses_and_why(start: Callabl
     start(rude.port, seconds=4).communicate(
         timeout=HANGS_S
     )  # in real time: health is made anew when the file has ended
-    bodies = [json.loads(body) for topic, body in zip(rude.topics, rude.payloads, strict=True) if "health" in topic]
+    bodies = [json.loads(body) for topic, body in zip(rude.topics, rude.payloads, strict=True) if topic.endswith("node/health")]
     rude.close()
     assert bodies[-1]["checks"]["broker"] == "crit"
     told = bodies[-1]["broker"]

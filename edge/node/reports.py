@@ -1,0 +1,103 @@
+"""What a node says of itself and of its streams: `info` once, `health` every half minute.
+
+Split by stream, so that no message grows with the number of beds: a broker refuses one that is larger than it allows,
+and some allow 4 kB. Pure: bodies of messages, nothing is published or measured here (`edge.node.service`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from edge import __version__
+from edge.artefact.model import Model
+from edge.delivery.dispatch import Dispatch
+from edge.delivery.messages import Body, Node, device_body, model_body, rfc3339
+from edge.delivery.outbox import Outbox
+from edge.node.stream import NodeStream
+from edge.settings.config import Config, Stream
+
+SCHEMAS = (  # edge/delivery/schema
+    "alarm/1", "command/1", "event/1", "gap/1", "health/2", "info/2", "result/1", "status/1", "stream/1", "stream-health/1", "stream-info/1", "trend/1",
+)  # fmt: skip
+STATES = ("ok", "degraded", "lost", "disabled", "unknown")
+BACKLOG_WARNING = 100  # waiting messages; a broker that keeps up leaves a few
+
+
+def release(prefix: str = sys.prefix) -> str | None:
+    """Name of the deployed release that this program is part of, such as 0.1.0-1a2b3c4d; None: it was not deployed.
+
+    Args:
+        prefix: of the environment; below a release, the folder `venv` of NUMBER-NAME.
+    """
+    folder = Path(prefix).resolve().parent
+    return folder.name.partition("-")[2] if (folder / "release.json").is_file() else None
+
+
+def info_body(node: Node, config: Config, model: Model) -> Body:
+    """What a node runs."""
+    effective = config.model_dump_json().encode()  # holds no secret, only the names of their files
+    return {
+        "schema": "laennec.info/2", "software": f"laennec {__version__}", "release": release(),
+        "mode": node.mode, "node": node.node, "site": node.site, "boot_id": node.boot_id,
+        "model": model_body(model), "known": None if model.known is None else asdict(model.known),
+        "classes": list(model.event_classes), "config": f"sha256:{hashlib.sha256(effective).hexdigest()}",
+        "streams": len(config.streams), "schemas": [f"laennec.{name}" for name in SCHEMAS],
+    }  # fmt: skip
+
+
+def stream_info_body(node: Node, stream: Stream, model: Model) -> Body:
+    """What a stream of it is and looks for."""
+    return {
+        "schema": "laennec.stream-info/1", "boot_id": node.boot_id, "rate": model.rate_hz,
+        "classes": list(stream.classes or model.event_classes),
+        "thresholds": {**model.thresholds, **stream.thresholds},
+    }  # fmt: skip
+
+
+def health_body(
+    node: Node, outbox: Outbox, dispatch: Dispatch, streams: Sequence[NodeStream], uptime_s: float, wall_s: float
+) -> Body:
+    """How a node is, `wall_s` seconds after 1970; of its streams, how many are in which state."""
+    counts, refusals, rival = outbox.counts(), dispatch.refusals, dispatch.rival
+    is_losing = counts.in_memory or counts.evicted["event"] or not counts.on_disk
+    states = Counter(stream.state().name for stream in streams)
+    return {
+        "schema": "laennec.health/2", "ts": rfc3339(wall_s), "boot_id": node.boot_id, "uptime_s": round(uptime_s, 1),
+        "checks": {
+            "outbox": "crit" if is_losing else "warn" if counts.waiting > BACKLOG_WARNING else "ok",
+            "inbox": "crit" if dispatch.dropped else "ok",
+            "broker": "crit" if refusals.count or rival else "ok",
+            "streams": "warn" if states["lost"] or states["degraded"] else "ok",
+        },
+        "outbox": {
+            "waiting": counts.waiting, "oldest_s": counts.oldest_s, "in_memory": counts.in_memory,
+            "on_disk": counts.on_disk, "failed_writes": counts.failed_writes, "evicted": counts.evicted,
+        },
+        "broker": {"refused": refusals.count, "reason": refusals.reason, "rival": rival},
+        "dropped": dispatch.dropped,
+        "streams": {name: states[name] for name in STATES},
+        "lag_s": round(max((stream.lag_s() for stream in streams), default=0.0), 2),
+        "left_out_s": round(sum(stream.totals().left_out_s for stream in streams), 2),
+    }  # fmt: skip
+
+
+def stream_health_body(node: Node, stream: NodeStream, wall_s: float) -> Body:
+    """How a stream of it is, and what it received and found since the start."""
+    totals, state = stream.totals(), stream.state()
+    body: Body = {
+        "schema": "laennec.stream-health/1", "ts": rfc3339(wall_s), "boot_id": node.boot_id,
+        "state": state.name, "reason": state.reason, "verified": state.verified,
+        "heard_s": round(totals.received_s, 2), "measurable_s": round(totals.measurable_s, 2),
+        "lost_s": round(totals.lost_s, 2), "concealed_s": round(totals.concealed_s, 2),
+        "left_out_s": round(totals.left_out_s, 2), "lag_s": round(stream.lag_s(), 2),
+        "gaps": totals.gaps, "events": totals.events,
+        "rtf": round(totals.busy_s / totals.received_s, 4) if totals.received_s else None,
+    }  # fmt: skip
+    if (vitals := stream.vitals()) is not None:
+        body["device"] = device_body(vitals)
+    return body

@@ -1,0 +1,81 @@
+"""What a node says of itself stays small however many beds it has, and is as its schemas say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge.artefact.model import Model
+from edge.delivery.dispatch import Dispatch
+from edge.delivery.messages import Body, Node
+from edge.delivery.outbox import Outbox
+from edge.node.reports import SCHEMAS, health_body, info_body, stream_health_body, stream_info_body
+from edge.node.stream import NodeStream
+from edge.settings.config import Config, parse_config
+from edge.types import Block
+from tests.edge import conftest
+from tests.edge.fakes import Bursts
+from tests.edge.small_graph import small_model
+
+SMALLEST_LIMIT = 4096  # bytes of a packet, of brokers made for small devices
+NODE = Node("laennec/v1", "ward", "edge-7", "Test", "b3f1b3f1")
+
+
+def _config(beds: int) -> Config:
+    """A ward with names as long as they may be."""
+    streams = [{"id": f"a-bed-with-a-long-name-{number:08d}", "source": "file.wav"} for number in range(beds)]
+    return parse_config({"streams": streams, "site": "ward", "node": "edge-7"}, "test")
+
+
+@pytest.fixture
+def model() -> Model:
+    """A real artefact."""
+    return small_model()
+
+
+def _streams(config: Config, model: Model, dispatch: Dispatch) -> list[NodeStream]:
+    return [NodeStream(each, Bursts(0, pace=False), model, NODE, dispatch, 0) for each in config.streams]
+
+
+def _size(body: Body) -> int:
+    """Bytes of a message that is as its schema says."""
+    conftest.SCHEMAS[body["schema"]].validate(body)
+    return len(json.dumps(body).encode())
+
+
+def test_no_message_of_a_node_grows_with_its_beds(tmp_path: Path, model: Model) -> None:
+    sizes: dict[int, list[int]] = {}
+    for beds in (1, 500):
+        config, outbox = _config(beds), Outbox(tmp_path / f"{beds}.db", 1.0, 1.0)
+        dispatch = Dispatch(outbox, NODE, config.mqtt)
+        streams = _streams(config, model, dispatch)
+        bodies = [
+            info_body(NODE, config, model),
+            health_body(NODE, outbox, dispatch, streams, 86_400.0, 1.8e9),
+            stream_info_body(NODE, config.streams[-1], model),
+            stream_health_body(NODE, streams[-1], 1.8e9),
+        ]
+        sizes[beds] = [_size(body) for body in bodies]
+        outbox.close()
+    assert max(sizes[500]) < SMALLEST_LIMIT
+    assert all(many - one < 10 for one, many in zip(sizes[1], sizes[500], strict=True))
+
+
+def test_health_counts_the_streams_of_each_state(tmp_path: Path, model: Model) -> None:
+    config, outbox = _config(3), Outbox(tmp_path / "outbox.db", 1.0, 1.0)
+    dispatch = Dispatch(outbox, NODE, config.mqtt)
+    streams = _streams(config, model, dispatch)
+    streams[0].arrive(Block(0, np.zeros(8, np.float32), np.ones(8, np.bool_)))
+    streams[1].fail(RuntimeError("its cable was cut"))
+    body = health_body(NODE, outbox, dispatch, streams, 0.0, 1.8e9)
+    outbox.close()
+    assert body["streams"] == {"ok": 1, "degraded": 0, "lost": 1, "disabled": 0, "unknown": 1}
+    assert body["checks"]["streams"] == "warn"
+    assert stream_health_body(NODE, streams[1], 1.8e9)["reason"] == "internal error: RuntimeError('its cable was cut')"
+
+
+def test_every_schema_of_a_node_has_a_file_and_every_file_is_named() -> None:
+    assert sorted(f"laennec.{name}" for name in SCHEMAS) == sorted(conftest.SCHEMAS)
