@@ -7,11 +7,13 @@ always log, then wire. While this thread does not come to publish, its alarms ex
 from __future__ import annotations
 
 import logging
+import math
 import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from heapq import nsmallest
 
 from edge.delivery.alarm_log import AlarmLog
 from edge.delivery.alarm_messages import (
@@ -189,10 +191,14 @@ class AlarmService:
             self._publish(key)
 
     def _refresh(self) -> None:
-        due_s = time.monotonic() - REFRESH_S
-        for key in self._alarms.rules:
-            if self._said_s.get(key, -REFRESH_S) <= due_s:
-                self._publish(key)
+        """Say again what was not said for long: the oldest first, and not all beds at one look."""
+        due_s, keys = time.monotonic() - REFRESH_S, list(self._alarms.rules)
+        most = math.ceil(len(keys) * 2 * LOOK_S / REFRESH_S)
+        due = [key for key in keys if self._said_s.get(key, -math.inf) <= due_s]
+        for key in [key for key in due if key not in self._said_s] or nsmallest(
+            most, due, key=self._said_s.__getitem__
+        ):
+            self._publish(key)
 
     def _publish(self, key: Key) -> None:
         if (rule := self._alarms.rules.get(key)) is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
@@ -199,6 +200,20 @@ def test_kill_9_at_any_moment_loses_no_alarm_and_no_acknowledgement(tmp_path: Pa
     records, damaged = parse((tmp_path / "alarms.log").read_bytes())
     revs = [each.state.rev for each in records if isinstance(each, Transition) and each.key.condition == "continuous"]
     assert (damaged, revs) == (0, list(range(1, len(revs) + 1)))
+
+
+def test_the_burden_of_what_a_node_hears_raises_its_alarm(tmp_path: Path, broker: Broker, watcher: Watcher) -> None:
+    arguments = [str(broker.port), str(tmp_path / "outbox.db"), "100000", "fast"]
+    command = [sys.executable, "-m", "tests.system.edge.node_under_test", *arguments]
+    quiet = subprocess.DEVNULL
+    node = subprocess.Popen(command, env={**os.environ, "LIMIT": "6"}, stdout=quiet, stderr=quiet)
+    try:
+        body = until(watcher, lambda found: found["signal"] == "On")
+    finally:
+        node.kill()
+        node.wait()
+    assert 24 < body["value"] < 30  # bursts of half a second in every second, scored .9
+    assert (body["stream"], body["priority"], body["limit"]) == ("bed1", "Me", {"s_per_min": 6.0, "set": None})
 
 
 def test_a_whole_node_has_its_alarms_and_answers(tmp_path: Path, broker: Broker, watcher: Watcher) -> None:

@@ -213,7 +213,11 @@ def test_health_says_how_many_messages_the_broker_refuses_and_why(start: Callabl
     start(rude.port, seconds=4).communicate(
         timeout=HANGS_S
     )  # in real time: health is made anew when the file has ended
-    bodies = [json.loads(body) for topic, body in zip(rude.topics, rude.payloads, strict=True) if topic.endswith("node/health")]
+    bodies = [
+        json.loads(body)
+        for topic, body in zip(rude.topics, rude.payloads, strict=True)
+        if topic.endswith("node/health")
+    ]
     rude.close()
     assert bodies[-1]["checks"]["broker"] == "crit"
     told = bodies[-1]["broker"]
