@@ -99,6 +99,10 @@ def main() -> int:
     if arguments.inside:
         print(json.dumps(asdict(_build_here(arguments.files[0], arguments.inside))))
         return 0
+    missing = [str(path) for path in arguments.files if not path.is_file()]
+    if missing:
+        print(f"export.rtx: no such file: {', '.join(missing)}", file=sys.stderr)
+        return 2
     if not available():
         print("export.rtx: TensorRT-RTX is not installed: pip install 'tensorrt-rtx<2' (x86-64)", file=sys.stderr)
         return 2

@@ -11,15 +11,16 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.artefact.backends import Backend, zero_state
+from edge.artefact.backends._cudart import NoDriverError
 from edge.artefact.backends.tensorrt import Device, find_device
-from edge.artefact.choice import Measurement, save_measurements
+from edge.artefact.choice import Measurement, forget_measurements, save_measurements
 from edge.artefact.model import DEFAULT_PATH, Model
 from edge.artefact.parity import compare_outputs, hear_all
 from edge.artefact.runtime import check_name, machine_key, open_backend
@@ -33,9 +34,18 @@ Outputs = dict[str, NDArray[np.float32]]
 """Every output of a graph but the state by name, (chunks, ...)."""
 
 
+@dataclass(frozen=True)
+class Benchmark:
+    """What was measured of the variants of one model."""
+
+    measured: list[Measurement]
+    is_saved: bool
+    """Whether the next start finds it; else it chooses as it did before."""
+
+
 def benchmark(
     path: Path | None, runtime: str, progress: Callable[[str], None], chunks_of: Callable[[Model], Sequence[Chunk]]
-) -> list[Measurement]:
+) -> Benchmark:
     """Measure the variants of a model, and save the result for the next start.
 
     Args:
@@ -46,7 +56,7 @@ def benchmark(
         chunks_of: gives the chunks of a stream on which variants are compared and timed.
 
     Returns:
-        One measurement for each variant, fp32 on onnxruntime first.
+        One measurement for each variant, fp32 on onnxruntime first, and whether the next start finds them.
 
     Raises:
         ConfigError: the artefact is not the fp32 one, or TensorRT was asked for and cannot be had.
@@ -66,15 +76,34 @@ def benchmark(
     failed: list[Measurement] = []
     for artefact in (fp32, *(other for other in others if other.variant.runtime in usable)):
         name = artefact.variant.name
-        progress(f"{name}: opening, building the engine if there is none")
+        is_engine = artefact.variant.runtime == "tensorrt"
+        progress(f"{name}: opening" + ", building the engine if there is none" * is_engine)
         try:
             opened.append(_compared(artefact, device, chunks, expected))
         except LaennecError as error:
             failed.append(Measurement(name, artefact.variant.runtime, 0.0, 0.0, 0.0, 0.0, False, str(error)))
     times = _latencies([backend for backend, _ in opened], chunks)
     measured = [replace(one, latency_ms=each) for (_, one), each in zip(opened, times, strict=True)] + failed
-    _save(fp32, device, measured)
-    return measured
+    return Benchmark(measured, _save(fp32, device, measured))
+
+
+def forget(path: Path | None) -> int:
+    """Remove what was measured of a model on this machine; the next start is as before `laennec optimize`.
+
+    Args:
+        path: the fp32 artefact; None for the bundled one.
+
+    Returns:
+        How many sets of measurements were removed: one for starts with TensorRT, one for those without.
+
+    Raises:
+        ConfigError: they cannot be removed.
+        ModelError: the artefact is missing or damaged.
+    """
+    artefact, *_ = find_variants(path or DEFAULT_PATH)
+    device = _device("auto", lambda _: None)
+    devices = [None] if device is None else [device, None]
+    return sum(forget_measurements(machine_key(artefact, each)) for each in devices)
 
 
 def _device(runtime: str, progress: Callable[[str], None]) -> Device | None:
@@ -86,7 +115,8 @@ def _device(runtime: str, progress: Callable[[str], None]) -> Device | None:
     except ConfigError as error:
         if runtime == "tensorrt":
             raise
-        progress(f"onnxruntime alone: {error}")
+        if not isinstance(error, NoDriverError):  # a GPU that is there and does nothing
+            progress(f"onnxruntime alone: {error}")
         return None
 
 
@@ -119,8 +149,8 @@ def _latencies(backends: list[Backend], chunks: Sequence[Chunk]) -> list[float]:
     return [round(statistics.median(each), 3) for each in times]
 
 
-def _save(fp32: Artefact, device: Device | None, measured: list[Measurement]) -> None:
-    """For starts with and without TensorRT: each looks under the runtimes that it has."""
-    if device is not None:
-        save_measurements(machine_key(fp32, device), measured)
-    save_measurements(machine_key(fp32, None), [one for one in measured if one.runtime == "onnxruntime"])
+def _save(fp32: Artefact, device: Device | None, measured: list[Measurement]) -> bool:
+    """For starts with and without TensorRT: each looks under the runtimes that it has; false if nothing can be kept."""
+    saved = [] if device is None else [save_measurements(machine_key(fp32, device), measured)]
+    saved.append(save_measurements(machine_key(fp32, None), [one for one in measured if one.runtime == "onnxruntime"]))
+    return all(saved)

@@ -93,6 +93,15 @@ def read_measurements(key: MachineKey) -> list[Measurement] | None:
     return measured or None
 
 
+def forget_measurements(key: MachineKey) -> bool:
+    """Remove what was saved; false if there was nothing.
+
+    Raises:
+        ConfigError: the file cannot be removed.
+    """
+    return CACHE.remove(key.file_name())
+
+
 def cpu_name() -> str:
     """This machine's processor, as /proc/cpuinfo names it; elsewhere its architecture alone."""
     try:

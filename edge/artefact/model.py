@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from edge.artefact.backends import Backend
 from edge.artefact.burden_limits import BurdenLimits
+from edge.artefact.card_text import as_text
 from edge.artefact.known import KnownSound
 from edge.artefact.seal import read_artefact
 from edge.artefact.specs import ChunkSpec, GroupSpec, Variant
@@ -34,7 +34,6 @@ SCHEMA = "laennec.model/2"
 OF_WINDOWS = "laennec.model/1"
 DEFAULT_PATH = Path(__file__).parents[1] / "models" / "default.onnx"
 MAX_BATCH = 16  # streams in one call; more gain nothing on a CPU, and let the first wait for the last
-CARD_COLUMNS = 100  # of the card on a terminal
 _TENSORS = ("frames", "valid", "state", "scores", "next_state")
 _METADATA = ("features", "chunk", "classes", "groups", "thresholds", "calibration", "training_data", "card")
 
@@ -184,15 +183,18 @@ class Model:
     def describe(self) -> str:
         """The card and the metadata as text to read: YAML, a line for each figure."""
         hop_ms = 1000 * self.score_hop_samples / self.rate_hz
+        lengths = (self.chunk.chunk_frames, self.chunk.lookahead_frames)
+        chunk_ms, late_ms = (hop_ms * frames / self.chunk.score_frames for frames in lengths)
         lines = [
             f"{self.id}  sha256 {self.sha256}",
             "",
-            yaml.safe_dump(self.card, sort_keys=False, allow_unicode=True, width=CARD_COLUMNS),
+            as_text(self.card),
+            "",
             f"variant: {self.variant.name}, {self.variant.precision} for {self.variant.runtime}",
             f"classes: {', '.join(self.classes)} (one score each {hop_ms:g} ms)",
             "thresholds: " + ", ".join(f"{c} {t:.2f}" for c, t in self.thresholds.items()),
-            f"features: {self.spec.to_json()}",
-            f"chunk: {self.chunk}",
+            as_text({"features": json.loads(self.spec.to_json())}),
+            f"chunk: {chunk_ms:g} ms, decided {late_ms:g} ms late",
             f"known sound: {self.known or 'not in this model; it does not say when a stream is outside'}",
             f"training data: sha256 {self.training_data}",
         ]

@@ -17,6 +17,7 @@ from edge.types import Chunk
 
 MIN_COSINE = 0.999
 MIN_TOP1 = 0.99
+RUNNING = "clip"  # the output that is about all chunks of a stream until now
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +38,23 @@ class Difference:
 
 
 def hear_all(backend: Backend, chunks: Sequence[Chunk]) -> dict[str, NDArray[np.float32]]:
-    """What a graph says of the chunks of one stream, in order: every output but the state, (chunks, ...)."""
+    """What a graph says of the chunks of one stream, in order.
+
+    Returns:
+        `scores`, (chunks, ...) as every other output but the state; of `clip`, which labels all that was heard since
+        the stream began, only the last answer of each stretch: the first ones, of a second of sound, are near ties.
+    """
     state, found = zero_state(backend), []
     for chunk in chunks:
         before = zero_state(backend) if chunk.restart else state
         outputs = backend.run(chunk.values[None], chunk.valid[None].astype(np.float32), before)
         state = outputs.pop("next_state")
         found.append(outputs)
-    return {name: np.concatenate([outputs[name] for outputs in found]) for name in found[0]}
+    ends = [index for index in range(len(chunks)) if index + 1 == len(chunks) or chunks[index + 1].restart]
+    return {
+        name: np.concatenate([found[index][name] for index in (ends if name == RUNNING else range(len(found)))])
+        for name in found[0]
+    }
 
 
 def compare_outputs(

@@ -9,14 +9,14 @@ says what is missing. Not for measuring (`edge.artefact.benchmark`), and not for
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import get_args
 
 from edge.artefact.backends import Backend
-from edge.artefact.backends._cudart import Gpu, find_gpu
+from edge.artefact.backends._cudart import Gpu, NoDriverError, find_gpu
 from edge.artefact.backends.engines import StoredEngine, stored_engines
 from edge.artefact.backends.tensorrt import Device, TensorRtBackend, find_device
 from edge.artefact.choice import MachineKey, Measurement, choose, cpu_name, read_measurements
@@ -68,12 +68,13 @@ class RuntimeFacts:
     """Why, in words."""
 
 
-def open_model(path: Path | None = None, runtime: str = "auto") -> Model:
+def open_model(path: Path | None = None, runtime: str = "auto", announce: Callable[[str], None] = logger.info) -> Model:
     """Open a model in the runtime that suits this machine.
 
     Args:
         path: the fp32 artefact, beside which its variants lie, or one variant; None for the bundled one.
         runtime: `auto`, or the one to be used and no other.
+        announce: told what is used, and why.
 
     Raises:
         ConfigError: the runtime asked for cannot be had here; the message says what is missing and what to do.
@@ -90,8 +91,8 @@ def open_model(path: Path | None = None, runtime: str = "auto") -> Model:
         decision = decide(path or DEFAULT_PATH, "onnxruntime")
         model = _open(decision)
     name, used = decision.artefact.variant.name, model.runtime
-    cause = decision.cause.partition(" (")[0]  # that there is no GPU is no mistake; laennec doctor says the rest
-    logger.info("runtime=%r variant=%s model=%s cause=%r", used, name, model.id, cause)
+    cause = decision.cause.partition(" (")[0]  # laennec doctor says the rest
+    announce(f"runtime={used!r} variant={name} model={model.id} cause={cause!r}")
     return model
 
 
@@ -119,7 +120,7 @@ def decide(path: Path, runtime: str = "auto") -> Decision:
     """
     check_name(runtime)
     artefacts = find_variants(path)
-    missing, device = "", None
+    missing, device, unused = "", None, ""
     if runtime != "onnxruntime":
         try:
             device = _device_for(artefacts)
@@ -127,6 +128,7 @@ def decide(path: Path, runtime: str = "auto") -> Decision:
             if runtime == "tensorrt":
                 raise ConfigError(f"runtime: tensorrt is not available here: {error}") from None
             missing = str(error)
+            unused = "" if isinstance(error, NoDriverError) else missing  # a GPU that is there and does nothing
     runtimes = {"onnxruntime", "tensorrt"} if device else {"onnxruntime"}
     runtimes &= {runtime} if runtime != "auto" else runtimes
     usable = {item.variant.name: item for item in artefacts if item.variant.runtime in runtimes}
@@ -137,7 +139,7 @@ def decide(path: Path, runtime: str = "auto") -> Decision:
         )
     name, cause = _pick(usable, read_measurements(machine_key(artefacts[0], device)), runtimes)
     artefact = usable[name]
-    return Decision(artefact, device if artefact.variant.runtime == "tensorrt" else None, missing or cause)
+    return Decision(artefact, device if artefact.variant.runtime == "tensorrt" else None, unused or cause)
 
 
 def check_name(runtime: str) -> None:
@@ -213,7 +215,7 @@ def _pick(usable: dict[str, Artefact], measured: list[Measurement] | None, runti
             raise ConfigError(
                 "no variant for TensorRT passed its check on this machine (see  laennec optimize); set  runtime: auto"
             )
-        return best.variant, "measured by laennec optimize"
+        return best.variant, "measured by laennec optimize; --forget undoes it"
     cause = "not measured yet: run laennec optimize"
     return next((name for name in UNMEASURED if name in usable), next(iter(usable))), cause
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,11 +23,12 @@ from edge.errors import LaennecError
 if TYPE_CHECKING:
     from edge.detector.detect import Coverage, Record
 
+FILES_HELP = "Sound files, folders of them, or - for standard input."
 SCORES_HELP = "Also the score of every class, each 32 ms (JSON lines)."
 
 
 def detect(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Sound files.", readable=False)],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help=FILES_HELP, readable=False)],
     jsonl: JsonlOption = False,
     scores: Annotated[bool, typer.Option("--scores", help=SCORES_HELP)] = False,
     channel: ChannelOption = None,
@@ -41,14 +42,13 @@ def detect(
         from edge.features import warm_up
 
         warm_up()
-        artefact, failed = open_model(model, runtime or "auto"), False
-        for path in files:
-            records = detect_file(path, artefact, DetectOptions(channel, scores), stop)
+        artefact, options, failed = open_model(model, runtime or "auto"), DetectOptions(channel, scores), False
+        show = _print_lines if jsonl or scores else _print_table
+        for path in _searched(files):
             try:
-                if jsonl or scores:
-                    _print_lines(path, records)
-                else:
-                    _print_table(path, records)
+                if isinstance(path, LaennecError):
+                    raise path
+                show(path, detect_file(path, artefact, options, stop))
             except LaennecError as error:
                 failed = True
                 print(f"laennec: {error}", file=sys.stderr)
@@ -56,6 +56,17 @@ def detect(
                 raise typer.Exit(EXIT_INTERRUPTED)
         if failed:
             raise typer.Exit(EXIT_MISTAKE)
+
+
+def _searched(named: list[Path]) -> Iterator[Path | LaennecError]:
+    """The files to read in their order; for a folder without any, why."""
+    from edge.sources.file_search import sound_files
+
+    for path in named:
+        try:
+            yield from sound_files(path)
+        except LaennecError as error:
+            yield error
 
 
 def _print_lines(path: Path, records: Generator[Record, None, Coverage]) -> None:

@@ -15,16 +15,24 @@ if TYPE_CHECKING:
     from edge.artefact.choice import Measurement
 
 JsonOption = Annotated[bool, typer.Option("--json", help="The table as JSON.")]
+ForgetOption = Annotated[
+    bool, typer.Option("--forget", help="Measure nothing; remove what was measured here, and go back to before.")
+]
 HEAD = f"{'variant':<14} {'ready s':>8} {'chunk ms':>8} {'cosine':>9} {'top-1':>7}"
 
 
-def optimize(model: ModelOption = None, runtime: RuntimeOption = None, as_json: JsonOption = False) -> None:
+def optimize(
+    model: ModelOption = None,
+    runtime: RuntimeOption = None,
+    as_json: JsonOption = False,
+    forget: ForgetOption = False,
+) -> None:
     """Time every variant of the model on this machine; from the next start on, use the fastest.
 
     Variants are fp32, int8 and those for TensorRT. Each is first compared with fp32 on onnxruntime, and refused if it
     differs too much. TensorRT engines are built on the way, which may take minutes.
     """
-    from edge.artefact.benchmark import benchmark
+    from edge.artefact import benchmark as work
     from edge.artefact.choice import choose
     from edge.detector.recording import chunks_of
     from edge.features import warm_up
@@ -32,22 +40,32 @@ def optimize(model: ModelOption = None, runtime: RuntimeOption = None, as_json: 
     from edge.sources.demo import DEMO_AUDIO
 
     setup()
+    if forget:
+        print("removed: the next start is as before" if work.forget(model) else "nothing was measured here")
+        return
     warm_up()
-    measured = benchmark(
+    found = work.benchmark(
         model,
         runtime or "auto",
         lambda line: print(line, file=sys.stderr, flush=True),
         lambda loaded: chunks_of(loaded, DEMO_AUDIO),
     )
-    chosen = choose(measured, {one.runtime for one in measured})
+    chosen = choose(found.measured, {one.runtime for one in found.measured})
     if as_json:
-        print(json.dumps({"variants": [asdict(one) for one in measured], "choice": chosen and chosen.variant}))
+        rows = [asdict(one) for one in found.measured]
+        print(json.dumps({"variants": rows, "choice": chosen and chosen.variant, "saved": found.is_saved}))
         return
     print(HEAD)
-    for one in measured:
+    for one in found.measured:
         print(_row(one))
-    if chosen is not None:
-        print(f"\nfrom the next start, `runtime: auto` uses {chosen.variant} on {chosen.runtime}")
+    if chosen is None:
+        return
+    if found.is_saved:
+        print(f"\nfrom the next start, `runtime: auto` uses {chosen.variant} on {chosen.runtime}; undo: --forget")
+    else:
+        print(
+            f"\n{chosen.variant} on {chosen.runtime} is best, but that could not be saved: nothing changes (see above)"
+        )
 
 
 def tune(model: ModelOption = None, runtime: RuntimeOption = None, as_json: JsonOption = False) -> None:

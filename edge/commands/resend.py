@@ -75,4 +75,4 @@ def _settings(path: Path | None, node: str | None, host: str | None, port: int |
         mqtt = tree.get("mqtt") or {}
         tree = {**tree, **({"mqtt": {**mqtt, **given}} if given and isinstance(mqtt, dict) else {})}
         tree |= {"node": node} if node is not None else {}
-    return parse_config(tree, str(path or "command line"))
+    return parse_config(tree, str(path or "command line"), path and path.parent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 from contextlib import ExitStack
@@ -12,12 +13,18 @@ from typing import Annotated, Any
 import typer
 
 from edge.commands import EXIT_MISTAKE, ChannelOption, ModelOption, RuntimeOption, stop_on_signals
-from edge.errors import ConfigError
+from edge.errors import ConfigError, LaennecError
+from edge.settings.kinds import LIVE
+
+logger = logging.getLogger(__name__)
 
 
 def run(  # noqa: PLR0913 - the options of the command
     source: Annotated[
-        str | None, typer.Option(help="A sound file, `mic`, or `mic:DEVICE` (see `laennec devices`).")
+        list[str] | None,
+        typer.Option(
+            metavar="SOURCE", help="A sound file, `mic`, or `mic:DEVICE` (see `laennec devices`); or several."
+        ),
     ] = None,
     config: Annotated[Path | None, typer.Option(help="Settings (YAML); deploy/ward.example.yaml shows all.")] = None,
     model: ModelOption = None,
@@ -25,7 +32,7 @@ def run(  # noqa: PLR0913 - the options of the command
     host: Annotated[str | None, typer.Option(help="Host of the MQTT broker; default 127.0.0.1.")] = None,
     port: Annotated[int | None, typer.Option(help="Port of the MQTT broker; default 1883.")] = None,
     node: Annotated[str | None, typer.Option(help="Name of this node in MQTT topics; default: its host name.")] = None,
-    stream: Annotated[str | None, typer.Option(help="Name of the bed in MQTT topics; default bed1.")] = None,
+    stream: Annotated[str | None, typer.Option(help="Name of the bed in MQTT topics; default bed1, bed2 ...")] = None,
     outbox: Annotated[
         Path | None, typer.Option(help="SQLite file in which events wait for the broker.", readable=False)
     ] = None,
@@ -33,19 +40,23 @@ def run(  # noqa: PLR0913 - the options of the command
     runtime: RuntimeOption = None,
 ) -> None:
     """Detect sounds and publish events over MQTT, until Ctrl-C or the end of all files."""
-    given = {
+    given: dict[str, Any] = {
         "source": source, "model": model, "channel": channel, "host": host, "port": port, "node": node,
         "stream": stream, "outbox": outbox, "runtime": runtime,
     }  # fmt: skip
+    folder = None
+    if config is not None:  # where its relative paths begin, but not those of the command line
+        folder = config.parent
+        given |= {"source": [*map(_from_here, source or ())], "model": _from_here(model), "outbox": _from_here(outbox)}
     from edge.log import setup
     from edge.settings import config as settings
     from edge.settings.yaml_file import read_yaml
 
     setup()
     tree = read_yaml(config) if config is not None else {}
-    effective = settings.parse_config(_overridden(tree, given, fast), str(config or "command line"))
+    effective = settings.parse_config(_overridden(tree, given, fast), str(config or "command line"), folder)
     with stop_on_signals() as stop:
-        _serve(effective, stop, is_ward=source is None)
+        _serve(effective, stop, is_ward=not source)
 
 
 def _serve(effective: Any, stop: threading.Event, is_ward: bool) -> None:
@@ -57,22 +68,19 @@ def _serve(effective: Any, stop: threading.Event, is_ward: bool) -> None:
     from edge.node.service import Service
     from edge.releases.model_store import active_model
     from edge.settings.config import check_classes
-    from edge.sources.opening import open_source
-    from edge.sources.pending import open_or_retry
 
     notifier = Notifier.from_environment()
     notifier.send(STATUS="loading the model")
     warm_up()  # before the model: the compiler's memory is free again before the runtime needs it
-    artefact = open_model(active_model(effective), effective.runtime)
+    lines: list[str] = []  # for the log, after what may be an operator's mistake
+    artefact = open_model(active_model(effective), effective.runtime, lines.append)
     check_classes(effective, artefact)
     with ExitStack() as opened:
         outbox = Outbox(effective.outbox_path(), effective.outbox.max_mb, effective.outbox.max_age_h)
         opened.callback(outbox.close)
-        sources, bridge = [], _bridge(effective, artefact.rate_hz)
-        for item in effective.streams:
-            look = partial(open_source, item.source, artefact.rate_hz, item.channel, item.pace, bridge)
-            sources.append(open_or_retry(item.source, look) if is_ward else look())
-            opened.callback(sources[-1].close)
+        sources = _open_sources(effective, artefact.rate_hz, is_ward, opened)
+        for line in lines:
+            logger.info("%s", line)
         outcome = Service(effective, artefact, sources, outbox, notifier).run(stop)
     for failure in outcome.failures:
         print(f"laennec: {failure}", file=sys.stderr)
@@ -84,6 +92,32 @@ def _serve(effective: Any, stop: threading.Event, is_ward: bool) -> None:
     print(outcome.totals)
     if outcome.failures:
         raise typer.Exit(EXIT_MISTAKE)
+
+
+def _open_sources(effective: Any, rate_hz: int, is_ward: bool, opened: ExitStack) -> list[Any]:
+    """The sources of all streams.
+
+    Raises:
+        LaennecError: naming all that cannot be opened.
+    """
+    from edge.settings.mistakes import joined
+    from edge.sources.opening import open_source
+    from edge.sources.pending import open_or_retry
+
+    bridge, sources, errors = _bridge(effective, rate_hz), [], list[LaennecError]()
+    for item in effective.streams:
+        look = partial(open_source, item.source, rate_hz, item.channel, item.pace, bridge)
+        try:
+            sources.append(open_or_retry(item.source, look) if is_ward else look())
+        except LaennecError as error:
+            errors.append(error)
+        else:
+            opened.callback(sources[-1].close)
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise ConfigError(joined("streams", [str(error) for error in errors]))
+    return sources
 
 
 def _bridge(effective: Any, rate_hz: int) -> Any:
@@ -107,13 +141,40 @@ def _overridden(tree: object, given: dict[str, Any], fast: bool) -> object:
         wanted = {key: given[name] for key, name in keys.items() if given[name] is not None}
         if wanted and isinstance(merged.get(section, {}) or {}, dict):
             merged[section] = {**(merged.get(section) or {}), **wanted}
-    if given["source"] is not None:
-        merged["streams"] = [{"id": given["stream"] or "bed1", "source": given["source"], "channel": given["channel"]}]
+    if given["source"]:
+        merged["streams"] = _streams(given["source"], given["stream"], given["channel"])
     elif given["stream"] is not None or given["channel"] is not None:
         raise ConfigError("--stream and --channel belong to --source; in a configuration file they stand under streams")
     elif not tree:
         raise ConfigError("nothing to listen to: give --source FILE, --source mic, or --config with streams")
     streams = merged.get("streams")
     if fast and isinstance(streams, list):
+        _refuse_fast(streams)
         merged["streams"] = [{**item, "pace": False} if isinstance(item, dict) else item for item in streams]
     return merged
+
+
+def _refuse_fast(streams: list[Any]) -> None:
+    """Refuse --fast for what comes in its own time, also when it is played from a capture."""
+    sources = [str(item.get("source", "")) for item in streams if isinstance(item, dict)]
+    live = [source for source in sources if source.partition(":")[0] in LIVE]
+    if live:
+        raise ConfigError(
+            f"--fast is for files; {live[0]} comes at its own pace, also from a capture: leave --fast out"
+        )
+
+
+def _streams(sources: list[str], stream: str | None, channel: int | None) -> list[dict[str, Any]]:
+    """Streams of the sources that the command line names, called bed1, bed2 ... unless it is one with a name."""
+    if len(sources) > 1 and stream is not None:
+        raise ConfigError("--stream names one bed, and several sources are given; leave it out, or use --config")
+    ids = [stream or f"bed{number}" for number in range(1, len(sources) + 1)]
+    return [{"id": ident, "source": source, "channel": channel} for ident, source in zip(ids, sources, strict=True)]
+
+
+def _from_here(named: Path | str | None) -> str | None:
+    """A path of the command line as a full one; anything else that can be named in its place, as it is."""
+    text = None if named is None else str(named)
+    if text is None or text.startswith("~") or text == "-" or text.partition(":")[0] in LIVE:
+        return text
+    return str(Path(text).absolute())

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from edge.delivery.store import Entry, Store
-from edge.delivery.store_file import LockFile, needs_exclusive_lock, open_or_replace
+from edge.delivery.store_file import LockFile, needs_exclusive_lock, open_or_replace, refuse_other_files
 from edge.errors import LaennecError
 from edge.log import RateLimitedLog
 
@@ -50,10 +50,11 @@ class Disk:
         """Lock and open the file; false, with a log line, if the disk refuses.
 
         Raises:
-            ConfigError: the path cannot be written.
+            ConfigError: the path cannot be written, or is a file of something else.
             SourceError: another process holds it, or a newer Laennec wrote it.
         """
         try:
+            refuse_other_files(self._path)
             self.lock_file = self.lock_file or LockFile(self._path)
             self._store = open_or_replace(self._path)
         except sqlite3.Error as error:

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
+from edge.delivery.gap_limit import GapLimit
 from edge.delivery.in_flight import InFlight
 from edge.delivery.messages import STATUS_EXPIRY_S, Body, Message, Node, encode, finish, status_body
 from edge.delivery.mqtt import Acknowledged, Connected, Disconnected, MqttSession, Signal
@@ -53,9 +54,9 @@ class Dispatch:
         self._stopping = threading.Event()
         self._mutex = threading.Lock()
         self._dropped = 0
-        self._state: dict[str, tuple[Body, int | None]] = {}
+        self._state: dict[str, tuple[Body | None, int | None]] = {}  # None: none is to be retained
         self._unpublished: set[str] = set()  # topics of `_state` whose value the broker does not have
-        self._limited_log = RateLimitedLog(logger)
+        self._limited_log, self._gap_limit = RateLimitedLog(logger), GapLimit()
         self._in_flight = InFlight()
         self._first: list[int] = []
         self._changes = outbox.changes
@@ -97,6 +98,13 @@ class Dispatch:
     def answer(self, topic: str, body: Body, expiry_s: int, correlation: bytes = b"") -> None:
         """Publish what somebody waits for now; it is lost where the connection is gone, and they ask again."""
         self._answers.put((topic, encode(body), expiry_s, correlation))
+        self._wake.set()
+
+    def clear_state(self, topic: str) -> None:
+        """Remove a retained value from the broker, in every connection of this process."""
+        with self._mutex:
+            self._state[topic] = (None, None)
+            self._unpublished.add(topic)
         self._wake.set()
 
     @property
@@ -149,6 +157,8 @@ class Dispatch:
                 logger.exception("dispatch error; going on in 1 s")
                 self._stopping.wait(1.0)
         self._step()
+        if rests := self._gap_limit.flush():
+            self._outbox.put(rests)
         self._publish_stopped()
 
     def _step(self) -> None:
@@ -166,15 +176,15 @@ class Dispatch:
             self._outbox.tidy()
 
     def _persist(self) -> None:
-        """Inbox to disk, in one transaction."""
+        """Inbox to disk, in one transaction; of gaps, no more than their limit."""
         batch: list[Message] = []
         while len(batch) < INBOX_MESSAGES:
             try:
                 batch.append(self._inbox.get_nowait())
             except queue.Empty:
                 break
-        if batch:
-            self._outbox.put(batch)
+        if passed := self._gap_limit.push(batch, self._monotonic()):
+            self._outbox.put(passed)
 
     def _on_signals(self) -> None:
         """Connections, their ends and acknowledgements that the MQTT session reported since the last step."""
@@ -228,7 +238,8 @@ class Dispatch:
             values = [(topic, *self._state[topic]) for topic in topics]
             self._unpublished.difference_update(topics)
         for topic, body, expiry_s in values:
-            in_flight.record(self._session.publish(topic, encode(body), True, expiry_s), None, now_s)
+            payload = b"" if body is None else encode(body)  # empty: the broker forgets what it retained
+            in_flight.record(self._session.publish(topic, payload, True, expiry_s), None, now_s)
 
     def _publish_messages(self) -> None:
         """What waits in the outbox, as far as it may go now."""

@@ -76,9 +76,7 @@ class Outbox:
             ConfigError: the path cannot be written.
             SourceError: another process holds it, or a newer Laennec wrote it.
         """
-        self.path = path
-        """The SQLite file."""
-        self._max_bytes, self._max_age_s, self._wall = max_mb * 1e6, max_age_h * 3600, wall
+        self._path, self._max_bytes, self._max_age_s, self._wall = path, max_mb * 1e6, max_age_h * 3600, wall
         self._monotonic, self._operating_zero_s = monotonic, monotonic()
         self._mutex = threading.Lock()
         self._limited_log = RateLimitedLog(logger)
@@ -94,6 +92,11 @@ class Outbox:
         self._numbers = SequenceNumbers(self._disk.lock_file, stored)
         self._memory.note_operating_time(self._numbers.last, self._operating_s())
         self._note_operating_time(0.0)  # finds a full disk now
+
+    @property
+    def path(self) -> Path:
+        """The file; what lies beside it is this node's too, by its lock."""
+        return self._path
 
     @property
     def is_open(self) -> bool:
@@ -175,7 +178,7 @@ class Outbox:
             is_moving = self._disk.is_open and self._memory.depth() > 0
             if is_moving and self._disk.write(lambda store: store.take_over(self._memory)):
                 self._numbers.stored()
-                logger.info("outbox disk=working path=%s; what waited in memory is on disk", self.path)
+                logger.info("outbox disk=working path=%s; what waited in memory is on disk", self._path)
             self._disk.delete_acknowledged()
             self._note_operating_time(OPERATING_NOTE_S if self._disk.accepts_writes else 0.0)
 

@@ -30,6 +30,7 @@ SHARED_PAGE_BYTES = 4096  # SQLite allocates its shared memory in such pieces
 SHARED_ROOM_BYTES = 131_072  # four times what SQLite shares
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
 DIGITS = 20
+SQLITE = b"SQLite format 3\0"  # the first bytes of every database (sqlite.org/fileformat2.html)
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +86,28 @@ class LockFile:
         os.close(self._file)
 
 
+def refuse_other_files(path: Path) -> None:
+    """Refuse what a user may have named by mistake, before anything is made beside it or moved.
+
+    What begins as a database is judged by its tables (`open_store`). A file with another beginning is a damaged outbox
+    if a lock file beside it says that Laennec has used it; else it is somebody's own.
+
+    Raises:
+        ConfigError: it is a folder, or a file that is no outbox.
+    """
+    if path.is_dir():
+        raise ConfigError(f"outbox.path: {path} is a folder; give a file, such as {path / 'outbox.db'}")
+    try:
+        with path.open("rb") as file:
+            begin = file.read(len(SQLITE))
+        lock = path.with_name(path.name + ".lock")
+        is_ours = begin in (b"", SQLITE) or (lock.is_file() and lock.stat().st_size > 0)
+    except OSError:
+        return  # missing, or the disk refuses: whoever opens it says why
+    if not is_ours:
+        raise ConfigError(f"outbox.path: {path} is a file of something else and is left as it is; choose another name")
+
+
 def open_store(path: str, is_exclusive: bool = False) -> Store:
     """Open or create one database.
 
@@ -94,12 +117,16 @@ def open_store(path: str, is_exclusive: bool = False) -> Store:
 
     Raises:
         sqlite3.Error: it cannot be opened, is locked or is damaged.
+        ConfigError: it holds the tables of another program.
         SourceError: a newer Laennec wrote it.
     """
     db = sqlite3.connect(path, timeout=BUSY_S, check_same_thread=False)
     try:
         if is_exclusive:
             db.execute("PRAGMA locking_mode=EXCLUSIVE")
+        tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        if tables and "outbox" not in tables:
+            raise ConfigError(f"outbox.path: {path} is a database of another program; choose another name")
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
         db.execute("PRAGMA journal_size_limit=1000000")

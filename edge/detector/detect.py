@@ -118,7 +118,8 @@ def as_line(record: Record) -> str:
 def as_row(record: Record) -> str:
     """An event record as a row of the table whose head is `ROW_HEAD`."""
     ended = "" if record["end_reason"] == "quiet" else f"  ({record['end_reason'].replace('_', ' ')})"
-    return f"{record['onset_s']:9.2f} {record['end_s']:9.2f}  {record['label']:<15} {record['score']:5.2f}{ended}"
+    sound = record["label"].replace("_", " ")
+    return f"{record['onset_s']:9.2f} {record['end_s']:9.2f}  {sound:<15} {record['score']:5.2f}{ended}"
 
 
 ROW_HEAD = f"{'onset s':>9} {'end s':>9}  {'sound':<15} {'score':>5}"

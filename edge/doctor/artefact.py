@@ -67,8 +67,7 @@ def runtime(path: Path | None, config: Config | None) -> list[Check]:
     has = [f"onnxruntime {facts.onnxruntime}"]
     has += [f"TensorRT {facts.tensorrt}"] * bool(facts.tensorrt)
     has += [f"{facts.gpu.name}, compute capability {facts.gpu.compute_capability}"] if facts.gpu else []
-    cause = "no NVIDIA GPU here" if facts.missing and not is_unused else facts.cause
-    found = f"{facts.variant} in {facts.runtime} ({cause}); has {', '.join(has)}"
+    found = f"{facts.variant} in {facts.runtime} ({facts.cause}); has {', '.join(has)}"
     if is_unused:  # a GPU that does nothing is not what the owner wants
         return [ok("variants", variants), warn("runtime", found, facts.missing)]
     return [ok("variants", variants), ok("runtime", found)]

@@ -95,7 +95,7 @@ def _configuration(path: Path | None) -> tuple[Config | None, list[Check]]:
         return None, []
     tree = read_yaml(path)
     try:
-        config = parse_config(tree, str(path))
+        config = parse_config(tree, str(path), path.parent)
     except ConfigError as error:
         return None, [fail("configuration", str(error), "correct the file; deploy/ward.example.yaml shows every key")]
     streams = ", ".join(stream.id for stream in config.streams)

@@ -201,7 +201,8 @@ class AlarmService:
             self._publish(key)
 
     def _publish(self, key: Key) -> None:
-        if (rule := self._alarms.rules.get(key)) is None:
+        if (rule := self._alarms.rules.get(key)) is None:  # the settings do not have it any more
+            self._dispatch.clear_state(alarm_topic(self._node, key))
             return
         alarm = AlarmNow(key, rule, self._alarms.state(key), self._alarms.cause(key), self._values.get(key))
         body = alarm_body(self._node, alarm, self._clock.now_s(), self._clock.wall_s)

@@ -20,6 +20,7 @@ from edge.delivery.alarm_log import AlarmLog, log_beside
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.messages import HEALTH_EXPIRY_S, Node, end_after_restart, new_boot_id, stream_status_body
 from edge.delivery.outbox import Outbox
+from edge.delivery.retained import RetainedTopics
 from edge.delivery.trend_history import TrendHistory, history_path
 from edge.node.alarm_inputs import NodeReading, bed_reading, rules_of
 from edge.node.alarm_service import AlarmService, WardReading
@@ -96,6 +97,9 @@ class Service:
         self._supervision = Supervision(notifier or Notifier())
         self._published: dict[str, State] = {}
         self._in_turn = 0  # reports on the health of a stream that were published
+        self._retained = RetainedTopics(outbox.path.with_name(f"retained-{config.node}.json"))
+        kinds = ("status", "trend")
+        self._stream_topics = [self._node.topic("s", each.id, kind) for each in config.streams for kind in kinds]
         self._has_ended_orphans = False
         self._started_s = time.monotonic()
 
@@ -104,6 +108,8 @@ class Service:
         self._end_orphaned_events()
         self._dispatch.send_first(self._outbox.ended_by_restart())
         self._publish_info()
+        for topic in self._retained.begin(self._stream_topics):  # of streams that were taken out of the settings
+            self._dispatch.clear_state(topic)
         self._dispatch.start()
         self._trends.start()
         readings = [
@@ -143,6 +149,8 @@ class Service:
             waiting = self._dispatch.drain(LAST_DELIVERY_S if self._dispatch.is_connected else 0.0)
         else:
             waiting = self._drain_after_files()
+        if self._dispatch.is_connected:
+            self._retained.settle(self._stream_topics)
         self._dispatch.stop()
         self._outbox.tidy()  # a last attempt to bring to disk what only memory holds
         counts = self._outbox.counts()

@@ -155,7 +155,8 @@ class NodeStream:
         verified = self._pipeline.verdict.verified
         self._publish(self._timed(lambda: self._pipeline.decide(scores, state)))
         self._decided = max(self._decided, decided)
-        if (verdict := self._pipeline.verdict).verified is not verified and verdict.verified is not None:
+        verdict = self._pipeline.verdict
+        if verdict.verified not in (verified, None) and False in (verified, verdict.verified):
             logger.warning("stream=%s %s", self.id, verdict.reason or "sounds like what the model knows")
 
     def fail(self, error: Exception) -> None:
@@ -175,8 +176,8 @@ class NodeStream:
         self._items.append(End(is_stopped=True))
 
     def check_silence(self) -> None:
-        """End open events if the source has given nothing for `STALL_S`; call it every second or so."""
-        if self._open and not self.is_closed and not self._then and self.silent_s() > STALL_S:
+        """Decide what came last if the source has given nothing for `STALL_S`; call it every second or so."""
+        if self._offered is not None and not self.is_closed and not self._then and self.silent_s() > STALL_S:
             self._restart_detector()
 
     def totals(self) -> StreamTotals:

@@ -10,22 +10,25 @@ from __future__ import annotations
 import os
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Protocol
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
 
 from edge.errors import ConfigError
 from edge.settings.alarms import AlarmSettings
-from edge.settings.kinds import Outside, RuntimeName
-from edge.settings.link import LinkSettings, check_streams
-from edge.settings.mistakes import ID_PATTERN, closest, describe, shortened
-from edge.settings.section import Section
+from edge.settings.kinds import LIVE, Outside, RuntimeName
+from edge.settings.link import PATTERNS, LinkSettings, mistakes_of_streams
+from edge.settings.mistakes import ID_PATTERN, closest, joined, mistakes_of, shortened
+from edge.settings.section import PathBeside, Section, beside_the_file
 from edge.settings.yaml_file import read_yaml
 
 PASSWORD_VARIABLE = "LAENNEC_MQTT_PASSWORD"
 SERVICE_STATE = Path("/var/lib/laennec")  # StateDirectory of the systemd unit
+ID_WORDS = "an id; use 1 to 32 of a-z, 0-9 and '-'"
+PREFIX_PATTERN = r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$"
+PREFIX_WORDS = "a prefix of topics; use A-Z, a-z, 0-9, '_' and '-', with '/' between its levels"
 
 Id = Annotated[str, Field(pattern=ID_PATTERN)]
 Threshold = Annotated[float, Field(gt=0.0, lt=1.0)]
@@ -37,13 +40,18 @@ def _host_name() -> str:
     return name[:32] or "node"
 
 
+def _source_beside(value: str, info: ValidationInfo) -> str:
+    return value if value.partition(":")[0] in LIVE or value == "-" else str(beside_the_file(Path(value), info))
+
+
 class Stream(Section):
     """One bed or sensor position."""
 
     id: Id
     """Last level of its topics; unique on this node."""
-    source: Annotated[str, Field(min_length=1)]
-    """A path, or `mic`, or `mic:DEVICE`, or `link:DEVICE` or `link:DEVICE/STREAM` of a device in `link`."""
+    source: Annotated[str, Field(min_length=1), AfterValidator(_source_beside)]
+    """A path (a relative one begins at the folder of the settings), `mic`, `mic:DEVICE`, or of a device in `link`
+    `link:DEVICE` or `link:DEVICE/STREAM`."""
     channel: Annotated[int, Field(ge=1, le=64)] | None = None
     """Which channel of a source with several, counted from 1."""
     pace: bool = True
@@ -61,11 +69,11 @@ class Stream(Section):
 class Tls(Section):
     """Encryption towards the broker; its presence switches TLS on."""
 
-    ca: Path | None = None
+    ca: PathBeside | None = None
     """Certificate authority (PEM); None: those of the system."""
-    cert: Path | None = None
+    cert: PathBeside | None = None
     """Client certificate (PEM)."""
-    key: Path | None = None
+    key: PathBeside | None = None
     """Key of the client certificate (PEM)."""
 
 
@@ -76,10 +84,10 @@ class Mqtt(Section):
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
     """None: 8883 with `tls`, else 1883."""
     username: str | None = None
-    password_file: Path | None = None
+    password_file: PathBeside | None = None
     """File whose first line is the password; else the environment variable `LAENNEC_MQTT_PASSWORD`."""
     tls: Tls | None = None
-    prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$", max_length=64)] = "laennec/v1"
+    prefix: Annotated[str, Field(pattern=PREFIX_PATTERN, max_length=64)] = "laennec/v1"
     keepalive_s: Annotated[int, Field(ge=1, le=600)] = 15
     will_delay_s: Annotated[int, Field(ge=0, le=299)] = 10
     """How long a broken connection may last before the broker calls the node offline (MQTT 5)."""
@@ -105,7 +113,7 @@ class Mqtt(Section):
 class OutboxSettings(Section):
     """Where events wait for the broker, and how many may."""
 
-    path: Path | None = None
+    path: PathBeside | None = None
     """SQLite file; None: `laennec/outbox-<node>.db` in the state directory of the service or the user."""
     max_mb: Annotated[float, Field(ge=1, le=100_000)] = 200.0
     """How much may wait, MB; beyond it the least important messages are dropped and counted."""
@@ -116,9 +124,9 @@ class OutboxSettings(Section):
 class Models(Section):
     """Where signed models are stored on this box, and whose signatures are trusted (`laennec model install`)."""
 
-    path: Path | None = None
+    path: PathBeside | None = None
     """Folder of releases; None: `models` in the state directory of the service, where there is one, or the user's."""
-    keys: Path = Path("/etc/laennec/model-keys")
+    keys: PathBeside = Path("/etc/laennec/model-keys")
     """Folder with the public keys (*.pem) of those whose models may be installed."""
 
     @property
@@ -138,7 +146,7 @@ class Config(Section):
     node: Id = Field(default_factory=_host_name)
     mode: Literal["Test", "Operational"] = "Test"
     """Written into every event; a consumer must not alarm on `Test`."""
-    model: Path | None = None
+    model: PathBeside | None = None
     """Model artefact; None: the active one of `models`, else the bundled one."""
     models: Models = Models()
     runtime: RuntimeName = "auto"
@@ -185,33 +193,42 @@ def load_config(path: Path) -> Config:
     Raises:
         ConfigError: unreadable, too large, not YAML, an unknown key, or a value out of its range.
     """
-    return parse_config(read_yaml(path), str(path))
+    return parse_config(read_yaml(path), str(path), path.parent)
 
 
-def parse_config(tree: object, origin: str) -> Config:
+def parse_config(tree: object, origin: str, folder: Path | None = None) -> Config:
     """Validate settings that are already a tree of mappings and lists.
 
     Args:
         tree: what a YAML file holds, or what the command line was turned into.
         origin: named at the head of an error: a path or `command line`.
+        folder: where relative paths begin; None for the working directory.
 
     Raises:
-        ConfigError: naming the full key path, the value and what is allowed.
+        ConfigError: naming every mistake by its full key path, the value and what is allowed.
     """
     if not isinstance(tree, Mapping):
         raise ConfigError(f"{origin}: expected keys such as `streams:` at the top, found {shortened(tree)}")
     try:
-        config = Config.model_validate(tree)
+        config = Config.model_validate(tree, context={"folder": folder})
     except ValidationError as error:
-        errors = error.errors(include_url=False)
-        first = next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])  # the likely cause
-        raise ConfigError(f"{origin}: {describe(first, Config)}") from None
-    ids = [stream.id for stream in config.streams]
-    for index, name in enumerate(ids):
-        if name in ids[:index]:
-            raise ConfigError(f"{origin}: streams[{index}].id: {name!r} is used twice; every stream needs its own id")
-    check_streams(config.link, [stream.source for stream in config.streams], origin)
+        mistakes = mistakes_of(error, Config, {ID_PATTERN: ID_WORDS, PREFIX_PATTERN: PREFIX_WORDS, **PATTERNS})
+        raise ConfigError(joined(origin, mistakes + _twice(tree.get("streams")))) from None
+    sources = [stream.source for stream in config.streams]
+    if mistakes := _twice(tree["streams"]) + mistakes_of_streams(config.link, sources):
+        raise ConfigError(joined(origin, mistakes))
     return config
+
+
+def _twice(streams: object) -> list[str]:
+    """Mistakes of streams with the id of an earlier one; of what no stream can be, nothing is said here."""
+    items = streams if isinstance(streams, Sequence) else ()
+    ids = [each.get("id") if isinstance(each, Mapping) else None for each in items]
+    return [
+        f"streams[{index}].id: {name!r} is used twice; every stream needs its own id"
+        for index, name in enumerate(ids)
+        if isinstance(name, str) and name in ids[:index]
+    ]
 
 
 def check_classes(config: Config, model: HasEventClasses) -> None:
@@ -220,15 +237,17 @@ def check_classes(config: Config, model: HasEventClasses) -> None:
     Raises:
         ConfigError: naming the key, the closest class and all classes of the model.
     """
+    known, mistakes = model.event_classes, []
     for index, stream in enumerate(config.streams):
         named = [(f"streams[{index}].thresholds.{name}", name) for name in stream.thresholds]
         named += [(f"streams[{index}].classes", name) for name in stream.classes or ()]
-        for key, name in named:
-            if name not in model.event_classes:
-                known = ", ".join(model.event_classes)
-                raise ConfigError(
-                    f"{key}: the model has no event class {name!r}{closest(name, model.event_classes)}; it has {known}"
-                )
+        mistakes += [
+            f"{key}: the model has no event class {name!r}{closest(name, known)}; it has {', '.join(known)}"
+            for key, name in named
+            if name not in known
+        ]
+    if mistakes:
+        raise ConfigError(joined("settings", mistakes))
 
 
 def password(settings: Mqtt) -> str | None:

@@ -16,18 +16,22 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from ipaddress import IPv4Address
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from edge.errors import ConfigError
 from edge.settings.kinds import LINK
-from edge.settings.section import Section
+from edge.settings.section import PathBeside, Section
 
 PREFIX = f"{LINK}:"  # of a source
 DEVICE_ID = re.compile(r"0[xX][0-9a-fA-F]{1,8}")
 NAME_PATTERN = r"^[a-z][a-z0-9-]{0,31}$"
+BLE_PATTERN = r"^([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}$"
+PATTERNS = {
+    NAME_PATTERN: "a name; use a letter of a-z, then up to 31 of a-z, 0-9 and '-'",
+    BLE_PATTERN: "a Bluetooth address such as C0:FF:EE:12:34:56",
+}
 
 
 def _device_id(value: object) -> object:
@@ -48,7 +52,7 @@ class LinkDevice(Section):
     """The number that it puts into every packet."""
     name: Annotated[str, Field(pattern=NAME_PATTERN)] | None = None
     """What it is called in `source: link:NAME`; else `link:0x1a2b3c4d`."""
-    key_file: Path | None = None
+    key_file: PathBeside | None = None
     """File with its secret key in hexadecimal; with it, packets that are not authenticated by it are refused."""
 
 
@@ -79,7 +83,7 @@ class Udp(Section):
 class Ble(Section):
     """One wearable over Bluetooth Low Energy; bond it first (firmware_bridge/README.md)."""
 
-    address: Annotated[str, Field(pattern=r"^([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}$")]
+    address: Annotated[str, Field(pattern=BLE_PATTERN)]
     notify: Literal["start", "acquire"] = "start"
     """How BlueZ hands over notifications: over D-Bus, or a socket (`AcquireNotify`)."""
 
@@ -92,7 +96,7 @@ class LinkSettings(Section):
     serial: tuple[SerialPort, ...] = ()
     udp: Udp | None = None
     ble: tuple[Ble, ...] = ()
-    capture: Path | None = None
+    capture: PathBeside | None = None
     """A file of `laennec link record`, replayed at its pace as if its devices sent now."""
     rate_error: Literal["resample", "refuse"] = "resample"
     """What to do with a device whose clock is more than 500 ppm off its declared rate; beyond 5 % it is refused."""
@@ -138,25 +142,21 @@ def format_device_id(device_id: int) -> str:
     return f"0x{device_id:08x}"
 
 
-def check_streams(link: LinkSettings | None, sources: Sequence[str], origin: str) -> None:
-    """Refuse a stream of a device that the section does not list.
+def mistakes_of_streams(link: LinkSettings | None, sources: Sequence[str]) -> list[str]:
+    """What is wrong with streams of devices that the section does not list, each with what to add.
 
     Args:
         link: the section, or None.
         sources: what the streams name, in order.
-        origin: named at the head of an error.
-
-    Raises:
-        ConfigError: naming the stream and what to add.
     """
+    mistakes = []
     for index, text in enumerate(sources):
         if not text.startswith(PREFIX):
             continue
-        if link is None:
-            raise ConfigError(
-                f"{origin}: streams[{index}].source: {text} needs a section `link` that says how devices are connected"
-            )
         try:
+            if link is None:
+                raise ConfigError(f"{text} needs a section `link` that says how devices are connected")
             link.stream_key(text)
         except ConfigError as error:
-            raise ConfigError(f"{origin}: streams[{index}].source: {error}") from None
+            mistakes.append(f"streams[{index}].source: {error}")
+    return mistakes

@@ -5,7 +5,10 @@ Not for any key (`edge.settings.config`, and a module for each section that is l
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo
 
 
 class Section(BaseModel):
@@ -14,12 +17,10 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
 
-# Types of pydantic's errors, and what it expected in an operator's words
-EXPECTED = {
-    **dict.fromkeys(("tuple_type", "list_type"), "a list, each item after a dash"),
-    **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), "keys with values"),
-    **dict.fromkeys(("string_type", "path_type"), "text"),
-    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "a whole number"),
-    **dict.fromkeys(("float_type", "float_parsing"), "a number"),
-    **dict.fromkeys(("bool_type", "bool_parsing"), "true or false"),
-}
+def beside_the_file(value: Path, info: ValidationInfo) -> Path:
+    """A path of the settings: a relative one begins at the folder of their file, where they have one."""
+    folder = (info.context or {}).get("folder")
+    return value if folder is None or value.parts[:1] == ("~",) else Path(folder) / value
+
+
+PathBeside = Annotated[Path, AfterValidator(beside_the_file)]

@@ -16,7 +16,7 @@ from pathlib import Path
 from edge.errors import ConfigError
 from edge.settings.link import LinkSettings, format_device_id
 from edge.sources.block_queue import DeviceEpoch, StreamEnd
-from edge.sources.link_opening import limits_of, open_links, read_keys, warm_up
+from edge.sources.link_opening import RetimedReplay, limits_of, open_links, read_keys, warm_up
 from edge.sources.link_source import LinkPolicy, LinkSource
 from edge.sources.monitored import ConditionLog, trouble_of, vitals_of
 from edge.sources.replay_counters import ReplayCounters
@@ -125,15 +125,21 @@ class Bridge:
                     tuple(self._links.values()),
                     lambda chunks: self._receive(receiver, chunks),
                     lambda now_ns: self._tick(receiver, now_ns),
-                    self._over.is_set,
+                    lambda: self._over.is_set() or self._is_played(),
                 )
             )
             self._deliver(receiver.flush())
+            for source in self._sources.values():
+                source.end()
         except Exception as error:  # every stream reports it; the service ends and is restarted
             logger.exception("links failed by an internal error")
             self._error = error
         finally:
             self._counters.write(self._authenticator.replay_counters)
+
+    def _is_played(self) -> bool:
+        """Whether nothing will come any more: every link is a capture, and at its end."""
+        return all(isinstance(link, RetimedReplay) and link.is_over for link in self._links.values())
 
     def _receive(self, receiver: Receiver, chunks: Sequence[Chunk]) -> None:
         for chunk in chunks:

@@ -12,11 +12,15 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import stat
+import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import numpy as np
 import soundfile
@@ -32,6 +36,7 @@ LOUDEST = 1e6  # full scale = 1.0; a float file beyond it holds no sound, and it
 KNOWN_LENGTH = 1 << 40  # samples; streamed FLAC declares none, which libsndfile tells as 2^63 - 1
 SIZES = re.compile(r"^\s*(?:data|SSND)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE)  # in libsndfile's log
 PLACEHOLDER = 0x7FFFF000  # bytes; programs that write to a pipe declare this or more
+STANDARD_INPUT = "-"
 INEXACT = ("MP3", "OGG")  # formats whose declared length is an estimate
 
 
@@ -39,7 +44,7 @@ class FileSource:
     """One channel of one file.
 
     Args:
-        path: the file.
+        path: the file; `-` for standard input.
         rate_hz: rate of the model, Hz.
         channel: which channel, counted from 1; may be None if there is one only.
         pace: whether blocks come as late as a microphone would give them.
@@ -135,10 +140,13 @@ class FileSource:
 
 def _open(path: Path) -> soundfile.SoundFile:
     """Open a file for reading, or say in one line why not."""
+    if str(path) == STANDARD_INPUT:
+        return _open_standard_input()
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            raise SourceError(f"{path}: is a {'folder' if path.is_dir() else 'pipe or device'}; give a sound file")
+            what, or_else = ("folder", "") if path.is_dir() else ("pipe or device", ", or - to read standard input")
+            raise SourceError(f"{path}: is a {what}; give a sound file{or_else}")
         with path.open("rb"):
             pass
     except OSError as error:
@@ -149,6 +157,30 @@ def _open(path: Path) -> soundfile.SoundFile:
         return soundfile.SoundFile(os.fsencode(path))  # a name that is not UTF-8 too
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a name that ends in .raw has no header
         raise SourceError(f"{path}: is no sound file that can be read; give WAV, FLAC, OGG, AIFF or MP3") from error
+
+
+def _open_standard_input() -> soundfile.SoundFile:
+    """A file on standard input, read to its end first: libsndfile must be able to go back in it.
+
+    Raises:
+        SourceError: it is a terminal, there is no room for a copy, or it holds no sound.
+    """
+    if sys.stdin.isatty():
+        raise SourceError("-: standard input is a terminal; pipe a sound file in")
+    try:
+        with NamedTemporaryFile(prefix="laennec-") as copy:  # its name goes when it is open
+            shutil.copyfileobj(sys.stdin.buffer, copy)
+            copy.flush()
+            if not copy.tell():
+                raise SourceError("-: standard input is empty (0 bytes); pipe a sound file in")
+            return soundfile.SoundFile(copy.name)
+    except OSError as error:
+        where, why = tempfile.gettempdir(), error.strerror
+        raise SourceError(
+            f"-: standard input cannot be copied to {where} ({why}); make room there, or set TMPDIR"
+        ) from error
+    except soundfile.LibsndfileError as error:
+        raise SourceError("-: standard input is no sound file; give WAV, FLAC, OGG, AIFF or MP3") from error
 
 
 def _declared_frames(file: soundfile.SoundFile) -> int:

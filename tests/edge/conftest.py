@@ -44,6 +44,7 @@ class Watcher:
     """A consumer: keeps every message of the tree; connects again by itself."""
 
     def __init__(self, port: int, v5: bool = True) -> None:
+        self.port = port
         self.messages: list[tuple[str, bool, dict[str, Any]]] = []
         self._ready = threading.Event()
         protocol = paho.MQTTv5 if v5 else paho.MQTTv311
@@ -62,6 +63,13 @@ class Watcher:
     def bodies(self, ending: str) -> list[dict[str, Any]]:
         """Bodies of the messages whose topic ends so, in order of arrival."""
         return [body for topic, _, body in list(self.messages) if topic.endswith(ending)]
+
+    def wait_for_retained(self) -> None:
+        """Until everything that the broker retains has come: its answer to a message comes behind it."""
+        done: list[int] = []
+        self.client.on_publish = lambda _c, _u, mid, _r, _p: done.append(mid)
+        self.client.publish("end", b"{}", 1)
+        wait_for(lambda: done, "the broker's answer")
 
     def close(self) -> None:
         """Disconnect; whatever came must be as its schema says."""

@@ -1,6 +1,12 @@
-"""Messages and a clock for tests of the outbox."""
+"""Messages, a clock and a refusing disk for tests of the outbox."""
 
 from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
 
 from edge.delivery.messages import Message
 from edge.delivery.outbox import Outbox
@@ -28,3 +34,19 @@ def gap(number: int, filling: int = 0) -> Message:
 
 def numbers(outbox: Outbox) -> list[int]:
     return [entry.body["n"] for entry in outbox.waiting(0, ALL, 10**6)]
+
+
+@contextmanager
+def refusing(path: Path) -> Iterator[None]:
+    """The file refuses to be written, for another program has locked it."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+def umask() -> int:
+    """The rights that files of this process do not get."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask

@@ -126,3 +126,10 @@ def test_the_command_tells_each_file_and_fails_when_one_does(tmp_path: Path) -> 
     assert done.returncode == 1
     assert lines[0].startswith(f"{good}: SM80  SM86")
     assert lines[1].startswith(f"{bad}: REFUSED")
+
+
+def test_a_file_that_is_not_there_is_a_mistake_and_no_refusal_of_a_graph(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "export.rtx", str(tmp_path / "none.onnx")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"export.rtx: no such file: {tmp_path / 'none.onnx'}\n"

@@ -42,16 +42,21 @@ class Gpu:
     """Newest CUDA that the driver supports, such as `12.6`."""
 
 
+class NoDriverError(ConfigError):
+    """This machine has no NVIDIA driver; unless a GPU was asked for, that is how most machines are."""
+
+
 def find_gpu() -> Gpu:
     """Ask the driver for its first GPU, without touching TensorRT.
 
     Raises:
-        ConfigError: no driver, or a driver without a usable GPU; the message says what to do.
+        NoDriverError: there is none; the message says how to get one.
+        ConfigError: a driver without a usable GPU; the message says what to do.
     """
     try:
         driver = ctypes.CDLL(DRIVER)
     except OSError as error:
-        raise ConfigError(
+        raise NoDriverError(
             f"no NVIDIA driver ({error}); install it (JetPack brings it; a container needs "
             "--gpus all or the NVIDIA runtime), or set  runtime: onnxruntime"
         ) from None

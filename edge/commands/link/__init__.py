@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edge.commands import JsonlOption, stop_on_signals
+from edge.commands import EXIT_MISTAKE, JsonlOption, stop_on_signals
 from edge.errors import ConfigError
 
 app = typer.Typer(help="Devices on a serial port, UDP or BLE: simulate, watch, record, replay.", no_args_is_help=True)
@@ -65,7 +65,7 @@ def monitor(
 
     "packets lost": since the start. "audio lost" and "audio masked": of the last 10 s; masked sound is not used, for
     any cause (lost, clipped, no contact). "contact": with the skin, 0 to 254. "idle": since the last packet. A dash
-    is a number that is not known.
+    is a number that is not known. Exit code 2 if no packet came.
     """
     section = _section(serial, udp, ble, config, baud)
     with stop_on_signals() as stop:
@@ -104,7 +104,7 @@ def replay(
         for row in rows(report, now_ns):
             print(as_line(row, wall_s))
     else:
-        print(table(report, now_ns))
+        print(table(report, now_ns) or "no packet of a device in this capture")
 
 
 def _section(
@@ -144,12 +144,17 @@ def _watch(section: Any, capture: Path | None, seconds: float | None, jsonl: boo
     warm_up()  # before the port is opened: what arrives while kernels are compiled overflows it
     logger = logging.getLogger("edge.link")
     repeats = RateLimitedLog(logger)
-    is_live = sys.stdout.isatty() and not jsonl
+    is_live, has_head = sys.stdout.isatty() and not jsonl, jsonl
 
     def show(report: Any, now_ns: int, warnings: Any) -> None:
+        nonlocal has_head
         if is_live:
-            print("\n".join((f"\x1b[H\x1b[J{table(report, now_ns)}", *warnings.current)), flush=True)
+            shown = "\n".join(filter(None, (table(report, now_ns), *warnings.current)))
+            print(f"\x1b[H\x1b[J{shown}", flush=True)
             return
+        if report.devices and not has_head:
+            has_head = True
+            print(HEAD)
         for line in (*now_line(report, now_ns, jsonl), *(() if jsonl else warnings.new)):
             print(line, flush=True)
         if not jsonl:
@@ -159,7 +164,7 @@ def _watch(section: Any, capture: Path | None, seconds: float | None, jsonl: boo
         if refused := refusals(report):
             repeats.log("refused", refused)
 
-    watch = Watch(open_links(section), open_receiver(section), WatchOptions(seconds, capture), show)
-    if not (is_live or jsonl):
-        print(HEAD, flush=True)
-    watch.run(stop)
+    receiver = open_receiver(section)
+    Watch(open_links(section), receiver, WatchOptions(seconds, capture), show).run(stop)
+    if not receiver.report().devices:
+        raise typer.Exit(EXIT_MISTAKE)

@@ -99,10 +99,9 @@ def refusals(report: Report) -> str:
 
 
 def table(report: Report, now_ns: int) -> str:
-    """Heading, a line for each row, and what was refused."""
-    lines = [HEAD, *(as_text(row) for row in rows(report, now_ns))]
-    refused = refusals(report)
-    return "\n".join([*lines, refused] if refused else lines)
+    """Heading and a line for each row, if there is any; and what was refused."""
+    lines = [as_text(row) for row in rows(report, now_ns)]
+    return "\n".join(filter(None, [HEAD if lines else "", *lines, refusals(report)]))
 
 
 def now_line(report: Report, now_ns: int, is_json: bool) -> list[str]:

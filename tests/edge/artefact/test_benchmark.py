@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from edge.artefact import benchmark as benchmarking
+from edge.artefact.benchmark import Benchmark
 from edge.artefact.choice import Measurement, choose, read_measurements
 from edge.artefact.runtime import machine_key, open_model
 from edge.artefact.variants import read_variant
@@ -23,9 +24,13 @@ from tests.edge.artefacts import fp32, spoil, variant
 __all__ = ["fake_library", "machine"]
 
 
-def benchmark(path: Path, runtime: str, progress: Callable[[str], None] = print) -> list[Measurement]:
+def measure(path: Path, runtime: str, progress: Callable[[str], None] = print) -> Benchmark:
     """As `laennec optimize`, on a few chunks of the recording."""
-    return benchmarking.benchmark(path, runtime, progress, lambda model: chunks_of(model, DEMO_AUDIO)[400:500])
+    return benchmarking.benchmark(path, runtime, progress, lambda model: chunks_of(model, DEMO_AUDIO)[40:50])
+
+
+def benchmark(path: Path, runtime: str, progress: Callable[[str], None] = print) -> list[Measurement]:
+    return measure(path, runtime, progress).measured
 
 
 @pytest.fixture(autouse=True)
@@ -79,7 +84,7 @@ def test_without_a_gpu_onnxruntime_alone_is_measured(tmp_path: Path, monkeypatch
     variant(path, "cpu-int8")
     told: list[str] = []
     assert [row.variant for row in benchmark(path, "auto", told.append)] == ["fp32", "cpu-int8"]
-    assert "onnxruntime alone: no NVIDIA driver" in told[0]
+    assert "NVIDIA" not in "".join(told)  # nobody asked for a GPU
     with pytest.raises(ConfigError, match="no NVIDIA driver"):
         benchmark(path, "tensorrt")
 
@@ -104,7 +109,25 @@ def test_a_cache_that_cannot_be_written_costs_the_choice_and_not_the_measurement
     (tmp_path / "file").touch()
     monkeypatch.setenv("CACHE_DIRECTORY", str(tmp_path / "file"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    assert [row.passes for row in benchmark(fp32(tmp_path), "onnxruntime")] == [True]
+    found = measure(fp32(tmp_path), "onnxruntime")
+    assert [row.passes for row in found.measured] == [True]
+    assert not found.is_saved
+
+
+def test_what_was_measured_can_be_forgotten(tmp_path: Path) -> None:
+    path = fp32(tmp_path)
+    assert measure(path, "onnxruntime").is_saved
+    assert read_measurements(machine_key(read_variant(path), None)) is not None
+    assert [benchmarking.forget(path), benchmarking.forget(path)] == [1, 0]
+    assert read_measurements(machine_key(read_variant(path), None)) is None
+
+
+def test_a_choice_that_could_not_be_saved_is_not_promised(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = Measurement("cpu-int8", "onnxruntime", 0.1, 1.0, 1.0, 1.0, True, "")
+    monkeypatch.setattr(benchmarking, "benchmark", lambda *_: Benchmark([row], is_saved=False))
+    shown = CliRunner().invoke(app, ["optimize"]).stdout
+    assert "cpu-int8 on onnxruntime is best, but that could not be saved: nothing changes" in shown
+    assert "from the next start" not in shown
 
 
 def test_the_command_prints_the_table_and_the_choice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -113,7 +136,7 @@ def test_the_command_prints_the_table_and_the_choice(monkeypatch: pytest.MonkeyP
         Measurement("trt-int8", "tensorrt", 61.0, 1.0, 0.98, 0.9, False, "too far"),
         Measurement("trt-fp16", "tensorrt", 0.0, 0.0, 0.0, 0.0, False, "no kernel"),
     ]
-    monkeypatch.setattr(benchmarking, "benchmark", lambda *_: rows)
+    monkeypatch.setattr(benchmarking, "benchmark", lambda *_: Benchmark(rows, is_saved=True))
     shown = CliRunner().invoke(app, ["optimize"]).stdout
     assert "REFUSED: too far" in shown
     assert "`runtime: auto` uses fp32 on onnxruntime" in shown
@@ -126,7 +149,7 @@ def test_the_old_name_of_the_command_still_works_and_says_the_new_one(monkeypatc
     monkeypatch.setattr(
         benchmarking,
         "benchmark",
-        lambda *_: [Measurement("fp32", "onnxruntime", 0.1, 1.0, 1.0, 1.0, True, "")],
+        lambda *_: Benchmark([Measurement("fp32", "onnxruntime", 0.1, 1.0, 1.0, 1.0, True, "")], is_saved=True),
     )
     shown = CliRunner().invoke(app, ["tune", "--json"])
     assert "`tune` is now called `optimize`" in shown.stderr

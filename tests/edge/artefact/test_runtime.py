@@ -52,7 +52,7 @@ def measured(path: Path, *rows: Measurement, machine: Machine | None = None) -> 
 
 
 @pytest.mark.usefixtures("no_gpu")
-def test_without_a_driver_auto_is_onnxruntime_and_one_line_says_why(
+def test_without_a_driver_auto_is_onnxruntime_and_its_line_says_nothing_of_nvidia(
     model: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     opened = open_model(model)
@@ -60,7 +60,7 @@ def test_without_a_driver_auto_is_onnxruntime_and_one_line_says_why(
     assert opened.variant.name == "fp32"
     (line,) = [record for record in caplog.records if record.name == "edge.artefact.runtime"]
     assert line.levelno == logging.INFO
-    assert "no NVIDIA driver" in line.message
+    assert "cause='not measured yet: run laennec optimize'" in line.message
 
 
 @pytest.mark.usefixtures("no_gpu")
@@ -198,7 +198,11 @@ def test_the_facts_name_driver_versions_engines_and_the_choice(machine: Machine,
     assert (facts.gpu.name, facts.gpu.compute_capability, facts.gpu.driver) == ("Fake Orin", "8.7", "13.2")
     assert (facts.tensorrt, facts.cudart, facts.missing) == ("10.3.0", "libcudart.so.13", "")
     assert [engine.key and engine.key.precision for engine in facts.engines] == ["fp16"]
-    assert (facts.variant, facts.runtime, facts.cause) == ("trt-fp16", "tensorrt", "measured by laennec optimize")
+    assert (facts.variant, facts.runtime, facts.cause) == (
+        "trt-fp16",
+        "tensorrt",
+        "measured by laennec optimize; --forget undoes it",
+    )
     assert [row.variant for row in facts.measured] == ["fp32", "trt-fp16"]
 
 

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from edge.commands.devices import devices
+from edge.commands.run import run
+from edge.errors import ConfigError
 from edge.sources.demo import DEMO_AUDIO
 
 
@@ -26,6 +29,24 @@ def test_mistakes_of_the_operator_are_one_line_that_names_them(tmp_path: Path, m
     assert "'rabbit' is not known" in mistake("demo", "--broker", "rabbit")
 
 
+def test_a_name_for_several_sources_is_refused(mistake: Callable[..., str]) -> None:
+    assert "--stream names one bed" in mistake("run", "--source", "a.wav", "--source", "b.wav", "--stream", "bed7")
+
+
+def test_every_source_that_is_missing_is_named(tmp_path: Path) -> None:
+    config = tmp_path / "ward.yaml"
+    config.write_text(f"streams: [{{id: a, source: a.wav}}, {{id: b, source: {DEMO_AUDIO}}}, {{id: c, source: c.wav}}]")
+    with pytest.raises(ConfigError) as error:
+        run(config=config, outbox=tmp_path / "outbox.db")
+    head, *others = str(error.value).splitlines()
+    assert head == "streams: 2 mistakes"
+    assert [line.split(": ")[0] for line in others] == [f"  {tmp_path / 'a.wav'}", f"  {tmp_path / 'c.wav'}"]
+
+
+def test_what_comes_at_its_own_pace_is_not_played_fast(mistake: Callable[..., str]) -> None:
+    assert "--fast is for files; mic:USB comes at its own pace" in mistake("run", "--fast", "--source", "mic:USB")
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -41,3 +62,14 @@ def test_mistakes_of_the_operator_are_one_line_that_names_them(tmp_path: Path, m
 )
 def test_a_mistake_in_links_is_one_line(arguments: tuple[str, ...], expected: str, mistake: Callable[..., str]) -> None:
     assert expected in mistake("link", *arguments)
+
+
+def test_without_a_microphone_the_list_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("edge.sources.microphone.list_devices", list)
+    devices()
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        "no microphone found",
+        "-> plug one in; `arecord -l` (apt install alsa-utils) shows what the system itself sees",
+    ]

@@ -34,14 +34,6 @@ def disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
     opened.close()
 
 
-@pytest.fixture
-def told(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
-    """What the log says."""
-    monkeypatch.setattr(logging.getLogger("edge"), "propagate", True)
-    caplog.set_level(logging.INFO, "edge")
-    return caplog
-
-
 @contextmanager
 def refusing(path: Path, lock: str = "IMMEDIATE") -> Iterator[None]:
     """Another program has locked the file: nothing can be written."""

@@ -12,6 +12,7 @@ import pytest
 
 from edge.delivery.store_file import LockFile
 from edge.errors import ConfigError, SourceError
+from tests.edge.outboxes import umask
 
 
 @pytest.fixture
@@ -115,11 +116,5 @@ def test_a_number_is_on_the_disk_before_it_counts(claim: LockFile, monkeypatch: 
 
 
 def test_a_claim_may_be_read_by_all_whom_the_users_mask_allows(claim: LockFile, path: Path) -> None:
-    assert lock_of(path).stat().st_mode & 0o777 == 0o666 & ~_umask()
+    assert lock_of(path).stat().st_mode & 0o777 == 0o666 & ~umask()
     assert claim.reserved() == 0
-
-
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,21 +11,12 @@ import edge.delivery.outbox
 import edge.delivery.store_file
 from edge.delivery.outbox import Outbox
 from edge.delivery.store import NOTE_S
-from tests.edge.outboxes import ALL, Clock, event, numbers
+from tests.edge.outboxes import ALL, Clock, event, numbers, refusing
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "state" / "outbox.db"
-
-
-@contextmanager
-def refusing(path: Path) -> Iterator[None]:
-    """The disk refuses to write, for another program has locked the file."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        yield
-        other.execute("ROLLBACK")
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ def outbox(path: Path) -> Iterator[Outbox]:
 
 
 def test_a_damaged_file_is_moved_aside_and_the_line_says_where(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    path.parent.mkdir()
+    Outbox(path, 1, 1).close()
     path.write_bytes(b"this is not a database, it is a text of some length" * 100)
     outbox = Outbox(path, 1, 1)
     outbox.put([event(1)])
@@ -108,3 +108,35 @@ def test_a_path_that_cannot_be_is_a_mistake_of_the_operator(tmp_path: Path) -> N
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match=r"outbox.path: cannot write .*choose another with --outbox"):
         Outbox(tmp_path / "file" / "outbox.db", 1, 1)
+
+
+def test_a_file_of_the_user_that_is_no_outbox_is_refused_and_left_alone(tmp_path: Path) -> None:
+    notes = tmp_path / "notes.txt"
+    notes.write_text("my own notes")
+    with pytest.raises(ConfigError, match=r"outbox.path: .*notes.txt is a file of something else and is left as it is"):
+        Outbox(notes, 1, 1)
+    assert [file.name for file in tmp_path.iterdir()] == ["notes.txt"]
+    assert notes.read_text() == "my own notes"
+
+
+@pytest.mark.parametrize("version", [0, 74])
+def test_a_database_of_another_program_is_refused_and_gets_no_tables(tmp_path: Path, version: int) -> None:
+    path = tmp_path / "places.sqlite"
+    with closing(sqlite3.connect(path)) as other:
+        other.executescript(f"CREATE TABLE bookmark(url TEXT); PRAGMA user_version={version};")
+    with pytest.raises(ConfigError, match=r"places.sqlite is a database of another program"):
+        Outbox(path, 1, 1)
+    with closing(sqlite3.connect(path)) as other:
+        assert other.execute("SELECT name FROM sqlite_master").fetchall() == [("bookmark",)]
+        assert other.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+
+
+@pytest.mark.parametrize("name", [".", "folder"])
+def test_a_folder_is_refused_with_a_line_that_names_a_file_in_it(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("folder").mkdir()
+    with pytest.raises(ConfigError, match=r"is a folder; give a file, such as (folder/)?outbox.db"):
+        Outbox(Path(name), 1, 1)
+    assert not list(Path("folder").iterdir())

@@ -101,7 +101,7 @@ def test_a_disk_that_became_read_only_does_not_keep_a_node_from_starting(disk: S
 def test_a_path_that_is_a_folder_is_a_mistake_of_the_operator_also_on_a_full_disk(disk: SmallDisk) -> None:
     (disk.path / "folder").mkdir()
     disk.fill()
-    with pytest.raises(ConfigError, match="Is a directory; choose another with --outbox"):
+    with pytest.raises(ConfigError, match="is a folder; give a file, such as"):
         Outbox(disk.path / "folder", 1, 1)
 
 

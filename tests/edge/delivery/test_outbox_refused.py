@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,7 @@ from edge.delivery.outbox import Counts, Outbox
 from edge.delivery.sequence import JUMP, RESERVE
 from edge.delivery.store_file import LockFile
 from edge.errors import SourceError
-from tests.edge.outboxes import ALL, NOW_S, Clock, event, gap, numbers
+from tests.edge.outboxes import ALL, NOW_S, Clock, event, gap, numbers, refusing
 
 HOUR_S = 3600.0
 
@@ -40,23 +40,6 @@ def outbox(path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterato
     box = Outbox(path, max_mb=1, max_age_h=1, wall=lambda: 42.0, monotonic=clock)
     yield box
     box.close()
-
-
-@pytest.fixture
-def told(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
-    """What the log says."""
-    monkeypatch.setattr(logging.getLogger("edge"), "propagate", True)
-    caplog.set_level(logging.INFO, "edge")
-    return caplog
-
-
-@contextmanager
-def refusing(path: Path) -> Iterator[None]:
-    """Another program has locked the file."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        yield
-        other.execute("ROLLBACK")
 
 
 def heard(ident: str, rev: int, boot_id: str | None = "before", reason: str = "quiet") -> Message:

@@ -61,3 +61,10 @@ def test_events_of_a_stream_outside_are_not_verified() -> None:
         stream.hear(item)
     stream.close()
     assert [(body["type"], body["verified"]) for body in said.events()] == [("onset", None), ("end", False)]
+
+
+def test_a_stream_that_is_known_from_its_start_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    stream = _stream(Heard(), "unverified")
+    stream.hear(*_blocks(-42.0, 16))
+    assert stream.state().verified is True
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == []

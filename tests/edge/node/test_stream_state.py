@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 import edge.node.engine
 import edge.node.stream
-from edge.detector.tracker import CAREFUL_FRAMES
 from edge.errors import SourceError
 from edge.node.stream_state import State, StreamTotals
 from edge.settings.config import Stream
@@ -166,16 +165,26 @@ def test_microphones_devices_and_files_in_real_time_are_live(
     assert made == [(8000, live)]
 
 
-def test_a_silence_with_nothing_open_is_no_new_beginning(clock: Time) -> None:
+def test_a_silence_of_more_than_5_s_is_a_new_beginning_once(clock: Time) -> None:
     said = Heard()
     stream = configured(Script(), said, thresholds={"wheeze": 0.895})
     stream.hear(sound(1.0, (0.2, 0.5)))
     assert [body["type"] for body in said.events()] == ["onset", "end"]
     clock.now_s += 60.0
     stream.look()
+    stream.look()
     stream.hear(sound(2.0, (0.0, 2.0), start=3 * RATE_HZ))
-    onset = 3 * RATE_HZ + CAREFUL_FRAMES * LoudnessModel.score_hop_samples
-    assert samples_of(said.events())[2] == ("onset", onset, None)  # as behind any gap
+    assert samples_of(said.events())[2] == ("onset", 3 * RATE_HZ, None)  # less care than behind a gap
+
+
+def test_a_sound_just_before_a_device_vanishes_is_told_after_5_s_of_silence(clock: Time) -> None:
+    said = Heard()
+    stream = configured(Script(), said)
+    stream.hear(sound(1.0, (0.86, 1.0)))
+    assert said.events() == []
+    clock.now_s += 6.0
+    stream.look()
+    assert [body["type"] for body in said.events()] == ["onset", "end"]
 
 
 def test_a_failed_stream_says_why_and_only_an_error_of_the_program_calls_for_a_restart(

@@ -50,17 +50,23 @@ def test_a_ward_file_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("sight: x", ["unknown key 'sight'", "did you mean 'site'?", "known here: site, node"]),
+        (
+            "sight: x\nstreams: [{id: a, source: b}]",
+            ["unknown key 'sight'", "did you mean 'site'?", "known here: site, node"],
+        ),
         ("streams: [{id: a, source: b, treshold: {}}]", ["'streams[0].treshold'", "did you mean 'thresholds'?"]),
         ("streams: [{id: a, source: b}]\nmqtt: {pasword: x}", ["'mqtt.pasword'", "did you mean 'password_file'?"]),
         ("streams: [{id: a, source: b}]\nmqtt: {tls: {caa: x}}", ["'mqtt.tls.caa'", "did you mean 'ca'?"]),
         ("streams: [{id: Bed 1, source: b}]", ["streams[0].id: 'Bed 1'", "1 to 32 of a-z, 0-9 and '-'"]),
-        ("streams: [{id: a, source: b}]\nmqtt: {port: 99999}", ["mqtt.port: 99999", "less than or equal to 65535"]),
-        ("streams: [{id: a, source: b, thresholds: {wheeze: 2}}]", ["streams[0].thresholds.wheeze: 2", "less than 1"]),
+        ("streams: [{id: a, source: b}]\nmqtt: {port: 99999}", ["mqtt.port: 99999", "must be at most 65535"]),
+        (
+            "streams: [{id: a, source: b, thresholds: {wheeze: 2}}]",
+            ["streams[0].thresholds.wheeze: 2", "must be below 1"],
+        ),
         ("streams: [{id: a, source: b}]\nmode: Live", ["mode: 'Live'", "'Test' or 'Operational'"]),
         ("streams: [{id: a}]", ["streams[0].source: missing"]),
         ("streams: []", ["streams: expected at least 1 item, found []"]),
-        ("streams:", ["streams: expected a list, each item after a dash, found None"]),
+        ("streams:", ["streams: expected a list, each item after a dash, found nothing"]),
         ("site: x", ["streams: missing"]),
         ("streams: [{id: a, source: b}, {id: a, source: c}]", ["streams[1].id: 'a' is used twice"]),
         ("- a", ["expected keys such as `streams:`"]),
@@ -83,6 +89,69 @@ def test_a_mistake_is_named_with_its_key_and_its_repair(text: str, expected: lis
     assert "\n" not in message
 
 
+def test_all_mistakes_of_a_file_are_told_at_once_a_line_for_each(tmp_path: Path) -> None:
+    text = """
+site: Ward 1
+streams:
+  - {id: a, source: mic, chanel: 1, thresholds: {wheeze: 2}}
+  - {id: a, source: link:chest}
+  - 5
+mqtt: {port: ssl, host: }
+link: {udp: {bind: here}, ble: [{address: nRF}]}
+"""
+    first, *others = refused(text, tmp_path).splitlines()
+    assert first == ": 9 mistakes"
+    assert others == [
+        "  unknown key 'streams[0].chanel' (did you mean 'channel'?); known here: "
+        + ", ".join(config_module.Stream.model_fields),
+        "  site: 'Ward 1' is not an id; use 1 to 32 of a-z, 0-9 and '-'",
+        "  streams[0].thresholds.wheeze: 2 is not allowed: must be below 1",
+        "  streams[2]: expected keys with values, found 5",
+        "  link.udp.bind: expected an IPv4 address such as 192.168.7.1, found 'here'",
+        "  link.ble[0].address: 'nRF' is not a Bluetooth address such as C0:FF:EE:12:34:56",
+        "  mqtt.host: expected text, found nothing",
+        "  mqtt.port: expected a whole number, found 'ssl'",
+        "  streams[1].id: 'a' is used twice; every stream needs its own id",
+    ]
+
+
+def test_a_file_of_another_program_is_not_answered_with_a_page_for_each_key(tmp_path: Path) -> None:
+    lines = refused("\n".join(f"key{number}: 1" for number in range(100)), tmp_path).splitlines()
+    assert (len(lines), lines[-1]) == (22, "  and 81 more")
+
+
+def test_what_no_device_and_no_other_stream_is_are_told_together() -> None:
+    streams = [{"id": "a", "source": "link:chest"}, {"id": "a", "source": "mic"}]
+    with pytest.raises(ConfigError) as error:
+        parse_config({"streams": streams}, "x")
+    assert [line.partition(":")[0] for line in str(error.value).splitlines()[1:]] == [
+        "  streams[1].id", "  streams[0].source",
+    ]  # fmt: skip
+
+
+def test_relative_paths_begin_at_the_folder_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "ward.yaml"
+    path.write_text("""
+streams:
+  - {id: a, source: breath.wav}
+  - {id: b, source: /srv/breath.wav}
+  - {id: c, source: mic:USB}
+model: models/ward.onnx
+outbox: {path: ~/outbox.db}
+mqtt: {password_file: secret, tls: {ca: ca.pem}}
+link: {capture: night.cap}
+""")
+    config = load_config(path)
+    assert [each.source for each in config.streams] == [str(tmp_path / "breath.wav"), "/srv/breath.wav", "mic:USB"]
+    assert config.link is not None
+    assert config.mqtt.tls is not None
+    named = [config.model, config.mqtt.password_file, config.mqtt.tls.ca, config.link.capture]
+    assert named == [tmp_path / name for name in ("models/ward.onnx", "secret", "ca.pem", "night.cap")]
+    assert config.outbox_path() == Path("~/outbox.db").expanduser()
+    here = parse_config({"streams": [{"id": "a", "source": "breath.wav"}]}, "command line")
+    assert here.streams[0].source == "breath.wav"
+
+
 def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"cannot read the configuration .*none.yaml: No such file"):
         load_config(tmp_path / "none.yaml")
@@ -94,14 +163,17 @@ def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
         st.sampled_from([*Config.model_fields, *Mqtt.model_fields, "x", "id", "source"]), inner, max_size=4,
     ), max_leaves=12,
 ))  # fmt: skip
-def test_any_tree_gives_settings_or_one_line(tree: object) -> None:
+def test_any_tree_gives_settings_or_its_mistakes_in_plain_words(tree: object) -> None:
     message = "command line: "
     try:
         parse_config(tree, "command line")
     except ConfigError as error:
         message = str(error)
-    assert message.startswith("command line: ")
-    assert len(message.splitlines()) == 1
+    first, *others = message.splitlines()
+    assert first.startswith("command line: ")
+    assert all(line.startswith("  ") for line in others)
+    assert bool(others) == first.endswith(" mistakes")
+    assert "nput should be" not in message
 
 
 def test_a_class_that_the_model_lacks_is_named_with_the_closest() -> None:

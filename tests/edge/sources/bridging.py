@@ -16,6 +16,7 @@ from edge.settings.link import LinkSettings
 from edge.sources.bridge import Bridge
 from edge.sources.link_source import LinkSource
 from edge.sources.opening import open_source
+from edge.sources.source import read_source
 from edge.types import Block, Gap
 from firmware_bridge import cobs
 from firmware_bridge.messages import Hello, Samples, StreamInfo
@@ -59,12 +60,17 @@ class Heard:
 
     def _listen(self) -> None:
         try:
-            self.items.extend(iter(self.source.blocks(self._stop)))
+            self.items.extend(read_source(self.source, self._stop))
         except RuntimeError as error:
             self.error = error
 
     def samples(self) -> int:
         return sum(len(item.samples) for item in list(self.items) if isinstance(item, Block))
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the source has ended by itself."""
+        return not self._thread.is_alive()
 
     def close(self) -> None:
         self._stop.set()

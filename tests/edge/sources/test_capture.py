@@ -16,6 +16,7 @@ from edge.errors import ConfigError, SourceError
 from edge.sources.capture import Recorder
 from edge.sources.devices import Device
 from edge.sources.microphone import Microphone, Timeouts, list_devices
+from edge.sources.source import read_source
 from edge.types import Block
 
 PATIENT = Timeouts(open_s=60.0, silent_s=60.0, retry_s=(0.01,))
@@ -31,7 +32,7 @@ def portaudio(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
 def some(source: Microphone, count: int) -> list[Block]:
     """The first blocks of a source, which is closed then."""
-    blocks = list(islice(source.blocks(threading.Event()), count))
+    blocks = list(islice(read_source(source, threading.Event()), count))
     source.close()
     return blocks
 

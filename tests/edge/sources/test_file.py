@@ -13,13 +13,14 @@ import soundfile
 from edge.errors import ConfigError, SourceError
 from edge.sources.file import FileSource
 from edge.sources.opening import open_source
+from edge.sources.source import read_source
 from edge.types import Block, Gap
 from training.synthetic.scene import scene
 
 
 def heard(source: FileSource) -> tuple[np.ndarray, np.ndarray]:
     """All samples and their mask, from index 0 on."""
-    blocks = list(source.blocks(threading.Event()))
+    blocks = list(read_source(source, threading.Event()))
     position = 0
     for block in blocks:
         assert isinstance(block, Block)
@@ -32,7 +33,7 @@ def until_error(source: FileSource) -> tuple[list[Block | Gap], str]:
     """What the source gives before it fails, and the line with which it does."""
     items: list[Block | Gap] = []
     try:
-        for item in source.blocks(threading.Event()):
+        for item in read_source(source, threading.Event()):
             items.append(item)
     except SourceError as error:
         return items, str(error)
@@ -89,7 +90,9 @@ def test_any_rate_comes_out_at_the_rate_of_the_model(tmp_path: Path, from_hz: in
 def test_blocks_are_short_however_long_the_file_is(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", noise(80000), 8000)
     source = open_source(str(tmp_path / "a.wav"), 8000)
-    assert max(len(block.samples) for block in source.blocks(threading.Event()) if isinstance(block, Block)) <= 800
+    assert (
+        max(len(block.samples) for block in read_source(source, threading.Event()) if isinstance(block, Block)) <= 800
+    )
 
 
 def test_one_of_eight_channels_is_heard(tmp_path: Path) -> None:
@@ -216,9 +219,8 @@ def test_a_paced_file_comes_at_the_times_of_a_microphone_without_drift(tmp_path:
     soundfile.write(tmp_path / "a.wav", noise(44100), 44100)
     stop = VirtualStop()
     late_s = 0.0
-    for turn, block in enumerate(
-        FileSource(tmp_path / "a.wav", 44100, pace=True, clock=lambda: stop.now_s).blocks(stop)
-    ):
+    source = FileSource(tmp_path / "a.wav", 44100, pace=True, clock=lambda: stop.now_s)
+    for turn, block in enumerate(read_source(source, stop)):
         due_s = 100.0 + block.stop / 44100
         assert stop.now_s == pytest.approx(max(due_s, late_s), abs=1e-6)
         if turn == 3:
@@ -231,7 +233,7 @@ def test_stop_ends_a_paced_file_between_blocks(tmp_path: Path) -> None:
     stop = threading.Event()
     source = FileSource(tmp_path / "a.wav", 8000, pace=True)
     count = 0
-    for _ in source.blocks(stop):
+    for _ in read_source(source, stop):
         count += 1
         if count == 2:
             stop.set()
@@ -241,7 +243,7 @@ def test_stop_ends_a_paced_file_between_blocks(tmp_path: Path) -> None:
 def test_close_in_the_middle_ends_the_blocks(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", noise(80000), 8000)
     source = FileSource(tmp_path / "a.wav", 8000)
-    blocks = source.blocks(threading.Event())
+    blocks = read_source(source, threading.Event())
     next(blocks)
     source.close()
     source.close()

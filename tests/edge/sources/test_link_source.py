@@ -15,6 +15,7 @@ import pytest
 import edge.sources.link_source
 from edge.sources.block_queue import BlockQueue, DeviceEpoch, StreamEnd
 from edge.sources.link_source import LinkPolicy, LinkSource
+from edge.sources.source import read_source
 from edge.sources.vitals import MonitoredSource
 from edge.types import Block, Gap
 from firmware_bridge.clock import ClockState
@@ -65,7 +66,7 @@ def heard(
     source = LinkSource("link:chest", "0x00000001", LinkPolicy(rate_hz, rate_error), reader)
     for item in items:
         source.queue.put(item)
-    return source, list(source.blocks(reader.ended))
+    return source, list(read_source(source, reader.ended))
 
 
 def covered(out: list[Block | Gap]) -> list[tuple[int, int]]:
@@ -97,7 +98,7 @@ def test_each_sample_has_the_time_that_its_own_count_gives_it() -> None:
     second = count(0, replace(SURE, zero_ns=5_000_000_000), cause="device restarted")
     for item in (count(0, replace(SURE, zero_ns=1_000_000_000)), block(0), second, block(0)):
         source.queue.put(item)
-    blocks = source.blocks(reader.ended)
+    blocks = read_source(source, reader.ended)
     next(blocks)
     gap = next(blocks)
     assert isinstance(gap, Gap)
@@ -113,7 +114,7 @@ def test_what_the_queue_dropped_is_a_gap_and_counted() -> None:
     source.queue = BlockQueue(limit=3)
     for item in (count(), block(0), block(160), block(320), block(480)):
         source.queue.put(item)
-    blocks = source.blocks(reader.ended)
+    blocks = read_source(source, reader.ended)
     assert covered([next(blocks), next(blocks)]) == [(0, 160), (160, 320)]
     source.queue.put(block(640))
     gap = next(blocks)
@@ -126,9 +127,9 @@ def test_a_restart_is_never_dropped() -> None:
     box = BlockQueue(limit=2)
     for item in (count(), block(0), block(160), count(0, cause="device restarted"), block(0)):
         box.put(item)
-    assert [type(box.get(0)) for _ in range(3)] == [DeviceEpoch, Block, type(None)]
+    assert [type(box.get()) for _ in range(3)] == [DeviceEpoch, Block, type(None)]
     box.put(block(320))
-    again, after = box.get(0), box.get(0)
+    again, after = box.get(), box.get()
     assert isinstance(again, DeviceEpoch)
     assert again.cause == "device restarted"
     assert isinstance(after, Block)
@@ -158,7 +159,7 @@ def test_a_wrong_rate_is_resampled_from_where_it_is_known_behind_a_seam_that_is_
     source = LinkSource("link:chest", "0x00000001", LinkPolicy(8000, "resample"), reader)
     for item in (known, block(0, 8000)):
         source.queue.put(item)
-    blocks = source.blocks(reader.ended)
+    blocks = read_source(source, reader.ended)
     out = [next(blocks)]
     known.clock = WRONG
     for k in range(10):
@@ -203,7 +204,7 @@ def test_nothing_of_a_count_is_given_before_its_rate_was_put_to_the_test() -> No
     stop, out = threading.Event(), []
     for item in (fresh, *(block(160 * k) for k in range(50))):
         source.queue.put(item)
-    thread = threading.Thread(target=lambda: out.extend(source.blocks(stop)))
+    thread = threading.Thread(target=lambda: out.extend(read_source(source, stop)))
     thread.start()
     deadline_s = time.monotonic() + 60
     time.sleep(0.05)  # what is given in this time is wrong; what comes later the mask shows
@@ -247,5 +248,5 @@ def test_closing_leaves_the_bridge_once() -> None:
     source.close()
     source.close()
     assert reader.left == 1
-    assert list(source.blocks(threading.Event())) == []
+    assert list(read_source(source, threading.Event())) == []
     assert isinstance(source, MonitoredSource)

@@ -16,6 +16,7 @@ import pytest
 
 from edge.errors import ConfigError, SourceError
 from edge.sources.microphone import Microphone, Timeouts, list_devices
+from edge.sources.source import read_source
 from edge.types import Block, Gap
 
 FAKE = Path(__file__).with_name("fake_capture.py")
@@ -37,7 +38,7 @@ def microphone(scenario: str, folder: Path, timeouts: Timeouts = PATIENT, device
 def heard(source: Microphone, samples: int) -> list[Block | Gap]:
     """What the source gives up to sample `samples`, then until it has stopped."""
     stop, items = threading.Event(), []
-    for item in source.blocks(stop):
+    for item in read_source(source, stop):
         items.append(item)
         if item.stop >= samples:
             stop.set()
@@ -101,7 +102,7 @@ def test_a_device_that_stays_away_is_a_gap_when_the_stream_is_stopped(tmp_path: 
     told = logging.getLogger("edge.sources.microphone")
     told.addFilter(lambda record: stop.set() or True)  # the first line is about the loss
     try:
-        items = list(source.blocks(stop))
+        items = list(read_source(source, stop))
     finally:
         told.filters.clear()
     assert [(gap.start, gap.cause) for gap in gaps(items)] == [(1200, "device lost")]
@@ -143,7 +144,7 @@ def test_an_audio_system_that_never_answers_is_given_up_at_the_start(tmp_path: P
 
 def test_close_from_another_thread_ends_the_stream_and_the_child(tmp_path: Path) -> None:
     source = microphone("steady", tmp_path)
-    blocks = source.blocks(threading.Event())
+    blocks = read_source(source, threading.Event())
     next(blocks)
     closer = threading.Thread(target=source.close)
     closer.start()

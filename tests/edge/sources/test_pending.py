@@ -10,6 +10,7 @@ import pytest
 
 from edge.errors import ConfigError, SourceError
 from edge.sources.pending import PendingSource, open_or_retry
+from edge.sources.source import read_source
 from edge.types import Block, Gap
 
 BLOCK = Block(0, np.zeros(10, np.float32), np.ones(10, np.bool_))
@@ -49,7 +50,7 @@ def test_a_microphone_that_comes_later_is_heard_from_then_on(caplog: pytest.LogC
     source = open_or_retry("mic:USB", shop.look)
     assert isinstance(source, PendingSource)
     source._retry_s = (0.0,)
-    assert list(source.blocks(threading.Event())) == [BLOCK]
+    assert list(read_source(source, threading.Event())) == [BLOCK]
     assert shop.asked == 4
     source.close()
     assert shop.found.closed
@@ -71,17 +72,17 @@ def test_a_mistake_that_shows_when_it_is_found_ends_the_stream() -> None:
     source = PendingSource("mic", shop.look, (0.0,))
     shop.error = ConfigError("no channel 3")
     with pytest.raises(ConfigError):
-        list(source.blocks(threading.Event()))
+        list(read_source(source, threading.Event()))
 
 
 def test_the_search_ends_when_it_is_told_to_and_when_it_is_closed() -> None:
     stop = threading.Event()
     shop = Shop(until=9)
     stop.set()
-    assert list(PendingSource("mic", shop.look).blocks(stop)) == []
+    assert list(read_source(PendingSource("mic", shop.look), stop)) == []
     closed = PendingSource("mic", shop.look, (0.0,))
     closed.close()
-    assert list(closed.blocks(threading.Event())) == []
+    assert list(read_source(closed, threading.Event())) == []
     assert shop.asked == 0
 
 
@@ -94,7 +95,7 @@ def test_one_that_opens_while_it_is_closed_is_released() -> None:
         return shop.look()
 
     source._open_now = look
-    list(source.blocks(threading.Event()))
+    list(read_source(source, threading.Event()))
     assert shop.found.closed
 
 
@@ -113,5 +114,5 @@ def test_the_search_looks_at_stop_often_enough_to_have_a_pulse() -> None:
 
     stop = Counting()
     threading.Timer(0.3, stop.set).start()
-    assert list(source.blocks(stop)) == []
+    assert list(read_source(source, stop)) == []
     assert len(looks) >= 3

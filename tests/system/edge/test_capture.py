@@ -12,6 +12,7 @@ import pytest
 
 from edge.sources.microphone import list_devices
 from edge.sources.opening import open_source
+from edge.sources.source import read_source
 from edge.types import Block
 
 ALSA_DEFAULTS = Path("/usr/share/alsa/alsa.conf")
@@ -29,7 +30,7 @@ def test_the_real_pyaudio_hears_alsas_null_device(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("ALSA_CONFIG_PATH", str(tmp_path / "alsa.conf"))
     assert "steth" in [device.name for device in list_devices()]
     source = open_source("mic:steth", 8000)  # the null device knows no time: buffers come as fast as they go
-    second, third = islice((item for item in source.blocks(threading.Event()) if isinstance(item, Block)), 1, 3)
+    second, third = islice((item for item in read_source(source, threading.Event()) if isinstance(item, Block)), 1, 3)
     source.close()
     assert third.start == second.stop
     np.testing.assert_allclose(second.samples, 0.25, atol=1e-4)

@@ -10,17 +10,15 @@ from pathlib import Path
 import pytest
 
 from edge.commands.demo.broker import free_port
-from edge.commands.link.table import HEAD
 from tests.edge.commands.test_link_warnings import COMMAND, link
 
 
 @pytest.mark.parametrize("command", ["monitor", "record"])
-def test_the_table_that_stays_empty_says_why(command: str, tmp_path: Path) -> None:
+def test_without_any_packet_there_is_no_head_but_the_reasons_and_exit_code_2(command: str, tmp_path: Path) -> None:
     port, capture = free_port(), [tmp_path / "new.cap"] if command == "record" else []
     done = link(command, *capture, "--serial", "/dev/nosuch", "--udp", f"127.0.0.1:{port}", "--seconds", "3")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 2, done.stderr
     assert done.stdout.splitlines() == [
-        HEAD,
         "/dev/nosuch: not there; plug it in",
         f"nothing received yet from udp:127.0.0.1:{port}",
     ]
@@ -28,16 +26,16 @@ def test_the_table_that_stays_empty_says_why(command: str, tmp_path: Path) -> No
 
 def test_for_a_program_it_is_not_among_the_json() -> None:
     done = link("monitor", "--serial", "/dev/nosuch", "--seconds", "3", "--jsonl")
-    assert (done.returncode, done.stdout) == (0, "")
+    assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("/dev/nosuch: not there; plug it in") == 1
 
 
-def test_on_a_terminal_it_stands_under_the_table() -> None:
+def test_on_a_terminal_it_stands_in_the_place_of_the_table() -> None:
     primary, secondary = pty.openpty()
     command = [*COMMAND, "monitor", "--serial", "/dev/nosuch", "--seconds", "1"]
     with subprocess.Popen(command, stdout=secondary, stderr=subprocess.DEVNULL) as child:
         os.close(secondary)
-        assert child.wait(60) == 0
+        assert child.wait(60) == 2
     seen = os.read(primary, 65536).decode()
     os.close(primary)
-    assert seen.split("\x1b[H\x1b[J")[-1].splitlines() == [HEAD, "/dev/nosuch: not there; plug it in"]
+    assert seen.split("\x1b[H\x1b[J")[-1].splitlines() == ["/dev/nosuch: not there; plug it in"]

@@ -66,10 +66,7 @@ def test_a_node_that_died_together_with_its_broker_does_not_stay_online(tmp_path
 def retained(port: int) -> str:
     """The state that a consumer finds who comes now."""
     watcher = Watcher(port)
-    done: list[int] = []
-    watcher.client.on_publish = lambda _c, _u, mid, _r, _p: done.append(mid)
-    watcher.client.publish("end", b"{}", 1)  # its answer comes behind anything retained
-    wait_for(lambda: done, "the broker's answer")
+    watcher.wait_for_retained()
     states = [body["state"] for body in watcher.bodies("node/status")]
     watcher.close()
     return str(states[-1]) if states else ""

@@ -6,23 +6,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from tests.training.loop.test_fit import _equal, _train
 from tests.training.loop.tiny import ROOT, SPEC, TinyLearner
 from training.loop.checkpoint import load
 
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.mark.parametrize(("kill_at", "save_minutes"), [(2, "10"), (8, "10"), (5, "0.0001")])

@@ -7,11 +7,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from tests.training.loop.test_precision import AUTO, LONG, _is_equal, _timed, _train
 from tests.training.loop.tiny import ROOT, TinyLearner
@@ -21,12 +19,7 @@ from training.loop.precision import RECORD
 _ENVIRONMENT = {"PRECISION": "auto", "EPOCHS": str(AUTO.epochs), "PATH": ""}
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def test_a_training_killed_at_any_time_has_the_weights_of_its_precision(

@@ -1,0 +1,45 @@
+"""Which sound files a command shall read: files as they are named, and all those in a folder.
+
+Not for opening them (`edge.sources.file`): a file that is named is never left out here, whatever its ending.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from edge.errors import SourceError
+
+ENDINGS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".caf", ".w64", ".rf64")
+"""Of the files that are looked for in a folder, in lower case; libsndfile reads them all."""
+
+
+def sound_files(named: Path) -> list[Path]:
+    """The files to read: the one that is named, or those in a folder and in all below it, by name.
+
+    Raises:
+        SourceError: the folder cannot be read, or holds no sound file.
+    """
+    if not named.is_dir():
+        return [named]
+    found = sorted(_below(named))
+    if not found:
+        raise SourceError(f"{named}: no sound file in this folder; looked for {', '.join(ENDINGS)}")
+    return found
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """Sound files in a folder and all below it; a link to a folder is not followed, for it may lead round in a circle.
+
+    Raises:
+        SourceError: a folder cannot be read.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise SourceError(f"{error.filename}: cannot be read ({error.strerror}); check its owner and mode")
+
+    for parent, _, names in os.walk(folder, onerror=refuse):
+        for name in names:
+            if name.lower().endswith(ENDINGS) and not name.startswith("."):
+                yield Path(parent, name)
