@@ -114,6 +114,11 @@ class AlarmService:
         """Whether the thread moves and the log is on the disk."""
         return time.monotonic() - self._looked_s < REFRESH_S and not self._log.is_behind
 
+    @property
+    def topics(self) -> list[str]:
+        """The retained topics of all alarms."""
+        return [alarm_topic(self._node, key) for key in self._alarms.rules]
+
     def _on_request(self, request: Request) -> None:
         try:
             self._requests.put_nowait(request)
@@ -201,8 +206,7 @@ class AlarmService:
             self._publish(key)
 
     def _publish(self, key: Key) -> None:
-        if (rule := self._alarms.rules.get(key)) is None:  # the settings do not have it any more
-            self._dispatch.clear_state(alarm_topic(self._node, key))
+        if (rule := self._alarms.rules.get(key)) is None:  # the settings do not have it; the service clears its topic
             return
         alarm = AlarmNow(key, rule, self._alarms.state(key), self._alarms.cause(key), self._values.get(key))
         body = alarm_body(self._node, alarm, self._clock.now_s(), self._clock.wall_s)

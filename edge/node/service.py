@@ -100,6 +100,7 @@ class Service:
         self._retained = RetainedTopics(outbox.path.with_name(f"retained-{config.node}.json"))
         kinds = ("status", "trend")
         self._stream_topics = [self._node.topic("s", each.id, kind) for each in config.streams for kind in kinds]
+        self._stream_topics += self._alarms.topics
         self._has_ended_orphans = False
         self._started_s = time.monotonic()
 
