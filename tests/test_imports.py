@@ -42,7 +42,10 @@ TRAINING_MAY_USE = {
     "ward.budget", "detector.chunks", "detector.tracker",
     "detector.concealment", "detector.known_sound", "detector.sound_check", "detector.sound_statistics", "sources",
 }  # fmt: skip
-HEARS_ARTEFACTS = {"training/evaluation/artefact.py": {"artefact.model", "detector.pipeline"}}  # what is judged runs
+HEARS_ARTEFACTS = {  # what is judged runs
+    "training/evaluation/artefact.py": {"artefact.model", "detector.pipeline"},
+    "training/adapt.py": {"artefact.adaptation", "artefact.model", "detector.pipeline", "detector.recalibration"},
+}
 
 
 def _modules(package: str) -> list[Path]:

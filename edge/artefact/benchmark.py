@@ -62,19 +62,13 @@ def benchmark(
         ConfigError: the artefact is not the fp32 one, or TensorRT was asked for and cannot be had.
         ModelError: the fp32 artefact cannot be loaded.
     """
-    check_name(runtime)
-    fp32, *others = find_variants(path or DEFAULT_PATH)
-    if fp32.variant.runtime != "onnxruntime" or fp32.variant.parent:
-        raise ConfigError(f"{fp32.path}: expected the fp32 artefact, found {fp32.variant.name}")
-    device = _device(runtime, progress)
+    (fp32, *others), device = usable_variants(path, runtime, progress)
     reference = open_backend(fp32, None)
     chunks = chunks_of(Model(read_artefact(fp32.path), reference))
     expected = hear_all(reference, chunks)
-    usable = {"onnxruntime", "tensorrt"} if device is not None else {"onnxruntime"}
-    usable &= {runtime} if runtime != "auto" else usable
     opened: list[tuple[Backend, Measurement]] = []
     failed: list[Measurement] = []
-    for artefact in (fp32, *(other for other in others if other.variant.runtime in usable)):
+    for artefact in (fp32, *others):
         name = artefact.variant.name
         is_engine = artefact.variant.runtime == "tensorrt"
         progress(f"{name}: opening" + ", building the engine if there is none" * is_engine)
@@ -104,6 +98,30 @@ def forget(path: Path | None) -> int:
     device = _device("auto", lambda _: None)
     devices = [None] if device is None else [device, None]
     return sum(forget_measurements(machine_key(artefact, each)) for each in devices)
+
+
+def usable_variants(
+    path: Path | None, runtime: str, progress: Callable[[str], None]
+) -> tuple[list[Artefact], Device | None]:
+    """The fp32 artefact, what runs here of its variants, and what TensorRT runs on.
+
+    Args:
+        path: the fp32 artefact; None for the bundled one.
+        runtime: `auto` for all that run here, or one alone.
+        progress: called with a line when something keeps TensorRT from being used.
+
+    Raises:
+        ConfigError: the artefact is not the fp32 one, or TensorRT was asked for and cannot be had.
+        ModelError: the fp32 artefact cannot be read.
+    """
+    check_name(runtime)
+    fp32, *others = find_variants(path or DEFAULT_PATH)
+    if fp32.variant.runtime != "onnxruntime" or fp32.variant.parent:
+        raise ConfigError(f"{fp32.path}: expected the fp32 artefact, found {fp32.variant.name}")
+    device = _device(runtime, progress)
+    usable = {"onnxruntime", "tensorrt"} if device is not None else {"onnxruntime"}
+    usable &= {runtime} if runtime != "auto" else usable
+    return [fp32, *(other for other in others if other.variant.runtime in usable)], device
 
 
 def _device(runtime: str, progress: Callable[[str], None]) -> Device | None:

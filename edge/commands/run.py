@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edge.commands import EXIT_MISTAKE, ChannelOption, ModelOption, RuntimeOption, stop_on_signals
+from edge.commands import EXIT_MISTAKE, AdaptationOption, ChannelOption, ModelOption, RuntimeOption, stop_on_signals
 from edge.errors import ConfigError, LaennecError
 from edge.settings.kinds import LIVE
 
@@ -38,16 +38,18 @@ def run(  # noqa: PLR0913 - the options of the command
     ] = None,
     fast: Annotated[bool, typer.Option("--fast", help="Play files as fast as possible, not in real time.")] = False,
     runtime: RuntimeOption = None,
+    adaptation: AdaptationOption = None,
 ) -> None:
     """Detect sounds and publish events over MQTT, until Ctrl-C or the end of all files."""
     given: dict[str, Any] = {
         "source": source, "model": model, "channel": channel, "host": host, "port": port, "node": node,
-        "stream": stream, "outbox": outbox, "runtime": runtime,
+        "stream": stream, "outbox": outbox, "runtime": runtime, "adaptation": adaptation,
     }  # fmt: skip
     folder = None
     if config is not None:  # where its relative paths begin, but not those of the command line
         folder = config.parent
         given |= {"source": [*map(_from_here, source or ())], "model": _from_here(model), "outbox": _from_here(outbox)}
+        given["adaptation"] = _from_here(adaptation)
     from edge.log import setup
     from edge.settings import config as settings
     from edge.settings.yaml_file import read_yaml
@@ -64,6 +66,7 @@ def _serve(effective: Any, stop: threading.Event, is_ward: bool) -> None:
     from edge.artefact.runtime import open_model
     from edge.delivery.outbox import Outbox
     from edge.features import warm_up
+    from edge.node import capacity
     from edge.node.notify import Notifier
     from edge.node.service import Service
     from edge.releases.model_store import active_model
@@ -75,6 +78,8 @@ def _serve(effective: Any, stop: threading.Event, is_ward: bool) -> None:
     lines: list[str] = []  # for the log, after what may be an operator's mistake
     artefact = open_model(active_model(effective), effective.runtime, lines.append)
     check_classes(effective, artefact)
+    if line := capacity.warning(artefact, len(effective.streams)):
+        logger.warning(line)
     with ExitStack() as opened:
         outbox = Outbox(effective.outbox_path(), effective.outbox.max_mb, effective.outbox.max_age_h)
         opened.callback(outbox.close)
@@ -142,9 +147,12 @@ def _overridden(tree: object, given: dict[str, Any], fast: bool) -> object:
         if wanted and isinstance(merged.get(section, {}) or {}, dict):
             merged[section] = {**(merged.get(section) or {}), **wanted}
     if given["source"]:
-        merged["streams"] = _streams(given["source"], given["stream"], given["channel"])
-    elif given["stream"] is not None or given["channel"] is not None:
-        raise ConfigError("--stream and --channel belong to --source; in a configuration file they stand under streams")
+        named = _streams(given["source"], given["stream"], given["channel"])
+        merged["streams"] = [{**each, "adaptation": given["adaptation"]} for each in named]
+    elif any(given[key] is not None for key in ("stream", "channel", "adaptation")):
+        raise ConfigError(
+            "--stream, --channel and --adaptation belong to --source; in a configuration file they stand under streams"
+        )
     elif not tree:
         raise ConfigError("nothing to listen to: give --source FILE, --source mic, or --config with streams")
     streams = merged.get("streams")

@@ -1,15 +1,31 @@
-"""All chunks of one sound file at once, for whoever compares models. Not for detecting (`edge.detector.detect`)."""
+"""All samples or chunks of a sound file, for whoever measures or compares. Not for detecting (`.detect`)."""
 
 from __future__ import annotations
 
 import threading
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edge.artefact.model import Model
 from edge.detector.chunks import Chunks
 from edge.features import FrontEnd
 from edge.sources.opening import open_source
 from edge.types import Block, Chunk
+
+
+def samples_of(path: Path, rate_hz: int) -> NDArray[np.float32]:
+    """(N,) the samples of a file with one channel, at some rate.
+
+    Raises:
+        SourceError: the file cannot be read.
+    """
+    source = open_source(str(path), rate_hz)
+    try:
+        return np.concatenate([item.samples for item in source.blocks(threading.Event()) if isinstance(item, Block)])
+    finally:
+        source.close()
 
 
 def chunks_of(model: Model, path: Path) -> list[Chunk]:

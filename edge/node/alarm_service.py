@@ -143,8 +143,7 @@ class AlarmService:
         """One look, the commands that wait, and until the next look those that come."""
         self._values = self._values_of(reading)
         self._record(self._alarms.advance(self._clock.now_s(), self._values))
-        is_due = self._log.is_behind and time.monotonic() >= self._retry_s
-        if self._log.is_full or is_due:
+        if (self._log.is_full or self._log.is_behind) and time.monotonic() >= self._retry_s:
             self._retry_s = time.monotonic() + RETRY_S
             self._log.rewrite(self._alarms.snapshot())
         self._refresh()

@@ -98,7 +98,7 @@ class Service:
         self._published: dict[str, State] = {}
         self._in_turn = 0  # reports on the health of a stream that were published
         self._retained = RetainedTopics(outbox.path.with_name(f"retained-{config.node}.json"))
-        kinds = ("status", "trend")
+        kinds = ("status", "health", "info", "trend")
         self._stream_topics = [self._node.topic("s", each.id, kind) for each in config.streams for kind in kinds]
         self._stream_topics += self._alarms.topics
         self._has_ended_orphans = False
@@ -195,7 +195,7 @@ class Service:
             if state.name != "unknown" and state != self._published.get(stream.id):
                 self._published[stream.id] = state
                 body = stream_status_body(
-                    self._node, state.name, state.reason, state.since_s, time.time(), state.verified
+                    self._node, state.name, state.reason, state.since_s, time.time(), state.verified, state.gain_db
                 )
                 self._dispatch.set_state(self._node.topic("s", stream.id, "status"), body)
 
@@ -221,6 +221,6 @@ class Service:
     def _publish_info(self) -> None:
         """What the node and its streams are."""
         self._dispatch.set_state(self._node.topic("info"), info_body(self._node, self._config, self._model))
-        for settings in self._config.streams:
-            body = stream_info_body(self._node, settings, self._model)
+        for settings, stream in zip(self._config.streams, self._streams, strict=True):
+            body = stream_info_body(self._node, settings, self._model, stream.adaptation)
             self._dispatch.set_state(self._node.topic("s", settings.id, "info"), body)

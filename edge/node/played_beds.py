@@ -1,0 +1,172 @@
+"""Plays beds to the engine in real time and measures how late it decides: how many this box sustains.
+
+Readers, engine and streams are those of the service; outbox and broker are not in it, which the headroom is for. The
+sound is a recording that is repeated, for each bed from another place on. Not for choosing a variant of the model
+(`edge.artefact.benchmark`), nor for printing (`edge.commands.bench`).
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.artefact.model import Model
+from edge.delivery.messages import Message, Node
+from edge.node.capacity import HEADROOM
+from edge.node.engine import Engine, phase_of
+from edge.node.readers import Readers, Reading
+from edge.node.service import SWITCH_S
+from edge.node.stream import NodeStream
+from edge.settings.config import Stream
+from edge.sources.source import Wait
+from edge.types import Block, Scores
+
+BLOCK_S = 0.1  # of sound that comes at once, as from a file
+WARM_S = 3.0  # at the begin of a run, until the lookahead is full; not measured
+FIRST_BEDS, MOST_BEDS = 32, 4096
+ATTEMPTS = 6
+GROWTH = 4  # from one attempt to the next, at most
+CLOSE_ENOUGH = 0.05  # share of the beds by which the answer may be too low
+END_S = 5.0
+
+
+@dataclass(frozen=True)
+class Played:
+    """What one run with so many beds measured."""
+
+    beds: int
+    p50_ms: float
+    """From the moment at which the block that completes a chunk was due to its decision, median."""
+    p99_ms: float
+    """The same, of 99 in 100 chunks."""
+    share: float
+    """Computing time of this process per second, 1: one core."""
+    left_out_s: float
+    """Sound that was left out because it was too much, seconds."""
+    chunk_ms: float
+    """Sound in a chunk."""
+
+    @property
+    def is_sustained(self) -> bool:
+        """Whether chunks are decided before the next ones are complete, nothing is left out and `HEADROOM` is free."""
+        return not self.left_out_s and self.p99_ms < self.chunk_ms and self.share <= 1 - HEADROOM
+
+
+class _Bed:
+    """A source: a recording in real time, from its own place on and for ever."""
+
+    name = "bed"
+
+    def __init__(self, sound: NDArray[np.float32], first: int, rate_hz: int, begin_s: float) -> None:
+        self._sound, self._length, self._begin_s = sound, round(BLOCK_S * rate_hz), begin_s
+        self._first = first
+        self._valid = np.ones(self._length, np.bool_)
+
+    def blocks(self, stop: threading.Event) -> Iterator[Block | Wait]:
+        start = 0
+        while not stop.is_set():
+            early_s = self._begin_s + (start // self._length + 1) * BLOCK_S - time.monotonic()
+            if early_s > 0:
+                yield Wait(early_s)
+                continue
+            first = (self._first + start) % (len(self._sound) - self._length)
+            yield Block(start, self._sound[first : first + self._length], self._valid)
+            start += self._length
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+class _Nowhere:
+    def send(self, message: Message) -> None:
+        """Take what a stream found."""
+
+
+class _TimedStream(NodeStream):
+    """A stream that notes how late each of its chunks is decided."""
+
+    def __init__(self, number: int, source: _Bed, model: Model, begin_s: float) -> None:
+        settings, node = Stream(id=f"bed{number}", source="bed"), Node("bench", "bench", "bench", "Test", "00000000")
+        super().__init__(settings, source, model, node, _Nowhere(), phase_of(number, model.chunk))
+        self._begin_s, self._spec, self._frames = begin_s, model.spec, model.chunk.chunk_frames
+        self.late: list[tuple[float, float]] = []
+        """When each chunk was decided, monotonic, and how late, both in seconds."""
+
+    def decide(self, scores: Scores, state: NDArray[np.float32], busy_s: float) -> None:
+        ready = self.ready()
+        super().decide(scores, state, busy_s)
+        assert ready is not None, "only a chunk that is ready is scored"
+        spec, now_s = self._spec, time.monotonic()
+        complete_s = ((ready[0].start + self._frames - 1) * spec.hop_samples + spec.ahead_samples) / spec.rate_hz
+        self.late.append((now_s, now_s - self._begin_s - BLOCK_S * np.ceil(complete_s / BLOCK_S)))
+
+
+def play(model: Model, beds: int, seconds: float, sound: NDArray[np.float32]) -> Played:
+    """Play so many beds at once, all of them begun within `BLOCK_S`.
+
+    Args:
+        model: loaded artefact.
+        beds: how many.
+        seconds: for how long it is measured.
+        sound: (N,) at the model's rate, seconds of it.
+    """
+    stop, streams, readings = threading.Event(), [], []
+    switch_s, begin_s = sys.getswitchinterval(), time.monotonic() + 1 + 0.003 * beds  # until all of them are made
+    for number in range(beds):
+        turn = number / beds
+        bed = _Bed(sound, round(turn * len(sound)), model.rate_hz, begin_s + turn * BLOCK_S)
+        streams.append(_TimedStream(number, bed, model, begin_s + turn * BLOCK_S))
+        readings.append(partial(Reading, bed, streams[-1], stop))
+    engine = Engine(model, streams, ["normal"] * beds)
+    readers = Readers([make(partial(engine.wake, n)) for n, make in enumerate(readings)], streams)
+    sys.setswitchinterval(SWITCH_S)
+    try:
+        engine.start()
+        readers.start()
+        time.sleep(max(0.0, begin_s - time.monotonic()) + WARM_S)
+        from_s, computed_s = time.monotonic(), time.process_time()
+        time.sleep(seconds)
+        until_s, share = time.monotonic(), (time.process_time() - computed_s) / (time.monotonic() - from_s)
+    finally:
+        stop.set()
+        readers.finish()
+        readers.join(END_S)
+        engine.end(END_S)
+        sys.setswitchinterval(switch_s)
+    late_ms = [1000 * late_s for each in streams for at_s, late_s in each.late if from_s <= at_s < until_s]
+    p50_ms, p99_ms = np.quantile(late_ms, [0.5, 0.99]).tolist() if late_ms else (float("inf"), float("inf"))
+    left_out_s = sum(each.totals().left_out_s for each in streams)
+    chunk_ms = 1000 * model.chunk.chunk_frames * model.spec.hop_samples / model.rate_hz
+    return Played(beds, p50_ms, p99_ms, share, left_out_s, chunk_ms)
+
+
+def search(play_some: Callable[[int], Played], progress: Callable[[Played], None]) -> Played | None:
+    """The most beds that are sustained, to a twentieth; None if not even a few are.
+
+    Args:
+        play_some: plays so many.
+        progress: called with what each attempt measured.
+    """
+    beds, best, too_many = FIRST_BEDS, None, MOST_BEDS + 1
+    for _ in range(ATTEMPTS):
+        played = play_some(beds)
+        progress(played)
+        if played.is_sustained:
+            best = played
+        else:
+            too_many = beds
+        least = best.beds if best else 0
+        if too_many - least <= max(1, CLOSE_ENOUGH * least):
+            break
+        # What a bed costs falls with their number, for batches become full; so there may be room for more.
+        fits = int(beds * (1 - HEADROOM) / max(played.share, 1e-3))
+        most = (least + too_many) // 2 if too_many <= MOST_BEDS else min(GROWTH * beds, MOST_BEDS)
+        beds = min(max(fits, least + 1), most)
+    return best

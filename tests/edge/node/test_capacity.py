@@ -1,0 +1,36 @@
+"""What a box was measured to sustain is known at the next start, and more than that is said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from edge.node.capacity import FEW, read_capacity, save_capacity, warning
+from tests.edge.small_graph import SPEC, small_model
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache of this test alone."""
+    monkeypatch.setenv("CACHE_DIRECTORY", str(tmp_path))
+
+
+def test_a_number_is_kept_for_its_model_alone() -> None:
+    save_capacity(small_model(), 40)
+    assert read_capacity(small_model()) == 40
+    assert read_capacity(small_model(replace(SPEC, bands=9))) is None
+
+
+def test_more_streams_than_were_sustained_are_warned_about() -> None:
+    model = small_model()
+    save_capacity(model, 70)
+    assert warning(model, 70) == ""
+    assert warning(model, 71) == "streams=71 capacity=70 effect=no_headroom repair=fewer_streams_or_another_box"
+    assert "effect=sound_will_be_left_out" in warning(model, 101)
+
+
+def test_many_streams_on_a_box_that_was_not_measured_are_told_how() -> None:
+    assert warning(small_model(), FEW) == ""
+    assert warning(small_model(), FEW + 1) == f"streams={FEW + 1} capacity=unknown repair=run_laennec_bench"
