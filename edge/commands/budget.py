@@ -99,7 +99,7 @@ def _between(expected: Expected) -> str:
 
 
 def _print_limits(limits: dict[str, float]) -> None:
-    from edge.ward.budget import HYSTERESIS
+    from edge.ward.alarm_rules import HYSTERESIS
 
     print(f"limits of the burden over 5 min; an alarm ends below {HYSTERESIS:g} of its limit:")
     for group, limit in limits.items():
