@@ -19,6 +19,7 @@ from edge import __version__
 from edge.commands import EXIT_INTERRUPTED, EXIT_MISTAKE
 from edge.commands.adapt import adapt
 from edge.commands.bench import bench
+from edge.commands.budget import budget
 from edge.commands.demo import demo
 from edge.commands.detect import detect
 from edge.commands.devices import devices
@@ -51,6 +52,7 @@ app.command(short_help="List the microphones.")(devices)
 app.command(short_help="Play a synthetic recording, show its events.")(demo)
 app.command(short_help="Check everything that a node needs.")(doctor)
 app.command(short_help="Publish again events that a broker lost.")(resend)
+app.command(short_help="Choose limits for a budget of alarms.")(budget)
 app.add_typer(model_app, name="model", short_help="Show the model; manage signed models.")
 app.command(short_help="Measure a device of your own.")(adapt)
 app.command(short_help="Find the fastest variant of the model here.")(optimize)

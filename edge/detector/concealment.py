@@ -113,6 +113,11 @@ class Concealment:
         self._filled = filled
         return out
 
+    @property
+    def has_filled(self) -> bool:
+        """Whether any hole was filled that is not forgotten."""
+        return bool(self._filled)
+
     def bridges(self, first: NDArray[np.int64], stop: NDArray[np.int64]) -> NDArray[np.bool_]:
         """(T,) whether filled samples lie in each of some stretches; holes before all of them are forgotten.
 

@@ -211,8 +211,10 @@ class Pipeline:
         chunk = self._without_forgotten(self._ready[0])
         return self.decide(*self._model.score(chunk, self._state))
 
-    def _bridged(self, scores: Scores) -> NDArray[np.bool_]:
-        """(T,) whether the frames of each score frame touch concealed sound."""
+    def _bridged(self, scores: Scores) -> NDArray[np.bool_] | None:
+        """(T,) whether the frames of each score frame touch concealed sound; None where there is none."""
+        if not self._concealment.has_filled:
+            return None
         spec, hop = self._model.spec, self._model.score_hop_samples
         begin = hop * (scores.start + np.arange(len(scores.valid), dtype=np.int64))
         reach = hop - spec.hop_samples + spec.ahead_samples

@@ -2,7 +2,8 @@
 
 Not for what becomes of the sound (`edge.node.stream`). A source gives a `Wait` where nothing has come yet, so a few
 threads are enough for hundreds of them. One that does not return for `STUCK_S` keeps its thread until it does, and
-another thread takes over the others; so many as `MOST_STUCK` may hang. However a source fails, its stream alone ends.
+another thread takes over the others; so many as `MOST_STUCK` may hang. One that computes all the time is read less
+often. However a source fails, its stream alone ends.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ THREADS = 3  # one decodes, one waits for the disk, and one is left
 STUCK_S = 0.5
 MOST_STUCK = 16
 TURN_S = 0.05  # how long one source is read before others have their turn
+MOST_LOAD = 0.1  # share of the time that the source of one stream in real time may compute; a file takes 0.001
 FULL_S = 0.005  # a file at full speed looks so often whether there is room again
 
 logger = logging.getLogger(__name__)
@@ -45,10 +47,12 @@ class Reading:
 
     def read(self) -> float | None:
         """Read what there is; seconds until there may be more, None after the end. Raises nothing."""
+        begin_s = time.thread_time()
         try:
             wait_s, end = self._read(), End(is_stopped=self._stop.is_set())
             if wait_s is not None:
-                return wait_s
+                pause_s = (time.thread_time() - begin_s) / MOST_LOAD if self._stream.is_live else 0.0
+                return max(wait_s, pause_s)
         except LaennecError as error:
             logger.error("stream=%s failed: %s", self._stream.id, error)
             end = End(str(error))

@@ -1,9 +1,8 @@
-"""One stream of a running node: its inbox, its pipeline and its messages.
+"""One stream of a running node: from its inbox through its pipeline to its messages.
 
 Not for deciding what sounds (`edge.detector.pipeline`), for the order in which streams are scored
 (`edge.node.scheduler`), for threads, or for sending (`edge.delivery.dispatch`). `arrive` is for the thread that reads
-the source, `state`, `totals` and `vitals` for any, everything else for the one that scores. Nothing here waits. Wall
-time enters here, at the exit, through the stream's `Timeline`.
+the source, `state`, `totals`, `lag_s` and `vitals` for any, all else for the one that scores. Nothing waits here.
 """
 
 from __future__ import annotations
@@ -13,19 +12,20 @@ import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.artefact.adaptation import load_adaptation
 from edge.artefact.model import Model
-from edge.delivery.messages import EventTimes, Message, Node, event_message, gap_message, model_body, ulid
+from edge.delivery.messages import Node
 from edge.detector.pipeline import Pipeline
 from edge.errors import LaennecError, ModelError
-from edge.log import BurstLimitedLog
-from edge.node.clock import Timeline, is_synchronised
+from edge.node.bed_burden import BedBurden
+from edge.node.clock import Timeline
 from edge.node.inbox import OVERLOAD, End, Inbox, Item
+from edge.node.stream_messages import MessageSink, StreamMessages
 from edge.node.stream_state import ALMOST_NO_SOUND, RECENT_S, Lateness, RecentSound, State, StreamTotals
 from edge.settings.config import Stream
 from edge.settings.kinds import LIVE
@@ -40,13 +40,6 @@ LEAVES_OUT = "overload: this machine is too slow, sound is left out"
 
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
-
-
-class MessageSink(Protocol):
-    """Where messages go (`edge.delivery.dispatch`)."""
-
-    def send(self, message: Message) -> None:
-        """Publish something that must not be lost; never waits."""
 
 
 class NodeStream:
@@ -81,11 +74,10 @@ class NodeStream:
         self.is_live = settings.pace or settings.source.partition(":")[0] in LIVE
         """Whether its sound comes in real time, whoever is ready for it."""
         self.inbox = Inbox(model.rate_hz)
-        self._node, self._sink, self._outside = node, sink, settings.outside
+        self._outside = settings.outside
         self._rate_hz, self._chunk = model.rate_hz, model.chunk
         self._hop_s = model.spec.hop_samples / model.rate_hz
         self._score_hop_s = model.score_hop_samples / model.rate_hz
-        self._model_body = model_body(model)
         self.adaptation = None if settings.adaptation is None else load_adaptation(settings.adaptation, model)
         """Of the stream's device."""
         self._pipeline = Pipeline(
@@ -94,17 +86,17 @@ class NodeStream:
         )  # fmt: skip
         self._monitored = source if isinstance(source, MonitoredSource) else None
         recorded_s = self._monitored.recorded_s if self._monitored else None
+        device = self._monitored.device if self._monitored else ""
+        self._messages = StreamMessages(node, self.id, device, model, model.rate_hz, sink)
         self._timeline = Timeline(model.rate_hz, self.is_live, recorded_s=recorded_s)
+        self.burden = BedBurden(settings.id, model, self._timeline)
         self._items: deque[Item] = deque()  # taken from the inbox
         self._then: deque[Callable[[], None]] = deque()  # what follows when all chunks that are ready are decided
         self._offered: int | None = None  # absolute index one past the last sample that the pipeline has
         self._decided = 0  # the same of what is decided
         self._ending = STOPPED  # unless its source ends by itself
-        self._received_samples = self._lost_samples = self._left_out_samples = 0
-        self._measurable_frames = self._gaps = self._events = 0
+        self._received_samples = self._lost_samples = self._left_out_samples = self._measurable_frames = self._gaps = 0
         self._busy_s = 0.0
-        self._gap_log = BurstLimitedLog(logger)
-        self._open: dict[tuple[str, int], tuple[str, float]] = {}  # (label, onset) -> (id, wall time of the onset)
         self._recent, self._lateness = RecentSound(), Lateness()
         self._arrived_at_s: float | None = None
         self._left_out_at_s = -float("inf")
@@ -180,7 +172,7 @@ class NodeStream:
 
     def check_silence(self) -> None:
         """Decide what came last if the source has given nothing for `STALL_S`; call it every second or so."""
-        if self._offered is not None and not self.is_closed and not self._then and self._silent_s() > STALL_S:
+        if self._offered is not None and not self.is_closed and not self._then and self.silent_s() > STALL_S:
             self._restart_detector()
 
     def totals(self) -> StreamTotals:
@@ -190,7 +182,7 @@ class NodeStream:
             measurable_s=self._measurable_frames * self._score_hop_s,
             lost_s=self._lost_samples / self._rate_hz,
             gaps=self._gaps,
-            events=self._events,
+            events=self._messages.events,
             busy_s=self._busy_s,
             concealed_s=self._pipeline.concealed_samples / self._rate_hz,
             left_out_s=self._left_out_samples / self._rate_hz,
@@ -219,7 +211,7 @@ class NodeStream:
         if self.is_closed:
             return ("lost", self.failure) if self.failure else ("disabled", self._ending)
         trouble = self._monitored.trouble() if self._monitored else Trouble("", "")
-        if self._silent_s() > STALL_S:
+        if self.silent_s() > STALL_S:
             return "lost", trouble.reason or "no sound arrives"
         if self._arrived_at_s is None:
             return "unknown", ""
@@ -228,8 +220,7 @@ class NodeStream:
         return self._assess_sound()
 
     def _assess_sound(self) -> tuple[str, str]:
-        behind = self._lateness.reason(self.lag_s())
-        if behind:
+        if behind := self._lateness.reason(self.lag_s()):
             return "degraded", behind
         if time.monotonic() - self._left_out_at_s < RECENT_S:
             return "degraded", LEAVES_OUT
@@ -241,7 +232,8 @@ class NodeStream:
             return "degraded", "little of the sound can be measured"
         return "ok", ""
 
-    def _silent_s(self) -> float:
+    def silent_s(self) -> float:
+        """How long nothing has come from the source, seconds."""
         return time.monotonic() - (self._started_at_s if self._arrived_at_s is None else self._arrived_at_s)
 
     def _end_s(self, chunk: Chunk) -> float:
@@ -273,9 +265,7 @@ class NodeStream:
             if gap.cause == OVERLOAD:
                 self._left_out_samples += lost_samples
                 self._left_out_at_s = time.monotonic()
-            line = f'stream={self.id} gap_s={lost_samples / self._rate_hz:.3f} cause="{gap.cause}"'
-            self._gap_log.log(gap.cause, line)
-            self._sink.send(gap_message(self._node, self.id, gap, self._rate_hz))
+            self._messages.tell_gap(gap)
         if gap.restart:
             self._restart_detector()
 
@@ -305,24 +295,11 @@ class NodeStream:
         self._recent.push(newest, totals.received_s, totals.measurable_s)
 
     def _publish(self, events: list[Event]) -> None:
-        for event in events:
-            key = (event.label, event.onset)
-            if event.kind == "onset":
-                onset_s = self._timeline.wall_s(event.onset)
-                self._open[key] = (ulid(onset_s), onset_s)
-                self._events += 1
-            ident, onset_s = self._open[key] if event.kind == "onset" else self._open.pop(key)
-            end_s = None if event.end is None else onset_s + (event.end - event.onset) / self._rate_hz
-            times = EventTimes(onset_s, end_s, is_synchronised())
-            message = event_message(self._node, self.id, ident, event, self._rate_hz, times, self._model_body)
-            if self._monitored is not None:
-                message.body["device"] = self._monitored.device
-            self._sink.send(message)
-            where_s = (event.onset if event.end is None else event.end) / self._rate_hz
-            logger.info("stream=%s %s=%s at_s=%.2f score=%.2f", self.id, event.kind, event.label, where_s, event.peak)
+        self._messages.tell_events(events, self._timeline.wall_s)
 
     def _count_measurable(self, scores: Scores) -> None:
         self._measurable_frames += int(scores.valid.sum())
+        self.burden.push(scores, self._pipeline.verdict.verified)
 
     def _timed(self, work: Callable[[], Result]) -> Result:
         begin_s = time.perf_counter()

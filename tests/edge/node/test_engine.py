@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 
@@ -221,3 +222,19 @@ def test_a_stream_says_how_far_it_is_behind_and_stops_saying_so_when_it_has_caug
     ward.stop.set()
     ward.readers.finish()
     assert ward.engine.end(PATIENCE_S)
+
+
+@pytest.mark.parametrize(("pace", "share"), [(True, 0.1), (False, 1.0)])
+def test_a_source_in_real_time_that_computes_all_the_time_is_read_a_tenth_of_the_time(pace: bool, share: float) -> None:
+    class Spins(Bursts):
+        def blocks(self, stop: threading.Event) -> Iterator[Block | Gap | Wait]:
+            until_s = time.thread_time() + 0.02
+            while time.thread_time() < until_s:
+                pass
+            yield Wait(0.001)
+
+    source = Spins(1, pace=pace)
+    ward = Ward(source)
+    wait_s = Reading(source, ward.streams[0], ward.stop, lambda: None).read()  # type: ignore[arg-type]
+    assert wait_s is not None
+    assert (wait_s >= 0.02 / share) is pace

@@ -90,7 +90,7 @@ def test_the_health_of_a_device_is_told_where_there_is_one() -> None:
 
 
 def test_the_log_has_one_line_for_each_onset_end_and_gap(lines: pytest.LogCaptureFixture) -> None:
-    with lines.at_level(logging.INFO, "edge.node.stream"):
+    with lines.at_level(logging.INFO, "edge.node"):
         spoken(sound(2.0, (1.0, 1.5)), Gap(16_000, 17_000, "device lost"))
     assert lines.messages == [
         "stream=bed1 onset=wheeze at_s=1.00 score=0.90",
@@ -100,7 +100,7 @@ def test_the_log_has_one_line_for_each_onset_end_and_gap(lines: pytest.LogCaptur
 
 
 def test_a_device_that_restarts_all_the_time_does_not_fill_the_log(lines: pytest.LogCaptureFixture) -> None:
-    with lines.at_level(logging.INFO, "edge.node.stream"):
+    with lines.at_level(logging.INFO, "edge.node"):
         spoken(*(Gap(k, k + 1, "device restarted", restart=True) for k in range(1000)), Gap(1000, 1001, "packets lost"))
     assert len(lines.messages) == LINES + 2
     assert lines.messages[-1] == 'stream=bed1 gap_s=0.000 cause="packets lost"'

@@ -110,7 +110,7 @@ def test_events_of_a_run_without_a_broker_are_delivered_late_by_the_next_run(sta
     boots = {body["boot_id"] for body in events}
     assert len(boots) == 2
     assert events[0]["late"]
-    assert [body["seq"] for body in events if body["boot_id"] == events[0]["boot_id"]][:2] == [1, 2]
+    assert events[0]["seq"] == 1
 
 
 def test_kill_9_in_mid_run_loses_no_decided_event(start: Callable[..., Node]) -> None:

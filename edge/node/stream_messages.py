@@ -1,0 +1,77 @@
+"""What one stream tells the world: its events and gaps as messages and log lines.
+
+Not for deciding what sounds, and not for sending. Wall time enters here, through the stream's `Timeline`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from edge.delivery.messages import EventTimes, Message, ModelId, Node, event_message, gap_message, model_body, ulid
+from edge.log import BurstLimitedLog
+from edge.node.clock import is_synchronised
+from edge.types import Event, Gap
+
+logger = logging.getLogger(__name__)
+
+
+class MessageSink(Protocol):
+    """Where messages go (`edge.delivery.dispatch`)."""
+
+    def send(self, message: Message) -> None:
+        """Publish something that must not be lost; never waits."""
+
+
+class StreamMessages:
+    """The messages of one stream.
+
+    Args:
+        node: in whose name it speaks.
+        stream: its id.
+        device: id of its device; empty if it has none.
+        model: that decides.
+        rate_hz: of the sound, Hz.
+        sink: where messages go.
+    """
+
+    def __init__(self, node: Node, stream: str, device: str, model: ModelId, rate_hz: int, sink: MessageSink) -> None:
+        """Nothing was said yet."""
+        self._node, self._stream, self._device, self._sink = node, stream, device, sink
+        self._model_body, self._rate_hz = model_body(model), rate_hz
+        self._gap_log = BurstLimitedLog(logger)
+        self._open: dict[tuple[str, int], tuple[str, float]] = {}  # (label, onset) -> (id, wall time of the onset)
+        self.events = 0
+        """Events that began."""
+
+    def tell_gap(self, gap: Gap) -> None:
+        """Sound that was lost."""
+        line = f'stream={self._stream} gap_s={(gap.stop - gap.start) / self._rate_hz:.3f} cause="{gap.cause}"'
+        self._gap_log.log(gap.cause, line)
+        self._sink.send(gap_message(self._node, self._stream, gap, self._rate_hz))
+
+    def tell_events(self, events: Sequence[Event], wall_s: Callable[[int], float]) -> None:
+        """Onsets and ends.
+
+        Args:
+            events: in order.
+            wall_s: when a sample was recorded, seconds since 1970.
+        """
+        for event in events:
+            key = (event.label, event.onset)
+            if event.kind == "onset":
+                onset_s = wall_s(event.onset)
+                self._open[key] = (ulid(onset_s), onset_s)
+                self.events += 1
+            ident, onset_s = self._open[key] if event.kind == "onset" else self._open.pop(key)
+            end_s = None if event.end is None else onset_s + (event.end - event.onset) / self._rate_hz
+            times = EventTimes(onset_s, end_s, is_synchronised())
+            message = event_message(self._node, self._stream, ident, event, self._rate_hz, times, self._model_body)
+            if self._device:
+                message.body["device"] = self._device
+            self._sink.send(message)
+            where_s = (event.onset if event.end is None else event.end) / self._rate_hz
+            logger.info(
+                "stream=%s %s=%s at_s=%.2f score=%.2f", self._stream, event.kind, event.label, where_s, event.peak
+            )

@@ -1,0 +1,69 @@
+"""A box that is too slow for its beds for a while: it says so, leaves out what it must, tells it, and recovers."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edge.node import stream_state
+from edge.node.inbox import OVERLOAD
+from edge.node.stream_state import BEHIND_S
+from edge.types import Chunk
+from tests.edge.conftest import wait_for
+from tests.edge.fakes import Answer, Bursts, LoudnessModel
+from tests.edge.node.test_engine import PATIENCE_S, Ward
+
+BEDS, OVERLOAD_S = 4, 12.0
+CHUNK_S = LoudnessModel.chunk.chunk_frames * LoudnessModel.spec.hop_samples / LoudnessModel.rate_hz
+
+
+class Busy(LoudnessModel):
+    """Takes twice the time that there is for each chunk, while it is told to."""
+
+    def __init__(self) -> None:
+        self.busy = threading.Event()
+
+    def score(self, chunk: Chunk, state: NDArray[np.float32]) -> Answer:
+        if self.busy.is_set():
+            time.sleep(2 * CHUNK_S / BEDS)
+        return super().score(chunk, state)
+
+    def score_many(self, chunks: Sequence[Chunk], states: Sequence[NDArray[np.float32]]) -> list[Answer]:
+        return [self.score(chunk, state) for chunk, state in zip(chunks, states, strict=True)]
+
+
+def test_under_twice_the_load_no_stream_is_ok_and_late_what_is_left_out_is_told_and_all_recover(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("edge.node.stream.RECENT_S", 2.0)  # how long what was left out is remembered
+    model = Busy()
+    ward = Ward(*(Bursts(1000, pace=True) for _ in range(BEDS)), model=model)
+    ward.start()
+    wait_for(lambda: {stream.state().name for stream in ward.streams} == {"ok"}, "all streams")
+    model.busy.set()
+    told: set[tuple[str, str]] = set()
+    until_s = time.monotonic() + OVERLOAD_S
+    while time.monotonic() < until_s:
+        for stream in ward.streams:
+            state, lag_s = stream.state(), stream.lag_s()
+            told.add((state.name, state.reason.rstrip("0123456789 s")))
+            assert state.name != "ok" or lag_s <= BEHIND_S + 0.5  # it may have grown since
+        time.sleep(0.05)
+    model.busy.clear()
+    assert ("degraded", "overload: this machine is too slow, sound is left out".rstrip("0123456789 s")) in told
+    wait_for(lambda: {stream.state().name for stream in ward.streams} == {"ok"}, "the recovery of all streams")
+    assert max(stream.lag_s() for stream in ward.streams) < stream_state.BEHIND_S
+    ward.stop.set()
+    ward.readers.finish()
+    assert ward.engine.end(PATIENCE_S)
+    for stream, said in zip(ward.streams, ward.said, strict=True):
+        totals = stream.totals()
+        gaps_s = sum(m.body["ms"] / 1000 for m in said if m.topic.endswith("/gap") and m.body["cause"] == OVERLOAD)
+        assert totals.left_out_s == totals.lost_s == pytest.approx(gaps_s, abs=0.01)
+        assert totals.received_s > 3 * CHUNK_S  # no stream was silenced
+    assert sum(stream.totals().left_out_s for stream in ward.streams) > 0
