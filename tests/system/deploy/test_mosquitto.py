@@ -120,6 +120,24 @@ def test_a_reader_hears_every_node_and_may_say_nothing(running: Broker, made: Pa
         assert [topic for topic, _ in board.messages] == [f"{OTHER}/s/bed1/event"]
 
 
+def test_staff_may_give_the_commands_that_were_named_and_only_in_their_own_name(running: Broker, made: Path) -> None:
+    with Client(running, made, "nurse-2") as staff, Client(running, made, "ward-b.edge-7") as node:
+        assert staff.subscribe("laennec/v1/#") < 0x80
+        assert node.subscribe(f"{OWN}/s/+/cmd/+/+") < 0x80
+        for topic in (f"{OWN}/s/bed1/cmd/acknowledge/nurse-2", f"{OTHER}/cmd/pause/nurse-2"):
+            assert staff.publish(topic) < 0x80, topic
+        others = ("s/bed1/cmd/limit/nurse-2", "s/bed1/cmd/acknowledge/board", "cmd/inactivate/nurse-2", "cmd/pause")
+        for topic in (*others, "s/bed1/alarm/continuous", "s/bed1/result/pause/nurse-2", "status"):
+            assert staff.publish(f"{OWN}/{topic}") == NOT_AUTHORISED, topic
+        wait_for(lambda: node.messages, "the command")
+        assert [topic for topic, _ in node.messages] == [f"{OWN}/s/bed1/cmd/acknowledge/nurse-2"]
+
+
+def test_a_reader_may_give_no_command(running: Broker, made: Path) -> None:
+    with Client(running, made, "board") as board:
+        assert board.publish(f"{OWN}/s/bed1/cmd/acknowledge/board") == NOT_AUTHORISED
+
+
 @pytest.mark.parametrize(("name", "secret"), [("ward-b.edge-7", "wrong"), ("nobody", "x"), ("", None)])
 def test_whoever_does_not_know_a_password_is_refused(
     name: str, secret: str | None, running: Broker, made: Path
