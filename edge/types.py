@@ -73,6 +73,8 @@ class Chunk:
     """(H,) the same of the frames that this chunk decides, [start - L, start - L + H)."""
     restart: bool = False
     """Whether the model starts anew with this chunk: nothing was heard before it, or not for a long time."""
+    gain_db: float = 0.0
+    """What was added to the level of the stream, dB (`edge.detector.level`)."""
 
 
 @dataclass(frozen=True, slots=True)

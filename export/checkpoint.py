@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from edge import __version__
+from edge.artefact.burden_limits import BurdenLimits
 from edge.artefact.known import KnownSound
 from edge.errors import ConfigError
 from export.card import card_fields
@@ -88,6 +89,7 @@ class Checkpoint:
             result["tasks"],
             result["trained_on"],
             KnownSound.from_json(json.dumps(result["known"])) if result.get("known") else None,
+            BurdenLimits.from_json(json.dumps(limits)) if (limits := result.get("burden_limits")) else None,
         )
 
     def recordings(self, data: Path) -> tuple[Recording, ...]:

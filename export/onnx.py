@@ -18,6 +18,7 @@ import onnx
 import torch
 from torch import nn
 
+from edge.artefact.burden_limits import BurdenLimits
 from edge.artefact.known import KnownSound
 from edge.artefact.model import SCHEMA
 from edge.artefact.seal import seal
@@ -48,6 +49,8 @@ class Metadata:
     """`training.datasets.hashed_names` of the recordings and patients."""
     known: KnownSound | None = None
     """What was trained on sounds like; None for a training that did not measure it."""
+    burden_limits: BurdenLimits | None = None
+    """What limits of the burden cost and find; None for a training that did not measure it."""
 
     def entries(self, variant: Variant) -> dict[str, str]:
         """JSON text for each metadata key."""
@@ -67,6 +70,8 @@ class Metadata:
         }
         if self.known is not None:
             texts["known"] = self.known.to_json()
+        if self.burden_limits is not None:
+            texts["burden_limits"] = self.burden_limits.to_json()
         return {f"laennec.{key}": text for key, text in texts.items()}
 
 

@@ -29,18 +29,23 @@ FOLDERS = {  # what each folder of the edge may import of the others, besides it
     "artefact": {"settings", "features"},
     "releases": {"settings", "features", "artefact"},
     "detector": {"settings", "features", "artefact", "sources"},
-    "delivery": {"settings", "sources"},
-    "node": {"settings", "sources", "features", "artefact", "detector", "delivery"},
+    "ward": {"artefact"},
+    "delivery": {"settings", "sources", "ward"},
+    "node": {"settings", "sources", "features", "artefact", "detector", "ward", "delivery"},
     "pictures": {"settings", "sources", "features", "artefact", "detector"},
-    "doctor": {"settings", "sources", "features", "artefact", "releases", "detector", "delivery", "node"},
+    "doctor": {"settings", "sources", "features", "artefact", "releases", "detector", "ward", "delivery", "node"},
     "commands": {"*"},
     "__main__": {"commands"},
 }
 TRAINING_MAY_USE = {
-    "errors", "types", "features", "artefact.specs", "artefact.known", "detector.chunks", "detector.tracker",
+    "errors", "types", "features", "artefact.specs", "artefact.known", "artefact.burden_limits", "ward.burden",
+    "ward.budget", "detector.chunks", "detector.tracker",
     "detector.concealment", "detector.known_sound", "detector.sound_check", "detector.sound_statistics", "sources",
 }  # fmt: skip
-HEARS_ARTEFACTS = {"training/evaluation/artefact.py": {"artefact.model", "detector.pipeline"}}  # what is judged runs
+HEARS_ARTEFACTS = {  # what is judged runs
+    "training/evaluation/artefact.py": {"artefact.model", "detector.pipeline"},
+    "training/adapt.py": {"artefact.adaptation", "artefact.model", "detector.pipeline", "detector.recalibration"},
+}
 
 
 def _modules(package: str) -> list[Path]:

@@ -17,6 +17,9 @@ from edge.errors import ModelError
 LONGEST_TEXT = 4096  # characters of JSON
 LARGEST_DB = 1000.0
 GROUPS = 8  # of neighbouring bands
+# How far `edge.detector.level` moves a stream. Of 60 adventitious SPRSound recordings in 16 bit, 45 are found as they
+# are, 42 at -30 dB, and 27 at -40 dB, where the steps of the converter are as loud as the breath.
+MOST_RAISED_DB, MOST_LOWERED_DB = 30.0, 40.0
 Range = tuple[float, float, float]
 """Quantiles of 1, 50 and 99 % over recordings, dB."""
 
@@ -70,11 +73,16 @@ class KnownSound:
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise ModelError(f"metadata not understood: laennec.known: {error!r}") from error
 
+    @property
+    def reach_db(self) -> tuple[float, float]:
+        """The lowest and highest level that can be brought to one of the recordings, dBFS."""
+        return self.level_db[0] - MOST_RAISED_DB, self.level_db[2] + MOST_LOWERED_DB
+
     def __str__(self) -> str:
         """One line for a person."""
-        low, high = self.level_db[0] + self.gain_db[0], self.level_db[2] + self.gain_db[1]
         return (
-            f"level {low:.0f} to {high:.0f} dBFS, {self.contrast_db[0]:.0f} to {self.contrast_db[2]:.0f} dB above its "
+            f"level {self.level_db[0]:.0f} to {self.level_db[2]:.0f} dBFS (others from {self.reach_db[0]:.0f} dBFS on "
+            "are brought to it), {self.contrast_db[0]:.0f} to {self.contrast_db[2]:.0f} dB above its "
             f"noise floor, as {self.recordings} recordings of {self.patients} patients"
         )
 

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.artefact.backends import Backend
+from edge.artefact.burden_limits import BurdenLimits
 from edge.artefact.card_text import as_text
 from edge.artefact.known import KnownSound
 from edge.artefact.seal import read_artefact
@@ -66,6 +67,8 @@ class Model:
         """How official tasks are answered (`training.detector.answers`); None for a model without the output `clip`."""
         self.known: KnownSound | None = meta["known"]
         """What it says it was trained on; None for a model that judges no stream."""
+        self.burden_limits: BurdenLimits | None = meta["burden_limits"]
+        """What limits of the burden cost and find; None for a model that does not say."""
         self.variant: Variant = meta["variant"]
         self.sha256 = hashlib.sha256(content).hexdigest()
         self.id = str(self.card.get("id", self.sha256[:12]))
@@ -244,6 +247,8 @@ def _read_metadata(backend: Backend) -> dict[str, Any]:
         meta["tasks"] = json.loads(texts.get("tasks", "null"))
         meta["trained_on"] = [str(mark) for mark in json.loads(texts.get("trained_on", "[]"))]
         meta["known"] = KnownSound.from_json(texts["known"]) if "known" in texts else None
+        limits = texts.get("burden_limits")
+        meta["burden_limits"] = None if limits is None else BurdenLimits.from_json(limits)
         meta["variant"] = Variant.from_json(texts["variant"]) if "variant" in texts else Variant()
         meta["features"] = FeatureSpec.from_json(texts["features"])
         meta["chunk"] = ChunkSpec(**meta["chunk"])

@@ -21,6 +21,10 @@ ModelOption = Annotated[Path | None, typer.Option("--model", help="Model artefac
 RuntimeOption = Annotated[
     str | None, typer.Option("--runtime", help="What runs the model: auto (default), onnxruntime or tensorrt.")
 ]
+AdaptationOption = Annotated[
+    Path | None,
+    typer.Option("--adaptation", help="What `laennec adapt` made for the device that recorded it.", readable=False),
+]
 ChannelOption = Annotated[int | None, typer.Option("--channel", help="Which channel of several, counted from 1.")]
 JsonlOption = Annotated[bool, typer.Option("--jsonl", help="JSON lines instead of a table.")]
 

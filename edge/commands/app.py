@@ -17,7 +17,9 @@ import typer
 
 from edge import __version__
 from edge.commands import EXIT_INTERRUPTED, EXIT_MISTAKE
+from edge.commands.adapt import adapt
 from edge.commands.bench import bench
+from edge.commands.budget import budget
 from edge.commands.demo import demo
 from edge.commands.detect import detect
 from edge.commands.devices import devices
@@ -50,7 +52,9 @@ app.command(short_help="List the microphones.")(devices)
 app.command(short_help="Play a synthetic recording, show its events.")(demo)
 app.command(short_help="Check everything that a node needs.")(doctor)
 app.command(short_help="Publish again events that a broker lost.")(resend)
+app.command(short_help="Choose limits for a budget of alarms.")(budget)
 app.add_typer(model_app, name="model", short_help="Show the model; manage signed models.")
+app.command(short_help="Measure a device of your own.")(adapt)
 app.command(short_help="Find the fastest variant of the model here.")(optimize)
 app.command(hidden=True)(tune)
 app.command(short_help="Find how many beds this box sustains.")(bench)

@@ -12,6 +12,7 @@ import typer
 from edge.commands import (
     EXIT_INTERRUPTED,
     EXIT_MISTAKE,
+    AdaptationOption,
     ChannelOption,
     JsonlOption,
     ModelOption,
@@ -34,15 +35,18 @@ def detect(
     channel: ChannelOption = None,
     model: ModelOption = None,
     runtime: RuntimeOption = None,
+    adaptation: AdaptationOption = None,
 ) -> None:
     """Print the events of sound files, at full speed and without a broker."""
     with stop_on_signals() as stop:
+        from edge.artefact.adaptation import load_adaptation
         from edge.artefact.runtime import open_model
         from edge.detector.detect import DetectOptions, detect_file
         from edge.features import warm_up
 
         warm_up()
-        artefact, options, failed = open_model(model, runtime or "auto"), DetectOptions(channel, scores), False
+        artefact, failed = open_model(model, runtime or "auto"), False
+        options = DetectOptions(channel, scores, load_adaptation(adaptation, artefact) if adaptation else None)
         show = _print_lines if jsonl or scores else _print_table
         for path in _searched(files):
             try:
@@ -70,21 +74,21 @@ def _searched(named: list[Path]) -> Iterator[Path | LaennecError]:
 
 
 def _print_lines(path: Path, records: Generator[Record, None, Coverage]) -> None:
-    """All records of one file, and at last one that says why it is outside what the model knows, if it is."""
-    from edge.detector.detect import as_line, outside_record
+    """All records of one file, and at last what there is to say of all of it."""
+    from edge.detector.detect import as_line, last_records
 
     while True:
         try:
             print(as_line(next(records)))
         except StopIteration as end:
-            if end.value.outside:
-                print(as_line(outside_record(path, end.value.outside)))
+            for record in last_records(path, end.value):
+                print(as_line(record))
             return
 
 
 def _print_table(path: Path, records: Generator[Record, None, Coverage]) -> None:
     """The events of one file; a file that cannot be read leaves no head that looks like a quiet one."""
-    from edge.detector.detect import ROW_HEAD, as_row
+    from edge.detector.detect import ROW_HEAD, as_row, last_lines
 
     count = 0
     while True:
@@ -95,8 +99,8 @@ def _print_table(path: Path, records: Generator[Record, None, Coverage]) -> None
             found = {0: "no event", 1: "1 event"}.get(count, f"{count} events")
             head = "" if count else f"{path}\n"
             print(f"{head}{found} in {coverage.read_s:.1f} s of sound, {coverage.measurable_s:.1f} s measurable")
-            if coverage.outside:
-                print(f"unverified: {coverage.outside}")
+            for line in last_lines(coverage):
+                print(line)
             return
         if not count:
             print(f"{path}\n{ROW_HEAD}")

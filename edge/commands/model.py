@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge.commands import ModelOption
+from edge.commands import AdaptationOption, ModelOption
 
 if TYPE_CHECKING:
     from edge.releases.model_store import ModelStore
@@ -24,13 +24,16 @@ NEXT_START = "a running service uses it from its next start on (systemctl restar
 
 
 @app.callback()
-def card(context: typer.Context, model: ModelOption = None) -> None:
-    """Print the card of a model: classes, thresholds, validation, feature spec."""
+def card(context: typer.Context, model: ModelOption = None, adaptation: AdaptationOption = None) -> None:
+    """Print the card of a model: classes, thresholds, validation, feature spec; and an adaptation of it."""
     if context.invoked_subcommand is not None:
         return
+    from edge.artefact.adaptation import load_adaptation
     from edge.artefact.model import load_model
 
-    print(load_model(model).describe())
+    artefact = load_model(model)
+    lines = load_adaptation(adaptation, artefact).lines() if adaptation is not None else []
+    print("\n".join([artefact.describe(), *lines]))
 
 
 @app.command(short_help="Check and install a signed model.")

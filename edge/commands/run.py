@@ -12,11 +12,9 @@ from typing import Annotated, Any
 
 import typer
 
-from edge.commands import EXIT_MISTAKE, ChannelOption, ModelOption, RuntimeOption, stop_on_signals
+from edge.commands import EXIT_MISTAKE, AdaptationOption, ChannelOption, ModelOption, RuntimeOption, stop_on_signals
 from edge.errors import ConfigError, LaennecError
 from edge.settings.kinds import LIVE
-
-logger = logging.getLogger(__name__)
 
 logger = logging.getLogger(__name__)
 
@@ -40,16 +38,18 @@ def run(  # noqa: PLR0913 - the options of the command
     ] = None,
     fast: Annotated[bool, typer.Option("--fast", help="Play files as fast as possible, not in real time.")] = False,
     runtime: RuntimeOption = None,
+    adaptation: AdaptationOption = None,
 ) -> None:
     """Detect sounds and publish events over MQTT, until Ctrl-C or the end of all files."""
     given: dict[str, Any] = {
         "source": source, "model": model, "channel": channel, "host": host, "port": port, "node": node,
-        "stream": stream, "outbox": outbox, "runtime": runtime,
+        "stream": stream, "outbox": outbox, "runtime": runtime, "adaptation": adaptation,
     }  # fmt: skip
     folder = None
     if config is not None:  # where its relative paths begin, but not those of the command line
         folder = config.parent
         given |= {"source": [*map(_from_here, source or ())], "model": _from_here(model), "outbox": _from_here(outbox)}
+        given["adaptation"] = _from_here(adaptation)
     from edge.log import setup
     from edge.settings import config as settings
     from edge.settings.yaml_file import read_yaml
@@ -147,9 +147,12 @@ def _overridden(tree: object, given: dict[str, Any], fast: bool) -> object:
         if wanted and isinstance(merged.get(section, {}) or {}, dict):
             merged[section] = {**(merged.get(section) or {}), **wanted}
     if given["source"]:
-        merged["streams"] = _streams(given["source"], given["stream"], given["channel"])
-    elif given["stream"] is not None or given["channel"] is not None:
-        raise ConfigError("--stream and --channel belong to --source; in a configuration file they stand under streams")
+        named = _streams(given["source"], given["stream"], given["channel"])
+        merged["streams"] = [{**each, "adaptation": given["adaptation"]} for each in named]
+    elif any(given[key] is not None for key in ("stream", "channel", "adaptation")):
+        raise ConfigError(
+            "--stream, --channel and --adaptation belong to --source; in a configuration file they stand under streams"
+        )
     elif not tree:
         raise ConfigError("nothing to listen to: give --source FILE, --source mic, or --config with streams")
     streams = merged.get("streams")

@@ -155,12 +155,12 @@ def status_body(node: Node, state: str, session: str, wall_s: float) -> Body:
 
 
 def stream_status_body(
-    node: Node, state: str, reason: str, since_s: float, wall_s: float, verified: bool | None = None
+    node: Node, state: str, reason: str, since_s: float, wall_s: float, verified: bool | None = None, gain_db: int = 0
 ) -> Body:
-    """State of one stream: `ok`, `degraded`, `lost` or `disabled`, why, since when, and if its sound is known."""
+    """State of one stream: `ok`, `degraded`, `lost` or `disabled`, why, since when, if its sound is known, its gain."""
     return {
-        "schema": "laennec.stream/1", "state": state, "reason": reason, "verified": verified, "since": rfc3339(since_s),
-        "boot_id": node.boot_id, "ts": rfc3339(wall_s),
+        "schema": "laennec.stream/1", "state": state, "reason": reason, "verified": verified, "gain_db": gain_db,
+        "since": rfc3339(since_s), "boot_id": node.boot_id, "ts": rfc3339(wall_s),
     }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edge.artefact.adaptation import Adaptation
 from edge.artefact.model import Model
 from edge.detector.pipeline import Pipeline
 from edge.errors import LaennecError, SourceError
@@ -29,6 +30,8 @@ class DetectOptions:
     """Which of several, counted from 1."""
     scores: bool = False
     """Whether to give one record per score frame besides the events."""
+    adaptation: Adaptation | None = None
+    """Of the device that recorded it."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,8 @@ class Coverage:
     """Of it, what could be judged, seconds."""
     outside: str = ""
     """Why its sound is not like what the model knows; empty where it is, or where that was not judged."""
+    gain_db: float = 0.0
+    """What was added to its level at its end, dB."""
 
 
 def detect_file(
@@ -62,7 +67,7 @@ def detect_file(
         ConfigError: the channel does not exist.
     """
     score_records = _ScoreRecords(path, model, options.scores)
-    pipeline = Pipeline(model, observe=score_records.push)
+    pipeline = Pipeline(model, observe=score_records.push, adaptation=options.adaptation)
     source = open_source(str(path), model.rate_hz, options.channel, pace=False)
     stop_sample = 0
     broken: LaennecError | None = None
@@ -87,7 +92,7 @@ def detect_file(
     if broken is not None:
         raise broken
     measurable_s = score_records.valid * model.score_hop_samples / model.rate_hz
-    coverage = Coverage(stop_sample / model.rate_hz, measurable_s, pipeline.whole().reason)
+    coverage = Coverage(stop_sample / model.rate_hz, measurable_s, pipeline.whole().reason, pipeline.gain_db)
     if not score_records.valid and not stop.is_set():
         raise SourceError(
             f"{path}: nothing in {coverage.read_s:.2f} s can be judged, too short or not a number; record again"
@@ -95,9 +100,18 @@ def detect_file(
     return coverage
 
 
-def outside_record(path: Path, reason: str) -> Record:
-    """The last record of a file whose sound is not like what the model knows."""
-    return {"file": str(path), "verified": False, "reason": reason}
+def last_records(path: Path, coverage: Coverage) -> list[Record]:
+    """What there is to say at the end of a file: the gain that it was heard with, and why it is not `verified`."""
+    gain: list[Record] = [{"file": str(path), "gain_db": round(coverage.gain_db)}] if round(coverage.gain_db) else []
+    reason = {"file": str(path), "verified": False, "reason": coverage.outside}
+    return [*gain, reason] if coverage.outside else gain
+
+
+def last_lines(coverage: Coverage) -> list[str]:
+    """The same for a person."""
+    gain_db = round(coverage.gain_db)
+    gain = [f"level: heard {abs(gain_db)} dB {'louder' if gain_db > 0 else 'fainter'}, as the model knows it"]
+    return (gain if gain_db else []) + ([f"unverified: {coverage.outside}"] if coverage.outside else [])
 
 
 def event_record(path: Path, event: Event, rate_hz: int) -> Record:

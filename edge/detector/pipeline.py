@@ -1,4 +1,4 @@
-"""One stream, from blocks to events: concealment, features, chunks, model, tracker in a row. No thread, I/O or clock.
+"""One stream, from blocks to events: concealment, features, level, model, tracker in a row. No thread, I/O or clock.
 
 Sans-IO: `offer` takes sound, `ready` is the next chunk to be scored, `decide` takes its scores; so a node scores chunks
 of many streams at once. `push` does all three with the model, for one stream.
@@ -17,9 +17,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.artefact.adaptation import Adaptation
 from edge.artefact.model import Model
-from edge.detector.chunks import Chunks
 from edge.detector.concealment import Concealment
+from edge.detector.level import LevelledChunks
+from edge.detector.recalibration import Recalibration
 from edge.detector.sound_check import SoundCheck, Verdict
 from edge.detector.tracker import Tracker
 from edge.errors import ConfigError
@@ -38,6 +40,7 @@ class Pipeline:
         classes: classes that become events; all event classes of the model when None.
         outside: what to do while the sound is not like what the model knows: mark events, give no scores, or not judge.
         phase: frames by which the grid of chunks is shifted, whole score frames.
+        adaptation: of the stream's device, checked to be of this model.
 
     Raises:
         ConfigError: if a threshold or class is not one of the model's.
@@ -51,6 +54,7 @@ class Pipeline:
         classes: tuple[str, ...] | None = None,
         outside: Outside = "unverified",
         phase: int = 0,
+        adaptation: Adaptation | None = None,
     ) -> None:
         """Build the stages; no sound has come yet."""
         unknown = sorted({*(thresholds or {}), *(classes or ())} - set(model.event_classes))
@@ -64,10 +68,13 @@ class Pipeline:
         self._check = None if outside == "ignore" else SoundCheck(model)
         self._reported = set(model.event_classes if classes is None else classes)
         self._concealment = Concealment(model.rate_hz)
-        self._features = FrontEnd(model.spec)
-        self._chunks = Chunks(model.chunk, model.spec.width, phase)
+        self._chunks = LevelledChunks(model, adaptation, phase)
+        self._features = FrontEnd(self._chunks.spec)
+        adapted = adaptation.thresholds if adaptation is not None else {}
+        calibration = adaptation.calibration if adaptation is not None else {}
+        self._recalibration = Recalibration(model.groups, model.classes, calibration)
         self._tracker = Tracker(
-            model.groups, model.classes, {**model.thresholds, **(thresholds or {})}, model.score_hop_samples
+            model.groups, model.classes, {**model.thresholds, **adapted, **(thresholds or {})}, model.score_hop_samples
         )
         self._ready: deque[Chunk] = deque()  # complete and not scored
         self._state = model.new_state()
@@ -128,11 +135,17 @@ class Pipeline:
             self._state, self._heard_from = self._model.new_state(), chunk.start + spec.chunk_frames
         if not len(scores.valid):
             return []
+        scores = self._recalibration.apply(scores)
         if self._outside == "not_measurable" and self.verdict.verified is False:
             scores = replace(scores, valid=np.zeros_like(scores.valid))
         if self._observe is not None:
             self._observe(scores)
         return self._reported_only(self._tracker.push(scores, self._bridged(scores)))
+
+    @property
+    def gain_db(self) -> float:
+        """What is added to the level of the stream now, dB; after `flush`, what was at its end."""
+        return self._chunks.gain_db
 
     @property
     def verdict(self) -> Verdict:

@@ -18,6 +18,7 @@ FULL_SCALE = 0.99  # a sample from here on is clipped; converters stop a little 
 MOST_CLIPPED = 1e-3  # share; the worst of 1949 SPRSound recordings has 4e-5, of five ICBHI ones 1.7e-3
 MOST_CONSTANT = 0.1  # of full scale; the most in SPRSound is 2e-4, in ICBHI 9e-3
 MOST_NOT_NUMBERS = 1e-2  # share
+RETURN = 0.5  # hysteresis, of the three above
 SILENT_DB = -90.0  # rms, dBFS; the faintest recording of SPRSound has -68
 
 
@@ -56,16 +57,21 @@ class SampleCounts:
         """Whether there is nothing but a constant."""
         return bool(self._numbers) and 10 * math.log10(max(self._variance, 1e-30)) < SILENT_DB
 
-    def reasons(self) -> list[str]:
-        """What is wrong with the samples, for a person; nothing when they are as they should be, or there are none."""
+    def reasons(self, was_outside: bool = False) -> list[str]:
+        """What is wrong with the samples, for a person; nothing when they are as they should be, or there are none.
+
+        Args:
+            was_outside: the stream was outside until now; the limits are then `RETURN` of what they are.
+        """
         found, not_numbers = [], self.samples - self._numbers
-        if not_numbers > MOST_NOT_NUMBERS * self.samples:
+        part = RETURN if was_outside else 1.0
+        if not_numbers > part * MOST_NOT_NUMBERS * self.samples:
             found.append(f"{100 * not_numbers / self.samples:.0f} % of the samples are not numbers")
         if self.is_silent:
             found.append(f"silence: nothing above {SILENT_DB:.0f} dBFS")
-        if self._clipped > MOST_CLIPPED * self._numbers:
+        if self._clipped > part * MOST_CLIPPED * self._numbers:
             found.append(f"clipped: {100 * self._clipped / self._numbers:.1f} % of the samples at full scale")
-        if abs(self._constant) > MOST_CONSTANT:
+        if abs(self._constant) > part * MOST_CONSTANT:
             found.append(f"constant offset of {self._constant:.2f} of full scale")
         return found
 

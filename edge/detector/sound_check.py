@@ -2,6 +2,7 @@
 
 Sound is measured in pieces of about `PIECE_S` on the grid of chunks. A piece is complete when a chunk of a later one
 comes; with each the last `PIECES` are judged, so a stream is judged within 15 s of its begin and then by the last 30 s.
+One that was called outside must be a little further inside to be called so again (hysteresis).
 Whatever happens between two chunks depends on the sound before the second alone, so any cut of the sound into blocks
 gives the same verdicts with the same chunks. Pure, for one stream; not for events, and it changes no score.
 """
@@ -9,17 +10,15 @@ gives the same verdicts with the same chunks. Pure, for one stream; not for even
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.artefact.known import KnownSound
-from edge.artefact.specs import ChunkSpec
-from edge.detector.chunks import Chunks
+from edge.artefact.adaptation import Adaptation
 from edge.detector.known_sound import reasons
+from edge.detector.level import Hears, LevelledChunks, is_levelled
 from edge.detector.sample_counts import SampleCounts
-from edge.detector.sound_statistics import SoundStatistics, is_measurable
+from edge.detector.sound_statistics import SoundStatistics
 from edge.features import FeatureSpec, FrontEnd
 from edge.types import Block, Chunk
 
@@ -27,14 +26,6 @@ PIECE_S = 10.0
 PIECES = 3  # that are judged together
 LEAST_S = 5.0  # of sound that can be measured; less is not judged. The median recording of SPRSound has 9 s
 MOST_PIECES = 4096  # that wait for their chunks: 11 hours in one block
-
-
-class KnowsSound(Protocol):
-    """What is needed of a model."""
-
-    spec: FeatureSpec
-    chunk: ChunkSpec
-    known: KnownSound | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +44,24 @@ class _Piece:
     def __init__(self, spec: FeatureSpec, is_judged: bool) -> None:
         self.samples = SampleCounts()
         self.frames = SoundStatistics(spec) if is_judged else None
+        self._gains = 0  # of all valid frames together, thousandths of a dB: whole numbers, which add exactly
 
     def add(self, other: _Piece) -> None:
         self.samples.add(other.samples)
         if self.frames is not None and other.frames is not None:
             self.frames.add(other.frames)
+            self._gains += other._gains
+
+    def push(self, chunk: Chunk) -> None:
+        """Take the frames of a chunk."""
+        if self.frames is not None:
+            self.frames.push(chunk.values, chunk.valid)
+            self._gains += round(1000 * chunk.gain_db) * int(np.count_nonzero(chunk.valid))
+
+    @property
+    def gain_db(self) -> float:
+        """Mean of what was added to the frames, dB."""
+        return self._gains / 1000 / max(self.frames.frames, 1) if self.frames is not None else 0.0
 
 
 class SoundCheck:
@@ -67,9 +71,9 @@ class SoundCheck:
         model: what it says it knows; nothing but samples is judged where it says nothing.
     """
 
-    def __init__(self, model: KnowsSound) -> None:
+    def __init__(self, model: Hears) -> None:
         """Nothing was heard yet."""
-        self._spec, self._known = model.spec, model.known if is_measurable(model.spec) else None
+        self._spec, self._known = model.spec, model.known if is_levelled(model) else None
         self._chunk_samples = model.chunk.chunk_frames * model.spec.hop_samples
         self._chunks = max(round(PIECE_S * model.spec.rate_hz / self._chunk_samples), 1)  # in a piece
         self._least_samples = LEAST_S * model.spec.rate_hz
@@ -77,10 +81,10 @@ class SoundCheck:
         self.reset()
 
     @classmethod
-    def of(cls, model: KnowsSound, samples: NDArray[np.float32]) -> Verdict:
-        """The verdict on one whole sound, (N,) at the model's rate."""
-        check, front_end = cls(model), FrontEnd(model.spec)
-        chunks = Chunks(model.chunk, model.spec.width)
+    def of(cls, model: Hears, samples: NDArray[np.float32], adaptation: Adaptation | None = None) -> Verdict:
+        """The verdict on one whole sound, (N,) at the model's rate, as it would be heard."""
+        check, chunks = cls(model), LevelledChunks(model, adaptation)
+        front_end = FrontEnd(chunks.spec)
         block = Block(0, samples, np.ones(len(samples), np.bool_))
         check.push_block(block)
         for frames in front_end.push(block) + front_end.flush():
@@ -111,13 +115,12 @@ class SoundCheck:
         """Take a chunk; the verdict is then that for what the model makes of it."""
         number = chunk.start // self._chunk_frames // self._chunks
         if self._current is not None and number > self._current:
-            self.verdict = self._judge([p for n, p in self._pieces.items() if number - PIECES <= n < number])
+            recent = [p for n, p in self._pieces.items() if number - PIECES <= n < number]
+            self.verdict = self._judge(recent, self.verdict.verified is False)
             for old in [n for n in self._pieces if n < number - PIECES]:
                 self._forgotten.add(self._pieces.pop(old))
         self._current = number if self._current is None else max(number, self._current)
-        frames = self._piece(number).frames
-        if frames is not None:
-            frames.push(chunk.values, chunk.valid)
+        self._piece(number).push(chunk)
 
     def whole(self) -> Verdict:
         """Of everything so far, as one stretch: for a file."""
@@ -133,15 +136,15 @@ class SoundCheck:
                 self._forgotten.add(self._pieces.pop(min(self._pieces)))
         return self._pieces[number]
 
-    def _judge(self, pieces: list[_Piece]) -> Verdict:
+    def _judge(self, pieces: list[_Piece], was_outside: bool = False) -> Verdict:
         total = self._new()
         for piece in pieces:
             total.add(piece)
-        found = total.samples.reasons() if total.samples.samples >= self._least_samples else []
+        found = total.samples.reasons(was_outside) if total.samples.samples >= self._least_samples else []
         frames, known = total.frames, self._known
         is_measured = frames is not None and frames.frames * self._spec.hop_samples >= self._least_samples
         if is_measured and frames is not None and known is not None and not total.samples.is_silent:
-            found += reasons(frames.measured(), known, self._spec)
+            found += reasons(frames.measured(), known, self._spec, total.gain_db, was_outside)
         if found:
             return Verdict(False, "; ".join(found))
         return Verdict(True if is_measured else None)

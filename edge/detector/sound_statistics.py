@@ -74,8 +74,8 @@ def group_edges_hz(spec: FeatureSpec) -> NDArray[np.float64]:
     return np.asarray((edges_hz[edges] + edges_hz[edges + 1]) / 2)
 
 
-class SoundStatistics:
-    """The sums of one stretch.
+class FrameLevels:
+    """How often each frame level came, in one stretch.
 
     Args:
         spec: what a frame is.
@@ -93,32 +93,80 @@ class SoundStatistics:
         self._part = slice(longest * spec.bands, (longest + 1) * spec.bands)
         self._offset = np.broadcast_to(np.asarray(spec.offset), spec.width)[self._part]
         self._scale = np.broadcast_to(np.asarray(spec.scale), spec.width)[self._part]
-        self._edges = group_edges(spec)
         shape = taper(analysis.taper, analysis.windows_samples[longest], analysis.periodic)
         self._noise_db = 10 * np.log10(2 * analysis.fft_size * np.sum(shape**2) / np.sum(shape) ** 2)
         self._counts = np.zeros(STEPS, np.int64)
-        self._sums = np.zeros(GROUPS, np.int64)
 
     @property
     def frames(self) -> int:
         """Valid frames that were taken."""
         return int(self._counts.sum())
 
-    def push(self, values: NDArray[np.floating], valid: NDArray[np.bool_]) -> None:
-        """Take some frames: (T, M) in the unit of the spec, and (T,) whether they are valid; others do not count."""
+    @property
+    def level_db(self) -> float:
+        """dBFS; of at least one valid frame."""
+        return self.quantile(LOUD)
+
+    def push(self, values: NDArray[np.floating], valid: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Take some frames: (T, M) in the unit of the spec, and (T,) whether they are valid; others do not count.
+
+        Returns:
+            (n, bands) levels of the valid ones in the longest window, dB.
+        """
         heard = values[:, self._part] if valid.all() else values[valid, self._part]
-        if not len(heard):
-            return
-        levels = np.asarray(heard, np.float64) * self._scale + self._offset
+        levels: NDArray[np.float64] = np.asarray(heard, np.float64) * self._scale + self._offset
         power_db = 10 * np.log10(np.exp(levels * NEPER_OF_DB).sum(axis=1)) - self._noise_db
         steps = np.clip(np.floor((power_db - LOWEST_DB) / STEP_DB), 0, STEPS - 1).astype(np.int64)
         self._counts += np.bincount(steps, minlength=STEPS)
+        return levels
+
+    def add(self, other: FrameLevels) -> None:
+        """Take what another stretch has taken; of the same spec."""
+        self._counts += other._counts
+
+    def subtract(self, other: FrameLevels) -> None:
+        """Give back what was added."""
+        self._counts -= other._counts
+
+    def quantile(self, share: float) -> float:
+        """Frame level that this share of the frames stays below, dB; linear within a step."""
+        reached = np.cumsum(self._counts)
+        wanted = share * reached[-1]
+        step = int(np.searchsorted(reached, wanted))
+        within = (wanted - (reached[step] - self._counts[step])) / max(int(self._counts[step]), 1)
+        return float(LOWEST_DB + STEP_DB * (step + within))
+
+
+class SoundStatistics:
+    """The sums of one stretch.
+
+    Args:
+        spec: what a frame is.
+
+    Raises:
+        ValueError: if frames of this spec have no levels (`is_measurable`).
+    """
+
+    def __init__(self, spec: FeatureSpec) -> None:
+        """Nothing was heard yet."""
+        self._levels = FrameLevels(spec)
+        self._edges = group_edges(spec)
+        self._sums = np.zeros(GROUPS, np.int64)
+
+    @property
+    def frames(self) -> int:
+        """Valid frames that were taken."""
+        return self._levels.frames
+
+    def push(self, values: NDArray[np.floating], valid: NDArray[np.bool_]) -> None:
+        """Take some frames: (T, M) in the unit of the spec, and (T,) whether they are valid; others do not count."""
+        levels = self._levels.push(values, valid)
         means = np.add.reduceat(levels, self._edges[:-1], axis=1) / np.diff(self._edges)
         self._sums += np.rint(means / UNIT_DB).astype(np.int64).sum(axis=0)
 
     def add(self, other: SoundStatistics) -> None:
         """Take what another stretch has taken; of the same spec."""
-        self._counts += other._counts
+        self._levels.add(other._levels)
         self._sums += other._sums
 
     def measured(self) -> Measured:
@@ -129,13 +177,5 @@ class SoundStatistics:
         """
         if not self.frames:
             raise ValueError("no valid frame was taken")
-        level_db = self._quantile(LOUD)
-        return Measured(level_db, level_db - self._quantile(QUIET), self._sums * UNIT_DB / self.frames)
-
-    def _quantile(self, share: float) -> float:
-        """Frame level that this share of the frames stays below, dB; linear within a step."""
-        reached = np.cumsum(self._counts)
-        wanted = share * reached[-1]
-        step = int(np.searchsorted(reached, wanted))
-        within = (wanted - (reached[step] - self._counts[step])) / max(int(self._counts[step]), 1)
-        return float(LOWEST_DB + STEP_DB * (step + within))
+        level_db = self._levels.level_db
+        return Measured(level_db, level_db - self._levels.quantile(QUIET), self._sums * UNIT_DB / self.frames)

@@ -117,6 +117,9 @@ def _settings_checks(config: Config, model: Model | None, listen: bool) -> Itera
     if model is None:
         return
     for stream in config.streams:
+        if stream.adaptation is not None:
+            check = partial(sources.adapted, stream, model)
+            yield from _safely(f"adaptation {stream.id}", lambda check=check: [check()])  # type: ignore[misc]
         if stream.source.partition(":")[0] == LINK:
             continue  # reading the settings has found its device in the list
         look = partial(sources.source, stream, model, is_running, listen)

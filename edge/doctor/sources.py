@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from packaging.version import Version
 
+from edge.artefact.adaptation import load_adaptation
 from edge.detector.sound_check import SoundCheck
 from edge.doctor import Check, fail, ok, warn
 from edge.doctor.rights import denied
@@ -28,14 +29,13 @@ from edge.sources.source import read_source
 from edge.types import Block, Gap
 
 if TYPE_CHECKING:
+    from edge.artefact.adaptation import Adaptation
     from edge.artefact.model import Model
     from edge.settings.config import Stream
 
 SOUND_CARDS = Path("/dev/snd")
 RECORD_S = 10.0  # as long as a recording that the model was trained on
-FAINTEST_DB = (
-    -75.0
-)  # rms re full scale; chest recordings have -54 to -35, see also `edge.node.stream_state.UNPLUGGED_DB`
+FAINTEST_DB = -75.0  # rms re full scale; chest recordings have -54 to -35; `edge.node.stream_state.UNPLUGGED_DB`
 CLIPPED = 0.99  # of full scale
 FIRST_PYAUDIO = Version("0.2.12")  # its C code before lacks PY_SSIZE_T_CLEAN: Python 3.10 refuses the first buffer
 
@@ -60,7 +60,10 @@ def source(stream: Stream, model: Model, is_running: bool, listen: bool) -> Chec
     try:
         with closing(open_source(stream.source, model.rate_hz, stream.channel)) as opened:
             if is_microphone and listen:
-                return heard(name, stream.source, _record(partial(read_source, opened), model.rate_hz), model)
+                adaptation = None if stream.adaptation is None else load_adaptation(stream.adaptation, model)
+                return heard(
+                    name, stream.source, _record(partial(read_source, opened), model.rate_hz), model, adaptation
+                )
             return ok(name, f"{stream.source}: opens")
     except SourceError as error:
         if is_microphone:
@@ -69,6 +72,17 @@ def source(stream: Stream, model: Model, is_running: bool, listen: bool) -> Chec
         return fail(name, str(error), f"change streams ({stream.id}).source")
     except LaennecError as error:
         return fail(name, str(error), f"change the stream {stream.id} in the configuration")
+
+
+def adapted(stream: Stream, model: Model) -> Check:
+    """Whether the adaptation that a stream names is whole and of this model."""
+    assert stream.adaptation is not None
+    name = f"adaptation {stream.id}"
+    try:
+        found = load_adaptation(stream.adaptation, model)
+    except LaennecError as error:
+        return fail(name, str(error), f"the service does not start; change streams ({stream.id}).adaptation")
+    return ok(name, found.lines()[0].removeprefix("adaptation: "))
 
 
 def outdated_pyaudio() -> str:
@@ -117,7 +131,9 @@ def level(name: str, what: str, samples: NDArray[np.float32], rate_hz: int) -> C
     return ok(name, found)
 
 
-def heard(name: str, what: str, samples: NDArray[np.float32], model: Model) -> Check:
+def heard(
+    name: str, what: str, samples: NDArray[np.float32], model: Model, adaptation: Adaptation | None = None
+) -> Check:
     """Judge a microphone by its level, and by whether the model knows such sound.
 
     Args:
@@ -125,14 +141,16 @@ def heard(name: str, what: str, samples: NDArray[np.float32], model: Model) -> C
         what: the source, as the operator calls it.
         samples: (N,) what was recorded, full scale = 1.0.
         model: what will hear it.
+        adaptation: of the device.
     """
     check = level(name, what, samples, model.rate_hz)
     if check.verdict != "ok":
         return check
-    verdict = SoundCheck.of(model, samples)
+    verdict = SoundCheck.of(model, samples, adaptation)
     if verdict.verified is False:
         advice = (
-            "listen again with the stethoscope on a chest; if it stays so, the model does not know this stethoscope"
+            "listen again with the stethoscope on a chest; if it stays so, the model does not know this stethoscope: "
+            "laennec adapt"
         )
         return warn(name, f"{check.found}; {verdict.reason}", advice)
     return check if verdict.verified is None else ok(name, f"{check.found}, as the model knows it")

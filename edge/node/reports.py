@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from edge import __version__
+from edge.artefact.adaptation import Adaptation
 from edge.artefact.model import Model
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.messages import Body, Node, device_body, model_body, rfc3339
@@ -22,7 +23,7 @@ from edge.node.stream import NodeStream
 from edge.settings.config import Config, Stream
 
 SCHEMAS = (  # edge/delivery/schema
-    "event/1", "gap/1", "health/2", "info/2", "status/1", "stream/1", "stream-health/1", "stream-info/1",
+    "event/1", "gap/1", "health/2", "info/2", "status/1", "stream/1", "stream-health/1", "stream-info/1", "trend/1",
 )  # fmt: skip
 STATES = ("ok", "degraded", "lost", "disabled", "unknown")
 BACKLOG_WARNING = 100  # waiting messages; a broker that keeps up leaves a few
@@ -50,12 +51,14 @@ def info_body(node: Node, config: Config, model: Model) -> Body:
     }  # fmt: skip
 
 
-def stream_info_body(node: Node, stream: Stream, model: Model) -> Body:
-    """What a stream of it is and looks for."""
+def stream_info_body(node: Node, stream: Stream, model: Model, adaptation: Adaptation | None = None) -> Body:
+    """What a stream of it is and looks for, and how its device is adapted to the model."""
+    adapted = adaptation.thresholds if adaptation is not None else {}
     return {
         "schema": "laennec.stream-info/1", "boot_id": node.boot_id, "rate": model.rate_hz,
         "classes": list(stream.classes or model.event_classes),
-        "thresholds": {**model.thresholds, **stream.thresholds},
+        "thresholds": {**model.thresholds, **adapted, **stream.thresholds},
+        "adaptation": adaptation.body() if adaptation is not None else None,
     }  # fmt: skip
 
 
@@ -91,7 +94,7 @@ def stream_health_body(node: Node, stream: NodeStream, wall_s: float) -> Body:
     totals, state = stream.totals(), stream.state()
     body: Body = {
         "schema": "laennec.stream-health/1", "ts": rfc3339(wall_s), "boot_id": node.boot_id,
-        "state": state.name, "reason": state.reason, "verified": state.verified,
+        "state": state.name, "reason": state.reason, "verified": state.verified, "gain_db": state.gain_db,
         "heard_s": round(totals.received_s, 2), "measurable_s": round(totals.measurable_s, 2),
         "lost_s": round(totals.lost_s, 2), "concealed_s": round(totals.concealed_s, 2),
         "left_out_s": round(totals.left_out_s, 2), "lag_s": round(stream.lag_s(), 2),

@@ -20,6 +20,7 @@ from edge.delivery.dispatch import Dispatch
 from edge.delivery.messages import HEALTH_EXPIRY_S, Node, end_after_restart, new_boot_id, stream_status_body
 from edge.delivery.outbox import Outbox
 from edge.delivery.retained import RetainedTopics
+from edge.delivery.trend_history import TrendHistory, history_path
 from edge.node.box_fingerprint import box_fingerprint
 from edge.node.engine import Engine, phase_of
 from edge.node.notify import Notifier, StreamHealth, Supervision
@@ -27,6 +28,7 @@ from edge.node.readers import Readers, Reading
 from edge.node.reports import health_body, info_body, stream_health_body, stream_info_body
 from edge.node.stream import NodeStream
 from edge.node.stream_state import State, StreamTotals
+from edge.node.trends import Trends
 from edge.settings.config import Config
 from edge.sources.source import Source
 
@@ -81,11 +83,14 @@ class Service:
         ]
         self._sources = sources
         self._engine = Engine(model, self._streams, [settings.priority for settings in config.streams])
+        history = TrendHistory(history_path(outbox.path), [stream.id for stream in config.streams])
+        self._trends = Trends(self._streams, model, self._node, self._dispatch.set_state, history)
         self._supervision = Supervision(notifier or Notifier())
         self._published: dict[str, State] = {}
         self._in_turn = 0  # reports on the health of a stream that were published
         self._retained = RetainedTopics(outbox.path.with_name(f"retained-{config.node}.json"))
-        self._status_topics = [self._node.topic("s", stream.id, "status") for stream in config.streams]
+        kinds = ("status", "health", "info", "trend")
+        self._stream_topics = [self._node.topic("s", each.id, kind) for each in config.streams for kind in kinds]
         self._has_ended_orphans = False
         self._started_s = time.monotonic()
 
@@ -94,9 +99,10 @@ class Service:
         self._end_orphaned_events()
         self._dispatch.send_first(self._outbox.ended_by_restart())
         self._publish_info()
-        for topic in self._retained.begin(self._status_topics):  # of streams that were taken out of the settings
+        for topic in self._retained.begin(self._stream_topics):  # of streams that were taken out of the settings
             self._dispatch.clear_state(topic)
         self._dispatch.start()
+        self._trends.start()
         readings = [
             Reading(source, stream, stop, partial(self._engine.wake, number))
             for number, (source, stream) in enumerate(zip(self._sources, self._streams, strict=True))
@@ -109,6 +115,7 @@ class Service:
         while not stop.wait(TICK_S) and self._engine.is_alive():
             readers.relieve()
             self._publish_stream_states()
+            self._trends.tick()
             self._publish_stream_health(self._next_in_turn())
             self._supervision.tick(self._stream_health(readers), self._dispatch.is_connected)
             if time.monotonic() >= next_health_s:
@@ -124,6 +131,7 @@ class Service:
         if not self._engine.end(CLOSE_S):  # a source that does not notice the end does not keep events open
             logger.error("scoring hangs; open events stay without an end until the next start")
         self._publish_stream_states()
+        self._trends.finish()
         self._publish_health()
         self._publish_stream_health(self._streams)
         if is_stopped:
@@ -131,7 +139,7 @@ class Service:
         else:
             waiting = self._drain_after_files()
         if self._dispatch.is_connected:
-            self._retained.settle(self._status_topics)
+            self._retained.settle(self._stream_topics)
         self._dispatch.stop()
         self._outbox.tidy()  # a last attempt to bring to disk what only memory holds
         counts = self._outbox.counts()
@@ -170,7 +178,7 @@ class Service:
             if state.name != "unknown" and state != self._published.get(stream.id):
                 self._published[stream.id] = state
                 body = stream_status_body(
-                    self._node, state.name, state.reason, state.since_s, time.time(), state.verified
+                    self._node, state.name, state.reason, state.since_s, time.time(), state.verified, state.gain_db
                 )
                 self._dispatch.set_state(self._node.topic("s", stream.id, "status"), body)
 
@@ -195,6 +203,6 @@ class Service:
     def _publish_info(self) -> None:
         """What the node and its streams are."""
         self._dispatch.set_state(self._node.topic("info"), info_body(self._node, self._config, self._model))
-        for settings in self._config.streams:
-            body = stream_info_body(self._node, settings, self._model)
+        for settings, stream in zip(self._config.streams, self._streams, strict=True):
+            body = stream_info_body(self._node, settings, self._model, stream.adaptation)
             self._dispatch.set_state(self._node.topic("s", settings.id, "info"), body)

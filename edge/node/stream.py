@@ -17,10 +17,12 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.artefact.adaptation import load_adaptation
 from edge.artefact.model import Model
 from edge.delivery.messages import Node
 from edge.detector.pipeline import Pipeline
 from edge.errors import LaennecError, ModelError
+from edge.node.bed_burden import BedBurden
 from edge.node.clock import Timeline
 from edge.node.inbox import OVERLOAD, End, Inbox, Item
 from edge.node.stream_messages import MessageSink, StreamMessages
@@ -58,6 +60,7 @@ class NodeStream:
 
         Raises:
             ConfigError: a threshold or class is not one of the model's.
+            ModelError: the adaptation of its device is damaged, or of another model.
         """
         self.id = settings.id
         self.failure = ""
@@ -75,14 +78,18 @@ class NodeStream:
         self._rate_hz, self._chunk = model.rate_hz, model.chunk
         self._hop_s = model.spec.hop_samples / model.rate_hz
         self._score_hop_s = model.score_hop_samples / model.rate_hz
+        self.adaptation = None if settings.adaptation is None else load_adaptation(settings.adaptation, model)
+        """Of the stream's device."""
         self._pipeline = Pipeline(
-            model, settings.thresholds, self._count_measurable, settings.classes, settings.outside, phase
-        )
+            model, settings.thresholds, self._count_measurable, settings.classes, settings.outside, phase,
+            self.adaptation,
+        )  # fmt: skip
         self._monitored = source if isinstance(source, MonitoredSource) else None
         recorded_s = self._monitored.recorded_s if self._monitored else None
         device = self._monitored.device if self._monitored else ""
         self._messages = StreamMessages(node, self.id, device, model, model.rate_hz, sink)
         self._timeline = Timeline(model.rate_hz, self.is_live, recorded_s=recorded_s)
+        self.burden = BedBurden(settings.id, model, self._timeline)
         self._items: deque[Item] = deque()  # taken from the inbox
         self._then: deque[Callable[[], None]] = deque()  # what follows when all chunks that are ready are decided
         self._offered: int | None = None  # absolute index one past the last sample that the pipeline has
@@ -165,7 +172,7 @@ class NodeStream:
 
     def check_silence(self) -> None:
         """Decide what came last if the source has given nothing for `STALL_S`; call it every second or so."""
-        if self._offered is not None and not self.is_closed and not self._then and self._silent_s() > STALL_S:
+        if self._offered is not None and not self.is_closed and not self._then and self.silent_s() > STALL_S:
             self._then.append(self._restart_detector)
 
     def totals(self) -> StreamTotals:
@@ -197,15 +204,14 @@ class NodeStream:
     def state(self) -> State:
         """The stream's state now; `unknown` while the source is only starting."""
         (name, reason), verified = self._assess(), self._pipeline.verdict.verified
-        if (name, reason, verified) != (self._state.name, self._state.reason, self._state.verified):
-            self._state = State(name, reason, time.time(), verified)
+        self._state = self._state.after(name, reason, verified, self._pipeline.gain_db, time.time())
         return self._state
 
     def _assess(self) -> tuple[str, str]:
         if self.is_closed:
             return ("lost", self.failure) if self.failure else ("disabled", self._ending)
         trouble = self._monitored.trouble() if self._monitored else Trouble("", "")
-        if self._silent_s() > STALL_S:
+        if self.silent_s() > STALL_S:
             return "lost", trouble.reason or "no sound arrives"
         if self._arrived_at_s is None:
             return "unknown", ""
@@ -226,7 +232,8 @@ class NodeStream:
             return "degraded", "little of the sound can be measured"
         return "ok", ""
 
-    def _silent_s(self) -> float:
+    def silent_s(self) -> float:
+        """How long nothing has come from the source, seconds."""
         return time.monotonic() - (self._started_at_s if self._arrived_at_s is None else self._arrived_at_s)
 
     def _end_s(self, chunk: Chunk) -> float:
@@ -292,6 +299,7 @@ class NodeStream:
 
     def _count_measurable(self, scores: Scores) -> None:
         self._measurable_frames += int(scores.valid.sum())
+        self.burden.push(scores, self._pipeline.verdict.verified)
 
     def _timed(self, work: Callable[[], Result]) -> Result:
         begin_s = time.perf_counter()

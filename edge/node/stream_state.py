@@ -6,7 +6,7 @@ Not for when any of this is published (`edge.node.service`), and without a clock
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,6 +17,7 @@ MEASURABLE_SHARE = 0.5  # below it the stream is degraded
 UNPLUGGED_DB = -90.0  # rms re full scale; an input that is muted or has no microphone is below, any chest far above
 ENERGY_UNIT = 1e-15  # energy is summed in whole units of it: a sum of floats would lose the faint after a loud year
 ALMOST_NO_SOUND = f"almost no sound (below {UNPLUGGED_DB:.0f} dBFS): check the plug, the mute switch and the gain"
+GAIN_STEP_DB = 3.0  # a level that drifts is not told with every decibel
 BEHIND_S = 2.0  # a stream that is further behind is degraded; up to 1.4 s are the model's chunk and lookahead
 CAUGHT_UP_S = 1.7  # until it is this close again
 
@@ -70,6 +71,14 @@ class State:
     """Since when, seconds since 1970."""
     verified: bool | None = None
     """Whether it sounds like what the model knows; None where that is not judged."""
+    gain_db: int = 0
+    """What is added to its level, dB; told again when it has moved by `GAIN_STEP_DB`."""
+
+    def after(self, name: str, reason: str, verified: bool | None, gain_db: float, wall_s: float) -> State:
+        """The state that follows; the same object where there is nothing new to tell."""
+        if (name, reason, verified) != (self.name, self.reason, self.verified):
+            return State(name, reason, wall_s, verified, round(gain_db))
+        return self if abs(gain_db - self.gain_db) < GAIN_STEP_DB else replace(self, gain_db=round(gain_db))
 
 
 class RecentSound:

@@ -61,6 +61,8 @@ class Stream(Section):
     """Classes that become events here; None: all event classes of the model."""
     outside: Outside = "unverified"
     """What the stream is while its sound is not like what the model knows."""
+    adaptation: PathBeside | None = None
+    """What `laennec adapt` made for its device; None: heard as it is."""
     priority: Literal["low", "normal", "high"] = "normal"
     """In which order sound is left out where the box is too slow for all streams: low first."""
 

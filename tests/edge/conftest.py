@@ -44,6 +44,7 @@ class Watcher:
     """A consumer: keeps every message of the tree; connects again by itself."""
 
     def __init__(self, port: int, v5: bool = True) -> None:
+        self.port = port
         self.messages: list[tuple[str, bool, dict[str, Any]]] = []
         self._ready = threading.Event()
         protocol = paho.MQTTv5 if v5 else paho.MQTTv311

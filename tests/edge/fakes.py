@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.artefact.known import KnownSound
-from edge.artefact.specs import ChunkSpec, GroupSpec
+from edge.artefact.specs import ChunkSpec, GroupSpec, Variant
 from edge.features import FeatureSpec, Mel
 from edge.sources.source import Wait
 from edge.types import Block, Chunk, Gap, Scores
@@ -42,6 +42,7 @@ class LoudnessModel:
     score_hop_samples = spec.hop_samples * chunk.score_frames
     id, sha256, features_sha256, runtime = "loudness", "a" * 64, "b" * 64, "numpy 0"
     known: KnownSound | None = None
+    variant = Variant()
 
     def new_state(self) -> NDArray[np.float32]:
         """Levels of the frames that are not decided yet, (L,): none was heard."""

@@ -35,6 +35,7 @@ from training.detector.nested import Chosen, choose, judged, nested, streaming_m
 from training.detector.sets import main_sets
 from training.detector.thresholds import SEARCH, RecordingLogits
 from training.detector.training_data import TrainingData
+from training.detector.ward_limits import ward_limits
 from training.metrics.estimates import Estimate, bounds, of_counts, values
 from training.metrics.official import official_score
 from training.metrics.streaming import ScoredRecording
@@ -97,6 +98,7 @@ def assess(
     detection = shipped.detection
     found = streaming_metrics(judged(heard, outer), detection.rate_hz, detection.frame_s)
     print("choosing thresholds for budgets of false alarms", flush=True)
+    limits = ward_limits(shipped.scored, [h.fold for h in heard], recipe.frame_s)
     budgets = [point.to_fields() for point in nested_points(shipped, outer, heard)]
     views = {fold: _seen(heard, fold, chosen) for fold, chosen in outer.items()}
     answers, official = answer_tasks(shipped.scored, [h.fold for h in heard], clips, views)
@@ -108,6 +110,7 @@ def assess(
         "groups": [asdict(group) for group in detection.groups],
         "thresholds": detection.thresholds,
         "budgets": budgets,
+        "burden_limits": limits,
         "tasks": answers.to_fields(),
         "validation": values(estimates),
         "intervals": bounds(estimates),

@@ -288,10 +288,11 @@ def score_fold(job: Job, fold: int) -> tuple[list[RecordingLogits], list[Answere
             scored.append(
                 RecordingLogits(recording, logits, frame_targets(recording, len(logits), recipe.frame_s), fold)
             )
+    asked = zip(training_data.judged(), training_data.clips(recipe), strict=True) if job.answers_tasks else ()
     events = [
         (recording, index, clip)
-        for recording, clips in zip(training_data.judged(), training_data.clips(recipe), strict=True)
-        if recording.patient in apart and job.answers_tasks
+        for recording, clips in asked
+        if recording.patient in apart
         for index, clip in enumerate(clips)
     ]
     answers = clip_answers(network, [clip for _, _, clip in events])

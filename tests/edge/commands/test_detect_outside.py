@@ -1,4 +1,4 @@
-"""`laennec detect` says at the end of a file that its sound is outside what the model knows."""
+"""`laennec detect` says at the end of a file what it was heard with, and that it is outside what the model knows."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ REASON = "level -84 dBFS: too low, expected -75 to -24"
 PATH = Path("breath.wav")
 
 
-def _records(outside: str) -> Generator[Record, None, Coverage]:
+def _records(outside: str, gain_db: float = 0.0) -> Generator[Record, None, Coverage]:
     """One event."""
     yield {
         "file": str(PATH), "label": "wheeze", "onset_s": 1.0, "end_s": 2.0, "score": 0.9, "mean": 0.8, "threshold": 0.5,
         "end_reason": "quiet", "verified": None,
     }  # fmt: skip
-    return Coverage(10.0, 9.5, outside)
+    return Coverage(10.0, 9.5, outside, gain_db)
 
 
 @pytest.mark.parametrize("outside", [REASON, ""])
@@ -37,3 +37,16 @@ def test_json_lines_end_with_a_record_of_it(outside: str, capsys: pytest.Capture
     records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert records[0]["label"] == "wheeze"
     assert records[1:] == ([{"file": "breath.wav", "verified": False, "reason": REASON}] if outside else [])
+
+
+@pytest.mark.parametrize(
+    ("gain_db", "said"), [(21.7, "heard 22 dB louder"), (-9.2, "heard 9 dB fainter"), (0.4, ""), (0.0, "")]
+)
+def test_the_gain_is_said_where_there_is_one(gain_db: float, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    _print_table(PATH, _records("", gain_db))
+    table = capsys.readouterr().out
+    _print_lines(PATH, _records("", gain_db))
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()][1:]
+    assert ("level: " in table) is bool(said)
+    assert said in table
+    assert records == ([{"file": "breath.wav", "gain_db": round(gain_db)}] if said else [])

@@ -38,6 +38,6 @@ def test_the_status_of_a_node_obeys_its_schema(state: str) -> None:
 def test_the_status_of_a_stream_obeys_its_schema(state: str, reason: str) -> None:
     body = stream_status_body(NODE, state, reason, 1.8e9, 1.8e9 + 1, False)
     assert faults("stream", body) == []
-    assert needed("stream", body) == set(body) - {"verified"}
+    assert needed("stream", body) == set(body) - {"verified", "gain_db"}
     assert faults("stream", {**body, "verified": "no"})
     assert faults("stream", {**body, "state": "asleep"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from edge.settings.config import Stream
@@ -10,12 +11,18 @@ from tests.edge.fakes import LoudnessModel
 from tests.edge.knowing import RATE_HZ, block, known_noise, noise
 from tests.edge.streaming import Driven, Heard, Script
 
-REASON = "level -22 dBFS: too high, expected -44 to -40"
+FAINT_DB = -80.2  # of white noise; in the bands of the model 2 dB less
+REASON = "level -82 dBFS: too low, expected -73 to -1"
 
 
 def _blocks(level_db: float, seconds: int, start_s: int = 0) -> list[Block]:
     """Noise in blocks of a second."""
     return [block(noise(level_db, 1.0, seed=s), s * RATE_HZ) for s in range(start_s, start_s + seconds)]
+
+
+def _half_silent(item: Block) -> Block:
+    """The block with silence in its second half."""
+    return item._replace(samples=np.where(np.arange(len(item.samples)) < RATE_HZ // 2, item.samples, np.float32(0)))
 
 
 def _stream(said: Heard, outside: str) -> Driven:
@@ -37,7 +44,7 @@ def test_a_stream_outside_is_what_the_settings_call_it(
     outside: str, state: tuple[str, str], verified: bool | None
 ) -> None:
     stream = _stream(Heard(), outside)
-    for item in _blocks(-20.2, 16):
+    for item in _blocks(FAINT_DB, 16):
         stream.hear(item)
     found = stream.state()
     assert (found.name, found.reason) == state
@@ -46,7 +53,7 @@ def test_a_stream_outside_is_what_the_settings_call_it(
 
 def test_a_stream_that_comes_back_is_ok_and_both_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     stream, states = _stream(Heard(), "unverified"), []
-    for item in [*_blocks(-20.2, 16), *_blocks(-40.0, 50, start_s=16)]:
+    for item in [*_blocks(FAINT_DB, 16), *_blocks(-40.0, 50, start_s=16)]:
         stream.hear(item)
         states.append((stream.state().name, stream.state().verified))
     assert list(dict.fromkeys(states)) == [("ok", None), ("degraded", False), ("ok", True)]
@@ -57,10 +64,22 @@ def test_a_stream_that_comes_back_is_ok_and_both_are_logged_once(caplog: pytest.
 def test_events_of_a_stream_outside_are_not_verified() -> None:
     said = Heard()
     stream = _stream(said, "unverified")
-    for item in _blocks(-20.2, 16):
-        stream.hear(item)
+    for item in _blocks(-20.0, 20):  # a burst each second in silence: too far above its noise floor
+        stream.hear(_half_silent(item))
     stream.close()
-    assert [(body["type"], body["verified"]) for body in said.events()] == [("onset", None), ("end", False)]
+    verified = [body["verified"] for body in said.events()]
+    assert (verified[0], verified[-1]) == (None, False)
+
+
+def test_a_stream_says_what_is_added_to_its_level_and_again_only_when_that_has_moved() -> None:
+    stream, gains, since = _stream(Heard(), "unverified"), [], []
+    for item in _blocks(-64.0, 20):
+        stream.hear(item)
+        gains.append(stream.state().gain_db)
+        since.append(stream.state().since_s)
+    assert gains[-1] == pytest.approx(23, abs=3)  # -64 dBFS are -66 in the bands; -43 is the lowest that is known
+    assert len(set(gains)) <= 4
+    assert len(set(since)) < len(set(gains)) + 3
 
 
 def test_a_stream_that_is_known_from_its_start_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:

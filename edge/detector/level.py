@@ -1,0 +1,164 @@
+"""The chunks of one stream as the model hears them: equalised for its device, at a level that training knew.
+
+Levels are in dB, so an equaliser and a gain are sums. The gain brings the level of the stream (`sound_statistics`) to
+the nearest end of the range of the recordings that the model was trained on, and is 0 within it: such a stream is
+heard bit for bit as it is. The level is that of the last `WINDOW_S` up to the end of the chunk that is heard; nothing
+waits for it. In the first `BEGIN_S` of a stream, when little was measured, the range is wider by the gain that training
+added, and the gain follows at once; from then on it moves by `SLEW_DB_PER_S` at most, which no breath notices. It is
+constant within a chunk and depends on the chunks alone: any cut of the sound gives the same.
+
+Frames are made with a floor that lies as far below the model's as they may be raised, and cut at the model's own floor
+afterwards: a faint stream keeps its faint bands. What the converter lost cannot be brought back; beyond
+`MOST_RAISED_DB` its noise is as loud as the breath, and the further a stream lies below that, the less it is raised, so
+that silence stays silent. Not for what was clipped (`edge.detector.sample_counts`), nor for whether the sound is known
+(`edge.detector.sound_check`).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.artefact.adaptation import LARGEST_BOOST_DB, Adaptation
+from edge.artefact.known import MOST_LOWERED_DB, MOST_RAISED_DB, KnownSound
+from edge.artefact.specs import ChunkSpec
+from edge.detector.chunks import Chunks
+from edge.detector.equaliser import band_curve_db
+from edge.detector.sound_statistics import FrameLevels, floor_db, is_measurable
+from edge.features import FeatureSpec, Log
+from edge.features.compress import affine
+from edge.types import Chunk, Frames
+
+WINDOW_S = 30.0  # some ten breaths
+BEGIN_S = 2.0  # of frames that were measured
+SLEW_DB_PER_S = 1.0
+
+
+class Hears(Protocol):
+    """What is needed of a model."""
+
+    spec: FeatureSpec
+    chunk: ChunkSpec
+    known: KnownSound | None
+
+
+def is_levelled(model: Hears) -> bool:
+    """Whether the model says which levels it knows, and its frames are levels."""
+    return model.known is not None and is_measurable(model.spec) and not model.spec.deltas
+
+
+def low_floor(spec: FeatureSpec) -> FeatureSpec:
+    """The spec of frames that may be raised: as the model's, with a floor that lies that far below."""
+    assert isinstance(spec.compression, Log)
+    floor = spec.compression.floor - MOST_RAISED_DB - LARGEST_BOOST_DB
+    return replace(spec, compression=replace(spec.compression, floor=floor))
+
+
+def gain_for(level_db: float, known: KnownSound, wider: float = 0.0) -> float:
+    """What brings a level to the nearest end of the range of the recordings; 0 within it.
+
+    Args:
+        level_db: of a stream, dBFS.
+        known: what the model was trained on.
+        wider: share of the gain of the training by which the range is wider, 0 to 1.
+
+    Returns:
+        dB, between -`MOST_LOWERED_DB` and `MOST_RAISED_DB`; it falls to 0 for what cannot be brought there.
+    """
+    low, high = known.level_db[0] + wider * known.gain_db[0], known.level_db[2] + wider * known.gain_db[1]
+    raised = min(low - level_db, MOST_RAISED_DB, level_db - (low - 2 * MOST_RAISED_DB))
+    return max(raised, 0.0) - min(max(level_db - high, 0.0), MOST_LOWERED_DB)
+
+
+class LevelledChunks:
+    """Cuts the frames of one stream into chunks and brings them to the level that the model knows.
+
+    Args:
+        model: what will hear them; a model that does not say what it knows hears them as they are.
+        adaptation: of the stream's device; checked to be of this model.
+        phase: frames by which the grid of chunks is shifted, whole score frames.
+
+    Raises:
+        ValueError: if the phase cuts a score frame.
+    """
+
+    def __init__(self, model: Hears, adaptation: Adaptation | None = None, phase: int = 0) -> None:
+        """No frame has come yet."""
+        self._chunks = Chunks(model.chunk, model.spec.width, phase)
+        self._known = model.known if is_levelled(model) else None
+        self.spec = model.spec
+        """What frames must be pushed: the model's, with a lower floor where they are levelled."""
+        if self._known is not None:
+            self.spec = low_floor(model.spec)
+            offset, self._per_db = (each.astype(np.float32) for each in affine(model.spec))
+            self._floor = (np.float32(floor_db(model.spec)) - offset) * self._per_db  # as the front-end makes it
+            curve_db = 0.0 if adaptation is None else band_curve_db(adaptation.equaliser_db, model.spec)
+            self._curve = np.asarray(curve_db * self._per_db, np.float32)
+        chunk_s = model.chunk.chunk_frames * model.spec.hop_samples / model.spec.rate_hz
+        self._window, self._slew_db = max(round(WINDOW_S / chunk_s), 1), SLEW_DB_PER_S * chunk_s
+        self._begin_frames = BEGIN_S * model.spec.rate_hz / model.spec.hop_samples
+        self._forget()
+
+    @property
+    def gain_db(self) -> float:
+        """What was added to the newest chunk, dB."""
+        return self._gain_db
+
+    @property
+    def end(self) -> int | None:
+        """Absolute index of the frame with which the next chunk begins; None before the first frame."""
+        return self._chunks.end
+
+    def push(self, frames: Frames) -> list[Chunk]:
+        """Take frames of any number; return the chunks that they complete, oldest first."""
+        return [self._heard(chunk) for chunk in self._chunks.push(frames)]
+
+    def flush(self) -> list[Chunk]:
+        """End of stream: the chunks that still have frames to decide."""
+        return [self._heard(chunk) for chunk in self._chunks.flush()]
+
+    def reset(self) -> None:
+        """Forget everything, as a new object."""
+        self._chunks.reset()
+        self._forget()
+
+    def _forget(self) -> None:
+        """No level was measured."""
+        self._gain_db = 0.0
+        self._levels: FrameLevels | None = None  # of the window
+        self._recent: deque[FrameLevels] = deque()  # of each chunk in it
+
+    def _heard(self, chunk: Chunk) -> Chunk:
+        """The chunk as the model hears it."""
+        if self._known is None:
+            return chunk
+        if chunk.restart:
+            self._forget()
+        valid = chunk.valid[:, None]
+        values = np.where(valid, chunk.values + self._curve, np.float32(0))
+        self._gain_db = self._gain_after(values, chunk.valid, self._known)
+        if self._gain_db:
+            values = values + np.float32(self._gain_db) * self._per_db
+        values = np.where(valid, np.maximum(values, self._floor), np.float32(0))
+        return replace(chunk, values=values, gain_db=self._gain_db)
+
+    def _gain_after(self, values: NDArray[np.float32], valid: NDArray[np.bool_], known: KnownSound) -> float:
+        """The gain for the window that ends with these frames, (H, M) and (H,)."""
+        newest = FrameLevels(self.spec)
+        newest.push(values, valid)
+        self._levels = self._levels or FrameLevels(self.spec)
+        self._levels.add(newest)
+        self._recent.append(newest)
+        if len(self._recent) > self._window:
+            self._levels.subtract(self._recent.popleft())
+        if not self._levels.frames:
+            return self._gain_db
+        missing = max(1 - self._levels.frames / self._begin_frames, 0.0)
+        wanted_db = gain_for(self._levels.level_db, known, missing)
+        if missing:
+            return wanted_db
+        return self._gain_db + min(max(wanted_db - self._gain_db, -self._slew_db), self._slew_db)

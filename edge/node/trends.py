@@ -1,0 +1,58 @@
+"""The burden of all beds of a running node: published every minute, and remembered.
+
+Not for measuring (`edge.node.bed_burden`). Called from the loop that watches the node; never waits.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from edge.artefact.model import Model
+from edge.delivery.messages import Body, Node
+from edge.delivery.trend import TREND_EXPIRY_S, TREND_S, trend_body
+from edge.delivery.trend_history import TrendHistory
+from edge.node.stream import NodeStream
+
+LAST_WRITE_S = 0.4  # how long the last minutes may take to reach the disk
+
+SetState = Callable[[str, Body, int | None], None]
+"""Publishes a retained value: topic, body, expiry in seconds."""
+
+
+class Trends:
+    """Publishes and remembers the burden of the streams of one node."""
+
+    def __init__(
+        self, streams: Sequence[NodeStream], model: Model, node: Node, set_state: SetState, history: TrendHistory
+    ) -> None:
+        """Prepare; nothing is written before `start`."""
+        self._streams, self._node, self._set_state, self._history = streams, node, set_state, history
+        self._hop_samples, self._rate_hz = model.score_hop_samples, model.rate_hz
+        self._next_s = 0.0
+
+    def start(self) -> None:
+        """Begin to write the history."""
+        self._history.start()
+        self._next_s = time.monotonic() + TREND_S
+
+    def tick(self) -> None:
+        """Remember the minutes that are over, and publish where it is time; call it every second or so."""
+        for stream in self._streams:
+            self._history.put(stream.burden.take_minutes())
+        if time.monotonic() >= self._next_s:
+            self._next_s += TREND_S
+            self._publish()
+
+    def finish(self) -> None:
+        """Publish the last burden, and write what is left."""
+        self.tick()
+        self._publish()
+        self._history.stop(LAST_WRITE_S)
+
+    def _publish(self) -> None:
+        for stream in self._streams:
+            reading = stream.burden.reading(stream.silent_s())
+            if reading is not None:
+                body = trend_body(self._node, stream.id, reading, self._hop_samples, self._rate_hz, time.time())
+                self._set_state(self._node.topic("s", stream.id, "trend"), body, TREND_EXPIRY_S)

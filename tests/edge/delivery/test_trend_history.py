@@ -1,0 +1,108 @@
+"""The history of the burden on a real disk: bounded, whole after a restart, and no hindrance where the disk refuses."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from edge.delivery import trend_history
+from edge.delivery.trend import Minute
+from edge.delivery.trend_history import TrendHistory, history_path, read_history
+from edge.errors import LaennecError
+from tests.conftest import HANGS_S
+
+
+def _minutes(numbers: Iterable[int], stream: str = "bed1") -> list[Minute]:
+    return [
+        Minute(stream, group, 60.0 * n, n / 10, 60.0, 0.0) for n in numbers for group in ("continuous", "discontinuous")
+    ]
+
+
+def _written(path: Path, *batches: list[Minute], streams: tuple[str, ...] = ("bed1", "bed2")) -> TrendHistory:
+    history = TrendHistory(path, streams)
+    history.start()
+    for batch in batches:
+        history.put(batch)
+    history.stop(HANGS_S)
+    return history
+
+
+def test_minutes_are_read_back_as_they_were_also_after_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "a.history"
+    _written(path, _minutes(range(3)), _minutes([7], "bed2"))
+    _written(path, _minutes([3]))
+    assert read_history(path) == _minutes(range(3)) + _minutes([7], "bed2") + _minutes([3])
+
+
+def test_the_newest_minutes_of_each_bed_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trend_history, "KEPT", 5)
+    path = tmp_path / "a.history"
+    _written(path, _minutes([1], "bed2"), *[_minutes([n]) for n in range(12)])
+    assert read_history(path) == _minutes([1], "bed2") + _minutes(range(7, 12))
+
+
+def test_a_bed_that_is_no_more_is_forgotten(tmp_path: Path) -> None:
+    path = tmp_path / "a.history"
+    _written(path, _minutes([1]), _minutes([1], "bed2"))
+    _written(path, _minutes([2], "bed2"), streams=("bed2",))
+    assert read_history(path) == _minutes([1, 2], "bed2")
+
+
+def test_a_damaged_file_is_moved_aside(tmp_path: Path) -> None:
+    path = tmp_path / "a.history"
+    path.write_bytes(b"no database" * 1000)
+    _written(path, _minutes([1]))
+    assert read_history(path) == _minutes([1])
+    assert [each.name.startswith("a.history.damaged-") for each in tmp_path.glob("*.damaged-*")] == [True]
+
+
+def test_what_the_disk_refuses_is_written_when_it_works_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trend_history, "RETRY_S", 0.05)
+    path = tmp_path / "folder" / "a.history"
+    path.parent.write_text("a file where the folder should be")
+    history = TrendHistory(path, ["bed1"])
+    history.start()
+    history.put(_minutes([1]))
+    history.put(_minutes([2]))
+    path.parent.unlink()
+    history.stop(HANGS_S)
+    assert read_history(path) == _minutes([1, 2])
+    assert history.dropped == 0
+
+
+def test_what_waits_for_the_disk_is_bounded_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trend_history, "MOST_WAITING", 6)
+    (tmp_path / "file").write_text("a file where the folder should be")
+    history = _written(tmp_path / "file" / "a.history", _minutes(range(5)))
+    assert history.dropped == 4
+
+
+def test_a_reader_does_not_hinder_the_writer(tmp_path: Path) -> None:
+    path = tmp_path / "a.history"
+    _written(path, _minutes([1]))
+    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as reader:
+        rows = reader.execute("SELECT at_s FROM minute")
+        assert rows.fetchone() == (60.0,)
+        rows.fetchall()
+        _written(path, _minutes([2]))
+    assert read_history(path) == _minutes([1, 2])
+
+
+def test_a_history_that_is_not_there_says_who_writes_it(tmp_path: Path) -> None:
+    with pytest.raises(LaennecError, match=r"no history at .*; it is written by `laennec run`"):
+        read_history(tmp_path / "none")
+
+
+def test_a_file_that_is_no_history_is_damaged(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"no database" * 1000)
+    with pytest.raises(LaennecError, match="is damaged"):
+        read_history(tmp_path / "a")
+
+
+def test_the_history_lies_beside_the_outbox_and_is_not_taken_for_one() -> None:
+    path = history_path(Path("/var/lib/laennec/outbox-node.db"))
+    assert path == Path("/var/lib/laennec/outbox-node.history")
+    assert not path.match("outbox-*.db")
