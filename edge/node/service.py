@@ -85,7 +85,9 @@ class Service:
         self._published: dict[str, State] = {}
         self._in_turn = 0  # reports on the health of a stream that were published
         self._retained = RetainedTopics(outbox.path.with_name(f"retained-{config.node}.json"))
-        self._status_topics = [self._node.topic("s", stream.id, "status") for stream in config.streams]
+        self._retained_topics = [
+            self._node.topic("s", stream.id, kind) for stream in config.streams for kind in ("status", "info", "health")
+        ]
         self._has_ended_orphans = False
         self._started_s = time.monotonic()
 
@@ -94,7 +96,7 @@ class Service:
         self._end_orphaned_events()
         self._dispatch.send_first(self._outbox.ended_by_restart())
         self._publish_info()
-        for topic in self._retained.begin(self._status_topics):  # of streams that were taken out of the settings
+        for topic in self._retained.begin(self._retained_topics):  # of streams that were taken out of the settings
             self._dispatch.clear_state(topic)
         self._dispatch.start()
         readings = [
@@ -131,7 +133,7 @@ class Service:
         else:
             waiting = self._drain_after_files()
         if self._dispatch.is_connected:
-            self._retained.settle(self._status_topics)
+            self._retained.settle(self._retained_topics)
         self._dispatch.stop()
         self._outbox.tidy()  # a last attempt to bring to disk what only memory holds
         counts = self._outbox.counts()
