@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-HYSTERESIS = 0.7  # share of the limit; a burden that swings about its limit is one alarm
+from edge.ward.alarm_rules import HYSTERESIS
+
 LIMITS = tuple(round(float(limit), 2) for limit in np.geomspace(0.2, 60.0, 96))  # that are tried, s per minute
 DRAWS, SEED = 1000, 0  # of beds, for the interval
 DAY_S = 86_400.0
