@@ -36,7 +36,7 @@ def test_nodes_of_one_name_at_two_sites_are_two_users(tmp_path: Path) -> None:
         assert setup(folder, "node", site, "edge-7").returncode == 0
     acl = (folder / "acl").read_text()
     for site in ("ward-b", "ward-c"):
-        assert f"user {site}.edge-7\ntopic readwrite laennec/v1/{site}/edge-7/#\n" in acl
+        assert f"user {site}.edge-7\ntopic readwrite laennec/v1/{site}/edge-7/status\n" in acl
     assert setup(folder, "remove", "ward-b.edge-7").returncode == 0
     assert [line.split(":")[0] for line in (folder / "passwords").read_text().splitlines()] == ["ward-c.edge-7"]
 
@@ -60,7 +60,11 @@ def test_a_node_of_a_broker_that_was_set_up_before_keeps_its_name(tmp_path: Path
     (folder / "passwords").write_text("edge-7:$7$101$x$y\n")
     done = setup(folder, "node", "ward-b", "edge-7")
     assert "username: edge-7," in done.stdout, done.stderr
-    assert (folder / "acl").read_text() == "user edge-7\ntopic readwrite laennec/v1/ward-b/edge-7/#\n\n"
+    acl = (folder / "acl").read_text()
+    assert acl.startswith("user edge-7\ntopic readwrite laennec/v1/ward-b/edge-7/status\n")
+    assert "edge-7/#" not in acl, "the whole tree, with the commands of others"
+    assert setup(folder, "node", "ward-b", "edge-7").returncode == 0
+    assert (folder / "acl").read_text() == acl
     assert [line.split(":")[0] for line in (folder / "passwords").read_text().splitlines()] == ["edge-7"]
 
 
