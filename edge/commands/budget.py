@@ -104,6 +104,8 @@ def _print_limits(limits: dict[str, float]) -> None:
     print(f"limits of the burden over 5 min; an alarm ends below {HYSTERESIS:g} of its limit:")
     for group, limit in limits.items():
         print(f"  {group:14s} {limit:6.2f} s of sound in a measurable minute")
+    keys = ", ".join(f"{group}: {{limit_s_per_min: {limit:.2f}}}" for group, limit in limits.items())
+    print(f"in the settings:  alarms: {{burden: {{{keys}}}}}")
 
 
 def _print_found(row: LimitRow, table: BurdenLimits, origin: str) -> None:

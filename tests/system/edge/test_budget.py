@@ -55,10 +55,12 @@ def remember(path: Path, seconds: Iterable[float], streams: tuple[str, ...]) -> 
 def test_the_limits_of_a_model_with_what_they_cost_and_find(model: Path) -> None:
     result = budget(1.5, "--model", model)
     assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout.splitlines()[:6] == [
+    assert result.stdout.splitlines()[:7] == [
         "limits of the burden over 5 min; an alarm ends below 0.7 of its limit:",
         "  continuous       2.50 s of sound in a measurable minute",
         "  discontinuous    6.50 s of sound in a measurable minute",
+        "in the settings:  alarms: {burden: {continuous: {limit_s_per_min: 2.50}, "
+        "discontinuous: {limit_s_per_min: 6.50}}}",
         "alarms where nothing is to be found: 1.50 per bed and day (0.75 to 3.00, 95 % over patients),",
         "  all of them from 7 of 133 beds",
         "found within 30 min, where the sound is in so much of what is heard (47 beds):",
@@ -75,8 +77,8 @@ def test_a_ward_answers_by_its_own_minutes(tmp_path: Path, model: Path) -> None:
     assert (result.returncode, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
     assert float(lines[1].split()[1]) > 6.0
-    assert lines[3] == "alarms they would have raised: 0.00 per bed and day (0.00 to 0.00, 95 % over beds),"
-    assert lines[4] == "  all of them from 0 of 2 beds, known for 2.00 days in all"
+    assert lines[4] == "alarms they would have raised: 0.00 per bed and day (0.00 to 0.00, 95 % over beds),"
+    assert lines[5] == "  all of them from 0 of 2 beds, known for 2.00 days in all"
 
 
 def test_mistakes_are_one_line(tmp_path: Path, model: Path) -> None:
