@@ -114,7 +114,7 @@ class NodeStream:
         """Leave out what waits and what comes in the next seconds of sound; what was heard is decided at once."""
         self._left_out_at_s = time.monotonic()
         self.inbox.rest(rest_s)
-        self._restart_detector()
+        self._then.append(self._restart_detector)
 
     def advance(self) -> None:
         """Take what has come until a chunk is ready, or there is nothing more."""
@@ -171,7 +171,7 @@ class NodeStream:
     def check_silence(self) -> None:
         """Decide what came last if the source has given nothing for `STALL_S`; call it every second or so."""
         if self._offered is not None and not self.is_closed and not self._then and self.silent_s() > STALL_S:
-            self._restart_detector()
+            self._then.append(self._restart_detector)
 
     def totals(self) -> StreamTotals:
         """What the stream has received and found since the start."""
