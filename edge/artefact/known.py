@@ -80,10 +80,11 @@ class KnownSound:
 
     def __str__(self) -> str:
         """One line for a person."""
+        (low, _, high), (least, _, most) = self.level_db, self.contrast_db
         return (
-            f"level {self.level_db[0]:.0f} to {self.level_db[2]:.0f} dBFS (others from {self.reach_db[0]:.0f} dBFS on "
-            "are brought to it), {self.contrast_db[0]:.0f} to {self.contrast_db[2]:.0f} dB above its "
-            f"noise floor, as {self.recordings} recordings of {self.patients} patients"
+            f"level {low:.0f} to {high:.0f} dBFS (others from {self.reach_db[0]:.0f} dBFS on are brought to it), "
+            f"{least:.0f} to {most:.0f} dB above its noise floor, as {self.recordings} recordings of {self.patients} "
+            "patients"
         )
 
 
