@@ -18,6 +18,7 @@ import typer
 from edge import __version__
 from edge.commands import EXIT_INTERRUPTED, EXIT_MISTAKE
 from edge.commands.adapt import adapt
+from edge.commands.alarms import alarms
 from edge.commands.bench import bench
 from edge.commands.budget import budget
 from edge.commands.demo import demo
@@ -53,6 +54,7 @@ app.command(short_help="Play a synthetic recording, show its events.")(demo)
 app.command(short_help="Check everything that a node needs.")(doctor)
 app.command(short_help="Publish again events that a broker lost.")(resend)
 app.command(short_help="Choose limits for a budget of alarms.")(budget)
+app.command(short_help="List what the alarms did, and who answered.")(alarms)
 app.add_typer(model_app, name="model", short_help="Show the model; manage signed models.")
 app.command(short_help="Measure a device of your own.")(adapt)
 app.command(short_help="Find the fastest variant of the model here.")(optimize)

@@ -20,6 +20,7 @@ from edge.delivery.messages import STATUS_EXPIRY_S, Body, Message, Node, encode,
 from edge.delivery.mqtt import Acknowledged, Connected, Disconnected, MqttSession, Signal
 from edge.delivery.outbox import Outbox
 from edge.delivery.refusals import Refusals
+from edge.delivery.requests import Listening
 from edge.delivery.send_order import next_messages
 from edge.log import RateLimitedLog
 from edge.settings.config import Mqtt
@@ -48,6 +49,7 @@ class Dispatch:
         self._monotonic, self._wall = monotonic, wall
         self._inbox: queue.Queue[Message] = queue.Queue(INBOX_MESSAGES)
         self._signals: queue.SimpleQueue[Signal] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[tuple[str, bytes, int, bytes]] = queue.SimpleQueue()
         self._wake = threading.Event()  # there is something to do
         self._stopping = threading.Event()
         self._mutex = threading.Lock()
@@ -87,6 +89,15 @@ class Dispatch:
         with self._mutex:
             self._state[topic] = (body, expiry_s)
             self._unpublished.add(topic)
+        self._wake.set()
+
+    def listen(self, listening: Listening) -> None:
+        """Subscribe in every connection; call it before `start`."""
+        self._session.listening = listening
+
+    def answer(self, topic: str, body: Body, expiry_s: int, correlation: bytes = b"") -> None:
+        """Publish what somebody waits for now; it is lost where the connection is gone, and they ask again."""
+        self._answers.put((topic, encode(body), expiry_s, correlation))
         self._wake.set()
 
     def clear_state(self, topic: str) -> None:
@@ -153,6 +164,7 @@ class Dispatch:
     def _step(self) -> None:
         self._persist()
         self._on_signals()
+        self._publish_answers()
         if self._in_flight.session:
             if self._monotonic() - self._status_s > STATUS_EXPIRY_S / 3:
                 self._publish_status("online")
@@ -211,6 +223,12 @@ class Dispatch:
         mid = self._session.publish(self._node.topic("status"), encode(body), True, expiry_s)
         self._in_flight.record(mid, None, self._monotonic())
         return mid
+
+    def _publish_answers(self) -> None:
+        while not self._answers.empty():
+            topic, payload, expiry_s, correlation = self._answers.get()
+            mid = self._session.publish(topic, payload, False, expiry_s, correlation)
+            self._in_flight.record(mid, None, self._monotonic())
 
     def _publish_state(self) -> None:
         """Retained values that the broker does not have yet."""

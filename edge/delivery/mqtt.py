@@ -27,6 +27,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge.delivery.mqtt_client import RECEIVE_MAXIMUM, ClientFactory, publish_properties
+from edge.delivery.requests import Listening
 from edge.log import RateLimitedLog
 from edge.settings.config import Mqtt
 
@@ -99,6 +100,7 @@ class MqttSession:
         """
         self._settings, self._client_id, self._will, self._on_signal = settings, client_id, will, on_signal
         self._clients = ClientFactory(settings, client_id)
+        self.listening: Listening | None = None  # what to subscribe to; to be set before `start`
         self._limited_log = RateLimitedLog(logger)
         self._stop = threading.Event()
         self._client: paho.Client | None = None
@@ -134,8 +136,10 @@ class MqttSession:
         """What suggests another client with the same name at the broker; empty if nothing does."""
         return "" if self._has_outlasted_rivals() else self._rival
 
-    def publish(self, topic: str, payload: bytes, retain: bool = False, expiry_s: int | None = None) -> int | None:
-        """Queue one message (QoS 1) on the present connection.
+    def publish(
+        self, topic: str, payload: bytes, retain: bool = False, expiry_s: int | None = None, correlation: bytes = b""
+    ) -> int | None:  # fmt: skip
+        """Queue one message (QoS 1) on the present connection; `correlation` is what an answer gives back (MQTT 5).
 
         Returns:
             Its packet identifier in a later `Acknowledged`, or None if there is no connection.
@@ -143,7 +147,7 @@ class MqttSession:
         client = self._client
         if client is None or not client.is_connected():
             return None
-        return client.publish(topic, payload, 1, retain, properties=publish_properties(client, expiry_s)).mid
+        return client.publish(topic, payload, 1, retain, publish_properties(client, expiry_s, correlation)).mid
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -202,6 +206,8 @@ class MqttSession:
         if attempt.version == paho.MQTTv311:
             self._warn_of_311()
         logger.info("mqtt broker=connected host=%s protocol=%s", self._where, VERSIONS[attempt.version])
+        if self.listening is not None and self._client is not None:
+            self.listening.subscribe(self._client)
         limit = getattr(properties, "ReceiveMaximum", RECEIVE_MAXIMUM)
         self._on_signal(Connected(attempt.session, min(RECEIVE_MAXIMUM, limit)))
 

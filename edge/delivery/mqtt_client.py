@@ -87,14 +87,15 @@ class ClientFactory:
             client.connect(host, port, keepalive_s)
 
 
-def publish_properties(client: paho.Client, expiry_s: int | None) -> Properties | None:
-    """Message expiry of `expiry_s` seconds as PUBLISH properties; None in 3.1.1 or without a bound."""
-    if expiry_s is None or client.protocol != paho.MQTTv5:
-        return None
-    return _properties(PacketTypes.PUBLISH, MessageExpiryInterval=expiry_s)
+def publish_properties(client: paho.Client, expiry_s: int | None, correlation: bytes = b"") -> Properties | None:
+    """Message expiry of `expiry_s` seconds and what an answer gives back, as PUBLISH properties; None in 3.1.1."""
+    values: dict[str, int | bytes] = {} if expiry_s is None else {"MessageExpiryInterval": expiry_s}
+    if correlation:
+        values["CorrelationData"] = correlation
+    return _properties(PacketTypes.PUBLISH, **values) if values and client.protocol == paho.MQTTv5 else None
 
 
-def _properties(packet: int, **values: int) -> Properties:
+def _properties(packet: int, **values: int | bytes) -> Properties:
     properties = Properties(packet)  # type: ignore[no-untyped-call]
     for name, value in values.items():
         setattr(properties, name, value)

@@ -16,12 +16,16 @@ from dataclasses import dataclass
 from functools import partial
 
 from edge.artefact.model import Model
+from edge.delivery.alarm_log import AlarmLog, log_beside
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.messages import HEALTH_EXPIRY_S, Node, end_after_restart, new_boot_id, stream_status_body
 from edge.delivery.outbox import Outbox
 from edge.delivery.retained import RetainedTopics
 from edge.delivery.trend_history import TrendHistory, history_path
+from edge.node.alarm_inputs import NodeReading, bed_reading, rules_of
+from edge.node.alarm_service import AlarmService, WardReading
 from edge.node.box_fingerprint import box_fingerprint
+from edge.node.clock import is_synchronised
 from edge.node.engine import Engine, phase_of
 from edge.node.notify import Notifier, StreamHealth, Supervision
 from edge.node.readers import Readers, Reading
@@ -29,6 +33,7 @@ from edge.node.reports import health_body, info_body, stream_health_body, stream
 from edge.node.stream import NodeStream
 from edge.node.stream_state import State, StreamTotals
 from edge.node.trends import Trends
+from edge.settings.alarms import check_groups
 from edge.settings.config import Config
 from edge.sources.source import Source
 
@@ -83,6 +88,10 @@ class Service:
         ]
         self._sources = sources
         self._engine = Engine(model, self._streams, [settings.priority for settings in config.streams])
+        groups = [group.name for group in model.groups]
+        check_groups(config.alarms, groups)
+        log = AlarmLog(log_beside(outbox.path, config.node))
+        self._alarms = AlarmService(rules_of(config, groups), log, self._node, self._dispatch)
         history = TrendHistory(history_path(outbox.path), [stream.id for stream in config.streams])
         self._trends = Trends(self._streams, model, self._node, self._dispatch.set_state, history)
         self._supervision = Supervision(notifier or Notifier())
@@ -91,6 +100,7 @@ class Service:
         self._retained = RetainedTopics(outbox.path.with_name(f"retained-{config.node}.json"))
         kinds = ("status", "health", "info", "trend")
         self._stream_topics = [self._node.topic("s", each.id, kind) for each in config.streams for kind in kinds]
+        self._stream_topics += self._alarms.topics
         self._has_ended_orphans = False
         self._started_s = time.monotonic()
 
@@ -111,6 +121,7 @@ class Service:
         sys.setswitchinterval(SWITCH_S)
         self._engine.start()
         readers.start()
+        self._alarms.start(self._look)
         next_health_s = time.monotonic()
         while not stop.wait(TICK_S) and self._engine.is_alive():
             readers.relieve()
@@ -130,6 +141,7 @@ class Service:
         readers.join(STREAMS_END_S)
         if not self._engine.end(CLOSE_S):  # a source that does not notice the end does not keep events open
             logger.error("scoring hangs; open events stay without an end until the next start")
+        self._alarms.stop()
         self._publish_stream_states()
         self._trends.finish()
         self._publish_health()
@@ -149,6 +161,11 @@ class Service:
             path = self._config.outbox_path()
             failures += (f"{counts.in_memory} messages could not be written to {path} and are lost; free space there",)
         return Outcome(totals, counts.waiting - counts.in_memory if waiting else 0, failures)
+
+    def _look(self) -> WardReading:
+        """What the alarms look at; called from their thread."""
+        beds = {stream.id: bed_reading(stream) for stream in self._streams}
+        return WardReading(beds, NodeReading(self._outbox.counts(), self._dispatch.dropped, is_synchronised()))
 
     def _end_orphaned_events(self) -> None:
         """End the events that were open when an earlier process died, as soon as the outbox can be read."""
@@ -186,6 +203,7 @@ class Service:
         """How the node is."""
         uptime_s = time.monotonic() - self._started_s
         body = health_body(self._node, self._outbox, self._dispatch, self._streams, uptime_s, time.time())
+        body["checks"]["alarms"] = "ok" if self._alarms.is_well else "crit"
         self._dispatch.set_state(self._node.topic("health"), body, HEALTH_EXPIRY_S)
 
     def _publish_stream_health(self, streams: Iterable[NodeStream]) -> None:

@@ -25,7 +25,7 @@ from edge.node.bed_burden import BedBurden
 from edge.node.clock import Timeline
 from edge.node.inbox import OVERLOAD, End, Inbox, Item
 from edge.node.stream_messages import MessageSink, StreamMessages
-from edge.node.stream_state import ALMOST_NO_SOUND, RECENT_S, Lateness, RecentSound, State, StreamTotals
+from edge.node.stream_state import RECENT_S, Lateness, RecentSound, State, StreamTotals
 from edge.settings.config import Stream
 from edge.settings.kinds import LIVE
 from edge.sources.source import Source
@@ -78,7 +78,6 @@ class NodeStream:
         self._hop_s = model.spec.hop_samples / model.rate_hz
         self._score_hop_s = model.score_hop_samples / model.rate_hz
         self.adaptation = None if settings.adaptation is None else load_adaptation(settings.adaptation, model)
-        """Of the stream's device."""
         self._pipeline = Pipeline(
             model, settings.thresholds, self._count_measurable, settings.classes, settings.outside, phase,
             self.adaptation,
@@ -95,10 +94,9 @@ class NodeStream:
         self._decided = 0  # the same of what is decided
         self._ending = STOPPED  # unless its source ends by itself
         self._received_samples = self._lost_samples = self._left_out_samples = self._measurable_frames = self._gaps = 0
-        self._busy_s = 0.0
+        self._busy_s, self._left_out_at_s = 0.0, -float("inf")
         self._recent, self._lateness = RecentSound(), Lateness()
         self._arrived_at_s: float | None = None
-        self._left_out_at_s = -float("inf")
         self._started_at_s = time.monotonic()
         self._state = State("unknown", "", time.time())
 
@@ -217,17 +215,10 @@ class NodeStream:
         return self._assess_sound()
 
     def _assess_sound(self) -> tuple[str, str]:
-        if behind := self._lateness.reason(self.lag_s()):
-            return "degraded", behind
-        if time.monotonic() - self._left_out_at_s < RECENT_S:
-            return "degraded", LEAVES_OUT
-        if self._recent.is_silent():
-            return "degraded", ALMOST_NO_SOUND
-        if self._pipeline.verdict.verified is False:
-            return "degraded", f"{self._outside.replace('_', ' ')}: {self._pipeline.verdict.reason}"
-        if self._recent.is_little_measurable():
-            return "degraded", "little of the sound can be measured"
-        return "ok", ""
+        verdict, is_left_out = self._pipeline.verdict, time.monotonic() - self._left_out_at_s < RECENT_S
+        strange = f"{self._outside.replace('_', ' ')}: {verdict.reason}" if verdict.verified is False else ""
+        reason = self._lateness.reason(self.lag_s()) or LEAVES_OUT * is_left_out or self._recent.fault(strange)
+        return ("degraded", reason) if reason else ("ok", "")
 
     def silent_s(self) -> float:
         """How long nothing has come from the source, seconds."""

@@ -103,14 +103,17 @@ class RecentSound:
         self._share = (received_s - received_before_s, measurable_s - measurable_before_s)
         self._power = (self._energy - energy) * ENERGY_UNIT / max(self._valid_samples - samples, 1)
 
-    def is_silent(self) -> bool:
-        """Whether there was almost no sound."""
-        return self._share[0] >= RECENT_S and self._power < 10 ** (UNPLUGGED_DB / 10)
+    def fault(self, strange: str) -> str:
+        """What is wrong with the sound, most telling first; empty if nothing is.
 
-    def is_little_measurable(self) -> bool:
-        """Whether little of it can be judged; the scores come a chunk and the lookahead later."""
+        Args:
+            strange: how it is not like what the model knows; empty if it is.
+        """
         received_s, measurable_s = self._share
-        return received_s >= RECENT_S / 2 and measurable_s < MEASURABLE_SHARE * received_s
+        if received_s >= RECENT_S and self._power < 10 ** (UNPLUGGED_DB / 10):
+            return ALMOST_NO_SOUND
+        is_little = received_s >= RECENT_S / 2 and measurable_s < MEASURABLE_SHARE * received_s  # scores come later
+        return strange or ("little of the sound can be measured" if is_little else "")
 
 
 class Lateness:

@@ -17,6 +17,7 @@ from typing import Annotated, Literal, Protocol
 from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
 
 from edge.errors import ConfigError
+from edge.settings.alarms import AlarmSettings
 from edge.settings.kinds import LIVE, Outside, RuntimeName
 from edge.settings.link import PATTERNS, LinkSettings, mistakes_of_streams
 from edge.settings.mistakes import ID_PATTERN, closest, joined, mistakes_of, shortened
@@ -157,6 +158,7 @@ class Config(Section):
     """Microcontrollers that send sound over serial, UDP or BLE."""
     mqtt: Mqtt = Mqtt()
     outbox: OutboxSettings = OutboxSettings()
+    alarms: AlarmSettings = AlarmSettings()
 
     def outbox_path(self) -> Path:
         """Where the outbox lives: the configured path, else systemd's or the user's state directory."""

@@ -15,6 +15,7 @@ from edge.delivery.dispatch import Dispatch
 from edge.delivery.messages import Message, Node
 from edge.delivery.mqtt import Acknowledged, Connected, Signal
 from edge.delivery.outbox import Outbox
+from edge.delivery.requests import Listening
 from edge.settings.config import Mqtt
 
 NODE = Node("laennec/v1", "ward", "node", "Test", "0badcafe", "0123abcd")
@@ -62,6 +63,8 @@ class Session:
     ) -> None:
         self.settings, self.client_id, self.will, self.notify = settings, client_id, will, notify
         self.sent: list[tuple[int, str, dict[str, Any], bool, int | None]] = []  # mid, topic, body, retain, expiry_s
+        self.correlations: list[bytes] = []  # of each that was sent
+        self.listening: Listening | None = None
         self.calls: list[str] = []
         self.rival = "a rival"
         self.name, self.answers, self.number = "", True, 0
@@ -75,8 +78,13 @@ class Session:
     def disconnect(self) -> None:
         self.calls.append("disconnect")
 
-    def publish(self, topic: str, payload: bytes, retain: bool, expiry_s: int | None) -> int:
+    def publish(
+        self, topic: str, payload: bytes, retain: bool, expiry_s: int | None, correlation: bytes = b""
+    ) -> int | None:
+        if not self.name:
+            return None
         self.number += 1
+        self.correlations.append(correlation)
         body = json.loads(payload)
         self.sent.append((self.number, topic.removeprefix("laennec/v1/ward/node/"), body, retain, expiry_s))
         if body.get("state") == "stopped" and self.answers:

@@ -94,21 +94,25 @@ class Client:
         self.client.loop_stop()
 
 
-def test_a_node_may_speak_in_its_own_tree_and_nowhere_else(running: Broker, made: Path) -> None:
+def test_a_node_may_write_its_own_topics_and_neither_a_command_nor_any_other(running: Broker, made: Path) -> None:
     with Client(running, made, "ward-b.edge-7") as node:
         assert node.publish(f"{OWN}/s/bed1/event") < 0x80
         assert node.publish(f"{OWN}/status") < 0x80
+        for topic in (f"{OWN}/cmd/pause/nurse-2", f"{OWN}/s/bed1/cmd/acknowledge/nurse-2", f"{OWN}/s/bed1/other"):
+            assert node.publish(topic) == NOT_AUTHORISED, topic
         for topic in (f"{OTHER}/s/bed1/event", "laennec/v1/ward-c/edge-7/status", "laennec/v1/ward-b", "$SYS/x", "x"):
             assert node.publish(topic) == NOT_AUTHORISED, topic
 
 
-def test_a_node_hears_nothing_of_the_others(running: Broker, made: Path) -> None:
+def test_a_node_hears_of_itself_what_it_needs_and_nothing_of_the_others(running: Broker, made: Path) -> None:
     with Client(running, made, "ward-b.edge-7") as node, Client(running, made, "ward-b.edge-8") as other:
         node.subscribe("laennec/v1/#")
         node.subscribe(f"{OTHER}/#")
         assert other.publish(f"{OTHER}/s/bed1/event") < 0x80
         assert node.publish(f"{OWN}/s/bed1/event") < 0x80  # its answer comes behind anything delivered before
-        assert [topic for topic, _ in node.messages] == [f"{OWN}/s/bed1/event"]
+        assert node.publish(f"{OWN}/status") < 0x80
+        wait_for(lambda: node.messages, "its own status")
+        assert [topic for topic, _ in node.messages] == [f"{OWN}/status"]
 
 
 def test_a_reader_hears_every_node_and_may_say_nothing(running: Broker, made: Path) -> None:
@@ -118,6 +122,24 @@ def test_a_reader_hears_every_node_and_may_say_nothing(running: Broker, made: Pa
         wait_for(lambda: board.messages, "the event")
         assert board.publish(f"{OTHER}/s/bed1/event") == NOT_AUTHORISED
         assert [topic for topic, _ in board.messages] == [f"{OTHER}/s/bed1/event"]
+
+
+def test_staff_may_give_the_commands_that_were_named_and_only_in_their_own_name(running: Broker, made: Path) -> None:
+    with Client(running, made, "nurse-2") as staff, Client(running, made, "ward-b.edge-7") as node:
+        assert staff.subscribe("laennec/v1/#") < 0x80
+        assert node.subscribe(f"{OWN}/s/+/cmd/+/+") < 0x80
+        for topic in (f"{OWN}/s/bed1/cmd/acknowledge/nurse-2", f"{OTHER}/cmd/pause/nurse-2"):
+            assert staff.publish(topic) < 0x80, topic
+        others = ("s/bed1/cmd/limit/nurse-2", "s/bed1/cmd/acknowledge/board", "cmd/inactivate/nurse-2", "cmd/pause")
+        for topic in (*others, "s/bed1/alarm/continuous", "s/bed1/result/pause/nurse-2", "status"):
+            assert staff.publish(f"{OWN}/{topic}") == NOT_AUTHORISED, topic
+        wait_for(lambda: node.messages, "the command")
+        assert [topic for topic, _ in node.messages] == [f"{OWN}/s/bed1/cmd/acknowledge/nurse-2"]
+
+
+def test_a_reader_may_give_no_command(running: Broker, made: Path) -> None:
+    with Client(running, made, "board") as board:
+        assert board.publish(f"{OWN}/s/bed1/cmd/acknowledge/board") == NOT_AUTHORISED
 
 
 @pytest.mark.parametrize(("name", "secret"), [("ward-b.edge-7", "wrong"), ("nobody", "x"), ("", None)])

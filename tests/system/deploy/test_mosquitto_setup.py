@@ -36,9 +36,21 @@ def test_nodes_of_one_name_at_two_sites_are_two_users(tmp_path: Path) -> None:
         assert setup(folder, "node", site, "edge-7").returncode == 0
     acl = (folder / "acl").read_text()
     for site in ("ward-b", "ward-c"):
-        assert f"user {site}.edge-7\ntopic readwrite laennec/v1/{site}/edge-7/#\n" in acl
+        assert f"user {site}.edge-7\ntopic readwrite laennec/v1/{site}/edge-7/status\n" in acl
     assert setup(folder, "remove", "ward-b.edge-7").returncode == 0
     assert [line.split(":")[0] for line in (folder / "passwords").read_text().splitlines()] == ["ward-c.edge-7"]
+
+
+def test_staff_have_the_rights_that_were_named_and_keep_them_with_a_new_password(tmp_path: Path) -> None:
+    folder = tmp_path / "laennec"
+    setup(folder, "init", "localhost")
+    for _ in range(2):
+        assert setup(folder, "staff", "nurse-2", "acknowledge").returncode == 0
+    assert (folder / "acl").read_text() == (
+        "user nurse-2\ntopic read laennec/v1/#\n"
+        "topic write laennec/v1/+/+/s/+/cmd/acknowledge/nurse-2\ntopic write laennec/v1/+/+/cmd/acknowledge/nurse-2\n\n"
+    )
+    assert len((folder / "passwords").read_text().splitlines()) == 1
 
 
 def test_a_node_of_a_broker_that_was_set_up_before_keeps_its_name(tmp_path: Path) -> None:
@@ -48,7 +60,11 @@ def test_a_node_of_a_broker_that_was_set_up_before_keeps_its_name(tmp_path: Path
     (folder / "passwords").write_text("edge-7:$7$101$x$y\n")
     done = setup(folder, "node", "ward-b", "edge-7")
     assert "username: edge-7," in done.stdout, done.stderr
-    assert (folder / "acl").read_text() == "user edge-7\ntopic readwrite laennec/v1/ward-b/edge-7/#\n\n"
+    acl = (folder / "acl").read_text()
+    assert acl.startswith("user edge-7\ntopic readwrite laennec/v1/ward-b/edge-7/status\n")
+    assert "edge-7/#" not in acl, "the whole tree, with the commands of others"
+    assert setup(folder, "node", "ward-b", "edge-7").returncode == 0
+    assert (folder / "acl").read_text() == acl
     assert [line.split(":")[0] for line in (folder / "passwords").read_text().splitlines()] == ["edge-7"]
 
 
@@ -81,6 +97,11 @@ def test_no_password_is_kept_in_clear_text_at_the_broker(made: Path) -> None:
         (("init", "localhost"), "is set up already"),
         (("remove", "nobody"), "found none called 'nobody'"),
         (("renew",), "expected the names"),
+        (("staff", "nurse-3"), "expected the NAME and one or more of"),
+        (("staff", "nurse-3", "clip"), "VERB 'clip': expected acknowledge"),
+        (("staff", "ward-b.x", "pause"), "expected 1 to 32 of a-z"),
+        (("staff", "board", "pause"), "'board' exists with other rights (laennec/v1/#)"),
+        (("staff", "nurse-2", "limit"), "setup remove nurse-2 first"),
     ],
 )
 def test_a_mistake_is_one_line_and_changes_nothing(arguments: tuple[str, ...], said: str, made: Path) -> None:

@@ -24,6 +24,8 @@ def main(port: str, outbox: str, seconds: str, pace: str) -> None:
     dispatch.STATUS_EXPIRY_S = int(os.environ.get("STATUS_EXPIRY_S", dispatch.STATUS_EXPIRY_S))
     mqtt = {"port": int(port), "reconnect_min_s": 0.1, "reconnect_max_s": 0.5, "will_delay_s": 0}
     tree = {"node": "node", "streams": [{"id": "bed1", "source": "bursts", "pace": pace == "pace"}], "mqtt": mqtt}
+    if "LIMIT" in os.environ:  # s/min
+        tree["alarms"] = {"burden": {"continuous": {"limit_s_per_min": float(os.environ["LIMIT"])}}}
     config = parse_config(tree, "test")
     store = Outbox(Path(outbox), config.outbox.max_mb, config.outbox.max_age_h)
     with stop_on_signals() as stop, closing(store):

@@ -11,6 +11,7 @@ import pytest
 from edge.commands.demo.broker import Broker
 from edge.delivery import mqtt
 from edge.delivery.mqtt import Acknowledged, Connected, Disconnected, MqttSession, Signal
+from edge.delivery.requests import Listening, Request
 from edge.settings.config import Mqtt
 from tests.edge.conftest import Watcher, wait_for
 from tests.edge.fakes import RudeBroker
@@ -92,3 +93,18 @@ def test_a_session_ends_though_the_broker_reads_nothing_any_more(start: Start, s
     wait_for(lambda: isinstance(signals[-1], Disconnected), "what is said of it")
     assert not any(isinstance(signal, Acknowledged) for signal in signals)
     deaf.close()
+
+
+@pytest.mark.parametrize("only_311", [False, True])
+def test_what_the_node_listens_to_reaches_it_in_both_versions_and_nothing_that_was_stored(
+    only_311: bool, signals: list[Signal], broker: Broker, watcher: Watcher
+) -> None:
+    watcher.client.publish("laennec/v1/cmd/old", b"{}", 1, retain=True)
+    wait_for(lambda: watcher.messages, "the stored one")
+    heard: list[Request] = []
+    session = MqttSession(Mqtt(port=broker.port), "a-node", lambda name: ("status", name.encode()), signals.append)
+    session._only_311, session.listening = only_311, Listening(("laennec/v1/cmd/+",), heard.append)
+    session.start()
+    wait_for(lambda: watcher.client.publish("laennec/v1/cmd/new", b"{}", 1) and heard, "a command")
+    session.stop()
+    assert {request.topic for request in heard} == {"laennec/v1/cmd/new"}

@@ -1,0 +1,170 @@
+"""The log of alarms on disk: a line of JSON for each record, from which the alarms are rebuilt after any death.
+
+Not for what the records mean (`edge.ward.alarms`). Records are appended and written through to the disk (fsync) before
+anybody is told of them: `kill -9` loses nothing, and a power cut nothing that a consumer has seen. A line that a death
+tore is dropped when the file is opened; a damaged one is skipped and counted. Beyond `MAX_BYTES` the file becomes
+`<name>.1`, in place of the one before, and a new one begins with everything that must be remembered.
+
+A disk that refuses is no error: alarms go on in memory, `is_behind` says so, and as soon as it accepts again the file
+is written anew with all that must be remembered. What happened in between is then missing in what a person reads, and
+counted; of the state nothing is.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from edge.errors import SourceError
+from edge.log import RateLimitedLog
+from edge.ward.alarm_records import Record, from_line, to_line
+
+MAX_BYTES = 4_000_000  # about 8000 transitions; with the file before at most twice that is on disk
+
+logger = logging.getLogger(__name__)
+
+
+class AlarmLog:
+    """The log of one node; one process and one thread at a time (the outbox beside it is locked)."""
+
+    def __init__(self, path: Path, max_bytes: int = MAX_BYTES) -> None:
+        """Prepare; nothing is read or written before `read`.
+
+        Args:
+            path: the file.
+            max_bytes: size beyond which it is begun anew.
+        """
+        self._path, self._max_bytes = path, max_bytes
+        self._limited_log = RateLimitedLog(logger)
+        self._bytes = 0
+        self.is_behind = False
+        """Whether the disk does not have everything that must be remembered."""
+        self.unwritten = 0
+        """Records that no reader of the file will find, since the start."""
+
+    def read(self) -> list[Record]:
+        """What was recorded, oldest first; a torn last line is cut off, so that the next one begins a line."""
+        try:
+            content = self._path.read_bytes() if self._path.exists() else b""
+            whole = content[: content.rfind(b"\n") + 1]
+            if len(whole) != len(content):
+                os.truncate(self._path, len(whole))
+                logger.warning("alarms log=torn path=%s bytes=%d; the last line was cut off", self._path, len(content))
+            self._bytes = len(whole)
+        except OSError as error:
+            self._refused(error, 0)
+            return []
+        records, damaged = parse(whole)
+        if damaged:
+            logger.error("alarms log=damaged path=%s lines=%d; they are skipped", self._path, damaged)
+        return records
+
+    def append(self, records: Sequence[Record]) -> bool:
+        """Write records through to the disk, all or none.
+
+        Returns:
+            Whether the disk has them; if not, `rewrite` must bring it up to date.
+        """
+        if self.is_behind:
+            self.unwritten += len(records)
+            return False
+        payload = b"".join(to_line(record) + b"\n" for record in records)
+        try:
+            is_new = not self._path.exists()
+            with self._path.open("ab") as file:
+                file.write(payload)
+                file.flush()
+                os.fsync(file.fileno())
+            if is_new:
+                _sync_folder(self._path.parent)
+        except OSError as error:
+            self._refused(error, len(records))
+            return False
+        self._bytes += len(payload)
+        return True
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is time for `rewrite`."""
+        return self._bytes > self._max_bytes
+
+    def rewrite(self, records: Iterable[Record]) -> bool:
+        """Begin the file anew with what must be remembered; the old one stays beside it. Returns whether it could.
+
+        At every moment the file is whole: it is replaced by one that is on the disk already.
+        """
+        payload = b"".join(to_line(record) + b"\n" for record in records)
+        new = self._path.with_name(f"{self._path.name}.new")
+        try:
+            with new.open("wb") as file:
+                file.write(payload)
+                file.flush()
+                os.fsync(file.fileno())
+            if self._path.exists():
+                self._keep_old()
+            os.replace(new, self._path)
+            _sync_folder(self._path.parent)
+        except OSError as error:
+            self._refused(error, 0)
+            return False
+        if self.is_behind:
+            logger.info("alarms log=working path=%s unwritten=%d", self._path, self.unwritten)
+            self._limited_log.clear("refused")
+        self._bytes, self.is_behind = len(payload), False
+        return True
+
+    def _keep_old(self) -> None:
+        copy = self._path.with_name(f"{self._path.name}.old")
+        shutil.copyfile(self._path, copy)
+        os.replace(copy, before(self._path))
+
+    def _refused(self, error: OSError, records: int) -> None:
+        self.is_behind = True
+        self.unwritten += records
+        line = f'alarms log=refused path={self._path} reason="{error.strerror or error}"; alarms are kept in memory'
+        self._limited_log.log("refused", line, logging.ERROR)
+
+
+def log_beside(outbox: Path, node: str) -> Path:
+    """Where a node's log lives: beside its outbox, whose lock keeps a second process away from both."""
+    return outbox.with_name(f"alarms-{node}.log")
+
+
+def before(path: Path) -> Path:
+    """The file that a log replaced last."""
+    return path.with_name(f"{path.name}.1")
+
+
+def read_all(path: Path) -> list[Record]:
+    """What a log holds, and the file that it replaced before it, oldest first and once; a node may write it meanwhile.
+
+    Raises:
+        SourceError: it cannot be read.
+    """
+    lines: dict[bytes, None] = {}
+    for each in (before(path), path):
+        try:
+            content = each.read_bytes() if each == path or each.exists() else b""
+        except OSError as error:
+            raise SourceError(f"log of alarms {each}: cannot be read ({error.strerror or error})") from None
+        lines |= dict.fromkeys(content[: content.rfind(b"\n") + 1].splitlines())
+    records = parse(b"\n".join(lines))[0]
+    return sorted(records, key=lambda record: record.at_s)
+
+
+def parse(content: bytes) -> tuple[list[Record], int]:
+    """The records in whole lines, and how many lines were damaged."""
+    lines = content.splitlines()
+    records = [record for line in lines if (record := from_line(line)) is not None]
+    return records, len(lines) - len(records)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

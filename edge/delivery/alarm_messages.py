@@ -1,0 +1,150 @@
+"""What a node says of its alarms, and the answers to commands: topics and JSON bodies, built by pure functions.
+
+Not for sending (`edge.delivery.dispatch`). An alarm's topic is retained and holds the whole present state, so a reader
+needs no earlier message; it is said again every `REFRESH_S` and counts until `valid_until`. An alarm that is not there,
+or is older, is unknown, never over.
+
+    <node>/s/<stream>/alarm/<condition>                 of a bed       <node>/alarm/<condition>      of the node
+    <node>/s/<stream>/cmd/<verb>/<user>                 a command      <node>/cmd/<verb>/<user>
+    <node>/s/<stream>/result/<verb>/<user>[/<more>]     its answer     <node>/result/<verb>/<user>[/<more>]
+
+`<user>` is the sender's name at the broker, whose access list lets nobody write another's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from edge.delivery.messages import Body, Node, rfc3339
+from edge.ward.alarm_records import AlarmState, Answer, Key, Person, Rule, Value
+from edge.ward.alarm_rules import effective_limit, is_audible, is_watched, priority_of
+
+REFRESH_S = 30.0  # how often an alarm is said again
+ALARM_EXPIRY_S = 120  # how long it counts; three refreshes may fail
+ANSWER_EXPIRY_S = 60
+
+COMMAND = re.compile(r"(s/(?P<stream>[a-z0-9-]{1,32})/)?cmd/(?P<verb>[a-z]{1,16})/(?P<user>[A-Za-z0-9._-]{1,64})")
+
+Wall = Callable[[float], float]
+"""From the clock of the alarms to seconds since 1970."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a command was sent, as its topic says."""
+
+    stream: str
+    """The bed; empty for the node itself."""
+    verb: str
+    user: str
+
+
+def alarm_topic(node: Node, key: Key) -> str:
+    """Where an alarm is published."""
+    return _topic(node, key.stream, "alarm", key.condition)
+
+
+def command_filters(node: Node) -> tuple[str, ...]:
+    """What a node subscribes to."""
+    return node.topic("s", "+", "cmd", "+", "+"), node.topic("cmd", "+", "+")
+
+
+def address_of(node: Node, topic: str) -> Address | None:
+    """Bed, verb and user of a command's topic; None if it is none, or one of them is no name."""
+    own = node.topic("")
+    found = COMMAND.fullmatch(topic[len(own) :]) if topic.startswith(own) else None
+    return None if found is None else Address(found["stream"] or "", found["verb"], found["user"])
+
+
+def answer_topic(node: Node, address: Address, wanted: str | None) -> str:
+    """Where an answer goes: to the sender's own topic or below it, wherever else it may have been asked for.
+
+    The broker lets a node write its whole tree; who may only acknowledge must not make it write an alarm there.
+
+    Args:
+        node: this one.
+        address: of the command.
+        wanted: response topic of the message (MQTT 5), if it has one.
+    """
+    own = _topic(node, address.stream, "result", address.verb, address.user)
+    is_below = wanted is not None and wanted.startswith(f"{own}/") and not set(wanted) & set("+#\0")
+    return wanted if is_below and wanted is not None else own
+
+
+@dataclass(frozen=True)
+class AlarmNow:
+    """One alarm as it is told of."""
+
+    key: Key
+    rule: Rule
+    state: AlarmState
+    cause: str
+    """Of its last transition; empty before the first."""
+    value: Value
+    """What was measured last; None if it is not known."""
+
+
+def alarm_body(node: Node, alarm: AlarmNow, now_s: float, wall: Wall) -> Body:
+    """The whole present state of one alarm.
+
+    Args:
+        node: this one.
+        alarm: the alarm.
+        now_s: on the clock of the alarms.
+        wall: from that clock to wall time.
+    """
+    state, key, rule, value = alarm.state, alarm.key, alarm.rule, alarm.value
+    return {
+        "schema": "laennec.alarm/1", "rev": state.rev, "mode": node.mode, "site": node.site, "node": node.node,
+        "stream": key.stream or None, "boot_id": node.boot_id, "condition": key.condition, "kind": rule.kind,
+        "priority": priority_of(rule, state), "escalated": state.escalated, "cause": alarm.cause,
+        "activation": _activation(rule, state), "presence": state.presence, "validity": "Vld" if state.known else "NA",
+        "signal": state.signal, "audible": is_audible(state), "since": _moment(state.since_s or None, wall),
+        "audio_paused_until": _moment(state.paused_until_s, wall), "episode": state.episode or None,
+        "latching": rule.latching,
+        "acknowledged": _person(state.acknowledged, wall) if state.signal == "Ack" else None,
+        "inactivated": _inactivated(state, wall),
+        "value": round(value, 2) if rule.kind == "Phy" and value is not None else None,
+        "limit": _limit(rule, state, wall),
+        "ts": rfc3339(wall(now_s)), "valid_until": rfc3339(wall(now_s) + ALARM_EXPIRY_S),
+    }  # fmt: skip
+
+
+def answer_body(node: Node, answer: Answer, now_s: float, wall: Wall) -> Body:
+    """The answer to a command."""
+    return {
+        "schema": "laennec.result/1", "id": answer.id, "verb": answer.verb, "node": node.node,
+        "stream": answer.stream or None, "boot_id": node.boot_id, "ok": answer.ok, "reason": answer.reason,
+        "conditions": list(answer.conditions), "ts": rfc3339(wall(now_s)),
+    }  # fmt: skip
+
+
+def _topic(node: Node, stream: str, *levels: str) -> str:
+    return node.topic("s", stream, *levels) if stream else node.topic(*levels)
+
+
+def _activation(rule: Rule, state: AlarmState) -> str:
+    if not is_watched(rule, state):
+        return "Off"
+    return "On" if state.inactive_until_s is None else "Psd"
+
+
+def _moment(at_s: float | None, wall: Wall) -> str | None:
+    return None if at_s is None else rfc3339(wall(at_s))
+
+
+def _person(person: Person | None, wall: Wall) -> Body | None:
+    return None if person is None else {"by": person.by, "at": rfc3339(wall(person.at_s)), "why": person.why}
+
+
+def _inactivated(state: AlarmState, wall: Wall) -> Body | None:
+    who = _person(state.inactivated, wall)
+    return None if who is None else {**who, "until": _moment(state.inactive_until_s, wall)}
+
+
+def _limit(rule: Rule, state: AlarmState, wall: Wall) -> Body | None:
+    if (limit := effective_limit(rule, state)) is None:
+        return None
+    return {"s_per_min": limit, "set": None if state.limit is None else _person(state.limit.person, wall)}

@@ -1,0 +1,141 @@
+"""What the alarms of a node look at: which there are, by the settings, and their measurements now.
+
+Not for deciding (`edge.ward.alarms`). Whatever is not known is None, and stays out of the way of what is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from edge.delivery.outbox import Counts
+from edge.node.stream import NodeStream
+from edge.settings.alarms import AlarmSettings, BurdenAlarm, Technical, TechnicalAlarm
+from edge.settings.config import Config
+from edge.settings.kinds import LINK
+from edge.sources.vitals import Vitals
+from edge.ward.alarm_records import Key, Rule, Value
+
+NODE = ""  # `Key.stream` of what belongs to no bed
+TECHNICAL: dict[Technical, Rule] = {  # the delays keep a loose plug or a short outage from being a notice each
+    "signal-lost": Rule("Tec", "Me", delay_s=30.0),
+    "not-measurable": Rule("Tec", "Lo", delay_s=60.0),
+    "contact": Rule("Tec", "Lo", delay_s=30.0),
+    "battery": Rule("Tec", "Lo"),
+    "outbox": Rule("Tec", "Me", latching=True),  # messages were lost: that does not end by itself
+    "model": Rule("Tec", "Me"),
+    "clock": Rule("Tec", "Lo", delay_s=600.0),  # a box that has just started has not heard its time server yet
+    "self-test": Rule("Tec", "Me"),
+    "alarm-log": Rule("Tec", "Me"),
+}
+ALARM_WINDOW_S = 300  # over which the burden is compared with a limit
+OF_A_BED: tuple[Technical, ...] = ("signal-lost", "not-measurable")
+OF_A_DEVICE: tuple[Technical, ...] = ("contact", "battery")  # only a microcontroller measures these
+OF_THE_NODE: tuple[Technical, ...] = ("outbox", "model", "clock", "self-test", "alarm-log")
+
+
+@dataclass(frozen=True)
+class BedReading:
+    """What is known of one bed now."""
+
+    state: str
+    """Of its stream, as published, or `unknown` before the first sound."""
+    vitals: Vitals | None = None
+    """Of its device, if that tells any."""
+    burden: Mapping[str, float | None] = field(default_factory=dict)
+    """By group of classes: expected seconds of sound in a measurable minute, over 5 min; None: not measurable."""
+    is_broken: bool = False
+    """Whether the detector failed on it."""
+
+
+@dataclass(frozen=True)
+class NodeReading:
+    """What is known of the node itself now."""
+
+    outbox: Counts
+    dropped: int
+    """Messages that the outbox never saw, since the start."""
+    is_synchronised: bool | None
+    """Whether the wall clock follows a reference."""
+    self_test: bool | None = None
+    """Whether the last self-test failed; None: there was none."""
+
+
+def rules_of(config: Config, groups: Iterable[str]) -> dict[Key, Rule]:
+    """The alarms that there are, each with its rule.
+
+    Args:
+        config: the settings.
+        groups: groups of classes of the model; each has a physiological alarm, which needs a limit to be raised.
+    """
+    settings, rules = config.alarms, dict[Key, Rule]()
+    phy = {group: _burden_rule(settings.burden.get(group, BurdenAlarm())) for group in groups}
+    for stream in config.streams:
+        names = OF_A_BED + (OF_A_DEVICE if stream.source.partition(":")[0] == LINK else ())
+        rules |= {Key(stream.id, group): rule for group, rule in phy.items()}
+        rules |= _technical_rules(settings, stream.id, names)
+    return rules | _technical_rules(settings, NODE, OF_THE_NODE)
+
+
+def bed_reading(stream: NodeStream) -> BedReading:
+    """What is known of the bed of a stream now; may be called from any thread."""
+    state, burden = stream.state().name, stream.burden.reading(stream.silent_s())
+    groups = () if burden is None else burden.over(ALARM_WINDOW_S).groups
+    return BedReading(state, stream.vitals(), {each.group: each.s_per_min for each in groups}, stream.is_broken)
+
+
+def bed_values(stream: str, reading: BedReading, groups: Iterable[str]) -> dict[Key, Value]:
+    """The measurements of one bed's alarms."""
+    state = reading.state
+    is_heard = state in ("ok", "degraded")
+    conditions = reading.vitals.conditions if reading.vitals is not None and is_heard else None
+    off_skin = None if conditions is None else "no contact" in conditions
+    flat = None if conditions is None else "battery" in conditions
+    unmeasured = state == "degraded" and not off_skin if is_heard else None
+    technical: dict[Technical, Value] = {
+        "signal-lost": None if state == "unknown" else state == "lost",
+        "not-measurable": unmeasured, "contact": off_skin, "battery": flat,
+    }  # fmt: skip
+    burden = {Key(stream, group): reading.burden.get(group) if is_heard else None for group in groups}
+    return {**burden, **{Key(stream, name): value for name, value in technical.items()}}
+
+
+def node_values(before: NodeReading | None, now: NodeReading, is_broken: bool, log_failed: bool) -> dict[Key, Value]:
+    """The measurements of the node's own alarms.
+
+    Args:
+        before: at the look before, for what only grows; None at the first.
+        now: at this look.
+        is_broken: whether the detector failed on any bed.
+        log_failed: whether the log of alarms could not be written.
+    """
+    lost, lost_before = (sum(each.outbox.evicted.values()) + each.dropped for each in (now, before or now))
+    technical: dict[Technical, Value] = {
+        "outbox": not now.outbox.on_disk or now.outbox.in_memory > 0 or lost > lost_before,
+        "model": is_broken,
+        "clock": None if now.is_synchronised is None else not now.is_synchronised,
+        "self-test": now.self_test,
+        "alarm-log": log_failed,
+    }
+    return {Key(NODE, name): value for name, value in technical.items()}
+
+
+def _burden_rule(alarm: BurdenAlarm) -> Rule:
+    return Rule(
+        "Phy", alarm.priority, alarm.delay_s, alarm.is_latching, alarm.escalate_s, alarm.group_s, alarm.limit_s_per_min
+    )
+
+
+def _technical_rules(settings: AlarmSettings, stream: str, names: Iterable[Technical]) -> dict[Key, Rule]:
+    rules = {}
+    for name in names:
+        default, changed = TECHNICAL[name], settings.technical.get(name, TechnicalAlarm())
+        if changed.enabled:
+            rules[Key(stream, name)] = Rule(
+                "Tec",
+                changed.priority or default.priority,
+                default.delay_s if changed.delay_s is None else changed.delay_s,
+                default.latching if changed.latching is None else changed.latching,
+                changed.escalate_s,
+            )
+    return rules

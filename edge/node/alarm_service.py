@@ -1,0 +1,218 @@
+"""The alarms of a running node: one thread that looks, writes the log, publishes, and carries out commands.
+
+Not for the rules (`edge.ward`) and not for the sound: whatever the disk does here, detection goes on. The order is
+always log, then wire. While this thread does not come to publish, its alarms expire at the broker and are unknown.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from heapq import nsmallest
+
+from edge.delivery.alarm_log import AlarmLog
+from edge.delivery.alarm_messages import (
+    ALARM_EXPIRY_S,
+    ANSWER_EXPIRY_S,
+    REFRESH_S,
+    AlarmNow,
+    address_of,
+    alarm_body,
+    alarm_topic,
+    answer_body,
+    answer_topic,
+    command_filters,
+)
+from edge.delivery.dispatch import Dispatch
+from edge.delivery.messages import Node
+from edge.delivery.requests import Listening, Request
+from edge.log import RateLimitedLog
+from edge.node.alarm_inputs import BedReading, NodeReading, bed_values, node_values
+from edge.ward.alarm_commands import parse_command
+from edge.ward.alarm_records import Answer, Key, Record, Rule, Transition, Value
+from edge.ward.alarms import Alarms
+
+LOOK_S = 0.5  # between two looks at the measurements
+WAITING_COMMANDS = 64  # a person gives one at a time; more at once are a fault, and dropped
+RETRY_S = 10.0  # a disk that refused is tried again after this long
+STOPPED_S = 1.0  # how long the end may wait for a disk
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class WardReading:
+    """Everything that the alarms look at, now."""
+
+    beds: Mapping[str, BedReading]
+    node: NodeReading
+
+
+class AlarmClock:
+    """Seconds that never go back, also across restarts; about those since 1970.
+
+    A step of the wall clock changes no duration: it counts at the start alone, and not if the log was further.
+    """
+
+    def __init__(
+        self, last_s: float, monotonic: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time
+    ) -> None:
+        """Go on after `last_s`, the last time in the log."""
+        self._monotonic, self._wall = monotonic, wall
+        self._zero_s = max(wall(), last_s) - monotonic()
+
+    def now_s(self) -> float:
+        """The time."""
+        return self._zero_s + self._monotonic()
+
+    def wall_s(self, at_s: float) -> float:
+        """The same moment on the wall clock as it is set now, seconds since 1970."""
+        return at_s + self._wall() - self.now_s()
+
+
+class AlarmService:
+    """The alarms of one node; `start` and `stop` once each."""
+
+    def __init__(self, rules: Mapping[Key, Rule], log: AlarmLog, node: Node, dispatch: Dispatch) -> None:
+        """Read the log and go on from there; nothing is published before `start`.
+
+        Args:
+            rules: the alarms that there are (`edge.node.alarm_inputs.rules_of`).
+            log: where transitions are written.
+            node: who publishes.
+            dispatch: the way to the broker; not started yet.
+        """
+        self._alarms = Alarms(rules, log.read())
+        self._log, self._node, self._dispatch = log, node, dispatch
+        self._clock = AlarmClock(self._alarms.last_s)
+        self._groups = tuple({key.condition: None for key, rule in rules.items() if rule.kind == "Phy"})
+        self._values: Mapping[Key, Value] = {}
+        self._before: NodeReading | None = None
+        self._retry_s = 0.0  # when to try a disk that refused, monotonic seconds
+        self._said_s: dict[Key, float] = {}
+        self._requests: queue.Queue[Request] = queue.Queue(WAITING_COMMANDS)
+        self._limited_log = RateLimitedLog(logger)
+        self._stopping = threading.Event()
+        self._looked_s = time.monotonic()
+        dispatch.listen(Listening(command_filters(node), self._on_request))
+
+    def start(self, look: Callable[[], WardReading]) -> None:
+        """Begin; `look` is called from the thread of the alarms, about every `LOOK_S`."""
+        self._thread = threading.Thread(target=self._run, args=(look,), name="alarms", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after a last look; what is signalled now is in the log for the next start."""
+        self._stopping.set()
+        self._thread.join(STOPPED_S)
+
+    @property
+    def is_well(self) -> bool:
+        """Whether the thread moves and the log is on the disk."""
+        return time.monotonic() - self._looked_s < REFRESH_S and not self._log.is_behind
+
+    @property
+    def topics(self) -> list[str]:
+        """The retained topics of all alarms."""
+        return [alarm_topic(self._node, key) for key in self._alarms.rules]
+
+    def _on_request(self, request: Request) -> None:
+        try:
+            self._requests.put_nowait(request)
+        except queue.Full:
+            self._limited_log.log("commands", "alarms command=dropped; too many at once")
+
+    def _run(self, look: Callable[[], WardReading]) -> None:
+        while True:
+            is_last = self._stopping.is_set()
+            try:
+                self._step(look())
+                self._looked_s = time.monotonic()
+            except Exception:  # nobody else watches: this thread must outlive any one mistake
+                logger.exception("alarms error; going on in %.1f s", LOOK_S)
+                self._stopping.wait(LOOK_S)
+            if is_last:
+                return
+
+    def _step(self, reading: WardReading) -> None:
+        """One look, the commands that wait, and until the next look those that come."""
+        self._values = self._values_of(reading)
+        self._record(self._alarms.advance(self._clock.now_s(), self._values))
+        if (self._log.is_full or self._log.is_behind) and time.monotonic() >= self._retry_s:
+            self._retry_s = time.monotonic() + RETRY_S
+            self._log.rewrite(self._alarms.snapshot())
+        self._refresh()
+        until_s = time.monotonic() + LOOK_S
+        while (left_s := until_s - time.monotonic()) > 0 and not self._stopping.is_set():
+            try:
+                self._carry_out(self._requests.get(timeout=left_s))
+            except queue.Empty:
+                return
+
+    def _values_of(self, reading: WardReading) -> dict[Key, Value]:
+        values: dict[Key, Value] = {}
+        for stream, bed in reading.beds.items():
+            values |= bed_values(stream, bed, self._groups)
+        is_broken = any(bed.is_broken for bed in reading.beds.values())
+        values |= node_values(self._before, reading.node, is_broken, self._log.is_behind)
+        self._before = reading.node
+        return values
+
+    def _carry_out(self, request: Request) -> None:
+        address = address_of(self._node, request.topic)
+        if address is None:
+            self._limited_log.log("address", f"alarms command=dropped topic={request.topic[:128]!r}; it names nobody")
+            return
+        now_s, records = self._clock.now_s(), list[Record]()
+        try:
+            command = parse_command(address.verb, request.payload)
+            answer, records = self._alarms.command(now_s, address.user, address.stream, command)
+        except ValueError as error:
+            answer = Answer("", address.verb, address.stream, ok=False, reason=str(error))
+        if not answer.ok:
+            line = f'alarms command=refused verb={address.verb[:32]} user={address.user[:64]} reason="{answer.reason}"'
+            self._limited_log.log(f"refused {address.user}", line)
+        self._record(records)
+        if records:  # a limit is judged at once
+            self._record(self._alarms.advance(now_s, self._values))
+        topic = answer_topic(self._node, address, request.response_topic)
+        body = answer_body(self._node, answer, now_s, self._clock.wall_s)
+        self._dispatch.answer(topic, body, ANSWER_EXPIRY_S, request.correlation)
+
+    def _record(self, records: list[Record] | list[Transition]) -> None:
+        """To the disk, then to the broker, each alarm once with its last state."""
+        if not records:
+            return
+        self._log.append(records)
+        transitions = [each for each in records if isinstance(each, Transition)]
+        for each in transitions:
+            if each.cause in ("known", "unknown", "present"):
+                continue
+            where, by = f"stream={each.key.stream}" if each.key.stream else "node", each.by.by if each.by else "-"
+            line = 'alarm=%s %s cause="%s" signal=%s priority=%s by="%s"'
+            logger.info(line, each.key.condition, where, each.cause, each.state.signal, each.priority, by)
+        for key in {each.key: None for each in transitions}:
+            self._publish(key)
+
+    def _refresh(self) -> None:
+        """Say again what was not said for long: the oldest first, and not all beds at one look."""
+        due_s, keys = time.monotonic() - REFRESH_S, list(self._alarms.rules)
+        most = math.ceil(len(keys) * 2 * LOOK_S / REFRESH_S)
+        due = [key for key in keys if self._said_s.get(key, -math.inf) <= due_s]
+        for key in [key for key in due if key not in self._said_s] or nsmallest(
+            most, due, key=self._said_s.__getitem__
+        ):
+            self._publish(key)
+
+    def _publish(self, key: Key) -> None:
+        if (rule := self._alarms.rules.get(key)) is None:  # the settings do not have it; the service clears its topic
+            return
+        alarm = AlarmNow(key, rule, self._alarms.state(key), self._alarms.cause(key), self._values.get(key))
+        body = alarm_body(self._node, alarm, self._clock.now_s(), self._clock.wall_s)
+        self._dispatch.set_state(alarm_topic(self._node, key), body, ALARM_EXPIRY_S)
+        self._said_s[key] = time.monotonic()

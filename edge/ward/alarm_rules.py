@@ -1,0 +1,181 @@
+"""The rules of one alarm: state and input -> what changes. Pure functions on a virtual clock.
+
+Not for many alarms or commands by name (`edge.ward.alarms`). After IEC 60601-1-8:
+
+    Off   --present for delay_s-->  On   (episode + 1; the same, and Ack, if it returns soon and was acknowledged)
+    On    --cleared-->              Latch if latching or of high priority, else Off
+    On    --acknowledged-->         Ack
+    Ack   --cleared-->              Off
+    Latch --acknowledged-->         Off
+    Latch --present for delay_s-->  On
+    any   --inactivated-->          Off, until the time is over; what is present then is raised anew
+
+A physiological condition is present from its limit on and over below `HYSTERESIS` of it. What is not known (None)
+changes no presence, so it can neither raise nor clear anything: a person must look. Times are seconds.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from edge.ward.alarm_records import PRIORITIES, AlarmState, BedLimit, Cause, Person, Priority, Rule, Signal, Value
+
+HYSTERESIS = 0.7  # share of the limit; a burden that swings about its limit is one episode
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One step of an alarm."""
+
+    cause: Cause
+    state: AlarmState
+    by: Person | None = None
+
+
+def effective_limit(rule: Rule, state: AlarmState) -> float | None:
+    """Burden from which the condition is present, s/min; None: not watched, or not physiological."""
+    return state.limit.s_per_min if state.limit is not None else rule.limit
+
+
+def priority_of(rule: Rule, state: AlarmState) -> Priority:
+    """The present priority, one higher after an escalation."""
+    return PRIORITIES[min(PRIORITIES.index(rule.priority) + state.escalated, len(PRIORITIES) - 1)]
+
+
+def is_watched(rule: Rule, state: AlarmState) -> bool:
+    """Whether the alarm can be raised at all; a physiological one needs a limit."""
+    return rule.kind == "Tec" or effective_limit(rule, state) is not None
+
+
+def is_audible(state: AlarmState) -> bool:
+    """Whether somebody should hear it now."""
+    return state.signal in ("On", "Latch") and state.paused_until_s is None
+
+
+def advance(rule: Rule, state: AlarmState, now_s: float, value: Value) -> list[Change]:
+    """What changes with a measurement and with the time.
+
+    Args:
+        rule: of this alarm.
+        state: the present one.
+        now_s: the time, not before the last one.
+        value: burden or presence; None, or not finite, is unknown.
+    """
+    changes = _observe(rule, state, now_s, None if value is not None and not math.isfinite(value) else value)
+    return changes + _tick(rule, changes[-1].state if changes else state, now_s)
+
+
+def acknowledge(state: AlarmState, person: Person) -> list[Change]:
+    """A person has seen the signal; nothing changes where there is none, or it was acknowledged before."""
+    if state.signal not in ("On", "Latch"):
+        return []
+    to: Signal = "Ack" if state.signal == "On" else "Off"
+    after = _signalled(state, to, person.at_s, acknowledged=person)
+    return [Change("acknowledged", after, person)]
+
+
+def pause(state: AlarmState, duration_s: float, person: Person) -> list[Change]:
+    """The audible signal is silent for a while, if there is one; what is raised meanwhile is heard."""
+    if state.signal not in ("On", "Latch"):
+        return []
+    return [Change("audio paused", _changed(state, paused_until_s=person.at_s + duration_s), person)]
+
+
+def inactivate(state: AlarmState, duration_s: float, person: Person) -> list[Change]:
+    """No signal for a while; 0 s ends that early. A condition that is present afterwards is a new episode."""
+    if duration_s <= 0:
+        ended = _changed(state, inactive_until_s=None, inactivated=None)
+        return [Change("reactivated", ended, person)] if state.inactive_until_s is not None else []
+    after = _signalled(
+        state, "Off", person.at_s,
+        cleared_s=None, acknowledged=None, escalated=False,
+        inactive_until_s=person.at_s + duration_s, inactivated=person,
+    )  # fmt: skip
+    return [Change("inactivated", after, person)]
+
+
+def set_limit(state: AlarmState, s_per_min: float | None, person: Person) -> list[Change]:
+    """Another limit for this bed; None: that of the settings. It is judged with the next measurement."""
+    if s_per_min is None:
+        return [] if state.limit is None else [Change("limit unset", _changed(state, limit=None), person)]
+    return [Change("limit set", _changed(state, limit=BedLimit(s_per_min, person)), person)]
+
+
+def _observe(rule: Rule, state: AlarmState, now_s: float, value: Value) -> list[Change]:
+    if not is_watched(rule, state):
+        if state.signal == "Off" and not state.presence and not state.known:
+            return []
+        off = _signalled(state, "Off", now_s, known=False, presence=False, cleared_s=None)
+        return [Change("no limit", off)]
+    changes = []
+    if (value is not None) != state.known:
+        state = _changed(state, known=value is not None)
+        changes.append(Change("known" if state.known else "unknown", state))
+    present = _is_present(rule, state, value)
+    if present and not state.presence:
+        changes.append(Change("present", _changed(state, presence=True, present_since_s=now_s)))
+    elif state.presence and not present:
+        changes.append(Change("cleared", _cleared(rule, state, now_s)))
+    return changes
+
+
+def _is_present(rule: Rule, state: AlarmState, value: Value) -> bool:
+    if value is None:
+        return state.presence
+    limit = effective_limit(rule, state)
+    if rule.kind == "Tec" or limit is None:
+        return bool(value)
+    return value >= limit * (HYSTERESIS if state.presence else 1.0)
+
+
+def _cleared(rule: Rule, state: AlarmState, now_s: float) -> AlarmState:
+    if state.signal in ("Off", "Latch"):  # it was not signalled yet
+        return _changed(state, presence=False)
+    stays = rule.latching or priority_of(rule, state) == "Hi"  # nobody may miss a high one
+    to: Signal = "Latch" if state.signal == "On" and stays else "Off"
+    paused_until_s = state.paused_until_s if to == "Latch" else None
+    return replace(_signalled(state, to, now_s, presence=False, cleared_s=now_s), paused_until_s=paused_until_s)
+
+
+def _tick(rule: Rule, state: AlarmState, now_s: float) -> list[Change]:
+    changes = []
+
+    def note(cause: Cause, after: AlarmState) -> AlarmState:
+        changes.append(Change(cause, after))
+        return after
+
+    if state.inactive_until_s is not None and now_s >= state.inactive_until_s:
+        state = note("reactivated", _changed(state, inactive_until_s=None, inactivated=None))
+    if state.paused_until_s is not None and now_s >= state.paused_until_s:
+        state = note("audio resumed", _changed(state, paused_until_s=None))
+    is_due = state.presence and state.signal in ("Off", "Latch") and now_s - state.present_since_s >= rule.delay_s
+    if is_due and state.inactive_until_s is None:
+        state = _raised(rule, state, now_s)
+        note("raised" if state.signal == "On" else "returned", state)
+    if _must_escalate(rule, state, now_s):
+        note("escalated", _changed(state, escalated=True, paused_until_s=None))
+    return changes
+
+
+def _raised(rule: Rule, state: AlarmState, now_s: float) -> AlarmState:
+    """The signal of a condition that has lasted for its delay."""
+    if state.cleared_s is None or state.present_since_s - state.cleared_s >= rule.group_s:
+        return _signalled(state, "On", now_s, episode=state.episode + 1, acknowledged=None, escalated=False)
+    is_settled = state.acknowledged is not None and priority_of(rule, state) != "Hi"  # a high one is never held back
+    return _signalled(state, "Ack" if is_settled else "On", now_s)
+
+
+def _must_escalate(rule: Rule, state: AlarmState, now_s: float) -> bool:
+    if rule.escalate_s is None or state.signal != "On" or state.escalated or rule.priority == "Hi":
+        return False
+    return now_s - state.since_s >= rule.escalate_s
+
+
+def _signalled(state: AlarmState, signal: Signal, now_s: float, **changed: object) -> AlarmState:
+    """Another signal; a pause was of the one before."""
+    return _changed(state, signal=signal, since_s=now_s, paused_until_s=None, **changed)
+
+
+def _changed(state: AlarmState, **changed: object) -> AlarmState:
+    return replace(state, rev=state.rev + 1, **changed)  # type: ignore[arg-type]

@@ -1,0 +1,155 @@
+"""All alarms of a node: measurements, time and commands in, transitions out. Pure: no clock, no disk, no network.
+
+Not for the rules of one alarm (`edge.ward.alarm_rules`). Whoever calls this writes what comes out to the log
+(`edge.delivery.alarm_log`) before anybody is told; `Alarms(rules, what was written)` is then the same again. What came
+out and could not be written is in `snapshot`, which holds everything that must be remembered.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from edge.ward.alarm_commands import Acknowledge, Command, Inactivate, Limit, Pause
+from edge.ward.alarm_records import AlarmState, Answer, Key, Ordered, Person, Record, Rule, Transition, Value
+from edge.ward.alarm_rules import Change, acknowledge, advance, inactivate, pause, priority_of, set_limit
+
+REMEMBERED = 256  # commands whose ids are known; a sender repeats within seconds
+
+
+class Alarms:
+    """The alarms of one node; one thread at a time."""
+
+    def __init__(self, rules: Mapping[Key, Rule], history: Iterable[Record] = ()) -> None:
+        """Go on from what was recorded.
+
+        Args:
+            rules: one for each alarm that there is now.
+            history: records of earlier processes, oldest first.
+        """
+        self._rules = dict(rules)
+        self._last: dict[Key, Transition] = {}
+        self._ordered: dict[tuple[str, str], Ordered] = {}
+        for record in history:
+            self._remember(record)
+
+    @property
+    def rules(self) -> Mapping[Key, Rule]:
+        """The rule of each alarm."""
+        return self._rules
+
+    @property
+    def last_s(self) -> float:
+        """When the last thing was recorded; 0 if nothing was."""
+        return max((record.at_s for record in self.snapshot()), default=0.0)
+
+    def state(self, key: Key) -> AlarmState:
+        """The state of an alarm."""
+        last = self._last.get(key)
+        return AlarmState() if last is None else last.state
+
+    def cause(self, key: Key) -> str:
+        """Why an alarm is as it is; empty before its first transition."""
+        return self._last[key].cause if key in self._last else ""
+
+    def snapshot(self) -> list[Record]:
+        """What must be remembered, oldest first: the last transition of each alarm, and the last commands."""
+        return sorted([*self._last.values(), *self._ordered.values()], key=lambda record: record.at_s)
+
+    def advance(self, now_s: float, values: Mapping[Key, Value]) -> list[Transition]:
+        """What changes with new measurements and with the time.
+
+        Args:
+            now_s: not before the last time.
+            values: of each alarm; one that is not in it is not known now.
+        """
+        transitions = self._retire(now_s)
+        for key, rule in self._rules.items():
+            transitions += self._note(now_s, key, advance(rule, self.state(key), now_s, values.get(key)))
+        return transitions
+
+    def command(self, now_s: float, user: str, stream: str, command: Command) -> tuple[Answer, list[Record]]:
+        """Carry out what a person ordered.
+
+        Args:
+            now_s: not before the last time.
+            user: whom the broker let speak.
+            stream: the bed; empty for the node itself.
+            command: what `edge.ward.alarm_commands.parse_command` gave.
+
+        Returns:
+            The answer, and the records, of which the last is that of the command; none if it was refused or came
+            before, which gives the same answer again.
+        """
+        digest = hashlib.sha256(f"{command.verb} {stream} {command.model_dump_json()}".encode()).hexdigest()[:16]
+        answer = Answer(command.id, command.verb, stream, ok=False)
+        if (before := self._ordered.get((user, command.id))) is not None:
+            reason = f"the id {command.id!r} was used for another command"
+            return before.answer if before.digest == digest else replace(answer, reason=reason), []
+        if reason := self._mistake(stream, command):
+            return replace(answer, reason=reason), []
+        keys = [key for key in self._rules if key.stream == stream and command.condition in (None, key.condition)]
+        person = Person(f"{command.by} ({user})", now_s, getattr(command, "why", ""))
+        transitions = [each for key in keys for each in self._note(now_s, key, self._carried_out(key, command, person))]
+        changed = tuple(sorted({each.key.condition for each in transitions}))
+        answer = replace(answer, ok=True, conditions=changed)
+        ordered = Ordered(now_s, user, command.by, digest, answer)
+        self._remember(ordered)
+        return answer, [*transitions, ordered]
+
+    def _mistake(self, stream: str, command: Command) -> str:
+        """Why a command cannot be carried out; empty if it can."""
+        names = [key.condition for key in self._rules if key.stream == stream]
+        if not names:
+            beds = sorted({key.stream for key in self._rules if key.stream})
+            return f"no bed {stream!r} here; there are {', '.join(beds)}"
+        if command.condition is None:
+            needs_one = isinstance(command, Acknowledge) and command.episode is not None
+            return "an episode needs its condition" if needs_one else ""
+        if command.condition not in names:
+            return f"no alarm {command.condition!r} here; there are {', '.join(names)}"
+        key = Key(stream, command.condition)
+        if isinstance(command, Limit) and self._rules[key].kind != "Phy":
+            return f"{command.condition} has no limit"
+        if isinstance(command, Acknowledge) and command.episode not in (None, now := self.state(key).episode):
+            return f"episode {command.episode} is not the present one ({now})"
+        return ""
+
+    def _carried_out(self, key: Key, command: Command, person: Person) -> list[Change]:
+        state = self.state(key)
+        if isinstance(command, Acknowledge):
+            return acknowledge(state, person)
+        if isinstance(command, Pause):
+            return pause(state, command.duration_s, person)
+        if isinstance(command, Inactivate):
+            return inactivate(state, command.duration_s, person)
+        return set_limit(state, command.limit_s_per_min, person)
+
+    def _retire(self, now_s: float) -> list[Transition]:
+        """Alarms that the settings do not have any more."""
+        gone = [last for key, last in self._last.items() if key not in self._rules]
+        for last in gone:
+            del self._last[last.key]
+        return [
+            replace(last, at_s=now_s, cause="not configured", by=None, state=AlarmState(rev=last.state.rev + 1))
+            for last in gone
+        ]
+
+    def _note(self, now_s: float, key: Key, changes: list[Change]) -> list[Transition]:
+        rule = self._rules[key]
+        transitions = [
+            Transition(now_s, key, each.cause, each.state, rule.kind, priority_of(rule, each.state), each.by)
+            for each in changes
+        ]
+        for each in transitions:
+            self._remember(each)
+        return transitions
+
+    def _remember(self, record: Record) -> None:
+        if isinstance(record, Transition):
+            self._last[record.key] = record
+            return
+        self._ordered[record.user, record.answer.id] = record
+        while len(self._ordered) > REMEMBERED:
+            del self._ordered[next(iter(self._ordered))]

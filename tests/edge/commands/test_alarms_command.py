@@ -1,0 +1,75 @@
+"""What `laennec alarms` prints: the log, for a person."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edge.commands.app import main
+from edge.delivery.alarm_log import AlarmLog
+from edge.ward.alarm_commands import Acknowledge, Inactivate
+from edge.ward.alarm_records import Key, Rule, Value
+from edge.ward.alarms import Alarms
+from tests.edge.wards import ward
+
+BED, CLOCK = Key("bed1", "continuous"), Key("", "clock")
+RULES = {BED: Rule("Phy", "Me", latching=True, limit=5.0, escalate_s=60.0), CLOCK: Rule("Tec", "Lo")}
+LOUD: dict[Key, Value] = {BED: 20.0, CLOCK: True}
+
+
+def written(path: Path, begin_s: float) -> None:
+    """Two minutes of a bed in the log at `path`, which begins anew in between."""
+    log, alarms = AlarmLog(path), Alarms(RULES)
+    log.append(alarms.advance(begin_s, LOUD))
+    log.append(alarms.advance(begin_s + 60, LOUD))
+    log.rewrite(alarms.snapshot())
+    log.append(alarms.command(begin_s + 70, "board", "bed1", Acknowledge(id="a", by="nurse K"))[1])
+    suction = Inactivate(id="i", by="nurse K", duration_s=600, why="suction")
+    log.append(alarms.command(begin_s + 80, "board", "bed1", suction)[1])
+
+
+def printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: object) -> list[str]:
+    monkeypatch.setitem(sys.modules, "scipy", sys.modules.get("scipy"))  # the command keeps scipy out for good
+    monkeypatch.setattr(sys, "argv", ["laennec", "alarms", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code in (0, None)
+    return capsys.readouterr().out.splitlines()
+
+
+def test_each_transition_is_a_line_with_who_and_why_also_those_of_the_log_before(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = ward(tmp_path)
+    (tmp_path / "state").mkdir()
+    written(tmp_path / "state" / "alarms-n1.log", time.time() - 300)
+    lines = printed(capsys, monkeypatch, "--config", config)
+    assert [line[21:].split() for line in lines[1:-1]] == [
+        ["bed1", "continuous", "Me", "On", "raised"],
+        ["node", "clock", "Lo", "On", "raised"],
+        ["bed1", "continuous", "Hi", "On", "escalated"],
+        ["bed1", "continuous", "Hi", "Ack", "acknowledged", "nurse", "K", "(board)"],
+        ["bed1", "continuous", "Me", "Off", "inactivated", "nurse", "K", "(board):", "suction"],
+    ]
+    assert lines[-1] == "5 entries since 24h; signalled now: node clock (On)"
+
+
+def test_a_bed_a_span_and_everything_may_be_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "a.log"
+    written(log, time.time() - 300)
+    lines = printed(capsys, monkeypatch, "--log", log, "--bed", "node", "--all")
+    assert [line.split()[-1] for line in lines[1:-1]] == ["known", "present", "raised"]
+    assert printed(capsys, monkeypatch, "--log", log, "--since", "1s", "--bed", "bed1") == [
+        "0 entries since 1s; signalled now: nothing"
+    ]
+
+
+def test_a_log_that_is_not_there_is_one_line(tmp_path: Path, mistake: Callable[..., str]) -> None:
+    assert "no log of alarms" in mistake("alarms", "--config", ward(tmp_path))
+    assert "cannot be read" in mistake("alarms", "--log", tmp_path / "none.log")

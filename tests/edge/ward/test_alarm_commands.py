@@ -1,0 +1,96 @@
+"""Commands out of bytes: what is one, what is not, and the same by the published schema."""
+
+from __future__ import annotations
+
+import json
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given
+
+from edge.ward.alarm_commands import Acknowledge, Inactivate, Limit, Pause, parse_command
+from tests.edge.conftest import SCHEMAS
+
+ID, WHO = {"id": "a-1"}, {"by": "nurse K"}
+GOOD = [
+    ("acknowledge", {}), ("acknowledge", {"condition": "continuous", "episode": 3}),
+    ("acknowledge", {"condition": None}),
+    ("pause", {}), ("pause", {"duration_s": 120}), ("pause", {"duration_s": 0.5}),
+    ("inactivate", {"duration_s": 0, "why": "back"}), ("inactivate", {"duration_s": 28800, "why": "physiotherapy"}),
+    ("limit", {"condition": "continuous", "limit_s_per_min": 12.5, "why": "known asthma"}),
+    ("limit", {"condition": "continuous", "limit_s_per_min": None, "why": "as before"}),
+]  # fmt: skip
+BAD = [
+    ("acknowledge", {"id": ""}, "id: "), ("acknowledge", {"id": "a b"}, "id: "), ("acknowledge", {"by": ""}, "by: "),
+    ("acknowledge", {"by": "x" * 65}, "by: "), ("acknowledge", {"by": "a\nb"}, "by: "),
+    ("acknowledge", {"bed": "x"}, "bed: Extra"), ("acknowledge", {"episode": 0}, "episode: "),
+    ("acknowledge", {"condition": "#"}, "condition: "), ("acknowledge", {"episode": "1"}, "episode: "),
+    ("pause", {"duration_s": 121}, "duration_s: "), ("pause", {"duration_s": 0}, "duration_s: "),
+    ("pause", {"duration_s": True}, "duration_s: "),
+    ("inactivate", {"duration_s": 28801, "why": "long"}, "duration_s: "), ("inactivate", {"duration_s": 60}, "why: "),
+    ("inactivate", {"duration_s": -1, "why": "back"}, "duration_s: "),
+    ("inactivate", {"duration_s": 60, "why": "x"}, "why: "),
+    ("limit", {"condition": "continuous", "limit_s_per_min": 0, "why": "none"}, "limit_s_per_min: "),
+    ("limit", {"condition": "continuous", "limit_s_per_min": 61, "why": "none"}, "limit_s_per_min: "),
+    ("limit", {"condition": "continuous", "why": "none"}, "limit_s_per_min: "),
+    ("limit", {"limit_s_per_min": 5, "why": "all of them"}, "condition: "),
+    ("limit", {"condition": "continuous", "limit_s_per_min": 5}, "why: "),
+]  # fmt: skip
+
+
+def is_valid(verb: str, body: object) -> bool:
+    """By the published schema."""
+    tree = SCHEMAS["laennec.command/1"].schema
+    form = {"$ref": f"#/$defs/{verb}", "$defs": tree["$defs"]}
+    return SCHEMAS["laennec.command/1"].evolve(schema=form).is_valid(body)
+
+
+@pytest.mark.parametrize(("verb", "more"), GOOD)
+def test_a_command_is_read_and_is_as_its_schema_says(verb: str, more: dict[str, object]) -> None:
+    body = {**ID, **WHO, **more}
+    command = parse_command(verb, json.dumps(body).encode())
+    assert (command.verb, command.id, command.by) == (verb, "a-1", "nurse K")
+    assert {key: getattr(command, key) for key in more} == more
+    assert is_valid(verb, body)
+
+
+@pytest.mark.parametrize(("verb", "wrong", "said"), BAD)
+def test_a_mistake_is_one_line_and_no_command_by_the_schema_either(
+    verb: str, wrong: dict[str, object], said: str
+) -> None:
+    body = {**ID, **WHO, **wrong}
+    with pytest.raises(ValueError, match=said) as caught:
+        parse_command(verb, json.dumps(body).encode())
+    assert "\n" not in str(caught.value)
+    assert not is_valid(verb, body)
+
+
+def test_a_verb_that_is_not_there_is_named_with_those_that_are() -> None:
+    with pytest.raises(ValueError, match="not available: 'clip'; there are acknowledge, pause, inactivate, limit"):
+        parse_command("clip", b"{}")
+
+
+@pytest.mark.parametrize(
+    "payload", [b"", b"{", b"[]", b"1", b'"a"', b"\xff", b'{"id":"a","by":"n","x":' + b"[" * 2000, b" " * 2049]
+)
+def test_what_is_no_json_or_too_long_is_refused(payload: bytes) -> None:
+    with pytest.raises(ValueError, match=r".") as caught:
+        parse_command("acknowledge", payload)
+    assert 0 < len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_no_number_is_infinite(number: str) -> None:
+    text = f'{{"id":"a","by":"n","duration_s":{number}}}'
+    with pytest.raises(ValueError, match=r"duration_s|JSON"):
+        parse_command("pause", text.encode())
+
+
+@given(st.sampled_from(["acknowledge", "pause", "inactivate", "limit", "x"]), st.binary(max_size=3000))
+def test_any_bytes_are_a_command_or_a_line(verb: str, payload: bytes) -> None:
+    try:
+        command = parse_command(verb, payload)
+    except ValueError as error:
+        assert str(error)  # noqa: PT017 - both outcomes are right
+    else:
+        assert isinstance(command, Acknowledge | Pause | Inactivate | Limit)
