@@ -11,7 +11,6 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
-from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -179,12 +178,10 @@ class NodeStream:
             received_s=self._received_samples / self._rate_hz,
             measurable_s=self._measurable_frames * self._score_hop_s,
             lost_s=self._lost_samples / self._rate_hz,
-            gaps=self._gaps,
-            events=self._messages.events,
-            busy_s=self._busy_s,
+            gaps=self._gaps, events=self._messages.events, busy_s=self._busy_s,
             concealed_s=self._pipeline.concealed_samples / self._rate_hz,
             left_out_s=self._left_out_samples / self._rate_hz,
-        )
+        )  # fmt: skip
 
     def vitals(self) -> Vitals | None:
         """Vital signs of the stream's device, if its source knows them."""
@@ -233,11 +230,8 @@ class NodeStream:
 
     def _on_item(self, item: Item) -> None:
         if isinstance(item, Block):
-            self._on_block(item)
-        elif isinstance(item, Gap):
-            self._on_gap(item)
-        else:
-            self._on_end(item)
+            return self._on_block(item)
+        return self._on_gap(item) if isinstance(item, Gap) else self._on_end(item)
 
     def _on_block(self, block: Block) -> None:
         if self._offered is None:
@@ -247,7 +241,7 @@ class NodeStream:
         self._offered = block.stop
         self._received_samples += len(block.samples)
         self._timed(lambda: self._pipeline.offer(block))
-        self._then.append(partial(self._measure_recent, block))
+        self._then.append(lambda: self._recent.push(block, (now := self.totals()).received_s, now.measurable_s))
 
     def _on_gap(self, gap: Gap) -> None:
         if lost_samples := gap.stop - gap.start:
@@ -280,10 +274,6 @@ class NodeStream:
         self._publish(self._timed(self._pipeline.finish))
         self.is_closed = True
         self.inbox.close()
-
-    def _measure_recent(self, newest: Block) -> None:
-        totals = self.totals()
-        self._recent.push(newest, totals.received_s, totals.measurable_s)
 
     def _publish(self, events: list[Event]) -> None:
         self._messages.tell_events(events, self._timeline.wall_s)
