@@ -12,7 +12,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +25,7 @@ from edge.node.bed_burden import BedBurden
 from edge.node.clock import Timeline
 from edge.node.inbox import OVERLOAD, End, Inbox, Item
 from edge.node.stream_messages import MessageSink, StreamMessages
-from edge.node.stream_state import ALMOST_NO_SOUND, RECENT_S, Lateness, RecentSound, State, StreamTotals
+from edge.node.stream_state import ALMOST_NO_SOUND, RECENT_S, Lateness, RecentSound, State, Stopwatch, StreamTotals
 from edge.settings.config import Stream
 from edge.settings.kinds import LIVE
 from edge.sources.source import Source
@@ -39,7 +38,6 @@ STOPPED = "stopped"
 LEAVES_OUT = "overload: this machine is too slow, sound is left out"
 
 logger = logging.getLogger(__name__)
-Result = TypeVar("Result")
 
 
 class NodeStream:
@@ -96,7 +94,7 @@ class NodeStream:
         self._decided = 0  # the same of what is decided
         self._ending = STOPPED  # unless its source ends by itself
         self._received_samples = self._lost_samples = self._left_out_samples = self._measurable_frames = self._gaps = 0
-        self._busy_s = 0.0
+        self._timed = Stopwatch()
         self._recent, self._lateness = RecentSound(), Lateness()
         self._arrived_at_s: float | None = None
         self._left_out_at_s = -float("inf")
@@ -145,7 +143,7 @@ class NodeStream:
         """Take the model's answer to the chunk that is ready, and the time that it took."""
         ready = self._pipeline.ready()
         assert ready is not None, "only a chunk that is ready is scored"
-        self._busy_s += busy_s
+        self._timed.busy_s += busy_s
         decided = round((self._end_s(ready[0]) - self._chunk.lookahead_frames * self._hop_s) * self._rate_hz)
         verified = self._pipeline.verdict.verified
         self._publish(self._timed(lambda: self._pipeline.decide(scores, state)))
@@ -183,7 +181,7 @@ class NodeStream:
             lost_s=self._lost_samples / self._rate_hz,
             gaps=self._gaps,
             events=self._messages.events,
-            busy_s=self._busy_s,
+            busy_s=self._timed.busy_s,
             concealed_s=self._pipeline.concealed_samples / self._rate_hz,
             left_out_s=self._left_out_samples / self._rate_hz,
         )
@@ -300,9 +298,3 @@ class NodeStream:
     def _count_measurable(self, scores: Scores) -> None:
         self._measurable_frames += int(scores.valid.sum())
         self.burden.push(scores, self._pipeline.verdict.verified)
-
-    def _timed(self, work: Callable[[], Result]) -> Result:
-        begin_s = time.perf_counter()
-        result = work()
-        self._busy_s += time.perf_counter() - begin_s
-        return result

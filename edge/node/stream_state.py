@@ -5,12 +5,17 @@ Not for when any of this is published (`edge.node.service`), and without a clock
 
 from __future__ import annotations
 
+import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
 from edge.types import Block
+
+Result = TypeVar("Result")
 
 RECENT_S = 10.0  # over which the share of measurable sound and the level are measured
 MEASURABLE_SHARE = 0.5  # below it the stream is degraded
@@ -132,3 +137,19 @@ class Lateness:
         if self._told_s is None or abs(lag_s - self._told_s) >= 1:
             self._told_s = max(2.0, float(round(lag_s)))
         return f"behind by {self._told_s:.0f} s"
+
+
+class Stopwatch:
+    """Does work and adds up how long it takes."""
+
+    def __init__(self) -> None:
+        """Nothing was done yet."""
+        self.busy_s = 0.0
+        """Seconds of all work until now."""
+
+    def __call__(self, work: Callable[[], Result]) -> Result:
+        """The result of `work`."""
+        begin_s = time.perf_counter()
+        result = work()
+        self.busy_s += time.perf_counter() - begin_s
+        return result

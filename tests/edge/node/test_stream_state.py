@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 import edge.node.engine
 import edge.node.stream
+import edge.node.stream_state
 from edge.errors import SourceError
 from edge.node.stream_state import State, StreamTotals
 from edge.settings.config import Stream
@@ -47,8 +48,8 @@ class Time:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Time:
     moved = Time()
-    monkeypatch.setattr(edge.node.stream, "time", moved)
-    monkeypatch.setattr(edge.node.engine, "time", moved)
+    for module in (edge.node.stream, edge.node.stream_state, edge.node.engine):
+        monkeypatch.setattr(module, "time", moved)
     return moved
 
 
