@@ -13,6 +13,7 @@ or is older, is unknown, never over.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -23,6 +24,8 @@ from edge.ward.alarm_rules import effective_limit, is_audible, is_watched, prior
 REFRESH_S = 30.0  # how often an alarm is said again
 ALARM_EXPIRY_S = 120  # how long it counts; three refreshes may fail
 ANSWER_EXPIRY_S = 60
+
+COMMAND = re.compile(r"(s/(?P<stream>[a-z0-9-]{1,32})/)?cmd/(?P<verb>[a-z]{1,16})/(?P<user>[A-Za-z0-9._-]{1,64})")
 
 Wall = Callable[[float], float]
 """From the clock of the alarms to seconds since 1970."""
@@ -49,14 +52,10 @@ def command_filters(node: Node) -> tuple[str, ...]:
 
 
 def address_of(node: Node, topic: str) -> Address | None:
-    """Bed, verb and user of a command's topic; None if it is none."""
+    """Bed, verb and user of a command's topic; None if it is none, or one of them is no name."""
     own = node.topic("")
-    levels = topic.removeprefix(own).split("/") if topic.startswith(own) else []
-    if len(levels) == 5 and levels[0] == "s" and levels[2] == "cmd":
-        return Address(levels[1], levels[3], levels[4])
-    if len(levels) == 3 and levels[0] == "cmd":
-        return Address("", levels[1], levels[2])
-    return None
+    found = COMMAND.fullmatch(topic[len(own) :]) if topic.startswith(own) else None
+    return None if found is None else Address(found["stream"] or "", found["verb"], found["user"])
 
 
 def answer_topic(node: Node, address: Address, wanted: str | None) -> str:

@@ -65,7 +65,7 @@ class Pipeline:
         self._model = model
         self._observe = observe
         self._outside = outside
-        self._check = None if outside == "ignore" else SoundCheck(model)
+        self._check = None if outside == "ignore" else SoundCheck(model, adaptation)
         self._reported = set(model.event_classes if classes is None else classes)
         self._concealment = Concealment(model.rate_hz)
         self._chunks = LevelledChunks(model, adaptation, phase)

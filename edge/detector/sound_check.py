@@ -33,7 +33,7 @@ class Verdict:
     """Whether a stretch of sound is like what the model knows."""
 
     verified: bool | None = None
-    """None: not judged, for it was too short, or the model does not say what it knows."""
+    """None: not judged: too short, or a model that does not say what it knows, or an adaptation without labels."""
     reason: str = ""
     """Why not, for a person; empty unless `verified` is false."""
 
@@ -69,10 +69,13 @@ class SoundCheck:
 
     Args:
         model: what it says it knows; nothing but samples is judged where it says nothing.
+        adaptation: of the stream's device. Without labels it makes the spectrum fit and proves nothing: what is inside
+            is then not judged.
     """
 
-    def __init__(self, model: Hears) -> None:
+    def __init__(self, model: Hears, adaptation: Adaptation | None = None) -> None:
         """Nothing was heard yet."""
+        self._inside = True if adaptation is None or adaptation.labelled else None
         self._spec, self._known = model.spec, model.known if is_levelled(model) else None
         self._chunk_samples = model.chunk.chunk_frames * model.spec.hop_samples
         self._chunks = max(round(PIECE_S * model.spec.rate_hz / self._chunk_samples), 1)  # in a piece
@@ -83,7 +86,7 @@ class SoundCheck:
     @classmethod
     def of(cls, model: Hears, samples: NDArray[np.float32], adaptation: Adaptation | None = None) -> Verdict:
         """The verdict on one whole sound, (N,) at the model's rate, as it would be heard."""
-        check, chunks = cls(model), LevelledChunks(model, adaptation)
+        check, chunks = cls(model, adaptation), LevelledChunks(model, adaptation)
         front_end = FrontEnd(chunks.spec)
         block = Block(0, samples, np.ones(len(samples), np.bool_))
         check.push_block(block)
@@ -147,4 +150,4 @@ class SoundCheck:
             found += reasons(frames.measured(), known, self._spec, total.gain_db, was_outside)
         if found:
             return Verdict(False, "; ".join(found))
-        return Verdict(True if is_measured else None)
+        return Verdict(self._inside if is_measured else None)

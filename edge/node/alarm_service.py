@@ -39,6 +39,7 @@ from edge.ward.alarms import Alarms
 
 LOOK_S = 0.5  # between two looks at the measurements
 WAITING_COMMANDS = 64  # a person gives one at a time; more at once are a fault, and dropped
+RETRY_S = 10.0  # a disk that refused is tried again after this long
 STOPPED_S = 1.0  # how long the end may wait for a disk
 
 logger = logging.getLogger(__name__)
@@ -92,6 +93,7 @@ class AlarmService:
         self._groups = tuple({key.condition: None for key, rule in rules.items() if rule.kind == "Phy"})
         self._values: Mapping[Key, Value] = {}
         self._before: NodeReading | None = None
+        self._retry_s = 0.0  # when to try a disk that refused, monotonic seconds
         self._said_s: dict[Key, float] = {}
         self._requests: queue.Queue[Request] = queue.Queue(WAITING_COMMANDS)
         self._limited_log = RateLimitedLog(logger)
@@ -141,7 +143,8 @@ class AlarmService:
         """One look, the commands that wait, and until the next look those that come."""
         self._values = self._values_of(reading)
         self._record(self._alarms.advance(self._clock.now_s(), self._values))
-        if self._log.is_full or self._log.is_behind:
+        if (self._log.is_full or self._log.is_behind) and time.monotonic() >= self._retry_s:
+            self._retry_s = time.monotonic() + RETRY_S
             self._log.rewrite(self._alarms.snapshot())
         self._refresh()
         until_s = time.monotonic() + LOOK_S
@@ -163,6 +166,7 @@ class AlarmService:
     def _carry_out(self, request: Request) -> None:
         address = address_of(self._node, request.topic)
         if address is None:
+            self._limited_log.log("address", f"alarms command=dropped topic={request.topic[:128]!r}; it names nobody")
             return
         now_s, records = self._clock.now_s(), list[Record]()
         try:

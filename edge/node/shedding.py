@@ -45,7 +45,8 @@ class Shedding:
         if left_s <= MOST_WORK_S:
             return chosen
         heard = [stream for stream in range(len(work_s)) if now_s >= self._rested_until_s[stream]]
-        for stream in sorted(heard, key=lambda stream: self._order(stream, now_s)):
+        waiting = [stream for stream in heard if work_s[stream]]  # a file at full speed has none, and loses nothing
+        for stream in sorted(waiting, key=lambda stream: self._order(stream, now_s)):
             is_pause = (len(heard) - len(chosen)) * load <= MOST_LOAD
             if left_s <= (2 * MOST_WORK_S if is_pause else MOST_WORK_S):
                 break

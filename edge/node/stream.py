@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ from edge.node.bed_burden import BedBurden
 from edge.node.clock import Timeline
 from edge.node.inbox import OVERLOAD, End, Inbox, Item
 from edge.node.stream_messages import MessageSink, StreamMessages
-from edge.node.stream_state import ALMOST_NO_SOUND, RECENT_S, Lateness, RecentSound, State, Stopwatch, StreamTotals
+from edge.node.stream_state import RECENT_S, Lateness, RecentSound, State, StreamTotals
 from edge.settings.config import Stream
 from edge.settings.kinds import LIVE
 from edge.sources.source import Source
@@ -38,6 +39,7 @@ STOPPED = "stopped"
 LEAVES_OUT = "overload: this machine is too slow, sound is left out"
 
 logger = logging.getLogger(__name__)
+Result = TypeVar("Result")
 
 
 class NodeStream:
@@ -77,7 +79,6 @@ class NodeStream:
         self._hop_s = model.spec.hop_samples / model.rate_hz
         self._score_hop_s = model.score_hop_samples / model.rate_hz
         self.adaptation = None if settings.adaptation is None else load_adaptation(settings.adaptation, model)
-        """Of the stream's device."""
         self._pipeline = Pipeline(
             model, settings.thresholds, self._count_measurable, settings.classes, settings.outside, phase,
             self.adaptation,
@@ -94,10 +95,9 @@ class NodeStream:
         self._decided = 0  # the same of what is decided
         self._ending = STOPPED  # unless its source ends by itself
         self._received_samples = self._lost_samples = self._left_out_samples = self._measurable_frames = self._gaps = 0
-        self._timed = Stopwatch()
+        self._busy_s, self._left_out_at_s = 0.0, -float("inf")
         self._recent, self._lateness = RecentSound(), Lateness()
         self._arrived_at_s: float | None = None
-        self._left_out_at_s = -float("inf")
         self._started_at_s = time.monotonic()
         self._state = State("unknown", "", time.time())
 
@@ -114,7 +114,7 @@ class NodeStream:
         """Leave out what waits and what comes in the next seconds of sound; what was heard is decided at once."""
         self._left_out_at_s = time.monotonic()
         self.inbox.rest(rest_s)
-        self._restart_detector()
+        self._then.append(self._restart_detector)
 
     def advance(self) -> None:
         """Take what has come until a chunk is ready, or there is nothing more."""
@@ -143,7 +143,7 @@ class NodeStream:
         """Take the model's answer to the chunk that is ready, and the time that it took."""
         ready = self._pipeline.ready()
         assert ready is not None, "only a chunk that is ready is scored"
-        self._timed.busy_s += busy_s
+        self._busy_s += busy_s
         decided = round((self._end_s(ready[0]) - self._chunk.lookahead_frames * self._hop_s) * self._rate_hz)
         verified = self._pipeline.verdict.verified
         self._publish(self._timed(lambda: self._pipeline.decide(scores, state)))
@@ -171,7 +171,7 @@ class NodeStream:
     def check_silence(self) -> None:
         """Decide what came last if the source has given nothing for `STALL_S`; call it every second or so."""
         if self._offered is not None and not self.is_closed and not self._then and self.silent_s() > STALL_S:
-            self._restart_detector()
+            self._then.append(self._restart_detector)
 
     def totals(self) -> StreamTotals:
         """What the stream has received and found since the start."""
@@ -181,7 +181,7 @@ class NodeStream:
             lost_s=self._lost_samples / self._rate_hz,
             gaps=self._gaps,
             events=self._messages.events,
-            busy_s=self._timed.busy_s,
+            busy_s=self._busy_s,
             concealed_s=self._pipeline.concealed_samples / self._rate_hz,
             left_out_s=self._left_out_samples / self._rate_hz,
         )
@@ -218,17 +218,10 @@ class NodeStream:
         return self._assess_sound()
 
     def _assess_sound(self) -> tuple[str, str]:
-        if behind := self._lateness.reason(self.lag_s()):
-            return "degraded", behind
-        if time.monotonic() - self._left_out_at_s < RECENT_S:
-            return "degraded", LEAVES_OUT
-        if self._recent.is_silent():
-            return "degraded", ALMOST_NO_SOUND
-        if self._pipeline.verdict.verified is False:
-            return "degraded", f"{self._outside.replace('_', ' ')}: {self._pipeline.verdict.reason}"
-        if self._recent.is_little_measurable():
-            return "degraded", "little of the sound can be measured"
-        return "ok", ""
+        verdict, is_left_out = self._pipeline.verdict, time.monotonic() - self._left_out_at_s < RECENT_S
+        strange = f"{self._outside.replace('_', ' ')}: {verdict.reason}" if verdict.verified is False else ""
+        reason = self._lateness.reason(self.lag_s()) or LEAVES_OUT * is_left_out or self._recent.fault(strange)
+        return ("degraded", reason) if reason else ("ok", "")
 
     def silent_s(self) -> float:
         """How long nothing has come from the source, seconds."""
@@ -298,3 +291,9 @@ class NodeStream:
     def _count_measurable(self, scores: Scores) -> None:
         self._measurable_frames += int(scores.valid.sum())
         self.burden.push(scores, self._pipeline.verdict.verified)
+
+    def _timed(self, work: Callable[[], Result]) -> Result:
+        begin_s = time.perf_counter()
+        result = work()
+        self._busy_s += time.perf_counter() - begin_s
+        return result

@@ -5,17 +5,12 @@ Not for when any of this is published (`edge.node.service`), and without a clock
 
 from __future__ import annotations
 
-import time
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import numpy as np
 
 from edge.types import Block
-
-Result = TypeVar("Result")
 
 RECENT_S = 10.0  # over which the share of measurable sound and the level are measured
 MEASURABLE_SHARE = 0.5  # below it the stream is degraded
@@ -108,14 +103,17 @@ class RecentSound:
         self._share = (received_s - received_before_s, measurable_s - measurable_before_s)
         self._power = (self._energy - energy) * ENERGY_UNIT / max(self._valid_samples - samples, 1)
 
-    def is_silent(self) -> bool:
-        """Whether there was almost no sound."""
-        return self._share[0] >= RECENT_S and self._power < 10 ** (UNPLUGGED_DB / 10)
+    def fault(self, strange: str) -> str:
+        """What is wrong with the sound, most telling first; empty if nothing is.
 
-    def is_little_measurable(self) -> bool:
-        """Whether little of it can be judged; the scores come a chunk and the lookahead later."""
+        Args:
+            strange: how it is not like what the model knows; empty if it is.
+        """
         received_s, measurable_s = self._share
-        return received_s >= RECENT_S / 2 and measurable_s < MEASURABLE_SHARE * received_s
+        if received_s >= RECENT_S and self._power < 10 ** (UNPLUGGED_DB / 10):
+            return ALMOST_NO_SOUND
+        is_little = received_s >= RECENT_S / 2 and measurable_s < MEASURABLE_SHARE * received_s  # scores come later
+        return strange or ("little of the sound can be measured" if is_little else "")
 
 
 class Lateness:
@@ -137,19 +135,3 @@ class Lateness:
         if self._told_s is None or abs(lag_s - self._told_s) >= 1:
             self._told_s = max(2.0, float(round(lag_s)))
         return f"behind by {self._told_s:.0f} s"
-
-
-class Stopwatch:
-    """Does work and adds up how long it takes."""
-
-    def __init__(self) -> None:
-        """Nothing was done yet."""
-        self.busy_s = 0.0
-        """Seconds of all work until now."""
-
-    def __call__(self, work: Callable[[], Result]) -> Result:
-        """The result of `work`."""
-        begin_s = time.perf_counter()
-        result = work()
-        self.busy_s += time.perf_counter() - begin_s
-        return result

@@ -16,7 +16,7 @@ from edge.sources.demo import DEMO_AUDIO
 def test_mistakes_of_the_operator_are_one_line_that_names_them(tmp_path: Path, mistake: Callable[..., str]) -> None:
     config = tmp_path / "ward.yaml"
     assert "nothing to listen to" in mistake("run")
-    assert "belong to --source; in a configuration file they stand under streams" in mistake("run", "--stream", "a")
+    assert "--stream, --channel and --adaptation belong to --source" in mistake("run", "--stream", "a")
     config.write_text("streems: []")
     assert "did you mean 'streams'?" in mistake("run", "--config", config)
     config.write_text(f"streams: [{{id: a, source: {DEMO_AUDIO}, thresholds: {{wheezes: 0.5}}}}]")

@@ -105,6 +105,9 @@ def test_an_answer_says_this() -> None:
         (f"{OWN}/cmd/pause/board", ("", "pause", "board")),
         (f"{OWN}/s/bed1/cmd/limit", None), (f"{OWN}/s/bed1/alarm/limit/board", None), (f"{OWN}/s/bed1", None),
         ("laennec/v1/ward-b/edge-8/cmd/pause/board", None), (f"{OWN}/cmd/pause/board/x", None),
+        (f"{OWN}/cmd/pause/ward-b.edge-7", ("", "pause", "ward-b.edge-7")), (f"{OWN}/cmd/pause/{'x' * 65}", None),
+        (f"{OWN}/cmd/pause/a\nb", None), (f"{OWN}/cmd/PAUSE/board", None), (f"{OWN}/s/bed 1/cmd/pause/board", None),
+        (f"{OWN}/s/bed1/cmd/pause/", None),
     ],
 )  # fmt: skip
 def test_bed_verb_and_user_are_read_from_the_topic(topic: str, found: tuple[str, str, str] | None) -> None:

@@ -17,6 +17,7 @@ from edge.detector.sound_check import SoundCheck, Verdict
 from edge.features import FrontEnd
 from edge.settings.kinds import Outside
 from edge.types import Event
+from tests.edge.adapting import adaptation
 from tests.edge.fakes import LoudnessModel
 from tests.edge.knowing import RATE_HZ, block, known_noise, noise
 
@@ -118,6 +119,13 @@ def test_a_stream_at_the_edge_does_not_flap() -> None:
     verified = [verdict.verified for _, verdict in _verdicts(sound, []) if verdict.verified is not None]
     assert len(verified) > 400
     assert sum(a != b for a, b in pairwise(verified)) <= 1
+
+
+@pytest.mark.parametrize(("labelled", "verified"), [(0, None), (20, True)])
+def test_an_adaptation_without_labels_verifies_nothing(labelled: int, verified: bool | None) -> None:
+    known, strange = noise(KNOWN_DB + 2, 10.0), noise(FAINT_DB, 10.0)
+    assert SoundCheck.of(KNOWS, known, adaptation(labelled=labelled)) == Verdict(verified)
+    assert SoundCheck.of(KNOWS, strange, adaptation(labelled=labelled)).verified is False
 
 
 def test_reset_forgets_everything() -> None:

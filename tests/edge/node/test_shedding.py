@@ -30,9 +30,9 @@ def test_low_goes_before_normal_before_high_and_no_more_than_needed() -> None:
 def test_of_one_priority_those_rest_that_were_heard_for_longest() -> None:
     shedding, work_s = Shedding(["normal"] * 4), [0.25] * 4
     assert shedding.choose(0.0, work_s, load=1.0) == [0, 1]
-    assert shedding.choose(REST_S / 2, [0.0, 0.0, 0.0, 0.7], load=1.0) == [2, 3]
-    assert shedding.choose(REST_S, work_s, load=1.0) == [0, 1]  # they alone are heard, the others still rest
-    assert shedding.choose(3 * REST_S, work_s, load=1.0) == [2, 3]
+    assert shedding.choose(REST_S / 2, [0.0, 0.0, 0.0, 0.7], load=1.0) == [3]
+    assert shedding.choose(REST_S, work_s, load=1.0) == [2, 0]  # one is just back, and one still rests
+    assert shedding.choose(3 * REST_S, work_s, load=1.0) == [1, 3]
 
 
 def test_a_stream_that_is_just_back_rests_after_one_of_higher_priority() -> None:
@@ -40,6 +40,13 @@ def test_a_stream_that_is_just_back_rests_after_one_of_higher_priority() -> None
     assert shedding.choose(0.0, [0.5, 0.4], load=1.0) == [0]
     assert shedding.choose(REST_S + HEARD_S / 2, [0.5, 0.4], load=1.0) == [1]
     assert shedding.choose(2 * REST_S + HEARD_S, [0.5, 0.4], load=1.0) == [0]
+
+
+def test_of_streams_that_are_all_just_back_those_rest_that_rested_longest_ago_whatever_their_priority() -> None:
+    shedding = Shedding(["low", "normal"])
+    assert shedding.choose(0.0, [0.0, 0.7], load=1.0) == [1]
+    assert shedding.choose(2.0, [0.7, 0.0], load=1.0) == [0]
+    assert shedding.choose(2.0 + REST_S + 1.0, [0.4, 0.4], load=1.0) == [1]
 
 
 @settings(max_examples=15, deadline=None)

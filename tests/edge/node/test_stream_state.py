@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 import edge.node.engine
 import edge.node.stream
-import edge.node.stream_state
 from edge.errors import SourceError
 from edge.node.stream_state import State, StreamTotals
 from edge.settings.config import Stream
@@ -48,8 +47,8 @@ class Time:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Time:
     moved = Time()
-    for module in (edge.node.stream, edge.node.stream_state, edge.node.engine):
-        monkeypatch.setattr(module, "time", moved)
+    monkeypatch.setattr(edge.node.stream, "time", moved)
+    monkeypatch.setattr(edge.node.engine, "time", moved)
     return moved
 
 

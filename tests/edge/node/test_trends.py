@@ -87,7 +87,7 @@ def test_sound_that_the_model_does_not_know_is_no_burden(outside: str) -> None:
     model.known = known_noise(-42.0)
     settings = Stream(id="bed1", source="script", pace=False, outside=outside)  # type: ignore[arg-type]
     bed = Driven(settings, Script(), Heard(), model)
-    bed.hear(*[block(noise(-20.2, 1.0, seed=s), s * RATE_HZ) for s in range(100)])
+    bed.hear(*[block(noise(-80.2, 1.0, seed=s), s * RATE_HZ) for s in range(100)])
     reading = bed.burden.reading(0.0)
     assert reading is not None
     assert reading.over(60).measured_s == 0.0

@@ -10,6 +10,7 @@ from pathlib import Path
 from edge.commands import stop_on_signals
 from edge.delivery import dispatch
 from edge.delivery.outbox import Outbox
+from edge.features import warm_up
 from edge.log import setup
 from edge.node.service import Service
 from edge.settings.config import parse_config
@@ -19,6 +20,7 @@ from tests.edge.fakes import Bursts, LoudnessModel
 def main(port: str, outbox: str, seconds: str, pace: str) -> None:
     """Run until the bursts end or a signal comes."""
     setup()
+    warm_up()  # as `laennec run`: else the sound of the first seconds is decided at once
     dispatch.STATUS_EXPIRY_S = int(os.environ.get("STATUS_EXPIRY_S", dispatch.STATUS_EXPIRY_S))
     mqtt = {"port": int(port), "reconnect_min_s": 0.1, "reconnect_max_s": 0.5, "will_delay_s": 0}
     tree = {"node": "node", "streams": [{"id": "bed1", "source": "bursts", "pace": pace == "pace"}], "mqtt": mqtt}
