@@ -47,10 +47,8 @@ def detection(samples: NDArray[np.float32]) -> None:
     work = {"chunk": lambda: model.score(chunk, state), "stream": run, "streams": partial(together, model, samples)}
     cost = medians(work)
     print(f"model: {1000 * cost['chunk']:.2f} ms/chunk ({model.runtime}, 1 thread)")
-    for share, what in (
-        (cost["stream"] / SECONDS, "one stream"),
-        (cost["streams"] / SECONDS / MAX_BATCH, "each of 16"),
-    ):
+    shares = {"one stream": cost["stream"] / SECONDS, "each of a batch": cost["streams"] / SECONDS / MAX_BATCH}
+    for what, share in shares.items():
         print(f"detector: {100 * share:.2f} % of one core for {what} ({1 / share:.0f} streams to a core)")
 
 

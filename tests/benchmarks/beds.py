@@ -72,7 +72,7 @@ def ward(folder: Path, beds: int, seconds: float, sounds: Sequence[Path], port: 
         soundfile.write(path, np.resize(turned, length), RATE_HZ, "PCM_16")
         streams.append({"id": f"bed{bed}", "source": str(path)})
     tree = {"node": "bench", "mqtt": {"port": port}, "outbox": {"path": str(folder / "outbox.db")}, "streams": streams}
-    tree |= {"model": str(model)} if model else {}
+    tree |= {"model": str(model.resolve())} if model else {}
     settings = folder / "ward.yaml"
     settings.write_text(yaml.safe_dump(tree))
     return settings
@@ -116,8 +116,10 @@ def measure(settings: Path, program: Path, seconds: float, watcher: Watcher) -> 
         command, cwd=program, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as child:
         watcher.began.wait(START_S)
-        before = usage(child.pid)
+        before = usage(child.pid) if watcher.began.is_set() else Usage(0.0, 0.0, 0, 0)
         time.sleep(WARM_S + seconds)
+        if child.poll() is not None:
+            raise SystemExit(f"the node ended with exit code {child.returncode}; try  laennec run --config  by hand")
         after = usage(child.pid)
         child.terminate()
         summary = child.communicate(timeout=STOP_S)[0]

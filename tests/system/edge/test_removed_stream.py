@@ -28,7 +28,7 @@ def retained(port: int) -> set[str]:
     """Streams with a state that a consumer finds who comes now."""
     newcomer = Watcher(port)
     newcomer.wait_for_retained()
-    found = {topic.split("/")[-2] for topic, _, _ in newcomer.messages if "/s/" in topic}
+    found = {topic.partition("/s/")[2].partition("/")[0] for topic, _, _ in newcomer.messages if "/s/" in topic}
     newcomer.close()
     return found
 
