@@ -82,7 +82,7 @@ class KnownSound:
         """One line for a person."""
         (low, _, high), (least, _, most) = self.level_db, self.contrast_db
         return (
-            f"level {low:.0f} to {high:.0f} dBFS (others from {self.reach_db[0]:.0f} dBFS on are brought to it), "
+            f"level {low:.0f} to {high:.0f} dBFS (from {self.reach_db[0]:.0f} dBFS on brought to it), "
             f"{least:.0f} to {most:.0f} dB above its noise floor, as {self.recordings} recordings of {self.patients} "
             "patients"
         )

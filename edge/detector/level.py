@@ -2,10 +2,11 @@
 
 Levels are in dB, so an equaliser and a gain are sums. The gain brings the level of the stream (`sound_statistics`) to
 the nearest end of the range of the recordings that the model was trained on, and is 0 within it: such a stream is
-heard bit for bit as it is. The level is that of the last `WINDOW_S` up to the end of the chunk that is heard; nothing
-waits for it. In the first `BEGIN_S` of a stream, when little was measured, the range is wider by the gain that training
-added, and the gain follows at once; from then on it moves by `SLEW_DB_PER_S` at most, which no breath notices. It is
-constant within a chunk and depends on the chunks alone: any cut of the sound gives the same.
+heard bit for bit as it is. The gain is constant within a step, as long as a chunk and on a grid of absolute frames, and
+follows from the last `WINDOW_S` before that step; nothing waits for it, and the first step of a stream is heard as it
+is. In the first `BEGIN_S`, when little was measured, the range is wider by the gain that training added, and the gain
+follows at once; from then on it moves by `SLEW_DB_PER_S` at most, which no breath notices. Any cut of the sound gives
+the same, and so does any phase of the chunks.
 
 Frames are made with a floor that lies as far below the model's as they may be raised, and cut at the model's own floor
 afterwards: a faint stream keeps its faint bands. What the converter lost cannot be brought back; beyond
@@ -105,7 +106,7 @@ class LevelledChunks:
 
     @property
     def gain_db(self) -> float:
-        """What was added to the newest chunk, dB."""
+        """What is added to the next frames, dB."""
         return self._gain_db
 
     @property
@@ -130,7 +131,8 @@ class LevelledChunks:
         """No level was measured."""
         self._gain_db = 0.0
         self._levels: FrameLevels | None = None  # of the window
-        self._recent: deque[FrameLevels] = deque()  # of each chunk in it
+        self._recent: deque[FrameLevels] = deque()  # of each step in it
+        self._step: FrameLevels | None = None  # of the step that is not over
 
     def _heard(self, chunk: Chunk) -> Chunk:
         """The chunk as the model hears it."""
@@ -140,17 +142,33 @@ class LevelledChunks:
             self._forget()
         valid = chunk.valid[:, None]
         values = np.where(valid, chunk.values + self._curve, np.float32(0))
-        self._gain_db = self._gain_after(values, chunk.valid, self._known)
-        if self._gain_db:
-            values = values + np.float32(self._gain_db) * self._per_db
+        gains_db = self._gains_db(chunk.start, values, chunk.valid, self._known)
+        if gains_db.any():
+            values = values + gains_db[:, None] * self._per_db
         values = np.where(valid, np.maximum(values, self._floor), np.float32(0))
-        return replace(chunk, values=values, gain_db=self._gain_db)
+        return replace(chunk, values=values, gain_db=float(gains_db.mean()))
 
-    def _gain_after(self, values: NDArray[np.float32], valid: NDArray[np.bool_], known: KnownSound) -> float:
-        """The gain for the window that ends with these frames, (H, M) and (H,)."""
-        newest = FrameLevels(self.spec)
-        newest.push(values, valid)
-        self._levels = self._levels or FrameLevels(self.spec)
+    def _gains_db(
+        self, start: int, values: NDArray[np.float32], valid: NDArray[np.bool_], known: KnownSound
+    ) -> NDArray[np.float32]:
+        """(H,) gain of each frame of a chunk, (H, M) and (H,): the last of a step decide that of the next."""
+        length = len(valid)
+        gains_db, before = np.empty(length, np.float32), -start % length  # frames until a step begins
+        for part in (slice(0, before), slice(before, length)):
+            gains_db[part] = self._gain_db
+            self._step = self._step or FrameLevels(self.spec)
+            self._step.push(values[part], valid[part])
+            if part.stop == before:
+                self._gain_db = self._gain_after(self._step, known)
+                self._step = None
+        return gains_db
+
+    def _gain_after(self, newest: FrameLevels, known: KnownSound) -> float:
+        """The gain for the window that ends with this step."""
+        if self._levels is None:
+            if not newest.frames:  # the window begins with the first frame, in whichever chunk that is
+                return self._gain_db
+            self._levels = FrameLevels(self.spec)
         self._levels.add(newest)
         self._recent.append(newest)
         if len(self._recent) > self._window:

@@ -23,7 +23,7 @@ def test_the_json_of_the_reference_is_small_and_read_back_as_it_was() -> None:
     assert len(text) < 500
     assert KnownSound.from_json(text) == KNOWN
     assert str(KNOWN) == (
-        "level -62 to -37 dBFS (others from -92 dBFS on are brought to it), 6 to 23 dB above its noise floor, as 1948 "
+        "level -62 to -37 dBFS (from -92 dBFS on brought to it), 6 to 23 dB above its noise floor, as 1948 "
         "recordings of 251 patients"
     )
 

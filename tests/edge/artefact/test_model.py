@@ -112,7 +112,7 @@ def test_what_a_model_knows_is_read_and_shown_and_a_model_without_it_says_so(tmp
     knows = load_model(_edited(tmp_path / "knows.onnx", {"known": known.to_json()}))
     silent = load_model(_edited(tmp_path / "silent.onnx", {}))
     assert knows.known == KnownSound.from_json(known.to_json())
-    assert "known sound: level -43 to -41 dBFS (others from -73 dBFS on are brought to it)" in knows.describe()
+    assert "known sound: level -43 to -41 dBFS (from -73 dBFS on brought to it)" in knows.describe()
     assert silent.known is None
     assert "known sound: not in this model" in silent.describe()
 

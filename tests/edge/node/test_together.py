@@ -8,7 +8,6 @@ by 32 ms, or make or miss one that is on the edge of its threshold.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Sequence
 from itertools import pairwise
@@ -28,7 +27,6 @@ from tests.edge.node.together import heard_alone, heard_together
 PATTERNS, BEDS = 1000, 25  # of losses and cuts; beds that are heard together
 RECORDINGS = 200
 SAME = 1e-5  # of a score
-DATA = os.environ.get("DATA", "")
 HEARD, MASKED, LOST = 0, 1, 2
 
 
@@ -122,9 +120,8 @@ def test_a_bed_alone_has_the_same_bits_with_any_cut(model: Model, seed: int) -> 
     assert heard_together(model, [cut], seed)[0] == heard_alone(model, whole)
 
 
-@pytest.mark.skipif(not DATA, reason="needs recordings: set DATA to a folder that holds them")
-def test_real_recordings_beside_others_have_the_events_that_detect_prints(model: Model) -> None:
-    paths = sorted(Path(DATA).rglob("*.flac"))
+def test_real_recordings_beside_others_have_the_events_that_detect_prints(model: Model, real_data: Path) -> None:
+    paths = sorted((real_data / "sprsound" / "train").rglob("*.flac"))
     chosen = [paths[i] for i in np.random.default_rng(0).permutation(len(paths))[:RECORDINGS]]
     beds = heard_together(model, [_blocks(model, path) for path in chosen], seed=0)
     assert len(chosen) == RECORDINGS

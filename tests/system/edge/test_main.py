@@ -198,7 +198,7 @@ def test_without_a_broker_a_run_of_files_ends_well_and_says_what_waits(tmp_path:
 def test_settings_of_the_command_line_lie_over_those_of_the_file(tmp_path: Path) -> None:
     from edge.commands.run import _overridden
 
-    names = ("source", "model", "channel", "host", "port", "node", "stream", "outbox", "runtime")
+    names = ("source", "model", "channel", "adaptation", "host", "port", "node", "stream", "outbox", "runtime")
     given = dict.fromkeys(names) | {"port": 5, "node": "b"}
     tree = {"node": "a", "mqtt": {"host": "h", "port": 1}, "streams": [{"id": "x", "source": "y"}]}
     merged = _overridden(tree, given, True)
