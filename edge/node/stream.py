@@ -93,6 +93,10 @@ class NodeStream:
         self._offered: int | None = None  # absolute index one past the last sample that the pipeline has
         self._decided = 0  # the same of what is decided
         self._ending = STOPPED  # unless its source ends by itself
+        self._count_from_now()
+
+    def _count_from_now(self) -> None:
+        """Nothing has come yet."""
         self._received_samples = self._lost_samples = self._left_out_samples = self._measurable_frames = self._gaps = 0
         self._busy_s, self._left_out_at_s = 0.0, -float("inf")
         self._recent, self._lateness = RecentSound(), Lateness()
