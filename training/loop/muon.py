@@ -44,12 +44,11 @@ class Muon(torch.optim.Optimizer):
         """Begin at rest."""
         every = list(parameters)
         kinds = {True: [p for p in every if p.ndim > 1], False: [p for p in every if p.ndim < 2]}
-        defaults = {"lr": learning_rate, "weight_decay": weight_decay, "momentum": momentum}
-        defaults |= {"betas": betas, "epsilon": epsilon}
+        defaults = dict(lr=learning_rate, weight_decay=weight_decay, momentum=momentum, betas=betas, epsilon=epsilon)
         super().__init__([{"params": some, "is_matrix": kind} for kind, some in kinds.items() if some], defaults)
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+    def step(self, closure: Callable[[], float] | None = None) -> None:
         """One step along the gradients. `closure` must be None."""
         if closure is not None:
             raise ValueError("Muon: expected no closure")
