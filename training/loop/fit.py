@@ -22,6 +22,7 @@ from training.loop import checkpoint
 from training.loop.distributed import World
 from training.loop.journal import Journal, Report
 from training.loop.learner import Batch, Learner, LoopSpec, Losses
+from training.loop.muon import Muon
 from training.loop.precision import Precision, settled
 from training.loop.run_folder import RunFolder
 
@@ -229,7 +230,7 @@ class _Training:
 
 def _begin(learner: Learner, spec: LoopSpec, world: World, precision: Precision) -> _State:
     network = learner.network.to(world.device)
-    kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+    kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "muon": Muon}
     trained = [p for p in network.parameters() if p.requires_grad]
     optimizer = kinds[spec.optimizer](trained, spec.learning_rate, weight_decay=spec.weight_decay)
     return _State(

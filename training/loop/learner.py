@@ -28,7 +28,7 @@ class LoopSpec(BaseModel):
     epochs: int = Field(20, ge=1, le=100_000)
     batch: int = Field(32, ge=2, le=65_536)
     """Examples to a step, over all processes."""
-    optimizer: Literal["adam", "adamw"] = "adamw"
+    optimizer: Literal["adam", "adamw", "muon"] = "adamw"
     learning_rate: float = Field(1e-3, gt=0, le=10)
     """The highest of the schedule."""
     weight_decay: float = Field(0.01, ge=0, le=10)
