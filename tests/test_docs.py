@@ -1,4 +1,4 @@
-"""What comments and pages point to is there: modules and attributes named in backticks, links between pages."""
+"""What comments and pages point to is there: modules and attributes in backticks, links and headings, commands."""
 
 from __future__ import annotations
 
@@ -8,11 +8,18 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import typer
+
+from edge.commands.app import app
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("edge", "firmware_bridge", "training", "export", "deploy", "tests")
 REFERENCE = re.compile(rf"`((?:{'|'.join(FOLDERS)})(?:\.\w+)+)`")
 LINK = re.compile(r"\]\(([^)#\s]+)")
+LINK_TO_PART = re.compile(r"\]\(([^)#\s]*)#([^)\s]+)\)")
+CODE = re.compile(r"^```.*?^```|^(?: {4}|\t).*?$|`[^`\n]+`", re.DOTALL | re.MULTILINE)
+COMMAND = re.compile(r"(?:^ *|`|bin/|sudo |\$ )(make|laennec|python -m) ([a-z][\w.-]*)", re.MULTILINE)
+README_LINES = 200  # what a newcomer reads; all else stands in the pages beside the code
 
 
 def _pages() -> list[Path]:
@@ -59,6 +66,39 @@ def _missing_links(page: Path) -> list[str]:
     return [target for target in targets if not (page.parent / target).exists()]
 
 
+def _headings(page: Path) -> set[str]:
+    """The names of a page's headings in links: small, without punctuation, blanks as hyphens (as GitHub makes them)."""
+    titles = re.findall(r"(?m)^#+ (.+)$", page.read_text())
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def _missing_parts(page: Path) -> list[str]:
+    targets = [(page.parent / path if path else page, part) for path, part in LINK_TO_PART.findall(page.read_text())]
+    return [f"{path}#{part}" for path, part in targets if path.is_file() and part not in _headings(path)]
+
+
+@cache
+def _commands() -> set[str]:
+    """All that may stand behind `make` and `laennec`, with it."""
+    makefiles = [path.read_text() for path in (ROOT / "Makefile", *ROOT.glob("*/*/Makefile"))]
+    targets = {name for text in makefiles for line in re.findall(r"(?m)^([\w./ -]+):", text) for name in line.split()}
+    group = typer.main.get_command(app)
+    assert isinstance(group, typer.core.TyperGroup)
+    return {f"make {name}" for name in targets} | {f"laennec {name}" for name in group.commands}
+
+
+def _missing_commands(text: str) -> list[str]:
+    shown = [command for code in CODE.findall(text) for command in COMMAND.findall(code)]
+    missing = []
+    for program, name in shown:
+        if program == "python -m":
+            there = name.partition(".")[0] not in FOLDERS or _exists(name)
+        else:
+            there = f"{program} {name}" in _commands()
+        missing += [] if there else [f"{program} {name}"]
+    return missing
+
+
 def test_every_module_or_attribute_named_in_backticks_exists() -> None:
     missing = {str(path.relative_to(ROOT)): _missing_references(path.read_text()) for path in [*_modules(), *_pages()]}
     assert {path: names for path, names in missing.items() if names} == {}
@@ -67,6 +107,21 @@ def test_every_module_or_attribute_named_in_backticks_exists() -> None:
 def test_every_relative_link_of_a_page_leads_to_a_file() -> None:
     missing = {str(page.relative_to(ROOT)): _missing_links(page) for page in _pages()}
     assert {page: targets for page, targets in missing.items() if targets} == {}
+
+
+def test_every_link_to_a_part_of_a_page_leads_to_a_heading() -> None:
+    missing = {str(page.relative_to(ROOT)): _missing_parts(page) for page in _pages()}
+    assert {page: parts for page, parts in missing.items() if parts} == {}
+
+
+def test_every_command_that_a_page_shows_exists() -> None:
+    pages = [page for page in _pages() if page.name != "CHANGELOG.md"]  # which names what was renamed
+    missing = {str(page.relative_to(ROOT)): _missing_commands(page.read_text()) for page in pages}
+    assert {page: commands for page, commands in missing.items() if commands} == {}
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= README_LINES
 
 
 @pytest.mark.parametrize(
@@ -87,3 +142,16 @@ def test_a_link_to_nothing_is_found_and_one_to_the_web_is_not_followed(tmp_path:
     page = tmp_path / "page.md"
     page.write_text("[here](page.md#part), [there](gone.md), [web](https://example.org/gone.md)")
     assert _missing_links(page) == ["gone.md"]
+
+
+def test_a_link_to_a_heading_that_is_not_there_is_found(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# 5. A broker\n[here](#5-a-broker) [there](page.md#a-broker) [elsewhere](gone.md#part)")
+    assert _missing_parts(page) == [f"{page}#a-broker"]
+
+
+def test_commands_are_looked_for_in_code_alone() -> None:
+    text = (
+        "We make cake.\n\n    make demo\n\n`make cake`\n```\n.venv/bin/laennec detekt a.wav\npython -m edge.gone\n```\n"
+    )
+    assert _missing_commands(text) == ["make cake", "laennec detekt", "python -m edge.gone"]

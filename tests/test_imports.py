@@ -16,11 +16,12 @@ ADAPTERS = {  # what may be missing or slow, and the modules that may import it
     "tensorrt": {"edge/artefact/backends/tensorrt.py"},
     "amqtt": {"edge/commands/demo/broker.py"},
 }
-EVERYBODY = {"types", "errors", "log", "disk_cache", "kernel_cache"}
+EVERYBODY = {"types", "errors", "log", "durable", "disk_cache", "kernel_cache"}
 FOLDERS = {  # what each folder of the edge may import of the others, besides itself and EVERYBODY
     "types": set(),
     "errors": set(),
     "log": set(),
+    "durable": set(),
     "disk_cache": set(),
     "kernel_cache": set(),
     "settings": set(),

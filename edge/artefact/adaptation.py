@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from edge.artefact.entry import numbers
 from edge.artefact.known import GROUPS
 from edge.artefact.specs import GroupSpec, Variant
 from edge.errors import ModelError
@@ -88,12 +88,12 @@ class Adaptation:
             if found != _seal(fields):
                 raise ModelError("damaged: its seal does not fit its content; copy it again, or run  laennec adapt")
             del fields["schema"]
-            pairs = {str(name): _within(pair, 2, LARGEST_SCALE) for name, pair in fields["calibration"].items()}
+            pairs = {str(name): numbers(pair, 2, LARGEST_SCALE) for name, pair in fields["calibration"].items()}
             return cls(
                 device=str(fields["device"]), model=str(fields["model"]), made=str(fields["made"]),
                 recordings=int(fields["recordings"]), measured_s=float(fields["measured_s"]),
                 level_db=float(fields["level_db"]),
-                equaliser_db=_within(fields["equaliser_db"], GROUPS, LARGEST_CUT_DB),
+                equaliser_db=numbers(fields["equaliser_db"], GROUPS, LARGEST_CUT_DB),
                 outside_db=(float(fields["outside_db"][0]), float(fields["outside_db"][1])),
                 labelled=int(fields["labelled"]),
                 calibration={name: (pair[0], pair[1]) for name, pair in pairs.items()},
@@ -172,10 +172,3 @@ def fp32_sha256(model: Adaptable) -> str:
 def _seal(fields: Mapping[str, Any]) -> str:
     text = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _within(values: Any, count: int, largest: float) -> tuple[float, ...]:
-    numbers = tuple(float(value) for value in values)
-    if len(numbers) != count or any(not math.isfinite(x) or abs(x) > largest for x in numbers):
-        raise ValueError(f"expected {count} numbers within {largest:g}, found {list(numbers)}")
-    return numbers

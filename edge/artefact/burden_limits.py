@@ -12,7 +12,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from edge.errors import ModelError
+from edge.artefact.entry import read_entry
 
 LONGEST_TEXT = 16_384  # characters of JSON
 WINDOW_S = 300  # over which the burden is taken
@@ -73,17 +73,15 @@ class BurdenLimits:
         Raises:
             ModelError: if it lacks a field, or has one that cannot be.
         """
-        try:
-            if len(text) > LONGEST_TEXT:
-                raise ValueError(f"{len(text)} characters, expected up to {LONGEST_TEXT}")
-            fields = json.loads(text)
-            rows = tuple(_row(row) for row in fields["rows"])
-            budgets = [row.budget for row in rows]
-            if not rows or budgets != sorted(budgets):
-                raise ValueError(f"expected budgets that rise, found {budgets}")
-            return cls(int(fields["normal_beds"]), int(fields["adventitious_beds"]), rows)
-        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-            raise ModelError(f"metadata not understood: laennec.burden_limits: {error!r}") from error
+        return read_entry("laennec.burden_limits", text, LONGEST_TEXT, _table)
+
+
+def _table(fields: dict[str, Any]) -> BurdenLimits:
+    rows = tuple(_row(row) for row in fields["rows"])
+    budgets = [row.budget for row in rows]
+    if not rows or budgets != sorted(budgets):
+        raise ValueError(f"expected budgets that rise, found {budgets}")
+    return BurdenLimits(int(fields["normal_beds"]), int(fields["adventitious_beds"]), rows)
 
 
 def _row(fields: dict[str, Any]) -> LimitRow:

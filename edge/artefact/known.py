@@ -8,11 +8,10 @@ come from `training.detector.known_sound`.
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from edge.errors import ModelError
+from edge.artefact.entry import numbers, read_entry
 
 LONGEST_TEXT = 4096  # characters of JSON
 LARGEST_DB = 1000.0
@@ -54,24 +53,7 @@ class KnownSound:
         Raises:
             ModelError: if it lacks a field, or has one that cannot be.
         """
-        try:
-            if len(text) > LONGEST_TEXT:
-                raise ValueError(f"{len(text)} characters, expected up to {LONGEST_TEXT}")
-            fields = json.loads(text)
-            gain, groups = _numbers(fields["gain_db"], 2), [_range(each) for each in fields["spectrum_db"]]
-            if len(groups) != GROUPS:
-                raise ValueError(f"{len(groups)} groups of bands, expected {GROUPS}")
-            return cls(
-                recordings=int(fields["recordings"]),
-                patients=int(fields["patients"]),
-                gain_db=(gain[0], gain[1]),
-                level_db=_range(fields["level_db"]),
-                contrast_db=_range(fields["contrast_db"]),
-                spectrum_db=tuple(groups),
-                margin_db=_triple(fields["margin_db"]),
-            )
-        except (KeyError, TypeError, ValueError, RecursionError) as error:
-            raise ModelError(f"metadata not understood: laennec.known: {error!r}") from error
+        return read_entry("laennec.known", text, LONGEST_TEXT, _known)
 
     @property
     def reach_db(self) -> tuple[float, float]:
@@ -88,6 +70,21 @@ class KnownSound:
         )
 
 
+def _known(fields: dict[str, Any]) -> KnownSound:
+    groups = tuple(_range(each) for each in fields["spectrum_db"])
+    if len(groups) != GROUPS:
+        raise ValueError(f"{len(groups)} groups of bands, expected {GROUPS}")
+    return KnownSound(
+        recordings=int(fields["recordings"]),
+        patients=int(fields["patients"]),
+        gain_db=_pair(fields["gain_db"]),
+        level_db=_range(fields["level_db"]),
+        contrast_db=_range(fields["contrast_db"]),
+        spectrum_db=groups,
+        margin_db=_triple(fields["margin_db"]),
+    )
+
+
 def _rounded(value: Any) -> Any:
     if isinstance(value, float):
         return round(value, 1)
@@ -96,17 +93,15 @@ def _rounded(value: Any) -> Any:
     return [_rounded(each) for each in value] if isinstance(value, (tuple, list)) else value
 
 
-def _numbers(values: Any, count: int) -> list[float]:
-    numbers = [float(value) for value in values]
-    if len(numbers) != count or any(not math.isfinite(x) or abs(x) > LARGEST_DB for x in numbers):
-        raise ValueError(f"expected {count} numbers within {LARGEST_DB:g} dB, found {numbers}")
-    if numbers != sorted(numbers) and count == 2:
-        raise ValueError(f"expected numbers that rise, found {numbers}")
-    return numbers
+def _pair(values: Any) -> tuple[float, float]:
+    low, high = numbers(values, 2, LARGEST_DB)
+    if low > high:
+        raise ValueError(f"expected numbers that rise, found {low}, {high}")
+    return low, high
 
 
 def _triple(values: Any) -> Range:
-    first, second, third = _numbers(values, 3)
+    first, second, third = numbers(values, 3, LARGEST_DB)
     return first, second, third
 
 

@@ -6,11 +6,12 @@ these. The spec of the features is `edge.features.spec`.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from edge.errors import ModelError
+from edge.artefact.entry import read_entry
+
+LONGEST_TEXT = 16_384  # characters of JSON of a variant
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +86,11 @@ class Variant:
         Raises:
             ModelError: if it lacks a field or has one of another type.
         """
-        try:
-            fields = json.loads(text)
-            texts = {key: fields[key] for key in ("name", "runtime", "precision", "parent", "checkpoint")}
-            variant = cls(**texts, calibration=fields["calibration"], made_with=dict(fields["made_with"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise ModelError(f"metadata not understood: laennec.variant: {error!r}") from error
-        if any(not isinstance(value, str) for value in texts.values()):
-            raise ModelError(f"metadata not understood: laennec.variant: expected text, found {texts}")
-        return variant
+        return read_entry("laennec.variant", text, LONGEST_TEXT, _variant)
+
+
+def _variant(fields: dict[str, Any]) -> Variant:
+    texts = {key: fields[key] for key in ("name", "runtime", "precision", "parent", "checkpoint")}
+    if any(not isinstance(value, str) for value in texts.values()):
+        raise ValueError(f"expected text, found {texts}")
+    return Variant(**texts, calibration=fields["calibration"], made_with=dict(fields["made_with"]))

@@ -55,6 +55,6 @@ def adapt(
         print(f"  the device lacks more than an equaliser may give: {max(wanted_db):+.0f} dB; expect less of it")
     if artefact.known is not None and adaptation.outside_db[1] > artefact.known.margin_db[2]:
         print("  its spectrum is still outside what the model knows; its streams stay unverified")
-    print("  whether the model then finds sounds on this device, only labelled recordings can say: README")
+    print("  whether the model then finds sounds there, only labelled recordings can say: edge/detector/README.md")
     print(f"kept in {path}; use it:  laennec detect --adaptation {path} FILE,  or in the settings of a stream:")
     print(f"  adaptation: {path.resolve()}")

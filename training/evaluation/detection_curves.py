@@ -17,6 +17,7 @@ from training.datasets.records import SPRSOUND_LABELS
 from training.evaluation.burden_plot import burden_figure
 from training.evaluation.delays import StreamedRecording, delays, weighted_quantile
 from training.evaluation.plots import INK, MAIN, Question, confusion_figure, curves_figure, reliability_figure, save
+from training.evaluation.report import StreamTable
 from training.metrics.calibration import reliability
 from training.metrics.estimates import by_patient
 from training.metrics.streaming import GROUPS, Detection, frame_columns, record_score
@@ -28,13 +29,13 @@ _SAME = {"Wheeze & Crackle": "Wheeze+Crackle"}  # later sets of SPRSound spell i
 
 
 def draw_streaming(
-    title: str, name: str, streamed: Sequence[StreamedRecording], detection: Detection, folder: Path
+    model: str, table: StreamTable, streamed: Sequence[StreamedRecording], detection: Detection, folder: Path
 ) -> list[Path]:
     """Draw everything of one split.
 
     Args:
-        title: over each picture.
-        name: of the split, for the names of the files.
+        model: its name.
+        table: the split, and of which set.
         streamed: its recordings; those that are no annotated chest recordings are left out.
         detection: for rates and thresholds.
         folder: where to.
@@ -45,6 +46,7 @@ def draw_streaming(
     chest = [h for h in streamed if h.scored.is_annotated_chest]
     if not chest:
         return []
+    title = f"{model}, streaming, {table.dataset} {table.split.name}"
     scores = np.concatenate([h.scored.scores for h in chest])
     targets = np.concatenate([h.scored.targets for h in chest])
     columns = {g: frame_columns(g, scores, targets) for g in (*GROUPS, BREATH)}
@@ -64,8 +66,8 @@ def draw_streaming(
     }
     paths = []
     for kind, figure in figures.items():
-        paths.append(folder / f"{kind}-streaming-{name}.png")
-        save(figure, paths[-1])
+        paths.append(folder / f"{kind}-streaming-{table.dataset}-{table.split.name}.png")
+        save(figure, paths[-1], table.split.notice)
     return paths
 
 

@@ -31,9 +31,8 @@ def illustrate(report: Report, streamed: Sequence[StreamedRecording], detection:
     shown: set[str] = set()
     for table in report.streaming if detection else ():
         mine = [h for h in streamed if h.dataset == table.dataset and h.scored.recording.path in table.split.paths]
-        title = f"{report.model}, streaming, {table.dataset} {table.split.name}"
         assert detection is not None
-        draw_streaming(title, f"{table.dataset}-{table.split.name}", mine, detection, out)
+        draw_streaming(report.model, table, mine, detection, out)
         if table.dataset not in shown:  # one split of each set is enough for a page, the one that counts most
             sections += _stream_sections(table, mine, detection)
         shown.add(table.dataset)

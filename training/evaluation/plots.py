@@ -24,6 +24,7 @@ from training.metrics.predictions import Predictions
 
 DPI = 110
 INK, FAINT, MAIN = "#222222", "#999999", "#1f5fa8"
+WARNING = "#a02020"  # as on the page of mistakes
 LINES = ("#1f5fa8", "#c8571b", "#3a8a3a", "#8c4ba0", "#b59a00", "#a03050", "#4aa3b8", "#777777")  # told apart in grey
 FLATTENS = 50  # times the smallest count; beyond it the small ones cannot be seen
 MOST_POINTS = 2000  # of one curve; more than the picture has pixels
@@ -51,19 +52,28 @@ def draw_task(judged: Judged, folder: Path) -> list[Path]:
     paths = [folder / f"{kind}-{name}.png" for kind in ("confusion", "curves", "reliability")]
     title = f"Task {name}, {row.who}, {row.split.name} ({row.split.patients} patients)"
     matrices = [(_matrix_title(r), r.predictions.confusion) for r in judged.rows]
-    save(confusion_figure(f"Task {name}, {row.who}", judged.task.labels, matrices), paths[0])
-    save(curves_figure(title, questions(row.predictions), _operating_point(row)), paths[1])
+    notices = [f"{r.split.name}: {r.split.notice}" for r in judged.rows if r.split.notice]
+    save(confusion_figure(f"Task {name}, {row.who}", judged.task.labels, matrices), paths[0], "\n".join(notices))
+    save(curves_figure(title, questions(row.predictions), _operating_point(row)), paths[1], row.split.notice)
     panels = [
         ("probability of not Normal", adventitious_reliability(row.predictions.take(counted(row.predictions)))),
         ("probability of the decided label", confidence_reliability(row.predictions)),
     ]
-    save(reliability_figure(title, panels), paths[2])
+    save(reliability_figure(title, panels), paths[2], row.split.notice)
     return paths
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write a PNG."""
-    figure.savefig(path, dpi=DPI, facecolor="white")
+def save(figure: Figure, path: Path, notice: str) -> None:
+    """Write a PNG.
+
+    Args:
+        figure: what is drawn.
+        path: of the file.
+        notice: what must be said of the training data, on a strip above the figure; empty when nothing.
+    """
+    if notice:
+        figure.text(0.5, 1.0, notice, color=WARNING, ha="center", va="bottom", fontsize=10, fontweight="bold")
+    figure.savefig(path, dpi=DPI, facecolor="white", bbox_inches="tight" if notice else None)
 
 
 def questions(answered: Predictions) -> list[Question]:

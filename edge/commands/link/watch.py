@@ -39,7 +39,7 @@ class Watch:
     """Reads links, and shows what they carry every second.
 
     Args:
-        links: open; closed at the end.
+        links: open; closed at the end, and when this is refused.
         receiver: makes devices of their bytes.
         options: how long, and whether to write a capture.
         show: called every second and at the end, with a report, the monotonic time in ns and the warnings about links.
@@ -53,7 +53,12 @@ class Watch:
         self._links, self._receiver, self._options, self._show = links, receiver, options, show
         self._checker, self._last = LinkChecker(links), LinkWarnings()
         self._by_name = {link.name: link for link in links}
-        self._writer = Writer(options.capture) if options.capture is not None else None
+        try:
+            self._writer = Writer(options.capture) if options.capture is not None else None
+        except SourceError:
+            for link in links:
+                link.close()
+            raise
         self._due_ns = time.monotonic_ns()
         self._end_ns = None if options.seconds is None else self._due_ns + round(options.seconds * SECOND_NS)
 

@@ -204,7 +204,7 @@ def test_a_variant_is_read_whole_or_refused() -> None:
     for key in VARIANT:
         with pytest.raises(ModelError, match=rf"metadata not understood: laennec\.variant: KeyError\('{key}'\)"):
             Variant.from_json(json.dumps({k: v for k, v in VARIANT.items() if k != key}))
-    with pytest.raises(ModelError, match=r"laennec\.variant: expected text, found .*'name': 3"):
+    with pytest.raises(ModelError, match=r"laennec\.variant: .*expected text, found .*'name': 3"):
         Variant.from_json(json.dumps({**VARIANT, "name": 3}))
     with pytest.raises(ModelError, match=r"laennec\.variant: TypeError"):
         Variant.from_json("[]")
