@@ -121,9 +121,11 @@ def _folder(out: Path, name: str, seed: int) -> Path:
 def _train(tree: Mapping[str, Any], data: Path, out: Path) -> str:
     """One run, in a process of its own."""
     torch.set_num_threads(1)
-    train_method(
-        parse_recipe(tree, str(out)), data, out, World(), lambda line: print(f"{out.name}: {line}", flush=True)
-    )
+
+    def report(line: str) -> None:
+        print(f"{out.name}: {line}", flush=True)
+
+    train_method(parse_recipe(tree, str(out)), data, out, World(), report)
     return out.name
 
 

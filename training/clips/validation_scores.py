@@ -45,7 +45,8 @@ def row_of(task: Task, clips: Sequence[Clip], labels: NDArray[np.int64], decided
     patients = sorted({clip.recording.patient for clip in clips})
     place = {patient: index for index, patient in enumerate(patients)}
     each = np.zeros((len(patients), len(task.labels), len(task.labels)), np.int64)
-    np.add.at(each, ([place[clip.recording.patient] for clip in clips], labels, decided), 1)
+    owner = np.array([place[clip.recording.patient] for clip in clips], np.int64)
+    np.add.at(each, (owner, labels, decided), 1)
     by_patient = dict(zip(patients, each.tolist(), strict=True))
     row = asdict(official_score(task, each.sum(0))) | {"confusion": each.sum(0).tolist(), "by_patient": by_patient}
     found = {name: metric.estimate().bounds for name, metric in metrics_of(task, by_patient).items()}
