@@ -48,7 +48,7 @@ def train_hear(recipe: HearRecipe, data: Path, out: Path, world: World, report: 
     """
     if recipe.teacher:
         Teacher(Path(recipe.teacher))  # said before an hour of pre-training, not after
-    sides = _sides(recipe, data)
+    sides = hear_sides(recipe, data)
     for task in _probed(recipe, sides):
         check_labels(task, _some(recipe, task.clips(list(sides.training))))
     folder = RunFolder(out)
@@ -64,7 +64,7 @@ def train_hear(recipe: HearRecipe, data: Path, out: Path, world: World, report: 
         _probe(recipe, sides, embedder(recipe, network), out, report)
 
 
-def _sides(recipe: HearRecipe, data: Path) -> Sides:
+def hear_sides(recipe: HearRecipe, data: Path) -> Sides:
     """Chest recordings and negatives dealt out apart, so that both sides have both."""
     training = [r for r in read_datasets(data) if r.split == "train"]
     groups = ([r for r in training if r.is_real_chest], [r for r in training if r.is_negative])
