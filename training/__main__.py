@@ -98,19 +98,13 @@ def _numbers(result: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _train_clips(asked: argparse.Namespace) -> int:
-    from training.clips.schema import HearRecipe, load_recipe
+    from training.clips.method import train_method
+    from training.clips.schema import load_recipe
     from training.loop import joined
 
     recipe = load_recipe(asked.recipe, asked.size, _changes(asked))
     with joined() as world:
-        if isinstance(recipe, HearRecipe):
-            from training.clips.pretraining import train_hear
-
-            train_hear(recipe, asked.data, asked.out, world, _say)
-        else:
-            from training.clips.supervised import train_classifier
-
-            train_classifier(recipe, asked.data, asked.out, world, _say)
+        train_method(recipe, asked.data, asked.out, world, _say)
     return 0
 
 

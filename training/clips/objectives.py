@@ -99,6 +99,8 @@ class DfamSpec(_Spec):
     kappa: float = Field(0.5, ge=0)
     gamma: float = Field(0.5, ge=0, le=1)
     target: float = Field(0.2, ge=0)
+    quality: Literal["each", "mean"] = "each"
+    """`mean`: every clip has the mean quality of its batch, so that the margins of a class are constant."""
 
 
 class PatchMixSpec(_Spec):
@@ -221,7 +223,8 @@ class Objectives(nn.Module):
         return cohesion + spec.alignment * patient_alignment(view.embeddings, view.patients)
 
     def _dfam(self, spec: DfamSpec, view: View, labels: Tensor) -> Tensor:
-        margins = mixed_margin(view.quality, self.margins[labels], spec.kappa, spec.gamma)
+        quality = view.quality if spec.quality == "each" else view.quality.mean().expand_as(view.quality)
+        margins = mixed_margin(quality, self.margins[labels], spec.kappa, spec.gamma)
         return dfam_loss(view.cosines, labels, margins, spec.scale)
 
     def _distil(self, spec: DistilSpec, view: View) -> Tensor:

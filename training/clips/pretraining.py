@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +25,11 @@ from training.clips.probe import PROBES, Embed, LinearProbe, embedder, fit_probe
 from training.clips.reconstruction import MaskedLearner
 from training.clips.schema import HearRecipe
 from training.clips.supervised import RESULT, identity_of
-from training.clips.validation_scores import score_lines
+from training.clips.validation_scores import row_of, score_lines
 from training.datasets import Recording, read_datasets
 from training.loop import RunFolder, World, train
 from training.loop.checkpoint import whole_file
 from training.loop.journal import Report
-from training.metrics.official import official_score
 from training.tasks import TASKS, Clip, Task
 
 
@@ -50,7 +48,7 @@ def train_hear(recipe: HearRecipe, data: Path, out: Path, world: World, report: 
     """
     if recipe.teacher:
         Teacher(Path(recipe.teacher))  # said before an hour of pre-training, not after
-    sides = _sides(recipe, data)
+    sides = hear_sides(recipe, data)
     for task in _probed(recipe, sides):
         check_labels(task, _some(recipe, task.clips(list(sides.training))))
     folder = RunFolder(out)
@@ -66,7 +64,7 @@ def train_hear(recipe: HearRecipe, data: Path, out: Path, world: World, report: 
         _probe(recipe, sides, embedder(recipe, network), out, report)
 
 
-def _sides(recipe: HearRecipe, data: Path) -> Sides:
+def hear_sides(recipe: HearRecipe, data: Path) -> Sides:
     """Chest recordings and negatives dealt out apart, so that both sides have both."""
     training = [r for r in read_datasets(data) if r.split == "train"]
     groups = ([r for r in training if r.is_real_chest], [r for r in training if r.is_negative])
@@ -142,10 +140,8 @@ def _probe_of(recipe: HearRecipe, task: Task, sides: Sides, embed: Embed) -> tup
     labels = [np.array([task.labels.index(clip.label) for clip in clips], np.int64) for clips in both]
     embedded = [pooled(clips, recipe.clip.seconds, embed) for clips in both]
     probe, strength = fit_probe(task, (embedded[0], labels[0]), (embedded[1], labels[1]), recipe.probe)
-    confusion = np.zeros((len(task.labels),) * 2, np.int64)
-    np.add.at(confusion, (labels[1], probe.probabilities(embedded[1]).argmax(1)), 1)
-    row = asdict(official_score(task, confusion))
-    return probe, row | {"strength": strength, "confusion": confusion.tolist()}
+    decided = probe.probabilities(embedded[1]).argmax(1)
+    return probe, row_of(task, both[1], labels[1], decided) | {"strength": strength}
 
 
 def _some(recipe: HearRecipe, clips: Sequence[Clip]) -> list[Clip]:

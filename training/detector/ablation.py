@@ -15,11 +15,10 @@ from __future__ import annotations
 import training.python_version  # noqa: F401  # isort: skip
 
 import argparse
-import json
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +37,8 @@ from training.detector.sets import main_sets
 from training.detector.thresholds import SEARCH, RecordingLogits
 from training.detector.training_data import FIRST_SHIFT, TrainingData, read_recordings
 from training.loop.checkpoint import whole_file
-from training.metrics.bootstrap import Weights
-from training.metrics.estimates import Estimate, Heard, Metric, auc_metric
+from training.metrics.comparison import mean_of, written
+from training.metrics.estimates import Heard, Metric, auc_metric
 from training.metrics.streaming import ScoredRecording, record_score
 from training.terminal import count
 
@@ -180,42 +179,6 @@ def _fixed(name: str, value: float, events: int) -> Metric:
     return Metric(name, 1, lambda _: value, f"{events} events")
 
 
-def mean_of(metrics: Sequence[Metric]) -> Metric:
-    """One metric of several trainings on the same patients: its mean over them."""
-
-    def of(weights: Weights) -> float | None:
-        values = [value for metric in metrics if (value := metric.of(weights)) is not None]
-        return sum(values) / len(values) if len(values) == len(metrics) else None
-
-    exact = [metric.exact for metric in metrics if metric.exact is not None]
-    return replace(metrics[0], of=of, exact=sum(exact) / len(exact) if exact else None, hours=0.0)
-
-
-def table(rows: Mapping[str, Mapping[str, Metric]], shown: Sequence[str]) -> str:
-    """Markdown: the base with its intervals, and of every other variant the difference from it, paired by patient."""
-    base = next(iter(rows.values()))
-    names = [name for name in shown if name in base]
-    lines = ["| variant | " + " | ".join(names) + " |", "|" + "---|" * (len(names) + 1)]
-    for variant, metrics in rows.items():
-        cells = []
-        for name in names:
-            if metrics is base:
-                cells.append(_cell(metrics[name].estimate(), ""))
-            else:
-                cells.append(_cell(metrics[name].less(base[name]), "+") if name in metrics else "-")
-        lines.append(f"| {variant} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def _cell(found: Estimate, sign: str) -> str:
-    if found.value is None:
-        return "-"
-    digits = 1 if "per hour" in found.name else 3
-    bounds = found.bounds
-    between = f" [{bounds.low:{sign}.{digits}f}, {bounds.high:{sign}.{digits}f}]" if bounds else ""
-    return f"{found.value:{sign}.{digits}f}{between}"
-
-
 def run(asked: Asked) -> dict[str, dict[str, dict[str, Metric]]]:
     """Train and judge every variant; what is trained is not trained again.
 
@@ -247,22 +210,6 @@ def run(asked: Asked) -> dict[str, dict[str, dict[str, Metric]]]:
     return found
 
 
-def written(found: Mapping[str, Mapping[str, Mapping[str, Metric]]], folder: Path) -> str:
-    """Tables as text; with every number in `ablation.md` and `ablation.json` of the folder."""
-    parts, fields = [], {}
-    for held_out, rows in found.items():
-        parts.append(f"Held out: {held_out}\n\n{table(rows, SHOWN)}")
-        fields[held_out] = {
-            name: {key: asdict(metric.estimate()) for key, metric in metrics.items()} for name, metrics in rows.items()
-        }
-    text = "\n".join(parts)
-    with whole_file(folder / "ablation.md") as draft:
-        draft.write_text(text)
-    with whole_file(folder / "ablation.json") as draft:
-        draft.write_text(json.dumps(fields, indent=1))
-    return text
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training.detector.ablation", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with SPRSound and negatives")
@@ -284,7 +231,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         compared = given(base, asked.change) if asked.change else variants(base)
         on = tuple(dict.fromkeys(asked.on or SHIFTS[:1]))
         trial = Asked(asked.data, asked.out, on, compared, asked.seeds, asked.tasks, asked.processes)
-        print(written(run(trial), asked.out))
+        print(written(run(trial), asked.out, SHOWN))
     except LaennecError as error:
         print(f"training: {error}", file=sys.stderr)
         return 2

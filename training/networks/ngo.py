@@ -20,7 +20,7 @@ from training.networks.attention import AttentionPooling, AxisAttention
 from training.networks.focusing import SpatioTemporalFocusing
 from training.networks.inception_residual import InceptionResidual
 from training.networks.linear_combination import LinearCombination
-from training.networks.padding import halved, padded
+from training.networks.padding import halved, masked_mean, padded
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,10 @@ class InceptionSpec:
     """D."""
     dropout: float = 0.15
     """Probability that a channel is dropped, after each block."""
+    attention: bool = True
+    """Without: the mean over valid frames and bands in its place."""
+    focusing: bool = True
+    """Of 2023; without: the map as it is."""
 
     def __post_init__(self) -> None:
         """Refuse sizes that cannot be.
@@ -102,9 +106,7 @@ class InceptionResidual2022(nn.Module):
         super().__init__()
         self.embedding_size = spec.embedding_size
         self.stages = nn.ModuleList(Stages(spec) for _ in range(spectrograms))
-        self.attention = nn.ModuleList(
-            AxisAttention(spec.channels[-1], stages.bands, spec.embedding_size, spec.heads) for stages in self.stages
-        )
+        self.attention = nn.ModuleList(_embedding_of_map(spec, stages.bands) for stages in self.stages)
         self.combination = LinearCombination(spectrograms, spec.embedding_size)
 
     def embeddings(self, frames: Tensor, valid: Tensor) -> Tensor:
@@ -129,13 +131,44 @@ class InceptionResidual2023(nn.Module):
         self.embedding_size = spec.embedding_size
         channels = spec.channels[-1]
         self.stages = Stages(spec)
-        self.focusing = SpatioTemporalFocusing(channels)
-        self.pooling = AttentionPooling(channels, spec.heads)
+        self.focusing = SpatioTemporalFocusing(channels) if spec.focusing else None
+        self.pooling = AttentionPooling(channels, spec.heads) if spec.attention else None
         self.project = nn.Linear(channels, spec.embedding_size)
 
     def forward(self, frames: Tensor, valid: Tensor) -> Tensor:
         """(B, 1, T, M) and (B, T), 1 where valid, to (B, D)."""
         x, valid = self.stages(frames.squeeze(1), valid)
-        places = self.focusing(x, valid).permute(0, 2, 3, 1)  # (B, T, M, C)
-        pooled = self.pooling(places.flatten(1, 2), valid.repeat_interleave(places.shape[2], 1))
-        return self.project(pooled)
+        x = self.focusing(x, valid) if self.focusing else x
+        if self.pooling is None:
+            return self.project(_mean_of_map(x, valid))
+        places = x.permute(0, 2, 3, 1)  # (B, T, M, C)
+        return self.project(self.pooling(places.flatten(1, 2), valid.repeat_interleave(places.shape[2], 1)))
+
+
+class MeanOfMap(nn.Module):
+    """A feature map to an embedding, through its mean over valid frames and bands.
+
+    Args:
+        channels: C of the map.
+        embedding_size: D.
+    """
+
+    def __init__(self, channels: int, embedding_size: int) -> None:
+        super().__init__()
+        self.project = nn.Linear(channels, embedding_size)
+
+    def forward(self, x: Tensor, valid: Tensor) -> Tensor:
+        """(B, C, T, M) and (B, T), 1 where valid, to (B, D)."""
+        return self.project(_mean_of_map(x, valid))
+
+
+def _mean_of_map(x: Tensor, valid: Tensor) -> Tensor:
+    """(B, C, T, M) and (B, T) to (B, C)."""
+    return masked_mean(x.mean(3).transpose(1, 2), valid)
+
+
+def _embedding_of_map(spec: InceptionSpec, bands: int) -> nn.Module:
+    channels = spec.channels[-1]
+    if not spec.attention:
+        return MeanOfMap(channels, spec.embedding_size)
+    return AxisAttention(channels, bands, spec.embedding_size, spec.heads)

@@ -15,6 +15,7 @@ from edge.features.spec import ANALYSES, COMPRESSIONS
 
 SHARES = ("dropout", "ratio")
 LISTS = ("channels", "widths", "strides")
+SWITCHES = ("attention", "focusing")
 LARGEST = 1 << 16
 
 
@@ -63,10 +64,12 @@ def _numbers(key: str, values: object) -> tuple[float, ...]:
 
 
 def _check_sizes(sizes: dict[str, Any]) -> dict[str, Any]:
-    """Whole numbers from 1, shares from 0 to below 1, lists of whole numbers; which there are, networks know."""
+    """Whole numbers from 1, shares from 0 to below 1, lists of whole numbers, switches; networks know which."""
     for key, value in sizes.items():
         if key in SHARES:
             wanted, fine = "a number from 0 to below 1", type(value) in (int, float) and 0 <= value < 1
+        elif key in SWITCHES:
+            wanted, fine = "true or false", type(value) is bool
         elif key in LISTS:
             wanted = "a list of whole numbers from 1"
             fine = isinstance(value, list) and bool(value) and all(map(_is_size, value))

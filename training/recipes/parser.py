@@ -1,8 +1,9 @@
 """Recipes from files, `training/recipes/*.yaml` or the user's own: found, read, changed by key, checked.
 
 The one parser of every recipe. A recipe's `size` holds what differs from its other keys: `small` trains on two cores,
-`paper` is the published one. Which keys there are, and what they may be, is said where a recipe is used
-(`training.clips.schema`, `training.detector.hyperparameters`); decides no number.
+`paper` is the published one; its `parts` hold what changes when a part that the paper credits is left out. Which keys
+there are, and what they may be, is said where a recipe is used (`training.clips.schema`,
+`training.detector.hyperparameters`); decides no number.
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ def sized_recipe(name: str, size: str = SMALL) -> dict[str, Any]:
         ConfigError: as `read_recipe`, or for a size that the recipe does not have.
     """
     tree, path = read_recipe(name), recipe_path(name)
+    tree.pop("parts", None)
     sizes = tree.pop("size", {})
     if not isinstance(sizes, Mapping):
         raise ConfigError(f"{path}: size = {sizes!r}, expected a mapping of names to keys")
@@ -74,11 +76,28 @@ def sized_recipe(name: str, size: str = SMALL) -> dict[str, Any]:
     return merged(tree, own)
 
 
+def recipe_parts(name: str) -> dict[str, Mapping[str, Any]]:
+    """What a recipe's keys become when one of its parts is left out, by the name of that variant.
+
+    Raises:
+        ConfigError: as `read_recipe`, or if they are no mappings.
+    """
+    parts = read_recipe(name).get("parts") or {}
+    if not isinstance(parts, Mapping) or not all(isinstance(keys, Mapping) for keys in parts.values()):
+        raise ConfigError(f"{recipe_path(name)}: parts = {parts!r}, expected names, each with keys and values")
+    return dict(parts)
+
+
 def merged(tree: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """A tree with some of its leaves replaced; a list is a leaf, and so is a mapping of another `kind`."""
+    """A tree with some of its leaves replaced; a list is a leaf, and so is a mapping of another `kind`.
+
+    What becomes null is left out.
+    """
     result = dict(tree)
     for key, value in over.items():
-        old = result.get(key)
+        old = result.pop(key, None)
+        if value is None:
+            continue
         result[key] = value
         if isinstance(old, Mapping) and isinstance(value, Mapping):
             is_same = value.get("kind", old.get("kind")) == old.get("kind")

@@ -129,7 +129,11 @@ def _four(task: str, found: Mapping[str, float]) -> tuple[Value, Value, Value, V
 def _values(task: str, row: Stored) -> tuple[Value, Value, Value, Value]:
     """SE, SP, Score, and the recall of Poor Quality where the task has that label."""
     recall = dict(zip(TASKS[task].labels if task in TASKS else (), row.maybe_numbers("recall"), strict=False))
-    se, sp, score = (Value(row.maybe(part)) for part in ("sensitivity", "specificity", "score"))
+    bounds = row.part("bounds") if "bounds" in row.names() else None  # runs of before have none
+    se, sp, score = (
+        Value(row.maybe(part), *(bounds.maybe_numbers(part)[:2] if bounds else ()))
+        for part in ("sensitivity", "specificity", "score")
+    )
     return se, sp, score, Value(recall.get(_POOR))
 
 

@@ -6,14 +6,12 @@ import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from edge.errors import ConfigError
 from tests.training.detector.test_trial import _data as written_ward
-from training.detector.ablation import base_recipe, given, main, mean_of, table, variants
+from training.detector.ablation import base_recipe, given, main, variants
 from training.detector.hyperparameters import Recipe
-from training.metrics.estimates import Metric
 
 BASE = replace(Recipe(), teachers=0)
 
@@ -37,27 +35,6 @@ def test_a_variant_changes_what_its_name_says_and_nothing_else() -> None:
     assert changed["without negatives"] == changed["without mixed stretches"] == {"augment"}
     assert recipes["without negatives"].augment.gain_db == BASE.augment.gain_db
     assert recipes["without other microphones"].augment.negative == BASE.augment.negative
-
-
-def _share(name: str, values: list[float]) -> Metric:
-    """The mean of what the patients have."""
-    return Metric(name, len(values), lambda weights: float(weights @ np.array(values) / weights.sum()), "")
-
-
-def test_the_table_has_the_base_with_intervals_and_of_the_others_the_paired_difference() -> None:
-    base = {"AUC": _share("AUC", [0.5, 0.7, 0.9]), "AP": _share("AP", [0.5] * 3)}
-    better = {"AUC": _share("AUC", [0.6, 0.8, 1.0]), "AP": _share("AP", [0.4] * 3)}
-    lines = table({"base": base, "changed": better}, ("AP", "AUC", "nothing of the kind")).splitlines()
-    assert lines[0] == "| variant | AP | AUC |"
-    assert lines[2].startswith("| base | 0.500 [0.500, 0.500] | 0.700 [0.5")
-    assert lines[3] == "| changed | -0.100 [-0.100, -0.100] | +0.100 [+0.100, +0.100] |"
-    assert len(lines) == 4
-
-
-def test_several_seeds_are_their_mean_for_every_draw_of_patients() -> None:
-    both = mean_of([_share("AUC", [0.0, 1.0]), _share("AUC", [1.0, 0.5])])
-    assert both.of(np.array([1, 1])) == pytest.approx((0.5 + 0.75) / 2)
-    assert both.of(np.array([2, 0])) == pytest.approx((0.0 + 1.0) / 2)
 
 
 def test_changes_are_given_by_name_and_key_and_the_base_stands_first() -> None:

@@ -1,0 +1,172 @@
+"""`python -m training.clips.comparison --recipe qlung --data DATA --out runs/papers/qlung`: a recipe without its parts.
+
+The recipe, and the recipe without each part that its paper credits (`parts` of its file), are trained with the same
+seeds on the same patients. The last epoch is kept, so the patients that validate choose nothing, and the Scores are
+those of patients that nobody looked at; the table has the recipe with its interval over patients, and of each variant
+the difference, paired by seed and patient. Every run is one that `python -m training` goes on with and `make evaluate`
+judges; what is finished is not trained again. Not for the edge's own recipe (`training.detector.ablation`).
+"""
+
+from __future__ import annotations
+
+import training.python_version  # noqa: F401  # isort: skip
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from edge.errors import ConfigError, LaennecError
+from training.clips.method import train_method
+from training.clips.schema import parse_recipe
+from training.clips.supervised import RESULT
+from training.clips.validation_scores import SHOWN, metrics_of
+from training.loop import World
+from training.metrics.comparison import mean_of, written
+from training.metrics.estimates import Metric
+from training.recipes.parser import SMALL, merged, recipe_parts, recipe_path, sized_recipe, with_changes
+from training.tasks import TASKS
+from training.terminal import count
+
+WHOLE = "whole"
+LAST_EPOCH: dict[str, Any] = {"loop.monitor": "", "loop.patience": 0}
+ONE_STRENGTH: dict[str, Any] = {"probe.strengths": [0.1]}  # of a probe: nothing is chosen on who validates
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One comparison."""
+
+    recipe: str
+    """Name, or path, of a recipe with `parts`."""
+    data: Path
+    """Folder of data sets."""
+    out: Path
+    """Folder of the runs and of the table."""
+    task: str = ""
+    """Of a classifier; empty: the recipe's own."""
+    parts: Sequence[str] = ()
+    """Variants, by name; empty: all."""
+    seeds: int = 1
+    processes: int = 2
+    """Runs side by side, one thread each."""
+    epochs: int | None = None
+    """None: as the recipe says; a variant that says its own keeps them."""
+    limit: int = 0
+    """Clips at most, for a trial; 0: all."""
+
+
+def variants(asked: Asked) -> dict[str, dict[str, Any]]:
+    """Keys of the whole recipe, first, and of it without each part, by name.
+
+    Raises:
+        ConfigError: for a part that the recipe does not name, or a recipe that names none.
+    """
+    known = recipe_parts(asked.recipe)
+    if unknown := [name for name in asked.parts if name not in known]:
+        raise ConfigError(f"--part {unknown[0]}: expected one of {', '.join(known) or 'none'}")
+    if not known:
+        raise ConfigError(f"{recipe_path(asked.recipe)}: names no parts; add what changes without each under `parts`")
+    tree = sized_recipe(asked.recipe, SMALL)
+    changes = LAST_EPOCH | {"limit": asked.limit} | (ONE_STRENGTH if tree.get("method") == "masked" else {})
+    changes |= {"task": asked.task} if asked.task else {}
+    changes |= {"loop.epochs": asked.epochs} if asked.epochs else {}
+    whole = with_changes(tree, changes)
+    return {WHOLE: whole} | {name: merged(whole, known[name]) for name in asked.parts or known}
+
+
+def compare(asked: Asked) -> dict[str, dict[str, dict[str, Metric]]]:
+    """Train what is missing and read all of it.
+
+    Returns:
+        SE, SP and Score, the mean over the seeds, by task, variant and name.
+
+    Raises:
+        ConfigError: for an operator's mistakes.
+    """
+    trees = variants(asked)
+    for name, tree in trees.items():
+        parse_recipe(tree, f"{recipe_path(asked.recipe)}, {name}")  # all mistakes before an hour of training
+    calls = [
+        (tree | {"seed": seed}, asked.data, _folder(asked.out, name, seed))
+        for seed in range(asked.seeds)
+        for name, tree in trees.items()
+    ]
+    missing = [call for call in calls if not (call[2] / RESULT).exists()]
+    with ProcessPoolExecutor(asked.processes, get_context("spawn")) as processes:
+        for running in [processes.submit(_train, *call) for call in missing]:
+            print(f"trained {running.result()}", flush=True)
+    found: dict[str, dict[str, dict[str, Metric]]] = {}
+    for name in trees:
+        seeds = [_tasks(_folder(asked.out, name, seed)) for seed in range(asked.seeds)]
+        for task in seeds[0]:
+            each = [metrics_of(TASKS[task], seed[task]) for seed in seeds]
+            found.setdefault(f"patients that validate, task {task}", {})[name] = {
+                part: mean_of([metrics[part] for metrics in each]) for part in SHOWN
+            }
+    return found
+
+
+def _folder(out: Path, name: str, seed: int) -> Path:
+    return out / f"{name.replace(' ', '-')}-{seed}"
+
+
+def _train(tree: Mapping[str, Any], data: Path, out: Path) -> str:
+    """One run, in a process of its own."""
+    torch.set_num_threads(1)
+
+    def report(line: str) -> None:
+        print(f"{out.name}: {line}", flush=True)
+
+    train_method(parse_recipe(tree, str(out)), data, out, World(), report)
+    return out.name
+
+
+def _tasks(folder: Path) -> dict[str, Any]:
+    """Confusion matrices by task and patient, of a finished run.
+
+    Raises:
+        ConfigError: if it was finished before they were kept.
+    """
+    result = json.loads((folder / RESULT).read_text())
+    rows = result["validation"]
+    try:
+        if "task" in result:
+            return {result["task"]: rows["model"]["by_patient"]}
+        return {task: row["by_patient"] for task, row in rows.items()}
+    except KeyError:
+        raise ConfigError(f"{folder / RESULT}: has no answers by patient; remove the folder and train again") from None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the table; exit code 2 for the operator's mistakes."""
+    parser = argparse.ArgumentParser(prog="python -m training.clips.comparison", description=__doc__)
+    parser.add_argument("--recipe", required=True, help="ngo2022, ngo2023, patchmix, qlung, hear, or a .yaml file")
+    parser.add_argument("--data", type=Path, required=True, help="folder of data sets, see training/README.md")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the runs and of the table")
+    parser.add_argument("--task", default="", help="of a classifier; the recipe has a default")
+    parser.add_argument(
+        "--part", dest="parts", action="append", default=[], help="a variant of the recipe's `parts`; all"
+    )
+    parser.add_argument("--seeds", type=count, default=1, help="how many")
+    parser.add_argument("--processes", type=count, default=2, help="runs side by side")
+    parser.add_argument("--epochs", type=count, help="fewer for a trial")
+    parser.add_argument("--limit", type=count, default=0, help="clips at most, for a trial")
+    try:
+        asked = Asked(**vars(parser.parse_args(arguments)))
+        print(written(compare(asked), asked.out, SHOWN))
+    except LaennecError as error:
+        print(f"training: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
