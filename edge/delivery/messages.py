@@ -20,6 +20,7 @@ from edge.types import Event, Gap
 EVENT_EXPIRY_S = 24 * 3600  # how long a broker keeps an event for a consumer that is away
 STATUS_EXPIRY_S = 180  # how long `online` may outlive a node that died with its broker; published three times as often
 HEALTH_EXPIRY_S = 90  # three missed reports, and the last one vanishes from the broker
+TRANSITION = "transition"  # last level of the topic of a change of an alarm
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 Body = dict[str, Any]
@@ -61,9 +62,15 @@ class Node:
         """Its MQTT client id: its topic tree, so that no two trees share one; with '.', for '/' and '-' are in use."""
         return self.topic().replace("/", ".")
 
-    def current_topic(self, topic: str) -> str:
-        """The topic of a waiting message now; prefix, site or node may have been others when it was decided."""
-        return self.topic(*topic.split("/")[-3:])  # s/<stream>/event or gap
+    def current_topic(self, topic: str, stream: str | None = "") -> str:
+        """The topic of a waiting message now; prefix, site or node may have been others when it was decided.
+
+        Args:
+            topic: as it was then: s/<stream>/event or gap, [s/<stream>/]alarm/<condition>/transition.
+            stream: that the message names; None if it is one of the node itself.
+        """
+        levels = topic.split("/")
+        return self.topic(*levels[-5 if levels[-1] == TRANSITION and stream is not None else -3 :])
 
 
 @dataclass(frozen=True)
@@ -75,7 +82,9 @@ class Message:
     expiry_s: int
     """How long the broker may keep it for a consumer that is away, seconds."""
     event: tuple[str, int] | None = None
-    """(id, rev) of an event, None for a technical message."""
+    """(id, rev) of an event, None for any other message."""
+    transition: tuple[str, int] | None = None
+    """(name of the alarm, rev) of a change of an alarm, None for any other message."""
 
 
 @dataclass(frozen=True)

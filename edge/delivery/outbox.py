@@ -5,8 +5,9 @@ message gets the next `seq` (`edge.delivery.sequence`). When the disk refuses (f
 start or later, messages go on in memory, bounded, counted and logged, and are moved to the disk when it works again:
 detection never stops for the disk, and never waits for it to begin.
 
-What waits too long is dropped. Its age is operating time: how long Laennec has run on this box since;
-the time when it was off does not count, nor does a step of the wall clock.
+What has no room is dropped by its priority (`edge.delivery.priority`), on the disk and in memory alike, each by its own
+bound. What waits too long is dropped whatever it is. Its age is operating time: how long Laennec has run on this box
+since; the time when it was off does not count, nor does a step of the wall clock.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 
 from edge.delivery.disk import Disk
 from edge.delivery.messages import Body, Message
+from edge.delivery.priority import nothing_dropped
 from edge.delivery.sequence import SequenceNumbers
 from edge.delivery.store import MAX_SEQ, Entry, Stamp, Store
 from edge.delivery.store_file import open_store
@@ -46,7 +48,7 @@ class Counts:
     """Whether the disk took the last write; until it takes one, messages are kept in memory."""
     failed_writes: int = 0
     """Transactions that the disk refused."""
-    evicted: dict[str, int] = field(default_factory=lambda: {"technical": 0, "event": 0, "expired": 0})
+    evicted: dict[str, int] = field(default_factory=nothing_dropped)
     """Messages that were dropped undelivered, by cause."""
 
 
@@ -84,6 +86,8 @@ class Outbox:
         self._memory = open_store(":memory:")
         self._disk = Disk(path)
         self._drops = 0
+        self.told: dict[str, int] | None = None
+        """Of each alarm the last `rev` that earlier processes put here, by its name; None until it can be read."""
         try:
             stored = self._read_counters() if self._disk.open() else None
         except BaseException:
@@ -214,6 +218,8 @@ class Outbox:
         self._operating_zero_s = min(
             self._operating_zero_s, self._monotonic() - self._disk.read(Store.operating_s, 0.0)
         )
+        if self.told is None:
+            self.told = self._disk.read(Store.told, None)
         return self._disk.read(Store.highest_seq, None)
 
     def _open_late(self) -> None:

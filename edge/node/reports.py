@@ -24,7 +24,7 @@ from edge.settings.config import Config, Stream
 
 SCHEMAS = (  # edge/delivery/schema
     "alarm/1", "command/1", "event/1", "gap/1", "health/2", "info/2", "result/1", "status/1",
-    "stream/1", "stream-health/1", "stream-info/1", "trend/1",
+    "stream/1", "stream-health/1", "stream-info/1", "transition/1", "trend/1",
 )  # fmt: skip
 STATES = ("ok", "degraded", "lost", "disabled", "unknown")
 BACKLOG_WARNING = 100  # waiting messages; a broker that keeps up leaves a few
@@ -68,7 +68,7 @@ def health_body(
 ) -> Body:
     """How a node is, `wall_s` seconds after 1970; of its streams, how many are in which state."""
     counts, refusals, rival = outbox.counts(), dispatch.refusals, dispatch.rival
-    is_losing = counts.in_memory or counts.evicted["event"] or not counts.on_disk
+    is_losing = counts.in_memory or counts.evicted["event"] or counts.evicted["alarm"] or not counts.on_disk
     states = Counter(stream.state().name for stream in streams)
     return {
         "schema": "laennec.health/2", "ts": rfc3339(wall_s), "boot_id": node.boot_id, "uptime_s": round(uptime_s, 1),
