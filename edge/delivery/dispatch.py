@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 
 from edge.delivery.gap_limit import GapLimit
 from edge.delivery.in_flight import InFlight
+from edge.delivery.latency import StageTimes, with_sending
 from edge.delivery.message_inbox import MessageInbox
 from edge.delivery.messages import STATUS_EXPIRY_S, Body, Message, Node, encode, finish, status_body
 from edge.delivery.mqtt import Acknowledged, Connected, Disconnected, MqttSession, Signal
@@ -58,6 +59,7 @@ class Dispatch:
         self._state: dict[str, tuple[Body | None, int | None]] = {}  # None: none is to be retained
         self._unpublished: set[str] = set()  # topics of `_state` whose value the broker does not have
         self._limited_log, self._gap_limit = RateLimitedLog(logger), GapLimit()
+        self._stages = StageTimes()
         self._in_flight = InFlight()
         self._first: list[int] = []
         self._changes = outbox.changes
@@ -182,7 +184,10 @@ class Dispatch:
     def _persist(self) -> None:
         """Inbox to disk, in one transaction; of gaps, no more than their limit."""
         if passed := self._gap_limit.push(self._inbox.take(), self._monotonic()):
-            self._outbox.put(passed)
+            is_on_disk, now_s = self._outbox.put(passed), self._monotonic()
+            for each in passed:
+                if each.event is not None and each.decided_s is not None:
+                    self._stages.stored(each.event, each.decided_s, now_s, is_on_disk)
 
     def _on_signals(self) -> None:
         """Connections, their ends and acknowledgements that the MQTT session reported since the last step."""
@@ -246,7 +251,8 @@ class Dispatch:
             self._changes = self._outbox.changes
             in_flight.retry_s = now_s
         for entry in next_messages(in_flight, self._outbox, now_s):
-            payload = finish(entry.body, entry.seq <= in_flight.backlog_end, self._wall())
+            body = with_sending(entry.body, self._stages.sending(entry.event, self._monotonic()))
+            payload = finish(body, entry.seq <= in_flight.backlog_end, self._wall())
             topic = self._node.current_topic(entry.topic, entry.body.get("stream", ""))
             mid = self._session.publish(topic, payload, False, entry.expiry_s)
             in_flight.record(mid, entry.seq, now_s)

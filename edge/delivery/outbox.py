@@ -22,7 +22,7 @@ from pathlib import Path
 
 from edge.delivery.disk import Disk
 from edge.delivery.messages import Body, Message
-from edge.delivery.priority import nothing_dropped
+from edge.delivery.priority import CAUSES, MessagePriority, nothing_dropped, priority_of
 from edge.delivery.sequence import SequenceNumbers
 from edge.delivery.store import MAX_SEQ, Entry, Stamp, Store
 from edge.delivery.store_file import open_store
@@ -117,18 +117,28 @@ class Outbox:
         """`seq` of the newest message ever put, 0 before the first."""
         return self._numbers.last
 
-    def put(self, messages: Sequence[Message]) -> None:
-        """Write messages in one transaction and give each its `seq`; when the disk refuses, keep them in memory."""
+    def put(self, messages: Sequence[Message]) -> bool:
+        """Write messages in one transaction and give each its `seq`; when the disk refuses, keep them in memory.
+
+        Updates of a sound are not kept there: after a death nobody would know which revs a consumer has, and the end
+        that the next process makes must have a later one.
+
+        Returns:
+            Whether they are on disk.
+        """
         with self._mutex:
-            if self._disk.write(lambda store: store.insert(self._stamp(), messages)):
+            if is_written := self._disk.write(lambda store: store.insert(self._stamp(), messages)):
                 self._numbers.stored(len(messages))
                 self._disk.delete_acknowledged()
                 self._disk.do("shrink", lambda store: self._count_dropped(store.shrink(self._max_bytes)))
             else:
-                self._numbers.reserve(len(messages))
-                self._memory.insert(self._stamp(), messages)
-                self._numbers.last += len(messages)
+                kept = [each for each in messages if priority_of(each) is not MessagePriority.UPDATE]
+                self._numbers.reserve(len(kept))
+                self._memory.insert(self._stamp(), kept)
+                self._numbers.last += len(kept)
+                self._count_dropped({CAUSES[MessagePriority.UPDATE]: len(messages) - len(kept)})
                 self._count_dropped(self._memory.shrink(MEMORY_BYTES))
+            return is_written
 
     def waiting(self, after: int, until: int, limit: int) -> list[Entry]:
         """The oldest entries with after < seq <= until, at most `limit`."""
@@ -147,7 +157,7 @@ class Outbox:
             return sorted(on_disk + self._memory.earlier(event), key=lambda each: each.seq)
 
     def unfinished(self, boot_id: str) -> list[Body]:
-        """The onsets of earlier processes that never got an end, oldest first; also delivered ones.
+        """Of each event of earlier processes that never got an end the last that was said, oldest first.
 
         Args:
             boot_id: the present process.
@@ -158,7 +168,7 @@ class Outbox:
                 for body in self._disk.read(Store.unfinished, list[Body]())
                 if body.get("boot_id", boot_id) != boot_id
             ]
-            return [body for body in found if not self._memory.has_event((body["id"], 2))]
+            return [body for body in found if not self._memory.has_later((body["id"], body.get("rev", 1)))]
 
     def ended_by_restart(self) -> list[int]:
         """`seq` of the ends that wait and were made because a process died."""

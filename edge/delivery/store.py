@@ -43,7 +43,10 @@ INSERT INTO priority SELECT seq, CASE WHEN body IS NULL THEN {MessagePriority.EV
 ENTRY = "SELECT seq, topic, coalesce(outbox.body, event.body), expiry_s, id, rev FROM outbox"
 WAITING = f"{ENTRY} LEFT JOIN event USING(seq) WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
 EARLIER = f"{ENTRY} JOIN event USING(seq) WHERE id = ? AND rev < ? ORDER BY rev"
-UNFINISHED = "SELECT body FROM event WHERE rev = 1 AND id NOT IN (SELECT id FROM event WHERE rev > 1) ORDER BY seq"
+UNFINISHED = """
+SELECT body FROM event AS last WHERE rev = (SELECT max(rev) FROM event WHERE id = last.id)
+    AND (rev = 1 OR instr(body, '"type":"update"')) ORDER BY seq
+"""
 ENDED_BY_RESTART = """
 SELECT seq FROM outbox JOIN event USING(seq) WHERE rev > 1 AND instr(event.body, '"end_reason":"restart"') ORDER BY seq
 """
@@ -130,16 +133,16 @@ class Store:
         return self._entries(EARLIER, event)
 
     def unfinished(self) -> list[Body]:
-        """The onsets without an end, oldest first; also delivered ones."""
+        """Of each event without an end the last that was said, oldest first; also delivered ones."""
         return [json.loads(body) for (body,) in self._db.execute(UNFINISHED)]
 
     def ended_by_restart(self) -> list[int]:
         """`seq` of the ends that wait and were made because a process died."""
         return [seq for (seq,) in self._db.execute(ENDED_BY_RESTART)]
 
-    def has_event(self, event: tuple[str, int]) -> bool:
-        """Whether the log holds (id, rev)."""
-        return self._db.execute("SELECT 1 FROM event WHERE id = ? AND rev = ?", event).fetchone() is not None
+    def has_later(self, event: tuple[str, int]) -> bool:
+        """Whether the log holds a later `rev` of an event than (id, rev)."""
+        return self._db.execute("SELECT 1 FROM event WHERE id = ? AND rev > ?", event).fetchone() is not None
 
     def told(self) -> dict[str, int]:
         """The last `rev` of each alarm of which a change was ever put here, by the name of the alarm."""
