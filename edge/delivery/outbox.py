@@ -132,11 +132,10 @@ class Outbox:
                 self._disk.delete_acknowledged()
                 self._disk.do("shrink", lambda store: self._count_dropped(store.shrink(self._max_bytes)))
             else:
-                kept = [each for each in messages if priority_of(each) is not MessagePriority.UPDATE]
-                self._numbers.reserve(len(kept))
-                self._memory.insert(self._stamp(), kept)
-                self._numbers.last += len(kept)
-                self._count_dropped({CAUSES[MessagePriority.UPDATE]: len(messages) - len(kept)})
+                self._numbers.reserve(len(messages))
+                self._memory.insert(self._stamp(), messages)
+                self._drop_updates(messages, self._numbers.last + 1)
+                self._numbers.last += len(messages)
                 self._count_dropped(self._memory.shrink(MEMORY_BYTES))
             return is_written
 
@@ -249,6 +248,12 @@ class Outbox:
         seq, now_s = self._numbers.last, self._operating_s()
         if self._disk.is_open and now_s - self._disk.read(Store.operating_s, now_s) >= every_s:
             self._disk.write(lambda store: store.note_operating_time(seq, now_s))
+
+    def _drop_updates(self, messages: Sequence[Message], first_seq: int) -> None:
+        """Of messages in memory; the others keep their numbers, for a write that failed may have reached the disk."""
+        updates = [seq for seq, each in enumerate(messages, first_seq) if priority_of(each) is MessagePriority.UPDATE]
+        self._memory.drop(updates)
+        self._count_dropped({CAUSES[MessagePriority.UPDATE]: len(updates)})
 
     def _count_dropped(self, rows: dict[str, int]) -> None:
         for cause, number in rows.items():

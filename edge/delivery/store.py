@@ -187,6 +187,13 @@ class Store:
         with self._db:
             self._db.execute("UPDATE operation SET operating_s = operating_s + ?", (seconds,))
 
+    def drop(self, seqs: Iterable[int]) -> None:
+        """Take entries away as if they had never been put: out of the outbox and out of the event log."""
+        rows = [(seq,) for seq in seqs]
+        with self._db:
+            for table in ("outbox", "event", "priority"):
+                self._db.executemany(f"DELETE FROM {table} WHERE seq = ?", rows)
+
     def shrink(self, bound_bytes: float) -> dict[str, int]:
         """Drop the least important rows until the file's used pages fit (`edge.delivery.priority`).
 
@@ -194,14 +201,14 @@ class Store:
             Number of rows dropped, by cause.
         """
         dropped: dict[str, int] = {}
+        if self._used_bytes() <= bound_bytes:
+            return dropped
         for cause, query in EVICTIONS:
             while self._used_bytes() > bound_bytes:
                 oldest = self._db.execute(query, (EVICT_ROWS,)).fetchall()
                 if not oldest:
                     break
-                with self._db:
-                    for table in ("outbox", "event", "priority"):
-                        self._db.executemany(f"DELETE FROM {table} WHERE seq = ?", oldest)
+                self.drop(seq for (seq,) in oldest)
                 dropped[cause] = dropped.get(cause, 0) + len(oldest)
         return dropped
 

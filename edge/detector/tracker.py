@@ -175,13 +175,12 @@ class _Group:
 
     def _report(self, frames: int, event: _Open) -> list[Event]:
         """What is to be told of an event that has lasted so many score frames and is not quiet."""
-        updates = frames // self.update_frames if self.update_frames is not None else 0
-        is_new = not event.label
-        if (is_new and frames < self.rules[event.leader].confirm_frames) or (not is_new and updates == event.updates):
+        before, event.updates = event.updates, frames // self.update_frames if self.update_frames else 0
+        if event.label:
+            end = (event.last + 1) * self.hop_samples
+            return [self._event("update", event, end, "")] if event.updates > before else []
+        if frames < self.rules[event.leader].confirm_frames:
             return []
-        event.updates = updates
-        if not is_new:
-            return [self._event("update", event, (event.last + 1) * self.hop_samples, "")]
         event.label = self.spec.classes[event.leader]
         return [self._event("onset", event, None, "")]
 

@@ -43,6 +43,7 @@ from edge.ward.alarms import Alarms
 
 LOOK_S = 0.5  # between two looks at the measurements
 WAITING_COMMANDS = 64  # a person gives one at a time; more at once are a fault, and dropped
+UNSAID_AT_ONCE = 200  # changes that are handed on at one look; the queue in front of the outbox has room for more
 RETRY_S = 10.0  # a disk that refused is tried again after this long
 STOPPED_S = 1.0  # how long the end may wait for a disk
 
@@ -209,10 +210,10 @@ class AlarmService:
         """Hand on what an earlier process wrote to the log and died before the outbox had it."""
         if not self._unsaid or (told := self._dispatch.told) is None:
             return
-        for each in self._unsaid:
-            if each.state.rev > told.get(name_of(each.key), 0):
-                self._dispatch.send(transition_message(self._node, each, self._clock.wall_s))
-        self._unsaid = []
+        left = [each for each in self._unsaid if each.state.rev > told.get(name_of(each.key), 0)]
+        for each in left[:UNSAID_AT_ONCE]:
+            self._dispatch.send(transition_message(self._node, each, self._clock.wall_s))
+        self._unsaid = left[UNSAID_AT_ONCE:]
 
     def _refresh(self) -> None:
         """Say again what was not said for long: the oldest first, and not all beds at one look."""

@@ -96,8 +96,7 @@ def test_a_pause_below_the_bar_belongs_to_the_sound_until_it_is_as_long_as_asked
 
 def test_two_pauses_count_apart_and_the_mean_counts_each_of_them_once() -> None:
     (event,) = _ends(_plain(), _scores([1.0] * 3 + [0.125] * 2 + [1.0] + [0.125] * 2 + [1.0]))
-    assert event.end == 9 * HOP
-    assert event.mean == 5.5 / 9  # 5 frames of 1 and 4 of 0.125
+    assert (event.end, event.mean) == (9 * HOP, 5.5 / 9)  # 5 frames of 1 and 4 of 0.125
     assert event.peak == 1.0
 
 

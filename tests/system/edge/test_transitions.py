@@ -8,8 +8,9 @@ import pytest
 
 from edge.commands.demo.broker import Broker, free_port
 from edge.delivery.alarm_log import AlarmLog
+from edge.delivery.dispatch import INBOX_MESSAGES
 from edge.node import alarm_service
-from edge.ward.alarm_records import UNTOLD, Transition
+from edge.ward.alarm_records import UNTOLD, AlarmState, Key, Transition
 from tests.edge.conftest import Watcher, wait_for
 from tests.system.edge.alarms_under_test import Ward
 
@@ -78,3 +79,14 @@ def test_what_was_in_the_log_and_not_in_the_outbox_when_a_node_died_is_told_once
         watcher.close()
     assert told(watcher) == recorded(tmp_path)
     assert [cause for _, cause in told(watcher)] == ["raised", "cleared"]
+
+
+def test_a_long_log_that_no_outbox_has_seen_is_handed_on_whole(tmp_path: Path) -> None:
+    key, many = Key("bed1", "continuous"), 2 * INBOX_MESSAGES
+    log = AlarmLog(tmp_path / "alarms.log")
+    log.append([Transition(1.0, key, "raised", AlarmState(rev=rev), "Phy", "Me") for rev in range(1, many + 1)])
+    ward = Ward(free_port(), tmp_path)
+    ward.start()
+    wait_for(lambda: ward.outbox.counts().waiting >= many, "all of them in the outbox")
+    ward.stop()
+    assert ward.dispatch.dropped == 0
