@@ -91,16 +91,16 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One change of an adventitious sound: it was confirmed (`onset`) or it is over (`end`)."""
+    """One change of an adventitious sound: it was confirmed (`onset`), it lasts (`update`) or it is over (`end`)."""
 
-    kind: Literal["onset", "end"]
+    kind: Literal["onset", "update", "end"]
     """`onset` comes first; an `end` with the same label and onset always follows."""
     label: str
     """Class name of the model."""
     onset: int
     """Absolute sample index at which the sound began."""
     end: int | None
-    """Absolute sample index one past the sound; None in an `onset`."""
+    """Absolute sample index one past the sound, in an `update` one past what was heard of it; None in an `onset`."""
     peak: float
     """Highest score so far, 0 to 1."""
     mean: float
@@ -108,6 +108,6 @@ class Event:
     threshold: float
     """Score that opened the event, 0 to 1."""
     end_reason: Literal["", "quiet", "gap", "stream_end"]
-    """Why it ended: the sound stopped, a gap came, or the stream was closed; empty in an `onset`."""
+    """Why it ended: the sound stopped, a gap came, or the stream was closed; empty in all but an `end`."""
     verified: bool | None = None
     """Whether the stream sounded like what the model knows when this was decided; None where that was not judged."""

@@ -2,9 +2,11 @@
 
 Not for sending (`edge.delivery.dispatch`). An alarm's topic is retained and holds the whole present state, so a reader
 needs no earlier message; it is said again every `REFRESH_S` and counts until `valid_until`. An alarm that is not there,
-or is older, is unknown, never over.
+or is older, is unknown, never over. What an alarm went through while a reader or the broker was away is in its
+transitions: they are kept until the broker has them, as events are, and count nothing for the present.
 
     <node>/s/<stream>/alarm/<condition>                 of a bed       <node>/alarm/<condition>      of the node
+    <node>/s/<stream>/alarm/<condition>/transition      its changes    <node>/alarm/<condition>/transition
     <node>/s/<stream>/cmd/<verb>/<user>                 a command      <node>/cmd/<verb>/<user>
     <node>/s/<stream>/result/<verb>/<user>[/<more>]     its answer     <node>/result/<verb>/<user>[/<more>]
 
@@ -17,8 +19,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edge.delivery.messages import Body, Node, rfc3339
-from edge.ward.alarm_records import AlarmState, Answer, Key, Person, Rule, Value
+from edge.delivery.messages import EVENT_EXPIRY_S, TRANSITION, Body, Message, Node, rfc3339
+from edge.ward.alarm_records import AlarmState, Answer, Key, Person, Rule, Transition, Value
 from edge.ward.alarm_rules import effective_limit, is_audible, is_watched, priority_of
 
 REFRESH_S = 30.0  # how often an alarm is said again
@@ -110,6 +112,31 @@ def alarm_body(node: Node, alarm: AlarmNow, now_s: float, wall: Wall) -> Body:
         "limit": _limit(rule, state, wall),
         "ts": rfc3339(wall(now_s)), "valid_until": rfc3339(wall(now_s) + ALARM_EXPIRY_S),
     }  # fmt: skip
+
+
+def name_of(key: Key) -> str:
+    """How an alarm is named where its last `rev` is remembered."""
+    return f"{key.stream}/{key.condition}"
+
+
+def transition_message(node: Node, each: Transition, wall: Wall) -> Message:
+    """One change of an alarm, with what it led to; kept until the broker has it.
+
+    Args:
+        node: this one; after a restart it tells what an earlier process could not.
+        each: the change, as it is in the log.
+        wall: from the clock of the alarms to wall time.
+    """
+    state, key = each.state, each.key
+    body: Body = {
+        "schema": "laennec.transition/1", "seq": 0, "late": False, "mode": node.mode, "site": node.site,
+        "node": node.node, "stream": key.stream or None, "condition": key.condition, "kind": each.kind,
+        "priority": each.priority, "rev": state.rev, "cause": each.cause, "signal": state.signal,
+        "presence": state.presence, "escalated": state.escalated, "episode": state.episode or None,
+        "by": _person(each.by, wall), "time": {"changed": rfc3339(wall(each.at_s)), "published": None},
+    }  # fmt: skip
+    topic = f"{alarm_topic(node, key)}/{TRANSITION}"
+    return Message(topic, body, EVENT_EXPIRY_S, transition=(name_of(key), state.rev))
 
 
 def answer_body(node: Node, answer: Answer, now_s: float, wall: Wall) -> Body:

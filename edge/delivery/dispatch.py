@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterable
 
 from edge.delivery.gap_limit import GapLimit
 from edge.delivery.in_flight import InFlight
+from edge.delivery.latency import StageTimes, with_sending
+from edge.delivery.message_inbox import MessageInbox
 from edge.delivery.messages import STATUS_EXPIRY_S, Body, Message, Node, encode, finish, status_body
 from edge.delivery.mqtt import Acknowledged, Connected, Disconnected, MqttSession, Signal
 from edge.delivery.outbox import Outbox
@@ -47,7 +49,7 @@ class Dispatch:
         """
         self._outbox, self._node, self._settings = outbox, node, settings
         self._monotonic, self._wall = monotonic, wall
-        self._inbox: queue.Queue[Message] = queue.Queue(INBOX_MESSAGES)
+        self._inbox = MessageInbox(INBOX_MESSAGES)
         self._signals: queue.SimpleQueue[Signal] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[tuple[str, bytes, int, bytes]] = queue.SimpleQueue()
         self._wake = threading.Event()  # there is something to do
@@ -57,6 +59,7 @@ class Dispatch:
         self._state: dict[str, tuple[Body | None, int | None]] = {}  # None: none is to be retained
         self._unpublished: set[str] = set()  # topics of `_state` whose value the broker does not have
         self._limited_log, self._gap_limit = RateLimitedLog(logger), GapLimit()
+        self._stages = StageTimes()
         self._in_flight = InFlight()
         self._first: list[int] = []
         self._changes = outbox.changes
@@ -71,10 +74,8 @@ class Dispatch:
         self._thread.start()
 
     def send(self, message: Message) -> None:
-        """Publish something that must not be lost. Never waits; a full inbox drops it and counts."""
-        try:
-            self._inbox.put_nowait(message)
-        except queue.Full:
+        """Publish something that must not be lost. Never waits; a full inbox drops the least important, and counts."""
+        if self._inbox.put(message) is not None:
             with self._mutex:
                 self._dropped += 1
             self._limited_log.log("inbox", f"dispatch dropped={self._dropped}; the disk has stalled", logging.ERROR)
@@ -108,6 +109,11 @@ class Dispatch:
         self._wake.set()
 
     @property
+    def told(self) -> dict[str, int] | None:
+        """Of each alarm the last `rev` that earlier processes handed on, by its name; None until that is known."""
+        return self._outbox.told
+
+    @property
     def dropped(self) -> int:
         """Messages lost because the inbox was full."""
         return self._dropped
@@ -129,7 +135,7 @@ class Dispatch:
             How many messages still wait (on disk, for the next start).
         """
         deadline_s = self._monotonic() + timeout_s
-        while (left := self._inbox.qsize() + self._outbox.counts().waiting) and self._monotonic() < deadline_s:
+        while (left := len(self._inbox) + self._outbox.counts().waiting) and self._monotonic() < deadline_s:
             time.sleep(0.02)
         return left
 
@@ -177,14 +183,11 @@ class Dispatch:
 
     def _persist(self) -> None:
         """Inbox to disk, in one transaction; of gaps, no more than their limit."""
-        batch: list[Message] = []
-        while len(batch) < INBOX_MESSAGES:
-            try:
-                batch.append(self._inbox.get_nowait())
-            except queue.Empty:
-                break
-        if passed := self._gap_limit.push(batch, self._monotonic()):
-            self._outbox.put(passed)
+        if passed := self._gap_limit.push(self._inbox.take(), self._monotonic()):
+            is_on_disk, now_s = self._outbox.put(passed), self._monotonic()
+            for each in passed:
+                if each.event is not None and each.decided_s is not None:
+                    self._stages.stored(each.event, each.decided_s, now_s, is_on_disk)
 
     def _on_signals(self) -> None:
         """Connections, their ends and acknowledgements that the MQTT session reported since the last step."""
@@ -248,8 +251,10 @@ class Dispatch:
             self._changes = self._outbox.changes
             in_flight.retry_s = now_s
         for entry in next_messages(in_flight, self._outbox, now_s):
-            payload = finish(entry.body, entry.seq <= in_flight.backlog_end, self._wall())
-            mid = self._session.publish(self._node.current_topic(entry.topic), payload, False, entry.expiry_s)
+            body = with_sending(entry.body, self._stages.sending(entry.event, self._monotonic()))
+            payload = finish(body, entry.seq <= in_flight.backlog_end, self._wall())
+            topic = self._node.current_topic(entry.topic, entry.body.get("stream", ""))
+            mid = self._session.publish(topic, payload, False, entry.expiry_s)
             in_flight.record(mid, entry.seq, now_s)
 
     def _check_timeouts(self) -> None:

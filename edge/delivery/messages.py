@@ -20,6 +20,7 @@ from edge.types import Event, Gap
 EVENT_EXPIRY_S = 24 * 3600  # how long a broker keeps an event for a consumer that is away
 STATUS_EXPIRY_S = 180  # how long `online` may outlive a node that died with its broker; published three times as often
 HEALTH_EXPIRY_S = 90  # three missed reports, and the last one vanishes from the broker
+TRANSITION = "transition"  # last level of the topic of a change of an alarm
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 Body = dict[str, Any]
@@ -51,6 +52,8 @@ class Node:
     """New at each start of the process: sample indices begin again with it."""
     box: str = ""
     """Fingerprint of the machine (`edge.node.box_fingerprint`)."""
+    config: str = ""
+    """Hash of its settings (`edge.settings.fingerprint`); empty where nobody needs it."""
 
     def topic(self, *levels: str) -> str:
         """A topic below this node's: `prefix/site/node/level/...`."""
@@ -61,9 +64,15 @@ class Node:
         """Its MQTT client id: its topic tree, so that no two trees share one; with '.', for '/' and '-' are in use."""
         return self.topic().replace("/", ".")
 
-    def current_topic(self, topic: str) -> str:
-        """The topic of a waiting message now; prefix, site or node may have been others when it was decided."""
-        return self.topic(*topic.split("/")[-3:])  # s/<stream>/event or gap
+    def current_topic(self, topic: str, stream: str | None = "") -> str:
+        """The topic of a waiting message now; prefix, site or node may have been others when it was decided.
+
+        Args:
+            topic: as it was then: s/<stream>/event or gap, [s/<stream>/]alarm/<condition>/transition.
+            stream: that the message names; None if it is one of the node itself.
+        """
+        levels = topic.split("/")
+        return self.topic(*levels[-5 if levels[-1] == TRANSITION and stream is not None else -3 :])
 
 
 @dataclass(frozen=True)
@@ -75,17 +84,49 @@ class Message:
     expiry_s: int
     """How long the broker may keep it for a consumer that is away, seconds."""
     event: tuple[str, int] | None = None
-    """(id, rev) of an event, None for a technical message."""
+    """(id, rev) of an event, None for any other message."""
+    transition: tuple[str, int] | None = None
+    """(name of the alarm, rev) of a change of an alarm, None for any other message."""
+    decided_s: float | None = None
+    """When an event was decided, monotonic seconds; None for any other message."""
+
+
+@dataclass(frozen=True)
+class Latency:
+    """How long an event took until it was decided, seconds; None: not known."""
+
+    sound_s: float
+    """From the sound that it tells of (its begin, in an `update` or an `end` what was heard of it last) to the last
+    sample that the decision needed: the model's lookahead, and how long a sound must last or be quiet. In samples."""
+    window_s: float | None
+    """Until that sample was here, and with it the model's window complete; None for a file at full speed."""
+    scored_s: float | None
+    """Until the window had its turn and was scored, and the event was decided."""
+    decided_s: float
+    """When that was, monotonic seconds."""
+
+
+@dataclass(frozen=True)
+class ClockReading:
+    """How good the wall clock was, as the kernel says; None where it does not."""
+
+    is_synchronised: bool | None
+    """Whether it follows a reference."""
+    offset_ms: float | None = None
+    """How far it was from that reference when that was measured last: what is still to be corrected, ms."""
+    uncertainty_ms: float | None = None
+    """How far off it may be at most, ms."""
 
 
 @dataclass(frozen=True)
 class EventTimes:
-    """Wall times of an event, seconds since 1970."""
+    """Wall times of an event, seconds since 1970, and what is known of them."""
 
     onset_s: float
     end_s: float | None
-    synchronised: bool | None
-    """Whether the wall clock follows a reference; None where it cannot be asked."""
+    """One past the sound, in an `update` one past what was heard of it; None in an `onset`."""
+    clock: ClockReading = ClockReading(None)
+    latency: Latency | None = None
 
 
 def new_boot_id() -> str:
@@ -100,19 +141,22 @@ def ulid(wall_s: float) -> str:
 
 
 def event_message(
-    node: Node, stream: str, ident: str, event: Event, rate_hz: int, times: EventTimes, model: Body
+    node: Node, stream: str, ident: tuple[str, int], event: Event, rate_hz: int, times: EventTimes, model: Body
 ) -> Message:
-    """An onset (`rev` 1) or an end (`rev` 2) of one sound."""
-    rev = 1 if event.kind == "onset" else 2
+    """An onset, an update or an end of one sound; `ident` is its (id, rev)."""
+    is_update, end, end_s = event.kind == "update", event.end, None if times.end_s is None else rfc3339(times.end_s)
+    clock, latency = times.clock, times.latency
     body: Body = {
-        "schema": "laennec.event/1", "id": ident, "rev": rev, "seq": 0, "type": event.kind, "mode": node.mode,
+        "schema": "laennec.event/1", "id": ident[0], "rev": ident[1], "seq": 0, "type": event.kind, "mode": node.mode,
         "node": node.node, "stream": stream, "site": node.site, "boot_id": node.boot_id, "late": False,
-        "sample": {"rate": rate_hz, "onset": event.onset, "end": event.end},
+        "sample": {"rate": rate_hz, "onset": event.onset, "end": None if is_update else end},
         "time": {
             "onset": rfc3339(times.onset_s),
-            "end": None if times.end_s is None else rfc3339(times.end_s),
+            "end": None if is_update else end_s,
             "published": None,
-            "clock": {"synced": times.synchronised},
+            "clock": {
+                "synced": clock.is_synchronised, "offset_ms": clock.offset_ms, "uncertainty_ms": clock.uncertainty_ms,
+            },
         },
         "label": event.label,
         "scores": {
@@ -120,20 +164,41 @@ def event_message(
         },
         "model": model, "verified": event.verified,
     }  # fmt: skip
+    if is_update:
+        body["sample"]["until"], body["time"]["until"] = end, end_s
     if event.kind == "end":
         body["end_reason"] = event.end_reason
-    return Message(node.topic("s", stream, "event"), body, EVENT_EXPIRY_S, (ident, rev))
+    if node.config:
+        body["config"] = node.config
+    if latency is not None:
+        body["latency_ms"] = latency_body(latency)
+    decided_s = None if latency is None else latency.decided_s
+    return Message(node.topic("s", stream, "event"), body, EVENT_EXPIRY_S, ident, decided_s=decided_s)
 
 
-def end_after_restart(node: Node, onset: Body) -> Message:
-    """The end (`rev` 2) of an event that was open when an earlier process died; when the sound ended is not known.
+def end_after_restart(node: Node, last: Body) -> Message:
+    """The end of an event that was open when an earlier process died; when the sound ended is not known.
 
     Args:
         node: who publishes now; the body goes on naming the process that detected the onset.
-        onset: the body of the onset as it was stored.
+        last: the body of the onset, or of the last update, as it was stored.
     """
-    body = {**onset, "rev": 2, "type": "end", "end_reason": "restart"}
-    return Message(node.topic("s", onset["stream"], "event"), body, EVENT_EXPIRY_S, (onset["id"], 2))
+    known = {key: value for key, value in last.items() if key != "latency_ms"}  # that was of another message
+    body = {**known, "rev": last["rev"] + 1, "type": "end", "end_reason": "restart"}
+    return Message(node.topic("s", last["stream"], "event"), body, EVENT_EXPIRY_S, (last["id"], body["rev"]))
+
+
+def latency_body(latency: Latency) -> Body:
+    """The stages up to the decision, ms; the others come when it is sent (`edge.delivery.latency`)."""
+    return {
+        "sound": milliseconds(latency.sound_s), "window": milliseconds(latency.window_s),
+        "scored": milliseconds(latency.scored_s), "disk": None, "wire": None, "total": None,
+    }  # fmt: skip
+
+
+def milliseconds(seconds: float | None) -> float | None:
+    """A duration as messages tell it; never below zero, for one of its ends may be an estimate."""
+    return None if seconds is None else round(max(0.0, seconds) * 1000, 1)
 
 
 def gap_message(node: Node, stream: str, gap: Gap, rate_hz: int) -> Message:

@@ -5,8 +5,9 @@ message gets the next `seq` (`edge.delivery.sequence`). When the disk refuses (f
 start or later, messages go on in memory, bounded, counted and logged, and are moved to the disk when it works again:
 detection never stops for the disk, and never waits for it to begin.
 
-What waits too long is dropped. Its age is operating time: how long Laennec has run on this box since;
-the time when it was off does not count, nor does a step of the wall clock.
+What has no room is dropped by its priority (`edge.delivery.priority`), on the disk and in memory alike, each by its own
+bound. What waits too long is dropped whatever it is. Its age is operating time: how long Laennec has run on this box
+since; the time when it was off does not count, nor does a step of the wall clock.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 
 from edge.delivery.disk import Disk
 from edge.delivery.messages import Body, Message
+from edge.delivery.priority import CAUSES, MessagePriority, nothing_dropped, priority_of
 from edge.delivery.sequence import SequenceNumbers
 from edge.delivery.store import MAX_SEQ, Entry, Stamp, Store
 from edge.delivery.store_file import open_store
@@ -46,7 +48,7 @@ class Counts:
     """Whether the disk took the last write; until it takes one, messages are kept in memory."""
     failed_writes: int = 0
     """Transactions that the disk refused."""
-    evicted: dict[str, int] = field(default_factory=lambda: {"technical": 0, "event": 0, "expired": 0})
+    evicted: dict[str, int] = field(default_factory=nothing_dropped)
     """Messages that were dropped undelivered, by cause."""
 
 
@@ -84,6 +86,8 @@ class Outbox:
         self._memory = open_store(":memory:")
         self._disk = Disk(path)
         self._drops = 0
+        self.told: dict[str, int] | None = None
+        """Of each alarm the last `rev` that earlier processes put here, by its name; None until it can be read."""
         try:
             stored = self._read_counters() if self._disk.open() else None
         except BaseException:
@@ -113,18 +117,27 @@ class Outbox:
         """`seq` of the newest message ever put, 0 before the first."""
         return self._numbers.last
 
-    def put(self, messages: Sequence[Message]) -> None:
-        """Write messages in one transaction and give each its `seq`; when the disk refuses, keep them in memory."""
+    def put(self, messages: Sequence[Message]) -> bool:
+        """Write messages in one transaction and give each its `seq`; when the disk refuses, keep them in memory.
+
+        Updates of a sound are not kept there: after a death nobody would know which revs a consumer has, and the end
+        that the next process makes must have a later one.
+
+        Returns:
+            Whether they are on disk.
+        """
         with self._mutex:
-            if self._disk.write(lambda store: store.insert(self._stamp(), messages)):
+            if is_written := self._disk.write(lambda store: store.insert(self._stamp(), messages)):
                 self._numbers.stored(len(messages))
                 self._disk.delete_acknowledged()
                 self._disk.do("shrink", lambda store: self._count_dropped(store.shrink(self._max_bytes)))
             else:
                 self._numbers.reserve(len(messages))
                 self._memory.insert(self._stamp(), messages)
+                self._drop_updates(messages, self._numbers.last + 1)
                 self._numbers.last += len(messages)
                 self._count_dropped(self._memory.shrink(MEMORY_BYTES))
+            return is_written
 
     def waiting(self, after: int, until: int, limit: int) -> list[Entry]:
         """The oldest entries with after < seq <= until, at most `limit`."""
@@ -143,7 +156,7 @@ class Outbox:
             return sorted(on_disk + self._memory.earlier(event), key=lambda each: each.seq)
 
     def unfinished(self, boot_id: str) -> list[Body]:
-        """The onsets of earlier processes that never got an end, oldest first; also delivered ones.
+        """Of each event of earlier processes that never got an end the last that was said, oldest first.
 
         Args:
             boot_id: the present process.
@@ -154,7 +167,7 @@ class Outbox:
                 for body in self._disk.read(Store.unfinished, list[Body]())
                 if body.get("boot_id", boot_id) != boot_id
             ]
-            return [body for body in found if not self._memory.has_event((body["id"], 2))]
+            return [body for body in found if not self._memory.has_later((body["id"], body.get("rev", 1)))]
 
     def ended_by_restart(self) -> list[int]:
         """`seq` of the ends that wait and were made because a process died."""
@@ -214,6 +227,8 @@ class Outbox:
         self._operating_zero_s = min(
             self._operating_zero_s, self._monotonic() - self._disk.read(Store.operating_s, 0.0)
         )
+        if self.told is None:
+            self.told = self._disk.read(Store.told, None)
         return self._disk.read(Store.highest_seq, None)
 
     def _open_late(self) -> None:
@@ -233,6 +248,12 @@ class Outbox:
         seq, now_s = self._numbers.last, self._operating_s()
         if self._disk.is_open and now_s - self._disk.read(Store.operating_s, now_s) >= every_s:
             self._disk.write(lambda store: store.note_operating_time(seq, now_s))
+
+    def _drop_updates(self, messages: Sequence[Message], first_seq: int) -> None:
+        """Of messages in memory; the others keep their numbers, for a write that failed may have reached the disk."""
+        updates = [seq for seq, each in enumerate(messages, first_seq) if priority_of(each) is MessagePriority.UPDATE]
+        self._memory.drop(updates)
+        self._count_dropped({CAUSES[MessagePriority.UPDATE]: len(updates)})
 
     def _count_dropped(self, rows: dict[str, int]) -> None:
         for cause, number in rows.items():

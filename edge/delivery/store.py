@@ -5,8 +5,9 @@ this one raises.
 
 Ages are counted in operating time, the seconds that Laennec has run on this box, never by a wall clock, which may
 step by a year. `operation` notes now and then how long that was, and up to which `seq` it had come: a message is as
-old as the last note before it, to within `NOTE_S`. It is a table of its own, so that the release before this one,
-which a failed deployment goes back to, can still use the file.
+old as the last note before it, to within `NOTE_S`. `priority` holds what each waiting message is worth, and `told` the
+last `rev` of each alarm that was ever put here. These are tables of their own, so that the release before this one,
+which a failed deployment goes back to, can still use the file; what that one wrote has the priority of its kind.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from edge.delivery.messages import Body, Message, encode
+from edge.delivery.priority import CAUSES, EXPIRED, MessagePriority, priority_of
 
 MAX_SEQ = 1 << 62  # above every seq
 EVICT_ROWS = 64  # rows removed at once when the bound is reached
@@ -27,22 +29,36 @@ CREATE TABLE event(id TEXT NOT NULL, rev INTEGER NOT NULL, seq INTEGER NOT NULL 
 CREATE TABLE outbox(seq INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, body TEXT, -- NULL: see event
                     expiry_s INTEGER NOT NULL, written_s REAL NOT NULL);
 """
-LATER_TABLES = "CREATE TABLE IF NOT EXISTS operation(seq INTEGER PRIMARY KEY, operating_s REAL NOT NULL);"
+LATER_TABLES = """
+CREATE TABLE IF NOT EXISTS operation(seq INTEGER PRIMARY KEY, operating_s REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS told(alarm TEXT PRIMARY KEY, rev INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS priority(seq INTEGER PRIMARY KEY, priority INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS least ON priority(priority, seq);
+CREATE TRIGGER IF NOT EXISTS forget AFTER DELETE ON outbox BEGIN DELETE FROM priority WHERE seq = OLD.seq; END;
+"""
+RANK = f"""
+INSERT INTO priority SELECT seq, CASE WHEN body IS NULL THEN {MessagePriority.EVENT:d} ELSE {MessagePriority.GAP:d} END
+    FROM outbox WHERE seq NOT IN (SELECT seq FROM priority)
+"""
 ENTRY = "SELECT seq, topic, coalesce(outbox.body, event.body), expiry_s, id, rev FROM outbox"
 WAITING = f"{ENTRY} LEFT JOIN event USING(seq) WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
 EARLIER = f"{ENTRY} JOIN event USING(seq) WHERE id = ? AND rev < ? ORDER BY rev"
-UNFINISHED = "SELECT body FROM event WHERE rev = 1 AND id NOT IN (SELECT id FROM event WHERE rev > 1) ORDER BY seq"
+UNFINISHED = """
+SELECT body FROM event AS last WHERE rev = (SELECT max(rev) FROM event WHERE id = last.id)
+    AND (rev = 1 OR instr(body, '"type":"update"')) ORDER BY seq
+"""
 ENDED_BY_RESTART = """
 SELECT seq FROM outbox JOIN event USING(seq) WHERE rev > 1 AND instr(event.body, '"end_reason":"restart"') ORDER BY seq
 """
-# What goes first when there is no room: the log of delivered events, then technical messages, then the oldest events.
+DELIVERED = "SELECT seq FROM event WHERE seq NOT IN (SELECT seq FROM outbox) ORDER BY seq LIMIT ?"
+OLDEST_OF = "SELECT seq FROM priority WHERE priority = {:d} ORDER BY seq LIMIT ?"
+# What goes first when there is no room: the log of delivered events, then what is worth least, the oldest of it first.
 EVICTIONS = (
-    ("delivered", "SELECT seq FROM event WHERE seq NOT IN (SELECT seq FROM outbox) ORDER BY seq LIMIT ?"),
-    ("technical", "SELECT seq FROM outbox WHERE body NOTNULL ORDER BY seq LIMIT ?"),
-    ("event", "SELECT seq FROM outbox ORDER BY seq LIMIT ?"),
-)  # fmt: skip
+    ("delivered", DELIVERED),
+    *((CAUSES[each], OLDEST_OF.format(each)) for each in sorted(MessagePriority)),
+)
 EXPIRIES = (
-    ("expired", "DELETE FROM outbox WHERE seq <= ?"),
+    (EXPIRED, "DELETE FROM outbox WHERE seq <= ?"),
     ("delivered", "DELETE FROM event WHERE seq <= ? AND seq NOT IN (SELECT seq FROM outbox)"),
 )
 
@@ -58,7 +74,7 @@ class Entry:
     expiry_s: int
     """How long the broker may keep it, seconds."""
     event: tuple[str, int] | None = None
-    """(id, rev) of an event, None for a technical message."""
+    """(id, rev) of an event, None for any other message."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +100,13 @@ class Store:
         self.is_exclusive = is_exclusive
         """Whether other programs cannot read the file meanwhile."""
 
+    def rank(self) -> None:
+        """Give what an earlier release wrote the priority of its kind; nothing is written where there is none."""
+        query = "SELECT 1 FROM outbox WHERE seq NOT IN (SELECT seq FROM priority) LIMIT 1"
+        if self._db.execute(query).fetchone() is not None:
+            with self._db:
+                self._db.execute(RANK)
+
     def insert(self, stamp: Stamp, messages: Iterable[Message]) -> None:
         """Write messages with consecutive `seq`, all or none."""
         with self._db:
@@ -97,6 +120,9 @@ class Store:
                     text = None
                 waiting = (seq, message.topic, text, message.expiry_s, stamp.written_s)
                 self._db.execute("INSERT INTO outbox VALUES(?,?,?,?,?)", waiting)
+                self._db.execute("INSERT OR REPLACE INTO priority VALUES(?,?)", (seq, priority_of(message)))
+                if message.transition is not None:
+                    self._note_told(*message.transition)
 
     def waiting(self, after: int, until: int, limit: int) -> list[Entry]:
         """The oldest entries with after < seq <= until, at most `limit`."""
@@ -107,16 +133,20 @@ class Store:
         return self._entries(EARLIER, event)
 
     def unfinished(self) -> list[Body]:
-        """The onsets without an end, oldest first; also delivered ones."""
+        """Of each event without an end the last that was said, oldest first; also delivered ones."""
         return [json.loads(body) for (body,) in self._db.execute(UNFINISHED)]
 
     def ended_by_restart(self) -> list[int]:
         """`seq` of the ends that wait and were made because a process died."""
         return [seq for (seq,) in self._db.execute(ENDED_BY_RESTART)]
 
-    def has_event(self, event: tuple[str, int]) -> bool:
-        """Whether the log holds (id, rev)."""
-        return self._db.execute("SELECT 1 FROM event WHERE id = ? AND rev = ?", event).fetchone() is not None
+    def has_later(self, event: tuple[str, int]) -> bool:
+        """Whether the log holds a later `rev` of an event than (id, rev)."""
+        return self._db.execute("SELECT 1 FROM event WHERE id = ? AND rev > ?", event).fetchone() is not None
+
+    def told(self) -> dict[str, int]:
+        """The last `rev` of each alarm of which a change was ever put here, by the name of the alarm."""
+        return dict(self._db.execute("SELECT alarm, rev FROM told").fetchall())
 
     def delete(self, seqs: Iterable[int]) -> int:
         """Take entries out of the outbox; the event log keeps them.
@@ -157,21 +187,28 @@ class Store:
         with self._db:
             self._db.execute("UPDATE operation SET operating_s = operating_s + ?", (seconds,))
 
+    def drop(self, seqs: Iterable[int]) -> None:
+        """Take entries away as if they had never been put: out of the outbox and out of the event log."""
+        rows = [(seq,) for seq in seqs]
+        with self._db:
+            for table in ("outbox", "event", "priority"):
+                self._db.executemany(f"DELETE FROM {table} WHERE seq = ?", rows)
+
     def shrink(self, bound_bytes: float) -> dict[str, int]:
-        """Drop the least important rows until the file's used pages fit.
+        """Drop the least important rows until the file's used pages fit (`edge.delivery.priority`).
 
         Returns:
             Number of rows dropped, by cause.
         """
         dropped: dict[str, int] = {}
+        if self._used_bytes() <= bound_bytes:
+            return dropped
         for cause, query in EVICTIONS:
             while self._used_bytes() > bound_bytes:
                 oldest = self._db.execute(query, (EVICT_ROWS,)).fetchall()
                 if not oldest:
                     break
-                with self._db:
-                    for table in ("outbox", "event"):
-                        self._db.executemany(f"DELETE FROM {table} WHERE seq = ?", oldest)
+                self.drop(seq for (seq,) in oldest)
                 dropped[cause] = dropped.get(cause, 0) + len(oldest)
         return dropped
 
@@ -200,12 +237,16 @@ class Store:
             self._db.executemany("INSERT OR REPLACE INTO event VALUES(?,?,?,?,?)", events)
             waiting = other._db.execute("SELECT * FROM outbox").fetchall()
             self._db.executemany("INSERT OR REPLACE INTO outbox VALUES(?,?,?,?,?)", waiting)
+            ranks = other._db.execute("SELECT * FROM priority").fetchall()
+            self._db.executemany("INSERT OR REPLACE INTO priority VALUES(?,?)", ranks)
             # A write that failed late may have reached the disk; with another seq its event is now that one.
             self._db.execute("DELETE FROM outbox WHERE body IS NULL AND seq NOT IN (SELECT seq FROM event)")
             for seq, operating_s in other._db.execute("SELECT * FROM operation").fetchall():
                 self._note_operation(seq, operating_s)
+            for alarm, rev in other.told().items():
+                self._note_told(alarm, rev)
         with other._db:
-            for table in ("event", "outbox", "operation"):
+            for table in ("event", "outbox", "operation", "told"):
                 other._db.execute(f"DELETE FROM {table}")
 
     def close(self) -> None:
@@ -222,6 +263,10 @@ class Store:
     def _note_operation(self, seq: int, operating_s: float) -> None:
         later = "ON CONFLICT(seq) DO UPDATE SET operating_s = max(operating_s, excluded.operating_s)"
         self._db.execute(f"INSERT INTO operation VALUES(?,?) {later}", (seq, operating_s))
+
+    def _note_told(self, alarm: str, rev: int) -> None:
+        later = "ON CONFLICT(alarm) DO UPDATE SET rev = max(rev, excluded.rev)"
+        self._db.execute(f"INSERT INTO told VALUES(?,?) {later}", (alarm, rev))
 
     def _used_bytes(self) -> int:
         pages, free, size = (

@@ -138,10 +138,12 @@ def open_store(path: str, is_exclusive: bool = False) -> Store:
         if version == 0:
             db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
         db.executescript(LATER_TABLES)
+        store = Store(db, is_exclusive)
+        store.rank()
     except BaseException:
         db.close()
         raise
-    return Store(db, is_exclusive)
+    return store
 
 
 def needs_exclusive_lock(path: Path) -> bool:

@@ -11,7 +11,7 @@ scores are invalid or absent, and no event touches them.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from edge.artefact.adaptation import Adaptation
 from edge.artefact.model import Model
 from edge.detector.concealment import Concealment
+from edge.detector.event_options import EventOptions
 from edge.detector.level import LevelledChunks
 from edge.detector.recalibration import Recalibration
 from edge.detector.sound_check import SoundCheck, Verdict
 from edge.detector.tracker import Tracker
-from edge.errors import ConfigError
 from edge.features import FrontEnd
 from edge.settings.kinds import Outside
 from edge.types import Block, Chunk, Event, Frames, Scores
@@ -35,9 +35,8 @@ class Pipeline:
 
     Args:
         model: loaded artefact, may be shared between streams.
-        thresholds: scores that open an event, where they differ from the model's.
+        options: what becomes an event, where that is not as the model has it.
         observe: called with all scores that there are, in order.
-        classes: classes that become events; all event classes of the model when None.
         outside: what to do while the sound is not like what the model knows: mark events, give no scores, or not judge.
         phase: frames by which the grid of chunks is shifted, whole score frames.
         adaptation: of the stream's device, checked to be of this model.
@@ -49,33 +48,31 @@ class Pipeline:
     def __init__(
         self,
         model: Model,
-        thresholds: Mapping[str, float] | None = None,
+        options: EventOptions | None = None,
         observe: Callable[[Scores], None] | None = None,
-        classes: tuple[str, ...] | None = None,
         outside: Outside = "unverified",
         phase: int = 0,
         adaptation: Adaptation | None = None,
     ) -> None:
         """Build the stages; no sound has come yet."""
-        unknown = sorted({*(thresholds or {}), *(classes or ())} - set(model.event_classes))
-        if unknown:
-            raise ConfigError(
-                f"class {', '.join(unknown)}: not in the model, which has {', '.join(model.event_classes)}"
-            )
+        options = options or EventOptions()
+        options.check(model)
         self._model = model
         self._observe = observe
         self._outside = outside
         self._check = None if outside == "ignore" else SoundCheck(model, adaptation)
-        self._reported = set(model.event_classes if classes is None else classes)
+        self._reported = set(model.event_classes if options.classes is None else options.classes)
         self._concealment = Concealment(model.rate_hz)
         self._chunks = LevelledChunks(model, adaptation, phase)
         self._features = FrontEnd(self._chunks.spec)
         adapted = adaptation.thresholds if adaptation is not None else {}
         calibration = adaptation.calibration if adaptation is not None else {}
         self._recalibration = Recalibration(model.groups, model.classes, calibration)
+        thresholds = {**model.thresholds, **adapted, **options.thresholds}
         self._tracker = Tracker(
-            model.groups, model.classes, {**model.thresholds, **adapted, **(thresholds or {})}, model.score_hop_samples
-        )
+            model.groups, model.classes, thresholds, model.score_hop_samples, options.rules(model),
+            options.update_frames(model),
+        )  # fmt: skip
         self._ready: deque[Chunk] = deque()  # complete and not scored
         self._state = model.new_state()
         self._heard_from: int | None = None  # frame before which the model knows nothing; None: see its chunks

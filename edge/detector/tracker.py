@@ -4,8 +4,10 @@ Sounds of one group (continuous: wheeze, rhonchus, stridor; discontinuous: crack
 tracked as one: its score is the sum over its classes. That sum is smoothed by a running median; an event opens when it
 reaches the threshold of its strongest class, lasts while it stays above `keep` times that, is confirmed (and named
 after the class with the greatest sum of scores so far) once it has lasted `confirm_frames`, and ends when it has been
-quiet for `quiet_frames`. Unconfirmed events are dropped and never reported. While nothing is open and no score comes
-near a threshold, as on most of normal breath, frames are only remembered.
+quiet for `quiet_frames`. These numbers belong to a class: `keep` to that which opened it, the others to that which it
+has most of so far. Unconfirmed events are dropped and never reported; of one that lasts, an `update` comes every so
+often. While nothing is open and no score comes near a threshold, as on most of normal breath, frames are only
+remembered.
 
 Invariants: an `end` follows every `onset`; no event begins, lasts through, is confirmed or ends on frames that are not
 valid: at such a frame everything open is closed after its last frame that was not quiet. Any cut of the scores gives
@@ -23,26 +25,15 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
-from math import exp
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.artefact.specs import GroupSpec
+from edge.detector.after_loss import AFTER_BRIDGE_LOG_ODDS, AFTER_GAP_LOG_ODDS, CAREFUL_FRAMES, raised
+from edge.detector.class_rules import ClassRule, class_rules
 from edge.types import Event, Scores
-
-# What an event needs above its threshold behind lost sound, natural logarithm. Chosen on the patients of folds 1 and 2
-# of the released training, 340 Normal and 190 adventitious recordings, each heard by the network that never met it.
-# New events an hour on Normal, events kept, at 1 % and 5 % of packets lost, 20 ms lost each second, and a link up 1 s,
-# down .3 s; begun 4 to 240 ms later, nothing lost, it is 19 an hour and 92 %:
-#   0, 0      6, 98 %   15, 92 %   13, 97 %   18, 63 %
-#   .8, .2    3, 97 %    9, 88 %    5, 92 %    5, 46 %
-#   1, .4     3, 96 %    6, 84 %    3, 87 %    4, 41 %
-# Of frames scored with the hole concealed and with it masked, the lower one: 3, 93 %; 6, 78 %; 5, 86 % or so.
-AFTER_GAP_LOG_ODDS = 0.8
-AFTER_BRIDGE_LOG_ODDS = 0.2
-CAREFUL_FRAMES = 31  # so many score frames behind it; 1 s of those of 32 ms
 
 EndReason = Literal["quiet", "gap", "stream_end"]
 
@@ -60,16 +51,23 @@ class _Open:
     peak: float = 0.0
     total: float = 0.0  # of its smoothed scores
     pause: list[float] = field(default_factory=list)  # smoothed scores of the quiet that may yet belong to it
+    updates: int = 0  # whole intervals of updates that it had lasted when it was told of last
+
+    @property
+    def leader(self) -> int:
+        """The class that it has most of so far, column of its group."""
+        return int(np.argmax(self.sums))
 
 
 class _Group:
     """Tracks one group through one stretch of valid frames after another."""
 
-    def __init__(self, spec: GroupSpec, columns: list[int], thresholds: list[float], hop_samples: int) -> None:
-        self.spec = spec
-        self.columns = columns
-        self.thresholds = thresholds
-        self.hop_samples = hop_samples
+    def __init__(
+        self, spec: GroupSpec, columns: list[int], thresholds: list[float], hop_samples: int,
+        rules: list[ClassRule], update_frames: int | None,
+    ) -> None:  # fmt: skip
+        self.spec, self.columns, self.thresholds, self.rules = spec, columns, thresholds, rules
+        self.hop_samples, self.update_frames = hop_samples, update_frames
         self.half = spec.median_frames // 2  # frames on each side of the one that is smoothed
         # Of the newest score frames of this stretch:
         self.recent: deque[NDArray[np.float64]] = deque(maxlen=spec.median_frames)  # scores of each class
@@ -148,11 +146,13 @@ class _Group:
         score = around[middle] if len(around) % 2 else (around[middle - 1] + around[middle]) / 2
         of_classes = self.recent[frame - oldest]
         if self.open is None:
-            usual = self.thresholds[int(np.argmax(of_classes))]
+            strongest = int(np.argmax(of_classes))
+            usual = self.thresholds[strongest]
             threshold = self._asked(usual, frame, self.bridged[frame - oldest])
             if score < threshold:
                 return []
-            self.open = _Open(frame, frame, threshold, self.spec.keep * usual, sums=np.zeros(len(of_classes)))
+            quiet_below = self.rules[strongest].keep * usual
+            self.open = _Open(frame, frame, threshold, quiet_below, sums=np.zeros(len(of_classes)))
         return self._extend(frame, score, of_classes, self.open)
 
     def _asked(self, threshold: float, frame: int, is_bridged: bool) -> float:
@@ -165,15 +165,23 @@ class _Group:
         """Go on with an event by one frame, or end it after too many quiet ones."""
         if score < event.quiet_below:
             event.pause.append(score)
-            return self._end("quiet") if len(event.pause) >= self.spec.quiet_frames else []
+            return self._end("quiet") if len(event.pause) >= self.rules[event.leader].quiet_frames else []
         event.last = frame
         event.total += score + sum(event.pause)
         event.pause.clear()
         event.peak = max(event.peak, score)
         event.sums += of_classes
-        if event.label or frame + 1 - event.first < self.spec.confirm_frames:
+        return self._report(frame + 1 - event.first, event)
+
+    def _report(self, frames: int, event: _Open) -> list[Event]:
+        """What is to be told of an event that has lasted so many score frames and is not quiet."""
+        before, event.updates = event.updates, frames // self.update_frames if self.update_frames else 0
+        if event.label:
+            end = (event.last + 1) * self.hop_samples
+            return [self._event("update", event, end, "")] if event.updates > before else []
+        if frames < self.rules[event.leader].confirm_frames:
             return []
-        event.label = self.spec.classes[int(np.argmax(event.sums))]
+        event.label = self.spec.classes[event.leader]
         return [self._event("onset", event, None, "")]
 
     def _end(self, reason: EndReason) -> list[Event]:
@@ -183,15 +191,10 @@ class _Group:
         return [self._event("end", event, (event.last + 1) * self.hop_samples, reason)]
 
     def _event(
-        self, kind: Literal["onset", "end"], event: _Open, end: int | None, reason: EndReason | Literal[""]
+        self, kind: Literal["onset", "update", "end"], event: _Open, end: int | None, reason: EndReason | Literal[""]
     ) -> Event:
         mean = event.total / (event.last + 1 - event.first)
         return Event(kind, event.label, event.first * self.hop_samples, end, event.peak, mean, event.threshold, reason)
-
-
-def raised(threshold: float, log_odds: float) -> float:
-    """A threshold (0 to 1) with some log-odds more; with 0.5, 0.42 becomes 0.54."""
-    return 1.0 / (1.0 + (1.0 / threshold - 1.0) * exp(-log_odds))
 
 
 def _summed(scores: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -210,16 +213,23 @@ class Tracker:
         classes: C, names of the score columns.
         thresholds: score that opens an event, for each class that a group names.
         hop_samples: samples to one score frame.
+        rules: of each of these classes; None: those of their groups.
+        update_frames: score frames from one update of an event to the next, from its first; None: there are none.
     """
 
     def __init__(
-        self, groups: tuple[GroupSpec, ...], classes: tuple[str, ...], thresholds: Mapping[str, float], hop_samples: int
-    ) -> None:
+        self, groups: tuple[GroupSpec, ...], classes: tuple[str, ...], thresholds: Mapping[str, float],
+        hop_samples: int, rules: Mapping[str, ClassRule] | None = None, update_frames: int | None = None,
+    ) -> None:  # fmt: skip
         """Start with nothing open."""
+        rules = class_rules(groups, {}, 1.0) if rules is None else rules
         self._groups = [
-            _Group(g, [classes.index(c) for c in g.classes], [thresholds[c] for c in g.classes], hop_samples)
+            _Group(
+                g, [classes.index(c) for c in g.classes], [thresholds[c] for c in g.classes], hop_samples,
+                [rules[c] for c in g.classes], update_frames,
+            )
             for g in groups
-        ]
+        ]  # fmt: skip
         self._next: int | None = None
         self._bridge: int | None = None  # the last score frame with concealed sound
 

@@ -2,6 +2,8 @@
 
 Not for the rules (`edge.ward`) and not for the sound: whatever the disk does here, detection goes on. The order is
 always log, then wire. While this thread does not come to publish, its alarms expire at the broker and are unknown.
+Every change also goes through the outbox, so that a broker that was away hears of it; what a death kept from there is
+found in the log by the next process, for the outbox knows the last `rev` of each alarm that it was given.
 """
 
 from __future__ import annotations
@@ -27,6 +29,8 @@ from edge.delivery.alarm_messages import (
     answer_body,
     answer_topic,
     command_filters,
+    name_of,
+    transition_message,
 )
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.messages import Node
@@ -34,11 +38,12 @@ from edge.delivery.requests import Listening, Request
 from edge.log import RateLimitedLog
 from edge.node.alarm_inputs import BedReading, NodeReading, bed_values, node_values
 from edge.ward.alarm_commands import parse_command
-from edge.ward.alarm_records import Answer, Key, Record, Rule, Transition, Value
+from edge.ward.alarm_records import UNTOLD, Answer, Key, Record, Rule, Transition, Value
 from edge.ward.alarms import Alarms
 
 LOOK_S = 0.5  # between two looks at the measurements
 WAITING_COMMANDS = 64  # a person gives one at a time; more at once are a fault, and dropped
+UNSAID_AT_ONCE = 200  # changes that are handed on at one look; the queue in front of the outbox has room for more
 RETRY_S = 10.0  # a disk that refused is tried again after this long
 STOPPED_S = 1.0  # how long the end may wait for a disk
 
@@ -87,7 +92,9 @@ class AlarmService:
             node: who publishes.
             dispatch: the way to the broker; not started yet.
         """
-        self._alarms = Alarms(rules, log.read())
+        records = log.read()
+        self._alarms = Alarms(rules, records)
+        self._unsaid = [each for each in records if isinstance(each, Transition) and _is_told(each)]
         self._log, self._node, self._dispatch = log, node, dispatch
         self._clock = AlarmClock(self._alarms.last_s)
         self._groups = tuple({key.condition: None for key, rule in rules.items() if rule.kind == "Phy"})
@@ -141,6 +148,7 @@ class AlarmService:
 
     def _step(self, reading: WardReading) -> None:
         """One look, the commands that wait, and until the next look those that come."""
+        self._say_unsaid()
         self._values = self._values_of(reading)
         self._record(self._alarms.advance(self._clock.now_s(), self._values))
         if (self._log.is_full or self._log.is_behind) and time.monotonic() >= self._retry_s:
@@ -190,14 +198,22 @@ class AlarmService:
             return
         self._log.append(records)
         transitions = [each for each in records if isinstance(each, Transition)]
-        for each in transitions:
-            if each.cause in ("known", "unknown", "present"):
-                continue
+        for each in filter(_is_told, transitions):
+            self._dispatch.send(transition_message(self._node, each, self._clock.wall_s))
             where, by = f"stream={each.key.stream}" if each.key.stream else "node", each.by.by if each.by else "-"
             line = 'alarm=%s %s cause="%s" signal=%s priority=%s by="%s"'
             logger.info(line, each.key.condition, where, each.cause, each.state.signal, each.priority, by)
         for key in {each.key: None for each in transitions}:
             self._publish(key)
+
+    def _say_unsaid(self) -> None:
+        """Hand on what an earlier process wrote to the log and died before the outbox had it."""
+        if not self._unsaid or (told := self._dispatch.told) is None:
+            return
+        left = [each for each in self._unsaid if each.state.rev > told.get(name_of(each.key), 0)]
+        for each in left[:UNSAID_AT_ONCE]:
+            self._dispatch.send(transition_message(self._node, each, self._clock.wall_s))
+        self._unsaid = left[UNSAID_AT_ONCE:]
 
     def _refresh(self) -> None:
         """Say again what was not said for long: the oldest first, and not all beds at one look."""
@@ -216,3 +232,8 @@ class AlarmService:
         body = alarm_body(self._node, alarm, self._clock.now_s(), self._clock.wall_s)
         self._dispatch.set_state(alarm_topic(self._node, key), body, ALARM_EXPIRY_S)
         self._said_s[key] = time.monotonic()
+
+
+def _is_told(each: Transition) -> bool:
+    """Whether a change is told of one by one; others are in the retained state alone."""
+    return each.cause not in UNTOLD

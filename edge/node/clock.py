@@ -9,13 +9,18 @@ are kept on the monotonic clock, so a step of the wall clock moves the wall time
 from __future__ import annotations
 
 import ctypes
+import struct
 import time
 from collections.abc import Callable
+
+from edge.delivery.messages import ClockReading
 
 STRETCH_S = 60.0  # the estimate looks back one to two stretches
 FIRST_PLAUSIBLE_S = 1_735_689_600.0  # 2025-01-01: before it the wall clock was not set yet
 TIME_ERROR = 5  # adjtimex(2): the kernel clock is not synchronised
 TIMEX_BYTES = 256  # struct timex is 208 bytes on 64-bit Linux
+TIMEX_FIELDS = (("q", 8), ("q", 24), ("i", 40))  # of it: offset, maxerror in us, status; their places there
+STA_NANO = 0x2000  # of the status: offset is in ns, else in us
 
 
 class Timeline:
@@ -61,19 +66,42 @@ class Timeline:
 
     def wall_s(self, index: int) -> float:
         """Seconds since 1970 at which sample `index` was recorded; now, if nothing arrived yet."""
+        recorded_s = self.recorded_s(index)
+        return self._wall() if recorded_s is None else self._wall() - self._monotonic() + recorded_s
+
+    def recorded_s(self, index: int) -> float | None:
+        """Monotonic seconds at which sample `index` was recorded; None if nothing arrived yet."""
         recorded_s = self._recorded_s(index) if self._recorded_s is not None else None
-        if recorded_s is not None:
-            return self._wall() - self._monotonic() + recorded_s
         zero = min(self._zero, self._before)
-        if zero == float("inf"):
-            return self._wall()
-        return self._wall() - self._monotonic() + zero + index / self._rate_hz
+        if recorded_s is not None or zero == float("inf"):
+            return recorded_s
+        return zero + index / self._rate_hz
+
+
+def read_clock() -> ClockReading:
+    """What the kernel says of the wall clock (adjtimex(2)); of one that follows no reference, nothing more."""
+    timex = ctypes.create_string_buffer(TIMEX_BYTES)
+    try:
+        state = int(ctypes.CDLL(None).adjtimex(timex))
+    except (OSError, AttributeError):
+        return ClockReading(None)
+    return reading_of(state, timex.raw)
+
+
+def reading_of(state: int, timex: bytes) -> ClockReading:
+    """What an answer of adjtimex(2) says.
+
+    Args:
+        state: what it returned.
+        timex: its struct timex.
+    """
+    if state < 0 or state == TIME_ERROR:
+        return ClockReading(None if state < 0 else False)
+    offset, worst_us, status = (struct.unpack_from(kind, timex, at)[0] for kind, at in TIMEX_FIELDS)
+    unit_ms = 1e-6 if status & STA_NANO else 1e-3
+    return ClockReading(True, round(offset * unit_ms, 3), round(worst_us * 1e-3, 3))
 
 
 def is_synchronised() -> bool | None:
     """Whether the kernel says that the wall clock follows a reference; None where it cannot be asked."""
-    try:
-        state = int(ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(TIMEX_BYTES)))
-    except (OSError, AttributeError):
-        return None
-    return None if state < 0 else state != TIME_ERROR
+    return read_clock().is_synchronised

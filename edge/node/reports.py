@@ -6,7 +6,6 @@ and some allow 4 kB. Pure: bodies of messages, nothing is published or measured 
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -19,12 +18,14 @@ from edge.artefact.model import Model
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.messages import Body, Node, device_body, model_body, rfc3339
 from edge.delivery.outbox import Outbox
+from edge.detector.event_options import EventOptions
 from edge.node.stream import NodeStream
 from edge.settings.config import Config, Stream
+from edge.settings.fingerprint import config_hash
 
 SCHEMAS = (  # edge/delivery/schema
     "alarm/1", "command/1", "event/1", "gap/1", "health/2", "info/2", "result/1", "status/1",
-    "stream/1", "stream-health/1", "stream-info/1", "trend/1",
+    "stream/1", "stream-health/1", "stream-info/1", "transition/1", "trend/1",
 )  # fmt: skip
 STATES = ("ok", "degraded", "lost", "disabled", "unknown")
 BACKLOG_WARNING = 100  # waiting messages; a broker that keeps up leaves a few
@@ -42,12 +43,11 @@ def release(prefix: str = sys.prefix) -> str | None:
 
 def info_body(node: Node, config: Config, model: Model) -> Body:
     """What a node runs."""
-    effective = config.model_dump_json().encode()  # holds no secret, only the names of their files
     return {
         "schema": "laennec.info/2", "software": f"laennec {__version__}", "release": release(),
         "mode": node.mode, "node": node.node, "site": node.site, "boot_id": node.boot_id,
         "model": model_body(model), "known": None if model.known is None else asdict(model.known),
-        "classes": list(model.event_classes), "config": f"sha256:{hashlib.sha256(effective).hexdigest()}",
+        "classes": list(model.event_classes), "config": config_hash(config),
         "streams": len(config.streams), "schemas": [f"laennec.{name}" for name in SCHEMAS],
     }  # fmt: skip
 
@@ -59,6 +59,7 @@ def stream_info_body(node: Node, stream: Stream, model: Model, adaptation: Adapt
         "schema": "laennec.stream-info/1", "boot_id": node.boot_id, "rate": model.rate_hz,
         "classes": list(stream.classes or model.event_classes),
         "thresholds": {**model.thresholds, **adapted, **stream.thresholds},
+        "tracking": EventOptions.of(stream).rules_body(model), "update_s": stream.update_s,
         "adaptation": adaptation.body() if adaptation is not None else None,
     }  # fmt: skip
 
@@ -68,7 +69,7 @@ def health_body(
 ) -> Body:
     """How a node is, `wall_s` seconds after 1970; of its streams, how many are in which state."""
     counts, refusals, rival = outbox.counts(), dispatch.refusals, dispatch.rival
-    is_losing = counts.in_memory or counts.evicted["event"] or not counts.on_disk
+    is_losing = counts.in_memory or counts.evicted["event"] or counts.evicted["alarm"] or not counts.on_disk
     states = Counter(stream.state().name for stream in streams)
     return {
         "schema": "laennec.health/2", "ts": rfc3339(wall_s), "boot_id": node.boot_id, "uptime_s": round(uptime_s, 1),

@@ -35,6 +35,7 @@ from edge.node.stream_state import State, StreamTotals
 from edge.node.trends import Trends
 from edge.settings.alarms import check_groups
 from edge.settings.config import Config
+from edge.settings.fingerprint import config_hash
 from edge.sources.source import Source
 
 TICK_S = 0.25  # how often the states of the streams are checked
@@ -80,7 +81,8 @@ class Service:
             ConfigError: a class or threshold that the model lacks, or a secret that cannot be read.
         """
         self._config, self._model, self._outbox = config, model, outbox
-        self._node = Node(config.mqtt.prefix, config.site, config.node, config.mode, new_boot_id(), box_fingerprint())
+        names = (config.mqtt.prefix, config.site, config.node, config.mode)
+        self._node = Node(*names, new_boot_id(), box_fingerprint(), config_hash(config))
         self._dispatch = Dispatch(outbox, self._node, config.mqtt)
         self._streams = [
             NodeStream(settings, source, model, self._node, self._dispatch, phase_of(number, model.chunk))

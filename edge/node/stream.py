@@ -19,11 +19,13 @@ from numpy.typing import NDArray
 from edge.artefact.adaptation import load_adaptation
 from edge.artefact.model import Model
 from edge.delivery.messages import Node
+from edge.detector.event_options import EventOptions
 from edge.detector.pipeline import Pipeline
 from edge.errors import LaennecError, ModelError
 from edge.node.bed_burden import BedBurden
 from edge.node.clock import Timeline
 from edge.node.inbox import OVERLOAD, End, Inbox, Item
+from edge.node.stream_latency import StreamLatency
 from edge.node.stream_messages import MessageSink, StreamMessages
 from edge.node.stream_state import RECENT_S, Lateness, RecentSound, State, StreamTotals
 from edge.settings.config import Stream
@@ -79,14 +81,14 @@ class NodeStream:
         self._score_hop_s = model.score_hop_samples / model.rate_hz
         self.adaptation = None if settings.adaptation is None else load_adaptation(settings.adaptation, model)
         self._pipeline = Pipeline(
-            model, settings.thresholds, self._count_measurable, settings.classes, settings.outside, phase,
-            self.adaptation,
+            model, EventOptions.of(settings), self._count_measurable, settings.outside, phase, self.adaptation,
         )  # fmt: skip
         self._monitored = source if isinstance(source, MonitoredSource) else None
         recorded_s = self._monitored.recorded_s if self._monitored else None
         device = self._monitored.device if self._monitored else ""
         self._messages = StreamMessages(node, self.id, device, model, model.rate_hz, sink)
         self._timeline = Timeline(model.rate_hz, self.is_live, recorded_s=recorded_s)
+        self._latency = StreamLatency(model, self._timeline, self.is_live)
         self.burden = BedBurden(settings.id, model, self._timeline)
         self._items: deque[Item] = deque()  # taken from the inbox
         self._then: deque[Callable[[], None]] = deque()  # what follows when all chunks that are ready are decided
@@ -109,6 +111,7 @@ class NodeStream:
         if isinstance(item, Block):
             self._arrived_at_s = time.monotonic()
             self._timeline.arrived(item.stop)
+        self._latency.arrivals.note(item)
         self.inbox.put(item)
         due = self._pipeline.next_chunk_at
         return not isinstance(item, Block) or due is None or item.stop >= due
@@ -149,7 +152,7 @@ class NodeStream:
         self._busy_s += busy_s
         decided = round((self._end_s(ready[0]) - self._chunk.lookahead_frames * self._hop_s) * self._rate_hz)
         verified = self._pipeline.verdict.verified
-        self._publish(self._timed(lambda: self._pipeline.decide(scores, state)))
+        self._publish(self._timed(lambda: self._pipeline.decide(scores, state)), self._latency.last_sample(ready[0]))
         self._decided = max(self._decided, decided)
         verdict = self._pipeline.verdict
         if verdict.verified not in (verified, None) and False in (verified, verdict.verified):
@@ -257,6 +260,7 @@ class NodeStream:
             self._messages.tell_gap(gap)
         if gap.restart:
             self._restart_detector()
+            self._then.append(self._latency.arrivals.begin_anew)
 
     def _on_end(self, end: End) -> None:
         self.failure, self.is_broken = end.failure, end.is_broken
@@ -279,8 +283,9 @@ class NodeStream:
         self.is_closed = True
         self.inbox.close()
 
-    def _publish(self, events: list[Event]) -> None:
-        self._messages.tell_events(events, self._timeline.wall_s)
+    def _publish(self, events: list[Event], needed: int | None = None) -> None:
+        self._latency.decided(needed, self._offered or 0)
+        self._messages.tell_events(events, self._timeline.wall_s, self._latency.of)
 
     def _count_measurable(self, scores: Scores) -> None:
         self._measurable_frames += int(scores.valid.sum())

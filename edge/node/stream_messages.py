@@ -9,9 +9,19 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from edge.delivery.messages import EventTimes, Message, ModelId, Node, event_message, gap_message, model_body, ulid
+from edge.delivery.messages import (
+    EventTimes,
+    Latency,
+    Message,
+    ModelId,
+    Node,
+    event_message,
+    gap_message,
+    model_body,
+    ulid,
+)
 from edge.log import BurstLimitedLog
-from edge.node.clock import is_synchronised
+from edge.node.clock import read_clock
 from edge.types import Event, Gap
 
 logger = logging.getLogger(__name__)
@@ -41,7 +51,7 @@ class StreamMessages:
         self._node, self._stream, self._device, self._sink = node, stream, device, sink
         self._model_body, self._rate_hz = model_body(model), rate_hz
         self._gap_log = BurstLimitedLog(logger)
-        self._open: dict[tuple[str, int], tuple[str, float]] = {}  # (label, onset) -> (id, wall time of the onset)
+        self._open: dict[tuple[str, int], tuple[str, int, float]] = {}  # (label, onset) -> see `_follow`
         self.events = 0
         """Events that began."""
 
@@ -51,27 +61,41 @@ class StreamMessages:
         self._gap_log.log(gap.cause, line)
         self._sink.send(gap_message(self._node, self._stream, gap, self._rate_hz))
 
-    def tell_events(self, events: Sequence[Event], wall_s: Callable[[int], float]) -> None:
-        """Onsets and ends.
+    def tell_events(
+        self, events: Sequence[Event], wall_s: Callable[[int], float], latency: Callable[[Event], Latency]
+    ) -> None:
+        """Onsets, updates and ends.
 
         Args:
             events: in order.
             wall_s: when a sample was recorded, seconds since 1970.
+            latency: how long an event took until now.
         """
         for event in events:
-            key = (event.label, event.onset)
-            if event.kind == "onset":
-                onset_s = wall_s(event.onset)
-                self._open[key] = (ulid(onset_s), onset_s)
-                self.events += 1
-            ident, onset_s = self._open[key] if event.kind == "onset" else self._open.pop(key)
+            ident, rev, onset_s = self._follow(event, wall_s)
             end_s = None if event.end is None else onset_s + (event.end - event.onset) / self._rate_hz
-            times = EventTimes(onset_s, end_s, is_synchronised())
-            message = event_message(self._node, self._stream, ident, event, self._rate_hz, times, self._model_body)
+            times = EventTimes(onset_s, end_s, read_clock(), latency(event))
+            message = event_message(
+                self._node, self._stream, (ident, rev), event, self._rate_hz, times, self._model_body
+            )
             if self._device:
                 message.body["device"] = self._device
             self._sink.send(message)
             where_s = (event.onset if event.end is None else event.end) / self._rate_hz
-            logger.info(
-                "stream=%s %s=%s at_s=%.2f score=%.2f", self._stream, event.kind, event.label, where_s, event.peak
-            )
+            logger.log(
+                logging.DEBUG if event.kind == "update" else logging.INFO,
+                "stream=%s %s=%s at_s=%.2f score=%.2f", self._stream, event.kind, event.label, where_s, event.peak,
+            )  # fmt: skip
+
+    def _follow(self, event: Event, wall_s: Callable[[int], float]) -> tuple[str, int, float]:
+        """Id and `rev` of an event, and the wall time of its onset, which stays as it was."""
+        key = (event.label, event.onset)
+        if event.kind == "onset":
+            self.events += 1
+            onset_s = wall_s(event.onset)
+            self._open[key] = (ulid(onset_s), 1, onset_s)
+            return self._open[key]
+        ident, rev, onset_s = self._open.pop(key)
+        if event.kind == "update":
+            self._open[key] = (ident, rev + 1, onset_s)
+        return ident, rev + 1, onset_s

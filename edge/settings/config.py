@@ -22,6 +22,7 @@ from edge.settings.kinds import LIVE, Outside, RuntimeName
 from edge.settings.link import PATTERNS, LinkSettings, mistakes_of_streams
 from edge.settings.mistakes import ID_PATTERN, closest, joined, mistakes_of, shortened
 from edge.settings.section import PathBeside, Section, beside_the_file
+from edge.settings.tracking import ClassTracking
 from edge.settings.yaml_file import read_yaml
 
 PASSWORD_VARIABLE = "LAENNEC_MQTT_PASSWORD"
@@ -60,6 +61,10 @@ class Stream(Section):
     """Score (0 to 1) that opens an event, per class, instead of the model's own."""
     classes: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     """Classes that become events here; None: all event classes of the model."""
+    tracking: dict[str, ClassTracking] = Field(default_factory=dict)
+    """How long and how strong a sound must be, per class, instead of the model's own."""
+    update_s: Annotated[float, Field(ge=1, le=3600)] = 5.0
+    """While a sound lasts, it is told of again after so many seconds of it."""
     outside: Outside = "unverified"
     """What the stream is while its sound is not like what the model knows."""
     adaptation: PathBeside | None = None
@@ -242,6 +247,7 @@ def check_classes(config: Config, model: HasEventClasses) -> None:
     known, mistakes = model.event_classes, []
     for index, stream in enumerate(config.streams):
         named = [(f"streams[{index}].thresholds.{name}", name) for name in stream.thresholds]
+        named += [(f"streams[{index}].tracking.{name}", name) for name in stream.tracking]
         named += [(f"streams[{index}].classes", name) for name in stream.classes or ()]
         mistakes += [
             f"{key}: the model has no event class {name!r}{closest(name, known)}; it has {', '.join(known)}"

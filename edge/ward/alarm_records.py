@@ -29,6 +29,7 @@ Cause = Literal[
 Verb = Literal["acknowledge", "pause", "inactivate", "limit"]
 
 PRIORITIES: tuple[Priority, ...] = ("Lo", "Me", "Hi")
+UNTOLD: tuple[Cause, ...] = ("known", "unknown", "present")  # of the measurement alone: no signal changes by them
 
 
 @dataclass(frozen=True, slots=True, order=True)

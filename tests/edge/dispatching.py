@@ -43,12 +43,12 @@ class Box(Outbox):
     tidied = 0
     is_broken = False
 
-    def put(self, messages: Sequence[Message]) -> None:
+    def put(self, messages: Sequence[Message]) -> bool:
         if self.is_broken:
             self.is_broken = False
             raise RuntimeError("cannot be written")
         self.batches += (len(messages),)
-        super().put(messages)
+        return super().put(messages)
 
     def tidy(self) -> None:
         self.tidied += 1

@@ -66,14 +66,19 @@ class LoudnessModel:
 
 
 class Bursts:
-    """Stands for a source: half a second of noise in every second; each burst is one event of `LoudnessModel`."""
+    """Stands for a source: half a second of noise in every second; each burst is one event of `LoudnessModel`.
+
+    `period_s` makes the seconds longer, and with them the bursts: all of each but its last half second.
+    """
 
     name = "bursts"
 
     def __init__(
-        self, seconds: float, pace: bool, fail_after_s: float | None = None, gap_at_s: float | None = None
-    ) -> None:
+        self, seconds: float, pace: bool, fail_after_s: float | None = None, gap_at_s: float | None = None,
+        period_s: int = 1,
+    ) -> None:  # fmt: skip
         self.seconds, self.pace, self.fail_after_s, self.gap_at_s = seconds, pace, fail_after_s, gap_at_s
+        self.period_s = period_s
         self.closed = False
 
     def blocks(self, stop: threading.Event) -> Iterator[Block | Gap | Wait]:
@@ -93,7 +98,7 @@ class Bursts:
             if self.gap_at_s is not None and round(self.gap_at_s / BLOCK_S) == number:
                 yield Gap(start, start + length, "device lost")
                 continue
-            level = LOUD if start % rate < rate // 2 else 0.0
+            level = LOUD if start % (self.period_s * rate) < self.period_s * rate - rate // 2 else 0.0
             samples = (level * noise.standard_normal(length)).astype(np.float32)
             yield Block(start, samples, np.ones(length, np.bool_))
 

@@ -6,6 +6,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from edge.delivery.messages import Message
@@ -30,6 +31,17 @@ def event(number: int, rev: int = 1, filling: int = 0) -> Message:
 
 def gap(number: int, filling: int = 0) -> Message:
     return Message("t/gap", {"n": number, "time": {}, "filling": "x" * filling}, 60)
+
+
+def update(number: int, rev: int = 2, filling: int = 0) -> Message:
+    begun = event(number, rev, filling)
+    return replace(begun, body={**begun.body, "type": "update"})
+
+
+def change(number: int, priority: str = "Hi", filling: int = 0) -> Message:
+    """A change of an alarm."""
+    body = {"n": number, "time": {}, "filling": "x" * filling, "priority": priority}
+    return Message("t/s/bed1/alarm/continuous/transition", body, 60, transition=("bed1/continuous", number))
 
 
 def numbers(outbox: Outbox) -> list[int]:

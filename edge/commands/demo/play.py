@@ -64,7 +64,8 @@ def row(event: dict[str, Any]) -> str:
     """One event message as a row: onset in the recording, class, score, bed, and duration if it is over."""
     rate, onset, end = event["sample"]["rate"], event["sample"]["onset"], event["sample"]["end"]
     minutes, seconds = divmod(onset / rate, 60)
-    lasted = event.get("end_reason", "begins") if end is None else f"{(end - onset) / rate:5.2f} s"
+    lasts = "lasts" if event["type"] == "update" else "begins"
+    lasted = event.get("end_reason", lasts) if end is None else f"{(end - onset) / rate:5.2f} s"
     sound = event["label"].replace("_", " ")
     score, bed = event["scores"]["peak"], event["stream"]
     return f"{minutes:02.0f}:{seconds:05.2f}  {sound:<15} {score:5.2f}  {bed:<10} {lasted:>7}"

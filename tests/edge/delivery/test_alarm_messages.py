@@ -14,9 +14,10 @@ from edge.delivery.alarm_messages import (
     answer_body,
     answer_topic,
     command_filters,
+    transition_message,
 )
-from edge.delivery.messages import Node, encode
-from edge.ward.alarm_records import AlarmState, Answer, BedLimit, Key, Person, Rule
+from edge.delivery.messages import Node, encode, finish
+from edge.ward.alarm_records import AlarmState, Answer, BedLimit, Key, Person, Rule, Transition
 from tests.edge.conftest import SCHEMAS
 
 NODE = Node("laennec/v1", "ward-b", "edge-7", "Test", "b3f1b3f1")
@@ -134,3 +135,27 @@ def test_an_answer_goes_to_its_senders_own_topics_and_nowhere_else(wanted: str |
     assert address is not None
     own = f"{OWN}/s/bed1/result/pause/board"
     assert answer_topic(NODE, address, wanted) == (wanted if goes_to == "wanted" else own)
+
+
+def test_a_change_of_an_alarm_says_this() -> None:
+    state = AlarmState(rev=8, known=True, presence=True, signal="Ack", since_s=1000.0, episode=2, escalated=True)
+    message = transition_message(NODE, Transition(1000.0, BED, "acknowledged", state, "Phy", "Hi", NURSE), wall)
+    assert (message.topic, message.event) == (f"{OWN}/s/bed1/alarm/continuous/transition", None)
+    assert (message.transition, message.expiry_s) == (("bed1/continuous", 8), 86_400)
+    body = json.loads(finish({**message.body, "seq": 4}, True, 1.8e9 + 2000.0))
+    SCHEMAS["laennec.transition/1"].validate(body)
+    assert body == {
+        "schema": "laennec.transition/1", "seq": 4, "late": True, "mode": "Test", "site": "ward-b", "node": "edge-7",
+        "stream": "bed1", "condition": "continuous", "kind": "Phy", "priority": "Hi", "rev": 8,
+        "cause": "acknowledged", "signal": "Ack", "presence": True, "escalated": True, "episode": 2,
+        "by": {"by": "nurse K (board)", "at": "2027-01-15T08:16:40.000Z", "why": "asthma"},
+        "time": {"changed": "2027-01-15T08:16:40.000Z", "published": "2027-01-15T08:33:20.000Z"},
+    }  # fmt: skip
+
+
+def test_a_change_of_an_alarm_of_the_node_has_no_bed_and_came_by_itself() -> None:
+    clock = Transition(1000.0, Key("", "clock"), "raised", AlarmState(rev=1, signal="On"), "Tec", "Lo")
+    message = transition_message(NODE, clock, wall)
+    SCHEMAS["laennec.transition/1"].validate(json.loads(finish({**message.body, "seq": 4}, False, 1.8e9)))
+    assert (message.topic, message.transition) == (f"{OWN}/alarm/clock/transition", ("/clock", 1))
+    assert (message.body["stream"], message.body["episode"], message.body["by"]) == (None, None, None)

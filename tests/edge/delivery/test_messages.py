@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 import edge
 from edge.delivery.messages import (
+    ClockReading,
     EventTimes,
+    Latency,
     Node,
     device_body,
     encode,
@@ -37,11 +39,14 @@ NODE = Node("laennec/v1", "ward-b", "edge-7", "Test", "b3f1b3f1")
 CHECK = jsonschema.Draft202012Validator(SCHEMA)
 SCORE = st.floats(0, 1)
 INDEX = st.integers(0, 2**40)
+REVS = {"onset": 1, "update": 2, "end": 3}
 
 
 def sent(event: Event, late: bool = False) -> dict[str, object]:
-    moment = EventTimes(1.8e9, None if event.end is None else 1.8e9 + 1, None)
-    message = event_message(NODE, "bed1", ulid(1.8e9), event, 8000, moment, model_body(LoudnessModel()))
+    moment = EventTimes(1.8e9, None if event.end is None else 1.8e9 + 1)
+    message = event_message(
+        NODE, "bed1", (ulid(1.8e9), REVS[event.kind]), event, 8000, moment, model_body(LoudnessModel())
+    )
     return json.loads(finish({**message.body, "seq": 7}, late, 1.8e9 + 2))  # type: ignore[no-any-return]
 
 
@@ -49,9 +54,9 @@ def sent(event: Event, late: bool = False) -> dict[str, object]:
 def test_every_event_obeys_the_schema(
     onset: int, length: int | None, peak: float, mean: float, threshold: float, late: bool
 ) -> None:
-    kind: Literal["onset", "end"] = "onset" if length is None else "end"
+    kind: Literal["onset", "update", "end"] = "onset" if length is None else "end" if length % 2 else "update"
     end = None if length is None else onset + length
-    event = Event(kind, "wheeze", onset, end, peak, mean, threshold, "" if end is None else "gap")
+    event = Event(kind, "wheeze", onset, end, peak, mean, threshold, "gap" if kind == "end" else "")
     body = sent(event, late)
     CHECK.validate(body)
     assert (body["late"], body["verified"]) == (late, None)
@@ -68,6 +73,49 @@ def test_an_event_that_a_kill_left_open_ends_with_its_onset_and_no_time() -> Non
     assert message.expiry_s == 86_400
     assert (body["type"], body["rev"], body["end_reason"], body["boot_id"]) == ("end", 2, "restart", "b3f1b3f1")
     assert (body["sample"]["onset"], body["sample"]["end"], body["time"]["end"]) == (5, None, None)
+
+
+UPDATE = Event("update", "wheeze", 8000, 12160, 0.9, 0.8, 0.5, "")
+
+
+def test_an_update_says_how_far_the_sound_was_heard_and_not_that_it_is_over() -> None:
+    body: dict[str, Any] = sent(UPDATE)
+    CHECK.validate(body)
+    assert (body["type"], body["rev"], "end_reason" in body) == ("update", 2, False)
+    assert body["sample"] == {"rate": 8000, "onset": 8000, "end": None, "until": 12160}
+    assert (body["time"]["end"], body["time"]["until"]) == (None, "2027-01-15T08:00:01.000Z")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"rev": 1}, {"end_reason": "quiet"}, {"sample": {"rate": 8000, "onset": 8000, "end": None}},
+        {"sample": {"rate": 8000, "onset": 8000, "end": 9000, "until": 9000}},
+    ],
+)  # fmt: skip
+def test_the_schema_refuses_an_update_that_is_wrong(change: dict[str, object]) -> None:
+    assert not CHECK.is_valid({**sent(UPDATE), **change})
+
+
+def test_a_sound_that_was_told_of_again_before_a_kill_ends_with_the_next_rev() -> None:
+    update = {**sent(UPDATE), "rev": 4, "latency_ms": {}}
+    message = end_after_restart(NODE, update)
+    body = json.loads(finish(message.body, True, 1.9e9))
+    CHECK.validate(body)
+    assert (message.event, body["rev"], body["type"]) == ((update["id"], 5), 5, "end")
+    assert (body["sample"]["end"], body["sample"]["until"], "latency_ms" in body) == (None, 12160, False)
+
+
+def test_an_event_carries_its_latency_its_clock_and_the_hash_of_the_settings() -> None:
+    node = Node("laennec/v1", "ward-b", "edge-7", "Test", "b3f1b3f1", config=f"sha256:{'0' * 64}")
+    times = EventTimes(1.8e9, 1.8e9 + 0.52, ClockReading(True, -1.25, 12.0), Latency(0.8, 0.02, 0.005, 99.0))
+    message = event_message(node, "bed1", (ulid(1.8e9), 2), END, 8000, times, model_body(LoudnessModel()))
+    body = json.loads(finish({**message.body, "seq": 7}, True, 1.8e9 + 2))
+    CHECK.validate(body)
+    assert (body["config"], message.decided_s) == (f"sha256:{'0' * 64}", 99.0)
+    assert body["time"]["clock"] == {"synced": True, "offset_ms": -1.25, "uncertainty_ms": 12.0}
+    assert body["latency_ms"].items() >= {"sound": 800.0, "window": 20.0, "scored": 5.0, "disk": None}.items()
+    assert len(encode(body)) < 4096
 
 
 @pytest.mark.parametrize(
@@ -113,7 +161,7 @@ def test_nan_is_never_sent() -> None:
 
 def test_topics_carry_site_node_and_stream() -> None:
     event = Event("onset", "wheeze", 1, None, 0.9, 0.8, 0.5, "")
-    message = event_message(NODE, "bed1", "i", event, 8000, EventTimes(0, None, None), {})
+    message = event_message(NODE, "bed1", ("i", 1), event, 8000, EventTimes(0, None), {})
     assert message.topic == "laennec/v1/ward-b/edge-7/s/bed1/event"
     assert message.event == ("i", 1)
     gap = gap_message(NODE, "bed1", Gap(8000, 12000, "device lost"), 8000)
@@ -144,8 +192,8 @@ def _only(found: object, expected: object) -> object:
 
 
 def test_an_end_says_this() -> None:
-    moment = EventTimes(1.8e9, 1.8e9 + 0.52, True)
-    message = event_message(NODE, "bed1", "01ID", END, 8000, moment, MODEL)
+    moment = EventTimes(1.8e9, 1.8e9 + 0.52, ClockReading(True))
+    message = event_message(NODE, "bed1", ("01ID", 2), END, 8000, moment, MODEL)
     check_fields(
         finish({**message.body, "seq": 7}, True, 1.8e9 + 2.0),
         '{"schema":"laennec.event/1","id":"01ID","rev":2,"seq":7,"type":"end","mode":"Test","node":"edge-7",'
@@ -163,7 +211,7 @@ def test_an_end_says_this() -> None:
 
 def test_an_onset_has_no_end_and_no_reason() -> None:
     onset = Event("onset", "wheeze", 8000, None, 0.9, 0.8, 0.5, "")
-    message = event_message(NODE, "bed1", "01ID", onset, 8000, EventTimes(1.8e9, None, None), MODEL)
+    message = event_message(NODE, "bed1", ("01ID", 1), onset, 8000, EventTimes(1.8e9, None), MODEL)
     assert message.body["sample"] == {"rate": 8000, "onset": 8000, "end": None}
     assert message.body["time"]["end"] is None
     assert message.body["time"]["clock"]["synced"] is None
@@ -231,3 +279,10 @@ def test_an_id_is_48_bits_of_time_and_80_random_ones(monkeypatch: pytest.MonkeyP
 def test_what_waited_under_other_names_goes_where_the_node_speaks_now() -> None:
     assert NODE.current_topic("old/tree/of/names/s/bed1/event") == "laennec/v1/ward-b/edge-7/s/bed1/event"
     assert NODE.current_topic("s/bed1/gap") == "laennec/v1/ward-b/edge-7/s/bed1/gap"
+
+
+def test_so_does_the_change_of_an_alarm_of_a_bed_or_of_the_node_whatever_its_site_is_called() -> None:
+    of_bed = "old/tree/s/bed1/alarm/clock/transition"
+    assert NODE.current_topic(of_bed, "bed1") == "laennec/v1/ward-b/edge-7/s/bed1/alarm/clock/transition"
+    of_node = "laennec/v1/s/old/alarm/clock/transition"  # the site is called `s`
+    assert NODE.current_topic(of_node, None) == "laennec/v1/ward-b/edge-7/alarm/clock/transition"

@@ -10,8 +10,9 @@ import pytest
 import edge.delivery.outbox
 import edge.delivery.store_file
 from edge.delivery.outbox import Outbox
+from edge.delivery.priority import nothing_dropped
 from edge.delivery.store import NOTE_S
-from tests.edge.outboxes import ALL, Clock, event, numbers, refusing
+from tests.edge.outboxes import ALL, Clock, event, numbers, refusing, update
 
 
 @pytest.fixture
@@ -63,3 +64,14 @@ def test_the_age_of_the_oldest_message_is_told_wherever_it_waits(impatient: Outb
     assert (impatient.counts().oldest_s, impatient.counts().in_memory) == (2 * NOTE_S + 1.0, 1)
     impatient.ack([1])
     assert impatient.counts().oldest_s == 1.0
+
+
+def test_updates_are_not_kept_in_memory_so_that_no_rev_is_sent_that_a_death_would_forget(
+    impatient: Outbox, path: Path
+) -> None:
+    assert impatient.put([event(1)])
+    with refusing(path):
+        assert not impatient.put([update(1, 2), event(2), update(1, 3)])
+        assert [(entry.seq, entry.body["n"]) for entry in impatient.waiting(0, ALL, 9)] == [(1, 1), (3, 2)]
+    assert impatient.last_seq == 4
+    assert impatient.counts().evicted == {**nothing_dropped(), "update": 2}

@@ -15,6 +15,7 @@ import edge.delivery.outbox
 import edge.delivery.store_file
 from edge.delivery.messages import Message
 from edge.delivery.outbox import Counts, Outbox
+from edge.delivery.priority import nothing_dropped
 from edge.delivery.sequence import JUMP, RESERVE
 from edge.delivery.store_file import LockFile
 from edge.errors import SourceError
@@ -53,7 +54,7 @@ def rows(path: Path, query: str) -> list[tuple[object, ...]]:
 
 
 def test_a_new_outbox_has_nothing_and_its_disk_takes_what_is_written(outbox: Outbox) -> None:
-    none = {"technical": 0, "event": 0, "expired": 0}
+    none = nothing_dropped()
     assert outbox.counts() == Counts(0, 0.0, 0, True, 0, none) == Counts()
     assert (outbox.is_open, outbox.last_seq, outbox.changes) == (True, 0, 0)
 
@@ -169,12 +170,12 @@ def test_each_drop_is_told_with_its_cause_and_changes_what_may_go_next(
     outbox: Outbox, told: pytest.LogCaptureFixture
 ) -> None:
     outbox.put([gap(n, 30_000) for n in range(64)])  # 64 at a time: at 1 MB all of them go
-    assert outbox.counts().evicted == {"technical": 64, "event": 0, "expired": 0}
+    assert outbox.counts().evicted == {**nothing_dropped(), "technical": 64}
     assert told.record_tuples == [("edge.delivery.outbox", logging.ERROR, "outbox dropped=technical total=64")]
     assert outbox.changes == 1
     outbox.put([event(n, filling=30_000) for n in range(64)])
     outbox.put([gap(n, 30_000) for n in range(64)])
-    assert outbox.counts().evicted == {"technical": 128, "event": 64, "expired": 0}
+    assert outbox.counts().evicted == {**nothing_dropped(), "technical": 128, "event": 64}
     assert outbox.changes == 3
     assert told.messages[1:] == ["outbox dropped=event total=64"]  # the other cause was told within the minute
 
@@ -184,7 +185,7 @@ def test_the_log_of_what_was_delivered_goes_without_a_word(outbox: Outbox, told:
     outbox.ack(range(1, 21))
     outbox.put([event(n, filling=30_000) for n in range(20, 40)])
     assert (len(numbers(outbox)), outbox.changes, told.messages) == (20, 0, [])
-    assert outbox.counts().evicted == {"technical": 0, "event": 0, "expired": 0}
+    assert outbox.counts().evicted == nothing_dropped()
 
 
 @pytest.mark.parametrize("is_refused", [False, True])

@@ -11,7 +11,7 @@ import pytest
 
 from edge.delivery.messages import Message
 from edge.delivery.store import LATER_TABLES, MAX_SEQ, SCHEMA, Entry, Stamp, Store
-from tests.edge.outboxes import event, gap
+from tests.edge.outboxes import event, gap, update
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_what_is_deleted_leaves_the_outbox_and_stays_in_the_log(store: Store) ->
     store.insert(stamp(1), [event(1), event(2), gap(3)])
     assert store.delete([1, 3, 99]) == 2
     assert seqs(store) == [2]
-    assert [store.has_event(one) for one in (("id1", 1), ("id1", 2), ("id9", 1))] == [True, False, False]
+    assert [store.has_later(one) for one in (("id1", 0), ("id1", 1), ("id9", 0))] == [True, False, False]
     assert store.delete([1]) == 0
 
 
@@ -93,6 +93,12 @@ def test_an_onset_without_an_end_is_unfinished_also_when_it_was_delivered(store:
     store.insert(stamp(1), [event(1), event(2), event(3), event(2, rev=2)])
     store.delete([1])
     assert [body["n"] for body in store.unfinished()] == [1, 3]
+
+
+def test_of_an_event_that_lasted_the_last_update_is_unfinished_and_one_that_ended_is_not(store: Store) -> None:
+    store.insert(stamp(1), [event(1), update(1, 2), event(2), update(1, 3), update(2, 2), event(2, rev=3)])
+    store.delete([1, 2, 4])
+    assert [(body["n"], body["type"], body["seq"]) for body in store.unfinished()] == [(1, "update", 4)]
 
 
 def test_ends_that_were_made_by_a_restart_are_found_while_they_wait(store: Store) -> None:
@@ -156,7 +162,7 @@ def test_the_log_of_what_was_delivered_expires_too_and_is_no_loss(store: Store) 
     written_at(store, 0.0, 100.0, 200.0)
     store.delete([1, 3])
     assert store.expire(110.5) == {"expired": 1, "delivered": 2}
-    assert store.has_event(("id3", 1))
+    assert store.has_later(("id3", 0))
 
 
 def test_without_room_the_log_goes_first_then_technical_messages_then_events_64_at_a_time(
@@ -173,7 +179,7 @@ def test_without_room_the_log_goes_first_then_technical_messages_then_events_64_
     store.insert(stamp(131), [gap(n, 5000) for n in range(70)])
     assert store.shrink(used()) == {}
     assert store.shrink(used() - 1) == {"delivered": 64}
-    assert [store.has_event((f"id{n}", 1)) for n in (64, 65)] == [False, True]
+    assert [store.has_later((f"id{n}", 0)) for n in (64, 65)] == [False, True]
     assert store.shrink(used() - 1) == {"delivered": 36}
     assert store.shrink(used() - 1) == {"technical": 64}
     assert seqs(store) == [*range(101, 131), *range(195, 201)]
@@ -201,7 +207,7 @@ def test_what_waited_in_memory_is_moved_with_its_numbers_its_log_and_its_age(
     spare.note_operating_time(0, 20.0)
     store.take_over(spare)
     assert [(entry.seq, entry.body["n"]) for entry in store.waiting(0, MAX_SEQ, 9)] == [(1, 1), (2, 2), (3, 3), (4, 4)]
-    assert store.has_event(("id5", 1))
+    assert store.has_later(("id5", 0))
     assert rows(db, "operation") == [(0, 50.0), (2, 40.0), (4, 60.0)]
     assert [rows(spare_db, table) for table in ("event", "outbox", "operation")] == [[], [], []]
     assert not db.in_transaction

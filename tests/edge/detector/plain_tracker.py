@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.artefact.specs import GroupSpec
-from edge.detector.tracker import AFTER_BRIDGE_LOG_ODDS, AFTER_GAP_LOG_ODDS, CAREFUL_FRAMES, raised
+from edge.detector.after_loss import AFTER_BRIDGE_LOG_ODDS, AFTER_GAP_LOG_ODDS, CAREFUL_FRAMES, raised
 from edge.types import Scores
 
 Found = tuple[str, int, int, float, float, str]

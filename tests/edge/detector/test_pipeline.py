@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edge.artefact.model import Model, load_model
+from edge.detector.after_loss import CAREFUL_FRAMES
+from edge.detector.event_options import EventOptions
 from edge.detector.pipeline import Pipeline
-from edge.detector.tracker import CAREFUL_FRAMES
 from edge.errors import ConfigError
 from edge.features import Cwt, FeatureSpec
 from edge.sources.demo import DEMO_AUDIO, DEMO_TRUTH
@@ -100,7 +101,7 @@ def test_scores_lie_one_after_the_other_and_cover_the_sound(model: Model, demo: 
 
 
 def test_an_event_that_is_open_at_the_end_of_the_stream_says_so(model: Model, demo: NDArray[np.float32]) -> None:
-    pipeline = Pipeline(model, thresholds=dict.fromkeys(model.event_classes, 1e-6))
+    pipeline = Pipeline(model, EventOptions(dict.fromkeys(model.event_classes, 1e-6)))
     events = pipeline.push(Block(0, demo, np.ones(len(demo), np.bool_))) + pipeline.flush()
     assert {e.end_reason for e in events if e.kind == "end"} == {"stream_end"}
 
@@ -138,9 +139,9 @@ def test_the_sounds_of_the_demo_are_found_where_they_are_and_nothing_else(model:
 
 def test_a_class_or_threshold_that_the_model_lacks_is_refused(model: Model) -> None:
     with pytest.raises(ConfigError, match="class snore: not in the model, which has wheeze"):
-        Pipeline(model, thresholds={"snore": 0.5})
+        Pipeline(model, EventOptions({"snore": 0.5}))
     with pytest.raises(ConfigError, match="class whistle"):
-        Pipeline(model, classes=("whistle",))
+        Pipeline(model, EventOptions(classes=("whistle",)))
 
 
 # The model that hears loudness: chunks of 0.2 s with 0.08 s of lookahead; a score frame has 40 ms.
@@ -149,7 +150,7 @@ HIGH = {"wheeze": 0.895}  # its score of 0.9 is 0.05 log-odds above it, and behi
 
 
 def _loudness(thresholds: dict[str, float] | None = None, classes: tuple[str, ...] | None = None) -> Pipeline:
-    return Pipeline(LoudnessModel(), thresholds, classes=classes)  # type: ignore[arg-type]
+    return Pipeline(LoudnessModel(), EventOptions(thresholds or {}, classes))  # type: ignore[arg-type]
 
 
 def _spans_s(events: list[Event]) -> list[tuple[float, float]]:

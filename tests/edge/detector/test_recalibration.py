@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.detector.event_options import EventOptions
 from edge.detector.pipeline import Pipeline
 from edge.detector.recalibration import Recalibration
 from edge.types import Scores
@@ -48,7 +49,7 @@ def test_a_stream_takes_calibration_and_thresholds_of_its_adaptation_and_the_ope
 
     def labels(calibration: dict[str, tuple[float, float]], adapted: dict[str, float], own: dict[str, float]) -> int:
         given = adaptation(calibration=calibration, thresholds=adapted)
-        pipeline = Pipeline(LoudnessModel(), own, adaptation=given)  # type: ignore[arg-type]
+        pipeline = Pipeline(LoudnessModel(), EventOptions(own), adaptation=given)  # type: ignore[arg-type]
         return len(pipeline.push(heard) + pipeline.flush())
 
     assert labels({}, {}, {}) == 2

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edge.artefact.specs import GroupSpec
-from edge.detector.tracker import AFTER_BRIDGE_LOG_ODDS, AFTER_GAP_LOG_ODDS, CAREFUL_FRAMES, Tracker, raised
+from edge.detector.after_loss import AFTER_BRIDGE_LOG_ODDS, AFTER_GAP_LOG_ODDS, CAREFUL_FRAMES, raised
+from edge.detector.tracker import Tracker
 from edge.types import Event, Scores
 
 CLASSES = ("wheeze", "rhonchus", "fine_crackle", "breath")
@@ -95,8 +96,7 @@ def test_a_pause_below_the_bar_belongs_to_the_sound_until_it_is_as_long_as_asked
 
 def test_two_pauses_count_apart_and_the_mean_counts_each_of_them_once() -> None:
     (event,) = _ends(_plain(), _scores([1.0] * 3 + [0.125] * 2 + [1.0] + [0.125] * 2 + [1.0]))
-    assert event.end == 9 * HOP
-    assert event.mean == 5.5 / 9  # 5 frames of 1 and 4 of 0.125
+    assert (event.end, event.mean) == (9 * HOP, 5.5 / 9)  # 5 frames of 1 and 4 of 0.125
     assert event.peak == 1.0
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+import struct
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.delivery.messages import rfc3339
-from edge.node.clock import Timeline, is_synchronised
+from edge.delivery.messages import ClockReading, rfc3339
+from edge.node.clock import STA_NANO, TIME_ERROR, Timeline, is_synchronised, reading_of
 
 RATE_HZ = 8000
 DAY_S = 86_400.0
@@ -146,3 +147,28 @@ def test_where_the_kernel_cannot_be_asked_it_is_not_known(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(ctypes, "CDLL", fails)
     assert is_synchronised() is None
+
+
+def timex(offset: int, worst_us: int, status: int) -> bytes:
+    """As adjtimex(2) fills it on 64-bit Linux: modes, offset, freq, maxerror, esterror, status."""
+    return struct.pack("=i4xqqqqi", 0, offset, 0, worst_us, 0, status).ljust(208, b"\0")
+
+
+def test_how_far_off_the_clock_is_comes_from_the_kernel_in_its_unit() -> None:
+    assert reading_of(0, timex(-1_300_500, 12_000, STA_NANO)) == ClockReading(True, -1.3, 12.0)
+    assert reading_of(0, timex(-1300, 12_000, 0)) == ClockReading(True, -1.3, 12.0)
+    assert reading_of(1, timex(2, 500, 0)) == ClockReading(True, 0.002, 0.5)  # a leap second is due
+
+
+def test_of_a_clock_that_follows_nothing_no_offset_is_told() -> None:
+    assert reading_of(TIME_ERROR, timex(7, 16_000_000, 64)) == ClockReading(False, None, None)
+    assert reading_of(-1, timex(0, 0, 0)) == ClockReading(None, None, None)
+
+
+def test_the_moment_of_a_sample_is_monotonic_and_unknown_before_the_first_arrival() -> None:
+    clocks = Clocks()
+    line = clocks.line()
+    before = line.recorded_s(5)
+    line.arrived(RATE_HZ)  # at 100 s
+    clocks.wall_s += 3600
+    assert (before, line.recorded_s(0), line.recorded_s(RATE_HZ)) == (None, 99.0, 100.0)

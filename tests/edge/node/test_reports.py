@@ -79,3 +79,22 @@ def test_health_counts_the_streams_of_each_state(tmp_path: Path, model: Model) -
 
 def test_every_schema_of_a_node_has_a_file_and_every_file_is_named() -> None:
     assert sorted(f"laennec.{name}" for name in SCHEMAS) == sorted(conftest.SCHEMAS)
+
+
+def test_a_stream_says_what_a_sound_of_each_class_must_be_in_whole_score_frames(model: Model) -> None:
+    tracking = {"wheeze": {"minimum_s": 0.3, "keep": 0.75}}
+    config = parse_config({"streams": [{"id": "a", "source": "b", "tracking": tracking, "update_s": 7}]}, "test")
+    body = stream_info_body(NODE, config.streams[0], model)
+    conftest.SCHEMAS[body["schema"]].validate(body)
+    hop_s, group = model.score_hop_samples / model.rate_hz, model.groups[0]
+    usual = {
+        "keep": group.keep,
+        "minimum_s": round(group.confirm_frames * hop_s, 3),
+        "quiet_s": round(group.quiet_frames * hop_s, 3),
+    }
+    found = body["tracking"].pop("wheeze")
+    assert (found["keep"], body["update_s"]) == (0.75, 7)
+    assert 0.3 <= found["minimum_s"] < 0.3 + hop_s
+    assert found["quiet_s"] == usual["quiet_s"]
+    assert all(body["tracking"][name] == usual for name in group.classes if name != "wheeze")
+    assert {"wheeze", *body["tracking"]} == {name for group in model.groups for name in group.classes}

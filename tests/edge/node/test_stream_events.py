@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge.detector.tracker import CAREFUL_FRAMES
+from edge.detector.after_loss import CAREFUL_FRAMES
 from edge.log import LINES
 from edge.node.clock import is_synchronised
 from edge.sources.vitals import Vitals

@@ -23,13 +23,15 @@ def main(port: str, outbox: str, seconds: str, pace: str) -> None:
     warm_up()  # as `laennec run`: else the sound of the first seconds is decided at once
     dispatch.STATUS_EXPIRY_S = int(os.environ.get("STATUS_EXPIRY_S", dispatch.STATUS_EXPIRY_S))
     mqtt = {"port": int(port), "reconnect_min_s": 0.1, "reconnect_max_s": 0.5, "will_delay_s": 0}
-    tree = {"node": "node", "streams": [{"id": "bed1", "source": "bursts", "pace": pace == "pace"}], "mqtt": mqtt}
+    bed = {"id": "bed1", "source": "bursts", "pace": pace == "pace", "update_s": 1}
+    tree = {"node": "node", "streams": [bed], "mqtt": mqtt}
     if "LIMIT" in os.environ:  # s/min
         tree["alarms"] = {"burden": {"continuous": {"limit_s_per_min": float(os.environ["LIMIT"])}}}
     config = parse_config(tree, "test")
     store = Outbox(Path(outbox), config.outbox.max_mb, config.outbox.max_age_h)
+    sound = Bursts(float(seconds), pace == "pace", period_s=int(os.environ.get("PERIOD_S", 1)))
     with stop_on_signals() as stop, closing(store):
-        service = Service(config, LoudnessModel(), [Bursts(float(seconds), pace == "pace")], store)  # type: ignore[arg-type]
+        service = Service(config, LoudnessModel(), [sound], store)  # type: ignore[arg-type]
         print("ready", flush=True)
         print(service.run(stop).totals, flush=True)
 

@@ -1,0 +1,92 @@
+"""Changes of alarms through a real broker: none is lost while it is away or because the node died, none comes twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edge.commands.demo.broker import Broker, free_port
+from edge.delivery.alarm_log import AlarmLog
+from edge.delivery.dispatch import INBOX_MESSAGES
+from edge.node import alarm_service
+from edge.ward.alarm_records import UNTOLD, AlarmState, Key, Transition
+from tests.edge.conftest import Watcher, wait_for
+from tests.system.edge.alarms_under_test import Ward
+
+CHANGES = "s/bed1/alarm/continuous/transition"
+
+
+@pytest.fixture(autouse=True)
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looks at the alarms are close together."""
+    monkeypatch.setattr(alarm_service, "LOOK_S", 0.02)
+
+
+def recorded(folder: Path) -> list[tuple[int, str]]:
+    """What the log says of the changes of one alarm that are told."""
+    records = AlarmLog(folder / "alarms.log").read()
+    mine = [each for each in records if isinstance(each, Transition) and each.key.condition == "continuous"]
+    return [(each.state.rev, each.cause) for each in mine if each.cause not in UNTOLD]
+
+
+def told(watcher: Watcher) -> list[tuple[int, str]]:
+    return [(body["rev"], body["cause"]) for body in watcher.bodies(CHANGES)]
+
+
+def rings_and_ends(ward: Ward, folder: Path) -> None:
+    """A burden over the limit, then none; until both are in the log."""
+    before = len(recorded(folder))
+    for burden in (20.0, 0.0):
+        ward.burden, before = burden, before + 1
+        wait_for(lambda expected=before: len(recorded(folder)) >= expected, "a change in the log")
+
+
+def test_what_an_alarm_went_through_while_no_broker_was_there_comes_when_one_is(tmp_path: Path) -> None:
+    alone = Ward(free_port(), tmp_path)
+    alone.start()
+    rings_and_ends(alone, tmp_path)
+    alone.stop()
+    expected = recorded(tmp_path)
+    with Broker("mosquitto", port := free_port()):
+        watcher = Watcher(port)
+        ward = Ward(port, tmp_path)
+        ward.start()
+        wait_for(lambda: len(told(watcher)) >= len(expected), "the changes")
+        ward.stop()
+        watcher.close()  # and each obeys its schema
+    assert [cause for _, cause in expected] == ["raised", "cleared"]
+    assert told(watcher)[:2] == expected
+    assert [body["late"] for body in watcher.bodies(CHANGES)[:2]] == [True, True]
+
+
+def test_what_was_in_the_log_and_not_in_the_outbox_when_a_node_died_is_told_once(tmp_path: Path) -> None:
+    killed = Ward(free_port(), tmp_path)
+    killed.alarms.start(killed.look)  # nothing takes from its inbox, as if it had died before
+    rings_and_ends(killed, tmp_path)
+    killed.alarms.stop()
+    assert killed.outbox.counts().waiting == 0
+    killed.outbox.close()
+    with Broker("mosquitto", port := free_port()):
+        watcher = Watcher(port)
+        for _ in range(2):
+            ward = Ward(port, tmp_path)
+            ward.burden = 0.0
+            ward.start()
+            wait_for(lambda: len(told(watcher)) >= 2, "the changes")
+            wait_for(lambda box=ward.outbox: not box.counts().waiting, "an empty outbox")
+            ward.stop()
+        watcher.close()
+    assert told(watcher) == recorded(tmp_path)
+    assert [cause for _, cause in told(watcher)] == ["raised", "cleared"]
+
+
+def test_a_long_log_that_no_outbox_has_seen_is_handed_on_whole(tmp_path: Path) -> None:
+    key, many = Key("bed1", "continuous"), 2 * INBOX_MESSAGES
+    log = AlarmLog(tmp_path / "alarms.log")
+    log.append([Transition(1.0, key, "raised", AlarmState(rev=rev), "Phy", "Me") for rev in range(1, many + 1)])
+    ward = Ward(free_port(), tmp_path)
+    ward.start()
+    wait_for(lambda: ward.outbox.counts().waiting >= many, "all of them in the outbox")
+    ward.stop()
+    assert ward.dispatch.dropped == 0
