@@ -14,11 +14,12 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from edge.artefact.model import Model
 from edge.delivery.alarm_log import AlarmLog, log_beside
 from edge.delivery.dispatch import Dispatch
-from edge.delivery.messages import HEALTH_EXPIRY_S, Node, end_after_restart, new_boot_id, stream_status_body
+from edge.delivery.messages import HEALTH_EXPIRY_S, Body, Node, end_after_restart, new_boot_id, stream_status_body
 from edge.delivery.outbox import Outbox
 from edge.delivery.retained import RetainedTopics
 from edge.delivery.trend_history import TrendHistory, history_path
@@ -36,6 +37,9 @@ from edge.node.trends import Trends
 from edge.settings.alarms import check_groups
 from edge.settings.config import Config
 from edge.sources.source import Source
+
+if TYPE_CHECKING:
+    from edge.node.metrics_server import MetricsServer
 
 TICK_S = 0.25  # how often the states of the streams are checked
 HEALTH_S = 30.0  # between two health reports
@@ -95,6 +99,7 @@ class Service:
         history = TrendHistory(history_path(outbox.path), [stream.id for stream in config.streams])
         self._trends = Trends(self._streams, model, self._node, self._dispatch.set_state, history)
         self._supervision = Supervision(notifier or Notifier())
+        self._metrics = self._make_metrics()
         self._published: dict[str, State] = {}
         self._in_turn = 0  # reports on the health of a stream that were published
         self._retained = RetainedTopics(outbox.path.with_name(f"retained-{config.node}.json"))
@@ -122,6 +127,8 @@ class Service:
         self._engine.start()
         readers.start()
         self._alarms.start(self._look)
+        if self._metrics is not None:
+            self._metrics.start()
         next_health_s = time.monotonic()
         while not stop.wait(TICK_S) and self._engine.is_alive():
             readers.relieve()
@@ -142,6 +149,8 @@ class Service:
         if not self._engine.end(CLOSE_S):  # a source that does not notice the end does not keep events open
             logger.error("scoring hangs; open events stay without an end until the next start")
         self._alarms.stop()
+        if self._metrics is not None:
+            self._metrics.stop()
         self._publish_stream_states()
         self._trends.finish()
         self._publish_health()
@@ -200,11 +209,29 @@ class Service:
                 self._dispatch.set_state(self._node.topic("s", stream.id, "status"), body)
 
     def _publish_health(self) -> None:
-        """How the node is."""
+        self._dispatch.set_state(self._node.topic("health"), self._health(), HEALTH_EXPIRY_S)
+
+    def _health(self) -> Body:
+        """How the node is, for its topic and for the metrics."""
         uptime_s = time.monotonic() - self._started_s
         body = health_body(self._node, self._outbox, self._dispatch, self._streams, uptime_s, time.time())
         body["checks"]["alarms"] = "ok" if self._alarms.is_well else "crit"
-        self._dispatch.set_state(self._node.topic("health"), body, HEALTH_EXPIRY_S)
+        if self._metrics is not None:
+            body["checks"]["metrics"] = "ok" if self._metrics.is_well else "crit"
+        return body
+
+    def _make_metrics(self) -> MetricsServer | None:
+        if self._config.metrics.port is None:
+            return None
+        from edge.node.metrics import Reports  # half a second, for those who want it
+        from edge.node.metrics_server import MetricsServer
+
+        def reports() -> Reports:
+            """What the topics `health` say now."""
+            bodies = {each.id: stream_health_body(self._node, each, time.time()) for each in self._streams}
+            return Reports(self._health(), bodies)
+
+        return MetricsServer(self._config.metrics, reports)
 
     def _publish_stream_health(self, streams: Iterable[NodeStream]) -> None:
         """How some of its streams are."""
