@@ -47,14 +47,15 @@ class Engine:
         model: the loaded artefact.
         streams: all of them.
         priorities: of each, as in `edge.node.shedding`.
+        idle: how many of them have no sound most of the time, so that no chunk waits for theirs.
     """
 
-    def __init__(self, model: Model, streams: Sequence[NodeStream], priorities: Sequence[str]) -> None:
+    def __init__(self, model: Model, streams: Sequence[NodeStream], priorities: Sequence[str], idle: int = 0) -> None:
         """The thread does not run before `start`."""
         self._model, self._streams = model, streams
         self._chunk_samples = model.chunk.chunk_frames * model.spec.hop_samples
         self._chunk_s = self._chunk_samples / model.rate_hz
-        self._scheduler, self._shedding = Scheduler(len(streams)), Shedding(priorities)
+        self._scheduler, self._shedding = Scheduler(len(streams) - idle), Shedding(priorities)
         self._arrivals: queue.SimpleQueue[int] = queue.SimpleQueue()  # numbers of streams to be looked at
         self._cost_s = 0.0  # computing time of a chunk with all that belongs to it
         self._spent_s = 0.0  # computing time since the last batch

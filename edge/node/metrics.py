@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from edge.delivery.messages import Body
-from edge.node.reports import STATES
+from edge.node.reports import STATES, Reports
 
 PREFIX = "laennec"
 LEVELS = {"ok": 0, "warn": 1, "crit": 2}  # of a check
@@ -32,15 +32,6 @@ class Named:
     label: str = ""
     value: str = ""
     """Of the label; empty: the last level of the field's path."""
-
-
-@dataclass(frozen=True)
-class Reports:
-    """What a node says of itself at one moment."""
-
-    node: Body
-    streams: Mapping[str, Body]
-    """By stream."""
 
 
 def _audio(state: str) -> Named:

@@ -21,7 +21,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.metrics_core import Metric
 
 from edge.log import RateLimitedLog
-from edge.node.metrics import Reports, metrics_of
+from edge.node.metrics import metrics_of
+from edge.node.reports import Reports
 from edge.settings.watching import Metrics
 
 EXCHANGE_S = 2.0

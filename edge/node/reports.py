@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from edge import __version__
@@ -28,6 +28,15 @@ SCHEMAS = (  # edge/delivery/schema
 )  # fmt: skip
 STATES = ("ok", "degraded", "lost", "disabled", "unknown")
 BACKLOG_WARNING = 100  # waiting messages; a broker that keeps up leaves a few
+
+
+@dataclass(frozen=True)
+class Reports:
+    """How a node and its streams are at one moment: the bodies of their topics `health`."""
+
+    node: Body
+    streams: Mapping[str, Body]
+    """By id."""
 
 
 def release(prefix: str = sys.prefix) -> str | None:

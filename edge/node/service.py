@@ -14,7 +14,6 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
 from edge.artefact.model import Model
 from edge.delivery.alarm_log import AlarmLog, log_beside
@@ -30,16 +29,14 @@ from edge.node.clock import is_synchronised
 from edge.node.engine import Engine, phase_of
 from edge.node.notify import Notifier, StreamHealth, Supervision
 from edge.node.readers import Readers, Reading
-from edge.node.reports import health_body, info_body, stream_health_body, stream_info_body
+from edge.node.reports import Reports, health_body, info_body, stream_health_body, stream_info_body
 from edge.node.stream import NodeStream
 from edge.node.stream_state import State, StreamTotals
 from edge.node.trends import Trends
+from edge.node.watch import Watch
 from edge.settings.alarms import check_groups
 from edge.settings.config import Config
 from edge.sources.source import Source
-
-if TYPE_CHECKING:
-    from edge.node.metrics_server import MetricsServer
 
 TICK_S = 0.25  # how often the states of the streams are checked
 HEALTH_S = 30.0  # between two health reports
@@ -90,16 +87,18 @@ class Service:
             NodeStream(settings, source, model, self._node, self._dispatch, phase_of(number, model.chunk))
             for number, (settings, source) in enumerate(zip(config.streams, sources, strict=True))
         ]
-        self._sources = sources
-        self._engine = Engine(model, self._streams, [settings.priority for settings in config.streams])
         groups = [group.name for group in model.groups]
         check_groups(config.alarms, groups)
         log = AlarmLog(log_beside(outbox.path, config.node))
         self._alarms = AlarmService(rules_of(config, groups), log, self._node, self._dispatch)
+        self._watch = Watch(config, model, self._node, self._dispatch, self._streams)
+        tests, priorities = self._watch.tests, [settings.priority for settings in config.streams]
+        self._heard = [*self._streams, *(test.stream for test in tests)]
+        self._sources = [*sources, *tests]
+        self._engine = Engine(model, self._heard, [*priorities, *("low" for _ in tests)], idle=len(tests))
         history = TrendHistory(history_path(outbox.path), [stream.id for stream in config.streams])
         self._trends = Trends(self._streams, model, self._node, self._dispatch.set_state, history)
         self._supervision = Supervision(notifier or Notifier())
-        self._metrics = self._make_metrics()
         self._published: dict[str, State] = {}
         self._in_turn = 0  # reports on the health of a stream that were published
         self._retained = RetainedTopics(outbox.path.with_name(f"retained-{config.node}.json"))
@@ -120,20 +119,20 @@ class Service:
         self._trends.start()
         readings = [
             Reading(source, stream, stop, partial(self._engine.wake, number))
-            for number, (source, stream) in enumerate(zip(self._sources, self._streams, strict=True))
+            for number, (source, stream) in enumerate(zip(self._sources, self._heard, strict=True))
         ]
-        readers = Readers(readings, self._streams)
+        readers = Readers(readings, self._heard)
         sys.setswitchinterval(SWITCH_S)
         self._engine.start()
         readers.start()
         self._alarms.start(self._look)
-        if self._metrics is not None:
-            self._metrics.start()
+        self._watch.start(self._reports)
         next_health_s = time.monotonic()
         while not stop.wait(TICK_S) and self._engine.is_alive():
             readers.relieve()
             self._publish_stream_states()
             self._trends.tick()
+            self._watch.tick()
             self._publish_stream_health(self._next_in_turn())
             self._supervision.tick(self._stream_health(readers), self._dispatch.is_connected)
             if time.monotonic() >= next_health_s:
@@ -149,8 +148,7 @@ class Service:
         if not self._engine.end(CLOSE_S):  # a source that does not notice the end does not keep events open
             logger.error("scoring hangs; open events stay without an end until the next start")
         self._alarms.stop()
-        if self._metrics is not None:
-            self._metrics.stop()
+        self._watch.stop()
         self._publish_stream_states()
         self._trends.finish()
         self._publish_health()
@@ -174,7 +172,8 @@ class Service:
     def _look(self) -> WardReading:
         """What the alarms look at; called from their thread."""
         beds = {stream.id: bed_reading(stream) for stream in self._streams}
-        return WardReading(beds, NodeReading(self._outbox.counts(), self._dispatch.dropped, is_synchronised()))
+        counts, dropped = self._outbox.counts(), self._dispatch.dropped
+        return WardReading(beds, NodeReading(counts, dropped, is_synchronised(), self._watch.has_missed))
 
     def _end_orphaned_events(self) -> None:
         """End the events that were open when an earlier process died, as soon as the outbox can be read."""
@@ -212,26 +211,16 @@ class Service:
         self._dispatch.set_state(self._node.topic("health"), self._health(), HEALTH_EXPIRY_S)
 
     def _health(self) -> Body:
-        """How the node is, for its topic and for the metrics."""
+        """How the node is."""
         uptime_s = time.monotonic() - self._started_s
         body = health_body(self._node, self._outbox, self._dispatch, self._streams, uptime_s, time.time())
         body["checks"]["alarms"] = "ok" if self._alarms.is_well else "crit"
-        if self._metrics is not None:
-            body["checks"]["metrics"] = "ok" if self._metrics.is_well else "crit"
-        return body
+        return self._watch.complete(body)
 
-    def _make_metrics(self) -> MetricsServer | None:
-        if self._config.metrics.port is None:
-            return None
-        from edge.node.metrics import Reports  # half a second, for those who want it
-        from edge.node.metrics_server import MetricsServer
-
-        def reports() -> Reports:
-            """What the topics `health` say now."""
-            bodies = {each.id: stream_health_body(self._node, each, time.time()) for each in self._streams}
-            return Reports(self._health(), bodies)
-
-        return MetricsServer(self._config.metrics, reports)
+    def _reports(self) -> Reports:
+        """What the topics of health say now, for the metrics; called from their thread."""
+        beds = {stream.id: stream_health_body(self._node, stream, time.time()) for stream in self._streams}
+        return Reports(self._health(), beds)
 
     def _publish_stream_health(self, streams: Iterable[NodeStream]) -> None:
         """How some of its streams are."""

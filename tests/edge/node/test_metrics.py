@@ -14,8 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.messages import Body, Node, device_body
 from edge.delivery.outbox import Outbox
-from edge.node.metrics import Reports, metrics_of
-from edge.node.reports import STATES, health_body, stream_health_body
+from edge.node.metrics import metrics_of
+from edge.node.reports import STATES, Reports, health_body, stream_health_body
 from edge.node.stream import NodeStream
 from edge.settings.config import parse_config
 from edge.sources.vitals import Vitals

@@ -12,8 +12,8 @@ import pytest
 
 from edge.commands.demo.broker import free_port
 from edge.node import metrics_server
-from edge.node.metrics import Reports
 from edge.node.metrics_server import MetricsServer
+from edge.node.reports import Reports
 from edge.settings.watching import Metrics
 from tests.edge.conftest import wait_for
 
