@@ -71,6 +71,12 @@ STREAM_METRICS: dict[Path, Named] = {
     ("rtf",): Named("stream_rtf", "Computing time per second of sound"),
     ("device", "ppm"): Named("sensor_ppm", "Clock of the device against its declared rate, parts per million"),
 }
+SHADOW_METRICS: dict[Path, Named] = {
+    ("groups",): Named("shadow_events", "Events of the live model and of the second that were compared", True, "found"),
+    ("heard_s",): Named("shadow_heard_seconds", "Sound that the second model was given", True),
+    ("measurable_s",): Named("shadow_measurable_seconds", "Sound that it could judge", True),
+    ("left_out_s",): Named("shadow_left_out_seconds", "Sound that there was no time for", True),
+}
 
 
 def metrics_of(reports: Reports) -> list[Metric]:
@@ -85,6 +91,10 @@ def metrics_of(reports: Reports) -> list[Metric]:
             _add(families, named, path, value, {"stream": stream})
         for path, value in _numbers(body):
             _add(families, _named(path, STREAM_METRICS, "stream_"), path, value, {"stream": stream})
+    for stream, body in reports.shadows.items():
+        for path, value in _numbers(body):
+            labels = {"stream": stream} | ({"group": path[1]} if path[0] == "groups" else {})
+            _add(families, _named(path, SHADOW_METRICS, "shadow_"), path, value, labels)
     return list(families.values())
 
 

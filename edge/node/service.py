@@ -30,6 +30,7 @@ from edge.node.engine import Engine, phase_of
 from edge.node.notify import Notifier, StreamHealth, Supervision
 from edge.node.readers import Readers, Reading
 from edge.node.reports import Reports, health_body, info_body, stream_health_body, stream_info_body
+from edge.node.shadow import make_shadow
 from edge.node.stream import NodeStream
 from edge.node.stream_state import State, StreamTotals
 from edge.node.trends import Trends
@@ -66,8 +67,9 @@ class Service:
     """One node, from its settings, a loaded model and one opened source per stream."""
 
     def __init__(
-        self, config: Config, model: Model, sources: Sequence[Source], outbox: Outbox, notifier: Notifier | None = None
-    ) -> None:
+        self, config: Config, model: Model, sources: Sequence[Source], outbox: Outbox, notifier: Notifier | None = None,
+        shadow: Model | None = None,
+    ) -> None:  # fmt: skip
         """Prepare every part; the caller opened the sources and the outbox, and closes them after `run`.
 
         Args:
@@ -76,6 +78,7 @@ class Service:
             sources: one for each stream of the settings.
             outbox: where events wait.
             notifier: the way to the service manager, if there is one.
+            shadow: a second model, only to be compared with the first; None: there is none.
 
         Raises:
             ConfigError: a class or threshold that the model lacks, or a secret that cannot be read.
@@ -96,13 +99,17 @@ class Service:
         self._heard = [*self._streams, *(test.stream for test in tests)]
         self._sources = [*sources, *tests]
         self._engine = Engine(model, self._heard, [*priorities, *("low" for _ in tests)], idle=len(tests))
+        self._shadow = None
+        if shadow is not None:
+            self._shadow = make_shadow(config, (model, shadow), self._node, self._streams, sources)
+            self._engine.spare = self._shadow
         history = TrendHistory(history_path(outbox.path), [stream.id for stream in config.streams])
         self._trends = Trends(self._streams, model, self._node, self._dispatch.set_state, history)
         self._supervision = Supervision(notifier or Notifier())
         self._published: dict[str, State] = {}
         self._in_turn = 0  # reports on the health of a stream that were published
         self._retained = RetainedTopics(outbox.path.with_name(f"retained-{config.node}.json"))
-        kinds = ("status", "health", "info", "trend")
+        kinds = ("status", "health", "info", "trend", *(["shadow"] if self._shadow is not None else []))
         self._stream_topics = [self._node.topic("s", each.id, kind) for each in config.streams for kind in kinds]
         self._stream_topics += self._alarms.topics
         self._has_ended_orphans = False
@@ -220,13 +227,17 @@ class Service:
     def _reports(self) -> Reports:
         """What the topics of health say now, for the metrics; called from their thread."""
         beds = {stream.id: stream_health_body(self._node, stream, time.time()) for stream in self._streams}
-        return Reports(self._health(), beds)
+        shadows = {} if self._shadow is None else self._shadow.bodies(self._node, time.time())
+        return Reports(self._health(), beds, shadows)
 
     def _publish_stream_health(self, streams: Iterable[NodeStream]) -> None:
         """How some of its streams are."""
         for stream in streams:
             body = stream_health_body(self._node, stream, time.time())
             self._dispatch.set_state(self._node.topic("s", stream.id, "health"), body, HEALTH_EXPIRY_S)
+            if self._shadow is not None:
+                body = self._shadow.body(stream.id, self._node, time.time())
+                self._dispatch.set_state(self._node.topic("s", stream.id, "shadow"), body, HEALTH_EXPIRY_S)
 
     def _next_in_turn(self) -> list[NodeStream]:
         """The streams whose health is due: one after the other, all of them within `HEALTH_S`."""

@@ -12,6 +12,7 @@ from typing import Protocol
 from edge.delivery.messages import EventTimes, Message, ModelId, Node, event_message, gap_message, model_body, ulid
 from edge.log import BurstLimitedLog
 from edge.node.clock import is_synchronised
+from edge.node.inbox import Item
 from edge.types import Event, Gap
 
 logger = logging.getLogger(__name__)
@@ -22,6 +23,26 @@ class MessageSink(Protocol):
 
     def send(self, message: Message) -> None:
         """Publish something that must not be lost; never waits."""
+
+
+class Companion(Protocol):
+    """What follows a stream: it must not wait, and must not fail."""
+
+    def hear(self, item: Item) -> None:
+        """What the stream takes from its inbox."""
+
+    def find(self, events: Sequence[Event]) -> None:
+        """What its detector decides."""
+
+
+class Nobody:
+    """The companion of a stream that nothing follows."""
+
+    def hear(self, item: Item) -> None:
+        """Nothing."""
+
+    def find(self, events: Sequence[Event]) -> None:
+        """Nothing."""
 
 
 class StreamMessages:

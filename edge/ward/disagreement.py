@@ -8,6 +8,7 @@ compared, and counted. Exchanging the two exchanges the counts of one alone.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -50,24 +51,25 @@ class Disagreement:
     """Compares the events of two models on one bed.
 
     Args:
+        groups: of classes, of both models.
         rate_hz: of the sound, Hz.
     """
 
-    def __init__(self, rate_hz: int) -> None:
+    def __init__(self, groups: Iterable[str], rate_hz: int) -> None:
         """Nothing was found yet."""
         self._near, self._confirm = round(NEAR_S * rate_hz), round(CONFIRM_S * rate_hz)
         self._deaf = round(DEAF_S * rate_hz)
-        self._groups: dict[str, _Group] = {}
+        self._groups = {group: _Group() for group in groups}
         self._holes: list[tuple[int, int]] = []
 
     @property
     def counts(self) -> dict[str, Counts]:
-        """By group, of those that had an event."""
+        """By group."""
         return {name: group.counts for name, group in self._groups.items()}
 
     def onset(self, side: Side, group: str, onset: int) -> None:
         """A model found the begin of a sound, at this absolute sample index."""
-        found = self._groups.setdefault(group, _Group())
+        found = self._groups[group]
         spans = found.spans[side]
         spans.append(_Span(onset))
         if len(spans) > MOST:
@@ -75,8 +77,7 @@ class Disagreement:
 
     def end(self, side: Side, group: str, onset: int, end: int) -> None:
         """The sound that began at `onset` ended; one that is not known any more is left alone."""
-        spans = self._groups[group].spans[side] if group in self._groups else []
-        for span in spans:
+        for span in self._groups[group].spans[side]:
             if span.onset == onset and span.end is None:
                 span.end = end
 
