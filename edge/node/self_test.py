@@ -149,7 +149,7 @@ class SelfTest:
         """What the broker gave back; anybody may write there, so it is only looked at."""
         try:
             body = json.loads(request.payload[:LONGEST])
-        except ValueError:
+        except (ValueError, RecursionError):
             return
         if isinstance(body, dict) and isinstance(ident := body.get("id"), str):
             with self._mutex:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 from edge.artefact.model import Model
@@ -59,11 +59,8 @@ class ShadowBed:
         """Whether something came that its engine does not know of."""
 
     def hear(self, item: Item) -> None:
-        """What the live stream takes goes to the other as well; an error here is the other's alone."""
-        try:
-            self._hear(item)
-        except Exception as error:
-            self.stream.fail(error)
+        """What the live stream takes goes to the other as well."""
+        self._guard(lambda: self._hear(item))
 
     def _hear(self, item: Item) -> None:
         if isinstance(item, Block):
@@ -76,7 +73,14 @@ class ShadowBed:
 
     def find(self, events: Sequence[Event]) -> None:
         """Events of the live model."""
-        self.note("live", events, self._groups)
+        self._guard(lambda: self.note("live", events, self._groups))
+
+    def _guard(self, work: Callable[[], None]) -> None:
+        """An error where the two meet is the other's alone."""
+        try:
+            work()
+        except Exception as error:
+            self.stream.fail(error)
 
     def note(self, side: Side, events: Sequence[Event], groups: dict[str, str]) -> None:
         """Events of either."""

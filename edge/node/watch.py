@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from edge.artefact.model import Model
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.messages import Body, Node
+from edge.errors import LaennecError
 from edge.node.reports import Reports
 from edge.node.self_test import LABEL, SelfTest, can_test
 from edge.node.stream import NodeStream
@@ -42,12 +43,8 @@ class Watch:
         self._metrics: MetricsServer | None = None
         self.tests: list[SelfTest] = []
         """Virtual beds, which are to be read and scored beside the others: none or one."""
-        if not config.self_test.every_s:
-            return
-        if can_test(model):
-            self.tests.append(SelfTest(config.self_test.every_s, model, node, dispatch, beds))
-        else:
-            logger.warning("self_test=off; the model has no class %s, which the bundled sound is of", LABEL)
+        if config.self_test.every_s and (test := _self_test(config.self_test.every_s, model, node, dispatch, beds)):
+            self.tests.append(test)
 
     def start(self, reports: Callable[[], Reports]) -> None:
         """Answer Prometheus from now on.
@@ -87,3 +84,16 @@ class Watch:
         if self.has_missed is not None:
             checks["self_test"] = "crit" if self.has_missed else "ok"
         return health
+
+
+def _self_test(
+    every_s: float, model: Model, node: Node, dispatch: Dispatch, beds: Sequence[NodeStream]
+) -> SelfTest | None:
+    if not can_test(model):
+        logger.warning("self_test=off; the model has no class %s, which the bundled sound is of", LABEL)
+        return None
+    try:
+        return SelfTest(every_s, model, node, dispatch, beds)
+    except LaennecError as error:
+        logger.error('self_test=off reason="%s"; install again', error)
+        return None
