@@ -69,6 +69,7 @@ def _serve(effective: Any, stop: threading.Event, is_ward: bool) -> None:
     from edge.node import capacity
     from edge.node.notify import Notifier
     from edge.node.service import Service
+    from edge.node.shadow import open_shadow
     from edge.releases.model_store import active_model
     from edge.settings.config import check_classes
 
@@ -80,13 +81,14 @@ def _serve(effective: Any, stop: threading.Event, is_ward: bool) -> None:
     check_classes(effective, artefact)
     if line := capacity.warning(artefact, len(effective.streams)):
         logger.warning(line)
+    shadow = open_shadow(effective, artefact)
     with ExitStack() as opened:
         outbox = Outbox(effective.outbox_path(), effective.outbox.max_mb, effective.outbox.max_age_h)
         opened.callback(outbox.close)
         sources = _open_sources(effective, artefact.rate_hz, is_ward, opened)
         for line in lines:
             logger.info("%s", line)
-        outcome = Service(effective, artefact, sources, outbox, notifier).run(stop)
+        outcome = Service(effective, artefact, sources, outbox, notifier, shadow).run(stop)
     for failure in outcome.failures:
         print(f"laennec: {failure}", file=sys.stderr)
     if outcome.waiting:

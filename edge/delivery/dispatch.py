@@ -93,8 +93,9 @@ class Dispatch:
         self._wake.set()
 
     def listen(self, listening: Listening) -> None:
-        """Subscribe in every connection; call it before `start`."""
-        self._session.listening = listening
+        """Subscribe in every connection, beside what was asked for before; call it before `start`."""
+        first = self._session.listening
+        self._session.listening = listening if first is None else first.beside(listening)
 
     def answer(self, topic: str, body: Body, expiry_s: int, correlation: bytes = b"") -> None:
         """Publish what somebody waits for now; it is lost where the connection is gone, and they ask again."""

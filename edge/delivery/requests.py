@@ -40,6 +40,15 @@ class Listening:
     on_request: Callable[[Request], None]
     """Called from the session's thread; must not wait."""
 
+    def beside(self, other: Listening) -> Listening:
+        """Both as one; a message goes to the one whose filters it matches, to this first."""
+
+        def route(request: Request) -> None:
+            own = any(paho.topic_matches_sub(each, request.topic) for each in self.filters)
+            (self if own else other).on_request(request)
+
+        return Listening(self.filters + other.filters, route)
+
     def subscribe(self, client: paho.Client) -> None:
         """Subscribe on a connection that the broker has accepted."""
         client.on_message = lambda _c, _u, message: self._on_message(message)
@@ -51,7 +60,9 @@ class Listening:
 
     def _on_subscribed(self, reasons: list[int]) -> None:
         if any(reason >= 0x80 for reason in reasons):
-            logger.warning("mqtt subscription=refused; commands do not reach this node: may its user read its tree?")
+            logger.warning(
+                "mqtt subscription=refused; commands and tests do not reach this node: may its user read its tree?"
+            )
 
     def _on_message(self, message: paho.MQTTMessage) -> None:
         if message.retain:

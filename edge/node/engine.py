@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Protocol
 
 from edge.artefact.model import Model
 from edge.artefact.specs import ChunkSpec
@@ -27,6 +28,16 @@ MEMORY = 0.3  # share of the newest batch in the measured cost of a chunk
 GOLDEN = 0.6180339887498949  # its multiples, modulo 1, are spread evenly however many there are
 
 logger = logging.getLogger(__name__)
+
+
+class Spare(Protocol):
+    """Work for the time in which no chunk of a bed is due; it must neither wait nor fail."""
+
+    def is_due(self) -> bool:
+        """Whether there is any."""
+
+    def turn(self) -> None:
+        """Do a little of it, as little as a batch of chunks."""
 
 
 def phase_of(number: int, spec: ChunkSpec) -> int:
@@ -47,18 +58,20 @@ class Engine:
         model: the loaded artefact.
         streams: all of them.
         priorities: of each, as in `edge.node.shedding`.
+        idle: how many of them have no sound most of the time, so that no chunk waits for theirs.
     """
 
-    def __init__(self, model: Model, streams: Sequence[NodeStream], priorities: Sequence[str]) -> None:
+    def __init__(self, model: Model, streams: Sequence[NodeStream], priorities: Sequence[str], idle: int = 0) -> None:
         """The thread does not run before `start`."""
         self._model, self._streams = model, streams
         self._chunk_samples = model.chunk.chunk_frames * model.spec.hop_samples
         self._chunk_s = self._chunk_samples / model.rate_hz
-        self._scheduler, self._shedding = Scheduler(len(streams)), Shedding(priorities)
+        self._scheduler, self._shedding = Scheduler(len(streams) - idle), Shedding(priorities)
         self._arrivals: queue.SimpleQueue[int] = queue.SimpleQueue()  # numbers of streams to be looked at
         self._cost_s = 0.0  # computing time of a chunk with all that belongs to it
         self._spent_s = 0.0  # computing time since the last batch
         self._moved_s = self._checked_s = self._counted_s = time.monotonic()
+        self.spare: Spare | None = None  # to be set before `start`
         self._is_ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="score", daemon=True)
 
@@ -84,9 +97,13 @@ class Engine:
         """For how long the thread has not moved, seconds."""
         return time.monotonic() - self._moved_s if self._thread.is_alive() else 0.0
 
-    def turn(self) -> None:
-        """Wait until something is to be done, `IDLE_S` at most, and do it: what the thread does all the time."""
-        begin_s = self._collect()
+    def is_due(self) -> bool:
+        """Whether a turn has something to do at once."""
+        return not self._arrivals.empty() or self._scheduler.wait_s(time.monotonic()) == 0
+
+    def turn(self, most_s: float = IDLE_S) -> int:
+        """Wait until something is to be done, `most_s` at most, and do it; how many chunks were scored."""
+        begin_s = self._collect(0.0 if self.spare is not None and self.spare.is_due() else most_s)
         self._moved_s = time.monotonic()
         self._shed()
         batch = self._scheduler.batch(self._moved_s)
@@ -100,6 +117,9 @@ class Engine:
             for number, stream in enumerate(self._streams):
                 stream.check_silence()
                 self._advance(number)
+        if not batch and self.spare is not None:
+            self.spare.turn()
+        return len(batch)
 
     def _run(self) -> None:
         while not self._is_ending.is_set() and not self._all_closed():
@@ -113,12 +133,12 @@ class Engine:
     def _all_closed(self) -> bool:
         return all(stream.is_closed for stream in self._streams)
 
-    def _collect(self) -> float:
+    def _collect(self, most_s: float) -> float:
         """Take what has come, after waiting for it if nothing is due; when the waiting was over."""
         wait_s = self._scheduler.wait_s(time.monotonic())
         numbers = set()
         with suppress(queue.Empty):
-            numbers.add(self._arrivals.get(timeout=IDLE_S if wait_s is None else wait_s))
+            numbers.add(self._arrivals.get(timeout=most_s if wait_s is None else min(wait_s, most_s)))
         woken_s = time.monotonic()
         with suppress(queue.Empty):
             while numbers:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from edge import __version__
@@ -24,11 +24,22 @@ from edge.settings.config import Config, Stream
 from edge.settings.fingerprint import config_hash
 
 SCHEMAS = (  # edge/delivery/schema
-    "alarm/1", "command/1", "event/1", "gap/1", "health/2", "info/2", "result/1", "status/1",
+    "alarm/1", "command/1", "event/1", "gap/1", "health/2", "info/2", "result/1", "shadow/1", "status/1",
     "stream/1", "stream-health/1", "stream-info/1", "transition/1", "trend/1",
 )  # fmt: skip
 STATES = ("ok", "degraded", "lost", "disabled", "unknown")
 BACKLOG_WARNING = 100  # waiting messages; a broker that keeps up leaves a few
+
+
+@dataclass(frozen=True)
+class Reports:
+    """How a node and its streams are at one moment: the bodies of their topics `health` and `shadow`."""
+
+    node: Body
+    streams: Mapping[str, Body]
+    """By id."""
+    shadows: Mapping[str, Body] = field(default_factory=dict)
+    """By id of the stream; empty without a second model."""
 
 
 def release(prefix: str = sys.prefix) -> str | None:

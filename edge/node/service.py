@@ -18,7 +18,7 @@ from functools import partial
 from edge.artefact.model import Model
 from edge.delivery.alarm_log import AlarmLog, log_beside
 from edge.delivery.dispatch import Dispatch
-from edge.delivery.messages import HEALTH_EXPIRY_S, Node, end_after_restart, new_boot_id, stream_status_body
+from edge.delivery.messages import HEALTH_EXPIRY_S, Body, Node, end_after_restart, new_boot_id, stream_status_body
 from edge.delivery.outbox import Outbox
 from edge.delivery.retained import RetainedTopics
 from edge.delivery.trend_history import TrendHistory, history_path
@@ -29,10 +29,12 @@ from edge.node.clock import is_synchronised
 from edge.node.engine import Engine, phase_of
 from edge.node.notify import Notifier, StreamHealth, Supervision
 from edge.node.readers import Readers, Reading
-from edge.node.reports import health_body, info_body, stream_health_body, stream_info_body
+from edge.node.reports import Reports, health_body, info_body, stream_health_body, stream_info_body
+from edge.node.shadow import make_shadow
 from edge.node.stream import NodeStream
 from edge.node.stream_state import State, StreamTotals
 from edge.node.trends import Trends
+from edge.node.watch import Watch
 from edge.settings.alarms import check_groups
 from edge.settings.config import Config
 from edge.settings.fingerprint import config_hash
@@ -66,8 +68,9 @@ class Service:
     """One node, from its settings, a loaded model and one opened source per stream."""
 
     def __init__(
-        self, config: Config, model: Model, sources: Sequence[Source], outbox: Outbox, notifier: Notifier | None = None
-    ) -> None:
+        self, config: Config, model: Model, sources: Sequence[Source], outbox: Outbox, notifier: Notifier | None = None,
+        shadow: Model | None = None,
+    ) -> None:  # fmt: skip
         """Prepare every part; the caller opened the sources and the outbox, and closes them after `run`.
 
         Args:
@@ -76,6 +79,7 @@ class Service:
             sources: one for each stream of the settings.
             outbox: where events wait.
             notifier: the way to the service manager, if there is one.
+            shadow: a second model, only to be compared with the first; None: there is none.
 
         Raises:
             ConfigError: a class or threshold that the model lacks, or a secret that cannot be read.
@@ -88,19 +92,26 @@ class Service:
             NodeStream(settings, source, model, self._node, self._dispatch, phase_of(number, model.chunk))
             for number, (settings, source) in enumerate(zip(config.streams, sources, strict=True))
         ]
-        self._sources = sources
-        self._engine = Engine(model, self._streams, [settings.priority for settings in config.streams])
         groups = [group.name for group in model.groups]
         check_groups(config.alarms, groups)
         log = AlarmLog(log_beside(outbox.path, config.node))
         self._alarms = AlarmService(rules_of(config, groups), log, self._node, self._dispatch)
+        self._watch = Watch(config, model, self._node, self._dispatch, self._streams)
+        tests, priorities = self._watch.tests, [settings.priority for settings in config.streams]
+        self._heard = [*self._streams, *(test.stream for test in tests)]
+        self._sources = [*sources, *tests]
+        self._engine = Engine(model, self._heard, [*priorities, *("low" for _ in tests)], idle=len(tests))
+        self._shadow = None
+        if shadow is not None:
+            self._shadow = make_shadow(config, (model, shadow), self._node, self._streams, sources)
+            self._engine.spare = self._shadow
         history = TrendHistory(history_path(outbox.path), [stream.id for stream in config.streams])
         self._trends = Trends(self._streams, model, self._node, self._dispatch.set_state, history)
         self._supervision = Supervision(notifier or Notifier())
         self._published: dict[str, State] = {}
         self._in_turn = 0  # reports on the health of a stream that were published
         self._retained = RetainedTopics(outbox.path.with_name(f"retained-{config.node}.json"))
-        kinds = ("status", "health", "info", "trend")
+        kinds = ("status", "health", "info", "trend", *(["shadow"] if self._shadow is not None else []))
         self._stream_topics = [self._node.topic("s", each.id, kind) for each in config.streams for kind in kinds]
         self._stream_topics += self._alarms.topics
         self._has_ended_orphans = False
@@ -117,18 +128,20 @@ class Service:
         self._trends.start()
         readings = [
             Reading(source, stream, stop, partial(self._engine.wake, number))
-            for number, (source, stream) in enumerate(zip(self._sources, self._streams, strict=True))
+            for number, (source, stream) in enumerate(zip(self._sources, self._heard, strict=True))
         ]
-        readers = Readers(readings, self._streams)
+        readers = Readers(readings, self._heard)
         sys.setswitchinterval(SWITCH_S)
         self._engine.start()
         readers.start()
         self._alarms.start(self._look)
+        self._watch.start(self._reports)
         next_health_s = time.monotonic()
         while not stop.wait(TICK_S) and self._engine.is_alive():
             readers.relieve()
             self._publish_stream_states()
             self._trends.tick()
+            self._watch.tick()
             self._publish_stream_health(self._next_in_turn())
             self._supervision.tick(self._stream_health(readers), self._dispatch.is_connected)
             if time.monotonic() >= next_health_s:
@@ -144,6 +157,7 @@ class Service:
         if not self._engine.end(CLOSE_S):  # a source that does not notice the end does not keep events open
             logger.error("scoring hangs; open events stay without an end until the next start")
         self._alarms.stop()
+        self._watch.stop()
         self._publish_stream_states()
         self._trends.finish()
         self._publish_health()
@@ -167,7 +181,8 @@ class Service:
     def _look(self) -> WardReading:
         """What the alarms look at; called from their thread."""
         beds = {stream.id: bed_reading(stream) for stream in self._streams}
-        return WardReading(beds, NodeReading(self._outbox.counts(), self._dispatch.dropped, is_synchronised()))
+        counts, dropped = self._outbox.counts(), self._dispatch.dropped
+        return WardReading(beds, NodeReading(counts, dropped, is_synchronised(), self._watch.has_missed))
 
     def _end_orphaned_events(self) -> None:
         """End the events that were open when an earlier process died, as soon as the outbox can be read."""
@@ -202,17 +217,29 @@ class Service:
                 self._dispatch.set_state(self._node.topic("s", stream.id, "status"), body)
 
     def _publish_health(self) -> None:
+        self._dispatch.set_state(self._node.topic("health"), self._health(), HEALTH_EXPIRY_S)
+
+    def _health(self) -> Body:
         """How the node is."""
         uptime_s = time.monotonic() - self._started_s
         body = health_body(self._node, self._outbox, self._dispatch, self._streams, uptime_s, time.time())
         body["checks"]["alarms"] = "ok" if self._alarms.is_well else "crit"
-        self._dispatch.set_state(self._node.topic("health"), body, HEALTH_EXPIRY_S)
+        return self._watch.complete(body)
+
+    def _reports(self) -> Reports:
+        """What the topics of health say now, for the metrics; called from their thread."""
+        beds = {stream.id: stream_health_body(self._node, stream, time.time()) for stream in self._streams}
+        shadows = {} if self._shadow is None else self._shadow.bodies(self._node, time.time())
+        return Reports(self._health(), beds, shadows)
 
     def _publish_stream_health(self, streams: Iterable[NodeStream]) -> None:
         """How some of its streams are."""
         for stream in streams:
             body = stream_health_body(self._node, stream, time.time())
             self._dispatch.set_state(self._node.topic("s", stream.id, "health"), body, HEALTH_EXPIRY_S)
+            if self._shadow is not None:
+                body = self._shadow.body(stream.id, self._node, time.time())
+                self._dispatch.set_state(self._node.topic("s", stream.id, "shadow"), body, HEALTH_EXPIRY_S)
 
     def _next_in_turn(self) -> list[NodeStream]:
         """The streams whose health is due: one after the other, all of them within `HEALTH_S`."""

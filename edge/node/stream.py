@@ -26,7 +26,7 @@ from edge.node.bed_burden import BedBurden
 from edge.node.clock import Timeline
 from edge.node.inbox import OVERLOAD, End, Inbox, Item
 from edge.node.stream_latency import StreamLatency
-from edge.node.stream_messages import MessageSink, StreamMessages
+from edge.node.stream_messages import Companion, MessageSink, Nobody, StreamMessages
 from edge.node.stream_state import RECENT_S, Lateness, RecentSound, State, StreamTotals
 from edge.settings.config import Stream
 from edge.settings.kinds import LIVE
@@ -74,6 +74,7 @@ class NodeStream:
         """When its source is to be read next, monotonic; None while nobody reads it."""
         self.is_live = settings.pace or settings.source.partition(":")[0] in LIVE
         """Whether its sound comes in real time, whoever is ready for it."""
+        self.companion: Companion = Nobody()
         self.inbox = Inbox(model.rate_hz)
         self._outside = settings.outside
         self._rate_hz, self._chunk = model.rate_hz, model.chunk
@@ -93,7 +94,7 @@ class NodeStream:
         self._items: deque[Item] = deque()  # taken from the inbox
         self._then: deque[Callable[[], None]] = deque()  # what follows when all chunks that are ready are decided
         self._offered: int | None = None  # absolute index one past the last sample that the pipeline has
-        self._decided = 0  # the same of what is decided
+        self.decided = 0  # the same of what is decided
         self._ending = STOPPED  # unless its source ends by itself
         self._count_from_now()
 
@@ -153,7 +154,7 @@ class NodeStream:
         decided = round((self._end_s(ready[0]) - self._chunk.lookahead_frames * self._hop_s) * self._rate_hz)
         verified = self._pipeline.verdict.verified
         self._publish(self._timed(lambda: self._pipeline.decide(scores, state)), self._latency.last_sample(ready[0]))
-        self._decided = max(self._decided, decided)
+        self.decided = max(self.decided, decided)
         verdict = self._pipeline.verdict
         if verdict.verified not in (verified, None) and False in (verified, verdict.verified):
             logger.warning("stream=%s %s", self.id, verdict.reason or "sounds like what the model knows")
@@ -200,7 +201,7 @@ class NodeStream:
             return 0.0
         due_s, offered = self.due_s, self._offered
         late_s = 0.0 if due_s is None else max(0.0, time.monotonic() - due_s)
-        undecided = self.inbox.waiting + (0 if offered is None else max(0, offered - self._decided))
+        undecided = self.inbox.waiting + (0 if offered is None else max(0, offered - self.decided))
         return late_s + undecided / self._rate_hz
 
     def state(self) -> State:
@@ -236,15 +237,16 @@ class NodeStream:
         return (chunk.start + self._chunk.chunk_frames) * self._hop_s
 
     def _on_item(self, item: Item) -> None:
+        self.companion.hear(item)
         if isinstance(item, Block):
             return self._on_block(item)
         return self._on_gap(item) if isinstance(item, Gap) else self._on_end(item)
 
     def _on_block(self, block: Block) -> None:
         if self._offered is None:
-            self._decided = block.start
+            self.decided = block.start
         else:
-            self._decided += max(0, block.start - self._offered)  # what was lost does not wait
+            self.decided += max(0, block.start - self._offered)  # what was lost does not wait
         self._offered = block.stop
         self._received_samples += len(block.samples)
         self._timed(lambda: self._pipeline.offer(block))
@@ -286,6 +288,7 @@ class NodeStream:
     def _publish(self, events: list[Event], needed: int | None = None) -> None:
         self._latency.decided(needed, self._offered or 0)
         self._messages.tell_events(events, self._timeline.wall_s, self._latency.of)
+        self.companion.find(events)
 
     def _count_measurable(self, scores: Scores) -> None:
         self._measurable_frames += int(scores.valid.sum())

@@ -22,6 +22,7 @@ from edge.delivery.messages import (
 )
 from edge.log import BurstLimitedLog
 from edge.node.clock import read_clock
+from edge.node.inbox import Item
 from edge.types import Event, Gap
 
 logger = logging.getLogger(__name__)
@@ -32,6 +33,26 @@ class MessageSink(Protocol):
 
     def send(self, message: Message) -> None:
         """Publish something that must not be lost; never waits."""
+
+
+class Companion(Protocol):
+    """What follows a stream: it must not wait, and must not fail."""
+
+    def hear(self, item: Item) -> None:
+        """What the stream takes from its inbox."""
+
+    def find(self, events: Sequence[Event]) -> None:
+        """What its detector decides."""
+
+
+class Nobody:
+    """The companion of a stream that nothing follows."""
+
+    def hear(self, item: Item) -> None:
+        """Nothing."""
+
+    def find(self, events: Sequence[Event]) -> None:
+        """Nothing."""
 
 
 class StreamMessages:

@@ -23,6 +23,7 @@ from edge.settings.link import PATTERNS, LinkSettings, mistakes_of_streams
 from edge.settings.mistakes import ID_PATTERN, closest, joined, mistakes_of, shortened
 from edge.settings.section import PathBeside, Section, beside_the_file
 from edge.settings.tracking import ClassTracking
+from edge.settings.watching import SELF_TEST_STREAM, Metrics, SelfTestSettings
 from edge.settings.yaml_file import read_yaml
 
 PASSWORD_VARIABLE = "LAENNEC_MQTT_PASSWORD"
@@ -71,6 +72,13 @@ class Stream(Section):
     """What `laennec adapt` made for its device; None: heard as it is."""
     priority: Literal["low", "normal", "high"] = "normal"
     """In which order sound is left out where the box is too slow for all streams: low first."""
+
+    @field_validator("id")
+    @classmethod
+    def _is_no_virtual_bed(cls, value: str) -> str:
+        if value == SELF_TEST_STREAM:
+            raise ValueError("is the bed of the node's own tests; choose another id")
+        return value
 
 
 class Tls(Section):
@@ -156,6 +164,8 @@ class Config(Section):
     model: PathBeside | None = None
     """Model artefact; None: the active one of `models`, else the bundled one."""
     models: Models = Models()
+    shadow: PathBeside | None = None
+    """A second model that hears the same and is only compared: no events, no alarms (`edge.node.shadow`)."""
     runtime: RuntimeName = "auto"
     """What runs the model: `auto` leaves it to what this machine has and `laennec optimize` measured."""
     streams: Annotated[tuple[Stream, ...], Field(min_length=1)]
@@ -164,6 +174,8 @@ class Config(Section):
     mqtt: Mqtt = Mqtt()
     outbox: OutboxSettings = OutboxSettings()
     alarms: AlarmSettings = AlarmSettings()
+    metrics: Metrics = Metrics()
+    self_test: SelfTestSettings = SelfTestSettings()
 
     def outbox_path(self) -> Path:
         """Where the outbox lives: the configured path, else systemd's or the user's state directory."""

@@ -239,3 +239,15 @@ def test_a_source_in_real_time_that_computes_all_the_time_is_read_a_tenth_of_the
     wait_s = Reading(source, ward.streams[0], ward.stop, lambda: None).read()  # type: ignore[arg-type]
     assert wait_s is not None
     assert (wait_s >= 0.02 / share) is pace
+
+
+def test_no_chunk_waits_for_a_stream_that_has_no_sound_most_of_the_time() -> None:
+    scored = {}
+    for idle in (0, 1):
+        ward = Ward(Bursts(0, pace=False), Bursts(0, pace=False))
+        engine = Engine(ward.model, ward.streams, ["normal", "low"], idle)  # type: ignore[arg-type]
+        samples = np.zeros(LoudnessModel.rate_hz, np.float32)
+        ward.streams[0].arrive(Block(0, samples, np.ones(len(samples), np.bool_)))
+        engine.wake(0)
+        scored[idle] = engine.turn(0.0)
+    assert scored == {0: 0, 1: 1}

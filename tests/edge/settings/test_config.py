@@ -237,6 +237,13 @@ def test_a_key_that_would_silently_switch_something_off_is_refused(tmp_path: Pat
         load_config(path)
 
 
+def test_the_bed_of_the_self_test_cannot_be_one_of_the_ward() -> None:
+    with pytest.raises(
+        ConfigError, match=r"streams\[0\]\.id: 'self-test' is not allowed: is the bed of the node's own"
+    ):
+        parse_config({"streams": [{"id": "self-test", "source": "b"}]}, "x")
+
+
 def test_the_example_for_a_ward_is_valid() -> None:
     config = load_config(Path(__file__).parents[3] / "deploy" / "ward.example.yaml")
     assert [stream.id for stream in config.streams] == ["bed12-rul"]
@@ -273,6 +280,8 @@ def test_the_example_for_a_ward_shows_every_key() -> None:
         ("mqtt", "reconnect_min_s", (0.1, 60), (0.09, 61)),
         ("outbox", "max_mb", (1, 100_000), (0.9, 100_001)),
         ("outbox", "max_age_h", (0.01, 8784), (0, 8785)),
+        ("metrics", "port", (1, 65_535), (0, 65_536)),
+        ("self_test", "every_s", (0, 20, 604_800), (-1, 0.1, 19.9, 604_801)),
     ],
 )
 def test_a_number_may_be_as_small_and_as_large_as_this_and_no_more(

@@ -115,6 +115,18 @@ def test_a_node_hears_of_itself_what_it_needs_and_nothing_of_the_others(running:
         assert [topic for topic, _ in node.messages] == [f"{OWN}/status"]
 
 
+def test_a_node_hears_the_events_of_its_own_self_test_and_of_no_other(running: Broker, made: Path) -> None:
+    with Client(running, made, "ward-b.edge-7") as node, Client(running, made, "ward-b.edge-8") as other:
+        for tree in (OWN, OTHER):
+            node.subscribe(f"{tree}/s/self-test/event")
+        assert other.publish(f"{OTHER}/s/self-test/event") < 0x80
+        assert node.publish(f"{OWN}/s/self-test/event") < 0x80
+        assert other.publish(f"{OWN}/s/self-test/event") == NOT_AUTHORISED
+        wait_for(lambda: node.messages, "its own event")
+        assert [topic for topic, _ in node.messages] == [f"{OWN}/s/self-test/event"]
+        assert node.publish(f"{OWN}/s/bed1/shadow") < 0x80
+
+
 def test_a_reader_hears_every_node_and_may_say_nothing(running: Broker, made: Path) -> None:
     with Client(running, made, "board") as board, Client(running, made, "ward-b.edge-8") as node:
         assert board.subscribe("laennec/v1/#") < 0x80

@@ -1,0 +1,30 @@
+"""What comes from the broker goes to the one who asked for it."""
+
+from __future__ import annotations
+
+import pytest
+
+from edge.delivery.requests import Listening, Request
+
+
+@pytest.mark.parametrize(
+    ("topic", "expected"),
+    [("n/s/bed1/cmd/pause/anna", "commands"), ("n/s/self-test/event", "tests"), ("n/cmd/pause/anna", "commands")],
+)
+def test_of_two_who_listen_each_gets_what_its_filters_match(topic: str, expected: str) -> None:
+    got: list[tuple[str, str]] = []
+    commands = Listening(("n/s/+/cmd/+/+", "n/cmd/+/+"), lambda request: got.append(("commands", request.topic)))
+    tests = Listening(("n/s/self-test/event",), lambda request: got.append(("tests", request.topic)))
+    both = commands.beside(tests)
+    both.on_request(Request(topic, b"{}"))
+    assert got == [(expected, topic)]
+    assert both.filters == commands.filters + tests.filters
+
+
+def test_three_may_listen() -> None:
+    got: list[str] = []
+    first, second, third = (Listening((name,), lambda _request, name=name: got.append(name)) for name in "abc")  # type: ignore[misc]
+    both = first.beside(second).beside(third)
+    for topic in "cab":
+        both.on_request(Request(topic, b""))
+    assert got == ["c", "a", "b"]

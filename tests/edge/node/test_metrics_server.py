@@ -1,0 +1,129 @@
+"""`/metrics` is read over real HTTP; who hangs on it or takes its port disturbs nobody."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+
+from edge.commands.demo.broker import free_port
+from edge.node import metrics_server
+from edge.node.metrics_server import MetricsServer
+from edge.node.reports import Reports
+from edge.settings.watching import Metrics
+from tests.edge.conftest import wait_for
+
+REPORTS = Reports({"dropped": 3, "checks": {"inbox": "crit"}}, {})
+
+
+class Asked:
+    """Reports that count how often they are made."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def __call__(self) -> Reports:
+        self.times += 1
+        return REPORTS
+
+
+@pytest.fixture
+def asked() -> Asked:
+    return Asked()
+
+
+@pytest.fixture
+def server(asked: Asked) -> Iterator[MetricsServer]:
+    running = MetricsServer(Metrics(port=free_port()), asked)
+    running.start()
+    yield running
+    running.stop()
+
+
+def port_of(server: MetricsServer) -> int:
+    port = server._settings.port
+    assert port is not None
+    return port
+
+
+def fetch(server: MetricsServer, path: str = "/metrics") -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port_of(server)}{path}", timeout=60) as answer:
+        return str(answer.read().decode())
+
+
+def test_the_page_has_the_metrics_and_those_of_the_process(server: MetricsServer) -> None:
+    page = fetch(server)
+    assert "\nlaennec_drops_total 3.0\n" in page
+    assert 'laennec_check{check="inbox"} 2.0' in page
+    assert "process_resident_memory_bytes" in page
+
+
+def test_any_other_page_is_not_there(server: MetricsServer) -> None:
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        fetch(server, "/")
+
+
+def test_readers_that_hang_are_cut_off_one_after_the_other_and_the_next_is_served(
+    server: MetricsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics_server, "EXCHANGE_S", 0.1)
+    before = threading.active_count()
+    hanging = [socket.create_connection(("127.0.0.1", port_of(server))) for _ in range(3)]
+    for each in hanging:
+        each.sendall(b"GET /metr")  # and never the rest
+    assert "laennec_drops_total" in fetch(server)
+    assert threading.active_count() <= before + 1, "no thread for each of them, but the clock of the last"
+    for each in hanging:
+        each.close()
+
+
+def test_who_asks_all_the_time_gets_the_same_page_and_costs_no_more(
+    server: MetricsServer, asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics_server, "FRESH_S", 1e6)
+    server._made_s = -2e6
+    assert len({fetch(server) for _ in range(20)}) == 1
+    assert asked.times == 1
+
+
+def test_a_port_that_is_taken_is_one_line_and_no_metrics(asked: Asked, lines: pytest.LogCaptureFixture) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        second = MetricsServer(Metrics(port=port), asked)
+        second.start()
+    (record,) = lines.records
+    assert record.getMessage() == (
+        f'metrics port=refused address=127.0.0.1:{port} reason="Address already in use"; '
+        "choose another metrics.port or metrics.host"
+    )
+    assert not second.is_well
+    second.stop()
+
+
+def test_an_address_that_is_not_of_this_machine_is_one_line_too(asked: Asked, lines: pytest.LogCaptureFixture) -> None:
+    server = MetricsServer(Metrics(port=free_port(), host="192.0.2.1"), asked)
+    server.start()
+    (record,) = lines.records
+    assert "metrics.host" in record.getMessage()
+    assert not server.is_well
+
+
+def test_the_end_frees_the_port(asked: Asked) -> None:
+    port = free_port()
+    first, second = (MetricsServer(Metrics(port=port), asked) for _ in range(2))
+    first.start()
+    assert first.is_well
+    first.stop()
+    wait_for(lambda: not first.is_well, "the end of the thread")
+    second.start()
+    assert second.is_well
+    second.stop()
+
+
+def test_by_default_nobody_else_on_the_network_can_ask() -> None:
+    assert Metrics(port=9108).host == "127.0.0.1"
+    assert Metrics().port is None
