@@ -35,7 +35,8 @@ def test_a_node_whose_disks_are_all_full_is_not_deaf(tmp_path: Path, broker: Bro
         assert "Traceback" not in log
     events = watcher.bodies("/event")
     assert {body["type"] for body in events} == {"onset", "end"}
-    seqs = sorted(body["seq"] for body in events)
+    numbered = events + watcher.bodies("/transition")  # of the alarm that this disk raises
+    seqs = sorted(body["seq"] for body in numbered)
     assert seqs == list(range(events[0]["seq_start"], events[0]["seq_start"] + len(seqs)))
     health = next(body for body in reversed(watcher.bodies("/health")) if "checks" in body)  # of the node, not of a bed
     assert (health["checks"]["outbox"], health["outbox"]["on_disk"]) == ("crit", False)
