@@ -16,12 +16,13 @@ ADAPTERS = {  # what may be missing or slow, and the modules that may import it
     "tensorrt": {"edge/artefact/backends/tensorrt.py"},
     "amqtt": {"edge/commands/demo/broker.py"},
 }
-EVERYBODY = {"types", "errors", "log", "disk_cache", "kernel_cache"}
+EVERYBODY = {"types", "errors", "log", "disk_cache", "durable", "kernel_cache"}
 FOLDERS = {  # what each folder of the edge may import of the others, besides itself and EVERYBODY
     "types": set(),
     "errors": set(),
     "log": set(),
     "disk_cache": set(),
+    "durable": set(),
     "kernel_cache": set(),
     "settings": set(),
     "sources": {"settings"},
@@ -31,15 +32,16 @@ FOLDERS = {  # what each folder of the edge may import of the others, besides it
     "detector": {"settings", "features", "artefact", "sources"},
     "ward": {"artefact"},
     "delivery": {"settings", "sources", "ward"},
-    "node": {"settings", "sources", "features", "artefact", "detector", "ward", "delivery"},
+    "clips": {"settings", "features", "artefact", "detector", "delivery"},
+    "node": {"settings", "sources", "features", "artefact", "detector", "ward", "delivery", "clips"},
     "pictures": {"settings", "sources", "features", "artefact", "detector"},
     "doctor": {"settings", "sources", "features", "artefact", "releases", "detector", "ward", "delivery", "node"},
     "commands": {"*"},
     "__main__": {"commands"},
 }
 TRAINING_MAY_USE = {
-    "errors", "types", "features", "artefact.specs", "artefact.known", "artefact.burden_limits", "ward.burden",
-    "ward.budget", "detector.chunks", "detector.tracker",
+    "errors", "types", "features", "artefact.specs", "artefact.known", "artefact.burden_limits", "clips.speech",
+    "ward.burden", "ward.budget", "detector.chunks", "detector.tracker",
     "detector.concealment", "detector.known_sound", "detector.sound_check", "detector.sound_statistics", "sources",
 }  # fmt: skip
 HEARS_ARTEFACTS = {  # what is judged runs

@@ -18,6 +18,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from edge.durable import sync
 from edge.errors import SourceError
 from edge.log import RateLimitedLog
 from edge.ward.alarm_records import Record, from_line, to_line
@@ -76,10 +77,9 @@ class AlarmLog:
             is_new = not self._path.exists()
             with self._path.open("ab") as file:
                 file.write(payload)
-                file.flush()
-                os.fsync(file.fileno())
+                sync(file)
             if is_new:
-                _sync_folder(self._path.parent)
+                sync(self._path.parent)
         except OSError as error:
             self._refused(error, len(records))
             return False
@@ -101,12 +101,11 @@ class AlarmLog:
         try:
             with new.open("wb") as file:
                 file.write(payload)
-                file.flush()
-                os.fsync(file.fileno())
+                sync(file)
             if self._path.exists():
                 self._keep_old()
             os.replace(new, self._path)
-            _sync_folder(self._path.parent)
+            sync(self._path.parent)
         except OSError as error:
             self._refused(error, 0)
             return False
@@ -160,11 +159,3 @@ def parse(content: bytes) -> tuple[list[Record], int]:
     lines = content.splitlines()
     records = [record for line in lines if (record := from_line(line)) is not None]
     return records, len(lines) - len(records)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

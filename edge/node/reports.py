@@ -23,7 +23,7 @@ from edge.node.stream import NodeStream
 from edge.settings.config import Config, Stream
 
 SCHEMAS = (  # edge/delivery/schema
-    "alarm/1", "command/1", "event/1", "gap/1", "health/2", "info/2", "result/1", "status/1",
+    "alarm/1", "clip/1", "command/1", "event/1", "gap/1", "health/2", "info/2", "result/1", "status/1",
     "stream/1", "stream-health/1", "stream-info/1", "trend/1",
 )  # fmt: skip
 STATES = ("ok", "degraded", "lost", "disabled", "unknown")

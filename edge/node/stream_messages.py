@@ -12,6 +12,7 @@ from typing import Protocol
 from edge.delivery.messages import EventTimes, Message, ModelId, Node, event_message, gap_message, model_body, ulid
 from edge.log import BurstLimitedLog
 from edge.node.clock import is_synchronised
+from edge.node.stream_clips import KeepsClips, NoClips
 from edge.types import Event, Gap
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class StreamMessages:
         self._model_body, self._rate_hz = model_body(model), rate_hz
         self._gap_log = BurstLimitedLog(logger)
         self._open: dict[tuple[str, int], tuple[str, float]] = {}  # (label, onset) -> (id, wall time of the onset)
+        self.clips: KeepsClips = NoClips()
         self.events = 0
         """Events that began."""
 
@@ -70,6 +72,8 @@ class StreamMessages:
             message = event_message(self._node, self._stream, ident, event, self._rate_hz, times, self._model_body)
             if self._device:
                 message.body["device"] = self._device
+            if (clip := self.clips.of_event(event, ident)) is not None:
+                message.body["clip"] = clip
             self._sink.send(message)
             where_s = (event.onset if event.end is None else event.end) / self._rate_hz
             logger.info(

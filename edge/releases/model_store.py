@@ -31,9 +31,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge.durable import sync
 from edge.errors import ConfigError, LaennecError, ModelError
 from edge.releases.promotions import BUNDLED, INCOMING, read_history, record_history
-from edge.releases.release import Release, check_release, receive, sync
+from edge.releases.release import Release, check_release, receive
 from edge.releases.signature import read_keys
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import os
 import re
 from pathlib import Path
 
+from edge.durable import sync
 from edge.errors import ConfigError, ModelError
-from edge.releases.release import sync
 
 PROMOTED = "promoted"
 INCOMING = ".incoming-"  # prefix of what is not written to its end

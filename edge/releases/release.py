@@ -7,7 +7,6 @@ installed and a release that is; the only difference is whether the files are wr
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +17,7 @@ import numpy as np
 
 from edge.artefact.model import load_model
 from edge.artefact.variants import find_variants
+from edge.durable import sync
 from edge.errors import ModelError
 from edge.releases.manifest import MANIFEST, MAX_MANIFEST_BYTES, SIGNATURE, File, Manifest, parse_manifest
 from edge.releases.package import CHUNK_BYTES, Member, members
@@ -88,23 +88,6 @@ def receive(source: Path, keys: tuple[TrustedKey, ...], target: Path, now: datet
     _check_model(source, target, manifest)
     sync(target)
     return Release(target, manifest, signer)
-
-
-def sync(target: Path | IO[bytes]) -> None:
-    """Write an open file, or the names in a folder, through to the disk.
-
-    Raises:
-        OSError: the disk cannot be written.
-    """
-    if not isinstance(target, Path):
-        target.flush()
-        os.fsync(target.fileno())
-        return
-    handle = os.open(target, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _read_head(
