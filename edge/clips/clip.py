@@ -9,11 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from edge.clips.pcm_ring import Pcm, gaps_in
 
-SCHEMA = "laennec.clip-file/1"
 MOST_GAPS = 10_000  # listed; what is more is only in the sound, as zeros, and `listed` says so
 Index = Annotated[int, Field(ge=-(1 << 62), le=1 << 62)]
 
@@ -126,10 +125,10 @@ class ClipFile:
     """Of the FLAC file, hex."""
     resume: Resume | None
     """As in `Clip`."""
-    schema: Literal["laennec.clip-file/1"] = SCHEMA
+    schema: Literal["laennec.clip-file/1"] = "laennec.clip-file/1"
 
 
-_FILES: TypeAdapter[ClipFile] = TypeAdapter(ClipFile, config=ConfigDict(allow_inf_nan=False))
+_FILES: TypeAdapter[ClipFile] = TypeAdapter(ClipFile)
 
 
 def describe(clip: Clip, hearing: Hearing, begin_time: str, speech: bool, sha256: str) -> ClipFile:

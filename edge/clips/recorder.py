@@ -91,6 +91,16 @@ class Recorder:
 
     def push(self, block: Block) -> list[Clip]:
         """Take a block; the clips that are complete."""
+        # In parts so short that the begin of an open clip is not overwritten before its end has come.
+        most = self._lengths.memory - self._lengths.longest
+        parts = [slice(at, at + most) for at in range(0, len(block.samples), most)]
+        return [
+            clip
+            for part in parts
+            for clip in self._push(Block(block.start + part.start, block.samples[part], block.valid[part]))
+        ]
+
+    def _push(self, block: Block) -> list[Clip]:
         if block.start < self._ring.stop and not self.is_empty:  # a device that counts anew
             done = self.finish()
             self._gains.clear()

@@ -36,8 +36,10 @@ class Again:
     """None: the node told of no such event in this clip."""
     now: Event | None
     """None: it is not found in the clip."""
-    remark: str
-    """`same`, or what differs and why it may."""
+    differs: str
+    """What is other than the node found; empty where nothing is."""
+    excuse: str
+    """Why it may be; empty if it may not."""
 
     @property
     def event(self) -> ClipEvent | Event:
@@ -45,6 +47,13 @@ class Again:
         found = self.now or self.node
         assert found is not None, "one of them is there"
         return found
+
+    @property
+    def remark(self) -> str:
+        """The same for a person."""
+        return (
+            f"{self.differs or 'same'}{': ' if self.differs and self.excuse else ''}{self.excuse * bool(self.differs)}"
+        )
 
 
 def check_model(file: ClipFile, model: Model) -> None:
@@ -105,11 +114,10 @@ def compare(file: ClipFile, found: list[Event], model: Model) -> list[Again]:
         now = min(alike, key=lambda each: abs(each.onset - event.onset), default=None)
         if now is not None:
             left.remove(now)
-        rows.append(Again(event, now, _remark(event, now, file, model)))
+        rows.append(Again(event, now, _differs(event, now), _excuse(event.onset, event.end, file, model)))
     for each in left:
-        rows.append(
-            Again(None, each, f"no onset in this clip by the node{_context(each.onset, each.end, file, model)}")
-        )
+        excuse = _excuse(each.onset, each.end, file, model)
+        rows.append(Again(None, each, "the node found no such onset here", excuse))
     return sorted(rows, key=lambda row: row.event.onset)
 
 
@@ -141,21 +149,18 @@ def _overlap(event: ClipEvent, other: Event, stop: int) -> bool:
     return other.onset < (event.end or stop) and event.onset < (other.end or stop)
 
 
-def _remark(event: ClipEvent, now: Event | None, file: ClipFile, model: Model) -> str:
-    why = _context(event.onset, event.end, file, model)
+def _differs(event: ClipEvent, now: Event | None) -> str:
     if now is None:
-        return f"not found{why}"
-    parts = (("onset", now.onset != event.onset), ("end", now.end != event.end),
-             ("score", abs(now.peak - event.peak) > SAME_SCORE))  # fmt: skip
-    differs = [name for name, is_so in parts if is_so]
-    return f"other {', '.join(differs)}{why}" if differs else "same"
+        return "not found"
+    onset, end, score = now.onset != event.onset, now.end != event.end, abs(now.peak - event.peak) > SAME_SCORE
+    names = [name for name, is_so in (("onset", onset), ("end", end), ("score", score)) if is_so]
+    return f"other {', '.join(names)}" if names else ""
 
 
-def _context(onset: int, end: int | None, file: ClipFile, model: Model) -> str:
-    """Why an event may differ, in words that can follow others; empty if it should not."""
+def _excuse(onset: int, end: int | None, file: ClipFile, model: Model) -> str:
     exact = exact_from(file, model)
     if exact is None or onset < exact + SETTLE_S * model.rate_hz:
-        return ": too little of the clip lies before it"
+        return "too little of the clip lies before it"
     if end is None or end > exact_until(file, model):
-        return ": the clip ends before it is over"
+        return "the clip ends before it is over"
     return ""

@@ -20,12 +20,15 @@ from numpy.typing import NDArray
 
 FRAME_S, HOP_S = 0.064, 0.032
 BAND_HZ = (400.0, 2400.0)
+NARROW_HZ = (400.0, 1850.0)  # of sound that was sampled at 4 kHz: the edge at 2 kHz is a ripple too
+FALL_DB = 30.0  # from the top of the narrow band to that of the wide one, from which on the narrow one is used
 PITCH_HZ = (70.0, 400.0)
 STEP_S = 125e-6  # between two pitch periods that are looked at; a peak is 500 us wide
 FRAMES = 4  # within a second; a short word has as many
 LIMIT = 0.12
 FLOOR = 1e-7  # of magnitudes; far below the steps of 16 bit
 AT_ONCE = 512  # frames; a long clip takes no more memory than a short one
+BINS = 257  # of `BAND_HZ`; the ripple of noise grows with the root of how few there are
 
 Floats = NDArray[np.float32]
 
@@ -46,13 +49,13 @@ def voicing(samples: Floats, valid: NDArray[np.bool_], rate_hz: int) -> Floats:
         return np.zeros(0, np.float32)
     frames, fine = (sliding_window_view(each, length)[::hop] for each in (samples, valid))
     taper = np.hanning(length + 1)[:-1].astype(np.float32)
-    hz = np.fft.rfftfreq(2 * length, 1 / rate_hz)
-    band = np.flatnonzero((hz >= BAND_HZ[0]) & (hz <= BAND_HZ[1]))
+    hz = np.arange(length + 1) * (rate_hz / 2 / length)
+    band = _band(np.asarray(frames[:: max(len(frames) // AT_ONCE, 1)] * taper), hz)
     basis = _basis(hz[band])
     peaks = np.zeros(len(frames), np.float32)
     for begin in range(0, len(frames), AT_ONCE):
         part = slice(begin, begin + AT_ONCE)
-        spectrum = np.abs(np.fft.rfft(frames[part] * taper, 2 * length, axis=1)[:, band])
+        spectrum = np.abs(np.fft.rfft(np.asarray(frames[part] * taper), 2 * length, axis=1)[:, band])
         cepstrum = np.log(spectrum + FLOOR) @ basis
         peaks[part] = np.abs(cepstrum).max(axis=1)
     return np.where(fine.all(axis=1), peaks, np.float32(0))
@@ -72,10 +75,20 @@ def has_speech(samples: Floats, valid: NDArray[np.bool_], rate_hz: int) -> bool:
     return statistic(samples, valid, rate_hz) > LIMIT
 
 
+def _band(frames: Floats, hz: NDArray[np.float64]) -> NDArray[np.int64]:
+    """(F,) which of the frequencies are looked at, by the mean power of some frames, (T, N)."""
+    power = np.square(np.abs(np.fft.rfft(frames, 2 * frames.shape[1], axis=1))).mean(axis=0)
+    below = (hz > NARROW_HZ[1] - 200) & (hz <= NARROW_HZ[1])
+    above = (hz > BAND_HZ[1] - 200) & (hz <= BAND_HZ[1])
+    is_narrow = power[above].mean() < power[below].mean() * 10 ** (-FALL_DB / 10)
+    low_hz, high_hz = NARROW_HZ if is_narrow else BAND_HZ
+    return np.flatnonzero((hz >= low_hz) & (hz <= high_hz))
+
+
 def _basis(hz: NDArray[np.float64]) -> NDArray[np.complex128]:
     """(F, Q) what a log spectrum is multiplied by: without mean and slope, tapered, one wave for each period."""
     line = np.stack([np.ones(len(hz)), hz - hz.mean()])
     flat = np.eye(len(hz)) - line.T @ np.linalg.solve(line @ line.T, line)
     periods_s = np.arange(1 / PITCH_HZ[1], 1 / PITCH_HZ[0], STEP_S)
-    waves = np.exp(2j * np.pi * np.outer(hz, periods_s)) / len(hz)
+    waves = np.exp(2j * np.pi * np.outer(hz, periods_s)) / np.sqrt(BINS * len(hz))
     return np.asarray(flat @ (np.hanning(len(hz))[:, None] * waves))

@@ -43,7 +43,7 @@ def replay(
     print(folder / f"{about.id}.flac")
     for line in _lines(about, rows, artefact):
         print(line)
-    if any(row.remark != "same" and ":" not in row.remark for row in rows):
+    if any(row.differs and not row.excuse for row in rows):
         raise typer.Exit(EXIT_MISTAKE)
 
 

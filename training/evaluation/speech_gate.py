@@ -88,8 +88,8 @@ def _sentences(
     for speaker in sorted({each.patient for each in spoken}):
         own = [each for each in spoken if each.patient == speaker]
         for _ in range(SENTENCES):
-            words = [read_sound(own[number].path, RATE_HZ) for number in rng.integers(len(own), size=4)]
-            sound = read_sound(chest[rng.integers(len(chest))].path, RATE_HZ)
+            words = [read_sound(own[number].path, RATE_HZ) for number in rng.integers(len(own), size=4).tolist()]
+            sound = read_sound(chest[int(rng.integers(len(chest)))].path, RATE_HZ)
             yield mixed(words, sound, louder_db, int(rng.integers(max(1, len(sound) - 4 * RATE_HZ))))
 
 
