@@ -67,6 +67,7 @@ class Clip:
     gains: tuple[tuple[int, float], ...]
     """Frames (absolute index) from which on a gain was added, dB, the first at or before the clip; empty: none ever."""
     events: tuple[ClipEvent, ...]
+    """Whose onset it holds, as far as they were decided when it ended."""
     cause: Cause
     resume: Resume | None = None
     """Where it can be heard from; None: only with a model that remembers nothing."""

@@ -51,12 +51,11 @@ class _Open:
     start: int
     stop: int
     cause: Cause
-    events: dict[Key, ClipEvent] = field(default_factory=dict)
+    lasting: set[Key] = field(default_factory=set)  # events of it that have not ended
 
     def end(self, longest: int) -> int:
         """Where it ends, as far as is known: as late as possible while a sound of it lasts."""
-        lasts = any(event.end is None for event in self.events.values())
-        return self.start + longest if lasts else min(self.stop, self.start + longest)
+        return self.start + longest if self.lasting else min(self.stop, self.start + longest)
 
 
 class Recorder:
@@ -75,6 +74,7 @@ class Recorder:
         self._gains: deque[tuple[int, float]] = deque()  # of the sound that is remembered
         self._states: deque[tuple[int, NDArray[np.float32] | None]] = deque()  # frame, and the state before it
         self._open: list[_Open] = []
+        self._events: dict[Key, ClipEvent] = {}  # whose onset is remembered
         self._clip_of: dict[Key, str] = {}  # of events that have not ended
         self.refused = 0
         """Events and alarms without a clip, because too many were open."""
@@ -104,7 +104,7 @@ class Recorder:
         if block.start < self._ring.stop and not self.is_empty:  # a device that counts anew
             done = self.finish()
             self._gains.clear()
-            self._states.clear()
+            self._events.clear()
         else:
             done = self._complete(block.start)  # before the sound of long ago is overwritten by a long gap
         self._ring.push(block)
@@ -115,6 +115,8 @@ class Recorder:
         oldest = self._ring.start // self._hop
         while len(self._gains) > 1 and self._gains[1][0] <= oldest:
             self._gains.popleft()
+        while self._gains and self._gains[-1][0] >= frame:  # of chunks at the end of what was heard before
+            self._gains.pop()
         self._gains.append((frame, gain_db))
 
     def note_state(self, chunk: Chunk, state: NDArray[np.float32]) -> None:
@@ -130,12 +132,14 @@ class Recorder:
         """Take an onset or an end; the id of the clip that holds its onset, empty if none does."""
         key = (event.label, event.onset)
         kept = ClipEvent(ident, event.label, event.onset, event.end, event.peak, event.threshold)
+        self._events = {old: each for old, each in self._events.items() if each.onset >= self._ring.start}
+        self._events[key] = kept
         if event.kind == "onset":
-            self._clip_of[key] = self._clip_for(key, kept)
+            self._clip_of[key] = self._clip_for(key)
             return self._clip_of[key]
         for clip in self._open:
-            if key in clip.events and event.end is not None:
-                clip.events[key] = kept
+            if key in clip.lasting and event.end is not None:
+                clip.lasting.remove(key)
                 clip.stop = max(clip.stop, event.end + self._lengths.post)
         return self._clip_of.pop(key, "")
 
@@ -155,20 +159,22 @@ class Recorder:
         return self._ring.copy(starts[0], self._ring.stop) if starts else None
 
     def finish(self) -> list[Clip]:
-        """Cut what is open where the sound ends."""
+        """Cut what is open where the sound ends; the detector begins anew, so nothing resumes before this."""
+        self._states.clear()
         clips = [self._cut(clip, min(clip.end(self._lengths.longest), self._ring.stop)) for clip in self._open]
         self._open.clear()
         return clips
 
-    def _clip_for(self, key: Key, event: ClipEvent) -> str:
-        lengths, begin = self._lengths, max(self._ring.start, event.onset - self._lengths.pre)
+    def _clip_for(self, key: Key) -> str:
+        lengths, onset = self._lengths, key[1]
+        begin = max(self._ring.start, onset - lengths.pre)
         for clip in reversed(self._open):
             start = min(clip.start, begin)
-            if clip.cause == EVENT and event.onset + lengths.post <= start + lengths.longest:
-                clip.start, clip.stop = start, max(clip.stop, event.onset + lengths.post)
-                clip.events[key] = event
+            if clip.cause == EVENT and onset + lengths.post <= start + lengths.longest:
+                clip.start, clip.stop = start, max(clip.stop, onset + lengths.post)
+                clip.lasting.add(key)
                 return clip.id
-        new = _Open(self._new_id(begin), begin, event.onset + lengths.post, EVENT, {key: event})
+        new = _Open(self._new_id(begin), begin, onset + lengths.post, EVENT, {key})
         return new.id if self._begin(new) else ""
 
     def _begin(self, clip: _Open) -> bool:
@@ -190,7 +196,7 @@ class Recorder:
         first = start // self._hop
         before = [each for each in self._gains if each[0] <= first][-1:]
         gains = before + [each for each in self._gains if first < each[0] < stop // self._hop]
-        events = tuple(clip.events.values())
+        events = tuple(event for event in self._events.values() if start <= event.onset < stop)
         pcm, resume = self._ring.copy(start, stop), self._resume(start, stop)
         return Clip(clip.id, start, pcm, tuple(gains), events, clip.cause, resume)
 

@@ -25,6 +25,7 @@ from edge.errors import ModelError
 from edge.types import Event, Scores
 
 SETTLE_S = 1.0  # until the tracker has forgotten what it did not hear: medians, and care behind a gap
+DECIDED_S = 3.0  # after which an event that is over is told of; the clip may have been cut before
 SAME_SCORE = 1e-4  # of peaks; messages have as many digits
 
 
@@ -116,7 +117,8 @@ def compare(file: ClipFile, found: list[Event], model: Model) -> list[Again]:
             left.remove(now)
         rows.append(Again(event, now, _differs(event, now), _excuse(event.onset, event.end, file, model)))
     for each in left:
-        excuse = _excuse(each.onset, each.end, file, model)
+        is_late = (each.end or file.stop) > file.stop - DECIDED_S * model.rate_hz
+        excuse = _excuse(each.onset, each.end, file, model) or "the clip was cut before it was decided" * is_late
         rows.append(Again(None, each, "the node found no such onset here", excuse))
     return sorted(rows, key=lambda row: row.event.onset)
 

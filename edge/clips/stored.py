@@ -16,21 +16,28 @@ from edge.errors import SourceError
 
 
 def find_clip(folder: Path, ident: str) -> ClipFile:
-    """The newest clip that holds the onset of an event, or that has this id itself.
+    """The clip with this id, or of those that hold the onset of the event with it, the one that shows most of it.
 
     Raises:
         SourceError: the folder cannot be read, or no clip there is of this event.
     """
     try:
-        paths = sorted(folder.glob(f"*{SOUND}"), reverse=True)
+        paths, best, shown = sorted(folder.glob(f"*{SOUND}")), None, (False, -1)
         if not paths and not folder.is_dir():
             raise SourceError(f"no folder of clips {folder}; give --clips FOLDER, or --config with the node's settings")
         for path in paths:
-            about = from_json(path.with_suffix(ABOUT).read_bytes())
-            if about is not None and ident in (about.id, *(event.id for event in about.events)):
+            if (about := from_json(path.with_suffix(ABOUT).read_bytes())) is None:
+                continue
+            if about.id == ident:
                 return about
+            for event in about.events:
+                shows = (event.end is not None, event.onset - about.start)
+                if event.id == ident and shows > shown:
+                    best, shown = about, shows
     except OSError as error:
         raise SourceError(f"clips {folder}: cannot be read ({error.strerror}); run as their owner") from None
+    if best is not None:
+        return best
     raise SourceError(
         f"no clip of {ident} among {len(paths)} in {folder}; it was withheld, has expired, or is still recorded: the "
         "messages on s/<stream>/clip say which"

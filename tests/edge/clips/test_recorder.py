@@ -147,6 +147,19 @@ def test_a_chunk_that_begins_with_lost_sound_is_no_place_to_resume() -> None:
     assert some.last(320, "c", Cause("command")).resume is None
 
 
+def test_where_the_detector_began_anew_a_clip_resumes_behind_it() -> None:
+    some, state = recorder(), np.zeros(2, np.float32)
+    some.push(sound(0, 320))
+    some.note_state(chunk(5), state)
+    some.note_gain(20, 1.0)
+    some.finish()
+    some.note_gain(15, 0.0)
+    some.note_state(chunk(15, restart=True), state)
+    clip = some.last(320, "c", Cause("command"))
+    assert clip.resume is not None
+    assert (clip.resume.frame, clip.gains) == (15, ((15, 0.0),))
+
+
 @given(
     st.sampled_from([0, 2**31 - 600, 2**32 - 600]),
     st.lists(st.tuples(st.integers(0, 120), st.integers(1, 200), st.integers(1, 250)), min_size=1, max_size=8),
