@@ -160,9 +160,9 @@ class Recorder:
 
     def finish(self) -> list[Clip]:
         """Cut what is open where the sound ends; the detector begins anew, so nothing resumes before this."""
-        self._states.clear()
         clips = [self._cut(clip, min(clip.end(self._lengths.longest), self._ring.stop)) for clip in self._open]
         self._open.clear()
+        self._states.clear()
         return clips
 
     def _clip_for(self, key: Key) -> str:

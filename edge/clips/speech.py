@@ -14,6 +14,9 @@ Source: cepstral peak prominence, Hillenbrand et al. 1994; here the peak itself,
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
@@ -23,10 +26,10 @@ BAND_HZ = (400.0, 2400.0)
 NARROW_HZ = (400.0, 1850.0)  # of sound that was sampled at 4 kHz: the edge at 2 kHz is a ripple too
 FALL_DB = 30.0  # from the top of the narrow band to that of the wide one, from which on the narrow one is used
 PITCH_HZ = (70.0, 400.0)
-STEP_S = 125e-6  # between two pitch periods that are looked at; a peak is 500 us wide
 FRAMES = 4  # within a second; a short word has as many
 LIMIT = 0.12
 FLOOR = 1e-7  # of magnitudes; far below the steps of 16 bit
+FEW = 64  # frames that tell which band there is
 AT_ONCE = 512  # frames; a long clip takes no more memory than a short one
 BINS = 257  # of `BAND_HZ`; the ripple of noise grows with the root of how few there are
 
@@ -47,17 +50,16 @@ def voicing(samples: Floats, valid: NDArray[np.bool_], rate_hz: int) -> Floats:
     length, hop = round(FRAME_S * rate_hz), round(HOP_S * rate_hz)
     if len(samples) < length:
         return np.zeros(0, np.float32)
-    frames, fine = (sliding_window_view(each, length)[::hop] for each in (samples, valid))
-    taper = np.hanning(length + 1)[:-1].astype(np.float32)
-    hz = np.arange(length + 1) * (rate_hz / 2 / length)
-    band = _band(np.asarray(frames[:: max(len(frames) // AT_ONCE, 1)] * taper), hz)
-    basis = _basis(hz[band])
+    frames: Floats = sliding_window_view(samples, length)[::hop]
+    fine: NDArray[np.bool_] = sliding_window_view(valid, length)[::hop]
+    taper: Floats = np.hanning(length + 1)[:-1].astype(np.float32)
+    hz = np.arange(length + 1, dtype=np.float64) * (rate_hz / 2 / length)
+    band = _band(np.asarray(frames[:: len(frames) // FEW + 1] * taper), hz)
     peaks = np.zeros(len(frames), np.float32)
     for begin in range(0, len(frames), AT_ONCE):
         part = slice(begin, begin + AT_ONCE)
         spectrum = np.abs(np.fft.rfft(np.asarray(frames[part] * taper), 2 * length, axis=1)[:, band])
-        cepstrum = np.log(spectrum + FLOOR) @ basis
-        peaks[part] = np.abs(cepstrum).max(axis=1)
+        peaks[part] = _ripple(np.log(spectrum + FLOOR), rate_hz, length)
     return np.where(fine.all(axis=1), peaks, np.float32(0))
 
 
@@ -85,10 +87,12 @@ def _band(frames: Floats, hz: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.flatnonzero((hz >= low_hz) & (hz <= high_hz))
 
 
-def _basis(hz: NDArray[np.float64]) -> NDArray[np.complex128]:
-    """(F, Q) what a log spectrum is multiplied by: without mean and slope, tapered, one wave for each period."""
-    line = np.stack([np.ones(len(hz)), hz - hz.mean()])
-    flat = np.eye(len(hz)) - line.T @ np.linalg.solve(line @ line.T, line)
-    periods_s = np.arange(1 / PITCH_HZ[1], 1 / PITCH_HZ[0], STEP_S)
-    waves = np.exp(2j * np.pi * np.outer(hz, periods_s)) / np.sqrt(BINS * len(hz))
-    return np.asarray(flat @ (np.hanning(len(hz))[:, None] * waves))
+def _ripple(logs: NDArray[np.floating[Any]], rate_hz: int, length: int) -> NDArray[np.floating[Any]]:
+    """(T,) height of the highest ripple in log spectra, (T, F), without mean and slope, tapered."""
+    line = np.linspace(-1.0, 1.0, logs.shape[1])
+    flat = logs - logs.mean(axis=1, keepdims=True)
+    flat -= ((flat * line).sum(axis=1) / np.square(line).sum())[:, None] * line
+    # Bins are rate / (2 * length) apart, so number k of this transform is a ripple of the pitch rate / k.
+    ripples = np.abs(np.fft.rfft(flat * np.hanning(len(line)), 2 * length, axis=1))
+    looked_at = slice(math.ceil(rate_hz / PITCH_HZ[1]), math.floor(rate_hz / PITCH_HZ[0]) + 1)
+    return np.asarray(ripples[:, looked_at].max(axis=1) / math.sqrt(BINS * len(line)))

@@ -23,6 +23,8 @@ from edge.delivery.messages import Body, ulid
 from edge.settings.clips import ClipSettings
 from edge.types import Block, Chunk, Event
 
+JUDGED_S = 20.0  # of a clip at the end of an event, by the thread that scores: 20 ms; the writer judges all of it
+
 Wall = Callable[[int], float]
 """When a sample was recorded, seconds since 1970."""
 
@@ -127,8 +129,9 @@ class StreamClips:
         if not clip:
             return None
         if self._drops_speech and until_now is not None:
-            block = to_block(0, until_now)
-            if has_speech(block.samples, block.valid, self._place.hearing.rate_hz):
+            rate_hz = self._place.hearing.rate_hz
+            block = to_block(0, until_now[-round(JUDGED_S * rate_hz) :])
+            if has_speech(block.samples, block.valid, rate_hz):
                 self._spoken.add(clip)
         return {"id": clip, "withheld": "speech" if clip in self._spoken else None}
 
