@@ -1,7 +1,8 @@
 """A clip heard again: by the same model, with the state, gains, phase and thresholds that the node heard it with.
 
 Not for printing (`edge.commands.replay`). From the clip's `resume` on, and but for its end, which the model's lookahead
-does not reach, scores are those of the node within 1e-5. Without that state the model would remember nothing of what
+does not reach, scores are those of the node: bit
+for bit if it scored the stream alone, within 1e-5 if in one call with other beds. Without that state the model would remember nothing of what
 came before, and it remembers long: at 24 places in 12 strings of six recordings, scores were off by up to .09 after
 5 s and .02 after 15 s. Of events that touch what is not exact this is said. Sound beyond full scale, or finer than
 16 bit, is in the clip as 16 bit hold it: the scores of such streams are close, and not those of the node.
@@ -129,9 +130,10 @@ def exact_from(file: ClipFile, model: Model) -> int | None:
 
 
 def exact_until(file: ClipFile, model: Model) -> int:
-    """The same of the last, one past it: behind it the model lacks what it hears ahead."""
-    chunk = model.chunk
-    return file.stop - (chunk.lookahead_frames + chunk.score_frames) * model.spec.hop_samples - model.spec.ahead_samples
+    """The same of the last, one past it: behind it lacks what is heard ahead, and the gain of a chunk not complete."""
+    chunk, spec = model.chunk, model.spec
+    ahead_frames = chunk.lookahead_frames + chunk.score_frames + chunk.chunk_frames
+    return file.stop - ahead_frames * spec.hop_samples - spec.ahead_samples
 
 
 def _state(file: ClipFile, model: Model) -> NDArray[np.float32] | None:

@@ -248,8 +248,8 @@ class NodeStream:
             self._decided += max(0, block.start - self._offered)  # what was lost does not wait
         self._offered = block.stop
         self._received_samples += len(block.samples)
-        self._messages.clips.hear(block)
         self._timed(lambda: self._pipeline.offer(block))
+        self._messages.clips.hear(block)
         self._then.append(lambda: self._recent.push(block, (now := self.totals()).received_s, now.measurable_s))
 
     def _on_gap(self, gap: Gap) -> None:

@@ -33,7 +33,7 @@ class KeepsClips(Protocol):
     """What a stream tells of its sound."""
 
     def hear(self, block: Block) -> None:
-        """Take a block, before the detector does."""
+        """Take a block, after the detector has: its gains are then known."""
 
     def note_state(self, chunk: Chunk, state: NDArray[np.float32]) -> None:
         """The model hears this chunk with that state, (S,)."""
