@@ -32,15 +32,16 @@ FOLDERS = {  # what each folder of the edge may import of the others, besides it
     "detector": {"settings", "features", "artefact", "sources"},
     "ward": {"artefact"},
     "delivery": {"settings", "sources", "ward"},
-    "node": {"settings", "sources", "features", "artefact", "detector", "ward", "delivery"},
+    "clips": {"settings", "features", "artefact", "detector", "delivery"},
+    "node": {"settings", "sources", "features", "artefact", "detector", "ward", "delivery", "clips"},
     "pictures": {"settings", "sources", "features", "artefact", "detector"},
     "doctor": {"settings", "sources", "features", "artefact", "releases", "detector", "ward", "delivery", "node"},
     "commands": {"*"},
     "__main__": {"commands"},
 }
 TRAINING_MAY_USE = {
-    "errors", "types", "features", "artefact.specs", "artefact.known", "artefact.burden_limits", "ward.burden",
-    "ward.budget", "detector.chunks", "detector.tracker",
+    "errors", "types", "features", "artefact.specs", "artefact.known", "artefact.burden_limits", "clips.speech",
+    "ward.burden", "ward.budget", "detector.chunks", "detector.tracker",
     "detector.concealment", "detector.known_sound", "detector.sound_check", "detector.sound_statistics", "sources",
 }  # fmt: skip
 HEARS_ARTEFACTS = {  # what is judged runs

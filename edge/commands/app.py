@@ -28,6 +28,7 @@ from edge.commands.doctor import doctor
 from edge.commands.link import app as link_app
 from edge.commands.model import app as model_app
 from edge.commands.optimize import optimize, tune
+from edge.commands.replay import replay
 from edge.commands.resend import resend
 from edge.commands.run import run
 from edge.commands.spectrogram import spectrogram
@@ -55,6 +56,7 @@ app.command(short_help="Check everything that a node needs.")(doctor)
 app.command(short_help="Publish again events that a broker lost.")(resend)
 app.command(short_help="Choose limits for a budget of alarms.")(budget)
 app.command(short_help="List what the alarms did, and who answered.")(alarms)
+app.command(short_help="Hear the clip of an event again.")(replay)
 app.add_typer(model_app, name="model", short_help="Show the model; manage signed models.")
 app.command(short_help="Measure a device of your own.")(adapt)
 app.command(short_help="Find the fastest variant of the model here.")(optimize)

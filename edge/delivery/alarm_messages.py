@@ -86,6 +86,8 @@ class AlarmNow:
     """Of its last transition; empty before the first."""
     value: Value
     """What was measured last; None if it is not known."""
+    clip: str = ""
+    """Id of the clip of its present or last episode; empty if there is none."""
 
 
 def alarm_body(node: Node, alarm: AlarmNow, now_s: float, wall: Wall) -> Body:
@@ -109,7 +111,7 @@ def alarm_body(node: Node, alarm: AlarmNow, now_s: float, wall: Wall) -> Body:
         "acknowledged": _person(state.acknowledged, wall) if state.signal == "Ack" else None,
         "inactivated": _inactivated(state, wall),
         "value": round(value, 2) if rule.kind == "Phy" and value is not None else None,
-        "limit": _limit(rule, state, wall),
+        "limit": _limit(rule, state, wall), "clip": alarm.clip or None,
         "ts": rfc3339(wall(now_s)), "valid_until": rfc3339(wall(now_s) + ALARM_EXPIRY_S),
     }  # fmt: skip
 
@@ -144,7 +146,7 @@ def answer_body(node: Node, answer: Answer, now_s: float, wall: Wall) -> Body:
     return {
         "schema": "laennec.result/1", "id": answer.id, "verb": answer.verb, "node": node.node,
         "stream": answer.stream or None, "boot_id": node.boot_id, "ok": answer.ok, "reason": answer.reason,
-        "conditions": list(answer.conditions), "ts": rfc3339(wall(now_s)),
+        "conditions": list(answer.conditions), "clip": answer.clip or None, "ts": rfc3339(wall(now_s)),
     }  # fmt: skip
 
 

@@ -18,6 +18,7 @@ that silence stays silent. Not for what was clipped (`edge.detector.sample_count
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -102,6 +103,11 @@ class LevelledChunks:
         chunk_s = model.chunk.chunk_frames * model.spec.hop_samples / model.spec.rate_hz
         self._window, self._slew_db = max(round(WINDOW_S / chunk_s), 1), SLEW_DB_PER_S * chunk_s
         self._begin_frames = BEGIN_S * model.spec.rate_hz / model.spec.hop_samples
+        self.tell_gain: Callable[[int, float], None] | None = None
+        """Called with each gain, dB, and the frame (absolute index) from which on it is added."""
+        self.given: Sequence[tuple[int, float]] = ()
+        """Gains as they were told before, to hear that sound again; empty: they follow from the level."""
+        self._told = np.float32(np.nan)
         self._forget()
 
     @property
@@ -143,10 +149,19 @@ class LevelledChunks:
         valid = chunk.valid[:, None]
         values = np.where(valid, chunk.values + self._curve, np.float32(0))
         gains_db = self._gains_db(chunk.start, values, chunk.valid, self._known)
+        if self.given:
+            gains_db = _gains_at(chunk.start + np.arange(len(gains_db)), self.given)
+        if self.tell_gain is not None:
+            self._tell(self.tell_gain, chunk.start, gains_db)
         if gains_db.any():
             values = values + gains_db[:, None] * self._per_db
         values = np.where(valid, np.maximum(values, self._floor), np.float32(0))
         return replace(chunk, values=values, gain_db=float(gains_db.mean()))
+
+    def _tell(self, tell_gain: Callable[[int, float], None], start: int, gains_db: NDArray[np.float32]) -> None:
+        for place in np.flatnonzero(np.diff(gains_db, prepend=self._told)):
+            tell_gain(start + int(place), float(gains_db[place]))
+        self._told = gains_db[-1]
 
     def _gains_db(
         self, start: int, values: NDArray[np.float32], valid: NDArray[np.bool_], known: KnownSound
@@ -180,3 +195,9 @@ class LevelledChunks:
         if missing:
             return wanted_db
         return self._gain_db + min(max(wanted_db - self._gain_db, -self._slew_db), self._slew_db)
+
+
+def _gains_at(frames: NDArray[np.int64], told: Sequence[tuple[int, float]]) -> NDArray[np.float32]:
+    """(T,) gain of each frame, dB, as it was told; before the first of them as there."""
+    begins, gains_db = np.array([frame for frame, _ in told]), np.array([gain for _, gain in told], np.float32)
+    return gains_db[np.maximum(np.searchsorted(begins, frames, "right") - 1, 0)]

@@ -11,7 +11,7 @@ scores are invalid or absent, and no event touches them.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -143,6 +143,14 @@ class Pipeline:
     def gain_db(self) -> float:
         """What is added to the level of the stream now, dB; after `flush`, what was at its end."""
         return self._chunks.gain_db
+
+    def tell_gains(self, tell: Callable[[int, float], None]) -> None:
+        """Let each gain be told with the frame (absolute index) from which on it is added, dB; before any sound."""
+        self._chunks.tell_gain = tell
+
+    def hear_with(self, gains: Sequence[tuple[int, float]]) -> None:
+        """Add gains that were told before instead of those that follow from the level, to hear a clip as it was."""
+        self._chunks.given = gains
 
     @property
     def verdict(self) -> Verdict:

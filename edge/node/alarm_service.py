@@ -22,6 +22,7 @@ from edge.delivery.alarm_messages import (
     ALARM_EXPIRY_S,
     ANSWER_EXPIRY_S,
     REFRESH_S,
+    Address,
     AlarmNow,
     address_of,
     alarm_body,
@@ -37,7 +38,8 @@ from edge.delivery.messages import Node
 from edge.delivery.requests import Listening, Request
 from edge.log import RateLimitedLog
 from edge.node.alarm_inputs import BedReading, NodeReading, bed_values, node_values
-from edge.ward.alarm_commands import parse_command
+from edge.node.node_clips import NodeClips
+from edge.ward.alarm_commands import ClipOrder, Command, parse_command
 from edge.ward.alarm_records import UNTOLD, Answer, Key, Record, Rule, Transition, Value
 from edge.ward.alarms import Alarms
 
@@ -83,7 +85,9 @@ class AlarmClock:
 class AlarmService:
     """The alarms of one node; `start` and `stop` once each."""
 
-    def __init__(self, rules: Mapping[Key, Rule], log: AlarmLog, node: Node, dispatch: Dispatch) -> None:
+    def __init__(
+        self, rules: Mapping[Key, Rule], log: AlarmLog, node: Node, dispatch: Dispatch, clips: NodeClips | None = None
+    ) -> None:
         """Read the log and go on from there; nothing is published before `start`.
 
         Args:
@@ -91,11 +95,13 @@ class AlarmService:
             log: where transitions are written.
             node: who publishes.
             dispatch: the way to the broker; not started yet.
+            clips: what keeps sound; None: nothing does.
         """
         records = log.read()
         self._alarms = Alarms(rules, records)
         self._unsaid = [each for each in records if isinstance(each, Transition) and _is_told(each)]
-        self._log, self._node, self._dispatch = log, node, dispatch
+        self._log, self._node, self._dispatch, self._clips = log, node, dispatch, clips
+        self._clip_of: dict[tuple[Key, int], str] = {}  # of episodes that this process has seen begin
         self._clock = AlarmClock(self._alarms.last_s)
         self._groups = tuple({key.condition: None for key, rule in rules.items() if rule.kind == "Phy"})
         self._values: Mapping[Key, Value] = {}
@@ -179,7 +185,7 @@ class AlarmService:
         now_s, records = self._clock.now_s(), list[Record]()
         try:
             command = parse_command(address.verb, request.payload)
-            answer, records = self._alarms.command(now_s, address.user, address.stream, command)
+            answer, records = self._ordered(now_s, address, command)
         except ValueError as error:
             answer = Answer("", address.verb, address.stream, ok=False, reason=str(error))
         if not answer.ok:
@@ -192,6 +198,19 @@ class AlarmService:
         body = answer_body(self._node, answer, now_s, self._clock.wall_s)
         self._dispatch.answer(topic, body, ANSWER_EXPIRY_S, request.correlation)
 
+    def _ordered(self, now_s: float, address: Address, command: Command) -> tuple[Answer, list[Record]]:
+        if not isinstance(command, ClipOrder):
+            return self._alarms.command(now_s, address.user, address.stream, command)
+        clips, user = self._clips, address.user
+        if clips is None:
+            raise ValueError("no sound is kept here; it needs `clips` in the settings of the node")
+        if not self._alarms.has_ordered(user, command.id) and (why := clips.mistake(address.stream, command.seconds)):
+            raise ValueError(why)
+        answer, records = self._alarms.command(now_s, user, address.stream, command, clips.new_id())
+        if records:
+            clips.keep_last(address.stream, command.seconds, answer.clip, f"{command.by} ({user})")
+        return answer, records
+
     def _record(self, records: list[Record] | list[Transition]) -> None:
         """To the disk, then to the broker, each alarm once with its last state."""
         if not records:
@@ -203,6 +222,11 @@ class AlarmService:
             where, by = f"stream={each.key.stream}" if each.key.stream else "node", each.by.by if each.by else "-"
             line = 'alarm=%s %s cause="%s" signal=%s priority=%s by="%s"'
             logger.info(line, each.key.condition, where, each.cause, each.state.signal, each.priority, by)
+            if each.cause == "raised" and each.kind == "Phy" and self._clips is not None:
+                episode = each.state.episode
+                clip = self._clips.of_alarm(each.key.stream, each.key.condition, episode)
+                self._clip_of = {known: ident for known, ident in self._clip_of.items() if known[0] != each.key}
+                self._clip_of[each.key, episode] = clip
         for key in {each.key: None for each in transitions}:
             self._publish(key)
 
@@ -228,7 +252,9 @@ class AlarmService:
     def _publish(self, key: Key) -> None:
         if (rule := self._alarms.rules.get(key)) is None:  # the settings do not have it; the service clears its topic
             return
-        alarm = AlarmNow(key, rule, self._alarms.state(key), self._alarms.cause(key), self._values.get(key))
+        state = self._alarms.state(key)
+        clip = self._clip_of.get((key, state.episode), "")
+        alarm = AlarmNow(key, rule, state, self._alarms.cause(key), self._values.get(key), clip)
         body = alarm_body(self._node, alarm, self._clock.now_s(), self._clock.wall_s)
         self._dispatch.set_state(alarm_topic(self._node, key), body, ALARM_EXPIRY_S)
         self._said_s[key] = time.monotonic()

@@ -27,6 +27,7 @@ from edge.node.alarm_service import AlarmService, WardReading
 from edge.node.box_fingerprint import box_fingerprint
 from edge.node.clock import is_synchronised
 from edge.node.engine import Engine, phase_of
+from edge.node.node_clips import NodeClips
 from edge.node.notify import Notifier, StreamHealth, Supervision
 from edge.node.readers import Readers, Reading
 from edge.node.reports import Reports, health_body, info_body, stream_health_body, stream_info_body
@@ -95,7 +96,8 @@ class Service:
         groups = [group.name for group in model.groups]
         check_groups(config.alarms, groups)
         log = AlarmLog(log_beside(outbox.path, config.node))
-        self._alarms = AlarmService(rules_of(config, groups), log, self._node, self._dispatch)
+        self._clips = self._clips_of(config)
+        self._alarms = AlarmService(rules_of(config, groups), log, self._node, self._dispatch, self._clips)
         self._watch = Watch(config, model, self._node, self._dispatch, self._streams)
         tests, priorities = self._watch.tests, [settings.priority for settings in config.streams]
         self._heard = [*self._streams, *(test.stream for test in tests)]
@@ -117,6 +119,15 @@ class Service:
         self._has_ended_orphans = False
         self._started_s = time.monotonic()
 
+    def _clips_of(self, config: Config) -> NodeClips | None:
+        """Memory for the sound of all streams, where the settings want any of it kept."""
+        if config.clips is None:
+            return None
+        clips = NodeClips(config.clips, config, self._model, self._node, self._dispatch)
+        for number, (settings, stream) in enumerate(zip(config.streams, self._streams, strict=True)):
+            clips.join(settings, stream, phase_of(number, self._model.chunk))
+        return clips
+
     def run(self, stop: threading.Event) -> Outcome:
         """Work until `stop` is set or every source has ended."""
         self._end_orphaned_events()
@@ -126,6 +137,8 @@ class Service:
             self._dispatch.clear_state(topic)
         self._dispatch.start()
         self._trends.start()
+        if self._clips is not None:
+            self._clips.start()
         readings = [
             Reading(source, stream, stop, partial(self._engine.wake, number))
             for number, (source, stream) in enumerate(zip(self._sources, self._heard, strict=True))
@@ -158,6 +171,8 @@ class Service:
             logger.error("scoring hangs; open events stay without an end until the next start")
         self._alarms.stop()
         self._watch.stop()
+        if self._clips is not None:
+            self._clips.stop()
         self._publish_stream_states()
         self._trends.finish()
         self._publish_health()
@@ -224,6 +239,8 @@ class Service:
         uptime_s = time.monotonic() - self._started_s
         body = health_body(self._node, self._outbox, self._dispatch, self._streams, uptime_s, time.time())
         body["checks"]["alarms"] = "ok" if self._alarms.is_well else "crit"
+        if self._clips is not None:
+            body["clips"], body["checks"]["clips"] = self._clips.health()
         return self._watch.complete(body)
 
     def _reports(self) -> Reports:

@@ -25,6 +25,7 @@ from edge.errors import LaennecError, ModelError
 from edge.node.bed_burden import BedBurden
 from edge.node.clock import Timeline
 from edge.node.inbox import OVERLOAD, End, Inbox, Item
+from edge.node.stream_clips import StreamClips
 from edge.node.stream_latency import StreamLatency
 from edge.node.stream_messages import Companion, MessageSink, Nobody, StreamMessages
 from edge.node.stream_state import RECENT_S, Lateness, RecentSound, State, StreamTotals
@@ -88,9 +89,9 @@ class NodeStream:
         recorded_s = self._monitored.recorded_s if self._monitored else None
         device = self._monitored.device if self._monitored else ""
         self._messages = StreamMessages(node, self.id, device, model, model.rate_hz, sink)
-        self._timeline = Timeline(model.rate_hz, self.is_live, recorded_s=recorded_s)
-        self._latency = StreamLatency(model, self._timeline, self.is_live)
-        self.burden = BedBurden(settings.id, model, self._timeline)
+        self.timeline = Timeline(model.rate_hz, self.is_live, recorded_s=recorded_s)
+        self._latency = StreamLatency(model, self.timeline, self.is_live)
+        self.burden = BedBurden(settings.id, model, self.timeline)
         self._items: deque[Item] = deque()  # taken from the inbox
         self._then: deque[Callable[[], None]] = deque()  # what follows when all chunks that are ready are decided
         self._offered: int | None = None  # absolute index one past the last sample that the pipeline has
@@ -107,11 +108,16 @@ class NodeStream:
         self._started_at_s = time.monotonic()
         self._state = State("unknown", "", time.time())
 
+    def keep_clips(self, clips: StreamClips) -> None:
+        """Let its sound be remembered, from now on."""
+        self._messages.clips = clips
+        self._pipeline.tell_gains(clips.note_gain)
+
     def arrive(self, item: Item) -> bool:
         """Take what the source gives; whether the thread that scores should look at it now."""
         if isinstance(item, Block):
             self._arrived_at_s = time.monotonic()
-            self._timeline.arrived(item.stop)
+            self.timeline.arrived(item.stop)
         self._latency.arrivals.note(item)
         self.inbox.put(item)
         due = self._pipeline.next_chunk_at
@@ -151,6 +157,7 @@ class NodeStream:
         ready = self._pipeline.ready()
         assert ready is not None, "only a chunk that is ready is scored"
         self._busy_s += busy_s
+        self._messages.clips.note_state(*ready)
         decided = round((self._end_s(ready[0]) - self._chunk.lookahead_frames * self._hop_s) * self._rate_hz)
         verified = self._pipeline.verdict.verified
         self._publish(self._timed(lambda: self._pipeline.decide(scores, state)), self._latency.last_sample(ready[0]))
@@ -183,12 +190,9 @@ class NodeStream:
     def totals(self) -> StreamTotals:
         """What the stream has received and found since the start."""
         return StreamTotals(
-            received_s=self._received_samples / self._rate_hz,
-            measurable_s=self._measurable_frames * self._score_hop_s,
-            lost_s=self._lost_samples / self._rate_hz,
-            gaps=self._gaps, events=self._messages.events, busy_s=self._busy_s,
-            concealed_s=self._pipeline.concealed_samples / self._rate_hz,
-            left_out_s=self._left_out_samples / self._rate_hz,
+            self._received_samples / self._rate_hz, self._measurable_frames * self._score_hop_s,
+            self._lost_samples / self._rate_hz, self._gaps, self._messages.events, self._busy_s,
+            self._pipeline.concealed_samples / self._rate_hz, self._left_out_samples / self._rate_hz,
         )  # fmt: skip
 
     def vitals(self) -> Vitals | None:
@@ -250,6 +254,7 @@ class NodeStream:
         self._offered = block.stop
         self._received_samples += len(block.samples)
         self._timed(lambda: self._pipeline.offer(block))
+        self._messages.clips.hear(block)
         self._then.append(lambda: self._recent.push(block, (now := self.totals()).received_s, now.measurable_s))
 
     def _on_gap(self, gap: Gap) -> None:
@@ -277,17 +282,19 @@ class NodeStream:
 
     def _reset(self) -> None:
         self._publish(self._timed(self._pipeline.finish))
+        self._messages.clips.finish()
         self._pipeline.reset()
         self._offered = None
 
     def _close(self) -> None:
         self._publish(self._timed(self._pipeline.finish))
+        self._messages.clips.finish()
         self.is_closed = True
         self.inbox.close()
 
     def _publish(self, events: list[Event], needed: int | None = None) -> None:
         self._latency.decided(needed, self._offered or 0)
-        self._messages.tell_events(events, self._timeline.wall_s, self._latency.of)
+        self._messages.tell_events(events, self.timeline.wall_s, self._latency.of)
         self.companion.find(events)
 
     def _count_measurable(self, scores: Scores) -> None:

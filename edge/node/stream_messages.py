@@ -23,6 +23,7 @@ from edge.delivery.messages import (
 from edge.log import BurstLimitedLog
 from edge.node.clock import read_clock
 from edge.node.inbox import Item
+from edge.node.stream_clips import KeepsClips, NoClips
 from edge.types import Event, Gap
 
 logger = logging.getLogger(__name__)
@@ -73,6 +74,7 @@ class StreamMessages:
         self._model_body, self._rate_hz = model_body(model), rate_hz
         self._gap_log = BurstLimitedLog(logger)
         self._open: dict[tuple[str, int], tuple[str, int, float]] = {}  # (label, onset) -> see `_follow`
+        self.clips: KeepsClips = NoClips()
         self.events = 0
         """Events that began."""
 
@@ -101,6 +103,8 @@ class StreamMessages:
             )
             if self._device:
                 message.body["device"] = self._device
+            if (clip := self.clips.of_event(event, ident)) is not None:
+                message.body["clip"] = clip
             self._sink.send(message)
             where_s = (event.onset if event.end is None else event.end) / self._rate_hz
             logger.log(

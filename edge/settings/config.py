@@ -18,6 +18,7 @@ from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, fie
 
 from edge.errors import ConfigError
 from edge.settings.alarms import AlarmSettings
+from edge.settings.clips import ClipSettings
 from edge.settings.kinds import LIVE, Outside, RuntimeName
 from edge.settings.link import PATTERNS, LinkSettings, mistakes_of_streams
 from edge.settings.mistakes import ID_PATTERN, closest, joined, mistakes_of, shortened
@@ -176,6 +177,21 @@ class Config(Section):
     alarms: AlarmSettings = AlarmSettings()
     metrics: Metrics = Metrics()
     self_test: SelfTestSettings = SelfTestSettings()
+    clips: ClipSettings | None = None
+    """What of the sound is kept; None: nothing."""
+
+    @field_validator("clips", mode="before")
+    @classmethod
+    def _clips_are_not_empty(cls, value: object) -> object:
+        if value is None:  # would silently be none
+            raise ValueError("is empty; write  clips: {}  for the defaults, or remove the key to keep no sound")
+        return value
+
+    def clips_path(self) -> Path:
+        """Where clips lie, if there are any: the configured folder, else beside where an outbox is by default."""
+        if self.clips is not None and self.clips.path is not None:
+            return _expanded(self.clips.path, "clips.path")
+        return _state_directory() / f"clips-{self.node}"
 
     def outbox_path(self) -> Path:
         """Where the outbox lives: the configured path, else systemd's or the user's state directory."""
@@ -188,7 +204,7 @@ def _state_directory() -> Path:
     """Systemd's state directory of the service, else the user's own (XDG)."""
     state = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
     base = Path(state) if state else Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state") / "laennec"
-    return _expanded(base, "outbox.path and models.path")
+    return _expanded(base, "outbox.path, models.path and clips.path")
 
 
 def _expanded(path: Path, key: str) -> Path:

@@ -16,6 +16,7 @@ MAX_COMMAND_BYTES = 2048
 MAX_PAUSE_S = 120.0  # of the audible signal; a longer silence is an inactivation, with a reason
 MAX_INACTIVE_S = 8 * 3600.0  # a shift
 MAX_LIMIT = 60.0  # s/min: sound all the time
+MAX_CLIP_S = 900.0  # the most that the settings let a node remember
 
 Text = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Reason = Annotated[str, Field(min_length=3, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
@@ -31,11 +32,16 @@ class Order(BaseModel):
     """Chosen by the sender, another for each command: one that comes twice is carried out once."""
     by: Text
     """Who orders it, as the sender calls the person."""
+
+
+class AlarmOrder(Order):
+    """What every command to alarms has."""
+
     condition: Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,32}$")] | None = None
     """Which alarm; None: all of this bed."""
 
 
-class Acknowledge(Order):
+class Acknowledge(AlarmOrder):
     """I have seen it."""
 
     verb = "acknowledge"
@@ -43,14 +49,14 @@ class Acknowledge(Order):
     """The episode that was seen; another that came meanwhile is then left alone."""
 
 
-class Pause(Order):
+class Pause(AlarmOrder):
     """Silence for a moment."""
 
     verb = "pause"
     duration_s: Annotated[float, Field(gt=0, le=MAX_PAUSE_S)] = MAX_PAUSE_S
 
 
-class Inactivate(Order):
+class Inactivate(AlarmOrder):
     """No signal for a while, as during physiotherapy; 0 s ends it."""
 
     verb = "inactivate"
@@ -58,7 +64,7 @@ class Inactivate(Order):
     why: Reason
 
 
-class Limit(Order):
+class Limit(AlarmOrder):
     """Another limit for this bed; null: that of the settings again."""
 
     verb = "limit"
@@ -67,10 +73,19 @@ class Limit(Order):
     why: Reason
 
 
-Command = Acknowledge | Pause | Inactivate | Limit
+class ClipOrder(Order):
+    """Keep the last seconds of this bed's sound."""
+
+    verb = "clip"
+    seconds: Annotated[float, Field(ge=1, le=MAX_CLIP_S)] = 30.0
+
+
+AlarmCommand = Acknowledge | Pause | Inactivate | Limit
+Command = AlarmCommand | ClipOrder
 
 COMMANDS: dict[str, type[Command]] = {
     Acknowledge.verb: Acknowledge, Pause.verb: Pause, Inactivate.verb: Inactivate, Limit.verb: Limit,
+    ClipOrder.verb: ClipOrder,
 }  # fmt: skip
 
 

@@ -26,7 +26,7 @@ Cause = Literal[
     "known", "unknown", "present", "cleared", "raised", "returned", "escalated", "acknowledged", "audio paused",
     "audio resumed", "inactivated", "reactivated", "limit set", "limit unset", "no limit", "not configured",
 ]  # fmt: skip
-Verb = Literal["acknowledge", "pause", "inactivate", "limit"]
+Verb = Literal["acknowledge", "pause", "inactivate", "limit", "clip"]
 
 PRIORITIES: tuple[Priority, ...] = ("Lo", "Me", "Hi")
 UNTOLD: tuple[Cause, ...] = ("known", "unknown", "present")  # of the measurement alone: no signal changes by them
@@ -140,6 +140,8 @@ class Answer:
     """Why not, for a person; empty if ok."""
     conditions: tuple[str, ...] = ()
     """The alarms that it changed; none if they were already so."""
+    clip: str = ""
+    """Id of the clip that was ordered; empty if none was."""
 
 
 @dataclass(frozen=True, slots=True)

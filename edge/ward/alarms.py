@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from edge.ward.alarm_commands import Acknowledge, Command, Inactivate, Limit, Pause
+from edge.ward.alarm_commands import Acknowledge, AlarmCommand, ClipOrder, Command, Inactivate, Limit, Pause
 from edge.ward.alarm_records import AlarmState, Answer, Key, Ordered, Person, Record, Rule, Transition, Value
 from edge.ward.alarm_rules import Change, acknowledge, advance, inactivate, pause, priority_of, set_limit
 
@@ -69,7 +69,13 @@ class Alarms:
             transitions += self._note(now_s, key, advance(rule, self.state(key), now_s, values.get(key)))
         return transitions
 
-    def command(self, now_s: float, user: str, stream: str, command: Command) -> tuple[Answer, list[Record]]:
+    def has_ordered(self, user: str, ident: str) -> bool:
+        """Whether a command of this user with this id was carried out."""
+        return (user, ident) in self._ordered
+
+    def command(
+        self, now_s: float, user: str, stream: str, command: Command, clip: str = ""
+    ) -> tuple[Answer, list[Record]]:
         """Carry out what a person ordered.
 
         Args:
@@ -77,6 +83,7 @@ class Alarms:
             user: whom the broker let speak.
             stream: the bed; empty for the node itself.
             command: what `edge.ward.alarm_commands.parse_command` gave.
+            clip: id of the clip that is made if it is one that orders it; it changes no alarm.
 
         Returns:
             The answer, and the records, of which the last is that of the command; none if it was refused or came
@@ -89,14 +96,17 @@ class Alarms:
             return before.answer if before.digest == digest else replace(answer, reason=reason), []
         if reason := self._mistake(stream, command):
             return replace(answer, reason=reason), []
-        keys = [key for key in self._rules if key.stream == stream and command.condition in (None, key.condition)]
-        person = Person(f"{command.by} ({user})", now_s, getattr(command, "why", ""))
-        transitions = [each for key in keys for each in self._note(now_s, key, self._carried_out(key, command, person))]
+        transitions = [] if isinstance(command, ClipOrder) else self._change(now_s, user, stream, command)
         changed = tuple(sorted({each.key.condition for each in transitions}))
-        answer = replace(answer, ok=True, conditions=changed)
+        answer = replace(answer, ok=True, conditions=changed, clip=clip)
         ordered = Ordered(now_s, user, command.by, digest, answer)
         self._remember(ordered)
         return answer, [*transitions, ordered]
+
+    def _change(self, now_s: float, user: str, stream: str, command: AlarmCommand) -> list[Transition]:
+        keys = [key for key in self._rules if key.stream == stream and command.condition in (None, key.condition)]
+        person = Person(f"{command.by} ({user})", now_s, getattr(command, "why", ""))
+        return [each for key in keys for each in self._note(now_s, key, self._carried_out(key, command, person))]
 
     def _mistake(self, stream: str, command: Command) -> str:
         """Why a command cannot be carried out; empty if it can."""
@@ -104,6 +114,8 @@ class Alarms:
         if not names:
             beds = sorted({key.stream for key in self._rules if key.stream})
             return f"no bed {stream!r} here; there are {', '.join(beds)}"
+        if isinstance(command, ClipOrder):
+            return "" if stream else "a clip is of a bed, not of the node"
         if command.condition is None:
             needs_one = isinstance(command, Acknowledge) and command.episode is not None
             return "an episode needs its condition" if needs_one else ""
@@ -116,7 +128,7 @@ class Alarms:
             return f"episode {command.episode} is not the present one ({now})"
         return ""
 
-    def _carried_out(self, key: Key, command: Command, person: Person) -> list[Change]:
+    def _carried_out(self, key: Key, command: AlarmCommand, person: Person) -> list[Change]:
         state = self.state(key)
         if isinstance(command, Acknowledge):
             return acknowledge(state, person)

@@ -98,7 +98,7 @@ def test_no_password_is_kept_in_clear_text_at_the_broker(made: Path) -> None:
         (("remove", "nobody"), "found none called 'nobody'"),
         (("renew",), "expected the names"),
         (("staff", "nurse-3"), "expected the NAME and one or more of"),
-        (("staff", "nurse-3", "clip"), "VERB 'clip': expected acknowledge"),
+        (("staff", "nurse-3", "threshold"), "VERB 'threshold': expected acknowledge"),
         (("staff", "ward-b.x", "pause"), "expected 1 to 32 of a-z"),
         (("staff", "board", "pause"), "'board' exists with other rights (laennec/v1/#)"),
         (("staff", "nurse-2", "limit"), "setup remove nurse-2 first"),

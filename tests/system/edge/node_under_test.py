@@ -27,6 +27,8 @@ def main(port: str, outbox: str, seconds: str, pace: str) -> None:
     tree = {"node": "node", "streams": [bed], "mqtt": mqtt}
     if "LIMIT" in os.environ:  # s/min
         tree["alarms"] = {"burden": {"continuous": {"limit_s_per_min": float(os.environ["LIMIT"])}}}
+    if "CLIPS" in os.environ:  # folder
+        tree["clips"] = {"path": os.environ["CLIPS"], "pre_s": 8, "post_s": 1, "longest_s": 12, "memory_s": 30}
     config = parse_config(tree, "test")
     store = Outbox(Path(outbox), config.outbox.max_mb, config.outbox.max_age_h)
     sound = Bursts(float(seconds), pace == "pace", period_s=int(os.environ.get("PERIOD_S", 1)))

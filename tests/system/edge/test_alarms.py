@@ -137,9 +137,10 @@ def test_a_limit_is_set_by_a_person_who_says_why_and_judged_at_once(ward: Ward, 
 def test_what_is_wrong_or_retained_is_not_carried_out(ward: Ward, staff: Staff, watcher: Watcher) -> None:
     rings(watcher, ward)
     staff.send("acknowledge", retain=True, id="r1", **NURSE)
-    said = [staff.ask("clip", id="c", **NURSE), staff.ask("acknowledge", id="c", bed="x", **NURSE)]
+    said = [staff.ask("threshold", id="c", **NURSE), staff.ask("acknowledge", id="c", bed="x", **NURSE)]
     assert ["not available" in said[0]["reason"], said[1]["reason"]] == [True, "bed: Extra inputs are not permitted"]
     assert staff.ask("pause", BED.replace("bed1", "bed9"), id="c", **NURSE)["reason"].startswith("no bed 'bed9'")
+    assert "no sound is kept here" in staff.ask("clip", id="c", **NURSE)["reason"]
     assert "at most 2048 bytes" in staff.ask("pause", id="x" * 5000, **NURSE)["reason"]
     assert watcher.bodies(ALARM)[-1]["signal"] == "On"
 

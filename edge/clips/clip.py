@@ -1,0 +1,162 @@
+"""A clip: a stretch of one stream, what the node made of it, and what is written beside the sound.
+
+Not for the disk (`edge.clips.folder`). Everything that hearing it again needs is in it: sample indices, the gain that
+the node heard it with, the phase of its chunks, thresholds and the adaptation (`edge.clips.replay`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from edge.clips.pcm_ring import Pcm, gaps_in
+
+MOST_GAPS = 10_000  # listed; what is more is only in the sound, as zeros, and `listed` says so
+Index = Annotated[int, Field(ge=-(1 << 62), le=1 << 62)]
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why there is a clip."""
+
+    kind: Literal["event", "alarm", "command"]
+    by: str = ""
+    """Who ordered it; of a command."""
+    condition: str = ""
+    """Of an alarm."""
+    episode: int = 0
+    """Of an alarm, as in its message."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClipEvent:
+    """One event whose onset lies in a clip, as it was decided."""
+
+    id: str
+    label: str
+    onset: Index
+    """Absolute sample index."""
+    end: Index | None
+    """The same, one past the sound; None if it lasted longer than the clip."""
+    peak: float
+    """Highest score; so far, if it lasted longer."""
+    threshold: float
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """A place from which on a clip can be heard exactly as the node heard it."""
+
+    frame: Index
+    """Absolute index of the first frame of a chunk, whose samples all lie in the clip."""
+    state: str
+    """What the model remembered before that chunk: (S,) little-endian float32 in base64; empty: nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """Sound that is to be kept."""
+
+    id: str
+    start: int
+    """Absolute index of the first sample."""
+    pcm: Pcm
+    """(N,) samples, `LOST` where there are none."""
+    gains: tuple[tuple[int, float], ...]
+    """Frames (absolute index) from which on a gain was added, dB, the first at or before the clip; empty: none ever."""
+    events: tuple[ClipEvent, ...]
+    """Whose onset it holds, as far as they were decided when it ended."""
+    cause: Cause
+    resume: Resume | None = None
+    """Where it can be heard from; None: only with a model that remembers nothing."""
+
+    @property
+    def stop(self) -> int:
+        """Absolute index one past the last sample."""
+        return self.start + len(self.pcm)
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """How a stream is heard; the same for all of its clips."""
+
+    node: str
+    site: str
+    stream: str
+    boot_id: str
+    mode: str
+    rate_hz: int
+    model: dict[str, str]
+    """As events name it (`edge.delivery.messages.model_body`)."""
+    phase: int
+    """Of the chunks, frames."""
+    thresholds: dict[str, float]
+    """Of the settings of the stream, instead of the model's."""
+    classes: tuple[str, ...] | None
+    """Classes that become events; None: all of the model's."""
+    adaptation: str | None
+    """Of its device, the whole text; None: heard as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClipFile:
+    """What is written beside the sound, and read again."""
+
+    id: str
+    hearing: Hearing
+    cause: Cause
+    start: Index
+    """Sample index of the first sample of the file."""
+    stop: Index
+    """One past the last."""
+    begin_time: str
+    """When the first was recorded, RFC 3339, UTC."""
+    gaps: tuple[tuple[Index, Index], ...]
+    """Lost samples, which are zeros in the file, [from, to)."""
+    listed: bool
+    """Whether `gaps` are all."""
+    gains: tuple[tuple[Index, float], ...]
+    """As in `Clip`."""
+    events: tuple[ClipEvent, ...]
+    speech: bool
+    """Whether speech was heard in it (`edge.clips.speech`)."""
+    sha256: str
+    """Of the FLAC file, hex."""
+    resume: Resume | None
+    """As in `Clip`."""
+    schema: Literal["laennec.clip-file/1"] = "laennec.clip-file/1"
+
+
+_FILES: TypeAdapter[ClipFile] = TypeAdapter(ClipFile)
+
+
+def describe(clip: Clip, hearing: Hearing, begin_time: str, speech: bool, sha256: str) -> ClipFile:
+    """What is written beside the sound of a clip.
+
+    Args:
+        clip: the clip.
+        hearing: of its stream.
+        begin_time: when its first sample was recorded, RFC 3339.
+        speech: whether speech was heard in it.
+        sha256: of the file with the sound, hex.
+    """
+    gaps = tuple((clip.start + first, clip.start + stop) for first, stop in gaps_in(clip.pcm))
+    return ClipFile(
+        clip.id, hearing, clip.cause, clip.start, clip.stop, begin_time, gaps[:MOST_GAPS], len(gaps) <= MOST_GAPS,
+        clip.gains, clip.events, speech, sha256, clip.resume,
+    )  # fmt: skip
+
+
+def to_json(file: ClipFile) -> bytes:
+    """The bytes of the file beside the sound."""
+    return _FILES.dump_json(file, indent=1)
+
+
+def from_json(content: bytes) -> ClipFile | None:
+    """What such a file holds; None if it is damaged or of another version."""
+    try:
+        return _FILES.validate_json(content)
+    except ValidationError:
+        return None

@@ -1,0 +1,178 @@
+"""Clips on disk: sound and what belongs to it, whole or not there, within a bound of bytes and of days.
+
+    <id>.json    what was heard and how (`edge.clips.clip`)
+    <id>.flac    the sound, 16 bit; there is a clip where this is, for it gets its name last
+
+Not for when (`edge.node.clip_writer`) and not for reading (`edge.clips.stored`). Both are written under other names,
+through to the disk, and renamed; what a death left of them is removed at the next start. Nobody but the owner may read
+them. The oldest go first, those of events before those of alarms and commands.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from edge.clips.clip import Clip, Hearing, describe, from_json, to_json
+from edge.clips.pcm_ring import LOST
+from edge.delivery.messages import CROCKFORD, rfc3339
+from edge.durable import sync
+from edge.errors import LaennecError
+
+SOUND, ABOUT, PARTIAL = ".flac", ".json", ".partial"
+ULID_LETTERS = 26
+TIME_LETTERS = 10  # of a ULID, which begins with milliseconds since 1970
+DAY_S = 86_400.0
+
+
+class QuotaError(LaennecError):
+    """One clip is larger than everything together may be."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Kept:
+    """One clip on the disk; the least goes first."""
+
+    is_wanted: bool
+    """By a person or an alarm, and not by an event alone."""
+    id: str
+    bytes: int
+
+
+class ClipFolder:
+    """The clips of one node; one thread at a time (the outbox keeps a second process away).
+
+    Args:
+        path: the folder; made when it is opened.
+        max_bytes: that may lie in it.
+        keep_s: how long a clip may, seconds of the wall clock.
+    """
+
+    def __init__(self, path: Path, max_bytes: int, keep_s: float) -> None:
+        """Touch nothing yet."""
+        self.path, self._max_bytes, self._keep_s = path, max_bytes, keep_s
+        self._kept: list[_Kept] = []
+
+    @property
+    def files(self) -> int:
+        """Clips that are there."""
+        return len(self._kept)
+
+    @property
+    def bytes(self) -> int:
+        """That they take."""
+        return sum(kept.bytes for kept in self._kept)
+
+    def open(self) -> None:
+        """Make the folder, remove what a death left, and learn what is there.
+
+        Raises:
+            OSError: it cannot be made or read.
+        """
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        names = {path.name for path in self.path.iterdir()}
+        whole = {name.removesuffix(SOUND) for name in names if name.endswith(SOUND) and _is_id(name)}
+        for name in names:
+            stem, ending = os.path.splitext(name)
+            if _is_id(name) and (ending == PARTIAL or (ending == ABOUT and stem not in whole)):
+                (self.path / name).unlink()
+        self._kept = [self._look(ident) for ident in sorted(whole)]
+
+    def put(self, clip: Clip, hearing: Hearing, begin_s: float, speech: bool) -> None:
+        """Write a clip; older ones go to make room.
+
+        Args:
+            clip: the clip.
+            hearing: of its stream.
+            begin_s: when its first sample was recorded, seconds since 1970.
+            speech: whether speech was heard in it.
+
+        Raises:
+            OSError: the disk does not take it; nothing of it is left.
+            QuotaError: it is larger than everything may be.
+        """
+        sound = encode(clip, hearing.rate_hz)
+        about = to_json(describe(clip, hearing, rfc3339(begin_s), speech, hashlib.sha256(sound).hexdigest()))
+        size = len(sound) + len(about)
+        if size > self._max_bytes:
+            raise QuotaError(f"a clip of {size} bytes is more than clips.max_mb allows; raise it")
+        self._make_room(self._max_bytes - size)
+        try:
+            for content, ending in ((about, ABOUT), (sound, SOUND)):
+                _write(self._file(clip.id, ending + PARTIAL), content)
+            for ending in (ABOUT, SOUND):
+                self._file(clip.id, ending + PARTIAL).rename(self._file(clip.id, ending))
+            sync(self.path)
+        except OSError:
+            self._remove(clip.id)
+            raise
+        self._kept.append(_Kept(clip.cause.kind != "event", clip.id, size))
+
+    def expire(self, now_s: float) -> None:
+        """Remove what is older than it may be.
+
+        Raises:
+            OSError: a file cannot be removed.
+        """
+        for kept in [kept for kept in self._kept if now_s - recorded_s(kept.id) > self._keep_s]:
+            self._drop(kept)
+
+    def _make_room(self, most_bytes: int) -> None:
+        for kept in sorted(self._kept):
+            if self.bytes <= most_bytes:
+                return
+            self._drop(kept)
+
+    def _drop(self, kept: _Kept) -> None:
+        for ending in (SOUND, ABOUT):  # without its sound it is no clip, whatever happens now
+            self._file(kept.id, ending).unlink(missing_ok=True)
+        self._kept.remove(kept)
+
+    def _remove(self, ident: str) -> None:
+        for ending in (SOUND, ABOUT, SOUND + PARTIAL, ABOUT + PARTIAL):
+            with suppress(OSError):
+                self._file(ident, ending).unlink(missing_ok=True)
+
+    def _look(self, ident: str) -> _Kept:
+        paths = [path for path in (self._file(ident, SOUND), self._file(ident, ABOUT)) if path.exists()]
+        about = from_json(paths[-1].read_bytes()) if len(paths) > 1 else None
+        is_wanted = about is not None and about.cause.kind != "event"
+        return _Kept(is_wanted, ident, sum(path.stat().st_size for path in paths))
+
+    def _file(self, ident: str, ending: str) -> Path:
+        return self.path / f"{ident}{ending}"
+
+
+def encode(clip: Clip, rate_hz: int) -> bytes:
+    """The sound of a clip as a FLAC file; lost samples are zeros."""
+    file = io.BytesIO()
+    pcm = np.where(clip.pcm == LOST, np.int16(0), clip.pcm)
+    soundfile.write(file, pcm, rate_hz, format="FLAC", subtype="PCM_16")
+    return file.getvalue()
+
+
+def recorded_s(ident: str) -> float:
+    """When a clip began, seconds since 1970, as its id says."""
+    milliseconds = 0
+    for letter in ident[:TIME_LETTERS]:
+        milliseconds = milliseconds << 5 | CROCKFORD.index(letter)
+    return milliseconds / 1000
+
+
+def _is_id(name: str) -> bool:
+    ident, dot, _ = name.partition(".")
+    return dot == "." and len(ident) == ULID_LETTERS and set(ident) <= set(CROCKFORD)
+
+
+def _write(path: Path, content: bytes) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+        sync(file)

@@ -1,0 +1,108 @@
+"""`laennec replay`: the clip of an event heard again by the model that heard it, beside what the node found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edge.commands import EXIT_MISTAKE, ModelOption, RuntimeOption
+from edge.errors import ModelError
+
+if TYPE_CHECKING:
+    from edge.artefact.model import Model
+    from edge.clips.clip import ClipFile
+    from edge.clips.replay import Again
+    from edge.settings.config import Config
+
+
+def replay(
+    event: Annotated[str, typer.Argument(metavar="EVENT_ID", help="Of an event, or of a clip itself.")],
+    clips: Annotated[Path | None, typer.Option(help="Folder of clips; default: that of the settings.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Settings (YAML) of the node.")] = None,
+    model: ModelOption = None,
+    runtime: RuntimeOption = None,
+) -> None:
+    """Hear the clip of an event again, with the same model, and print what is found beside what the node found.
+
+    Exit code 2 if an event differs that should not.
+    """
+    from edge.clips.replay import compare
+    from edge.clips.replay import replay as hear
+    from edge.clips.stored import find_clip, read_pcm
+    from edge.features import warm_up
+
+    settings = _settings(config)
+    folder = clips if clips is not None else _folder_of(settings)
+    about = find_clip(folder, event)
+    pcm = read_pcm(folder, about)
+    warm_up()
+    artefact = _open(settings, model, runtime or "auto", about)
+    rows = compare(about, hear(about, pcm, artefact), artefact)
+    print(folder / f"{about.id}.flac")
+    for line in _lines(about, rows, artefact):
+        print(line)
+    if any(row.differs and not row.excuse for row in rows):
+        raise typer.Exit(EXIT_MISTAKE)
+
+
+def _lines(about: ClipFile, rows: list[Again], model: Model) -> list[str]:
+    from edge.clips.replay import exact_from, exact_until
+    from edge.detector.detect import ROW_HEAD, as_row, event_record
+
+    rate_hz, shown = model.rate_hz, []
+    for row in rows:
+        node = f"{row.node.peak:5.2f}" if row.node is not None else "    -"
+        if row.now is None:
+            found, end = row.event, row.event.end or about.stop
+            times = f"{(found.onset - about.start) / rate_hz:9.2f} {(end - about.start) / rate_hz:9.2f}"
+            shown.append(f"{times}  {found.label.replace('_', ' '):<15} {'-':>5}  {node}  {row.remark}")
+            continue
+        record = event_record(Path(about.id), row.now, rate_hz)
+        record |= {key: record[key] - about.start / rate_hz for key in ("onset_s", "end_s")}
+        shown.append(f"{as_row(record)}  {node}  {row.remark}")
+    head = [f"{ROW_HEAD}   node  beside the node"] if shown else []
+    length_s = (about.stop - about.start) / rate_hz
+    lost_s = sum(stop - first for first, stop in about.gaps) / rate_hz
+    exact, until_s = exact_from(about, model), (exact_until(about, model) - about.start) / rate_hz
+    count = f"{len(rows)} event{'' if len(rows) == 1 else 's'}" if rows else "no event"
+    how = "not as the node heard it: the clip is too short to hold what the model remembered"
+    if exact is not None and until_s > (from_s := (exact - about.start) / rate_hz):
+        how = f"as the node heard it from {from_s:.2f} s to {until_s:.2f} s"
+    return [*head, *shown, f"{count} in {length_s:.1f} s of sound from {about.begin_time}, {lost_s:.1f} s lost; {how}"]
+
+
+def _open(settings: Config | None, path: Path | None, runtime: str, about: ClipFile) -> Model:
+    """The artefact that heard the clip, or a variant beside the one that is named.
+
+    Raises:
+        ModelError: it is not there.
+    """
+    from edge.artefact.model import DEFAULT_PATH
+    from edge.artefact.runtime import open_model
+    from edge.artefact.variants import find_variants
+    from edge.releases.model_store import active_model
+
+    named = path if path is not None else active_model(settings) if settings is not None else None
+    wanted = about.hearing.model
+    variants = find_variants(named or DEFAULT_PATH)
+    for artefact in variants:
+        if artefact.sha256 == wanted["sha256"]:
+            return open_model(artefact.path, runtime)
+    raise ModelError(
+        f"clip {about.id} was heard by model {wanted['id']} ({wanted['sha256'][:12]}), found "
+        f"{variants[0].path} ({variants[0].sha256[:12]}); give that one with --model"
+    )
+
+
+def _settings(path: Path | None) -> Config | None:
+    from edge.settings.config import load_config
+
+    return None if path is None else load_config(path)
+
+
+def _folder_of(settings: Config | None) -> Path:
+    from edge.settings.config import parse_config
+
+    return (settings or parse_config({"streams": [{"id": "none", "source": "none"}]}, "command line")).clips_path()

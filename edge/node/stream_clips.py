@@ -1,0 +1,164 @@
+"""The clips of one stream of a running node: its memory, filled by the thread that scores, asked by others too.
+
+Not for the disk: what is complete goes to the writer, which nobody waits for. What an event's message says of its clip
+is what is known then; what became of the clip is told in a message of its own.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.clips.clip import Cause, Clip, Hearing
+from edge.clips.clip_message import Recorded
+from edge.clips.pcm_ring import to_block
+from edge.clips.recorder import STATE_S, Lengths, Recorder
+from edge.clips.speech import has_speech
+from edge.delivery.messages import Body, ulid
+from edge.settings.clips import ClipSettings
+from edge.types import Block, Chunk, Event
+
+JUDGED_S = 20.0  # of a clip at the end of an event, by the thread that scores: 20 ms; the writer judges all of it
+
+Wall = Callable[[int], float]
+"""When a sample was recorded, seconds since 1970."""
+
+
+class KeepsClips(Protocol):
+    """What a stream tells of its sound."""
+
+    def hear(self, block: Block) -> None:
+        """Take a block, after the detector has: its gains are then known."""
+
+    def note_state(self, chunk: Chunk, state: NDArray[np.float32]) -> None:
+        """The model hears this chunk with that state, (S,)."""
+
+    def of_event(self, event: Event, ident: str) -> Body | None:
+        """What the message of an event says of its clip; None: nothing."""
+
+    def finish(self) -> None:
+        """No sound follows that could be joined to what was."""
+
+
+class NoClips:
+    """Nothing is kept, and no memory taken."""
+
+    def hear(self, block: Block) -> None:
+        """Forget it."""
+
+    def note_state(self, chunk: Chunk, state: NDArray[np.float32]) -> None:
+        """Forget it."""
+
+    def of_event(self, event: Event, ident: str) -> Body | None:
+        """None."""
+        return None
+
+    def finish(self) -> None:
+        """Nothing to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the clips of a stream come from and go to."""
+
+    hearing: Hearing
+    hop_samples: int
+    """From one frame to the next."""
+    wall_s: Wall
+    put: Callable[[Recorded], None]
+    """Takes a clip that is complete; never waits."""
+
+
+class StreamClips:
+    """The clips of one stream; any thread.
+
+    Args:
+        settings: what becomes a clip.
+        place: whose, and where they go.
+    """
+
+    def __init__(self, settings: ClipSettings, place: Place) -> None:
+        """Take the memory; nothing was heard."""
+        rate_hz = place.hearing.rate_hz
+        seconds = (settings.pre_s, settings.post_s, settings.longest_s, settings.memory_s, STATE_S)
+        lengths = Lengths(*(round(each_s * rate_hz) for each_s in seconds))
+        self._place, self._of = place, settings.of
+        self._drops_speech = settings.speech == "drop"
+        self._mutex = threading.Lock()
+        self._recorder = Recorder(lengths, place.hop_samples, lambda sample: ulid(place.wall_s(sample)))
+        self._spoken: set[str] = set()  # open clips in which speech was found
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to make a clip of."""
+        return self._recorder.is_empty
+
+    @property
+    def refused(self) -> int:
+        """Events and alarms without a clip, because too many were open."""
+        return self._recorder.refused
+
+    def hear(self, block: Block) -> None:
+        """Take a block; what is complete with it goes to the writer."""
+        with self._mutex:
+            clips = self._recorder.push(block)
+        self._hand_over(clips)
+
+    def note_gain(self, frame: int, gain_db: float) -> None:
+        """From this frame on (absolute index) so much is added to the level, dB."""
+        with self._mutex:
+            self._recorder.note_gain(frame, gain_db)
+
+    def note_state(self, chunk: Chunk, state: NDArray[np.float32]) -> None:
+        """The model hears this chunk with that state, (S,)."""
+        with self._mutex:
+            self._recorder.note_state(chunk, state)
+
+    def of_event(self, event: Event, ident: str) -> Body | None:
+        """The clip of an event; at its end, whether speech was heard in the clip until now."""
+        if "event" not in self._of:
+            return None
+        with self._mutex:
+            clip = self._recorder.on_event(event, ident)
+            until_now = self._recorder.so_far(clip) if event.kind == "end" and clip not in self._spoken else None
+        if not clip:
+            return None
+        if self._drops_speech and until_now is not None:
+            rate_hz = self._place.hearing.rate_hz
+            block = to_block(0, until_now[-round(JUDGED_S * rate_hz) :])
+            if has_speech(block.samples, block.valid, rate_hz):
+                self._spoken.add(clip)
+        return {"id": clip, "withheld": "speech" if clip in self._spoken else None}
+
+    def of_alarm(self, condition: str, episode: int) -> str:
+        """Begin the clip of an alarm that is raised now; its id, empty if there is none."""
+        if "alarm" not in self._of or self.is_empty:
+            return ""
+        ident = ulid(self._place.wall_s(self._recorder.stop))
+        with self._mutex:
+            is_begun = self._recorder.on_alarm(ident, Cause("alarm", condition=condition, episode=episode))
+        return ident if is_begun else ""
+
+    def keep_last(self, seconds: float, ident: str, by: str) -> None:
+        """Make a clip of the newest sound, for a person."""
+        with self._mutex:
+            clip = self._recorder.last(round(seconds * self._place.hearing.rate_hz), ident, Cause("command", by=by))
+        self._hand_over([clip])
+
+    def finish(self) -> None:
+        """Cut what is open where the sound ends."""
+        with self._mutex:
+            clips = self._recorder.finish()
+        self._hand_over(clips)
+
+    def _hand_over(self, clips: Sequence[Clip]) -> None:
+        place = self._place
+        for clip in clips:
+            has_spoken = clip.id in self._spoken
+            self._spoken.discard(clip.id)
+            place.put(Recorded(clip, place.hearing, place.wall_s(clip.start), has_spoken))
