@@ -1,11 +1,11 @@
 """A clip heard again: by the same model, with the state, gains, phase and thresholds that the node heard it with.
 
 Not for printing (`edge.commands.replay`). From the clip's `resume` on, and but for its end, which the model's lookahead
-does not reach, scores are those of the node: bit
-for bit if it scored the stream alone, within 1e-5 if in one call with other beds. Without that state the model would remember nothing of what
-came before, and it remembers long: at 24 places in 12 strings of six recordings, scores were off by up to .09 after
-5 s and .02 after 15 s. Of events that touch what is not exact this is said. Sound beyond full scale, or finer than
-16 bit, is in the clip as 16 bit hold it: the scores of such streams are close, and not those of the node.
+does not reach, scores are those of the node: bit for bit if it scored the stream alone, within 1e-5 if in one call with
+other beds. Without that state the model would remember nothing of what came before, and it remembers long: at 24 places
+in 12 strings of six recordings, scores were off by up to .09 after 5 s and .02 after 15 s. Of events that touch what is
+not exact this is said. Sound beyond full scale, or finer than 16 bit, is in the clip as 16 bit hold it: the scores of
+such streams are close, and not those of the node.
 """
 
 from __future__ import annotations

@@ -5,9 +5,11 @@ and heart leave to their noise. The height of that ripple, the cepstral peak, do
 is one harmonic or two, and makes none. The statistic of a stretch is what `FRAMES` frames (64 ms each, every 32 ms)
 within a second reach, at its strongest second; from `LIMIT` on it is speech.
 
-Not for what is said or who speaks, and no proof that nobody does: `python -m training.evaluation.speech_gate` prints
-how often it finds speech, and what else it takes for it: of patients and speakers that the limit was not chosen on,
-words over chest sound and chest sound alone. A cry is a voice too. Whispering has no harmonics and is not found.
+Not for what is said or who speaks, and no proof that nobody does. The limit was chosen on half of the patients and
+speakers; on the other half it finds four words over chest sound in 720 of 720, 10 dB louder to 20 dB fainter than the
+chest, a single word alone in 77 %; and it takes for speech 1.4 % of Normal recordings, 4 % of those with crackles, 7 %
+with wheezes, 17 % with both, 10 % of heart sounds, 90 % of coughs and every cry, which are voices too (`python -m
+training.evaluation.speech_gate`). Whispering has no harmonics and is not found.
 
 Source: cepstral peak prominence, Hillenbrand et al. 1994; here the peak itself, of the log spectrum without its slope.
 """

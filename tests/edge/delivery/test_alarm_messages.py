@@ -50,7 +50,7 @@ def test_an_acknowledged_alarm_says_this() -> None:
         "audible": False, "since": "2027-01-15T08:16:40.000Z", "audio_paused_until": None, "episode": 2,
         "latching": True, "acknowledged": who, "inactivated": None, "value": 12.35,
         "limit": {"s_per_min": 10.0, "set": who}, "ts": "2027-01-15T08:17:40.000Z",
-        "valid_until": "2027-01-15T08:19:40.000Z",
+        "valid_until": "2027-01-15T08:19:40.000Z", "clip": None,
     }  # fmt: skip
 
 
@@ -95,6 +95,7 @@ def test_an_answer_says_this() -> None:
     assert body == {
         "schema": "laennec.result/1", "id": "c1", "verb": "pause", "node": "edge-7", "stream": "bed1",
         "boot_id": "b3f1b3f1", "ok": True, "reason": "", "conditions": ["continuous"], "ts": "2027-01-15T08:17:40.000Z",
+        "clip": None,
     }  # fmt: skip
     SCHEMAS["laennec.result/1"].validate(answer_body(NODE, Answer("", "clip", "", False, "no"), 0.0, wall))
 

@@ -1,0 +1,140 @@
+"""What a stream says of its clips, and that speech in one is withheld before any disk."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+
+from edge.clips.clip_message import Recorded
+from edge.node.clip_writer import WAITING_CLIPS, ClipWriter
+from edge.node.stream_clips import Place, StreamClips
+from edge.settings.clips import ClipSettings
+from edge.types import Block, Gap
+from tests.edge.clips.clips import HEARING, clip
+from tests.edge.clips.test_speech import vowel
+from tests.edge.conftest import wait_for
+from tests.edge.fakes import LoudnessModel
+from tests.edge.streaming import RATE_HZ, Heard, Script, configured, sound
+
+SECTION: dict[str, Any] = {"pre_s": 8, "post_s": 1, "longest_s": 12, "memory_s": 30}
+
+
+def heard(*items: Block | Gap, **changed: Any) -> tuple[list[dict[str, Any]], list[Recorded]]:
+    """The events of a stream that keeps clips, and the clips."""
+    said, clips = Heard(), list[Recorded]()
+    stream = configured(Script(*items), said)
+    place = Place(HEARING, LoudnessModel.spec.hop_samples, stream.timeline.wall_s, clips.append)
+    stream.keep_clips(StreamClips(ClipSettings(**{**SECTION, **changed}), place))
+    stream.run(threading.Event())
+    assert stream.failure == ""
+    return said.events(), clips
+
+
+def spoken(seconds: float, begin_s: float) -> Block:
+    """Noise that is an event, and a vowel in it."""
+    block = sound(seconds, (begin_s, begin_s + 1.0))
+    first = round((begin_s + 0.2) * RATE_HZ)
+    block.samples[first : first + 4000] += 8 * vowel(0.5)
+    return block
+
+
+def test_the_end_of_an_event_says_that_its_clip_is_withheld_for_speech() -> None:
+    events, clips = heard(spoken(4.0, 1.0))
+    assert [body["clip"]["withheld"] for body in events] == [None, "speech"]
+    assert [recorded.has_speech for recorded in clips] == [True]
+
+
+def test_an_event_without_speech_names_its_clip_and_nothing_speaks_against_it() -> None:
+    events, clips = heard(sound(4.0, (1.0, 2.0)))
+    assert [body["clip"] for body in events] == [{"id": clips[0].clip.id, "withheld": None}] * 2
+    assert not clips[0].has_speech
+
+
+def test_speech_is_kept_where_the_settings_say_so_and_alarms_alone_leave_events_without() -> None:
+    events, clips = heard(spoken(4.0, 1.0), speech="keep")
+    assert [body["clip"]["withheld"] for body in events] == [None, None]
+    assert len(clips) == 1
+    events, clips = heard(spoken(4.0, 1.0), of=["alarm"])
+    assert not clips
+    assert all("clip" not in body for body in events)
+
+
+def test_a_device_that_begins_anew_has_a_clip_for_each_of_its_lives() -> None:
+    again = sound(2.0, (0.5, 1.0))
+    _, clips = heard(sound(2.0, (0.5, 1.0)), Gap(2 * RATE_HZ, 2 * RATE_HZ, "device restarted", restart=True), again)
+    assert [(each.clip.start, each.clip.stop) for each in clips] == [(0, 2 * RATE_HZ)] * 2
+
+
+class Folder:
+    """Stands for a folder on a disk that hangs until it is told to go on."""
+
+    path, files, bytes = "clips", 0, 0
+
+    def __init__(self) -> None:
+        self.goes_on, self.written = threading.Event(), list[str]()
+
+    def open(self) -> None: ...
+
+    def expire(self, now_s: float) -> None: ...
+
+    def put(self, clip: Any, hearing: Any, begin_s: float, speech: bool) -> None:
+        self.goes_on.wait()
+        self.written.append(clip.id)
+
+
+Told = list[tuple[str, str, str]]
+
+
+def writer(folder: Folder, keeps_speech: bool = False) -> tuple[ClipWriter, Told]:
+    told: Told = []
+    made = ClipWriter(folder, keeps_speech, lambda each, state, cause, _: told.append((each.clip.id, state, cause)))  # type: ignore[arg-type]
+    made.start()
+    return made, told
+
+
+def recorded(number: int) -> Recorded:
+    return Recorded(clip(1.8e9 + number), HEARING, 1.8e9 + number)
+
+
+def test_while_a_disk_hangs_clips_are_dropped_counted_and_told_and_nobody_waits() -> None:
+    folder = Folder()
+    some, told = writer(folder)
+    some.put(recorded(0))
+    wait_for(lambda: not some._waiting, "the first to be taken")
+    for number in range(1, WAITING_CLIPS + 4):
+        some.put(recorded(number))
+    assert some.counts == {"queue full": 3}
+    assert [state for _, state, cause in told if cause == "queue full"] == ["dropped"] * 3
+    folder.goes_on.set()
+    some.stop(60.0)
+    assert len(folder.written) == WAITING_CLIPS + 1
+    assert some.counts == {"queue full": 3, "stored": WAITING_CLIPS + 1}
+
+
+def test_what_could_not_be_written_at_the_end_is_told() -> None:
+    folder = Folder()
+    some, told = writer(folder)
+    for number in range(3):
+        some.put(recorded(number))
+    wait_for(lambda: len(some._waiting) == 2, "the first to be taken")
+    some.stop(0.0)
+    assert [each[1:] for each in told] == [("dropped", "stopped")] * 2
+    folder.goes_on.set()
+
+
+@pytest.mark.parametrize(("keeps", "state"), [(False, "withheld"), (True, "stored")])
+def test_the_writer_listens_to_all_of_a_clip_before_it_writes(
+    keeps: bool, state: Literal["withheld", "stored"]
+) -> None:
+    folder = Folder()
+    folder.goes_on.set()
+    some, told = writer(folder, keeps)
+    one = recorded(0)
+    one.clip.pcm[1000:5000] += np.round(100_000 * vowel(0.5)).astype(np.int16)
+    some.put(one)
+    some.stop(60.0)
+    assert [each[1] for each in told] == [state]
+    assert bool(folder.written) == keeps
