@@ -1,7 +1,7 @@
 """A clip: a stretch of one stream, what the node made of it, and what is written beside the sound.
 
 Not for the disk (`edge.clips.folder`). Everything that hearing it again needs is in it: sample indices, the gain that
-the node heard it with, the phase of its chunks, thresholds and the adaptation (`edge.clips.replay`).
+the node heard it with, the phase of its chunks, what becomes an event and the adaptation (`edge.clips.replay`).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from edge.clips.pcm_ring import Pcm, gaps_in
+from edge.detector.event_options import EventOptions
 
 MOST_GAPS = 10_000  # listed; what is more is only in the sound, as zeros, and `listed` says so
 Index = Annotated[int, Field(ge=-(1 << 62), le=1 << 62)]
@@ -92,10 +93,8 @@ class Hearing:
     """As events name it (`edge.delivery.messages.model_body`)."""
     phase: int
     """Of the chunks, frames."""
-    thresholds: dict[str, float]
-    """Of the settings of the stream, instead of the model's."""
-    classes: tuple[str, ...] | None
-    """Classes that become events; None: all of the model's."""
+    options: EventOptions
+    """What becomes an event, by the settings of the stream."""
     adaptation: str | None
     """Of its device, the whole text; None: heard as it is."""
 

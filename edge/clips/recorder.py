@@ -129,7 +129,7 @@ class Recorder:
         self._states.append((chunk.start, None if chunk.restart else state.copy()))
 
     def on_event(self, event: Event, ident: str) -> str:
-        """Take an onset or an end; the id of the clip that holds its onset, empty if none does."""
+        """Take an onset, an update or an end; the id of the clip that holds its onset, empty if none does."""
         key = (event.label, event.onset)
         kept = ClipEvent(ident, event.label, event.onset, event.end, event.peak, event.threshold)
         self._events = {old: each for old, each in self._events.items() if each.onset >= self._ring.start}
@@ -137,6 +137,8 @@ class Recorder:
         if event.kind == "onset":
             self._clip_of[key] = self._clip_for(key)
             return self._clip_of[key]
+        if event.kind == "update":
+            return self._clip_of.get(key, "")
         for clip in self._open:
             if key in clip.lasting and event.end is not None:
                 clip.lasting.remove(key)

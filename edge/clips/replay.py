@@ -87,7 +87,7 @@ def replay(file: ClipFile, pcm: Pcm, model: Model, observe: Callable[[Scores], N
     check_model(file, model)
     hearing = file.hearing
     adaptation = None if hearing.adaptation is None else Adaptation.from_text(hearing.adaptation)
-    pipeline = Pipeline(model, hearing.thresholds, observe, hearing.classes, "ignore", hearing.phase, adaptation)
+    pipeline = Pipeline(model, hearing.options, observe, "ignore", hearing.phase, adaptation)
     pipeline.hear_with(file.gains)
     exact = exact_from(file, model)
     first = file.start if exact is None else exact

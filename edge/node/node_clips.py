@@ -12,6 +12,7 @@ from edge.clips.clip import Hearing
 from edge.clips.clip_message import Recorded, State, clip_message
 from edge.clips.folder import DAY_S, ClipFolder
 from edge.delivery.messages import Body, Node, model_body, ulid
+from edge.detector.event_options import EventOptions
 from edge.node.clip_writer import ClipWriter
 from edge.node.stream import NodeStream
 from edge.node.stream_clips import Place, StreamClips
@@ -52,7 +53,7 @@ class NodeClips:
         model, node, adaptation = self._model, self._node, stream.adaptation
         hearing = Hearing(
             node.node, node.site, stream.id, node.boot_id, node.mode, model.rate_hz, model_body(model), phase,
-            dict(settings.thresholds), settings.classes, None if adaptation is None else adaptation.to_text(),
+            EventOptions.of(settings), None if adaptation is None else adaptation.to_text(),
         )  # fmt: skip
         place = Place(hearing, model.spec.hop_samples, stream.timeline.wall_s, self._writer.put)
         self._streams[stream.id] = StreamClips(self._settings, place)

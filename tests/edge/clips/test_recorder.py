@@ -27,7 +27,7 @@ def sound(start: int, stop: int) -> Block:
     return Block(start, (np.arange(start, stop) % 1000 / 32768).astype(np.float32), np.ones(stop - start, np.bool_))
 
 
-def event(kind: Literal["onset", "end"], onset: int, end: int | None = None, label: str = "wheeze") -> Event:
+def event(kind: Literal["onset", "update", "end"], onset: int, end: int | None = None, label: str = "wheeze") -> Event:
     return Event(kind, label, onset, end, 0.9, 0.8, 0.5, "quiet" if end else "")
 
 
@@ -68,6 +68,17 @@ def test_a_sound_that_lasts_longer_than_a_clip_is_kept_as_far_as_it_may() -> Non
     (clip,) = some.push(sound(320, 1100))
     assert (clip.start, clip.stop, clip.events[0].end) == (200, 600, None)
     assert some.on_event(event("end", 300, 1050), "e1") == "clip0", "its end still names the clip"
+
+
+def test_an_update_names_the_clip_of_its_onset_and_ends_nothing() -> None:
+    some = recorder()
+    some.push(sound(0, 500))
+    some.on_event(event("onset", 300), "e1")
+    assert some.on_event(event("update", 300), "e1") == "clip0"
+    assert some.push(sound(500, 590)) == [], "the sound lasts"
+    assert some.on_event(event("end", 300, 530), "e1") == "clip0"
+    (clip,) = some.push(sound(590, 700))
+    assert (clip.stop, clip.events[0].end) == (580, 530)
 
 
 def test_gaps_are_in_the_clip_where_they_were() -> None:
