@@ -21,7 +21,7 @@ from edge.artefact.adaptation import Adaptation
 from edge.artefact.model import Model
 from edge.detector.concealment import Concealment
 from edge.detector.level import LevelledChunks
-from edge.detector.quality import Finding, Quality
+from edge.detector.quality import Finding, Quality, hears_chests
 from edge.detector.recalibration import Recalibration
 from edge.detector.sound_check import SoundCheck, Verdict
 from edge.detector.tracker import Tracker
@@ -67,8 +67,8 @@ class Pipeline:
         self._observe = observe
         self._outside = outside
         self._check = None if outside == "ignore" else SoundCheck(model, adaptation)
-        is_judged = outside != "ignore" and model.known is not None
-        self._quality = Quality(model.rate_hz) if is_judged else None  # one that says nothing may know no chests
+        is_judged = outside != "ignore" and hears_chests(model.known)
+        self._quality = Quality(model.rate_hz) if is_judged else None
         self._finding = Finding()
         self._reported = set(model.event_classes if classes is None else classes)
         self._concealment = Concealment(model.rate_hz)

@@ -1,7 +1,8 @@
-"""Whether the sound of a chest can be judged at all, by its last 16 s: voice, mains hum, a steady tone, rubbing, contact.
+"""Whether the sound of a chest can be judged at all, by its last 16 s: voice, hum, steady tones, rubbing, contact.
 
-Judged every 2 s, from 8 s of whole stretches on (`edge.detector.quality_statistics`):
+Judged every 4 s, from 8 s of whole stretches on (`edge.detector.quality_statistics`):
 
+    dead          no band of no frame has `SILENT_DB`
     speech        a fifth of the frames are voiced. A cry is a voice, too. The most of 1772 chest recordings is a tenth
     mains hum     lines that stay at one frequency in four of five stretches, within 2 Hz of a multiple of 50 or 60 Hz,
     steady tone   or elsewhere, together as strong as all else above 100 Hz. A wheeze ends with its breath; none of the
@@ -22,7 +23,7 @@ SPRSound's recordings of Poor Quality against the others, 2 % of which are calle
 training.evaluation.sound_quality` fits them on half of the patients and prints what they find on the other half.
 
 Pure, for one stream; any cut of the sound gives the same. A bed that does not breathe cannot be told from a sensor that
-does not touch it, so neither may ever be shown as quiet. Not for silence, clipping or level (`edge.detector.sound_check`).
+does not touch it, so neither may ever be shown as quiet. Not for clipping or level (`edge.detector.sound_check`).
 """
 
 from __future__ import annotations
@@ -30,14 +31,18 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.artefact.known import KnownSound
 from edge.detector.quality_statistics import BIN_HZ, BREATH, HOP_S, LOW, MID, Stretch, StretchMeter
+from edge.detector.sample_counts import SILENT, SILENT_DB
 from edge.types import Block, Fault
 
 STRETCHES = 8  # that are judged together
+EVERY = 2  # stretches: as often as that
 LEAST = 4  # of them must be whole
 MOST_WAITING = 20_000  # findings that wait for their chunks: 11 hours in one block
 SPEECH = 0.2  # share of voiced frames
@@ -50,8 +55,10 @@ NAMES = ("slow", "above", "fast", "tilt", "rub")
 WEIGHTS = np.array([-26.8, 13.9, 12.5, 0.288, 0.459])  # as NAMES
 MIDDLE = np.array([0.784, 0.762, 0.093, -19.73, 3.9])  # means of the recordings
 POOR = 3.09  # of the weighted sum of what is above the middle
+FALL_DB = 20.0  # from the lowest group of bands to the highest; those of the bundled model lie at the floor there
 RETURN = 0.7  # of the limits, for what was called so
 TEXTS: dict[Fault, str] = {
+    "dead microphone": SILENT,
     "speech": "speech or cry over the chest",
     "mains hum": "mains hum as strong as the chest: check power supplies and cables nearby",
     "steady tone": "a steady tone as strong as the chest",
@@ -71,6 +78,11 @@ class Finding:
     def reason(self) -> str:
         """For a person; empty where nothing is."""
         return "" if self.fault is None else TEXTS[self.fault]
+
+
+def hears_chests(known: KnownSound | None) -> bool:
+    """Whether a model knows sound that falls with frequency as that of a chest does, for which the weights hold."""
+    return known is not None and known.spectrum_db[-1][1] < known.spectrum_db[0][1] - FALL_DB
 
 
 class Quality:
@@ -133,7 +145,7 @@ class Quality:
         self._recent.append((number, self._meter.measure(self._buffer)))
         while self._recent[0][0] <= number - STRETCHES:
             self._recent.popleft()
-        if len(self._recent) >= LEAST:
+        if len(self._recent) >= LEAST and (number + 1) % EVERY == 0:
             self._last = Finding(fault_of([stretch for _, stretch in self._recent], self._last.fault))
             self._counts[self._last.fault] += 1
             self._findings.append(((number + 1) * self._meter.samples, self._last))
@@ -150,12 +162,16 @@ def fault_of(stretches: Sequence[Stretch], before: Fault | None = None) -> Fault
     def limit(value: float, *faults: Fault) -> float:
         return RETURN * value if before in faults else value
 
+    if max(float(stretch.levels_db.max()) for stretch in stretches) < SILENT_DB:
+        return "dead microphone"
     voiced = sum(stretch.voiced for stretch in stretches) / sum(stretch.voice_frames for stretch in stretches)
     if voiced >= limit(SPEECH, "speech"):
         return "speech"
     strength, line_hz = _steady_lines(stretches)
     if strength >= limit(LINES, "mains hum", "steady tone"):
-        return "mains hum" if any(abs(line_hz - each * round(line_hz / each)) <= 2 for each in MAINS_HZ) else "steady tone"
+        return (
+            "mains hum" if any(abs(line_hz - each * round(line_hz / each)) <= 2 for each in MAINS_HZ) else "steady tone"
+        )
     parts = WEIGHTS * (statistics(stretches) - MIDDLE)
     if parts.sum() < limit(POOR, "no contact", "rubbing"):
         return None
@@ -167,12 +183,17 @@ def statistics(stretches: Sequence[Stretch]) -> NDArray[np.float64]:
     levels = np.concatenate([stretch.levels_db for stretch in stretches]).astype(np.float64)
     low, breath, mid = levels[:, LOW], levels[:, BREATH], levels[:, MID]
     swing = breath - breath.mean()
-    modulation = np.abs(np.fft.rfft(swing * np.hanning(len(swing)))) ** 2
+    modulation = np.abs(np.fft.rfft(swing * _taper(len(swing)))) ** 2
     hz = np.fft.rfftfreq(len(swing), HOP_S)
     first, begin, end = np.searchsorted(hz, (0.1, *FAST_HZ))
     fast = modulation[begin:end].sum() / max(float(modulation[first:].sum()), 1e-6)
     tilt = _quiet(mid) - _quiet(breath)
     return np.array([_slow(breath), _slow(mid), fast, tilt, _means(low, RUB_FRAMES).std()])
+
+
+@lru_cache(maxsize=2 * STRETCHES)
+def _taper(length: int) -> NDArray[np.float64]:
+    return np.hanning(length)
 
 
 def _slow(values: NDArray[np.float64]) -> float:

@@ -5,8 +5,8 @@
     voiced   frames of 64 ms, every 250 ms, whose log spectrum from 400 to 2400 Hz ripples with a period of 70 to
              400 Hz: the harmonics of a voice. The height of the ripple is a cepstral peak (Noll, J. Acoust. Soc. Am.
              41, 1967; its prominence: Hillenbrand et al., J. Speech Hear. Res. 37, 1994); a gain does not change it
-    lines    in the spectrum of the last half second, bins of 2 Hz that rise `LINE_DB` above the mean of those 8 to 20 Hz
-             away. A bin of noise is exponential, so one in ten million does by chance
+    lines    in the spectrum of the last half second, bins of 2 Hz that rise `LINE_DB` above the mean of those 8 to
+             20 Hz away. A bin of noise is exponential, so one in ten million does by chance
 
 All are of whole stretches on a grid of absolute samples, so any cut of the sound gives the same. Not for judging
 (`edge.detector.quality`), nor for what is told from samples one by one (`edge.detector.sample_counts`).
@@ -78,7 +78,7 @@ class StretchMeter:
         return Stretch(self._levels_db(centred), int(voiced.sum()), len(voiced), power, _lines(power))
 
     def _levels_db(self, samples: Floats) -> Floats:
-        """(T, 3): a frame is two hops, so its spectrum is the sum of those of both. A few bins cost less than an FFT."""
+        """(T, 3): a frame is two hops, so its spectrum is the sum of those of both. A few bins cost less so."""
         hops = samples.reshape(-1, self._hop)
         spectrum = hops[:-1] @ self._waves[: self._hop] + hops[1:] @ self._waves[self._hop :]
         bands = np.add.reduceat(spectrum * spectrum, self._bands, axis=1)
@@ -127,7 +127,7 @@ def _lines(power: Floats) -> NDArray[np.bool_]:
 
 
 def _ripple_waves(hz: NDArray[np.float64]) -> Floats:
-    """(F, 2 Q) cosines and sines of every period of a ripple, for a log spectrum without its mean and slope, tapered."""
+    """(F, 2 Q) cosines and sines of every period of a ripple, for a log spectrum without mean and slope."""
     line = np.stack([np.ones(len(hz)), hz - hz.mean()])
     flat = np.eye(len(hz)) - line.T @ np.linalg.solve(line @ line.T, line)
     turns = 2 * np.pi * np.outer(hz, np.linspace(1 / PITCH_HZ[1], 1 / PITCH_HZ[0], PITCHES))

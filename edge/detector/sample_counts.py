@@ -21,6 +21,7 @@ MOST_CONSTANT = 0.1  # of full scale; the most in SPRSound is 2e-4, in ICBHI 9e-
 MOST_NOT_NUMBERS = 1e-2  # share
 RETURN = 0.5  # hysteresis, of the three above
 SILENT_DB = -90.0  # rms, dBFS; the faintest recording of SPRSound has -68
+SILENT = f"silence: nothing above {SILENT_DB:.0f} dBFS"
 
 
 class SampleCounts:
@@ -81,7 +82,7 @@ class SampleCounts:
         if not_numbers > part * MOST_NOT_NUMBERS * self.samples:
             found.append(f"{100 * not_numbers / self.samples:.0f} % of the samples are not numbers")
         if self.is_silent:
-            found.append(f"silence: nothing above {SILENT_DB:.0f} dBFS")
+            found.append(SILENT)
         if self._clipped > part * MOST_CLIPPED * self._numbers:
             found.append(f"clipped: {100 * self._clipped / self._numbers:.1f} % of the samples at full scale")
         if abs(self._constant) > part * MOST_CONSTANT:

@@ -1,4 +1,4 @@
-"""The burden of one bed of a running node and its coverage: measured by the thread that scores, read by those that publish.
+"""The burden and the coverage of one bed: measured by the thread that scores, read by those that publish.
 
 Not for the figures (`edge.ward.burden`). Minutes that nobody has taken wait here, an hour of them at most.
 """
@@ -39,10 +39,13 @@ class BedBurden:
         self._minutes: deque[Reading] = deque(maxlen=MOST_MINUTES)
         self._mutex = threading.Lock()
         self._last: Reading | None = None
+        self.verdict = Verdict()
+        """Of the sound of the last scores."""
 
     def push(self, scores: Scores, verdict: Verdict) -> None:
         """Take the next scores, and what is said of their sound."""
         cause = verdict.fault or ("unknown sound" if verdict.verified is False else None)
+        self.verdict = verdict
         with self._mutex:
             self._coverage.push(scores, cause)
             for reading in self._burden.push(scores, verdict.verified):
