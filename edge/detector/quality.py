@@ -42,7 +42,7 @@ from edge.detector.sample_counts import SILENT, SILENT_DB
 from edge.types import Block, Fault
 
 STRETCHES = 8  # that are judged together
-EVERY = 2  # stretches: as often as that
+EVERY = 2  # stretches from one finding to the next, or more
 LEAST = 4  # of them must be whole
 MOST_WAITING = 20_000  # findings that wait for their chunks: 11 hours in one block
 SPEECH = 0.2  # share of voiced frames
@@ -103,6 +103,7 @@ class Quality:
         self._number: int | None = None  # of the stretch that is being filled
         self._filled = 0  # samples of it; -1: not all of them are there
         self._recent: deque[tuple[int, Stretch]] = deque()
+        self._judged = -EVERY  # number of the stretch after which it was judged last
         self._findings: deque[tuple[int, Finding]] = deque(maxlen=MOST_WAITING)  # from which sample on
         self._last = self._now = Finding()
         self._expires = 0  # sample
@@ -145,7 +146,8 @@ class Quality:
         self._recent.append((number, self._meter.measure(self._buffer)))
         while self._recent[0][0] <= number - STRETCHES:
             self._recent.popleft()
-        if len(self._recent) >= LEAST and (number + 1) % EVERY == 0:
+        if len(self._recent) >= LEAST and number >= self._judged + EVERY:
+            self._judged = number
             self._last = Finding(fault_of([stretch for _, stretch in self._recent], self._last.fault))
             self._counts[self._last.fault] += 1
             self._findings.append(((number + 1) * self._meter.samples, self._last))
@@ -193,7 +195,7 @@ def statistics(stretches: Sequence[Stretch]) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=2 * STRETCHES)
 def _taper(length: int) -> NDArray[np.float64]:
-    return np.hanning(length)
+    return np.asarray(np.hanning(length), np.float64)
 
 
 def _slow(values: NDArray[np.float64]) -> float:
@@ -212,11 +214,11 @@ def _quiet(values: NDArray[np.float64]) -> float:
 
 def _steady_lines(stretches: Sequence[Stretch]) -> tuple[float, float]:
     """Power of the lines that stay, relative to all else above 100 Hz, and the strongest of them, Hz."""
-    counts = np.sum([stretch.lines for stretch in stretches], axis=0)
+    counts = np.stack([stretch.lines for stretch in stretches]).sum(axis=0)
     steady = counts >= STEADY * len(stretches)
     if not steady.any():
         return 0.0, 0.0
-    power = np.sum([stretch.power for stretch in stretches], axis=0, dtype=np.float64)
+    power = np.stack([stretch.power for stretch in stretches]).sum(axis=0, dtype=np.float64)
     near = np.convolve(steady, np.ones(2 * LINE_BINS + 1), "same") > 0
     rest = power[LINES_ABOVE_HZ // BIN_HZ :][~near[LINES_ABOVE_HZ // BIN_HZ :]].sum()
     return float(power[near].sum() / max(rest, 1e-30)), BIN_HZ * float(np.argmax(np.where(steady, power, 0)))

@@ -126,7 +126,7 @@ def _lines(power: Floats) -> NDArray[np.bool_]:
     return found
 
 
-def _ripple_waves(hz: NDArray[np.float64]) -> Floats:
+def _ripple_waves(hz: NDArray[np.floating]) -> Floats:
     """(F, 2 Q) cosines and sines of every period of a ripple, for a log spectrum without mean and slope."""
     line = np.stack([np.ones(len(hz)), hz - hz.mean()])
     flat = np.eye(len(hz)) - line.T @ np.linalg.solve(line @ line.T, line)
