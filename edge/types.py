@@ -89,6 +89,10 @@ class Scores:
     """(T,) false where a frame of the score frame is invalid; its values then mean nothing."""
 
 
+Fault = Literal["no contact", "rubbing", "clipping", "dead microphone", "speech", "mains hum", "steady tone", "faint"]
+"""What can be wrong with sound that arrived, so that nothing in it can be judged."""
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One change of an adventitious sound: it was confirmed (`onset`), it lasts (`update`) or it is over (`end`)."""

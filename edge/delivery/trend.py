@@ -5,10 +5,12 @@ Not for measuring (`edge.ward.burden`) or storing (`edge.delivery.trend_history`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edge.delivery.messages import Body, Node, rfc3339
 from edge.ward.burden import GroupBurden, Reading, WindowBurden
+from edge.ward.coverage import Covered
 
 TREND_S = 60.0  # between two trends of a bed
 TREND_EXPIRY_S = 180  # three missed, and the last one vanishes from the broker: what is not published is unknown
@@ -31,21 +33,31 @@ class Minute:
     """Seconds that could be judged but were not like what the model knows."""
 
 
-def trend_body(node: Node, stream: str, reading: Reading, hop_samples: int, rate_hz: int, wall_s: float) -> Body:
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """The burden of one bed, and how much of its sound was measured."""
+
+    stream: str
+    reading: Reading
+    covered: Sequence[Covered]
+    """Of the windows of the reading."""
+
+
+def trend_body(node: Node, trend: Trend, hop_samples: int, rate_hz: int, wall_s: float) -> Body:
     """The burden of one bed over all windows.
 
     Args:
         node: who says so.
-        stream: the bed.
-        reading: the measurement.
+        trend: the measurement.
         hop_samples: samples to one score frame.
         rate_hz: of the sound, Hz.
         wall_s: now, seconds since 1970.
     """
+    pairs = zip(trend.reading.windows, trend.covered, strict=True)
     return {
-        "schema": "laennec.trend/1", "stream": stream, "boot_id": node.boot_id, "ts": rfc3339(wall_s),
-        "sample": {"rate": rate_hz, "stop": reading.stop * hop_samples},
-        "windows": [_window_body(window) for window in reading.windows],
+        "schema": "laennec.trend/1", "stream": trend.stream, "boot_id": node.boot_id, "ts": rfc3339(wall_s),
+        "sample": {"rate": rate_hz, "stop": trend.reading.stop * hop_samples},
+        "windows": [_window_body(window) | {"missing_s": missing_body(covered)} for window, covered in pairs],
     }  # fmt: skip
 
 
@@ -55,6 +67,11 @@ def minutes_of(stream: str, reading: Reading, at_s: float) -> list[Minute]:
     return [
         Minute(stream, one.group, at_s, one.expected_s, window.measured_s, window.unverified_s) for one in window.groups
     ]
+
+
+def missing_body(covered: Covered) -> Body:
+    """Seconds of a window that were not measured, by cause."""
+    return {cause.replace(" ", "_"): round(seconds, 3) for cause, seconds in covered.missing_s.items()}
 
 
 def _window_body(window: WindowBurden) -> Body:

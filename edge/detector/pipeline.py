@@ -22,6 +22,7 @@ from edge.artefact.model import Model
 from edge.detector.concealment import Concealment
 from edge.detector.event_options import EventOptions
 from edge.detector.level import LevelledChunks
+from edge.detector.quality import Finding, Quality, hears_chests
 from edge.detector.recalibration import Recalibration
 from edge.detector.sound_check import SoundCheck, Verdict
 from edge.detector.tracker import Tracker
@@ -61,6 +62,9 @@ class Pipeline:
         self._observe = observe
         self._outside = outside
         self._check = None if outside == "ignore" else SoundCheck(model, adaptation)
+        is_judged = outside != "ignore" and hears_chests(model.known)
+        self._quality = Quality(model.rate_hz) if is_judged else None
+        self._finding = Finding()
         self._reported = set(model.event_classes if options.classes is None else options.classes)
         self._concealment = Concealment(model.rate_hz)
         self._chunks = LevelledChunks(model, adaptation, phase)
@@ -127,13 +131,16 @@ class Pipeline:
         chunk, spec = self._ready.popleft(), self._model.chunk
         if self._check is not None:
             self._check.push_chunk(chunk)
+        if self._quality is not None:
+            self._finding = self._quality.at(chunk.start * self._model.spec.hop_samples)
         self._state = state
         if not np.isfinite(self._state).all():  # it would say nothing more for ever
             self._state, self._heard_from = self._model.new_state(), chunk.start + spec.chunk_frames
         if not len(scores.valid):
             return []
         scores = self._recalibration.apply(scores)
-        if self._outside == "not_measurable" and self.verdict.verified is False:
+        verdict = self.verdict
+        if not verdict.measurable or (self._outside == "not_measurable" and verdict.verified is False):
             scores = replace(scores, valid=np.zeros_like(scores.valid))
         if self._observe is not None:
             self._observe(scores)
@@ -154,12 +161,13 @@ class Pipeline:
 
     @property
     def verdict(self) -> Verdict:
-        """Whether the last half minute is like what the model knows."""
-        return Verdict() if self._check is None else self._check.verdict
+        """Whether the last half minute is like what the model knows, and can be judged at all."""
+        return _with(self._finding, Verdict() if self._check is None else self._check.verdict)
 
     def whole(self) -> Verdict:
         """The same of everything since the start or `reset`, as one stretch."""
-        return Verdict() if self._check is None else self._check.whole()
+        found = Verdict() if self._check is None else self._check.whole()
+        return found if self._quality is None else _with(self._quality.whole(), found)
 
     def flush(self) -> list[Event]:
         """End of stream: decide what is left, close what is open."""
@@ -190,6 +198,9 @@ class Pipeline:
         self._tracker.reset()
         if self._check is not None:
             self._check.reset()
+        if self._quality is not None:
+            self._quality.reset()
+        self._finding = Finding()
         self._forget()
 
     def _forget(self) -> None:
@@ -200,6 +211,8 @@ class Pipeline:
 
     def _hear(self, blocks: list[Block]) -> None:
         for block in blocks:
+            if self._quality is not None:
+                self._quality.push(block)
             self._cut(self._features.push(block))
 
     def _cut(self, frames: list[Frames]) -> None:
@@ -235,3 +248,10 @@ class Pipeline:
     def _reported_only(self, events: list[Event]) -> list[Event]:
         verified = self.verdict.verified
         return [replace(event, verified=verified) for event in events if event.label in self._reported]
+
+
+def _with(finding: Finding, verdict: Verdict) -> Verdict:
+    """A verdict with what is wrong beside it; what is told from the samples alone is the more certain."""
+    if finding.fault is None or not verdict.measurable:
+        return verdict
+    return Verdict(False, finding.reason, finding.fault, measurable=False)

@@ -11,15 +11,17 @@ import math
 
 import numpy as np
 
-from edge.types import Block
+from edge.types import Block, Fault
 
 UNIT = 2.0**-20  # of full scale; a piece of a minute still fits 64 bits
 FULL_SCALE = 0.99  # a sample from here on is clipped; converters stop a little below 1
 MOST_CLIPPED = 1e-3  # share; the worst of 1949 SPRSound recordings has 4e-5, of five ICBHI ones 1.7e-3
+RUINED = 1e-2  # share of clipped samples from which nothing can be judged
 MOST_CONSTANT = 0.1  # of full scale; the most in SPRSound is 2e-4, in ICBHI 9e-3
 MOST_NOT_NUMBERS = 1e-2  # share
 RETURN = 0.5  # hysteresis, of the three above
 SILENT_DB = -90.0  # rms, dBFS; the faintest recording of SPRSound has -68
+SILENT = f"silence: nothing above {SILENT_DB:.0f} dBFS"
 
 
 class SampleCounts:
@@ -57,6 +59,18 @@ class SampleCounts:
         """Whether there is nothing but a constant."""
         return bool(self._numbers) and 10 * math.log10(max(self._variance, 1e-30)) < SILENT_DB
 
+    @property
+    def fault(self) -> Fault | None:
+        """What is wrong with the samples, if one word says it."""
+        if self.is_silent:
+            return "dead microphone"
+        return "clipping" if self._clipped > MOST_CLIPPED * self._numbers else None
+
+    @property
+    def is_ruined(self) -> bool:
+        """Whether nothing can be judged by such samples."""
+        return self.is_silent or self._clipped > RUINED * self._numbers
+
     def reasons(self, was_outside: bool = False) -> list[str]:
         """What is wrong with the samples, for a person; nothing when they are as they should be, or there are none.
 
@@ -68,7 +82,7 @@ class SampleCounts:
         if not_numbers > part * MOST_NOT_NUMBERS * self.samples:
             found.append(f"{100 * not_numbers / self.samples:.0f} % of the samples are not numbers")
         if self.is_silent:
-            found.append(f"silence: nothing above {SILENT_DB:.0f} dBFS")
+            found.append(SILENT)
         if self._clipped > part * MOST_CLIPPED * self._numbers:
             found.append(f"clipped: {100 * self._clipped / self._numbers:.1f} % of the samples at full scale")
         if abs(self._constant) > part * MOST_CONSTANT:

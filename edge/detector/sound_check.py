@@ -20,7 +20,7 @@ from edge.detector.level import Hears, LevelledChunks, is_levelled
 from edge.detector.sample_counts import SampleCounts
 from edge.detector.sound_statistics import SoundStatistics
 from edge.features import FeatureSpec, FrontEnd
-from edge.types import Block, Chunk
+from edge.types import Block, Chunk, Fault
 
 PIECE_S = 10.0
 PIECES = 3  # that are judged together
@@ -36,6 +36,10 @@ class Verdict:
     """None: not judged: too short, or a model that does not say what it knows, or an adaptation without labels."""
     reason: str = ""
     """Why not, for a person; empty unless `verified` is false."""
+    fault: Fault | None = None
+    """The same in one word; None where it is not verified: it is not like what the model knows."""
+    measurable: bool = True
+    """Whether it can be judged at all: where it cannot, there are no events, and nothing of it is measured."""
 
 
 class _Piece:
@@ -149,5 +153,12 @@ class SoundCheck:
         if is_measured and frames is not None and known is not None and not total.samples.is_silent:
             found += reasons(frames.measured(), known, self._spec, total.gain_db, was_outside)
         if found:
-            return Verdict(False, "; ".join(found))
+            fault = total.samples.fault or ("faint" if self._is_faint(total) else None)
+            return Verdict(False, "; ".join(found), fault, not total.samples.is_ruined)
         return Verdict(self._inside if is_measured else None)
+
+    def _is_faint(self, total: _Piece) -> bool:
+        """Whether the level is lower than what can be brought to one that the model knows."""
+        if total.frames is None or self._known is None or not total.frames.frames:
+            return False
+        return total.frames.measured().level_db - total.gain_db < self._known.reach_db[0]

@@ -5,10 +5,11 @@ Not for deciding (`edge.ward.alarms`). Whatever is not known is None, and stays 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from edge.delivery.outbox import Counts
+from edge.detector.sound_check import Verdict
 from edge.node.stream import NodeStream
 from edge.settings.alarms import AlarmSettings, BurdenAlarm, Technical, TechnicalAlarm
 from edge.settings.config import Config
@@ -29,8 +30,8 @@ TECHNICAL: dict[Technical, Rule] = {  # the delays keep a loose plug or a short 
     "alarm-log": Rule("Tec", "Me"),
 }
 ALARM_WINDOW_S = 300  # over which the burden is compared with a limit
-OF_A_BED: tuple[Technical, ...] = ("signal-lost", "not-measurable")
-OF_A_DEVICE: tuple[Technical, ...] = ("contact", "battery")  # only a microcontroller measures these
+OF_A_BED: tuple[Technical, ...] = ("signal-lost", "not-measurable", "contact")
+OF_A_DEVICE: tuple[Technical, ...] = ("battery",)  # only a microcontroller measures it
 OF_THE_NODE: tuple[Technical, ...] = ("outbox", "model", "clock", "self-test", "alarm-log")
 
 
@@ -46,6 +47,8 @@ class BedReading:
     """By group of classes: expected seconds of sound in a measurable minute, over 5 min; None: not measurable."""
     is_broken: bool = False
     """Whether the detector failed on it."""
+    verdict: Verdict = field(default_factory=Verdict)
+    """Of its sound."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,8 @@ def bed_reading(stream: NodeStream) -> BedReading:
     """What is known of the bed of a stream now; may be called from any thread."""
     state, burden = stream.state().name, stream.burden.reading(stream.silent_s())
     groups = () if burden is None else burden.over(ALARM_WINDOW_S).groups
-    return BedReading(state, stream.vitals(), {each.group: each.s_per_min for each in groups}, stream.is_broken)
+    by_group = {each.group: each.s_per_min for each in groups}
+    return BedReading(state, stream.vitals(), by_group, stream.is_broken, stream.burden.verdict)
 
 
 def bed_values(stream: str, reading: BedReading, groups: Iterable[str]) -> dict[Key, Value]:
@@ -89,7 +93,7 @@ def bed_values(stream: str, reading: BedReading, groups: Iterable[str]) -> dict[
     state = reading.state
     is_heard = state in ("ok", "degraded")
     conditions = reading.vitals.conditions if reading.vitals is not None and is_heard else None
-    off_skin = None if conditions is None else "no contact" in conditions
+    off_skin = _is_off_skin(reading.verdict, conditions) if is_heard else None
     flat = None if conditions is None else "battery" in conditions
     unmeasured = state == "degraded" and not off_skin if is_heard else None
     technical: dict[Technical, Value] = {
@@ -98,6 +102,14 @@ def bed_values(stream: str, reading: BedReading, groups: Iterable[str]) -> dict[
     }  # fmt: skip
     burden = {Key(stream, group): reading.burden.get(group) if is_heard else None for group in groups}
     return {**burden, **{Key(stream, name): value for name, value in technical.items()}}
+
+
+def _is_off_skin(verdict: Verdict, conditions: Collection[str] | None) -> bool | None:
+    """Whether the device or the sound says that the sensor does not touch; None where neither can tell."""
+    if verdict.fault == "no contact" or (conditions is not None and "no contact" in conditions):
+        return True
+    is_judged = verdict.verified is not None and verdict.measurable  # rubbing, say, hides whether it touches
+    return False if conditions is not None or is_judged else None
 
 
 def node_values(before: NodeReading | None, now: NodeReading, is_broken: bool, log_failed: bool) -> dict[Key, Value]:

@@ -1,4 +1,4 @@
-"""The burden of one bed of a running node: measured by the thread that scores, read by those that publish.
+"""The burden and the coverage of one bed: measured by the thread that scores, read by those that publish.
 
 Not for the figures (`edge.ward.burden`). Minutes that nobody has taken wait here, an hour of them at most.
 """
@@ -10,9 +10,11 @@ from collections import deque
 
 from edge.artefact.model import Model
 from edge.delivery.trend import Minute, minutes_of
+from edge.detector.sound_check import Verdict
 from edge.node.clock import Timeline
-from edge.types import Scores
-from edge.ward.burden import STEP_S, Burden, Reading
+from edge.types import Gap, Scores
+from edge.ward.burden import STEP_S, WINDOWS_S, Burden, Reading
+from edge.ward.coverage import Coverage, Covered
 
 MOST_MINUTES = 60  # that wait to be remembered; the service takes them every quarter of a second
 FADES_AFTER_S = 5.0  # a source that gives nothing for longer is lost: its time goes on, and nothing of it is measured
@@ -31,18 +33,35 @@ class BedBurden:
         """
         self._stream, self._timeline, self._hop_samples = stream, timeline, model.score_hop_samples
         self._burden = Burden(model.groups, model.classes, model.score_hop_samples, model.rate_hz)
+        reach_samples = max(model.spec.history_samples, model.spec.ahead_samples)
+        self._coverage = Coverage(model.score_hop_samples, model.rate_hz, reach_samples)
         self._minute_frames = self._burden.step_frames * (60 // STEP_S)
         self._minutes: deque[Reading] = deque(maxlen=MOST_MINUTES)
         self._mutex = threading.Lock()
         self._last: Reading | None = None
+        self.verdict = Verdict()
+        """Of the sound of the last scores."""
 
-    def push(self, scores: Scores, verified: bool | None) -> None:
-        """Take the next scores, as `Burden.push`."""
+    def push(self, scores: Scores, verdict: Verdict) -> None:
+        """Take the next scores, and what is said of their sound."""
+        cause = verdict.fault or ("unknown sound" if verdict.verified is False else None)
+        self.verdict = verdict
         with self._mutex:
-            for reading in self._burden.push(scores, verified):
+            self._coverage.push(scores, cause)
+            for reading in self._burden.push(scores, verdict.verified):
                 self._last = reading
                 if reading.stop % self._minute_frames == 0:
                     self._minutes.append(reading)
+
+    def lose(self, gap: Gap, is_left_out: bool) -> None:
+        """Sound that will not come, before the scores of what follows.
+
+        Args:
+            gap: it.
+            is_left_out: whether it came and this machine was too slow for it.
+        """
+        with self._mutex:
+            self._coverage.lose(gap.start, gap.stop, "overload" if is_left_out else "gap")
 
     def reading(self, silent_s: float) -> Reading | None:
         """The burden now; None before the first scores.
@@ -54,6 +73,11 @@ class BedBurden:
             if self._last is None or silent_s <= FADES_AFTER_S:
                 return self._last
             return self._burden.at(self._last.stop + round(silent_s / STEP_S * self._burden.step_frames))
+
+    def covered(self, reading: Reading) -> list[Covered]:
+        """The coverage of the windows of a reading, shortest first, with the causes of what was not measured."""
+        with self._mutex:
+            return [self._coverage.over(window_s, reading.stop) for window_s in WINDOWS_S]
 
     def take_minutes(self) -> list[Minute]:
         """What is to be remembered of the minutes since the last call, oldest first."""

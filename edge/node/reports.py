@@ -18,10 +18,12 @@ from edge.artefact.model import Model
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.messages import Body, Node, device_body, model_body, rfc3339
 from edge.delivery.outbox import Outbox
+from edge.delivery.trend import DIGITS, missing_body
 from edge.detector.event_options import EventOptions
 from edge.node.stream import NodeStream
 from edge.settings.config import Config, Stream
 from edge.settings.fingerprint import config_hash
+from edge.ward.coverage import Covered
 
 SCHEMAS = (  # edge/delivery/schema
     "alarm/1", "clip/1", "command/1", "event/1", "gap/1", "health/2", "info/2", "result/1", "shadow/1",
@@ -108,12 +110,24 @@ def stream_health_body(node: Node, stream: NodeStream, wall_s: float) -> Body:
     body: Body = {
         "schema": "laennec.stream-health/1", "ts": rfc3339(wall_s), "boot_id": node.boot_id,
         "state": state.name, "reason": state.reason, "verified": state.verified, "gain_db": state.gain_db,
+        "fault": None if stream.burden.verdict.fault is None else stream.burden.verdict.fault.replace(" ", "_"),
         "heard_s": round(totals.received_s, 2), "measurable_s": round(totals.measurable_s, 2),
         "lost_s": round(totals.lost_s, 2), "concealed_s": round(totals.concealed_s, 2),
         "left_out_s": round(totals.left_out_s, 2), "lag_s": round(stream.lag_s(), 2),
         "gaps": totals.gaps, "events": totals.events,
         "rtf": round(totals.busy_s / totals.received_s, 4) if totals.received_s else None,
     }  # fmt: skip
+    if (reading := stream.burden.reading(stream.silent_s())) is not None:
+        body["coverage"] = _coverage_body(stream.burden.covered(reading)[-1])
     if (vitals := stream.vitals()) is not None:
         body["device"] = device_body(vitals)
     return body
+
+
+def _coverage_body(covered: Covered) -> Body:
+    """How much of the last hour was measured."""
+    share = round(covered.measured_s / covered.window_s, DIGITS)
+    return {
+        "s": covered.window_s, "share": share, "measured_s": round(covered.measured_s, 3),
+        "missing_s": missing_body(covered),
+    }  # fmt: skip

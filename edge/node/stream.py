@@ -228,7 +228,8 @@ class NodeStream:
 
     def _assess_sound(self) -> tuple[str, str]:
         verdict, is_left_out = self._pipeline.verdict, time.monotonic() - self._left_out_at_s < RECENT_S
-        strange = f"{self._outside.replace('_', ' ')}: {verdict.reason}" if verdict.verified is False else ""
+        how = self._outside.replace("_", " ") if verdict.measurable else "not measurable"
+        strange = f"{how}: {verdict.reason}" if verdict.verified is False else ""
         reason = self._lateness.reason(self.lag_s()) or LEAVES_OUT * is_left_out or self._recent.fault(strange)
         return ("degraded", reason) if reason else ("ok", "")
 
@@ -264,6 +265,7 @@ class NodeStream:
             if gap.cause == OVERLOAD:
                 self._left_out_samples += lost_samples
                 self._left_out_at_s = time.monotonic()
+            self.burden.lose(gap, gap.cause == OVERLOAD)
             self._messages.tell_gap(gap)
         if gap.restart:
             self._restart_detector()
@@ -299,7 +301,7 @@ class NodeStream:
 
     def _count_measurable(self, scores: Scores) -> None:
         self._measurable_frames += int(scores.valid.sum())
-        self.burden.push(scores, self._pipeline.verdict.verified)
+        self.burden.push(scores, self._pipeline.verdict)
 
     def _timed(self, work: Callable[[], Result]) -> Result:
         begin_s = time.perf_counter()

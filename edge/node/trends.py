@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from edge.artefact.model import Model
 from edge.delivery.messages import Body, Node
-from edge.delivery.trend import TREND_EXPIRY_S, TREND_S, trend_body
+from edge.delivery.trend import TREND_EXPIRY_S, TREND_S, Trend, trend_body
 from edge.delivery.trend_history import TrendHistory
 from edge.node.stream import NodeStream
 
@@ -54,5 +54,6 @@ class Trends:
         for stream in self._streams:
             reading = stream.burden.reading(stream.silent_s())
             if reading is not None:
-                body = trend_body(self._node, stream.id, reading, self._hop_samples, self._rate_hz, time.time())
+                trend = Trend(stream.id, reading, stream.burden.covered(reading))
+                body = trend_body(self._node, trend, self._hop_samples, self._rate_hz, time.time())
                 self._set_state(self._node.topic("s", stream.id, "trend"), body, TREND_EXPIRY_S)

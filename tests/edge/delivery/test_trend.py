@@ -7,7 +7,9 @@ from typing import Any
 import jsonschema
 import pytest
 
-from edge.delivery.trend import minutes_of, trend_body
+from edge.delivery.trend import Trend, minutes_of, trend_body
+from edge.ward.burden import WINDOWS_S
+from edge.ward.coverage import Coverage
 from tests.edge.conftest import SCHEMAS
 from tests.edge.streaming import NODE
 from tests.edge.ward.scoring import HOP_SAMPLES, MINUTE, RATE_HZ, burden, constant
@@ -16,8 +18,11 @@ WALL_S = 1_800_000_000.0
 
 
 def _body(seconds: float) -> dict[str, Any]:
-    reading = burden().push(constant(seconds, wheeze=0.2, crackle=1 / 3))[-1]
-    return trend_body(NODE, "bed1", reading, HOP_SAMPLES, RATE_HZ, WALL_S)
+    scores, coverage = constant(seconds, wheeze=0.2, crackle=1 / 3), Coverage(HOP_SAMPLES, RATE_HZ)
+    reading = burden().push(scores)[-1]
+    coverage.push(scores)
+    covered = [coverage.over(window_s, reading.stop) for window_s in WINDOWS_S]
+    return trend_body(NODE, Trend("bed1", reading, covered), HOP_SAMPLES, RATE_HZ, WALL_S)
 
 
 def test_the_body_obeys_its_schema_and_has_six_digits() -> None:
@@ -33,6 +38,7 @@ def test_the_body_obeys_its_schema_and_has_six_digits() -> None:
         "low": 20.000001,
         "high": 20.000001,
     }
+    assert [window["missing_s"] for window in body["windows"]] == [{}, {"not_begun": 120.0}, {"not_begun": 3420.0}]
     assert body["sample"] == {"rate": 8000, "stop": 180 * 8000}
     assert body["ts"] == "2027-01-15T08:00:00.000Z"
 

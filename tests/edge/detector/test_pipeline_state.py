@@ -88,10 +88,10 @@ def test_after_a_long_silence_the_model_remembers_nothing(model: Model) -> None:
         assert all(both[frame] == alone[frame] for frame in alone) is forgets
 
 
-def test_silence_that_is_heard_is_no_loss(model: Model) -> None:
-    _, scores = _run(model, _block(np.zeros(10 * 8000, np.float32)))
+def test_silence_that_is_heard_is_no_loss_before_it_is_called_a_dead_microphone(model: Model) -> None:
+    _, scores = _run(model, _block(np.zeros(7 * 8000, np.float32)))
     assert all(valid for _, valid in scores.values())
-    assert len(scores) == (10 * 8000 - SPEC.ahead_samples + HOP) // (2 * HOP)
+    assert len(scores) == (7 * 8000 - SPEC.ahead_samples + HOP) // (2 * HOP)
 
 
 def test_a_model_whose_numbers_overflow_starts_anew_and_what_it_had_heard_is_not_measurable(model: Model) -> None:

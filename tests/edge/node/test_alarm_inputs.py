@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from edge.delivery.outbox import Counts
+from edge.detector.sound_check import Verdict
 from edge.errors import ConfigError
 from edge.node.alarm_inputs import BedReading, NodeReading, bed_values, node_values, rules_of
 from edge.settings.alarms import check_groups
@@ -33,11 +34,11 @@ def test_by_default_nothing_physiological_can_be_raised(tmp_path: Path) -> None:
     assert not any(is_watched(rules[key], alarms.state(key)) for key in burdens)
 
 
-def test_only_a_device_that_measures_them_has_alarms_of_contact_and_battery(tmp_path: Path) -> None:
+def test_only_a_device_that_measures_it_has_an_alarm_of_its_battery(tmp_path: Path) -> None:
     rules = rules_of(settings(tmp_path, **LINKED), GROUPS)
     names = {stream: {key.condition for key in rules if key.stream == stream} for stream in ("bed1", "bed2", "")}
-    assert names["bed1"] == {*GROUPS, "signal-lost", "not-measurable"}
-    assert names["bed2"] == {*names["bed1"], "contact", "battery"}
+    assert names["bed1"] == {*GROUPS, "signal-lost", "not-measurable", "contact"}
+    assert names["bed2"] == {*names["bed1"], "battery"}
     assert names[""] == {"outbox", "model", "clock", "self-test", "alarm-log"}
 
 
@@ -99,6 +100,27 @@ def test_a_bed_is_measured_by_its_state_and_its_device(
     assert tuple(values[Key("bed1", name)] for name in names) == expected
     assert values[Key("bed1", "continuous")] == (3.0 if state in ("ok", "degraded") else None)
     assert values[Key("bed1", "discontinuous")] is None
+
+
+@pytest.mark.parametrize(
+    ("conditions", "verdict", "expected"),
+    [
+        (None, Verdict(), None),  # nobody has judged it yet
+        (None, Verdict(True), False),
+        (None, Verdict(False, "", "no contact", measurable=False), True),
+        (None, Verdict(False, "", "rubbing", measurable=False), None),
+        ((), Verdict(False, "", "no contact", measurable=False), True),
+        (("no contact",), Verdict(True), True),
+        ((), Verdict(), False),
+    ],
+)
+def test_contact_is_lost_where_the_device_or_the_sound_says_so(
+    conditions: tuple[str, ...] | None, verdict: Verdict, expected: bool | None
+) -> None:
+    vitals = None if conditions is None else Vitals("0x1", True, conditions)
+    values = bed_values("bed1", BedReading("degraded", vitals, verdict=verdict), GROUPS)
+    assert values[Key("bed1", "contact")] is expected
+    assert values[Key("bed1", "not-measurable")] is not bool(expected), "one notice for one fault"
 
 
 def test_a_bed_without_a_device_knows_nothing_of_contact() -> None:
