@@ -25,7 +25,7 @@ from edge.delivery.refusals import Refusals
 from edge.delivery.requests import Listening
 from edge.delivery.send_order import next_messages
 from edge.log import RateLimitedLog
-from edge.settings.config import Mqtt
+from edge.settings.mqtt import Mqtt
 
 INBOX_MESSAGES = 1024  # one bed makes a few in a minute; this is room for a disk that stalls
 TIDY_S = 30.0  # how often the outbox drops what is too old and tries a disk that refused

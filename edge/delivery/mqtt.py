@@ -29,7 +29,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from edge.delivery.mqtt_client import RECEIVE_MAXIMUM, ClientFactory, publish_properties
 from edge.delivery.requests import Listening
 from edge.log import RateLimitedLog
-from edge.settings.config import Mqtt
+from edge.settings.mqtt import Mqtt
 
 CONNACK_S = 3.0  # how long a CONNACK may take; amqtt 0.12 misreads a CONNECT of MQTT 5 and waits for more of it
 LOOP_S = 1.0  # how long the network loop waits for its socket at once; then it looks at keepalive and CONNACK_S

@@ -12,7 +12,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from edge.delivery.tls import TlsFault, diagnose, make_context
-from edge.settings.config import Mqtt, password
+from edge.settings.mqtt import Mqtt, password
 
 SESSION_EXPIRY_S = 300  # must exceed the will delay, or the broker publishes the will when the session ends
 RECEIVE_MAXIMUM = 20  # unacknowledged messages at once, both ways

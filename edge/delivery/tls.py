@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from edge.errors import ConfigError
 
 if TYPE_CHECKING:
-    from edge.settings.config import Mqtt, Tls
+    from edge.settings.mqtt import Mqtt, Tls
 
 CONNECT_S = 3.0
 REFUSAL_S = 1.0  # how long after the handshake a refusal may come

@@ -24,7 +24,8 @@ from edge.errors import ConfigError
 from edge.node.box_fingerprint import box_fingerprint
 
 if TYPE_CHECKING:
-    from edge.settings.config import Config, Tls
+    from edge.settings.config import Config
+    from edge.settings.mqtt import Tls
 
 ECHO_S = 1.0  # how long its own message may take to come back, after the retained ones
 EXPIRY_S = 5

@@ -113,11 +113,14 @@ class Service:
         self._published: dict[str, State] = {}
         self._in_turn = 0  # reports on the health of a stream that were published
         self._retained = RetainedTopics(outbox.path.with_name(f"retained-{config.node}.json"))
-        kinds = ("status", "health", "info", "trend", *(["shadow"] if self._shadow is not None else []))
-        self._stream_topics = [self._node.topic("s", each.id, kind) for each in config.streams for kind in kinds]
-        self._stream_topics += self._alarms.topics
+        self._stream_topics = [*self._topics_of_streams(), *self._alarms.topics]
         self._has_ended_orphans = False
         self._started_s = time.monotonic()
+
+    def _topics_of_streams(self) -> list[str]:
+        """Retained ones."""
+        kinds = ("status", "health", "info", "trend", *(["shadow"] if self._shadow is not None else []))
+        return [self._node.topic("s", each.id, kind) for each in self._config.streams for kind in kinds]
 
     def _clips_of(self, config: Config) -> NodeClips | None:
         """Memory for the sound of all streams, where the settings want any of it kept."""

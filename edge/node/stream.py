@@ -11,7 +11,6 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +25,7 @@ from edge.node.bed_burden import BedBurden
 from edge.node.clock import Timeline
 from edge.node.inbox import OVERLOAD, End, Inbox, Item
 from edge.node.stream_clips import StreamClips
+from edge.node.stream_counts import StreamCounts
 from edge.node.stream_latency import StreamLatency
 from edge.node.stream_messages import Companion, MessageSink, Nobody, StreamMessages
 from edge.node.stream_state import RECENT_S, Lateness, RecentSound, State, StreamTotals
@@ -41,7 +41,6 @@ STOPPED = "stopped"
 LEAVES_OUT = "overload: this machine is too slow, sound is left out"
 
 logger = logging.getLogger(__name__)
-Result = TypeVar("Result")
 
 
 class NodeStream:
@@ -78,9 +77,8 @@ class NodeStream:
         self.companion: Companion = Nobody()
         self.inbox = Inbox(model.rate_hz)
         self._outside = settings.outside
-        self._rate_hz, self._chunk = model.rate_hz, model.chunk
-        self._hop_s = model.spec.hop_samples / model.rate_hz
-        self._score_hop_s = model.score_hop_samples / model.rate_hz
+        self._rate_hz, self._chunk, self._hop_s = model.rate_hz, model.chunk, model.spec.hop_samples / model.rate_hz
+        self._counts = StreamCounts(model)
         self.adaptation = None if settings.adaptation is None else load_adaptation(settings.adaptation, model)
         self._pipeline = Pipeline(
             model, EventOptions.of(settings), self._count_measurable, settings.outside, phase, self.adaptation,
@@ -92,17 +90,16 @@ class NodeStream:
         self.timeline = Timeline(model.rate_hz, self.is_live, recorded_s=recorded_s)
         self._latency = StreamLatency(model, self.timeline, self.is_live)
         self.burden = BedBurden(settings.id, model, self.timeline)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Nothing has come yet."""
         self._items: deque[Item] = deque()  # taken from the inbox
         self._then: deque[Callable[[], None]] = deque()  # what follows when all chunks that are ready are decided
         self._offered: int | None = None  # absolute index one past the last sample that the pipeline has
         self.decided = 0  # the same of what is decided
         self._ending = STOPPED  # unless its source ends by itself
-        self._count_from_now()
-
-    def _count_from_now(self) -> None:
-        """Nothing has come yet."""
-        self._received_samples = self._lost_samples = self._left_out_samples = self._measurable_frames = self._gaps = 0
-        self._busy_s, self._left_out_at_s = 0.0, -float("inf")
+        self._left_out_at_s = -float("inf")
         self._recent, self._lateness = RecentSound(), Lateness()
         self._arrived_at_s: float | None = None
         self._started_at_s = time.monotonic()
@@ -156,11 +153,13 @@ class NodeStream:
         """Take the model's answer to the chunk that is ready, and the time that it took."""
         ready = self._pipeline.ready()
         assert ready is not None, "only a chunk that is ready is scored"
-        self._busy_s += busy_s
+        self._counts.busy_s += busy_s
         self._messages.clips.note_state(*ready)
         decided = round((self._end_s(ready[0]) - self._chunk.lookahead_frames * self._hop_s) * self._rate_hz)
         verified = self._pipeline.verdict.verified
-        self._publish(self._timed(lambda: self._pipeline.decide(scores, state)), self._latency.last_sample(ready[0]))
+        self._publish(
+            self._counts.timed(lambda: self._pipeline.decide(scores, state)), self._latency.last_sample(ready[0])
+        )
         self.decided = max(self.decided, decided)
         verdict = self._pipeline.verdict
         if verdict.verified not in (verified, None) and False in (verified, verdict.verified):
@@ -189,11 +188,7 @@ class NodeStream:
 
     def totals(self) -> StreamTotals:
         """What the stream has received and found since the start."""
-        return StreamTotals(
-            self._received_samples / self._rate_hz, self._measurable_frames * self._score_hop_s,
-            self._lost_samples / self._rate_hz, self._gaps, self._messages.events, self._busy_s,
-            self._pipeline.concealed_samples / self._rate_hz, self._left_out_samples / self._rate_hz,
-        )  # fmt: skip
+        return self._counts.totals(self._messages.events, self._pipeline.concealed_samples)
 
     def vitals(self) -> Vitals | None:
         """Vital signs of the stream's device, if its source knows them."""
@@ -253,19 +248,18 @@ class NodeStream:
         else:
             self.decided += max(0, block.start - self._offered)  # what was lost does not wait
         self._offered = block.stop
-        self._received_samples += len(block.samples)
-        self._timed(lambda: self._pipeline.offer(block))
+        self._counts.received += len(block.samples)
+        self._counts.timed(lambda: self._pipeline.offer(block))
         self._messages.clips.hear(block)
         self._then.append(lambda: self._recent.push(block, (now := self.totals()).received_s, now.measurable_s))
 
     def _on_gap(self, gap: Gap) -> None:
         if lost_samples := gap.stop - gap.start:
-            self._gaps += 1
-            self._lost_samples += lost_samples
-            if gap.cause == OVERLOAD:
-                self._left_out_samples += lost_samples
+            is_left_out = gap.cause == OVERLOAD
+            self._counts.lose(lost_samples, is_left_out)
+            if is_left_out:
                 self._left_out_at_s = time.monotonic()
-            self.burden.lose(gap, gap.cause == OVERLOAD)
+            self.burden.lose(gap, is_left_out)
             self._messages.tell_gap(gap)
         if gap.restart:
             self._restart_detector()
@@ -274,22 +268,22 @@ class NodeStream:
     def _on_end(self, end: End) -> None:
         self.failure, self.is_broken = end.failure, end.is_broken
         self._ending = STOPPED if end.is_stopped else END_OF_SOURCE
-        self._timed(self._pipeline.end)
+        self._counts.timed(self._pipeline.end)
         self._then.append(self._close)
 
     def _restart_detector(self) -> None:
         """Close what is open; sound that comes back is not joined with what was."""
-        self._timed(self._pipeline.end)
+        self._counts.timed(self._pipeline.end)
         self._then.append(self._reset)
 
     def _reset(self) -> None:
-        self._publish(self._timed(self._pipeline.finish))
+        self._publish(self._counts.timed(self._pipeline.finish))
         self._messages.clips.finish()
         self._pipeline.reset()
         self._offered = None
 
     def _close(self) -> None:
-        self._publish(self._timed(self._pipeline.finish))
+        self._publish(self._counts.timed(self._pipeline.finish))
         self._messages.clips.finish()
         self.is_closed = True
         self.inbox.close()
@@ -300,11 +294,5 @@ class NodeStream:
         self.companion.find(events)
 
     def _count_measurable(self, scores: Scores) -> None:
-        self._measurable_frames += int(scores.valid.sum())
+        self._counts.measurable_frames += int(scores.valid.sum())
         self.burden.push(scores, self._pipeline.verdict)
-
-    def _timed(self, work: Callable[[], Result]) -> Result:
-        begin_s = time.perf_counter()
-        result = work()
-        self._busy_s += time.perf_counter() - begin_s
-        return result

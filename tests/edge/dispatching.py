@@ -16,7 +16,7 @@ from edge.delivery.messages import Message, Node
 from edge.delivery.mqtt import Acknowledged, Connected, Signal
 from edge.delivery.outbox import Outbox
 from edge.delivery.requests import Listening
-from edge.settings.config import Mqtt
+from edge.settings.mqtt import Mqtt
 
 NODE = Node("laennec/v1", "ward", "node", "Test", "0badcafe", "0123abcd")
 SETTINGS = Mqtt(ack_timeout_s=20)

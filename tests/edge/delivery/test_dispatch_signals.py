@@ -16,7 +16,7 @@ from edge.delivery.messages import Message, Node
 from edge.delivery.mqtt import Acknowledged, Connected, Disconnected, Signal
 from edge.delivery.outbox import Outbox
 from edge.errors import ConfigError
-from edge.settings.config import Mqtt, Tls
+from edge.settings.mqtt import Mqtt, Tls
 from tests.edge.conftest import wait_for
 
 NODE = Node("laennec/v1", "ward", "node", "Test", "0badcafe", "0123abcd")

@@ -16,7 +16,7 @@ from edge.delivery.outbox import Outbox
 from edge.delivery.requests import Request
 from edge.node import self_test
 from edge.node.self_test import SelfTest, can_test
-from edge.settings.config import Mqtt
+from edge.settings.mqtt import Mqtt
 from edge.sources.demo import DEMO_TRUTH
 from edge.sources.source import Wait
 from edge.types import Block, Gap

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from edge.errors import ConfigError
 from edge.settings import config as config_module
-from edge.settings.config import PASSWORD_VARIABLE, Config, Mqtt, check_classes, load_config, parse_config, password
+from edge.settings.config import Config, check_classes, load_config, parse_config
+from edge.settings.mqtt import PASSWORD_VARIABLE, Mqtt, password
 from edge.settings.section import Section
 from tests.edge.fakes import LoudnessModel
 

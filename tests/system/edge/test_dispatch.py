@@ -14,7 +14,7 @@ from edge.commands.demo.broker import Broker, free_port
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.messages import EVENT_EXPIRY_S, Message, Node
 from edge.delivery.outbox import Outbox
-from edge.settings.config import Mqtt
+from edge.settings.mqtt import Mqtt
 from tests.edge.conftest import Watcher, wait_for
 from tests.edge.fakes import RudeBroker
 

@@ -12,7 +12,7 @@ from edge.commands.demo.broker import Broker
 from edge.delivery import mqtt
 from edge.delivery.mqtt import Acknowledged, Connected, Disconnected, MqttSession, Signal
 from edge.delivery.requests import Listening, Request
-from edge.settings.config import Mqtt
+from edge.settings.mqtt import Mqtt
 from tests.edge.conftest import Watcher, wait_for
 from tests.edge.fakes import RudeBroker
 

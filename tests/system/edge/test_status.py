@@ -13,7 +13,7 @@ from edge.commands.demo.broker import Broker, free_port
 from edge.delivery import dispatch
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.outbox import Outbox
-from edge.settings.config import Mqtt
+from edge.settings.mqtt import Mqtt
 from tests.edge.conftest import Watcher, wait_for
 from tests.edge.node.test_status import NODE
 

@@ -16,7 +16,7 @@ from edge.commands.demo.broker import Broker
 from edge.delivery import mqtt_client, tls
 from edge.delivery.mqtt import MqttSession
 from edge.doctor.broker import broker as look_at_broker
-from edge.settings.config import Mqtt, Tls
+from edge.settings.mqtt import Mqtt, Tls
 from tests.edge.conftest import wait_for
 from tests.edge.delivery import test_tls
 from tests.edge.delivery.test_tls import Files
