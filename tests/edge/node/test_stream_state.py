@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 import edge.node.engine
 import edge.node.stream
+import edge.node.stream_counts
 from edge.errors import SourceError
 from edge.node.stream_state import State, StreamTotals
 from edge.settings.config import Stream
@@ -48,6 +49,7 @@ class Time:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Time:
     moved = Time()
     monkeypatch.setattr(edge.node.stream, "time", moved)
+    monkeypatch.setattr(edge.node.stream_counts, "time", moved)
     monkeypatch.setattr(edge.node.engine, "time", moved)
     return moved
 
