@@ -29,7 +29,7 @@ LIMITS = (
     "Trained on children of one hospital with one type of stethoscope; adults and other devices are untested.",
     "Stridor (2 patients), rhonchi (11) and coarse crackles (15) are too rare to be measured; expect to miss them or "
     "to hear them named as wheezes and fine crackles.",
-    "Annotators marked only part of the breaths: 44 % of the time of the training recordings is annotated, and 76 % of "
+    "Annotators marked only part of the breaths: 44 % of the time of the training recordings is annotated, and most of "
     "the false alarms on Normal recordings fall where nobody annotated anything, some of them on harmonics that "
     "anybody can see. This bounds event F1 and segment F1.",
     "The annotation marks whole breath phases: the exact onset of a single crackle is not learnt.",

@@ -66,7 +66,7 @@ class TensorRtQuantizer(Quantizer):  # type: ignore[misc]
         """Say which nodes of the graph are quantized, and how."""
         nodes = [n for n in model.graph.nodes if n.op == "call_function" and n.target is _CONVOLUTION]
         mixing = [node for node in nodes if len(node.args) <= _GROUPS or node.args[_GROUPS] == 1]
-        for node in mixing[1:]:
+        for node in mixing[1:-1]:
             specs = {node.args[0]: _ACTIVATIONS, node.args[1]: _WEIGHTS}
             node.meta["quantization_annotation"] = QuantizationAnnotation(specs, _annotated=True)
         return model
