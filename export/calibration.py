@@ -111,7 +111,10 @@ def draw(training_data: TrainingData, recipe: Recipe, side: Side, count: int, se
 
 
 def draw_clips(training_data: TrainingData, recipe: Recipe, side: Side, count: int, seed: int) -> tuple[Sound, ...]:
-    """Annotated events alone, every label as often; arguments as for `draw`."""
+    """Annotated events alone, every label as often as there are some; arguments as for `draw`, `count` at most.
+
+    None is there twice: one of a rare label that is drawn again and again would break a bound by itself.
+    """
     folds = training_data.fold_of(recipe)
     clips: list[NDArray[np.float16]] = []
     found: Strata = defaultdict(lambda: defaultdict(list))
@@ -120,7 +123,8 @@ def draw_clips(training_data: TrainingData, recipe: Recipe, side: Side, count: i
             if side.holds(recording, folds):
                 found[event.name, recording.device][recording.patient].append(len(clips))
             clips.append(frames)
-    return tuple(Sound.whole(clips[index].copy()) for index in picks(found, count, np.random.default_rng(seed)))
+    chosen = dict.fromkeys(picks(found, count, np.random.default_rng(seed)))
+    return tuple(Sound.whole(clips[index].copy()) for index in chosen)
 
 
 def picks(found: Strata, count: int, rng: np.random.Generator) -> list[int]:

@@ -60,10 +60,11 @@ class EvaluationData:
             return None
         training_data, recipe = TrainingData(checkpoint.recordings(data), cache), checkpoint.recipe
         progress("drawing the recordings for calibration and comparison")
+        clips = draw_clips(training_data, recipe, COMPARISON_SIDE, COMPARISON_CLIPS, COMPARISON_SEED)
         comparison = ComparisonSet(
             draw(training_data, recipe, COMPARISON_SIDE, COMPARISON_RECORDINGS, COMPARISON_SEED),
-            draw_clips(training_data, recipe, COMPARISON_SIDE, COMPARISON_CLIPS, COMPARISON_SEED),
-            f"{COMPARISON_RECORDINGS} recordings and {COMPARISON_CLIPS} clips of the patients of fold "
+            clips,
+            f"{COMPARISON_RECORDINGS} recordings and {len(clips)} clips of the patients of fold "
             f"{COMPARISON_SIDE.fold}, which calibrate nothing, seed {COMPARISON_SEED}",
         )
         folds = tuple(_heldout(fold, training_data, recipe) for fold in checkpoint.folds)
