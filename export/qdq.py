@@ -1,8 +1,8 @@
 """Where Q/DQ pairs stand in a graph, and whether TensorRT would take them and make int8 kernels of them.
 
 Not for making them (`export.quantize`). Int8 are the convolutions that mix channels, but for the first and the last
-three. The others stay in float, as do the sums of what was heard and the layer that labels clips: in int8 one in ten clips got
-another label.
+three. The others stay in float, as do the sums of what was heard and the layer that labels clips: in int8 one in ten
+clips got another label.
 A file with explicit Q/DQ says all that there is: there is no calibrator and no flag, so a pair that is missing is a
 layer in float32 with two conversions around it, and nobody says so.
 

@@ -43,6 +43,7 @@ TRAINING_MAY_USE = {
     "errors", "types", "features", "artefact.specs", "artefact.known", "artefact.burden_limits", "clips.speech",
     "ward.burden", "ward.budget", "detector.chunks", "detector.tracker",
     "detector.concealment", "detector.known_sound", "detector.sound_check", "detector.sound_statistics", "sources",
+    "detector.quality", "detector.quality_statistics",
 }  # fmt: skip
 HEARS_ARTEFACTS = {  # what is judged runs
     "training/evaluation/artefact.py": {"artefact.model", "detector.pipeline"},

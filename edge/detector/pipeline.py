@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,14 +132,28 @@ class Pipeline:
         chunk, spec = self._ready.popleft(), self._model.chunk
         if self._check is not None:
             self._check.push_chunk(chunk)
-        if self._quality is not None:
-            self._finding = self._quality.at(chunk.start * self._model.spec.hop_samples)
         self._state = state
         if not np.isfinite(self._state).all():  # it would say nothing more for ever
             self._state, self._heard_from = self._model.new_state(), chunk.start + spec.chunk_frames
         if not len(scores.valid):
             return []
-        scores = self._recalibration.apply(scores)
+        return [event for part in self._judged(self._recalibration.apply(scores)) for event in self._track(part)]
+
+    def _judged(self, scores: Scores) -> Iterator[Scores]:
+        """Scores in parts of which the same is known, each when it is next: the same for any phase of the chunks."""
+        if self._quality is None:
+            yield scores
+            return
+        hop, ahead = self._model.score_hop_samples, self._model.chunk.lookahead_frames * self._model.spec.hop_samples
+        findings = [self._quality.at((scores.start + k) * hop + ahead) for k in range(len(scores.valid))]
+        first = 0
+        for self._finding, group in groupby(findings):
+            part = slice(first, first + len(list(group)))
+            yield Scores(scores.start + first, scores.values[part], scores.valid[part])
+            first = part.stop
+
+    def _track(self, scores: Scores) -> list[Event]:
+        """The events that scores decide."""
         verdict = self.verdict
         if not verdict.measurable or (self._outside == "not_measurable" and verdict.verified is False):
             scores = replace(scores, valid=np.zeros_like(scores.valid))
@@ -251,7 +266,7 @@ class Pipeline:
 
 
 def _with(finding: Finding, verdict: Verdict) -> Verdict:
-    """A verdict with what is wrong beside it; what is told from the samples alone is the more certain."""
-    if finding.fault is None or not verdict.measurable:
+    """A verdict with what is wrong beside it."""
+    if finding.fault is None:
         return verdict
     return Verdict(False, finding.reason, finding.fault, measurable=False)

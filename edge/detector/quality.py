@@ -3,6 +3,7 @@
 Judged every 4 s, from 8 s of whole stretches on (`edge.detector.quality_statistics`):
 
     dead          no band of no frame has `SILENT_DB`
+    clipping      one in a hundred samples is at full scale: ten times what makes a stream unverified
     speech        a fifth of the frames are voiced. A cry is a voice, too. The most of 1772 chest recordings is a tenth
     mains hum     lines that stay at one frequency in four of five stretches, within 2 Hz of a multiple of 50 or 60 Hz,
     steady tone   or elsewhere, together as strong as all else above 100 Hz. A wheeze ends with its breath; none of the
@@ -23,7 +24,7 @@ SPRSound's recordings of Poor Quality against the others, 2 % of which are calle
 training.evaluation.sound_quality` fits them on half of the patients and prints what they find on the other half.
 
 Pure, for one stream; any cut of the sound gives the same. A bed that does not breathe cannot be told from a sensor that
-does not touch it, so neither may ever be shown as quiet. Not for clipping or level (`edge.detector.sound_check`).
+does not touch it, so neither may ever be shown as quiet. Not for level (`edge.detector.sound_check`).
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ STRETCHES = 8  # that are judged together
 EVERY = 2  # stretches from one finding to the next, or more
 LEAST = 4  # of them must be whole
 MOST_WAITING = 20_000  # findings that wait for their chunks: 11 hours in one block
+CLIPPED = 1e-2  # share of the samples
 SPEECH = 0.2  # share of voiced frames
 STEADY = 0.8  # share of the stretches
 LINES = 1.0  # power of all lines / power of the rest
@@ -59,6 +61,7 @@ FALL_DB = 20.0  # from the lowest group of bands to the highest; those of the bu
 RETURN = 0.7  # of the limits, for what was called so
 TEXTS: dict[Fault, str] = {
     "dead microphone": SILENT,
+    "clipping": "clipped: lower the gain",
     "speech": "speech or cry over the chest",
     "mains hum": "mains hum as strong as the chest: check power supplies and cables nearby",
     "steady tone": "a steady tone as strong as the chest",
@@ -166,6 +169,9 @@ def fault_of(stretches: Sequence[Stretch], before: Fault | None = None) -> Fault
 
     if max(float(stretch.levels_db.max()) for stretch in stretches) < SILENT_DB:
         return "dead microphone"
+    clipped = np.mean([stretch.clipped for stretch in stretches])
+    if clipped >= limit(CLIPPED, "clipping"):
+        return "clipping"
     voiced = sum(stretch.voiced for stretch in stretches) / sum(stretch.voice_frames for stretch in stretches)
     if voiced >= limit(SPEECH, "speech"):
         return "speech"

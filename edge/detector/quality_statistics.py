@@ -9,7 +9,7 @@
              20 Hz away. A bin of noise is exponential, so one in ten million does by chance
 
 All are of whole stretches on a grid of absolute samples, so any cut of the sound gives the same. Not for judging
-(`edge.detector.quality`), nor for what is told from samples one by one (`edge.detector.sample_counts`).
+(`edge.detector.quality`), nor for what each sample tells by itself (`edge.detector.sample_counts`).
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
+
+from edge.detector.sample_counts import FULL_SCALE
 
 HOP_S, HOPS = 0.016, 125  # a frame has two hops, a stretch 125
 BANDS_HZ = ((30.0, 60.0), (300.0, 590.0), (590.0, 1180.0))
@@ -40,6 +42,8 @@ class Stretch:
 
     levels_db: Floats
     """(T, 3) dBFS, columns as `BANDS_HZ`."""
+    clipped: float
+    """Share of the samples at full scale."""
     voiced: int
     """Voiced frames."""
     voice_frames: int
@@ -73,9 +77,10 @@ class StretchMeter:
     def measure(self, samples: Floats) -> Stretch:
         """The statistics of one stretch, (N,) samples, all of them numbers."""
         centred = samples - np.float32(samples.mean(dtype=np.float64))
+        clipped = np.count_nonzero(np.abs(samples) >= FULL_SCALE) / len(samples)
         voiced = self._ripples(centred) > VOICED
         power = _power(centred[-len(self._line_taper) :] * self._line_taper)[: LINES_HZ[1] // BIN_HZ + AWAY[1] + 1]
-        return Stretch(self._levels_db(centred), int(voiced.sum()), len(voiced), power, _lines(power))
+        return Stretch(self._levels_db(centred), clipped, int(voiced.sum()), len(voiced), power, _lines(power))
 
     def _levels_db(self, samples: Floats) -> Floats:
         """(T, 3): a frame is two hops, so its spectrum is the sum of those of both. A few bins cost less so."""

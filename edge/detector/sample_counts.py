@@ -16,7 +16,6 @@ from edge.types import Block, Fault
 UNIT = 2.0**-20  # of full scale; a piece of a minute still fits 64 bits
 FULL_SCALE = 0.99  # a sample from here on is clipped; converters stop a little below 1
 MOST_CLIPPED = 1e-3  # share; the worst of 1949 SPRSound recordings has 4e-5, of five ICBHI ones 1.7e-3
-RUINED = 1e-2  # share of clipped samples from which nothing can be judged
 MOST_CONSTANT = 0.1  # of full scale; the most in SPRSound is 2e-4, in ICBHI 9e-3
 MOST_NOT_NUMBERS = 1e-2  # share
 RETURN = 0.5  # hysteresis, of the three above
@@ -65,11 +64,6 @@ class SampleCounts:
         if self.is_silent:
             return "dead microphone"
         return "clipping" if self._clipped > MOST_CLIPPED * self._numbers else None
-
-    @property
-    def is_ruined(self) -> bool:
-        """Whether nothing can be judged by such samples."""
-        return self.is_silent or self._clipped > RUINED * self._numbers
 
     def reasons(self, was_outside: bool = False) -> list[str]:
         """What is wrong with the samples, for a person; nothing when they are as they should be, or there are none.

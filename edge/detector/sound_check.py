@@ -154,7 +154,7 @@ class SoundCheck:
             found += reasons(frames.measured(), known, self._spec, total.gain_db, was_outside)
         if found:
             fault = total.samples.fault or ("faint" if self._is_faint(total) else None)
-            return Verdict(False, "; ".join(found), fault, not total.samples.is_ruined)
+            return Verdict(False, "; ".join(found), fault)
         return Verdict(self._inside if is_measured else None)
 
     def _is_faint(self, total: _Piece) -> bool:

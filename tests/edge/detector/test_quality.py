@@ -54,6 +54,7 @@ def _hum(above_db: float) -> Sound:
         (CHEST + tone(437, CHEST, -20.0), None),
         (CHEST + tone(437, CHEST, 3.0) * (TIME_S % 3 < 1.5), None),  # a wheeze that ends with its breath
         (CHEST + rubbing(), "rubbing"),
+        (np.clip(CHEST * np.float32(100), -1, 1), "clipping"),
     ],
 )
 def test_what_is_wrong_is_named(samples: Sound, fault: Fault | None) -> None:
@@ -156,3 +157,16 @@ def test_where_sound_is_not_judged_the_events_are_what_they_were() -> None:
     scores, events = _scores(noise(-26.0, 24.0), "ignore")
     assert np.concatenate([each.valid for each in scores]).all()
     assert events == ["onset", "end stream_end"]
+
+
+@pytest.mark.parametrize("phase", [5, 10, 15, 20])
+def test_chunks_that_are_shifted_lose_the_same_frames(phase: int) -> None:
+    samples, found = np.concatenate([CHEST, noise(-26.0, 24.0), CHEST]), []
+    for shift in (0, phase):
+        scores: list[Scores] = []
+        pipeline = Pipeline(ChestModel(), observe=scores.append, phase=shift)  # type: ignore[arg-type]
+        pipeline.push(block(samples))
+        pipeline.flush()
+        found.append({each.start + k for each in scores for k in np.flatnonzero(each.valid)})
+    assert found[0] == found[1]
+    assert len(found[0]) < 0.9 * len(samples) / ChestModel.score_hop_samples

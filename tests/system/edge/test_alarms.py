@@ -114,7 +114,7 @@ def test_a_command_that_comes_twice_is_carried_out_once(
     assert (
         answers[0]["conditions"]
         == answers[1]["conditions"]
-        == ["continuous", "discontinuous", "not-measurable", "signal-lost"]
+        == ["contact", "continuous", "discontinuous", "not-measurable", "signal-lost"]
     )
     records, _ = parse((tmp_path / "alarms.log").read_bytes())
     made = [each for each in records if isinstance(each, Transition) and each.cause == "inactivated"]

@@ -1,0 +1,60 @@
+"""Real sound: half of what people called poor is found where few others are, and a voice is told from a chest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from edge.detector.quality import LEAST, STRETCHES, fault_of
+from edge.detector.quality_statistics import StretchMeter
+from edge.types import Fault
+
+METER = StretchMeter(8000)
+
+
+def _fault(samples: NDArray[np.float32]) -> Fault | None:
+    whole = len(samples) // METER.samples
+    parts = np.split(samples[: whole * METER.samples], max(whole, 1))[-STRETCHES:]
+    return fault_of([METER.measure(part) for part in parts]) if whole >= LEAST else None
+
+
+def _chests(real_data: Path, is_poor: bool, every: int) -> Iterator[Fault | None]:
+    of_kind = []
+    for path in sorted((real_data / "sprsound" / "train").glob("*.json")):
+        label = json.loads(path.read_text())["record_annotation"]
+        of_kind += [path] if (label == "Poor Quality") is is_poor else []
+    for path in of_kind[::every]:
+        yield _fault(soundfile.read(path.with_suffix(".flac"), dtype="float32")[0])
+
+
+def _joined(folder: Path, seconds: int) -> NDArray[np.float32]:
+    """Clips end to end."""
+    clips = [soundfile.read(path, dtype="float32")[0] for path in sorted(folder.glob("*.flac"))[:300]]
+    joined = np.concatenate(clips)[: seconds * 8000]
+    assert len(joined) == seconds * 8000
+    return joined
+
+
+def test_half_of_poor_quality_is_found_where_one_in_fifty_of_the_others_is_called_so(real_data: Path) -> None:
+    poor = [fault is not None for fault in _chests(real_data, is_poor=True, every=1)]
+    others = [fault is not None for fault in _chests(real_data, is_poor=False, every=3)]
+    assert np.mean(poor) >= 0.45
+    assert np.mean(others) <= 0.03
+
+
+def test_no_chest_is_called_a_voice_a_hum_or_a_tone(real_data: Path) -> None:
+    found = {*_chests(real_data, is_poor=False, every=5), *_chests(real_data, is_poor=True, every=2)}
+    assert found <= {None, "no contact", "rubbing"}
+
+
+def test_speech_and_cries_are_voices(real_data: Path) -> None:
+    for kind, least in (("speech", 0.7), ("infant_cry", 0.7)):
+        sound = _joined(real_data / "negatives" / kind, 96)
+        found = [_fault(part) for part in np.split(sound, 6)]
+        assert sum(fault == "speech" for fault in found) >= least * len(found), kind
+        assert None not in found, kind
