@@ -269,4 +269,5 @@ def _with(finding: Finding, verdict: Verdict) -> Verdict:
     """A verdict with what is wrong beside it."""
     if finding.fault is None:
         return verdict
-    return Verdict(False, finding.reason, finding.fault, measurable=False)
+    reasons = [reason for reason in (finding.reason, verdict.reason) if reason]
+    return Verdict(False, "; ".join(dict.fromkeys(reasons)), finding.fault, measurable=False)
