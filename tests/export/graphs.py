@@ -1,6 +1,6 @@
 """Graphs for tests: a small one of each variant, as text, that keeps every rule; and what an artefact consists of.
 
-The first convolution hears the frames and stays in float; the second is int8 where anything is.
+The first convolution hears the frames and stays in float, as do the last three; the second is int8 where anything is.
 
 Tests break one rule at a time by replacing a line. Numbers of float16 stand as their bits.
 """
@@ -18,7 +18,8 @@ chest (float[batch,4,8] frames, float[batch,4] valid, float[batch,3] state)
     => (float[batch,4,2] scores, float[batch,2] clip, float[batch,3] next_state)
 <int64[1] one = {1}, int64[1] two = {2}, int64[1] three = {3},
  int8[2,1,1,1] weight = {3, -5}, float[2] weight_scale = {0.1, 0.2}, float[2] bias = {0.5, -0.5},
- float scale = {0.05}, int8 zero = {0}, float[1,1,1,1] first = {2.0}>
+ float scale = {0.05}, int8 zero = {0}, float[1,1,1,1] first = {2.0},
+ float[2,2,1,1] last = {1.0, 0.0, 0.0, 1.0}>
 {
     raw = Unsqueeze(frames, one)
     image = Conv <kernel_shape: ints = [1, 1]> (raw, first)
@@ -27,7 +28,10 @@ chest (float[batch,4,8] frames, float[batch,4] valid, float[batch,3] state)
     kernel = DequantizeLinear <axis: int = 0> (weight, weight_scale)
     conv = Conv <kernel_shape: ints = [1, 1]> (heard, kernel, bias)
     relu = Relu(conv)
-    summed = ReduceSum <keepdims: int = 0> (relu, three)
+    last1 = Conv <kernel_shape: ints = [1, 1]> (relu, last)
+    last2 = Conv <kernel_shape: ints = [1, 1]> (last1, last)
+    last3 = Conv <kernel_shape: ints = [1, 1]> (last2, last)
+    summed = ReduceSum <keepdims: int = 0> (last3, three)
     frame = Transpose <perm: ints = [0, 2, 1]> (summed)
     mask = Unsqueeze(valid, two)
     scores = Mul(frame, mask)
@@ -42,13 +46,16 @@ chest (float[batch,4,8] frames, float[batch,4] valid, float[batch,3] state)
     => (float[batch,4,2] scores, float[batch,2] clip, float[batch,3] next_state)
 <int64[1] one = {1}, int64[1] two = {2}, int64[1] three = {3},
  float[2,1,1,1] weight = {0.3, -1.0}, float[2] bias = {0.5, -0.5},
- float[1,1,1,1] first = {2.0}>
+ float[1,1,1,1] first = {2.0}, float[2,2,1,1] last = {1.0, 0.0, 0.0, 1.0}>
 {
     raw = Unsqueeze(frames, one)
     image = Conv <kernel_shape: ints = [1, 1]> (raw, first)
     conv = Conv <kernel_shape: ints = [1, 1]> (image, weight, bias)
     relu = Relu(conv)
-    summed = ReduceSum <keepdims: int = 0> (relu, three)
+    last1 = Conv <kernel_shape: ints = [1, 1]> (relu, last)
+    last2 = Conv <kernel_shape: ints = [1, 1]> (last1, last)
+    last3 = Conv <kernel_shape: ints = [1, 1]> (last2, last)
+    summed = ReduceSum <keepdims: int = 0> (last3, three)
     frame = Transpose <perm: ints = [0, 2, 1]> (summed)
     mask = Unsqueeze(valid, two)
     scores = Mul(frame, mask)
@@ -63,14 +70,17 @@ chest (float[batch,4,8] frames, float[batch,4] valid, float[batch,3] state)
     => (float[batch,4,2] scores, float[batch,2] clip, float[batch,3] next_state)
 <int64[1] one = {1}, int64[1] two = {2}, int64[1] three = {3},
  float16[2,1,1,1] weight = {13517, 48128}, float16[2] bias = {14336, 47104},
- float16[1,1,1,1] first = {16384}>
+ float16[1,1,1,1] first = {16384}, float16[2,2,1,1] last = {15360, 0, 0, 15360}>
 {
     half = Cast <to: int = 10> (frames)
     raw = Unsqueeze(half, one)
     image = Conv <kernel_shape: ints = [1, 1]> (raw, first)
     conv = Conv <kernel_shape: ints = [1, 1]> (image, weight, bias)
     relu = Relu(conv)
-    summed = ReduceSum <keepdims: int = 0> (relu, three)
+    last1 = Conv <kernel_shape: ints = [1, 1]> (relu, last)
+    last2 = Conv <kernel_shape: ints = [1, 1]> (last1, last)
+    last3 = Conv <kernel_shape: ints = [1, 1]> (last2, last)
+    summed = ReduceSum <keepdims: int = 0> (last3, three)
     frame = Transpose <perm: ints = [0, 2, 1]> (summed)
     single = Cast <to: int = 1> (frame)
     mask = Unsqueeze(valid, two)

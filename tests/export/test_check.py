@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from edge.artefact.model import DEFAULT_PATH
 from edge.artefact.variants import find_variants
 from export.check import VARIANTS, conformance
-from export.qdq import Graph
+from export.qdq import BEHIND, Graph
 from tests.export.graphs import FP16, FP32, INT8, graph
 
 ARTEFACTS = find_variants(DEFAULT_PATH)
@@ -171,29 +171,34 @@ def test_a_scale_on_the_wrong_axis_is_found_where_both_are_as_long() -> None:
     assert "scale of the weight of mix: expected (3,) on axis 0, one for each output, found (3,) on axis 1" in told
 
 
-def test_int8_is_for_convolutions_that_mix_channels_but_not_for_the_first() -> None:
+LAST = tuple(f"last{number}" for number in range(1, BEHIND + 1))
+
+
+def test_int8_is_for_convolutions_that_mix_channels_but_not_for_the_first_and_the_last_three() -> None:
     model = _convolution(3, 0)
     assert [node.name for node in Graph.of(model).convolutions()] == ["mix"]
-    assert [node.name for node in Graph.of(model).weighted()] == ["first", "mix", "depthwise"]
+    assert [node.name for node in Graph.of(model).weighted()] == ["first", "mix", "depthwise", *LAST]
 
 
 def _convolution(outputs: int, axis: int) -> onnx.ModelProto:
-    """One with quantized inputs, between two in float; the rest of the rules is not kept."""
+    """One with quantized inputs, between others in float; the rest of the rules is not kept."""
     nodes = [
         helper.make_node("Conv", ["x", "f"], ["e"], name="first"),
         helper.make_node("QuantizeLinear", ["e", "s", "z"], ["q"], name="Q"),
         helper.make_node("DequantizeLinear", ["q", "s", "z"], ["d"], name="DQ"),
         helper.make_node("DequantizeLinear", ["w", "ws"], ["wd"], name="W", axis=axis),
         helper.make_node("Conv", ["d", "wd"], ["m"], name="mix"),
-        helper.make_node("Conv", ["m", "g"], ["y"], name="depthwise", group=outputs),
+        helper.make_node("Conv", ["m", "g"], ["last0"], name="depthwise", group=outputs),
+        *(helper.make_node("Conv", [f"last{i}", "l"], [name], name=name) for i, name in enumerate(LAST)),
     ]
     shape = (outputs, 3, 1, 1)
     constants = {
         "f": np.ones((3, 3, 1, 1), np.float32), "g": np.ones((outputs, 1, 1, 1), np.float32), "s": np.float32(0.1),
+        "l": np.ones((outputs, outputs, 1, 1), np.float32),
         "z": np.int8(0), "w": np.ones(shape, np.int8), "ws": np.full(shape[axis], 0.1, np.float32),
     }  # fmt: skip
     initializers = [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
-    sizes = (("x", 3), ("y", outputs))
+    sizes = (("x", 3), (LAST[-1], outputs))
     values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", n, 2, 2]) for name, n in sizes]
     made = helper.make_graph(nodes, "convolutions", values[:1], values[1:], initializers)
     return helper.make_model(made, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
