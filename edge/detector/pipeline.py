@@ -63,7 +63,8 @@ class Pipeline:
         self._observe = observe
         self._outside = outside
         self._check = None if outside == "ignore" else SoundCheck(model, adaptation)
-        is_judged = outside != "ignore" and hears_chests(model.known)
+        is_usual = adaptation is None and hears_chests(model.known)  # the weights are of the model's own stethoscope
+        is_judged = outside != "ignore" and is_usual
         self._quality = Quality(model.rate_hz) if is_judged else None
         self._finding = Finding()
         self._reported = set(model.event_classes if options.classes is None else options.classes)
