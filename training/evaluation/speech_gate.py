@@ -10,6 +10,8 @@ recording of the same half, as loud as is said relative to it. Not for training:
 
 from __future__ import annotations
 
+import training.python_version  # noqa: F401  # isort: skip
+
 import argparse
 import hashlib
 from collections.abc import Iterable, Sequence

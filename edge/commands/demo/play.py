@@ -64,7 +64,7 @@ def row(event: dict[str, Any]) -> str:
     """One event message as a row: onset in the recording, class, score, bed, and duration if it is over."""
     rate, onset, end = event["sample"]["rate"], event["sample"]["onset"], event["sample"]["end"]
     minutes, seconds = divmod(onset / rate, 60)
-    lasts = "lasts" if event["type"] == "update" else "begins"
+    lasts = "lasts" if event.get("type") == "update" else "begins"
     lasted = event.get("end_reason", lasts) if end is None else f"{(end - onset) / rate:5.2f} s"
     sound = event["label"].replace("_", " ")
     score, bed = event["scores"]["peak"], event["stream"]

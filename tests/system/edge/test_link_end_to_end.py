@@ -35,8 +35,8 @@ def device(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def breath(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """10 s of breath of a synthetic patient whose only crackles begin at 3.20 s."""
-    samples, sounds = scene(113, 14.0, labels=["fine_crackle"], distractors=False)
+    """8 s of breath of a synthetic patient whose only crackles begin at 3.20 s."""
+    samples, sounds = scene(142, 14.0, labels=["fine_crackle"], distractors=False)
     (crackles,) = (sound for sound in sounds if sound.label == "fine_crackle")
     first = round((crackles.onset_s - CRACKLE_S) * 8000)
     path = tmp_path_factory.mktemp("sound") / "breath.wav"
