@@ -16,9 +16,10 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client import PROCESS_COLLECTOR, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
 from edge.log import RateLimitedLog
 from edge.node.metrics import metrics_of
@@ -32,7 +33,7 @@ LOOK_S = 0.2  # how soon the thread notices the end
 logger = logging.getLogger(__name__)
 
 
-class MetricsServer:
+class MetricsServer(Collector):  # which is what the text is made of
     """The listener; `start` and `stop` once each."""
 
     def __init__(self, settings: Metrics, reports: Callable[[], Reports]) -> None:
@@ -43,9 +44,6 @@ class MetricsServer:
             reports: what the node says of itself now; called from the thread of this.
         """
         self._settings, self._reports = settings, reports
-        self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(self)
-        ProcessCollector(registry=self._registry)  # memory, processor time and open files of the node
         self._text, self._made_s = b"", -FRESH_S
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -79,13 +77,13 @@ class MetricsServer:
             self._thread.join(2 * LOOK_S)
 
     def collect(self) -> list[Metric]:
-        """What the registry asks for."""
-        return metrics_of(self._reports())
+        """What the reports say, and memory, processor time and open files of the node."""
+        return [*metrics_of(self._reports()), *PROCESS_COLLECTOR.collect()]
 
     def text(self) -> bytes:
         """The page, `FRESH_S` old at most."""
         if time.monotonic() - self._made_s >= FRESH_S:
-            self._text, self._made_s = generate_latest(self._registry), time.monotonic()
+            self._text, self._made_s = generate_latest(self), time.monotonic()
         return self._text
 
     def warn(self) -> None:

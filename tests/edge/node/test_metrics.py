@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
 
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.messages import Body, Node, device_body
@@ -47,14 +48,12 @@ def reports(tmp_path: Path) -> Reports:
 
 def exposed(reports: Reports) -> Samples:
     """Every sample of the page that Prometheus reads, by its own parser."""
-    registry = CollectorRegistry(auto_describe=False)
 
-    class Collector:
+    class Told(Collector):
         def collect(self) -> list[Any]:
             return metrics_of(reports)
 
-    registry.register(Collector())  # type: ignore[arg-type]
-    families = text_string_to_metric_families(generate_latest(registry).decode())
+    families = text_string_to_metric_families(generate_latest(Told()).decode())
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
         for family in families
