@@ -29,6 +29,7 @@ from training.detector.hyperparameters import SHIFTS, Recipe
 from training.detector.inference import clip_answers, stream_logits
 from training.detector.known_sound import known_of
 from training.detector.model import Detector
+from training.detector.pretraining import MaskedLearner
 from training.detector.process_pool import alone, pool, train_in_pool
 from training.detector.student import EdgeLearner, Student
 from training.detector.thresholds import RecordingLogits
@@ -169,6 +170,12 @@ def train_network(job: Job, fold: int, teacher: int | None, world: World | None 
         print(f"[{(time.monotonic() - started) / 60:5.1f} min] {name:17s} {line}", flush=True)
 
     loop = settled(learner, recipe.loop, job.folder, world, report)  # one choice for all networks of the run
+    if recipe.pretraining and teacher is None:
+        before = RunFolder(run_folder.path / "pretraining")
+        before.claim(job.identity())
+        masked = MaskedLearner(recipe, learner.stretches, seed, world)
+        train_loop(masked, loop.model_copy(update={"epochs": recipe.pretraining}), seed, before, world, report)
+        masked.give_body(learner.network.detector)
     train_loop(learner, loop, seed, run_folder, world, report)
     if world.is_first and teacher is None and not recipe.clips and job.answers_tasks:
         detector = _best_detector(run_folder, recipe)

@@ -37,6 +37,31 @@ class Example:
     truth: Truth
     """What is known of its score frames."""
 
+    def begun(self, later: float, count: int) -> Example:
+        """The same sound, begun so many feature frames later; between two frames it is interpolated.
+
+        Args:
+            later: 0 to STRIDE, a multiple of a half.
+            count: T of it; frames at the end are left out.
+        """
+        first = int(later)
+        frames, valid = self.frames[first:][:count], self.valid[first:][:count]
+        if later != first:
+            frames, valid = _half_way(self.frames, self.valid, first, count)
+        return Example(frames, valid, self.truth.cut(round(later / STRIDE), count // STRIDE))
+
+
+def _half_way(
+    frames: NDArray[np.float32], valid: NDArray[np.float32], first: int, count: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Cubic interpolation (Keys) half way between frames; valid where both neighbours are."""
+    rows = np.clip(np.arange(first, first + count)[:, None] + np.arange(-1, 3), 0, len(frames) - 1)
+    is_valid = valid[rows[:, 1]] * valid[rows[:, 2]]
+    outer = np.where(valid[rows[:, :1]] * valid[rows[:, 3:]] > 0, -0.09375, 0.0).astype(np.float32)
+    near = frames[rows[:, 1]] + frames[rows[:, 2]]
+    far = frames[rows[:, 0]] + frames[rows[:, 3]]
+    return (near * (0.5 - outer) + far * outer) * is_valid[:, None], is_valid
+
 
 @dataclass(frozen=True, slots=True)
 class ClipExample:

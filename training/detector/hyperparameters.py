@@ -55,6 +55,8 @@ class LossSpec:
     """A sound of the group is somewhere in the annotated breath phase, by linear softmax over its frames."""
     record: float = 0.0
     """The same of the recording, by its own label, for as much of it as lies in the stretch."""
+    consistency: float = 0.0
+    """Half of the stretches are the other half, begun up to a score frame later: both are to be answered alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,8 @@ class Recipe:
     """Clips to a batch, beside `loop.batch` stretches; 0: the clip head is fitted afterwards (`clip_head.py`)."""
     teachers: int = 0
     """Networks for each fold that are trained before, as the student is, and whose answers it then learns as well."""
+    pretraining: int = 0
+    """Epochs of masked pre-training of the body, without labels, before its training (`pretraining.py`)."""
     folds: int = 5
     shifts: tuple[str, ...] = SHIFTS
     """Beside the folds of patients: the third of them that is held out because it is unlike the others."""
@@ -116,6 +120,11 @@ class Recipe:
     def chunk(self) -> ChunkSpec:
         """How the edge hears it."""
         return ChunkSpec(self.chunk_frames, self.network.lookahead * STRIDE, STRIDE)
+
+    @property
+    def drawn_frames(self) -> int:
+        """Feature frames of a stretch as it is drawn; one that is begun twice is a score frame longer."""
+        return self.sequence_frames + (STRIDE if self.losses.consistency else 0)
 
     @property
     def frame_s(self) -> float:

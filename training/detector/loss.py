@@ -76,6 +76,25 @@ def phase_loss(
     return total / phases_heard.clamp(min=1)
 
 
+def consistency_loss(logits: Tensor, later: Tensor, delay: Tensor, heard: Tensor) -> Tensor:
+    """Symmetric Kullback-Leibler divergence of what is said of the same sounds, begun at two instants.
+
+    Args:
+        logits: (B, T, K).
+        later: (B, T, K) of the same sounds, begun `delay` later.
+        delay: (B,) score frames, 0 to 1; what is said in between is taken from both neighbours.
+        heard: (B, T), 1 where the score frame was valid in both.
+
+    Returns:
+        Mean over the frames, of presence alone.
+    """
+    first, second = logits[..., PRESENCE], later[:, :-1, PRESENCE]
+    expected = torch.lerp(first[:, :-1], first[:, 1:], delay[:, None, None])
+    apart = ((torch.sigmoid(expected) - torch.sigmoid(second)) * (expected - second)).sum(-1)
+    both = heard[:, :-1] * heard[:, 1:]
+    return (apart * both).sum() / both.sum().clamp(min=1)
+
+
 def somewhere_loss(logits: Tensor, valid: Tensor, phases: Tensor, shares: Tensor, somewhere: Tensor) -> Tensor:
     """Cross-entropy of "a sound of this group is somewhere in this breath cycle", where that is all that is known.
 

@@ -17,10 +17,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from training.detector.examples import ClipSampler, StretchSampler
+from training.detector.examples import ClipSampler, Example, StretchSampler
 from training.detector.hyperparameters import Recipe
 from training.detector.loss import (
     clip_loss,
+    consistency_loss,
     detector_loss,
     phase_loss,
     record_loss,
@@ -75,7 +76,7 @@ class EdgeLearner:
         teachers: Sequence[Detector] = (),
     ) -> None:
         """Make the network under its seed."""
-        self._recipe, self._stretches, self._clips, self._seed, self._world = recipe, stretches, clips, seed, world
+        self._recipe, self.stretches, self._clips, self._seed, self._world = recipe, stretches, clips, seed, world
         torch.manual_seed(seed)
         self.network = Student(recipe)
         if world.size > 1:  # what follows the gathering sees the whole batch already: heads, projector
@@ -90,7 +91,7 @@ class EdgeLearner:
         """Stretches and clips; every process draws all of them and takes its share."""
         recipe, world = self._recipe, self._world
         rng = np.random.default_rng([self._seed, epoch, step])
-        stretches = [self._stretches.draw(rng) for _ in range(recipe.loop.batch)]
+        stretches, delays = self._drawn(rng)
         clips = [self._clips.draw(rng) for _ in range(recipe.clips)]
         mine, my_clips = world.share(len(stretches)), world.share(len(clips))
         s = [stretches[i] for i in mine]
@@ -107,8 +108,22 @@ class EdgeLearner:
             "clip_frames": [x.frames for x in c],
             "clip_valid": [x.valid for x in c],
             "clip_targets": [x.target for x in c],
+            "delays": delays,
         }
         return {name: torch.from_numpy(np.stack(rows).astype(np.float32)) for name, rows in arrays.items() if rows}
+
+    def _drawn(self, rng: np.random.Generator) -> tuple[list[Example], list[float]]:
+        """The stretches of a batch; for consistency the second half is the first, each so many score frames later."""
+        recipe = self._recipe
+        if not recipe.losses.consistency:
+            return [self.stretches.draw(rng) for _ in range(recipe.loop.batch)], []
+        drawn = [self.stretches.draw(rng) for _ in range(recipe.loop.batch // 2)]
+        later = rng.integers(1, 2 * STRIDE, len(drawn)) / 2
+        length = recipe.sequence_frames
+        both = [x.begun(0.0, length) for x in drawn] + [
+            x.begun(float(by), length) for x, by in zip(drawn, later, strict=True)
+        ]
+        return both, (later / STRIDE).tolist()
 
     def loss(self, network: nn.Module, batch: Batch, rng: torch.Generator) -> Losses:
         """Frame-wise losses of the stretches, losses of the clips, and their weighted sum."""
@@ -120,7 +135,7 @@ class EdgeLearner:
         sure, weights = gather(batch["weights"]), self._recipe.losses
         losses = {"frames": detector_loss(logits, gather(self._soft_targets(batch)), heard, sure)}
         total = losses["frames"]
-        if self._stretches.has_cycles:
+        if self.stretches.has_cycles:
             of_cycles = (gather(batch[name]) for name in ("phases", "shares", "somewhere"))
             losses["cycles"] = somewhere_loss(logits, heard, *of_cycles)
             total = total + losses["cycles"]
@@ -131,6 +146,11 @@ class EdgeLearner:
         if weights.record:
             losses["record"] = record_loss(logits, heard, gather(batch["record"]))
             total = total + weights.record * losses["record"]
+        if weights.consistency:
+            first, second = logits.chunk(2)
+            in_both = torch.minimum(*heard.chunk(2))
+            losses["consistency"] = consistency_loss(first, second, batch["delays"], in_both)
+            total = total + weights.consistency * losses["consistency"]
         if self._recipe.clips:
             of_clips = self._clip_losses(network, batch, rng)
             total = total + weights.clip * of_clips["clips"] + weights.margin * of_clips.get("margin", 0.0)

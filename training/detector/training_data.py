@@ -139,7 +139,7 @@ class TrainingData:
         hop_s = recipe.features.hop_samples / recipe.features.rate_hz
         timelines = [Timeline(r, recipe.labels, len(frames[i]) * hop_s) for i, r in zip(kept, recordings, strict=True)]
         mine = [frames[i] for i in kept]
-        stretches = StretchSampler(recordings, mine, timelines, recipe.sequence_frames, changes, recipe.labels)
+        stretches = StretchSampler(recordings, mine, timelines, recipe.drawn_frames, changes, recipe.labels)
         names = TASKS["1-2"].map
         pairs = [
             (frames, CLIP_LABELS.index(names[event.name]))

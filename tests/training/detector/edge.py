@@ -68,14 +68,14 @@ def samplers(recipe: Recipe = RECIPE) -> tuple[StretchSampler, ClipSampler]:
     frames = [rng.normal(0, 1, (200, recipe.features.width)).astype(np.float16) for _ in recordings]
     timelines = [Timeline(r, recipe.labels) for r in recordings]
     changes = Changes(recipe.features, recipe.augment)
-    stretches = StretchSampler(recordings, frames, timelines, recipe.sequence_frames, changes, recipe.labels)
+    stretches = StretchSampler(recordings, frames, timelines, recipe.drawn_frames, changes, recipe.labels)
     clips = [rng.normal(0, 1, (length, recipe.features.width)).astype(np.float16) for length in (30, 80, 500)]
     return stretches, ClipSampler(clips, np.array([0, 2, 5]), stretches, changes)
 
 
 ALL_LOSSES = replace(
     RECIPE,
-    losses=LossSpec(margin=0.4, patch_mix=0.5, phase=0.3, record=0.3),
+    losses=LossSpec(margin=0.4, patch_mix=0.5, phase=0.3, record=0.3, consistency=0.5),
     network=replace(RECIPE.network, angular=True),
 )
 

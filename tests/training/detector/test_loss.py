@@ -11,6 +11,7 @@ from training.datasets.targets import COLUMNS, WIDTH
 from training.detector.loss import (
     BREATH_WEIGHT,
     KIND_WEIGHT,
+    consistency_loss,
     detector_loss,
     phase_loss,
     record_loss,
@@ -197,3 +198,24 @@ def test_the_loudest_frames_of_a_cycle_are_raised_the_others_lowered_and_no_othe
 def test_without_cycles_nothing_is_asked() -> None:
     nothing = somewhere_loss(_cycle(0.5, 0.5, 0.5, 0.5), torch.ones(1, 4), CYCLE, SHARE, torch.zeros_like(THERE))
     assert nothing.item() == 0
+
+
+def test_answers_that_follow_the_delay_cost_nothing_and_others_the_divergence_of_both_ways() -> None:
+    logits = torch.zeros(1, 3, WIDTH)
+    logits[0, :, COLUMNS.continuous] = torch.tensor([0.0, 4.0, 8.0])
+    half_a_frame_later = torch.zeros(1, 3, WIDTH)
+    half_a_frame_later[0, :, COLUMNS.continuous] = torch.tensor([2.0, 6.0, -99.0])  # nothing is known of the last
+    delay, heard = torch.tensor([0.5]), torch.ones(1, 3)
+    assert consistency_loss(logits, half_a_frame_later, delay, heard).item() == pytest.approx(0, abs=1e-6)
+    by_hand = sum((_sigmoid(a) - _sigmoid(b)) * (a - b) for a, b in ((2.0, 0.0), (6.0, 4.0))) / 2
+    assert consistency_loss(logits, logits, delay, heard).item() == pytest.approx(by_hand, rel=1e-5)
+
+
+def test_frames_that_were_lost_in_one_of_both_are_not_compared() -> None:
+    logits, later = torch.zeros(1, 4, WIDTH), torch.full((1, 4, WIDTH), 3.0)
+    heard = torch.tensor([[1.0, 0.0, 1.0, 0.0]])  # a pair of neighbours is needed
+    assert consistency_loss(logits, later, torch.tensor([0.25]), heard).item() == 0
+
+
+def _sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x))
