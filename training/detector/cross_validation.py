@@ -44,16 +44,12 @@ FINAL_NAME = "final"
 PROBE = "probe.pt"  # clip head that was fitted after the training
 _MODULES = (
     "augment", "clip_head", "disturbances", "examples", "hyperparameters", "layers", "loss", "model", "packet_loss",
-    "sets", "stored_frames", "student", "training_data", "truth", "virtual_patients", "warp",
+    "pretraining", "sets", "stored_frames", "student", "training_data", "truth", "virtual_patients", "warp",
 )  # fmt: skip
 DECIDING = (
-    "training/loop",
-    "training/losses",
-    "training/frames.py",
-    "training/datasets/sounds.py",
-    "training/datasets/targets.py",
-    *(f"training/detector/{name}.py" for name in _MODULES),
-)
+    "training/loop", "training/losses", "training/frames.py", "training/datasets/sounds.py",
+    "training/datasets/targets.py", *(f"training/detector/{name}.py" for name in _MODULES),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,13 +215,8 @@ def _is_trained(job: Job, name: str) -> bool:
         is_of_these = RunFolder(job.folder / name).identity().records == job.records
     except ConfigError:
         return False
-    has_probe = (
-        job.recipe.clips > 0
-        or not job.answers_tasks
-        or name.startswith("teacher")
-        or (job.folder / name / PROBE).exists()
-    )
-    return is_of_these and has_probe
+    needs_probe = job.answers_tasks and not job.recipe.clips and not name.startswith("teacher")
+    return is_of_these and (not needs_probe or (job.folder / name / PROBE).exists())
 
 
 def _train_all(job: Job, networks: Sequence[tuple[int, int | None]], world: World) -> None:

@@ -18,7 +18,15 @@ from training.detector.model import STRIDE, NetworkSpec
 from training.detector.truth import LabelSpec
 from training.loop.learner import LoopSpec
 from training.recipes.fields import Spec
-from training.recipes.parser import check_known, checked, dotted_keys, read_recipe, recipe_path, with_changes
+from training.recipes.parser import (
+    check_known,
+    checked,
+    dotted_keys,
+    merged,
+    read_recipe,
+    recipe_path,
+    with_changes,
+)
 
 EDGE = "edge"
 LOOP = LoopSpec(
@@ -36,7 +44,11 @@ LOOP = LoopSpec(
 
 
 SHIFTS = ("youngest", "loudest")  # thirds of the patients: the least age, the highest level
-BEFORE: dict[str, Any] = {"data": ["sprsound"]}  # younger keys, with what a recipe without them did
+BEFORE: dict[str, Any] = {  # younger keys, with what a recipe without them did
+    "data": ["sprsound"],
+    "losses": {"consistency": 0.0},
+    "pretraining": 0,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +145,7 @@ class Recipe:
 
     def to_json(self) -> str:
         """Canonical JSON; what is empty is left out, and a younger key that changes nothing."""
-        tree = {key: value for key, value in _tree(self).items() if value != {} and BEFORE.get(key) != value}
-        return json.dumps(tree, sort_keys=True)
+        return json.dumps(_younger_left_out(_tree(self), BEFORE), sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> Recipe:
@@ -143,7 +154,7 @@ class Recipe:
         Raises:
             ConfigError: naming the keys that are wrong.
         """
-        return _read(BEFORE | json.loads(text), "recipe")
+        return _read(merged(BEFORE, json.loads(text)), "recipe")
 
     @property
     def sha256(self) -> str:
@@ -158,6 +169,17 @@ def _tree(recipe: Recipe) -> dict[str, Any]:
     """A dataclass as plain lists and dictionaries."""
     tree: dict[str, Any] = _KIND.dump_python(recipe, mode="json")
     return tree
+
+
+def _younger_left_out(tree: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """A tree without what is empty, and without younger keys that change nothing."""
+    kept = {}
+    for key, value in tree.items():
+        inner = before.get(key)
+        value = _younger_left_out(value, inner) if isinstance(inner, Mapping) else value
+        if value != {} and value != inner:
+            kept[key] = value
+    return kept
 
 
 def _read(tree: Mapping[str, Any], where: str) -> Recipe:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -76,8 +77,18 @@ def test_a_run_folder_is_not_taken_up_for_other_recordings(tmp_path: Path) -> No
 
 
 def test_a_recipe_survives_its_json() -> None:
-    recipe = replace(ALL_LOSSES, teachers=2)
+    recipe = replace(ALL_LOSSES, teachers=2, pretraining=3)
     assert Recipe.from_json(recipe.to_json()) == recipe
+
+
+def test_a_recipe_from_before_a_key_is_read_and_written_as_it_was() -> None:
+    written = json.loads(replace(RECIPE, data=("sprsound",)).to_json())
+    assert not {"data", "pretraining"} & written.keys()
+    assert "consistency" not in written["losses"]
+    assert written["losses"]["phase"] == 0.0  # as old as the losses
+    read = Recipe.from_json(json.dumps(written))
+    assert read.losses.consistency == 0.0
+    assert json.loads(read.to_json()) == written
     assert Recipe.from_json(recipe.to_json()).sha256 == recipe.sha256
 
 
