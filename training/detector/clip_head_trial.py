@@ -37,6 +37,7 @@ from training.detector.training_data import TrainingData, read_recordings
 from training.losses.margin import AngularClassifier, class_margins, dfam_loss
 from training.metrics.comparison import written
 from training.metrics.estimates import Metric
+from training.metrics.predictions import Sourced
 from training.tasks import CLIP_LABELS, TASKS, Clip
 
 Array = NDArray[np.float64]
@@ -156,8 +157,8 @@ def compare(run: Path, data: Path, out: Path, teacher: Path | None) -> dict[str,
         LaennecError: for a run, recordings or a teacher that cannot be used.
     """
     master = None if teacher is None else load_run(teacher)
-    met = frozenset[str]() if master is None else master.provenance.patients
-    if met is None:
+    met = master.provenance.patients if isinstance(master, Sourced) else None
+    if master is not None and met is None:
         raise ConfigError(f"--teacher {teacher}: does not say which patients it was trained on; train it again")
     said: dict[str, dict[str, list[Array]]] = {}
     clips: dict[str, list[Clip]] = {}
@@ -168,7 +169,7 @@ def compare(run: Path, data: Path, out: Path, teacher: Path | None) -> dict[str,
             "angular with margins": angular(material, MARGIN_WEIGHT),
         }
         _answered(heads, material, said.setdefault("all folds", {}), clips.setdefault("all folds", []))
-        if master is not None and not met & {c.recording.patient for c in material.apart}:
+        if master is not None and met is not None and not met & {c.recording.patient for c in material.apart}:
             soft = master.predict(TASK, material.learnt).astype(np.float64)
             taught = {"regression": heads["regression"], f"taught by {master.name}": regression(material, soft)}
             _answered(taught, material, said.setdefault("taught", {}), clips.setdefault("taught", []))
