@@ -78,12 +78,13 @@ class Stages(nn.Module):
         self.blocks = nn.ModuleList(
             InceptionResidual(inputs, outputs, spec.dropout)
             for inputs, outputs in zip(widths, spec.channels, strict=False)
-        )
+        ).to(memory_format=torch.channels_last)  # with bf16, half of the time on a CPU
 
     def forward(self, frames: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
         """(B, T, M) and (B, T) to the map (B, C, T / 2^n, bands / 2^n) and where it is valid, (B, T / 2^n)."""
         frames, valid = padded(frames[:, None], valid, 2 ** len(self.blocks))
         x = frames.squeeze(1).unflatten(2, (self.spec.planes, self.spec.bands)).transpose(1, 2)
+        x = x.contiguous(memory_format=torch.channels_last)
         for block in self.blocks:
             x, valid = halved(block(x) * valid[:, None, :, None], valid)
         return x, valid
