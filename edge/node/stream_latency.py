@@ -63,7 +63,7 @@ class StreamLatency:
         """Nothing was decided."""
         self.arrivals = Arrivals()
         self._rate_hz, self._spec, self._chunk_frames = model.rate_hz, model.spec, model.chunk.chunk_frames
-        self._timeline, self._is_live = timeline, is_live
+        self.timeline, self._is_live = timeline, is_live
         self._needed = 0
         self._window_s: float | None = None
         self._scored_s: float | None = None
@@ -83,7 +83,7 @@ class StreamLatency:
         needed = offered if needed is None else min(needed, offered)
         self._needed, self._decided_s = needed, time.monotonic()
         complete_s = self.arrivals.complete_s(needed)
-        recorded_s = self._timeline.recorded_s(needed) if self._is_live else None
+        recorded_s = self.timeline.recorded_s(needed) if self._is_live else None
         self._window_s = None if complete_s is None or recorded_s is None else complete_s - recorded_s
         self._scored_s = None if complete_s is None else self._decided_s - complete_s
 
