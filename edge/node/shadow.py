@@ -198,22 +198,29 @@ def _groups(model: Model) -> dict[str, str]:
     return {label: group.name for group in model.groups for label in group.classes}
 
 
-def open_shadow(config: Config, live: Model) -> Model | None:
-    """The second model of the settings; None if there is none, or it cannot hear what the live one hears.
+def load_shadow(config: Config, live: Model) -> Model | None:
+    """The second model of the settings; None if there is none.
 
-    A mistake is one line in the log: the beds do not depend on it.
+    Raises:
+        LaennecError: it cannot be loaded, or not hear what the live one hears.
     """
     if config.shadow is None:
         return None
+    model = open_model(config.shadow, config.runtime)
+    if model.rate_hz != live.rate_hz:
+        raise ConfigError(f"expected a model for {live.rate_hz} Hz, as the live one, found {model.rate_hz} Hz")
+    check_classes(config, model)
+    return model
+
+
+def open_shadow(config: Config, live: Model) -> Model | None:
+    """The same, where a mistake is one line in the log: the beds do not depend on it."""
     try:
-        model = open_model(config.shadow, config.runtime)
-        if model.rate_hz != live.rate_hz:
-            raise ConfigError(f"expected a model for {live.rate_hz} Hz, as the live one, found {model.rate_hz} Hz")
-        check_classes(config, model)
+        model = load_shadow(config, live)
     except LaennecError as error:
         logger.error('shadow=off reason="%s"; the live model works alone', error)
         return None
-    if any(stream.adaptation is not None for stream in config.streams):
+    if model is not None and any(stream.adaptation is not None for stream in config.streams):
         logger.warning("shadow=unadapted; adaptations are of the live model, the other hears the beds as they are")
     return model
 

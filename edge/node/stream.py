@@ -87,8 +87,8 @@ class NodeStream:
         recorded_s = self._monitored.recorded_s if self._monitored else None
         device = self._monitored.device if self._monitored else ""
         self.timeline = Timeline(model.rate_hz, self.is_live, recorded_s=recorded_s)
-        self._latency = StreamLatency(model, self.timeline, self.is_live)
-        self._messages = StreamMessages(node, self.id, device, model, self._latency, sink)
+        self.latency = StreamLatency(model, self.timeline, self.is_live)
+        self._messages = StreamMessages(node, self.id, device, model, self.latency, sink)
         self.burden = BedBurden(settings.id, model, self.timeline)
         self.observers: list[StreamObserver] = [self._counts, self._messages, self.burden]
         """What follows it; more may join before anything is heard."""
@@ -118,7 +118,7 @@ class NodeStream:
         if isinstance(item, Block):
             self._arrived_at_s = time.monotonic()
             self.timeline.arrived(item.stop)
-        self._latency.arrivals.note(item)
+        self.latency.arrivals.note(item)
         self.inbox.put(item)
         due = self._pipeline.next_chunk_at
         return not isinstance(item, Block) or due is None or item.stop >= due
@@ -161,7 +161,7 @@ class NodeStream:
             observer.note_state(*ready)
         decided = round((self._end_s(ready[0]) - self._chunk.lookahead_frames * self._hop_s) * self._rate_hz)
         events = self._counts.timed(lambda: self._pipeline.decide(scores, state))
-        self._found(events, self._latency.last_sample(ready[0]))
+        self._found(events, self.latency.last_sample(ready[0]))
         self.decided = max(self.decided, decided)
 
     def fail(self, error: Exception) -> None:
@@ -259,7 +259,7 @@ class NodeStream:
             self._left_out_at_s = time.monotonic()
         if gap.restart:
             self._restart_detector()
-            self._then.append(self._latency.arrivals.begin_anew)
+            self._then.append(self.latency.arrivals.begin_anew)
 
     def _on_end(self, end: End) -> None:
         self.failure, self.is_broken = end.failure, end.is_broken
@@ -288,7 +288,7 @@ class NodeStream:
             observer.finish()
 
     def _found(self, events: list[Event], needed: int | None = None) -> None:
-        self._latency.decided(needed, self._offered or 0)
+        self.latency.decided(needed, self._offered or 0)
         for observer in self.observers:
             observer.find(events)
 
