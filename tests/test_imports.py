@@ -35,10 +35,12 @@ FOLDERS = {  # what each folder of the edge may import of the others, besides it
     "clips": {"settings", "features", "artefact", "detector", "delivery"},
     "node": {"settings", "sources", "features", "artefact", "detector", "ward", "delivery", "clips"},
     "pictures": {"settings", "sources", "features", "artefact", "detector"},
-    "doctor": {"settings", "sources", "features", "artefact", "releases", "detector", "ward", "delivery", "node"},
+    "doctor": {
+        "settings", "sources", "features", "artefact", "releases", "detector", "ward", "delivery", "clips", "node",
+    },
     "commands": {"*"},
     "__main__": {"commands"},
-}
+}  # fmt: skip
 TRAINING_MAY_USE = {
     "errors", "types", "features", "artefact.specs", "artefact.known", "artefact.burden_limits", "clips.speech",
     "ward.burden", "ward.budget", "detector.chunks", "detector.tracker",

@@ -12,11 +12,11 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from edge.delivery.gap_limit import GapLimit
 from edge.delivery.in_flight import InFlight
-from edge.delivery.latency import StageTimes, with_sending
+from edge.delivery.latency import LatencyCounts, StageTimes, with_sending
 from edge.delivery.message_inbox import MessageInbox
 from edge.delivery.messages import STATUS_EXPIRY_S, Body, Message, Node, encode, finish, status_body
 from edge.delivery.mqtt import Acknowledged, Connected, Disconnected, MqttSession, Signal
@@ -118,6 +118,11 @@ class Dispatch:
     def dropped(self) -> int:
         """Messages lost because the inbox was full."""
         return self._dropped
+
+    @property
+    def latencies(self) -> Mapping[str, LatencyCounts]:
+        """Of the events that this process decided and sent, by stage."""
+        return self._stages.counts
 
     @property
     def is_connected(self) -> bool:
@@ -257,6 +262,8 @@ class Dispatch:
             topic = self._node.current_topic(entry.topic, entry.body.get("stream", ""))
             mid = self._session.publish(topic, payload, False, entry.expiry_s)
             in_flight.record(mid, entry.seq, now_s)
+            if mid is not None:
+                self._stages.sent(entry.event, body)
 
     def _check_timeouts(self) -> None:
         in_flight, now_s = self._in_flight, self._monotonic()

@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from edge.artefact.adaptation import Adaptation
 from edge.artefact.model import Model
 from edge.detector.pipeline import Pipeline
+from edge.detector.sound_check import Verdict
 from edge.errors import LaennecError, SourceError
 from edge.sources.opening import open_source
 from edge.types import Block, Event, Scores
@@ -42,8 +43,8 @@ class Coverage:
     """Length of what was read, seconds."""
     measurable_s: float
     """Of it, what could be judged, seconds."""
-    outside: str = ""
-    """Why its sound is not like what the model knows; empty where it is, or where that was not judged."""
+    verdict: Verdict = field(default_factory=Verdict)
+    """Of all of its sound: whether it is like what the model knows, and can be judged at all."""
     gain_db: float = 0.0
     """What was added to its level at its end, dB."""
 
@@ -92,7 +93,7 @@ def detect_file(
     if broken is not None:
         raise broken
     measurable_s = score_records.valid * model.score_hop_samples / model.rate_hz
-    coverage = Coverage(stop_sample / model.rate_hz, measurable_s, pipeline.whole().reason, pipeline.gain_db)
+    coverage = Coverage(stop_sample / model.rate_hz, measurable_s, pipeline.whole(), pipeline.gain_db)
     if not score_records.valid and not stop.is_set():
         raise SourceError(
             f"{path}: nothing in {coverage.read_s:.2f} s can be judged, too short or not a number; record again"
@@ -103,15 +104,17 @@ def detect_file(
 def last_records(path: Path, coverage: Coverage) -> list[Record]:
     """What there is to say at the end of a file: the gain that it was heard with, and why it is not `verified`."""
     gain: list[Record] = [{"file": str(path), "gain_db": round(coverage.gain_db)}] if round(coverage.gain_db) else []
-    reason = {"file": str(path), "verified": False, "reason": coverage.outside}
-    return [*gain, reason] if coverage.outside else gain
+    verdict = coverage.verdict
+    said = {"file": str(path), "verified": False, "measurable": verdict.measurable, "reason": verdict.reason}
+    return [*gain, said] if verdict.reason else gain
 
 
 def last_lines(coverage: Coverage) -> list[str]:
     """The same for a person."""
     gain_db = round(coverage.gain_db)
     gain = [f"level: heard {abs(gain_db)} dB {'louder' if gain_db > 0 else 'fainter'}, as the model knows it"]
-    return (gain if gain_db else []) + ([f"unverified: {coverage.outside}"] if coverage.outside else [])
+    how = "unverified" if coverage.verdict.measurable else "not measurable"
+    return (gain if gain_db else []) + ([f"{how}: {coverage.verdict.reason}"] if coverage.verdict.reason else [])
 
 
 def event_record(path: Path, event: Event, rate_hz: int) -> Record:

@@ -104,18 +104,29 @@ def _configuration(path: Path | None) -> tuple[Config | None, list[Check]]:
 
 
 def _settings_checks(config: Config, model: Model | None, listen: bool) -> Iterator[Check]:
-    """Checks of what the settings name: outbox, broker, links, sources."""
+    """Checks of what the settings name: outbox, clips, broker, metrics, links, second model, sources."""
     from edge.delivery.outbox_reading import outbox_of
-    from edge.doctor import broker, links, outbox, sources
-    from edge.settings.kinds import LINK
+    from edge.doctor import broker, clips, links, outbox, watching
 
     yield from _safely("outbox", lambda: outbox.outbox(config))
+    if (kept := config.clips) is not None:
+        yield from _safely("clips", lambda: [clips.clips(config, kept)])
     yield from _safely("broker", lambda: [broker.broker(config)])
     if (link := config.link) is not None:
         yield from _safely("link", lambda: links.links(link))
     is_running = outbox.is_running(outbox_of(config))
+    yield from _safely("metrics", lambda: watching.metrics(config.metrics, is_running))
     if model is None:
         return
+    yield from _safely("shadow", lambda: watching.shadow(config, model))
+    yield from _source_checks(config, model, is_running, listen)
+
+
+def _source_checks(config: Config, model: Model, is_running: bool, listen: bool) -> Iterator[Check]:
+    """Checks of the sources of all streams, and of the adaptations of their devices."""
+    from edge.doctor import sources
+    from edge.settings.kinds import LINK
+
     for stream in config.streams:
         if stream.adaptation is not None:
             check = partial(sources.adapted, stream, model)

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 from edge.delivery.outbox_reading import DamagedError, ExclusiveLockError, locked_by, open_read_only, outbox_of, waiting
 from edge.doctor import Check, fail, ok, warn
+from edge.doctor.places import LEAST_DISK_MB, UNWRITABLE, existing, unwritable
 from edge.errors import ConfigError, SourceError
 
 if TYPE_CHECKING:
     from edge.settings.config import Config
 
-LEAST_DISK_MB = 50.0
 MANY = 100  # waiting messages; a broker that keeps up leaves a few
 LONG_S = 600.0  # a message that has waited longer means that the broker is away or refuses it
 
@@ -49,8 +49,8 @@ def is_running(path: Path) -> bool:
 def _file(path: Path) -> Check:
     """Whether the service can open it or has it open, and what waits in it."""
     running = is_running(path)
-    if not running and (denied := _denied(path)) is not None:
-        return denied
+    if not running and (trouble := unwritable(path)) is not None:
+        return fail("outbox", trouble, UNWRITABLE.format("outbox.path"))
     whose = f"{path}: in use by the running service" if running else str(path)
     if not os.path.exists(path):
         return ok("outbox", f"{whose}; nothing waits")
@@ -72,18 +72,6 @@ def _file(path: Path) -> Check:
         return fail("outbox", str(error), "change outbox.path, or what lies there")
 
 
-def _denied(path: Path) -> Check | None:
-    """Why this user could not open or create it."""
-    folder = next(parent for parent in path.parents if os.path.exists(parent))  # Path.exists() fails without the right
-    if not folder.is_dir():
-        return fail("outbox", f"{path}: {folder} is not a folder", "give another outbox.path")
-    for item in (path, folder):
-        if os.path.exists(item) and not os.access(item, os.W_OK):
-            advice = "run the doctor as the user of the service, or give a writable outbox.path"
-            return fail("outbox", f"{item}: may not be written by this user", advice)
-    return None
-
-
 def _backlog(whose: str, number: int, oldest_s: float) -> Check:
     if number == 0:
         return ok("outbox", f"{whose}; nothing waits")
@@ -95,7 +83,7 @@ def _backlog(whose: str, number: int, oldest_s: float) -> Check:
 
 def _room(config: Config, path: Path) -> list[Check]:
     """The disks of the outbox and of installed models."""
-    folder, models = (_existing(each) for each in (path.parent, config.models.store_path))
+    folder, models = (existing(each) for each in (path.parent, config.models.store_path))
     free_mb, facts = shutil.disk_usage(folder).free / 1e6, os.statvfs(folder)
     has_mb = path.stat().st_size / 1e6 if os.path.isfile(path) else 0.0
     has_no_inodes = bool(facts.f_files) and not facts.f_favail
@@ -116,11 +104,6 @@ def _room(config: Config, path: Path) -> list[Check]:
     ):
         checks.append(warn("disk", f"{models}: {free_mb:.0f} MB free", "free space there; no model can be installed"))
     return checks
-
-
-def _existing(path: Path) -> Path:
-    """The folder, or the nearest above it that is there."""
-    return next(folder for folder in (path, *path.parents) if os.path.isdir(folder))
 
 
 def _former(other: Path, path: Path) -> list[Check]:

@@ -12,6 +12,8 @@ from edge.artefact.model import Model
 from edge.delivery.trend import Minute, minutes_of
 from edge.detector.sound_check import Verdict
 from edge.node.clock import Timeline
+from edge.node.inbox import OVERLOAD, Item
+from edge.node.stream_observer import StreamObserver
 from edge.types import Gap, Scores
 from edge.ward.burden import STEP_S, WINDOWS_S, Burden, Reading
 from edge.ward.coverage import Coverage, Covered
@@ -20,7 +22,7 @@ MOST_MINUTES = 60  # that wait to be remembered; the service takes them every qu
 FADES_AFTER_S = 5.0  # a source that gives nothing for longer is lost: its time goes on, and nothing of it is measured
 
 
-class BedBurden:
+class BedBurden(StreamObserver):
     """The burden of one stream; safe to use from several threads."""
 
     def __init__(self, stream: str, model: Model, timeline: Timeline) -> None:
@@ -42,7 +44,7 @@ class BedBurden:
         self.verdict = Verdict()
         """Of the sound of the last scores."""
 
-    def push(self, scores: Scores, verdict: Verdict) -> None:
+    def judge(self, scores: Scores, verdict: Verdict) -> None:
         """Take the next scores, and what is said of their sound."""
         cause = verdict.fault or ("unknown sound" if verdict.verified is False else None)
         self.verdict = verdict
@@ -53,15 +55,11 @@ class BedBurden:
                 if reading.stop % self._minute_frames == 0:
                     self._minutes.append(reading)
 
-    def lose(self, gap: Gap, is_left_out: bool) -> None:
-        """Sound that will not come, before the scores of what follows.
-
-        Args:
-            gap: it.
-            is_left_out: whether it came and this machine was too slow for it.
-        """
-        with self._mutex:
-            self._coverage.lose(gap.start, gap.stop, "overload" if is_left_out else "gap")
+    def hear(self, item: Item) -> None:
+        """Sound that will not come, before the scores of what follows."""
+        if isinstance(item, Gap) and item.stop > item.start:
+            with self._mutex:
+                self._coverage.lose(item.start, item.stop, "overload" if item.cause == OVERLOAD else "gap")
 
     def reading(self, silent_s: float) -> Reading | None:
         """The burden now; None before the first scores.

@@ -1,8 +1,9 @@
 """The health of a node and of its streams as metrics of Prometheus.
 
 Not for measuring and not for HTTP (`edge.node.metrics_server`). Made of the very bodies that go to the topics `health`
-and `s/<stream>/health`: whatever number, switch or verdict stands there has a metric, and nothing else has, so the two
-cannot differ. `METRICS` gives names and kinds; a field that is not named there becomes a gauge called after its path.
+and `s/<stream>/health`: whatever number, switch or verdict stands there has a metric, so the two cannot differ. Beside
+them stand only the histograms of latencies, of which each event carries its own. The tables give names and kinds; a
+field that is not named there becomes a gauge called after its path.
 Labels are the configured streams and the fixed words of the reports, so there are never more series than those.
 """
 
@@ -11,8 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.utils import floatToGoString
 
+from edge.delivery.latency import BOUNDS_S, LatencyCounts
 from edge.delivery.messages import Body
 from edge.node.reports import STATES, Reports
 
@@ -95,7 +98,24 @@ def metrics_of(reports: Reports) -> list[Metric]:
         for path, value in _numbers(body):
             labels = {"stream": stream} | ({"group": path[1]} if path[0] == "groups" else {})
             _add(families, _named(path, SHADOW_METRICS, "shadow_"), path, value, labels)
-    return list(families.values())
+    return [*families.values(), *_latencies(reports)]
+
+
+def _latencies(reports: Reports) -> list[Metric]:
+    """The histograms."""
+    told = "Latency of events by stage, as `latency_ms` of each says; that of sound has the quiet after it"
+    events = HistogramMetricFamily(f"{PREFIX}_latency_seconds", told, labels=("stage",))
+    for stage, counts in reports.events.items():
+        events.add_metric((stage,), _buckets(counts), counts.sum_s)
+    late = "From the arrival of the last sample that a chunk of live sound needs to its decision"
+    chunks = HistogramMetricFamily(f"{PREFIX}_chunk_latency_seconds", late)
+    chunks.add_metric((), _buckets(reports.chunks), reports.chunks.sum_s)
+    return [events, chunks]
+
+
+def _buckets(counts: LatencyCounts) -> list[tuple[str, float]]:
+    bounds = (*map(floatToGoString, BOUNDS_S), "+Inf")
+    return [(bound, float(count)) for bound, count in zip(bounds, counts.within(), strict=True)]
 
 
 def _numbers(body: Body, above: Path = ()) -> Iterator[tuple[Path, float]]:

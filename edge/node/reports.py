@@ -16,6 +16,7 @@ from edge import __version__
 from edge.artefact.adaptation import Adaptation
 from edge.artefact.model import Model
 from edge.delivery.dispatch import Dispatch
+from edge.delivery.latency import LatencyCounts
 from edge.delivery.messages import Body, Node, device_body, model_body, rfc3339
 from edge.delivery.outbox import Outbox
 from edge.delivery.trend import DIGITS, missing_body
@@ -35,13 +36,17 @@ BACKLOG_WARNING = 100  # waiting messages; a broker that keeps up leaves a few
 
 @dataclass(frozen=True)
 class Reports:
-    """How a node and its streams are at one moment: the bodies of their topics `health` and `shadow`."""
+    """How a node and its streams are at one moment: the bodies of their topics `health` and `shadow`, and latencies."""
 
     node: Body
     streams: Mapping[str, Body]
     """By id."""
     shadows: Mapping[str, Body] = field(default_factory=dict)
     """By id of the stream; empty without a second model."""
+    events: Mapping[str, LatencyCounts] = field(default_factory=dict)
+    """How long events took, by stage, as `latency_ms` of each says."""
+    chunks: LatencyCounts = field(default_factory=LatencyCounts)
+    """How long chunks took to be decided."""
 
 
 def release(prefix: str = sys.prefix) -> str | None:

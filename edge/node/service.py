@@ -18,6 +18,7 @@ from functools import partial
 from edge.artefact.model import Model
 from edge.delivery.alarm_log import AlarmLog, log_beside
 from edge.delivery.dispatch import Dispatch
+from edge.delivery.latency import LatencyCounts
 from edge.delivery.messages import HEALTH_EXPIRY_S, Body, Node, end_after_restart, new_boot_id, stream_status_body
 from edge.delivery.outbox import Outbox
 from edge.delivery.retained import RetainedTopics
@@ -250,7 +251,8 @@ class Service:
         """What the topics of health say now, for the metrics; called from their thread."""
         beds = {stream.id: stream_health_body(self._node, stream, time.time()) for stream in self._streams}
         shadows = {} if self._shadow is None else self._shadow.bodies(self._node, time.time())
-        return Reports(self._health(), beds, shadows)
+        chunks = sum((stream.latency.chunks for stream in self._streams), LatencyCounts())
+        return Reports(self._health(), beds, shadows, self._dispatch.latencies, chunks)
 
     def _publish_stream_health(self, streams: Iterable[NodeStream]) -> None:
         """How some of its streams are."""

@@ -20,6 +20,7 @@ from edge.errors import ConfigError, LaennecError, ModelError
 from edge.node.engine import Engine
 from edge.node.inbox import OVERLOAD, Item
 from edge.node.stream import NodeStream
+from edge.node.stream_observer import StreamObserver
 from edge.settings.config import Config, Stream, check_classes
 from edge.sources.source import Source
 from edge.types import Block, Event
@@ -33,8 +34,8 @@ FOREVER = 1 << 62
 logger = logging.getLogger(__name__)
 
 
-class ShadowBed:
-    """One bed as both models hear it; the companion of its live stream, and the sink of the other."""
+class ShadowBed(StreamObserver):
+    """One bed as both models hear it; it follows its live stream, and is the sink of the other."""
 
     def __init__(self, live: NodeStream, settings: Stream, source: Source, models: tuple[Model, Model], node: Node):
         """Nothing was heard yet.
@@ -50,11 +51,11 @@ class ShadowBed:
         own = settings.model_copy(update={"id": f"shadow:{live.id}", "adaptation": None})
         self._live = live
         self.stream = NodeStream(own, source, self._other, node, self)
-        self.stream.companion = _Finder(self, self._other)
+        self.stream.observers.append(_Finder(self, self._other))
         self._groups = _groups(self._model)
         self._compared = Disagreement({*self._groups.values(), *_groups(self._other).values()}, self._model.rate_hz)
         self._heard = 0  # absolute index one past the newest sample of the bed
-        live.companion = self
+        live.observers.append(self)
         self.has_news = False
         """Whether something came that its engine does not know of."""
 
@@ -117,15 +118,12 @@ class ShadowBed:
         }  # fmt: skip
 
 
-class _Finder:
-    """The companion of the other stream: its events."""
+class _Finder(StreamObserver):
+    """Follows the other stream: its events."""
 
     def __init__(self, bed: ShadowBed, model: Model) -> None:
         self._bed = bed
         self._groups = _groups(model)
-
-    def hear(self, item: Item) -> None:
-        """It heard this from the live stream."""
 
     def find(self, events: Sequence[Event]) -> None:
         self._bed.note("shadow", events, self._groups)
@@ -200,22 +198,29 @@ def _groups(model: Model) -> dict[str, str]:
     return {label: group.name for group in model.groups for label in group.classes}
 
 
-def open_shadow(config: Config, live: Model) -> Model | None:
-    """The second model of the settings; None if there is none, or it cannot hear what the live one hears.
+def load_shadow(config: Config, live: Model) -> Model | None:
+    """The second model of the settings; None if there is none.
 
-    A mistake is one line in the log: the beds do not depend on it.
+    Raises:
+        LaennecError: it cannot be loaded, or not hear what the live one hears.
     """
     if config.shadow is None:
         return None
+    model = open_model(config.shadow, config.runtime)
+    if model.rate_hz != live.rate_hz:
+        raise ConfigError(f"expected a model for {live.rate_hz} Hz, as the live one, found {model.rate_hz} Hz")
+    check_classes(config, model)
+    return model
+
+
+def open_shadow(config: Config, live: Model) -> Model | None:
+    """The same, where a mistake is one line in the log: the beds do not depend on it."""
     try:
-        model = open_model(config.shadow, config.runtime)
-        if model.rate_hz != live.rate_hz:
-            raise ConfigError(f"expected a model for {live.rate_hz} Hz, as the live one, found {model.rate_hz} Hz")
-        check_classes(config, model)
+        model = load_shadow(config, live)
     except LaennecError as error:
         logger.error('shadow=off reason="%s"; the live model works alone', error)
         return None
-    if any(stream.adaptation is not None for stream in config.streams):
+    if model is not None and any(stream.adaptation is not None for stream in config.streams):
         logger.warning("shadow=unadapted; adaptations are of the live model, the other hears the beds as they are")
     return model
 

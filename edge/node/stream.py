@@ -27,7 +27,8 @@ from edge.node.inbox import OVERLOAD, End, Inbox, Item
 from edge.node.stream_clips import StreamClips
 from edge.node.stream_counts import StreamCounts
 from edge.node.stream_latency import StreamLatency
-from edge.node.stream_messages import Companion, MessageSink, Nobody, StreamMessages
+from edge.node.stream_messages import MessageSink, StreamMessages
+from edge.node.stream_observer import StreamObserver
 from edge.node.stream_state import RECENT_S, Lateness, RecentSound, State, StreamTotals
 from edge.settings.config import Stream
 from edge.settings.kinds import LIVE
@@ -74,22 +75,23 @@ class NodeStream:
         """When its source is to be read next, monotonic; None while nobody reads it."""
         self.is_live = settings.pace or settings.source.partition(":")[0] in LIVE
         """Whether its sound comes in real time, whoever is ready for it."""
-        self.companion: Companion = Nobody()
         self.inbox = Inbox(model.rate_hz)
         self._outside = settings.outside
         self._rate_hz, self._chunk, self._hop_s = model.rate_hz, model.chunk, model.spec.hop_samples / model.rate_hz
         self._counts = StreamCounts(model)
         self.adaptation = None if settings.adaptation is None else load_adaptation(settings.adaptation, model)
         self._pipeline = Pipeline(
-            model, EventOptions.of(settings), self._count_measurable, settings.outside, phase, self.adaptation,
+            model, EventOptions.of(settings), self._judged, settings.outside, phase, self.adaptation,
         )  # fmt: skip
         self._monitored = source if isinstance(source, MonitoredSource) else None
         recorded_s = self._monitored.recorded_s if self._monitored else None
         device = self._monitored.device if self._monitored else ""
-        self._messages = StreamMessages(node, self.id, device, model, model.rate_hz, sink)
         self.timeline = Timeline(model.rate_hz, self.is_live, recorded_s=recorded_s)
-        self._latency = StreamLatency(model, self.timeline, self.is_live)
+        self.latency = StreamLatency(model, self.timeline, self.is_live)
+        self._messages = StreamMessages(node, self.id, device, model, self.latency, sink)
         self.burden = BedBurden(settings.id, model, self.timeline)
+        self.observers: list[StreamObserver] = [self._counts, self._messages, self.burden]
+        """What follows it; more may join before anything is heard."""
         self._begin()
 
     def _begin(self) -> None:
@@ -107,7 +109,8 @@ class NodeStream:
 
     def keep_clips(self, clips: StreamClips) -> None:
         """Let its sound be remembered, from now on."""
-        self._messages.clips = clips
+        self.observers.append(clips)
+        self._messages.clip_of = clips.of_event
         self._pipeline.tell_gains(clips.note_gain)
 
     def arrive(self, item: Item) -> bool:
@@ -115,7 +118,7 @@ class NodeStream:
         if isinstance(item, Block):
             self._arrived_at_s = time.monotonic()
             self.timeline.arrived(item.stop)
-        self._latency.arrivals.note(item)
+        self.latency.arrivals.note(item)
         self.inbox.put(item)
         due = self._pipeline.next_chunk_at
         return not isinstance(item, Block) or due is None or item.stop >= due
@@ -154,16 +157,12 @@ class NodeStream:
         ready = self._pipeline.ready()
         assert ready is not None, "only a chunk that is ready is scored"
         self._counts.busy_s += busy_s
-        self._messages.clips.note_state(*ready)
+        for observer in self.observers:
+            observer.note_state(*ready)
         decided = round((self._end_s(ready[0]) - self._chunk.lookahead_frames * self._hop_s) * self._rate_hz)
-        verified = self._pipeline.verdict.verified
-        self._publish(
-            self._counts.timed(lambda: self._pipeline.decide(scores, state)), self._latency.last_sample(ready[0])
-        )
+        events = self._counts.timed(lambda: self._pipeline.decide(scores, state))
+        self._found(events, self.latency.last_sample(ready[0]))
         self.decided = max(self.decided, decided)
-        verdict = self._pipeline.verdict
-        if verdict.verified not in (verified, None) and False in (verified, verdict.verified):
-            logger.warning("stream=%s %s", self.id, verdict.reason or "sounds like what the model knows")
 
     def fail(self, error: Exception) -> None:
         """End the stream by an error: close what is open, decide nothing more."""
@@ -188,7 +187,7 @@ class NodeStream:
 
     def totals(self) -> StreamTotals:
         """What the stream has received and found since the start."""
-        return self._counts.totals(self._messages.events, self._pipeline.concealed_samples)
+        return self._counts.totals(self._pipeline.concealed_samples)
 
     def vitals(self) -> Vitals | None:
         """Vital signs of the stream's device, if its source knows them."""
@@ -237,10 +236,14 @@ class NodeStream:
         return (chunk.start + self._chunk.chunk_frames) * self._hop_s
 
     def _on_item(self, item: Item) -> None:
-        self.companion.hear(item)
         if isinstance(item, Block):
-            return self._on_block(item)
-        return self._on_gap(item) if isinstance(item, Gap) else self._on_end(item)
+            self._on_block(item)
+        elif isinstance(item, Gap):
+            self._on_gap(item)
+        else:
+            self._on_end(item)
+        for observer in self.observers:
+            observer.hear(item)
 
     def _on_block(self, block: Block) -> None:
         if self._offered is None:
@@ -248,22 +251,15 @@ class NodeStream:
         else:
             self.decided += max(0, block.start - self._offered)  # what was lost does not wait
         self._offered = block.stop
-        self._counts.received += len(block.samples)
         self._counts.timed(lambda: self._pipeline.offer(block))
-        self._messages.clips.hear(block)
         self._then.append(lambda: self._recent.push(block, (now := self.totals()).received_s, now.measurable_s))
 
     def _on_gap(self, gap: Gap) -> None:
-        if lost_samples := gap.stop - gap.start:
-            is_left_out = gap.cause == OVERLOAD
-            self._counts.lose(lost_samples, is_left_out)
-            if is_left_out:
-                self._left_out_at_s = time.monotonic()
-            self.burden.lose(gap, is_left_out)
-            self._messages.tell_gap(gap)
+        if gap.cause == OVERLOAD and gap.stop > gap.start:
+            self._left_out_at_s = time.monotonic()
         if gap.restart:
             self._restart_detector()
-            self._then.append(self._latency.arrivals.begin_anew)
+            self._then.append(self.latency.arrivals.begin_anew)
 
     def _on_end(self, end: End) -> None:
         self.failure, self.is_broken = end.failure, end.is_broken
@@ -277,22 +273,25 @@ class NodeStream:
         self._then.append(self._reset)
 
     def _reset(self) -> None:
-        self._publish(self._counts.timed(self._pipeline.finish))
-        self._messages.clips.finish()
+        self._finish()
         self._pipeline.reset()
         self._offered = None
 
     def _close(self) -> None:
-        self._publish(self._counts.timed(self._pipeline.finish))
-        self._messages.clips.finish()
+        self._finish()
         self.is_closed = True
         self.inbox.close()
 
-    def _publish(self, events: list[Event], needed: int | None = None) -> None:
-        self._latency.decided(needed, self._offered or 0)
-        self._messages.tell_events(events, self.timeline.wall_s, self._latency.of)
-        self.companion.find(events)
+    def _finish(self) -> None:
+        self._found(self._counts.timed(self._pipeline.finish))
+        for observer in self.observers:
+            observer.finish()
 
-    def _count_measurable(self, scores: Scores) -> None:
-        self._counts.measurable_frames += int(scores.valid.sum())
-        self.burden.push(scores, self._pipeline.verdict)
+    def _found(self, events: list[Event], needed: int | None = None) -> None:
+        self.latency.decided(needed, self._offered or 0)
+        for observer in self.observers:
+            observer.find(events)
+
+    def _judged(self, scores: Scores) -> None:
+        for observer in self.observers:
+            observer.judge(scores, self._pipeline.verdict)

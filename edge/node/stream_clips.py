@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +19,8 @@ from edge.clips.pcm_ring import to_block
 from edge.clips.recorder import STATE_S, Lengths, Recorder
 from edge.clips.speech import has_speech
 from edge.delivery.messages import Body, ulid
+from edge.node.inbox import Item
+from edge.node.stream_observer import StreamObserver
 from edge.settings.clips import ClipSettings
 from edge.types import Block, Chunk, Event
 
@@ -27,39 +28,6 @@ JUDGED_S = 20.0  # of a clip at the end of an event, by the thread that scores: 
 
 Wall = Callable[[int], float]
 """When a sample was recorded, seconds since 1970."""
-
-
-class KeepsClips(Protocol):
-    """What a stream tells of its sound."""
-
-    def hear(self, block: Block) -> None:
-        """Take a block, after the detector has: its gains are then known."""
-
-    def note_state(self, chunk: Chunk, state: NDArray[np.float32]) -> None:
-        """The model hears this chunk with that state, (S,)."""
-
-    def of_event(self, event: Event, ident: str) -> Body | None:
-        """What the message of an event says of its clip; None: nothing."""
-
-    def finish(self) -> None:
-        """No sound follows that could be joined to what was."""
-
-
-class NoClips:
-    """Nothing is kept, and no memory taken."""
-
-    def hear(self, block: Block) -> None:
-        """Forget it."""
-
-    def note_state(self, chunk: Chunk, state: NDArray[np.float32]) -> None:
-        """Forget it."""
-
-    def of_event(self, event: Event, ident: str) -> Body | None:
-        """None."""
-        return None
-
-    def finish(self) -> None:
-        """Nothing to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +42,7 @@ class Place:
     """Takes a clip that is complete; never waits."""
 
 
-class StreamClips:
+class StreamClips(StreamObserver):
     """The clips of one stream; any thread.
 
     Args:
@@ -103,11 +71,12 @@ class StreamClips:
         """Events and alarms without a clip, because too many were open."""
         return self._recorder.refused
 
-    def hear(self, block: Block) -> None:
+    def hear(self, item: Item) -> None:
         """Take a block; what is complete with it goes to the writer."""
-        with self._mutex:
-            clips = self._recorder.push(block)
-        self._hand_over(clips)
+        if isinstance(item, Block):
+            with self._mutex:
+                clips = self._recorder.push(item)
+            self._hand_over(clips)
 
     def note_gain(self, frame: int, gain_db: float) -> None:
         """From this frame on (absolute index) so much is added to the level, dB."""

@@ -6,16 +6,20 @@ Not for what is said of it (`edge.node.stream_state`). Counted by the thread tha
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from edge.artefact.model import Model
+from edge.detector.sound_check import Verdict
+from edge.node.inbox import OVERLOAD, Item
+from edge.node.stream_observer import StreamObserver
 from edge.node.stream_state import StreamTotals
+from edge.types import Block, Event, Gap, Scores
 
 Result = TypeVar("Result")
 
 
-class StreamCounts:
+class StreamCounts(StreamObserver):
     """Of one stream, since its start.
 
     Args:
@@ -24,19 +28,26 @@ class StreamCounts:
 
     def __init__(self, model: Model) -> None:
         self._rate_hz, self._score_hop_s = model.rate_hz, model.score_hop_samples / model.rate_hz
-        self.received = 0
-        """Samples that arrived and were not left out."""
-        self.measurable_frames = 0
-        """Score frames that could be judged."""
         self.busy_s = 0.0
         """Computing time of the detector."""
-        self._lost = self._left_out = self._gaps = 0
+        self._received = self._lost = self._left_out = self._gaps = self._measurable_frames = self._events = 0
 
-    def lose(self, samples: int, is_left_out: bool) -> None:
-        """So many samples in a row will not come, or were left out because this machine is too slow."""
-        self._gaps += 1
-        self._lost += samples
-        self._left_out += samples if is_left_out else 0
+    def hear(self, item: Item) -> None:
+        """Sound that arrived, or that will not come or was left out because this machine is too slow."""
+        if isinstance(item, Block):
+            self._received += len(item.samples)
+        elif isinstance(item, Gap) and item.stop > item.start:
+            self._gaps += 1
+            self._lost += item.stop - item.start
+            self._left_out += item.stop - item.start if item.cause == OVERLOAD else 0
+
+    def judge(self, scores: Scores, verdict: Verdict) -> None:
+        """Score frames that could be judged, or not."""
+        self._measurable_frames += int(scores.valid.sum())
+
+    def find(self, events: Sequence[Event]) -> None:
+        """Events, of which those count that begin."""
+        self._events += sum(event.kind == "onset" for event in events)
 
     def timed(self, work: Callable[[], Result]) -> Result:
         """What some work of the detector gives; its time is counted."""
@@ -45,15 +56,10 @@ class StreamCounts:
         self.busy_s += time.perf_counter() - begin_s
         return result
 
-    def totals(self, events: int, concealed: int) -> StreamTotals:
-        """In seconds.
-
-        Args:
-            events: that began.
-            concealed: samples that stood in for lost ones.
-        """
+    def totals(self, concealed: int) -> StreamTotals:
+        """In seconds, with the samples that stood in for lost ones."""
         rate_hz = self._rate_hz
         return StreamTotals(
-            self.received / rate_hz, self.measurable_frames * self._score_hop_s, self._lost / rate_hz, self._gaps,
-            events, self.busy_s, concealed / rate_hz, self._left_out / rate_hz,
+            self._received / rate_hz, self._measurable_frames * self._score_hop_s, self._lost / rate_hz, self._gaps,
+            self._events, self.busy_s, concealed / rate_hz, self._left_out / rate_hz,
         )  # fmt: skip

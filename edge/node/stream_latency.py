@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 
 from edge.artefact.model import Model
+from edge.delivery.latency import LatencyCounts
 from edge.delivery.messages import Latency
 from edge.node.clock import Timeline
 from edge.types import Block, Chunk, Event, Gap
@@ -62,8 +63,10 @@ class StreamLatency:
     def __init__(self, model: Model, timeline: Timeline, is_live: bool) -> None:
         """Nothing was decided."""
         self.arrivals = Arrivals()
+        self.chunks = LatencyCounts()
+        """Of the chunks of live sound: from the arrival of the last sample that one needs to its decision."""
         self._rate_hz, self._spec, self._chunk_frames = model.rate_hz, model.spec, model.chunk.chunk_frames
-        self._timeline, self._is_live = timeline, is_live
+        self.timeline, self._is_live = timeline, is_live
         self._needed = 0
         self._window_s: float | None = None
         self._scored_s: float | None = None
@@ -80,12 +83,14 @@ class StreamLatency:
             needed: absolute index one past the last sample that this needed; None: all that there is.
             offered: the same of what there is.
         """
-        needed = offered if needed is None else min(needed, offered)
+        is_chunk, needed = needed is not None, offered if needed is None else min(needed, offered)
         self._needed, self._decided_s = needed, time.monotonic()
         complete_s = self.arrivals.complete_s(needed)
-        recorded_s = self._timeline.recorded_s(needed) if self._is_live else None
+        recorded_s = self.timeline.recorded_s(needed) if self._is_live else None
         self._window_s = None if complete_s is None or recorded_s is None else complete_s - recorded_s
         self._scored_s = None if complete_s is None else self._decided_s - complete_s
+        if is_chunk and self._is_live and self._scored_s is not None:
+            self.chunks.push(self._scored_s)
 
     def of(self, event: Event) -> Latency:
         """What an event took that was decided then."""

@@ -10,42 +10,57 @@ import pytest
 
 from edge.commands.detect import _print_lines, _print_table
 from edge.detector.detect import Coverage, Record
+from edge.detector.sound_check import Verdict
 
 REASON = "level -84 dBFS: too low, expected -75 to -24"
 PATH = Path("breath.wav")
 
 
-def _records(outside: str, gain_db: float = 0.0) -> Generator[Record, None, Coverage]:
+UNKNOWN = Verdict(False, REASON, "faint")
+NO_CONTACT = Verdict(False, "no breath to be heard: check the contact with the skin", "no contact", measurable=False)
+
+
+def _records(verdict: Verdict, gain_db: float = 0.0) -> Generator[Record, None, Coverage]:
     """One event."""
     yield {
         "file": str(PATH), "label": "wheeze", "onset_s": 1.0, "end_s": 2.0, "score": 0.9, "mean": 0.8, "threshold": 0.5,
         "end_reason": "quiet", "verified": None,
     }  # fmt: skip
-    return Coverage(10.0, 9.5, outside, gain_db)
+    return Coverage(10.0, 9.5, verdict, gain_db)
 
 
-@pytest.mark.parametrize("outside", [REASON, ""])
-def test_the_table_ends_with_the_reason_if_there_is_one(outside: str, capsys: pytest.CaptureFixture[str]) -> None:
-    _print_table(PATH, _records(outside))
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[-1] == (f"unverified: {REASON}" if outside else "1 event in 10.0 s of sound, 9.5 s measurable")
+@pytest.mark.parametrize(
+    ("verdict", "last"),
+    [
+        (UNKNOWN, f"unverified: {REASON}"),
+        (NO_CONTACT, "not measurable: no breath to be heard: check the contact with the skin"),
+        (Verdict(True), "1 event in 10.0 s of sound, 9.5 s measurable"),
+        (Verdict(), "1 event in 10.0 s of sound, 9.5 s measurable"),
+    ],
+)
+def test_the_table_ends_with_the_reason_if_there_is_one(
+    verdict: Verdict, last: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _print_table(PATH, _records(verdict))
+    assert capsys.readouterr().out.splitlines()[-1] == last
 
 
-@pytest.mark.parametrize("outside", [REASON, ""])
-def test_json_lines_end_with_a_record_of_it(outside: str, capsys: pytest.CaptureFixture[str]) -> None:
-    _print_lines(PATH, _records(outside))
+@pytest.mark.parametrize("verdict", [UNKNOWN, NO_CONTACT, Verdict()])
+def test_json_lines_end_with_a_record_of_it(verdict: Verdict, capsys: pytest.CaptureFixture[str]) -> None:
+    _print_lines(PATH, _records(verdict))
     records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    said = {"file": "breath.wav", "verified": False, "measurable": verdict.measurable, "reason": verdict.reason}
     assert records[0]["label"] == "wheeze"
-    assert records[1:] == ([{"file": "breath.wav", "verified": False, "reason": REASON}] if outside else [])
+    assert records[1:] == ([said] if verdict.reason else [])
 
 
 @pytest.mark.parametrize(
     ("gain_db", "said"), [(21.7, "heard 22 dB louder"), (-9.2, "heard 9 dB fainter"), (0.4, ""), (0.0, "")]
 )
 def test_the_gain_is_said_where_there_is_one(gain_db: float, said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    _print_table(PATH, _records("", gain_db))
+    _print_table(PATH, _records(Verdict(), gain_db))
     table = capsys.readouterr().out
-    _print_lines(PATH, _records("", gain_db))
+    _print_lines(PATH, _records(Verdict(), gain_db))
     records = [json.loads(line) for line in capsys.readouterr().out.splitlines()][1:]
     assert ("level: " in table) is bool(said)
     assert said in table

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
+import hypothesis.strategies as st
 import pytest
+from hypothesis import given
 
 import edge.delivery.latency
 from edge.delivery.dispatch import Dispatch
-from edge.delivery.latency import Sending, StageTimes, with_sending
+from edge.delivery.latency import BOUNDS_S, LatencyCounts, Sending, StageTimes, with_sending
 from edge.delivery.messages import Latency, Message, latency_body
 from tests.edge.dispatching import Box, Session, Time, clock, dispatch, outbox, session, step
 
@@ -79,3 +83,44 @@ def test_what_an_earlier_process_wrote_has_no_latency_of_disk_and_wire(
     step(dispatch)
     (body,) = [body["latency_ms"] for _, topic, body, *_ in session.sent if topic.endswith("event")]
     assert body == DECIDED
+
+
+def test_an_event_is_counted_once_by_each_stage_that_is_known_though_it_is_sent_again(
+    dispatch: Dispatch, session: Session, clock: Time
+) -> None:
+    session.up("s1")
+    step(dispatch)
+    step(dispatch, decided())  # at 99.5 s; sent at 100 s
+    for number in (2, 3):
+        session.up(f"s{number}")  # without an acknowledgement
+        step(dispatch)
+        clock.now_s += 10.0  # a backlog has its rate
+        step(dispatch)
+    assert len([topic for _, topic, *_ in session.sent if topic.endswith("event")]) == 3
+    assert {stage: counts.within()[-1] for stage, counts in dispatch.latencies.items()} == dict.fromkeys(
+        ("sound", "window", "scored", "disk", "wire", "total"), 1
+    )
+    assert round(dispatch.latencies["disk"].sum_s, 6) == 0.5
+    assert round(dispatch.latencies["total"].sum_s, 4) == 1.3254
+
+
+def test_what_an_earlier_process_decided_is_in_no_count(
+    outbox: Box, dispatch: Dispatch, session: Session, clock: Time
+) -> None:
+    outbox.put([decided()])
+    session.up("s1")
+    step(dispatch)
+    clock.now_s += 1.0
+    step(dispatch)
+    assert [counts.within()[-1] for counts in dispatch.latencies.values()] == [0] * 6
+
+
+@given(st.lists(st.one_of(st.sampled_from(BOUNDS_S), st.floats(0, 1e6))), st.lists(st.floats(0, 1e6)))
+def test_counts_are_those_of_a_plain_comparison_with_each_bound(some: list[float], more: list[float]) -> None:
+    one, other = LatencyCounts(), LatencyCounts()
+    for counts, values in ((one, some), (other, more)):
+        for value in values:
+            counts.push(value)
+    expected = [sum(value <= bound for value in some + more) for bound in (*BOUNDS_S, float("inf"))]
+    assert (one + other).within() == expected
+    assert math.isclose((one + other).sum_s, math.fsum(some + more), abs_tol=1e-6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from edge.delivery.dispatch import Dispatch
+from edge.delivery.latency import BOUNDS_S, LatencyCounts
 from edge.delivery.messages import Body, Node, device_body
 from edge.delivery.outbox import Outbox
 from edge.node.metrics import metrics_of
@@ -88,7 +90,8 @@ def test_nothing_is_exposed_that_no_report_says(reports: Reports) -> None:
     made_up = Reports(
         numbered(reports.node, numbers), {bed: numbered(body, numbers) for bed, body in reports.streams.items()}
     )
-    assert len(exposed(made_up)) == next(numbers) - 1000 + len(reports.node["checks"]) + states
+    found = [name for name, _ in exposed(made_up) if not name.startswith("laennec_chunk_latency_seconds")]
+    assert len(found) == next(numbers) - 1000 + len(reports.node["checks"]) + states
 
 
 def test_the_names_are_those_that_a_ward_was_told(reports: Reports) -> None:
@@ -145,4 +148,19 @@ def test_the_labels_are_the_configured_streams_and_the_words_of_the_reports(repo
     assert labels.pop("check") == set(reports.node["checks"])
     assert labels.pop("cause") == set(reports.node["outbox"]["evicted"])
     assert labels.pop("state") == {*STATES, "heard", "measurable", "lost", "concealed", "left_out"}
+    assert len(labels.pop("le")) == len(BOUNDS_S) + 1
     assert labels == {}
+
+
+def test_latencies_are_histograms_of_events_by_stage_and_of_chunks(reports: Reports) -> None:
+    wire, chunks = LatencyCounts(), LatencyCounts()
+    for latency_s in (0.02, 0.3, 7200.0):
+        wire.push(latency_s)
+    chunks.push(0.025)
+    found = exposed(replace(reports, events={"wire": wire}, chunks=chunks))
+    name, stage = "laennec_latency_seconds", ("stage", "wire")
+    within = {le: found[f"{name}_bucket", (("le", le), stage)] for le in ("0.01", "0.025", "0.5", "60.0", "+Inf")}
+    assert within == {"0.01": 0, "0.025": 1, "0.5": 2, "60.0": 2, "+Inf": 3}
+    assert (found[f"{name}_count", (stage,)], found[f"{name}_sum", (stage,)]) == (3, 7200.32)
+    assert found["laennec_chunk_latency_seconds_bucket", (("le", "0.01"),)] == 0
+    assert found["laennec_chunk_latency_seconds_bucket", (("le", "0.025"),)] == 1, "a bound is within"

@@ -105,3 +105,14 @@ def test_the_same_sound_takes_as_long_whatever_blocks_it_comes_in() -> None:
     pieces = [whole._replace(start=a, samples=whole.samples[a : a + 801], valid=whole.valid[a : a + 801]) for a in cuts]
     took = [[body["latency_ms"]["sound"] for body in spoken(*items)] for items in ([whole], pieces)]
     assert took[0] == took[1]
+
+
+def test_chunks_of_live_sound_are_counted_and_neither_a_file_at_full_speed_nor_the_end() -> None:
+    counts = []
+    for is_live in (True, False):
+        latency = StreamLatency(LoudnessModel(), Timeline(RATE_HZ, is_live), is_live)  # type: ignore[arg-type]
+        latency.arrivals.note(sound(0.3))
+        latency.decided(2400, 2400)
+        latency.decided(None, 2400)
+        counts.append(latency.chunks.within()[-1])
+    assert counts == [1, 0]

@@ -1,0 +1,118 @@
+"""Clips of beds that share calls of the model: heard again alone, they have the scores of the node within 1e-5."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+import edge.node.stream
+from edge.artefact.model import DEFAULT_PATH, Model, load_model
+from edge.clips.clip import describe
+from edge.clips.clip_message import Recorded
+from edge.clips.replay import compare, exact_from, exact_until, replay
+from edge.delivery.messages import model_body
+from edge.detector.sound_check import Verdict
+from edge.node.engine import Engine, phase_of
+from edge.node.stream import NodeStream
+from edge.node.stream_clips import Place, StreamClips
+from edge.node.stream_observer import StreamObserver
+from edge.settings.clips import ClipSettings
+from edge.settings.config import Stream
+from edge.sources.demo import DEMO_AUDIO
+from edge.types import Block, Scores
+from tests.edge.clips.clips import HEARING
+from tests.edge.streaming import NODE, Heard, Script
+
+BEDS = 4
+BLOCK = 8000  # samples; of each bed, so that chunks of all of them are ready together
+SAME = 1e-5  # of a score, where beds share a call: what `edge.clips.replay` promises
+
+
+@dataclass
+class Kept(StreamObserver):
+    """The clips of a bed, and its scores by score frame."""
+
+    clips: list[Recorded] = field(default_factory=list)
+    scores: dict[int, NDArray[np.float32]] = field(default_factory=dict)
+
+    def judge(self, scores: Scores, verdict: Verdict) -> None:
+        note(self.scores, scores)
+
+
+def note(into: dict[int, NDArray[np.float32]], scores: Scores) -> None:
+    into.update({scores.start + k: scores.values[k] for k in np.flatnonzero(scores.valid).tolist()})
+
+
+def sound_of(bed: int) -> NDArray[np.float32]:
+    """40 s of the demo from another place on and at another level, as of a 16-bit microphone."""
+    whole = soundfile.read(DEMO_AUDIO, dtype="float32")[0]
+    turned = np.roll(whole, -bed * 37_000)[: 40 * 8000] * np.float32(10 ** (-4 * bed / 20))
+    return np.asarray(np.clip(np.round(turned * 32768), -32767, 32767) / np.float32(32768), np.float32)
+
+
+def make(model: Model, bed: int) -> tuple[NodeStream, Kept]:
+    """A bed of a node, as the service makes it."""
+    settings, kept, phase = Stream(id=f"bed{bed}", source="script", pace=False), Kept(), phase_of(bed, model.chunk)
+    stream = NodeStream(settings, Script(), model, NODE, Heard(), phase)  # type: ignore[arg-type]
+    hearing = replace(HEARING, stream=stream.id, model=model_body(model), phase=phase)
+    place = Place(hearing, model.spec.hop_samples, stream.timeline.wall_s, kept.clips.append)
+    stream.keep_clips(StreamClips(ClipSettings(speech="keep"), place))
+    stream.observers.append(kept)
+    return stream, kept
+
+
+def heard_in_one_engine(model: Model, sounds: Sequence[NDArray[np.float32]]) -> list[Kept]:
+    beds = [make(model, bed) for bed in range(len(sounds))]
+    streams = [stream for stream, _ in beds]
+    engine = Engine(model, streams, ["normal"] * len(streams))
+    for start in range(0, max(map(len, sounds)), BLOCK):
+        for number, sound in enumerate(sounds):
+            part = sound[start : start + BLOCK]
+            streams[number].arrive(Block(start, part, np.ones(len(part), np.bool_)))
+            engine.wake(number)
+        engine.turn()
+        while any(stream.ready() is not None for stream in streams):
+            engine.turn()
+    for number, stream in enumerate(streams):
+        stream.stop()
+        engine.wake(number)
+    while not all(stream.is_closed for stream in streams):
+        engine.turn()
+    assert [stream.failure for stream in streams] == [""] * len(streams)
+    return [kept for _, kept in beds]
+
+
+@pytest.fixture(autouse=True)
+def _a_slow_machine_is_no_silent_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(edge.node.stream, "STALL_S", 1e9)
+
+
+@pytest.mark.parametrize("variant", ["default.onnx", "default.cpu-int8.onnx"])
+def test_a_clip_of_a_bed_among_others_is_heard_again_within_the_bound(
+    variant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, calls = load_model(DEFAULT_PATH.with_name(variant)), list[int]()
+    score_many = model.score_many
+    monkeypatch.setattr(model, "score_many", lambda c, s: calls.append(len(c)) or score_many(c, s))
+    beds = heard_in_one_engine(model, [sound_of(bed) for bed in range(BEDS)])
+    assert max(calls) == BEDS
+    compared, largest, same = 0, 0.0, 0
+    for recorded, scores in ((recorded, kept.scores) for kept in beds for recorded in kept.clips):
+        about, again = describe(recorded.clip, recorded.hearing, "2026-11-21T03:14:07.512Z", False, "c" * 64), {}
+        events = replay(about, recorded.clip.pcm, model, lambda some, again=again: note(again, some))
+        hop, begin, until = model.score_hop_samples, exact_from(about, model), exact_until(about, model)
+        assert begin is not None
+        frames = [t for t in again if begin <= t * hop and (t + 1) * hop <= until]
+        largest = max([largest, *(float(np.abs(again[t] - scores[t]).max()) for t in frames)])
+        compared += len(frames)
+        rows = compare(about, events, model)
+        assert all(row.excuse for row in rows if row.differs), [row.remark for row in rows]
+        same += sum(not row.differs for row in rows)
+    assert compared * hop > BEDS * 20 * model.rate_hz
+    assert same >= BEDS
+    assert largest <= SAME

@@ -1,0 +1,82 @@
+"""Whatever follows a stream hears all of it, in the order of the sound, and one that asks for nothing costs nothing."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.detector.sound_check import Verdict
+from edge.node.inbox import Item
+from edge.node.stream_observer import StreamObserver
+from edge.types import Block, Chunk, Event, Gap, Scores
+from tests.edge.streaming import RATE_HZ, Driven, Heard, Script, configured, samples_of, sound
+
+
+class Diary(StreamObserver):
+    """Writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[str, object]] = []
+
+    def hear(self, item: Item) -> None:
+        self.said.append(("hear", item))
+
+    def note_state(self, chunk: Chunk, state: NDArray[np.float32]) -> None:
+        self.said.append(("state", chunk.start))
+
+    def judge(self, scores: Scores, verdict: Verdict) -> None:
+        self.said.append(("judge", scores.start + len(scores.valid)))
+
+    def find(self, events: Sequence[Event]) -> None:
+        self.said += [("find", (event.kind, event.onset)) for event in events]
+
+    def finish(self) -> None:
+        self.said.append(("finish", None))
+
+    def of(self, kind: str) -> list[object]:
+        return [value for name, value in self.said if name == kind]
+
+
+class Indifferent(StreamObserver):
+    """Wants to know nothing."""
+
+
+ITEMS = (sound(4, (1, 2)), Gap(4 * RATE_HZ, 6 * RATE_HZ, "device lost"), sound(3, (1, 2), start=6 * RATE_HZ))
+
+
+def run(*observers: StreamObserver) -> tuple[Driven, Heard]:
+    said = Heard()
+    stream = configured(Script(*ITEMS), said)
+    stream.observers += observers
+    stream.run(threading.Event())
+    assert stream.failure == ""
+    return stream, said
+
+
+def test_an_observer_hears_every_item_every_score_and_every_event_and_then_the_end() -> None:
+    diary = Diary()
+    _, said = run(diary)
+    heard = diary.of("hear")
+    assert sum(len(item.samples) for item in heard if isinstance(item, Block)) == 7 * RATE_HZ
+    assert [item for item in heard if isinstance(item, Gap)] == [ITEMS[1]]
+    told = [(body["type"], body["sample"]["onset"]) for body in said.events()]
+    assert diary.of("find") == told
+    assert len(told) == 4  # two sounds, each with its onset and its end
+    assert diary.said[-1] == ("finish", None)
+
+
+def test_the_sound_of_a_chunk_is_heard_before_its_state_and_that_before_its_scores() -> None:
+    diary = Diary()
+    run(diary)
+    names = [name for name, _ in diary.said]
+    assert names.index("hear") < names.index("state") < names.index("judge") < names.index("find")
+    assert diary.of("judge") == sorted(diary.of("judge"))  # type: ignore[type-var]
+
+
+def test_observers_that_want_nothing_change_nothing_of_what_a_stream_says() -> None:
+    (alone, expected), (followed, said) = run(), run(Indifferent(), Indifferent())
+    assert samples_of(said.events()) == samples_of(expected.events())
+    assert vars(followed.totals()) | {"busy_s": 0} == vars(alone.totals()) | {"busy_s": 0}
