@@ -9,8 +9,23 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("edge", "firmware_bridge", "training", "export", "deploy")
-NOT_ON_THE_DEVICE = {"torch", "librosa", "pandas", "sklearn", "scipy", "matplotlib", "onnx", "training", "export"}
-EXTRAS = {"matplotlib": {"edge/pictures/drawing.py"}}  # modules of the edge that may import what an extra brings
+NOT_ON_THE_DEVICE = {
+    "torch",
+    "librosa",
+    "pandas",
+    "sklearn",
+    "scipy",
+    "matplotlib",
+    "onnx",
+    "training",
+    "export",
+    "pyarrow",
+    "dask",
+}
+EXTRAS = {  # modules of the edge that may import what an extra brings
+    "matplotlib": {"edge/pictures/drawing.py"},
+    "pyarrow": {"edge/tables/parquet_table.py"},
+}
 ADAPTERS = {  # what may be missing or slow, and the modules that may import it
     "onnxruntime": {"edge/artefact/backends/onnx.py"},
     "tensorrt": {"edge/artefact/backends/tensorrt.py"},
@@ -32,7 +47,8 @@ FOLDERS = {  # what each folder of the edge may import of the others, besides it
     "detector": {"settings", "features", "artefact", "sources"},
     "ward": {"artefact"},
     "delivery": {"settings", "sources", "ward"},
-    "neighbours": {"settings", "ward", "delivery"},
+    "tables": set(),
+    "neighbours": {"settings", "ward", "delivery", "tables"},
     "clips": {"settings", "features", "artefact", "detector", "delivery"},
     "node": {"settings", "sources", "features", "artefact", "detector", "ward", "delivery", "neighbours", "clips"},
     "pictures": {"settings", "sources", "features", "artefact", "detector"},

@@ -1,1 +1,1 @@
-"""Tests of `edge.neighbours`."""
+"""Tests."""

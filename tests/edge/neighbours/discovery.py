@@ -38,7 +38,9 @@ BUTTON = {
 }  # fmt: skip
 AVAILABILITY = {
     "type": "object", "required": ["topic"], "additionalProperties": False,
-    "properties": {key: {"type": "string"} for key in ("topic", "value_template", "payload_available", "payload_not_available")},
+    "properties": {
+        key: {"type": "string"} for key in ("topic", "value_template", "payload_available", "payload_not_available")
+    },
 }  # fmt: skip
 TEXTS = ("name", "manufacturer", "model", "model_id", "hw_version", "sw_version", "serial_number", "suggested_area")
 

@@ -60,7 +60,8 @@ def trend(known: bool = True, stop: int = 480_000) -> dict[str, Any]:
     """A trend at `WALL_S`."""
     windows = [window(seconds, known) for seconds in (60, 300, 3600)]
     body = {
-        "schema": "laennec.trend/1", "stream": "bed1", "boot_id": "b3f1b3f1", "ts": "2027-01-15T08:00:00.000Z",
+        "schema": "laennec.trend/1", "mode": "Test", "stream": "bed1", "boot_id": "b3f1b3f1",
+        "ts": "2027-01-15T08:00:00.000Z",
         "sample": {"rate": 8000, "stop": stop}, "windows": windows,
     }  # fmt: skip
     return checked(encode(body))
