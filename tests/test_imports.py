@@ -25,6 +25,7 @@ NOT_ON_THE_DEVICE = {
 EXTRAS = {  # modules of the edge that may import what an extra brings
     "matplotlib": {"edge/pictures/drawing.py"},
     "pyarrow": {"edge/tables/parquet_table.py"},
+    "distributed": {"edge/archive/cluster.py"},
 }
 ADAPTERS = {  # what may be missing or slow, and the modules that may import it
     "onnxruntime": {"edge/artefact/backends/onnx.py"},
@@ -52,6 +53,7 @@ FOLDERS = {  # what each folder of the edge may import of the others, besides it
     "clips": {"settings", "features", "artefact", "detector", "delivery"},
     "node": {"settings", "sources", "features", "artefact", "detector", "ward", "delivery", "neighbours", "clips"},
     "pictures": {"settings", "sources", "features", "artefact", "detector"},
+    "archive": {"settings", "sources", "features", "artefact", "detector", "ward", "tables", "pictures"},
     "doctor": {"settings", "sources", "features", "artefact", "releases", "detector", "ward", "delivery", "node"},
     "commands": {"*"},
     "__main__": {"commands"},
@@ -60,7 +62,7 @@ TRAINING_MAY_USE = {
     "errors", "types", "features", "artefact.specs", "artefact.known", "artefact.burden_limits", "clips.speech",
     "ward.burden", "ward.budget", "detector.chunks", "detector.tracker",
     "detector.concealment", "detector.known_sound", "detector.sound_check", "detector.sound_statistics", "sources",
-    "detector.quality", "detector.quality_statistics",
+    "detector.quality", "detector.quality_statistics", "detector.recording_answer",
 }  # fmt: skip
 HEARS_ARTEFACTS = {  # what is judged runs
     "training/evaluation/artefact.py": {"artefact.model", "detector.pipeline"},

@@ -32,6 +32,7 @@ from edge.commands.optimize import optimize, tune
 from edge.commands.replay import replay
 from edge.commands.resend import resend
 from edge.commands.run import run
+from edge.commands.score import score
 from edge.commands.spectrogram import spectrogram
 from edge.errors import LaennecError
 
@@ -51,6 +52,7 @@ OUTPUT_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 app.command(short_help="Detect sounds and publish events over MQTT.")(run)
 app.command(short_help="Print the events of sound files.")(detect)
 app.command(short_help="Draw the spectrogram of a sound file.")(spectrogram)
+app.command(short_help="Score an archive of recordings, to tables.")(score)
 app.command(short_help="List the microphones.")(devices)
 app.command(short_help="Play a synthetic recording, show its events.")(demo)
 app.command(short_help="Check everything that a node needs.")(doctor)
