@@ -9,6 +9,8 @@ without the last the old one.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -28,3 +30,22 @@ def sync(target: Path | IO[bytes]) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[IO[bytes]]:
+    """A file that is there whole or, when anything goes wrong before the end, as it was before; durable at the end.
+
+    Raises:
+        OSError: the disk cannot be written.
+    """
+    draft = path.with_name(f"{path.name}.new")
+    try:
+        with draft.open("wb") as file:
+            yield file
+            sync(file)
+        os.replace(draft, path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+    sync(path.parent)

@@ -9,8 +9,24 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("edge", "firmware_bridge", "training", "export", "deploy")
-NOT_ON_THE_DEVICE = {"torch", "librosa", "pandas", "sklearn", "scipy", "matplotlib", "onnx", "training", "export"}
-EXTRAS = {"matplotlib": {"edge/pictures/drawing.py"}}  # modules of the edge that may import what an extra brings
+NOT_ON_THE_DEVICE = {
+    "torch",
+    "librosa",
+    "pandas",
+    "sklearn",
+    "scipy",
+    "matplotlib",
+    "onnx",
+    "training",
+    "export",
+    "pyarrow",
+    "dask",
+}
+EXTRAS = {  # modules of the edge that may import what an extra brings
+    "matplotlib": {"edge/pictures/drawing.py"},
+    "pyarrow": {"edge/tables/parquet_table.py"},
+    "distributed": {"edge/archive/cluster.py"},
+}
 ADAPTERS = {  # what may be missing or slow, and the modules that may import it
     "onnxruntime": {"edge/artefact/backends/onnx.py"},
     "tensorrt": {"edge/artefact/backends/tensorrt.py"},
@@ -32,9 +48,12 @@ FOLDERS = {  # what each folder of the edge may import of the others, besides it
     "detector": {"settings", "features", "artefact", "sources"},
     "ward": {"artefact"},
     "delivery": {"settings", "sources", "ward"},
+    "tables": set(),
+    "neighbours": {"settings", "ward", "delivery", "tables"},
     "clips": {"settings", "features", "artefact", "detector", "delivery"},
-    "node": {"settings", "sources", "features", "artefact", "detector", "ward", "delivery", "clips"},
+    "node": {"settings", "sources", "features", "artefact", "detector", "ward", "delivery", "neighbours", "clips"},
     "pictures": {"settings", "sources", "features", "artefact", "detector"},
+    "archive": {"settings", "sources", "features", "artefact", "detector", "ward", "tables", "pictures"},
     "doctor": {
         "settings", "sources", "features", "artefact", "releases", "detector", "ward", "delivery", "clips", "node",
     },
@@ -45,7 +64,7 @@ TRAINING_MAY_USE = {
     "errors", "types", "features", "artefact.specs", "artefact.known", "artefact.burden_limits", "clips.speech",
     "ward.burden", "ward.budget", "detector.chunks", "detector.tracker",
     "detector.concealment", "detector.known_sound", "detector.sound_check", "detector.sound_statistics", "sources",
-    "detector.quality", "detector.quality_statistics",
+    "detector.quality", "detector.quality_statistics", "detector.recording_answer",
 }  # fmt: skip
 HEARS_ARTEFACTS = {  # what is judged runs
     "training/evaluation/artefact.py": {"artefact.model", "detector.pipeline"},

@@ -25,12 +25,14 @@ from edge.commands.demo import demo
 from edge.commands.detect import detect
 from edge.commands.devices import devices
 from edge.commands.doctor import doctor
+from edge.commands.export import app as export_app
 from edge.commands.link import app as link_app
 from edge.commands.model import app as model_app
 from edge.commands.optimize import optimize, tune
 from edge.commands.replay import replay
 from edge.commands.resend import resend
 from edge.commands.run import run
+from edge.commands.score import score
 from edge.commands.spectrogram import spectrogram
 from edge.errors import LaennecError
 
@@ -50,6 +52,7 @@ OUTPUT_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 app.command(short_help="Detect sounds and publish events over MQTT.")(run)
 app.command(short_help="Print the events of sound files.")(detect)
 app.command(short_help="Draw the spectrogram of a sound file.")(spectrogram)
+app.command(short_help="Score an archive of recordings, to tables.")(score)
 app.command(short_help="List the microphones.")(devices)
 app.command(short_help="Play a synthetic recording, show its events.")(demo)
 app.command(short_help="Check everything that a node needs.")(doctor)
@@ -57,6 +60,7 @@ app.command(short_help="Publish again events that a broker lost.")(resend)
 app.command(short_help="Choose limits for a budget of alarms.")(budget)
 app.command(short_help="List what the alarms did, and who answered.")(alarms)
 app.command(short_help="Hear the clip of an event again.")(replay)
+app.add_typer(export_app, name="export", short_help="Hand on what a ward says: CSV, Parquet, FHIR.")
 app.add_typer(model_app, name="model", short_help="Show the model; manage signed models.")
 app.command(short_help="Measure a device of your own.")(adapt)
 app.command(short_help="Find the fastest variant of the model here.")(optimize)

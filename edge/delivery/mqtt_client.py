@@ -65,12 +65,12 @@ class ClientFactory:
             client.will_set(*will, qos=1, retain=True, properties=delay)
         return client
 
-    def connect(self, client: paho.Client, keep_session: bool = True) -> None:
+    def connect(self, client: paho.Client, session_s: int = SESSION_EXPIRY_S) -> None:
         """Send CONNECT; may take some seconds.
 
         Args:
             client: what `build` gave.
-            keep_session: whether the broker keeps the session for a while after a break (MQTT 5).
+            session_s: how long the broker keeps the session after a break (MQTT 5); 0: begin without an old one.
 
         Raises:
             OSError: nobody listens, or the certificate is not trusted.
@@ -78,11 +78,10 @@ class ClientFactory:
         """
         host, port, keepalive_s = self._settings.host, self._settings.tcp_port, self._settings.keepalive_s
         if client.protocol == paho.MQTTv5:
-            expiry_s = SESSION_EXPIRY_S if keep_session else 0
             properties = _properties(
-                PacketTypes.CONNECT, SessionExpiryInterval=expiry_s, ReceiveMaximum=RECEIVE_MAXIMUM
+                PacketTypes.CONNECT, SessionExpiryInterval=session_s, ReceiveMaximum=RECEIVE_MAXIMUM
             )
-            client.connect(host, port, keepalive_s, clean_start=not keep_session, properties=properties)
+            client.connect(host, port, keepalive_s, clean_start=not session_s, properties=properties)
         else:
             client.connect(host, port, keepalive_s)
 

@@ -103,7 +103,7 @@ class OneOffSession:
         client.on_publish = lambda _c, _u, mid, reason, _p: self._on_answer(mid, reason)
         client.on_subscribe = lambda _c, _u, mid, reasons, _p: self._on_answer(mid, reasons[0])
         client.on_message = lambda _c, _u, message: self._on_message(message)
-        clients.connect(client, keep_session=False)
+        clients.connect(client, session_s=0)
         client.loop_start()
         with self._change:
             self._change.wait_for(lambda: self.connack is not None or self._is_over, ANSWER_S)

@@ -55,7 +55,8 @@ def trend_body(node: Node, trend: Trend, hop_samples: int, rate_hz: int, wall_s:
     """
     pairs = zip(trend.reading.windows, trend.covered, strict=True)
     return {
-        "schema": "laennec.trend/1", "stream": trend.stream, "boot_id": node.boot_id, "ts": rfc3339(wall_s),
+        "schema": "laennec.trend/1", "mode": node.mode, "stream": trend.stream, "boot_id": node.boot_id,
+        "ts": rfc3339(wall_s),
         "sample": {"rate": rate_hz, "stop": trend.reading.stop * hop_samples},
         "windows": [_window_body(window) | {"missing_s": missing_body(covered)} for window, covered in pairs],
     }  # fmt: skip

@@ -23,6 +23,7 @@ from edge.delivery.messages import HEALTH_EXPIRY_S, Body, Node, end_after_restar
 from edge.delivery.outbox import Outbox
 from edge.delivery.retained import RetainedTopics
 from edge.delivery.trend_history import TrendHistory, history_path
+from edge.neighbours.home_assistant import announcements, beds_of
 from edge.node.alarm_inputs import NodeReading, bed_reading, rules_of
 from edge.node.alarm_service import AlarmService, WardReading
 from edge.node.box_fingerprint import box_fingerprint
@@ -98,7 +99,8 @@ class Service:
         check_groups(config.alarms, groups)
         log = AlarmLog(log_beside(outbox.path, config.node))
         self._clips = self._clips_of(config)
-        self._alarms = AlarmService(rules_of(config, groups), log, self._node, self._dispatch, self._clips)
+        rules = rules_of(config, groups)
+        self._alarms = AlarmService(rules, log, self._node, self._dispatch, self._clips)
         self._watch = Watch(config, model, self._node, self._dispatch, self._streams)
         tests, priorities = self._watch.tests, [settings.priority for settings in config.streams]
         self._heard = [*self._streams, *(test.stream for test in tests)]
@@ -114,7 +116,9 @@ class Service:
         self._published: dict[str, State] = {}
         self._in_turn = 0  # reports on the health of a stream that were published
         self._retained = RetainedTopics(outbox.path.with_name(f"retained-{config.node}.json"))
-        self._stream_topics = [*self._topics_of_streams(), *self._alarms.topics]
+        beds = beds_of([stream.id for stream in config.streams], groups, rules)
+        self._announced = announcements(self._node, config.home_assistant, beds)
+        self._stream_topics = [*self._topics_of_streams(), *self._alarms.topics, *self._announced]
         self._has_ended_orphans = False
         self._started_s = time.monotonic()
 
@@ -137,7 +141,7 @@ class Service:
         self._end_orphaned_events()
         self._dispatch.send_first(self._outbox.ended_by_restart())
         self._publish_info()
-        for topic in self._retained.begin(self._stream_topics):  # of streams that were taken out of the settings
+        for topic in self._retained.begin(self._stream_topics):  # of what was taken out of the settings
             self._dispatch.clear_state(topic)
         self._dispatch.start()
         self._trends.start()
@@ -275,3 +279,5 @@ class Service:
         for settings, stream in zip(self._config.streams, self._streams, strict=True):
             body = stream_info_body(self._node, settings, self._model, stream.adaptation)
             self._dispatch.set_state(self._node.topic("s", settings.id, "info"), body)
+        for topic, body in self._announced.items():
+            self._dispatch.set_state(topic, body)

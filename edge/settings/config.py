@@ -19,6 +19,7 @@ from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, fie
 from edge.errors import ConfigError
 from edge.settings.alarms import AlarmSettings
 from edge.settings.clips import ClipSettings
+from edge.settings.home_assistant import HomeAssistant
 from edge.settings.kinds import LIVE, Outside, RuntimeName
 from edge.settings.link import PATTERNS, LinkSettings, mistakes_of_streams
 from edge.settings.mistakes import ID_PATTERN, closest, joined, mistakes_of, shortened
@@ -134,12 +135,15 @@ class Config(Section):
     self_test: SelfTestSettings = SelfTestSettings()
     clips: ClipSettings | None = None
     """What of the sound is kept; None: nothing."""
+    home_assistant: HomeAssistant | None = None
+    """How beds announce themselves to Home Assistant; None: not at all."""
 
-    @field_validator("clips", mode="before")
+    @field_validator("clips", "home_assistant", mode="before")
     @classmethod
-    def _clips_are_not_empty(cls, value: object) -> object:
-        if value is None:  # would silently be none
-            raise ValueError("is empty; write  clips: {}  for the defaults, or remove the key to keep no sound")
+    def _is_not_empty(cls, value: object, info: ValidationInfo) -> object:
+        if value is None:  # would silently be off
+            name = info.field_name
+            raise ValueError(f"is empty; write  {name}: {{}}  for the defaults, or remove the key to do without {name}")
         return value
 
     def clips_path(self) -> Path:

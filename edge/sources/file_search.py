@@ -23,14 +23,14 @@ def sound_files(named: Path) -> list[Path]:
     """
     if not named.is_dir():
         return [named]
-    found = sorted(_below(named))
+    found = sorted(files_below(named, ENDINGS))
     if not found:
         raise SourceError(f"{named}: no sound file in this folder; looked for {', '.join(ENDINGS)}")
     return found
 
 
-def _below(folder: Path) -> Iterator[Path]:
-    """Sound files in a folder and all below it; a link to a folder is not followed, for it may lead round in a circle.
+def files_below(folder: Path, endings: tuple[str, ...]) -> Iterator[Path]:
+    """Files in a folder and all below it, in no order; a link to a folder is not followed: it may lead in a circle.
 
     Raises:
         SourceError: a folder cannot be read.
@@ -41,5 +41,5 @@ def _below(folder: Path) -> Iterator[Path]:
 
     for parent, _, names in os.walk(folder, onerror=refuse):
         for name in names:
-            if name.lower().endswith(ENDINGS) and not name.startswith("."):
+            if name.lower().endswith(endings) and not name.startswith("."):
                 yield Path(parent, name)

@@ -10,21 +10,21 @@ one for Poor Quality, which that score does not reward, by how many others may b
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
+from edge.detector.recording_answer import log_probabilities, statistics_of
 from edge.errors import ConfigError
 from training.datasets import CLASSES, CONTINUOUS, DISCONTINUOUS
 from training.metrics.official import official_score
 from training.tasks import CLIP_LABELS, NORMAL, TASKS, Task
 
 RECORD_LABELS = TASKS["2-2"].labels
-SHARES = (0.02, 0.05, 0.1, 0.2)  # of a recording's frames, the highest
-SMALLEST = 1e-4  # probability below which a logit says no more
+GROUPS = (("breath",), CONTINUOUS, DISCONTINUOUS)
 OFFSETS = np.round(np.arange(-4.0, 4.01, 0.1), 1)
 STRENGTH = 0.03  # inverse of the penalty of the regressions; .003 to .1 differ by .01
 POOR = "Poor Quality"
@@ -51,21 +51,10 @@ def record_statistics(scores: NDArray[np.float32]) -> NDArray[np.float64]:
         scores: (T, C), columns as `CLASSES`; a frame that was never scored has 0 everywhere and is left out.
 
     Returns:
-        (S,): for breath, continuous and discontinuous sound the means of the highest frames (`SHARES`), the mean, the
+        (S,): for breath, continuous and discontinuous sound the means of the highest frames, the mean, the
         same of the logits of the highest twentieth and fifth, mean and deviation of the logits; log seconds last.
     """
-    scores = scores[scores.any(axis=1)]
-    continuous, discontinuous = ([CLASSES.index(c) for c in group] for group in (CONTINUOUS, DISCONTINUOUS))
-    breath = scores[:, CLASSES.index("breath")]
-    groups = [breath, scores[:, continuous].sum(1), scores[:, discontinuous].sum(1)]
-    presence = np.stack(groups, 1).astype(np.float64) if len(scores) else np.zeros((1, 3))
-    bounded = np.clip(presence, SMALLEST, 1 - SMALLEST)
-    logits = np.log(bounded / (1 - bounded))
-    ordered, ordered_logits = np.sort(presence, 0)[::-1], np.sort(logits, 0)[::-1]
-    tops = [ordered[: max(1, round(share * len(ordered)))].mean(0) for share in SHARES]
-    top_logits = [ordered_logits[: max(1, round(share * len(ordered)))].mean(0) for share in (0.05, 0.2)]
-    parts = [*tops, presence.mean(0), *top_logits, logits.mean(0), logits.std(0), [np.log(len(ordered))]]
-    return np.concatenate(parts)
+    return statistics_of(scores, [[CLASSES.index(name) for name in group] for group in GROUPS])
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +91,7 @@ class RecordAnswer:
 
     def log_probabilities(self, statistics: NDArray[np.float64]) -> NDArray[np.float64]:
         """(n, S) to (n, L)."""
-        logits = (statistics - np.array(self.mean)) / np.array(self.scale) @ np.array(self.weights).T + self.bias
-        kind, poor = logits[:, :-1], logits[:, -1:]
-        kind = kind - np.logaddexp.reduce(kind, 1, keepdims=True) - np.logaddexp(0, poor)
-        return np.concatenate([kind, -np.logaddexp(0, -poor)], 1)
+        return log_probabilities(statistics, asdict(self))
 
 
 def answer(task: Task, log_probabilities: NDArray[np.floating]) -> NDArray[np.float64]:

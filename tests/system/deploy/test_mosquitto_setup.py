@@ -128,3 +128,30 @@ def test_a_renewed_certificate_is_of_the_same_authority(tmp_path: Path) -> None:
 def test_the_script_passes_shellcheck() -> None:
     done = subprocess.run(["shellcheck", str(SETUP)], capture_output=True, text=True, timeout=HANGS_S)
     assert done.returncode == 0, done.stdout
+
+
+def test_a_node_announces_itself_to_home_assistant_only_where_its_setup_says_so(tmp_path: Path) -> None:
+    folder = tmp_path / "laennec"
+    setup(folder, "init", "localhost")
+    right = "topic write homeassistant/device/laennec_ward-b_edge-7/+/config\n"
+    setup(folder, "node", "ward-b", "edge-7")
+    assert "homeassistant" not in (folder / "acl").read_text()
+    for _ in range(2):
+        assert setup(folder, "node", "ward-b", "edge-7", "home-assistant").returncode == 0
+    assert (folder / "acl").read_text().count(right) == 1
+    assert setup(folder, "node", "ward-b", "edge-7").returncode == 0
+    assert "homeassistant" not in (folder / "acl").read_text()
+    assert "perhaps: home-assistant" in setup(folder, "node", "ward-b", "edge-7", "homeassistant").stderr
+
+
+def test_home_assistant_reads_announcements_and_orders_what_was_named(tmp_path: Path) -> None:
+    folder = tmp_path / "laennec"
+    setup(folder, "init", "localhost")
+    done = setup(folder, "home-assistant", "ha", "acknowledge")
+    assert "home_assistant: {user: ha}" in done.stdout, done.stderr
+    assert (folder / "acl").read_text() == (
+        "user ha\ntopic read laennec/v1/#\ntopic read homeassistant/#\ntopic write homeassistant/status\n"
+        "topic write laennec/v1/+/+/s/+/cmd/acknowledge/ha\ntopic write laennec/v1/+/+/cmd/acknowledge/ha\n\n"
+    )
+    assert setup(folder, "home-assistant", "viewer").returncode == 0
+    assert "cmd" not in (folder / "acl").read_text().partition("user viewer")[2]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from edge.detector import recording_answer
 from edge.errors import ConfigError
 from training.datasets import CLASSES
 from training.detector.answers import (
@@ -151,6 +152,10 @@ def test_the_answer_for_recordings_is_the_two_regressions_that_were_fitted() -> 
     kind = LogisticRegression(C=0.03, max_iter=1000).fit(scaled[~poor], labels[~poor]).predict_proba(scaled)
     np.testing.assert_allclose(said[:, 4], quality, atol=1e-4)
     np.testing.assert_allclose(said[:, :4], kind * (1 - quality)[:, None], atol=1e-4)
+
+
+def test_the_edge_calls_recordings_by_the_labels_of_the_official_task() -> None:
+    assert (recording_answer.LABELS, recording_answer.TASK) == (RECORD_LABELS, "2-2")
 
 
 def test_a_label_of_recordings_without_an_example_is_named() -> None:

@@ -1,0 +1,200 @@
+"""What an archive holds and what was found in it so far: one SQLite file in the folder of the results.
+
+Not the results themselves: tables are made of it (`edge.archive.shards`). What was scored is kept by the SHA-256 of the
+sound, so that a sound of two names is one result and a second start scores nothing again. Invariant: what a kill leaves
+is a ledger of which some recordings are not scored, and nothing else is wrong with it. Memory does not grow with the
+archive.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edge.archive.listing import Item
+from edge.archive.worker import Result, failed
+from edge.errors import ConfigError, SourceError
+
+FILE = "ledger.sqlite"
+AT_ONCE = 1000  # items in one transaction, or in memory
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS about (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS item (
+    name TEXT PRIMARY KEY, path BLOB NOT NULL, is_member INTEGER NOT NULL, size INTEGER NOT NULL,
+    stamp INTEGER NOT NULL, scan INTEGER NOT NULL, sound TEXT
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS scored (sound TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS shard (number INTEGER PRIMARY KEY, digest TEXT NOT NULL);
+CREATE TEMP TABLE taken (name TEXT PRIMARY KEY) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """One recording of the listing with its result."""
+
+    name: str
+    sound: str
+    """SHA-256 of its bytes; empty where they cannot be read."""
+    body: dict[str, Any]
+
+
+class Ledger:
+    """The ledger of one folder of results; of one process. Use it in a `with` block."""
+
+    def __init__(self, folder: Path, about: dict[str, str], resume: bool) -> None:
+        """Open or begin it.
+
+        Args:
+            folder: of the results; made if it is not there.
+            about: what all recordings are scored with; must be the same in every run.
+            resume: whether there may be results already.
+
+        Raises:
+            ConfigError: there are and may not be, or they were made otherwise.
+            SourceError: the folder cannot be written, or another process writes it.
+        """
+        path = folder / FILE
+        if path.exists() and not resume:
+            raise ConfigError(f"{folder}: holds results already; give --resume to go on there, or another --out")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._base = sqlite3.connect(path, isolation_level=None)
+            self._base.execute("PRAGMA locking_mode=EXCLUSIVE")
+            self._base.execute("PRAGMA journal_mode=WAL")
+            self._base.execute("PRAGMA synchronous=NORMAL")  # the last results may be scored again after a power cut
+            self._base.executescript(TABLES)
+            self._base.execute("BEGIN IMMEDIATE")
+        except (OSError, sqlite3.Error) as error:
+            raise SourceError(f"{path}: cannot be opened ({error}); does another process write there?") from None
+        known = dict(self._base.execute("SELECT key, value FROM about"))
+        for key, value in about.items():
+            if known.get(key, value) != value:
+                self._base.close()
+                raise ConfigError(f"{folder}: was made with {key} {known[key]}, found {value}; give another --out")
+        self._base.executemany("INSERT OR IGNORE INTO about VALUES (?, ?)", about.items())
+        self.commit()
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.commit()
+        self._base.execute("COMMIT")
+        self._base.close()
+
+    def commit(self) -> None:
+        """What was put in is on the disk."""
+        self._base.execute("COMMIT")
+        self._base.execute("BEGIN IMMEDIATE")
+
+    def list(self, found: Iterable[Item]) -> None:
+        """Take the listing of the archive: what has changed is to be scored, what is gone is forgotten.
+
+        What could not even be read in an earlier run is tried again.
+        """
+        self._base.execute("UPDATE item SET sound = NULL WHERE sound LIKE 'unreadable %'")
+        row = self._base.execute("SELECT COALESCE(MAX(scan), 0) + 1 FROM item").fetchone()
+        scan = int(row[0])
+        for number, item in enumerate(found):
+            self._base.execute(
+                "INSERT INTO item VALUES (?1, ?2, ?3, ?4, ?5, ?6, NULL) ON CONFLICT (name) DO UPDATE SET sound ="
+                " CASE WHEN path = ?2 AND size = ?4 AND stamp = ?5 THEN sound END,"
+                " path = ?2, is_member = ?3, size = ?4, stamp = ?5, scan = ?6",
+                (item.name, item.path, item.is_member, item.size, item.stamp, scan),
+            )
+            if item.reason:
+                self.put(failed(item.name, item.reason))
+            if number % AT_ONCE == AT_ONCE - 1:
+                self.commit()
+        self._base.execute("DELETE FROM item WHERE scan < ?", (scan,))
+        self.commit()
+
+    def put(self, result: Result) -> None:
+        """Keep the result of one recording."""
+        sound = result.sound_sha256 or f"unreadable {hashlib.sha256(result.body.encode()).hexdigest()}"
+        self._base.execute("INSERT OR IGNORE INTO scored VALUES (?, ?)", (sound, result.body))
+        self._base.execute("UPDATE item SET sound = ? WHERE name = ?", (sound, result.name))
+
+    def counts(self) -> tuple[int, int]:
+        """Recordings, and how many of them have a result."""
+        row = self._base.execute("SELECT COUNT(*), COUNT(sound) FROM item").fetchone()
+        return int(row[0]), int(row[1])
+
+    def damaged(self) -> int:
+        """Recordings that could not be read to their end."""
+        query = "SELECT COUNT(*) FROM item JOIN scored USING (sound) WHERE json_extract(body, '$.status') <> 'ok'"
+        return int(self._base.execute(query).fetchone()[0])
+
+    def open_places(self) -> Iterator[tuple[bytes, bool]]:
+        """(path, whether it is a container) of what holds recordings without a result, in the order of the listing."""
+        last: tuple[bytes, bool] | None = None
+        query = "SELECT name, path, is_member FROM item WHERE sound IS NULL AND name > ?"
+        for _, path, is_member in self._paged(query):
+            if (place := (path, bool(is_member))) != last:
+                last = place
+                yield place
+
+    def take(self, name: str) -> bool:
+        """Whether a recording is listed, has no result, and was not taken in this run; it is now."""
+        if not self._base.execute("SELECT 1 FROM item WHERE name = ? AND sound IS NULL", (name,)).fetchone():
+            return False
+        return self._base.execute("INSERT OR IGNORE INTO taken VALUES (?)", (name,)).rowcount == 1
+
+    def take_at(self, path: bytes) -> Iterator[str]:
+        """The recordings of one file or container that can be taken, by name."""
+        query = "SELECT name FROM item WHERE sound IS NULL AND name > ? AND path = ?"
+        return (name for (name,) in self._paged(query, path) if self.take(name))
+
+    def shard(self, first: str, size: int) -> tuple[list[str], str] | None:
+        """The recordings of a shard, by name, and what tells its contents from any other.
+
+        Args:
+            first: name of the last recording before it; empty for the first shard.
+            size: recordings in a shard.
+
+        Returns:
+            None where one of them has no result yet; no names behind the end of the listing.
+        """
+        rows = self._base.execute(
+            "SELECT name, sound FROM item WHERE name > ? ORDER BY name LIMIT ?", (first, size)
+        ).fetchall()
+        if any(sound is None for _, sound in rows):
+            return None
+        return [str(name) for name, _ in rows], hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+    def results(self, names: Iterable[str]) -> Iterator[Scored]:
+        """Recordings with their results, in the order of `names`."""
+        for name in names:
+            query = "SELECT sound, body FROM item JOIN scored USING (sound) WHERE name = ?"
+            sound, body = self._base.execute(query, (name,)).fetchone()
+            yield Scored(name, "" if " " in sound else sound, json.loads(body))
+
+    def written(self, number: int) -> str | None:
+        """What tells the contents of a shard that was written."""
+        row = self._base.execute("SELECT digest FROM shard WHERE number = ?", (number,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def note_written(self, number: int, digest: str) -> None:
+        """A shard is on the disk."""
+        self._base.execute("INSERT OR REPLACE INTO shard VALUES (?, ?)", (number, digest))
+        self.commit()
+
+    def _paged(self, query: str, *more: object) -> Iterator[tuple[Any, ...]]:
+        """Rows by name, some at once: whoever reads them may write meanwhile."""
+        last = ""
+        while rows := self._base.execute(f"{query} ORDER BY name LIMIT {AT_ONCE}", (last, *more)).fetchall():
+            yield from rows
+            last = rows[-1][0]
+
+
+def path_of(place: bytes) -> Path:
+    """A place of the ledger as a path."""
+    return Path(os.fsdecode(place))

@@ -1,0 +1,174 @@
+"""One recording, scored: its events, the burden of each group, what of it was measured, and what it is called.
+
+Not for beds: a recording has a begin and an end, and all of it is told at once. A file that is cut off is scored as far
+as it goes, and says so; one that cannot be read at all has its reason and nothing else. The same sound and the same
+model give the same numbers, wherever they are computed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.artefact.model import Model
+from edge.detector.detect import event_record
+from edge.detector.pipeline import Pipeline
+from edge.detector.recording_answer import LABELS, TASK, log_probabilities, statistics_of
+from edge.errors import LaennecError
+from edge.sources.opening import open_source
+from edge.types import Block, Event, Scores
+
+DIGITS = 6
+MOST_SCORES = 60 * 60 * 1000 // 32  # score frames of an hour; a longer recording is not called anything
+
+Body = dict[str, Any]
+"""Plain JSON."""
+
+
+@dataclass
+class _Sums:
+    """What adds up over a recording."""
+
+    expected: NDArray[np.float64]
+    """(groups,) sum of the probabilities of each."""
+    measured: int = 0
+    """Score frames."""
+    unverified: int = 0
+
+
+class Heard:
+    """Takes the scores of one recording as they come."""
+
+    def __init__(self, model: Model) -> None:
+        """Nothing was heard yet."""
+        self.pipeline = Pipeline(model, observe=self._push)
+        self._columns = [[model.classes.index(name) for name in group.classes] for group in model.groups]
+        self.missing: Counter[str] = Counter()
+        """Score frames that were not measured, by cause."""
+        self.sums = _Sums(np.zeros(len(self._columns)))
+        self._kept: list[NDArray[np.float32]] = []
+        self._kept_frames = 0
+
+    def _push(self, scores: Scores) -> None:
+        verdict, valid = self.pipeline.verdict, scores.valid
+        count, rest = int(valid.sum()), int((~valid).sum())
+        self.missing[verdict.fault or "masked"] += rest
+        if verdict.verified is False:
+            self.sums.unverified += count
+        else:
+            self.sums.measured += count
+            values = scores.values[valid].astype(np.float64)
+            self.sums.expected += [values[:, columns].sum() for columns in self._columns]
+        self._kept_frames += count
+        if self._kept_frames <= MOST_SCORES:
+            self._kept.append(scores.values[valid])
+
+    def scores(self) -> NDArray[np.float32] | None:
+        """(T, C) of all frames that are valid; None of a recording that is too long."""
+        if self._kept_frames > MOST_SCORES or not self._kept:
+            return None
+        return np.concatenate(self._kept)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, hex.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def score(path: Path, model: Model, channel: int | None = None) -> Body:
+    """Hear one file to its end.
+
+    Args:
+        path: the file.
+        model: loaded artefact.
+        channel: which of several, counted from 1.
+
+    Returns:
+        `status` ok, cut_off or damaged, `reason`, and what was found (`events`, `burden`, `answers`, seconds).
+    """
+    try:
+        source = open_source(str(path), model.rate_hz, channel, pace=False)
+    except LaennecError as error:
+        return {"status": "damaged", "reason": _reason(error, path)}
+    heard, events, stop, reason = Heard(model), list[Event](), 0, ""
+    try:
+        for item in source.blocks(threading.Event()):
+            if isinstance(item, Block):
+                events += heard.pipeline.push(item)
+                stop = item.stop
+    except LaennecError as error:  # cut short: what was read counts
+        reason = _reason(error, path)
+    finally:
+        source.close()
+    events += heard.pipeline.flush()
+    return {
+        "status": "cut_off" if reason else "ok", "reason": reason, **_quality(heard, stop, model),
+        "burden": _burden(heard, model), "answers": _answers(heard, model),
+        "events": [_event(path, event, model) for event in events if event.kind == "end"],
+    }  # fmt: skip
+
+
+def _quality(heard: Heard, stop: int, model: Model) -> Body:
+    hop_s, whole = model.score_hop_samples / model.rate_hz, heard.pipeline.whole()
+    missing = {cause.replace(" ", "_"): _rounded(n * hop_s) for cause, n in sorted(heard.missing.items()) if n}
+    return {
+        "length_s": _rounded(stop / model.rate_hz), "measured_s": _rounded(heard.sums.measured * hop_s),
+        "unverified_s": _rounded(heard.sums.unverified * hop_s), "missing_s": missing,
+        "gain_db": _rounded(heard.pipeline.gain_db), "verified": whole.verified, "outside": whole.reason,
+    }  # fmt: skip
+
+
+def _burden(heard: Heard, model: Model) -> list[Body]:
+    """Of each group; a recording of which nothing was measured has none."""
+    sums, hop_s = heard.sums, model.score_hop_samples / model.rate_hz
+    return [
+        {
+            "group": group.name, "expected_s": _rounded(expected * hop_s),
+            "burden_s_per_min": _rounded(60 * expected / sums.measured) if sums.measured else None,
+        }
+        for group, expected in zip(model.groups, sums.expected.tolist(), strict=True)
+    ]  # fmt: skip
+
+
+def _answers(heard: Heard, model: Model) -> list[Body]:
+    """What the recording is called, where the model says how; the probability of each label."""
+    scores = heard.scores()
+    if model.tasks is None or scores is None or "breath" not in model.classes:
+        return []
+    groups = [("breath",), *(group.classes for group in model.groups)]
+    columns = [[model.classes.index(name) for name in group] for group in groups]
+    said = log_probabilities(statistics_of(scores, columns)[None], model.tasks["record"])[0]
+    offsets = np.array(model.tasks["offsets"].get(TASK) or np.zeros(len(LABELS)))
+    decided = int((said + offsets).argmax())
+    return [
+        {"task": TASK, "label": label, "probability": _rounded(float(np.exp(one))), "is_answer": number == decided}
+        for number, (label, one) in enumerate(zip(LABELS, said, strict=True))
+    ]
+
+
+def _event(path: Path, event: Event, model: Model) -> Body:
+    return {key: value for key, value in event_record(path, event, model.rate_hz).items() if key != "file"}
+
+
+def _reason(error: LaennecError, path: Path) -> str:
+    """An error without the path, which for a recording out of a container is that of a copy."""
+    return str(error).removeprefix(f"{path}: ")
+
+
+def _rounded(value: float) -> float:
+    return round(float(value), DIGITS)

@@ -1,0 +1,105 @@
+"""What a process of a pool, or of a cluster, does: score one recording. It keeps the model, and nothing else.
+
+Not for deciding what is scored (`edge.archive.run`). What it takes and gives can be pickled, and is small but for the
+sound of a recording that lies in a container.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import json
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from edge.archive.recording import score, sha256_of
+from edge.artefact.model import Model, load_model
+from edge.errors import ConfigError
+from edge.features import warm_up
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What all recordings of an archive are scored with."""
+
+    model: str | None
+    """Path of the artefact, the same on every machine; None: the bundled one."""
+    model_sha256: str
+    """What it must be."""
+    channel: int | None = None
+    """Which of several, counted from 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One recording."""
+
+    name: str
+    path: bytes
+    content: bytes | None = None
+    """Its bytes, where it lies in a container."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of it."""
+
+    name: str
+    sound_sha256: str
+    """Empty where not even its bytes could be read."""
+    body: str
+    """JSON, of `edge.archive.recording.score`."""
+
+
+def prepare() -> None:
+    """Leave Ctrl-C to the parent, and die with it: Linux kills this process then, see prctl(2)."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
+def work(job: Job, settings: Settings) -> Result:
+    """Score one recording.
+
+    Raises:
+        ConfigError: this machine has another model.
+        ModelError: it has none under this path.
+        OSError: there is no room for a copy of a recording out of a container.
+    """
+    model = _model(settings.model)
+    if model.sha256 != settings.model_sha256:
+        found, expected = model.sha256[:12], settings.model_sha256[:12]
+        raise ConfigError(f"a worker has model {found}, expected {expected}; give all machines the same version")
+    if job.content is None:
+        path = Path(os.fsdecode(job.path))
+        try:
+            sound = sha256_of(path)
+        except OSError as error:
+            return failed(job.name, f"cannot be opened ({error.strerror or error}); check the path")
+        return Result(job.name, sound, _json(score(path, model, settings.channel)))
+    with NamedTemporaryFile(prefix="laennec-", suffix=Path(job.name).suffix) as copy:
+        copy.write(job.content)
+        copy.flush()
+        body = score(Path(copy.name), model, settings.channel)
+    return Result(job.name, hashlib.sha256(job.content).hexdigest(), _json(body))
+
+
+def failed(name: str, reason: str) -> Result:
+    """A recording that could not be read."""
+    return Result(name, "", _json({"status": "damaged", "reason": reason}))
+
+
+@lru_cache(maxsize=1)
+def _model(path: str | None) -> Model:
+    warm_up()
+    return load_model(None if path is None else Path(path))  # never a faster variant: the same numbers on all machines
+
+
+def _json(body: object) -> str:
+    return json.dumps(body, allow_nan=False, sort_keys=True)

@@ -1,0 +1,103 @@
+"""`laennec export`: what the nodes of a broker publish, kept as JSON lines, and made into CSV, Parquet and FHIR."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edge.commands import stop_on_signals
+from edge.errors import ConfigError
+
+if TYPE_CHECKING:
+    from edge.settings.config import Config
+
+app = typer.Typer(no_args_is_help=True, help="Events, trends and alarms of a ward, for other systems.")
+
+FORMATS = ("csv", "parquet", "fhir")
+TOLD_S = 60.0  # between two lines of what was collected
+
+OutOption = Annotated[Path, typer.Option("--out", help="Folder of the files; made if it is not there.")]
+
+
+@app.command()
+def collect(
+    out: OutOption,
+    config: Annotated[Path | None, typer.Option(help="Settings (YAML); of them the broker: `mqtt`.")] = None,
+    name: Annotated[str, typer.Option(help="Of this client; the broker keeps what it missed by it.")] = "export",
+) -> None:
+    """Subscribe to all nodes of a broker and keep what they say, until Ctrl-C: a file for each table and day."""
+    from edge.log import setup
+    from edge.neighbours.collector import Collector
+    from edge.neighbours.journal import Journal
+
+    setup()
+    collector, told_s = Collector(_settings(config).mqtt, name, Journal(out)), time.monotonic()
+
+    def tell() -> None:
+        nonlocal told_s
+        if time.monotonic() - told_s >= TOLD_S:
+            told_s = time.monotonic()
+            print(_told(collector.counts), file=sys.stderr)
+
+    with stop_on_signals() as stop:
+        try:
+            collector.run(stop, tell)
+        finally:
+            print(_told(collector.counts))
+
+
+@app.command()
+def convert(
+    out: OutOption,
+    form: Annotated[list[str], typer.Option("--as", metavar="FORMAT", help="csv, parquet or fhir; several times.")],
+    system: Annotated[
+        str | None, typer.Option(metavar="URI", help="FHIR: base of the URIs of local codes and identifiers.")
+    ] = None,
+) -> None:
+    """Make files of what was collected, beside it: those that are missing or older than their JSON lines."""
+    from edge.neighbours.fhir_codes import LOCAL
+    from edge.neighbours.files import is_current, made_of, make
+    from edge.neighbours.journal import Reading, journals
+
+    _check_formats(form)
+    for kind, _, journal in journals(out):
+        for each in form:
+            made = made_of(journal, kind, each)  # type: ignore[arg-type]
+            if is_current(made, journal):
+                continue
+            met = Reading()
+            count = make(journal, kind, each, (system or LOCAL).rstrip("/"), met)  # type: ignore[arg-type]
+            print(f"{made}: {count} rows, {met.copies} copies and {met.damaged} damaged lines left out")
+
+
+def _check_formats(wanted: list[str]) -> None:
+    from edge.tables.parquet_table import check_installed
+
+    for each in wanted:
+        if each not in FORMATS:
+            raise ConfigError(f"--as: expected {', '.join(FORMATS)}; found {each!r}")
+    if "parquet" in wanted:
+        check_installed()
+
+
+def _settings(path: Path | None) -> Config:
+    """Settings of a node, or a file that has `mqtt` alone."""
+    from edge.settings.config import parse_config
+    from edge.settings.yaml_file import read_yaml
+
+    tree = {} if path is None else read_yaml(path)
+    no_beds = {"streams": [{"id": "none", "source": "none"}]}
+    named = {**no_beds, **tree} if isinstance(tree, dict) else tree
+    return parse_config(named, str(path or "command line"), None if path is None else path.parent)
+
+
+def _told(counts: Counter[str]) -> str:
+    from edge.neighbours.wire_records import KINDS
+
+    kept = ", ".join(f"{counts[kind]} {kind}" for kind in KINDS)
+    return f"collected {kept}; not kept: {counts['self-test']} of self-tests, {counts['refused']} not as they should be"

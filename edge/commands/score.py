@@ -1,0 +1,114 @@
+"""`laennec score`: an archive of recordings to tables, on all cores of a machine or on a Dask cluster."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edge.commands import EXIT_INTERRUPTED, ChannelOption, ModelOption, stop_on_signals
+from edge.errors import ConfigError
+
+if TYPE_CHECKING:
+    from edge.archive.ledger import Ledger
+    from edge.archive.worker import Settings
+
+TOLD_S = 10.0  # between two lines of progress
+ARCHIVE_HELP = "Sound files, folders, tar and zip files, or patterns in quotes."
+
+
+def score(  # noqa: PLR0913 - the options of the command
+    archive: Annotated[list[str], typer.Argument(metavar="ARCHIVE...", help=ARCHIVE_HELP)],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the tables; made if it is not there.")],
+    workers: Annotated[int | None, typer.Option(help="Processes on this machine; default: its cores.")] = None,
+    scheduler: Annotated[str | None, typer.Option(metavar="URL", help="A Dask cluster, tcp://host:8786.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where --out holds results already.")] = False,
+    report: Annotated[bool, typer.Option("--report", help="Also draw what the archive holds.")] = False,
+    channel: ChannelOption = None,
+    model: ModelOption = None,
+) -> None:
+    """Score every recording of an archive once, and write events, burden, quality and answers as Parquet."""
+    from edge.archive.ledger import Ledger
+    from edge.archive.listing import items
+    from edge.archive.worker import Settings
+    from edge.artefact.model import load_model
+    from edge.tables.parquet_table import check_installed
+
+    check_installed()
+    if workers is not None and scheduler is not None:
+        raise ConfigError("--workers and --scheduler exclude each other: a pool on this machine, or a cluster")
+    if workers is not None and workers < 1:
+        raise ConfigError(f"--workers {workers}: expected 1 or more")
+    where = None if model is None else str(model.absolute())
+    settings = Settings(where, load_model(model).sha256, channel)
+    about = {"model": settings.model_sha256, "channel": str(channel or "")}
+    with stop_on_signals() as stop, Ledger(out, about, resume) as ledger:
+        ledger.list(items(archive))
+        with _pool(workers, scheduler) as (make, count):
+            _run(ledger, out, settings, make, count, stop)
+        total, done = ledger.counts()
+        print(f"{done} of {total} recordings scored, {ledger.damaged()} of them damaged or cut off; tables in {out}")
+        if stop.is_set():
+            print("stopped; the same command with --resume goes on", file=sys.stderr)
+            raise typer.Exit(EXIT_INTERRUPTED)
+    if report:
+        from edge.pictures.archive_report import draw_report
+
+        print(draw_report(out))
+
+
+def _run(
+    ledger: Ledger, out: Path, settings: Settings, make: Callable[[], Executor], count: int, stop: threading.Event
+) -> None:
+    from edge.archive.run import Run
+    from edge.archive.shards import Shards
+
+    run = Run(ledger, Shards(out, ledger, settings.model_sha256), settings, make)
+    total, before = ledger.counts()
+    began_s = told_s = time.monotonic()
+
+    def tell() -> None:
+        nonlocal told_s
+        if time.monotonic() - told_s >= TOLD_S:
+            told_s = time.monotonic()
+            print(progress(total, before, run.done, told_s - began_s), file=sys.stderr)
+
+    run.go(count, stop, tell)
+
+
+def progress(total: int, before: int, done: int, elapsed_s: float) -> str:
+    """One line: how far, how fast, how long still.
+
+    Args:
+        total: recordings in the archive.
+        before: of them, those that had a result when this run began.
+        done: those that got one since.
+        elapsed_s: since then, seconds.
+    """
+    rate = done / elapsed_s if elapsed_s > 0 else 0.0
+    left_s = (total - before - done) / rate if rate else None
+    to_go = "-" if left_s is None else f"{left_s // 3600:.0f} h {left_s % 3600 // 60:02.0f} min {left_s % 60:02.0f} s"
+    return f"{before + done} of {total} recordings, {rate:.1f} a second, {to_go} to go"
+
+
+@contextmanager
+def _pool(workers: int | None, scheduler: str | None) -> Iterator[tuple[Callable[[], Executor], int]]:
+    """What makes executors, and how many recordings they score at once."""
+    if scheduler is None:
+        from edge.archive.run import local_pool
+
+        count = workers or len(os.sched_getaffinity(0))
+        yield (lambda: local_pool(count)), count
+        return
+    from edge.archive.cluster import cluster
+
+    with cluster(scheduler) as (executor, count):
+        yield (lambda: executor), count

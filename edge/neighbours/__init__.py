@@ -1,0 +1,1 @@
+"""What systems around a ward read: Home Assistant, FHIR, tables. Of the messages of `edge.delivery`; off by default."""

@@ -1,0 +1,88 @@
+"""What was collected, as files for other programs: CSV, Parquet, FHIR. Each is written whole, and again when it grew.
+
+Not for collecting (`edge.neighbours.collector`). A file stands beside the day's JSON lines that it is made of, and is
+the same bytes for the same lines.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Literal
+
+from edge.durable import written_whole
+from edge.errors import SourceError
+from edge.neighbours.fhir_codes import Json
+from edge.neighbours.fhir_device_alert import device_alerts
+from edge.neighbours.fhir_observation import burden_observation, sound_observation
+from edge.neighbours.journal import Reading, read
+from edge.neighbours.rows import COLUMNS, rows_of
+from edge.neighbours.wire_records import EventRecord, TransitionRecord, TrendRecord
+from edge.tables.csv_table import write_csv
+from edge.tables.parquet_table import write_parquet
+
+Format = Literal["csv", "parquet", "fhir"]
+ENDINGS = {"csv": ".csv", "parquet": ".parquet"}
+FHIR_ENDINGS = {"events": ".Observation.ndjson", "trends": ".Observation.ndjson", "alarms": ".DeviceAlert.ndjson"}
+
+
+def made_of(journal: Path, kind: str, form: Format) -> Path:
+    """The file that is made of a journal of table `kind`."""
+    return journal.with_suffix(FHIR_ENDINGS[kind] if form == "fhir" else ENDINGS[form])
+
+
+def is_current(made: Path, journal: Path) -> bool:
+    """Whether a file is newer than what it is made of."""
+    return made.exists() and made.stat().st_mtime_ns > journal.stat().st_mtime_ns
+
+
+def make(journal: Path, kind: str, form: Format, system: str, met: Reading | None = None) -> int:
+    """Write one file.
+
+    Args:
+        journal: the JSON lines of one table and day.
+        kind: the table.
+        form: which format.
+        system: base of the URIs of local codes in FHIR.
+        met: counts copies and damaged lines.
+
+    Returns:
+        Rows or resources in it.
+
+    Raises:
+        ConfigError: the format needs what is not installed.
+        SourceError: the journal cannot be read, or the disk not written.
+    """
+    path = made_of(journal, kind, form)
+    try:
+        if form == "fhir":
+            return _write_lines(path, _resources(journal, system, met))
+        rows = (row for record in read(journal, met) for row in rows_of(record))
+        return (write_csv if form == "csv" else write_parquet)(path, COLUMNS[kind], rows)
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be written ({error.strerror or error}); make room there") from None
+
+
+def _resources(journal: Path, system: str, met: Reading | None) -> Iterator[Json]:
+    """One for each sound, each minute of a bed, and each episode of an alarm."""
+    latest: dict[str, EventRecord] = {}
+    changes: list[TransitionRecord] = []
+    for record in read(journal, met):
+        if isinstance(record, TrendRecord):
+            yield burden_observation(record, system)
+        elif isinstance(record, TransitionRecord):
+            changes.append(record)
+        elif (known := latest.get(record.id)) is None or record.rev > known.rev:
+            latest[record.id] = record
+    yield from (sound_observation(each, system) for each in latest.values())
+    yield from device_alerts(changes, system)
+
+
+def _write_lines(path: Path, resources: Iterable[Json]) -> int:
+    count = 0
+    with written_whole(path) as file:
+        for each in resources:
+            file.write(json.dumps(each, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode() + b"\n")
+            count += 1
+    return count

@@ -1,0 +1,136 @@
+"""What was collected of a ward, on disk: a file of JSON lines for each table and day, as the messages were.
+
+Not for the wire (`edge.neighbours.collector`). A line is on the disk before its message is acknowledged, so the broker
+sends again what a death interrupted. Copies stay in the file and are dropped by `read`; since a message lies in the
+file of the day on which it *happened*, its copies lie in the same one, however late they come. A line that a death cut
+off was not acknowledged: the next start removes it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edge.durable import sync
+from edge.errors import SourceError
+from edge.neighbours.wire_records import KINDS, WireRecord, kind_of, validated
+
+NAME = re.compile(rf"({'|'.join(KINDS)})-([0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})\.jsonl")
+
+
+class Journal:
+    """The files of one folder, to be appended to by one process."""
+
+    def __init__(self, folder: Path) -> None:
+        """Nothing is written before `append`.
+
+        Raises:
+            SourceError: the folder cannot be made.
+        """
+        self._folder = folder
+        self._whole: set[Path] = set()  # files that end with a whole line
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SourceError(f"{folder}: cannot be made ({error.strerror}); choose another --out") from None
+
+    def append(self, messages: Iterable[tuple[WireRecord, dict[str, Any]]]) -> None:
+        """Write messages through to the disk: each as a record and as its whole body.
+
+        Raises:
+            SourceError: the disk does not take them all; none may be acknowledged.
+        """
+        lines: dict[Path, list[bytes]] = {}
+        for record, body in messages:
+            path = self._folder / f"{kind_of(record)}-{record.at[:10]}.jsonl"
+            lines.setdefault(path, []).append(_line(record, body))
+        try:
+            for path, wanted in lines.items():
+                self._append(path, b"".join(wanted))
+        except OSError as error:
+            where = f"{self._folder}: cannot be written ({error.strerror or error})"
+            raise SourceError(f"{where}; the broker keeps what comes. Make room and start again") from None
+
+    def _append(self, path: Path, content: bytes) -> None:
+        is_new = not path.exists()
+        with path.open("ab") as file:
+            if not is_new and path not in self._whole:
+                file.truncate(_whole_bytes(path))
+            file.write(content)
+            sync(file)
+        if is_new:
+            sync(self._folder)
+        self._whole.add(path)
+
+
+@dataclass
+class Reading:
+    """What was met in reading a file."""
+
+    copies: int = 0
+    damaged: int = 0
+    """Lines that are no message."""
+
+
+def journals(folder: Path) -> list[tuple[str, str, Path]]:
+    """(table, day, file) of all files of a folder, by name.
+
+    Raises:
+        SourceError: there is none.
+    """
+    names = sorted(path for path in folder.glob("*.jsonl") if NAME.fullmatch(path.name)) if folder.is_dir() else []
+    if not names:
+        raise SourceError(f"{folder}: expected what  laennec export collect --out {folder}  makes, found none of it")
+    return [(path.name.split("-")[0], path.stem.partition("-")[2], path) for path in names]
+
+
+def read(path: Path, met: Reading | None = None) -> Iterator[WireRecord]:
+    """The messages of a file, each once, in the order in which they came; a process may append meanwhile.
+
+    Args:
+        path: the file.
+        met: counts copies and damaged lines.
+
+    Raises:
+        SourceError: it cannot be read.
+    """
+    found, seen = met or Reading(), set[str]()
+    try:
+        with path.open("rb") as file:
+            for line in file:
+                record = _record(line)
+                if record is None:
+                    found.damaged += line.endswith(b"\n")
+                elif record.key in seen:
+                    found.copies += 1
+                else:
+                    seen.add(record.key)
+                    yield record
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read ({error.strerror or error})") from None
+
+
+def _line(record: WireRecord, body: dict[str, Any]) -> bytes:
+    named = {"site": record.site, "node": record.node, **body}  # a trend names neither itself
+    return json.dumps(named, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+
+def _record(line: bytes) -> WireRecord | None:
+    try:
+        body = json.loads(line)
+        return validated(body) if isinstance(body, dict) and line.endswith(b"\n") else None
+    except (ValueError, RecursionError):
+        return None
+
+
+def _whole_bytes(path: Path) -> int:
+    """Length of a file without a last line that was cut off; a line is short, so the end is enough."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        file.seek(max(0, size - 65_536))
+        tail = file.read()
+    return size - len(tail) + tail.rfind(b"\n") + 1

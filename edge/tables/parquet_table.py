@@ -1,0 +1,77 @@
+"""A table as Parquet, written whole or not at all; the same rows make the same bytes with the same pyarrow.
+
+Not for the device: pyarrow is an extra of 48 MB (`pip install 'laennec[parquet]'`). Rows are taken in pieces, so a
+table may be larger than memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from edge.durable import written_whole
+from edge.errors import ConfigError
+from edge.tables.table import ROWS_AT_ONCE, Columns, Row
+
+try:
+    import pyarrow as arrow
+    from pyarrow import compute, parquet
+except ImportError:  # pragma: no cover - an extra
+    arrow = None
+
+MISSING = "Parquet needs pyarrow; pip install 'laennec[parquet]'"
+
+
+def check_installed() -> None:
+    """Refuse early what could only fail late.
+
+    Raises:
+        ConfigError: pyarrow is not there.
+    """
+    if arrow is None:
+        raise ConfigError(MISSING)
+
+
+def write_parquet(path: Path, columns: Columns, rows: Iterable[Row]) -> int:
+    """Write a table; None is null, times are timestamps in UTC with milliseconds.
+
+    Returns:
+        How many rows it has.
+
+    Raises:
+        ConfigError: pyarrow is not there.
+        OSError: the disk cannot be written; the file is as it was.
+    """
+    check_installed()
+    count, schema = 0, arrow.schema([(name, _arrow_type(kind)) for name, kind in columns.items()])
+    with written_whole(path) as file, parquet.ParquetWriter(file, schema, compression="zstd") as writer:
+        for piece in _pieces(rows):
+            writer.write_table(_table(columns, piece))
+            count += len(piece)
+    return count
+
+
+def _pieces(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    left = iter(rows)
+    while piece := list(islice(left, ROWS_AT_ONCE)):
+        yield piece
+
+
+def _table(columns: Columns, rows: list[Row]) -> Any:
+    return arrow.table({name: _array([row[name] for row in rows], kind) for name, kind in columns.items()})
+
+
+def _array(cells: list[Any], kind: str) -> Any:
+    if kind != "time":
+        return arrow.array(cells, _arrow_type(kind))
+    texts = arrow.array(None if each is None else each.replace("Z", "") for each in cells)
+    return compute.cast(texts.cast(arrow.string()), arrow.timestamp("ms")).cast(_arrow_type(kind))
+
+
+def _arrow_type(kind: str) -> Any:
+    return {
+        "text": arrow.string(), "time": arrow.timestamp("ms", tz="UTC"), "integer": arrow.int64(),
+        "number": arrow.float64(), "truth": arrow.bool_(),
+    }[kind]  # fmt: skip

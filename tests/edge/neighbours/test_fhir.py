@@ -1,0 +1,168 @@
+"""FHIR: the same resources as on the first day, taken by the published models, and coded as their owners code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fhir.resources.observation import Observation as ObservationR5
+from fhir.resources.R4B.observation import Observation as ObservationR4B
+from pydantic import ValidationError
+
+from edge.neighbours.fhir_codes import LOCAL, SNOMED, SOUNDS
+from edge.neighbours.fhir_device_alert import device_alerts
+from edge.neighbours.fhir_observation import burden_observation, sound_observation
+from edge.neighbours.wire_records import EventRecord, TransitionRecord, TrendRecord, validated
+from tests.edge.neighbours.device_alert_r6 import DeviceAlert
+from tests.edge.neighbours.messages import GOLDEN, LIVE, NURSE, event, transition, trend
+
+WHERE = {"site": "ward-b", "node": "edge-7"}
+
+
+def of_event(body: dict[str, Any]) -> dict[str, Any]:
+    record = validated(body)
+    assert isinstance(record, EventRecord)
+    return sound_observation(record)
+
+
+def of_trend(body: dict[str, Any]) -> dict[str, Any]:
+    record = validated({**WHERE, **body})
+    assert isinstance(record, TrendRecord)
+    return burden_observation(record)
+
+
+def alerts(*bodies: dict[str, Any]) -> list[dict[str, Any]]:
+    records = [validated(body) for body in bodies]
+    return device_alerts([each for each in records if isinstance(each, TransitionRecord)])
+
+
+EPISODE = (
+    transition("On", "raised", 1),
+    transition("On", "audio paused", 2, by=NURSE, at_s=15.0),
+    transition("Ack", "acknowledged", 3, by=NURSE, at_s=20.0),
+    transition("Off", "cleared", 4, at_s=90.0),
+)
+OBSERVATIONS = {
+    "observation-sound": of_event(event("end", 2, 1.5)),
+    "observation-burden": of_trend(trend()),
+    "observation-not-measured": of_trend(trend(known=False)),
+}
+ALERTS = {
+    "alert-raised": alerts(*EPISODE[:1])[0],
+    "alert-over": alerts(*EPISODE)[0],
+    "alert-of-the-node": alerts(transition("On", "raised", 1, stream="", condition="clock"))[0],
+}
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize("name", [*OBSERVATIONS, *ALERTS])
+def test_a_resource_is_as_on_the_first_day(name: str) -> None:
+    assert (OBSERVATIONS | ALERTS)[name] == json.loads((GOLDEN / f"{name}.json").read_text())
+
+
+@pytest.mark.parametrize("release", [ObservationR4B, ObservationR5])
+@pytest.mark.parametrize("name", OBSERVATIONS)
+def test_an_observation_is_valid_in_r4_and_r5(name: str, release: Any) -> None:
+    taken = release.model_validate_json(json.dumps(OBSERVATIONS[name]))
+    assert json.loads(taken.model_dump_json(exclude_none=True))["code"] == OBSERVATIONS[name]["code"]
+
+
+def test_the_validator_refuses_an_observation_without_a_code() -> None:
+    broken = {key: value for key, value in OBSERVATIONS["observation-sound"].items() if key != "code"}
+    with pytest.raises(ValidationError):
+        ObservationR5.model_validate_json(json.dumps(broken))
+
+
+@pytest.mark.parametrize("name", ALERTS)
+def test_an_alert_has_the_elements_of_r6(name: str) -> None:
+    taken = DeviceAlert.model_validate_json(json.dumps(ALERTS[name]))
+    assert taken.presence is ALERTS[name]["presence"]
+
+
+def test_the_shape_of_r6_refuses_what_it_does_not_have() -> None:
+    with pytest.raises(ValidationError):
+        DeviceAlert.model_validate_json(json.dumps({**ALERTS["alert-raised"], "timing": "now"}))
+
+
+def test_each_event_class_has_the_code_of_its_sound_and_the_name_of_ours() -> None:
+    for label, (_, code, _) in SOUNDS.items():
+        codings = of_event(event("onset", 1, None, label))["valueCodeableConcept"]["coding"]
+        assert [each["code"] for each in codings] == [code, label]
+        assert [each["system"] for each in codings] == [SNOMED, f"{LOCAL}/CodeSystem/sound"]
+
+
+def test_a_sound_without_a_code_of_snomed_keeps_our_own() -> None:
+    value = of_event(event("onset", 1, None, "squawk"))["valueCodeableConcept"]
+    assert [each["code"] for each in value["coding"]] == ["squawk"]
+
+
+def test_a_sound_that_lasts_has_no_end() -> None:
+    assert OBSERVATIONS["observation-sound"]["effectivePeriod"] == {
+        "start": "2027-01-15T08:00:00.000Z", "end": "2027-01-15T08:00:01.500Z",
+    }  # fmt: skip
+    assert of_event(event("onset", 1, None))["effectivePeriod"] == {"start": "2027-01-15T08:00:00.000Z"}
+
+
+def test_what_was_not_measured_has_a_reason_and_no_value() -> None:
+    def values(tree: Any) -> Iterator[str]:
+        if isinstance(tree, dict):
+            yield from tree
+            for each in tree.values():
+                yield from values(each)
+        elif isinstance(tree, list):
+            for each in tree:
+                yield from values(each)
+
+    resource = OBSERVATIONS["observation-not-measured"]
+    coverage = resource["component"].pop()
+    assert coverage["valueQuantity"] == {
+        "value": 25.0, "unit": "%", "system": "http://unitsofmeasure.org", "code": "%",
+    }  # fmt: skip
+    assert "dataAbsentReason" in resource
+    assert not [key for key in values(resource["component"]) if key.startswith("value")]
+    resource["component"].append(coverage)
+
+
+def test_a_burden_is_that_of_the_last_minute_with_its_interval_and_unit() -> None:
+    resource = OBSERVATIONS["observation-burden"]
+    assert resource["effectivePeriod"] == {"start": "2027-01-15T07:59:00.000Z", "end": "2027-01-15T08:00:00.000Z"}
+    found = {each["code"]["coding"][0]["code"]: each for each in resource["component"]}
+    assert found["burden-continuous"]["valueQuantity"]["value"] == 12.5
+    assert found["burden-continuous"]["valueQuantity"]["code"] == "s/min"
+    assert found["burden-continuous-interval"]["valueRange"]["high"]["value"] == 15.25
+
+
+def test_what_comes_in_mode_test_is_marked_as_test_data_and_what_is_operational_is_not() -> None:
+    assert OBSERVATIONS["observation-sound"]["meta"]["tag"][0]["code"] == "HTEST"
+    assert "meta" not in of_event(event("end", 2, 1.5, node=LIVE))
+
+
+def test_no_resource_names_a_patient() -> None:
+    assert {each["subject"]["type"] for each in (OBSERVATIONS | ALERTS).values()} == {"Location", "Device"}
+
+
+def test_an_episode_is_one_alert_that_ends_and_remembers_who_acknowledged_it() -> None:
+    (found,) = alerts(*EPISODE)
+    assert (found["status"], found["presence"], found["acknowledged"]) == ("completed", False, True)
+    assert found["acknowledgedBy"] == {"type": "Practitioner", "display": "nurse K (board)"}
+    assert found["signal"][0]["indication"] == {"start": "2027-01-15T08:00:10.000Z", "end": "2027-01-15T08:00:20.000Z"}
+
+
+def test_copies_and_changes_out_of_order_make_the_same_alert() -> None:
+    assert alerts(*EPISODE[::-1], *EPISODE) == alerts(*EPISODE)
+
+
+def test_a_pause_of_the_sound_pauses_the_signal_and_not_the_alert() -> None:
+    (found,) = alerts(*EPISODE[:2])
+    assert found["status"] == "in-progress"
+    assert found["signal"][0]["activationState"]["coding"][0]["code"] == "paused"
+
+
+def test_a_low_battery_has_the_code_of_11073_and_other_alarms_have_ours() -> None:
+    (battery,) = alerts(transition("On", "raised", 1, condition="battery"))
+    assert battery["code"]["coding"][0] == {
+        "system": "urn:iso:std:iso:11073:10101", "code": "196802", "display": "MDC_EVT_BATT_LO",
+    }  # fmt: skip
+    assert [each["code"] for each in ALERTS["alert-raised"]["code"]["coding"]] == ["continuous"]
