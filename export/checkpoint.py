@@ -99,7 +99,8 @@ class Checkpoint:
             ConfigError: if these are other recordings; then nobody knows who is in which fold.
         """
         recordings: tuple[Recording, ...] = read_recordings(data, self.recipe)
-        if hashed_names([r for r in recordings if r.is_real_chest]) != self.result["trained_on"]:
+        before = self.result.get("fine_tuned", self.result)["trained_on"]  # recordings of a device lie elsewhere
+        if hashed_names([r for r in recordings if r.is_real_chest]) != before:
             raise ConfigError(
                 f"DATA={data}: other chest recordings than {self.folder} was trained on; calibration and validation "
                 "need the same patients in the same folds. Give its DATA, or train on these"

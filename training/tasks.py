@@ -6,7 +6,7 @@ negative class (Normal); labels in `ignored` count neither for sensitivity nor f
 
 Source: BioCAS 2022/2023 grand challenge on SPRSound (tasks 1-1 to 2-2); Rocha et al. 2019 (ICBHI 2017); the class map
 of ICBHI -> SPRSound is that of Patch-Mix's and QLung's laboratory: crackles of both kinds are `Crackle`, rhonchi and
-stridor are dropped.
+stridor are dropped. That a model's rhonchi or stridor is a `Wheeze` of ICBHI (`members`) is our choice.
 """
 
 from __future__ import annotations
@@ -136,3 +136,23 @@ TASKS = {
 }
 CLIP_LABELS = TASKS["1-2"].labels
 """What the detector names a clip; the answers to the other tasks follow from these."""
+_ABNORMAL = CLIP_LABELS[1:]
+_ICBHI = {
+    "Crackle": ("Fine Crackle", "Coarse Crackle"),
+    "Wheeze": ("Wheeze", "Rhonchi", "Stridor"),
+    "Both": ("Wheeze+Crackle",),
+}
+_MEMBERS: dict[str, dict[str, tuple[str, ...]]] = {
+    "1-1": {"Adventitious": _ABNORMAL},
+    "1-2": {label: (label,) for label in _ABNORMAL},
+    "icbhi-2": {"Abnormal": _ABNORMAL},
+    "icbhi-4": _ICBHI,
+    "ood": _ICBHI,
+    "2-1": {"Adventitious": ("CAS", "DAS", "CAS & DAS"), _POOR: (_POOR,)},
+    "2-2": {label: (label,) for label in TASKS["2-2"].labels[1:]},
+}
+
+
+def members(task: Task) -> dict[str, tuple[str, ...]]:
+    """Each label of a task, and which labels of task 1-2 (events) or 2-2 (recordings) it stands for, in this order."""
+    return {NORMAL: (NORMAL,), **_MEMBERS[task.name]}

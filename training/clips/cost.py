@@ -2,7 +2,8 @@
 
 Multiply-adds of one clip are counted by PyTorch in a forward and a backward pass of the real network; a training has
 as many as its recipe's epochs over the training clips under DATA. The hours are those of one NVIDIA A100 that reaches
-a stated share of its peak in bf16: an estimate that leaves out reading, augmentation and validation.
+a stated share of its peak in bf16: an estimate that leaves out reading, augmentation and validation. `--steps 2` makes
+the first two steps of it here as well, and says what memory they took.
 Source: NVIDIA A100 data sheet (312 TFLOP/s, dense bf16); Chowdhery et al. 2022 (2204.02311), utilisation of 40 %.
 """
 
@@ -23,6 +24,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from edge.errors import LaennecError
 from training.clips.classifier import ClipClassifier
 from training.clips.experiment import full_frames, part, side_clips, task_recordings
+from training.clips.first_steps import first_steps
 from training.clips.pieces import all_pieces, whole
 from training.clips.pretraining import hear_sides
 from training.clips.probe import masked_network
@@ -30,6 +32,7 @@ from training.clips.schema import ClassifierRecipe, HearRecipe, load_recipe
 from training.loop import World
 from training.networks.masked import masked_error, patchify, random_masking
 from training.tasks import TASKS
+from training.terminal import count
 
 A100_PEAK = 312e12  # operations in a second, dense bf16; a multiply-add is two
 A100_SHARE = 0.4  # of the peak that a training reaches
@@ -84,11 +87,11 @@ def cost_of(recipe: ClassifierRecipe | HearRecipe, data: Path) -> Cost:
 
 def _of_classifier(recipe: ClassifierRecipe, clips: int) -> Cost:
     task, spec = TASKS[recipe.task], next(iter(recipe.features.values()))
-    count = full_frames(recipe.clip.of(task), spec)
-    network = ClipClassifier(recipe, [1] * len(task.labels), count, World())
-    frames = torch.zeros(1, len(recipe.features), count, spec.width)
+    length = full_frames(recipe.clip.of(task), spec)
+    network = ClipClassifier(recipe, [1] * len(task.labels), length, World())
+    frames = torch.zeros(1, len(recipe.features), length, spec.width)
     passes = 2 if network.objectives.patch_mix else 1
-    counted = multiply_adds(network.eval(), lambda: network(frames, torch.ones(1, count)))
+    counted = multiply_adds(network.eval(), lambda: network(frames, torch.ones(1, length)))
     return Cost(_weights(network), passes * counted, clips, recipe.loop.epochs)
 
 
@@ -122,10 +125,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--size", default="paper", help="small, or paper as published")
     parser.add_argument("--data", type=Path, required=True, help="folder of data sets, see training/README.md")
     parser.add_argument("--task", help="of a classifier; the recipe has a default")
+    parser.add_argument("--checkpoint", help="public weights that you have fetched (patchmix, qlung)")
+    parser.add_argument("--steps", type=count, help="also make so many steps of the training here, and forget them")
     asked = parser.parse_args(arguments)
+    named = {"task": asked.task, "network.checkpoint": asked.checkpoint}
     try:
-        changes = {"task": asked.task} if asked.task else {}
-        print(*cost_of(load_recipe(asked.recipe, asked.size, changes), asked.data).lines(), sep="\n")
+        recipe = load_recipe(asked.recipe, asked.size, {key: value for key, value in named.items() if value})
+        print(*cost_of(recipe, asked.data).lines(), sep="\n", flush=True)
+        if asked.steps:
+            print(*first_steps(recipe, asked.data, asked.steps).lines(), sep="\n")
     except LaennecError as error:
         print(f"training: {error}", file=sys.stderr)
         return 2

@@ -111,6 +111,7 @@ class DetectorLearner:
         self._chances = chances / chances.sum()
         self._size, self._seed = spec.batch, seed
         self.steps = max(1, len(self._rows) // spec.batch // 4)  # breath is most of it, and drawn as often as a cough
+        self.micro_batches = 1
 
     def batch(self, epoch: int, step: int) -> Batch:
         """This process's share of a batch."""

@@ -30,6 +30,7 @@ from training.datasets import Recording, read_datasets
 from training.loop import RunFolder, World, train
 from training.loop.checkpoint import whole_file
 from training.loop.journal import Report
+from training.networks.masked import MaskedAutoencoder
 from training.tasks import TASKS, Clip, Task
 
 
@@ -74,7 +75,20 @@ def hear_sides(recipe: HearRecipe, data: Path) -> Sides:
     return Sides(tuple(r for one in parted for r in one.training), tuple(r for one in parted for r in one.validation))
 
 
-def _pretrain(recipe: HearRecipe, sides: Sides, folder: RunFolder, cache: Path, world: World, report: Report) -> Any:
+def _pretrain(
+    recipe: HearRecipe, sides: Sides, folder: RunFolder, cache: Path, world: World, report: Report
+) -> MaskedAutoencoder:
+    learner = masked_learner(recipe, sides, cache, world, report)
+    train(learner, recipe.loop, recipe.seed, folder, world, report)
+    return learner.network.eval()
+
+
+def masked_learner(recipe: HearRecipe, sides: Sides, cache: Path, world: World, report: Report) -> MaskedLearner:
+    """The recipe's auto-encoder, untrained, with the pieces that it learns from.
+
+    Raises:
+        ConfigError: for sizes that do not fit, or recordings that do not decode.
+    """
     both = [
         _some(recipe, all_pieces([whole(r) for r in side], recipe.clip.seconds, recipe.overlap)[0])
         for side in (sides.training, sides.validation)
@@ -88,9 +102,7 @@ def _pretrain(recipe: HearRecipe, sides: Sides, folder: RunFolder, cache: Path, 
         size = sum(p.numel() for p in network.encoder.parameters())
         counts = f"{len(usable[0])} pieces to learn from, {len(usable[1])} to validate"
         report(f"{recipe.name}: {counts}; {size:,} weights in the encoder")
-    learner = MaskedLearner(network, frames, (usable[0], usable[1]), recipe.loop.batch, recipe.seed, world)
-    train(learner, recipe.loop, recipe.seed, folder, world, report)
-    return network.eval()
+    return MaskedLearner(network, frames, (usable[0], usable[1]), recipe, world)
 
 
 def _detector(recipe: HearRecipe, sides: Sides, out: Path, world: World, report: Report) -> None:

@@ -24,7 +24,7 @@ from training.clips.onnx_encoder import Teacher
 from training.clips.pieces import all_pieces
 from training.clips.reconstruction import embeddings_of
 from training.clips.schema import HearRecipe, Probe
-from training.clips.trained import HEARD_AT_ONCE, provenance, translation
+from training.clips.trained import HEARD_AT_ONCE, provenance, translated, translation
 from training.loop.checkpoint import load, save
 from training.metrics.official import official_score
 from training.networks.masked import MaskedAutoencoder, MaskedSpec
@@ -151,12 +151,22 @@ class ProbePredictor:
         Raises:
             ConfigError: if no probe says anything about the task.
         """
-        for name in sorted(self._probes, key=lambda name: name != task.name):
-            matrix = translation(TASKS[name], task)
-            if matrix is not None:
-                embeddings = pooled(clips, self._recipe.clip.seconds, self._embed)
-                return np.asarray(self._probes[name].probabilities(embeddings) @ matrix, np.float32)
-        raise ConfigError(f"{self.name}: has probes for {', '.join(self._probes)}, none answers {task.name}")
+        own = self._own(task)
+        matrix = None if own is None else translation(own, task)
+        if own is None or matrix is None:
+            raise ConfigError(f"{self.name}: has probes for {', '.join(self._probes)}, none answers {task.name}")
+        embeddings = pooled(clips, self._recipe.clip.seconds, self._embed)
+        return np.asarray(self._probes[own.name].probabilities(embeddings) @ matrix, np.float32)
+
+    def note(self, task: Task) -> str:
+        """How the answers came about, where no probe is of this task."""
+        own = self._own(task)
+        return "" if own is None else translated(own, task)
+
+    def _own(self, task: Task) -> Task | None:
+        """The task of the probe that answers: its own, else the first whose labels say those of this one."""
+        names = sorted(self._probes, key=lambda name: name != task.name)
+        return next((TASKS[name] for name in names if translation(TASKS[name], task) is not None), None)
 
 
 def load_probe(path: Path, recipe: HearRecipe) -> ProbePredictor:

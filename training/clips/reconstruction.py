@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from training.clips.batches import padded
 from training.clips.front_end import ClipFrames
+from training.clips.schema import HearRecipe
 from training.loop import Batch, Losses, World
 from training.networks.masked import MaskedAutoencoder, masked_error, patchify, random_masking
 
@@ -34,8 +35,7 @@ class MaskedLearner:
         network: made under the run's seed.
         frames: of every piece, all of one length.
         sides: rows of `frames` to train on, and to validate on.
-        batch: B, over all processes.
-        seed: of the run.
+        recipe: of the run: B over all processes, in how many parts, and the seed.
         world: whose processes share a batch.
     """
 
@@ -44,27 +44,26 @@ class MaskedLearner:
         network: MaskedAutoencoder,
         frames: ClipFrames,
         sides: tuple[NDArray[np.int64], NDArray[np.int64]],
-        batch: int,
-        seed: int,
+        recipe: HearRecipe,
         world: World,
     ) -> None:
-        self.network: nn.Module = network
+        self.network = network
         self._frames, (self._rows, self._kept_apart) = frames, sides
-        self._size, self._seed, self._world = batch, seed, world
-        self.steps = max(1, len(self._rows) // batch)
+        self._size, self._seed, self._world = recipe.loop.batch, recipe.seed, world
+        self.steps, self.micro_batches = max(1, len(self._rows) // self._size), recipe.micro_batches
 
     def batch(self, epoch: int, step: int) -> Batch:
         """This process's share of a batch; every piece once in an epoch."""
         order = np.random.default_rng([self._seed, epoch]).permutation(self._rows)
         chosen = order[np.arange(step * self._size, (step + 1) * self._size) % len(order)]
-        frames, _ = padded(self._frames, chosen[list(self._world.share(self._size))].tolist())
-        return {"frames": frames}
+        mine = list(self._world.share(self._size))
+        return {"frames": padded(self._frames, chosen[mine].tolist())[0], "places": torch.tensor(mine)}
 
     def loss(self, network: nn.Module, batch: Batch, rng: torch.Generator) -> Losses:
-        """Error on the masked patches of the whole batch."""
+        """Error on the masked patches of a (micro-)batch; a piece's mask is that of its place in the whole batch."""
         assert isinstance(network, MaskedAutoencoder)
-        spec, share = network.spec, list(self._world.share(self._size))
-        kept, masked = (x[share] for x in random_masking(self._size, spec.patches, spec.kept, rng))
+        spec, places = network.spec, batch["places"].cpu()
+        kept, masked = (x[places] for x in random_masking(self._size, spec.patches, spec.kept, rng))
         error = _error(network, batch["frames"], kept, masked)
         return {"total": self._world.gather(error[None]).mean()}  # shares are of one size, with as many masked patches
 

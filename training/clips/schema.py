@@ -202,6 +202,8 @@ class HearRecipe(Recipe):
     clip: ClipPolicy
     sizes: Sizes = Field(default_factory=dict)
     """Fields of `training.networks.masked.MaskedSpec`."""
+    micro_batches: int = Field(1, ge=1)
+    """Parts that a batch of the pre-training goes through the network in; same gradients, less memory."""
     overlap: float = Field(0.0, ge=0, lt=1)
     """Of the clips that a recording is cut into for the pre-training."""
     probe: Probe = Probe()

@@ -53,17 +53,26 @@ def train_classifier(recipe: ClassifierRecipe, data: Path, out: Path, world: Wor
         sides.write(out)
     world.broadcast(None)  # nobody goes on into a folder that was refused
     training, validation = clip_sets(recipe, sides, out.parent / "cache")
+    learner = clip_learner(recipe, training, validation, world)
+    if world.is_first:
+        report(_summary(recipe, training, validation, learner.network, world))
+    outcome = train(learner, recipe.loop, recipe.seed, folder, world, report)
+    if world.is_first:
+        _conclude(learner.network, validation, training, outcome, out, report)
+
+
+def clip_learner(recipe: ClassifierRecipe, training: ClipSet, validation: ClipSet, world: World) -> ClipLearner:
+    """The recipe's network, untrained, with its batches.
+
+    Raises:
+        ConfigError: for sizes, a checkpoint or teachers that do not fit.
+    """
     training = replace(training, answers=teachers_answers(recipe, training))
     torch.manual_seed(recipe.seed)
     spec = next(iter(recipe.features.values()))
-    network = ClipClassifier(recipe, training.counts, full_frames(recipe.clip.of(task), spec), world)
+    network = ClipClassifier(recipe, training.counts, full_frames(recipe.clip.of(training.task), spec), world)
     batches = Batches(training, recipe.loop.batch, recipe.augment, recipe.sampler, recipe.seed, world)
-    if world.is_first:
-        report(_summary(recipe, training, validation, network, world))
-    learner = ClipLearner(network, batches, validation, world)
-    outcome = train(learner, recipe.loop, recipe.seed, folder, world, report)
-    if world.is_first:
-        _conclude(network, validation, training, outcome, out, report)
+    return ClipLearner(network, batches, validation, world)
 
 
 def identity_of(recipe: Recipe, records: str) -> Identity:

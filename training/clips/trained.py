@@ -1,7 +1,8 @@
 """A finished run of a classifier as a `Predictor`: it hears clips and answers its task, and coarser ones.
 
-A model of a task answers another one of the same clips when each of its labels means exactly one label there: 1-2
-answers 1-1, 2-2 answers 2-1, icbhi-4 answers icbhi-2, and out of distribution (the same labels on SPRSound).
+A model of a task answers another one when each of its labels means one label there: 1-2 answers 1-1 and all tasks of
+ICBHI, 2-2 answers 2-1, icbhi-4 answers icbhi-2 and 1-1 and `ood` (its labels on SPRSound). Which label means which says
+`training.tasks.members`, and a table says it too (`translated`).
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from training.loop import RunFolder, World
 from training.loop.checkpoint import load
 from training.loop.run_folder import spec_differences
 from training.metrics.predictions import Provenance
-from training.tasks import TASKS, Clip, Task
+from training.tasks import TASKS, Clip, Task, members
 
 HEARD_AT_ONCE = 512  # clips whose frames are in memory together
 
@@ -56,11 +57,16 @@ class ClipPredictor:
         matrix = translation(own, task)
         if matrix is None:
             raise ConfigError(
-                f"{self.name}: trained for task {own.name}, cannot answer {task.name}; train a run for it"
+                f"{self.name}: trained for task {own.name}, whose labels do not say those of {task.name}; train a run "
+                "for it"
             )
         parts = [self._own(own, clips[start : start + HEARD_AT_ONCE]) for start in range(0, len(clips), HEARD_AT_ONCE)]
         answers = np.concatenate(parts) if parts else np.zeros((0, len(own.labels)), np.float32)
         return np.asarray(answers @ matrix, np.float32)
+
+    def note(self, task: Task) -> str:
+        """How the answers came about, where the run was trained for another task."""
+        return translated(TASKS[self._recipe.task], task)
 
     def _own(self, own: Task, clips: Sequence[Clip]) -> NDArray[np.float32]:
         frames = computed_clip_frames(clips, self._recipe.features, self._recipe.clip.of(own))
@@ -75,20 +81,23 @@ class ClipPredictor:
 
 def translation(own: Task, asked: Task) -> NDArray[np.float32] | None:
     """(L, L') from the labels of one task to those of another; None where a label would mean several, or none."""
-    if own.labels == asked.labels:
-        return np.eye(len(own.labels), dtype=np.float32)
-    if (own.dataset, own.unit) != (asked.dataset, asked.unit):
+    if own.unit != asked.unit:
         return None
-    meaning: dict[str, set[str]] = {label: set() for label in own.labels}
-    for published, label in own.map.items():
-        if published in asked.map:
-            meaning[label].add(asked.map[published])
-    if any(len(labels) != 1 for labels in meaning.values()):
-        return None
-    matrix = np.zeros((len(own.labels), len(asked.labels)), np.float32)
-    for row, label in enumerate(own.labels):
-        matrix[row, asked.labels.index(next(iter(meaning[label])))] = 1
-    return matrix
+    mine, theirs = members(own), members(asked)
+    fits = np.array([[set(mine[label]) <= set(theirs[other]) for other in asked.labels] for label in own.labels])
+    return fits.astype(np.float32) if (fits.sum(axis=1) == 1).all() else None
+
+
+def translated(own: Task, asked: Task) -> str:
+    """What a table says of it; empty where nothing was translated."""
+    matrix = translation(own, asked)
+    if matrix is None or own.labels == asked.labels:
+        return ""
+    means = [
+        f"{other} = {' or '.join(label for label, fits in zip(own.labels, column, strict=True) if fits)}"
+        for other, column in zip(asked.labels, matrix.T, strict=True)
+    ]
+    return f"from the answers to {own.name}: {'; '.join(means)}"
 
 
 def load_classifier(path: Path, recipe: ClassifierRecipe) -> ClipPredictor:

@@ -34,14 +34,13 @@ class ClipLearner:
     """
 
     def __init__(self, network: ClipClassifier, batches: Batches, validation: ClipSet, world: World) -> None:
-        self.network: nn.Module = network
-        self._classifier = network
+        self.network: ClipClassifier = network
         self._batches, self._validation, self._world = batches, validation, world
-        self.steps = batches.steps
+        self.steps, self.micro_batches = batches.steps, 1
 
     def batch(self, epoch: int, step: int) -> Batch:
         """This process's share of a batch."""
-        return self._batches.batch(epoch, step, self._classifier.objectives.patch_mix is not None)
+        return self._batches.batch(epoch, step, self.network.objectives.patch_mix is not None)
 
     def loss(self, network: nn.Module, batch: Batch, rng: torch.Generator) -> Losses:
         """Every objective, of the whole batch."""

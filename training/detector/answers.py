@@ -21,7 +21,7 @@ from edge.detector.recording_answer import log_probabilities, statistics_of
 from edge.errors import ConfigError
 from training.datasets import CLASSES, CONTINUOUS, DISCONTINUOUS
 from training.metrics.official import official_score
-from training.tasks import CLIP_LABELS, NORMAL, TASKS, Task
+from training.tasks import CLIP_LABELS, TASKS, Task, members
 
 RECORD_LABELS = TASKS["2-2"].labels
 GROUPS = (("breath",), CONTINUOUS, DISCONTINUOUS)
@@ -29,19 +29,6 @@ OFFSETS = np.round(np.arange(-4.0, 4.01, 0.1), 1)
 STRENGTH = 0.03  # inverse of the penalty of the regressions; .003 to .1 differ by .01
 POOR = "Poor Quality"
 CALLED_POOR = 0.005  # share of the other recordings that may be called Poor Quality
-_OF_CLIPS: dict[str, dict[str, tuple[str, ...]]] = {
-    "1-1": {"Adventitious": tuple(label for label in CLIP_LABELS if label != NORMAL)},
-    "1-2": {label: (label,) for label in CLIP_LABELS if label != NORMAL},
-    "icbhi-2": {"Abnormal": tuple(label for label in CLIP_LABELS if label != NORMAL)},
-    "icbhi-4": {
-        "Crackle": ("Fine Crackle", "Coarse Crackle"),
-        "Wheeze": ("Wheeze", "Rhonchi", "Stridor"),
-        "Both": ("Wheeze+Crackle",),
-    },
-}
-_OF_CLIPS["ood"] = _OF_CLIPS["icbhi-4"]
-_OF_RECORDS = {"2-1": {"Adventitious": ("CAS", "DAS", "CAS & DAS"), "Poor Quality": ("Poor Quality",)}}
-_OF_RECORDS["2-2"] = {label: (label,) for label in RECORD_LABELS if label != NORMAL}
 
 
 def record_statistics(scores: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -104,9 +91,8 @@ def answer(task: Task, log_probabilities: NDArray[np.floating]) -> NDArray[np.fl
     Returns:
         (n, len(task.labels)).
     """
-    names, parts = (CLIP_LABELS, _OF_CLIPS) if task.unit == "event" else (RECORD_LABELS, _OF_RECORDS)
-    members = {NORMAL: (NORMAL,), **parts[task.name]}
-    columns = [[names.index(name) for name in members[label]] for label in task.labels]
+    names, of = CLIP_LABELS if task.unit == "event" else RECORD_LABELS, members(task)
+    columns = [[names.index(name) for name in of[label]] for label in task.labels]
     return np.stack([np.logaddexp.reduce(log_probabilities[:, c], 1) for c in columns], 1)
 
 

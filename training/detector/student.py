@@ -82,7 +82,7 @@ class EdgeLearner:
         if world.size > 1:  # what follows the gathering sees the whole batch already: heads, projector
             for part in self.network.detector.body():
                 shared(part, world)
-        self.steps = recipe.steps
+        self.steps, self.micro_batches = recipe.steps, 1
         self._teachers = [teacher.to(world.device) for teacher in teachers]
         counts = [max(1, count) for count in clips.counts]  # a fold may lack a label
         self._margins = class_margins(counts).to(world.device) if recipe.losses.margin else None

@@ -24,7 +24,7 @@ from training.metrics.official import (
     official_score,
     score_parts,
 )
-from training.metrics.predictions import Predictions, Predictor, Provenance, ask
+from training.metrics.predictions import Predictions, Predictor, Provenance, Translating, ask
 from training.tasks import TASKS, Task
 
 
@@ -82,14 +82,17 @@ def judge(predictor: Predictor, task: Task, recordings: Sequence[Recording], pro
         rules += [fitted] if fitted else []
     rows = tuple(_row(predictor.name, split, answered) for split in splits)
     beside = [_row(_named(rule), split, ask(rule, task, clips)) for split in splits for rule in rules]
-    return Judged(task, tuple(r for r in rows if r.predictions.clips), tuple(r for r in beside if r.predictions.clips))
+    note = predictor.note(task) if isinstance(predictor, Translating) else ""
+    heard = [tuple(row for row in of if row.predictions.clips) for of in (rows, beside)]
+    return Judged(task, heard[0], heard[1], note)
 
 
 def two_classes(judged: Judged) -> Judged:
     """The 2-class table of ICBHI from a model that was asked for four: any abnormal answer counts."""
     task = TASKS["icbhi-2"]
     rows = tuple(_row(row.who, row.split, _collapsed(row.predictions, task)) for row in judged.rows)
-    return Judged(task, rows, (), "from the answers to icbhi-4: any abnormal answer counts for any abnormal cycle")
+    note = "from the answers to icbhi-4: any abnormal answer counts for any abnormal cycle"
+    return Judged(task, rows, (), f"{judged.note}; {note}" if judged.note else note)
 
 
 def totals(judged: Sequence[Judged]) -> dict[str, float | None]:

@@ -21,7 +21,7 @@ from edge.errors import ConfigError
 from training.loop import checkpoint
 from training.loop.distributed import World
 from training.loop.journal import Journal, Report
-from training.loop.learner import Batch, Learner, LoopSpec, Losses
+from training.loop.learner import Batch, Learner, LoopSpec, Losses, micro_batches
 from training.loop.muon import Muon
 from training.loop.precision import Precision, settled
 from training.loop.run_folder import RunFolder
@@ -102,9 +102,18 @@ def train(learner: Learner, spec: LoopSpec, seed: int, folder: RunFolder, world:
         ConfigError: if the disk is full, a loss is not finite, the validation lacks what is monitored, or the processes
             cannot share a batch.
     """
-    world.share(spec.batch)  # refused before anything is loaded or measured
+    _check_parts(learner, spec, world)  # refused before anything is loaded or measured
     spec = settled(learner, spec, folder.path, world, report)
     return _Training(learner, spec, seed, folder, world, report).run()
+
+
+def _check_parts(learner: Learner, spec: LoopSpec, world: World) -> None:
+    share = len(world.share(spec.batch))
+    if share % learner.micro_batches:
+        raise ConfigError(
+            f"micro_batches = {learner.micro_batches}: {share} examples of a process cannot be cut into as many equal "
+            "parts; choose a divisor"
+        )
 
 
 class _Training:
@@ -173,16 +182,7 @@ class _Training:
         torch.manual_seed(for_layers)
         batch = self.learner.batch(state.epoch, state.step)
         batch = {name: x.to(self.world.device, non_blocking=True) for name, x in batch.items()}
-        with self.precision.autocast():
-            losses = stepper(batch, torch.Generator().manual_seed(for_batch))
-        numbers = {name: value.detach().item() for name, value in losses.items()}
-        if not all(math.isfinite(x) for x in numbers.values()):
-            raise ConfigError(
-                f"{self.folder.path}: epoch {state.epoch + 1}, step {state.step + 1}: loss not finite ({numbers}); "
-                f"lower loop.learning_rate or use loop.precision = fp32"
-            )
-        state.optimizer.zero_grad(set_to_none=True)
-        state.scaler.scale(losses["total"]).backward()
+        numbers = self._gradients(stepper, batch, for_batch)
         state.scaler.unscale_(state.optimizer)
         if spec.clip:
             nn.utils.clip_grad_norm_(state.network.parameters(), spec.clip)
@@ -194,6 +194,24 @@ class _Training:
         state.schedule.step()
         done = state.epoch * self.learner.steps + state.step + 1
         _follow(state.average, state.network, min(spec.average, done / (done + 10)) if spec.average else 0.0)
+        return numbers
+
+    def _gradients(self, stepper: nn.Module, batch: Batch, seed: int) -> dict[str, float]:
+        """Leave the gradients of a batch in the network, and return its losses; every part has the same generator."""
+        state, count = self.state, self.learner.micro_batches
+        numbers: dict[str, float] = {}
+        state.optimizer.zero_grad(set_to_none=True)
+        for part in micro_batches(batch, count):
+            with self.precision.autocast():
+                losses = stepper(part, torch.Generator().manual_seed(seed))
+            for name, value in losses.items():
+                numbers[name] = numbers.get(name, 0.0) + value.detach().item() / count
+            if not all(math.isfinite(x) for x in numbers.values()):
+                raise ConfigError(
+                    f"{self.folder.path}: epoch {state.epoch + 1}, step {state.step + 1}: loss not finite ({numbers}); "
+                    f"lower loop.learning_rate or use loop.precision = fp32"
+                )
+            state.scaler.scale(losses["total"] / count).backward()
         return numbers
 
     def _judge(self, begun: float) -> None:

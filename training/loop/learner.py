@@ -7,7 +7,7 @@ so that two processes have the loss curve of one (`distributed.World.gather`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Literal, Protocol
 
 import torch
@@ -63,6 +63,10 @@ class Learner(Protocol):
     """Everything that is trained."""
     steps: int
     """Batches to an epoch, at least 1."""
+    micro_batches: int
+    """Parts of a batch that go through the network one after the other, to save memory; the step has the mean of their
+    gradients. More than 1 is exact where the loss of a batch is the mean of those of its parts, so not with a contrast
+    or a batch norm over the whole batch."""
 
     def batch(self, epoch: int, step: int) -> Batch:
         """This process's share of a batch, on the CPU; decided by seed, epoch and step alone."""
@@ -78,3 +82,9 @@ class Learner(Protocol):
 
     def validate(self, network: nn.Module) -> Mapping[str, float]:
         """Judge a network in evaluation mode on patients that are not trained on. Called in the first process alone."""
+
+
+def micro_batches(batch: Batch, count: int) -> Iterator[Batch]:
+    """The parts of a process's share of a batch, in order; `count` divides it (`World.share` refuses what does not)."""
+    pieces = {name: x.chunk(count) for name, x in batch.items()}
+    return ({name: of[i] for name, of in pieces.items()} for i in range(count))

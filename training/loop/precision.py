@@ -26,7 +26,7 @@ import torch
 from edge.errors import ConfigError
 from training.loop.checkpoint import whole_file
 from training.loop.distributed import World
-from training.loop.learner import Learner, LoopSpec
+from training.loop.learner import Learner, LoopSpec, micro_batches
 
 AUTO, FP32, BF16, FP16 = "auto", "fp32", "bf16", "fp16"
 RECORD = "precision.json"
@@ -105,6 +105,8 @@ def measured(
 ) -> dict[Literal["fp32", "bf16"], float]:
     """Seconds of a forward and a backward pass of the first batch in each precision; infinite without a finite loss.
 
+    Of a batch that goes through the network in parts, the first one.
+
     Args:
         learner: its network is copied.
         world: whose processes share the batch.
@@ -114,7 +116,8 @@ def measured(
     network = copy.deepcopy(learner.network).to(world.device).train()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        batch = {name: x.to(world.device) for name, x in learner.batch(0, 0).items()}
+        first = next(micro_batches(learner.batch(0, 0), learner.micro_batches))
+        batch = {name: x.to(world.device) for name, x in first.items()}
         for _ in range(ROUNDS):
             for name, best in seconds.items():
                 began = clock()

@@ -50,6 +50,15 @@ class Offsetting(Protocol):
         ...
 
 
+@runtime_checkable
+class Translating(Protocol):
+    """A predictor that may have learnt other labels than it is asked for."""
+
+    def note(self, task: Task) -> str:
+        """How its answers became those of the task, for the table; empty where nothing was translated."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Provenance:
     """What a model was trained on, as far as it says so."""

@@ -59,6 +59,16 @@ def test_a_run_has_an_encoder_probes_and_a_detector(run: Path) -> None:
     assert load(run / "detector" / "best.pt")["validation"].keys() >= {"auc Cough", "auc Speech", "auc Breathe"}
 
 
+def test_a_batch_in_parts_has_the_masks_and_the_losses_of_the_whole(run: Path, ward: Path, tmp_path: Path) -> None:
+    assert _train(ward, tmp_path / "parts", "micro_batches=4", "detector=") == 0
+    curves = []
+    for path in (run, tmp_path / "parts"):
+        lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+        curves.append([line["total"] for line in lines if "total" in line])
+    assert len(curves[0]) >= 2
+    np.testing.assert_allclose(curves[1], curves[0], rtol=1e-4)
+
+
 def test_a_run_answers_the_tasks_of_its_probes(run: Path, ward: Path) -> None:
     predictor = load_run(run)
     predictions = ask(predictor, TASKS["1-1"], ward_clips(ward))

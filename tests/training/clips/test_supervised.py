@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 import yaml
 
@@ -16,8 +18,9 @@ from edge.errors import ConfigError
 from tests.training.clips.ward import RATE_HZ, TINY, make_ward, ward_clips
 from training.__main__ import main
 from training.clips import load_run
-from training.clips.trained import translation
+from training.clips.trained import translated, translation
 from training.datasets import read_datasets
+from training.evaluation.command import Options, evaluate
 from training.evaluation.load import load_predictor
 from training.loop.checkpoint import load
 from training.metrics.predictions import ask
@@ -79,7 +82,7 @@ def test_clips_of_every_length_get_a_distribution(run: Path, ward: Path) -> None
 
 
 def test_a_task_that_a_model_cannot_answer_is_refused_by_name(run: Path, ward: Path) -> None:
-    with pytest.raises(ConfigError, match="trained for task 1-1, cannot answer 1-2"):
+    with pytest.raises(ConfigError, match="trained for task 1-1, whose labels do not say those of 1-2"):
         load_run(run).predict(TASKS["1-2"], ward_clips(ward, "1-2"))
 
 
@@ -193,7 +196,37 @@ def test_labels_of_a_finer_task_answer_a_coarser_one() -> None:
     np.testing.assert_array_equal(finer.argmax(1), [0, 1, 1, 1, 1, 1, 1])
     assert translation(TASKS["icbhi-4"], TASKS["ood"]) is not None
     assert translation(TASKS["1-1"], TASKS["1-2"]) is None
+    assert translation(TASKS["icbhi-4"], TASKS["1-2"]) is None
     assert translation(TASKS["1-1"], TASKS["2-1"]) is None
+
+
+def test_labels_of_sprsound_answer_those_of_icbhi_and_the_table_says_how() -> None:
+    matrix = translation(TASKS["1-2"], TASKS["icbhi-4"])
+    assert matrix is not None
+    found = {own: TASKS["icbhi-4"].labels[row.argmax()] for own, row in zip(TASKS["1-2"].labels, matrix, strict=True)}
+    assert found == {
+        "Normal": "Normal", "Rhonchi": "Wheeze", "Wheeze": "Wheeze", "Stridor": "Wheeze", "Coarse Crackle": "Crackle",
+        "Fine Crackle": "Crackle", "Wheeze+Crackle": "Both",
+    }  # fmt: skip
+    assert translated(TASKS["1-1"], TASKS["icbhi-2"]) == (
+        "from the answers to 1-1: Normal = Normal; Abnormal = Adventitious"
+    )
+    assert translated(TASKS["icbhi-4"], TASKS["ood"]) == ""
+    assert translation(TASKS["1-1"], TASKS["icbhi-4"]) is None
+
+
+def test_a_run_of_sprsound_is_judged_on_cycles_of_icbhi(run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "icbhi"
+    folder.mkdir()
+    for patient in (101, 102):
+        name = f"{patient}_1b1_Al_sc_Meditron"
+        soundfile.write(folder / f"{name}.wav", 0.1 * np.random.default_rng(patient).standard_normal(8000 * 4), 8000)
+        (folder / f"{name}.txt").write_text(f"0.0\t2.0\t0\t0\n2.0\t3.9\t{patient - 101}\t1\n")
+    (folder / "official_split.txt").write_text("101_1b1_Al_sc_Meditron\ttest\n102_1b1_Al_sc_Meditron\ttest\n")
+    text = evaluate(Options(run, tmp_path, "all", tmp_path / "out"))
+    assert "Task icbhi-2: Normal | Abnormal" in text
+    assert "from the answers to 1-1: Normal = Normal; Abnormal = Adventitious" in text
+    assert re.search(r"icbhi-4: tiny .*: trained for task 1-1, whose labels do not say those of icbhi-4; train a", text)
 
 
 def test_the_ward_reads_as_published(ward: Path) -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from edge.errors import ConfigError
 from tests.training.loop.tiny import IDENTITY, SPEC, TinyLearner, weights
-from training.loop import LoopSpec, Outcome, RunFolder, World, train
+from training.loop import Batch, LoopSpec, Losses, Outcome, RunFolder, World, train
 from training.loop.checkpoint import load
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -118,3 +119,36 @@ def test_the_average_follows_the_weights_and_their_batch_norm(tmp_path: Path) ->
     parts = load(tmp_path / "last.pt")
     differs = [not torch.equal(a, b) for a, b in zip(parts["network"].values(), parts["average"].values(), strict=True)]
     assert sum(differs) >= len(weights(learner.network)) - 2  # but the two counts of batches
+
+
+class Linear(TinyLearner):
+    """A mean over examples through a layer without a batch norm: its parts have the same mean as the whole."""
+
+    def __init__(self, micro_batches: int) -> None:
+        super().__init__(World())
+        torch.manual_seed(0)
+        self.network, self.micro_batches = nn.Linear(16, 3), micro_batches
+
+    def loss(self, network: nn.Module, batch: Batch, rng: torch.Generator) -> Losses:
+        return {"total": F.cross_entropy(network(batch["frames"].flatten(1)), batch["labels"])}
+
+    def validate(self, network: nn.Module) -> Mapping[str, float]:
+        return {"score": 0.0}
+
+
+def test_a_batch_in_parts_makes_the_steps_of_the_whole(tmp_path: Path) -> None:
+    parts = {}
+    for count in (1, 2, 8):
+        learner = Linear(count)
+        _train(tmp_path / str(count), learner=learner)
+        lines = (tmp_path / str(count) / "metrics.jsonl").read_text().splitlines()
+        losses = [json.loads(line)["total"] for line in lines if "total" in line]
+        parts[count] = torch.tensor(losses), *learner.network.parameters()
+    for count in (2, 8):
+        for found, whole in zip(parts[count], parts[1], strict=True):
+            torch.testing.assert_close(found, whole, rtol=1e-5, atol=1e-6)
+
+
+def test_a_batch_that_cannot_be_cut_into_equal_parts_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"micro_batches = 3: 8 examples of a process cannot be cut"):
+        _train(tmp_path, learner=Linear(3))

@@ -40,6 +40,7 @@ class TinyLearner:
     """Three classes of noise with different means."""
 
     steps = 3
+    micro_batches = 1
 
     def __init__(self, world: World, seed: int = 0, batch: int = SPEC.batch, pause_s: float = 0.0) -> None:
         torch.manual_seed(seed)

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from edge.errors import ConfigError
+from training.clips.classifier import build_backbone
+from training.clips.schema import ClassifierRecipe, load_recipe
 from training.networks.audioset_weights import load_public_checkpoint
 from training.networks.transformer import AudioSpectrogramTransformer, TransformerSpec, resized
 
@@ -17,33 +19,37 @@ SIZE, DEPTH, COLUMNS = 8, 2, 6
 SPEC = TransformerSpec(size=SIZE, depth=DEPTH, heads=2, frames=66, bands=128)
 
 
-def _checkpoint() -> dict[str, Tensor]:
-    """The public file's keys, at a small size: 12 rows and 6 columns instead of 101."""
-    torch.manual_seed(0)
-    shapes = {
-        "v.cls_token": (1, 1, SIZE),
-        "v.dist_token": (1, 1, SIZE),
-        "v.pos_embed": (1, 2 + 12 * COLUMNS, SIZE),
-        "v.patch_embed.proj.weight": (SIZE, 1, 16, 16),
-        "v.patch_embed.proj.bias": (SIZE,),
-        "v.norm.weight": (SIZE,),
-        "v.norm.bias": (SIZE,),
-        "v.head.weight": (1000, SIZE),
+def _shapes(size: int = SIZE, depth: int = DEPTH, columns: int = COLUMNS) -> dict[str, tuple[int, ...]]:
+    """The public file's keys; it is of 768, 12 blocks and 12 rows of 101 columns."""
+    shapes: dict[str, tuple[int, ...]] = {
+        "v.cls_token": (1, 1, size),
+        "v.dist_token": (1, 1, size),
+        "v.pos_embed": (1, 2 + 12 * columns, size),
+        "v.patch_embed.proj.weight": (size, 1, 16, 16),
+        "v.patch_embed.proj.bias": (size,),
+        "v.norm.weight": (size,),
+        "v.norm.bias": (size,),
+        "v.head.weight": (1000, size),
         "v.head.bias": (1000,),
-        "v.head_dist.weight": (1000, SIZE),
+        "v.head_dist.weight": (1000, size),
         "v.head_dist.bias": (1000,),
-        "mlp_head.0.weight": (SIZE,),
-        "mlp_head.0.bias": (SIZE,),
-        "mlp_head.1.weight": (527, SIZE),
+        "mlp_head.0.weight": (size,),
+        "mlp_head.0.bias": (size,),
+        "mlp_head.1.weight": (527, size),
         "mlp_head.1.bias": (527,),
     }
-    layers = {"norm1": (SIZE,), "attn.qkv": (3 * SIZE, SIZE), "attn.proj": (SIZE, SIZE), "norm2": (SIZE,)}
-    layers |= {"mlp.fc1": (4 * SIZE, SIZE), "mlp.fc2": (SIZE, 4 * SIZE)}
-    for n in range(DEPTH):
+    layers = {"norm1": (size,), "attn.qkv": (3 * size, size), "attn.proj": (size, size), "norm2": (size,)}
+    layers |= {"mlp.fc1": (4 * size, size), "mlp.fc2": (size, 4 * size)}
+    for n in range(depth):
         for name, shape in layers.items():
             shapes[f"v.blocks.{n}.{name}.weight"] = shape
             shapes[f"v.blocks.{n}.{name}.bias"] = shape[:1]
-    return {f"module.{key}": torch.randn(shape) for key, shape in shapes.items()}
+    return {f"module.{key}": shape for key, shape in shapes.items()}
+
+
+def _checkpoint() -> dict[str, Tensor]:
+    torch.manual_seed(0)
+    return {key: torch.randn(shape) for key, shape in _shapes().items()}
 
 
 def _saved(content: object, folder: Path) -> Path:
@@ -69,6 +75,20 @@ def test_positions_are_resized_to_another_grid(tmp_path: Path) -> None:
     assert spec.grid == (5, 4)
     assert torch.equal(found[:, :2], places[:, :2])
     assert torch.equal(found[:, 2:], resized(places[:, 2:], (12, COLUMNS), (5, 4)))
+
+
+@pytest.mark.parametrize("name", ["patchmix", "qlung"])
+def test_the_networks_of_size_paper_take_a_file_of_the_public_shapes(name: str, tmp_path: Path) -> None:
+    """Each tensor of the file is one number, so that it is small; 8 s of 10 ms frames need 79 of the 101 columns."""
+    shapes = _shapes(768, 12, 101)
+    numbers = {key: torch.tensor(float(place)) for place, key in enumerate(shapes)}
+    path = _saved({key: numbers[key].expand(shape) for key, shape in shapes.items()}, tmp_path)
+    recipe = load_recipe(name, "paper", {"network.checkpoint": str(path)})
+    assert isinstance(recipe, ClassifierRecipe)
+    network = build_backbone(recipe.network, list(recipe.features.values()), 800)
+    assert network.pos_embed.shape == (1, 2 + 12 * 79, 768)
+    for key, value in network.state_dict().items():
+        torch.testing.assert_close(value, numbers[f"module.v.{key}"].expand(value.shape))
 
 
 def test_a_missing_file_says_where_to_fetch_it(tmp_path: Path) -> None:
