@@ -30,7 +30,7 @@ from edge.artefact.known import MOST_LOWERED_DB, MOST_RAISED_DB, KnownSound
 from edge.artefact.specs import ChunkSpec
 from edge.detector.chunks import Chunks
 from edge.detector.equaliser import band_curve_db
-from edge.detector.sound_statistics import FrameLevels, floor_db, is_measurable
+from edge.detector.sound_statistics import FrameLevels, floor_db, is_measurable, level_scale
 from edge.features import FeatureSpec, Log
 from edge.features.compress import affine
 from edge.types import Chunk, Frames
@@ -96,10 +96,11 @@ class LevelledChunks:
         """What frames must be pushed: the model's, with a lower floor where they are levelled."""
         if self._known is not None:
             self.spec = low_floor(model.spec)
+            self._scale = level_scale(self.spec)
             offset, self._per_db = (each.astype(np.float32) for each in affine(model.spec))
             self._floor = (np.float32(floor_db(model.spec)) - offset) * self._per_db  # as the front-end makes it
-            curve_db = 0.0 if adaptation is None else band_curve_db(adaptation.equaliser_db, model.spec)
-            self._curve = np.asarray(curve_db * self._per_db, np.float32)
+            curve_db = None if adaptation is None else band_curve_db(adaptation.equaliser_db, model.spec)
+            self._curve = None if curve_db is None else np.asarray(curve_db * self._per_db, np.float32)
         chunk_s = model.chunk.chunk_frames * model.spec.hop_samples / model.spec.rate_hz
         self._window, self._slew_db = max(round(WINDOW_S / chunk_s), 1), SLEW_DB_PER_S * chunk_s
         self._begin_frames = BEGIN_S * model.spec.rate_hz / model.spec.hop_samples
@@ -146,16 +147,18 @@ class LevelledChunks:
             return chunk
         if chunk.restart:
             self._forget()
-        valid = chunk.valid[:, None]
-        values = np.where(valid, chunk.values + self._curve, np.float32(0))
-        gains_db = self._gains_db(chunk.start, values, chunk.valid, self._known)
+        values = chunk.values if self._curve is None else chunk.values + self._curve
+        steps = self._scale.steps(self._scale.levels_db(values))
+        gains_db = self._gains_db(chunk.start, steps, chunk.valid, self._known)
         if self.given:
             gains_db = _gains_at(chunk.start + np.arange(len(gains_db)), self.given)
         if self.tell_gain is not None:
             self._tell(self.tell_gain, chunk.start, gains_db)
         if gains_db.any():
             values = values + gains_db[:, None] * self._per_db
-        values = np.where(valid, np.maximum(values, self._floor), np.float32(0))
+        values = np.maximum(values, self._floor)
+        if not chunk.valid.all():
+            values[~chunk.valid] = 0
         return replace(chunk, values=values, gain_db=float(gains_db.mean()))
 
     def _tell(self, tell_gain: Callable[[int, float], None], start: int, gains_db: NDArray[np.float32]) -> None:
@@ -164,15 +167,15 @@ class LevelledChunks:
         self._told = gains_db[-1]
 
     def _gains_db(
-        self, start: int, values: NDArray[np.float32], valid: NDArray[np.bool_], known: KnownSound
+        self, start: int, steps: NDArray[np.int64], valid: NDArray[np.bool_], known: KnownSound
     ) -> NDArray[np.float32]:
-        """(H,) gain of each frame of a chunk, (H, M) and (H,): the last of a step decide that of the next."""
+        """(H,) gain of each frame of a chunk, by (H,) the steps of their levels: a step decides that of the next."""
         length = len(valid)
         gains_db, before = np.empty(length, np.float32), -start % length  # frames until a step begins
         for part in (slice(0, before), slice(before, length)):
             gains_db[part] = self._gain_db
-            self._step = self._step or FrameLevels(self.spec)
-            self._step.push(values[part], valid[part])
+            self._step = self._step or FrameLevels()
+            self._step.push(steps[part][valid[part]])
             if part.stop == before:
                 self._gain_db = self._gain_after(self._step, known)
                 self._step = None
@@ -183,7 +186,7 @@ class LevelledChunks:
         if self._levels is None:
             if not newest.frames:  # the window begins with the first frame, in whichever chunk that is
                 return self._gain_db
-            self._levels = FrameLevels(self.spec)
+            self._levels = FrameLevels()
         self._levels.add(newest)
         self._recent.append(newest)
         if len(self._recent) > self._window:

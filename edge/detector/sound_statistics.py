@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,7 @@ from edge.features.logmel import mel_edges_hz, taper
 
 STEP_DB, LOWEST_DB, STEPS = 0.5, -150.0, 400  # of the counted frame levels: -150 to +50 dB
 UNIT_DB = 1e-3
-NEPER_OF_DB = math.log(10) / 10  # 10^(x / 10) = e^(x NEPER_OF_DB), which takes a third of the time
+NEPER_OF_DB = np.float32(math.log(10) / 10)  # 10^(x / 10) = e^(x NEPER_OF_DB), which takes a third of the time
 LOUD, QUIET = 0.75, 0.1  # shares of the frames below the level and below the noise floor
 
 
@@ -74,8 +75,8 @@ def group_edges_hz(spec: FeatureSpec) -> NDArray[np.float64]:
     return np.asarray((edges_hz[edges] + edges_hz[edges + 1]) / 2)
 
 
-class FrameLevels:
-    """How often each frame level came, in one stretch.
+class LevelScale:
+    """What a frame says of its level.
 
     Args:
         spec: what a frame is.
@@ -85,16 +86,44 @@ class FrameLevels:
     """
 
     def __init__(self, spec: FeatureSpec) -> None:
-        """Nothing was heard yet."""
+        """Find the longest window, and the level of noise in it."""
         if not is_measurable(spec):
             raise ValueError("statistics need mel frames in dB re a full-scale sine")
         assert isinstance(spec.analysis, Mel)
         analysis, longest = spec.analysis, int(np.argmax(spec.analysis.windows_samples))
         self._part = slice(longest * spec.bands, (longest + 1) * spec.bands)
-        self._offset = np.broadcast_to(np.asarray(spec.offset), spec.width)[self._part]
-        self._scale = np.broadcast_to(np.asarray(spec.scale), spec.width)[self._part]
+        offset, scale = (np.broadcast_to(np.asarray(each), spec.width) for each in (spec.offset, spec.scale))
+        self._offset, self._scale = offset[self._part].astype(np.float32), scale[self._part].astype(np.float32)
         shape = taper(analysis.taper, analysis.windows_samples[longest], analysis.periodic)
+        edges = group_edges(spec)
+        self._first, self._bands = edges[:-1], np.diff(edges).astype(np.float32)  # of each group
         self._noise_db = 10 * np.log10(2 * analysis.fft_size * np.sum(shape**2) / np.sum(shape) ** 2)
+
+    def levels_db(self, values: NDArray[np.floating]) -> NDArray[np.float32]:
+        """(T, bands) levels of some frames, (T, M), in the longest window, dB."""
+        return np.asarray(values[:, self._part] * self._scale + self._offset, np.float32)
+
+    def steps(self, levels_db: NDArray[np.float32]) -> NDArray[np.int64]:
+        """(T,) in which step of `STEP_DB` the level of each frame lies, from what `levels_db` says."""
+        power_db = 10 * np.log10(np.exp(levels_db * NEPER_OF_DB).sum(axis=1)) - self._noise_db
+        return np.minimum(np.maximum((power_db - LOWEST_DB) / STEP_DB, 0), STEPS - 1).astype(np.int64)
+
+    def groups_db(self, levels_db: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(T, GROUPS) mean level of each group of bands, dB, from what `levels_db` says."""
+        return np.asarray(np.add.reduceat(levels_db, self._first, axis=1) / self._bands)
+
+
+@lru_cache(maxsize=8)  # one for all streams of a model
+def level_scale(spec: FeatureSpec) -> LevelScale:
+    """As `LevelScale`, made once."""
+    return LevelScale(spec)
+
+
+class FrameLevels:
+    """How often each frame level came, in one stretch."""
+
+    def __init__(self) -> None:
+        """Nothing was heard yet."""
         self._counts = np.zeros(STEPS, np.int64)
 
     @property
@@ -107,18 +136,9 @@ class FrameLevels:
         """dBFS; of at least one valid frame."""
         return self.quantile(LOUD)
 
-    def push(self, values: NDArray[np.floating], valid: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Take some frames: (T, M) in the unit of the spec, and (T,) whether they are valid; others do not count.
-
-        Returns:
-            (n, bands) levels of the valid ones in the longest window, dB.
-        """
-        heard = values[:, self._part] if valid.all() else values[valid, self._part]
-        levels: NDArray[np.float64] = np.asarray(heard, np.float64) * self._scale + self._offset
-        power_db = 10 * np.log10(np.exp(levels * NEPER_OF_DB).sum(axis=1)) - self._noise_db
-        steps = np.clip(np.floor((power_db - LOWEST_DB) / STEP_DB), 0, STEPS - 1).astype(np.int64)
+    def push(self, steps: NDArray[np.int64]) -> None:
+        """Take some valid frames: (T,) the steps in which their levels lie, as `LevelScale.steps` says."""
         self._counts += np.bincount(steps, minlength=STEPS)
-        return levels
 
     def add(self, other: FrameLevels) -> None:
         """Take what another stretch has taken; of the same spec."""
@@ -149,8 +169,7 @@ class SoundStatistics:
 
     def __init__(self, spec: FeatureSpec) -> None:
         """Nothing was heard yet."""
-        self._levels = FrameLevels(spec)
-        self._edges = group_edges(spec)
+        self._scale, self._levels = level_scale(spec), FrameLevels()
         self._sums = np.zeros(GROUPS, np.int64)
 
     @property
@@ -160,9 +179,9 @@ class SoundStatistics:
 
     def push(self, values: NDArray[np.floating], valid: NDArray[np.bool_]) -> None:
         """Take some frames: (T, M) in the unit of the spec, and (T,) whether they are valid; others do not count."""
-        levels = self._levels.push(values, valid)
-        means = np.add.reduceat(levels, self._edges[:-1], axis=1) / np.diff(self._edges)
-        self._sums += np.rint(means / UNIT_DB).astype(np.int64).sum(axis=0)
+        levels_db = self._scale.levels_db(values if valid.all() else values[valid])
+        self._levels.push(self._scale.steps(levels_db))
+        self._sums += np.rint(self._scale.groups_db(levels_db) / UNIT_DB).astype(np.int64).sum(axis=0)
 
     def add(self, other: SoundStatistics) -> None:
         """Take what another stretch has taken; of the same spec."""

@@ -1,15 +1,16 @@
 """A few threads that read the sources of all streams, each when its sound is due.
 
-Not for what becomes of the sound (`edge.node.stream`). A source gives a `Wait` where nothing has come yet, so a few
-threads are enough for hundreds of them. One that does not return for `STUCK_S` keeps its thread until it does, and
-another thread takes over the others; so many as `MOST_STUCK` may hang. One that computes all the time is read less
-often. However a source fails, its stream alone ends.
+Not for what becomes of the sound (`edge.node.stream`). A source gives a `Wait` where nothing has come yet, so one
+thread reads hundreds of them, all that are due within `TOGETHER_S` at one waking. Where it does not return from one for
+`WATCH_S`, the next thread reads the others; after `STUCK_S` another one is started in its place, and so many as
+`MOST_STUCK` may hang. A source that computes all the time is read less often. However it fails, its stream alone ends.
 """
 
 from __future__ import annotations
 
 import heapq
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +21,9 @@ from edge.node.stream import NodeStream
 from edge.sources.source import Source, Wait
 from edge.types import Block, Gap
 
-THREADS = 3  # one decodes, one waits for the disk, and one is left
+THREADS = 3  # one reads, one waits for the disk, and one is left
+TOGETHER_S = 0.01  # sources in real time are read at multiples of it: a waking costs as much as the reading of a block
+WATCH_S = 0.03  # how late a source may be before another thread reads
 STUCK_S = 0.5
 MOST_STUCK = 16
 TURN_S = 0.05  # how long one source is read before others have their turn
@@ -97,7 +100,8 @@ class Readers:
         self._due: list[tuple[float, int]] = []  # heap of (when, number) of the sources that nobody reads now
         self._began_s: dict[int, float] = {}  # number of a source that is being read -> since when
         self._changed = threading.Condition()
-        self._is_watched = False  # whether a thread waits for the source that is due first; the others wait for it
+        self._reader: int | None = None  # the thread that reads; the others are there for when it hangs
+        self._watcher: int | None = None  # the one of them that looks whether it does
         self._hurries = False
         self._threads: list[threading.Thread] = []
         self._running = 0
@@ -153,32 +157,52 @@ class Readers:
             wait_s = self._readings[number].read()
             with self._changed:
                 del self._began_s[number]
-                self._streams[number].due_s = due_s = None if wait_s is None else time.monotonic() + wait_s
+                due_s = None if wait_s is None else self._due_s(number, wait_s)
+                self._streams[number].due_s = due_s
                 if due_s is not None:
                     heapq.heappush(self._due, (due_s, number))
-                if due_s is None or self._due[0][1] == number:
+                if due_s is None or (self._reader != threading.get_ident() and self._due[0][1] == number):
                     self._changed.notify_all()  # whoever waits for the first waits for another, or for nothing
+
+    def _due_s(self, number: int, wait_s: float) -> float:
+        """When a source is to be read again that has nothing for so long, monotonic seconds."""
+        due_s = time.monotonic() + wait_s
+        return math.ceil(due_s / TOGETHER_S) * TOGETHER_S if wait_s and self._streams[number].is_live else due_s
 
     def _take(self) -> int | None:
         """The source to be read now, once it is due; None: this thread is not needed any more."""
+        me = threading.get_ident()
         with self._changed:
             while self._running <= self._wanted():
-                wait_s = 0.0 if self._hurries else self._due[0][0] - time.monotonic() if self._due else None
-                if self._due and wait_s is not None and wait_s <= 0:
+                wait_s = self._wait_s(me)
+                if wait_s is not None and wait_s <= 0:
+                    if self._reader != me:
+                        self._reader = me
+                        self._changed.notify()  # another one looks from now on
                     _, number = heapq.heappop(self._due)
                     self._began_s[number] = time.monotonic()
-                    self._changed.notify()
                     return number
-                self._wait(wait_s)
+                self._wait(me, wait_s)
             self._running -= 1
+            self._reader = None if self._reader == me else self._reader
+            self._changed.notify_all()
             return None
 
-    def _wait(self, wait_s: float | None) -> None:
-        if self._is_watched or wait_s is None or self._hurries:
-            self._changed.wait()
-            return
-        self._is_watched = True
+    def _wait_s(self, me: int) -> float | None:
+        """How long a thread has nothing to do, seconds; None: until it is told."""
+        if not self._due or self._hurries:
+            return 0.0 if self._due else None
+        late_s = 0.0 if self._reader in (None, me) else WATCH_S
+        if late_s and self._watcher not in (None, me):
+            return None
+        return self._due[0][0] + late_s - time.monotonic()
+
+    def _wait(self, me: int, wait_s: float | None) -> None:
+        if self._reader is None and wait_s is not None:
+            self._reader = me
+        is_watcher = self._reader != me and wait_s is not None
+        self._watcher = me if is_watcher else self._watcher
         try:
             self._changed.wait(wait_s)
         finally:
-            self._is_watched = False
+            self._watcher = None if is_watcher else self._watcher

@@ -30,7 +30,8 @@ from edge.sources.rate_adapter import RateAdapter
 from edge.sources.source import Wait, check_channel
 from edge.types import Block, Gap
 
-BLOCK_S = 0.1  # short, for a small delay in real time; 8 channels at 192 kHz take 0.6 MB
+BLOCK_S = 0.1  # short, for a small delay in real time
+READ_S = 1.0  # read at once: libsndfile seeks after each read, which costs more than the reading; 6 MB of 8 channels
 LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 100, 4_000_000  # outside, a damaged header would ask for gigabytes of resampler
 LOUDEST = 1e6  # full scale = 1.0; a float file beyond it holds no sound, and its power would overflow float32
 KNOWN_LENGTH = 1 << 40  # samples; streamed FLAC declares none, which libsndfile tells as 2^63 - 1
@@ -96,9 +97,7 @@ class FileSource:
     def _blocks(self, stop: threading.Event) -> Iterator[Block | Gap | Wait]:
         begin_s = self._clock()
         index = 0
-        for samples in self._read():
-            valid = np.abs(samples) <= LOUDEST  # false for NaN
-            block = Block(index, np.where(valid, samples, np.float32(0.0)), valid)
+        for block in self._cut():
             index = block.stop
             while self._pace and not stop.is_set() and (early_s := begin_s + index / self._rate_hz - self._clock()) > 0:
                 yield Wait(early_s)
@@ -122,9 +121,23 @@ class FileSource:
         with self._mutex:
             self._file.close()
 
+    def _cut(self) -> Iterator[Block]:
+        """The file in blocks of `BLOCK_S`."""
+        index, count = 0, max(1, round(BLOCK_S * self._rate_hz))
+        for samples in self._read():
+            valid = np.abs(samples) <= LOUDEST  # false for NaN
+            sound = np.where(valid, samples, np.float32(0.0))
+            for first in range(0, len(sound), count):
+                if self._file.closed:
+                    return
+                part = slice(first, first + count)
+                yield Block(index + first, sound[part], valid[part])
+            index += len(sound)
+
     def _read(self) -> Iterator[np.ndarray[tuple[int], np.dtype[np.float32]]]:
         """(N,) stretches of the chosen channel, until the end or the first damage."""
-        count = max(1, round(BLOCK_S * self._rate_hz))
+        short = max(1, round(BLOCK_S * self._rate_hz))
+        count, index = round(READ_S / BLOCK_S) * short, 0
         while True:
             with self._mutex:
                 if self._file.closed:
@@ -132,10 +145,21 @@ class FileSource:
                 try:
                     samples = self._file.read(count, dtype="float32", always_2d=True)[:, self._channel]
                 except soundfile.LibsndfileError:
-                    return  # what follows cannot be decoded; the declared length tells how much that is
+                    if count == short or not self._is_back_at(index):
+                        return  # what follows cannot be decoded; the declared length tells how much that is
+                    count = short  # what comes before the damage is read
+                    continue
             if not len(samples):
                 return
+            index += len(samples)
             yield np.ascontiguousarray(samples)
+
+    def _is_back_at(self, index: int) -> bool:
+        """Whether reading can go on at a sample that was not given yet, behind a read that failed."""
+        try:
+            return bool(self._file.seek(index) == index)
+        except (soundfile.LibsndfileError, RuntimeError):
+            return False
 
 
 def _open(path: Path) -> soundfile.SoundFile:

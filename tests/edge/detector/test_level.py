@@ -14,7 +14,7 @@ from edge.artefact.adaptation import LARGEST_BOOST_DB
 from edge.artefact.known import MOST_LOWERED_DB, MOST_RAISED_DB
 from edge.detector.chunks import Chunks
 from edge.detector.level import BEGIN_S, SLEW_DB_PER_S, LevelledChunks, gain_for, low_floor
-from edge.detector.sound_statistics import FrameLevels, floor_db
+from edge.detector.sound_statistics import SoundStatistics, floor_db
 from edge.features import FrontEnd
 from edge.types import Block, Chunk
 from tests.edge.adapting import adaptation
@@ -48,10 +48,10 @@ def _as_it_is(sound: Block) -> list[Chunk]:
 
 
 def _level_db(chunks: list[Chunk]) -> float:
-    levels = FrameLevels(LoudnessModel.spec)
+    statistics = SoundStatistics(LoudnessModel.spec)
     for chunk in chunks:
-        levels.push(chunk.values, chunk.valid)
-    return levels.level_db
+        statistics.push(chunk.values, chunk.valid)
+    return statistics.measured().level_db
 
 
 def test_a_stream_of_a_known_level_is_heard_bit_for_bit_as_it_is() -> None:
