@@ -20,6 +20,7 @@ from edge.commands import EXIT_INTERRUPTED, EXIT_MISTAKE
 from edge.commands.adapt import adapt
 from edge.commands.alarms import alarms
 from edge.commands.bench import bench
+from edge.commands.board import board
 from edge.commands.budget import budget
 from edge.commands.demo import demo
 from edge.commands.detect import detect
@@ -59,6 +60,7 @@ app.command(short_help="Check everything that a node needs.")(doctor)
 app.command(short_help="Publish again events that a broker lost.")(resend)
 app.command(short_help="Choose limits for a budget of alarms.")(budget)
 app.command(short_help="List what the alarms did, and who answered.")(alarms)
+app.command(short_help="Show the ward in a browser; answer alarms.")(board)
 app.command(short_help="Hear the clip of an event again.")(replay)
 app.add_typer(export_app, name="export", short_help="Hand on what a ward says: CSV, Parquet, FHIR.")
 app.add_typer(model_app, name="model", short_help="Show the model; manage signed models.")

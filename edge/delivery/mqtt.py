@@ -2,9 +2,8 @@
 
 Not for deciding what is sent or kept: `edge.delivery.dispatch` does. One thread connects, runs paho's network loop and
 waits between attempts; other threads only queue packets, and paho's socket pair wakes the loop for them. Every
-connection is a fresh paho client, so nothing waits in paho's memory: a message that was not acknowledged in one
-connection is sent again by its owner in the next. What happens is reported as `Connected`, `Disconnected` and
-`Acknowledged` through one callback.
+connection is a fresh paho client, so nothing waits in paho's memory: what was not acknowledged is sent again by its
+owner in the next. What happens is reported as `Connected`, `Disconnected` and `Acknowledged` through one callback.
 
 MQTT 5 first. A broker that answers "unsupported protocol version" gets 3.1.1 from then on; one that closes the
 connection or does not answer is tried in both versions by turns at each connection, for it may be a proxy whose broker
@@ -84,7 +83,7 @@ class MqttSession:
         self,
         settings: Mqtt,
         client_id: str,
-        will: Callable[[str], tuple[str, bytes]],
+        will: Callable[[str], tuple[str, bytes]] | None,
         on_signal: Callable[[Signal], None],
     ) -> None:
         """Prepare the session; nothing is sent before `start`.
@@ -92,7 +91,8 @@ class MqttSession:
         Args:
             settings: the broker.
             client_id: must be the only one of its name at the broker.
-            will: session name -> (topic, payload) that the broker publishes when the connection breaks.
+            will: session name -> (topic, payload) that the broker publishes when the connection breaks. None: of one
+                that only reads; then the broker keeps nothing of the session either.
             on_signal: called from this session's thread; must not wait.
 
         Raises:
@@ -165,14 +165,14 @@ class MqttSession:
 
     def _connect_and_serve(self, attempt: _Attempt) -> None:
         """One connection from CONNECT to its end."""
-        client = self._clients.build(attempt.version, self._will(attempt.session))
+        client = self._clients.build(attempt.version, self._will and self._will(attempt.session))
         client.on_connect = lambda _c, _u, _f, reason, properties: self._on_connack(attempt, reason, properties)
         client.on_disconnect = lambda _c, _u, _f, reason, _p: self._on_disconnect(attempt, reason)
         client.on_publish = lambda _c, _u, mid, reason, _p: self._on_signal(
             Acknowledged(attempt.session, mid, str(reason) if reason.value >= FIRST_FAILURE else "")
         )
         client.on_socket_register_write = lambda *_: None  # so that `publish` queues, and only the loop writes
-        self._clients.connect(client)
+        self._clients.connect(client, keep_session=self._will is not None)
         self._client = client
         try:
             self._run_network_loop(client, attempt)

@@ -1,7 +1,8 @@
 """Messages that come from the broker: what the node subscribes to, and each message as a plain record.
 
-Not for what they mean (`edge.node.alarm_service`). A retained message is dropped: an order is of the moment, and one
-that is stored would be carried out again at each connection. In 3.1.1 its first copy cannot be told from another.
+Not for what they mean (`edge.node.alarm_service`, `edge.board`). To a node a retained message is no order: that is of
+the moment, and one that is stored would be carried out again at each connection, so it is dropped. In 3.1.1 its first
+copy cannot be told from another. Whoever reads states (`Listening.stored`) gets what the broker has stored, marked so.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ class Request:
     """Where the sender wants the answer (MQTT 5)."""
     correlation: bytes = b""
     """What the sender wants back with the answer (MQTT 5)."""
+    stored: bool = False
+    """Whether the broker had stored it before this connection; it may be old."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ class Listening:
     filters: tuple[str, ...]
     on_request: Callable[[Request], None]
     """Called from the session's thread; must not wait."""
+    stored: bool = False
+    """Whether messages that the broker has stored are wanted: of states, never of orders."""
 
     def beside(self, other: Listening) -> Listening:
         """Both as one; a message goes to the one whose filters it matches, to this first."""
@@ -53,7 +58,7 @@ class Listening:
         """Subscribe on a connection that the broker has accepted."""
         client.on_message = lambda _c, _u, message: self._on_message(message)
         client.on_subscribe = lambda _c, _u, _m, reasons, _p: self._on_subscribed([each.value for each in reasons])
-        if client.protocol == paho.MQTTv5:
+        if client.protocol == paho.MQTTv5 and not self.stored:
             client.subscribe([(each, FRESH_ONLY) for each in self.filters])
         else:
             client.subscribe([(each, 1) for each in self.filters])
@@ -61,13 +66,13 @@ class Listening:
     def _on_subscribed(self, reasons: list[int]) -> None:
         if any(reason >= 0x80 for reason in reasons):
             logger.warning(
-                "mqtt subscription=refused; commands and tests do not reach this node: may its user read its tree?"
+                "mqtt subscription=refused; what others say does not come here: may this user read these topics?"
             )
 
     def _on_message(self, message: paho.MQTTMessage) -> None:
-        if message.retain:
+        if message.retain and not self.stored:
             logger.warning("mqtt command=retained topic=%s; it is not carried out", message.topic[:128])
             return
         wanted = getattr(message.properties, "ResponseTopic", None)
         correlation = getattr(message.properties, "CorrelationData", b"")
-        self.on_request(Request(message.topic, bytes(message.payload), wanted, correlation))
+        self.on_request(Request(message.topic, bytes(message.payload), wanted, correlation, message.retain))

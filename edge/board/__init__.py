@@ -1,0 +1,1 @@
+"""`laennec board`: a ward read at three metres, from the MQTT contract alone."""

@@ -1,0 +1,60 @@
+"""The log of who signed in and what was ordered: a JSON line each, in a file of its own.
+
+Not for alarms (the node logs every transition, `laennec alarms`). It grows to `MAX_BYTES`, then the one before is
+replaced. A disk that takes no line stops no order: that an alarm is answered counts more, and the node logs it too.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from pathlib import Path
+
+from edge.delivery.messages import rfc3339
+from edge.errors import ConfigError
+from edge.log import RateLimitedLog
+
+MAX_BYTES = 10_000_000
+
+logger = logging.getLogger(__name__)
+
+
+class Audit:
+    """Appends lines."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file.
+
+        Raises:
+            ConfigError: it cannot be written.
+        """
+        self._path, self._limited_log = path, RateLimitedLog(logger)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._open()
+        except OSError as error:
+            raise ConfigError(f"audit: cannot write {path}: {error.strerror}; give another file") from None
+
+    def write(self, what: str, **fields: object) -> None:
+        """Append one line: what happened, when, and what is known of it."""
+        line = json.dumps({"ts": rfc3339(time.time()), "what": what, **fields}) + "\n"
+        try:
+            if self._file.tell() > MAX_BYTES:
+                self._file.close()
+                self._path.replace(self._path.with_name(f"{self._path.name}.1"))
+                self._open()
+            self._file.write(line)
+            self._file.flush()
+        except (OSError, ValueError) as error:
+            self._limited_log.log("audit", f'board audit=failed file={self._path} reason="{error}"; make room there')
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _open(self) -> None:
+        self._file = open(  # noqa: SIM115
+            os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a", encoding="utf-8"
+        )

@@ -1,0 +1,66 @@
+"""Messages on their way from the broker's thread to the board: the last of each topic, within a bound of bytes.
+
+Not for reading them (`edge.board.wire`). States replace each other, so a flood on one topic costs one message a look;
+but of a node's status, whose order counts, and of answers every message stays. What has no room is counted.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from edge.board.wire import MAX_BYTES
+from edge.delivery.requests import Request
+
+MAX_INBOX_BYTES = 16 * 1024 * 1024
+OVERHEAD_BYTES = 512  # of one message, beside topic and payload
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """One message and when it came, seconds of the monotonic clock."""
+
+    request: Request
+    at_s: float
+
+
+class Inbox:
+    """Safe to use from several threads; nobody waits."""
+
+    def __init__(self) -> None:
+        """Empty."""
+        self._mutex = threading.Lock()
+        self._waiting: dict[tuple[str, bytes], Arrived] = {}
+        self._bytes = 0
+        self.dropped = 0
+        """Messages that had no room, or were larger than any of the contract."""
+
+    def put(self, request: Request, at_s: float) -> None:
+        """Take a message; one that waits on the same topic is replaced."""
+        if len(request.payload) > MAX_BYTES or len(request.topic) > MAX_BYTES:
+            self.dropped += 1
+            return
+        key = (request.topic, b"" if _is_replaced(request.topic) else request.payload)
+        with self._mutex:
+            if (before := self._waiting.pop(key, None)) is not None:
+                self._bytes -= _size(before.request)
+            if self._bytes + _size(request) > MAX_INBOX_BYTES:
+                self.dropped += 1
+                return
+            self._waiting[key] = Arrived(request, at_s)
+            self._bytes += _size(request)
+
+    def take(self) -> list[Arrived]:
+        """All that wait, in the order in which they came."""
+        with self._mutex:
+            waiting, self._waiting, self._bytes = self._waiting, {}, 0
+        return list(waiting.values())
+
+
+def _is_replaced(topic: str) -> bool:
+    levels = topic.split("/")
+    return "result" not in levels and (levels[-1] != "status" or "s" in levels[-3:-1])
+
+
+def _size(request: Request) -> int:
+    return len(request.topic) + len(request.payload) + OVERHEAD_BYTES

@@ -1,0 +1,99 @@
+"""The alarms and burdens of a bed in words and numbers for a person. Pure.
+
+Not for how urgent a bed is (`edge.board.ward_view`). The words are those of the ward for the names of the contract; a
+name that is not known is shown as it came.
+"""
+
+from __future__ import annotations
+
+from edge.board.tile import AlarmLine, BurdenLine, Who
+from edge.board.ward_state import Alarms, BedState, Kept
+from edge.board.wire import Alarm, Person, Window
+from edge.ward.alarm_records import PRIORITIES
+
+HOUR_MINUTES = 60
+WORDS = {  # by condition
+    "continuous": "Wheezing", "discontinuous": "Crackles", "signal-lost": "No signal",
+    "not-measurable": "Cannot be measured", "contact": "Sensor loose", "battery": "Battery low",
+    "outbox": "Messages lost", "model": "Detector failed", "clock": "Clock is not set", "self-test": "Self-test failed",
+    "alarm-log": "Alarm log fails",
+}  # fmt: skip
+SIGNALS = ("On", "Latch", "Ack", "Off")  # most urgent first
+
+
+def condition_words(condition: str) -> str:
+    """A condition as a nurse calls it."""
+    return WORDS.get(condition, condition.replace("-", " ").replace("_", " "))
+
+
+def alarm_lines(alarms: Alarms) -> list[AlarmLine]:
+    """All alarms of a bed, most urgent first; of the same urgency the patient's before the monitoring's."""
+
+    def urgency(line: AlarmLine) -> tuple[int, int, bool, float, str]:
+        since_s = line.since_s if line.since_s is not None else 0.0
+        priority = -PRIORITIES.index(line.priority)
+        return SIGNALS.index(line.signal), priority, line.kind == "Tec", since_s, line.condition
+
+    return sorted((_line(name, kept) for name, kept in alarms.items()), key=urgency)
+
+
+def burden_lines(
+    bed: BedState, alarms: Alarms, windows: tuple[Window | None, Window | None], now_s: float
+) -> tuple[BurdenLine, ...]:
+    """The burden of each group over 5 min, 1 h, and minute by minute over the last hour.
+
+    Args:
+        bed: what was heard of it.
+        alarms: those that count.
+        windows: of 5 min and of an hour, None where there is none that counts.
+        now_s: on the board's clock.
+    """
+    groups = sorted({name for minute in bed.minutes for name in minute.s_per_min})
+
+    def value(window: Window | None, group: str) -> float | None:
+        found = window.groups.get(group) if window is not None and window.known else None
+        return None if found is None else found.s_per_min
+
+    def line(group: str) -> BurdenLine:
+        alarm = alarms.get(group)
+        limit = alarm.body.limit if alarm is not None else None
+        recent = [each for each in bed.minutes if now_s - each.made_s < HOUR_MINUTES * 60.0]
+        points = tuple((round(each.made_s / 60, 2), each.s_per_min.get(group)) for each in recent)
+        return BurdenLine(
+            group, condition_words(group), value(windows[0], group), value(windows[1], group),
+            None if limit is None else limit.s_per_min, points,
+        )  # fmt: skip
+
+    return tuple(line(group) for group in groups)
+
+
+def missing_words(window: Window | None) -> str:
+    """What most of the sound that was not measured was; empty where nearly all was measured."""
+    causes = {} if window is None else {name: seconds for name, seconds in window.missing_s.items() if seconds > 0}
+    if window is None or not causes or window.coverage > 0.95:
+        return ""
+    return max(causes, key=lambda name: causes[name]).replace("_", " ")
+
+
+def contact_words(alarm: Kept[Alarm] | None) -> str:
+    """Whether the sensor touches: `yes`, `no`, or empty where nobody can tell."""
+    if alarm is None or alarm.body.validity == "NA":
+        return ""
+    return "no" if alarm.body.presence else "yes"
+
+
+def _line(condition: str, kept: Kept[Alarm]) -> AlarmLine:
+    body = kept.body
+
+    def at_s(node_s: float | None) -> float | None:
+        return None if node_s is None else kept.at_s(node_s)
+
+    def who(person: Person | None) -> Who | None:
+        return None if person is None else Who(person.by, person.why, kept.at_s(person.at), at_s(person.until))
+
+    return AlarmLine(
+        condition, condition_words(condition), body.kind, body.priority, body.signal, body.validity == "Vld",
+        body.activation == "On", at_s(body.since), body.episode, None if body.limit is None else body.limit.s_per_min,
+        None if body.limit is None else who(body.limit.set), who(body.acknowledged), who(body.inactivated),
+        at_s(body.audio_paused_until),
+    )  # fmt: skip

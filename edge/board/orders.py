@@ -1,0 +1,93 @@
+"""Orders of people: sent as commands of the contract, each with the node's answer or the reason why there is none.
+
+Not for who may order what (`edge.board.access`; behind it the broker's access list), nor for what an order does: the
+node decides and answers. An order is checked by the form that the node itself uses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from edge.board.wire import Place, Text
+from edge.ward.alarm_commands import parse_command
+
+ANSWER_S = 5.0  # how long a node may take; a command expires at the broker after 10 s
+MAX_WAITING = 64
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an order."""
+
+    ok: bool
+    reason: str = ""
+    """Why not, for a person."""
+
+
+class _Result(BaseModel):
+    """`laennec.result/1`, as far as the board needs it."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+    id: str
+    ok: bool
+    reason: Text
+
+
+class Orders:
+    """Orders under way; to be used from one event loop."""
+
+    def __init__(self, prefix: str, user: str, send: Callable[[str, bytes], bool]) -> None:
+        """Send with `send`: (topic, payload) -> whether there is a connection; `user` is the board's at the broker."""
+        self._prefix, self._user, self._send = prefix, user, send
+        self._waiting: dict[tuple[str, str], asyncio.Future[Outcome]] = {}
+
+    async def give(self, place: Place, verb: str, fields: Mapping[str, object]) -> Outcome:
+        """Send an order and wait for its answer.
+
+        Args:
+            place: the bed, or the node for its own alarms.
+            verb: of the command.
+            fields: of its form, without the id.
+
+        Raises:
+            ValueError: the order is not of a form that the contract knows.
+        """
+        ident = secrets.token_hex(12)
+        payload = json.dumps({**fields, "id": ident}, ensure_ascii=False, allow_nan=False).encode()
+        parse_command(verb, payload)
+        if len(self._waiting) >= MAX_WAITING:
+            return Outcome(False, "too many orders are under way; try again")
+        key = (self._topic(place, "result", verb), ident)
+        answer = self._waiting[key] = asyncio.get_running_loop().create_future()
+        try:
+            if not self._send(self._topic(place, "cmd", verb), payload):
+                return Outcome(False, "the board has lost the broker; nothing was sent")
+            return await asyncio.wait_for(answer, ANSWER_S)
+        except asyncio.TimeoutError:
+            who = f"may {self._user!r} order this at the broker, and does the box run?"
+            return Outcome(False, f"no answer within {ANSWER_S:.0f} s; {who}")
+        finally:
+            del self._waiting[key]
+
+    def take_answer(self, topic: str, payload: bytes) -> bool:
+        """Whether a message was an answer, to an order of this board or another's."""
+        if "/result/" not in topic:
+            return False
+        try:
+            result = _Result.model_validate_json(payload)
+        except ValidationError:
+            return True
+        waiting = self._waiting.get((topic, result.id))
+        if waiting is not None and not waiting.done():
+            waiting.set_result(Outcome(result.ok, result.reason))
+        return True
+
+    def _topic(self, place: Place, kind: str, verb: str) -> str:
+        bed = ("s", place.stream) if place.stream else ()
+        return "/".join((self._prefix, place.site, place.node, *bed, kind, verb, self._user))

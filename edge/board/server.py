@@ -1,0 +1,83 @@
+"""Runs the board: uvicorn on the address of the settings, until it is stopped.
+
+Not for what it serves (`edge.board.app`). The address is bound before anything else, so that one that is taken is one
+clear line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Callable
+
+import uvicorn
+
+from edge.board.app import make_app
+from edge.board.audit import Audit
+from edge.board.users import read_users
+from edge.errors import ConfigError
+from edge.settings.board import BoardSettings, Listen
+
+MAX_CONNECTIONS = 256
+STOP_S = 1  # how long open streams may take to end
+LOOK_S = 0.2
+
+
+def serve(settings: BoardSettings, stop: threading.Event, on_ready: Callable[[str], None]) -> None:
+    """Serve until `stop` is set.
+
+    Args:
+        settings: of the board.
+        stop: ends it.
+        on_ready: called with the address for a browser, once it can be opened.
+
+    Raises:
+        ConfigError: address, certificate, users or the broker's secrets are not what they must be.
+    """
+    users = None if settings.users is None else read_users(settings.users)
+    audit = Audit(settings.audit_path())
+    listen = settings.listen
+    with _bound(listen) as bound:
+        config = uvicorn.Config(
+            make_app(settings, users, audit), log_config=None, access_log=False, server_header=False, ws="none",
+            limit_concurrency=MAX_CONNECTIONS, timeout_graceful_shutdown=STOP_S, lifespan="on",
+            ssl_certfile=listen.cert, ssl_keyfile=listen.key,
+        )  # fmt: skip
+        try:
+            config.load()
+        except OSError as error:
+            raise ConfigError(f"listen.cert, listen.key: cannot be used: {error}") from None
+        scheme, port = "https" if listen.is_encrypted else "http", bound.getsockname()[1]
+        host = f"[{listen.host}]" if ":" in listen.host else listen.host
+        try:
+            asyncio.run(_until(uvicorn.Server(config), bound, stop, lambda: on_ready(f"{scheme}://{host}:{port}/")))
+        finally:
+            audit.close()
+
+
+async def _until(
+    server: uvicorn.Server, bound: socket.socket, stop: threading.Event, on_ready: Callable[[], None]
+) -> None:
+    running = asyncio.create_task(server.serve([bound]))
+    while not server.started and not running.done():
+        await asyncio.sleep(LOOK_S / 10)
+    if server.started:
+        on_ready()
+    while not stop.is_set() and not running.done():
+        await asyncio.sleep(LOOK_S)
+    server.should_exit = True
+    await running
+
+
+def _bound(listen: Listen) -> socket.socket:
+    family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((listen.host, listen.port))
+    except OSError as error:
+        bound.close()
+        reason = error.strerror or error
+        raise ConfigError(f"listen: cannot use {listen.host}:{listen.port}: {reason}; choose another port") from None
+    return bound

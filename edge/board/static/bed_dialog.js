@@ -1,0 +1,119 @@
+// Answering one bed: acknowledge, pause the sound, switch off for a while, another limit; always with who, and why.
+
+import { $, make, setText } from "./dom.js";
+import { order, role, signedInAs } from "./session.js";
+import { answerable } from "./tile.js";
+import { ago, burden, timeOfDay } from "./words.js";
+
+const NAME_KEPT_MS = 10 * 60 * 1000; // how long a typed name stays: the next may be another person
+const MAY_ACKNOWLEDGE = ["acknowledge", "configure"];
+
+let shown = null; // key of the bed in the dialog
+let typed = { name: "", at: -Infinity };
+
+export function who() {
+  if (signedInAs()) return signedInAs();
+  return performance.now() - typed.at < NAME_KEPT_MS ? typed.name : "";
+}
+
+// Acknowledge every alarm of a bed that is signalled, each in the episode that the screen shows.
+export async function acknowledge(tile) {
+  const answers = await Promise.all(
+    answerable(tile).map((line) =>
+      order(tile, "acknowledge", { by: who(), condition: line.condition, ...(line.episode ? { episode: line.episode } : {}) }),
+    ),
+  );
+  return answers.find((answer) => !answer.ok) ?? { ok: true, reason: "" };
+}
+
+export class BedDialog {
+  #stream;
+
+  constructor(stream) {
+    this.#stream = stream;
+    $("#bed-close").addEventListener("click", () => $("#bed").close());
+    $("#bed").addEventListener("close", () => (shown = null));
+    $("#do-acknowledge").addEventListener("click", () => this.#do((tile) => acknowledge(tile)));
+    $("#do-pause").addEventListener("click", () => this.#do((tile) => order(tile, "pause", { by: who(), duration_s: 120 })));
+    $("#do-off").addEventListener("click", () => this.#inactivate(Number($("#off-time").value)));
+    $("#do-on").addEventListener("click", () => this.#inactivate(0));
+    $("#do-limit").addEventListener("click", () => this.#limit($("#limit-value").valueAsNumber));
+    $("#do-unlimit").addEventListener("click", () => this.#limit(null));
+  }
+
+  open(key, why = "") {
+    shown = key;
+    for (const field of ["#off-why", "#limit-why", "#limit-value"]) $(field).value = "";
+    this.#choices();
+    $("#who").value = who();
+    $("#who").readOnly = Boolean(signedInAs());
+    this.#may();
+    setText($("#answer"), why);
+    this.draw();
+    $("#bed").showModal();
+    (who() ? $("#do-acknowledge") : $("#who")).focus();
+  }
+
+  // The bed as it is now.
+  draw() {
+    const tile = this.#stream.tiles.get(shown);
+    if (!shown || !tile) return;
+    const now = this.#stream.nowS;
+    setText($("#bed-title"), tile.stream || tile.node);
+    setText($("#bed-state"), [tile.words, tile.detail, `box ${tile.node}`, `site ${tile.site}`].filter(Boolean).join(" · "));
+    $("#bed-alarms").replaceChildren(...tile.alarms.map((line) => make("li", `signal-${line.signal}`, alarmText(line, now))));
+    $("#do-acknowledge").disabled = !answerable(tile).length || !MAY_ACKNOWLEDGE.includes(role());
+  }
+
+  #may() {
+    $("#do-pause").disabled = !MAY_ACKNOWLEDGE.includes(role());
+    $("#off-part").disabled = $("#limit-part").disabled = role() !== "configure";
+  }
+
+  #choices() {
+    const { alarms } = this.#stream.tiles.get(shown);
+    const choice = (line) => Object.assign(make("option", "", line.words), { value: line.condition });
+    $("#off-which").replaceChildren(Object.assign(make("option", "", "all alarms"), { value: "" }), ...alarms.map(choice));
+    $("#limit-which").replaceChildren(...alarms.filter((line) => line.kind === "Phy").map(choice));
+  }
+
+  #inactivate(seconds) {
+    const condition = $("#off-which").value || null;
+    this.#do((tile) => order(tile, "inactivate", { by: who(), condition, duration_s: seconds, why: $("#off-why").value.trim() }), $("#off-why"));
+  }
+
+  #limit(value) {
+    if (Number.isNaN(value)) {
+      setText($("#answer"), "Give the seconds in a minute, 0.1 to 60.");
+      $("#limit-value").focus();
+      return;
+    }
+    const fields = { condition: $("#limit-which").value, limit_s_per_min: value, why: $("#limit-why").value.trim() };
+    this.#do((tile) => order(tile, "limit", { by: who(), ...fields }), $("#limit-why"));
+  }
+
+  // Carry out what needs a name, and where `why` is given a reason; say what came of it.
+  async #do(action, why = null) {
+    const name = $("#who").value.trim();
+    if (!name || (why && why.value.trim().length < 3)) {
+      setText($("#answer"), name ? "Say why, in at least three letters." : "Say who you are.");
+      (name ? why : $("#who")).focus();
+      return;
+    }
+    typed = { name, at: performance.now() };
+    setText($("#answer"), "Sent …");
+    const answer = await action(this.#stream.tiles.get(shown));
+    setText($("#answer"), answer.ok ? "Done." : `Not done: ${answer.reason}`);
+  }
+}
+
+function alarmText(line, now) {
+  const parts = [line.words, { On: "signalled", Latch: "over, nobody has seen it", Ack: "acknowledged", Off: "not signalled" }[line.signal]];
+  if (line.signal !== "Off" && line.since_s !== null) parts.push(`for ${ago(now - line.since_s)}`);
+  if (line.seen_by) parts.push(`by ${line.seen_by.by}`);
+  if (line.kind === "Phy") parts.push(line.limit === null ? "no limit" : `limit ${burden(line.limit)} s/min`);
+  if (line.limit_by) parts.push(`set by ${line.limit_by.by}: ${line.limit_by.why}`);
+  if (line.off_by) parts.push(`off until ${timeOfDay(Date.now() + 1000 * ((line.off_by.until_s ?? now) - now))} by ${line.off_by.by}: ${line.off_by.why}`);
+  if (!line.is_known) parts.push("not measured now");
+  return parts.join(" · ");
+}

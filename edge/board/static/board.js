@@ -1,0 +1,205 @@
+// The ward on a screen: tiles by urgency, the summary, sound, keys.
+
+import { acknowledge, BedDialog, who } from "./bed_dialog.js";
+import { $, make, setHidden, setText } from "./dom.js";
+import { layout } from "./layout.js";
+import { enter, role, signOut } from "./session.js";
+import { shape } from "./shapes.js";
+import { mostUrgent, Sounder } from "./sound.js";
+import { WardStream } from "./stream.js";
+import { answerable, needsAttention, TileView } from "./tile.js";
+import { ago } from "./words.js";
+
+const STEADY_MS = 600; // after tiles have moved, a press on one may have meant another
+const SILENCE_MS = 120_000; // of this screen; longer is a command to the bed, with who and why
+const SUMMARY = [ // what is counted, in which shape and words
+  ["patient", ["alarm", "Phy", "Hi"], "patient"], ["unknown", ["unknown"], "unknown"], ["technical", ["alarm", "Tec", "Me"], "equipment"],
+  ["waiting", ["waiting"], "not measured yet"], ["seen", ["seen"], "seen"], ["inactive", ["inactive"], "off"], ["quiet", ["quiet"], "quiet"],
+];
+
+const views = new Map();
+const sounder = new Sounder();
+const stream = new WardStream(onChange, start);
+const dialog = new BedDialog(stream);
+let movedMs = -Infinity;
+let silencedMs = -Infinity;
+let wasSilent = false;
+let spoken = "";
+
+// What is shown of a tile: as the board says, unless the board itself is silent.
+function seen(tile) {
+  if (!stream.isSilent) return tile;
+  const before = tile.level === "unknown" ? tile.before : needsAttention(tile) ? tile.words : "";
+  return { ...tile, level: "unknown", kind: null, priority: null, words: "Unknown", before, sound: tile.is_test ? null : "Me",
+           detail: "this screen has lost the board", since_s: stream.heardS, coverage: null, fault: "", missing: "", contact: "", battery_percent: null,
+           burdens: tile.burdens.map((line) => ({ ...line, minutes_5: null, hour: null })) };
+}
+
+function onChange(keys, isReordered) {
+  for (const key of keys) {
+    const tile = stream.tiles.get(key);
+    if (!tile) {
+      views.get(key)?.element.remove();
+      views.delete(key);
+      continue;
+    }
+    if (!views.has(key)) views.set(key, new TileView(key, { open: openBed, acknowledge: answer }));
+    views.get(key).draw(seen(tile));
+  }
+  for (const key of views.keys()) if (!stream.tiles.has(key)) { views.get(key).element.remove(); views.delete(key); }
+  place(isReordered || keys.length > 0);
+  tick();
+  dialog.draw();
+}
+
+// Every tile in its part and order; what has the focus keeps it.
+function place(mayMove) {
+  if (!mayMove) return;
+  const focused = document.activeElement;
+  let isMoved = false;
+  const parts = { attention: [], others: [] };
+  for (const key of stream.order) {
+    const view = views.get(key);
+    if (view) parts[needsAttention(view.tile) ? "attention" : "others"].push(view.element);
+  }
+  for (const [name, wanted] of Object.entries(parts)) {
+    const list = $(`#${name}`);
+    setHidden($(`#${name}-part`), !wanted.length);
+    if (wanted.length === list.children.length && wanted.every((element, index) => list.children[index] === element)) continue;
+    list.replaceChildren(...wanted);
+    isMoved = true;
+  }
+  if (isMoved) {
+    movedMs = performance.now();
+    fit();
+    if (focused !== document.activeElement && focused?.isConnected) focused.focus({ preventScroll: true });
+  }
+}
+
+function fit() {
+  const main = $("#ward");
+  const style = getComputedStyle(main);
+  const height = window.innerHeight - main.getBoundingClientRect().top - window.scrollY - parseFloat(style.paddingBottom) - 2;
+  const width = main.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+  const found = layout($("#attention").children.length, $("#others").children.length, width, height);
+  for (const name of ["attention", "others"]) {
+    $(`#${name}`).style.setProperty("--columns", String(found[name].columns));
+    $(`#${name}`).style.setProperty("--height", `${Math.floor(found[name].height)}px`);
+  }
+}
+
+function tick() {
+  const isSilent = stream.isSilent;
+  if (isSilent !== wasSilent) {
+    wasSilent = isSilent;
+    for (const [key, view] of views) view.draw(seen(stream.tiles.get(key)));
+    place(true);
+  }
+  for (const view of views.values()) view.tick(stream.nowS);
+  setText($("#title"), stream.head.title);
+  setText($("#clock"), new Date().toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false }));
+  setHidden($("#empty"), views.size > 0);
+  banner();
+  summary();
+  sound();
+}
+
+function banner() {
+  const lines = [];
+  if (stream.isSilent) lines.push(`This screen has lost the board ${ago(stream.nowS - stream.heardS)} ago. Nothing on it counts.`);
+  else if (!stream.head.broker) lines.push("The board has lost the broker.");
+  for (const refused of stream.head.refused ?? []) lines.push(`Not shown: ${refused}.`);
+  setHidden($("#banner"), !lines.length);
+  setText($("#banner"), lines.join(" "));
+  if (!lines.length !== ($("#banner").dataset.empty === "true")) { $("#banner").dataset.empty = String(!lines.length); fit(); }
+}
+
+function summary() {
+  const counts = stream.isSilent ? { unknown: views.size } : stream.head.summary;
+  const wanted = SUMMARY.filter(([key]) => counts[key]);
+  const text = wanted.map(([key, , words]) => `${counts[key]} ${words}`).join(", ");
+  if (text === spoken) return;
+  spoken = text;
+  $("#summary").replaceChildren(...wanted.map(([key, look, words]) =>
+    make("li", `count count-${key}`, shape(...look), make("strong", "", String(counts[key])), make("span", "", words))));
+  setText($("#said"), text);
+}
+
+function sound() {
+  const heard = mostUrgent([...views.values()].map((view) => view.tile.sound).filter(Boolean));
+  const leftMs = SILENCE_MS - (performance.now() - silencedMs);
+  sounder.keep(leftMs > 0 ? null : heard);
+  const state = !sounder.isOn ? "Sound is off" : sounder.isBroken ? "Sound does not work" : leftMs > 0 ? `Silent for ${ago(leftMs / 1000)}` : "Sound is on";
+  setText($("#sound"), state);
+  $("#sound").setAttribute("aria-pressed", String(sounder.isOn));
+  setHidden($("#pause"), !sounder.isOn || leftMs > 0 || !heard);
+}
+
+function openBed(key) {
+  if (performance.now() - movedMs < STEADY_MS) return tell("The beds have just moved: press again.");
+  dialog.open(key);
+}
+
+async function answer(key) {
+  const tile = stream.tiles.get(key);
+  if (performance.now() - movedMs < STEADY_MS) return tell("The beds have just moved: press again.");
+  if (role() === "view") return tell("You may look, and not acknowledge.");
+  if (!tile || !answerable(tile).length) return tell("There is nothing to acknowledge on this bed.");
+  if (!who()) return dialog.open(key, "Say who you are, then acknowledge.");
+  const outcome = await acknowledge(tile);
+  tell(outcome.ok ? `${tile.stream || tile.node} acknowledged.` : `Not done: ${outcome.reason}`);
+}
+
+let toldTimer = 0;
+function tell(text) {
+  setText($("#told"), text);
+  setHidden($("#told"), false);
+  clearTimeout(toldTimer);
+  toldTimer = setTimeout(() => setHidden($("#told"), true), 5000);
+}
+
+// Arrows go to the next tile in that direction; `a` acknowledges the one that has the focus.
+function onKey(event) {
+  const element = document.activeElement?.closest?.(".tile");
+  if (event.ctrlKey || event.altKey || event.metaKey || $("#bed").open || $("#login").open) return;
+  const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+  if (step) {
+    event.preventDefault();
+    focusNext(element, step);
+  } else if (event.key === "a" && element) {
+    const found = [...views.values()].find((view) => view.element === element);
+    if (found) answer(found.key);
+  }
+}
+
+function focusNext(from, [dx, dy]) {
+  const centre = (element) => { const box = element.getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2]; };
+  const all = [...document.querySelectorAll(".tile")];
+  if (!from) return all[0]?.querySelector(".open").focus();
+  const [x, y] = centre(from);
+  let best = null;
+  for (const element of all) {
+    const [ex, ey] = centre(element);
+    const along = (ex - x) * dx + (ey - y) * dy;
+    const across = Math.abs((ex - x) * dy) + Math.abs((ey - y) * dx);
+    if (element !== from && along > 1 && (!best || along + 2 * across < best.far)) best = { element, far: along + 2 * across };
+  }
+  best?.element.querySelector(".open").focus();
+}
+
+async function start() {
+  await enter();
+  stream.open();
+}
+
+document.addEventListener("keydown", onKey);
+window.addEventListener("resize", fit);
+$("#sound").addEventListener("click", async () => {
+  if (sounder.isOn) sounder.forbid();
+  else if (!(await sounder.allow())) tell("This browser lets nothing be heard.");
+  tick();
+});
+$("#pause").addEventListener("click", () => { silencedMs = performance.now(); tick(); });
+$("#signout").addEventListener("click", signOut);
+setInterval(tick, 1000);
+start();

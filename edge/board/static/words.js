@@ -1,0 +1,26 @@
+// Numbers and times as people read them. Pure.
+
+export function ago(seconds) {
+  const whole = Math.max(0, Math.floor(seconds));
+  if (whole < 60) return `${whole} s`;
+  const minutes = Math.floor(whole / 60);
+  if (minutes < 60) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 48) return `${hours} h ${String(minutes % 60).padStart(2, "0")}`;
+  return `${Math.floor(hours / 24)} days`;
+}
+
+export function timeOfDay(milliseconds) {
+  const date = new Date(milliseconds);
+  return `${String(date.getHours()).padStart(2, "0")}:${String(date.getMinutes()).padStart(2, "0")}`;
+}
+
+// Seconds of sound in a minute; what is unknown is a question mark, never a zero.
+export function burden(value) {
+  if (value === null) return "?";
+  return value < 9.95 ? value.toFixed(1) : value.toFixed(0);
+}
+
+export function percent(share) {
+  return share === null ? "?" : `${Math.floor(share * 100)} %`;
+}

@@ -1,0 +1,96 @@
+"""When a bed is unknown, and why: the reader's rules of the MQTT contract, as pure functions of state and time.
+
+Not for how urgent it is or how it looks (`edge.board.ward_view`). The contract (edge/delivery/README.md): `online`
+counts only while the node's health is fresh; a bed's status, trend and alarms only while the node's status does and has
+the same boot; an alarm that is not there, or is old, is unknown, never over. Times are seconds on the board's clock.
+"""
+
+from __future__ import annotations
+
+from edge.board.ward_state import Alarms, BedState, Kept, NodeState
+from edge.board.wire import Trend, Window
+from edge.delivery.alarm_messages import ALARM_EXPIRY_S
+from edge.delivery.messages import HEALTH_EXPIRY_S, STATUS_EXPIRY_S
+from edge.delivery.trend import TREND_EXPIRY_S
+
+WINDOW_S = 300  # which window of a trend says whether a bed is measured: that which its alarms look at
+SETTLE_S = 330.0  # how long a node may have run without a burden over `WINDOW_S`: its half, and the next trend or two
+GRACE_S = 90.0  # how long a bed may be without sound before that must have become an alarm: the longest delay of one
+STATES = {"offline": "box is offline", "stopped": "box was stopped"}
+
+
+def node_trouble(node: NodeState, now_s: float) -> str:
+    """Why nothing that a node says counts now; empty if it does."""
+    status, health = node.status, node.health
+    if status is None:
+        return "box never reported its status"
+    if status.body.state != "online":
+        return STATES[status.body.state]
+    if now_s - status.made_s >= STATUS_EXPIRY_S:
+        return "box is silent"
+    if health is None or now_s - health.made_s >= HEALTH_EXPIRY_S:
+        return "box does not report its health"
+    if health.body.boot_id != status.body.boot_id:
+        return "box is starting"
+    return ""
+
+
+def silent_since_s(node: NodeState, now_s: float) -> float | None:
+    """Since when a node in trouble is so, as far as that is known."""
+    status, health = node.status, node.health
+    if status is None:
+        return None
+    if status.body.state != "online":
+        last = (each.made_s for each in (status, health) if each is not None)
+        return min(now_s, max(last)) if status.body.state == "offline" else status.made_s
+    return status.made_s if health is None else min(status.made_s, health.made_s)
+
+
+def bed_trouble(node: NodeState, bed: BedState, now_s: float) -> str:
+    """Why a bed is unknown although its node is there; empty if it is known."""
+    boot = node.status.body.boot_id if node.status is not None else ""
+    if bed.status is None or bed.status.body.boot_id != boot:
+        return "box says nothing of this bed"
+    if not present(bed.alarms, boot):
+        return "no word of its alarms"
+    if old := [name for name, each in present(bed.alarms, boot).items() if is_old(each.made_s, now_s)]:
+        return f"no word of {len(old)} of its alarms" if len(old) > 1 else "no word of one of its alarms"
+    if bed.status.body.state == "disabled":
+        return bed.status.body.reason or "nobody listens any more"
+    return ""
+
+
+def present(alarms: Alarms, boot_id: str) -> Alarms:
+    """The alarms that the running process of a node tells of."""
+    return {name: each for name, each in alarms.items() if each.body.boot_id == boot_id}
+
+
+def is_old(made_s: float, now_s: float) -> bool:
+    """Whether an alarm that was made then counts no more."""
+    return now_s - made_s >= ALARM_EXPIRY_S
+
+
+def window_of(trend: Kept[Trend] | None, boot_id: str, seconds: int, now_s: float) -> Window | None:
+    """A window of the last trend; None if there is none that counts."""
+    if trend is None or trend.body.boot_id != boot_id or now_s - trend.made_s >= TREND_EXPIRY_S:
+        return None
+    return next((each for each in trend.body.windows if each.s == seconds), None)
+
+
+def unmeasured(node: NodeState, bed: BedState, now_s: float) -> tuple[str, bool]:
+    """Why a known bed is not measured now, and whether that may still be a passing thing.
+
+    Returns:
+        Reason, empty if it is measured; and whether the time in which it counts as passing is not over yet.
+    """
+    assert node.status is not None, "a node in trouble has no known bed"
+    assert bed.status is not None, "a bed without status is not known"
+    status, boot = bed.status, node.status.body.boot_id
+    if status.body.state == "lost":
+        return status.body.reason or "no sound arrives", now_s - status.at_s(status.body.since) < GRACE_S
+    window = window_of(bed.trend, boot, WINDOW_S, now_s)
+    if window is not None and window.known:
+        return "", False
+    health = node.health
+    uptime_s = health.body.uptime_s + now_s - health.made_s if health is not None else SETTLE_S
+    return ("measuring has begun" if uptime_s < SETTLE_S else "too little was measured"), uptime_s < SETTLE_S

@@ -1,0 +1,97 @@
+"""The board at work: messages in, tiles out, in one task of an event loop.
+
+Not for HTTP (`edge.board.app`). It looks when something came, at most every `LOOK_S`, and at least every `IDLE_S`, for
+what nobody says any more becomes unknown by time alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from contextlib import suppress
+
+from edge.board import wire
+from edge.board.hub import BoardState, Hub
+from edge.board.orders import Orders
+from edge.board.reader import Reader
+from edge.board.ward_state import Arrival, Ward
+from edge.board.ward_view import tiles_of
+from edge.settings.board import BoardSettings
+
+LOOK_S = 0.1
+IDLE_S = 1.0
+MAX_SENDERS = 32  # of unreadable messages that are told apart
+LOST_S = 5.0  # how long the broker may be out of reach before every bed is unknown
+
+
+class Watch:
+    """Everything between the broker and the viewers."""
+
+    def __init__(self, settings: BoardSettings) -> None:
+        """Prepare; nothing runs before `run`.
+
+        Raises:
+            ConfigError: the broker's password or a certificate cannot be read.
+        """
+        self._title = settings.title
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._woken, self._is_waking = asyncio.Event(), False
+        self.ward, self.hub = Ward(), Hub()
+        self.reader = Reader(settings, self._wake)
+        self.orders = Orders(self.reader.prefix, self.reader.user, self.reader.send)
+        self.malformed: Counter[str] = Counter()
+        """Messages that could not be read, by node."""
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        self._loop = asyncio.get_running_loop()
+        self.reader.start()
+        try:
+            while True:
+                self.look(time.monotonic())
+                await asyncio.sleep(LOOK_S)
+                with suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(self._woken.wait(), IDLE_S)
+                self._woken.clear()
+                self._is_waking = False
+        finally:
+            await asyncio.to_thread(self.reader.stop)
+
+    def look(self, now_s: float) -> None:
+        """Take what came and tell what changed."""
+        wall_s = time.time()
+        for arrived in self.reader.take():
+            request = arrived.request
+            if self.orders.take_answer(request.topic, request.payload):
+                continue
+            try:
+                heard = wire.parse(self.reader.prefix, request.topic, request.payload)
+            except ValueError:
+                sender = _sender(self.reader.prefix, request.topic)
+                is_known = sender in self.malformed or len(self.malformed) < MAX_SENDERS
+                self.malformed[sender if is_known else "others"] += 1
+            else:
+                self.ward.push(heard, Arrival(arrived.at_s, wall_s, request.stored))
+        lost_s = self.reader.lost_s
+        is_lost = lost_s is not None and now_s - lost_s >= LOST_S
+        tiles = tiles_of(self.ward, now_s, lost_s if is_lost else None)
+        self.hub.show(tiles, BoardState(self._title, lost_s is None, self._refused()), now_s)
+
+    def _refused(self) -> tuple[str, ...]:
+        """What could not be taken, without numbers that change all the time."""
+        found = [f"unreadable messages of {sender}" for sender in sorted(self.malformed)[:4]]
+        found += sorted(self.ward.refused)
+        return tuple(found + ["more messages than the board can take"] * (self.reader.inbox.dropped > 0))
+
+    def _wake(self) -> None:
+        if self._loop is not None and not self._is_waking:
+            self._is_waking = True  # once a look, however many messages come
+            with suppress(RuntimeError):  # the loop has ended
+                self._loop.call_soon_threadsafe(self._woken.set)
+
+
+def _sender(prefix: str, topic: str) -> str:
+    """Site and node of a topic, for a person."""
+    levels = topic[len(prefix) + 1 :].split("/")
+    return wire.printable("/".join(levels[:2]), 40)

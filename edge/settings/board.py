@@ -1,0 +1,136 @@
+"""The settings of `laennec board`: a YAML file of its own, for the board need not run on any node.
+
+Not for a node's settings (`edge.settings.config`), which know nothing of who looks at it. Who may sign in, with hashes
+of passwords and tokens, stands in the file that `users` names, never in the YAML.
+
+    mqtt: {host: broker.ward.example, username: board-b, password_file: board-password, tls: {ca: ca.pem}}
+    listen: {host: 0.0.0.0, port: 8443, names: [board.ward.example], cert: board.pem, key: board.key}
+    users: board-users
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError, model_validator
+
+from edge.errors import ConfigError
+from edge.settings.mistakes import ID_PATTERN, joined, mistakes_of, shortened
+from edge.settings.mqtt import PREFIX_PATTERN, Mqtt
+from edge.settings.section import PathBeside, Section
+from edge.settings.yaml_file import read_yaml
+
+LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]{1,253}$")]
+Id = Annotated[str, Field(pattern=ID_PATTERN)]
+
+
+class Listen(Section):
+    """Where browsers reach the board."""
+
+    host: Name = "127.0.0.1"
+    """Address that it listens on; 0.0.0.0: all of this machine."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    """0: a free one."""
+    names: tuple[Name, ...] = ()
+    """Names and addresses that browsers call it by, beside those of this machine's loopback."""
+    cert: PathBeside | None = None
+    """Certificate (PEM); with `key` the board speaks HTTPS."""
+    key: PathBeside | None = None
+    plain_http: bool = False
+    """Whether passwords may cross the network in plain text, as behind a proxy that adds HTTPS."""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether nobody outside this machine reaches it."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether it speaks HTTPS."""
+        return self.cert is not None
+
+    @property
+    def allowed_names(self) -> frozenset[str]:
+        """What may stand in the Host header: no other page's name may be made to lead here."""
+        return frozenset((*LOCAL_NAMES, *(name.lower() for name in (self.host, *self.names))))
+
+
+class BoardSettings(Section):
+    """Everything that an operator decides of a board."""
+
+    title: Annotated[str, Field(min_length=1, max_length=40)] = "Ward"
+    """Stands at the top of the screen."""
+    sites: tuple[Id, ...] = ()
+    """Sites whose beds are shown; none: all that the broker lets this user read."""
+    mqtt: Mqtt = Mqtt()
+    listen: Listen = Listen()
+    users: PathBeside | None = None
+    """Who may sign in (`laennec board --add-user`); None: everybody on this machine, and nobody else."""
+    audit: PathBeside | None = None
+    """Log of who signed in and what was ordered; None: `laennec/board-audit.log` in the user's state directory."""
+    session_h: Annotated[float, Field(gt=0, le=24 * 7)] = 12.0
+    """How long a person stays signed in, hours."""
+
+    @model_validator(mode="after")
+    def _is_not_open_to_a_network(self) -> BoardSettings:
+        listen = self.listen
+        if (listen.cert is None) != (listen.key is None):
+            raise ValueError("listen.cert and listen.key belong together; give both or none")
+        if listen.is_local:
+            return self
+        if self.users is None:
+            raise ValueError(
+                f"listen.host {listen.host} is reached by others, so  users  is needed: the file of those who may sign"
+                " in, made by  laennec board --add-user NAME --role ROLE; or listen on 127.0.0.1"
+            )
+        if not listen.is_encrypted and not listen.plain_http:
+            raise ValueError(
+                f"listen.host {listen.host} is reached by others, and passwords would cross the network in plain text:"
+                " give listen.cert and listen.key, or  plain_http: true  behind a proxy that adds HTTPS"
+            )
+        return self
+
+    def audit_path(self) -> Path:
+        """Where the log of who did what lies."""
+        if self.audit is not None:
+            return self.audit.expanduser()
+        state = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
+        base = Path(state) if state else Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state") / "laennec"
+        return base.expanduser() / "board-audit.log"
+
+
+def load_board(path: Path) -> BoardSettings:
+    """Read one YAML file.
+
+    Raises:
+        ConfigError: unreadable, not YAML, an unknown key, or a value out of its range.
+    """
+    return parse_board(read_yaml(path), str(path), path.parent)
+
+
+def parse_board(tree: object, origin: str, folder: Path | None = None) -> BoardSettings:
+    """Validate settings that are already a tree of mappings and lists.
+
+    Args:
+        tree: what a YAML file holds, or what the command line was turned into.
+        origin: named at the head of an error.
+        folder: where relative paths begin; None for the working directory.
+
+    Raises:
+        ConfigError: naming every mistake by its key and what is allowed.
+    """
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{origin}: expected keys such as `mqtt:` at the top, found {shortened(tree)}")
+    try:
+        return BoardSettings.model_validate(tree, context={"folder": folder})
+    except ValidationError as error:
+        whole = [str(each["msg"]).removeprefix("Value error, ") for each in error.errors() if not each["loc"]]
+        patterns = {ID_PATTERN: "a site's name (a-z, 0-9, '-')", PREFIX_PATTERN: "a prefix of topics"}
+        raise ConfigError(joined(origin, whole or mistakes_of(error, BoardSettings, patterns))) from None

@@ -1,0 +1,105 @@
+"""Messages of the contract as a node publishes them, made by hand: what the board's tests put on the wire."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from edge.delivery.messages import rfc3339
+
+PREFIX = "laennec/v1"
+WALL_S = 1_795_230_000.0  # of tests that have no clock
+BOOT = "0badcafe"
+OFF = {"signal": "Off", "presence": False, "audible": False, "since": None, "episode": None}
+
+Body = dict[str, Any]
+
+
+def status(wall_s: float = WALL_S, boot_id: str = BOOT, **changed: Any) -> Body:
+    """Of a node."""
+    return {
+        "schema": "laennec.status/1", "state": "online", "boot_id": boot_id, "session": f"{boot_id}-0",
+        "ts": rfc3339(wall_s), **changed,
+    }  # fmt: skip
+
+
+def health(wall_s: float = WALL_S, boot_id: str = BOOT, **changed: Any) -> Body:
+    """Of a node that has run for an hour."""
+    outbox = {"waiting": 0, "oldest_s": 0.0, "in_memory": 0, "on_disk": True, "failed_writes": 0, "evicted": {}}
+    return {
+        "schema": "laennec.health/2", "ts": rfc3339(wall_s), "boot_id": boot_id, "uptime_s": 3600.0,
+        "checks": {"outbox": "ok", "inbox": "ok", "broker": "ok", "streams": "ok"}, "outbox": outbox,
+        "broker": {"refused": 0, "reason": "", "rival": ""}, "dropped": 0,
+        "streams": {"ok": 1, "degraded": 0, "lost": 0, "disabled": 0, "unknown": 0}, "lag_s": 0.9, "left_out_s": 0.0,
+        **changed,
+    }  # fmt: skip
+
+
+def stream(wall_s: float = WALL_S, boot_id: str = BOOT, since_s: float | None = None, **changed: Any) -> Body:
+    """Status of a bed."""
+    return {
+        "schema": "laennec.stream/1", "state": "ok", "reason": "", "verified": True, "gain_db": 0,
+        "since": rfc3339(wall_s if since_s is None else since_s), "boot_id": boot_id, "ts": rfc3339(wall_s), **changed,
+    }  # fmt: skip
+
+
+def stream_health(wall_s: float = WALL_S, boot_id: str = BOOT, **changed: Any) -> Body:
+    """Health of a bed."""
+    return {
+        "schema": "laennec.stream-health/1", "ts": rfc3339(wall_s), "boot_id": boot_id, "state": "ok", "reason": "",
+        "verified": True, "fault": None, "heard_s": 3600.0, "measurable_s": 3500.0, "lost_s": 2.0, "concealed_s": 0.0,
+        "left_out_s": 0.0, "lag_s": 0.9, "gaps": 3, "events": 12, "rtf": 0.01, **changed,
+    }  # fmt: skip
+
+
+def trend(
+    wall_s: float = WALL_S, boot_id: str = BOOT, continuous: float | None = 0.4, discontinuous: float | None = 0.2,
+    coverage: float = 0.97,
+) -> Body:  # fmt: skip
+    """Burden of a bed, the same over all windows; None: unknown."""
+
+    def group(value: float | None) -> Body:
+        return {"s_per_min": value, "low": value, "high": value}
+
+    def window(seconds: int) -> Body:
+        missing = {"speech": round(seconds * (1 - coverage), 3)}
+        return {
+            "s": seconds, "known": continuous is not None, "coverage": coverage, "measured_s": seconds * coverage,
+            "unverified_s": 0.0, "missing_s": missing,
+            "groups": {"continuous": group(continuous), "discontinuous": group(discontinuous)},
+        }  # fmt: skip
+
+    return {
+        "schema": "laennec.trend/1", "stream": "bed", "boot_id": boot_id, "ts": rfc3339(wall_s),
+        "sample": {"rate": 8000, "stop": 8000}, "windows": [window(60), window(300), window(3600)],
+    }  # fmt: skip
+
+
+def alarm(condition: str = "continuous", wall_s: float = WALL_S, boot_id: str = BOOT, **changed: Any) -> Body:
+    """An alarm that is signalled."""
+    is_phy = condition in ("continuous", "discontinuous")
+    return {
+        "schema": "laennec.alarm/1", "rev": 1, "mode": "Operational", "site": "ward", "node": "box", "stream": "bed",
+        "boot_id": boot_id, "condition": condition, "kind": "Phy" if is_phy else "Tec", "priority": "Me",
+        "escalated": False, "cause": "raised", "activation": "On", "presence": True, "validity": "Vld", "signal": "On",
+        "audible": True, "since": rfc3339(wall_s - 720), "audio_paused_until": None, "episode": 1, "latching": is_phy,
+        "acknowledged": None, "inactivated": None, "value": 14.0 if is_phy else None,
+        "limit": {"s_per_min": 6.0, "set": None} if is_phy else None, "clip": None, "ts": rfc3339(wall_s),
+        "valid_until": rfc3339(wall_s + 120), **changed,
+    }  # fmt: skip
+
+
+def bytes_of(body: Body) -> bytes:
+    """As it is on the wire."""
+    return json.dumps(body).encode()
+
+
+def quiet_bed(wall_s: float = WALL_S, boot_id: str = BOOT, mode: str = "Operational") -> dict[str, Body]:
+    """Everything of a bed that is measured and below its limits: last levels of the topic -> message."""
+    alarms = ("continuous", "discontinuous", "signal-lost", "not-measurable", "contact")
+    return {
+        "status": stream(wall_s, boot_id, wall_s - 3000),
+        "health": stream_health(wall_s, boot_id),
+        "trend": trend(wall_s, boot_id),
+        **{f"alarm/{name}": alarm(name, wall_s, boot_id, mode=mode, **OFF) for name in alarms},
+    }
