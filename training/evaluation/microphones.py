@@ -1,4 +1,4 @@
-"""`python -m training.evaluation.microphones`: recordings as another microphone would have made them, with their labels.
+"""`python -m training.evaluation.microphones`: recordings as another microphone would have made them, with labels.
 
 For trying `laennec adapt`, and what follows it, on a device whose answers are known: `--microphone 2 --out FOLDER`.
 Filters, gains and noise are simulated, and no training knows them. `--fold` takes the patients of one fold of the
