@@ -68,7 +68,10 @@ TRAINING_MAY_USE = {
 }  # fmt: skip
 HEARS_ARTEFACTS = {  # what is judged runs
     "training/evaluation/artefact.py": {"artefact.model", "detector.pipeline"},
-    "training/adapt.py": {"artefact.adaptation", "artefact.model", "detector.pipeline", "detector.recalibration"},
+    "training/adapt.py": {"artefact.adaptation", "artefact.model", "detector.pipeline"},
+    "training/evaluation/levels.py": {"artefact.model", "detector.level", "detector.chunks", "detector.sound_check"},
+    "training/left_out.py": {"artefact.adaptation", "artefact.model", "detector.recalibration"},
+    "training/fine_tune.py": {"artefact.adaptation", "artefact.model", "detector.level", "detector.recalibration"},
 }
 
 

@@ -23,10 +23,11 @@ from numpy.typing import NDArray
 
 from edge.artefact.adaptation import Adaptation, load_adaptation
 from edge.artefact.model import Model, load_model
+from edge.detector.chunks import Chunks
 from edge.detector.level import LevelledChunks
 from edge.detector.recalibration import LEAST
 from edge.errors import ConfigError, LaennecError
-from edge.features import FrontEnd
+from edge.features import FeatureSpec, FrontEnd
 from edge.types import Block
 from training.adapt import equaliser_alone, hear
 from training.datasets import CLASSES, Recording, read_datasets
@@ -87,19 +88,37 @@ def hear_hidden(
     heard, hidden = [], {}
     for recording in recordings:
         samples, chunks = read_sound(recording.path, model.rate_hz), LevelledChunks(model, plain)
-        front_end = FrontEnd(chunks.spec)
-        frames = front_end.push(Block(0, samples, np.ones(len(samples), np.bool_))) + front_end.flush()
-        levelled = [chunk for some in frames for chunk in chunks.push(some)] + chunks.flush()
-        values, valid = (np.concatenate([getattr(c, name) for c in levelled]) for name in ("values", "valid"))
-        with torch.no_grad():
-            answer = scorer.detector.whole(torch.from_numpy(values)[None], torch.from_numpy(valid).float()[None])
-            scores = class_scores(answer.logits, scorer.scale, scorer.bias)[0].numpy()
-        scores[~valid.reshape(len(scores), STRIDE).all(axis=1)] = 0  # the edge decides no frame of which some is lost
-        count = len(samples) // model.score_hop_samples
-        targets = frame_targets(recording, count, model.score_hop_samples / model.rate_hz)
-        heard.append(Heard(recording, scores[:count], targets))
-        hidden[recording.path] = np.ascontiguousarray(answer.hidden[0].T.numpy()[:count])
+        scores, values = hear_samples(samples, scorer, chunks, chunks.spec)
+        targets = frame_targets(recording, len(scores), model.score_hop_samples / model.rate_hz)
+        heard.append(Heard(recording, scores, targets))
+        hidden[recording.path] = values
     return heard, hidden
+
+
+def hear_samples(
+    samples: NDArray[np.float32], scorer: Scorer, chunks: LevelledChunks | Chunks, spec: FeatureSpec
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """What a network says of a whole sound, and its hidden values.
+
+    Args:
+        samples: (N,).
+        scorer: the network.
+        chunks: new, through which the edge gives it frames.
+        spec: of the frames that they take.
+
+    Returns:
+        (T, C) scores and (T, h); a score frame of which some is missing has the score 0, as at the edge.
+    """
+    front_end = FrontEnd(spec)
+    frames = front_end.push(Block(0, samples, np.ones(len(samples), np.bool_))) + front_end.flush()
+    cut = [chunk for some in frames for chunk in chunks.push(some)] + chunks.flush()
+    values, valid = (np.concatenate([getattr(chunk, name) for chunk in cut]) for name in ("values", "valid"))
+    with torch.no_grad():
+        answer = scorer.detector.whole(torch.from_numpy(values)[None], torch.from_numpy(valid).float()[None])
+        scores: NDArray[np.float32] = class_scores(answer.logits, scorer.scale, scorer.bias)[0].numpy()
+    scores[~valid.reshape(len(scores), STRIDE).all(axis=1)] = 0
+    count = len(samples) // (spec.hop_samples * STRIDE)
+    return scores[:count], np.ascontiguousarray(answer.hidden[0].T.numpy()[:count])
 
 
 def teach(heard: Sequence[Heard], hidden: Hidden, model: Model) -> LastLayer:

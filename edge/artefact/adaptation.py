@@ -2,8 +2,9 @@
 
 JSON with its own SHA-256 (`seal`), for exactly one model: that of the fp32 artefact and of its variants. Made by
 `laennec adapt` on the box, from sound of the device; with labelled recordings `python -m training.adapt` adds a
-calibration and thresholds. Nobody signs it: whoever may write the settings of a node decides what its streams use. Not
-for measuring (`edge.detector.equaliser`) or applying it (`edge.detector.level`, `edge.detector.pipeline`).
+calibration and thresholds. It need not be signed: whoever may write the settings of a node decides what its streams
+use; these can ask for a signature beside it (`edge.releases.signed_adaptation`). Not for measuring
+(`edge.detector.equaliser`) or applying it (`edge.detector.level`, `edge.detector.pipeline`).
 """
 
 from __future__ import annotations

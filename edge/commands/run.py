@@ -71,6 +71,7 @@ def _serve(effective: Any, stop: threading.Event, is_ward: bool) -> None:
     from edge.node.service import Service
     from edge.node.shadow import open_shadow
     from edge.releases.model_store import active_model
+    from edge.releases.signed_adaptation import check_signed
     from edge.settings.config import check_classes
 
     notifier = Notifier.from_environment()
@@ -79,6 +80,7 @@ def _serve(effective: Any, stop: threading.Event, is_ward: bool) -> None:
     lines: list[str] = []  # for the log, after what may be an operator's mistake
     artefact = open_model(active_model(effective), effective.runtime, lines.append)
     check_classes(effective, artefact)
+    check_signed(effective.models, (stream.adaptation for stream in effective.streams))
     if line := capacity.warning(artefact, len(effective.streams)):
         logger.warning(line)
     shadow = open_shadow(effective, artefact)

@@ -129,7 +129,7 @@ def _source_checks(config: Config, model: Model, is_running: bool, listen: bool)
 
     for stream in config.streams:
         if stream.adaptation is not None:
-            check = partial(sources.adapted, stream, model)
+            check = partial(sources.adapted, stream, model, config.models)
             yield from _safely(f"adaptation {stream.id}", lambda check=check: [check()])  # type: ignore[misc]
         if stream.source.partition(":")[0] == LINK:
             continue  # reading the settings has found its device in the list

@@ -23,6 +23,8 @@ from edge.detector.sound_check import SoundCheck
 from edge.doctor import Check, fail, ok, warn
 from edge.doctor.rights import denied
 from edge.errors import ConfigError, LaennecError, SourceError
+from edge.releases.signed_adaptation import check_signed
+from edge.settings.config import Models
 from edge.settings.kinds import MICROPHONE
 from edge.sources.opening import open_source
 from edge.sources.source import read_source
@@ -74,12 +76,13 @@ def source(stream: Stream, model: Model, is_running: bool, listen: bool) -> Chec
         return fail(name, str(error), f"change the stream {stream.id} in the configuration")
 
 
-def adapted(stream: Stream, model: Model) -> Check:
-    """Whether the adaptation that a stream names is whole and of this model."""
+def adapted(stream: Stream, model: Model, models: Models) -> Check:
+    """Whether the adaptation that a stream names is whole, of this model, and signed where the settings ask for it."""
     assert stream.adaptation is not None
     name = f"adaptation {stream.id}"
     try:
         found = load_adaptation(stream.adaptation, model)
+        check_signed(models, [stream.adaptation])
     except LaennecError as error:
         return fail(name, str(error), f"the service does not start; change streams ({stream.id}).adaptation")
     return ok(name, found.lines()[0].removeprefix("adaptation: "))

@@ -100,6 +100,8 @@ class Models(Section):
     """Folder of releases; None: `models` in the state directory of the service, where there is one, or the user's."""
     keys: PathBeside = Path("/etc/laennec/model-keys")
     """Folder with the public keys (*.pem) of those whose models may be installed."""
+    signed_adaptations: bool = False
+    """Use no adaptation of a stream but one that such a key signed (`edge.releases.signed_adaptation`)."""
 
     @property
     def store_path(self) -> Path:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from training.clips.batches import ClipSet
 from training.metrics.bootstrap import Weights
-from training.metrics.duration import fit_duration
+from training.metrics.duration import TASKS_WITH_CUE, fit_duration
 from training.metrics.estimates import Metric
 from training.metrics.official import official_score
 from training.tasks import Clip, Task
@@ -27,7 +27,7 @@ def scores_of(validation: ClipSet, probabilities: NDArray[np.float32], training:
     """Row by name: the model, and the duration-only rule beside it where a clip's length is a cue."""
     task, clips = validation.task, validation.clips
     rows = {"model": row_of(task, clips, validation.labels, probabilities.argmax(1))}
-    rule = fit_duration(task, training.clips)
+    rule = fit_duration(task, training.clips) if task.name in TASKS_WITH_CUE else None
     if rule is not None:
         rows["duration only"] = row_of(task, clips, validation.labels, rule.predict(task, clips).argmax(1))
     return rows

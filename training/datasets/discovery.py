@@ -27,6 +27,7 @@ _SPRSOUND_PARTS = {
 }
 """Folders of the authors' repository and of the challenge's archives, in lower case."""
 _ICBHI_FOLDERS = {"icbhi", "icbhi2017", "icbhi_2017", "icbhi_final_database", "respiratory_sound_database"}
+_IN_PARTS = ("sprsound", "icbhi")  # sets that lie in several folders
 _SCAN: dict[str, Callable[[Path], Found]] = {
     "sprsound": sprsound.scan_sprsound,
     "icbhi": icbhi.scan_icbhi,
@@ -71,7 +72,7 @@ def find_datasets(root: Path) -> list[DatasetFolder]:
     datasets: dict[str, DatasetFolder] = {}
     for folder in (root, *children):
         kind = _kind(folder)
-        if not kind or (kind == "sprsound" and root in (p.folder for p in datasets.values() if p.kind == kind)):
+        if not kind or (kind in _IN_PARTS and DatasetFolder(kind, root) in datasets.values() and folder != root):
             continue  # a part of the set that is the root itself
         dataset = DatasetFolder(kind, folder)
         if other := datasets.get(dataset.name):

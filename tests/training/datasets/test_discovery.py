@@ -65,6 +65,12 @@ def test_a_folder_that_may_not_be_read_is_passed_over(tmp_path: Path) -> None:
     assert [r.dataset for r in read_datasets(tmp_path)] == ["sprsound"]
 
 
+def test_the_folder_of_icbhi_is_one_set_with_the_folder_that_it_was_published_in(tmp_path: Path) -> None:
+    (tmp_path / "ICBHI_final_database").mkdir()
+    (tmp_path / "official_split.txt").write_text("101_1b1_Al_sc_Meditron\ttest\n")
+    assert [(found.kind, found.folder) for found in find_datasets(tmp_path)] == [("icbhi", tmp_path)]
+
+
 def test_a_set_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     test_sprsound.write(tmp_path / "old", "10_3.0_0_p1_1")
     test_sprsound.write(tmp_path / "new", "10_3.0_0_p1_1")
