@@ -95,7 +95,7 @@ class Ledger:
         self._base.execute("COMMIT")
         self._base.execute("BEGIN IMMEDIATE")
 
-    def list(self, found: Iterable[Item]) -> None:
+    def take_listing(self, found: Iterable[Item]) -> None:
         """Take the listing of the archive: what has changed is to be scored, what is gone is forgotten.
 
         What could not even be read in an earlier run is tried again.
