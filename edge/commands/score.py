@@ -59,10 +59,10 @@ def score(  # noqa: PLR0913 - the options of the command
         if stop.is_set():
             print("stopped; the same command with --resume goes on", file=sys.stderr)
             raise typer.Exit(EXIT_INTERRUPTED)
-    if report:
-        from edge.pictures.archive_report import draw_report
+        if report:
+            from edge.archive.report import make_report
 
-        print(draw_report(out))
+            print(f"report: {make_report(out, load_model(model), stop)}")
 
 
 def _run(

@@ -115,9 +115,12 @@ def test_results_of_another_model_are_not_gone_on_with(tmp_path: Path) -> None:
 
 
 def test_two_processes_do_not_write_one_ledger(tmp_path: Path) -> None:
-    with ledger(tmp_path), closing(sqlite3.connect(tmp_path / "ledger.sqlite", timeout=0)) as other:
-        with pytest.raises(sqlite3.OperationalError, match="locked"):
-            other.execute("SELECT * FROM item").fetchall()
+    with (
+        ledger(tmp_path),
+        closing(sqlite3.connect(tmp_path / "ledger.sqlite", timeout=0)) as other,
+        pytest.raises(sqlite3.OperationalError, match="locked"),
+    ):
+        other.execute("SELECT * FROM item").fetchall()
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
