@@ -80,6 +80,8 @@ class Survey:
             return
         self.groups = self.groups or tuple(expected_s)
         self.missing_s.update(json.loads(row["missing_s"]))
+        if row["unverified_s"]:
+            self.missing_s["unknown_sound"] += row["unverified_s"]
         named, measured_s = named_by(row["name"]), row["measured_s"]
         for tally in self._tallies(named):
             tally.recordings += 1

@@ -26,8 +26,8 @@ STOP = threading.Event()
 
 
 def row(name: str, events: int = 0, length_s: float | None = 60.0, status: str = "ok") -> dict[str, Any]:
-    return {"name": name, "status": status, "length_s": length_s, "measured_s": 50.0, "missing_s": '{"speech": 10.0}',
-            "events": events}  # fmt: skip
+    return {"name": name, "status": status, "length_s": length_s, "measured_s": 50.0, "unverified_s": 2.0,
+            "missing_s": '{"speech": 8.0}', "events": events}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_sums_are_those_of_a_hand() -> None:
     assert survey.whole.burden("continuous") == pytest.approx(60 * 12.5 / 150)
     assert survey.patients["1"].burden("continuous") == pytest.approx(60 * 10 / 100)
     assert (survey.ages[5].recordings, survey.sites["p1"].recordings) == (2, 2)
-    assert survey.missing_s == {"speech": 30.0}
+    assert survey.missing_s == {"speech": 24.0, "unknown_sound": 6.0}
     assert survey.false_alarms_per_hour == pytest.approx(3 * 60), "3 events in a minute that is Normal"
     assert max(survey.worst)[1] == "1_5.0_0_p1_1.wav"
 
