@@ -30,6 +30,7 @@ CREATE TABLE IF NOT EXISTS item (
     name TEXT PRIMARY KEY, path BLOB NOT NULL, is_member INTEGER NOT NULL, size INTEGER NOT NULL,
     stamp INTEGER NOT NULL, scan INTEGER NOT NULL, sound TEXT
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS item_place ON item (path, name);
 CREATE TABLE IF NOT EXISTS scored (sound TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS shard (number INTEGER PRIMARY KEY, digest TEXT NOT NULL);
 CREATE TEMP TABLE taken (name TEXT PRIMARY KEY) WITHOUT ROWID;
@@ -95,7 +96,7 @@ class Ledger:
         self._base.execute("COMMIT")
         self._base.execute("BEGIN IMMEDIATE")
 
-    def list(self, found: Iterable[Item]) -> None:
+    def take_listing(self, found: Iterable[Item]) -> None:
         """Take the listing of the archive: what has changed is to be scored, what is gone is forgotten.
 
         What could not even be read in an earlier run is tried again.

@@ -111,7 +111,7 @@ def _tar_members(container: Path, wanted: Wanted) -> Iterator[Member]:
     stamp = container.stat().st_mtime_ns
     with tarfile.open(container) as tar:
         while (member := tar.next()) is not None:
-            tar.members = []  # type: ignore[assignment]  # it would keep all that it has met
+            tar.members = []  # type: ignore[attr-defined]  # it would keep all that it has met
             if not member.isfile() or not _is_sound(member.name):
                 continue
             item = _item(container, member.name, member.size, stamp)
@@ -122,6 +122,10 @@ def _tar_members(container: Path, wanted: Wanted) -> Iterator[Member]:
             else:
                 content = tar.extractfile(member)
                 yield item, content.read() if content is not None else "is no file"
+        # A tar file ends with two empty blocks, of which `next` has read the first. It is silent about a file that is
+        # cut off, or damaged in between.
+        if tar.fileobj is None or tar.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+            raise tarfile.ReadError("no end mark")
 
 
 def _zip_members(container: Path, wanted: Wanted) -> Iterator[Member]:

@@ -7,6 +7,7 @@ one, and the one that kills again is a row with its reason.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -30,7 +31,7 @@ KILLS = "its process was killed twice: too large for the memory of this machine,
 
 def local_pool(workers: int) -> ProcessPoolExecutor:
     """Processes on this machine."""
-    return ProcessPoolExecutor(workers, get_context("spawn"), prepare)
+    return ProcessPoolExecutor(workers, get_context("spawn"), prepare, (os.getpid(),))
 
 
 def open_jobs(ledger: Ledger) -> Iterator[Job | Result]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from edge.archive.ledger import Ledger, Scored
 from edge.errors import SourceError
 from edge.tables.parquet_table import write_parquet
-from edge.tables.table import Columns, Row
+from edge.tables.table import Cell, Columns, Row
 
 RECORDINGS = 500  # in a shard
 OF_ALL: Columns = {"name": "text", "sound_sha256": "text", "model_sha256": "text"}
@@ -88,9 +88,10 @@ class Shards:
 
 def _recordings(one: Scored, model: str) -> Iterator[Row]:
     body = one.body
-    named = {key: body.get(key) for key in COLUMNS["recordings"]}
-    found = {"missing_s": json.dumps(body.get("missing_s", {}), sort_keys=True), "events": len(body.get("events", []))}
-    yield {**named, **found, **_key(one, model)}
+    row: dict[str, Cell] = {key: body.get(key) for key in COLUMNS["recordings"]}
+    row["missing_s"] = json.dumps(body.get("missing_s", {}), sort_keys=True)
+    row["events"] = len(body.get("events", []))
+    yield {**row, **_key(one, model)}
 
 
 def _parts(table: str) -> Callable[[Scored, str], Iterator[Row]]:

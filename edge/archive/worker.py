@@ -56,12 +56,14 @@ class Result:
     """JSON, of `edge.archive.recording.score`."""
 
 
-def prepare() -> None:
-    """Leave Ctrl-C to the parent, and die with it: Linux kills this process then, see prctl(2)."""
+def prepare(parent: int) -> None:
+    """Leave Ctrl-C to the parent, whose process id is given, and die with it: Linux sees to that, prctl(2)."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+        if os.getppid() != parent:  # it died while this process started
+            os._exit(1)
 
 
 def work(job: Job, settings: Settings) -> Result:

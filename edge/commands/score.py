@@ -51,7 +51,7 @@ def score(  # noqa: PLR0913 - the options of the command
     settings = Settings(where, load_model(model).sha256, channel)
     about = {"model": settings.model_sha256, "channel": str(channel or "")}
     with stop_on_signals() as stop, Ledger(out, about, resume) as ledger:
-        ledger.list(items(archive))
+        ledger.take_listing(items(archive))
         with _pool(workers, scheduler) as (make, count):
             _run(ledger, out, settings, make, count, stop)
         total, done = ledger.counts()
@@ -59,10 +59,10 @@ def score(  # noqa: PLR0913 - the options of the command
         if stop.is_set():
             print("stopped; the same command with --resume goes on", file=sys.stderr)
             raise typer.Exit(EXIT_INTERRUPTED)
-    if report:
-        from edge.pictures.archive_report import draw_report
+        if report:
+            from edge.archive.report import make_report
 
-        print(draw_report(out))
+            print(f"report: {make_report(out, load_model(model), stop)}")
 
 
 def _run(

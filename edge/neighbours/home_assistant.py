@@ -18,6 +18,7 @@ from edge import __version__
 from edge.delivery.alarm_messages import ALARM_EXPIRY_S, alarm_topic
 from edge.delivery.messages import HEALTH_EXPIRY_S, Body, Node
 from edge.delivery.trend import TREND_EXPIRY_S
+from edge.settings.config import Stream
 from edge.settings.home_assistant import HomeAssistant
 from edge.ward.alarm_commands import MAX_PAUSE_S
 from edge.ward.alarm_records import Key
@@ -51,16 +52,16 @@ class Bed:
     """Of its alarms, physiological and technical."""
 
 
-def beds_of(streams: Iterable[str], groups: Iterable[str], keys: Iterable[Key]) -> list[Bed]:
+def beds_of(streams: Iterable[Stream], groups: Iterable[str], keys: Iterable[Key]) -> list[Bed]:
     """The beds of a node, with the alarms that each has.
 
     Args:
-        streams: ids of its streams.
+        streams: of its settings.
         groups: of classes of the model.
         keys: of all alarms, those of the node itself among them.
     """
     alarms, kinds = list(keys), tuple(groups)
-    return [Bed(each, kinds, tuple(key.condition for key in alarms if key.stream == each)) for each in streams]
+    return [Bed(each.id, kinds, tuple(key.condition for key in alarms if key.stream == each.id)) for each in streams]
 
 
 def announcements(node: Node, settings: HomeAssistant | None, beds: Iterable[Bed]) -> Mapping[str, Body]:

@@ -116,8 +116,7 @@ class Service:
         self._published: dict[str, State] = {}
         self._in_turn = 0  # reports on the health of a stream that were published
         self._retained = RetainedTopics(outbox.path.with_name(f"retained-{config.node}.json"))
-        beds = beds_of([stream.id for stream in config.streams], groups, rules)
-        self._announced = announcements(self._node, config.home_assistant, beds)
+        self._announced = announcements(self._node, config.home_assistant, beds_of(config.streams, groups, rules))
         self._stream_topics = [*self._topics_of_streams(), *self._alarms.topics, *self._announced]
         self._has_ended_orphans = False
         self._started_s = time.monotonic()

@@ -10,6 +10,7 @@ import pytest
 
 from edge.delivery.alarm_messages import address_of
 from edge.neighbours.home_assistant import Bed, announcement, announcements, beds_of
+from edge.settings.config import Stream
 from edge.settings.home_assistant import HomeAssistant
 from edge.ward.alarm_commands import Acknowledge, parse_command
 from edge.ward.alarm_records import Key
@@ -53,7 +54,8 @@ def test_each_bed_has_a_topic_of_three_levels_below_its_node_and_no_two_nodes_sh
 
 def test_a_bed_has_its_own_alarms_and_none_of_its_neighbour_or_the_node() -> None:
     keys = [Key("bed1", "continuous"), Key("bed2", "contact"), Key("", "clock")]
-    assert beds_of(["bed1", "bed2"], ["continuous"], keys) == [
+    streams = [Stream(id="bed1", source="mic"), Stream(id="bed2", source="mic")]
+    assert beds_of(streams, ["continuous"], keys) == [
         Bed("bed1", ("continuous",), ("continuous",)),
         Bed("bed2", ("continuous",), ("contact",)),
     ]

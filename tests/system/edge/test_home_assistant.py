@@ -16,6 +16,7 @@ from edge.delivery.mqtt_client import ClientFactory
 from edge.delivery.one_off_session import OneOffSession
 from edge.neighbours.home_assistant import announcement, beds_of
 from edge.node import alarm_service
+from edge.settings.config import Stream
 from edge.settings.home_assistant import HomeAssistant
 from edge.settings.mqtt import Mqtt
 from edge.sources.demo import DEMO_AUDIO
@@ -84,7 +85,7 @@ def test_the_button_of_a_bed_acknowledges_its_alarm(
     monkeypatch.setattr(alarm_service, "LOOK_S", 0.02)
     ward = Ward(broker.port, tmp_path)
     node = Node("laennec/v1", "ward", "node", "Test", "00000000")
-    (bed,) = beds_of(["bed1"], ["continuous"], [Key("bed1", "continuous")])
+    (bed,) = beds_of([Stream(id="bed1", source="mic")], ["continuous"], [Key("bed1", "continuous")])
     button = announcement(node, HomeAssistant(user="ha"), bed)["components"]["acknowledge"]
     ward.burden = 20.0
     ward.start()

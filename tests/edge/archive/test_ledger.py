@@ -1,0 +1,129 @@
+"""The ledger: what is open, what is done, what changed; by the sound's own hash, and the same after a kill."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from edge.archive.ledger import Ledger
+from edge.archive.listing import Item
+from edge.archive.worker import Result, failed
+from edge.errors import ConfigError, SourceError
+
+ABOUT = {"model": "a" * 64, "channel": ""}
+A, B, C = (Item(name, name.encode(), False, 10, 1) for name in ("a.wav", "b.wav", "c.wav"))
+
+
+def ledger(folder: Path, resume: bool = True, **about: str) -> Ledger:
+    return Ledger(folder, {**ABOUT, **about}, resume)
+
+
+def ok(item: Item, sound: str = "") -> Result:
+    return Result(item.name, sound or f"{item.name:0<64}", json.dumps({"status": "ok", "of": item.name}))
+
+
+def is_open(one: Ledger) -> list[str]:
+    return [path.decode() for path, _ in one.open_places()]
+
+
+def test_what_is_listed_is_open_until_it_has_a_result(tmp_path: Path) -> None:
+    with ledger(tmp_path) as one:
+        one.take_listing([C, A, B])
+        assert is_open(one) == ["a.wav", "b.wav", "c.wav"]
+        one.put(ok(B))
+        assert is_open(one) == ["a.wav", "c.wav"]
+        assert one.counts() == (3, 1)
+
+
+def test_results_are_there_in_the_next_run_and_nothing_of_them_is_open(tmp_path: Path) -> None:
+    with ledger(tmp_path) as one:
+        one.take_listing([A, B])
+        one.put(ok(A))
+    with ledger(tmp_path) as two:
+        two.take_listing([A, B])
+        assert is_open(two) == ["b.wav"]
+
+
+def test_a_file_that_changed_is_open_again_and_one_that_is_gone_is_forgotten(tmp_path: Path) -> None:
+    with ledger(tmp_path) as one:
+        one.take_listing([A, B])
+        one.put(ok(A))
+        one.put(ok(B))
+        one.take_listing([replace(A, stamp=2)])
+        assert is_open(one) == ["a.wav"]
+        assert one.counts() == (1, 0)
+
+
+def test_what_could_not_be_read_is_tried_again_and_what_is_no_sound_is_not(tmp_path: Path) -> None:
+    with ledger(tmp_path) as one:
+        one.take_listing([A, B])
+        one.put(failed("a.wav", "cannot be opened"))
+        one.put(replace(ok(B), body=json.dumps({"status": "damaged", "reason": "no sound"})))
+        assert (is_open(one), one.damaged()) == ([], 2)
+        one.take_listing([A, B])
+        assert is_open(one) == ["a.wav"]
+
+
+def test_one_sound_of_two_names_is_one_result(tmp_path: Path) -> None:
+    with ledger(tmp_path) as one:
+        one.take_listing([A, B])
+        one.put(ok(A, "s" * 64))
+        one.put(ok(B, "s" * 64))
+        assert [(each.name, each.body["of"]) for each in one.results(["a.wav", "b.wav"])] == [
+            ("a.wav", "a.wav"), ("b.wav", "a.wav"),
+        ]  # fmt: skip
+
+
+def test_nothing_is_taken_twice(tmp_path: Path) -> None:
+    with ledger(tmp_path) as one:
+        one.take_listing([A])
+        assert [one.take("a.wav"), one.take("a.wav"), one.take("x.wav")] == [True, False, False]
+        assert list(one.take_at(b"a.wav")) == []
+
+
+def test_a_shard_is_complete_when_all_of_it_has_a_result(tmp_path: Path) -> None:
+    with ledger(tmp_path) as one:
+        one.take_listing([A, B, C])
+        one.put(ok(A))
+        assert one.shard("", 2) is None
+        one.put(ok(B))
+        names, digest = one.shard("", 2) or ([], "")
+        assert names == ["a.wav", "b.wav"]
+        assert one.shard("b.wav", 2) is None
+        one.put(ok(C))
+        assert one.shard("b.wav", 2) != (["c.wav"], digest)
+        assert (one.shard("c.wav", 2) or (None,))[0] == []
+
+
+def test_a_folder_with_results_needs_resume(tmp_path: Path) -> None:
+    with ledger(tmp_path, resume=False):
+        pass
+    with pytest.raises(ConfigError, match="give --resume to go on there, or another --out"):
+        ledger(tmp_path, resume=False)
+
+
+def test_results_of_another_model_are_not_gone_on_with(tmp_path: Path) -> None:
+    with ledger(tmp_path):
+        pass
+    with pytest.raises(ConfigError, match=r"was made with model aaaa.*, found bbbb"):
+        ledger(tmp_path, model="b" * 64)
+
+
+def test_two_processes_do_not_write_one_ledger(tmp_path: Path) -> None:
+    with (
+        ledger(tmp_path),
+        closing(sqlite3.connect(tmp_path / "ledger.sqlite", timeout=0)) as other,
+        pytest.raises(sqlite3.OperationalError, match="locked"),
+    ):
+        other.execute("SELECT * FROM item").fetchall()
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SourceError, match="cannot be opened"):
+        ledger(tmp_path / "file" / "out")
