@@ -251,7 +251,7 @@ class NodeStream:
         self._counts.received += len(block.samples)
         self._counts.timed(lambda: self._pipeline.offer(block))
         self._messages.clips.hear(block)
-        self._then.append(lambda: self._recent.push(block, (now := self.totals()).received_s, now.measurable_s))
+        self._then.append(lambda: self._recent.push(block, *self._counts.heard_s()))
 
     def _on_gap(self, gap: Gap) -> None:
         if lost_samples := gap.stop - gap.start:

@@ -45,6 +45,10 @@ class StreamCounts:
         self.busy_s += time.perf_counter() - begin_s
         return result
 
+    def heard_s(self) -> tuple[float, float]:
+        """What arrived and was not left out, and what of it could be judged, seconds."""
+        return self.received / self._rate_hz, self.measurable_frames * self._score_hop_s
+
     def totals(self, events: int, concealed: int) -> StreamTotals:
         """In seconds.
 
@@ -54,6 +58,6 @@ class StreamCounts:
         """
         rate_hz = self._rate_hz
         return StreamTotals(
-            self.received / rate_hz, self.measurable_frames * self._score_hop_s, self._lost / rate_hz, self._gaps,
+            *self.heard_s(), self._lost / rate_hz, self._gaps,
             events, self.busy_s, concealed / rate_hz, self._left_out / rate_hz,
         )  # fmt: skip
