@@ -138,8 +138,9 @@ class Model:
         known = [self._nothing_heard if chunk.restart else state for chunk, state in zip(chunks, states, strict=True)]
         found = self._hear(chunks, np.stack(known))
         # Each state is copied: a part of the batch would keep the memory of the whole one.
-        rows = zip(chunks, found["scores"], found["next_state"], strict=True)
-        return [(self._measurable(chunk, values, after), after.copy()) for chunk, values, after in rows]
+        is_finite = np.isfinite(found["next_state"]).all(axis=1) & np.isfinite(found["scores"]).all(axis=(1, 2))
+        rows = zip(chunks, found["scores"], found["next_state"], is_finite.tolist(), strict=True)
+        return [(self._measurable(chunk, values, after, fine), after.copy()) for chunk, values, after, fine in rows]
 
     def clip_log_probabilities(self, chunks: Sequence[Chunk]) -> NDArray[np.float32]:
         """Labels of some chunks as one clip: (labels,) log-probabilities of `tasks["labels"]`. Not for streams.
@@ -163,16 +164,17 @@ class Model:
         valid = np.stack([chunk.valid for chunk in chunks]).astype(np.float32)
         return self._backend.run(frames, valid, states)
 
-    def _measurable(self, chunk: Chunk, values: NDArray[np.float32], after: NDArray[np.float32]) -> Scores:
-        """What the graph said of one chunk, (T, C) and the state, as scores."""
+    def _measurable(
+        self, chunk: Chunk, values: NDArray[np.float32], after: NDArray[np.float32], is_finite: bool
+    ) -> Scores:
+        """What the graph said of one chunk, (T, C) and the state, as scores; `is_finite`: all of it are numbers."""
         spec = self.chunk
         first_score = (chunk.start - spec.lookahead_frames) // spec.score_frames
-        is_finite = bool(np.isfinite(after).all())
-        if is_finite and chunk.decided_valid.all() and np.isfinite(values).all():  # nearly always
+        if is_finite and chunk.decided_valid.all():  # nearly always
             return Scores(first_score, values.copy(), np.ones(len(values), np.bool_))
         measurable = np.asarray(chunk.decided_valid.reshape(-1, spec.score_frames).all(axis=1))
         measurable &= np.isfinite(values).all(axis=1)
-        if not is_finite:
+        if not np.isfinite(after).all():
             measurable[:] = False
         first, stop = np.argmax(measurable), len(measurable) - np.argmax(measurable[::-1])
         # What is not measurable at either end is left out: a jump in the index says so.

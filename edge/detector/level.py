@@ -159,7 +159,8 @@ class LevelledChunks:
         values = np.maximum(values, self._floor)
         if not chunk.valid.all():
             values[~chunk.valid] = 0
-        return replace(chunk, values=values, gain_db=float(gains_db.mean()))
+        gain_db = float(gains_db.mean())
+        return Chunk(chunk.start, values, chunk.valid, chunk.decided_valid, chunk.restart, gain_db)
 
     def _tell(self, tell_gain: Callable[[int, float], None], start: int, gains_db: NDArray[np.float32]) -> None:
         for place in np.flatnonzero(np.diff(gains_db, prepend=self._told)):

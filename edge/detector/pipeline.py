@@ -146,6 +146,10 @@ class Pipeline:
             yield scores
             return
         hop, ahead = self._model.score_hop_samples, self._model.chunk.lookahead_frames * self._model.spec.hop_samples
+        self._finding = self._quality.at(scores.start * hop + ahead)
+        if self._quality.lasts((scores.start + len(scores.valid) - 1) * hop + ahead):  # nearly always
+            yield scores
+            return
         findings = [self._quality.at((scores.start + k) * hop + ahead) for k in range(len(scores.valid))]
         first = 0
         for self._finding, group in groupby(findings):
@@ -256,9 +260,10 @@ class Pipeline:
 
     def _without_forgotten(self, chunk: Chunk) -> Chunk:
         """The chunk, with frames not valid that were heard before the model had to start anew."""
-        decided = chunk.start - self._model.chunk.lookahead_frames + np.arange(len(chunk.valid))
-        if self._heard_from is None or self._heard_from <= decided[0]:
+        first = chunk.start - self._model.chunk.lookahead_frames
+        if self._heard_from is None or self._heard_from <= first:
             return chunk
+        decided = first + np.arange(len(chunk.valid))
         return replace(chunk, decided_valid=chunk.decided_valid & (decided >= self._heard_from))
 
     def _reported_only(self, events: list[Event]) -> list[Event]:

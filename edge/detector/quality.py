@@ -110,6 +110,7 @@ class Quality:
         self._findings: deque[tuple[int, Finding]] = deque(maxlen=MOST_WAITING)  # from which sample on
         self._last = self._now = Finding()
         self._expires = 0  # sample
+        self._is_over = True  # whether it was past when it was asked for last
         self._counts: Counter[Fault | None] = Counter()  # of all findings
 
     def push(self, block: Block) -> None:
@@ -126,7 +127,12 @@ class Quality:
         while self._findings and self._findings[0][0] <= sample:
             stop, self._now = self._findings.popleft()
             self._expires = stop + STRETCHES * self._meter.samples
-        return self._now if sample < self._expires else Finding()
+        self._is_over = sample >= self._expires
+        return Finding() if self._is_over else self._now
+
+    def lasts(self, sample: int) -> bool:
+        """Whether what `at` said last is so until a later sample."""
+        return not (self._findings and self._findings[0][0] <= sample) and (sample < self._expires or self._is_over)
 
     def whole(self) -> Finding:
         """The fault of more than half of everything that was judged since the start, if there is one."""

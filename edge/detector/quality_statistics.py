@@ -17,7 +17,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from edge.detector.sample_counts import FULL_SCALE
@@ -68,7 +67,9 @@ class StretchMeter:
         """Length of a stretch."""
         self._waves, self._bands = _fourier(2 * self._hop, rate_hz)
         voice = round(VOICE_FRAME_S * rate_hz)
-        self._voice_taper, self._voice_hop = _hann(voice), round(VOICE_HOP_S * rate_hz)
+        self._voice_taper = _hann(voice)
+        first = np.arange(0, self.samples - voice + 1, round(VOICE_HOP_S * rate_hz))
+        self._voice_samples = first[:, None] + np.arange(voice)  # (V, N) which of a stretch are in each frame
         hz = np.fft.rfftfreq(voice, 1 / rate_hz)
         self._voice_band = slice(*np.searchsorted(hz, VOICE_HZ))
         self._ripple_waves = _ripple_waves(hz[self._voice_band])
@@ -91,8 +92,7 @@ class StretchMeter:
 
     def _ripples(self, samples: Floats) -> Floats:
         """(V,) height of the ripple of each frame."""
-        frames = sliding_window_view(samples, len(self._voice_taper))[:: self._voice_hop]
-        power = _power(frames * self._voice_taper)[:, self._voice_band]
+        power = _power(samples[self._voice_samples] * self._voice_taper)[:, self._voice_band]
         cosines, sines = np.split((np.log(power + np.float32(FLOOR)) / 2) @ self._ripple_waves, 2, axis=1)
         return np.asarray(np.sqrt((cosines**2 + sines**2).max(axis=1)))
 

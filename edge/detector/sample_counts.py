@@ -36,12 +36,14 @@ class SampleCounts:
         """Take some samples."""
         samples = block.samples if block.valid.all() else block.samples[block.valid]
         self.samples += len(samples)
-        numbers = np.isfinite(samples)
-        samples = samples if numbers.all() else samples[numbers]
+        size = np.abs(samples)
+        if not size.max(initial=0.0) < FULL_SCALE:  # not a number, too
+            numbers = np.isfinite(samples)
+            self._clipped += int(np.count_nonzero(size[numbers] >= FULL_SCALE))
+            samples = np.clip(samples[numbers], -1, 1)
         self._numbers += len(samples)
-        self._clipped += int(np.count_nonzero(np.abs(samples) >= FULL_SCALE))
         # A power of two, and whole numbers of 21 bits: exact in float32.
-        units = np.rint(np.clip(samples, -1, 1) * np.float32(1 / UNIT)).astype(np.int64)
+        units = np.rint(samples * np.float32(1 / UNIT)).astype(np.int64)
         self._sum += int(units.sum())
         self._energy += int(units @ units)
 

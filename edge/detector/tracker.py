@@ -271,6 +271,8 @@ class Tracker:
 
     def _near_bridges(self, frame: int, bridged: NDArray[np.bool_]) -> list[bool]:
         """Whether concealed sound lies in or closely before each of some frames, the first of them `frame`."""
+        if not bridged.any() and (self._bridge is None or frame - self._bridge > CAREFUL_FRAMES):
+            return [False] * len(bridged)
         near = []
         for t, is_bridged in enumerate(bridged.tolist()):
             if is_bridged:

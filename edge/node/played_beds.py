@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -22,10 +22,10 @@ from edge.delivery.messages import Message, Node
 from edge.node.capacity import HEADROOM
 from edge.node.engine import Engine, phase_of
 from edge.node.readers import Readers, Reading
-from edge.node.service import SWITCH_S
+from edge.node.service import SWITCH_S, TICK_S
 from edge.node.stream import NodeStream
 from edge.settings.config import Stream
-from edge.sources.source import Wait
+from edge.sources.source import Source, Wait
 from edge.types import Block, Scores
 
 BLOCK_S = 0.1  # of sound that comes at once, as from a file
@@ -35,6 +35,7 @@ ATTEMPTS = 6
 GROWTH = 4  # from one attempt to the next, at most
 CLOSE_ENOUGH = 0.05  # share of the beds by which the answer may be too low
 END_S = 5.0
+NODE = Node("bench", "bench", "bench", "Test", "00000000")
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,8 @@ class _TimedStream(NodeStream):
     """A stream that notes how late each of its chunks is decided."""
 
     def __init__(self, number: int, source: _Bed, model: Model, begin_s: float) -> None:
-        settings, node = Stream(id=f"bed{number}", source="bed"), Node("bench", "bench", "bench", "Test", "00000000")
-        super().__init__(settings, source, model, node, _Nowhere(), phase_of(number, model.chunk))
+        settings = Stream(id=f"bed{number}", source="bed")
+        super().__init__(settings, source, model, NODE, _Nowhere(), phase_of(number, model.chunk))
         self._begin_s, self._spec, self._frames = begin_s, model.spec, model.chunk.chunk_frames
         self.late: list[tuple[float, float]] = []
         """When each chunk was decided, monotonic, and how late, both in seconds."""
@@ -108,7 +109,7 @@ class _TimedStream(NodeStream):
         self.late.append((now_s, now_s - self._begin_s - BLOCK_S * np.ceil(complete_s / BLOCK_S)))
 
 
-def play(model: Model, beds: int, seconds: float, sound: NDArray[np.float32]) -> Played:
+def play(model: Model, beds: int, seconds: float, sound: NDArray[np.float32], beside: Sequence[Source] = ()) -> Played:
     """Play so many beds at once, all of them begun within `BLOCK_S`.
 
     Args:
@@ -116,23 +117,22 @@ def play(model: Model, beds: int, seconds: float, sound: NDArray[np.float32]) ->
         beds: how many.
         seconds: for how long it is measured.
         sound: (N,) at the model's rate, seconds of it.
+        beside: sources that are read with them and not measured, to see what they do to the others.
     """
-    stop, streams, readings = threading.Event(), [], []
-    switch_s, begin_s = sys.getswitchinterval(), time.monotonic() + 1 + 0.003 * beds  # until all of them are made
-    for number in range(beds):
-        turn = number / beds
-        bed = _Bed(sound, round(turn * len(sound)), model.rate_hz, begin_s + turn * BLOCK_S)
-        streams.append(_TimedStream(number, bed, model, begin_s + turn * BLOCK_S))
-        readings.append(partial(Reading, bed, streams[-1], stop))
-    engine = Engine(model, streams, ["normal"] * beds)
-    readers = Readers([make(partial(engine.wake, n)) for n, make in enumerate(readings)], streams)
+    stop, begin_s = threading.Event(), time.monotonic() + 1 + 0.003 * beds  # until all of them are made
+    timed = [_timed_bed(model, turn / beds, turn, sound, begin_s) for turn in range(beds)]
+    others = [(source, _other(number, source, model)) for number, source in enumerate(beside, beds)]
+    sources, streams = zip(*timed, *others, strict=True)
+    engine = Engine(model, streams, ["normal"] * len(streams))
+    readings = [Reading(*each, stop, partial(engine.wake, n)) for n, each in enumerate(zip(sources, streams))]  # noqa: B905
+    readers, switch_s = Readers(readings, streams), sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_S)
     try:
         engine.start()
         readers.start()
-        time.sleep(max(0.0, begin_s - time.monotonic()) + WARM_S)
+        _watch(readers, begin_s + WARM_S)
         from_s, computed_s = time.monotonic(), time.process_time()
-        time.sleep(seconds)
+        _watch(readers, from_s + seconds)
         until_s, share = time.monotonic(), (time.process_time() - computed_s) / (time.monotonic() - from_s)
     finally:
         stop.set()
@@ -140,11 +140,31 @@ def play(model: Model, beds: int, seconds: float, sound: NDArray[np.float32]) ->
         readers.join(END_S)
         engine.end(END_S)
         sys.setswitchinterval(switch_s)
-    late_ms = [1000 * late_s for each in streams for at_s, late_s in each.late if from_s <= at_s < until_s]
+    late_ms = [1000 * late_s for _, each in timed for at_s, late_s in each.late if from_s <= at_s < until_s]
     p50_ms, p99_ms = np.quantile(late_ms, [0.5, 0.99]).tolist() if late_ms else (float("inf"), float("inf"))
-    left_out_s = sum(each.totals().left_out_s for each in streams)
+    left_out_s = sum(each.totals().left_out_s for _, each in timed)
     chunk_ms = 1000 * model.chunk.chunk_frames * model.spec.hop_samples / model.rate_hz
     return Played(beds, p50_ms, p99_ms, share, left_out_s, chunk_ms)
+
+
+def _timed_bed(
+    model: Model, turn: float, number: int, sound: NDArray[np.float32], begin_s: float
+) -> tuple[_Bed, _TimedStream]:
+    """A bed that begins at its own place of the sound, and its stream."""
+    own_s = begin_s + turn * BLOCK_S
+    bed = _Bed(sound, round(turn * len(sound)), model.rate_hz, own_s)
+    return bed, _TimedStream(number, bed, model, own_s)
+
+
+def _other(number: int, source: Source, model: Model) -> NodeStream:
+    return NodeStream(Stream(id=f"beside{number}", source="bed"), source, model, NODE, _Nowhere())
+
+
+def _watch(readers: Readers, until_s: float) -> None:
+    """Wait as the service does, which replaces threads that hang."""
+    while (left_s := until_s - time.monotonic()) > 0:
+        time.sleep(min(left_s, TICK_S))
+        readers.relieve()
 
 
 def search(play_some: Callable[[int], Played], progress: Callable[[Played], None]) -> Played | None:

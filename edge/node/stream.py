@@ -252,7 +252,7 @@ class NodeStream:
             self.decided += max(0, block.start - self._offered)  # what was lost does not wait
         self._offered = block.stop
         self._counts.timed(lambda: self._pipeline.offer(block))
-        self._then.append(lambda: self._recent.push(block, (now := self.totals()).received_s, now.measurable_s))
+        self._then.append(lambda: self._recent.push(block, *self._counts.heard_s()))
 
     def _on_gap(self, gap: Gap) -> None:
         if gap.cause == OVERLOAD and gap.stop > gap.start:

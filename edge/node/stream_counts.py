@@ -56,10 +56,14 @@ class StreamCounts(StreamObserver):
         self.busy_s += time.perf_counter() - begin_s
         return result
 
+    def heard_s(self) -> tuple[float, float]:
+        """What arrived and was not left out, and what of it could be judged, seconds."""
+        return self._received / self._rate_hz, self._measurable_frames * self._score_hop_s
+
     def totals(self, concealed: int) -> StreamTotals:
         """In seconds, with the samples that stood in for lost ones."""
         rate_hz = self._rate_hz
         return StreamTotals(
-            self._received / rate_hz, self._measurable_frames * self._score_hop_s, self._lost / rate_hz, self._gaps,
+            *self.heard_s(), self._lost / rate_hz, self._gaps,
             self._events, self.busy_s, concealed / rate_hz, self._left_out / rate_hz,
         )  # fmt: skip

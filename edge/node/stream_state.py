@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, replace
+from math import isfinite
 
 import numpy as np
 
@@ -93,9 +94,13 @@ class RecentSound:
 
     def push(self, newest: Block, received_s: float, measurable_s: float) -> None:
         """Take a block and the totals of the stream after it, seconds."""
-        valid = newest.samples[newest.valid & np.isfinite(newest.samples)].astype(np.float64)
+        valid = (newest.samples if newest.valid.all() else newest.samples[newest.valid]).astype(np.float64)
+        energy = float(valid @ valid)
+        if not isfinite(energy):
+            valid = valid[np.isfinite(valid)]
+            energy = float(valid @ valid)
         self._valid_samples += len(valid)
-        self._energy += round(float(valid @ valid) / ENERGY_UNIT)
+        self._energy += round(energy / ENERGY_UNIT)
         self._blocks.append((received_s, measurable_s, self._valid_samples, self._energy))
         while len(self._blocks) > 1 and received_s - self._blocks[1][0] >= RECENT_S:
             self._blocks.popleft()

@@ -155,11 +155,16 @@ class FileSource:
             yield np.ascontiguousarray(samples)
 
     def _is_back_at(self, index: int) -> bool:
-        """Whether reading can go on at a sample that was not given yet, behind a read that failed."""
+        """Whether reading can go on at a sample that was not given yet, behind a read that failed: in a new decoder."""
         try:
-            return bool(self._file.seek(index) == index)
-        except (soundfile.LibsndfileError, RuntimeError):
+            again = _open(Path(self.name))
+            if again.seek(index) != index:
+                return False
+        except (SourceError, soundfile.LibsndfileError):
             return False
+        self._file.close()
+        self._file = again
+        return True
 
 
 def _open(path: Path) -> soundfile.SoundFile:

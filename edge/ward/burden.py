@@ -175,7 +175,7 @@ class Burden:
         place, count = self._step() % (HOUR_STEPS + 1), int(valid.sum())
         if is_known:
             self._measured[place] += count
-            np.add.at(self._sums, np.full(count, place), sums[valid])
+            self._sums[place] = np.add.accumulate(np.concatenate([self._sums[place, None], sums[valid]]))[-1]
         else:
             self._unverified[place] += count
 

@@ -132,14 +132,17 @@ class Coverage:
 
     def _add(self, first: int, columns: NDArray[np.int64]) -> None:
         """Count frames from `first` on, and go on behind them."""
-        self._clear(first + len(columns))
-        steps = (first + np.arange(len(columns))) // self._step_frames % (HOUR_STEPS + 1)
-        np.add.at(self._frames, (steps, columns), 1)
-        self._next = first + len(columns)
+        length, stop = self._step_frames, first + len(columns)
+        self._clear(stop)
+        for step in range(first // length, -(-stop // length)):
+            part = columns[max(step * length - first, 0) : (step + 1) * length - first]
+            self._frames[step % (HOUR_STEPS + 1)] += np.bincount(part, minlength=MEASURED + 1)
+        self._next = stop
 
     def _clear(self, stop: int) -> None:
         """Empty the steps behind the one that is being filled, up to that of the frame `stop`."""
         assert self._next is not None
         begin, end = self._next // self._step_frames + 1, stop // self._step_frames + 1
-        steps = np.arange(max(begin, end - HOUR_STEPS - 1), end)
-        self._frames[steps % (HOUR_STEPS + 1)] = 0
+        if begin < end:
+            steps = np.arange(max(begin, end - HOUR_STEPS - 1), end)
+            self._frames[steps % (HOUR_STEPS + 1)] = 0

@@ -38,6 +38,7 @@ RATE_HZ = 8000
 WARM_S = 8.0  # until all beds are heard; not measured
 START_S = 60.0
 STOP_S = 30.0
+DISTINCT = 64  # files: those of 400 beds for ten minutes would take 4 GB
 TICKS = os.sysconf("SC_CLK_TCK")  # of /proc/PID/stat, a second
 
 
@@ -67,9 +68,10 @@ def ward(folder: Path, beds: int, seconds: float, sounds: Sequence[Path], port: 
     pool = np.concatenate([_read(path) for path in sounds])
     length, streams = round((WARM_S + seconds + STOP_S) * RATE_HZ), []
     for bed in range(beds):
-        path = folder / f"bed{bed}.wav"
-        turned = np.roll(pool, -(bed * len(pool) // beds))
-        soundfile.write(path, np.resize(turned, length), RATE_HZ, "PCM_16")
+        path = folder / f"sound{bed % DISTINCT}.wav"
+        if bed < DISTINCT:
+            turned = np.roll(pool, -(bed * len(pool) // min(beds, DISTINCT)))
+            soundfile.write(path, np.resize(turned, length), RATE_HZ, "PCM_16")
         streams.append({"id": f"bed{bed}", "source": str(path)})
     tree = {"node": "bench", "mqtt": {"port": port}, "outbox": {"path": str(folder / "outbox.db")}, "streams": streams}
     tree |= {"model": str(model.resolve())} if model else {}
@@ -108,13 +110,18 @@ class Watcher:
             self.late.append((time.time(), time.time() - onset.timestamp()))
 
 
-def measure(settings: Path, program: Path, seconds: float, watcher: Watcher) -> tuple[Usage, Usage, float]:
-    """Run a node: what it had used when loaded and at the end, and the sound of all beds that it judged, s."""
+def run_node(settings: Path, program: Path) -> subprocess.Popen[str]:
+    """Begin to run a node, of this or another checkout."""
     command = [sys.executable, "-m", "edge", "run", "--config", str(settings)]
     environment = {**os.environ, "PYTHONPATH": str(program), "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(
+    return subprocess.Popen(
         command, cwd=program, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as child:
+    )
+
+
+def measure(settings: Path, program: Path, seconds: float, watcher: Watcher) -> tuple[Usage, Usage, float]:
+    """Run a node: what it had used when loaded and at the end, and the sound of all beds that it judged, s."""
+    with run_node(settings, program) as child:
         watcher.began.wait(START_S)
         before = usage(child.pid) if watcher.began.is_set() else Usage(0.0, 0.0, 0, 0)
         time.sleep(WARM_S + seconds)

@@ -170,3 +170,15 @@ def test_chunks_that_are_shifted_lose_the_same_frames(phase: int) -> None:
         found.append({each.start + k for each in scores for k in np.flatnonzero(each.valid)})
     assert found[0] == found[1]
     assert len(found[0]) < 0.9 * len(samples) / ChestModel.score_hop_samples
+
+
+def test_what_is_known_lasts_until_the_next_finding_and_no_longer_than_it_is_judged_by() -> None:
+    quality, whole = Quality(RATE_HZ), STRETCH * LEAST
+    quality.push(block(CHEST[:whole]))
+    quality.at(whole - 1)
+    assert (quality.lasts(whole - 1), quality.lasts(whole)) == (True, False)
+    quality.at(whole)
+    over = whole + STRETCHES * STRETCH
+    assert (quality.lasts(over - 1), quality.lasts(over)) == (True, False)
+    quality.at(over)
+    assert quality.lasts(over + STRETCH)

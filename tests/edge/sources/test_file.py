@@ -186,14 +186,27 @@ def test_a_truncated_file_gives_what_is_there_then_a_gap_then_one_line(tmp_path:
     assert 36000 <= gap.start <= 40000
 
 
-def test_a_flac_with_a_hole_gives_what_comes_before_it(tmp_path: Path) -> None:
+def decodable(path: Path) -> int:
+    """Samples before a damage, as libsndfile gives them a tenth of a second at a time."""
+    count = 0
+    with soundfile.SoundFile(path) as file:
+        try:
+            while samples := len(file.read(file.samplerate // 10)):
+                count += samples
+        except soundfile.LibsndfileError:
+            return count
+    pytest.fail("the file is not damaged")
+
+
+@pytest.mark.parametrize("at", [60000, 70000, 75000])
+def test_a_flac_with_a_hole_gives_what_comes_before_it(tmp_path: Path, at: int) -> None:
     soundfile.write(tmp_path / "a.flac", noise(80000), 8000)
     whole = (tmp_path / "a.flac").read_bytes()
-    (tmp_path / "a.flac").write_bytes(whole[:60000] + bytes(3000) + whole[63000:])
+    (tmp_path / "a.flac").write_bytes(whole[:at] + bytes(3000) + whole[at + 3000 :])
     items, line = until_error(FileSource(tmp_path / "a.flac", 8000))
     assert "cut off or damaged" in line
     assert items[-1] == Gap(items[-2].stop, 80000, "file truncated")
-    assert items[-2].stop > 24000
+    assert items[-2].stop == decodable(tmp_path / "a.flac") > 24000
 
 
 def test_a_wav_from_a_pipe_that_declares_no_length_is_whole(tmp_path: Path) -> None:
