@@ -15,6 +15,9 @@ ADAPTERS = {  # what may be missing or slow, and the modules that may import it
     "onnxruntime": {"edge/artefact/backends/onnx.py"},
     "tensorrt": {"edge/artefact/backends/tensorrt.py"},
     "amqtt": {"edge/commands/demo/broker.py"},
+    "uvicorn": {"edge/board/server.py"},
+    "starlette": {f"edge/board/{name}.py" for name in ("app", "event_stream", "guard", "pages")},
+    "argon2": {"edge/board/users.py"},
 }
 EVERYBODY = {"types", "errors", "log", "durable", "disk_cache", "kernel_cache"}
 FOLDERS = {  # what each folder of the edge may import of the others, besides itself and EVERYBODY
@@ -36,6 +39,7 @@ FOLDERS = {  # what each folder of the edge may import of the others, besides it
     "node": {"settings", "sources", "features", "artefact", "detector", "ward", "delivery", "clips"},
     "pictures": {"settings", "sources", "features", "artefact", "detector"},
     "doctor": {"settings", "sources", "features", "artefact", "releases", "detector", "ward", "delivery", "node"},
+    "board": {"settings", "ward", "delivery"},
     "commands": {"*"},
     "__main__": {"commands"},
 }

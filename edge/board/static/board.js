@@ -44,7 +44,7 @@ function onChange(keys, isReordered) {
       continue;
     }
     if (!views.has(key)) views.set(key, new TileView(key, { open: openBed, acknowledge: answer }));
-    views.get(key).draw(seen(tile));
+    views.get(key).draw(seen(tile), stream.nowS);
   }
   for (const key of views.keys()) if (!stream.tiles.has(key)) { views.get(key).element.remove(); views.delete(key); }
   place(isReordered || keys.length > 0);
@@ -92,7 +92,7 @@ function tick() {
   const isSilent = stream.isSilent;
   if (isSilent !== wasSilent) {
     wasSilent = isSilent;
-    for (const [key, view] of views) view.draw(seen(stream.tiles.get(key)));
+    for (const [key, view] of views) view.draw(seen(stream.tiles.get(key)), stream.nowS);
     place(true);
   }
   for (const view of views.values()) view.tick(stream.nowS);
@@ -193,6 +193,7 @@ async function start() {
 }
 
 document.addEventListener("keydown", onKey);
+new ResizeObserver(fit).observe($(".bar"));
 window.addEventListener("resize", fit);
 $("#sound").addEventListener("click", async () => {
   if (sounder.isOn) sounder.forbid();
