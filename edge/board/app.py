@@ -6,6 +6,7 @@ Not for what is shown (`edge.board.ward_view`) or who may (`edge.board.access`, 
     /api/me            who the browser is, and the session's token for whatever changes something
     /api/login  /api/logout
     /api/stream        server-sent events: the whole ward, then changes
+    /api/fleet         the boxes behind the beds
     /api/orders        a command to one bed
 """
 
@@ -14,10 +15,12 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
+from pydantic import TypeAdapter
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -27,6 +30,7 @@ from starlette.routing import Route
 from edge.board.access import ROLE_OF_VERB, Access, Session, is_same
 from edge.board.audit import Audit
 from edge.board.event_stream import EventStream
+from edge.board.fleet import Box, fleet_of
 from edge.board.guard import Guard
 from edge.board.pages import page_routes
 from edge.board.users import Users
@@ -38,7 +42,16 @@ COOKIE = "laennec_board"
 HEADER = "x-csrf-token"
 MAX_BY = 40  # of the name that is sent as `by`
 
-Handler = Callable[[Request], Awaitable[Response]]
+
+@dataclass(frozen=True)
+class Fleet:
+    """What the page of the boxes gets."""
+
+    now_s: float
+    boxes: list[Box]
+
+
+_FLEET = TypeAdapter(Fleet)
 
 
 class Api:
@@ -58,6 +71,7 @@ class Api:
             Route("/api/login", self.login, methods=["POST"]),
             Route("/api/logout", self.logout, methods=["POST"]),
             Route("/api/stream", self.stream),
+            Route("/api/fleet", self.fleet),
             Route("/api/orders", self.order, methods=["POST"]),
         ]
 
@@ -108,6 +122,14 @@ class Api:
         if viewer is None:
             return _refused(503, "too many look at this board already")
         return EventStream(viewer, self._watch.hub)
+
+    async def fleet(self, request: Request) -> Response:
+        """The boxes, as they are now."""
+        if self._session(request) is None and not self._access.is_open:
+            return _refused(401, "sign in")
+        now_s = time.monotonic()
+        body = _FLEET.dump_json(Fleet(now_s, fleet_of(self._watch.ward, now_s)))
+        return Response(body, media_type="application/json")
 
     async def order(self, request: Request) -> Response:
         """Give a command to one bed, and answer what its node said."""

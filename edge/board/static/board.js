@@ -2,7 +2,7 @@
 
 import { acknowledge, BedDialog, who } from "./bed_dialog.js";
 import { $, make, setHidden, setText } from "./dom.js";
-import { layout } from "./layout.js";
+import { layout, WIDEST } from "./layout.js";
 import { enter, role, signOut } from "./session.js";
 import { shape } from "./shapes.js";
 import { mostUrgent, Sounder } from "./sound.js";
@@ -85,6 +85,7 @@ function fit() {
   for (const name of ["attention", "others"]) {
     $(`#${name}`).style.setProperty("--columns", String(found[name].columns));
     $(`#${name}`).style.setProperty("--height", `${Math.floor(found[name].height)}px`);
+    $(`#${name}`).style.setProperty("--widest", `${Math.floor(WIDEST * found[name].height)}px`);
   }
 }
 
@@ -167,6 +168,7 @@ function onKey(event) {
     event.preventDefault();
     focusNext(element, step);
   } else if (event.key === "a" && element) {
+    event.preventDefault(); // or the letter stands in the field that the dialog opens with
     const found = [...views.values()].find((view) => view.element === element);
     if (found) answer(found.key);
   }

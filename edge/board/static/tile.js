@@ -6,7 +6,7 @@ import { ago, burden, percent, timeOfDay } from "./words.js";
 
 const PRIORITY = { Hi: "high", Me: "medium", Lo: "low" };
 const KIND = { Phy: "Patient", Tec: "Equipment" };
-const LONG_NAME = 10; // letters that fit at full size
+const LONG_NAME = 7.4; // letters that fit at full size
 const LONG_WORDS = 9; // the same of what is wrong
 const HOUR_MIN = 60;
 const CURVE_S = 60; // after so long a curve is drawn anew: it ends now

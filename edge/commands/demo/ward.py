@@ -29,7 +29,7 @@ from edge.errors import SourceError
 
 FIRST_ID = 0x5E00_0001
 LOOSE_S = 20  # when the sensor comes loose
-OFF_S, EVERY_S, TIMES = 75, 240, 100  # how long the device is off, and how often
+OFF_S, EVERY_S, TIMES = 75, 240, 60  # how long the device is off, and how often (four hours)
 FOREVER_S = 1_000_000
 WHEEZING, LOOSE, RESTARTING = 3, 5, 6  # numbers of the beds
 LIMIT_S_PER_MIN = {"continuous": 6.0, "discontinuous": 8.0}

@@ -50,7 +50,7 @@ def test_a_bed_that_is_measured_and_below_its_limits_is_quiet() -> None:
 def test_an_alarm_says_what_and_since_when_and_sounds() -> None:
     tile = tile_of({"alarm/continuous": made.alarm(priority="Hi")})
     assert (tile.level, tile.kind, tile.priority, tile.words, tile.sound) == ("alarm", "Phy", "Hi", "Wheezing", "Hi")
-    assert tile.since_s == NOW_S - 720
+    assert tile.since_s == NOW_S - 750
 
 
 def test_nothing_is_heard_of_mode_test() -> None:

@@ -15,7 +15,7 @@ from edge.board.server import serve
 from edge.commands.demo.broker import Broker
 from edge.settings.board import parse_board
 from tests.edge.board.fake_ward import FakeWard
-from tests.edge.conftest import PATIENCE_S
+from tests.edge.conftest import PATIENCE_S, wait_for
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
@@ -113,3 +113,8 @@ def open_page(chromium: Any) -> Iterator[Callable[..., Any]]:
 def tile(page: Any, bed: str) -> Any:
     """The tile of a bed."""
     return page.locator(".tile").filter(has=page.get_by_role("button", name=f"{bed},"))
+
+
+def shown(page: Any, selector: str, count: int) -> None:
+    """Wait until so many elements are there; the page's policy lets no test's text be evaluated as a script."""
+    wait_for(lambda: page.locator(selector).count() == count, f"{count} of {selector}")

@@ -9,7 +9,7 @@ import pytest
 
 from tests.edge.board import ward_messages as made
 from tests.edge.board.fake_ward import FakeWard
-from tests.system.edge.board.conftest import TABLET, WALL, RunningBoard
+from tests.system.edge.board.conftest import TABLET, WALL, RunningBoard, shown
 
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
@@ -44,7 +44,7 @@ def test_axe_finds_nothing_in_the_ward(
 ) -> None:
     every_level(ward)
     page = open_page(board.url, color_scheme=theme, viewport=viewport, bypass_csp=True)
-    page.wait_for_function("document.querySelectorAll('.tile').length === 10")
+    shown(page, ".tile", 10)
     page.locator(".level-unknown").wait_for()
     assert violations(page) == []
 
@@ -55,7 +55,7 @@ def test_axe_finds_nothing_in_the_dialog_of_a_bed(
 ) -> None:
     every_level(ward)
     page = open_page(board.url, color_scheme=theme, bypass_csp=True)
-    page.wait_for_function("document.querySelectorAll('.tile').length === 10")
+    shown(page, ".tile", 10)
     page.wait_for_timeout(1000)
     page.locator(".level-latched .open").click()
     page.locator("#bed[open]").wait_for()

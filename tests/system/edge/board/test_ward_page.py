@@ -14,7 +14,7 @@ from edge.commands.demo.broker import Broker
 from tests.edge.board import ward_messages as made
 from tests.edge.board.fake_ward import FakeWard
 from tests.edge.conftest import wait_for
-from tests.system.edge.board.conftest import TABLET, WALL, RunningBoard, tile
+from tests.system.edge.board.conftest import TABLET, WALL, RunningBoard, shown, tile
 
 Open = Callable[..., Any]
 HOSTILE = "<img src=x onerror=alert(1)><script>document.title='owned'</script>"
@@ -115,9 +115,9 @@ def test_every_tile_is_unknown_when_the_broker_dies_and_known_again_when_it_is_b
     for number in range(4):
         ward.tell_bed(f"bed{number}")
     page = open_page(board.url)
-    page.wait_for_function("document.querySelectorAll('.level-quiet').length === 4")
+    shown(page, ".level-quiet", 4)
     broker.kill()
-    page.wait_for_function("document.querySelectorAll('.level-unknown').length === 4")
+    shown(page, ".level-unknown", 4)
     assert page.locator("#banner").inner_text() == "The board has lost the broker."
     broker.stop()
     with Broker("mosquitto", broker.port):
@@ -125,7 +125,7 @@ def test_every_tile_is_unknown_when_the_broker_dies_and_known_again_when_it_is_b
         ward.tell_node()
         for number in range(4):
             ward.tell_bed(f"bed{number}")
-        page.wait_for_function("document.querySelectorAll('.level-quiet').length === 4")
+        shown(page, ".level-quiet", 4)
         assert page.locator("#banner").is_hidden()
 
 
@@ -182,7 +182,7 @@ def test_sixteen_beds_fit_the_screen_and_nothing_is_cut_off(
     ward.alarm("bed03-rul")
     ward.alarm("bed05-rul", "contact", priority="Lo")
     page = open_page(board.url, viewport=viewport)
-    page.wait_for_function("document.querySelectorAll('.tile').length === 16")
+    shown(page, ".tile", 16)
     level(page, "bed05-rul", "alarm")
     assert page.evaluate("document.documentElement.scrollHeight <= window.innerHeight")
     cut = "[...document.querySelectorAll('.face')].filter((face) => face.scrollHeight > face.clientHeight + 1).length"
@@ -203,11 +203,11 @@ def test_a_viewer_that_reads_nothing_does_not_slow_another(
         for number in range(40):
             ward.tell_bed(f"bed{number:02d}")
         page = open_page(board.url)
-        page.wait_for_function("document.querySelectorAll('.level-quiet').length === 40")
+        shown(page, ".level-quiet", 40)
         for turn in range(30):
             for number in range(40):
                 ward.say(f"s/bed{number:02d}/trend", made.trend(time.time(), coverage=0.6 + turn / 100))
-            page.wait_for_function(f"document.body.innerText.includes('measured {60 + turn} %')")
+            page.get_by_text(f"measured {60 + turn} %").first.wait_for(state="attached")
         ward.alarm("bed07")
         level(page, "bed07", "alarm")
 
