@@ -16,7 +16,7 @@ ADAPTERS = {  # what may be missing or slow, and the modules that may import it
     "tensorrt": {"edge/artefact/backends/tensorrt.py"},
     "amqtt": {"edge/commands/demo/broker.py"},
     "uvicorn": {"edge/board/server.py"},
-    "starlette": {f"edge/board/{name}.py" for name in ("app", "event_stream", "guard", "pages")},
+    "starlette": {f"edge/board/{name}.py" for name in ("app", "event_stream", "guard", "pages", "views")},
     "argon2": {"edge/board/users.py"},
 }
 EVERYBODY = {"types", "errors", "log", "durable", "disk_cache", "kernel_cache"}

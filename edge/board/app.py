@@ -6,7 +6,7 @@ Not for what is shown (`edge.board.ward_view`) or who may (`edge.board.access`, 
     /api/me            who the browser is, and the session's token for whatever changes something
     /api/login  /api/logout
     /api/stream        server-sent events: the whole ward, then changes
-    /api/fleet         the boxes behind the beds
+    /api/fleet  /api/shift  /api/shift.csv        `edge.board.views`
     /api/orders        a command to one bed
 """
 
@@ -17,10 +17,8 @@ import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from typing import Any
 
-from pydantic import TypeAdapter
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -30,10 +28,10 @@ from starlette.routing import Route
 from edge.board.access import ROLE_OF_VERB, Access, Session, is_same
 from edge.board.audit import Audit
 from edge.board.event_stream import EventStream
-from edge.board.fleet import Box, fleet_of
 from edge.board.guard import Guard
 from edge.board.pages import page_routes
 from edge.board.users import Users
+from edge.board.views import VIEWS
 from edge.board.watch import Watch
 from edge.board.wire import MAX_NAME, Place
 from edge.settings.board import BoardSettings
@@ -41,17 +39,6 @@ from edge.settings.board import BoardSettings
 COOKIE = "laennec_board"
 HEADER = "x-csrf-token"
 MAX_BY = 40  # of the name that is sent as `by`
-
-
-@dataclass(frozen=True)
-class Fleet:
-    """What the page of the boxes gets."""
-
-    now_s: float
-    boxes: list[Box]
-
-
-_FLEET = TypeAdapter(Fleet)
 
 
 class Api:
@@ -71,7 +58,7 @@ class Api:
             Route("/api/login", self.login, methods=["POST"]),
             Route("/api/logout", self.logout, methods=["POST"]),
             Route("/api/stream", self.stream),
-            Route("/api/fleet", self.fleet),
+            *(Route(path, self.view) for path in VIEWS),
             Route("/api/orders", self.order, methods=["POST"]),
         ]
 
@@ -123,13 +110,11 @@ class Api:
             return _refused(503, "too many look at this board already")
         return EventStream(viewer, self._watch.hub)
 
-    async def fleet(self, request: Request) -> Response:
-        """The boxes, as they are now."""
+    async def view(self, request: Request) -> Response:
+        """The boxes, or what a shift hands over, as they are now."""
         if self._session(request) is None and not self._access.is_open:
             return _refused(401, "sign in")
-        now_s = time.monotonic()
-        body = _FLEET.dump_json(Fleet(now_s, fleet_of(self._watch.ward, now_s)))
-        return Response(body, media_type="application/json")
+        return VIEWS[request.url.path](self._watch, request.query_params, time.monotonic())
 
     async def order(self, request: Request) -> Response:
         """Give a command to one bed, and answer what its node said."""

@@ -100,7 +100,7 @@ def _settings(broker_port: int, link_port: int, folder: Path) -> dict[str, objec
         "site": "demo", "node": "box-1", "mode": "Test",
         "streams": [{"id": bed.name, "source": f"link:{bed.name}"} for bed in BEDS],
         "link": {"devices": devices, "udp": {"bind": "127.0.0.1", "port": link_port}},
-        "mqtt": {"port": broker_port}, "outbox": {"path": str(folder / "outbox.db")},
+        "mqtt": {"port": broker_port}, "outbox": {"path": str(folder / "outbox.db")}, "self_test": {"every_s": 0},
         "alarms": {
             "burden": {name: {"limit_s_per_min": limit} for name, limit in LIMIT_S_PER_MIN.items()},
             "technical": {"clock": {"enabled": False}},

@@ -60,3 +60,14 @@ def test_axe_finds_nothing_in_the_dialog_of_a_bed(
     page.locator(".level-latched .open").click()
     page.locator("#bed[open]").wait_for()
     assert violations(page) == []
+
+
+@pytest.mark.parametrize("path", ["fleet", "shift"])
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_axe_finds_nothing_in_the_other_pages(
+    board: RunningBoard, ward: FakeWard, open_page: Callable[..., Any], path: str, theme: str
+) -> None:
+    every_level(ward)
+    page = open_page(f"{board.url}{path}", color_scheme=theme, bypass_csp=True)
+    page.get_by_text("bed9").first.wait_for()
+    assert violations(page) == []
