@@ -1,7 +1,7 @@
 """`python -m tests.benchmarks.board`: a ward of many beds on the board, in headless Chromium, seen from outside.
 
-A publisher tells every bed's trend and alarms once a second at a real broker. Measured: computing time and memory of the
-board and of the page, and how long after its message an alarm is on the screen. Not a test: it prints what it finds.
+A publisher tells every bed's trend and alarms once a second at a real broker. Measured: computing time and memory of
+the board and of the page, and how long after its message an alarm is on the screen. No test: it prints what it finds.
 """
 
 from __future__ import annotations

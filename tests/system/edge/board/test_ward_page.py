@@ -93,6 +93,7 @@ def test_pause_switch_off_and_limit_are_sent_with_who_and_why(
     tile(page, "bed1").locator(".open").click()
     page.locator("#who").fill("Dr. L")
     page.locator("#do-pause").click()
+    page.get_by_text("Done.").wait_for()
     page.locator("#do-off").click()  # without a reason nothing is sent
     assert page.locator("#answer").inner_text().startswith("Say why")
     page.locator("#off-why").fill("physiotherapy")
