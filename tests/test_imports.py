@@ -31,6 +31,9 @@ ADAPTERS = {  # what may be missing or slow, and the modules that may import it
     "onnxruntime": {"edge/artefact/backends/onnx.py"},
     "tensorrt": {"edge/artefact/backends/tensorrt.py"},
     "amqtt": {"edge/commands/demo/broker.py"},
+    "uvicorn": {"edge/board/server.py"},
+    "starlette": {f"edge/board/{name}.py" for name in ("app", "event_stream", "guard", "pages", "views")},
+    "argon2": {"edge/board/users.py"},
 }
 EVERYBODY = {"types", "errors", "log", "durable", "disk_cache", "kernel_cache"}
 FOLDERS = {  # what each folder of the edge may import of the others, besides itself and EVERYBODY
@@ -57,6 +60,7 @@ FOLDERS = {  # what each folder of the edge may import of the others, besides it
     "doctor": {
         "settings", "sources", "features", "artefact", "releases", "detector", "ward", "delivery", "clips", "node",
     },
+    "board": {"settings", "ward", "delivery"},
     "commands": {"*"},
     "__main__": {"commands"},
 }  # fmt: skip

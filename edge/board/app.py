@@ -6,6 +6,7 @@ Not for what is shown (`edge.board.ward_view`) or who may (`edge.board.access`, 
     /api/me            who the browser is, and the session's token for whatever changes something
     /api/login  /api/logout
     /api/stream        server-sent events: the whole ward, then changes
+    /api/fleet  /api/shift  /api/shift.csv        `edge.board.views`
     /api/orders        a command to one bed
 """
 
@@ -14,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -30,6 +31,7 @@ from edge.board.event_stream import EventStream
 from edge.board.guard import Guard
 from edge.board.pages import page_routes
 from edge.board.users import Users
+from edge.board.views import VIEWS
 from edge.board.watch import Watch
 from edge.board.wire import MAX_NAME, Place
 from edge.settings.board import BoardSettings
@@ -37,8 +39,6 @@ from edge.settings.board import BoardSettings
 COOKIE = "laennec_board"
 HEADER = "x-csrf-token"
 MAX_BY = 40  # of the name that is sent as `by`
-
-Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Api:
@@ -58,6 +58,7 @@ class Api:
             Route("/api/login", self.login, methods=["POST"]),
             Route("/api/logout", self.logout, methods=["POST"]),
             Route("/api/stream", self.stream),
+            *(Route(path, self.view) for path in VIEWS),
             Route("/api/orders", self.order, methods=["POST"]),
         ]
 
@@ -108,6 +109,12 @@ class Api:
         if viewer is None:
             return _refused(503, "too many look at this board already")
         return EventStream(viewer, self._watch.hub)
+
+    async def view(self, request: Request) -> Response:
+        """The boxes, or what a shift hands over, as they are now."""
+        if self._session(request) is None and not self._access.is_open:
+            return _refused(401, "sign in")
+        return VIEWS[request.url.path](self._watch, request.query_params, time.monotonic())
 
     async def order(self, request: Request) -> Response:
         """Give a command to one bed, and answer what its node said."""

@@ -7,13 +7,12 @@ the same boot; an alarm that is not there, or is old, is unknown, never over. Ti
 
 from __future__ import annotations
 
-from edge.board.ward_state import Alarms, BedState, Kept, NodeState
+from edge.board.ward_state import WINDOW_S, Alarms, BedState, Kept, NodeState
 from edge.board.wire import Trend, Window
 from edge.delivery.alarm_messages import ALARM_EXPIRY_S
 from edge.delivery.messages import HEALTH_EXPIRY_S, STATUS_EXPIRY_S
 from edge.delivery.trend import TREND_EXPIRY_S
 
-WINDOW_S = 300  # which window of a trend says whether a bed is measured: that which its alarms look at
 SETTLE_S = 330.0  # how long a node may have run without a burden over `WINDOW_S`: its half, and the next trend or two
 GRACE_S = 90.0  # how long a bed may be without sound before that must have become an alarm: the longest delay of one
 STATES = {"offline": "box is offline", "stopped": "box was stopped"}
@@ -43,7 +42,8 @@ def silent_since_s(node: NodeState, now_s: float) -> float | None:
     if status.body.state != "online":
         last = (each.made_s for each in (status, health) if each is not None)
         return min(now_s, max(last)) if status.body.state == "offline" else status.made_s
-    return status.made_s if health is None else min(status.made_s, health.made_s)
+    is_starting = health is None or health.body.boot_id != status.body.boot_id
+    return status.made_s if health is None or is_starting else min(status.made_s, health.made_s)
 
 
 def bed_trouble(node: NodeState, bed: BedState, now_s: float) -> str:
@@ -88,9 +88,12 @@ def unmeasured(node: NodeState, bed: BedState, now_s: float) -> tuple[str, bool]
     status, boot = bed.status, node.status.body.boot_id
     if status.body.state == "lost":
         return status.body.reason or "no sound arrives", now_s - status.at_s(status.body.since) < GRACE_S
-    window = window_of(bed.trend, boot, WINDOW_S, now_s)
+    window, trend = window_of(bed.trend, boot, WINDOW_S, now_s), bed.trend
     if window is not None and window.known:
         return "", False
     health = node.health
     uptime_s = health.body.uptime_s + now_s - health.made_s if health is not None else SETTLE_S
-    return ("measuring has begun" if uptime_s < SETTLE_S else "too little was measured"), uptime_s < SETTLE_S
+    if uptime_s < SETTLE_S:
+        return "measuring has begun", True
+    is_silent = window is None and trend is not None and trend.body.boot_id == boot
+    return ("box tells no burden" if is_silent else "too little was measured"), False

@@ -30,6 +30,7 @@ MAX_NODES = 128
 MAX_BEDS = 512
 MAX_ALARMS = 24  # of one bed or node; the contract has 10
 DAY_MINUTES = 24 * 60
+WINDOW_S = 300  # which window of a trend says whether a bed is measured: that which its alarms look at
 
 AnyBody = TypeVar("AnyBody", bound=Body)
 
@@ -70,6 +71,8 @@ class BedState:
     trend: Kept[Trend] | None = None
     alarms: Alarms = field(default_factory=dict)
     minutes: deque[Minute] = field(default_factory=lambda: deque(maxlen=DAY_MINUTES))
+    measured_s: float | None = None
+    """When it was last known to be measured."""
     is_told: bool = False
     """Whether anything came live, or it has a status: leftovers at the broker alone make no bed."""
 
@@ -205,3 +208,5 @@ def _keep_of_bed(bed: BedState, kept: Kept[Body]) -> None:
         if window is not None:
             groups = {name: group.s_per_min for name, group in window.groups.items()}
             bed.minutes.append(Minute(kept.made_s, window.coverage, groups))
+        if any(each.s == WINDOW_S and each.known for each in body.windows):
+            bed.measured_s = kept.made_s

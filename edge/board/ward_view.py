@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from edge.board.lines import alarm_lines, burden_lines, contact_words, missing_words
 from edge.board.tile import AlarmLine, Level, Tile
-from edge.board.unknown import WINDOW_S, bed_trouble, node_trouble, present, silent_since_s, unmeasured, window_of
-from edge.board.ward_state import Alarms, BedState, NodeState, Ward
+from edge.board.unknown import bed_trouble, node_trouble, present, silent_since_s, unmeasured, window_of
+from edge.board.ward_state import WINDOW_S, Alarms, BedState, NodeState, Ward
 from edge.ward.alarm_records import PRIORITIES, Kind, Priority, Signal
 
 HOUR_S = 3600
@@ -118,6 +118,7 @@ def _known(node: NodeState, bed: BedState, now_s: float, alarms: Alarms) -> _Hea
     assert bed.status is not None, "a bed without status is not known"
     since_s = bed.status.at_s(bed.status.body.since)
     if not is_passing:
+        since_s = max(since_s, bed.measured_s or since_s)
         return _unknown(reason, since_s, alarms, is_told=True)
     return head if head.level == "latched" else _Head("waiting", "Not measured yet", reason, since_s)
 

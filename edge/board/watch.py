@@ -15,6 +15,7 @@ from edge.board import wire
 from edge.board.hub import BoardState, Hub
 from edge.board.orders import Orders
 from edge.board.reader import Reader
+from edge.board.tile import Tile
 from edge.board.ward_state import Arrival, Ward
 from edge.board.ward_view import tiles_of
 from edge.settings.board import BoardSettings
@@ -34,12 +35,14 @@ class Watch:
         Raises:
             ConfigError: the broker's password or a certificate cannot be read.
         """
-        self._title = settings.title
+        self.title = settings.title
         self._loop: asyncio.AbstractEventLoop | None = None
         self._woken, self._is_waking = asyncio.Event(), False
         self.ward, self.hub = Ward(), Hub()
         self.reader = Reader(settings, self._wake)
         self.orders = Orders(self.reader.prefix, self.reader.user, self.reader.send)
+        self.tiles: list[Tile] = []
+        """What is shown, most urgent first."""
         self.malformed: Counter[str] = Counter()
         """Messages that could not be read, by node."""
 
@@ -75,8 +78,8 @@ class Watch:
                 self.ward.push(heard, Arrival(arrived.at_s, wall_s, request.stored))
         lost_s = self.reader.lost_s
         is_lost = lost_s is not None and now_s - lost_s >= LOST_S
-        tiles = tiles_of(self.ward, now_s, lost_s if is_lost else None)
-        self.hub.show(tiles, BoardState(self._title, lost_s is None, self._refused()), now_s)
+        self.tiles = tiles_of(self.ward, now_s, lost_s if is_lost else None)
+        self.hub.show(self.tiles, BoardState(self.title, lost_s is None, self._refused()), now_s)
 
     def _refused(self) -> tuple[str, ...]:
         """What could not be taken, without numbers that change all the time."""

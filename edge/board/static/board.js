@@ -2,7 +2,7 @@
 
 import { acknowledge, BedDialog, who } from "./bed_dialog.js";
 import { $, make, setHidden, setText } from "./dom.js";
-import { layout } from "./layout.js";
+import { layout, WIDEST } from "./layout.js";
 import { enter, role, signOut } from "./session.js";
 import { shape } from "./shapes.js";
 import { mostUrgent, Sounder } from "./sound.js";
@@ -44,7 +44,7 @@ function onChange(keys, isReordered) {
       continue;
     }
     if (!views.has(key)) views.set(key, new TileView(key, { open: openBed, acknowledge: answer }));
-    views.get(key).draw(seen(tile));
+    views.get(key).draw(seen(tile), stream.nowS);
   }
   for (const key of views.keys()) if (!stream.tiles.has(key)) { views.get(key).element.remove(); views.delete(key); }
   place(isReordered || keys.length > 0);
@@ -85,6 +85,7 @@ function fit() {
   for (const name of ["attention", "others"]) {
     $(`#${name}`).style.setProperty("--columns", String(found[name].columns));
     $(`#${name}`).style.setProperty("--height", `${Math.floor(found[name].height)}px`);
+    $(`#${name}`).style.setProperty("--widest", `${Math.floor(WIDEST * found[name].height)}px`);
   }
 }
 
@@ -92,7 +93,7 @@ function tick() {
   const isSilent = stream.isSilent;
   if (isSilent !== wasSilent) {
     wasSilent = isSilent;
-    for (const [key, view] of views) view.draw(seen(stream.tiles.get(key)));
+    for (const [key, view] of views) view.draw(seen(stream.tiles.get(key)), stream.nowS);
     place(true);
   }
   for (const view of views.values()) view.tick(stream.nowS);
@@ -167,6 +168,7 @@ function onKey(event) {
     event.preventDefault();
     focusNext(element, step);
   } else if (event.key === "a" && element) {
+    event.preventDefault(); // or the letter stands in the field that the dialog opens with
     const found = [...views.values()].find((view) => view.element === element);
     if (found) answer(found.key);
   }
@@ -193,6 +195,7 @@ async function start() {
 }
 
 document.addEventListener("keydown", onKey);
+new ResizeObserver(fit).observe($(".bar"));
 window.addEventListener("resize", fit);
 $("#sound").addEventListener("click", async () => {
   if (sounder.isOn) sounder.forbid();

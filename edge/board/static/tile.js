@@ -4,10 +4,12 @@ import { make, setHidden, setText, svg } from "./dom.js";
 import { shape } from "./shapes.js";
 import { ago, burden, percent, timeOfDay } from "./words.js";
 
-const PRIORITY = { Hi: "High", Me: "Medium", Lo: "Low" };
+const PRIORITY = { Hi: "high", Me: "medium", Lo: "low" };
 const KIND = { Phy: "Patient", Tec: "Equipment" };
-const LONG_NAME = 10; // letters that fit at full size
+const LONG_NAME = 7.4; // letters that fit at full size
+const LONG_WORDS = 9; // the same of what is wrong
 const HOUR_MIN = 60;
+const CURVE_S = 60; // after so long a curve is drawn anew: it ends now
 const FULL_SCALE = 6; // s/min at the top of a sparkline, unless limit or burden is higher
 
 export const needsAttention = (tile) => ["alarm", "unknown", "latched"].includes(tile.level);
@@ -27,7 +29,9 @@ export class TileView {
     this.shape = make("span", "shape-box");
     this.rank = make("span", "rank");
     this.words = make("p", "words");
-    this.since = make("p", "since");
+    this.ago = make("span", "ago");
+    this.from = make("span", "from");
+    this.since = make("p", "since", this.ago, this.from);
     this.detail = make("p", "detail");
     this.burdens = make("table", "burdens");
     this.facts = make("p", "facts");
@@ -38,8 +42,9 @@ export class TileView {
   }
 
   // Show a tile as the server said it.
-  draw(tile) {
+  draw(tile, nowS) {
     this.tile = tile;
+    this.nowS = nowS;
     const look = `tile level-${tile.level} ${tile.kind ? `kind-${tile.kind} priority-${tile.priority}` : ""}`;
     if (this.element.className !== look) {
       this.element.className = look;
@@ -48,25 +53,38 @@ export class TileView {
     const name = tile.stream || tile.node;
     setText(this.open, name);
     this.element.style.setProperty("--name-scale", String(Math.max(0.45, Math.min(1, LONG_NAME / name.length))));
-    setText(this.rank, [tile.is_test ? "TEST" : "", tile.kind ? KIND[tile.kind] : "", PRIORITY[tile.priority] ?? ""].filter(Boolean).join(" · "));
+    setText(this.rank, tile.is_test ? "TEST" : "");
     setText(this.words, tile.words);
-    setText(this.detail, [tile.before ? `before: ${tile.before}` : "", tile.detail].filter(Boolean).join(" · "));
+    this.element.style.setProperty("--words-scale", String(Math.max(0.7, Math.min(1, LONG_WORDS / tile.words.length))));
+    const rank = tile.kind ? `${KIND[tile.kind]}, ${PRIORITY[tile.priority]} priority` : "";
+    setText(this.detail, [tile.before ? `before: ${tile.before}` : "", tile.detail, rank].filter(Boolean).join(" · "));
     setHidden(this.acknowledge, !answerable(tile).length || tile.level === "unknown");
     this.acknowledge.setAttribute("aria-label", `Acknowledge ${name}: ${tile.words}`);
     this.#drawFacts(tile);
-    this.burdens.replaceChildren(...burdenRows(tile));
+    this.#drawBurdens();
+  }
+
+  #drawBurdens() {
+    const { level, burdens, alarms } = this.tile;
+    const isKnown = burdens.some((line) => line.minutes_5 !== null || line.hour !== null);
+    setHidden(this.burdens, !burdens.length || level === "unknown" || (!isKnown && alarms.some((line) => line.kind === "Tec" && line.signal !== "Off")));
+    this.drawnS = this.nowS;
+    this.burdens.replaceChildren(...burdenRows(this.tile, this.nowS));
   }
 
   // What changes with time alone.
   tick(nowS) {
+    this.nowS = nowS;
+    if (nowS - this.drawnS > CURVE_S) this.#drawBurdens();
     const { since_s: sinceS, level } = this.tile;
     const isTold = sinceS !== null && level !== "quiet";
     const seconds = nowS - (sinceS ?? nowS);
-    setText(this.since, isTold ? `${ago(seconds)} · since ${timeOfDay(Date.now() - 1000 * seconds)}` : "");
+    setHidden(this.since, !isTold);
+    setText(this.ago, isTold ? ago(seconds) : "");
     const paused = Math.max(0, ...this.tile.alarms.map((line) => (line.paused_until_s ?? 0) - nowS));
-    this.element.classList.toggle("is-paused", paused > 0);
-    if (paused > 0) setText(this.since, `${this.since.textContent} · sound back in ${ago(paused)}`);
-    this.open.setAttribute("aria-label", `${this.open.textContent}, ${this.tile.words}, ${this.since.textContent}`);
+    setText(this.from, !isTold ? "" : paused > 0 ? `silent for ${ago(paused)}` : `since ${timeOfDay(Date.now() - 1000 * seconds)}`);
+    const label = [this.open.textContent, this.tile.words, this.ago.textContent, this.detail.textContent].filter(Boolean).join(", ");
+    if (this.open.getAttribute("aria-label") !== label) this.open.setAttribute("aria-label", label);
   }
 
   #drawFacts(tile) {
@@ -75,13 +93,13 @@ export class TileView {
     if (tile.fault && tile.fault !== tile.missing) facts.push(tile.fault);
     if (tile.contact) facts.push(tile.contact === "yes" ? "on skin" : "off skin");
     if (tile.battery_percent !== null) facts.push(`battery ${Math.round(tile.battery_percent)} %`);
-    setText(this.facts, tile.stream ? facts.join(" · ") : "");
+    setText(this.facts, tile.stream && tile.level !== "unknown" ? facts.join(" · ") : "");
   }
 }
 
-function burdenRows(tile) {
+function burdenRows(tile, nowS) {
   if (!tile.burdens.length) return [];
-  const head = make("tr", "", ...["", "5 min", "1 h"].map((text) => make("th", "", text)), make("th", "", "s/min, last hour"));
+  const head = make("tr", "", ...["s/min", "5 min", "1 h", "last hour"].map((text) => make("th", "", text)));
   const rows = tile.burdens.map((line) => {
     const name = make("th", "", line.words);
     name.scope = "row";
@@ -89,15 +107,14 @@ function burdenRows(tile) {
     const now = make("td", isOver ? "figure over" : "figure", burden(line.minutes_5));
     const limit = line.limit === null ? "" : ` / ${burden(line.limit)}`;
     now.append(make("small", "", limit));
-    return make("tr", "", name, now, make("td", "figure hour", burden(line.hour)), make("td", "spark-cell", sparkline(line)));
+    return make("tr", "", name, now, make("td", "figure hour", burden(line.hour)), make("td", "spark-cell", sparkline(line, nowS / 60)));
   });
   return [make("thead", "", head), make("tbody", "", ...rows)];
 }
 
 // The last hour, minute by minute; what is unknown is a gap.
-function sparkline(line) {
+function sparkline(line, now) {
   const root = svg("svg", { viewBox: "0 0 60 20", preserveAspectRatio: "none", class: "spark", "aria-hidden": "true" });
-  const last = line.points.length ? line.points[line.points.length - 1][0] : 0;
   const top = Math.max(FULL_SCALE, 1.3 * (line.limit ?? 0), ...line.points.map(([, value]) => value ?? 0));
   const y = (value) => (19 - (18 * value) / top).toFixed(2);
   if (line.limit !== null) root.append(svg("path", { d: `M0 ${y(line.limit)}H60`, class: "limit" }));
@@ -106,7 +123,7 @@ function sparkline(line) {
   for (const [minute, value] of line.points) {
     if (value !== null) {
       const isJoined = before !== null && minute - before < 1.8;
-      const x = (HOUR_MIN - (last - minute)).toFixed(2);
+      const x = (HOUR_MIN - (now - minute)).toFixed(2);
       d += isJoined ? `L${x} ${y(value)}` : `M${x} ${y(value)}h.01`;
     }
     before = value === null ? null : minute;

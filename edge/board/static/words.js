@@ -22,5 +22,5 @@ export function burden(value) {
 }
 
 export function percent(share) {
-  return share === null ? "?" : `${Math.floor(share * 100)} %`;
+  return share === null ? "?" : `${Math.floor(share * 100 + 1e-6)} %`;
 }

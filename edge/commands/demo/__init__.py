@@ -1,4 +1,4 @@
-"""`laennec demo`: a synthetic recording through the detector and a broker."""
+"""`laennec demo`: a synthetic recording through the detector and a broker, or a whole ward on the board."""
 
 from __future__ import annotations
 
@@ -14,11 +14,18 @@ def demo(
     broker: Annotated[str, typer.Option(help="mosquitto, amqtt, or auto.")] = "auto",
     model: ModelOption = None,
     runtime: RuntimeOption = None,
+    board: Annotated[bool, typer.Option("--board", help="A ward of eight simulated beds in a browser.")] = False,
+    listen: Annotated[int, typer.Option(help="With --board: port for browsers, 0 for a free one.")] = 8080,
 ) -> None:
     """Play a synthetic recording through the detector and a broker, and show the events that an MQTT client gets."""
-    from edge.commands.demo.play import run_demo
-
     with stop_on_signals() as stop:
-        code = run_demo(fast, broker, (model, runtime), stop)
+        if board:
+            from edge.commands.demo.ward import run_ward
+
+            code = run_ward(broker, listen, stop)
+        else:
+            from edge.commands.demo.play import run_demo
+
+            code = run_demo(fast, broker, (model, runtime), stop)
     if code:
         raise typer.Exit(code)

@@ -71,8 +71,15 @@ class FakeWard:
         body = json.loads(message.payload)
         self.orders.append((verb, body))
         if verb == "acknowledge":
-            seen = {"by": f"{body['by']} ({user})", "at": rfc3339(time.time()), "why": ""}
-            now = {"signal": "Ack", "audible": False, "acknowledged": seen, "since": rfc3339(time.time())}
-            self.alarm(bed, body["condition"], **{**self.beds[bed][f"alarm/{body['condition']}"], **now, "rev": 99})
+            at = rfc3339(time.time())
+            before = self.beds[bed][f"alarm/{body['condition']}"]
+            seen = {
+                "signal": "Ack",
+                "audible": False,
+                "acknowledged": {"by": f"{body['by']} ({user})", "at": at, "why": ""},
+            }
+            after = {**before, **seen, "since": at, "ts": at, "rev": before["rev"] + 1}
+            self.beds[bed][f"alarm/{body['condition']}"] = after
+            self.say(f"s/{bed}/alarm/{body['condition']}", after)
         answer = {"schema": "laennec.result/1", "id": body["id"], "verb": verb, "ok": True, "reason": ""}
         self.say(f"s/{bed}/result/{verb}/{user}", answer, retain=False)

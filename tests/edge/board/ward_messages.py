@@ -82,7 +82,7 @@ def alarm(condition: str = "continuous", wall_s: float = WALL_S, boot_id: str = 
         "schema": "laennec.alarm/1", "rev": 1, "mode": "Operational", "site": "ward", "node": "box", "stream": "bed",
         "boot_id": boot_id, "condition": condition, "kind": "Phy" if is_phy else "Tec", "priority": "Me",
         "escalated": False, "cause": "raised", "activation": "On", "presence": True, "validity": "Vld", "signal": "On",
-        "audible": True, "since": rfc3339(wall_s - 720), "audio_paused_until": None, "episode": 1, "latching": is_phy,
+        "audible": True, "since": rfc3339(wall_s - 750), "audio_paused_until": None, "episode": 1, "latching": is_phy,
         "acknowledged": None, "inactivated": None, "value": 14.0 if is_phy else None,
         "limit": {"s_per_min": 6.0, "set": None} if is_phy else None, "clip": None, "ts": rfc3339(wall_s),
         "valid_until": rfc3339(wall_s + 120), **changed,

@@ -1,0 +1,81 @@
+// The boxes behind the beds: what each runs, how it is, and its links.
+
+import { $, make, setText } from "./dom.js";
+import { enter } from "./session.js";
+import { ago } from "./words.js";
+
+const EVERY_MS = 5000;
+const CLOCK_OFF_S = 2; // from here on a box's clock is worth a word
+const SHORT = 8; // letters of a hash
+
+const some = (value, text) => (value === null || value === "" ? "–" : text(value));
+const short = (hash) => hash.replace(/^sha256:/, "").slice(0, SHORT);
+
+// What most boxes have, to mark the one that differs.
+function usual(boxes, key) {
+  const counts = new Map();
+  for (const box of boxes) counts.set(box[key], (counts.get(box[key]) ?? 0) + 1);
+  return [...counts].sort((a, b) => b[1] - a[1])[0]?.[0];
+}
+
+function facts(box, boxes, now) {
+  const differs = (key) => (box[key] !== usual(boxes, key) ? " (differs)" : "");
+  return [
+    ["Software", some(box.software, (text) => text + differs("software"))],
+    ["Release", some(box.release, (text) => text + differs("release"))],
+    ["Model", some(box.model, (text) => `${text} ${short(box.model_sha256)}${differs("model_sha256")}, ${box.runtime}`)],
+    ["Settings", some(box.config, (text) => short(text))],
+    ["Mode", some(box.mode, String)],
+    ["Runs for", some(box.uptime_s, (seconds) => ago(seconds + now - box.heard_s))],
+    ["Health told", some(box.heard_s, (at) => `${ago(now - at)} ago`)],
+    ["Checks", box.uptime_s === null ? "–" : box.checks.map(([name, verdict]) => `${name}: ${verdict}`).join(", ") || "all ok"],
+    ["Alarms", box.alarms.join(", ") || "none"],
+    ["Behind by", some(box.lag_s, (seconds) => `${seconds.toFixed(1)} s`)],
+    ["Left out", some(box.left_out_s, (seconds) => `${seconds.toFixed(0)} s`)],
+    ["Outbox", some(box.waiting, (count) => `${count} waiting${count ? `, oldest ${ago(box.oldest_s)}` : ""}`)],
+    ["Messages dropped", some(box.dropped, String)],
+    ["Clock", some(box.clock_off_s, (off) => (Math.abs(off) < CLOCK_OFF_S ? "agrees with the board" : `${off.toFixed(0)} s off the board's`))],
+  ];
+}
+
+function links(box) {
+  const heads = ["Bed", "State", "Why", "Behind by", "Gaps", "Lost now", "Clock", "Signal", "Battery", "Firmware"];
+  const rows = box.links.map((link) => [
+    link.stream, link.state, link.reason, some(link.lag_s, (s) => `${s.toFixed(1)} s`), some(link.gaps, String),
+    some(link.lost_share, (share) => `${(100 * share).toFixed(1)} %`), some(link.ppm, (ppm) => `${ppm.toFixed(0)} ppm`),
+    some(link.rssi_dbm, (dbm) => `${dbm} dBm`), some(link.battery_percent, (p) => `${Math.round(p)} %`), some(link.firmware, String),
+  ]);
+  const head = make("tr", "", ...heads.map((text) => Object.assign(make("th", "", text), { scope: "col" })));
+  const body = rows.map((cells) => make("tr", "", ...cells.map((text) => make("td", "", text))));
+  const table = make("table", "", make("caption", "visually-hidden", `Beds of ${box.node}`), make("thead", "", head), make("tbody", "", ...body));
+  const wide = make("div", "wide", table);
+  wide.tabIndex = 0; // it scrolls by keyboard, too
+  wide.setAttribute("role", "region");
+  wide.setAttribute("aria-label", `Beds of ${box.node}`);
+  return wide;
+}
+
+function card(box, boxes, now) {
+  const list = make("dl", "facts");
+  for (const [name, text] of facts(box, boxes, now)) list.append(make("div", "", make("dt", "", name), make("dd", "", text)));
+  const name = make("h2", "", `${box.node} `, make("small", "", box.site));
+  const state = make("p", box.trouble ? "trouble" : "fine", box.trouble ? `Unknown: ${box.trouble}` : "There");
+  return make("section", "box", name, state, list, links(box));
+}
+
+async function show() {
+  try {
+    const answer = await fetch("/api/fleet");
+    if (answer.status === 401) await enter();
+    if (!answer.ok) throw new Error(answer.statusText);
+    const { now_s: now, boxes } = await answer.json();
+    $("#boxes").replaceChildren(...boxes.map((box) => card(box, boxes, now)));
+    setText($("#state"), boxes.length ? `${boxes.length} told of, ${boxes.filter((box) => box.trouble).length} unknown` : "No box has been heard of yet.");
+  } catch {
+    setText($("#state"), "This screen has lost the board; what it shows is old.");
+  }
+  setTimeout(show, EVERY_MS);
+}
+
+await enter();
+show();
