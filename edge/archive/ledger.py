@@ -15,6 +15,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from edge.archive.listing import Item
@@ -62,7 +63,7 @@ class Ledger:
             ConfigError: there are and may not be, or they were made otherwise.
             SourceError: the folder cannot be written, or another process writes it.
         """
-        path = folder / FILE
+        path = self._path = folder / FILE
         if path.exists() and not resume:
             raise ConfigError(f"{folder}: holds results already; give --resume to go on there, or another --out")
         try:
@@ -86,10 +87,20 @@ class Ledger:
     def __enter__(self) -> Ledger:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.commit()
-        self._base.execute("COMMIT")
-        self._base.close()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if not isinstance(error, sqlite3.Error):
+                self._base.execute("COMMIT")
+        except sqlite3.Error as failed_commit:
+            error = failed_commit
+        finally:
+            self._base.close()
+        if isinstance(error, sqlite3.Error):
+            raise SourceError(
+                f"{self._path}: cannot be written ({error}); make room and run again with --resume"
+            ) from None
 
     def commit(self) -> None:
         """What was put in is on the disk."""

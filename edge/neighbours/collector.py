@@ -19,7 +19,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edge.delivery.mqtt import FIRST_FAILURE, UNSUPPORTED_PROTOCOL
+from edge.delivery.mqtt import BAD_CREDENTIALS, FIRST_FAILURE, UNSUPPORTED_PROTOCOL
 from edge.delivery.mqtt_client import ClientFactory
 from edge.errors import SourceError
 from edge.log import RateLimitedLog
@@ -73,6 +73,9 @@ class Collector:
             try:
                 if self._serve(stop, tick):
                     wait_s = self._settings.reconnect_min_s
+                elif not stop.is_set():
+                    why = "no answer in MQTT 5; is it a broker?" if self._connack is None else str(self._connack)
+                    self._limited_log.log("refused", f'export broker=refusing reason="{why}"; trying again')
             except (OSError, ValueError) as error:
                 fault = self._clients.diagnose(error)
                 why = f"{fault.found}; {fault.advice}" if fault is not None else str(error)
@@ -107,7 +110,10 @@ class Collector:
         return self._connack is not None and self._connack.value < FIRST_FAILURE
 
     def _is_to_be_tried_again(self) -> bool:
-        """After a broker that does not speak MQTT 5: once more, at once, in 3.1.1."""
+        """After a broker that says it does not speak MQTT 5: once more, at once, in 3.1.1.
+
+        Not after one that says nothing: a session of 3.1.1 would end the one that the broker keeps.
+        """
         is_old = self._connack is not None and self._connack.value == UNSUPPORTED_PROTOCOL
         if not is_old or self._version == paho.MQTTv311:
             return False
@@ -129,7 +135,7 @@ class Collector:
         where = f"broker {self._settings.host}:{self._settings.tcp_port}"
         if self._refused_filters:
             raise SourceError(f"{where}: does not let this user read {self._settings.prefix}/#; make it a reader there")
-        if self._connack is not None and not self._is_accepted and self._connack.value != UNSUPPORTED_PROTOCOL:
+        if self._connack is not None and self._connack.value in BAD_CREDENTIALS:
             raise SourceError(f"{where}: refuses: {self._connack}; check mqtt.username and mqtt.password_file")
 
     def _store(self, client: paho.Client) -> None:

@@ -11,6 +11,7 @@ Invariant: what is not known is `unknown` or `unavailable` there and never a val
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -119,7 +120,7 @@ def _measurements(node: Node, bed: Bed) -> dict[str, Body]:
     found: dict[str, Body] = {
         f"burden_{group}": {
             "platform": "sensor", "name": f"Burden {group} {BURDEN_S // 60} min", "state_topic": trend,
-            "value_template": f"{{{{ {WINDOW % BURDEN_S}.groups['{group}'].s_per_min }}}}",
+            "value_template": f"{{{{ {WINDOW % BURDEN_S}.groups[{json.dumps(group)}].s_per_min }}}}",
             "unit_of_measurement": "s/min", "state_class": "measurement", "suggested_display_precision": 1,
             "expire_after": TREND_EXPIRY_S,
         }

@@ -127,3 +127,19 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SourceError, match="cannot be opened"):
         ledger(tmp_path / "file" / "out")
+
+
+def fill(folder: Path) -> None:
+    with ledger(folder) as one:
+        one._base.execute("PRAGMA max_page_count = 1")  # as if nothing more had room
+        for number in range(1000):
+            one.put(Result("a.wav", f"{number:064}", "x" * 10_000))
+
+
+def test_a_disk_that_is_full_is_one_line_and_what_was_kept_before_is_there(tmp_path: Path) -> None:
+    with ledger(tmp_path) as one:
+        one.take_listing([A])
+    with pytest.raises(SourceError, match="make room and run again with --resume"):
+        fill(tmp_path)
+    with ledger(tmp_path) as two:
+        assert two.counts() == (1, 0)
