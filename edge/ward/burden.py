@@ -199,10 +199,11 @@ class Burden:
 
     def _reading(self, stop: int) -> Reading:
         """The windows that end where a step begins: the one that is being filled, or a later one."""
-        steps = stop - np.arange(HOUR_STEPS, 0, -1)
-        held, place = steps <= self._step(), steps % (HOUR_STEPS + 1)
-        measured, unverified = (np.where(held, ring[place], 0) for ring in (self._measured, self._unverified))
-        sums = np.where(held[:, None], self._sums[place], 0.0)
+        place, ahead = stop % (HOUR_STEPS + 1), stop - 1 - self._step()
+        rings = (self._measured, self._unverified, self._sums)
+        measured, unverified, sums = (np.concatenate([ring[place + 1 :], ring[:place]]) for ring in rings)
+        for each in (measured, unverified, sums):  # steps that have not come are empty; the ring has older ones there
+            each[HOUR_STEPS - max(min(ahead, HOUR_STEPS), 0) :] = 0
         windows = (self._window(each, measured, unverified, sums) for each in range(len(WINDOWS_S)))
         return Reading(stop * self.step_frames, tuple(windows))
 
@@ -212,30 +213,29 @@ class Burden:
         """The last steps of an hour, in batches."""
         window_s, batches = WINDOWS_S[which], BATCHES[which]
         steps = window_s // STEP_S
-        frames = measured[-steps:].reshape(batches, -1).sum(axis=1)
-        expected = sums[-steps:].reshape(batches, -1, len(self._names)).sum(axis=1)
-        frame_s, total = STEP_S / self.step_frames, int(frames.sum())
+        frames = measured[-steps:].reshape(batches, -1).sum(axis=1).tolist()
+        expected = sums[-steps:].reshape(batches, -1, len(self._names)).sum(axis=1).T.tolist()
+        frame_s, total = STEP_S / self.step_frames, sum(frames)
         is_known = total >= LEAST_COVERAGE * steps * self.step_frames
         groups = tuple(
-            GroupBurden(name, float(of.sum()) * frame_s, *(burden_interval(of, frames) if is_known else (None,) * 3))
-            for name, of in zip(self._names, expected.T, strict=True)
+            GroupBurden(name, sum(of) * frame_s, *(burden_interval(of, frames) if is_known else (None,) * 3))
+            for name, of in zip(self._names, expected, strict=True)
         )
         return WindowBurden(window_s, total * frame_s, int(unverified[-steps:].sum()) * frame_s, groups)
 
 
-def burden_interval(expected: NDArray[np.float64], frames: NDArray[np.int64]) -> tuple[float, float, float]:
+def burden_interval(expected: Sequence[float], frames: Sequence[int]) -> tuple[float, float, float]:
     """A burden and both ends of its interval of 95 %, seconds per minute.
 
     Args:
-        expected: (B,) sum of the probabilities of each batch.
-        frames: (B,) measurable score frames of each; half of all there could be, or more.
+        expected: B, sum of the probabilities of each batch; so few that lists are faster than arrays.
+        frames: B, measurable score frames of each; half of all there could be, or more.
     """
-    heard = frames > 0
-    count, total = int(heard.sum()), int(frames.sum())
-    mean = float(expected.sum()) / total
+    count, total = sum(each > 0 for each in frames), sum(frames)
+    mean = sum(expected) / total
     if mean == 0.0:
         return 0.0, 0.0, 0.0
-    squares = float(((expected - mean * frames)[heard] ** 2).sum())
+    squares = sum((each - mean * heard) ** 2 for each, heard in zip(expected, frames, strict=True) if heard)
     error = sqrt(squares * count / (count - 1)) / total  # of the ratio of two sums
     factor = exp(min(T_97_5[count - 3] * error / mean, LARGEST_LOG))
     return 60 * mean, 60 * mean / factor, min(60.0, 60 * mean * factor)

@@ -63,3 +63,34 @@ class Consumer:
         """Disconnect."""
         self.client.disconnect()
         self.client.loop_stop()
+
+
+def mistakes(events: list[dict[str, Any]], open_at_end: bool = False) -> list[str]:
+    """What is wrong with events as they arrived, by what any consumer may rely on; copies of a message are allowed.
+
+    Each event has an onset, revs from 1 on without a hole, and an end, which is its last; what comes again is the same.
+
+    Args:
+        events: in order of arrival.
+        open_at_end: whether the last of an event may not have come yet.
+    """
+    revs: dict[str, dict[int, dict[str, Any]]] = {}
+    wrong = []
+    for body in events:
+        known = revs.setdefault(body["id"], {})
+        before = known.setdefault(body["rev"], body)
+        if _lasting(before) != _lasting(body):
+            wrong.append(f"{body['id']} rev {body['rev']} came twice and differs")
+        if before is body and body["rev"] != len(known):
+            wrong.append(f"{body['id']} rev {body['rev']} came as the {len(known)}th")
+    for ident, known in revs.items():
+        types = [known[rev]["type"] for rev in sorted(known)]
+        is_whole = types[0] == "onset" and types[-1] == "end" and set(types[1:-1]) <= {"update"}
+        if sorted(known) != list(range(1, len(known) + 1)) or not (is_whole or (open_at_end and "end" not in types)):
+            wrong.append(f"{ident} has {types}, revs {sorted(known)}")
+    return wrong
+
+
+def _lasting(body: dict[str, Any]) -> dict[str, Any]:
+    """What a message says whenever it is sent."""
+    return {key: body[key] for key in ("id", "rev", "type", "seq", "stream", "label", "sample", "boot_id", "scores")}
