@@ -11,6 +11,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+TOPICS = ("laennec/v1/+/+/s/+/event", "laennec/v1/+/+/s/+/alarm/+/transition", "laennec/v1/+/+/alarm/+/transition")
 KEEPING = """allow_anonymous true
 user root
 persistence true
@@ -22,22 +23,27 @@ max_queued_messages 0
 
 
 class Consumer:
-    """Subscribes to events with a session that outlives broken connections."""
+    """Subscribes to events and changes of alarms with a session that outlives broken connections."""
 
     def __init__(self, port: int) -> None:
         self.events: list[dict[str, Any]] = []
         """In order of arrival, copies included."""
+        self.transitions: list[dict[str, Any]] = []
+        """The same."""
         self._ready = threading.Event()
         self.client = paho.Client(CallbackAPIVersion.VERSION2, "consumer", protocol=paho.MQTTv5)
-        self.client.on_connect = lambda client, *_: client.subscribe("laennec/v1/+/+/s/+/event", qos=1)
+        self.client.on_connect = lambda client, *_: client.subscribe([(topic, 1) for topic in TOPICS])
         self.client.on_subscribe = lambda *_: self._ready.set()
-        self.client.on_message = lambda _c, _u, message: self.events.append(json.loads(message.payload))
+        self.client.on_message = lambda _c, _u, message: self._take(message.topic, json.loads(message.payload))
         self.client.reconnect_delay_set(1, 1)
         session = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         session.SessionExpiryInterval = 86400
         self.client.connect("127.0.0.1", port, clean_start=False, properties=session)
         self.client.loop_start()
         assert self._ready.wait(60)
+
+    def _take(self, topic: str, body: dict[str, Any]) -> None:
+        (self.events if topic.endswith("/event") else self.transitions).append(body)
 
     def first_sights(self) -> dict[tuple[str, int], dict[str, Any]]:
         """Each event once, in the order in which it was first seen."""
