@@ -69,7 +69,7 @@ def has_speech(samples: Floats, valid: NDArray[np.bool_], rate_hz: int) -> bool:
 
 @lru_cache(maxsize=4)
 def _meter(rate_hz: int, is_narrow: bool) -> VoiceMeter:
-    return VoiceMeter(rate_hz, NARROW_HZ if is_narrow else BAND_HZ)
+    return VoiceMeter(rate_hz, NARROW_HZ if is_narrow else BAND_HZ, padding=2)
 
 
 def _is_narrow(frames: Floats, rate_hz: int) -> bool:
