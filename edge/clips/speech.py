@@ -5,8 +5,8 @@ The statistic of a stretch is what the ripple of a voice (`edge.detector.voice`)
 
 Not for what is said or who speaks, and no proof that nobody does. The limit was chosen on half of the patients and
 speakers; on the other half it finds four words over chest sound in 720 of 720, 10 dB louder to 20 dB fainter than the
-chest, a single word alone in 77 %; and it takes for speech 1.4 % of Normal recordings, 4 % of those with crackles, 7 %
-with wheezes, 17 % with both, 10 % of heart sounds, 90 % of coughs and every cry, which are voices too (`python -m
+chest, a single word alone in 77 %; and it takes for speech 1.4 % of Normal recordings, 3 % of those with crackles, 7 %
+with wheezes, 17 % with both, 10 % of heart sounds, 89 % of coughs and every cry, which are voices too (`python -m
 training.evaluation.speech_gate`). Whispering has no harmonics and is not found.
 """
 

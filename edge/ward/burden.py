@@ -201,9 +201,7 @@ class Burden:
         """The windows that end where a step begins: the one that is being filled, or a later one."""
         place, ahead = stop % (HOUR_STEPS + 1), stop - 1 - self._step()
         hour = np.concatenate([self._ring[place + 1 :], self._ring[:place]])
-        hour[HOUR_STEPS - max(min(ahead, HOUR_STEPS), 0) :] = (
-            0  # steps that have not come
-        )
+        hour[HOUR_STEPS - max(min(ahead, HOUR_STEPS), 0) :] = 0  # steps that have not come
         return Reading(stop * self.step_frames, tuple(self._window(each, hour) for each in range(len(WINDOWS_S))))
 
     def _window(self, which: int, hour: NDArray[np.float64]) -> WindowBurden:

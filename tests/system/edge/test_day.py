@@ -21,7 +21,7 @@ from edge.ward.alarm_records import Key, Rule, Value, from_line, to_line
 from edge.ward.alarms import Alarms
 from edge.ward.burden import LEAST_COVERAGE, Reading
 from edge.ward.coverage import Coverage
-from tests.edge.ward.scoring import CLASSES, GROUPS, HOP_SAMPLES, MINUTE, RATE_HZ, STEP, burden
+from tests.edge.ward.scoring import CLASSES, GROUPS, HOP_SAMPLES, MINUTE, RATE_HZ, STEP, burden, part
 from tests.edge.ward.simple_alarm import URGENCY, SimpleAlarm
 
 BEDS, HOURS = 32, 24
@@ -30,6 +30,7 @@ WINDOW = 75  # steps of 5 min
 LOOKS = (5, 10, 15)  # after so many steps of a minute
 LIMIT, LOUD, QUIET = 6.0, 0.9, 0.01
 CALM = 8  # beds without an episode
+PIECE = 3 * STEP  # score frames that the tracker takes at once: where all are quiet, it is done with them at once
 NAMES = tuple(group.name for group in GROUPS)
 THRESHOLDS = {"wheeze": 0.5, "rhonchus": 0.5, "fine_crackle": 0.5}
 FAR = 10**9
@@ -96,7 +97,8 @@ class Bed:
 
     def minute(self, number: int) -> list[Reading]:
         scores = self.script.scores(15 * number, self._start)
-        events = self._tracker.push(scores)
+        pieces = (part(scores, first, first + PIECE) for first in range(0, MINUTE, PIECE))
+        events = [event for piece in pieces for event in self._tracker.push(piece)]
         self.begun += sum(event.kind == "onset" for event in events)
         self.ended += sum(event.kind == "end" for event in events)
         self._coverage.push(scores, None)
