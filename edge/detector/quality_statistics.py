@@ -2,9 +2,7 @@
 
     levels   dBFS of frames of 32 ms every 16 ms, Hann: of 30 to 60 Hz, where skin and cable rub and hardly anything
              else sounds; of 300 to 590 Hz, where breath is heard through the chest; and of 590 to 1180 Hz above it
-    voiced   frames of 64 ms, every 250 ms, whose log spectrum from 400 to 2400 Hz ripples with a period of 70 to
-             400 Hz: the harmonics of a voice. The height of the ripple is a cepstral peak (Noll, J. Acoust. Soc. Am.
-             41, 1967; its prominence: Hillenbrand et al., J. Speech Hear. Res. 37, 1994); a gain does not change it
+    voiced   frames, every 250 ms, with the harmonics of a voice (`edge.detector.voice`)
     lines    in the spectrum of the last half second, bins of 2 Hz that rise `LINE_DB` above the mean of those 8 to
              20 Hz away. A bin of noise is exponential, so one in ten million does by chance
 
@@ -17,16 +15,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from edge.detector.sample_counts import FULL_SCALE
+from edge.detector.voice import VoiceMeter
 
 HOP_S, HOPS = 0.016, 125  # a frame has two hops, a stretch 125
 BANDS_HZ = ((30.0, 60.0), (300.0, 590.0), (590.0, 1180.0))
 LOW, BREATH, MID = range(3)
 FLOOR = 1e-12  # of a power, full scale = 1: below the steps of any converter
-VOICE_FRAME_S, VOICE_HOP_S, VOICE_HZ, PITCH_HZ = 0.064, 0.25, (400.0, 2400.0), (70.0, 400.0)
-PITCHES = 48  # periods that are looked at, evenly spaced
+VOICE_HOP_S = 0.25
 VOICED = 0.14  # ripple, natural units of the log amplitude; one frame in fifty of 1948 chest recordings has more
 BIN_HZ, LINES_HZ = 2, (40, 2000)
 LINE_DB = 15.0
@@ -66,20 +65,14 @@ class StretchMeter:
         self.samples = HOPS * self._hop
         """Length of a stretch."""
         self._waves, self._bands = _fourier(2 * self._hop, rate_hz)
-        voice = round(VOICE_FRAME_S * rate_hz)
-        self._voice_taper = _hann(voice)
-        first = np.arange(0, self.samples - voice + 1, round(VOICE_HOP_S * rate_hz))
-        self._voice_samples = first[:, None] + np.arange(voice)  # (V, N) which of a stretch are in each frame
-        hz = np.fft.rfftfreq(voice, 1 / rate_hz)
-        self._voice_band = slice(*np.searchsorted(hz, VOICE_HZ))
-        self._ripple_waves = _ripple_waves(hz[self._voice_band])
+        self._voice, self._voice_hop = VoiceMeter(rate_hz), round(VOICE_HOP_S * rate_hz)
         self._line_taper = _hann(rate_hz // BIN_HZ)
 
     def measure(self, samples: Floats) -> Stretch:
         """The statistics of one stretch, (N,) samples, all of them numbers."""
         centred = samples - np.float32(samples.mean(dtype=np.float64))
         clipped = np.count_nonzero(np.abs(samples) >= FULL_SCALE) / len(samples)
-        voiced = self._ripples(centred) > VOICED
+        voiced = self._voice.heights(sliding_window_view(centred, self._voice.samples)[:: self._voice_hop]) > VOICED
         power = _power(centred[-len(self._line_taper) :] * self._line_taper)[: LINES_HZ[1] // BIN_HZ + AWAY[1] + 1]
         return Stretch(self._levels_db(centred), clipped, int(voiced.sum()), len(voiced), power, _lines(power))
 
@@ -89,12 +82,6 @@ class StretchMeter:
         spectrum = hops[:-1] @ self._waves[: self._hop] + hops[1:] @ self._waves[self._hop :]
         bands = np.add.reduceat(spectrum * spectrum, self._bands, axis=1)
         return np.asarray(10 * np.log10(bands + np.float32(FLOOR)))
-
-    def _ripples(self, samples: Floats) -> Floats:
-        """(V,) height of the ripple of each frame."""
-        power = _power(samples[self._voice_samples] * self._voice_taper)[:, self._voice_band]
-        cosines, sines = np.split((np.log(power + np.float32(FLOOR)) / 2) @ self._ripple_waves, 2, axis=1)
-        return np.asarray(np.sqrt((cosines**2 + sines**2).max(axis=1)))
 
 
 def _hann(length: int) -> Floats:
@@ -129,12 +116,3 @@ def _lines(power: Floats) -> NDArray[np.bool_]:
     above = sums[at + AWAY[1] + 1] - sums[at + AWAY[0]]
     found[low:high] = power[low:high] * 2 * width > 10 ** (LINE_DB / 10) * (below + above)
     return found
-
-
-def _ripple_waves(hz: NDArray[np.floating]) -> Floats:
-    """(F, 2 Q) cosines and sines of every period of a ripple, for a log spectrum without mean and slope."""
-    line = np.stack([np.ones(len(hz)), hz - hz.mean()])
-    flat = np.eye(len(hz)) - line.T @ np.linalg.solve(line @ line.T, line)
-    turns = 2 * np.pi * np.outer(hz, np.linspace(1 / PITCH_HZ[1], 1 / PITCH_HZ[0], PITCHES))
-    tapered = np.hanning(len(hz))[:, None] / len(hz)
-    return np.asarray(flat @ np.hstack([tapered * np.cos(turns), tapered * np.sin(turns)]), np.float32)

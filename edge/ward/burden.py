@@ -38,6 +38,7 @@ HOUR_STEPS = WINDOWS_S[-1] // STEP_S
 T_97_5 = (
     4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145,
 )  # fmt: skip  # of Student's t, for 2 to 14 degrees of freedom
+MEASURED, UNVERIFIED, SUMS = range(3)  # columns of the ring; from the last on one for each group
 LARGEST_LOG = 50.0  # of the ratio of an end to the burden
 
 
@@ -119,9 +120,9 @@ class Burden:
     def reset(self) -> None:
         """Forget everything, as a new object."""
         self._next: int | None = None  # score frame that is taken next
-        # Of the step that is being filled and of those of an hour before, in a ring:
-        self._measured, self._unverified = np.zeros((2, HOUR_STEPS + 1), np.int64)  # frames
-        self._sums = np.zeros((HOUR_STEPS + 1, len(self._names)))  # of probabilities
+        # Of the step that is being filled and of those of an hour before, in a ring: frames that were measured, frames
+        # that were not like what the model knows, and the sum of the probabilities of each group.
+        self._ring = np.zeros((HOUR_STEPS + 1, SUMS + len(self._names)))
 
     def push(self, scores: Scores, verified: bool | None = None) -> list[Reading]:
         """Take scores of any number of frames; return a reading for each step of the grid that they complete.
@@ -172,20 +173,19 @@ class Burden:
 
     def _add(self, valid: NDArray[np.bool_], sums: NDArray[np.float64], is_known: bool) -> None:
         """Add frames of one step, one after the other: the sums do not depend on how the scores were cut."""
-        place, count = self._step() % (HOUR_STEPS + 1), int(valid.sum())
+        step = self._ring[self._step() % (HOUR_STEPS + 1)]
         if is_known:
-            self._measured[place] += count
-            self._sums[place] = np.add.accumulate(np.concatenate([self._sums[place, None], sums[valid]]))[-1]
+            step[MEASURED] += np.count_nonzero(valid)
+            step[SUMS:] = np.add.accumulate(np.concatenate([step[None, SUMS:], sums[valid]]))[-1]
         else:
-            self._unverified[place] += count
+            step[UNVERIFIED] += np.count_nonzero(valid)
 
     def _move_to(self, frame: int) -> list[Reading]:
         """Go on to a frame of this step, or to its end: then there is a reading, and the next step begins empty."""
         self._next = frame
         if frame % self.step_frames:
             return []
-        for ring in (self._measured, self._unverified, self._sums):
-            ring[self._step() % (HOUR_STEPS + 1)] = 0
+        self._ring[self._step() % (HOUR_STEPS + 1)] = 0
         return [self._reading(self._step())]
 
     def _skip_to(self, frame: int) -> list[Reading]:
@@ -199,43 +199,38 @@ class Burden:
 
     def _reading(self, stop: int) -> Reading:
         """The windows that end where a step begins: the one that is being filled, or a later one."""
-        steps = stop - np.arange(HOUR_STEPS, 0, -1)
-        held, place = steps <= self._step(), steps % (HOUR_STEPS + 1)
-        measured, unverified = (np.where(held, ring[place], 0) for ring in (self._measured, self._unverified))
-        sums = np.where(held[:, None], self._sums[place], 0.0)
-        windows = (self._window(each, measured, unverified, sums) for each in range(len(WINDOWS_S)))
-        return Reading(stop * self.step_frames, tuple(windows))
+        place, ahead = stop % (HOUR_STEPS + 1), stop - 1 - self._step()
+        hour = np.concatenate([self._ring[place + 1 :], self._ring[:place]])
+        hour[HOUR_STEPS - max(min(ahead, HOUR_STEPS), 0) :] = 0  # steps that have not come
+        return Reading(stop * self.step_frames, tuple(self._window(each, hour) for each in range(len(WINDOWS_S))))
 
-    def _window(
-        self, which: int, measured: NDArray[np.int64], unverified: NDArray[np.int64], sums: NDArray[np.float64]
-    ) -> WindowBurden:
+    def _window(self, which: int, hour: NDArray[np.float64]) -> WindowBurden:
         """The last steps of an hour, in batches."""
-        window_s, batches = WINDOWS_S[which], BATCHES[which]
+        window_s, frame_s = WINDOWS_S[which], STEP_S / self.step_frames
         steps = window_s // STEP_S
-        frames = measured[-steps:].reshape(batches, -1).sum(axis=1)
-        expected = sums[-steps:].reshape(batches, -1, len(self._names)).sum(axis=1)
-        frame_s, total = STEP_S / self.step_frames, int(frames.sum())
+        batches = hour[-steps:].reshape(BATCHES[which], -1, hour.shape[1]).sum(axis=1).T.tolist()
+        frames, unverified, *expected = batches
+        total = sum(frames)
         is_known = total >= LEAST_COVERAGE * steps * self.step_frames
         groups = tuple(
-            GroupBurden(name, float(of.sum()) * frame_s, *(burden_interval(of, frames) if is_known else (None,) * 3))
-            for name, of in zip(self._names, expected.T, strict=True)
+            GroupBurden(name, sum(of) * frame_s, *(burden_interval(of, frames) if is_known else (None,) * 3))
+            for name, of in zip(self._names, expected, strict=True)
         )
-        return WindowBurden(window_s, total * frame_s, int(unverified[-steps:].sum()) * frame_s, groups)
+        return WindowBurden(window_s, total * frame_s, sum(unverified) * frame_s, groups)
 
 
-def burden_interval(expected: NDArray[np.float64], frames: NDArray[np.int64]) -> tuple[float, float, float]:
+def burden_interval(expected: Sequence[float], frames: Sequence[float]) -> tuple[float, float, float]:
     """A burden and both ends of its interval of 95 %, seconds per minute.
 
     Args:
-        expected: (B,) sum of the probabilities of each batch.
-        frames: (B,) measurable score frames of each; half of all there could be, or more.
+        expected: B, sum of the probabilities of each batch; so few that lists are faster than arrays.
+        frames: B, measurable score frames of each; half of all there could be, or more.
     """
-    heard = frames > 0
-    count, total = int(heard.sum()), int(frames.sum())
-    mean = float(expected.sum()) / total
+    count, total = sum(each > 0 for each in frames), sum(frames)
+    mean = sum(expected) / total
     if mean == 0.0:
         return 0.0, 0.0, 0.0
-    squares = float(((expected - mean * frames)[heard] ** 2).sum())
+    squares = sum((each - mean * heard) ** 2 for each, heard in zip(expected, frames, strict=True) if heard)
     error = sqrt(squares * count / (count - 1)) / total  # of the ratio of two sums
     factor = exp(min(T_97_5[count - 3] * error / mean, LARGEST_LOG))
     return 60 * mean, 60 * mean / factor, min(60.0, 60 * mean * factor)

@@ -22,10 +22,12 @@ from tests.edge.streaming import RATE_HZ, Heard, Script, configured, sound
 SECTION: dict[str, Any] = {"pre_s": 8, "post_s": 1, "longest_s": 12, "memory_s": 30}
 
 
-def heard(*items: Block | Gap, **changed: Any) -> tuple[list[dict[str, Any]], list[Recorded]]:
+def heard(
+    *items: Block | Gap, stream_settings: dict[str, Any] | None = None, **changed: Any
+) -> tuple[list[dict[str, Any]], list[Recorded]]:
     """The events of a stream that keeps clips, and the clips."""
     said, clips = Heard(), list[Recorded]()
-    stream = configured(Script(*items), said)
+    stream = configured(Script(*items), said, **(stream_settings or {}))
     place = Place(HEARING, LoudnessModel.spec.hop_samples, stream.timeline.wall_s, clips.append)
     stream.keep_clips(StreamClips(ClipSettings(**{**SECTION, **changed}), place))
     stream.run(threading.Event())
@@ -60,6 +62,23 @@ def test_speech_is_kept_where_the_settings_say_so_and_alarms_alone_leave_events_
     events, clips = heard(spoken(4.0, 1.0), of=["alarm"])
     assert not clips
     assert all("clip" not in body for body in events)
+
+
+@pytest.mark.parametrize("minimum_s", [0.1, 1.0, 5.0, 12.0])
+@pytest.mark.parametrize("quiet_s", [0.1, 5.0])
+@pytest.mark.parametrize("start", [0, 2**31 // 320 * 320 - 20 * RATE_HZ])  # on the grid of scores
+def test_a_clip_holds_the_onset_however_late_a_sound_is_confirmed(minimum_s: float, quiet_s: float, start: int) -> None:
+    tracking = {"wheeze": {"minimum_s": minimum_s, "quiet_s": quiet_s}}
+    whole = sound(45.0, (20.0, 36.0), start=start)
+    cuts = [Block(start + a, whole.samples[a : a + 777], whole.valid[a : a + 777]) for a in range(0, 45 * RATE_HZ, 777)]
+    events, clips = heard(*cuts, stream_settings={"tracking": tracking}, longest_s=30, memory_s=60)
+    onset = start + 20 * RATE_HZ
+    assert [body["sample"]["onset"] for body in events if body["type"] == "onset"] == [onset]
+    (kept,) = (recorded.clip for recorded in clips if recorded.clip.id == events[0]["clip"]["id"])
+    pre = SECTION["pre_s"] * RATE_HZ
+    assert kept.start == onset - pre
+    assert (kept.pcm[:pre] == 0).all(), "quiet before"
+    assert (kept.pcm[pre : pre + 100] != 0).mean() > 0.9, "and then the sound, to the sample"
 
 
 def test_a_device_that_begins_anew_has_a_clip_for_each_of_its_lives() -> None:

@@ -1,0 +1,193 @@
+"""A whole node and its broker, either killed, stopped or without a disk, counted at an independent subscriber."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge.commands.demo.broker import Broker, free_port
+from edge.delivery.alarm_log import AlarmLog
+from edge.delivery.outbox_reading import logged_events
+from edge.ward.alarm_records import UNTOLD, Transition
+from tests.conftest import HANGS_S
+from tests.edge.conftest import Watcher, wait_for
+from tests.edge.full_disk import small_disk
+from tests.system.edge.consumer import KEEPING, Consumer, mistakes
+
+Start = Callable[..., subprocess.Popen[str]]
+ALARM = "s/bed1/alarm/continuous"
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """A node at full speed; its bursts last half a minute, so that an event and the alarm are open most of the time."""
+    running: list[subprocess.Popen[str]] = []
+
+    def begin(port: int, folder: Path, seconds: float = 1e6, **more: str) -> subprocess.Popen[str]:
+        arguments = [str(port), str(folder / "o.db"), str(seconds), "fast"]
+        command = [sys.executable, "-m", "tests.system.edge.node_under_test", *arguments]
+        environment = {**os.environ, "LIMIT": "6", "PERIOD_S": "30", **more}
+        quiet = subprocess.DEVNULL
+        running.append(subprocess.Popen(command, env=environment, stdout=quiet, stderr=quiet, text=True))
+        return running[-1]
+
+    yield begin
+    for child in running:
+        child.kill()
+        child.communicate()
+
+
+def tell(broker: Broker, number: signal.Signals) -> None:
+    assert broker._process is not None
+    broker._process.send_signal(number)
+
+
+def finish(start: Start, port: int, folder: Path, consumer: Consumer) -> None:
+    """A last, short run that ends what is open and delivers what waits; until the subscriber has all of it."""
+    start(port, folder, seconds=0.5).communicate(timeout=HANGS_S)
+    expected = decided(folder)
+    wait_for(lambda: expected <= set(consumer.first_sights()), "every event")
+    wait_for(lambda: recorded(folder) <= told(consumer), "every change of an alarm")
+
+
+def decided(folder: Path) -> set[tuple[str, int]]:
+    """(id, rev) of all that the node ever decided, by its own log."""
+    return {(body["id"], body["rev"]) for body in logged_events(folder / "o.db")}
+
+
+def recorded(folder: Path) -> set[tuple[str, int, str]]:
+    """What is told of the changes of alarms, by the log of the node."""
+    changes = [each for each in AlarmLog(folder / "alarms-node.log").read() if isinstance(each, Transition)]
+    return {(each.key.condition, each.state.rev, each.cause) for each in changes if each.cause not in UNTOLD}
+
+
+def told(consumer: Consumer) -> set[tuple[str, int, str]]:
+    return {(body["condition"], body["rev"], body["cause"]) for body in consumer.transitions}
+
+
+def assert_nothing_lost_or_doubled(folder: Path, consumer: Consumer) -> None:
+    assert mistakes(list(consumer.events)) == []
+    assert set(consumer.first_sights()) == decided(folder)
+    assert consumer.seqs_used_twice() == []
+    assert told(consumer) == recorded(folder)
+    revs = [(body["condition"], body["rev"]) for body in consumer.transitions]
+    assert len(set(revs)) == len(told(consumer)), "one rev, two causes"
+
+
+def kill_node(node: subprocess.Popen[str], broker: Broker, chance: random.Random) -> None:
+    node.kill()
+
+
+def stop_broker(node: subprocess.Popen[str], broker: Broker, chance: random.Random) -> None:
+    """It hangs; meanwhile the node may die."""
+    tell(broker, signal.SIGSTOP)
+    time.sleep(chance.uniform(0.1, 1.0))
+    if chance.random() < 0.5:
+        node.kill()
+    tell(broker, signal.SIGCONT)
+
+
+def restart_broker(node: subprocess.Popen[str], broker: Broker, chance: random.Random) -> None:
+    """It ends and comes again; meanwhile the node may die."""
+    broker.stop()
+    time.sleep(chance.uniform(0.0, 0.5))
+    if chance.random() < 0.5:
+        node.kill()
+    broker.start()
+
+
+def test_random_kills_of_the_node_and_outages_of_the_broker_lose_nothing_and_double_nothing(
+    start: Start, tmp_path: Path
+) -> None:
+    chance, port = random.Random(20), free_port()
+    blows = [kill_node, stop_broker, restart_broker, kill_node, stop_broker, restart_broker]
+    chance.shuffle(blows)
+    with Broker("mosquitto", port, KEEPING.format(tmp_path)) as broker, closing(Consumer(port)) as consumer:
+        node = start(port, tmp_path)
+        for blow in blows:
+            seen, changes = len(consumer.events), len(consumer.transitions)
+            wait_for(lambda seen=seen: len(consumer.events) > seen + 20, "events")
+            wait_for(lambda changes=changes: changes or consumer.transitions, "the alarm")
+            time.sleep(chance.uniform(0.0, 0.3))
+            blow(node, broker, chance)
+            if node.poll() is not None or blow is kill_node:
+                node.wait()
+                node = start(port, tmp_path)
+        node.kill()
+        node.wait()
+        finish(start, port, tmp_path, consumer)
+        assert_nothing_lost_or_doubled(tmp_path, consumer)
+        watcher = Watcher(port)
+        now = wait_for(lambda: watcher.bodies(ALARM), "the retained alarm")[-1]
+        watcher.close()
+    last = [each for each in AlarmLog(tmp_path / "alarms-node.log").read() if isinstance(each, Transition)]
+    state = next(each.state for each in reversed(last) if each.key.condition == "continuous")
+    assert (now["signal"], now["episode"], now["rev"]) == (state.signal, state.episode, state.rev)
+    assert {body["cause"] for body in consumer.transitions} >= {"raised"}
+
+
+def test_a_broker_that_is_stopped_hears_everything_when_it_goes_on(start: Start, tmp_path: Path) -> None:
+    port = free_port()
+    with Broker("mosquitto", port, KEEPING.format(tmp_path)) as broker, closing(Consumer(port)) as consumer:
+        node = start(port, tmp_path)
+        wait_for(lambda: len(consumer.events) > 5, "events")
+        before = len(decided(tmp_path))
+        tell(broker, signal.SIGSTOP)
+        wait_for(lambda: len(decided(tmp_path)) > before + 200, "detection goes on")
+        tell(broker, signal.SIGCONT)
+        node.terminate()
+        node.wait()
+        finish(start, port, tmp_path, consumer)
+        assert_nothing_lost_or_doubled(tmp_path, consumer)
+
+
+def test_a_broker_whose_disk_is_full_passes_everything_on(start: Start, tmp_path: Path) -> None:
+    port = free_port()
+    with ExitStack() as opened:
+        disk = opened.enter_context(small_disk(tmp_path / "disk"))
+        broker = opened.enter_context(Broker("mosquitto", port, KEEPING.format(disk.path)))
+        consumer = opened.enter_context(closing(Consumer(port)))
+        node = start(port, tmp_path)
+        wait_for(lambda: len(consumer.events) > 5, "events")
+        disk.fill()
+        tell(broker, signal.SIGUSR1)  # save now
+        before = len(consumer.events)
+        wait_for(lambda: len(consumer.events) > before + 100, "events through a broker that cannot save")
+        node.terminate()
+        node.wait()
+        finish(start, port, tmp_path, consumer)
+        assert_nothing_lost_or_doubled(tmp_path, consumer)
+
+
+def test_a_disk_that_becomes_full_in_mid_run_is_an_alarm_and_no_event_is_missed(start: Start, tmp_path: Path) -> None:
+    port = free_port()
+    with ExitStack() as opened:
+        disk = opened.enter_context(small_disk(tmp_path / "disk"))
+        opened.enter_context(Broker("mosquitto", port, KEEPING.format(tmp_path)))
+        consumer = opened.enter_context(closing(Consumer(port)))
+        node = start(port, disk.path, CLIPS=str(disk.path / "clips"))
+        wait_for(lambda: len(consumer.events) > 5, "events")
+        disk.fill()
+        before = len(consumer.events)
+        wait_for(lambda: len(consumer.events) > before + 100, "events while nothing can be written")
+        wait_for(lambda: "raised" in causes(consumer, "outbox"), "the alarm of it")
+        disk.free()
+        node.terminate()
+        node.wait()
+        start(port, disk.path, seconds=0.5).communicate(timeout=HANGS_S)
+        wait_for(lambda: not mistakes(list(consumer.events)), "the ends of all events")
+    assert consumer.seqs_used_twice() == []
+
+
+def causes(consumer: Consumer, condition: str) -> list[Any]:
+    return [body["cause"] for body in consumer.transitions if body["condition"] == condition]
