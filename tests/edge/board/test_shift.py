@@ -20,7 +20,7 @@ END_S = 100_000.0
 def shift_of(minutes: list[tuple[float, float | None, float]], bed: str = "bed1") -> Shift:
     """Of one hour; each minute is (seconds before its end, burden, coverage)."""
     ward = Ward()
-    for ago_s, value, coverage in minutes:
+    for ago_s, value, coverage in sorted(minutes, key=lambda minute: -minute[0]):
         body = made.trend(continuous=value, discontinuous=0.0, coverage=coverage)
         heard = parse(made.PREFIX, f"{made.PREFIX}/ward/box/s/{bed}/trend", made.bytes_of(body))
         ward.push(heard, Arrival(END_S - ago_s, made.WALL_S))
