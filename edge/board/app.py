@@ -103,12 +103,14 @@ class Api:
 
     async def stream(self, request: Request) -> Response:
         """The ward, as it changes."""
-        if self._session(request) is None and not self._access.is_open:
+        session = self._session(request)
+        if session is None and not self._access.is_open:
             return _refused(401, "sign in")
         viewer = self._watch.hub.join(time.monotonic())
         if viewer is None:
             return _refused(503, "too many look at this board already")
-        return EventStream(viewer, self._watch.hub)
+        lasts_s = None if session is None or self._access.is_open else session.ends_s - time.monotonic()
+        return EventStream(viewer, self._watch.hub, lasts_s)
 
     async def view(self, request: Request) -> Response:
         """The boxes, or what a shift hands over, as they are now."""
@@ -163,7 +165,7 @@ class Api:
 
 
 def make_app(settings: BoardSettings, users: Users | None, audit: Audit) -> Starlette:
-    """The whole application.
+    """The whole application; `state.hub` has its viewers.
 
     Raises:
         ConfigError: the broker's password or a certificate cannot be read.
@@ -180,7 +182,9 @@ def make_app(settings: BoardSettings, users: Users | None, audit: Audit) -> Star
 
     guard = Middleware(Guard, names=settings.listen.allowed_names, is_encrypted=settings.listen.is_encrypted)
     routes = [*page_routes(), *Api(settings, watch, users, audit).routes()]
-    return Starlette(routes=routes, middleware=[guard], lifespan=lifespan)
+    app = Starlette(routes=routes, middleware=[guard], lifespan=lifespan)
+    app.state.hub = watch.hub
+    return app
 
 
 def _place(given: dict[str, Any]) -> Place | None:

@@ -20,17 +20,17 @@ HEADERS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"x-accel-bu
 class EventStream(Response):
     """Sends what is in a viewer's queue."""
 
-    def __init__(self, viewer: Viewer, hub: Hub) -> None:
-        """Serve `viewer`, who has joined `hub`."""
+    def __init__(self, viewer: Viewer, hub: Hub, lasts_s: float | None) -> None:
+        """Serve `viewer`, who has joined `hub`, for as long as its session lasts; None: without an end."""
         super().__init__()
-        self._viewer, self._hub = viewer, hub
+        self._viewer, self._hub, self._lasts_s = viewer, hub, lasts_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Until the viewer leaves, or is dropped."""
         sending = asyncio.create_task(self._send_all(send))
         leaving = asyncio.create_task(_gone(receive))
         try:
-            await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({sending, leaving}, timeout=self._lasts_s, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._hub.leave(self._viewer)
             for task in (sending, leaving):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 
 from pydantic import TypeAdapter
@@ -68,6 +69,13 @@ class Hub:
     def leave(self, viewer: Viewer) -> None:
         """It looks no more."""
         self._viewers.discard(viewer)
+
+    def close(self) -> None:
+        """The board ends: every viewer is let go."""
+        for viewer in list(self._viewers):
+            viewer.is_dropped = True
+            with suppress(asyncio.QueueFull):  # else it looks by itself
+                viewer.queue.put_nowait(b"")
 
     def show(self, tiles: list[Tile], state: BoardState, now_s: float) -> None:
         """Tell the viewers what changed; nothing, if that is so and the last message is young."""

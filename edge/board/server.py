@@ -15,6 +15,7 @@ import uvicorn
 
 from edge.board.app import make_app
 from edge.board.audit import Audit
+from edge.board.hub import Hub
 from edge.board.users import read_users
 from edge.errors import ConfigError
 from edge.settings.board import BoardSettings, Listen
@@ -38,9 +39,10 @@ def serve(settings: BoardSettings, stop: threading.Event, on_ready: Callable[[st
     users = None if settings.users is None else read_users(settings.users)
     audit = Audit(settings.audit_path())
     listen = settings.listen
+    app = make_app(settings, users, audit)
     with _bound(listen) as bound:
         config = uvicorn.Config(
-            make_app(settings, users, audit), log_config=None, access_log=False, server_header=False, ws="none",
+            app, log_config=None, access_log=False, server_header=False, ws="none",
             limit_concurrency=MAX_CONNECTIONS, timeout_graceful_shutdown=STOP_S, lifespan="on",
             ssl_certfile=listen.cert, ssl_keyfile=listen.key,
         )  # fmt: skip
@@ -51,21 +53,23 @@ def serve(settings: BoardSettings, stop: threading.Event, on_ready: Callable[[st
         scheme, port = "https" if listen.is_encrypted else "http", bound.getsockname()[1]
         host = f"[{listen.host}]" if ":" in listen.host else listen.host
         try:
-            asyncio.run(_until(uvicorn.Server(config), bound, stop, lambda: on_ready(f"{scheme}://{host}:{port}/")))
+            server = uvicorn.Server(config)
+            asyncio.run(_until(server, bound, stop, lambda: on_ready(f"{scheme}://{host}:{port}/"), app.state.hub))
         finally:
             audit.close()
 
 
 async def _until(
-    server: uvicorn.Server, bound: socket.socket, stop: threading.Event, on_ready: Callable[[], None]
+    server: uvicorn.Server, bound: socket.socket, stop: threading.Event, on_ready: Callable[[], None], hub: Hub
 ) -> None:
     running = asyncio.create_task(server.serve([bound]))
     while not server.started and not running.done():
         await asyncio.sleep(LOOK_S / 10)
     if server.started:
         on_ready()
-    while not stop.is_set() and not running.done():
+    while not (stop.is_set() or server.should_exit or running.done()):  # uvicorn takes the signals, too
         await asyncio.sleep(LOOK_S)
+    hub.close()  # streams never end by themselves
     server.should_exit = True
     await running
 

@@ -10,6 +10,7 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from edge.board.lines import condition_words
 from edge.board.tile import Tile
@@ -83,7 +84,11 @@ def _shift(tile: Tile, bed: BedState, length_s: float, now_s: float) -> Shift:
     begin_s = now_s - length_s
     minutes = [each for each in bed.minutes if each.made_s > begin_s]
     groups = sorted({group for each in minutes for group in each.s_per_min})
-    weights = [(each, each.coverage) for each in minutes]
+    ends_s = [begin_s, *(each.made_s for each in minutes)]
+    spans_s = [min(MINUTE_S, after - before) for before, after in pairwise(ends_s)]
+    weights = [
+        (each, each.coverage * span_s) for each, span_s in zip(minutes, spans_s, strict=True)
+    ]  # measured seconds
 
     def mean(chosen: Sequence[tuple[float | None, float]]) -> float | None:
         known = [(value, weight) for value, weight in chosen if value is not None]
@@ -92,13 +97,13 @@ def _shift(tile: Tile, bed: BedState, length_s: float, now_s: float) -> Shift:
 
     def slot(start_s: float) -> Slot:
         inside = [pair for pair in weights if start_s < pair[0].made_s <= start_s + SLOT_S]
-        coverage = min(1.0, sum(weight for _, weight in inside) * MINUTE_S / SLOT_S)
+        coverage = min(1.0, sum(weight for _, weight in inside) / SLOT_S)
         means = {group: mean([(each.s_per_min.get(group), weight) for each, weight in inside]) for group in groups}
         return Slot(start_s, coverage, means)
 
     values = {group: [each.s_per_min.get(group) for each in minutes] for group in groups}
     return Shift(
-        tile.site, tile.node, tile.stream, tile.words, min(1.0, sum(w for _, w in weights) * MINUTE_S / length_s),
+        tile.site, tile.node, tile.stream, tile.words, min(1.0, sum(w for _, w in weights) / length_s),
         {condition_words(g): mean([(each.s_per_min.get(g), w) for each, w in weights]) for g in groups},
         {condition_words(g): max((v for v in found if v is not None), default=None) for g, found in values.items()},
         tuple(slot(begin_s + index * SLOT_S) for index in range(round(length_s / SLOT_S))),

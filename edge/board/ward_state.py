@@ -30,6 +30,7 @@ MAX_NODES = 128
 MAX_BEDS = 512
 MAX_ALARMS = 24  # of one bed or node; the contract has 10
 DAY_MINUTES = 24 * 60
+STEP_S = 45.0  # between two minutes that are remembered, at least: a node tells one every 60 s
 WINDOW_S = 300  # which window of a trend says whether a bed is measured: that which its alarms look at
 
 AnyBody = TypeVar("AnyBody", bound=Body)
@@ -205,7 +206,8 @@ def _keep_of_bed(bed: BedState, kept: Kept[Body]) -> None:
     elif isinstance(body, Trend):
         bed.trend = Kept(body, kept.made_s)
         window = min(body.windows, key=lambda each: each.s, default=None)
-        if window is not None:
+        is_next = not bed.minutes or kept.made_s - bed.minutes[-1].made_s >= STEP_S
+        if window is not None and is_next:
             groups = {name: group.s_per_min for name, group in window.groups.items()}
             bed.minutes.append(Minute(kept.made_s, window.coverage, groups))
         if any(each.s == WINDOW_S and each.known for each in body.windows):

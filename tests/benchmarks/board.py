@@ -24,6 +24,7 @@ from tests.edge.board import ward_messages as made
 from tests.edge.board.fake_ward import FakeWard
 
 CHROMIUM = "/usr/bin/chromium"
+CHROMIUM_NAME = "chrom"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 WARM_S = 20.0
 ALARMS = 20
@@ -97,7 +98,7 @@ def main() -> None:
 
 def _measure(beds: int, seconds: float, ward: FakeWard, chance: random.Random, board: psutil.Process) -> None:
     """Tell the ward once a second and print what board and page use."""
-    page = next(each for each in psutil.Process().children(recursive=True) if "--type=renderer" in each.cmdline())
+    page = next(each for each in psutil.Process().children(recursive=True) if CHROMIUM_NAME in each.name())
     begin_s, before = time.monotonic(), (usage(board), usage(page))
     is_warm = False
     while (passed_s := time.monotonic() - begin_s) < WARM_S + seconds:
@@ -105,7 +106,7 @@ def _measure(beds: int, seconds: float, ward: FakeWard, chance: random.Random, b
             is_warm, before, warm_s = True, (usage(board), usage(page)), time.monotonic()
         tell(ward, beds, chance)
         time.sleep(max(0.0, 1.0 - (time.monotonic() - begin_s - passed_s)))
-    for name, first, last in zip(("board", "page"), before, (usage(board), usage(page)), strict=True):
+    for name, first, last in zip(("board", "browser, all processes"), before, (usage(board), usage(page)), strict=True):
         share = (last.computed_s - first.computed_s) / (time.monotonic() - warm_s)
         print(f"{beds} beds, {name}: {share:.1%} of a core, {first.resident_mb:.0f} MB, after {seconds:.0f} s "
               f"{last.resident_mb:.0f} MB")  # fmt: skip
