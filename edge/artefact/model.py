@@ -138,7 +138,8 @@ class Model:
         known = [self._nothing_heard if chunk.restart else state for chunk, state in zip(chunks, states, strict=True)]
         found = self._hear(chunks, np.stack(known))
         # Each state is copied: a part of the batch would keep the memory of the whole one.
-        is_finite = np.isfinite(found["next_state"]).all(axis=1) & np.isfinite(found["scores"]).all(axis=(1, 2))
+        is_finite = np.asarray(np.isfinite(found["next_state"]).all(axis=1))
+        is_finite &= np.isfinite(found["scores"]).all(axis=(1, 2))
         rows = zip(chunks, found["scores"], found["next_state"], is_finite.tolist(), strict=True)
         return [(self._measurable(chunk, values, after, fine), after.copy()) for chunk, values, after, fine in rows]
 

@@ -25,7 +25,7 @@ from paho.mqtt.enums import MQTTProtocolVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edge.delivery.mqtt_client import RECEIVE_MAXIMUM, ClientFactory, publish_properties
+from edge.delivery.mqtt_client import RECEIVE_MAXIMUM, SESSION_EXPIRY_S, ClientFactory, publish_properties
 from edge.delivery.requests import Listening
 from edge.log import RateLimitedLog
 from edge.settings.mqtt import Mqtt
@@ -172,7 +172,7 @@ class MqttSession:
             Acknowledged(attempt.session, mid, str(reason) if reason.value >= FIRST_FAILURE else "")
         )
         client.on_socket_register_write = lambda *_: None  # so that `publish` queues, and only the loop writes
-        self._clients.connect(client, keep_session=self._will is not None)
+        self._clients.connect(client, SESSION_EXPIRY_S if self._will else 0)
         self._client = client
         try:
             self._run_network_loop(client, attempt)

@@ -106,7 +106,7 @@ class LevelScale:
     def steps(self, levels_db: NDArray[np.float32]) -> NDArray[np.int64]:
         """(T,) in which step of `STEP_DB` the level of each frame lies, from what `levels_db` says."""
         power_db = 10 * np.log10(np.exp(levels_db * NEPER_OF_DB).sum(axis=1)) - self._noise_db
-        return np.minimum(np.maximum((power_db - LOWEST_DB) / STEP_DB, 0), STEPS - 1).astype(np.int64)
+        return np.asarray(np.minimum(np.maximum((power_db - LOWEST_DB) / STEP_DB, 0), STEPS - 1), np.int64)
 
     def groups_db(self, levels_db: NDArray[np.float32]) -> NDArray[np.float32]:
         """(T, GROUPS) mean level of each group of bands, dB, from what `levels_db` says."""

@@ -74,7 +74,7 @@ class MaskedLearner:
         self.network: nn.Module = Painter(recipe)
         if world.size > 1:
             shared(self.network, world)
-        self.steps = recipe.steps
+        self.steps, self.micro_batches = recipe.steps, 1
 
     def batch(self, epoch: int, step: int) -> Batch:
         """Stretches and their masks; every process draws all of them and takes its share."""
