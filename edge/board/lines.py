@@ -14,7 +14,7 @@ from edge.ward.alarm_records import PRIORITIES
 HOUR_MINUTES = 60
 WORDS = {  # by condition
     "continuous": "Wheezing", "discontinuous": "Crackles", "signal-lost": "No signal",
-    "not-measurable": "Cannot be measured", "contact": "Sensor loose", "battery": "Battery low",
+    "not-measurable": "Not measurable", "contact": "Sensor loose", "battery": "Battery low",
     "outbox": "Messages lost", "model": "Detector failed", "clock": "Clock is not set", "self-test": "Self-test failed",
     "alarm-log": "Alarm log fails",
 }  # fmt: skip

@@ -120,7 +120,8 @@ def _known(node: NodeState, bed: BedState, now_s: float, alarms: Alarms) -> _Hea
     if not is_passing:
         since_s = max(since_s, bed.measured_s or since_s)
         return _unknown(reason, since_s, alarms, is_told=True)
-    return head if head.level == "latched" else _Head("waiting", "Not measured yet", reason, since_s)
+    words = "No sound" if bed.status.body.state == "lost" else "Not measured yet"
+    return head if head.level == "latched" else _Head("waiting", words, reason, since_s)
 
 
 def _of_alarms(lines: list[AlarmLine]) -> _Head:

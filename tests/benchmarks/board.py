@@ -56,6 +56,16 @@ def tell(ward: FakeWard, beds: int, chance: random.Random) -> None:
     ward.tell_node()
 
 
+def heap(page: Any) -> tuple[float, float]:
+    """What the page keeps: MB of its objects, and elements, without what is garbage."""
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable")
+    session.send("HeapProfiler.collectGarbage")
+    found = {each["name"]: each["value"] for each in session.send("Performance.getMetrics")["metrics"]}
+    session.detach()
+    return found["JSHeapUsedSize"] / 1e6, found["Nodes"]
+
+
 def delays(ward: FakeWard, page: Any) -> list[float]:
     """How long after its message an alarm is on the screen, seconds, sorted."""
     found = []
@@ -88,7 +98,14 @@ def main() -> None:
             browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
             page = browser.new_context(viewport={"width": 1920, "height": 1080}).new_page()
             page.goto(url)
+            for _ in range(int(WARM_S)):
+                tell(ward, asked.beds, chance)
+                time.sleep(1.0)
+            before = heap(page)
             _measure(asked.beds, asked.seconds, ward, chance, psutil.Process(board.pid))
+            after = heap(page)
+            print(f"page: {before[0]:.1f} MB of objects, {before[1]:.0f} elements; after {asked.seconds:.0f} s "
+                  f"{after[0]:.1f} MB, {after[1]:.0f}")  # fmt: skip
             late = delays(ward, page)
             print(f"alarm on the screen after: median {late[len(late) // 2]:.2f} s, longest {late[-1]:.2f} s")
             browser.close()
@@ -97,17 +114,15 @@ def main() -> None:
 
 
 def _measure(beds: int, seconds: float, ward: FakeWard, chance: random.Random, board: psutil.Process) -> None:
-    """Tell the ward once a second and print what board and page use."""
-    page = next(each for each in psutil.Process().children(recursive=True) if CHROMIUM_NAME in each.name())
-    begin_s, before = time.monotonic(), (usage(board), usage(page))
-    is_warm = False
-    while (passed_s := time.monotonic() - begin_s) < WARM_S + seconds:
-        if not is_warm and passed_s >= WARM_S:
-            is_warm, before, warm_s = True, (usage(board), usage(page)), time.monotonic()
+    """Tell the ward once a second and print what board and browser use."""
+    browser = next(each for each in psutil.Process().children(recursive=True) if CHROMIUM_NAME in each.name())
+    begin_s, before = time.monotonic(), (usage(board), usage(browser))
+    while (passed_s := time.monotonic() - begin_s) < seconds:
         tell(ward, beds, chance)
         time.sleep(max(0.0, 1.0 - (time.monotonic() - begin_s - passed_s)))
-    for name, first, last in zip(("board", "browser, all processes"), before, (usage(board), usage(page)), strict=True):
-        share = (last.computed_s - first.computed_s) / (time.monotonic() - warm_s)
+    names, after = ("board", "browser, all processes"), (usage(board), usage(browser))
+    for name, first, last in zip(names, before, after, strict=True):
+        share = (last.computed_s - first.computed_s) / (time.monotonic() - begin_s)
         print(f"{beds} beds, {name}: {share:.1%} of a core, {first.resident_mb:.0f} MB, after {seconds:.0f} s "
               f"{last.resident_mb:.0f} MB")  # fmt: skip
 

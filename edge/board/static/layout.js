@@ -3,7 +3,7 @@
 const GAP = 12;
 const ASPECT = 1.3; // width of a tile for its height
 const LARGER = 1.7; // how much larger tiles that need attention are, where there is room
-export const WIDEST = 2; // width of a tile for its height, at most
+export const WIDEST = 2.5; // width of a tile for its height, at most
 const SMALLEST = { width: 150, height: 96 };
 
 // The best grid for `count` tiles in width x height pixels: columns, height of a tile, and its size.

@@ -7,7 +7,7 @@ import { ago, burden, percent, timeOfDay } from "./words.js";
 const PRIORITY = { Hi: "high", Me: "medium", Lo: "low" };
 const KIND = { Phy: "Patient", Tec: "Equipment" };
 const LONG_NAME = 7.4; // letters that fit at full size
-const LONG_WORDS = 9; // the same of what is wrong
+const LONG_WORDS = 10; // the same of what is wrong
 const HOUR_MIN = 60;
 const CURVE_S = 60; // after so long a curve is drawn anew: it ends now
 const FULL_SCALE = 6; // s/min at the top of a sparkline, unless limit or burden is higher
@@ -35,8 +35,8 @@ export class TileView {
     this.detail = make("p", "detail");
     this.burdens = make("table", "burdens");
     this.facts = make("p", "facts");
-    const head = make("div", "head", this.shape, make("h3", "name", this.open), this.rank);
-    const said = make("div", "said", this.words, this.since, this.detail);
+    const head = make("div", "head", this.shape, make("h3", "name", this.open));
+    const said = make("div", "said", make("div", "line-of-words", this.words, this.rank), this.since, this.detail);
     this.face = make("div", "face", head, said, this.burdens, this.facts, this.acknowledge);
     this.element = make("li", "tile", this.face);
   }
@@ -55,7 +55,7 @@ export class TileView {
     this.element.style.setProperty("--name-scale", String(Math.max(0.45, Math.min(1, LONG_NAME / name.length))));
     setText(this.rank, tile.is_test ? "TEST" : "");
     setText(this.words, tile.words);
-    this.element.style.setProperty("--words-scale", String(Math.max(0.7, Math.min(1, LONG_WORDS / tile.words.length))));
+    this.element.style.setProperty("--words-scale", String(Math.max(0.55, Math.min(1, LONG_WORDS / tile.words.length))));
     const rank = tile.kind ? `${KIND[tile.kind]}, ${PRIORITY[tile.priority]} priority` : "";
     setText(this.detail, [tile.before ? `before: ${tile.before}` : "", tile.detail, rank].filter(Boolean).join(" · "));
     setHidden(this.acknowledge, !answerable(tile).length || tile.level === "unknown");
@@ -65,9 +65,9 @@ export class TileView {
   }
 
   #drawBurdens() {
-    const { level, burdens, alarms } = this.tile;
+    const { level, burdens } = this.tile;
     const isKnown = burdens.some((line) => line.minutes_5 !== null || line.hour !== null);
-    setHidden(this.burdens, !burdens.length || level === "unknown" || (!isKnown && alarms.some((line) => line.kind === "Tec" && line.signal !== "Off")));
+    setHidden(this.burdens, level === "unknown" || level === "waiting" || (!isKnown && level !== "quiet"));
     this.drawnS = this.nowS;
     this.burdens.replaceChildren(...burdenRows(this.tile, this.nowS));
   }
@@ -89,10 +89,10 @@ export class TileView {
 
   #drawFacts(tile) {
     const facts = [`measured ${percent(tile.coverage)}`];
-    if (tile.missing) facts.push(tile.missing);
-    if (tile.fault && tile.fault !== tile.missing) facts.push(tile.fault);
     if (tile.contact) facts.push(tile.contact === "yes" ? "on skin" : "off skin");
     if (tile.battery_percent !== null) facts.push(`battery ${Math.round(tile.battery_percent)} %`);
+    if (tile.missing) facts.push(tile.missing);
+    if (tile.fault && tile.fault !== tile.missing) facts.push(tile.fault);
     setText(this.facts, tile.stream && tile.level !== "unknown" ? facts.join(" · ") : "");
   }
 }

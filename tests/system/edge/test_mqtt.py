@@ -108,3 +108,21 @@ def test_what_the_node_listens_to_reaches_it_in_both_versions_and_nothing_that_w
     wait_for(lambda: watcher.client.publish("laennec/v1/cmd/new", b"{}", 1) and heard, "a command")
     session.stop()
     assert {request.topic for request in heard} == {"laennec/v1/cmd/new"}
+
+
+@pytest.mark.parametrize("only_311", [False, True])
+def test_a_reader_gets_what_the_broker_has_stored_marked_so_and_leaves_nothing_there(
+    broker: Broker, watcher: Watcher, signals: list[Signal], only_311: bool
+) -> None:
+    heard: list[Request] = []
+    watcher.client.publish("laennec/v1/bed/state", b'{"n": 1}', 1, retain=True)
+    watcher.wait_for_retained()
+    session = MqttSession(Mqtt(port=broker.port), "a-reader", None, signals.append)
+    session._only_311, session.listening = only_311, Listening(("laennec/v1/bed/+",), heard.append, stored=True)
+    session.start()
+    wait_for(lambda: heard, "what was stored")
+    watcher.client.publish("laennec/v1/bed/state", b'{"n": 2}', 1, retain=True)
+    wait_for(lambda: len(heard) == 2, "what came live")
+    session.stop()
+    assert [(each.payload, each.stored) for each in heard] == [(b'{"n": 1}', True), (b'{"n": 2}', False)]
+    assert watcher.bodies("status") == []

@@ -14,6 +14,7 @@ import pytest
 from edge.board.server import serve
 from edge.commands.demo.broker import Broker
 from edge.settings.board import parse_board
+from tests.edge.board import ward_messages as made
 from tests.edge.board.fake_ward import FakeWard
 from tests.edge.conftest import PATIENCE_S, wait_for
 
@@ -118,3 +119,19 @@ def tile(page: Any, bed: str) -> Any:
 def shown(page: Any, selector: str, count: int) -> None:
     """Wait until so many elements are there; the page's policy lets no test's text be evaluated as a script."""
     wait_for(lambda: page.locator(selector).count() == count, f"{count} of {selector}")
+
+
+def every_level(ward: FakeWard) -> None:
+    """A bed in each state."""
+    for number in range(10):
+        ward.tell_bed(f"bed{number}")
+    for number, priority in enumerate(("Hi", "Me", "Lo")):
+        ward.alarm(f"bed{number}", priority=priority)
+    ward.alarm("bed3", "signal-lost", priority="Me")
+    ward.alarm("bed4", "contact", priority="Lo")
+    ward.alarm("bed5", signal="Latch")
+    ward.alarm("bed6", signal="Ack", audible=False)
+    who = {"by": "Dr. L", "at": made.alarm()["ts"], "why": "physiotherapy", "until": made.alarm()["valid_until"]}
+    ward.alarm("bed7", activation="Psd", inactivated=who, **made.OFF)
+    ward.tell_bed("bed8", status=made.stream(boot_id="00000001"))
+    ward.say("s/bed8/status", made.stream(boot_id="00000001"))

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.edge.board import ward_messages as made
 from tests.edge.board.fake_ward import FakeWard
-from tests.system.edge.board.conftest import TABLET, WALL, RunningBoard, shown
+from tests.system.edge.board.conftest import TABLET, WALL, RunningBoard, every_level, shown
 
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
@@ -19,22 +18,6 @@ def violations(page: Any) -> list[tuple[str, list[str]]]:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe-core; pip install 'laennec[dev]'")
     found = axe.Axe().run(page, options={"runOnly": {"type": "tag", "values": TAGS}}).response["violations"]
     return [(each["id"], [node["html"][:200] for node in each["nodes"]]) for each in found]
-
-
-def every_level(ward: FakeWard) -> None:
-    """A bed in each state."""
-    for number in range(10):
-        ward.tell_bed(f"bed{number}")
-    for number, priority in enumerate(("Hi", "Me", "Lo")):
-        ward.alarm(f"bed{number}", priority=priority)
-    ward.alarm("bed3", "signal-lost", priority="Me")
-    ward.alarm("bed4", "contact", priority="Lo")
-    ward.alarm("bed5", signal="Latch")
-    ward.alarm("bed6", signal="Ack", audible=False)
-    who = {"by": "Dr. L", "at": made.alarm()["ts"], "why": "physiotherapy", "until": made.alarm()["valid_until"]}
-    ward.alarm("bed7", activation="Psd", inactivated=who, **made.OFF)
-    ward.tell_bed("bed8", status=made.stream(boot_id="00000001"))
-    ward.say("s/bed8/status", made.stream(boot_id="00000001"))
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])

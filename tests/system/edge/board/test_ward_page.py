@@ -14,9 +14,10 @@ from edge.commands.demo.broker import Broker
 from tests.edge.board import ward_messages as made
 from tests.edge.board.fake_ward import FakeWard
 from tests.edge.conftest import wait_for
-from tests.system.edge.board.conftest import TABLET, WALL, RunningBoard, shown, tile
+from tests.system.edge.board.conftest import TABLET, WALL, RunningBoard, every_level, shown, tile
 
 Open = Callable[..., Any]
+Tell = Callable[[FakeWard], None]
 HOSTILE = "<img src=x onerror=alert(1)><script>document.title='owned'</script>"
 
 
@@ -174,21 +175,28 @@ def test_hostile_names_reasons_and_payloads_are_text_and_nothing_else(
     assert "unreadable messages of ward-b/box-1" in page.locator("#banner").inner_text()
 
 
-@pytest.mark.parametrize("viewport", [WALL, TABLET], ids=["wall", "tablet"])
-def test_sixteen_beds_fit_the_screen_and_nothing_is_cut_off(
-    board: RunningBoard, ward: FakeWard, open_page: Open, viewport: dict[str, int]
-) -> None:
-    for number in range(16):
+def sixteen_quiet(ward: FakeWard) -> None:
+    for number in range(14):
         ward.tell_bed(f"bed{number:02d}-rul")
-    ward.alarm("bed03-rul")
-    ward.alarm("bed05-rul", "contact", priority="Lo")
+    ward.tell_bed("bed-a-rul")
+    ward.tell_bed("bed-b-rul")
+    ward.alarm("bed-a-rul")
+    ward.alarm("bed-b-rul", "contact", priority="Lo")
+
+
+@pytest.mark.parametrize("viewport", [WALL, TABLET], ids=["wall", "tablet"])
+@pytest.mark.parametrize(("tell", "beds"), [(sixteen_quiet, 16), (every_level, 10)], ids=["quiet", "every level"])
+def test_the_ward_fits_the_screen_and_nothing_is_cut_off(
+    board: RunningBoard, ward: FakeWard, open_page: Open, viewport: dict[str, int], tell: Tell, beds: int
+) -> None:
+    tell(ward)
     page = open_page(board.url, viewport=viewport)
-    shown(page, ".tile", 16)
-    level(page, "bed05-rul", "alarm")
+    shown(page, ".tile", beds)
+    page.wait_for_timeout(1500)
     assert page.evaluate("document.documentElement.scrollHeight <= window.innerHeight")
-    cut = "[...document.querySelectorAll('.face')].filter((face) => face.scrollHeight > face.clientHeight + 1).length"
-    assert page.evaluate(cut) == 0
-    assert page.evaluate("[...document.querySelectorAll('.open')].every((e) => e.scrollWidth <= e.clientWidth)")
+    cut = "(all) => all.filter((face) => face.scrollHeight > face.clientHeight + 1).map((face) => face.innerText)"
+    assert page.locator(".face").evaluate_all(cut) == []
+    assert page.locator(".open").evaluate_all("(all) => all.every((each) => each.scrollWidth <= each.clientWidth)")
 
 
 def test_a_viewer_that_reads_nothing_does_not_slow_another(
