@@ -149,6 +149,27 @@ def test_staff_may_give_the_commands_that_were_named_and_only_in_their_own_name(
         assert [topic for topic, _ in node.messages] == [f"{OWN}/s/bed1/cmd/acknowledge/nurse-2"]
 
 
+def test_a_node_announces_its_own_beds_where_its_setup_says_so_and_home_assistant_hears_it(
+    running: Broker, made: Path
+) -> None:
+    own, other = (f"homeassistant/device/laennec_ward-b_edge-{number}/bed1/config" for number in (9, 7))
+    with (
+        Client(running, made, "ward-b.edge-9") as node,
+        Client(running, made, "ward-b.edge-7") as unknown,
+        Client(running, made, "ha") as ha,
+    ):
+        assert ha.subscribe("homeassistant/#") < 0x80
+        assert unknown.publish(other) == NOT_AUTHORISED
+        assert node.publish(other) == NOT_AUTHORISED
+        assert node.publish(own) < 0x80
+        wait_for(lambda: ha.messages, "the announcement")
+        assert [topic for topic, _ in ha.messages] == [own]
+        assert ha.publish(own) == NOT_AUTHORISED
+        assert ha.publish("homeassistant/status") < 0x80
+        assert ha.publish(f"{OWN}/s/bed1/cmd/acknowledge/ha") < 0x80
+        assert ha.publish(f"{OWN}/s/bed1/cmd/pause/ha") == NOT_AUTHORISED
+
+
 def test_a_reader_may_give_no_command(running: Broker, made: Path) -> None:
     with Client(running, made, "board") as board:
         assert board.publish(f"{OWN}/s/bed1/cmd/acknowledge/board") == NOT_AUTHORISED
