@@ -58,7 +58,7 @@ def first_steps(recipe: ClassifierRecipe | HearRecipe, data: Path, count: int) -
         ConfigError: if the recordings are not there, something does not fit, or the disk is full.
     """
     few = recipe.model_copy(update={"limit": 2 * count * recipe.loop.batch})  # of these a fifth validates
-    loop = recipe.loop.model_copy(update={"epochs": 1, "monitor": ""})
+    loop = recipe.loop.model_copy(update={"epochs": 1, "monitor": "", "save_minutes": 1e6})
     with TemporaryDirectory(prefix="laennec-steps-") as scratch, joined() as world:
         learner = _learner(few, data, Path(scratch), world)
         learner.steps = count

@@ -43,7 +43,7 @@ class Microphone:
 
     name: str
     curve: tuple[tuple[float, float], ...]
-    """Frequency, Hz, and gain there, dB; straight lines between."""
+    """Frequency, Hz, and gain there, dB; between them the amplitude is a straight line."""
     noise_dbfs: float | None = None
     """Of its own, white; None: none."""
 

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from edge.artefact.model import load_model
 from edge.commands.devices import devices
 from edge.commands.run import run
 from edge.errors import ConfigError
 from edge.sources.demo import DEMO_AUDIO
+from export.sign import new_key
+from tests.edge.adapting import adaptation
 
 
 def test_mistakes_of_the_operator_are_one_line_that_names_them(tmp_path: Path, mistake: Callable[..., str]) -> None:
@@ -27,6 +30,15 @@ def test_mistakes_of_the_operator_are_one_line_that_names_them(tmp_path: Path, m
     assert "node: 'Edge 7'" in mistake("run", "--source", DEMO_AUDIO, "--node", "Edge 7")
     assert "channel" in mistake("run", "--source", DEMO_AUDIO, "--channel", "2", "--outbox", tmp_path / "o.db")
     assert "'rabbit' is not known" in mistake("demo", "--broker", "rabbit")
+
+
+def test_where_signatures_are_asked_for_no_node_starts_without_one(tmp_path: Path, mistake: Callable[..., str]) -> None:
+    (tmp_path / "mine.adaptation").write_text(adaptation(model=load_model().sha256).to_text())
+    new_key(tmp_path / "ward.pem")
+    config = tmp_path / "ward.yaml"
+    stream = f"{{id: a, source: {DEMO_AUDIO}, adaptation: mine.adaptation}}"
+    config.write_text(f"models: {{keys: ., signed_adaptations: true}}\nstreams: [{stream}]")
+    assert "mine.adaptation: not signed" in mistake("run", "--config", config, "--outbox", tmp_path / "o.db")
 
 
 def test_a_name_for_several_sources_is_refused(mistake: Callable[..., str]) -> None:
