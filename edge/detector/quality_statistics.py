@@ -15,6 +15,7 @@ All are of whole stretches on a grid of absolute samples, so any cut of the soun
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,6 +96,12 @@ class StretchMeter:
         power = _power(samples[self._voice_samples] * self._voice_taper)[:, self._voice_band]
         cosines, sines = np.split((np.log(power + np.float32(FLOOR)) / 2) @ self._ripple_waves, 2, axis=1)
         return np.asarray(np.sqrt((cosines**2 + sines**2).max(axis=1)))
+
+
+@lru_cache(maxsize=8)
+def stretch_meter(rate_hz: int) -> StretchMeter:
+    """The meter of all streams of a rate: it keeps nothing of any, and its waves take 0.2 MB."""
+    return StretchMeter(rate_hz)
 
 
 def _hann(length: int) -> Floats:
