@@ -138,10 +138,10 @@ class Model:
         known = [self._nothing_heard if chunk.restart else state for chunk, state in zip(chunks, states, strict=True)]
         found = self._hear(chunks, np.stack(known))
         # Each state is copied: a part of the batch would keep the memory of the whole one.
-        is_finite = np.asarray(np.isfinite(found["next_state"]).all(axis=1))
-        is_finite &= np.isfinite(found["scores"]).all(axis=(1, 2))
-        rows = zip(chunks, found["scores"], found["next_state"], is_finite.tolist(), strict=True)
-        return [(self._measurable(chunk, values, after, fine), after.copy()) for chunk, values, after, fine in rows]
+        fine = np.asarray(np.isfinite(found["next_state"]).all(axis=1))
+        fine &= np.asarray(np.isfinite(found["scores"]).all(axis=(1, 2)))
+        rows = zip(chunks, found["scores"], found["next_state"], fine, strict=True)
+        return [(self._measurable(*row), row[2].copy()) for row in rows]
 
     def clip_log_probabilities(self, chunks: Sequence[Chunk]) -> NDArray[np.float32]:
         """Labels of some chunks as one clip: (labels,) log-probabilities of `tasks["labels"]`. Not for streams.
@@ -166,7 +166,7 @@ class Model:
         return self._backend.run(frames, valid, states)
 
     def _measurable(
-        self, chunk: Chunk, values: NDArray[np.float32], after: NDArray[np.float32], is_finite: bool
+        self, chunk: Chunk, values: NDArray[np.float32], after: NDArray[np.float32], is_finite: np.bool_
     ) -> Scores:
         """What the graph said of one chunk, (T, C) and the state, as scores; `is_finite`: all of it are numbers."""
         spec = self.chunk

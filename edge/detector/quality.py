@@ -38,7 +38,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.artefact.known import KnownSound
-from edge.detector.quality_statistics import BIN_HZ, BREATH, HOP_S, LOW, MID, Stretch, StretchMeter
+from edge.detector.quality_statistics import BIN_HZ, BREATH, HOP_S, LOW, MID, Stretch, stretch_meter
 from edge.detector.sample_counts import SILENT, SILENT_DB
 from edge.types import Block, Fault
 
@@ -97,7 +97,7 @@ class Quality:
 
     def __init__(self, rate_hz: int) -> None:
         """Nothing was heard yet."""
-        self._meter = StretchMeter(rate_hz)
+        self._meter = stretch_meter(rate_hz)
         self._buffer = np.zeros(self._meter.samples, np.float32)
         self.reset()
 

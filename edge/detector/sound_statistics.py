@@ -106,7 +106,8 @@ class LevelScale:
     def steps(self, levels_db: NDArray[np.float32]) -> NDArray[np.int64]:
         """(T,) in which step of `STEP_DB` the level of each frame lies, from what `levels_db` says."""
         power_db = 10 * np.log10(np.exp(levels_db * NEPER_OF_DB).sum(axis=1)) - self._noise_db
-        return np.asarray(np.minimum(np.maximum((power_db - LOWEST_DB) / STEP_DB, 0), STEPS - 1), np.int64)
+        steps = np.minimum(np.maximum((power_db - LOWEST_DB) / STEP_DB, 0), STEPS - 1)
+        return np.asarray(steps, np.int64)
 
     def groups_db(self, levels_db: NDArray[np.float32]) -> NDArray[np.float32]:
         """(T, GROUPS) mean level of each group of bands, dB, from what `levels_db` says."""
@@ -124,7 +125,7 @@ class FrameLevels:
 
     def __init__(self) -> None:
         """Nothing was heard yet."""
-        self._counts = np.zeros(STEPS, np.int64)
+        self._counts = np.zeros(STEPS, np.int32)  # a stream keeps 60 of them
 
     @property
     def frames(self) -> int:

@@ -65,7 +65,7 @@ class Coverage:
     def reset(self) -> None:
         """Forget everything, as a new object."""
         self._next: int | None = None  # score frame that is taken next
-        self._frames = np.zeros((HOUR_STEPS + 1, len(CAUSES) + 1), np.int64)  # of each step, by cause, in a ring
+        self._frames = np.zeros((HOUR_STEPS + 1, len(CAUSES) + 1), np.int32)  # of each step, by cause, in a ring
         self._lost: deque[tuple[int, int, int]] = deque(maxlen=MOST_LOST)  # begin, end (samples), cause
 
     def lose(self, start: int, stop: int, cause: Cause) -> None:
