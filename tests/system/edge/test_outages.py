@@ -86,6 +86,7 @@ def assert_nothing_lost_or_doubled(folder: Path, consumer: Consumer) -> None:
 
 def kill_node(node: subprocess.Popen[str], broker: Broker, chance: random.Random) -> None:
     node.kill()
+    node.wait()
 
 
 def stop_broker(node: subprocess.Popen[str], broker: Broker, chance: random.Random) -> None:
@@ -93,7 +94,7 @@ def stop_broker(node: subprocess.Popen[str], broker: Broker, chance: random.Rand
     tell(broker, signal.SIGSTOP)
     time.sleep(chance.uniform(0.1, 1.0))
     if chance.random() < 0.5:
-        node.kill()
+        kill_node(node, broker, chance)
     tell(broker, signal.SIGCONT)
 
 
@@ -102,7 +103,7 @@ def restart_broker(node: subprocess.Popen[str], broker: Broker, chance: random.R
     broker.stop()
     time.sleep(chance.uniform(0.0, 0.5))
     if chance.random() < 0.5:
-        node.kill()
+        kill_node(node, broker, chance)
     broker.start()
 
 
@@ -116,15 +117,13 @@ def test_random_kills_of_the_node_and_outages_of_the_broker_lose_nothing_and_dou
         node = start(port, tmp_path)
         for blow in blows:
             seen, changes = len(consumer.events), len(consumer.transitions)
-            wait_for(lambda seen=seen: len(consumer.events) > seen + 20, "events")
+            wait_for(lambda seen=seen: len(consumer.events) > seen + 5, "events")
             wait_for(lambda changes=changes: changes or consumer.transitions, "the alarm")
             time.sleep(chance.uniform(0.0, 0.3))
             blow(node, broker, chance)
-            if node.poll() is not None or blow is kill_node:
-                node.wait()
+            if node.poll() is not None:
                 node = start(port, tmp_path)
-        node.kill()
-        node.wait()
+        kill_node(node, broker, chance)
         finish(start, port, tmp_path, consumer)
         assert_nothing_lost_or_doubled(tmp_path, consumer)
         watcher = Watcher(port)
