@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -166,27 +165,3 @@ def test_a_broker_whose_disk_is_full_passes_everything_on(start: Start, tmp_path
         node.wait()
         finish(start, port, tmp_path, consumer)
         assert_nothing_lost_or_doubled(tmp_path, consumer)
-
-
-def test_a_disk_that_becomes_full_in_mid_run_is_an_alarm_and_no_event_is_missed(start: Start, tmp_path: Path) -> None:
-    port = free_port()
-    with ExitStack() as opened:
-        disk = opened.enter_context(small_disk(tmp_path / "disk"))
-        opened.enter_context(Broker("mosquitto", port, KEEPING.format(tmp_path)))
-        consumer = opened.enter_context(closing(Consumer(port)))
-        node = start(port, disk.path, CLIPS=str(disk.path / "clips"))
-        wait_for(lambda: len(consumer.events) > 5, "events")
-        disk.fill()
-        before = len(consumer.events)
-        wait_for(lambda: len(consumer.events) > before + 100, "events while nothing can be written")
-        wait_for(lambda: "raised" in causes(consumer, "outbox"), "the alarm of it")
-        disk.free()
-        node.terminate()
-        node.wait()
-        start(port, disk.path, seconds=0.5).communicate(timeout=HANGS_S)
-        wait_for(lambda: not mistakes(list(consumer.events)), "the ends of all events")
-    assert consumer.seqs_used_twice() == []
-
-
-def causes(consumer: Consumer, condition: str) -> list[Any]:
-    return [body["cause"] for body in consumer.transitions if body["condition"] == condition]
