@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -86,6 +85,7 @@ def assert_nothing_lost_or_doubled(folder: Path, consumer: Consumer) -> None:
 
 def kill_node(node: subprocess.Popen[str], broker: Broker, chance: random.Random) -> None:
     node.kill()
+    node.wait()
 
 
 def stop_broker(node: subprocess.Popen[str], broker: Broker, chance: random.Random) -> None:
@@ -93,7 +93,7 @@ def stop_broker(node: subprocess.Popen[str], broker: Broker, chance: random.Rand
     tell(broker, signal.SIGSTOP)
     time.sleep(chance.uniform(0.1, 1.0))
     if chance.random() < 0.5:
-        node.kill()
+        kill_node(node, broker, chance)
     tell(broker, signal.SIGCONT)
 
 
@@ -102,7 +102,7 @@ def restart_broker(node: subprocess.Popen[str], broker: Broker, chance: random.R
     broker.stop()
     time.sleep(chance.uniform(0.0, 0.5))
     if chance.random() < 0.5:
-        node.kill()
+        kill_node(node, broker, chance)
     broker.start()
 
 
@@ -116,15 +116,13 @@ def test_random_kills_of_the_node_and_outages_of_the_broker_lose_nothing_and_dou
         node = start(port, tmp_path)
         for blow in blows:
             seen, changes = len(consumer.events), len(consumer.transitions)
-            wait_for(lambda seen=seen: len(consumer.events) > seen + 20, "events")
+            wait_for(lambda seen=seen: len(consumer.events) > seen + 5, "events")
             wait_for(lambda changes=changes: changes or consumer.transitions, "the alarm")
             time.sleep(chance.uniform(0.0, 0.3))
             blow(node, broker, chance)
-            if node.poll() is not None or blow is kill_node:
-                node.wait()
+            if node.poll() is not None:
                 node = start(port, tmp_path)
-        node.kill()
-        node.wait()
+        kill_node(node, broker, chance)
         finish(start, port, tmp_path, consumer)
         assert_nothing_lost_or_doubled(tmp_path, consumer)
         watcher = Watcher(port)
@@ -167,27 +165,3 @@ def test_a_broker_whose_disk_is_full_passes_everything_on(start: Start, tmp_path
         node.wait()
         finish(start, port, tmp_path, consumer)
         assert_nothing_lost_or_doubled(tmp_path, consumer)
-
-
-def test_a_disk_that_becomes_full_in_mid_run_is_an_alarm_and_no_event_is_missed(start: Start, tmp_path: Path) -> None:
-    port = free_port()
-    with ExitStack() as opened:
-        disk = opened.enter_context(small_disk(tmp_path / "disk"))
-        opened.enter_context(Broker("mosquitto", port, KEEPING.format(tmp_path)))
-        consumer = opened.enter_context(closing(Consumer(port)))
-        node = start(port, disk.path, CLIPS=str(disk.path / "clips"))
-        wait_for(lambda: len(consumer.events) > 5, "events")
-        disk.fill()
-        before = len(consumer.events)
-        wait_for(lambda: len(consumer.events) > before + 100, "events while nothing can be written")
-        wait_for(lambda: "raised" in causes(consumer, "outbox"), "the alarm of it")
-        disk.free()
-        node.terminate()
-        node.wait()
-        start(port, disk.path, seconds=0.5).communicate(timeout=HANGS_S)
-        wait_for(lambda: not mistakes(list(consumer.events)), "the ends of all events")
-    assert consumer.seqs_used_twice() == []
-
-
-def causes(consumer: Consumer, condition: str) -> list[Any]:
-    return [body["cause"] for body in consumer.transitions if body["condition"] == condition]
