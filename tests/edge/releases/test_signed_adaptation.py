@@ -58,6 +58,7 @@ def test_a_change_after_the_signature_is_noticed(file: Path, asks: Models, tmp_p
 
 def test_nothing_is_asked_for_unless_the_settings_do(file: Path, tmp_path: Path) -> None:
     check_signed(Models(keys=tmp_path / "none"), [file])
+    assert not (tmp_path / "none").exists()  # neither a key was there, nor was one asked for
 
 
 def test_a_box_that_trusts_nobody_says_so(file: Path, asks: Models, tmp_path: Path) -> None:

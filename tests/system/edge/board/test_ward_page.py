@@ -202,7 +202,6 @@ def test_the_ward_fits_the_screen_and_nothing_is_cut_off(
 def test_a_viewer_that_reads_nothing_does_not_slow_another(
     board: RunningBoard, ward: FakeWard, open_page: Open
 ) -> None:
-
     port = int(board.url.rsplit(":", 1)[1].rstrip("/"))
     with socket.create_connection(("127.0.0.1", port)) as lazy:
         lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -217,6 +216,7 @@ def test_a_viewer_that_reads_nothing_does_not_slow_another(
             page.get_by_text(f"measured {60 + turn} %").first.wait_for(state="attached")
         ward.alarm("bed07")
         level(page, "bed07", "alarm")
+        assert page.locator(".level-alarm").count() == 1
 
 
 def test_sound_is_off_until_a_person_allows_it(board: RunningBoard, ward: FakeWard, open_page: Open) -> None:
