@@ -51,6 +51,11 @@ class Chunks:
         """Absolute index of the frame with which the next chunk begins; None before the first frame."""
         return self._end
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no chunk is made until something valid comes."""
+        return self._silent >= self._patience and not self._valid.any()
+
     def push(self, frames: Frames) -> list[Chunk]:
         """Take frames of any number; return the chunks they complete, oldest first."""
         total = len(frames.valid)
@@ -97,7 +102,7 @@ class Chunks:
         assert self._end is not None
         out: list[Chunk] = []
         while frame >= self._end:
-            if self._silent >= self._patience and not self._valid.any():
+            if self.is_idle:
                 self._end = self._grid_after(frame)
             else:
                 out.append(self._next())

@@ -121,6 +121,11 @@ class LevelledChunks:
         """Absolute index of the frame with which the next chunk begins; None before the first frame."""
         return self._chunks.end
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no chunk is made until something valid comes."""
+        return self._chunks.is_idle
+
     def push(self, frames: Frames) -> list[Chunk]:
         """Take frames of any number; return the chunks that they complete, oldest first."""
         return [self._heard(chunk) for chunk in self._chunks.push(frames)]

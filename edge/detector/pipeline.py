@@ -94,6 +94,11 @@ class Pipeline:
         spec, end = self._model.spec, self._chunks.end
         return None if end is None else (end - 1) * spec.hop_samples + spec.ahead_samples
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing was valid for so long that no chunk is made until something is."""
+        return self._chunks.is_idle
+
     def push(self, block: Block) -> list[Event]:
         """Take one block of any length; return the events it decides.
 

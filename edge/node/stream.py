@@ -30,6 +30,7 @@ from edge.node.stream_latency import StreamLatency
 from edge.node.stream_messages import MessageSink, StreamMessages
 from edge.node.stream_observer import StreamObserver
 from edge.node.stream_state import RECENT_S, Lateness, RecentSound, State, StreamTotals
+from edge.node.unheard import Unheard
 from edge.settings.config import Stream
 from edge.settings.kinds import LIVE
 from edge.sources.source import Source
@@ -78,7 +79,7 @@ class NodeStream:
         self.inbox = Inbox(model.rate_hz)
         self._outside = settings.outside
         self._rate_hz, self._chunk, self._hop_s = model.rate_hz, model.chunk, model.spec.hop_samples / model.rate_hz
-        self._counts = StreamCounts(model)
+        self._counts, self._unheard = StreamCounts(model), Unheard(model)
         self.adaptation = None if settings.adaptation is None else load_adaptation(settings.adaptation, model)
         self._pipeline = Pipeline(
             model, EventOptions.of(settings), self._judged, settings.outside, phase, self.adaptation,
@@ -246,10 +247,10 @@ class NodeStream:
             observer.hear(item)
 
     def _on_block(self, block: Block) -> None:
-        if self._offered is None:
-            self.decided = block.start
-        else:
-            self.decided += max(0, block.start - self._offered)  # what was lost does not wait
+        self.decided = block.start if self._offered is None else self.decided + max(0, block.start - self._offered)
+        if self._pipeline.is_idle and (unheard := self._unheard.until(block.start)) is not None:
+            self._judged(unheard)
+            self.decided = max(self.decided, self._unheard.told)
         self._offered = block.stop
         self._counts.timed(lambda: self._pipeline.offer(block))
         self._then.append(lambda: self._recent.push(block, *self._counts.heard_s()))
@@ -275,6 +276,7 @@ class NodeStream:
     def _reset(self) -> None:
         self._finish()
         self._pipeline.reset()
+        self._unheard.reset()
         self._offered = None
 
     def _close(self) -> None:
@@ -293,5 +295,6 @@ class NodeStream:
             observer.find(events)
 
     def _judged(self, scores: Scores) -> None:
+        self._unheard.scored(scores)
         for observer in self.observers:
             observer.judge(scores, self._pipeline.verdict)
