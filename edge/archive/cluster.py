@@ -32,7 +32,7 @@ def cluster(address: str) -> Iterator[tuple[Executor, int]]:
         SourceError: there is no such scheduler, or it has no worker.
     """
     if Client is None:
-        raise ConfigError("--scheduler needs Dask; pip install 'laennec[cluster]' here and on every worker")
+        raise ConfigError("--scheduler needs Dask; run  pip install distributed pyarrow  here and on every worker")
     try:
         client = Client(address, timeout=CONNECT_S)
     except (OSError, ValueError) as error:

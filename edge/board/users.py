@@ -24,7 +24,7 @@ ROLES: tuple[Role, ...] = get_args(Role)
 NAME = re.compile(r"[^\x00-\x1f\x7f:]{1,40}")
 MIN_PASSWORD, MAX_PASSWORD = 8, 256
 MAX_FILE_BYTES = 256 * 1024
-MISSING = "argon2 is not installed; run  pip install 'laennec[board]'"
+MISSING = "argon2 is not installed; run  pip install argon2-cffi"
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ def board(
     try:
         from edge.board.server import serve
     except ModuleNotFoundError as error:
-        raise ConfigError(f"{error.name} is not installed; run  pip install 'laennec[board]'") from None
+        raise ConfigError(f"{error.name} is not installed; run  pip install starlette uvicorn argon2-cffi") from None
 
     with stop_on_signals() as stop:
         serve(settings, stop, lambda url: print(f"board: {url}", flush=True))

@@ -1,6 +1,6 @@
 """A table as Parquet, written whole or not at all; the same rows make the same bytes with the same pyarrow.
 
-Not for the device: pyarrow is an extra of 48 MB (`pip install 'laennec[parquet]'`). Rows are taken in pieces, so a
+Not for the device: pyarrow is an extra of 48 MB (`pip install pyarrow`). Rows are taken in pieces, so a
 table may be larger than memory.
 """
 
@@ -21,7 +21,7 @@ try:
 except ImportError:  # pragma: no cover - an extra
     arrow = None
 
-MISSING = "Parquet needs pyarrow; pip install 'laennec[parquet]'"
+MISSING = "Parquet needs pyarrow; run  pip install pyarrow"
 
 
 def check_installed() -> None:

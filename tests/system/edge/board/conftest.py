@@ -51,7 +51,7 @@ class RunningBoard:
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
     """Debian's browser; the tests are skipped where it, or what drives it, is absent."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="no playwright; pip install 'laennec[dev]'")
+    playwright = pytest.importorskip("playwright.sync_api", reason="no playwright; make dev")
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if program is None:
         pytest.skip("no chromium; apt-get install chromium")

@@ -15,7 +15,7 @@ TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 def violations(page: Any) -> list[tuple[str, list[str]]]:
     """What axe-core finds: rule and places."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe-core; pip install 'laennec[dev]'")
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe-core; make dev")
     found = axe.Axe().run(page, options={"runOnly": {"type": "tag", "values": TAGS}}).response["violations"]
     return [(each["id"], [node["html"][:200] for node in each["nodes"]]) for each in found]
 
