@@ -218,6 +218,6 @@ def test_a_table_says_how_much_was_read_and_a_file_that_cannot_be_read_has_none(
     lines = result.stdout.splitlines()
     assert lines[0] == str(tmp_path / "quiet.wav")
     assert lines[1].startswith("no event in 10.0 s of sound, ")
-    assert lines[2] == "unverified: silence: nothing above -90 dBFS"
+    assert lines[2] == "not measurable: silence: nothing above -90 dBFS"
     assert lines[3] == str(DEMO_AUDIO)
     assert lines[-1].startswith("8 events in 56.0 s of sound, ")

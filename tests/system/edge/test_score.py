@@ -106,9 +106,8 @@ def test_the_workers_of_a_command_that_was_killed_do_not_outlive_it(archive: Pat
 
 def test_a_worker_that_is_killed_costs_no_recording(archive: Path, whole: Path, tmp_path: Path) -> None:
     command = begin(archive, tmp_path / "out", "--workers", "2")
-    wait_for(lambda: len(workers_of(command)) == 2, "two workers")
-    time.sleep(5)
-    workers_of(command)[0].kill()
+    workers = wait_for(lambda: both if len(both := workers_of(command)) == 2 else [], "two workers")
+    workers[0].kill()
     finish(command)
     assert names(tmp_path / "out") == ALL
     assert tables(tmp_path / "out") == tables(whole)

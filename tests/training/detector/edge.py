@@ -75,7 +75,7 @@ def samplers(recipe: Recipe = RECIPE) -> tuple[StretchSampler, ClipSampler]:
 
 ALL_LOSSES = replace(
     RECIPE,
-    losses=LossSpec(margin=0.4, patch_mix=0.5, phase=0.3, record=0.3, consistency=0.5),
+    losses=LossSpec(margin=0.4, patch_mix=0.5, phase=0.3, record=0.3),
     network=replace(RECIPE.network, angular=True),
 )
 

@@ -42,7 +42,10 @@ def _train(folder: Path, recipe: Recipe = RECIPE, kill_after: int = 99) -> dict[
     return learn(folder, recipe, World(), report)
 
 
-@pytest.mark.parametrize("recipe", [RECIPE, ALL_LOSSES], ids=["plain", "margins and Patch-Mix"])
+CONSISTENT = replace(RECIPE, losses=replace(RECIPE.losses, consistency=0.5))
+
+
+@pytest.mark.parametrize("recipe", [RECIPE, ALL_LOSSES, CONSISTENT], ids=["plain", "all losses", "consistency"])
 def test_a_killed_training_goes_on_to_the_same_weights(tmp_path: Path, recipe: Recipe) -> None:
     torch.set_num_threads(1)
     whole = _train(tmp_path / "whole", recipe)
@@ -77,7 +80,7 @@ def test_a_run_folder_is_not_taken_up_for_other_recordings(tmp_path: Path) -> No
 
 
 def test_a_recipe_survives_its_json() -> None:
-    recipe = replace(ALL_LOSSES, teachers=2, pretraining=3)
+    recipe = replace(CONSISTENT, teachers=2, pretraining=3)
     assert Recipe.from_json(recipe.to_json()) == recipe
     assert Recipe.from_json(recipe.to_json()).sha256 == recipe.sha256
 

@@ -48,9 +48,12 @@ class RunningBoard:
         assert not self._thread.is_alive()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """Debian's browser; the tests are skipped where it, or what drives it, is absent."""
+    """Debian's browser; the tests are skipped where it, or what drives it, is absent.
+
+    Playwright keeps an asyncio loop running in this thread, which tests of other modules could not bear.
+    """
     playwright = pytest.importorskip("playwright.sync_api", reason="no playwright; make dev")
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if program is None:
