@@ -18,7 +18,7 @@ help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 demo: edge ## play a synthetic recording through the detector and an MQTT broker, and show its events (FAST=1: not in real time; BOARD=1: a ward in the browser)
-	$(if $(BOARD),@$(BIN)/python -c "import argon2, starlette, uvicorn" 2>/dev/null || $(PIP) install --only-binary=:all: -c constraints.txt argon2-cffi starlette uvicorn)
+	@[ -z "$(BOARD)" ] || $(BIN)/python -c "import argon2, starlette, uvicorn" 2>/dev/null || $(PIP) install --only-binary=:all: -c constraints.txt argon2-cffi starlette uvicorn
 	@$(LAENNEC) demo $(if $(FAST),--fast) $(if $(BOARD),--board)
 
 test: dev ## run all tests that this machine can run, one process for each core (ARGS='-m "not system"', JOBS=0: in one process)
