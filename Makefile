@@ -11,8 +11,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LAENNEC := $(BIN)/laennec
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage test-aarch64 test-gpu mutants check format bench data-check data-download train export model clean edge dev evaluate results firmware-test \
-	deploy rollback status logs undeploy
+.PHONY: help demo test coverage test-aarch64 test-gpu mutants check format bench data-check data-download train export clean edge dev evaluate results firmware-test \
+	deploy configure model credentials rollback status logs undeploy
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -81,15 +81,30 @@ given = $(if $(filter command,$(origin $(1))),$(2) "$($(1))")
 box = --device "$(if $(filter command,$(origin DEVICE)),$(DEVICE))" $(call given,HOST,--host) $(call given,PORT,--port) \
 	$(call given,ROOT,--root) $(call given,SSH_OPTIONS,--ssh-options)
 
-deploy: ## install on a box, and go back if it is not healthy: DEVICE=jetson|rpi|x86|local HOST=user@box (CONFIG=ward.yaml MODEL=a.onnx PORT=22 ROOT=/a/folder FORCE=1)
-	@$(PYTHON) -m deploy install $(box) $(call given,CONFIG,--config) $(call given,MODEL,--model) $(call given,HEALTHY_S,--healthy-s) \
-		$(if $(filter command,$(origin FORCE)),--force) $(if $(filter command,$(origin ARGS)),$(ARGS))
+switch = $(call given,HEALTHY_S,--healthy-s) $(call given,KEEP,--keep)
+# One box, or with FLEET=fleet.yaml all that it names: deploy/FLEET.md.
+fleet = $(PYTHON) -m deploy.fleet $(1) --fleet "$(FLEET)" $(call given,ONLY,--only)
+has_fleet = $(if $(filter command,$(origin FLEET)),$(FLEET))
 
-rollback: ## go back to the release before: DEVICE=... HOST=... (RELEASE=one)
-	@$(PYTHON) -m deploy rollback $(box) $(call given,RELEASE,--release) $(call given,HEALTHY_S,--healthy-s)
+deploy: ## install on a box, and go back if it is not healthy: DEVICE=jetson|rpi|x86|local HOST=user@box (CONFIG=ward.yaml BOARD=board.yaml MODEL=a.onnx SIGN=key.pem PORT=22 ROOT=/a/folder FORCE=1), or on many: FLEET=fleet.yaml
+	@$(if $(has_fleet),$(call fleet,deploy),$(PYTHON) -m deploy install $(box) $(call given,CONFIG,--config) $(call given,BOARD,--board) \
+		$(call given,MODEL,--model) $(call given,SIGN,--sign) $(switch) \
+		$(if $(filter command,$(origin FORCE)),--force) $(if $(filter command,$(origin ARGS)),$(ARGS)))
 
-status: ## show what runs on a box: DEVICE=... HOST=... (ARGS=--json)
-	@$(PYTHON) -m deploy status $(box) $(if $(filter command,$(origin ARGS)),$(ARGS))
+configure: ## change the settings alone, in seconds, and go back if it is not healthy: DEVICE=... HOST=... CONFIG=ward.yaml, or FLEET=fleet.yaml
+	@$(if $(has_fleet),$(call fleet,configure),$(PYTHON) -m deploy configure $(box) $(call given,CONFIG,--config) $(switch))
+
+model: ## change the model alone, likewise: DEVICE=... HOST=... MODEL=bed.model (or an id, or bundled), or FLEET=fleet.yaml
+	@$(if $(has_fleet),$(call fleet,model),$(PYTHON) -m deploy model $(box) $(call given,MODEL,--model) $(switch))
+
+credentials: ## bring passwords, keys and certificates to /etc/laennec: DEVICE=... HOST=... FILES="mqtt-password=PATH ca.pem=PATH", or FLEET=fleet.yaml
+	@$(if $(has_fleet),$(call fleet,credentials),$(PYTHON) -m deploy credentials $(box) $(if $(filter command,$(origin FILES)),$(FILES:%=--file "%")))
+
+rollback: ## go back to the release before: DEVICE=... HOST=... (RELEASE=one), or FLEET=fleet.yaml
+	@$(if $(has_fleet),$(call fleet,rollback),$(PYTHON) -m deploy rollback $(box) $(call given,RELEASE,--release) $(switch))
+
+status: ## show what runs on a box: DEVICE=... HOST=... (ARGS=--json), or a table of FLEET=fleet.yaml
+	@$(if $(has_fleet),$(call fleet,status),$(PYTHON) -m deploy status $(box) $(if $(filter command,$(origin ARGS)),$(ARGS)))
 
 logs: ## show the last lines of its log: DEVICE=... HOST=... (LINES=100)
 	@$(PYTHON) -m deploy logs $(box) $(call given,LINES,--lines)

@@ -63,8 +63,8 @@ def choose_python(device: str, facts: Facts, now_s: float, needs_systemd: bool) 
         raise DeployError(f"expected glibc 2.28 or newer, found {found} ({facts.system}); use a newer system")
     if abs(facts.clock_s - now_s) > CLOCK_APART_S:
         raise DeployError(
-            f"expected the clock of the box within a day of this one, found {_date(facts.clock_s)} there and "
-            f"{_date(now_s)} here; set it on the box:  sudo date -u -s @{now_s:.0f}  and switch NTP on:  "
+            f"expected the clock of the box within a day of this one, found {date_of(facts.clock_s)} there and "
+            f"{date_of(now_s)} here; set it on the box:  sudo date -u -s @{now_s:.0f}  and switch NTP on:  "
             "sudo timedatectl set-ntp true"
         )
     if needs_systemd and not facts.has_systemd:
@@ -126,7 +126,8 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".") if part.isdecimal())
 
 
-def _date(seconds: float) -> str:
+def date_of(seconds: float) -> str:
+    """A moment for people: seconds since 1970, UTC."""
     import time
 
     return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))

@@ -26,12 +26,12 @@ OLDEST_GLIBC = 17  # 2.17, which is manylinux2014 as well
 UV_NAMES = {"index": "UV_DEFAULT_INDEX", "cert": "SSL_CERT_FILE"}
 
 
-def download(tools: Path, own: Path, folder: Path, target: tuple[str, str, str]) -> None:
-    """Fill `folder` with the wheels that `own` needs, and with pip.
+def download(tools: Path, needed: list[str], folder: Path, target: tuple[str, str, str]) -> None:
+    """Fill `folder` with the wheels that are needed, and with pip.
 
     Args:
         tools: Python of the environment in which pip and uv are.
-        own: wheel.
+        needed: requirements (PEP 508), as `required` gives them.
         folder: exists; nothing else is in it.
         target: Python (3.10), machine (aarch64) and glibc (2.35) of the box.
 
@@ -40,7 +40,7 @@ def download(tools: Path, own: Path, folder: Path, target: tuple[str, str, str])
     """
     python, machine, glibc = target
     wanted, lock = folder / "wanted.in", folder / "wheels.lock"
-    wanted.write_text("".join(f"{line}\n" for line in ("pip", *required(own))))
+    wanted.write_text("".join(f"{line}\n" for line in ("pip", *needed)))
     minor = int(glibc.partition(".")[2])
     platform = f"{machine}-manylinux_2_{28 if minor < 31 else minor}"  # uv knows no 2.29 and no 2.30
     resolve = [
@@ -88,12 +88,15 @@ def pip_settings(tools: Path) -> dict[str, str]:
     return found
 
 
-def required(own: Path) -> list[str]:
-    """What a wheel says that it needs (PEP 508), without its extras."""
+def required(own: Path, extras: tuple[str, ...] = ()) -> list[str]:
+    """What a wheel says that it needs (PEP 508), and what those of its extras need that are named."""
     with ZipFile(own) as archive:
         named = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         lines = HeaderParser().parsestr(archive.read(named).decode()).get_all("Requires-Dist") or []
-    return sorted(line for line in lines if "extra ==" not in line)
+    wanted = {f'extra == "{extra}"' for extra in extras}
+    plain = [line for line in lines if "extra ==" not in line]
+    chosen = [line.partition(";")[0].strip() for line in lines if line.partition(";")[2].strip() in wanted]
+    return sorted([*plain, *chosen])
 
 
 def must(argv: list[object], what: str, environment: dict[str, str] | None = None) -> None:

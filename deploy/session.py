@@ -28,6 +28,8 @@ from deploy.transport import Transport
 from deploy.wheelhouse import Wheel
 
 PACKAGE = Path(__file__).with_name("box")
+# Of the edge, what the standard library alone can run: the files of keys are read by the same code as on any box.
+OF_THE_EDGE = ("__init__.py", "errors.py", "releases/__init__.py", "releases/key_file.py")
 NO_PYTHON, NO_SUDO = 86, 87
 # The first interpreter that will do, then the program from standard input; {may} is empty or `sudo -n`.
 START = """
@@ -56,7 +58,8 @@ def archive() -> bytes:
     """The box's half as one zip file, which Python can import from."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file:
-        for path in [PACKAGE.with_name("__init__.py"), *sorted(PACKAGE.glob("*.py"))]:
+        edge = [PACKAGE.parents[1] / "edge" / name for name in OF_THE_EDGE]
+        for path in [PACKAGE.with_name("__init__.py"), *sorted(PACKAGE.glob("*.py")), *edge]:
             file.write(path, path.relative_to(PACKAGE.parents[1]).as_posix())
     return packed.getvalue()
 
@@ -94,7 +97,7 @@ def ask(target: Target, command: str, wheels: Sequence[Wheel] = (), **request: o
     start = _start(len(program), target.has_systemd and command != "probe")
     head = {"command": command, "root": target.root, "systemd": target.has_systemd, "who": _who(), **request}
     if wheels:
-        head["wheels"] = [{"name": each.path.name, "size": each.size, "sha256": each.sha256} for each in wheels]
+        head["wheels"] = [each.entry() for each in wheels]
     with tempfile.TemporaryFile() as errors:
         box = subprocess.Popen(
             target.transport.words(["sh", "-c", start]), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,

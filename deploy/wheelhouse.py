@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from glob import escape
 from pathlib import Path
 
-from deploy.box.build import READ_SETTINGS
 from deploy.box.child import last_words
 from deploy.box.durable import digest_of
+from deploy.box.examine import READ_SETTINGS
 from deploy.box.facts import Facts, Python
 from deploy.errors import DeployError
 from deploy.resolve import download, must, required
@@ -49,6 +49,10 @@ class Wheel:
         """The wheel at `path`, with its size and SHA-256 as they are now."""
         return cls(path, path.stat().st_size, digest_of(path))
 
+    def entry(self) -> dict[str, str | int]:
+        """What a box is told of it, and what is signed: name, size in bytes, SHA-256."""
+        return {"name": self.path.name, "size": self.size, "sha256": self.sha256}
+
 
 @dataclass(frozen=True)
 class Wheelhouse:
@@ -69,7 +73,10 @@ def _requirement(wheel: Wheel) -> str:
     return f"{name.replace('_', '-')}=={version} --hash=sha256:{wheel.sha256}\n"
 
 
-def make(build: Path, python: Python, facts: Facts, model: Path | None, report: Callable[[str], None]) -> Wheelhouse:
+def make(
+    build: Path, python: Python, facts: Facts, model: Path | None, report: Callable[[str], None],
+    extras: tuple[str, ...] = (),
+) -> Wheelhouse:  # fmt: skip
     """Build and download what is not there yet.
 
     Args:
@@ -78,6 +85,7 @@ def make(build: Path, python: Python, facts: Facts, model: Path | None, report: 
         facts: processor and C library of the box.
         model: artefact that takes the place of the bundled one, with its variants beside it; None: the bundled one.
         report: is given what came of it, one line.
+        extras: optional parts of Laennec that the box needs too, such as `board`.
 
     Raises:
         DeployError: a wheel cannot be built or downloaded.
@@ -91,18 +99,18 @@ def make(build: Path, python: Python, facts: Facts, model: Path | None, report: 
         own = build_own_wheel(build, tools, model)
         minor = ".".join(python.version.split(".")[:2])
         glibc = f"2.{min(int(facts.glibc.split('.')[1]), NEWEST_GLIBC)}"
-        folder = _downloaded(build, tools, own, (minor, facts.machine, glibc))
+        folder = _downloaded(build, tools, required(own, extras), (minor, facts.machine, glibc))
     wheels = tuple(Wheel.of(path) for path in [*sorted(folder.glob("*.whl")), own])
     report(f"{len(wheels)} wheels for Python {minor}, {facts.machine}, glibc {glibc}")
     return Wheelhouse(f"{own.name.split('-')[1]}-{wheels[-1].sha256[:8]}", wheels)
 
 
-def _downloaded(build: Path, tools: Path, own: Path, target: tuple[str, str, str]) -> Path:
-    """Folder of all third-party wheels that `own` needs on the target: Python, machine, glibc."""
-    folder = build / f"wheels-{target[0]}-{target[1]}-{_key(own, target)}"
+def _downloaded(build: Path, tools: Path, needed: list[str], target: tuple[str, str, str]) -> Path:
+    """Folder of all third-party wheels that are needed on the target: Python, machine, glibc."""
+    folder = build / f"wheels-{target[0]}-{target[1]}-{_key(needed, target)}"
     if not folder.exists():
         partial = Path(tempfile.mkdtemp(prefix="partial-", dir=build))
-        download(tools, own, partial, target)
+        download(tools, needed, partial, target)
         partial.rename(folder)
     return folder
 
@@ -121,22 +129,44 @@ def read(folder: Path) -> Wheelhouse:
     return Wheelhouse(f"{own.path.name.split('-')[1]}-{own.sha256[:8]}", wheels)
 
 
-def check_settings(build: Path, path: Path) -> None:
+def check_settings(build: Path, path: Path, name: str = "CONFIG", reader: str = READ_SETTINGS) -> None:
     """Let this clone read the settings, before the minutes that a wheelhouse takes.
+
+    Args:
+        build: folder of this clone for what is made.
+        path: of the settings.
+        name: what the operator calls them.
+        reader: program that reads them.
 
     Raises:
         DeployError: as the service would refuse them.
+    """
+    run_tool(build, name, reader, path.absolute())
+
+
+def run_tool(build: Path, name: str, program: str, *words: object) -> str:
+    """Run a program of a few lines that reads settings, with this clone's code; what it printed.
+
+    Args:
+        build: folder of this clone for what is made.
+        name: what the operator calls what is read.
+        program: Python; ends with `laennec: ...` on standard error where the operator made a mistake.
+        words: its arguments.
+
+    Raises:
+        DeployError: the mistake, after the name.
     """
     build.mkdir(parents=True, exist_ok=True)
     with open(build / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         tools = make_tools(build)
-    argv = [str(tools), "-c", READ_SETTINGS, str(path.absolute())]
+    argv = [str(word) for word in (tools, "-c", program, *words)]
     done = subprocess.run(argv, cwd=PROJECT, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     if done.returncode:
-        said = last_words(done.stderr, 1)
-        what = "CONFIG: " if said.startswith("laennec: ") else "reading the settings failed on this workstation: "
-        raise DeployError(what + said.removeprefix("laennec: "))
+        said = done.stderr.strip()
+        known = said.rpartition("laennec: ")[2] if "laennec: " in said and "Traceback" not in said else ""
+        raise DeployError(f"{name}: {known}" if known else f"reading {name} failed here: {last_words(said, 1)}")
+    return done.stdout
 
 
 def make_tools(build: Path) -> Path:
@@ -204,9 +234,9 @@ def put_model(model: Path, folder: Path) -> None:
         (folder / f"default{path.name[len(model.stem) :]}").write_bytes(content)
 
 
-def _key(own: Path, target: tuple[str, ...]) -> str:
+def _key(needed: list[str], target: tuple[str, ...]) -> str:
     """Stands for all that decides which wheels are needed."""
-    decides = (required(own), _lines(PROJECT / "constraints.txt"), target)
+    decides = (needed, _lines(PROJECT / "constraints.txt"), target)
     return hashlib.sha256(repr(decides).encode()).hexdigest()[:12]
 
 

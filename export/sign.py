@@ -31,9 +31,9 @@ from edge import __version__
 from edge.artefact.model import load_model
 from edge.artefact.variants import find_variants
 from edge.errors import ConfigError, LaennecError, ModelError
+from edge.releases.key_file import NOT_AFTER
 from edge.releases.manifest import MANIFEST, SIGNATURE, TIME_FORMAT, File, Manifest, parse_manifest
 from edge.releases.package import tar
-from edge.releases.signature import NOT_AFTER
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,13 +27,22 @@ EXTRAS = {  # modules of the edge that may import what an extra brings
     "pyarrow": {"edge/tables/parquet_table.py"},
     "distributed": {"edge/archive/cluster.py"},
 }
+STEPS = {path.relative_to(ROOT).as_posix() for path in (ROOT / "edge" / "history" / "migrations").rglob("*.py")}
+STARLETTE = ("app", "bed_api", "event_stream", "gate", "guard", "pages", "views")  # of the board
 ADAPTERS = {  # what may be missing or slow, and the modules that may import it
     "onnxruntime": {"edge/artefact/backends/onnx.py"},
     "tensorrt": {"edge/artefact/backends/tensorrt.py"},
     "amqtt": {"edge/commands/demo/broker.py"},
     "uvicorn": {"edge/board/server.py"},
-    "starlette": {f"edge/board/{name}.py" for name in ("app", "event_stream", "guard", "pages", "views")},
+    "starlette": {f"edge/board/{name}.py" for name in STARLETTE},
     "argon2": {"edge/board/users.py"},
+    "psycopg": set(),  # SQLAlchemy loads it
+    "alembic": {"edge/history/database.py", *STEPS},
+    "sqlalchemy": {
+        *STEPS,
+        *(f"edge/history/{name}.py" for name in ("database", "holes_log", "ingester", "partitions", "queries")),
+        *(f"edge/history/{name}.py" for name in ("retention", "tables", "writer")),
+    },
 }
 EVERYBODY = {"types", "errors", "log", "durable", "disk_cache", "kernel_cache"}
 FOLDERS = {  # what each folder of the edge may import of the others, besides itself and EVERYBODY
@@ -53,6 +62,7 @@ FOLDERS = {  # what each folder of the edge may import of the others, besides it
     "delivery": {"settings", "sources", "ward"},
     "tables": set(),
     "neighbours": {"settings", "ward", "delivery", "tables"},
+    "history": {"settings", "delivery", "tables"},
     "clips": {"settings", "features", "artefact", "detector", "delivery"},
     "node": {"settings", "sources", "features", "artefact", "detector", "ward", "delivery", "neighbours", "clips"},
     "pictures": {"settings", "sources", "features", "artefact", "detector"},
@@ -60,7 +70,7 @@ FOLDERS = {  # what each folder of the edge may import of the others, besides it
     "doctor": {
         "settings", "sources", "features", "artefact", "releases", "detector", "ward", "delivery", "clips", "node",
     },
-    "board": {"settings", "ward", "delivery"},
+    "board": {"settings", "features", "ward", "delivery", "clips", "pictures", "tables"},
     "commands": {"*"},
     "__main__": {"commands"},
 }  # fmt: skip

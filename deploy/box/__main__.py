@@ -15,13 +15,18 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from deploy.box.build import install
-from deploy.box.durable import read_record, remove
+from deploy.box.configure import configure
+from deploy.box.credentials import credentials
+from deploy.box.durable import digest_of, read_record, remove
 from deploy.box.facts import facts, free_mb
-from deploy.box.layout import BoxLayout, Refusal, Trial
+from deploy.box.layout import KEPT_RELEASES, BoxLayout, LastSwitch, Refusal, Trial
+from deploy.box.model import active_model, change_model
+from deploy.box.model_trial import forget_model
 from deploy.box.process import Process
+from deploy.box.prune import discard
 from deploy.box.service import Service, Systemd
 from deploy.box.settings import unlink_settings
-from deploy.box.switch import discard, go_back, outcome, repair, switch, wait_until_healthy
+from deploy.box.switch import go_back, outcome, repair, switch, wait_until_healthy
 from deploy.box.wire import Session, Wire, at_work, only_one, watch_workstation
 
 Command = Callable[[Session, dict[str, Any], BinaryIO], dict[str, Any]]
@@ -43,11 +48,24 @@ def status(session: Session, _request: dict[str, Any], _given: BinaryIO) -> dict
     busy, trial = at_work(layout), read_record(layout.trial, Trial)
     busy = busy or at_work(layout)  # asked on both sides of the record: it is of somebody at work, or was left behind
     cut = None if busy else trial
+    last, running = read_record(layout.switched, LastSwitch), layout.running()
     return {
-        "running": layout.running(), "phase": health.phase, "status": health.status, "logs": session.service.logs,
+        "running": running, "phase": health.phase, "status": health.status, "logs": session.service.logs,
         "releases": [release.name for release in layout.complete()], "config": str(layout.config),
         "busy": busy, "trial": cut.new if cut else "", "before": cut.old if cut else "", "free_mb": free_mb(layout),
+        "model": active_model(layout) if running else {}, "model_cut_off": not busy and layout.model_trial.exists(),
+        "software": layout.software(running)[5:] if running else "",
+        "settings_sha256": _digest(layout.config) if running else "",
+        "deaf_s": last.deaf_s if last else None, "switched_s": last.at_s if last else None,
+        "has_board": layout.board.exists(),
     }  # fmt: skip
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of a file; empty: this user may not read it, or it is not there."""
+    with suppress(OSError):
+        return digest_of(path)
+    return ""
 
 
 def logs(session: Session, request: dict[str, Any], _given: BinaryIO) -> dict[str, Any]:
@@ -85,7 +103,7 @@ def rollback(session: Session, request: dict[str, Any], given: BinaryIO) -> dict
         looked_for = f"a release {wanted}" if wanted else f"a release older than {running}"
         others = f"{', '.join(names)}, of which {running} runs; name one: RELEASE=..."
         raise Refusal(f"expected {looked_for}, found {f'{running} alone' if names == [running] else others}")
-    return switch(session, wanted, request["hold_s"])
+    return switch(session, wanted, request["hold_s"], keep=request.get("keep") or KEPT_RELEASES)
 
 
 def _undo(session: Session, cut: Trial, hold_s: float) -> dict[str, Any]:
@@ -105,7 +123,8 @@ def undeploy(session: Session, request: dict[str, Any], _given: BinaryIO) -> dic
         session.service.stop()
     with session.wire.step("removing releases"):
         unlink_settings(layout)
-        for gone in (layout.current, layout.before, layout.trial, *layout.strays()):
+        forget_model(layout)
+        for gone in (layout.current, layout.before, layout.trial, layout.switched, *layout.strays()):
             remove(gone)
         purged = (layout.config.parent, layout.state) if request["purge"] else ()
         for folder in layout.releases.glob("*"):
@@ -128,7 +147,10 @@ def _remove_if_empty(folder: Path) -> None:
 
 
 READING: dict[str, Command] = {"probe": probe, "status": status, "logs": logs}
-CHANGING: dict[str, Command] = {"install": install, "mend": mend, "rollback": rollback, "undeploy": undeploy}
+CHANGING: dict[str, Command] = {
+    "install": install, "configure": configure, "model": change_model, "credentials": credentials, "mend": mend,
+    "rollback": rollback, "undeploy": undeploy,
+}  # fmt: skip
 
 
 def main(given: BinaryIO, out: BinaryIO) -> None:

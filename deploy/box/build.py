@@ -10,29 +10,22 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from deploy.box.child import must
-from deploy.box.durable import CHUNK, digest_of, read_record, sync_disk, sync_folder, write_record, write_whole
-from deploy.box.layout import BoxLayout, Refusal, Release
-from deploy.box.switch import discard, outcome, repair, switch
+from deploy.box.durable import CHUNK, digest_of, read_record, sync_folder
+from deploy.box.examine import complete, examine, named_as_given, read_settings, write_settings
+from deploy.box.layout import BOARD, KEPT_RELEASES, BoxLayout, Refusal, Release
+from deploy.box.prune import discard
+from deploy.box.signed import check_signed
+from deploy.box.switch import outcome, repair, switch
 from deploy.box.wire import Session, watch_workstation
 
-EXAMINED = "examined.yaml"  # in the release: the settings as they will be, once it is current
 UNPACKED = 4  # an installed release takes this many times its wheels (measured: 3.5, x86-64, kernels included)
 COMPILE = "from edge.features import warm_up; warm_up()"
 DEMO = "demo.flac"
-# Before the minutes that compiling and measuring take: a mistake in the settings is told at once.
-READ_SETTINGS = """
-import pathlib, sys
-from edge.settings.config import load_config
-from edge.errors import LaennecError
-try: load_config(pathlib.Path(sys.argv[1]))
-except LaennecError as error: sys.exit(f"laennec: {error}")
-"""
 # The bundled minute again and again for an hour: a service that comes to the end of its files ends.
 REPEAT = """
 import sys, pathlib, edge, soundfile
@@ -41,12 +34,6 @@ with soundfile.SoundFile(sys.argv[1], "w", rate, 1) as longer:
     for _ in range(3600 * rate // len(sound)):
         longer.write(sound)
 """
-EXAMINATION = (
-    ("choosing the fastest runtime by measuring (optimize)", "optimize"),
-    ("asking the new release how it finds this box (doctor)", "doctor --config"),
-    ("letting it hear the bundled recording (self-test)", "doctor --self-test"),
-)
-
 Manifest = Sequence[dict[str, Any]]  # of each wheel: name, size in bytes, sha256
 
 
@@ -55,8 +42,8 @@ def install(session: Session, request: dict[str, Any], given: BinaryIO) -> dict[
 
     Args:
         session: whose.
-        request: `wheels`, `version`, `python`, `files`, `system_site`, `hold_s`, `is_forced`, as `deploy.__main__`
-            sends them.
+        request: `wheels`, `version`, `python`, `files`, `system_site`, `hold_s`, `is_forced`, `keeps_board`, `keep`
+            and `signed`, as `deploy.__main__` sends them.
         given: where the bytes of wheels come from.
 
     Returns:
@@ -66,6 +53,7 @@ def install(session: Session, request: dict[str, Any], given: BinaryIO) -> dict[
         Refusal: with what the box runs as before.
     """
     layout, wire, wheels = session.layout, session.wire, request["wheels"]
+    check_signed(layout, request)
     with wire.step("clearing up what an earlier deployment left") as remarks:
         remarks += repair(session)
     if not request.get("is_forced") and _runs_already(session, request):
@@ -75,19 +63,22 @@ def install(session: Session, request: dict[str, Any], given: BinaryIO) -> dict[
         new = receive(session, wheels, given)
         remarks.append(f"{len(new)} of {len(wheels)} files were new, {_size(new) / 1e6:.1f} MB")
     watch_workstation(session, given)
-    numbers = [int(path.name[:4]) for path in layout.releases.glob("[0-9][0-9][0-9][0-9]-*")]
-    name = f"{max(numbers, default=0) + 1:04d}-{request['version']}"
+    name = layout.next_name(request["version"])
+    made = Release(
+        name, time.time(), request["python"], tuple(each["name"] for each in wheels), layout.running()
+    )  # fmt: skip
     try:
         _build(session, request, layout.releases / name)
-        with _named_as_given(session, request, name):
-            _read_settings(session, layout.releases / name)
+        with named_as_given(session, request["files"], name):
+            read_settings(session, layout.releases / name)
             _compile(session, layout.releases / name)
-            _examine(session, layout.releases / name)
-        _complete(session, request, layout.releases / name)
+            examine(session, layout.releases / name)
+        complete(session, request["files"], made)
     except (Refusal, OSError):
         discard(layout, name)
         raise
-    return {**switch(session, name, request["hold_s"], is_untried=True), "is_new": True}
+    keep = request.get("keep") or KEPT_RELEASES
+    return {**switch(session, name, request["hold_s"], is_untried=True, keep=keep), "is_new": True}
 
 
 def _runs_already(session: Session, request: dict[str, Any]) -> bool:
@@ -101,8 +92,9 @@ def _runs_already(session: Session, request: dict[str, Any]) -> bool:
         (folder / name).is_file() and (folder / name).read_bytes() == text.encode()
         for name, text in request["files"].items()  # with the hashes of all wheels, and the settings if any are given
     )
+    has_board = session.layout.board.exists() == (BOARD in request["files"] or bool(request.get("keeps_board")))
     is_well = health.is_asked and health.is_well
-    return is_well and has_files and sees_system == request["system_site"]
+    return is_well and has_files and has_board and sees_system == request["system_site"]
 
 
 def _size(wheels: Manifest) -> int:
@@ -158,12 +150,12 @@ def _build(session: Session, request: dict[str, Any], folder: Path) -> None:
     """An environment with everything in it."""
     wire, layout, python, own = session.wire, session.layout, request["python"], folder / "venv/bin/python"
     folder.mkdir(parents=True)
-    settings = request["files"].get("ward.yaml")
     for name, text in request["files"].items():
         if name != "ward.yaml":
             (folder / name).write_text(text)
-    like = layout.config if layout.config.exists() else None  # who may read them stays as the operator chose
-    write_whole(folder / "ward.yaml", layout.config.read_bytes() if settings is None else settings.encode(), like=like)
+    if request.get("keeps_board") and BOARD not in request["files"]:
+        (folder / BOARD).write_bytes(layout.board.read_bytes())
+    write_settings(layout, folder, request["files"].get("ward.yaml"))
     with wire.step(f"making a virtual environment of {python}"):
         extra = ["--system-site-packages"] if request["system_site"] else []
         argv = [python, "-I", "-m", "venv", "--without-pip", *extra, folder / "venv"]
@@ -188,48 +180,3 @@ def _compile(session: Session, folder: Path) -> None:
     if DEMO in (folder / "ward.yaml").read_text():
         with wire.step("making a long demonstration recording"):
             must([own, "-I", "-c", REPEAT, folder / DEMO], "writing the demonstration", layout.variables())
-
-
-def _read_settings(session: Session, folder: Path) -> None:
-    """See that the new release can read them; `_examine` sees what they lead to."""
-    layout, config = session.layout, folder / EXAMINED
-    text = (folder / "ward.yaml").read_text()
-    text = text.replace(f"{layout.current}/", f"{folder}/")  # as if it were current already
-    write_whole(config, text.encode(), like=folder / "ward.yaml")
-    argv = [folder / "venv/bin/python", "-I", "-c", READ_SETTINGS, config]
-    with session.wire.step("reading the settings"):
-        must(argv, "reading the settings", layout.variables())
-
-
-@contextmanager
-def _named_as_given(session: Session, request: dict[str, Any], name: str) -> Iterator[None]:
-    """In what is refused, name the settings as the operator knows them: the examined copy goes with the release."""
-    layout = session.layout
-    try:
-        yield
-    except Refusal as error:
-        known = "CONFIG" if "ward.yaml" in request["files"] else str(layout.config)
-        raise Refusal(str(error).replace(str(layout.releases / name / EXAMINED), known)) from None
-
-
-def _examine(session: Session, folder: Path) -> None:
-    """Let the new release say what it thinks of this box and these settings."""
-    layout, config, laennec = session.layout, folder / EXAMINED, folder / "venv/bin/laennec"
-    for what, words in EXAMINATION:
-        argv = [laennec, *words.split(), *([config] if words.endswith("--config") else [])]
-        with session.wire.step(what) as remarks:
-            argv = session.service.command_as_service(folder, argv)
-            said = must(argv, f"laennec {words}", layout.variables())
-            remarks += [line.strip() for line in said.splitlines() if line.startswith("warn")]
-
-
-def _complete(session: Session, request: dict[str, Any], folder: Path) -> None:
-    layout, own = session.layout, (folder / "ward.yaml").read_bytes()
-    if "ward.yaml" not in request["files"] and own != layout.config.read_bytes():
-        raise Refusal(f"{layout.config} was changed while the release was being made; deploy again")
-    with session.wire.step("writing it to disk"):
-        sync_disk(folder)
-        wheels = tuple(each["name"] for each in request["wheels"])
-        made = Release(folder.name, time.time(), request["python"], wheels, layout.running())
-        write_record(folder / "release.json", made)
-        sync_folder(folder.parent)

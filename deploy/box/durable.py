@@ -19,17 +19,24 @@ from typing import Any
 CHUNK = 1 << 20  # bytes
 
 
-def write_whole(path: Path, content: bytes, like: Path | None = None) -> None:
+def write_whole(path: Path, content: bytes, like: Path | None = None, rights: tuple[int, int] | None = None) -> None:
     """Replace `path` by `content`: after a power cut either is there whole.
 
     Args:
         path: of the file; a link is replaced, not followed.
         content: all of it.
         like: a file whose owner and rights it gets; None: this user's.
+        rights: number of the owner, and mode, instead; nobody else may read it at any moment.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".part")
-    with open(partial, "wb") as file:
+    if rights is not None:
+        partial.unlink(missing_ok=True)  # of an earlier attempt, with its rights
+    with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600 if rights else 0o666), "wb") as file:
+        if rights is not None:
+            if os.geteuid() == 0:
+                os.fchown(file.fileno(), rights[0], -1)
+            os.fchmod(file.fileno(), rights[1])
         if like is not None:  # before anything is in it that not everybody may read
             was = like.stat()
             if os.geteuid() == 0:

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.box.child import call
-from deploy.box.layout import BoxLayout
+from deploy.box.layout import BoxLayout, Refusal
+from deploy.box.signed import known_keys
 from deploy.box.wire import at_work
 
 PYTHONS = ("python3", "python3.14", "python3.13", "python3.12", "python3.11", "python3.10")
@@ -76,6 +77,10 @@ class Facts:
     """Who deploys to this box just now, in words; empty: nobody."""
     has_trial: bool = False
     """Whether a switch has no verdict yet."""
+    keys: tuple[str, ...] = ()
+    """Names of the public keys that releases must be signed by; none: it takes every release."""
+    has_board: bool = False
+    """Whether the release that runs has a board."""
 
 
 def facts(layout: BoxLayout, system: Path = Path("/")) -> Facts:
@@ -101,8 +106,17 @@ def facts(layout: BoxLayout, system: Path = Path("/")) -> Facts:
         running=layout.running(),
         has_config=layout.config.exists() or layout.linked_config.exists(),  # its link may have been removed by hand
         busy=at_work(layout),
-        has_trial=layout.trial.exists(),
+        has_trial=layout.trial.exists() or layout.model_trial.exists(),
+        keys=_keys(layout),
+        has_board=layout.board.exists(),
     )
+
+
+def _keys(layout: BoxLayout) -> tuple[str, ...]:
+    """Names of the keys that a release must be signed by, as far as this user can see; `install` looks again."""
+    with suppress(OSError, Refusal):
+        return tuple(key.path.name for key in known_keys(layout))
+    return ()
 
 
 def _text(path: Path) -> str:

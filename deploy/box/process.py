@@ -36,6 +36,8 @@ LOG_BYTES = 5_000_000  # the log is begun anew beyond, the one before is kept
 class Process:
     """The service below a root of one's own: a process that `run.sh` starts, and starts again when it ends."""
 
+    is_of_the_system = False
+
     def __init__(self, layout: BoxLayout) -> None:
         """Prepare to run the current release of `layout`; nothing is started."""
         self.logs = f"tail -f {layout.log}"

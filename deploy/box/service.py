@@ -16,7 +16,7 @@ from deploy.box.child import call, last_words
 from deploy.box.durable import remove, write_whole
 from deploy.box.layout import BoxLayout, Refusal
 
-UNIT = "laennec.service"
+UNIT, BOARD_UNIT = "laennec.service", "laennec-board.service"
 # What a release is examined with, so that it finds the user, groups and folders that the service will have.
 EXAMINED_WITH = (
     "DynamicUser",
@@ -55,6 +55,8 @@ class Service(Protocol):
 
     logs: str
     """Command that shows its log."""
+    is_of_the_system: bool
+    """Whether it has a user of its own, and starts with the machine."""
 
     def restart(self) -> None:
         """Start what `current` names; stop what ran before."""
@@ -76,11 +78,13 @@ class Systemd:
     """The service as a unit of systemd."""
 
     logs = f"journalctl -u {UNIT}"
+    is_of_the_system = True
 
     def __init__(self, layout: BoxLayout) -> None:
         """Prepare to run the current release of `layout`; nothing is started."""
         self._layout = layout
         self._unit = layout.root / "etc/systemd/system" / UNIT
+        self._board = self._unit.with_name(BOARD_UNIT)
         self._rules = layout.root / "etc/udev/rules.d"
 
     def restart(self) -> None:
@@ -96,6 +100,23 @@ class Systemd:
         call(["systemctl", "reset-failed", UNIT])  # fails where it never ran
         self._systemctl("enable", "--quiet", UNIT)
         self._systemctl("restart", "--no-block", UNIT)
+        self._restart_board()
+
+    def _restart_board(self) -> None:
+        """The board of the current release, if it has one; how it does is no verdict on the node."""
+        unit = self._layout.current / BOARD_UNIT
+        if self._layout.board.exists() and unit.exists():
+            write_whole(self._board, unit.read_bytes())
+            self._systemctl("daemon-reload")
+            self._systemctl("enable", "--quiet", BOARD_UNIT)
+            self._systemctl("restart", "--no-block", BOARD_UNIT)
+        else:
+            self._remove_board()
+
+    def _remove_board(self) -> None:
+        if self._board.exists():
+            self._systemctl("disable", "--now", BOARD_UNIT)
+            remove(self._board)
 
     def stop(self) -> None:
         """Stop, disable and remove the unit, and the rules."""
@@ -103,6 +124,7 @@ class Systemd:
             self._systemctl("disable", "--now", UNIT)
         for rule in self._layout.releases.glob("*/*.rules"):
             remove(self._rules / rule.name)
+        self._remove_board()
         remove(self._unit)
         self._systemctl("daemon-reload")
 

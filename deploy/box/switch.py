@@ -7,14 +7,15 @@ ends it early, `repair` finds the note and either ends the switch or undoes it; 
 
 from __future__ import annotations
 
-import shutil
 import time
 from contextlib import suppress
 from typing import Any
 
 from deploy.box.child import last_words
 from deploy.box.durable import point, read_record, remove, write_record, write_whole
-from deploy.box.layout import BoxLayout, Refusal, Trial
+from deploy.box.layout import KEPT_RELEASES, BoxLayout, LastSwitch, Refusal, Trial
+from deploy.box.model_trial import forget_model, restore_model
+from deploy.box.prune import discard, prune
 from deploy.box.service import Health, Service
 from deploy.box.settings import (
     adopt_settings,
@@ -26,13 +27,14 @@ from deploy.box.settings import (
 )
 from deploy.box.wire import Session
 
-KEPT_RELEASES = 3
 READY_S = 120.0  # from start to READY=1: everything is compiled and built by then, but devices on a slow card take time
 POLL_S = 0.1
 UNDO = "undo.sh"
 
 
-def switch(session: Session, name: str, hold_s: float, is_untried: bool = False) -> dict[str, Any]:
+def switch(
+    session: Session, name: str, hold_s: float, is_untried: bool = False, keep: int = KEPT_RELEASES
+) -> dict[str, Any]:
     """Make a complete release the current one and judge it.
 
     Args:
@@ -40,9 +42,10 @@ def switch(session: Session, name: str, hold_s: float, is_untried: bool = False)
         name: of the release.
         hold_s: how long it must be healthy after READY=1, seconds.
         is_untried: whether the release has never run; if it is not healthy, it is removed.
+        keep: how many releases stay, at least the current one and the one before.
 
     Returns:
-        For people: what runs, its status, where settings and log are.
+        For people: what runs, its status, where settings and log are, how long it was deaf.
 
     Raises:
         Refusal: it was not healthy; everything is as it was before.
@@ -52,31 +55,34 @@ def switch(session: Session, name: str, hold_s: float, is_untried: bool = False)
     with wire.step(f"switching to {name}") as remarks:
         remarks += adopt_settings(layout)  # edited by hand while the release was made: of the release before
         remarks += settings_change(layout, name)
-        trial = Trial(name, layout.running(), layout.config.exists(), is_untried, hold_s)
+        trial = Trial(name, layout.running(), layout.config.exists(), is_untried, hold_s, keep)
         back_up_settings(layout, bool(trial.old))
         write_record(layout.trial, trial)
         if trial.old:
             _prepare_undo(layout, trial)
         link_settings(layout)
         point(layout.current, f"releases/{name}")
+    began_s = time.monotonic()
     try:
-        health = _judge(session, hold_s)
+        health, deaf_s = judge(session, hold_s)
     except (Refusal, OSError) as error:
         said = last_words(session.service.last_lines(20))
         with wire.step(f"going back to {trial.old or 'nothing'}") as remarks:
             remarks += go_back(session, trial)
-        raise Refusal(f"{name} was not healthy: {error}; its last words: {said}") from None
+        lost = f"deaf for at most {time.monotonic() - began_s:.1f} s"
+        raise Refusal(f"{name} was not healthy: {error}; its last words: {said}; {lost}") from None
     with wire.step("keeping it"):
         settle(session, trial)
-    return outcome(session, health)
+        write_record(layout.switched, LastSwitch(name, time.time(), deaf_s))
+    return outcome(session, health, deaf_s)
 
 
-def outcome(session: Session, health: Health) -> dict[str, Any]:
-    """For people: what runs, its status, where settings and log are."""
+def outcome(session: Session, health: Health, deaf_s: float | None = None) -> dict[str, Any]:
+    """For people: what runs, its status, where settings and log are; after a switch how long it was deaf."""
     layout = session.layout
     return {
         "running": layout.running(), "status": health.status,
-        "logs": session.service.logs, "config": str(layout.config),
+        "logs": session.service.logs, "config": str(layout.config), "deaf_s": deaf_s,
     }  # fmt: skip
 
 
@@ -88,11 +94,27 @@ def _prepare_undo(layout: BoxLayout, trial: Trial) -> None:
     point(layout.before, f"releases/{trial.old}")
 
 
-def _judge(session: Session, hold_s: float) -> Health:
+def judge(session: Session, hold_s: float) -> tuple[Health, float]:
+    """Restart the service and watch it.
+
+    Args:
+        session: whose.
+        hold_s: how long it must be healthy after READY=1, seconds.
+
+    Returns:
+        How it is, and how long nobody was heard, seconds: from the restart to READY=1.
+
+    Raises:
+        Refusal: it is not healthy; it still runs, or tries to.
+    """
+    began_s = time.monotonic()
     with session.wire.step("restarting the service"):
         session.service.restart()
-    with session.wire.step(f"waiting until it is ready, then healthy for {hold_s:.0f} s"):
-        return wait_until_healthy(session.service, hold_s)
+    with session.wire.step(f"waiting until it is ready, then healthy for {hold_s:.0f} s") as remarks:
+        wait_until_healthy(session.service, 0.0)
+        deaf_s = round(time.monotonic() - began_s, 1)
+        remarks.append(f"deaf for {deaf_s:.1f} s")
+        return wait_until_healthy(session.service, hold_s), deaf_s
 
 
 def wait_until_healthy(service: Service, hold_s: float) -> Health:
@@ -122,21 +144,7 @@ def settle(session: Session, trial: Trial) -> None:
     remove(layout.before)
     remove(layout.trial)
     session.is_settling = False
-    others = [release.name for release in layout.complete()]
-    kept = list(dict.fromkeys(name for name in (layout.running(), trial.old, *others) if name))[:KEPT_RELEASES]
-    for folder in layout.releases.glob("*"):
-        if folder.name not in kept:
-            discard(layout, folder.name)
-    used = {wheel for release in layout.complete() for wheel in release.wheels}
-    for wheel in layout.wheels.glob("*"):
-        if wheel.name not in used:
-            remove(wheel)
-
-
-def discard(layout: BoxLayout, name: str) -> None:
-    """Remove a release; first of all it is not complete any more."""
-    remove(layout.releases / name / "release.json")
-    shutil.rmtree(layout.releases / name, ignore_errors=True)
+    prune(layout, (layout.running(), trial.old), trial.keep)
 
 
 def go_back(session: Session, trial: Trial) -> list[str]:
@@ -176,6 +184,9 @@ def repair(session: Session) -> list[str]:
     trial = read_record(layout.trial, Trial)
     if trial is not None:
         remarks += _end_trial(session, trial)
+    if layout.model_trial.exists():
+        remarks += go_back_to_model(session)
+    forget_model(layout)  # what is half written of it
     remarks += adopt_settings(layout)
     for stray in (layout.before, *layout.strays()):
         remove(stray)
@@ -184,6 +195,23 @@ def repair(session: Session) -> list[str]:
             remarks.append(f"removed {folder.name}, which was not complete")
             discard(layout, folder.name)
     return remarks
+
+
+def go_back_to_model(session: Session) -> list[str]:
+    """Undo a change of the model that was not good, or was cut off; the service starts with the one before.
+
+    Returns:
+        What was done, a line.
+    """
+    session.is_settling = True
+    restore_model(session.layout)
+    session.service.restart()
+    remove(session.layout.before)
+    forget_model(session.layout)
+    session.is_settling = False
+    with suppress(Refusal):  # then whoever asked hears how it is (`Session.situation`)
+        wait_until_healthy(session.service, 0.0)
+    return ["went back to the model that was active before"]
 
 
 def _end_trial(session: Session, trial: Trial) -> list[str]:

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Before every start of the service: go back to the release before, if the switch away from it has no verdict and nobody
 # is at work on one. `sh opt/laennec/before/undo.sh ROOT`: from the release that was good, without Python, for the new
-# one may be what is broken. Not for the rest of what was cut off: the next command mends that (`switch.repair`).
+# one may be what is broken. Likewise for a change of the model. Not for the rest of what was cut off: the next command mends that (`switch.repair`).
 set -eu
 umask 022 # whatever that of the service is
 root=${1%/}
@@ -24,6 +24,24 @@ if [ "$old" != "$new" ]; then
     fi
     ln -sfn "$old" "$base/.current.new"
     mv -T "$base/.current.new" "$base/current"
+    sync "$base"
+fi
+trial=$base/model-trial
+if [ -e "$trial/store" ]; then # another model of the same release
+    store=$(readlink "$trial/store")
+    if ! cmp -s "$trial/promoted" "$store/promoted"; then
+        echo "laennec: a change of the model was cut off before it was known to be good; the one before is active"
+    fi
+    if [ -e "$trial/promoted" ]; then
+        cp -p "$trial/promoted" "$store/.incoming-promoted"
+        sync "$store/.incoming-promoted"
+        mv -T "$store/.incoming-promoted" "$store/promoted"
+    else
+        rm -f "$store/promoted"
+    fi
+    sync "$store"
+    rm -rf "$base/.model-trial.old" # once is enough: what is promoted by hand from here on stays
+    mv -T "$trial" "$base/.model-trial.old"
     sync "$base"
 fi
 if [ -e "$unit" ] && ! cmp -s "$unit" "$base/current/laennec.service"; then

@@ -1,17 +1,19 @@
 """One viewer's server-sent events, until it leaves or takes nothing any more.
 
-Not for what is told (`edge.board.hub`). The browser connects again by itself and gets the whole ward anew.
+Not for what is told (`edge.board.hub`, `edge.board.bed_hub`). The browser connects again by itself and gets
+everything anew.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from edge.board.hub import Hub, Viewer
+from edge.board.hub import Viewer
 
 SEND_S = 10.0  # how long a message may take to leave; a viewer that is slower is dropped
 HEADERS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"x-accel-buffering", b"no")]
@@ -20,10 +22,10 @@ HEADERS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"x-accel-bu
 class EventStream(Response):
     """Sends what is in a viewer's queue."""
 
-    def __init__(self, viewer: Viewer, hub: Hub, lasts_s: float | None) -> None:
-        """Serve `viewer`, who has joined `hub`, for as long as its session lasts; None: without an end."""
+    def __init__(self, viewer: Viewer, leave: Callable[[], None], lasts_s: float | None) -> None:
+        """Serve `viewer` for as long as its session lasts (None: without an end), then call `leave`."""
         super().__init__()
-        self._viewer, self._hub, self._lasts_s = viewer, hub, lasts_s
+        self._viewer, self._leave, self._lasts_s = viewer, leave, lasts_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Until the viewer leaves, or is dropped."""
@@ -32,7 +34,7 @@ class EventStream(Response):
         try:
             await asyncio.wait({sending, leaving}, timeout=self._lasts_s, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self._hub.leave(self._viewer)
+            self._leave()
             for task in (sending, leaving):
                 task.cancel()
                 with suppress(asyncio.CancelledError, OSError, asyncio.TimeoutError):

@@ -16,9 +16,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from edge.board.wire import Place, Text
 from edge.ward.alarm_commands import parse_command
+from edge.ward.look_order import LOOK
 
 ANSWER_S = 5.0  # how long a node may take; a command expires at the broker after 10 s
 MAX_WAITING = 64
+MAX_LOOKS = 32  # of them may be asked for pictures: orders of people find room however many look
 
 
 @dataclass(frozen=True)
@@ -59,14 +61,24 @@ class Orders:
             ValueError: the order is not of a form that the contract knows.
         """
         ident = secrets.token_hex(12)
-        payload = json.dumps({**fields, "id": ident}, ensure_ascii=False, allow_nan=False).encode()
-        parse_command(verb, payload)
+        parse_command(verb, _payload(ident, fields))
+        return await self._ask(place, verb, ident, fields)
+
+    async def look(self, place: Place, duration_s: float) -> Outcome:
+        """Ask for the live picture of a bed for a while; 0 s: no more of it. That is no order of a person."""
+        if sum(f"/result/{LOOK}/" in topic for topic, _ in self._waiting) >= MAX_LOOKS:
+            return Outcome(False, "too many beds are looked at; try again")
+        fields = {"by": self._user, "duration_s": duration_s}
+        return await self._ask(place, LOOK, secrets.token_hex(12), fields)
+
+    async def _ask(self, place: Place, verb: str, ident: str, fields: Mapping[str, object]) -> Outcome:
+        """Send a command and wait for its answer."""
         if len(self._waiting) >= MAX_WAITING:
             return Outcome(False, "too many orders are under way; try again")
         key = (self._topic(place, "result", verb), ident)
         answer = self._waiting[key] = asyncio.get_running_loop().create_future()
         try:
-            if not self._send(self._topic(place, "cmd", verb), payload):
+            if not self._send(self._topic(place, "cmd", verb), _payload(ident, fields)):
                 return Outcome(False, "the board has lost the broker; nothing was sent")
             return await asyncio.wait_for(answer, ANSWER_S)
         except asyncio.TimeoutError:
@@ -91,3 +103,7 @@ class Orders:
     def _topic(self, place: Place, kind: str, verb: str) -> str:
         bed = ("s", place.stream) if place.stream else ()
         return "/".join((self._prefix, place.site, place.node, *bed, kind, verb, self._user))
+
+
+def _payload(ident: str, fields: Mapping[str, object]) -> bytes:
+    return json.dumps({**fields, "id": ident}, ensure_ascii=False, allow_nan=False).encode()

@@ -10,7 +10,7 @@ import secrets
 import time
 from collections.abc import Callable
 
-from edge.board import wire
+from edge.board import sound_wire, wire
 from edge.board.inbox import Arrived, Inbox
 from edge.delivery.mqtt import Connected, Disconnected, MqttSession, Signal
 from edge.delivery.requests import Listening, Request
@@ -43,7 +43,8 @@ class Reader:
         self._session = MqttSession(mqtt, client_id, None, self._on_signal)
         sites = settings.sites or ("+",)
         answers = [f"{mqtt.prefix}/{site}/+/{bed}result/+/{self.user}" for site in sites for bed in ("", "s/+/")]
-        filters = (*wire.filters(mqtt.prefix, settings.sites), *answers)
+        of_sound = sound_wire.filters(mqtt.prefix, settings.sites)
+        filters = (*wire.filters(mqtt.prefix, settings.sites), *of_sound, *answers)
         self._session.listening = Listening(filters, self._on_message, stored=True)
 
     def start(self) -> None:

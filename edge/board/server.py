@@ -15,8 +15,8 @@ import uvicorn
 
 from edge.board.app import make_app
 from edge.board.audit import Audit
-from edge.board.hub import Hub
 from edge.board.users import read_users
+from edge.board.watch import Watch
 from edge.errors import ConfigError
 from edge.settings.board import BoardSettings, Listen
 
@@ -54,13 +54,13 @@ def serve(settings: BoardSettings, stop: threading.Event, on_ready: Callable[[st
         host = f"[{listen.host}]" if ":" in listen.host else listen.host
         try:
             server = uvicorn.Server(config)
-            asyncio.run(_until(server, bound, stop, lambda: on_ready(f"{scheme}://{host}:{port}/"), app.state.hub))
+            asyncio.run(_until(server, bound, stop, lambda: on_ready(f"{scheme}://{host}:{port}/"), app.state.watch))
         finally:
             audit.close()
 
 
 async def _until(
-    server: uvicorn.Server, bound: socket.socket, stop: threading.Event, on_ready: Callable[[], None], hub: Hub
+    server: uvicorn.Server, bound: socket.socket, stop: threading.Event, on_ready: Callable[[], None], watch: Watch
 ) -> None:
     running = asyncio.create_task(server.serve([bound]))
     while not server.started and not running.done():
@@ -69,7 +69,8 @@ async def _until(
         on_ready()
     while not (stop.is_set() or server.should_exit or running.done()):  # uvicorn takes the signals, too
         await asyncio.sleep(LOOK_S)
-    hub.close()  # streams never end by themselves
+    for hub in (watch.hub, watch.beds):  # streams never end by themselves
+        hub.close()
     server.should_exit = True
     await running
 

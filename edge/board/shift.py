@@ -14,7 +14,8 @@ from itertools import pairwise
 
 from edge.board.lines import condition_words
 from edge.board.tile import Tile
-from edge.board.ward_state import BedState, Ward
+from edge.board.ward_state import BedState, Minute, Ward
+from edge.tables.csv_table import cell_text
 
 MAX_HOURS = 24
 SLOT_S = 900.0  # of the strip: a quarter of an hour
@@ -23,7 +24,7 @@ MINUTE_S = 60.0
 
 @dataclass(frozen=True)
 class Slot:
-    """A quarter of an hour of one bed."""
+    """A stretch of time of one bed."""
 
     start_s: float
     """Board's clock."""
@@ -71,7 +72,7 @@ def to_csv(shifts: Sequence[Shift]) -> str:
     writer = csv.writer(out)
     writer.writerow(["site", "node", "bed", "minutes_ago", "coverage", *(f"{group}_s_per_min" for group in groups)])
     for shift in shifts:
-        names = [_harmless(each) for each in (shift.site, shift.node, shift.stream)]
+        names = [cell_text(each) for each in (shift.site, shift.node, shift.stream)]
         for index, slot in enumerate(shift.slots):
             ago_min = round((len(shift.slots) - index) * SLOT_S / MINUTE_S)
             values = [slot.s_per_min.get(group) for group in groups]
@@ -80,36 +81,42 @@ def to_csv(shifts: Sequence[Shift]) -> str:
     return out.getvalue()
 
 
+def slots_of(minutes: Sequence[Minute], begin_s: float, count: int, slot_s: float) -> tuple[Slot, ...]:
+    """What was measured, and the burden of that, in each of `count` slots from `begin_s` on."""
+    weighed, groups = _weighed(minutes, begin_s), sorted({group for each in minutes for group in each.s_per_min})
+
+    def slot(start_s: float) -> Slot:
+        inside = [pair for pair in weighed if start_s < pair[0].made_s <= start_s + slot_s]
+        coverage = min(1.0, sum(weight for _, weight in inside) / slot_s)
+        return Slot(start_s, coverage, {group: _mean(group, inside) for group in groups})
+
+    return tuple(slot(begin_s + index * slot_s) for index in range(count))
+
+
 def _shift(tile: Tile, bed: BedState, length_s: float, now_s: float) -> Shift:
     begin_s = now_s - length_s
     minutes = [each for each in bed.minutes if each.made_s > begin_s]
     groups = sorted({group for each in minutes for group in each.s_per_min})
-    ends_s = [begin_s, *(each.made_s for each in minutes)]
-    spans_s = [min(MINUTE_S, after - before) for before, after in pairwise(ends_s)]
-    weights = [
-        (each, each.coverage * span_s) for each, span_s in zip(minutes, spans_s, strict=True)
-    ]  # measured seconds
-
-    def mean(chosen: Sequence[tuple[float | None, float]]) -> float | None:
-        known = [(value, weight) for value, weight in chosen if value is not None]
-        total = sum(weight for _, weight in known)
-        return sum(value * weight for value, weight in known) / total if total else None
-
-    def slot(start_s: float) -> Slot:
-        inside = [pair for pair in weights if start_s < pair[0].made_s <= start_s + SLOT_S]
-        coverage = min(1.0, sum(weight for _, weight in inside) / SLOT_S)
-        means = {group: mean([(each.s_per_min.get(group), weight) for each, weight in inside]) for group in groups}
-        return Slot(start_s, coverage, means)
-
+    weighed = _weighed(minutes, begin_s)
     values = {group: [each.s_per_min.get(group) for each in minutes] for group in groups}
     return Shift(
-        tile.site, tile.node, tile.stream, tile.words, min(1.0, sum(w for _, w in weights) / length_s),
-        {condition_words(g): mean([(each.s_per_min.get(g), w) for each, w in weights]) for g in groups},
+        tile.site, tile.node, tile.stream, tile.words, min(1.0, sum(w for _, w in weighed) / length_s),
+        {condition_words(group): _mean(group, weighed) for group in groups},
         {condition_words(g): max((v for v in found if v is not None), default=None) for g, found in values.items()},
-        tuple(slot(begin_s + index * SLOT_S) for index in range(round(length_s / SLOT_S))),
+        slots_of(minutes, begin_s, round(length_s / SLOT_S), SLOT_S),
     )  # fmt: skip
 
 
-def _harmless(text: str) -> str:
-    """Text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
+def _weighed(minutes: Sequence[Minute], begin_s: float) -> list[tuple[Minute, float]]:
+    """The minutes after `begin_s`, each with the seconds of it that were measured."""
+    later = [each for each in minutes if each.made_s > begin_s]
+    ends_s = [begin_s, *(each.made_s for each in later)]
+    spans_s = [min(MINUTE_S, after - before) for before, after in pairwise(ends_s)]
+    return [(each, each.coverage * span_s) for each, span_s in zip(later, spans_s, strict=True)]
+
+
+def _mean(group: str, weighed: Sequence[tuple[Minute, float]]) -> float | None:
+    """Burden of a group over what was measured; None: unknown."""
+    known = [(value, weight) for each, weight in weighed if (value := each.s_per_min.get(group)) is not None]
+    total = sum(weight for _, weight in known)
+    return sum(value * weight for value, weight in known) / total if total else None

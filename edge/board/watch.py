@@ -11,13 +11,20 @@ import time
 from collections import Counter
 from contextlib import suppress
 
-from edge.board import wire
+from edge.board import sound_wire, wire
+from edge.board.bed_hub import BedHub, BedState
 from edge.board.hub import BoardState, Hub
+from edge.board.inbox import Arrived
+from edge.board.looking import Looking
 from edge.board.orders import Orders
 from edge.board.reader import Reader
+from edge.board.sound_wire import MelTile
+from edge.board.sounds import Sounds
 from edge.board.tile import Tile
+from edge.board.unknown import node_trouble
 from edge.board.ward_state import Arrival, Ward
 from edge.board.ward_view import tiles_of
+from edge.board.wire import Place
 from edge.settings.board import BoardSettings
 
 LOOK_S = 0.1
@@ -39,8 +46,9 @@ class Watch:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._woken, self._is_waking = asyncio.Event(), False
         self.ward, self.hub = Ward(), Hub()
-        self.reader = Reader(settings, self._wake)
+        self.reader = Reader(settings, self._wake_from_thread)
         self.orders = Orders(self.reader.prefix, self.reader.user, self.reader.send)
+        self.sounds, self.beds, self.looking = Sounds(), BedHub(), Looking(self.orders)
         self.tiles: list[Tile] = []
         """What is shown, most urgent first."""
         self.malformed: Counter[str] = Counter()
@@ -59,35 +67,74 @@ class Watch:
                 self._woken.clear()
                 self._is_waking = False
         finally:
+            self.looking.stop()
             await asyncio.to_thread(self.reader.stop)
 
     def look(self, now_s: float) -> None:
         """Take what came and tell what changed."""
         wall_s = time.time()
         for arrived in self.reader.take():
-            request = arrived.request
-            if self.orders.take_answer(request.topic, request.payload):
+            if self.orders.take_answer(arrived.request.topic, arrived.request.payload):
                 continue
             try:
-                heard = wire.parse(self.reader.prefix, request.topic, request.payload)
+                self._take(arrived, wall_s)
             except ValueError:
-                sender = _sender(self.reader.prefix, request.topic)
+                sender = _sender(self.reader.prefix, arrived.request.topic)
                 is_known = sender in self.malformed or len(self.malformed) < MAX_SENDERS
                 self.malformed[sender if is_known else "others"] += 1
-            else:
-                self.ward.push(heard, Arrival(arrived.at_s, wall_s, request.stored))
         lost_s = self.reader.lost_s
         is_lost = lost_s is not None and now_s - lost_s >= LOST_S
         self.tiles = tiles_of(self.ward, now_s, lost_s if is_lost else None)
         self.hub.show(self.tiles, BoardState(self.title, lost_s is None, self._refused()), now_s)
+        self._look_at_beds(now_s)
+
+    def _take(self, arrived: Arrived, wall_s: float) -> None:
+        """One message; `ValueError` if it is not of the contract."""
+        request, prefix = arrived.request, self.reader.prefix
+        kind = sound_wire.kind_of(request.topic)
+        if kind is None:
+            heard = wire.parse(prefix, request.topic, request.payload)
+            self.ward.push(heard, Arrival(arrived.at_s, wall_s, request.stored))
+            return
+        if kind is MelTile and not self.beds.looked_at:
+            return  # another board has asked for it
+        sound = sound_wire.parse(prefix, request.topic, request.payload)
+        if isinstance(sound.body, MelTile):
+            self.looking.tile_came(sound.place, arrived.at_s)
+            self.beds.show_tile(sound.place, sound.body)
+        else:
+            self.beds.show_sounds(sound.place, self.sounds.push(sound.place, sound.body))
+
+    def _look_at_beds(self, now_s: float) -> None:
+        """Ask for the pictures that are looked at, and tell their viewers how the beds are."""
+        places, tiles = self.beds.looked_at, {tile.key: tile for tile in self.tiles}
+        troubles = {place: self._trouble(place, now_s) for place in places}
+        self.looking.keep([place for place in places if not troubles[place]], now_s)
+        for place in places:
+            look, words = ("nothing", troubles[place]) if troubles[place] else self.looking.state(place, now_s)
+            tile = tiles.get(f"{place.site}/{place.node}/{place.stream}")
+            self.beds.show(place, BedState(self.title, tile, look, words), now_s)
+
+    def _trouble(self, place: Place, now_s: float) -> str:
+        """Why nobody can be asked for the picture of a bed; empty if its box can."""
+        if self.reader.lost_s is not None:
+            return "the board has lost the broker"
+        node = self.ward.nodes.get((place.site, place.node))
+        if node is None or place.stream not in node.beds:
+            return "the board has heard nothing of this bed"
+        return node_trouble(node, now_s)
 
     def _refused(self) -> tuple[str, ...]:
         """What could not be taken, without numbers that change all the time."""
         found = [f"unreadable messages of {sender}" for sender in sorted(self.malformed)[:4]]
-        found += sorted(self.ward.refused)
+        found += sorted({*self.ward.refused, *self.sounds.refused})
         return tuple(found + ["more messages than the board can take"] * (self.reader.inbox.dropped > 0))
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Look soon; of the loop's own thread."""
+        self._woken.set()
+
+    def _wake_from_thread(self) -> None:
         if self._loop is not None and not self._is_waking:
             self._is_waking = True  # once a look, however many messages come
             with suppress(RuntimeError):  # the loop has ended

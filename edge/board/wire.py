@@ -247,21 +247,33 @@ def parse(prefix: str, topic: str, payload: bytes) -> Heard:
     Raises:
         ValueError: it is not of the contract; what is wrong, in one line.
     """
+    place, levels = place_of(prefix, topic, payload)
+    kind = KINDS.get((bool(place.stream), levels[0]))
+    is_alarm = kind is Alarm
+    if kind is None or len(levels) != 1 + is_alarm:
+        raise ValueError("not a topic of the contract")
+    body = _read(kind, payload) if payload else None
+    return Heard(place, levels[1] if is_alarm else "", body, kind)
+
+
+def place_of(prefix: str, topic: str, payload: bytes) -> tuple[Place, list[str]]:
+    """Whose message it is, and the levels of its topic behind that; of a size that is looked at.
+
+    Raises:
+        ValueError: it is not of the contract; what is wrong, in one line.
+    """
     if not topic.startswith(f"{prefix}/") or not topic.isprintable():
         raise ValueError("not a topic of the contract")
     site, node, *levels = topic[len(prefix) + 1 :].split("/")
     of_bed = len(levels) >= 3 and levels[0] == "s"
     stream, levels = (levels[1], levels[2:]) if of_bed else ("", levels)
-    kind = KINDS.get((of_bed, levels[0] if levels else ""))
-    is_alarm = kind is Alarm
-    if kind is None or len(levels) != 1 + is_alarm:
+    if not levels or (of_bed and not stream):
         raise ValueError("not a topic of the contract")
     if max(map(len, (site, node, stream, *levels))) > MAX_NAME or not (site and node and levels[-1]):
         raise ValueError("a level of the topic is empty or longer than 64")
     if len(payload) > MAX_BYTES:
         raise ValueError(f"at most {MAX_BYTES} bytes, found {len(payload)}")
-    body = _read(kind, payload) if payload else None
-    return Heard(Place(site, node, stream), levels[1] if is_alarm else "", body, kind)
+    return Place(site, node, stream), levels
 
 
 def _read(kind: type[Known], payload: bytes) -> Any:

@@ -78,7 +78,7 @@ class ClipFolder:
         """
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         names = {path.name for path in self.path.iterdir()}
-        whole = {name.removesuffix(SOUND) for name in names if name.endswith(SOUND) and _is_id(name)}
+        whole = {name.removesuffix(SOUND) for name in names if is_clip(name)}
         for name in names:
             stem, ending = os.path.splitext(name)
             if _is_id(name) and (ending == PARTIAL or (ending == ABOUT and stem not in whole)):
@@ -164,6 +164,11 @@ def recorded_s(ident: str) -> float:
     for letter in ident[:TIME_LETTERS]:
         milliseconds = milliseconds << 5 | CROCKFORD.index(letter)
     return milliseconds / 1000
+
+
+def is_clip(name: str) -> bool:
+    """Whether a file of this name is the sound of a clip."""
+    return name.endswith(SOUND) and _is_id(name)
 
 
 def _is_id(name: str) -> bool:

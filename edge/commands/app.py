@@ -27,6 +27,8 @@ from edge.commands.detect import detect
 from edge.commands.devices import devices
 from edge.commands.doctor import doctor
 from edge.commands.export import app as export_app
+from edge.commands.history import app as history_app
+from edge.commands.ingest import ingest
 from edge.commands.link import app as link_app
 from edge.commands.model import app as model_app
 from edge.commands.optimize import optimize, tune
@@ -63,6 +65,8 @@ app.command(short_help="List what the alarms did, and who answered.")(alarms)
 app.command(short_help="Show the ward in a browser; answer alarms.")(board)
 app.command(short_help="Hear the clip of an event again.")(replay)
 app.add_typer(export_app, name="export", short_help="Hand on what a ward says: CSV, Parquet, FHIR.")
+app.command(short_help="Write what a ward says into a database.")(ingest)
+app.add_typer(history_app, name="history", short_help="Ask that database: events, burden, coverage.")
 app.add_typer(model_app, name="model", short_help="Show the model; manage signed models.")
 app.command(short_help="Measure a device of your own.")(adapt)
 app.command(short_help="Find the fastest variant of the model here.")(optimize)

@@ -1,4 +1,7 @@
-"""`laennec export`: what the nodes of a broker publish, kept as JSON lines, and made into CSV, Parquet and FHIR."""
+"""`laennec export`: what the nodes of a broker publish, kept as JSON lines, and made into CSV, Parquet and FHIR.
+
+And what people said of events on the board, as recordings for a training.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,13 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from edge.commands import stop_on_signals
+from edge.commands.broker_settings import broker_of
 from edge.errors import ConfigError
-
-if TYPE_CHECKING:
-    from edge.settings.config import Config
 
 app = typer.Typer(no_args_is_help=True, help="Events, trends and alarms of a ward, for other systems.")
 
@@ -36,7 +37,7 @@ def collect(
     from edge.neighbours.journal import Journal
 
     setup()
-    collector, told_s = Collector(_settings(config).mqtt, name, Journal(out)), time.monotonic()
+    collector, told_s = Collector(broker_of(config), name, Journal(out)), time.monotonic()
 
     def tell() -> None:
         nonlocal told_s
@@ -75,6 +76,33 @@ def convert(
             print(f"{made}: {count} rows, {met.copies} copies and {met.damaged} damaged lines left out")
 
 
+@app.command()
+def labels(
+    out: OutOption,
+    config: Annotated[Path, typer.Option(help="Settings of the board (YAML): of them `labels` and `clips`.")],
+) -> None:
+    """Hand on what people said of events on the board, with the clips, as recordings that a training reads.
+
+    Clips go after some days (`clips.keep_days` of the node): export before that, or labels are left out.
+    """
+    from edge.board.clip_index import ClipIndex
+    from edge.board.label_export import LEFT_OUT, export_labels
+    from edge.board.labels import Labels
+    from edge.settings.board import load_board
+
+    settings = load_board(config)
+    if settings.clips is None:
+        raise ConfigError(f"{config}: expected  clips: FOLDER  with the clips of the node, found none; add it")
+    index, said = ClipIndex(settings.clips.expanduser(), settings.sites), Labels(settings.labels_path())
+    index.refresh()
+    if index.trouble:
+        raise ConfigError(f"clips: {index.trouble}; run as the owner of {index.folder}")
+    made = export_labels(said.all(), index.folder, index.clips, out)
+    print(f"{out}: {made.labels} labels in {made.clips} clips; {len(made.left_out)} left out ({LEFT_OUT} says why)")
+    if said.damaged:
+        print(f"{said.damaged} damaged lines of {settings.labels_path()} left out", file=sys.stderr)
+
+
 def _check_formats(wanted: list[str]) -> None:
     from edge.tables.parquet_table import check_installed
 
@@ -85,19 +113,8 @@ def _check_formats(wanted: list[str]) -> None:
         check_installed()
 
 
-def _settings(path: Path | None) -> Config:
-    """Settings of a node, or a file that has `mqtt` alone."""
-    from edge.settings.config import parse_config
-    from edge.settings.yaml_file import read_yaml
-
-    tree = {} if path is None else read_yaml(path)
-    no_beds = {"streams": [{"id": "none", "source": "none"}]}
-    named = {**no_beds, **tree} if isinstance(tree, dict) else tree
-    return parse_config(named, str(path or "command line"), None if path is None else path.parent)
-
-
 def _told(counts: Counter[str]) -> str:
-    from edge.neighbours.wire_records import KINDS
+    from edge.neighbours.rows import KINDS
 
     kept = ", ".join(f"{counts[kind]} {kind}" for kind in KINDS)
     return f"collected {kept}; not kept: {counts['self-test']} of self-tests, {counts['refused']} not as they should be"

@@ -87,6 +87,32 @@ def rollback(config: ConfigOption = None) -> None:
     _print_active(_store(config).rollback(), config)
 
 
+@app.command(short_help="Say which model a start would use.")
+def active(
+    config: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One line, for programs.")] = False,
+) -> None:
+    """Say which model a start would use: that of the settings, the promoted one, or the bundled one."""
+    import json
+
+    from edge.releases.active import describe_active
+
+    found = describe_active(config)
+    print(json.dumps(found) if as_json else f"{found['kind']} {found['id'][:12]}: {found['name']}")
+
+
+@app.command(short_help="Remove models that are too old.")
+def prune(
+    keep: Annotated[int, typer.Option("--keep", min=1, help="How many stay.")] = 3, config: ConfigOption = None
+) -> None:
+    """Remove installed models but for the last ones; never the active one, the one before, or a newer one."""
+    from edge.settings.config import load_config
+
+    settings = load_config(config) if config is not None else None
+    gone = _store(config).prune(keep, (settings.model, settings.shadow) if settings else ())
+    print(f"removed {', '.join(sha256[:12] for sha256 in gone)}" if gone else "nothing is too old")
+
+
 @app.command(short_help="Print the manifest and card of a model.")
 def show(
     prefix: Annotated[str | None, typer.Argument(metavar="[ID]", help="First digits of a model's id.")] = None,

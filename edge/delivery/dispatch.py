@@ -21,6 +21,7 @@ from edge.delivery.message_inbox import MessageInbox
 from edge.delivery.messages import STATUS_EXPIRY_S, Body, Message, Node, encode, finish, status_body
 from edge.delivery.mqtt import Acknowledged, Connected, Disconnected, MqttSession, Signal
 from edge.delivery.outbox import Outbox
+from edge.delivery.passing import Passing
 from edge.delivery.refusals import Refusals
 from edge.delivery.requests import Listening
 from edge.delivery.send_order import next_messages
@@ -66,6 +67,7 @@ class Dispatch:
         self.refusals = Refusals()
         self._tidied_s = self._status_s = monotonic()
         self._session = MqttSession(settings, node.client_id, self._will, self._on_signal)
+        self.passing = Passing(self._session)
         self._thread = threading.Thread(target=self._run, name="dispatch", daemon=True)
 
     def start(self) -> None:
@@ -209,10 +211,12 @@ class Dispatch:
                 self._publish_status("online")
             elif isinstance(signal, Disconnected):
                 self._in_flight = InFlight()
+                self.passing.forget()
             elif signal.session == self._in_flight.session:
                 self._on_acknowledged(signal)
 
     def _on_acknowledged(self, signal: Acknowledged) -> None:
+        self.passing.written(signal.mid)
         seq, _ = self._in_flight.unacknowledged.pop(signal.mid, (None, 0.0))
         if seq is None:
             return

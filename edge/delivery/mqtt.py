@@ -99,7 +99,7 @@ class MqttSession:
             ConfigError: the password or a certificate cannot be read.
         """
         self._settings, self._client_id, self._will, self._on_signal = settings, client_id, will, on_signal
-        self._clients = ClientFactory(settings, client_id)
+        self._clients, self._meanwhile = ClientFactory(settings, client_id), "; events are kept" if will else ""
         self.listening: Listening | None = None  # what to subscribe to; to be set before `start`
         self._limited_log = RateLimitedLog(logger)
         self._stop = threading.Event()
@@ -137,17 +137,17 @@ class MqttSession:
         return "" if self._has_outlasted_rivals() else self._rival
 
     def publish(
-        self, topic: str, payload: bytes, retain: bool = False, expiry_s: int | None = None, correlation: bytes = b""
+        self, topic: str, payload: bytes, retain: bool = False, expiry_s: int | None = None, correlation: bytes = b"",
+        qos: int = 1,
     ) -> int | None:  # fmt: skip
-        """Queue one message (QoS 1) on the present connection; `correlation` is what an answer gives back (MQTT 5).
+        """Queue one message on the present connection; `correlation` is what an answer gives back (MQTT 5).
 
         Returns:
-            Its packet identifier in a later `Acknowledged`, or None if there is no connection.
+            Its packet identifier in a later `Acknowledged` (QoS 0: it was written), or None if there is no connection.
         """
-        client = self._client
-        if client is None or not client.is_connected():
+        if (client := self._client) is None or not client.is_connected():
             return None
-        return client.publish(topic, payload, 1, retain, publish_properties(client, expiry_s, correlation)).mid
+        return client.publish(topic, payload, qos, retain, publish_properties(client, expiry_s, correlation)).mid
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -159,7 +159,7 @@ class MqttSession:
             except (OSError, ValueError) as error:
                 self._short_connections, self._rival = 0, ""  # a broker that was away explains the losses before
                 if not self._warn_of_tls_fault(error):
-                    self._warn("unreachable", f' reason="{error}"; events are kept')
+                    self._warn("unreachable", f' reason="{error}"{self._meanwhile}')
             self._plan_next(attempt)
             self._stop.wait(self._delay_s * random.uniform(0.8, 1.2))  # jitter: not every node of a ward at once
 
@@ -214,7 +214,7 @@ class MqttSession:
     def _on_disconnect(self, attempt: _Attempt, reason: ReasonCode) -> None:
         attempt.disconnect_reason = reason.value
         if attempt.is_accepted and not self._stop.is_set():
-            self._warn("lost", f' reason="{reason}"; events are kept')
+            self._warn("lost", f' reason="{reason}"{self._meanwhile}')
 
     def _plan_next(self, attempt: _Attempt) -> None:
         """Choose the version and the delay of the next attempt from the outcome of this one."""
@@ -227,8 +227,8 @@ class MqttSession:
             self._only_311, self._delay_s = True, 0.0
             return
         if attempt.refusal:
-            advice = "check mqtt.username and mqtt.password_file; " if attempt.reason in BAD_CREDENTIALS else ""
-            self._warn("refused", f' reason="{attempt.refusal}"; {advice}events are kept')
+            advice = "; check mqtt.username and mqtt.password_file" if attempt.reason in BAD_CREDENTIALS else ""
+            self._warn("refused", f' reason="{attempt.refusal}"{advice}{self._meanwhile}')
         elif attempt.disconnect_reason is not None:
             self._unanswered += 1
             if self._unanswered % 2:
@@ -247,7 +247,7 @@ class MqttSession:
             self._back_off()
         if is_taken_over or self._short_connections >= FLAPS:  # not every broker says why
             self._rival = f"is another client called {self._client_id}? Give each box its own site or node"
-            self._warn("unstable", f" lost={self._short_connections}; {self._rival}; events are kept")
+            self._warn("unstable", f" lost={self._short_connections}; {self._rival}{self._meanwhile}")
 
     def _has_outlasted_rivals(self) -> bool:
         since_s = self._accepted_s
@@ -263,7 +263,7 @@ class MqttSession:
         """Log what is wrong with TLS; false if TLS is not the cause."""
         if (fault := self._clients.diagnose(error)) is None:
             return False
-        self._warn("untrusted", f' reason="{fault.found}"; {fault.advice}; events are kept')
+        self._warn("untrusted", f' reason="{fault.found}"; {fault.advice}{self._meanwhile}')
         return True
 
     def _warn_of_311(self) -> None:

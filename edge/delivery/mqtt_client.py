@@ -21,17 +21,18 @@ RECEIVE_MAXIMUM = 20  # unacknowledged messages at once, both ways
 class ClientFactory:
     """Builds a paho client for each connection to one broker."""
 
-    def __init__(self, settings: Mqtt, client_id: str) -> None:
+    def __init__(self, settings: Mqtt, client_id: str, receive_maximum: int = RECEIVE_MAXIMUM) -> None:
         """Read the secrets once.
 
         Args:
             settings: the broker.
             client_id: must be the only one of its name at the broker.
+            receive_maximum: messages that the broker may send before the first of them is acknowledged (MQTT 5).
 
         Raises:
             ConfigError: the password or a certificate cannot be read.
         """
-        self._settings, self._client_id = settings, client_id
+        self._settings, self._client_id, self._receive_maximum = settings, client_id, receive_maximum
         self._password = password(settings)
         self._tls = make_context(settings.tls) if settings.tls is not None else None
 
@@ -79,7 +80,7 @@ class ClientFactory:
         host, port, keepalive_s = self._settings.host, self._settings.tcp_port, self._settings.keepalive_s
         if client.protocol == paho.MQTTv5:
             properties = _properties(
-                PacketTypes.CONNECT, SessionExpiryInterval=session_s, ReceiveMaximum=RECEIVE_MAXIMUM
+                PacketTypes.CONNECT, SessionExpiryInterval=session_s, ReceiveMaximum=self._receive_maximum
             )
             client.connect(host, port, keepalive_s, clean_start=not session_s, properties=properties)
         else:

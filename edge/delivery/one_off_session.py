@@ -67,6 +67,11 @@ class OneOffSession:
             return None
         return self._client.publish(topic, payload, 1, properties=publish_properties(self._client, expiry_s)).mid
 
+    def clear(self, topic: str) -> None:
+        """Take a retained message away; returns when the broker has answered, or will not."""
+        mid = self._client.publish(topic, b"", 1, retain=True).mid
+        self.wait_for_answer(mid)
+
     def wait_for_answer(self, mid: int, timeout_s: float = ANSWER_S) -> tuple[int, str] | None:
         """Reason code and reason of the answer to packet `mid`; None if none comes within `timeout_s` seconds."""
         with self._change:

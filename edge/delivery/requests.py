@@ -46,13 +46,18 @@ class Listening:
     """Whether messages that the broker has stored are wanted: of states, never of orders."""
 
     def beside(self, other: Listening) -> Listening:
-        """Both as one; a message goes to the one whose filters it matches, to this first."""
+        """Both as one; a message goes to the one whose filters it matches, to this first.
+
+        A filter that another one covers is not subscribed to: the broker would send its messages twice.
+        """
 
         def route(request: Request) -> None:
             own = any(paho.topic_matches_sub(each, request.topic) for each in self.filters)
             (self if own else other).on_request(request)
 
-        return Listening(self.filters + other.filters, route)
+        both = self.filters + other.filters
+        covered = [each for each in both if any(paho.topic_matches_sub(wide, each) for wide in both if wide != each)]
+        return Listening(tuple(each for each in both if each not in covered), route)
 
     def subscribe(self, client: paho.Client) -> None:
         """Subscribe on a connection that the broker has accepted."""

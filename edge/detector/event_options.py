@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from edge.artefact.adaptation import Adaptation
 from edge.artefact.model import Model
 from edge.detector.class_rules import ClassChange, ClassRule, class_rules, frames_of
 from edge.errors import ConfigError
@@ -44,6 +45,10 @@ class EventOptions:
             raise ConfigError(
                 f"class {', '.join(unknown)}: not in the model, which has {', '.join(model.event_classes)}"
             )
+
+    def thresholds_in_force(self, model: Model, adaptation: Adaptation | None = None) -> dict[str, float]:
+        """Scores that open events on this stream, 0 to 1, by class; `adaptation` is of its device."""
+        return {**model.thresholds, **(adaptation.thresholds if adaptation is not None else {}), **self.thresholds}
 
     def rules(self, model: Model) -> dict[str, ClassRule]:
         """The rule of each class of the model that is tracked."""

@@ -71,10 +71,9 @@ class Pipeline:
         self._concealment = Concealment(model.rate_hz)
         self._chunks = LevelledChunks(model, adaptation, phase)
         self._features = FrontEnd(self._chunks.spec)
-        adapted = adaptation.thresholds if adaptation is not None else {}
         calibration = adaptation.calibration if adaptation is not None else {}
         self._recalibration = Recalibration(model.groups, model.classes, calibration)
-        thresholds = {**model.thresholds, **adapted, **options.thresholds}
+        thresholds = options.thresholds_in_force(model, adaptation)
         self._tracker = Tracker(
             model.groups, model.classes, thresholds, model.score_hop_samples, options.rules(model),
             options.update_frames(model),

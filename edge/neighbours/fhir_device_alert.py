@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from edge.delivery.records import TransitionRecord
 from edge.neighbours.fhir_codes import ALARMS, LOCAL, Json, bed, box, concept, identifier, local, meta
-from edge.neighbours.wire_records import TransitionRecord
 
 HL7_ALERT = "http://hl7.org/fhir/devicealert-"
 TYPE = {"Phy": ("physiological", "Physiological"), "Tec": ("technical", "Technical")}

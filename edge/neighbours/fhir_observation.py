@@ -10,6 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from edge.delivery.messages import rfc3339
+from edge.delivery.records import EventRecord, TrendGroup, TrendRecord, TrendWindow
 from edge.neighbours.fhir_codes import (
     ADDED_SOUNDS,
     HL7,
@@ -24,7 +25,6 @@ from edge.neighbours.fhir_codes import (
     meta,
     quantity,
 )
-from edge.neighbours.wire_records import EventRecord, TrendGroup, TrendRecord, TrendWindow
 
 NOTE = "Found by a program in sound; no person has confirmed it. Not a medical device."
 METHOD = {"text": "automatic detection in chest sound"}

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
+from edge.delivery.records import EventRecord, TransitionRecord, TrendRecord
 from edge.durable import written_whole
 from edge.errors import SourceError
 from edge.neighbours.fhir_codes import Json
@@ -18,7 +19,6 @@ from edge.neighbours.fhir_device_alert import device_alerts
 from edge.neighbours.fhir_observation import burden_observation, sound_observation
 from edge.neighbours.journal import Reading, read
 from edge.neighbours.rows import COLUMNS, rows_of
-from edge.neighbours.wire_records import EventRecord, TransitionRecord, TrendRecord
 from edge.tables.csv_table import write_csv
 from edge.tables.parquet_table import write_parquet
 
@@ -73,10 +73,14 @@ def _resources(journal: Path, system: str, met: Reading | None) -> Iterator[Json
             yield burden_observation(record, system)
         elif isinstance(record, TransitionRecord):
             changes.append(record)
-        elif (known := latest.get(record.id)) is None or record.rev > known.rev:
+        elif isinstance(record, EventRecord) and _is_newer(record, latest.get(record.id)):
             latest[record.id] = record
     yield from (sound_observation(each, system) for each in latest.values())
     yield from device_alerts(changes, system)
+
+
+def _is_newer(record: EventRecord, known: EventRecord | None) -> bool:
+    return known is None or record.rev > known.rev
 
 
 def _write_lines(path: Path, resources: Iterable[Json]) -> int:

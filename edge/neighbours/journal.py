@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edge.delivery.record_reading import kind_of, validated
+from edge.delivery.records import WireRecord
 from edge.durable import sync
 from edge.errors import SourceError
-from edge.neighbours.wire_records import KINDS, WireRecord, kind_of, validated
+from edge.neighbours.rows import KINDS
 
 NAME = re.compile(rf"({'|'.join(KINDS)})-([0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})\.jsonl")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 
-from edge.neighbours.wire_records import EventRecord, TransitionRecord, TrendRecord, WireRecord
+from edge.delivery.records import EventRecord, TransitionRecord, TrendRecord, WireRecord
 from edge.tables.table import Columns, Row
 
 COLUMNS: Mapping[str, Columns] = {
@@ -31,15 +31,17 @@ COLUMNS: Mapping[str, Columns] = {
     },
 }  # fmt: skip
 """Table -> column -> what it holds. `missing_s` is a JSON object: seconds that were not measured, by cause."""
+KINDS = tuple(COLUMNS)
+"""Of the messages that are kept; gaps are not."""
 
 
 def rows_of(record: WireRecord) -> Iterator[Row]:
-    """The rows of one message: one, but of a trend one for each window and group."""
+    """The rows of one message: one, but of a trend one for each window and group, and of a gap none."""
     if isinstance(record, EventRecord):
         yield _event(record)
     elif isinstance(record, TrendRecord):
         yield from _trend(record)
-    else:
+    elif isinstance(record, TransitionRecord):
         yield _transition(record)
 
 

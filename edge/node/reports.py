@@ -27,7 +27,7 @@ from edge.settings.fingerprint import config_hash
 from edge.ward.coverage import Covered
 
 SCHEMAS = (  # edge/delivery/schema
-    "alarm/1", "clip/1", "command/1", "event/1", "gap/1", "health/2", "info/2", "result/1", "shadow/1",
+    "alarm/1", "clip/1", "command/1", "event/1", "gap/1", "health/2", "info/2", "mel/1", "result/1", "shadow/1",
     "status/1", "stream/1", "stream-health/1", "stream-info/1", "transition/1", "trend/1",
 )  # fmt: skip
 STATES = ("ok", "degraded", "lost", "disabled", "unknown")
@@ -72,12 +72,12 @@ def info_body(node: Node, config: Config, model: Model) -> Body:
 
 def stream_info_body(node: Node, stream: Stream, model: Model, adaptation: Adaptation | None = None) -> Body:
     """What a stream of it is and looks for, and how its device is adapted to the model."""
-    adapted = adaptation.thresholds if adaptation is not None else {}
+    options = EventOptions.of(stream)
     return {
         "schema": "laennec.stream-info/1", "boot_id": node.boot_id, "rate": model.rate_hz,
         "classes": list(stream.classes or model.event_classes),
-        "thresholds": {**model.thresholds, **adapted, **stream.thresholds},
-        "tracking": EventOptions.of(stream).rules_body(model), "update_s": stream.update_s,
+        "thresholds": options.thresholds_in_force(model, adaptation),
+        "tracking": options.rules_body(model), "update_s": stream.update_s,
         "adaptation": adaptation.body() if adaptation is not None else None,
     }  # fmt: skip
 

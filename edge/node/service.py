@@ -29,6 +29,7 @@ from edge.node.alarm_service import AlarmService, WardReading
 from edge.node.box_fingerprint import box_fingerprint
 from edge.node.clock import is_synchronised
 from edge.node.engine import Engine, phase_of
+from edge.node.looks import NodeLooks
 from edge.node.node_clips import NodeClips
 from edge.node.notify import Notifier, StreamHealth, Supervision
 from edge.node.readers import Readers, Reading
@@ -95,6 +96,8 @@ class Service:
             NodeStream(settings, source, model, self._node, self._dispatch, phase_of(number, model.chunk))
             for number, (settings, source) in enumerate(zip(config.streams, sources, strict=True))
         ]
+        self._looks = NodeLooks(config.look, model, self._node, self._dispatch)  # first: it takes one command of all
+        self._looks.join(config.streams, self._streams)
         groups = [group.name for group in model.groups]
         check_groups(config.alarms, groups)
         log = AlarmLog(log_beside(outbox.path, config.node))
@@ -106,20 +109,17 @@ class Service:
         self._heard = [*self._streams, *(test.stream for test in tests)]
         self._sources = [*sources, *tests]
         self._engine = Engine(model, self._heard, [*priorities, *("low" for _ in tests)], idle=len(tests))
-        self._shadow = None
-        if shadow is not None:
-            self._shadow = make_shadow(config, (model, shadow), self._node, self._streams, sources)
-            self._engine.spare = self._shadow
+        beside = None if shadow is None else make_shadow(config, (model, shadow), self._node, self._streams, sources)
+        self._shadow = self._engine.spare = beside
         history = TrendHistory(history_path(outbox.path), [stream.id for stream in config.streams])
         self._trends = Trends(self._streams, model, self._node, self._dispatch.set_state, history)
         self._supervision = Supervision(notifier or Notifier())
         self._published: dict[str, State] = {}
-        self._in_turn = 0  # reports on the health of a stream that were published
         self._retained = RetainedTopics(outbox.path.with_name(f"retained-{config.node}.json"))
         self._announced = announcements(self._node, config.home_assistant, beds_of(config.streams, groups, rules))
         self._stream_topics = [*self._topics_of_streams(), *self._alarms.topics, *self._announced]
-        self._has_ended_orphans = False
-        self._started_s = time.monotonic()
+        self._in_turn = 0  # reports on the health of a stream that were published
+        self._has_ended_orphans, self._started_s = False, time.monotonic()
 
     def _topics_of_streams(self) -> list[str]:
         """Retained ones."""
@@ -142,6 +142,7 @@ class Service:
         self._publish_info()
         for topic in self._retained.begin(self._stream_topics):  # of what was taken out of the settings
             self._dispatch.clear_state(topic)
+        self._looks.start()
         self._dispatch.start()
         self._trends.start()
         if self._clips is not None:
@@ -178,6 +179,7 @@ class Service:
             logger.error("scoring hangs; open events stay without an end until the next start")
         self._alarms.stop()
         self._watch.stop()
+        self._looks.stop()
         if self._clips is not None:
             self._clips.stop()
         self._publish_stream_states()
@@ -246,6 +248,8 @@ class Service:
         uptime_s = time.monotonic() - self._started_s
         body = health_body(self._node, self._outbox, self._dispatch, self._streams, uptime_s, time.time())
         body["checks"]["alarms"] = "ok" if self._alarms.is_well else "crit"
+        if self._config.look:
+            body["look"] = self._looks.health()
         if self._clips is not None:
             body["clips"], body["checks"]["clips"] = self._clips.health()
         return self._watch.complete(body)

@@ -24,7 +24,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING
 from edge.durable import sync
 from edge.errors import ConfigError, LaennecError, ModelError
 from edge.releases.promotions import BUNDLED, INCOMING, read_history, record_history
+from edge.releases.prune import too_old, without
 from edge.releases.release import Release, check_release, receive
 from edge.releases.signature import read_keys
 
@@ -190,6 +191,31 @@ class ModelStore:
             release = None if before == BUNDLED else self._runnable(before)
             record_history(self._folder, history[:-1])
             return release
+
+    def prune(self, keep: int, used: Iterable[Path | None] = ()) -> list[str]:
+        """Remove models that are too old (`edge.releases.prune`); damaged ones stay, to be looked at.
+
+        Args:
+            keep: how many stay at least.
+            used: files that settings name; a model with one of them stays.
+
+        Returns:
+            Ids of those that were removed.
+
+        Raises:
+            ConfigError: the model store cannot be written.
+        """
+        with self._writing():
+            history = read_history(self._folder)
+            usable = [one for one in self.installed() if one.release is not None]
+            created = {one.sha256: one.release.manifest.created for one in usable if one.release is not None}
+            named = {path.resolve().parent.name for path in used if path is not None}
+            gone = [sha256 for sha256 in too_old(history, created, keep) if sha256 not in named]
+            if gone:
+                record_history(self._folder, without(history, gone))
+            for sha256 in gone:  # `_writing` removes it at the end; until then it is not half there
+                os.rename(self._folder / sha256, self._folder / f"{INCOMING}{sha256}")
+            return gone
 
     def _runnable(self, sha256: str) -> Release:
         release = self.open(sha256)

@@ -9,6 +9,7 @@ that is installed. Not for private keys (`export.sign_adaptation`), nor for read
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from edge.releases.signature import SIGNATURE_BYTES, read_keys, verify
 from edge.settings.config import Models
 
 SUFFIX = ".sig"
+
+log = logging.getLogger(__name__)
 
 
 def signature_path(adaptation: Path) -> Path:
@@ -39,9 +42,10 @@ def check_signed(models: Models, adaptations: Iterable[Path | None]) -> None:
     for path in sorted({path for path in adaptations if path is not None}) if models.signed_adaptations else ():
         content, signature = _read(path, path, MAX_BYTES), _read(path, signature_path(path), SIGNATURE_BYTES)
         try:
-            verify(content, signature, read_keys(models.keys))
+            signer = verify(content, signature, read_keys(models.keys))
         except ModelError as error:
             raise ModelError(f"adaptation {path}: {error}") from None
+        log.info("adaptation=%s signed_by=%s", path, signer.name)
 
 
 def _read(adaptation: Path, path: Path, most_bytes: int) -> bytes:

@@ -75,6 +75,10 @@ class BoardSettings(Section):
     """Who may sign in (`laennec board --add-user`); None: everybody on this machine, and nobody else."""
     audit: PathBeside | None = None
     """Log of who signed in and what was ordered; None: `laennec/board-audit.log` in the user's state directory."""
+    clips: PathBeside | None = None
+    """Folder of a node's clips (`edge.settings.clips`), which the board may read; None: no sound is shown."""
+    labels: PathBeside | None = None
+    """What people said of events; None: `laennec/board-labels.jsonl` in the user's state directory."""
     session_h: Annotated[float, Field(gt=0, le=24 * 7)] = 12.0
     """How long a person stays signed in, hours."""
 
@@ -99,11 +103,20 @@ class BoardSettings(Section):
 
     def audit_path(self) -> Path:
         """Where the log of who did what lies."""
-        if self.audit is not None:
-            return self.audit.expanduser()
-        state = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
-        base = Path(state) if state else Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state") / "laennec"
-        return base.expanduser() / "board-audit.log"
+        return _kept(self.audit, "board-audit.log")
+
+    def labels_path(self) -> Path:
+        """Where what people said of events lies."""
+        return _kept(self.labels, "board-labels.jsonl")
+
+
+def _kept(given: Path | None, name: str) -> Path:
+    """A file that the board keeps: as given, or in the state directory of the service or the user."""
+    if given is not None:
+        return given.expanduser()
+    state = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
+    base = Path(state) if state else Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state") / "laennec"
+    return base.expanduser() / name
 
 
 def load_board(path: Path) -> BoardSettings:

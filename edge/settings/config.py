@@ -137,6 +137,8 @@ class Config(Section):
     self_test: SelfTestSettings = SelfTestSettings()
     clips: ClipSettings | None = None
     """What of the sound is kept; None: nothing."""
+    look: bool = False
+    """Whether people may look at a bed's live spectrogram, by the command `look`, if the broker lets them."""
     home_assistant: HomeAssistant | None = None
     """How beds announce themselves to Home Assistant; None: not at all."""
 

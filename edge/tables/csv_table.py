@@ -32,13 +32,14 @@ def write_csv(path: Path, columns: Columns, rows: Iterable[Row]) -> int:
         writer = csv.writer(text)
         writer.writerow(columns)
         for row in rows:
-            writer.writerow([_cell(row[name]) for name in columns])
+            writer.writerow([cell_text(row[name]) for name in columns])
             count += 1
         text.detach()
     return count
 
 
-def _cell(value: Cell) -> str:
+def cell_text(value: Cell) -> str:
+    """One cell; a text that a spreadsheet would run gets an apostrophe in front."""
     if value is None:
         return ""
     if isinstance(value, bool):

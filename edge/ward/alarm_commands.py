@@ -6,7 +6,7 @@ is a mistake: of a person's order no part may be ignored.
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -83,6 +83,8 @@ class ClipOrder(Order):
 AlarmCommand = Acknowledge | Pause | Inactivate | Limit
 Command = AlarmCommand | ClipOrder
 
+OrderType = TypeVar("OrderType", bound=Order)
+
 COMMANDS: dict[str, type[Command]] = {
     Acknowledge.verb: Acknowledge, Pause.verb: Pause, Inactivate.verb: Inactivate, Limit.verb: Limit,
     ClipOrder.verb: ClipOrder,
@@ -97,6 +99,15 @@ def parse_command(verb: str, payload: bytes) -> Command:
     """
     if (form := COMMANDS.get(verb)) is None:
         raise ValueError(f"not available: {verb[:32]!r}; there are {', '.join(COMMANDS)}")
+    return read_order(form, payload)
+
+
+def read_order(form: type[OrderType], payload: bytes) -> OrderType:
+    """A command of one form.
+
+    Raises:
+        ValueError: what is wrong with it, in one line for the sender.
+    """
     if len(payload) > MAX_COMMAND_BYTES:
         raise ValueError(f"at most {MAX_COMMAND_BYTES} bytes, found {len(payload)}")
     try:

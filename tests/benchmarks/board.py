@@ -1,7 +1,9 @@
 """`python -m tests.benchmarks.board`: a ward of many beds on the board, in headless Chromium, seen from outside.
 
-A publisher tells every bed's trend and alarms once a second at a real broker. Measured: computing time and memory of
-the board and of the page, and how long after its message an alarm is on the screen. No test: it prints what it finds.
+A publisher tells every bed's trend and alarms once a second at a real broker; with `--page bed` the page of one bed is
+open, with its live picture and an event every 5 s. Measured: computing time and memory of the board and of the page,
+what the page keeps after forced garbage collection every half a minute (flat, or it has a leak), and of the ward's page
+how long after its message an alarm is on the screen. No test: it prints what it finds.
 """
 
 from __future__ import annotations
@@ -13,13 +15,16 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import linear_regression
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import psutil
 from playwright.sync_api import sync_playwright
 
+from edge.board.sounds import MAX_SOUNDS
 from edge.commands.demo.broker import Broker
+from edge.delivery.messages import ulid
 from tests.edge.board import ward_messages as made
 from tests.edge.board.fake_ward import FakeWard
 
@@ -27,6 +32,12 @@ CHROMIUM = "/usr/bin/chromium"
 CHROMIUM_NAME = "chrom"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 WARM_S = 20.0
+SAMPLE_S = 30.0  # between two looks at what the page keeps
+TILES_PER_S = 2
+BEDS_S = 30  # from one word of every state of a bed to the next
+EVENT_EVERY_S = 5
+BED = "bed00"
+TILE_S = made.TILE_COLUMNS * made.COLUMN / made.RATE_HZ
 ALARMS = 20
 
 
@@ -56,11 +67,23 @@ def tell(ward: FakeWard, beds: int, chance: random.Random) -> None:
     ward.tell_node()
 
 
+def play(ward: FakeWard, second: int, chance: random.Random) -> None:
+    """One second of the picture and the events of the bed that is looked at."""
+    for number in range(TILES_PER_S * second, TILES_PER_S * (second + 1)):
+        levels = chance.randbytes(made.TILE_COLUMNS * made.BANDS)
+        ward.say(f"s/{BED}/mel", made.tile(number, levels), retain=False)
+    if second % EVENT_EVERY_S == 0:
+        onset, ident = round(second * made.RATE_HZ * TILES_PER_S * TILE_S), ulid(time.time())
+        for end in (None, onset + made.RATE_HZ):
+            ward.say(f"s/{BED}/event", made.event(ident, onset, end), retain=False)
+
+
 def heap(page: Any) -> tuple[float, float]:
     """What the page keeps: MB of its objects, and elements, without what is garbage."""
     session = page.context.new_cdp_session(page)
     session.send("Performance.enable")
-    session.send("HeapProfiler.collectGarbage")
+    for _ in range(2):  # what the first has freed may hold more
+        session.send("HeapProfiler.collectGarbage")
     found = {each["name"]: each["value"] for each in session.send("Performance.getMetrics")["metrics"]}
     session.detach()
     return found["JSHeapUsedSize"] / 1e6, found["Nodes"]
@@ -83,47 +106,67 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--beds", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=300.0)
+    parser.add_argument("--page", choices=("ward", "bed"), default="ward")
     asked = parser.parse_args()
     with Broker("mosquitto") as broker, TemporaryDirectory() as folder, sync_playwright() as driver:
-        ward, chance = FakeWard(broker.port), random.Random(1)
+        ward = FakeWard(broker.port)
         ward.tell_node()
         for number in range(asked.beds):
             ward.tell_bed(f"bed{number:02d}")
         settings = Path(folder) / "board.yaml"
-        settings.write_text(f"audit: {folder}/audit.log\n")
+        settings.write_text(f"audit: {folder}/audit.log\nlabels: {folder}/labels.jsonl\n")
         command = [sys.executable, "-m", "edge", "board", "--config", str(settings), "--port", str(broker.port)]
         with subprocess.Popen([*command, "--listen", "0"], stdout=subprocess.PIPE, text=True) as board:
             assert board.stdout is not None
             url = board.stdout.readline().removeprefix("board: ").strip()
-            browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-            page = browser.new_context(viewport={"width": 1920, "height": 1080}).new_page()
-            page.goto(url)
-            for _ in range(int(WARM_S)):
-                tell(ward, asked.beds, chance)
-                time.sleep(1.0)
-            before = heap(page)
-            _measure(asked.beds, asked.seconds, ward, chance, psutil.Process(board.pid))
-            after = heap(page)
-            print(f"page: {before[0]:.1f} MB of objects, {before[1]:.0f} elements; after {asked.seconds:.0f} s "
-                  f"{after[0]:.1f} MB, {after[1]:.0f}")  # fmt: skip
-            late = delays(ward, page)
-            print(f"alarm on the screen after: median {late[len(late) // 2]:.2f} s, longest {late[-1]:.2f} s")
-            browser.close()
-            board.terminate()
+            try:
+                browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+                page = browser.new_context(viewport={"width": 1920, "height": 1080}).new_page()
+                page.goto(url + (f"bed?site=ward-b&node=box-1&bed={BED}" if asked.page == "bed" else ""))
+                _measure(asked, ward, page, psutil.Process(board.pid))
+                if asked.page == "ward":
+                    late = delays(ward, page)
+                    print(f"alarm on the screen after: median {late[len(late) // 2]:.2f} s, longest {late[-1]:.2f} s")
+                browser.close()
+            finally:
+                board.terminate()
         ward.close()
 
 
-def _measure(beds: int, seconds: float, ward: FakeWard, chance: random.Random, board: psutil.Process) -> None:
-    """Tell the ward once a second and print what board and browser use."""
+def _measure(asked: argparse.Namespace, ward: FakeWard, page: Any, board: psutil.Process) -> None:
+    """Tell the ward once a second and print what board, browser and page use."""
     browser = next(each for each in psutil.Process().children(recursive=True) if CHROMIUM_NAME in each.name())
-    begin_s, before = time.monotonic(), (usage(board), usage(browser))
-    while (passed_s := time.monotonic() - begin_s) < seconds:
-        tell(ward, beds, chance)
-        time.sleep(max(0.0, 1.0 - (time.monotonic() - begin_s - passed_s)))
-    names, after = ("board", "browser, all processes"), (usage(board), usage(browser))
-    for name, first, last in zip(names, before, after, strict=True):
-        share = (last.computed_s - first.computed_s) / (time.monotonic() - begin_s)
-        print(f"{beds} beds, {name}: {share:.1%} of a core, {first.resident_mb:.0f} MB, after {seconds:.0f} s "
+    chance, kept, begin_s = random.Random(1), [], time.monotonic()
+    before = None
+    for number in range(MAX_SOUNDS if asked.page == "bed" else 0):  # the list is full: what comes takes a place
+        ward.say(f"s/{BED}/event", made.event(ulid(made.WALL_S + number), 0, made.RATE_HZ), retain=False)
+    for second in range(int(WARM_S + asked.seconds) + 1):
+        for number in range(asked.beds if second % BEDS_S == 0 else 0):  # else they are unknown after 90 s
+            ward.tell_bed(f"bed{number:02d}")
+        tell(ward, asked.beds, chance)
+        if asked.page == "bed":
+            play(ward, second, chance)
+        page.wait_for_timeout(1000 * max(0.0, begin_s + second + 1 - time.monotonic()))
+        passed_s = second - WARM_S
+        if passed_s >= 0 and passed_s % SAMPLE_S == 0:
+            kept.append((passed_s, *heap(page)))
+        if passed_s == 0:
+            before = time.monotonic(), (usage(board), usage(browser))
+    assert before is not None, "it was warm"
+    _print_usage(asked.beds, before, (usage(board), usage(browser)))
+    for at_s, megabytes, elements in kept:
+        print(f"page after {at_s:.0f} s: {megabytes:.2f} MB of objects, {elements:.0f} elements")
+    half = kept[len(kept) // 2 :]
+    if len(half) > 1:
+        slope = linear_regression([at for at, *_ in half], [megabytes for _, megabytes, _ in half]).slope
+        print(f"page, second half: {60_000 * slope:+.1f} kB a minute")
+
+
+def _print_usage(beds: int, before: tuple[float, tuple[Usage, Usage]], after: tuple[Usage, Usage]) -> None:
+    passed_s = time.monotonic() - before[0]
+    for name, first, last in zip(("board", "browser, all processes"), before[1], after, strict=True):
+        share = (last.computed_s - first.computed_s) / passed_s
+        print(f"{beds} beds, {name}: {share:.1%} of a core, {first.resident_mb:.0f} MB, after {passed_s:.0f} s "
               f"{last.resident_mb:.0f} MB")  # fmt: skip
 
 

@@ -59,7 +59,7 @@ def settings(folder: Path, beds: int, seconds: float, port: int) -> Path:
 def start(path: Path) -> subprocess.Popen[str]:
     """The node."""
     command, environment = [sys.executable, "-m", "edge", "run", "--config", str(path)], {**os.environ}
-    environment["OMP_NUM_THREADS"] = "1"
+    environment |= {"OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}  # as deploy/systemd/laennec.service
     quiet = subprocess.DEVNULL
     return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=quiet, text=True)
 

@@ -137,11 +137,12 @@ def jetson() -> Facts:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A broker's folder with nodes, one known to Home Assistant, a reader, and who may acknowledge and pause."""
+    """A broker's folder: nodes, one known to Home Assistant, a reader, an ingester, staff who answer alarms or look."""
     folder = tmp_path_factory.mktemp("broker") / "laennec"
     steps = [("init", "localhost", "127.0.0.1"), ("node", "ward-b", "edge-7"), ("node", "ward-b", "edge-8")]
     steps += [("node", "ward-b", "edge-9", "home-assistant"), ("home-assistant", "ha", "acknowledge")]
-    for step in [*steps, ("reader", "board"), ("staff", "nurse-2", "acknowledge", "pause")]:
+    steps += [("reader", "board"), ("ingester", "db1")]
+    for step in [*steps, ("staff", "nurse-2", "acknowledge", "pause"), ("staff", "nurse-3", "look")]:
         done = setup(folder, *step)
         assert done.returncode == 0, done.stderr
     return folder

@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path
 
 PROGRAM = """
-import os, signal, socket, sys, time
+import hashlib, json, os, shutil, signal, socket, sys, time
 from contextlib import suppress
 from pathlib import Path
 BEHAVIOUR = {behaviour!r}
@@ -22,8 +22,44 @@ def tell(text):
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
             out.sendto(text.encode(), chr(0) + address[1:] if address[:1] == "@" else address)
 
+def model(words):
+    # The store of models: a folder for each, and the list of promotions, as the real one has it.
+    store = Path(os.environ["STATE_DIRECTORY"], "models")
+    lines = (store / "promoted").read_text().split() if (store / "promoted").exists() else []
+    last = lines[-1] if lines else "bundled"
+    if words[0] == "active":
+        kind = "bundled" if last == "bundled" else "promoted"
+        print(json.dumps({{"kind": kind, "id": last if lines else "b" * 64, "name": kind, "store": str(store)}}))
+    elif words[0] == "install":
+        content = Path(words[1]).read_bytes()
+        if b"unsigned" in content:
+            sys.exit("laennec: " + words[1] + ": expected manifest.json, found 'unsigned'")
+        name = hashlib.sha256(content).hexdigest()
+        (store / name).mkdir(parents=True, exist_ok=True)
+        (store / name / "bed.onnx").write_bytes(content)
+        print("installed " + name[:12] + ": a model")
+    elif words[0] == "promote":
+        found = [path.name for path in store.glob(words[1] + "*")] if words[1] != "bundled" else ["bundled"]
+        if len(found) != 1:
+            sys.exit("laennec: '" + words[1] + "': expected the first digits of one model id")
+        (store / "promoted").write_text("".join(line + "\\n" for line in [*lines, found[0]]))
+    elif words[0] == "prune":
+        kept = lines[-int(words[2]):]
+        for gone in [path for path in store.glob("*/") if path.name not in kept]:
+            shutil.rmtree(gone)
+    sys.exit(0)
+
+def hears(settings):
+    # What settings and the active model make of it.
+    promoted = Path(os.environ.get("STATE_DIRECTORY", "/nowhere"), "models/promoted")
+    last = promoted.read_text().split()[-1:] if promoted.exists() else []
+    path = promoted.with_name(last[0]) / "bed.onnx" if last else promoted
+    return settings + (path.read_text() if path.exists() and last else "")
+
 def main():
     command = sys.argv[1]
+    if command == "model":
+        model(sys.argv[2:])
     if command == "doctor":
         if BEHAVIOUR == "slow":
             time.sleep(30)
@@ -35,6 +71,9 @@ def main():
             settings.with_name("other").replace(settings)
         if BEHAVIOUR == "other spec":
             print("FAIL  model  expected a hop of 10 ms, found 20 ms; export it again")
+        if "--config" in sys.argv and "deaf" in hears(Path(sys.argv[-1]).read_text()):
+            print("FAIL  streams  no microphone of that name; run laennec devices")
+            sys.exit(1)
         sys.exit(BEHAVIOUR == "other spec")
     if command != "run":
         sys.exit(0)
@@ -44,6 +83,8 @@ def main():
         note.with_name("standin.new").write_text(f"{{os.getpid()}} {{BEHAVIOUR}}")
         note.with_name("standin.new").replace(note)
     signal.signal(signal.SIGTERM, lambda *_: (tell("STOPPING=1"), sys.exit(0)))
+    if "sick" in hears(open(sys.argv[3]).read()):
+        sys.exit("laennec: sick")
     if BEHAVIOUR == "ends":
         sys.exit("laennec: no microphone")
     while True:
@@ -110,6 +151,7 @@ def write_wheel(folder: Path, behaviour: str = "well", payload: int = 0, require
         "edge/features.py": b"def warm_up(): pass\n",
         "edge/errors.py": b"class LaennecError(Exception): pass\n",
         "edge/settings/config.py": SETTINGS.encode(),
+        "edge/settings/board.py": SETTINGS.replace("load_config", "load_board").encode(),
         "edge/payload": b"\0" * payload,
         f"{info}/METADATA": ("Metadata-Version: 2.1\nName: laennec\nVersion: 0.0.1\n" + required).encode(),
         f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",

@@ -10,19 +10,21 @@ from pathlib import Path
 
 import pytest
 
-from deploy.session import LOAD, archive
+from deploy.session import LOAD, OF_THE_EDGE, archive
 from deploy.wheelhouse import PROJECT
 
-MODULES = sorted((PROJECT / "deploy/box").glob("*.py"))
+EDGE = [PROJECT / "edge" / name for name in OF_THE_EDGE]
+MODULES = [*sorted((PROJECT / "deploy/box").glob("*.py")), *EDGE]
+SENT = {".".join(path.relative_to(PROJECT).with_suffix("").parts) for path in MODULES}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PROJECT).as_posix())
 def test_it_imports_nothing_but_python_and_itself(path: Path) -> None:
     tree = ast.parse(path.read_text(), feature_version=(3, 10))
     named = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     named |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     foreign = {name for name in named if name.split(".")[0] not in sys.stdlib_module_names}
-    assert all(name.startswith("deploy.box.") for name in foreign)
+    assert foreign <= SENT
 
 
 def test_it_runs_from_memory_and_leaves_nothing_behind(tmp_path: Path) -> None:

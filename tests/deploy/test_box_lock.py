@@ -40,8 +40,9 @@ def test_a_folder_that_cannot_be_made_is_told_and_not_waited_for(
     monkeypatch.setattr(wire, "OPENINGS", 2)
     (tmp_path / "opt").mkdir()
     (tmp_path / "opt/laennec").symlink_to(tmp_path / "a disk that is unplugged")
-    with pytest.raises(FileExistsError), only_one(session(tmp_path)):
+    with pytest.raises(FileExistsError) as caught, only_one(session(tmp_path)):
         pass
+    assert caught.value.filename == str(tmp_path / "opt/laennec")
 
 
 def test_a_lock_whose_file_was_taken_away_is_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,7 +37,7 @@ def test_a_mistake_in_config_is_told_before_wheels_are_made(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(wheelhouse, "make_tools", lambda build: Path(sys.executable))
-    monkeypatch.setattr("deploy.__main__.BUILD", tmp_path / "build")
+    monkeypatch.setattr("deploy.install.BUILD", tmp_path / "build")
     config = tmp_path / "ward.yaml"
     config.write_text("streams:\n  - {id: bed1, sauce: mic}\n")
     assert main(["install", "--device", "local", "--root", str(tmp_path / "root"), "--config", str(config)]) == 2
@@ -50,7 +50,7 @@ def test_a_workstation_that_may_not_build_says_so_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "build").write_text("a file in place of the folder")
-    monkeypatch.setattr("deploy.__main__.BUILD", tmp_path / "build")
+    monkeypatch.setattr("deploy.install.BUILD", tmp_path / "build")
     assert main(["install", "--device", "local", "--root", str(tmp_path / "root")]) == 2
     said = capsys.readouterr().err.strip().splitlines()
     assert len(said) == 1

@@ -51,8 +51,9 @@ def test_every_line_is_a_rule_and_every_jump_has_its_label(path: Path) -> None:
     ['SUBSYSTEM="sound" GROUP="audio"', 'SUBSYSTEM="sound", GROUP="audio"', 'RUN+="/bin/sh"', "GROUP=audio", 'X=="1"'],
 )
 def test_what_is_no_rule_is_found(wrong: str) -> None:
-    with pytest.raises(ValueError, match=r"not a rule|unknown"):
+    with pytest.raises(ValueError, match=r"not a rule|unknown") as caught:
         rules(wrong)
+    assert wrong.split('"')[0].rstrip("+=") in str(caught.value), "it is named"
 
 
 def test_every_vendor_has_its_source_in_the_line_above() -> None:

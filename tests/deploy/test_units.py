@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "systemd"
-UNIT = FOLDER / "laennec.service"
+UNIT, BOARD = FOLDER / "laennec.service", FOLDER / "laennec-board.service"
 DROP_INS = sorted((FOLDER / "laennec.service.d").glob("*.conf"))
 MOST_EXPOSED = 25  # tenths; systemd-analyze gave 2.3 with systemd 252 on 2026-11-21
+MOST_EXPOSED_BOARD = 15  # 1.2 with systemd 252 on 2026-11-23
 OLDEST = 249  # Ubuntu 22.04, which JetPack 6 is made of
 SINCE = {  # systemd that first knew a directive, from its NEWS file; those without a number are older than 230
     "StartLimitIntervalSec": 230, "DynamicUser": 232, "ProtectKernelTunables": 232, "ProtectControlGroups": 232,
@@ -20,14 +21,15 @@ SINCE = {  # systemd that first knew a directive, from its NEWS file; those with
     "CacheDirectory": 235, "ConfigurationDirectory": 235, "LockPersonality": 235, "StateDirectoryMode": 235,
     "CacheDirectoryMode": 235, "KeyringMode": 235, "WatchdogSignal": 240, "RestrictSUIDSGID": 242,
     "ProtectHostname": 242, "OOMPolicy": 243, "ProtectKernelLogs": 244, "ProtectProc": 247, "CPUWeight": 232,
-    "MemoryMax": 231, "RestrictRealtime": 231, "AmbientCapabilities": 229, "TasksMax": 227,
+    "MemoryMax": 231, "RestrictRealtime": 231, "AmbientCapabilities": 229, "TasksMax": 227, "ProtectClock": 245,
+    "PrivateUsers": 232, "ProcSubset": 247, "MemoryDenyWriteExecute": 231,
 }  # fmt: skip
 OLD = {
     "Description", "After", "Type", "ExecStart", "ExecStartPre", "TimeoutStartSec", "NotifyAccess", "WatchdogSec",
     "Restart", "RestartSec", "TimeoutStopSec", "KillMode", "User", "SupplementaryGroups", "RuntimeDirectory", "UMask",
     "Environment", "OOMScoreAdjust", "Nice", "LimitCORE", "CapabilityBoundingSet", "NoNewPrivileges", "ProtectSystem",
     "ProtectHome", "PrivateTmp", "RestrictAddressFamilies", "SystemCallArchitectures", "SystemCallFilter",
-    "SystemCallErrorNumber", "WantedBy", "DevicePolicy", "DeviceAllow",
+    "SystemCallErrorNumber", "WantedBy", "DevicePolicy", "DeviceAllow", "PrivateDevices", "ConditionPathExists",
 }  # fmt: skip
 needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not here")
 
@@ -58,6 +60,20 @@ def test_systemd_takes_the_unit_and_its_drop_ins_without_a_word(installed: Path)
     assert (done.returncode, ours) == (0, [])
 
 
+@pytest.fixture
+def board(tmp_path: Path) -> Path:
+    """The board's unit, likewise."""
+    unit = tmp_path / "laennec-board.service"
+    unit.write_text(re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", BOARD.read_text(), flags=re.MULTILINE))
+    return unit
+
+
+@needs_systemd
+def test_systemd_takes_the_board_s_unit_without_a_word(board: Path) -> None:
+    done = subprocess.run(["systemd-analyze", "verify", str(board)], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, [line for line in done.stderr.splitlines() if "laennec" in line]) == (0, [])
+
+
 @needs_systemd
 def test_a_unit_with_an_unknown_directive_is_not_taken(installed: Path) -> None:
     installed.write_text(installed.read_text().replace("ProtectSystem=strict", "ProtectSystems=strict"))
@@ -66,24 +82,17 @@ def test_a_unit_with_an_unknown_directive_is_not_taken(installed: Path) -> None:
 
 
 @needs_systemd
-def test_the_service_is_exposed_no_more_than_it_was(installed: Path) -> None:
-    shutil.rmtree(installed.parent / "laennec.service.d")
-    line = [
-        "systemd-analyze",
-        "security",
-        "--offline=true",
-        f"--threshold={MOST_EXPOSED}",
-        "--no-pager",
-        str(installed),
-    ]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=60)
+@pytest.mark.parametrize(("unit", "most"), [(UNIT, MOST_EXPOSED), (BOARD, MOST_EXPOSED_BOARD)])
+def test_a_service_is_exposed_no_more_than_it_was(unit: Path, most: int) -> None:
+    words = ["systemd-analyze", "security", "--offline=true", f"--threshold={most}", "--no-pager", str(unit)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
     if "unrecognized option" in done.stderr:
         pytest.skip("this systemd-analyze cannot judge a file (older than 250)")
     assert done.returncode == 0, done.stdout[-200:]
     assert "Overall exposure level" in done.stdout
 
 
-@pytest.mark.parametrize("path", [UNIT, *DROP_INS], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [UNIT, BOARD, *DROP_INS], ids=lambda path: path.name)
 def test_every_directive_is_known_to_the_systemd_of_jetpack_6(path: Path) -> None:
     for name, _ in directives(path):
         assert name in OLD or SINCE[name] <= OLDEST, name
@@ -143,9 +152,18 @@ def test_the_folders_are_those_that_settings_and_kernels_look_for() -> None:
     assert found["ExecStart"].startswith("/opt/laennec/current/venv/bin/laennec run ")
 
 
+def test_the_board_has_a_user_and_a_folder_of_its_own_and_reads_its_settings_from_the_release() -> None:
+    node, found = settings(), dict(directives(BOARD))
+    assert (found["User"], found["StateDirectory"]) == ("laennec-board", "laennec-board")
+    assert found["User"] != node["User"], "the node's outbox and clips are not its"
+    assert found["ExecStart"].endswith(" board --config /opt/laennec/current/board.yaml")
+    assert found["ConditionPathExists"] == "/opt/laennec/current/board.yaml"
+
+
 @pytest.mark.skipif(shutil.which("systemd-sysusers") is None, reason="systemd-sysusers is not here")
-def test_the_user_can_be_made(tmp_path: Path) -> None:
+def test_the_users_can_be_made(tmp_path: Path) -> None:
     (tmp_path / "etc").mkdir()
     line = ["systemd-sysusers", f"--root={tmp_path}", str(FOLDER / "laennec.sysusers.conf")]
     subprocess.run(line, capture_output=True, timeout=60, check=True)
-    assert (tmp_path / "etc" / "passwd").read_text().startswith("laennec:")
+    lines = (tmp_path / "etc" / "passwd").read_text().splitlines()
+    assert {line.split(":")[0] for line in lines} == {"laennec", "laennec-board"}

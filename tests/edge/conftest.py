@@ -38,6 +38,8 @@ def _schemas() -> dict[str, jsonschema.protocols.Validator]:
 
 
 SCHEMAS = _schemas()
+OF_A_NODE = sorted(SCHEMAS.keys() - {"laennec.ingest/1"})
+"""What a node speaks; the rest is of those who listen."""
 
 
 class Watcher:

@@ -64,6 +64,7 @@ class Session:
         self.settings, self.client_id, self.will, self.notify = settings, client_id, will, notify
         self.sent: list[tuple[int, str, dict[str, Any], bool, int | None]] = []  # mid, topic, body, retain, expiry_s
         self.correlations: list[bytes] = []  # of each that was sent
+        self.qos: list[int] = []  # of each that was sent
         self.listening: Listening | None = None
         self.calls: list[str] = []
         self.rival = "a rival"
@@ -79,12 +80,14 @@ class Session:
         self.calls.append("disconnect")
 
     def publish(
-        self, topic: str, payload: bytes, retain: bool, expiry_s: int | None, correlation: bytes = b""
-    ) -> int | None:
+        self, topic: str, payload: bytes, retain: bool = False, expiry_s: int | None = None, correlation: bytes = b"",
+        qos: int = 1,
+    ) -> int | None:  # fmt: skip
         if not self.name:
             return None
         self.number += 1
         self.correlations.append(correlation)
+        self.qos.append(qos)
         body = json.loads(payload)
         self.sent.append((self.number, topic.removeprefix("laennec/v1/ward/node/"), body, retain, expiry_s))
         if body.get("state") == "stopped" and self.answers:

@@ -6,7 +6,8 @@
 
 Labels are those of SPRSound (`Fine Crackle`, `Wheeze+Crackle`), of ICBHI (`Crackle`, `Both`) and of the model
 (`fine_crackle`, `rhonchus`), in any case; for a whole recording `Normal`, `CAS`, `DAS`, `CAS & DAS` or `Poor Quality`,
-and what the events say when it has none.
+and what the events say when it has none. `Unknown` without times: nothing is said of the recording as a whole, and its
+time outside of the events is unknown, also where these are all `Normal` (`laennec export labels` writes it).
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ EVENT_LABELS: dict[str, tuple[str, tuple[str, ...]]] = {
     **{name.lower(): (name, labels) for name, labels in SPRSOUND_LABELS.items()},
 }
 """Published name and sounds of an event by its label in lower case."""
+UNKNOWN = "unknown"
 _RECORD_LABELS = {name.lower(): name for name in RECORD_LABELS}
 
 
@@ -53,6 +55,8 @@ class _Draft:
     patient: str
     split: str
     label: str = ""
+    is_unknown: bool = False
+    """Whether nothing is said of the recording as a whole."""
     events: list[tuple[int, Annotation]] = field(default_factory=list)
     """Each with its line."""
     wrong: str = ""
@@ -148,6 +152,9 @@ def _read_row(draft: _Draft, fields: dict[str, str], line: int) -> None:
     if draft.split not in SPLITS:
         raise ValueError(f"split = {draft.split!r}, expected {' or '.join(SPLITS)}")
     label = fields["label"].lower()
+    if not fields["start_s"] and not fields["end_s"] and label == UNKNOWN:
+        draft.is_unknown = True
+        return
     if not fields["start_s"] and not fields["end_s"]:
         if label not in _RECORD_LABELS:
             raise ValueError(f"label = {fields['label']!r} without times, expected one of {', '.join(RECORD_LABELS)}")
@@ -183,7 +190,7 @@ def _recording(path: Path, draft: _Draft, dataset: str) -> Recording:
     return Recording(
         path,
         f"{dataset}-{draft.patient}",
-        draft.label or record_label(events),
+        draft.label or ("" if draft.is_unknown else record_label(events)),
         tuple(sorted(events, key=lambda event: event.start_s)),
         split=draft.split,
         dataset=dataset,

@@ -1,20 +1,14 @@
 // Answering one bed: acknowledge, pause the sound, switch off for a while, another limit; always with who, and why.
 
-import { $, make, setText } from "./dom.js";
+import { $, make, setHidden, setText } from "./dom.js";
 import { order, role, signedInAs } from "./session.js";
 import { answerable } from "./tile.js";
-import { ago, burden, timeOfDay } from "./words.js";
+import { remember, who } from "./who.js";
+import { ago, burden, pageOf, timeOfDay } from "./words.js";
 
-const NAME_KEPT_MS = 10 * 60 * 1000; // how long a typed name stays: the next may be another person
 const MAY_ACKNOWLEDGE = ["acknowledge", "configure"];
 
 let shown = null; // key of the bed in the dialog
-let typed = { name: "", at: -Infinity };
-
-export function who() {
-  if (signedInAs()) return signedInAs();
-  return performance.now() - typed.at < NAME_KEPT_MS ? typed.name : "";
-}
 
 // Acknowledge every alarm of a bed that is signalled, each in the episode that the screen shows.
 export async function acknowledge(tile) {
@@ -60,6 +54,8 @@ export class BedDialog {
     if (!shown || !tile) return;
     const now = this.#stream.nowS;
     setText($("#bed-title"), tile.stream || tile.node);
+    setHidden($("#bed-page"), !tile.stream);
+    if (tile.stream) $("#bed-page").href = pageOf(tile);
     setText($("#bed-state"), [tile.words, tile.detail, `box ${tile.node}`, `site ${tile.site}`].filter(Boolean).join(" · "));
     $("#bed-alarms").replaceChildren(...tile.alarms.map((line) => make("li", `signal-${line.signal}`, alarmText(line, now))));
     $("#do-acknowledge").disabled = !answerable(tile).length || !MAY_ACKNOWLEDGE.includes(role());
@@ -100,7 +96,7 @@ export class BedDialog {
       (name ? why : $("#who")).focus();
       return;
     }
-    typed = { name, at: performance.now() };
+    remember(name);
     setText($("#answer"), "Sent …");
     const answer = await action(this.#stream.tiles.get(shown));
     setText($("#answer"), answer.ok ? "Done." : `Not done: ${answer.reason}`);

@@ -1,6 +1,6 @@
 // The ward on a screen: tiles by urgency, the summary, sound, keys.
 
-import { acknowledge, BedDialog, who } from "./bed_dialog.js";
+import { acknowledge, BedDialog } from "./bed_dialog.js";
 import { $, make, setHidden, setText } from "./dom.js";
 import { layout, WIDEST } from "./layout.js";
 import { enter, role, signOut } from "./session.js";
@@ -8,7 +8,8 @@ import { shape } from "./shapes.js";
 import { mostUrgent, Sounder } from "./sound.js";
 import { WardStream } from "./stream.js";
 import { answerable, needsAttention, TileView } from "./tile.js";
-import { ago } from "./words.js";
+import { who } from "./who.js";
+import { ago, pageOf } from "./words.js";
 
 const STEADY_MS = 600; // after tiles have moved, a press on one may have meant another
 const SILENCE_MS = 120_000; // of this screen; longer is a command to the bed, with who and why
@@ -159,7 +160,7 @@ function tell(text) {
   toldTimer = setTimeout(() => setHidden($("#told"), true), 5000);
 }
 
-// Arrows go to the next tile in that direction; `a` acknowledges the one that has the focus.
+// Arrows go to the next tile in that direction; of the one that has the focus `a` acknowledges, `b` opens its page.
 function onKey(event) {
   const element = document.activeElement?.closest?.(".tile");
   if (event.ctrlKey || event.altKey || event.metaKey || $("#bed").open || $("#login").open) return;
@@ -167,10 +168,11 @@ function onKey(event) {
   if (step) {
     event.preventDefault();
     focusNext(element, step);
-  } else if (event.key === "a" && element) {
+  } else if ((event.key === "a" || event.key === "b") && element) {
     event.preventDefault(); // or the letter stands in the field that the dialog opens with
     const found = [...views.values()].find((view) => view.element === element);
-    if (found) answer(found.key);
+    if (found && event.key === "a") answer(found.key);
+    else if (found?.tile.stream) location.assign(pageOf(found.tile));
   }
 }
 

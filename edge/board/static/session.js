@@ -7,7 +7,7 @@ let session = null;
 export const role = () => session?.role ?? "view";
 export const signedInAs = () => session?.name ?? "";
 
-async function post(path, body) {
+export async function post(path, body) {
   const headers = { "content-type": "application/json", "x-csrf-token": session?.csrf ?? "" };
   try {
     const answer = await fetch(path, { method: "POST", headers, body: JSON.stringify(body) });
@@ -21,7 +21,7 @@ async function post(path, body) {
 export async function enter() {
   const token = new URLSearchParams(location.hash.slice(1)).get("token");
   if (token) {
-    history.replaceState(null, "", location.pathname);
+    history.replaceState(null, "", location.pathname + location.search);
     const answer = await post("/api/login", { token });
     if (answer.csrf) session = answer;
   }

@@ -2,7 +2,7 @@
 
 import { make, setHidden, setText, svg } from "./dom.js";
 import { shape } from "./shapes.js";
-import { ago, burden, percent, timeOfDay } from "./words.js";
+import { ago, burden, pageOf, percent, timeOfDay } from "./words.js";
 
 const PRIORITY = { Hi: "high", Me: "medium", Lo: "low" };
 const KIND = { Phy: "Patient", Tec: "Equipment" };
@@ -37,7 +37,8 @@ export class TileView {
     this.facts = make("p", "facts");
     const head = make("div", "head", this.shape, make("h3", "name", this.open));
     const said = make("div", "said", make("div", "line-of-words", this.words, this.rank), this.since, this.detail);
-    this.face = make("div", "face", head, said, this.burdens, this.facts, this.acknowledge);
+    this.page = make("a", "to-page", waves());
+    this.face = make("div", "face", head, said, this.burdens, this.facts, this.acknowledge, this.page);
     this.element = make("li", "tile", this.face);
   }
 
@@ -60,6 +61,9 @@ export class TileView {
     setText(this.detail, [tile.before ? `before: ${tile.before}` : "", tile.detail, rank].filter(Boolean).join(" · "));
     setHidden(this.acknowledge, !answerable(tile).length || tile.level === "unknown");
     this.acknowledge.setAttribute("aria-label", `Acknowledge ${name}: ${tile.words}`);
+    setHidden(this.page, !tile.stream);
+    if (tile.stream) this.page.href = pageOf(tile);
+    this.page.setAttribute("aria-label", `Sound of ${name}`);
     this.#drawFacts(tile);
     this.#drawBurdens();
   }
@@ -95,6 +99,13 @@ export class TileView {
     if (tile.fault && tile.fault !== tile.missing) facts.push(tile.fault);
     setText(this.facts, tile.stream && tile.level !== "unknown" ? facts.join(" · ") : "");
   }
+}
+
+// A small spectrogram: what the page of a bed shows.
+function waves() {
+  const root = svg("svg", { viewBox: "0 0 32 32", "aria-hidden": "true", class: "waves" });
+  for (const d of ["M3 13v6", "M8 8v16", "M13 4v24", "M18 10v12", "M23 6v20", "M28 13v6"]) root.append(svg("path", { d }));
+  return root;
 }
 
 function burdenRows(tile, nowS) {

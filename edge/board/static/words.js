@@ -15,10 +15,21 @@ export function timeOfDay(milliseconds) {
   return `${String(date.getHours()).padStart(2, "0")}:${String(date.getMinutes()).padStart(2, "0")}`;
 }
 
+// The page of one bed.
+export function pageOf({ site, node, stream }) {
+  return `/bed?${new URLSearchParams({ site, node, bed: stream })}`;
+}
+
 // Seconds of sound in a minute; what is unknown is a question mark, never a zero.
 export function burden(value) {
   if (value === null) return "?";
   return value < 9.95 ? value.toFixed(1) : value.toFixed(0);
+}
+
+// A class of the model, as it is named on the wire, for a person.
+export function soundWords(name) {
+  const words = name.replaceAll("_", " ");
+  return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
 export function percent(share) {

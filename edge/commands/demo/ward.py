@@ -86,7 +86,10 @@ def run_ward(broker_name: str, listen: int, stop: threading.Event) -> int:
         print("All sound is synthetic: computed breath sound, not patients. Ctrl-C ends it.")
         started = [_start(stack, ["run", "--config", str(settings)], folder / "run.log")]
         started += [_play(stack, program, bed, link_port, folder) for bed in BEDS]
-        board = _start(stack, ["board", "--port", str(broker.port), "--listen", str(listen)], folder / "board.log")
+        kept = {"clips": "clips", "labels": "labels.jsonl", "audit": "audit.log"}  # in the demo's own folder
+        (folder / "board.yaml").write_text(yaml.safe_dump(kept))
+        asked = ["board", "--config", str(folder / "board.yaml"), "--port", str(broker.port), "--listen", str(listen)]
+        board = _start(stack, asked, folder / "board.log")
         _show(_address(board, folder / "board.log"))
         while not stop.wait(0.2):
             if any(each.poll() is not None for each in (*started, board)):
@@ -101,9 +104,13 @@ def _settings(broker_port: int, link_port: int, folder: Path) -> dict[str, objec
         "streams": [{"id": bed.name, "source": f"link:{bed.name}"} for bed in BEDS],
         "link": {"devices": devices, "udp": {"bind": "127.0.0.1", "port": link_port}},
         "mqtt": {"port": broker_port}, "outbox": {"path": str(folder / "outbox.db")}, "self_test": {"every_s": 0},
+        "look": True,
         "alarms": {
             "burden": {name: {"limit_s_per_min": limit} for name, limit in LIMIT_S_PER_MIN.items()},
             "technical": {"clock": {"enabled": False}},
+        },
+        "clips": {  # nobody speaks in synthetic sound, though wheezes with harmonics are taken for a voice
+            "path": str(folder / "clips"), "of": ["event"], "speech": "keep", "longest_s": 25,
         },
     }  # fmt: skip
 

@@ -22,6 +22,10 @@ class FakeWard:
         self.node_topic, self.boot_id = f"{made.PREFIX}/{site}/{node}", boot_id
         self.beds: dict[str, dict[str, Body]] = {}
         self.orders: list[tuple[str, Body]] = []
+        self.looks: list[tuple[str, float]] = []
+        """Beds whose live picture was asked for, each with for how long, seconds."""
+        self.look_refusal = ""
+        """Why none is sent; empty: it is allowed."""
         self._ready = threading.Event()
         self.client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
         self.client.max_inflight_messages_set(1000)
@@ -69,7 +73,10 @@ class FakeWard:
     def _on_order(self, message: paho.MQTTMessage) -> None:
         *_, bed, _, verb, user = message.topic.split("/")
         body = json.loads(message.payload)
-        self.orders.append((verb, body))
+        if verb == "look":
+            self.looks.append((bed, body["duration_s"]))
+        else:
+            self.orders.append((verb, body))
         if verb == "acknowledge":
             at = rfc3339(time.time())
             before = self.beds[bed][f"alarm/{body['condition']}"]
@@ -81,5 +88,6 @@ class FakeWard:
             after = {**before, **seen, "since": at, "ts": at, "rev": before["rev"] + 1}
             self.beds[bed][f"alarm/{body['condition']}"] = after
             self.say(f"s/{bed}/alarm/{body['condition']}", after)
-        answer = {"schema": "laennec.result/1", "id": body["id"], "verb": verb, "ok": True, "reason": ""}
+        reason = self.look_refusal if verb == "look" else ""
+        answer = {"schema": "laennec.result/1", "id": body["id"], "verb": verb, "ok": not reason, "reason": reason}
         self.say(f"s/{bed}/result/{verb}/{user}", answer, retain=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge.board.inbox import MAX_INBOX_BYTES, Inbox
+from edge.board.inbox import MAX_IN_ORDER, MAX_INBOX_BYTES, Inbox
 from edge.delivery.requests import Request
 
 
@@ -49,3 +49,11 @@ def test_a_message_that_is_larger_than_any_of_the_contract_is_dropped_at_once() 
     inbox = Inbox()
     inbox.put(Request("p/site/node/s/bed/trend", bytes(65_537)), 0.0)
     assert (len(inbox.take()), inbox.dropped) == (0, 1)
+
+
+def test_events_and_tiles_stay_in_their_order_and_of_a_flood_the_last() -> None:
+    inbox, topic = Inbox(), "p/site/node/s/bed/event"
+    for number in range(MAX_IN_ORDER + 10):
+        inbox.put(Request(topic, b"%d" % number), 0.0)
+    assert taken(inbox) == [(topic, b"%d" % number) for number in range(10, MAX_IN_ORDER + 10)]
+    assert inbox.dropped == 10

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
@@ -86,6 +87,44 @@ def alarm(condition: str = "continuous", wall_s: float = WALL_S, boot_id: str = 
         "acknowledged": None, "inactivated": None, "value": 14.0 if is_phy else None,
         "limit": {"s_per_min": 6.0, "set": None} if is_phy else None, "clip": None, "ts": rfc3339(wall_s),
         "valid_until": rfc3339(wall_s + 120), **changed,
+    }  # fmt: skip
+
+
+CLASSES = ["wheeze", "rhonchus", "stridor", "fine_crackle", "coarse_crackle"]
+BANDS, COLUMN, RATE_HZ = 40, 256, 8000  # of tiles: bands, samples, and those of a second
+TILE_COLUMNS = 15
+
+
+def tile(
+    number: int, levels: bytes | None = None, scores: bytes | None = None, wall_s: float = WALL_S,
+    boot_id: str = BOOT, **changed: Any,
+) -> Body:  # fmt: skip
+    """The tile `number` of a live picture, whose first begins at sample 0 and `wall_s`: nothing but a quiet noise."""
+    first = number * TILE_COLUMNS * COLUMN
+    quiet = bytes([60]) * (TILE_COLUMNS * BANDS)
+    return {
+        "schema": "laennec.mel/1", "node": "box", "stream": "bed", "site": "ward", "boot_id": boot_id,
+        "mode": "Operational", "ts": rfc3339(wall_s), "time": rfc3339(wall_s + first / RATE_HZ),
+        "sample": {"rate": RATE_HZ, "first": first, "column": COLUMN}, "columns": TILE_COLUMNS, "bands": BANDS,
+        "lowest_hz": 80.0, "highest_hz": 2400.0, "db": {"lowest": -100.0, "step": 0.4},
+        "mel": base64.b64encode(quiet if levels is None else levels).decode(), "classes": CLASSES,
+        "scores": base64.b64encode(bytes([20]) * (TILE_COLUMNS * len(CLASSES)) if scores is None else scores).decode(),
+        "thresholds": dict.fromkeys(CLASSES, 0.6), **changed,
+    }  # fmt: skip
+
+
+def event(ident: str, onset: int, end: int | None = None, wall_s: float = WALL_S, **changed: Any) -> Body:
+    """An onset, or with `end` the end, of a sound in samples; the stream began at `wall_s`."""
+    at = {name: None if index is None else rfc3339(wall_s + index / RATE_HZ) for name, index in
+          (("onset", onset), ("end", end))}  # fmt: skip
+    return {
+        "schema": "laennec.event/1", "id": ident, "rev": 1 if end is None else 2, "seq": 1,
+        "type": "onset" if end is None else "end", "mode": "Operational", "node": "box", "stream": "bed",
+        "site": "ward", "boot_id": BOOT, "late": False, "sample": {"rate": RATE_HZ, "onset": onset, "end": end},
+        "time": {**at, "published": at["onset"], "clock": {"synced": True}}, "label": "wheeze",
+        "scores": {"peak": 0.93, "mean": 0.8, "threshold": 0.6},
+        "model": {"id": "m", "sha256": "a" * 64, "runtime": "numpy 0", "features": "sha256:" + "b" * 64},
+        **({} if end is None else {"end_reason": "quiet"}), **changed,
     }  # fmt: skip
 
 

@@ -39,6 +39,32 @@ def test_the_card_is_printed_as_ever() -> None:
     assert _say("--model", DEFAULT_PATH) == _say()
 
 
+def test_which_model_a_start_would_use_is_said_to_people_and_programs(signer: Signer, config: Path) -> None:
+    assert _say("active", "--config", config).startswith("bundled ")
+    short = _say("install", signer.package("a"), "--config", config).split()[1].rstrip(":")
+    _say("promote", short, "--config", config)
+    found = json.loads(_say("active", "--config", config, "--json"))
+    assert (found["kind"], found["id"][:12], found["store"]) == ("promoted", short, str(signer.folder / "models"))
+    settings = json.loads(config.read_text())
+    config.write_text(json.dumps({**settings, "model": str(DEFAULT_PATH)}))
+    assert json.loads(_say("active", "--config", config, "--json"))["kind"] == "settings"
+    config.write_text(json.dumps({**settings, "model": "/no/such.onnx"}))
+    with pytest.raises(ModelError, match=r"/no/such.onnx: cannot be read"):
+        _say("active", "--config", config)
+
+
+def test_old_models_are_removed_when_asked_for(signer: Signer, config: Path) -> None:
+    ids = []
+    for days, name in enumerate("abc"):
+        ids.append(_say("install", signer.package(name, days), "--config", config).split()[1].rstrip(":"))
+        _say("promote", ids[-1], "--config", config)
+    assert _say("prune", "--keep", 2, "--config", config).strip() == f"removed {ids[0]}"
+    assert _say("prune", "--config", config).strip() == "nothing is too old"
+    listed = _say("list", "--config", config)
+    assert ids[0] not in listed
+    assert f"* {ids[2]}" in listed
+
+
 def test_a_model_goes_from_a_package_into_force_and_back(signer: Signer, config: Path) -> None:
     said = _say("install", signer.package("a"), "--config", config)
     short = said.partition("laennec model promote ")[2].strip()

@@ -11,10 +11,11 @@ from fhir.resources.observation import Observation as ObservationR5
 from fhir.resources.R4B.observation import Observation as ObservationR4B
 from pydantic import ValidationError
 
+from edge.delivery.record_reading import validated
+from edge.delivery.records import EventRecord, TransitionRecord, TrendRecord
 from edge.neighbours.fhir_codes import LOCAL, SNOMED, SOUNDS
 from edge.neighbours.fhir_device_alert import device_alerts
 from edge.neighbours.fhir_observation import burden_observation, sound_observation
-from edge.neighbours.wire_records import EventRecord, TransitionRecord, TrendRecord, validated
 from tests.edge.neighbours.device_alert_r6 import DeviceAlert
 from tests.edge.neighbours.messages import GOLDEN, LIVE, NURSE, event, transition, trend
 

@@ -10,7 +10,7 @@ import pytest
 
 from edge.errors import ConfigError
 from edge.settings.board import BoardSettings, load_board, parse_board
-from tests.edge.settings.test_example import _keys
+from tests.edge.settings.sections import keys_of
 
 EXAMPLE = Path(__file__).parents[3] / "deploy" / "board.example.yaml"
 TLS = {"cert": "board.pem", "key": "board.key"}
@@ -51,4 +51,4 @@ def test_relative_paths_begin_beside_the_file(tmp_path: Path) -> None:
 def test_the_example_is_valid_and_shows_every_key() -> None:
     assert load_board(EXAMPLE).listen.port == 8443
     shown = set(re.findall(r"([a-z_]+):", EXAMPLE.read_text()))
-    assert set(_keys(BoardSettings)) - shown == set()
+    assert {key for _, key in keys_of(BoardSettings)} - shown == set()

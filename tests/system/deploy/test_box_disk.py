@@ -43,8 +43,9 @@ def test_a_disk_that_fills_up_in_the_middle_leaves_the_old_release_and_its_room(
 
 def test_a_disk_that_may_only_be_read_is_not_taken_for_another_users(small_disk: Box) -> None:
     subprocess.run(["mount", "-o", "remount,ro", small_disk.layout.root], check=True)
-    with pytest.raises(DeployError, match=r"Read-only file system.*; mend it"):
+    with pytest.raises(DeployError) as caught:
         ask(small_disk.target, "probe")
+    assert "; mend it" in str(caught.value).partition("Read-only file system")[2]
 
 
 def test_a_disk_that_cannot_hold_a_release_is_seen_before_anything_is_copied(small_disk: Box) -> None:

@@ -69,8 +69,9 @@ def test_rollback_goes_to_what_ran_before_and_not_to_what_was_gone_back_from(box
 
 def test_rollback_without_an_older_release_says_which_there_are(box: Box) -> None:
     name = box.install("one")
-    with pytest.raises(DeployError, match=f"expected a release older than {name}, found {name} alone$"):
+    with pytest.raises(DeployError) as caught:
         ask(box.target, "rollback", release="", hold_s=0.1)
+    assert str(caught.value).endswith(f"expected a release older than {name}, found {name} alone")
 
 
 @pytest.mark.parametrize("behaviour", ["ends", "ends soon"])

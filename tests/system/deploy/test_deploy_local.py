@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -47,6 +48,8 @@ class Seen:
     logs: str
     again: str
     running_after_again: str
+    configured: str
+    settings_after: str
     release: str
     doctor: str
     doctor_code: int
@@ -76,6 +79,8 @@ def _deploy_and_undeploy(root: str) -> Seen:
         logs=make(root, "logs").stdout,
         again=make(root, "deploy").stdout,
         running_after_again=layout.running(),
+        configured=_configured(layout),
+        settings_after=layout.config.read_text(),
         release=_run(layout, "python", "-I", "-c", "from edge.node.reports import release; print(release())").stdout,
         doctor=doctor.stdout + doctor.stderr,
         doctor_code=doctor.returncode,
@@ -83,6 +88,14 @@ def _deploy_and_undeploy(root: str) -> Seen:
         left=[name for name in ("opt/laennec/releases", "etc/laennec/ward.yaml") if (layout.root / name).exists()],
         status_code_after=make(root, "status").returncode,
     )
+
+
+def _configured(layout: BoxLayout) -> str:
+    """What make configure says of the same settings with a line more."""
+    other = layout.root / "other.yaml"
+    other.write_text(layout.config.read_text() + "mode: Test\n")
+    done = make(str(layout.root), "configure", f"CONFIG={other}", "HEALTHY_S=1")
+    return done.stdout + done.stderr
 
 
 def _run(layout: BoxLayout, name: str, *words: str) -> subprocess.CompletedProcess[str]:
@@ -147,6 +160,14 @@ def test_the_same_release_again_is_nothing_to_do(seen: Seen) -> None:
     assert seen.running_after_again == seen.running
 
 
+def test_settings_change_alone_without_a_wheel_being_made(seen: Seen) -> None:
+    last = seen.configured.splitlines()[-1]
+    assert last.startswith(f"laennec {seen.running.replace('0001-', '0002-')} runs on this machine (1 of 1 streams ok")
+    assert re.search(r"; deaf for \d+\.\d s$", last)
+    assert seen.settings_after.endswith("mode: Test\n")
+    assert "wheelhouse" not in seen.configured
+
+
 def test_the_service_knows_the_name_of_its_release(seen: Seen) -> None:
     assert seen.running.endswith(f"-{seen.release.strip()}")
     assert seen.release.startswith("0.")
@@ -155,6 +176,8 @@ def test_the_service_knows_the_name_of_its_release(seen: Seen) -> None:
 def test_status_for_programs(seen: Seen) -> None:
     told = json.loads(seen.status_json)
     assert (told["running"], told["phase"], told["trial"]) == (seen.running, "running", "")
+    assert (told["model"]["kind"], len(told["model"]["id"])) == ("bundled", 64)
+    assert told["deaf_s"] > 0
 
 
 def test_undeploy_keeps_events_and_settings(seen: Seen) -> None:

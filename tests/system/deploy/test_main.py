@@ -60,8 +60,8 @@ def test_another_users_deployment_is_refused_in_one_line_that_names_its_owner(
 def test_who_is_refused_hears_who_is_at_work_before_anything_is_built(
     box: Box, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("deploy.__main__.PATIENCE_S", 0.0)
-    monkeypatch.setattr("deploy.__main__.BUILD", tmp_path / "build")
+    monkeypatch.setattr("deploy.install.PATIENCE_S", 0.0)
+    monkeypatch.setattr("deploy.install.BUILD", tmp_path / "build")
     with only_one(Session(box.layout, Process(box.layout), Wire(io.BytesIO()), "anna@desk")):
         assert main(["install", "--device", "local", "--root", str(box.layout.root)]) == 2
     said = capsys.readouterr()

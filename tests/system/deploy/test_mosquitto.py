@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import paho.mqtt.client as paho
@@ -17,9 +15,6 @@ import yaml
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.commands.demo.broker import Broker
-from edge.doctor import broker as broker_check
-from edge.doctor.broker import broker as look_at_broker
-from edge.settings.config import load_config
 from edge.sources.demo import DEMO_AUDIO
 from tests.conftest import HANGS_S
 from tests.deploy.mosquitto_setup import needs_mosquitto, setup
@@ -31,14 +26,6 @@ leaves_a_socket = pytest.mark.filterwarnings(  # paho leaves the socket of a fai
     "ignore::pytest.PytestUnraisableExceptionWarning"
 )
 OWN, OTHER = "laennec/v1/ward-b/edge-7", "laennec/v1/ward-b/edge-8"
-
-
-@pytest.fixture(scope="module")
-def running(made: Path) -> Iterator[Broker]:
-    lines = [line for line in (made / "mosquitto.conf").read_text().splitlines() if not line.startswith("listener")]
-    lines += ["user root"] * (os.geteuid() == 0)  # it would go to a user who cannot read this test's folder
-    with Broker("mosquitto", settings="\n".join(lines)) as broker:
-        yield broker
 
 
 class Client:
@@ -136,6 +123,16 @@ def test_a_reader_hears_every_node_and_may_say_nothing(running: Broker, made: Pa
         assert [topic for topic, _ in board.messages] == [f"{OTHER}/s/bed1/event"]
 
 
+def test_an_ingester_hears_every_node_and_says_of_itself_alone(running: Broker, made: Path) -> None:
+    with Client(running, made, "db1") as ingester, Client(running, made, "ward-b.edge-8") as node:
+        assert ingester.subscribe("$share/ward/laennec/v1/+/+/s/+/event") < 0x80
+        assert node.publish(f"{OTHER}/s/bed1/event") < 0x80
+        wait_for(lambda: ingester.messages, "the event")
+        assert ingester.publish("laennec/v1/ingest/db1") < 0x80
+        for topic in ("laennec/v1/ingest/db2", f"{OTHER}/s/bed1/event", f"{OTHER}/cmd/pause/db1"):
+            assert ingester.publish(topic) == NOT_AUTHORISED, topic
+
+
 def test_staff_may_give_the_commands_that_were_named_and_only_in_their_own_name(running: Broker, made: Path) -> None:
     with Client(running, made, "nurse-2") as staff, Client(running, made, "ward-b.edge-7") as node:
         assert staff.subscribe("laennec/v1/#") < 0x80
@@ -147,6 +144,31 @@ def test_staff_may_give_the_commands_that_were_named_and_only_in_their_own_name(
             assert staff.publish(f"{OWN}/{topic}") == NOT_AUTHORISED, topic
         wait_for(lambda: node.messages, "the command")
         assert [topic for topic, _ in node.messages] == [f"{OWN}/s/bed1/cmd/acknowledge/nurse-2"]
+
+
+def test_live_spectrograms_are_for_those_who_may_look_alone(running: Broker, made: Path) -> None:
+    look = f"{OWN}/s/bed1/cmd/look"
+    with (
+        Client(running, made, "nurse-3") as looks,
+        Client(running, made, "nurse-2") as staff,
+        Client(running, made, "board") as reader,
+        Client(running, made, "ha") as ha,
+        Client(running, made, "ward-b.edge-7") as node,
+    ):
+        for each in (looks, staff, reader, ha):
+            assert each.subscribe("laennec/v1/#") < 0x80
+        assert looks.publish(f"{look}/nurse-3") < 0x80
+        assert staff.publish(f"{look}/nurse-2") == reader.publish(f"{look}/board") == NOT_AUTHORISED
+        assert looks.publish(f"{look}/nurse-2") == looks.publish(f"{OWN}/s/bed1/mel") == NOT_AUTHORISED
+        assert node.publish(f"{OWN}/s/bed1/mel") < 0x80
+        assert node.publish(f"{OWN}/s/bed1/event") < 0x80
+        for each in (looks, staff, reader, ha):
+            wait_for(
+                lambda each=each: any(topic.endswith("/event") for topic, _ in each.messages), "the event behind it"
+            )
+        heard = [[topic.rsplit("/", 1)[1] for topic, _ in each.messages] for each in (looks, staff, reader, ha)]
+        assert "mel" in heard[0]
+        assert not any("mel" in topics for topics in heard[1:])
 
 
 def test_a_node_announces_its_own_beds_where_its_setup_says_so_and_home_assistant_hears_it(
@@ -203,6 +225,7 @@ def test_a_broker_with_a_certificate_of_another_authority_is_not_believed(
     setup(tmp_path / "other", "init", "localhost", "127.0.0.1")
     with pytest.raises(ssl.SSLCertVerificationError):
         Client(running, made, "ward-b.edge-7", ca=tmp_path / "other" / "ca.pem")
+    assert (tmp_path / "other/ca.pem").read_bytes() != (made / "ca.pem").read_bytes()
 
 
 def ward(folder: Path, made: Path, broker: Broker, **mqtt: object) -> Path:
@@ -245,41 +268,3 @@ def test_a_run_that_does_not_trust_the_broker_says_so_and_keeps_its_events(
     assert "broker=untrusted" in done.stderr
     assert "is not of this broker's authority" in done.stderr
     assert "the next run delivers them" in done.stderr
-
-
-def test_the_doctor_finds_this_broker_well(running: Broker, made: Path, tmp_path: Path) -> None:
-    check = look_at_broker(load_config(ward(tmp_path, made, running)))
-    assert check.verdict == "ok", check
-    assert "with TLS" in check.found
-
-
-@leaves_a_socket
-def test_the_doctor_tells_a_wrong_password_authority_name_and_tree_apart(
-    running: Broker, made: Path, tmp_path: Path
-) -> None:
-    setup(tmp_path / "other", "init", "localhost")
-    (tmp_path / "wrong").write_text("wrong\n")
-    wrong: dict[str, dict[str, object]] = {
-        "refuses": {"password_file": str(tmp_path / "wrong")},
-        "TLS fails": {"tls": {"ca": str(tmp_path / "other" / "ca.pem")}},
-        "accepts no message": {"site": "ward-c"},
-        "speaks TLS": {"tls": None},
-    }
-    for said, changed in wrong.items():
-        path = ward(tmp_path, made, running, **changed)
-        if said == "speaks TLS":
-            path.write_text(path.read_text().replace("  tls: null\n", ""))
-        check = look_at_broker(load_config(path))
-        assert check.verdict == "fail"
-        assert said in check.found
-        assert check.advice
-
-
-def test_the_doctor_warns_before_the_certificate_ends(
-    running: Broker, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(broker_check, "SOON_S", 6 * 365 * 86_400.0)  # it was made for five years
-    check = look_at_broker(load_config(ward(tmp_path, made, running)))
-    assert check.verdict == "warn"
-    assert "ends in 182" in check.found
-    assert "renew" in check.advice

@@ -48,9 +48,33 @@ def test_staff_have_the_rights_that_were_named_and_keep_them_with_a_new_password
         assert setup(folder, "staff", "nurse-2", "acknowledge").returncode == 0
     assert (folder / "acl").read_text() == (
         "user nurse-2\ntopic read laennec/v1/#\n"
-        "topic write laennec/v1/+/+/s/+/cmd/acknowledge/nurse-2\ntopic write laennec/v1/+/+/cmd/acknowledge/nurse-2\n\n"
+        "topic write laennec/v1/+/+/s/+/cmd/acknowledge/nurse-2\ntopic write laennec/v1/+/+/cmd/acknowledge/nurse-2\n"
+        "topic deny laennec/v1/+/+/s/+/mel\n\n"
     )
     assert len((folder / "passwords").read_text().splitlines()) == 1
+
+
+def test_a_reader_of_an_earlier_version_is_denied_live_spectrograms_from_its_next_password_on(tmp_path: Path) -> None:
+    folder = tmp_path / "laennec"
+    setup(folder, "init", "localhost")
+    (folder / "acl").write_text("user board\ntopic read laennec/v1/#\n\n")
+    for _ in range(2):
+        assert setup(folder, "reader", "board").returncode == 0
+        assert (folder / "acl").read_text() == (
+            "user board\ntopic read laennec/v1/#\ntopic deny laennec/v1/+/+/s/+/mel\n\n"
+        )
+    assert setup(folder, "staff", "lung-nurse", "look").returncode == 0
+    assert "deny" not in (folder / "acl").read_text().partition("user lung-nurse")[2]
+
+
+def test_an_ingester_reads_everything_but_live_spectrograms(tmp_path: Path) -> None:
+    folder = tmp_path / "laennec"
+    setup(folder, "init", "localhost")
+    (folder / "acl").write_text("user db1\ntopic read laennec/v1/#\ntopic write laennec/v1/ingest/db1\n\n")
+    assert setup(folder, "ingester", "db1").returncode == 0
+    assert (folder / "acl").read_text() == (
+        "user db1\ntopic read laennec/v1/#\ntopic write laennec/v1/ingest/db1\ntopic deny laennec/v1/+/+/s/+/mel\n\n"
+    )
 
 
 def test_a_node_of_a_broker_that_was_set_up_before_keeps_its_name(tmp_path: Path) -> None:
@@ -78,6 +102,14 @@ def test_a_broker_that_was_set_up_before_gets_the_present_configuration_and_keep
     assert (folder / "mosquitto.conf.before").read_text() == "listener 8884\n"
 
 
+def test_how_many_messages_wait_for_a_consumer_is_chosen_once_and_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "laennec"
+    setup(folder, "init", "localhost")
+    for arguments, queued in (((), "10000"), (("50000",), "50000"), ((), "50000")):
+        assert setup(folder, "conf", *arguments).returncode == 0
+        assert f"\nmax_queued_messages {queued}\n" in (folder / "mosquitto.conf").read_text()
+
+
 def test_no_password_is_kept_in_clear_text_at_the_broker(made: Path) -> None:
     secret = (made / "clients" / "ward-b.edge-7" / "mqtt-password").read_text().strip()
     assert secret not in (made / "passwords").read_text()
@@ -93,12 +125,12 @@ def test_no_password_is_kept_in_clear_text_at_the_broker(made: Path) -> None:
         (("node", "ward-b"), "expected SITE and NODE"),
         (("reader", "ward-b.edge-7"), "expected 1 to 32 of a-z"),
         (("remove", "edge-7"), "found none called 'edge-7'"),
-        (("conf", "now"), "expected no more arguments"),
+        (("conf", "now"), "expected nothing more, or how many"),
         (("init", "localhost"), "is set up already"),
         (("remove", "nobody"), "found none called 'nobody'"),
         (("renew",), "expected the names"),
-        (("staff", "nurse-3"), "expected the NAME and one or more of"),
-        (("staff", "nurse-3", "threshold"), "VERB 'threshold': expected acknowledge"),
+        (("staff", "nurse-4"), "expected the NAME and one or more of"),
+        (("staff", "nurse-4", "threshold"), "VERB 'threshold': expected acknowledge"),
         (("staff", "ward-b.x", "pause"), "expected 1 to 32 of a-z"),
         (("staff", "board", "pause"), "'board' exists with other rights (laennec/v1/#)"),
         (("staff", "nurse-2", "limit"), "setup remove nurse-2 first"),
@@ -151,7 +183,8 @@ def test_home_assistant_reads_announcements_and_orders_what_was_named(tmp_path: 
     assert "home_assistant: {user: ha}" in done.stdout, done.stderr
     assert (folder / "acl").read_text() == (
         "user ha\ntopic read laennec/v1/#\ntopic read homeassistant/#\ntopic write homeassistant/status\n"
-        "topic write laennec/v1/+/+/s/+/cmd/acknowledge/ha\ntopic write laennec/v1/+/+/cmd/acknowledge/ha\n\n"
+        "topic write laennec/v1/+/+/s/+/cmd/acknowledge/ha\ntopic write laennec/v1/+/+/cmd/acknowledge/ha\n"
+        "topic deny laennec/v1/+/+/s/+/mel\n\n"
     )
     assert setup(folder, "home-assistant", "viewer").returncode == 0
     assert "cmd" not in (folder / "acl").read_text().partition("user viewer")[2]

@@ -5,6 +5,7 @@ The sshd is this test's own: its host key, its list of keys, an unprivileged por
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -130,6 +131,23 @@ def test_make_deploys_over_ssh_below_a_root_and_goes_back_and_away(server: Serve
     assert "nothing is deployed" in make("undeploy")
 
 
+def test_a_box_of_a_fleet_is_reached_as_a_single_one_is(server: Server, box: Box, tmp_path: Path) -> None:
+    ward, fleet = tmp_path / "ward.yaml", tmp_path / "fleet.yaml"
+    ward.write_text("site: ${site}\nnode: ${node}\nstreams: [{id: bed1, source: mic}]\n")
+    tree = {
+        "device": "x86", "site": "ward-b", "host": f"{server.user}@127.0.0.1", "port": server.port,
+        "root": str(box.layout.root), "ssh_options": server.config(), "config": str(ward),
+        "wheelhouse": str(box.house("one").wheels[0].path.parent),
+    }  # fmt: skip
+    fleet.write_text(json.dumps({"healthy_s": 0.3, "boxes": {"edge-7": tree}}))
+    argv = [sys.executable, "-m", "deploy.fleet.command", "deploy", "--fleet", str(fleet)]
+    done = subprocess.run(argv, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"runs on {server.user}@127.0.0.1" in done.stdout
+    assert "node: edge-7" in box.layout.config.read_text()
+    assert f"edge-7  ward-b/edge-7  {box.layout.running()}" in done.stdout
+
+
 def test_one_connection_serves_all_questions(server: Server, box: Box) -> None:
     with server.ssh() as transport:
         target = Target(transport, str(box.layout.root))
@@ -180,8 +198,9 @@ def test_a_host_that_does_not_exist(server: Server) -> None:
 
 @pytest.mark.parametrize("host", ["", "-oProxyCommand=touch /tmp/x", "two words"])
 def test_what_is_no_host_reaches_no_ssh(host: str) -> None:
-    with pytest.raises(DeployError, match="expected user@box"):
+    with pytest.raises(DeployError) as caught:
         Ssh(host, None)
+    assert f"expected user@box, found {host!r}" in str(caught.value)
 
 
 def test_a_program_that_is_killed_on_the_box_is_not_taken_for_a_box_out_of_reach(server: Server) -> None:
@@ -194,14 +213,16 @@ def test_a_program_that_is_killed_on_the_box_is_not_taken_for_a_box_out_of_reach
 
 
 def test_options_that_are_no_words_of_a_shell_are_refused() -> None:
-    with pytest.raises(DeployError, match="SSH_OPTIONS: expected words as in a shell, found -i 'key"):
+    with pytest.raises(DeployError) as caught:
         Ssh("user@box", None, "-i 'key")
+    assert "SSH_OPTIONS: expected words as in a shell, found -i 'key" in str(caught.value)
 
 
 def test_no_ssh_on_the_workstation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(DeployError, match="found no ssh"):
+    with pytest.raises(DeployError) as caught:
         Ssh("box", None)
+    assert "found no ssh" in str(caught.value)
 
 
 @pytest.fixture

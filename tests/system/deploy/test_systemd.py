@@ -49,13 +49,20 @@ def deploy(box: Box, tmp_path: Path, notes: Path) -> Deploy:
         (programs / name).write_text(FAKE.format(notes=notes, current=box.layout.current))
         (programs / name).chmod(0o755)
 
-    def ask(command: str, behaviour: str = "well", kill_at: str = "", **more: object) -> dict[str, Any]:
+    def ask(
+        command: str,
+        behaviour: str = "well",
+        kill_at: str = "",
+        more_files: dict[str, str] | None = None,
+        **more: object,
+    ) -> dict[str, Any]:
         house = box.house(behaviour)
         request = {"command": command, "root": str(box.layout.root), "systemd": True, **more}
         if command == "install":
             request = {**box.request(house), **request}
             unit = f"# {behaviour}\n{UNIT}"
             request["files"] = {**request["files"], "laennec.service": unit, "70-laennec.rules": "# rules\n"}
+            request["files"] |= more_files or {}
             request["wheels"] = [{"name": w.path.name, "size": w.size, "sha256": w.sha256} for w in house.wheels]
         with subprocess.Popen(
             [sys.executable, "-m", "deploy.box"], cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -126,6 +133,27 @@ def test_a_switch_that_is_cut_off_is_undone_by_the_next_start_with_its_unit(
     assert unit.read_text() == f"# one\n{UNIT}"
     assert deploy("rollback", release="", hold_s=0.1)["result"]["running"] == first
     assert box.releases() == [first]
+
+
+def test_a_board_is_a_second_unit_that_stays_until_it_is_taken_away(deploy: Deploy, box: Box, notes: Path) -> None:
+    unit = box.layout.root / "etc/systemd/system/laennec-board.service"
+    board = {"board.yaml": "title: Ward B\n", "laennec-board.service": "# board\n"}
+    assert "unknown key 'sight'" in deploy("install", "one", more_files={**board, "board.yaml": "sight: x\n"})["error"]
+    assert not unit.exists()
+    deploy("install", "one", more_files=board)
+    assert unit.read_text() == "# board\n"
+    assert "systemctl restart --no-block laennec-board.service" in notes.read_text()
+    files = {"laennec-board.service": "# newer\n"}
+    second = deploy("install", "two", more_files=files, keeps_board=True)["result"]["running"]
+    assert (box.layout.releases / second / "board.yaml").read_text() == "title: Ward B\n"
+    assert unit.read_text() == "# newer\n"
+    deploy("install", "two", more_files=files)
+    assert not unit.exists()
+    assert "systemctl disable --now laennec-board.service" in notes.read_text()
+    assert deploy("rollback", release="", hold_s=0.1)["result"]["running"] == second
+    assert unit.exists(), "it goes back with its release"
+    deploy("undeploy", purge=False)
+    assert not unit.exists()
 
 
 def test_undeploy_removes_unit_and_rules(deploy: Deploy, box: Box, notes: Path) -> None:

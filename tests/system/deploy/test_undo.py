@@ -179,7 +179,7 @@ def test_a_deployment_that_comes_to_nothing_on_the_workstation_has_mended_the_bo
     first, second = cut_off
     spoil(box, second, "ends")
     monkeypatch.setattr("deploy.wheelhouse.make_tools", lambda build: Path(sys.executable))
-    monkeypatch.setattr("deploy.__main__.BUILD", tmp_path / "build")
+    monkeypatch.setattr("deploy.install.BUILD", tmp_path / "build")
     (tmp_path / "ward.yaml").write_text("sauce: mic\n")
     words = ["install", "--device", "local", "--root", str(box.layout.root), "--config", str(tmp_path / "ward.yaml")]
     assert main(words) == 2

@@ -29,9 +29,11 @@ def main(port: str, outbox: str, seconds: str, pace: str) -> None:
         tree["alarms"] = {"burden": {"continuous": {"limit_s_per_min": float(os.environ["LIMIT"])}}}
     if "CLIPS" in os.environ:  # folder
         tree["clips"] = {"path": os.environ["CLIPS"], "pre_s": 8, "post_s": 1, "longest_s": 12, "memory_s": 30}
+    tree["look"] = "LOOK" in os.environ
     config = parse_config(tree, "test")
     store = Outbox(Path(outbox), config.outbox.max_mb, config.outbox.max_age_h)
-    sound = Bursts(float(seconds), pace == "pace", period_s=int(os.environ.get("PERIOD_S", 1)))
+    gap_at_s = float(os.environ["GAP_AT_S"]) if "GAP_AT_S" in os.environ else None
+    sound = Bursts(float(seconds), pace == "pace", None, gap_at_s, period_s=int(os.environ.get("PERIOD_S", 1)))
     with stop_on_signals() as stop, closing(store):
         service = Service(config, LoudnessModel(), [sound], store)  # type: ignore[arg-type]
         print("ready", flush=True)

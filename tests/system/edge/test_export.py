@@ -11,40 +11,17 @@ import sys
 import threading
 from pathlib import Path
 
-import paho.mqtt.client as paho
 import pytest
-from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.commands.demo.broker import Broker, free_port
 from edge.neighbours.journal import journals, read
 from tests.conftest import HANGS_S
-from tests.edge.conftest import PATIENCE_S, wait_for
+from tests.edge.conftest import wait_for
 from tests.edge.neighbours.messages import BED, event, transition, trend
 from tests.system.edge.consumer import KEEPING
+from tests.system.edge.publisher import Publisher
 
 Command = subprocess.Popen[str]
-
-
-class Publisher:
-    """Stands for the nodes: messages of known contents, acknowledged by the broker."""
-
-    def __init__(self, port: int) -> None:
-        self.client = paho.Client(CallbackAPIVersion.VERSION2, "nodes", protocol=paho.MQTTv5)
-        self.client.reconnect_delay_set(1, 1)
-        self.client.connect("127.0.0.1", port)
-        self.client.loop_start()
-
-    def say(self, topic: str, payload: bytes) -> None:
-        """Publish, and wait until the broker has it."""
-        self.client.publish(topic, payload, 1).wait_for_publish(PATIENCE_S)
-
-    def event(self, number: int) -> None:
-        body = {**event("onset", 1, None), "id": f"01M82V69XRES0V4E6QY2D{number:05d}"}
-        self.say(f"{BED}/event", json.dumps(body).encode())
-
-    def close(self) -> None:
-        self.client.disconnect()
-        self.client.loop_stop()
 
 
 def collect(port: int, out: Path, *more: str) -> Command:

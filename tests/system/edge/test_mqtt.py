@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edge.commands.demo.broker import Broker
+from edge.commands.demo.broker import Broker, free_port
 from edge.delivery import mqtt
 from edge.delivery.mqtt import Acknowledged, Connected, Disconnected, MqttSession, Signal
 from edge.delivery.requests import Listening, Request
@@ -126,3 +126,15 @@ def test_a_reader_gets_what_the_broker_has_stored_marked_so_and_leaves_nothing_t
     session.stop()
     assert [(each.payload, each.stored) for each in heard] == [(b'{"n": 1}', True), (b'{"n": 2}', False)]
     assert watcher.bodies("status") == []
+
+
+def test_a_reader_without_a_broker_does_not_say_that_it_keeps_events(caplog: pytest.LogCaptureFixture) -> None:
+    said = []
+    for will in (None, lambda name: ("status", name.encode())):
+        caplog.clear()
+        session = MqttSession(Mqtt(port=free_port()), "a-client", will, lambda _: None)
+        session.start()
+        wait_for(lambda: "broker=unreachable" in caplog.text, "that there is no broker")
+        session.stop()
+        said.append("events are kept" in caplog.text)
+    assert said == [False, True]

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -29,7 +30,8 @@ class RunningBoard:
 
     def __init__(self, port: int, folder: Path, **changed: Any) -> None:
         mqtt = {"port": port, "reconnect_min_s": 0.1, "reconnect_max_s": 0.3}
-        tree = {"title": "Ward B", "mqtt": mqtt, "audit": str(folder / "audit.log"), "listen": {"port": 0}, **changed}
+        tree = {"title": "Ward B", "mqtt": mqtt, "audit": str(folder / "audit.log"), "listen": {"port": 0},
+                "labels": str(folder / "labels.jsonl"), **changed}  # fmt: skip
         self.url = ""
         self._stop, self._ready = threading.Event(), threading.Event()
         self.settings = parse_board(tree, "test", folder)
@@ -112,6 +114,11 @@ def open_page(chromium: Any) -> Iterator[Callable[..., Any]]:
     for context in contexts:
         context.close()
     assert errors == []
+
+
+def bed_path(bed: str, node: str = "box-1") -> str:
+    """The page of a bed."""
+    return f"bed?{urlencode({'site': 'ward-b', 'node': node, 'bed': bed})}"
 
 
 def tile(page: Any, bed: str) -> Any:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from edge.delivery.messages import ulid
+from tests.edge.board import ward_messages as made
+from tests.edge.board.board_clips import a_clip, put
 from tests.edge.board.fake_ward import FakeWard
-from tests.system.edge.board.conftest import TABLET, WALL, RunningBoard, every_level, shown
+from tests.system.edge.board.conftest import TABLET, WALL, RunningBoard, bed_path, every_level, shown
 
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
@@ -53,4 +57,30 @@ def test_axe_finds_nothing_in_the_other_pages(
     every_level(ward)
     page = open_page(f"{board.url}{path}", color_scheme=theme, bypass_csp=True)
     page.get_by_text("bed9").first.wait_for()
+    assert violations(page) == []
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+@pytest.mark.parametrize("viewport", [WALL, TABLET], ids=["wall", "tablet"])
+def test_axe_finds_nothing_in_the_page_of_a_bed_and_the_dialog_of_an_event(
+    start_board: Callable[..., RunningBoard],
+    ward: FakeWard,
+    open_page: Callable[..., Any],
+    tmp_path: Path,
+    theme: str,
+    viewport: dict[str, int],
+) -> None:
+    event = ulid(made.WALL_S)
+    put(tmp_path / "clips", a_clip(event))
+    every_level(ward)
+    board = start_board(clips="clips")
+    page = open_page(f"{board.url}{bed_path('bed0')}", color_scheme=theme, viewport=viewport, bypass_csp=True)
+    page.get_by_text("Waiting: the box").first.wait_for()
+    ward.say("s/bed0/event", made.event(event, 8000), retain=False)
+    ward.say("s/bed0/mel", made.tile(3), retain=False)
+    page.locator("#look.is-live").wait_for()
+    page.locator(".event.is-open").wait_for()
+    assert violations(page) == []
+    page.locator(".event").click()
+    page.locator("#sound[open]").wait_for()
     assert violations(page) == []

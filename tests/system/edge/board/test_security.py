@@ -20,6 +20,9 @@ JSON = {"content-type": "application/json"}
 ORDER = {"site": "ward-b", "node": "box-1", "stream": "bed1", "verb": "pause", "fields": {"by": "somebody else"}}
 
 
+BED = "site=ward-b&node=box-1&stream=bed1"
+
+
 class Answer:
     """Status, headers and text of an answer."""
 
@@ -70,7 +73,7 @@ def test_every_page_forbids_scripts_frames_and_guessing_types(board: RunningBoar
 
 
 def test_no_page_has_a_script_or_a_style_of_its_own(board: RunningBoard) -> None:
-    for path in ("/", "/fleet", "/shift"):
+    for path in ("/", "/bed", "/fleet", "/shift"):
         page = Answer(board, "GET", path).text
         assert '<script type="module" src=' in page
         assert "</script>" not in page.replace('"></script>', "")
@@ -98,7 +101,11 @@ def test_an_order_needs_the_sessions_token_beside_its_cookie(board: RunningBoard
     assert Answer(board, "POST", "/api/orders", ORDER, cookie=cookie, x_csrf_token="guessed").status == 403
 
 
-@pytest.mark.parametrize("path", ["/api/me", "/api/stream", "/api/fleet", "/api/shift", "/api/shift.csv"])
+@pytest.mark.parametrize(
+    "path",
+    ["/api/me", "/api/stream", "/api/fleet", "/api/shift", "/api/shift.csv", f"/api/bed?{BED}", f"/api/bed/day?{BED}",
+     f"/api/bed/events?{BED}", "/api/clip?id=x", "/api/clip/sound?id=x"],
+)  # fmt: skip
 def test_who_has_not_signed_in_sees_nothing_of_the_ward(closed: RunningBoard, path: str) -> None:
     assert Answer(closed, "GET", path).status == 401
 

@@ -1,23 +1,19 @@
-"""Messages of a ward that are handed on: what of an event, a trend or a change of an alarm other systems get.
+"""What happened in a ward, as consumers read it: an event, a gap, a trend or a change of an alarm becomes a record.
 
 Not for making such messages (`edge.delivery.messages` and those beside it, whose schemas hold) nor for present state:
-status, health and the retained alarms are read where they are shown. What comes from the wire is data: bounded,
-validated, and refused with one line that says why. Fields that are not known are ignored, as the contract asks.
+status, health and the retained alarms are read where they are shown (`edge.board.wire`). What comes from the wire is
+data: bounded, validated, and refused with one line that says why. Fields that are not known are ignored, as the
+contract asks.
 """
 
 from __future__ import annotations
 
-import json
-import re
-from datetime import datetime
-from typing import Annotated, Any, Literal
+from datetime import datetime, timedelta, timezone
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from edge.settings.mistakes import ID_PATTERN
-from edge.settings.watching import SELF_TEST_STREAM
-
-MAX_BYTES = 16_384  # a message is below 4 kB; this is room for fields to come
 
 Id = Annotated[str, Field(pattern=ID_PATTERN)]
 
@@ -27,6 +23,7 @@ def _is_in_the_calendar(moment: str) -> str:
     return moment
 
 
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 TIME = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$"
 Moment = Annotated[str, Field(pattern=TIME), AfterValidator(_is_in_the_calendar)]
 Text = Annotated[str, Field(max_length=512)]
@@ -34,10 +31,15 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
 Burden = Annotated[float, Field(ge=0, le=60)] | None
 Seconds = Annotated[float, Field(ge=0)]
-Index = Annotated[int, Field(ge=0)]
+Index = Annotated[int, Field(ge=0, lt=1 << 63)]
+Number = Annotated[int, Field(ge=1, lt=1 << 53)]
+BootId = Annotated[str, Field(pattern=r"^[0-9a-f]{8}$")]
 Mode = Literal["Test", "Operational"]
 
-PLACE = re.compile(r"/(?P<site>[a-z0-9-]{1,32})/(?P<node>[a-z0-9-]{1,32})/(s/(?P<stream>[a-z0-9-]{1,32})/)?")
+
+def milliseconds_of(moment: str) -> int:
+    """RFC 3339 in UTC as whole milliseconds since 1970."""
+    return (datetime.fromisoformat(moment.replace("Z", "+00:00")) - EPOCH) // timedelta(milliseconds=1)
 
 
 class _Part(BaseModel):
@@ -72,13 +74,16 @@ class EventRecord(_Part):
 
     schema_: Literal["laennec.event/1"] = Field(alias="schema")
     id: Annotated[str, Field(pattern=r"^[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
-    rev: Annotated[int, Field(ge=1)]
+    rev: Number
+    seq: Number
+    seq_start: Number | None = None
     type: Literal["onset", "update", "end"]
     mode: Mode
     site: Id
     node: Id
     stream: Id
     late: bool
+    boot_id: BootId
     label: Name
     time: EventTime
     scores: EventScores
@@ -132,7 +137,7 @@ class TrendRecord(_Part):
     """Of the topic, as `node`: the message names neither."""
     node: Id
     stream: Id
-    boot_id: Annotated[str, Field(pattern=r"^[0-9a-f]{8}$")]
+    boot_id: BootId
     mode: Mode | None = None
     """None: of a node that does not say so yet."""
     ts: Moment
@@ -174,12 +179,14 @@ class TransitionRecord(_Part):
     condition: Name
     kind: Literal["Phy", "Tec"]
     priority: Literal["Lo", "Me", "Hi"]
-    rev: Annotated[int, Field(ge=1)]
+    rev: Number
+    seq: Number
+    seq_start: Number | None = None
     cause: Text
     signal: Literal["Off", "On", "Latch", "Ack"]
     presence: bool
     escalated: bool
-    episode: Annotated[int, Field(ge=1)] | None
+    episode: Number | None
     late: bool
     by: TransitionBy | None
     time: TransitionTime
@@ -195,65 +202,41 @@ class TransitionRecord(_Part):
         return f"{self.site}/{self.node}/{self.stream or ''}/{self.condition}/{self.rev}"
 
 
-WireRecord = EventRecord | TrendRecord | TransitionRecord
-KIND_OF = {EventRecord: "events", TrendRecord: "trends", TransitionRecord: "alarms"}
-KINDS = tuple(KIND_OF.values())
+class GapTime(_Part):
+    """When a gap was told."""
 
-_ANY: TypeAdapter[WireRecord] = TypeAdapter(Annotated[WireRecord, Field(discriminator="schema_")])
-
-
-def filters(prefix: str) -> list[str]:
-    """What to subscribe to for everything that is handed on, of every node below `prefix`."""
-    of_bed, of_node = f"{prefix}/+/+/s/+", f"{prefix}/+/+"
-    return [f"{of_bed}/event", f"{of_bed}/trend", f"{of_bed}/alarm/+/transition", f"{of_node}/alarm/+/transition"]
+    published: Moment
 
 
-def kind_of(record: WireRecord) -> str:
-    """Name of the table that it belongs to."""
-    return KIND_OF[type(record)]
+class GapRecord(_Part):
+    """Samples of a bed that will never come."""
+
+    schema_: Literal["laennec.gap/1"] = Field(alias="schema")
+    site: Id
+    """Of the topic: the message does not name it."""
+    node: Id
+    stream: Id
+    seq: Number
+    seq_start: Number | None = None
+    boot_id: BootId
+    late: bool
+    from_sample: Index
+    to_sample: Index
+    rate: Annotated[int, Field(ge=1)]
+    ms: Index
+    count: Number = 1
+    cause: Text
+    time: GapTime
+
+    @property
+    def at(self) -> str:
+        """When it was sent; when it was is said in samples alone."""
+        return self.time.published
+
+    @property
+    def key(self) -> str:
+        """The same for every copy of a message."""
+        return f"{self.site}/{self.node}/{self.stream}/{self.boot_id}/{self.from_sample}/{self.to_sample}"
 
 
-def is_self_test(topic: str) -> bool:
-    """Whether it is of no patient but of the node's own test, which is never counted."""
-    return f"/s/{SELF_TEST_STREAM}/" in topic
-
-
-def parse(topic: str, payload: bytes, prefix: str) -> tuple[WireRecord, dict[str, Any]]:
-    """A message as a record, and its whole body.
-
-    Args:
-        topic: where it came.
-        payload: bytes of unknown origin.
-        prefix: first levels of all topics.
-
-    Raises:
-        ValueError: what is wrong with it, in one line.
-    """
-    if len(payload) > MAX_BYTES:
-        raise ValueError(f"expected at most {MAX_BYTES} bytes, found {len(payload)}")
-    place = PLACE.match(topic, len(prefix)) if topic.startswith(prefix) else None
-    if place is None:
-        raise ValueError(f"expected a topic {prefix}/SITE/NODE/..., found {topic[:128]!r}")
-    try:
-        body = json.loads(payload)
-    except (ValueError, RecursionError):
-        raise ValueError("expected JSON, found none") from None
-    if not isinstance(body, dict):
-        raise ValueError(f"expected a JSON object, found {type(body).__name__}")
-    if place["stream"] != body.get("stream"):
-        raise ValueError("the message names another bed than its topic")
-    named = {"site": place["site"], "node": place["node"]}  # what the body says of an event goes before its topic
-    return validated({**named, **body}), body
-
-
-def validated(body: dict[str, Any]) -> WireRecord:
-    """A body with `site` and `node` as a record.
-
-    Raises:
-        ValueError: which field is wrong.
-    """
-    try:
-        return _ANY.validate_python(body)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        raise ValueError(f"{'.'.join(str(part)[:32] for part in first['loc'])}: {first['msg']}"[:200]) from None
+WireRecord = EventRecord | TrendRecord | TransitionRecord | GapRecord

@@ -1,0 +1,178 @@
+"""What a box can be asked besides a release: settings or model alone, credentials, back, status, log, away.
+
+Not for releases (`deploy.install`), nor for many boxes (`deploy.fleet`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+from deploy.devices import date_of
+from deploy.errors import DeployError
+from deploy.session import Target, ask
+from deploy.wheelhouse import PROJECT, Wheel
+
+HOLD_S = {True: 60.0, False: 5.0}  # how long a release must be healthy; with systemd longer than the watchdog
+USERS = PROJECT / "deploy/systemd/laennec.sysusers.conf"
+READERS = {"node": "laennec", "board": "laennec-board"}  # users of the services, as `USERS` makes them
+
+
+def configure(target: Target, options: argparse.Namespace) -> int:
+    """Change the settings alone: the box reads and judges them, and goes back if it is not healthy."""
+    if not options.config:
+        raise DeployError("expected CONFIG=ward.yaml, found none")
+    files = {"ward.yaml": text_of("CONFIG", options.config)}
+    print(f"configuring {target.transport.where}{'' if target.has_systemd else ', below ' + target.root}")
+    result = ask(target, "configure", files=files, hold_s=hold_s(target, options), keep=options.keep)
+    if not result["is_new"]:
+        print("nothing to do: it runs with these settings already")
+    finish(target, result)
+    return 0
+
+
+def model(target: Target, options: argparse.Namespace) -> int:
+    """Change the model alone: a signed package, an installed model by its id, or `bundled`."""
+    wanted = options.model or ""
+    if not wanted:
+        raise DeployError("expected MODEL=NAME.model (python -m export.sign), the id of an installed one, or bundled")
+    path = Path(wanted)
+    if path.suffix == ".onnx" or (path.suffix == ".model" and not path.is_file()):
+        raise DeployError(
+            f"MODEL: expected a signed package (python -m export.sign --out NAME.model), found {wanted}; an artefact "
+            "as it is comes with a release: make deploy MODEL="
+        )
+    wheels = [Wheel.of(path)] if path.is_file() else []
+    print(f"changing the model of {target.transport.where}{'' if target.has_systemd else ', below ' + target.root}")
+    result = ask(target, "model", wheels, model=wanted, hold_s=hold_s(target, options), keep=options.keep)
+    if not result["is_new"]:
+        print("nothing to do: it is the active model already")
+    print(f"model: {result['model']}")
+    finish(target, result)
+    return 0
+
+
+def credentials(target: Target, options: argparse.Namespace) -> int:
+    """Bring passwords, keys and certificates to /etc/laennec; nothing of them is printed."""
+    if not options.file:
+        raise DeployError(
+            "expected FILES='mqtt-password=PATH ca.pem=PATH' (board:NAME=PATH: for the board), found none"
+        )
+    carried = [_carried(word) for word in options.file]
+    print(f"bringing {len(carried)} files to {target.transport.where}")
+    result = ask(target, "credentials", carried=carried, users=USERS.read_text())
+    print(f"written: {', '.join(result['written']) or 'none'}; unchanged: {', '.join(result['unchanged']) or 'none'}")
+    if result["written"] and result["running"]:
+        print("the service uses them from its next start: sudo systemctl restart laennec, or make deploy FORCE=1")
+    return 0
+
+
+def _carried(word: str) -> dict[str, Any]:
+    """One file as a box takes it; `word` is [board:]NAME=PATH."""
+    name, has_path, path = word.partition("=")
+    reader, has_reader, rest = name.rpartition(":")
+    if not has_path or (has_reader and reader not in READERS):
+        raise DeployError(f"FILES: expected NAME=PATH, or board:NAME=PATH, found {word}")
+    try:
+        content, mode = Path(path).read_bytes(), Path(path).stat().st_mode
+    except OSError as error:
+        raise DeployError(f"FILES: {rest}: {path} cannot be read ({error.strerror})") from None
+    is_public = content.startswith((b"-----BEGIN CERTIFICATE", b"-----BEGIN PUBLIC", b"Not after:"))
+    is_secret = not is_public or b"PRIVATE KEY" in content
+    if is_secret and stat.S_IMODE(mode) & 0o077:
+        raise DeployError(f"FILES: {rest}: others on this workstation may read {path}; run  chmod 600 {path}")
+    return {
+        "name": rest, "content": base64.b64encode(content).decode(), "sha256": hashlib.sha256(content).hexdigest(),
+        "is_secret": is_secret, "reader": READERS[reader or "node"],
+    }  # fmt: skip
+
+
+def finish(target: Target, result: dict[str, Any]) -> None:
+    """Say what runs now, and after a switch how long nobody was heard."""
+    status = f" ({result['status']})" if result["status"] else ""
+    print(
+        f"laennec {result['running']} runs on {target.transport.where}{status}; settings: {result['config']}; "
+        f"log: {result['logs']}" + (f"; deaf for {result['deaf_s']:.1f} s" if result.get("deaf_s") is not None else "")
+    )
+
+
+def hold_s(target: Target, options: argparse.Namespace) -> float:
+    """How long it must be healthy, seconds."""
+    return HOLD_S[target.has_systemd] if options.healthy_s is None else float(options.healthy_s)
+
+
+def text_of(name: str, path: Path) -> str:
+    """What a file of settings holds; `name` is that of the option.
+
+    Raises:
+        DeployError: it cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DeployError(f"{name}: expected a settings file (YAML), found {path}: {error}") from None
+
+
+def rollback(target: Target, options: argparse.Namespace) -> int:
+    """Go back to the release before, or to the one that is named."""
+    result = ask(target, "rollback", release=options.release, hold_s=hold_s(target, options), keep=options.keep)
+    finish(target, result)
+    return 0
+
+
+def status(target: Target, options: argparse.Namespace) -> int:
+    """Say what runs and what else is there."""
+    found = ask(target, "status")
+    if options.json:
+        print(json.dumps({"where": target.transport.where, "root": target.root, **found}, indent=1))
+        return 0 if found["phase"] in ("ready", "running") else 1
+    if found["busy"]:
+        print(f"a deployment to {target.transport.where} is under way ({found['busy']})")
+    if found["trial"]:
+        print(_cut_off(found))
+    if found["model_cut_off"]:
+        print("a change of the model was cut off; the next command goes back to the one before, or the next start")
+    if not found["running"]:
+        print(f"nothing is deployed on {target.transport.where} below {target.root}")
+        return 1
+    status = f" ({found['status']})" if found["status"] else ""
+    print(f"{found['running']} is current on {target.transport.where}; its service is {found['phase']}{status}")
+    print(f"releases: {', '.join(found['releases'])}; {found['free_mb']} MB free")
+    print(f"settings: {found['config']} ({found['settings_sha256'][:12]}); log: {found['logs']}")
+    told = found["model"]
+    print(
+        f"model: {told['kind']} {told['id'][:12]} ({told['name']})" if told else "model: the release does not say which"
+    )
+    if found["deaf_s"] is not None:
+        print(f"last switch: {date_of(found['switched_s'])}, deaf for {found['deaf_s']:.1f} s")
+    if found["has_board"]:
+        print("board: systemctl status laennec-board")
+    return 0 if found["phase"] in ("ready", "running") else 1
+
+
+def _cut_off(found: dict[str, Any]) -> str:
+    """What becomes of a switch that was cut off."""
+    cut = f"a switch to {found['trial']} was cut off before its end"
+    if not found["before"]:
+        return f"{cut}; make deploy ends it"
+    if found["running"] != found["trial"]:
+        return f"{cut}, and {found['before']} is current as before; make deploy or make rollback clears it away"
+    return f"{cut}: at its next start the service goes back to {found['before']}; make deploy or make rollback ends it"
+
+
+def logs(target: Target, options: argparse.Namespace) -> int:
+    """Print the end of the service's log."""
+    print(ask(target, "logs", lines=options.lines)["text"])
+    return 0
+
+
+def undeploy(target: Target, options: argparse.Namespace) -> int:
+    """Stop the service and remove every release."""
+    kept = ask(target, "undeploy", purge=options.purge)["kept"]
+    print(f"nothing is deployed on {target.transport.where} any more" + (f"; kept {', '.join(kept)}" if kept else ""))
+    return 0

@@ -1,0 +1,206 @@
+"""What the page of one bed asks for, over HTTP (starlette).
+
+Not for the ward (`edge.board.app`), nor for what is told (`edge.board.bed_hub`, `edge.board.bed_events`).
+
+    /api/bed           server-sent events of a bed: how it is, its live picture, its events
+    /api/bed/day       burden and coverage of the last 24 h
+    /api/bed/events    its events, with clips and labels
+    /api/clip          the picture of a clip
+    /api/clip/sound    its sound, as FLAC, for the role `acknowledge` and above; each time a line in the audit log
+    /api/labels        what a person says of an event
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import TypeAdapter
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from edge.board.access import Session
+from edge.board.audit import Audit
+from edge.board.bed_events import EventRow, rows_of
+from edge.board.clip_index import ClipIndex
+from edge.board.day import Day, day_of
+from edge.board.event_stream import EventStream
+from edge.board.gate import MAX_BY, Gate, address_of, json_of, place_of, refused
+from edge.board.labels import CLASSES, VERDICTS, EventFacts, Label, Labels
+from edge.board.watch import Watch
+from edge.board.wire import Place, printable
+from edge.errors import SourceError
+from edge.settings.board import BoardSettings
+
+NO_BED = "expected site, node and stream of a bed"
+
+
+class Kept:
+    """What of the sound the board finds on disks: clips of the node, and labels of its own."""
+
+    def __init__(self, settings: BoardSettings) -> None:
+        """Read the labels.
+
+        Raises:
+            ConfigError: they cannot be read.
+        """
+        folder = None if settings.clips is None else settings.clips.expanduser()
+        self.clips = ClipIndex(folder, settings.sites)
+        self.labels = Labels(settings.labels_path())
+
+
+@dataclass(frozen=True)
+class Events:
+    """What the list of a bed gets."""
+
+    clips: str
+    """Why no clip can be shown; empty: they can."""
+    rows: list[EventRow]
+
+
+_EVENTS, _DAY = TypeAdapter(Events), TypeAdapter(Day)
+
+
+class BedApi:
+    """Answers for the beds of one board."""
+
+    def __init__(self, watch: Watch, gate: Gate, audit: Audit, kept: Kept) -> None:
+        """Answer with what `watch` hears and what is `kept`."""
+        self._watch, self._gate, self._audit = watch, gate, audit
+        self._clips, self._labels = kept.clips, kept.labels
+        self._drawing = asyncio.Semaphore(1)  # one picture at a time, however many ask
+
+    def routes(self) -> list[Route]:
+        """Paths and what answers them."""
+        return [
+            Route("/api/bed", self.bed),
+            Route("/api/bed/day", self.day),
+            Route("/api/bed/events", self.events),
+            Route("/api/clip", self.clip),
+            Route("/api/clip/sound", self.sound),
+            Route("/api/labels", self.label, methods=["POST"]),
+        ]
+
+    async def bed(self, request: Request) -> Response:
+        """One bed, as it changes."""
+        place = self._asked(request)
+        if isinstance(place, Response):
+            return place
+        beds = self._watch.beds
+        viewer = beds.join(place, self._watch.sounds.of(place))
+        if viewer is None:
+            return refused(503, "too many look at beds already")
+        self._watch.wake()
+        return EventStream(viewer, lambda: beds.leave(place, viewer), self._gate.lasts_s(request))
+
+    async def day(self, request: Request) -> Response:
+        """The last 24 hours of a bed."""
+        place = self._asked(request)
+        if isinstance(place, Response):
+            return place
+        node = self._watch.ward.nodes.get((place.site, place.node))
+        if node is None or (bed := node.beds.get(place.stream)) is None:
+            return refused(404, "the board has heard nothing of this bed")
+        return _json(_DAY.dump_json(day_of(bed, time.monotonic())))
+
+    async def events(self, request: Request) -> Response:
+        """The events of a bed."""
+        place = self._asked(request)
+        if isinstance(place, Response):
+            return place
+        return _json(_EVENTS.dump_json(Events(self._clips.trouble, await self._rows(place))))
+
+    async def clip(self, request: Request) -> Response:
+        """The picture of a clip."""
+        if not self._gate.may_look(request):
+            return refused(401, "sign in")
+        about, folder = self._clips.clips.get(request.query_params.get("id", "")), self._clips.folder
+        if about is None or folder is None:
+            return refused(404, "there is no such clip here")
+        from edge.board.clip_picture import picture_of
+
+        async with self._drawing:
+            try:
+                return _json(await asyncio.to_thread(picture_of, folder, about))
+            except SourceError:
+                return refused(404, "the clip is not there any more, or damaged")
+
+    async def sound(self, request: Request) -> Response:
+        """The sound of a clip; said in the audit log before it leaves."""
+        session = self._gate.session(request)
+        if session is None:
+            return refused(401, "sign in")
+        if not session.may("acknowledge"):
+            return refused(403, f"{session.name or 'you'} may not hear sound; that needs the role acknowledge")
+        if session.orders.is_reached(now_s := time.monotonic()):
+            return refused(429, "too many clips; wait a minute")
+        session.orders.count(now_s)
+        ident = request.query_params.get("id", "")
+        try:
+            content, hearing = await asyncio.to_thread(self._clips.sound, ident)
+        except SourceError as error:
+            return refused(404, str(error))
+        self._audit.write("clip heard", address=address_of(request), by=_who(session, request.query_params), clip=ident,
+                          bed=f"{hearing.site}/{hearing.node}/{hearing.stream}")  # fmt: skip
+        return Response(content, media_type="audio/flac")
+
+    async def label(self, request: Request) -> Response:
+        """Keep what a person says of an event; it is on the disk when this answers."""
+        session, given = self._gate.changing(request), await json_of(request)
+        if isinstance(session, Response):
+            return session
+        if not session.may("acknowledge"):
+            return refused(403, f"{session.name or 'you'} may not label events; that needs the role acknowledge")
+        if given is None or (place := place_of(given)) is None or not place.stream:
+            return refused(400, NO_BED)
+        if not (by := _who(session, given)):
+            return refused(400, "say who you are")
+        event = next((row.event for row in await self._rows(place) if row.event.id == given.get("event")), None)
+        if event is None:
+            return refused(404, "the board does not know this event")
+        label = _label(place, event, given, by)
+        if label is None:
+            return refused(400, f"expected a verdict of {', '.join(VERDICTS)}; other: one of {', '.join(CLASSES)}")
+        if session.orders.is_reached(now_s := time.monotonic()):
+            return refused(429, "too many labels; wait a minute")
+        session.orders.count(now_s)
+        try:
+            await asyncio.to_thread(self._labels.add, label)
+        except OSError as error:
+            return refused(507, f"the board's disk does not take it ({error.strerror})")
+        self._audit.write("label", address=address_of(request), by=by, event=event.id, verdict=label.verdict,
+                          sound=label.sound, bed=f"{place.site}/{place.node}/{place.stream}")  # fmt: skip
+        return JSONResponse({"ok": True, "reason": ""})
+
+    def _asked(self, request: Request) -> Place | Response:
+        """The bed that a request names, or why it gets nothing."""
+        if not self._gate.may_look(request):
+            return refused(401, "sign in")
+        place = place_of(request.query_params)
+        return refused(400, NO_BED) if place is None or not place.stream else place
+
+    async def _rows(self, place: Place) -> list[EventRow]:
+        await asyncio.to_thread(self._clips.refresh)
+        sounds, clips = self._watch.sounds.of(place), self._clips.clips
+        return await asyncio.to_thread(rows_of, place, sounds, clips, self._labels, self._clips.trouble)
+
+
+def _who(session: Session, given: Any) -> str:
+    """Who signed in; where nobody has to, who a person says to be."""
+    return session.name or printable(str(given.get("by", "")).strip(), MAX_BY)
+
+
+def _label(place: Place, event: EventFacts, given: dict[str, Any], by: str) -> Label | None:
+    """The label that a request asks for; None if it is none."""
+    verdict = next((each for each in VERDICTS if each == given.get("verdict")), None)
+    sound = {"true": event.label, "false": "", "other": given.get("sound")}.get(verdict or "")
+    if verdict is None or not isinstance(sound, str) or (verdict == "other" and sound not in CLASSES):
+        return None
+    return Label(event, place, verdict, sound, by, time.time())
+
+
+def _json(body: bytes) -> Response:
+    return Response(body, media_type="application/json")

@@ -1,0 +1,134 @@
+"""Who looks at which bed, and what they are told of it: its tile, the live picture, its events.
+
+Not for the ward (`edge.board.hub`), HTTP (`edge.board.bed_api`) or asking the node (`edge.board.looking`). A message is
+turned into bytes once, however many look. A viewer that is slow loses tiles of the picture, counted in `lost`, and
+delays nobody; one that takes nothing at all is dropped, connects again and gets everything anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from pydantic import TypeAdapter
+
+from edge.board.hub import BEAT_S, MAX_VIEWERS, Viewer
+from edge.board.sound_wire import MelTile
+from edge.board.sounds import Sound
+from edge.board.tile import Tile
+from edge.board.wire import Place
+
+MAX_TILES = 16  # that wait for one viewer: 8 s of the picture or more; what is older is of no use
+
+_SOUNDS: TypeAdapter[list[Sound]] = TypeAdapter(list[Sound])
+
+
+@dataclass(frozen=True)
+class BedState:
+    """What a page says of its bed, beside the picture."""
+
+    title: str
+    tile: Tile | None
+    """As on the ward's page; None: the board does not know this bed."""
+    look: str
+    """Whether there is a live picture: `showing`, `waiting`, or `nothing`."""
+    words: str
+    """Why there is none, for a person."""
+
+
+_STATES: TypeAdapter[BedState] = TypeAdapter(BedState)
+
+
+@dataclass
+class _Bed:
+    """One bed that somebody looks at."""
+
+    viewers: set[Viewer] = field(default_factory=set)
+    state: BedState | None = None
+    said_s: float = 0.0
+
+
+class BedHub:
+    """Viewers of beds; to be used from one event loop."""
+
+    def __init__(self) -> None:
+        """Nobody looks."""
+        self._beds: dict[Place, _Bed] = {}
+        self.lost = 0
+        """Tiles that a viewer was too slow for."""
+        self.dropped = 0
+        """Viewers that took nothing."""
+
+    @property
+    def looked_at(self) -> list[Place]:
+        """Beds that somebody looks at."""
+        return list(self._beds)
+
+    def join(self, place: Place, sounds: Iterable[Sound]) -> Viewer | None:
+        """A new viewer of a bed, with its events in the queue; None if there are too many."""
+        if sum(len(bed.viewers) for bed in self._beds.values()) >= MAX_VIEWERS:
+            return None
+        bed, viewer = self._beds.setdefault(place, _Bed()), Viewer()
+        viewer.queue.put_nowait(_message("sounds", _SOUNDS.dump_json(list(sounds))))
+        bed.viewers.add(viewer)
+        bed.state = None  # said anew at the next look, to all: it is short
+        return viewer
+
+    def leave(self, place: Place, viewer: Viewer) -> None:
+        """It looks no more."""
+        bed = self._beds.get(place)
+        if bed is not None:
+            bed.viewers.discard(viewer)
+            if not bed.viewers:
+                del self._beds[place]
+
+    def close(self) -> None:
+        """The board ends: every viewer is let go."""
+        for bed in self._beds.values():
+            for viewer in bed.viewers:
+                viewer.is_dropped = True
+                with suppress(asyncio.QueueFull):  # else it looks by itself
+                    viewer.queue.put_nowait(b"")
+
+    def show(self, place: Place, state: BedState, now_s: float) -> None:
+        """Tell the viewers of a bed how it is, if that has changed or was said long ago."""
+        bed = self._beds[place]
+        if state == bed.state and now_s - bed.said_s < BEAT_S:
+            return
+        bed.state, bed.said_s = state, now_s
+        head = json.dumps({"now_s": round(now_s, 3), "lost": self.lost}).encode()[:-1]
+        self._tell(place, _message("bed", head + b', "bed": ' + _STATES.dump_json(state) + b"}"))
+
+    def show_sounds(self, place: Place, changed: list[Sound]) -> None:
+        """Tell the viewers of a bed of events that have begun, last or are over."""
+        if changed and place in self._beds:
+            self._tell(place, _message("sounds", _SOUNDS.dump_json(changed)))
+
+    def show_tile(self, place: Place, tile: MelTile) -> None:
+        """Pass a tile of the live picture on to the viewers of a bed."""
+        bed = self._beds.get(place)
+        if bed is None:
+            return
+        message = _message("mel", tile.model_dump_json().encode())
+        for viewer in bed.viewers:
+            if viewer.queue.qsize() < MAX_TILES:
+                viewer.queue.put_nowait(message)
+            else:
+                self.lost += 1
+
+    def _tell(self, place: Place, message: bytes) -> None:
+        for viewer in list(self._beds[place].viewers):
+            try:
+                viewer.queue.put_nowait(message)
+            except asyncio.QueueFull:
+                viewer.is_dropped = True
+                self.dropped += 1
+                self.leave(place, viewer)
+
+
+def _message(kind: str, body: bytes) -> bytes:
+    """One server-sent event: JSON has no line ends of its own."""
+    return b"event: " + kind.encode() + b"\ndata: " + body + b"\n\n"

@@ -1,0 +1,85 @@
+"""The session of a request, and what a request holds, for whoever answers one.
+
+Not for what a session may (`edge.board.access`) nor for what every request passes first (`edge.board.guard`).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from edge.board.access import Access, Session, is_same
+from edge.board.wire import MAX_NAME, Place
+
+COOKIE = "laennec_board"
+HEADER = "x-csrf-token"
+MAX_BY = 40  # letters of who orders or says something
+
+
+class Gate:
+    """Who asks."""
+
+    def __init__(self, access: Access, is_secure: bool) -> None:
+        """Look at sessions of `access`; `is_secure`: its cookies go over HTTPS alone."""
+        self.access, self._is_secure = access, is_secure
+
+    def session(self, request: Request) -> Session | None:
+        """The session of a request, if there is one."""
+        return self.access.session(request.cookies.get(COOKIE), time.monotonic())
+
+    def may_look(self, request: Request) -> bool:
+        """Whether who asks may see the ward."""
+        return self.access.is_open or self.session(request) is not None
+
+    def lasts_s(self, request: Request) -> float | None:
+        """How long who asks may go on looking; None: without an end."""
+        session = self.session(request)
+        return None if session is None or self.access.is_open else session.ends_s - time.monotonic()
+
+    def changing(self, request: Request) -> Session | Response:
+        """The session of a request that changes something, or why it may not."""
+        session = self.session(request)
+        if session is None:
+            return refused(401, "sign in")
+        if not is_same(request.headers.get(HEADER, ""), session.csrf):
+            return refused(403, "the page is old; load it again")
+        return session
+
+    def welcome(self, session: Session) -> Response:
+        """What a page must know of its session."""
+        answer = JSONResponse(
+            {"name": session.name, "role": session.role, "csrf": session.csrf, "open": self.access.is_open}
+        )
+        answer.set_cookie(COOKIE, session.ident, httponly=True, samesite="strict", secure=self._is_secure)
+        return answer
+
+
+def place_of(given: Mapping[str, Any]) -> Place | None:
+    """The bed of a request, if it is named by what can be levels of a topic."""
+    names = [given.get(key, "") for key in ("site", "node", "stream")]
+    texts = [name for name in names if isinstance(name, str) and len(name) <= MAX_NAME and not set(name) & set("/+#\0")]
+    return Place(*texts) if len(texts) == len(names) and texts[0] and texts[1] else None
+
+
+async def json_of(request: Request) -> dict[str, Any] | None:
+    """The object in a request; None if it is none."""
+    try:
+        found = json.loads(await request.body())
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def address_of(request: Request) -> str:
+    """Where a request comes from."""
+    return request.client.host if request.client is not None else ""
+
+
+def refused(status: int, reason: str) -> Response:
+    """Why not, for a person."""
+    return JSONResponse({"ok": False, "reason": reason}, status)

@@ -1,0 +1,142 @@
+// The page of one bed: its sound as it comes, its last day, its events.
+
+import { BedStream } from "./bed_stream.js";
+import { dayWords, drawDay } from "./day.js";
+import { $, setHidden, setText } from "./dom.js";
+import { EventDialog } from "./event_dialog.js";
+import { EventList } from "./event_list.js";
+import { Picture } from "./picture.js";
+import { enter, signOut } from "./session.js";
+import { shape } from "./shapes.js";
+import { ago } from "./words.js";
+
+const SHOWN_S = 30; // of the picture
+const DAY_MS = 60_000; // between two looks at the day
+const EVENTS_MS = 2000; // between two looks at the list, at least
+const STALE_MS = 60_000; // at most: clips come some seconds after their events
+
+const asked = new URLSearchParams(location.search);
+const bed = { site: asked.get("site") ?? "", node: asked.get("node") ?? "", stream: asked.get("bed") ?? "" };
+const query = new URLSearchParams(bed);
+const picture = new Picture($("#picture"), SHOWN_S);
+const list = new EventList((id) => openEvent(id));
+const dialog = new EventDialog(bed, () => showEvents());
+const stream = new BedStream(`/api/bed?${query}`, { onBed, onSounds, onMel: (tile) => picture.take(tile), onRefused: start });
+
+let told = null; // the last word of the bed
+let day = null;
+let events = { clips: "", rows: [] };
+let wantsEvents = true;
+let lastEventsMs = -Infinity;
+
+function onBed(message) {
+  told = message;
+  draw();
+}
+
+function onSounds(sounds) {
+  wantsEvents = true;
+  picture.mark(sounds);
+}
+
+function draw() {
+  setText($("#clock"), new Date().toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false }));
+  setHidden($("#banner"), !stream.isSilent);
+  setText($("#banner"), stream.isSilent ? "This screen has lost the board. Nothing on it counts." : "");
+  const tile = told?.bed.tile ?? null;
+  drawState(tile);
+  drawLook();
+}
+
+function drawState(tile) {
+  const level = stream.isSilent || !tile ? "unknown" : tile.level;
+  const state = $("#state");
+  const seconds = tile?.since_s ? stream.nowS - tile.since_s : 0;
+  const words = !told ? "" : level === "unknown" && tile?.level !== "unknown" ? "Unknown" : tile.words;
+  const parts = [words, tile?.is_test ? "TEST" : "", tile?.since_s && level !== "quiet" ? `for ${ago(seconds)}` : "", tile?.detail ?? ""];
+  const look = `now-state level-${level}`;
+  if (state.className !== look || !state.firstChild) {
+    state.className = look;
+    state.replaceChildren(shape(level, tile?.kind, tile?.priority), document.createElement("span"));
+  }
+  setText(state.lastChild, parts.filter(Boolean).join(" · "));
+}
+
+function drawLook() {
+  const { look, words } = stream.isSilent || !told ? { look: "nothing", words: told ? "this screen has lost the board" : "waiting for the board" } : told.bed;
+  const isLive = look === "showing";
+  const text = isLive ? (picture.isHeld ? "held; sound goes on" : "now") : look === "waiting" ? `Waiting: ${words}` : `No live picture: ${words}`;
+  setText($("#look"), text);
+  $("#look").className = `look is-${isLive ? "live" : look}`;
+  setText($("#nothing"), isLive ? "" : text);
+  $("#picture").classList.toggle("is-old", !isLive);
+  setText($("#lost"), told?.lost ? `${told.lost} pieces were lost on the way to slow screens` : "");
+}
+
+async function showDay() {
+  try {
+    const answer = await fetch(`/api/bed/day?${query}`);
+    if (!answer.ok) throw new Error(answer.statusText);
+    day = await answer.json();
+    drawDay($("#day"), day);
+    setText($("#day-words"), dayWords(day));
+    $("#day").setAttribute("aria-label", `Burden and coverage of the last 24 hours: ${dayWords(day)}`);
+  } catch {
+    setText($("#day-words"), "not known to the board");
+  }
+}
+
+async function showEvents() {
+  wantsEvents = false;
+  lastEventsMs = performance.now();
+  try {
+    const answer = await fetch(`/api/bed/events?${query}`);
+    if (!answer.ok) throw new Error(answer.statusText);
+    events = await answer.json();
+    list.draw(events);
+    const shown = events.rows.find((row) => row.event.id === dialog.shown);
+    if (shown) dialog.draw(shown);
+  } catch {
+    wantsEvents = true;
+  }
+}
+
+function openEvent(id) {
+  const row = events.rows.find((each) => each.event.id === id);
+  if (row) dialog.open(row);
+}
+
+function tick() {
+  draw();
+  const passedMs = performance.now() - lastEventsMs;
+  if (!document.hidden && ((wantsEvents && passedMs > EVENTS_MS) || passedMs > STALE_MS)) showEvents();
+}
+
+function redraw() {
+  picture.draw();
+  if (day) drawDay($("#day"), day);
+}
+
+async function start() {
+  await enter();
+  stream.look();
+  showDay();
+  showEvents();
+}
+
+setText($("#title"), bed.stream || "No bed");
+document.title = bed.stream ? `${bed.stream}: sound` : "Bed";
+$("#hold").addEventListener("click", () => {
+  picture.isHeld = !picture.isHeld;
+  $("#hold").setAttribute("aria-pressed", String(picture.isHeld));
+  setText($("#hold"), picture.isHeld ? "Go on" : "Hold picture");
+  if (!picture.isHeld) picture.draw();
+  draw();
+});
+$("#signout").addEventListener("click", signOut);
+for (const canvas of ["#picture", "#day"]) new ResizeObserver(redraw).observe($(canvas));
+new MutationObserver(redraw).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+matchMedia("(prefers-color-scheme: light)").addEventListener("change", redraw);
+setInterval(tick, 1000);
+setInterval(() => document.hidden || showDay(), DAY_MS);
+start();

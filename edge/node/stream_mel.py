@@ -1,0 +1,159 @@
+"""What is kept of one stream while somebody looks at it: its newest sound and scores, cut into stretches for pictures.
+
+Not for making pictures of them (`edge.node.looks` does, in a thread of its own) and not for who may look. Called by the
+thread that scores: it keeps what it is given, copies and computes nothing, and hands a stretch on with the chunk that
+decides it, or with as much sound as a chunk has where none of it is valid. While nobody looks, a look at the clock is
+all that it costs. A stretch begins with the first sound that came while somebody looked, and none has a column twice.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.delivery.mel_message import MelScale
+from edge.detector.sound_check import Verdict
+from edge.node.inbox import Item
+from edge.node.mel_columns import MelColumns
+from edge.node.stream_observer import StreamObserver
+from edge.types import Block, Chunk, Event, Scores
+
+KEPT_S = 20.0  # of sound; scores come 6 s behind the newest at most, with what may wait
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A stretch of one stream that was decided."""
+
+    bed: StreamMel
+    """Whose."""
+    first: int
+    """Absolute index of its first column, which is that of its first score frame."""
+    columns: int
+    """T."""
+    first_s: float
+    """When its first sample was recorded, seconds since 1970."""
+    blocks: tuple[Block, ...]
+    """The sound of its columns, and more."""
+    scores: tuple[Scores, ...]
+    """Of its score frames, as far as there are any."""
+
+
+class StreamMel(StreamObserver):
+    """One stream; `until_s` may be set by any thread.
+
+    Args:
+        stream: its id.
+        scale: what its columns and scores mean.
+        columns: where columns lie.
+        wall_s: when a sample was recorded.
+        put: takes a stretch; never waits.
+        monotonic: seconds that never step.
+    """
+
+    def __init__(
+        self, stream: str, scale: MelScale, columns: MelColumns, wall_s: Callable[[int], float],
+        put: Callable[[Stretch], None], monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
+        """Nobody looks."""
+        self.id, self.scale = stream, scale
+        self.until_s = -math.inf
+        """Until when somebody looks, monotonic seconds."""
+        self._columns, self._chunk, self._wall_s, self._put = columns, columns.chunk, wall_s, put
+        self._monotonic = monotonic
+        self._most = round(KEPT_S * scale.rate_hz)
+        self._blocks: deque[Block] = deque()
+        self._kept = 0  # samples in them
+        self._end = 0  # absolute index one past the newest sample
+        self._told: int | None = None  # column before which none is handed on any more; None: nothing was heard
+        self._span: tuple[int, int] | None = None  # columns that are handed on next: first, one past the last
+        self._is_scored = False  # whether that is what a chunk decides
+        self._scores: list[Scores] = []
+
+    @property
+    def is_looked_at(self) -> bool:
+        """Whether somebody looks now."""
+        return self._monotonic() < self.until_s
+
+    def hear(self, item: Item) -> None:
+        """Keep a block."""
+        if not self._is_on() or not isinstance(item, Block):
+            return
+        if self._told is None:
+            self._told = self._columns.column_after(item.start)
+        self._blocks.append(item)
+        self._end = item.stop
+        self._kept += len(item.samples)
+        while self._kept > self._most and len(self._blocks) > 1:
+            self._drop_oldest()
+            self._told = max(self._told, self._columns.column_after(self._blocks[0].start))
+
+    def note_state(self, chunk: Chunk, state: NDArray[np.float32]) -> None:
+        """The next scores are of the frames that this chunk decides."""
+        if self._is_on():
+            self._hand_over()
+            count = self._chunk.scores
+            first = (chunk.start - self._chunk.lookahead_frames) // self._chunk.score_frames
+            told = first if self._told is None else self._told
+            self._span = max(min(told, first), first - 2 * count), first + count  # with what was passed over before
+            self._is_scored = True
+
+    def judge(self, scores: Scores, verdict: Verdict) -> None:
+        """Keep the scores of the chunk, or the time in which nothing was valid."""
+        if not self._is_on():
+            return
+        if self._is_scored:
+            self._scores.append(scores)
+            return
+        stop = scores.start + len(scores.valid)
+        first = scores.start if self._span is None else self._span[0]
+        self._span = max(first, stop - self._chunk.scores), stop
+        if stop - first >= self._chunk.scores:
+            self._hand_over()
+
+    def find(self, events: Sequence[Event]) -> None:
+        """The chunk is decided."""
+        if self._is_on() and self._is_scored:
+            self._hand_over()
+
+    def finish(self) -> None:
+        """What follows is another sound."""
+        self._forget()
+
+    def _is_on(self) -> bool:
+        is_on = self.is_looked_at
+        if not is_on and self._told is not None:
+            self._forget()
+        return is_on
+
+    def _forget(self) -> None:
+        self._blocks.clear()
+        self._kept, self._told = 0, None
+        self._begin_next()
+
+    def _begin_next(self) -> None:
+        self._span, self._is_scored, self._scores = None, False, []
+
+    def _drop_oldest(self) -> None:
+        self._kept -= len(self._blocks.popleft().samples)
+
+    def _hand_over(self) -> None:
+        """Let a picture be made of the columns that are complete."""
+        span, scores = self._span, tuple(self._scores)
+        self._begin_next()
+        if span is None or self._told is None:
+            return
+        first, stop = max(span[0], self._told), min(span[1], self._end // self._columns.samples)
+        if first >= stop:
+            return
+        begin_s = self._wall_s(first * self._columns.samples)
+        self._put(Stretch(self, first, stop - first, begin_s, tuple(self._blocks), scores))
+        self._told = stop
+        while self._blocks and self._blocks[0].stop <= self._columns.first_sample(stop):
+            self._drop_oldest()

@@ -1,0 +1,1 @@
+"""Many boxes, before any of them is asked."""

@@ -1,0 +1,28 @@
+"""No setting is read from the file and then forgotten: every key is asked for by name somewhere in the program."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+from edge.settings.board import BoardSettings
+from edge.settings.config import Config
+from tests.edge.settings.sections import keys_of
+
+EDGE = Path(__file__).parents[3] / "edge"
+
+
+def _asked_for(program: str) -> set[str]:
+    """Names that stand behind a dot: `settings.update_s` asks for `update_s`."""
+    return {node.attr for node in ast.walk(ast.parse(program)) if isinstance(node, ast.Attribute)}
+
+
+def test_a_key_that_nothing_asks_for_is_found() -> None:
+    assert _asked_for("a.pre_s + b.c.post_s\nlongest_s = 3") == {"pre_s", "c", "post_s"}
+
+
+def test_every_key_of_a_node_and_of_the_board_is_asked_for_by_the_program() -> None:
+    keys = {*keys_of(Config), *keys_of(BoardSettings)}
+    asked = set().union(*(_asked_for(path.read_text()) for path in EDGE.rglob("*.py")))
+    assert {("ClipSettings", "pre_s"), ("BoardSettings", "session_h")} <= keys
+    assert {key for key in keys if key[1] not in asked} == set()

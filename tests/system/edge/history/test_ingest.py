@@ -1,0 +1,160 @@
+"""`laennec ingest` at a real broker: every kind of message is kept once, and what is wrong is said."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge.commands.demo.broker import Broker
+from tests.edge.conftest import Watcher, wait_for
+from tests.edge.history.messages import gap
+from tests.edge.history.postgres import Postgres
+from tests.edge.neighbours.messages import BED, event, transition, trend
+from tests.system.edge.consumer import KEEPING
+from tests.system.edge.history.ingesting import Ingest, history, rows
+from tests.system.edge.publisher import Publisher
+
+DAY = ("--day", "2027-01-15")
+
+
+def say(nodes: Publisher, topic: str, body: dict[str, Any]) -> None:
+    nodes.say(topic, json.dumps(body).encode())
+
+
+def test_every_kind_of_message_is_kept_and_shown(url: str, broker: Broker, watcher: Watcher, tmp_path: Path) -> None:
+    nodes, ingest = Publisher(broker.port), Ingest(broker.port, url, tmp_path)
+    nodes.say(f"{BED}/event", b"{}")
+    say(nodes, BED.replace("bed1", "self-test") + "/event", {**event("onset", 1, None), "stream": "self-test"})
+    for body in (event("onset", 1, None), event("end", 2, 1.5), event("end", 2, 1.5)):
+        say(nodes, f"{BED}/event", body)
+    say(nodes, f"{BED}/gap", gap())
+    say(nodes, f"{BED}/trend", trend())
+    say(nodes, f"{BED}/alarm/continuous/transition", transition("On", "raised", 3))
+    wait_for(lambda: len(rows(url, "SELECT * FROM alarms")) == len(rows(url, "SELECT * FROM minutes")) == 1, "rows")
+    nodes.close()
+    told = "ingested 2 events, 1 gaps, 1 alarms, 1 minutes, 1 copies, 1 self-tests, 1 refused"
+    assert ingest.end() == (0, told)
+    assert ingest.said("ingest message=refused topic=") == 1
+    assert " wheeze  1.5 " in history(url, "events", *DAY)
+    assert "12.5" in history(url, "burden", *DAY)
+    assert "raised" in history(url, "alarms", *DAY)
+    states = [body["state"] for topic, _, body in watcher.messages if topic == "laennec/v1/ingest/history"]
+    assert (states[0], states[-1]) == ("online", "stopped")
+
+
+def test_an_ingester_that_is_gone_is_told_and_one_that_is_there_too(broker: Broker, tmp_path: Path) -> None:
+    ingest = Ingest(broker.port, f"sqlite:///{tmp_path / 'history.sqlite'}", tmp_path, "--name", "one")
+    well = ingest.check()
+    assert (well.returncode, well.stdout.split()[:3]) == (0, ["ok", "one", "online,"])
+    ingest.kill()
+    gone = wait_for(lambda: (found := ingest.check()).returncode and found, "its will")
+    assert (gone.returncode, gone.stdout.split()[:3]) == (1, ["FAIL", "one", "offline,"])
+
+
+def test_of_two_that_share_each_message_is_kept_once_and_an_absent_one_keeps_its_part(
+    broker: Broker, tmp_path: Path
+) -> None:
+    url, nodes = f"sqlite:///{tmp_path / 'history.sqlite'}", Publisher(broker.port)
+    both = [Ingest(broker.port, url, tmp_path, "--group", "ward", "--name", name) for name in ("one", "two")]
+    for number in range(40):
+        nodes.event(number)
+    query = "SELECT * FROM events"
+    wait_for(lambda: len(rows(url, query)) == 40, "all events")
+    both[0].kill()
+    for number in range(40, 80):
+        nodes.event(number)
+    late = wait_for(lambda: (found := len(rows(url, query))) > 40 and found, "what the other one takes")
+    both[0].start()
+    wait_for(lambda: len(rows(url, query)) == 80, "what had waited")
+    nodes.close()
+    assert late < 80, "a part waits for the one that is gone"
+    told = [one.end()[1] for one in both]
+    assert sum(int(line.split()[1]) for line in told) < 80, "the killed one told nothing of its first part"
+    assert rows(url, "SELECT first, last FROM sequences") == [(1, 80)]
+
+
+def test_while_the_database_is_away_nothing_is_lost_and_it_is_said_once(
+    own_postgres: Postgres, store: Path, tmp_path: Path
+) -> None:
+    url = own_postgres.new_database()
+    with Broker("mosquitto", settings=KEEPING.format(store)) as broker:
+        nodes, ingest = Publisher(broker.port), Ingest(broker.port, url, tmp_path)
+        nodes.event(0)
+        wait_for(lambda: len(rows(url, "SELECT * FROM events")) == 1, "the first")
+        own_postgres.kill()
+        for number in range(1, 1200):  # more than may wait in the ingester
+            nodes.event(number)
+        wait_for(lambda: ingest.said("database=away"), "its word")
+        away = wait_for(lambda: "away" in (found := ingest.check()).stdout and found, "its presence")
+        own_postgres.start()
+        wait_for(lambda: len(rows(url, "SELECT * FROM events")) == 1200, "all that had waited")
+        nodes.close()
+        ingest.end()
+    assert away.returncode == 1
+    assert (ingest.said("database=away"), ingest.said("database=back")) in [(1, 1), (2, 2)], "by each session once"
+    assert rows(url, "SELECT first, last FROM sequences") == [(1, 1200)]
+
+
+def test_who_retires_takes_what_waits_and_is_forgotten(store: Path, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'history.sqlite'}"
+    with Broker("mosquitto", settings=KEEPING.format(store)) as broker:
+        nodes, ingest = Publisher(broker.port), Ingest(broker.port, url, tmp_path)
+        ingest.kill()
+        for number in range(20):
+            nodes.event(number)
+        last = Ingest(broker.port, url, tmp_path, "--retire")
+        assert last.wait()[0] == 0
+        nodes.close()
+        assert len(rows(url, "SELECT * FROM events")) == 20
+        assert "no ingester has ever been there" in last.check().stderr
+        again = Ingest(broker.port, url, tmp_path)
+        assert again.said("session=new") == 2
+        again.end()
+
+
+def test_who_is_stopped_while_it_retires_is_not_forgotten_with_what_waits(store: Path, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'history.sqlite'}"
+    with Broker("mosquitto", settings=KEEPING.format(store)) as broker:
+        nodes, ingest = Publisher(broker.port), Ingest(broker.port, url, tmp_path)
+        nodes.event(0)
+        wait_for(lambda: len(rows(url, "SELECT * FROM events")) == 1, "the tables")
+        ingest.kill()
+        for number in range(1, 20):
+            nodes.event(number)
+        with closing(sqlite3.connect(tmp_path / "history.sqlite", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            last = Ingest(broker.port, url, tmp_path, "--retire")
+            wait_for(lambda: last.said("database=away"), "what waits")
+            code, _ = last.end()
+        nodes.close()
+        assert (code, last.said("--retire: stopped before all that waits was taken")) == (2, 1)
+        last.start()
+        assert last.wait()[0] == 0
+    assert len(rows(url, "SELECT * FROM events")) == 20
+
+
+def test_a_broker_that_forgot_the_session_is_told_and_what_had_come_is_kept(broker: Broker, tmp_path: Path) -> None:
+    url, nodes = f"sqlite:///{tmp_path / 'history.sqlite'}", Publisher(broker.port)
+    ingest = Ingest(broker.port, url, tmp_path)
+    nodes.event(0)
+    broker.kill()  # it stores nothing
+    broker.stop()
+    broker.start()
+    wait_for(lambda: ingest.said("session=lost; the broker kept nothing") == 2, "both sessions")
+    wait_for(nodes.client.is_connected, "the nodes")
+    nodes.event(1)
+    wait_for(lambda: len(rows(url, "SELECT * FROM events")) == 2, "both")
+    nodes.close()
+    assert ingest.end()[0] == 0
+
+
+@pytest.mark.parametrize("given", ["mysql://x/y", "history.sqlite"])
+def test_a_database_that_there_is_not_is_a_mistake(given: str, tmp_path: Path) -> None:
+    ingest = Ingest(1, given, tmp_path)
+    code, _ = ingest.wait()
+    assert (code, ingest.said("laennec: --database: expected sqlite:///FILE or postgresql://")) == (2, 1)
