@@ -47,8 +47,8 @@ class Arrived:
 class Taker(Protocol):
     """Where messages go."""
 
-    def connected(self, is_resumed: bool) -> None:
-        """A connection is up. Where it resumes a session, what was not acknowledged comes again."""
+    def connected(self) -> None:
+        """A connection is up. What was not acknowledged comes again, except what the broker lost when it was killed."""
 
     def take(self, came: list[Arrived]) -> list[Arrived]:
         """Take messages, perhaps none.
@@ -186,7 +186,7 @@ class Subscriber:
             if self.connections and not flags.session_present and self._version == paho.MQTTv5:
                 logger.warning("%s session=lost; the broker kept nothing of what came meanwhile", self._wanted.word)
             self.connections += 1
-            self._taker.connected(flags.session_present)
+            self._taker.connected()
             if self._wanted.is_last:
                 client.unsubscribe(list(self._wanted.filters))
             else:

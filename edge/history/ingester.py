@@ -57,10 +57,9 @@ class Ingester:
         """Messages that came and are not in the database."""
         return len(self._waiting)
 
-    def connected(self, is_resumed: bool) -> None:
-        """A resumed session brings again what waits; what a lost one brought stays, for nobody else has it."""
-        if is_resumed:
-            self._waiting.clear()
+    def connected(self) -> None:
+        """What an earlier connection brought stays, once each: a broker that was killed may not bring it again."""
+        self._waiting = list({(each.topic, each.payload): each for each in self._waiting}.values())
 
     def take(self, came: list[Arrived]) -> list[Arrived]:
         """Take messages; write what is due.

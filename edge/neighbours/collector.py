@@ -56,7 +56,7 @@ class Collector:
         """
         self._subscriber.run(stop, tick)
 
-    def connected(self, is_resumed: bool) -> None:
+    def connected(self) -> None:
         """Nothing waits here between two calls of `take`."""
 
     def take(self, came: list[Arrived]) -> list[Arrived]:

@@ -91,12 +91,21 @@ def test_a_database_that_is_away_is_asked_ever_more_rarely_and_soon_again_when_i
     assert asked[1:] == [1, 3], "a second after it came, then 0.5 s and 1 s later"
 
 
-def test_a_resumed_session_brings_again_what_waits_and_a_lost_one_does_not(made: Made) -> None:
-    made.ingester.take([arrived(1)])
-    made.ingester.connected(is_resumed=False)
-    assert made.ingester.waiting == 1
-    made.ingester.connected(is_resumed=True)
-    assert made.ingester.waiting == 0
+def test_what_came_before_a_broker_was_killed_is_written_though_the_broker_lost_it(made: Made) -> None:
+    made.ingester.take([arrived(1), arrived(2)])
+    made.ingester.connected()
+    made.ingester.take([arrived(2)])  # of 1 the broker knows no more
+    made.stop.set()
+    made.ingester.take([])
+    assert made.writer.ids == ["01M82V69XRES0V4E6QY2D00001", "01M82V69XRES0V4E6QY2D00002", "01M82V69XRES0V4E6QY2D00002"]
+
+
+def test_however_often_the_broker_comes_back_what_waits_for_the_database_waits_twice_at_most(made: Made) -> None:
+    came, made.writer.is_away = [arrived(number) for number in range(IN_FLIGHT)], True
+    for _ in range(5):
+        made.ingester.connected()
+        made.ingester.take(came)
+    assert made.ingester.waiting == 2 * IN_FLIGHT
 
 
 def test_at_the_end_what_waits_is_written_at_once(made: Made) -> None:

@@ -12,7 +12,7 @@ from edge.settings.mqtt import Mqtt
 class Silent:
     """A taker that keeps nothing."""
 
-    def connected(self, is_resumed: bool) -> None:
+    def connected(self) -> None:
         """Nothing is kept."""
 
     def take(self, came: list[Arrived]) -> list[Arrived]:
