@@ -4,7 +4,8 @@ The recipe, and the recipe without each part that its paper credits (`parts` of 
 seeds on the same patients. The last epoch is kept, so the patients that validate choose nothing, and the Scores are
 those of patients that nobody looked at; the table has the recipe with its interval over patients, and of each variant
 the difference, paired by seed and patient. Every run is one that `python -m training` goes on with and `make evaluate`
-judges; what is finished is not trained again. Not for the edge's own recipe (`training.detector.ablation`).
+judges; what is finished is not trained again. Each variant by itself, its size and time are in `comparison.json`.
+Not for the edge's own recipe (`training.detector.ablation`).
 """
 
 from __future__ import annotations
@@ -24,18 +25,18 @@ from typing import Any
 import torch
 
 from edge.errors import ConfigError, LaennecError
+from training.clips.compared import COMPARISON, WHOLE, Variant, as_fields, read_results
 from training.clips.method import train_method
 from training.clips.schema import parse_recipe
 from training.clips.supervised import RESULT
-from training.clips.validation_scores import SHOWN, metrics_of
+from training.clips.validation_scores import SHOWN
 from training.loop import World
-from training.metrics.comparison import mean_of, written
+from training.loop.checkpoint import whole_file
+from training.metrics.comparison import written
 from training.metrics.estimates import Metric
 from training.recipes.parser import SMALL, merged, recipe_parts, recipe_path, sized_recipe, with_changes
-from training.tasks import TASKS
 from training.terminal import count
 
-WHOLE = "whole"
 LAST_EPOCH: dict[str, Any] = {"loop.monitor": "", "loop.patience": 0}
 ONE_STRENGTH: dict[str, Any] = {"probe.strengths": [0.1]}  # of a probe: nothing is chosen on who validates
 
@@ -103,14 +104,14 @@ def compare(asked: Asked) -> dict[str, dict[str, dict[str, Metric]]]:
     with ProcessPoolExecutor(asked.processes, get_context("spawn")) as processes:
         for running in [processes.submit(_train, *call) for call in missing]:
             print(f"trained {running.result()}", flush=True)
+    of = {name: [_folder(asked.out, name, seed) for seed in range(asked.seeds)] for name in trees}
+    compared = [Variant(name, tree, read_results(of[name])) for name, tree in trees.items()]
+    with whole_file(asked.out / COMPARISON) as draft:
+        draft.write_text(json.dumps(as_fields(compared), indent=1))
     found: dict[str, dict[str, dict[str, Metric]]] = {}
-    for name in trees:
-        seeds = [_tasks(_folder(asked.out, name, seed)) for seed in range(asked.seeds)]
-        for task in seeds[0]:
-            each = [metrics_of(TASKS[task], seed[task]) for seed in seeds]
-            found.setdefault(f"patients that validate, task {task}", {})[name] = {
-                part: mean_of([metrics[part] for metrics in each]) for part in SHOWN
-            }
+    for variant in compared:
+        for task, metrics in variant.metrics().items():
+            found.setdefault(f"patients that validate, task {task}", {})[variant.name] = metrics
     return found
 
 
@@ -127,22 +128,6 @@ def _train(tree: Mapping[str, Any], data: Path, out: Path) -> str:
 
     train_method(parse_recipe(tree, str(out)), data, out, World(), report)
     return out.name
-
-
-def _tasks(folder: Path) -> dict[str, Any]:
-    """Confusion matrices by task and patient, of a finished run.
-
-    Raises:
-        ConfigError: if it was finished before they were kept.
-    """
-    result = json.loads((folder / RESULT).read_text())
-    rows = result["validation"]
-    try:
-        if "task" in result:
-            return {result["task"]: rows["model"]["by_patient"]}
-        return {task: row["by_patient"] for task, row in rows.items()}
-    except KeyError:
-        raise ConfigError(f"{folder / RESULT}: has no answers by patient; remove the folder and train again") from None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

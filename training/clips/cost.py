@@ -85,9 +85,39 @@ def cost_of(recipe: ClassifierRecipe | HearRecipe, data: Path) -> Cost:
     return _of_classifier(recipe, len(clips))
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a trained network takes to answer."""
+
+    weights: int
+    multiply_adds: float
+    """Of one clip as long as the recipe's; of `hear`, of one of its pieces."""
+
+
+def answer_of(recipe: ClassifierRecipe | HearRecipe) -> Answer:
+    """Of the network of a recipe, without what only its training needs.
+
+    Raises:
+        ConfigError: if its sizes do not fit.
+    """
+    if isinstance(recipe, HearRecipe):
+        encoder = masked_network(recipe).encoder.eval()
+        image = torch.zeros(1, 1, encoder.spec.frames, encoder.spec.bands)
+        return Answer(_weights(encoder), _forward(lambda: encoder(image, torch.ones(1, encoder.spec.frames))))
+    length, width = _length(recipe), next(iter(recipe.features.values())).width
+    network = ClipClassifier(recipe, [1] * len(TASKS[recipe.task].labels), length, World()).eval()
+    frames = torch.zeros(1, len(recipe.features), length, width)
+    counted = _forward(lambda: network(frames, torch.ones(1, length)))
+    return Answer(_weights(network.backbone) + _weights(network.head), counted)
+
+
+def _length(recipe: ClassifierRecipe) -> int:
+    return full_frames(recipe.clip.of(TASKS[recipe.task]), next(iter(recipe.features.values())))
+
+
 def _of_classifier(recipe: ClassifierRecipe, clips: int) -> Cost:
     task, spec = TASKS[recipe.task], next(iter(recipe.features.values()))
-    length = full_frames(recipe.clip.of(task), spec)
+    length = _length(recipe)
     network = ClipClassifier(recipe, [1] * len(task.labels), length, World())
     frames = torch.zeros(1, len(recipe.features), length, spec.width)
     passes = 2 if network.objectives.patch_mix else 1
@@ -111,6 +141,12 @@ def multiply_adds(network: nn.Module, answer: Callable[[], Tensor]) -> float:
     with FlopCounterMode(display=False) as counter:
         answer().sum().backward()
     network.zero_grad(set_to_none=True)
+    return float(counter.get_total_flops()) / 2
+
+
+def _forward(answer: Callable[[], Tensor]) -> float:
+    with FlopCounterMode(display=False) as counter:
+        answer()  # with gradients: PyTorch's kernels for answers alone are not counted
     return float(counter.get_total_flops()) / 2
 
 

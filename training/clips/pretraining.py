@@ -29,7 +29,7 @@ from training.clips.validation_scores import row_of, score_lines
 from training.datasets import Recording, read_datasets
 from training.loop import RunFolder, World, train
 from training.loop.checkpoint import whole_file
-from training.loop.journal import Report
+from training.loop.journal import Report, seconds_of
 from training.networks.masked import MaskedAutoencoder
 from training.tasks import TASKS, Clip, Task
 
@@ -134,7 +134,7 @@ def _probe(recipe: HearRecipe, sides: Sides, embed: Embed, out: Path, report: Re
         probes[task.name], results[task.name] = _probe_of(recipe, task, sides, embed)
     save_probes(out / PROBES, probes)
     with whole_file(out / RESULT) as draft:
-        draft.write_text(json.dumps({"validation": results}, indent=1))
+        draft.write_text(json.dumps({"seconds": seconds_of(out), "validation": results}, indent=1))
     report("linear probes; validation patients of the training part, no test set:")
     for line in score_lines(results):
         report(line)

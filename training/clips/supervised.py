@@ -24,7 +24,7 @@ from training.clips.validation_scores import score_lines, scores_of
 from training.clips.views import ClipLearner, clip_probabilities
 from training.loop import Identity, Outcome, RunFolder, World, train
 from training.loop.checkpoint import whole_file
-from training.loop.journal import Report
+from training.loop.journal import Report, seconds_of
 from training.loop.run_folder import code_hash
 from training.tasks import TASKS
 
@@ -103,6 +103,7 @@ def _conclude(
         "task": validation.task.name,
         "epoch": outcome.epoch,
         "epochs": outcome.epochs,
+        "seconds": seconds_of(out),
         "parameters": sum(p.numel() for p in network.parameters()),
         "training_clips": len(training.clips),
         "validation_clips": len(validation.clips),

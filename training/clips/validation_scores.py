@@ -20,6 +20,7 @@ from training.metrics.official import official_score
 from training.tasks import Clip, Task
 
 _COLUMNS = (("SE", "sensitivity"), ("SP", "specificity"), ("AS", "average"), ("HS", "harmonic"), ("Score", "score"))
+RULE = "duration only"
 SHOWN = ("sensitivity", "specificity", "score")
 
 
@@ -29,7 +30,7 @@ def scores_of(validation: ClipSet, probabilities: NDArray[np.float32], training:
     rows = {"model": row_of(task, clips, validation.labels, probabilities.argmax(1))}
     rule = fit_duration(task, training.clips) if task.name in TASKS_WITH_CUE else None
     if rule is not None:
-        rows["duration only"] = row_of(task, clips, validation.labels, rule.predict(task, clips).argmax(1))
+        rows[RULE] = row_of(task, clips, validation.labels, rule.predict(task, clips).argmax(1))
     return rows
 
 

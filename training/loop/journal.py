@@ -1,8 +1,8 @@
 """What a training says while it runs: a line with the time to go, `metrics.jsonl`, TensorBoard curves.
 
-`metrics.jsonl` has one line for each step (epoch, step, every loss) and one for each epoch's validation. After a kill,
-lines that are younger than the checkpoint are removed, because those steps will be made again. Written by the first
-process alone.
+`metrics.jsonl` has one line for each step (epoch, step, every loss) and one for each epoch (validation, seconds). After
+a kill, lines that are younger than the checkpoint are removed, because those steps will be made again. Written by the
+first process alone.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Journal:
         """Note an epoch's end and say it."""
         done = [line for line in self._pending if line["epoch"] == epoch and "total" in line]
         loss = sum(line["total"] for line in done) / max(1, len(done))
-        self._pending.append({"epoch": epoch, "validation": dict(validation)})
+        self._pending.append({"epoch": epoch, "validation": dict(validation), "seconds": round(seconds, 1)})
         shown = ("validation  " if validation else "") + "  ".join(
             f"{n} {value:.4f}" for n, value in validation.items()
         )
@@ -102,6 +102,12 @@ class Journal:
         each_s = (time.monotonic() - self._begun) / max(1, done)
         left_s = each_s * (self._epochs * self._steps - epoch * self._steps - step)
         return f"{left_s / 60:.0f} min to go" if left_s >= 90 else f"{left_s:.0f} s to go"
+
+
+def seconds_of(folder: Path) -> float:
+    """How long the epochs of the run in a folder took, together."""
+    lines = [json.loads(line) for line in (folder / METRICS).read_text().splitlines()]
+    return float(sum(line.get("seconds", 0.0) for line in lines))
 
 
 def _is_before(line: str, epoch: int, step: int) -> bool:

@@ -7,16 +7,19 @@ result.json. What is unfinished or cannot be read is left out and named. Loads n
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePath
 
-from training.results.rows import Budget, Found, LeftOut, Source, StreamRows, TaskRow, Value
+from training.results.rows import Ablation, Budget, ComparedRow, Found, LeftOut, Source, StreamRows, TaskRow, Value
 from training.results.stored import Stored, UnreadableError
 from training.tasks import TASKS
 
 HELD_OUT = "held-out patients of the training set"
 _POOR = "Poor Quality"
 _MARKS = ("recipe.json", "run.json", "result.json")  # any of them makes a folder a run
-_ABLATION = "ablation.md"
+_ABLATION, _COMPARISON = "ablation.md", "comparison.json"
+_HELD_OUT = "Held out: "
+_SHOWN = ("|", _HELD_OUT)  # lines of a table, and its title
 
 
 def read_runs(roots: Sequence[Path]) -> Found:
@@ -29,9 +32,46 @@ def read_runs(roots: Sequence[Path]) -> Found:
                 _read_into(found, folder, folder.name if folder == root else folder.relative_to(root).as_posix())
         for path in sorted(p for p in root.rglob(_ABLATION) if p.is_file() and p.resolve() not in seen):
             seen.add(path.resolve())
-            rows = [line for line in path.read_text(errors="replace").splitlines() if line.startswith("|")]
-            found.ablations.append((path.parent.name, "\n".join(rows)))
+            found.ablations.append(_ablation(path))
+        for path in sorted(p for p in root.rglob(_COMPARISON) if p.is_file() and p.resolve() not in seen):
+            seen.add(path.resolve())
+            try:
+                found.compared += compared_rows(Stored.read(path))
+            except UnreadableError as error:
+                found.left_out.append(LeftOut(path.parent.name, str(error)))
     return found
+
+
+def _ablation(path: Path) -> Ablation:
+    """Tables, each below who was held out."""
+    lines = path.read_text(errors="replace").splitlines()
+    kept = [f"\n{line}\n" if line.startswith(_HELD_OUT) else line for line in lines if line.startswith(_SHOWN)]
+    return Ablation(path.parent.name, "\n".join(kept).strip(), (path.parent / _COMPARISON).is_file())
+
+
+def compared_rows(stored: Stored) -> list[ComparedRow]:
+    """What `training.clips.comparison` left: each variant of a recipe by itself.
+
+    Raises:
+        UnreadableError: naming what is odd.
+    """
+    recipe, epochs = stored.text("recipe"), stored.count("epochs")
+    return [
+        ComparedRow(
+            recipe,
+            row.text("variant"),
+            row.text("task"),
+            epochs,
+            row.count("seeds", 0),
+            se=Value(*row.maybe_numbers("sensitivity")),
+            sp=Value(*row.maybe_numbers("specificity")),
+            score=Value(*row.maybe_numbers("score")),
+            weights=row.maybe("weights"),
+            multiply_adds=row.maybe("multiply_adds"),
+            seconds=row.maybe("seconds"),
+        )
+        for row in stored.parts("rows")
+    ]
 
 
 def _folders(root: Path) -> Iterator[Path]:
@@ -53,7 +93,10 @@ def _read_into(found: Found, folder: Path, name: str) -> None:
                 return  # one network of the edge recipe, of an ablation, which has a table of its own
         if not (folder / "result.json").is_file():
             raise UnreadableError("not finished: no result.json; the same command goes on with it")
-        found.sources.append((_edge if is_edge else _clips)(folder, name, f"R{len(found.sources) + 1}"))
+        source = (_edge if is_edge else _clips)(folder, name, f"R{len(found.sources) + 1}")
+        if (folder.parent / _COMPARISON).is_file():  # whose tables have its numbers, with those of other seeds
+            source = replace(source, rows=(), weights=None)
+        found.sources.append(source)
     except UnreadableError as error:
         found.left_out.append(LeftOut(name, str(error)))
 

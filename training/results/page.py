@@ -6,11 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from training.clips.compared import WHOLE
+from training.clips.validation_scores import RULE
 from training.detector.budget import BUDGETS
 from training.results.latency import Timed
 from training.results.published import CHALLENGE, Published
-from training.results.rows import Budget, Found, LeftOut, Source, StreamRows, TaskRow
-from training.results.tables import averaged_table, detail_table, plain, score_table, table
+from training.results.rows import Ablation, Budget, ComparedRow, Found, LeftOut, Source, StreamRows, TaskRow
+from training.results.tables import NOTHING, averaged_table, detail_table, plain, score_table, table
 
 AVERAGED = (
     ("ICBHI 2017, official 60/40 split, 4 classes", "icbhi", "icbhi-4"),
@@ -39,6 +41,20 @@ _DURATION = """The length of a cut event alone gives the Score of the duration r
 method that is given cut events can read their length, from padding or from the mask of what was heard; a stream gives
 no such cue. What a method is worth in 1-1 and 1-2 is what it adds to this row.
 """
+_COMPARED = """Size `small`, on patients of the training part who chose nothing: the last epoch is kept, and a
+fifth of the patients is not trained on. Means over the seeds, intervals over patients. The five are each published on
+other data or with pre-trained weights; here all learn from this set alone. Weights and multiply-adds are those of an
+answer to one clip (`hear`: to 2 s), the time that of one core.
+"""
+_OF_A_PAPER = (
+    "The whole recipe, and of each variant the difference from it, paired by seed and patient, with 95 % intervals "
+    "over patients; where the interval holds 0, the part was not shown to help. `python -m training.clips.comparison` "
+    "prints it."
+)
+_OF_THE_EDGE = (
+    "Mean and standard deviation over seeds on held-out patients of one fold, with a short schedule; Scores at "
+    "their best offset, so they are higher than an estimate. `python -m training.detector.ablation` prints it."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +87,7 @@ def page(content: Content) -> str:
         *_streaming([some for source in content.sources for some in source.streaming], content.published),
         *_budgets([run for run in content.trained.sources if run.streaming]),
         *_sizes(content),
+        *_compared(content.trained.compared),
         *_ablations(content.trained.ablations),
         "## Why numbers are not comparable",
         "\n".join(f"- `{name}`: {text}." for name, text in content.published.reasons.items()),
@@ -172,14 +189,29 @@ def _sizes(content: Content) -> Iterator[str]:
     yield "Sizes of published methods stand in their rows above."
 
 
-def _ablations(ablations: Sequence[tuple[str, str]]) -> Iterator[str]:
-    for name, rows in ablations:
-        yield f"## What each part adds ({plain(name)})"
-        yield (
-            "Mean and standard deviation over seeds on held-out patients of one fold, with a short schedule; Scores at "
-            "their best offset, so they are higher than an estimate. `python -m training.detector.ablation` prints it."
-        )
-        yield rows
+def _compared(rows: Sequence[ComparedRow]) -> Iterator[str]:
+    """The recipes of the papers, whole, and the duration rule once for each task."""
+    shown = {(row.recipe if row.seeds else "", row.task): row for row in rows if row.variant in (WHOLE, RULE)}
+    if not shown:
+        return
+    yield "## The recipes of the papers, trained here"
+    yield _COMPARED
+    heads = ["recipe", "task", "SE", "SP", "Score", "seeds", "epochs", "weights", "multiply-adds", "one training"]
+    lines = []
+    for row in sorted(shown.values(), key=lambda row: (row.task, not row.seeds, row.recipe)):
+        who = f"**{plain(row.recipe)}**" if row.seeds else "duration alone, which hears nothing"
+        sizes = [NOTHING if x is None else f"{x / 1e6:.3g} M" for x in (row.weights, row.multiply_adds)]
+        taken = NOTHING if not row.seconds else f"{row.seconds / 60:.0f} min"
+        counts = [str(row.seeds), str(row.epochs)] if row.seeds else [NOTHING, NOTHING]
+        lines.append([who, row.task, row.se.text(), row.sp.text(), row.score.text(), *counts, *sizes, taken])
+    yield table(heads, lines)
+
+
+def _ablations(ablations: Sequence[Ablation]) -> Iterator[str]:
+    for ablation in ablations:
+        yield f"## What each part adds ({plain(ablation.name)})"
+        yield _OF_A_PAPER if ablation.is_of_a_paper else _OF_THE_EDGE
+        yield ablation.text
 
 
 def _origins(content: Content) -> Iterator[str]:

@@ -85,6 +85,34 @@ class Source:
     budgets: Sequence[Budget] = ()
 
 
+class ComparedRow(NamedTuple):
+    """One recipe of a paper, or a variant of it, on patients that chose nothing; or the duration rule on them."""
+
+    recipe: str
+    variant: str
+    task: str
+    epochs: int
+    seeds: int
+    """Trainings that the numbers are the mean of; 0 for the rule."""
+    se: Value
+    sp: Value
+    score: Value
+    weights: float | None
+    multiply_adds: float | None
+    """Of one answer."""
+    seconds: float | None
+    """Of one training."""
+
+
+class Ablation(NamedTuple):
+    """The table of one comparison."""
+
+    name: str
+    text: str
+    is_of_a_paper: bool
+    """Made by `training.clips.comparison`, not by `training.detector.ablation`."""
+
+
 class LeftOut(NamedTuple):
     """What lay there and is not in the tables."""
 
@@ -98,5 +126,6 @@ class Found:
 
     sources: list[Source] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
-    ablations: list[tuple[str, str]] = field(default_factory=list)
-    """Name and table of every ablation."""
+    ablations: list[Ablation] = field(default_factory=list)
+    compared: list[ComparedRow] = field(default_factory=list)
+    """Of every comparison of a paper's recipe."""

@@ -13,7 +13,7 @@ import yaml
 from tests.training.clips.ward import TINY, make_ward
 from training.clips.comparison import WHOLE, Asked, main, variants
 from training.clips.schema import parse_recipe
-from training.clips.validation_scores import metrics_of
+from training.clips.validation_scores import RULE, metrics_of
 from training.recipes.parser import merged, recipe_names, recipe_parts, sized_recipe
 from training.tasks import TASKS
 
@@ -62,6 +62,17 @@ def test_a_comparison_ends_with_a_table_and_is_not_trained_again(
     assert set(fields) == {WHOLE, "without attention"}
     result = json.loads((out / "whole-0" / "result.json").read_text())
     assert fields[WHOLE]["score"]["value"] == pytest.approx(result["validation"]["model"]["score"])
+    rows = json.loads((out / "comparison.json").read_text())["rows"]
+    assert [(row["task"], row["variant"], row.get("seeds")) for row in rows] == [
+        ("1-1", WHOLE, 1),
+        ("1-1", "without attention", 1),
+        ("1-1", RULE, None),
+    ]
+    assert rows[0]["score"][0] == pytest.approx(result["validation"]["model"]["score"])
+    assert rows[2]["score"][0] == pytest.approx(result["validation"][RULE]["score"])
+    assert rows[0]["weights"] > rows[1]["weights"] > 0, "attention has weights of its own"
+    assert rows[0]["multiply_adds"] > rows[1]["multiply_adds"] > rows[0]["weights"]
+    assert rows[0]["seconds"] == result["seconds"] > 0
     before = (out / "whole-0" / "best.pt").stat().st_mtime_ns
     assert main(command) == 0
     assert (out / "whole-0" / "best.pt").stat().st_mtime_ns == before

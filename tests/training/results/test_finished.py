@@ -73,7 +73,9 @@ def test_networks_of_an_ablation_are_no_runs_but_its_table_is_shown(tmp_path: Pa
     (tmp_path / "ablation" / "ablation.md").write_text("| variant | AP |\n|---|---|\n| base | .5 ± .1 |\nnot a row\n")
     found = read_runs([tmp_path])
     assert (found.sources, found.left_out) == ([], [])
-    assert found.ablations == [("ablation", "| variant | AP |\n|---|---|\n| base | .5 ± .1 |")]
+    assert [(one.name, one.text, one.is_of_a_paper) for one in found.ablations] == [
+        ("ablation", "| variant | AP |\n|---|---|\n| base | .5 ± .1 |", False)
+    ]
 
 
 def test_a_folder_that_is_named_twice_is_read_once(tmp_path: Path) -> None:

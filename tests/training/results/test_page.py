@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.training.results.made import VALIDATION, make_clip_run, make_edge_run, make_evaluation
+from tests.training.results.made import VALIDATION, make_clip_run, make_comparison, make_edge_run, make_evaluation
 from training.results.__main__ import main
 from training.results.tables import plain, table
 
@@ -53,6 +53,32 @@ def test_validation_scores_are_those_of_the_run(page: str) -> None:
     assert [row[3], row[6]] == expected
     assert [row[4], row[5]] == ["-", "-"]  # not measured
     assert (row[1], row[8]) == ("0.322 M", "R1")
+
+
+def test_recipes_of_papers_stand_in_one_table_with_the_duration_rule_once(tmp_path: Path) -> None:
+    for recipe in ("ngo2023", "qlung"):
+        make_comparison(tmp_path / "papers" / recipe, recipe)
+    page = _page(tmp_path / "papers")
+    section = _section(page, "## The recipes of the papers")
+    rows = [_rows(section, who) for who in ("**ngo2023**", "**qlung**", "duration alone")]
+    assert [len(found) for found in rows] == [1, 1, 1]
+    sizes = ["3", "12", "0.0432 M", "33.4 M", "7 min"]
+    assert rows[0][0][1:] == ["1-2", "0.643 [0.500, 0.700]", "0.944", "0.779 [0.740, 0.820]", *sizes]
+    assert rows[2][0][1:] == ["1-2", "0.300", "0.800", "0.520 [0.500, 0.540]", *"-----"]
+    assert "0.111" not in page, "a variant stands as a difference in the table of its recipe"
+    told = [line for line in page.splitlines() if "whole-0" in line]
+    assert [line.split(" | ")[1:4] for line in told] == [
+        [f"{name}/whole-0", name, "3"] for name in ("ngo2023", "qlung")
+    ]
+
+
+def test_each_table_of_a_comparison_keeps_its_title(tmp_path: Path) -> None:
+    make_comparison(tmp_path / "papers" / "hear", "hear")
+    section = _section(_page(tmp_path / "papers"), "## What each part adds (hear)")
+    one, other = section.split("Held out: patients that validate, task ")[1:]
+    assert (one[:3], other[:3]) == ("1-2", "1-1")
+    assert one.strip().endswith("| whole | 0.779 |")
+    assert "training.clips.comparison" in section
 
 
 def test_test_scores_are_those_of_the_evaluation_with_their_intervals(runs: Path, page: str) -> None:
