@@ -83,7 +83,9 @@ box = --device "$(if $(filter command,$(origin DEVICE)),$(DEVICE))" $(call given
 
 switch = $(call given,HEALTHY_S,--healthy-s) $(call given,KEEP,--keep)
 # One box, or with FLEET=fleet.yaml all that it names: deploy/FLEET.md.
-fleet = $(PYTHON) -m deploy.fleet $(1) --fleet "$(FLEET)" $(call given,ONLY,--only)
+of_one_box = DEVICE HOST PORT ROOT SSH_OPTIONS CONFIG BOARD MODEL FILES SIGN KEEP HEALTHY_S FORCE RELEASE ARGS
+beside_fleet = $(firstword $(foreach name,$(of_one_box),$(if $(filter command,$(origin $(name))),$(name))))
+fleet = $(if $(beside_fleet),$(error $(beside_fleet)= is of one box and would be ignored beside FLEET=; leave it out: what each box is to be stands in $(FLEET)))$(PYTHON) -m deploy.fleet $(1) --fleet "$(FLEET)" $(call given,ONLY,--only)
 has_fleet = $(if $(filter command,$(origin FLEET)),$(FLEET))
 
 deploy: ## install on a box, and go back if it is not healthy: DEVICE=jetson|rpi|x86|local HOST=user@box (CONFIG=ward.yaml BOARD=board.yaml MODEL=a.onnx SIGN=key.pem PORT=22 ROOT=/a/folder FORCE=1), or on many: FLEET=fleet.yaml

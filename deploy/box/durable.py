@@ -30,9 +30,8 @@ def write_whole(path: Path, content: bytes, like: Path | None = None, rights: tu
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".part")
-    if rights is not None:
-        partial.unlink(missing_ok=True)  # of an earlier attempt, with its rights
-    with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600 if rights else 0o666), "wb") as file:
+    partial.unlink(missing_ok=True)  # of an earlier attempt, with its rights; or a link of who owns the folder
+    with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if rights else 0o666), "wb") as file:
         if rights is not None:
             if os.geteuid() == 0:
                 os.fchown(file.fileno(), rights[0], -1)

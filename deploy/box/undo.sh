@@ -33,7 +33,7 @@ if [ -e "$trial/store" ]; then # another model of the same release
         echo "laennec: a change of the model was cut off before it was known to be good; the one before is active"
     fi
     if [ -e "$trial/promoted" ]; then
-        cp -p "$trial/promoted" "$store/.incoming-promoted"
+        cp -p --remove-destination "$trial/promoted" "$store/.incoming-promoted"
         sync "$store/.incoming-promoted"
         mv -T "$store/.incoming-promoted" "$store/promoted"
     else

@@ -96,3 +96,16 @@ def test_a_way_back_that_was_half_written_is_none(layout: BoxLayout) -> None:
     assert _promoted(layout).read_text() == AFTER
     forget_model(layout)
     assert not list(layout.base.glob(".model-trial*"))
+
+
+def test_no_way_back_writes_through_a_link_that_the_service_left_in_its_folder(layout: BoxLayout) -> None:
+    own = layout.root / "another"
+    _promoted(layout).write_text(BEFORE)
+    for name, back in (("promoted.part", restore_model), (".incoming-promoted", _start)):
+        own.write_text("of somebody else")
+        note_model(layout, layout.state / "models")
+        _promoted(layout).write_text(AFTER)
+        _promoted(layout).with_name(name).symlink_to(own)
+        back(layout)
+        assert _promoted(layout).read_text() == BEFORE
+        assert own.read_text() == "of somebody else"
