@@ -18,6 +18,7 @@ HELD_OUT = "held-out patients of the training set"
 _POOR = "Poor Quality"
 _MARKS = ("recipe.json", "run.json", "result.json")  # any of them makes a folder a run
 _ABLATION, _COMPARISON = "ablation.md", "comparison.json"
+_MODULES = {"__main__.py": "training", "comparison.py": "training.clips.comparison"}  # as they note themselves
 _HELD_OUT = "Held out: "
 _SHOWN = ("|", _HELD_OUT)  # lines of a table, and its title
 
@@ -196,9 +197,9 @@ def _command(run: Stored) -> str:
     first, *rest = run.words("command") or [""]
     if not first:
         return "not noted"
-    if first != "__main__.py":  # how `python -m training` notes itself
+    if first not in _MODULES:
         return f"{PurePath(first).name}, a script"
-    return " ".join(["python -m training", *(_without_folder(word) for word in rest)])
+    return " ".join(["python -m", _MODULES[first], *(_without_folder(word) for word in rest)])
 
 
 def _without_folder(word: str) -> str:

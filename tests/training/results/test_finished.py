@@ -123,21 +123,17 @@ def test_a_result_cut_anywhere_is_listed_and_never_read(tmp_path: Path, cut: int
 
 
 def test_a_command_names_no_place_of_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = [
-        "--data",
-        "/home/somebody/data",
-        "--out",
-        "/home/somebody/runs/a",
-        "--checkpoint=/home/x.pt",
-        "--seed",
-        "3",
+    folders = ["--data", "/home/somebody/data", "--out", "/home/somebody/runs/a"]
+    words = [*folders, "--checkpoint=/home/x.pt", "--seed", "3"]
+    for name, program in (("a", "training/__main__.py"), ("b", "training/clips/comparison.py"), ("c", "try.py")):
+        monkeypatch.setattr(sys, "argv", [f"/home/somebody/{program}", *words])
+        make_clip_run(tmp_path / name)
+    given = "--data data --out a --checkpoint=x.pt --seed 3"
+    assert [run.command for run in read_runs([tmp_path]).sources] == [
+        f"python -m training {given}",
+        f"python -m training.clips.comparison {given}",
+        "try.py, a script",
     ]
-    monkeypatch.setattr(sys, "argv", ["/home/somebody/training/__main__.py", *words])
-    make_clip_run(tmp_path / "a")
-    monkeypatch.setattr(sys, "argv", ["/home/somebody/try.py"])
-    make_clip_run(tmp_path / "b")
-    commands = [run.command for run in read_runs([tmp_path]).sources]
-    assert commands == ["python -m training --data data --out a --checkpoint=x.pt --seed 3", "try.py, a script"]
 
 
 @pytest.mark.parametrize(
