@@ -1,6 +1,6 @@
 """The recipe `hear`, from recordings to probes: masked pre-training, linear probes, detector of health sounds.
 
-best.pt        the auto-encoder          probes.pt     one linear probe for each task
+best.pt        the auto-encoder          probes.pt     its encoder, and one linear probe for each task: all that answers
 detector/      a run of its own          result.json   official scores on validation patients
 """
 
@@ -30,7 +30,7 @@ from training.datasets import Recording, read_datasets
 from training.loop import RunFolder, World, train
 from training.loop.checkpoint import whole_file
 from training.loop.journal import Report, seconds_of
-from training.networks.masked import MaskedAutoencoder
+from training.networks.masked import MaskedAutoencoder, MaskedEncoder
 from training.tasks import TASKS, Clip, Task
 
 
@@ -62,7 +62,7 @@ def train_hear(recipe: HearRecipe, data: Path, out: Path, world: World, report: 
     if recipe.detector is not None:
         _detector(recipe, sides, out / "detector", world, report)
     if world.is_first:
-        _probe(recipe, sides, embedder(recipe, network), out, report)
+        _probe(recipe, sides, network.encoder, out, report)
 
 
 def hear_sides(recipe: HearRecipe, data: Path) -> Sides:
@@ -127,12 +127,13 @@ def _detector(recipe: HearRecipe, sides: Sides, out: Path, world: World, report:
     train(learner, loop_of(recipe, recipe.detector), recipe.seed, folder, world, report)
 
 
-def _probe(recipe: HearRecipe, sides: Sides, embed: Embed, out: Path, report: Report) -> None:
+def _probe(recipe: HearRecipe, sides: Sides, encoder: MaskedEncoder, out: Path, report: Report) -> None:
+    embed = embedder(recipe, encoder)
     probes: dict[str, LinearProbe] = {}
     results: dict[str, Any] = {}
     for task in _probed(recipe, sides):
         probes[task.name], results[task.name] = _probe_of(recipe, task, sides, embed)
-    save_probes(out / PROBES, probes)
+    save_probes(out / PROBES, encoder, probes)
     with whole_file(out / RESULT) as draft:
         draft.write_text(json.dumps({"seconds": seconds_of(out), "validation": results}, indent=1))
     report("linear probes; validation patients of the training part, no test set:")

@@ -27,7 +27,7 @@ from training.clips.schema import HearRecipe, Probe
 from training.clips.trained import HEARD_AT_ONCE, provenance, translated, translation
 from training.loop.checkpoint import load, save
 from training.metrics.official import official_score
-from training.networks.masked import MaskedAutoencoder, MaskedSpec
+from training.networks.masked import MaskedAutoencoder, MaskedEncoder, MaskedSpec
 from training.tasks import TASKS, Clip, Task
 
 PROBES = "probes.pt"
@@ -110,7 +110,7 @@ def pooled(clips: Sequence[Clip], seconds: float, embed: Embed) -> NDArray[np.fl
     return np.concatenate(parts)
 
 
-def embedder(recipe: HearRecipe, network: MaskedAutoencoder) -> Embed:
+def embedder(recipe: HearRecipe, encoder: MaskedEncoder) -> Embed:
     """From pieces to embeddings: by the teacher if the recipe has one, else by the pre-trained encoder."""
     if recipe.teacher:
         return Teacher(Path(recipe.teacher)).embeddings
@@ -120,15 +120,16 @@ def embedder(recipe: HearRecipe, network: MaskedAutoencoder) -> Embed:
         if not frames.lengths.all():
             first = found[int(np.flatnonzero(frames.lengths == 0)[0])]
             raise ConfigError(f"{first.recording.path}: does not decode; remove it or fetch it again")
-        return embeddings_of(network, frames, range(len(found)))
+        return embeddings_of(encoder, frames, range(len(found)))
 
     return embed
 
 
-def save_probes(path: Path, probes: dict[str, LinearProbe]) -> None:
-    """Write the numbers of every task's probe."""
+def save_probes(path: Path, encoder: MaskedEncoder, probes: dict[str, LinearProbe]) -> None:
+    """Write all that answers: the weights of the encoder, and the numbers of every task's probe."""
     names = LinearProbe.__dataclass_fields__
-    save(path, {task: {name: torch.from_numpy(getattr(p, name)) for name in names} for task, p in probes.items()})
+    numbers = {task: {name: torch.from_numpy(getattr(p, name)) for name in names} for task, p in probes.items()}
+    save(path, {"encoder": encoder.state_dict(), "probes": numbers})
 
 
 class ProbePredictor:
@@ -173,15 +174,17 @@ def load_probe(path: Path, recipe: HearRecipe) -> ProbePredictor:
     """The predictor of a finished run of `hear`.
 
     Raises:
-        ConfigError: if it is not finished.
+        ConfigError: if it is not finished, or of another version.
     """
-    network = masked_network(recipe)
-    network.load_state_dict(load(path / "best.pt")["network"])
+    encoder, kept = masked_network(recipe).encoder, load(path / PROBES)
+    if kept.keys() != {"encoder", "probes"}:
+        raise ConfigError(f"{path / PROBES}: of another version, without the encoder; train again")
+    encoder.load_state_dict(kept["encoder"])
     probes = {
         task: LinearProbe(**{name: x.numpy() for name, x in numbers.items()})
-        for task, numbers in load(path / PROBES).items()
+        for task, numbers in kept["probes"].items()
     }
-    return ProbePredictor(recipe, embedder(recipe, network.eval()), probes, path)
+    return ProbePredictor(recipe, embedder(recipe, encoder.eval()), probes, path)
 
 
 def masked_network(recipe: HearRecipe) -> MaskedAutoencoder:

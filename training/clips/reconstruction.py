@@ -18,7 +18,7 @@ from training.clips.batches import padded
 from training.clips.front_end import ClipFrames
 from training.clips.schema import HearRecipe
 from training.loop import Batch, Losses, World
-from training.networks.masked import MaskedAutoencoder, masked_error, patchify, random_masking
+from training.networks.masked import MaskedAutoencoder, MaskedEncoder, masked_error, patchify, random_masking
 
 CHUNK = 64  # pieces that are encoded at once
 
@@ -88,12 +88,12 @@ def _error(network: MaskedAutoencoder, frames: Tensor, kept: Tensor, masked: Ten
 
 
 @torch.no_grad()
-def embeddings_of(network: MaskedAutoencoder, frames: ClipFrames, rows: Sequence[int]) -> NDArray[np.float32]:
+def embeddings_of(encoder: MaskedEncoder, frames: ClipFrames, rows: Sequence[int]) -> NDArray[np.float32]:
     """(n, D) of pieces, by the encoder in evaluation mode."""
-    device = next(network.parameters()).device
-    encoder, parts = network.encoder, []
+    device, length = next(encoder.parameters()).device, encoder.spec.frames
+    parts = []
     for start in range(0, len(rows), CHUNK):
         batch, _ = padded(frames, rows[start : start + CHUNK])
-        image = resized(batch.to(device), network.spec.frames)
-        parts.append(encoder(image, torch.ones(len(image), network.spec.frames, device=device)).cpu().numpy())
-    return np.concatenate(parts) if parts else np.zeros((0, network.spec.size), np.float32)
+        image = resized(batch.to(device), length)
+        parts.append(encoder(image, torch.ones(len(image), length, device=device)).cpu().numpy())
+    return np.concatenate(parts) if parts else np.zeros((0, encoder.spec.size), np.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -69,8 +70,12 @@ def test_a_batch_in_parts_has_the_masks_and_the_losses_of_the_whole(run: Path, w
     np.testing.assert_allclose(curves[1], curves[0], rtol=1e-4)
 
 
-def test_a_run_answers_the_tasks_of_its_probes(run: Path, ward: Path) -> None:
-    predictor = load_run(run)
+def test_a_run_answers_the_tasks_of_its_probes_without_what_only_its_training_needs(
+    run: Path, ward: Path, tmp_path: Path
+) -> None:
+    kept = tmp_path / "hear"
+    shutil.copytree(run, kept, ignore=shutil.ignore_patterns("best.pt", "last.pt", "detector", "tensorboard"))
+    predictor = load_run(kept)
     predictions = ask(predictor, TASKS["1-1"], ward_clips(ward))
     assert len(predictions.decided) == 24
     with pytest.raises(ConfigError, match="has probes for 1-1, none answers 2-2"):
@@ -129,7 +134,7 @@ def test_what_no_probe_can_do_is_told_before_the_pre_training(
 def test_a_teacher_replaces_the_encoder_of_the_probes(ward: Path, tmp_path: Path) -> None:
     teacher = _model(tmp_path / "teacher", 32_000)
     assert _train(ward, tmp_path / "run", f"teacher={teacher}", "loop.epochs=1", "detector=") == 0
-    assert load(tmp_path / "run" / "probes.pt")["1-1"]["weight"].shape == (2, 2)
+    assert load(tmp_path / "run" / "probes.pt")["probes"]["1-1"]["weight"].shape == (2, 2)
     embeddings = Teacher(teacher).embeddings(ward_clips(ward)[:3])
     assert embeddings.shape == (3, 2)
     assert (embeddings[:, 0] > 0).all()
