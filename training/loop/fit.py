@@ -225,8 +225,8 @@ class _Training:
         validation = self.world.broadcast(validation)
         if spec.monitor and spec.monitor not in validation:
             raise ConfigError(f"loop.monitor = {spec.monitor!r}: expected one of {', '.join(validation)}")
-        value = validation[spec.monitor] if spec.monitor else float(state.epoch)
-        value = -value if spec.lower_is_better else value
+        value = validation[spec.monitor] if spec.monitor else float(state.epoch)  # nothing monitored: the last epoch
+        value = -value if spec.monitor and spec.lower_is_better else value
         is_better = value > state.best or state.best_epoch == 0
         if is_better:
             state.best, state.best_epoch = value, state.epoch

@@ -67,6 +67,14 @@ def test_lower_is_better_keeps_the_lowest(tmp_path: Path) -> None:
     assert _train(tmp_path, spec, learner=Judged([0.5, 0.2, 0.6, 0.4])).epoch == 2
 
 
+@pytest.mark.parametrize("lower_is_better", [False, True])
+def test_where_nothing_is_monitored_the_last_epoch_is_kept(tmp_path: Path, lower_is_better: bool) -> None:
+    spec = SPEC.model_copy(update={"monitor": "", "lower_is_better": lower_is_better})
+    outcome = _train(tmp_path, spec)
+    assert (outcome.epoch, outcome.epochs) == (SPEC.epochs, SPEC.epochs)
+    assert _equal(load(tmp_path / "best.pt")["network"], load(tmp_path / "last.pt")["average"])
+
+
 def test_a_monitored_number_that_nobody_computes_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"loop.monitor = 'auc': expected one of score, other"):
         _train(tmp_path, SPEC.model_copy(update={"monitor": "auc"}), learner=Judged([0.5]))
