@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 
 import numpy as np
 import torch
@@ -29,6 +27,7 @@ from export.streams import Sound, of_backend
 from training.datasets import Recording
 from training.datasets.targets import frame_targets
 from training.detector.hyperparameters import Recipe
+from training.loop.processes import side_by_side
 from training.metrics.streaming import Detection, ScoredRecording, evaluate
 
 RATE = "per hour"  # in the names of metrics that are rates, not shares
@@ -59,7 +58,7 @@ def validate(
         how: the way to int8 for TensorRT, `export.build.PTQ` or `QAT`.
     """
     workers = min(os.cpu_count() or 1, len(folds))
-    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+    with side_by_side(workers) as pool:
         running = [pool.submit(score_fold, checkpoint, fold, names, how) for fold in folds]
         scored = [one.result() for one in running]
     recordings = [recording for fold in folds for recording in fold.recordings]

@@ -16,9 +16,7 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +30,7 @@ from training.clips.supervised import RESULT
 from training.clips.validation_scores import SHOWN
 from training.loop import World
 from training.loop.checkpoint import whole_file
+from training.loop.processes import answers, side_by_side
 from training.metrics.comparison import written
 from training.metrics.estimates import Metric
 from training.recipes.parser import SMALL, merged, recipe_parts, recipe_path, sized_recipe, with_changes
@@ -101,9 +100,9 @@ def compare(asked: Asked) -> dict[str, dict[str, dict[str, Metric]]]:
         for name, tree in trees.items()
     ]
     missing = [call for call in calls if not (call[2] / RESULT).exists()]
-    with ProcessPoolExecutor(asked.processes, get_context("spawn")) as processes:
-        for running in [processes.submit(_train, *call) for call in missing]:
-            print(f"trained {running.result()}", flush=True)
+    with side_by_side(asked.processes) as processes:
+        for name in answers(processes, [(_train, *call) for call in missing]):
+            print(f"trained {name}", flush=True)
     of = {name: [_folder(asked.out, name, seed) for seed in range(asked.seeds)] for name in trees}
     compared = [Variant(name, tree, read_results(of[name])) for name, tree in trees.items()]
     with whole_file(asked.out / COMPARISON) as draft:

@@ -1,26 +1,18 @@
 """Networks that are trained side by side, one process for each core. Knows no network.
 
-With one thread each, on two cores that is twice as fast as one after the other with two threads. The processes leave
-Ctrl-C to their parent and die with it, however it dies.
+With one thread each, on two cores that is twice as fast as one after the other with two threads.
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
-import sys
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
-from typing import Any
+from concurrent.futures import ProcessPoolExecutor
 
 import torch
 
 from training.detector.hyperparameters import Recipe
 from training.loop.distributed import World
-
-Call = tuple[Any, ...]
-"""A function that can be sent to another process, and its arguments."""
+from training.loop.processes import Call, answers, side_by_side
 
 
 def workers(recipe: Recipe) -> int:
@@ -37,25 +29,12 @@ def alone(recipe: Recipe) -> World:
 def train_in_pool(recipe: Recipe, calls: list[Call], before: Call, most: int | None = None) -> None:
     """Calls that return the name of what they trained; `before` is done when they begin; at most so many at a time."""
     with pool(recipe, most) as processes:
-        try:
-            processes.submit(*before).result()
-            running = [processes.submit(*call) for call in calls]
-            for done in as_completed(running):
-                print(f"trained {done.result()}", flush=True)
-        except BaseException:  # Ctrl-C, or one network failed: the others do not go on for half an hour
-            for process in list(processes._processes.values()):
-                process.kill()
-            raise
+        for _ in answers(processes, [before]):
+            pass
+        for name in answers(processes, calls):
+            print(f"trained {name}", flush=True)
 
 
 def pool(recipe: Recipe, most: int | None = None) -> ProcessPoolExecutor:
     """Processes for the networks of a recipe, one for each core, or fewer."""
-    return ProcessPoolExecutor(min(workers(recipe), most or workers(recipe)), get_context("spawn"), _die_with_parent)
-
-
-def _die_with_parent() -> None:
-    """Leave Ctrl-C to the parent, and die with it: Linux kills this process then, see prctl(2)."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform == "linux":
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+    return side_by_side(min(workers(recipe), most or workers(recipe)))
