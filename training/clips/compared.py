@@ -11,14 +11,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from edge.errors import ConfigError
 from training.clips.cost import answer_of
 from training.clips.schema import parse_recipe
 from training.clips.supervised import RESULT
+from training.clips.trained import translation
 from training.clips.validation_scores import RULE, SHOWN, metrics_of
 from training.metrics.comparison import mean_of
 from training.metrics.estimates import Metric
-from training.tasks import TASKS
+from training.tasks import TASKS, Task
 
 COMPARISON = "comparison.json"
 WHOLE = "whole"  # the recipe with all of its parts
@@ -73,15 +76,34 @@ def as_fields(variants: Sequence[Variant]) -> dict[str, Any]:
     rows = [row for variant in variants for row in variant.rows()]
     rule = whole.results[0]["validation"].get(RULE)
     if rule is not None:
-        task = whole.results[0]["task"]
-        rows.append({"task": task, "variant": RULE, **_estimates(metrics_of(TASKS[task], rule["by_patient"]))})
+        own = TASKS[whole.results[0]["task"]]
+        for task, table in with_coarser(own, rule["by_patient"]).items():
+            rows.append({"task": task, "variant": RULE, **_estimates(metrics_of(TASKS[task], table))})
     return {"recipe": whole.tree["name"], "epochs": whole.tree["loop"]["epochs"], "rows": rows}
+
+
+def with_coarser(own: Task, by_patient: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Confusion matrices by task and patient: of a task, and of those whose answers follow from its, as 1-1 from 1-2.
+
+    Args:
+        own: what was answered.
+        by_patient: (L, L) of each patient, in the order of its labels.
+    """
+    of_same_clips = [t for t in TASKS.values() if t.dataset == own.dataset and t.map.keys() == own.map.keys()]
+    found = {}
+    for task in sorted(of_same_clips, key=lambda task: task is not own):
+        if (means := translation(own, task)) is not None:
+            counts = means.astype(np.int64)
+            each = {patient: counts.T @ np.array(matrix, np.int64) @ counts for patient, matrix in by_patient.items()}
+            found[task.name] = {patient: matrix.tolist() for patient, matrix in each.items()}
+    return found
 
 
 def _by_patient(result: Mapping[str, Any]) -> dict[str, Any]:
     """Confusion matrices by task and patient; empty for a task without them."""
-    rows = {result["task"]: result["validation"]["model"]} if "task" in result else result["validation"]
-    return {task: row.get("by_patient", {}) for task, row in rows.items()}
+    if "task" in result:
+        return with_coarser(TASKS[result["task"]], result["validation"]["model"].get("by_patient", {}))
+    return {task: row.get("by_patient", {}) for task, row in result["validation"].items()}
 
 
 def _means(each: Sequence[Mapping[str, Metric]]) -> dict[str, Metric]:
