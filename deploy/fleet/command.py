@@ -67,7 +67,7 @@ def _run(argv: list[str] | None) -> int:
     if options.command != "credentials":
         print()
         _tell(fleet, boxes)
-    return _close(told)
+    return _close(told, options.command)
 
 
 def folder_of(path: Path) -> Path:
@@ -158,8 +158,8 @@ def _asker(boxes: dict[str, Box]) -> Callable[[str], Outcome]:
     return ask
 
 
-def _close(told: Rollout) -> int:
-    """Say what came of the fleet; the exit code."""
+def _close(told: Rollout, command: str) -> int:
+    """Say what came of the fleet; the exit code. What was taken back would go back further if it were told again."""
     for what, names in (
         ("done", [each.name for each in told.done]), ("failed", [each.name for each in told.failed]),
         ("not touched", told.untouched),
@@ -168,6 +168,9 @@ def _close(told: Rollout) -> int:
             print(f"{what}: {', '.join(names)}")
     if not told.failed:
         return 0
+    left = [*(each.name for each in told.failed), *told.untouched]
+    if command == "rollback" and told.done:
+        print(f'to go on with the others alone: make rollback FLEET=... ONLY="{" ".join(left)}"')
     print(f"\ndeploy: {told.failed[0].name}: {told.failed[0].said}", file=sys.stderr)
     return 2
 

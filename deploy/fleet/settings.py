@@ -5,6 +5,7 @@ Not for what a box is told (`deploy.fleet.plan`). deploy/fleet.example.yaml show
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -52,7 +53,8 @@ class Common(Section):
     """What else templates may name."""
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
     root: str | None = None
-    """A folder on the box, for an installation without any right; None: the box as a whole, with systemd."""
+    """A folder on the box, for an installation without any right; None: the box as a whole, with systemd. Of device
+    local it begins, if it is relative, at the folder of the file."""
     ssh_options: str | None = None
     wheelhouse: PathBeside | None = None
     """Wheels made elsewhere; None: they are made here."""
@@ -96,6 +98,8 @@ def load_fleet(path: Path) -> FleetSettings:
         fleet = FleetSettings.model_validate(tree, context={"folder": path.parent.absolute()})
     except ValidationError as error:
         raise ConfigError(joined(str(path), mistakes_of(error, FleetSettings, WORDS))) from None
+    places = {name: fleet.boxes[name].model_copy(update={"root": _root(fleet, name, path)}) for name in fleet.boxes}
+    fleet = fleet.model_copy(update={"boxes": places})
     if mistakes := [*_canary(fleet), *_boxes(fleet), *_twice(fleet)]:
         raise ConfigError(joined(str(path), mistakes))
     return fleet
@@ -107,6 +111,14 @@ def merged(fleet: FleetSettings, name: str) -> BoxSection:
     plain = {key: value for key, value in common if key not in ("files", "values") and getattr(own, key) is None}
     both = {"files": {**common.files, **own.files}, "values": {**common.values, **own.values}}
     return own.model_copy(update={**plain, **both, "node": own.node or name})
+
+
+def _root(fleet: FleetSettings, name: str, path: Path) -> str | None:
+    """The root of a box, written in one way, so that one folder is not two boxes."""
+    box = merged(fleet, name)
+    if box.root is None or box.device != "local":
+        return box.root and (box.root.rstrip("/") or "/")
+    return os.path.normpath(path.parent.absolute() / Path(box.root).expanduser())
 
 
 def _canary(fleet: FleetSettings) -> list[str]:

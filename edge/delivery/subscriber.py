@@ -127,13 +127,24 @@ class Subscriber:
                 self._limited_log.log("unreachable", f'{word} broker=unreachable reason="{why}"; trying again')
             self._client = None
             tick()
-            stop.wait(0.0 if self._is_to_be_tried_again() else wait_s)
+            self._wait(0.0 if self._is_to_be_tried_again() else wait_s, stop)
             wait_s = min(2 * wait_s, self._settings.reconnect_max_s)
 
     def publish(self, topic: str, payload: bytes) -> None:
         """Say something, retained (QoS 1), from within `tick`; nothing without a connection."""
         if self._client is not None and self._is_accepted:
             self._client.publish(topic, payload, 1, retain=True)
+
+    def _wait(self, seconds: float, stop: threading.Event) -> None:
+        """Until the next attempt. The taker goes on with what it has: a broker that was killed may not bring it again.
+
+        Nothing is acknowledged: the connection that brought it is gone, so it comes again, or is lost there.
+        """
+        until_s, left_s = time.monotonic() + seconds, seconds
+        while left_s > 0 and not stop.wait(min(left_s, LOOP_S)):
+            self._taker.take([])
+            left_s = until_s - time.monotonic()
+        self._taker.take([])
 
     def _serve(self, stop: threading.Event, tick: Callable[[], None]) -> bool:
         """One connection to its end; whether the broker accepted it."""

@@ -82,6 +82,7 @@ def _sqlite(url: URL, path: Path, writes: bool) -> Engine:
         connection.isolation_level = None  # else Python begins transactions where it likes
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")  # PostgreSQL needs no telling
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

@@ -2,7 +2,8 @@
 
 Not for the table of them (`edge.history.writer`). A number that is missing was dropped (the node counts that), expired
 at the broker, was refused, or is still on its way: a range that fills a hole joins its neighbours. Numbers before the
-first that ever came of a node are no loss; those from `seq_start` on are, where an earlier start was heard.
+first that ever came of a node are no loss; those from `seq_start` on are, where an earlier start was heard. Not known
+is what was numbered before a restart and behind the last number that came, nor what of a box that counts from 1 again.
 """
 
 from __future__ import annotations

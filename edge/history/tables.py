@@ -89,7 +89,7 @@ ALARMS = Table(
     Column("bed_id", BigInteger, ForeignKey("beds.id"), primary_key=True),
     Column("condition", Text, primary_key=True),
     Column("rev", BigInteger, primary_key=True),
-    Column("changed_ms", BigInteger, nullable=False),
+    Column("changed_ms", BigInteger, primary_key=True, doc="A box whose disk was replaced counts `rev` from 1 again."),
     Column("mode", Text, nullable=False),
     Column("kind", Text, nullable=False),
     Column("priority", Text, nullable=False),

@@ -14,8 +14,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, insert, select, tuple_
+from sqlalchemy import Connection, Table, delete, event, insert, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
 
 from edge.errors import SourceError
 from edge.history.database import bring_up_to_date, open_database, said, transaction
@@ -45,6 +46,7 @@ class HistoryWriter:
         """The URL without its password."""
         self._is_up_to_date = False
         self._beds: dict[Place, int] = {}
+        event.listen(self._engine, "connect", lambda *_: self._beds.clear())  # it may be another server, or restored
         self._partitions = Partitions()
 
     def prepare(self, now: datetime | None = None) -> None:
@@ -73,6 +75,19 @@ class HistoryWriter:
         """
         self.prepare()
         self._partitions.make(self._engine, _times(batch), datetime.now(timezone.utc))
+        try:
+            return self._write_once(batch)
+        except IntegrityError:
+            if not self._beds:
+                raise
+            self._beds.clear()  # numbers that the database does not know any more
+            return self._write_once(batch)
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._engine.dispose()
+
+    def _write_once(self, batch: Batch) -> Counter[str]:
         with transaction(self._engine) as connection:
             beds = self._numbered(connection, batch.places())
             counts: Counter[str] = Counter()
@@ -85,10 +100,6 @@ class HistoryWriter:
             _note_numbers(connection, [(beds[place], start, seq) for place, start, seq in batch.numbers])
         self._beds.update(beds)  # a transaction that was undone has numbered nothing
         return counts
-
-    def close(self) -> None:
-        """Close its connections."""
-        self._engine.dispose()
 
     def _numbered(self, connection: Connection, places: set[Place]) -> dict[Place, int]:
         """The numbers of beds; new ones are given one."""

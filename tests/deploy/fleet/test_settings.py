@@ -79,3 +79,13 @@ def test_two_boxes_that_the_broker_would_take_for_one_are_refused(tmp_path: Path
     assert "boxes.b: has the host, port and root u@a of a" in _refusal(tmp_path, same)
     port = "defaults: {device: x86, site: w}\nboxes: {a: {host: u@a}, b: {host: u@a, port: 22}}"
     assert "boxes.b: has the host, port and root u@a of a" in _refusal(tmp_path, port)
+    root = "defaults: {device: local, site: w}\nboxes: {a: {root: roots/a}, b: {root: ./roots/a/}}"
+    assert "boxes.b: has the host, port and root this machine of a" in _refusal(tmp_path, root)
+
+
+def test_a_root_on_this_machine_begins_at_the_folder_of_the_file_and_one_elsewhere_stays(tmp_path: Path) -> None:
+    boxes = "{a: {root: roots/a}, b: {root: ~/b}, c: {device: x86, host: u@c, root: /c/}, d: {device: x86, host: u@d}}"
+    (tmp_path / "fleet.yaml").write_text(f"defaults: {{device: local, site: w}}\nboxes: {boxes}")
+    fleet = load_fleet(tmp_path / "fleet.yaml")
+    found = [merged(fleet, name).root for name in "abcd"]
+    assert found == [str(tmp_path / "roots/a"), str(Path("~/b").expanduser()), "/c", None]

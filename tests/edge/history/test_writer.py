@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import func, select, text
+from sqlalchemy import delete, func, select, text
 
 from edge.errors import ConfigError, SourceError
 from edge.history.database import DatabaseAwayError, open_database, transaction
@@ -98,6 +98,27 @@ def test_text_that_a_database_would_not_take_is_kept_without_it(writer: HistoryW
     said = transition("Ack", "acknowledged", 3, by=Person("nurse\x00K", 20.0, "a\nb\u202e"))
     writer.write(batch(said))
     assert rows(url, text('SELECT "by", why FROM alarms')) == [("nurse\ufffdK", "a\ufffdb\ufffd")]
+
+
+def test_a_database_that_was_restored_without_the_beds_of_before_takes_them_again(
+    writer: HistoryWriter, url: str
+) -> None:
+    writer.write(batch(event("onset", 1, None)))
+    engine = open_database(url, writes=True)
+    with transaction(engine) as connection:
+        for table in reversed(METADATA.sorted_tables):
+            connection.execute(delete(table))
+    engine.dispose()
+    assert writer.write(batch(event("end", 2, 1.5)))["events"] == 1
+    assert [row[1:] for row in rows(url, select(BEDS))] == [("ward-b", "edge-7", "bed1")]
+
+
+def test_an_alarm_of_a_box_that_counts_from_1_again_is_no_copy(writer: HistoryWriter, url: str) -> None:
+    first = transition("On", "raised", 3)
+    later = {**first, "time": {**first["time"], "changed": "2026-12-24T08:00:00.000Z"}}
+    assert writer.write(batch(first))["alarms"] == 1
+    assert writer.write(batch(later, first))["alarms"] == 1
+    assert len(rows(url, text("SELECT rev FROM alarms"))) == 2
 
 
 def test_a_table_that_is_gone_is_the_databases_fault_and_no_messages(writer: HistoryWriter, url: str) -> None:

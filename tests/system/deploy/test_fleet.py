@@ -134,6 +134,20 @@ def test_settings_and_a_model_reach_every_box_and_all_go_back(fleet: Fleet) -> N
     assert [fleet.layout(name).running()[:4] for name in fleet.boxes] == ["0001", "0001"]
 
 
+def test_a_rollback_that_stopped_says_with_which_boxes_to_go_on(fleet: Fleet) -> None:
+    """Told again for all it would take the first one back once more."""
+    fleet.boxes = dict.fromkeys(NAMES[:3], "mic:USB")
+    fleet.write("one")
+    assert fleet.run("deploy").returncode == 0
+    fleet.write("two")
+    assert fleet.run("deploy", "--only", "edge-1").returncode == 0
+    done = fleet.run("rollback")
+    assert done.returncode == 2
+    assert "edge-2: expected a release older than 0001" in done.stderr
+    assert 'go on with the others alone: make rollback FLEET=... ONLY="edge-2 edge-3"' in done.stdout
+    assert [fleet.layout(name).running()[:4] for name in fleet.boxes] == ["0001"] * 3
+
+
 def test_a_signed_fleet_and_its_secrets(fleet: Fleet) -> None:
     fleet.boxes = {"edge-1": "mic:USB"}
     public = new_key(fleet.folder / "ward.pem")

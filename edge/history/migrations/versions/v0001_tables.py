@@ -69,7 +69,7 @@ def _told() -> None:
     op.create_index("gaps_by_time", "gaps", ["told_ms"])
     op.create_table(
         "alarms",
-        _of_bed(), *_text("condition", key=True), *_whole("rev", key=True), *_whole("changed_ms"),
+        _of_bed(), *_text("condition", key=True), *_whole("rev", "changed_ms", key=True),
         *_text("mode", "kind", "priority", "cause", "signal"), *_flags("presence", "escalated"),
         sa.Column("episode", BIG), sa.Column("by", TEXT), sa.Column("why", TEXT), *_flags("late"), *_whole("seq"),
     )  # fmt: skip

@@ -153,6 +153,26 @@ def test_a_broker_that_forgot_the_session_is_told_and_what_had_come_is_kept(brok
     assert ingest.end()[0] == 0
 
 
+@pytest.mark.parametrize("ends", [False, True])
+def test_what_came_last_before_a_broker_died_is_written_while_it_is_away(
+    ends: bool, broker: Broker, tmp_path: Path
+) -> None:
+    """The broker may have lost it; and an ingester that is stopped meanwhile takes it along."""
+    url, nodes = f"sqlite:///{tmp_path / 'history.sqlite'}", Publisher(broker.port)
+    ingest = Ingest(broker.port, url, tmp_path)
+    for number in range(30):
+        nodes.event(number)
+    broker.kill()  # it stores nothing
+    broker.stop()
+    if ends:
+        assert ingest.end()[0] == 0
+        assert len(rows(url, "SELECT * FROM events")) == 30
+    else:
+        wait_for(lambda: len(rows(url, "SELECT * FROM events")) == 30, "all of them")
+        assert ingest.end()[0] == 0
+    nodes.close()
+
+
 @pytest.mark.parametrize("given", ["mysql://x/y", "history.sqlite"])
 def test_a_database_that_there_is_not_is_a_mistake(given: str, tmp_path: Path) -> None:
     ingest = Ingest(1, given, tmp_path)
