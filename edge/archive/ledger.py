@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from edge.archive.listing import Item
+from edge.archive.item import Item
 from edge.archive.worker import Result, failed
 from edge.errors import ConfigError, SourceError
 

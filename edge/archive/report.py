@@ -15,7 +15,8 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 
-from edge.archive.listing import BETWEEN, members
+from edge.archive.containers import members
+from edge.archive.item import BETWEEN
 from edge.archive.report_drawing import draw_survey
 from edge.archive.survey import Survey
 from edge.artefact.model import Model

@@ -15,8 +15,8 @@ from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 
+from edge.archive.containers import members
 from edge.archive.ledger import Ledger, path_of
-from edge.archive.listing import members
 from edge.archive.shards import Shards
 from edge.archive.worker import Job, Result, Settings, failed, prepare, work
 from edge.errors import LaennecError, SourceError

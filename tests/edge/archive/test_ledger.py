@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from edge.archive.item import Item
 from edge.archive.ledger import Ledger
-from edge.archive.listing import Item
 from edge.archive.worker import Result, failed
 from edge.errors import ConfigError, SourceError
 

@@ -2,46 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import os
-import tarfile
-import zipfile
 from pathlib import Path
 
 import pytest
 
-from edge.archive import listing
-from edge.archive.listing import Item, items, members
+from edge.archive.item import Item
+from edge.archive.listing import items
 from edge.errors import SourceError
-
-CONTENTS = {"a.wav": b"aaaa", "deep/b.flac": b"bb", "notes.txt": b"t", ".hidden.wav": b"h", "../../c.wav": b"ccc"}
-
-
-def tar(path: Path, mode: str = "w") -> Path:
-    with tarfile.open(path, mode) as made:  # type: ignore[call-overload]
-        for name, content in CONTENTS.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            made.addfile(member, io.BytesIO(content))
-        link = tarfile.TarInfo("link.wav")
-        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
-        made.addfile(link)
-    return path
-
-
-def packed(path: Path) -> Path:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as made:
-        for name, content in CONTENTS.items():
-            made.writestr(name, content)
-    return path
-
-
-CONTAINERS = [
-    pytest.param(lambda folder: tar(folder / "t.tar"), id="tar"),
-    pytest.param(lambda folder: tar(folder / "t.tar.gz", "w:gz"), id="tar.gz"),
-    pytest.param(lambda folder: tar(folder / "t.tar.xz", "w:xz"), id="tar.xz"),
-    pytest.param(lambda folder: packed(folder / "z.zip"), id="zip"),
-]
+from tests.edge.archive.made import tar
 
 
 def names(*named: Path | str) -> list[str]:
@@ -79,19 +48,6 @@ def test_what_is_not_there_is_a_mistake(tmp_path: Path) -> None:
         names(f"{tmp_path}/*.wav")
 
 
-@pytest.mark.parametrize("make", CONTAINERS)
-def test_the_bytes_of_a_container_are_those_of_its_sounds_and_no_link_is_followed(make, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    path = make(tmp_path)
-    found = {item.name.partition("::")[2]: content for item, content in members(path, lambda _: True)}
-    assert found == {name: CONTENTS[name] for name in ("a.wav", "deep/b.flac", "../../c.wav")}
-    assert [each.name for each in tmp_path.iterdir()] == [path.name], "nothing was unpacked"
-
-
-@pytest.mark.parametrize("make", CONTAINERS)
-def test_of_what_is_not_wanted_no_bytes_are_read(make, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    assert {content for _, content in members(make(tmp_path), lambda _: False)} == {""}
-
-
 @pytest.mark.parametrize("name", ["t.tar", "t.tgz", "z.zip"])
 def test_a_container_that_is_none_is_an_item_with_its_reason(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(b"no container at all")
@@ -106,37 +62,6 @@ def test_a_container_that_is_cut_off_gives_what_comes_before_the_cut(tmp_path: P
     found = list(items([str(tmp_path / "t.tar")]))
     assert [item.name.partition("::")[2] for item in found] == ["a.wav", ""]
     assert [bool(item.reason) for item in found] == [False, True]
-
-
-def test_a_sound_of_a_zip_file_that_is_damaged_costs_the_others_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "z.zip"
-    with zipfile.ZipFile(path, "w") as made:
-        made.writestr("a.wav", b"A" * 100)
-        made.writestr("b.wav", b"B" * 100)
-    path.write_bytes(path.read_bytes().replace(b"A" * 100, b"X" * 100))
-    a, b = (content for _, content in members(path, lambda _: True))
-    assert isinstance(a, str)
-    assert "cannot be taken out of its zip file" in a
-    assert b == b"B" * 100
-
-
-@pytest.mark.parametrize("make", CONTAINERS)
-def test_what_is_too_large_for_memory_is_not_read(make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setattr(listing, "MOST_BYTES", 3)
-    found = {item.name.partition("::")[2]: content for item, content in members(make(tmp_path), lambda _: True)}
-    assert found["deep/b.flac"] == b"bb"
-    assert "unpack it" in str(found["a.wav"])
-
-
-def test_a_zip_file_that_lies_about_a_size_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "z.zip"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as made:
-        made.writestr("a.wav", b"\0" * 100_000)
-    raw = path.read_bytes()
-    path.write_bytes(raw.replace((100_000).to_bytes(4, "little"), (10).to_bytes(4, "little")))
-    monkeypatch.setattr(listing, "MOST_BYTES", 1000)
-    ((_, content),) = members(path, lambda _: True)
-    assert not isinstance(content, bytes) or len(content) <= 1000
 
 
 def test_a_name_that_is_no_text_is_told_in_text_and_the_file_is_still_found(tmp_path: Path) -> None:

@@ -1,0 +1,63 @@
+"""What is in tar and zip files; what is damaged or hostile in one has its reason, and costs the rest nothing."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from edge.archive import containers
+from edge.archive.containers import members
+from tests.edge.archive.made import CONTENTS, packed, tar
+
+CONTAINERS = [
+    pytest.param(lambda folder: tar(folder / "t.tar"), id="tar"),
+    pytest.param(lambda folder: tar(folder / "t.tar.gz", "w:gz"), id="tar.gz"),
+    pytest.param(lambda folder: tar(folder / "t.tar.xz", "w:xz"), id="tar.xz"),
+    pytest.param(lambda folder: packed(folder / "z.zip"), id="zip"),
+]
+
+
+@pytest.mark.parametrize("make", CONTAINERS)
+def test_the_bytes_of_a_container_are_those_of_its_sounds_and_no_link_is_followed(make, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    path = make(tmp_path)
+    found = {item.name.partition("::")[2]: content for item, content in members(path, lambda _: True)}
+    assert found == {name: CONTENTS[name] for name in ("a.wav", "deep/b.flac", "../../c.wav")}
+    assert [each.name for each in tmp_path.iterdir()] == [path.name], "nothing was unpacked"
+
+
+@pytest.mark.parametrize("make", CONTAINERS)
+def test_of_what_is_not_wanted_no_bytes_are_read(make, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    assert {content for _, content in members(make(tmp_path), lambda _: False)} == {""}
+
+
+def test_a_sound_of_a_zip_file_that_is_damaged_costs_the_others_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "z.zip"
+    with zipfile.ZipFile(path, "w") as made:
+        made.writestr("a.wav", b"A" * 100)
+        made.writestr("b.wav", b"B" * 100)
+    path.write_bytes(path.read_bytes().replace(b"A" * 100, b"X" * 100))
+    a, b = (content for _, content in members(path, lambda _: True))
+    assert isinstance(a, str)
+    assert "cannot be taken out of its zip file" in a
+    assert b == b"B" * 100
+
+
+@pytest.mark.parametrize("make", CONTAINERS)
+def test_what_is_too_large_for_memory_is_not_read(make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr(containers, "MOST_BYTES", 3)
+    found = {item.name.partition("::")[2]: content for item, content in members(make(tmp_path), lambda _: True)}
+    assert found["deep/b.flac"] == b"bb"
+    assert "unpack it" in str(found["a.wav"])
+
+
+def test_a_zip_file_that_lies_about_a_size_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "z.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as made:
+        made.writestr("a.wav", b"\0" * 100_000)
+    raw = path.read_bytes()
+    path.write_bytes(raw.replace((100_000).to_bytes(4, "little"), (10).to_bytes(4, "little")))
+    monkeypatch.setattr(containers, "MOST_BYTES", 1000)
+    ((_, content),) = members(path, lambda _: True)
+    assert not isinstance(content, bytes) or len(content) <= 1000
