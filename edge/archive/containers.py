@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import lzma
 import os
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -23,6 +24,13 @@ CONTAINER_ENDINGS = (*TAR_ENDINGS, ".zip")
 MOST_BYTES = 1 << 28  # of a recording inside of a container, which is held in memory: 4.5 hours of 8 kHz and 16 bits
 TOO_LARGE = f"is larger than the {MOST_BYTES >> 20} MiB that are read out of a container; unpack it"
 
+# What the libraries raise on what is damaged, encrypted, or packed in a way they do not know: UnicodeDecodeError is a
+# ValueError, NotImplementedError a RuntimeError, and the rest comes of numbers in a header that cannot be.
+DAMAGE = (
+    OSError, EOFError, ValueError, LookupError, OverflowError, RuntimeError, struct.error, zlib.error, lzma.LZMAError,
+    tarfile.TarError, zipfile.BadZipFile,
+)  # fmt: skip
+
 Wanted = Callable[[Item], bool]
 Member = tuple[Item, bytes | str]
 """A recording of a container with its bytes, or with the reason why they cannot be had."""
@@ -37,7 +45,7 @@ def members(container: Path, wanted: Wanted) -> Iterator[Member]:
     is_zip = container.name.lower().endswith(".zip")
     try:
         yield from (_zip_members if is_zip else _tar_members)(container, wanted)
-    except (OSError, EOFError, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile) as error:
+    except DAMAGE as error:
         raise SourceError(f"{container}: is damaged, or no tar or zip file ({error}); copy it again") from None
 
 
@@ -78,7 +86,7 @@ def _zip_content(whole: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes | str
     try:
         with whole.open(member) as content:
             found = content.read(MOST_BYTES + 1)
-    except (RuntimeError, NotImplementedError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+    except DAMAGE as error:
         return f"cannot be taken out of its zip file ({error})"  # damaged, encrypted, or packed in a way we do not know
     return found if len(found) <= MOST_BYTES else TOO_LARGE
 

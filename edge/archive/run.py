@@ -16,6 +16,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 
 from edge.archive.containers import members
+from edge.archive.item import Item
 from edge.archive.ledger import Ledger, path_of
 from edge.archive.shards import Shards
 from edge.archive.worker import Job, Result, Settings, failed, prepare, work
@@ -40,16 +41,30 @@ def open_jobs(ledger: Ledger) -> Iterator[Job | Result]:
         if not is_container:
             yield from (Job(name, path) for name in ledger.take_at(path))
             continue
-        damage = "is in its container no more"
-        try:
-            for item, content in members(path_of(path), lambda item: ledger.take(item.name)):
-                if isinstance(content, bytes):
-                    yield Job(item.name, path, content)
-                elif content:
-                    yield failed(item.name, content)
-        except SourceError as error:
-            damage = str(error)
-        yield from (failed(name, damage) for name in ledger.take_at(path))
+        yield from _jobs_of_container(ledger, path)
+
+
+def _jobs_of_container(ledger: Ledger, path: bytes) -> Iterator[Job | Result]:
+    taken: set[str] = set()  # and not yielded yet: of what is damaged, reading it ends here
+
+    def wanted(item: Item) -> bool:
+        if not ledger.take(item.name):
+            return False
+        taken.add(item.name)
+        return True
+
+    damage = "is in its container no more"
+    try:
+        for item, content in members(path_of(path), wanted):
+            taken.discard(item.name)
+            if isinstance(content, bytes):
+                yield Job(item.name, path, content)
+            elif content:
+                yield failed(item.name, content)
+    except SourceError as error:
+        damage = str(error)
+    yield from (failed(name, damage) for name in sorted(taken))
+    yield from (failed(name, damage) for name in ledger.take_at(path))
 
 
 class Run:

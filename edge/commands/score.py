@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edge.commands import EXIT_INTERRUPTED, ChannelOption, ModelOption, stop_on_signals
-from edge.errors import ConfigError
+from edge.errors import ConfigError, SourceError
 
 if TYPE_CHECKING:
     from edge.archive.ledger import Ledger
@@ -59,6 +59,11 @@ def score(  # noqa: PLR0913 - the options of the command
         if stop.is_set():
             print("stopped; the same command with --resume goes on", file=sys.stderr)
             raise typer.Exit(EXIT_INTERRUPTED)
+        if done < total:
+            raise SourceError(
+                f"{total - done} of {total} recordings have no result, so the tables in {out} are not whole;"
+                " run again with --resume"
+            )
         if report:
             from edge.archive.report import make_report
 

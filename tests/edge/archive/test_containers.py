@@ -61,3 +61,22 @@ def test_a_zip_file_that_lies_about_a_size_is_not_believed(tmp_path: Path, monke
     monkeypatch.setattr(containers, "MOST_BYTES", 1000)
     ((_, content),) = members(path, lambda _: True)
     assert not isinstance(content, bytes) or len(content) <= 1000
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_sound_of_a_zip_file_that_cannot_be_unpacked_costs_the_others_nothing(packing: int, tmp_path: Path) -> None:
+    path = tmp_path / "z.zip"
+    sounds = {name: bytes(range(256)) * 20 + name.encode() for name in ("a.wav", "b.wav", "c.wav")}
+    with zipfile.ZipFile(path, "w", packing) as made:
+        for name, content in sounds.items():
+            made.writestr(name, content)
+    with zipfile.ZipFile(path) as made:
+        place, length = made.getinfo("b.wav").header_offset, made.getinfo("b.wav").compress_size
+    raw = bytearray(path.read_bytes())
+    begin, length = place + 30 + len("b.wav") + 12, length - 12  # the properties of LZMA stay
+    raw[begin : begin + length] = b"\xff" * length
+    path.write_bytes(raw)
+    a, b, c = (content for _, content in members(path, lambda _: True))
+    assert (a, c) == (sounds["a.wav"], sounds["c.wav"])
+    assert isinstance(b, str)
+    assert "cannot be taken out of its zip file" in b

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import random
+import tarfile
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -213,6 +215,39 @@ def test_what_is_no_fault_of_a_recording_ends_the_run(
         go(archive(tmp_path, 3), tmp_path / "out", fails)
     with Ledger(tmp_path / "out", {}, resume=True) as ledger:
         assert ledger.counts() == (3, 0), "and nothing is called damaged"
+
+
+def cut_tar(path: Path) -> Path:
+    """Three sounds, of which the last is cut in its bytes."""
+    with tarfile.open(path, "w") as made:
+        for name in ("a.wav", "b.wav", "c.wav"):
+            member = tarfile.TarInfo(name)
+            member.size = 2000
+            made.addfile(member, io.BytesIO(name.encode() * 400))
+    path.write_bytes(path.read_bytes()[: 2 * (512 + 2048) + 512 + 700])
+    return path
+
+
+def test_a_tar_file_that_is_cut_in_a_recording_has_all_its_rows_and_the_others_too(tmp_path: Path) -> None:
+    place = archive(tmp_path, 5)
+    tar = cut_tar(place / "t.tar")
+    go(place, tmp_path / "out")
+    with Ledger(tmp_path / "out", {}, resume=True) as ledger:
+        assert ledger.counts() == (5 + 3 + 1, 9), "five files, three of the tar file, and a row for its damage"
+        (a, b, c) = ledger.results([f"{tar}::{name}" for name in ("a.wav", "b.wav", "c.wav")])
+    assert [each.body["status"] for each in (a, b, c)] == ["ok", "ok", "damaged"]
+    assert "is damaged, or no tar or zip file (unexpected end of data)" in c.body["reason"]
+    assert (tmp_path / "out" / "recordings" / "part-000002.parquet").exists(), "all three shards of 4 are there"
+
+
+def test_what_cannot_be_had_is_tried_again_and_the_tables_stay_as_they_are(tmp_path: Path) -> None:
+    place = archive(tmp_path, 5)
+    cut_tar(place / "t.tar")
+    go(place, tmp_path / "out")
+    before = tables(tmp_path / "out")
+    (pool,) = go(place, tmp_path / "out")
+    assert not pool.submitted, "nothing that was scored is scored again"
+    assert tables(tmp_path / "out") == before
 
 
 def test_progress_tells_the_rate_of_this_run_and_the_time_to_go() -> None:
