@@ -108,10 +108,10 @@ def progress(total: int, before: int, done: int, elapsed_s: float) -> str:
 def _pool(workers: int | None, scheduler: str | None) -> Iterator[tuple[Callable[[], Executor], int]]:
     """What makes executors, and how many recordings they score at once."""
     if scheduler is None:
-        from edge.archive.run import local_pool
+        from edge.archive.processes import LocalPool
 
         count = workers or len(os.sched_getaffinity(0))
-        yield (lambda: local_pool(count)), count
+        yield (lambda: LocalPool(count)), count
         return
     from edge.archive.cluster import cluster
 

@@ -20,7 +20,7 @@ import pytest
 from edge.archive import run as run_module
 from edge.archive.ledger import Ledger
 from edge.archive.listing import items
-from edge.archive.run import OUT_FOR_EACH, Run
+from edge.archive.run import KILLED, MOST_DEATHS, OUT_FOR_EACH, Run
 from edge.archive.shards import COLUMNS, Shards
 from edge.archive.worker import Job, Result, Settings
 from edge.commands.score import progress
@@ -176,11 +176,38 @@ def test_a_recording_that_kills_is_a_row_and_costs_the_others_nothing(tmp_path: 
         return scored(job)
 
     pools = go(place, tmp_path / "out", kills)
-    assert len(pools) == 3, "it killed twice: with others, and alone"
+    assert len(pools) == 1 + 1 + MOST_DEATHS, "once it killed with others, and then alone"
     with Ledger(tmp_path / "out", {}, resume=True) as ledger:
         assert (ledger.counts(), ledger.damaged()) == ((23, 23), 1)
         (one,) = ledger.results([killer])
-    assert "its process was killed twice" in one.body["reason"]
+    assert one.body["reason"].startswith("its process was killed each time")
+
+
+def test_a_recording_for_which_memory_was_too_small_once_is_scored_alone(tmp_path: Path) -> None:
+    place = archive(tmp_path)
+    large, tries = str(sorted(place.iterdir())[7]), Counter[str]()
+
+    def fails_once(job: Job) -> Result:
+        tries[job.name] += 1
+        if job.name == large and tries[large] == 1:
+            raise MemoryError
+        return scored(job)
+
+    go(place, tmp_path / "out", fails_once)
+    go(place, tmp_path / "whole")
+    assert tables(tmp_path / "out") == tables(tmp_path / "whole")
+
+
+def test_what_a_cluster_says_of_dead_workers_is_no_part_of_the_tables(tmp_path: Path) -> None:
+    place = archive(tmp_path, 3)
+
+    def kills(job: Job) -> Result:
+        raise type("KilledWorker", (Exception,), {})("the last worker was tcp://127.0.0.1:39049")
+
+    go(place, tmp_path / "out", kills)
+    with Ledger(tmp_path / "out", {}, resume=True) as ledger:
+        (one,) = ledger.results([str(place / "0.wav")])
+    assert one.body["reason"] == KILLED
 
 
 def test_a_recording_on_which_a_library_fails_is_a_row_with_its_reason(tmp_path: Path) -> None:
