@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import lzma
 import os
+import stat
 import struct
 import tarfile
 import zipfile
@@ -44,6 +45,8 @@ def members(container: Path, wanted: Wanted) -> Iterator[Member]:
     """
     is_zip = container.name.lower().endswith(".zip")
     try:
+        if not stat.S_ISREG(container.stat().st_mode):  # to open a pipe would wait for whoever writes it
+            raise OSError("a pipe or a device")
         yield from (_zip_members if is_zip else _tar_members)(container, wanted)
     except DAMAGE as error:
         raise SourceError(f"{container}: is damaged, or no tar or zip file ({error}); copy it again") from None

@@ -20,19 +20,25 @@ LISTED = (*ENDINGS, *CONTAINER_ENDINGS)
 
 
 def items(named: Iterable[str]) -> Iterator[Item]:
-    """Everything in an archive, in no order; what is named twice comes twice. A container that is damaged is an item.
+    """Everything in an archive, in no order; what is named twice comes twice.
+
+    A container that is damaged is an item, and so is a folder that cannot be read.
 
     Args:
         named: files, containers, folders, and patterns with `*`, `?` and `**`.
 
     Raises:
-        SourceError: something that is named is not there, or a folder cannot be read.
+        SourceError: something that is named is not there.
     """
     for path in (path for text in named for path in _matches(text)):
-        if path.is_dir():
-            yield from (item for each in files_below(path, LISTED) for item in _of_file(each))
-        else:
+        if not os.path.isdir(path):
             yield from _of_file(path)
+            continue
+        refused: list[OSError] = []
+        yield from (item for each in files_below(path, LISTED, refused.append) for item in _of_file(each))
+        for error in refused:
+            reason = f"is a folder that cannot be read ({error.strerror}); check its owner and mode"
+            yield Item(text_of(error.filename), os.fsencode(error.filename), reason=reason)
 
 
 def _matches(text: str) -> Iterator[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from edge.archive import containers
 from edge.archive.containers import members
+from edge.errors import SourceError
 from tests.edge.archive.made import CONTENTS, packed, tar
 
 CONTAINERS = [
@@ -80,3 +82,42 @@ def test_a_sound_of_a_zip_file_that_cannot_be_unpacked_costs_the_others_nothing(
     assert (a, c) == (sounds["a.wav"], sounds["c.wav"])
     assert isinstance(b, str)
     assert "cannot be taken out of its zip file" in b
+
+
+def damaged_directory(path: Path, place: int, value: bytes) -> Path:
+    """A zip file with other bytes at a place of the entry of its first sound in the central directory."""
+    packed(path)
+    raw = bytearray(path.read_bytes())
+    begin = raw.index(b"PK\x01\x02") + place
+    raw[begin : begin + len(value)] = value
+    path.write_bytes(raw)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        pytest.param(46, b"\xff\xfe", id="a name that is no UTF-8"),
+        pytest.param(6, b"\xff\xff", id="a version from the future"),
+        pytest.param(30, b"\x04\x00", id="the next entry lies elsewhere"),
+    ],
+)
+def test_a_directory_of_a_zip_file_that_is_damaged_has_its_reason(place: int, value: bytes, tmp_path: Path) -> None:
+    path = damaged_directory(tmp_path / "z.zip", place, value)
+    raw = bytearray(path.read_bytes())
+    raw[raw.index(b"PK\x01\x02") + 9] |= 0x08  # the name is UTF-8
+    path.write_bytes(raw)
+    with pytest.raises(SourceError, match=r"z\.zip: is damaged, or no tar or zip file \(.+\); copy it again"):
+        list(members(path, lambda _: True))
+
+
+@pytest.mark.parametrize("error", [struct.error("unpack"), ValueError("negative seek"), OverflowError("too large")])
+def test_whatever_a_library_raises_on_a_container_is_its_reason(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(zipfile.ZipFile, "infolist", fails)
+    with pytest.raises(SourceError, match=f"is damaged, or no tar or zip file .{error}"):
+        list(members(packed(tmp_path / "z.zip"), lambda _: True))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import tarfile
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -70,3 +73,51 @@ def test_a_name_that_is_no_text_is_told_in_text_and_the_file_is_still_found(tmp_
         file.write(b"s")
     (found,) = items([str(tmp_path)])
     assert found == Item(f"{tmp_path}/\\xff.wav", path, False, 1, os.stat(path).st_mtime_ns)
+
+
+def test_a_folder_that_cannot_be_read_is_an_item_and_the_rest_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a/one.wav", "lost+found/two.wav"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(b"s")
+    closed, scandir = str(tmp_path / "lost+found"), os.scandir
+
+    def guarded(path: str) -> Any:  # whoever runs this test may be allowed to read everything
+        if path == closed:
+            raise PermissionError(13, "Permission denied", closed)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    found = {item.name: item.reason for item in items([str(tmp_path)])}
+    assert found == {
+        f"{tmp_path}/a/one.wav": "",
+        closed: "is a folder that cannot be read (Permission denied); check its owner and mode",
+    }
+
+
+def test_a_link_into_a_folder_that_is_closed_is_an_item(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.wav").symlink_to("closed")
+    stat = Path.stat
+
+    def guarded(path: Path, **options: bool) -> os.stat_result:
+        if path.name == "a.wav" and options.get("follow_symlinks", True):
+            raise PermissionError(13, "Permission denied", str(path))
+        return stat(path, **options)
+
+    monkeypatch.setattr(Path, "stat", guarded)
+    assert [item.name for item in items([str(tmp_path / "a.wav")])] == [f"{tmp_path}/a.wav"]
+
+
+@pytest.mark.parametrize("name", ["p.tar", "p.zip"])
+def test_a_pipe_that_is_called_a_container_is_an_item_and_is_not_opened(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def opened(*_: Any) -> None:  # for real it would wait for ever
+        raise AssertionError("the pipe was opened")
+
+    monkeypatch.setattr(tarfile, "open", opened)
+    monkeypatch.setattr(zipfile, "ZipFile", opened)
+    os.mkfifo(tmp_path / name)
+    (found,) = items([str(tmp_path)])
+    assert "a pipe or a device" in found.reason
