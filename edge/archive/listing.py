@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from edge.archive.containers import CONTAINER_ENDINGS, members
-from edge.archive.item import Item, text_of
+from edge.archive.item import Item, name_of
 from edge.errors import SourceError
 from edge.sources.file_search import ENDINGS, files_below
 
@@ -38,7 +38,7 @@ def items(named: Iterable[str]) -> Iterator[Item]:
         yield from (item for each in files_below(path, LISTED, refused.append) for item in _of_file(each))
         for error in refused:
             reason = f"is a folder that cannot be read ({error.strerror}); check its owner and mode"
-            yield Item(text_of(error.filename), os.fsencode(error.filename), reason=reason)
+            yield Item(name_of(Path(error.filename)), os.fsencode(error.filename), reason=reason)
 
 
 def _matches(text: str) -> Iterator[Path]:
@@ -59,11 +59,11 @@ def _of_file(path: Path) -> Iterator[Item]:
         try:
             yield from (item for item, _ in members(path, lambda _: False))
         except SourceError as error:
-            yield Item(text_of(path), os.fsencode(path), reason=str(error))
+            yield Item(name_of(path), os.fsencode(path), reason=str(error))
         return
     try:
         status = path.stat()
     except OSError:  # a link that leads nowhere: reading it says why
-        yield Item(text_of(path), os.fsencode(path))
+        yield Item(name_of(path), os.fsencode(path))
         return
-    yield Item(text_of(path), os.fsencode(path), False, status.st_size, status.st_mtime_ns)
+    yield Item(name_of(path), os.fsencode(path), False, status.st_size, status.st_mtime_ns)

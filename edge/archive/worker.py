@@ -18,7 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-from edge.archive.item import text_of
+from edge.archive.item import AGAIN, text_of
 from edge.archive.recording import score, sha256_of
 from edge.artefact.model import Model, load_model
 from edge.errors import ConfigError
@@ -82,7 +82,7 @@ def work(job: Job, settings: Settings) -> Result:
         raise ConfigError(f"a worker has model {found}, expected {expected}; give all machines the same version")
     if job.content is None:
         return _of_file(job, model, settings.channel)
-    with NamedTemporaryFile(prefix="laennec-", suffix=Path(job.name).suffix) as copy:
+    with NamedTemporaryFile(prefix="laennec-", suffix=Path(job.name).suffix.partition(AGAIN)[0]) as copy:
         copy.write(job.content)
         copy.flush()
         body = score(Path(copy.name), model, settings.channel)

@@ -51,7 +51,8 @@ def score(  # noqa: PLR0913 - the options of the command
     settings = Settings(where, load_model(model).sha256, channel)
     about = {"model": settings.model_sha256, "channel": str(channel or "")}
     with stop_on_signals() as stop, Ledger(out, about, resume) as ledger:
-        ledger.take_listing(items(archive))
+        if gone := ledger.take_listing(items(archive)):
+            print(f"{gone} recordings of an earlier run are not in this archive; they are forgotten", file=sys.stderr)
         with _pool(workers, scheduler) as (make, count):
             _run(ledger, out, settings, make, count, stop)
         total, done = ledger.counts()

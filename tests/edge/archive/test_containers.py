@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import struct
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -21,10 +23,15 @@ CONTAINERS = [
 ]
 
 
+def contents_of(path: Path) -> dict[str, bytes | str]:
+    return {item.name.partition("::")[2]: content for item, content in members(path, lambda _: True)}
+
+
 @pytest.mark.parametrize("make", CONTAINERS)
-def test_the_bytes_of_a_container_are_those_of_its_sounds_and_no_link_is_followed(make, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_the_bytes_of_a_container_are_those_of_its_sounds(make, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     path = make(tmp_path)
-    found = {item.name.partition("::")[2]: content for item, content in members(path, lambda _: True)}
+    found = contents_of(path)
+    found.pop("link.wav", None)
     assert found == {name: CONTENTS[name] for name in ("a.wav", "deep/b.flac", "../../c.wav")}
     assert [each.name for each in tmp_path.iterdir()] == [path.name], "nothing was unpacked"
 
@@ -121,3 +128,93 @@ def test_whatever_a_library_raises_on_a_container_is_its_reason(
     monkeypatch.setattr(zipfile.ZipFile, "infolist", fails)
     with pytest.raises(SourceError, match=f"is damaged, or no tar or zip file .{error}"):
         list(members(packed(tmp_path / "z.zip"), lambda _: True))
+
+
+Entry = tuple[str, bytes, bytes | str]
+"""Name, kind and contents, or what it leads to, of a member of a tar file."""
+
+
+def tar_of(path: Path, entries: list[Entry]) -> Path:
+    with tarfile.open(path, "w:gz" if path.suffix == ".tgz" else "w") as made:
+        for name, kind, content in entries:
+            member = tarfile.TarInfo(name)
+            member.type = kind
+            if isinstance(content, str):
+                member.linkname = content
+                made.addfile(member)
+            else:
+                member.size = len(content)
+                made.addfile(member, io.BytesIO(content))
+    return path
+
+
+@pytest.mark.parametrize("name", ["t.tar", "t.tgz"])
+def test_a_hard_link_has_the_bytes_of_what_it_leads_to(name: str, tmp_path: Path) -> None:
+    path = tar_of(
+        tmp_path / name,
+        [
+            ("a.wav", tarfile.REGTYPE, b"old"),
+            ("first.wav", tarfile.LNKTYPE, "a.wav"),
+            ("a.wav", tarfile.REGTYPE, b"new"),
+            ("blob", tarfile.REGTYPE, b"blob"),
+            ("second.wav", tarfile.LNKTYPE, "a.wav"),
+            ("third.wav", tarfile.LNKTYPE, "a.wav"),
+            ("fourth.wav", tarfile.LNKTYPE, "blob"),
+            ("z.wav", tarfile.REGTYPE, b"z"),
+        ],
+    )
+    assert contents_of(path) == {
+        "a.wav": b"old", "a.wav#2": b"new", "first.wav": b"old", "second.wav": b"new", "third.wav": b"new",
+        "fourth.wav": b"blob", "z.wav": b"z",
+    }  # fmt: skip
+
+
+def test_a_hard_link_of_a_tar_file_that_is_cut_off_behind_it_is_read(tmp_path: Path) -> None:
+    entries = [("a.wav", tarfile.REGTYPE, b"a"), ("b.wav", tarfile.LNKTYPE, "a.wav")]
+    path = tar_of(tmp_path / "t.tar", [*entries, ("c.wav", tarfile.REGTYPE, b"c")])  # type: ignore[list-item]
+    path.write_bytes(path.read_bytes()[: 512 * 3 + 300])
+    found: list[tuple[str, bytes | str]] = []
+    with pytest.raises(SourceError, match="is damaged"):
+        found.extend((item.name, content) for item, content in members(path, lambda _: True))
+    assert found == [(f"{path}::a.wav", b"a"), (f"{path}::b.wav", b"a")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "said"),
+    [
+        (tarfile.SYMTYPE, "a.wav", "is a link to a.wav, which is not followed"),
+        (tarfile.LNKTYPE, "later.wav", "is a link to later.wav, which is not followed"),
+        (tarfile.FIFOTYPE, b"", "is a pipe or a device"),
+        (b"M", b"", "of a kind that tar files have seldom"),
+    ],
+)
+def test_what_cannot_be_read_in_a_tar_file_has_its_reason(
+    kind: bytes, content: bytes | str, said: str, tmp_path: Path
+) -> None:
+    path = tar_of(tmp_path / "t.tar", [("x.wav", kind, content), ("later.wav", tarfile.REGTYPE, b"l")])
+    found = contents_of(path)
+    assert said in str(found["x.wav"])
+    assert found["later.wav"] == b"l"
+    assert [bool(item.reason) for item, _ in members(path, lambda _: False)] == [True, False], "the listing knows it"
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_name_that_comes_again_in_a_zip_file_gets_a_number(tmp_path: Path) -> None:
+    path = tmp_path / "z.zip"
+    with zipfile.ZipFile(path, "w") as made:
+        for content in (b"one", b"two", b"three"):
+            made.writestr("a.wav", content)
+    assert contents_of(path) == {"a.wav": b"one", "a.wav#2": b"two", "a.wav#3": b"three"}
+
+
+def test_a_container_inside_of_a_container_has_its_reason(tmp_path: Path) -> None:
+    path = tar_of(tmp_path / "t.tar", [("inner.zip", tarfile.REGTYPE, packed(tmp_path / "z.zip").read_bytes())])
+    assert contents_of(path) == {"inner.zip": "is a container inside of a container; unpack it"}
+
+
+def test_a_tar_file_behind_another_is_told(tmp_path: Path) -> None:
+    path = tar_of(tmp_path / "t.tar", [("a.wav", tarfile.REGTYPE, b"a")])
+    other = tar_of(tmp_path / "u.tar", [("b.wav", tarfile.REGTYPE, b"b")])
+    path.write_bytes(path.read_bytes() + other.read_bytes())
+    with pytest.raises(SourceError, match="more follows its end mark"):
+        contents_of(path)

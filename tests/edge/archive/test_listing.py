@@ -27,7 +27,8 @@ def test_a_folder_gives_its_sounds_and_what_is_in_its_containers(tmp_path: Path)
     tar(tmp_path / "x" / "t.tar")
     assert names(tmp_path) == [
         f"{tmp_path}/one.wav", f"{tmp_path}/x/t.tar::../../c.wav", f"{tmp_path}/x/t.tar::a.wav",
-        f"{tmp_path}/x/t.tar::deep/b.flac", f"{tmp_path}/x/two.FLAC", f"{tmp_path}/x/y/three.mp3",
+        f"{tmp_path}/x/t.tar::deep/b.flac", f"{tmp_path}/x/t.tar::link.wav", f"{tmp_path}/x/two.FLAC",
+        f"{tmp_path}/x/y/three.mp3",
     ]  # fmt: skip
 
 
