@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from edge.archive import run as run_module
+from edge.archive import shards as shards_module
 from edge.archive.ledger import Ledger
 from edge.archive.listing import items
 from edge.archive.run import KILLED, MOST_DEATHS, OUT_FOR_EACH, Run
@@ -164,6 +165,30 @@ def test_an_archive_that_grew_shrank_and_changed_gives_what_a_new_one_gives(tmp_
     assert pool.submitted.keys() == {str(place / "aaa.wav"), str(changed)}
     go(place, tmp_path / "new")
     assert tables(tmp_path / "out") == tables(tmp_path / "new")
+
+
+def test_tables_of_which_only_some_were_written_are_written_again_also_for_what_they_held_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, out = archive(tmp_path, 3), tmp_path / "out"
+    go(place, out)
+    before = tables(out)
+    (place / "x1.wav").rename(tmp_path / "away")
+    write = shards_module.write_parquet
+
+    def dies(path: Path, *more: Any) -> int:
+        if path.parent.name == "events":
+            raise KeyboardInterrupt
+        return write(path, *more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shards_module, "write_parquet", dies)
+        with pytest.raises(KeyboardInterrupt):
+            go(place, out)
+    assert tables(out) != before
+    (tmp_path / "away").rename(place / "x1.wav")
+    go(place, out)
+    assert tables(out) == before
 
 
 def test_a_recording_that_kills_is_a_row_and_costs_the_others_nothing(tmp_path: Path) -> None:
