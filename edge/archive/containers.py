@@ -25,6 +25,7 @@ TAR_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2"
 CONTAINER_ENDINGS = (*TAR_ENDINGS, ".zip")
 MOST_BYTES = 1 << 28  # of a recording inside of a container, which is held in memory: 4.5 hours of 8 kHz and 16 bits
 TOO_LARGE = f"is larger than the {MOST_BYTES >> 20} MiB that are read out of a container; unpack it"
+ZIP_END_BYTES = 22  # of the end of a directory, but for its comment
 
 # What the libraries raise on what is damaged, encrypted, or packed in a way they do not know: UnicodeDecodeError is a
 # ValueError, NotImplementedError a RuntimeError, and the rest comes of numbers in a header that cannot be.
@@ -158,6 +159,17 @@ def _zip_members(container: Path, wanted: Wanted) -> Iterator[Member]:
                 yield item, ""
             else:
                 yield item, item.reason or _zip_content(whole, member)
+        _check_count(container, whole)
+
+
+def _check_count(container: Path, whole: zipfile.ZipFile) -> None:
+    """Refuse a directory of other than so many entries as its end says; `zipfile` takes what it finds."""
+    with container.open("rb") as file:
+        file.seek(-ZIP_END_BYTES - len(whole.comment), os.SEEK_END)
+        end = file.read(ZIP_END_BYTES)
+    said, found = int.from_bytes(end[10:12], "little"), len(whole.infolist())
+    if end.startswith(b"PK\5\6") and said not in (0xFFFF, found & 0xFFFF):  # more than it can say are told elsewhere
+        raise zipfile.BadZipFile(f"a directory of {said} entries has {found}")
 
 
 def _zip_content(whole: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes | str:

@@ -218,3 +218,22 @@ def test_a_tar_file_behind_another_is_told(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes() + other.read_bytes())
     with pytest.raises(SourceError, match="more follows its end mark"):
         contents_of(path)
+
+
+def test_a_zip_file_that_hides_what_it_holds_is_told_and_one_that_holds_nothing_is_not(tmp_path: Path) -> None:
+    path = packed(tmp_path / "z.zip")
+    raw = bytearray(path.read_bytes())
+    end = raw.index(b"PK\x05\x06")
+    raw[end + 12 : end + 16] = bytes(4)  # the size of its directory
+    path.write_bytes(raw)
+    with pytest.raises(SourceError, match="a directory of 5 entries has 0"):
+        contents_of(path)
+    with zipfile.ZipFile(tmp_path / "empty.zip", "w") as made:
+        made.comment = b"nothing yet"
+    assert contents_of(tmp_path / "empty.zip") == {}
+
+
+def test_a_name_of_a_zip_file_that_swallows_the_next_ones_is_told(tmp_path: Path) -> None:
+    path = damaged_directory(tmp_path / "z.zip", 28, (len("a.wav") + 46 + len("deep/b.flac")).to_bytes(2, "little"))
+    with pytest.raises(SourceError, match="a directory of 5 entries has 4"):
+        list(members(path, lambda _: False))
