@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from edge.archive.listing import Item
+from edge.archive.item import Item
 from edge.archive.worker import Result, failed
 from edge.errors import ConfigError, SourceError
 
@@ -107,10 +107,13 @@ class Ledger:
         self._base.execute("COMMIT")
         self._base.execute("BEGIN IMMEDIATE")
 
-    def take_listing(self, found: Iterable[Item]) -> None:
+    def take_listing(self, found: Iterable[Item]) -> int:
         """Take the listing of the archive: what has changed is to be scored, what is gone is forgotten.
 
         What could not even be read in an earlier run is tried again.
+
+        Returns:
+            How many recordings are forgotten.
         """
         self._base.execute("UPDATE item SET sound = NULL WHERE sound LIKE 'unreadable %'")
         row = self._base.execute("SELECT COALESCE(MAX(scan), 0) + 1 FROM item").fetchone()
@@ -126,8 +129,9 @@ class Ledger:
                 self.put(failed(item.name, item.reason))
             if number % AT_ONCE == AT_ONCE - 1:
                 self.commit()
-        self._base.execute("DELETE FROM item WHERE scan < ?", (scan,))
+        gone = self._base.execute("DELETE FROM item WHERE scan < ?", (scan,)).rowcount
         self.commit()
+        return gone
 
     def put(self, result: Result) -> None:
         """Keep the result of one recording."""
@@ -195,7 +199,7 @@ class Ledger:
         return None if row is None else str(row[0])
 
     def note_written(self, number: int, digest: str) -> None:
-        """A shard is on the disk."""
+        """A shard is on the disk; an empty digest: it is about to be written."""
         self._base.execute("INSERT OR REPLACE INTO shard VALUES (?, ?)", (number, digest))
         self.commit()
 

@@ -15,7 +15,8 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 
-from edge.archive.listing import BETWEEN, members
+from edge.archive.containers import members
+from edge.archive.item import AGAIN, BETWEEN, path_of_name
 from edge.archive.report_drawing import draw_survey
 from edge.archive.survey import Survey
 from edge.artefact.model import Model
@@ -79,7 +80,7 @@ def label_of(name: str) -> str | None:
     if BETWEEN in name:
         return None
     try:
-        with Path(name).with_suffix(".json").open("rb") as file:
+        with path_of_name(name).with_suffix(".json").open("rb") as file:
             tree = json.loads(file.read(MOST_LABEL_BYTES))
     except (OSError, ValueError, RecursionError):
         return None
@@ -118,14 +119,13 @@ def _picture(name: str, path: Path, model: Model, stop: threading.Event) -> str:
 @contextmanager
 def _file_of(name: str) -> Iterator[Path]:
     """A recording as a file; one of a container is copied."""
-    container, between, _ = name.partition(BETWEEN)
-    if not between:
-        yield Path(name)
+    if BETWEEN not in name:
+        yield path_of_name(name)
         return
     content: Any = b""
-    for item, found in members(Path(container), lambda item: item.name == name):
+    for item, found in members(path_of_name(name), lambda item: item.name == name):
         content = found if item.name == name and isinstance(found, bytes) else content
-    with NamedTemporaryFile(prefix="laennec-", suffix=Path(name).suffix) as copy:
+    with NamedTemporaryFile(prefix="laennec-", suffix=Path(name).suffix.partition(AGAIN)[0]) as copy:
         copy.write(content)
         copy.flush()
         yield Path(copy.name)

@@ -1,24 +1,23 @@
 """An archive, scored by many processes: what is open is handed out, what comes back is kept, shards are written.
 
 Not for one recording (`edge.archive.recording`). Only so many recordings are out at once, so memory does not grow with
-the archive. A recording that kills its process costs the others nothing: those that were out with it go again one by
-one, and the one that kills again is a row with its reason.
+the archive. A process that dies costs no recording anything: those that were out go again one by one. Only one that
+crashes its process alone, or whose process is killed from outside again and again, is a row with its reason.
 """
 
 from __future__ import annotations
 
-import os
 import threading
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, ProcessPoolExecutor, wait
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
 
-from edge.archive.ledger import Ledger, path_of
-from edge.archive.listing import members
+from edge.archive.jobs import open_jobs
+from edge.archive.ledger import Ledger
+from edge.archive.processes import ENDS_S, LocalPool
 from edge.archive.shards import Shards
-from edge.archive.worker import Job, Result, Settings, failed, prepare, work
+from edge.archive.worker import Job, Result, Settings, failed, work
 from edge.errors import LaennecError, SourceError
 
 OUT_FOR_EACH = 3  # recordings that are out for each worker: one that is scored, and two that wait
@@ -26,30 +25,11 @@ BYTES_OUT = 1 << 29  # of recordings out of containers, in memory
 KEPT_TOGETHER = 100  # results in one transaction; a kill makes so many be scored again
 WAIT_S = 0.5
 
-KILLS = "its process was killed twice: too large for the memory of this machine, or damaged so that a library fails"
+MOST_DEATHS = 5  # of its process by SIGKILL and the like, of a recording that is scored alone
 
-
-def local_pool(workers: int) -> ProcessPoolExecutor:
-    """Processes on this machine."""
-    return ProcessPoolExecutor(workers, get_context("spawn"), prepare, (os.getpid(),))
-
-
-def open_jobs(ledger: Ledger) -> Iterator[Job | Result]:
-    """What is to be scored, in the order of the listing; a recording that cannot be had comes as its result."""
-    for path, is_container in ledger.open_places():
-        if not is_container:
-            yield from (Job(name, path) for name in ledger.take_at(path))
-            continue
-        damage = "is in its container no more"
-        try:
-            for item, content in members(path_of(path), lambda item: ledger.take(item.name)):
-                if isinstance(content, bytes):
-                    yield Job(item.name, path, content)
-                elif content:
-                    yield failed(item.name, content)
-        except SourceError as error:
-            damage = str(error)
-        yield from (failed(name, damage) for name in ledger.take_at(path))
+CRASHES = "crashes its process, also alone: damaged so that a library fails"
+KILLED = "its process was killed each time: too large for the memory of this machine, or somebody ends its processes"
+KILLED_WORKER = "KilledWorker"  # what Dask says when several workers died with a recording; with addresses
 
 
 class Run:
@@ -67,6 +47,7 @@ class Run:
         self._ledger, self._shards, self._settings, self._make_pool = ledger, shards, settings, pool
         self._out: dict[Future[Result], Job] = {}
         self._suspects: deque[Job] = deque()  # were out when a process died
+        self._deaths: Counter[str] = Counter()  # by name, while it was the only one out
         self._kept = 0
         self.done = 0
         """Recordings that got a result in this run."""
@@ -87,7 +68,7 @@ class Run:
             is_more = True
             while (is_more or self._out or self._suspects) and not stop.is_set():
                 is_more = self._hand_out(pool, jobs, workers) if is_more or self._suspects else False
-                if self._collect():
+                if self._collect(pool):
                     pool.shutdown(wait=False)
                     pool = self._make_pool()
                 tick()
@@ -125,40 +106,56 @@ class Run:
     def _bytes_out(self) -> int:
         return sum(len(job.content or b"") for job in self._out.values())
 
-    def _collect(self) -> bool:
+    def _collect(self, pool: Executor) -> bool:
         """Take what is done; whether the pool is broken."""
         ended, _ = wait(self._out, WAIT_S, FIRST_COMPLETED)
-        is_broken = False
+        died = self._take(ended)
+        if not died:
+            return False
+        died += self._take(wait(self._out, ENDS_S).done)  # a pool that is broken fails all that is out
+        has_crashed = isinstance(pool, LocalPool) and pool.has_crashed()
+        for job in died:
+            self._died(job, has_crashed)
+        return True
+
+    def _take(self, ended: Iterable[Future[Result]]) -> list[Job]:
+        """Keep what came out; those whose process died."""
+        died = []
         for future in ended:
             job = self._out.pop(future)
             try:
                 result = future.result()
             except BrokenProcessPool:
-                is_broken = True
-                self._died(job)
+                died.append(job)
+            except MemoryError:  # the others took it, perhaps
+                self._died(job, has_crashed=False)
             except LaennecError:
                 raise
             except (OSError, CancelledError) as error:
                 why = f"{job.name}: a worker could not go on ({type(error).__name__} {error})"
                 raise SourceError(f"{why}; mend that and run again with --resume") from None
             except Exception as error:  # one recording never ends the others
-                result = failed(job.name, f"could not be scored ({type(error).__name__}: {error})")
-                self._acquit(job, result)
+                is_killed = type(error).__name__ == KILLED_WORKER
+                why = KILLED if is_killed else f"could not be scored ({type(error).__name__}: {error})"
+                self._acquit(job, failed(job.name, why))
             else:
                 self._acquit(job, result)
-        return is_broken
+        return died
 
     def _acquit(self, job: Job, result: Result) -> None:
         if self._suspects and job is self._suspects[0]:
             self._suspects.popleft()
         self._put(result)
 
-    def _died(self, job: Job) -> None:
-        """A process died while this was out: once more alone, or it is what kills."""
+    def _died(self, job: Job, has_crashed: bool) -> None:
+        """A process died while this was out: it goes again, alone, unless it was alone and that is what it does."""
         if self._suspects and job is self._suspects[0]:
-            self._acquit(job, failed(job.name, KILLS))
-        else:
-            self._suspects.append(job)
+            self._deaths[job.name] += 1
+            if has_crashed or self._deaths[job.name] >= MOST_DEATHS:
+                self._acquit(job, failed(job.name, CRASHES if has_crashed else KILLED))
+                return
+            self._suspects.popleft()
+        self._suspects.append(job)
 
     def _put(self, result: Result) -> None:
         self._ledger.put(result)

@@ -11,12 +11,14 @@ import hashlib
 import json
 import os
 import signal
+import stat
 import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
+from edge.archive.item import AGAIN, text_of
 from edge.archive.recording import score, sha256_of
 from edge.artefact.model import Model, load_model
 from edge.errors import ConfigError
@@ -79,13 +81,8 @@ def work(job: Job, settings: Settings) -> Result:
         found, expected = model.sha256[:12], settings.model_sha256[:12]
         raise ConfigError(f"a worker has model {found}, expected {expected}; give all machines the same version")
     if job.content is None:
-        path = Path(os.fsdecode(job.path))
-        try:
-            sound = sha256_of(path)
-        except OSError as error:
-            return failed(job.name, f"cannot be opened ({error.strerror or error}); check the path")
-        return Result(job.name, sound, _json(score(path, model, settings.channel)))
-    with NamedTemporaryFile(prefix="laennec-", suffix=Path(job.name).suffix) as copy:
+        return _of_file(job, model, settings.channel)
+    with NamedTemporaryFile(prefix="laennec-", suffix=Path(job.name).suffix.partition(AGAIN)[0]) as copy:
         copy.write(job.content)
         copy.flush()
         body = score(Path(copy.name), model, settings.channel)
@@ -93,8 +90,24 @@ def work(job: Job, settings: Settings) -> Result:
 
 
 def failed(name: str, reason: str) -> Result:
-    """A recording that could not be read."""
-    return Result(name, "", _json({"status": "damaged", "reason": reason}))
+    """A recording that could not be read; of a reason with a name that is no text every table takes what is left."""
+    return Result(name, "", _json({"status": "damaged", "reason": text_of(reason)}))
+
+
+def _of_file(job: Job, model: Model, channel: int | None) -> Result:
+    path = Path(os.fsdecode(job.path)).absolute()  # as `mic` alone it would be a microphone, see `open_source`
+    try:
+        before = path.stat()
+        if not stat.S_ISREG(before.st_mode):  # to open a pipe would wait for whoever writes it
+            return failed(job.name, "is a folder, a pipe or a device; give a sound file")
+        sound = sha256_of(path)
+        body = score(path, model, channel)
+        after = path.stat()
+    except OSError as error:
+        return failed(job.name, f"cannot be opened ({error.strerror or error}); check the path")
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        return failed(job.name, "changed while it was read; run again with --resume once it is written")
+    return Result(job.name, sound, _json(body))
 
 
 @lru_cache(maxsize=1)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edge.commands import EXIT_INTERRUPTED, ChannelOption, ModelOption, stop_on_signals
-from edge.errors import ConfigError
+from edge.errors import ConfigError, SourceError
 
 if TYPE_CHECKING:
     from edge.archive.ledger import Ledger
@@ -51,7 +51,8 @@ def score(  # noqa: PLR0913 - the options of the command
     settings = Settings(where, load_model(model).sha256, channel)
     about = {"model": settings.model_sha256, "channel": str(channel or "")}
     with stop_on_signals() as stop, Ledger(out, about, resume) as ledger:
-        ledger.take_listing(items(archive))
+        if gone := ledger.take_listing(items(archive)):
+            print(f"{gone} recordings of an earlier run are not in this archive; they are forgotten", file=sys.stderr)
         with _pool(workers, scheduler) as (make, count):
             _run(ledger, out, settings, make, count, stop)
         total, done = ledger.counts()
@@ -59,6 +60,11 @@ def score(  # noqa: PLR0913 - the options of the command
         if stop.is_set():
             print("stopped; the same command with --resume goes on", file=sys.stderr)
             raise typer.Exit(EXIT_INTERRUPTED)
+        if done < total:
+            raise SourceError(
+                f"{total - done} of {total} recordings have no result, so the tables in {out} are not whole;"
+                " run again with --resume"
+            )
         if report:
             from edge.archive.report import make_report
 
@@ -103,10 +109,10 @@ def progress(total: int, before: int, done: int, elapsed_s: float) -> str:
 def _pool(workers: int | None, scheduler: str | None) -> Iterator[tuple[Callable[[], Executor], int]]:
     """What makes executors, and how many recordings they score at once."""
     if scheduler is None:
-        from edge.archive.run import local_pool
+        from edge.archive.processes import LocalPool
 
         count = workers or len(os.sched_getaffinity(0))
-        yield (lambda: local_pool(count)), count
+        yield (lambda: LocalPool(count)), count
         return
     from edge.archive.cluster import cluster
 

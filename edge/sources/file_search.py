@@ -6,7 +6,7 @@ Not for opening them (`edge.sources.file`): a file that is named is never left o
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from edge.errors import SourceError
@@ -29,17 +29,22 @@ def sound_files(named: Path) -> list[Path]:
     return found
 
 
-def files_below(folder: Path, endings: tuple[str, ...]) -> Iterator[Path]:
+def refuse(error: OSError) -> None:
+    """Raise what a folder that cannot be read is for who wants all of it."""
+    raise SourceError(f"{error.filename}: cannot be read ({error.strerror}); check its owner and mode")
+
+
+def files_below(
+    folder: Path, endings: tuple[str, ...], unreadable: Callable[[OSError], None] = refuse
+) -> Iterator[Path]:
     """Files in a folder and all below it, in no order; a link to a folder is not followed: it may lead in a circle.
 
-    Raises:
-        SourceError: a folder cannot be read.
+    Args:
+        folder: where to look.
+        endings: of the files, in lower case.
+        unreadable: called with the error of each folder that cannot be read; what it raises ends the search.
     """
-
-    def refuse(error: OSError) -> None:
-        raise SourceError(f"{error.filename}: cannot be read ({error.strerror}); check its owner and mode")
-
-    for parent, _, names in os.walk(folder, onerror=refuse):
+    for parent, _, names in os.walk(folder, onerror=unreadable):
         for name in names:
             if name.lower().endswith(endings) and not name.startswith("."):
                 yield Path(parent, name)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from edge.archive.item import Item
 from edge.archive.ledger import Ledger
-from edge.archive.listing import Item
 from edge.archive.worker import Result, failed
 from edge.errors import ConfigError, SourceError
 
@@ -54,7 +54,7 @@ def test_a_file_that_changed_is_open_again_and_one_that_is_gone_is_forgotten(tmp
         one.take_listing([A, B])
         one.put(ok(A))
         one.put(ok(B))
-        one.take_listing([replace(A, stamp=2)])
+        assert one.take_listing([replace(A, stamp=2)]) == 1
         assert is_open(one) == ["a.wav"]
         assert one.counts() == (1, 0)
 

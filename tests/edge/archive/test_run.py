@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import random
+import tarfile
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -16,9 +18,10 @@ from typing import Any
 import pytest
 
 from edge.archive import run as run_module
+from edge.archive import shards as shards_module
 from edge.archive.ledger import Ledger
 from edge.archive.listing import items
-from edge.archive.run import OUT_FOR_EACH, Run
+from edge.archive.run import KILLED, MOST_DEATHS, OUT_FOR_EACH, Run
 from edge.archive.shards import COLUMNS, Shards
 from edge.archive.worker import Job, Result, Settings
 from edge.commands.score import progress
@@ -164,6 +167,30 @@ def test_an_archive_that_grew_shrank_and_changed_gives_what_a_new_one_gives(tmp_
     assert tables(tmp_path / "out") == tables(tmp_path / "new")
 
 
+def test_tables_of_which_only_some_were_written_are_written_again_also_for_what_they_held_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, out = archive(tmp_path, 3), tmp_path / "out"
+    go(place, out)
+    before = tables(out)
+    (place / "x1.wav").rename(tmp_path / "away")
+    write = shards_module.write_parquet
+
+    def dies(path: Path, *more: Any) -> int:
+        if path.parent.name == "events":
+            raise KeyboardInterrupt
+        return write(path, *more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shards_module, "write_parquet", dies)
+        with pytest.raises(KeyboardInterrupt):
+            go(place, out)
+    assert tables(out) != before
+    (tmp_path / "away").rename(place / "x1.wav")
+    go(place, out)
+    assert tables(out) == before
+
+
 def test_a_recording_that_kills_is_a_row_and_costs_the_others_nothing(tmp_path: Path) -> None:
     place = archive(tmp_path)
     killer = str(sorted(place.iterdir())[7])
@@ -174,11 +201,38 @@ def test_a_recording_that_kills_is_a_row_and_costs_the_others_nothing(tmp_path: 
         return scored(job)
 
     pools = go(place, tmp_path / "out", kills)
-    assert len(pools) == 3, "it killed twice: with others, and alone"
+    assert len(pools) == 1 + 1 + MOST_DEATHS, "once it killed with others, and then alone"
     with Ledger(tmp_path / "out", {}, resume=True) as ledger:
         assert (ledger.counts(), ledger.damaged()) == ((23, 23), 1)
         (one,) = ledger.results([killer])
-    assert "its process was killed twice" in one.body["reason"]
+    assert one.body["reason"].startswith("its process was killed each time")
+
+
+def test_a_recording_for_which_memory_was_too_small_once_is_scored_alone(tmp_path: Path) -> None:
+    place = archive(tmp_path)
+    large, tries = str(sorted(place.iterdir())[7]), Counter[str]()
+
+    def fails_once(job: Job) -> Result:
+        tries[job.name] += 1
+        if job.name == large and tries[large] == 1:
+            raise MemoryError
+        return scored(job)
+
+    go(place, tmp_path / "out", fails_once)
+    go(place, tmp_path / "whole")
+    assert tables(tmp_path / "out") == tables(tmp_path / "whole")
+
+
+def test_what_a_cluster_says_of_dead_workers_is_no_part_of_the_tables(tmp_path: Path) -> None:
+    place = archive(tmp_path, 3)
+
+    def kills(job: Job) -> Result:
+        raise type("KilledWorker", (Exception,), {})("the last worker was tcp://127.0.0.1:39049")
+
+    go(place, tmp_path / "out", kills)
+    with Ledger(tmp_path / "out", {}, resume=True) as ledger:
+        (one,) = ledger.results([str(place / "0.wav")])
+    assert one.body["reason"] == KILLED
 
 
 def test_a_recording_on_which_a_library_fails_is_a_row_with_its_reason(tmp_path: Path) -> None:
@@ -213,6 +267,39 @@ def test_what_is_no_fault_of_a_recording_ends_the_run(
         go(archive(tmp_path, 3), tmp_path / "out", fails)
     with Ledger(tmp_path / "out", {}, resume=True) as ledger:
         assert ledger.counts() == (3, 0), "and nothing is called damaged"
+
+
+def cut_tar(path: Path) -> Path:
+    """Three sounds, of which the last is cut in its bytes."""
+    with tarfile.open(path, "w") as made:
+        for name in ("a.wav", "b.wav", "c.wav"):
+            member = tarfile.TarInfo(name)
+            member.size = 2000
+            made.addfile(member, io.BytesIO(name.encode() * 400))
+    path.write_bytes(path.read_bytes()[: 2 * (512 + 2048) + 512 + 700])
+    return path
+
+
+def test_a_tar_file_that_is_cut_in_a_recording_has_all_its_rows_and_the_others_too(tmp_path: Path) -> None:
+    place = archive(tmp_path, 5)
+    tar = cut_tar(place / "t.tar")
+    go(place, tmp_path / "out")
+    with Ledger(tmp_path / "out", {}, resume=True) as ledger:
+        assert ledger.counts() == (5 + 3 + 1, 9), "five files, three of the tar file, and a row for its damage"
+        (a, b, c) = ledger.results([f"{tar}::{name}" for name in ("a.wav", "b.wav", "c.wav")])
+    assert [each.body["status"] for each in (a, b, c)] == ["ok", "ok", "damaged"]
+    assert "is damaged, or no tar or zip file (unexpected end of data)" in c.body["reason"]
+    assert (tmp_path / "out" / "recordings" / "part-000002.parquet").exists(), "all three shards of 4 are there"
+
+
+def test_what_cannot_be_had_is_tried_again_and_the_tables_stay_as_they_are(tmp_path: Path) -> None:
+    place = archive(tmp_path, 5)
+    cut_tar(place / "t.tar")
+    go(place, tmp_path / "out")
+    before = tables(tmp_path / "out")
+    (pool,) = go(place, tmp_path / "out")
+    assert not pool.submitted, "nothing that was scored is scored again"
+    assert tables(tmp_path / "out") == before
 
 
 def test_progress_tells_the_rate_of_this_run_and_the_time_to_go() -> None:

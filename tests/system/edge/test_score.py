@@ -63,8 +63,15 @@ ALL = [("damaged.wav", "damaged"), *((f"r{number}.wav", "ok") for number in rang
 
 def workers_of(command: Command) -> list[psutil.Process]:
     """Processes that score; the first child of `spawn` only watches resources."""
-    children = psutil.Process(command.pid).children()
-    return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+    return [child for child in psutil.Process(command.pid).children() if "spawn_main" in line_of(child)]
+
+
+def line_of(child: psutil.Process) -> str:
+    """Its command line; empty of one that died just now."""
+    try:
+        return " ".join(child.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +115,21 @@ def test_a_worker_that_is_killed_costs_no_recording(archive: Path, whole: Path, 
     command = begin(archive, tmp_path / "out", "--workers", "2")
     workers = wait_for(lambda: both if len(both := workers_of(command)) == 2 else [], "two workers")
     workers[0].kill()
+    finish(command)
+    assert names(tmp_path / "out") == ALL
+    assert tables(tmp_path / "out") == tables(whole)
+
+
+def test_workers_that_are_killed_while_recordings_go_one_by_one_cost_none(
+    archive: Path, whole: Path, tmp_path: Path
+) -> None:
+    command = begin(archive, tmp_path / "out", "--workers", "2")
+    wait_for(lambda: len(workers_of(command)) == 2, "two workers")
+    killed: set[int] = set()
+    for _ in range(3):  # after the first, one recording is out at a time
+        worker = wait_for(lambda: [each for each in workers_of(command) if each.pid not in killed], "a worker")[0]
+        killed.update(each.pid for each in workers_of(command))
+        worker.kill()
     finish(command)
     assert names(tmp_path / "out") == ALL
     assert tables(tmp_path / "out") == tables(whole)

@@ -1,0 +1,75 @@
+"""Processes that die: who ended them decides what becomes of their recordings. With real processes."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge.archive import run as run_module
+from edge.archive.ledger import Ledger
+from edge.archive.listing import items
+from edge.archive.processes import LocalPool
+from edge.archive.run import CRASHES, KILLED, Run
+from edge.archive.shards import Shards
+from edge.archive.worker import Settings
+from tests.edge.archive import dying
+
+pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+
+MOST_DEATHS = 3
+
+
+def bodies(place: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
+    """What became of each recording of a folder; two processes score it."""
+    monkeypatch.setattr(run_module, "work", dying.work)
+    monkeypatch.setattr(run_module, "MOST_DEATHS", MOST_DEATHS)
+    with Ledger(out, {}, resume=False) as ledger:
+        ledger.take_listing(items([str(place)]))
+        run = Run(ledger, Shards(out, ledger, "m" * 64), Settings(None, "m" * 64), lambda: LocalPool(2))
+        run.go(2, threading.Event(), lambda: None)
+        found = ledger.results(sorted(str(path) for path in place.glob("*.wav")))
+        return {Path(each.name).stem: each.body for each in found}
+
+
+def archive(folder: Path, **plans: str) -> Path:
+    place = folder / "archive"
+    place.mkdir()
+    for name, plan in {**plans, **{f"z{number}": "" for number in range(4)}}.items():
+        (place / f"{name}.wav").write_text(plan)
+    return place
+
+
+def test_a_recording_whose_process_is_killed_from_outside_is_scored_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = archive(tmp_path, a=f"{signal.SIGKILL.value} {MOST_DEATHS - 1}", b=f"{signal.SIGTERM.value} 2")
+    found = bodies(place, tmp_path / "out", monkeypatch)
+    assert {name: body["status"] for name, body in found.items()} == dict.fromkeys(
+        ("a", "b", "z0", "z1", "z2", "z3"), "ok"
+    )
+    assert dying.tried(place / "a.wav") == MOST_DEATHS
+
+
+def test_one_whose_process_is_killed_each_time_is_a_row_and_the_others_are_scored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = archive(tmp_path, a=f"{signal.SIGKILL.value} 99")
+    found = bodies(place, tmp_path / "out", monkeypatch)
+    assert found.pop("a") == {"status": "damaged", "reason": KILLED}
+    assert {body["status"] for body in found.values()} == {"ok"}
+    assert dying.tried(place / "a.wav") == 1 + MOST_DEATHS
+
+
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT])
+def test_one_that_crashes_its_process_is_a_row_once_it_did_so_alone(
+    number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = archive(tmp_path, a=f"{number.value} 99")
+    found = bodies(place, tmp_path / "out", monkeypatch)
+    assert found.pop("a") == {"status": "damaged", "reason": CRASHES}
+    assert {body["status"] for body in found.values()} == {"ok"}
+    assert dying.tried(place / "a.wav") == 2
