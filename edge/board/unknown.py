@@ -7,7 +7,7 @@ the same boot; an alarm that is not there, or is old, is unknown, never over. Ti
 
 from __future__ import annotations
 
-from edge.board.ward_state import WINDOW_S, Alarms, BedState, Kept, NodeState
+from edge.board.ward_state import WINDOW_S, Alarms, BedState, Kept, NodeState, Unread
 from edge.board.wire import Trend, Window
 from edge.delivery.alarm_messages import ALARM_EXPIRY_S
 from edge.delivery.messages import HEALTH_EXPIRY_S, STATUS_EXPIRY_S
@@ -16,6 +16,10 @@ from edge.delivery.trend import TREND_EXPIRY_S
 SETTLE_S = 330.0  # how long a node may have run without a burden over `WINDOW_S`: its half, and the next trend or two
 GRACE_S = 90.0  # how long a bed may be without sound before that must have become an alarm: the longest delay of one
 STATES = {"offline": "box is offline", "stopped": "box was stopped"}
+
+
+Trouble = tuple[str, float | None]
+"""Why it is unknown, empty if it is known; and since when."""
 
 
 def node_trouble(node: NodeState, now_s: float) -> str:
@@ -46,18 +50,31 @@ def silent_since_s(node: NodeState, now_s: float) -> float | None:
     return status.made_s if health is None or is_starting else min(status.made_s, health.made_s)
 
 
-def bed_trouble(node: NodeState, bed: BedState, now_s: float) -> str:
-    """Why a bed is unknown although its node is there; empty if it is known."""
+def bed_trouble(node: NodeState, bed: BedState, now_s: float) -> Trouble:
+    """Why a bed is unknown although its node is there; an empty reason if it is known."""
     boot = node.status.body.boot_id if node.status is not None else ""
+    heard_s = max((each.made_s for each in (bed.status, *bed.alarms.values()) if each is not None), default=None)
     if bed.status is None or bed.status.body.boot_id != boot:
-        return "box says nothing of this bed"
+        return "box says nothing of this bed", heard_s
+    if (trouble := alarms_trouble(bed.alarms, bed.unread, boot, now_s))[0]:
+        return trouble
     if not present(bed.alarms, boot):
-        return "no word of its alarms"
-    if old := [name for name, each in present(bed.alarms, boot).items() if is_old(each.made_s, now_s)]:
-        return f"no word of {len(old)} of its alarms" if len(old) > 1 else "no word of one of its alarms"
+        return "no word of its alarms", heard_s
     if bed.status.body.state == "disabled":
-        return bed.status.body.reason or "nobody listens any more"
-    return ""
+        return bed.status.body.reason or "nobody listens any more", heard_s
+    return "", None
+
+
+def alarms_trouble(alarms: Alarms, unread: dict[str, Unread], boot_id: str, now_s: float) -> Trouble:
+    """Why nobody can say whether all alarms of a bed, or of a node itself, are what they were; empty if they are."""
+    missed = [each for each in unread.values() if each.boot_id in ("", boot_id)]
+    if missed:
+        is_cleared = all(each.boot_id for each in missed)
+        words = "one of its alarms was cleared at the broker" if is_cleared else "one of its alarms cannot be read"
+        return words, min(each.at_s for each in missed)
+    if old := [each.made_s for each in present(alarms, boot_id).values() if is_old(each.made_s, now_s)]:
+        return f"no word of {len(old) if len(old) > 1 else 'one'} of its alarms", min(old)
+    return "", None
 
 
 def present(alarms: Alarms, boot_id: str) -> Alarms:

@@ -59,6 +59,15 @@ class Minute:
     """By group of classes; None: unknown."""
 
 
+@dataclass(frozen=True)
+class Unread:
+    """An alarm of which nobody can say how it is now, whatever was said of it before."""
+
+    at_s: float
+    boot_id: str = ""
+    """Of the process whose message was cleared at the broker; empty: a message came that cannot be read."""
+
+
 Alarms = dict[str, Kept[Alarm]]
 """By condition."""
 
@@ -71,6 +80,8 @@ class BedState:
     health: Kept[StreamHealth] | None = None
     trend: Kept[Trend] | None = None
     alarms: Alarms = field(default_factory=dict)
+    unread: dict[str, Unread] = field(default_factory=dict)
+    """By condition, until a message of it is read."""
     minutes: deque[Minute] = field(default_factory=lambda: deque(maxlen=DAY_MINUTES))
     measured_s: float | None = None
     """When it was last known to be measured."""
@@ -86,6 +97,8 @@ class NodeState:
     health: Kept[NodeHealth] | None = None
     info: NodeInfo | None = None
     alarms: Alarms = field(default_factory=dict)
+    unread: dict[str, Unread] = field(default_factory=dict)
+    """As of a bed."""
     beds: dict[str, BedState] = field(default_factory=dict)
     clock_off_s: float | None = None
     """How far its clock is ahead of the board's, by its last live message, delay included."""
@@ -122,7 +135,7 @@ class Ward:
         """Take one message."""
         place, body = heard.place, heard.body
         if body is None:
-            self._clear(heard)
+            self._clear(heard, arrival)
         elif (node := self._node(place)) is None:
             self.refused["more nodes than fit"] += 1
         elif isinstance(body, NodeInfo):
@@ -133,13 +146,23 @@ class Ward:
                 node.clock_off_s = body.ts - arrival.wall_s
             self._keep(node, heard, kept, arrival)
 
+    def miss(self, place: Place, condition: str, arrival: Arrival) -> None:
+        """An alarm that cannot be read came: its bed is not known until one can; it makes no bed or node."""
+        part = self._part(place)
+        if part is None:
+            return
+        if condition not in part.unread and len(part.unread) >= MAX_ALARMS:
+            self.refused["more alarms than fit"] += 1
+        else:
+            part.unread.setdefault(condition, Unread(arrival.at_s))
+
     def _keep(self, node: NodeState, heard: Heard, kept: Kept[Body], arrival: Arrival) -> None:
         body, stream = kept.body, heard.place.stream
         bed = self._bed(node, stream) if stream else None
         if stream and bed is None:
             self.refused["more beds than fit"] += 1
         elif isinstance(body, Alarm):
-            self._keep_alarm(node.alarms if bed is None else bed.alarms, heard.condition, Kept(body, kept.made_s))
+            self._keep_alarm(node if bed is None else bed, heard.condition, Kept(body, kept.made_s), arrival)
         elif bed is None:
             _keep_of_node(node, kept)
         else:
@@ -147,14 +170,26 @@ class Ward:
         if bed is not None:
             bed.is_told = bed.is_told or not arrival.is_stored or isinstance(body, StreamStatus)
 
-    def _keep_alarm(self, alarms: Alarms, condition: str, kept: Kept[Alarm]) -> None:
-        before = alarms.get(condition)
-        if before is None and len(alarms) >= MAX_ALARMS:
+    def _keep_alarm(self, part: NodeState | BedState, condition: str, kept: Kept[Alarm], arrival: Arrival) -> None:
+        """Unless one that was made later is there: by its number, or where it comes live by the node's clock."""
+        before, body = part.alarms.get(condition), kept.body
+        if before is None and len(part.alarms) >= MAX_ALARMS:
             self.refused["more alarms than fit"] += 1
             return
-        same = before is not None and before.body.boot_id == kept.body.boot_id
-        if before is None or not same or kept.body.rev >= before.body.rev:
-            alarms[condition] = kept
+        is_overtaken = (
+            before is not None
+            and before.body.boot_id == body.boot_id
+            and body.rev < before.body.rev
+            and (arrival.is_stored or body.ts <= before.body.ts)
+        )
+        if not is_overtaken:
+            part.alarms[condition] = kept
+            part.unread.pop(condition, None)
+
+    def _part(self, place: Place) -> NodeState | BedState | None:
+        """What is known of a bed, or of a node itself."""
+        node = self.nodes.get((place.site, place.node))
+        return node if node is None or not place.stream else node.beds.get(place.stream)
 
     def _node(self, place: Place) -> NodeState | None:
         key = (place.site, place.node)
@@ -168,18 +203,29 @@ class Ward:
             self._beds += 1
         return node.beds.get(stream)
 
-    def _clear(self, heard: Heard) -> None:
-        """A cleared status takes its bed or node away; a cleared alarm is gone; all else goes by its age."""
+    def _clear(self, heard: Heard, arrival: Arrival) -> None:
+        """A cleared status takes its bed or node away; of all else but alarms the last word goes by its age."""
         place, node = heard.place, self.nodes.get((heard.place.site, heard.place.node))
         if node is None:
             return
         if heard.kind is Alarm:
-            bed = node.beds.get(place.stream)
-            (node.alarms if not place.stream else bed.alarms if bed is not None else {}).pop(heard.condition, None)
+            self._clear_alarm(node, heard, arrival)
         elif heard.kind is StreamStatus:
             self._beds -= node.beds.pop(place.stream, None) is not None
         elif heard.kind is NodeStatus:
             self._beds -= len(self.nodes.pop((place.site, place.node)).beds)
+
+    def _clear_alarm(self, node: NodeState, heard: Heard, arrival: Arrival) -> None:
+        """One of the running process is not over by that, and its words stay; one of an earlier process is gone."""
+        part = self._part(heard.place)
+        kept = None if part is None else part.alarms.get(heard.condition)
+        if part is None:
+            return
+        if kept is not None and (node.status is None or node.status.body.boot_id == kept.body.boot_id):
+            part.unread[heard.condition] = Unread(arrival.at_s, kept.body.boot_id)
+        else:
+            part.alarms.pop(heard.condition, None)
+            part.unread.pop(heard.condition, None)
 
 
 def _keep_of_node(node: NodeState, kept: Kept[Body]) -> None:

@@ -11,7 +11,16 @@ from dataclasses import dataclass
 
 from edge.board.lines import alarm_lines, burden_lines, contact_words, missing_words
 from edge.board.tile import AlarmLine, Level, Tile
-from edge.board.unknown import bed_trouble, node_trouble, present, silent_since_s, unmeasured, window_of
+from edge.board.unknown import (
+    Trouble,
+    alarms_trouble,
+    bed_trouble,
+    node_trouble,
+    present,
+    silent_since_s,
+    unmeasured,
+    window_of,
+)  # fmt: skip
 from edge.board.ward_state import WINDOW_S, Alarms, BedState, NodeState, Ward
 from edge.ward.alarm_records import PRIORITIES, Kind, Priority, Signal
 
@@ -50,30 +59,23 @@ def tiles_of(ward: Ward, now_s: float, lost_s: float | None = None) -> list[Tile
     return sorted(tiles, key=lambda tile: tile.order)
 
 
-def _bed_tile(
-    names: tuple[str, str, str], node: NodeState, bed: BedState, now_s: float, trouble: tuple[str, float | None]
-) -> Tile:
+def _bed_tile(names: tuple[str, str, str], node: NodeState, bed: BedState, now_s: float, trouble: Trouble) -> Tile:
     boot = node.status.body.boot_id if node.status is not None else ""
     alarms = present(bed.alarms, boot) or bed.alarms
-    reason, since_s = trouble
-    if not reason and (reason := bed_trouble(node, bed, now_s)):
-        made = [each.made_s for each in (bed.status, *bed.alarms.values()) if each is not None]
-        since_s = max(made, default=None)
+    reason, since_s = trouble if trouble[0] else bed_trouble(node, bed, now_s)
     if reason:
         return _tile(names, bed, boot, now_s, (alarms, _unknown(reason, since_s, alarms)))
     return _tile(names, bed, boot, now_s, (alarms, _known(node, bed, now_s, alarms)))
 
 
-def _node_tiles(
-    names: tuple[str, str], node: NodeState, now_s: float, trouble: tuple[str, float | None], has_beds: bool
-) -> list[Tile]:
-    """A node is seen where its own alarms are signalled, or where it is unknown and has no bed that would say so."""
+def _node_tiles(names: tuple[str, str], node: NodeState, now_s: float, trouble: Trouble, has_beds: bool) -> list[Tile]:
+    """A node is seen where its own alarms are signalled or not known, or it is unknown and has no bed that says so."""
     boot = node.status.body.boot_id if node.status is not None else ""
     alarms = present(node.alarms, boot) or node.alarms
-    reason, since_s = trouble
+    reason, since_s = trouble if trouble[0] else alarms_trouble(node.alarms, node.unread, boot, now_s)
     if reason:
         head = _unknown(reason, since_s, alarms)
-        is_shown = not has_beds
+        is_shown = not (trouble[0] and has_beds)
     else:
         head = _of_alarms(alarm_lines(alarms))
         is_shown = head.level not in ("quiet", "inactive")

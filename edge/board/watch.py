@@ -79,9 +79,7 @@ class Watch:
             try:
                 self._take(arrived, wall_s)
             except ValueError:
-                sender = _sender(self.reader.prefix, arrived.request.topic)
-                is_known = sender in self.malformed or len(self.malformed) < MAX_SENDERS
-                self.malformed[sender if is_known else "others"] += 1
+                self._cannot_read(arrived, wall_s)
         lost_s = self.reader.lost_s
         is_lost = lost_s is not None and now_s - lost_s >= LOST_S
         self.tiles = tiles_of(self.ward, now_s, lost_s if is_lost else None)
@@ -104,6 +102,15 @@ class Watch:
             self.beds.show_tile(sound.place, sound.body)
         else:
             self.beds.show_sounds(sound.place, self.sounds.push(sound.place, sound.body))
+
+    def _cannot_read(self, arrived: Arrived, wall_s: float) -> None:
+        """Remember whose message it was; an alarm that cannot be read makes its bed unknown."""
+        topic = arrived.request.topic
+        sender = _sender(self.reader.prefix, topic)
+        is_known = sender in self.malformed or len(self.malformed) < MAX_SENDERS
+        self.malformed[sender if is_known else "others"] += 1
+        if (named := wire.alarm_named(self.reader.prefix, topic)) is not None:
+            self.ward.miss(*named, Arrival(arrived.at_s, wall_s, arrived.request.stored))
 
     def _look_at_beds(self, now_s: float) -> None:
         """Ask for the pictures that are looked at, and tell their viewers how the beds are."""

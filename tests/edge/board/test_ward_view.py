@@ -2,41 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.board.tile import Tile
 from edge.board.ward_state import Arrival, Ward
 from edge.board.ward_view import summary_of, tiles_of
 from edge.board.wire import parse
 from tests.edge.board import ward_messages as made
+from tests.edge.board.told_ward import BOX, NOW_S, tile_of, ward_of
 from tests.edge.board.ward_messages import OFF, WALL_S, Body
 
-NOW_S = 1000.0  # of the board's clock when everything was said
-BOX = f"{made.PREFIX}/ward/box"
 LOUD = ("alarm", "unknown", "latched")
-
-
-def ward_of(
-    bed: dict[str, Body] | None = None, node: dict[str, Body] | None = None, stored_s: float | None = None
-) -> Ward:
-    """A ward of one bed, whose messages came just now, or were stored so many seconds ago."""
-    ward = Ward()
-    messages = {"status": made.status(), "health": made.health(), **(node or {})}
-    messages |= {f"s/bed/{name}": body for name, body in {**made.quiet_bed(), **(bed or {})}.items()}
-    arrival = Arrival(NOW_S, WALL_S + (stored_s or 0.0), stored_s is not None)
-    for levels, body in messages.items():
-        ward.push(parse(made.PREFIX, f"{BOX}/{levels}", made.bytes_of(body)), arrival)
-    return ward
-
-
-def tile_of(bed: dict[str, Body] | None = None, now_s: float = NOW_S, **rest: Any) -> Tile:
-    """The tile of that bed."""
-    (tile,) = tiles_of(ward_of(bed, **rest), now_s)
-    return tile
 
 
 def test_a_bed_that_is_measured_and_below_its_limits_is_quiet() -> None:
