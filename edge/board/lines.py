@@ -6,10 +6,13 @@ name that is not known is shown as it came.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from edge.board.tile import AlarmLine, BurdenLine, Who
+from edge.board.urgency import order_of
 from edge.board.ward_state import Alarms, BedState, Kept
 from edge.board.wire import Alarm, Person, Window
-from edge.ward.alarm_records import PRIORITIES
+from edge.ward.alarm_records import Signal
 
 HOUR_MINUTES = 60
 WORDS = {  # by condition
@@ -18,7 +21,7 @@ WORDS = {  # by condition
     "outbox": "Messages lost", "model": "Detector failed", "clock": "Clock is not set", "self-test": "Self-test failed",
     "alarm-log": "Alarm log fails",
 }  # fmt: skip
-SIGNALS = ("On", "Latch", "Ack", "Off")  # most urgent first
+SAID: dict[Signal, str] = {"On": "", "Latch": " over", "Ack": " seen"}  # of an alarm beside another
 
 
 def condition_words(condition: str) -> str:
@@ -27,14 +30,33 @@ def condition_words(condition: str) -> str:
 
 
 def alarm_lines(alarms: Alarms) -> list[AlarmLine]:
-    """All alarms of a bed, most urgent first; of the same urgency the patient's before the monitoring's."""
+    """All alarms of a bed, most urgent first."""
+    return sorted((_line(name, kept) for name, kept in alarms.items()), key=order_of)
 
-    def urgency(line: AlarmLine) -> tuple[int, int, bool, float, str]:
-        since_s = line.since_s if line.since_s is not None else 0.0
-        priority = -PRIORITIES.index(line.priority)
-        return SIGNALS.index(line.signal), priority, line.kind == "Tec", since_s, line.condition
 
-    return sorted((_line(name, kept) for name, kept in alarms.items()), key=urgency)
+def off_words(lines: Sequence[AlarmLine]) -> list[tuple[str, AlarmLine]]:
+    """What a person has inactivated, each with one of its alarms; all alarms of the patient are one."""
+    off = [line for line in lines if line.signal == "Off" and line.off_by is not None]
+    of_patient = [line for line in lines if line.kind == "Phy"]
+    if of_patient and all(line in off for line in of_patient):
+        return [("Alarms off", of_patient[0])]
+    return [(f"{line.words} off", line) for line in off]
+
+
+def beside(lines: Sequence[AlarmLine], shown: str) -> tuple[str, bool]:
+    """What there is beside that which a tile says first.
+
+    Args:
+        lines: all alarms of the bed.
+        shown: condition that the tile says; empty if it says none.
+
+    Returns:
+        All else that is signalled or inactivated, of the patient first; and whether any of it is of the patient.
+    """
+    said = [(f"{line.words}{SAID[line.signal]}", line) for line in lines if line.signal != "Off"]
+    rest = [(words, line.kind) for words, line in (*said, *off_words(lines)) if line.condition != shown]
+    rest.sort(key=lambda each: each[1] == "Tec")
+    return " · ".join(words for words, _ in rest), any(kind == "Phy" for _, kind in rest)
 
 
 def burden_lines(

@@ -41,6 +41,8 @@ class Shift:
     site: str
     node: str
     stream: str
+    name: str
+    """What the bed is called."""
     now: str
     """What it shows now."""
     coverage: float
@@ -60,7 +62,7 @@ def shifts_of(ward: Ward, tiles: Sequence[Tile], hours: int, now_s: float) -> li
         hours: 1 to `MAX_HOURS`.
         now_s: on the board's clock.
     """
-    beds = sorted((tile for tile in tiles if tile.stream), key=lambda tile: (tile.site, tile.stream, tile.node))
+    beds = sorted((tile for tile in tiles if tile.stream), key=lambda tile: (tile.site, tile.name, tile.node))
     states = [ward.nodes[tile.site, tile.node].beds[tile.stream] for tile in beds]
     return [_shift(tile, bed, hours * 3600.0, now_s) for tile, bed in zip(beds, states, strict=True)]
 
@@ -100,7 +102,7 @@ def _shift(tile: Tile, bed: BedState, length_s: float, now_s: float) -> Shift:
     weighed = _weighed(minutes, begin_s)
     values = {group: [each.s_per_min.get(group) for each in minutes] for group in groups}
     return Shift(
-        tile.site, tile.node, tile.stream, tile.words, min(1.0, sum(w for _, w in weighed) / length_s),
+        tile.site, tile.node, tile.stream, tile.name, tile.words, min(1.0, sum(w for _, w in weighed) / length_s),
         {condition_words(group): _mean(group, weighed) for group in groups},
         {condition_words(g): max((v for v in found if v is not None), default=None) for g, found in values.items()},
         slots_of(minutes, begin_s, round(length_s / SLOT_S), SLOT_S),

@@ -30,8 +30,9 @@ let spoken = "";
 // What is shown of a tile: as the board says, unless the board itself is silent.
 function seen(tile) {
   if (!stream.isSilent) return tile;
-  const before = tile.level === "unknown" ? tile.before : needsAttention(tile) ? tile.words : "";
-  return { ...tile, level: "unknown", kind: null, priority: null, words: "Unknown", before, sound: tile.is_test ? null : "Me",
+  const words = needsAttention(tile) ? tile.words : tile.level === "seen" ? `${tile.words} seen` : "";
+  const before = tile.level === "unknown" ? tile.before : [words, tile.also].filter(Boolean).join(" · ");
+  return { ...tile, level: "unknown", kind: null, priority: null, words: "Unknown", before, also: "", sound: tile.is_test ? null : "Me",
            detail: "this screen has lost the board", since_s: stream.heardS, coverage: null, fault: "", missing: "", contact: "", battery_percent: null,
            burdens: tile.burdens.map((line) => ({ ...line, minutes_5: null, hour: null })) };
 }
@@ -149,7 +150,7 @@ async function answer(key) {
   if (!tile || !answerable(tile).length) return tell("There is nothing to acknowledge on this bed.");
   if (!who()) return dialog.open(key, "Say who you are, then acknowledge.");
   const outcome = await acknowledge(tile);
-  tell(outcome.ok ? `${tile.stream || tile.node} acknowledged.` : `Not done: ${outcome.reason}`);
+  tell(outcome.ok ? `${tile.name} acknowledged.` : `Not done: ${outcome.reason}`);
 }
 
 let toldTimer = 0;

@@ -23,7 +23,7 @@ function strip(bed) {
 const figures = (values) => Object.entries(values).map(([name, value]) => `${name} ${burden(value)}`).join(", ") || "?";
 
 function row(bed) {
-  const name = Object.assign(make("th", "", bed.stream), { scope: "row" });
+  const name = Object.assign(make("th", "", bed.name), { scope: "row" });
   return make("tr", "", name, make("td", "", bed.now), make("td", "", figures(bed.burden)), make("td", "", figures(bed.highest)),
     make("td", "", percent(bed.coverage)), make("td", "strip-cell", strip(bed)));
 }

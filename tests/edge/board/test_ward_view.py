@@ -13,6 +13,7 @@ from tests.edge.board import ward_messages as made
 from tests.edge.board.told_ward import BOX, NOW_S, tile_of, ward_of
 from tests.edge.board.ward_messages import OFF, WALL_S, Body
 
+PATIENTS = ("continuous", "discontinuous")
 LOUD = ("alarm", "unknown", "latched")
 
 
@@ -43,7 +44,8 @@ def test_an_acknowledged_alarm_is_seen_and_says_by_whom() -> None:
 
 def test_alarms_that_a_person_switched_off_are_shown_with_who_and_why() -> None:
     who = {"by": "Dr. L", "at": made.alarm()["ts"], "why": "physiotherapy", "until": made.alarm()["valid_until"]}
-    tile = tile_of({"alarm/continuous": made.alarm(activation="Psd", inactivated=who, **OFF)})
+    off = {f"alarm/{each}": made.alarm(each, activation="Psd", inactivated=who, **OFF) for each in PATIENTS}
+    tile = tile_of(off)
     assert (tile.level, tile.words, tile.detail) == ("inactive", "Alarms off", "by Dr. L: physiotherapy")
 
 
