@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edge.board.kept import BedState
 from edge.board.lines import condition_words
 from edge.board.shift import MAX_HOURS, Slot, slots_of
-from edge.board.ward_state import BedState
 
 SLOT_S = 300.0
 

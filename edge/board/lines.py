@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from edge.board.kept import Alarms, BedState, Kept
 from edge.board.tile import AlarmLine, BurdenLine, Who
 from edge.board.urgency import order_of
-from edge.board.ward_state import Alarms, BedState, Kept
 from edge.board.wire import Alarm, Person, Window
 from edge.ward.alarm_records import Signal
 
@@ -107,15 +107,15 @@ def contact_words(alarm: Kept[Alarm] | None) -> str:
 def _line(condition: str, kept: Kept[Alarm]) -> AlarmLine:
     body = kept.body
 
-    def at_s(node_s: float | None) -> float | None:
-        return None if node_s is None else kept.at_s(node_s)
+    def until_s(node_s: float | None) -> float | None:
+        return None if node_s is None else kept.until_s(node_s)
 
     def who(person: Person | None) -> Who | None:
-        return None if person is None else Who(person.by, person.why, kept.at_s(person.at), at_s(person.until))
+        return None if person is None else Who(person.by, person.why, kept.at_s(person.at), until_s(person.until))
 
     return AlarmLine(
         condition, condition_words(condition), body.kind, body.priority, body.signal, body.validity == "Vld",
-        body.activation == "On", at_s(body.since), body.episode, None if body.limit is None else body.limit.s_per_min,
+        body.activation == "On", kept.since_s, body.episode, None if body.limit is None else body.limit.s_per_min,
         None if body.limit is None else who(body.limit.set), who(body.acknowledged), who(body.inactivated),
-        at_s(body.audio_paused_until),
+        until_s(body.audio_paused_until),
     )  # fmt: skip

@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from edge.board.kept import BedState, Minute
 from edge.board.lines import condition_words
 from edge.board.tile import Tile
-from edge.board.ward_state import BedState, Minute, Ward
+from edge.board.ward_state import Ward
 from edge.tables.csv_table import cell_text
 
 MAX_HOURS = 24

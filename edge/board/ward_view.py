@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+from edge.board.kept import Alarms, BedState, NodeState
 from edge.board.lines import alarm_lines, beside, burden_lines, contact_words, missing_words, off_words
 from edge.board.tile import AlarmLine, Level, Tile
 from edge.board.unknown import (
     Trouble,
     alarms_trouble,
     bed_trouble,
+    last_measured_s,
     node_trouble,
     present,
     silent_since_s,
@@ -23,7 +25,7 @@ from edge.board.unknown import (
     window_of,
 )  # fmt: skip
 from edge.board.urgency import LEVELS, rank_of
-from edge.board.ward_state import WINDOW_S, Alarms, BedState, NodeState, Ward
+from edge.board.ward_state import WINDOW_S, Ward
 from edge.ward.alarm_records import PRIORITIES, Kind, Priority
 
 HOUR_S = 3600
@@ -148,9 +150,9 @@ def _known(node: NodeState, bed: BedState, now_s: float, lines: list[AlarmLine])
     if not reason or has_alarm or head.level == "alarm":
         return head
     assert bed.status is not None, "a bed without status is not known"
-    since_s = bed.status.at_s(bed.status.body.since)
+    since_s, is_lost = bed.status.since_s, bed.status.body.state == "lost"
     if not is_passing:
-        since_s = max(since_s, bed.measured_s or since_s)
+        since_s = max(since_s, bed.measured_s or since_s) if is_lost and since_s is not None else last_measured_s(bed)
         return _unknown(reason, since_s, lines, is_told=True)
     words = "No sound" if bed.status.body.state == "lost" else "Not measured yet"
     return head if head.level == "latched" else _Head("waiting", words, reason, since_s)

@@ -15,6 +15,7 @@ from edge.board import sound_wire, wire
 from edge.board.bed_hub import BedHub, BedState
 from edge.board.hub import BoardState, Hub
 from edge.board.inbox import Arrived
+from edge.board.kept import Arrival
 from edge.board.looking import Looking
 from edge.board.orders import Orders
 from edge.board.reader import Reader
@@ -22,7 +23,7 @@ from edge.board.sound_wire import MelTile
 from edge.board.sounds import Sounds
 from edge.board.tile import Tile
 from edge.board.unknown import node_trouble
-from edge.board.ward_state import Arrival, Ward
+from edge.board.ward_state import Ward
 from edge.board.ward_view import tiles_of
 from edge.board.wire import Place
 from edge.settings.board import BoardSettings

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 
+from edge.board.kept import Arrival
 from edge.board.shift import shifts_of
-from edge.board.ward_state import Arrival, Ward
+from edge.board.ward_state import Ward
 from edge.board.ward_view import tiles_of
 from edge.board.wire import parse
 from tests.edge.board import ward_messages as made

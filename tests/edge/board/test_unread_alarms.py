@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from edge.board.inbox import Arrived
+from edge.board.kept import Arrival
 from edge.board.tile import Tile
-from edge.board.ward_state import MAX_ALARMS, Arrival, Ward
+from edge.board.ward_state import MAX_ALARMS, Ward
 from edge.board.ward_view import tiles_of
 from edge.board.watch import Watch
 from edge.board.wire import Place

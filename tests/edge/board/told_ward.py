@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from edge.board.kept import Arrival
 from edge.board.tile import Tile
-from edge.board.ward_state import Arrival, Ward
+from edge.board.ward_state import Ward
 from edge.board.ward_view import tiles_of
 from edge.board.wire import parse
 from tests.edge.board import ward_messages as made
