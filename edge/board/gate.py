@@ -42,12 +42,12 @@ class Gate:
         return None if session is None or self.access.is_open else session.ends_s - time.monotonic()
 
     def changing(self, request: Request) -> Session | Response:
-        """The session of a request that changes something, or why it may not."""
+        """The session of a request that changes something, or why it may not; `enter`: it may once it has entered."""
         session = self.session(request)
         if session is None:
-            return refused(401, "sign in")
+            return JSONResponse({"ok": False, "reason": "sign in", "enter": True}, 401)
         if not is_same(request.headers.get(HEADER, ""), session.csrf):
-            return refused(403, "the page is old; load it again")
+            return JSONResponse({"ok": False, "reason": "the page is old; load it again", "enter": True}, 403)
         return session
 
     def welcome(self, session: Session) -> Response:
