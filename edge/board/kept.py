@@ -25,6 +25,7 @@ from edge.board.wire import (
 )  # fmt: skip
 
 DAY_MINUTES = 24 * 60
+MAX_GROUPS = 4  # of classes whose burden is shown; a node tells of two
 AHEAD_S = 5.0  # how far a clock may be ahead of the board's for what was stored to be as old as it says
 
 AnyBody = TypeVar("AnyBody", bound=Body)

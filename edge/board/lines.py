@@ -7,8 +7,9 @@ name that is not known is shown as it came.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 
-from edge.board.kept import Alarms, BedState, Kept
+from edge.board.kept import MAX_GROUPS, Alarms, BedState, Kept
 from edge.board.tile import AlarmLine, BurdenLine, Who
 from edge.board.urgency import order_of
 from edge.board.wire import Alarm, Person, Window
@@ -62,7 +63,7 @@ def beside(lines: Sequence[AlarmLine], shown: str) -> tuple[str, bool]:
 def burden_lines(
     bed: BedState, alarms: Alarms, windows: tuple[Window | None, Window | None], now_s: float
 ) -> tuple[BurdenLine, ...]:
-    """The burden of each group over 5 min, 1 h, and minute by minute over the last hour.
+    """The burden of each group of the last trend over 5 min, 1 h, and minute by minute over the last hour.
 
     Args:
         bed: what was heard of it.
@@ -70,7 +71,9 @@ def burden_lines(
         windows: of 5 min and of an hour, None where there is none that counts.
         now_s: on the board's clock.
     """
-    groups = sorted({name for minute in bed.minutes for name in minute.s_per_min})
+    last = () if bed.trend is None else bed.trend.body.windows
+    groups = sorted({name for window in last for name in window.groups})[:MAX_GROUPS]
+    recent = [*takewhile(lambda each: now_s - each.made_s < HOUR_MINUTES * 60.0, reversed(bed.minutes))][::-1]
 
     def value(window: Window | None, group: str) -> float | None:
         found = window.groups.get(group) if window is not None and window.known else None
@@ -79,7 +82,6 @@ def burden_lines(
     def line(group: str) -> BurdenLine:
         alarm = alarms.get(group)
         limit = alarm.body.limit if alarm is not None else None
-        recent = [each for each in bed.minutes if now_s - each.made_s < HOUR_MINUTES * 60.0]
         points = tuple((round(each.made_s / 60, 2), each.s_per_min.get(group)) for each in recent)
         return BurdenLine(
             group, condition_words(group), value(windows[0], group), value(windows[1], group),

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 
-from edge.board.kept import BedState, Minute
+from edge.board.kept import MAX_GROUPS, BedState, Minute
 from edge.board.lines import condition_words
 from edge.board.tile import Tile
 from edge.board.ward_state import Ward
@@ -86,20 +88,29 @@ def to_csv(shifts: Sequence[Shift]) -> str:
 
 def slots_of(minutes: Sequence[Minute], begin_s: float, count: int, slot_s: float) -> tuple[Slot, ...]:
     """What was measured, and the burden of that, in each of `count` slots from `begin_s` on."""
-    weighed, groups = _weighed(minutes, begin_s), sorted({group for each in minutes for group in each.s_per_min})
+    groups, inside = groups_of(minutes), [list[tuple[Minute, float]]() for _ in range(count)]
+    for minute, weight in _weighed(minutes, begin_s):
+        index = math.ceil((minute.made_s - begin_s) / slot_s) - 1
+        if 0 <= index < count:
+            inside[index].append((minute, weight))
 
-    def slot(start_s: float) -> Slot:
-        inside = [pair for pair in weighed if start_s < pair[0].made_s <= start_s + slot_s]
-        coverage = min(1.0, sum(weight for _, weight in inside) / slot_s)
-        return Slot(start_s, coverage, {group: _mean(group, inside) for group in groups})
+    def slot(index: int) -> Slot:
+        coverage = min(1.0, sum(weight for _, weight in inside[index]) / slot_s)
+        return Slot(begin_s + index * slot_s, coverage, {group: _mean(group, inside[index]) for group in groups})
 
-    return tuple(slot(begin_s + index * slot_s) for index in range(count))
+    return tuple(slot(index) for index in range(count))
+
+
+def groups_of(minutes: Iterable[Minute]) -> list[str]:
+    """The groups of classes that most of the minutes tell of, by name."""
+    found = Counter(chain.from_iterable(each.s_per_min for each in minutes))
+    return sorted(name for name, _ in found.most_common(MAX_GROUPS))
 
 
 def _shift(tile: Tile, bed: BedState, length_s: float, now_s: float) -> Shift:
     begin_s = now_s - length_s
     minutes = [each for each in bed.minutes if each.made_s > begin_s]
-    groups = sorted({group for each in minutes for group in each.s_per_min})
+    groups = groups_of(minutes)
     weighed = _weighed(minutes, begin_s)
     values = {group: [each.s_per_min.get(group) for each in minutes] for group in groups}
     return Shift(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from edge.board.kept import Arrival, BedState, Kept, Minute, NodeState, Unread
+from edge.board.kept import MAX_GROUPS, Arrival, BedState, Kept, Minute, NodeState, Unread
 from edge.board.wire import (
     Alarm,
     Body,
@@ -185,7 +185,7 @@ def _keep_of_bed(bed: BedState, kept: Kept[Body]) -> None:
         window = min(body.windows, key=lambda each: each.s, default=None)
         is_next = not bed.minutes or kept.made_s - bed.minutes[-1].made_s >= STEP_S
         if window is not None and is_next:
-            groups = {name: group.s_per_min for name, group in window.groups.items()}
+            groups = {name: window.groups[name].s_per_min for name in sorted(window.groups)[:MAX_GROUPS]}
             bed.minutes.append(Minute(kept.made_s, window.coverage, groups))
         if any(each.s == WINDOW_S and each.known for each in body.windows):
             bed.measured_s = kept.made_s

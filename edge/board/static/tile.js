@@ -2,6 +2,7 @@
 
 import { make, setHidden, setText, svg } from "./dom.js";
 import { shape } from "./shapes.js";
+import { Steady } from "./steady.js";
 import { ago, burden, pageOf, percent, timeOfDay } from "./words.js";
 
 const PRIORITY = { Hi: "high", Me: "medium", Lo: "low" };
@@ -22,10 +23,8 @@ export class TileView {
     this.key = key;
     this.open = make("button", "open");
     this.open.type = "button";
-    this.open.addEventListener("click", () => actions.open(key));
     this.acknowledge = make("button", "acknowledge", "Acknowledge");
     this.acknowledge.type = "button";
-    this.acknowledge.addEventListener("click", () => actions.acknowledge(key));
     this.shape = make("span", "shape-box");
     this.rank = make("span", "rank");
     this.words = make("p", "words");
@@ -41,6 +40,15 @@ export class TileView {
     this.page = make("a", "to-page", waves());
     this.face = make("div", "face", head, said, this.burdens, this.facts, this.acknowledge, this.page);
     this.element = make("li", "tile", this.face);
+    this.places = [this.element, this.acknowledge].map((element) => new Steady(element)); // the whole tile opens the bed
+    const [whole, button] = this.places;
+    this.open.addEventListener("click", (event) => (whole.takes(event) ? actions.open(key) : actions.moved()));
+    this.acknowledge.addEventListener("click", (event) => (button.takes(event) ? actions.acknowledge(key) : actions.moved()));
+  }
+
+  // To be called whenever it may have moved.
+  noteMove() {
+    for (const place of this.places) place.note();
   }
 
   // Show a tile as the server said it.
