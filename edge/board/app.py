@@ -108,7 +108,7 @@ class Api:
         """The boxes, or what a shift hands over, as they are now."""
         if not self._gate.may_look(request):
             return refused(401, "sign in")
-        return VIEWS[request.url.path](self._watch, request.query_params, time.monotonic())
+        return await VIEWS[request.url.path](self._watch, request.query_params, time.monotonic())
 
     async def order(self, request: Request) -> Response:
         """Give a command to one bed, and answer what its node said."""

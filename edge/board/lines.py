@@ -74,6 +74,7 @@ def burden_lines(
     last = () if bed.trend is None else bed.trend.body.windows
     groups = sorted({name for window in last for name in window.groups})[:MAX_GROUPS]
     recent = [*takewhile(lambda each: now_s - each.made_s < HOUR_MINUTES * 60.0, reversed(bed.minutes))][::-1]
+    places = [round(each.made_s / 60, 2) for each in recent]
 
     def value(window: Window | None, group: str) -> float | None:
         found = window.groups.get(group) if window is not None and window.known else None
@@ -82,7 +83,7 @@ def burden_lines(
     def line(group: str) -> BurdenLine:
         alarm = alarms.get(group)
         limit = alarm.body.limit if alarm is not None else None
-        points = tuple((round(each.made_s / 60, 2), each.s_per_min.get(group)) for each in recent)
+        points = tuple(zip(places, (each.s_per_min.get(group) for each in recent), strict=True))
         return BurdenLine(
             group, condition_words(group), value(windows[0], group), value(windows[1], group),
             None if limit is None else limit.s_per_min, points,

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
 
-from edge.board.kept import MAX_GROUPS, BedState, Minute
+from edge.board.kept import MAX_GROUPS, Minute
 from edge.board.lines import condition_words
 from edge.board.tile import Tile
 from edge.board.ward_state import Ward
@@ -56,18 +56,26 @@ class Shift:
     slots: tuple[Slot, ...]
 
 
-def shifts_of(ward: Ward, tiles: Sequence[Tile], hours: int, now_s: float) -> list[Shift]:
-    """Every bed over the last hours, in the order of their names.
+def minutes_of(ward: Ward, tiles: Sequence[Tile]) -> list[tuple[Tile, tuple[Minute, ...]]]:
+    """What was heard of every bed, minute by minute, in the order of their names: a copy, for another thread.
 
     Args:
         ward: what was heard.
         tiles: what the screen shows now.
+    """
+    beds = sorted((tile for tile in tiles if tile.stream), key=lambda tile: (tile.site, tile.name, tile.node))
+    return [(tile, tuple(ward.nodes[tile.site, tile.node].beds[tile.stream].minutes)) for tile in beds]
+
+
+def shifts_of(heard: Sequence[tuple[Tile, Sequence[Minute]]], hours: int, now_s: float) -> list[Shift]:
+    """Every bed over the last hours.
+
+    Args:
+        heard: as `minutes_of` gives it.
         hours: 1 to `MAX_HOURS`.
         now_s: on the board's clock.
     """
-    beds = sorted((tile for tile in tiles if tile.stream), key=lambda tile: (tile.site, tile.name, tile.node))
-    states = [ward.nodes[tile.site, tile.node].beds[tile.stream] for tile in beds]
-    return [_shift(tile, bed, hours * 3600.0, now_s) for tile, bed in zip(beds, states, strict=True)]
+    return [_shift(tile, minutes, hours * 3600.0, now_s) for tile, minutes in heard]
 
 
 def to_csv(shifts: Sequence[Shift]) -> str:
@@ -107,9 +115,9 @@ def groups_of(minutes: Iterable[Minute]) -> list[str]:
     return sorted(name for name, _ in found.most_common(MAX_GROUPS))
 
 
-def _shift(tile: Tile, bed: BedState, length_s: float, now_s: float) -> Shift:
+def _shift(tile: Tile, heard: Sequence[Minute], length_s: float, now_s: float) -> Shift:
     begin_s = now_s - length_s
-    minutes = [each for each in bed.minutes if each.made_s > begin_s]
+    minutes = [each for each in heard if each.made_s > begin_s]
     groups = groups_of(minutes)
     weighed = _weighed(minutes, begin_s)
     values = {group: [each.s_per_min.get(group) for each in minutes] for group in groups}

@@ -7,7 +7,7 @@ import pytest
 from edge.board import sound_wire
 from edge.board.day import day_of
 from edge.board.kept import MAX_GROUPS
-from edge.board.shift import shifts_of, to_csv
+from edge.board.shift import minutes_of, shifts_of, to_csv
 from edge.board.ward_view import tiles_of
 from edge.board.watch import MAX_SENDERS, TOLD_S, Watch
 from edge.delivery.requests import Request
@@ -62,7 +62,7 @@ def test_groups_that_change_with_every_trend_add_no_rows() -> None:
     last = ["continuous", *names[-1][:3]]
     assert [line.group for line in tiles[0].burdens] == last
     assert len(day_of(ward.nodes["ward", "box"].beds["bed"], now_s).groups) == MAX_GROUPS
-    header = to_csv(shifts_of(ward, tiles, 8, now_s)).splitlines()[0].split(",")
+    header = to_csv(shifts_of(minutes_of(ward, tiles), 8, now_s)).splitlines()[0].split(",")
     assert len(header) == 5 + MAX_GROUPS
     assert "continuous_s_per_min" in header, "what most minutes tell of stays"
 

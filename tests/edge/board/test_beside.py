@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 
 from edge.board.kept import Arrival
-from edge.board.shift import shifts_of
+from edge.board.shift import minutes_of, shifts_of
 from edge.board.ward_state import Ward
 from edge.board.ward_view import tiles_of
 from edge.board.wire import parse
@@ -89,7 +89,7 @@ def test_beds_of_one_name_are_told_apart_by_their_box_and_those_of_one_box_name_
     tiles = tiles_of(ward, NOW_S)
     names = ["bed1 · edge-7", "bed1 · edge-8 · a", "bed1 · edge-8 · b", "bed2"]
     assert sorted(tile.name for tile in tiles) == names
-    assert sorted(shift.name for shift in shifts_of(ward, tiles, 1, NOW_S)) == names
+    assert sorted(shift.name for shift in shifts_of(minutes_of(ward, tiles), 1, NOW_S)) == names
 
 
 def test_a_box_that_has_the_name_of_another_sites_says_its_site() -> None:

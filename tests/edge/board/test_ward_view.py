@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.board.kept import Arrival
+from edge.board.kept import Arrival, Minute
 from edge.board.ward_state import Ward
 from edge.board.ward_view import summary_of, tiles_of
 from edge.board.wire import parse
@@ -163,6 +166,31 @@ def test_patients_come_before_the_unknown_and_those_before_equipment_and_quiet_b
     assert summary_of(tiles) == {
         "patient": 2, "unknown": 1, "technical": 2, "waiting": 0, "seen": 1, "inactive": 0, "quiet": 1,
     }  # fmt: skip
+
+
+class LastOnly(deque[Minute]):
+    """A day of minutes that can be read from the last on, and counts how many are."""
+
+    read = 0
+
+    def __iter__(self) -> Iterator[Minute]:
+        raise AssertionError("a tile looks at the last hour alone, ten times a second for each bed")
+
+    def __reversed__(self) -> Iterator[Minute]:
+        for minute in super().__reversed__():
+            self.read += 1
+            yield minute
+
+
+def test_a_tile_looks_at_the_last_hour_of_a_day_alone() -> None:
+    ward = ward_of()
+    groups: dict[str, float | None] = {"continuous": 1.0}
+    minutes = LastOnly(Minute(NOW_S - 60.0 * ago - 1, 1.0, groups) for ago in reversed(range(1440)))
+    ward.nodes["ward", "box"].beds["bed"].minutes = minutes
+    (tile,) = tiles_of(ward, NOW_S)
+    assert [len(line.points) for line in tile.burdens] == [60, 60]
+    assert tile.burdens[0].points[-1] == (round((NOW_S - 1) / 60, 2), 1.0)
+    assert minutes.read == 61
 
 
 ALARMS = st.fixed_dictionaries(

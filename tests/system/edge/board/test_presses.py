@@ -14,7 +14,8 @@ Open = Callable[..., Any]
 STEADY = """async () => {
   const { Steady } = await import("/static/steady.js");
   const element = document.body.appendChild(document.createElement("div"));
-  const put = (left, width) => Object.assign(element.style, { position: "absolute", top: "0", height: "50px", left: `${left}px`, width: `${width}px` });
+  Object.assign(element.style, { position: "absolute", top: "0", height: "50px" });
+  const put = (left, width) => Object.assign(element.style, { left: `${left}px`, width: `${width}px` });
   let nowMs = 5000;
   performance.now = () => nowMs;
   const steady = new Steady(element);
@@ -89,8 +90,8 @@ def test_a_tile_is_opened_and_answered_while_another_bed_flaps(
 def test_a_jump_of_the_picture_begins_it_anew(board: RunningBoard, open_page: Open) -> None:
     found = open_page(board.url).evaluate("""async () => {
       const { Columns } = await import("/static/columns.js");
-      const tile = (first) => ({ boot_id: "b", sample: { rate: 200, first, column: 1 }, time: 1.8e9, columns: 2, bands: 2, classes: [],
-        mel: btoa("\\x05".repeat(4)), scores: "" });
+      const size = { columns: 2, bands: 2, classes: [], mel: btoa("\\x05".repeat(4)), scores: "" };
+      const tile = (first) => ({ boot_id: "b", sample: { rate: 200, first, column: 1 }, time: 1.8e9, ...size });
       const columns = new Columns(30);
       const ends = [];
       for (const first of [0, 2, 2 ** 62, 2 ** 62 + 4096, 8]) { columns.take(tile(first)); ends.push(columns.stop); }
