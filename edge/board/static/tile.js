@@ -80,7 +80,7 @@ export class TileView {
 
   // What there is beside that which the tile says first; what is of a patient stays in sight on the smallest tile.
   #drawAlso(tile) {
-    const text = tile.before ? `before: ${tile.before}` : tile.also ? `also: ${tile.also}` : "";
+    const text = tile.before ? `before: ${tile.before}` : tile.also ? `+ ${tile.also}` : "";
     setText(this.also, text);
     setHidden(this.also, !text);
     this.also.classList.toggle("of-patient", Boolean(tile.before) || tile.is_also_of_patient);
