@@ -5,6 +5,7 @@ Not for what a session may (`edge.board.access`) nor for what every request pass
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from edge.board.wire import MAX_NAME, Place
 
 COOKIE = "laennec_board"
 HEADER = "x-csrf-token"
+BODY_S = 10.0  # how long what is in a request may take to come
 MAX_BY = 40  # letters of who orders or says something
 
 
@@ -67,10 +69,10 @@ def place_of(given: Mapping[str, Any]) -> Place | None:
 
 
 async def json_of(request: Request) -> dict[str, Any] | None:
-    """The object in a request; None if it is none."""
+    """The object in a request; None if it is none, or does not come."""
     try:
-        found = json.loads(await request.body())
-    except (ValueError, RecursionError):
+        found = json.loads(await asyncio.wait_for(request.body(), BODY_S))
+    except (ValueError, RecursionError, asyncio.TimeoutError):
         return None
     return found if isinstance(found, dict) else None
 
