@@ -11,7 +11,7 @@ import pytest
 
 from tests.edge.board import ward_messages as made
 from tests.edge.board.fake_ward import FakeWard
-from tests.system.edge.board.conftest import TABLET, WALL, RunningBoard, every_level, shown, tile
+from tests.system.edge.board.conftest import TABLET, WALL, RunningBoard, bed_path, every_level, shown, tile
 
 STYLE = Path(__file__).parents[4] / "edge/board/static/base.css"
 Open = Callable[..., Any]
@@ -74,6 +74,18 @@ def test_the_focus_is_seen_on_every_tile_and_its_buttons(
         assert len(fills) >= 1
         for colour in colours:
             assert min(contrast(colour, fill) for fill in fills) >= LEAST, (look, colour, behind)
+
+
+def test_the_shape_on_the_page_of_a_bed_follows_its_priority(
+    board: RunningBoard, ward: FakeWard, open_page: Open
+) -> None:
+    ward.tell_bed("bed1")
+    ward.alarm("bed1", priority="Lo")
+    page = open_page(f"{board.url}{bed_path('bed1')}")
+    page.locator(".now-state.level-alarm").wait_for()
+    shown(page, ".now-state .shape .line", 1)
+    ward.alarm("bed1", priority="Hi")
+    shown(page, ".now-state .shape .line", 3)
 
 
 def crowd(ward: FakeWard, loud: int, others: int) -> int:
