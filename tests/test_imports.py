@@ -33,7 +33,7 @@ ADAPTERS = {  # what may be missing or slow, and the modules that may import it
     "onnxruntime": {"edge/artefact/backends/onnx.py"},
     "tensorrt": {"edge/artefact/backends/tensorrt.py"},
     "amqtt": {"edge/commands/demo/broker.py"},
-    "uvicorn": {"edge/board/server.py"},
+    "uvicorn": {"edge/board/server.py", "edge/board/connection.py"},
     "starlette": {f"edge/board/{name}.py" for name in STARLETTE},
     "argon2": {"edge/board/users.py"},
     "psycopg": set(),  # SQLAlchemy loads it

@@ -72,14 +72,16 @@ class Api:
             self._audit.write("sign-in refused", address=address, reason="too many tries")
             return refused(429, "too many tries; wait a minute")
         name, password, token = (str(given.get(key, "")) for key in ("name", "password", "token"))
-        if token:
+        if not (is_text := _is_text(name + password + token)):
+            user = None
+        elif token:
             user = self._users.by_token(token)
         else:
             async with self._hashing:
                 user = await asyncio.to_thread(self._users.by_password, name, password)
         if user is None:
             self._audit.write("sign-in refused", address=address, name=name[:MAX_BY])
-            return refused(403, "name or password is wrong")
+            return refused(403 if is_text else 401, "name or password is wrong")
         self._gate.access.forget_tries(address)
         self._audit.write("signed in", address=address, name=user.name, role=user.role)
         return self._gate.welcome(self._gate.access.begin(user, time.monotonic()))
@@ -108,7 +110,7 @@ class Api:
         """The boxes, or what a shift hands over, as they are now."""
         if not self._gate.may_look(request):
             return refused(401, "sign in")
-        return VIEWS[request.url.path](self._watch, request.query_params, time.monotonic())
+        return await VIEWS[request.url.path](self._watch, request.query_params, time.monotonic())
 
     async def order(self, request: Request) -> Response:
         """Give a command to one bed, and answer what its node said."""
@@ -118,11 +120,14 @@ class Api:
         verb = str((given or {}).get("verb", ""))
         if given is None or verb not in ROLE_OF_VERB or (place := place_of(given)) is None:
             return refused(400, f"expected site, node, stream and a verb of {', '.join(ROLE_OF_VERB)}")
-        if not session.may(ROLE_OF_VERB[verb]):
-            return refused(403, f"{session.name or 'you'} may not {verb}; that needs the role {ROLE_OF_VERB[verb]}")
-        if session.orders.is_reached(now_s := time.monotonic()):
+        if session.orders.is_reached(now_s := time.monotonic()):  # first: the log of refusals is bounded by it, too
             return refused(429, "too many orders; wait a minute")
         session.orders.count(now_s)
+        bed, address = f"{place.site}/{place.node}/{place.stream}", address_of(request)
+        if not session.may(ROLE_OF_VERB[verb]):
+            reason = f"{session.name or 'you'} may not {verb}; that needs the role {ROLE_OF_VERB[verb]}"
+            self._audit.write("order refused", address=address, bed=bed, verb=verb, by=session.name, reason=reason)
+            return refused(403, reason)
         fields = given.get("fields")
         fields = {**(fields if isinstance(fields, dict) else {})}
         fields["by"] = session.name or str(fields.get("by", ""))[:MAX_BY]
@@ -130,10 +135,14 @@ class Api:
             outcome = await self._watch.orders.give(place, verb, fields)
         except ValueError as error:
             return refused(400, str(error))
-        bed = f"{place.site}/{place.node}/{place.stream}"
-        self._audit.write("order", address=address_of(request), bed=bed, verb=verb, ok=outcome.ok,
+        self._audit.write("order", address=address, bed=bed, verb=verb, ok=outcome.ok,
                           reason=outcome.reason, **fields)  # fmt: skip
         return JSONResponse({"ok": outcome.ok, "reason": outcome.reason})
+
+
+def _is_text(text: str) -> bool:
+    """Whether it can be written as UTF-8: JSON may hold halves of letters, which no password has."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def make_app(settings: BoardSettings, users: Users | None, audit: Audit) -> Starlette:

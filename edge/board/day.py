@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edge.board.kept import BedState
 from edge.board.lines import condition_words
-from edge.board.shift import MAX_HOURS, Slot, slots_of
-from edge.board.ward_state import BedState
+from edge.board.shift import MAX_HOURS, Slot, groups_of, slots_of
 
 SLOT_S = 300.0
 
@@ -41,7 +41,6 @@ def day_of(bed: BedState, now_s: float) -> Day:
     """The last 24 hours of a bed, `now_s` on the board's clock."""
     count = round(MAX_HOURS * 3600 / SLOT_S)
     limits = {name: kept.body.limit for name, kept in bed.alarms.items()}
-    names = sorted({name for minute in bed.minutes for name in minute.s_per_min})
-    found = [(name, limits.get(name)) for name in names]
+    found = [(name, limits.get(name)) for name in groups_of(bed.minutes)]
     groups = tuple(Group(n, condition_words(n), None if limit is None else limit.s_per_min) for n, limit in found)
     return Day(now_s, SLOT_S, groups, slots_of(bed.minutes, now_s - count * SLOT_S, count, SLOT_S))

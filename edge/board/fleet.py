@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edge.board.kept import BedState, NodeState
 from edge.board.lines import alarm_lines
 from edge.board.unknown import node_trouble, present
-from edge.board.ward_state import BedState, NodeState, Ward
+from edge.board.ward_state import Ward
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,11 @@ def fleet_of(ward: Ward, now_s: float) -> list[Box]:
 
 def _box(site: str, name: str, node: NodeState, now_s: float) -> Box:
     info, health = node.info, None if node.health is None else node.health.body
+    heard_s = node.health.made_s if node.health is not None and node.health.is_dated else None
     boot = "" if node.status is None else node.status.body.boot_id
     alarms = [line.words for line in alarm_lines(present(node.alarms, boot)) if line.signal != "Off"]
     return Box(
-        site, name, node_trouble(node, now_s), None if node.health is None else node.health.made_s,
+        site, name, node_trouble(node, now_s), heard_s,
         "" if info is None else info.software, (info.release or "") if info is not None else "",
         "" if info is None else info.mode, "" if info is None else info.model.id,
         "" if info is None else info.model.sha256, "" if info is None else info.model.runtime,

@@ -5,6 +5,7 @@ Not for what a session may (`edge.board.access`) nor for what every request pass
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from edge.board.wire import MAX_NAME, Place
 
 COOKIE = "laennec_board"
 HEADER = "x-csrf-token"
+BODY_S = 10.0  # how long what is in a request may take to come
 MAX_BY = 40  # letters of who orders or says something
 
 
@@ -42,12 +44,12 @@ class Gate:
         return None if session is None or self.access.is_open else session.ends_s - time.monotonic()
 
     def changing(self, request: Request) -> Session | Response:
-        """The session of a request that changes something, or why it may not."""
+        """The session of a request that changes something, or why it may not; `enter`: it may once it has entered."""
         session = self.session(request)
         if session is None:
-            return refused(401, "sign in")
+            return JSONResponse({"ok": False, "reason": "sign in", "enter": True}, 401)
         if not is_same(request.headers.get(HEADER, ""), session.csrf):
-            return refused(403, "the page is old; load it again")
+            return JSONResponse({"ok": False, "reason": "the page is old; load it again", "enter": True}, 403)
         return session
 
     def welcome(self, session: Session) -> Response:
@@ -67,10 +69,10 @@ def place_of(given: Mapping[str, Any]) -> Place | None:
 
 
 async def json_of(request: Request) -> dict[str, Any] | None:
-    """The object in a request; None if it is none."""
+    """The object in a request; None if it is none, or does not come."""
     try:
-        found = json.loads(await request.body())
-    except (ValueError, RecursionError):
+        found = json.loads(await asyncio.wait_for(request.body(), BODY_S))
+    except (ValueError, RecursionError, asyncio.TimeoutError):
         return None
     return found if isinstance(found, dict) else None
 

@@ -6,10 +6,14 @@ name that is not known is shown as it came.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import takewhile
+
+from edge.board.kept import MAX_GROUPS, Alarms, BedState, Kept
 from edge.board.tile import AlarmLine, BurdenLine, Who
-from edge.board.ward_state import Alarms, BedState, Kept
+from edge.board.urgency import order_of
 from edge.board.wire import Alarm, Person, Window
-from edge.ward.alarm_records import PRIORITIES
+from edge.ward.alarm_records import Signal
 
 HOUR_MINUTES = 60
 WORDS = {  # by condition
@@ -18,7 +22,7 @@ WORDS = {  # by condition
     "outbox": "Messages lost", "model": "Detector failed", "clock": "Clock is not set", "self-test": "Self-test failed",
     "alarm-log": "Alarm log fails",
 }  # fmt: skip
-SIGNALS = ("On", "Latch", "Ack", "Off")  # most urgent first
+SAID: dict[Signal, str] = {"On": "", "Latch": " over", "Ack": " seen"}  # of an alarm beside another
 
 
 def condition_words(condition: str) -> str:
@@ -27,20 +31,39 @@ def condition_words(condition: str) -> str:
 
 
 def alarm_lines(alarms: Alarms) -> list[AlarmLine]:
-    """All alarms of a bed, most urgent first; of the same urgency the patient's before the monitoring's."""
+    """All alarms of a bed, most urgent first."""
+    return sorted((_line(name, kept) for name, kept in alarms.items()), key=order_of)
 
-    def urgency(line: AlarmLine) -> tuple[int, int, bool, float, str]:
-        since_s = line.since_s if line.since_s is not None else 0.0
-        priority = -PRIORITIES.index(line.priority)
-        return SIGNALS.index(line.signal), priority, line.kind == "Tec", since_s, line.condition
 
-    return sorted((_line(name, kept) for name, kept in alarms.items()), key=urgency)
+def off_words(lines: Sequence[AlarmLine]) -> list[tuple[str, AlarmLine]]:
+    """What a person has inactivated, each with one of its alarms; all alarms of the patient are one."""
+    off = [line for line in lines if line.signal == "Off" and line.off_by is not None]
+    of_patient = [line for line in lines if line.kind == "Phy"]
+    if of_patient and all(line in off for line in of_patient):
+        return [("Alarms off", of_patient[0])]
+    return [(f"{line.words} off", line) for line in off]
+
+
+def beside(lines: Sequence[AlarmLine], shown: str) -> tuple[str, bool]:
+    """What there is beside that which a tile says first.
+
+    Args:
+        lines: all alarms of the bed.
+        shown: condition that the tile says; empty if it says none.
+
+    Returns:
+        All else that is signalled or inactivated, of the patient first; and whether any of it is of the patient.
+    """
+    said = [(f"{line.words}{SAID[line.signal]}", line) for line in lines if line.signal != "Off"]
+    rest = [(words, line.kind) for words, line in (*said, *off_words(lines)) if line.condition != shown]
+    rest.sort(key=lambda each: each[1] == "Tec")
+    return " · ".join(words for words, _ in rest), any(kind == "Phy" for _, kind in rest)
 
 
 def burden_lines(
     bed: BedState, alarms: Alarms, windows: tuple[Window | None, Window | None], now_s: float
 ) -> tuple[BurdenLine, ...]:
-    """The burden of each group over 5 min, 1 h, and minute by minute over the last hour.
+    """The burden of each group of the last trend over 5 min, 1 h, and minute by minute over the last hour.
 
     Args:
         bed: what was heard of it.
@@ -48,7 +71,10 @@ def burden_lines(
         windows: of 5 min and of an hour, None where there is none that counts.
         now_s: on the board's clock.
     """
-    groups = sorted({name for minute in bed.minutes for name in minute.s_per_min})
+    last = () if bed.trend is None else bed.trend.body.windows
+    groups = sorted({name for window in last for name in window.groups})[:MAX_GROUPS]
+    recent = [*takewhile(lambda each: now_s - each.made_s < HOUR_MINUTES * 60.0, reversed(bed.minutes))][::-1]
+    places = [round(each.made_s / 60, 2) for each in recent]
 
     def value(window: Window | None, group: str) -> float | None:
         found = window.groups.get(group) if window is not None and window.known else None
@@ -57,8 +83,7 @@ def burden_lines(
     def line(group: str) -> BurdenLine:
         alarm = alarms.get(group)
         limit = alarm.body.limit if alarm is not None else None
-        recent = [each for each in bed.minutes if now_s - each.made_s < HOUR_MINUTES * 60.0]
-        points = tuple((round(each.made_s / 60, 2), each.s_per_min.get(group)) for each in recent)
+        points = tuple(zip(places, (each.s_per_min.get(group) for each in recent), strict=True))
         return BurdenLine(
             group, condition_words(group), value(windows[0], group), value(windows[1], group),
             None if limit is None else limit.s_per_min, points,
@@ -85,15 +110,15 @@ def contact_words(alarm: Kept[Alarm] | None) -> str:
 def _line(condition: str, kept: Kept[Alarm]) -> AlarmLine:
     body = kept.body
 
-    def at_s(node_s: float | None) -> float | None:
-        return None if node_s is None else kept.at_s(node_s)
+    def until_s(node_s: float | None) -> float | None:
+        return None if node_s is None else kept.until_s(node_s)
 
     def who(person: Person | None) -> Who | None:
-        return None if person is None else Who(person.by, person.why, kept.at_s(person.at), at_s(person.until))
+        return None if person is None else Who(person.by, person.why, kept.at_s(person.at), until_s(person.until))
 
     return AlarmLine(
         condition, condition_words(condition), body.kind, body.priority, body.signal, body.validity == "Vld",
-        body.activation == "On", at_s(body.since), body.episode, None if body.limit is None else body.limit.s_per_min,
+        body.activation == "On", kept.since_s, body.episode, None if body.limit is None else body.limit.s_per_min,
         None if body.limit is None else who(body.limit.set), who(body.acknowledged), who(body.inactivated),
-        at_s(body.audio_paused_until),
+        until_s(body.audio_paused_until),
     )  # fmt: skip

@@ -15,6 +15,7 @@ import uvicorn
 
 from edge.board.app import make_app
 from edge.board.audit import Audit
+from edge.board.connection import Connection
 from edge.board.users import read_users
 from edge.board.watch import Watch
 from edge.errors import ConfigError
@@ -42,7 +43,7 @@ def serve(settings: BoardSettings, stop: threading.Event, on_ready: Callable[[st
     app = make_app(settings, users, audit)
     with _bound(listen) as bound:
         config = uvicorn.Config(
-            app, log_config=None, access_log=False, server_header=False, ws="none",
+            app, http=Connection, log_config=None, access_log=False, server_header=False, ws="none",
             limit_concurrency=MAX_CONNECTIONS, timeout_graceful_shutdown=STOP_S, lifespan="on",
             ssl_certfile=listen.cert, ssl_keyfile=listen.key,
         )  # fmt: skip

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 
+from edge.board.kept import MAX_GROUPS, Minute
 from edge.board.lines import condition_words
 from edge.board.tile import Tile
-from edge.board.ward_state import BedState, Minute, Ward
+from edge.board.ward_state import Ward
 from edge.tables.csv_table import cell_text
 
 MAX_HOURS = 24
@@ -41,6 +44,8 @@ class Shift:
     site: str
     node: str
     stream: str
+    name: str
+    """What the bed is called."""
     now: str
     """What it shows now."""
     coverage: float
@@ -51,18 +56,26 @@ class Shift:
     slots: tuple[Slot, ...]
 
 
-def shifts_of(ward: Ward, tiles: Sequence[Tile], hours: int, now_s: float) -> list[Shift]:
-    """Every bed over the last hours, in the order of their names.
+def minutes_of(ward: Ward, tiles: Sequence[Tile]) -> list[tuple[Tile, tuple[Minute, ...]]]:
+    """What was heard of every bed, minute by minute, in the order of their names: a copy, for another thread.
 
     Args:
         ward: what was heard.
         tiles: what the screen shows now.
+    """
+    beds = sorted((tile for tile in tiles if tile.stream), key=lambda tile: (tile.site, tile.name, tile.node))
+    return [(tile, tuple(ward.nodes[tile.site, tile.node].beds[tile.stream].minutes)) for tile in beds]
+
+
+def shifts_of(heard: Sequence[tuple[Tile, Sequence[Minute]]], hours: int, now_s: float) -> list[Shift]:
+    """Every bed over the last hours.
+
+    Args:
+        heard: as `minutes_of` gives it.
         hours: 1 to `MAX_HOURS`.
         now_s: on the board's clock.
     """
-    beds = sorted((tile for tile in tiles if tile.stream), key=lambda tile: (tile.site, tile.stream, tile.node))
-    states = [ward.nodes[tile.site, tile.node].beds[tile.stream] for tile in beds]
-    return [_shift(tile, bed, hours * 3600.0, now_s) for tile, bed in zip(beds, states, strict=True)]
+    return [_shift(tile, minutes, hours * 3600.0, now_s) for tile, minutes in heard]
 
 
 def to_csv(shifts: Sequence[Shift]) -> str:
@@ -83,24 +96,33 @@ def to_csv(shifts: Sequence[Shift]) -> str:
 
 def slots_of(minutes: Sequence[Minute], begin_s: float, count: int, slot_s: float) -> tuple[Slot, ...]:
     """What was measured, and the burden of that, in each of `count` slots from `begin_s` on."""
-    weighed, groups = _weighed(minutes, begin_s), sorted({group for each in minutes for group in each.s_per_min})
+    groups, inside = groups_of(minutes), [list[tuple[Minute, float]]() for _ in range(count)]
+    for minute, weight in _weighed(minutes, begin_s):
+        index = math.ceil((minute.made_s - begin_s) / slot_s) - 1
+        if 0 <= index < count:
+            inside[index].append((minute, weight))
 
-    def slot(start_s: float) -> Slot:
-        inside = [pair for pair in weighed if start_s < pair[0].made_s <= start_s + slot_s]
-        coverage = min(1.0, sum(weight for _, weight in inside) / slot_s)
-        return Slot(start_s, coverage, {group: _mean(group, inside) for group in groups})
+    def slot(index: int) -> Slot:
+        coverage = min(1.0, sum(weight for _, weight in inside[index]) / slot_s)
+        return Slot(begin_s + index * slot_s, coverage, {group: _mean(group, inside[index]) for group in groups})
 
-    return tuple(slot(begin_s + index * slot_s) for index in range(count))
+    return tuple(slot(index) for index in range(count))
 
 
-def _shift(tile: Tile, bed: BedState, length_s: float, now_s: float) -> Shift:
+def groups_of(minutes: Iterable[Minute]) -> list[str]:
+    """The groups of classes that most of the minutes tell of, by name."""
+    found = Counter(chain.from_iterable(each.s_per_min for each in minutes))
+    return sorted(name for name, _ in found.most_common(MAX_GROUPS))
+
+
+def _shift(tile: Tile, heard: Sequence[Minute], length_s: float, now_s: float) -> Shift:
     begin_s = now_s - length_s
-    minutes = [each for each in bed.minutes if each.made_s > begin_s]
-    groups = sorted({group for each in minutes for group in each.s_per_min})
+    minutes = [each for each in heard if each.made_s > begin_s]
+    groups = groups_of(minutes)
     weighed = _weighed(minutes, begin_s)
     values = {group: [each.s_per_min.get(group) for each in minutes] for group in groups}
     return Shift(
-        tile.site, tile.node, tile.stream, tile.words, min(1.0, sum(w for _, w in weighed) / length_s),
+        tile.site, tile.node, tile.stream, tile.name, tile.words, min(1.0, sum(w for _, w in weighed) / length_s),
         {condition_words(group): _mean(group, weighed) for group in groups},
         {condition_words(g): max((v for v in found if v is not None), default=None) for g, found in values.items()},
         slots_of(minutes, begin_s, round(length_s / SLOT_S), SLOT_S),

@@ -18,7 +18,7 @@ from edge.board.wire import Body, BootId, Place, Share, Text, Time, place_of
 
 MAX_COLUMNS, MAX_BANDS, MAX_CLASSES = 256, 256, 16  # of a tile; a node sends some 15 to 30, 64 and 5
 MAX_COLUMNS_PER_S = 200  # a browser makes room for half a minute; a node sends some 30
-MAX_INDEX = 1 << 62
+MAX_INDEX = (1 << 53) - (1 << 26)  # a browser counts to 2^53; behind the first column there are 2^24 samples at most
 
 Ulid = Annotated[str, Field(pattern=r"^[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
 Index = Annotated[int, Field(ge=-MAX_INDEX, le=MAX_INDEX)]

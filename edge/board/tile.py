@@ -72,6 +72,8 @@ class Tile:
     node: str
     stream: str
     """Empty: the node itself."""
+    name: str
+    """What it is called: the bed, or the node; where several have that name, with what tells it from them."""
     level: Level
     kind: Kind | None
     """Of what it shows first: of the patient or of the monitoring; None if nothing is wrong."""
@@ -83,6 +85,10 @@ class Tile:
     """Since when it is so."""
     before: str
     """Of an unknown bed: what was signalled when that was last known."""
+    also: str
+    """Of a known bed: what else is signalled, seen, over or inactivated, that of the patient first."""
+    is_also_of_patient: bool
+    """Whether any of that is of the patient."""
     sound: Priority | None
     """The burst that is to be heard now."""
     is_test: bool

@@ -5,14 +5,15 @@ Not for the ward as it changes (`edge.board.hub`), nor for who may see it (`edge
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from pydantic import TypeAdapter
 from starlette.responses import Response
 
 from edge.board.fleet import Box, fleet_of
-from edge.board.shift import MAX_HOURS, Shift, shifts_of, to_csv
+from edge.board.shift import MAX_HOURS, Shift, minutes_of, shifts_of, to_csv
 from edge.board.watch import Watch
 
 SHIFT_HOURS = 8
@@ -36,23 +37,24 @@ class Handover:
     beds: list[Shift]
 
 
-View = Callable[[Watch, Mapping[str, str], float], Response]
+View = Callable[[Watch, Mapping[str, str], float], Awaitable[Response]]
 _FLEET, _HANDOVER = TypeAdapter(Fleet), TypeAdapter(Handover)
 
 
-def _fleet(watch: Watch, _asked: Mapping[str, str], now_s: float) -> Response:
+async def _fleet(watch: Watch, _asked: Mapping[str, str], now_s: float) -> Response:
     return _json(_FLEET.dump_json(Fleet(now_s, fleet_of(watch.ward, now_s))))
 
 
-def _shift(watch: Watch, asked: Mapping[str, str], now_s: float) -> Response:
+async def _shift(watch: Watch, asked: Mapping[str, str], now_s: float) -> Response:
     hours = _hours(asked)
-    beds = shifts_of(watch.ward, watch.tiles, hours, now_s)
+    beds = await asyncio.to_thread(shifts_of, minutes_of(watch.ward, watch.tiles), hours, now_s)
     return _json(_HANDOVER.dump_json(Handover(watch.title, hours, now_s, beds)))
 
 
-def _shift_csv(watch: Watch, asked: Mapping[str, str], now_s: float) -> Response:
-    text = to_csv(shifts_of(watch.ward, watch.tiles, _hours(asked), now_s))
-    return Response(text, media_type="text/csv", headers={"content-disposition": 'attachment; filename="shift.csv"'})
+async def _shift_csv(watch: Watch, asked: Mapping[str, str], now_s: float) -> Response:
+    beds = await asyncio.to_thread(shifts_of, minutes_of(watch.ward, watch.tiles), _hours(asked), now_s)
+    headers = {"content-disposition": 'attachment; filename="shift.csv"'}
+    return Response(await asyncio.to_thread(to_csv, beds), media_type="text/csv", headers=headers)
 
 
 def _hours(asked: Mapping[str, str]) -> int:

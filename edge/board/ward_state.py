@@ -1,18 +1,16 @@
-"""What was heard of every node and bed, each message with the moment at which it was made. Pure.
+"""What was heard of every node and bed: messages in, the state of the ward kept. Pure.
 
-Not for what it means now (`edge.board.ward_view`). Times here are seconds on the board's clock, which only goes
-forward: a message that comes live was made now, whatever its own clock says; one that the broker had stored is as old
-as its `ts` says. So neither a node's wrong clock nor a step of the board's makes an old state look fresh.
+Not for what it means now (`edge.board.ward_view`), nor for the age of a message (`edge.board.kept`).
 
 Everything is bounded. What has no room is counted in `refused`, never left out silently.
 """
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from collections import Counter
+from dataclasses import replace
 
+from edge.board.kept import MAX_GROUPS, Arrival, BedState, Kept, Minute, NodeState, Unread
 from edge.board.wire import (
     Alarm,
     Body,
@@ -24,87 +22,13 @@ from edge.board.wire import (
     StreamHealth,
     StreamStatus,
     Trend,
-)  # fmt: skip
+)
 
 MAX_NODES = 128
 MAX_BEDS = 512
 MAX_ALARMS = 24  # of one bed or node; the contract has 10
-DAY_MINUTES = 24 * 60
 STEP_S = 45.0  # between two minutes that are remembered, at least: a node tells one every 60 s
 WINDOW_S = 300  # which window of a trend says whether a bed is measured: that which its alarms look at
-
-AnyBody = TypeVar("AnyBody", bound=Body)
-
-
-@dataclass(frozen=True)
-class Kept(Generic[AnyBody]):
-    """The last message of its kind."""
-
-    body: AnyBody
-    made_s: float
-    """When it was made."""
-
-    def at_s(self, node_s: float) -> float:
-        """A time of the node's clock, as in the message, on the board's clock."""
-        return self.made_s - (self.body.ts - node_s)
-
-
-@dataclass(frozen=True)
-class Minute:
-    """What a trend said of the minute before it."""
-
-    made_s: float
-    coverage: float
-    s_per_min: dict[str, float | None]
-    """By group of classes; None: unknown."""
-
-
-Alarms = dict[str, Kept[Alarm]]
-"""By condition."""
-
-
-@dataclass
-class BedState:
-    """What was heard of one bed."""
-
-    status: Kept[StreamStatus] | None = None
-    health: Kept[StreamHealth] | None = None
-    trend: Kept[Trend] | None = None
-    alarms: Alarms = field(default_factory=dict)
-    minutes: deque[Minute] = field(default_factory=lambda: deque(maxlen=DAY_MINUTES))
-    measured_s: float | None = None
-    """When it was last known to be measured."""
-    is_told: bool = False
-    """Whether anything came live, or it has a status: leftovers at the broker alone make no bed."""
-
-
-@dataclass
-class NodeState:
-    """What was heard of one node."""
-
-    status: Kept[NodeStatus] | None = None
-    health: Kept[NodeHealth] | None = None
-    info: NodeInfo | None = None
-    alarms: Alarms = field(default_factory=dict)
-    beds: dict[str, BedState] = field(default_factory=dict)
-    clock_off_s: float | None = None
-    """How far its clock is ahead of the board's, by its last live message, delay included."""
-
-
-@dataclass(frozen=True)
-class Arrival:
-    """When and how a message came."""
-
-    at_s: float
-    """On the board's clock."""
-    wall_s: float
-    """Seconds since 1970."""
-    is_stored: bool = False
-    """Whether the broker had it before."""
-
-    def made_s(self, ts: float) -> float:
-        """When a message with this `ts` was made, on the board's clock."""
-        return self.at_s - max(0.0, self.wall_s - ts) if self.is_stored else self.at_s
 
 
 class Ward:
@@ -122,16 +46,26 @@ class Ward:
         """Take one message."""
         place, body = heard.place, heard.body
         if body is None:
-            self._clear(heard)
+            self._clear(heard, arrival)
         elif (node := self._node(place)) is None:
             self.refused["more nodes than fit"] += 1
         elif isinstance(body, NodeInfo):
             node.info = body
         else:
-            kept: Kept[Body] = Kept(body, arrival.made_s(body.ts))
+            kept: Kept[Body] = Kept(body, arrival.made_s(body.ts), arrival.is_dated(body.ts))
             if not arrival.is_stored:
                 node.clock_off_s = body.ts - arrival.wall_s
             self._keep(node, heard, kept, arrival)
+
+    def miss(self, place: Place, condition: str, arrival: Arrival) -> None:
+        """An alarm that cannot be read came: its bed is not known until one can; it makes no bed or node."""
+        part = self._part(place)
+        if part is None:
+            return
+        if condition not in part.unread and len(part.unread) >= MAX_ALARMS:
+            self.refused["more alarms than fit"] += 1
+        else:
+            part.unread.setdefault(condition, Unread(arrival.at_s))
 
     def _keep(self, node: NodeState, heard: Heard, kept: Kept[Body], arrival: Arrival) -> None:
         body, stream = kept.body, heard.place.stream
@@ -139,22 +73,36 @@ class Ward:
         if stream and bed is None:
             self.refused["more beds than fit"] += 1
         elif isinstance(body, Alarm):
-            self._keep_alarm(node.alarms if bed is None else bed.alarms, heard.condition, Kept(body, kept.made_s))
+            part = node if bed is None else bed
+            self._keep_alarm(part, heard.condition, Kept(body, kept.made_s, kept.is_dated), arrival)
         elif bed is None:
             _keep_of_node(node, kept)
         else:
             _keep_of_bed(bed, kept)
-        if bed is not None:
-            bed.is_told = bed.is_told or not arrival.is_stored or isinstance(body, StreamStatus)
+        if bed is not None and bed.told_s is None and (not arrival.is_stored or isinstance(body, StreamStatus)):
+            bed.told_s = arrival.at_s
 
-    def _keep_alarm(self, alarms: Alarms, condition: str, kept: Kept[Alarm]) -> None:
-        before = alarms.get(condition)
-        if before is None and len(alarms) >= MAX_ALARMS:
+    def _keep_alarm(self, part: NodeState | BedState, condition: str, kept: Kept[Alarm], arrival: Arrival) -> None:
+        """Unless one that was made later is there: by its number, or where it comes live by the node's clock."""
+        before, body = part.alarms.get(condition), kept.body
+        if before is None and len(part.alarms) >= MAX_ALARMS:
             self.refused["more alarms than fit"] += 1
             return
-        same = before is not None and before.body.boot_id == kept.body.boot_id
-        if before is None or not same or kept.body.rev >= before.body.rev:
-            alarms[condition] = kept
+        is_overtaken = (
+            before is not None
+            and before.body.boot_id == body.boot_id
+            and body.rev < before.body.rev
+            and (arrival.is_stored or body.ts <= before.body.ts)
+        )
+        if not is_overtaken:
+            is_same = before is not None and before.body.episode == body.episode
+            part.alarms[condition] = replace(kept, since_s=_since_s(kept, body.since, before if is_same else None))
+            part.unread.pop(condition, None)
+
+    def _part(self, place: Place) -> NodeState | BedState | None:
+        """What is known of a bed, or of a node itself."""
+        node = self.nodes.get((place.site, place.node))
+        return node if node is None or not place.stream else node.beds.get(place.stream)
 
     def _node(self, place: Place) -> NodeState | None:
         key = (place.site, place.node)
@@ -168,24 +116,35 @@ class Ward:
             self._beds += 1
         return node.beds.get(stream)
 
-    def _clear(self, heard: Heard) -> None:
-        """A cleared status takes its bed or node away; a cleared alarm is gone; all else goes by its age."""
+    def _clear(self, heard: Heard, arrival: Arrival) -> None:
+        """A cleared status takes its bed or node away; of all else but alarms the last word goes by its age."""
         place, node = heard.place, self.nodes.get((heard.place.site, heard.place.node))
         if node is None:
             return
         if heard.kind is Alarm:
-            bed = node.beds.get(place.stream)
-            (node.alarms if not place.stream else bed.alarms if bed is not None else {}).pop(heard.condition, None)
+            self._clear_alarm(node, heard, arrival)
         elif heard.kind is StreamStatus:
             self._beds -= node.beds.pop(place.stream, None) is not None
         elif heard.kind is NodeStatus:
             self._beds -= len(self.nodes.pop((place.site, place.node)).beds)
 
+    def _clear_alarm(self, node: NodeState, heard: Heard, arrival: Arrival) -> None:
+        """One of the running process is not over by that, and its words stay; one of an earlier process is gone."""
+        part = self._part(heard.place)
+        kept = None if part is None else part.alarms.get(heard.condition)
+        if part is None:
+            return
+        if kept is not None and (node.status is None or node.status.body.boot_id == kept.body.boot_id):
+            part.unread[heard.condition] = Unread(arrival.at_s, kept.body.boot_id)
+        else:
+            part.alarms.pop(heard.condition, None)
+            part.unread.pop(heard.condition, None)
+
 
 def _keep_of_node(node: NodeState, kept: Kept[Body]) -> None:
     body = kept.body
     if isinstance(body, NodeHealth):
-        node.health = Kept(body, kept.made_s)
+        node.health = Kept(body, kept.made_s, kept.is_dated)
     elif isinstance(body, NodeStatus):
         before = None if node.status is None else node.status.body
         is_late = (
@@ -194,21 +153,39 @@ def _keep_of_node(node: NodeState, kept: Kept[Body]) -> None:
             and before.state == "online"
             and before.session != body.session
         )
-        node.status = node.status if is_late else Kept(body, kept.made_s)
+        node.status = node.status if is_late else Kept(body, kept.made_s, kept.is_dated)
+
+
+def _since_s(
+    kept: Kept[Alarm] | Kept[StreamStatus], since: float | None, before: Kept[Alarm] | Kept[StreamStatus] | None
+) -> float | None:
+    """Since when a state is so: as it was found at first, or a step of the node's clock would move it."""
+    if since is None:
+        return None
+    is_same = before is not None and before.is_dated and before.body.boot_id == kept.body.boot_id
+    is_same = is_same and before is not None and before.body.since == since
+    return before.since_s if before is not None and is_same else kept.at_s(since)
 
 
 def _keep_of_bed(bed: BedState, kept: Kept[Body]) -> None:
     body = kept.body
     if isinstance(body, StreamStatus):
-        bed.status = Kept(body, kept.made_s)
+        status = Kept(body, kept.made_s, kept.is_dated)
+        bed.status = replace(status, since_s=_since_s(status, body.since, bed.status))
+        if body.state != "lost":
+            bed.lost_s = None
+        elif bed.lost_s is None:
+            bed.lost_s = kept.made_s
     elif isinstance(body, StreamHealth):
-        bed.health = Kept(body, kept.made_s)
+        bed.health = Kept(body, kept.made_s, kept.is_dated)
     elif isinstance(body, Trend):
-        bed.trend = Kept(body, kept.made_s)
+        bed.trend = Kept(body, kept.made_s, kept.is_dated)
+        if not kept.is_dated:
+            return
         window = min(body.windows, key=lambda each: each.s, default=None)
         is_next = not bed.minutes or kept.made_s - bed.minutes[-1].made_s >= STEP_S
         if window is not None and is_next:
-            groups = {name: group.s_per_min for name, group in window.groups.items()}
+            groups = {name: window.groups[name].s_per_min for name in sorted(window.groups)[:MAX_GROUPS]}
             bed.minutes.append(Minute(kept.made_s, window.coverage, groups))
         if any(each.s == WINDOW_S and each.known for each in body.windows):
             bed.measured_s = kept.made_s

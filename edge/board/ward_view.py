@@ -7,24 +7,42 @@ patients of the same priority. Nothing is heard of mode Test: the contract lets 
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
-from edge.board.lines import alarm_lines, burden_lines, contact_words, missing_words
+from edge.board.kept import Alarms, BedState, NodeState
+from edge.board.lines import alarm_lines, beside, burden_lines, contact_words, missing_words, off_words
 from edge.board.tile import AlarmLine, Level, Tile
-from edge.board.unknown import bed_trouble, node_trouble, present, silent_since_s, unmeasured, window_of
-from edge.board.ward_state import WINDOW_S, Alarms, BedState, NodeState, Ward
-from edge.ward.alarm_records import PRIORITIES, Kind, Priority, Signal
+from edge.board.unknown import (
+    Trouble,
+    alarms_trouble,
+    bed_trouble,
+    last_measured_s,
+    node_trouble,
+    present,
+    silent_since_s,
+    unmeasured,
+    window_of,
+)  # fmt: skip
+from edge.board.urgency import LEVELS, rank_of
+from edge.board.ward_state import WINDOW_S, Ward
+from edge.ward.alarm_records import PRIORITIES, Kind, Priority
 
 HOUR_S = 3600
 SOUND_DELAY_S = 10.0  # how long a bed must be unknown before that is heard: a node that starts again takes seconds
-RANKS: dict[tuple[Level, Kind | None, Priority | None], int] = {
-    ("alarm", "Phy", "Hi"): 0, ("alarm", "Phy", "Me"): 1, ("unknown", None, None): 2, ("latched", "Phy", "Hi"): 3,
-    ("alarm", "Tec", "Hi"): 4, ("latched", "Phy", "Me"): 5, ("alarm", "Tec", "Me"): 6, ("alarm", "Phy", "Lo"): 7,
-    ("alarm", "Tec", "Lo"): 8, ("latched", "Tec", "Hi"): 9, ("latched", "Phy", "Lo"): 10, ("latched", "Tec", "Me"): 11,
-    ("latched", "Tec", "Lo"): 12,
-}  # fmt: skip
-LEVELS: dict[Signal, Level] = {"On": "alarm", "Latch": "latched", "Ack": "seen"}
-RANKS_OF_LEVELS: dict[Level, int] = {"waiting": 13, "seen": 14, "inactive": 16, "quiet": 17}
+
+Names = tuple[str, str, str]
+"""Site, node and stream; of a node itself the stream is empty."""
+
+
+@dataclass(frozen=True)
+class _Who:
+    """Whose tile it is, and what its alarms are."""
+
+    names: Names
+    name: str
+    alarms: Alarms
+    lines: list[AlarmLine]
 
 
 def tiles_of(ward: Ward, now_s: float, lost_s: float | None = None) -> list[Tile]:
@@ -35,49 +53,67 @@ def tiles_of(ward: Ward, now_s: float, lost_s: float | None = None) -> list[Tile
         now_s: on the board's clock.
         lost_s: since when the broker has been out of reach; None if it is there.
     """
-    tiles = []
+    tiles, called = [], _called(ward)
     for (site, name), node in ward.nodes.items():
-        trouble, since_s = node_trouble(node, now_s), silent_since_s(node, now_s)
+        boot = node.status.body.boot_id if node.status is not None else ""
+        trouble: Trouble = node_trouble(node, now_s), silent_since_s(node, now_s)
         if lost_s is not None:
-            trouble, since_s = "the board has lost the broker", lost_s
-        beds = [
-            _bed_tile((site, name, stream), node, bed, now_s, (trouble, since_s))
-            for stream, bed in node.beds.items()
-            if bed.is_told
-        ]
+            trouble = "the board has lost the broker", lost_s
+        beds = []
+        for stream, bed in node.beds.items():
+            if bed.is_told:
+                names = (site, name, stream)
+                who = _who(names, called[names], bed.alarms, boot)
+                beds.append(_tile(who, bed, boot, now_s, _head_of_bed(who, node, bed, now_s, trouble)))
         tiles += beds
-        tiles += _node_tiles((site, name), node, now_s, (trouble, since_s), bool(beds))
+        own = _who((site, name, ""), called[site, name, ""], node.alarms, boot)
+        if (head := _head_of_node(own, node, now_s, trouble, bool(beds))) is not None:
+            tiles.append(_tile(own, BedState(), boot, now_s, head))
     return sorted(tiles, key=lambda tile: tile.order)
 
 
-def _bed_tile(
-    names: tuple[str, str, str], node: NodeState, bed: BedState, now_s: float, trouble: tuple[str, float | None]
-) -> Tile:
-    boot = node.status.body.boot_id if node.status is not None else ""
-    alarms = present(bed.alarms, boot) or bed.alarms
-    reason, since_s = trouble
-    if not reason and (reason := bed_trouble(node, bed, now_s)):
-        made = [each.made_s for each in (bed.status, *bed.alarms.values()) if each is not None]
-        since_s = max(made, default=None)
-    if reason:
-        return _tile(names, bed, boot, now_s, (alarms, _unknown(reason, since_s, alarms)))
-    return _tile(names, bed, boot, now_s, (alarms, _known(node, bed, now_s, alarms)))
+def _called(ward: Ward) -> dict[Names, str]:
+    """What beds and nodes are called: by their own name, with the node's and the site's where others have it, too."""
+    beds = [
+        (site, node, stream)
+        for (site, node), state in ward.nodes.items()
+        for stream, bed in state.beds.items()
+        if bed.is_told
+    ]
+    nodes = [(*names, "") for names in ward.nodes]
+    found: dict[Names, str] = {}
+    for group in (beds, nodes):
+        forms = {names: _forms(*names) for names in group}
+        taken = Counter(form for each in forms.values() for form in each)
+        found |= {names: next((form for form in each if taken[form] == 1), each[-1]) for names, each in forms.items()}
+    return found
 
 
-def _node_tiles(
-    names: tuple[str, str], node: NodeState, now_s: float, trouble: tuple[str, float | None], has_beds: bool
-) -> list[Tile]:
-    """A node is seen where its own alarms are signalled, or where it is unknown and has no bed that would say so."""
+def _forms(site: str, node: str, stream: str) -> list[str]:
+    """Names of a bed or node, the shortest first."""
+    levels = [level for level in (stream, node, site) if level]
+    return [" · ".join(levels[:count]) for count in range(1, len(levels) + 1)]
+
+
+def _who(names: Names, name: str, alarms: Alarms, boot: str) -> _Who:
+    """With the alarms of the running process, or if there are none those that are left of an earlier one."""
+    found = present(alarms, boot) or alarms
+    return _Who(names, name, found, alarm_lines(found))
+
+
+def _head_of_bed(who: _Who, node: NodeState, bed: BedState, now_s: float, trouble: Trouble) -> _Head:
+    reason, since_s = trouble if trouble[0] else bed_trouble(node, bed, now_s)
+    return _unknown(reason, since_s, who.lines) if reason else _known(node, bed, now_s, who.lines)
+
+
+def _head_of_node(who: _Who, node: NodeState, now_s: float, trouble: Trouble, has_beds: bool) -> _Head | None:
+    """A node is seen where its own alarms are signalled or not known, or it is unknown and has no bed that says so."""
     boot = node.status.body.boot_id if node.status is not None else ""
-    alarms = present(node.alarms, boot) or node.alarms
-    reason, since_s = trouble
+    reason, since_s = trouble if trouble[0] else alarms_trouble(node.alarms, node.unread, boot, now_s)
     if reason:
-        head = _unknown(reason, since_s, alarms)
-        is_shown = not has_beds
-    else:
-        head = _of_alarms(alarm_lines(alarms))
-        is_shown = head.level not in ("quiet", "inactive")
-    return [_tile((*names, ""), BedState(), boot, now_s, (alarms, head))] if is_shown else []
+        return None if trouble[0] and has_beds else _unknown(reason, since_s, who.lines)
+    head = _of_alarms(who.lines)
+    return None if head.level in ("quiet", "inactive") else head
 
 
 @dataclass(frozen=True)
@@ -91,35 +127,33 @@ class _Head:
     kind: Kind | None = None
     priority: Priority | None = None
     before: str = ""
+    shown: str = ""
+    """Condition of the alarm that it says."""
     is_told: bool = True
     """Whether what the node says of the bed counts."""
 
     @property
     def order(self) -> tuple[int, bool, int]:
         """Rank of its urgency; what was in alarm before it became unknown; the longest first."""
-        rank = RANKS.get((self.level, self.kind, self.priority))
-        if rank is None:
-            rank = RANKS_OF_LEVELS[self.level] + (self.kind == "Tec")
-        return rank, not self.before, round(self.since_s or 0.0)
+        return rank_of(self.level, self.kind, self.priority), not self.before, round(self.since_s or 0.0)
 
 
-def _unknown(reason: str, since_s: float | None, alarms: Alarms, is_told: bool = False) -> _Head:
-    signalled = [line.words for line in alarm_lines(alarms) if line.signal != "Off"]
+def _unknown(reason: str, since_s: float | None, lines: list[AlarmLine], is_told: bool = False) -> _Head:
+    signalled = [line.words for line in lines if line.signal != "Off"]
     return _Head("unknown", "Unknown", reason, since_s, before=", ".join(signalled), is_told=is_told)
 
 
-def _known(node: NodeState, bed: BedState, now_s: float, alarms: Alarms) -> _Head:
-    lines = alarm_lines(alarms)
+def _known(node: NodeState, bed: BedState, now_s: float, lines: list[AlarmLine]) -> _Head:
     head = _of_alarms(lines)
     reason, is_passing = unmeasured(node, bed, now_s)
     has_alarm = any(line.kind == "Tec" and line.signal != "Off" for line in lines)  # which says so already
     if not reason or has_alarm or head.level == "alarm":
         return head
     assert bed.status is not None, "a bed without status is not known"
-    since_s = bed.status.at_s(bed.status.body.since)
+    since_s, is_lost = bed.status.since_s, bed.status.body.state == "lost"
     if not is_passing:
-        since_s = max(since_s, bed.measured_s or since_s)
-        return _unknown(reason, since_s, alarms, is_told=True)
+        since_s = max(since_s, bed.measured_s or since_s) if is_lost and since_s is not None else last_measured_s(bed)
+        return _unknown(reason, since_s, lines, is_told=True)
     words = "No sound" if bed.status.body.state == "lost" else "Not measured yet"
     return head if head.level == "latched" else _Head("waiting", words, reason, since_s)
 
@@ -132,24 +166,28 @@ def _of_alarms(lines: list[AlarmLine]) -> _Head:
         detail = "over, nobody has seen it" if level == "latched" else ""
         if level == "seen" and first.seen_by is not None:
             detail = f"seen by {first.seen_by.by}"
-        return _Head(level, first.words, detail, first.since_s, first.kind, first.priority)
-    if off := [line.off_by for line in lines if line.off_by is not None]:
-        return _Head("inactive", "Alarms off", f"by {off[0].by}: {off[0].why}", off[0].at_s)
+        return _Head(level, first.words, detail, first.since_s, first.kind, first.priority, shown=first.condition)
+    if off := off_words(lines):
+        words, line = off[0]
+        assert line.off_by is not None, "an inactivated alarm says by whom"
+        detail = f"by {line.off_by.by}: {line.off_by.why}"
+        return _Head("inactive", words, detail, line.off_by.at_s, shown=line.condition)
     is_watched = any(line.kind == "Phy" and line.is_watched for line in lines)
     return _Head("quiet", "Quiet" if is_watched else "No limit set")
 
 
-def _tile(names: tuple[str, str, str], bed: BedState, boot: str, now_s: float, found: tuple[Alarms, _Head]) -> Tile:
-    (site, node, stream), (alarms, head) = names, found
+def _tile(who: _Who, bed: BedState, boot: str, now_s: float, head: _Head) -> Tile:
+    (site, node, stream), alarms = who.names, who.alarms
+    also, is_of_patient = ("", False) if head.level == "unknown" else beside(who.lines, head.shown)
     window, hour = (window_of(bed.trend, boot, each, now_s) if head.is_told else None for each in (WINDOW_S, HOUR_S))
     health = bed.health.body if bed.health is not None and head.is_told else None
     device = None if health is None else health.device
     is_test = any(each.body.mode == "Test" for each in alarms.values())
     return Tile(
-        "/".join(names), site, node, stream, head.level, head.kind, head.priority, head.words, head.detail,
-        None if head.since_s is None else round(head.since_s), head.before,
-        None if is_test else _sound(head, alarms, now_s), is_test,
-        tuple(alarm_lines(alarms)), burden_lines(bed, alarms, (window, hour), now_s),
+        "/".join(who.names), site, node, stream, who.name, head.level, head.kind, head.priority,
+        head.words, head.detail, None if head.since_s is None else round(head.since_s), head.before,
+        also, is_of_patient, None if is_test else _sound(head, alarms, now_s), is_test,
+        tuple(who.lines), burden_lines(bed, alarms, (window, hour), now_s),
         None if window is None else window.coverage, None if hour is None else hour.coverage,
         missing_words(window), (health.fault or "").replace("_", " ") if health is not None else "",
         None if device is None else device.battery_percent,

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from contextlib import suppress
 
 from edge.board import sound_wire, wire
 from edge.board.bed_hub import BedHub, BedState
 from edge.board.hub import BoardState, Hub
 from edge.board.inbox import Arrived
+from edge.board.kept import Arrival
 from edge.board.looking import Looking
 from edge.board.orders import Orders
 from edge.board.reader import Reader
@@ -22,7 +22,7 @@ from edge.board.sound_wire import MelTile
 from edge.board.sounds import Sounds
 from edge.board.tile import Tile
 from edge.board.unknown import node_trouble
-from edge.board.ward_state import Arrival, Ward
+from edge.board.ward_state import Ward
 from edge.board.ward_view import tiles_of
 from edge.board.wire import Place
 from edge.settings.board import BoardSettings
@@ -30,6 +30,7 @@ from edge.settings.board import BoardSettings
 LOOK_S = 0.1
 IDLE_S = 1.0
 MAX_SENDERS = 32  # of unreadable messages that are told apart
+MAX_TOLD, TOLD_S = 4, 300.0  # how many of them are named, and for how long after their last
 LOST_S = 5.0  # how long the broker may be out of reach before every bed is unknown
 
 
@@ -51,8 +52,8 @@ class Watch:
         self.sounds, self.beds, self.looking = Sounds(), BedHub(), Looking(self.orders)
         self.tiles: list[Tile] = []
         """What is shown, most urgent first."""
-        self.malformed: Counter[str] = Counter()
-        """Messages that could not be read, by node."""
+        self.malformed: dict[str, float] = {}
+        """When a message could not be read last, by node."""
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -79,13 +80,11 @@ class Watch:
             try:
                 self._take(arrived, wall_s)
             except ValueError:
-                sender = _sender(self.reader.prefix, arrived.request.topic)
-                is_known = sender in self.malformed or len(self.malformed) < MAX_SENDERS
-                self.malformed[sender if is_known else "others"] += 1
+                self._cannot_read(arrived, wall_s)
         lost_s = self.reader.lost_s
         is_lost = lost_s is not None and now_s - lost_s >= LOST_S
         self.tiles = tiles_of(self.ward, now_s, lost_s if is_lost else None)
-        self.hub.show(self.tiles, BoardState(self.title, lost_s is None, self._refused()), now_s)
+        self.hub.show(self.tiles, BoardState(self.title, lost_s is None, self._refused(now_s)), now_s)
         self._look_at_beds(now_s)
 
     def _take(self, arrived: Arrived, wall_s: float) -> None:
@@ -104,6 +103,17 @@ class Watch:
             self.beds.show_tile(sound.place, sound.body)
         else:
             self.beds.show_sounds(sound.place, self.sounds.push(sound.place, sound.body))
+
+    def _cannot_read(self, arrived: Arrived, wall_s: float) -> None:
+        """Remember whose message it was; an alarm that cannot be read makes its bed unknown."""
+        topic = arrived.request.topic
+        sender = _sender(self.reader.prefix, topic)
+        if sender not in self.malformed and len(self.malformed) >= MAX_SENDERS:
+            self.malformed = {name: at_s for name, at_s in self.malformed.items() if arrived.at_s - at_s < TOLD_S}
+        is_known = sender in self.malformed or len(self.malformed) < MAX_SENDERS
+        self.malformed[sender if is_known else "others"] = arrived.at_s
+        if (named := wire.alarm_named(self.reader.prefix, topic)) is not None:
+            self.ward.miss(*named, Arrival(arrived.at_s, wall_s, arrived.request.stored))
 
     def _look_at_beds(self, now_s: float) -> None:
         """Ask for the pictures that are looked at, and tell their viewers how the beds are."""
@@ -124,9 +134,10 @@ class Watch:
             return "the board has heard nothing of this bed"
         return node_trouble(node, now_s)
 
-    def _refused(self) -> tuple[str, ...]:
-        """What could not be taken, without numbers that change all the time."""
-        found = [f"unreadable messages of {sender}" for sender in sorted(self.malformed)[:4]]
+    def _refused(self, now_s: float) -> tuple[str, ...]:
+        """What could not be taken, without what changes all the time: of senders the last, by tens of seconds."""
+        recent = [(-(at_s // 10), name) for name, at_s in self.malformed.items() if now_s - at_s < TOLD_S]
+        found = [f"unreadable messages of {sender}" for _, sender in sorted(recent)[:MAX_TOLD]]
         found += sorted({*self.ward.refused, *self.sounds.refused})
         return tuple(found + ["more messages than the board can take"] * (self.reader.inbox.dropped > 0))
 

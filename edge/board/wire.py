@@ -256,6 +256,15 @@ def parse(prefix: str, topic: str, payload: bytes) -> Heard:
     return Heard(place, levels[1] if is_alarm else "", body, kind)
 
 
+def alarm_named(prefix: str, topic: str) -> tuple[Place, str] | None:
+    """The place and the condition that a topic names; None if it is of no alarm."""
+    try:
+        place, levels = place_of(prefix, topic, b"")
+    except ValueError:
+        return None
+    return (place, levels[1]) if len(levels) == 2 and levels[0] == "alarm" else None
+
+
 def place_of(prefix: str, topic: str, payload: bytes) -> tuple[Place, list[str]]:
     """Whose message it is, and the levels of its topic behind that; of a size that is looked at.
 

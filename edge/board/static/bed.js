@@ -44,6 +44,7 @@ function draw() {
   setHidden($("#banner"), !stream.isSilent);
   setText($("#banner"), stream.isSilent ? "This screen has lost the board. Nothing on it counts." : "");
   const tile = told?.bed.tile ?? null;
+  if (tile) setText($("#title"), tile.name);
   drawState(tile);
   drawLook();
 }
@@ -53,8 +54,8 @@ function drawState(tile) {
   const state = $("#state");
   const seconds = tile?.since_s ? stream.nowS - tile.since_s : 0;
   const words = !told ? "" : level === "unknown" && tile?.level !== "unknown" ? "Unknown" : tile.words;
-  const parts = [words, tile?.is_test ? "TEST" : "", tile?.since_s && level !== "quiet" ? `for ${ago(seconds)}` : "", tile?.detail ?? ""];
-  const look = `now-state level-${level}`;
+  const parts = [words, tile?.is_test ? "TEST" : "", tile?.since_s && level !== "quiet" ? `for ${ago(seconds)}` : "", tile?.also ? `also: ${tile.also}` : "", tile?.detail ?? ""];
+  const look = `now-state level-${level} ${tile?.kind ? `kind-${tile.kind} priority-${tile.priority}` : ""}`;
   if (state.className !== look || !state.firstChild) {
     state.className = look;
     state.replaceChildren(shape(level, tile?.kind, tile?.priority), document.createElement("span"));

@@ -53,10 +53,10 @@ export class BedDialog {
     const tile = this.#stream.tiles.get(shown);
     if (!shown || !tile) return;
     const now = this.#stream.nowS;
-    setText($("#bed-title"), tile.stream || tile.node);
+    setText($("#bed-title"), tile.name);
     setHidden($("#bed-page"), !tile.stream);
     if (tile.stream) $("#bed-page").href = pageOf(tile);
-    setText($("#bed-state"), [tile.words, tile.detail, `box ${tile.node}`, `site ${tile.site}`].filter(Boolean).join(" · "));
+    setText($("#bed-state"), [tile.words, tile.also, tile.detail, `box ${tile.node}`, `site ${tile.site}`].filter(Boolean).join(" · "));
     $("#bed-alarms").replaceChildren(...tile.alarms.map((line) => make("li", `signal-${line.signal}`, alarmText(line, now))));
     $("#do-acknowledge").disabled = !answerable(tile).length || !MAY_ACKNOWLEDGE.includes(role());
   }

@@ -11,7 +11,6 @@ import { answerable, needsAttention, TileView } from "./tile.js";
 import { who } from "./who.js";
 import { ago, pageOf } from "./words.js";
 
-const STEADY_MS = 600; // after tiles have moved, a press on one may have meant another
 const SILENCE_MS = 120_000; // of this screen; longer is a command to the bed, with who and why
 const SUMMARY = [ // what is counted, in which shape and words
   ["patient", ["alarm", "Phy", "Hi"], "patient"], ["unknown", ["unknown"], "unknown"], ["technical", ["alarm", "Tec", "Me"], "equipment"],
@@ -22,7 +21,6 @@ const views = new Map();
 const sounder = new Sounder();
 const stream = new WardStream(onChange, start);
 const dialog = new BedDialog(stream);
-let movedMs = -Infinity;
 let silencedMs = -Infinity;
 let wasSilent = false;
 let spoken = "";
@@ -30,8 +28,9 @@ let spoken = "";
 // What is shown of a tile: as the board says, unless the board itself is silent.
 function seen(tile) {
   if (!stream.isSilent) return tile;
-  const before = tile.level === "unknown" ? tile.before : needsAttention(tile) ? tile.words : "";
-  return { ...tile, level: "unknown", kind: null, priority: null, words: "Unknown", before, sound: tile.is_test ? null : "Me",
+  const words = needsAttention(tile) ? tile.words : tile.level === "seen" ? `${tile.words} seen` : "";
+  const before = tile.level === "unknown" ? tile.before : [words, tile.also].filter(Boolean).join(" · ");
+  return { ...tile, level: "unknown", kind: null, priority: null, words: "Unknown", before, also: "", sound: tile.is_test ? null : "Me",
            detail: "this screen has lost the board", since_s: stream.heardS, coverage: null, fault: "", missing: "", contact: "", battery_percent: null,
            burdens: tile.burdens.map((line) => ({ ...line, minutes_5: null, hour: null })) };
 }
@@ -44,12 +43,13 @@ function onChange(keys, isReordered) {
       views.delete(key);
       continue;
     }
-    if (!views.has(key)) views.set(key, new TileView(key, { open: openBed, acknowledge: answer }));
+    if (!views.has(key)) views.set(key, new TileView(key, { open: (bed) => dialog.open(bed), acknowledge: answer, moved: onMoved }));
     views.get(key).draw(seen(tile), stream.nowS);
   }
   for (const key of views.keys()) if (!stream.tiles.has(key)) { views.get(key).element.remove(); views.delete(key); }
   place(isReordered || keys.length > 0);
   tick();
+  for (const key of keys) views.get(key)?.noteMove();
   dialog.draw();
 }
 
@@ -71,7 +71,6 @@ function place(mayMove) {
     isMoved = true;
   }
   if (isMoved) {
-    movedMs = performance.now();
     fit();
     if (focused !== document.activeElement && focused?.isConnected) focused.focus({ preventScroll: true });
   }
@@ -88,6 +87,7 @@ function fit() {
     $(`#${name}`).style.setProperty("--height", `${Math.floor(found[name].height)}px`);
     $(`#${name}`).style.setProperty("--widest", `${Math.floor(WIDEST * found[name].height)}px`);
   }
+  for (const view of views.values()) view.noteMove();
 }
 
 function tick() {
@@ -113,7 +113,6 @@ function banner() {
   for (const refused of stream.head.refused ?? []) lines.push(`Not shown: ${refused}.`);
   setHidden($("#banner"), !lines.length);
   setText($("#banner"), lines.join(" "));
-  if (!lines.length !== ($("#banner").dataset.empty === "true")) { $("#banner").dataset.empty = String(!lines.length); fit(); }
 }
 
 function summary() {
@@ -137,19 +136,17 @@ function sound() {
   setHidden($("#pause"), !sounder.isOn || leftMs > 0 || !heard);
 }
 
-function openBed(key) {
-  if (performance.now() - movedMs < STEADY_MS) return tell("The beds have just moved: press again.");
-  dialog.open(key);
+function onMoved() {
+  tell("This bed has just moved: press again.");
 }
 
 async function answer(key) {
   const tile = stream.tiles.get(key);
-  if (performance.now() - movedMs < STEADY_MS) return tell("The beds have just moved: press again.");
   if (role() === "view") return tell("You may look, and not acknowledge.");
   if (!tile || !answerable(tile).length) return tell("There is nothing to acknowledge on this bed.");
   if (!who()) return dialog.open(key, "Say who you are, then acknowledge.");
   const outcome = await acknowledge(tile);
-  tell(outcome.ok ? `${tile.stream || tile.node} acknowledged.` : `Not done: ${outcome.reason}`);
+  tell(outcome.ok ? `${tile.name} acknowledged.` : `Not done: ${outcome.reason}`);
 }
 
 let toldTimer = 0;
@@ -197,7 +194,8 @@ async function start() {
 }
 
 document.addEventListener("keydown", onKey);
-new ResizeObserver(fit).observe($(".bar"));
+const resized = new ResizeObserver(fit);
+for (const above of [".bar", "#banner"]) resized.observe($(above));
 window.addEventListener("resize", fit);
 $("#sound").addEventListener("click", async () => {
   if (sounder.isOn) sounder.forbid();

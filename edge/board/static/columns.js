@@ -65,7 +65,8 @@ export class Columns {
     const now = this.head;
     if (!now || now.boot_id !== head.boot_id || now.bands !== head.bands || now.sample.rate !== head.sample.rate) return false;
     if (now.sample.column !== head.sample.column || now.classes.join() !== head.classes.join()) return false;
-    return head.sample.first >= now.sample.first; // else the device has begun anew
+    const ahead = (head.sample.first - now.sample.first) / head.sample.column;
+    return ahead >= 0 && ahead <= this.count; // else the device has begun anew, or nothing of what is kept is shown any more
   }
 
   #begin(head) {

@@ -4,7 +4,7 @@ import { $, setHidden, setText } from "./dom.js";
 import { factsOf, saidWords } from "./event_list.js";
 import { Picture } from "./picture.js";
 import { clockOf } from "./plot.js";
-import { post, role, signedInAs } from "./session.js";
+import { ask, post, role, signedInAs } from "./session.js";
 import { remember, who } from "./who.js";
 import { soundWords } from "./words.js";
 
@@ -63,7 +63,7 @@ export class EventDialog {
     setHidden($("#clip-stage"), !hasClip);
     if (!hasClip) return;
     setText($("#clip-words"), "The picture of the clip is made …");
-    const answer = await told(fetch(`/api/clip?${new URLSearchParams({ id: event.clip })}`), "json");
+    const answer = await told(ask(`/api/clip?${new URLSearchParams({ id: event.clip })}`), "json");
     if (this.shown !== event.id) return; // another one was opened meanwhile
     if (!answer.ok) return setText($("#clip-words"), `No picture: ${answer.reason}.`);
     const { events, ...tile } = answer.content;
@@ -78,7 +78,7 @@ export class EventDialog {
   // Sound leaves the board only here; the board's audit log says so.
   async #listen() {
     const { event } = this.#row;
-    const answer = await told(fetch(`/api/clip/sound?${new URLSearchParams({ id: event.clip, by: $("#who").value.trim() })}`), "blob");
+    const answer = await told(ask(`/api/clip/sound?${new URLSearchParams({ id: event.clip, by: $("#who").value.trim() })}`), "blob");
     if (this.shown !== event.id) return; // nobody shall label an event by the sound of another
     if (!answer.ok) return setText($("#answer"), `Not heard: ${answer.reason}.`);
     this.#url = URL.createObjectURL(answer.content);

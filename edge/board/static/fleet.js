@@ -1,7 +1,7 @@
 // The boxes behind the beds: what each runs, how it is, and its links.
 
 import { $, make, setText } from "./dom.js";
-import { enter } from "./session.js";
+import { ask, enter } from "./session.js";
 import { ago } from "./words.js";
 
 const EVERY_MS = 5000;
@@ -65,8 +65,7 @@ function card(box, boxes, now) {
 
 async function show() {
   try {
-    const answer = await fetch("/api/fleet");
-    if (answer.status === 401) await enter();
+    const answer = await ask("/api/fleet");
     if (!answer.ok) throw new Error(answer.statusText);
     const { now_s: now, boxes } = await answer.json();
     $("#boxes").replaceChildren(...boxes.map((box) => card(box, boxes, now)));

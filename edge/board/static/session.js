@@ -3,11 +3,29 @@
 import { $ } from "./dom.js";
 
 let session = null;
+let token = ""; // of a screen that came with one: it enters with it again when its session is over
+let entering = null;
 
 export const role = () => session?.role ?? "view";
 export const signedInAs = () => session?.name ?? "";
 
+// Ask for a change. Where the session is over, or the board has begun anew, enter first and ask once more.
 export async function post(path, body) {
+  const answer = await send(path, body);
+  if (!answer.enter) return answer;
+  await enter();
+  return send(path, body);
+}
+
+// The same for what changes nothing; the answer as `fetch` gives it.
+export async function ask(path) {
+  const answer = await fetch(path);
+  if (answer.status !== 401) return answer;
+  await enter();
+  return fetch(path);
+}
+
+async function send(path, body) {
   const headers = { "content-type": "application/json", "x-csrf-token": session?.csrf ?? "" };
   try {
     const answer = await fetch(path, { method: "POST", headers, body: JSON.stringify(body) });
@@ -18,26 +36,39 @@ export async function post(path, body) {
 }
 
 // Carry on as whoever this browser is; asks for a name and a password where the board wants them.
-export async function enter() {
-  const token = new URLSearchParams(location.hash.slice(1)).get("token");
-  if (token) {
+export function enter() {
+  entering ??= begin().finally(() => (entering = null));
+  return entering;
+}
+
+async function begin() {
+  const given = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (given) {
     history.replaceState(null, "", location.pathname + location.search);
-    const answer = await post("/api/login", { token });
-    if (answer.csrf) session = answer;
+    token = given;
   }
-  for (;;) {
+  let found = given ? await withToken() : null;
+  while (!found) {
     try {
       const answer = await fetch("/api/me");
-      if (answer.ok) session = await answer.json();
-      else if (answer.status === 401) await signIn();
-      if (session) break;
+      if (answer.ok) found = await answer.json();
+      else if (answer.status === 401) found = token ? await withToken() : await signIn();
+      if (found) break;
     } catch {
       // the board is away: the page says so, and asks again
     }
     await new Promise((done) => setTimeout(done, 2000));
   }
+  session = found;
   const out = $("#signout");
   if (out) out.hidden = session.open;
+}
+
+// The session of this screen's token; null where there is none now. One that counts no more is forgotten.
+async function withToken() {
+  const answer = await send("/api/login", { token });
+  if (answer.status === 403 || answer.status === 400) token = "";
+  return answer.csrf ? answer : null;
 }
 
 function signIn() {
@@ -46,19 +77,18 @@ function signIn() {
   return new Promise((done) => {
     $("#login-form").onsubmit = async (event) => {
       event.preventDefault();
-      const answer = await post("/api/login", { name: $("#login-name").value, password: $("#login-password").value });
+      const answer = await send("/api/login", { name: $("#login-name").value, password: $("#login-password").value });
       $("#login-password").value = "";
       $("#login-answer").textContent = answer.reason ?? "";
       if (!answer.csrf) return;
-      session = answer;
       dialog.close();
-      done();
+      done(answer);
     };
   });
 }
 
 export async function signOut() {
-  await post("/api/logout", {});
+  await send("/api/logout", {});
   location.reload();
 }
 

@@ -1,7 +1,7 @@
 // What a shift hands over: burden and coverage of each bed over the last hours, as a table to print and a strip each.
 
 import { $, make, setText, svg } from "./dom.js";
-import { enter } from "./session.js";
+import { ask, enter } from "./session.js";
 import { burden, percent } from "./words.js";
 
 const FULL_SCALE = 12; // s/min at the top of a strip, unless a bed had more
@@ -23,7 +23,7 @@ function strip(bed) {
 const figures = (values) => Object.entries(values).map(([name, value]) => `${name} ${burden(value)}`).join(", ") || "?";
 
 function row(bed) {
-  const name = Object.assign(make("th", "", bed.stream), { scope: "row" });
+  const name = Object.assign(make("th", "", bed.name), { scope: "row" });
   return make("tr", "", name, make("td", "", bed.now), make("td", "", figures(bed.burden)), make("td", "", figures(bed.highest)),
     make("td", "", percent(bed.coverage)), make("td", "strip-cell", strip(bed)));
 }
@@ -32,7 +32,7 @@ async function show() {
   const hours = $("#hours").value;
   $("#csv").href = `/api/shift.csv?hours=${hours}`;
   try {
-    const answer = await fetch(`/api/shift?hours=${hours}`);
+    const answer = await ask(`/api/shift?hours=${hours}`);
     if (!answer.ok) throw new Error(answer.statusText);
     const { title, beds } = await answer.json();
     const heads = ["Bed", "Now", "Mean, s/min", "Highest minute, s/min", "Measured", "Quarters of an hour: burden before what was measured"];

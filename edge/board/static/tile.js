@@ -2,6 +2,7 @@
 
 import { make, setHidden, setText, svg } from "./dom.js";
 import { shape } from "./shapes.js";
+import { Steady } from "./steady.js";
 import { ago, burden, pageOf, percent, timeOfDay } from "./words.js";
 
 const PRIORITY = { Hi: "high", Me: "medium", Lo: "low" };
@@ -22,24 +23,32 @@ export class TileView {
     this.key = key;
     this.open = make("button", "open");
     this.open.type = "button";
-    this.open.addEventListener("click", () => actions.open(key));
     this.acknowledge = make("button", "acknowledge", "Acknowledge");
     this.acknowledge.type = "button";
-    this.acknowledge.addEventListener("click", () => actions.acknowledge(key));
     this.shape = make("span", "shape-box");
     this.rank = make("span", "rank");
     this.words = make("p", "words");
     this.ago = make("span", "ago");
     this.from = make("span", "from");
     this.since = make("p", "since", this.ago, this.from);
+    this.also = make("p", "also");
     this.detail = make("p", "detail");
     this.burdens = make("table", "burdens");
     this.facts = make("p", "facts");
     const head = make("div", "head", this.shape, make("h3", "name", this.open));
-    const said = make("div", "said", make("div", "line-of-words", this.words, this.rank), this.since, this.detail);
+    const said = make("div", "said", make("div", "line-of-words", this.words, this.rank), this.since, this.also, this.detail);
     this.page = make("a", "to-page", waves());
     this.face = make("div", "face", head, said, this.burdens, this.facts, this.acknowledge, this.page);
     this.element = make("li", "tile", this.face);
+    this.places = [this.element, this.acknowledge].map((element) => new Steady(element)); // the whole tile opens the bed
+    const [whole, button] = this.places;
+    this.open.addEventListener("click", (event) => (whole.takes(event) ? actions.open(key) : actions.moved()));
+    this.acknowledge.addEventListener("click", (event) => (button.takes(event) ? actions.acknowledge(key) : actions.moved()));
+  }
+
+  // To be called whenever it may have moved.
+  noteMove() {
+    for (const place of this.places) place.note();
   }
 
   // Show a tile as the server said it.
@@ -51,14 +60,15 @@ export class TileView {
       this.element.className = look;
       this.shape.replaceChildren(shape(tile.level, tile.kind, tile.priority));
     }
-    const name = tile.stream || tile.node;
+    const { name } = tile;
     setText(this.open, name);
     this.element.style.setProperty("--name-scale", String(Math.max(0.45, Math.min(1, LONG_NAME / name.length))));
     setText(this.rank, tile.is_test ? "TEST" : "");
     setText(this.words, tile.words);
     this.element.style.setProperty("--words-scale", String(Math.max(0.55, Math.min(1, LONG_WORDS / tile.words.length))));
     const rank = tile.kind ? `${KIND[tile.kind]}, ${PRIORITY[tile.priority]} priority` : "";
-    setText(this.detail, [tile.before ? `before: ${tile.before}` : "", tile.detail, rank].filter(Boolean).join(" · "));
+    setText(this.detail, [tile.detail, rank].filter(Boolean).join(" · "));
+    this.#drawAlso(tile);
     setHidden(this.acknowledge, !answerable(tile).length || tile.level === "unknown");
     this.acknowledge.setAttribute("aria-label", `Acknowledge ${name}: ${tile.words}`);
     setHidden(this.page, !tile.stream);
@@ -66,6 +76,14 @@ export class TileView {
     this.page.setAttribute("aria-label", `Sound of ${name}`);
     this.#drawFacts(tile);
     this.#drawBurdens();
+  }
+
+  // What there is beside that which the tile says first; what is of a patient stays in sight on the smallest tile.
+  #drawAlso(tile) {
+    const text = tile.before ? `before: ${tile.before}` : tile.also ? `+ ${tile.also}` : "";
+    setText(this.also, text);
+    setHidden(this.also, !text);
+    this.also.classList.toggle("of-patient", Boolean(tile.before) || tile.is_also_of_patient);
   }
 
   #drawBurdens() {
@@ -87,7 +105,7 @@ export class TileView {
     setText(this.ago, isTold ? ago(seconds) : "");
     const paused = Math.max(0, ...this.tile.alarms.map((line) => (line.paused_until_s ?? 0) - nowS));
     setText(this.from, !isTold ? "" : paused > 0 ? `silent for ${ago(paused)}` : `since ${timeOfDay(Date.now() - 1000 * seconds)}`);
-    const label = [this.open.textContent, this.tile.words, this.ago.textContent, this.detail.textContent].filter(Boolean).join(", ");
+    const label = [this.open.textContent, this.tile.words, this.ago.textContent, this.also.textContent, this.detail.textContent].filter(Boolean).join(", ");
     if (this.open.getAttribute("aria-label") !== label) this.open.setAttribute("aria-label", label);
   }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge.board.day import SLOT_S, day_of
-from edge.board.ward_state import BedState, Minute
+from edge.board.kept import BedState, Minute
 
 NOW_S = 200_000.0
 

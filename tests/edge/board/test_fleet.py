@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from edge.board.fleet import fleet_of
-from edge.board.ward_state import Arrival, Ward
+from edge.board.kept import Arrival
+from edge.board.ward_state import Ward
 from edge.board.wire import parse
 from tests.edge.board import ward_messages as made
 

@@ -7,8 +7,9 @@ import io
 
 import pytest
 
-from edge.board.shift import Shift, shifts_of, to_csv
-from edge.board.ward_state import Arrival, Ward
+from edge.board.kept import Arrival
+from edge.board.shift import Shift, minutes_of, shifts_of, to_csv
+from edge.board.ward_state import Ward
 from edge.board.ward_view import tiles_of
 from edge.board.wire import parse
 from tests.edge.board import ward_messages as made
@@ -24,7 +25,7 @@ def shift_of(minutes: list[tuple[float, float | None, float]], bed: str = "bed1"
         body = made.trend(continuous=value, discontinuous=0.0, coverage=coverage)
         heard = parse(made.PREFIX, f"{made.PREFIX}/ward/box/s/{bed}/trend", made.bytes_of(body))
         ward.push(heard, Arrival(END_S - ago_s, made.WALL_S))
-    (shift,) = shifts_of(ward, tiles_of(ward, END_S), 1, END_S)
+    (shift,) = shifts_of(minutes_of(ward, tiles_of(ward, END_S)), 1, END_S)
     return shift
 
 

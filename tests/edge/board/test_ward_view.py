@@ -2,41 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections import deque
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.board.tile import Tile
-from edge.board.ward_state import Arrival, Ward
+from edge.board.kept import Arrival, Minute
+from edge.board.ward_state import Ward
 from edge.board.ward_view import summary_of, tiles_of
 from edge.board.wire import parse
 from tests.edge.board import ward_messages as made
+from tests.edge.board.told_ward import BOX, NOW_S, tile_of, ward_of
 from tests.edge.board.ward_messages import OFF, WALL_S, Body
 
-NOW_S = 1000.0  # of the board's clock when everything was said
-BOX = f"{made.PREFIX}/ward/box"
+PATIENTS = ("continuous", "discontinuous")
 LOUD = ("alarm", "unknown", "latched")
-
-
-def ward_of(
-    bed: dict[str, Body] | None = None, node: dict[str, Body] | None = None, stored_s: float | None = None
-) -> Ward:
-    """A ward of one bed, whose messages came just now, or were stored so many seconds ago."""
-    ward = Ward()
-    messages = {"status": made.status(), "health": made.health(), **(node or {})}
-    messages |= {f"s/bed/{name}": body for name, body in {**made.quiet_bed(), **(bed or {})}.items()}
-    arrival = Arrival(NOW_S, WALL_S + (stored_s or 0.0), stored_s is not None)
-    for levels, body in messages.items():
-        ward.push(parse(made.PREFIX, f"{BOX}/{levels}", made.bytes_of(body)), arrival)
-    return ward
-
-
-def tile_of(bed: dict[str, Body] | None = None, now_s: float = NOW_S, **rest: Any) -> Tile:
-    """The tile of that bed."""
-    (tile,) = tiles_of(ward_of(bed, **rest), now_s)
-    return tile
 
 
 def test_a_bed_that_is_measured_and_below_its_limits_is_quiet() -> None:
@@ -66,7 +48,8 @@ def test_an_acknowledged_alarm_is_seen_and_says_by_whom() -> None:
 
 def test_alarms_that_a_person_switched_off_are_shown_with_who_and_why() -> None:
     who = {"by": "Dr. L", "at": made.alarm()["ts"], "why": "physiotherapy", "until": made.alarm()["valid_until"]}
-    tile = tile_of({"alarm/continuous": made.alarm(activation="Psd", inactivated=who, **OFF)})
+    off = {f"alarm/{each}": made.alarm(each, activation="Psd", inactivated=who, **OFF) for each in PATIENTS}
+    tile = tile_of(off)
     assert (tile.level, tile.words, tile.detail) == ("inactive", "Alarms off", "by Dr. L: physiotherapy")
 
 
@@ -120,7 +103,7 @@ def test_the_loss_of_the_broker_makes_every_bed_unknown() -> None:
 def test_what_the_broker_had_stored_is_as_old_as_it_says_and_what_comes_live_is_new() -> None:
     assert tile_of(stored_s=89.0).level == "quiet"
     assert tile_of(stored_s=90.0).level == "unknown"
-    assert tile_of(stored_s=-7200.0).level == "quiet"  # the node's clock is two hours ahead
+    assert tile_of(stored_s=-4.0).level == "quiet"
 
 
 def test_a_late_will_of_an_earlier_session_does_not_end_the_present_one() -> None:
@@ -142,11 +125,6 @@ def test_a_lost_stream_is_waited_for_as_long_as_its_alarm_takes() -> None:
     assert (tile_of(lost).level, tile_of(lost, NOW_S + 89).level) == ("waiting", "waiting")
     seen = made.alarm("signal-lost", signal="On")
     assert tile_of({**lost, "alarm/signal-lost": seen}).words == "No signal"
-
-
-def test_a_lost_stream_whose_alarm_is_switched_off_in_the_settings_becomes_unknown() -> None:
-    lost = made.stream(state="lost", reason="device is silent", since_s=WALL_S - 100)
-    assert tile_of({"status": lost}).level == "unknown"
 
 
 def test_a_bed_that_was_taken_out_of_the_settings_is_gone() -> None:
@@ -188,6 +166,31 @@ def test_patients_come_before_the_unknown_and_those_before_equipment_and_quiet_b
     assert summary_of(tiles) == {
         "patient": 2, "unknown": 1, "technical": 2, "waiting": 0, "seen": 1, "inactive": 0, "quiet": 1,
     }  # fmt: skip
+
+
+class LastOnly(deque[Minute]):
+    """A day of minutes that can be read from the last on, and counts how many are."""
+
+    read = 0
+
+    def __iter__(self) -> Iterator[Minute]:
+        raise AssertionError("a tile looks at the last hour alone, ten times a second for each bed")
+
+    def __reversed__(self) -> Iterator[Minute]:
+        for minute in super().__reversed__():
+            self.read += 1
+            yield minute
+
+
+def test_a_tile_looks_at_the_last_hour_of_a_day_alone() -> None:
+    ward = ward_of()
+    groups: dict[str, float | None] = {"continuous": 1.0}
+    minutes = LastOnly(Minute(NOW_S - 60.0 * ago - 1, 1.0, groups) for ago in reversed(range(1440)))
+    ward.nodes["ward", "box"].beds["bed"].minutes = minutes
+    (tile,) = tiles_of(ward, NOW_S)
+    assert [len(line.points) for line in tile.burdens] == [60, 60]
+    assert tile.burdens[0].points[-1] == (round((NOW_S - 1) / 60, 2), 1.0)
+    assert minutes.read == 61
 
 
 ALARMS = st.fixed_dictionaries(

@@ -133,6 +133,22 @@ def test_what_was_done_and_refused_is_in_the_audit_log(closed: RunningBoard, war
     assert "horse" not in (tmp_path / "audit.log").read_text()
 
 
+def test_an_order_that_a_role_may_not_give_is_in_the_audit_log(closed: RunningBoard, tmp_path: Path) -> None:
+    Answer(closed, "POST", "/api/orders", ORDER, **signed_in(closed, name="viewer", password=PASSWORD))
+    line = json.loads((tmp_path / "audit.log").read_text().splitlines()[-1])
+    assert (line["what"], line["by"], line["bed"], line["verb"]) == (
+        "order refused", "viewer", "ward-b/box-1/bed1", "pause",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("given", ['{"name": "nurse", "password": "\\ud800"}', '{"token": "\\udfff"}'])
+def test_half_a_letter_is_no_password(closed: RunningBoard, tmp_path: Path, given: str) -> None:
+    assert Answer(closed, "POST", "/api/login", given).status == 401
+    assert [json.loads(line)["what"] for line in (tmp_path / "audit.log").read_text().splitlines()] == [
+        "sign-in refused"
+    ]
+
+
 def test_passwords_are_not_guessed(closed: RunningBoard) -> None:
     wrong = [Answer(closed, "POST", "/api/login", {"name": "nurse", "password": "wrong horse"}) for _ in range(7)]
     assert [answer.status for answer in wrong] == [403] * 5 + [429] * 2

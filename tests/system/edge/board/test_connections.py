@@ -1,0 +1,106 @@
+"""Connections that ask for nothing, or take nothing, are closed; those that look go on."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from contextlib import ExitStack
+
+import pytest
+
+from edge.board import connection, gate
+from tests.edge.board import ward_messages as made
+from tests.edge.board.fake_ward import FakeWard
+from tests.edge.conftest import PATIENCE_S
+from tests.system.edge.board.conftest import RunningBoard
+from tests.system.edge.board.test_security import Answer
+
+SHORT_S = 0.3
+Start = Callable[..., RunningBoard]
+
+
+def port_of(board: RunningBoard) -> int:
+    return int(board.url.rsplit(":", 1)[1].rstrip("/"))
+
+
+def connected(board: RunningBoard, sent: bytes = b"") -> socket.socket:
+    """A connection that has sent this."""
+    found = socket.create_connection(("127.0.0.1", port_of(board)), timeout=PATIENCE_S)
+    found.sendall(sent)
+    return found
+
+
+def rest_of(found: socket.socket) -> bytes:
+    """What comes until the board closes the connection; it must do so."""
+    parts = []
+    try:
+        while part := found.recv(65536):
+            parts.append(part)
+    except ConnectionResetError:
+        pass
+    return b"".join(parts)
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A board that waits a short time."""
+    for name in ("REQUEST_S", "TAKE_S"):
+        monkeypatch.setattr(connection, name, SHORT_S)
+    monkeypatch.setattr(gate, "BODY_S", SHORT_S)
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n"])
+def test_a_connection_without_a_whole_request_is_closed(hurried: None, board: RunningBoard, sent: bytes) -> None:
+    with connected(board, sent) as found:
+        assert rest_of(found) == b""
+
+
+def test_screens_find_room_after_as_many_idle_connections_as_there_may_be(hurried: None, board: RunningBoard) -> None:
+    with ExitStack() as stack:
+        idle = [stack.enter_context(connected(board)) for _ in range(260)]
+        for found in idle:
+            assert rest_of(found) == b""
+        assert Answer(board, "GET", "/").status == 200
+
+
+def test_a_request_that_comes_in_pieces_is_answered_and_ends_its_connection(board: RunningBoard) -> None:
+    with connected(board) as found:
+        for piece in (b"GET /static/dom.js HTTP/1.1\r\nHost: 127.0.0.1\r", b"\n\r", b"\n"):
+            found.sendall(piece)
+        answer = rest_of(found)
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert b"connection: close" in answer.lower()
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(hurried: None, board: RunningBoard) -> None:
+    head = b"POST /api/login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n"
+    with connected(board, head) as found:
+        assert rest_of(found).startswith(b"HTTP/1.1 400")
+
+
+def test_a_viewer_goes_on_for_longer_than_a_request_may_take(hurried: None, board: RunningBoard) -> None:
+    with connected(board, b"GET /api/stream HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n") as found:
+        told = b""
+        while told.count(b"event: change") < 3:  # a beat every 2 s
+            told += found.recv(65536)
+    assert told.startswith(b"HTTP/1.1 200")
+
+
+def test_a_viewer_that_takes_nothing_is_cut_off(hurried: None, start_board: Start, ward: FakeWard) -> None:
+    board = start_board()
+    with socket.socket() as found:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        found.settimeout(PATIENCE_S)
+        found.connect(("127.0.0.1", port_of(board)))
+        found.sendall(b"GET /api/stream HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        is_cut = False
+        for turn in range(2000):
+            for number in range(40):
+                ward.say(f"s/bed{number:02}/status", made.stream(reason=f"{turn} {'x' * 150}"))
+            try:  # nothing is read; what is sent shows that the board has cut it off
+                found.send(b"x")
+            except (BrokenPipeError, ConnectionResetError):
+                is_cut = True
+                break
+            Answer(board, "GET", "/api/me")
+        assert is_cut
