@@ -7,7 +7,10 @@ tore is dropped when the file is opened; a damaged one is skipped and counted. B
 
 A disk that refuses is no error: alarms go on in memory, `is_behind` says so, and as soon as it accepts again the file
 is written anew with all that must be remembered. What happened in between is then missing in what a person reads, and
-counted; of the state nothing is.
+counted; of the state nothing is. If the process dies before that, the next one goes on from an older log, and must not
+give a `rev` twice: readers keep the highest of each alarm. So before anybody is told of what the log refused, a bound
+of all revs is written in place to `<name>.revs`, which a full disk takes; `rev_floor` says from where to go on. Where not
+even that can be written (a disk that is read-only), the log says so, and a `rev` may come again after a death.
 """
 
 from __future__ import annotations
@@ -17,12 +20,15 @@ import os
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
+from edge.delivery.number_in_place import read_number, write_number
 from edge.durable import sync
 from edge.errors import SourceError
 from edge.log import RateLimitedLog
-from edge.ward.alarm_records import Record, from_line, to_line
+from edge.ward.alarm_records import Record, Transition, from_line, to_line
 
+RESERVE = 10_000  # revs that may be told before the disk is asked again; a busy alarm has some hundreds a day
 MAX_BYTES = 4_000_000  # about 8000 transitions; with the file before at most twice that is on disk
 
 logger = logging.getLogger(__name__)
@@ -40,7 +46,9 @@ class AlarmLog:
         """
         self._path, self._max_bytes = path, max_bytes
         self._limited_log = RateLimitedLog(logger)
-        self._bytes = 0
+        self._bytes = self._reserved = 0
+        self.rev_floor = 0
+        """Every alarm goes on above this `rev`: up to here it may have been told without being in the log."""
         self.is_behind = False
         """Whether the disk does not have everything that must be remembered."""
         self.unwritten = 0
@@ -48,6 +56,7 @@ class AlarmLog:
 
     def read(self) -> list[Record]:
         """What was recorded, oldest first; a torn last line is cut off, so that the next one begins a line."""
+        self._read_reserve()
         try:
             content = self._path.read_bytes() if self._path.exists() else b""
             whole = content[: content.rfind(b"\n") + 1]
@@ -70,6 +79,7 @@ class AlarmLog:
             Whether the disk has them; if not, `rewrite` must bring it up to date.
         """
         if self.is_behind:
+            self._reserve(records)
             self.unwritten += len(records)
             return False
         payload = b"".join(to_line(record) + b"\n" for record in records)
@@ -82,6 +92,7 @@ class AlarmLog:
                 sync(self._path.parent)
         except OSError as error:
             self._refused(error, len(records))
+            self._reserve(records)
             return False
         self._bytes += len(payload)
         return True
@@ -119,6 +130,36 @@ class AlarmLog:
         copy = self._path.with_name(f"{self._path.name}.old")
         shutil.copyfile(self._path, copy)
         os.replace(copy, before(self._path))
+
+    def _read_reserve(self) -> None:
+        """Learn the bound, and take the room for one while there is some."""
+        try:
+            with self._open_reserve() as file:
+                self.rev_floor = self._reserved = read_number(file.fileno())
+                if not self._reserved:
+                    write_number(file.fileno(), 0)
+        except OSError as error:
+            self._unreserved(error)
+
+    def _reserve(self, records: Sequence[Record]) -> None:
+        """Make sure that no later process gives the revs of these records again; it goes on above the bound."""
+        highest = max((each.state.rev for each in records if isinstance(each, Transition)), default=0)
+        if highest < self._reserved:
+            return
+        try:
+            with self._open_reserve() as file:
+                write_number(file.fileno(), highest + RESERVE)
+            self._reserved = highest + RESERVE
+        except OSError as error:
+            self._unreserved(error)
+
+    def _open_reserve(self) -> BinaryIO:
+        path = self._path.with_name(f"{self._path.name}.revs")
+        return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666), "r+b", buffering=0)
+
+    def _unreserved(self, error: OSError) -> None:
+        line = f'alarms revs=refused path={self._path}.revs reason="{error.strerror}"; one may be given twice'
+        self._limited_log.log("revs", line, logging.ERROR)
 
     def _refused(self, error: OSError, records: int) -> None:
         self.is_behind = True

@@ -83,7 +83,7 @@ class AlarmState:
     """Everything that is remembered of one alarm."""
 
     rev: int = 0
-    """Grows by one with each transition, also across restarts."""
+    """Grows with each transition, also across restarts: by one, and further where the log had missed some."""
     known: bool = False
     """Whether the condition can be measured now; while it cannot, `presence` is what it was before."""
     presence: bool = False
