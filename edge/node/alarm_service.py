@@ -100,10 +100,11 @@ class AlarmService:
         records = log.read()
         self._logged = [each for each in records if isinstance(each, Transition)]  # until what was told is known
         self._unsaid: list[Transition] = []  # to be handed on, and whatever comes meanwhile after it
-        self._alarms = Alarms(rules, records, max(log.rev_floor, _told_beyond(self._logged, dispatch.told or {})))
+        self._clock = AlarmClock(max((record.at_s for record in records), default=0.0))
+        rev_floor = max(log.rev_floor, _told_beyond(self._logged, dispatch.told or {}))
+        self._alarms = Alarms(rules, records, rev_floor, self._clock.wall_s)
         self._log, self._node, self._dispatch, self._clips = log, node, dispatch, clips
         self._clip_of: dict[tuple[Key, int], str] = {}  # of episodes that this process has seen begin
-        self._clock = AlarmClock(self._alarms.last_s)
         self._groups = tuple({key.condition: None for key, rule in rules.items() if rule.kind == "Phy"})
         self._values: Mapping[Key, Value] = {}
         self._before: NodeReading | None = None

@@ -2,7 +2,7 @@
 
 Not for deciding anything (`edge.ward.alarm_rules`). Words and values are those of IEC 60601-1-8 and IEEE 11073-10207
 (BICEPS): `Kind`, `Priority`, `Signal` (AlertSignalPresence). They are borrowed as conventions; nothing here makes this
-a medical device. Times are seconds on a clock that only goes forward, also across restarts.
+a medical device. Times are seconds on a clock that only goes forward, also across restarts; a person is told `wall_s`.
 
 `Transition` and `Ordered` are the lines of the log. A transition holds the whole state after it, so the last one of
 each alarm is its state.
@@ -124,6 +124,8 @@ class Transition:
     """As it was then, escalation included."""
     by: Person | None = None
     """Who caused it; None: nobody, it came by itself."""
+    wall_s: float | None = None
+    """`at_s` on the wall clock as it was set then, seconds since 1970; None: of a release that did not note it."""
     record: Literal["transition"] = "transition"
 
 
@@ -155,6 +157,8 @@ class Ordered:
     digest: str
     """Hash of what was ordered: the same id with another one is a mistake."""
     answer: Answer
+    wall_s: float | None = None
+    """As that of a transition."""
     record: Literal["command"] = "command"
 
 

@@ -8,7 +8,7 @@ out and could not be written is in `snapshot`, which holds everything that must 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from edge.ward.alarm_commands import Acknowledge, AlarmCommand, ClipOrder, Command, Inactivate, Limit, Pause
@@ -22,14 +22,19 @@ RETIRED: Cause = "not configured"  # a line of 0.5 kB for each alarm that a pers
 class Alarms:
     """The alarms of one node; one thread at a time."""
 
-    def __init__(self, rules: Mapping[Key, Rule], history: Iterable[Record] = (), rev_floor: int = 0) -> None:
+    def __init__(
+        self, rules: Mapping[Key, Rule], history: Iterable[Record] = (), rev_floor: int = 0,
+        wall: Callable[[float], float] | None = None,
+    ) -> None:  # fmt: skip
         """Go on from what was recorded.
 
         Args:
             rules: one for each alarm that there is now.
             history: records of earlier processes, oldest first.
             rev_floor: up to here a `rev` of any alarm may have been told that is not in the history.
+            wall: from the time of the alarms to that of the wall clock as it is set now; None: not noted.
         """
+        self._wall_s: Callable[[float], float | None] = wall or (lambda _now_s: None)
         self._rules, self._rev_floor = dict(rules), rev_floor
         self._last: dict[Key, Transition] = {}
         self._ordered: dict[tuple[str, str], Ordered] = {}
@@ -40,11 +45,6 @@ class Alarms:
     def rules(self) -> Mapping[Key, Rule]:
         """The rule of each alarm."""
         return self._rules
-
-    @property
-    def last_s(self) -> float:
-        """When the last thing was recorded; 0 if nothing was."""
-        return max((record.at_s for record in self.snapshot()), default=0.0)
 
     def state(self, key: Key) -> AlarmState:
         """The state of an alarm."""
@@ -103,7 +103,7 @@ class Alarms:
         transitions = [] if isinstance(command, ClipOrder) else self._change(now_s, user, stream, command)
         changed = tuple(sorted({each.key.condition for each in transitions}))
         answer = replace(answer, ok=True, conditions=changed, clip=clip)
-        ordered = Ordered(now_s, user, command.by, digest, answer)
+        ordered = Ordered(now_s, user, command.by, digest, answer, self._wall_s(now_s))
         self._remember(ordered)
         return answer, [*transitions, ordered]
 
@@ -146,17 +146,18 @@ class Alarms:
         """Alarms that the settings do not have any more; remembered, for one that returns goes on from its `rev`."""
         gone = [last for key, last in self._last.items() if key not in self._rules and last.cause != RETIRED]
         ended = [
-            replace(last, at_s=now_s, cause=RETIRED, by=None, state=AlarmState(rev=self.state(last.key).rev + 1))
+            Transition(now_s, last.key, RETIRED, AlarmState(rev=self.state(last.key).rev + 1), last.kind, last.priority,
+                       wall_s=self._wall_s(now_s))
             for last in gone
-        ]
+        ]  # fmt: skip
         for each in ended:
             self._remember(each)
         return ended
 
     def _note(self, now_s: float, key: Key, changes: list[Change]) -> list[Transition]:
-        rule = self._rules[key]
+        rule, wall_s = self._rules[key], self._wall_s(now_s) if changes else None
         transitions = [
-            Transition(now_s, key, each.cause, each.state, rule.kind, priority_of(rule, each.state), each.by)
+            Transition(now_s, key, each.cause, each.state, rule.kind, priority_of(rule, each.state), each.by, wall_s)
             for each in changes
         ]
         for each in transitions:

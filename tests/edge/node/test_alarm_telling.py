@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,9 @@ from edge.delivery.outbox import Counts
 from edge.delivery.requests import Listening
 from edge.node import alarm_service
 from edge.node.alarm_inputs import BedReading, NodeReading
-from edge.node.alarm_service import AlarmService, WardReading
+from edge.node.alarm_service import AlarmClock, AlarmService, WardReading
 from edge.ward.alarm_records import AlarmState, Key, Rule, Transition
-from tests.edge.dispatching import NODE
+from tests.edge.dispatching import NODE, WALL, WALL_S, Time
 
 LOST = Key("bed1", "signal-lost")
 NAME = "bed1/signal-lost"
@@ -28,12 +29,14 @@ class Told:
     def __init__(self, told: dict[str, int] | None) -> None:
         self.told = told
         self.revs: list[int] = []
+        self.changed: list[str] = []
 
     def listen(self, listening: Listening) -> None:
         """Nobody orders anything here."""
 
     def send(self, message: Message) -> None:
         self.revs.append(message.body["rev"])
+        self.changed.append(message.body["time"]["changed"])
 
     def set_state(self, topic: str, body: dict[str, Any], expiry_s: int) -> None:
         """Not looked at here."""
@@ -99,3 +102,20 @@ def test_an_outbox_that_knows_no_more_than_the_log_changes_no_rev(path: Path) ->
         look(alarms, state)
     assert told.revs == list(range(min(told.revs), min(told.revs) + len(told.revs)))
     assert 3 < min(told.revs) < 8
+
+
+def test_after_a_step_of_the_clock_a_change_is_written_and_told_with_the_time_that_it_says(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wall_s, monotonic = [WALL_S - 3600.0], Time()
+    monkeypatch.setattr(alarm_service, "AlarmClock", partial(AlarmClock, monotonic=monotonic, wall=lambda: wall_s[0]))
+    first = Told(None)
+    alarms = service(path, first)
+    wall_s[0] = WALL_S
+    look(alarms, "lost")
+    (raised,) = [each for each in AlarmLog(path).read() if isinstance(each, Transition) and each.cause == "raised"]
+    assert (raised.wall_s, raised.at_s, first.changed) == (WALL_S, WALL_S - 3600.0, [WALL])
+    wall_s[0] = WALL_S + 86_400.0
+    again = Told({})
+    look(service(path, again), "lost")
+    assert again.changed == [WALL], "also where the next process tells of it"

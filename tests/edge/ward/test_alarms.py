@@ -99,7 +99,7 @@ def test_what_is_recorded_makes_the_same_alarms_again(ringing: Alarms) -> None:
     ringing.command(12.0, "board", "bed1", ack("x"))
     ringing.command(13.0, "board", "bed2", Inactivate(id="i", by="nurse", duration_s=60, why="suction"))
     again = Alarms(RULES, ringing.snapshot())
-    assert (again.snapshot(), again.last_s) == (ringing.snapshot(), 13.0)
+    assert again.snapshot() == ringing.snapshot()
     assert again.command(14.0, "board", "bed1", ack("x"))[1] == []
     assert again.advance(74.0, SOUND) == ringing.advance(74.0, SOUND)
 
@@ -141,3 +141,14 @@ def test_what_may_have_been_told_without_being_recorded_is_never_told_again(ring
     changes = again.advance(20.0, {LOST: False})
     assert min(each.state.rev for each in changes) == 501
     assert next(each for each in changes if each.key == CLOCK).cause == "not configured"
+
+
+def test_what_changes_is_noted_with_the_wall_clock_as_it_is_set_then() -> None:
+    kept, ahead_s = {key: rule for key, rule in RULES.items() if key != CLOCK}, [100.0]
+    alarms = Alarms(RULES, wall=lambda at_s: at_s + ahead_s[0])
+    first = alarms.advance(10.0, SOUND)
+    ahead_s[0] = 5000.0
+    _, ordered = alarms.command(11.0, "board", "bed1", ack())
+    assert ({each.wall_s for each in first}, {each.wall_s for each in ordered}) == ({110.0}, {5011.0})
+    ended = Alarms(kept, alarms.snapshot(), wall=lambda at_s: at_s + 1.0).advance(20.0, SOUND)
+    assert [(each.cause, each.wall_s) for each in ended] == [("not configured", 21.0)]
