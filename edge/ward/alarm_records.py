@@ -53,7 +53,8 @@ class Rule:
     latching: bool = False
     """Whether the signal stays after the condition is over, until a person acknowledges it; a high one always does."""
     escalate_s: float | None = None
-    """How long a signal may stay unacknowledged before its priority is raised by one; None: for ever."""
+    """How long an episode may be signalled, also latched, with nobody acknowledging it before its priority is raised by
+    one; None: for ever."""
     group_s: float = 300.0
     """A condition that returns within this long belongs to the same episode."""
     limit: float | None = None
@@ -99,6 +100,8 @@ class AlarmState:
     """When the condition of that episode was over last."""
     acknowledged: Person | None = None
     """Who acknowledged that episode."""
+    unanswered_since_s: float | None = None
+    """When that episode was signalled first, until somebody acknowledges it."""
     escalated: bool = False
     """Whether nobody came in time, so that the priority is one higher."""
     paused_until_s: float | None = None
