@@ -5,7 +5,8 @@
 
 Not for when (`edge.node.clip_writer`) and not for reading (`edge.clips.stored`). Both are written under other names,
 through to the disk, and renamed; what a death left of them is removed at the next start. Nobody but the owner may read
-them. The oldest go first, those of events before those of alarms and commands.
+them. The oldest go first, those of events before those of alarms and commands; a clip of an event takes the room of
+other events alone. What was recorded before the box's clock was set is kept for its days from when it was.
 """
 
 from __future__ import annotations
@@ -96,13 +97,16 @@ class ClipFolder:
 
         Raises:
             OSError: the disk does not take it; nothing of it is left.
-            QuotaError: it is larger than everything may be.
+            QuotaError: it is larger than everything may be, or of an event, and others have the room.
         """
         sound = encode(clip, hearing.rate_hz)
         about = to_json(describe(clip, hearing, rfc3339(begin_s), speech, hashlib.sha256(sound).hexdigest()))
         size = len(sound) + len(about)
         if size > self._max_bytes:
             raise QuotaError(f"a clip of {size} bytes is more than clips.max_mb allows; raise it")
+        is_wanted = clip.cause.kind != "event"
+        if not is_wanted and sum(kept.bytes for kept in self._kept if kept.is_wanted) > self._max_bytes - size:
+            raise QuotaError("clips of alarms and commands take all that clips.max_mb allows; raise it")
         self._make_room(self._max_bytes - size)
         try:
             for content, ending in ((about, ABOUT), (sound, SOUND)):
@@ -113,16 +117,30 @@ class ClipFolder:
         except OSError:
             self._remove(clip.id)
             raise
-        self._kept.append(_Kept(clip.cause.kind != "event", clip.id, size))
+        self._kept.append(_Kept(is_wanted, clip.id, size))
 
-    def expire(self, now_s: float) -> None:
+    def expire(self, now_s: float, plausible_s: float = 0.0) -> None:
         """Remove what is older than it may be.
 
+        Args:
+            now_s: seconds since 1970.
+            plausible_s: what says that it was recorded before this was recorded by a clock that was not set.
+
         Raises:
-            OSError: a file cannot be removed.
+            OSError: a file cannot be removed, or its time not be noted.
         """
-        for kept in [kept for kept in self._kept if now_s - recorded_s(kept.id) > self._keep_s]:
+        for kept in [kept for kept in self._kept if now_s - self._since_s(kept, now_s, plausible_s) > self._keep_s]:
             self._drop(kept)
+
+    def _since_s(self, kept: _Kept, now_s: float, plausible_s: float) -> float:
+        """From when its days count; where no clock said, from the first look by one that was set: its file's time."""
+        sound = self._file(kept.id, SOUND)
+        if (said_s := recorded_s(kept.id)) >= plausible_s or not sound.exists():
+            return said_s
+        if (noted_s := sound.stat().st_mtime) >= plausible_s:
+            return noted_s
+        os.utime(sound, (now_s, now_s))
+        return now_s
 
     def _make_room(self, most_bytes: int) -> None:
         for kept in sorted(self._kept):

@@ -37,7 +37,8 @@ def alarms(
     if bed is not None:
         transitions = [each for each in transitions if (each.key.stream or "node") == bed]
     begin_s = parse_time(since, "--since", time.time())
-    shown = [each for each in transitions if each.at_s >= begin_s and (everything or each.cause not in OF_MEASURING)]
+    told = [each for each in transitions if everything or each.cause not in OF_MEASURING]
+    shown = [each for each in told if _wall_s(each) >= begin_s]
     if shown:
         print(HEAD)
     for each in shown:
@@ -48,10 +49,15 @@ def alarms(
     print(f"{len(shown)} entries since {since}; signalled now: {', '.join(sorted(active)) or 'nothing'}")
 
 
+def _wall_s(each: Transition) -> float:
+    """When it was, by the wall clock; of an old log, which does not say, by the one that was read at a start."""
+    return each.at_s if each.wall_s is None else each.wall_s
+
+
 def _row(each: Transition) -> str:
     from edge.delivery.messages import rfc3339
 
-    when = rfc3339(each.at_s)[:19].replace("T", " ")
+    when = rfc3339(_wall_s(each))[:19].replace("T", " ")
     who = "" if each.by is None else f"{each.by.by}{': ' if each.by.why else ''}{each.by.why}"
     key = each.key
     return ROW.format(

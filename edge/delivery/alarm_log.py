@@ -3,27 +3,40 @@
 Not for what the records mean (`edge.ward.alarms`). Records are appended and written through to the disk (fsync) before
 anybody is told of them: `kill -9` loses nothing, and a power cut nothing that a consumer has seen. A line that a death
 tore is dropped when the file is opened; a damaged one is skipped and counted. Beyond `MAX_BYTES` the file becomes
-`<name>.1`, in place of the one before, and a new one begins with everything that must be remembered.
+`<name>.1`, in place of the one before, and a new one begins with everything that must be remembered; that takes the
+room of the new one alone, and where there is none, the file just grows on. A file that could not be read is never
+written over: it is moved aside, to `<name>.unread-<time>`.
 
 A disk that refuses is no error: alarms go on in memory, `is_behind` says so, and as soon as it accepts again the file
 is written anew with all that must be remembered. What happened in between is then missing in what a person reads, and
-counted; of the state nothing is.
+counted; of the state nothing is. If the process dies before that, the next one goes on from an older log, and must not
+give a `rev` twice: readers keep the highest of each alarm. So before anybody is told of what the log refused, a bound
+of all revs is written in place to `<name>.revs`, which a full disk takes; `rev_floor` says from where to go on. Where
+not even that can be written (a disk that is read-only), a log line says that a `rev` may come again after a death.
 """
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import shutil
+import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
+from edge.delivery.number_in_place import read_number, write_number
+from edge.delivery.sequence import jump
 from edge.durable import sync
 from edge.errors import SourceError
 from edge.log import RateLimitedLog
-from edge.ward.alarm_records import Record, from_line, to_line
+from edge.ward.alarm_records import Record, Transition, from_line, to_line
 
+RESERVE = 10_000  # revs that may be told before the disk is asked again; a busy alarm has some hundreds a day
 MAX_BYTES = 4_000_000  # about 8000 transitions; with the file before at most twice that is on disk
+NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP)  # a file system that has none, such as FAT
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +53,10 @@ class AlarmLog:
         """
         self._path, self._max_bytes = path, max_bytes
         self._limited_log = RateLimitedLog(logger)
-        self._bytes = 0
+        self._bytes = self._reserved = 0
+        self._is_unread = False
+        self.rev_floor = 0
+        """Every alarm goes on above this `rev`: up to here it may have been told without being in the log."""
         self.is_behind = False
         """Whether the disk does not have everything that must be remembered."""
         self.unwritten = 0
@@ -48,19 +64,21 @@ class AlarmLog:
 
     def read(self) -> list[Record]:
         """What was recorded, oldest first; a torn last line is cut off, so that the next one begins a line."""
+        self._read_reserve()
         try:
             content = self._path.read_bytes() if self._path.exists() else b""
-            whole = content[: content.rfind(b"\n") + 1]
-            if len(whole) != len(content):
-                os.truncate(self._path, len(whole))
-                logger.warning("alarms log=torn path=%s bytes=%d; the last line was cut off", self._path, len(content))
-            self._bytes = len(whole)
         except OSError as error:
             self._refused(error, 0)
+            self._is_unread, self.rev_floor = True, jump(self.rev_floor)  # above what it holds, whatever that is
+            self._reserve(self.rev_floor)
             return []
+        whole = content[: content.rfind(b"\n") + 1]
         records, damaged = parse(whole)
         if damaged:
             logger.error("alarms log=damaged path=%s lines=%d; they are skipped", self._path, damaged)
+        self._bytes = len(whole)
+        if len(whole) != len(content):
+            self._cut(len(content))
         return records
 
     def append(self, records: Sequence[Record]) -> bool:
@@ -70,6 +88,7 @@ class AlarmLog:
             Whether the disk has them; if not, `rewrite` must bring it up to date.
         """
         if self.is_behind:
+            self._reserve(_highest_rev(records))
             self.unwritten += len(records)
             return False
         payload = b"".join(to_line(record) + b"\n" for record in records)
@@ -82,6 +101,7 @@ class AlarmLog:
                 sync(self._path.parent)
         except OSError as error:
             self._refused(error, len(records))
+            self._reserve(_highest_rev(records))
             return False
         self._bytes += len(payload)
         return True
@@ -97,34 +117,99 @@ class AlarmLog:
         At every moment the file is whole: it is replaced by one that is on the disk already.
         """
         payload = b"".join(to_line(record) + b"\n" for record in records)
-        new = self._path.with_name(f"{self._path.name}.new")
+        new, old = (self._path.with_name(f"{self._path.name}.{each}") for each in ("new", "old"))
         try:
             with new.open("wb") as file:
                 file.write(payload)
                 sync(file)
-            if self._path.exists():
-                self._keep_old()
+            self._keep_old(old)
             os.replace(new, self._path)
             sync(self._path.parent)
         except OSError as error:
-            self._refused(error, 0)
+            self._not_begun_anew(error)
             return False
+        finally:
+            for path in (new, old):
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)
         if self.is_behind:
             logger.info("alarms log=working path=%s unwritten=%d", self._path, self.unwritten)
             self._limited_log.clear("refused")
         self._bytes, self.is_behind = len(payload), False
         return True
 
-    def _keep_old(self) -> None:
-        copy = self._path.with_name(f"{self._path.name}.old")
-        shutil.copyfile(self._path, copy)
-        os.replace(copy, before(self._path))
+    def _keep_old(self, link: Path) -> None:
+        """Give the file its second name; it keeps the first until the new one takes that."""
+        if not self._path.exists():
+            return
+        if self._is_unread:
+            aside = self._path.with_name(f"{self._path.name}.unread-{time.strftime('%Y%m%dT%H%M%S')}")
+            os.replace(self._path, aside)
+            self._is_unread = False
+            logger.error("alarms log=unread moved_to=%s; a new one is begun", aside)
+            return
+        link.unlink(missing_ok=True)
+        try:
+            os.link(self._path, link)
+        except OSError as error:
+            if error.errno not in NO_LINKS:
+                raise
+            shutil.copyfile(self._path, link)
+        os.replace(link, before(self._path))
+
+    def _not_begun_anew(self, error: OSError) -> None:
+        if self.is_behind:
+            self._refused(error, 0)
+            return
+        line = f'alarms log=long path={self._path} reason="{error.strerror or error}"; it grows on until there is room'
+        self._limited_log.log("long", line, logging.ERROR)
+
+    def _cut(self, found: int) -> None:
+        """Take the torn last line off; a disk that does not let it be has the records before it all the same."""
+        try:
+            os.truncate(self._path, self._bytes)
+            logger.warning("alarms log=torn path=%s bytes=%d; the last line was cut off", self._path, found)
+        except OSError as error:
+            self._refused(error, 0)
+
+    def _read_reserve(self) -> None:
+        """Learn the bound, and take the room for one while there is some."""
+        try:
+            with self._open_reserve() as file:
+                self.rev_floor = self._reserved = read_number(file.fileno())
+                if not self._reserved:
+                    write_number(file.fileno(), 0)
+        except OSError as error:
+            self._unreserved(error)
+
+    def _reserve(self, highest: int) -> None:
+        """Make sure that no later process gives this `rev` again, or one below it; it goes on above the bound."""
+        if highest < self._reserved:
+            return
+        try:
+            with self._open_reserve() as file:
+                write_number(file.fileno(), highest + RESERVE)
+            self._reserved = highest + RESERVE
+        except OSError as error:
+            self._unreserved(error)
+
+    def _open_reserve(self) -> BinaryIO:
+        path = self._path.with_name(f"{self._path.name}.revs")
+        return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666), "r+b", buffering=0)
+
+    def _unreserved(self, error: OSError) -> None:
+        line = f'alarms revs=refused path={self._path}.revs reason="{error.strerror}"; one may be given twice'
+        self._limited_log.log("revs", line, logging.ERROR)
 
     def _refused(self, error: OSError, records: int) -> None:
         self.is_behind = True
         self.unwritten += records
         line = f'alarms log=refused path={self._path} reason="{error.strerror or error}"; alarms are kept in memory'
         self._limited_log.log("refused", line, logging.ERROR)
+
+
+def _highest_rev(records: Iterable[Record]) -> int:
+    return max((each.state.rev for each in records if isinstance(each, Transition)), default=0)
 
 
 def log_beside(outbox: Path, node: str) -> Path:

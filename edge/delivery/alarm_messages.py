@@ -127,15 +127,16 @@ def transition_message(node: Node, each: Transition, wall: Wall) -> Message:
     Args:
         node: this one; after a restart it tells what an earlier process could not.
         each: the change, as it is in the log.
-        wall: from the clock of the alarms to wall time.
+        wall: from the clock of the alarms to wall time, for a change that does not say when it was.
     """
     state, key = each.state, each.key
+    changed_s = wall(each.at_s) if each.wall_s is None else each.wall_s
     body: Body = {
         "schema": "laennec.transition/1", "seq": 0, "late": False, "mode": node.mode, "site": node.site,
         "node": node.node, "stream": key.stream or None, "condition": key.condition, "kind": each.kind,
         "priority": each.priority, "rev": state.rev, "cause": each.cause, "signal": state.signal,
         "presence": state.presence, "escalated": state.escalated, "episode": state.episode or None,
-        "by": _person(each.by, wall), "time": {"changed": rfc3339(wall(each.at_s)), "published": None},
+        "by": _person(each.by, wall), "time": {"changed": rfc3339(changed_s), "published": None},
     }  # fmt: skip
     topic = f"{alarm_topic(node, key)}/{TRANSITION}"
     return Message(topic, body, EVENT_EXPIRY_S, transition=(name_of(key), state.rev))

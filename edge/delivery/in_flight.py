@@ -47,7 +47,7 @@ class InFlight:
     @property
     def send_quota(self) -> int:
         """How many more messages may be sent before an acknowledgement comes (MQTT 5, 4.9)."""
-        return self._receive_maximum - len(self.unacknowledged)
+        return max(0, self._receive_maximum - len(self.unacknowledged))  # status and answers go without asking
 
     def record(self, mid: int | None, seq: int | None, now_s: float) -> None:
         """A message was sent as packet `mid`; None means that it was not, for the connection is gone."""

@@ -155,19 +155,21 @@ class Outbox:
                 return None
             return sorted(on_disk + self._memory.earlier(event), key=lambda each: each.seq)
 
-    def unfinished(self, boot_id: str) -> list[Body]:
+    def unfinished(self, boot_id: str) -> list[Body] | None:
         """Of each event of earlier processes that never got an end the last that was said, oldest first.
 
         Args:
             boot_id: the present process.
+
+        Returns:
+            None if that cannot be known now.
         """
         with self._mutex:
-            found = [
-                body
-                for body in self._disk.read(Store.unfinished, list[Body]())
-                if body.get("boot_id", boot_id) != boot_id
-            ]
-            return [body for body in found if not self._memory.has_later((body["id"], body.get("rev", 1)))]
+            found: list[Body] | None = self._disk.read(Store.unfinished, None)
+            if found is None:
+                return None
+            earlier = [body for body in found if body.get("boot_id", boot_id) != boot_id]
+            return [body for body in earlier if not self._memory.has_later((body["id"], body.get("rev", 1)))]
 
     def ended_by_restart(self) -> list[int]:
         """`seq` of the ends that wait and were made because a process died."""

@@ -63,7 +63,7 @@ def parse(topic: str, payload: bytes, prefix: str) -> tuple[WireRecord, dict[str
     if place is None:
         raise ValueError(f"expected a topic {prefix}/SITE/NODE/..., found {topic[:128]!r}")
     try:
-        body = json.loads(payload)
+        body = json.loads(payload, parse_constant=_no_number)
     except (ValueError, RecursionError):
         raise ValueError("expected JSON, found none") from None
     if not isinstance(body, dict):
@@ -77,6 +77,11 @@ def parse(topic: str, payload: bytes, prefix: str) -> tuple[WireRecord, dict[str
     return validated({**named, **body}), body
 
 
+def _no_number(name: str) -> float:
+    """NaN and Infinity, which Python reads and JSON does not have."""
+    raise ValueError(name)
+
+
 def validated(body: dict[str, Any]) -> WireRecord:
     """A body with `site` and `node` as a record.
 
@@ -87,4 +92,5 @@ def validated(body: dict[str, Any]) -> WireRecord:
         return _ANY.validate_python(body)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        raise ValueError(f"{'.'.join(str(part)[:32] for part in first['loc'])}: {first['msg']}"[:200]) from None
+        where = ".".join(ascii(str(part)[:32])[1:-1] for part in first["loc"])  # a name there may be no text at all
+        raise ValueError(f"{where}: {first['msg']}"[:200]) from None

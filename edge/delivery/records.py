@@ -19,10 +19,12 @@ Id = Annotated[str, Field(pattern=ID_PATTERN)]
 
 
 def _is_in_the_calendar(moment: str) -> str:
-    datetime.fromisoformat(moment.replace("Z", "+00:00"))
+    if datetime.fromisoformat(moment.replace("Z", "+00:00")) < EPOCH:
+        raise ValueError("expected a time since 1970")
     return moment
 
 
+LONGEST_S = 31 * 86_400  # nothing looks back further; room beyond the hour of today
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 TIME = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$"
 Moment = Annotated[str, Field(pattern=TIME), AfterValidator(_is_in_the_calendar)]
@@ -30,7 +32,7 @@ Text = Annotated[str, Field(max_length=512)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
 Burden = Annotated[float, Field(ge=0, le=60)] | None
-Seconds = Annotated[float, Field(ge=0)]
+Seconds = Annotated[float, Field(ge=0, le=LONGEST_S)]
 Index = Annotated[int, Field(ge=0, lt=1 << 63)]
 Number = Annotated[int, Field(ge=1, lt=1 << 53)]
 BootId = Annotated[str, Field(pattern=r"^[0-9a-f]{8}$")]
@@ -113,7 +115,7 @@ class TrendGroup(_Part):
 class TrendWindow(_Part):
     """One length of looking back."""
 
-    s: Annotated[int, Field(ge=1)]
+    s: Annotated[int, Field(ge=1, le=LONGEST_S)]
     known: bool
     coverage: Share
     measured_s: Seconds

@@ -22,6 +22,7 @@ from edge.delivery.priority import CAUSES, EXPIRED, MessagePriority, priority_of
 
 MAX_SEQ = 1 << 62  # above every seq
 EVICT_ROWS = 64  # rows removed at once when the bound is reached
+OPEN_EVENTS = 256  # more than a box hears at once; what is older than so many is never going to end
 NOTE_S = 10.0  # how much time a note in `operation` may stand for; a week of it is 1 MB
 SCHEMA = """
 CREATE TABLE event(id TEXT NOT NULL, rev INTEGER NOT NULL, seq INTEGER NOT NULL UNIQUE, body TEXT NOT NULL,
@@ -43,14 +44,18 @@ INSERT INTO priority SELECT seq, CASE WHEN body IS NULL THEN {MessagePriority.EV
 ENTRY = "SELECT seq, topic, coalesce(outbox.body, event.body), expiry_s, id, rev FROM outbox"
 WAITING = f"{ENTRY} LEFT JOIN event USING(seq) WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
 EARLIER = f"{ENTRY} JOIN event USING(seq) WHERE id = ? AND rev < ? ORDER BY rev"
-UNFINISHED = """
-SELECT body FROM event AS last WHERE rev = (SELECT max(rev) FROM event WHERE id = last.id)
-    AND (rev = 1 OR instr(body, '"type":"update"')) ORDER BY seq
-"""
+OPEN = """
+FROM event AS last WHERE (rev = 1 OR instr(body, '"type":"update"'))
+    AND rev = (SELECT max(rev) FROM event WHERE id = last.id) ORDER BY seq
+"""  # of each event without an end the last that was said
+UNFINISHED = f"SELECT body {OPEN}"
 ENDED_BY_RESTART = """
 SELECT seq FROM outbox JOIN event USING(seq) WHERE rev > 1 AND instr(event.body, '"end_reason":"restart"') ORDER BY seq
 """
-DELIVERED = "SELECT seq FROM event WHERE seq NOT IN (SELECT seq FROM outbox) ORDER BY seq LIMIT ?"
+DELIVERED = f"""
+SELECT seq FROM event WHERE seq NOT IN (SELECT seq FROM outbox)
+    AND seq NOT IN (SELECT seq {OPEN} DESC LIMIT {OPEN_EVENTS}) ORDER BY seq LIMIT ?
+"""  # an event that is open stays: the next process would not know that it must end it
 OLDEST_OF = "SELECT seq FROM priority WHERE priority = {:d} ORDER BY seq LIMIT ?"
 # What goes first when there is no room: the log of delivered events, then what is worth least, the oldest of it first.
 EVICTIONS = (

@@ -20,6 +20,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from edge.delivery.number_in_place import read_number, write_number
 from edge.delivery.sequence import jump
 from edge.delivery.store import LATER_TABLES, SCHEMA, Store
 from edge.errors import ConfigError, LaennecError, SourceError
@@ -29,7 +30,6 @@ BUSY_S = 1.0  # how long a lock held by another program is waited for
 SHARED_PAGE_BYTES = 4096  # SQLite allocates its shared memory in such pieces
 SHARED_ROOM_BYTES = 131_072  # four times what SQLite shares
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
-DIGITS = 20
 SQLITE = b"SQLite format 3\0"  # the first bytes of every database (sqlite.org/fileformat2.html)
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 class LockFile:
     """`<path>.lock`: the lock by which this process alone uses the file, and the `seq` up to which may have been used.
 
-    That number, 20 digits, is written over in place, which a full disk takes.
+    That number is written over in place, which a full disk takes (`edge.delivery.number_in_place`).
     """
 
     def __init__(self, path: Path) -> None:
@@ -67,9 +67,7 @@ class LockFile:
 
     def reserved(self) -> int:
         """Up to which `seq` may have been used; 0 if none was written."""
-        with suppress(OSError, ValueError):
-            return int(os.pread(self._file, DIGITS, 0) or b"0")
-        return 0
+        return read_number(self._file)
 
     def reserve(self, seq: int) -> None:
         """Write up to which `seq` may be used; it survives a power cut.
@@ -77,9 +75,7 @@ class LockFile:
         Raises:
             OSError: the disk refuses even this.
         """
-        if os.pwrite(self._file, b"%0*d\n" % (DIGITS, seq), 0) <= DIGITS:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        os.fdatasync(self._file)
+        write_number(self._file, seq)
 
     def close(self) -> None:
         """Release the lock."""

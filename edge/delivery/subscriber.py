@@ -11,7 +11,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -93,7 +94,8 @@ class Subscriber:
         self._client: paho.Client | None = None
         self._came: list[Arrived] = []
         self._connack: ReasonCode | None = None
-        self._refused_filters = False
+        self._refused_filters = self._is_new = False
+        self._fault: OSError | ValueError | None = None  # of the network, in this connection
         self._limited_log = RateLimitedLog(logger)
         self.connections = 0
         """How many connections the broker accepted until now."""
@@ -115,16 +117,16 @@ class Subscriber:
         """
         wait_s, word = self._settings.reconnect_min_s, self._wanted.word
         while not stop.is_set():
-            try:
-                if self._serve(stop, tick):
-                    wait_s = self._settings.reconnect_min_s
-                elif not stop.is_set():
-                    why = "no answer in MQTT 5; is it a broker?" if self._connack is None else str(self._connack)
-                    self._limited_log.log("refused", f'{word} broker=refusing reason="{why}"; trying again')
-            except (OSError, ValueError) as error:
-                fault = self._clients.diagnose(error)
-                why = f"{fault.found}; {fault.advice}" if fault is not None else str(error)
+            is_accepted = self._serve(stop, tick)
+            if self._fault is not None:
+                fault = self._clients.diagnose(self._fault)
+                why = f"{fault.found}; {fault.advice}" if fault is not None else str(self._fault)
                 self._limited_log.log("unreachable", f'{word} broker=unreachable reason="{why}"; trying again')
+            elif is_accepted:
+                wait_s = self._settings.reconnect_min_s
+            elif not stop.is_set():
+                why = "no answer in MQTT 5; is it a broker?" if self._connack is None else str(self._connack)
+                self._limited_log.log("refused", f'{word} broker=refusing reason="{why}"; trying again')
             self._client = None
             tick()
             self._wait(0.0 if self._is_to_be_tried_again() else wait_s, stop)
@@ -133,7 +135,8 @@ class Subscriber:
     def publish(self, topic: str, payload: bytes) -> None:
         """Say something, retained (QoS 1), from within `tick`; nothing without a connection."""
         if self._client is not None and self._is_accepted:
-            self._client.publish(topic, payload, 1, retain=True)
+            with self._noting_faults():
+                self._client.publish(topic, payload, 1, retain=True)
 
     def _wait(self, seconds: float, stop: threading.Event) -> None:
         """Until the next attempt. The taker goes on with what it has: a broker that was killed may not bring it again.
@@ -154,19 +157,37 @@ class Subscriber:
         client.on_subscribe = lambda _c, _u, _m, reasons, _p: self._on_subscribed(reasons)
         client.on_message = lambda _c, _u, message: self._on_message(message)
         self._connack, self._came, self._client = None, [], client
-        self._clients.connect(client, self._wanted.session_s)
+        self._fault, self._is_new = None, False
+        with self._noting_faults():
+            self._clients.connect(client, self._wanted.session_s)
         deadline_s = time.monotonic() + CONNACK_S
-        while client.loop(LOOP_S) == paho.MQTT_ERR_SUCCESS:
+        while self._fault is None and self._goes_on(client):
             is_stopping = stop.is_set()  # before the taker and `tick`, so that both see it before the connection ends
             self._hand_over(client)
             self._check_refused()
             tick()
             is_late = self._connack is None and time.monotonic() > deadline_s
             if is_stopping or is_late:
-                client.disconnect()
-        self._hand_over(client)
-        self._check_refused()
+                with self._noting_faults():
+                    client.disconnect()
+        if self._fault is None:
+            self._hand_over(client)
+            self._check_refused()
         return self._is_accepted
+
+    def _goes_on(self, client: paho.Client) -> bool:
+        """Read the socket; whether the connection stands then."""
+        with self._noting_faults():
+            return client.loop(LOOP_S) == paho.MQTT_ERR_SUCCESS
+        return False
+
+    @contextmanager
+    def _noting_faults(self) -> Iterator[None]:
+        """What the network does wrong ends the connection; what the taker or `tick` raises is no fault of it."""
+        try:
+            yield
+        except (OSError, ValueError) as error:
+            self._fault = error
 
     @property
     def _is_accepted(self) -> bool:
@@ -197,7 +218,7 @@ class Subscriber:
             if self.connections and not flags.session_present and self._version == paho.MQTTv5:
                 logger.warning("%s session=lost; the broker kept nothing of what came meanwhile", self._wanted.word)
             self.connections += 1
-            self._taker.connected()
+            self._is_new = True
             if self._wanted.is_last:
                 client.unsubscribe(list(self._wanted.filters))
             else:
@@ -225,7 +246,11 @@ class Subscriber:
 
     def _hand_over(self, client: paho.Client) -> None:
         """What came since the last time; then acknowledge what is safe."""
+        if self._is_new:
+            self._is_new = False
+            self._taker.connected()
         came, self._came = self._came, []
-        for each in self._taker.take(came):
-            if each.connection == self.connections:
+        safe = [each for each in self._taker.take(came) if each.connection == self.connections]
+        with self._noting_faults():
+            for each in safe:
                 client.ack(each.mid, each.qos)

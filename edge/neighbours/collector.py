@@ -11,13 +11,12 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
 
 from edge.delivery.record_reading import filters, is_self_test, kind_of, parse
 from edge.delivery.records import WireRecord
 from edge.delivery.subscriber import Arrived, Subscriber, Subscription
 from edge.log import RateLimitedLog
-from edge.neighbours.journal import Journal
+from edge.neighbours.journal import Journal, line_of
 from edge.settings.mqtt import Mqtt
 
 logger = logging.getLogger(__name__)
@@ -71,14 +70,15 @@ class Collector:
             self.counts.update(kind_of(record) for record, _ in kept)
         return came
 
-    def _kept(self, message: Arrived) -> tuple[WireRecord, dict[str, Any]] | None:
+    def _kept(self, message: Arrived) -> tuple[WireRecord, bytes] | None:
         if is_self_test(message.topic):
             self.counts["self-test"] += 1
             return None
         if not message.payload:  # a retained trend that was withdrawn
             return None
         try:
-            return parse(message.topic, message.payload, self._prefix)
+            record, body = parse(message.topic, message.payload, self._prefix)
+            return record, line_of(record, body)
         except ValueError as error:
             self.counts["refused"] += 1
             self._limited_log.log("message", f'export message=refused topic={message.topic[:128]} reason="{error}"')

@@ -38,8 +38,8 @@ PROBLEM = (
     "{% if value_json.mode != 'Operational' %}None{% elif value_json.signal != 'Off' %}ON"
     "{% elif value_json.validity == 'Vld' and value_json.activation == 'On' %}OFF{% else %}None{% endif %}"
 )
-# Each press is another command: one with the id of an earlier one would not be carried out.
-ORDER = '{"id": "ha-{{ (now().timestamp() * 1000) | int }}", "by": "Home Assistant"}'
+# Each press is another command: one with the id of an earlier one, also of another bed, would not be carried out.
+ORDER = '{"id": "ha-%s-%s-{{ (now().timestamp() * 1000) | int }}", "by": "Home Assistant"}'
 
 
 @dataclass(frozen=True)
@@ -159,5 +159,5 @@ def _button(node: Node, bed: Bed, verb: str, user: str) -> Body:
     name = {"acknowledge": "Acknowledge alarms", "pause": f"Pause sound {MAX_PAUSE_S:.0f} s"}[verb]
     return {
         "platform": "button", "name": name, "command_topic": node.topic("s", bed.stream, "cmd", verb, user),
-        "command_template": ORDER, "retain": False,
+        "command_template": ORDER % (verb, bed.stream), "retain": False,
     }  # fmt: skip

@@ -40,16 +40,16 @@ class Journal:
         except OSError as error:
             raise SourceError(f"{folder}: cannot be made ({error.strerror}); choose another --out") from None
 
-    def append(self, messages: Iterable[tuple[WireRecord, dict[str, Any]]]) -> None:
-        """Write messages through to the disk: each as a record and as its whole body.
+    def append(self, messages: Iterable[tuple[WireRecord, bytes]]) -> None:
+        """Write messages through to the disk: each as a record and as the line that `line_of` makes of it.
 
         Raises:
             SourceError: the disk does not take them all; none may be acknowledged.
         """
         lines: dict[Path, list[bytes]] = {}
-        for record, body in messages:
+        for record, line in messages:
             path = self._folder / f"{kind_of(record)}-{record.at[:10]}.jsonl"
-            lines.setdefault(path, []).append(_line(record, body))
+            lines.setdefault(path, []).append(line)
         try:
             for path, wanted in lines.items():
                 self._append(path, b"".join(wanted))
@@ -116,9 +116,17 @@ def read(path: Path, met: Reading | None = None) -> Iterator[WireRecord]:
         raise SourceError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
-def _line(record: WireRecord, body: dict[str, Any]) -> bytes:
+def line_of(record: WireRecord, body: dict[str, Any]) -> bytes:
+    """The line of a message.
+
+    Raises:
+        ValueError: something in its body, perhaps where a record does not look, cannot be written as JSON in UTF-8.
+    """
     named = {"site": record.site, "node": record.node, **body}  # a trend names neither itself
-    return json.dumps(named, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    try:
+        return json.dumps(named, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    except (ValueError, RecursionError):  # a number beyond all floats, half of a character, a thousand levels
+        raise ValueError("expected what JSON in UTF-8 can say in every field, found something else") from None
 
 
 def _record(line: bytes) -> WireRecord | None:

@@ -98,11 +98,13 @@ class AlarmService:
             clips: what keeps sound; None: nothing does.
         """
         records = log.read()
-        self._alarms = Alarms(rules, records)
-        self._unsaid = [each for each in records if isinstance(each, Transition) and _is_told(each)]
+        self._logged = [each for each in records if isinstance(each, Transition)]  # until what was told is known
+        self._unsaid: list[Transition] = []  # to be handed on, and whatever comes meanwhile after it
+        self._clock = AlarmClock(max((record.at_s for record in records), default=0.0))
+        rev_floor = max(log.rev_floor, _told_beyond(self._logged, dispatch.told or {}))
+        self._alarms = Alarms(rules, records, rev_floor, self._clock.wall_s)
         self._log, self._node, self._dispatch, self._clips = log, node, dispatch, clips
         self._clip_of: dict[tuple[Key, int], str] = {}  # of episodes that this process has seen begin
-        self._clock = AlarmClock(self._alarms.last_s)
         self._groups = tuple({key.condition: None for key, rule in rules.items() if rule.kind == "Phy"})
         self._values: Mapping[Key, Value] = {}
         self._before: NodeReading | None = None
@@ -218,7 +220,10 @@ class AlarmService:
         self._log.append(records)
         transitions = [each for each in records if isinstance(each, Transition)]
         for each in filter(_is_told, transitions):
-            self._dispatch.send(transition_message(self._node, each, self._clock.wall_s))
+            if self._unsaid:  # else the outbox would know of this `rev`, and after a death take those before for told
+                self._unsaid.append(each)
+            else:
+                self._dispatch.send(transition_message(self._node, each, self._clock.wall_s))
             where, by = f"stream={each.key.stream}" if each.key.stream else "node", each.by.by if each.by else "-"
             line = 'alarm=%s %s cause="%s" signal=%s priority=%s by="%s"'
             logger.info(line, each.key.condition, where, each.cause, each.state.signal, each.priority, by)
@@ -232,12 +237,12 @@ class AlarmService:
 
     def _say_unsaid(self) -> None:
         """Hand on what an earlier process wrote to the log and died before the outbox had it."""
-        if not self._unsaid or (told := self._dispatch.told) is None:
-            return
-        left = [each for each in self._unsaid if each.state.rev > told.get(name_of(each.key), 0)]
-        for each in left[:UNSAID_AT_ONCE]:
+        if self._logged and (told := self._dispatch.told) is not None:
+            logged, self._logged = filter(_is_told, self._logged), []
+            self._unsaid = [each for each in logged if each.state.rev > told.get(name_of(each.key), 0)]
+        for each in self._unsaid[:UNSAID_AT_ONCE]:
             self._dispatch.send(transition_message(self._node, each, self._clock.wall_s))
-        self._unsaid = left[UNSAID_AT_ONCE:]
+        self._unsaid = self._unsaid[UNSAID_AT_ONCE:]
 
     def _refresh(self) -> None:
         """Say again what was not said for long: the oldest first, and not all beds at one look."""
@@ -258,6 +263,12 @@ class AlarmService:
         body = alarm_body(self._node, alarm, self._clock.now_s(), self._clock.wall_s)
         self._dispatch.set_state(alarm_topic(self._node, key), body, ALARM_EXPIRY_S)
         self._said_s[key] = time.monotonic()
+
+
+def _told_beyond(logged: list[Transition], told: Mapping[str, int]) -> int:
+    """The highest `rev` that the outbox was given of an alarm whose log does not reach it; 0: none is behind."""
+    own = {name_of(each.key): each.state.rev for each in logged}
+    return max((rev for name, rev in told.items() if rev > own.get(name, 0)), default=0)
 
 
 def _is_told(each: Transition) -> bool:

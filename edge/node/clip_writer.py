@@ -135,7 +135,7 @@ class ClipWriter:
 
     def _expire(self) -> None:
         if (now_s := time.time()) >= FIRST_PLAUSIBLE_S:  # else the clock was not set yet
-            self._folder.expire(now_s)
+            self._folder.expire(now_s, FIRST_PLAUSIBLE_S)
 
     def _attempt(self, work: Callable[[], None]) -> None:
         try:

@@ -47,7 +47,7 @@ NODE_METRICS: dict[Path, Named] = {  # a path stands for all fields below it
     ("outbox", "waiting"): Named("outbox_depth", "Messages that the broker has not acknowledged"),
     ("outbox", "oldest_s"): Named("outbox_oldest_seconds", "For how long the oldest of them has waited"),
     ("outbox", "in_memory"): Named("outbox_in_memory", "Messages that the disk refused"),
-    ("outbox", "on_disk"): Named("outbox_on_disk", "Whether the file is open"),
+    ("outbox", "on_disk"): Named("outbox_on_disk", "Whether the disk took the last write"),
     ("outbox", "failed_writes"): Named("outbox_failed_writes", "Writes that the disk refused", True),
     ("outbox", "evicted"): Named("outbox_evicted", "Messages dropped undelivered", True, "cause"),
     ("broker", "refused"): Named("broker_refused", "Waiting messages that the broker refuses"),

@@ -210,11 +210,10 @@ class Service:
 
     def _end_orphaned_events(self) -> None:
         """End the events that were open when an earlier process died, as soon as the outbox can be read."""
-        if self._has_ended_orphans or not self._outbox.is_open:
+        if self._has_ended_orphans or (found := self._outbox.unfinished(self._node.boot_id)) is None:
             return
         self._has_ended_orphans = True
-        ends = [end_after_restart(self._node, onset) for onset in self._outbox.unfinished(self._node.boot_id)]
-        if ends:
+        if ends := [end_after_restart(self._node, last) for last in found]:
             self._outbox.put(ends)
             logger.warning("events_ended=%d reason=restart; they were open when an earlier process died", len(ends))
 

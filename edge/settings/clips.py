@@ -35,9 +35,9 @@ class ClipSettings(Section):
     memory_s: Annotated[float, Field(ge=20, le=900)] = 120.0
     """Sound of each stream in memory (16 kB a second), and the most that a command may ask for."""
     max_mb: Annotated[float, Field(ge=1, le=1_000_000)] = 500.0
-    """On disk, MB; the oldest clips go first, those of events before others."""
+    """On disk, MB; the oldest clips go first, those of events before others, and never another for one of an event."""
     keep_days: Annotated[float, Field(gt=0, le=3660)] = 7.0
-    """How long a clip is kept, days of the wall clock."""
+    """How long a clip is kept, days of the wall clock; one from before the clock was set, from when it was."""
     speech: Literal["drop", "keep"] = "drop"
     """What becomes of a clip in which speech was heard; `keep` only marks it."""
 

@@ -2,7 +2,7 @@
 
 Not for deciding anything (`edge.ward.alarm_rules`). Words and values are those of IEC 60601-1-8 and IEEE 11073-10207
 (BICEPS): `Kind`, `Priority`, `Signal` (AlertSignalPresence). They are borrowed as conventions; nothing here makes this
-a medical device. Times are seconds on a clock that only goes forward, also across restarts.
+a medical device. Times are seconds on a clock that only goes forward, also across restarts; a person is told `wall_s`.
 
 `Transition` and `Ordered` are the lines of the log. A transition holds the whole state after it, so the last one of
 each alarm is its state.
@@ -53,7 +53,8 @@ class Rule:
     latching: bool = False
     """Whether the signal stays after the condition is over, until a person acknowledges it; a high one always does."""
     escalate_s: float | None = None
-    """How long a signal may stay unacknowledged before its priority is raised by one; None: for ever."""
+    """How long an episode may be signalled, also latched, with nobody acknowledging it before its priority is raised by
+    one; None: for ever."""
     group_s: float = 300.0
     """A condition that returns within this long belongs to the same episode."""
     limit: float | None = None
@@ -83,7 +84,7 @@ class AlarmState:
     """Everything that is remembered of one alarm."""
 
     rev: int = 0
-    """Grows by one with each transition, also across restarts."""
+    """Grows with each transition, also across restarts: by one, and further where the log had missed some."""
     known: bool = False
     """Whether the condition can be measured now; while it cannot, `presence` is what it was before."""
     presence: bool = False
@@ -99,6 +100,8 @@ class AlarmState:
     """When the condition of that episode was over last."""
     acknowledged: Person | None = None
     """Who acknowledged that episode."""
+    unanswered_since_s: float | None = None
+    """When that episode was signalled first, until somebody acknowledges it."""
     escalated: bool = False
     """Whether nobody came in time, so that the priority is one higher."""
     paused_until_s: float | None = None
@@ -124,6 +127,8 @@ class Transition:
     """As it was then, escalation included."""
     by: Person | None = None
     """Who caused it; None: nobody, it came by itself."""
+    wall_s: float | None = None
+    """`at_s` on the wall clock as it was set then, seconds since 1970; None: of a release that did not note it."""
     record: Literal["transition"] = "transition"
 
 
@@ -155,6 +160,8 @@ class Ordered:
     digest: str
     """Hash of what was ordered: the same id with another one is a mistake."""
     answer: Answer
+    wall_s: float | None = None
+    """As that of a transition."""
     record: Literal["command"] = "command"
 
 

@@ -10,6 +10,10 @@ Not for many alarms or commands by name (`edge.ward.alarms`). After IEC 60601-1-
     Latch --present for delay_s-->  On
     any   --inactivated-->          Off, until the time is over; what is present then is raised anew
 
+A signal that nobody has answered for `escalate_s` has a priority one higher. The time counts from the first On of the
+episode, through every coming and going, and in Latch too, until a person acknowledges it; while it is Off nothing is
+signalled, so it escalates as soon as it returns. A pause of the sound is no answer.
+
 A physiological condition is present from its limit on and over below `HYSTERESIS` of it. What is not known (None)
 changes no presence, so it can neither raise nor clear anything: a person must look. Times are seconds.
 """
@@ -71,7 +75,7 @@ def acknowledge(state: AlarmState, person: Person) -> list[Change]:
     if state.signal not in ("On", "Latch"):
         return []
     to: Signal = "Ack" if state.signal == "On" else "Off"
-    after = _signalled(state, to, person.at_s, acknowledged=person)
+    after = _signalled(state, to, person.at_s, acknowledged=person, unanswered_since_s=None)
     return [Change("acknowledged", after, person)]
 
 
@@ -89,7 +93,7 @@ def inactivate(state: AlarmState, duration_s: float, person: Person) -> list[Cha
         return [Change("reactivated", ended, person)] if state.inactive_until_s is not None else []
     after = _signalled(
         state, "Off", person.at_s,
-        cleared_s=None, acknowledged=None, escalated=False,
+        cleared_s=None, acknowledged=None, escalated=False, unanswered_since_s=None,
         inactive_until_s=person.at_s + duration_s, inactivated=person,
     )  # fmt: skip
     return [Change("inactivated", after, person)]
@@ -106,7 +110,7 @@ def _observe(rule: Rule, state: AlarmState, now_s: float, value: Value) -> list[
     if not is_watched(rule, state):
         if state.signal == "Off" and not state.presence and not state.known:
             return []
-        off = _signalled(state, "Off", now_s, known=False, presence=False, cleared_s=None)
+        off = _signalled(state, "Off", now_s, known=False, presence=False, cleared_s=None, unanswered_since_s=None)
         return [Change("no limit", off)]
     changes = []
     if (value is not None) != state.known:
@@ -161,15 +165,17 @@ def _tick(rule: Rule, state: AlarmState, now_s: float) -> list[Change]:
 def _raised(rule: Rule, state: AlarmState, now_s: float) -> AlarmState:
     """The signal of a condition that has lasted for its delay."""
     if state.cleared_s is None or state.present_since_s - state.cleared_s >= rule.group_s:
-        return _signalled(state, "On", now_s, episode=state.episode + 1, acknowledged=None, escalated=False)
+        begun = {"episode": state.episode + 1, "acknowledged": None, "escalated": False, "unanswered_since_s": now_s}
+        return _signalled(state, "On", now_s, **begun)
     is_settled = state.acknowledged is not None and priority_of(rule, state) != "Hi"  # a high one is never held back
     return _signalled(state, "Ack" if is_settled else "On", now_s)
 
 
 def _must_escalate(rule: Rule, state: AlarmState, now_s: float) -> bool:
-    if rule.escalate_s is None or state.signal != "On" or state.escalated or rule.priority == "Hi":
+    if rule.escalate_s is None or state.signal not in ("On", "Latch") or state.escalated or rule.priority == "Hi":
         return False
-    return now_s - state.since_s >= rule.escalate_s
+    since_s = state.since_s if state.unanswered_since_s is None else state.unanswered_since_s  # None: of an old log
+    return now_s - since_s >= rule.escalate_s
 
 
 def _signalled(state: AlarmState, signal: Signal, now_s: float, **changed: object) -> AlarmState:

@@ -8,27 +8,34 @@ out and could not be written is in `snapshot`, which holds everything that must 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from edge.ward.alarm_commands import Acknowledge, AlarmCommand, ClipOrder, Command, Inactivate, Limit, Pause
-from edge.ward.alarm_records import AlarmState, Answer, Key, Ordered, Person, Record, Rule, Transition, Value
+from edge.ward.alarm_records import AlarmState, Answer, Cause, Key, Ordered, Person, Record, Rule, Transition, Value
 from edge.ward.alarm_rules import Change, acknowledge, advance, inactivate, pause, priority_of, set_limit
 
 REMEMBERED = 256  # commands whose ids are known; a sender repeats within seconds
+RETIRED: Cause = "not configured"  # a line of 0.5 kB for each alarm that a person ever took out of the settings
 
 
 class Alarms:
     """The alarms of one node; one thread at a time."""
 
-    def __init__(self, rules: Mapping[Key, Rule], history: Iterable[Record] = ()) -> None:
+    def __init__(
+        self, rules: Mapping[Key, Rule], history: Iterable[Record] = (), rev_floor: int = 0,
+        wall: Callable[[float], float] | None = None,
+    ) -> None:  # fmt: skip
         """Go on from what was recorded.
 
         Args:
             rules: one for each alarm that there is now.
             history: records of earlier processes, oldest first.
+            rev_floor: up to here a `rev` of any alarm may have been told that is not in the history.
+            wall: from the time of the alarms to that of the wall clock as it is set now; None: not noted.
         """
-        self._rules = dict(rules)
+        self._wall_s: Callable[[float], float | None] = wall or (lambda _now_s: None)
+        self._rules, self._rev_floor = dict(rules), rev_floor
         self._last: dict[Key, Transition] = {}
         self._ordered: dict[tuple[str, str], Ordered] = {}
         for record in history:
@@ -39,19 +46,16 @@ class Alarms:
         """The rule of each alarm."""
         return self._rules
 
-    @property
-    def last_s(self) -> float:
-        """When the last thing was recorded; 0 if nothing was."""
-        return max((record.at_s for record in self.snapshot()), default=0.0)
-
     def state(self, key: Key) -> AlarmState:
         """The state of an alarm."""
         last = self._last.get(key)
-        return AlarmState() if last is None else last.state
+        state = AlarmState() if last is None else last.state
+        return state if state.rev >= self._rev_floor else replace(state, rev=self._rev_floor)
 
     def cause(self, key: Key) -> str:
-        """Why an alarm is as it is; empty before its first transition."""
-        return self._last[key].cause if key in self._last else ""
+        """Why an alarm is as it is; empty before its first transition, and the first after it was not configured."""
+        last = self._last.get(key)
+        return "" if last is None or last.cause == RETIRED else last.cause
 
     def snapshot(self) -> list[Record]:
         """What must be remembered, oldest first: the last transition of each alarm, and the last commands."""
@@ -99,7 +103,7 @@ class Alarms:
         transitions = [] if isinstance(command, ClipOrder) else self._change(now_s, user, stream, command)
         changed = tuple(sorted({each.key.condition for each in transitions}))
         answer = replace(answer, ok=True, conditions=changed, clip=clip)
-        ordered = Ordered(now_s, user, command.by, digest, answer)
+        ordered = Ordered(now_s, user, command.by, digest, answer, self._wall_s(now_s))
         self._remember(ordered)
         return answer, [*transitions, ordered]
 
@@ -139,19 +143,21 @@ class Alarms:
         return set_limit(state, command.limit_s_per_min, person)
 
     def _retire(self, now_s: float) -> list[Transition]:
-        """Alarms that the settings do not have any more."""
-        gone = [last for key, last in self._last.items() if key not in self._rules]
-        for last in gone:
-            del self._last[last.key]
-        return [
-            replace(last, at_s=now_s, cause="not configured", by=None, state=AlarmState(rev=last.state.rev + 1))
+        """Alarms that the settings do not have any more; remembered, for one that returns goes on from its `rev`."""
+        gone = [last for key, last in self._last.items() if key not in self._rules and last.cause != RETIRED]
+        ended = [
+            Transition(now_s, last.key, RETIRED, AlarmState(rev=self.state(last.key).rev + 1), last.kind, last.priority,
+                       wall_s=self._wall_s(now_s))
             for last in gone
-        ]
+        ]  # fmt: skip
+        for each in ended:
+            self._remember(each)
+        return ended
 
     def _note(self, now_s: float, key: Key, changes: list[Change]) -> list[Transition]:
-        rule = self._rules[key]
+        rule, wall_s = self._rules[key], self._wall_s(now_s) if changes else None
         transitions = [
-            Transition(now_s, key, each.cause, each.state, rule.kind, priority_of(rule, each.state), each.by)
+            Transition(now_s, key, each.cause, each.state, rule.kind, priority_of(rule, each.state), each.by, wall_s)
             for each in changes
         ]
         for each in transitions:

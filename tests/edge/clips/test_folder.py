@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -69,6 +70,21 @@ def test_the_oldest_go_for_new_ones_those_of_events_before_others(tmp_path: Path
     assert made[4].id not in {path.stem for path in tmp_path.iterdir()}, "it knows after a restart what they are of"
 
 
+def test_a_clip_of_an_event_takes_the_room_of_events_alone_and_one_of_an_alarm_any(tmp_path: Path) -> None:
+    clips = opened(tmp_path, max_bytes=100_000)
+    put = [clip(NOW_S + at, cause=Cause("alarm" if at % 2 else "command")) for at in range(20)]
+    for each in put:
+        clips.put(each, HEARING, NOW_S, speech=False)
+    before = names(tmp_path)
+    with pytest.raises(QuotaError, match=r"alarms and commands take all that clips\.max_mb allows"):
+        clips.put(clip(NOW_S + 50), HEARING, NOW_S, speech=False)
+    assert names(tmp_path) == before
+    newest = clip(NOW_S + 60, cause=Cause("alarm"))
+    clips.put(newest, HEARING, NOW_S, speech=False)
+    assert f"{newest.id}.flac" in names(tmp_path)
+    assert len(names(tmp_path)) == len(before)
+
+
 def test_a_clip_that_is_larger_than_everything_may_be_takes_nobodys_place(tmp_path: Path) -> None:
     clips = opened(tmp_path, max_bytes=30_000)
     clips.put(clip(NOW_S), HEARING, NOW_S, speech=False)
@@ -85,6 +101,19 @@ def test_clips_go_when_they_are_old(tmp_path: Path) -> None:
     clips.expire(NOW_S)
     assert names(tmp_path) == [f"{new.id}.flac", f"{new.id}.json"]
     assert recorded_s(old.id) == NOW_S - DAY_S - 1
+
+
+def test_what_was_recorded_before_the_clock_was_set_is_kept_for_its_days_from_when_it_was(tmp_path: Path) -> None:
+    plausible_s, clips, old = NOW_S - 300 * DAY_S, opened(tmp_path, keep_s=DAY_S), clip(1000.0)
+    clips.put(old, HEARING, 1000.0, speech=False)
+    os.utime(tmp_path / f"{old.id}.flac", (1000.0, 1000.0))  # by the same clock
+    clips.expire(NOW_S, plausible_s)
+    assert clips.files == 1
+    again = opened(tmp_path, keep_s=DAY_S)  # also after a restart
+    again.expire(NOW_S + DAY_S - 1, plausible_s)
+    assert again.files == 1
+    again.expire(NOW_S + DAY_S + 1, plausible_s)
+    assert names(tmp_path) == []
 
 
 def test_what_a_death_left_is_removed_and_what_is_not_ours_stays(tmp_path: Path) -> None:

@@ -11,9 +11,12 @@ import pytest
 
 from edge.commands.app import main
 from edge.delivery.alarm_log import AlarmLog
+from edge.delivery.messages import rfc3339
+from edge.node.alarm_service import AlarmClock
 from edge.ward.alarm_commands import Acknowledge, Inactivate
-from edge.ward.alarm_records import Key, Rule, Value
+from edge.ward.alarm_records import Key, Rule, Value, to_line
 from edge.ward.alarms import Alarms
+from tests.edge.dispatching import Time
 from tests.edge.wards import ward
 
 BED, CLOCK = Key("bed1", "continuous"), Key("", "clock")
@@ -73,3 +76,29 @@ def test_a_bed_a_span_and_everything_may_be_asked_for(
 def test_a_log_that_is_not_there_is_one_line(tmp_path: Path, mistake: Callable[..., str]) -> None:
     assert "no log of alarms" in mistake("alarms", "--config", ward(tmp_path))
     assert "cannot be read" in mistake("alarms", "--log", tmp_path / "none.log")
+
+
+def test_after_a_step_of_the_clock_each_line_says_when_it_was_by_the_clock_that_was_right_then(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s, behind_s, monotonic = time.time(), [3 * 3600.0], Time()
+    clock = AlarmClock(0.0, monotonic, lambda: now_s - 7200.0 - behind_s[0] + monotonic.now_s)
+    monotonic.now_s, log = 0.0, AlarmLog(tmp_path / "alarms.log")
+    alarms = Alarms(RULES, wall=clock.wall_s)
+    log.append(alarms.advance(clock.now_s(), {CLOCK: False}))
+    behind_s[0], monotonic.now_s = 0.0, 6600.0  # a time server has set it; now it is ten minutes ago
+    log.append(alarms.advance(clock.now_s(), {CLOCK: True}))
+    lines = printed(capsys, monkeypatch, "--log", tmp_path / "alarms.log", "--since", "1h")
+    assert [line.split()[2:6] for line in lines[1:-1]] == [["node", "clock", "Lo", "On"]]
+    assert lines[1][:19] == rfc3339(now_s - 600.0)[:19].replace("T", " ")
+
+
+def test_a_log_of_a_release_that_did_not_note_the_wall_clock_is_printed_as_it_was(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s = time.time()
+    lines = [to_line(each) for each in Alarms(RULES).advance(now_s - 60, {CLOCK: True})]
+    (tmp_path / "alarms.log").write_bytes(b"".join(each.replace(b'"wall_s":null,', b"") + b"\n" for each in lines))
+    assert b"wall_s" not in (tmp_path / "alarms.log").read_bytes()
+    row = printed(capsys, monkeypatch, "--log", tmp_path / "alarms.log")[1]
+    assert row[:19] == rfc3339(now_s - 60)[:19].replace("T", " ")

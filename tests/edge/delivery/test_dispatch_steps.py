@@ -264,3 +264,18 @@ def test_the_thread_outlives_what_it_cannot_write_and_stops_when_asked(
     assert waiting(outbox) == [1]  # event 2: what was in the inbox at the stop is written all the same
     assert session.calls == ["start", "stop"]
     assert (dispatch._thread.name, dispatch._thread.daemon) == ("dispatch", True)
+
+
+def test_an_answer_beyond_the_quota_lets_no_retained_state_go_with_it(
+    dispatch: Dispatch, session: Session, clock: Time
+) -> None:
+    session.up("a")
+    step(dispatch, *(event(number) for number in range(1, 31)))
+    for number in range(100):
+        dispatch.set_state(NODE.topic("s", f"b{number}", "trend"), {"n": number}, 180)
+    step(dispatch)
+    session.news()
+    dispatch.answer(NODE.topic("result/pause/u"), {"ok": True}, 60)
+    for _ in range(2):
+        step(dispatch)
+    assert session.news() == ["result/pause/u"]

@@ -105,3 +105,10 @@ def test_when_all_is_tried_again_nothing_is_due_or_held_any_more() -> None:
     in_flight.requeue()
     in_flight.release_held(4)
     assert in_flight.due == []
+
+
+def test_what_goes_without_asking_leaves_no_quota_and_never_less() -> None:
+    in_flight = InFlight("s", 2, 0, 0.0)
+    for mid in (1, 2, 3):
+        in_flight.record(mid, None, 0.0)
+    assert in_flight.send_quota == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import edge.delivery.outbox
 import edge.delivery.store_file
 from edge.delivery.outbox import Outbox
 from edge.delivery.priority import nothing_dropped
-from edge.delivery.store import NOTE_S
+from edge.delivery.store import EVICT_ROWS, NOTE_S, OPEN_EVENTS
 from tests.edge.outboxes import ALL, Clock, event, numbers, refusing, update
 
 
@@ -75,3 +76,33 @@ def test_updates_are_not_kept_in_memory_so_that_no_rev_is_sent_that_a_death_woul
         assert [(entry.seq, entry.body["n"]) for entry in impatient.waiting(0, ALL, 9)] == [(1, 1), (3, 2)]
     assert impatient.last_seq == 4
     assert impatient.counts().evicted == {**nothing_dropped(), "update": 2}
+
+
+def test_a_sound_that_was_told_and_goes_on_is_remembered_by_a_full_outbox_that_its_end_may_be_made(path: Path) -> None:
+    box = Outbox(path, max_mb=1, max_age_h=1)
+    begun, lasting = (
+        replace(each, body={**each.body, "id": each.body["n"], "boot_id": "before"})
+        for each in (event(0), update(1, 2))
+    )
+    box.put([begun, event(1), lasting])
+    box.ack([1, 2, 3])
+    number = 2
+    while not box.counts().evicted["event"]:  # until it is full of what waits
+        box.put([event(number, 1, 5000), event(number, 2, 5000)])
+        number += 1
+    assert [body["n"] for body in box.unfinished("now") or () if body["n"] < 2] == [0, 1]
+    box.close()
+
+
+def test_no_more_open_sounds_are_remembered_than_a_box_can_hear(path: Path) -> None:
+    box = Outbox(path, max_mb=1, max_age_h=1)
+    for first in range(0, 500, 100):
+        many = [event(number, filling=1000) for number in range(first, first + 100)]
+        box.put([replace(each, body={**each.body, "id": each.body["n"], "boot_id": "before"}) for each in many])
+        box.ack(range(1, box.last_seq + 1))
+    box.put([event(number, 2, 4000) for number in range(1000, 1100)])
+    assert len(numbers(box)) == 100
+    remembered = [body["n"] for body in box.unfinished("now") or ()]
+    assert remembered == list(range(500 - len(remembered), 500)), "the newest of them"
+    assert OPEN_EVENTS <= len(remembered) < OPEN_EVENTS + EVICT_ROWS
+    box.close()

@@ -181,9 +181,9 @@ def test_each_drop_is_told_with_its_cause_and_changes_what_may_go_next(
 
 
 def test_the_log_of_what_was_delivered_goes_without_a_word(outbox: Outbox, told: pytest.LogCaptureFixture) -> None:
-    outbox.put([event(n, filling=30_000) for n in range(20)])
+    outbox.put([event(n, rev=2, filling=30_000) for n in range(20)])
     outbox.ack(range(1, 21))
-    outbox.put([event(n, filling=30_000) for n in range(20, 40)])
+    outbox.put([event(n, rev=2, filling=30_000) for n in range(20, 40)])
     assert (len(numbers(outbox)), outbox.changes, told.messages) == (20, 0, [])
     assert outbox.counts().evicted == nothing_dropped()
 

@@ -84,7 +84,7 @@ def test_a_trend_of_a_node_that_does_not_say_its_mode_is_taken() -> None:
         ({"mode": "Live"}, "mode"),
         ({"time": {"onset": "2027-13-41T08:00:00.000Z", "end": None}}, "time.onset"),
         ({"time": {"onset": "../2027-01-15T08:00:00", "end": None}}, "time.onset"),
-        ({"scores": {"peak": 1e400, "mean": 0.5, "threshold": 0.5}}, "scores.peak"),
+        ({"scores": {"peak": 1e400, "mean": 0.5, "threshold": 0.5}}, "expected JSON, found none"),  # Infinity is none
         ({"schema": "laennec.event/2"}, "expected the schema of its topic"),
         ({"stream": "bed2"}, "another bed than its topic"),
     ],
@@ -127,3 +127,10 @@ def test_what_is_subscribed_to_is_what_is_taken() -> None:
 def test_the_tests_of_a_node_are_no_patients() -> None:
     assert is_self_test("laennec/v1/ward-b/edge-7/s/self-test/event")
     assert not is_self_test(f"{BED}/event")
+
+
+def test_a_number_beyond_all_floats_is_refused_with_its_field() -> None:
+    payload = json.dumps(event("onset", 1, None)).replace('"peak": 0.93', '"peak": 1e999').encode()
+    assert b"1e999" in payload
+    with pytest.raises(ValueError, match=r"scores\.peak"):
+        parse(f"{BED}/event", payload, PREFIX)

@@ -174,7 +174,7 @@ def test_without_room_the_log_goes_first_then_technical_messages_then_events_64_
         )
         return int((pages - free) * size)
 
-    store.insert(stamp(1), [event(n, filling=5000) for n in range(1, 131)])
+    store.insert(stamp(1), [event(n, rev=2, filling=5000) for n in range(1, 131)])
     store.delete(range(1, 101))  # 100 of 130 were delivered
     store.insert(stamp(131), [gap(n, 5000) for n in range(70)])
     assert store.shrink(used()) == {}

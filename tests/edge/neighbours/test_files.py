@@ -16,12 +16,13 @@ from edge.delivery.records import WireRecord
 from edge.errors import SourceError
 from edge.neighbours.fhir_codes import LOCAL
 from edge.neighbours.files import Format, is_current, made_of, make
-from edge.neighbours.journal import Journal, Reading, journals, read
+from edge.neighbours.journal import Journal, Reading, journals, line_of, read
 from tests.edge.neighbours.messages import BED, event, transition, trend
 
 
-def message(topic: str, body: dict[str, Any]) -> tuple[WireRecord, dict[str, Any]]:
-    return parse(topic, json.dumps(body).encode(), "laennec/v1")
+def message(topic: str, body: dict[str, Any]) -> tuple[WireRecord, bytes]:
+    record, whole = parse(topic, json.dumps(body).encode(), "laennec/v1")
+    return record, line_of(record, whole)
 
 
 ONSET = message(f"{BED}/event", event("onset", 1, None))

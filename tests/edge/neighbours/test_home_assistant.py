@@ -128,9 +128,19 @@ def test_a_button_gives_a_command_that_a_node_carries_out(verb: str) -> None:
     assert address is not None
     assert (address.stream, address.verb, address.user) == ("bed1", verb, "home-assistant")
     command = parse_command(verb, render(button["command_template"]).encode())
-    assert (command.id, command.by) == ("ha-1800000000250", "Home Assistant")
+    assert (command.id, command.by) == (f"ha-{verb}-bed1-1800000000250", "Home Assistant")
     assert isinstance(command, Acknowledge) is (verb == "acknowledge")
     assert button["retain"] is False, "a retained order would be given again"
+
+
+def test_buttons_of_two_beds_pressed_in_one_millisecond_give_two_commands_also_with_the_longest_names() -> None:
+    orders = []
+    for stream in ("b" * 32, "c" * 32):
+        (body,) = announcements(LIVE, WITH_BUTTONS, [replace(A_BED, stream=stream)]).values()
+        for verb in ("acknowledge", "pause"):
+            payload = render(body["components"][verb]["command_template"]).encode()
+            orders.append(parse_command(verb, payload).id)
+    assert len(set(orders)) == 4
 
 
 def test_a_device_of_the_longest_names_stays_below_the_packet_size_of_the_broker() -> None:

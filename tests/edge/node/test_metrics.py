@@ -164,3 +164,8 @@ def test_latencies_are_histograms_of_events_by_stage_and_of_chunks(reports: Repo
     assert (found[f"{name}_count", (stage,)], found[f"{name}_sum", (stage,)]) == (3, 7200.32)
     assert found["laennec_chunk_latency_seconds_bucket", (("le", "0.01"),)] == 0
     assert found["laennec_chunk_latency_seconds_bucket", (("le", "0.025"),)] == 1, "a bound is within"
+
+
+def test_whether_the_outbox_is_on_disk_is_explained_as_the_report_means_it(reports: Reports) -> None:
+    (found,) = (each for each in metrics_of(reports) if each.name == "laennec_outbox_on_disk")
+    assert found.documentation == "Whether the disk took the last write"

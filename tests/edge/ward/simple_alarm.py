@@ -65,7 +65,7 @@ class SimpleAlarm:
             self.is_quiet = False
         if self.there and (not self.rings or self.over) and not self.is_off and now >= self.there_since + self.delay:
             self._ring(now)
-        is_waiting = self.rings and not self.seen and not self.over
+        is_waiting = self.rings and not self.seen  # also where what it rings for is over: nobody has answered
         if is_waiting and self.base < 2 and not self.ignored and now >= self.rang_at + self.patience:
             self.ignored, self.is_quiet = True, False
 
@@ -73,8 +73,9 @@ class SimpleAlarm:
         is_new = self.over_at is None or self.there_since >= self.over_at + self.group
         if is_new:
             self.count += 1
+            self.rang_at = now  # patience is for the episode, however often it comes and goes
             self.ignored = self.was_seen = False
-        self.rings, self.over, self.is_quiet, self.rang_at = True, False, False, now
+        self.rings, self.over, self.is_quiet = True, False, False
         self.seen = self.was_seen and self.urgency != "Hi"
 
     def _silence(self) -> None:

@@ -126,6 +126,43 @@ def test_nobody_coming_raises_the_priority_once_and_ends_a_pause() -> None:
     assert priority_of(rule, after(rule, (1000, 12.0), state=seen)) == "Me"
 
 
+@pytest.mark.parametrize("latching", [True, False])
+def test_what_comes_and_goes_unanswered_escalates_as_if_it_had_stayed(latching: bool) -> None:
+    rule, state, escalated = replace(RULE, escalate_s=180.0, latching=latching), AlarmState(), []
+    for second in range(600):
+        for change in advance(rule, state, second, 12.0 if second % 60 < 50 else 0.0):
+            state = change.state
+            escalated += [second] if change.cause == "escalated" else []
+    assert escalated == [180]
+    assert state.episode == 1
+
+
+def test_a_latched_signal_that_nobody_answers_escalates_and_one_that_was_answered_does_not() -> None:
+    rule = replace(RULE, escalate_s=180.0)
+    latched = after(rule, (0, 12.0), (20, 0.0))
+    assert causes(advance(rule, latched, 179.9, 0.0)) == []
+    (change,) = advance(rule, latched, 180, 0.0)
+    assert (change.cause, change.state.signal, priority_of(rule, change.state)) == ("escalated", "Latch", "Hi")
+    assert acknowledge(change.state, nurse(200))[0].state.signal == "Off"
+    seen = acknowledge(after(rule, (0, 12.0)), nurse(10))[0].state
+    assert not after(rule, (20, 0.0), (30, 12.0), (1000, 12.0), state=seen).escalated
+
+
+def test_what_went_off_by_itself_escalates_when_it_returns_in_the_same_episode_and_not_in_another() -> None:
+    rule = replace(RULE, escalate_s=180.0, latching=False)
+    off = after(rule, (0, 12.0), (100, 0.0))
+    assert not after(rule, (300, 0.0), state=off).escalated, "nothing is signalled"
+    assert causes(advance(rule, off, 300, 12.0)) == ["present", "raised", "escalated"]
+    assert causes(advance(rule, off, 400, 12.0)) == ["present", "raised"]
+
+
+def test_a_signal_of_an_old_log_that_does_not_say_since_when_nobody_answered_counts_from_what_it_says() -> None:
+    rule = replace(RULE, escalate_s=180.0)
+    old = replace(after(rule, (50, 12.0)), unanswered_since_s=None)
+    assert causes(advance(rule, old, 229.9, 12.0)) == []
+    assert causes(advance(rule, old, 230, 12.0)) == ["escalated"]
+
+
 def test_an_inactivated_alarm_is_off_until_its_time_and_then_raised_anew() -> None:
     (off,) = inactivate(after(RULE, (0, 12.0)), 600, nurse(10))
     assert (off.state.signal, off.state.inactivated) == ("Off", nurse(10))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from edge.ward import alarms as module
@@ -97,7 +99,7 @@ def test_what_is_recorded_makes_the_same_alarms_again(ringing: Alarms) -> None:
     ringing.command(12.0, "board", "bed1", ack("x"))
     ringing.command(13.0, "board", "bed2", Inactivate(id="i", by="nurse", duration_s=60, why="suction"))
     again = Alarms(RULES, ringing.snapshot())
-    assert (again.snapshot(), again.last_s) == (ringing.snapshot(), 13.0)
+    assert again.snapshot() == ringing.snapshot()
     assert again.command(14.0, "board", "bed1", ack("x"))[1] == []
     assert again.advance(74.0, SOUND) == ringing.advance(74.0, SOUND)
 
@@ -119,3 +121,34 @@ def test_what_was_on_at_a_death_stays_on_until_it_is_measured_again(ringing: Ala
     assert not any(again.state(key).known for key in RULES)
     again.advance(1e6 + 1, {BURDEN: 0.0, LOST: False})
     assert signals(again) == ["Latch", "On", "Off", "On"]
+
+
+def test_an_alarm_that_comes_back_into_the_settings_goes_on_from_its_rev(ringing: Alarms) -> None:
+    kept = {key: rule for key, rule in RULES.items() if key != BURDEN}
+    without = Alarms(kept, ringing.snapshot())
+    (ended,) = without.advance(20.0, SOUND)
+    back = Alarms(RULES, without.snapshot())
+    assert (back.state(BURDEN).rev, back.state(BURDEN).signal, back.cause(BURDEN)) == (ended.state.rev, "Off", "")
+    first = next(each for each in back.advance(30.0, SOUND) if each.key == BURDEN)
+    assert first.state.rev == ended.state.rev + 1
+
+
+def test_what_may_have_been_told_without_being_recorded_is_never_told_again(ringing: Alarms) -> None:
+    kept = {key: rule for key, rule in RULES.items() if key != CLOCK}
+    again = Alarms(kept, ringing.snapshot(), rev_floor=500)
+    assert again.state(BURDEN) == replace(ringing.state(BURDEN), rev=500)
+    assert again.snapshot() == ringing.snapshot(), "what was recorded stays as it was"
+    changes = again.advance(20.0, {LOST: False})
+    assert min(each.state.rev for each in changes) == 501
+    assert next(each for each in changes if each.key == CLOCK).cause == "not configured"
+
+
+def test_what_changes_is_noted_with_the_wall_clock_as_it_is_set_then() -> None:
+    kept, ahead_s = {key: rule for key, rule in RULES.items() if key != CLOCK}, [100.0]
+    alarms = Alarms(RULES, wall=lambda at_s: at_s + ahead_s[0])
+    first = alarms.advance(10.0, SOUND)
+    ahead_s[0] = 5000.0
+    _, ordered = alarms.command(11.0, "board", "bed1", ack())
+    assert ({each.wall_s for each in first}, {each.wall_s for each in ordered}) == ({110.0}, {5011.0})
+    ended = Alarms(kept, alarms.snapshot(), wall=lambda at_s: at_s + 1.0).advance(20.0, SOUND)
+    assert [(each.cause, each.wall_s) for each in ended] == [("not configured", 21.0)]

@@ -32,10 +32,10 @@ def collect(port: int, out: Path, *more: str) -> Command:
 
 
 def wait_until_subscribed(command: Command) -> None:
-    """Its line of the connection; the rest of its log is read on, so that it never waits."""
+    """Its line that the broker has its subscriptions; the rest of its log is read on, so that it never waits."""
     assert command.stderr is not None
     for line in command.stderr:
-        if "broker=connected" in line:
+        if "broker=subscribed" in line:
             break
     threading.Thread(target=command.stderr.read, daemon=True).start()
 

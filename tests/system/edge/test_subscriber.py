@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 
-from edge.commands.demo.broker import Broker
+import pytest
+
+from edge.commands.demo.broker import Broker, free_port
 from edge.delivery.subscriber import Arrived, Subscriber, Subscription
 from edge.settings.mqtt import Mqtt
 
@@ -31,3 +33,44 @@ def test_who_is_stopped_at_any_moment_can_say_so_before_the_connection_ends(brok
 
     subscriber.run(stop, tick)
     assert seen == [False, True]
+
+
+class Failing(Silent):
+    """A taker that makes a mistake, or whose disk does."""
+
+    def __init__(self, error: Exception, at_connection: bool) -> None:
+        self.error, self.at_connection = error, at_connection
+
+    def connected(self) -> None:
+        if self.at_connection:
+            raise self.error
+
+    def take(self, came: list[Arrived]) -> list[Arrived]:
+        raise self.error
+
+
+@pytest.mark.parametrize("at_connection", [False, True])
+@pytest.mark.parametrize("error", [ValueError("not a number"), OSError("disk")])
+def test_what_its_taker_raises_is_no_fault_of_the_network(
+    error: Exception, at_connection: bool, broker: Broker, lines: pytest.LogCaptureFixture
+) -> None:
+    wanted = Subscription("one", ("a/+",), "test")
+    subscriber = Subscriber(Mqtt(port=broker.port), wanted, Failing(error, at_connection))
+    with pytest.raises(type(error), match=str(error)):
+        subscriber.run(threading.Event(), lambda: None)
+    assert "unreachable" not in lines.text
+
+
+def test_a_port_where_nobody_listens_is_tried_again(lines: pytest.LogCaptureFixture) -> None:
+    stop, ticks = threading.Event(), list[bool]()
+    settings = Mqtt(port=free_port(), reconnect_min_s=0.1, reconnect_max_s=0.1)
+    subscriber = Subscriber(settings, Subscription("one", ("a/+",), "test"), Silent())
+
+    def tick() -> None:
+        ticks.append(subscriber.is_connected)
+        if len(ticks) > 2:
+            stop.set()
+
+    subscriber.run(stop, tick)
+    assert ticks == [False] * 3
+    assert "test broker=unreachable" in lines.text
