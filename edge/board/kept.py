@@ -71,6 +71,9 @@ class Unread:
     """An alarm of which nobody can say how it is now, whatever was said of it before."""
 
     at_s: float
+    """Since when."""
+    last_s: float
+    """When the last such message came."""
     boot_id: str = ""
     """Of the process whose message was cleared at the broker; empty: a message came that cannot be read."""
 
@@ -88,7 +91,7 @@ class BedState:
     trend: Kept[Trend] | None = None
     alarms: Alarms = field(default_factory=dict)
     unread: dict[str, Unread] = field(default_factory=dict)
-    """By condition, until a message of it is read."""
+    """By condition, until a message of it is read, or none comes any more."""
     minutes: deque[Minute] = field(default_factory=lambda: deque(maxlen=DAY_MINUTES))
     measured_s: float | None = None
     """When it was last known to be measured."""

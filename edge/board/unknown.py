@@ -70,8 +70,11 @@ def bed_trouble(node: NodeState, bed: BedState, now_s: float) -> Trouble:
 
 
 def alarms_trouble(alarms: Alarms, unread: dict[str, Unread], boot_id: str, now_s: float) -> Trouble:
-    """Why nobody can say whether all alarms of a bed, or of a node itself, are what they were; empty if they are."""
-    missed = [each for each in unread.values() if each.boot_id in ("", boot_id)]
+    """Why nobody can say whether all alarms of a bed, or of a node itself, are what they were; empty if they are.
+
+    A node tells each alarm again and again: one that could never be read and comes no more is none.
+    """
+    missed = [each for each in unread.values() if each.boot_id == boot_id or _is_coming(each, now_s)]
     if missed:
         is_cleared = all(each.boot_id for each in missed)
         words = "one of its alarms was cleared at the broker" if is_cleared else "one of its alarms cannot be read"
@@ -79,6 +82,10 @@ def alarms_trouble(alarms: Alarms, unread: dict[str, Unread], boot_id: str, now_
     if old := [each.made_s for each in present(alarms, boot_id).values() if is_old(each, now_s)]:
         return f"no word of {len(old) if len(old) > 1 else 'one'} of its alarms", min(old)
     return "", None
+
+
+def _is_coming(unread: Unread, now_s: float) -> bool:
+    return not unread.boot_id and now_s - unread.last_s < ALARM_EXPIRY_S
 
 
 def present(alarms: Alarms, boot_id: str) -> Alarms:

@@ -62,10 +62,11 @@ class Ward:
         part = self._part(place)
         if part is None:
             return
-        if condition not in part.unread and len(part.unread) >= MAX_ALARMS:
+        before = part.unread.get(condition)
+        if before is None and len(part.unread) >= MAX_ALARMS:
             self.refused["more alarms than fit"] += 1
         else:
-            part.unread.setdefault(condition, Unread(arrival.at_s))
+            part.unread[condition] = Unread(arrival.at_s if before is None else before.at_s, arrival.at_s)
 
     def _keep(self, node: NodeState, heard: Heard, kept: Kept[Body], arrival: Arrival) -> None:
         body, stream = kept.body, heard.place.stream
@@ -135,7 +136,7 @@ class Ward:
         if part is None:
             return
         if kept is not None and (node.status is None or node.status.body.boot_id == kept.body.boot_id):
-            part.unread[heard.condition] = Unread(arrival.at_s, kept.body.boot_id)
+            part.unread[heard.condition] = Unread(arrival.at_s, arrival.at_s, kept.body.boot_id)
         else:
             part.alarms.pop(heard.condition, None)
             part.unread.pop(heard.condition, None)

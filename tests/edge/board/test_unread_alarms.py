@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from edge.board.inbox import Arrived
 from edge.board.kept import Arrival
 from edge.board.tile import Tile
+from edge.board.unknown import alarms_trouble, bed_trouble
 from edge.board.ward_state import MAX_ALARMS, Ward
 from edge.board.ward_view import tiles_of
 from edge.board.watch import Watch
@@ -52,6 +55,19 @@ def test_a_bed_is_unknown_while_one_of_its_alarms_cannot_be_read(watch: Watch, p
 def test_an_alarm_that_could_never_be_read_makes_its_bed_unknown_too(watch: Watch) -> None:
     hear(watch, "s/bed/alarm/apnoea", made.bytes_of({**ON, "signal": "Alerting"}))
     assert bed_of(watch.ward).level == "unknown"
+
+
+def test_an_alarm_that_could_never_be_read_is_none_when_it_comes_no_more() -> None:
+    ward, bed = ward_of(), Place("ward", "box", "bed")
+    for after_s in (0.0, 60.0, 100.0):
+        ward.miss(bed, "made-up", Arrival(NOW_S + after_s, WALL_S + after_s))
+    for levels in ("alarm/continuous", "alarm/discontinuous"):
+        say(ward, f"s/bed/{levels}", made.alarm(levels.removeprefix("alarm/"), WALL_S + 100, **OFF), 100.0)
+    node, state = ward.nodes["ward", "box"], ward.nodes["ward", "box"].beds["bed"]
+    assert bed_trouble(node, state, NOW_S + 110) == ("one of its alarms cannot be read", NOW_S)
+    others = {name: replace(each, made_s=NOW_S + 200) for name, each in state.alarms.items()}
+    assert alarms_trouble(others, state.unread, made.BOOT, NOW_S + 219)[0] == "one of its alarms cannot be read"
+    assert alarms_trouble(others, state.unread, made.BOOT, NOW_S + 220) == ("", None)
 
 
 def test_what_was_signalled_before_an_alarm_could_not_be_read_stays_in_sight(watch: Watch) -> None:
