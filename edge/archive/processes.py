@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import active_children, get_context
@@ -19,6 +20,7 @@ from edge.archive.worker import prepare
 OF_ITSELF = tuple(
     -number for number in (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL)
 )  # exit codes
+LOOK_S = 0.01
 ENDS_S = 10.0  # a broken pool terminates its processes, which takes no time worth telling
 
 P = ParamSpec("P")
@@ -41,6 +43,13 @@ class LocalPool(ProcessPoolExecutor):
 
     def has_crashed(self) -> bool:
         """Whether a process of a pool that is broken ended of itself, not from outside."""
-        for process in self._seen:
-            process.join(ENDS_S)
-        return any(process.exitcode in OF_ITSELF for process in self._seen)
+        return any(code in OF_ITSELF for code in map(_exit_code, self._seen))
+
+
+def _exit_code(process: BaseProcess) -> int | None:
+    """How a process ended; the pool's own thread may have asked the system, and not have noted the answer yet."""
+    until_s = time.monotonic() + ENDS_S
+    process.join(ENDS_S)
+    while process.exitcode is None and time.monotonic() < until_s:
+        time.sleep(LOOK_S)
+    return process.exitcode

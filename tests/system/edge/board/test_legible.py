@@ -21,6 +21,10 @@ TOO_SMALL = """(all) => all.filter((each) => each.offsetParent
   && [...each.childNodes].some((node) => node.nodeType === 3 && node.data.trim())
   && parseFloat(getComputedStyle(each).fontSize) < 12).map((each) => each.className + ": " + each.textContent)"""
 CUT = """(all) => all.filter((face) => face.scrollHeight > face.clientHeight + 1).map((face) => face.innerText)"""
+COVERED = """(all) => all.filter((tile) => {
+  const [page, test] = [".to-page", ".rank"].map((name) => tile.querySelector(name).getBoundingClientRect());
+  return page.left < test.right && test.left < page.right && page.top < test.bottom && test.top < page.bottom;
+}).map((tile) => tile.innerText)"""
 RINGS = """(all) => all.map((open) => {
   open.focus({ focusVisible: true });
   const colours = [getComputedStyle(open, "::after").outlineColor];
@@ -132,3 +136,20 @@ def test_what_is_of_a_patient_stays_in_sight_on_the_smallest_tile(
     ward.alarm("bed-50", priority="Hi")
     ward.say("s/bed-50/status", made.stream(boot_id="00000001"))
     page.wait_for_selector(".level-unknown .also:has-text('before: Wheezing')", state="visible")
+
+
+@pytest.mark.parametrize("width", [1280, 1440, 1920])
+@pytest.mark.parametrize("others", [6, 12, 40])
+def test_the_word_test_is_not_covered_by_the_button_beside_it(
+    board: RunningBoard, ward: FakeWard, open_page: Open, width: int, others: int
+) -> None:
+    ward.tell_node()
+    for number in range(others + 2):
+        ward.tell_bed(f"bed-{number}", mode="Test")
+    for number, condition in enumerate(("continuous", "contact")):
+        ward.alarm(f"bed-{number}", condition, mode="Test")
+    page = open_page(board.url, viewport={"width": width, "height": width * 9 // 16})
+    shown(page, ".level-alarm", 2)
+    shown(page, ".rank:not(:empty)", others + 2)
+    page.wait_for_timeout(500)
+    assert page.locator(".tile").evaluate_all(COVERED) == []
