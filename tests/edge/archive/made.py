@@ -27,3 +27,14 @@ def packed(path: Path) -> Path:
         for name, content in CONTENTS.items():
             made.writestr(name, content)
     return path
+
+
+def cut_tar(path: Path) -> Path:
+    """Three sounds, of which the last is cut in its bytes."""
+    with tarfile.open(path, "w") as made:
+        for name in ("a.wav", "b.wav", "c.wav"):
+            member = tarfile.TarInfo(name)
+            member.size = 2000
+            made.addfile(member, io.BytesIO(name.encode() * 400))
+    path.write_bytes(path.read_bytes()[: 2 * (512 + 2048) + 512 + 700])
+    return path

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import random
-import tarfile
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -24,8 +22,8 @@ from edge.archive.listing import items
 from edge.archive.run import KILLED, MOST_DEATHS, OUT_FOR_EACH, Run
 from edge.archive.shards import COLUMNS, Shards
 from edge.archive.worker import Job, Result, Settings
-from edge.commands.score import progress
 from edge.errors import ConfigError, SourceError
+from tests.edge.archive.made import cut_tar
 
 pytest.importorskip("pyarrow", reason="pyarrow is not installed")
 
@@ -269,17 +267,6 @@ def test_what_is_no_fault_of_a_recording_ends_the_run(
         assert ledger.counts() == (3, 0), "and nothing is called damaged"
 
 
-def cut_tar(path: Path) -> Path:
-    """Three sounds, of which the last is cut in its bytes."""
-    with tarfile.open(path, "w") as made:
-        for name in ("a.wav", "b.wav", "c.wav"):
-            member = tarfile.TarInfo(name)
-            member.size = 2000
-            made.addfile(member, io.BytesIO(name.encode() * 400))
-    path.write_bytes(path.read_bytes()[: 2 * (512 + 2048) + 512 + 700])
-    return path
-
-
 def test_a_tar_file_that_is_cut_in_a_recording_has_all_its_rows_and_the_others_too(tmp_path: Path) -> None:
     place = archive(tmp_path, 5)
     tar = cut_tar(place / "t.tar")
@@ -300,12 +287,6 @@ def test_what_cannot_be_had_is_tried_again_and_the_tables_stay_as_they_are(tmp_p
     (pool,) = go(place, tmp_path / "out")
     assert not pool.submitted, "nothing that was scored is scored again"
     assert tables(tmp_path / "out") == before
-
-
-def test_progress_tells_the_rate_of_this_run_and_the_time_to_go() -> None:
-    assert progress(1000, 400, 100, 50.0) == "500 of 1000 recordings, 2.0 a second, 0 h 04 min 10 s to go"
-    assert progress(100_000, 0, 10, 1.0) == "10 of 100000 recordings, 10.0 a second, 2 h 46 min 39 s to go"
-    assert progress(10, 0, 0, 0.0) == "0 of 10 recordings, 0.0 a second, - to go"
 
 
 def test_every_table_has_a_shard_even_without_a_row(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edge.archive import run as run_module
-from edge.commands.score import score
+from edge.commands.score import progress, score
 from edge.errors import SourceError
 
 pytest.importorskip("pyarrow", reason="pyarrow is not installed")
@@ -33,3 +33,9 @@ def test_the_command_says_how_many_recordings_it_forgets(
         score([str(tmp_path / "a.wav")], tmp_path / "out", workers=1, resume=True)
     said = capsys.readouterr().err.splitlines()
     assert said == ["2 recordings of an earlier run are not in this archive; they are forgotten"]
+
+
+def test_progress_tells_the_rate_of_this_run_and_the_time_to_go() -> None:
+    assert progress(1000, 400, 100, 50.0) == "500 of 1000 recordings, 2.0 a second, 0 h 04 min 10 s to go"
+    assert progress(100_000, 0, 10, 1.0) == "10 of 100000 recordings, 10.0 a second, 2 h 46 min 39 s to go"
+    assert progress(10, 0, 0, 0.0) == "0 of 10 recordings, 0.0 a second, - to go"

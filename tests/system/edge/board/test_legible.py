@@ -90,6 +90,7 @@ def test_the_shape_on_the_page_of_a_bed_follows_its_priority(
     shown(page, ".now-state .shape .line", 1)
     ward.alarm("bed1", priority="Hi")
     shown(page, ".now-state .shape .line", 3)
+    assert "level-alarm" in page.locator(".now-state").get_attribute("class"), "it was the priority alone that changed"
 
 
 def crowd(ward: FakeWard, loud: int, others: int) -> int:
