@@ -171,7 +171,8 @@ def _close(told: Rollout, command: str) -> int:
     left = [*(each.name for each in told.failed), *told.untouched]
     if command == "rollback" and told.done:
         print(f'to go on with the others alone: make rollback FLEET=... ONLY="{" ".join(left)}"')
-    print(f"\ndeploy: {told.failed[0].name}: {told.failed[0].said}", file=sys.stderr)
+    for each in told.failed:
+        print(f"deploy: {each.name}: {each.said}", file=sys.stderr)
     return 2
 
 

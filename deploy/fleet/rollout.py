@@ -47,7 +47,7 @@ def roll_out(
         tell: is given what came of each box, one after the other.
 
     Returns:
-        What came of them; `untouched` are those that were not begun.
+        What came of them, each list in the order of `names`; `untouched` are those that were not begun.
     """
     told, left = Rollout(), list(names)
     with ThreadPoolExecutor(at_once) as pool:
@@ -60,6 +60,8 @@ def roll_out(
             for each in ended:
                 told.note(each.result())
                 tell(each.result())
+    for outcomes in (told.done, told.failed):
+        outcomes.sort(key=lambda outcome: names.index(outcome.name))
     told.untouched = left
     return told
 

@@ -44,7 +44,7 @@ def test_after_the_canary_some_are_worked_on_at_once_and_never_more() -> None:
     ward.waits_for = lambda name: name == "canary" or both.wait(timeout=60)
     told = ward.roll_out()
     assert ward.most == 2
-    assert sorted(each.name for each in told.done) == ["b", "c", "canary", "d", "e"]
+    assert [each.name for each in told.done] == list(NAMES)
     assert told.untouched == []
 
 
@@ -55,6 +55,13 @@ def test_what_was_begun_beside_a_box_that_fails_is_finished_and_the_rest_untouch
     assert [each.name for each in told.failed] == ["c"]
     assert [each.name for each in told.done] == ["canary", "b"]
     assert told.untouched == ["d", "e"]
+
+
+def test_who_failed_stands_in_order_whoever_failed_first() -> None:
+    ward = Ward("b", "c")
+    ward.waits_for = lambda name: name != "b" or ward.told["c"].wait(timeout=60)
+    told = ward.roll_out()
+    assert [each.name for each in told.failed] == ["b", "c"]
 
 
 def test_for_a_table_everyone_is_asked_and_stands_in_order() -> None:
