@@ -36,6 +36,15 @@ def duration_s(recording: Recording) -> float:
         raise ConfigError(f"{recording.path}: does not decode ({error}); remove it or fetch it again") from None
 
 
+def length_s(clip: Clip) -> float:
+    """Seconds of a clip, from its times or the recording.
+
+    Raises:
+        ConfigError: if the recording's header does not decode.
+    """
+    return (duration_s(clip.recording) if clip.end_s is None else clip.end_s) - clip.start_s
+
+
 def pieces(clip: Clip, seconds: float, overlap: float = 0.0) -> list[Clip]:
     """The clip cut into pieces, the last of which may be shorter; one that is shorter than a piece is one piece.
 
@@ -44,7 +53,7 @@ def pieces(clip: Clip, seconds: float, overlap: float = 0.0) -> list[Clip]:
         seconds: of a piece.
         overlap: share of a piece that the next one hears again, 0 to below 1.
     """
-    end_s = duration_s(clip.recording) if clip.end_s is None else clip.end_s
+    end_s = clip.start_s + length_s(clip)
     starts = [clip.start_s]
     while starts[-1] + seconds < end_s and end_s - (starts[-1] + seconds * (1 - overlap)) >= LEAST_S:
         starts.append(starts[-1] + seconds * (1 - overlap))

@@ -21,7 +21,7 @@ from sklearn.linear_model import LogisticRegression
 from edge.errors import ConfigError
 from training.clips.front_end import computed_clip_frames
 from training.clips.onnx_encoder import Teacher
-from training.clips.pieces import all_pieces
+from training.clips.pieces import all_pieces, length_s
 from training.clips.reconstruction import embeddings_of
 from training.clips.schema import HearRecipe, Probe
 from training.clips.trained import HEARD_AT_ONCE, provenance, translated, translation
@@ -120,7 +120,8 @@ def embedder(recipe: HearRecipe, encoder: MaskedEncoder) -> Embed:
         if not frames.lengths.all():
             first = found[int(np.flatnonzero(frames.lengths == 0)[0])]
             raise ConfigError(f"{first.recording.path}: does not decode; remove it or fetch it again")
-        return embeddings_of(encoder, frames, range(len(found)))
+        heard = np.array([length_s(piece) for piece in found]) / recipe.clip.seconds
+        return embeddings_of(encoder, frames, heard)
 
     return embed
 

@@ -6,7 +6,7 @@ Source: Baur et al. 2024 (2403.02522): 200 frames are resized to 192, bilinear.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -88,12 +88,23 @@ def _error(network: MaskedAutoencoder, frames: Tensor, kept: Tensor, masked: Ten
 
 
 @torch.no_grad()
-def embeddings_of(encoder: MaskedEncoder, frames: ClipFrames, rows: Sequence[int]) -> NDArray[np.float32]:
-    """(n, D) of pieces, by the encoder in evaluation mode."""
+def embeddings_of(encoder: MaskedEncoder, frames: ClipFrames, heard: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Embeddings of pieces, by the encoder in evaluation mode.
+
+    Args:
+        encoder: pre-trained.
+        frames: of every piece, all of one length.
+        heard: (n,) share of each piece that is sound, 1 or more for all of it; the silence behind it has no part in
+            the embedding.
+
+    Returns:
+        (n, D).
+    """
     device, length = next(encoder.parameters()).device, encoder.spec.frames
     parts = []
-    for start in range(0, len(rows), CHUNK):
-        batch, _ = padded(frames, rows[start : start + CHUNK])
-        image = resized(batch.to(device), length)
-        parts.append(encoder(image, torch.ones(len(image), length, device=device)).cpu().numpy())
+    for start in range(0, len(heard), CHUNK):
+        rows = range(start, min(start + CHUNK, len(heard)))
+        image = resized(padded(frames, rows)[0].to(device), length)
+        valid = torch.arange(length) < torch.from_numpy(heard[rows.start : rows.stop] * length).ceil()[:, None]
+        parts.append(encoder(image, valid.to(image)).cpu().numpy())
     return np.concatenate(parts) if parts else np.zeros((0, encoder.spec.size), np.float32)

@@ -12,19 +12,23 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+import torch
 from onnx import TensorProto, helper
 
 from edge.errors import ConfigError
 from tests.training.clips.ward import make_ward, ward_clips
 from training.__main__ import main
 from training.clips import load_run
+from training.clips.front_end import ClipFrames
 from training.clips.onnx_encoder import Teacher
 from training.clips.pieces import all_pieces, pieces
 from training.clips.probe import fit_probe
+from training.clips.reconstruction import embeddings_of
 from training.clips.schema import Probe
 from training.datasets import Recording
 from training.loop.checkpoint import load
 from training.metrics.predictions import ask
+from training.networks.masked import MaskedEncoder, MaskedSpec
 from training.tasks import TASKS, Clip
 
 SIZES = {"size": 16, "depth": 1, "heads": 2, "decoder_size": 16, "decoder_depth": 1, "decoder_heads": 2}
@@ -172,6 +176,19 @@ def test_pieces_cover_a_clip_and_never_leave_it() -> None:
             assert all(piece.end_s - piece.start_s <= 2.0 + 1e-9 for piece in found)  # type: ignore[operator]
     clips = [Clip(recording, 0.0, None, "Normal", 0), Clip(recording, 1.0, 2.0, "Normal", 1)]
     assert all_pieces(clips, 2.0)[1] == [0] * 5 + [1]
+
+
+def test_the_silence_behind_a_short_piece_has_no_part_in_its_embedding() -> None:
+    torch.manual_seed(0)
+    encoder = MaskedEncoder(MaskedSpec(size=24, depth=2)).eval()
+    rng = np.random.default_rng(0)
+    short = rng.normal(0, 1, (200, 128)).astype(np.float16)
+    other = np.concatenate([short[:100], rng.normal(0, 1, (100, 128)).astype(np.float16)])
+    frames = ClipFrames((np.concatenate([short, other]),), np.array([0, 200, 400]))
+    half, whole = (embeddings_of(encoder, frames, np.full(2, share)) for share in (0.49, 1.0))
+    np.testing.assert_allclose(half[0], half[1], atol=1e-6)
+    assert np.abs(whole[0] - whole[1]).max() > 0.01
+    assert np.abs(whole[0] - half[0]).max() > 0.01
 
 
 @pytest.mark.parametrize("task", ["1-1", "2-1"])
