@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from edge.settings.config import Config
     from edge.settings.mqtt import Tls
 
-ECHO_S = 1.0  # how long its own message may take to come back, after the retained ones
+ECHO_S = 3.0  # how long its own message may take to come back, after the retained ones
 EXPIRY_S = 5
 SOON_S = 30 * 86_400.0  # a certificate that ends within this is reported
 LATER = "events wait on disk until it is there; is the address right? mosquitto runs? a firewall?"

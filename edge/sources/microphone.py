@@ -175,13 +175,14 @@ class Microphone:
         since_s = time.monotonic()
         wait_s = self._timeouts.silent_s if self._offset is not None else self._timeouts.open_s
         while not self._ended(stop):
+            now_s = time.monotonic()  # before the look: what came while this thread had no turn is no silence
             records, self._unread = self._unread or self._child.read(0.0), []
             for record in records:
                 _raise_if_error(record)
                 if record.kind == Kind.AUDIO and record.payload:
-                    since_s, wait_s = time.monotonic(), self._timeouts.silent_s
                     yield record
-            if time.monotonic() - since_s > wait_s:
+                    since_s, wait_s = time.monotonic(), self._timeouts.silent_s
+            if now_s - since_s > wait_s:
                 raise SourceError(f"no sound for {wait_s:g} s")
             if not records:
                 yield Wait(READ_S)

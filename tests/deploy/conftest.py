@@ -30,8 +30,8 @@ RUN = (PROJECT / "deploy/box/run.sh").read_text().replace("--wait 10", "--wait 1
 
 
 def until(holds: Callable[[], bool], what: Callable[[], object]) -> None:
-    """Wait for it; `what` was found instead is said after a minute."""
-    until_s = time.monotonic() + 60
+    """Wait for it; `what` was found instead is said after three minutes."""
+    until_s = time.monotonic() + 180
     while not holds():
         assert time.monotonic() < until_s, what()
         time.sleep(0.02)

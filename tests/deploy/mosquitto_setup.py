@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import HANGS_S
+
 SETUP = Path(__file__).parents[2] / "deploy" / "mosquitto" / "setup"
 MISSING = [name for name in ("openssl", "mosquitto_passwd") if shutil.which(name) is None]
 needs_mosquitto = pytest.mark.skipif(
@@ -17,4 +19,4 @@ needs_mosquitto = pytest.mark.skipif(
 
 def setup(folder: Path, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     line = [str(SETUP), command, "--dir", str(folder), *arguments]
-    return subprocess.run(line, capture_output=True, text=True, timeout=60)
+    return subprocess.run(line, capture_output=True, text=True, timeout=HANGS_S)

@@ -62,7 +62,7 @@ def main():
         model(sys.argv[2:])
     if command == "doctor":
         if BEHAVIOUR == "slow":
-            time.sleep(30)
+            time.sleep(600)  # until it is killed
         if BEHAVIOUR == "edits":
             Path(sys.prefix).parents[4].joinpath("etc/laennec/ward.yaml").write_text("edited\\n")
         if BEHAVIOUR == "replaces":

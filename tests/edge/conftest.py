@@ -67,11 +67,20 @@ class Watcher:
         return [body for topic, _, body in list(self.messages) if topic.endswith(ending)]
 
     def wait_for_retained(self) -> None:
-        """Until everything that the broker retains has come: its answer to a message comes behind it."""
-        done: list[int] = []
-        self.client.on_publish = lambda _c, _u, mid, _r, _p: done.append(mid)
-        self.client.publish("end", b"{}", 1)
-        wait_for(lambda: done, "the broker's answer")
+        """Until everything that the broker retains has come: a message of its own comes behind it, and is taken out."""
+        mark = "laennec/v1/end"
+        self.client.publish(mark, b"{}", 1)
+        (own,) = wait_for(lambda: [each for each in list(self.messages) if each[0] == mark], "its own message")
+        self.messages.remove(own)
+
+    def wait_for_goodbye(self) -> None:
+        """Until the node's last word has come, and so all that it sent before: a process may end before that."""
+        wait_for(lambda: self._states()[-1:] == ["stopped"], "the goodbye")
+
+    def _states(self) -> list[str]:
+        """Of nodes, not of beds."""
+        told = [each for each in list(self.messages) if each[0].endswith("/status") and "/s/" not in each[0]]
+        return [body["state"] for _, _, body in told]
 
     def close(self) -> None:
         """Disconnect; whatever came must be as its schema says."""

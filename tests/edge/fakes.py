@@ -7,6 +7,7 @@ import struct
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,6 +131,8 @@ class RudeBroker:
     def close(self) -> None:
         """Stop listening."""
         self._closed.set()
+        with suppress(OSError):  # else the thread goes on listening until somebody comes
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
     def _accept(self) -> None:
@@ -141,7 +144,8 @@ class RudeBroker:
             threading.Thread(target=self._serve, args=(peer,), daemon=True).start()
 
     def _serve(self, peer: socket.socket) -> None:
-        with peer, peer.makefile("rb") as stream:
+        gone = (OSError, IndexError, struct.error)  # in the middle of a packet, or before it took an answer
+        with peer, peer.makefile("rb") as stream, suppress(*gone):
             while head := stream.read(1):
                 packet = stream.read(_remaining_length(stream))
                 if head[0] == 0x16:  # somebody tries TLS

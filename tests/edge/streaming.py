@@ -6,11 +6,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from edge.delivery.messages import Message, Node
+from edge.features import warm_up
 from edge.node.engine import Engine
 from edge.node.readers import Reading
 from edge.node.stream import NodeStream
@@ -21,6 +23,8 @@ from tests.edge.fakes import LOUD, Bursts, LoudnessModel
 
 NODE = Node("laennec/v1", "ward", "node", "Test", "0badcafe", "0123abcd")
 RATE_HZ = LoudnessModel.rate_hz
+made_ready = cache(warm_up)
+"""As in a node: compiling takes seconds, in which a stream would pass for silent, or a machine for overloaded."""
 
 
 class Heard(list[Message]):
@@ -37,6 +41,7 @@ class Driven(NodeStream):
     """A stream and its engine without a thread: each item is decided before the next is read."""
 
     def __init__(self, settings: Stream, source: Bursts, said: Heard, model: LoudnessModel | None = None) -> None:
+        made_ready()
         model = model or LoudnessModel()
         super().__init__(settings, source, model, NODE, said)  # type: ignore[arg-type]
         self._source, self._engine = source, Engine(model, [self], ["normal"])  # type: ignore[arg-type]

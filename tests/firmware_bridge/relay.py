@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import heapq
 import random
+import select
 import selectors
 import socket
 import threading
@@ -26,6 +27,8 @@ class Fate:
     swap: float = 0.0
     """With the next one."""
     delay_s: float = 0.02
+    behind: int = 0
+    """And behind so many others: in an order that no busy machine changes."""
 
 
 class Relay:
@@ -51,6 +54,7 @@ class Relay:
         self._late: list[tuple[float, int, bytes]] = []
         self._swapped: bytes | None = None
         self._over = threading.Event()
+        self._at_work = threading.Lock()
         self._thread = threading.Thread(target=self._run)
 
     def __enter__(self) -> Relay:
@@ -62,25 +66,37 @@ class Relay:
         self._thread.join()
         self._in.close()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether all that was sent to it has left it, but for one that is swapped with a next one that never came."""
+        with self._at_work:
+            return not self._late and not select.select([self._in], [], [], 0)[0]
+
     def _run(self) -> None:
         with selectors.DefaultSelector() as selector:
             selector.register(self._in, selectors.EVENT_READ)
             while not (self._over.is_set() and not self._late):
-                wait_s = 0.02 if not self._late else min(0.02, max(0.0, self._late[0][0] - time.monotonic()))
+                wait_s = 0.02 if not self._late else min(0.02, max(0.001, self._late[0][0] - time.monotonic()))
                 for _ in selector.select(wait_s):
-                    self._drain()
-                self._send_due()
+                    while self._pass_one():
+                        pass
+                with self._at_work:
+                    self._send_due()
 
-    def _drain(self) -> None:
-        while True:
+    def _pass_one(self) -> bool:
+        """Take one datagram, if there is one."""
+        with self._at_work:
             self._send_due()  # first, so that a machine that was busy for a while delays nobody longer
             try:
                 self._pass(self._in.recv(65536))
             except BlockingIOError:
-                return
+                return False
+            return True
 
     def _send_due(self) -> None:
         while self._late and self._late[0][0] <= time.monotonic():
+            if self.passed < self._late[0][1] + self._fate.behind and not self._over.is_set():
+                return
             self._send(heapq.heappop(self._late)[2])
 
     def _pass(self, body: bytes) -> None:

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 import wave
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from edge.types import Block, Gap
 from firmware_bridge.auth import SealAuthenticator
-from firmware_bridge.links import Transport, serve
+from firmware_bridge.links import TEND_S, Transport, serve
 from firmware_bridge.receive import Receiver, Settings
 from firmware_bridge.records import Chunk, Condition, Delivery, Epoch
 from firmware_bridge.sim import build
@@ -29,7 +29,7 @@ from firmware_bridge.sim import build
 DEVICE_ID = 0x5E000001
 PACKET = 160  # samples, 20 ms at 8 kHz
 GRACE_S = 0.3
-LONGEST_S = 60.0
+LONGEST_S = 600.0
 
 needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
 
@@ -110,16 +110,27 @@ def listen(
     links: Sequence[Transport],
     authenticator: SealAuthenticator | None = None,
     keys: Mapping[int, bytes] | None = None,
-    grace_s: float = GRACE_S,
+    is_passed_on: Callable[[], bool] = lambda: True,
+    is_enough: Callable[[Receiver], bool] = lambda _: False,
 ) -> Run:
-    """Hear a device until it has ended and the links were silent for `grace_s`."""
+    """Hear a device until it has ended and the links are gone, or silent for `GRACE_S`.
+
+    Args:
+        device: that plays.
+        links: that it is heard on.
+        authenticator: of what it sends.
+        keys: that commands to it are sealed with.
+        is_passed_on: whether nothing of what it sent is still on its way to the links.
+        is_enough: ends the device before all is played.
+    """
     receiver = Receiver(Settings(keys=keys or {}), authenticator)
     heard: list[Delivery] = []
-    begin_s = quiet_s = time.monotonic()
+    begin_s, is_asked_to_end = time.monotonic(), False
+    silent = 0  # looks in a row: any time may lie between two of them
 
     def hear(chunks: list[Chunk]) -> None:
-        nonlocal quiet_s
-        quiet_s = time.monotonic()
+        nonlocal silent
+        silent = 0
         for chunk in chunks:
             heard.extend(receiver.feed(chunk))
 
@@ -129,10 +140,13 @@ def listen(
             next(one for one in links if one.name == link).send(content, peer)
 
     def is_over() -> bool:
-        nonlocal quiet_s
-        if device.process.poll() is None:
-            quiet_s = time.monotonic()
-        return time.monotonic() > quiet_s + grace_s or time.monotonic() > begin_s + LONGEST_S
+        nonlocal silent, is_asked_to_end
+        if not is_asked_to_end and is_enough(receiver):  # asked twice, it would end without its account
+            is_asked_to_end = True
+            device.process.terminate()
+        silent = silent + 1 if device.process.poll() is not None and is_passed_on() else 0
+        is_gone = silent and not any(link.state.is_open for link in links)  # and its name perhaps another device's
+        return bool(is_gone) or silent > GRACE_S / TEND_S or time.monotonic() > begin_s + LONGEST_S
 
     asyncio.run(serve(links, hear, tick, is_over))
     heard.extend(receiver.flush())

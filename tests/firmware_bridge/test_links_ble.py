@@ -33,7 +33,7 @@ def run(scenario: Callable[[Air, BleTransport], Awaitable[None]], notify: Litera
         await air.power_on()
         link = BleTransport(WEARABLE, BleOptions(notify, retry_s=(0.01, 0.05), backend=air.backend()))
         try:
-            await asyncio.wait_for(scenario(air, link), 30)
+            await asyncio.wait_for(scenario(air, link), 300)
         finally:
             link.close()
             await asyncio.sleep(0.05)

@@ -16,6 +16,7 @@ from edge.artefact.model import DEFAULT_PATH, load_model
 from edge.artefact.runtime import open_model
 from edge.artefact.seal import MAX_BYTES, seal
 from edge.errors import ModelError
+from tests.conftest import HANGS_S
 from tests.edge.artefact.backends.machine import Machine, fake_library, machine
 from tests.edge.artefacts import variant
 from tests.edge.knowing import known_noise
@@ -142,7 +143,7 @@ def test_a_spec_that_does_not_fit_the_graph_is_refused_with_both_shapes(tmp_path
 
 def test_the_runtime_is_told_to_report_to_nobody_before_it_is_imported() -> None:
     program = "import os, sys; from edge.artefact.backends import onnx; print(os.environ['ORT_DISABLE_TELEMETRY'])"
-    quiet = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    quiet = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=HANGS_S)
     assert quiet.stdout.strip() == "1"
     source = Path(sys.modules["edge.artefact.backends.onnx"].__file__ or "").read_text()
     assert source.index("ORT_DISABLE_TELEMETRY") < source.index("import onnxruntime")

@@ -6,13 +6,15 @@ import subprocess
 import sys
 
 from edge.commands.bench import HEAD
+from tests.conftest import HANGS_S
 
 
 def test_each_variant_has_a_row_of_what_was_measured() -> None:
     command = [sys.executable, "-m", "edge", "bench", "--beds", "2", "--seconds", "1", "--runtime", "onnxruntime"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANGS_S, check=True)
     head, *rows = done.stdout.splitlines()
     assert head == HEAD
     assert [row.split()[:2] for row in rows] == [["fp32", "2"], ["cpu-int8", "2"]]
     assert all(len(row.split("  TOO MANY")[0]) == len(HEAD) for row in rows)
-    assert done.stderr == ""
+    told = [line for line in done.stderr.splitlines() if 'cause="overload"' not in line]  # a machine may be busy
+    assert told == []

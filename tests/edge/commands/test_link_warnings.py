@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import select
 import subprocess
 import sys
 import time
@@ -22,6 +23,7 @@ from firmware_bridge.links.serial import Serial
 from firmware_bridge.receive import Receiver, Settings
 from firmware_bridge.records import Chunk
 from firmware_bridge.wire import encode
+from tests.edge.conftest import PATIENCE_S
 from tests.edge.sources.bridging import hello
 
 COMMAND = (sys.executable, "-m", "edge", "link")
@@ -57,6 +59,12 @@ def line(place: Path) -> Iterator[int]:
         place.unlink()
 
 
+def arrives(device: int, port: Serial, content: bytes) -> None:
+    """Write at the end of the device; the kernel hands it over later, in a thread of its own."""
+    os.write(device, content)
+    assert select.select([port.fileno()], [], [], PATIENCE_S)[0]
+
+
 def link(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=120, check=False)
 
@@ -74,7 +82,7 @@ def test_a_port_that_comes_and_goes_is_told_once_each_time(tmp_path: Path) -> No
             nothing = f"nothing received yet from {name}"
             assert looks.after_s(23) == LinkWarnings((nothing,), (nothing,))
             assert looks.after_s(24) == LinkWarnings((nothing,), ())
-            os.write(device, cobs.encode(encode(hello())) + b"\0")
+            arrives(device, port, cobs.encode(encode(hello())) + b"\0")
             assert looks.after_s(25) == LinkWarnings()
         (gone,) = looks.after_s(26).new
         assert "unplugged" in gone
@@ -86,7 +94,7 @@ def test_bytes_that_are_no_packet_are_not_called_nothing(tmp_path: Path) -> None
     with line(place) as device, closing(Serial(str(place))) as port:
         looks = Looks(port)
         looks.after_s(0)
-        os.write(device, b"login: ")
+        arrives(device, port, b"login: ")
         assert looks.after_s(SILENT_AFTER_NS / 1e9).current == (f"no whole packet received yet from serial:{place}",)
 
 

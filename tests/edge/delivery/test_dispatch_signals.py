@@ -17,7 +17,7 @@ from edge.delivery.mqtt import Acknowledged, Connected, Disconnected, Signal
 from edge.delivery.outbox import Outbox
 from edge.errors import ConfigError
 from edge.settings.mqtt import Mqtt, Tls
-from tests.edge.conftest import wait_for
+from tests.edge.conftest import PATIENCE_S, wait_for
 
 NODE = Node("laennec/v1", "ward", "node", "Test", "0badcafe", "0123abcd")
 EVERYTHING = 1 << 62
@@ -70,6 +70,7 @@ def dispatch(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dispat
     running.start()
     yield running
     running.stop()
+    running._thread.join(PATIENCE_S)  # a disk that is slow may take longer; then the outbox is closed
 
 
 @pytest.fixture
@@ -136,6 +137,7 @@ def test_what_was_not_acknowledged_goes_again_in_the_next_session_and_is_late(
 
 def test_no_more_is_sent_than_the_broker_takes_at_once(dispatch: Dispatch, session: Session, outbox: Outbox) -> None:
     session.up("first", in_flight=3)  # the status is one of them
+    wait_for(lambda: session.sent, "the status")  # what was there before it is a backlog, and goes behind the rest
     for number in range(1, 6):
         dispatch.send(event(number))
     wait_for(lambda: len(waiting(outbox)) == 5 and len(session.mids("first")) == 2, "as many as there is room for")

@@ -53,7 +53,9 @@ def test_what_waits_is_there_after_a_restart_and_no_seq_is_used_twice(path: Path
     second.close()
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=25, deadline=None
+)
 @given(st.lists(st.tuples(st.sampled_from(["put", "ack", "reopen"]), st.integers(0, 5)), max_size=20))
 def test_any_history_keeps_exactly_what_was_not_acknowledged(tmp_path: Path, history: list[tuple[str, int]]) -> None:
     path = tmp_path / f"{os.urandom(4).hex()}.db"
@@ -124,7 +126,9 @@ def test_what_earlier_processes_left_expires_when_laennec_has_run_long_enough(pa
     assert found == [[1], [1], [1], [], []]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=40, deadline=None
+)
 @given(st.lists(st.tuples(st.sampled_from(["put", "live", "restart", "kill"]), st.integers(0, 900)), max_size=25))
 def test_nothing_expires_before_its_time_and_everything_soon_after(
     tmp_path: Path, history: list[tuple[str, int]]

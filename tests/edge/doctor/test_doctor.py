@@ -17,12 +17,13 @@ from edge.artefact.model import DEFAULT_PATH, Model, load_model
 from edge.commands.demo.broker import Broker
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.messages import Node
+from edge.delivery.one_off_session import OneOffSession
 from edge.delivery.outbox import Outbox
 from edge.doctor import Check, box, fail, ok, software, warn, worst
 from edge.doctor.broker import broker as look_at_broker
 from edge.doctor.examine import DoctorOptions, as_json, as_line, examine
 from edge.node.box_fingerprint import box_fingerprint
-from tests.edge.conftest import wait_for
+from tests.edge.conftest import PATIENCE_S, wait_for
 from tests.edge.fakes import RudeBroker
 from tests.edge.wards import settings
 
@@ -129,13 +130,20 @@ class TestBroker:
 class TestOtherBoxes:
     """Two boxes with one name, seen from the broker's retained messages."""
 
+    @pytest.fixture(autouse=True)
+    def patient(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A machine that is slow is no broker that gives nothing back."""
+        monkeypatch.setattr("edge.doctor.broker.ECHO_S", PATIENCE_S)
+        monkeypatch.setattr("edge.delivery.one_off_session.ANSWER_S", PATIENCE_S)
+        monkeypatch.setattr(OneOffSession.wait_for_answer, "__defaults__", (PATIENCE_S,))
+
     def retain(self, broker: Broker, **bodies: dict[str, object]) -> None:
         client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
         client.connect("127.0.0.1", broker.port)
         client.loop_start()
         for name, body in bodies.items():
             sent = client.publish(f"laennec/v1/local/n1/{name}", json.dumps(body), 1, retain=True)
-            sent.wait_for_publish(20)
+            sent.wait_for_publish(PATIENCE_S)
         client.disconnect()
         client.loop_stop()
 
@@ -175,7 +183,8 @@ class TestOtherBoxes:
         self.retain(mosquitto, status=odd, health=odd)  # type: ignore[arg-type]
         assert look_at_broker(settings(tmp_path, mqtt={"port": mosquitto.port})).verdict == "ok"
 
-    def test_a_tree_that_may_not_be_read_is_no_fault(self, tmp_path: Path) -> None:
+    def test_a_tree_that_may_not_be_read_is_no_fault(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("edge.doctor.broker.ECHO_S", 1.0)  # nothing will come
         (tmp_path / "acl").write_text("topic write laennec/v1/local/n1/#\n")
         lines = ["allow_anonymous true", f"acl_file {tmp_path / 'acl'}", *["user root"] * (os.geteuid() == 0)]
         with Broker("mosquitto", settings="\n".join(lines)) as broker:
@@ -192,6 +201,7 @@ class TestOtherBoxes:
         assert look_at_broker(config).verdict == "ok"
         assert service._in_flight.session == session
         service.stop()
+        service._thread.join(PATIENCE_S)
         store.close()
 
 

@@ -52,9 +52,13 @@ def test_beds_are_sustained_in_time_with_headroom_and_nothing_left_out(
     assert Played(8, 5.0, p99_ms, share, left_out_s, CHUNK_MS).is_sustained is expected
 
 
-def test_beds_are_played_in_real_time_and_their_lateness_is_measured() -> None:
+def test_beds_are_played_in_real_time_and_their_lateness_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge.node.shedding.MOST_WORK_S", 1e9)  # the figures of this machine are not looked at:
+    monkeypatch.setattr("edge.node.inbox.LIMIT_S", 1e9)  # a slow one is late, and leaves nothing out
     model = load_model()
-    played = play(model, 3, 2.0, samples_of(DEMO_AUDIO, model.rate_hz))
+    sound = samples_of(DEMO_AUDIO, model.rate_hz)
+    longer = (play(model, 3, seconds, sound) for seconds in (2.0, 20.0, 200.0))
+    played = next(each for each in longer if each.p99_ms < np.inf)  # a very slow one decides nothing in 2 s
     assert (played.beds, played.chunk_ms, played.left_out_s) == (3, CHUNK_MS, 0.0)
-    assert 0 < played.p50_ms <= played.p99_ms < np.inf
+    assert 0 < played.p50_ms <= played.p99_ms
     assert played.share > 0

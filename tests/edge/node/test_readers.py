@@ -14,7 +14,7 @@ from tests.edge.conftest import wait_for
 from tests.edge.fakes import Bursts
 from tests.edge.node.test_engine import PATIENCE_S, Hangs, Ward
 
-LONG_S = 10.0
+LONG_S = 600.0
 
 
 class Watched(Bursts):

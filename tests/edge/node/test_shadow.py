@@ -23,7 +23,7 @@ from tests.edge.artefacts import fp32
 from tests.edge.conftest import SCHEMAS
 from tests.edge.fakes import Answer, Bursts, LoudnessModel
 from tests.edge.small_graph import SPEC, small_model
-from tests.edge.streaming import NODE, RATE_HZ, Heard, samples_of, sound
+from tests.edge.streaming import NODE, RATE_HZ, Heard, made_ready, samples_of, sound
 
 BURSTS = [(second + 0.5, second + 1.0) for second in range(1, 20, 2)]  # ten, s
 ALL = {"continuous": {"both": 10, "only_live": 0, "only_shadow": 0, "not_compared": 0}}
@@ -74,8 +74,11 @@ class Bed:
     """A bed that is heard by one model, or by two."""
 
     def __init__(self, other: LoudnessModel | None = None) -> None:
+        made_ready()
         live = LoudnessModel()
-        self.said, settings, source = Heard(), Stream(id="bed1", source="bursts"), Bursts(0, pace=False)
+        # At full speed: of a source in real time a machine that is slow would leave sound out.
+        settings = Stream(id="bed1", source="bursts", pace=False)
+        self.said, source = Heard(), Bursts(0, pace=False)
         self.stream = NodeStream(settings, source, live, NODE, self.said)  # type: ignore[arg-type]
         self.engine = Engine(live, [self.stream], ["normal"])  # type: ignore[arg-type]
         if other is not None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import edge.node.trends
 from edge.delivery.messages import Body
 from edge.delivery.trend import TREND_EXPIRY_S
 from edge.delivery.trend_history import TrendHistory, read_history
@@ -19,6 +20,7 @@ from tests.conftest import HANGS_S
 from tests.edge.conftest import SCHEMAS
 from tests.edge.fakes import LoudnessModel
 from tests.edge.knowing import block, known_noise, noise
+from tests.edge.node.test_stream_state import Time
 from tests.edge.streaming import NODE, RATE_HZ, Driven, Heard, Script, sound
 
 HOP = LoudnessModel.score_hop_samples
@@ -95,7 +97,8 @@ def test_sound_that_the_model_does_not_know_is_no_burden(outside: str) -> None:
     assert reading.over(60).of("continuous").s_per_min is None
 
 
-def test_each_minute_of_sound_is_remembered_with_its_end(tmp_path: Path) -> None:
+def test_each_minute_of_sound_is_remembered_with_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(edge.node.trends, "time", Time())  # which stands still, however long this takes
     bed, published = _driven(), list[tuple[str, Body, int | None]]()
     history = TrendHistory(tmp_path / "a.history", ["bed1"])
     trends = Trends(

@@ -51,7 +51,7 @@ def test_a_folder_gives_the_same_files_in_the_same_order(tmp_path: Path) -> None
 
 
 @given(st.binary(max_size=2000).filter(any))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_arbitrary_bytes_are_no_package(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "p.model").write_bytes(content)
     with pytest.raises(ModelError, match=r"p.model"):
@@ -59,7 +59,7 @@ def test_arbitrary_bytes_are_no_package(tmp_path: Path, content: bytes) -> None:
 
 
 @given(st.integers(0, 2 * BLOCK - 1), st.binary(min_size=1, max_size=20))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_a_header_written_over_ends_in_a_clear_line_or_the_same_sizes(tmp_path: Path, at: int, content: bytes) -> None:
     whole = bytearray(tar(FILES))
     whole[at : at + len(content)] = content

@@ -21,6 +21,7 @@ from edge.types import Block, Gap
 from firmware_bridge import cobs
 from firmware_bridge.messages import Hello, Samples, StreamInfo
 from firmware_bridge.wire import Packet, encode
+from tests.edge.conftest import PATIENCE_S
 
 DEVICE, KEY = 0x1A2B3C4D, bytes(range(32))
 HELLO = Hello((StreamInfo(0, 8_000_000, n_samples=160),), firmware="1.2.3")
@@ -74,14 +75,14 @@ class Heard:
 
     def close(self) -> None:
         self._stop.set()
-        self._thread.join(10)
+        self._thread.join(PATIENCE_S)
         self.source.close()
 
 
 def wait_for(condition: Callable[[], object], what: str) -> None:
-    deadline_s = time.monotonic() + 20
+    deadline_s = time.monotonic() + PATIENCE_S
     while not condition():
-        assert time.monotonic() < deadline_s, f"waited 20 s for {what}"
+        assert time.monotonic() < deadline_s, f"waited {PATIENCE_S:.0f} s for {what}"
         time.sleep(0.01)
 
 

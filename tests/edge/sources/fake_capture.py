@@ -35,10 +35,12 @@ def hello() -> None:
 
 def sound(first: int, buffers: int, after_s: float = 0.0, overflow: bool = False) -> None:
     """Buffers from sample `first` of this run on, as if the run had begun `after_s` behind the shared moment."""
+    records = []
     for at in range(first, first + buffers * BUFFER, BUFFER):
         samples = array("f", [(at + k) / 2**20 for k in range(BUFFER)])
         time_ns = MOMENT_NS + round(after_s * 1e9) + (at + BUFFER) * 10**9 // RATE_HZ
-        say(Record(Kind.AUDIO, samples.tobytes(), at, time_ns, overflow and at == first))
+        records.append(Record(Kind.AUDIO, samples.tobytes(), at, time_ns, overflow and at == first).to_bytes())
+    os.write(1, b"".join(records))  # at once: nothing lies between them, however rarely this process has its turn
 
 
 def wait() -> None:

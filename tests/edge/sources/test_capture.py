@@ -42,7 +42,7 @@ def test_devices_with_an_input_are_listed_whatever_the_libraries_print(
     portaudio: Callable[[str], None], mood: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     portaudio(mood)
-    assert list_devices() == [BUILT_IN, STETHOSCOPE]
+    assert list_devices(timeout_s=60.0) == [BUILT_IN, STETHOSCOPE]
     assert capfd.readouterr() == ("", "")
 
 
@@ -98,7 +98,7 @@ def test_without_pyaudio_the_repair_is_named(tmp_path: Path, monkeypatch: pytest
     (tmp_path / "pyaudio.py").write_text("raise ImportError('no such thing')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pytest.raises(ConfigError, match=r"PyAudio is not installed; .*portaudio19-dev.*pip install pyaudio"):
-        list_devices()
+        list_devices(timeout_s=60.0)
 
 
 def test_a_parent_that_sleeps_costs_whole_buffers_and_the_index_tells() -> None:

@@ -14,10 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import edge.sources.microphone
 from edge.errors import ConfigError, SourceError
 from edge.sources.microphone import Microphone, Timeouts, list_devices
 from edge.sources.source import read_source
 from edge.types import Block, Gap
+from tests.edge.node.test_stream_state import Time
 
 FAKE = Path(__file__).with_name("fake_capture.py")
 PATIENT = Timeouts(open_s=60.0, silent_s=60.0, retry_s=(0.01,))
@@ -63,6 +65,20 @@ def test_sound_arrives_as_it_was_recorded(tmp_path: Path) -> None:
     assert gaps(items) == []
     samples = np.concatenate([item.samples for item in items if isinstance(item, Block)])
     np.testing.assert_array_equal(samples, np.arange(4000, dtype=np.float32) / 2**20)
+
+
+def test_a_reader_that_had_no_turn_for_long_takes_what_came_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, stop, items = Time(), threading.Event(), list[Block | Gap]()
+    monkeypatch.setattr(edge.sources.microphone, "time", clock)
+    for item in read_source(microphone("steady", tmp_path), stop):
+        items.append(item)
+        clock.now_s += 2 * PATIENT.silent_s
+        if item.stop >= 4000:
+            stop.set()
+    assert gaps(items) == []
+    assert items[-1].stop == 4000
 
 
 def test_a_buffer_dropped_in_the_child_is_a_gap_of_its_length(tmp_path: Path) -> None:

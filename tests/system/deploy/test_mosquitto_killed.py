@@ -142,13 +142,13 @@ def test_what_a_broker_lost_is_sent_again_from_the_log_while_the_service_runs(
     for number in range(120):
         service.send(event(node, number // 2, 1 + number % 2))
     wait_for(lambda: outbox.last_seq == 120 and outbox.counts().waiting == 0, "every acknowledgement")
+    before = service._in_flight.session
     broker.kill()
     broker.stop()
     for file in (made / "store").iterdir():
         file.unlink()
     broker.start()
-    wait_for(lambda: service.is_connected, "the service's connection")
-    session = service._in_flight.session
+    session = wait_for(lambda: service._in_flight.session.replace(before, ""), "the service's next connection")
     board = Board(broker, made)
     times = ["--since", "2026-11-21T03:00:30Z", "--until", "2026-11-21T06:00:00+02:00"]
     command = [sys.executable, "-m", "edge", "resend", "--config", str(path), *times]

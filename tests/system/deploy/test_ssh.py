@@ -24,6 +24,7 @@ from deploy.errors import DeployError
 from deploy.session import Target, ask, facts_of
 from deploy.transport import Ssh
 from deploy.wheelhouse import PROJECT
+from edge.commands.demo.broker import free_port
 from tests.deploy.conftest import CONFIG, Box
 
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
@@ -45,12 +46,6 @@ class Server:
         return Ssh(f"{self.user}@127.0.0.1", port or self.port, self.config() if options is None else options)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def _keygen(path: Path) -> str:
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path], check=True)
     return path.with_suffix(".pub").read_text()
@@ -59,7 +54,7 @@ def _keygen(path: Path) -> str:
 def _start(folder: Path, extra: str = "") -> tuple[subprocess.Popen[bytes], int]:
     for _ in range(5):  # another test may take the port before sshd does
         with suppress(ConnectionError):
-            return _start_on(_free_port(), folder, extra)
+            return _start_on(free_port(), folder, extra)
     raise AssertionError("no port is left to sshd")
 
 
@@ -70,7 +65,7 @@ def _start_on(port: int, folder: Path, extra: str) -> tuple[subprocess.Popen[byt
     )
     assert SSHD is not None
     child = subprocess.Popen([SSHD, "-D", "-e", "-f", folder / f"config-{port}"], stderr=subprocess.PIPE)
-    for _ in range(200):
+    for _ in range(1200):
         if child.poll() is not None:
             raise ConnectionError(child.communicate())
         with socket.socket() as probe:
@@ -188,7 +183,9 @@ def test_a_host_that_was_never_seen(server: Server) -> None:
 
 
 def test_a_port_where_nobody_listens(server: Server) -> None:
-    assert "nobody listens on that port" in _refusal(server.ssh(port=_free_port()))
+    with socket.socket() as taken:  # so that nobody else comes to listen there
+        taken.bind(("127.0.0.1", 0))
+        assert "nobody listens on that port" in _refusal(server.ssh(port=taken.getsockname()[1]))
 
 
 def test_a_host_that_does_not_exist(server: Server) -> None:

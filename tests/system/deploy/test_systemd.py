@@ -20,14 +20,16 @@ from deploy.wheelhouse import PROJECT
 from tests.deploy.conftest import Box
 
 UNIT = (PROJECT / "deploy/systemd/laennec.service").read_text()
-# Answers as systemd would of a service that does what the release below `current` does.
+# Answers as systemd would of a service that does what the release below `current` does; NO_ANSWER: a verdict on a bad
+# one never comes, so that who is to be killed meanwhile is not quicker.
 FAKE = """#!/bin/sh
 echo "$(basename "$0") $*" >> {notes}
 well=no
 grep -qs "BEHAVIOUR = 'ends'" {current}/venv/lib/*/site-packages/edge/__main__.py || well=yes
 case "$(basename "$0") $1 $well" in
 "systemctl show yes") printf 'ActiveState=active\\nSubState=running\\nResult=success\\nStatusText=heard\\nJob=\\n' ;;
-"systemctl show no") printf 'ActiveState=activating\\nSubState=auto-restart\\nResult=exit-code\\nJob=\\n' ;;
+"systemctl show no") [ -z "${{NO_ANSWER:-}}" ] || exec sleep 600
+    printf 'ActiveState=activating\\nSubState=auto-restart\\nResult=exit-code\\nJob=\\n' ;;
 "journalctl "*) echo "laennec: no microphone" ;;
 "systemd-run "*) while [ "${{1#-}}" != "$1" ]; do [ "$1" = -p ] && shift; shift; done; exec "$@" ;;
 esac
@@ -66,7 +68,7 @@ def deploy(box: Box, tmp_path: Path, notes: Path) -> Deploy:
             request["wheels"] = [{"name": w.path.name, "size": w.size, "sha256": w.sha256} for w in house.wheels]
         with subprocess.Popen(
             [sys.executable, "-m", "deploy.box"], cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            env={**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"},
+            env={**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "NO_ANSWER": kill_at},
         ) as child:  # fmt: skip
             assert child.stdin is not None
             assert child.stdout is not None

@@ -12,6 +12,7 @@ from firmware_bridge import auth
 from firmware_bridge.deframe import Deframer
 from firmware_bridge.messages import Codec, Hello, Log, Samples, Telemetry, Time
 from firmware_bridge.wire import Packet
+from tests.conftest import HANGS_S
 
 FOLDER = Path(__file__).parents[3] / "firmware_bridge" / "cortexm"
 TOOLS = ("make", "gcc", "arm-none-eabi-gcc", "qemu-system-arm")
@@ -26,7 +27,11 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         pytest.skip(f"needs {', '.join(missing)}")
     build = tmp_path_factory.mktemp("cortexm")
     done = subprocess.run(
-        ["make", "-s", "-C", str(FOLDER), f"BUILD={build}"], capture_output=True, text=True, check=False, timeout=300
+        ["make", "-s", "-C", str(FOLDER), f"BUILD={build}"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=HANGS_S,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return build, done.stdout

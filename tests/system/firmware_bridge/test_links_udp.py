@@ -17,6 +17,7 @@ from firmware_bridge.links import serve, udp
 from firmware_bridge.links.udp import DRAIN, Udp
 from firmware_bridge.receive import Receiver, Settings
 from firmware_bridge.records import Chunk
+from tests.edge.conftest import wait_for
 from tests.firmware_bridge.relay import Fate, Relay
 from tests.firmware_bridge.simulating import Device, Run, check_sound, listen, needs_compiler, noise, write_wav
 from tests.firmware_bridge.sounding import changes, hello, sound
@@ -71,21 +72,36 @@ def test_a_queue_that_is_old_is_no_loss() -> None:
     assert [change for change in changes(heard) if change[0] == "lost"] == []
 
 
+def notes_times(link: Udp, out: socket.socket) -> bool:
+    """Whether a datagram that waited has the time of its arrival, and not that of its reading."""
+    out.send(b"x")
+    sent_ns = time.monotonic_ns()
+    time.sleep(0.05)
+    read_ns = time.monotonic_ns()
+    chunks = link.receive()
+    return bool(chunks) and chunks[-1].arrival_ns < (sent_ns + read_ns) // 2
+
+
+def both_clocks() -> tuple[int, int] | None:
+    """The monotonic and the wall clock; None if something came between them."""
+    now_ns, wall_ns = time.monotonic_ns(), time.time_ns()
+    return (now_ns, wall_ns) if time.monotonic_ns() - now_ns < 10**6 else None
+
+
 def test_a_datagram_counts_from_when_the_kernel_had_it_whatever_the_wall_clock_does(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with closing(Udp("127.0.0.1", 0)) as link, closing(sender(link)) as out:
-        out.send(b"the kernel begins to note times a moment after the first socket asks for them")
-        link.receive()
-        time.sleep(0.2)
+        wait_for(lambda: notes_times(link, out), "the kernel's times: it begins after the first socket asks for them")
         for step_ns in (0, 10**12, -(10**12)):
             before_ns = time.monotonic_ns()
             out.send(b"x")
             sent_ns = time.monotonic_ns()
             time.sleep(0.05)
             with monkeypatch.context() as patch:
-                wall_ns = time.time_ns() + step_ns
-                patch.setattr(time, "time_ns", lambda wall_ns=wall_ns: wall_ns)
+                now_ns, wall_ns = wait_for(both_clocks, "both clocks at one moment")
+                patch.setattr(time, "monotonic_ns", lambda now_ns=now_ns: now_ns)
+                patch.setattr(time, "time_ns", lambda wall_ns=wall_ns + step_ns: wall_ns)
                 (chunk,) = link.receive()
             if step_ns == 0:
                 assert before_ns - 10**7 <= chunk.arrival_ns <= sent_ns + 10**7  # the wall clock is followed by ntp
@@ -149,14 +165,18 @@ def test_a_datagram_longer_than_a_packet_is_cut_and_harmless() -> None:
         assert [len(chunk.content) for chunk in link.receive()] == [udp.MAX_BODY + 1, 1]
 
 
-def through(relay_to: Fate, wav: Path, seed: int, speed: float) -> tuple[Run, Relay]:
-    """Play over a bad network; only samples suffer."""
+def through(relay_to: Fate, wav: Path, seed: int, speed: float, before: int = 1 << 32) -> tuple[Run, Relay]:
+    """Play over a bad network; only packets of samples suffer, and of these only those before an index."""
     link = Udp("127.0.0.1", 0)
+
+    def touches(body: bytes) -> bool:
+        return body[0] & 15 == 0 and int.from_bytes(body[8:12], "little") < before
+
     with (
-        Relay(link.port, relay_to, seed, touches=lambda body: body[0] & 15 == 0) as relay,
+        Relay(link.port, relay_to, seed, touches) as relay,
         Device("--udp", f"127.0.0.1:{relay.port}", "--speed", speed, wav) as device,
     ):
-        run = listen(device, [link], grace_s=0.2 + relay_to.delay_s)
+        run = listen(device, [link], is_passed_on=lambda: relay.is_empty)
     return run, relay
 
 
@@ -188,7 +208,8 @@ def test_packets_that_are_delayed_within_the_patience_are_in_their_place(tmp_pat
 @needs_compiler
 def test_packets_that_are_delayed_too_long_are_late_and_masked(tmp_path: Path) -> None:
     wav = write_wav(tmp_path / "sound.wav", SOUND)
-    run, relay = through(Fate(delay=0.05, delay_s=0.3), wav, 4, speed=4)
+    too_long = Fate(delay=0.05, delay_s=0.0, behind=20)
+    run, relay = through(too_long, wav, 4, speed=4, before=len(SOUND) - 50 * 160)  # the last have nothing behind them
     counts = run.receiver.report().devices[0].streams[0].counts
     assert counts.late == relay.delayed > 5
     masked = sum(int((~item.valid).sum()) for item in run.items() if isinstance(item, Block))
@@ -213,10 +234,8 @@ def test_a_relay_counts_what_it_does() -> None:
         with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as out:
             for k in range(200):
                 out.sendto(bytes([k]), ("127.0.0.1", relay.port))
-        chunks, until = link.receive(), time.monotonic() + 5
-        while relay.passed < 200 and time.monotonic() < until:
-            time.sleep(0.01)
-        time.sleep(0.05)
+        chunks = link.receive()
+        wait_for(lambda: relay.passed == 200 and relay.is_empty, "the end of the delays")
         chunks += link.receive() + link.receive()
         assert len(chunks) == 200 - len(relay.dropped) + relay.doubled
         assert min(len(relay.dropped), relay.doubled, relay.delayed, relay.swapped) > 10

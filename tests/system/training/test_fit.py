@@ -6,13 +6,12 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.training.loop.test_fit import _equal, _train
-from tests.training.loop.tiny import ROOT, SPEC, TinyLearner
+from tests.training.loop.tiny import ROOT, SPEC, STAYS
 from training.loop.checkpoint import load
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -24,12 +23,12 @@ def test_a_training_killed_at_any_step_ends_at_the_same_weights(
 ) -> None:
     _train(tmp_path / "whole")
     command = [sys.executable, "-m", "tests.training.loop.tiny", str(tmp_path / "killed")]
-    killed = subprocess.Popen(
-        [*command, "0.15"], cwd=ROOT, stdout=subprocess.DEVNULL, env={"SAVE_MINUTES": save_minutes, "PATH": ""}
-    )
-    _wait_for_steps(tmp_path / "killed", kill_at, save_minutes, killed)
-    killed.send_signal(signal.SIGKILL)
-    assert killed.wait() == -signal.SIGKILL
+    environment = {"SAVE_MINUTES": save_minutes, "STAYS_AT": str(kill_at), "PATH": ""}
+    with subprocess.Popen([*command, "0.02"], cwd=ROOT, stdout=subprocess.PIPE, env=environment, text=True) as killed:
+        assert killed.stdout is not None
+        assert f"{STAYS}\n" in iter(killed.stdout.readline, "")
+        killed.send_signal(signal.SIGKILL)
+        assert killed.wait() == -signal.SIGKILL
     assert not (tmp_path / "killed" / "last.pt").exists() or not load(tmp_path / "killed" / "last.pt")["is_over"]
     resumed = _train(tmp_path / "killed")
     assert resumed.epochs == SPEC.epochs
@@ -44,15 +43,3 @@ def _but_for_time(metrics: Path) -> list[dict[str, object]]:
     """The lines of a training's metrics, without the seconds that its epochs took."""
     lines = [json.loads(line) for line in metrics.read_text().splitlines()]
     return [{name: value for name, value in line.items() if name != "seconds"} for line in lines]
-
-
-def _wait_for_steps(folder: Path, steps: int, save_minutes: str, process: subprocess.Popen[bytes]) -> None:
-    """Until the training is somewhere behind the given step; what it wrote says so only at its saves."""
-    until = time.monotonic() + 60
-    wanted = steps // TinyLearner.steps * TinyLearner.steps if save_minutes == "10" else steps - 1
-    while wanted and time.monotonic() < until and process.poll() is None:
-        path = folder / "metrics.jsonl"
-        if path.exists() and path.read_text().count('"step"') >= wanted:
-            break
-        time.sleep(0.01)
-    time.sleep(0.15 * (steps - wanted))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import HANGS_S
 from tests.training.loop.test_precision import AUTO, LONG, _is_equal, _timed, _train
 from tests.training.loop.tiny import ROOT, TinyLearner
 from training.loop import World
@@ -29,7 +30,7 @@ def test_a_training_killed_at_any_time_has_the_weights_of_its_precision(
     command = [sys.executable, "-m", "tests.training.loop.tiny", str(tmp_path / "killed"), "0.15"]
     for wanted in ("run.json", "last.pt"):
         with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, env=_ENVIRONMENT) as process:
-            until = time.monotonic() + 60
+            until = time.monotonic() + HANGS_S
             while not (tmp_path / "killed" / wanted).exists() and time.monotonic() < until and process.poll() is None:
                 time.sleep(0.01)
             process.send_signal(signal.SIGKILL)
@@ -45,7 +46,7 @@ def test_processes_that_train_together_take_one_precision(tmp_path: Path) -> Non
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     done = subprocess.run(
         [*torchrun, "-m", "tests.training.loop.tiny", str(tmp_path)], cwd=ROOT, capture_output=True, text=True,
-        timeout=240, check=False, env=_ENVIRONMENT,
+        timeout=HANGS_S, check=False, env=_ENVIRONMENT,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     taken = json.loads((tmp_path / RECORD).read_text())["precision"]

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from edge.errors import ConfigError
+from tests.conftest import HANGS_S
 from tests.training.loop.tiny import ROOT
 from training.loop.checkpoint import disk_may_be_full, load, whole_file
 
@@ -39,7 +40,7 @@ except ConfigError as error:
 def test_a_full_disk_is_one_line_and_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
     """In a process of its own, where no file may become larger than 20 kB: writing further fails as on a full disk."""
     command = [sys.executable, "-c", _ON_A_SMALL_DISK, str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=HANGS_S, check=True)
     saving, writing = done.stdout.splitlines()
     assert re.search(r"last\.pt: the disk is full \(.*\); what was there before is kept\. Free", saving)
     assert "the disk is full" in writing
@@ -49,7 +50,9 @@ def test_a_full_disk_is_one_line_and_keeps_the_last_good_checkpoint(tmp_path: Pa
 
 def test_a_training_on_a_full_disk_ends_with_one_line_and_code_2(tmp_path: Path) -> None:
     limited = f"ulimit -f 12; exec {sys.executable} -m tests.training.loop.tiny {tmp_path}"  # blocks of 1 kB
-    done = subprocess.run(["bash", "-c", limited], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        ["bash", "-c", limited], cwd=ROOT, capture_output=True, text=True, timeout=HANGS_S, check=False
+    )
     assert done.returncode == 2, done.stderr
     assert done.stderr.startswith("training: ")
     assert "the disk is full" in done.stderr

@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from training.loop.precision import settled
 ROOT = Path(__file__).parents[3]
 SPEC = LoopSpec(epochs=4, batch=8, learning_rate=0.01, schedule="one-cycle", average=0.9, precision="fp32")
 IDENTITY = Identity({"name": "tiny"}, {"mel": "abc"}, "recordings", "code")
+STAYS = "waits to be killed"
 
 
 class Network(nn.Module):
@@ -46,8 +48,13 @@ class TinyLearner:
         torch.manual_seed(seed)
         self.network: nn.Module = Network(world)
         self._world, self._seed, self._size, self._pause_s = world, seed, batch, pause_s
+        self.stays_at: int | None = None
+        """Behind so many steps it says `STAYS` and waits to be killed."""
 
     def batch(self, epoch: int, step: int) -> Batch:
+        if epoch * self.steps + step == self.stays_at:
+            _say(STAYS)
+            time.sleep(3600)
         time.sleep(self._pause_s)
         rng = np.random.default_rng([self._seed, epoch, step])
         labels = rng.integers(0, 3, self._size)
@@ -79,6 +86,15 @@ def _say(line: str) -> None:
     sys.stdout.flush()
 
 
+def _threads() -> list[str]:
+    """Names of this process's threads."""
+    names = []
+    for task in Path("/proc/self/task").glob("*/comm"):
+        with suppress(OSError):  # it ended just now
+            names.append(task.read_text().strip())
+    return sorted(names)
+
+
 def main() -> int:
     """Train into a folder: FOLDER [seconds to wait at each step]."""
     torch.set_num_threads(1)
@@ -93,11 +109,14 @@ def main() -> int:
                 folder.claim(IDENTITY)
             world.broadcast(None)
             learner = TinyLearner(world, pause_s=pause_s)
+            learner.stays_at = int(os.environ["STAYS_AT"]) if "STAYS_AT" in os.environ else None
             spec = settled(learner, spec, folder.path, world, _say)
             _say(f"process {world.rank} computes in {spec.precision}")
             train(learner, spec, 5, folder, world, _say)
-        names = sorted(task.read_text().strip() for task in Path("/proc/self/task").glob("*/comm"))
-        _say(f"threads at the end: {' '.join(names)}")
+        until_s = time.monotonic() + 60
+        while any("gloo" in name for name in _threads()) and time.monotonic() < until_s:
+            time.sleep(0.01)  # one that was joined is listed a moment longer
+        _say(f"threads at the end: {' '.join(_threads())}")
     except LaennecError as error:
         print(f"training: {error}", file=sys.stderr)
         return 2

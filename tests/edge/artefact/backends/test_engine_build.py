@@ -15,6 +15,7 @@ import pytest
 from edge.artefact.backends.engine_build import BatchSizes, BuildOptions, build
 from edge.artefact.model import DEFAULT_PATH
 from edge.errors import ModelError
+from tests.conftest import HANGS_S
 from tests.edge.artefact.backends.fake_tensorrt import MAGIC
 from tests.edge.artefact.backends.machine import Machine
 from tests.edge.small_graph import STATE, small_artefact
@@ -47,7 +48,7 @@ needs_rtx = pytest.mark.skipif(
 def _rtx(path: Path, *batches: int) -> dict[str, Any]:
     """What the real builder says; in a process of its own, for it may end the process."""
     command = [sys.executable, "-c", BUILD, str(path), *map(str, batches)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANGS_S, check=True)
     said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return said
 
