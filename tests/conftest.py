@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from edge.commands.demo import broker
+
 with suppress(ImportError):  # `make test-gpu` does without
     from hypothesis import HealthCheck, settings
 
@@ -19,6 +21,8 @@ with suppress(ImportError):  # `make test-gpu` does without
 if "PYTEST_XDIST_WORKER" in os.environ:  # one of several processes that share the cores; its children do as it does
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
+    worker, workers = os.environ["PYTEST_XDIST_WORKER"], int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    broker.PORTS = broker.PORTS[int(worker[2:]) :: workers]  # a port that is free for a while is no other's meanwhile
 
 HANGS_S = 1800  # a command that runs longer hangs: one takes seconds, and minutes where many share a processor
 WORKSTATION = ("training", "export")

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import HANGS_S
+
 ROOT = Path(__file__).parents[1]
 ANY_PYTHON = {
     "export.sign",
@@ -33,7 +35,7 @@ def programs() -> list[str]:
 def run_on_3_10(module: str, name: str) -> subprocess.CompletedProcess[str]:
     """Run a module as this Python would if it were older."""
     line = [sys.executable, "-c", OLDER, module, name]
-    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=HANGS_S, check=False)
 
 
 @pytest.mark.parametrize("program", sorted({*programs()} - ANY_PYTHON))

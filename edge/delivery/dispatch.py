@@ -32,7 +32,6 @@ INBOX_MESSAGES = 1024  # one bed makes a few in a minute; this is room for a dis
 TIDY_S = 30.0  # how often the outbox drops what is too old and tries a disk that refused
 RETRY_S = 30.0  # a message that the broker refused is tried again after this long
 STOPPED_S = 0.5  # how long `stopped` may wait for its acknowledgement
-ENDED_S = 5.0  # how long the end may take where a slow disk or a busy machine holds it up; else it takes milliseconds
 
 logger = logging.getLogger(__name__)
 
@@ -149,10 +148,10 @@ class Dispatch:
         return left
 
     def stop(self) -> None:
-        """Write what is in the inbox to disk, publish `stopped` if connected, and end: at once, if no disk stalls."""
+        """Write what is in the inbox to disk, publish `stopped` if connected, and end, within about two seconds."""
         self._stopping.set()
         self._wake.set()
-        self._thread.join(ENDED_S + STOPPED_S)
+        self._thread.join(2 * STOPPED_S)
         self._session.stop()
 
     def _will(self, session: str) -> tuple[str, bytes]:

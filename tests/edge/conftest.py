@@ -66,15 +66,15 @@ class Watcher:
         """Bodies of the messages whose topic ends so, in order of arrival."""
         return [body for topic, _, body in list(self.messages) if topic.endswith(ending)]
 
-    def wait_for_retained(self) -> None:
-        """Until everything that the broker retains has come: a message of its own comes behind it, and is taken out."""
+    def catch_up(self) -> None:
+        """Until everything that the broker has for it by now has come: its own message comes behind that."""
         mark = "laennec/v1/end"
         self.client.publish(mark, b"{}", 1)
         (own,) = wait_for(lambda: [each for each in list(self.messages) if each[0] == mark], "its own message")
         self.messages.remove(own)
 
     def wait_for_goodbye(self) -> None:
-        """Until the node's last word has come, and so all that it sent before: a process may end before that."""
+        """Until the last word of a node has come, which a busy machine may keep `laennec run` from; then `catch_up`."""
         wait_for(lambda: self._states()[-1:] == ["stopped"], "the goodbye")
 
     def _states(self) -> list[str]:

@@ -15,6 +15,7 @@ from edge.node import alarm_service
 from edge.node.alarm_inputs import BedReading, NodeReading, rules_of
 from edge.node.alarm_service import AlarmService, WardReading
 from edge.settings.config import parse_config
+from tests.edge.conftest import PATIENCE_S
 
 GROUPS = ("continuous", "discontinuous")
 
@@ -58,6 +59,8 @@ class Ward:
         """End in order."""
         self.alarms.stop()
         self.dispatch.stop()
+        for thread in (self.alarms._thread, self.dispatch._thread):  # which a slow disk may hold up
+            thread.join(PATIENCE_S)
         self.outbox.close()
 
 

@@ -39,7 +39,7 @@ class Staff:
         if self._v5:
             properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
             properties.CorrelationData = str(body.get("id", "")).encode() + b"\x00\xff"
-            properties.MessageExpiryInterval = 10
+            properties.MessageExpiryInterval = 60
             if answer_to is not None:
                 properties.ResponseTopic = answer_to
         self.client.publish(f"{where}/cmd/{verb}/{self.name}", json.dumps(body), 1, retain, properties)

@@ -44,8 +44,10 @@ def staff(broker: Broker, ward: Ward, watcher: Watcher) -> Iterator[Staff]:
 
 def until(watcher: Watcher, is_so: Callable[[dict[str, Any]], bool], topic: str = ALARM) -> dict[str, Any]:
     """The last state of an alarm, once it is so."""
-    wait_for(lambda: (bodies := watcher.bodies(topic)) and is_so(bodies[-1]), f"a state of {topic}")
-    return watcher.bodies(topic)[-1]
+    found: dict[str, Any] = wait_for(
+        lambda: next((body for body in watcher.bodies(topic)[-1:] if is_so(body)), None), f"a state of {topic}"
+    )
+    return found
 
 
 def rings(watcher: Watcher, ward: Ward) -> dict[str, Any]:
@@ -63,7 +65,7 @@ def test_an_alarm_is_retained_and_everything_that_is_told_obeys_the_schema(
     late.close()
     assert found["rev"] == body["rev"]
     assert until(watcher, lambda body: body["activation"] == "Off", "s/bed1/alarm/discontinuous")["limit"] is None
-    assert watcher.bodies("node/alarm/clock")[-1]["stream"] is None
+    assert until(watcher, lambda _: True, "node/alarm/clock")["stream"] is None
 
 
 def test_an_alarm_is_said_again_while_nothing_changes(
@@ -175,12 +177,13 @@ def test_kill_9_at_any_moment_loses_no_alarm_and_no_acknowledgement(tmp_path: Pa
     with Broker("mosquitto", port):
         for number in range(6):
             watcher, terminal = Watcher(port), Staff(port)
+            watcher.catch_up()
+            boots = {body["boot_id"] for body in watcher.bodies(ALARM)}
             node = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
             try:
                 assert node.stdin is not None
                 node.stdin.write("unknown\n" if number else "20\n")
                 node.stdin.flush()
-                boots = {body["boot_id"] for body in watcher.bodies(ALARM)}
                 body = until(watcher, lambda found, old=boots: found["boot_id"] not in old and found["signal"] != "Off")
                 assert (body["signal"], body["episode"], body["presence"]) == ("Ack" if number > 3 else "On", 1, True)
                 assert body["rev"] >= max(seen, default=0)
@@ -225,7 +228,7 @@ def test_a_whole_node_has_its_alarms_and_answers(tmp_path: Path, broker: Broker,
     try:
         bed = until(watcher, lambda body: body["validity"] == "Vld", "s/bed1/alarm/signal-lost")
         assert (bed["signal"], bed["presence"], bed["activation"]) == ("Off", False, "On")
-        assert watcher.bodies(ALARM)[-1]["activation"] == "Off"  # no limit was set
+        assert until(watcher, lambda _: True)["activation"] == "Off"  # no limit was set
         where = BED.replace("ward/node", "local/node")
         assert terminal.ask("acknowledge", where, id="a1", **NURSE) == {
             **terminal.answers[0][2],

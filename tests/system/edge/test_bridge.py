@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +14,27 @@ import pytest
 import edge.sources.link_source
 from edge.errors import ConfigError, SourceError
 from edge.sources.bridge import Bridge, open_bridge
+from edge.sources.link_opening import limits_of
 from edge.sources.opening import open_source
 from edge.sources.replay_counters import ReplayCounters
 from edge.types import Block, Gap
-from firmware_bridge import cobs
+from firmware_bridge import clock, cobs
 from firmware_bridge.auth import ReplayCounter, seal
 from firmware_bridge.capture import Writer
 from firmware_bridge.messages import Battery, Hello, Motion, StreamInfo, Telemetry
 from firmware_bridge.records import Chunk
 from firmware_bridge.wire import LAST, NO_CONTACT, Packet, Seal, encode
+from tests.conftest import HANGS_S
 from tests.edge.sources.bridging import DEVICE, KEY, N, Port, hello, listening, settings, sound, wait_for
+
+FIRST_SPAN_S = clock.FIRST_SPAN_S
+
+
+@pytest.fixture(autouse=True)
+def _a_pause_of_this_machine_is_no_fault_of_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is sent slowly is neither lost nor at another rate."""
+    monkeypatch.setattr("edge.sources.bridge.limits_of", lambda link: replace(limits_of(link), lost_s=HANGS_S))
+    monkeypatch.setattr(clock, "FIRST_SPAN_S", HANGS_S)
 
 
 def test_what_a_device_sends_on_a_serial_port_is_heard_sample_by_sample(port: Port, bridge: Bridge) -> None:
@@ -110,6 +122,7 @@ def test_sound_keeps_its_times_when_a_later_hello_says_another_rate(port: Port, 
 
 def test_a_grossly_wrong_rate_is_never_judged(port: Port, bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(edge.sources.link_source, "MEASURING_S", 60.0)  # this machine may be slow
+    monkeypatch.setattr(clock, "FIRST_SPAN_S", FIRST_SPAN_S)
     with listening(bridge) as heard:
         port.send(Packet(DEVICE, Hello((StreamInfo(0, 16_000_000),)), boot=1))
         for k in range(120):

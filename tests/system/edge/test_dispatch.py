@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 
-import edge.delivery.dispatch
 from edge.commands.demo.broker import Broker, free_port
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.messages import EVENT_EXPIRY_S, Message, Node
 from edge.delivery.outbox import Outbox
 from edge.settings.mqtt import Mqtt
-from tests.edge.conftest import Watcher, wait_for
+from tests.edge.conftest import PATIENCE_S, Watcher, wait_for
 from tests.edge.fakes import RudeBroker
 
 NODE = Node("laennec/v1", "ward", "node", "Test", "0badcafe", "0123abcd")
@@ -40,6 +39,7 @@ def start(outbox: Outbox) -> Iterator[Start]:
     yield begin
     for dispatch in running:
         dispatch.stop()
+        dispatch._thread.join(PATIENCE_S)  # which a slow disk may hold up; then the outbox is closed
     outbox.close()
 
 
@@ -65,16 +65,17 @@ def test_an_event_leaves_the_disk_when_the_broker_has_it(
 
 
 def test_without_a_broker_events_wait_and_are_late_when_it_comes(
-    start: Start, outbox: Outbox, caplog: pytest.LogCaptureFixture
+    start: Start, outbox: Outbox, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    port = free_port()
-    dispatch = start(port)
+    monkeypatch.setattr("edge.delivery.in_flight.BACKLOG_PER_S", 0.0)
+    dispatch = start(port := free_port())
     for number in range(50):
         dispatch.send(event(number))
     wait_for(lambda: outbox.counts().waiting == 50, "the events on disk")
     wait_for(lambda: "broker=unreachable" in caplog.text, "the line that says so")
     with Broker("mosquitto", port):
         watcher = Watcher(port)
+        monkeypatch.setattr("edge.delivery.in_flight.BACKLOG_PER_S", 100.0)  # not before somebody listens
         wait_for(lambda: numbers(watcher) == list(range(50)), "the backlog in order")
         assert all(body["late"] for body in watcher.bodies("/event"))
         dispatch.send(event(50))
@@ -107,8 +108,7 @@ def test_connections_that_break_all_the_time_bring_every_event_at_least_once(sta
     rude = RudeBroker("flaky")
     dispatch = start(rude.port)
     wait_for(lambda: dispatch.is_connected, "the connection")
-    for number in range(60):
-        dispatch.send(event(number))
+    outbox.put([event(number) for number in range(60)])  # at once, so that the last is there when the first break comes
     wait_for(lambda: outbox.last_seq == 60 and outbox.counts().waiting == 0, "an empty outbox")
     sent = zip(rude.topics, rude.payloads, strict=True)
     events = [json.loads(body) for topic, body in sent if topic.endswith("/event")]
@@ -119,11 +119,15 @@ def test_connections_that_break_all_the_time_bring_every_event_at_least_once(sta
     rude.close()
 
 
-def test_live_events_go_before_the_backlog(start: Start, outbox: Outbox, broker: Broker, watcher: Watcher) -> None:
+def test_live_events_go_before_the_backlog(
+    start: Start, outbox: Outbox, broker: Broker, watcher: Watcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.delivery.in_flight.BACKLOG_PER_S", 1.0)  # five minutes of it
     outbox.put([event(number) for number in range(300)])
     dispatch = start(broker.port)
     wait_for(lambda: numbers(watcher), "the first of the backlog")
     dispatch.send(event(1000))
+    monkeypatch.setattr("edge.delivery.in_flight.BACKLOG_PER_S", 100.0)
     wait_for(lambda: len(numbers(watcher)) == 301, "all events")
     order = numbers(watcher)
     assert order.index(1000) < 290
@@ -181,7 +185,7 @@ def test_what_waits_goes_out_under_the_names_that_the_node_has_now(
 
 
 def test_a_refused_message_is_tried_again_later(start: Start, outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(edge.delivery.dispatch, "RETRY_S", 0.1)
+    monkeypatch.setattr("edge.delivery.dispatch.RETRY_S", 0.1)
     rude = RudeBroker("refuse")
     dispatch = start(rude.port)
     dispatch.send(event(1))
@@ -237,8 +241,9 @@ def test_a_broker_that_says_that_the_name_is_taken_is_believed_at_once_and_one_t
 
 
 def test_a_broker_without_mqtt_5_is_spoken_to_in_3_1_1_and_told_once(
-    start: Start, outbox: Outbox, caplog: pytest.LogCaptureFixture
+    start: Start, outbox: Outbox, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("edge.delivery.dispatch.STOPPED_S", PATIENCE_S)
     with Broker("amqtt") as broker:
         watcher = Watcher(broker.port, v5=False)
         dispatch = start(broker.port)
@@ -246,7 +251,7 @@ def test_a_broker_without_mqtt_5_is_spoken_to_in_3_1_1_and_told_once(
         wait_for(lambda: numbers(watcher) == [1], "the event")
         wait_for(lambda: outbox.counts().waiting == 0, "an empty outbox")
         dispatch.stop()
-        wait_for(lambda: watcher.bodies("/status")[-1]["state"] == "stopped", "the goodbye")
+        watcher.wait_for_goodbye()
         watcher.close()
     assert caplog.text.count("protocol=3.1.1 host=127.0.0.1") == 1 + caplog.text.count("broker=connected")
     assert "messages do not expire at the broker" in caplog.text
@@ -282,7 +287,7 @@ def test_state_is_retained_once_per_topic_and_said_again_after_a_reconnection(st
             watcher = Watcher(port)
             wait_for(lambda watcher=watcher: watcher.bodies("/health"), "health")
             assert [body["n"] for body in watcher.bodies("/health")] == [19]
-            assert watcher.bodies("/status")[-1]["state"] == "online"
+            assert wait_for(lambda watcher=watcher: watcher.bodies("/status"), "status")[-1]["state"] == "online"
             watcher.close()
 
 

@@ -75,6 +75,7 @@ def test_kill_9_while_a_sound_lasts_doubles_no_rev_and_every_sound_ends_once(
         node.kill()
         node.wait()
     assert start(5, "fast").wait(HANGS_S) == 0
+    watcher.catch_up()
     first: dict[tuple[str, int], dict[str, Any]] = {}
     for body in events(watcher):
         before_it = first.setdefault((body["id"], body["rev"]), body)
@@ -95,6 +96,7 @@ def test_kill_9_while_a_sound_lasts_doubles_no_rev_and_every_sound_ends_once(
 
 def test_updates_of_a_sound_count_its_seconds(start: Callable[..., Node], watcher: Watcher) -> None:
     start(9, "fast").wait(HANGS_S)
+    watcher.catch_up()
     decided = sorted(events(watcher), key=lambda body: body["seq"])
     until_s = [body["sample"]["until"] / body["sample"]["rate"] for body in decided if body["type"] == "update"]
     assert [body["type"] for body in decided[:5]] == ["onset", "update", "update", "update", "end"]

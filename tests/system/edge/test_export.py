@@ -92,6 +92,7 @@ def test_kills_of_the_command_and_of_the_broker_lose_nothing_and_double_nothing(
             command = collect(port, out)
             wait_until_subscribed(command)
         broker.stop()  # in order: what a kill of the broker itself loses is measured in tests of deploy
+        wait_for(lambda: not nodes.client.is_connected(), "the end of their connection")
         broker.start()
         wait_for(nodes.client.is_connected, "the nodes")
         for _ in range(20):

@@ -43,11 +43,10 @@ def run(folder: Path, port: int, *streams: str, **settings: object) -> None:
 def retained(port: int, *filters: str) -> dict[str, dict[str, Any]]:
     """What a Home Assistant finds that starts now."""
     with OneOffSession(ClientFactory(Mqtt(port=port), "home-assistant")) as session:
-        session.subscribe(filters)
-        mid = session.publish("end", b"{}", 60)
-        assert mid is not None
-        session.wait_for_answer(mid, HANGS_S)  # the broker's answer comes behind what it retains
-        return {topic: json.loads(payload) for topic, payload in session.received.items()}
+        session.subscribe((*filters, "end"))
+        assert session.publish("end", b"{}", 60) is not None
+        assert session.wait_for_message("end", HANGS_S)  # which comes behind what the broker retains
+        return {topic: json.loads(payload) for topic, payload in session.received.items() if topic != "end"}
 
 
 def test_beds_are_announced_withdrawn_one_by_one_and_all_of_them_when_it_is_switched_off(

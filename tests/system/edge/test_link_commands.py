@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,8 @@ from tests.conftest import HANGS_S
 from tests.edge.sources.bridging import hello, sound
 
 LINK = (sys.executable, "-m", "edge", "link")
-Start = Callable[..., subprocess.Popen[str]]
+HEARD = re.compile(r"0x5e000001 +0 +8000\.0")
+Done = subprocess.CompletedProcess[str]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -56,13 +58,43 @@ def simulated() -> Iterator[Callable[..., str]]:
         child.communicate(timeout=HANGS_S)
 
 
-def link(*arguments: object) -> subprocess.CompletedProcess[str]:
+def link(*arguments: object) -> Done:
     return subprocess.run([*LINK, *map(str, arguments)], capture_output=True, text=True, timeout=HANGS_S, check=False)
+
+
+def stopped(is_enough: Callable[[str], object], *arguments: object, of: str = "stdout") -> Done:
+    """A command that is stopped, as by Ctrl-C, once a line of its output is enough."""
+    command = [*LINK, *map(str, arguments), "--seconds", str(HANGS_S)]
+    said = {"stdout": "", "stderr": ""}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        for line in getattr(child, of):
+            said[of] += line
+            if is_enough(line):
+                child.send_signal(signal.SIGINT)
+                break
+        for name in said:
+            said[name] += getattr(child, name).read()
+    return Done(command, child.returncode, **said)
+
+
+def is_shown(line: str) -> bool:
+    """Whether a line of JSON tells what only a device that was heard for a while shows."""
+    row = json.loads(line)
+    return "battery" in row["conditions"] and 0.02 < row["loss"] < 0.25 and row["lost"] > 0
+
+
+def recorded(capture: Path) -> int:
+    """Samples in a capture, also while it is written."""
+    try:
+        report, *_ = replay(capture, None, threading.Event())
+    except SourceError:  # its head is still to come
+        return 0
+    return sum(stream.counts.samples for device in report.devices for stream in device.streams)
 
 
 def test_without_a_terminal_the_monitor_prints_lines_of_json(simulated: Callable[..., str]) -> None:
     port = simulated("--loss", "0.1", "--battery", "8")
-    done = link("monitor", "--serial", port, "--seconds", "4", "--jsonl")
+    done = stopped(is_shown, "monitor", "--serial", port, "--jsonl")
     assert done.returncode == 0, done.stderr
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     last = rows[-1]
@@ -82,29 +114,21 @@ def test_without_a_terminal_the_monitor_prints_lines_of_json(simulated: Callable
 def test_on_a_terminal_the_monitor_draws_a_table(simulated: Callable[..., str]) -> None:
     port = simulated()
     master, slave = pty.openpty()
-    command = [*LINK, "monitor", "--serial", port, "--seconds", "3"]
+    command = [*LINK, "monitor", "--serial", port, "--seconds", str(HANGS_S)]
     child = subprocess.Popen(command, stdout=slave, stderr=subprocess.DEVNULL)
     os.close(slave)
-    seen = bytearray()
-
-    def read() -> None:
-        while True:
-            try:
-                piece = os.read(master, 65536)
-            except OSError:
-                return
-            if not piece:
-                return
-            seen.extend(piece)
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    assert child.wait(60) == 0
-    reader.join(10)
+    seen, is_stopped = "", False
+    with suppress(OSError):  # the end
+        while piece := os.read(master, 65536):
+            seen += piece.decode()
+            if len(HEARD.findall(seen)) >= 2 and not is_stopped:
+                is_stopped = True
+                child.send_signal(signal.SIGINT)
+    assert child.wait(HANGS_S) == 0
     os.close(master)
-    screens = seen.decode().split("\x1b[H\x1b[J")
+    screens = seen.split("\x1b[H\x1b[J")
     assert "measured Hz" in screens[-1]
-    assert re.search(r"0x5e000001 +0 +8000\.0", screens[-1])
+    assert HEARD.search(screens[-1])
     assert len(screens) >= 3
 
 
@@ -112,7 +136,7 @@ def test_a_recorded_capture_replays_to_the_same_numbers_every_time(
     simulated: Callable[..., str], tmp_path: Path
 ) -> None:
     port, capture = simulated("--loss", "0.05", "--ppm", "50"), tmp_path / "night.cap"
-    done = link("record", capture, "--serial", port, "--seconds", "4")
+    done = stopped(lambda _: recorded(capture) > 2 * 8000, "record", capture, "--serial", port)
     assert done.returncode == 0, done.stderr
     first, second = (replay(capture, None, threading.Event()) for _ in range(2))
     assert first == second
@@ -137,7 +161,7 @@ def test_recording_begins_when_everything_is_compiled_and_loses_nothing(
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as device:
         assert device.stdout is not None
         port = device.stdout.readline().strip()
-        done = link("record", capture, "--serial", port, "--seconds", "8")
+        done = stopped(lambda line: "ended" in line, "record", capture, "--serial", port)
         said = json.loads(device.stdout.readline())
     assert done.returncode == 0, done.stderr
     assert said["dropped"] == 0
@@ -168,8 +192,9 @@ def test_without_a_terminal_the_monitor_says_who_is_not_heard(
     section = {"devices": [{"id": "0x12345678"}], "serial": [{"port": simulated()}]}
     tree = {"streams": [{"id": "bed1", "source": "link:0x12345678"}], "link": section}
     (tmp_path / "ward.yaml").write_text(json.dumps(tree))  # JSON is YAML
-    done = link("monitor", "--config", tmp_path / "ward.yaml", "--seconds", "3", *(["--jsonl"] if jsonl else []))
-    assert "0x5e000001 is not listed" in (done.stderr if jsonl else done.stdout)
+    said, of = "0x5e000001 is not listed", "stderr" if jsonl else "stdout"
+    command = ("monitor", "--config", tmp_path / "ward.yaml", *(["--jsonl"] if jsonl else []))
+    assert said in getattr(stopped(lambda line: said in line, *command, of=of), of)
 
 
 @pytest.mark.parametrize("declared_hz", [0.4, 8])
@@ -177,12 +202,12 @@ def test_a_rate_that_cannot_be_is_told_by_monitor_record_and_replay(
     declared_hz: float, simulated: Callable[..., str], tmp_path: Path
 ) -> None:
     capture = tmp_path / "wrong.cap"
-    port = simulated("--declare", declared_hz, "--seconds", 60)
+    port = simulated("--declare", declared_hz, "--seconds", HANGS_S)
     said = (
         f"not measurable: wrong rate (rate {declared_hz:g} Hz: expected 1,000 to 200,000 Hz; rate_mhz is in millihertz)"
     )
-    assert said in link("monitor", "--serial", port, "--seconds", "3").stdout
-    assert said in link("record", capture, "--serial", port, "--seconds", "3").stdout
+    assert said in stopped(lambda line: said in line, "monitor", "--serial", port).stdout
+    assert said in stopped(lambda line: said in line, "record", capture, "--serial", port).stdout
     assert said in link("replay", capture).stdout
 
 

@@ -18,11 +18,13 @@ import soundfile
 from edge.commands.demo.broker import Broker
 from edge.errors import ConfigError
 from firmware_bridge.sim import build
+from tests.conftest import HANGS_S
 from tests.edge.conftest import Watcher, wait_for
 from training.synthetic.scene import scene
 
 CRACKLE_S = 3.2
 DEVICE = "0x5e000001"
+PATIENT = ("--queue", 500)  # packets: all of it, for a busy machine may not read for longer than a device can wait
 
 
 @pytest.fixture(scope="module")
@@ -88,14 +90,15 @@ def played(start: Start, folder: Path, broker: Broker, watcher: Watcher, *option
     said = json.loads(simulated.stdout.readline())
     wait_for(lambda: watcher.bodies("bed1/status")[-1:] and watcher.bodies("bed1/status")[-1]["state"] == "lost", "end")
     running.send_signal(signal.SIGTERM)
-    assert running.wait(20) == 0
+    assert running.wait(HANGS_S) == 0
+    watcher.catch_up()
     return dict(said)
 
 
 def test_a_known_crackle_arrives_as_one_event_at_its_time_with_its_device(
     start: Start, tmp_path: Path, device: Path, breath: Path, broker: Broker, watcher: Watcher
 ) -> None:
-    said = played(start, tmp_path, broker, watcher, device, breath)
+    said = played(start, tmp_path, broker, watcher, device, *PATIENT, breath)
     assert said["lost"] == said["dropped"] == 0
     onset, end = watcher.bodies("bed1/event")
     assert (onset["type"], end["type"], onset["id"] == end["id"]) == ("onset", "end", True)
@@ -113,7 +116,7 @@ def test_a_known_crackle_arrives_as_one_event_at_its_time_with_its_device(
 def test_with_loss_the_crackle_arrives_or_the_stream_is_not_called_ok(
     seed: int, start: Start, tmp_path: Path, device: Path, breath: Path, broker: Broker, watcher: Watcher
 ) -> None:
-    said = played(start, tmp_path, broker, watcher, device, "--loss", 0.05, "--seed", seed, breath)
+    said = played(start, tmp_path, broker, watcher, device, *PATIENT, "--loss", 0.05, "--seed", seed, breath)
     assert said["lost"] > 10
     onsets = [body for body in watcher.bodies("bed1/event") if body["type"] == "onset"]
     for body in onsets:  # no event but the true one
@@ -128,7 +131,7 @@ def test_the_time_of_an_event_is_that_of_the_sound_not_of_its_arrival(
     def wall(body: dict[str, dict[str, str]]) -> float:
         return datetime.fromisoformat(body["time"]["onset"].replace("Z", "+00:00")).timestamp()
 
-    played(start, tmp_path, broker, watcher, device, "--stall", "3.5:2", "--queue", 500, breath)
+    played(start, tmp_path, broker, watcher, device, *PATIENT, "--stall", "3.5:2", breath)
     (onset,) = [body for body in watcher.bodies("bed1/event") if body["type"] == "onset"]
     published = datetime.fromisoformat(onset["time"]["published"].replace("Z", "+00:00")).timestamp()
     assert onset["sample"]["onset"] / 8000 == pytest.approx(CRACKLE_S, abs=0.1)

@@ -21,7 +21,7 @@ from edge import __version__
 from edge.commands.demo.broker import Broker, free_port
 from edge.sources.demo import DEMO_AUDIO
 from tests.conftest import HANGS_S
-from tests.edge.conftest import Watcher, wait_for
+from tests.edge.conftest import Watcher
 
 HEAVY = ("numba", "onnxruntime", "numpy", "paho", "pydantic", "soundfile", "torch", "amqtt")
 
@@ -168,7 +168,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path) -> None:
 
 
 def run(port: int, outbox: Path, *more: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    return laennec("run", "--source", DEMO_AUDIO, "--fast", "--port", port, "--outbox", outbox, "--node", "n1", *more)
+    return laennec("run", "--source", DEMO_AUDIO, "--fast", "--port", port, "--outbox", outbox, "--node", "node", *more)
 
 
 def test_a_run_and_detect_give_the_same_events(tmp_path: Path) -> None:
@@ -176,8 +176,8 @@ def test_a_run_and_detect_give_the_same_events(tmp_path: Path) -> None:
         watcher = Watcher(broker.port)
         result = run(broker.port, tmp_path / "o.db")
         assert result.returncode == 0, result.stderr
+        watcher.wait_for_goodbye()
         ends = [body for body in watcher.bodies("s/bed1/event") if body["type"] == "end"]
-        wait_for(lambda: watcher.bodies("n1/status")[-1]["state"] == "stopped", "the goodbye")
         watcher.close()
     published = [(body["label"], round(body["sample"]["onset"] / body["sample"]["rate"], 4)) for body in ends]
     lines = laennec("detect", "--jsonl", DEMO_AUDIO).stdout.splitlines()

@@ -48,11 +48,12 @@ def test_a_run_says_ready_without_a_broker_feeds_the_watchdog_and_says_when_it_s
     manager: Manager, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
     run = start("edge", "run", "--source", DEMO_AUDIO, "--port", free_port(), "--outbox", tmp_path / "o.db")
+    well = "STATUS=1 of 1 streams ok; broker away, events wait on disk"
+    wait_for(lambda: well in manager.hear() and "READY=1" in manager.said, "a node that is well")
     wait_for(lambda: manager.hear().count("WATCHDOG=1") >= 2, "a fed watchdog")
     said = manager.hear()
     assert said[0] == "STATUS=loading the model"
     assert said.count("READY=1") == 1
-    assert "STATUS=1 of 1 streams ok; broker away, events wait on disk" in said
     run.send_signal(signal.SIGTERM)
     _, log = run.communicate(timeout=PATIENCE_S)
     assert run.returncode == 0, log
@@ -106,7 +107,7 @@ def test_a_ward_is_ready_with_a_missing_microphone_and_says_which(
     )
     start("edge", "run", "--config", config)
     wait_for(lambda: "READY=1" in manager.hear(), "readiness")
-    told = [line for line in manager.hear() if line.startswith("STATUS=1 of 2 streams ok; bed2 lost")]
-    assert told
+    told = "STATUS=1 of 2 streams ok; bed2 lost"
+    wait_for(lambda: [line for line in manager.hear() if line.startswith(told)], "which one")
     fed = manager.said.count("WATCHDOG=1")
     wait_for(lambda: manager.hear().count("WATCHDOG=1") > fed, "a watchdog that is fed all the same")

@@ -27,7 +27,7 @@ def run(folder: Path, port: int, *streams: str) -> None:
 def retained(port: int) -> set[str]:
     """Streams with a state that a consumer finds who comes now."""
     newcomer = Watcher(port)
-    newcomer.wait_for_retained()
+    newcomer.catch_up()
     found = {topic.partition("/s/")[2].partition("/")[0] for topic, _, _ in newcomer.messages if "/s/" in topic}
     newcomer.close()
     return found

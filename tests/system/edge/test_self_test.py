@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 from edge.artefact.model import Model, load_model
 from edge.commands.demo.broker import Broker
 from edge.delivery.outbox import Outbox
+from edge.features import warm_up
 from edge.node.service import Outcome, Service
 from edge.settings.config import parse_config
 from edge.sources.source import Wait
 from edge.types import Block, Chunk, Scores
 from edge.ward import self_test
 from edge.ward.self_test import NOT_BACK, NOT_HEARD
-from tests.edge.conftest import Watcher, wait_for
+from tests.edge.conftest import PATIENCE_S, Watcher, wait_for
 
 Answer = tuple[Scores, NDArray[np.float32]]
 EVERY_S = 20.0
@@ -87,26 +88,31 @@ class NodeAtWork:
         return wait_for(lambda: (body := self.last())["runs"] >= runs and body, f"test {runs}")  # type: ignore[no-any-return]
 
 
-Start = Callable[[], Any]
+Start = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
 def bundled() -> Model:
+    warm_up()  # as `laennec run`
     return load_model()
 
 
 @pytest.fixture
 def start(bundled: Model, broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
     monkeypatch.setattr(self_test, "FIRST_S", 0.0)
+    monkeypatch.setattr("edge.delivery.dispatch.STOPPED_S", PATIENCE_S)
+    for limit in ("inbox.LIMIT_S", "shedding.MOST_WORK_S"):  # a busy machine is late, and does not leave out the test
+        monkeypatch.setattr(f"edge.node.{limit}", PATIENCE_S)
 
     @contextmanager
-    def run() -> Iterator[NodeAtWork]:
+    def run(is_deaf: bool = False) -> Iterator[NodeAtWork]:
         mqtt = {"port": broker.port, "reconnect_min_s": 0.1, "reconnect_max_s": 0.5, "will_delay_s": 0}
         config = parse_config(
             {"node": "node", "mode": "Operational", "streams": [{"id": "bed1", "source": "quiet"}], "mqtt": mqtt,
              "self_test": {"every_s": EVERY_S}}, "test",
         )  # fmt: skip
         model, stop, outcomes = Deafened(bundled), threading.Event(), list[Outcome]()
+        model.is_deaf = is_deaf
         with closing(Outbox(tmp_path / "outbox.db", 10, 1)) as outbox:
             service = Service(config, model, [Quiet(bundled.rate_hz)], outbox)  # type: ignore[arg-type]
             thread = threading.Thread(target=lambda: outcomes.append(service.run(stop)))
@@ -125,15 +131,19 @@ def signals(watcher: Watcher) -> list[tuple[str, str]]:
     return [(body["validity"], body["signal"]) for body in watcher.bodies("node/alarm/self-test")]
 
 
-def test_the_wheeze_comes_back_from_the_broker_and_is_no_patient(start: Start, watcher: Watcher) -> None:
+def test_the_wheeze_comes_back_from_the_broker_and_is_no_patient(
+    start: Start, watcher: Watcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(self_test, "LATE_S", PATIENCE_S)  # on a busy machine
     with start() as node:
         body = node.wait_for_runs(1)
         wait_for(lambda: ("Vld", "Off") in signals(watcher), "the alarm's measurement")
-        wait_for(lambda: len(watcher.bodies("s/self-test/event")) == 2, "the event")
+        wait_for(lambda: len(watcher.bodies("s/self-test/event")) >= 2, "the event")
+    watcher.wait_for_goodbye()
     assert body["passed"], body
     assert (body["missed"], body["reason"]) == (0, "")
     assert 0 < body["latency_s"] <= self_test.LATE_S
-    onset, end = watcher.bodies("s/self-test/event")
+    onset, end = watcher.bodies("s/self-test/event")[:2]
     assert [(each["type"], each["mode"], each["self_test"]) for each in (onset, end)] == [
         ("onset", "Test", True),
         ("end", "Test", True),
@@ -154,8 +164,8 @@ def test_a_broker_that_stands_still_is_an_alarm_until_a_test_comes_back(
         node.wait_for_runs(1)
         os.kill(broker._process.pid, signal.SIGSTOP)
         try:
-            missed = node.wait_for_runs(2)
-            assert (missed["passed"], missed["latency_s"], missed["reason"]) == (False, None, NOT_BACK)
+            missed = wait_for(lambda: (body := node.last())["reason"] == NOT_BACK and body, "a test that is missed")
+            assert (missed["passed"], missed["latency_s"]) == (False, None)
             assert node.service._health()["checks"]["self_test"] == "crit"
         finally:
             os.kill(broker._process.pid, signal.SIGCONT)
@@ -165,8 +175,7 @@ def test_a_broker_that_stands_still_is_an_alarm_until_a_test_comes_back(
 
 
 def test_a_model_that_hears_nothing_is_an_alarm_until_it_hears_again(start: Start, watcher: Watcher) -> None:
-    with start() as node:
-        node.model.is_deaf = True
+    with start(is_deaf=True) as node:
         missed = node.wait_for_runs(1)
         assert (missed["passed"], missed["missed"], missed["reason"]) == (False, 1, NOT_HEARD)
         wait_for(lambda: ("Vld", "On") in signals(watcher), "the alarm")

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from edge.commands.demo.broker import Broker, free_port
+from edge.delivery.outbox_reading import logged_events
 from edge.delivery.priority import nothing_dropped
 from edge.node.reports import release
 from tests.conftest import HANGS_S
@@ -73,7 +74,7 @@ def test_a_signal_closes_open_events_and_says_goodbye(
     node.send_signal(number)
     output, log = node.communicate(timeout=STOP_S)
     assert node.returncode == 0, log
-    wait_for(lambda: watcher.bodies("node/status")[-1]["state"] == "stopped", "the goodbye")
+    watcher.wait_for_goodbye()
     assert [watcher.bodies("bed1/status")[-1][key] for key in ("state", "reason")] == ["disabled", "stopped"]
     assert types(watcher)[-1] == "end"
     assert types(watcher).count("onset") == types(watcher).count("end")
@@ -110,15 +111,25 @@ def test_events_of_a_run_without_a_broker_are_delivered_late_by_the_next_run(sta
         watcher = Watcher(port)
         second = start(port, seconds=1.5)
         second.communicate(timeout=HANGS_S)
-        events = wait_for(lambda: watcher.bodies("/event"), "events")
+        watcher.wait_for_goodbye()
+        events = sorted(watcher.bodies("/event"), key=lambda body: body["seq"])  # a live one may go before the first
         watcher.close()
     boots = {body["boot_id"] for body in events}
     assert len(boots) == 2
-    assert events[0]["late"]
+    assert all(body["late"] for body in events if body["boot_id"] == events[0]["boot_id"])
     assert events[0]["seq"] == 1
 
 
-def test_kill_9_in_mid_run_loses_no_decided_event(start: Callable[..., Node]) -> None:
+def decided(folder: Path) -> set[tuple[str, int]]:
+    """(id, rev) of all that the node ever decided, by its own log."""
+    return {(body["id"], body["rev"]) for body in logged_events(folder / "o.db")}
+
+
+def came(watcher: Watcher) -> set[tuple[str, int]]:
+    return {(body["id"], body["rev"]) for body in watcher.bodies("/event")}
+
+
+def test_kill_9_in_mid_run_loses_no_decided_event(start: Callable[..., Node], tmp_path: Path) -> None:
     port, told = free_port(), 0
     for _ in range(2):
         node = start(port, pace="fast", seconds=100_000)
@@ -131,7 +142,12 @@ def test_kill_9_in_mid_run_loses_no_decided_event(start: Callable[..., Node]) ->
         told += node.communicate()[1].count("=wheeze")
     with Broker("mosquitto", port):
         watcher = Watcher(port)
-        start(port, seconds=0.5).communicate(timeout=HANGS_S)
+        for _ in range(20):  # a run ends although more waits
+            start(port, seconds=0.5).communicate(timeout=HANGS_S)
+            watcher.wait_for_goodbye()
+            if decided(tmp_path) <= came(watcher):
+                break
+        assert decided(tmp_path) <= came(watcher)
         events = watcher.bodies("/event")
         watcher.close()
     seqs = [body["seq"] for body in events]
@@ -140,19 +156,20 @@ def test_kill_9_in_mid_run_loses_no_decided_event(start: Callable[..., Node]) ->
 
 
 def test_an_event_that_was_open_at_kill_9_gets_one_end_at_the_next_start(
-    start: Callable[..., Node], broker: Broker, watcher: Watcher
+    start: Callable[..., Node], broker: Broker, watcher: Watcher, tmp_path: Path
 ) -> None:
     for turn in range(2):
         node = start(broker.port, period_s=60)  # a sound that lasts for a minute, so that it is open when the node dies
         wait_for(lambda turn=turn: types(watcher).count("onset") > turn, "an open event")
         node.kill()
         node.communicate()
-    for _ in range(3):  # and killed in the middle of starting
-        node = start(broker.port)
+    for _ in range(3):  # and killed in the middle of starting; without a sound that may be open by then
+        node = start(broker.port, seconds=0)
         wait_for(lambda node=node: node.stdout and node.stdout.readline() == "ready\n", "the start")
         node.kill()
         node.communicate()
     start(broker.port, seconds=2.5, pace="fast").communicate(timeout=HANGS_S)
+    wait_for(lambda: decided(tmp_path) <= came(watcher), "every event")
     events = {(body["id"], body["rev"]): body for body in reversed(watcher.bodies("/event"))}
     cut = [body for body in events.values() if body.get("end_reason") == "restart"]
     assert len(cut) == 2
@@ -179,8 +196,9 @@ def test_a_run_ends_by_itself_after_its_files_with_one_summary_line(
     ready, summary = output.splitlines()
     assert ready == "ready"
     assert summary.startswith("received 10.0 s, measurable ")
-    decided = sorted(watcher.bodies("/event"), key=lambda body: body["seq"])  # what came before the broker goes last
-    assert [body["type"] for body in decided] == ["onset", "end"] * 10
+    watcher.wait_for_goodbye()
+    events = sorted(watcher.bodies("/event"), key=lambda body: body["seq"])  # what came before the broker goes last
+    assert [body["type"] for body in events] == ["onset", "end"] * 10
     assert [watcher.bodies("bed1/status")[-1][key] for key in ("state", "reason")] == ["disabled", "end of source"]
     info = watcher.bodies("node/info")[-1]
     assert (info["model"]["id"], info["release"]) == ("loudness", None)
@@ -202,7 +220,8 @@ def test_a_node_that_starts_on_a_full_disk_runs_says_so_and_goes_to_disk_when_th
         wait_for(lambda: watcher.bodies("/event"), "an event")
         health = wait_for(lambda: watcher.bodies("node/health"), "health")[-1]
         assert (health["checks"]["outbox"], health["outbox"]["on_disk"]) == ("crit", False)
-        numbered = watcher.bodies("/event") + watcher.bodies("/transition")  # of the alarm that this disk raises
+        # With an alarm that this disk raises, and sound that a busy machine leaves out.
+        numbered = [body for kind in ("/event", "/transition", "/gap") for body in watcher.bodies(kind)]
         assert min(body["seq"] for body in numbered) == watcher.bodies("/event")[0]["seq_start"]
         disk.free()
         node.send_signal(signal.SIGTERM)  # the last attempt to bring to disk what only memory holds
@@ -216,7 +235,7 @@ def test_a_node_that_starts_on_a_full_disk_runs_says_so_and_goes_to_disk_when_th
 
 def test_health_says_how_many_messages_the_broker_refuses_and_why(start: Callable[..., Node]) -> None:
     rude = RudeBroker("refuse")
-    start(rude.port, seconds=4).communicate(
+    start(rude.port, seconds=10).communicate(
         timeout=HANGS_S
     )  # in real time: health is made anew when the file has ended
     bodies = [
@@ -227,5 +246,5 @@ def test_health_says_how_many_messages_the_broker_refuses_and_why(start: Callabl
     rude.close()
     assert bodies[-1]["checks"]["broker"] == "crit"
     told = bodies[-1]["broker"]
-    assert 1 <= told["refused"] <= 4, "ends wait for their onsets, of which there is one each second"
+    assert 1 <= told["refused"] <= 10, "ends wait for their onsets, of which there is one each second"
     assert (told["reason"], told["rival"]) == ("Quota exceeded", "")

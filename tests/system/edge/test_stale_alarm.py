@@ -24,7 +24,7 @@ main(*sys.argv[1:])
 def retained(port: int) -> list[str]:
     """The signal of the alarm that somebody finds who comes now."""
     newcomer = Watcher(port)
-    newcomer.wait_for_retained()
+    newcomer.catch_up()
     newcomer.close()
     return [body["signal"] for topic, is_retained, body in newcomer.messages if topic.endswith(ALARM) and is_retained]
 

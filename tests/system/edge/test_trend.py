@@ -50,7 +50,8 @@ def test_the_trend_of_a_bed_is_retained_and_obeys_its_schema(
 ) -> None:
     node = start(watcher.port, 190.0)
     node.communicate(timeout=HANGS_S)
-    (body,) = wait_for(lambda: watcher.bodies("/s/bed1/trend"), "the trend")[-1:]
+    watcher.wait_for_goodbye()
+    body = watcher.bodies("/s/bed1/trend")[-1]
     late = Watcher(watcher.port)
     assert wait_for(lambda: late.bodies("/s/bed1/trend"), "the retained trend")[-1] == body
     late.close()

@@ -21,6 +21,15 @@ from tests.edge.conftest import PATIENCE_S, wait_for
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
+STILL = """async () => {
+  const all = () => [...document.querySelectorAll(".tile, .tile button")].map((each) => each.getBoundingClientRect());
+  let [places, sinceMs] = [JSON.stringify(all()), performance.now()];
+  while (performance.now() - sinceMs < 1000) {
+    await new Promise((go) => setTimeout(go, 20));
+    const now = JSON.stringify(all());
+    if (now !== places) [places, sinceMs] = [now, performance.now()];
+  }
+}"""
 WALL = {"width": 1920, "height": 1080}
 TABLET = {"width": 1280, "height": 800}
 
@@ -129,6 +138,11 @@ def tile(page: Any, bed: str) -> Any:
 def shown(page: Any, selector: str, count: int) -> None:
     """Wait until so many elements are there; the page's policy lets no test's text be evaluated as a script."""
     wait_for(lambda: page.locator(selector).count() == count, f"{count} of {selector}")
+
+
+def steady(page: Any) -> None:
+    """Wait until no tile has moved for a while: of one that just has, no press is taken."""
+    page.evaluate(STILL)
 
 
 def every_level(ward: FakeWard) -> None:

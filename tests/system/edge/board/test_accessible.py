@@ -12,7 +12,7 @@ from edge.delivery.messages import ulid
 from tests.edge.board import ward_messages as made
 from tests.edge.board.board_clips import a_clip, put
 from tests.edge.board.fake_ward import FakeWard
-from tests.system.edge.board.conftest import TABLET, WALL, RunningBoard, bed_path, every_level, shown
+from tests.system.edge.board.conftest import TABLET, WALL, RunningBoard, bed_path, every_level, shown, steady
 
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
@@ -43,7 +43,7 @@ def test_axe_finds_nothing_in_the_dialog_of_a_bed(
     every_level(ward)
     page = open_page(board.url, color_scheme=theme, bypass_csp=True)
     shown(page, ".tile", 10)
-    page.wait_for_timeout(1000)
+    steady(page)
     page.locator(".level-latched .open").click()
     page.locator("#bed[open]").wait_for()
     assert violations(page) == []

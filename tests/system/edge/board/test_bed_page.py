@@ -14,7 +14,7 @@ from edge.delivery.messages import ulid
 from tests.edge.board import ward_messages as made
 from tests.edge.board.fake_ward import FakeWard
 from tests.edge.conftest import wait_for
-from tests.system.edge.board.conftest import TABLET, RunningBoard, bed_path, shown, tile
+from tests.system.edge.board.conftest import TABLET, RunningBoard, bed_path, shown, steady, tile
 from tests.system.edge.board.test_ward_page import HOSTILE, level
 
 Open = Callable[..., Any]
@@ -209,7 +209,7 @@ def test_a_bed_is_reached_from_its_tile(board: RunningBoard, ward: FakeWard, ope
     page = open_page(board.url, has_touch=how == "touch", viewport=TABLET)
     shown(page, ".level-quiet", 8)
     level(page, "bed 1 <b>", "quiet")
-    page.wait_for_timeout(1000)  # of tiles that have just moved none is opened
+    steady(page)  # of tiles that have just moved none is opened
     link = tile(page, "bed 1 <b>").locator(".to-page")
     if how == "keyboard":
         page.keyboard.press("ArrowRight")
@@ -262,9 +262,10 @@ def test_a_viewer_that_reads_nothing_loses_pieces_and_does_not_slow_another(
 
 def test_the_page_fits_the_screen(board: RunningBoard, ward: FakeWard, open_page: Open) -> None:
     ward.tell_bed("bed1")
+    page = open_page(f"{board.url}{bed_path('bed1')}", viewport=TABLET)
+    looking(page)  # the board is at the broker: of earlier events that would have but the last
     for number in range(30):
         ward.say("s/bed1/event", made.event(ulid(made.WALL_S + number), 8000 * number, 8000 * number + 4000))
-    page = open_page(f"{board.url}{bed_path('bed1')}", viewport=TABLET)
     shown(page, ".event", 30)
     assert page.evaluate("document.documentElement.scrollHeight <= window.innerHeight")
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from tests.edge.conftest import PATIENCE_S
 from tests.system.edge.board.conftest import shown
 
 
@@ -23,4 +24,4 @@ def test_the_demo_shows_eight_beds_and_ends_with_one_signal(open_page: Callable[
             page.get_by_text("TEST").first.wait_for()
         finally:
             demo.send_signal(signal.SIGINT)
-        assert demo.wait(60) == 0
+        assert demo.wait(PATIENCE_S) == 0

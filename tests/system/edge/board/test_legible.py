@@ -11,7 +11,7 @@ import pytest
 
 from tests.edge.board import ward_messages as made
 from tests.edge.board.fake_ward import FakeWard
-from tests.system.edge.board.conftest import TABLET, WALL, RunningBoard, bed_path, every_level, shown, tile
+from tests.system.edge.board.conftest import TABLET, WALL, RunningBoard, bed_path, every_level, shown, steady, tile
 
 STYLE = Path(__file__).parents[4] / "edge/board/static/base.css"
 Open = Callable[..., Any]
@@ -117,7 +117,7 @@ def test_no_letters_are_too_small_and_none_are_cut_however_many_beds_there_are(
     page = open_page(board.url, viewport=viewport)
     shown(page, ".tile", beds)
     shown(page, ".level-alarm", loud)
-    page.wait_for_timeout(1000)
+    steady(page)
     assert page.locator(".tile *").evaluate_all(TOO_SMALL) == []
     assert page.locator(".face").evaluate_all(CUT) == []
 
@@ -152,5 +152,5 @@ def test_the_word_test_is_not_covered_by_the_button_beside_it(
     page = open_page(board.url, viewport={"width": width, "height": width * 9 // 16})
     shown(page, ".level-alarm", 2)
     shown(page, ".rank:not(:empty)", others + 2)
-    page.wait_for_timeout(500)
+    steady(page)
     assert page.locator(".tile").evaluate_all(COVERED) == []

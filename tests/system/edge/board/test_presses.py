@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.edge.board.fake_ward import FakeWard
-from tests.system.edge.board.conftest import RunningBoard, tile
+from tests.system.edge.board.conftest import RunningBoard, steady, tile
 
 Open = Callable[..., Any]
 
@@ -75,7 +75,7 @@ def test_a_tile_is_opened_and_answered_while_another_bed_flaps(
     ward.alarm("bed2", priority="Hi")
     page = open_page(board.url)
     page.wait_for_selector(".tile.level-alarm")
-    page.wait_for_timeout(1000)
+    steady(page)
     with Flapping(ward, "bed1"):
         page.wait_for_timeout(2000)
         page.mouse.click(60, page.locator(".tile").first.bounding_box()["y"] + 60)  # the first tile stays the first

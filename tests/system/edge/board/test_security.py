@@ -13,7 +13,7 @@ import pytest
 from edge.board.users import User, add_user, hash_password, new_token
 from tests.edge.board.fake_ward import FakeWard
 from tests.edge.conftest import wait_for
-from tests.system.edge.board.conftest import RunningBoard, tile
+from tests.system.edge.board.conftest import RunningBoard, steady, tile
 
 PASSWORD = "correct horse"
 JSON = {"content-type": "application/json"}
@@ -189,7 +189,7 @@ def test_a_screen_opens_with_its_token_and_may_only_look(
     page = open_page(f"{board.url}#token={token}")
     tile(page, "bed1").wait_for()
     assert token not in page.url
-    page.wait_for_timeout(1000)
+    steady(page)
     tile(page, "bed1").get_by_role("button", name="Acknowledge").click()
     page.get_by_text("You may look, and not acknowledge.").wait_for()
     assert ward.orders == []
@@ -206,7 +206,7 @@ def test_a_person_signs_in_on_the_page(closed: RunningBoard, ward: FakeWard, ope
     page.locator("#login-password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     tile(page, "bed1").wait_for()
-    page.wait_for_timeout(1000)
+    steady(page)
     tile(page, "bed1").get_by_role("button", name="Acknowledge").click()  # who it is is known
     page.wait_for_selector(".tile.level-seen")
     wait_for(lambda: len(ward.orders) > 0, "the order")

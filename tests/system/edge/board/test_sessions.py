@@ -9,7 +9,7 @@ from typing import Any
 from edge.board.users import User, add_user, hash_password, new_token
 from tests.edge.board.fake_ward import FakeWard
 from tests.edge.conftest import wait_for
-from tests.system.edge.board.conftest import RunningBoard, tile
+from tests.system.edge.board.conftest import RunningBoard, steady, tile
 
 SHORT_H = 0.001  # of a session: 3.6 s
 Start = Callable[..., RunningBoard]
@@ -38,7 +38,7 @@ def test_an_alarm_is_acknowledged_on_a_page_that_is_older_than_the_board(
     page.wait_for_selector(".tile.level-unknown")
     start_board(listen={"port": port_of(first)})
     page.wait_for_selector(".tile.level-alarm")
-    page.wait_for_timeout(1000)  # of tiles that have just moved none is answered
+    steady(page)  # of tiles that have just moved none is answered
     tile(page, "bed1").get_by_role("button", name="Acknowledge").click()
     page.locator("#who").fill("nurse K")
     page.locator("#do-acknowledge").click()
@@ -57,6 +57,7 @@ def test_a_screen_with_a_token_enters_again_when_its_session_is_over(
     tile(page, "bed1").wait_for()
     signed_in(tmp_path, 3)
     assert page.locator("#login[open]").count() == 0
+    steady(page)
     tile(page, "bed1").get_by_role("button", name="Acknowledge").click()
     page.wait_for_selector(".tile.level-seen")
     assert [body["by"] for _, body in ward.orders] == ["wall"]
@@ -76,7 +77,8 @@ def test_a_person_whose_session_is_over_signs_in_and_the_order_is_given(
         page.get_by_role("button", name="Sign in").click()
         signed_in(tmp_path, number + 1)
         if number == 0:
-            page.wait_for_timeout(1500)
+            tile(page, "bed1").wait_for()
+            steady(page)
             page.context.clear_cookies()  # as when the board has forgotten the session
             tile(page, "bed1").get_by_role("button", name="Acknowledge").click()
     page.wait_for_selector(".tile.level-seen")

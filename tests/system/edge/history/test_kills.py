@@ -19,8 +19,9 @@ ROUNDS = 2  # of each victim
 PIECE = 40  # messages at most between two deaths
 
 
-def kill_broker(broker: Broker) -> None:
+def kill_broker(broker: Broker, nodes: Publisher) -> None:
     broker.kill()
+    wait_for(lambda: not nodes.client.is_connected(), "the end of the nodes' connection")
     broker.stop()
     broker.start()
 
@@ -41,7 +42,7 @@ def test_kills_at_random_lose_nothing_and_double_nothing(
     with Broker("mosquitto", settings=KEEPING.format(store)) as broker:
         independent, nodes = Consumer(broker.port), Publisher(broker.port)
         ingest = Ingest(broker.port, url, tmp_path)
-        victims: list[Callable[[], None]] = [lambda: kill_broker(broker), ingest.kill]
+        victims: list[Callable[[], None]] = [lambda: kill_broker(broker, nodes), ingest.kill]
         if server is not None:
             victims.append(server.kill)
         for kill in shuffled(chance, victims):
