@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DATA ?= ../shared/data
 RECIPE ?= edge
-JOBS ?= $(shell nproc 2>/dev/null || echo 1)
+JOBS ?= $(shell echo $$((2 * $$(nproc 2>/dev/null || echo 1))))
 RUN ?= runs/$(if $(filter edge,$(RECIPE)),default,$(RECIPE)$(if $(TASK),-$(TASK)))
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LAENNEC := $(BIN)/laennec
@@ -21,7 +21,7 @@ demo: edge ## play a synthetic recording through the detector and an MQTT broker
 	@[ -z "$(BOARD)" ] || $(BIN)/python -c "import argon2, starlette, uvicorn" 2>/dev/null || $(PIP) install --only-binary=:all: -c constraints.txt argon2-cffi starlette uvicorn
 	@$(LAENNEC) demo $(if $(FAST),--fast) $(if $(BOARD),--board)
 
-test: dev ## run all tests that this machine can run, one process for each core (ARGS='-m "not system"', JOBS=0: in one process)
+test: dev ## run all tests that this machine can run, two processes for each core (ARGS='-m "not system"', JOBS=0: in one process)
 	@LAENNEC_DATA="$(DATA)" $(BIN)/python -m pytest $(parallel) $(ARGS)
 
 coverage: dev ## run the tests and list the lines and branches that none of them reaches (ARGS="tests/edge")
@@ -29,8 +29,9 @@ coverage: dev ## run the tests and list the lines and branches that none of them
 	@LAENNEC_DATA="$(DATA)" $(BIN)/python -m coverage run -m pytest $(parallel) $(ARGS)
 	@$(BIN)/python -m coverage combine --quiet && $(BIN)/python -m coverage report
 
-# The tests of a file run in one process, in their order: what they share is made once.
-parallel = -n $(JOBS) --dist loadfile
+# The tests of a file run in one process, in their order: what they share is made once. Tests of whole programs mostly
+# wait, so there are more processes than cores; they begin first, lest one of minutes be the last that is left.
+parallel = -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 test-aarch64: dev ## install the 64-bit ARM wheels under emulation and compare the events with this machine's; slow (ARGS="--mirror ... --seconds 56")
 	@$(BIN)/python -m deploy.aarch64 $(ARGS)

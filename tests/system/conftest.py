@@ -1,4 +1,4 @@
-"""Whatever lies here is marked `system`: `-m "not system"` leaves it out."""
+"""Whatever lies here is marked `system`, which `-m "not system"` leaves out, and begins before all other tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ HERE = Path(__file__).parent
 
 @pytest.hookimpl(tryfirst=True)  # before pytest looks at the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark them."""
+    """Mark them; one of minutes would else be the last that several processes wait for."""
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.system)
+    items.sort(key=lambda item: HERE not in item.path.parents)
