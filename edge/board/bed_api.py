@@ -133,11 +133,11 @@ class BedApi:
         session = self._gate.session(request)
         if session is None:
             return refused(401, "sign in")
-        if not session.may("acknowledge"):
-            return refused(403, f"{session.name or 'you'} may not hear sound; that needs the role acknowledge")
-        if session.orders.is_reached(now_s := time.monotonic()):
+        if session.orders.is_reached(now_s := time.monotonic()):  # first: the log of refusals is bounded by it, too
             return refused(429, "too many clips; wait a minute")
         session.orders.count(now_s)
+        if not session.may("acknowledge"):
+            return self._not_for(session, request, "clip refused", "hear sound")
         ident = request.query_params.get("id", "")
         try:
             content, hearing = await asyncio.to_thread(self._clips.sound, ident)
@@ -152,8 +152,11 @@ class BedApi:
         session, given = self._gate.changing(request), await json_of(request)
         if isinstance(session, Response):
             return session
+        if session.orders.is_reached(now_s := time.monotonic()):  # first: the log of refusals is bounded by it, too
+            return refused(429, "too many labels; wait a minute")
+        session.orders.count(now_s)
         if not session.may("acknowledge"):
-            return refused(403, f"{session.name or 'you'} may not label events; that needs the role acknowledge")
+            return self._not_for(session, request, "label refused", "label events")
         if given is None or (place := place_of(given)) is None or not place.stream:
             return refused(400, NO_BED)
         if not (by := _who(session, given)):
@@ -164,9 +167,6 @@ class BedApi:
         label = _label(place, event, given, by)
         if label is None:
             return refused(400, f"expected a verdict of {', '.join(VERDICTS)}; other: one of {', '.join(CLASSES)}")
-        if session.orders.is_reached(now_s := time.monotonic()):
-            return refused(429, "too many labels; wait a minute")
-        session.orders.count(now_s)
         try:
             await asyncio.to_thread(self._labels.add, label)
         except OSError as error:
@@ -174,6 +174,12 @@ class BedApi:
         self._audit.write("label", address=address_of(request), by=by, event=event.id, verdict=label.verdict,
                           sound=label.sound, bed=f"{place.site}/{place.node}/{place.stream}")  # fmt: skip
         return JSONResponse({"ok": True, "reason": ""})
+
+    def _not_for(self, session: Session, request: Request, what: str, doing: str) -> Response:
+        """The answer to who may not do it; `what` is said in the audit log."""
+        reason = f"{session.name or 'you'} may not {doing}; that needs the role acknowledge"
+        self._audit.write(what, address=address_of(request), by=session.name, reason=reason)
+        return refused(403, reason)
 
     def _asked(self, request: Request) -> Place | Response:
         """The bed that a request names, or why it gets nothing."""

@@ -139,7 +139,9 @@ def test_who_may_only_look_hears_and_labels_nothing(closed: RunningBoard, clip: 
     assert [(line["by"], line["verdict"], line["sound"]) for line in lines(tmp_path / "labels.jsonl")] == [
         ("nurse", "false", "")  # not the name that was sent
     ]
-    assert [line["what"] for line in lines(tmp_path / "audit.log")] == ["signed in", "signed in", "label"]
+    audit = lines(tmp_path / "audit.log")
+    assert [line["what"] for line in audit] == ["signed in", "signed in", "clip refused", "label refused", "label"]
+    assert {line["by"] for line in audit[2:4]} == {"viewer"}
 
 
 @pytest.mark.parametrize(
