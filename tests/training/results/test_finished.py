@@ -110,7 +110,9 @@ def test_a_result_without_its_recipe_is_listed(tmp_path: Path) -> None:
 
 
 @given(cut=st.integers(0, 600))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 def test_a_result_cut_anywhere_is_listed_and_never_read(tmp_path: Path, cut: int) -> None:
     folder = tmp_path / "cut"
     if not folder.exists():
