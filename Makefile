@@ -29,7 +29,7 @@ coverage: dev ## run the tests and list the lines and branches that none of them
 	@LAENNEC_DATA="$(DATA)" $(BIN)/python -m coverage run -m pytest $(parallel) $(ARGS)
 	@$(BIN)/python -m coverage combine --quiet && $(BIN)/python -m coverage report
 
-# The tests of a file run in one process, in their order: what they share is made once. Tests of whole programs mostly
+# The tests of a file run in one process, in their order: what they share is made once. Tests of whole programs often
 # wait, so there are more processes than cores; they begin first, lest one of minutes be the last that is left.
 parallel = -n $(JOBS) --dist loadfile --no-loadscope-reorder
 

@@ -141,7 +141,10 @@ class RudeBroker:
                 peer, _ = self._listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self._serve, args=(peer,), daemon=True).start()
+            self._take(peer)
+
+    def _take(self, peer: socket.socket) -> None:
+        threading.Thread(target=self._serve, args=(peer,), daemon=True).start()
 
     def _serve(self, peer: socket.socket) -> None:
         gone = (OSError, IndexError, struct.error)  # in the middle of a packet, or before it took an answer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -72,13 +73,8 @@ def test_a_message_wakes_the_network_loop_and_does_not_wait_for_its_next_turn(
 class OneByOne(RudeBroker):
     """Reads each connection to its end before it takes the next, so that they are told in their order."""
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                peer, _ = self._listener.accept()
-            except OSError:
-                return
-            self._serve(peer)
+    def _take(self, peer: socket.socket) -> None:
+        self._serve(peer)
 
 
 def test_a_broker_that_does_not_answer_connect_is_left_and_tried_in_the_other_version(

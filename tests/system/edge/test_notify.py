@@ -105,9 +105,10 @@ def test_a_ward_is_ready_with_a_missing_microphone_and_says_which(
         f"streams: [{{id: bed1, source: {DEMO_AUDIO}}}, {{id: bed2, source: 'mic:no-such-device'}}]\n"
         f"outbox: {{path: {tmp_path / 'o.db'}}}\nmqtt: {{port: {free_port()}}}\n"
     )
-    start("edge", "run", "--config", config)
+    node = start("edge", "run", "--config", config)
     wait_for(lambda: "READY=1" in manager.hear(), "readiness")
     told = "STATUS=1 of 2 streams ok; bed2 lost"
     wait_for(lambda: [line for line in manager.hear() if line.startswith(told)], "which one")
     fed = manager.said.count("WATCHDOG=1")
     wait_for(lambda: manager.hear().count("WATCHDOG=1") > fed, "a watchdog that is fed all the same")
+    assert node.poll() is None
