@@ -134,8 +134,8 @@ def read_history(path: Path) -> list[Minute]:
         raise SourceError(f"no history at {path}; it is written by `laennec run`, a minute after its start") from None
     except OSError as error:
         raise ConfigError(f"history {path}: cannot be read by this user: {error.strerror}; run as its owner") from None
-    try:
-        with closing(sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=ro", uri=True, timeout=BUSY_S)) as db:
+    try:  # `rw`: who may write undoes what a writer left that died in a transaction; for others it is read-only
+        with closing(sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=rw", uri=True, timeout=BUSY_S)) as db:
             return [Minute(*row) for row in db.execute(READ)]
     except sqlite3.OperationalError as error:
         raise ConfigError(f"history {path}: cannot be read: {error}; run as its owner") from None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -88,6 +90,24 @@ def test_a_reader_does_not_hinder_the_writer(tmp_path: Path) -> None:
         assert rows.fetchone() == (60.0,)
         rows.fetchall()
         _written(path, _minutes([2]))
+    assert read_history(path) == _minutes([1, 2])
+
+
+WRITER_THAT_DIES = """
+import os, sqlite3, sys
+db = sqlite3.connect(sys.argv[1], isolation_level=None)
+db.execute("PRAGMA cache_size=1")  # so that pages go to the file before the end of the transaction
+db.execute("BEGIN")
+db.executemany("INSERT INTO minute VALUES(NULL, 'bed9', 'continuous', ?, 1, 60, 0)", [(k,) for k in range(2000)])
+os._exit(0)
+"""
+
+
+def test_a_writer_that_died_in_a_transaction_hinders_no_reader(tmp_path: Path) -> None:
+    path = tmp_path / "a.history"
+    _written(path, _minutes([1, 2]))
+    subprocess.run([sys.executable, "-c", WRITER_THAT_DIES, path], check=True)
+    assert path.with_name("a.history-journal").stat().st_size > 0
     assert read_history(path) == _minutes([1, 2])
 
 

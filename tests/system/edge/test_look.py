@@ -7,6 +7,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +59,17 @@ def start(tmp_path: Path) -> Iterator[Run]:
         child.wait()
 
 
+def page(port: int) -> list[str]:
+    """Lines of the metrics; none where a slow exchange was cut off."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+            return list(answer.read().decode().splitlines())
+    except (OSError, HTTPException):
+        return []
+
+
 def metric(port: int, name: str) -> float:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
-        lines = answer.read().decode().splitlines()
+    lines = wait_for(lambda: page(port), "metrics")
     return float(next(line for line in lines if line.startswith(f"laennec_{name}")).split()[-1])
 
 
@@ -71,6 +80,13 @@ def online(watcher: Watcher) -> None:
 
 def tiles(watcher: Watcher) -> list[dict[str, Any]]:
     return watcher.bodies("/s/bed1/mel")
+
+
+def before_a_hole(shown: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Up to where a node that was held up for seconds left sound or pictures out."""
+    ends = [tile["sample"]["first"] + tile["columns"] * tile["sample"]["column"] for tile in shown]
+    joins = [tile["sample"]["first"] == end for tile, end in zip(shown[1:], ends, strict=False)]
+    return shown[: joins.index(False) + 1] if False in joins else shown
 
 
 def test_a_look_shows_the_sound_and_the_scores_of_a_running_bed_and_ends_with_its_time(
@@ -100,7 +116,7 @@ def test_a_look_shows_the_sound_and_the_scores_of_a_running_bed_and_ends_with_it
     wait_for(lambda: len(tiles(watcher)) > count, "pictures again")
     assert terminal.ask("look", BED, id="l4", by="a board", duration_s=0)["ok"]
     terminal.close()
-    assert_shows_the_demo(tiles(watcher)[:count], load_model())  # last: the recording goes on meanwhile
+    assert_shows_the_demo(before_a_hole(tiles(watcher)[:count]), load_model())  # last: the recording goes on meanwhile
 
 
 def test_where_the_settings_do_not_allow_looks_the_command_is_refused_and_nothing_is_published(

@@ -176,7 +176,7 @@ def test_a_run_and_detect_give_the_same_events(tmp_path: Path) -> None:
         watcher = Watcher(broker.port)
         result = run(broker.port, tmp_path / "o.db")
         assert result.returncode == 0, result.stderr
-        watcher.wait_for_goodbye()
+        watcher.catch_up()
         ends = [body for body in watcher.bodies("s/bed1/event") if body["type"] == "end"]
         watcher.close()
     published = [(body["label"], round(body["sample"]["onset"] / body["sample"]["rate"], 4)) for body in ends]

@@ -14,7 +14,7 @@ from edge.delivery import dispatch
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.outbox import Outbox
 from edge.settings.mqtt import Mqtt
-from tests.edge.conftest import Watcher, wait_for
+from tests.edge.conftest import PATIENCE_S, Watcher, wait_for
 from tests.edge.node.test_status import NODE
 
 
@@ -28,6 +28,7 @@ def test_a_living_node_says_that_it_is_online_again_before_that_expires(
     tmp_path: Path, broker: Broker, watcher: Watcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dispatch, "STATUS_EXPIRY_S", 3)  # so it is said each second
+    monkeypatch.setattr(dispatch, "STOPPED_S", PATIENCE_S)  # on a busy machine
     outbox = Outbox(tmp_path / "outbox.db", 10, 1)
     node = Dispatch(outbox, NODE, Mqtt(port=broker.port))
     node.start()

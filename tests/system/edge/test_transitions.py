@@ -10,6 +10,7 @@ from edge.commands.demo.broker import Broker, free_port
 from edge.delivery.alarm_log import AlarmLog
 from edge.delivery.dispatch import INBOX_MESSAGES
 from edge.node import alarm_service
+from edge.node.alarm_service import WardReading
 from edge.ward.alarm_records import UNTOLD, AlarmState, Key, Transition
 from tests.edge.conftest import Watcher, wait_for
 from tests.system.edge.alarms_under_test import Ward
@@ -86,6 +87,13 @@ def test_a_long_log_that_no_outbox_has_seen_is_handed_on_whole(tmp_path: Path) -
     log = AlarmLog(tmp_path / "alarms.log")
     log.append([Transition(1.0, key, "raised", AlarmState(rev=rev), "Phy", "Me") for rev in range(1, many + 1)])
     ward = Ward(free_port(), tmp_path)
+    see = ward.look
+
+    def look() -> WardReading:  # looks are close together here: none while a slow disk still takes the last
+        wait_for(lambda: not len(ward.dispatch._inbox), "room in front of the outbox")
+        return see()
+
+    ward.look = look  # type: ignore[method-assign]
     ward.start()
     wait_for(lambda: ward.outbox.counts().waiting >= many, "all of them in the outbox")
     ward.stop()
