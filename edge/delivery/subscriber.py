@@ -9,6 +9,7 @@ nothing: it is refused, or taken with a line that says so. One thread: read the 
 from __future__ import annotations
 
 import logging
+import select
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -93,6 +94,7 @@ class Subscriber:
         self._version: MQTTProtocolVersion = paho.MQTTv5
         self._client: paho.Client | None = None
         self._came: list[Arrived] = []
+        self._safe: list[Arrived] = []  # taken, and not acknowledged yet
         self._connack: ReasonCode | None = None
         self._refused_filters = self._is_new = False
         self._fault: OSError | ValueError | None = None  # of the network, in this connection
@@ -156,7 +158,7 @@ class Subscriber:
         client.on_connect = lambda client, _u, flags, reason, _p: self._on_connack(client, flags, reason)
         client.on_subscribe = lambda _c, _u, _m, reasons, _p: self._on_subscribed(reasons)
         client.on_message = lambda _c, _u, message: self._on_message(message)
-        self._connack, self._came, self._client = None, [], client
+        self._connack, self._came, self._safe, self._client = None, [], [], client
         self._fault, self._is_new = None, False
         with self._noting_faults():
             self._clients.connect(client, self._wanted.session_s)
@@ -245,12 +247,24 @@ class Subscriber:
             raise SourceError(f"{self._where}: refuses: {self._connack}; check mqtt.username and mqtt.password_file")
 
     def _hand_over(self, client: paho.Client) -> None:
-        """What came since the last time; then acknowledge what is safe."""
+        """What came since the last time; then acknowledge what is safe, once all that the broker sent is read.
+
+        To answer a broker that has died ends the connection, and with it what is unread.
+        """
         if self._is_new:
             self._is_new = False
             self._taker.connected()
         came, self._came = self._came, []
-        safe = [each for each in self._taker.take(came) if each.connection == self.connections]
+        self._safe += [each for each in self._taker.take(came) if each.connection == self.connections]
+        if _has_unread(client):
+            return
+        safe, self._safe = self._safe, []
         with self._noting_faults():
             for each in safe:
                 client.ack(each.mid, each.qos)
+
+
+def _has_unread(client: paho.Client) -> bool:
+    """Whether something of the broker waits to be read, be it the end of the connection."""
+    connection = client.socket()
+    return connection is not None and bool(select.select([connection], [], [], 0)[0])

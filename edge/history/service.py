@@ -77,7 +77,7 @@ class IngestService:
         self._holes = HolesLog(settings.url)
         self._failure: Exception | None = None
         self._said: tuple[int, bool, float] | None = None  # connection, whether the database was away, when
-        self._taken, self._quiet_s, self._has_drained = 0, time.monotonic(), False
+        self._seen, self._quiet_s, self._has_drained = (0, 0, 0), time.monotonic(), False
 
     @property
     def counts(self) -> Counter[str]:
@@ -147,12 +147,13 @@ class IngestService:
         return tuple(f"{shared}{each}" for each in filters(self._settings.mqtt.prefix, kinds))
 
     def _is_drained(self) -> bool:
-        """Whether both sessions are there and have brought nothing for a while."""
-        taken, now_s = sum(self.counts.values()), time.monotonic()
-        is_busy = taken != self._taken or self._events.waiting or self._trends.waiting
+        """Whether both sessions are there and have brought nothing for a while; a new one had no time to."""
+        connections = self._of_events.connections, self._of_trends.connections
+        seen, now_s = (sum(self.counts.values()), *connections), time.monotonic()
+        is_busy = seen != self._seen or self._events.waiting or self._trends.waiting
         is_there = self._of_events.is_connected and self._of_trends.is_connected
         if is_busy or not is_there:
-            self._taken, self._quiet_s = taken, now_s
+            self._seen, self._quiet_s = seen, now_s
         return now_s - self._quiet_s >= DRAINED_S
 
     def _end_sessions(self) -> None:

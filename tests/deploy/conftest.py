@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -84,8 +85,9 @@ class Box:
         """Behaviour of the stand-in that runs; empty: none does."""
         note = self.layout.run / "standin"
         pid, _, behaviour = (note.read_text() if note.exists() else "0 ").partition(" ")
-        program = Path(f"/proc/{pid}/cmdline")  # of a process that ended, there is none or it is empty
-        return behaviour if program.exists() and program.read_bytes() else ""
+        with suppress(OSError):  # of a process that ended, there is none or it is empty
+            return behaviour if Path(f"/proc/{pid}/cmdline").read_bytes() else ""
+        return ""
 
     def releases(self) -> list[str]:
         return sorted(path.name for path in self.layout.releases.glob("*"))

@@ -25,6 +25,7 @@ NEEDED = ("initdb", "postgres", *(["setpriv"] if os.geteuid() == 0 else []))
 MISSING = [name for name in NEEDED if shutil.which(name, path=FOLDERS) is None]
 USERS = ("postgres", "nobody")  # for it does not run as root
 QUICK = ("-c", "fsync=off", "-c", "max_connections=20", "-c", "shared_buffers=32MB", "-c", "unix_socket_directories=")
+IN_USE = "pre-existing shared memory block"  # by a child of a server that was killed
 names = itertools.count()
 
 
@@ -47,22 +48,26 @@ class Postgres:
         subprocess.run(line, cwd=self._folder, capture_output=True, check=True)
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
-        line = self._line("postgres", "-D", "db", "-p", str(self.port), "-c", "listen_addresses=127.0.0.1")
-        log = (self._folder / "log").open("ab")
-        self._process = subprocess.Popen(
-            [*line, *self._settings], cwd=self._folder, stdout=log, stderr=log, start_new_session=True
-        )
-        log.close()
-        deadline_s = time.monotonic() + PATIENCE_S
+        """Start it, and wait until it answers; also until the children of one that was killed have ended."""
+        deadline_s, process = time.monotonic() + PATIENCE_S, self._begin()
         while not self._answers():
             text = (self._folder / "log").read_text(errors="replace")
-            assert self._process.poll() is None, text[-2000:]
             assert time.monotonic() < deadline_s, text[-2000:]
+            if process.poll() is not None:
+                assert IN_USE in text, text[-2000:]
+                process = self._begin()
             time.sleep(0.05)
 
+    def _begin(self) -> subprocess.Popen[bytes]:
+        line = self._line("postgres", "-D", "db", "-p", str(self.port), "-c", "listen_addresses=127.0.0.1")
+        with (self._folder / "log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [*line, *self._settings], cwd=self._folder, stdout=log, stderr=log, start_new_session=True
+            )
+        return self._process
+
     def kill(self) -> None:
-        """End it and all its processes at once."""
+        """End it at once; its children have sessions of their own, and end when they notice."""
         if self._process is not None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()

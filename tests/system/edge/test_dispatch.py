@@ -189,14 +189,10 @@ def test_a_refused_message_is_tried_again_later(start: Start, outbox: Outbox, mo
     rude = RudeBroker("refuse")
     dispatch = start(rude.port)
     dispatch.send(event(1))
-    wait_for(
-        lambda: len([topic for topic in rude.topics if topic.endswith("/event")]) >= 3,
-        "a third attempt: two were refused",
-    )
+    wait_for(lambda: sum(topic.endswith("/event") for topic in rude.topics) >= 3, "a third attempt: two were refused")
     rude.behaviour = "close_v5"  # acknowledges from now on
     wait_for(lambda: outbox.counts().waiting == 0, "an empty outbox")
     assert dispatch.refusals.count == 0
-    assert len([topic for topic in rude.topics if topic.endswith("/event")]) >= 3  # refused twice, then taken
     rude.close()
 
 

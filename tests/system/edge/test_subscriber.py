@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
+import struct
+import termios
 import threading
+from collections.abc import Callable
 
 import pytest
 
 from edge.commands.demo.broker import Broker, free_port
 from edge.delivery.subscriber import Arrived, Subscriber, Subscription
 from edge.settings.mqtt import Mqtt
+from tests.edge.conftest import wait_for
+from tests.system.edge.publisher import Publisher
 
 
 class Silent:
@@ -74,3 +80,45 @@ def test_a_port_where_nobody_listens_is_tried_again(lines: pytest.LogCaptureFixt
     subscriber.run(stop, tick)
     assert ticks == [False] * 3
     assert "test broker=unreachable" in lines.text
+
+
+class Busy(Silent):
+    """A taker that does something else for a while when the first message comes, as one whose disk is slow."""
+
+    def __init__(self, meanwhile: Callable[[], None]) -> None:
+        self.taken: list[bytes] = []
+        self._meanwhile = meanwhile
+
+    def take(self, came: list[Arrived]) -> list[Arrived]:
+        is_first = came and not self.taken
+        self.taken += [each.payload for each in came]
+        if is_first:
+            self._meanwhile()
+        return came
+
+
+def unread_bytes(subscriber: Subscriber) -> int:
+    """How much of what the broker sent waits in the socket."""
+    assert subscriber._client is not None
+    connection = subscriber._client.socket()
+    return int(struct.unpack("i", fcntl.ioctl(connection.fileno(), termios.FIONREAD, bytes(4)))[0])
+
+
+def test_what_a_broker_sent_before_it_died_is_taken_though_what_came_before_it_is_not_acknowledged_yet(
+    broker: Broker,
+) -> None:
+    stop, nodes = threading.Event(), Publisher(broker.port)
+    payloads = [b"%100d" % number for number in range(10)]
+
+    def meanwhile() -> None:
+        for payload in payloads[1:]:
+            nodes.say("a/b", payload)
+        wait_for(lambda: unread_bytes(subscriber) > 100 * len(payloads[1:]), "the others, unread")
+        broker.kill()
+
+    taker = Busy(meanwhile)
+    subscriber = Subscriber(Mqtt(port=broker.port), Subscription("one", ("a/+",), "test"), taker)
+    nodes.client.publish("a/b", payloads[0], 1, retain=True).wait_for_publish(60)
+    subscriber.run(stop, lambda: stop.set() if taker.taken and not subscriber.is_connected else None)
+    nodes.close()
+    assert taker.taken == payloads

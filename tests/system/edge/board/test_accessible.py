@@ -12,7 +12,9 @@ from edge.delivery.messages import ulid
 from tests.edge.board import ward_messages as made
 from tests.edge.board.board_clips import a_clip, put
 from tests.edge.board.fake_ward import FakeWard
+from tests.edge.conftest import wait_for
 from tests.system.edge.board.conftest import TABLET, WALL, RunningBoard, bed_path, every_level, shown, steady
+from tests.system.edge.board.test_security import Answer
 
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
@@ -43,6 +45,7 @@ def test_axe_finds_nothing_in_the_dialog_of_a_bed(
     every_level(ward)
     page = open_page(board.url, color_scheme=theme, bypass_csp=True)
     shown(page, ".tile", 10)
+    page.locator(".level-latched").wait_for()
     steady(page)
     page.locator(".level-latched .open").click()
     page.locator("#bed[open]").wait_for()
@@ -55,6 +58,7 @@ def test_axe_finds_nothing_in_the_other_pages(
     board: RunningBoard, ward: FakeWard, open_page: Callable[..., Any], path: str, theme: str
 ) -> None:
     every_level(ward)
+    wait_for(lambda: '"bed9"' in Answer(board, "GET", "/api/shift?hours=8").text, "the last bed")  # the page asks once
     page = open_page(f"{board.url}{path}", color_scheme=theme, bypass_csp=True)
     page.get_by_text("bed9").first.wait_for()
     assert violations(page) == []

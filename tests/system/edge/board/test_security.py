@@ -169,13 +169,15 @@ def test_what_is_too_long_or_no_json_is_refused(board: RunningBoard) -> None:
     assert Answer(board, "GET", "/static/../server.py").status == 404
 
 
-def test_an_order_to_what_is_no_topic_is_refused(board: RunningBoard) -> None:
+def test_an_order_to_what_is_no_topic_is_refused(board: RunningBoard, ward: FakeWard) -> None:
+    wait_for(lambda: "box-1" in Answer(board, "GET", "/api/fleet").text, "the board at the broker")
     me = Answer(board, "GET", "/api/me")
     headers = {"cookie": me.headers["set-cookie"].split(";")[0], "x_csrf_token": me.json()["csrf"]}
     for stream in ("+", "a/b", "#", "x" * 65, "a\0", 5, None):
         answer = Answer(board, "POST", "/api/orders", {**ORDER, "stream": stream}, **headers)
         assert answer.status == 400
-    assert "no answer within" in Answer(board, "POST", "/api/orders", ORDER, **headers).json()["reason"]
+    nobody = {**ORDER, "node": "box-2"}
+    assert "no answer within" in Answer(board, "POST", "/api/orders", nobody, **headers).json()["reason"]
 
 
 def test_a_screen_opens_with_its_token_and_may_only_look(
@@ -187,11 +189,11 @@ def test_a_screen_opens_with_its_token_and_may_only_look(
     ward.alarm("bed1")
     board = start_board(users="users")
     page = open_page(f"{board.url}#token={token}")
-    tile(page, "bed1").wait_for()
+    page.locator(".tile.level-alarm").wait_for()
     assert token not in page.url
     steady(page)
     tile(page, "bed1").get_by_role("button", name="Acknowledge").click()
-    page.get_by_text("You may look, and not acknowledge.").wait_for()
+    page.get_by_text("You may look, and not acknowledge.").wait_for(state="attached")  # it is shown for 5 s
     assert ward.orders == []
 
 
@@ -205,7 +207,7 @@ def test_a_person_signs_in_on_the_page(closed: RunningBoard, ward: FakeWard, ope
     page.get_by_text("name or password is wrong").wait_for()
     page.locator("#login-password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
-    tile(page, "bed1").wait_for()
+    page.locator(".tile.level-alarm").wait_for()
     steady(page)
     tile(page, "bed1").get_by_role("button", name="Acknowledge").click()  # who it is is known
     page.wait_for_selector(".tile.level-seen")
