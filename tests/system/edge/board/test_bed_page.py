@@ -258,7 +258,7 @@ def test_a_viewer_that_reads_nothing_loses_pieces_and_does_not_slow_another(
                 drawn(page, (number + 16) * TILE_S)
         page.get_by_text("pieces were lost").wait_for()
         ward.say("s/bed1/mel", {**made.tile(300 * 16), **wide}, retain=False)  # live for 3 s behind the last
-        page.locator("#look.is-live").wait_for()
+        assert wait_for(lambda: page.locator("#look.is-live").count() == 1, "a live picture")
 
 
 def test_the_page_fits_the_screen(board: RunningBoard, ward: FakeWard, open_page: Open) -> None:
