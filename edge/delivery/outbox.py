@@ -93,7 +93,8 @@ class Outbox:
         except BaseException:
             self._disk.close()
             raise
-        self._numbers = SequenceNumbers(self._disk.lock_file, stored)
+        given = self._disk.read(Store.given_seq, None)
+        self._numbers = SequenceNumbers(self._disk.lock_file, stored, given)
         self._memory.note_operating_time(self._numbers.last, self._operating_s())
         self._note_operating_time(0.0)  # finds a full disk now
 
@@ -240,7 +241,8 @@ class Outbox:
             self._memory.add_operating_time(self._operating_s() - before_s)
 
     def _stamp(self) -> Stamp:
-        return Stamp(self._numbers.last + 1, self._numbers.start, self._wall(), self._operating_s())
+        numbers = self._numbers
+        return Stamp(numbers.last + 1, numbers.start, self._wall(), self._operating_s(), numbers.before)
 
     def _operating_s(self) -> float:
         """How long Laennec has run on this box, as far as its disk knows, seconds."""

@@ -35,6 +35,7 @@ Burden = Annotated[float, Field(ge=0, le=60)] | None
 Seconds = Annotated[float, Field(ge=0, le=LONGEST_S)]
 Index = Annotated[int, Field(ge=0, lt=1 << 63)]
 Number = Annotated[int, Field(ge=1, lt=1 << 53)]
+NumberBefore = Annotated[int, Field(ge=0, lt=1 << 53)]
 BootId = Annotated[str, Field(pattern=r"^[0-9a-f]{8}$")]
 Mode = Literal["Test", "Operational"]
 
@@ -79,6 +80,7 @@ class EventRecord(_Part):
     rev: Number
     seq: Number
     seq_start: Number | None = None
+    seq_before: NumberBefore | None = None
     type: Literal["onset", "update", "end"]
     mode: Mode
     site: Id
@@ -184,6 +186,7 @@ class TransitionRecord(_Part):
     rev: Number
     seq: Number
     seq_start: Number | None = None
+    seq_before: NumberBefore | None = None
     cause: Text
     signal: Literal["Off", "On", "Latch", "Ack"]
     presence: bool
@@ -220,6 +223,7 @@ class GapRecord(_Part):
     stream: Id
     seq: Number
     seq_start: Number | None = None
+    seq_before: NumberBefore | None = None
     boot_id: BootId
     late: bool
     from_sample: Index

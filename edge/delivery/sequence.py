@@ -5,8 +5,8 @@ written to the lock file, in place, which a full disk takes; after a kill the ne
 even that can be written, or where nothing can be read, numbering goes on a random distance further, so far that two
 such distances do not meet (the odds for 100 000 messages are 1 to 10^8), and remains exact in a double.
 
-So there are numbers that nobody ever gets. A consumer tells them from lost ones by `seq_start`, which every message
-carries: from it on, none was left out.
+So there are numbers that nobody ever gets. A consumer tells them from lost ones by what every message carries: from
+`seq_start` on none was left out, and before it none was given above `seq_before` that the database knew of.
 """
 
 from __future__ import annotations
@@ -37,12 +37,13 @@ def jump(last: int) -> int:
 class SequenceNumbers:
     """The `seq` of the messages of one process."""
 
-    def __init__(self, lock_file: Reservation | None, stored: int | None) -> None:
+    def __init__(self, lock_file: Reservation | None, stored: int | None, given: int | None = None) -> None:
         """Go on behind what was used.
 
         Args:
             lock_file: where the reserve is written; None where there is nothing to write to.
             stored: the highest number in the database; None if it cannot be read.
+            given: the highest that it says a message got; None if it does not know.
         """
         self.lock_file = lock_file
         reserved = lock_file.reserved() if lock_file else 0
@@ -50,6 +51,8 @@ class SequenceNumbers:
         """The number of the newest message."""
         self.start = self.last + 1
         """From here on no number is left out."""
+        self.before = given
+        """The highest number below `start` that a message is known to have got, 0 for none; None: not known."""
         self._reserved = reserved
         self._has_jumped = stored is None  # far from all that the database knows
         if not self._has_jumped:
@@ -70,6 +73,7 @@ class SequenceNumbers:
             self.lock_file.reserve(self.last + number + RESERVE)
             self._reserved = self.last + number + RESERVE
         except OSError:
+            self.before = self.last if self.last >= self.start else self.before
             self.last, self._has_jumped = jump(self.last), True
             self.start = self.last + 1
 
@@ -77,7 +81,7 @@ class SequenceNumbers:
         """Go on with a database that could not be read until now."""
         self.lock_file, self._reserved = lock_file, lock_file.reserved() if lock_file else 0
         if (known := max(stored, self._reserved)) > self.last:
-            self.last, self.start = known, known + 1
+            self.last, self.start, self.before = known, known + 1, None
         self._has_jumped = False  # what is given from here on follows what the file knows, so it needs a reserve
         self._write_last()
 

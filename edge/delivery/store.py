@@ -34,6 +34,7 @@ LATER_TABLES = """
 CREATE TABLE IF NOT EXISTS operation(seq INTEGER PRIMARY KEY, operating_s REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS told(alarm TEXT PRIMARY KEY, rev INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS priority(seq INTEGER PRIMARY KEY, priority INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS begun(after_seq INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS least ON priority(priority, seq);
 CREATE TRIGGER IF NOT EXISTS forget AFTER DELETE ON outbox BEGIN DELETE FROM priority WHERE seq = OLD.seq; END;
 """
@@ -94,6 +95,8 @@ class Stamp:
     """Wall time, seconds since 1970."""
     operating_s: float
     """How long Laennec had run on this box, seconds."""
+    seq_before: int | None = None
+    """Below `seq_start` the highest that a message is known to have got; None: not known."""
 
 
 class Store:
@@ -118,7 +121,8 @@ class Store:
             if stamp.operating_s - self.operating_s() >= NOTE_S:
                 self._note_operation(stamp.first_seq - 1, stamp.operating_s)
             for seq, message in enumerate(messages, stamp.first_seq):
-                text: str | None = encode({**message.body, "seq": seq, "seq_start": stamp.seq_start}).decode()
+                numbers = {"seq": seq, "seq_start": stamp.seq_start, "seq_before": stamp.seq_before}
+                text: str | None = encode({**message.body, **numbers}).decode()
                 if message.event is not None:
                     row = (*message.event, seq, text, stamp.written_s)
                     self._db.execute("INSERT OR REPLACE INTO event VALUES(?,?,?,?,?)", row)
@@ -171,9 +175,16 @@ class Store:
         row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'").fetchone()
         return int(row[0]) if row else 0
 
+    def given_seq(self) -> int | None:
+        """The greatest `seq` that a message got, 0 if none; None: it replaces another file and had no message yet."""
+        highest = self.highest_seq()
+        begun = self._db.execute("SELECT 1 FROM begun WHERE after_seq = ?", (highest,)).fetchone()
+        return highest if begun is None else None
+
     def begin_after(self, seq: int) -> None:
         """Let the `seq` of an empty database begin above this one."""
         with self._db:
+            self._db.execute("INSERT INTO begun VALUES(?)", (seq,))
             self._db.execute("INSERT INTO sqlite_sequence VALUES('outbox', ?)", (seq,))
 
     def operating_s(self, seq: int | None = None) -> float:

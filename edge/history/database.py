@@ -14,6 +14,8 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config as AlembicConfig
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
@@ -121,8 +123,7 @@ def bring_up_to_date(engine: Engine) -> None:
         DatabaseAwayError: the database does not answer.
         ConfigError: a newer version has changed it.
     """
-    steps = AlembicConfig()
-    steps.set_main_option("script_location", "edge.history:migrations")
+    steps = _steps()
     with transaction(engine) as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": STEPS_LOCK})
@@ -134,15 +135,30 @@ def bring_up_to_date(engine: Engine) -> None:
 
 
 def check_tables(engine: Engine) -> None:
-    """Whether there is a history to read.
+    """Whether there is a history to read, with the tables of this version.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is none, or another version of Laennec wrote it last.
         DatabaseAwayError: the database does not answer.
     """
     with transaction(engine) as connection:
         if not engine.dialect.has_table(connection, "alembic_version"):
             raise ConfigError(f"{said(engine)}: expected a history that  laennec ingest  writes, found none")
+        found = MigrationContext.configure(connection).get_current_revision()
+    steps = ScriptDirectory.from_config(_steps())
+    if found == steps.get_current_head():
+        return
+    if any(found == step.revision for step in steps.walk_revisions()):
+        raise ConfigError(
+            f"{said(engine)}: is of an older version of Laennec; start  laennec ingest  of this one first"
+        )
+    raise ConfigError(f"{said(engine)}: is of a newer version of Laennec (step {found}); use that one")
+
+
+def _steps() -> AlembicConfig:
+    steps = AlembicConfig()
+    steps.set_main_option("script_location", "edge.history:migrations")
+    return steps
 
 
 def _line(error: DBAPIError) -> str:

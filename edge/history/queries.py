@@ -14,8 +14,8 @@ from typing import Any, cast
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, select, true
 
 from edge.history.rows import HOUR_MS
-from edge.history.sequences import Hole, Range, holes
-from edge.history.tables import ALARMS, BEDS, EVENTS, GROUPS, HOURS, LOSSES, SEQUENCES
+from edge.history.sequences import Hole, Range, Start, holes
+from edge.history.tables import ALARMS, BEDS, EVENTS, GROUPS, HOURS, LOSSES, SEQUENCES, STARTS
 from edge.tables.table import Columns
 
 JUDGED_MS = HOUR_MS // 2  # of an hour, at least, for a burden; as trends do it in a minute
@@ -162,10 +162,13 @@ def holes_of(connection: Connection) -> Answer:
 def missing(connection: Connection) -> list[Missing]:
     """The holes of all nodes."""
     s = SEQUENCES.c
-    query = select(BEDS.c.site, BEDS.c.node, s.seq_start, s.first, s.last, s.since_ms).join(BEDS, BEDS.c.id == s.bed_id)
-    nodes: defaultdict[tuple[str, str], defaultdict[int, list[Range]]] = defaultdict(lambda: defaultdict(list))
+    wanted = select(BEDS.c.site, BEDS.c.node, s.seq_start, STARTS.c.seq_before, s.first, s.last, s.since_ms)
+    of_start = and_(STARTS.c.bed_id == s.bed_id, STARTS.c.seq_start == s.seq_start)
+    query = wanted.join(BEDS, BEDS.c.id == s.bed_id).outerjoin(STARTS, of_start)
+    nodes: defaultdict[tuple[str, str], dict[int, Start]] = defaultdict(dict)
     for row in connection.execute(query.order_by(s.bed_id, s.seq_start, s.first)):
-        nodes[row.site, row.node][row.seq_start].append(Range(row.first, row.last, row.since_ms))
+        start = nodes[row.site, row.node].setdefault(row.seq_start, Start(row.seq_before, []))
+        start.ranges.append(Range(row.first, row.last, row.since_ms))
     return [_missing(node, hole) for node, starts in sorted(nodes.items()) for hole in holes(starts)]
 
 

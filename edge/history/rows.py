@@ -40,6 +40,8 @@ class Batch:
     """With `lost_ms` by cause beside the columns of the table."""
     numbers: list[tuple[Place, int, int]] = field(default_factory=list)
     """Of a node: seq_start and seq of every message that is numbered."""
+    starts: set[tuple[Place, int, int]] = field(default_factory=set)
+    """Of a node: seq_start and seq_before, where it is known."""
 
     def add(self, record: WireRecord, is_self_test: bool = False) -> None:
         """Add what a record says; of a self-test, its number alone.
@@ -52,7 +54,7 @@ class Batch:
                 self.minutes.append(_minute(record))
             return
         if record.seq_start is not None:
-            self.numbers.append(((record.site, record.node, ""), record.seq_start, record.seq))
+            self._number((record.site, record.node, ""), record.seq, record.seq_start, record.seq_before)
         if is_self_test:
             return
         if isinstance(record, EventRecord):
@@ -61,6 +63,11 @@ class Batch:
             self.gaps.append(_gap(record))
         else:
             self.alarms.append(_alarm(record))
+
+    def _number(self, node: Place, seq: int, start: int, before: int | None) -> None:
+        self.numbers.append((node, start, seq))
+        if before is not None:
+            self.starts.add((node, start, before))
 
     def places(self) -> set[Place]:
         """Every bed and node that it names."""

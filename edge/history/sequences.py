@@ -2,14 +2,16 @@
 
 Not for the table of them (`edge.history.writer`). A number that is missing was dropped (the node counts that), expired
 at the broker, was refused, or is still on its way: a range that fills a hole joins its neighbours. Numbers before the
-first that ever came of a node are no loss; those from `seq_start` on are, where an earlier start was heard. Not known
-is what was numbered before a restart and behind the last number that came, nor what of a box that counts from 1 again.
+first that ever came of a node are no loss. Where an earlier start was heard, those from `seq_start` on are, and those
+behind the last that came up to `seq_before`, which the node says with its next start. Not known is what was lost of a
+node that never starts again, or of a box that counts from 1 again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 
 @dataclass(frozen=True, order=True)
@@ -22,11 +24,20 @@ class Range:
     """When the first of them came, milliseconds since 1970."""
 
 
+@dataclass(frozen=True)
+class Start:
+    """What came with one `seq_start`."""
+
+    before: int | None
+    """Its `seq_before`; None: not known."""
+    ranges: list[Range]
+    """In order, one or more."""
+
+
 @dataclass(frozen=True, order=True)
 class Hole:
     """Numbers that did not come."""
 
-    seq_start: int
     first: int
     last: int
     seen_ms: int
@@ -51,18 +62,23 @@ def joined(ranges: Iterable[Range], numbers: Iterable[int], now_ms: int) -> list
     return found
 
 
-def holes(starts: Mapping[int, Sequence[Range]]) -> list[Hole]:
-    """What is missing of one node.
+def holes(starts: Mapping[int, Start]) -> list[Hole]:
+    """What is missing of one node, in order.
+
+    Of a start of which nothing came, the numbers that it left out count as missing too.
 
     Args:
-        starts: seq_start -> its ranges, in order.
+        starts: seq_start -> what came with it.
     """
-    found = []
-    for seq_start, ranges in sorted(starts.items()):
-        is_first = seq_start == min(starts)
-        expected = ranges[0].first if is_first else seq_start
-        for each in ranges:
-            if each.first > expected:
-                found.append(Hole(seq_start, expected, each.first - 1, each.since_ms))
-            expected = each.last + 1
+    found: list[Hole] = []
+    last: int | None = None  # the highest number that came
+    for seq_start, start in sorted(starts.items()):
+        first = start.ranges[0]
+        if last is not None:
+            if start.before is not None and last < start.before < seq_start:
+                found.append(Hole(last + 1, start.before, first.since_ms))
+            if first.first > seq_start:
+                found.append(Hole(seq_start, first.first - 1, first.since_ms))
+        found += [Hole(one.last + 1, other.first - 1, other.since_ms) for one, other in pairwise(start.ranges)]
+        last = start.ranges[-1].last
     return found

@@ -141,3 +141,10 @@ SEQUENCES = Table(
     Column("last", BigInteger, nullable=False),
     Column("since_ms", BigInteger, nullable=False, doc="When the first of them came."),
 )
+STARTS = Table(
+    "starts",
+    METADATA,
+    Column("bed_id", BigInteger, ForeignKey("beds.id"), primary_key=True, doc="Of the node itself."),
+    Column("seq_start", BigInteger, primary_key=True),
+    Column("seq_before", BigInteger, nullable=False, doc="The highest number given before; no row where not known."),
+)

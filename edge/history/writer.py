@@ -23,7 +23,19 @@ from edge.history.database import bring_up_to_date, open_database, said, transac
 from edge.history.partitions import Partitions
 from edge.history.rows import Batch, Place, Row, hour_of
 from edge.history.sequences import Range, joined
-from edge.history.tables import ALARMS, BEDS, EVENTS, GAPS, GROUPS, HOURS, LOSSES, MINUTES, PARTITIONED, SEQUENCES
+from edge.history.tables import (
+    ALARMS,
+    BEDS,
+    EVENTS,
+    GAPS,
+    GROUPS,
+    HOURS,
+    LOSSES,
+    MINUTES,
+    PARTITIONED,
+    SEQUENCES,
+    STARTS,
+)
 
 MAX_PLACES = 100_000  # beds and nodes; a node that invents beds does not fill the disk
 COUNTED = {"events": EVENTS, "gaps": GAPS, "alarms": ALARMS, "minutes": MINUTES}
@@ -98,6 +110,9 @@ class HistoryWriter:
                 if table is MINUTES:
                     _add_to_hours(connection, rows, new)
             _note_numbers(connection, [(beds[place], start, seq) for place, start, seq in batch.numbers])
+            starts = [(beds[place], start, before) for place, start, before in sorted(batch.starts)]
+            names = ("bed_id", "seq_start", "seq_before")
+            _insert_new(connection, STARTS, [dict(zip(names, each, strict=True)) for each in starts])
         self._beds.update(beds)  # a transaction that was undone has numbered nothing
         return counts
 

@@ -50,7 +50,24 @@ def test_what_waits_is_there_after_a_restart_and_no_seq_is_used_twice(path: Path
     second = Outbox(path, 1, 1)
     second.put([event(4)])
     assert [entry.seq for entry in second.waiting(0, ALL, 10)] == [1, 4]
+    assert [entry.body["seq_before"] for entry in second.waiting(0, ALL, 10)] == [0, 3]
     second.close()
+
+
+def test_a_database_that_replaces_a_damaged_one_does_not_say_how_far_that_came(path: Path) -> None:
+    first = Outbox(path, 1, 1)
+    first.put([event(1)])
+    first.close()
+    path.write_bytes(b"no database" * 100)
+    second = Outbox(path, 1, 1)
+    second.put([event(2)])
+    assert [entry.body["seq_before"] for entry in second.waiting(0, ALL, 10)] == [None]
+    second.close()
+    third = Outbox(path, 1, 1)
+    third.put([event(3)])
+    last, said = (entry.body for entry in third.waiting(0, ALL, 10))
+    assert said["seq_before"] == last["seq"]
+    third.close()
 
 
 @settings(

@@ -45,14 +45,16 @@ def stamp(first_seq: int, operating_s: float = 0.0) -> Stamp:
 
 
 def test_an_event_is_written_once_and_a_technical_message_with_its_body(db: sqlite3.Connection, store: Store) -> None:
-    store.insert(Stamp(7, 5, 1.8e9, 3.0), [Message("t/event", {"n": 1}, 60, ("a", 1)), Message("t/gap", {"n": 2}, 90)])
-    assert rows(db, "event") == [("a", 1, 7, '{"n":1,"seq":7,"seq_start":5}', 1.8e9)]
+    store.insert(
+        Stamp(7, 5, 1.8e9, 3.0, 2), [Message("t/event", {"n": 1}, 60, ("a", 1)), Message("t/gap", {"n": 2}, 90)]
+    )
+    assert rows(db, "event") == [("a", 1, 7, '{"n":1,"seq":7,"seq_start":5,"seq_before":2}', 1.8e9)]
     assert rows(db, "outbox") == [
-        (7, "t/event", None, 60, 1.8e9), (8, "t/gap", '{"n":2,"seq":8,"seq_start":5}', 90, 1.8e9),
+        (7, "t/event", None, 60, 1.8e9), (8, "t/gap", '{"n":2,"seq":8,"seq_start":5,"seq_before":2}', 90, 1.8e9),
     ]  # fmt: skip
     assert store.waiting(0, MAX_SEQ, 9) == [
-        Entry(7, "t/event", {"n": 1, "seq": 7, "seq_start": 5}, 60, ("a", 1)),
-        Entry(8, "t/gap", {"n": 2, "seq": 8, "seq_start": 5}, 90, None),
+        Entry(7, "t/event", {"n": 1, "seq": 7, "seq_start": 5, "seq_before": 2}, 60, ("a", 1)),
+        Entry(8, "t/gap", {"n": 2, "seq": 8, "seq_start": 5, "seq_before": 2}, 90, None),
     ]
     assert not db.in_transaction
 
@@ -112,12 +114,12 @@ def test_ends_that_were_made_by_a_restart_are_found_while_they_wait(store: Store
 
 
 def test_the_highest_seq_is_that_ever_written_and_may_begin_above_any(store: Store) -> None:
-    assert store.highest_seq() == 0
+    assert (store.highest_seq(), store.given_seq()) == (0, 0)
     store.begin_after(500)
-    assert store.highest_seq() == 500
+    assert (store.highest_seq(), store.given_seq()) == (500, None), "what the database before it gave is not known"
     store.insert(stamp(600), [event(1)])
     store.delete([600])
-    assert store.highest_seq() == 600
+    assert (store.highest_seq(), store.given_seq()) == (600, 600)
 
 
 def test_operating_time_is_noted_every_ten_seconds_below_the_seq_that_follows(
@@ -226,7 +228,7 @@ def test_a_write_that_came_to_disk_after_all_is_not_kept_under_two_numbers(store
 
 def test_bodies_are_json_in_utf_8_and_nothing_else(db: sqlite3.Connection, store: Store) -> None:
     store.insert(stamp(1), [Message("t", {"label": "Brummen ü"}, 60)])
-    assert json.loads(rows(db, "outbox")[0][2]) == {"label": "Brummen ü", "seq": 1, "seq_start": 1}
+    assert json.loads(rows(db, "outbox")[0][2]) == {"label": "Brummen ü", "seq": 1, "seq_start": 1, "seq_before": None}
     with pytest.raises(ValueError, match="JSON"):
         store.insert(stamp(2), [gap(1), Message("t", {"x": float("nan")}, 60)])
     assert seqs(store) == [1]

@@ -83,6 +83,19 @@ def test_holes_are_the_numbers_that_did_not_come(ward: Connection) -> None:
     assert [tuple(row)[2:5] for row in holes_of(ward).rows] == [(2, 3, 2), (5, 8, 4)]
 
 
+def test_what_was_lost_before_a_restart_is_a_hole_once_the_node_speaks_again(url: str) -> None:
+    again = {**event("onset", 1, None), "id": "01M82V69XRES0V4E6QY2DZ65JC", "seq": 40, "seq_start": 40, "seq_before": 5}
+    writer = HistoryWriter(url)
+    writer.write(batch({**event("onset", 1, None), "seq": 3, "seq_start": 1, "seq_before": 0}))
+    writer.write(batch(again))
+    assert writer.write(batch(again))["copies"] == 1
+    writer.close()
+    engine = open_database(url)
+    with transaction(engine) as connection:
+        assert [tuple(row)[2:5] for row in holes_of(connection).rows] == [(4, 5, 2)]
+    engine.dispose()
+
+
 def test_answers_are_printed_for_people_and_for_programs(ward: Connection, capsys: pytest.CaptureFixture[str]) -> None:
     answer = burden_by_hour(ward, DAY)
     show(answer, "table")

@@ -37,10 +37,18 @@ def test_an_event_that_still_sounds_lasts_as_far_as_it_was_heard() -> None:
 
 
 def test_of_a_self_test_the_number_alone_is_kept() -> None:
-    body, made = {**event("onset", 1, None), "seq": 5, "seq_start": 2, "site": "ward-b", "node": "edge-7"}, Batch()
+    numbers = {"seq": 5, "seq_start": 2, "seq_before": 0}
+    body, made = {**event("onset", 1, None), **numbers, "site": "ward-b", "node": "edge-7"}, Batch()
     made.add(validated(body), is_self_test=True)
-    assert (made.numbers, made.events) == ([(("ward-b", "edge-7", ""), 2, 5)], [])
-    assert made.places() == {("ward-b", "edge-7", "")}
+    node = ("ward-b", "edge-7", "")
+    assert (made.numbers, made.starts, made.events) == ([(node, 2, 5)], {(node, 2, 0)}, [])
+    assert made.places() == {node}
+
+
+@pytest.mark.parametrize("said", [{}, {"seq_before": None}])
+def test_a_start_before_which_nothing_is_known_is_not_kept(said: dict[str, None]) -> None:
+    made = batch({**event("onset", 1, None), "seq_start": 1, **said})
+    assert ([seq for _, _, seq in made.numbers], made.starts) == ([1], set())
 
 
 def test_numbers_of_a_node_that_says_no_start_are_not_followed() -> None:

@@ -13,9 +13,9 @@ from alembic.migration import MigrationContext
 from sqlalchemy import delete, func, select, text
 
 from edge.errors import ConfigError, SourceError
-from edge.history.database import DatabaseAwayError, open_database, transaction
+from edge.history.database import DatabaseAwayError, check_tables, open_database, transaction
 from edge.history.rows import HOUR_MS, Batch, hour_of
-from edge.history.tables import BEDS, HOURS, LOSSES, METADATA, MINUTES
+from edge.history.tables import BEDS, HOURS, LOSSES, METADATA, MINUTES, STARTS
 from edge.history.writer import HistoryWriter
 from edge.ward.alarm_records import Person
 from tests.edge.history.messages import batch, gap, minute
@@ -182,6 +182,28 @@ def test_tables_of_a_newer_version_are_not_touched(writer: HistoryWriter, url: s
         newer.prepare()
     newer.close()
     assert "newer version of Laennec" in str(caught.value)
+    with pytest.raises(ConfigError) as read:
+        check_tables(engine)
+    assert "newer version of Laennec" in str(read.value)
+    engine.dispose()
+
+
+def test_tables_of_an_older_version_are_not_read_and_the_ingester_brings_them_up_to_date(
+    writer: HistoryWriter, url: str
+) -> None:
+    writer.prepare()
+    engine = open_database(url, writes=True)
+    with transaction(engine) as connection:  # as the first release left them
+        connection.execute(text("DROP TABLE starts"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    with pytest.raises(ConfigError, match="older version of Laennec; start  laennec ingest"):
+        check_tables(engine)
+    newer = HistoryWriter(url)
+    newer.write(batch({**event("onset", 1, None), "seq_start": 1, "seq_before": 0}))
+    newer.close()
+    check_tables(engine)
+    assert [tuple(row)[1:] for row in rows(url, select(STARTS))] == [(1, 0)]
+    engine.dispose()
 
 
 def test_more_beds_than_fit_are_refused(writer: HistoryWriter, monkeypatch: pytest.MonkeyPatch) -> None:
