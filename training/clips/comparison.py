@@ -30,6 +30,7 @@ from training.clips.supervised import RESULT
 from training.clips.validation_scores import SHOWN
 from training.loop import World
 from training.loop.checkpoint import whole_file
+from training.loop.precision import RECORD, share
 from training.loop.processes import answers, side_by_side
 from training.metrics.comparison import written
 from training.metrics.estimates import Metric
@@ -37,6 +38,7 @@ from training.recipes.parser import SMALL, merged, recipe_parts, recipe_path, si
 from training.terminal import count
 
 LAST_EPOCH: dict[str, Any] = {"loop.monitor": "", "loop.patience": 0}
+Call = tuple[Mapping[str, Any], Path, Path]  # of a run: its recipe, the data, its folder
 ONE_STRENGTH: dict[str, Any] = {"probe.strengths": [0.1]}  # of a probe: nothing is chosen on who validates
 
 
@@ -99,10 +101,9 @@ def compare(asked: Asked) -> dict[str, dict[str, dict[str, Metric]]]:
         for seed in range(asked.seeds)
         for name, tree in trees.items()
     ]
-    missing = [call for call in calls if not (call[2] / RESULT).exists()]
-    with side_by_side(asked.processes) as processes:
-        for name in answers(processes, [(_train, *call) for call in missing]):
-            print(f"trained {name}", flush=True)
+    if not (_is_finished(calls[0]) or (calls[0][2] / RECORD).exists()):
+        _train_all(asked, calls[:1])  # alone: it says in which precision all compute
+    _train_all(asked, [call for call in calls if not _is_finished(call)])
     of = {name: [_folder(asked.out, name, seed) for seed in range(asked.seeds)] for name in trees}
     compared = [Variant(name, tree, read_results(of[name])) for name, tree in trees.items()]
     with whole_file(asked.out / COMPARISON) as draft:
@@ -118,6 +119,16 @@ def _folder(out: Path, name: str, seed: int) -> Path:
     return out / f"{name.replace(' ', '-')}-{seed}"
 
 
+def _is_finished(call: Call) -> bool:
+    return (call[2] / RESULT).exists()
+
+
+def _train_all(asked: Asked, calls: Sequence[Call]) -> None:
+    with side_by_side(asked.processes) as processes:
+        for name in answers(processes, [(_train, *call) for call in calls]):
+            print(f"trained {name}", flush=True)
+
+
 def _train(tree: Mapping[str, Any], data: Path, out: Path) -> str:
     """One run, in a process of its own."""
     torch.set_num_threads(1)
@@ -125,6 +136,8 @@ def _train(tree: Mapping[str, Any], data: Path, out: Path) -> str:
     def report(line: str) -> None:
         print(f"{out.name}: {line}", flush=True)
 
+    out.mkdir(parents=True, exist_ok=True)
+    share(_folder(out.parent, WHOLE, 0), out)
     train_method(parse_recipe(tree, str(out)), data, out, World(), report)
     return out.name
 

@@ -55,10 +55,17 @@ class Sides:
 def part(recordings: Sequence[Recording], validation: Validation) -> Sides:
     """Deal the recordings of a training part to both sides, by patient.
 
+    Each data set of chest sound, and the negatives, are dealt out apart: so a patient validates or does not whatever
+    other sets there are.
+
     Raises:
         ConfigError: if a patient is on both sides, or a side has nobody.
     """
-    folds = patient_folds(list(recordings), validation.folds, validation.seed)
+    sets: dict[str, list[Recording]] = {}
+    for r in recordings:
+        sets.setdefault("" if r.is_negative else r.dataset, []).append(r)
+    dealt = [patient_folds(several, validation.folds, validation.seed) for several in sets.values()]
+    folds = {patient: fold for one in dealt for patient, fold in one.items()}
     kept = tuple(r for r in recordings if folds[r.patient] == validation.fold)
     rest = tuple(r for r in recordings if folds[r.patient] != validation.fold)
     if not kept or not rest:

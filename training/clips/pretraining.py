@@ -66,13 +66,12 @@ def train_hear(recipe: HearRecipe, data: Path, out: Path, world: World, report: 
 
 
 def hear_sides(recipe: HearRecipe, data: Path) -> Sides:
-    """Chest recordings and negatives dealt out apart, so that both sides have both."""
+    """Chest recordings of the training parts and negatives; who validates is who does for a classifier of that set."""
     training = [r for r in read_datasets(data) if r.split == "train"]
-    groups = ([r for r in training if r.is_real_chest], [r for r in training if r.is_negative])
-    parted = [part(group, recipe.validation) for group in groups if group]
-    if not parted:
+    heard = [r for r in training if r.is_real_chest or r.is_negative]
+    if not heard:
         raise ConfigError(f"DATA={data}: no recordings of a training part; expected sprsound, icbhi or negatives")
-    return Sides(tuple(r for one in parted for r in one.training), tuple(r for one in parted for r in one.validation))
+    return part(heard, recipe.validation)
 
 
 def _pretrain(

@@ -9,7 +9,7 @@ import { colour, fillColumn, hatching, hertzAxis, line, prepared, timeAxis } fro
 import { soundWords } from "./words.js";
 
 const LEFT = 132, RIGHT = 74, AXIS = 26; // around the plot, pixels
-const ROW = 24, ROWS = 2; // of events
+const ROW = 20, ROWS = 3; // of events
 const LANE = 40, LEAST_LANE = 22; // of the scores of a class
 const LANES = 0.4; // of the height, at most
 const LEAST_PICTURE = 90;
@@ -147,7 +147,8 @@ export class Picture {
     context.fillText(now === null ? "–" : now.toFixed(2), box.x + box.width + 8, box.y + box.height / 2);
   }
 
-  // A bar for each event, from onset to end, in the first row that has room, and lines through the picture.
+  // A bar for each event, from onset to end, in the first row that has room for it and its name, and lines through the
+  // picture. Where no row has, the name that the next bar would cover is left out.
   #events(context, plot, lanes) {
     const { fromS, toS } = this.shown;
     const boot = this.columns.head.boot_id;
@@ -157,13 +158,18 @@ export class Picture {
     const seen = [...this.events.values()].filter((event) => event.boot_id === boot && event.begin_s < toS && (lasts(event) || heardS(event) > fromS));
     this.canvas.dataset.marks = JSON.stringify(seen.map((event) => [event.id, this.xOf(event.begin_s), lasts(event) ? null : this.xOf(heardS(event))]));
     context.textAlign = "left";
+    const bars = [];
     for (const event of seen.sort((a, b) => a.begin_s - b.begin_s)) {
       const isOver = !lasts(event);
       const x0 = Math.max(plot.x, this.xOf(event.begin_s));
       const x1 = Math.max(x0 + 4, Math.min(plot.x + plot.width, isOver ? this.xOf(heardS(event)) : plot.x + plot.width));
-      const row = Math.max(0, ends.findIndex((end) => end <= x0));
-      const text = soundWords(event.label);
-      ends[row] = Math.max(x1, x0 + Math.min(200, context.measureText(text).width) + 14);
+      const text = fitted(context, soundWords(event.label), 200);
+      const { width } = context.measureText(text);
+      const inside = x1 - x0 > width + 12;
+      const free = ends.findIndex((end) => end <= x0);
+      const row = free < 0 ? ends.indexOf(Math.min(...ends)) : free;
+      ends[row] = inside ? x1 : x1 + 5 + width + 6;
+      bars.push({ row, x0, text, inside, at: inside ? x0 + 6 : x1 + 5, to: ends[row] });
       context.fillStyle = context.strokeStyle = colour(this.chosen === null || this.chosen === event.id ? "focus" : "soft");
       context.fillRect(x0, row * ROW + 3, x1 - x0, ROW - 6);
       context.lineWidth = 2;
@@ -174,10 +180,13 @@ export class Picture {
         line(context, x, plot.y, x, plot.y + plot.height + lanes);
       }
       context.setLineDash([]);
-      const inside = x1 - x0 > context.measureText(text).width + 12;
-      context.fillStyle = colour(inside ? "card" : "text");
-      context.fillText(fitted(context, text, 200), inside ? x0 + 6 : x1 + 5, row * ROW + ROW / 2 + 1);
     }
+    bars.forEach(({ row, text, inside, at, to }, number) => {
+      const next = bars.slice(number + 1).find((each) => each.row === row);
+      if (next && next.x0 < to) return;
+      context.fillStyle = colour(inside ? "card" : "text");
+      context.fillText(text, at, row * ROW + ROW / 2 + 1);
+    });
   }
 }
 
