@@ -17,6 +17,8 @@ from edge.errors import ConfigError
 if TYPE_CHECKING:
     from edge.history.queries import Answer, Asked
 
+LONGEST_DAYS = 36_500
+
 app = typer.Typer(no_args_is_help=True, help="Events, burden and coverage out of the database of `laennec ingest`.")
 
 DayOption = Annotated[
@@ -104,9 +106,9 @@ def holes(database: DatabaseOption = None, jsonl: JsonlOption = False, csv: CsvO
 
 @app.command()
 def prune(
-    days: Annotated[int, typer.Option(min=1, help="How long events, gaps, alarms and minutes stay.")],
+    days: Annotated[int, typer.Option(min=1, max=LONGEST_DAYS, help="How long events, gaps, alarms and minutes stay.")],
     hours_days: Annotated[
-        int | None, typer.Option("--hours-days", min=1, help="How long hours stay; default: as long.")
+        int | None, typer.Option("--hours-days", min=1, max=LONGEST_DAYS, help="How long hours stay; default: as long.")
     ] = None,
     database: DatabaseOption = None,
 ) -> None:

@@ -56,7 +56,7 @@ class Disk:
         try:
             refuse_other_files(self._path)
             self.lock_file = self.lock_file or LockFile(self._path)
-            self._store = open_or_replace(self._path)
+            self._store = open_or_replace(self._path, self.lock_file.reserved())
         except sqlite3.Error as error:
             self._log_refusal("open", error)
         return self.is_open

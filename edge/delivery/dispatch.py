@@ -66,6 +66,7 @@ class Dispatch:
         self._changes = outbox.changes
         self.refusals = Refusals()
         self._tidied_s = self._status_s = monotonic()
+        outbox.number_for(node.topic())
         self._session = MqttSession(settings, node.client_id, self._will, self._on_signal)
         self.passing = Passing(self._session)
         self._thread = threading.Thread(target=self._run, name="dispatch", daemon=True)

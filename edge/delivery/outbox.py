@@ -93,8 +93,8 @@ class Outbox:
         except BaseException:
             self._disk.close()
             raise
-        given = self._disk.read(Store.given_seq, None)
-        self._numbers = SequenceNumbers(self._disk.lock_file, stored, given)
+        self._numbers = SequenceNumbers(self._disk.lock_file, stored)
+        self.number_for("")
         self._memory.note_operating_time(self._numbers.last, self._operating_s())
         self._note_operating_time(0.0)  # finds a full disk now
 
@@ -117,6 +117,17 @@ class Outbox:
     def last_seq(self) -> int:
         """`seq` of the newest message ever put, 0 before the first."""
         return self._numbers.last
+
+    def number_for(self, node: str) -> None:
+        """Say in each message up to which number this node had come before; to be called before the first is put.
+
+        Args:
+            node: topic of the node.
+        """
+        with self._mutex:
+            self._node = node
+            if self._numbers.is_known:
+                self._numbers.before = self._disk.read(lambda store: store.given_seq(node), None)
 
     def put(self, messages: Sequence[Message]) -> bool:
         """Write messages in one transaction and give each its `seq`; when the disk refuses, keep them in memory.
@@ -242,7 +253,7 @@ class Outbox:
 
     def _stamp(self) -> Stamp:
         numbers = self._numbers
-        return Stamp(numbers.last + 1, numbers.start, self._wall(), self._operating_s(), numbers.before)
+        return Stamp(numbers.last + 1, numbers.start, self._wall(), self._operating_s(), numbers.before, self._node)
 
     def _operating_s(self) -> float:
         """How long Laennec has run on this box, as far as its disk knows, seconds."""

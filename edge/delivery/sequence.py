@@ -37,21 +37,24 @@ def jump(last: int) -> int:
 class SequenceNumbers:
     """The `seq` of the messages of one process."""
 
-    def __init__(self, lock_file: Reservation | None, stored: int | None, given: int | None = None) -> None:
+    def __init__(self, lock_file: Reservation | None, stored: int | None) -> None:
         """Go on behind what was used.
 
         Args:
             lock_file: where the reserve is written; None where there is nothing to write to.
             stored: the highest number in the database; None if it cannot be read.
-            given: the highest that it says a message got; None if it does not know.
         """
         self.lock_file = lock_file
         reserved = lock_file.reserved() if lock_file else 0
+        if stored == 0 and reserved:  # another file than the one whose numbers were used
+            stored = None
         self.last = jump(reserved) if stored is None else max(reserved, stored)
         """The number of the newest message."""
         self.start = self.last + 1
         """From here on no number is left out."""
-        self.before = given
+        self.is_known = stored is not None
+        """Whether the database is that of the numbers before `start`."""
+        self.before: int | None = None
         """The highest number below `start` that a message is known to have got, 0 for none; None: not known."""
         self._reserved = reserved
         self._has_jumped = stored is None  # far from all that the database knows
@@ -86,8 +89,8 @@ class SequenceNumbers:
         self._write_last()
 
     def release_unused(self) -> None:
-        """At a clean end: what was reserved and not used is free again."""
-        if self.lock_file is not None and self._reserved > self.last:
+        """At a clean end: how far numbers came is written, and what was reserved and not used is free again."""
+        if self.lock_file is not None and self._reserved != self.last:
             self.lock_file.reserve(self.last)
 
     def _write_last(self) -> None:

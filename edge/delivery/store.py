@@ -34,7 +34,7 @@ LATER_TABLES = """
 CREATE TABLE IF NOT EXISTS operation(seq INTEGER PRIMARY KEY, operating_s REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS told(alarm TEXT PRIMARY KEY, rev INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS priority(seq INTEGER PRIMARY KEY, priority INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS begun(after_seq INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS given(node TEXT PRIMARY KEY, seq INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS least ON priority(priority, seq);
 CREATE TRIGGER IF NOT EXISTS forget AFTER DELETE ON outbox BEGIN DELETE FROM priority WHERE seq = OLD.seq; END;
 """
@@ -96,7 +96,9 @@ class Stamp:
     operating_s: float
     """How long Laennec had run on this box, seconds."""
     seq_before: int | None = None
-    """Below `seq_start` the highest that a message is known to have got; None: not known."""
+    """Below `seq_start` the highest that a message of this node is known to have got; None: not known."""
+    node: str = ""
+    """Topic of the node whose messages they are."""
 
 
 class Store:
@@ -132,6 +134,7 @@ class Store:
                 self._db.execute("INSERT OR REPLACE INTO priority VALUES(?,?)", (seq, priority_of(message)))
                 if message.transition is not None:
                     self._note_told(*message.transition)
+                self._note_given(stamp.node, seq)
 
     def waiting(self, after: int, until: int, limit: int) -> list[Entry]:
         """The oldest entries with after < seq <= until, at most `limit`."""
@@ -175,16 +178,19 @@ class Store:
         row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'").fetchone()
         return int(row[0]) if row else 0
 
-    def given_seq(self) -> int | None:
-        """The greatest `seq` that a message got, 0 if none; None: it replaces another file and had no message yet."""
-        highest = self.highest_seq()
-        begun = self._db.execute("SELECT 1 FROM begun WHERE after_seq = ?", (highest,)).fetchone()
-        return highest if begun is None else None
+    def given_seq(self, node: str) -> int | None:
+        """The greatest `seq` that a message of the node with this topic got, 0 if none; None: not known.
+
+        Another site or prefix in the settings makes another node, whose numbers go on behind those of the one before.
+        """
+        row = self._db.execute("SELECT seq FROM given WHERE node = ?", (node,)).fetchone()
+        if row is not None:
+            return int(row[0])
+        return None if self.highest_seq() else 0
 
     def begin_after(self, seq: int) -> None:
         """Let the `seq` of an empty database begin above this one."""
         with self._db:
-            self._db.execute("INSERT INTO begun VALUES(?)", (seq,))
             self._db.execute("INSERT INTO sqlite_sequence VALUES('outbox', ?)", (seq,))
 
     def operating_s(self, seq: int | None = None) -> float:
@@ -261,6 +267,8 @@ class Store:
                 self._note_operation(seq, operating_s)
             for alarm, rev in other.told().items():
                 self._note_told(alarm, rev)
+            for node, seq in other._db.execute("SELECT * FROM given").fetchall():
+                self._note_given(node, seq)
         with other._db:
             for table in ("event", "outbox", "operation", "told"):
                 other._db.execute(f"DELETE FROM {table}")
@@ -283,6 +291,10 @@ class Store:
     def _note_told(self, alarm: str, rev: int) -> None:
         later = "ON CONFLICT(alarm) DO UPDATE SET rev = max(rev, excluded.rev)"
         self._db.execute(f"INSERT INTO told VALUES(?,?) {later}", (alarm, rev))
+
+    def _note_given(self, node: str, seq: int) -> None:
+        later = "ON CONFLICT(node) DO UPDATE SET seq = max(seq, excluded.seq)"
+        self._db.execute(f"INSERT INTO given VALUES(?,?) {later}", (node, seq))
 
     def _used_bytes(self) -> int:
         pages, free, size = (

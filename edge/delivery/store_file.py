@@ -155,8 +155,12 @@ def needs_exclusive_lock(path: Path) -> bool:
     return disk.f_bavail * disk.f_frsize < SHARED_ROOM_BYTES or disk.f_frsize < SHARED_PAGE_BYTES
 
 
-def open_or_replace(path: Path) -> Store:
+def open_or_replace(path: Path, used: int = 0) -> Store:
     """Open the database; a damaged one is moved aside and a new one begun, with a `seq` beyond all that were used.
+
+    Args:
+        path: the file.
+        used: a `seq` that may have been used, from the lock file.
 
     Raises:
         ConfigError: the file cannot be opened or written.
@@ -175,7 +179,7 @@ def open_or_replace(path: Path) -> Store:
         aside = _move_aside(path)
         logger.error('outbox damaged=%s reason="%s" moved_to=%s; a new one was begun', path, error, aside)
         store = open_store(str(path), is_exclusive)
-        store.begin_after(jump(0))
+        store.begin_after(jump(used))
         return store
 
 

@@ -42,7 +42,7 @@ class HolesLog:
                 found = [row for row in missing(connection) if time.time() * 1000 - row.seen_ms > LATE_MS]
         except LaennecError:
             return  # the ingester says that the database is away; before its first batch there are no tables
-        counts = len(found), sum(row.count for row in found)
+        counts = len(found), sum(row.count or 0 for row in found)
         if counts != self._said:
             self._said = counts
             logger.warning("ingest holes=%d messages=%d; laennec history holes  lists them", *counts)

@@ -58,7 +58,8 @@ class Missing:
     node: str
     first: int
     last: int
-    count: int
+    count: int | None
+    """None: not known."""
     seen_ms: int
 
 

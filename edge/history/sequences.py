@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
+from edge.delivery.sequence import RESERVE
+
 
 @dataclass(frozen=True, order=True)
 class Range:
@@ -44,9 +46,10 @@ class Hole:
     """When the message behind it came."""
 
     @property
-    def count(self) -> int:
-        """How many numbers."""
-        return self.last - self.first + 1
+    def count(self) -> int | None:
+        """How many messages; None where nothing came of a whole start, whose numbers may not all have been used."""
+        number = self.last - self.first + 1
+        return number if number <= RESERVE else None
 
 
 def joined(ranges: Iterable[Range], numbers: Iterable[int], now_ms: int) -> list[Range]:
@@ -65,7 +68,7 @@ def joined(ranges: Iterable[Range], numbers: Iterable[int], now_ms: int) -> list
 def holes(starts: Mapping[int, Start]) -> list[Hole]:
     """What is missing of one node, in order.
 
-    Of a start of which nothing came, the numbers that it left out count as missing too.
+    Of a start of which nothing came, the numbers that it left out count as missing too, up to `RESERVE`.
 
     Args:
         starts: seq_start -> what came with it.
@@ -80,5 +83,5 @@ def holes(starts: Mapping[int, Start]) -> list[Hole]:
             if first.first > seq_start:
                 found.append(Hole(seq_start, first.first - 1, first.since_ms))
         found += [Hole(one.last + 1, other.first - 1, other.since_ms) for one, other in pairwise(start.ranges)]
-        last = start.ranges[-1].last
+        last = max(last or 0, start.ranges[-1].last)  # a box that counts from 1 again has numbers below those of others
     return found

@@ -113,6 +113,7 @@ class ClipWriter:
             self._refused("quota", str(error))
             self._say(recorded, "dropped", "quota", None)
         except OSError as error:
+            self._is_open = False  # the folder may be gone: the next clip makes it
             self._refused("disk", str(error.strerror or error))
             self._say(recorded, "dropped", "disk", None)
         except Exception:  # nobody else writes: this thread must outlive any one clip

@@ -29,7 +29,7 @@ class Trends:
         """Prepare; nothing is written before `start`."""
         self._streams, self._node, self._set_state, self._history = streams, node, set_state, history
         self._hop_samples, self._rate_hz = model.score_hop_samples, model.rate_hz
-        self._next_s = 0.0
+        self._next_s, self._has_published = 0.0, False
 
     def start(self) -> None:
         """Begin to write the history."""
@@ -40,14 +40,20 @@ class Trends:
         """Remember the minutes that are over, and publish where it is time; call it every second or so."""
         for stream in self._streams:
             self._history.put(stream.burden.take_minutes())
-        if time.monotonic() >= self._next_s:
-            self._next_s += TREND_S
+        late_s = time.monotonic() - self._next_s
+        if late_s >= 0:  # after a standstill once, for all that it missed would tell the same minute
+            self._next_s += TREND_S * (1 + late_s // TREND_S)
+            self._has_published = True
             self._publish()
 
     def finish(self) -> None:
-        """Publish the last burden, and write what is left."""
+        """Write what is left; a run of less than a minute publishes what it heard.
+
+        Not again after a minute was published: who adds up minutes would count what is in both twice.
+        """
         self.tick()
-        self._publish()
+        if not self._has_published:
+            self._publish()
         self._history.stop(LAST_WRITE_S)
 
     def _publish(self) -> None:

@@ -70,6 +70,31 @@ def test_a_database_that_replaces_a_damaged_one_does_not_say_how_far_that_came(p
     third.close()
 
 
+def test_a_node_whose_name_was_corrected_says_how_far_it_came_under_each(path: Path) -> None:
+    said = []
+    for number, node in enumerate(("ward-b/edge-7", "ward-c/edge-7", "ward-b/edge-7", "ward-c/edge-7")):
+        outbox = Outbox(path, 1, 1)
+        outbox.number_for(node)
+        outbox.put([event(2 * number), event(2 * number + 1)])
+        said.append([(entry.seq, entry.body["seq_before"]) for entry in outbox.waiting(0, ALL, 10)][-1])
+        outbox.close()
+    assert said == [(2, 0), (4, None), (6, 2), (8, 4)], "what was said under another name is no loss"
+
+
+@pytest.mark.parametrize("kind", ["deleted", "damaged"])
+def test_no_number_is_used_twice_though_the_database_is_lost_again_and_again(path: Path, kind: str) -> None:
+    used: list[int] = []
+    for _ in range(20):
+        outbox = Outbox(path, 1, 1)
+        outbox.put([event(1), event(2)])
+        used += [entry.seq for entry in outbox.waiting(0, ALL, 10)][-2:]
+        outbox.close()
+        for each in path.parent.glob("outbox.db*"):
+            if each.suffix != ".lock":
+                each.unlink() if kind == "deleted" else each.write_bytes(b"no database" * 100)
+    assert len(set(used)) == len(used)
+
+
 @settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=25, deadline=None
 )

@@ -241,7 +241,7 @@ def test_a_file_that_opens_late_is_gone_on_with_and_what_lies_there_is_as_old_as
     first.close()
     with monkeypatch.context() as broken:
 
-        def fails(_path: Path) -> None:
+        def fails(_path: Path, _used: int) -> None:
             raise sqlite3.OperationalError("disk I/O error")
 
         broken.setattr(edge.delivery.disk, "open_or_replace", fails)

@@ -110,7 +110,7 @@ def test_a_file_that_opens_late_has_its_reserve_written_as_any_other(
     monkeypatch.setattr(edge.delivery.store_file, "BUSY_S", 0.0)
     with monkeypatch.context() as broken:
 
-        def fails(_path: Path) -> None:
+        def fails(_path: Path, _used: int) -> None:
             raise sqlite3.OperationalError("disk I/O error")
 
         broken.setattr(edge.delivery.disk, "open_or_replace", fails)

@@ -150,24 +150,28 @@ def test_a_disk_that_refuses_even_that_is_no_error_and_is_told_later() -> None:
     assert paper.written == [9]
 
 
-def test_the_highest_number_before_the_start_is_what_the_database_says_and_no_reserve() -> None:
-    assert SequenceNumbers(Paper(900), 800, 800).before == 800, "up to 900 may have been used, up to 800 was"
-    assert SequenceNumbers(None, 0, 0).before == 0, "a new box has given none"
-    assert SequenceNumbers(Paper(7), None).before is None
-    assert SequenceNumbers(None, JUMP, None).before is None, "a database that replaces another"
+def test_a_database_without_numbers_beside_a_lock_file_that_has_some_is_another_one() -> None:
+    assert SequenceNumbers(Paper(900), 800).is_known
+    assert SequenceNumbers(None, 0).is_known, "a new box"
+    replaced = SequenceNumbers(Paper(500), 0)
+    assert (replaced.is_known, replaced.start) == (False, 501 + JUMP), "501 may have been given"
+    assert not SequenceNumbers(Paper(7), None).is_known
 
 
 def test_a_jump_says_how_far_numbers_came_before_it() -> None:
-    numbers = SequenceNumbers(None, 50, 50)
+    numbers = SequenceNumbers(None, 50)
+    numbers.before = 50
     numbers.reserve(2)  # nothing was given by this process yet
     assert (numbers.start, numbers.before) == (51 + JUMP, 50)
-    other = SequenceNumbers(None, 50, 40)
+    other = SequenceNumbers(None, 50)
+    other.before = 40
     other.stored(3)
     other.reserve(2)
     assert (other.start, other.before) == (54 + JUMP, 53)
 
 
 def test_of_a_database_that_is_further_it_is_not_known_which_numbers_were_given() -> None:
-    numbers = SequenceNumbers(None, 100, 100)
+    numbers = SequenceNumbers(None, 100)
+    numbers.before = 100
     numbers.attach(Paper(900), 800)
     assert (numbers.start, numbers.before) == (901, None)

@@ -114,12 +114,12 @@ def test_ends_that_were_made_by_a_restart_are_found_while_they_wait(store: Store
 
 
 def test_the_highest_seq_is_that_ever_written_and_may_begin_above_any(store: Store) -> None:
-    assert (store.highest_seq(), store.given_seq()) == (0, 0)
+    assert (store.highest_seq(), store.given_seq("a")) == (0, 0)
     store.begin_after(500)
-    assert (store.highest_seq(), store.given_seq()) == (500, None), "what the database before it gave is not known"
-    store.insert(stamp(600), [event(1)])
+    assert (store.highest_seq(), store.given_seq("a")) == (500, None), "what the database before it gave is not known"
+    store.insert(Stamp(600, 600, 1.8e9, 0.0, None, "a"), [event(1)])
     store.delete([600])
-    assert (store.highest_seq(), store.given_seq()) == (600, 600)
+    assert (store.highest_seq(), store.given_seq("a"), store.given_seq("b")) == (600, 600, None)
 
 
 def test_operating_time_is_noted_every_ten_seconds_below_the_seq_that_follows(

@@ -7,6 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.delivery.sequence import RESERVE
 from edge.history.sequences import Hole, Range, Start, holes, joined
 
 numbers = st.sets(st.integers(1, 60), min_size=1, max_size=40)
@@ -35,6 +36,8 @@ def test_what_lies_between_two_ranges_is_a_hole_and_what_was_before_the_first_is
     assert holes({1: Start(0, [Range(5, 6, 10), Range(9, 9, 20)])}) == [Hole(7, 8, 20)]
     assert holes({9: Start(4, [Range(12, 12, 10)])}) == [], "nothing was heard before"
     assert Hole(7, 8, 20).count == 2
+    assert Hole(7, 6 + RESERVE, 20).count == RESERVE
+    assert Hole(7, 7 + RESERVE, 20).count is None, "numbers were jumped over, how many is not known"
 
 
 def test_of_a_later_start_the_numbers_from_its_first_on_are_missing_too() -> None:
@@ -49,6 +52,12 @@ def test_what_was_lost_before_a_restart_is_told_by_the_next_start() -> None:
     assert holes({1: first, 9: Start(8, [Range(10, 10, 30)])}) == [Hole(7, 8, 30), Hole(9, 9, 30)]
     assert holes({1: first, 100: Start(None, [Range(100, 103, 30)])}) == [], "not known"
     assert holes({1: first, 100: Start(100, [Range(100, 103, 30)])}) == [], "a node that says nonsense"
+
+
+def test_a_box_that_counts_from_1_again_makes_no_hole_between_its_numbers_and_the_old_ones() -> None:
+    old = {1: Start(0, [Range(1, 1000, 10)]), 1001: Start(1000, [Range(1001, 2000, 20)])}
+    new = {1: Start(0, [Range(1, 1000, 10)]), 31: Start(30, [Range(31, 40, 30)])}
+    assert holes({**old, **new}) == []
 
 
 @given(st.lists(st.tuples(st.integers(1, 6), st.integers(0, 9)), min_size=1, max_size=6), st.data())

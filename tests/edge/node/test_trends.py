@@ -126,3 +126,29 @@ def test_a_bed_that_was_never_heard_has_no_trend(tmp_path: Path) -> None:
     trends.start()
     trends.finish()
     assert published == []
+
+
+def test_no_minute_is_told_twice_after_a_standstill_or_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Time()
+    monkeypatch.setattr(edge.node.trends, "time", clock)
+    bed, stops = _driven(), list[int]()
+    history = TrendHistory(tmp_path / "a.history", ["bed1"])
+    trends = Trends(
+        [bed], LoudnessModel(), NODE, lambda _topic, body, _expiry: stops.append(body["sample"]["stop"]), history
+    )  # fmt: skip
+    trends.start()
+    bed.hear(*_blocks(100))
+    for wait_s in (
+        300.0,
+        1.0,
+        1.0,
+        58.0,
+        1.0,
+    ):  # the node stood still for five minutes; the next trend is due in its sixth
+        clock.now_s += wait_s
+        trends.tick()
+    assert len(stops) == 2, "one for the five minutes, one for the sixth"
+    trends.finish()
+    assert len(stops) == 2, "the last seconds would tell of the minute before again"
