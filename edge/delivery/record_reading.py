@@ -13,14 +13,16 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from edge.delivery.records import EventRecord, GapRecord, TransitionRecord, TrendRecord, WireRecord
+from edge.delivery.records import ClipRecord, EventRecord, GapRecord, TransitionRecord, TrendRecord, WireRecord
 from edge.settings.watching import SELF_TEST_STREAM
 
 MAX_BYTES = 16_384  # a message is below 4 kB; this is room for fields to come
 PLACE = re.compile(r"/(?P<site>[a-z0-9-]{1,32})/(?P<node>[a-z0-9-]{1,32})/(s/(?P<stream>[a-z0-9-]{1,32})/)?")
 
-KIND_OF = {EventRecord: "events", TrendRecord: "trends", TransitionRecord: "alarms", GapRecord: "gaps"}
-LAST_LEVELS = ("event", "trend", "transition", "gap")
+KIND_OF = {
+    EventRecord: "events", TrendRecord: "trends", TransitionRecord: "alarms", GapRecord: "gaps", ClipRecord: "clips",
+}  # fmt: skip
+LAST_LEVELS = ("event", "trend", "transition", "gap", "clip")
 """Of a topic; the name of the schema of its messages, too."""
 
 _ANY: TypeAdapter[WireRecord] = TypeAdapter(Annotated[WireRecord, Field(discriminator="schema_")])
@@ -31,6 +33,7 @@ def filters(prefix: str, kinds: Container[str] = ("events", "trends", "alarms"))
     of_bed, of_node = f"{prefix}/+/+/s/+", f"{prefix}/+/+"
     ends = {
         "events": (f"{of_bed}/event",), "trends": (f"{of_bed}/trend",), "gaps": (f"{of_bed}/gap",),
+        "clips": (f"{of_bed}/clip",),
         "alarms": (f"{of_bed}/alarm/+/transition", f"{of_node}/alarm/+/transition"),
     }  # fmt: skip
     return [each for kind, topics in ends.items() if kind in kinds for each in topics]

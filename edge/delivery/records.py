@@ -245,4 +245,30 @@ class GapRecord(_Part):
         return f"{self.site}/{self.node}/{self.stream}/{self.boot_id}/{self.from_sample}/{self.to_sample}"
 
 
-WireRecord = EventRecord | TrendRecord | TransitionRecord | GapRecord
+class ClipRecord(_Part):
+    """What became of a clip."""
+
+    schema_: Literal["laennec.clip/1"] = Field(alias="schema")
+    id: Annotated[str, Field(pattern=r"^[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
+    site: Id
+    node: Id
+    stream: Id
+    seq: Number
+    seq_start: Number | None = None
+    seq_before: NumberBefore | None = None
+    late: bool
+    state: Literal["stored", "withheld", "dropped"]
+    time: GapTime
+
+    @property
+    def at(self) -> str:
+        """When it was sent."""
+        return self.time.published
+
+    @property
+    def key(self) -> str:
+        """The same for every copy of a message."""
+        return f"{self.id}/{self.seq}"
+
+
+WireRecord = EventRecord | TrendRecord | TransitionRecord | GapRecord | ClipRecord

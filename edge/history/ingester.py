@@ -11,7 +11,8 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -45,7 +46,7 @@ class Ingester:
         self._writer, self._prefix, self._stop = writer, prefix, stop
         self._waiting: list[Arrived] = []
         self._since_s = self._retry_s = 0.0
-        self._backoff_s = RETRY_MIN_S
+        self._backoff_s, self._is_prepared = RETRY_MIN_S, False
         self._limited_log = RateLimitedLog(logger)
         self.counts: Counter[str] = Counter()
         """New rows by table, `copies`, `self-tests`, and `refused`: not as the contract says, or not storable."""
@@ -60,6 +61,20 @@ class Ingester:
     def connected(self) -> None:
         """What an earlier connection brought stays, once each: a broker that was killed may not bring it again."""
         self._waiting = list({(each.topic, each.payload): each for each in self._waiting}.values())
+
+    def prepare(self) -> None:
+        """Bring the tables up to date, once, before a message comes: whoever asks the database needs them.
+
+        Call it again and again; while the database is away it is tried as a batch is.
+
+        Raises:
+            ConfigError: the tables are of a newer version.
+        """
+        if self._is_prepared or time.monotonic() < self._retry_s:
+            return
+        with self._answering():
+            self._writer.prepare()
+            self._is_prepared = True
 
     def take(self, came: list[Arrived]) -> list[Arrived]:
         """Take messages; write what is due.
@@ -90,19 +105,25 @@ class Ingester:
 
     def _store(self, some: Sequence[Arrived]) -> bool:
         """Write messages; false if the database is away."""
-        try:
+        with self._answering():
             self.counts.update(self._written(some))
+        return not self.is_away
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        """What is done with the database; where it is away, that is logged, and it is tried again later."""
+        try:
+            yield
         except DatabaseAwayError as error:
             self.is_away = True
             self._retry_s = time.monotonic() + self._backoff_s
             self._backoff_s = min(2 * self._backoff_s, RETRY_MAX_S)
             line = f'ingest database=away reason="{error}" waiting={self.waiting}; the broker keeps what comes'
             self._limited_log.log("away", line)
-            return False
+            return
         if self._limited_log.clear("away"):
             logger.info("ingest database=back waiting=%d", self.waiting)
         self.is_away, self._backoff_s = False, RETRY_MIN_S
-        return True
 
     def _written(self, some: Sequence[Arrived]) -> Counter[str]:
         """What became of messages; where they cannot be written together, each alone."""

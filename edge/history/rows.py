@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edge.delivery.records import (
+    ClipRecord,
     EventRecord,
     GapRecord,
     TransitionRecord,
@@ -44,7 +45,7 @@ class Batch:
     """Of a node: seq_start and seq_before, where it is known."""
 
     def add(self, record: WireRecord, is_self_test: bool = False) -> None:
-        """Add what a record says; of a self-test, its number alone.
+        """Add what a record says; of a self-test or a clip, its number alone.
 
         Raises:
             ValueError: a trend tells no minute.
@@ -55,7 +56,7 @@ class Batch:
             return
         if record.seq_start is not None:
             self._number((record.site, record.node, ""), record.seq, record.seq_start, record.seq_before)
-        if is_self_test:
+        if is_self_test or isinstance(record, ClipRecord):
             return
         if isinstance(record, EventRecord):
             self.events.append(_event(record))

@@ -25,7 +25,7 @@ from edge.history.presence import SAID_S, Presence, State, topic_of
 from edge.history.writer import HistoryWriter
 from edge.settings.mqtt import Mqtt
 
-KEPT = ("events", "gaps", "alarms")
+KEPT = ("events", "gaps", "alarms", "clips")  # of clips the numbers alone
 DRAINED_S = 5.0  # after so long without a message nothing waits at the broker
 
 logger = logging.getLogger(__name__)
@@ -115,6 +115,7 @@ class IngestService:
             self._stop.set()
 
     def _tick(self) -> None:
+        self._events.prepare()
         if self._is_last and self._is_drained():
             self._has_drained = True
             self._stop.set()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from edge.clips.clip_message import Recorded, clip_message
 from edge.delivery.messages import finish, gap_message
 from edge.delivery.record_reading import parse
 from edge.history.rows import Batch
 from edge.types import Gap
+from tests.edge.clips.clips import HEARING, clip
 from tests.edge.neighbours.messages import BED, NODE, WALL_S, checked, trend, window
 
 PREFIX = "laennec/v1"
@@ -19,6 +21,12 @@ def gap(start: int = 16_000, stop: int = 24_000) -> dict[str, Any]:
     """A second that is missing."""
     message = gap_message(NODE, "bed1", Gap(start, stop, "overrun"), 8000)
     return checked(finish({**message.body, "seq": 7, "seq_start": 1}, False, WALL_S))
+
+
+def clip_told(seq: int) -> dict[str, Any]:
+    """What became of a clip."""
+    message = clip_message(NODE, Recorded(clip(WALL_S), HEARING, WALL_S), "stored", "", False)
+    return checked(finish({**message.body, "seq": seq, "seq_start": 1, "seq_before": 0}, False, WALL_S))
 
 
 def minute(number: int, burden: float | None = 12.5, missing: dict[str, float] | None = None) -> dict[str, Any]:

@@ -23,9 +23,14 @@ class FakeWriter:
     """A database that can be away, and that does not take what is called `poison`."""
 
     def __init__(self) -> None:
-        self.is_away, self.asked = False, 0
+        self.is_away, self.asked, self.prepared = False, 0, 0
         self.batches: list[int] = []
         self.ids: list[str] = []
+
+    def prepare(self) -> None:
+        if self.is_away:
+            raise DatabaseAwayError("away")
+        self.prepared += 1
 
     def write(self, batch: Batch) -> Counter[str]:
         self.asked += 1
@@ -127,3 +132,16 @@ def test_a_trend_that_was_withdrawn_is_nothing_and_one_without_a_minute_is_refus
     payloads = [b"", json.dumps(no_minute).encode(), b"\xff"]
     made.ingester.take([Arrived(f"{BED}/trend", payload, 1, 1, 1) for payload in payloads])
     assert made.ingester.counts == {"refused": 2}
+
+
+def test_tables_are_brought_up_to_date_before_a_message_comes_and_once(made: Made) -> None:
+    made.writer.is_away = True
+    made.ingester.prepare()
+    assert (made.writer.prepared, made.ingester.is_away) == (0, True)
+    made.writer.is_away = False
+    made.ingester.prepare()
+    assert made.writer.prepared == 0, "it is tried again after a while"
+    made.now_s += RETRY_MAX_S
+    for _ in range(2):
+        made.ingester.prepare()
+    assert (made.writer.prepared, made.ingester.is_away) == (1, False)

@@ -6,7 +6,7 @@ import pytest
 
 from edge.delivery.record_reading import validated
 from edge.history.rows import Batch, hour_of
-from tests.edge.history.messages import batch, gap, minute
+from tests.edge.history.messages import batch, clip_told, gap, minute
 from tests.edge.neighbours.messages import WALL_S, event, transition
 
 EIGHT_MS = round(WALL_S * 1000)
@@ -43,6 +43,11 @@ def test_of_a_self_test_the_number_alone_is_kept() -> None:
     node = ("ward-b", "edge-7", "")
     assert (made.numbers, made.starts, made.events) == ([(node, 2, 5)], {(node, 2, 0)}, [])
     assert made.places() == {node}
+
+
+def test_of_what_became_of_a_clip_the_number_alone_is_kept() -> None:
+    made = batch(clip_told(3))
+    assert ([seq for _, _, seq in made.numbers], made.events, made.gaps, made.alarms) == ([3], [], [], [])
 
 
 @pytest.mark.parametrize("said", [{}, {"seq_before": None}])

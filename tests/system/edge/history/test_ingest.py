@@ -12,7 +12,7 @@ import pytest
 
 from edge.commands.demo.broker import Broker
 from tests.edge.conftest import Watcher, wait_for
-from tests.edge.history.messages import gap
+from tests.edge.history.messages import clip_told, gap
 from tests.edge.history.postgres import Postgres
 from tests.edge.neighbours.messages import BED, event, transition, trend
 from tests.system.edge.consumer import KEEPING
@@ -33,6 +33,7 @@ def test_every_kind_of_message_is_kept_and_shown(url: str, broker: Broker, watch
     for body in (event("onset", 1, None), event("end", 2, 1.5), event("end", 2, 1.5)):
         say(nodes, f"{BED}/event", body)
     say(nodes, f"{BED}/gap", gap())
+    say(nodes, f"{BED}/clip", clip_told(8))
     say(nodes, f"{BED}/trend", trend())
     say(nodes, f"{BED}/alarm/continuous/transition", transition("On", "raised", 3))
     wait_for(lambda: len(rows(url, "SELECT * FROM alarms")) == len(rows(url, "SELECT * FROM minutes")) == 1, "rows")
@@ -43,6 +44,9 @@ def test_every_kind_of_message_is_kept_and_shown(url: str, broker: Broker, watch
     assert " wheeze  1.5 " in history(url, "events", *DAY)
     assert "12.5" in history(url, "burden", *DAY)
     assert "raised" in history(url, "alarms", *DAY)
+    assert rows(url, "SELECT first, last FROM sequences") == [(7, 8)], (
+        "of the gap and the clip; the others say no start"
+    )
     wait_for(lambda: watcher.bodies("/ingest/history")[-1]["state"] == "stopped", "its last word")
     assert watcher.bodies("/ingest/history")[0]["state"] == "online"
 
