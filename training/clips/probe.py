@@ -180,7 +180,10 @@ def load_probe(path: Path, recipe: HearRecipe) -> ProbePredictor:
     encoder, kept = masked_network(recipe).encoder, load(path / PROBES)
     if kept.keys() != {"encoder", "probes"}:
         raise ConfigError(f"{path / PROBES}: of another version, without the encoder; train again")
-    encoder.load_state_dict(kept["encoder"])
+    try:
+        encoder.load_state_dict(kept["encoder"])
+    except RuntimeError:
+        raise ConfigError(f"{path / PROBES}: not the encoder that {path / 'run.json'} describes; train again") from None
     probes = {
         task: LinearProbe(**{name: x.numpy() for name, x in numbers.items()})
         for task, numbers in kept["probes"].items()

@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     found = parser.parse_args(arguments)
     print_any_name()
-    out = found.out or Path("runs") / "evaluation" / f"{found.model.stem}-{found.task}"
+    out = found.out or Path("runs") / "evaluation" / f"{_name_of(found.model)}-{found.task}"
     try:
         evaluate(Options(found.model, found.data, found.task, out, found.limit), _print)
     except LaennecError as error:
@@ -38,6 +38,12 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
     print(f"\nTables, CSV, pictures and mistakes.html: {out}")
     return 0
+
+
+def _name_of(model: Path) -> str:
+    """Of the folder of its tables; seeds of different recipes have the same name in different folders."""
+    path = model.resolve()
+    return f"{path.parent.name}-{path.name}" if path.is_dir() else path.stem
 
 
 def _print(text: str) -> None:

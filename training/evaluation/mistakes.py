@@ -75,6 +75,7 @@ def false_reports(streamed: Sequence[StreamedRecording], rate_hz: int, most: int
             one, "false alarm", e.label, GROUP_OF[e.label], e.onset / rate_hz, (e.end or e.onset) / rate_hz, e.peak
         )
         for one in streamed
+        if one.scored.is_annotated_chest or one.scored.recording.is_negative
         for e in one.events
         if not any(_overlap(e, a, rate_hz) for a in one.scored.recording.events)
     ]

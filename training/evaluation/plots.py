@@ -50,7 +50,7 @@ def draw_task(judged: Judged, folder: Path) -> list[Path]:
     """Draw everything of one task; returns the files."""
     row, name = judged.rows[0], judged.task.name
     paths = [folder / f"{kind}-{name}.png" for kind in ("confusion", "curves", "reliability")]
-    title = f"Task {name}, {row.who}, {row.split.name} ({row.split.patients} patients)"
+    title = f"Task {name}, {row.who}, {row.split.name} ({row.patients} patients)"
     matrices = [(_matrix_title(r), r.predictions.confusion) for r in judged.rows]
     notices = [f"{r.split.name}: {r.split.notice}" for r in judged.rows if r.split.notice]
     save(confusion_figure(f"Task {name}, {row.who}", judged.task.labels, matrices), paths[0], "\n".join(notices))

@@ -104,7 +104,7 @@ def _row_line(row: Row) -> str:
         cells += _cell(getattr(row.score, part), bounds, WIDTHS[part])
     cells += _cell(row.auc, row.auc_bounds, WIDTHS["score"])
     counted = row.score.adventitious + row.score.normal
-    head = f"  {_short(row.who):31}{row.split.name:11}{counted:6d}{row.split.patients:5d}"
+    head = f"  {_short(row.who):31}{row.split.name:11}{counted:6d}{row.patients:5d}"
     return f"{head}{cells}{row.calibration_error:7.3f}"
 
 
@@ -168,7 +168,7 @@ def _row_fields(row: Row) -> dict[str, Any]:
     return {
         "who": row.who,
         "split": row.split.name,
-        "patients": row.split.patients,
+        "patients": row.patients,
         "recordings": len(row.split.paths),
         "training_data": row.split.notice,
         "rule": row.predictions.rule,

@@ -45,6 +45,11 @@ class Row:
     calibration_error: float
     """ECE of the confidence in the decided label, 0 to 1."""
 
+    @property
+    def patients(self) -> int:
+        """How many patients have a clip of the task."""
+        return len(set(self.predictions.patients))
+
 
 @dataclass(frozen=True, slots=True)
 class Judged:

@@ -6,9 +6,13 @@ Not for training them (`training.detector.ablation`, `training.clips.comparison`
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from training.loop.checkpoint import whole_file
 from training.metrics.bootstrap import Weights
@@ -38,14 +42,24 @@ def written(found: Mapping[str, Mapping[str, Mapping[str, Metric]]], folder: Pat
 
 
 def mean_of(metrics: Sequence[Metric]) -> Metric:
-    """One metric of several trainings on the same patients: its mean over them."""
+    """One metric of several trainings on the same patients, each with its seed: its mean over them.
+
+    Its interval draws seeds as well as patients; a difference draws the same of both sides, so it is paired by both.
+    """
 
     def of(weights: Weights) -> float | None:
         values = [value for metric in metrics if (value := metric.of(weights)) is not None]
-        return sum(values) / len(values) if len(values) == len(metrics) else None
+        return float(np.average(values, weights=_seeds(weights, len(values)))) if len(values) == len(metrics) else None
 
     exact = [metric.exact for metric in metrics if metric.exact is not None]
     return replace(metrics[0], of=of, exact=sum(exact) / len(exact) if exact else None, hours=0.0)
+
+
+def _seeds(patients: Weights, number: int) -> NDArray[np.int64]:
+    """(number,) how often each seed counts: once for the patients as they are, else drawn, alike for a draw of them."""
+    if np.all(patients == 1):
+        return np.ones(number, np.int64)
+    return np.random.default_rng(zlib.crc32(patients.tobytes())).multinomial(number, np.full(number, 1 / number))
 
 
 def table(rows: Mapping[str, Mapping[str, Metric]], shown: Sequence[str]) -> str:
