@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 from edge.artefact.entry import numbers
 from edge.artefact.known import GROUPS
+from edge.artefact.seal import ordinary_size
 from edge.artefact.specs import GroupSpec, Variant
 from edge.errors import ModelError
 
@@ -143,7 +144,7 @@ def load_adaptation(path: Path, model: Adaptable) -> Adaptation:
         ModelError: it cannot be read, is damaged, or belongs to another model; names the file and the repair.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
+        if ordinary_size(path, "adaptation") > MAX_BYTES:
             raise ModelError(f"adaptation {path}: expected at most {MAX_BYTES >> 10} kB; not an adaptation?")
         adaptation = Adaptation.from_text(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:

@@ -11,6 +11,7 @@ Not for who made a file (`edge.releases.signature`) or what it says (`edge.artef
 from __future__ import annotations
 
 import hashlib
+import stat
 from pathlib import Path
 
 from edge.errors import ModelError
@@ -30,10 +31,10 @@ def read_artefact(path: Path) -> bytes:
     """The whole file, if it is not too large and its seal is whole.
 
     Raises:
-        ModelError: missing, too large, or not whole.
+        ModelError: missing, no ordinary file, too large, or not whole.
     """
     try:
-        size = path.stat().st_size
+        size = ordinary_size(path, "model")
         if size > MAX_BYTES:
             raise ModelError(
                 f"model {path}: expected at most {MAX_BYTES >> 20} MB, found {size >> 20} MB; not a model?"
@@ -43,6 +44,24 @@ def read_artefact(path: Path) -> bytes:
         raise ModelError(f"model {path}: cannot be read ({error.strerror}); check the path given as model") from error
     _check_seal(path, content)
     return content
+
+
+def ordinary_size(path: Path, what: str) -> int:
+    """Size of an ordinary file, bytes; opening a pipe would wait for a writer for ever, deaf to SIGTERM.
+
+    Args:
+        path: the file.
+        what: what it is to be, for the message.
+
+    Raises:
+        ModelError: it is a folder, a pipe or a device.
+        OSError: it is not there, or may not be looked at.
+    """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        found = "folder" if stat.S_ISDIR(status.st_mode) else "pipe or device"
+        raise ModelError(f"{what} {path}: is a {found}; give a file")
+    return status.st_size
 
 
 def _check_seal(path: Path, content: bytes) -> None:

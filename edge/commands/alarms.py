@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge.errors import ConfigError
+from edge.errors import ConfigError, SourceError
 
 if TYPE_CHECKING:
     from edge.ward.alarm_records import Transition
@@ -28,15 +28,16 @@ def alarms(
     log: Annotated[Path | None, typer.Option(help="Another log than that of the settings.", readable=False)] = None,
 ) -> None:
     """List what the alarms of this box did and who acknowledged, paused or changed them; at last what is signalled."""
-    from edge.delivery.alarm_log import read_all
+    from edge.delivery.alarm_log import before, read_all
     from edge.delivery.resend import parse_time
     from edge.ward.alarm_records import Transition
 
     path = log if log is not None else _log_of(config)
-    transitions = [each for each in read_all(path) if isinstance(each, Transition)]
+    begin_s = parse_time(since, "--since", time.time())
+    reading = read_all(path)
+    transitions = [each for each in reading.records if isinstance(each, Transition)]
     if bed is not None:
         transitions = [each for each in transitions if (each.key.stream or "node") == bed]
-    begin_s = parse_time(since, "--since", time.time())
     told = [each for each in transitions if everything or each.cause not in OF_MEASURING]
     shown = [each for each in told if _wall_s(each) >= begin_s]
     if shown:
@@ -46,7 +47,20 @@ def alarms(
     last = {each.key: each for each in transitions}
     active = [f"{each.key.stream or 'node'} {each.key.condition} ({each.state.signal})" for each in last.values()
               if each.state.signal != "Off"]  # fmt: skip
-    print(f"{len(shown)} entries since {since}; signalled now: {', '.join(sorted(active)) or 'nothing'}")
+    named = ", ".join(sorted(active))
+    if reading.damaged:
+        found = f"{_lines(reading.damaged, path)}: what is signalled now is not known, see the board"
+        raise SourceError(found + (f"; by the lines that are whole: {named}" if named else ""))
+    if not transitions:
+        whose = "" if bed is None else f" of --bed {bed}"
+        raise SourceError(f"log of alarms {path}: has none{whose}: what is signalled there is not known")
+    print(f"{len(shown)} entries since {since}; signalled now: {named or 'nothing'}")
+    if reading.damaged_before:
+        raise SourceError(f"{_lines(reading.damaged_before, before(path))}: entries are missing above")
+
+
+def _lines(number: int, path: Path) -> str:
+    return f"{number} line{' of' if number == 1 else 's of'} {path} {'is' if number == 1 else 'are'} damaged or cut"
 
 
 def _wall_s(each: Transition) -> float:

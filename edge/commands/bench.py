@@ -21,7 +21,7 @@ def bench(
     beds: Annotated[
         int | None, typer.Option(min=1, max=4096, help="Play so many; without it, the most are searched for.")
     ] = None,
-    seconds: Annotated[float, typer.Option(min=1, help="For how long each number is measured.")] = 10.0,
+    seconds: Annotated[float, typer.Option(min=1, max=3600, help="For how long each number is measured.")] = 10.0,
     model: ModelOption = None,
     runtime: RuntimeOption = None,
 ) -> None:

@@ -24,6 +24,7 @@ import shutil
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -36,6 +37,7 @@ from edge.ward.alarm_records import Record, Transition, from_line, to_line
 
 RESERVE = 10_000  # revs that may be told before the disk is asked again; a busy alarm has some hundreds a day
 MAX_BYTES = 4_000_000  # about 8000 transitions; with the file before at most twice that is on disk
+FINISHED_S = 0.5  # a line is written at once: one that has no end for so long was cut by a death
 NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP)  # a file system that has none, such as FAT
 
 logger = logging.getLogger(__name__)
@@ -222,21 +224,51 @@ def before(path: Path) -> Path:
     return path.with_name(f"{path.name}.1")
 
 
-def read_all(path: Path) -> list[Record]:
-    """What a log holds, and the file that it replaced before it, oldest first and once; a node may write it meanwhile.
+@dataclass(frozen=True)
+class LogReading:
+    """What a log says to a person, and what of it cannot be read."""
+
+    records: list[Record]
+    """Of the log and the file that it replaced before it, oldest first and once."""
+    damaged: int
+    """Lines of the log that are none, a last one without an end included: any alarm may be another one since."""
+    damaged_before: int
+    """The same of the file before; the log began with all that must be remembered, so that no alarm depends on it."""
+
+
+def read_all(path: Path) -> LogReading:
+    """Read a log and the file that it replaced before it; a node may write it meanwhile.
 
     Raises:
-        SourceError: it cannot be read.
+        SourceError: it cannot be read, or holds no record.
     """
-    lines: dict[bytes, None] = {}
-    for each in (before(path), path):
-        try:
-            content = each.read_bytes() if each == path or each.exists() else b""
-        except OSError as error:
-            raise SourceError(f"log of alarms {each}: cannot be read ({error.strerror or error})") from None
-        lines |= dict.fromkeys(content[: content.rfind(b"\n") + 1].splitlines())
-    records = parse(b"\n".join(lines))[0]
-    return sorted(records, key=lambda record: record.at_s)
+    content = _content(path)
+    records, damaged = _whole(content)
+    if not content:
+        raise SourceError(f"log of alarms {path}: is empty, so that nothing of any alarm is known; did the node run?")
+    if not records:
+        raise SourceError(f"{path}: is no log of alarms, or all of it is damaged; expected lines of JSON, see --log")
+    old, damaged_before = _whole(_content(before(path)) if before(path).exists() else b"")
+    merged = sorted(dict.fromkeys([*old, *records]), key=lambda record: record.at_s)
+    return LogReading(merged, damaged, damaged_before)
+
+
+def _content(path: Path) -> bytes:
+    """The file; it is read again while its last line has no end, for a node may be writing that very line."""
+    end_s = time.monotonic() + FINISHED_S
+    try:
+        while (content := path.read_bytes()) and not content.endswith(b"\n") and time.monotonic() < end_s:
+            time.sleep(FINISHED_S / 10)
+    except OSError as error:
+        raise SourceError(f"log of alarms {path}: cannot be read ({error.strerror or error})") from None
+    return content
+
+
+def _whole(content: bytes) -> tuple[list[Record], int]:
+    """The records in whole lines, and how many lines are damaged or cut."""
+    end = content.rfind(b"\n") + 1
+    records, damaged = parse(content[:end])
+    return records, damaged + (end < len(content))
 
 
 def parse(content: bytes) -> tuple[list[Record], int]:

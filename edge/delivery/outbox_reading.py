@@ -19,7 +19,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from edge.delivery.messages import Body
-from edge.delivery.store_file import SCHEMA_VERSION
+from edge.delivery.store_file import SCHEMA_VERSION, refuse_other_databases
 from edge.errors import ConfigError, SourceError
 from edge.settings.config import SERVICE_STATE, Config
 
@@ -50,7 +50,7 @@ def open_read_only(path: Path) -> Iterator[sqlite3.Connection]:
     """The database at `path`, read only, for a short time: while it is open, the service cannot shrink its WAL.
 
     Raises:
-        ConfigError: it is a folder, or may not be read.
+        ConfigError: it is a folder or another program's, or may not be read.
         SourceError: it is not there, a newer Laennec wrote it, or another program has locked it.
         ExclusiveLockError: the service has it locked for itself.
         DamagedError: it is damaged.
@@ -102,11 +102,13 @@ def logged_events(path: Path) -> Iterator[Body]:
     A page at a time, so that a reader who takes minutes does not hinder the service.
 
     Raises:
-        ConfigError, SourceError: as `open_read_only`.
+        ConfigError, SourceError: as `open_read_only`; it is an empty file.
     """
     after = 0
     while True:
         with open_read_only(path) as db:
+            if not _has(db, "outbox"):
+                raise SourceError(f"outbox {path}: is an empty file and no outbox; give another --outbox")
             query = "SELECT seq, body FROM event WHERE seq > ? ORDER BY seq LIMIT ?"
             rows = db.execute(query, (after, PAGE_ROWS)).fetchall() if _has(db, "event") else []
         for seq, body in rows:
@@ -151,6 +153,7 @@ def _check_format(path: Path, db: sqlite3.Connection) -> None:
     if version > SCHEMA_VERSION:
         found = f"written by a newer Laennec (format {version})"
         raise SourceError(f"outbox {path}: {found}; use that version, or another --outbox")
+    refuse_other_databases(path, db)
 
 
 def _has(db: sqlite3.Connection, table: str) -> bool:

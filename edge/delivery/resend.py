@@ -70,7 +70,7 @@ def parse_time(text: str, key: str, now_s: float) -> float:
             when_s = when.timestamp() if when.tzinfo is not None else math.nan
         rfc3339(when_s)
         return when_s
-    except (ValueError, OverflowError):  # no time, or none that a calendar has
+    except (ValueError, OverflowError, OSError):  # no time, or none that a calendar or the system has
         pass
     raise ConfigError(f"{key}: expected {TIMES}; found {text!r}")
 

@@ -104,6 +104,18 @@ def refuse_other_files(path: Path) -> None:
         raise ConfigError(f"outbox.path: {path} is a file of something else and is left as it is; choose another name")
 
 
+def refuse_other_databases(path: str | Path, db: sqlite3.Connection) -> None:
+    """The same for what is a database; one without tables may become an outbox.
+
+    Raises:
+        ConfigError: it holds the tables of another program.
+        sqlite3.Error: it cannot be read.
+    """
+    tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    if tables and "outbox" not in tables:
+        raise ConfigError(f"outbox.path: {path} is a database of another program; choose another name")
+
+
 def open_store(path: str, is_exclusive: bool = False) -> Store:
     """Open or create one database.
 
@@ -120,9 +132,7 @@ def open_store(path: str, is_exclusive: bool = False) -> Store:
     try:
         if is_exclusive:
             db.execute("PRAGMA locking_mode=EXCLUSIVE")
-        tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        if tables and "outbox" not in tables:
-            raise ConfigError(f"outbox.path: {path} is a database of another program; choose another name")
+        refuse_other_databases(path, db)
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
         db.execute("PRAGMA journal_size_limit=1000000")

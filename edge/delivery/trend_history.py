@@ -125,7 +125,7 @@ def read_history(path: Path) -> list[Minute]:
     """All that is remembered, oldest first, also while a node writes it.
 
     Raises:
-        SourceError: there is no history, or it is damaged.
+        SourceError: there is no history, it is a file of something else, or damaged.
         ConfigError: it may not be read.
     """
     try:
@@ -138,6 +138,11 @@ def read_history(path: Path) -> list[Minute]:
         with closing(sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=rw", uri=True, timeout=BUSY_S)) as db:
             return [Minute(*row) for row in db.execute(READ)]
     except sqlite3.OperationalError as error:
+        if str(error).startswith("no such"):  # table or column
+            found = "is an empty file" if not path.stat().st_size else "is a database of another program"
+            raise SourceError(
+                f"history {path}: {found} and no history; give that beside the outbox of a node"
+            ) from None
         raise ConfigError(f"history {path}: cannot be read: {error}; run as its owner") from None
     except sqlite3.DatabaseError as error:
         raise SourceError(f"history {path}: is damaged: {error}") from None

@@ -47,7 +47,7 @@ class Measured:
 
 
 def measure(paths: Sequence[Path], model: Model, channel: int | None, stop: threading.Event) -> Measured:
-    """Measure some files.
+    """Measure some files; one that cannot be read, or not without another choice of channel, is left out.
 
     Args:
         paths: sound files of one kind of device.
@@ -57,7 +57,6 @@ def measure(paths: Sequence[Path], model: Model, channel: int | None, stop: thre
 
     Raises:
         ModelError: the model does not say what it knows.
-        ConfigError: the channel does not exist.
     """
     if not is_levelled(model):
         raise ModelError(f"model {model.id}: does not say what sound it knows, so nothing can be adapted to it")
@@ -69,7 +68,7 @@ def measure(paths: Sequence[Path], model: Model, channel: int | None, stop: thre
             break
         try:
             samples, heard = _heard(path, model, channel, stop)
-        except SourceError as error:
+        except (ConfigError, SourceError) as error:  # ConfigError: of its channels
             left_out.append(str(error))
             continue
         parts = stretches(heard, model.spec)

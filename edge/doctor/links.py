@@ -22,7 +22,7 @@ PLUG = "plug it in; ls -l /dev/serial/by-id shows what there is; the service goe
 
 
 def links(settings: LinkSettings) -> list[Check]:
-    """One check for each serial port, for the UDP address, for Bluetooth, and for the keys."""
+    """One check for each serial port, for the UDP address, for Bluetooth, for the capture, and for the keys."""
     from edge.sources.link_opening import open_receiver
 
     checks = [_port(item.port) for item in settings.serial]
@@ -30,6 +30,8 @@ def links(settings: LinkSettings) -> list[Check]:
         checks.append(_address(str(settings.udp.bind)))
     if settings.ble:
         checks.append(_bluetooth(", ".join(item.address for item in settings.ble)))
+    if settings.capture is not None:
+        checks.append(_capture(settings.capture))
     try:
         open_receiver(settings)
     except LaennecError as error:
@@ -48,6 +50,9 @@ def _port(text: str) -> Check:
         return fail("serial", str(error), "change link.serial")
     if not path.exists():
         return warn("serial", f"{text}: not there", PLUG)
+    if not path.is_char_device():
+        what = "folder" if path.is_dir() else "file"
+        return fail("serial", f"{text}: is a {what} and no serial port", "change link.serial")
     if closed := denied("dialout", [path]):
         return fail("serial", closed[0], closed[1])
     return ok("serial", f"{text}: is there and may be opened")
@@ -64,6 +69,16 @@ def _address(host: str) -> Check:
                 "give link.udp.bind an address of this machine, of the interface that devices are on: ip address",
             )
     return ok("udp", f"{host}: is an address of this machine")
+
+
+def _capture(path: Path) -> Check:
+    from firmware_bridge.links.replay import Replay
+
+    try:
+        Replay(path).close()
+    except SourceError as error:
+        return fail("capture", f"{error}; the service does not start", "change link.capture")
+    return ok("capture", f"{path}: is a capture and can be read")
 
 
 def _bluetooth(wearables: str) -> Check:

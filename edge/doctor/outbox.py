@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.delivery.outbox_reading import DamagedError, ExclusiveLockError, locked_by, open_read_only, outbox_of, waiting
+from edge.delivery.store_file import refuse_other_files
 from edge.doctor import Check, fail, ok, warn
 from edge.doctor.places import LEAST_DISK_MB, UNWRITABLE, existing, unwritable
 from edge.errors import ConfigError, SourceError
@@ -55,6 +56,7 @@ def _file(path: Path) -> Check:
     if not os.path.exists(path):
         return ok("outbox", f"{whose}; nothing waits")
     try:
+        refuse_other_files(path)
         if path.is_file() and (process := locked_by(path)) is not None:
             found = f"{whose}: locked by process {process} ({_name(process)}), so nothing can be written"
             return fail("outbox", found, "end that program; no other may write there")

@@ -148,16 +148,17 @@ class Serial:
 
     def _open(self) -> None:
         try:
-            device = serial.Serial(find(self._port), self._baud, timeout=0, write_timeout=0, exclusive=True)
+            device = _opened(find(self._port), self._baud)
         except serial.SerialException as error:
             self._reason = f"{self._port}: {OBSTACLES.get(error.errno or 0) or f'cannot be opened ({error})'}"
-        except (SourceError, OSError, ValueError) as error:
+        except (OSError, termios.error) as error:
+            self._reason = f"{self._port}: cannot be opened ({error.args[-1]})"
+        except (SourceError, ValueError) as error:
             self._reason = str(error)
         else:
             self._device, self._reason, self._fresh = device, "", True
             self._opened += 1
             self._wait_ns = FIRST_WAIT_NS
-            _make_empty_read_an_error(device.fileno())
 
     def _opening(self, now_ns: int) -> list[Chunk]:
         fresh, self._fresh = self._fresh, False
@@ -170,6 +171,17 @@ class Serial:
             self._try_at_ns = time.monotonic_ns() + self._wait_ns
             with contextlib.suppress(OSError, serial.SerialException):
                 device.close()
+
+
+def _opened(port: str, baud: int) -> serial.Serial:
+    """The port, ready to be read bare; `termios.error`, which is no OSError, where it is unplugged meanwhile."""
+    device = serial.Serial(port, baud, timeout=0, write_timeout=0, exclusive=True)
+    try:
+        _make_empty_read_an_error(device.fileno())
+    except (OSError, termios.error):
+        device.close()
+        raise
+    return device
 
 
 def _make_empty_read_an_error(number: int) -> None:

@@ -13,6 +13,7 @@ from edge.artefact.model import Model, load_model
 from edge.artefact.specs import Variant
 from edge.errors import ModelError
 from tests.edge.adapting import adaptation
+from tests.edge.artefacts import nobody_writes
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +90,12 @@ def test_a_change_anywhere_breaks_the_seal(tmp_path: Path, model: Model) -> None
         path.write_text(json.dumps({**fields, key: value}))
         with pytest.raises(ModelError, match="damaged"):
             load_adaptation(path, model)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path, model: Model) -> None:
+    with nobody_writes(tmp_path / "pipe"), pytest.raises(ModelError) as caught:
+        load_adaptation(tmp_path / "pipe", model)
+    assert str(caught.value) == f"adaptation {tmp_path / 'pipe'}: is a pipe or device; give a file"
 
 
 def test_a_file_that_is_missing_or_too_large_is_refused(tmp_path: Path, model: Model) -> None:

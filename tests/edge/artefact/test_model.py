@@ -18,7 +18,7 @@ from edge.artefact.seal import MAX_BYTES, seal
 from edge.errors import ModelError
 from tests.conftest import HANGS_S
 from tests.edge.artefact.backends.machine import Machine, fake_library, machine
-from tests.edge.artefacts import variant
+from tests.edge.artefacts import nobody_writes, variant
 from tests.edge.knowing import known_noise
 from tests.edge.small_graph import SPEC, small_artefact
 
@@ -81,6 +81,14 @@ def test_an_onnx_file_of_someone_else_is_refused(tmp_path: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"none\.onnx: cannot be read \(No such file"):
         load_model(tmp_path / "none.onnx")
+
+
+def test_a_pipe_or_folder_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.onnx"
+    for path, found in ((pipe, "pipe or device"), (tmp_path, "folder")):
+        with nobody_writes(pipe), pytest.raises(ModelError) as caught:
+            load_model(path)
+        assert str(caught.value) == f"model {path}: is a {found}; give a file"
 
 
 def test_a_huge_file_is_not_read(tmp_path: Path) -> None:

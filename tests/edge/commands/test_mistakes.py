@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from edge.artefact.model import load_model
+from edge.commands.app import main
 from edge.commands.devices import devices
 from edge.commands.run import run
 from edge.errors import ConfigError
@@ -85,3 +87,20 @@ def test_without_a_microphone_the_list_says_what_to_do(
         "no microphone found",
         "-> plug one in; `arecord -l` (apt install alsa-utils) shows what the system itself sees",
     ]
+
+
+@pytest.mark.parametrize(
+    "command", ["link monitor --udp 127.0.0.1:0", "link record ward.cap --udp 127.0.0.1:0", "bench"]
+)
+@pytest.mark.parametrize("seconds", ["inf", "1e300", "nan"])
+def test_a_time_that_has_no_end_is_refused(
+    seconds: str, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "scipy", sys.modules.get("scipy"))  # the command keeps scipy out for good
+    monkeypatch.setattr(sys, "argv", ["laennec", *command.split(), "--seconds", seconds])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    out, err = capsys.readouterr()
+    assert (ended.value.code, out, "Invalid value for '--seconds'" in err) == (2, "", True)
+    assert not any(tmp_path.iterdir())

@@ -111,7 +111,7 @@ def test_a_death_while_it_begins_anew_loses_nothing(name: str, calls: int, path:
         assert log.append(a_day(1))
         assert log.rewrite(alarms.snapshot())
     assert sorted(each.name for each in path.parent.iterdir()) == LOG_FILES
-    assert set(a_day(1)) <= set(read_all(path))
+    assert set(a_day(1)) <= set(read_all(path).records)
 
 
 def test_beginning_anew_takes_no_more_room_than_the_new_one_needs(tmp_path: Path) -> None:

@@ -100,12 +100,17 @@ def test_without_operating_time_an_age_is_that_of_the_wall_clock(path: Path, mon
     assert found(path) == (0, 0.0)
 
 
-def test_a_file_without_tables_has_nothing_that_waits_and_no_log(tmp_path: Path) -> None:
-    (tmp_path / "empty.db").touch()
-    assert found(tmp_path / "empty.db") == (0, 0.0)
-    assert list(logged_events(tmp_path / "empty.db")) == []
+def test_in_a_file_without_tables_nothing_waits_but_it_is_no_outbox_to_send_from(tmp_path: Path) -> None:
+    (tmp_path / "empty.wav").touch()
+    assert found(tmp_path / "empty.wav") == (0, 0.0)
+    with pytest.raises(SourceError) as caught:
+        list(logged_events(tmp_path / "empty.wav"))
+    assert str(caught.value) == (
+        f"outbox {tmp_path / 'empty.wav'}: is an empty file and no outbox; give another --outbox"
+    )
     change(tmp_path / "old.db", SCHEMA)
     assert found(tmp_path / "old.db") == (0, 0.0)
+    assert list(logged_events(tmp_path / "old.db")) == []
 
 
 def test_the_log_holds_every_event_in_the_order_of_decision_page_by_page(
@@ -168,6 +173,14 @@ def test_one_of_a_newer_version_or_a_damaged_one_is_said_to_be_so(path: Path) ->
     )
     path.write_bytes(b"no database" * 100)
     assert refusal(DamagedError, path) == f"outbox {path}: is damaged: file is not a database"
+
+
+def test_what_another_program_made_is_no_outbox(path: Path) -> None:
+    other = path.with_name("other.db")
+    change(other, "CREATE TABLE address(name TEXT)")
+    assert refusal(ConfigError, other) == (
+        f"outbox.path: {other} is a database of another program; choose another name"
+    )
 
 
 def test_any_other_trouble_is_a_matter_of_rights(path: Path) -> None:

@@ -60,7 +60,7 @@ def test_times_that_could_mean_two_things_are_refused(text: str) -> None:
         parse_time(text, "--since", NOW_S)
 
 
-@pytest.mark.parametrize("text", ["999999999d", "0001-01-01T00:00:00+14:00", "9" * 400 + "d"])
+@pytest.mark.parametrize("text", ["999999999d", "99999999999999d", "0001-01-01T00:00:00+14:00", "9" * 400 + "d"])
 def test_times_that_no_calendar_has_are_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="--since: expected"):
         parse_time(text, "--since", NOW_S)

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from edge.delivery import trend_history
 from edge.delivery.trend import Minute
 from edge.delivery.trend_history import TrendHistory, history_path, read_history
-from edge.errors import LaennecError
+from edge.errors import LaennecError, SourceError
 from tests.conftest import HANGS_S
 
 
@@ -120,6 +121,26 @@ def test_a_file_that_is_no_history_is_damaged(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"no database" * 1000)
     with pytest.raises(LaennecError, match="is damaged"):
         read_history(tmp_path / "a")
+
+
+@pytest.mark.parametrize(
+    ("script", "found"),
+    [
+        ("", "an empty file"),
+        ("CREATE TABLE address(name TEXT)", "a database of another program"),
+        ("CREATE TABLE minute(name TEXT)", "a database of another program"),
+    ],
+)
+def test_an_empty_file_and_another_programs_are_no_history_whoever_owns_them(
+    script: str, found: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "a"
+    path.touch()
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(script)
+    with pytest.raises(SourceError) as caught:
+        read_history(path)
+    assert str(caught.value) == f"history {path}: is {found} and no history; give that beside the outbox of a node"
 
 
 def test_the_history_lies_beside_the_outbox_and_is_not_taken_for_one() -> None:

@@ -99,3 +99,11 @@ def test_a_model_that_does_not_say_what_it_knows_is_refused() -> None:
     silent: Any = LoudnessModel()
     with pytest.raises(ModelError, match="does not say what sound it knows"):
         measure([], silent, None, threading.Event())
+
+
+def test_a_file_of_which_no_channel_was_chosen_is_left_out_and_the_others_are_measured(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.zeros((RATE_HZ, 8)), RATE_HZ)
+    soundfile.write(tmp_path / "b.wav", _device(12.0), RATE_HZ)
+    found = measure(sound_files(tmp_path), _model(), None, threading.Event())
+    assert found.files == 1
+    assert found.left_out == [f"{tmp_path / 'a.wav'}: has 8 channels; choose one with --channel 1 to 8"]

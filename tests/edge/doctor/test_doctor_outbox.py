@@ -16,7 +16,9 @@ from edge.delivery.outbox import Outbox
 from edge.delivery.outbox_reading import ExclusiveLockError, logged_events, outbox_of
 from edge.delivery.store_file import SCHEMA_VERSION
 from edge.doctor import Check, outbox
+from edge.errors import ConfigError
 from edge.settings.config import Config
+from edge.sources.demo import DEMO_AUDIO
 from tests.edge.full_disk import small_disk
 from tests.edge.wards import settings
 
@@ -131,6 +133,23 @@ def test_a_folder_in_its_place_fails(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     check = look(config)["outbox"]
     assert (check.verdict, "is not a folder" in check.found) == ("fail", True)
+
+
+@pytest.mark.parametrize("other", ["sound", "database"])
+def test_a_file_of_something_else_fails_in_the_words_in_which_the_service_refuses_it(
+    other: str, tmp_path: Path
+) -> None:
+    config = settings(tmp_path)
+    config.outbox_path().parent.mkdir()
+    if other == "sound":
+        config.outbox_path().write_bytes(DEMO_AUDIO.read_bytes())
+    else:
+        change(config, "CREATE TABLE address(name TEXT)")
+    with pytest.raises(ConfigError) as refused:
+        Outbox(config.outbox_path(), 10, 1)
+    config.outbox_path().with_name("outbox.db.lock").unlink(missing_ok=True)  # of the attempt
+    check = look(config)["outbox"]
+    assert (check.verdict, check.found) == ("fail", str(refused.value))
 
 
 def test_a_newer_format_fails(tmp_path: Path) -> None:

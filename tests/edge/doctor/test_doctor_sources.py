@@ -17,7 +17,9 @@ from edge.doctor import Check, links, ok, rights, self_test, sources
 from edge.errors import LaennecError
 from edge.sources.demo import DEMO_AUDIO, DEMO_TRUTH
 from edge.sources.link_opening import open_links
+from firmware_bridge.capture import Writer
 from firmware_bridge.links.udp import Udp
+from firmware_bridge.records import Chunk
 from tests.edge.fakes import LoudnessModel
 from tests.edge.knowing import known_noise
 from tests.edge.wards import settings, stream
@@ -115,6 +117,23 @@ class TestSources:
         assert (found.name, found.verdict, link.verdict) == ("bluetooth", "fail", "ok")
         assert "pip install" in found.advice
         assert "bleak is not installed" in refused
+
+    def test_a_capture_that_is_none_fails_as_the_service_would(self, tmp_path: Path) -> None:
+        for other in (DEMO_AUDIO, tmp_path, tmp_path / "none"):
+            (found, link), refused = self.looked_at(tmp_path, capture=str(other))
+            assert (found.name, found.verdict, link.verdict) == ("capture", "fail", "ok")
+            assert refused
+            assert refused in found.found
+        writer = Writer(tmp_path / "ward.cap")
+        writer.write(Chunk(1, "serial:x", "", b"abc"))
+        writer.close()
+        (found, link), refused = self.looked_at(tmp_path, capture=str(tmp_path / "ward.cap"))
+        assert (found.verdict, link.verdict, refused) == ("ok", "ok", "")
+
+    def test_a_file_or_folder_that_is_no_serial_port_fails(self, tmp_path: Path) -> None:
+        for other, what in ((DEMO_AUDIO, "file"), (tmp_path, "folder")):
+            (found, _), _ = self.looked_at(tmp_path, serial=[{"port": str(other)}])
+            assert (found.verdict, f"{other}: is a {what} and no serial port" in found.found) == ("fail", True)
 
     @staticmethod
     def looked_at(tmp_path: Path, **link: object) -> tuple[list[Check], str]:

@@ -98,6 +98,32 @@ def test_an_unplugged_port_is_told_once_and_opened_again_under_its_name(tmp_path
         assert link.state.opened == 2
 
 
+@pytest.mark.parametrize("step", ["_reset_input_buffer", "fileno"])
+def test_a_port_that_is_unplugged_while_it_is_opened_is_tried_again(
+    step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, (master, slave) = tmp_path / "device", pty.openpty()
+    real = getattr(serial.serial.Serial, step)
+
+    def unplugged_before_it(opening: object) -> object:
+        os.close(master)
+        return real(opening)
+
+    plug(place, os.ttyname(slave))
+    os.close(slave)
+    descriptors = len(os.listdir("/proc/self/fd")) - 1
+    with monkeypatch.context() as patch:
+        patch.setattr(serial.serial.Serial, step, unplugged_before_it)
+        link = Serial(str(place))
+    assert (link.fileno(), link.state.opened) == (None, 0)
+    assert link.state.reason == f"{place}: cannot be opened (Input/output error)"
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+    with port() as (_, again), closing(link):
+        plug(place, again)
+        assert [chunk.content for chunk in link.tend(FAR_NS)] == [b""]
+        assert link.state.is_open
+
+
 def test_a_port_that_is_missing_is_waited_for_ever_more_rarely(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tries: list[int] = []
     monkeypatch.setattr(serial, "find", lambda text: tries.append(1) or text)
