@@ -22,7 +22,7 @@ from edge.detector.detect import event_record
 from edge.detector.pipeline import Pipeline
 from edge.detector.recording_answer import LABELS, TASK, log_probabilities, statistics_of
 from edge.errors import LaennecError
-from edge.sources.opening import open_source
+from edge.sources.file import FileSource
 from edge.types import Block, Event, Scores
 
 DIGITS = 6
@@ -102,7 +102,7 @@ def score(path: Path, model: Model, channel: int | None = None) -> Body:
         `status` ok, cut_off or damaged, `reason`, and what was found (`events`, `burden`, `answers`, seconds).
     """
     try:
-        source = open_source(str(path), model.rate_hz, channel, pace=False)
+        source = FileSource(path, model.rate_hz, channel)
     except LaennecError as error:
         return {"status": "damaged", "reason": _reason(error, path)}
     heard, events, stop, reason = Heard(model), list[Event](), 0, ""

@@ -17,7 +17,7 @@ from edge.artefact.model import Model
 from edge.detector.pipeline import Pipeline
 from edge.detector.sound_check import Verdict
 from edge.errors import LaennecError, SourceError
-from edge.sources.opening import open_source
+from edge.sources.file import FileSource
 from edge.types import Block, Event, Scores
 
 Record = dict[str, Any]
@@ -69,7 +69,7 @@ def detect_file(
     """
     score_records = _ScoreRecords(path, model, options.scores)
     pipeline = Pipeline(model, observe=score_records.push, adaptation=options.adaptation)
-    source = open_source(str(path), model.rate_hz, options.channel, pace=False)
+    source = FileSource(path, model.rate_hz, options.channel)
     stop_sample = 0
     broken: LaennecError | None = None
 
