@@ -42,7 +42,7 @@ class Coverage:
     read_s: float
     """Length of what was read, seconds."""
     measurable_s: float
-    """Of it, what could be judged, seconds."""
+    """Of it, what could be judged, seconds; none of a file that is not measurable as a whole."""
     verdict: Verdict = field(default_factory=Verdict)
     """Of all of its sound: whether it is like what the model knows, and can be judged at all."""
     gain_db: float = 0.0
@@ -92,8 +92,9 @@ def detect_file(
     yield from records(events)
     if broken is not None:
         raise broken
-    measurable_s = score_records.valid * model.score_hop_samples / model.rate_hz
-    coverage = Coverage(stop_sample / model.rate_hz, measurable_s, pipeline.whole(), pipeline.gain_db)
+    verdict = pipeline.whole()
+    measurable_s = score_records.valid * model.score_hop_samples / model.rate_hz if verdict.measurable else 0.0
+    coverage = Coverage(stop_sample / model.rate_hz, measurable_s, verdict, pipeline.gain_db)
     if not score_records.valid and not stop.is_set():
         raise SourceError(
             f"{path}: nothing in {coverage.read_s:.2f} s can be judged, too short or not a number; record again"
