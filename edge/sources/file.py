@@ -193,8 +193,10 @@ def _open_standard_input() -> soundfile.SoundFile:
     """A file on standard input, read to its end first: libsndfile must be able to go back in it.
 
     Raises:
-        SourceError: it is a terminal, there is no room for a copy, or it holds no sound.
+        SourceError: it is closed, or a terminal, there is no room for a copy, or it holds no sound.
     """
+    if sys.stdin is None:  # `<&-` of a shell
+        raise SourceError("-: standard input is closed; pipe a sound file in")
     if sys.stdin.isatty():
         raise SourceError("-: standard input is a terminal; pipe a sound file in")
     try:
