@@ -21,8 +21,9 @@ from edge.artefact.model import Model
 from edge.detector.detect import event_record
 from edge.detector.pipeline import Pipeline
 from edge.detector.recording_answer import LABELS, TASK, log_probabilities, statistics_of
+from edge.detector.sound_check import Verdict
 from edge.errors import LaennecError
-from edge.sources.opening import open_source
+from edge.sources.file import FileSource
 from edge.types import Block, Event, Scores
 
 DIGITS = 6
@@ -70,6 +71,13 @@ class Heard:
         if self._kept_frames <= MOST_SCORES:
             self._kept.append(scores.values[valid])
 
+    def end(self) -> Verdict:
+        """What is known of the whole recording; of one of silence alone nothing was measured, however short it is."""
+        if self.pipeline.is_silent:
+            self.missing["dead microphone"] += self.sums.measured + self.sums.unverified
+            self.sums, self._kept = _Sums(np.zeros(len(self._columns))), []
+        return self.pipeline.whole()
+
     def scores(self) -> NDArray[np.float32] | None:
         """(T, C) of all frames that are valid; None of a recording that is too long."""
         if self._kept_frames > MOST_SCORES or not self._kept:
@@ -102,7 +110,7 @@ def score(path: Path, model: Model, channel: int | None = None) -> Body:
         `status` ok, cut_off or damaged, `reason`, and what was found (`events`, `burden`, `answers`, seconds).
     """
     try:
-        source = open_source(str(path), model.rate_hz, channel, pace=False)
+        source = FileSource(path, model.rate_hz, channel)
     except LaennecError as error:
         return {"status": "damaged", "reason": _reason(error, path)}
     heard, events, stop, reason = Heard(model), list[Event](), 0, ""
@@ -116,15 +124,16 @@ def score(path: Path, model: Model, channel: int | None = None) -> Body:
     finally:
         source.close()
     events += heard.pipeline.flush()
+    whole = heard.end()
     return {
-        "status": "cut_off" if reason else "ok", "reason": reason, **_quality(heard, stop, model),
+        "status": "cut_off" if reason else "ok", "reason": reason, **_quality(heard, whole, stop, model),
         "burden": _burden(heard, model), "answers": _answers(heard, model),
         "events": [_event(path, event, model) for event in events if event.kind == "end"],
     }  # fmt: skip
 
 
-def _quality(heard: Heard, stop: int, model: Model) -> Body:
-    hop_s, whole = model.score_hop_samples / model.rate_hz, heard.pipeline.whole()
+def _quality(heard: Heard, whole: Verdict, stop: int, model: Model) -> Body:
+    hop_s = model.score_hop_samples / model.rate_hz
     missing = {cause.replace(" ", "_"): _rounded(n * hop_s) for cause, n in sorted(heard.missing.items()) if n}
     return {
         "length_s": _rounded(stop / model.rate_hz), "measured_s": _rounded(heard.sums.measured * hop_s),

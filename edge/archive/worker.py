@@ -95,7 +95,7 @@ def failed(name: str, reason: str) -> Result:
 
 
 def _of_file(job: Job, model: Model, channel: int | None) -> Result:
-    path = Path(os.fsdecode(job.path)).absolute()  # as `mic` alone it would be a microphone, see `open_source`
+    path = Path(os.fsdecode(job.path)).absolute()  # as `-` alone it would be standard input
     try:
         before = path.stat()
         if not stat.S_ISREG(before.st_mode):  # to open a pipe would wait for whoever writes it

@@ -14,6 +14,8 @@ from typing import Annotated
 
 import typer
 
+from edge.settings.kinds import STANDARD_INPUT
+
 EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 130
 
@@ -27,6 +29,12 @@ AdaptationOption = Annotated[
 ]
 ChannelOption = Annotated[int | None, typer.Option("--channel", help="Which channel of several, counted from 1.")]
 JsonlOption = Annotated[bool, typer.Option("--jsonl", help="JSON lines instead of a table.")]
+
+
+def sound_path(text: str) -> Path:
+    """What a command that reads sound files was given: `-` is standard input, `./-` a file, as is whatever else."""
+    path = Path(text)
+    return path.absolute() if str(path) == STANDARD_INPUT != text else path
 
 
 @contextmanager

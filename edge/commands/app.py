@@ -90,10 +90,21 @@ def _options(
     """Options that come before the command."""
 
 
+def _replace_closed_outputs() -> None:
+    """The null device for an output that the shell closed (`>&-`), for which Python has None."""
+    if None in (sys.stdin, sys.stdout, sys.stderr):  # no file may get their numbers: libraries in C write to 2
+        while os.open(os.devnull, os.O_RDWR) <= 2:
+            pass
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - until the process ends
+
+
 def main() -> None:
     """Entry point of the command: run it, and turn errors into one line."""
     # Where scipy is installed, Numba loads its linear algebra, which the edge never calls: 30 MB of 200.
     sys.modules.setdefault("scipy", None)  # type: ignore[arg-type]
+    _replace_closed_outputs()
     for output in (sys.stdout, sys.stderr):  # a file's name may hold what the terminal's encoding lacks
         if isinstance(output, TextIOWrapper):
             output.reconfigure(errors="backslashreplace")

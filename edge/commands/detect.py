@@ -17,6 +17,7 @@ from edge.commands import (
     JsonlOption,
     ModelOption,
     RuntimeOption,
+    sound_path,
     stop_on_signals,
 )
 from edge.errors import LaennecError
@@ -29,7 +30,7 @@ SCORES_HELP = "Also the score of every class, each 32 ms (JSON lines)."
 
 
 def detect(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help=FILES_HELP, readable=False)],
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help=FILES_HELP)],
     jsonl: JsonlOption = False,
     scores: Annotated[bool, typer.Option("--scores", help=SCORES_HELP)] = False,
     channel: ChannelOption = None,
@@ -48,7 +49,7 @@ def detect(
         artefact, failed = open_model(model, runtime or "auto"), False
         options = DetectOptions(channel, scores, load_adaptation(adaptation, artefact) if adaptation else None)
         show = _print_lines if jsonl or scores else _print_table
-        for path in _searched(files):
+        for path in _searched([sound_path(each) for each in files]):
             try:
                 if isinstance(path, LaennecError):
                     raise path

@@ -11,6 +11,7 @@ from edge.commands import (
     EXIT_INTERRUPTED,
     ChannelOption,
     ModelOption,
+    sound_path,
     stop_on_signals,
 )
 
@@ -18,7 +19,7 @@ FRONT_END_HELP = "log-mel, pcen, gammatone, morlet, morse, hear or SPEC.json; de
 
 
 def spectrogram(  # noqa: PLR0913 - the options of the command
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A sound file.", readable=False)],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A sound file.")],
     output: Annotated[
         Path, typer.Option("-o", "--output", help="File of the picture: .png, .pdf, .svg ...", readable=False)
     ],
@@ -38,7 +39,7 @@ def spectrogram(  # noqa: PLR0913 - the options of the command
 
         check_output(output)
         artefact = load_model(model) if events or frontend is None else None
-        options = picture_options(file, frontend, artefact, channel, (from_s, to_s))
+        options = picture_options(sound_path(file), frontend, artefact, channel, (from_s, to_s))
         picture = pictures.spectrogram(options, stop)
         found = pictures.detected_events(picture, artefact, stop) if events and artefact is not None else None
         if stop.is_set():

@@ -17,7 +17,7 @@ from edge.artefact.model import Model
 from edge.detector.pipeline import Pipeline
 from edge.detector.sound_check import Verdict
 from edge.errors import LaennecError, SourceError
-from edge.sources.opening import open_source
+from edge.sources.file import FileSource
 from edge.types import Block, Event, Scores
 
 Record = dict[str, Any]
@@ -42,7 +42,7 @@ class Coverage:
     read_s: float
     """Length of what was read, seconds."""
     measurable_s: float
-    """Of it, what could be judged, seconds."""
+    """Of it, what could be judged, seconds; none of a file that is not measurable as a whole."""
     verdict: Verdict = field(default_factory=Verdict)
     """Of all of its sound: whether it is like what the model knows, and can be judged at all."""
     gain_db: float = 0.0
@@ -69,7 +69,7 @@ def detect_file(
     """
     score_records = _ScoreRecords(path, model, options.scores)
     pipeline = Pipeline(model, observe=score_records.push, adaptation=options.adaptation)
-    source = open_source(str(path), model.rate_hz, options.channel, pace=False)
+    source = FileSource(path, model.rate_hz, options.channel)
     stop_sample = 0
     broken: LaennecError | None = None
 
@@ -92,8 +92,9 @@ def detect_file(
     yield from records(events)
     if broken is not None:
         raise broken
-    measurable_s = score_records.valid * model.score_hop_samples / model.rate_hz
-    coverage = Coverage(stop_sample / model.rate_hz, measurable_s, pipeline.whole(), pipeline.gain_db)
+    verdict = pipeline.whole()
+    measurable_s = score_records.valid * model.score_hop_samples / model.rate_hz if verdict.measurable else 0.0
+    coverage = Coverage(stop_sample / model.rate_hz, measurable_s, verdict, pipeline.gain_db)
     if not score_records.valid and not stop.is_set():
         raise SourceError(
             f"{path}: nothing in {coverage.read_s:.2f} s can be judged, too short or not a number; record again"

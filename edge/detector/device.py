@@ -23,7 +23,7 @@ from edge.detector.level import is_levelled, low_floor
 from edge.detector.sample_counts import SampleCounts
 from edge.errors import ConfigError, ModelError, SourceError
 from edge.features import FrontEnd
-from edge.sources.opening import open_source
+from edge.sources.file import FileSource
 from edge.types import Block, Frames
 
 LEAST_S = 60.0  # of measurable sound, some fifteen breaths; with less, one patient's chest is taken for the device
@@ -127,7 +127,7 @@ def adapt(
 def _heard(path: Path, model: Model, channel: int | None, stop: threading.Event) -> tuple[SampleCounts, list[Frames]]:
     """The frames of a file, not raised, and the sums of its samples."""
     front_end, samples = FrontEnd(low_floor(model.spec)), SampleCounts()
-    source = open_source(str(path), model.rate_hz, channel, pace=False)
+    source = FileSource(path, model.rate_hz, channel)
     frames: list[Frames] = []
     try:
         for item in source.blocks(stop):

@@ -193,6 +193,11 @@ class Pipeline:
         found = Verdict() if self._check is None else self._check.whole()
         return found if self._quality is None else _with(self._quality.whole(), found)
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether all sound since the start or `reset` was silence."""
+        return self._check is not None and not self._check.whole().measurable
+
     def flush(self) -> list[Event]:
         """End of stream: decide what is left, close what is open."""
         return [event for events in self.flush_stepwise() for event in events]

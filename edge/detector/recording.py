@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edge.artefact.model import Model
 from edge.detector.chunks import Chunks
 from edge.features import FrontEnd
-from edge.sources.opening import open_source
+from edge.sources.file import FileSource
 from edge.types import Block, Chunk
 
 
@@ -21,7 +21,7 @@ def samples_of(path: Path, rate_hz: int) -> NDArray[np.float32]:
     Raises:
         SourceError: the file cannot be read.
     """
-    source = open_source(str(path), rate_hz)
+    source = FileSource(path, rate_hz)
     try:
         return np.concatenate([item.samples for item in source.blocks(threading.Event()) if isinstance(item, Block)])
     finally:
@@ -35,7 +35,7 @@ def chunks_of(model: Model, path: Path) -> list[Chunk]:
         SourceError: the file cannot be read.
     """
     front, cutter = FrontEnd(model.spec), Chunks(model.chunk, model.spec.width)
-    source = open_source(str(path), model.rate_hz)
+    source = FileSource(path, model.rate_hz)
     try:
         frames = [f for item in source.blocks(threading.Event()) if isinstance(item, Block) for f in front.push(item)]
     finally:

@@ -123,15 +123,18 @@ class SoundCheck:
         number = chunk.start // self._chunk_frames // self._chunks
         if self._current is not None and number > self._current:
             recent = [p for n, p in self._pieces.items() if number - PIECES <= n < number]
-            self.verdict = self._judge(recent, self.verdict.verified is False)
+            self.verdict = self._judge(self._sum(recent), self.verdict.verified is False)
             for old in [n for n in self._pieces if n < number - PIECES]:
                 self._forgotten.add(self._pieces.pop(old))
         self._current = number if self._current is None else max(number, self._current)
         self._piece(number).push(chunk)
 
     def whole(self) -> Verdict:
-        """Of everything so far, as one stretch: for a file."""
-        return self._judge([self._forgotten, *self._pieces.values()])
+        """Of everything so far, as one stretch: for a file. One of silence alone is not measurable, however short."""
+        total = self._sum([self._forgotten, *self._pieces.values()])
+        if total.samples.is_silent:
+            return Verdict(False, "; ".join(total.samples.reasons()), total.samples.fault, measurable=False)
+        return self._judge(total)
 
     def _new(self) -> _Piece:
         return _Piece(self._spec, self._known is not None)
@@ -143,10 +146,13 @@ class SoundCheck:
                 self._forgotten.add(self._pieces.pop(min(self._pieces)))
         return self._pieces[number]
 
-    def _judge(self, pieces: list[_Piece], was_outside: bool = False) -> Verdict:
+    def _sum(self, pieces: list[_Piece]) -> _Piece:
         total = self._new()
         for piece in pieces:
             total.add(piece)
+        return total
+
+    def _judge(self, total: _Piece, was_outside: bool = False) -> Verdict:
         found = total.samples.reasons(was_outside) if total.samples.samples >= self._least_samples else []
         frames, known = total.frames, self._known
         is_measured = frames is not None and frames.frames * self._spec.hop_samples >= self._least_samples

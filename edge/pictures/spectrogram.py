@@ -27,7 +27,7 @@ from edge.features.gammatone import gammatone_centres_hz
 from edge.features.logmel import mel_edges_hz
 from edge.pictures.columns import Columns
 from edge.pictures.picture import DetectedEvent, Panel, PictureOptions, Spectrogram
-from edge.sources.opening import open_source
+from edge.sources.file import FileSource
 from edge.sources.source import read_source
 from edge.types import Block
 
@@ -106,7 +106,7 @@ def _check(options: PictureOptions) -> None:
 def _read(options: PictureOptions, columns: Columns, stop: threading.Event) -> tuple[float, LaennecError | None]:
     """Fill the columns; return how long the file is (or how far it was read), seconds, and what ended it early."""
     spec, front_end = options.spec, FrontEnd(options.spec)
-    source = open_source(str(options.path), spec.rate_hz, options.channel, pace=False)
+    source = FileSource(options.path, spec.rate_hz, options.channel)
     stop_sample, broken = 0, None
     try:
         for item in read_source(source, stop):

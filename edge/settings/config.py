@@ -20,7 +20,7 @@ from edge.errors import ConfigError
 from edge.settings.alarms import AlarmSettings
 from edge.settings.clips import ClipSettings
 from edge.settings.home_assistant import HomeAssistant
-from edge.settings.kinds import LIVE, Outside, RuntimeName
+from edge.settings.kinds import LIVE, STANDARD_INPUT, Outside, RuntimeName
 from edge.settings.link import PATTERNS, LinkSettings, mistakes_of_streams
 from edge.settings.mistakes import ID_PATTERN, closest, joined, mistakes_of, shortened
 from edge.settings.mqtt import PREFIX_PATTERN, Mqtt
@@ -44,7 +44,14 @@ def _host_name() -> str:
 
 
 def _source_beside(value: str, info: ValidationInfo) -> str:
-    return value if value.partition(":")[0] in LIVE or value == "-" else str(beside_the_file(Path(value), info))
+    if _is_no_path(value):
+        return value
+    path = str(beside_the_file(Path(value), info))
+    return f"./{path}" if _is_no_path(path) else path  # a file that is called so
+
+
+def _is_no_path(source: str) -> bool:
+    return source == STANDARD_INPUT or source.partition(":")[0] in LIVE
 
 
 class Stream(Section):
@@ -53,8 +60,8 @@ class Stream(Section):
     id: Id
     """Last level of its topics; unique on this node."""
     source: Annotated[str, Field(min_length=1), AfterValidator(_source_beside)]
-    """A path (a relative one begins at the folder of the settings), `mic`, `mic:DEVICE`, or of a device in `link`
-    `link:DEVICE` or `link:DEVICE/STREAM`."""
+    """A path (a relative one begins at the folder of the settings; `./mic` is a file), `mic`, `mic:DEVICE`, or of a
+    device in `link` `link:DEVICE` or `link:DEVICE/STREAM`."""
     channel: Annotated[int, Field(ge=1, le=64)] | None = None
     """Which channel of a source with several, counted from 1."""
     pace: bool = True

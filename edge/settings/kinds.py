@@ -6,6 +6,7 @@ from typing import Literal
 
 MICROPHONE = "mic"
 LINK = "link"
+STANDARD_INPUT = "-"
 LIVE = (MICROPHONE, LINK)  # kinds that arrive in real time, whatever `pace` says
 
 Outside = Literal["unverified", "not_measurable", "ignore"]

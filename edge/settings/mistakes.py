@@ -20,6 +20,7 @@ EXPECTED = {
     **dict.fromkeys(("tuple_type", "list_type"), "a list, each item after a dash"),
     **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), "keys with values"),
     **dict.fromkeys(("string_type", "path_type"), "text"),
+    **dict.fromkeys(("string_unicode",), "text in UTF-8 (rename a file that is called so)"),
     **dict.fromkeys(("int_type", "int_parsing", "int_from_float", "int_parsing_size"), "a whole number"),
     **dict.fromkeys(("float_type", "float_parsing", "finite_number"), "a number"),
     **dict.fromkeys(("bool_type", "bool_parsing"), "true or false"),

@@ -12,7 +12,7 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 from edge.errors import ConfigError
-from edge.settings.section import PathBeside, Section
+from edge.settings.section import Host, PathBeside, Section
 
 PASSWORD_VARIABLE = "LAENNEC_MQTT_PASSWORD"
 PREFIX_PATTERN = r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$"
@@ -32,7 +32,7 @@ class Tls(Section):
 class Mqtt(Section):
     """The broker, and the times of the MQTT session with it; `username` None is an anonymous one."""
 
-    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    host: Host = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
     """None: 8883 with `tls`, else 1883."""
     username: str | None = None

@@ -1,4 +1,4 @@
-"""What every section of the settings has in common: an unknown key is an error, and nothing changes after the start.
+"""What every section of the settings has in common: unknown keys and NUL are errors, nothing changes after the start.
 
 Not for any key (`edge.settings.config`, and a module for each section that is long).
 """
@@ -8,13 +8,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 
 class Section(BaseModel):
-    """One mapping of the YAML file; an unknown key is refused."""
+    """One mapping of the YAML file; an unknown key is refused, and a NUL character in any text."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _has_no_nul(cls, value: object) -> object:
+        if isinstance(value, str) and "\0" in value:  # ends a path, a host and a topic for the system
+            raise ValueError("holds a NUL character; write it without")
+        return value
 
 
 def beside_the_file(value: Path, info: ValidationInfo) -> Path:
@@ -23,4 +30,11 @@ def beside_the_file(value: Path, info: ValidationInfo) -> Path:
     return value if folder is None or value.parts[:1] == ("~",) else Path(folder) / value
 
 
+def _without_spaces(value: str) -> str:
+    if any(character.isspace() or not character.isprintable() for character in value):
+        raise ValueError("expected a host name or an address, without spaces")
+    return value
+
+
 PathBeside = Annotated[Path, AfterValidator(beside_the_file)]
+Host = Annotated[str, Field(min_length=1), AfterValidator(_without_spaces)]

@@ -13,7 +13,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from edge.settings.section import Section
+from edge.settings.section import Host, Section
 
 SELF_TEST_STREAM = "self-test"
 """Id of the virtual bed; no stream of the settings may have it."""
@@ -27,7 +27,7 @@ class Metrics(Section):
 
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
     """TCP port of `/metrics`; None: no metrics."""
-    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    host: Host = "127.0.0.1"
     """Address to listen at: by default this machine alone; `0.0.0.0` is every network that the box is in."""
 
 

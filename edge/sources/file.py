@@ -26,6 +26,7 @@ import numpy as np
 import soundfile
 
 from edge.errors import SourceError
+from edge.settings.kinds import STANDARD_INPUT
 from edge.sources.rate_adapter import RateAdapter
 from edge.sources.source import Wait, check_channel
 from edge.types import Block, Gap
@@ -37,7 +38,6 @@ LOUDEST = 1e6  # full scale = 1.0; a float file beyond it holds no sound, and it
 KNOWN_LENGTH = 1 << 40  # samples; streamed FLAC declares none, which libsndfile tells as 2^63 - 1
 SIZES = re.compile(r"^\s*(?:data|SSND)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE)  # in libsndfile's log
 PLACEHOLDER = 0x7FFFF000  # bytes; programs that write to a pipe declare this or more
-STANDARD_INPUT = "-"
 INEXACT = ("MP3", "OGG")  # formats whose declared length is an estimate
 
 
@@ -45,7 +45,7 @@ class FileSource:
     """One channel of one file.
 
     Args:
-        path: the file; `-` for standard input.
+        path: the file; `-` for standard input, a file of that name is `./-` as text, or its full path.
         rate_hz: rate of the model, Hz.
         channel: which channel, counted from 1; may be None if there is one only.
         pace: whether blocks come as late as a microphone would give them.
@@ -69,7 +69,7 @@ class FileSource:
         self._pace = pace
         self._clock = clock
         self._mutex = threading.Lock()  # between a read and `close`
-        self._file = _open(Path(path))
+        self._file = _open(self.name)
         self._rate_hz: int = self._file.samplerate
         if not LOWEST_RATE_HZ <= self._rate_hz <= HIGHEST_RATE_HZ:
             self._file.close()
@@ -157,7 +157,7 @@ class FileSource:
     def _is_back_at(self, index: int) -> bool:
         """Whether reading can go on at a sample that was not given yet, behind a read that failed: in a new decoder."""
         try:
-            again = _open(Path(self.name))
+            again = _open(self.name)
             if again.seek(index) != index:
                 return False
         except (SourceError, soundfile.LibsndfileError):
@@ -167,10 +167,11 @@ class FileSource:
         return True
 
 
-def _open(path: Path) -> soundfile.SoundFile:
+def _open(name: str) -> soundfile.SoundFile:
     """Open a file for reading, or say in one line why not."""
-    if str(path) == STANDARD_INPUT:
+    if name == STANDARD_INPUT:
         return _open_standard_input()
+    path = Path(name)
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
@@ -183,7 +184,7 @@ def _open(path: Path) -> soundfile.SoundFile:
     if not status.st_size:
         raise SourceError(f"{path}: is empty (0 bytes); copy or record it again")
     try:
-        return soundfile.SoundFile(os.fsencode(path))  # a name that is not UTF-8 too
+        return soundfile.SoundFile(os.fsencode(name))  # a name that is not UTF-8 too
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a name that ends in .raw has no header
         raise SourceError(f"{path}: is no sound file that can be read; give WAV, FLAC, OGG, AIFF or MP3") from error
 
@@ -192,8 +193,10 @@ def _open_standard_input() -> soundfile.SoundFile:
     """A file on standard input, read to its end first: libsndfile must be able to go back in it.
 
     Raises:
-        SourceError: it is a terminal, there is no room for a copy, or it holds no sound.
+        SourceError: it is closed, or a terminal, there is no room for a copy, or it holds no sound.
     """
+    if sys.stdin is None:  # `<&-` of a shell
+        raise SourceError("-: standard input is closed; pipe a sound file in")
     if sys.stdin.isatty():
         raise SourceError("-: standard input is a terminal; pipe a sound file in")
     try:

@@ -10,18 +10,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from edge.errors import SourceError
+from edge.settings.kinds import STANDARD_INPUT
 
 ENDINGS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".caf", ".w64", ".rf64")
 """Of the files that are looked for in a folder, in lower case; libsndfile reads them all."""
 
 
 def sound_files(named: Path) -> list[Path]:
-    """The files to read: the one that is named, or those in a folder and in all below it, by name.
+    """The files to read: the one that is named (or standard input), or those in a folder and all below it, by name.
 
     Raises:
         SourceError: the folder cannot be read, or holds no sound file.
     """
-    if not named.is_dir():
+    if str(named) == STANDARD_INPUT or not named.is_dir():
         return [named]
     found = sorted(files_below(named, ENDINGS))
     if not found:

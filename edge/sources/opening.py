@@ -19,7 +19,7 @@ def open_source(
 
     Args:
         text: `mic`, `mic:DEVICE` (a number or a part of the name as `laennec devices` shows them), `link:DEVICE` or
-            `link:DEVICE/STREAM`, else a path; a file that is called `mic` can be given as `./mic`.
+            `link:DEVICE/STREAM`, else a path; a file that is called `mic` or `-` can be given as `./mic` or `./-`.
         rate_hz: rate of the model, Hz.
         channel: which channel of several, counted from 1; None if there is only one.
         pace: whether a file is played in real time; a microphone always is.

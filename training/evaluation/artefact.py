@@ -21,7 +21,7 @@ from edge.detector.chunks import Chunks
 from edge.detector.pipeline import Pipeline
 from edge.errors import ConfigError, SourceError
 from edge.features import FrontEnd
-from edge.sources.opening import open_source
+from edge.sources.file import FileSource
 from edge.sources.source import read_source
 from edge.types import Block, Chunk, Event, Frames, Gap, Scores
 from training.datasets import CLASSES, Recording
@@ -136,7 +136,7 @@ class Artefact:
 
     def _detect(self, recording: Recording) -> StreamedRecording:
         stream = _Stream(self._model)
-        source = open_source(str(recording.path), self._model.rate_hz, channel=1)
+        source = FileSource(recording.path, self._model.rate_hz, channel=1)
         try:
             for item in read_source(source, threading.Event()):
                 stream.push(item)

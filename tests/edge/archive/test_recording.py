@@ -49,6 +49,25 @@ def test_the_burden_is_the_mean_of_the_probabilities_times_sixty(tmp_path: Path)
     assert found["measured_s"] + found["unverified_s"] + sum(found["missing_s"].values()) == pytest.approx(20, abs=0.5)
 
 
+@pytest.mark.parametrize("seconds", [3, 12])
+def test_of_silence_nothing_is_measured_and_it_is_called_nothing(seconds: int, model: Model, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "silence.wav", np.zeros(seconds * 8000), 8000)
+    found = score(tmp_path / "silence.wav", model)
+    assert (found["status"], found["measured_s"], found["unverified_s"]) == ("ok", 0.0, 0.0)
+    assert found["missing_s"]["dead_microphone"] == pytest.approx(seconds, abs=0.3)
+    assert [each["burden_s_per_min"] for each in found["burden"]] == [None, None]
+    assert (found["answers"], found["outside"]) == ([], "silence: nothing above -90 dBFS")
+
+
+def test_what_was_measured_beside_a_longer_silence_counts(model: Model, tmp_path: Path) -> None:
+    demo, rate_hz = soundfile.read(DEMO_AUDIO)
+    assert rate_hz == 8000
+    soundfile.write(tmp_path / "a.wav", np.concatenate([demo, np.zeros(2 * len(demo))]), rate_hz)
+    found = score(tmp_path / "a.wav", model)
+    assert found["outside"].startswith("silence: ")
+    assert found["measured_s"] + found["unverified_s"] > 40
+
+
 def test_the_events_are_those_of_detect(model: Model) -> None:
     found = score(DEMO_AUDIO, model)
     expected = list(detect_file(DEMO_AUDIO, model, DetectOptions(), threading.Event()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 import soundfile
 
 from edge.artefact.model import Model, load_model
-from edge.detector.detect import DetectOptions, as_line, as_row, detect_file
+from edge.detector.detect import Coverage, DetectOptions, Record, as_line, as_row, detect_file, last_lines, last_records
 from edge.errors import SourceError
 from edge.sources.demo import DEMO_AUDIO
 from edge.types import Event
@@ -88,6 +89,36 @@ def test_a_stop_in_mid_sound_closes_what_is_open(bursts: Path) -> None:
 def test_a_missing_file_is_an_error_of_the_source(model: Model, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"none\.wav"):
         list(detect_file(tmp_path / "none.wav", model, DetectOptions(), threading.Event()))
+
+
+def coverage_of(path: Path, model: Model) -> Coverage:
+    found: list[Coverage] = []
+
+    def records() -> Iterator[Record]:
+        found.append((yield from detect_file(path, model, DetectOptions(), threading.Event())))
+
+    assert all("label" in record for record in records())
+    return found[0]
+
+
+@pytest.mark.parametrize("seconds", [1, 3, 12])
+def test_of_digital_silence_nothing_is_measurable_however_long_it_is(
+    seconds: int, model: Model, tmp_path: Path
+) -> None:
+    path = tmp_path / "silence.wav"
+    soundfile.write(path, np.zeros(seconds * 8000), 8000)
+    coverage = coverage_of(path, model)
+    assert (coverage.read_s, coverage.measurable_s) == (seconds, 0.0)
+    reason = "silence: nothing above -90 dBFS"
+    assert last_records(path, coverage) == [
+        {"file": str(path), "verified": False, "measurable": False, "reason": reason}
+    ]
+    assert last_lines(coverage) == [f"not measurable: {reason}"]
+
+
+def test_of_a_file_without_a_fault_all_is_measurable(model: Model) -> None:
+    coverage = coverage_of(DEMO_AUDIO, model)
+    assert coverage.measurable_s == pytest.approx(coverage.read_s, abs=0.2)
 
 
 def test_a_row_says_why_a_sound_ended_if_not_by_quiet() -> None:

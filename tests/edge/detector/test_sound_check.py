@@ -81,7 +81,21 @@ def test_a_short_sound_is_not_judged(seconds: float, verified: bool | None) -> N
 def test_a_model_that_does_not_say_what_it_knows_judges_samples_alone() -> None:
     mute = _model(None)
     assert SoundCheck.of(mute, noise(LOUD_DB, 10.0)) == Verdict(None)
-    assert SoundCheck.of(mute, noise(LOUD_DB, 10.0) * 0) == Verdict(False, SILENT, "dead microphone")
+    assert SoundCheck.of(mute, noise(LOUD_DB, 10.0) * 0) == Verdict(False, SILENT, "dead microphone", measurable=False)
+
+
+@pytest.mark.parametrize("seconds", [0.01, 1.0, 3.0, 6.0])
+@pytest.mark.parametrize("level", [0.0, 0.05, 1e-5])
+def test_silence_as_a_whole_is_not_measurable_however_short(seconds: float, level: float) -> None:
+    sound = np.full(round(seconds * RATE_HZ), level, np.float32)
+    for adapted in (None, adaptation(labelled=20)):
+        silent = Verdict(False, SILENT, "dead microphone", measurable=False)
+        assert SoundCheck.of(KNOWS, sound, adapted) == silent
+
+
+def test_a_short_sound_after_silence_is_not_silent() -> None:
+    sound = np.concatenate([np.zeros(3 * RATE_HZ, np.float32), noise(KNOWN_DB + 2, 1.0)])
+    assert SoundCheck.of(KNOWS, sound) == Verdict(None)
 
 
 def test_a_second_that_is_no_number_is_told() -> None:

@@ -241,6 +241,15 @@ def test_a_paced_file_comes_at_the_times_of_a_microphone_without_drift(tmp_path:
     assert stop.now_s == pytest.approx(101.0)
 
 
+@pytest.mark.parametrize("name", ["mic", "mic:USB", "link:chest", "-"])
+def test_a_file_that_is_called_as_another_source_is_opened_by_its_path(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    soundfile.write(f"./{name}", noise(8000), 8000, format="WAV")
+    assert len(heard(open_source(f"./{name}", 8000))[0]) == 8000  # type: ignore[arg-type]
+
+
 def test_stop_ends_a_paced_file_between_blocks(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", noise(8000 * 60), 8000)
     stop = threading.Event()

@@ -67,6 +67,12 @@ def test_a_terminal_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     os.close(ours)
 
 
+def test_a_closed_standard_input_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(SourceError, match=r"^-: standard input is closed; pipe a sound file in$"):
+        FileSource("-", 8000)
+
+
 def test_a_copy_without_room_says_where(piped: Piped, monkeypatch: pytest.MonkeyPatch) -> None:
     piped(DEMO_AUDIO)
     monkeypatch.setattr("edge.sources.file.NamedTemporaryFile", lambda **_: Path("/dev/full").open("wb"))  # noqa: SIM115 - closed by the code under test

@@ -195,6 +195,15 @@ def test_without_a_broker_a_run_of_files_ends_well_and_says_what_waits(tmp_path:
     assert "Traceback" not in result.stderr
 
 
+def test_a_run_of_what_cannot_be_judged_says_so(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "nan.wav", np.full(16_000, np.nan, np.float32), 8000, subtype="FLOAT")
+    arguments = ("--fast", "--port", free_port(), "--outbox", tmp_path / "o.db")
+    result = laennec("run", "--source", tmp_path / "nan.wav", *arguments)
+    assert result.returncode == 2
+    assert "measurable 0.0 s" in result.stdout
+    assert "laennec: nothing of this sound can be judged, too short or not a number" in result.stderr
+
+
 def test_settings_of_the_command_line_lie_over_those_of_the_file(tmp_path: Path) -> None:
     from edge.commands.run import _overridden
 
