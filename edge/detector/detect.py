@@ -42,7 +42,7 @@ class Coverage:
     read_s: float
     """Length of what was read, seconds."""
     measurable_s: float
-    """Of it, what could be judged, seconds; none of a file that is not measurable as a whole."""
+    """Of it, what could be judged, seconds; none of a file that is not measurable as a whole and has no event."""
     verdict: Verdict = field(default_factory=Verdict)
     """Of all of its sound: whether it is like what the model knows, and can be judged at all."""
     gain_db: float = 0.0
@@ -70,10 +70,12 @@ def detect_file(
     score_records = _ScoreRecords(path, model, options.scores)
     pipeline = Pipeline(model, observe=score_records.push, adaptation=options.adaptation)
     source = FileSource(path, model.rate_hz, options.channel)
-    stop_sample = 0
+    stop_sample, has_events = 0, False
     broken: LaennecError | None = None
 
     def records(events: list[Event]) -> Iterator[Record]:
+        nonlocal has_events
+        has_events = has_events or bool(events)
         yield from score_records.pop()
         yield from (event_record(path, event, model.rate_hz) for event in events if event.kind == "end")
 
@@ -93,7 +95,8 @@ def detect_file(
     if broken is not None:
         raise broken
     verdict = pipeline.whole()
-    measurable_s = score_records.valid * model.score_hop_samples / model.rate_hz if verdict.measurable else 0.0
+    judged = score_records.valid if verdict.measurable or has_events else 0  # some of it was, where something was heard
+    measurable_s = judged * model.score_hop_samples / model.rate_hz
     coverage = Coverage(stop_sample / model.rate_hz, measurable_s, verdict, pipeline.gain_db)
     if not score_records.valid and not stop.is_set():
         raise SourceError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -123,6 +124,17 @@ def test_the_sides_of_a_split_share_no_patient(tmp_path: Path) -> None:
     assert len(sides.training) + len(sides.validation) == len(recordings)
     with pytest.raises(ConfigError, match=r"validation.folds = 2: 1 patients are too few"):
         part(recordings[:1], Validation(folds=2))
+
+
+def test_who_validates_does_not_depend_on_the_other_sets(tmp_path: Path) -> None:
+    ward = [r for r in read_datasets(make_ward(tmp_path)) if r.is_real_chest]
+    cycles = [replace(r, dataset="icbhi", patient=f"icbhi-{r.patient}") for r in ward[:3]]
+    coughs = [replace(r, dataset="", patient=f"cough-{n}", is_negative=True) for n, r in enumerate(ward[:6])]
+    alone = part(ward, Validation(folds=3, fold=1))
+    among = part([*cycles, *ward, *coughs], Validation(folds=3, fold=1))
+    real = [r.patient for r in among.validation if r.dataset == ward[0].dataset]
+    assert real == [r.patient for r in alone.validation]
+    assert 0 < sum(r.is_negative for r in among.validation) < 6, "both sides have some"
 
 
 def test_a_trial_has_a_clip_of_every_label(clip_set: ClipSet) -> None:
