@@ -49,6 +49,14 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=())
 
 
+class _Numbered(_Part):
+    """A message of a node that has a number: see the schema of events."""
+
+    seq: Number
+    seq_start: Number | None = None
+    seq_before: NumberBefore | None = None
+
+
 class EventTime(_Part):
     """When a sound was."""
 
@@ -72,15 +80,12 @@ class EventModel(_Part):
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class EventRecord(_Part):
+class EventRecord(_Numbered):
     """One change of one sound."""
 
     schema_: Literal["laennec.event/1"] = Field(alias="schema")
     id: Annotated[str, Field(pattern=r"^[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
     rev: Number
-    seq: Number
-    seq_start: Number | None = None
-    seq_before: NumberBefore | None = None
     type: Literal["onset", "update", "end"]
     mode: Mode
     site: Id
@@ -172,7 +177,7 @@ class TransitionTime(_Part):
     changed: Moment
 
 
-class TransitionRecord(_Part):
+class TransitionRecord(_Numbered):
     """One change of one alarm."""
 
     schema_: Literal["laennec.transition/1"] = Field(alias="schema")
@@ -184,9 +189,6 @@ class TransitionRecord(_Part):
     kind: Literal["Phy", "Tec"]
     priority: Literal["Lo", "Me", "Hi"]
     rev: Number
-    seq: Number
-    seq_start: Number | None = None
-    seq_before: NumberBefore | None = None
     cause: Text
     signal: Literal["Off", "On", "Latch", "Ack"]
     presence: bool
@@ -213,7 +215,7 @@ class GapTime(_Part):
     published: Moment
 
 
-class GapRecord(_Part):
+class GapRecord(_Numbered):
     """Samples of a bed that will never come."""
 
     schema_: Literal["laennec.gap/1"] = Field(alias="schema")
@@ -221,9 +223,6 @@ class GapRecord(_Part):
     """Of the topic: the message does not name it."""
     node: Id
     stream: Id
-    seq: Number
-    seq_start: Number | None = None
-    seq_before: NumberBefore | None = None
     boot_id: BootId
     late: bool
     from_sample: Index
@@ -245,7 +244,7 @@ class GapRecord(_Part):
         return f"{self.site}/{self.node}/{self.stream}/{self.boot_id}/{self.from_sample}/{self.to_sample}"
 
 
-class ClipRecord(_Part):
+class ClipRecord(_Numbered):
     """What became of a clip."""
 
     schema_: Literal["laennec.clip/1"] = Field(alias="schema")
@@ -253,9 +252,6 @@ class ClipRecord(_Part):
     site: Id
     node: Id
     stream: Id
-    seq: Number
-    seq_start: Number | None = None
-    seq_before: NumberBefore | None = None
     late: bool
     state: Literal["stored", "withheld", "dropped"]
     time: GapTime

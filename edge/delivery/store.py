@@ -6,8 +6,9 @@ this one raises.
 Ages are counted in operating time, the seconds that Laennec has run on this box, never by a wall clock, which may
 step by a year. `operation` notes now and then how long that was, and up to which `seq` it had come: a message is as
 old as the last note before it, to within `NOTE_S`. `priority` holds what each waiting message is worth, and `told` the
-last `rev` of each alarm that was ever put here. These are tables of their own, so that the release before this one,
-which a failed deployment goes back to, can still use the file; what that one wrote has the priority of its kind.
+last `rev` of each alarm that was ever put here, `given` the last `seq` of each node. These are tables of their own, so
+that the release before this one, which a failed deployment goes back to, can still use the file; what that one wrote
+has the priority of its kind.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ CREATE TABLE IF NOT EXISTS given(node TEXT PRIMARY KEY, seq INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS least ON priority(priority, seq);
 CREATE TRIGGER IF NOT EXISTS forget AFTER DELETE ON outbox BEGIN DELETE FROM priority WHERE seq = OLD.seq; END;
 """
+GREATEST = {"operation": ("seq", "operating_s"), "told": ("alarm", "rev"), "given": ("node", "seq")}  # key, number
 RANK = f"""
 INSERT INTO priority SELECT seq, CASE WHEN body IS NULL THEN {MessagePriority.EVENT:d} ELSE {MessagePriority.GAP:d} END
     FROM outbox WHERE seq NOT IN (SELECT seq FROM priority)
@@ -121,7 +123,7 @@ class Store:
         """Write messages with consecutive `seq`, all or none."""
         with self._db:
             if stamp.operating_s - self.operating_s() >= NOTE_S:
-                self._note_operation(stamp.first_seq - 1, stamp.operating_s)
+                self._note("operation", (stamp.first_seq - 1, stamp.operating_s))
             for seq, message in enumerate(messages, stamp.first_seq):
                 numbers = {"seq": seq, "seq_start": stamp.seq_start, "seq_before": stamp.seq_before}
                 text: str | None = encode({**message.body, **numbers}).decode()
@@ -133,8 +135,8 @@ class Store:
                 self._db.execute("INSERT INTO outbox VALUES(?,?,?,?,?)", waiting)
                 self._db.execute("INSERT OR REPLACE INTO priority VALUES(?,?)", (seq, priority_of(message)))
                 if message.transition is not None:
-                    self._note_told(*message.transition)
-                self._note_given(stamp.node, seq)
+                    self._note("told", message.transition)
+                self._note("given", (stamp.node, seq))
 
     def waiting(self, after: int, until: int, limit: int) -> list[Entry]:
         """The oldest entries with after < seq <= until, at most `limit`."""
@@ -202,7 +204,7 @@ class Store:
     def note_operating_time(self, seq: int, operating_s: float) -> None:
         """Write how long Laennec has run on this box, seconds, and up to which `seq` it has come."""
         with self._db:
-            self._note_operation(seq, operating_s)
+            self._note("operation", (seq, operating_s))
 
     def add_operating_time(self, seconds: float) -> None:
         """Laennec had run so many seconds longer than was known when the rows were written."""
@@ -263,12 +265,9 @@ class Store:
             self._db.executemany("INSERT OR REPLACE INTO priority VALUES(?,?)", ranks)
             # A write that failed late may have reached the disk; with another seq its event is now that one.
             self._db.execute("DELETE FROM outbox WHERE body IS NULL AND seq NOT IN (SELECT seq FROM event)")
-            for seq, operating_s in other._db.execute("SELECT * FROM operation").fetchall():
-                self._note_operation(seq, operating_s)
-            for alarm, rev in other.told().items():
-                self._note_told(alarm, rev)
-            for node, seq in other._db.execute("SELECT * FROM given").fetchall():
-                self._note_given(node, seq)
+            for table in GREATEST:
+                for row in other._db.execute(f"SELECT * FROM {table}").fetchall():
+                    self._note(table, row)
         with other._db:
             for table in ("event", "outbox", "operation", "told"):
                 other._db.execute(f"DELETE FROM {table}")
@@ -284,17 +283,11 @@ class Store:
             for seq, topic, body, expiry_s, ident, rev in rows
         ]
 
-    def _note_operation(self, seq: int, operating_s: float) -> None:
-        later = "ON CONFLICT(seq) DO UPDATE SET operating_s = max(operating_s, excluded.operating_s)"
-        self._db.execute(f"INSERT INTO operation VALUES(?,?) {later}", (seq, operating_s))
-
-    def _note_told(self, alarm: str, rev: int) -> None:
-        later = "ON CONFLICT(alarm) DO UPDATE SET rev = max(rev, excluded.rev)"
-        self._db.execute(f"INSERT INTO told VALUES(?,?) {later}", (alarm, rev))
-
-    def _note_given(self, node: str, seq: int) -> None:
-        later = "ON CONFLICT(node) DO UPDATE SET seq = max(seq, excluded.seq)"
-        self._db.execute(f"INSERT INTO given VALUES(?,?) {later}", (node, seq))
+    def _note(self, table: str, row: tuple[object, ...]) -> None:
+        """Write a row of `GREATEST`; of two with one key the greater number stays."""
+        key, number = GREATEST[table]
+        later = f"ON CONFLICT({key}) DO UPDATE SET {number} = max({number}, excluded.{number})"
+        self._db.execute(f"INSERT INTO {table} VALUES(?,?) {later}", row)
 
     def _used_bytes(self) -> int:
         pages, free, size = (

@@ -70,12 +70,11 @@ def detect_file(
     score_records = _ScoreRecords(path, model, options.scores)
     pipeline = Pipeline(model, observe=score_records.push, adaptation=options.adaptation)
     source = FileSource(path, model.rate_hz, options.channel)
-    stop_sample, has_events = 0, False
+    stop_sample = 0
     broken: LaennecError | None = None
 
     def records(events: list[Event]) -> Iterator[Record]:
-        nonlocal has_events
-        has_events = has_events or bool(events)
+        score_records.has_events |= bool(events)
         yield from score_records.pop()
         yield from (event_record(path, event, model.rate_hz) for event in events if event.kind == "end")
 
@@ -94,10 +93,7 @@ def detect_file(
     yield from records(events)
     if broken is not None:
         raise broken
-    verdict = pipeline.whole()
-    judged = score_records.valid if verdict.measurable or has_events else 0  # some of it was, where something was heard
-    measurable_s = judged * model.score_hop_samples / model.rate_hz
-    coverage = Coverage(stop_sample / model.rate_hz, measurable_s, verdict, pipeline.gain_db)
+    coverage = score_records.coverage(pipeline, stop_sample / model.rate_hz)
     if not score_records.valid and not stop.is_set():
         raise SourceError(
             f"{path}: nothing in {coverage.read_s:.2f} s can be judged, too short or not a number; record again"
@@ -156,6 +152,7 @@ class _ScoreRecords:
         self._next = 0  # score frame of the next record
         self._records: list[Record] = []
         self.valid = 0  # score frames that could be judged
+        self.has_events = False
 
     def push(self, scores: Scores) -> None:
         self.valid += int(scores.valid.sum())
@@ -173,6 +170,12 @@ class _ScoreRecords:
         """The records since the last call."""
         records, self._records = self._records, []
         return records
+
+    def coverage(self, pipeline: Pipeline, read_s: float) -> Coverage:
+        """How much of the file could be judged: some of it was, where something was heard."""
+        verdict = pipeline.whole()
+        judged = self.valid if verdict.measurable or self.has_events else 0
+        return Coverage(read_s, judged * self._hop_s, verdict, pipeline.gain_db)
 
     def _add(self, values: list[float], valid: bool) -> None:
         named = dict(zip(self._classes, values, strict=True))
