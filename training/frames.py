@@ -27,10 +27,24 @@ _VERSION = "2"  # of what is computed from the same sound and spec
 
 
 def extract(samples: NDArray[np.float32], front_end: FrontEnd) -> NDArray[np.float32]:
-    """(T, M) frames of one whole sound, (N,), from the front-end that runs at the bedside; it is reset."""
+    """Frames of one whole sound from the front-end that runs at the bedside, from its first sample on.
+
+    Frames that the front-end does not make because its filters have not settled (32 ms of a high-pass) are as the
+    first that it makes.
+
+    Args:
+        samples: (N,) at the spec's rate.
+        front_end: it is reset.
+
+    Returns:
+        (T, M).
+    """
     front_end.reset()
     frames = front_end.push(Block(0, samples, np.ones(len(samples), np.bool_))) + front_end.flush()
-    return np.concatenate([f.values for f in frames]) if frames else np.zeros((0, front_end.spec.width), np.float32)
+    if not frames:
+        return np.zeros((0, front_end.spec.width), np.float32)
+    values = np.concatenate([f.values for f in frames])
+    return np.concatenate([np.repeat(values[:1], frames[0].start, axis=0), values])
 
 
 def cache_key(decides: Iterable[str], sounds: Iterable[tuple[Path | None, str]]) -> str:

@@ -1,8 +1,8 @@
 """The front-end of one stream: blocks in, frames out, any cut of the input gives the same bits.
 
 Frame t touches the samples [t * hop - history, t * hop + ahead), t absolute (beyond them a recursive filter has decayed
-by `settle_db`, and a wavelet by 80 dB); it is valid when all of them are (else its values are zeros), and a jump in the
-block index skips the frames that touch the missing ones. Not for chunks of frames (`edge.detector.chunks`),
+by its `settle_db`, and a wavelet by 80 dB); it is valid when all of them are (else its values are zeros), and a jump in
+the block index skips the frames that touch the missing ones. Not for chunks of frames (`edge.detector.chunks`),
 resampling (`edge.sources`) or the arithmetic of an analysis (`logmel.py`, `gammatone.py`, `cwt.py`).
 
 Kernels are compiled when first called, or loaded from a cache. They are handed plain tuples, whose members they name
@@ -21,6 +21,7 @@ from edge.features.compress import Compression
 from edge.features.cwt import cwt_energies, make_cwt_plan
 from edge.features.deltas import Deltas
 from edge.features.gammatone import gammatone_energies, make_gammatone_plan
+from edge.features.high_pass import NEW, HighPassPlan, high_pass, make_high_pass
 from edge.features.logmel import make_mel_plan, mel_energies
 from edge.features.parts import Cwt, Gammatone, Mel
 from edge.features.ring import NAN, make_ring
@@ -50,6 +51,9 @@ class FrontEnd:
         self._hidden = self._history if isinstance(kind, Gammatone) else 0  # a recursive filter settles unseen
         self._ring = make_ring(self._history + self._ahead + self._together * self._hop)
         self._plan = _plain(PLANS[type(kind)](spec, kind, self._ring))
+        self._high_pass: HighPassPlan | None = None
+        if spec.high_pass_hz:
+            self._high_pass = make_high_pass(spec.high_pass_hz, spec.rate_hz)
         self._kernel = KERNELS[type(kind)]
         self._compression, self._deltas = Compression(spec), Deltas(spec) if spec.deltas else None
         self._stop: int | None = None  # one past the last sample taken; None before the first
@@ -74,6 +78,10 @@ class FrontEnd:
             )
         out = self._jump(start) if start != self._stop else []
         assert self._stop is not None
+        if self._high_pass is not None:
+            passed, settled = np.empty_like(samples), np.empty_like(valid)
+            high_pass(_plain(self._high_pass), samples, valid, passed, settled)
+            samples, valid = passed, settled
         stop = self._stop + len(samples)
         complete = (stop - self._ahead) // self._hop + 1  # one past the last frame that has all its samples
         out += self._make(samples, valid, complete - complete % self._together)
@@ -117,11 +125,14 @@ class FrontEnd:
             raise ValueError(f"block starts at sample {start}, before the end of what was written, {self._stop}")
         out = self._end()
         self._ring[:] = NAN
+        if self._high_pass is not None:
+            self._high_pass.unsettled[0] = NEW
         self._compression.reset()
         if self._deltas:
             self._deltas.reset()
         self._stop = start
-        self._shown = -(-(start + self._history) // self._hop)
+        settling = 0 if self._high_pass is None else self._high_pass.settle
+        self._shown = -(-(start + settling + self._history) // self._hop)
         self._next = self._shown - self._hidden // self._hop
         return out
 

@@ -6,10 +6,10 @@ from the same record, and two specs are equal exactly when their hashes are. Not
 A front-end is three choices. The *analysis* turns sound into energies in M bands (`Mel`, `Gammatone` or `Cwt`), the
 *compression* turns energies into levels (`Log` or `Pcen`), and deltas and an affine normalisation follow:
 
-    sound -> analysis -> compression -> [levels, delta, delta delta] -> (x - offset) / scale -> frames
+    sound -> [high-pass] -> analysis -> compression -> [levels, delta, delta delta] -> (x - offset) / scale -> frames
 
 Frame t touches the samples [t * hop - history, t * hop + ahead), whatever the front-end; what lies beyond reaches it
-not at all (mel), or weakened by `settle_db` (gammatone) or 80 dB (wavelets).
+not at all (mel), or weakened by `settle_db` (gammatone), 60 dB (high-pass) or 80 dB (wavelets).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import reprlib
 from dataclasses import asdict, dataclass, field
 
 from edge.errors import ConfigError
+from edge.features.high_pass import settle_samples
 from edge.features.parts import LONGEST, Cwt, Gammatone, Grid, Log, Mel, Pcen, canonical, require
 
 SCHEMA = "laennec.features/2"
@@ -56,6 +57,8 @@ class FeatureSpec:
     """Subtracted from every number of a frame: one for all, or one for each."""
     scale: tuple[float, ...] = (1.0,)
     """Divides it after that: one for all, or one for each."""
+    high_pass_hz: float = 0.0
+    """Corner of a high-pass of the samples in front of the analysis (`high_pass.py`), Hz; 0: none."""
 
     def __post_init__(self) -> None:
         """Make the numbers canonical; refuse a spec that cannot be.
@@ -93,7 +96,9 @@ class FeatureSpec:
     @property
     def history_samples(self) -> int:
         """Samples before t * hop that frame t touches."""
-        return self.analysis.reach_samples(self.grid)[0] + self.deltas * self.delta_frames * self.hop_samples
+        settling = settle_samples(self.high_pass_hz, self.rate_hz) if self.high_pass_hz else 0
+        reach = self.analysis.reach_samples(self.grid)[0] + self.deltas * self.delta_frames * self.hop_samples
+        return reach + settling
 
     @property
     def ahead_samples(self) -> int:
@@ -108,6 +113,8 @@ class FeatureSpec:
     def to_json(self) -> str:
         """Canonical JSON: sorted keys, shortest exact numbers, the same text on every Python and NumPy."""
         content = asdict(self) | {"schema": SCHEMA}
+        if not self.high_pass_hz:  # specs of before there was one keep their hash
+            del content["high_pass_hz"]
         for key, kinds in (("analysis", ANALYSES), ("compression", COMPRESSIONS)):
             content[key]["kind"] = next(kind for kind, cls in kinds.items() if isinstance(getattr(self, key), cls))
         return json.dumps(content, sort_keys=True, separators=(",", ":"))
@@ -147,6 +154,9 @@ class FeatureSpec:
         nyquist_hz = self.rate_hz / 2
         require("high_hz", self.high_hz, 0 < self.high_hz <= nyquist_hz, f"above 0, up to {nyquist_hz:g}")
         require("low_hz", self.low_hz, 0 <= self.low_hz < self.high_hz, f"from 0 to below {self.high_hz:g}")
+        lowest_hz = self.rate_hz / LONGEST
+        fits = self.high_pass_hz == 0 or lowest_hz <= self.high_pass_hz <= nyquist_hz / 2
+        require("high_pass_hz", self.high_pass_hz, fits, f"0, or {lowest_hz:g} to {nyquist_hz / 2:g}")
         require("bands", self.bands, 0 < self.bands <= 1024, "1 to 1024")
         require("deltas", self.deltas, self.deltas in (0, 1, 2), "0, 1, 2")
         require("delta_frames", self.delta_frames, 1 <= self.delta_frames <= 100, "1 to 100")

@@ -22,7 +22,7 @@ MADV_DONTNEED = 4  # <sys/mman.h> of Linux
 
 def warm_up() -> None:
     """Prepare the kernels of the default front-end; a quarter of a second, or four seconds if they must be compiled."""
-    FrontEnd(FeatureSpec()).push(Block(0, np.zeros(4096, np.float32), np.ones(4096, np.bool_)))
+    FrontEnd(FeatureSpec(high_pass_hz=110)).push(Block(0, np.zeros(4096, np.float32), np.ones(4096, np.bool_)))
     _release_compiler()
 
 

@@ -16,6 +16,7 @@ from edge.types import Block, Frames
 DEEP = 8000  # samples, longer than every front-end needs before and behind a frame
 FRONT_ENDS = {
     "log-mel": FeatureSpec(hop_samples=64, bands=48, analysis=Mel(windows_samples=(512, 128), fft_size=512)),
+    "log-mel, high-pass": FeatureSpec(hop_samples=64, bands=48, analysis=Mel(windows_samples=(512,)), high_pass_hz=110),
     "log-mel, odd lengths": FeatureSpec(hop_samples=37, bands=20, analysis=Mel(windows_samples=(401,), fft_size=450)),
     "log-mel, deltas": FeatureSpec(
         bands=10, deltas=2, analysis=Mel(scale="slaney", norm="area"), compression=Log("ln", -20)
@@ -26,6 +27,8 @@ FRONT_ENDS = {
     "gammatone, odd lengths": FeatureSpec(analysis=Gammatone(), hop_samples=131, bands=7, deltas=1, delta_frames=3),
     "morlet": FeatureSpec(analysis=Cwt(), bands=30),
     "morse": FeatureSpec(analysis=Cwt(wavelet="morse", block_frames=3), hop_samples=60, bands=9, low_hz=100, deltas=1),
+    "gammatone, high-pass": FeatureSpec(analysis=Gammatone(), bands=12, high_pass_hz=200),
+    "morlet, high-pass": FeatureSpec(analysis=Cwt(), bands=8, low_hz=100, high_pass_hz=80, deltas=1),
     "morlet, every sample": FeatureSpec(analysis=Cwt(), hop_samples=1, bands=3, low_hz=600, compression=Pcen()),
 }
 every_front_end = pytest.mark.parametrize("name", FRONT_ENDS)
