@@ -92,13 +92,13 @@ def bed_values(stream: str, reading: BedReading, groups: Iterable[str]) -> dict[
     """The measurements of one bed's alarms."""
     state = reading.state
     is_heard = state in ("ok", "degraded")
+    is_lost = True if state == "lost" else False if is_heard else None  # a node that stops has not heard of the device
     conditions = reading.vitals.conditions if reading.vitals is not None and is_heard else None
     off_skin = _is_off_skin(reading.verdict, conditions) if is_heard else None
     flat = None if conditions is None else "battery" in conditions
     unmeasured = state == "degraded" and not off_skin if is_heard else None
     technical: dict[Technical, Value] = {
-        "signal-lost": None if state == "unknown" else state == "lost",
-        "not-measurable": unmeasured, "contact": off_skin, "battery": flat,
+        "signal-lost": is_lost, "not-measurable": unmeasured, "contact": off_skin, "battery": flat,
     }  # fmt: skip
     burden = {Key(stream, group): reading.burden.get(group) if is_heard else None for group in groups}
     return {**burden, **{Key(stream, name): value for name, value in technical.items()}}

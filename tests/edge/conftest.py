@@ -53,7 +53,7 @@ class Watcher:
         self.client = paho.Client(CallbackAPIVersion.VERSION2, protocol=protocol)
         self.client.on_connect = lambda *_: self._subscribe()
         self.client.on_subscribe = lambda *_: self._ready.set()
-        self.client.on_message = lambda _c, _u, m: self.messages.append((m.topic, m.retain, json.loads(m.payload)))
+        self.client.on_message = lambda _c, _u, message: self._keep(message)
         self.client.reconnect_delay_set(1, 1)
         self.client.connect("127.0.0.1", port)
         self.client.loop_start()
@@ -61,6 +61,10 @@ class Watcher:
 
     def _subscribe(self) -> None:
         self.client.subscribe("laennec/v1/#", qos=1)
+
+    def _keep(self, message: paho.MQTTMessage) -> None:
+        if message.payload:  # an empty one clears what was retained
+            self.messages.append((message.topic, message.retain, json.loads(message.payload)))
 
     def bodies(self, ending: str) -> list[dict[str, Any]]:
         """Bodies of the messages whose topic ends so, in order of arrival."""

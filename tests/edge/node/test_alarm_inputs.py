@@ -87,7 +87,7 @@ def test_a_group_that_the_model_lacks_is_named(tmp_path: Path) -> None:
         ("ok", (), (False, False, False, False)),
         ("unknown", ("no contact",), (None, None, None, None)),
         ("lost", ("no contact", "battery"), (True, None, None, None)),
-        ("disabled", (), (False, None, None, None)),
+        ("disabled", (), (None, None, None, None)),  # its node stops: of the device nothing is known
         ("degraded", ("battery",), (False, True, False, True)),
         ("degraded", ("no contact",), (False, False, True, False)),  # one notice for one fault
     ],
