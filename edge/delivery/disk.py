@@ -128,6 +128,12 @@ class Disk:
         """How many entries wait."""
         return self.read(Store.depth, len(self._acknowledged)) - len(self._acknowledged)
 
+    def oldest_s(self) -> float | None:
+        """How long Laennec had run when the oldest entry was written, seconds; None: there is none, or none is read."""
+        seqs = self.read(lambda store: store.oldest(len(self._acknowledged) + 1), list[int]())
+        oldest = next((seq for seq in seqs if seq not in self._acknowledged), None)
+        return None if oldest is None else self.read(lambda store: store.operating_s(oldest), None)
+
     def ack(self, seqs: list[int]) -> None:
         """Delete messages that the broker has; what the disk refuses to delete is hidden until it does."""
         if self.is_open and seqs and not self.do("delete", lambda store: store.delete(seqs)):

@@ -144,7 +144,7 @@ class Dispatch:
             How many messages still wait (on disk, for the next start).
         """
         deadline_s = self._monotonic() + timeout_s
-        while (left := len(self._inbox) + self._outbox.counts().waiting) and self._monotonic() < deadline_s:
+        while (left := len(self._inbox) + self._outbox.status.waiting) and self._monotonic() < deadline_s:
             time.sleep(0.02)
         return left
 

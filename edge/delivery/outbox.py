@@ -15,16 +15,16 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge.delivery.disk import Disk
 from edge.delivery.messages import Body, Message
 from edge.delivery.priority import CAUSES, MessagePriority, nothing_dropped, priority_of
 from edge.delivery.sequence import SequenceNumbers
-from edge.delivery.store import MAX_SEQ, Entry, Stamp, Store
+from edge.delivery.store import Entry, Stamp, Store
 from edge.delivery.store_file import open_store
 from edge.log import RateLimitedLog
 
@@ -35,21 +35,25 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Counts:
-    """State of the outbox, for the health report; in messages, if not said otherwise."""
+class OutboxStatus:
+    """How the outbox was after its last work, in messages if not said otherwise; whoever reads it waits for no disk."""
 
     waiting: int = 0
     """On disk and in memory."""
-    oldest_s: float = 0.0
-    """For how long the oldest message has waited, seconds of operating time, at most ten too many."""
+    oldest_since_s: float | None = None
+    """Since when the oldest message has waited, monotonic seconds, at most ten too early; None: none waits."""
     in_memory: int = 0
     """Messages that the disk refused; a power cut would lose them."""
     on_disk: bool = True
     """Whether the disk took the last write; until it takes one, messages are kept in memory."""
     failed_writes: int = 0
     """Transactions that the disk refused."""
-    evicted: dict[str, int] = field(default_factory=nothing_dropped)
+    evicted: Mapping[str, int] = field(default_factory=nothing_dropped)
     """Messages that were dropped undelivered, by cause."""
+
+    def oldest_s(self, now_s: float) -> float:
+        """For how long the oldest message has waited, seconds of operating time."""
+        return 0.0 if self.oldest_since_s is None else round(now_s - self.oldest_since_s, 1)
 
 
 class Outbox:
@@ -82,7 +86,9 @@ class Outbox:
         self._monotonic, self._operating_zero_s = monotonic, monotonic()
         self._mutex = threading.Lock()
         self._limited_log = RateLimitedLog(logger)
-        self._counts = Counts()
+        self._evicted = nothing_dropped()
+        self.status = OutboxStatus()
+        """To be read from any thread; each work here ends with a new one."""
         self._memory = open_store(":memory:")
         self._disk = Disk(path)
         self._drops = 0
@@ -97,6 +103,7 @@ class Outbox:
         self.number_for("")
         self._memory.note_operating_time(self._numbers.last, self._operating_s())
         self._note_operating_time(0.0)  # finds a full disk now
+        self._publish()
 
     @property
     def path(self) -> Path:
@@ -149,6 +156,7 @@ class Outbox:
                 self._drop_updates(messages, self._numbers.last + 1)
                 self._numbers.last += len(messages)
                 self._count_dropped(self._memory.shrink(MEMORY_BYTES))
+            self._publish()
             return is_written
 
     def waiting(self, after: int, until: int, limit: int) -> list[Entry]:
@@ -192,6 +200,7 @@ class Outbox:
         """Delete messages that the broker has; if the disk refuses, they are sent once more after a restart."""
         with self._mutex:
             self._disk.ack([seq for seq in seqs if not self._memory.delete([seq])])
+            self._publish()
 
     def tidy(self) -> None:
         """Drop what is too old, and move messages from memory to disk if it works again; to be called regularly."""
@@ -208,23 +217,7 @@ class Outbox:
                 logger.info("outbox disk=working path=%s; what waited in memory is on disk", self._path)
             self._disk.delete_acknowledged()
             self._note_operating_time(OPERATING_NOTE_S if self._disk.accepts_writes else 0.0)
-
-    def counts(self) -> Counts:
-        """The state of the outbox now."""
-        with self._mutex:
-            in_memory, now_s = self._memory.depth(), self._operating_s()
-            oldest = self._disk.waiting(0, MAX_SEQ, 1)[:1]
-            since_s = [self._disk.read(lambda store: store.operating_s(oldest[0].seq), now_s)] if oldest else []
-            since_s += [self._memory.operating_s(entry.seq) for entry in self._memory.waiting(0, MAX_SEQ, 1)]
-            return replace(
-                self._counts,
-                waiting=in_memory + self._disk.depth(),
-                oldest_s=round(now_s - min(since_s, default=now_s), 1),
-                in_memory=in_memory,
-                on_disk=self._disk.accepts_writes,
-                failed_writes=self._disk.failed_writes,
-                evicted=dict(self._counts.evicted),
-            )
+            self._publish()
 
     def close(self) -> None:
         """Leave everything that waits on disk, and release the file."""
@@ -235,6 +228,17 @@ class Outbox:
                 self._numbers.release_unused()
             self._memory.close()
             self._disk.close()
+
+    def _publish(self) -> None:
+        """Say how it is; at the end of all that changes it, with the mutex held."""
+        in_memory = self._memory.depth()
+        since_s = [self._memory.operating_s(seq) for seq in self._memory.oldest(1)]
+        if (on_disk_s := self._disk.oldest_s()) is not None:
+            since_s.append(on_disk_s)
+        self.status = OutboxStatus(
+            in_memory + self._disk.depth(), self._operating_zero_s + min(since_s) if since_s else None, in_memory,
+            self._disk.accepts_writes, self._disk.failed_writes, dict(self._evicted),
+        )  # fmt: skip
 
     def _read_counters(self) -> int | None:
         """The highest `seq` in the file just opened, None if unreadable; operating time goes on from what it holds."""
@@ -272,9 +276,7 @@ class Outbox:
 
     def _count_dropped(self, rows: dict[str, int]) -> None:
         for cause, number in rows.items():
-            if number and cause in self._counts.evicted:  # `delivered`, the log of what the broker has, is no loss
-                self._counts.evicted[cause] += number
+            if number and cause in self._evicted:  # `delivered`, the log of what the broker has, is no loss
+                self._evicted[cause] += number
                 self._drops += 1
-                self._limited_log.log(
-                    cause, f"outbox dropped={cause} total={self._counts.evicted[cause]}", logging.ERROR
-                )
+                self._limited_log.log(cause, f"outbox dropped={cause} total={self._evicted[cause]}", logging.ERROR)

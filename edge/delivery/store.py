@@ -175,6 +175,10 @@ class Store:
         """How many entries wait."""
         return int(self._db.execute("SELECT count(*) FROM outbox").fetchone()[0])
 
+    def oldest(self, limit: int) -> list[int]:
+        """`seq` of the oldest entries."""
+        return [seq for (seq,) in self._db.execute("SELECT seq FROM outbox ORDER BY seq LIMIT ?", (limit,))]
+
     def highest_seq(self) -> int:
         """The greatest `seq` ever written, 0 if none."""
         row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'").fetchone()

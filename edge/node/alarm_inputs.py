@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from edge.delivery.outbox import Counts
+from edge.delivery.outbox import OutboxStatus
 from edge.detector.sound_check import Verdict
 from edge.node.stream import NodeStream
 from edge.settings.alarms import AlarmSettings, BurdenAlarm, Technical, TechnicalAlarm
@@ -55,7 +55,7 @@ class BedReading:
 class NodeReading:
     """What is known of the node itself now."""
 
-    outbox: Counts
+    outbox: OutboxStatus
     dropped: int
     """Messages that the outbox never saw, since the start."""
     is_synchronised: bool | None

@@ -7,6 +7,7 @@ and some allow 4 kB. Pure: bodies of messages, nothing is published or measured 
 from __future__ import annotations
 
 import sys
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -18,7 +19,7 @@ from edge.artefact.model import Model
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.latency import LatencyCounts
 from edge.delivery.messages import Body, Node, device_body, model_body, rfc3339
-from edge.delivery.outbox import Outbox
+from edge.delivery.outbox import OutboxStatus
 from edge.delivery.trend import DIGITS, missing_body
 from edge.detector.event_options import EventOptions
 from edge.node.stream import NodeStream
@@ -83,23 +84,23 @@ def stream_info_body(node: Node, stream: Stream, model: Model, adaptation: Adapt
 
 
 def health_body(
-    node: Node, outbox: Outbox, dispatch: Dispatch, streams: Sequence[NodeStream], uptime_s: float, wall_s: float
+    node: Node, outbox: OutboxStatus, dispatch: Dispatch, streams: Sequence[NodeStream], uptime_s: float, wall_s: float
 ) -> Body:
     """How a node is, `wall_s` seconds after 1970; of its streams, how many are in which state."""
-    counts, refusals, rival = outbox.counts(), dispatch.refusals, dispatch.rival
-    is_losing = counts.in_memory or counts.evicted["event"] or counts.evicted["alarm"] or not counts.on_disk
+    refusals, rival = dispatch.refusals, dispatch.rival
+    is_losing = outbox.in_memory or outbox.evicted["event"] or outbox.evicted["alarm"] or not outbox.on_disk
     states = Counter(stream.state().name for stream in streams)
     return {
         "schema": "laennec.health/2", "ts": rfc3339(wall_s), "boot_id": node.boot_id, "uptime_s": round(uptime_s, 1),
         "checks": {
-            "outbox": "crit" if is_losing else "warn" if counts.waiting > BACKLOG_WARNING else "ok",
+            "outbox": "crit" if is_losing else "warn" if outbox.waiting > BACKLOG_WARNING else "ok",
             "inbox": "crit" if dispatch.dropped else "ok",
             "broker": "crit" if refusals.count or rival else "ok",
             "streams": "warn" if states["lost"] or states["degraded"] else "ok",
         },
         "outbox": {
-            "waiting": counts.waiting, "oldest_s": counts.oldest_s, "in_memory": counts.in_memory,
-            "on_disk": counts.on_disk, "failed_writes": counts.failed_writes, "evicted": counts.evicted,
+            "waiting": outbox.waiting, "oldest_s": outbox.oldest_s(time.monotonic()), "in_memory": outbox.in_memory,
+            "on_disk": outbox.on_disk, "failed_writes": outbox.failed_writes, "evicted": dict(outbox.evicted),
         },
         "broker": {"refused": refusals.count, "reason": refusals.reason, "rival": rival},
         "dropped": dispatch.dropped,

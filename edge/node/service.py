@@ -194,7 +194,7 @@ class Service:
             self._retained.settle(self._stream_topics)
         self._dispatch.stop()
         self._outbox.tidy()  # a last attempt to bring to disk what only memory holds
-        counts = self._outbox.counts()
+        counts = self._outbox.status
         totals = sum((stream.totals() for stream in self._streams), StreamTotals())
         failures = tuple(f"stream {each.id}: {each.failure}" for each in self._streams if each.failure)
         if counts.in_memory:
@@ -205,8 +205,8 @@ class Service:
     def _look(self) -> WardReading:
         """What the alarms look at; called from their thread."""
         beds = {stream.id: bed_reading(stream) for stream in self._streams}
-        counts, dropped = self._outbox.counts(), self._dispatch.dropped
-        return WardReading(beds, NodeReading(counts, dropped, is_synchronised(), self._watch.has_missed))
+        outbox, dropped = self._outbox.status, self._dispatch.dropped
+        return WardReading(beds, NodeReading(outbox, dropped, is_synchronised(), self._watch.has_missed))
 
     def _end_orphaned_events(self) -> None:
         """End the events that were open when an earlier process died, as soon as the outbox can be read."""
@@ -245,7 +245,7 @@ class Service:
     def _health(self) -> Body:
         """How the node is."""
         uptime_s = time.monotonic() - self._started_s
-        body = health_body(self._node, self._outbox, self._dispatch, self._streams, uptime_s, time.time())
+        body = health_body(self._node, self._outbox.status, self._dispatch, self._streams, uptime_s, time.time())
         body["checks"]["alarms"] = "ok" if self._alarms.is_well else "crit"
         if self._config.look:
             body["look"] = self._looks.health()

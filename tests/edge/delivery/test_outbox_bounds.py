@@ -38,7 +38,7 @@ def test_what_is_kept_in_memory_is_bounded_and_what_is_dropped_is_counted(
     with refusing(path):
         for first in range(0, 600, 100):
             impatient.put([event(number, filling=1000) for number in range(first, first + 100)])
-        counts, kept = impatient.counts(), numbers(impatient)
+        counts, kept = impatient.status, numbers(impatient)
     assert counts.in_memory == counts.waiting == len(kept) < 200  # of 1 kB each; pages are not full
     assert counts.evicted["event"] == 600 - len(kept)
     assert kept == list(range(600 - len(kept), 600))  # the newest
@@ -56,15 +56,15 @@ def test_no_more_is_given_than_asked_for_whether_on_disk_or_in_memory(impatient:
 def test_the_age_of_the_oldest_message_is_told_wherever_it_waits(impatient: Outbox, path: Path) -> None:
     clock = impatient._monotonic
     assert isinstance(clock, Clock)
-    assert impatient.counts().oldest_s == 0.0
+    assert impatient.status.oldest_s(clock()) == 0.0
     with refusing(path):
         impatient.put([event(1)])
     clock.now_s += 2 * NOTE_S
     impatient.put([event(2)])
     clock.now_s += 1.0
-    assert (impatient.counts().oldest_s, impatient.counts().in_memory) == (2 * NOTE_S + 1.0, 1)
+    assert (impatient.status.oldest_s(clock()), impatient.status.in_memory) == (2 * NOTE_S + 1.0, 1)
     impatient.ack([1])
-    assert impatient.counts().oldest_s == 1.0
+    assert impatient.status.oldest_s(clock()) == 1.0
 
 
 def test_updates_are_not_kept_in_memory_so_that_no_rev_is_sent_that_a_death_would_forget(
@@ -75,7 +75,7 @@ def test_updates_are_not_kept_in_memory_so_that_no_rev_is_sent_that_a_death_woul
         assert not impatient.put([update(1, 2), event(2), update(1, 3)])
         assert [(entry.seq, entry.body["n"]) for entry in impatient.waiting(0, ALL, 9)] == [(1, 1), (3, 2)]
     assert impatient.last_seq == 4
-    assert impatient.counts().evicted == {**nothing_dropped(), "update": 2}
+    assert impatient.status.evicted == {**nothing_dropped(), "update": 2}
 
 
 def test_a_sound_that_was_told_and_goes_on_is_remembered_by_a_full_outbox_that_its_end_may_be_made(path: Path) -> None:
@@ -87,7 +87,7 @@ def test_a_sound_that_was_told_and_goes_on_is_remembered_by_a_full_outbox_that_i
     box.put([begun, event(1), lasting])
     box.ack([1, 2, 3])
     number = 2
-    while not box.counts().evicted["event"]:  # until it is full of what waits
+    while not box.status.evicted["event"]:  # until it is full of what waits
         box.put([event(number, 1, 5000), event(number, 2, 5000)])
         number += 1
     assert [body["n"] for body in box.unfinished("now") or () if body["n"] < 2] == [0, 1]

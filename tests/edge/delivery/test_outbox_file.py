@@ -89,10 +89,10 @@ def test_the_release_before_and_this_one_can_use_the_same_file(path: Path) -> No
     assert [(entry.seq, entry.body["n"]) for entry in outbox.waiting(0, ALL, 9)] == [(n, n) for n in range(1, 6)]
     uptime.now_s += 3000
     outbox.tidy()
-    assert outbox.counts().waiting == 5
+    assert outbox.status.waiting == 5
     uptime.now_s += 700
     outbox.tidy()
-    assert outbox.counts().waiting == 0
+    assert outbox.status.waiting == 0
     outbox.close()
 
 

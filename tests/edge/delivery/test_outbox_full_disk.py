@@ -44,17 +44,17 @@ def test_a_start_on_a_full_disk_keeps_events_in_memory_and_opens_the_file_when_t
     disk.fill()
     outbox = Outbox(disk.path / place, 1, 1)
     outbox.put([event(1), event(2)])
-    counts = outbox.counts()
+    counts = outbox.status
     assert (counts.waiting, counts.in_memory, counts.on_disk, counts.failed_writes) == (2, 2, False, 1)
     assert numbers(outbox) == [1, 2]
     assert "disk=refuses action=open" in caplog.text
     outbox.tidy()
-    assert not outbox.counts().on_disk
+    assert not outbox.status.on_disk
     disk.free()
     outbox.tidy()
     outbox.put([event(3)])
     outbox.ack([outbox.waiting(0, ALL, 1)[0].seq])
-    counts = outbox.counts()
+    counts = outbox.status
     assert (counts.waiting, counts.in_memory, counts.on_disk) == (2, 0, True)
     outbox.close()
     again = Outbox(disk.path / place, 1, 1)
@@ -70,14 +70,14 @@ def test_what_an_earlier_process_left_is_there_on_a_full_disk_and_others_can_rea
     first.close()
     disk.fill()
     second = Outbox(disk.path / "o.db", 1, 1)
-    assert not second.counts().on_disk
+    assert not second.status.on_disk
     second.put([event(2)])
     assert [entry.seq for entry in second.waiting(0, ALL, 9)] == [1, 2]
     disk.free()
     second.tidy()
     second.tidy()
     assert numbers(second) == [1, 2]
-    assert (second.counts().in_memory, second.counts().on_disk) == (0, True)
+    assert (second.status.in_memory, second.status.on_disk) == (0, True)
     with closing(sqlite3.connect(disk.path / "o.db")) as other:
         assert other.execute("SELECT count(*) FROM outbox").fetchone() == (2,)
     second.close()
@@ -90,11 +90,11 @@ def test_a_disk_that_became_read_only_does_not_keep_a_node_from_starting(disk: S
     disk.make("ro")
     second = Outbox(disk.path / "o.db", 1, 1)
     second.put([event(2)])
-    assert second.counts().in_memory == 1
+    assert second.status.in_memory == 1
     disk.make("rw")
     second.tidy()
     assert numbers(second) == [1, 2]
-    assert second.counts().in_memory == 0
+    assert second.status.in_memory == 0
     second.close()
 
 
@@ -132,13 +132,13 @@ def test_acknowledged_messages_are_forgotten_though_the_disk_cannot_forget_them(
     outbox = Outbox(disk.path / "o.db", 1, 1)
     outbox.put([event(number) for number in range(200)])
     disk.fill()
-    while outbox.counts().in_memory == 0:
+    while outbox.status.in_memory == 0:
         outbox.put([event(1000)])
     known = [entry.seq for entry in outbox.waiting(0, ALL, 150)]
     outbox.ack(known)
     left = [entry.seq for entry in outbox.waiting(0, ALL, 1000)]
     assert left[0] == known[-1] + 1
-    assert outbox.counts().waiting == len(left)
+    assert outbox.status.waiting == len(left)
     disk.free()
     outbox.tidy()
     assert [entry.seq for entry in outbox.waiting(0, ALL, 1000)] == left

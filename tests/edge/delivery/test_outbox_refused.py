@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,7 +15,7 @@ import edge.delivery.disk
 import edge.delivery.outbox
 import edge.delivery.store_file
 from edge.delivery.messages import Message
-from edge.delivery.outbox import Counts, Outbox
+from edge.delivery.outbox import Outbox, OutboxStatus
 from edge.delivery.priority import nothing_dropped
 from edge.delivery.sequence import JUMP, RESERVE
 from edge.delivery.store_file import LockFile
@@ -55,7 +56,7 @@ def rows(path: Path, query: str) -> list[tuple[object, ...]]:
 
 def test_a_new_outbox_has_nothing_and_its_disk_takes_what_is_written(outbox: Outbox) -> None:
     none = nothing_dropped()
-    assert outbox.counts() == Counts(0, 0.0, 0, True, 0, none) == Counts()
+    assert outbox.status == OutboxStatus(0, None, 0, True, 0, none) == OutboxStatus()
     assert (outbox.is_open, outbox.last_seq, outbox.changes) == (True, 0, 0)
 
 
@@ -108,10 +109,10 @@ def test_what_waited_in_memory_is_told_when_it_is_on_disk(
     with refusing(path):
         outbox.put([event(1)])
         outbox.tidy()
-        assert (outbox.counts().in_memory, outbox.counts().on_disk) == (1, False)
+        assert (outbox.status.in_memory, outbox.status.on_disk) == (1, False)
         assert len(told.messages) == 1  # that the disk refuses, told once
     outbox.tidy()
-    assert (outbox.counts().in_memory, outbox.counts().on_disk) == (0, True)
+    assert (outbox.status.in_memory, outbox.status.on_disk) == (0, True)
     outbox.tidy()
     line = f"outbox disk=working path={path}; what waited in memory is on disk"
     assert told.record_tuples[1:] == [("edge.delivery.outbox", logging.INFO, line)]
@@ -149,7 +150,7 @@ def test_what_the_broker_has_is_forgotten_wherever_it_waits(outbox: Outbox, path
     with refusing(path):
         outbox.put([event(3), event(4)])
         outbox.ack([1, 4])
-        assert (numbers(outbox), outbox.counts().waiting, outbox.counts().in_memory) == ([2, 3], 2, 1)
+        assert (numbers(outbox), outbox.status.waiting, outbox.status.in_memory) == ([2, 3], 2, 1)
     outbox.put([event(5)])  # the first write forgets event 1 on disk too
     assert rows(path, "SELECT seq FROM outbox") == [(2,), (5,)]
     outbox.tidy()
@@ -170,12 +171,12 @@ def test_each_drop_is_told_with_its_cause_and_changes_what_may_go_next(
     outbox: Outbox, told: pytest.LogCaptureFixture
 ) -> None:
     outbox.put([gap(n, 30_000) for n in range(64)])  # 64 at a time: at 1 MB all of them go
-    assert outbox.counts().evicted == {**nothing_dropped(), "technical": 64}
+    assert outbox.status.evicted == {**nothing_dropped(), "technical": 64}
     assert told.record_tuples == [("edge.delivery.outbox", logging.ERROR, "outbox dropped=technical total=64")]
     assert outbox.changes == 1
     outbox.put([event(n, filling=30_000) for n in range(64)])
     outbox.put([gap(n, 30_000) for n in range(64)])
-    assert outbox.counts().evicted == {**nothing_dropped(), "technical": 128, "event": 64}
+    assert outbox.status.evicted == {**nothing_dropped(), "technical": 128, "event": 64}
     assert outbox.changes == 3
     assert told.messages[1:] == ["outbox dropped=event total=64"]  # the other cause was told within the minute
 
@@ -185,7 +186,7 @@ def test_the_log_of_what_was_delivered_goes_without_a_word(outbox: Outbox, told:
     outbox.ack(range(1, 21))
     outbox.put([event(n, rev=2, filling=30_000) for n in range(20, 40)])
     assert (len(numbers(outbox)), outbox.changes, told.messages) == (20, 0, [])
-    assert outbox.counts().evicted == nothing_dropped()
+    assert outbox.status.evicted == nothing_dropped()
 
 
 @pytest.mark.parametrize("is_refused", [False, True])
@@ -207,7 +208,7 @@ def test_a_message_expires_ten_seconds_after_its_hour(
         assert numbers(outbox) == [1]
         clock.now_s += 0.5
         outbox.tidy()
-    assert (numbers(outbox), outbox.counts().evicted["expired"], outbox.changes) == ([], 1, 1)
+    assert (numbers(outbox), outbox.status.evicted["expired"], outbox.changes) == ([], 1, 1)
 
 
 def test_operating_time_is_noted_every_ten_minutes_while_nothing_is_said(
@@ -227,9 +228,9 @@ def test_after_a_refusal_the_first_tidying_asks_the_disk_again(outbox: Outbox, p
         outbox.put([event(2)])
         outbox.ack([2])  # nothing waits in memory
         outbox.tidy()
-        assert not outbox.counts().on_disk
+        assert not outbox.status.on_disk
     outbox.tidy()
-    assert outbox.counts().on_disk
+    assert outbox.status.on_disk
 
 
 def test_a_file_that_opens_late_is_gone_on_with_and_what_lies_there_is_as_old_as_it_is(
@@ -247,16 +248,18 @@ def test_a_file_that_opens_late_is_gone_on_with_and_what_lies_there_is_as_old_as
         broken.setattr(edge.delivery.disk, "open_or_replace", fails)
         second = Outbox(path, 1, 1, monotonic=clock)
         second.put([event(2)])
-        assert (second.is_open, numbers(second), second.counts().on_disk) == (False, [2], False)
+        assert (second.is_open, numbers(second), second.status.on_disk) == (False, [2], False)
         assert 2 <= second.last_seq <= 1 + JUMP
         clock.now_s += 50.0
-        assert second.counts().oldest_s == 50.0
+        assert second.status.oldest_s(clock()) == 50.0
     changes = second.changes
     second.tidy()
     assert (second.is_open, numbers(second), second.changes) == (True, [1, 2], changes + 1)
-    assert second.counts().oldest_s == 1000.0  # the file does not know of the 50 s in which it could not be opened
+    assert (
+        second.status.oldest_s(clock()) == 1000.0
+    )  # the file does not know of the 50 s in which it could not be opened
     second.ack([1])
-    assert second.counts().oldest_s == 50.0
+    assert second.status.oldest_s(clock()) == 50.0
     last = second.last_seq
     second.put([event(3)])
     assert second.last_seq == last + 1
@@ -278,5 +281,5 @@ def test_a_wall_clock_and_a_monotonic_one_are_there_without_being_given(path: Pa
     ((written_s,),) = rows(path, "SELECT written_s FROM outbox")
     assert isinstance(written_s, float)
     assert written_s > NOW_S - 1e9
-    assert 0 <= box.counts().oldest_s < 60
+    assert 0 <= box.status.oldest_s(time.monotonic()) < 60
     box.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -16,7 +17,8 @@ import edge.delivery.store_file
 from edge.delivery.outbox import Outbox
 from edge.delivery.sequence import RESERVE
 from edge.delivery.store_file import LockFile
-from tests.edge.outboxes import Clock, event, gap
+from tests.edge.conftest import PATIENCE_S, wait_for
+from tests.edge.outboxes import Clock, event, gap, refusing
 
 
 @pytest.fixture
@@ -55,20 +57,22 @@ def test_what_cannot_be_read_is_neither_unfinished_nor_ended_nor_old(outbox: Out
         assert (outbox.unfinished("now"), outbox.ended_by_restart()) == (None, [])
     assert outbox.unfinished("now") == []
     with trouble(path, "ALTER TABLE operation RENAME TO away", "ALTER TABLE away RENAME TO operation"):
-        assert (outbox.counts().waiting, outbox.counts().oldest_s) == (2, 0.0)
-    assert outbox.counts().oldest_s == 50.0
+        outbox.ack([9])
+        assert (outbox.status.waiting, outbox.status.oldest_s(clock())) == (2, 0.0)
+    outbox.ack([9])
+    assert outbox.status.oldest_s(clock()) == 50.0
 
 
 def test_an_age_is_told_in_tenths_of_a_second(outbox: Outbox, clock: Clock) -> None:
     outbox.put([event(1)])
     clock.now_s += 1.28125
-    assert outbox.counts().oldest_s == 1.3
+    assert outbox.status.oldest_s(clock()) == 1.3
 
 
 def test_counts_stay_as_they_were_told(outbox: Outbox) -> None:
-    before = outbox.counts()
+    before = outbox.status
     outbox.put([gap(n, 30_000) for n in range(64)])
-    assert (before.evicted["technical"], outbox.counts().evicted["technical"]) == (0, 64)
+    assert (before.evicted["technical"], outbox.status.evicted["technical"]) == (0, 64)
 
 
 def test_a_disk_that_refuses_to_forget_what_is_too_old_is_told_so(
@@ -121,3 +125,18 @@ def test_a_file_that_opens_late_has_its_reserve_written_as_any_other(
         last = box.last_seq
         assert int(path.with_name("outbox.db.lock").read_bytes()) == last + RESERVE
     box.close()
+
+
+def test_its_status_is_read_while_a_write_is_stalled(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(edge.delivery.store_file, "BUSY_S", PATIENCE_S)
+    with closing(Outbox(path, 1, 1)) as other:
+        other.put([event(1)])
+        with refusing(path):  # it waits for the lock, as for a disk that does not answer
+            writer = threading.Thread(target=other.put, args=([event(2)],))
+            writer.start()
+            wait_for(other._mutex.locked, "the write")
+            for _ in range(100):
+                assert other.status.waiting == 1
+            assert writer.is_alive(), "nobody waited for it"
+        writer.join()
+        assert other.status.waiting == 2

@@ -88,7 +88,7 @@ def test_an_outbox_full_of_events_takes_an_alarm_and_drops_the_oldest_events(tmp
     box.put([change(0, "Lo"), event(1, filling=1000)])
     box.put([event(number, filling=1000) for number in range(2, 300)])
     box.put([change(300, "Hi")])
-    kept, dropped = numbers(box), box.counts().evicted
+    kept, dropped = numbers(box), box.status.evicted
     box.close()
     assert (kept[0], kept[-1], 1 in kept) == (0, 300, False)
     assert dropped == {**nothing_dropped(), "event": 301 - len(kept)}
@@ -97,13 +97,13 @@ def test_an_outbox_full_of_events_takes_an_alarm_and_drops_the_oldest_events(tmp
 def test_an_outbox_full_of_high_alarms_drops_a_lower_one_that_comes_and_no_high_one(tmp_path: Path) -> None:
     box = Outbox(tmp_path / "outbox.db", max_mb=0.3, max_age_h=1)
     number = 0
-    while not box.counts().evicted["alarm"]:  # until it is full of them
+    while not box.status.evicted["alarm"]:  # until it is full of them
         box.put([change(number, "Hi", 1000)])
         number += 1
-    high, before = numbers(box), dict(box.counts().evicted)
+    high, before = numbers(box), dict(box.status.evicted)
     room = [gap(10_000 + n, 1000) for n in range(70)]
     box.put([*room, event(20_000, filling=1000), change(20_001, "Me", 1000)])
-    kept, after = numbers(box), box.counts().evicted
+    kept, after = numbers(box), box.status.evicted
     box.close()
     assert [each for each in kept if each < 10_000] == high
     assert (after["alarm"], after["event"]) == (before["alarm"], before["event"])
@@ -117,7 +117,7 @@ def test_what_is_kept_in_memory_goes_by_the_same_order(tmp_path: Path, monkeypat
     with refusing(tmp_path / "outbox.db"):
         box.put([change(0, "Lo", 1000), event(1, filling=1000)])
         box.put([gap(number, 1000) for number in range(2, 300)])
-        kept, dropped = numbers(box), box.counts().evicted
+        kept, dropped = numbers(box), box.status.evicted
     box.tidy()
     box.put([gap(number, 1000) for number in range(300, 1300)])  # now the disk is full
     later = numbers(box)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.delivery.outbox import Counts
+from edge.delivery.outbox import OutboxStatus
 from edge.detector.sound_check import Verdict
 from edge.errors import ConfigError
 from edge.node.alarm_inputs import BedReading, NodeReading, bed_values, node_values, rules_of
@@ -129,7 +129,7 @@ def test_a_bed_without_a_device_knows_nothing_of_contact() -> None:
 
 
 def reading(**outbox: object) -> NodeReading:
-    return NodeReading(Counts(**outbox), dropped=0, is_synchronised=True)  # type: ignore[arg-type]
+    return NodeReading(OutboxStatus(**outbox), dropped=0, is_synchronised=True)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def reading(**outbox: object) -> NodeReading:
         (None, reading(evicted={"event": 4}), False),  # of before this look
         (reading(evicted={"event": 4}), reading(evicted={"event": 4}), False),
         (reading(evicted={"event": 4}), reading(evicted={"event": 5}), True),
-        (reading(), NodeReading(Counts(), dropped=1, is_synchronised=True), True),
+        (reading(), NodeReading(OutboxStatus(), dropped=1, is_synchronised=True), True),
         (None, reading(on_disk=False), True),
         (None, reading(in_memory=1), True),
         (None, reading(waiting=10_000), False),
@@ -152,9 +152,9 @@ def test_the_outbox_is_an_alarm_where_messages_are_lost_or_only_in_memory(
 
 
 def test_model_clock_self_test_and_log_are_as_they_are_told() -> None:
-    values = node_values(None, NodeReading(Counts(), 0, False, True), is_broken=True, log_failed=True)
+    values = node_values(None, NodeReading(OutboxStatus(), 0, False, True), is_broken=True, log_failed=True)
     assert [values[Key("", name)] for name in ("model", "clock", "self-test", "alarm-log")] == [True] * 4
-    values = node_values(None, NodeReading(Counts(), 0, None), is_broken=False, log_failed=False)
+    values = node_values(None, NodeReading(OutboxStatus(), 0, None), is_broken=False, log_failed=False)
     assert [values[Key("", name)] for name in ("model", "clock", "self-test", "alarm-log")] == [
         False,
         None,

@@ -10,7 +10,7 @@ import pytest
 
 from edge.delivery.alarm_log import AlarmLog
 from edge.delivery.messages import Message
-from edge.delivery.outbox import Counts
+from edge.delivery.outbox import OutboxStatus
 from edge.delivery.requests import Listening
 from edge.node import alarm_service
 from edge.node.alarm_inputs import BedReading, NodeReading
@@ -53,7 +53,7 @@ def service(path: Path, told: Told) -> AlarmService:
 
 
 def look(alarms: AlarmService, state: str) -> None:
-    alarms._step(WardReading({"bed1": BedReading(state)}, NodeReading(Counts(), 0, True)))
+    alarms._step(WardReading({"bed1": BedReading(state)}, NodeReading(OutboxStatus(), 0, True)))
 
 
 def logged(path: Path, revs: range) -> None:

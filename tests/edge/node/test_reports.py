@@ -54,7 +54,7 @@ def test_no_message_of_a_node_grows_with_its_beds(tmp_path: Path, model: Model) 
         streams = _streams(config, model, dispatch)
         bodies = [
             info_body(NODE, config, model),
-            health_body(NODE, outbox, dispatch, streams, 86_400.0, 1.8e9),
+            health_body(NODE, outbox.status, dispatch, streams, 86_400.0, 1.8e9),
             stream_info_body(NODE, config.streams[-1], model),
             stream_health_body(NODE, streams[-1], 1.8e9),
         ]
@@ -70,7 +70,7 @@ def test_health_counts_the_streams_of_each_state(tmp_path: Path, model: Model) -
     streams = _streams(config, model, dispatch)
     streams[0].arrive(Block(0, np.zeros(8, np.float32), np.ones(8, np.bool_)))
     streams[1].fail(RuntimeError("its cable was cut"))
-    body = health_body(NODE, outbox, dispatch, streams, 0.0, 1.8e9)
+    body = health_body(NODE, outbox.status, dispatch, streams, 0.0, 1.8e9)
     outbox.close()
     assert body["streams"] == {"ok": 1, "degraded": 0, "lost": 1, "disabled": 0, "unknown": 1}
     assert body["checks"]["streams"] == "warn"

@@ -107,7 +107,7 @@ def deliver(config: Config, outbox: Outbox, numbers: range) -> None:
     dispatch.start()
     for number in numbers:
         dispatch.send(event(node, number))
-    wait_for(lambda: outbox.last_seq == numbers[-1] + 1 and outbox.counts().waiting == 0, "every acknowledgement")
+    wait_for(lambda: outbox.last_seq == numbers[-1] + 1 and outbox.status.waiting == 0, "every acknowledgement")
     dispatch.stop()
 
 
@@ -141,7 +141,7 @@ def test_what_a_broker_lost_is_sent_again_from_the_log_while_the_service_runs(
     service.start()
     for number in range(120):
         service.send(event(node, number // 2, 1 + number % 2))
-    wait_for(lambda: outbox.last_seq == 120 and outbox.counts().waiting == 0, "every acknowledgement")
+    wait_for(lambda: outbox.last_seq == 120 and outbox.status.waiting == 0, "every acknowledgement")
     before = service._in_flight.session
     broker.kill()
     broker.stop()
@@ -179,10 +179,10 @@ def test_what_waited_under_a_wrong_site_goes_out_where_the_acl_lets_it(
     wait_for(lambda: refused.refusals.count == 1, "the refusal")
     assert refused.refusals.reason == "Not authorized"
     refused.stop()
-    assert outbox.counts().waiting == 1
+    assert outbox.status.waiting == 1
     corrected = Dispatch(outbox, node_of(right), right.mqtt)
     corrected.start()
-    wait_for(lambda: outbox.counts().waiting == 0 and board.bodies, "the event")
+    wait_for(lambda: outbox.status.waiting == 0 and board.bodies, "the event")
     assert (board.topics, board.bodies[0]["site"]) == (["laennec/v1/ward-b/edge-7/s/bed1/event"], "ward-c")
     corrected.stop()
     board.close()

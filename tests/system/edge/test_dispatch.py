@@ -58,7 +58,7 @@ def test_an_event_leaves_the_disk_when_the_broker_has_it(
     wait_for(lambda: dispatch.is_connected, "the connection")
     dispatch.send(event(1))
     wait_for(lambda: numbers(watcher) == [1], "the event")
-    wait_for(lambda: outbox.counts().waiting == 0, "an empty outbox")
+    wait_for(lambda: outbox.status.waiting == 0, "an empty outbox")
     body = watcher.bodies("/event")[0]
     assert (body["seq"], body["late"]) == (1, False)
     assert body["time"]["published"].endswith("Z")
@@ -71,7 +71,7 @@ def test_without_a_broker_events_wait_and_are_late_when_it_comes(
     dispatch = start(port := free_port())
     for number in range(50):
         dispatch.send(event(number))
-    wait_for(lambda: outbox.counts().waiting == 50, "the events on disk")
+    wait_for(lambda: outbox.status.waiting == 50, "the events on disk")
     wait_for(lambda: "broker=unreachable" in caplog.text, "the line that says so")
     with Broker("mosquitto", port):
         watcher = Watcher(port)
@@ -81,7 +81,7 @@ def test_without_a_broker_events_wait_and_are_late_when_it_comes(
         dispatch.send(event(50))
         wait_for(lambda: 50 in numbers(watcher), "a live event")
         assert not watcher.bodies("/event")[-1]["late"]
-        wait_for(lambda: outbox.counts().waiting == 0, "an empty outbox")
+        wait_for(lambda: outbox.status.waiting == 0, "an empty outbox")
         dispatch.stop()
         watcher.close()
     assert caplog.text.count("broker=unreachable") == 1
@@ -100,7 +100,7 @@ def test_a_broker_that_is_killed_and_started_again_acknowledges_every_event(star
         number += 1
         dispatch.send(event(number))
     with Broker("mosquitto", port):
-        wait_for(lambda: outbox.counts().waiting == 0 and outbox.last_seq == number, "an empty outbox")
+        wait_for(lambda: outbox.status.waiting == 0 and outbox.last_seq == number, "an empty outbox")
     assert number == 123
 
 
@@ -109,7 +109,7 @@ def test_connections_that_break_all_the_time_bring_every_event_at_least_once(sta
     dispatch = start(rude.port)
     wait_for(lambda: dispatch.is_connected, "the connection")
     outbox.put([event(number) for number in range(60)])  # at once, so that the last is there when the first break comes
-    wait_for(lambda: outbox.last_seq == 60 and outbox.counts().waiting == 0, "an empty outbox")
+    wait_for(lambda: outbox.last_seq == 60 and outbox.status.waiting == 0, "an empty outbox")
     sent = zip(rude.topics, rude.payloads, strict=True)
     events = [json.loads(body) for topic, body in sent if topic.endswith("/event")]
     assert {body["n"] for body in events} == set(range(60))
@@ -142,7 +142,7 @@ def test_a_wrong_password_is_one_clear_line_and_events_wait(
         dispatch = start(broker.port, username="node", password_file=tmp_path / "secret")
         dispatch.send(event(1))
         wait_for(lambda: "broker=refused" in caplog.text, "the refusal")
-        wait_for(lambda: outbox.counts().waiting == 1, "the event on disk")
+        wait_for(lambda: outbox.status.waiting == 1, "the event on disk")
         dispatch.stop()
     assert caplog.text.count("broker=refused") == 1
     assert "check mqtt.username and mqtt.password_file" in caplog.text
@@ -155,7 +155,7 @@ def test_a_broker_that_never_acknowledges_is_left_and_everything_sent_again(
     dispatch = start(rude.port, ack_timeout_s=1)
     dispatch.send(event(1))
     wait_for(lambda: len(rude.connects) >= 2 and rude.publishes >= 4, "a second connection")
-    assert outbox.counts().waiting == 1
+    assert outbox.status.waiting == 1
     assert "unacknowledged" in caplog.text
     rude.close()
 
@@ -166,7 +166,7 @@ def test_a_refused_message_stays_on_disk(start: Start, outbox: Outbox, caplog: p
     dispatch.send(event(1))
     wait_for(lambda: "message=refused" in caplog.text, "the refusal")
     assert 'reason="Quota exceeded"' in caplog.text
-    assert outbox.counts().waiting == 1
+    assert outbox.status.waiting == 1
     assert (dispatch.refusals.count, dispatch.refusals.reason) == (1, "Quota exceeded")
     rude.close()
 
@@ -191,7 +191,7 @@ def test_a_refused_message_is_tried_again_later(start: Start, outbox: Outbox, mo
     dispatch.send(event(1))
     wait_for(lambda: sum(topic.endswith("/event") for topic in rude.topics) >= 3, "a third attempt: two were refused")
     rude.behaviour = "close_v5"  # acknowledges from now on
-    wait_for(lambda: outbox.counts().waiting == 0, "an empty outbox")
+    wait_for(lambda: outbox.status.waiting == 0, "an empty outbox")
     assert dispatch.refusals.count == 0
     rude.close()
 
@@ -248,7 +248,7 @@ def test_a_broker_without_mqtt_5_is_spoken_to_in_3_1_1_and_told_once(
         dispatch = start(broker.port)
         dispatch.send(event(1))
         wait_for(lambda: numbers(watcher) == [1], "the event")
-        wait_for(lambda: outbox.counts().waiting == 0, "an empty outbox")
+        wait_for(lambda: outbox.status.waiting == 0, "an empty outbox")
         dispatch.stop()
         watcher.wait_for_goodbye()
         watcher.close()
@@ -260,7 +260,7 @@ def test_a_broker_that_closes_on_mqtt_5_is_tried_in_both_versions(start: Start, 
     rude = RudeBroker("close_v5")
     dispatch = start(rude.port)
     dispatch.send(event(1))
-    wait_for(lambda: rude.publishes > 0 and outbox.counts().waiting == 0, "the event")
+    wait_for(lambda: rude.publishes > 0 and outbox.status.waiting == 0, "the event")
     assert rude.connects[:2] == [5, 4]
     rude.close()
 

@@ -55,7 +55,7 @@ def test_no_end_comes_before_its_onset_though_the_broker_is_killed_again_and_aga
             dispatch.send(message(number, 1))  # its end is decided live, when the broker is there again
             dispatch.send(message(number - 3, 2))
         with Broker("mosquitto", port, settings):
-            wait_for(lambda: outbox.counts().waiting == 0, "an empty outbox")
+            wait_for(lambda: outbox.status.waiting == 0, "an empty outbox")
             dispatch.send(message(0, 1))
             wait_for(lambda: ("id0", 1) in consumer.first_sights(), "the last event")
     assert len(consumer.first_sights()) > number  # a broker that is killed may lose some that it had acknowledged
@@ -78,7 +78,7 @@ def test_an_end_waits_while_the_broker_refuses_its_onset(tmp_path: Path, monkeyp
         wait_for(lambda: len(told()) >= 3, "three attempts")
         assert set(told()) == {1}
         rude.behaviour = "close_v5"  # acknowledges from now on
-        wait_for(lambda: outbox.counts().waiting == 0, "an empty outbox")
+        wait_for(lambda: outbox.status.waiting == 0, "an empty outbox")
         dispatch.stop()
     assert told() == sorted(told())
     assert told()[-1] == 2
@@ -117,6 +117,6 @@ def test_messages_that_are_refused_for_ever_do_not_keep_the_rest_of_the_backlog_
         dispatch = Dispatch(outbox, NODE, Mqtt(port=broker.port))
         dispatch.start()
         wait_for(lambda: len(watcher.bodies("/event")) == 20, "what lies behind the refused")
-        assert outbox.counts().waiting >= 300
+        assert outbox.status.waiting >= 300
         dispatch.stop()
         watcher.close()

@@ -66,7 +66,7 @@ def test_what_was_in_the_log_and_not_in_the_outbox_when_a_node_died_is_told_once
     killed.alarms.start(killed.look)  # nothing takes from its inbox, as if it had died before
     rings_and_ends(killed, tmp_path)
     killed.alarms.stop()
-    assert killed.outbox.counts().waiting == 0
+    assert killed.outbox.status.waiting == 0
     killed.outbox.close()
     with Broker("mosquitto", port := free_port()):
         watcher = Watcher(port)
@@ -75,7 +75,7 @@ def test_what_was_in_the_log_and_not_in_the_outbox_when_a_node_died_is_told_once
             ward.burden = 0.0
             ward.start()
             wait_for(lambda: len(told(watcher)) >= 2, "the changes")
-            wait_for(lambda box=ward.outbox: not box.counts().waiting, "an empty outbox")
+            wait_for(lambda box=ward.outbox: not box.status.waiting, "an empty outbox")
             ward.stop()
         watcher.close()
     assert told(watcher) == recorded(tmp_path)
@@ -95,6 +95,6 @@ def test_a_long_log_that_no_outbox_has_seen_is_handed_on_whole(tmp_path: Path) -
 
     ward.look = look  # type: ignore[method-assign]
     ward.start()
-    wait_for(lambda: ward.outbox.counts().waiting >= many, "all of them in the outbox")
+    wait_for(lambda: ward.outbox.status.waiting >= many, "all of them in the outbox")
     ward.stop()
     assert ward.dispatch.dropped == 0
