@@ -1,13 +1,15 @@
 """Log lines for the operator: one event per line, `key=value`, on stderr.
 
-Not for audio, patients or measurements. Both logs here are rate-limited: a condition that lasts is logged once, then at
-most every minute with a count; events of one kind are all logged until there are too many of them.
+Not for audio, patients or measurements. Logs here are rate-limited: a condition that lasts is logged once, then at
+most every minute with a count; events of one kind are all logged until there are too many of them. What libraries log
+can be folded in the same way.
 """
 
 from __future__ import annotations
 
 import logging
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable
 from functools import lru_cache
@@ -66,6 +68,37 @@ class BurstLimitedLog:
         else:
             times.append(now_s)
             self._logger.log(level, "%s", line)
+
+
+class LibraryLog(logging.Handler):
+    """What a library logs, as lines of ours: what it repeats once, then at most every `REPEAT_S` with a count."""
+
+    def __init__(self, name: str) -> None:
+        """Speak as logger `name`."""
+        super().__init__(logging.WARNING)
+        self._repeats = RateLimitedLog(logging.getLogger(name))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """The first line of a record, and of an exception where it was raised."""
+        what = " ".join(record.getMessage().split("\n", 1)[0].split())
+        error = None if record.exc_info is None else record.exc_info[1]
+        raised = "" if error is None else f' error="{error!r}" at="{_place_of(error)}"'
+        condition = f"{record.name} {record.lineno} {type(error).__name__}"
+        self._repeats.log(condition, f'library={record.name} said="{what}"{raised}', record.levelno)
+
+
+def _place_of(error: BaseException) -> str:
+    """File and line at which it was raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "?"
+
+
+def fold_libraries(*names: str) -> None:
+    """Let these libraries log as `LibraryLog` does, not as they please: who provokes them must not fill a disk."""
+    for name in names:
+        library = logging.getLogger(name)
+        library.handlers[:] = [LibraryLog(__name__)]
+        library.propagate = False
 
 
 @lru_cache

@@ -7,21 +7,24 @@ clear line.
 from __future__ import annotations
 
 import asyncio
+import functools
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 import uvicorn
 
 from edge.board.app import make_app
 from edge.board.audit import Audit
 from edge.board.connection import Connection
+from edge.board.listener import BACKLOG, Listener
+from edge.board.slots import Slots
 from edge.board.users import read_users
 from edge.board.watch import Watch
 from edge.errors import ConfigError
 from edge.settings.board import BoardSettings, Listen
 
-MAX_CONNECTIONS = 256
 STOP_S = 1  # how long open streams may take to end
 LOOK_S = 0.2
 
@@ -44,8 +47,8 @@ def serve(settings: BoardSettings, stop: threading.Event, on_ready: Callable[[st
     with _bound(listen) as bound:
         config = uvicorn.Config(
             app, http=Connection, log_config=None, access_log=False, server_header=False, ws="none",
-            limit_concurrency=MAX_CONNECTIONS, timeout_graceful_shutdown=STOP_S, lifespan="on",
-            ssl_certfile=listen.cert, ssl_keyfile=listen.key,
+            proxy_headers=bool(listen.proxies), forwarded_allow_ips=list(listen.proxies),
+            timeout_graceful_shutdown=STOP_S, lifespan="on", ssl_certfile=listen.cert, ssl_keyfile=listen.key,
         )  # fmt: skip
         try:
             config.load()
@@ -54,22 +57,31 @@ def serve(settings: BoardSettings, stop: threading.Event, on_ready: Callable[[st
         scheme, port = "https" if listen.is_encrypted else "http", bound.getsockname()[1]
         host = f"[{listen.host}]" if ":" in listen.host else listen.host
         try:
-            server = uvicorn.Server(config)
-            asyncio.run(_until(server, bound, stop, lambda: on_ready(f"{scheme}://{host}:{port}/"), app.state.watch))
+            server, slots = uvicorn.Server(config), Slots(listen.proxies)
+            listener = Listener(
+                bound, config.ssl, slots,
+                lambda slot: Connection((config, server.server_state, server.lifespan.state), slot, slots),
+            )  # fmt: skip
+            ready = functools.partial(on_ready, f"{scheme}://{host}:{port}/")
+            asyncio.run(_until(server, listener, stop, ready, app.state.watch))
         finally:
             audit.close()
 
 
 async def _until(
-    server: uvicorn.Server, bound: socket.socket, stop: threading.Event, on_ready: Callable[[], None], watch: Watch
+    server: uvicorn.Server, listener: Listener, stop: threading.Event, on_ready: Callable[[], None], watch: Watch
 ) -> None:
-    running = asyncio.create_task(server.serve([bound]))
+    running = asyncio.create_task(server.serve([]))  # it accepts nothing: the listener does
     while not server.started and not running.done():
         await asyncio.sleep(LOOK_S / 10)
     if server.started:
+        listening = asyncio.create_task(listener.run())
         on_ready()
-    while not (stop.is_set() or server.should_exit or running.done()):  # uvicorn takes the signals, too
-        await asyncio.sleep(LOOK_S)
+        while not (stop.is_set() or server.should_exit or listening.done()):  # uvicorn takes the signals, too
+            await asyncio.sleep(LOOK_S)
+        listening.cancel()
+        with suppress(asyncio.CancelledError):
+            await listening
     for hub in (watch.hub, watch.beds):  # streams never end by themselves
         hub.close()
     server.should_exit = True
@@ -82,6 +94,7 @@ def _bound(listen: Listen) -> socket.socket:
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((listen.host, listen.port))
+        bound.listen(BACKLOG)
     except OSError as error:
         bound.close()
         reason = error.strerror or error

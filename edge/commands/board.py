@@ -32,9 +32,10 @@ def board(
     It reads the broker as any consumer does, so it runs on a box or anywhere else. By itself it listens on this machine
     alone.
     """
-    from edge.log import setup
+    from edge.log import fold_libraries, setup
 
     setup()
+    fold_libraries("uvicorn.error", "asyncio")
     settings = _settings(config, host, port, listen)
     if add_user is not None or add_token is not None:
         return _add(settings, add_user, add_token, role)

@@ -15,7 +15,7 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from edge.errors import ConfigError
 from edge.settings.mistakes import ID_PATTERN, joined, mistakes_of, shortened
@@ -23,8 +23,10 @@ from edge.settings.mqtt import PREFIX_PATTERN, Mqtt
 from edge.settings.section import PathBeside, Section
 from edge.settings.yaml_file import read_yaml
 
+MAX_PROXIES = 16
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]{1,253}$")]
+Address = Annotated[str, Field(max_length=43)]
 Id = Annotated[str, Field(pattern=ID_PATTERN)]
 
 
@@ -42,6 +44,18 @@ class Listen(Section):
     key: PathBeside | None = None
     plain_http: bool = False
     """Whether passwords may cross the network in plain text, as behind a proxy that adds HTTPS."""
+    proxies: Annotated[tuple[Address, ...], Field(max_length=MAX_PROXIES)] = ()
+    """Addresses and networks of proxies: what they say in X-Forwarded-For counts, and each may bring many browsers."""
+
+    @field_validator("proxies")
+    @classmethod
+    def _are_addresses(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+        for proxy in proxies:
+            try:
+                ipaddress.ip_network(proxy)
+            except ValueError as error:
+                raise ValueError(f"expected addresses or networks as 10.0.0.5 or 10.0.0.0/24, found {error}") from None
+        return proxies
 
     @property
     def is_local(self) -> bool:

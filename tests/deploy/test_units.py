@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from edge.board.slots import MAX_CONNECTIONS
+
 FOLDER = Path(__file__).parents[2] / "deploy" / "systemd"
 UNIT, BOARD = FOLDER / "laennec.service", FOLDER / "laennec-board.service"
 DROP_INS = sorted((FOLDER / "laennec.service.d").glob("*.conf"))
@@ -28,8 +30,9 @@ OLD = {
     "Description", "After", "Type", "ExecStart", "ExecStartPre", "TimeoutStartSec", "NotifyAccess", "WatchdogSec",
     "Restart", "RestartSec", "TimeoutStopSec", "KillMode", "User", "SupplementaryGroups", "RuntimeDirectory", "UMask",
     "Environment", "OOMScoreAdjust", "Nice", "LimitCORE", "CapabilityBoundingSet", "NoNewPrivileges", "ProtectSystem",
-    "ProtectHome", "PrivateTmp", "RestrictAddressFamilies", "SystemCallArchitectures", "SystemCallFilter",
-    "SystemCallErrorNumber", "WantedBy", "DevicePolicy", "DeviceAllow", "PrivateDevices", "ConditionPathExists",
+    "LimitNOFILE", "ProtectHome", "PrivateTmp", "RestrictAddressFamilies", "SystemCallArchitectures",
+    "SystemCallFilter", "SystemCallErrorNumber", "WantedBy", "DevicePolicy", "DeviceAllow", "PrivateDevices",
+    "ConditionPathExists",
 }  # fmt: skip
 needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not here")
 
@@ -158,6 +161,10 @@ def test_the_board_has_a_user_and_a_folder_of_its_own_and_reads_its_settings_fro
     assert found["User"] != node["User"], "the node's outbox and clips are not its"
     assert found["ExecStart"].endswith(" board --config /opt/laennec/current/board.yaml")
     assert found["ConditionPathExists"] == "/opt/laennec/current/board.yaml"
+
+
+def test_the_board_has_descriptors_for_every_connection_that_it_takes() -> None:
+    assert int(dict(directives(BOARD))["LimitNOFILE"]) == 4096 > 2 * MAX_CONNECTIONS
 
 
 @pytest.mark.skipif(shutil.which("systemd-sysusers") is None, reason="systemd-sysusers is not here")
