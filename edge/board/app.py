@@ -101,10 +101,11 @@ class Api:
         """The ward, as it changes."""
         if not self._gate.may_look(request):
             return refused(401, "sign in")
-        viewer = self._watch.hub.join(time.monotonic())
-        if viewer is None:
+        screens, hub = self._watch.screens, self._watch.hub
+        screen = screens.open(self._gate.owner(request), "ward", lambda: hub.join(time.monotonic()), hub.leave)
+        if screen is None:
             return refused(503, "too many look at this board already")
-        return EventStream(viewer, lambda: self._watch.hub.leave(viewer), self._gate.lasts_s(request))
+        return EventStream(screen.viewer, lambda: screens.close(screen), self._gate.lasts_s(request))
 
     async def view(self, request: Request) -> Response:
         """The boxes, or what a shift hands over, as they are now."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -89,12 +90,14 @@ class BedApi:
         place = self._asked(request)
         if isinstance(place, Response):
             return place
-        beds = self._watch.beds
-        viewer = beds.join(place, self._watch.sounds.of(place))
-        if viewer is None:
+        screens, beds, sounds = self._watch.screens, self._watch.beds, self._watch.sounds
+        screen = screens.open(
+            self._gate.owner(request), "bed", lambda: beds.join(place, sounds.of(place)), partial(beds.leave, place)
+        )
+        if screen is None:
             return refused(503, "too many look at beds already")
         self._watch.wake()
-        return EventStream(viewer, lambda: beds.leave(place, viewer), self._gate.lasts_s(request))
+        return EventStream(screen.viewer, lambda: screens.close(screen), self._gate.lasts_s(request))
 
     async def day(self, request: Request) -> Response:
         """The last 24 hours of a bed."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 from pydantic import TypeAdapter
@@ -89,9 +88,7 @@ class BedHub:
         """The board ends: every viewer is let go."""
         for bed in self._beds.values():
             for viewer in bed.viewers:
-                viewer.is_dropped = True
-                with suppress(asyncio.QueueFull):  # else it looks by itself
-                    viewer.queue.put_nowait(b"")
+                viewer.drop()
 
     def show(self, place: Place, state: BedState, now_s: float) -> None:
         """Tell the viewers of a bed how it is, if that has changed or was said long ago."""

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from edge.board.access import Access, Session, is_same
+from edge.board.screens import Owner
 from edge.board.wire import MAX_NAME, Place
 
 COOKIE = "laennec_board"
@@ -42,6 +43,11 @@ class Gate:
         """How long who asks may go on looking; None: without an end."""
         session = self.session(request)
         return None if session is None or self.access.is_open else session.ends_s - time.monotonic()
+
+    def owner(self, request: Request) -> Owner:
+        """Whose screen it is."""
+        session = self.session(request)
+        return Owner() if session is None else Owner(session.ident, session.name)
 
     def changing(self, request: Request) -> Session | Response:
         """The session of a request that changes something, or why it may not; `enter`: it may once it has entered."""

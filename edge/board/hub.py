@@ -42,6 +42,12 @@ class Viewer:
         self.queue: asyncio.Queue[bytes] = asyncio.Queue(MAX_WAITING)
         self.is_dropped = False
 
+    def drop(self) -> None:
+        """Let it go: it is told nothing more."""
+        self.is_dropped = True
+        with suppress(asyncio.QueueFull):  # else it looks by itself
+            self.queue.put_nowait(b"")
+
 
 class Hub:
     """The viewers, and what they were told last; to be used from one event loop."""
@@ -72,10 +78,8 @@ class Hub:
 
     def close(self) -> None:
         """The board ends: every viewer is let go."""
-        for viewer in list(self._viewers):
-            viewer.is_dropped = True
-            with suppress(asyncio.QueueFull):  # else it looks by itself
-                viewer.queue.put_nowait(b"")
+        for viewer in self._viewers:
+            viewer.drop()
 
     def show(self, tiles: list[Tile], state: BoardState, now_s: float) -> None:
         """Tell the viewers what changed; nothing, if that is so and the last message is young."""

@@ -18,6 +18,7 @@ from edge.board.kept import Arrival
 from edge.board.looking import Looking
 from edge.board.orders import Orders
 from edge.board.reader import Reader
+from edge.board.screens import Screens
 from edge.board.sound_wire import MelTile
 from edge.board.sounds import Sounds
 from edge.board.tile import Tile
@@ -50,6 +51,7 @@ class Watch:
         self.reader = Reader(settings, self._wake_from_thread)
         self.orders = Orders(self.reader.prefix, self.reader.user, self.reader.send)
         self.sounds, self.beds, self.looking = Sounds(), BedHub(), Looking(self.orders)
+        self.screens = Screens()
         self.tiles: list[Tile] = []
         """What is shown, most urgent first."""
         self.malformed: dict[str, float] = {}

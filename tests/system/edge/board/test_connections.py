@@ -6,15 +6,18 @@ import socket
 from collections.abc import Callable
 from contextlib import ExitStack
 from http.client import HTTPException
+from pathlib import Path
 
 import pytest
 
 from edge.board import connection, gate
+from edge.board.screens import MAX_OF_SESSION
+from edge.board.users import User, add_user, new_token
 from tests.edge.board import ward_messages as made
 from tests.edge.board.fake_ward import FakeWard
 from tests.edge.conftest import PATIENCE_S, wait_for
 from tests.system.edge.board.conftest import RunningBoard
-from tests.system.edge.board.test_security import Answer
+from tests.system.edge.board.test_security import Answer, signed_in
 
 SHORT_S = 0.3
 Start = Callable[..., RunningBoard]
@@ -86,6 +89,30 @@ def test_a_body_that_does_not_come_is_not_waited_for(board: RunningBoard, monkey
     head = b"POST /api/login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n"
     with connected(board, head) as found:
         assert rest_of(found).startswith(b"HTTP/1.1 400")
+
+
+def first_of(found: socket.socket) -> bytes:
+    """The first line of an answer."""
+    found.settimeout(PATIENCE_S)
+    return found.recv(65536).split(b"\r\n")[0]
+
+
+@pytest.mark.parametrize("path", ["/api/stream", "/api/bed?site=ward-b&node=box-1&stream=bed1"])
+def test_one_session_leaves_places_for_the_screens_of_others(start_board: Start, tmp_path: Path, path: str) -> None:
+    tokens = {}
+    for name in ("viewer", "wall"):
+        tokens[name], digest = new_token()
+        add_user(tmp_path / "users", User(name, "view", digest))
+    board = start_board(users="users")
+    asked = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: {{}}\r\n\r\n"
+    viewer, wall = (asked.format(signed_in(board, token=tokens[name])["cookie"]).encode() for name in tokens)
+    with ExitStack() as stack:
+        many = [stack.enter_context(connected(board, viewer)) for _ in range(70)]
+        assert {first_of(found) for found in many} == {b"HTTP/1.1 200 OK"}
+        last = stack.enter_context(connected(board, wall))
+        assert first_of(last) == b"HTTP/1.1 200 OK"
+        for found in many[:-MAX_OF_SESSION]:
+            rest_of(found)  # it ends
 
 
 def told_to_a_viewer(board: RunningBoard) -> bytes:
