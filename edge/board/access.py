@@ -1,15 +1,16 @@
 """Who is asking, what they may, and how often: sessions, roles, limits. For one event loop.
 
-Not for HTTP (`edge.board.app`) or the file of users (`edge.board.users`). Without such a file everybody who reaches the
-board may do everything; it then listens on this machine alone (`edge.settings.board`). What changes anything needs
-the session's own token beside its cookie, which no other site's page can read.
+Not for HTTP (`edge.board.app`), signing in (`edge.board.sign_in`) or the file of users (`edge.board.users`). Without
+such a file everybody who reaches the board may do everything; it then listens on this machine alone
+(`edge.settings.board`). What changes anything needs the session's own token beside its cookie, which no other site's
+page can read.
 """
 
 from __future__ import annotations
 
 import hmac
 import secrets
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 
 from edge.board.users import ROLES, Role, User
@@ -18,10 +19,8 @@ MAX_SESSIONS = 256
 ROLE_OF_VERB: dict[str, Role] = {
     "acknowledge": "acknowledge", "pause": "acknowledge", "inactivate": "configure", "limit": "configure",
 }  # fmt: skip
-TRIES, TRIES_S = 5, 60.0  # wrong passwords of one address
-ALL_TRIES = 30  # of all addresses in the same time: each costs 50 ms of a core
 ORDERS, ORDERS_S = 60, 60.0  # orders of one session
-MAX_ADDRESSES = 1024
+MAX_KEYS = 4096  # that a quota remembers
 
 
 @dataclass
@@ -60,6 +59,37 @@ class Limit:
         self.times.append(now_s)
 
 
+class Quotas:
+    """The same limit for each of many: hosts, browsers, tokens."""
+
+    def __init__(self, most: int, seconds: float) -> None:
+        """Each may do so many things in so many seconds."""
+        self._most, self._seconds = most, seconds
+        self._limits: dict[str, Limit] = {}
+
+    def __len__(self) -> int:
+        """How many it remembers."""
+        return len(self._limits)
+
+    def take(self, key: str, now_s: float) -> bool:
+        """Whether `key` may do one more; counts it."""
+        if key not in self._limits and len(self._limits) >= MAX_KEYS:
+            self._limits = {name: limit for name, limit in self._limits.items() if limit.is_reached(now_s)}
+            if len(self._limits) >= MAX_KEYS:
+                del self._limits[next(iter(self._limits))]
+        limit = self._limits.setdefault(key, Limit(self._most, self._seconds))
+        if limit.is_reached(now_s):
+            return False
+        limit.count(now_s)
+        return True
+
+    def give_back(self, key: str) -> None:
+        """The last one does not count."""
+        limit = self._limits.get(key)
+        if limit is not None and limit.times:
+            limit.times.pop()
+
+
 class Access:
     """The sessions of a board."""
 
@@ -72,8 +102,6 @@ class Access:
         """
         self.is_open, self._session_s = is_open, session_s
         self._sessions: dict[str, Session] = {}
-        self._tries: dict[str, Limit] = {}
-        self._all_tries = Limit(ALL_TRIES, TRIES_S)
 
     def session(self, ident: str | None, now_s: float) -> Session | None:
         """The session of a cookie, if it lasts."""
@@ -85,32 +113,24 @@ class Access:
 
     def begin(self, user: User | None, now_s: float) -> Session:
         """A new session of one who has signed in; of anybody, where the board is open (None)."""
-        if len(self._sessions) >= MAX_SESSIONS:  # the one that ends first
-            del self._sessions[min(self._sessions.values(), key=lambda each: each.ends_s).ident]
+        if len(self._sessions) >= MAX_SESSIONS:
+            self._drop_one()
         name, role = ("", ROLES[-1]) if user is None else (user.name, user.role)
         ident, csrf = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
         session = Session(ident, csrf, name, role, now_s + self._session_s, Limit(ORDERS, ORDERS_S))
         self._sessions[ident] = session
         return session
 
+    def _drop_one(self) -> None:
+        """The first to end, of whoever has most: who signs in again and again ends nobody else's."""
+        names = Counter(each.name for each in self._sessions.values())
+        name, _ = names.most_common(1)[0]
+        own = [each for each in self._sessions.values() if each.name == name]
+        del self._sessions[min(own, key=lambda each: each.ends_s).ident]
+
     def end(self, session: Session) -> None:
         """Signed out."""
         self._sessions.pop(session.ident, None)
-
-    def may_try(self, address: str, now_s: float) -> bool:
-        """Whether another password of this address is looked at; counts it."""
-        if address not in self._tries and len(self._tries) >= MAX_ADDRESSES:
-            self._tries = {name: limit for name, limit in self._tries.items() if limit.is_reached(now_s)}
-        own = self._tries.setdefault(address, Limit(TRIES, TRIES_S))
-        if own.is_reached(now_s) or self._all_tries.is_reached(now_s):
-            return False
-        own.count(now_s)
-        self._all_tries.count(now_s)
-        return True
-
-    def forget_tries(self, address: str) -> None:
-        """The password was right."""
-        self._tries.pop(address, None)
 
 
 def is_same(given: str, wanted: str) -> bool:

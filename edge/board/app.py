@@ -31,6 +31,7 @@ from edge.board.event_stream import EventStream
 from edge.board.gate import COOKIE, MAX_BY, Gate, address_of, json_of, place_of, refused
 from edge.board.guard import Guard
 from edge.board.pages import page_routes
+from edge.board.sign_in import Attempt, Refusal, SignIn, device_cookie, device_cookie_name
 from edge.board.users import Users
 from edge.board.views import VIEWS
 from edge.board.watch import Watch
@@ -42,8 +43,8 @@ class Api:
 
     def __init__(self, watch: Watch, users: Users | None, gate: Gate, audit: Audit) -> None:
         """Answer for one board; without `users` everybody may do everything."""
-        self._watch, self._users, self._gate, self._audit = watch, users, gate, audit
-        self._hashing = asyncio.Semaphore(1)  # one password at a time: each takes 64 MB
+        self._watch, self._gate, self._audit = watch, gate, audit
+        self._sign_in = None if users is None else SignIn(users, audit)
 
     def routes(self) -> list[Route]:
         """Paths and what answers them."""
@@ -65,26 +66,19 @@ class Api:
 
     async def login(self, request: Request) -> Response:
         """A session for a name and a password, or a token."""
-        given, address = await json_of(request), address_of(request)
-        if self._users is None or given is None:
-            return refused(400, "nobody has to sign in here" if self._users is None else "expected JSON")
-        if not self._gate.access.may_try(address, time.monotonic()):
-            self._audit.write("sign-in refused", address=address, reason="too many tries")
-            return refused(429, "too many tries; wait a minute")
+        given = await json_of(request)
+        if self._sign_in is None or given is None:
+            return refused(400, "nobody has to sign in here" if self._sign_in is None else "expected JSON")
         name, password, token = (str(given.get(key, "")) for key in ("name", "password", "token"))
-        if not (is_text := _is_text(name + password + token)):
-            user = None
-        elif token:
-            user = self._users.by_token(token)
-        else:
-            async with self._hashing:
-                user = await asyncio.to_thread(self._users.by_password, name, password)
-        if user is None:
-            self._audit.write("sign-in refused", address=address, name=name[:MAX_BY])
-            return refused(403 if is_text else 401, "name or password is wrong")
-        self._gate.access.forget_tries(address)
-        self._audit.write("signed in", address=address, name=user.name, role=user.role)
-        return self._gate.welcome(self._gate.access.begin(user, time.monotonic()))
+        cookie = device_cookie_name(name)
+        attempt = Attempt(address_of(request), name, password, token, request.cookies.get(cookie, ""))
+        user = await self._sign_in.check(attempt)
+        if isinstance(user, Refusal):
+            return refused(user.status, user.reason)
+        answer = self._gate.welcome(self._gate.access.begin(user, time.monotonic()))
+        if not token:
+            self._gate.remember(answer, cookie, device_cookie(user))
+        return answer
 
     async def logout(self, request: Request) -> Response:
         """End the session."""
@@ -139,11 +133,6 @@ class Api:
         self._audit.write("order", address=address, bed=bed, verb=verb, ok=outcome.ok,
                           reason=outcome.reason, **fields)  # fmt: skip
         return JSONResponse({"ok": outcome.ok, "reason": outcome.reason})
-
-
-def _is_text(text: str) -> bool:
-    """Whether it can be written as UTF-8: JSON may hold halves of letters, which no password has."""
-    return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def make_app(settings: BoardSettings, users: Users | None, audit: Audit) -> Starlette:

@@ -15,11 +15,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from edge.board.access import Access, Session, is_same
+from edge.board.addresses import plain
 from edge.board.screens import Owner
 from edge.board.wire import MAX_NAME, Place
 
 COOKIE = "laennec_board"
 HEADER = "x-csrf-token"
+DEVICE_S = 180 * 24 * 3600  # how long a browser is known after its last sign-in
 BODY_S = 10.0  # how long what is in a request may take to come
 MAX_BY = 40  # letters of who orders or says something
 
@@ -66,6 +68,12 @@ class Gate:
         answer.set_cookie(COOKIE, session.ident, httponly=True, samesite="strict", secure=self._is_secure)
         return answer
 
+    def remember(self, answer: Response, name: str, value: str) -> None:
+        """Let a browser prove later that somebody has signed in with it; nothing but a sign-in gets to see that."""
+        answer.set_cookie(
+            name, value, max_age=DEVICE_S, path="/api/login", httponly=True, samesite="strict", secure=self._is_secure
+        )
+
 
 def place_of(given: Mapping[str, Any]) -> Place | None:
     """The bed of a request, if it is named by what can be levels of a topic."""
@@ -84,8 +92,8 @@ async def json_of(request: Request) -> dict[str, Any] | None:
 
 
 def address_of(request: Request) -> str:
-    """Where a request comes from."""
-    return request.client.host if request.client is not None else ""
+    """Where a request comes from: as a proxy of the settings says, and else from whom the connection is."""
+    return plain(request.client.host) if request.client is not None else ""
 
 
 def refused(status: int, reason: str) -> Response:

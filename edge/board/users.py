@@ -49,6 +49,10 @@ class Users:
         self._tokens = {user.hash.removeprefix("sha256="): user for user in users if user.hash.startswith("sha256=")}
         self._nobody = hash_password(secrets.token_hex(16)) if self._users else ""
 
+    def named(self, name: str) -> User | None:
+        """Who has a password under that name."""
+        return self._users.get(name)
+
     def by_password(self, name: str, password: str) -> User | None:
         """Who that is; takes some 50 ms of a core and 64 MB."""
         from argon2 import PasswordHasher

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.board.access import ALL_TRIES, ORDERS, TRIES, Access, Limit, Session
+from edge.board.access import MAX_KEYS, MAX_SESSIONS, ORDERS, Access, Limit, Quotas, Session
 from edge.board.users import User, Users, add_user, hash_password, new_token, read_users
 from edge.errors import ConfigError
 
@@ -41,12 +41,29 @@ def test_nobody_guesses_a_session() -> None:
     assert len(session.ident) >= 40
 
 
-def test_passwords_are_looked_at_a_few_times_a_minute_from_one_address_and_from_all() -> None:
+def test_each_has_a_quota_of_its_own_and_what_is_given_back_does_not_count() -> None:
+    quotas = Quotas(3, 60.0)
+    assert [quotas.take("10.0.0.1", 0.0) for _ in range(4)] == [True, True, True, False]
+    assert quotas.take("10.0.0.2", 0.0)
+    quotas.give_back("10.0.0.1")
+    assert [quotas.take("10.0.0.1", 1.0) for _ in range(2)] == [True, False]
+    assert quotas.take("10.0.0.1", 61.0)
+
+
+def test_quotas_of_any_number_of_hosts_fit_into_memory() -> None:
+    quotas = Quotas(1, 60.0)
+    for number in range(3 * MAX_KEYS):
+        quotas.take(str(number), number / 1000)
+    assert len(quotas) <= MAX_KEYS
+
+
+def test_who_signs_in_again_and_again_ends_no_session_of_another() -> None:
     access = Access(False, 60.0)
-    assert [access.may_try("10.0.0.1", 0.0) for _ in range(TRIES + 1)] == [True] * TRIES + [False]
-    assert access.may_try("10.0.0.1", 61.0)
-    many = Access(False, 60.0)
-    assert sum(many.may_try(f"10.0.1.{number}", 0.0) for number in range(200)) == ALL_TRIES
+    nurse = access.begin(User("nurse", "view", ""), 0.0)
+    screens = [access.begin(User("wall", "view", ""), 1.0 + number / 1000) for number in range(2 * MAX_SESSIONS)]
+    assert access.session(nurse.ident, 2.0) is nurse
+    assert access.session(screens[0].ident, 2.0) is None
+    assert access.session(screens[-1].ident, 2.0) is screens[-1]
 
 
 @given(st.lists(st.floats(0, 30), max_size=200))
