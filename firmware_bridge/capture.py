@@ -15,6 +15,7 @@ An empty piece of the link `end:` is no sound: it says until when was listened, 
 
 from __future__ import annotations
 
+import os
 import struct
 import time
 from collections.abc import Iterator
@@ -47,7 +48,9 @@ class Writer:
     def __init__(self, path: Path, limit: int = MAX_BYTES) -> None:
         """Create the file and write its header."""
         try:
-            self._file: BinaryIO = path.open("xb")
+            self._file: BinaryIO = os.fdopen(
+                os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb"
+            )
         except FileExistsError:
             raise SourceError(f"{path}: exists already; choose another name for the capture") from None
         except OSError as error:

@@ -44,13 +44,14 @@ ADAPTERS = {  # what may be missing or slow, and the modules that may import it
         *(f"edge/history/{name}.py" for name in ("retention", "tables", "writer")),
     },
 }
-EVERYBODY = {"types", "errors", "log", "durable", "disk_cache", "kernel_cache"}
+EVERYBODY = {"types", "errors", "log", "durable", "disk_cache", "kernel_cache", "private_files"}
 FOLDERS = {  # what each folder of the edge may import of the others, besides itself and EVERYBODY
     "types": set(),
     "errors": set(),
     "log": set(),
     "durable": set(),
     "disk_cache": set(),
+    "private_files": set(),
     "kernel_cache": set(),
     "settings": set(),
     "sources": {"settings"},

@@ -50,8 +50,9 @@ class Process:
         """Start what `current` names, in the place of what runs: `run.sh` ends that, so nothing can come between."""
         self._end_supervisor()
         layout = self._layout
-        for folder in (layout.run, layout.log.parent, layout.state, layout.cache):
+        for folder in (layout.run, layout.log.parent, layout.state.parent, layout.cache):
             folder.mkdir(parents=True, exist_ok=True)
+        layout.state.mkdir(mode=0o700, exist_ok=True)  # events and sound of patients
         if layout.log.exists() and layout.log.stat().st_size > LOG_BYTES:
             layout.log.replace(layout.log.with_suffix(".log.1"))
         with_run = (layout.current, *sorted(layout.releases.glob("*"), reverse=True))  # older releases have none

@@ -3,6 +3,7 @@
 # when it ends; before each start a switch that was cut off is undone (undo.sh). What runs there already is ended and its
 # place taken, so a restart is one step: a deployment that is killed leaves the old service running, or the new one.
 set -u
+umask 027 # as in laennec.service
 export MALLOC_ARENA_MAX=1 # as in laennec.service
 root=${1%/}
 base=$root/opt/laennec run=$root/run/laennec

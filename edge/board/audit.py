@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import time
 from pathlib import Path
 
 from edge.delivery.messages import rfc3339
 from edge.errors import ConfigError
 from edge.log import RateLimitedLog
+from edge.private_files import make_private_folder, open_private, restrict
 
 MAX_BYTES = 10_000_000
 
@@ -32,7 +32,8 @@ class Audit:
         """
         self._path, self._limited_log = path, RateLimitedLog(logger)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_private_folder(path.parent)
+            restrict(path)
             self._open()
         except OSError as error:
             raise ConfigError(f"audit: cannot write {path}: {error.strerror}; give another file") from None
@@ -55,6 +56,4 @@ class Audit:
         self._file.close()
 
     def _open(self) -> None:
-        self._file = open(  # noqa: SIM115
-            os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a", encoding="utf-8"
-        )
+        self._file = open_private(self._path, "a", encoding="utf-8")

@@ -7,7 +7,6 @@ before stay in the file. A line that a power cut tore is left out and counted, n
 
 from __future__ import annotations
 
-import os
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from edge.board.wire import Place
 from edge.durable import sync
 from edge.errors import ConfigError
+from edge.private_files import make_private_folder, open_private, restrict
 
 Verdict = Literal["true", "false", "other"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
@@ -73,6 +73,7 @@ class Labels:
         self._last: dict[str, Label] = {}
         self.damaged = 0
         """Lines that could not be read."""
+        restrict(path)
         try:
             content = path.read_bytes() if path.exists() else b""
         except OSError as error:
@@ -102,10 +103,9 @@ class Labels:
         """
         line = _LABELS.dump_json(label) + b"\n"
         with self._mutex:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            make_private_folder(self._path.parent)
             is_new = not self._path.exists()
-            handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-            with os.fdopen(handle, "ab") as file:
+            with open_private(self._path, "ab") as file:
                 begin, self._is_torn = b"\n" * self._is_torn, True  # until it is whole
                 file.write(begin + line)
                 sync(file)

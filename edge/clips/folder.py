@@ -26,6 +26,7 @@ from edge.clips.pcm_ring import LOST
 from edge.delivery.messages import CROCKFORD, rfc3339
 from edge.durable import sync
 from edge.errors import LaennecError
+from edge.private_files import make_private_folder, open_private, restrict
 
 SOUND, ABOUT, PARTIAL = ".flac", ".json", ".partial"
 ULID_LETTERS = 26
@@ -77,9 +78,11 @@ class ClipFolder:
         Raises:
             OSError: it cannot be made or read.
         """
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(self.path)
         names = {path.name for path in self.path.iterdir()}
         whole = {name.removesuffix(SOUND) for name in names if is_clip(name)}
+        for name in filter(_is_id, names):  # an older version may have written it
+            restrict(self.path / name)
         for name in names:
             stem, ending = os.path.splitext(name)
             if _is_id(name) and (ending == PARTIAL or (ending == ABOUT and stem not in whole)):
@@ -195,7 +198,6 @@ def _is_id(name: str) -> bool:
 
 
 def _write(path: Path, content: bytes) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "wb") as file:
+    with open_private(path, "wb") as file:
         file.write(content)
         sync(file)

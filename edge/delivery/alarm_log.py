@@ -33,6 +33,7 @@ from edge.delivery.sequence import jump
 from edge.durable import sync
 from edge.errors import SourceError
 from edge.log import RateLimitedLog
+from edge.private_files import open_private, restrict
 from edge.ward.alarm_records import Record, Transition, from_line, to_line
 
 RESERVE = 10_000  # revs that may be told before the disk is asked again; a busy alarm has some hundreds a day
@@ -66,6 +67,7 @@ class AlarmLog:
 
     def read(self) -> list[Record]:
         """What was recorded, oldest first; a torn last line is cut off, so that the next one begins a line."""
+        restrict(self._path)
         self._read_reserve()
         try:
             content = self._path.read_bytes() if self._path.exists() else b""
@@ -96,7 +98,7 @@ class AlarmLog:
         payload = b"".join(to_line(record) + b"\n" for record in records)
         try:
             is_new = not self._path.exists()
-            with self._path.open("ab") as file:
+            with open_private(self._path, "ab") as file:
                 file.write(payload)
                 sync(file)
             if is_new:
@@ -121,7 +123,7 @@ class AlarmLog:
         payload = b"".join(to_line(record) + b"\n" for record in records)
         new, old = (self._path.with_name(f"{self._path.name}.{each}") for each in ("new", "old"))
         try:
-            with new.open("wb") as file:
+            with open_private(new, "wb") as file:
                 file.write(payload)
                 sync(file)
             self._keep_old(old)
@@ -197,7 +199,7 @@ class AlarmLog:
 
     def _open_reserve(self) -> BinaryIO:
         path = self._path.with_name(f"{self._path.name}.revs")
-        return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666), "r+b", buffering=0)
+        return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+b", buffering=0)
 
     def _unreserved(self, error: OSError) -> None:
         line = f'alarms revs=refused path={self._path}.revs reason="{error.strerror}"; one may be given twice'

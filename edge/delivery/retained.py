@@ -13,6 +13,8 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
+from edge.private_files import open_private
+
 MAX_BYTES = 1 << 20
 
 logger = logging.getLogger(__name__)
@@ -62,7 +64,8 @@ class RetainedTopics:
     def _write(self, topics: set[str]) -> None:
         draft = self._path.with_suffix(".new")
         try:
-            draft.write_text(json.dumps(sorted(topics)))
+            with open_private(draft, "w") as file:
+                file.write(json.dumps(sorted(topics)))
             os.replace(draft, self._path)
         except OSError as error:
             logger.warning('retained=%s cannot be written reason="%s"', self._path, error)

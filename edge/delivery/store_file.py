@@ -24,6 +24,7 @@ from edge.delivery.number_in_place import read_number, write_number
 from edge.delivery.sequence import jump
 from edge.delivery.store import LATER_TABLES, SCHEMA, Store
 from edge.errors import ConfigError, LaennecError, SourceError
+from edge.private_files import make_private_folder, restrict
 
 SCHEMA_VERSION = 1  # stays while the release before can use the file; a table that it does not know harms nobody
 BUSY_S = 1.0  # how long a lock held by another program is waited for
@@ -50,8 +51,8 @@ class LockFile:
             sqlite3.OperationalError: the disk refuses.
         """
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            make_private_folder(path.parent)
+            self._file = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise classify_error(path, error) from None
         try:
@@ -188,6 +189,7 @@ def open_or_replace(path: Path, used: int = 0) -> Store:
     except sqlite3.DatabaseError as error:
         aside = _move_aside(path)
         logger.error('outbox damaged=%s reason="%s" moved_to=%s; a new one was begun', path, error, aside)
+        _check_writable(path)  # makes it, for its owner alone
         store = open_store(str(path), is_exclusive)
         store.begin_after(jump(used))
         return store
@@ -224,9 +226,10 @@ def _check_writable(path: Path) -> None:
         ConfigError: it is no file, or may not be written.
         sqlite3.OperationalError: the disk refuses.
     """
+    restrict(path)
     for part in (path, *(path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))):
         try:
             if part == path or part.exists():
-                os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666))
+                os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         except OSError as error:
             raise classify_error(part, error) from None

@@ -26,6 +26,7 @@ from urllib.parse import quote
 from edge.delivery.trend import Minute
 from edge.errors import ConfigError, SourceError
 from edge.log import RateLimitedLog
+from edge.private_files import make_private_file, make_private_folder, restrict
 
 KEPT = 1440  # minutes of each group of a bed
 MOST_WAITING = 20_000  # rows that the disk refused: an hour of 64 beds, twice over
@@ -154,7 +155,8 @@ def _open(path: Path, streams: Sequence[str]) -> sqlite3.Connection:
     Raises:
         sqlite3.Error, OSError: the disk refuses.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private_folder(path.parent)
+    restrict(path)
     try:
         return _opened(path, streams)
     except sqlite3.OperationalError:
@@ -167,6 +169,7 @@ def _open(path: Path, streams: Sequence[str]) -> sqlite3.Connection:
 
 
 def _opened(path: Path, streams: Sequence[str]) -> sqlite3.Connection:
+    make_private_file(path)
     db = sqlite3.connect(path, timeout=BUSY_S)
     try:
         db.execute("PRAGMA synchronous=FULL")

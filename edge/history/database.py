@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError
 
 from edge.errors import ConfigError, SourceError
+from edge.private_files import make_private_file, make_private_folder, restrict
 
 URL_VARIABLE = "LAENNEC_DATABASE"
 STEPS_LOCK = 0x1AE22EC  # of PostgreSQL's advisory locks: one process at a time brings the tables up to date
@@ -72,9 +73,12 @@ def open_database(url: str, writes: bool = False) -> Engine:
 def _sqlite(url: URL, path: Path, writes: bool) -> Engine:
     if writes:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_private_folder(path.parent)
         except OSError as error:
             raise ConfigError(f"--database: {path.parent} cannot be made ({error.strerror})") from None
+        with suppress(OSError):  # SQLite says what is wrong
+            make_private_file(path)
+        restrict(path)
     elif not path.is_file():
         raise ConfigError(f"--database: expected a history that  laennec ingest  writes, found no file {path}")
     engine = create_engine(url, connect_args={"timeout": BUSY_MS / 1000})

@@ -12,6 +12,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from edge.private_files import make_private_folder, open_private
 from firmware_bridge.auth import ReplayCounter
 
 INTERVAL_NS = 5_000_000_000  # between writes, unless a session begins
@@ -69,8 +70,9 @@ class ReplayCounters:
         self._stored = dict(seen)
         draft = self._path.with_suffix(".new")
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            draft.write_text(json.dumps({f"{device:08x}": list(each) for device, each in seen.items()}))
+            make_private_folder(self._path.parent)
+            with open_private(draft, "w") as file:
+                file.write(json.dumps({f"{device:08x}": list(each) for device, each in seen.items()}))
             os.replace(draft, self._path)
         except OSError as error:
             logger.error('link replay_counters=%s cannot be written reason="%s"', self._path, error)

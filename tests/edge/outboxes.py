@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -55,10 +54,3 @@ def refusing(path: Path) -> Iterator[None]:
         other.execute("BEGIN IMMEDIATE")
         yield
         other.execute("ROLLBACK")
-
-
-def umask() -> int:
-    """The rights that files of this process do not get."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask

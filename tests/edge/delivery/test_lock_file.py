@@ -12,7 +12,6 @@ import pytest
 
 from edge.delivery.store_file import LockFile
 from edge.errors import ConfigError, SourceError
-from tests.edge.outboxes import umask
 
 
 @pytest.fixture
@@ -115,6 +114,6 @@ def test_a_number_is_on_the_disk_before_it_counts(claim: LockFile, monkeypatch: 
     assert [os.pread(file, 20, 0) for file in synced] == [b"00000000000000000005"]
 
 
-def test_a_claim_may_be_read_by_all_whom_the_users_mask_allows(claim: LockFile, path: Path) -> None:
-    assert lock_of(path).stat().st_mode & 0o777 == 0o666 & ~umask()
+def test_a_claim_may_be_read_by_its_owner_alone(claim: LockFile, path: Path) -> None:
+    assert lock_of(path).stat().st_mode & 0o777 == 0o600
     assert claim.reserved() == 0

@@ -18,7 +18,6 @@ import edge.delivery.store_file
 from edge.delivery.sequence import JUMP
 from edge.delivery.store_file import classify_error, needs_exclusive_lock, open_or_replace, open_store
 from edge.errors import ConfigError, SourceError
-from tests.edge.outboxes import umask
 
 
 @pytest.fixture
@@ -209,4 +208,4 @@ def test_looking_whether_a_file_may_be_written_makes_no_other_and_leaves_none_op
     edge.delivery.store_file._check_writable(path)
     assert str(path) not in [os.path.realpath(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")]
     assert [file.name for file in path.parent.iterdir()] == ["outbox.db"]
-    assert path.stat().st_mode & 0o777 == 0o666 & ~umask()
+    assert path.stat().st_mode & 0o777 == 0o600
