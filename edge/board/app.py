@@ -28,7 +28,7 @@ from edge.board.access import ROLE_OF_VERB, Access
 from edge.board.audit import Audit
 from edge.board.bed_api import BedApi, Kept
 from edge.board.event_stream import EventStream
-from edge.board.gate import COOKIE, MAX_BY, Gate, address_of, json_of, place_of, refused
+from edge.board.gate import COOKIE, MAX_BY, Gate, address_of, json_of, place_in, refused
 from edge.board.guard import Guard
 from edge.board.pages import page_routes
 from edge.board.sign_in import Attempt, Refusal, SignIn, device_cookie, device_cookie_name
@@ -113,7 +113,7 @@ class Api:
         if isinstance(session, Response):
             return session
         verb = str((given or {}).get("verb", ""))
-        if given is None or verb not in ROLE_OF_VERB or (place := place_of(given)) is None:
+        if given is None or verb not in ROLE_OF_VERB or (place := place_in(given)) is None:
             return refused(400, f"expected site, node, stream and a verb of {', '.join(ROLE_OF_VERB)}")
         if session.orders.is_reached(now_s := time.monotonic()):  # first: the log of refusals is bounded by it, too
             return refused(429, "too many orders; wait a minute")

@@ -29,7 +29,7 @@ from edge.board.bed_events import EventRow, rows_of
 from edge.board.clip_index import ClipIndex
 from edge.board.day import Day, day_of
 from edge.board.event_stream import EventStream
-from edge.board.gate import MAX_BY, Gate, address_of, json_of, place_of, refused
+from edge.board.gate import MAX_BY, Gate, address_of, json_of, place_in, refused
 from edge.board.labels import CLASSES, VERDICTS, EventFacts, Label, Labels
 from edge.board.watch import Watch
 from edge.board.wire import Place, printable
@@ -160,7 +160,7 @@ class BedApi:
         session.orders.count(now_s)
         if not session.may("acknowledge"):
             return self._not_for(session, request, "label refused", "label events")
-        if given is None or (place := place_of(given)) is None or not place.stream:
+        if given is None or (place := place_in(given)) is None or not place.stream:
             return refused(400, NO_BED)
         if not (by := _who(session, given)):
             return refused(400, "say who you are")
@@ -188,7 +188,7 @@ class BedApi:
         """The bed that a request names, or why it gets nothing."""
         if not self._gate.may_look(request):
             return refused(401, "sign in")
-        place = place_of(request.query_params)
+        place = place_in(request.query_params)
         return refused(400, NO_BED) if place is None or not place.stream else place
 
     async def _rows(self, place: Place) -> list[EventRow]:

@@ -17,7 +17,8 @@ from starlette.responses import JSONResponse, Response
 from edge.board.access import Access, Session, is_same
 from edge.board.addresses import plain
 from edge.board.screens import Owner
-from edge.board.wire import MAX_NAME, Place
+from edge.board.wire import Place
+from edge.delivery.topics import is_id
 
 COOKIE = "laennec_board"
 HEADER = "x-csrf-token"
@@ -75,11 +76,10 @@ class Gate:
         )
 
 
-def place_of(given: Mapping[str, Any]) -> Place | None:
-    """The bed of a request, if it is named by what can be levels of a topic."""
-    names = [given.get(key, "") for key in ("site", "node", "stream")]
-    texts = [name for name in names if isinstance(name, str) and len(name) <= MAX_NAME and not set(name) & set("/+#\0")]
-    return Place(*texts) if len(texts) == len(names) and texts[0] and texts[1] else None
+def place_in(given: Mapping[str, Any]) -> Place | None:
+    """The bed or the node of a request; None if it names none that can be in a topic."""
+    site, node, stream = (given.get(key, "") for key in ("site", "node", "stream"))
+    return Place(site, node, stream) if is_id(site) and is_id(node) and (stream == "" or is_id(stream)) else None
 
 
 async def json_of(request: Request) -> dict[str, Any] | None:

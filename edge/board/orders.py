@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from edge.board.wire import Place, Text
+from edge.delivery.topics import OF_BED, make_topic
 from edge.ward.alarm_commands import parse_command
 from edge.ward.look_order import LOOK
 
@@ -75,10 +76,14 @@ class Orders:
         """Send a command and wait for its answer."""
         if len(self._waiting) >= MAX_WAITING:
             return Outcome(False, "too many orders are under way; try again")
-        key = (self._topic(place, "result", verb), ident)
+        try:
+            command, result = (self._topic(place, kind, verb) for kind in ("cmd", "result"))
+        except ValueError as error:
+            return Outcome(False, f"nothing was sent: {error}")
+        key = (result, ident)
         answer = self._waiting[key] = asyncio.get_running_loop().create_future()
         try:
-            if not self._send(self._topic(place, "cmd", verb), _payload(ident, fields)):
+            if not self._send(command, _payload(ident, fields)):
                 return Outcome(False, "the board has lost the broker; nothing was sent")
             return await asyncio.wait_for(answer, ANSWER_S)
         except asyncio.TimeoutError:
@@ -101,8 +106,8 @@ class Orders:
         return True
 
     def _topic(self, place: Place, kind: str, verb: str) -> str:
-        bed = ("s", place.stream) if place.stream else ()
-        return "/".join((self._prefix, place.site, place.node, *bed, kind, verb, self._user))
+        bed = (OF_BED, place.stream) if place.stream else ()
+        return make_topic(self._prefix, place.site, place.node, *bed, kind, verb, self._user)
 
 
 def _payload(ident: str, fields: Mapping[str, object]) -> bytes:

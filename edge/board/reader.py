@@ -14,6 +14,7 @@ from edge.board import sound_wire, wire
 from edge.board.inbox import Arrived, Inbox
 from edge.delivery.mqtt import Connected, Disconnected, MqttSession, Signal
 from edge.delivery.requests import Listening, Request
+from edge.delivery.topics import is_name
 from edge.settings.board import BoardSettings
 
 ANONYMOUS = "board"  # last level of the topics of orders where the broker knows no users
@@ -42,7 +43,8 @@ class Reader:
         client_id = f"laennec-board-{secrets.token_hex(6)}"
         self._session = MqttSession(mqtt, client_id, None, self._on_signal)
         sites = settings.sites or ("+",)
-        answers = [f"{mqtt.prefix}/{site}/+/{bed}result/+/{self.user}" for site in sites for bed in ("", "s/+/")]
+        answers = [f"{mqtt.prefix}/{site}/+/{bed}result/+/{self.user}" for site in sites for bed in ("", "s/+/")
+                   if is_name(self.user)]  # fmt: skip
         of_sound = sound_wire.filters(mqtt.prefix, settings.sites)
         filters = (*wire.filters(mqtt.prefix, settings.sites), *of_sound, *answers)
         self._session.listening = Listening(filters, self._on_message, stored=True)

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from edge.board.wire import Body, BootId, Place, Share, Text, Time, place_of
+from edge.board.wire import Body, BootId, Place, Share, Text, Time, addressed
 
 MAX_COLUMNS, MAX_BANDS, MAX_CLASSES = 256, 256, 16  # of a tile; a node sends some 15 to 30, 64 and 5
 MAX_COLUMNS_PER_S = 200  # a browser makes room for half a minute; a node sends some 30
@@ -167,7 +167,7 @@ def parse(prefix: str, topic: str, payload: bytes) -> HeardSound:
     Raises:
         ValueError: it is not of the contract; what is wrong, in one line.
     """
-    place, levels = place_of(prefix, topic, payload)
+    place, levels = addressed(prefix, topic, payload)
     kind = KINDS.get(levels[0])
     if kind is None or len(levels) != 1 or not place.stream:
         raise ValueError("not a topic of the contract")

@@ -13,10 +13,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from edge.delivery.topics import read_topic
 from edge.ward.alarm_records import Kind, Priority, Signal
 
 MAX_BYTES = 65_536  # ten times the largest message of the contract
-MAX_NAME = 64  # of a level of a topic; the contract has 32
 MAX_TEXT = 200
 MAX_ITEMS = 16
 
@@ -247,7 +247,7 @@ def parse(prefix: str, topic: str, payload: bytes) -> Heard:
     Raises:
         ValueError: it is not of the contract; what is wrong, in one line.
     """
-    place, levels = place_of(prefix, topic, payload)
+    place, levels = addressed(prefix, topic, payload)
     kind = KINDS.get((bool(place.stream), levels[0]))
     is_alarm = kind is Alarm
     if kind is None or len(levels) != 1 + is_alarm:
@@ -259,30 +259,22 @@ def parse(prefix: str, topic: str, payload: bytes) -> Heard:
 def alarm_named(prefix: str, topic: str) -> tuple[Place, str] | None:
     """The place and the condition that a topic names; None if it is of no alarm."""
     try:
-        place, levels = place_of(prefix, topic, b"")
+        place, levels = addressed(prefix, topic, b"")
     except ValueError:
         return None
     return (place, levels[1]) if len(levels) == 2 and levels[0] == "alarm" else None
 
 
-def place_of(prefix: str, topic: str, payload: bytes) -> tuple[Place, list[str]]:
+def addressed(prefix: str, topic: str, payload: bytes) -> tuple[Place, tuple[str, ...]]:
     """Whose message it is, and the levels of its topic behind that; of a size that is looked at.
 
     Raises:
         ValueError: it is not of the contract; what is wrong, in one line.
     """
-    if not topic.startswith(f"{prefix}/") or not topic.isprintable():
-        raise ValueError("not a topic of the contract")
-    site, node, *levels = topic[len(prefix) + 1 :].split("/")
-    of_bed = len(levels) >= 3 and levels[0] == "s"
-    stream, levels = (levels[1], levels[2:]) if of_bed else ("", levels)
-    if not levels or (of_bed and not stream):
-        raise ValueError("not a topic of the contract")
-    if max(map(len, (site, node, stream, *levels))) > MAX_NAME or not (site and node and levels[-1]):
-        raise ValueError("a level of the topic is empty or longer than 64")
+    names = read_topic(prefix, topic)
     if len(payload) > MAX_BYTES:
         raise ValueError(f"at most {MAX_BYTES} bytes, found {len(payload)}")
-    return Place(site, node, stream), levels
+    return Place(names.site, names.node, names.stream), names.levels
 
 
 def _read(kind: type[Known], payload: bytes) -> Any:

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edge.delivery.messages import EVENT_EXPIRY_S, TRANSITION, Body, Message, Node, rfc3339
+from edge.delivery.topics import is_topic
 from edge.ward.alarm_records import AlarmState, Answer, Key, Person, Rule, Transition, Value
 from edge.ward.alarm_rules import effective_limit, is_audible, is_watched, priority_of
 
@@ -50,12 +51,12 @@ def alarm_topic(node: Node, key: Key) -> str:
 
 def command_filters(node: Node) -> tuple[str, ...]:
     """What a node subscribes to."""
-    return node.topic("s", "+", "cmd", "+", "+"), node.topic("cmd", "+", "+")
+    return node.filter("s", "+", "cmd", "+", "+"), node.filter("cmd", "+", "+")
 
 
 def address_of(node: Node, topic: str) -> Address | None:
     """Bed, verb and user of a command's topic; None if it is none, or one of them is no name."""
-    own = node.topic("")
+    own = f"{node.topic()}/"
     found = COMMAND.fullmatch(topic[len(own) :]) if topic.startswith(own) else None
     return None if found is None else Address(found["stream"] or "", found["verb"], found["user"])
 
@@ -71,7 +72,7 @@ def answer_topic(node: Node, address: Address, wanted: str | None) -> str:
         wanted: response topic of the message (MQTT 5), if it has one.
     """
     own = _topic(node, address.stream, "result", address.verb, address.user)
-    is_below = wanted is not None and wanted.startswith(f"{own}/") and not set(wanted) & set("+#\0")
+    is_below = wanted is not None and wanted.startswith(f"{own}/") and is_topic(wanted)
     return wanted if is_below and wanted is not None else own
 
 

@@ -79,9 +79,7 @@ class Dispatch:
     def send(self, message: Message) -> None:
         """Publish something that must not be lost. Never waits; a full inbox drops the least important, and counts."""
         if self._inbox.put(message) is not None:
-            with self._mutex:
-                self._dropped += 1
-            self._limited_log.log("inbox", f"dispatch dropped={self._dropped}; the disk has stalled", logging.ERROR)
+            self._drop("the disk has stalled")
         self._wake.set()
 
     def send_first(self, seqs: Iterable[int]) -> None:
@@ -119,7 +117,7 @@ class Dispatch:
 
     @property
     def dropped(self) -> int:
-        """Messages lost because the inbox was full."""
+        """Messages lost because the inbox was full, or what is on the disk names no topic."""
         return self._dropped
 
     @property
@@ -154,6 +152,11 @@ class Dispatch:
         self._wake.set()
         self._thread.join(2 * STOPPED_S)
         self._session.stop()
+
+    def _drop(self, why: str) -> None:
+        with self._mutex:
+            self._dropped += 1
+        self._limited_log.log(f"dropped: {why}", f"dispatch dropped={self._dropped}; {why}", logging.ERROR)
 
     def _will(self, session: str) -> tuple[str, bytes]:
         return self._node.topic("status"), encode(status_body(self._node, "offline", session, self._wall()))
@@ -265,6 +268,11 @@ class Dispatch:
             body = with_sending(entry.body, self._stages.sending(entry.event, self._monotonic()))
             payload = finish(body, entry.seq <= in_flight.backlog_end, self._wall())
             topic = self._node.current_topic(entry.topic, entry.body.get("stream", ""))
+            if topic is None:  # of a damaged disk; the broker would end the connection
+                self._drop("a message on the disk has no topic of the contract")
+                self._outbox.ack([entry.seq])
+                self._in_flight.release_held(entry.seq)
+                continue
             mid = self._session.publish(topic, payload, False, entry.expiry_s)
             in_flight.record(mid, entry.seq, now_s)
             if mid is not None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Protocol
 
+from edge.delivery.topics import make_topic
 from edge.sources.vitals import Vitals
 from edge.types import Event, Gap
 
@@ -56,23 +57,37 @@ class Node:
     """Hash of its settings (`edge.settings.fingerprint`); empty where nobody needs it."""
 
     def topic(self, *levels: str) -> str:
-        """A topic below this node's: `prefix/site/node/level/...`."""
-        return "/".join((self.prefix, self.site, self.node, *levels))
+        """A topic below this node's: `prefix/site/node/level/...`.
+
+        Raises:
+            ValueError: a level cannot stand in a topic (`edge.delivery.topics`).
+        """
+        return make_topic(self.prefix, self.site, self.node, *levels)
+
+    def filter(self, *levels: str) -> str:
+        """What to subscribe to below this node's topics; `levels` are those of the program, `+` for any."""
+        return "/".join((self.topic(), *levels))
 
     @property
     def client_id(self) -> str:
         """Its MQTT client id: its topic tree, so that no two trees share one; with '.', for '/' and '-' are in use."""
         return self.topic().replace("/", ".")
 
-    def current_topic(self, topic: str, stream: str | None = "") -> str:
+    def current_topic(self, topic: str, stream: str | None = "") -> str | None:
         """The topic of a waiting message now; prefix, site or node may have been others when it was decided.
 
         Args:
             topic: as it was then: s/<stream>/event or gap, [s/<stream>/]alarm/<condition>/transition.
             stream: that the message names; None if it is one of the node itself.
+
+        Returns:
+            None if what is stored cannot stand in a topic.
         """
         levels = topic.split("/")
-        return self.topic(*levels[-5 if levels[-1] == TRANSITION and stream is not None else -3 :])
+        try:
+            return self.topic(*levels[-5 if levels[-1] == TRANSITION and stream is not None else -3 :])
+        except ValueError:
+            return None
 
 
 @dataclass(frozen=True)

@@ -7,17 +7,16 @@ with one line that says why; a topic, which the broker's access list guards, mus
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Container
 from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
 from edge.delivery.records import ClipRecord, EventRecord, GapRecord, TransitionRecord, TrendRecord, WireRecord
+from edge.delivery.topics import read_topic
 from edge.settings.watching import SELF_TEST_STREAM
 
 MAX_BYTES = 16_384  # a message is below 4 kB; this is room for fields to come
-PLACE = re.compile(r"/(?P<site>[a-z0-9-]{1,32})/(?P<node>[a-z0-9-]{1,32})/(s/(?P<stream>[a-z0-9-]{1,32})/)?")
 
 KIND_OF = {
     EventRecord: "events", TrendRecord: "trends", TransitionRecord: "alarms", GapRecord: "gaps", ClipRecord: "clips",
@@ -62,9 +61,7 @@ def parse(topic: str, payload: bytes, prefix: str) -> tuple[WireRecord, dict[str
     """
     if len(payload) > MAX_BYTES:
         raise ValueError(f"expected at most {MAX_BYTES} bytes, found {len(payload)}")
-    place = PLACE.match(topic, len(prefix)) if topic.startswith(prefix) else None
-    if place is None:
-        raise ValueError(f"expected a topic {prefix}/SITE/NODE/..., found {topic[:128]!r}")
+    names = read_topic(prefix, topic)
     try:
         body = json.loads(payload, parse_constant=_no_number)
     except (ValueError, RecursionError):
@@ -74,9 +71,9 @@ def parse(topic: str, payload: bytes, prefix: str) -> tuple[WireRecord, dict[str
     last = topic.rpartition("/")[2]
     if last not in LAST_LEVELS or body.get("schema") != f"laennec.{last}/1":
         raise ValueError(f"expected the schema of its topic, found {str(body.get('schema'))[:64]!r}")
-    if place["stream"] != body.get("stream"):
+    if (names.stream or None) != body.get("stream"):
         raise ValueError("the message names another bed than its topic")
-    named = {"site": place["site"], "node": place["node"]}  # what the body says of an event goes before its topic
+    named = {"site": names.site, "node": names.node}  # what the body says of an event goes before its topic
     return validated({**named, **body}), body
 
 

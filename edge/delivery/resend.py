@@ -25,6 +25,7 @@ from edge.delivery.mqtt import FIRST_FAILURE
 from edge.delivery.mqtt_client import ClientFactory
 from edge.delivery.one_off_session import OneOffSession
 from edge.delivery.outbox_reading import logged_events
+from edge.delivery.topics import is_id
 from edge.errors import ConfigError, SourceError
 from edge.settings.config import Config
 
@@ -135,7 +136,7 @@ def resend(
         for body in logged_events(path):
             if stop.is_set():
                 break
-            if body["id"] not in ids:
+            if body["id"] not in ids or not is_id(body["stream"]):  # as a damaged disk may say
                 continue
             if len(in_flight) >= session.receive_maximum:
                 _await_answer(session, in_flight.popleft(), progress, config.mqtt.ack_timeout_s)

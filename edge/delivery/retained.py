@@ -13,6 +13,7 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
+from edge.delivery.topics import is_topic
 from edge.private_files import open_private
 
 MAX_BYTES = 1 << 20
@@ -59,7 +60,8 @@ class RetainedTopics:
                 'retained=%s cannot be read reason="%s"; removed streams stay at the broker', self._path, error
             )
             return set()
-        return {topic for topic in tree if isinstance(topic, str)} if isinstance(tree, list) else set()
+        topics = tree if isinstance(tree, list) else []
+        return {topic for topic in topics if isinstance(topic, str) and is_topic(topic)}
 
     def _write(self, topics: set[str]) -> None:
         draft = self._path.with_suffix(".new")

@@ -69,7 +69,7 @@ class NodeLooks:
         self._mutex = threading.Lock()
         self._limited_log = RateLimitedLog(logger)
         self._thread = threading.Thread(target=self._run, name="looks", daemon=True)
-        dispatch.listen(Listening((node.topic("s", "+", "cmd", LOOK, "+"),), self._on_request))
+        dispatch.listen(Listening((node.filter("s", "+", "cmd", LOOK, "+"),), self._on_request))
 
     def join(self, settings: Sequence[Stream], streams: Sequence[NodeStream]) -> None:
         """Let the streams of these settings be looked at; none was heard yet."""

@@ -62,4 +62,4 @@ def test_the_csv_has_a_row_for_each_quarter_of_an_hour_and_empty_cells_for_what_
 
 
 def test_a_name_that_a_spreadsheet_would_carry_out_is_text() -> None:
-    assert "'=1+1" in to_csv([shift_of([(1.0, 2.5, 1.0)], "=1+1")])
+    assert "'-1" in to_csv([shift_of([(1.0, 2.5, 1.0)], "-1")])

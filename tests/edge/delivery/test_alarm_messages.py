@@ -129,6 +129,7 @@ def test_what_is_subscribed_to_is_what_is_understood() -> None:
         (f"{OWN}/s/bed1/alarm/continuous", "own"), (f"{OWN}/s/bed1/result/pause/other/x", "own"),
         (f"{OWN}/s/bed1/result/pause/boards", "own"), (f"{OWN}/s/bed1/result/pause/board/#", "own"),
         (f"{OWN}/s/bed1/result/pause/board/\0", "own"), ("x", "own"),
+        (f"{OWN}/s/bed1/result/pause/board/lost\n", "own"), (f"{OWN}/s/bed1/result/pause/board/\uffff", "own"),
     ],
 )  # fmt: skip
 def test_an_answer_goes_to_its_senders_own_topics_and_nowhere_else(wanted: str | None, goes_to: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 import edge.delivery.dispatch
 from edge.delivery.dispatch import Dispatch
+from edge.delivery.messages import Message
 from edge.delivery.mqtt import Acknowledged, Disconnected
 from tests.edge.conftest import wait_for
 from tests.edge.dispatching import (
@@ -275,7 +276,20 @@ def test_an_answer_beyond_the_quota_lets_no_retained_state_go_with_it(
         dispatch.set_state(NODE.topic("s", f"b{number}", "trend"), {"n": number}, 180)
     step(dispatch)
     session.news()
-    dispatch.answer(NODE.topic("result/pause/u"), {"ok": True}, 60)
+    dispatch.answer(NODE.topic("result", "pause", "u"), {"ok": True}, 60)
     for _ in range(2):
         step(dispatch)
     assert session.news() == ["result/pause/u"]
+
+
+def test_a_message_on_the_disk_that_names_no_topic_is_dropped_and_told_and_the_next_one_goes(
+    dispatch: Dispatch, session: Session, outbox: Box, clock: Time, told: pytest.LogCaptureFixture
+) -> None:
+    outbox.put([Message("laennec/v1/ward/node/s/bed\x01/event", event(1).body, 60, ("id1", 1))])
+    session.up("one")
+    step(dispatch, event(2))
+    clock.sleep(1.0)  # a backlog goes at a bounded rate
+    step(dispatch)
+    assert session.news() == ["status", 2]
+    assert (dispatch.dropped, waiting(outbox)) == (1, [2])
+    assert "no topic of the contract" in told.text

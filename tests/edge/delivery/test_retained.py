@@ -19,7 +19,7 @@ def test_a_stream_that_was_removed_is_named_until_the_broker_was_told(tmp_path: 
     assert RetainedTopics(path).begin(["s/a", "s/b"]) == []
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff", b"{}", b"[1, null]", b'"s/a"'])
+@pytest.mark.parametrize("content", [b"", b"\xff", b"{}", b"[1, null]", b'"s/a"', b'["s/a\\u0001"]'])
 def test_a_damaged_file_names_nothing_and_is_made_again(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "retained.json"
     path.write_bytes(content)

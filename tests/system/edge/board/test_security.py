@@ -213,3 +213,19 @@ def test_a_person_signs_in_on_the_page(closed: RunningBoard, ward: FakeWard, ope
     page.wait_for_selector(".tile.level-seen")
     wait_for(lambda: len(ward.orders) > 0, "the order")
     assert [body["by"] for _, body in ward.orders] == ["nurse"]
+
+
+@pytest.mark.parametrize("name", ["lost\n", "bed\x7f", "bed\uffff", "bed\x01", "bed/1", "Bed"])
+@pytest.mark.parametrize("level", ["site", "node", "stream"])
+def test_an_order_to_a_name_that_can_be_no_topic_is_refused_and_the_broker_stays(
+    board: RunningBoard, ward: FakeWard, caplog: pytest.LogCaptureFixture, level: str, name: str
+) -> None:
+    ward.tell_bed("bed1")
+    me = Answer(board, "GET", "/api/me")
+    headers = {"cookie": me.headers["set-cookie"].split(";")[0], "x_csrf_token": me.json()["csrf"]}
+    found = [Answer(board, "POST", "/api/orders", {**ORDER, level: name}, **headers) for _ in range(30)]
+    assert {answer.status for answer in found} == {400}
+    order = {**ORDER, "fields": {"by": "nurse"}}
+    assert Answer(board, "POST", "/api/orders", order, **headers).json() == {"ok": True, "reason": ""}
+    assert "broker=lost" not in caplog.text
+    assert len(ward.orders) == 1
