@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from edge.delivery.number_in_place import read_number, write_number
+from edge.delivery.number_in_place import is_marked, loss, mark_written, read_number, write_number
 from edge.delivery.sequence import jump
 from edge.durable import sync
 from edge.errors import SourceError
@@ -57,7 +57,7 @@ class AlarmLog:
         self._path, self._max_bytes = path, max_bytes
         self._limited_log = RateLimitedLog(logger)
         self._bytes = self._reserved = 0
-        self._is_unread = False
+        self._is_unread = self._is_marked = False
         self.rev_floor = 0
         """Every alarm goes on above this `rev`: up to here it may have been told without being in the log."""
         self.is_behind = False
@@ -76,6 +76,11 @@ class AlarmLog:
             self._is_unread, self.rev_floor = True, jump(self.rev_floor)  # above what it holds, whatever that is
             self._reserve(self.rev_floor)
             return []
+        if (lost := loss(self._path, self._is_marked)) is not None:
+            line = "alarms log=lost path=%s; it was written and %s: alarms begin anew, with numbers far beyond"
+            logger.error(line, self._path, lost)
+            self.rev_floor = jump(self.rev_floor)
+            self._reserve(self.rev_floor)
         whole = content[: content.rfind(b"\n") + 1]
         records, damaged = parse(whole)
         if damaged:
@@ -108,6 +113,7 @@ class AlarmLog:
             self._reserve(_highest_rev(records))
             return False
         self._bytes += len(payload)
+        self._mark()
         return True
 
     @property
@@ -140,6 +146,7 @@ class AlarmLog:
             logger.info("alarms log=working path=%s unwritten=%d", self._path, self.unwritten)
             self._limited_log.clear("refused")
         self._bytes, self.is_behind = len(payload), False
+        self._mark()
         return True
 
     def _keep_old(self, link: Path) -> None:
@@ -181,7 +188,8 @@ class AlarmLog:
         try:
             with self._open_reserve() as file:
                 self.rev_floor = self._reserved = read_number(file.fileno())
-                if not self._reserved:
+                self._is_marked = is_marked(file.fileno())
+                if not self._reserved and not self._is_marked:
                     write_number(file.fileno(), 0)
         except OSError as error:
             self._unreserved(error)
@@ -196,6 +204,14 @@ class AlarmLog:
             self._reserved = highest + RESERVE
         except OSError as error:
             self._unreserved(error)
+
+    def _mark(self) -> None:
+        """Note that there is a log, so that one that is gone or empty at a start was lost."""
+        if self._is_marked:
+            return
+        with suppress(OSError), self._open_reserve() as file:
+            mark_written(file.fileno())
+            self._is_marked = True
 
     def _open_reserve(self) -> BinaryIO:
         path = self._path.with_name(f"{self._path.name}.revs")

@@ -38,7 +38,7 @@ class Disk:
         self._path = path
         self._store: Store | None = None
         self._acknowledged: set[int] = set()  # the broker has them, but the disk refuses to delete them
-        self._was_unreadable = False
+        self._was_unreadable = self._is_noted = False
         self._limited_log = RateLimitedLog(logger)
 
     @property
@@ -56,7 +56,7 @@ class Disk:
         try:
             refuse_other_files(self._path)
             self.lock_file = self.lock_file or LockFile(self._path)
-            self._store = open_or_replace(self._path, self.lock_file.reserved())
+            self._store = open_or_replace(self._path, self.lock_file.reserved(), self.lock_file.was_written)
         except sqlite3.Error as error:
             self._log_refusal("open", error)
         return self.is_open
@@ -84,10 +84,16 @@ class Disk:
         """Write with `work`; false, counted and logged, if the disk refuses."""
         self.accepts_writes = self.do("write", work)
         if self.accepts_writes:
+            self._note_written()
             self._limited_log.clear("disk")
         else:
             self.failed_writes += 1
         return self.accepts_writes
+
+    def _note_written(self) -> None:
+        if self.lock_file is not None and not self._is_noted:
+            self.lock_file.note_written()
+            self._is_noted = True
 
     def do(self, action: str, work: Callable[[Store], object]) -> bool:
         """Do anything else with the file; false, with a log line, if the disk refuses."""

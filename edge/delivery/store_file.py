@@ -20,7 +20,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from edge.delivery.number_in_place import read_number, write_number
+from edge.delivery.number_in_place import is_marked, loss, mark_written, read_number, write_number
 from edge.delivery.sequence import jump
 from edge.delivery.store import LATER_TABLES, SCHEMA, Store
 from edge.errors import ConfigError, LaennecError, SourceError
@@ -77,6 +77,17 @@ class LockFile:
             OSError: the disk refuses even this.
         """
         write_number(self._file, seq)
+
+    @property
+    def was_written(self) -> bool:
+        """Whether the outbox was ever written, so that one that is missing or empty was lost."""
+        return is_marked(self._file)
+
+    def note_written(self) -> None:
+        """The outbox was written; a disk that does not let this be noted is asked again by the next process."""
+        with suppress(OSError):
+            if not is_marked(self._file):
+                mark_written(self._file)
 
     def close(self) -> None:
         """Release the lock."""
@@ -166,22 +177,26 @@ def needs_exclusive_lock(path: Path) -> bool:
     return disk.f_bavail * disk.f_frsize < SHARED_ROOM_BYTES or disk.f_frsize < SHARED_PAGE_BYTES
 
 
-def open_or_replace(path: Path, used: int = 0) -> Store:
+def open_or_replace(path: Path, used: int = 0, was_written: bool = False) -> Store:
     """Open the database; a damaged one is moved aside and a new one begun, with a `seq` beyond all that were used.
+
+    One that was written and is gone or empty was lost, which is damage, too.
 
     Args:
         path: the file.
         used: a `seq` that may have been used, from the lock file.
+        was_written: whether there was one, by the lock file.
 
     Raises:
         ConfigError: the file cannot be opened or written.
         SourceError: another program holds it, or a newer Laennec wrote it.
         sqlite3.OperationalError: the disk refuses.
     """
+    lost = loss(path, was_written)
     _check_writable(path)
     is_exclusive = needs_exclusive_lock(path)
     try:
-        return open_store(str(path), is_exclusive)
+        store = open_store(str(path), is_exclusive)
     except sqlite3.OperationalError as error:
         if "locked" in str(error):
             raise SourceError(f"outbox {path}: another program has locked it; close that program first") from None
@@ -192,7 +207,11 @@ def open_or_replace(path: Path, used: int = 0) -> Store:
         _check_writable(path)  # makes it, for its owner alone
         store = open_store(str(path), is_exclusive)
         store.begin_after(jump(used))
-        return store
+    else:
+        if lost is not None:
+            logger.error("outbox lost=%s; it was written and %s: what waited is lost, a new one was begun", path, lost)
+            store.begin_after(jump(used))
+    return store
 
 
 def classify_error(path: Path, error: OSError) -> LaennecError | sqlite3.OperationalError:

@@ -86,6 +86,7 @@ class TrendHistory:
         self._thread.join(timeout_s)
 
     def _run(self) -> None:
+        self._write()  # a file that is damaged is found at the start
         is_ending = False
         while not is_ending:
             try:
@@ -157,6 +158,8 @@ def _open(path: Path, streams: Sequence[str]) -> sqlite3.Connection:
     """
     make_private_folder(path.parent)
     restrict(path)
+    if path.exists() and not path.stat().st_size:
+        logger.error("trend_history lost=%s; it is empty: the minutes in it are lost, a new one is begun", path)
     try:
         return _opened(path, streams)
     except sqlite3.OperationalError:

@@ -64,6 +64,27 @@ def test_after_two_deaths_on_one_full_disk_each_rev_is_above_all_that_were_told(
     assert not last.log.is_behind
 
 
+@pytest.mark.parametrize("how", ["gone", "empty"])
+def test_a_log_that_was_written_and_is_gone_or_empty_is_said_to_be_lost_and_no_rev_comes_again(
+    tmp_path: Path, how: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("edge"), "propagate", True)
+    path = tmp_path / "alarms.log"
+    told = Process(path).looks(4)
+    assert not caplog.records, "a first start says nothing"
+    path.unlink()
+    if how == "empty":
+        path.touch()
+    told += Process(path).looks(4)
+    assert told == sorted(set(told))
+    (line,) = [each.getMessage() for each in caplog.records]
+    assert (
+        line == f"alarms log=lost path={path}; it was written and is {how}: alarms begin anew, with numbers far beyond"
+    )
+    assert Process(path).looks(4)[0] > told[-1]
+    assert len(caplog.records) == 1, "once"
+
+
 def test_an_alarm_that_is_not_in_the_log_goes_on_above_the_bound_too(tmp_path: Path) -> None:
     (tmp_path / "alarms.log.revs").write_bytes(b"%020d\n" % 70)
     assert Process(tmp_path / "alarms.log").looks(1)[0] == 71
@@ -72,7 +93,7 @@ def test_an_alarm_that_is_not_in_the_log_goes_on_above_the_bound_too(tmp_path: P
 def test_a_death_while_the_disk_is_well_leaves_no_hole(tmp_path: Path) -> None:
     told = [rev for _ in range(3) for rev in Process(tmp_path / "alarms.log").looks(4)]
     assert told == list(range(1, len(told) + 1))
-    assert (tmp_path / "alarms.log.revs").read_bytes() == b"0" * 20 + b"\n"
+    assert (tmp_path / "alarms.log.revs").read_bytes() == b"0" * 20 + b"\nwritten\n"
 
 
 def test_the_bound_is_on_the_disk_before_a_refused_change_is_told_and_written_again_when_it_is_reached(

@@ -184,7 +184,7 @@ def test_a_disk_that_refuses_to_open_is_told_and_tried_again(
     disk = Disk(path)
     with monkeypatch.context() as broken:
 
-        def fails(_path: Path, _used: int) -> Store:
+        def fails(_path: Path, *_: object) -> Store:
             raise sqlite3.OperationalError("disk I/O error")
 
         broken.setattr(edge.delivery.disk, "open_or_replace", fails)

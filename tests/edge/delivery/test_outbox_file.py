@@ -39,6 +39,34 @@ def test_a_damaged_file_is_moved_aside_and_the_line_says_where(path: Path, caplo
     assert str(aside) in caplog.text
 
 
+@pytest.mark.parametrize("how", ["gone", "empty"])
+def test_a_file_that_was_written_and_is_gone_or_empty_is_said_to_be_lost_and_no_number_comes_again(
+    path: Path, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = Outbox(path, 1, 1)
+    first.put([event(number) for number in range(63)])
+    first._disk.close()  # as kill -9 leaves it
+    path.unlink()
+    if how == "empty":
+        path.touch()
+    second = Outbox(path, 1, 1)
+    second.put([event(63)])
+    (entry,) = second.waiting(0, ALL, 100)
+    assert entry.seq > 63
+    assert entry.body["seq_before"] is None, "it is not known"
+    second.close()
+    (line,) = [each.getMessage() for each in caplog.records if each.levelname == "ERROR"]
+    assert line == f"outbox lost={path}; it was written and is {how}: what waited is lost, a new one was begun"
+    caplog.clear()
+    Outbox(path, 1, 1).close()
+    assert not [each for each in caplog.records if each.levelname == "ERROR"], "once"
+
+
+def test_the_first_start_of_all_says_nothing_of_a_loss(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    Outbox(path, 1, 1).close()
+    assert "lost" not in caplog.text
+
+
 def test_a_file_with_a_torn_page_is_moved_aside(path: Path) -> None:
     outbox = Outbox(path, 10, 1)
     outbox.put([event(number, filling=500) for number in range(100)])

@@ -84,7 +84,7 @@ class Claimed:
         self._file = path.with_name(path.name + ".lock").open("rb")
 
     def reserved(self) -> int:
-        return int(self._file.read())
+        return int(self._file.read(20))
 
     def close(self) -> None:
         self._file.close()
@@ -242,7 +242,7 @@ def test_a_file_that_opens_late_is_gone_on_with_and_what_lies_there_is_as_old_as
     first.close()
     with monkeypatch.context() as broken:
 
-        def fails(_path: Path, _used: int) -> None:
+        def fails(_path: Path, *_: object) -> None:
             raise sqlite3.OperationalError("disk I/O error")
 
         broken.setattr(edge.delivery.disk, "open_or_replace", fails)

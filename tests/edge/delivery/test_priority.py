@@ -196,5 +196,5 @@ def test_what_is_in_the_file_is_not_known_before_it_can_be_read(tmp_path: Path) 
     assert (first, second) == (None, {"bed1/continuous": 4})
 
 
-def _refuses(path: Path, _used: int) -> Store:
+def _refuses(path: Path, *_: object) -> Store:
     raise sqlite3.OperationalError(f"{path}: disk I/O error")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import sqlite3
 import subprocess
 import sys
@@ -60,6 +62,20 @@ def test_a_damaged_file_is_moved_aside(tmp_path: Path) -> None:
     _written(path, _minutes([1]))
     assert read_history(path) == _minutes([1])
     assert [each.name.startswith("a.history.damaged-") for each in tmp_path.glob("*.damaged-*")] == [True]
+
+
+@pytest.mark.parametrize(("content", "word"), [(b"", "lost"), (os.urandom(5000), "damaged")])
+def test_a_file_that_is_empty_or_damaged_is_told_at_the_start_before_a_minute_is_over(
+    tmp_path: Path, content: bytes, word: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("edge"), "propagate", True)
+    path = tmp_path / "a.history"
+    _written(path)
+    assert not caplog.records, "a first start says nothing"
+    path.write_bytes(content)
+    _written(path)
+    (line,) = [each.getMessage() for each in caplog.records]
+    assert line.startswith(f"trend_history {word}={path}")
 
 
 def test_what_the_disk_refuses_is_written_when_it_works_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
