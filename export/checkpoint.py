@@ -21,9 +21,10 @@ from edge.errors import ConfigError
 from export.card import card_fields
 from export.onnx import Metadata
 from training.datasets import CLASSES, Recording, hashed_names
-from training.detector.cross_validation import FINAL_NAME, load_network
+from training.detector.cross_validation import FINAL_NAME
 from training.detector.hyperparameters import Recipe
 from training.detector.model import Scorer
+from training.detector.networks import load_network
 from training.detector.training_data import read_recordings
 
 

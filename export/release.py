@@ -17,7 +17,8 @@ from pathlib import Path
 
 from edge.errors import ConfigError, LaennecError
 from export.checkpoint import Checkpoint
-from training.detector.cross_validation import FINAL_NAME, PROBE
+from training.detector.cross_validation import FINAL_NAME
+from training.detector.networks import PROBE
 
 KEPT = ("schema", "recipe", "specs", "records", "code", "git", "versions", "begun")  # of run.json; not the command
 

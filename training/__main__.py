@@ -78,7 +78,7 @@ def _train_edge(asked: argparse.Namespace) -> int:
     _say(f"training on {composition(recordings)} patients")
     if limit is not None:
         recordings = few(recordings, limit, recipe.seed)
-        networks, steps = (recipe.folds + 1) * (recipe.teachers + 1), recipe.loop.epochs * recipe.steps
+        networks, steps = recipe.folds + recipe.finals, recipe.loop.epochs * recipe.steps
         _say(
             f"a trial: {sum(r.is_real_chest for r in recordings)} chest recordings, {networks} networks of {steps} "
             "steps; what comes out says nothing about the recipe"

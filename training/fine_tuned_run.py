@@ -20,10 +20,11 @@ import torch
 from edge.errors import ConfigError
 from training.datasets import Recording, hashed_names
 from training.datasets.targets import COLUMNS
-from training.detector.cross_validation import FINAL_NAME, load_network
+from training.detector.cross_validation import FINAL_NAME
 from training.detector.hyperparameters import Recipe
 from training.detector.last_layer import Row
 from training.detector.model import Scorer
+from training.detector.networks import load_network
 from training.left_out import Chosen
 from training.loop import checkpoint
 from training.loop.run_folder import RunFolder

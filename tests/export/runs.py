@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 
 from tests.export.networks import RECIPE
-from training.detector.cross_validation import PROBE, Job
+from training.detector.cross_validation import Job
+from training.detector.networks import PROBE
 from training.detector.student import Student
 from training.detector.training_data import TrainingData
 from training.loop import checkpoint as stored

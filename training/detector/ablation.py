@@ -75,7 +75,6 @@ def variants(base: Recipe) -> dict[str, Recipe]:
         "without negatives": changed(replace(augment, **ALONE)),
         "without other microphones": changed(replace(augment, **PLAIN)),
         "without mixed stretches": changed(replace(augment, mix=0.0)),
-        "with a teacher": replace(base, teachers=1),
         "with a clip loss": with_clips,
         "with a clip loss and mixup": replace(with_clips, augment=replace(augment, clip_mixup=0.5)),
         "with a clip loss and QLung margins": replace(
@@ -106,7 +105,7 @@ def base_recipe(epochs: int) -> Recipe:
     """The recipe with the schedule of a trial."""
     recipe = Recipe()
     loop = recipe.loop.model_copy(update={"epochs": epochs})
-    return replace(recipe, loop=loop, teachers=0)
+    return replace(recipe, loop=loop)
 
 
 def given(base: Recipe, changes: Sequence[str]) -> dict[str, Recipe]:

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.interpolate import PchipInterpolator
 
 from edge.errors import ConfigError
 from edge.features import FeatureSpec, Log
+from edge.features.logmel import mel_edges_hz
 from training.detector.packet_loss import PacketLoss, PacketLossSpec
 from training.detector.warp import WarpSpec
 
@@ -50,6 +52,39 @@ class DisturbanceSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceSpec:
+    """Another stethoscope: how it colours sound, each a curve over the bands; and what it lets through of the heart.
+
+    Measured against SPRSound's, over each recording's own 200 to 400 Hz: 25 to 40 dB more below 100 Hz and 18 to 29 dB
+    more above 800 Hz (Meditron, Littmann 3200, AKG C417L, another hospital's, a manikin's).
+    """
+
+    low_shelf: float = 0.5
+    """Share of stretches with a shelf below a corner."""
+    low_shelf_hz: tuple[float, float] = (60.0, 110.0)
+    """Its corner, uniform, Hz."""
+    low_shelf_db: tuple[float, float] = (-5.0, 40.0)
+    """Its gain, uniform, dB."""
+    high_shelf: float = 0.5
+    """Share of stretches with a shelf above a corner."""
+    high_shelf_hz: tuple[float, float] = (400.0, 800.0)
+    """Its corner, uniform, Hz."""
+    high_shelf_db: tuple[float, float] = (-5.0, 30.0)
+    """Its gain, uniform, dB."""
+    equaliser: float = 0.5
+    """Share of stretches with a smooth curve through random points, one for each octave."""
+    equaliser_db: float = 6.0
+    """Standard deviation of those points, dB."""
+    heart: float = 0.3
+    """Share of stretches with heart beats or rumble added."""
+    heart_db: tuple[float, float] = (-15.0, 15.0)
+    """Level of that in the band where it is strongest, over the `reference`, uniform, dB."""
+    mix_style: float = 0.4
+    """Share of batches in which mean and deviation of each band over time are shared with another stretch
+    (Freq-MixStyle, Kim et al. 2022, 2206.12513)."""
+
+
+@dataclass(frozen=True, slots=True)
 class AugmentSpec:
     """How hard the stretches are made; probabilities and ranges."""
 
@@ -80,6 +115,10 @@ class AugmentSpec:
     """What a link loses."""
     disturbances: DisturbanceSpec = field(default_factory=DisturbanceSpec)
     """Hum, filtered noise, rubbing and clicks."""
+    device: DeviceSpec = field(default_factory=DeviceSpec)
+    """Other stethoscopes."""
+    infants: float = 3.0
+    """How much more often a recording of a patient under one year is drawn: a tenth of the recordings."""
     weight: dict[str, float] = field(default_factory=lambda: {"Normal": 1.0, "Poor Quality": 0.4})
     """How often a recording is drawn, by record label (and its length to the power 1/2)."""
     adventitious_weight: float = 2.0
@@ -110,6 +149,7 @@ class Changes:
         self.spec, self.augment = spec, augment
         self.floor_db = spec.compression.floor
         self.losses = PacketLoss(spec, augment.losses)
+        self._octaves = np.log2(mel_edges_hz(spec)[1:-1])
         self._offset, self._scale = np.array(spec.offset, np.float32), np.array(spec.scale, np.float32)
 
     def levels(self, frames: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -149,6 +189,20 @@ class Changes:
             levels = add_powers(levels, floor + rng.normal(0, 3, levels.shape))
         return levels
 
+    def device(self, levels: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+        """(T, M) levels as another stethoscope would have them, dB."""
+        device, octaves = self.augment.device, self._octaves
+        curve = np.zeros(self.spec.bands)
+        if rng.random() < device.low_shelf:
+            curve += rng.uniform(*device.low_shelf_db) * shelf(np.log2(rng.uniform(*device.low_shelf_hz)) - octaves)
+        if rng.random() < device.high_shelf:
+            curve += rng.uniform(*device.high_shelf_db) * shelf(octaves - np.log2(rng.uniform(*device.high_shelf_hz)))
+        if rng.random() < device.equaliser:
+            points = np.arange(np.floor(octaves[0]), octaves[-1] + 1)
+            heights = rng.normal(0, device.equaliser_db, len(points))
+            curve += PchipInterpolator(points, heights)(np.clip(octaves, points[0], points[-1]))
+        return np.asarray(levels + np.tile(curve, self.spec.windows).astype(np.float32), np.float32)
+
     def blank(self, levels: NDArray[np.float32], valid: NDArray[np.bool_], rng: np.random.Generator) -> None:
         """Blank some bands at the mean level, and some stretches of time as gaps; in place."""
         augment, spec = self.augment, self.spec
@@ -161,6 +215,35 @@ class Changes:
             for _ in range(int(rng.integers(1, 4))):
                 first = int(rng.integers(0, len(valid)))
                 valid[first : first + int(rng.integers(4, 40))] = False
+
+
+def shelf(octaves: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Share of a shelf's gain in dB, so many octaves beyond its corner: a half there, nearly all an octave further."""
+    return 1 / (1 + np.exp(-4 * octaves))
+
+
+def mixed_style(
+    frames: NDArray[np.float32], valid: NDArray[np.float32], rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Each stretch with mean and deviation over time of every band partly of another stretch of the batch.
+
+    Args:
+        frames: (B, T, M), 0 where not valid.
+        valid: (B, T), 1 where valid.
+        rng: of this batch.
+
+    Source: Kim et al. 2022, Domain generalization with relaxed instance frequency-wise normalization (2206.12513).
+    """
+    there = np.asarray(valid[:, :, None], np.float32)
+    count = np.maximum(there.sum(1, keepdims=True), 1)
+    mean = frames.sum(1, keepdims=True) / count
+    deviation = np.sqrt((there * (frames - mean) ** 2).sum(1, keepdims=True) / count) + np.float32(1e-2)
+    order = rng.permutation(len(frames))
+    order = np.where(count[order, 0, 0] > 1, order, np.arange(len(frames)))  # a style of nothing is none
+    own = rng.beta(0.4, 0.4, (len(frames), 1, 1)).astype(np.float32)
+    new_mean = own * mean + (1 - own) * mean[order]
+    new_deviation = own * deviation + (1 - own) * deviation[order]
+    return np.asarray(((frames - mean) / deviation * new_deviation + new_mean) * there, np.float32)
 
 
 def beside(

@@ -30,9 +30,9 @@ from training.clips.restore import load_run
 from training.clips.validation_scores import SHOWN, metrics_of, row_of
 from training.detector.answers import answer, best_offsets, decide
 from training.detector.clip_head import ABSENT, STRENGTH
-from training.detector.cross_validation import load_network
 from training.detector.hyperparameters import Recipe
 from training.detector.inference import clip_embeddings
+from training.detector.networks import load_network
 from training.detector.training_data import TrainingData, read_recordings
 from training.losses.margin import AngularClassifier, class_margins, dfam_loss
 from training.metrics.comparison import written

@@ -1,9 +1,8 @@
-"""One training of the edge recipe: teachers, folds, calibration, answers to the tasks, thresholds, final network.
+"""One training of the edge recipe: folds, final networks that they teach, calibration, answers to tasks, thresholds.
 
     runs/<name>/recipe.json          what was asked for
-    runs/<name>/teacher-<i>-<fold>/  networks that teach the one of their fold; not trained on its patients either
     runs/<name>/fold-<k>/            network trained without the patients of fold k
-    runs/<name>/final/               network trained on all patients
+    runs/<name>/final/, final-<i>/   networks trained on all patients, taught by those of the folds
     runs/<name>/precision.json       what loop.precision = auto became, for all networks
     runs/<name>/result.json          calibration, detection parameters, answers, validation metrics, data fingerprint
 
@@ -24,14 +23,16 @@ from edge.errors import ConfigError
 from training.datasets.targets import frame_targets
 from training.detector.acceptance import AnsweredClip, assess
 from training.detector.clip_head import fit_clip_head
+from training.detector.earlier import Earlier, read_earlier
 from training.detector.examples import ClipSampler
 from training.detector.hyperparameters import SHIFTS, Recipe
 from training.detector.inference import clip_answers, stream_logits
 from training.detector.known_sound import known_of
 from training.detector.model import Detector
+from training.detector.networks import PROBE, best_detector, load_network
 from training.detector.pretraining import MaskedLearner
 from training.detector.process_pool import alone, pool, train_in_pool
-from training.detector.student import EdgeLearner, Student
+from training.detector.student import EdgeLearner
 from training.detector.thresholds import RecordingLogits
 from training.detector.training_data import FINAL, FIRST_SHIFT, TrainingData
 from training.loop import checkpoint
@@ -41,15 +42,21 @@ from training.loop.precision import is_settled, settled, share
 from training.loop.run_folder import Identity, RunFolder, code_hash, recipe_differences
 
 FINAL_NAME = "final"
-PROBE = "probe.pt"  # clip head that was fitted after the training
+
 _MODULES = (
-    "augment", "clip_head", "disturbances", "examples", "hyperparameters", "layers", "loss", "model", "packet_loss",
-    "pretraining", "sets", "stored_frames", "student", "training_data", "truth", "virtual_patients", "warp",
+    "augment", "clip_head", "disturbances", "earlier", "examples", "hyperparameters", "layers", "loss", "model",
+    "networks", "packet_loss", "pretraining", "sets", "stored_frames", "student", "training_data", "truth",
+    "virtual_patients", "warp",
 )  # fmt: skip
 DECIDING = (
     "training/loop", "training/losses", "training/frames.py", "training/datasets/sounds.py",
     "training/datasets/targets.py", *(f"training/detector/{name}.py" for name in _MODULES),
 )  # fmt: skip
+
+
+def final_name(number: int) -> str:
+    """Folder of one of the final networks, from 0."""
+    return f"{FINAL_NAME}-{number}" if number else FINAL_NAME
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +72,11 @@ class Job:
     answers_tasks: bool = True
     """False for a trial of streams alone: no probe is fitted on clips."""
 
-    def name(self, fold: int, teacher: int | None = None) -> str:
-        """Folder of one network."""
-        student = FINAL_NAME if fold == FINAL else f"fold-{fold}"
+    def name(self, fold: int, number: int = 0) -> str:
+        """Folder of one network; several final ones are numbered."""
         if fold >= FIRST_SHIFT:
-            student = f"shift-{SHIFTS[fold - FIRST_SHIFT]}"
-        return student if teacher is None else f"teacher-{teacher}-{student}"
+            return f"shift-{SHIFTS[fold - FIRST_SHIFT]}"
+        return final_name(number) if fold == FINAL else f"fold-{fold}"
 
     def claim(self) -> None:
         """Begin this run in its folder, or see that the one begun there is of the same recipe.
@@ -110,10 +116,9 @@ def train(job: Job) -> dict[str, Any]:
             job.training_data.frames(job.recipe)  # once, before the processes ask for it
             job.training_data.clips(job.recipe)
         world.broadcast(None)  # the others wait for that
-        folds = (*range(job.recipe.folds), *job.training_data.shifts(job.recipe), FINAL)
-        teaching = [(fold, teacher) for fold in folds for teacher in range(job.recipe.teachers)]
-        _train_all(job, teaching, world)
-        _train_all(job, [(fold, None) for fold in folds], world)
+        _train_all(job, [(fold, 0) for fold in range(job.recipe.folds)], world)
+        finals = [(FINAL, number) for number in range(job.recipe.finals)]
+        _train_all(job, [*finals, *((shift, 0) for shift in job.training_data.shifts(job.recipe))], world)
         if not world.is_first:
             return {}
     print("scoring every recording by the network that never heard its patient", flush=True)
@@ -127,7 +132,7 @@ def train(job: Job) -> dict[str, Any]:
 
 
 def train_networks(jobs: list[Job], fold: int, processes: int | None = None) -> None:
-    """The networks of one fold or shift of several jobs that are missing, with their teachers, side by side.
+    """The networks of one fold or shift of several jobs that are missing, side by side.
 
     At most `processes` at a time; None: one for each core.
     """
@@ -142,45 +147,43 @@ def train_networks(jobs: list[Job], fold: int, processes: int | None = None) -> 
     train_in_pool(
         first.recipe,
         [(_train_one, job, fold) for job in jobs],
-        (settle, jobs, fold, 0 if first.recipe.teachers else None),
+        (settle, jobs, fold, 0),
         processes,
     )
 
 
 def _train_one(job: Job, fold: int) -> str:
-    for teacher in range(job.recipe.teachers):
-        train_network(job, fold, teacher)
-    return f"{job.folder.name} {train_network(job, fold, None)}"
+    return f"{job.folder.name} {train_network(job, fold)}"
 
 
-def train_network(job: Job, fold: int, teacher: int | None, world: World | None = None) -> str:
+def train_network(job: Job, fold: int, number: int = 0, world: World | None = None) -> str:
     """Train one network, or go on; returns its name. Without a world, in a process of its own."""
     world = world or alone(job.recipe)
-    recipe, name = job.recipe, job.name(fold, teacher)
+    recipe, name = job.recipe, job.name(fold, number)
     run_folder = RunFolder(job.folder / name)
     run_folder.claim(job.identity())
-    learner, clips, seed = _learner(job, fold, teacher, world)
+    learner, clips, seed = _learner(job, fold, number, world)
     started = time.monotonic()
 
     def report(line: str) -> None:
         print(f"[{(time.monotonic() - started) / 60:5.1f} min] {name:17s} {line}", flush=True)
 
     loop = settled(learner, recipe.loop, job.folder, world, report)  # one choice for all networks of the run
-    if recipe.pretraining and teacher is None:
+    if recipe.pretraining:
         before = RunFolder(run_folder.path / "pretraining")
         before.claim(job.identity())
         masked = MaskedLearner(recipe, learner.stretches, seed, world)
         train_loop(masked, loop.model_copy(update={"epochs": recipe.pretraining}), seed, before, world, report)
         masked.give_body(learner.network.detector)
     train_loop(learner, loop, seed, run_folder, world, report)
-    if world.is_first and teacher is None and not recipe.clips and job.answers_tasks:
-        detector = _best_detector(run_folder, recipe)
+    if world.is_first and not recipe.clips and job.answers_tasks:
+        detector = best_detector(run_folder, recipe)
         fit_clip_head(detector, clips.clips, clips.labels, recipe)
         checkpoint.save(run_folder.path / PROBE, detector.clip_head.state_dict())
     return name
 
 
-def settle(jobs: list[Job], fold: int, teacher: int | None) -> None:
+def settle(jobs: list[Job], fold: int, number: int) -> None:
     """Choose the precision of several runs where it is to be measured, with the threads that one network will have.
 
     Measured is the first of them, before any other network keeps the cores busy.
@@ -188,20 +191,22 @@ def settle(jobs: list[Job], fold: int, teacher: int | None) -> None:
     first = jobs[0]
     if not is_settled(first.recipe.loop, first.folder):
         world = alone(first.recipe)
-        learner, _, _ = _learner(first, fold, teacher, world)
+        learner, _, _ = _learner(first, fold, number, world)
         settled(learner, first.recipe.loop, first.folder, world, lambda line: print(line, flush=True))
     for job in jobs[1:]:
         share(first.folder, job.folder)
 
 
-def _learner(job: Job, fold: int, teacher: int | None, world: World) -> tuple[EdgeLearner, ClipSampler, int]:
+def _learner(job: Job, fold: int, number: int, world: World) -> tuple[EdgeLearner, ClipSampler, int]:
     """What learns a network, the clips of its patients, and its seed."""
     recipe = job.recipe
-    stretches, clips = job.training_data.samplers(recipe, fold)
-    number = 0 if teacher is None else teacher + 1
+    earlier = read_earlier(recipe, job.training_data) if recipe.earlier else Earlier({}, [])
+    stretches, clips = job.training_data.samplers(recipe, fold, earlier.believed)
     seed = (recipe.seed * 100 + fold + 1) * 10 + number
-    names = [] if teacher is not None else [job.name(fold, i) for i in range(recipe.teachers)]
-    teachers = [load_network(recipe, job.folder / name) for name in names]
+    teachers: list[Detector] = []
+    if fold == FINAL and recipe.teachers:
+        folds = [load_network(recipe, job.folder / job.name(fold)) for fold in range(recipe.folds)]
+        teachers = [*folds, *earlier.teachers]
     return EdgeLearner(recipe, stretches, clips, seed, world, teachers), clips, seed
 
 
@@ -215,51 +220,19 @@ def _is_trained(job: Job, name: str) -> bool:
         is_of_these = RunFolder(job.folder / name).identity().records == job.records
     except ConfigError:
         return False
-    needs_probe = job.answers_tasks and not job.recipe.clips and not name.startswith("teacher")
+    needs_probe = job.answers_tasks and not job.recipe.clips
     return is_of_these and (not needs_probe or (job.folder / name / PROBE).exists())
 
 
-def _train_all(job: Job, networks: Sequence[tuple[int, int | None]], world: World) -> None:
+def _train_all(job: Job, networks: Sequence[tuple[int, int]], world: World) -> None:
     networks = [one for one in networks if not _is_trained(job, job.name(*one))]
     if not networks:
         return
     if world.size > 1 or world.device.type == "cuda":
-        for fold, teacher in networks:
-            train_network(job, fold, teacher, world)
+        for fold, number in networks:
+            train_network(job, fold, number, world)
         return
     train_in_pool(job.recipe, [(train_network, job, *one) for one in networks], (settle, [job], *networks[0]))
-
-
-def load_network(recipe: Recipe, folder: Path) -> Detector:
-    """A trained network in evaluation mode.
-
-    Args:
-        recipe: that it must have been trained with.
-        folder: run folder of the network.
-
-    Raises:
-        ConfigError: if it is not there, was trained with another recipe, or not to its end.
-    """
-    run_folder = RunFolder(folder)
-    found = run_folder.identity()
-    if found.recipe != json.loads(recipe.to_json()):
-        raise ConfigError(f"{run_folder.path}: trained with another recipe; give another --out, or train again")
-    parts = checkpoint.load(run_folder.best)
-    if parts["epoch"] != recipe.loop.epochs:
-        raise ConfigError(
-            f"{run_folder.path}: trained {parts['epoch']} of {recipe.loop.epochs} epochs; let `make train` go on"
-        )
-    detector = _best_detector(run_folder, recipe)
-    if (run_folder.path / PROBE).exists():
-        detector.clip_head.load_state_dict(checkpoint.load(run_folder.path / PROBE))
-    return detector
-
-
-def _best_detector(run_folder: RunFolder, recipe: Recipe) -> Detector:
-    """The weights that the loop kept, in evaluation mode."""
-    student = Student(recipe)
-    student.load_state_dict(checkpoint.load(run_folder.best)["network"])
-    return student.detector.eval()
 
 
 def _score_all(job: Job) -> tuple[list[RecordingLogits], list[AnsweredClip], dict[str, list[RecordingLogits]]]:

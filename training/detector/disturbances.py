@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from edge.features import FeatureSpec, FrontEnd
 from edge.features.logmel import mel_edges_hz
-from training.detector.augment import DisturbanceSpec, add_powers, reference
+from training.detector.augment import DeviceSpec, DisturbanceSpec, add_powers, reference
 from training.frames import extract
 
 Levels = NDArray[np.float32]
@@ -33,20 +33,36 @@ class Disturbances:
     Args:
         spec: what a frame is; levels in dB, mel bands.
         disturb: how often, and how loud.
+        device: what it lets through of the heart.
     """
 
-    def __init__(self, spec: FeatureSpec, disturb: DisturbanceSpec) -> None:
+    def __init__(self, spec: FeatureSpec, disturb: DisturbanceSpec, device: DeviceSpec) -> None:
         """Hear noise, hum and a click once."""
-        self._spec, self._disturb, self._sounds = spec, disturb, _sounds(spec)
+        self._spec, self._disturb, self._device, self._sounds = spec, disturb, device, _sounds(spec)
         self._hz = np.tile(mel_edges_hz(spec)[1:-1], spec.windows).astype(np.float32)
         self._octaves = np.log2(self._hz)
         self._hop_s = spec.hop_samples / spec.rate_hz
+
+    def heart(self, count: int, rng: np.random.Generator) -> Levels:
+        """(T, M) noise that ends between 60 and 200 Hz: beats of two sounds each, 60 to 180 a minute, or rumble."""
+        curve = -rng.uniform(18, 36) * np.maximum(0, self._octaves - np.log2(rng.uniform(60, 200)))
+        levels = self._stretch(count, rng) + self._levelled(curve)
+        if rng.random() < 0.3:
+            return levels + self._envelope(count, rng)[:, None]
+        beat_s, times_s = rng.uniform(0.33, 1.0), np.arange(count) * self._hop_s + rng.uniform(0, 1)
+        loud = np.zeros(count)
+        for place, share in ((0.0, 1.0), (rng.uniform(0.28, 0.45), rng.uniform(0.3, 1.0))):
+            apart_s = (times_s / beat_s - place + 0.5) % 1.0 * beat_s - 0.5 * beat_s
+            loud += share * np.exp(-0.5 * (apart_s / rng.uniform(0.015, 0.04)) ** 2)
+        return np.asarray(levels + 20 * np.log10(np.maximum(loud, 1e-4))[:, None], np.float32)
 
     def add(self, levels: Levels, valid: NDArray[np.bool_], rng: np.random.Generator) -> Levels:
         """(T, M) levels in dB with whatever is drawn added; `valid`, (T,), is where there is sound."""
         if not valid.any():
             return levels
         reference_db, disturb = reference(levels[:, : self._spec.bands], valid), self._disturb
+        if rng.random() < self._device.heart:
+            levels = add_powers(levels, self.heart(len(levels), rng) + _level(reference_db, self._device.heart_db, rng))
         if rng.random() < disturb.hum:
             levels = add_powers(levels, self.hum(rng) + _level(reference_db, disturb.hum_db, rng))
         if rng.random() < disturb.noise:

@@ -111,13 +111,14 @@ class StretchSampler:
         """Compute how often each recording is drawn."""
         self._frames, self._timelines, self._labels = frames, timelines, labels
         self._length, self._changes, self._augment = length, changes, changes.augment
-        self._disturbances = Disturbances(changes.spec, changes.augment.disturbances)
+        self._disturbances = Disturbances(changes.spec, changes.augment.disturbances, changes.augment.device)
         self.clip_frames = min(CLIP_FRAMES, length)
         """Frames of a clip."""
         seconds = np.sqrt([len(f) for f in frames])
         kinds = np.array([r.record_label or record_label(r.events) for r in recordings])
         negative = np.array([r.is_negative for r in recordings])
         weight = np.array([self._augment.weight.get(k, self._augment.adventitious_weight) for k in kinds])
+        weight *= [self._augment.infants if 0 <= r.age_years < 1 else 1.0 for r in recordings]
         self._chest = _normalised(no_set_first(recordings, np.where(negative, 0, weight) * seconds))
         self.has_cycles = any(r.covers == "cycle" for r in recordings)
         """Whether of some breaths it is only known that a sound is somewhere in them."""
@@ -139,7 +140,7 @@ class StretchSampler:
         levels = self._disturbances.add(levels, valid, rng)
         if is_chest and rng.random() < augment.mix:
             levels, valid, truth = self._mix(levels, valid, truth, rng)
-        levels = changes.colour(levels, rng)
+        levels = changes.colour(changes.device(levels, rng), rng)
         changes.blank(levels, valid, rng)
         levels, valid = changes.losses.draw(levels, valid, rng)
         return Example(changes.frames(levels, valid), valid.astype(np.float32), truth)

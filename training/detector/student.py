@@ -15,8 +15,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from training.detector.augment import mixed_style
 from training.detector.examples import ClipSampler, Example, StretchSampler
 from training.detector.hyperparameters import Recipe
 from training.detector.loss import (
@@ -110,7 +112,17 @@ class EdgeLearner:
             "clip_targets": [x.target for x in c],
             "delays": delays,
         }
-        return {name: torch.from_numpy(np.stack(rows).astype(np.float32)) for name, rows in arrays.items() if rows}
+        stacked = {name: np.stack(rows).astype(np.float32) for name, rows in arrays.items() if rows}
+        if rng.random() < recipe.augment.device.mix_style:
+            stacked["frames"] = mixed_style(stacked["frames"], stacked["valid"], rng)
+        if self._teachers:
+            stacked["teachers"] = self._chosen(rng)
+        return {name: torch.from_numpy(rows) for name, rows in stacked.items()}
+
+    def _chosen(self, rng: np.random.Generator) -> NDArray[np.float32]:
+        """(B, N) numbers of the teachers of this step, the same in each row."""
+        some = rng.permutation(len(self._teachers))[: self._recipe.teachers]
+        return np.tile(some.astype(np.float32), (self._recipe.loop.batch, 1))
 
     def _drawn(self, rng: np.random.Generator) -> tuple[list[Example], list[float]]:
         """The stretches of a batch; for consistency the second half is the first, each so many score frames later."""
@@ -190,7 +202,8 @@ class EdgeLearner:
     def _soft_targets(self, batch: Batch) -> Tensor:
         if not self._teachers:
             return batch["targets"]
-        answers = torch.stack([teacher(batch["frames"], batch["valid"]).float() for teacher in self._teachers])
+        of_this_step = [self._teachers[int(number)] for number in batch["teachers"][0]]
+        answers = torch.stack([teacher(batch["frames"], batch["valid"]).float() for teacher in of_this_step])
         return soften(batch["targets"], answers, self._recipe.losses.soft)
 
     @torch.no_grad()

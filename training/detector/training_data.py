@@ -5,6 +5,7 @@ Not for drawing from it (`training.detector.examples`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from training.detector.examples import ClipSampler, StretchSampler
 from training.detector.hyperparameters import SHIFTS, Recipe
 from training.detector.sets import main_sets, training_recordings
 from training.detector.stored_frames import event_frames, recording_frames
-from training.detector.truth import Timeline
+from training.detector.truth import Believed, Timeline
 from training.detector.virtual_patients import synthetic_patients
 from training.metrics.streaming import GROUP_OF
 from training.tasks import CLIP_LABELS, TASKS
@@ -127,8 +128,15 @@ class TrainingData:
         """(T, M) of each event of each recording of `judged`."""
         return event_frames(self.judged(), recipe.features, self.cache)
 
-    def samplers(self, recipe: Recipe, fold: int) -> tuple[StretchSampler, ClipSampler]:
+    def samplers(
+        self, recipe: Recipe, fold: int, believed: Mapping[int, Believed] | None = None
+    ) -> tuple[StretchSampler, ClipSampler]:
         """What draws from everybody but the patients of one fold.
+
+        Args:
+            recipe: what is drawn, and how.
+            fold: whose patients are left out.
+            believed: what an earlier network says of recordings, by number.
 
         Raises:
             ConfigError: if a label has no example in all recordings.
@@ -137,7 +145,11 @@ class TrainingData:
         kept = [i for i, r in enumerate(self.recordings) if r.patient not in apart]
         frames, recordings = self.frames(recipe), [self.recordings[i] for i in kept]
         hop_s = recipe.features.hop_samples / recipe.features.rate_hz
-        timelines = [Timeline(r, recipe.labels, len(frames[i]) * hop_s) for i, r in zip(kept, recordings, strict=True)]
+        said = believed or {}
+        timelines = [
+            Timeline(r, recipe.labels, len(frames[i]) * hop_s, said.get(i))
+            for i, r in zip(kept, recordings, strict=True)
+        ]
         mine = [frames[i] for i in kept]
         stretches = StretchSampler(recordings, mine, timelines, recipe.drawn_frames, changes, recipe.labels)
         names = TASKS["1-2"].map

@@ -25,7 +25,8 @@ RECORDINGS_TO_A_SYNTHETIC = 6  # 1949 beside 300
 def trial_changes(limit: int) -> dict[str, Any]:
     """What a trial with so many recordings changes of the recipe, by dotted key."""
     steps, synthetic = -(-limit // RECORDINGS_TO_A_BATCH), -(-limit // RECORDINGS_TO_A_SYNTHETIC)
-    return {"folds": FOLDS, "shifts": [], "teachers": 0, "steps": steps, "synthetic": synthetic}
+    alone = {"teachers": 0, "finals": 1, "earlier": ""}
+    return {"folds": FOLDS, "shifts": [], **alone, "steps": steps, "synthetic": synthetic}
 
 
 def few(recordings: Sequence[Recording], limit: int, seed: int) -> tuple[Recording, ...]:

@@ -31,6 +31,8 @@ SURE = ("Normal",)  # labels of chest recordings in which nothing is to be heard
 SOUNDS = slice(COLUMNS.continuous, COLUMNS.discontinuous + 1)  # presence of the two groups
 GROUPS = 2
 PIECES = 2  # sounds in a stretch: its own, and one that is mixed in
+ABSENT, PRESENT, DOUBTED = 0.1, 0.5, 0.3  # probabilities of an earlier network
+BELIEVED_WEIGHT = 0.5
 Array = NDArray[np.float32]
 
 
@@ -100,6 +102,32 @@ class Truth:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Believed:
+    """What a network says of a recording whose patient it never heard: soft targets where nobody annotated.
+
+    In the unannotated time of adventitious recordings it counts half where it is sure (below `ABSENT` or above
+    `PRESENT`); in Normal recordings a sound that it hears (above `DOUBTED`) is no longer taken for silence.
+    """
+
+    probability: Array
+    """(S, GROUPS) that continuous and discontinuous sound is there, in score frames from the begin."""
+    frame_s: float
+    """Seconds to one of them."""
+
+    def fill(self, recording: Recording, targets: Array, weights: Array, middles: NDArray[np.float64]) -> None:
+        """Complete (T, K) targets and (T, 3) weights of score frames with these middles, seconds; in place."""
+        place = np.floor(middles / self.frame_s).astype(np.int64)
+        inside = (place >= 0) & (place < len(self.probability)) & (targets[:, COLUMNS.breath] < 0.5)
+        probability = self.probability[np.clip(place, 0, len(self.probability) - 1)]
+        if recording.record_label in SURE:
+            weights[:, SOUNDS][inside[:, None] & (probability > DOUBTED)] = 0.0
+        elif recording.record_label != POOR:
+            is_sure = inside[:, None] & ((probability < ABSENT) | (probability > PRESENT))
+            targets[:, SOUNDS] = np.where(is_sure, probability, targets[:, SOUNDS])
+            weights[:, SOUNDS] = np.where(is_sure, BELIEVED_WEIGHT, weights[:, SOUNDS])
+
+
 class Timeline:
     """What is known of one recording at any time of it: score frames may begin anywhere and be of any length.
 
@@ -107,11 +135,14 @@ class Timeline:
         recording: with its annotations.
         labels: how much is believed where nobody annotated.
         duration_s: of the recording; nothing is known before 0 and after it.
+        believed: what an earlier network says of it that never heard its patient, if there is one.
     """
 
-    def __init__(self, recording: Recording, labels: LabelSpec, duration_s: float = np.inf) -> None:
+    def __init__(
+        self, recording: Recording, labels: LabelSpec, duration_s: float = np.inf, believed: Believed | None = None
+    ) -> None:
         """Put the annotations into arrays."""
-        self._recording, self._labels, self._duration_s = recording, labels, duration_s
+        self._recording, self._labels, self._duration_s, self._believed = recording, labels, duration_s, believed
         events = recording.events
         self._starts_s = np.array([e.start_s for e in events], np.float64)[:, None]
         self._ends_s = np.array([e.end_s for e in events], np.float64)[:, None]
@@ -152,6 +183,8 @@ class Timeline:
         middles = (edges[1:] + edges[:-1]) / 2
         there = (middles >= 0) & (middles < self._duration_s)
         weights = _weights(self._recording, targets, self._labels) * there[:, None]
+        if self._believed is not None:
+            self._believed.fill(self._recording, targets, weights, middles)
         record = self._record_within(float(edges[0]), float(edges[-1]))
         return Truth(targets, weights, phases, shares, record, self._somewhere[phases.astype(np.int64)])
 

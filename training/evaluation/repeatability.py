@@ -29,10 +29,10 @@ from edge.types import Event
 from training.datasets import Recording, hashed_names, read_datasets
 from training.datasets.draw import draw
 from training.datasets.sounds import read_sound
-from training.detector.cross_validation import load_network
 from training.detector.hyperparameters import Recipe
 from training.detector.inference import heard_frames, stream_logits
 from training.detector.model import STRIDE, Detector, class_scores
+from training.detector.networks import load_network
 from training.detector.training_data import TrainingData, read_recordings
 from training.evaluation.artefact import Artefact
 from training.evaluation.changed_sound import Samples, Valid, changes

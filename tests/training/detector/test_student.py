@@ -16,11 +16,12 @@ from tests.training.detector.networks import trained
 from training.datasets import Annotation, Recording
 from training.datasets.targets import WIDTH
 from training.detector.augment import Changes
-from training.detector.cross_validation import Job, load_network
+from training.detector.cross_validation import Job
 from training.detector.examples import ClipSampler, StretchSampler
 from training.detector.hyperparameters import Recipe, changed, load_edge_recipe
 from training.detector.inference import clip_answers, clip_embeddings, stream_logits
 from training.detector.model import Detector, class_scores, parameter_count
+from training.detector.networks import load_network
 from training.detector.student import EdgeLearner
 from training.detector.training_data import TrainingData
 from training.detector.truth import LabelSpec, Timeline
