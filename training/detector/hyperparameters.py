@@ -30,7 +30,7 @@ from training.recipes.parser import (
 
 EDGE = "edge"
 LOOP = LoopSpec(
-    epochs=24,
+    epochs=16,
     batch=32,
     optimizer="muon",  # learns in 8 epochs what AdamW does in 18
     learning_rate=6e-3,
@@ -122,7 +122,7 @@ class Recipe:
     """Clips to a batch, beside `loop.batch` stretches; 0: the clip head is fitted afterwards (`clip_head.py`)."""
     finals: int = 3
     """Networks of all patients; what is shipped is the mean of their logits, and the first of them alone."""
-    teachers: int = 3
+    teachers: int = 2
     """Of the networks of the folds, and of those of the earlier run, so many are drawn at each step, and their answers
     to the same sounds are learnt by the final networks; 0: they have no teachers."""
     earlier: str = ""
