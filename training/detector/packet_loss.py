@@ -72,7 +72,7 @@ class PacketLoss:
             raise ConfigError(f"training: packet losses need mel frames, found {features.analysis}")
         mel = features.analysis
         self._spec, self._rate_hz, self._hop = spec, features.rate_hz, features.hop_samples
-        self._span = max(mel.windows_samples)
+        self._span, self._history = max(mel.windows_samples), features.history_samples
         tapers = [taper(mel.taper, length, mel.periodic) for length in mel.windows_samples]
         self._seen = [np.concatenate([[0.0], np.cumsum(h**2 / (h**2).sum())]) for h in tapers]
         bins_hz = np.maximum(np.linspace(0, features.rate_hz / 2, mel.fft_size // 2 + 1), KINK_LOW_HZ)
@@ -111,7 +111,8 @@ class PacketLoss:
                 gone[first:stop] = lost[first:stop]
         so_far = np.concatenate([[0], np.cumsum(gone)])
         begin = np.arange(len(valid)) * self._hop
-        return 10 * np.log10(powers), valid & (so_far[begin + self._span] == so_far[begin])
+        touched_from = np.maximum(begin - self._history, 0)
+        return 10 * np.log10(powers), valid & (so_far[begin + self._span] == so_far[touched_from])
 
     def _mirror(self, powers: Levels, came: Levels, hole: tuple[int, int], rng: np.random.Generator) -> None:
         """Mix the mirrored sound into the frames that touch a filled hole, and what its edges add; in place."""

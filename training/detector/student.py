@@ -115,7 +115,7 @@ class EdgeLearner:
         stacked = {name: np.stack(rows).astype(np.float32) for name, rows in arrays.items() if rows}
         if rng.random() < recipe.augment.device.mix_style:
             stacked["frames"] = mixed_style(stacked["frames"], stacked["valid"], rng)
-        if self._teachers:
+        if self._recipe.teachers and self._teachers:
             stacked["teachers"] = self._chosen(rng)
         return {name: torch.from_numpy(rows) for name, rows in stacked.items()}
 
@@ -200,7 +200,7 @@ class EdgeLearner:
 
     @torch.no_grad()
     def _soft_targets(self, batch: Batch) -> Tensor:
-        if not self._teachers:
+        if "teachers" not in batch:
             return batch["targets"]
         of_this_step = [self._teachers[int(number)] for number in batch["teachers"][0]]
         answers = torch.stack([teacher(batch["frames"], batch["valid"]).float() for teacher in of_this_step])
