@@ -91,12 +91,13 @@ class Disturbances:
         return np.where(hidden, np.minimum(own_db, floor_db), levels) + np.float32(gain_db)
 
     def hum(self, rng: np.random.Generator) -> Levels:
-        """(M,) lines of the mains, the strongest at 0 dB."""
+        """(M,) lines of the mains, the band in which they are strongest at 0 dB."""
         first = HARMONICS * int(rng.integers(len(MAINS_HZ)))
         lines_db = -rng.uniform(0, 30, HARMONICS)
         lines_db[int(rng.integers(0, 3))] = 0
         power = 10 ** ((self._sounds.lines[first : first + HARMONICS] + lines_db[:, None]) / 10)
-        return np.asarray(10 * np.log10(power.sum(0)), np.float32)
+        levels = 10 * np.log10(power.sum(0))
+        return np.asarray(levels - levels.max(), np.float32)
 
     def noise(self, count: int, rng: np.random.Generator) -> Levels:
         """(T, M) noise of a band of frequencies; its mean is 0 dB in the band where it is strongest."""
@@ -179,10 +180,11 @@ def _sounds(spec: FeatureSpec) -> _Sounds:
     noise = heard(rng.standard_normal(round(NOISE_S * spec.rate_hz)))
     times = np.arange(spec.rate_hz // 2) / spec.rate_hz
     lines = [heard(np.sin(2 * np.pi * hz * n * times)).mean(0) for hz in MAINS_HZ for n in range(1, HARMONICS + 1)]
-    impulse = np.zeros(spec.ahead_samples + CLICK_FRAMES * spec.hop_samples)
-    impulse[spec.ahead_samples - spec.hop_samples // 2] = 1e4
+    settled = -(-spec.history_samples // spec.hop_samples)  # frames before the first that hears what it is of
+    impulse = np.zeros(spec.ahead_samples + (settled + CLICK_FRAMES) * spec.hop_samples)
+    impulse[settled * spec.hop_samples + spec.ahead_samples - spec.hop_samples // 2] = 1e4
     white_db = 10 * np.log10(np.mean(10 ** (noise.astype(np.float64) / 10), axis=0))
-    return _Sounds(noise, white_db.astype(np.float32), np.stack(lines), heard(impulse)[:CLICK_FRAMES])
+    return _Sounds(noise, white_db.astype(np.float32), np.stack(lines), heard(impulse)[settled:][:CLICK_FRAMES])
 
 
 def _level(reference_db: float, between_db: tuple[float, float], rng: np.random.Generator) -> np.float32:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from training.datasets import Annotation, Recording
-from training.detector.augment import AugmentSpec, Changes
+from training.detector.augment import AugmentSpec, Changes, DeviceSpec
 from training.detector.cross_validation import Job
 from training.detector.disturbances import DisturbanceSpec
 from training.detector.examples import ClipSampler, StretchSampler
@@ -39,6 +39,7 @@ RECIPE = replace(
     clips=4,
     folds=2,
     teachers=0,
+    finals=1,
 )
 
 PLAIN = AugmentSpec(  # the sound as it is
@@ -52,6 +53,7 @@ PLAIN = AugmentSpec(  # the sound as it is
     band_mask=0,
     gap=0,
     warp=WarpSpec(0, 0, 0),
+    device=DeviceSpec(low_shelf=0, high_shelf=0, equaliser=0, heart=0, mix_style=0),
     losses=PacketLossSpec(share=0),
     disturbances=DisturbanceSpec(hum=0, noise=0, rubbing=0, clicks=0),
     clip_negative=0,

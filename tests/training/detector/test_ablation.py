@@ -31,7 +31,6 @@ def test_a_variant_changes_what_its_name_says_and_nothing_else() -> None:
     assert changed["with a clip loss"] == {"clips"}
     assert changed["with a clip loss and QLung margins"] == {"clips", "losses", "network"}
     assert changed["with a clip loss and Patch-Mix"] == {"clips", "losses"}
-    assert changed["with a teacher"] == {"teachers"}
     assert changed["without negatives"] == changed["without mixed stretches"] == {"augment"}
     assert recipes["without negatives"].augment.gain_db == BASE.augment.gain_db
     assert recipes["without other microphones"].augment.negative == BASE.augment.negative
@@ -52,11 +51,11 @@ def test_a_change_that_is_not_understood_is_named(change: str) -> None:
         given(BASE, [change])
 
 
-def test_a_trial_is_the_recipe_with_few_epochs_and_no_teacher() -> None:
+def test_a_trial_is_the_recipe_with_few_epochs() -> None:
     recipe = base_recipe(2)
-    assert (recipe.loop.epochs, recipe.teachers) == (2, 0)
+    assert recipe.loop.epochs == 2
     loop = recipe.loop.model_copy(update={"epochs": Recipe().loop.epochs})
-    assert replace(recipe, loop=loop, teachers=Recipe().teachers) == Recipe()
+    assert replace(recipe, loop=loop) == Recipe()
 
 
 def test_a_trial_on_the_youngest_third_ends_with_a_table_and_goes_on_from_what_is_trained(

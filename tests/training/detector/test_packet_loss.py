@@ -83,8 +83,9 @@ def test_what_lies_before_the_recording_fills_nothing() -> None:
     _, after = losses.without(
         np.zeros((FRAMES, SPEC.width), np.float32), valid, _lost((6500, 6700)), np.random.default_rng(0)
     )
-    assert not after[: 6700 // 64 + 1].any()
-    assert after[6700 // 64 + 1 :].all()
+    settled = (6700 + SPEC.history_samples - 1) // 64 + 1
+    assert not after[:settled].any()
+    assert after[settled:].all()
 
 
 def test_holes_are_told_with_what_was_heard_before_them() -> None:

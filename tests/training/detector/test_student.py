@@ -152,9 +152,10 @@ def test_a_mixture_of_clips_sounds_wherever_one_of_them_does() -> None:
 
 def test_teachers_change_what_is_learnt(tmp_path: Path) -> None:
     batch_of = lambda learner: learner.batch(0, 0)  # noqa: E731
-    alone = EdgeLearner(RECIPE, *samplers(), seed=7, world=World())
+    recipe = replace(RECIPE, teachers=1)
+    alone = EdgeLearner(recipe, *samplers(), seed=7, world=World())
     torch.manual_seed(3)
-    taught = EdgeLearner(RECIPE, *samplers(), seed=7, world=World(), teachers=[Detector(RECIPE.network).eval()])
+    taught = EdgeLearner(recipe, *samplers(), seed=7, world=World(), teachers=[Detector(RECIPE.network).eval()] * 3)
     for name, values in batch_of(alone).items():
         torch.testing.assert_close(values, batch_of(taught)[name])
     rng = torch.Generator().manual_seed(0)
