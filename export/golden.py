@@ -104,9 +104,9 @@ def with_gaps(sounds: Sequence[GoldenSound], spec: FeatureSpec) -> list[Sound]:
 
 
 def streams_of(sounds: Sequence[GoldenSound], spec: FeatureSpec) -> tuple[Sound, ...]:
-    """Every golden sound, whole."""
+    """Every golden sound, of which nothing was lost; frames before a high-pass has settled are not valid."""
     front_end = FrontEnd(spec)
-    return tuple(Sound.whole(extract(sound.samples, front_end)) for sound in sounds)
+    return tuple(heard_at_a_bed(s.samples, np.ones(len(s.samples), np.bool_), front_end) for s in sounds)
 
 
 def clips_of(sounds: Sequence[GoldenSound], spec: FeatureSpec) -> tuple[Sound, ...]:

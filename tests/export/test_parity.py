@@ -21,7 +21,6 @@ from export.streams import Answers, ChunkNetwork, Sound, of_backend
 from export.validation import lost
 from tests.export.networks import small_metadata, small_scorer, small_sounds
 from training.detector.model import Scorer
-from training.frames import extract
 from training.synthetic.scene import scene
 
 Change = Callable[[Answers], Answers]
@@ -125,7 +124,7 @@ def test_an_artefact_that_says_something_else_than_torch_is_noticed(
 
 def _scene(model: Model) -> tuple[NDArray[np.float32], Sound]:
     samples = np.asarray(scene(7, 6.0)[0], np.float32)
-    return samples, Sound.whole(extract(samples, FrontEnd(model.spec)))
+    return samples, heard_at_a_bed(samples, np.ones(len(samples), np.bool_), FrontEnd(model.spec))
 
 
 def test_the_edge_gives_the_scores_of_the_comparison(network: ChunkNetwork, model: Model) -> None:
