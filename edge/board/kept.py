@@ -97,6 +97,8 @@ class BedState:
     """When it was last known to be measured."""
     lost_s: float | None = None
     """Since when its status has been `lost`; None if it is not."""
+    is_listed: bool = False
+    """Whether its node has said that its settings have it."""
     told_s: float | None = None
     """When something came live, or its status, for the first time: leftovers at the broker alone make no bed."""
 
@@ -117,6 +119,8 @@ class NodeState:
     unread: dict[str, Unread] = field(default_factory=dict)
     """As of a bed."""
     beds: dict[str, BedState] = field(default_factory=dict)
+    hidden_s: float | None = None
+    """When a bed of it had no room last."""
     clock_off_s: float | None = None
     """How far its clock is ahead of the board's, by its last live message, delay included."""
 

@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import replace
 
 from edge.board.kept import MAX_GROUPS, Arrival, BedState, Kept, Minute, NodeState, Unread
+from edge.board.room import giving_room, least_of
 from edge.board.wire import (
     Alarm,
     Body,
@@ -20,6 +21,7 @@ from edge.board.wire import (
     NodeStatus,
     Place,
     StreamHealth,
+    StreamInfo,
     StreamStatus,
     Trend,
 )
@@ -51,6 +53,9 @@ class Ward:
             self.refused["more nodes than fit"] += 1
         elif isinstance(body, NodeInfo):
             node.info = body
+        elif isinstance(body, StreamInfo):
+            if (bed := self._bed(place, arrival.at_s)) is not None:
+                bed.is_listed = True
         else:
             kept: Kept[Body] = Kept(body, arrival.made_s(body.ts), arrival.is_dated(body.ts))
             if not arrival.is_stored:
@@ -70,10 +75,10 @@ class Ward:
 
     def _keep(self, node: NodeState, heard: Heard, kept: Kept[Body], arrival: Arrival) -> None:
         body, stream = kept.body, heard.place.stream
-        bed = self._bed(node, stream) if stream else None
+        bed = self._bed(heard.place, arrival.at_s) if stream else None
         if stream and bed is None:
-            self.refused["more beds than fit"] += 1
-        elif isinstance(body, Alarm):
+            return
+        if isinstance(body, Alarm):
             part = node if bed is None else bed
             self._keep_alarm(part, heard.condition, Kept(body, kept.made_s, kept.is_dated), arrival)
         elif bed is None:
@@ -111,11 +116,20 @@ class Ward:
             self.nodes[key] = NodeState()
         return self.nodes.get(key)
 
-    def _bed(self, node: NodeState, stream: str) -> BedState | None:
-        if stream not in node.beds and self._beds < MAX_BEDS:
-            node.beds[stream] = BedState()
-            self._beds += 1
-        return node.beds.get(stream)
+    def _bed(self, place: Place, now_s: float) -> BedState | None:
+        """A bed, if there is room for it; where there is none, a node that has more than its share makes some."""
+        node = self.nodes[place.site, place.node]
+        if place.stream in node.beds:
+            return node.beds[place.stream]
+        if self._beds >= MAX_BEDS:
+            if (other := giving_room(list(self.nodes.values()), node)) is None:
+                node.hidden_s = now_s
+                return None
+            del other.beds[least_of(other)]
+            other.hidden_s = now_s
+            self._beds -= 1
+        self._beds += 1
+        return node.beds.setdefault(place.stream, BedState())
 
     def _clear(self, heard: Heard, arrival: Arrival) -> None:
         """A cleared status takes its bed or node away; of all else but alarms the last word goes by its age."""

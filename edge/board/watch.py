@@ -7,6 +7,7 @@ what nobody says any more becomes unknown by time alone.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from contextlib import suppress
 
@@ -23,7 +24,7 @@ from edge.board.sound_wire import MelTile
 from edge.board.sounds import Sounds
 from edge.board.tile import Tile
 from edge.board.unknown import node_trouble
-from edge.board.ward_state import Ward
+from edge.board.ward_state import MAX_BEDS, Ward
 from edge.board.ward_view import tiles_of
 from edge.board.wire import Place
 from edge.settings.board import BoardSettings
@@ -33,6 +34,8 @@ IDLE_S = 1.0
 MAX_SENDERS = 32  # of unreadable messages that are told apart
 MAX_TOLD, TOLD_S = 4, 300.0  # how many of them are named, and for how long after their last
 LOST_S = 5.0  # how long the broker may be out of reach before every bed is unknown
+
+logger = logging.getLogger(__name__)
 
 
 class Watch:
@@ -56,6 +59,7 @@ class Watch:
         """What is shown, most urgent first."""
         self.malformed: dict[str, float] = {}
         """When a message could not be read last, by node."""
+        self._said_hidden: set[str] = set()  # nodes of which the log has said that not every bed is shown
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -140,8 +144,20 @@ class Watch:
         """What could not be taken, without what changes all the time: of senders the last, by tens of seconds."""
         recent = [(-(at_s // 10), name) for name, at_s in self.malformed.items() if now_s - at_s < TOLD_S]
         found = [f"unreadable messages of {sender}" for _, sender in sorted(recent)[:MAX_TOLD]]
+        found += self._hidden(now_s)
         found += sorted({*self.ward.refused, *self.sounds.refused})
         return tuple(found + ["more messages than the board can take"] * (self.reader.inbox.dropped > 0))
+
+    def _hidden(self, now_s: float) -> list[str]:
+        """Nodes of which not every bed is shown, for a person; the log says so once of each."""
+        hidden = {f"{site}/{name}": node.hidden_s for (site, name), node in self.ward.nodes.items()
+                  if node.hidden_s is not None and now_s - node.hidden_s < TOLD_S}  # fmt: skip
+        for name in hidden.keys() - self._said_hidden:
+            logger.warning("board beds=hidden node=%s; %d fit: has somebody invented beds there?", name, MAX_BEDS)
+        self._said_hidden = set(hidden)
+        names = sorted(hidden)
+        more = [f"beds of {len(names) - MAX_TOLD} more nodes: more than fit"] if len(names) > MAX_TOLD else []
+        return [f"beds of {name}: more than fit" for name in names[:MAX_TOLD]] + more
 
     def wake(self) -> None:
         """Look soon; of the loop's own thread."""

@@ -203,12 +203,20 @@ class NodeInfo(BaseModel):
     mode: Literal["Test", "Operational"]
     model: ModelName
     config: Text
+    streams: Count = 0
 
 
-Known = NodeStatus | StreamStatus | NodeHealth | StreamHealth | Trend | Alarm | NodeInfo
+class StreamInfo(BaseModel):
+    """`laennec.stream-info/1`, as far as the board needs it: the settings of a node have this bed."""
+
+    model_config = Body.model_config
+    boot_id: BootId
+
+
+Known = NodeStatus | StreamStatus | NodeHealth | StreamHealth | Trend | Alarm | NodeInfo | StreamInfo
 KINDS: dict[tuple[bool, str], type[Known]] = {  # of a bed?, last levels of the topic
     (False, "status"): NodeStatus, (False, "health"): NodeHealth, (False, "info"): NodeInfo,
-    (True, "status"): StreamStatus, (True, "health"): StreamHealth, (True, "trend"): Trend,
+    (True, "info"): StreamInfo, (True, "status"): StreamStatus, (True, "health"): StreamHealth, (True, "trend"): Trend,
     (False, "alarm"): Alarm, (True, "alarm"): Alarm,
 }  # fmt: skip
 
@@ -237,7 +245,7 @@ class Heard:
 
 def filters(prefix: str, sites: tuple[str, ...]) -> tuple[str, ...]:
     """What the board subscribes to."""
-    ends = ("status", "health", "info", "alarm/+", "s/+/status", "s/+/health", "s/+/trend", "s/+/alarm/+")
+    ends = ("status", "health", "info", "alarm/+", "s/+/info", "s/+/status", "s/+/health", "s/+/trend", "s/+/alarm/+")
     return tuple(f"{prefix}/{site}/+/{end}" for site in sites or ("+",) for end in ends)
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import random
+from typing import Any
+
 import pytest
 
 from edge.board import sound_wire
 from edge.board.day import day_of
 from edge.board.kept import MAX_GROUPS
 from edge.board.shift import minutes_of, shifts_of, to_csv
+from edge.board.ward_state import MAX_BEDS
 from edge.board.ward_view import tiles_of
 from edge.board.watch import MAX_SENDERS, TOLD_S, Watch
 from edge.delivery.requests import Request
@@ -72,3 +76,66 @@ def test_a_tile_whose_place_a_browser_cannot_count_to_is_refused(first: int) -> 
     tile = made.tile(0, sample={"rate": made.RATE_HZ, "first": first, "column": made.COLUMN})
     with pytest.raises(ValueError, match="first"):
         sound_wire.parse(made.PREFIX, f"{made.PREFIX}/ward/box/s/bed/mel", made.bytes_of(tile))
+
+
+INFO = {
+    "schema": "laennec.info/2", "boot_id": made.BOOT, "software": "laennec", "mode": "Operational",
+    "config": "sha256:0",
+    "model": {"id": "m", "sha256": "0", "runtime": "onnx"},
+}  # fmt: skip
+
+
+def heard(watch: Watch, node: str, levels: str, body: dict[str, Any], at_s: float = 1000.0) -> None:
+    """One message of a node of the ward."""
+    watch.reader.inbox.put(Request(f"{made.PREFIX}/ward/{node}/{levels}", made.bytes_of(body)), at_s)
+
+
+def node_with(watch: Watch, node: str, beds: list[str], streams: int | None) -> None:
+    """A node whose info says so many streams, each with its info; None: it was never born."""
+    if streams is not None:
+        heard(watch, node, "status", made.status())
+        heard(watch, node, "info", {**INFO, "streams": streams})
+    for bed in beds:
+        if streams is not None:
+            heard(watch, node, f"s/{bed}/info", {"schema": "laennec.stream-info/1", "boot_id": made.BOOT})
+        heard(watch, node, f"s/{bed}/status", made.stream())
+
+
+def test_beds_that_one_node_invents_hide_no_bed_of_another_and_are_told_of_once(
+    watch: Watch, caplog: pytest.LogCaptureFixture
+) -> None:
+    node_with(watch, "invents", [f"bed{number}" for number in range(700)], None)
+    watch.look(1000.0)
+    node_with(watch, "real", [f"bed{number}" for number in range(64)], 64)
+    watch.look(1001.0)
+    node_with(watch, "invents", [f"more{number}" for number in range(700)], None)
+    watch.look(1002.0)
+    beds = {name: len(node.beds) for (_, name), node in watch.ward.nodes.items()}
+    assert beds == {"invents": MAX_BEDS - 64, "real": 64}
+    assert watch._refused(1002.0) == ("beds of ward/invents: more than fit",)
+    assert caplog.text.count("beds=hidden node=ward/invents") == 1
+
+
+def test_a_node_keeps_the_beds_of_its_settings_where_others_are_invented_in_its_name(watch: Watch) -> None:
+    node_with(watch, "both", ["real1", "real2"], 2)
+    for number in range(MAX_BEDS):
+        heard(watch, "both", f"s/invented{number}/status", made.stream())
+    node_with(watch, "late", [f"bed{number}" for number in range(MAX_BEDS - 2)], MAX_BEDS - 2)
+    watch.look(1000.0)
+    assert list(watch.ward.nodes["ward", "both"].beds) == ["real1", "real2"]
+    assert len(watch.ward.nodes["ward", "late"].beds) == MAX_BEDS - 2
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_where_all_beds_are_real_every_node_has_its_share_in_any_order_of_messages(watch: Watch, seed: int) -> None:
+    beds = [(node, f"bed{number}") for node, count in (("a", 700), ("b", 200), ("c", 40)) for number in range(count)]
+    for node, count in (("a", 700), ("b", 200), ("c", 40)):
+        node_with(watch, node, [], count)
+    for each in range(3):
+        for node, bed in random.Random(seed + each).sample(beds, len(beds)):
+            heard(watch, node, f"s/{bed}/status", made.stream())
+        watch.look(1000.0 + each)
+    found = {name: len(node.beds) for (_, name), node in watch.ward.nodes.items()}
+    assert found["c"] == 40
+    assert found["b"] == 200
+    assert found["a"] == MAX_BEDS - 240
