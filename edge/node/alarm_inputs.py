@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from edge.delivery.outbox import OutboxStatus
 from edge.detector.sound_check import Verdict
-from edge.node.stream import NodeStream
+from edge.node.stream_status import StreamView
 from edge.settings.alarms import AlarmSettings, BurdenAlarm, Technical, TechnicalAlarm
 from edge.settings.config import Config
 from edge.settings.kinds import LINK
@@ -80,12 +80,12 @@ def rules_of(config: Config, groups: Iterable[str]) -> dict[Key, Rule]:
     return rules | _technical_rules(settings, NODE, OF_THE_NODE)
 
 
-def bed_reading(stream: NodeStream) -> BedReading:
-    """What is known of the bed of a stream now; may be called from any thread."""
-    state, burden = stream.state().name, stream.burden.reading(stream.silent_s())
-    groups = () if burden is None else burden.over(ALARM_WINDOW_S).groups
+def bed_reading(stream: StreamView, now_s: float) -> BedReading:
+    """What is known of the bed of a stream now, monotonic seconds."""
+    status = stream.status
+    groups = () if status.reading is None else status.reading.over(ALARM_WINDOW_S).groups
     by_group = {each.group: each.s_per_min for each in groups}
-    return BedReading(state, stream.vitals(), by_group, stream.is_broken, stream.burden.verdict)
+    return BedReading(status.state_at(now_s).name, status.vitals, by_group, status.is_broken, status.verdict)
 
 
 def bed_values(stream: str, reading: BedReading, groups: Iterable[str]) -> dict[Key, Value]:

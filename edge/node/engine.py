@@ -11,7 +11,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -22,6 +22,7 @@ from edge.node.shedding import REST_S, Shedding
 from edge.node.stream import NodeStream
 
 IDLE_S = 0.2  # the longest wait, so that a hang can be told from rest
+ASSESS_S = 0.25  # how often each stream says how it is, beside after each of its chunks
 CHECK_S = 1.0  # how often silent sources are looked for
 SHED_S = 0.1  # how often the work that waits is counted
 MEMORY = 0.3  # share of the newest batch in the measured cost of a chunk
@@ -70,13 +71,14 @@ class Engine:
         self._arrivals: queue.SimpleQueue[int] = queue.SimpleQueue()  # numbers of streams to be looked at
         self._cost_s = 0.0  # computing time of a chunk with all that belongs to it
         self._spent_s = 0.0  # computing time since the last batch
-        self._moved_s = self._checked_s = self._counted_s = time.monotonic()
+        self._moved_s = self._checked_s = self._counted_s = self._assessed_s = time.monotonic()
         self.spare: Spare | None = None  # to be set before `start`
         self._is_ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="score", daemon=True)
 
     def start(self) -> None:
         """Begin to score."""
+        self._assess(range(len(self._streams)))  # whoever reads it from now on finds that it is new
         self._thread.start()
 
     def wake(self, number: int) -> None:
@@ -117,6 +119,10 @@ class Engine:
             for number, stream in enumerate(self._streams):
                 stream.check_silence()
                 self._advance(number)
+        self._assess(batch)
+        if self._moved_s - self._assessed_s >= ASSESS_S:
+            self._assessed_s = self._moved_s
+            self._assess(range(len(self._streams)))
         if not batch and self.spare is not None:
             self.spare.turn()
         return len(batch)
@@ -129,6 +135,16 @@ class Engine:
             self._arrivals.put(number)
         while not self._all_closed():
             self.turn()
+        self._assess(range(len(self._streams)))
+
+    def _assess(self, numbers: Iterable[int]) -> None:
+        """Let these streams say how they are; of one that has ended, once more."""
+        for stream in (self._streams[number] for number in numbers):
+            if not stream.status.is_closed:
+                try:
+                    stream.assess()
+                except Exception as error:  # a source that cannot say how its device is, say
+                    stream.fail(error)
 
     def _all_closed(self) -> bool:
         return all(stream.is_closed for stream in self._streams)

@@ -142,7 +142,7 @@ def play(model: Model, beds: int, seconds: float, sound: NDArray[np.float32], be
         sys.setswitchinterval(switch_s)
     late_ms = [1000 * late_s for _, each in timed for at_s, late_s in each.late if from_s <= at_s < until_s]
     p50_ms, p99_ms = np.quantile(late_ms, [0.5, 0.99]).tolist() if late_ms else (float("inf"), float("inf"))
-    left_out_s = sum(each.totals().left_out_s for _, each in timed)
+    left_out_s = sum(each.status.totals.left_out_s for _, each in timed)
     chunk_ms = 1000 * model.chunk.chunk_frames * model.spec.hop_samples / model.rate_hz
     return Played(beds, p50_ms, p99_ms, share, left_out_s, chunk_ms)
 

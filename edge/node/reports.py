@@ -22,7 +22,7 @@ from edge.delivery.messages import Body, Node, device_body, model_body, rfc3339
 from edge.delivery.outbox import OutboxStatus
 from edge.delivery.trend import DIGITS, missing_body
 from edge.detector.event_options import EventOptions
-from edge.node.stream import NodeStream
+from edge.node.stream_status import StreamView
 from edge.settings.config import Config, Stream
 from edge.settings.fingerprint import config_hash
 from edge.ward.coverage import Covered
@@ -84,12 +84,13 @@ def stream_info_body(node: Node, stream: Stream, model: Model, adaptation: Adapt
 
 
 def health_body(
-    node: Node, outbox: OutboxStatus, dispatch: Dispatch, streams: Sequence[NodeStream], uptime_s: float, wall_s: float
+    node: Node, outbox: OutboxStatus, dispatch: Dispatch, streams: Sequence[StreamView], uptime_s: float, wall_s: float
 ) -> Body:
     """How a node is, `wall_s` seconds after 1970; of its streams, how many are in which state."""
-    refusals, rival = dispatch.refusals, dispatch.rival
+    refusals, rival, now_s = dispatch.refusals, dispatch.rival, time.monotonic()
+    statuses = [stream.status for stream in streams]
     is_losing = outbox.in_memory or outbox.evicted["event"] or outbox.evicted["alarm"] or not outbox.on_disk
-    states = Counter(stream.state().name for stream in streams)
+    states = Counter(status.state_at(now_s).name for status in statuses)
     return {
         "schema": "laennec.health/2", "ts": rfc3339(wall_s), "boot_id": node.boot_id, "uptime_s": round(uptime_s, 1),
         "checks": {
@@ -99,34 +100,35 @@ def health_body(
             "streams": "warn" if states["lost"] or states["degraded"] else "ok",
         },
         "outbox": {
-            "waiting": outbox.waiting, "oldest_s": outbox.oldest_s(time.monotonic()), "in_memory": outbox.in_memory,
+            "waiting": outbox.waiting, "oldest_s": outbox.oldest_s(now_s), "in_memory": outbox.in_memory,
             "on_disk": outbox.on_disk, "failed_writes": outbox.failed_writes, "evicted": dict(outbox.evicted),
         },
         "broker": {"refused": refusals.count, "reason": refusals.reason, "rival": rival},
         "dropped": dispatch.dropped,
         "streams": {name: states[name] for name in STATES},
-        "lag_s": round(max((stream.lag_s() for stream in streams), default=0.0), 2),
-        "left_out_s": round(sum(stream.totals().left_out_s for stream in streams), 2),
+        "lag_s": round(max((status.lag_at(now_s) for status in statuses), default=0.0), 2),
+        "left_out_s": round(sum(status.totals.left_out_s for status in statuses), 2),
     }  # fmt: skip
 
 
-def stream_health_body(node: Node, stream: NodeStream, wall_s: float) -> Body:
+def stream_health_body(node: Node, stream: StreamView, wall_s: float) -> Body:
     """How a stream of it is, and what it received and found since the start."""
-    totals, state = stream.totals(), stream.state()
+    status, now_s = stream.status, time.monotonic()
+    totals, state, fault = status.totals, status.state_at(now_s), status.verdict.fault
     body: Body = {
         "schema": "laennec.stream-health/1", "ts": rfc3339(wall_s), "boot_id": node.boot_id,
         "state": state.name, "reason": state.reason, "verified": state.verified, "gain_db": state.gain_db,
-        "fault": None if stream.burden.verdict.fault is None else stream.burden.verdict.fault.replace(" ", "_"),
+        "fault": None if fault is None else fault.replace(" ", "_"),
         "heard_s": round(totals.received_s, 2), "measurable_s": round(totals.measurable_s, 2),
         "lost_s": round(totals.lost_s, 2), "concealed_s": round(totals.concealed_s, 2),
-        "left_out_s": round(totals.left_out_s, 2), "lag_s": round(stream.lag_s(), 2),
+        "left_out_s": round(totals.left_out_s, 2), "lag_s": round(status.lag_at(now_s), 2),
         "gaps": totals.gaps, "events": totals.events,
         "rtf": round(totals.busy_s / totals.received_s, 4) if totals.received_s else None,
     }  # fmt: skip
-    if (reading := stream.burden.reading(stream.silent_s())) is not None:
-        body["coverage"] = _coverage_body(stream.burden.covered(reading)[-1])
-    if (vitals := stream.vitals()) is not None:
-        body["device"] = device_body(vitals)
+    if status.covered:
+        body["coverage"] = _coverage_body(status.covered[-1])
+    if status.vitals is not None:
+        body["device"] = device_body(status.vitals)
     return body
 
 

@@ -22,6 +22,7 @@ from edge.delivery.dispatch import Dispatch
 from edge.delivery.messages import Body, Message, Node, rfc3339
 from edge.delivery.requests import Listening, Request
 from edge.node.stream import NodeStream
+from edge.node.stream_status import StreamView
 from edge.settings.config import Stream
 from edge.settings.watching import SELF_TEST_STREAM
 from edge.sources.demo import DEMO_AUDIO, DEMO_TRUTH
@@ -46,7 +47,7 @@ class SelfTest:
     name = SELF_TEST_STREAM
 
     def __init__(
-        self, every_s: float, model: Model, node: Node, dispatch: Dispatch, beds: Sequence[NodeStream]
+        self, every_s: float, model: Model, node: Node, dispatch: Dispatch, beds: Sequence[StreamView]
     ) -> None:
         """Prepare the virtual bed, and subscribe to its events.
 
@@ -129,7 +130,7 @@ class SelfTest:
         self._dispatch.send(message)
 
     def _is_over(self) -> bool:
-        return all(bed.is_closed for bed in self._beds)
+        return all(bed.status.is_closed for bed in self._beds)
 
     def _play(self, stop: threading.Event) -> Iterator[Block | Gap | Wait]:
         self._start = start = self._next_start
@@ -157,7 +158,8 @@ class SelfTest:
 
     def _reason(self, reason: str) -> str:
         """With what the stream itself says, where that tells more."""
-        return f"{reason}; {self.stream.failure}" if reason and self.stream.failure else reason
+        failure = self.stream.status.failure
+        return f"{reason}; {failure}" if reason and failure else reason
 
 
 def can_test(model: Model) -> bool:

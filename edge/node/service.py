@@ -37,6 +37,7 @@ from edge.node.reports import Reports, health_body, info_body, stream_health_bod
 from edge.node.shadow import make_shadow
 from edge.node.stream import NodeStream
 from edge.node.stream_state import State, StreamTotals
+from edge.node.stream_status import StreamView
 from edge.node.trends import Trends
 from edge.node.watch import Watch
 from edge.settings.alarms import check_groups
@@ -96,6 +97,7 @@ class Service:
             NodeStream(settings, source, model, self._node, self._dispatch, phase_of(number, model.chunk))
             for number, (settings, source) in enumerate(zip(config.streams, sources, strict=True))
         ]
+        self._views: Sequence[StreamView] = self._streams  # all that other threads may know of them
         self._looks = NodeLooks(config.look, model, self._node, self._dispatch)  # first: it takes one command of all
         self._looks.join(config.streams, self._streams)
         groups = [group.name for group in model.groups]
@@ -112,7 +114,9 @@ class Service:
         beside = None if shadow is None else make_shadow(config, (model, shadow), self._node, self._streams, sources)
         self._shadow = self._engine.spare = beside
         history = TrendHistory(history_path(outbox.path), [stream.id for stream in config.streams])
-        self._trends = Trends(self._streams, model, self._node, self._dispatch.set_state, history)
+        for stream in self._streams:
+            stream.burden.remember = history.put
+        self._trends = Trends(self._views, model, self._node, self._dispatch.set_state, history)
         self._supervision = Supervision(notifier or Notifier())
         self._published: dict[str, State] = {}
         self._retained = RetainedTopics(outbox.path.with_name(f"retained-{config.node}.json"))
@@ -185,7 +189,7 @@ class Service:
         self._publish_stream_states()
         self._trends.finish()
         self._publish_health()
-        self._publish_stream_health(self._streams)
+        self._publish_stream_health(self._views)
         if is_stopped:
             waiting = self._dispatch.drain(LAST_DELIVERY_S if self._dispatch.is_connected else 0.0)
         else:
@@ -195,8 +199,9 @@ class Service:
         self._dispatch.stop()
         self._outbox.tidy()  # a last attempt to bring to disk what only memory holds
         counts = self._outbox.status
-        totals = sum((stream.totals() for stream in self._streams), StreamTotals())
-        failures = tuple(f"stream {each.id}: {each.failure}" for each in self._streams if each.failure)
+        statuses = {stream.id: stream.status for stream in self._views}
+        totals = sum((status.totals for status in statuses.values()), StreamTotals())
+        failures = tuple(f"stream {ident}: {status.failure}" for ident, status in statuses.items() if status.failure)
         if counts.in_memory:
             path = self._config.outbox_path()
             failures += (f"{counts.in_memory} messages could not be written to {path} and are lost; free space there",)
@@ -204,7 +209,8 @@ class Service:
 
     def _look(self) -> WardReading:
         """What the alarms look at; called from their thread."""
-        beds = {stream.id: bed_reading(stream) for stream in self._streams}
+        now_s = time.monotonic()
+        beds = {stream.id: bed_reading(stream, now_s) for stream in self._views}
         outbox, dropped = self._outbox.status, self._dispatch.dropped
         return WardReading(beds, NodeReading(outbox, dropped, is_synchronised(), self._watch.has_missed))
 
@@ -219,10 +225,10 @@ class Service:
 
     def _stream_health(self, readers: Readers) -> list[StreamHealth]:
         scoring_s, health = self._engine.stalled_s(), []
-        for number, stream in enumerate(self._streams):
-            state, stalled_s = stream.state(), max(scoring_s, readers.stuck_s(number))
-            is_hung_s = 0.0 if stream.is_closed else stalled_s
-            health.append(StreamHealth(stream.id, state.name, state.reason, is_hung_s, stream.is_broken))
+        for number, stream in enumerate(self._views):
+            status, stalled_s = stream.status, max(scoring_s, readers.stuck_s(number))
+            state, is_hung_s = status.state_at(time.monotonic()), 0.0 if status.is_closed else stalled_s
+            health.append(StreamHealth(stream.id, state.name, state.reason, is_hung_s, status.is_broken))
         return health
 
     def _drain_after_files(self) -> int:
@@ -230,8 +236,8 @@ class Service:
         return self._dispatch.drain(DRAIN_S - UNREACHED_S) if waiting and self._dispatch.is_connected else waiting
 
     def _publish_stream_states(self) -> None:
-        for stream in self._streams:
-            state = stream.state()
+        for stream in self._views:
+            state = stream.status.state_at(time.monotonic())
             if state.name != "unknown" and state != self._published.get(stream.id):
                 self._published[stream.id] = state
                 body = stream_status_body(
@@ -245,7 +251,7 @@ class Service:
     def _health(self) -> Body:
         """How the node is."""
         uptime_s = time.monotonic() - self._started_s
-        body = health_body(self._node, self._outbox.status, self._dispatch, self._streams, uptime_s, time.time())
+        body = health_body(self._node, self._outbox.status, self._dispatch, self._views, uptime_s, time.time())
         body["checks"]["alarms"] = "ok" if self._alarms.is_well else "crit"
         if self._config.look:
             body["look"] = self._looks.health()
@@ -255,12 +261,12 @@ class Service:
 
     def _reports(self) -> Reports:
         """What the topics of health say now, for the metrics; called from their thread."""
-        beds = {stream.id: stream_health_body(self._node, stream, time.time()) for stream in self._streams}
+        beds = {stream.id: stream_health_body(self._node, stream, time.time()) for stream in self._views}
         shadows = {} if self._shadow is None else self._shadow.bodies(self._node, time.time())
-        chunks = sum((stream.latency.chunks for stream in self._streams), LatencyCounts())
+        chunks = sum((stream.status.chunks for stream in self._views), LatencyCounts())
         return Reports(self._health(), beds, shadows, self._dispatch.latencies, chunks)
 
-    def _publish_stream_health(self, streams: Iterable[NodeStream]) -> None:
+    def _publish_stream_health(self, streams: Iterable[StreamView]) -> None:
         """How some of its streams are."""
         for stream in streams:
             body = stream_health_body(self._node, stream, time.time())
@@ -269,11 +275,11 @@ class Service:
                 body = self._shadow.body(stream.id, self._node, time.time())
                 self._dispatch.set_state(self._node.topic("s", stream.id, "shadow"), body, HEALTH_EXPIRY_S)
 
-    def _next_in_turn(self) -> list[NodeStream]:
+    def _next_in_turn(self) -> list[StreamView]:
         """The streams whose health is due: one after the other, all of them within `HEALTH_S`."""
-        count, before = len(self._streams), self._in_turn
+        count, before = len(self._views), self._in_turn
         self._in_turn = int((time.monotonic() - self._started_s) / HEALTH_S * count) + 1
-        return [self._streams[number % count] for number in range(before, self._in_turn)]
+        return [self._views[number % count] for number in range(before, self._in_turn)]
 
     def _publish_info(self) -> None:
         """What the node and its streams are."""

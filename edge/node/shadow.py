@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 
 from edge.artefact.model import Model
 from edge.artefact.runtime import open_model
@@ -21,6 +21,7 @@ from edge.node.engine import Engine
 from edge.node.inbox import OVERLOAD, Item
 from edge.node.stream import NodeStream
 from edge.node.stream_observer import StreamObserver
+from edge.node.stream_state import StreamTotals
 from edge.settings.config import Config, Stream, check_classes
 from edge.sources.source import Source
 from edge.types import Block, Event
@@ -32,6 +33,18 @@ SETTLE_S = 1.0  # between two comparisons
 FOREVER = 1 << 62
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ShadowStatus:
+    """What the two models made of a bed since the start."""
+
+    counts: Mapping[str, Body]
+    """Events by group, as published."""
+    totals: StreamTotals = field(default_factory=StreamTotals)
+    """Of the other model."""
+    failure: str = ""
+    """Why that ended; empty if it did not."""
 
 
 class ShadowBed(StreamObserver):
@@ -58,6 +71,7 @@ class ShadowBed(StreamObserver):
         live.observers.append(self)
         self.has_news = False
         """Whether something came that its engine does not know of."""
+        self._publish()
 
     def hear(self, item: Item) -> None:
         """What the live stream takes goes to the other as well."""
@@ -103,17 +117,28 @@ class ShadowBed(StreamObserver):
             self._compared.settle(self._live.decided)
         else:
             self._compared.settle(min(self._live.decided, self.stream.decided))
+        self._publish()
+
+    def _publish(self) -> None:
+        """Say how it is, for the threads that publish it."""
+        counts = {name: asdict(each) for name, each in self._compared.counts.items()}
+        self.status = ShadowStatus(counts, self.stream.assess().totals, self.stream.failure)
+
+    def end(self, error: Exception) -> None:
+        """The other model hears no more."""
+        self.stream.fail(error)
+        self.status = replace(self.status, failure=self.stream.failure)
 
     def body(self, node: Node, wall_s: float) -> Body:
         """What the two made of the bed since the start."""
-        counts, totals = self._compared.counts, self.stream.totals()
+        status, totals = self.status, self.status.totals
         return {
             "schema": "laennec.shadow/1", "ts": rfc3339(wall_s), "boot_id": node.boot_id, "stream": self.id,
             "live": {"id": self._model.id, "sha256": self._model.sha256},
             "shadow": {"id": self._other.id, "sha256": self._other.sha256},
-            "groups": {name: asdict(each) for name, each in counts.items()},
+            "groups": status.counts,
             "heard_s": round(totals.received_s, 2), "measurable_s": round(totals.measurable_s, 2),
-            "left_out_s": round(totals.left_out_s, 2), "failure": self.stream.failure,
+            "left_out_s": round(totals.left_out_s, 2), "failure": status.failure,
             "rtf": round(totals.busy_s / totals.received_s, 4) if totals.received_s else None,
         }  # fmt: skip
 
@@ -190,7 +215,7 @@ class Shadow:
     def _end(self, error: Exception) -> None:
         self._is_over = True
         for bed in self.beds:
-            bed.stream.fail(error)
+            bed.end(error)
 
 
 def _groups(model: Model) -> dict[str, str]:

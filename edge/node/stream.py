@@ -2,7 +2,7 @@
 
 Not for deciding what sounds (`edge.detector.pipeline`), for the order in which streams are scored
 (`edge.node.scheduler`), for threads, or for sending (`edge.delivery.dispatch`). `arrive` is for the thread that reads
-the source, `state`, `totals`, `lag_s` and `vitals` for any, all else for the one that scores. Nothing waits here.
+the source, `status` for any (as `edge.node.stream_status.StreamView`), all else for the one that scores. Nothing waits.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from edge.artefact.adaptation import load_adaptation
 from edge.artefact.model import Model
+from edge.delivery.latency import LatencyCounts
 from edge.delivery.messages import Node
 from edge.detector.event_options import EventOptions
 from edge.detector.pipeline import Pipeline
@@ -29,12 +30,13 @@ from edge.node.stream_counts import StreamCounts
 from edge.node.stream_latency import StreamLatency
 from edge.node.stream_messages import MessageSink, StreamMessages
 from edge.node.stream_observer import StreamObserver
-from edge.node.stream_state import RECENT_S, Lateness, RecentSound, State, StreamTotals
+from edge.node.stream_state import RECENT_S, Lateness, RecentSound, State
+from edge.node.stream_status import StreamStatus
 from edge.node.unheard import Unheard
 from edge.settings.config import Stream
 from edge.settings.kinds import LIVE
 from edge.sources.source import Source
-from edge.sources.vitals import MonitoredSource, Trouble, Vitals
+from edge.sources.vitals import MonitoredSource, Trouble
 from edge.types import Block, Chunk, Event, Gap, Scores
 
 STALL_S = 5.0  # a source that gives nothing for this long is lost
@@ -106,7 +108,8 @@ class NodeStream:
         self._recent, self._lateness = RecentSound(), Lateness()
         self._arrived_at_s: float | None = None
         self._started_at_s = time.monotonic()
-        self._state = State("unknown", "", time.time())
+        self.status = StreamStatus(time.monotonic(), time.time(), State("unknown", "", time.time()))
+        """How it is, `unknown` while the source is only starting; replaced by `assess`."""
 
     def keep_clips(self, clips: StreamClips) -> None:
         """Let its sound be remembered, from now on."""
@@ -183,18 +186,24 @@ class NodeStream:
 
     def check_silence(self) -> None:
         """Decide what came last if the source has given nothing for `STALL_S`; call it every second or so."""
-        if self._offered is not None and not self.is_closed and not self._then and self.silent_s() > STALL_S:
+        if self._offered is not None and not self.is_closed and not self._then and self._silent_s() > STALL_S:
             self._then.append(self._restart_detector)
 
-    def totals(self) -> StreamTotals:
-        """What the stream has received and found since the start."""
-        return self._counts.totals(self._pipeline.concealed_samples)
+    def assess(self) -> StreamStatus:
+        """Say how it is now, in a new `status`."""
+        lag_s, verified = self._lag_s(), self._pipeline.verdict.verified
+        name, reason = self._assess(lag_s)
+        now_s, wall_s = time.monotonic(), time.time()
+        state = self.status.state.after(name, reason, verified, self._pipeline.gain_db, wall_s)
+        vitals = self._monitored.vitals() if self._monitored and not self.is_closed else self.status.vitals
+        self.status = StreamStatus(
+            now_s, wall_s, state, lag_s, self._counts.totals(self._pipeline.concealed_samples),
+            *self.burden.shown(self._silent_s()), self.burden.verdict, vitals, self.latency.chunks + LatencyCounts(),
+            self.failure, self.is_broken, self.is_closed,
+        )  # fmt: skip
+        return self.status
 
-    def vitals(self) -> Vitals | None:
-        """Vital signs of the stream's device, if its source knows them."""
-        return self._monitored.vitals() if self._monitored else None
-
-    def lag_s(self) -> float:
+    def _lag_s(self) -> float:
         """Sound that arrived, or should have been read, and is not decided, seconds; 0 for a file at full speed."""
         if self.is_closed or not self.is_live or self._arrived_at_s is None:
             return 0.0
@@ -203,32 +212,26 @@ class NodeStream:
         undecided = self.inbox.waiting + (0 if offered is None else max(0, offered - self.decided))
         return late_s + undecided / self._rate_hz
 
-    def state(self) -> State:
-        """The stream's state now; `unknown` while the source is only starting."""
-        (name, reason), verified = self._assess(), self._pipeline.verdict.verified
-        self._state = self._state.after(name, reason, verified, self._pipeline.gain_db, time.time())
-        return self._state
-
-    def _assess(self) -> tuple[str, str]:
+    def _assess(self, lag_s: float) -> tuple[str, str]:
         if self.is_closed:
             return ("lost", self.failure) if self.failure else ("disabled", self._ending)
         trouble = self._monitored.trouble() if self._monitored else Trouble("", "")
-        if self.silent_s() > STALL_S:
+        if self._silent_s() > STALL_S:
             return "lost", trouble.reason or "no sound arrives"
         if self._arrived_at_s is None:
             return "unknown", ""
         if trouble.state:
             return trouble.state, trouble.reason
-        return self._assess_sound()
+        return self._assess_sound(lag_s)
 
-    def _assess_sound(self) -> tuple[str, str]:
+    def _assess_sound(self, lag_s: float) -> tuple[str, str]:
         verdict, is_left_out = self._pipeline.verdict, time.monotonic() - self._left_out_at_s < RECENT_S
         how = self._outside.replace("_", " ") if verdict.measurable else "not measurable"
         strange = f"{how}: {verdict.reason}" if verdict.verified is False else ""
-        reason = self._lateness.reason(self.lag_s()) or LEAVES_OUT * is_left_out or self._recent.fault(strange)
+        reason = self._lateness.reason(lag_s) or LEAVES_OUT * is_left_out or self._recent.fault(strange)
         return ("degraded", reason) if reason else ("ok", "")
 
-    def silent_s(self) -> float:
+    def _silent_s(self) -> float:
         """How long nothing has come from the source, seconds."""
         return time.monotonic() - (self._started_at_s if self._arrived_at_s is None else self._arrived_at_s)
 

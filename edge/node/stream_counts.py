@@ -1,6 +1,6 @@
 """What a stream has received and found, counted in samples and frames, and how long computing it took.
 
-Not for what is said of it (`edge.node.stream_state`). Counted by the thread that scores alone; read by any.
+Not for what is said of it (`edge.node.stream_state`). Counted and read by the thread that scores alone.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""The burden of all beds of a running node: published every minute, and remembered.
+"""The burden of all beds of a running node: published every minute, and its history begun and ended.
 
-Not for measuring (`edge.node.bed_burden`). Called from the loop that watches the node; never waits.
+Not for measuring, nor for the minutes of the history, which the beds hand on themselves (`edge.node.bed_burden`).
+Called from the loop that watches the node; never waits.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from edge.artefact.model import Model
 from edge.delivery.messages import Body, Node
 from edge.delivery.trend import TREND_EXPIRY_S, TREND_S, Trend, trend_body
 from edge.delivery.trend_history import TrendHistory
-from edge.node.stream import NodeStream
+from edge.node.stream_status import StreamView
 
 LAST_WRITE_S = 0.4  # how long the last minutes may take to reach the disk
 
@@ -21,10 +22,10 @@ SetState = Callable[[str, Body, int | None], None]
 
 
 class Trends:
-    """Publishes and remembers the burden of the streams of one node."""
+    """Publishes the burden of the streams of one node."""
 
     def __init__(
-        self, streams: Sequence[NodeStream], model: Model, node: Node, set_state: SetState, history: TrendHistory
+        self, streams: Sequence[StreamView], model: Model, node: Node, set_state: SetState, history: TrendHistory
     ) -> None:
         """Prepare; nothing is written before `start`."""
         self._streams, self._node, self._set_state, self._history = streams, node, set_state, history
@@ -37,9 +38,7 @@ class Trends:
         self._next_s = time.monotonic() + TREND_S
 
     def tick(self) -> None:
-        """Remember the minutes that are over, and publish where it is time; call it every second or so."""
-        for stream in self._streams:
-            self._history.put(stream.burden.take_minutes())
+        """Publish where it is time; call it every second or so."""
         late_s = time.monotonic() - self._next_s
         if late_s >= 0:  # after a standstill once, for all that it missed would tell the same minute
             self._next_s += TREND_S * (1 + late_s // TREND_S)
@@ -57,9 +56,10 @@ class Trends:
         self._history.stop(LAST_WRITE_S)
 
     def _publish(self) -> None:
+        now_s = time.monotonic()
         for stream in self._streams:
-            reading = stream.burden.reading(stream.silent_s())
-            if reading is not None:
-                trend = Trend(stream.id, reading, stream.burden.covered(reading))
+            status = stream.status
+            if status.reading is not None and not status.is_old(now_s):  # where scoring stands still, it is not known
+                trend = Trend(stream.id, status.reading, status.covered)
                 body = trend_body(self._node, trend, self._hop_samples, self._rate_hz, time.time())
                 self._set_state(self._node.topic("s", stream.id, "trend"), body, TREND_EXPIRY_S)

@@ -15,7 +15,7 @@ from edge.delivery.messages import Body, Node
 from edge.errors import LaennecError
 from edge.node.reports import Reports
 from edge.node.self_test import LABEL, SelfTest, can_test
-from edge.node.stream import NodeStream
+from edge.node.stream_status import StreamView
 from edge.settings.config import Config
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Watch:
     """Self-test and metrics of one node; `start` and `stop` once each."""
 
     def __init__(
-        self, config: Config, model: Model, node: Node, dispatch: Dispatch, beds: Sequence[NodeStream]
+        self, config: Config, model: Model, node: Node, dispatch: Dispatch, beds: Sequence[StreamView]
     ) -> None:
         """Prepare what the settings want; nothing listens yet.
 
@@ -87,7 +87,7 @@ class Watch:
 
 
 def _self_test(
-    every_s: float, model: Model, node: Node, dispatch: Dispatch, beds: Sequence[NodeStream]
+    every_s: float, model: Model, node: Node, dispatch: Dispatch, beds: Sequence[StreamView]
 ) -> SelfTest | None:
     if not can_test(model):
         logger.warning("self_test=off; the model has no class %s, which the bundled sound is of", LABEL)

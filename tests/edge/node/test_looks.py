@@ -256,7 +256,7 @@ def test_a_thread_that_hangs_costs_pictures_which_are_counted_and_the_scoring_go
     stream = looking.streams[0]
     for second in range(20):
         stream.hear(sound(1.0, (0, 0.5), start=second * RATE_HZ))  # and nobody takes what waits
-    assert stream.totals().events == 20
+    assert stream.assess().totals.events == 20
     made = 20 * 5 - 1  # the last chunk waits for the end of its window
     assert looking.looks.health()["dropped"] == {"queue full": made - looks.WAITING}
     looking.looks._waiting.get()

@@ -41,6 +41,7 @@ def reports(tmp_path: Path) -> Reports:
     dispatch = Dispatch(outbox, NODE, config.mqtt)
     streams = [NodeStream(each, Bursts(0, pace=False), LoudnessModel(), NODE, dispatch) for each in config.streams]  # type: ignore[arg-type]
     streams[0].arrive(Block(0, np.zeros(8, np.float32), np.ones(8, np.bool_)))
+    streams[0].assess()
     node = health_body(NODE, outbox.status, dispatch, streams, 86_400.0, 1.8e9)
     outbox.close()
     bodies = {each.id: stream_health_body(NODE, each, 1.8e9) for each in streams}

@@ -70,6 +70,8 @@ def test_health_counts_the_streams_of_each_state(tmp_path: Path, model: Model) -
     streams = _streams(config, model, dispatch)
     streams[0].arrive(Block(0, np.zeros(8, np.float32), np.ones(8, np.bool_)))
     streams[1].fail(RuntimeError("its cable was cut"))
+    for stream in streams:
+        stream.assess()
     body = health_body(NODE, outbox.status, dispatch, streams, 0.0, 1.8e9)
     outbox.close()
     assert body["streams"] == {"ok": 1, "degraded": 0, "lost": 1, "disabled": 0, "unknown": 1}

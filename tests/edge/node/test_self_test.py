@@ -122,6 +122,7 @@ def test_its_gaps_are_told_to_nobody(tested: SelfTest, dispatch: Sent) -> None:
 
 def test_it_ends_with_the_last_bed(tested: SelfTest) -> None:
     tested.stream.is_closed = True
+    tested.stream.assess()
     assert list(tested.blocks(threading.Event())) == []
 
 
@@ -129,6 +130,7 @@ def test_a_miss_says_what_the_stream_says_and_is_one_line_in_the_log(
     tested: SelfTest, lines: pytest.LogCaptureFixture
 ) -> None:
     tested.stream.failure = "its scoring failed"
+    tested.stream.assess()
     tested._tests._due_s = time.monotonic() - 100
     tested.tick()
     tested.tick()

@@ -51,7 +51,7 @@ def test_a_stop_in_the_middle_of_a_sound_closes_its_event() -> None:
     stream.run(stop)
     assert [body["type"] for body in said.events()] == ["onset", "end"] * 3
     assert source.closed
-    assert (stream.state().name, stream.state().reason) == ("disabled", "stopped")
+    assert (stream.assess().state.name, stream.assess().state.reason) == ("disabled", "stopped")
 
 
 def test_a_file_that_ended_before_the_stop_still_says_so() -> None:
@@ -60,13 +60,13 @@ def test_a_file_that_ended_before_the_stop_still_says_so() -> None:
     stream.run(stop)
     stop.set()
     stream.close()
-    assert stream.state().reason == "end of source"
+    assert stream.assess().state.reason == "end of source"
 
 
 def test_a_stream_that_is_closed_while_its_source_hangs_was_stopped() -> None:
     stream = worker(Bursts(1, pace=False), Heard())
     stream.close()
-    assert (stream.state().name, stream.state().reason) == ("disabled", "stopped")
+    assert (stream.assess().state.name, stream.assess().state.reason) == ("disabled", "stopped")
 
 
 def test_a_gap_is_told_with_its_cause_and_ends_what_was_open() -> None:
@@ -75,8 +75,8 @@ def test_a_gap_is_told_with_its_cause_and_ends_what_was_open() -> None:
     stream.run(threading.Event())
     (gap,) = [message.body for message in said if message.topic.endswith("/gap")]
     assert (gap["cause"], gap["ms"], gap["from_sample"]) == ("device lost", 100, 10400)
-    assert stream.totals().gaps == 1
-    assert stream.totals().lost_s == pytest.approx(0.1)
+    assert stream.assess().totals.gaps == 1
+    assert stream.assess().totals.lost_s == pytest.approx(0.1)
     assert "gap" in {body.get("end_reason") for body in said.events()}
 
 
@@ -100,7 +100,7 @@ def test_an_end_without_a_gap_closes_what_was_open_at_once() -> None:
     wait_for(lambda: len(said.events()) >= 4, "the end of what was open")
     assert [body["type"] for body in said.events()] == ["onset", "end"] * 2
     assert not [message for message in said if message.topic.endswith("/gap")]
-    assert stream.totals().gaps == 0
+    assert stream.assess().totals.gaps == 0
     stop.set()
     thread.join()
 
@@ -128,14 +128,14 @@ def test_a_bug_in_one_stream_closes_its_events_and_is_told() -> None:
     stream = worker(Bursts(5, pace=False, fail_after_s=1.4), said)
     stream.run(threading.Event())
     assert "the source has a bug" in stream.failure
-    assert stream.state().name == "lost"
+    assert stream.assess().state.name == "lost"
     assert [body["type"] for body in said.events()] == ["onset", "end"] * 2
 
 
 def test_the_tally_counts_sound_not_time() -> None:
     stream = worker(Bursts(5, pace=False), Heard())
     stream.run(threading.Event())
-    totals = stream.totals()
+    totals = stream.assess().totals
     assert totals.received_s == pytest.approx(5.0)
     assert 4.9 < totals.measurable_s <= 5.0
     assert totals.events == 5
@@ -152,16 +152,16 @@ def test_sound_that_was_concealed_is_counted_and_stays_lost() -> None:
     blocks = [Block(start, x, np.ones(len(x), np.bool_)) for start, x in zip((0, 8160), noise, strict=True)]
     stream = worker(Script(blocks[0], Gap(8000, 8160, "lost"), blocks[1]), Heard())
     stream.run(threading.Event())
-    totals = stream.totals()
+    totals = stream.assess().totals
     assert (totals.received_s, totals.lost_s, totals.concealed_s) == (2.0, 0.02, 0.02)
     assert totals.measurable_s > 1.9
 
 
 def test_a_source_that_gives_nothing_is_lost_not_normal(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = worker(Bursts(5, pace=False), Heard())
-    assert stream.state().name == "unknown"
+    assert stream.assess().state.name == "unknown"
     monkeypatch.setattr(edge.node.stream, "STALL_S", -1.0)
-    assert (stream.state().name, stream.state().reason) == ("lost", "no sound arrives")
+    assert (stream.assess().state.name, stream.assess().state.reason) == ("lost", "no sound arrives")
 
 
 def test_a_source_that_falls_silent_in_mid_sound_closes_its_event(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,9 +195,9 @@ def test_a_source_that_falls_silent_in_mid_sound_closes_its_event(monkeypatch: p
 def test_the_state_tells_since_when() -> None:
     stream = worker(Bursts(1, pace=False), Heard())
     stream.run(threading.Event())
-    first = stream.state()
+    first = stream.assess().state
     assert (first.name, first.reason) == ("disabled", "end of source")
-    assert stream.state() == first
+    assert stream.assess().state == first
 
 
 class Blocks(Bursts):
@@ -228,7 +228,7 @@ def test_sound_that_cannot_be_judged_is_not_called_ok(
     thread.start()
     try:
         assert source.given.wait(HANGS_S)
-        assert stream.state().name == state
+        assert stream.assess().state.name == state
     finally:
         stop.set()
         thread.join()

@@ -85,8 +85,8 @@ def test_a_device_is_named_and_its_clock_is_asked() -> None:
 
 
 def test_the_health_of_a_device_is_told_where_there_is_one() -> None:
-    assert configured(Device(), Heard()).vitals() == Vitals("0x1a2b3c4d", True)
-    assert configured(Script(), Heard()).vitals() is None
+    assert configured(Device(), Heard()).assess().vitals == Vitals("0x1a2b3c4d", True)
+    assert configured(Script(), Heard()).assess().vitals is None
 
 
 def test_the_log_has_one_line_for_each_onset_end_and_gap(lines: pytest.LogCaptureFixture) -> None:
@@ -136,6 +136,6 @@ def test_a_closed_stream_says_nothing_more() -> None:
     stream = configured(Script(sound(2.0, (1.0, 2.0)), sound(2.0, (0.0, 1.0), start=2 * RATE_HZ)), said)
     stream.close()
     stream.run(threading.Event())
-    assert (said, stream.totals().received_s) == ([], 0.0)
+    assert (said, stream.assess().totals.received_s) == ([], 0.0)
     stream.look()
-    assert (stream.state().name, stream.state().reason) == ("disabled", "stopped")
+    assert (stream.assess().state.name, stream.assess().state.reason) == ("disabled", "stopped")

@@ -79,4 +79,4 @@ def test_the_sound_of_a_chunk_is_heard_before_its_state_and_that_before_its_scor
 def test_observers_that_want_nothing_change_nothing_of_what_a_stream_says() -> None:
     (alone, expected), (followed, said) = run(), run(Indifferent(), Indifferent())
     assert samples_of(said.events()) == samples_of(expected.events())
-    assert vars(followed.totals()) | {"busy_s": 0} == vars(alone.totals()) | {"busy_s": 0}
+    assert vars(followed.assess().totals) | {"busy_s": 0} == vars(alone.assess().totals) | {"busy_s": 0}

@@ -46,7 +46,7 @@ def test_a_stream_outside_is_what_the_settings_call_it(
     stream = _stream(Heard(), outside)
     for item in _blocks(FAINT_DB, 16):
         stream.hear(item)
-    found = stream.state()
+    found = stream.assess().state
     assert (found.name, found.reason) == state
     assert found.verified is verified
 
@@ -55,7 +55,7 @@ def test_a_stream_that_comes_back_is_ok_and_both_are_logged_once(caplog: pytest.
     stream, states = _stream(Heard(), "unverified"), []
     for item in [*_blocks(FAINT_DB, 16), *_blocks(-40.0, 50, start_s=16)]:
         stream.hear(item)
-        states.append((stream.state().name, stream.state().verified))
+        states.append((stream.assess().state.name, stream.assess().state.verified))
     assert list(dict.fromkeys(states)) == [("ok", None), ("degraded", False), ("ok", True)]
     told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert told == [f"stream=bed1 {REASON}", "stream=bed1 sounds like what the model knows"]
@@ -75,8 +75,8 @@ def test_a_stream_says_what_is_added_to_its_level_and_again_only_when_that_has_m
     stream, gains, since = _stream(Heard(), "unverified"), [], []
     for item in _blocks(-64.0, 20):
         stream.hear(item)
-        gains.append(stream.state().gain_db)
-        since.append(stream.state().since_s)
+        gains.append(stream.assess().state.gain_db)
+        since.append(stream.assess().state.since_s)
     assert gains[-1] == pytest.approx(23, abs=3)  # -64 dBFS are -66 in the bands; -43 is the lowest that is known
     assert len(set(gains)) <= 4
     assert len(set(since)) < len(set(gains)) + 3
@@ -85,5 +85,5 @@ def test_a_stream_says_what_is_added_to_its_level_and_again_only_when_that_has_m
 def test_a_stream_that_is_known_from_its_start_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
     stream = _stream(Heard(), "unverified")
     stream.hear(*_blocks(-42.0, 16))
-    assert stream.state().verified is True
+    assert stream.assess().state.verified is True
     assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == []

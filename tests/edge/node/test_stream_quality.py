@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
@@ -46,13 +48,17 @@ def _hour(bed: Driven) -> Covered:
 def test_a_stream_says_in_one_line_why_it_cannot_be_measured(samples: Sound, reason: str) -> None:
     bed = _bed()
     bed.hear(*_blocks(samples))
-    assert (bed.state().name, bed.state().reason, bed.state().verified) == ("degraded", reason, False)
+    assert (bed.assess().state.name, bed.assess().state.reason, bed.assess().state.verified) == (
+        "degraded",
+        reason,
+        False,
+    )
 
 
 def test_a_chest_is_measured_and_ok() -> None:
     bed = _bed()
     bed.hear(*_blocks(chest()))
-    assert (bed.state().name, bed.burden.verdict.fault) == ("ok", None)
+    assert (bed.assess().state.name, bed.burden.verdict.fault) == ("ok", None)
     assert _hour(bed).missing_s.keys() == {"not begun"}
 
 
@@ -64,7 +70,7 @@ def test_speech_is_elapsed_and_not_measured_and_the_burden_becomes_unknown() -> 
     assert reading is not None
     assert reading.over(60).measured_s == pytest.approx(0.0, abs=0.1)
     assert [one.s_per_min for one in reading.over(60).groups] == [None, None]
-    assert bed.totals().measurable_s == pytest.approx(24 + 6, abs=6)
+    assert bed.assess().totals.measurable_s == pytest.approx(24 + 6, abs=6)
 
 
 def test_every_second_has_its_cause() -> None:
@@ -103,6 +109,7 @@ def test_health_tells_the_fault_and_the_coverage_of_the_hour() -> None:
 def test_alarms_see_lost_contact_and_an_unknown_burden() -> None:
     bed = _bed()
     bed.hear(*_blocks(noise(-50.0, 24.0)))
-    reading = bed_reading(bed)
+    bed.assess()
+    reading = bed_reading(bed, time.monotonic())
     assert reading.verdict.fault == "no contact"
     assert set(reading.burden.values()) == {None}

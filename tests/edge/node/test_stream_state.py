@@ -69,11 +69,11 @@ def test_the_tally_counts_blocks_gaps_events_and_computing_time(clock: Time) -> 
     stream = configured(
         Script(sound(1.0, (0.2, 0.8)), Gap(8000, 8800, "overflow"), Gap(8800, 9600, "overflow")), Heard()
     )
-    assert stream.totals() == StreamTotals()
+    assert stream.assess().totals == StreamTotals()
     stream.run(threading.Event())
     # Timed for a quarter of a second each: the block, six chunks, the end and what was open then.
     # Frames 0 to 123 are heard: 24 score frames
-    assert stream.totals() == StreamTotals(1.0, pytest.approx(24 * 0.04), pytest.approx(0.2), 2, 1, 9 * 0.25)
+    assert stream.assess().totals == StreamTotals(1.0, pytest.approx(24 * 0.04), pytest.approx(0.2), 2, 1, 9 * 0.25)
 
 
 def test_a_stream_is_lost_when_more_than_5_s_brought_nothing(clock: Time) -> None:
@@ -82,16 +82,16 @@ def test_a_stream_is_lost_when_more_than_5_s_brought_nothing(clock: Time) -> Non
 
     def state_at(silent_s: float) -> tuple[str, str]:
         clock.now_s = heard_at_s[-1] + silent_s
-        return stream.state().name, stream.state().reason
+        return stream.assess().state.name, stream.assess().state.reason
 
     heard_at_s: list[float] = []
     arrive = stream.arrive
     stream.arrive = lambda item: (heard_at_s.append(clock.now_s), arrive(item))[1]  # type: ignore[method-assign]
-    assert stream.state().name == "unknown"
+    assert stream.assess().state.name == "unknown"
     clock.now_s += 5.0
-    assert (stream.state().name, stream.state().reason) == ("unknown", "")
+    assert (stream.assess().state.name, stream.assess().state.reason) == ("unknown", "")
     clock.now_s += 0.5
-    assert (stream.state().name, stream.state().reason) == ("lost", "no sound arrives")
+    assert (stream.assess().state.name, stream.assess().state.reason) == ("lost", "no sound arrives")
     stream.run(threading.Event())
     assert states == [("ok", ""), ("ok", ""), ("lost", "no sound arrives")]
 
@@ -99,26 +99,26 @@ def test_a_stream_is_lost_when_more_than_5_s_brought_nothing(clock: Time) -> Non
 def test_the_state_says_since_when_it_is_so(clock: Time) -> None:
     stream = configured(Script(), Heard())
     clock.now_s += 1.0
-    assert stream.state() == State("unknown", "", 1.8e9 + 1000.0)
+    assert stream.assess().state == State("unknown", "", 1.8e9 + 1000.0)
     clock.now_s += 2.0
-    assert stream.state().since_s == 1.8e9 + 1000.0
+    assert stream.assess().state.since_s == 1.8e9 + 1000.0
     clock.now_s += 3.0
-    assert stream.state() == State("lost", "no sound arrives", 1.8e9 + 1006.0)
+    assert stream.assess().state == State("lost", "no sound arrives", 1.8e9 + 1006.0)
     clock.now_s += 100.0
-    assert stream.state().since_s == 1.8e9 + 1006.0
+    assert stream.assess().state.since_s == 1.8e9 + 1006.0
 
 
 def test_the_trouble_of_a_device_is_the_state_of_its_stream(clock: Time) -> None:
-    source = Device(sound(1.0), then=lambda: told.append((stream.state().name, stream.state().reason)))
+    source = Device(sound(1.0), then=lambda: told.append((stream.assess().state.name, stream.assess().state.reason)))
     source.ill = Trouble("degraded", "not measurable: no contact")
     told: list[tuple[str, str]] = []
     stream = configured(source, Heard())
-    assert stream.state().name == "unknown"  # nothing was heard yet
+    assert stream.assess().state.name == "unknown"  # nothing was heard yet
     stream.run(threading.Event())
     assert told == [("degraded", "not measurable: no contact")]
     waiting = configured(source, Heard())
     clock.now_s += 6.0
-    assert (waiting.state().name, waiting.state().reason) == ("lost", "not measurable: no contact")
+    assert (waiting.assess().state.name, waiting.assess().state.reason) == ("lost", "not measurable: no contact")
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_less_than_5_s_are_not_judged_and_half_of_more_must_be_measurable(
     for block in blocks[round(good_s * 4) + 1 :]:
         block.valid[:] = False
     told: list[State] = []
-    stream = configured(Script(*blocks, then=lambda: told.append(stream.state())), Heard())
+    stream = configured(Script(*blocks, then=lambda: told.append(stream.assess().state)), Heard())
     stream.run(threading.Event())
     assert [(one.name, one.reason) for one in told] == [state]
 
@@ -141,7 +141,7 @@ def test_in_its_first_block_a_stream_is_ok(monkeypatch: pytest.MonkeyPatch) -> N
     told, score = [], LoudnessModel.score
 
     def asks(self: LoudnessModel, chunk: Chunk, state: NDArray[np.float32]) -> Answer:
-        told.append(stream.state().name)
+        told.append(stream.assess().state.name)
         return score(self, chunk, state)
 
     monkeypatch.setattr(LoudnessModel, "score", asks)
@@ -210,8 +210,8 @@ def test_a_failed_stream_says_why_and_only_an_error_of_the_program_calls_for_a_r
         stream.run(threading.Event())
         assert stream.failure.startswith(failure)
         assert lines.messages == [line]
-        assert (stream.is_broken, source.closed, stream.state().name) == (is_broken, True, "lost")
-        assert stream.state().reason == stream.failure
+        assert (stream.is_broken, source.closed, stream.assess().state.name) == (is_broken, True, "lost")
+        assert stream.assess().state.reason == stream.failure
 
 
 def test_a_source_that_falls_silent_ends_its_event_after_5_s_and_no_sooner(clock: Time) -> None:
@@ -249,7 +249,7 @@ def test_10_s_of_almost_no_sound_are_no_normal_bed(rms_db: float, seconds: float
     stream = configured(Script(), Heard())
     for block in level(rms_db, seconds, 0.0):  # the level is judged from the second block on
         stream.hear(block)
-    assert (stream.state().name, stream.state().reason) == state
+    assert (stream.assess().state.name, stream.assess().state.reason) == state
 
 
 def test_sound_that_returns_is_ok_at_once_and_silence_counts_from_its_last_moment() -> None:
@@ -258,7 +258,7 @@ def test_sound_that_returns_is_ok_at_once_and_silence_counts_from_its_last_momen
     def state_after(*blocks: Block) -> str:
         for block in blocks:
             stream.hear(block)
-        return stream.state().name
+        return stream.assess().state.name
 
     assert state_after(*level(-40, 3600, 0)) == "ok"
     assert state_after(*level(-95, 9.75, 3600)) == "ok"
@@ -275,15 +275,15 @@ def test_what_is_no_valid_sound_does_not_make_a_silent_input_loud() -> None:
             block.samples[:100], block.valid[:100] = 0.5, False
             block.samples[200] = np.nan  # a file may hold such a thing
         stream.hear(block)
-    assert (stream.state().name, stream.state().reason) == UNPLUGGED
+    assert (stream.assess().state.name, stream.assess().state.reason) == UNPLUGGED
 
 
 def test_a_good_night_does_not_hide_that_little_can_be_measured_now() -> None:
     stream = configured(Script(), Heard())
     for block in level(-40, 30, 0):
         stream.hear(block)
-    assert stream.state().name == "ok"
+    assert stream.assess().state.name == "ok"
     for block in level(-40, 7, 30):
         block.valid[:] = False
         stream.hear(block)
-    assert (stream.state().name, stream.state().reason) == LITTLE
+    assert (stream.assess().state.name, stream.assess().state.reason) == LITTLE

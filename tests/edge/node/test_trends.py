@@ -104,6 +104,7 @@ def test_each_minute_of_sound_is_remembered_with_its_end(tmp_path: Path, monkeyp
     trends = Trends(
         [bed], LoudnessModel(), NODE, lambda *said: published.append(said), history  # type: ignore[arg-type]
     )  # fmt: skip
+    bed.burden.remember = history.put
     trends.start()
     bed.hear(*_blocks(190))
     trends.tick()

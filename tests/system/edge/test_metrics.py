@@ -86,7 +86,7 @@ def node(broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
         thread = threading.Thread(target=service.run, args=(stop,))
         thread.start()
         wait_for(lambda: service._watch.has_missed is False, "a self-test that passes")
-        wait_for(lambda: service._streams[0].totals().events >= 3, "events")
+        wait_for(lambda: service._streams[0].status.totals.events >= 3, "events")
         yield Node(service, port)
         stop.set()
         thread.join()
@@ -120,16 +120,16 @@ def test_the_topics_of_a_node_and_its_metrics_tell_the_same(node: Node, watcher:
 
 def goes_on_beside_readers_that_hang(node: Node) -> bool:
     """Whether nothing of a bed is left out beside them; a machine that stands still for a while leaves out, too."""
-    before = node.service._streams[0].totals()
+    before = node.service._streams[0].status.totals
     with ExitStack() as hanging:
         for _ in range(HANGING):
             each = socket.socket()
             hanging.callback(each.close)
             each.setblocking(False)
             each.connect_ex(("127.0.0.1", node.port))
-        wait_for(lambda: node.service._streams[0].totals().events >= before.events + 3, "three more events")
+        wait_for(lambda: node.service._streams[0].status.totals.events >= before.events + 3, "three more events")
         assert node.service._health()["checks"]["metrics"] == "ok"
-    return node.service._streams[0].totals().left_out_s == before.left_out_s
+    return node.service._streams[0].status.totals.left_out_s == before.left_out_s
 
 
 def test_readers_that_hang_disturb_no_bed(node: Node) -> None:

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edge.node.inbox import OVERLOAD
-from edge.node.stream import LEAVES_OUT, NodeStream
+from edge.node.stream import LEAVES_OUT
 from edge.node.stream_state import BEHIND_S
 from edge.types import Chunk
 from tests.edge.conftest import wait_for
@@ -37,18 +37,6 @@ class Busy(LoudnessModel):
         return [self.score(chunk, state) for chunk, state in zip(chunks, states, strict=True)]
 
 
-def lags_of(stream: NodeStream) -> list[float]:
-    """How far it was behind each time that anybody asked, also for its state; seconds."""
-    lags_s, lag_s = [0.0], stream.lag_s
-
-    def ask() -> float:
-        lags_s.append(lag_s())
-        return lags_s[-1]
-
-    stream.lag_s = ask  # type: ignore[method-assign]
-    return lags_s
-
-
 def test_under_twice_the_load_no_stream_is_ok_and_late_what_is_left_out_is_told_and_all_recover(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -56,31 +44,30 @@ def test_under_twice_the_load_no_stream_is_ok_and_late_what_is_left_out_is_told_
     model = Busy()
     ward = Ward(*(Bursts(1000, pace=True) for _ in range(BEDS)), model=model)
     ward.start()
-    wait_for(lambda: {stream.state().name for stream in ward.streams} == {"ok"}, "all streams")
+    wait_for(lambda: {stream.status.state.name for stream in ward.streams} == {"ok"}, "all streams")
     model.busy.set()
     told: set[tuple[str, str]] = set()
     until_s, overload = time.monotonic() + OVERLOAD_S, ("degraded", LEAVES_OUT.rstrip("0123456789 s"))
-    all_lags_s = [lags_of(stream) for stream in ward.streams]
 
     def look() -> bool:
-        for stream, lags_s in zip(ward.streams, all_lags_s, strict=True):
-            state = stream.state()
-            told.add((state.name, state.reason.rstrip("0123456789 s")))
-            assert state.name != "ok" or lags_s[-1] <= BEHIND_S
+        for stream in ward.streams:
+            status = stream.status
+            told.add((status.state.name, status.state.reason.rstrip("0123456789 s")))
+            assert status.state.name != "ok" or status.lag_s <= BEHIND_S
         return time.monotonic() >= until_s and overload in told
 
     wait_for(look, "what is said of an overload")
     model.busy.clear()
     wait_for(
-        lambda: all(stream.state().name == "ok" and stream.lag_s() < BEHIND_S for stream in ward.streams),
+        lambda: all(stream.status.state.name == "ok" and stream.status.lag_s < BEHIND_S for stream in ward.streams),
         "the recovery of all streams",
     )
     ward.stop.set()
     ward.readers.finish()
     assert ward.engine.end(PATIENCE_S)
     for stream, said in zip(ward.streams, ward.said, strict=True):
-        totals = stream.totals()
+        totals = stream.status.totals
         gaps_s = sum(m.body["ms"] / 1000 for m in said if m.topic.endswith("/gap") and m.body["cause"] == OVERLOAD)
         assert totals.left_out_s == totals.lost_s == pytest.approx(gaps_s, abs=0.01)
         assert totals.received_s > 3 * CHUNK_S  # no stream was silenced
-    assert sum(stream.totals().left_out_s for stream in ward.streams) > 0
+    assert sum(stream.status.totals.left_out_s for stream in ward.streams) > 0
