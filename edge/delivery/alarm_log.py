@@ -7,12 +7,13 @@ tore is dropped when the file is opened; a damaged one is skipped and counted. B
 room of the new one alone, and where there is none, the file just grows on. A file that could not be read is never
 written over: it is moved aside, to `<name>.unread-<time>`.
 
-A disk that refuses is no error: alarms go on in memory, `is_behind` says so, and as soon as it accepts again the file
-is written anew with all that must be remembered. What happened in between is then missing in what a person reads, and
-counted; of the state nothing is. If the process dies before that, the next one goes on from an older log, and must not
-give a `rev` twice: readers keep the highest of each alarm. So before anybody is told of what the log refused, a bound
-of all revs is written in place to `<name>.revs`, which a full disk takes; `rev_floor` says from where to go on. Where
-not even that can be written (a disk that is read-only), a log line says that a `rev` may come again after a death.
+A disk that refuses, or has not answered within a second (`edge.delivery.patient`), is no error: alarms go on in memory,
+`is_behind` says so, and as soon as it accepts again the file is written anew with all that must be remembered. What
+happened in between is then missing in what a person reads, and counted; of the state nothing is. If the process dies
+before that, the next one goes on from an older log, and must not give a `rev` twice: readers keep the highest of each
+alarm. So before anybody is told of what the log refused, a bound of all revs is written in place to `<name>.revs`,
+which a full disk takes; `rev_floor` says from where to go on. Where not even that can be written (a disk that is
+read-only), a log line says that a `rev` may come again after a death.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from edge.delivery.number_in_place import is_marked, loss, mark_written, read_number, write_number
+from edge.delivery.patient import PatientDisk
 from edge.delivery.sequence import jump
 from edge.durable import sync
 from edge.errors import SourceError
@@ -55,7 +57,7 @@ class AlarmLog:
             max_bytes: size beyond which it is begun anew.
         """
         self._path, self._max_bytes = path, max_bytes
-        self._limited_log = RateLimitedLog(logger)
+        self._limited_log, self._disk = RateLimitedLog(logger), PatientDisk("alarm-log")
         self._bytes = self._reserved = 0
         self._is_unread = self._is_marked = False
         self.rev_floor = 0
@@ -102,12 +104,7 @@ class AlarmLog:
             return False
         payload = b"".join(to_line(record) + b"\n" for record in records)
         try:
-            is_new = not self._path.exists()
-            with open_private(self._path, "ab") as file:
-                file.write(payload)
-                sync(file)
-            if is_new:
-                sync(self._path.parent)
+            self._disk.do(lambda: self._write_through(payload))
         except OSError as error:
             self._refused(error, len(records))
             self._reserve(_highest_rev(records))
@@ -115,6 +112,18 @@ class AlarmLog:
         self._bytes += len(payload)
         self._mark()
         return True
+
+    def _write_through(self, payload: bytes) -> None:
+        is_new = not self._path.exists()
+        with open_private(self._path, "ab") as file:
+            file.write(payload)
+            sync(file)
+        if is_new:
+            sync(self._path.parent)
+
+    def close(self) -> None:
+        """Nothing more is written."""
+        self._disk.close()
 
     @property
     def is_full(self) -> bool:
@@ -127,6 +136,19 @@ class AlarmLog:
         At every moment the file is whole: it is replaced by one that is on the disk already.
         """
         payload = b"".join(to_line(record) + b"\n" for record in records)
+        try:
+            self._disk.do(lambda: self._begin_anew(payload))
+        except OSError as error:
+            self._not_begun_anew(error)
+            return False
+        if self.is_behind:
+            logger.info("alarms log=working path=%s unwritten=%d", self._path, self.unwritten)
+            self._limited_log.clear("refused")
+        self._bytes, self.is_behind = len(payload), False
+        self._mark()
+        return True
+
+    def _begin_anew(self, payload: bytes) -> None:
         new, old = (self._path.with_name(f"{self._path.name}.{each}") for each in ("new", "old"))
         try:
             with open_private(new, "wb") as file:
@@ -135,19 +157,10 @@ class AlarmLog:
             self._keep_old(old)
             os.replace(new, self._path)
             sync(self._path.parent)
-        except OSError as error:
-            self._not_begun_anew(error)
-            return False
         finally:
             for path in (new, old):
                 with suppress(OSError):
                     path.unlink(missing_ok=True)
-        if self.is_behind:
-            logger.info("alarms log=working path=%s unwritten=%d", self._path, self.unwritten)
-            self._limited_log.clear("refused")
-        self._bytes, self.is_behind = len(payload), False
-        self._mark()
-        return True
 
     def _keep_old(self, link: Path) -> None:
         """Give the file its second name; it keeps the first until the new one takes that."""
@@ -199,19 +212,26 @@ class AlarmLog:
         if highest < self._reserved:
             return
         try:
-            with self._open_reserve() as file:
-                write_number(file.fileno(), highest + RESERVE)
+            self._disk.do(lambda: self._write_reserve(highest + RESERVE))
             self._reserved = highest + RESERVE
         except OSError as error:
             self._unreserved(error)
+
+    def _write_reserve(self, number: int) -> None:
+        with self._open_reserve() as file:
+            write_number(file.fileno(), number)
 
     def _mark(self) -> None:
         """Note that there is a log, so that one that is gone or empty at a start was lost."""
         if self._is_marked:
             return
-        with suppress(OSError), self._open_reserve() as file:
-            mark_written(file.fileno())
+        with suppress(OSError):
+            self._disk.do(self._write_mark)
             self._is_marked = True
+
+    def _write_mark(self) -> None:
+        with self._open_reserve() as file:
+            mark_written(file.fileno())
 
     def _open_reserve(self) -> BinaryIO:
         path = self._path.with_name(f"{self._path.name}.revs")

@@ -89,6 +89,8 @@ class AlarmNow:
     """What was measured last; None if it is not known."""
     clip: str = ""
     """Id of the clip of its present or last episode; empty if there is none."""
+    is_durable: bool = True
+    """Whether the log on the disk has it; a power cut would undo one that memory alone holds."""
 
 
 def alarm_body(node: Node, alarm: AlarmNow, now_s: float, wall: Wall) -> Body:
@@ -112,7 +114,7 @@ def alarm_body(node: Node, alarm: AlarmNow, now_s: float, wall: Wall) -> Body:
         "acknowledged": _person(state.acknowledged, wall) if state.signal == "Ack" else None,
         "inactivated": _inactivated(state, wall),
         "value": round(value, 2) if rule.kind == "Phy" and value is not None else None,
-        "limit": _limit(rule, state, wall), "clip": alarm.clip or None,
+        "limit": _limit(rule, state, wall), "clip": alarm.clip or None, "durable": alarm.is_durable,
         "ts": rfc3339(wall(now_s)), "valid_until": rfc3339(wall(now_s) + ALARM_EXPIRY_S),
     }  # fmt: skip
 

@@ -13,6 +13,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 
 from edge.delivery.gap_limit import GapLimit
 from edge.delivery.in_flight import InFlight
@@ -22,6 +23,7 @@ from edge.delivery.messages import STATUS_EXPIRY_S, Body, Message, Node, encode,
 from edge.delivery.mqtt import Acknowledged, Connected, Disconnected, MqttSession, Signal
 from edge.delivery.outbox import Outbox
 from edge.delivery.passing import Passing
+from edge.delivery.patient import STALLED_S
 from edge.delivery.refusals import Refusals
 from edge.delivery.requests import Listening
 from edge.delivery.send_order import next_messages
@@ -69,12 +71,16 @@ class Dispatch:
         outbox.number_for(node.topic())
         self._session = MqttSession(settings, node.client_id, self._will, self._on_signal)
         self.passing = Passing(self._session)
+        self._stepping_s: float | None = None  # since when a step has not come back, which is a disk's doing
+        self._published: dict[str, Body] = {}  # meanwhile, by the thread that stands by
         self._thread = threading.Thread(target=self._run, name="dispatch", daemon=True)
+        self._standby = threading.Thread(target=self._stand_by, name="standby", daemon=True)
 
     def start(self) -> None:
         """Begin to connect and to deliver what earlier processes left on disk."""
         self._session.start()
         self._thread.start()
+        self._standby.start()
 
     def send(self, message: Message) -> None:
         """Publish something that must not be lost. Never waits; a full inbox drops the least important, and counts."""
@@ -121,6 +127,12 @@ class Dispatch:
         return self._dropped
 
     @property
+    def is_stalled(self) -> bool:
+        """Whether the disk has not answered for `STALLED_S`: nothing is stored, retained state goes out from memory."""
+        since_s = self._stepping_s
+        return since_s is not None and self._monotonic() - since_s > STALLED_S
+
+    @property
     def latencies(self) -> Mapping[str, LatencyCounts]:
         """Of the events that this process decided and sent, by stage."""
         return self._stages.counts
@@ -151,6 +163,7 @@ class Dispatch:
         self._stopping.set()
         self._wake.set()
         self._thread.join(2 * STOPPED_S)
+        self._standby.join(STOPPED_S)
         self._session.stop()
 
     def _drop(self, why: str) -> None:
@@ -169,15 +182,44 @@ class Dispatch:
         while not self._stopping.is_set():
             self._wake.wait(0.1 if self._in_flight.has_backlog else 1.0)
             self._wake.clear()
+            self._stepping_s = self._monotonic()
             try:
                 self._step()
             except Exception:  # nothing else delivers: this thread must outlive any one message
                 logger.exception("dispatch error; going on in 1 s")
                 self._stopping.wait(1.0)
+            finally:
+                self._stepping_s = None
         self._step()
         if rests := self._gap_limit.flush():
             self._outbox.put(rests)
         self._publish_stopped()
+
+    def _stand_by(self) -> None:
+        """While the disk stalls, publish retained state and answers: an alarm does not wait for a card.
+
+        QoS 0, for the acknowledgements wait as well; what is retained stays to be published again with QoS 1.
+        """
+        while not self._stopping.wait(STALLED_S / 4):
+            if self.is_stalled:
+                self._limited_log.log("stalled", "outbox disk=stalled; alarms go out from memory", logging.ERROR)
+                self._publish_from_memory()
+            elif self._published:
+                self._published.clear()
+                self._limited_log.clear("stalled")
+
+    def _publish_from_memory(self) -> None:
+        with self._mutex:
+            values = [(topic, *self._state[topic]) for topic in sorted(self._unpublished)]
+        for topic, body, expiry_s in values:
+            if body is None or self._published.get(topic) is body:
+                continue
+            if self._session.publish(topic, encode(body), True, expiry_s, qos=0) is None:
+                return  # no broker now
+            self._published[topic] = body
+        while (answer := self._next_answer()) is not None:
+            topic, payload, expiry_s, correlation = answer
+            self._session.publish(topic, payload, False, expiry_s, correlation, qos=0)
 
     def _step(self) -> None:
         self._persist()
@@ -242,10 +284,15 @@ class Dispatch:
         return mid
 
     def _publish_answers(self) -> None:
-        while not self._answers.empty():
-            topic, payload, expiry_s, correlation = self._answers.get()
+        while (answer := self._next_answer()) is not None:
+            topic, payload, expiry_s, correlation = answer
             mid = self._session.publish(topic, payload, False, expiry_s, correlation)
             self._in_flight.record(mid, None, self._monotonic())
+
+    def _next_answer(self) -> tuple[str, bytes, int, bytes] | None:
+        with suppress(queue.Empty):
+            return self._answers.get_nowait()
+        return None
 
     def _publish_state(self) -> None:
         """Retained values that the broker does not have yet."""

@@ -60,6 +60,8 @@ class NodeReading:
     """Messages that the outbox never saw, since the start."""
     is_synchronised: bool | None
     """Whether the wall clock follows a reference."""
+    is_stalled: bool = False
+    """Whether the disk has not answered the outbox for a second."""
     self_test: bool | None = None
     """Whether the last self-test failed; None: there was none."""
 
@@ -123,7 +125,7 @@ def node_values(before: NodeReading | None, now: NodeReading, is_broken: bool, l
     """
     lost, lost_before = (sum(each.outbox.evicted.values()) + each.dropped for each in (now, before or now))
     technical: dict[Technical, Value] = {
-        "outbox": not now.outbox.on_disk or now.outbox.in_memory > 0 or lost > lost_before,
+        "outbox": now.is_stalled or not now.outbox.on_disk or now.outbox.in_memory > 0 or lost > lost_before,
         "model": is_broken,
         "clock": None if now.is_synchronised is None else not now.is_synchronised,
         "self-test": now.self_test,

@@ -1,9 +1,10 @@
 """The alarms of a running node: one thread that looks, writes the log, publishes, and carries out commands.
 
-Not for the rules (`edge.ward`) and not for the sound: whatever the disk does here, detection goes on. The order is
-always log, then wire. While this thread does not come to publish, its alarms expire at the broker and are unknown.
-Every change also goes through the outbox, so that a broker that was away hears of it; what a death kept from there is
-found in the log by the next process, for the outbox knows the last `rev` of each alarm that it was given.
+Not for the rules (`edge.ward`) and not for the sound: whatever the disk does here, detection goes on. The order is log,
+then wire, but no alarm waits longer than a second for a disk: then it goes out from memory, marked not durable. While
+this thread does not come to publish, its alarms expire at the broker and are unknown. Every change also goes through
+the outbox, so that a broker that was away hears of it; what a death kept from there is found in the log by the next
+process, for the outbox knows the last `rev` of each alarm that it was given.
 """
 
 from __future__ import annotations
@@ -110,6 +111,7 @@ class AlarmService:
         self._before: NodeReading | None = None
         self._retry_s = 0.0  # when to try a disk that refused, monotonic seconds
         self._said_s: dict[Key, float] = {}
+        self._not_durable: tuple[Key, ...] = ()  # alarms that the broker has as such
         self._requests: queue.Queue[Request] = queue.Queue(WAITING_COMMANDS)
         self._limited_log = RateLimitedLog(logger)
         self._stopping = threading.Event()
@@ -125,6 +127,7 @@ class AlarmService:
         """End after a last look; what is signalled now is in the log for the next start."""
         self._stopping.set()
         self._thread.join(STOPPED_S)
+        self._log.close()
 
     @property
     def is_well(self) -> bool:
@@ -161,7 +164,9 @@ class AlarmService:
         self._record(self._alarms.advance(self._clock.now_s(), self._values))
         if (self._log.is_full or self._log.is_behind) and time.monotonic() >= self._retry_s:
             self._retry_s = time.monotonic() + RETRY_S
-            self._log.rewrite(self._alarms.snapshot())
+            if self._log.rewrite(self._alarms.snapshot()):
+                for key in self._not_durable:  # now they are
+                    self._publish(key)
         self._refresh()
         until_s = time.monotonic() + LOOK_S
         while (left_s := until_s - time.monotonic()) > 0 and not self._stopping.is_set():
@@ -259,7 +264,10 @@ class AlarmService:
             return
         state = self._alarms.state(key)
         clip = self._clip_of.get((key, state.episode), "")
-        alarm = AlarmNow(key, rule, state, self._alarms.cause(key), self._values.get(key), clip)
+        is_durable = not self._log.is_behind
+        alarm = AlarmNow(key, rule, state, self._alarms.cause(key), self._values.get(key), clip, is_durable)
+        others = tuple(other for other in self._not_durable if other != key)
+        self._not_durable = others if is_durable else (*others, key)
         body = alarm_body(self._node, alarm, self._clock.now_s(), self._clock.wall_s)
         self._dispatch.set_state(alarm_topic(self._node, key), body, ALARM_EXPIRY_S)
         self._said_s[key] = time.monotonic()

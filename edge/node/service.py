@@ -171,7 +171,8 @@ class Service:
             self._supervision.tick(self._stream_health(readers), self._dispatch.is_connected)
             if time.monotonic() >= next_health_s:
                 next_health_s += HEALTH_S
-                self._end_orphaned_events()
+                if not self._dispatch.is_stalled:  # this reads the disk, and the watchdog is fed from here
+                    self._end_orphaned_events()
                 self._publish_health()
         self._supervision.stopping()
         return self._end(readers, stop.is_set())
@@ -211,8 +212,8 @@ class Service:
         """What the alarms look at; called from their thread."""
         now_s = time.monotonic()
         beds = {stream.id: bed_reading(stream, now_s) for stream in self._views}
-        outbox, dropped = self._outbox.status, self._dispatch.dropped
-        return WardReading(beds, NodeReading(outbox, dropped, is_synchronised(), self._watch.has_missed))
+        outbox, dropped, is_stalled = self._outbox.status, self._dispatch.dropped, self._dispatch.is_stalled
+        return WardReading(beds, NodeReading(outbox, dropped, is_synchronised(), is_stalled, self._watch.has_missed))
 
     def _end_orphaned_events(self) -> None:
         """End the events that were open when an earlier process died, as soon as the outbox can be read."""
