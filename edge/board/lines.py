@@ -21,6 +21,7 @@ WORDS = {  # by condition
     "not-measurable": "Not measurable", "contact": "Sensor loose", "battery": "Battery low",
     "outbox": "Messages lost", "model": "Detector failed", "clock": "Clock is not set", "self-test": "Self-test failed",
     "alarm-log": "Alarm log fails",
+    "delivery": "Events arrive late",
 }  # fmt: skip
 SAID: dict[Signal, str] = {"On": "", "Latch": " over", "Ack": " seen"}  # of an alarm beside another
 

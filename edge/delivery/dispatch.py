@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 
+from edge.delivery.delivery_lag import DeliveryLag
 from edge.delivery.gap_limit import GapLimit
 from edge.delivery.in_flight import InFlight
 from edge.delivery.latency import LatencyCounts, StageTimes, with_sending
@@ -56,14 +57,14 @@ class Dispatch:
         self._signals: queue.SimpleQueue[Signal] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[tuple[str, bytes, int, bytes]] = queue.SimpleQueue()
         self._wake = threading.Event()  # there is something to do
-        self._stopping = threading.Event()
+        self._stopping, self._stood_by = threading.Event(), threading.Event()
         self._mutex = threading.Lock()
         self._dropped = 0
         self._state: dict[str, tuple[Body | None, int | None]] = {}  # None: none is to be retained
         self._unpublished: set[str] = set()  # topics of `_state` whose value the broker does not have
         self._limited_log, self._gap_limit = RateLimitedLog(logger), GapLimit()
         self._stages = StageTimes()
-        self._in_flight = InFlight()
+        self._in_flight, self.lag = InFlight(), DeliveryLag()
         self._first: list[int] = []
         self._changes = outbox.changes
         self.refusals = Refusals()
@@ -161,10 +162,12 @@ class Dispatch:
     def stop(self) -> None:
         """Write what is in the inbox to disk, publish `stopped` if connected, and end, within about two seconds."""
         self._stopping.set()
+        self._stood_by.set()
         self._wake.set()
         self._thread.join(2 * STOPPED_S)
-        self._standby.join(STOPPED_S)
         self._session.stop()
+        if self._standby.is_alive():
+            self._standby.join(STOPPED_S)
 
     def _drop(self, why: str) -> None:
         with self._mutex:
@@ -200,7 +203,7 @@ class Dispatch:
 
         QoS 0, for the acknowledgements wait as well; what is retained stays to be published again with QoS 1.
         """
-        while not self._stopping.wait(STALLED_S / 4):
+        while not self._stood_by.wait(STALLED_S / 4):
             if self.is_stalled:
                 self._limited_log.log("stalled", "outbox disk=stalled; alarms go out from memory", logging.ERROR)
                 self._publish_from_memory()
@@ -217,9 +220,7 @@ class Dispatch:
             if self._session.publish(topic, encode(body), True, expiry_s, qos=0) is None:
                 return  # no broker now
             self._published[topic] = body
-        while (answer := self._next_answer()) is not None:
-            topic, payload, expiry_s, correlation = answer
-            self._session.publish(topic, payload, False, expiry_s, correlation, qos=0)
+        self._publish_answers(qos=0)
 
     def _step(self) -> None:
         self._persist()
@@ -231,6 +232,7 @@ class Dispatch:
             self._publish_state()
             self._publish_messages()
             self._check_timeouts()
+        self.lag.publish(self._monotonic())
         if self._monotonic() - self._tidied_s > TIDY_S:
             self._tidied_s = self._monotonic()
             self._outbox.tidy()
@@ -242,6 +244,8 @@ class Dispatch:
             for each in passed:
                 if each.event is not None and each.decided_s is not None:
                     self._stages.stored(each.event, each.decided_s, now_s, is_on_disk)
+                    if self._in_flight.session:
+                        self.lag.stored(each)
 
     def _on_signals(self) -> None:
         """Connections, their ends and acknowledgements that the MQTT session reported since the last step."""
@@ -258,6 +262,7 @@ class Dispatch:
             elif isinstance(signal, Disconnected):
                 self._in_flight = InFlight()
                 self.passing.forget()
+                self.lag.forget()
             elif signal.session == self._in_flight.session:
                 self._on_acknowledged(signal)
 
@@ -269,6 +274,7 @@ class Dispatch:
         self.refusals.record(seq, signal.refusal)
         if not signal.refusal:
             self._outbox.ack([seq])
+            self.lag.acknowledged(seq, self._monotonic())
             self._in_flight.release_held(seq)
             return
         line = f'mqtt message=refused reason="{signal.refusal}" seq={seq}; tried again in {RETRY_S:.0f} s'
@@ -283,16 +289,13 @@ class Dispatch:
         self._in_flight.record(mid, None, self._monotonic())
         return mid
 
-    def _publish_answers(self) -> None:
-        while (answer := self._next_answer()) is not None:
-            topic, payload, expiry_s, correlation = answer
-            mid = self._session.publish(topic, payload, False, expiry_s, correlation)
-            self._in_flight.record(mid, None, self._monotonic())
-
-    def _next_answer(self) -> tuple[str, bytes, int, bytes] | None:
+    def _publish_answers(self, qos: int = 1) -> None:
         with suppress(queue.Empty):
-            return self._answers.get_nowait()
-        return None
+            while True:
+                topic, payload, expiry_s, correlation = self._answers.get_nowait()
+                mid = self._session.publish(topic, payload, False, expiry_s, correlation, qos)
+                if qos:
+                    self._in_flight.record(mid, None, self._monotonic())
 
     def _publish_state(self) -> None:
         """Retained values that the broker does not have yet."""
@@ -313,7 +316,8 @@ class Dispatch:
             in_flight.retry_s = now_s
         for entry in next_messages(in_flight, self._outbox, now_s):
             body = with_sending(entry.body, self._stages.sending(entry.event, self._monotonic()))
-            payload = finish(body, entry.seq <= in_flight.backlog_end, self._wall())
+            is_late = entry.seq <= in_flight.backlog_end or self.lag.is_late(entry.event, self._monotonic())
+            payload = finish(body, is_late, self._wall())
             topic = self._node.current_topic(entry.topic, entry.body.get("stream", ""))
             if topic is None:  # of a damaged disk; the broker would end the connection
                 self._drop("a message on the disk has no topic of the contract")
@@ -324,6 +328,7 @@ class Dispatch:
             in_flight.record(mid, entry.seq, now_s)
             if mid is not None:
                 self._stages.sent(entry.event, body)
+                self.lag.sent(entry.seq, entry.event, body, self._monotonic())
 
     def _check_timeouts(self) -> None:
         in_flight, now_s = self._in_flight, self._monotonic()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from edge.delivery.delivery_lag import LATE_S
 from edge.delivery.outbox import OutboxStatus
 from edge.detector.sound_check import Verdict
 from edge.node.stream_status import StreamView
@@ -28,11 +29,12 @@ TECHNICAL: dict[Technical, Rule] = {  # the delays keep a loose plug or a short 
     "clock": Rule("Tec", "Lo", delay_s=600.0),  # a box that has just started has not heard its time server yet
     "self-test": Rule("Tec", "Me"),
     "alarm-log": Rule("Tec", "Me"),
+    "delivery": Rule("Tec", "Me", delay_s=10.0),
 }
 ALARM_WINDOW_S = 300  # over which the burden is compared with a limit
 OF_A_BED: tuple[Technical, ...] = ("signal-lost", "not-measurable", "contact")
 OF_A_DEVICE: tuple[Technical, ...] = ("battery",)  # only a microcontroller measures it
-OF_THE_NODE: tuple[Technical, ...] = ("outbox", "model", "clock", "self-test", "alarm-log")
+OF_THE_NODE: tuple[Technical, ...] = ("outbox", "model", "clock", "self-test", "alarm-log", "delivery")
 
 
 @dataclass(frozen=True)
@@ -60,10 +62,12 @@ class NodeReading:
     """Messages that the outbox never saw, since the start."""
     is_synchronised: bool | None
     """Whether the wall clock follows a reference."""
-    is_stalled: bool = False
-    """Whether the disk has not answered the outbox for a second."""
     self_test: bool | None = None
     """Whether the last self-test failed; None: there was none."""
+    is_stalled: bool = False
+    """Whether the disk has not answered the outbox for a second."""
+    lag_s: float | None = None
+    """From a sound to the broker's acknowledgement, of the bed farthest behind, seconds; None: no broker is there."""
 
 
 def rules_of(config: Config, groups: Iterable[str]) -> dict[Key, Rule]:
@@ -130,6 +134,7 @@ def node_values(before: NodeReading | None, now: NodeReading, is_broken: bool, l
         "clock": None if now.is_synchronised is None else not now.is_synchronised,
         "self-test": now.self_test,
         "alarm-log": log_failed,
+        "delivery": None if now.lag_s is None else now.lag_s > LATE_S,
     }
     return {Key(NODE, name): value for name, value in technical.items()}
 

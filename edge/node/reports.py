@@ -16,6 +16,7 @@ from pathlib import Path
 from edge import __version__
 from edge.artefact.adaptation import Adaptation
 from edge.artefact.model import Model
+from edge.delivery.delivery_lag import LATE_S
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.latency import LatencyCounts
 from edge.delivery.messages import Body, Node, device_body, model_body, rfc3339
@@ -88,7 +89,7 @@ def health_body(
 ) -> Body:
     """How a node is, `wall_s` seconds after 1970; of its streams, how many are in which state."""
     refusals, rival, now_s = dispatch.refusals, dispatch.rival, time.monotonic()
-    statuses = [stream.status for stream in streams]
+    statuses, late = [stream.status for stream in streams], dispatch.lag.status
     is_losing = outbox.in_memory or outbox.evicted["event"] or outbox.evicted["alarm"] or not outbox.on_disk
     states = Counter(status.state_at(now_s).name for status in statuses)
     return {
@@ -97,6 +98,7 @@ def health_body(
             "outbox": "crit" if is_losing else "warn" if outbox.waiting > BACKLOG_WARNING else "ok",
             "inbox": "crit" if dispatch.dropped else "ok",
             "broker": "crit" if refusals.count or rival else "ok",
+            "delivery": "warn" if late.lag_s > LATE_S else "ok",
             "streams": "warn" if states["lost"] or states["degraded"] else "ok",
         },
         "outbox": {
@@ -107,6 +109,10 @@ def health_body(
         "dropped": dispatch.dropped,
         "streams": {name: states[name] for name in STATES},
         "lag_s": round(max((status.lag_at(now_s) for status in statuses), default=0.0), 2),
+        "delivery": {
+            "lag_s": round(late.lag_s, 2), "late_streams": sum(lag_s > LATE_S for lag_s in late.lags_s.values()),
+            "stages_ms": dict(late.stages_ms),
+        },
         "left_out_s": round(sum(status.totals.left_out_s for status in statuses), 2),
     }  # fmt: skip
 

@@ -115,7 +115,7 @@ class Service:
         self._shadow = self._engine.spare = beside
         history = TrendHistory(history_path(outbox.path), [stream.id for stream in config.streams])
         for stream in self._streams:
-            stream.burden.remember = history.put
+            stream.burden.remember, stream.delivery = history.put, self._dispatch.lag
         self._trends = Trends(self._views, model, self._node, self._dispatch.set_state, history)
         self._supervision = Supervision(notifier or Notifier())
         self._published: dict[str, State] = {}
@@ -213,7 +213,9 @@ class Service:
         now_s = time.monotonic()
         beds = {stream.id: bed_reading(stream, now_s) for stream in self._views}
         outbox, dropped, is_stalled = self._outbox.status, self._dispatch.dropped, self._dispatch.is_stalled
-        return WardReading(beds, NodeReading(outbox, dropped, is_synchronised(), is_stalled, self._watch.has_missed))
+        lag_s = self._dispatch.lag.status.lag_s if self._dispatch.is_connected else None
+        node = NodeReading(outbox, dropped, is_synchronised(), self._watch.has_missed, is_stalled, lag_s)
+        return WardReading(beds, node)
 
     def _end_orphaned_events(self) -> None:
         """End the events that were open when an earlier process died, as soon as the outbox can be read."""

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from edge.artefact.adaptation import load_adaptation
 from edge.artefact.model import Model
+from edge.delivery.delivery_lag import LATE_S, DeliveryView
 from edge.delivery.latency import LatencyCounts
 from edge.delivery.messages import Node
 from edge.detector.event_options import EventOptions
@@ -93,6 +94,8 @@ class NodeStream:
         self.latency = StreamLatency(model, self.timeline, self.is_live)
         self._messages = StreamMessages(node, self.id, device, model, self.latency, sink)
         self.burden = BedBurden(settings.id, model, self.timeline)
+        self.delivery: DeliveryView | None = None
+        """Which says how late its events are; to be set before anything is heard."""
         self.observers: list[StreamObserver] = [self._counts, self._messages, self.burden]
         """What follows it; more may join before anything is heard."""
         self._begin()
@@ -106,6 +109,7 @@ class NodeStream:
         self._ending = STOPPED  # unless its source ends by itself
         self._left_out_at_s = -float("inf")
         self._recent, self._lateness = RecentSound(), Lateness()
+        self._late_arrival = Lateness("events reach the broker after", LATE_S, 0.8 * LATE_S)
         self._arrived_at_s: float | None = None
         self._started_at_s = time.monotonic()
         self.status = StreamStatus(time.monotonic(), time.time(), State("unknown", "", time.time()))
@@ -228,7 +232,9 @@ class NodeStream:
         verdict, is_left_out = self._pipeline.verdict, time.monotonic() - self._left_out_at_s < RECENT_S
         how = self._outside.replace("_", " ") if verdict.measurable else "not measurable"
         strange = f"{how}: {verdict.reason}" if verdict.verified is False else ""
-        reason = self._lateness.reason(lag_s) or LEAVES_OUT * is_left_out or self._recent.fault(strange)
+        late_s = 0.0 if self.delivery is None else self.delivery.status.lags_s.get(self.id, 0.0)
+        late = self._late_arrival.reason(late_s)
+        reason = self._lateness.reason(lag_s) or late or LEAVES_OUT * is_left_out or self._recent.fault(strange)
         return ("degraded", reason) if reason else ("ok", "")
 
     def _silent_s(self) -> float:

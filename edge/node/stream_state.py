@@ -124,8 +124,9 @@ class RecentSound:
 class Lateness:
     """Whether a stream is behind, and how far, without a change for each of its chunks."""
 
-    def __init__(self) -> None:
-        """Not behind."""
+    def __init__(self, words: str = "behind by", late_s: float = BEHIND_S, caught_up_s: float = CAUGHT_UP_S) -> None:
+        """Not behind; `words` say how, from `late_s` on until it is no more than `caught_up_s`."""
+        self._words, self._late_s, self._caught_up_s = words, late_s, caught_up_s
         self._told_s: float | None = None
 
     def reason(self, lag_s: float) -> str:
@@ -134,9 +135,9 @@ class Lateness:
         Args:
             lag_s: sound that arrived and is not decided yet, seconds.
         """
-        if lag_s <= (BEHIND_S if self._told_s is None else CAUGHT_UP_S):
+        if lag_s <= (self._late_s if self._told_s is None else self._caught_up_s):
             self._told_s = None
             return ""
         if self._told_s is None or abs(lag_s - self._told_s) >= 1:
             self._told_s = max(2.0, float(round(lag_s)))
-        return f"behind by {self._told_s:.0f} s"
+        return f"{self._words} {self._told_s:.0f} s"

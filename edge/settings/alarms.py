@@ -21,7 +21,16 @@ from edge.errors import ConfigError
 from edge.settings.section import Section
 
 Technical = Literal[
-    "signal-lost", "not-measurable", "contact", "battery", "outbox", "model", "clock", "self-test", "alarm-log"
+    "signal-lost",
+    "not-measurable",
+    "contact",
+    "battery",
+    "outbox",
+    "model",
+    "clock",
+    "self-test",
+    "alarm-log",
+    "delivery",
 ]
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 

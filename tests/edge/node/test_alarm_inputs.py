@@ -39,7 +39,7 @@ def test_only_a_device_that_measures_it_has_an_alarm_of_its_battery(tmp_path: Pa
     names = {stream: {key.condition for key in rules if key.stream == stream} for stream in ("bed1", "bed2", "")}
     assert names["bed1"] == {*GROUPS, "signal-lost", "not-measurable", "contact"}
     assert names["bed2"] == {*names["bed1"], "battery"}
-    assert names[""] == {"outbox", "model", "clock", "self-test", "alarm-log"}
+    assert names[""] == {"outbox", "model", "clock", "self-test", "alarm-log", "delivery"}
 
 
 def test_every_setting_of_an_alarm_reaches_its_rule(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ class Ward:
     def look(self) -> WardReading:
         """What the alarms see."""
         bed = BedReading(self.state, burden={"continuous": self.burden})
-        return WardReading({"bed1": bed}, NodeReading(self.outbox.status, 0, True, self.dispatch.is_stalled))
+        return WardReading({"bed1": bed}, NodeReading(self.outbox.status, 0, True, is_stalled=self.dispatch.is_stalled))
 
     def stop(self) -> None:
         """End in order."""
