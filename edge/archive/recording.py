@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ from edge.detector.detect import event_record
 from edge.detector.pipeline import Pipeline
 from edge.detector.recording_answer import LABELS, TASK, log_probabilities, statistics_of
 from edge.detector.sound_check import Verdict
-from edge.errors import LaennecError
+from edge.detector.why_not import nothing_judged
+from edge.errors import LaennecError, ModelError
 from edge.sources.file import FileSource
 from edge.types import Block, Event, Scores
 
@@ -78,6 +79,11 @@ class Heard:
             self.sums, self._kept = _Sums(np.zeros(len(self._columns))), []
         return self.pipeline.whole()
 
+    @property
+    def is_unjudged(self) -> bool:
+        """Whether no score frame of it could be judged."""
+        return not self._kept_frames
+
     def scores(self) -> NDArray[np.float32] | None:
         """(T, C) of all frames that are valid; None of a recording that is too long."""
         if self._kept_frames > MOST_SCORES or not self._kept:
@@ -108,6 +114,9 @@ def score(path: Path, model: Model, channel: int | None = None) -> Body:
 
     Returns:
         `status` ok, cut_off or damaged, `reason`, and what was found (`events`, `burden`, `answers`, seconds).
+
+    Raises:
+        ModelError: what the model gives is not a number.
     """
     try:
         source = FileSource(path, model.rate_hz, channel)
@@ -125,6 +134,11 @@ def score(path: Path, model: Model, channel: int | None = None) -> Body:
         source.close()
     events += heard.pipeline.flush()
     whole = heard.end()
+    if heard.is_unjudged and not reason:
+        why = nothing_judged(path, source, heard.pipeline, model, stop / model.rate_hz)
+        if isinstance(why, ModelError):
+            raise why
+        whole = replace(whole, reason=_reason(why, path))
     return {
         "status": "cut_off" if reason else "ok", "reason": reason, **_quality(heard, whole, stop, model),
         "burden": _burden(heard, model), "answers": _answers(heard, model),

@@ -53,7 +53,10 @@ def detect(
             try:
                 if isinstance(path, LaennecError):
                     raise path
-                show(path, detect_file(path, artefact, options, stop))
+                coverage = show(path, detect_file(path, artefact, options, stop))
+                failed |= not coverage.measurable_s and not stop.is_set()
+                if coverage.broken is not None:
+                    raise coverage.broken
             except LaennecError as error:
                 failed = True
                 print(f"laennec: {error}", file=sys.stderr)
@@ -74,7 +77,7 @@ def _searched(named: list[Path]) -> Iterator[Path | LaennecError]:
             yield error
 
 
-def _print_lines(path: Path, records: Generator[Record, None, Coverage]) -> None:
+def _print_lines(path: Path, records: Generator[Record, None, Coverage]) -> Coverage:
     """All records of one file, and at last what there is to say of all of it."""
     from edge.detector.detect import as_line, last_records
 
@@ -82,12 +85,13 @@ def _print_lines(path: Path, records: Generator[Record, None, Coverage]) -> None
         try:
             print(as_line(next(records)))
         except StopIteration as end:
-            for record in last_records(path, end.value):
+            coverage: Coverage = end.value
+            for record in last_records(path, coverage):
                 print(as_line(record))
-            return
+            return coverage
 
 
-def _print_table(path: Path, records: Generator[Record, None, Coverage]) -> None:
+def _print_table(path: Path, records: Generator[Record, None, Coverage]) -> Coverage:
     """The events of one file; a file that cannot be read leaves no head that looks like a quiet one."""
     from edge.detector.detect import ROW_HEAD, as_row, last_lines
 
@@ -102,7 +106,7 @@ def _print_table(path: Path, records: Generator[Record, None, Coverage]) -> None
             print(f"{head}{found} in {coverage.read_s:.1f} s of sound, {coverage.measurable_s:.1f} s measurable")
             for line in last_lines(coverage):
                 print(line)
-            return
+            return coverage
         if not count:
             print(f"{path}\n{ROW_HEAD}")
         count += 1

@@ -100,8 +100,8 @@ def _serve(effective: Any, stop: threading.Event, is_ward: bool) -> None:
         )
     print(outcome.totals)
     is_unheard = not (is_ward or stop.is_set() or outcome.failures or outcome.totals.measurable_s)
-    if is_unheard:  # as `laennec detect` says it of each file
-        print("laennec: nothing of this sound can be judged, too short or not a number; record again", file=sys.stderr)
+    if is_unheard:
+        print("laennec: nothing of this sound can be judged;  laennec detect FILE  says why", file=sys.stderr)
     if is_unheard or outcome.failures:
         raise typer.Exit(EXIT_MISTAKE)
 

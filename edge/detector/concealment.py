@@ -10,6 +10,8 @@ and no sample that was heard is changed:
 A mirror keeps the spectrum and needs no pitch: breath has none, and a wheeze keeps its own. Nothing is filled from
 sound that was filled itself: a hole with less heard sound directly before it than it is long stays a hole, as a longer
 one does. So at any time at most half of all that was passed on is concealed, and 20 ms heard of every 60 ms are 20 ms.
+At least `LEAST_HEARD_S` must have been heard, half a packet: what is lost sample by sample, as in a file with numbers
+that are none, was not lost on a link, and of sound of which more than one in a hundred is lost so nothing is filled.
 
 Any cut of the sound into blocks gives the same samples. Sound waits only while a hole is open, for 60 ms at most, and
 for the 4 ms after it. What was concealed is known and counted; a source's own account of what it lost is left as it is.
@@ -35,6 +37,7 @@ from edge.types import Block
 
 LONGEST_HOLE_S = 0.06  # 60 of G.711; filled holes of 100 ms raised events on normal breath
 FADE_S = 0.004  # of G.711: 4 ms of overlap for the first 10 ms that were lost
+LEAST_HEARD_S = 0.01  # packets have 20 ms, or 10 where one does not fit
 _FLOAT, _BOOL = np.float32, np.bool_
 
 
@@ -51,7 +54,7 @@ def is_filled(hole: int, heard: int, rate_hz: int) -> bool:
         heard: samples heard directly before it.
         rate_hz: of the sound, Hz.
     """
-    return hole <= min(heard, longest_hole(rate_hz))
+    return hole <= min(heard, longest_hole(rate_hz)) and heard >= round(LEAST_HEARD_S * rate_hz)
 
 
 class Concealment:

@@ -8,15 +8,16 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from edge.artefact.adaptation import Adaptation
 from edge.artefact.model import Model
 from edge.detector.pipeline import Pipeline
-from edge.detector.sound_check import Verdict
-from edge.errors import LaennecError, SourceError
+from edge.detector.sound_check import LEAST_S, Verdict
+from edge.detector.why_not import CAUSES, TOO_SHORT, advice, nothing_judged
+from edge.errors import LaennecError
 from edge.sources.file import FileSource
 from edge.types import Block, Event, Scores
 
@@ -47,6 +48,10 @@ class Coverage:
     """Of all of its sound: whether it is like what the model knows, and can be judged at all."""
     gain_db: float = 0.0
     """What was added to its level at its end, dB."""
+    broken: LaennecError | None = None
+    """Why the file ended early, where it did."""
+    has_length: bool = True
+    """Whether the file says how long it is: whether one that was cut off would be known."""
 
 
 def detect_file(
@@ -65,6 +70,7 @@ def detect_file(
 
     Raises:
         SourceError: the file cannot be read, or nothing in it can be judged.
+        ModelError: what the model gives is not a number.
         ConfigError: the channel does not exist.
     """
     score_records = _ScoreRecords(path, model, options.scores)
@@ -84,37 +90,45 @@ def detect_file(
                 events = pipeline.push(item)
                 stop_sample = item.stop
                 yield from records(events)
-    except LaennecError as error:  # cut short: what was read is reported first
+    except LaennecError as error:  # cut short: what was read counts
         broken = error
     finally:
         source.close()
     events = pipeline.flush()
     score_records.fill(stop_sample // model.score_hop_samples)
     yield from records(events)
-    if broken is not None:
-        raise broken
-    coverage = score_records.coverage(pipeline, stop_sample / model.rate_hz)
+    read_s = stop_sample / model.rate_hz
     if not score_records.valid and not stop.is_set():
-        raise SourceError(
-            f"{path}: nothing in {coverage.read_s:.2f} s can be judged, too short or not a number; record again"
-        )
-    return coverage
+        raise broken or nothing_judged(path, source, pipeline, model, read_s)
+    coverage = score_records.coverage(pipeline, read_s)
+    return replace(coverage, broken=broken, has_length=source.has_length)
 
 
 def last_records(path: Path, coverage: Coverage) -> list[Record]:
     """What there is to say at the end of a file: the gain that it was heard with, and why it is not `verified`."""
     gain: list[Record] = [{"file": str(path), "gain_db": round(coverage.gain_db)}] if round(coverage.gain_db) else []
     verdict = coverage.verdict
-    said = {"file": str(path), "verified": False, "measurable": verdict.measurable, "reason": verdict.reason}
+    said: Record = {"file": str(path), "verified": False, "measurable": verdict.measurable, "reason": verdict.reason}
+    if not verdict.measurable:
+        said["cause"] = CAUSES[verdict.fault][0]
     return [*gain, said] if verdict.reason else gain
 
 
 def last_lines(coverage: Coverage) -> list[str]:
-    """The same for a person."""
-    gain_db = round(coverage.gain_db)
+    """The same for a person; of what is too short to be judged, that it is."""
+    gain_db, verdict = round(coverage.gain_db), coverage.verdict
     gain = [f"level: heard {abs(gain_db)} dB {'louder' if gain_db > 0 else 'fainter'}, as the model knows it"]
-    how = "unverified" if coverage.verdict.measurable else "not measurable"
-    return (gain if gain_db else []) + ([f"{how}: {coverage.verdict.reason}"] if coverage.verdict.reason else [])
+    lines = gain if gain_db else []
+    if not coverage.has_length:
+        lines.append("length: not in the file, as of one written to a pipe; nobody can tell whether it was cut off")
+    if verdict.reason:
+        lines.append(
+            f"unverified: {verdict.reason}" if verdict.measurable
+            else f"not measurable: {verdict.reason} ({advice(verdict.fault)})"
+        )  # fmt: skip
+    elif coverage.read_s < LEAST_S:
+        lines.append(f"unverified: too short to be judged as a whole ({TOO_SHORT})")
+    return lines
 
 
 def event_record(path: Path, event: Event, rate_hz: int) -> Record:

@@ -81,6 +81,8 @@ class Pipeline:
         self._ready: deque[Chunk] = deque()  # complete and not scored
         self._state = model.new_state()
         self._heard_from: int | None = None  # frame before which the model knows nothing; None: see its chunks
+        self.failed_chunks = 0
+        """Chunks of whole sound for which the model gave what is not a number."""
 
     @property
     def concealed_samples(self) -> int:
@@ -140,6 +142,8 @@ class Pipeline:
         self._state = state
         if not np.isfinite(self._state).all():  # it would say nothing more for ever
             self._state, self._heard_from = self._model.new_state(), chunk.start + spec.chunk_frames
+        if chunk.decided_valid.all() and not (len(scores.valid) and scores.valid.all()):
+            self.failed_chunks += 1
         if not len(scores.valid):
             return []
         return [event for part in self._judged(self._recalibration.apply(scores)) for event in self._track(part)]

@@ -1,9 +1,9 @@
 """A sound file as a source: any rate and subtype that libsndfile reads, streamed in bounded blocks.
 
-Not a player, and not for repairing files. Samples that are not sound (NaN, infinite, or beyond `LOUDEST`) are 0.0 and
-marked invalid: a file full of them is read to its end, and nothing in it is measurable. A file that ends before the
-length that it declares gives all that can be read, then a gap up to that length with the cause `file truncated`, then a
-`SourceError`, so that neither the seconds nor the reason are lost.
+Not a player, and not for repairing files. Samples that are not sound (NaN, infinite, or beyond `LOUDEST`) are 0.0,
+marked invalid and counted: a file full of them is read to its end, and nothing in it is measurable. A file that ends
+before the length that it declares gives all that can be read, then a gap up to that length with the cause `file
+truncated`, then a `SourceError`, so that neither the seconds nor the reason are lost.
 
 Invariant: sample k of the stream is sample k of the file, whatever the pace.
 """
@@ -19,6 +19,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -27,6 +28,7 @@ import soundfile
 
 from edge.errors import SourceError
 from edge.settings.kinds import STANDARD_INPUT
+from edge.sources.quiet_mp3 import quiet_mp3
 from edge.sources.rate_adapter import RateAdapter
 from edge.sources.source import Wait, check_channel
 from edge.types import Block, Gap
@@ -36,9 +38,15 @@ READ_S = 1.0  # read at once: libsndfile seeks after each read, which costs more
 LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 100, 4_000_000  # outside, a damaged header would ask for gigabytes of resampler
 LOUDEST = 1e6  # full scale = 1.0; a float file beyond it holds no sound, and its power would overflow float32
 KNOWN_LENGTH = 1 << 40  # samples; streamed FLAC declares none, which libsndfile tells as 2^63 - 1
-SIZES = re.compile(r"^\s*(?:data|SSND)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE)  # in libsndfile's log
-PLACEHOLDER = 0x7FFFF000  # bytes; programs that write to a pipe declare this or more
-INEXACT = ("MP3", "OGG")  # formats whose declared length is an estimate
+PLACEHOLDERS = (0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)  # bytes; what sox, arecord, ffmpeg declare into a pipe
+HEADER_BYTES = 128  # they may take their header, or a part of a sample, off it
+SIZES = r"^\s*(?:data|SSND)\s*:\s*(\d+) \(should be (\d+)\)"  # in libsndfile's log: of a chunk that it trimmed
+UNTRIMMED = r"^(?:\s*Data size|data)\s*:\s*(\d+)"  # of RF64 and W64, which it trims without a word
+PADDING_BYTES = 8  # of a chunk of W64, which some count in its size as well
+W64_HEADER_BYTES = 24  # of a chunk, which are counted in its size
+ALIGN = r"^\s*Block Align\s*:\s*(\d+)"  # bytes of a frame
+MP3_SLACK = 2 * 1152  # samples; how many of them a decoder leaves out at the ends is not agreed upon
+FRAMES_ALIKE = ("PCM", "FLOAT", "DOUBLE", "ULAW", "ALAW")  # subtypes of which each frame has as many bytes
 
 
 class FileSource:
@@ -69,23 +77,28 @@ class FileSource:
         self._pace = pace
         self._clock = clock
         self._mutex = threading.Lock()  # between a read and `close`
+        self.not_sound = 0
+        """Samples of the file so far that are no numbers, or beyond `LOUDEST`."""
+        self.read = 0
+        """Samples of the file so far."""
         self._file = _open(self.name)
         self._rate_hz: int = self._file.samplerate
-        if not LOWEST_RATE_HZ <= self._rate_hz <= HIGHEST_RATE_HZ:
-            self._file.close()
-            raise SourceError(
-                f"{self.name}: a rate of {self._rate_hz} Hz cannot be right, expected {LOWEST_RATE_HZ} to "
-                f"{HIGHEST_RATE_HZ} Hz; the header is damaged: copy the file again"
-            )
-        self._adapter = RateAdapter(self._rate_hz, rate_hz)
         try:
+            _check_rate(self.name, self._rate_hz, rate_hz)
             self._channel = check_channel(channel, self._file.channels, self.name)
             if not self._file.frames:
                 raise SourceError(f"{self.name}: holds no sound (0 samples); record it again")
         except Exception:
             self._file.close()
             raise
+        self._adapter = RateAdapter(self._rate_hz, rate_hz)
         self._declared = _declared_frames(self._file)
+        self._slack = MP3_SLACK if self._file.format == "MP3" else 0
+
+    @property
+    def has_length(self) -> bool:
+        """Whether the file says how long it is; else it ends where it ends."""
+        return self._declared is not None
 
     def blocks(self, stop: threading.Event) -> Iterator[Block | Gap | Wait]:
         """The file from its begin to its end, see `edge.sources.source.Source`."""
@@ -108,7 +121,7 @@ class FileSource:
                 return
         if self._file.closed:
             return
-        if index < self._declared:
+        if self._declared is not None and index < self._declared - self._slack:
             yield from self._adapter.push(Gap(index, self._declared, "file truncated"))
             raise SourceError(
                 f"{self.name}: cut off or damaged after {index / self._rate_hz:.1f} s of "
@@ -126,6 +139,7 @@ class FileSource:
         index, count = 0, max(1, round(BLOCK_S * self._rate_hz))
         for samples in self._read():
             valid = np.abs(samples) <= LOUDEST  # false for NaN
+            self.not_sound += len(samples) - int(np.count_nonzero(valid))
             sound = np.where(valid, samples, np.float32(0.0))
             for first in range(0, len(sound), count):
                 if self._file.closed:
@@ -133,6 +147,7 @@ class FileSource:
                 part = slice(first, first + count)
                 yield Block(index + first, sound[part], valid[part])
             index += len(sound)
+            self.read = index
 
     def _read(self) -> Iterator[np.ndarray[tuple[int], np.dtype[np.float32]]]:
         """(N,) stretches of the chosen channel, until the end or the first damage."""
@@ -143,7 +158,8 @@ class FileSource:
                 if self._file.closed:
                     return
                 try:
-                    samples = self._file.read(count, dtype="float32", always_2d=True)[:, self._channel]
+                    with quiet_mp3() if self._file.format == "MP3" else nullcontext():
+                        samples = self._file.read(count, dtype="float32", always_2d=True)[:, self._channel]
                 except soundfile.LibsndfileError:
                     if count == short or not self._is_back_at(index):
                         return  # what follows cannot be decoded; the declared length tells how much that is
@@ -184,7 +200,8 @@ def _open(name: str) -> soundfile.SoundFile:
     if not status.st_size:
         raise SourceError(f"{path}: is empty (0 bytes); copy or record it again")
     try:
-        return soundfile.SoundFile(os.fsencode(name))  # a name that is not UTF-8 too
+        with quiet_mp3():  # whatever has no header that is known may be MP3
+            return soundfile.SoundFile(os.fsencode(name))  # a name that is not UTF-8 too
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a name that ends in .raw has no header
         raise SourceError(f"{path}: is no sound file that can be read; give WAV, FLAC, OGG, AIFF or MP3") from error
 
@@ -205,7 +222,8 @@ def _open_standard_input() -> soundfile.SoundFile:
             copy.flush()
             if not copy.tell():
                 raise SourceError("-: standard input is empty (0 bytes); pipe a sound file in")
-            return soundfile.SoundFile(copy.name)
+            with quiet_mp3():
+                return soundfile.SoundFile(copy.name)
     except OSError as error:
         where, why = tempfile.gettempdir(), error.strerror
         raise SourceError(
@@ -215,16 +233,58 @@ def _open_standard_input() -> soundfile.SoundFile:
         raise SourceError("-: standard input is no sound file; give WAV, FLAC, OGG, AIFF or MP3") from error
 
 
-def _declared_frames(file: soundfile.SoundFile) -> int:
-    """Length that the header promises, samples per channel; 0 if it makes no exact promise.
+def _check_rate(name: str, found_hz: int, model_hz: int) -> None:
+    """Refuse a file that has less than half of the frequencies that the model hears, or a header that cannot be.
 
-    libsndfile trims the length of a WAV or AIFF to what the file can hold and keeps the promise in its log only.
+    Raises:
+        SourceError: saying how much of them it has.
+    """
+    if not LOWEST_RATE_HZ <= found_hz <= HIGHEST_RATE_HZ:
+        raise SourceError(
+            f"{name}: a rate of {found_hz} Hz cannot be right, expected {LOWEST_RATE_HZ} to "
+            f"{HIGHEST_RATE_HZ} Hz; the header is damaged: copy the file again"
+        )
+    if 2 * found_hz < model_hz:
+        raise SourceError(
+            f"{name}: a rate of {found_hz} Hz holds sound up to {found_hz / 2:g} Hz, {found_hz / model_hz:.0%} of the "
+            f"range that is listened to (up to {model_hz / 2:g} Hz); record at {model_hz / 2:g} Hz or more"
+        )
+
+
+def _declared_frames(file: soundfile.SoundFile) -> int | None:
+    """Length that the header promises, samples per channel; None if it makes no promise.
+
+    libsndfile trims the length of a WAV, RF64, W64 or AIFF to what the file can hold and keeps the promise in its log
+    only. That of an OGG is what its last page says, of an MP3 an estimate unless its first frame counts the frames.
     """
     frames = int(file.frames)
-    if file.format in INEXACT or frames > KNOWN_LENGTH:
-        return 0
-    sizes = SIZES.search(file.extra_info)
-    if sizes is None:
+    if frames > KNOWN_LENGTH or (file.format == "MP3" and not _counts_frames(file.name)):
+        return None
+    if (sizes := re.search(SIZES, file.extra_info, re.MULTILINE)) is not None:
+        promised, held = int(sizes[1]), int(sizes[2])
+        if any(0 <= placeholder - promised <= HEADER_BYTES for placeholder in PLACEHOLDERS):
+            return None
+        return frames * promised // held if 0 < held < promised else frames
+    size = re.search(UNTRIMMED, file.extra_info, re.MULTILINE) if file.format in ("RF64", "W64") else None
+    align = re.search(ALIGN, file.extra_info, re.MULTILINE)
+    if size is None or align is None or not file.subtype.startswith(FRAMES_ALIKE):
         return frames
-    promised, held = int(sizes[1]), int(sizes[2])
-    return frames * promised // held if 0 < held < promised < PLACEHOLDER else frames
+    header = W64_HEADER_BYTES if file.format == "W64" else 0
+    frame_bytes = max(int(align[1]), 1)
+    promised = (int(size[1]) - header) // frame_bytes
+    if promised <= frames + PADDING_BYTES // frame_bytes:
+        return frames
+    return promised if promised <= KNOWN_LENGTH else None
+
+
+def _counts_frames(name: str | bytes) -> bool:
+    """Whether the first frame of an MP3 says how many there are; others end where they end."""
+    try:
+        with open(name, "rb") as file:
+            head = file.read(10)
+            if head[:3] == b"ID3":  # a tag of so many bytes comes first, seven bits of the number in each of four
+                file.seek(10 + sum(byte << 7 * k for k, byte in enumerate(head[:5:-1])))
+            first = head + file.read(200)
+    except OSError:  # standard input: the copy has no name any more
+        return False
+    return any(word in first for word in (b"Xing", b"Info"))

@@ -18,8 +18,9 @@ from edge.archive.worker import Job, Settings, work
 from edge.artefact.model import DEFAULT_PATH, Model, load_model
 from edge.detector.detect import DetectOptions, detect_file
 from edge.detector.recording_answer import LABELS
-from edge.errors import ConfigError
+from edge.errors import ConfigError, ModelError
 from edge.sources.demo import DEMO_AUDIO
+from tests.edge.broken_graphs import not_a_number
 from tests.edge.fakes import LOUD, LoudnessModel
 
 
@@ -66,6 +67,23 @@ def test_what_was_measured_beside_a_longer_silence_counts(model: Model, tmp_path
     found = score(tmp_path / "a.wav", model)
     assert found["outside"].startswith("silence: ")
     assert found["measured_s"] + found["unverified_s"] > 40
+
+
+def test_of_a_recording_that_is_no_numbers_nothing_is_measured_and_the_row_says_why(
+    model: Model, tmp_path: Path
+) -> None:
+    samples, rate_hz = soundfile.read(DEMO_AUDIO, dtype="float32")
+    samples[6::7] = np.nan
+    soundfile.write(tmp_path / "a.wav", samples, rate_hz, subtype="FLOAT")
+    found = score(tmp_path / "a.wav", model)
+    assert (found["status"], found["measured_s"], found["events"]) == ("ok", 0.0, [])
+    assert "14% of its samples are no sound" in found["outside"]
+
+
+def test_a_model_whose_answers_are_no_numbers_ends_the_scoring_and_is_blamed(tmp_path: Path) -> None:
+    broken = load_model(not_a_number(DEFAULT_PATH, tmp_path / "chest.onnx"))
+    with pytest.raises(ModelError, match="what it gives is not a number"):
+        score(DEMO_AUDIO, broken)
 
 
 def test_the_events_are_those_of_detect(model: Model) -> None:

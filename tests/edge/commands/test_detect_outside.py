@@ -33,7 +33,11 @@ def _records(verdict: Verdict, gain_db: float = 0.0) -> Generator[Record, None, 
     ("verdict", "last"),
     [
         (UNKNOWN, f"unverified: {REASON}"),
-        (NO_CONTACT, "not measurable: no breath to be heard: check the contact with the skin"),
+        (
+            NO_CONTACT,
+            "not measurable: no breath to be heard: check the contact with the skin "
+            "(contact: press the sensor onto the skin, over the lung)",
+        ),
         (Verdict(True), "1 event in 10.0 s of sound, 9.5 s measurable"),
         (Verdict(), "1 event in 10.0 s of sound, 9.5 s measurable"),
     ],
@@ -50,6 +54,7 @@ def test_json_lines_end_with_a_record_of_it(verdict: Verdict, capsys: pytest.Cap
     _print_lines(PATH, _records(verdict))
     records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     said = {"file": "breath.wav", "verified": False, "measurable": verdict.measurable, "reason": verdict.reason}
+    said |= {} if verdict.measurable else {"cause": "contact"}
     assert records[0]["label"] == "wheeze"
     assert records[1:] == ([said] if verdict.reason else [])
 

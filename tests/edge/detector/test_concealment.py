@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.detector.concealment import FADE_S, Concealment, is_filled
+from edge.detector.concealment import FADE_S, LEAST_HEARD_S, Concealment, is_filled
 from edge.types import Block
 
 RATE_HZ = 1000  # 60 samples are the longest hole that is filled, 4 the fade
-FADE = round(FADE_S * RATE_HZ)
+FADE, LEAST = round(FADE_S * RATE_HZ), round(LEAST_HEARD_S * RATE_HZ)
 Sound = tuple[np.ndarray, np.ndarray]
 RUNS = st.lists(st.tuples(st.integers(1, 150), st.integers(1, 80)), min_size=1, max_size=6)  # heard, lost
 CUTS = st.lists(st.integers(1, 120), min_size=1, max_size=30)
@@ -28,7 +28,7 @@ def _filled(samples: np.ndarray, heard: np.ndarray) -> Sound:
     edges = [0, *np.flatnonzero(np.diff(heard)) + 1, len(heard)]
     for before, first, stop, after in zip(edges, edges[1:], edges[2:], edges[3:], strict=False):
         hole = stop - first
-        if not heard[first] and hole <= first - before and hole <= 60:
+        if not heard[first] and hole <= first - before >= LEAST and hole <= 60:
             known[first:stop] = True
             fade = min(FADE, hole, after - stop)
             for i in range(hole):
@@ -97,18 +97,32 @@ def test_20_ms_heard_of_every_60_are_not_heard() -> None:
     assert concealment.concealed == 0
 
 
+@pytest.mark.parametrize(("every", "filled"), [(7, 0), (10, 0), (11, 19)])
+def test_samples_that_are_lost_one_by_one_stay_lost_where_they_are_more_than_one_in_a_packet(
+    every: int, filled: int
+) -> None:
+    heard = np.arange(1, 20 * every + 1) % every > 0
+    concealment = Concealment(RATE_HZ)
+    _, known = _passed(concealment.push(Block(0, np.ones(len(heard), np.float32), heard)), len(heard))
+    assert (known & ~heard).sum() == concealment.concealed == filled
+
+
 def test_a_hole_is_the_past_in_reverse_and_fades_into_the_future_in_reverse() -> None:
-    samples = np.array([1, 2, 3, 4, 5, 6, 0, 0, 0, 0, 0, 10, 20, 30, 40, 50], np.float32)
+    samples = np.array([9, 9, 9, 9, 1, 2, 3, 4, 5, 6, 0, 0, 0, 0, 0, 10, 20, 30, 40, 50], np.float32)
     before, after = Concealment(RATE_HZ).push(Block(70, samples, samples > 0))
-    assert before.samples.tolist() == [1, 2, 3, 4, 5, 6]
-    assert after.start == 76
+    assert before.samples.tolist() == [9, 9, 9, 9, 1, 2, 3, 4, 5, 6]
+    assert after.start == 80
     # 6 5 4 3 2 of the past; 40 30 20 10 of the future with shares of 1/8, 3/8, 5/8, 7/8
     expected = [6, 5 + 35 / 8, 4 + 3 * 26 / 8, 3 + 5 * 17 / 8, 2 + 7 * 8 / 8]
     np.testing.assert_allclose(after.samples, [*expected, 10, 20, 30, 40, 50], rtol=1e-6)
 
 
-@pytest.mark.parametrize(("hole", "heard", "filled"), [(60, 60, True), (61, 500, False), (40, 39, False), (1, 1, True)])
-def test_a_hole_is_filled_up_to_60_ms_and_up_to_what_was_heard_before_it(hole: int, heard: int, filled: bool) -> None:
+@pytest.mark.parametrize(
+    ("hole", "heard", "filled"), [(60, 60, True), (61, 500, False), (40, 39, False), (1, 10, True), (1, 9, False)]
+)
+def test_a_hole_is_filled_up_to_60_ms_and_up_to_what_was_heard_before_it_10_ms_at_least(
+    hole: int, heard: int, filled: bool
+) -> None:
     assert is_filled(hole, heard, RATE_HZ) is filled
 
 

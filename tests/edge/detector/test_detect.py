@@ -111,9 +111,10 @@ def test_of_digital_silence_nothing_is_measurable_however_long_it_is(
     assert (coverage.read_s, coverage.measurable_s) == (seconds, 0.0)
     reason = "silence: nothing above -90 dBFS"
     assert last_records(path, coverage) == [
-        {"file": str(path), "verified": False, "measurable": False, "reason": reason}
+        {"file": str(path), "verified": False, "measurable": False, "reason": reason, "cause": "loudness"}
     ]
-    assert last_lines(coverage) == [f"not measurable: {reason}"]
+    repair = "loudness: check the plug, the mute switch and the gain"
+    assert last_lines(coverage) == [f"not measurable: {reason} ({repair})"]
 
 
 def test_of_a_file_without_a_fault_all_is_measurable(model: Model) -> None:

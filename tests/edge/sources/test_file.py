@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from pathlib import Path
@@ -70,10 +71,112 @@ def test_each_subtype_is_read_as_it_was_written(tmp_path: Path, name: str, subty
     assert valid.all()
 
 
+def lying(path: Path, kind: str, seconds: int) -> Path:
+    """15 s of sound behind a header that promises `seconds`, 16 bits at 8 kHz."""
+    soundfile.write(path, noise(15 * 8000), 8000, subtype="PCM_16", format=kind)
+    content, promised = bytearray(path.read_bytes()), 16_000 * seconds
+    if kind == "WAV":
+        at = content.index(b"data") + 4
+        content[at : at + 4] = promised.to_bytes(4, "little")
+    elif kind == "RF64":
+        at = content.index(b"ds64") + 8
+        content[at : at + 24] = b"".join(n.to_bytes(8, "little") for n in (len(content) - 8, promised, promised // 2))
+    else:  # W64: 16 bytes of name, 8 of size with these 24
+        at = content.index(b"data") + 16
+        content[at : at + 8] = (promised + 24).to_bytes(8, "little")
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "seconds"),
+    [
+        ("WAV", 100),
+        ("WAV", 100_000),
+        ("WAV", 260_000),
+        ("RF64", 100),
+        ("RF64", 625_000),
+        ("W64", 100),
+        ("W64", 625_000),
+    ],
+)
+def test_a_header_that_promises_more_than_there_is_is_told_and_nothing_of_it_is_lost(
+    kind: str, seconds: int, tmp_path: Path
+) -> None:
+    items, line = until_error(FileSource(lying(tmp_path / "a.wav", kind, seconds), 8000))
+    assert f"cut off or damaged after 15.0 s of {seconds:.1f} s; what came before was read" in line
+    assert items[-1] == Gap(15 * 8000, seconds * 8000, "file truncated")
+    assert sum(len(block.samples) for block in items[:-1] if isinstance(block, Block)) == 15 * 8000
+
+
+@pytest.mark.parametrize("kind", ["WAV", "RF64", "W64"])
+def test_a_header_that_promises_what_there_is_is_believed(kind: str, tmp_path: Path) -> None:
+    assert len(heard(FileSource(lying(tmp_path / "a.wav", kind, 15), 8000))[0]) == 15 * 8000
+
+
 @pytest.mark.parametrize("name", ["a.ogg", "a.mp3"])
 def test_lossy_formats_are_read_too(tmp_path: Path, name: str) -> None:
     soundfile.write(tmp_path / name, noise(16000), 8000)
     assert len(heard(FileSource(tmp_path / name, 8000))[0]) >= 16000
+
+
+def mp3(path: Path, bitrate_mode: str = "VARIABLE") -> bytearray:
+    """15 s of noise, which libmpg123 finds odd."""
+    soundfile.write(path, noise(15 * 8000), 8000, bitrate_mode=bitrate_mode, compression_level=0.5)
+    return bytearray(path.read_bytes())
+
+
+@pytest.mark.parametrize("damage", ["nothing", "cut", "hole", "text"])
+def test_an_mp3_is_read_or_refused_in_one_line_and_its_library_says_nothing(
+    damage: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a.mp3"
+    content = mp3(path)
+    if damage == "cut":
+        del content[len(content) // 2 :]
+    elif damage == "hole":
+        content[len(content) // 2 : len(content) // 2 + 3000] = np.random.default_rng(0).bytes(3000)
+    elif damage == "text":
+        content = bytearray(b"no sound at all\n" * 1000)
+    path.write_bytes(content)
+    if damage == "nothing":
+        assert len(heard(FileSource(path, 8000))[0]) == 15 * 8000
+    elif damage == "text":
+        with pytest.raises(SourceError, match="is no sound file that can be read"):
+            FileSource(path, 8000)
+    else:
+        items, line = until_error(FileSource(path, 8000))
+        assert re.search(r"cut off or damaged after [67]\.\d s of 15\.0 s", line)
+        assert 48_000 < items[-2].stop < 64_000
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_this_program_writes_to_stderr_while_an_mp3_is_read_is_not_lost(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    mp3(tmp_path / "a.mp3")
+    for _ in FileSource(tmp_path / "a.mp3", 8000).blocks(threading.Event()):
+        os.write(2, b"x")
+    assert set(capfd.readouterr().err) == {"x"}
+
+
+def test_an_mp3_that_does_not_say_how_long_it_is_ends_where_it_ends(tmp_path: Path) -> None:
+    content = mp3(tmp_path / "a.mp3", "CONSTANT")
+    counted = content.index(b"Info")
+    second = content.index(content[:2], counted)  # sync word of the frame after the one that counts
+    (tmp_path / "a.mp3").write_bytes(content[second : len(content) // 2])
+    source = FileSource(tmp_path / "a.mp3", 8000)
+    assert not source.has_length
+    assert 48_000 < len(heard(source)[0]) < 64_000
+
+
+@pytest.mark.parametrize(("rate_hz", "share"), [(1000, "12%"), (2000, "25%"), (3999, "50%")])
+def test_a_file_with_less_than_half_of_what_the_model_hears_is_refused(
+    rate_hz: int, share: str, tmp_path: Path
+) -> None:
+    soundfile.write(tmp_path / "a.wav", noise(10 * rate_hz), rate_hz)
+    with pytest.raises(SourceError, match=f"a rate of {rate_hz} Hz holds .* {share} of .*; record at 4000 Hz or more"):
+        FileSource(tmp_path / "a.wav", 8000)
 
 
 @pytest.mark.parametrize("from_hz", [4000, 11025, 44100, 48000, 192000])
@@ -126,6 +229,15 @@ def test_samples_that_are_no_numbers_are_invalid_and_never_passed_on(tmp_path: P
     found, valid = heard(FileSource(tmp_path / "a.wav", 8000))
     assert np.flatnonzero(~valid).tolist() == [10, 20, 30]
     assert not found[~valid].any()
+
+
+def test_samples_that_are_no_sound_are_counted(tmp_path: Path) -> None:
+    samples = noise(1000).astype(np.float32)
+    samples[[10, 20, 30]] = np.nan, np.inf, 1e30
+    soundfile.write(tmp_path / "a.wav", samples, 8000, subtype="FLOAT")
+    source = FileSource(tmp_path / "a.wav", 8000)
+    heard(source)
+    assert (source.not_sound, source.read) == (3, 1000)
 
 
 @pytest.mark.parametrize("rate_hz", [8000, 44100])
@@ -209,12 +321,15 @@ def test_a_flac_with_a_hole_gives_what_comes_before_it(tmp_path: Path, at: int) 
     assert items[-2].stop == decodable(tmp_path / "a.flac") > 24000
 
 
-def test_a_wav_from_a_pipe_that_declares_no_length_is_whole(tmp_path: Path) -> None:
+@pytest.mark.parametrize("declared", [0xFFFFFFFF, 0xFFFFFFFF - 36, 0x7FFFF000, 0x80000000, 0x80000000 - 2])
+def test_a_wav_from_a_pipe_that_declares_no_length_is_whole(declared: int, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", noise(8000), 8000)
     header = bytearray((tmp_path / "a.wav").read_bytes())
-    header[40:44] = b"\xff\xff\xff\xff"
+    header[40:44] = declared.to_bytes(4, "little")
     (tmp_path / "a.wav").write_bytes(header)
-    assert len(heard(FileSource(tmp_path / "a.wav", 8000))[0]) == 8000
+    source = FileSource(tmp_path / "a.wav", 8000)
+    assert not source.has_length
+    assert len(heard(source)[0]) == 8000
 
 
 class VirtualStop(threading.Event):

@@ -201,7 +201,7 @@ def test_a_run_of_what_cannot_be_judged_says_so(tmp_path: Path) -> None:
     result = laennec("run", "--source", tmp_path / "nan.wav", *arguments)
     assert result.returncode == 2
     assert "measurable 0.0 s" in result.stdout
-    assert "laennec: nothing of this sound can be judged, too short or not a number" in result.stderr
+    assert "laennec: nothing of this sound can be judged;  laennec detect FILE  says why" in result.stderr
 
 
 def test_settings_of_the_command_line_lie_over_those_of_the_file(tmp_path: Path) -> None:
@@ -227,6 +227,6 @@ def test_a_table_says_how_much_was_read_and_a_file_that_cannot_be_read_has_none(
     lines = result.stdout.splitlines()
     assert lines[0] == str(tmp_path / "quiet.wav")
     assert lines[1].startswith("no event in 10.0 s of sound, ")
-    assert lines[2] == "not measurable: silence: nothing above -90 dBFS"
+    assert lines[2].startswith("not measurable: silence: nothing above -90 dBFS (loudness: check the plug")
     assert lines[3] == str(DEMO_AUDIO)
     assert lines[-1].startswith("8 events in 56.0 s of sound, ")
