@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from edge.types import Chunk, Scores
 SCHEMA = "laennec.model/2"
 OF_WINDOWS = "laennec.model/1"
 DEFAULT_PATH = Path(__file__).parents[1] / "models" / "default.onnx"
+LABEL = re.compile(r"[a-z][a-z0-9_]{0,31}")  # of a class or group: it goes into messages, tables and pages as it is
 MAX_BATCH = 16  # streams in one call; more gain nothing on a CPU, and let the first wait for the last
 _TENSORS = ("frames", "valid", "state", "scores", "next_state")
 _METADATA = ("features", "chunk", "classes", "groups", "thresholds", "calibration", "training_data", "card")
@@ -261,6 +263,11 @@ def _read_metadata(backend: Backend) -> dict[str, Any]:
     except (ConfigError, TypeError, ValueError, AttributeError) as error:
         raise ModelError(f"metadata not understood: {error}") from error
     named = {c for group in meta["groups"] for c in group.classes}
+    for name in (*meta["classes"], *(group.name for group in meta["groups"]), *named):
+        if not LABEL.fullmatch(str(name)):
+            raise ModelError(
+                f"a name of a class or group: expected 1 to 32 of a-z, 0-9 and _, found {str(name)[:80]!r}"
+            )
     if not named <= set(meta["classes"]) or named != set(meta["thresholds"]):
         raise ModelError(
             f"classes {meta['classes']}, groups {sorted(named)} and thresholds {sorted(meta['thresholds'])} disagree"

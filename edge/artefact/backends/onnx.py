@@ -14,6 +14,8 @@ from edge.errors import ModelError
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 import onnxruntime as ort
 
+NO_MEMORY = "std::bad_alloc"
+LONGEST_ERROR = 300  # characters of what onnxruntime says
 FATAL_ONLY = 4  # errors are raised as ModelError, not written to stderr by the runtime
 
 
@@ -39,7 +41,9 @@ class OnnxBackend:
         try:
             self._session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime raises a dozen private types
-            raise ModelError(f"expected a graph that onnxruntime {ort.__version__} can run, found: {error}") from error
+            raise ModelError(
+                f"expected a graph that onnxruntime {ort.__version__} can run, found: {_line(error)}"
+            ) from error
         self.name = f"onnxruntime {ort.__version__}"
         self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
         self.inputs: dict[str, list[int | str | None]] = {i.name: i.shape for i in self._session.get_inputs()}
@@ -49,5 +53,16 @@ class OnnxBackend:
         self, frames: NDArray[np.float32], valid: NDArray[np.float32], state: NDArray[np.float32]
     ) -> dict[str, NDArray[np.float32]]:
         """As `Backend.run`."""
-        outputs = self._session.run(list(self.outputs), {"frames": frames, "valid": valid, "state": state})
+        try:
+            outputs = self._session.run(list(self.outputs), {"frames": frames, "valid": valid, "state": state})
+        except Exception as error:  # of its own private types, too
+            raise ModelError(f"onnxruntime {ort.__version__} cannot run the graph: {_line(error)}") from error
         return dict(zip(self.outputs, outputs, strict=True))
+
+
+def _line(error: Exception) -> str:
+    """What onnxruntime says, in one line."""
+    text = str(error) or type(error).__name__
+    if isinstance(error, MemoryError) or NO_MEMORY in text:
+        return "it asks for more memory than there is"
+    return text.splitlines()[0][:LONGEST_ERROR]

@@ -14,6 +14,7 @@ from __future__ import annotations
 import ctypes
 import importlib
 import logging
+import sys
 import threading
 import weakref
 from contextlib import ExitStack
@@ -59,7 +60,8 @@ def find_device() -> Device:
     except (ImportError, OSError) as error:
         raise ConfigError(
             f"no TensorRT for Python: {error}; on JetPack: sudo apt install python3-libnvinfer, and a virtual "
-            "environment made with --system-site-packages; on a PC: pip install tensorrt; or set  runtime: onnxruntime"
+            f"environment made with --system-site-packages; on a PC: {sys.executable} -m pip install tensorrt; or set  "
+            "runtime: onnxruntime"
         ) from None
     if tuple(int(part) for part in trt.__version__.split(".")[:2]) < OLDEST:
         raise ConfigError(

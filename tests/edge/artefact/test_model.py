@@ -106,6 +106,12 @@ def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
         ("schema", None, r"expected a Laennec model \(laennec.model/2\), found an ONNX file with schema None"),
         ("thresholds", None, "missing: thresholds"),
         ("classes", json.dumps(["rhonchus", "breath"]), "disagree"),
+        (
+            "classes",
+            json.dumps(["<img src=x onerror=alert(1)>", "breath"]),
+            "expected 1 to 32 of a-z, 0-9 and _, found '<img",
+        ),
+        ("classes", json.dumps(["wheeze\n", "breath"]), "a name of a class or group: expected 1 to 32"),
         ("chunk", json.dumps({"window_frames": 3}), "metadata not understood"),
         ("features", "[]", "metadata not understood"),
         ("known", "{}", r"metadata not understood: laennec\.known"),

@@ -15,6 +15,7 @@ from edge.releases.manifest import parse_manifest
 from edge.releases.package import members, tar
 from edge.releases.promotions import PROMOTED
 from export.sign import new_key, read_private
+from tests.edge.broken_graphs import greedy, not_a_number
 from tests.edge.signed_releases import Signer, active_id, edited, leftovers
 
 
@@ -87,6 +88,14 @@ REFUSED = {
     "newer": (lambda s: s.package("n", needs="9.0.0"), "needs Laennec 9.0.0 or newer"),
     "schema": (_other_schema, "resigned.model: .*laennec.features"),
     "card": (lambda s: _resigned(s, edited(DEFAULT_PATH, s.folder / "b.onnx", card={"id": "other"})), "manifest says"),
+    "not a number": (
+        lambda s: s.package("n", artefact=not_a_number(s.artefact, s.folder / "n.onnx")),
+        "gives no numbers",
+    ),
+    "greedy": (
+        lambda s: s.package("g", artefact=greedy(s.artefact, s.folder / "g.onnx", 40)),
+        r"g.model: g.onnx: onnxruntime \S+ cannot run the graph: it asks for more memory than there is; at most 1024",
+    ),
     "missing": (lambda s: s.folder / "none.model", "cannot be read"),
 }
 
