@@ -15,7 +15,7 @@ from concurrent.futures.process import BrokenProcessPool
 
 from edge.archive.jobs import open_jobs
 from edge.archive.ledger import Ledger
-from edge.archive.processes import ENDS_S, LocalPool
+from edge.archive.processes import ENDS_S, LocalPool, StoredResult
 from edge.archive.shards import Shards
 from edge.archive.worker import Job, Result, Settings, failed, work
 from edge.errors import LaennecError, SourceError
@@ -45,7 +45,7 @@ class Run:
             pool: makes an executor, and another after one has broken.
         """
         self._ledger, self._shards, self._settings, self._make_pool = ledger, shards, settings, pool
-        self._out: dict[Future[Result], Job] = {}
+        self._out: dict[Future[Result | StoredResult], Job] = {}
         self._suspects: deque[Job] = deque()  # were out when a process died
         self._deaths: Counter[str] = Counter()  # by name, while it was the only one out
         self._kept = 0
@@ -99,7 +99,7 @@ class Run:
         try:
             self._out[pool.submit(work, job, self._settings)] = job
         except BrokenProcessPool as error:
-            broken: Future[Result] = Future()
+            broken: Future[Result | StoredResult] = Future()
             broken.set_exception(error)
             self._out[broken] = job
 
@@ -118,13 +118,14 @@ class Run:
             self._died(job, has_crashed)
         return True
 
-    def _take(self, ended: Iterable[Future[Result]]) -> list[Job]:
+    def _take(self, ended: Iterable[Future[Result | StoredResult]]) -> list[Job]:
         """Keep what came out; those whose process died."""
         died = []
         for future in ended:
             job = self._out.pop(future)
             try:
-                result = future.result()
+                done = future.result()
+                result = done.take() if isinstance(done, StoredResult) else done
             except BrokenProcessPool:
                 died.append(job)
             except MemoryError:  # the others took it, perhaps

@@ -64,6 +64,15 @@ def test_one_whose_process_is_killed_each_time_is_a_row_and_the_others_are_score
     assert dying.tried(place / "a.wav") == 1 + MOST_DEATHS
 
 
+def test_a_process_that_is_killed_inside_of_a_large_result_holds_nobody_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = archive(tmp_path, a=f"{dying.IN_A_LARGE_RESULT} 1")
+    found = bodies(place, tmp_path / "out", monkeypatch)
+    assert {body["status"] for body in found.values()} == {"ok"}
+    assert len(found["a"]["reason"]) == 1_000_000
+
+
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT])
 def test_one_that_crashes_its_process_is_a_row_once_it_did_so_alone(
     number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
