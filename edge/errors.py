@@ -11,6 +11,18 @@ The message is the product: `__main__` prints it after `laennec: ` and exits wit
 
 from __future__ import annotations
 
+import shlex
+import sys
+
+EXTRAS = {
+    **dict.fromkeys(("alembic", "psycopg", "sqlalchemy"), "sqlalchemy alembic 'psycopg[binary]'"),
+    **dict.fromkeys(("argon2", "starlette", "uvicorn"), "starlette uvicorn argon2-cffi"),
+    **dict.fromkeys(("pyarrow",), "pyarrow"),
+    **dict.fromkeys(("distributed",), "distributed pyarrow"),
+    **dict.fromkeys(("amqtt", "bleak", "matplotlib", "pyaudio"), ""),
+}
+"""Packages that only some commands need: module -> what to install; empty where it is called as the module."""
+
 
 class LaennecError(Exception):
     """Base of every error that is explained to a person instead of traced."""
@@ -30,3 +42,12 @@ class ModelError(LaennecError):
 
 class WireError(LaennecError):
     """A packet is malformed; never escapes the deframer, which counts it."""
+
+
+def not_installed(error: ImportError) -> ConfigError | None:
+    """What to install where an import failed; None where it is no package of `EXTRAS`."""
+    module = (error.name or "").partition(".")[0]
+    if module not in EXTRAS:
+        return None
+    command = f"{shlex.quote(sys.executable)} -m pip install {EXTRAS[module] or module}"
+    return ConfigError(f"{module} is not installed; run  {command}")

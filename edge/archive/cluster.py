@@ -10,12 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
 
-from edge.errors import ConfigError, SourceError
-
-try:
-    from distributed import Client
-except ImportError:  # pragma: no cover - an extra
-    Client = None
+from edge.errors import SourceError
 
 CONNECT_S = 10
 
@@ -28,11 +23,11 @@ def cluster(address: str) -> Iterator[tuple[Executor, int]]:
         address: as `tcp://host:8786`.
 
     Raises:
-        ConfigError: Dask is not installed.
+        ImportError: Dask is not installed.
         SourceError: there is no such scheduler, or it has no worker.
     """
-    if Client is None:
-        raise ConfigError("--scheduler needs Dask; run  pip install distributed pyarrow  here and on every worker")
+    from distributed import Client  # an extra
+
     try:
         client = Client(address, timeout=CONNECT_S)
     except (OSError, ValueError) as error:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from edge.archive.survey import Survey, Tally
 from edge.errors import ConfigError
-from edge.pictures.drawing import GROUP_COLOURS, MISSING
+from edge.pictures.drawing import GROUP_COLOURS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,12 +24,11 @@ def draw_survey(survey: Survey, path: Path) -> None:
     """Burden by patient, age and site, and what was not measured.
 
     Raises:
-        ConfigError: matplotlib is not installed, or the file cannot be written.
+        ImportError: matplotlib is not installed.
+        ConfigError: the file cannot be written.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ConfigError(MISSING) from error
+    from matplotlib.figure import Figure
+
     figure = Figure(SIZE_IN, DOTS_PER_IN, layout="constrained")
     (patients, ages), (sites, missing) = figure.subplots(2, 2)
     _draw_patients(patients, survey)

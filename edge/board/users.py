@@ -24,7 +24,6 @@ ROLES: tuple[Role, ...] = get_args(Role)
 NAME = re.compile(r"[^\x00-\x1f\x7f:]{1,40}")
 MIN_PASSWORD, MAX_PASSWORD = 8, 256
 MAX_FILE_BYTES = 256 * 1024
-MISSING = "argon2 is not installed; run  pip install argon2-cffi"
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class Users:
         """Know these; argon2 is needed from here on.
 
         Raises:
-            ConfigError: it is not installed.
+            ImportError: it is not installed.
         """
         self._users = {user.name: user for user in users if not user.hash.startswith("sha256=")}
         self._tokens = {user.hash.removeprefix("sha256="): user for user in users if user.hash.startswith("sha256=")}
@@ -96,12 +95,11 @@ def hash_password(password: str) -> str:
     """An argon2id hash with its parameters.
 
     Raises:
-        ConfigError: argon2 is not installed, or the password is too short or too long.
+        ImportError: argon2 is not installed.
+        ConfigError: the password is too short or too long.
     """
-    try:
-        from argon2 import PasswordHasher
-    except ImportError:
-        raise ConfigError(MISSING) from None
+    from argon2 import PasswordHasher
+
     if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
         raise ConfigError(f"a password has {MIN_PASSWORD} to {MAX_PASSWORD} characters, found {len(password)}")
     return PasswordHasher().hash(password)

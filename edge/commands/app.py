@@ -37,7 +37,7 @@ from edge.commands.resend import resend
 from edge.commands.run import run
 from edge.commands.score import score
 from edge.commands.spectrogram import spectrogram
-from edge.errors import LaennecError
+from edge.errors import LaennecError, not_installed
 
 app = typer.Typer(
     name="laennec",
@@ -115,6 +115,11 @@ def main() -> None:
             sys.stdout.flush()
     except LaennecError as error:
         print(f"laennec: {error}", file=sys.stderr)
+        sys.exit(EXIT_MISTAKE)
+    except ImportError as error:
+        if (missing := not_installed(error)) is None:
+            raise
+        print(f"laennec: {missing}", file=sys.stderr)
         sys.exit(EXIT_MISTAKE)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)

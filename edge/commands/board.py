@@ -39,10 +39,7 @@ def board(
     settings = _settings(config, host, port, listen)
     if add_user is not None or add_token is not None:
         return _add(settings, add_user, add_token, role)
-    try:
-        from edge.board.server import serve
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"{error.name} is not installed; run  pip install starlette uvicorn argon2-cffi") from None
+    from edge.board.server import serve
 
     with stop_on_signals() as stop:
         serve(settings, stop, lambda url: print(f"board: {url}", flush=True))

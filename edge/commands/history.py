@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edge.commands import JsonlOption
-from edge.commands.database_option import DatabaseOption, check_installed
+from edge.commands.database_option import DatabaseOption
 from edge.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -113,7 +113,6 @@ def prune(
     database: DatabaseOption = None,
 ) -> None:
     """Take away what is older; on PostgreSQL whole months."""
-    check_installed()
     from edge.history.database import check_tables, default_url, open_database
     from edge.history.retention import prune as take_away
 
@@ -127,7 +126,6 @@ def prune(
 
 
 def _show(database: str | None, ask: Callable[[Any], Answer], jsonl: bool, csv: bool) -> None:
-    check_installed()
     from edge.history.database import check_tables, default_url, open_database, transaction
     from edge.history.printing import show
 
@@ -142,7 +140,6 @@ def _show(database: str | None, ask: Callable[[Any], Answer], jsonl: bool, csv: 
 
 
 def _asked(day: str | None, bed: str | None, site: str | None) -> Asked:
-    check_installed()
     from edge.history.queries import Asked
 
     begin, end = _bounds(day)

@@ -12,7 +12,7 @@ import typer
 
 from edge.commands import stop_on_signals
 from edge.commands.broker_settings import broker_of
-from edge.commands.database_option import DatabaseOption, check_installed
+from edge.commands.database_option import DatabaseOption
 from edge.errors import ConfigError, SourceError
 
 if TYPE_CHECKING:
@@ -48,7 +48,6 @@ def ingest(
     setup()
     if check:
         return _check(broker_of(config))
-    check_installed()
     from edge.history.database import default_url
     from edge.history.service import IngestService, IngestSettings
 

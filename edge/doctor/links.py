@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import socket
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from edge.errors import ConfigError, LaennecError, SourceError
 if TYPE_CHECKING:
     from edge.settings.link import LinkSettings
 
-INSTALL = "pip install bleak, with the Python of the service (firmware_bridge/README.md)"
+INSTALL = f"{sys.executable} -m pip install bleak, with the Python of the service (firmware_bridge/README.md)"
 PLUG = "plug it in; ls -l /dev/serial/by-id shows what there is; the service goes on looking for it"
 
 

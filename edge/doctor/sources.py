@@ -6,6 +6,7 @@ for in the list of devices.
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
@@ -56,7 +57,7 @@ def source(stream: Stream, model: Model, is_running: bool, listen: bool) -> Chec
     if is_microphone and (closed := denied("audio", [*SOUND_CARDS.glob("pcm*c")])):
         return fail(name, f"{stream.source}: {closed[0]}", closed[1])
     if is_microphone and (found := outdated_pyaudio()):
-        return fail(name, found, "pip install 'pyaudio>=0.2.14' (deploy/README.md, The box)")
+        return fail(name, found, f"{sys.executable} -m pip install 'pyaudio>=0.2.14' (deploy/README.md, The box)")
     if is_microphone and is_running:
         return _find_device(name, stream)
     try:

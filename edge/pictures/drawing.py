@@ -34,7 +34,6 @@ NOT_MEASURABLE = {"facecolor": "#e4e4e4", "edgecolor": "#b4b4b4", "hatch": "////
 GROUP_COLOURS = ("#00b0f0", "#7ac943", "#ff5fa2", "#ffa000")  # on white and on magma
 MOST_LINES = 60  # events whose begin and end cross the panels; more would hide them
 LEAST_DB, MOST_DB = 40.0, 80.0  # of the colours: quiet noise shall not look like sound, nor dither fill the picture
-MISSING = "spectrogram: matplotlib is not installed; install it: pip install matplotlib"
 
 
 def check_output(path: Path) -> None:
@@ -120,13 +119,11 @@ def hz_ticks(centres_hz: NDArray[np.float64]) -> tuple[list[float], list[str]]:
 
 
 def _canvas() -> Any:
-    """Matplotlib's canvas that needs no display; an error if matplotlib is not installed."""
+    """Matplotlib's canvas that needs no display; an ImportError if matplotlib is not installed."""
     os.environ.pop("MPLBACKEND", None)  # a display's name there may even keep matplotlib from being imported
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it logs the fonts that it looks for
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-    except ImportError as error:
-        raise ConfigError(MISSING) from error
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     return FigureCanvasAgg
 
 

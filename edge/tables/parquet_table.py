@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from edge.durable import written_whole
-from edge.errors import ConfigError
 from edge.tables.table import ROWS_AT_ONCE, Columns, Row
 
 try:
@@ -21,17 +20,14 @@ try:
 except ImportError:  # pragma: no cover - an extra
     arrow = None
 
-MISSING = "Parquet needs pyarrow; run  pip install pyarrow"
-
 
 def check_installed() -> None:
     """Refuse early what could only fail late.
 
     Raises:
-        ConfigError: pyarrow is not there.
+        ImportError: pyarrow is not there.
     """
-    if arrow is None:
-        raise ConfigError(MISSING)
+    import pyarrow  # noqa: F401
 
 
 def write_parquet(path: Path, columns: Columns, rows: Iterable[Row]) -> int:
@@ -41,7 +37,7 @@ def write_parquet(path: Path, columns: Columns, rows: Iterable[Row]) -> int:
         How many rows it has.
 
     Raises:
-        ConfigError: pyarrow is not there.
+        ImportError: pyarrow is not there.
         OSError: the disk cannot be written; the file is as it was.
     """
     check_installed()

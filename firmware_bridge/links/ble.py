@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -63,7 +64,9 @@ class BleTransport:
             import bleak
             from bleak.exc import BleakError
         except ImportError as error:
-            raise ConfigError("link.ble: bleak is not installed; pip install bleak") from error
+            raise ConfigError(
+                f"link.ble: bleak is not installed; run  {sys.executable} -m pip install bleak"
+            ) from error
         self.name = f"ble:{address}"
         self._address, self._options = address, options or BleOptions()
         self._connect, self._error = bleak.BleakClient, BleakError

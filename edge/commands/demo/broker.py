@@ -60,7 +60,8 @@ def choose(name: str) -> Kind:
     if name not in (*installed, "auto"):
         raise ConfigError(f"--broker: {name!r} is not known; use mosquitto, amqtt or auto")
     raise ConfigError(
-        f"no {'broker' if name == 'auto' else name} found; install one: apt-get install mosquitto, or pip install amqtt"
+        f"no {'broker' if name == 'auto' else name} found; install one: apt-get install mosquitto, or "
+        f"{sys.executable} -m pip install amqtt"
     )
 
 

@@ -1,0 +1,68 @@
+"""Each command without the packages that only it needs: one line that says what to install, with which Python."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from edge.commands.demo.broker import free_port
+from edge.errors import EXTRAS
+from edge.sources.demo import DEMO_AUDIO
+
+WITHOUT = f"""
+import sys
+for name in {list(EXTRAS)}:
+    sys.modules[name] = None
+from edge.__main__ import main
+main()
+"""
+HANGS_S = 300
+DATABASE = "'psycopg[binary]'"
+
+
+def laennec(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", WITHOUT, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=HANGS_S, check=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "packages"),
+    [
+        (("history", "events"), DATABASE),
+        (("history", "holes"), DATABASE),
+        (("history", "prune", "--days", "3"), DATABASE),
+        (("ingest",), DATABASE),
+        (("export", "convert", "--out", ".", "--as", "parquet"), "-m pip install pyarrow"),
+        (("score", DEMO_AUDIO, "--out", "scored"), "-m pip install pyarrow"),
+        (("board", "--listen", "0"), "argon2-cffi"),
+        (("spectrogram", DEMO_AUDIO, "-o", "a.png"), "-m pip install matplotlib"),
+    ],
+    ids=lambda value: " ".join(map(str, value[:2])) if isinstance(value, tuple) else "",
+)
+def test_a_command_without_its_packages_says_in_one_line_what_to_install(
+    arguments: Sequence[object], packages: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = laennec(*arguments)
+    assert result.returncode == 2
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("laennec: ")
+    assert packages in line
+    assert f"{sys.executable} -m pip install " in line
+
+
+@pytest.mark.parametrize("command", ["history", "score", "board"])
+def test_the_help_of_a_command_needs_none_of_its_packages(command: str) -> None:
+    assert "Usage: " in laennec(command, "--help").stdout
+
+
+def test_what_needs_no_such_package_works_without_them(tmp_path: Path) -> None:
+    assert laennec("detect", "--jsonl", DEMO_AUDIO).returncode == 0
+    assert laennec("export", "convert", "--out", tmp_path, "--as", "csv").stderr.endswith("found none of it\n")
+    (tmp_path / "s.yaml").write_text(f"mqtt: {{port: {free_port()}}}\n")
+    checked = laennec("ingest", "--check", "--config", tmp_path / "s.yaml").stderr
+    assert checked.startswith("laennec: broker ")
