@@ -42,6 +42,8 @@ class Kept(Generic[AnyBody]):
     """Whether that is known."""
     since_s: float | None = None
     """Of an alarm or a bed's status: since when it is so."""
+    began_s: float | None = None
+    """Of an alarm: when its episode began, whoever acknowledged it since."""
 
     def age_s(self, now_s: float) -> float:
         """How long ago it was made; infinite where nobody knows."""

@@ -117,9 +117,10 @@ def _line(condition: str, kept: Kept[Alarm]) -> AlarmLine:
     def who(person: Person | None) -> Who | None:
         return None if person is None else Who(person.by, person.why, kept.at_s(person.at), until_s(person.until))
 
+    since_s = kept.began_s if body.signal in ("On", "Ack") else kept.since_s  # who has seen it does not end it
     return AlarmLine(
         condition, condition_words(condition), body.kind, body.priority, body.signal, body.validity == "Vld",
-        body.activation == "On", kept.since_s, body.episode, None if body.limit is None else body.limit.s_per_min,
+        body.activation == "On", since_s, body.episode, None if body.limit is None else body.limit.s_per_min,
         None if body.limit is None else who(body.limit.set), who(body.acknowledged), who(body.inactivated),
         until_s(body.audio_paused_until),
     )  # fmt: skip

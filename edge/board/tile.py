@@ -41,6 +41,7 @@ class AlarmLine:
     is_watched: bool
     """False: it has no limit, or a person has inactivated it."""
     since_s: float | None
+    """Since it began, while it lasts; else since the signal is what it is."""
     episode: int | None
     limit: float | None
     """s/min; None: none, or technical."""

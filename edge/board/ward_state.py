@@ -101,8 +101,9 @@ class Ward:
             and (arrival.is_stored or body.ts <= before.body.ts)
         )
         if not is_overtaken:
-            is_same = before is not None and before.body.episode == body.episode
-            part.alarms[condition] = replace(kept, since_s=_since_s(kept, body.since, before if is_same else None))
+            before = before if before is not None and before.body.episode == body.episode else None
+            since_s = _since_s(kept, body.since, before)
+            part.alarms[condition] = replace(kept, since_s=since_s, began_s=_began_s(kept, since_s, before))
             part.unread.pop(condition, None)
 
     def _part(self, place: Place) -> NodeState | BedState | None:
@@ -180,6 +181,14 @@ def _since_s(
     is_same = before is not None and before.is_dated and before.body.boot_id == kept.body.boot_id
     is_same = is_same and before is not None and before.body.since == since
     return before.since_s if before is not None and is_same else kept.at_s(since)
+
+
+def _began_s(kept: Kept[Alarm], since_s: float | None, before: Kept[Alarm] | None) -> float | None:
+    """When an alarm began: as it was found at first; of a node that does not say so, as of its first signal here."""
+    is_same = before is not None and before.is_dated and before.body.boot_id == kept.body.boot_id
+    if before is not None and is_same and before.began_s is not None:
+        return before.began_s
+    return since_s if kept.body.began is None else kept.at_s(kept.body.began)
 
 
 def _keep_of_bed(bed: BedState, kept: Kept[Body]) -> None:

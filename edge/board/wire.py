@@ -177,6 +177,7 @@ class Alarm(Body):
     audible: bool
     escalated: bool = False
     since: Time | None
+    began: Time | None = None
     audio_paused_until: Time | None = None
     episode: Count | None = None
     acknowledged: Person | None = None

@@ -109,6 +109,7 @@ def alarm_body(node: Node, alarm: AlarmNow, now_s: float, wall: Wall) -> Body:
         "priority": priority_of(rule, state), "escalated": state.escalated, "cause": alarm.cause,
         "activation": _activation(rule, state), "presence": state.presence, "validity": "Vld" if state.known else "NA",
         "signal": state.signal, "audible": is_audible(state), "since": _moment(state.since_s or None, wall),
+        "began": _moment(state.began_s, wall),
         "audio_paused_until": _moment(state.paused_until_s, wall), "episode": state.episode or None,
         "latching": rule.latching,
         "acknowledged": _person(state.acknowledged, wall) if state.signal == "Ack" else None,

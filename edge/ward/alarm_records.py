@@ -96,6 +96,8 @@ class AlarmState:
     """Since when the signal is what it is."""
     episode: int = 0
     """Number of the present or last episode of this alarm, counted from 1; 0 before the first."""
+    began_s: float | None = None
+    """When that episode was signalled first; None: there was none, or a release that did not note it wrote the log."""
     cleared_s: float | None = None
     """When the condition of that episode was over last."""
     acknowledged: Person | None = None

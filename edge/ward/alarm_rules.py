@@ -165,8 +165,10 @@ def _tick(rule: Rule, state: AlarmState, now_s: float) -> list[Change]:
 def _raised(rule: Rule, state: AlarmState, now_s: float) -> AlarmState:
     """The signal of a condition that has lasted for its delay."""
     if state.cleared_s is None or state.present_since_s - state.cleared_s >= rule.group_s:
-        begun = {"episode": state.episode + 1, "acknowledged": None, "escalated": False, "unanswered_since_s": now_s}
-        return _signalled(state, "On", now_s, **begun)
+        return _signalled(
+            state, "On", now_s,
+            episode=state.episode + 1, began_s=now_s, acknowledged=None, escalated=False, unanswered_since_s=now_s,
+        )  # fmt: skip
     is_settled = state.acknowledged is not None and priority_of(rule, state) != "Hi"  # a high one is never held back
     return _signalled(state, "Ack" if is_settled else "On", now_s)
 

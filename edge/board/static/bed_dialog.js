@@ -2,10 +2,12 @@
 
 import { $, make, setHidden, setText } from "./dom.js";
 import { order, role, signedInAs } from "./session.js";
+import { shape } from "./shapes.js";
 import { answerable } from "./tile.js";
 import { remember, who } from "./who.js";
 import { ago, burden, pageOf, timeOfDay } from "./words.js";
 
+const LEVELS = { On: "alarm", Latch: "latched", Ack: "seen", Off: "quiet" }; // what an alarm would make of its bed alone
 const MAY_ACKNOWLEDGE = ["acknowledge", "configure"];
 
 let shown = null; // key of the bed in the dialog
@@ -57,7 +59,7 @@ export class BedDialog {
     setHidden($("#bed-page"), !tile.stream);
     if (tile.stream) $("#bed-page").href = pageOf(tile);
     setText($("#bed-state"), [tile.words, tile.also, tile.detail, `box ${tile.node}`, `site ${tile.site}`].filter(Boolean).join(" · "));
-    $("#bed-alarms").replaceChildren(...tile.alarms.map((line) => make("li", `signal-${line.signal}`, alarmText(line, now))));
+    $("#bed-alarms").replaceChildren(...tile.alarms.map((line) => make("li", `signal-${line.signal} priority-${line.priority}`, shape(LEVELS[line.signal], line.kind, line.priority), make("span", "", alarmText(line, now)))));
     $("#do-acknowledge").disabled = !answerable(tile).length || !MAY_ACKNOWLEDGE.includes(role());
   }
 

@@ -12,8 +12,8 @@ import { who } from "./who.js";
 import { ago, pageOf } from "./words.js";
 
 const SILENCE_MS = 120_000; // of this screen; longer is a command to the bed, with who and why
-const SUMMARY = [ // what is counted, in which shape and words
-  ["patient", ["alarm", "Phy", "Hi"], "patient"], ["unknown", ["unknown"], "unknown"], ["technical", ["alarm", "Tec", "Me"], "equipment"],
+const SUMMARY = [ // what is counted, in which shape, of alarms that of the highest priority among them, and words
+  ["patient", ["alarm", "Phy"], "patient"], ["unknown", ["unknown"], "unknown"], ["technical", ["alarm", "Tec"], "equipment"],
   ["waiting", ["waiting"], "not measured yet"], ["seen", ["seen"], "seen"], ["inactive", ["inactive"], "off"], ["quiet", ["quiet"], "quiet"],
 ];
 
@@ -23,7 +23,7 @@ const stream = new WardStream(onChange, start);
 const dialog = new BedDialog(stream);
 let silencedMs = -Infinity;
 let wasSilent = false;
-let spoken = "";
+let summed = "";
 
 // What is shown of a tile: as the board says, unless the board itself is silent.
 function seen(tile) {
@@ -119,11 +119,19 @@ function summary() {
   const counts = stream.isSilent ? { unknown: views.size } : stream.head.summary;
   const wanted = SUMMARY.filter(([key]) => counts[key]);
   const text = wanted.map(([key, , words]) => `${counts[key]} ${words}`).join(", ");
-  if (text === spoken) return;
-  spoken = text;
-  $("#summary").replaceChildren(...wanted.map(([key, look, words]) =>
-    make("li", `count count-${key}`, shape(...look), make("strong", "", String(counts[key])), make("span", "", words))));
+  const highest = { Phy: highestPriority("Phy"), Tec: highestPriority("Tec") };
+  const look = `${text} ${highest.Phy} ${highest.Tec}`;
+  if (look === summed) return;
+  summed = look;
+  $("#summary").replaceChildren(...wanted.map(([key, [level, kind], words]) =>
+    make("li", `count count-${key} priority-${highest[kind] ?? "none"}`, shape(level, kind, highest[kind]), make("strong", "", String(counts[key])), make("span", "", words))));
   setText($("#said"), text);
+}
+
+// Of all beds whose tile says an alarm of that kind that nobody has seen.
+function highestPriority(kind) {
+  const raised = [...views.values()].map((view) => view.tile).filter((tile) => tile.kind === kind && ["alarm", "latched"].includes(tile.level));
+  return mostUrgent(raised.map((tile) => tile.priority)) ?? "Lo";
 }
 
 function sound() {

@@ -24,3 +24,16 @@ export function svg(tag, attributes = {}) {
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
   return element;
 }
+
+const measuring = document.createElement("canvas").getContext("2d");
+const widths = new Map();
+
+// How wide bold text is, in letters' heights (em): it is as large as its place lets it be, and not cut.
+export function widthOf(text) {
+  if (!widths.has(text)) {
+    if (widths.size > 2000) widths.clear();
+    measuring.font = `700 100px ${getComputedStyle(document.documentElement).fontFamily}`;
+    widths.set(text, Math.max(0.5, measuring.measureText(text).width / 100));
+  }
+  return widths.get(text);
+}

@@ -1,14 +1,12 @@
 // One bed on the screen: an element that is made once and then only changed where something changed.
 
-import { make, setHidden, setText, svg } from "./dom.js";
+import { make, setHidden, setText, svg, widthOf } from "./dom.js";
 import { shape } from "./shapes.js";
 import { Steady } from "./steady.js";
 import { ago, burden, pageOf, percent, timeOfDay } from "./words.js";
 
 const PRIORITY = { Hi: "high", Me: "medium", Lo: "low" };
 const KIND = { Phy: "Patient", Tec: "Equipment" };
-const LONG_NAME = 7.4; // letters that fit at full size
-const LONG_WORDS = 10; // the same of what is wrong
 const HOUR_MIN = 60;
 const CURVE_S = 60; // after so long a curve is drawn anew: it ends now
 const FULL_SCALE = 6; // s/min at the top of a sparkline, unless limit or burden is higher
@@ -35,8 +33,8 @@ export class TileView {
     this.detail = make("p", "detail");
     this.burdens = make("table", "burdens");
     this.facts = make("p", "facts");
-    const head = make("div", "head", this.shape, make("h3", "name", this.open));
-    const said = make("div", "said", make("div", "line-of-words", this.words, this.rank), this.since, this.also, this.detail);
+    const head = make("div", "head", this.shape, make("h3", "name", this.open), this.rank);
+    const said = make("div", "said", this.words, this.since, this.also, this.detail);
     this.page = make("a", "to-page", waves());
     this.face = make("div", "face", head, said, this.burdens, this.facts, this.acknowledge, this.page);
     this.element = make("li", "tile", this.face);
@@ -62,10 +60,10 @@ export class TileView {
     }
     const { name } = tile;
     setText(this.open, name);
-    this.element.style.setProperty("--name-scale", String(Math.max(0.45, Math.min(1, LONG_NAME / name.length))));
+    this.element.style.setProperty("--name-width", String(widthOf(name))); // so that it fits: tiles.css
     setText(this.rank, tile.is_test ? "TEST" : "");
     setText(this.words, tile.words);
-    this.element.style.setProperty("--words-scale", String(Math.max(0.55, Math.min(1, LONG_WORDS / tile.words.length))));
+    this.element.style.setProperty("--words-width", String(widthOf(tile.words)));
     const rank = tile.kind ? `${KIND[tile.kind]}, ${PRIORITY[tile.priority]} priority` : "";
     setText(this.detail, [tile.detail, rank].filter(Boolean).join(" · "));
     this.#drawAlso(tile);

@@ -66,6 +66,30 @@ def test_a_step_of_the_nodes_clock_does_not_move_since_when_an_alarm_lasts(step_
     assert bed_of(ward, 60).since_s == NOW_S + 50, "of another episode its own time counts"
 
 
+SEEN = {"signal": "Ack", "audible": False, "rev": 2, "since": made.alarm(wall_s=WALL_S + 750)["since"],
+        "acknowledged": {"by": "nurse K", "at": made.alarm()["ts"], "why": ""}}  # fmt: skip
+
+
+def test_who_acknowledges_an_alarm_does_not_change_since_when_it_lasts() -> None:
+    began = made.alarm()["since"]
+    ward = ward_of({"alarm/continuous": made.alarm(began=began)})
+    before = bed_of(ward, 0)
+    say(ward, "s/bed/alarm/continuous", made.alarm(began=began, **SEEN), 0)
+    seen = bed_of(ward, 0)
+    assert (before.level, before.since_s, seen.level, seen.since_s) == ("alarm", NOW_S - 750, "seen", NOW_S - 750)
+    assert seen.alarms[0].since_s == NOW_S - 750
+
+
+def test_a_board_that_was_started_later_knows_when_the_alarm_began_too() -> None:
+    assert tile_of({"alarm/continuous": made.alarm(began=made.alarm()["since"], **SEEN)}).since_s == NOW_S - 750
+
+
+def test_of_a_node_that_does_not_say_when_it_began_the_board_remembers_it() -> None:
+    ward = ward_of({"alarm/continuous": made.alarm()})
+    say(ward, "s/bed/alarm/continuous", made.alarm(**SEEN), 0)
+    assert bed_of(ward, 0).since_s == NOW_S - 750
+
+
 def test_what_was_stored_with_a_time_to_come_does_not_count_until_a_live_word_comes() -> None:
     ward = ward_of(stored_s=-7200.0)  # the clock of the box is two hours ahead
     assert bed_of(ward, 0).level == "unknown"

@@ -39,7 +39,7 @@ def sent(alarm: AlarmNow) -> dict[str, object]:
 
 def test_an_acknowledged_alarm_says_this() -> None:
     state = AlarmState(
-        rev=7, known=True, presence=True, present_since_s=900.0, signal="Ack", since_s=1000.0, episode=2,
+        rev=7, known=True, presence=True, present_since_s=900.0, signal="Ack", since_s=1000.0, episode=2, began_s=940.0,
         acknowledged=NURSE, escalated=True, limit=BedLimit(10.0, NURSE),
     )  # fmt: skip
     who = {"by": "nurse K (board)", "at": "2027-01-15T08:16:40.000Z", "why": "asthma"}
@@ -48,6 +48,7 @@ def test_an_acknowledged_alarm_says_this() -> None:
         "boot_id": "b3f1b3f1", "condition": "continuous", "kind": "Phy", "priority": "Hi", "escalated": True,
         "cause": "acknowledged", "activation": "On", "presence": True, "validity": "Vld", "signal": "Ack",
         "audible": False, "since": "2027-01-15T08:16:40.000Z", "audio_paused_until": None, "episode": 2,
+        "began": "2027-01-15T08:15:40.000Z", "durable": True,
         "latching": True, "acknowledged": who, "inactivated": None, "value": 12.35,
         "limit": {"s_per_min": 10.0, "set": who}, "ts": "2027-01-15T08:17:40.000Z",
         "valid_until": "2027-01-15T08:19:40.000Z", "clip": None,

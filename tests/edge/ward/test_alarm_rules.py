@@ -163,6 +163,17 @@ def test_a_signal_of_an_old_log_that_does_not_say_since_when_nobody_answered_cou
     assert causes(advance(rule, old, 230, 12.0)) == ["escalated"]
 
 
+def test_an_episode_began_with_its_first_signal_whoever_sees_it_and_however_it_comes_and_goes() -> None:
+    rule = replace(RULE, escalate_s=None)
+    seen = acknowledge(after(rule, (50, 12.0)), nurse(70))[0].state
+    assert (seen.signal, seen.since_s, seen.began_s) == ("Ack", 70, 50)
+    over = after(rule, (100, 0.0), state=seen)
+    returned = after(rule, (110, 12.0), state=over)
+    assert (returned.signal, returned.episode, returned.began_s) == ("Ack", 1, 50)
+    another = after(rule, (5000, 0.0), (6000, 12.0), state=returned)
+    assert (another.signal, another.episode, another.began_s) == ("On", 2, 6000)
+
+
 def test_an_inactivated_alarm_is_off_until_its_time_and_then_raised_anew() -> None:
     (off,) = inactivate(after(RULE, (0, 12.0)), 600, nurse(10))
     assert (off.state.signal, off.state.inactivated) == ("Off", nurse(10))

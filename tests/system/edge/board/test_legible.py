@@ -11,10 +11,13 @@ import pytest
 
 from tests.edge.board import ward_messages as made
 from tests.edge.board.fake_ward import FakeWard
+from tests.edge.conftest import wait_for
 from tests.system.edge.board.conftest import TABLET, WALL, RunningBoard, bed_path, every_level, shown, steady, tile
 
 STYLE = Path(__file__).parents[4] / "edge/board/static/base.css"
 Open = Callable[..., Any]
+PHONE = {"width": 390, "height": 844}
+LINES = {"Hi": "high", "Me": "medium", "Lo": "low"}
 LEAST = 3.0  # contrast of what is no text, WCAG 2.2, 1.4.11
 
 TOO_SMALL = """(all) => all.filter((each) => each.offsetParent
@@ -25,6 +28,11 @@ COVERED = """(all) => all.filter((tile) => {
   const [page, test] = [".to-page", ".rank"].map((name) => tile.querySelector(name).getBoundingClientRect());
   return page.left < test.right && test.left < page.right && page.top < test.bottom && test.top < page.bottom;
 }).map((tile) => tile.innerText)"""
+SHORTENED = """(all) => all
+  .filter((each) => each.scrollWidth > each.clientWidth || each.scrollHeight > each.clientHeight + 2)
+  .map((each) => `${each.textContent}: ${each.clientWidth} of ${each.scrollWidth}`)"""
+ICONS = """(root) => ({ bars: root.querySelectorAll(".shape .line").length,
+  colour: getComputedStyle(root.querySelector(".shape")).color })"""
 RINGS = """(all) => all.map((open) => {
   open.focus({ focusVisible: true });
   const colours = [getComputedStyle(open, "::after").outlineColor];
@@ -154,3 +162,63 @@ def test_the_word_test_is_not_covered_by_the_button_beside_it(
     shown(page, ".rank:not(:empty)", others + 2)
     steady(page)
     assert page.locator(".tile").evaluate_all(COVERED) == []
+
+
+@pytest.mark.parametrize(
+    ("viewport", "beds"), [(WALL, 16), (WALL, 48), (TABLET, 16), (PHONE, 16)], ids=["wall", "many", "tablet", "phone"]
+)
+def test_no_word_of_a_state_is_cut(
+    board: RunningBoard, ward: FakeWard, open_page: Open, viewport: dict[str, int], beds: int
+) -> None:
+    seen = {"by": "nurse K", "at": made.alarm()["ts"], "why": ""}
+    states: list[dict[str, Any]] = [{"signal": "On"}, {"signal": "Latch"}, {"signal": "Ack", "acknowledged": seen}]
+    for number in range(beds):
+        ward.tell_bed(f"bed-{number:02}", mode="Test")
+        state = states[number % 3]
+        ward.alarm(f"bed-{number:02}", "not-measurable", mode="Test", priority="Me", audible=False, **state)
+    page = open_page(board.url, viewport=viewport)
+    shown(page, ".rank:not(:empty)", beds)
+    shown(page, ".level-seen", beds // 3)
+    steady(page)
+    assert page.locator(".words").evaluate_all(SHORTENED) == []
+
+
+def icon(page: Any, selector: str) -> Any:
+    """How many bars the shape there has, and its colour; what is being drawn anew has none."""
+    page.locator(f"{selector} .shape").wait_for()
+    return wait_for(lambda: (found := page.locator(selector).evaluate(ICONS))["colour"] and found, selector)
+
+
+@pytest.mark.parametrize(
+    ("condition", "priority", "bars"),
+    [("continuous", "Hi", 3), ("continuous", "Me", 2), ("continuous", "Lo", 1), ("contact", "Me", 2)],
+)
+def test_header_dialog_and_page_of_a_bed_show_the_priority_that_its_tile_shows(
+    board: RunningBoard, ward: FakeWard, open_page: Open, condition: str, priority: str, bars: int
+) -> None:
+    ward.tell_bed("bed1")
+    ward.alarm("bed1", condition, priority=priority)
+    page = open_page(board.url, color_scheme="dark")
+    page.locator(".tile.level-alarm").wait_for()
+    line = page.evaluate(f"getComputedStyle(document.documentElement).getPropertyValue('--{LINES[priority]}-line')")
+    steady(page)
+    header = icon(page, ".count-patient" if condition == "continuous" else ".count-technical")
+    tile(page, "bed1").locator(".open").click()
+    dialog = icon(page, "#bed-alarms .signal-On")
+    page.goto(f"{board.url}{bed_path('bed1')}")
+    of_bed = icon(page, ".now-state.level-alarm")
+    for shown_at in (header, dialog, of_bed):
+        assert shown_at["bars"] == bars
+        assert luminance(shown_at["colour"]) == pytest.approx(luminance(line.strip()))
+
+
+def test_the_header_shows_the_highest_priority_of_all_beds(
+    board: RunningBoard, ward: FakeWard, open_page: Open
+) -> None:
+    for number, priority in enumerate(("Lo", "Me")):
+        ward.tell_bed(f"bed{number}")
+        ward.alarm(f"bed{number}", priority=priority)
+    page = open_page(board.url)
+    shown(page, ".count-patient .shape .line", 2)
+    ward.alarm("bed0", priority="Hi")
+    shown(page, ".count-patient .shape .line", 3)
