@@ -62,17 +62,17 @@ def convert(
 ) -> None:
     """Make files of what was collected, beside it: those that are missing or older than their JSON lines."""
     from edge.neighbours.fhir_codes import LOCAL
-    from edge.neighbours.files import is_current, made_of, make
+    from edge.neighbours.files import forms_of, is_current, made_of, make
     from edge.neighbours.journal import Reading, journals
 
     _check_formats(form)
     for kind, _, journal in journals(out):
-        for each in form:
-            made = made_of(journal, kind, each)  # type: ignore[arg-type]
+        for each in forms_of(kind, form):  # type: ignore[arg-type]
+            made = made_of(journal, each)
             if is_current(made, journal):
                 continue
             met = Reading()
-            count = make(journal, kind, each, (system or LOCAL).rstrip("/"), met)  # type: ignore[arg-type]
+            count = make(journal, kind, each, (system or LOCAL).rstrip("/"), met)
             print(f"{made}: {count} rows, {met.copies} copies and {met.damaged} damaged lines left out")
 
 

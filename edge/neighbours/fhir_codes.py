@@ -1,15 +1,14 @@
 """Codes and small parts of FHIR resources: the code of a sound, the unit of a number, the bed and the box.
 
-Not for whole resources (`edge.neighbours.fhir_observation`, `edge.neighbours.fhir_device_alert`).
+Not for whole resources (`edge.neighbours.fhir_observation`).
 
 Where the codes come from:
     sounds         SNOMED CT, as in the value set of lung findings of IHE Paramedicine (PCC.PCS); it has one code for
                    crackles, so fine and coarse are told apart by the text and the local code
     units          UCUM
-    a low battery  ISO/IEEE 11073-10101, MDC_EVT_BATT_LO
-    the rest       none that we know of: not for seconds of adventitious sound in a minute, its coverage, a score, or
-                   what a microphone cannot judge. They have local codes below `LOCAL`, an address that is reserved for
-                   examples (RFC 2606): a hospital that stores them gives its own (`--system`).
+    the rest       none that we know of: not for seconds of adventitious sound in a minute, its coverage, or a score.
+                   They have local codes below `LOCAL`, an address that is reserved for examples (RFC 2606): a
+                   hospital that stores them gives its own (`--system`).
 """
 
 from __future__ import annotations
@@ -21,7 +20,6 @@ Json = dict[str, Any]
 LOCAL = "https://laennec.example/fhir"
 SNOMED = "http://snomed.info/sct"
 UCUM = "http://unitsofmeasure.org"
-MDC = "urn:iso:std:iso:11073:10101"
 HL7 = "http://terminology.hl7.org/CodeSystem"
 
 ADDED_SOUNDS = (SNOMED, "53972003", "Added respiratory sounds")
@@ -32,7 +30,6 @@ SOUNDS = {
     "fine_crackle": (SNOMED, "48409008", "Respiratory crackles"),
     "coarse_crackle": (SNOMED, "48409008", "Respiratory crackles"),
 }
-ALARMS = {"battery": (MDC, "196802", "MDC_EVT_BATT_LO")}
 UNITS = {"s/min": "s/min", "%": "%", "1": "1"}
 """UCUM code -> what a person reads."""
 

@@ -11,11 +11,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
-from edge.delivery.records import EventRecord, TransitionRecord, TrendRecord
+from edge.delivery.records import EventRecord, TrendRecord
 from edge.durable import written_whole
 from edge.errors import SourceError
 from edge.neighbours.fhir_codes import Json
-from edge.neighbours.fhir_device_alert import device_alerts
 from edge.neighbours.fhir_observation import burden_observation, sound_observation
 from edge.neighbours.journal import Reading, read
 from edge.neighbours.rows import COLUMNS, rows_of
@@ -23,13 +22,18 @@ from edge.tables.csv_table import write_csv
 from edge.tables.parquet_table import write_parquet
 
 Format = Literal["csv", "parquet", "fhir"]
-ENDINGS = {"csv": ".csv", "parquet": ".parquet"}
-FHIR_ENDINGS = {"events": ".Observation.ndjson", "trends": ".Observation.ndjson", "alarms": ".DeviceAlert.ndjson"}
+ENDINGS = {"csv": ".csv", "parquet": ".parquet", "fhir": ".Observation.ndjson"}
+IN_FHIR = ("events", "trends")  # tables; of an alarm FHIR has no resource before R6, which is not final
 
 
-def made_of(journal: Path, kind: str, form: Format) -> Path:
-    """The file that is made of a journal of table `kind`."""
-    return journal.with_suffix(FHIR_ENDINGS[kind] if form == "fhir" else ENDINGS[form])
+def forms_of(kind: str, wanted: Iterable[Format]) -> list[Format]:
+    """Those of the formats that a table can be made into."""
+    return [form for form in wanted if form != "fhir" or kind in IN_FHIR]
+
+
+def made_of(journal: Path, form: Format) -> Path:
+    """The file that is made of a journal."""
+    return journal.with_suffix(ENDINGS[form])
 
 
 def is_current(made: Path, journal: Path) -> bool:
@@ -54,7 +58,7 @@ def make(journal: Path, kind: str, form: Format, system: str, met: Reading | Non
         ConfigError: the format needs what is not installed.
         SourceError: the journal cannot be read, or the disk not written.
     """
-    path = made_of(journal, kind, form)
+    path = made_of(journal, form)
     try:
         if form == "fhir":
             return _write_lines(path, _resources(journal, system, met))
@@ -65,18 +69,14 @@ def make(journal: Path, kind: str, form: Format, system: str, met: Reading | Non
 
 
 def _resources(journal: Path, system: str, met: Reading | None) -> Iterator[Json]:
-    """One for each sound, each minute of a bed, and each episode of an alarm."""
+    """One for each sound, and for each minute of a bed."""
     latest: dict[str, EventRecord] = {}
-    changes: list[TransitionRecord] = []
     for record in read(journal, met):
         if isinstance(record, TrendRecord):
             yield burden_observation(record, system)
-        elif isinstance(record, TransitionRecord):
-            changes.append(record)
         elif isinstance(record, EventRecord) and _is_newer(record, latest.get(record.id)):
             latest[record.id] = record
     yield from (sound_observation(each, system) for each in latest.values())
-    yield from device_alerts(changes, system)
 
 
 def _is_newer(record: EventRecord, known: EventRecord | None) -> bool:

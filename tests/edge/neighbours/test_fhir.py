@@ -12,12 +12,10 @@ from fhir.resources.R4B.observation import Observation as ObservationR4B
 from pydantic import ValidationError
 
 from edge.delivery.record_reading import validated
-from edge.delivery.records import EventRecord, TransitionRecord, TrendRecord
+from edge.delivery.records import EventRecord, TrendRecord
 from edge.neighbours.fhir_codes import LOCAL, SNOMED, SOUNDS
-from edge.neighbours.fhir_device_alert import device_alerts
 from edge.neighbours.fhir_observation import burden_observation, sound_observation
-from tests.edge.neighbours.device_alert_r6 import DeviceAlert
-from tests.edge.neighbours.messages import GOLDEN, LIVE, NURSE, event, transition, trend
+from tests.edge.neighbours.messages import GOLDEN, LIVE, event, trend
 
 WHERE = {"site": "ward-b", "node": "edge-7"}
 
@@ -34,33 +32,17 @@ def of_trend(body: dict[str, Any]) -> dict[str, Any]:
     return burden_observation(record)
 
 
-def alerts(*bodies: dict[str, Any]) -> list[dict[str, Any]]:
-    records = [validated(body) for body in bodies]
-    return device_alerts([each for each in records if isinstance(each, TransitionRecord)])
-
-
-EPISODE = (
-    transition("On", "raised", 1),
-    transition("On", "audio paused", 2, by=NURSE, at_s=15.0),
-    transition("Ack", "acknowledged", 3, by=NURSE, at_s=20.0),
-    transition("Off", "cleared", 4, at_s=90.0),
-)
 OBSERVATIONS = {
     "observation-sound": of_event(event("end", 2, 1.5)),
     "observation-burden": of_trend(trend()),
     "observation-not-measured": of_trend(trend(known=False)),
 }
-ALERTS = {
-    "alert-raised": alerts(*EPISODE[:1])[0],
-    "alert-over": alerts(*EPISODE)[0],
-    "alert-of-the-node": alerts(transition("On", "raised", 1, stream="", condition="clock"))[0],
-}
 
 
 @pytest.mark.golden
-@pytest.mark.parametrize("name", [*OBSERVATIONS, *ALERTS])
+@pytest.mark.parametrize("name", OBSERVATIONS)
 def test_a_resource_is_as_on_the_first_day(name: str) -> None:
-    assert (OBSERVATIONS | ALERTS)[name] == json.loads((GOLDEN / f"{name}.json").read_text())
+    assert OBSERVATIONS[name] == json.loads((GOLDEN / f"{name}.json").read_text())
 
 
 @pytest.mark.parametrize("release", [ObservationR4B, ObservationR5])
@@ -74,17 +56,6 @@ def test_the_validator_refuses_an_observation_without_a_code() -> None:
     broken = {key: value for key, value in OBSERVATIONS["observation-sound"].items() if key != "code"}
     with pytest.raises(ValidationError):
         ObservationR5.model_validate_json(json.dumps(broken))
-
-
-@pytest.mark.parametrize("name", ALERTS)
-def test_an_alert_has_the_elements_of_r6(name: str) -> None:
-    taken = DeviceAlert.model_validate_json(json.dumps(ALERTS[name]))
-    assert taken.presence is ALERTS[name]["presence"]
-
-
-def test_the_shape_of_r6_refuses_what_it_does_not_have() -> None:
-    with pytest.raises(ValidationError):
-        DeviceAlert.model_validate_json(json.dumps({**ALERTS["alert-raised"], "timing": "now"}))
 
 
 def test_each_event_class_has_the_code_of_its_sound_and_the_name_of_ours() -> None:
@@ -141,29 +112,4 @@ def test_what_comes_in_mode_test_is_marked_as_test_data_and_what_is_operational_
 
 
 def test_no_resource_names_a_patient() -> None:
-    assert {each["subject"]["type"] for each in (OBSERVATIONS | ALERTS).values()} == {"Location", "Device"}
-
-
-def test_an_episode_is_one_alert_that_ends_and_remembers_who_acknowledged_it() -> None:
-    (found,) = alerts(*EPISODE)
-    assert (found["status"], found["presence"], found["acknowledged"]) == ("completed", False, True)
-    assert found["acknowledgedBy"] == {"type": "Practitioner", "display": "nurse K (board)"}
-    assert found["signal"][0]["indication"] == {"start": "2027-01-15T08:00:10.000Z", "end": "2027-01-15T08:00:20.000Z"}
-
-
-def test_copies_and_changes_out_of_order_make_the_same_alert() -> None:
-    assert alerts(*EPISODE[::-1], *EPISODE) == alerts(*EPISODE)
-
-
-def test_a_pause_of_the_sound_pauses_the_signal_and_not_the_alert() -> None:
-    (found,) = alerts(*EPISODE[:2])
-    assert found["status"] == "in-progress"
-    assert found["signal"][0]["activationState"]["coding"][0]["code"] == "paused"
-
-
-def test_a_low_battery_has_the_code_of_11073_and_other_alarms_have_ours() -> None:
-    (battery,) = alerts(transition("On", "raised", 1, condition="battery"))
-    assert battery["code"]["coding"][0] == {
-        "system": "urn:iso:std:iso:11073:10101", "code": "196802", "display": "MDC_EVT_BATT_LO",
-    }  # fmt: skip
-    assert [each["code"] for each in ALERTS["alert-raised"]["code"]["coding"]] == ["continuous"]
+    assert {each["subject"]["type"] for each in OBSERVATIONS.values()} == {"Location"}

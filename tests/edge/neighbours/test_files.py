@@ -15,7 +15,7 @@ from edge.delivery.record_reading import parse
 from edge.delivery.records import WireRecord
 from edge.errors import SourceError
 from edge.neighbours.fhir_codes import LOCAL
-from edge.neighbours.files import Format, is_current, made_of, make
+from edge.neighbours.files import Format, forms_of, is_current, made_of, make
 from edge.neighbours.journal import Journal, Reading, journals, line_of, read
 from tests.edge.neighbours.messages import BED, event, transition, trend
 
@@ -100,16 +100,25 @@ def test_a_disk_that_takes_nothing_is_told_and_nothing_is_acknowledged(tmp_path:
     assert re.search(r"cannot be written .* the broker keeps what comes", str(caught.value))
 
 
-@pytest.mark.parametrize("form", ["csv", "parquet", "fhir"])
-@pytest.mark.parametrize("kind", ["events", "trends", "alarms"])
+TABLES = [
+    (kind, form) for kind in ("events", "trends", "alarms") for form in forms_of(kind, ["csv", "parquet", "fhir"])
+]
+
+
+def test_alarms_are_made_into_tables_and_not_into_fhir() -> None:
+    assert [form for kind, form in TABLES if kind == "alarms"] == ["csv", "parquet"]
+    assert [form for kind, form in TABLES if kind == "events"] == ["csv", "parquet", "fhir"]
+
+
+@pytest.mark.parametrize(("kind", "form"), TABLES)
 def test_the_same_lines_give_the_same_bytes_and_copies_leave_no_trace(kind: str, form: Format, tmp_path: Path) -> None:
     Journal(tmp_path).append([ONSET, END, TREND, RAISED])
     journal = path_of(tmp_path, kind)
     make(journal, kind, form, LOCAL)
-    first = made_of(journal, kind, form).read_bytes()
+    first = made_of(journal, form).read_bytes()
     Journal(tmp_path).append([ONSET, END, TREND, RAISED])
     make(journal, kind, form, LOCAL)
-    assert made_of(journal, kind, form).read_bytes() == first
+    assert made_of(journal, form).read_bytes() == first
     assert first
 
 
@@ -131,7 +140,7 @@ def test_fhir_has_one_resource_for_a_sound_by_its_highest_rev(tmp_path: Path) ->
 def test_a_file_is_current_until_more_was_collected(tmp_path: Path) -> None:
     Journal(tmp_path).append([ONSET])
     journal = path_of(tmp_path, "events")
-    made = made_of(journal, "events", "csv")
+    made = made_of(journal, "csv")
     assert not is_current(made, journal)
     make(journal, "events", "csv", LOCAL)
     os.utime(journal, ns=(0, made.stat().st_mtime_ns - 1))

@@ -23,13 +23,6 @@ def test_the_command_draws_what_detect_finds(tmp_path: Path) -> None:
     assert imread(out).shape[1] == WIDTH_IN * DOTS_PER_IN
 
 
-def test_without_matplotlib_one_line_says_how_to_get_it(tmp_path: Path) -> None:
-    (tmp_path / "matplotlib.py").write_text("raise ModuleNotFoundError('matplotlib')")
-    result = laennec("spectrogram", DEMO_AUDIO, "-o", tmp_path / "out.png", PYTHONPATH=str(tmp_path))
-    assert result.returncode == 2
-    assert result.stderr == "laennec: spectrogram: matplotlib is not installed; install it: pip install matplotlib\n"
-
-
 @pytest.mark.parametrize(
     ("command", "absent"), [("spectrogram --help", {*HEAVY, "matplotlib"} - {"pydantic"}), ("model", {"matplotlib"})]
 )
