@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 OF_OTHERS = 0o077
-BESIDE = ("", "-wal", "-shm", "-journal", ".1", ".lock", ".revs")  # of ours, after the name
+BESIDE = ("", "-wal", "-shm", "-journal", ".1", ".lock", ".revs", ".memory")  # of ours, after the name
 MOVED_ASIDE = (".damaged-", ".unread-")
 
 

@@ -3,7 +3,8 @@
 Not for retained state such as status or health: that describes the present and is made anew at each start. Every
 message gets the next `seq` (`edge.delivery.sequence`). When the disk refuses (full, read-only, locked, failing), at the
 start or later, messages go on in memory, bounded, counted and logged, and are moved to the disk when it works again:
-detection never stops for the disk, and never waits for it to begin.
+detection never stops for the disk, and never waits for it to begin. What memory holds is copied to a file whose room
+was taken before (`edge.delivery.memory_copy`): the next process goes on with it, and no sound stays without its end.
 
 What has no room is dropped by its priority (`edge.delivery.priority`), on the disk and in memory alike, each by its own
 bound. What waits too long is dropped whatever it is. Its age is operating time: how long Laennec has run on this box
@@ -21,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge.delivery.disk import Disk
+from edge.delivery.memory_copy import MemoryCopy
 from edge.delivery.messages import Body, Message
 from edge.delivery.priority import CAUSES, MessagePriority, nothing_dropped, priority_of
 from edge.delivery.sequence import SequenceNumbers
@@ -28,6 +30,7 @@ from edge.delivery.store import Entry, Stamp, Store
 from edge.delivery.store_file import open_store
 from edge.log import RateLimitedLog
 
+COPIED_ROWS = 400  # more than fit into the copy of what memory holds
 MEMORY_BYTES = 16e6  # bound of what is kept in memory while the disk refuses, about 10 000 events
 OPERATING_NOTE_S = 600.0  # how often a node that decides nothing notes its operating time
 
@@ -90,7 +93,7 @@ class Outbox:
         self.status = OutboxStatus()
         """To be read from any thread; each work here ends with a new one."""
         self._memory = open_store(":memory:")
-        self._disk = Disk(path)
+        self._disk, self._copy, self._is_copy_old = Disk(path), MemoryCopy(path), False
         self._drops = 0
         self.told: dict[str, int] | None = None
         """Of each alarm the last `rev` that earlier processes put here, by its name; None until it can be read."""
@@ -101,7 +104,7 @@ class Outbox:
             raise
         self._numbers = SequenceNumbers(self._disk.lock_file, stored)
         self.number_for("")
-        self._memory.note_operating_time(self._numbers.last, self._operating_s())
+        self._take_copy()
         self._note_operating_time(0.0)  # finds a full disk now
         self._publish()
 
@@ -134,7 +137,8 @@ class Outbox:
         with self._mutex:
             self._node = node
             if self._numbers.is_known:
-                self._numbers.before = self._disk.read(lambda store: store.given_seq(node), None)
+                before = self._disk.read(lambda store: store.given_seq(node), None)
+                self._numbers.before = None if before is None else max(before, self._memory.given().get(node, 0))
 
     def put(self, messages: Sequence[Message]) -> bool:
         """Write messages in one transaction and give each its `seq`; when the disk refuses, keep them in memory.
@@ -156,6 +160,7 @@ class Outbox:
                 self._drop_updates(messages, self._numbers.last + 1)
                 self._numbers.last += len(messages)
                 self._count_dropped(self._memory.shrink(MEMORY_BYTES))
+                self._write_copy()
             self._publish()
             return is_written
 
@@ -188,8 +193,12 @@ class Outbox:
             found: list[Body] | None = self._disk.read(Store.unfinished, None)
             if found is None:
                 return None
-            earlier = [body for body in found if body.get("boot_id", boot_id) != boot_id]
-            return [body for body in earlier if not self._memory.has_later((body["id"], body.get("rev", 1)))]
+            both = [*found, *self._memory.unfinished()]
+            earlier = {body["id"]: body for body in both if body.get("boot_id", boot_id) != boot_id}
+            return [body for body in earlier.values() if not self._has_later((body["id"], body.get("rev", 1)))]
+
+    def _has_later(self, event: tuple[str, int]) -> bool:
+        return self._memory.has_later(event) or self._disk.read(lambda store: store.has_later(event), False)
 
     def ended_by_restart(self) -> list[int]:
         """`seq` of the ends that wait and were made because a process died."""
@@ -199,7 +208,10 @@ class Outbox:
     def ack(self, seqs: Iterable[int]) -> None:
         """Delete messages that the broker has; if the disk refuses, they are sent once more after a restart."""
         with self._mutex:
-            self._disk.ack([seq for seq in seqs if not self._memory.delete([seq])])
+            seqs = list(seqs)
+            on_disk = [seq for seq in seqs if not self._memory.delete([seq])]
+            self._is_copy_old |= len(on_disk) < len(seqs)
+            self._disk.ack(on_disk)
             self._publish()
 
     def tidy(self) -> None:
@@ -214,10 +226,19 @@ class Outbox:
             is_moving = self._disk.is_open and self._memory.depth() > 0
             if is_moving and self._disk.write(lambda store: store.take_over(self._memory)):
                 self._numbers.stored()
+                self._is_copy_old = True
                 logger.info("outbox disk=working path=%s; what waited in memory is on disk", self._path)
             self._disk.delete_acknowledged()
             self._note_operating_time(OPERATING_NOTE_S if self._disk.accepts_writes else 0.0)
+            self._copy.prepare()
+            if self._is_copy_old:
+                self._write_copy()
             self._publish()
+
+    @property
+    def lost(self) -> int:
+        """Messages that would be lost if the process ended now."""
+        return 0 if self._copy.is_whole else self.status.in_memory
 
     def close(self) -> None:
         """Leave everything that waits on disk, and release the file."""
@@ -248,6 +269,21 @@ class Outbox:
         if self.told is None:
             self.told = self._disk.read(Store.told, None)
         return self._disk.read(Store.highest_seq, None)
+
+    def _take_copy(self) -> None:
+        """Go on with what an earlier process held in memory when it died."""
+        rows, given = self._copy.read()
+        now_s, first = self._operating_s(), min((row[0] for row in rows), default=self._numbers.last + 1)
+        self._memory.note_operating_time(first - 1, now_s)
+        self._memory.take_copied(rows, given)
+        self._copy.prepare()
+        if rows:
+            logger.warning("outbox messages=%d were in memory when an earlier process died; they go on", len(rows))
+
+    def _write_copy(self) -> None:
+        """Let the next process know what only memory holds, whatever becomes of this one."""
+        self._copy.write(self._memory.copied(COPIED_ROWS), self._memory.given())
+        self._is_copy_old = False
 
     def _open_late(self) -> None:
         before_s = self._operating_s()

@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from edge.delivery.messages import Body, Message, encode
 from edge.delivery.priority import CAUSES, EXPIRED, MessagePriority, priority_of
@@ -54,6 +55,17 @@ FROM event AS last WHERE (rev = 1 OR instr(body, '"type":"update"'))
 UNFINISHED = f"SELECT body {OPEN}"
 ENDED_BY_RESTART = """
 SELECT seq FROM outbox JOIN event USING(seq) WHERE rev > 1 AND instr(event.body, '"end_reason":"restart"') ORDER BY seq
+"""
+COPIED = f"""
+SELECT seq, id, rev, event.body, event.written_s, topic, expiry_s, coalesce(priority, {MessagePriority.EVENT:d})
+    FROM event LEFT JOIN outbox USING(seq) LEFT JOIN priority USING(seq)
+    WHERE outbox.seq IS NOT NULL OR (rev = (SELECT max(rev) FROM event AS said WHERE said.id = event.id) AND NOT (
+        rev > 1 AND EXISTS(SELECT 1 FROM event AS onset WHERE onset.id = event.id AND onset.rev = 1)))
+    ORDER BY seq DESC LIMIT ?
+"""  # of events what waits, and what was said last unless both onset and end were delivered from here
+COPIED_OTHERS = """
+SELECT seq, NULL, NULL, body, written_s, topic, expiry_s, priority FROM outbox JOIN priority USING(seq)
+    WHERE body IS NOT NULL ORDER BY priority DESC, seq DESC LIMIT ?
 """
 DELIVERED = f"""
 SELECT seq FROM event WHERE seq NOT IN (SELECT seq FROM outbox)
@@ -275,6 +287,29 @@ class Store:
         with other._db:
             for table in ("event", "outbox", "operation", "told"):
                 other._db.execute(f"DELETE FROM {table}")
+
+    def copied(self, limit: int) -> list[tuple[Any, ...]]:
+        """What a process after this one must know of what only this store holds, events first, for `take_copied`."""
+        return [row for query in (COPIED, COPIED_OTHERS) for row in self._db.execute(query, (limit,)).fetchall()]
+
+    def given(self) -> dict[str, int]:
+        """The greatest `seq` of each node, by its topic."""
+        return dict(self._db.execute("SELECT node, seq FROM given").fetchall())
+
+    def take_copied(self, rows: Iterable[Sequence[Any]], given: Mapping[str, int]) -> None:
+        """Hold what `copied` and `given` of an earlier process gave."""
+        with self._db:
+            for seq, ident, rev, body, written_s, topic, expiry_s, priority in rows:
+                if ident is not None:
+                    self._db.execute(
+                        "INSERT OR REPLACE INTO event VALUES(?,?,?,?,?)", (ident, rev, seq, body, written_s)
+                    )
+                if topic is not None:
+                    waiting = (seq, topic, body if ident is None else None, expiry_s, written_s)
+                    self._db.execute("INSERT OR REPLACE INTO outbox VALUES(?,?,?,?,?)", waiting)
+                    self._db.execute("INSERT OR REPLACE INTO priority VALUES(?,?)", (seq, priority))
+            for row in given.items():
+                self._note("given", row)
 
     def close(self) -> None:
         """Release the file."""

@@ -203,10 +203,10 @@ class Service:
         statuses = {stream.id: stream.status for stream in self._views}
         totals = sum((status.totals for status in statuses.values()), StreamTotals())
         failures = tuple(f"stream {ident}: {status.failure}" for ident, status in statuses.items() if status.failure)
-        if counts.in_memory:
+        if lost := self._outbox.lost:
             path = self._config.outbox_path()
-            failures += (f"{counts.in_memory} messages could not be written to {path} and are lost; free space there",)
-        return Outcome(totals, counts.waiting - counts.in_memory if waiting else 0, failures)
+            failures += (f"{lost} messages could not be written to {path} and are lost; free space there",)
+        return Outcome(totals, counts.waiting - lost if waiting else 0, failures)
 
     def _look(self) -> WardReading:
         """What the alarms look at; called from their thread."""
