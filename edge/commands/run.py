@@ -93,16 +93,17 @@ def _serve(effective: Any, stop: threading.Event, is_ward: bool) -> None:
         outcome = Service(effective, artefact, sources, outbox, notifier, shadow).run(stop)
     for failure in outcome.failures:
         print(f"laennec: {failure}", file=sys.stderr)
-    if outcome.waiting:
-        print(
-            f"laennec: {outcome.waiting} messages wait in {effective.outbox_path()}; the next run delivers them",
-            file=sys.stderr,
-        )
+    cause, reason = outcome.unaccepted
+    is_undelivered = bool(cause) and (cause != "unreachable" or not stop.is_set())  # a network may be away for hours
+    begin = f"nothing was delivered, {reason}; " if is_undelivered else ""
+    if outcome.waiting or is_undelivered:
+        waiting = f"{outcome.waiting} messages wait in {effective.outbox_path()}; the next run delivers them"
+        print(f"laennec: {begin}{waiting}", file=sys.stderr)
     print(outcome.totals)
     is_unheard = not (is_ward or stop.is_set() or outcome.failures or outcome.totals.measurable_s)
     if is_unheard:
         print("laennec: nothing of this sound can be judged;  laennec detect FILE  says why", file=sys.stderr)
-    if is_unheard or outcome.failures:
+    if is_unheard or is_undelivered or outcome.failures:
         raise typer.Exit(EXIT_MISTAKE)
 
 

@@ -139,6 +139,11 @@ class Dispatch:
         return self._stages.counts
 
     @property
+    def unaccepted(self) -> tuple[str, str]:
+        """While the broker has not accepted any connection: what is wrong, in one word and in full; else empty."""
+        return self._session.unaccepted
+
+    @property
     def is_connected(self) -> bool:
         """Whether the broker takes messages now."""
         return self._in_flight.session != ""

@@ -112,6 +112,9 @@ class MqttSession:
         self._short_connections = 0
         self._rival = ""
         self._accepted_s: float | None = None
+        self._was_accepted = False
+        self.unaccepted = ("", "")
+        """While the broker has not accepted any connection: what is wrong, in one word and in full; empty: unknown."""
         self._delay_s = settings.reconnect_min_s
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
 
@@ -201,6 +204,7 @@ class MqttSession:
             return
         attempt.is_accepted = True
         attempt.accepted_s = self._accepted_s = time.monotonic()
+        self._was_accepted, self.unaccepted = True, ("", "")
         for condition in ("unreachable", "untrusted", "refused", "unanswering"):
             self._limited_log.clear(condition)
         if attempt.version == paho.MQTTv311:
@@ -257,6 +261,8 @@ class MqttSession:
         self._delay_s = min(self._settings.reconnect_max_s, max(self._settings.reconnect_min_s, 2 * self._delay_s))
 
     def _warn(self, condition: str, rest: str) -> None:
+        if not self._was_accepted:
+            self.unaccepted = (condition, f"broker={condition} host={self._where}{rest.removesuffix(self._meanwhile)}")
         self._limited_log.log(condition, f"mqtt broker={condition} host={self._where}{rest}")
 
     def _warn_of_tls_fault(self, error: Exception | None) -> bool:

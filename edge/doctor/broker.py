@@ -45,7 +45,10 @@ def broker(config: Config) -> Check:
     except ConfigError as error:
         return fail("broker", str(error), "make it readable for the service, or change mqtt in the configuration")
     except (OSError, UnicodeError) as error:
-        return warn("broker", f"{where}: the name is not known ({error})", LATER)
+        found = f"{where}: the name is not known ({error})"
+        if getattr(error, "errno", None) == socket.EAI_AGAIN:  # nobody could be asked
+            return warn("broker", found, LATER)
+        return fail("broker", found, "correct mqtt.host in the configuration (or --host), or the name service")
     try:
         with OneOffSession(clients) as session:
             if session.connack is not None:

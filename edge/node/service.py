@@ -67,6 +67,8 @@ class Outcome:
     """Messages that wait on disk for the next start."""
     failures: tuple[str, ...]
     """One line for each stream that failed, and one for messages that were lost."""
+    unaccepted: tuple[str, str] = ("", "")
+    """Where the broker never accepted a connection: why, in one word and in full."""
 
 
 class Service:
@@ -197,6 +199,7 @@ class Service:
             waiting = self._drain_after_files()
         if self._dispatch.is_connected:
             self._retained.settle(self._stream_topics)
+        unaccepted = self._dispatch.unaccepted
         self._dispatch.stop()
         self._outbox.tidy()  # a last attempt to bring to disk what only memory holds
         counts = self._outbox.status
@@ -206,7 +209,7 @@ class Service:
         if lost := self._outbox.lost:
             path = self._config.outbox_path()
             failures += (f"{lost} messages could not be written to {path} and are lost; free space there",)
-        return Outcome(totals, counts.waiting - lost if waiting else 0, failures)
+        return Outcome(totals, counts.waiting - lost if waiting else 0, failures, unaccepted)
 
     def _look(self) -> WardReading:
         """What the alarms look at; called from their thread."""

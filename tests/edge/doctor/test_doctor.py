@@ -105,7 +105,7 @@ class TestBroker:
 
     def test_a_name_that_nobody_knows_is_told(self, tmp_path: Path) -> None:
         check = look_at_broker(settings(tmp_path, mqtt={"host": "no.such.host.invalid"}))
-        assert (check.verdict, "not known" in check.found) == ("warn", True)
+        assert (check.verdict, "not known" in check.found) == ("fail", True)
 
     def test_one_that_refuses_the_message_fails(self, tmp_path: Path) -> None:
         rude = RudeBroker("refuse")

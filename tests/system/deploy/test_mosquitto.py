@@ -273,7 +273,7 @@ def test_a_run_that_does_not_trust_the_broker_says_so_and_keeps_its_events(
     path = ward(tmp_path, made, running, tls={"ca": str(tmp_path / "other" / "ca.pem")})
     command = [sys.executable, "-m", "edge", "run", "--config", str(path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=HANGS_S)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 2, done.stderr
     assert "broker=untrusted" in done.stderr
     assert "is not of this broker's authority" in done.stderr
     assert "the next run delivers them" in done.stderr

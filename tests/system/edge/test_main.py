@@ -122,7 +122,7 @@ def test_one_stream_needs_less_than_200_megabytes(tmp_path: Path) -> None:
                 status = Path(f"/proc/{child.pid}/status").read_text()
                 peaks_kb += [int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")]
             time.sleep(0.01)
-    assert child.returncode == 0
+    assert child.returncode == 2, "it has no broker"
     assert 0 < max(peaks_kb) < 200 * 1000
 
 
@@ -187,12 +187,38 @@ def test_a_run_and_detect_give_the_same_events(tmp_path: Path) -> None:
     assert summary.startswith("received 56.0 s, measurable ")
 
 
-def test_without_a_broker_a_run_of_files_ends_well_and_says_what_waits(tmp_path: Path) -> None:
+def test_a_run_of_files_that_could_deliver_nothing_ends_with_2_and_one_line_that_says_why_and_what_waits(
+    tmp_path: Path,
+) -> None:
     result = run(free_port(), tmp_path / "o.db")
-    assert result.returncode == 0
+    assert result.returncode == 2
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("laennec:")]
+    assert line.startswith("laennec: nothing was delivered, broker=unreachable host=127.0.0.1")
     assert "broker=unreachable" in result.stderr
     assert "the next run delivers them" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_a_run_whose_password_is_wrong_ends_with_2_at_the_end_of_its_files_and_where_it_is_stopped(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "passwords").touch(mode=0o600)
+    settings = f"allow_anonymous false\npassword_file {tmp_path / 'passwords'}\nuser root"
+    with Broker("mosquitto", settings=settings) as broker:
+        ended = run(broker.port, tmp_path / "o.db")
+        command = [sys.executable, "-m", "edge", "run", "--source", str(DEMO_AUDIO), "--port", str(broker.port)]
+        with subprocess.Popen(
+            [*command, "--outbox", str(tmp_path / "p.db")], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        ) as child:
+            assert child.stderr is not None
+            log = [next(line for line in child.stderr if "broker=refused" in line)]
+            child.send_signal(signal.SIGTERM)
+            log += child.stderr.readlines()
+    for code, lines in ((ended.returncode, ended.stderr.splitlines()), (child.returncode, log)):
+        assert code == 2
+        (line,) = [line for line in lines if line.startswith("laennec:")]
+        assert "nothing was delivered, broker=refused host=127.0.0.1" in line
+        assert "check mqtt.username and mqtt.password_file" in line
 
 
 def test_a_run_of_what_cannot_be_judged_says_so(tmp_path: Path) -> None:
