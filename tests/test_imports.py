@@ -170,4 +170,4 @@ def test_only_the_adapters_import_what_may_be_missing_or_slow(path: Path) -> Non
 
 def test_modules_stay_short() -> None:
     lengths = {p: len(p.read_text().splitlines()) for k in PACKAGES for p in _modules(k)}
-    assert not {str(p): n for p, n in lengths.items() if n > 300}
+    assert not {str(p): n for p, n in lengths.items() if n > 350}

@@ -72,6 +72,7 @@ class Dispatch:
         outbox.number_for(node.topic())
         self._session = MqttSession(settings, node.client_id, self._will, self._on_signal)
         self.passing = Passing(self._session)
+        self.unaccepted: Callable[[], tuple[str, str]] = lambda: self._session.unaccepted
         self._stepping_s: float | None = None  # since when a step has not come back, which is a disk's doing
         self._published: dict[str, Body] = {}  # meanwhile, by the thread that stands by
         self._thread = threading.Thread(target=self._run, name="dispatch", daemon=True)
@@ -139,11 +140,6 @@ class Dispatch:
         return self._stages.counts
 
     @property
-    def unaccepted(self) -> tuple[str, str]:
-        """While the broker has not accepted any connection: what is wrong, in one word and in full; else empty."""
-        return self._session.unaccepted
-
-    @property
     def is_connected(self) -> bool:
         """Whether the broker takes messages now."""
         return self._in_flight.session != ""
@@ -204,10 +200,7 @@ class Dispatch:
         self._publish_stopped()
 
     def _stand_by(self) -> None:
-        """While the disk stalls, publish retained state and answers: an alarm does not wait for a card.
-
-        QoS 0, for the acknowledgements wait as well; what is retained stays to be published again with QoS 1.
-        """
+        """While the disk stalls, publish retained state and answers, with QoS 0; the state comes again with QoS 1."""
         while not self._stood_by.wait(STALLED_S / 4):
             if self.is_stalled:
                 self._limited_log.log("stalled", "outbox disk=stalled; alarms go out from memory", logging.ERROR)
