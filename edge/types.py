@@ -93,6 +93,21 @@ Fault = Literal["no contact", "rubbing", "clipping", "dead microphone", "speech"
 """What can be wrong with sound that arrived, so that nothing in it can be judged."""
 
 
+class BreathSound(NamedTuple):
+    """What is to be known of breath in consecutive score frames of one stream."""
+
+    start: int
+    """Absolute index of the first score frame."""
+    score: NDArray[np.float32]
+    """(T,) probability that a breath sounds, 0 to 1."""
+    level_db: NDArray[np.float32]
+    """(T,) level of the sound where breath is."""
+    usable: NDArray[np.bool_]
+    """(T,) false where sound was lost or masked."""
+    fault: Fault | None = None
+    """What is known to be wrong with their sound."""
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One change of an adventitious sound: it was confirmed (`onset`), it lasts (`update`) or it is over (`end`)."""

@@ -77,12 +77,14 @@ FOLDERS = {  # what each folder of the edge may import of the others, besides it
 }  # fmt: skip
 TRAINING_MAY_USE = {
     "errors", "types", "features", "artefact.specs", "artefact.known", "artefact.burden_limits", "clips.speech",
-    "ward.burden", "ward.budget", "detector.chunks", "detector.tracker",
+    "ward.burden", "ward.budget", "ward.breath_rhythm", "ward.respiratory_rate", "detector.breath_sound",
+    "detector.chunks", "detector.tracker",
     "detector.concealment", "detector.known_sound", "detector.sound_check", "detector.sound_statistics", "sources",
     "detector.quality", "detector.quality_statistics", "detector.recording_answer",
 }  # fmt: skip
 HEARS_ARTEFACTS = {  # what is judged runs
     "training/evaluation/artefact.py": {"artefact.model", "detector.pipeline"},
+    "training/evaluation/breath_rate.py": {"artefact.model", "archive.breath_rate", "detector.detect"},
     "training/adapt.py": {"artefact.adaptation", "artefact.model", "detector.pipeline"},
     "training/evaluation/levels.py": {"artefact.model", "detector.level", "detector.chunks", "detector.sound_check"},
     "training/left_out.py": {"artefact.adaptation", "artefact.model", "detector.recalibration"},

@@ -20,19 +20,24 @@ from edge.commands import (
     sound_path,
     stop_on_signals,
 )
-from edge.errors import LaennecError
+from edge.errors import ConfigError, LaennecError
 
 if TYPE_CHECKING:
-    from edge.detector.detect import Coverage, Record
+    import threading
+
+    from edge.artefact.model import Model
+    from edge.detector.detect import Coverage, DetectOptions, Record
 
 FILES_HELP = "Sound files, folders of them, or - for standard input."
+RATE_HELP = "The respiratory rate instead of events, each 5 s of a file (JSON lines)."
 SCORES_HELP = "Also the score of every class, each 32 ms (JSON lines)."
 
 
-def detect(
+def detect(  # noqa: PLR0913 - the options of the command
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help=FILES_HELP)],
     jsonl: JsonlOption = False,
     scores: Annotated[bool, typer.Option("--scores", help=SCORES_HELP)] = False,
+    rate: Annotated[bool, typer.Option("--rate", help=RATE_HELP)] = False,
     channel: ChannelOption = None,
     model: ModelOption = None,
     runtime: RuntimeOption = None,
@@ -49,14 +54,19 @@ def detect(
         artefact, failed = open_model(model, runtime or "auto"), False
         options = DetectOptions(channel, scores, load_adaptation(adaptation, artefact) if adaptation else None)
         show = _print_lines if jsonl or scores else _print_table
+        if rate and scores:
+            raise ConfigError("--rate and --scores: expected one of them; give two commands")
         for path in _searched([sound_path(each) for each in files]):
             try:
                 if isinstance(path, LaennecError):
                     raise path
-                coverage = show(path, detect_file(path, artefact, options, stop))
-                failed |= not coverage.measurable_s and not stop.is_set()
-                if coverage.broken is not None:
-                    raise coverage.broken
+                if rate:
+                    _print_rates(path, artefact, options, stop)
+                else:
+                    coverage = show(path, detect_file(path, artefact, options, stop))
+                    failed |= not coverage.measurable_s and not stop.is_set()
+                    if coverage.broken is not None:
+                        raise coverage.broken
             except LaennecError as error:
                 failed = True
                 print(f"laennec: {error}", file=sys.stderr)
@@ -75,6 +85,15 @@ def _searched(named: list[Path]) -> Iterator[Path | LaennecError]:
             yield from sound_files(path)
         except LaennecError as error:
             yield error
+
+
+def _print_rates(path: Path, model: Model, options: DetectOptions, stop: threading.Event) -> None:
+    """The respiratory rate of one file, or why it is not known."""
+    from edge.archive.breath_rate import rates_of_file
+    from edge.detector.detect import as_line
+
+    for record in rates_of_file(path, model, options, stop):
+        print(as_line(record))
 
 
 def _print_lines(path: Path, records: Generator[Record, None, Coverage]) -> Coverage:

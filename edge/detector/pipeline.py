@@ -83,6 +83,8 @@ class Pipeline:
         self._heard_from: int | None = None  # frame before which the model knows nothing; None: see its chunks
         self.failed_chunks = 0
         """Chunks of whole sound for which the model gave what is not a number."""
+        self.follow: Callable[[Chunk, Scores, Verdict], None] | None = None
+        """Called with each chunk, its scores before anything was masked in them, and what is said of their sound."""
 
     @property
     def concealed_samples(self) -> int:
@@ -144,9 +146,13 @@ class Pipeline:
             self._state, self._heard_from = self._model.new_state(), chunk.start + spec.chunk_frames
         if chunk.decided_valid.all() and not (len(scores.valid) and scores.valid.all()):
             self.failed_chunks += 1
-        if not len(scores.valid):
-            return []
-        return [event for part in self._judged(self._recalibration.apply(scores)) for event in self._track(part)]
+        events = []
+        if len(scores.valid):
+            scores = self._recalibration.apply(scores)
+            events = [event for part in self._judged(scores) for event in self._track(part)]
+        if self.follow is not None:
+            self.follow(chunk, scores, self.verdict)
+        return events
 
     def _judged(self, scores: Scores) -> Iterator[Scores]:
         """Scores in parts of which the same is known, each when it is next: the same for any phase of the chunks."""

@@ -1,0 +1,107 @@
+"""The breath in the sound of one stream: for each score frame its score, its level, and whether it can be used. Pure.
+
+What follows breathing (`edge.ward.respiratory_rate`) needs the model's breath score beside
+the level of the sound, which no model has judged. A chunk brings both at different times: its frames are decided
+`lookahead_frames` later. Here they are put side by side. The level is the mean of the chunk's bands in `BREATH_HZ`,
+in the unit of the features (dB), without the gain of the stream; a gain is no breath.
+
+Not for gaps: frames that do not come are missing here too.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.artefact.specs import ChunkSpec
+from edge.errors import ConfigError
+from edge.features import FeatureSpec, Log, Mel
+from edge.features.cwt import cwt_centres_hz
+from edge.features.gammatone import gammatone_centres_hz
+from edge.features.logmel import mel_edges_hz
+from edge.features.parts import Gammatone
+from edge.types import BreathSound, Chunk, Fault, Scores
+
+BREATH_HZ = (200.0, 1200.0)  # above hearts, below where a chest lets nothing through
+BREATH = "breath"
+
+
+class Breathes(Protocol):
+    """What is needed of a model."""
+
+    spec: FeatureSpec
+    chunk: ChunkSpec
+    classes: tuple[str, ...]
+
+
+class BreathSounds:
+    """Puts scores and levels of one stream side by side.
+
+    Args:
+        model: whose chunks and scores they are.
+
+    Raises:
+        ConfigError: if the model has no class `breath`.
+    """
+
+    def __init__(self, model: Breathes) -> None:
+        """Nothing was heard yet."""
+        if BREATH not in model.classes:
+            raise ConfigError(
+                f"model: expected a class {BREATH}, found {', '.join(model.classes)}; give another --model"
+            )
+        self._column = model.classes.index(BREATH)
+        self._frames = model.chunk.score_frames
+        self._kept = model.chunk.lookahead_frames // self._frames + 2 * model.chunk.scores
+        scale = np.broadcast_to(np.asarray(model.spec.scale, np.float32), model.spec.width)
+        self._weights = np.asarray(band_weights(model.spec) * scale, np.float32)
+        self._has_db = isinstance(model.spec.compression, Log) and model.spec.compression.unit == "db"
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything, as a new object."""
+        self._first = 0  # score frame of the first level that is kept
+        self._levels = np.zeros(0, np.float32)
+
+    def push(self, chunk: Chunk, scores: Scores, fault: Fault | None = None) -> BreathSound:
+        """The frames that a chunk decides.
+
+        Args:
+            chunk: the next one.
+            scores: what the model says of the frames that it decides, before anything was masked in them.
+            fault: what is known to be wrong with their sound.
+        """
+        self._keep(chunk)
+        count, at = len(scores.valid), scores.start - self._first
+        level_db = np.zeros(count, np.float32)
+        known = self._levels[max(at, 0) : max(at + count, 0)]
+        level_db[max(-at, 0) : max(-at, 0) + len(known)] = known
+        usable = np.asarray(scores.valid, np.bool_)
+        score = scores.values[:, self._column] if count else np.zeros(0, np.float32)
+        return BreathSound(scores.start, score, level_db, usable, fault)
+
+    def _keep(self, chunk: Chunk) -> None:
+        """Remember the levels of a chunk until its frames are decided."""
+        levels = (chunk.values @ self._weights).reshape(-1, self._frames).mean(axis=1)
+        if self._has_db:
+            levels -= np.float32(chunk.gain_db)
+        start = chunk.start // self._frames
+        if start != self._first + len(self._levels):  # sound was lost for long: nothing before it is decided any more
+            self._first, self._levels = start, np.zeros(0, np.float32)
+        self._levels = np.concatenate([self._levels, levels])
+        surplus = max(len(self._levels) - self._kept, 0)
+        self._first, self._levels = self._first + surplus, self._levels[surplus:]
+
+
+def band_weights(spec: FeatureSpec) -> NDArray[np.float32]:
+    """(M,) what each number of a frame counts in the level: those of the bands in `BREATH_HZ` alike, the others not."""
+    if isinstance(spec.analysis, Mel):
+        centres_hz = mel_edges_hz(spec)[1:-1]
+    else:
+        centres_hz = (gammatone_centres_hz if isinstance(spec.analysis, Gammatone) else cwt_centres_hz)(spec)
+    inside = (centres_hz >= BREATH_HZ[0]) & (centres_hz < BREATH_HZ[1])
+    weights = np.zeros(spec.width, np.float32)
+    weights[: spec.levels] = np.tile(inside if inside.any() else np.ones_like(inside), spec.windows)
+    return np.asarray(weights / weights.sum())

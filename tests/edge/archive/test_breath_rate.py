@@ -1,0 +1,45 @@
+"""`laennec detect --rate`: JSON lines of the respiratory rate of files, at full speed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from typer.testing import CliRunner
+
+from edge.commands.app import app
+from training.synthetic.patient import Patient
+
+KEYS = ["file", "t_s", "breaths_per_min", "measurable", "confidence", "why"]
+
+
+def _rates(*arguments: str) -> list[dict]:
+    said = CliRunner().invoke(app, ["detect", "--rate", *arguments])
+    assert said.exit_code == 0, said.output
+    return [json.loads(line) for line in said.stdout.splitlines()]
+
+
+def _breathing(path: Path, per_min: float, seconds: float = 40.0) -> str:
+    patient = Patient(seconds, 8000, np.random.default_rng(6), per_min)
+    soundfile.write(path, patient.record(60.0, 1200.0, -35.0).samples, 8000)
+    return str(path)
+
+
+@pytest.mark.parametrize("per_min", [15.0, 24.0, 36.0])
+def test_simulated_breath_has_its_rate(tmp_path: Path, per_min: float) -> None:
+    path = _breathing(tmp_path / "bed.wav", per_min)
+    rates = _rates(path)
+    assert [list(each) for each in rates] == [KEYS] * len(rates)
+    assert rates[-1]["breaths_per_min"] == pytest.approx(per_min, rel=0.1)
+    assert [each["t_s"] for each in rates[:3]] == [9.984, 14.976, 19.968]
+
+
+def test_noise_and_silence_have_none_and_say_why(tmp_path: Path) -> None:
+    noise = 0.05 * np.random.default_rng(0).normal(size=240_000)
+    for name, samples in (("noise", noise), ("silence", np.zeros(240_000))):
+        path = tmp_path / f"{name}.wav"
+        soundfile.write(path, samples, 8000)
+        assert all(each["breaths_per_min"] is None and each["why"] for each in _rates(str(path)))
