@@ -10,9 +10,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-BETWEEN = "::"  # a container and what is in it
-AGAIN = "#"  # between a name and a number, where a container has several of that name
 ESCAPED = rb"(3a|5c|[89a-f][0-9a-f])"  # the bytes that stand as \xNN in a name: `:`, a backslash, what is no UTF-8
+COLONS = b"::"  # the second of two colons is escaped as well: so are the names of the tables that there are
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,34 +19,25 @@ class Item:
     """One recording, as it is listed."""
 
     name: str
-    """The path as it was named, for one in a container `CONTAINER::MEMBER`."""
+    """The path as it was named."""
     path: bytes
-    """Of the file, or of the container that it is in."""
-    is_member: bool = False
     size: int = 0
     """Bytes."""
     stamp: int = 0
-    """When the file, or the container, was changed last, ns."""
+    """When the file was changed last, ns."""
     reason: str = ""
     """Why it cannot be read, where that is known already."""
 
 
 def name_of(path: Path) -> str:
     """A path as a name, of which no other path has the same."""
-    whole = _escaped(os.fsencode(path)).replace(BETWEEN.encode(), rb":\x3a")
+    whole = _escaped(os.fsencode(path)).replace(COLONS, rb":\x3a")
     return whole.decode("utf-8", "backslashreplace")
 
 
-def name_of_member(container: Path, member: str) -> str:
-    """What is called `member` in a container."""
-    inside = _escaped(member.encode("utf-8", "surrogateescape"))
-    return f"{name_of(container)}{BETWEEN}{inside.decode('utf-8', 'backslashreplace')}"
-
-
 def path_of_name(name: str) -> Path:
-    """The file of a name, or the container that it is in."""
-    whole = name.partition(BETWEEN)[0].encode()
-    return Path(os.fsdecode(re.sub(rb"\\x" + ESCAPED, lambda found: bytes([int(found[1], 16)]), whole)))
+    """The file of a name."""
+    return Path(os.fsdecode(re.sub(rb"\\x" + ESCAPED, lambda found: bytes([int(found[1], 16)]), name.encode())))
 
 
 def text_of(text: str) -> str:

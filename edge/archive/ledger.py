@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -28,13 +27,12 @@ AT_ONCE = 1000  # items in one transaction, or in memory
 TABLES = """
 CREATE TABLE IF NOT EXISTS about (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS item (
-    name TEXT PRIMARY KEY, path BLOB NOT NULL, is_member INTEGER NOT NULL, size INTEGER NOT NULL,
+    name TEXT PRIMARY KEY, path BLOB NOT NULL, is_member INTEGER NOT NULL DEFAULT 0, size INTEGER NOT NULL,
     stamp INTEGER NOT NULL, scan INTEGER NOT NULL, sound TEXT
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS item_place ON item (path, name);
+DROP INDEX IF EXISTS item_place;
 CREATE TABLE IF NOT EXISTS scored (sound TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS shard (number INTEGER PRIMARY KEY, digest TEXT NOT NULL);
-CREATE TEMP TABLE taken (name TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 
 
@@ -120,10 +118,10 @@ class Ledger:
         scan = int(row[0])
         for number, item in enumerate(found):
             self._base.execute(
-                "INSERT INTO item VALUES (?1, ?2, ?3, ?4, ?5, ?6, NULL) ON CONFLICT (name) DO UPDATE SET sound ="
-                " CASE WHEN path = ?2 AND size = ?4 AND stamp = ?5 THEN sound END,"
-                " path = ?2, is_member = ?3, size = ?4, stamp = ?5, scan = ?6",
-                (item.name, item.path, item.is_member, item.size, item.stamp, scan),
+                "INSERT INTO item VALUES (?1, ?2, 0, ?3, ?4, ?5, NULL) ON CONFLICT (name) DO UPDATE SET sound ="
+                " CASE WHEN path = ?2 AND size = ?3 AND stamp = ?4 THEN sound END,"
+                " path = ?2, size = ?3, stamp = ?4, scan = ?5",
+                (item.name, item.path, item.size, item.stamp, scan),
             )
             if item.reason:
                 self.put(failed(item.name, item.reason))
@@ -149,25 +147,9 @@ class Ledger:
         query = "SELECT COUNT(*) FROM item JOIN scored USING (sound) WHERE json_extract(body, '$.status') <> 'ok'"
         return int(self._base.execute(query).fetchone()[0])
 
-    def open_places(self) -> Iterator[tuple[bytes, bool]]:
-        """(path, whether it is a container) of what holds recordings without a result, in the order of the listing."""
-        last: tuple[bytes, bool] | None = None
-        query = "SELECT name, path, is_member FROM item WHERE sound IS NULL AND name > ?"
-        for _, path, is_member in self._paged(query):
-            if (place := (path, bool(is_member))) != last:
-                last = place
-                yield place
-
-    def take(self, name: str) -> bool:
-        """Whether a recording is listed, has no result, and was not taken in this run; it is now."""
-        if not self._base.execute("SELECT 1 FROM item WHERE name = ? AND sound IS NULL", (name,)).fetchone():
-            return False
-        return self._base.execute("INSERT OR IGNORE INTO taken VALUES (?)", (name,)).rowcount == 1
-
-    def take_at(self, path: bytes) -> Iterator[str]:
-        """The recordings of one file or container that can be taken, by name."""
-        query = "SELECT name FROM item WHERE sound IS NULL AND name > ? AND path = ?"
-        return (name for (name,) in self._paged(query, path) if self.take(name))
+    def open_items(self) -> Iterator[tuple[str, bytes]]:
+        """(name, path) of each recording without a result, once, in the order of the listing."""
+        return self._paged("SELECT name, path FROM item WHERE sound IS NULL AND name > ?")
 
     def shard(self, first: str, size: int) -> tuple[list[str], str] | None:
         """The recordings of a shard, by name, and what tells its contents from any other.
@@ -203,14 +185,9 @@ class Ledger:
         self._base.execute("INSERT OR REPLACE INTO shard VALUES (?, ?)", (number, digest))
         self.commit()
 
-    def _paged(self, query: str, *more: object) -> Iterator[tuple[Any, ...]]:
+    def _paged(self, query: str) -> Iterator[tuple[Any, ...]]:
         """Rows by name, some at once: whoever reads them may write meanwhile."""
         last = ""
-        while rows := self._base.execute(f"{query} ORDER BY name LIMIT {AT_ONCE}", (last, *more)).fetchall():
+        while rows := self._base.execute(f"{query} ORDER BY name LIMIT {AT_ONCE}", (last,)).fetchall():
             yield from rows
             last = rows[-1][0]
-
-
-def path_of(place: bytes) -> Path:
-    """A place of the ledger as a path."""
-    return Path(os.fsdecode(place))

@@ -189,7 +189,7 @@ def _event(path: Path, event: Event, model: Model) -> Body:
 
 
 def _reason(error: LaennecError, path: Path) -> str:
-    """An error without the path, which for a recording out of a container is that of a copy."""
+    """An error without the path, which stands in the row already."""
     return str(error).removeprefix(f"{path}: ")
 
 

@@ -9,14 +9,10 @@ from __future__ import annotations
 import json
 import threading
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from tempfile import NamedTemporaryFile
-from typing import Any
 
-from edge.archive.containers import members
-from edge.archive.item import AGAIN, BETWEEN, path_of_name
+from edge.archive.item import path_of_name
 from edge.archive.report_drawing import draw_survey
 from edge.archive.survey import Survey
 from edge.artefact.model import Model
@@ -77,8 +73,6 @@ def surveyed(out: Path) -> Survey:
 
 def label_of(name: str) -> str | None:
     """What people called a recording, where a file beside it says so."""
-    if BETWEEN in name:
-        return None
     try:
         with path_of_name(name).with_suffix(".json").open("rb") as file:
             tree = json.loads(file.read(MOST_LABEL_BYTES))
@@ -108,27 +102,11 @@ def _numbers(survey: Survey) -> list[str]:
 def _picture(name: str, path: Path, model: Model, stop: threading.Event) -> str:
     """Draw one recording; a line for the page."""
     try:
-        with _file_of(name) as sound:
-            picture = spectrogram(picture_options(sound, None, model, None, (0.0, None)), stop)
-            draw(picture, detected_events(picture, model, stop), path)
+        picture = spectrogram(picture_options(path_of_name(name), None, model, None, (0.0, None)), stop)
+        draw(picture, detected_events(picture, model, stop), path)
     except LaennecError as error:
         return f"(cannot be drawn: {_plain(str(error))})"
     return f"![]({path.name})"
-
-
-@contextmanager
-def _file_of(name: str) -> Iterator[Path]:
-    """A recording as a file; one of a container is copied."""
-    if BETWEEN not in name:
-        yield path_of_name(name)
-        return
-    content: Any = b""
-    for item, found in members(path_of_name(name), lambda item: item.name == name):
-        content = found if item.name == name and isinstance(found, bytes) else content
-    with NamedTemporaryFile(prefix="laennec-", suffix=Path(name).suffix.partition(AGAIN)[0]) as copy:
-        copy.write(content)
-        copy.flush()
-        yield Path(copy.name)
 
 
 def _plain(text: str) -> str:

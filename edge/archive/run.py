@@ -12,8 +12,8 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
+from itertools import starmap
 
-from edge.archive.jobs import open_jobs
 from edge.archive.ledger import Ledger
 from edge.archive.processes import ENDS_S, LocalPool, StoredResult
 from edge.archive.shards import Shards
@@ -21,7 +21,6 @@ from edge.archive.worker import Job, Result, Settings, failed, work
 from edge.errors import LaennecError, SourceError
 
 OUT_FOR_EACH = 3  # recordings that are out for each worker: one that is scored, and two that wait
-BYTES_OUT = 1 << 29  # of recordings out of containers, in memory
 KEPT_TOGETHER = 100  # results in one transaction; a kill makes so many be scored again
 WAIT_S = 0.5
 
@@ -63,7 +62,7 @@ class Run:
         Raises:
             LaennecError: a worker has another model, the cluster is gone, or a disk takes nothing.
         """
-        pool, jobs = self._make_pool(), open_jobs(self._ledger)
+        pool, jobs = self._make_pool(), starmap(Job, self._ledger.open_items())
         try:
             is_more = True
             while (is_more or self._out or self._suspects) and not stop.is_set():
@@ -80,19 +79,16 @@ class Run:
         if not stop.is_set():
             self._shards.finish()
 
-    def _hand_out(self, pool: Executor, jobs: Iterator[Job | Result], workers: int) -> bool:
+    def _hand_out(self, pool: Executor, jobs: Iterator[Job], workers: int) -> bool:
         """Fill up what is out, suspects first and alone; whether there may be more."""
         if self._suspects:
             if not self._out:
                 self._submit(pool, self._suspects[0])
             return True
-        while len(self._out) < workers * OUT_FOR_EACH and self._bytes_out() < BYTES_OUT:
+        while len(self._out) < workers * OUT_FOR_EACH:
             if (job := next(jobs, None)) is None:
                 return False
-            if isinstance(job, Result):
-                self._put(job)
-            else:
-                self._submit(pool, job)
+            self._submit(pool, job)
         return True
 
     def _submit(self, pool: Executor, job: Job) -> None:
@@ -102,9 +98,6 @@ class Run:
             broken: Future[Result | StoredResult] = Future()
             broken.set_exception(error)
             self._out[broken] = job
-
-    def _bytes_out(self) -> int:
-        return sum(len(job.content or b"") for job in self._out.values())
 
     def _collect(self, pool: Executor) -> bool:
         """Take what is done; whether the pool is broken."""

@@ -115,7 +115,7 @@ class Survey:
 
 def named_by(name: str) -> Named:
     """Patient, age and site, as far as the name of a recording tells them."""
-    stem = PurePath(name.rpartition("::")[2]).stem
+    stem = PurePath(name).stem
     found = SPRSOUND.fullmatch(stem) or ICBHI.fullmatch(stem)
     if found is None:
         return Named()

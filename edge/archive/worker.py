@@ -1,13 +1,11 @@
 """What a process of a pool, or of a cluster, does: score one recording. It keeps the model, and nothing else.
 
-Not for deciding what is scored (`edge.archive.run`). What it takes and gives can be pickled, and is small but for the
-sound of a recording that lies in a container.
+Not for deciding what is scored (`edge.archive.run`). What it takes and gives can be pickled, and is small.
 """
 
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import json
 import os
 import signal
@@ -16,9 +14,8 @@ import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
-from edge.archive.item import AGAIN, text_of
+from edge.archive.item import text_of
 from edge.archive.recording import score, sha256_of
 from edge.artefact.model import Model, load_model
 from edge.errors import ConfigError
@@ -43,8 +40,6 @@ class Job:
 
     name: str
     path: bytes
-    content: bytes | None = None
-    """Its bytes, where it lies in a container."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +69,12 @@ def work(job: Job, settings: Settings) -> Result:
     Raises:
         ConfigError: this machine has another model.
         ModelError: it has none under this path.
-        OSError: there is no room for a copy of a recording out of a container.
     """
     model = _model(settings.model)
     if model.sha256 != settings.model_sha256:
         found, expected = model.sha256[:12], settings.model_sha256[:12]
         raise ConfigError(f"a worker has model {found}, expected {expected}; give all machines the same version")
-    if job.content is None:
-        return _of_file(job, model, settings.channel)
-    with NamedTemporaryFile(prefix="laennec-", suffix=Path(job.name).suffix.partition(AGAIN)[0]) as copy:
-        copy.write(job.content)
-        copy.flush()
-        body = score(Path(copy.name), model, settings.channel)
-    return Result(job.name, hashlib.sha256(job.content).hexdigest(), _json(body))
+    return _of_file(job, model, settings.channel)
 
 
 def failed(name: str, reason: str) -> Result:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from edge.archive.worker import Settings
 
 TOLD_S = 10.0  # between two lines of progress
-ARCHIVE_HELP = "Sound files, folders, tar and zip files, or patterns in quotes."
+ARCHIVE_HELP = "Sound files, folders, or patterns in quotes."
 
 
 def score(  # noqa: PLR0913 - the options of the command

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from edge.archive.item import name_of, name_of_member, path_of_name
+from edge.archive.item import name_of, path_of_name
 
 LETTERS = [b"a", b"/", b":", b"\\", b"x", b"3", b"5", b"c", b"f", b"\xff", "é".encode()]
 PATHS = some.lists(some.sampled_from(LETTERS), min_size=1, max_size=9).map(b"".join)
@@ -36,9 +36,3 @@ def test_a_name_leads_back_to_its_path_alone(path: bytes) -> None:
     assert path_of_name(name) == whole
     assert "::" not in name
     assert name == name.encode().decode(), "text for every table"
-
-
-def test_the_name_of_a_member_leads_back_to_its_container() -> None:
-    name = name_of_member(Path(os.fsdecode(b"n::\xff/t.tar")), os.fsdecode(b"deep::\xfe.wav"))
-    assert name == r"n:\x3a\xff/t.tar::deep::\xfe.wav"
-    assert path_of_name(name) == Path(os.fsdecode(b"n::\xff/t.tar"))

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from edge.archive import ledger as ledger_module
 from edge.archive.item import Item
 from edge.archive.ledger import Ledger
 from edge.archive.worker import Result, failed
 from edge.errors import ConfigError, SourceError
 
 ABOUT = {"model": "a" * 64, "channel": ""}
-A, B, C = (Item(name, name.encode(), False, 10, 1) for name in ("a.wav", "b.wav", "c.wav"))
+A, B, C = (Item(name, name.encode(), 10, 1) for name in ("a.wav", "b.wav", "c.wav"))
 
 
 def ledger(folder: Path, resume: bool = True, **about: str) -> Ledger:
@@ -28,7 +29,7 @@ def ok(item: Item, sound: str = "") -> Result:
 
 
 def is_open(one: Ledger) -> list[str]:
-    return [path.decode() for path, _ in one.open_places()]
+    return [name for name, _ in one.open_items()]
 
 
 def test_what_is_listed_is_open_until_it_has_a_result(tmp_path: Path) -> None:
@@ -79,11 +80,31 @@ def test_one_sound_of_two_names_is_one_result(tmp_path: Path) -> None:
         ]  # fmt: skip
 
 
-def test_nothing_is_taken_twice(tmp_path: Path) -> None:
+def test_each_open_recording_comes_once_also_while_results_are_put(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_module, "AT_ONCE", 2)
+    listed = [Item(f"{number:02}.wav", b"x", 1, 1) for number in range(9)]
     with ledger(tmp_path) as one:
-        one.take_listing([A])
-        assert [one.take("a.wav"), one.take("a.wav"), one.take("x.wav")] == [True, False, False]
-        assert list(one.take_at(b"a.wav")) == []
+        one.take_listing(listed)
+        found = []
+        for name, _ in one.open_items():
+            found.append(name)
+            if len(found) % 2:
+                one.put(ok(Item(name, b"x")))
+        assert found == [item.name for item in listed]
+        assert one.counts() == (9, 5)
+
+
+def test_of_a_ledger_of_before_what_was_in_containers_is_forgotten_and_the_rest_is_there(tmp_path: Path) -> None:
+    with ledger(tmp_path) as one:
+        one.take_listing([A, B])
+        one.put(ok(A))
+        one._base.execute("INSERT INTO item VALUES ('t.tar::a.wav', 't.tar', 1, 9, 1, 1, NULL)")
+        one._base.execute("CREATE INDEX item_place ON item (path, name)")
+    with ledger(tmp_path) as two:
+        assert two.take_listing([A, B]) == 1
+        assert (is_open(two), two.counts()) == (["b.wav"], (2, 1))
 
 
 def test_a_shard_is_complete_when_all_of_it_has_a_result(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import threading
 from pathlib import Path
@@ -129,14 +128,6 @@ def test_rows_of_every_table_have_all_columns(model: Model) -> None:
         assert rows, table
         assert all(row.keys() == columns.keys() for row in rows)
         assert {(row["name"], row["sound_sha256"], row["model_sha256"]) for row in rows} == {("demo", "s", "m")}
-
-
-def test_a_recording_out_of_a_container_is_the_same_as_the_file(model: Model) -> None:
-    settings = Settings(None, model.sha256)
-    of_file = work(Job("one", str(DEMO_AUDIO).encode()), settings)
-    of_bytes = work(Job("two::demo.flac", b"t.tar", DEMO_AUDIO.read_bytes()), settings)
-    assert of_file.sound_sha256 == of_bytes.sound_sha256 == hashlib.sha256(DEMO_AUDIO.read_bytes()).hexdigest()
-    assert of_file.body == of_bytes.body
 
 
 def test_a_file_that_is_gone_is_a_row_with_its_reason(model: Model, tmp_path: Path) -> None:

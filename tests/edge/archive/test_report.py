@@ -34,7 +34,7 @@ def row(name: str, events: int = 0, length_s: float | None = 60.0, status: str =
     ("name", "expected"),
     [
         ("/data/65097028_5.3_1_p3_3166.wav", Named("65097028", 5, "p3")),
-        ("night.tar::deep/65097028_0.6_0_p1_1.flac", Named("65097028", 0, "p1")),
+        ("night/deep/65097028_0.6_0_p1_1.flac", Named("65097028", 0, "p1")),
         ("101_1b1_Al_sc_Meditron.wav", Named("101", None, "Al")),
         ("bed12.wav", Named()),
         ("2026_11_23.wav", Named()),
@@ -75,7 +75,6 @@ def test_a_label_is_what_lies_beside_the_sound_and_nothing_else(tmp_path: Path) 
     for name, text in (("a", '{"record_annotation": "Normal"}'), ("b", "[]"), ("c", "{"), ("d", '{"x": 1}')):
         (tmp_path / f"{name}.json").write_text(text)
     assert [label_of(str(tmp_path / f"{name}.wav")) for name in "abcde"] == ["Normal", None, None, None, None]
-    assert label_of(f"{tmp_path}/t.tar::a.wav") is None
 
 
 def test_a_report_has_numbers_a_picture_of_the_archive_and_its_worst_recordings(tmp_path: Path) -> None:

@@ -23,7 +23,6 @@ from edge.archive.run import KILLED, MOST_DEATHS, OUT_FOR_EACH, Run
 from edge.archive.shards import COLUMNS, Shards
 from edge.archive.worker import Job, Result, Settings
 from edge.errors import ConfigError, SourceError
-from tests.edge.archive.made import cut_tar
 
 pytest.importorskip("pyarrow", reason="pyarrow is not installed")
 
@@ -267,21 +266,19 @@ def test_what_is_no_fault_of_a_recording_ends_the_run(
         assert ledger.counts() == (3, 0), "and nothing is called damaged"
 
 
-def test_a_tar_file_that_is_cut_in_a_recording_has_all_its_rows_and_the_others_too(tmp_path: Path) -> None:
+def test_a_file_that_is_packed_is_a_row_with_its_reason(tmp_path: Path) -> None:
     place = archive(tmp_path, 5)
-    tar = cut_tar(place / "t.tar")
+    (place / "t.zip").write_bytes(b"PK")
     go(place, tmp_path / "out")
     with Ledger(tmp_path / "out", {}, resume=True) as ledger:
-        assert ledger.counts() == (5 + 3 + 1, 9), "five files, three of the tar file, and a row for its damage"
-        (a, b, c) = ledger.results([f"{tar}::{name}" for name in ("a.wav", "b.wav", "c.wav")])
-    assert [each.body["status"] for each in (a, b, c)] == ["ok", "ok", "damaged"]
-    assert "is damaged, or no tar or zip file (unexpected end of data)" in c.body["reason"]
-    assert (tmp_path / "out" / "recordings" / "part-000002.parquet").exists(), "all three shards of 4 are there"
+        assert (ledger.counts(), ledger.damaged()) == ((6, 6), 1)
+        (packed,) = ledger.results([str(place / "t.zip")])
+    assert packed.body["reason"] == "is packed; unpack it, and give the folder"
 
 
 def test_what_cannot_be_had_is_tried_again_and_the_tables_stay_as_they_are(tmp_path: Path) -> None:
     place = archive(tmp_path, 5)
-    cut_tar(place / "t.tar")
+    (place / "t.zip").write_bytes(b"PK")
     go(place, tmp_path / "out")
     before = tables(tmp_path / "out")
     (pool,) = go(place, tmp_path / "out")
