@@ -23,7 +23,7 @@ NOT_ON_THE_DEVICE = {
     "dask",
 }
 EXTRAS = {  # modules of the edge that may import what an extra brings
-    "matplotlib": {"edge/pictures/drawing.py", "edge/archive/report_drawing.py"},
+    "matplotlib": {"edge/pictures/drawing.py"},
     "pyarrow": {"edge/tables/parquet_table.py"},
     "distributed": {"edge/archive/cluster.py"},
 }

@@ -1,4 +1,4 @@
-"""`--report`: the tables of an archive as pictures and a page of numbers, in the folder `report` of the results.
+"""`--report`: the tables of an archive as a page of numbers, `report/report.md` in the folder of the results.
 
 Not for scoring, and not a judgement of a model (`training.evaluation` is). A label is read where it lies beside the
 sound as SPRSound has it: `NAME.json` with `record_annotation`. Shards are read one after the other.
@@ -7,55 +7,36 @@ sound as SPRSound has it: `NAME.json` with `record_annotation`. Shards are read 
 from __future__ import annotations
 
 import json
-import threading
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
 from edge.archive.item import path_of_name
-from edge.archive.report_drawing import draw_survey
-from edge.archive.survey import Survey
-from edge.artefact.model import Model
+from edge.archive.survey import Survey, Tally
 from edge.durable import written_whole
-from edge.errors import LaennecError
-from edge.pictures.drawing import draw
-from edge.pictures.picture import picture_options
-from edge.pictures.spectrogram import detected_events, spectrogram
 from edge.tables.parquet_table import read_parquet
 
 MOST_LABEL_BYTES = 1 << 20
+MOST_ROWS = 100  # patients, ages or sites in a table
 
 
-def make_report(out: Path, model: Model, stop: threading.Event) -> Path:
-    """Draw what the tables hold, and the worst recordings.
+def make_report(out: Path) -> Path:
+    """Write what the tables hold, and which recordings have the highest burden.
 
     Args:
         out: folder of the tables.
-        model: that they were made with, for the spectrograms.
-        stop: ends it early.
 
     Returns:
         The page.
-
-    Raises:
-        ConfigError: matplotlib is not installed, or a picture cannot be written.
     """
     folder = out / "report"
     folder.mkdir(exist_ok=True)
     survey = surveyed(out)
-    draw_survey(survey, folder / "archive.png")
-    lines = [*_numbers(survey), "", "![](archive.png)", "", "## The highest burdens", ""]
+    lines = [*_numbers(survey), *_tables(survey), "", "## The highest burdens", ""]
     for place, (burden, name) in enumerate(sorted(survey.worst, reverse=True), 1):
-        if stop.is_set():
-            break
-        lines += [
-            f"{place}. {burden:.1f} s/min, {_plain(name)}",
-            "",
-            _picture(name, folder / f"{place}.png", model, stop),
-        ]
-        lines.append("")
+        lines.append(f"{place}. {burden:.1f} s/min, {_plain(name)}")
     with written_whole(folder / "report.md") as file:
-        file.write("\n".join(lines).encode())
+        file.write("\n".join([*lines, ""]).encode())
     return folder / "report.md"
 
 
@@ -99,14 +80,25 @@ def _numbers(survey: Survey) -> list[str]:
     return [*lines, f"- false alarms: {of_labels} ({survey.labelled} recordings have a label)"]
 
 
-def _picture(name: str, path: Path, model: Model, stop: threading.Event) -> str:
-    """Draw one recording; a line for the page."""
-    try:
-        picture = spectrogram(picture_options(path_of_name(name), None, model, None, (0.0, None)), stop)
-        draw(picture, detected_events(picture, model, stop), path)
-    except LaennecError as error:
-        return f"(cannot be drawn: {_plain(str(error))})"
-    return f"![]({path.name})"
+def _tables(survey: Survey) -> list[str]:
+    """Burden by patient, age and site, and what was not measured."""
+    parts: list[tuple[str, Mapping[str, Tally]]] = [
+        ("age, years", {f"{age}": survey.ages[age] for age in sorted(survey.ages)}),
+        ("site", {name: survey.sites[name] for name in sorted(survey.sites)}),
+        ("patient", {name: survey.patients[name] for name in sorted(survey.patients)}),
+    ]
+    lines = []
+    for title, tallies in parts:
+        if tallies:
+            lines += ["", f"| {title} | {' | '.join(f'{each}, s/min' for each in survey.groups)} |"]
+            lines.append("|---" * (1 + len(survey.groups)) + "|")
+        for name, tally in list(tallies.items())[:MOST_ROWS]:
+            burdens = (tally.burden(group) for group in survey.groups)
+            lines.append(f"| {name} | {' | '.join('unknown' if b is None else f'{b:.2f}' for b in burdens)} |")
+    if survey.missing_s:
+        lines += ["", "| not measured | hours |", "|---|---|"]
+        lines += [f"| {cause} | {seconds / 3600:.2f} |" for cause, seconds in sorted(survey.missing_s.items())]
+    return lines
 
 
 def _plain(text: str) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 SPRSOUND = re.compile(r"(?P<patient>\d+)_(?P<age>\d+(\.\d+)?)_[01]_(?P<site>p\d)_\d+")
 ICBHI = re.compile(r"(?P<patient>\d{3})_\w+?_(?P<site>[A-Z][a-z])_[a-z]{2}_\w+")
 NORMAL = "Normal"
-WORST = 6  # recordings that are drawn
+WORST = 6  # recordings that are named
 LEAST_S = 5.0  # of a recording must be measured, or its burden says little
 
 

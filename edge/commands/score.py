@@ -31,7 +31,7 @@ def score(  # noqa: PLR0913 - the options of the command
     workers: Annotated[int | None, typer.Option(help="Processes on this machine; default: its cores.")] = None,
     scheduler: Annotated[str | None, typer.Option(metavar="URL", help="A Dask cluster, tcp://host:8786.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where --out holds results already.")] = False,
-    report: Annotated[bool, typer.Option("--report", help="Also draw what the archive holds.")] = False,
+    report: Annotated[bool, typer.Option("--report", help="Also a page of what the archive holds.")] = False,
     channel: ChannelOption = None,
     model: ModelOption = None,
 ) -> None:
@@ -68,7 +68,7 @@ def score(  # noqa: PLR0913 - the options of the command
         if report:
             from edge.archive.report import make_report
 
-            print(f"report: {make_report(out, load_model(model), stop)}")
+            print(f"report: {make_report(out)}")
 
 
 def _run(
