@@ -1,8 +1,8 @@
 """An archive, scored by many processes: what is open is handed out, what comes back is kept, shards are written.
 
 Not for one recording (`edge.archive.recording`). Only so many recordings are out at once, so memory does not grow with
-the archive. A process that dies costs no recording anything: those that were out go again one by one. Only one that
-crashes its process alone, or whose process is killed from outside again and again, is a row with its reason.
+the archive. A process that dies costs no recording anything: those that were out go again one by one. Only one whose
+process dies again and again while it is alone is a row with its reason.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import starmap
 
 from edge.archive.ledger import Ledger
-from edge.archive.processes import ENDS_S, LocalPool, StoredResult
+from edge.archive.processes import StoredResult
 from edge.archive.shards import Shards
 from edge.archive.worker import Job, Result, Settings, failed, work
 from edge.errors import LaennecError, SourceError
@@ -24,10 +24,10 @@ OUT_FOR_EACH = 3  # recordings that are out for each worker: one that is scored,
 KEPT_TOGETHER = 100  # results in one transaction; a kill makes so many be scored again
 WAIT_S = 0.5
 
-MOST_DEATHS = 5  # of its process by SIGKILL and the like, of a recording that is scored alone
+ENDS_S = 10.0  # a broken pool ends its processes, which takes no time worth telling
+MOST_DEATHS = 3  # of its process, of a recording that is scored alone; one may be a person's
 
-CRASHES = "crashes its process, also alone: damaged so that a library fails"
-KILLED = "its process was killed each time: too large for the memory of this machine, or somebody ends its processes"
+KILLED = "its process died each time: too large for the memory of this machine, or damaged so that a library fails"
 KILLED_WORKER = "KilledWorker"  # what Dask says when several workers died with a recording; with addresses
 
 
@@ -67,7 +67,7 @@ class Run:
             is_more = True
             while (is_more or self._out or self._suspects) and not stop.is_set():
                 is_more = self._hand_out(pool, jobs, workers) if is_more or self._suspects else False
-                if self._collect(pool):
+                if self._collect():
                     pool.shutdown(wait=False)
                     pool = self._make_pool()
                 tick()
@@ -99,16 +99,15 @@ class Run:
             broken.set_exception(error)
             self._out[broken] = job
 
-    def _collect(self, pool: Executor) -> bool:
+    def _collect(self) -> bool:
         """Take what is done; whether the pool is broken."""
         ended, _ = wait(self._out, WAIT_S, FIRST_COMPLETED)
         died = self._take(ended)
         if not died:
             return False
         died += self._take(wait(self._out, ENDS_S).done)  # a pool that is broken fails all that is out
-        has_crashed = isinstance(pool, LocalPool) and pool.has_crashed()
         for job in died:
-            self._died(job, has_crashed)
+            self._died(job)
         return True
 
     def _take(self, ended: Iterable[Future[Result | StoredResult]]) -> list[Job]:
@@ -122,7 +121,7 @@ class Run:
             except BrokenProcessPool:
                 died.append(job)
             except MemoryError:  # the others took it, perhaps
-                self._died(job, has_crashed=False)
+                self._died(job)
             except LaennecError:
                 raise
             except (OSError, CancelledError) as error:
@@ -141,12 +140,12 @@ class Run:
             self._suspects.popleft()
         self._put(result)
 
-    def _died(self, job: Job, has_crashed: bool) -> None:
-        """A process died while this was out: it goes again, alone, unless it was alone and that is what it does."""
+    def _died(self, job: Job) -> None:
+        """A process died while this was out: it goes again, alone, unless it was alone often enough."""
         if self._suspects and job is self._suspects[0]:
             self._deaths[job.name] += 1
-            if has_crashed or self._deaths[job.name] >= MOST_DEATHS:
-                self._acquit(job, failed(job.name, CRASHES if has_crashed else KILLED))
+            if self._deaths[job.name] >= MOST_DEATHS:
+                self._acquit(job, failed(job.name, KILLED))
                 return
             self._suspects.popleft()
         self._suspects.append(job)

@@ -202,7 +202,7 @@ def test_a_recording_that_kills_is_a_row_and_costs_the_others_nothing(tmp_path: 
     with Ledger(tmp_path / "out", {}, resume=True) as ledger:
         assert (ledger.counts(), ledger.damaged()) == ((23, 23), 1)
         (one,) = ledger.results([killer])
-    assert one.body["reason"].startswith("its process was killed each time")
+    assert one.body["reason"].startswith("its process died each time")
 
 
 def test_a_recording_for_which_memory_was_too_small_once_is_scored_alone(tmp_path: Path) -> None:
