@@ -80,7 +80,8 @@ TRAINING_MAY_USE = {
     "ward.burden", "ward.budget", "ward.breath_rhythm", "ward.respiratory_rate", "detector.breath_sound",
     "detector.chunks", "detector.tracker",
     "detector.concealment", "detector.known_sound", "detector.sound_check", "detector.sound_statistics", "sources",
-    "detector.quality", "detector.quality_statistics", "detector.recording_answer",
+    "detector.quality", "detector.contact", "detector.modulation", "detector.quality_statistics",
+    "detector.recording_answer",
 }  # fmt: skip
 HEARS_ARTEFACTS = {  # what is judged runs
     "training/evaluation/artefact.py": {"artefact.model", "detector.pipeline"},

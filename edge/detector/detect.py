@@ -108,7 +108,10 @@ def last_records(path: Path, coverage: Coverage) -> list[Record]:
     """What there is to say at the end of a file: the gain that it was heard with, and why it is not `verified`."""
     gain: list[Record] = [{"file": str(path), "gain_db": round(coverage.gain_db)}] if round(coverage.gain_db) else []
     verdict = coverage.verdict
-    said: Record = {"file": str(path), "verified": False, "measurable": verdict.measurable, "reason": verdict.reason}
+    measurable = None if verdict.too_short else verdict.measurable
+    said: Record = {
+        "file": str(path), "verified": verdict.verified, "measurable": measurable, "reason": verdict.reason,
+    }  # fmt: skip
     if not verdict.measurable:
         said["cause"] = CAUSES[verdict.fault][0]
     return [*gain, said] if verdict.reason else gain

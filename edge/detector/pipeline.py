@@ -23,7 +23,7 @@ from edge.artefact.model import Model
 from edge.detector.concealment import Concealment
 from edge.detector.event_options import EventOptions
 from edge.detector.level import LevelledChunks
-from edge.detector.quality import Finding, Quality, hears_chests
+from edge.detector.quality import TOO_SHORT, Finding, Quality, hears_chests
 from edge.detector.recalibration import Recalibration
 from edge.detector.sound_check import SoundCheck, Verdict
 from edge.detector.tracker import Tracker
@@ -63,8 +63,7 @@ class Pipeline:
         self._observe = observe
         self._outside = outside
         self._check = None if outside == "ignore" else SoundCheck(model, adaptation)
-        is_usual = adaptation is None and hears_chests(model.known)  # the weights are of the model's own stethoscope
-        is_judged = outside != "ignore" and is_usual
+        is_judged = outside != "ignore" and hears_chests(model.known)  # of any stethoscope, adapted or not
         self._quality = Quality(model.rate_hz) if is_judged else None
         self._finding = Finding()
         self._reported = set(model.event_classes if options.classes is None else options.classes)
@@ -201,7 +200,14 @@ class Pipeline:
     def whole(self) -> Verdict:
         """The same of everything since the start or `reset`, as one stretch."""
         found = Verdict() if self._check is None else self._check.whole()
-        return found if self._quality is None else _with(self._quality.whole(), found)
+        if self._quality is None:
+            return found
+        if self._quality.is_judged or not found.measurable:
+            return _with(self._quality.whole(), found)
+        reasons = [reason for reason in (TOO_SHORT, found.reason) if reason]
+        return replace(
+            found, verified=None if found.verified else found.verified, reason="; ".join(reasons), too_short=True
+        )
 
     @property
     def is_silent(self) -> bool:

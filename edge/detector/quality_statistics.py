@@ -1,8 +1,9 @@
-"""What two seconds of samples say of the sound: three band levels over time, voiced frames, and lines of the spectrum.
+"""What two seconds of samples say of the sound: five band levels over time, voiced frames, and lines of the spectrum.
 
-    levels   dBFS of frames of 32 ms every 16 ms, Hann: of 30 to 60 Hz, where skin and cable rub and hardly anything
-             else sounds; of 300 to 590 Hz, where breath is heard through the chest; and of 590 to 1180 Hz above it
-    voiced   frames, every 250 ms, with the harmonics of a voice (`edge.detector.voice`)
+    levels   dBFS of frames of 32 ms every 16 ms, Hann: of 30 to 60, 60 to 110 and 110 to 200 Hz, where a heart and a
+             body that moves are heard; of 300 to 590 Hz, where breath is heard through the chest; and of 590 to 1180 Hz
+    voiced   frames, every 250 ms, with the harmonics of a voice (`edge.detector.voice`), in the band of the air and in
+             that of a chest, which takes away what is above 700 Hz
     lines    in the spectrum of the last half second, bins of 2 Hz that rise `LINE_DB` above the mean of those 8 to
              20 Hz away. A bin of noise is exponential, so one in ten million does by chance
 
@@ -23,11 +24,12 @@ from edge.detector.sample_counts import FULL_SCALE
 from edge.detector.voice import VoiceMeter
 
 HOP_S, HOPS = 0.016, 125  # a frame has two hops, a stretch 125
-BANDS_HZ = ((30.0, 60.0), (300.0, 590.0), (590.0, 1180.0))
-LOW, BREATH, MID = range(3)
+BANDS_HZ = ((30.0, 60.0), (60.0, 110.0), (110.0, 200.0), (300.0, 590.0), (590.0, 1180.0))
+LOW, HEART, TRUNK, BREATH, MID = range(5)
 FLOOR = 1e-12  # of a power, full scale = 1: below the steps of any converter
 VOICE_HOP_S = 0.25
-VOICED = 0.14  # ripple, natural units of the log amplitude; one frame in fifty of 1948 chest recordings has more
+CHEST_HZ = (100.0, 1000.0)  # a voice that is heard through the chest
+VOICED, CHEST_VOICED = 0.17, 0.24  # ripple, natural units of the log amplitude; of a chest, one frame in a hundred
 BIN_HZ, LINES_HZ = 2, (40, 2000)
 LINE_DB = 15.0
 AWAY = (4, 10)  # bins from a line: beyond the main lobe of the taper, and within which noise is level
@@ -40,11 +42,13 @@ class Stretch:
     """Statistics of two seconds."""
 
     levels_db: Floats
-    """(T, 3) dBFS, columns as `BANDS_HZ`."""
+    """(T, 5) dBFS, columns as `BANDS_HZ`."""
     clipped: float
     """Share of the samples at full scale."""
     voiced: int
-    """Voiced frames."""
+    """Frames with a voice in the band of the air."""
+    chest_voiced: int
+    """Frames with a voice in the band of a chest."""
     voice_frames: int
     """Frames that were looked at."""
     power: Floats
@@ -67,18 +71,21 @@ class StretchMeter:
         """Length of a stretch."""
         self._waves, self._bands = _fourier(2 * self._hop, rate_hz)
         self._voice, self._voice_hop = VoiceMeter(rate_hz), round(VOICE_HOP_S * rate_hz)
+        self._chest_voice = VoiceMeter(rate_hz, CHEST_HZ, padding=2)
         self._line_taper = _hann(rate_hz // BIN_HZ)
 
     def measure(self, samples: Floats) -> Stretch:
         """The statistics of one stretch, (N,) samples, all of them numbers."""
         centred = samples - np.float32(samples.mean(dtype=np.float64))
         clipped = np.count_nonzero(np.abs(samples) >= FULL_SCALE) / len(samples)
-        voiced = self._voice.heights(sliding_window_view(centred, self._voice.samples)[:: self._voice_hop]) > VOICED
+        frames = sliding_window_view(centred, self._voice.samples)[:: self._voice_hop]
+        voiced = int((self._voice.heights(frames) > VOICED).sum())
+        chest_voiced = int((self._chest_voice.heights(frames) > CHEST_VOICED).sum())
         power = _power(centred[-len(self._line_taper) :] * self._line_taper)[: LINES_HZ[1] // BIN_HZ + AWAY[1] + 1]
-        return Stretch(self._levels_db(centred), clipped, int(voiced.sum()), len(voiced), power, _lines(power))
+        return Stretch(self._levels_db(centred), clipped, voiced, chest_voiced, len(frames), power, _lines(power))
 
     def _levels_db(self, samples: Floats) -> Floats:
-        """(T, 3): a frame is two hops, so its spectrum is the sum of those of both. A few bins cost less so."""
+        """(T, 5): a frame is two hops, so its spectrum is the sum of those of both. A few bins cost less so."""
         hops = samples.reshape(-1, self._hop)
         spectrum = hops[:-1] @ self._waves[: self._hop] + hops[1:] @ self._waves[self._hop :]
         bands = np.add.reduceat(spectrum * spectrum, self._bands, axis=1)

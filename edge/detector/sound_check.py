@@ -35,11 +35,13 @@ class Verdict:
     verified: bool | None = None
     """None: not judged: too short, or a model that does not say what it knows, or an adaptation without labels."""
     reason: str = ""
-    """Why not, for a person; empty unless `verified` is false."""
+    """Why not, or why it was not judged, for a person; else empty."""
     fault: Fault | None = None
     """The same in one word; None where it is not verified: it is not like what the model knows."""
     measurable: bool = True
     """Whether it can be judged at all: where it cannot, there are no events, and nothing of it is measured."""
+    too_short: bool = False
+    """Whether there was too little sound to find out whether it is measurable."""
 
 
 class _Piece:

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from edge.artefact.model import Model
 from edge.detector.pipeline import Pipeline
+from edge.detector.quality import LEAST_S
 from edge.detector.sample_counts import MOST_NOT_NUMBERS
-from edge.detector.sound_check import LEAST_S
 from edge.errors import LaennecError, ModelError, SourceError
 from edge.sources.file import FileSource
 from edge.types import Fault
 
 SHORT_S = 1.0  # of which nothing can be judged where the model, with what it looks ahead, hears nearly nothing
-TOO_SHORT = f"length: record {LEAST_S:.0f} s or more"
+TOO_SHORT = f"length: record {LEAST_S} s or more"
 CAUSES: dict[Fault | None, tuple[str, str]] = {
     "dead microphone": ("loudness", "check the plug, the mute switch and the gain"),
     "faint": ("loudness", "raise the gain"),
@@ -56,7 +56,7 @@ def nothing_judged(path: Path, source: FileSource, pipeline: Pipeline, model: Mo
         why = f"{broken:.0%} of its samples are no sound: not a number, or beyond all bounds (device: convert it again)"
     elif read_s < SHORT_S:
         why = f"too short ({TOO_SHORT})"
-    elif verdict.reason:
+    elif verdict.reason and not verdict.too_short:
         why = f"{verdict.reason} ({advice(verdict.fault)})"
     else:
         why = "no second of it is whole (device: record it again without losses)"

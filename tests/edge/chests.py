@@ -42,16 +42,33 @@ def voice(pitch_hz: float = 140.0) -> Sound:
     return (0.05 * pulses * (TIME_S % 1 < 0.5)).astype(np.float32)
 
 
-def rubbing(seed: int = 0) -> Sound:
-    """Noise below 60 Hz in strokes of 0.2 to 0.6 s, every second or so, as loud as a heart."""
+def rubbing(seed: int = 0, slope: float = 1.5, highest_hz: float = RATE_HZ / 2) -> Sound:
+    """Strokes of 0.2 to 0.6 s, every second or so; their power falls with a power of the frequency from 20 Hz on."""
     rng = np.random.default_rng(seed)
     spectrum = np.fft.rfft(rng.standard_normal(len(TIME_S)))
     hz = np.fft.rfftfreq(len(TIME_S), 1 / RATE_HZ)
-    low = np.fft.irfft(np.where((hz > 20) & (hz < 60), spectrum, 0), len(TIME_S))
-    strokes = np.zeros(len(TIME_S))
+    gains = np.where((hz > 20) & (hz < highest_hz), np.maximum(hz, 20) ** (-slope / 2), 0)
+    sound, strokes = np.fft.irfft(spectrum * gains, len(TIME_S)), np.zeros(len(TIME_S))
     for begin in np.cumsum(rng.uniform(0.6, 1.6, SECONDS)):
         strokes[round(begin * RATE_HZ) : round((begin + rng.uniform(0.2, 0.6)) * RATE_HZ)] = 1.0
-    return (low / low.std() * 0.3 * strokes).astype(np.float32)
+    return (sound / sound.std() * 0.3 * strokes).astype(np.float32)
+
+
+def heart(beats_a_minute: float = 84.0) -> Sound:
+    """Two sounds a beat, below 120 Hz, and nothing else."""
+    rng = np.random.default_rng(1)
+    low = np.fft.rfft(rng.standard_normal(len(TIME_S)))
+    low[np.fft.rfftfreq(len(TIME_S), 1 / RATE_HZ) > 120] = 0
+    beat_s = 60 / beats_a_minute
+    loud = sum(np.exp(-0.5 * (((TIME_S - at) % beat_s - 0.1) / 0.025) ** 2) for at in (0.0, 0.32 * beat_s))
+    return (0.1 * np.fft.irfft(low, len(TIME_S)) * loud).astype(np.float32)
+
+
+def shelf(samples: Sound, below_hz: float, by_db: float) -> Sound:
+    """What a device makes of sound that hears what is below a frequency so much louder."""
+    hz = np.fft.rfftfreq(len(samples), 1 / RATE_HZ)
+    gain_db = by_db / (1 + (hz / below_hz) ** 4)
+    return np.fft.irfft(np.fft.rfft(samples) * 10 ** (gain_db / 20), len(samples)).astype(np.float32)
 
 
 def known_chests() -> KnownSound:

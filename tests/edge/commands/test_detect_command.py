@@ -86,8 +86,8 @@ def test_a_model_whose_answers_are_no_numbers_is_blamed_and_not_the_recording(tm
 NOISE = np.random.default_rng(0).normal(0, 0.05, 20 * 8000)
 BAD = {
     "loudness: check the plug": (np.zeros(80_000), "silence"),
-    "length: record 5 s or more": (np.full(80, 0.1), "too short"),
-    "contact: press the sensor": (NOISE, "no breath to be heard"),
+    "length: record 8 s or more": (np.full(80, 0.1), "too short"),
+    "contact: press the sensor": (NOISE, "no breath and no heart"),
     "device: move it": (NOISE / 50 + 0.2 * np.sin(np.arange(160_000) * 2 * np.pi * 50 / 8000), "mains hum"),
     "loudness: lower the gain": (np.clip(100 * NOISE, -1, 1), "clipped"),
 }
@@ -109,7 +109,7 @@ def test_a_few_seconds_are_judged_and_said_to_be_too_few(tmp_path: Path) -> None
     result = CliRunner().invoke(app, ["detect", str(tmp_path / "a.wav")])
     assert result.exit_code == 0
     assert (
-        result.stdout.splitlines()[-1] == "unverified: too short to be judged as a whole (length: record 5 s or more)"
+        result.stdout.splitlines()[-1] == "unverified: too short to be judged as a whole (length: record 8 s or more)"
     )
 
 

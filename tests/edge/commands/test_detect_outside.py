@@ -17,7 +17,9 @@ PATH = Path("breath.wav")
 
 
 UNKNOWN = Verdict(False, REASON, "faint")
-NO_CONTACT = Verdict(False, "no breath to be heard: check the contact with the skin", "no contact", measurable=False)
+NO_CONTACT = Verdict(
+    False, "no breath and no heart to be heard: check patient and sensor", "no contact", measurable=False
+)
 
 
 def _records(verdict: Verdict, gain_db: float = 0.0) -> Generator[Record, None, Coverage]:
@@ -35,7 +37,7 @@ def _records(verdict: Verdict, gain_db: float = 0.0) -> Generator[Record, None, 
         (UNKNOWN, f"unverified: {REASON}"),
         (
             NO_CONTACT,
-            "not measurable: no breath to be heard: check the contact with the skin "
+            "not measurable: no breath and no heart to be heard: check patient and sensor "
             "(contact: press the sensor onto the skin, over the lung)",
         ),
         (Verdict(True), "1 event in 10.0 s of sound, 9.5 s measurable"),

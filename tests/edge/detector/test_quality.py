@@ -11,10 +11,22 @@ from hypothesis import strategies as st
 
 from edge.artefact.model import load_model
 from edge.detector.pipeline import Pipeline
-from edge.detector.quality import LEAST, STRETCHES, Finding, Quality, hears_chests
+from edge.detector.quality import LEAST, STRETCHES, TOO_SHORT, Finding, Quality, hears_chests
 from edge.settings.kinds import Outside
 from edge.types import Block, Fault, Scores
-from tests.edge.chests import RATE_HZ, TIME_S, ChestModel, Sound, chest, known_chests, rubbing, tone, voice
+from tests.edge.chests import (
+    RATE_HZ,
+    TIME_S,
+    ChestModel,
+    Sound,
+    chest,
+    heart,
+    known_chests,
+    rubbing,
+    shelf,
+    tone,
+    voice,
+)
 from tests.edge.knowing import block, known_noise, noise
 
 CHEST = chest()
@@ -54,13 +66,21 @@ def _hum(above_db: float) -> Sound:
         (CHEST + tone(437, CHEST, -20.0), None),
         (CHEST + tone(437, CHEST, 3.0) * (TIME_S % 3 < 1.5), None),  # a wheeze that ends with its breath
         (CHEST + rubbing(), "rubbing"),
+        (CHEST + rubbing(highest_hz=60), None),  # what is below 100 Hz alone hides no breath
+        (CHEST + 10 * heart(), None),
+        (noise(-40.0, 24.0) + 10 * heart(), None),  # it touches: the breath pauses
         (np.clip(CHEST * np.float32(100), -1, 1), "clipping"),
     ],
 )
-def test_what_is_wrong_is_named(samples: Sound, fault: Fault | None) -> None:
-    found = _findings(samples.astype(np.float32))[-1]
-    assert found.fault == fault
-    assert bool(found.reason) is (fault is not None)
+@pytest.mark.parametrize("low_db", [0.0, 30.0])
+def test_what_is_wrong_is_named_whatever_a_device_does_to_low_frequencies(
+    samples: Sound, fault: Fault | None, low_db: float
+) -> None:
+    heard = shelf(samples.astype(np.float32), 90, low_db)
+    loudest = max(float(np.abs(heard).max()), 1e-9)
+    found = _findings(samples.astype(np.float32) if fault == "clipping" else heard * np.float32(min(1, 0.9 / loudest)))
+    assert found[-1].fault == fault
+    assert bool(found[-1].reason) is (fault is not None)
 
 
 def test_a_fault_is_called_after_some_seconds_and_over_after_some_more() -> None:
@@ -112,6 +132,15 @@ def test_what_was_found_expires_when_nothing_more_is_judged() -> None:
     quality.push(block(noise(-40.0, 8.0)))
     assert quality.at(8 * RATE_HZ + 15 * RATE_HZ).fault == "no contact"
     assert quality.at(8 * RATE_HZ + 17 * RATE_HZ).fault is None
+
+
+def test_sound_of_less_than_8_s_is_not_judged_and_that_is_said() -> None:
+    for seconds, reason in ((5, TOO_SHORT), (9, "")):
+        pipeline = Pipeline(ChestModel())  # type: ignore[arg-type]
+        pipeline.push(block(CHEST[: seconds * RATE_HZ]))
+        pipeline.flush()
+        whole = pipeline.whole()
+        assert (whole.reason, whole.too_short, whole.measurable) == (reason, bool(reason), True)
 
 
 def test_a_file_has_the_fault_of_most_of_it() -> None:

@@ -31,7 +31,7 @@ def test_a_constant_is_no_low_frequency() -> None:
 def test_white_noise_has_in_each_band_what_falls_to_its_bins() -> None:
     levels = METER.measure(noise(-40.0, 2.0)).levels_db
     power = 10 * np.log10((10 ** (levels / 10)).mean(axis=0))
-    bins = np.array([1, 9, 19])  # of 31.25 Hz, 128 of which hold all of it
+    bins = np.array([1, 2, 3, 9, 19])  # of 31.25 Hz, 128 of which hold all of it
     assert power == pytest.approx(-40 + 10 * np.log10(bins / 128), abs=1.0)
 
 
@@ -44,6 +44,15 @@ def test_a_tone_is_a_line_in_the_bins_of_its_taper_alone(hz: int) -> None:
 
 def test_noise_has_no_line_in_a_hundred_stretches() -> None:
     assert sum(METER.measure(noise(-40.0, 2.0, seed)).lines.sum() for seed in range(100)) == 0
+
+
+def test_a_voice_that_a_chest_muffles_is_found_in_the_band_of_a_chest() -> None:
+    spectrum = np.fft.rfft(voice()[: METER.samples])
+    spectrum[np.fft.rfftfreq(METER.samples, 1 / RATE_HZ) > 700] = 0
+    muffled = np.fft.irfft(spectrum, METER.samples).astype(np.float32)
+    found = METER.measure(muffled + noise(-60.0, 2.0))
+    assert (found.voiced, found.chest_voiced) == (0, pytest.approx(4, abs=1))
+    assert METER.measure(chest()[: METER.samples]).chest_voiced == 0
 
 
 def test_the_harmonics_of_a_voice_are_voiced_and_noise_a_tone_and_breath_are_not() -> None:

@@ -42,7 +42,7 @@ def _hour(bed: Driven) -> Covered:
     ("samples", "reason"),
     [
         (SPOKEN, "not measurable: speech or cry over the chest"),
-        (noise(-50.0, 24.0), "not measurable: no breath to be heard: check the contact with the skin"),
+        (noise(-50.0, 24.0), "not measurable: no breath and no heart to be heard: check patient and sensor"),
     ],
 )
 def test_a_stream_says_in_one_line_why_it_cannot_be_measured(samples: Sound, reason: str) -> None:

@@ -1,4 +1,4 @@
-"""The discriminant of quality is fitted on some patients, judged on others, and its limit is the share it promises."""
+"""A discriminant's limit is the share it promises; faults and devices are what they say; nobody judges himself."""
 
 from __future__ import annotations
 
@@ -8,52 +8,69 @@ import numpy as np
 import pytest
 import soundfile
 
-from edge.detector.quality import LEAST, NAMES
+from edge.detector.quality import LEAST, fault_of
 from edge.detector.quality_statistics import StretchMeter
 from edge.errors import ConfigError
+from tests.edge.chests import chest, voice
 from training.datasets import Recording
-from training.evaluation.sound_quality import HALVES, fit, halves, pieces_of, report, stretches_of
+from training.evaluation.sound_faults import AIR, FAULTS, LOW, heard_by, rms, with_fault
+from training.evaluation.sound_quality import fit, half_of, interval, pieces_of, report, stretches_of
 
-RNG = np.random.default_rng(0)
-IS_POOR = np.arange(2000) % 10 == 0
-FOUND = RNG.normal(0, 1, (2000, len(NAMES))) + IS_POOR[:, None] * np.array([4.0, 0, 0, 0, 0])
-PATIENTS = [f"p{number // 10}" for number in range(2000)]
+METER = StretchMeter(8000)
+CHEST = chest()[: 16 * 8000]
+WANTED = {
+    "clipped": "clipping", "dead": "dead microphone", "hum": "mains hum", "voice": "speech", "pause of breath": None,
+    "rubbing on chest": "rubbing", "rubbing in air": "rubbing",
+} | dict.fromkeys(AIR, "no contact") | dict.fromkeys(LOW, None)  # fmt: skip
 
 
 def test_what_tells_the_poor_from_the_others_gets_the_weight_and_two_in_a_hundred_others_are_called() -> None:
-    found = fit(FOUND, IS_POOR)
-    assert found.weights[0] > 10 * np.abs(found.weights[1:]).max()
-    called = found.called(FOUND)
-    assert called[~IS_POOR].mean() == pytest.approx(0.02, abs=0.001)
-    assert called[IS_POOR].mean() > 0.95
+    rng = np.random.default_rng(0)
+    is_poor = np.arange(2000) % 10 == 0
+    found = rng.normal(0, 1, (2000, 5)) + is_poor[:, None] * np.array([4.0, 0, 0, 0, 0])
+    weights, limit = fit(found, is_poor, 0.02)
+    assert weights[0] > 5 * np.abs(weights[1:]).max()
+    assert (found[~is_poor] @ weights > limit).mean() == pytest.approx(0.02, abs=0.001)
+    assert (found[is_poor] @ weights > limit).mean() > 0.9
 
 
-def test_a_recording_without_statistics_is_not_called_and_spoils_no_fit() -> None:
-    found = FOUND.copy()
-    found[::7] = np.nan
-    assert np.isfinite(fit(found, IS_POOR).weights).all()
-    assert not fit(found, IS_POOR).called(found)[::7].any()
+@pytest.mark.parametrize("name", sorted(WANTED))
+@pytest.mark.parametrize("device", [None, 3])
+def test_a_computed_chest_with_a_fault_is_called_by_its_name_by_any_device(name: str, device: int | None) -> None:
+    hears = (lambda sound: sound) if device is None else heard_by(np.random.default_rng(device))
+    heard = with_fault((hears(CHEST), hears, [voice()[:4000]]), name, np.random.default_rng(1))
+    assert len(heard) == len(CHEST)
+    assert fault_of(stretches_of(heard, METER)) == WANTED[name]
 
 
-def test_a_patient_that_says_who_is_poor_is_of_no_use_to_others() -> None:
-    """Each patient has a number of its own, and half of them are poor: nothing can be learnt for the other half."""
-    own = np.repeat(RNG.normal(0, 1, (200, len(NAMES))), 10, axis=0)
-    is_poor = np.repeat(RNG.random(200) < 0.5, 10)
-    shares = halves(own, is_poor, PATIENTS)
-    assert shares.shape == (2 * HALVES, 2)
-    assert shares[:, 0].mean() == pytest.approx(shares[:, 1].mean(), abs=0.05)
+def test_every_fault_is_finite_and_none_but_clipping_reaches_full_scale() -> None:
+    for name in FAULTS:
+        heard = with_fault((CHEST, lambda sound: sound, [voice()[:4000]]), name, np.random.default_rng(2))
+        assert np.isfinite(heard).all()
+        assert bool(np.abs(heard).max() > 0.95) is (name == "clipped"), name
+
+
+def test_a_device_is_a_curve_that_a_fixed_seed_repeats() -> None:
+    one, same, other = (heard_by(np.random.default_rng(seed))(CHEST) for seed in (1, 1, 2))
+    assert (one == same).all()
+    assert abs(20 * np.log10(rms(one, (30, 60)) / rms(other, (30, 60)))) > 3
+
+
+def test_an_interval_is_over_patients_who_are_drawn_with_all_that_they_have() -> None:
+    share, low, high = interval([("a", True)] * 90 + [("b", False)] * 10)
+    assert (share, low, high) == (0.9, 0.0, 1.0)
+    assert {half_of(f"p{number}") for number in range(20)} == {0, 1}
 
 
 def test_stretches_are_whole_and_too_few_are_none(tmp_path: Path) -> None:
-    meter = StretchMeter(8000)
-    assert len(stretches_of(np.zeros(5 * meter.samples - 1, np.float32), meter)) == 4
-    assert stretches_of(np.zeros(LEAST * meter.samples - 1, np.float32), meter) == []
+    assert len(stretches_of(np.zeros(5 * METER.samples - 1, np.float32), METER)) == 4
+    assert stretches_of(np.zeros(LEAST * METER.samples - 1, np.float32), METER) == ()
     path = tmp_path / "a.wav"
-    soundfile.write(path, np.zeros(3 * meter.samples), 8000)
+    soundfile.write(path, np.zeros(3 * METER.samples), 8000)
     clips = [Recording(path, "a", "", (), is_negative=True)] * 6
-    assert [len(piece) for piece in pieces_of(clips, meter)] == [8, 8]
+    assert [len(piece) for piece in pieces_of(clips, METER)] == [8, 8]
 
 
-def test_without_sprsound_there_is_nothing_to_choose_a_limit_on() -> None:
+def test_without_sprsound_there_is_nothing_to_choose_a_limit_on(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no recording of SPRSound"):
-        report([])
+        next(report([], tmp_path))
