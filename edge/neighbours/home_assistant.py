@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from edge import __version__
 from edge.delivery.alarm_messages import ALARM_EXPIRY_S, alarm_topic
+from edge.delivery.breath_message import BREATH_EXPIRY_S
 from edge.delivery.messages import HEALTH_EXPIRY_S, Body, Node
 from edge.delivery.trend import TREND_EXPIRY_S
 from edge.settings.config import Stream
@@ -130,6 +131,11 @@ def _measurements(node: Node, bed: Bed) -> dict[str, Body]:
         "platform": "sensor", "name": f"Coverage {COVERAGE_S // 60} min", "state_topic": trend,
         "value_template": f"{{{{ ({WINDOW % COVERAGE_S}.coverage * 100) | round(1) }}}}",
         "unit_of_measurement": "%", "state_class": "measurement", "expire_after": TREND_EXPIRY_S,
+    }  # fmt: skip
+    found["respiratory_rate"] = {
+        "platform": "sensor", "name": "Respiratory rate", "state_topic": node.topic("s", bed.stream, "breath"),
+        "value_template": "{{ value_json.breaths_per_min }}", "unit_of_measurement": "breaths/min",
+        "state_class": "measurement", "suggested_display_precision": 0, "expire_after": BREATH_EXPIRY_S,
     }  # fmt: skip
     found["quality"] = {
         "platform": "sensor", "name": "Quality", "state_topic": health, "value_template": STATE,

@@ -27,6 +27,7 @@ from edge.neighbours.home_assistant import announcements, beds_of
 from edge.node.alarm_inputs import NodeReading, bed_reading, rules_of
 from edge.node.alarm_service import AlarmService, WardReading
 from edge.node.box_fingerprint import box_fingerprint
+from edge.node.breath_rates import BreathRates
 from edge.node.clock import is_synchronised
 from edge.node.engine import Engine, phase_of
 from edge.node.looks import NodeLooks
@@ -119,6 +120,7 @@ class Service:
         for stream in self._streams:
             stream.burden.remember, stream.delivery = history.put, self._dispatch.lag
         self._trends = Trends(self._views, model, self._node, self._dispatch.set_state, history)
+        self._breath_rates = BreathRates(self._views, model, self._node, self._dispatch.set_state)
         self._supervision = Supervision(notifier or Notifier())
         self._published: dict[str, State] = {}
         self._retained = RetainedTopics(outbox.path.with_name(f"retained-{config.node}.json"))
@@ -129,7 +131,7 @@ class Service:
 
     def _topics_of_streams(self) -> list[str]:
         """Retained ones."""
-        kinds = ("status", "health", "info", "trend", *(["shadow"] if self._shadow is not None else []))
+        kinds = ("status", "health", "info", "trend", "breath", *(["shadow"] if self._shadow is not None else []))
         return [self._node.topic("s", each.id, kind) for each in self._config.streams for kind in kinds]
 
     def _clips_of(self, config: Config) -> NodeClips | None:
@@ -168,6 +170,7 @@ class Service:
             readers.relieve()
             self._publish_stream_states()
             self._trends.tick()
+            self._breath_rates.tick()
             self._watch.tick()
             self._publish_stream_health(self._next_in_turn())
             self._supervision.tick(self._stream_health(readers), self._dispatch.is_connected)

@@ -23,6 +23,7 @@ from edge.delivery.messages import Node
 from edge.detector.event_options import EventOptions
 from edge.detector.pipeline import Pipeline
 from edge.errors import LaennecError, ModelError
+from edge.node.bed_breath import BedBreath
 from edge.node.bed_burden import BedBurden
 from edge.node.clock import Timeline
 from edge.node.inbox import OVERLOAD, End, Inbox, Item
@@ -87,6 +88,7 @@ class NodeStream:
         self._pipeline = Pipeline(
             model, EventOptions.of(settings), self._judged, settings.outside, phase, self.adaptation,
         )  # fmt: skip
+        self._breath = BedBreath(model, self._pipeline)
         self._monitored = source if isinstance(source, MonitoredSource) else None
         recorded_s = self._monitored.recorded_s if self._monitored else None
         device = self._monitored.device if self._monitored else ""
@@ -203,7 +205,7 @@ class NodeStream:
         self.status = StreamStatus(
             now_s, wall_s, state, lag_s, self._counts.totals(self._pipeline.concealed_samples),
             *self.burden.shown(self._silent_s()), self.burden.verdict, vitals, self.latency.chunks + LatencyCounts(),
-            self.failure, self.is_broken, self.is_closed,
+            self.failure, self.is_broken, self.is_closed, self._breath.shown(self._silent_s(), self._offered),
         )  # fmt: skip
         return self.status
 

@@ -17,6 +17,7 @@ from edge.node.stream_state import State, StreamTotals
 from edge.sources.vitals import Vitals
 from edge.ward.burden import Reading
 from edge.ward.coverage import Covered
+from edge.ward.respiratory_rate import RateReading
 
 OLD_S = 5.0  # twenty times the longest that a thread which scores leaves between two
 STANDS_STILL = "scoring stands still"
@@ -51,6 +52,8 @@ class StreamStatus:
     """Whether it ended by an error of this program, which a restart may cure."""
     is_closed: bool = False
     """Whether nothing more is decided; then no newer status is made."""
+    breath: RateReading | None = None
+    """Its respiratory rate; None before the first 5 s."""
 
     def is_old(self, now_s: float) -> bool:
         """Whether no thread makes it any more, though the stream is open."""

@@ -67,6 +67,12 @@ def test_the_burden_is_that_of_five_minutes_and_unknown_where_it_is_null() -> No
     assert state("burden_continuous", trend(known=False)) == "None"
 
 
+def test_the_respiratory_rate_is_unknown_where_it_is_null_and_where_nothing_comes_any_more() -> None:
+    assert state("respiratory_rate", {"breaths_per_min": 24.3, "why": ""}) == "24.3"
+    assert state("respiratory_rate", {"breaths_per_min": None, "why": "irregular"}) == "None"
+    assert components()["respiratory_rate"]["expire_after"] == 20
+
+
 def test_the_coverage_is_in_percent_and_known_also_where_the_burden_is_not() -> None:
     assert (state("coverage", trend()), state("coverage", trend(known=False))) == ("100.0", "25.0")
 
@@ -107,8 +113,8 @@ def test_a_bed_is_there_while_its_node_is_online_and_its_stream_is_listened_to()
 
 def test_every_state_expires_when_it_is_not_said_again() -> None:
     entities = [each for each in components().values() if each["platform"] != "button"]
-    assert len(entities) == 8
-    assert all(90 <= each["expire_after"] <= 180 for each in entities)
+    assert len(entities) == 9
+    assert all(20 <= each["expire_after"] <= 180 for each in entities)
 
 
 def test_the_battery_is_that_of_a_device_alone() -> None:

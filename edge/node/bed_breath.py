@@ -1,0 +1,55 @@
+"""The breath of one bed: measured by the thread that scores, shown in the status of its stream.
+
+Not for the figures (`edge.ward.respiratory_rate`). What was measured long ago is not shown as a number: a source that
+gives nothing, or nothing but masked sound, has no rate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from edge.artefact.model import Model
+from edge.detector.breath_sound import BREATH, BreathSounds
+from edge.detector.pipeline import Pipeline
+from edge.detector.sound_check import Verdict
+from edge.node.bed_burden import FADES_AFTER_S
+from edge.types import Chunk, Scores
+from edge.ward.respiratory_rate import LOST, STEP_S, RateReading, RespiratoryRate
+
+OLD_S = 3 * STEP_S  # of sound behind a reading, and it is none of now
+
+
+class BedBreath:
+    """The breath of one stream; of a model without a class for it, nothing.
+
+    Args:
+        model: that the pipeline has.
+        pipeline: before any sound; it is followed.
+    """
+
+    def __init__(self, model: Model, pipeline: Pipeline) -> None:
+        """Nothing was heard yet."""
+        self._hop_samples, self._rate_hz = model.score_hop_samples, model.rate_hz
+        self._last: RateReading | None = None
+        if BREATH in model.classes:
+            self._sounds = BreathSounds(model)
+            self._rate = RespiratoryRate(model.score_hop_samples / model.rate_hz)
+            pipeline.follow = self._follow
+
+    def shown(self, silent_s: float, offered: int | None) -> RateReading | None:
+        """The rate now; None before the first reading.
+
+        Args:
+            silent_s: how long nothing has come from the source, seconds.
+            offered: absolute index one past the last sample that came; None: the detector has started anew.
+        """
+        if self._last is None:
+            return None
+        behind = 0 if offered is None else offered - self._last.stop * self._hop_samples
+        if silent_s <= FADES_AFTER_S and abs(behind) <= OLD_S * self._rate_hz:
+            return self._last
+        return replace(self._last, breaths_per_min=None, confidence=0.0, measurable=0.0, why=LOST)
+
+    def _follow(self, chunk: Chunk, scores: Scores, verdict: Verdict) -> None:
+        readings = self._rate.push(self._sounds.push(chunk, scores, verdict.fault))
+        self._last = readings[-1] if readings else self._last

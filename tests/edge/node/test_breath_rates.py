@@ -1,0 +1,123 @@
+"""The respiratory rate of the beds of a node: published each 5 s, and no number where it is not known now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import edge.node.breath_rates
+from edge.artefact.model import Model, load_model
+from edge.delivery.breath_message import BREATH_EXPIRY_S
+from edge.delivery.messages import Body
+from edge.detector.pipeline import Pipeline
+from edge.node.bed_breath import BedBreath
+from edge.node.breath_rates import BreathRates
+from edge.node.stream_state import State
+from edge.node.stream_status import StreamStatus
+from edge.types import Block
+from edge.ward.respiratory_rate import LOST, RateReading
+from tests.edge.conftest import SCHEMAS
+from tests.edge.fakes import LoudnessModel
+from tests.edge.node.test_stream_state import Time
+from tests.edge.streaming import NODE
+from training.synthetic.patient import Patient
+
+SECONDS = 40
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return load_model()
+
+
+def _bed(model: Any) -> tuple[Pipeline, BedBreath]:
+    pipeline = Pipeline(model)
+    return pipeline, BedBreath(model, pipeline)
+
+
+def _breathing(per_min: float) -> Block:
+    patient = Patient(SECONDS, 8000, np.random.default_rng(6), per_min)
+    samples = patient.record(60.0, 1200.0, -35.0).samples
+    return Block(0, samples, np.ones(len(samples), np.bool_))
+
+
+def test_a_bed_shows_the_rate_of_its_breath_and_none_once_nothing_comes(model: Model) -> None:
+    pipeline, breath = _bed(model)
+    assert breath.shown(0.0, 0) is None, "nothing was heard"
+    sound = _breathing(24.0)
+    pipeline.push(sound)
+    shown = breath.shown(0.0, sound.stop)
+    assert shown is not None
+    assert shown.breaths_per_min == pytest.approx(24, rel=0.1)
+    for silent_s, offered in ((6.0, sound.stop), (0.0, sound.stop + 16 * 8000)):
+        faded = breath.shown(silent_s, offered)
+        assert faded is not None
+        assert (faded.breaths_per_min, faded.confidence, faded.measurable, faded.why) == (None, 0.0, 0.0, LOST)
+
+
+def test_masked_sound_leaves_no_number_behind(model: Model) -> None:
+    pipeline, breath = _bed(model)
+    sound = _breathing(24.0)
+    pipeline.push(sound)
+    shown = []
+    for second in range(60):
+        start = sound.stop + 8000 * second
+        pipeline.push(Block(start, np.zeros(8000, np.float32), np.zeros(8000, np.bool_)))
+        shown.append(breath.shown(0.0, start + 8000))
+    assert all(each is not None and each.breaths_per_min is None and each.why == LOST for each in shown[14:])
+
+
+def test_a_model_without_breath_has_no_rate() -> None:
+    class Deaf(LoudnessModel):
+        classes = ("wheeze", "fine_crackle", "stridor")
+
+    pipeline, breath = _bed(Deaf())
+    pipeline.push(Block(0, np.zeros(80_000, np.float32), np.ones(80_000, np.bool_)))
+    assert breath.shown(0.0, 80_000) is None
+
+
+class _View:
+    """Stands for a stream to those that publish."""
+
+    id = "bed1"
+
+    def __init__(self, clock: Time, rate: float | None, **changed: Any) -> None:
+        reading = RateReading(1248, rate, 0.91234, 0.98765, "" if rate else "irregular")
+        self._clock, self._fields = clock, {"breath": reading, **changed}
+
+    @property
+    def status(self) -> StreamStatus:
+        return StreamStatus(self._clock.now_s, 0.0, State("ok", "", 0.0), **self._fields)
+
+
+def _published(monkeypatch: pytest.MonkeyPatch, rate: float | None, seconds: int, **changed: Any) -> list[Body]:
+    clock, said = Time(), list[tuple[str, Body, int | None]]()
+    monkeypatch.setattr(edge.node.breath_rates, "time", clock)
+    rates = BreathRates([_View(clock, rate, **changed)], load_model(), NODE, lambda *each: said.append(each))
+    for _ in range(4 * seconds):
+        rates.tick()
+        clock.now_s += 0.25
+    assert {(topic, expiry_s) for topic, _, expiry_s in said} <= {
+        ("laennec/v1/ward/node/s/bed1/breath", BREATH_EXPIRY_S)
+    }
+    return [body for _, body, _ in said]
+
+
+@pytest.mark.parametrize("rate", [24.04, None])
+def test_a_rate_is_published_each_five_seconds_and_obeys_its_schema(
+    monkeypatch: pytest.MonkeyPatch, rate: float | None
+) -> None:
+    bodies = _published(monkeypatch, rate, 20)
+    assert len(bodies) == 4
+    SCHEMAS["laennec.breath/1"].validate(bodies[-1])
+    told = (bodies[-1]["breaths_per_min"], bodies[-1]["why"], bodies[-1]["sample"])
+    assert told == (24.0 if rate else None, "" if rate else "irregular", {"rate": 8000, "stop": 1248 * 256})
+
+
+@pytest.mark.parametrize("changed", [{"breath": None}, {"is_closed": True}])
+def test_a_bed_without_a_reading_or_at_its_end_publishes_none(
+    monkeypatch: pytest.MonkeyPatch, changed: dict[str, Any]
+) -> None:
+    assert _published(monkeypatch, 24.0, 20, **changed) == []
