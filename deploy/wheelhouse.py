@@ -217,21 +217,26 @@ def build_own_wheel(build: Path, tools: Path, model: Path | None) -> Path:
 
 
 def put_model(model: Path, folder: Path) -> None:
-    """Exchange the bundled artefact and its variants for others; a box would find a damaged one only much later.
+    """Exchange the bundled artefacts and their variants for others; a box would find a damaged one only much later.
+
+    The bundled `light` is that of the same export, `light.onnx` beside it; one of another training goes.
 
     Raises:
         DeployError: no artefact, or not whole.
     """
     if model.suffix != ".onnx" or not model.is_file():
         raise DeployError(f"MODEL: expected an artefact (.onnx), found {model}; make one with make export")
-    for old in folder.glob("default*.onnx"):
+    light = model.with_name("light.onnx")
+    named = {"default": model} | ({"light": light} if light.is_file() else {})
+    for old in [*folder.glob("default*.onnx"), *folder.glob("light*.onnx")]:
         old.unlink()
-    for path in (model, *model.parent.glob(f"{escape(model.stem)}.*.onnx")):
-        try:
-            content = read_artefact(path)
-        except LaennecError as error:
-            raise DeployError(f"MODEL: {error}") from None
-        (folder / f"default{path.name[len(model.stem) :]}").write_bytes(content)
+    for name, fp32 in named.items():
+        for path in (fp32, *fp32.parent.glob(f"{escape(fp32.stem)}.*.onnx")):
+            try:
+                content = read_artefact(path)
+            except LaennecError as error:
+                raise DeployError(f"MODEL: {error}") from None
+            (folder / f"{name}{path.name[len(fp32.stem) :]}").write_bytes(content)
 
 
 def _key(needed: list[str], target: tuple[str, ...]) -> str:

@@ -21,7 +21,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--checkpoint", type=Path, default=Path("runs/default"), help="run folder, or its final network"
     )
-    parser.add_argument("--out", type=Path, default=DEFAULT_PATH, help="the fp32 artefact; the others go beside it")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=DEFAULT_PATH,
+        help="the fp32 artefact; the others go beside it, the light model as light.onnx",
+    )
     parser.add_argument("--data", type=Path, help="folder of data sets; without, there is no int8 and no validation")
     parser.add_argument("--cache", type=Path, help="folder of computed frames")
     parser.add_argument("--without", nargs="*", default=[], metavar="VARIANT", help="variants that are not made")

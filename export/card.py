@@ -15,6 +15,7 @@ from training.datasets.sources import SOURCES
 from training.detector.answers import CALLED_POOR
 from training.detector.budget import BUDGETS
 from training.detector.hyperparameters import Recipe
+from training.detector.shipped import DEFAULT
 
 _SPLIT = (
     "calibration, smoothing, durations, thresholds, budgets, offsets and the regression for a fold come from the other "
@@ -52,7 +53,9 @@ _PARTS = ("SE", "SP", "Score", "recall of Poor Quality")
 _NEEDED = ("parameters", "recordings", "patients", "validation")
 
 
-def card_fields(result: Mapping[str, Any], recipe: Recipe, version: str, made: date) -> dict[str, Any]:
+def card_fields(
+    result: Mapping[str, Any], recipe: Recipe, version: str, made: date, model: tuple[str, int] = (DEFAULT, 1)
+) -> dict[str, Any]:
     """The card as a record.
 
     Args:
@@ -60,6 +63,7 @@ def card_fields(result: Mapping[str, Any], recipe: Recipe, version: str, made: d
         recipe: of the run.
         version: of this project.
         made: day of the training.
+        model: name of the model, and the mean of how many networks it is.
 
     Raises:
         ConfigError: if the result lacks what a card must say.
@@ -67,24 +71,24 @@ def card_fields(result: Mapping[str, Any], recipe: Recipe, version: str, made: d
     missing = [name for name in _NEEDED if name not in result]
     if missing:
         raise ConfigError(f"result.json: {', '.join(missing)} missing; expected a finished training, run `make train`")
+    name, networks = model
     return {
-        "id": f"laennec-{'fine-tuned' if 'fine_tuned' in result else 'default'}-{version}",
+        "id": f"laennec-{'fine-tuned' if 'fine_tuned' in result else name}-{version}",
         "made": made.isoformat(),
         "task": "wheeze, rhonchus, stridor, fine and coarse crackle in continuous chest sound, one score each "
         f"{recipe.frame_s * 1000:g} ms; breath activity",
-        "parameters": result["parameters"],
+        "parameters": networks * result["parameters"],
         "data": f"{_chest_recordings(result)}; as negatives covid19-cough (CC0), Free Spoken Digit Dataset "
         "(CC BY-SA 4.0), Donate-a-Cry (ODbL), PASCAL heart sounds 2011 set B",
         "synthetic": f"{recipe.synthetic} synthetic patients of 12 s from training.synthetic joined the training, so "
         "the bundled demo is of a kind that it knows; none joined the validation",
-        "training": _training(recipe) + _fine_tuning(result),
+        "training": _training(recipe) + _mean_of(networks) + _fine_tuning(result),
         "answers": f"events (tasks 1-1 and 1-2, and by a map ICBHI's) by {_clip_answer(recipe)}; recordings (2-1 and "
         "2-2) by logistic regressions on statistics of the streaming scores over the recording, one that tells Poor "
         "Quality from the rest and one among the rest; the borders are chosen on held-out patients: that of Normal by "
         f"the official Score, that of Poor Quality so that {100 * CALLED_POOR:g} % of the others are called so",
         "split": f"by patient, {recipe.folds} folds, seed {recipe.split_seed}: every number is from networks that "
-        f"never heard the patient or the speaker; {_SPLIT}. The shipped "
-        "network is trained on all patients with the same recipe",
+        f"never heard the patient or the speaker; {_SPLIT}. {_shipped(networks)}",
         "validation": result["validation"],
         "intervals": result.get("intervals", {}),
         "sets": result.get("sets", {}),
@@ -114,13 +118,33 @@ def _training(recipe: Recipe) -> str:
     """How the network learnt, in words."""
     stretch_s = recipe.sequence_frames * recipe.features.hop_samples / recipe.features.rate_hz
     said = f"{recipe.loop.epochs} epochs of {recipe.steps} batches of {recipe.loop.batch} stretches of {stretch_s:g} s"
+    if recipe.earlier:
+        said += "; where nobody annotated, from the answers of an earlier run's networks that never met the patient"
     if recipe.teachers and recipe.losses.soft:
-        several = "a network of the same size" if recipe.teachers == 1 else f"{recipe.teachers} networks of its size"
+        teachers = "the networks of the folds" + (" and of an earlier run" if recipe.earlier else "")
         said += (
-            f"; taught by {several}, trained before without the same patients, whose answers make up "
-            f"{100 * recipe.losses.soft:g} % of the target (distillation); the teacher is not in the artefact"
+            f"; taught by {teachers}, of which {recipe.teachers} are drawn at each step, whose answers to the same "
+            f"changed sounds make up {100 * recipe.losses.soft:g} % of the target (distillation); no teacher is in the "
+            "artefact"
         )
     return said
+
+
+def _mean_of(networks: int) -> str:
+    """How many such networks answer, in words; empty for one."""
+    if networks == 1:
+        return ""
+    return f"; the answer is the mean of the logits of {networks} such networks, which differ in their seeds"
+
+
+def _shipped(networks: int) -> str:
+    """What is shipped beside what was validated, in words."""
+    if networks == 1:
+        return "The shipped network is trained on all patients with the same recipe"
+    return (
+        f"What is shipped is the mean of {networks} networks that are trained on all patients with the same recipe; "
+        "the numbers are those of one network alone"
+    )
 
 
 def _fine_tuning(result: Mapping[str, Any]) -> str:

@@ -22,9 +22,11 @@ from export.card import card_fields
 from export.onnx import Metadata
 from training.datasets import CLASSES, Recording, hashed_names
 from training.detector.cross_validation import FINAL_NAME
+from training.detector.ensemble import joined
 from training.detector.hyperparameters import Recipe
 from training.detector.model import Scorer
 from training.detector.networks import load_network
+from training.detector.shipped import DEFAULT, result_of, shipped_networks
 from training.detector.training_data import read_recordings
 
 
@@ -59,15 +61,24 @@ class Checkpoint:
             ) from error
         return cls(folder, recipe, result)
 
-    def scorer(self, name: str = FINAL_NAME) -> Scorer:
-        """A network with the run's calibration, in evaluation mode.
+    @property
+    def models(self) -> dict[str, tuple[str, ...]]:
+        """The networks of each model that it ships, by name: `default`, and `light` where there are several."""
+        return shipped_networks(self.recipe, self.result)
+
+    def scorer(self, name: str = DEFAULT) -> Scorer:
+        """A model, or one network of the folds, with its calibration, in evaluation mode.
+
+        Args:
+            name: `default`, `light`, or the folder of a network.
 
         Raises:
-            ConfigError: if it is missing, damaged or of another recipe.
+            ConfigError: if a network of it is missing, damaged or of another recipe.
         """
-        network = load_network(self.recipe, self.folder / name)
-        calibration = self.result["calibration"]
-        scorer: Scorer = Scorer(network, torch.tensor(calibration["scale"]), torch.tensor(calibration["bias"])).eval()
+        networks = [load_network(self.recipe, self.folder / one) for one in self.models.get(name, (name,))]
+        calibration = result_of(self.result, name)["calibration"]
+        numbers = (torch.tensor(calibration["scale"]), torch.tensor(calibration["bias"]))
+        scorer: Scorer = Scorer(joined(networks), *numbers).eval()
         return scorer
 
     @property
@@ -75,9 +86,9 @@ class Checkpoint:
         """Folds whose network is there: those that can be validated."""
         return [fold for fold in range(self.recipe.folds) if (self.folder / f"fold-{fold}" / "best.pt").exists()]
 
-    def metadata(self) -> Metadata:
-        """What every artefact of it carries."""
-        result = self.result
+    def metadata(self, name: str = DEFAULT) -> Metadata:
+        """What every artefact of a model carries."""
+        result, model = result_of(self.result, name), (name, len(self.models[name]))
         return Metadata(
             self.recipe.features,
             self.recipe.chunk,
@@ -86,7 +97,7 @@ class Checkpoint:
             result["thresholds"],
             result["calibration"],
             result["training_data"],
-            card_fields(result, self.recipe, __version__, date.fromisoformat(result["date"])),
+            card_fields(result, self.recipe, __version__, date.fromisoformat(result["date"]), model),
             result["tasks"],
             result["trained_on"],
             KnownSound.from_json(json.dumps(result["known"])) if result.get("known") else None,

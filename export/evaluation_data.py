@@ -81,9 +81,9 @@ def validation_note(checkpoint: Checkpoint, evaluation: EvaluationData | None) -
     patients = len({recording.patient for recording in recordings})
     return (
         f"Validation: {len(recordings)} chest recordings of {patients} patients in {len(evaluation.folds)} of "
-        f"{checkpoint.recipe.folds} folds. The shipped network was trained on all patients; these numbers are of its "
-        "cross-validation networks, trained by the same recipe without the patients of one fold each, put through the "
-        "same export and scored on that fold, with the shipped calibration and thresholds."
+        f"{checkpoint.recipe.folds} folds. What is shipped was trained on all patients; these numbers are of its "
+        "cross-validation networks, each alone, trained by the same recipe without the patients of one fold, put "
+        "through the same export and scored on that fold, with the calibration and thresholds of the training."
     )
 
 

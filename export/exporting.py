@@ -1,6 +1,7 @@
 """One export: a checkpoint becomes tested artefacts in their place, or nothing is written.
 
-    checkpoint -> graphs -> sealed artefacts -> acceptance tests -> a draft folder -> moved to where they belong
+    checkpoint -> its models, default and light, each
+        -> graphs -> sealed artefacts -> acceptance tests -> a draft folder -> moved to where they belong
     its cross-validation networks -> alike -> validated on the fold that each left out (`export.validation`)
 
 Where int8 for TensorRT does not keep the bounds with ranges alone, it is trained and tested again. One bound that is
@@ -31,9 +32,12 @@ from export.output import write
 from export.report import Report
 from export.streams import of_torch
 from export.validation import lost, validate
+from training.detector.shipped import DEFAULT, LIGHT
 
 TIMED = 8  # of the sounds of the comparison, whose chunks are timed
 Progress = Callable[[str], None]
+Validated = dict[tuple[str, ...], dict[str, dict[str, float]]]
+"""Metrics of each variant, by how int8 for TensorRT was made and the names of the variants."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,7 @@ class ExportOptions:
 
     checkpoint: Path
     out: Path
-    """Where the fp32 artefact goes; the others go beside it."""
+    """Where the fp32 artefact goes; the others go beside it, and those of the light model as `light.onnx`."""
     data: Path | None
     """Folder of data sets."""
     cache: Path
@@ -51,8 +55,8 @@ class ExportOptions:
     """Variants that are not made."""
 
 
-def export(options: ExportOptions, progress: Progress) -> Report:
-    """Make, test and write the artefacts.
+def export(options: ExportOptions, progress: Progress) -> dict[str, Report]:
+    """Make, test and write the artefacts of every model; returns the report of each by its name.
 
     Args:
         options: what and where to.
@@ -67,41 +71,69 @@ def export(options: ExportOptions, progress: Progress) -> Report:
     unknown = sorted(set(options.without) - set(KINDS) | set(options.without) & {FP32})
     if unknown:
         raise ConfigError(f"WITHOUT={' '.join(unknown)}: expected some of {', '.join(sorted(set(KINDS) - {FP32}))}")
+    light = options.out.with_name(f"{LIGHT}.onnx")
+    if LIGHT in checkpoint.models and options.out == light:
+        raise ConfigError(f"OUT={options.out}: is where the light model goes; give another name for the default one")
     evaluation = EvaluationData.load(checkpoint, options.data, options.cache, progress)
-    run = _Export(checkpoint, evaluation, options.without, progress)
-    report = run.report()
-    progress(report.table())
-    if report.failed:
-        names = sorted({one.name for one in report.results if one.failed})
-        advice = (
-            "the network itself is not exported right"
-            if FP32 in names
-            else f'WITHOUT="{" ".join(names)}" leaves it out'
-        )
-        raise ModelError(f"nothing is written: {report.failed[0]} ({len(report.failed)} in all, see above); {advice}")
-    write(options.out, run.sealed, card_page(checkpoint.metadata().card), report)
-    return report
+    validated: Validated = {}
+    exports = {name: _Export(checkpoint, evaluation, options.without, progress, name) for name in checkpoint.models}
+    reports = {}
+    for name, one in exports.items():
+        progress(f"{name}: {len(checkpoint.models[name])} of the final networks")
+        reports[name] = one.report(validated)
+        progress(reports[name].table())
+        _refuse_broken(reports[name])
+    for name, one in exports.items():
+        out = options.out if name == DEFAULT else light
+        write(out, one.sealed, card_page(checkpoint.metadata(name).card), reports[name])
+    if LIGHT not in exports and light.exists() and options.out != light:
+        progress(f"{light} is of another training, for this one has one final network: remove it and its variants")
+    return reports
+
+
+def _refuse_broken(report: Report) -> None:
+    """Stop at bounds that are not kept, with what to do."""
+    if not report.failed:
+        return
+    names = sorted({one.name for one in report.results if one.failed})
+    advice = (
+        "the network itself is not exported right" if FP32 in names else f'WITHOUT="{" ".join(names)}" leaves it out'
+    )
+    raise ModelError(
+        f"nothing is written: {report.card}: {report.failed[0]} ({len(report.failed)} in all, see above); {advice}"
+    )
 
 
 class _Export:
-    """One export under way."""
+    """The export of one model under way."""
 
     def __init__(
-        self, checkpoint: Checkpoint, evaluation: EvaluationData | None, without: tuple[str, ...], progress: Progress
+        self,
+        checkpoint: Checkpoint,
+        evaluation: EvaluationData | None,
+        without: tuple[str, ...],
+        progress: Progress,
+        name: str = DEFAULT,
     ) -> None:
         self._checkpoint, self._evaluation, self._progress = checkpoint, evaluation, progress
-        self._metadata, self._scorer = checkpoint.metadata(), checkpoint.scorer()
+        self._metadata, self._scorer = checkpoint.metadata(name), checkpoint.scorer(name)
+        self._validated: Validated = {}
         names = [name for name in KINDS if name not in without]
         self._names = [name for name in names if evaluation or not KINDS[name].is_int8]
         self.how = {name: PTQ for name in self._names if KINDS[name].is_int8}
-        progress("making the artefacts")
+        progress(f"making the artefacts of {name}")
         self._sample = heard_sample(self._scorer, self._metadata, evaluation.calibration) if evaluation else None
         self.sealed = self._made(self._names, PTQ)
         comparison = evaluation.comparison if evaluation else None
         self._acceptance = Acceptance(self._scorer, self.sealed[FP32], comparison)
 
-    def report(self) -> Report:
-        """Test everything; what of int8 for TensorRT does not keep the bounds is trained and tested again."""
+    def report(self, validated: Validated) -> Report:
+        """Test everything; what of int8 for TensorRT does not keep the bounds is trained and tested again.
+
+        Args:
+            validated: what is known of the networks of the folds, which all models have in common; added to.
+        """
+        self._validated = validated
         tested = self._tested(self._names, PTQ)
         again = [name for name in TRT_INT8 if name in tested and tested[name].failed]
         failed = [f"{name} {bound}" for name in again for bound in tested[name].failed]
@@ -142,8 +174,11 @@ class _Export:
             tested[name] = self._acceptance.check(name, self.sealed[name])
         if self._evaluation is None or not self._evaluation.folds:
             return tested
-        self._progress(f"validating {', '.join(names)} on patients that were left out; this takes minutes")
-        metrics = validate(self._checkpoint, self._evaluation.folds, names, how)
+        key = (how, *names)
+        if key not in self._validated:
+            self._progress(f"validating {', '.join(names)} on patients that were left out; this takes minutes")
+            self._validated[key] = validate(self._checkpoint, self._evaluation.folds, names, how)
+        metrics = self._validated[key]
         return {
             name: replace(one, metrics=metrics[name], failed=[*one.failed, *lost(metrics[FP32], metrics[name])])
             for name, one in tested.items()

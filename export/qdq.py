@@ -1,8 +1,8 @@
 """Where Q/DQ pairs stand in a graph, and whether TensorRT would take them and make int8 kernels of them.
 
 Not for making them (`export.quantize`). Int8 are the convolutions that mix channels, but for the first and the last
-three. The others stay in float, as do the sums of what was heard and the layer that labels clips: in int8 one in ten
-clips got another label.
+three of each network; a graph may hold several side by side. The others stay in float, as do the sums of what was heard
+and the layer that labels clips: in int8 one in ten clips got another label.
 A file with explicit Q/DQ says all that there is: there is no calibrator and no flag, so a pair that is missing is a
 layer in float32 with two conversions around it, and nobody says so.
 
@@ -12,8 +12,9 @@ Source: ONNX QuantizeLinear and DequantizeLinear, opset 19; NVIDIA's rules of ex
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import onnx
@@ -23,6 +24,7 @@ from onnx import NodeProto, TensorProto, numpy_helper
 WEIGHTED = ("Conv", "Gemm")  # a product with the powers of a leaky sum has no weights
 BEHIND = 3  # convolutions at the end that stay in float
 OUTPUT_AXIS = 0  # of the weights of a convolution
+Node = TypeVar("Node", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +62,22 @@ class Graph:
         return [n for n in self.nodes if n.op_type in WEIGHTED and self._is_constant(n.input[1])]
 
     def convolutions(self) -> list[NodeProto]:
-        """Those that int8 is for: all that mix channels but the first, which hears the frames, and the last three.
+        """Those that int8 is for: all that mix channels but the first of each network and its last three.
 
-        The first and the depthwise ones are a tenth of the products; in int8 they double the difference of a score. The
-        last three, of the last block and the logits, are a tenth and have two fifths of it (.00063 to .00039): nothing
-        after them averages their rounding.
+        The first, which hears the frames, and the depthwise ones are a tenth of the products; in int8 they double the
+        difference of a score. The last three, of the last block and the logits, are a tenth and have two fifths of it
+        (.00063 to .00039): nothing after them averages their rounding.
         """
-        found = [node for node in self.weighted() if node.op_type == "Conv"]
-        return [node for node in found if _attribute(node, "group", 1) == 1][1:-BEHIND]
+        mixing = {
+            node.output[0]: node
+            for node in self.weighted()
+            if node.op_type == "Conv" and _attribute(node, "group", 1) == 1
+        }
+        made = {
+            node.output[0]: [self.makers[name].output[0] for name in node.input if name in self.makers]
+            for node in self.nodes
+        }
+        return [mixing[name] for name in within_networks(made, set(mixing))]
 
     def scales(self) -> list[NDArray[np.float64]]:
         """Scales of all Q and DQ that are constants."""
@@ -78,6 +88,26 @@ class Graph:
         maker = self.makers.get(name)
         through = maker is not None and maker.op_type in ("QuantizeLinear", "DequantizeLinear", "Cast", "Transpose")
         return name in self.constants or (through and maker is not None and self._is_constant(maker.input[0]))
+
+
+def within_networks(before: Mapping[Node, Iterable[Node]], wanted: Collection[Node]) -> list[Node]:
+    """Some nodes of a graph but, of each network in it, the first of them and the last three.
+
+    Networks side by side have no node in common between the inputs and their logits: a node belongs to the one whose
+    first wanted node it follows.
+
+    Args:
+        before: of each node, in an order in which what a node needs stands before it, those that it takes from.
+        wanted: nodes to choose from, one behind the other in each network.
+    """
+    begun: dict[Node, frozenset[Node]] = {}
+    networks: dict[frozenset[Node], list[Node]] = defaultdict(list)
+    for node, taken in before.items():
+        begun[node] = frozenset(first for one in taken for first in begun.get(one, ()))
+        if node in wanted:
+            begun[node] = begun[node] or frozenset({node})
+            networks[begun[node]].append(node)
+    return [node for network in networks.values() for node in network[1:-BEHIND]]
 
 
 def quantization(model: onnx.ModelProto) -> Iterator[str]:

@@ -26,7 +26,7 @@ from torch.nn import functional
 
 from export.calibration import Sample
 from export.onnx import MAX_BATCH
-from export.qdq import BEHIND
+from export.qdq import within_networks
 from export.streams import Inputs
 
 with warnings.catch_warnings():
@@ -66,8 +66,8 @@ class TensorRtQuantizer(Quantizer):  # type: ignore[misc]
     def annotate(self, model: GraphModule) -> GraphModule:
         """Say which nodes of the graph are quantized, and how."""
         nodes = [n for n in model.graph.nodes if n.op == "call_function" and n.target is _CONVOLUTION]
-        mixing = [node for node in nodes if len(node.args) <= _GROUPS or node.args[_GROUPS] == 1]
-        for node in mixing[1:-BEHIND]:
+        mixing = {node for node in nodes if len(node.args) <= _GROUPS or node.args[_GROUPS] == 1}
+        for node in within_networks({node: node.all_input_nodes for node in model.graph.nodes}, mixing):
             specs = {node.args[0]: _ACTIVATIONS, node.args[1]: _WEIGHTS}
             node.meta["quantization_annotation"] = QuantizationAnnotation(specs, _annotated=True)
         return model

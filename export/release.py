@@ -1,6 +1,6 @@
 """`python -m export.release runs/default training/released/default`: what a clean clone needs of a finished training.
 
-The recipe, the result, and the networks: the one that is shipped, and the cross-validation networks. Such a folder is a
+The recipe, the result, and the networks: those that are shipped, and the cross-validation networks. Such a folder is a
 run folder without what only a training needs (optimizer, curves, teachers) and without what names the
 machine that trained it. Not for devices: they get artefacts.
 """
@@ -17,8 +17,8 @@ from pathlib import Path
 
 from edge.errors import ConfigError, LaennecError
 from export.checkpoint import Checkpoint
-from training.detector.cross_validation import FINAL_NAME
 from training.detector.networks import PROBE
+from training.detector.shipped import DEFAULT
 
 KEPT = ("schema", "recipe", "specs", "records", "code", "git", "versions", "begun")  # of run.json; not the command
 
@@ -34,7 +34,7 @@ def release(run: Path, target: Path) -> None:
         ConfigError: if the run is not finished.
     """
     checkpoint = Checkpoint.open(run)
-    names = [FINAL_NAME, *(f"fold-{fold}" for fold in checkpoint.folds)]
+    names = [*checkpoint.models[DEFAULT], *(f"fold-{fold}" for fold in checkpoint.folds)]
     for name in names:
         checkpoint.scorer(name)  # whole, and of this recipe
     draft = target.with_name(f"{target.name}.part")

@@ -4,8 +4,9 @@ The network that is shipped was trained on all patients, so nobody is left to va
 networks, trained by the same recipe without the patients of one fold each, go through the very same export: calibrated
 on other patients, quantized alike. Their graphs score the patients of their fold, and the folds are pooled, as in the
 training: one fold has some fifty events of a kind, and two of them more or less are a point of F1. Calibration and
-thresholds are the shipped ones, a dozen numbers that were chosen on all folds; they are the same for all variants. Not
-for test sets (`training.evaluation`).
+thresholds are those of the training, a dozen numbers that were chosen on all folds; they are the same for all variants,
+and for a model that is the mean of several networks, of which a fold has one. Not for test sets
+(`training.evaluation`).
 """
 
 from __future__ import annotations

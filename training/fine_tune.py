@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 
 from edge.artefact.adaptation import Adaptation, load_adaptation
-from edge.artefact.model import Model, load_model
+from edge.artefact.model import LIGHT_PATH, Model, load_model
 from edge.detector.chunks import Chunks
 from edge.detector.level import LevelledChunks
 from edge.detector.recalibration import LEAST
@@ -205,7 +205,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="labelled recordings, see training/README.md")
     parser.add_argument("--checkpoint", type=Path, default=RELEASED, help="run folder that the model was exported from")
     parser.add_argument("--network", default=FINAL_NAME, help="of the run; fold-0 and so on for a trial (%(default)s)")
-    parser.add_argument("--model", type=Path, help="artefact (.onnx); default: the bundled one")
+    parser.add_argument("--model", type=Path, help="artefact (.onnx) of that network; default: the bundled light one")
     parser.add_argument("--out", type=Path, required=True, help="run folder to write")
     given = parser.parse_args(arguments)
     print_any_name()
@@ -225,7 +225,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(given: argparse.Namespace) -> dict[str, dict[str, float]]:
     torch.set_num_threads(1)
-    run, model = open_run(given.checkpoint, given.network), load_model(given.model)
+    bundled = LIGHT_PATH if LIGHT_PATH.exists() else None  # one network alone; the default one may be of several
+    run, model = open_run(given.checkpoint, given.network), load_model(given.model or bundled)
     if given.out.exists():
         raise ConfigError(f"--out {given.out}: is there already; give another folder")
     adaptation = None if given.adaptation is None else load_adaptation(given.adaptation, model)

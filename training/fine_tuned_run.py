@@ -25,13 +25,14 @@ from training.detector.hyperparameters import Recipe
 from training.detector.last_layer import Row
 from training.detector.model import Scorer
 from training.detector.networks import load_network
+from training.detector.shipped import LIGHT, result_of
 from training.left_out import Chosen
 from training.loop import checkpoint
 from training.loop.run_folder import RunFolder
 from training.metrics.streaming import MEMBERS
 
 RELEASED = Path(__file__).parent / "released" / "default"
-_OF_BEFORE = ("budgets", "burden_limits")
+_OF_BEFORE = ("budgets", "burden_limits", "models")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ def open_run(folder: Path, network: str) -> Run:
         recipe = Recipe.from_json((folder / "recipe.json").read_text())
     except (OSError, ValueError) as error:
         raise ConfigError(f"--checkpoint {folder}: expected a finished training ({error}); run `make train`") from None
+    result = result_of(result, LIGHT) if network == FINAL_NAME else result  # one network alone, where there are several
     numbers = (torch.tensor(result["calibration"][name]) for name in ("scale", "bias"))
     return Run(folder, network, result, Scorer(load_network(recipe, folder / network), *numbers).eval())
 

@@ -29,11 +29,12 @@ from edge.artefact.seal import read_artefact
 from edge.artefact.specs import ChunkSpec, GroupSpec, Variant
 from edge.errors import ConfigError, ModelError
 from edge.features.spec import FeatureSpec
+from edge.settings.bundled import bundled
 from edge.types import Chunk, Scores
 
 SCHEMA = "laennec.model/2"
 OF_WINDOWS = "laennec.model/1"
-DEFAULT_PATH = Path(__file__).parents[1] / "models" / "default.onnx"
+DEFAULT_PATH, LIGHT_PATH = bundled("default"), bundled("light")
 LABEL = re.compile(r"[a-z][a-z0-9_]{0,31}")  # of a class or group: it goes into messages, tables and pages as it is
 MAX_BATCH = 16  # streams in one call; more gain nothing on a CPU, and let the first wait for the last
 _TENSORS = ("frames", "valid", "state", "scores", "next_state")

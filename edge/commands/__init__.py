@@ -14,12 +14,21 @@ from typing import Annotated
 
 import typer
 
+from edge.settings.bundled import model_path
 from edge.settings.kinds import STANDARD_INPUT
 
 EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 130
 
-ModelOption = Annotated[Path | None, typer.Option("--model", help="Model artefact (.onnx); default: the bundled one.")]
+ModelOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--model",
+        parser=model_path,
+        metavar="MODEL",
+        help="`default` or `light`, the bundled ones, or a model artefact (.onnx); without it, the bundled default.",
+    ),
+]
 RuntimeOption = Annotated[
     str | None, typer.Option("--runtime", help="What runs the model: auto (default), onnxruntime or tensorrt.")
 ]

@@ -14,7 +14,7 @@ from edge.commands import ModelOption, RuntimeOption
 if TYPE_CHECKING:
     from edge.node.played_beds import Played
 
-HEAD = f"{'variant':<14} {'beds':>5} {'p50 ms':>7} {'p99 ms':>7} {'of a core':>9} {'left out':>8}"
+HEAD = f"{'model':<8} {'variant':<14} {'beds':>5} {'p50 ms':>7} {'p99 ms':>7} {'of a core':>9} {'left out':>8}"
 
 
 def bench(
@@ -28,11 +28,12 @@ def bench(
     """Play beds in real time and say how many this box sustains: decided in time, with 30 % of a core to spare.
 
     Late is a chunk that is decided after the next one is complete, 0.48 s later; p99 says by when 99 in 100 were. What
-    is found is stored, and `laennec run` warns about more streams than that. Stop what else the box does not do at the
+    is found is stored, and `laennec run` warns about more streams than that. Without --model both bundled models are
+    played, `default` and `light`. Stop what else the box does not do at the
     bedside before; the sound is synthetic, and broker and disk are not measured.
     """
     from edge.artefact.benchmark import usable_variants
-    from edge.artefact.model import Model
+    from edge.artefact.model import DEFAULT_PATH, LIGHT_PATH, Model
     from edge.artefact.runtime import open_backend
     from edge.artefact.seal import read_artefact
     from edge.detector.recording import samples_of
@@ -45,20 +46,22 @@ def bench(
     setup()
     logging.getLogger("edge.node").setLevel(logging.CRITICAL)  # what a bed finds, and that too many are too many
     warm_up()
-    artefacts, device = usable_variants(model, runtime or "auto", _say)
+    bundled = [path for path in (DEFAULT_PATH, LIGHT_PATH) if path.exists()]
+    models = {path: usable_variants(path, runtime or "auto", _say) for path in ([model] if model else bundled)}
     print(HEAD)
-    for artefact in artefacts:
-        if runtime not in (None, "auto", artefact.variant.runtime):
-            continue
-        gpu = device if artefact.variant.runtime == "tensorrt" else None
-        loaded = Model(read_artefact(artefact.path), open_backend(artefact, gpu))
-        sound, name = samples_of(DEMO_AUDIO, loaded.rate_hz), artefact.variant.name
-        if beds is not None:
-            print(_row(name, play(loaded, beds, seconds, sound)), flush=True)
-            continue
-        best = search(partial(play, loaded, seconds=seconds, sound=sound), _say_row)
-        print(_row(name, best) if best else f"{name:<14} not even a few beds are sustained", flush=True)
-        save_capacity(loaded, best.beds if best else 0)
+    for path, (artefacts, device) in models.items():
+        for artefact in artefacts:
+            if runtime not in (None, "auto", artefact.variant.runtime):
+                continue
+            gpu = device if artefact.variant.runtime == "tensorrt" else None
+            loaded = Model(read_artefact(artefact.path), open_backend(artefact, gpu))
+            sound, name = samples_of(DEMO_AUDIO, loaded.rate_hz), f"{path.stem:<8} {artefact.variant.name:<14}"
+            if beds is not None:
+                print(_row(name, play(loaded, beds, seconds, sound)), flush=True)
+                continue
+            best = search(partial(play, loaded, seconds=seconds, sound=sound), _say_row)
+            print(_row(name, best) if best else f"{name} not even a few beds are sustained", flush=True)
+            save_capacity(loaded, best.beds if best else 0)
 
 
 def _say(line: str) -> None:
@@ -66,12 +69,12 @@ def _say(line: str) -> None:
 
 
 def _say_row(one: Played) -> None:
-    _say(_row("", one))
+    _say(_row(" " * 23, one))
 
 
 def _row(name: str, one: Played) -> str:
     verdict = "" if one.is_sustained else "  TOO MANY"
     return (
-        f"{name:<14} {one.beds:5d} {one.p50_ms:7.0f} {one.p99_ms:7.0f} {100 * one.share:7.0f} % "
+        f"{name} {one.beds:5d} {one.p50_ms:7.0f} {one.p99_ms:7.0f} {100 * one.share:7.0f} % "
         f"{one.left_out_s:6.0f} s{verdict}"
     )

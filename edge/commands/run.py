@@ -63,6 +63,7 @@ def run(  # noqa: PLR0913 - the options of the command
 
 def _serve(effective: Any, stop: threading.Event, is_ward: bool) -> None:
     """Run all streams to their end; in a ward a missing microphone is waited for, at a prompt it is an error."""
+    from edge.artefact.model import DEFAULT_PATH, LIGHT_PATH
     from edge.artefact.runtime import open_model
     from edge.delivery.outbox import Outbox
     from edge.features import warm_up
@@ -78,10 +79,12 @@ def _serve(effective: Any, stop: threading.Event, is_ward: bool) -> None:
     notifier.send(STATUS="loading the model")
     warm_up()  # before the model: the compiler's memory is free again before the runtime needs it
     lines: list[str] = []  # for the log, after what may be an operator's mistake
-    artefact = open_model(active_model(effective), effective.runtime, lines.append)
+    path = active_model(effective)
+    artefact = open_model(path, effective.runtime, lines.append)
     check_classes(effective, artefact)
     check_signed(effective.models, (stream.adaptation for stream in effective.streams))
-    if line := capacity.warning(artefact, len(effective.streams)):
+    lighter = LIGHT_PATH if path in (None, DEFAULT_PATH) and LIGHT_PATH.exists() else None
+    if line := capacity.warning(artefact, len(effective.streams), lighter):
         logger.warning(line)
     shadow = open_shadow(effective, artefact)
     with ExitStack() as opened:

@@ -24,7 +24,7 @@ from edge.settings.kinds import LIVE, STANDARD_INPUT, Outside, RuntimeName
 from edge.settings.link import PATTERNS, LinkSettings, mistakes_of_streams
 from edge.settings.mistakes import ID_PATTERN, closest, joined, mistakes_of, shortened
 from edge.settings.mqtt import PREFIX_PATTERN, Mqtt
-from edge.settings.section import PathBeside, Section, beside_the_file
+from edge.settings.section import ModelPath, PathBeside, Section, beside_the_file
 from edge.settings.tracking import ClassTracking
 from edge.settings.watching import SELF_TEST_STREAM, Metrics, SelfTestSettings
 from edge.settings.yaml_file import read_yaml
@@ -127,10 +127,10 @@ class Config(Section):
     node: Id = Field(default_factory=_host_name)
     mode: Literal["Test", "Operational"] = "Test"
     """Written into every event; a consumer must not alarm on `Test`."""
-    model: PathBeside | None = None
-    """Model artefact; None: the active one of `models`, else the bundled one."""
+    model: ModelPath | None = None
+    """`default` or `light`, the bundled ones, or a model artefact; None: the active one of `models`, else `default`."""
     models: Models = Models()
-    shadow: PathBeside | None = None
+    shadow: ModelPath | None = None
     """A second model that hears the same and is only compared: no events, no alarms (`edge.node.shadow`)."""
     runtime: RuntimeName = "auto"
     """What runs the model: `auto` leaves it to what this machine has and `laennec optimize` measured."""

@@ -8,7 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+
+from edge.settings.bundled import model_path
 
 
 class Section(BaseModel):
@@ -36,5 +38,11 @@ def _without_spaces(value: str) -> str:
     return value
 
 
+def _named_model(value: object) -> object:
+    return model_path(value) if isinstance(value, str) else value
+
+
 PathBeside = Annotated[Path, AfterValidator(beside_the_file)]
+ModelPath = Annotated[PathBeside, BeforeValidator(_named_model)]
+"""The name of a bundled model, or a path."""
 Host = Annotated[str, Field(min_length=1), AfterValidator(_without_spaces)]

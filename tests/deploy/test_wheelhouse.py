@@ -65,6 +65,19 @@ def test_a_damaged_artefact_never_leaves_the_workstation(tmp_path: Path, damaged
         put_model(tmp_path / "own.onnx", folder)
 
 
+def test_the_bundled_light_model_is_that_of_the_same_export_or_none(tmp_path: Path) -> None:
+    folder, bundled = tmp_path / "models", PROJECT / "edge/models"
+    folder.mkdir()
+    shutil.copy(bundled / "default.onnx", folder / "light.onnx")  # of another training
+    shutil.copy(bundled / "default.onnx", tmp_path / "own.onnx")
+    put_model(tmp_path / "own.onnx", folder)
+    assert {path.name for path in folder.iterdir()} == {"default.onnx"}
+    for name in ("light.onnx", "light.cpu-int8.onnx"):
+        shutil.copy(bundled / name.replace("light", "default"), tmp_path / name)
+    put_model(tmp_path / "own.onnx", folder)
+    assert {path.name for path in folder.iterdir()} == {"default.onnx", "light.onnx", "light.cpu-int8.onnx"}
+
+
 def test_a_box_takes_tags_up_to_its_c_library_the_newest_first() -> None:
     tags = platforms("aarch64", "2.35")
     assert tags[0] == "manylinux_2_35_aarch64"

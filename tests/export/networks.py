@@ -12,12 +12,13 @@ from export.calibration import Sample
 from export.onnx import Metadata
 from export.streams import Sound
 from training.datasets import CLASSES
+from training.detector.ensemble import joined
 from training.detector.hyperparameters import Recipe
 from training.detector.model import Detector, NetworkSpec, Scorer
 from training.detector.thresholds import Choice, to_detection
 
 NETWORK = replace(NetworkSpec(), stem=(4, 6, 8), hidden=16, dilations=(1, 2), ahead=(2, 1), memory=(5.0, 20.0))
-RECIPE = replace(Recipe(), network=NETWORK)
+RECIPE = replace(Recipe(), network=NETWORK, finals=1)
 SCALE, BIAS = (1.0, 1.5, 0.8), (0.1, -0.3, 0.2)
 
 
@@ -31,6 +32,12 @@ def small_scorer(seed: int = 3) -> Scorer:
             elif name.endswith("running_var"):
                 values.uniform_(0.5, 2.0)
     return Scorer(detector, torch.tensor(SCALE), torch.tensor(BIAS)).eval()
+
+
+def small_ensemble(count: int = 2) -> Scorer:
+    """The mean of networks of several seeds."""
+    members = [small_scorer(seed).detector for seed in range(3, 3 + count)]
+    return Scorer(joined(members), torch.tensor(SCALE), torch.tensor(BIAS)).eval()
 
 
 def small_metadata() -> Metadata:
@@ -55,6 +62,6 @@ def small_sounds(count: int = 4, seed: int = 0) -> tuple[Sound, ...]:
     return tuple(sounds)
 
 
-def small_sample(count: int = 4, seed: int = 0) -> Sample:
-    """Chunks of the noise as the small network meets them."""
-    return heard_sample(small_scorer(), small_metadata(), small_sounds(count, seed))
+def small_sample(count: int = 4, seed: int = 0, scorer: Scorer | None = None) -> Sample:
+    """Chunks of the noise as a small network meets them."""
+    return heard_sample(scorer or small_scorer(), small_metadata(), small_sounds(count, seed))

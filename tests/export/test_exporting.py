@@ -20,9 +20,12 @@ from export.__main__ import main
 from export.checkpoint import Checkpoint
 from export.exporting import ExportOptions, export
 from export.golden import golden_sounds
+from export.onnx import weights_sha256
 from export.release import release
 from tests.export.networks import RECIPE
 from tests.export.runs import RELEASED, make_run
+
+THRESHOLDS = dict.fromkeys(json.loads((RELEASED / "result.json").read_text())["thresholds"], 0.21)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +82,8 @@ def test_a_bound_that_is_not_kept_stops_the_export_and_nothing_is_written(
     before = {path.name: path.read_bytes() for path in exported[0].parent.iterdir()}
     assert main(["--checkpoint", str(run), "--out", str(exported[0]), "--without", "trt-fp16"]) == 2
     told = capsys.readouterr()
-    assert "export: nothing is written: fp32: torch: answers differ by 0.01, at most 1e-05" in told.err
+    assert "export: nothing is written: laennec-default-" in told.err
+    assert "fp32: torch: answers differ by 0.01, at most 1e-05" in told.err
     assert "FAILED fp32: torch" in told.out
     assert {path.name: path.read_bytes() for path in exported[0].parent.iterdir()} == before
 
@@ -126,6 +130,66 @@ def test_a_release_holds_what_an_export_needs_and_names_no_machine(run: Path, tm
     assert "command" not in json.loads((folder / "final" / "run.json").read_text())
     assert Checkpoint.open(folder).folds == [0]
     Checkpoint.open(folder).scorer()
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with two final networks, whose mean has a calibration and a threshold of its own."""
+    own = {"calibration": {"scale": [1.0, 2.0, 3.0], "bias": [0.5, 0.25, 0.125]}, "thresholds": THRESHOLDS}
+    return make_run(tmp_path_factory.mktemp("runs") / "several", 2, models={"default": own})
+
+
+def test_a_run_with_several_final_networks_is_exported_as_their_mean_and_as_the_first_alone(
+    several: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("export.golden.SEEDS", ())
+    monkeypatch.setattr("export.latency.ROUNDS", (1, 1, 1))
+    golden_sounds.cache_clear()
+    out = tmp_path / "out" / "mine.onnx"
+    try:
+        reports = export(ExportOptions(several, out, None, several / "cache", ("trt-fp16",)), lambda _: None)
+    finally:
+        golden_sounds.cache_clear()
+    names = {f"{stem}.{suffix}" for stem in ("mine", "light") for suffix in ("onnx", "md", "report.json")}
+    assert {path.name for path in out.parent.iterdir()} == names
+    default, light = load_model(out), load_model(out.with_name("light.onnx"))
+    assert default.id.startswith("laennec-default-")
+    assert light.id.startswith("laennec-light-")
+    assert default.card["parameters"] == 2 * light.card["parameters"] > 0
+    assert "mean of the logits of 2 such networks" in default.card["training"]
+    assert "mean of the logits" not in light.card["training"]
+    run = Checkpoint.open(several)
+    assert default.calibration["scale"] == [1.0, 2.0, 3.0]
+    assert default.thresholds == THRESHOLDS
+    assert light.calibration == run.result["calibration"]
+    assert light.thresholds == run.result["thresholds"]
+    assert {name: report.checkpoint for name, report in reports.items()} == {
+        name: weights_sha256(run.scorer(name).detector) for name in ("default", "light")
+    }
+    assert [member.state_dict().keys() for member in run.scorer().detector.members] == [
+        run.scorer(name).detector.state_dict().keys() for name in ("final", "final-1")
+    ]
+    assert weights_sha256(run.scorer("light").detector) == weights_sha256(run.scorer("final").detector)
+    with pytest.raises(ConfigError, match=r"OUT=.*light\.onnx: is where the light model goes"):
+        export(ExportOptions(several, tmp_path / "light.onnx", None, tmp_path), lambda _: None)
+
+
+def test_a_release_holds_every_final_network(several: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "released"
+    release(several, folder)
+    assert {path.name for path in folder.iterdir() if path.is_dir()} == {"final", "final-1", "fold-0"}
+    assert set(Checkpoint.open(folder).models) == {"default", "light"}
+    (folder / "final-1" / "best.pt").unlink()
+    with pytest.raises(ConfigError, match="final-1"):
+        Checkpoint.open(folder).scorer()
+
+
+def test_a_run_that_was_fine_tuned_ships_its_one_network(several: Path, tmp_path: Path) -> None:
+    tuned = shutil.copytree(several, tmp_path / "tuned")
+    shutil.rmtree(tuned / "final-1")
+    result = json.loads((tuned / "result.json").read_text())
+    (tuned / "result.json").write_text(json.dumps({**result, "fine_tuned": {}}))
+    assert Checkpoint.open(tuned).models == {"default": ("final",)}
 
 
 def test_a_release_never_replaces_a_folder_that_is_none(run: Path, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,9 @@ import onnx
 import pytest
 
 from edge.artefact.backends.onnx import OnnxBackend
-from edge.artefact.model import DEFAULT_PATH, Model, load_model
+from edge.artefact.model import Model, load_model
 from edge.artefact.variants import variant_paths
+from edge.settings.bundled import NAMES, bundled
 from export.acceptance import BOUNDS
 from export.build import KINDS, make
 from export.check import conformance
@@ -26,10 +27,19 @@ from export.validation import lost
 from tests.export.graphs import taken_apart
 
 RELEASED = Path(__file__).parents[2] / "training" / "released" / "default"
-REPORT: dict[str, Any] = json.loads(DEFAULT_PATH.with_suffix(".report.json").read_text())
-ARTEFACTS: list[dict[str, Any]] = REPORT["artefacts"]
-FILES = {"fp32": DEFAULT_PATH, **variant_paths(DEFAULT_PATH)}
+MODELS = Checkpoint.open(RELEASED).models
 VARIANTS = [name for name in KINDS if name != "fp32"]
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """One of the models that are committed."""
+
+    name: str
+    path: Path
+    files: dict[str, Path]
+    """The fp32 artefact and its variants, by variant."""
+    report: dict[str, Any]
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +47,16 @@ def checkpoint() -> Checkpoint:
     return Checkpoint.open(RELEASED)
 
 
+@pytest.fixture(scope="module", params=MODELS)
+def shipped(request: pytest.FixtureRequest) -> Shipped:
+    path = bundled(request.param)
+    report = json.loads(path.with_suffix(".report.json").read_text())
+    return Shipped(request.param, path, {"fp32": path, **variant_paths(path)}, report)
+
+
 @pytest.fixture(scope="module")
-def fp32() -> Model:
-    return load_model(DEFAULT_PATH)
+def fp32(shipped: Shipped) -> Model:
+    return load_model(shipped.path)
 
 
 @pytest.fixture(scope="module")
@@ -53,33 +70,41 @@ def _network(path: Path, model: Model) -> ChunkNetwork:
     return of_backend(OnnxBackend(path.read_bytes()), model.chunk)
 
 
-def test_every_committed_artefact_is_the_one_of_the_report_and_every_verdict_is_a_pass() -> None:
-    assert [one["name"] for one in ARTEFACTS] == list(KINDS)
-    assert set(FILES) == set(KINDS)
-    assert {one["file"]: one["sha256"] for one in ARTEFACTS} == {p.name: load_model(p).sha256 for p in FILES.values()}
-    assert REPORT["passes"] is True
-    assert [one["name"] for one in ARTEFACTS if one["failed"] or not one["passes"]] == []
+def test_the_models_that_are_committed_are_those_of_the_released_training() -> None:
+    assert {name for name in NAMES if bundled(name).exists()} == set(MODELS)
 
 
-def test_the_bounds_of_the_report_are_those_of_today() -> None:
-    assert REPORT["bounds"] == BOUNDS
+def test_every_committed_artefact_is_the_one_of_the_report_and_every_verdict_is_a_pass(shipped: Shipped) -> None:
+    artefacts = shipped.report["artefacts"]
+    assert [one["name"] for one in artefacts] == list(KINDS)
+    assert set(shipped.files) == set(KINDS)
+    found = {path.name: load_model(path).sha256 for path in shipped.files.values()}
+    assert {one["file"]: one["sha256"] for one in artefacts} == found
+    assert shipped.report["passes"] is True
+    assert [one["name"] for one in artefacts if one["failed"] or not one["passes"]] == []
 
 
-def test_the_report_has_a_validation_and_no_metric_lost_more_than_the_bound() -> None:
-    assert REPORT["validation"].startswith("Validation: ")
-    expected = ARTEFACTS[0]["metrics"]
+def test_the_bounds_of_the_report_are_those_of_today(shipped: Shipped) -> None:
+    assert shipped.report["bounds"] == BOUNDS
+
+
+def test_the_report_has_a_validation_and_no_metric_lost_more_than_the_bound(shipped: Shipped) -> None:
+    assert shipped.report["validation"].startswith("Validation: ")
+    artefacts = shipped.report["artefacts"]
+    expected = artefacts[0]["metrics"]
     assert {"record AUC", "event F1 continuous", "segment F1 discontinuous", "frame AP breath"} <= set(expected)
-    assert {one["name"]: lost(expected, one["metrics"]) for one in ARTEFACTS} == {name: [] for name in KINDS}
+    assert {one["name"]: lost(expected, one["metrics"]) for one in artefacts} == {name: [] for name in KINDS}
 
 
-def test_the_artefacts_are_of_the_released_weights_and_one_sample(checkpoint: Checkpoint) -> None:
-    found = [load_model(path).variant for path in FILES.values()]
-    assert {v.checkpoint for v in found} == {weights_sha256(checkpoint.scorer().detector)} == {REPORT["checkpoint"]}
-    assert all(v.calibration == (REPORT["calibration"] if "int8" in v.name else None) for v in found)
+def test_the_artefacts_are_of_the_released_weights_and_one_sample(checkpoint: Checkpoint, shipped: Shipped) -> None:
+    found, report = [load_model(path).variant for path in shipped.files.values()], shipped.report
+    weights = weights_sha256(checkpoint.scorer(shipped.name).detector)
+    assert {v.checkpoint for v in found} == {weights} == {report["checkpoint"]}
+    assert all(v.calibration == (report["calibration"] if "int8" in v.name else None) for v in found)
 
 
-def test_all_variants_say_the_same_of_everything_but_themselves(fp32: Model) -> None:
-    for path in FILES.values():
+def test_all_variants_say_the_same_of_everything_but_themselves(fp32: Model, shipped: Shipped) -> None:
+    for path in shipped.files.values():
         model = load_model(path)
         assert (model.spec, model.chunk, model.classes, model.groups) == (
             fp32.spec,
@@ -91,23 +116,27 @@ def test_all_variants_say_the_same_of_everything_but_themselves(fp32: Model) -> 
 
 
 @pytest.mark.parity
-def test_the_fp32_artefact_says_what_the_released_network_says(checkpoint: Checkpoint, fp32: Model) -> None:
+def test_the_fp32_artefact_says_what_the_released_networks_say(
+    checkpoint: Checkpoint, fp32: Model, shipped: Shipped
+) -> None:
     sounds = with_gaps(golden_sounds(fp32.rate_hz)[:3], fp32.spec)
-    assert from_torch(checkpoint.scorer(), _network(DEFAULT_PATH, fp32), sounds) <= BOUNDS["torch"]
+    assert from_torch(checkpoint.scorer(shipped.name), _network(shipped.path, fp32), sounds) <= BOUNDS["torch"]
 
 
 @pytest.mark.parity
-def test_the_released_checkpoint_gives_the_committed_artefact(checkpoint: Checkpoint, fp32: Model) -> None:
-    scorer, metadata = checkpoint.scorer(), checkpoint.metadata()
+def test_the_released_checkpoint_gives_the_committed_artefact(
+    checkpoint: Checkpoint, fp32: Model, shipped: Shipped
+) -> None:
+    scorer, metadata = checkpoint.scorer(shipped.name), checkpoint.metadata(shipped.name)
     again = make(scorer, metadata, None, ["fp32"])["fp32"]
     if fp32.variant.made_with == versions(*KINDS["fp32"].packages):
-        (made, numbers), (kept, expected) = taken_apart(again), taken_apart(DEFAULT_PATH.read_bytes())
+        (made, numbers), (kept, expected) = taken_apart(again), taken_apart(shipped.path.read_bytes())
         assert made == kept
         assert numbers.keys() == expected.keys()
         for name, values in expected.items():  # another processor folds batch norms to other last bits
             np.testing.assert_allclose(numbers[name], values, rtol=1e-5, atol=1e-7, err_msg=name)
     frames = np.random.default_rng(0).normal(0, 1, (200, fp32.spec.width)).astype(np.float32)
-    one, other = (of_backend(OnnxBackend(content), fp32.chunk) for content in (again, DEFAULT_PATH.read_bytes()))
+    one, other = (of_backend(OnnxBackend(content), fp32.chunk) for content in (again, shipped.path.read_bytes()))
     expected, found = (network.hear([Sound.whole(frames)])[0].scores for network in (other, one))
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
@@ -115,11 +144,11 @@ def test_the_released_checkpoint_gives_the_committed_artefact(checkpoint: Checkp
 @pytest.mark.parity
 @pytest.mark.parametrize("name", VARIANTS)
 def test_a_committed_variant_keeps_its_rules_and_bounds_on_golden_sounds(
-    name: str, fp32: Model, compared: ComparisonSet
+    name: str, fp32: Model, compared: ComparisonSet, shipped: Shipped
 ) -> None:
-    content = FILES[name].read_bytes()
+    content = shipped.files[name].read_bytes()
     assert conformance(onnx.load_from_string(content), name) == []
-    found = distance(_network(DEFAULT_PATH, fp32), _network(FILES[name], fp32), compared, fp32)
+    found = distance(_network(shipped.path, fp32), _network(shipped.files[name], fp32), compared, fp32)
     assert found.clip_top1 >= 1 - 1.5 / len(compared.clips), "one of so few clips may tip"
     assert replace(found, clip_top1=1.0).failed() == []
 
@@ -127,8 +156,8 @@ def test_a_committed_variant_keeps_its_rules_and_bounds_on_golden_sounds(
 @pytest.mark.parity
 @pytest.mark.golden
 @pytest.mark.parametrize("name", VARIANTS)
-def test_the_demo_has_the_same_events_in_every_variant(name: str, fp32: Model) -> None:
+def test_the_demo_has_the_same_events_in_every_variant(name: str, fp32: Model, shipped: Shipped) -> None:
     demo = golden_sounds(fp32.rate_hz)[0]
     expected = golden_events(fp32, demo)
     assert len(expected) >= 3
-    assert differences(expected, golden_events(load_model(FILES[name]), demo), fp32.rate_hz) == []
+    assert differences(expected, golden_events(load_model(shipped.files[name]), demo), fp32.rate_hz) == []

@@ -104,7 +104,7 @@ def test_int8_for_tensorrt_is_trained_where_ranges_alone_do_not_keep_the_bounds(
     monkeypatch.setattr("export.latency.ROUNDS", (1, 1, 1))
     said: list[str] = []
     left_out = ("cpu-int8", "trt-int8-fp16")
-    report = _Export(checkpoint, EvaluationData(sounds, comparison, ()), left_out, said.append).report()
+    report = _Export(checkpoint, EvaluationData(sounds, comparison, ()), left_out, said.append).report({})
     assert made == [PTQ, QAT]
     assert report.int8 == {"trt-int8": QAT}
     assert report.failed == []

@@ -20,7 +20,7 @@ Rybakov et al. 2020, streaming of trained networks (2005.06720).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -93,12 +93,57 @@ class Answer(NamedTuple):
     """(B, S)."""
 
 
-class Detector(nn.Module):
+class StreamNetwork(nn.Module):
+    """What hears streams in steps: one detector, or several side by side (`training.detector.ensemble`)."""
+
+    spec: NetworkSpec
+    state_size: int
+    """S, numbers in the state of one stream."""
+    hidden_size: int
+    """h, channels of `Answer.hidden`."""
+    clip_head: Callable[[Tensor], Tensor]
+    """What is `pooled`, (B, 2 h), to logits of the labels of clips, (B, L)."""
+
+    def step(self, frames: Tensor, valid: Tensor, state: Tensor) -> Answer:
+        """The next frames of some streams.
+
+        Args:
+            frames: (B, T, M), T a multiple of STRIDE.
+            valid: (B, T), 1 where valid.
+            state: (B, S) what the step before left; zeros at the begin.
+        """
+        raise NotImplementedError
+
+    def forward(self, frames: Tensor, valid: Tensor) -> Tensor:
+        """(B, T, M) and (B, T), from the begin of a stream to its end, to logits (B, T / STRIDE, K)."""
+        return self.whole(frames, valid).logits
+
+    def whole(self, frames: Tensor, valid: Tensor) -> Answer:
+        """From the begin of a stream to its end: score frame t of the answer is score frame t of the input."""
+        wait = self.spec.lookahead
+        after = (0, wait * STRIDE)
+        zero = frames.new_zeros(len(frames), self.state_size)
+        answer = self.step(F.pad(frames, (0, 0, *after)), F.pad(valid, after), zero)
+        return Answer(answer.logits[:, wait:], answer.hidden[..., wait:], answer.heard[:, wait:], answer.state)
+
+    def answer(self, frames: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of each score frame (B, T / STRIDE, K), and of all that was heard as one clip (B, L)."""
+        answer = self.whole(frames, valid)
+        return answer.logits, self.clip_head(pooled(answer))
+
+    def embedding(self, frames: Tensor, valid: Tensor) -> Tensor:
+        """All that was heard in one vector, (B, 2 h)."""
+        return pooled(self.whole(frames, valid))
+
+
+class Detector(StreamNetwork):
     """The network, from normalised frames to logits.
 
     Args:
         spec: sizes.
     """
+
+    clip_head: nn.Sequential
 
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
@@ -128,51 +173,21 @@ class Detector(nn.Module):
         size, labels = 2 * spec.hidden, len(CLIP_LABELS)
         last = AngularClassifier(size, labels, ANGULAR_SCALE) if spec.angular else nn.Linear(size, labels)
         self.clip_head = nn.Sequential(nn.Dropout(2 * spec.dropout), last)
+        self.hidden_size = spec.hidden
         self._shapes = (
             (spec.images * spec.bands + 1, STEM_PAST),
             (spec.lookahead,),
             (len(spec.memory), 2 * spec.hidden + 1),
             *((spec.hidden, 1, block.past) for block in blocks),
         )
-
-    @property
-    def state_size(self) -> int:
-        """S, numbers in the state of one stream."""
-        return sum(math.prod(shape) for shape in self._shapes)
+        self.state_size = sum(math.prod(shape) for shape in self._shapes)
 
     def body(self) -> tuple[nn.Module, ...]:
         """Everything before the heads."""
         return self.stem, self.project, self.early, self.context, self.late
 
-    def forward(self, frames: Tensor, valid: Tensor) -> Tensor:
-        """(B, T, M) and (B, T), from the begin of a stream to its end, to logits (B, T / STRIDE, K)."""
-        return self.whole(frames, valid).logits
-
-    def whole(self, frames: Tensor, valid: Tensor) -> Answer:
-        """From the begin of a stream to its end: score frame t of the answer is score frame t of the input."""
-        wait = self.spec.lookahead
-        after = (0, wait * STRIDE)
-        zero = frames.new_zeros(len(frames), self.state_size)
-        answer = self.step(F.pad(frames, (0, 0, *after)), F.pad(valid, after), zero)
-        return Answer(answer.logits[:, wait:], answer.hidden[..., wait:], answer.heard[:, wait:], answer.state)
-
-    def answer(self, frames: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits of each score frame (B, T / STRIDE, K), and of all that was heard as one clip (B, L)."""
-        answer = self.whole(frames, valid)
-        return answer.logits, self.clip_head(pooled(answer))
-
-    def embedding(self, frames: Tensor, valid: Tensor) -> Tensor:
-        """All that was heard in one vector, (B, 2 h)."""
-        return pooled(self.whole(frames, valid))
-
     def step(self, frames: Tensor, valid: Tensor, state: Tensor) -> Answer:
-        """The next frames of some streams.
-
-        Args:
-            frames: (B, T, M), T a multiple of STRIDE.
-            valid: (B, T), 1 where valid.
-            state: (B, S) what the step before left; zeros at the begin.
-        """
+        """As `StreamNetwork.step`."""
         batch, length, _ = frames.shape
         count = length // STRIDE
         parts = [part.reshape(batch, *shape) for part, shape in zip(self._split(state), self._shapes, strict=True)]
@@ -231,15 +246,15 @@ class Scorer(nn.Module):
     sum, the maximum and the number of what was heard since it was zero, of which the clip's labels are said.
 
     Args:
-        detector: trained.
+        detector: trained; one, or several as one.
         scale: (3,) and
         bias: (3,) turn the logits of breath, continuous and discontinuous into calibrated ones.
     """
 
-    def __init__(self, detector: Detector, scale: Tensor, bias: Tensor) -> None:
+    def __init__(self, detector: StreamNetwork, scale: Tensor, bias: Tensor) -> None:
         super().__init__()
         self.detector = detector
-        self.state_size = detector.state_size + 2 * detector.spec.hidden + 1
+        self.state_size = detector.state_size + 2 * detector.hidden_size + 1
         self.register_buffer("scale", scale)
         self.register_buffer("bias", bias)
 
@@ -250,7 +265,7 @@ class Scorer(nn.Module):
             Scores (B, T / STRIDE, C), log-probabilities of the labels of all since the state was zero (B, L), and the
             state (B, S).
         """
-        hidden = self.detector.spec.hidden
+        hidden = self.detector.hidden_size
         before, total, highest, number = state.split([self.detector.state_size, hidden, hidden, 1], 1)
         answer = self.detector.step(frames, valid, before)
         total, number = total + answer.hidden.sum(2), number + answer.heard.sum(1, keepdim=True)

@@ -56,7 +56,8 @@ def run_demo(fast: bool, broker_name: str, model: tuple[Path | None, str | None]
         command += ["--node", NODE, "--port", str(broker.port), "--outbox", str(Path(folder) / "outbox.db")]
         command += ["--fast"] * fast
         for option, value in zip(("--model", "--runtime"), model, strict=True):
-            command += [option, str(value)] if value else []
+            named = value.absolute() if isinstance(value, Path) else value  # `light` alone would be the bundled one
+            command += [option, str(named)] if value else []
         return _print_events(command, Path(folder) / "log", arrivals, stop)
 
 

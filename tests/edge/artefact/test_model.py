@@ -41,10 +41,10 @@ def _edited(path: Path, changes: dict[str, str | None]) -> Path:
 
 def test_the_default_artefact_is_small_and_tells_what_it_is() -> None:
     model = load_model()
-    assert DEFAULT_PATH.stat().st_size < 3_000_000
+    assert DEFAULT_PATH.stat().st_size < 6_000_000
     assert set(model.event_classes) == {"wheeze", "rhonchus", "stridor", "fine_crackle", "coarse_crackle"}
     assert model.classes[-1] == "breath"
-    assert model.card["parameters"] < 400_000
+    assert model.card["parameters"] < 1_200_000  # of three networks
     assert model.score_hop_samples / model.rate_hz <= 0.05
     assert len(model.training_data) == 64
     assert "SPRSound" in model.describe()

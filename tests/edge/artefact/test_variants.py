@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.artefact.model import DEFAULT_PATH
+from edge.artefact.model import DEFAULT_PATH, LIGHT_PATH
 from edge.artefact.variants import find_variants, read_variant, variant_paths
 from edge.errors import ModelError
 from edge.log import warn_once
@@ -74,8 +74,8 @@ def test_an_artefact_that_is_damaged_itself_is_an_error(tmp_path: Path) -> None:
         find_variants(path)
 
 
-def test_the_bundled_variants_are_those_of_the_default_artefact() -> None:
-    found = variant_paths(DEFAULT_PATH)
-    beside = {path for path in DEFAULT_PATH.parent.glob("*.onnx") if path != DEFAULT_PATH}
-    assert set(found.values()) == beside
+@pytest.mark.parametrize("fp32", [path for path in (DEFAULT_PATH, LIGHT_PATH) if path.exists()], ids=lambda p: p.stem)
+def test_the_bundled_variants_are_those_of_the_bundled_artefacts(fp32: Path) -> None:
+    found = variant_paths(fp32)
+    assert set(found.values()) == set(fp32.parent.glob(f"{fp32.stem}.*.onnx"))
     assert {name: read_variant(path).variant.name for name, path in found.items()} == {name: name for name in found}
