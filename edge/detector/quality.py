@@ -89,7 +89,7 @@ NAMES = (
 )  # fmt: skip
 STILL = Discriminant(("swing", "scatter"), (-1.47, -2.41), -13.0)
 RUBBING = Discriminant(
-    ("pulse of trunk", "pulse above", "heart with above", "trunk with breath"), (-0.288, 0.879, 3.19, 3.27), 12.5
+    ("pulse of trunk", "pulse above", "heart with above", "trunk with breath"), (-0.288, 0.879, 3.19, 3.27), 13.3
 )
 LOOSE = Discriminant(
     ("slow", "slow above", "flicker", "burst", "beat", "breath with above", "skin with breath"),
