@@ -29,31 +29,24 @@ def ingest(
     config: Annotated[Path | None, typer.Option(help="Settings (YAML); of them the broker: `mqtt`.")] = None,
     database: DatabaseOption = None,
     name: Annotated[str, typer.Option(help="Of this ingester; the broker keeps what it missed by it.")] = "history",
-    group: Annotated[
-        str | None, typer.Option(help="Share the messages with the other ingesters of this group ($share).")
-    ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Say whether each ingester of the broker is there; exit code 1 if not.")
-    ] = False,
-    retire: Annotated[
-        bool, typer.Option("--retire", help="Take what still waits, then let the broker forget this ingester.")
     ] = False,
 ) -> None:
     """Write events, gaps, trends and alarms of all nodes of a broker into a database, until Ctrl-C."""
     from edge.log import setup
 
-    for option, word in (("--name", name), ("--group", group or "none")):
-        if not re.fullmatch(r"[a-z0-9-]{1,32}", word):
-            raise ConfigError(f"{option}: expected 1 to 32 of a-z, 0-9 and '-', found {word!r}")
+    if not re.fullmatch(r"[a-z0-9-]{1,32}", name):
+        raise ConfigError(f"--name: expected 1 to 32 of a-z, 0-9 and '-', found {name!r}")
     setup()
     if check:
         return _check(broker_of(config))
     from edge.history.database import default_url
     from edge.history.service import IngestService, IngestSettings
 
-    settings = IngestSettings(broker_of(config), database or default_url(), name, group)
+    settings = IngestSettings(broker_of(config), database or default_url(), name)
     with stop_on_signals() as stop:
-        service = IngestService(settings, stop, is_last=retire)
+        service = IngestService(settings, stop)
         try:
             service.run()
         finally:

@@ -74,8 +74,6 @@ class Subscription:
     """Messages that may wait for their acknowledgement."""
     will: Callable[[], tuple[str, bytes]] | None = None
     """Topic and payload that the broker publishes, retained, when the consumer is gone; asked at each connection."""
-    is_last: bool = False
-    """Whether to end the subscriptions instead, and take what still waits in the session."""
     takes_311: bool = False
     """Whether a broker without MQTT 5, which keeps nothing, will do."""
 
@@ -221,10 +219,7 @@ class Subscriber:
                 logger.warning("%s session=lost; the broker kept nothing of what came meanwhile", self._wanted.word)
             self.connections += 1
             self._is_new = True
-            if self._wanted.is_last:
-                client.unsubscribe(list(self._wanted.filters))
-            else:
-                client.subscribe([(each, 1) for each in self._wanted.filters])
+            client.subscribe([(each, 1) for each in self._wanted.filters])
 
     def _on_message(self, message: paho.MQTTMessage) -> None:
         payload = bytes(message.payload)

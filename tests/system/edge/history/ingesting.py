@@ -37,8 +37,7 @@ class Ingest:
         self._process = subprocess.Popen(self._line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
         self._reader.start()
-        word = "broker=connected" if "--retire" in self._line else "broker=subscribed"
-        wait_for(lambda: self.said(word, begin) == 2 or self._process.poll() is not None, "two sessions")
+        wait_for(lambda: self.said("broker=subscribed", begin) == 2 or self._process.poll() is not None, "two sessions")
 
     def said(self, words: str, begin: int = 0) -> int:
         """How many lines of its log hold these words."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -60,28 +58,6 @@ def test_an_ingester_that_is_gone_is_told_and_one_that_is_there_too(broker: Brok
     assert (gone.returncode, gone.stdout.split()[:3]) == (1, ["FAIL", "one", "offline,"])
 
 
-def test_of_two_that_share_each_message_is_kept_once_and_an_absent_one_keeps_its_part(
-    broker: Broker, tmp_path: Path
-) -> None:
-    url, nodes = f"sqlite:///{tmp_path / 'history.sqlite'}", Publisher(broker.port)
-    both = [Ingest(broker.port, url, tmp_path, "--group", "ward", "--name", name) for name in ("one", "two")]
-    for number in range(40):
-        nodes.event(number)
-    query = "SELECT * FROM events"
-    wait_for(lambda: len(rows(url, query)) == 40, "all events")
-    both[0].kill()
-    for number in range(40, 80):
-        nodes.event(number)
-    late = wait_for(lambda: (found := len(rows(url, query))) > 40 and found, "what the other one takes")
-    both[0].start()
-    wait_for(lambda: len(rows(url, query)) == 80, "what had waited")
-    nodes.close()
-    assert late < 80, "a part waits for the one that is gone"
-    told = [one.end()[1] for one in both]
-    assert sum(int(line.split()[1]) for line in told) < 80, "the killed one told nothing of its first part"
-    assert rows(url, "SELECT first, last FROM sequences") == [(1, 80)]
-
-
 def test_while_the_database_is_away_nothing_is_lost_and_it_is_said_once(
     own_postgres: Postgres, store: Path, tmp_path: Path
 ) -> None:
@@ -103,44 +79,6 @@ def test_while_the_database_is_away_nothing_is_lost_and_it_is_said_once(
     first = [line for line in ingest.log if "database=away" in line and " times=" not in line]  # again in a minute
     assert (len(first), ingest.said("database=back")) in [(1, 1), (2, 2)], "by each session once"
     assert rows(url, "SELECT first, last FROM sequences") == [(1, 1200)]
-
-
-def test_who_retires_takes_what_waits_and_is_forgotten(store: Path, tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'history.sqlite'}"
-    with Broker("mosquitto", settings=KEEPING.format(store)) as broker:
-        nodes, ingest = Publisher(broker.port), Ingest(broker.port, url, tmp_path)
-        ingest.kill()
-        for number in range(20):
-            nodes.event(number)
-        last = Ingest(broker.port, url, tmp_path, "--retire")
-        assert last.wait()[0] == 0
-        nodes.close()
-        assert len(rows(url, "SELECT * FROM events")) == 20
-        assert "no ingester has ever been there" in last.check().stderr
-        again = Ingest(broker.port, url, tmp_path)
-        assert again.said("session=new") == 2
-        again.end()
-
-
-def test_who_is_stopped_while_it_retires_is_not_forgotten_with_what_waits(store: Path, tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'history.sqlite'}"
-    with Broker("mosquitto", settings=KEEPING.format(store)) as broker:
-        nodes, ingest = Publisher(broker.port), Ingest(broker.port, url, tmp_path)
-        nodes.event(0)
-        wait_for(lambda: len(rows(url, "SELECT * FROM events")) == 1, "the tables")
-        ingest.kill()
-        for number in range(1, 20):
-            nodes.event(number)
-        with closing(sqlite3.connect(tmp_path / "history.sqlite", isolation_level=None)) as other:
-            other.execute("BEGIN IMMEDIATE")
-            last = Ingest(broker.port, url, tmp_path, "--retire")
-            wait_for(lambda: last.said("database=away"), "what waits")
-            code, _ = last.end()
-        nodes.close()
-        assert (code, last.said("--retire: stopped before all that waits was taken")) == (2, 1)
-        last.start()
-        assert last.wait()[0] == 0
-    assert len(rows(url, "SELECT * FROM events")) == 20
 
 
 def test_a_broker_that_forgot_the_session_is_told_and_what_had_come_is_kept(broker: Broker, tmp_path: Path) -> None:
