@@ -40,7 +40,7 @@ ADAPTERS = {  # what may be missing or slow, and the modules that may import it
     "alembic": {"edge/history/database.py", *STEPS},
     "sqlalchemy": {
         *STEPS,
-        *(f"edge/history/{name}.py" for name in ("database", "holes_log", "ingester", "partitions", "queries")),
+        *(f"edge/history/{name}.py" for name in ("database", "holes_log", "ingester", "queries")),
         *(f"edge/history/{name}.py" for name in ("retention", "tables", "writer")),
     },
 }

@@ -112,7 +112,7 @@ def prune(
     ] = None,
     database: DatabaseOption = None,
 ) -> None:
-    """Take away what is older; on PostgreSQL whole months."""
+    """Take away what is older."""
     from edge.history.database import check_tables, default_url, open_database
     from edge.history.retention import prune as take_away
 

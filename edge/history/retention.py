@@ -1,4 +1,4 @@
-"""Old rows away: on PostgreSQL whole months, and row by row what does not lie in months.
+"""Old rows away.
 
 Not for beds and the numbers of messages, which stay: they are few. Hours may stay longer than what they are made of.
 """
@@ -7,18 +7,17 @@ from __future__ import annotations
 
 from collections import Counter
 
-from sqlalchemy import Connection, Engine, delete, text
+from sqlalchemy import Engine, delete, text
 
 from edge.history.database import transaction
-from edge.history.partitions import drop_before
-from edge.history.tables import METADATA, PARTITIONED, TIMES
+from edge.history.tables import METADATA, TIMES
 
 OF_HOURS = ("hours", "losses")
 DAY_MS = 86_400_000
 
 
 def prune(engine: Engine, now_ms: int, days: int, hours_days: int) -> Counter[str]:
-    """Take away what is old. A month goes as a whole, once all of it is old.
+    """Take away what is old.
 
     Args:
         engine: opened for writing.
@@ -27,7 +26,7 @@ def prune(engine: Engine, now_ms: int, days: int, hours_days: int) -> Counter[st
         hours_days: how long hours stay.
 
     Returns:
-        Rows by table, and months by `TABLE months`.
+        Rows by table.
 
     Raises:
         DatabaseAwayError: the database does not answer; each table is done whole or not at all.
@@ -36,16 +35,8 @@ def prune(engine: Engine, now_ms: int, days: int, hours_days: int) -> Counter[st
     for table, column in sorted(TIMES.items()):
         cut_ms = now_ms - DAY_MS * (hours_days if table in OF_HOURS else days)
         with transaction(engine) as connection:
-            if engine.dialect.name == "postgresql" and table in PARTITIONED:
-                found[f"{table} months"] = len(drop_before(connection, table, cut_ms))
-                found[table] = _delete(connection, f"{table}_other", column, cut_ms)
-            else:
-                found[table] = connection.execute(
-                    delete(METADATA.tables[table]).where(METADATA.tables[table].c[column] < cut_ms)
-                ).rowcount
+            if engine.dialect.name == "postgresql":
+                connection.execute(text("SET LOCAL statement_timeout = 0"))
+            old = METADATA.tables[table].c[column] < cut_ms
+            found[table] = connection.execute(delete(METADATA.tables[table]).where(old)).rowcount
     return found
-
-
-def _delete(connection: Connection, table: str, column: str, cut_ms: int) -> int:
-    connection.execute(text("SET LOCAL statement_timeout = 0"))
-    return connection.execute(text(f"DELETE FROM {table} WHERE {column} < :cut"), {"cut": cut_ms}).rowcount

@@ -4,7 +4,8 @@ Not for making them: that is done by the steps in `edge.history.migrations`, and
 whole milliseconds since 1970 (UTC), durations whole milliseconds: sums are exact in any order. What is not known is
 NULL, never 0. Every key is of the message itself, so that a copy finds its row there.
 
-On PostgreSQL the tables in `PARTITIONED` are cut by month.
+A PostgreSQL database of before has months as partitions of some tables; they stay, and what comes lies in them where
+there are some, else in `TABLE_other`.
 """
 
 from __future__ import annotations
@@ -28,9 +29,10 @@ from sqlalchemy import (
 
 GROUPS = ("continuous", "discontinuous")
 """Groups of classes that a trend tells, a column `GROUP_ms` for each."""
-PARTITIONED: Mapping[str, str] = {"events": "onset_ms", "minutes": "at_ms", "hours": "hour_ms", "losses": "hour_ms"}
-"""Table -> its column that says in which month a row lies."""
-TIMES: Mapping[str, str] = {**PARTITIONED, "alarms": "changed_ms", "gaps": "told_ms"}
+TIMES: Mapping[str, str] = {
+    "events": "onset_ms", "minutes": "at_ms", "hours": "hour_ms", "losses": "hour_ms", "alarms": "changed_ms",
+    "gaps": "told_ms",
+}  # fmt: skip
 """Table -> its column that says how old a row is, of all tables that grow for ever."""
 
 METADATA = MetaData()

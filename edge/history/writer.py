@@ -11,7 +11,6 @@ import logging
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from sqlalchemy import Connection, Table, delete, event, insert, select, tuple_
@@ -20,7 +19,6 @@ from sqlalchemy.exc import IntegrityError
 
 from edge.errors import SourceError
 from edge.history.database import bring_up_to_date, open_database, said, transaction
-from edge.history.partitions import Partitions
 from edge.history.rows import Batch, Place, Row, hour_of
 from edge.history.sequences import Range, joined
 from edge.history.tables import (
@@ -32,7 +30,6 @@ from edge.history.tables import (
     HOURS,
     LOSSES,
     MINUTES,
-    PARTITIONED,
     SEQUENCES,
     STARTS,
 )
@@ -59,10 +56,9 @@ class HistoryWriter:
         self._is_up_to_date = False
         self._beds: dict[Place, int] = {}
         event.listen(self._engine, "connect", lambda *_: self._beds.clear())  # it may be another server, or restored
-        self._partitions = Partitions()
 
-    def prepare(self, now: datetime | None = None) -> None:
-        """Bring the tables up to date, and make the months of today and of next week.
+    def prepare(self) -> None:
+        """Bring the tables up to date.
 
         Raises:
             DatabaseAwayError: it does not answer.
@@ -71,9 +67,6 @@ class HistoryWriter:
         if not self._is_up_to_date:
             bring_up_to_date(self._engine)
             self._is_up_to_date = True
-        now = now or datetime.now(timezone.utc)
-        soon = [round((now + timedelta(days=days)).timestamp() * 1000) for days in (0, 7)]
-        self._partitions.make(self._engine, [(table, ms) for ms in soon for table in PARTITIONED], now)
 
     def write(self, batch: Batch) -> Counter[str]:
         """Write a batch, whole or not at all.
@@ -86,7 +79,6 @@ class HistoryWriter:
             SourceError: there are more beds than fit.
         """
         self.prepare()
-        self._partitions.make(self._engine, _times(batch), datetime.now(timezone.utc))
         try:
             return self._write_once(batch)
         except IntegrityError:
@@ -140,14 +132,6 @@ def _insert(connection: Connection, table: Table) -> Any:
 
 def _with_bed(row: Row, beds: dict[Place, int]) -> Row:
     return {**{key: value for key, value in row.items() if key != "place"}, "bed_id": beds[row["place"]]}
-
-
-def _times(batch: Batch) -> Iterable[tuple[str, int]]:
-    """Table and time of each row that lies in a month."""
-    yield from (("events", row["onset_ms"]) for row in batch.events)
-    for row in batch.minutes:
-        hour_ms = hour_of(row["at_ms"])
-        yield from (("minutes", row["at_ms"]), ("hours", hour_ms), ("losses", hour_ms))
 
 
 def _insert_new(connection: Connection, table: Table, rows: Sequence[Row]) -> set[tuple[Any, ...]]:

@@ -13,7 +13,6 @@ import json
 import statistics
 import time
 from collections.abc import Callable
-from datetime import datetime, timezone
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -144,7 +143,7 @@ def take(url: str, batches: int) -> None:
 
 def measure(url: str, beds: int, days: int) -> None:
     """One database from empty to its answers."""
-    HistoryWriter(url).prepare(datetime.fromtimestamp(BEGIN_MS / 1000, timezone.utc))
+    HistoryWriter(url).prepare()
     engine = open_database(url, writes=True)
     begin_s = time.perf_counter()
     generate(engine, beds, days)

@@ -1,17 +1,15 @@
-"""Months are made before their rows come, and old rows go; on PostgreSQL as whole months."""
+"""Old rows go, and hours may stay longer; also out of a PostgreSQL database whose tables were cut by month."""
 
 from __future__ import annotations
 
 from datetime import datetime, timezone
 from typing import Any
 
-import pytest
 from sqlalchemy import text
 
 from edge.delivery.messages import rfc3339
 from edge.history.database import open_database, transaction
-from edge.history.partitions import bounds_ms, month_of
-from edge.history.retention import DAY_MS, prune
+from edge.history.retention import prune
 from edge.history.writer import HistoryWriter
 from tests.edge.history.messages import batch, minute
 from tests.edge.history.postgres import Postgres
@@ -44,31 +42,26 @@ def test_what_is_older_goes_and_hours_may_stay_longer(url: str) -> None:
     engine = open_database(url, writes=True)
     prune(engine, NOW_S * 1000, 40, 100)
     engine.dispose()
-    in_months = url.startswith("postgresql")  # where a month stays until all of it is old
-    assert [kept(url, table) for table in ("events", "minutes")] == [2 + (in_months and _is_kept(70, 40))] * 2
-    assert kept(url, "hours") == 3 + (in_months and _is_kept(130, 100))
+    assert [kept(url, table) for table in ("events", "minutes", "hours")] == [2, 2, 3]
 
 
-def _is_kept(days_ago: int, cut_days: int) -> bool:
-    """Whether the month of a row is not wholly older than the cut."""
-    return bounds_ms(month_of(NOW_S * 1000 - days_ago * DAY_MS))[1] > NOW_S * 1000 - cut_days * DAY_MS
-
-
-def test_rows_lie_in_their_month_and_those_of_a_wrong_clock_in_the_other_one(postgres: Postgres) -> None:
+def test_a_database_whose_tables_were_cut_by_month_is_written_and_pruned_as_any_other(postgres: Postgres) -> None:
     url = postgres.new_database()
     writer = HistoryWriter(url)
-    writer.write(batch(*at(0), *at(20_000)))
-    year, month = month_of(NOW_S * 1000)
-    assert (kept(url, f"events_{year}_{month:02d}"), kept(url, "events_other")) == (1, 1)
+    writer.prepare()
     engine = open_database(url, writes=True)
-    assert prune(engine, NOW_S * 1000, 40, 40)["events"] == 1, "of the year 1972"
-    engine.dispose()
+    begin_ms = (NOW_S - 30 * 86_400) * 1000
+    with transaction(engine) as connection:
+        for line in (
+            "ALTER TABLE events RENAME TO plain",
+            "CREATE TABLE events (LIKE plain INCLUDING ALL) PARTITION BY RANGE (onset_ms)",
+            "CREATE TABLE events_other PARTITION OF events DEFAULT",
+            f"CREATE TABLE events_2026_01 PARTITION OF events FOR VALUES FROM ({begin_ms}) TO ({NOW_S * 1000})",
+        ):
+            connection.execute(text(line))
+    counts = writer.write(batch(*(body for days in DAYS_AGO for body in at(days))))
     writer.close()
-    assert (kept(url, "events"), kept(url, "events_other")) == (1, 0)
-
-
-@pytest.mark.parametrize(("month", "days"), [((2026, 2), 28), ((2028, 2), 29), ((2026, 12), 31)])
-def test_a_month_is_as_long_as_in_the_calendar(month: tuple[int, int], days: int) -> None:
-    begin, end = bounds_ms(month)
-    assert end - begin == days * DAY_MS
-    assert month_of(begin) == month_of(end - 1) == month
+    assert (counts["events"], kept(url, "events_2026_01"), kept(url, "events_other")) == (4, 1, 3)
+    assert prune(engine, NOW_S * 1000, 40, 100)["events"] == 2
+    engine.dispose()
+    assert (kept(url, "events"), kept(url, "events_2026_01")) == (2, 1)

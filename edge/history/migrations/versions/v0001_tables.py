@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import sqlalchemy as sa
 from alembic import op
 
@@ -30,7 +28,7 @@ def _flags(*names: str) -> list[sa.Column[bool]]:
 
 
 def upgrade() -> None:
-    """Make them; on PostgreSQL four are cut by month, with a partition for what lies in none."""
+    """Make them."""
     place = sa.UniqueConstraint("site", "node", "stream", name="beds_place")
     number = sa.Column("id", BIG.with_variant(sa.Integer(), "sqlite"), primary_key=True)
     op.create_table("beds", number, *_text("site", "node", "stream"), place)
@@ -38,13 +36,6 @@ def upgrade() -> None:
     _told()
     _burden()
     op.create_table("sequences", _of_bed(), *_whole("seq_start", "first", key=True), *_whole("last", "since_ms"))
-    if op.get_context().dialect.name == "postgresql":
-        for table in ("events", "minutes", "hours", "losses"):
-            op.execute(f"CREATE TABLE {table}_other PARTITION OF {table} DEFAULT")
-
-
-def _by_month(column: str, **more: bool) -> dict[str, Any]:
-    return {"postgresql_partition_by": f"RANGE ({column})", **more}
 
 
 def _events() -> None:
@@ -55,7 +46,6 @@ def _events() -> None:
         *_text("type", "mode", "label"), sa.Column("end_ms", BIG), *scores, sa.Column("verified", BOOL),
         sa.Column("end_reason", TEXT), *_flags("late"), *_text("boot_id"), *_whole("seq"),
         *_text("model_id", "model_sha256"),
-        **_by_month("onset_ms"),
     )  # fmt: skip
     op.create_index("events_by_bed", "events", ["bed_id", "onset_ms"])
 
@@ -85,16 +75,16 @@ def _burden() -> None:
         "minutes",
         _of_bed(), *_whole("at_ms", key=True), *_text("boot_id", key=True), *_whole("stop", key=True),
         *numbers("measured_ms"), *numbers(*groups, empty=True),
-        **_by_month("at_ms", sqlite_with_rowid=False),
+        sqlite_with_rowid=False,
     )  # fmt: skip
     minutes = sa.Column("minutes", sa.SmallInteger(), nullable=False)
     op.create_table(
         "hours",
         _of_bed(), *_whole("hour_ms", key=True), minutes, *numbers("measured_ms", "judged_ms", *groups),
-        **_by_month("hour_ms", sqlite_with_rowid=False),
+        sqlite_with_rowid=False,
     )  # fmt: skip
     op.create_table(
         "losses",
         _of_bed(), *_whole("hour_ms", key=True), *_text("cause", key=True), *_whole("lost_ms"),
-        **_by_month("hour_ms", sqlite_with_rowid=False),
+        sqlite_with_rowid=False,
     )  # fmt: skip
