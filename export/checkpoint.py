@@ -7,6 +7,7 @@ folder without what only a training needs. Weights are read with `weights_only=T
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 import torch
 
 from edge import __version__
+from edge.artefact.age_thresholds import AgeThresholds
 from edge.artefact.burden_limits import BurdenLimits
 from edge.artefact.known import KnownSound
 from edge.errors import ConfigError
@@ -101,6 +103,7 @@ class Checkpoint:
             result["tasks"],
             result["trained_on"],
             KnownSound.from_json(json.dumps(result["known"])) if result.get("known") else None,
+            _ages(result),
             BurdenLimits.from_json(json.dumps(limits)) if (limits := result.get("burden_limits")) else None,
         )
 
@@ -118,3 +121,9 @@ class Checkpoint:
                 "need the same patients in the same folds. Give its DATA, or train on these"
             )
         return recordings
+
+
+def _ages(result: Mapping[str, Any]) -> tuple[AgeThresholds, ...]:
+    """Infants have thresholds of their own, where the training had enough of them to choose some."""
+    infants = result.get("infants")
+    return (AgeThresholds(0.0, infants["to_years"], infants["thresholds"]),) if infants else ()

@@ -18,6 +18,7 @@ import onnx
 import torch
 from torch import nn
 
+from edge.artefact.age_thresholds import AgeThresholds, to_json
 from edge.artefact.burden_limits import BurdenLimits
 from edge.artefact.known import KnownSound
 from edge.artefact.model import SCHEMA
@@ -49,6 +50,8 @@ class Metadata:
     """`training.datasets.hashed_names` of the recordings and patients."""
     known: KnownSound | None = None
     """What was trained on sounds like; None for a training that did not measure it."""
+    ages: tuple[AgeThresholds, ...] = ()
+    """Thresholds of patients of some age, where they are others."""
     burden_limits: BurdenLimits | None = None
     """What limits of the burden cost and find; None for a training that did not measure it."""
 
@@ -70,6 +73,8 @@ class Metadata:
         }
         if self.known is not None:
             texts["known"] = self.known.to_json()
+        if self.ages:
+            texts["ages"] = to_json(self.ages)
         if self.burden_limits is not None:
             texts["burden_limits"] = self.burden_limits.to_json()
         return {f"laennec.{key}": text for key, text in texts.items()}

@@ -21,6 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.artefact.age_thresholds import AgeThresholds
+from edge.artefact.age_thresholds import from_json as ages_from_json
 from edge.artefact.backends import Backend
 from edge.artefact.burden_limits import BurdenLimits
 from edge.artefact.card_text import as_text
@@ -72,6 +74,8 @@ class Model:
         """What it says it was trained on; None for a model that judges no stream."""
         self.burden_limits: BurdenLimits | None = meta["burden_limits"]
         """What limits of the burden cost and find; None for a model that does not say."""
+        self.ages: tuple[AgeThresholds, ...] = meta["ages"]
+        """Thresholds of patients of some age; empty for a model that has the same for all."""
         self.variant: Variant = meta["variant"]
         self.sha256 = hashlib.sha256(content).hexdigest()
         self.id = str(self.card.get("id", self.sha256[:12]))
@@ -87,6 +91,13 @@ class Model:
     def event_classes(self) -> tuple[str, ...]:
         """Classes that become events."""
         return tuple(c for group in self.groups for c in group.classes)
+
+    def thresholds_at(self, age_years: float | None) -> dict[str, float]:
+        """What the model says of a patient's age instead of `thresholds`, by class; empty where it says nothing."""
+        for one in self.ages:
+            if age_years is not None and one.from_years <= age_years < one.to_years:
+                return dict(one.thresholds)
+        return {}
 
     @property
     def score_hop_samples(self) -> int:
@@ -255,6 +266,7 @@ def _read_metadata(backend: Backend) -> dict[str, Any]:
         meta["known"] = KnownSound.from_json(texts["known"]) if "known" in texts else None
         limits = texts.get("burden_limits")
         meta["burden_limits"] = None if limits is None else BurdenLimits.from_json(limits)
+        meta["ages"] = ages_from_json(texts["ages"]) if "ages" in texts else ()
         meta["variant"] = Variant.from_json(texts["variant"]) if "variant" in texts else Variant()
         meta["features"] = FeatureSpec.from_json(texts["features"])
         meta["chunk"] = ChunkSpec(**meta["chunk"])
@@ -273,6 +285,8 @@ def _read_metadata(backend: Backend) -> dict[str, Any]:
         raise ModelError(
             f"classes {meta['classes']}, groups {sorted(named)} and thresholds {sorted(meta['thresholds'])} disagree"
         )
+    if any(set(one.thresholds) - named for one in meta["ages"]):
+        raise ModelError(f"ages name classes that are not among {sorted(named)}")
     return meta
 
 

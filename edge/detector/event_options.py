@@ -12,6 +12,7 @@ from edge.artefact.adaptation import Adaptation
 from edge.artefact.model import Model
 from edge.detector.class_rules import ClassChange, ClassRule, class_rules, frames_of
 from edge.errors import ConfigError
+from edge.settings.age import years_of
 from edge.settings.config import Stream
 
 
@@ -25,6 +26,8 @@ class EventOptions:
     """Classes that become events; all event classes of the model when None."""
     changes: Mapping[str, ClassChange] = field(default_factory=dict)
     """By class."""
+    age_years: float | None = None
+    """Of the patient; None: not known."""
     update_s: float | None = None
     """From one `update` of a sound that lasts to the next, seconds of sound; None: there are none."""
 
@@ -32,7 +35,8 @@ class EventOptions:
     def of(cls, stream: Stream) -> EventOptions:
         """As the settings of a stream say."""
         changes = {name: ClassChange(each.keep, each.minimum_s, each.quiet_s) for name, each in stream.tracking.items()}
-        return cls(stream.thresholds, stream.classes, changes, stream.update_s)
+        age_years = None if stream.age is None else years_of(stream.age)
+        return cls(stream.thresholds, stream.classes, changes, age_years, stream.update_s)
 
     def check(self, model: Model) -> None:
         """Refuse what the model cannot make events of.
@@ -47,8 +51,12 @@ class EventOptions:
             )
 
     def thresholds_in_force(self, model: Model, adaptation: Adaptation | None = None) -> dict[str, float]:
-        """Scores that open events on this stream, 0 to 1, by class; `adaptation` is of its device."""
-        return {**model.thresholds, **(adaptation.thresholds if adaptation is not None else {}), **self.thresholds}
+        """Scores that open events on this stream, 0 to 1, by class; `adaptation` is of its device.
+
+        What an adaptation says holds before what the model says of the patient's age: it was fitted on a ward's own.
+        """
+        of_device = adaptation.thresholds if adaptation is not None else {}
+        return {**model.thresholds, **model.thresholds_at(self.age_years), **of_device, **self.thresholds}
 
     def rules(self, model: Model) -> dict[str, ClassRule]:
         """The rule of each class of the model that is tracked."""

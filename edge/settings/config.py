@@ -17,6 +17,7 @@ from typing import Annotated, Literal, Protocol
 from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
 
 from edge.errors import ConfigError
+from edge.settings.age import Age
 from edge.settings.alarms import AlarmSettings
 from edge.settings.clips import ClipSettings
 from edge.settings.home_assistant import HomeAssistant
@@ -78,6 +79,8 @@ class Stream(Section):
     """What the stream is while its sound is not like what the model knows."""
     adaptation: PathBeside | None = None
     """What `laennec adapt` made for its device; None: heard as it is."""
+    age: Age | None = None
+    """Of the patient, as `8 months`, `4 years` or `adult`: which thresholds hold; None: those of everybody."""
     priority: Literal["low", "normal", "high"] = "normal"
     """In which order sound is left out where the box is too slow for all streams: low first."""
 

@@ -72,8 +72,9 @@ def test_a_budget_says_what_it_costs_and_which_thresholds_it_needs() -> None:
 
 
 def test_budgets_that_cannot_be_kept_are_named() -> None:
-    assert "keep a budget of 2, 5, 20 per hour" in _page()
-    assert "keep a budget of 2, 5, 10, 20 per hour" in _page({k: v for k, v in RESULT.items() if k != "budgets"})
+    assert "No budget of 2, 5, 20 per hour can be promised" in _page()
+    without = _page({k: v for k, v in RESULT.items() if k != "budgets"})
+    assert "No budget of 2, 5, 10, 20 per hour can be promised" in without
 
 
 NESTED = RESULT | {
@@ -134,3 +135,29 @@ def test_tables_are_whole() -> None:
 def test_a_result_without_what_a_card_must_say_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"result\.json: patients, validation missing"):
         _page({"parameters": 1, "recordings": 2})
+
+
+def test_the_page_says_what_it_is_worth_at_each_age_and_what_infants_get() -> None:
+    of_age = {"patients": 13, "normal_patients": 7, "normal_minutes": 4.6, "validation": {"record AUC": 0.8}}
+    infants = {
+        "to_years": 1.0,
+        "thresholds": {"wheeze": 0.95, "fine_crackle": 0.97},
+        "own": {"false_alarms_per_hour": 77.7, "sensitivity": 0.35},
+        "everybody": {"false_alarms_per_hour": 427.2, "sensitivity": 0.9},
+    }
+    page = _page(
+        {**RESULT, "ages": {"under 1 year": of_age | {"intervals": {"record AUC": [0.66, 0.9]}}}, "infants": infants}
+    )
+    assert "| under 1 year | 13 | 7, 4.6 | - | - | 0.800 [0.660, 0.900] |" in page
+    assert "(0.95 and 0.97): 77.7 false alarms an hour instead of 427.2" in page
+    assert "By age" not in _page()
+
+
+def test_the_page_says_what_it_is_worth_on_other_stethoscopes() -> None:
+    cycles = {"auc": 0.9, "interval": [0.7, 1.0]}
+    found = {"patients": 11, "recordings": 42, "measurable": 0.95, "continuous": cycles, "discontinuous": {"auc": None}}
+    page = _page({**RESULT, "devices": {"default": {"ICBHI, all": found}}})
+    assert "| ICBHI, all | 11 | 42 | 0.95 | 0.90 [0.70, 1.00] | - |" in page
+    assert (
+        "other stethoscopes" not in _page({**RESULT, "devices": {"light": {"ICBHI, all": found}}}).split("## Limits")[0]
+    )

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.datasets import Recording, hashed_names
+from training.detector.ages import INFANTS, by_age, infant_step, infants_with, with_step
 from training.detector.answers import (
     RECORD_LABELS,
     RecordAnswer,
@@ -96,7 +97,8 @@ def assess(
     shipped = choose(heard, recipe, SEARCH)
     outer = nested(heard, recipe, SEARCH)
     detection = shipped.detection
-    found = streaming_metrics(judged(heard, outer), detection.rate_hz, detection.frame_s)
+    pairs = judged(heard, outer)
+    found = streaming_metrics(pairs, detection.rate_hz, detection.frame_s)
     print("choosing thresholds for budgets of false alarms", flush=True)
     limits = ward_limits(shipped.scored, [h.fold for h in heard], recipe.frame_s)
     budgets = [point.to_fields() for point in nested_points(shipped, outer, heard)]
@@ -114,6 +116,8 @@ def assess(
         "tasks": answers.to_fields(),
         "validation": values(estimates),
         "intervals": bounds(estimates),
+        "ages": by_age(pairs, detection),
+        **_infants(shipped),
         "shift": {name: _shift(several, heard, recipe) for name, several in (shifted or {}).items()},
         "parameters": parameter_count(Detector(recipe.network)),
         "date": date.today().isoformat(),
@@ -121,6 +125,22 @@ def assess(
         "recordings": len(chest),
         "trained_on": hashed_names(chest),
     }
+
+
+def _infants(shipped: Chosen) -> dict[str, Any]:
+    """Thresholds of infants, and what they cost and find beside those of everybody; nothing where there are too few."""
+    step = infant_step(shipped.scored, shipped.detection)
+    if step is None:
+        return {}
+    own = with_step(shipped.detection, step)
+    infants = {
+        "to_years": INFANTS.to_years,
+        "step": step,
+        "thresholds": own.thresholds,
+        "own": infants_with(shipped.scored, own),
+        "everybody": infants_with(shipped.scored, shipped.detection),
+    }
+    return {"infants": infants}
 
 
 def _shift(several: Sequence[RecordingLogits], heard: Sequence[RecordingLogits], recipe: Recipe) -> dict[str, Any]:
@@ -171,7 +191,10 @@ def answer_tasks(
         for row, one in zip(decided[2:], _record_decisions(view, record_folds, int(fold)), strict=True):
             row[record_folds == fold] = one
     estimates = [line for one, rows in zip(asked, decided, strict=True) for line in _task_estimates(one, rows)]
-    offsets = {one.task.name: tuple(best_offsets(one.task, one.log_probabilities, one.truth).tolist()) for one in asked}
+    offsets = {
+        one.task.name: tuple(best_offsets(one.task, one.log_probabilities, one.truth, one.patients).tolist())
+        for one in asked
+    }
     return TaskAnswers(offsets, RecordAnswer.fit(statistics, labels)), estimates
 
 
@@ -203,8 +226,9 @@ def _record_decisions(
     inner = folds != fold
     fitted = RecordAnswer.fit(statistics[inner], labels[inner]).log_probabilities(statistics[~inner])
     said = _cross_fitted(statistics[inner], labels[inner], folds[inner])
-    for one in _record_tasks(said, labels[inner], folds[inner]):
-        yield decide(answer(one.task, fitted), best_offsets(one.task, one.log_probabilities, one.truth))
+    patients = tuple(s.recording.patient for s, is_inner in zip(view, inner, strict=True) if is_inner)
+    for one in _record_tasks(said, labels[inner], folds[inner], patients):
+        yield decide(answer(one.task, fitted), best_offsets(one.task, one.log_probabilities, one.truth, one.patients))
 
 
 def event_tasks(clips: Sequence[AnsweredClip]) -> list[TaskClips]:
@@ -241,7 +265,8 @@ def cross_fitted_decisions(asked: TaskClips) -> NDArray[np.int64]:
     decided = np.zeros_like(asked.truth)
     for fold in np.unique(asked.folds):
         others = asked.folds != fold
-        offsets = best_offsets(asked.task, asked.log_probabilities[others], asked.truth[others])
+        patients = tuple(p for p, is_other in zip(asked.patients, others, strict=False) if is_other)
+        offsets = best_offsets(asked.task, asked.log_probabilities[others], asked.truth[others], patients)
         decided[~others] = decide(asked.log_probabilities[~others], offsets)
     return decided
 

@@ -68,13 +68,13 @@ def cycle_set_metrics(pairs: Sequence[Heard], rate_hz: int, frame_s: float) -> l
     scored = [s for s, _ in pairs]
     found = []
     for group in GROUPS:
-        rows = [row for one in scored for row in _cycles(one, group, frame_s)]
+        rows = [row for one in scored for row in cycle_rows(one, group, frame_s)]
         truth, suspect, patients = [t for t, _, _ in rows], [s for _, s, _ in rows], [p for _, _, p in rows]
         found.append(auc_metric(f"cycle AUC {group}", truth, suspect, patients, "cycles"))
     return [*found, *record_metrics(by_patient(pairs), frame_s), *alarm_metrics(pairs, rate_hz, frame_s)]
 
 
-def _cycles(scored: ScoredRecording, group: str, frame_s: float) -> Iterator[tuple[bool, float, str]]:
+def cycle_rows(scored: ScoredRecording, group: str, frame_s: float) -> Iterator[tuple[bool, float, str]]:
     """Of each cycle whether the group is in it, how suspect it is, and whose it is."""
     levels = group_score(scored.scores, group)
     for cycle in scored.recording.events:

@@ -1,9 +1,15 @@
 """Thresholds for a stated budget of false alarms: how much is still found when so few are allowed.
 
-From the thresholds with the best F1 upwards, both groups are raised together along the logit until the false alarms on
-Normal recordings, and on each kind of negative, are within the budget. Scores come from networks that never heard the
-patients. What such thresholds keep and find is measured on folds that did not choose them (`nested_points`). Not for
-smoothing and durations (`training.detector.thresholds`).
+From the thresholds with the best F1 upwards, both groups are raised together along the logit until a bound on the false
+alarms on Normal recordings of a new patient, and the rate on each kind of negative, are within the budget. Scores come
+from networks that never heard the patients. What such thresholds keep and find is measured on folds that did not choose
+them (`nested_points`). Not for smoothing and durations (`training.detector.thresholds`).
+
+The bound is that of conformal risk control: with the rate of each of n patients capped at `CAP`, the expected capped
+rate of one more patient who is exchangeable with them is at most (sum of the rates + CAP) / (n + 1). It is an
+expectation, not a bound on each patient, and another hospital's patients are not exchangeable with these.
+
+Source: Angelopoulos et al., Conformal risk control, ICLR 2024 (2208.02814).
 """
 
 from __future__ import annotations
@@ -21,6 +27,7 @@ from training.metrics.spans import GroupScores
 from training.metrics.streaming import Detection, ScoredRecording, event_counts, false_alarms
 
 BUDGETS = (2.0, 5.0, 10.0, 20.0)  # false alarms per hour on Normal recordings
+CAP = 300.0  # false alarms per hour of a patient: one in 12 s is as bad as it gets
 OF_NEGATIVES = 2.0  # times as many are allowed on each kind of negative
 STEPS = np.arange(0.0, 6.01, 0.25)  # added to the logits of the thresholds
 HIGHEST = 0.999
@@ -58,13 +65,13 @@ def budget_thresholds(scored: Sequence[ScoredRecording], detection: Detection) -
     found: dict[float, dict[str, float]] = {}
     waiting = list(BUDGETS)
     for step in STEPS:
-        thresholds = {c: _raised(t, step) for c, t in detection.thresholds.items()}
+        thresholds = {c: raised(t, step) for c, t in detection.thresholds.items()}
         pairs = [
             (s, [one for g, of in zip(detection.groups, several, strict=True) for one in of.spans(g, thresholds)])
             for s, several in silent
         ]
-        rates = _rates(pairs, detection.frame_s)
-        while waiting and _within(rates, waiting[-1]):
+        rates, bound = _rates(pairs, detection.frame_s), bound_per_hour(pairs, detection.frame_s)
+        while waiting and bound <= waiting[-1] and _within(rates, waiting[-1]):
             found[waiting.pop()] = thresholds
         if not waiting:
             break
@@ -102,10 +109,25 @@ def _rates(pairs: Iterable[tuple[ScoredRecording, Sized]], frame_s: float) -> di
     return {name.removeprefix("false alarms per hour "): round(rate, 2) for name, rate in rates.items()}
 
 
+def bound_per_hour(pairs: Iterable[tuple[ScoredRecording, Sized]], frame_s: float) -> float:
+    """Bound on the expected false alarms per hour of one more patient, each at most `CAP`; `CAP` without patients.
+
+    Args:
+        pairs: recordings with the events found in them; only Normal ones count.
+        frame_s: seconds to one score frame.
+    """
+    alarms: dict[str, list[float]] = {}
+    for scored, events in pairs:
+        if scored.recording.record_label == "Normal":
+            one = alarms.setdefault(scored.recording.patient, [0.0, 0.0])
+            one[0] += len(events)
+            one[1] += len(scored.scores) * frame_s / 3600
+    rates = [min(count / hours, CAP) for count, hours in alarms.values() if hours > 0]
+    return (sum(rates) + CAP) / (len(rates) + 1)
+
+
 def _within(rates: Mapping[str, float], budget: float) -> bool:
-    normal = rates.get("Normal", 0.0)
-    others = [rate for kind, rate in rates.items() if kind != "Normal"]
-    return normal <= budget and all(rate <= OF_NEGATIVES * budget for rate in others)
+    return all(rate <= OF_NEGATIVES * budget for kind, rate in rates.items() if kind != "Normal")
 
 
 def measure(pairs: Sequence[Heard], detection: Detection, budget: float) -> Point:
@@ -128,6 +150,7 @@ def measure(pairs: Sequence[Heard], detection: Detection, budget: float) -> Poin
     return Point(budget, detection.thresholds, rates, sensitivity, round(f1[0], 4), round(f1[1], 4))
 
 
-def _raised(threshold: float, step: float) -> float:
+def raised(threshold: float, step: float) -> float:
+    """A threshold, 0 to 1, so much higher along the logit."""
     logit = np.log(threshold / (1 - threshold)) + step
     return float(min(HIGHEST, round(1 / (1 + np.exp(-logit)), 3)))

@@ -200,13 +200,13 @@ def settle(jobs: list[Job], fold: int, number: int) -> None:
 def _learner(job: Job, fold: int, number: int, world: World) -> tuple[EdgeLearner, ClipSampler, int]:
     """What learns a network, the clips of its patients, and its seed."""
     recipe = job.recipe
-    earlier = read_earlier(recipe, job.training_data) if recipe.earlier else Earlier({}, [])
+    earlier = read_earlier(recipe, job.training_data)
     stretches, clips = job.training_data.samplers(recipe, fold, earlier.believed)
     seed = (recipe.seed * 100 + fold + 1) * 10 + number
     teachers: list[Detector] = []
     if fold == FINAL and recipe.teachers:
         folds = [load_network(recipe, job.folder / job.name(fold)) for fold in range(recipe.folds)]
-        teachers = [*folds, *earlier.teachers]
+        teachers = [*folds, *earlier.networks]
     return EdgeLearner(recipe, stretches, clips, seed, world, teachers), clips, seed
 
 
@@ -248,14 +248,25 @@ def _score_all(job: Job) -> tuple[list[RecordingLogits], list[AnsweredClip], dic
 
 
 def score_fold(job: Job, fold: int) -> tuple[list[RecordingLogits], list[AnsweredClip]]:
-    """The real recordings and clips of one fold, scored by the network that was trained without them."""
+    """The real recordings and clips of one fold, scored by the network that was trained without them.
+
+    What ships is taught by several networks and is the mean of several: that is less sure of itself than one alone.
+    Where there is an earlier run, streams are the mean of its network of this fold and this one, both without these
+    patients; so calibration and thresholds are of the kind of answers that they will meet.
+    """
     alone(job.recipe)
     recipe, training_data = job.recipe, job.training_data
     apart, network = training_data.held_out(recipe, fold), load_network(recipe, job.folder / job.name(fold))
+    earlier = read_earlier(recipe, training_data) if fold < FIRST_SHIFT else Earlier(None, {}, [])
+    frames_before = training_data.frames(earlier.recipe) if earlier.recipe else []
     scored = []
-    for recording, frames in zip(training_data.recordings, training_data.frames(recipe), strict=True):
+    for number, (recording, frames) in enumerate(
+        zip(training_data.recordings, training_data.frames(recipe), strict=True)
+    ):
         if recording.patient in apart:
             logits = stream_logits(network, frames)
+            if earlier.recipe:
+                logits = (logits + stream_logits(earlier.networks[fold], frames_before[number])) / 2
             scored.append(
                 RecordingLogits(recording, logits, frame_targets(recording, len(logits), recipe.frame_s), fold)
             )

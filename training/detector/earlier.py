@@ -28,18 +28,22 @@ from training.detector.truth import SOUNDS, Believed
 class Earlier(NamedTuple):
     """An earlier run on the same recordings."""
 
+    recipe: Recipe | None
+    """Its recipe; None: there is no earlier run."""
     believed: dict[int, Believed]
     """By number of the recording."""
-    teachers: list[Detector]
+    networks: list[Detector]
     """Its networks of the folds, in evaluation mode."""
 
 
 def read_earlier(recipe: Recipe, training_data: TrainingData) -> Earlier:
-    """What the recipe's earlier run says, computed once and kept beside the frames.
+    """What the recipe's earlier run says, if it names one, computed once and kept beside the frames.
 
     Raises:
         ConfigError: if it is no finished run, or of other recordings: nobody would know whom a network never heard.
     """
+    if not recipe.earlier:
+        return Earlier(None, {}, [])
     folder = Path(recipe.earlier)
     try:
         before = Recipe.from_json((folder / "recipe.json").read_text())
@@ -49,8 +53,10 @@ def read_earlier(recipe: Recipe, training_data: TrainingData) -> Earlier:
     chest = [r for r in training_data.recordings if r.is_real_chest]
     if hashed_names(chest) != trained_on:
         raise ConfigError(f"recipe: earlier = {folder}: trained on other recordings; give --set earlier= for none")
+    if training_data.fold_of(before) != training_data.fold_of(recipe):
+        raise ConfigError(f"recipe: earlier = {folder}: its folds hold other patients; give folds = {before.folds}")
     networks = [load_network(before, folder / f"fold-{fold}") for fold in range(before.folds)]
-    return Earlier(_believed(before, networks, training_data, folder), networks)
+    return Earlier(before, _believed(before, networks, training_data, folder), networks)
 
 
 def _believed(

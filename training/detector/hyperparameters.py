@@ -120,7 +120,7 @@ class Recipe:
     """Batches to an epoch."""
     clips: int = 0
     """Clips to a batch, beside `loop.batch` stretches; 0: the clip head is fitted afterwards (`clip_head.py`)."""
-    finals: int = 3
+    finals: int = 2
     """Networks of all patients; what is shipped is the mean of their logits, and the first of them alone."""
     teachers: int = 2
     """Of the networks of the folds, and of those of the earlier run, so many are drawn at each step, and their answers

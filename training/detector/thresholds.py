@@ -43,6 +43,7 @@ SEARCH: dict[str, tuple[float, ...]] = {  # in this order; frames are score fram
 
 
 SPARED = 0.04  # share of the best quality that is given up for fewer false alarms
+WORTH = 0.01  # share by which another value of a field must be better to be taken: the curves are flat
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,17 +166,20 @@ def search(
         tried = [{name: replace(c, **option) for name, c in chosen.items()} for option in options]
         counted = [add_counts(scorer.count(choices).values()) for choices in tried]
         for name in chosen:
-            chosen[name] = tried[_best(field, [_quality(counts, name) for counts in counted])][name]
+            before = values.index(getattr(chosen[name], field)) if getattr(chosen[name], field) in values else None
+            chosen[name] = tried[_best(field, [_quality(counts, name) for counts in counted], before)][name]
     return chosen
 
 
-def _best(field: str, qualities: list[float]) -> int:
-    """Index of the best value; for thresholds the highest that costs no more than `SPARED`.
+def _best(field: str, qualities: list[float], before: int | None) -> int:
+    """Index of the best value, the one of before unless another is better by `WORTH`.
 
-    Around the best threshold the quality is flat while the false alarms still fall fast.
+    Of thresholds it is the highest that costs no more than `SPARED`: around the best threshold the quality is flat
+    while the false alarms still fall fast.
     """
     if field != "threshold":
-        return int(np.argmax(qualities))
+        best = int(np.argmax(qualities))
+        return best if before is None or qualities[best] > (1 + WORTH) * qualities[before] else before
     return max(i for i, quality in enumerate(qualities) if quality >= (1 - SPARED) * max(qualities))
 
 

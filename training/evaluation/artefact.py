@@ -87,6 +87,29 @@ class Artefact:
         offsets = self._task_answers(task).offsets.get(task.name, ())
         return np.array(offsets, np.float32) if len(offsets) else np.zeros(len(task.labels), np.float32)
 
+    def stream_scores(
+        self, samples: NDArray[np.float32], is_judged: bool
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Scores of one recording as the edge has them.
+
+        Args:
+            samples: (N,) at the model's rate.
+            is_judged: whether sound that cannot be judged is left out, as at the bedside.
+
+        Returns:
+            (T, C) scores, columns as `CLASSES`, and (T,) which of them can be judged.
+        """
+        parts: list[Scores] = []
+        pipeline = Pipeline(self._model, observe=parts.append, outside="unverified" if is_judged else "ignore")
+        pipeline.push(Block(0, samples, np.ones(len(samples), np.bool_)))
+        pipeline.flush()
+        count = max((part.start + len(part.valid) for part in parts), default=0)
+        values, valid = np.zeros((count, len(self._columns)), np.float32), np.zeros(count, np.bool_)
+        for part in parts:
+            at = slice(part.start, part.start + len(part.valid))
+            values[at], valid[at] = part.values[:, self._columns], part.valid
+        return values, valid
+
     def _task_answers(self, task: Task) -> TaskAnswers:
         if self._model.tasks is None:
             raise ConfigError(

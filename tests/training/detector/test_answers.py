@@ -241,3 +241,17 @@ def test_other_labels_are_named_beside_those_that_were_expected() -> None:
     message = r"expected labels Normal, Rhonchi, .*, Wheeze\+Crackle, found \['Normal'\]$"
     with pytest.raises(ConfigError, match=message):
         TaskAnswers.from_fields({"labels": ["Normal"]})
+
+
+def test_of_offsets_that_patients_cannot_tell_apart_the_one_that_changes_least_is_taken() -> None:
+    task, truth = TASKS["1-1"], np.tile([0, 1], 200)
+    patients = tuple(f"p{n // 8}" for n in range(400))  # 50 patients of 8 clips
+    margins = np.where(truth == 0, 3.0, -1.0)  # every offset from -3 to .9 parts them
+    margins[[1, 9, 17]] = 1.5  # but for three patients' clips, which are right from -1.6 on down,
+    margins[[80, 88]] = 1.55  # and two others', which are wrong there
+    said = np.stack([margins, np.zeros(400)], 1)
+    assert best_offsets(task, said, truth)[0] < -1.5
+    assert best_offsets(task, said, truth, patients)[0] == 0.0  # three patients against two do not decide
+    margins[1::8] = 1.5  # one clip of every patient does
+    said = np.stack([margins, np.zeros(400)], 1)
+    assert best_offsets(task, said, truth, patients)[0] == -1.6

@@ -11,7 +11,15 @@ import pytest
 from edge.artefact.specs import GroupSpec
 from training.datasets import CLASSES, Annotation, Recording
 from training.datasets.targets import WIDTH
-from training.detector.budget import BUDGETS, OF_NEGATIVES, Point, budget_thresholds, measure
+from training.detector.budget import (
+    BUDGETS,
+    CAP,
+    OF_NEGATIVES,
+    Point,
+    bound_per_hour,
+    budget_thresholds,
+    measure,
+)
 from training.metrics.streaming import Detection, ScoredRecording, false_alarms
 
 DETECTION = Detection(
@@ -33,8 +41,8 @@ def _scored(label: str, height: float, number: int, negative: bool = False) -> S
 
 @pytest.fixture(scope="module")
 def ward() -> list[ScoredRecording]:
-    """An hour of Normal with bumps of rising height, an hour of cough with lower ones, adventitious ones above."""
-    normal = [_scored("Normal", 0.30 + 0.006 * i, i) for i in range(100)]
+    """Two hours of Normal with bumps of rising height, an hour of cough with lower ones, adventitious ones above."""
+    normal = [_scored("Normal", 0.30 + 0.003 * i, i) for i in range(200)]
     cough = [_scored("cough", 0.30 + 0.003 * i, 200 + i, negative=True) for i in range(100)]
     return normal + cough + [_scored("CAS", 0.3 + 0.0138 * i, 400 + i) for i in range(50)]
 
@@ -71,13 +79,13 @@ def test_a_smaller_budget_finds_less_and_costs_higher_thresholds(found: list[Poi
 
 
 def test_thresholds_that_keep_every_budget_are_left_where_they_are(ward: list[ScoredRecording]) -> None:
-    quiet = [s for s in ward if s.recording.record_label == "CAS"] + [_scored("Normal", 0.05, 1)]
+    quiet = [s for s in ward if s.recording.record_label == "CAS"] + _silent()
     assert budget_thresholds(quiet, DETECTION) == dict.fromkeys(BUDGETS, DETECTION.thresholds)
 
 
 def _silent() -> list[ScoredRecording]:
-    """An hour of Normal without a sound."""
-    return [_scored("Normal", 0.05, i) for i in range(100)]
+    """Two hours of Normal of as many patients as are needed to promise two alarms an hour, without a sound."""
+    return [_scored("Normal", 0.05, i) for i in range(200)]
 
 
 def test_a_kind_of_negative_alone_can_make_thresholds_higher() -> None:
@@ -97,5 +105,28 @@ def test_negatives_are_allowed_more_alarms_than_normal() -> None:
 
 
 def test_sensitivity_is_of_adventitious_recordings_alone() -> None:
-    ward = [*_silent()[:4], _scored("CAS", 0.9, 1), _scored("CAS", 0.05, 2)]
+    ward = [*_silent(), _scored("CAS", 0.9, 1), _scored("CAS", 0.05, 2)]
     assert _points(ward)[0].sensitivity == 0.5
+
+
+def _with_one_alarm(number: int) -> tuple[ScoredRecording, list[str]]:
+    """36 s of a patient with one alarm: 100 an hour."""
+    return _scored("Normal", 0.9, number), ["alarm"]
+
+
+def test_the_bound_counts_one_more_patient_at_the_cap() -> None:
+    quiet = [(_scored("Normal", 0.05, i), []) for i in range(9)]
+    # Ten patients, one with 100 an hour: (100 + 300) / 11
+    assert bound_per_hour([*quiet, _with_one_alarm(9)], DETECTION.frame_s) == pytest.approx(400 / 11)
+    assert bound_per_hour([], DETECTION.frame_s) == CAP
+
+
+def test_a_patient_counts_once_however_long_and_at_most_with_the_cap() -> None:
+    loud = [(_scored("Normal", 0.9, 0), ["alarm"] * 50)]
+    quiet = [(_scored("Normal", 0.05, 1), [])] * 20
+    assert bound_per_hour([*loud, *quiet], DETECTION.frame_s) == pytest.approx(2 * CAP / 3)
+
+
+def test_of_too_few_patients_no_budget_is_promised_however_quiet_they_are() -> None:
+    seven = _silent()[:7]  # as many infants as there are: 300 / 8 = 37.5 an hour
+    assert budget_thresholds([*seven, _scored("CAS", 0.9, 300)], DETECTION) == {}
