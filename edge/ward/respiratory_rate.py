@@ -117,7 +117,7 @@ class RespiratoryRate:
         state = np.where(sound.usable, USABLE if sound.fault is None else _code(sound.fault), MISSING)
         while self._next < stop:
             part = slice(self._next - sound.start, min(stop, self._step_end()) - sound.start)
-            self._take(np.stack([sound.score[part], sound.level_db[part]]), state[part])
+            self._take(sound.score[part], sound.level_db[part], state[part])
             readings += self._read_at_step()
         return readings
 
@@ -139,13 +139,14 @@ class RespiratoryRate:
             count = min(frame, self._step_end()) - self._next
             if count <= 0:
                 return readings
-            self._take(np.zeros((2, count)), np.full(count, MISSING, np.int8))
+            nothing = np.zeros(count)
+            self._take(nothing, nothing, np.full(count, MISSING, np.int8))
             readings += self._read_at_step()
         self._next = max(self._next, frame)
         self._recent.clear()
         return readings
 
-    def _take(self, signals: NDArray[np.floating], state: NDArray[np.integer]) -> None:
+    def _take(self, score: NDArray[np.floating], level_db: NDArray[np.floating], state: NDArray[np.integer]) -> None:
         """Append frames of one step at most."""
         assert self._next is not None
         count = len(state)
@@ -154,7 +155,7 @@ class RespiratoryRate:
             self._state[: self._long] = self._state[self._end - self._long : self._end].copy()
             self._end = self._long
         new = slice(self._end, self._end + count)
-        self._signals[:, new], self._state[new] = signals, state
+        self._signals[0, new], self._signals[1, new], self._state[new] = score, level_db, state
         self._end += count
         self._next += count
         self._heard = min(self._heard + count, self._long)
@@ -190,13 +191,19 @@ class RespiratoryRate:
 
     def _is_said(self, rhythm: Rhythm, count: int, usable: NDArray[np.bool_]) -> bool:
         """Whether the best candidate is sure enough."""
-        loud = float(np.quantile(self._newest(count)[0, usable], LOUDEST))
+        loud = self._loud(count, usable)
         if loud < (LEAST_LOUD_FAST if rhythm.breaths_per_min > FAST else LEAST_LOUD):
             return False
         if rhythm.mass >= CERTAIN or rhythm.mass < POSSIBLE:
             return rhythm.mass >= CERTAIN
         times = np.diff(self._breaths(count, usable)) * rhythm.breaths_per_min / 60
         return len(times) > 0 and bool(times.min() > 1 / UNEVEN and times.max() < UNEVEN)
+
+    def _loud(self, count: int, usable: NDArray[np.bool_]) -> float:
+        """The breath score that `LOUDEST` of a stretch's stay below."""
+        score = self._newest(count)[0, usable]
+        place = int(LOUDEST * len(score))
+        return float(np.partition(score, place)[place])
 
     def _average(self, log_odds: NDArray[np.float64], count: int) -> NDArray[np.float64]:
         """The mean with those of the whole stretches of the window, in the order in which they came."""
@@ -244,7 +251,7 @@ class RespiratoryRate:
         count, usable, faulty = len(state), IS_USABLE[state], state[state >= FIRST_FAULT]
         if 2 * len(faulty) > count:
             return _name(faulty)
-        if np.quantile(self._newest(count)[0, usable], LOUDEST) < LEAST_LOUD:
+        if self._loud(count, usable) < LEAST_LOUD:
             return NO_BREATH
         between = np.diff(self._breaths(count, usable))
         return IRREGULAR if len(between) >= 2 and between.max() > UNEVEN * between.min() else NOT_CLEAR
