@@ -45,6 +45,10 @@ class LoudnessModel:
     known: KnownSound | None = None
     variant = Variant()
 
+    def thresholds_at(self, age_years: float | None) -> dict[str, float]:
+        """The same at every age."""
+        return {}
+
     def new_state(self) -> NDArray[np.float32]:
         """Levels of the frames that are not decided yet, (L,): none was heard."""
         return np.zeros(self.chunk.lookahead_frames, np.float32)
