@@ -10,17 +10,17 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections import Counter, deque
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass
 
 from edge.board.users import ROLES, Role, User
+from edge.ward.quotas import Limit
 
 MAX_SESSIONS = 256
 ROLE_OF_VERB: dict[str, Role] = {
     "acknowledge": "acknowledge", "pause": "acknowledge", "inactivate": "configure", "limit": "configure",
 }  # fmt: skip
-ORDERS, ORDERS_S = 60, 60.0  # orders of one session
-MAX_KEYS = 4096  # that a quota remembers
+ORDERS, ORDERS_S = 60, 60.0  # orders of one person, however many browsers; of a session, where nobody has a name
 
 
 @dataclass
@@ -40,56 +40,6 @@ class Session:
         return ROLES.index(self.role) >= ROLES.index(role)
 
 
-@dataclass
-class Limit:
-    """At most so many in so many seconds."""
-
-    most: int
-    seconds: float
-    times: deque[float] = field(default_factory=deque)
-
-    def is_reached(self, now_s: float) -> bool:
-        """Whether another one would be too many."""
-        while self.times and now_s - self.times[0] >= self.seconds:
-            self.times.popleft()
-        return len(self.times) >= self.most
-
-    def count(self, now_s: float) -> None:
-        """One more."""
-        self.times.append(now_s)
-
-
-class Quotas:
-    """The same limit for each of many: hosts, browsers, tokens."""
-
-    def __init__(self, most: int, seconds: float) -> None:
-        """Each may do so many things in so many seconds."""
-        self._most, self._seconds = most, seconds
-        self._limits: dict[str, Limit] = {}
-
-    def __len__(self) -> int:
-        """How many it remembers."""
-        return len(self._limits)
-
-    def take(self, key: str, now_s: float) -> bool:
-        """Whether `key` may do one more; counts it."""
-        if key not in self._limits and len(self._limits) >= MAX_KEYS:
-            self._limits = {name: limit for name, limit in self._limits.items() if limit.is_reached(now_s)}
-            if len(self._limits) >= MAX_KEYS:
-                del self._limits[next(iter(self._limits))]
-        limit = self._limits.setdefault(key, Limit(self._most, self._seconds))
-        if limit.is_reached(now_s):
-            return False
-        limit.count(now_s)
-        return True
-
-    def give_back(self, key: str) -> None:
-        """The last one does not count."""
-        limit = self._limits.get(key)
-        if limit is not None and limit.times:
-            limit.times.pop()
-
-
 class Access:
     """The sessions of a board."""
 
@@ -102,6 +52,7 @@ class Access:
         """
         self.is_open, self._session_s = is_open, session_s
         self._sessions: dict[str, Session] = {}
+        self._orders: dict[str, Limit] = {}  # of each person
 
     def session(self, ident: str | None, now_s: float) -> Session | None:
         """The session of a cookie, if it lasts."""
@@ -117,9 +68,14 @@ class Access:
             self._drop_one()
         name, role = ("", ROLES[-1]) if user is None else (user.name, user.role)
         ident, csrf = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
-        session = Session(ident, csrf, name, role, now_s + self._session_s, Limit(ORDERS, ORDERS_S))
+        session = Session(ident, csrf, name, role, now_s + self._session_s, self._orders_of(name))
         self._sessions[ident] = session
         return session
+
+    def _orders_of(self, name: str) -> Limit:
+        """The limit of a person, whatever browser; of a session, where nobody has to sign in."""
+        fresh = Limit(ORDERS, ORDERS_S)
+        return self._orders.setdefault(name, fresh) if name else fresh
 
     def _drop_one(self) -> None:
         """The first to end, of whoever has most: who signs in again and again ends nobody else's."""

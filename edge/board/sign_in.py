@@ -17,11 +17,11 @@ import secrets
 import time
 from dataclasses import dataclass
 
-from edge.board.access import Quotas
 from edge.board.addresses import host_of, network_of
 from edge.board.audit import Audit
 from edge.board.fair_queue import BusyError, FairQueue
 from edge.board.users import User, Users
+from edge.ward.quotas import Quotas
 
 QUOTA_S = 60.0
 TRIES = 5  # wrong passwords of one host, and of one browser that has signed in before

@@ -28,13 +28,14 @@ def alarms(
     log: Annotated[Path | None, typer.Option(help="Another log than that of the settings.", readable=False)] = None,
 ) -> None:
     """List what the alarms of this box did and who acknowledged, paused or changed them; at last what is signalled."""
-    from edge.delivery.alarm_log import before, read_all
+    from edge.delivery.alarm_log import before
+    from edge.delivery.alarm_log_reading import read_all
     from edge.delivery.resend import parse_time
     from edge.ward.alarm_records import Transition
 
     path = log if log is not None else _log_of(config)
     begin_s = parse_time(since, "--since", time.time())
-    reading = read_all(path)
+    reading = read_all(path, begin_s)
     transitions = [each for each in reading.records if isinstance(each, Transition)]
     if bed is not None:
         transitions = [each for each in transitions if (each.key.stream or "node") == bed]
@@ -73,10 +74,8 @@ def _row(each: Transition) -> str:
 
     when = rfc3339(_wall_s(each))[:19].replace("T", " ")
     who = "" if each.by is None else f"{each.by.by}{': ' if each.by.why else ''}{each.by.why}"
-    key = each.key
-    return ROW.format(
-        when, key.stream or "node", key.condition, each.priority, each.state.signal, each.cause, who
-    ).rstrip()
+    key, cause = each.key, each.cause + (f" ({each.repeats + 1} times)" if each.repeats else "")
+    return ROW.format(when, key.stream or "node", key.condition, each.priority, each.state.signal, cause, who).rstrip()
 
 
 def _log_of(path: Path | None) -> Path:

@@ -3,8 +3,8 @@
 Not for what the records mean (`edge.ward.alarms`). Records are appended and written through to the disk (fsync) before
 anybody is told of them: `kill -9` loses nothing, and a power cut nothing that a consumer has seen. A line that a death
 tore is dropped when the file is opened; a damaged one is skipped and counted. Beyond `MAX_BYTES` the file becomes
-`<name>.1`, in place of the one before, and a new one begins with everything that must be remembered; that takes the
-room of the new one alone, and where there is none, the file just grows on. A file that could not be read is never
+`<name>.1`, in place of the one before (`edge.delivery.alarm_history` has taken that), and a new one begins with all
+that must be remembered; where there is no room for it, the file just grows on. A file that could not be read is never
 written over: it is moved aside, to `<name>.unread-<time>`.
 
 A disk that refuses, or has not answered within a second (`edge.delivery.patient`), is no error: alarms go on in memory,
@@ -25,22 +25,20 @@ import shutil
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from edge.delivery.alarm_history import DEFAULT_BOUND, HistoryBound, parse, take
 from edge.delivery.number_in_place import is_marked, loss, mark_written, read_number, write_number
 from edge.delivery.patient import PatientDisk
 from edge.delivery.sequence import jump
 from edge.durable import sync
-from edge.errors import SourceError
 from edge.log import RateLimitedLog
 from edge.private_files import open_private, restrict
-from edge.ward.alarm_records import Record, Transition, from_line, to_line
+from edge.ward.alarm_records import Record, Transition, to_line
 
 RESERVE = 10_000  # revs that may be told before the disk is asked again; a busy alarm has some hundreds a day
 MAX_BYTES = 4_000_000  # about 8000 transitions; with the file before at most twice that is on disk
-FINISHED_S = 0.5  # a line is written at once: one that has no end for so long was cut by a death
 NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP)  # a file system that has none, such as FAT
 
 logger = logging.getLogger(__name__)
@@ -49,14 +47,15 @@ logger = logging.getLogger(__name__)
 class AlarmLog:
     """The log of one node; one process and one thread at a time (the outbox beside it is locked)."""
 
-    def __init__(self, path: Path, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(self, path: Path, max_bytes: int = MAX_BYTES, history: HistoryBound = DEFAULT_BOUND) -> None:
         """Prepare; nothing is read or written before `read`.
 
         Args:
             path: the file.
             max_bytes: size beyond which it is begun anew.
+            history: how much is kept of what it was before.
         """
-        self._path, self._max_bytes = path, max_bytes
+        self._path, self._max_bytes, self._history = path, max_bytes, history
         self._limited_log, self._disk = RateLimitedLog(logger), PatientDisk("alarm-log")
         self._bytes = self._reserved = 0
         self._is_unread = self._is_marked = False
@@ -154,6 +153,7 @@ class AlarmLog:
             with open_private(new, "wb") as file:
                 file.write(payload)
                 sync(file)
+            self._take_history()
             self._keep_old(old)
             os.replace(new, self._path)
             sync(self._path.parent)
@@ -161,6 +161,15 @@ class AlarmLog:
             for path in (new, old):
                 with suppress(OSError):
                     path.unlink(missing_ok=True)
+
+    def _take_history(self) -> None:
+        """Bring what the file is about to replace into the history; what must be remembered waits for no history."""
+        try:
+            take(self._path, before(self._path), self._history)
+        except OSError as error:
+            if not self.is_behind:
+                raise
+            self._limited_log.log("history", f"alarms history=lost path={self._path} reason={error}", logging.ERROR)
 
     def _keep_old(self, link: Path) -> None:
         """Give the file its second name; it keeps the first until the new one takes that."""
@@ -260,57 +269,3 @@ def log_beside(outbox: Path, node: str) -> Path:
 def before(path: Path) -> Path:
     """The file that a log replaced last."""
     return path.with_name(f"{path.name}.1")
-
-
-@dataclass(frozen=True)
-class LogReading:
-    """What a log says to a person, and what of it cannot be read."""
-
-    records: list[Record]
-    """Of the log and the file that it replaced before it, oldest first and once."""
-    damaged: int
-    """Lines of the log that are none, a last one without an end included: any alarm may be another one since."""
-    damaged_before: int
-    """The same of the file before; the log began with all that must be remembered, so that no alarm depends on it."""
-
-
-def read_all(path: Path) -> LogReading:
-    """Read a log and the file that it replaced before it; a node may write it meanwhile.
-
-    Raises:
-        SourceError: it cannot be read, or holds no record.
-    """
-    content = _content(path)
-    records, damaged = _whole(content)
-    if not content:
-        raise SourceError(f"log of alarms {path}: is empty, so that nothing of any alarm is known; did the node run?")
-    if not records:
-        raise SourceError(f"{path}: is no log of alarms, or all of it is damaged; expected lines of JSON, see --log")
-    old, damaged_before = _whole(_content(before(path)) if before(path).exists() else b"")
-    merged = sorted(dict.fromkeys([*old, *records]), key=lambda record: record.at_s)
-    return LogReading(merged, damaged, damaged_before)
-
-
-def _content(path: Path) -> bytes:
-    """The file; it is read again while its last line has no end, for a node may be writing that very line."""
-    end_s = time.monotonic() + FINISHED_S
-    try:
-        while (content := path.read_bytes()) and not content.endswith(b"\n") and time.monotonic() < end_s:
-            time.sleep(FINISHED_S / 10)
-    except OSError as error:
-        raise SourceError(f"log of alarms {path}: cannot be read ({error.strerror or error})") from None
-    return content
-
-
-def _whole(content: bytes) -> tuple[list[Record], int]:
-    """The records in whole lines, and how many lines are damaged or cut."""
-    end = content.rfind(b"\n") + 1
-    records, damaged = parse(content[:end])
-    return records, damaged + (end < len(content))
-
-
-def parse(content: bytes) -> tuple[list[Record], int]:
-    """The records in whole lines, and how many lines were damaged."""
-    lines = content.splitlines()
-    records = [record for line in lines if (record := from_line(line)) is not None]
-    return records, len(lines) - len(records)

@@ -28,13 +28,22 @@ class Passing:
         self._session, self._mutex = session, threading.Lock()
         self._on_its_way: set[int] = set()  # packet identifiers
 
-    def publish(self, topic: str, body: Body, expiry_s: int) -> str:
-        """Publish one message without waiting; why it was dropped, empty if it went."""
+    def publish(self, topic: str, body: Body, expiry_s: int, correlation: bytes = b"", most: int = MOST) -> str:
+        """Publish one message without waiting; why it was dropped, empty if it went.
+
+        Args:
+            topic: where to.
+            body: what.
+            expiry_s: how long the broker may keep it, seconds.
+            correlation: what an answer gives back (MQTT 5).
+            most: messages that may be on their way with it.
+        """
         payload = encode(body)
         with self._mutex:  # `written` is not before the packet is noted
-            if len(self._on_its_way) >= MOST:
+            if len(self._on_its_way) >= most:
                 return SLOW_BROKER
-            if (mid := self._session.publish(topic, payload, expiry_s=expiry_s, qos=0)) is None:
+            mid = self._session.publish(topic, payload, expiry_s=expiry_s, correlation=correlation, qos=0)
+            if mid is None:
                 return NO_BROKER
             self._on_its_way.add(mid)
         return ""

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 import math
-import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -40,12 +39,12 @@ from edge.delivery.requests import Listening, Request
 from edge.log import RateLimitedLog
 from edge.node.alarm_inputs import BedReading, NodeReading, bed_values, node_values
 from edge.node.node_clips import NodeClips
+from edge.node.order_queue import Order, OrderQueue, refuse
 from edge.ward.alarm_commands import ClipOrder, Command, parse_command
 from edge.ward.alarm_records import UNTOLD, Answer, Key, Record, Rule, Transition, Value
 from edge.ward.alarms import Alarms
 
 LOOK_S = 0.5  # between two looks at the measurements
-WAITING_COMMANDS = 64  # a person gives one at a time; more at once are a fault, and dropped
 UNSAID_AT_ONCE = 200  # changes that are handed on at one look; the queue in front of the outbox has room for more
 RETRY_S = 10.0  # a disk that refused is tried again after this long
 STOPPED_S = 1.0  # how long the end may wait for a disk
@@ -112,7 +111,7 @@ class AlarmService:
         self._retry_s = 0.0  # when to try a disk that refused, monotonic seconds
         self._said_s: dict[Key, float] = {}
         self._not_durable: tuple[Key, ...] = ()  # alarms that the broker has as such
-        self._requests: queue.Queue[Request] = queue.Queue(WAITING_COMMANDS)
+        self._orders = OrderQueue()
         self._limited_log = RateLimitedLog(logger)
         self._stopping = threading.Event()
         self._looked_s = time.monotonic()
@@ -140,10 +139,13 @@ class AlarmService:
         return [alarm_topic(self._node, key) for key in self._alarms.rules]
 
     def _on_request(self, request: Request) -> None:
-        try:
-            self._requests.put_nowait(request)
-        except queue.Full:
-            self._limited_log.log("commands", "alarms command=dropped; too many at once")
+        address = address_of(self._node, request.topic)
+        if address is None:
+            self._limited_log.log("address", f"alarms command=dropped topic={request.topic[:128]!r}; it names nobody")
+        elif reason := self._orders.put(order := Order(address, request)):
+            line = f'alarms command=refused verb={address.verb} user={address.user} reason="{reason}"'
+            self._limited_log.log(f"too many {address.user}", line)
+            refuse(self._node, self._dispatch, order, reason)
 
     def _run(self, look: Callable[[], WardReading]) -> None:
         while True:
@@ -170,10 +172,9 @@ class AlarmService:
         self._refresh()
         until_s = time.monotonic() + LOOK_S
         while (left_s := until_s - time.monotonic()) > 0 and not self._stopping.is_set():
-            try:
-                self._carry_out(self._requests.get(timeout=left_s))
-            except queue.Empty:
+            if (order := self._orders.get(left_s)) is None:
                 return
+            self._carry_out(order)
 
     def _values_of(self, reading: WardReading) -> dict[Key, Value]:
         values: dict[Key, Value] = {}
@@ -184,11 +185,8 @@ class AlarmService:
         self._before = reading.node
         return values
 
-    def _carry_out(self, request: Request) -> None:
-        address = address_of(self._node, request.topic)
-        if address is None:
-            self._limited_log.log("address", f"alarms command=dropped topic={request.topic[:128]!r}; it names nobody")
-            return
+    def _carry_out(self, order: Order) -> None:
+        address, request = order.address, order.request
         now_s, records = self._clock.now_s(), list[Record]()
         try:
             command = parse_command(address.verb, request.payload)

@@ -27,6 +27,7 @@ from edge.delivery.requests import Listening, Request
 from edge.detector.event_options import EventOptions
 from edge.log import RateLimitedLog
 from edge.node.mel_columns import MelColumns
+from edge.node.order_queue import Order, refuse
 from edge.node.stream import NodeStream
 from edge.node.stream_mel import StreamMel, Stretch
 from edge.settings.config import Stream
@@ -63,7 +64,7 @@ class NodeLooks:
         self._columns = MelColumns(model.spec, model.chunk)
         self._beds: dict[str, StreamMel] = {}
         self._users: dict[str, dict[str, float]] = {}  # of each bed: until when each looks, monotonic seconds
-        self._waiting: queue.Queue[Stretch | Request | None] = queue.Queue(WAITING)
+        self._waiting: queue.Queue[Stretch | Order | None] = queue.Queue(WAITING)
         self._counts: Counter[str] = Counter()
         self._sent = 0
         self._mutex = threading.Lock()
@@ -107,23 +108,29 @@ class NodeLooks:
     def _looked_at(self) -> int:
         return sum(bed.is_looked_at for bed in self._beds.values())
 
-    def _put(self, item: Stretch | Request) -> None:
+    def _put(self, item: Stretch | Order) -> None:
         try:
             self._waiting.put_nowait(item)
         except queue.Full:
             self._drop("queue full")
+            if isinstance(item, Order):
+                refuse(self._node, self._dispatch, item, f"{WAITING} commands and pictures wait already; try again")
 
     def _drop(self, cause: str) -> None:
         with self._mutex:
             self._counts[cause] += 1
 
     def _on_request(self, request: Request) -> None:
-        self._put(request)
+        address = address_of(self._node, request.topic)
+        if address is None:
+            self._limited_log.log("address", f"look command=dropped topic={request.topic[:128]!r}; it names nobody")
+        else:
+            self._put(Order(address, request))
 
     def _run(self) -> None:
         while (item := self._waiting.get()) is not None:
             try:
-                if isinstance(item, Request):
+                if isinstance(item, Order):
                     self._answer(item)
                 else:
                     self._publish(item)
@@ -152,12 +159,9 @@ class NodeLooks:
             scores[max(at, 0) : max(at, 0) + len(made)] = made
         return scores
 
-    def _answer(self, request: Request) -> None:
+    def _answer(self, given: Order) -> None:
         """Carry out a command and say so."""
-        address = address_of(self._node, request.topic)
-        if address is None:
-            self._limited_log.log("address", f"look command=dropped topic={request.topic[:128]!r}; it names nobody")
-            return
+        address, request = given.address, given.request
         answer = Answer("", LOOK, address.stream, ok=False)
         try:
             order = read_order(LookOrder, request.payload)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from edge.artefact.model import Model
+from edge.delivery.alarm_history import HistoryBound
 from edge.delivery.alarm_log import AlarmLog, log_beside
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.latency import LatencyCounts
@@ -105,7 +106,7 @@ class Service:
         self._looks.join(config.streams, self._streams)
         groups = [group.name for group in model.groups]
         check_groups(config.alarms, groups)
-        log = AlarmLog(log_beside(outbox.path, config.node))
+        log = AlarmLog(log_beside(outbox.path, config.node), history=_history_of(config))
         self._clips = self._clips_of(config)
         rules = rules_of(config, groups)
         self._alarms = AlarmService(rules, log, self._node, self._dispatch, self._clips)
@@ -298,3 +299,7 @@ class Service:
             self._dispatch.set_state(self._node.topic("s", settings.id, "info"), body)
         for topic, body in self._announced.items():
             self._dispatch.set_state(topic, body)
+
+
+def _history_of(config: Config) -> HistoryBound:
+    return HistoryBound(config.alarms.history.days, round(config.alarms.history.max_mb * 1e6))

@@ -66,8 +66,19 @@ class TechnicalAlarm(Section):
     escalate_s: Annotated[float, Field(ge=10, le=86_400)] | None = None
 
 
+class AlarmHistory(Section):
+    """How much is kept of what alarms did (`laennec alarms`), beside the last 8 MB."""
+
+    days: Annotated[float, Field(ge=1, le=3660)] = 30.0
+    """How long."""
+    max_mb: Annotated[float, Field(ge=1, le=100_000)] = 64.0
+    """And at most how much, MB: beyond it the oldest loses first what changed no signal."""
+
+
 class AlarmSettings(Section):
-    """What is signalled."""
+    """What is signalled, and for how long that is kept."""
+
+    history: AlarmHistory = AlarmHistory()
 
     burden: dict[str, BurdenAlarm] = Field(default_factory=dict)
     """By group of classes, such as `continuous` and `discontinuous`."""

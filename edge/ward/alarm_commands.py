@@ -20,6 +20,7 @@ MAX_CLIP_S = 900.0  # the most that the settings let a node remember
 
 Text = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Reason = Annotated[str, Field(min_length=3, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Ident = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
 
 class Order(BaseModel):
@@ -28,7 +29,7 @@ class Order(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
     verb: ClassVar[Verb]
 
-    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+    id: Ident
     """Chosen by the sender, another for each command: one that comes twice is carried out once."""
     by: Text
     """Who orders it, as the sender calls the person."""
@@ -89,6 +90,24 @@ COMMANDS: dict[str, type[Command]] = {
     Acknowledge.verb: Acknowledge, Pause.verb: Pause, Inactivate.verb: Inactivate, Limit.verb: Limit,
     ClipOrder.verb: ClipOrder,
 }  # fmt: skip
+
+
+class _Ident(BaseModel):
+    """What can be answered."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+    id: Ident
+
+
+def ident_of(payload: bytes) -> str:
+    """The id of a command of any form.
+
+    Raises:
+        ValueError: it has none.
+    """
+    if len(payload) > MAX_COMMAND_BYTES:
+        raise ValueError(f"at most {MAX_COMMAND_BYTES} bytes, found {len(payload)}")
+    return _Ident.model_validate_json(payload).id
 
 
 def parse_command(verb: str, payload: bytes) -> Command:

@@ -131,6 +131,10 @@ class Transition:
     """Who caused it; None: nobody, it came by itself."""
     wall_s: float | None = None
     """`at_s` on the wall clock as it was set then, seconds since 1970; None: of a release that did not note it."""
+    repeats: int = 0
+    """In a history: how many before it are folded into it, for they said the same (`edge.ward.alarm_folding`)."""
+    first_s: float | None = None
+    """When the first of those was; None where there are none."""
     record: Literal["transition"] = "transition"
 
 
@@ -164,6 +168,8 @@ class Ordered:
     answer: Answer
     wall_s: float | None = None
     """As that of a transition."""
+    unchanged: int = 0
+    """Orders of this user since the last that is written which changed nothing, and are written nowhere else."""
     record: Literal["command"] = "command"
 
 

@@ -15,7 +15,8 @@ from edge.ward.alarm_commands import Acknowledge, AlarmCommand, ClipOrder, Comma
 from edge.ward.alarm_records import AlarmState, Answer, Cause, Key, Ordered, Person, Record, Rule, Transition, Value
 from edge.ward.alarm_rules import Change, acknowledge, advance, inactivate, pause, priority_of, set_limit
 
-REMEMBERED = 256  # commands whose ids are known; a sender repeats within seconds
+REMEMBERED = 64  # commands of one user whose ids are known; a sender repeats within seconds
+MOST_USERS = 16  # whose commands are remembered: who gave one last
 RETIRED: Cause = "not configured"  # a line of 0.5 kB for each alarm that a person ever took out of the settings
 
 
@@ -37,7 +38,8 @@ class Alarms:
         self._wall_s: Callable[[float], float | None] = wall or (lambda _now_s: None)
         self._rules, self._rev_floor = dict(rules), rev_floor
         self._last: dict[Key, Transition] = {}
-        self._ordered: dict[tuple[str, str], Ordered] = {}
+        self._ordered: dict[str, dict[str, Ordered]] = {}  # by user and id
+        self._unchanged: dict[str, int] = {}  # orders of a user that changed nothing and are not written yet
         for record in history:
             self._remember(record)
 
@@ -59,7 +61,8 @@ class Alarms:
 
     def snapshot(self) -> list[Record]:
         """What must be remembered, oldest first: the last transition of each alarm, and the last commands."""
-        return sorted([*self._last.values(), *self._ordered.values()], key=lambda record: record.at_s)
+        ordered = [each for of_user in self._ordered.values() for each in of_user.values()]
+        return sorted([*self._last.values(), *ordered], key=lambda record: record.at_s)
 
     def advance(self, now_s: float, values: Mapping[Key, Value]) -> list[Transition]:
         """What changes with new measurements and with the time.
@@ -75,7 +78,7 @@ class Alarms:
 
     def has_ordered(self, user: str, ident: str) -> bool:
         """Whether a command of this user with this id was carried out."""
-        return (user, ident) in self._ordered
+        return ident in self._ordered.get(user, {})
 
     def command(
         self, now_s: float, user: str, stream: str, command: Command, clip: str = ""
@@ -90,12 +93,12 @@ class Alarms:
             clip: id of the clip that is made if it is one that orders it; it changes no alarm.
 
         Returns:
-            The answer, and the records, of which the last is that of the command; none if it was refused or came
-            before, which gives the same answer again.
+            The answer, and the records, of which the last is that of the command; none if it was refused, changed
+            nothing, or came before, which gives the same answer again.
         """
         digest = hashlib.sha256(f"{command.verb} {stream} {command.model_dump_json()}".encode()).hexdigest()[:16]
         answer = Answer(command.id, command.verb, stream, ok=False)
-        if (before := self._ordered.get((user, command.id))) is not None:
+        if (before := self._ordered.get(user, {}).get(command.id)) is not None:
             reason = f"the id {command.id!r} was used for another command"
             return before.answer if before.digest == digest else replace(answer, reason=reason), []
         if reason := self._mistake(stream, command):
@@ -103,9 +106,13 @@ class Alarms:
         transitions = [] if isinstance(command, ClipOrder) else self._change(now_s, user, stream, command)
         changed = tuple(sorted({each.key.condition for each in transitions}))
         answer = replace(answer, ok=True, conditions=changed, clip=clip)
-        ordered = Ordered(now_s, user, command.by, digest, answer, self._wall_s(now_s))
+        unchanged = self._unchanged.pop(user, 0)
+        ordered = Ordered(now_s, user, command.by, digest, answer, self._wall_s(now_s), unchanged)
         self._remember(ordered)
-        return answer, [*transitions, ordered]
+        if transitions or isinstance(command, ClipOrder):
+            return answer, [*transitions, ordered]
+        self._unchanged = {user: unchanged + 1, **dict(list(self._unchanged.items())[: MOST_USERS - 1])}
+        return answer, []
 
     def _change(self, now_s: float, user: str, stream: str, command: AlarmCommand) -> list[Transition]:
         keys = [key for key in self._rules if key.stream == stream and command.condition in (None, key.condition)]
@@ -168,6 +175,10 @@ class Alarms:
         if isinstance(record, Transition):
             self._last[record.key] = record
             return
-        self._ordered[record.user, record.answer.id] = record
-        while len(self._ordered) > REMEMBERED:
+        own = self._ordered.pop(record.user, {})
+        own[record.answer.id] = record
+        self._ordered[record.user] = own  # the last to have given one
+        while len(own) > REMEMBERED:
+            del own[next(iter(own))]
+        while len(self._ordered) > MOST_USERS:
             del self._ordered[next(iter(self._ordered))]

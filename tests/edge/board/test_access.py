@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.board.access import MAX_KEYS, MAX_SESSIONS, ORDERS, Access, Limit, Quotas, Session
+from edge.board.access import MAX_SESSIONS, ORDERS, Access, Session
 from edge.board.users import User, Users, add_user, hash_password, new_token, read_users
 from edge.errors import ConfigError
+from edge.ward.quotas import MAX_KEYS, Limit, Quotas
 
 
 @pytest.mark.parametrize(
@@ -131,3 +132,14 @@ def test_a_file_of_users_that_is_wrong_is_refused_in_one_line(tmp_path: Path, te
 def test_a_short_password_is_refused() -> None:
     with pytest.raises(ConfigError, match="8 to 256 characters"):
         hash_password("short")
+
+
+def test_a_persons_orders_are_limited_over_all_browsers() -> None:
+    access, nurse, chief = Access(False, 3600.0), User("nurse", "acknowledge", ""), User("chief", "configure", "")
+    first = access.begin(nurse, 0.0)
+    for _ in range(ORDERS):
+        first.orders.count(0.0)
+    access.end(first)
+    assert access.begin(nurse, 1.0).orders.is_reached(1.0)
+    assert not access.begin(chief, 1.0).orders.is_reached(1.0)
+    assert not access.begin(None, 1.0).orders.is_reached(1.0)

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from edge.delivery.alarm_log import AlarmLog, before, parse, read_all
+from edge.delivery.alarm_history import parse
+from edge.delivery.alarm_log import AlarmLog, before
+from edge.delivery.alarm_log_reading import read_all
 from edge.ward.alarm_commands import Acknowledge
 from edge.ward.alarm_records import Key, Record, Rule, to_line
 from edge.ward.alarms import Alarms

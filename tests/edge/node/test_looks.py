@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,12 @@ import pytest
 
 import edge.node.stream
 from edge.artefact.model import load_model
+from edge.delivery.requests import Request
 from edge.node import looks, stream_mel
+from edge.node.looks import WAITING
 from edge.types import Block, Gap
 from tests.edge.fakes import LoudnessModel
-from tests.edge.node.looking import Looking, assert_shows_the_demo, demo_sound, joined, mel_of, scores_of
+from tests.edge.node.looking import TOPIC, Looking, assert_shows_the_demo, demo_sound, joined, mel_of, scores_of
 from tests.edge.streaming import RATE_HZ, clock_s, sound
 
 COLUMN = LoudnessModel.score_hop_samples
@@ -281,3 +284,14 @@ def test_sound_that_nobody_scores_is_not_kept_for_ever(looking: Looking) -> None
         bed.hear(sound(1.0, start=second * RATE_HZ))
     assert sum(len(each.samples) for each in bed._blocks) <= stream_mel.KEPT_S * RATE_HZ
     assert bed._blocks[-1].stop == 60 * RATE_HZ
+
+
+def test_a_command_that_has_no_room_is_answered_at_once() -> None:
+    looking = Looking()
+    assert looking.desk.listening is not None
+    for number in range(WAITING + 1):
+        payload = json.dumps({"id": f"l{number}", "by": "a board", "duration_s": 10}).encode()
+        looking.desk.listening.on_request(Request(TOPIC.format("bed1", "board"), payload, correlation=b"c"))
+    (answer,) = looking.desk.answers
+    assert (answer["id"], answer["ok"], answer["correlation"]) == (f"l{WAITING}", False, b"c")
+    assert "try again" in answer["reason"]

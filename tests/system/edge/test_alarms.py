@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from edge.commands.demo.broker import Broker, free_port
-from edge.delivery.alarm_log import parse
+from edge.delivery.alarm_history import parse
 from edge.node import alarm_service
 from edge.ward.alarm_records import Transition
 from tests.edge.conftest import Watcher, wait_for
@@ -242,3 +242,21 @@ def test_a_whole_node_has_its_alarms_and_answers(tmp_path: Path, broker: Broker,
         node.wait()
         terminal.close()
     assert (tmp_path / "alarms-node.log").stat().st_size > 0
+
+
+def test_a_flood_of_one_user_is_answered_to_the_last_command_and_delays_nobodys_acknowledgement(
+    ward: Ward, staff: Staff, watcher: Watcher, broker: Broker
+) -> None:
+    rings(watcher, ward)
+    flood = Staff(broker.port, "flood")
+    numbers = range(400)
+    for number in numbers:
+        flood.send("pause", id=f"f{number}", by="flood")
+    assert staff.ask("acknowledge", id="a1", by="nurse K", condition="continuous")["ok"]
+    until(watcher, lambda body: body["signal"] == "Ack")
+    wait_for(lambda: len(flood.answers) == len(numbers), "an answer to each")
+    assert {body["id"] for _, _, body in flood.answers} == {f"f{number}" for number in numbers}
+    refused = {body["reason"] for _, _, body in flood.answers if not body["ok"]}
+    assert refused <= {"16 commands of 'flood' wait already; try again", "too many commands of 'flood'; wait a minute"}
+    assert refused
+    flood.close()
