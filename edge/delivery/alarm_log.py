@@ -5,7 +5,8 @@ anybody is told of them: `kill -9` loses nothing, and a power cut nothing that a
 tore is dropped when the file is opened; a damaged one is skipped and counted. Beyond `MAX_BYTES` the file becomes
 `<name>.1`, in place of the one before (`edge.delivery.alarm_history` has taken that), and a new one begins with all
 that must be remembered; where there is no room for it, the file just grows on. A file that could not be read is never
-written over: it is moved aside, to `<name>.unread-<time>`.
+written over: it is moved aside, to `<name>.unread-<time>`. Folding the history may take
+seconds, in which the file grows on, too.
 
 A disk that refuses, or has not answered within a second (`edge.delivery.patient`), is no error: alarms go on in memory,
 `is_behind` says so, and as soon as it accepts again the file is written anew with all that must be remembered. What
@@ -30,7 +31,7 @@ from typing import BinaryIO
 
 from edge.delivery.alarm_history import DEFAULT_BOUND, HistoryBound, parse, take
 from edge.delivery.number_in_place import is_marked, loss, mark_written, read_number, write_number
-from edge.delivery.patient import PatientDisk
+from edge.delivery.patient import PatientDisk, StalledError
 from edge.delivery.sequence import jump
 from edge.durable import sync
 from edge.log import RateLimitedLog
@@ -57,6 +58,10 @@ class AlarmLog:
         """
         self._path, self._max_bytes, self._history = path, max_bytes, history
         self._limited_log, self._disk = RateLimitedLog(logger), PatientDisk("alarm-log")
+        self._history_disk = PatientDisk(
+            "alarm-history"
+        )  # of its own: folding takes seconds, and no alarm waits for it
+        self._begun, self._taken = 0, -1  # how often the file was begun anew; after which of these `.1` was folded
         self._bytes = self._reserved = 0
         self._is_unread = self._is_marked = False
         self.rev_floor = 0
@@ -123,6 +128,7 @@ class AlarmLog:
     def close(self) -> None:
         """Nothing more is written."""
         self._disk.close()
+        self._history_disk.close()
 
     @property
     def is_full(self) -> bool:
@@ -136,6 +142,7 @@ class AlarmLog:
         """
         payload = b"".join(to_line(record) + b"\n" for record in records)
         try:
+            self._take_history()
             self._disk.do(lambda: self._begin_anew(payload))
         except OSError as error:
             self._not_begun_anew(error)
@@ -153,7 +160,7 @@ class AlarmLog:
             with open_private(new, "wb") as file:
                 file.write(payload)
                 sync(file)
-            self._take_history()
+            self._begun += 1
             self._keep_old(old)
             os.replace(new, self._path)
             sync(self._path.parent)
@@ -163,9 +170,21 @@ class AlarmLog:
                     path.unlink(missing_ok=True)
 
     def _take_history(self) -> None:
-        """Bring what the file is about to replace into the history; what must be remembered waits for no history."""
-        try:
+        """Bring what the file is about to replace into the history; what must be remembered waits for no history.
+
+        Raises:
+            OSError: it is not there yet, and nothing is lost if the file grows on meanwhile.
+        """
+        begun = self._begun
+        if self._taken == begun:
+            return
+
+        def work() -> None:
             take(self._path, before(self._path), self._history)
+            self._taken = begun
+
+        try:
+            self._history_disk.do(work)
         except OSError as error:
             if not self.is_behind:
                 raise
@@ -195,7 +214,10 @@ class AlarmLog:
             self._refused(error, 0)
             return
         line = f'alarms log=long path={self._path} reason="{error.strerror or error}"; it grows on until there is room'
-        self._limited_log.log("long", line, logging.ERROR)
+        level = (
+            logging.INFO if isinstance(error, StalledError) else logging.ERROR
+        )  # mostly history that is folded still
+        self._limited_log.log("long", line, level)
 
     def _cut(self, found: int) -> None:
         """Take the torn last line off; a disk that does not let it be has the records before it all the same."""

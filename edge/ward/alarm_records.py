@@ -169,7 +169,7 @@ class Ordered:
     wall_s: float | None = None
     """As that of a transition."""
     unchanged: int = 0
-    """Orders of this user since the last that is written which changed nothing, and are written nowhere else."""
+    """Orders of this user since the last that is written which changed nothing, and were too many to be written."""
     record: Literal["command"] = "command"
 
 

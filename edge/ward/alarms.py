@@ -14,8 +14,10 @@ from dataclasses import replace
 from edge.ward.alarm_commands import Acknowledge, AlarmCommand, ClipOrder, Command, Inactivate, Limit, Pause
 from edge.ward.alarm_records import AlarmState, Answer, Cause, Key, Ordered, Person, Record, Rule, Transition, Value
 from edge.ward.alarm_rules import Change, acknowledge, advance, inactivate, pause, priority_of, set_limit
+from edge.ward.quotas import Quotas
 
 REMEMBERED = 64  # commands of one user whose ids are known; a sender repeats within seconds
+WRITTEN_UNCHANGED = 10  # of one user in a minute: more than people give, and a flood of them fills no disk
 MOST_USERS = 16  # whose commands are remembered: who gave one last
 RETIRED: Cause = "not configured"  # a line of 0.5 kB for each alarm that a person ever took out of the settings
 
@@ -40,6 +42,7 @@ class Alarms:
         self._last: dict[Key, Transition] = {}
         self._ordered: dict[str, dict[str, Ordered]] = {}  # by user and id
         self._unchanged: dict[str, int] = {}  # orders of a user that changed nothing and are not written yet
+        self._written_unchanged = Quotas(WRITTEN_UNCHANGED, 60.0)
         for record in history:
             self._remember(record)
 
@@ -93,8 +96,9 @@ class Alarms:
             clip: id of the clip that is made if it is one that orders it; it changes no alarm.
 
         Returns:
-            The answer, and the records, of which the last is that of the command; none if it was refused, changed
-            nothing, or came before, which gives the same answer again.
+            The answer, and the records, of which the last is that of the command; none if it was refused, came before,
+            which gives the same answer again, or changed nothing and is one of too many of this user: such a one is
+            counted, and its id is known until this process ends.
         """
         digest = hashlib.sha256(f"{command.verb} {stream} {command.model_dump_json()}".encode()).hexdigest()[:16]
         answer = Answer(command.id, command.verb, stream, ok=False)
@@ -109,7 +113,8 @@ class Alarms:
         unchanged = self._unchanged.pop(user, 0)
         ordered = Ordered(now_s, user, command.by, digest, answer, self._wall_s(now_s), unchanged)
         self._remember(ordered)
-        if transitions or isinstance(command, ClipOrder):
+        # What changed nothing may change something when it comes again after a death, so its id is written, too.
+        if transitions or isinstance(command, ClipOrder) or self._written_unchanged.take(user, now_s):
             return answer, [*transitions, ordered]
         self._unchanged = {user: unchanged + 1, **dict(list(self._unchanged.items())[: MOST_USERS - 1])}
         return answer, []

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
+import edge.delivery.patient
 from edge.delivery import alarm_history, alarm_log
 from edge.delivery.alarm_history import DAY_S, HistoryBound, parts
 from edge.delivery.alarm_log import AlarmLog
@@ -53,6 +56,7 @@ class Node:
 
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(edge.delivery.patient, "STALLED_S", 60.0)
     for module in (alarm_history, alarm_log):  # thousands of records, and no power is cut here
         monkeypatch.setattr(module, "sync", lambda _: None)
     return tmp_path / "alarms.log"
@@ -112,6 +116,28 @@ def test_a_death_between_history_and_log_counts_nothing_twice(path: Path, monkey
     assert node.log.rewrite(node.alarms.snapshot())
     pauses = [each for each in read_all(path).records if isinstance(each, Transition) and each.cause == "audio paused"]
     assert sum(each.repeats + 1 for each in pauses) == node.alarms.state(KEYS[0]).rev - 3
+
+
+def test_no_record_waits_for_a_history_that_takes_long_and_the_file_grows_meanwhile(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node, goes_on = Node(path), threading.Event()
+    for number in range(12):
+        node.episode(10.0 * number)
+    before = told(path)
+    with monkeypatch.context() as patch:
+        patch.setattr(edge.delivery.patient, "STALLED_S", 0.05)
+        patch.setattr(alarm_log, "take", lambda *given: (goes_on.wait(), alarm_history.take(*given)))
+        for _ in range(2):
+            assert not node.log.rewrite(node.alarms.snapshot())
+        patch.undo()
+        assert node.log.append(node.alarms.advance(1000.0, {KEYS[0]: 20.0}))
+        assert not node.log.is_behind
+        goes_on.set()
+    while not node.log.rewrite(node.alarms.snapshot()):
+        time.sleep(0.01)
+    assert [each[2] for each in told(path)[len(before) :]] == ["raised"]
+    assert told(path)[: len(before)] == before
 
 
 def test_a_history_that_the_disk_refuses_lets_the_log_grow_and_keeps_the_file_before(path: Path) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from edge.ward.alarm_commands import Acknowledge, Pause
+from edge.ward.alarm_commands import Acknowledge, Inactivate, Pause
 from edge.ward.alarm_folding import MOST_PEOPLE, beyond, folded, signals_alone
 from edge.ward.alarm_records import Key, Record, Rule, Transition, from_line, to_line
-from edge.ward.alarms import REMEMBERED, Alarms
+from edge.ward.alarms import REMEMBERED, WRITTEN_UNCHANGED, Alarms
 
 KEY = Key("bed1", "continuous")
 RULES = {KEY: Rule("Phy", "Me", latching=True, limit=5.0, group_s=0.0)}
@@ -70,17 +70,32 @@ def test_of_a_history_without_room_the_changes_of_signals_stay() -> None:
     assert [cause for cause, _ in causes(signals_alone(folded(records)))] == ["known", "raised", "acknowledged"]
 
 
-def test_an_order_that_changes_nothing_is_written_as_a_count_with_the_next_that_does() -> None:
+def test_of_orders_that_change_nothing_those_beyond_ten_a_minute_are_a_count_with_the_next_that_is_written() -> None:
     alarms = Alarms(RULES)
-    for number in range(7):
-        answer, records = alarms.command(1.0 + number, "board", "bed1", Pause(id=f"p{number}", by="nurse"))
-        assert (answer.ok, answer.conditions, records) == (True, (), [])
+    for number in range(17):
+        answer, records = alarms.command(1.0 + number / 4, "board", "bed1", Pause(id=f"p{number}", by="nurse"))
+        assert (answer.ok, answer.conditions, len(records)) == (True, (), number < WRITTEN_UNCHANGED)
     alarms.advance(10.0, {KEY: 20.0})
     _, (*_, ordered) = alarms.command(11.0, "board", "bed1", Acknowledge(id="a", by="nurse"))
     assert not isinstance(ordered, Transition)
     assert ordered.unchanged == 7
-    again = alarms.command(12.0, "board", "bed1", Pause(id="p6", by="nurse"))
-    assert again == (replace(answer, id="p6"), []), "it is remembered all the same"
+    again = alarms.command(12.0, "board", "bed1", Pause(id="p16", by="nurse"))
+    assert again == (replace(answer, id="p16"), []), "it is remembered all the same"
+
+
+def test_an_order_that_changed_nothing_is_not_carried_out_after_a_death_when_it_would_change_something() -> None:
+    alarms, written = Alarms(RULES), list[Record]()
+    written += alarms.advance(1.0, {KEY: 20.0})
+    written += alarms.command(2.0, "board", "bed1", Inactivate(id="i1", by="nurse", why="suction", duration_s=60))[1]
+    seen = Acknowledge(id="a1", by="nurse")
+    answer, records = alarms.command(3.0, "board", "bed1", seen)
+    assert answer.conditions == ()
+    written += records
+    written += alarms.advance(70.0, {KEY: 20.0})
+    assert alarms.state(KEY).signal == "On"
+    after = Alarms(RULES, written)
+    assert after.command(71.0, "board", "bed1", seen) == (answer, [])
+    assert after.state(KEY).signal == "On"
 
 
 def test_a_flood_of_one_user_lets_nobody_elses_command_be_forgotten() -> None:
