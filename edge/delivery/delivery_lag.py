@@ -7,7 +7,7 @@ count from their decision. Pure, on the caller's clock; one thread measures, any
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -44,41 +44,61 @@ class DeliveryLag:
 
     def forget(self) -> None:
         """The connection is gone: what was on its way waits for the next one, and is told as `late` there."""
-        self._waiting: dict[tuple[str, int], tuple[str, float]] = {}  # (id, rev) -> stream, when its sound was
-        self._sent: dict[int, tuple[tuple[str, int], Body, float]] = {}  # seq -> event, its stages, when it was sent
+        self._followed: dict[int, tuple[str, float]] = {}  # seq -> stream, when its sound was
+        self._waiting: dict[str, dict[int, float]] = {}  # stream -> the same, oldest first
+        self._sent: dict[int, tuple[Body, float]] = {}  # seq -> its stages, when it was sent
         self._acknowledged: dict[str, tuple[float, float]] = {}  # stream -> lag of the last, when it came
         self._stages_ms: dict[str, float | None] = {}
 
-    def stored(self, message: Message) -> None:
-        """An event is in the outbox, and the connection is there to take it."""
-        if message.event is not None and message.decided_s is not None and len(self._waiting) < MOST:
-            stages = message.body.get("latency_ms") or {}
-            before_s = sum(stages.get(name) or 0.0 for name in STAGES) / 1000
-            self._waiting[message.event] = (message.body.get("stream", ""), message.decided_s - before_s)
+    @property
+    def followed(self) -> list[int]:
+        """`seq` of the events that are on their way."""
+        return list(self._followed)
 
-    def is_late(self, event: tuple[str, int] | None, now_s: float) -> bool:
+    def stored(self, seq: int, message: Message) -> None:
+        """An event is in the outbox, and the connection is there to take it."""
+        if message.event is not None and message.decided_s is not None and len(self._followed) < MOST:
+            stages, stream = message.body.get("latency_ms") or {}, message.body.get("stream", "")
+            sound_s = message.decided_s - sum(stages.get(name) or 0.0 for name in STAGES) / 1000
+            self._followed[seq] = (stream, sound_s)
+            self._waiting.setdefault(stream, {})[seq] = sound_s
+
+    def is_late(self, seq: int, now_s: float) -> bool:
         """Whether an event that is sent now is late by itself."""
-        found = None if event is None else self._waiting.get(event)
+        found = self._followed.get(seq)
         return found is not None and now_s - found[1] > LATE_S
 
-    def sent(self, seq: int, event: tuple[str, int] | None, body: Body, now_s: float) -> None:
+    def sent(self, seq: int, body: Body, now_s: float) -> None:
         """It went out, with these stages."""
-        if event is not None and event in self._waiting:
-            self._sent[seq] = (event, body.get("latency_ms") or {}, now_s)
+        if seq in self._followed:
+            self._sent[seq] = (body.get("latency_ms") or {}, now_s)
 
     def acknowledged(self, seq: int, now_s: float) -> None:
         """The broker has it."""
-        if (found := self._sent.pop(seq, None)) is not None and found[0] in self._waiting:
-            event, stages, sent_s = found
-            stream, sound_s = self._waiting.pop(event)
+        found = self._sent.get(seq)
+        if (event := self._take(seq)) is not None and found is not None:
+            (stream, sound_s), (stages, sent_s) = event, found
             self._acknowledged[stream] = (now_s - sound_s, now_s)
             self._stages_ms = {**stages, "ack": round(1000 * (now_s - sent_s), 1)}
 
+    def dropped(self, seqs: Iterable[int]) -> None:
+        """They are no longer in the outbox and will never come, which is counted there; nobody is late by them."""
+        for seq in seqs:
+            self._take(seq)
+
+    def _take(self, seq: int) -> tuple[str, float] | None:
+        self._sent.pop(seq, None)
+        if (found := self._followed.pop(seq, None)) is not None:
+            del self._waiting[found[0]][seq]
+        return found
+
     def publish(self, now_s: float) -> None:
-        """Say how it is."""
+        """Say how it is: of each stream by the oldest event that waits."""
         recent = {stream: lag_s for stream, (lag_s, at_s) in self._acknowledged.items() if now_s - at_s < REMEMBERED_S}
-        for stream, sound_s in self._waiting.values():
-            recent[stream] = max(recent.get(stream, 0.0), now_s - sound_s)
+        for stream, waiting in self._waiting.items():
+            if waiting:
+                sound_s = next(iter(waiting.values()))
+                recent[stream] = max(recent.get(stream, 0.0), now_s - sound_s)
         self.status = DeliveryStatus(recent, self._stages_ms)
 
 

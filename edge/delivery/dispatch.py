@@ -73,6 +73,9 @@ class Dispatch:
         self._session = MqttSession(settings, node.client_id, self._will, self._on_signal)
         self.passing = Passing(self._session)
         self.unaccepted: Callable[[], tuple[str, str]] = lambda: self._session.unaccepted
+        self.tidied: Callable[[], None] = lambda: (
+            None
+        )  # is called after it in the same thread, so it may wait for the disk
         self._stepping_s: float | None = None  # since when a step has not come back, which is a disk's doing
         self._published: dict[str, Body] = {}  # meanwhile, by the thread that stands by
         self._thread = threading.Thread(target=self._run, name="dispatch", daemon=True)
@@ -150,11 +153,7 @@ class Dispatch:
         return self._session.rival
 
     def drain(self, timeout_s: float) -> int:
-        """Wait until everything was delivered, at most `timeout_s`.
-
-        Returns:
-            How many messages still wait (on disk, for the next start).
-        """
+        """Wait until everything was delivered, at most `timeout_s`; how many still wait then, on disk."""
         deadline_s = self._monotonic() + timeout_s
         while (left := len(self._inbox) + self._outbox.status.waiting) and self._monotonic() < deadline_s:
             time.sleep(0.02)
@@ -234,16 +233,17 @@ class Dispatch:
         if self._monotonic() - self._tidied_s > TIDY_S:
             self._tidied_s = self._monotonic()
             self._outbox.tidy()
+            self.tidied()
 
     def _persist(self) -> None:
         """Inbox to disk, in one transaction; of gaps, no more than their limit."""
         if passed := self._gap_limit.push(self._inbox.take(), self._monotonic()):
             is_on_disk, now_s = self._outbox.put(passed), self._monotonic()
-            for each in passed:
+            for seq, each in enumerate(passed, self._outbox.last_seq - len(passed) + 1):
                 if each.event is not None and each.decided_s is not None:
                     self._stages.stored(each.event, each.decided_s, now_s, is_on_disk)
                     if self._in_flight.session:
-                        self.lag.stored(each)
+                        self.lag.stored(seq, each)
 
     def _on_signals(self) -> None:
         """Connections, their ends and acknowledgements that the MQTT session reported since the last step."""
@@ -312,21 +312,23 @@ class Dispatch:
         if self._changes != self._outbox.changes:  # what holds a message back may be gone, or readable again
             self._changes = self._outbox.changes
             in_flight.retry_s = now_s
+            self.lag.dropped(self._outbox.gone(self.lag.followed))
         for entry in next_messages(in_flight, self._outbox, now_s):
             body = with_sending(entry.body, self._stages.sending(entry.event, self._monotonic()))
-            is_late = entry.seq <= in_flight.backlog_end or self.lag.is_late(entry.event, self._monotonic())
+            is_late = entry.seq <= in_flight.backlog_end or self.lag.is_late(entry.seq, now_s)
             payload = finish(body, is_late, self._wall())
             topic = self._node.current_topic(entry.topic, entry.body.get("stream", ""))
             if topic is None:  # of a damaged disk; the broker would end the connection
                 self._drop("a message on the disk has no topic of the contract")
                 self._outbox.ack([entry.seq])
+                self.lag.dropped([entry.seq])
                 self._in_flight.release_held(entry.seq)
                 continue
             mid = self._session.publish(topic, payload, False, entry.expiry_s)
             in_flight.record(mid, entry.seq, now_s)
             if mid is not None:
                 self._stages.sent(entry.event, body)
-                self.lag.sent(entry.seq, entry.event, body, self._monotonic())
+                self.lag.sent(entry.seq, body, self._monotonic())
 
     def _check_timeouts(self) -> None:
         in_flight, now_s = self._in_flight, self._monotonic()

@@ -180,6 +180,13 @@ class Outbox:
                 return None
             return sorted(on_disk + self._memory.earlier(event), key=lambda each: each.seq)
 
+    def gone(self, seqs: Iterable[int]) -> list[int]:
+        """Which of these do not wait any more, as far as the disk can be read."""
+        asked = list(seqs)
+        with self._mutex:
+            gone = self._disk.read(lambda store: store.gone(asked), list[int]())
+            return self._memory.gone(gone)
+
     def unfinished(self, boot_id: str) -> list[Body] | None:
         """Of each event of earlier processes that never got an end the last that was said, oldest first.
 

@@ -158,6 +158,11 @@ class Store:
         """What waits of the same event with a lower `rev`, lowest first."""
         return self._entries(EARLIER, event)
 
+    def gone(self, seqs: Sequence[int]) -> list[int]:
+        """Which of these do not wait here."""
+        query = "SELECT value FROM json_each(?) WHERE NOT EXISTS(SELECT 1 FROM outbox WHERE seq = value)"
+        return [seq for (seq,) in self._db.execute(query, (json.dumps(list(seqs)),))]
+
     def unfinished(self) -> list[Body]:
         """Of each event without an end the last that was said, oldest first; also delivered ones."""
         return [json.loads(body) for (body,) in self._db.execute(UNFINISHED)]

@@ -147,6 +147,7 @@ class Service:
     def run(self, stop: threading.Event) -> Outcome:
         """Work until `stop` is set or every source has ended."""
         self._end_orphaned_events()
+        self._dispatch.tidied = self._end_orphaned_events  # not from here: the watchdog is fed here, and this may wait
         self._dispatch.send_first(self._outbox.ended_by_restart())
         self._publish_info()
         for topic in self._retained.begin(self._stream_topics):  # of what was taken out of the settings
@@ -177,8 +178,6 @@ class Service:
             self._supervision.tick(self._stream_health(readers), self._dispatch.is_connected)
             if time.monotonic() >= next_health_s:
                 next_health_s += HEALTH_S
-                if not self._dispatch.is_stalled:  # this reads the disk, and the watchdog is fed from here
-                    self._end_orphaned_events()
                 self._publish_health()
         self._supervision.stopping()
         return self._end(readers, stop.is_set())
