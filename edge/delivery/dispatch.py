@@ -73,9 +73,7 @@ class Dispatch:
         self._session = MqttSession(settings, node.client_id, self._will, self._on_signal)
         self.passing = Passing(self._session)
         self.unaccepted: Callable[[], tuple[str, str]] = lambda: self._session.unaccepted
-        self.tidied: Callable[[], None] = lambda: (
-            None
-        )  # is called after it in the same thread, so it may wait for the disk
+        self.tidied: Callable[[], None] = lambda: None  # is called by this thread, so it may wait for the disk
         self._stepping_s: float | None = None  # since when a step has not come back, which is a disk's doing
         self._published: dict[str, Body] = {}  # meanwhile, by the thread that stands by
         self._thread = threading.Thread(target=self._run, name="dispatch", daemon=True)
