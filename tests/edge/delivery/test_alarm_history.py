@@ -122,12 +122,17 @@ def test_no_record_waits_for_a_history_that_takes_long_and_the_file_grows_meanwh
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     node, goes_on = Node(path), threading.Event()
+
+    def slowly(log: Path, replaced: Path, bound: HistoryBound) -> None:
+        goes_on.wait()
+        alarm_history.take(log, replaced, bound)
+
     for number in range(12):
         node.episode(10.0 * number)
     before = told(path)
     with monkeypatch.context() as patch:
         patch.setattr(edge.delivery.patient, "STALLED_S", 0.05)
-        patch.setattr(alarm_log, "take", lambda *given: (goes_on.wait(), alarm_history.take(*given)))
+        patch.setattr(alarm_log, "take", slowly)
         for _ in range(2):
             assert not node.log.rewrite(node.alarms.snapshot())
         patch.undo()
