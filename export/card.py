@@ -90,7 +90,7 @@ def card_fields(
         f"the official Score, as near to no correction as one standard error over patients allows, that of "
         f"Poor Quality so that {100 * CALLED_POOR:g} % of the others are called so",
         "split": f"by patient, {recipe.folds} folds, seed {recipe.split_seed}: every number is from networks that "
-        f"never heard the patient or the speaker; {_SPLIT}. {_shipped(networks)}",
+        f"never heard the patient or the speaker; {_SPLIT}. {_shipped(networks, recipe)}",
         "validation": result["validation"],
         "intervals": result.get("intervals", {}),
         "sets": result.get("sets", {}),
@@ -142,13 +142,17 @@ def _mean_of(networks: int) -> str:
     return f"; the answer is the mean of the logits of {networks} such networks, which differ in their seeds"
 
 
-def _shipped(networks: int) -> str:
+def _shipped(networks: int, recipe: Recipe) -> str:
     """What is shipped beside what was validated, in words."""
+    of_streams = "the numbers are those of one network alone"
+    if recipe.earlier:
+        of_streams = "the numbers on streams are of the mean of two networks that never met the patient, that of its "
+        of_streams += "fold and the earlier run's; those on clips are of one"
     if networks == 1:
-        return "The shipped network is trained on all patients with the same recipe"
+        return f"The shipped network is trained on all patients with the same recipe; {of_streams}"
     return (
         f"What is shipped is the mean of {networks} networks that are trained on all patients with the same recipe; "
-        "the numbers are those of one network alone"
+        f"{of_streams}"
     )
 
 

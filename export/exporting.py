@@ -36,8 +36,8 @@ from training.detector.shipped import DEFAULT, LIGHT
 
 TIMED = 8  # of the sounds of the comparison, whose chunks are timed
 Progress = Callable[[str], None]
-Validated = dict[tuple[str, ...], dict[str, dict[str, float]]]
-"""Metrics of each variant, by how int8 for TensorRT was made and the names of the variants."""
+Validated = dict[str, dict[str, dict[str, float]]]
+"""Metrics of the folds by how int8 for TensorRT was made, variant and name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class ExportOptions:
     cache: Path
     """Folder of frames and samples."""
     without: tuple[str, ...] = ()
-    """Variants that are not made."""
+    """Variants that are not made; `light:cpu-int8` is not made of that model alone."""
 
 
 def export(options: ExportOptions, progress: Progress) -> dict[str, Report]:
@@ -68,9 +68,13 @@ def export(options: ExportOptions, progress: Progress) -> dict[str, Report]:
     """
     torch.set_num_threads(1)  # a step is too small for more; threads that wait for each other take 30 times as long
     checkpoint = Checkpoint.open(options.checkpoint)
-    unknown = sorted(set(options.without) - set(KINDS) | set(options.without) & {FP32})
-    if unknown:
-        raise ConfigError(f"WITHOUT={' '.join(unknown)}: expected some of {', '.join(sorted(set(KINDS) - {FP32}))}")
+    kinds = {one.partition(":")[2] or one for one in options.without}
+    models = {one.partition(":")[0] for one in options.without if ":" in one}
+    if unknown := sorted((kinds - set(KINDS)) | (kinds & {FP32}) | (models - {DEFAULT, LIGHT})):
+        raise ConfigError(
+            f"WITHOUT={' '.join(unknown)}: expected some of {', '.join(sorted(set(KINDS) - {FP32}))}, of all models "
+            f"or, as {LIGHT}:cpu-int8, of one"
+        )
     light = options.out.with_name(f"{LIGHT}.onnx")
     if LIGHT in checkpoint.models and options.out == light:
         raise ConfigError(f"OUT={options.out}: is where the light model goes; give another name for the default one")
@@ -118,7 +122,7 @@ class _Export:
         self._checkpoint, self._evaluation, self._progress = checkpoint, evaluation, progress
         self._metadata, self._scorer = checkpoint.metadata(name), checkpoint.scorer(name)
         self._validated: Validated = {}
-        names = [name for name in KINDS if name not in without]
+        names = [kind for kind in KINDS if not {kind, f"{name}:{kind}"} & set(without)]
         self._names = [name for name in names if evaluation or not KINDS[name].is_int8]
         self.how = {name: PTQ for name in self._names if KINDS[name].is_int8}
         progress(f"making the artefacts of {name}")
@@ -174,11 +178,11 @@ class _Export:
             tested[name] = self._acceptance.check(name, self.sealed[name])
         if self._evaluation is None or not self._evaluation.folds:
             return tested
-        key = (how, *names)
-        if key not in self._validated:
+        known = self._validated.setdefault(how, {})
+        if not set(names) <= set(known):
             self._progress(f"validating {', '.join(names)} on patients that were left out; this takes minutes")
-            self._validated[key] = validate(self._checkpoint, self._evaluation.folds, names, how)
-        metrics = self._validated[key]
+            known |= validate(self._checkpoint, self._evaluation.folds, names, how)
+        metrics = known
         return {
             name: replace(one, metrics=metrics[name], failed=[*one.failed, *lost(metrics[FP32], metrics[name])])
             for name, one in tested.items()

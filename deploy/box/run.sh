@@ -3,7 +3,6 @@
 # when it ends; before each start a switch that was cut off is undone (undo.sh). What runs there already is ended and its
 # place taken, so a restart is one step: a deployment that is killed leaves the old service running, or the new one.
 set -u
-umask 027 # as in laennec.service
 export MALLOC_ARENA_MAX=1 # as in laennec.service
 root=${1%/}
 base=$root/opt/laennec run=$root/run/laennec
@@ -21,7 +20,7 @@ main() {
     while :; do
         [ ! -e "$base/before/undo.sh" ] || sh "$base/before/undo.sh" "$root"
         readlink "$base/current" >"$run/release"
-        "$base/current/venv/bin/laennec" run --config "$root/etc/laennec/ward.yaml"
+        (umask 027 && exec "$base/current/venv/bin/laennec" run --config "$root/etc/laennec/ward.yaml") # as in laennec.service
         code=$?
         rm -f "$run/release"
         [ $code -eq 0 ] || [ $code -eq 143 ] || echo "exit code $code" >>"$run/failures" # 143: SIGTERM

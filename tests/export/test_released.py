@@ -29,6 +29,9 @@ from tests.export.graphs import taken_apart
 RELEASED = Path(__file__).parents[2] / "training" / "released" / "default"
 MODELS = Checkpoint.open(RELEASED).models
 VARIANTS = [name for name in KINDS if name != "fp32"]
+LEFT_OUT = {
+    "light": {"cpu-int8", "trt-int8"}
+}  # a rhonchus of a golden sound, just over its threshold, was lost in int8
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,11 @@ class Shipped:
     files: dict[str, Path]
     """The fp32 artefact and its variants, by variant."""
     report: dict[str, Any]
+
+    @property
+    def kinds(self) -> list[str]:
+        """Variants that it is to have."""
+        return [name for name in KINDS if name not in LEFT_OUT.get(self.name, set())]
 
 
 @pytest.fixture(scope="module")
@@ -76,8 +84,8 @@ def test_the_models_that_are_committed_are_those_of_the_released_training() -> N
 
 def test_every_committed_artefact_is_the_one_of_the_report_and_every_verdict_is_a_pass(shipped: Shipped) -> None:
     artefacts = shipped.report["artefacts"]
-    assert [one["name"] for one in artefacts] == list(KINDS)
-    assert set(shipped.files) == set(KINDS)
+    assert [one["name"] for one in artefacts] == shipped.kinds
+    assert set(shipped.files) == set(shipped.kinds)
     found = {path.name: load_model(path).sha256 for path in shipped.files.values()}
     assert {one["file"]: one["sha256"] for one in artefacts} == found
     assert shipped.report["passes"] is True
@@ -93,7 +101,7 @@ def test_the_report_has_a_validation_and_no_metric_lost_more_than_the_bound(ship
     artefacts = shipped.report["artefacts"]
     expected = artefacts[0]["metrics"]
     assert {"record AUC", "event F1 continuous", "segment F1 discontinuous", "frame AP breath"} <= set(expected)
-    assert {one["name"]: lost(expected, one["metrics"]) for one in artefacts} == {name: [] for name in KINDS}
+    assert {one["name"]: lost(expected, one["metrics"]) for one in artefacts} == {name: [] for name in shipped.kinds}
 
 
 def test_the_artefacts_are_of_the_released_weights_and_one_sample(checkpoint: Checkpoint, shipped: Shipped) -> None:
@@ -146,6 +154,9 @@ def test_the_released_checkpoint_gives_the_committed_artefact(
 def test_a_committed_variant_keeps_its_rules_and_bounds_on_golden_sounds(
     name: str, fp32: Model, compared: ComparisonSet, shipped: Shipped
 ) -> None:
+    if name not in shipped.kinds:
+        assert name not in shipped.files
+        return
     content = shipped.files[name].read_bytes()
     assert conformance(onnx.load_from_string(content), name) == []
     found = distance(_network(shipped.path, fp32), _network(shipped.files[name], fp32), compared, fp32)
@@ -160,4 +171,5 @@ def test_the_demo_has_the_same_events_in_every_variant(name: str, fp32: Model, s
     demo = golden_sounds(fp32.rate_hz)[0]
     expected = golden_events(fp32, demo)
     assert len(expected) >= 3
-    assert differences(expected, golden_events(load_model(shipped.files[name]), demo), fp32.rate_hz) == []
+    if name in shipped.kinds:
+        assert differences(expected, golden_events(load_model(shipped.files[name]), demo), fp32.rate_hz) == []
