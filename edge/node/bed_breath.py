@@ -14,13 +14,13 @@ from edge.detector.pipeline import Pipeline
 from edge.detector.sound_check import Verdict
 from edge.node.bed_burden import FADES_AFTER_S
 from edge.types import Chunk, Scores
-from edge.ward.respiratory_rate import LOST, STEP_S, RateReading, RespiratoryRate
+from edge.ward.respiratory_rate import FINEST_S, LOST, STEP_S, RateReading, RespiratoryRate
 
 OLD_S = 3 * STEP_S  # of sound behind a reading, and it is none of now
 
 
 class BedBreath:
-    """The breath of one stream; of a model without a class for it, nothing.
+    """The breath of one stream; of a model without a class for it, or with finer score frames, nothing.
 
     Args:
         model: that the pipeline has.
@@ -31,9 +31,10 @@ class BedBreath:
         """Nothing was heard yet."""
         self._hop_samples, self._rate_hz = model.score_hop_samples, model.rate_hz
         self._last: RateReading | None = None
-        if BREATH in model.classes:
+        frame_s = model.score_hop_samples / model.rate_hz
+        if BREATH in model.classes and frame_s >= FINEST_S:
             self._sounds = BreathSounds(model)
-            self._rate = RespiratoryRate(model.score_hop_samples / model.rate_hz)
+            self._rate = RespiratoryRate(frame_s)
             pipeline.follow = self._follow
 
     def shown(self, silent_s: float, offered: int | None) -> RateReading | None:

@@ -23,6 +23,7 @@ from edge.node.stream import NodeStream
 from edge.node.stream_observer import StreamObserver
 from edge.node.stream_state import StreamTotals
 from edge.settings.config import Config, Stream, check_classes
+from edge.settings.mistakes import LONGEST_ID
 from edge.sources.source import Source
 from edge.types import Block, Event
 from edge.ward.disagreement import Disagreement, Side
@@ -61,7 +62,8 @@ class ShadowBed(StreamObserver):
             node: in whose name the streams speak.
         """
         self.id, (self._model, self._other) = live.id, models
-        own = settings.model_copy(update={"id": f"shadow:{live.id}", "adaptation": None})
+        name = f"shadow-{live.id}"[:LONGEST_ID]  # of the log, and of messages that go no further than here
+        own = settings.model_copy(update={"id": name, "adaptation": None})
         self._live = live
         self.stream = NodeStream(own, source, self._other, node, self)
         self.stream.observers.append(_Finder(self, self._other))

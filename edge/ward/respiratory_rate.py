@@ -74,11 +74,14 @@ class RateReading:
     """One of `REASONS` where it is not known, else empty."""
 
 
+FINEST_S = max(STRETCH_S, LONG_S / SLOWER) / MOST_FRAMES  # to a score frame: finer ones are too many
+
+
 class RespiratoryRate:
     """The respiratory rate of one stream.
 
     Args:
-        frame_s: seconds to one score frame, `LONG_S / SLOWER / MOST_FRAMES` or more.
+        frame_s: seconds to one score frame, `FINEST_S` or more.
     """
 
     def __init__(self, frame_s: float) -> None:
@@ -89,9 +92,7 @@ class RespiratoryRate:
         self._stretch, self._window, self._long = (round(each / frame_s) for each in (STRETCH_S, WINDOW_S, LONG_S))
         self._long -= self._long % SLOWER
         if max(self._stretch, self._long // SLOWER) > MOST_FRAMES:
-            raise ValueError(
-                f"score frames of {1000 * frame_s:.1f} ms, expected {1000 * STRETCH_S / MOST_FRAMES:.0f} or more"
-            )
+            raise ValueError(f"score frames of {1000 * frame_s:.1f} ms, expected {1000 * FINEST_S:.0f} or more")
         self._fast, self._slow = candidates(frame_s), candidates(frame_s * SLOWER, SLOWER)
         self.reset()
 
