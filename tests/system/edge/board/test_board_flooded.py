@@ -29,7 +29,7 @@ DESCRIPTORS = 1024  # what a process may open where nobody says more
 MANY = 1300
 ATTACKER, OTHER = "127.0.0.1", "127.0.0.2"
 HALF = b"POST /api/login HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-TRY_S = 20.0  # how long a browser waits for an answer before it is tried again
+TRY_S = 60.0  # how long a browser waits for an answer before it is tried again
 
 
 class ChildBoard:
