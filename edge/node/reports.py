@@ -29,8 +29,8 @@ from edge.settings.fingerprint import config_hash
 from edge.ward.coverage import Covered
 
 SCHEMAS = (  # edge/delivery/schema
-    "alarm/1", "breath/1", "clip/1", "command/1", "event/1", "gap/1", "health/2", "info/2", "mel/1", "result/1", "shadow/1",
-    "status/1", "stream/1", "stream-health/1", "stream-info/1", "transition/1", "trend/1",
+    "alarm/1", "breath/1", "clip/1", "command/1", "event/1", "gap/1", "health/2", "info/2", "mel/1", "result/1",
+    "shadow/1", "status/1", "stream/1", "stream-health/1", "stream-info/1", "transition/1", "trend/1",
 )  # fmt: skip
 STATES = ("ok", "degraded", "lost", "disabled", "unknown")
 BACKLOG_WARNING = 100  # waiting messages; a broker that keeps up leaves a few
