@@ -65,11 +65,14 @@ class Recorder:
         lengths: of clips.
         hop_samples: from one frame to the next.
         new_id: gives an id for a clip that begins at a sample.
+        history_samples: before a frame, that it needs: a clip resumes where it has them.
     """
 
-    def __init__(self, lengths: Lengths, hop_samples: int, new_id: Callable[[int], str]) -> None:
+    def __init__(
+        self, lengths: Lengths, hop_samples: int, new_id: Callable[[int], str], history_samples: int = 0
+    ) -> None:
         """Take the memory; nothing was heard."""
-        self._lengths, self._hop, self._new_id = lengths, hop_samples, new_id
+        self._lengths, self._hop, self._new_id, self._history = lengths, hop_samples, new_id, history_samples
         self._ring = PcmRing(lengths.memory)
         self._gains: deque[tuple[int, float]] = deque()  # of the sound that is remembered
         self._states: deque[tuple[int, NDArray[np.float32] | None]] = deque()  # frame, and the state before it
@@ -205,7 +208,7 @@ class Recorder:
     def _resume(self, start: int, stop: int) -> Resume | None:
         """The first state within a stretch of samples."""
         for frame, state in self._states:
-            if start <= frame * self._hop < stop:
+            if start + self._history <= frame * self._hop < stop:
                 text = b"" if state is None else base64.b64encode(state.astype("<f4").tobytes())
                 return Resume(frame, text.decode())
         return None

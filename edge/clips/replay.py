@@ -2,8 +2,9 @@
 
 Not for printing (`edge.commands.replay`). From the clip's `resume` on, and but for its end, which the model's lookahead
 does not reach, scores are those of the node: bit for bit if it scored the stream alone, within 1e-5 if in one call with
-other beds. Without that state the model would remember nothing of what came before, and it remembers long: at 24 places
-in 12 strings of six recordings, scores were off by up to .09 after 5 s and .02 after 15 s. Of events that touch what is
+other beds; behind a high-pass, which starts anew a moment before that, within .01. Without that state the model would
+remember nothing of what came before, and it remembers long: at 24 places in 12 strings of six recordings, scores were
+off by up to .09 after 5 s and .02 after 15 s. Of events that touch what is
 not exact this is said. Sound beyond full scale, or finer than 16 bit, is in the clip as 16 bit hold it: the scores of
 such streams are close, and not those of the node.
 """
@@ -27,7 +28,7 @@ from edge.types import Event, Scores
 
 SETTLE_S = 1.0  # until the tracker has forgotten what it did not hear: medians, and care behind a gap
 DECIDED_S = 3.0  # after which an event that is over is told of; the clip may have been cut before
-SAME_SCORE = 1e-4  # of peaks; messages have as many digits
+SAME_SCORE = 0.01  # of peaks; a high-pass that starts anew in the clip has settled to 60 dB
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ def replay(file: ClipFile, pcm: Pcm, model: Model, observe: Callable[[Scores], N
     pipeline = Pipeline(model, hearing.options, observe, "ignore", hearing.phase, adaptation)
     pipeline.hear_with(file.gains)
     exact = exact_from(file, model)
-    first = file.start if exact is None else exact
+    first = file.start if exact is None else max(file.start, exact - model.spec.history_samples)
     pipeline.offer(to_block(first, pcm[first - file.start :]))
     pipeline.end()
     events, given = [], _state(file, model)

@@ -55,7 +55,9 @@ class NodeClips:
             node.node, node.site, stream.id, node.boot_id, node.mode, model.rate_hz, model_body(model), phase,
             EventOptions.of(settings), None if adaptation is None else adaptation.to_text(),
         )  # fmt: skip
-        place = Place(hearing, model.spec.hop_samples, stream.timeline.wall_s, self._writer.put)
+        place = Place(
+            hearing, model.spec.hop_samples, stream.timeline.wall_s, self._writer.put, model.spec.history_samples
+        )
         self._streams[stream.id] = StreamClips(self._settings, place)
         stream.keep_clips(self._streams[stream.id])
 

@@ -40,6 +40,8 @@ class Place:
     wall_s: Wall
     put: Callable[[Recorded], None]
     """Takes a clip that is complete; never waits."""
+    history_samples: int = 0
+    """Before a frame, that it needs."""
 
 
 class StreamClips(StreamObserver):
@@ -58,7 +60,9 @@ class StreamClips(StreamObserver):
         self._place, self._of = place, settings.of
         self._drops_speech = settings.speech == "drop"
         self._mutex = threading.Lock()
-        self._recorder = Recorder(lengths, place.hop_samples, lambda sample: ulid(place.wall_s(sample)))
+        self._recorder = Recorder(
+            lengths, place.hop_samples, lambda sample: ulid(place.wall_s(sample)), place.history_samples
+        )
         self._spoken: set[str] = set()  # open clips in which speech was found
 
     @property

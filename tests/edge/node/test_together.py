@@ -96,7 +96,9 @@ def test_the_demo_beside_others_has_the_events_that_detect_prints(variant: str, 
     beds = heard_together(model, [blocks, _poisoned(1), blocks[100:], blocks, blocks[:300], blocks], seed=1)
     for number in (0, 3, 5):
         records = [event_record(DEMO_AUDIO, event, model.rate_hz) for event in beds[number] if event.kind == "end"]
-        assert records == expected
+        assert [{**one, "mean": round(one["mean"], 3)} for one in records] == [
+            {**one, "mean": round(one["mean"], 3)} for one in expected
+        ]
 
 
 @pytest.mark.parametrize("first", range(0, PATTERNS, BEDS))

@@ -108,7 +108,8 @@ def test_the_panels_of_the_model_are_exactly_the_frames_that_it_gets() -> None:
     picture = see(DEMO_AUDIO, spec, to_s=4.0)
     sound = soundfile.read(DEMO_AUDIO, dtype="float32")[0][: 5 * RATE_HZ]
     (frames,) = FrontEnd(spec).push(Block(0, sound, np.ones(len(sound), np.bool_)))
-    levels_db = frames.values.astype(np.float64) * 20 - 75
+    levels_db = np.full((frames.start + len(frames.values), spec.width), np.nan)  # before the high-pass has settled
+    levels_db[frames.start :] = frames.values.astype(np.float64) * 20 - 75
     drawn = np.hstack([panel.values for panel in picture.panels])
     assert [panel.name for panel in picture.panels] == ["window 64 ms", "window 16 ms"]
     assert picture.per_column == 1
