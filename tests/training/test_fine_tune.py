@@ -10,6 +10,7 @@ import torch
 
 from edge.artefact.model import Model, load_model
 from edge.errors import ConfigError
+from edge.settings.bundled import bundled
 from export.checkpoint import Checkpoint
 from tests.edge.adapting import adaptation
 from tests.export.runs import make_run
@@ -70,7 +71,8 @@ def test_classes_keep_their_share_of_the_group(model: Model) -> None:
     np.testing.assert_array_equal(after.scores[:, 3:], one.scores[:, 3:])
 
 
-def test_the_network_hears_what_the_artefact_hears(model: Model) -> None:
+def test_the_network_hears_what_the_artefact_hears() -> None:
+    model = load_model(bundled("light"))  # of one network
     recording = Recording(DEMO, "demo", "CAS", ())
     equaliser = adaptation(model=model.sha256, equaliser_db=(3.0, 0.0, -2.0, 0.0, 0.0, 1.0, 0.0, 0.0))
     for device in (None, equaliser):
