@@ -143,7 +143,8 @@ def test_what_a_link_lost_is_not_valid_and_what_came_is_as_without_loss(model: M
     assert len(heard.valid) == len(whole.valid)
     assert 0.8 < heard.valid.mean() < 0.98
     assert not heard.frames[~heard.valid].any()
-    np.testing.assert_array_equal(heard.frames[heard.valid], whole.frames[heard.valid])
+    # the high-pass begins anew behind each hole: what it remembers of before is below 1e-4 once it has settled
+    np.testing.assert_allclose(heard.frames[heard.valid], whole.frames[heard.valid], atol=1e-4)
 
 
 def _event(label: str, onset_s: float, end_s: float) -> Event:

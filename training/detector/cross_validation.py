@@ -19,6 +19,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from edge.errors import ConfigError
 from training.datasets.targets import frame_targets
 from training.detector.acceptance import AnsweredClip, assess
@@ -204,9 +206,11 @@ def _learner(job: Job, fold: int, number: int, world: World) -> tuple[EdgeLearne
     stretches, clips = job.training_data.samplers(recipe, fold, earlier.believed)
     seed = (recipe.seed * 100 + fold + 1) * 10 + number
     teachers: list[Detector] = []
-    if fold == FINAL and recipe.teachers:
+    if recipe.teachers and fold == FINAL:
         folds = [load_network(recipe, job.folder / job.name(fold)) for fold in range(recipe.folds)]
-        teachers = [*folds, *earlier.networks]
+        teachers = [*folds, *earlier.networks()]
+    elif recipe.teachers and fold < FIRST_SHIFT:
+        teachers = earlier.of_fold(fold)
     return EdgeLearner(recipe, stretches, clips, seed, world, teachers), clips, seed
 
 
@@ -251,22 +255,21 @@ def score_fold(job: Job, fold: int) -> tuple[list[RecordingLogits], list[Answere
     """The real recordings and clips of one fold, scored by the network that was trained without them.
 
     What ships is taught by several networks and is the mean of several: that is less sure of itself than one alone.
-    Where there is an earlier run, streams are the mean of its network of this fold and this one, both without these
+    Where there are earlier runs, streams are the mean of their networks of this fold and this one, all without these
     patients; so calibration and thresholds are of the kind of answers that they will meet.
     """
     alone(job.recipe)
     recipe, training_data = job.recipe, job.training_data
     apart, network = training_data.held_out(recipe, fold), load_network(recipe, job.folder / job.name(fold))
-    earlier = read_earlier(recipe, training_data) if fold < FIRST_SHIFT else Earlier(None, {}, [])
-    frames_before = training_data.frames(earlier.recipe) if earlier.recipe else []
+    earlier = read_earlier(recipe, training_data) if fold < FIRST_SHIFT else Earlier([], {})
+    before = [(run.networks[fold], training_data.frames(run.recipe)) for run in earlier.runs]
     scored = []
     for number, (recording, frames) in enumerate(
         zip(training_data.recordings, training_data.frames(recipe), strict=True)
     ):
         if recording.patient in apart:
-            logits = stream_logits(network, frames)
-            if earlier.recipe:
-                logits = (logits + stream_logits(earlier.networks[fold], frames_before[number])) / 2
+            others = [stream_logits(other, frames_of_it[number]) for other, frames_of_it in before]
+            logits = np.mean([stream_logits(network, frames), *others], axis=0)
             scored.append(
                 RecordingLogits(recording, logits, frame_targets(recording, len(logits), recipe.frame_s), fold)
             )

@@ -1,6 +1,7 @@
-"""What an earlier run adds to a training: soft targets where nobody annotated, and teachers of another kind.
+"""What earlier runs add to a training: soft targets where nobody annotated, and teachers of another kind.
 
-The network of a fold says what sounds in recordings whose patients it never heard. Those probabilities then also reach
+The network of a fold says what sounds in recordings whose patients it never heard; with several runs the mean of
+theirs is taken, and each fold is taught by their networks of the same fold. Those probabilities then also reach
 the training of the other folds, whose patients it did hear: by way of what it says of somebody else's unannotated time,
 at half weight, and by no other. Not for the loss of teachers (`training.detector.loss.soften`).
 """
@@ -25,26 +26,50 @@ from training.detector.training_data import TrainingData
 from training.detector.truth import SOUNDS, Believed
 
 
-class Earlier(NamedTuple):
-    """An earlier run on the same recordings."""
+class EarlierRun(NamedTuple):
+    """One earlier run on the same recordings, in the same folds."""
 
-    recipe: Recipe | None
-    """Its recipe; None: there is no earlier run."""
-    believed: dict[int, Believed]
-    """By number of the recording."""
+    recipe: Recipe
     networks: list[Detector]
     """Its networks of the folds, in evaluation mode."""
 
 
+class Earlier(NamedTuple):
+    """What a recipe takes from earlier runs; both are empty where it names none."""
+
+    runs: list[EarlierRun]
+    believed: dict[int, Believed]
+    """By number of the recording."""
+
+    def of_fold(self, fold: int) -> list[Detector]:
+        """The networks that never heard the patients of this fold."""
+        return [run.networks[fold] for run in self.runs]
+
+    def networks(self) -> list[Detector]:
+        """All networks of all folds."""
+        return [network for run in self.runs for network in run.networks]
+
+
 def read_earlier(recipe: Recipe, training_data: TrainingData) -> Earlier:
-    """What the recipe's earlier run says, if it names one, computed once and kept beside the frames.
+    """What the recipe's earlier runs say, computed once and kept beside the frames.
 
     Raises:
-        ConfigError: if it is no finished run, or of other recordings: nobody would know whom a network never heard.
+        ConfigError: if one is no finished run, or of other recordings: nobody would know whom a network never heard.
     """
-    if not recipe.earlier:
-        return Earlier(None, {}, [])
-    folder = Path(recipe.earlier)
+    folders = [Path(folder) for folder in recipe.earlier.split(":") if folder]
+    runs = [_read_run(folder, recipe, training_data) for folder in folders]
+    if not runs:
+        return Earlier([], {})
+    if len({run.recipe.frame_s for run in runs}) > 1:
+        raise ConfigError(f"recipe: earlier = {recipe.earlier}: expected runs with score frames of one length")
+    said = [_probabilities(run, folder, training_data) for run, folder in zip(runs, folders, strict=True)]
+    believed = {
+        number: Believed(np.mean([one[number] for one in said], axis=0), runs[0].recipe.frame_s) for number in said[0]
+    }
+    return Earlier(runs, believed)
+
+
+def _read_run(folder: Path, recipe: Recipe, training_data: TrainingData) -> EarlierRun:
     try:
         before = Recipe.from_json((folder / "recipe.json").read_text())
         trained_on = json.loads((folder / "result.json").read_text())["trained_on"]
@@ -55,27 +80,23 @@ def read_earlier(recipe: Recipe, training_data: TrainingData) -> Earlier:
         raise ConfigError(f"recipe: earlier = {folder}: trained on other recordings; give --set earlier= for none")
     if training_data.fold_of(before) != training_data.fold_of(recipe):
         raise ConfigError(f"recipe: earlier = {folder}: its folds hold other patients; give folds = {before.folds}")
-    networks = [load_network(before, folder / f"fold-{fold}") for fold in range(before.folds)]
-    return Earlier(before, _believed(before, networks, training_data, folder), networks)
+    return EarlierRun(before, [load_network(before, folder / f"fold-{fold}") for fold in range(before.folds)])
 
 
-def _believed(
-    before: Recipe, networks: list[Detector], training_data: TrainingData, folder: Path
-) -> dict[int, Believed]:
+def _probabilities(run: EarlierRun, folder: Path, training_data: TrainingData) -> dict[int, NDArray[np.float32]]:
+    before = run.recipe
     weights = b"".join((folder / f"fold-{fold}" / "best.pt").read_bytes() for fold in range(before.folds))
-    kept = training_data.cache / f"earlier-{hashlib.sha256(weights).hexdigest()[:20]}.npz"
+    stored = training_data.cache / f"earlier-{hashlib.sha256(weights).hexdigest()[:20]}.npz"
     fold_of = training_data.fold_of(before)
     numbers = [i for i, r in enumerate(training_data.recordings) if r.is_real_chest]
-    if not kept.exists():
+    if not stored.exists():
         frames = training_data.frames(before)
-        said = {
-            str(i): _probability(networks[fold_of[training_data.recordings[i].patient]], frames[i]) for i in numbers
-        }
-        draft = kept.with_suffix(".part.npz")
-        np.savez(draft, allow_pickle=False, **said)
-        draft.rename(kept)
-    with np.load(kept) as said_before:
-        return {i: Believed(said_before[str(i)], before.frame_s) for i in numbers}
+        of_fold = {i: run.networks[fold_of[training_data.recordings[i].patient]] for i in numbers}
+        draft = stored.with_suffix(".part.npz")
+        np.savez(draft, allow_pickle=False, **{str(i): _probability(of_fold[i], frames[i]) for i in numbers})
+        draft.rename(stored)
+    with np.load(stored) as said_before:
+        return {i: said_before[str(i)] for i in numbers}
 
 
 def _probability(network: Detector, frames: NDArray[np.float16]) -> NDArray[np.float32]:

@@ -123,11 +123,12 @@ class Recipe:
     finals: int = 2
     """Networks of all patients; what is shipped is the mean of their logits, and the first of them alone."""
     teachers: int = 2
-    """Of the networks of the folds, and of those of the earlier run, so many are drawn at each step, and their answers
-    to the same sounds are learnt by the final networks; 0: they have no teachers."""
+    """Of the networks of the folds, and of those of earlier runs, so many are drawn at each step, and their answers
+    to the same sounds are learnt by the final networks; a fold has those of the earlier runs that never heard its
+    patients; 0: there are no teachers."""
     earlier: str = ""
-    """Folder of an earlier run on the same recordings: its folds say what sounds where nobody annotated, each of
-    patients whom it never heard, and teach the final networks; empty: none."""
+    """Folders of earlier runs on the same recordings, with ':' between them: their folds say what sounds where nobody
+    annotated, each of patients whom it never heard, and teach; empty: none."""
     pretraining: int = 0
     """Epochs of masked pre-training of the body, without labels, before its training (`pretraining.py`)."""
     folds: int = 5

@@ -96,4 +96,7 @@ def learn(folder: Path, recipe: Recipe, world: World, report: Report) -> dict[st
 if __name__ == "__main__":
     torch.set_num_threads(1)
     with joined() as joined_world:
-        learn(Path(sys.argv[1]), ALL_LOSSES, joined_world, lambda line: None)
+        # styles are swapped within a process's share of the batch: two processes swap others than one
+        device = replace(ALL_LOSSES.augment.device, mix_style=0)
+        recipe = replace(ALL_LOSSES, augment=replace(ALL_LOSSES.augment, device=device))
+        learn(Path(sys.argv[1]), recipe, joined_world, lambda line: None)

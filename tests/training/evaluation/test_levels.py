@@ -25,7 +25,7 @@ def test_a_faint_recording_is_found_in_both_ways_until_the_converter_loses_it(tm
     }
     assert set(found) == {(gain, way) for gain in GAINS_DB for way in WAYS}
     for way in WAYS:
-        assert all(found[gain, way].score > 0.9 for gain in (-20, -10, 0, 10, 20))
+        assert all(found[gain, way].score > 0.85 for gain in (-20, -10, 0, 10, 20))
         assert found[-40, way].score < 0.1  # the converter has lost it
     as_it_is, levelled = (found[-30, way].score for way in WAYS)
     assert as_it_is != pytest.approx(levelled, abs=1e-3)
