@@ -71,6 +71,7 @@ def test_three_threads_read_a_stream_that_is_scored_and_each_picture_fits_togeth
 
     readers = [threading.Thread(target=read, args=(stream,)) for _ in range(3)]  # loop, alarms, metrics
     scorer = threading.Thread(target=score)
+    stream.assess()  # before the first one a stream says "unknown" and has no reason yet
     for thread in (scorer, *readers):
         thread.start()
     for thread in readers:
