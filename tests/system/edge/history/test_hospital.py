@@ -1,6 +1,6 @@
 """Two nodes of 32 beds, one broker, an ingester, PostgreSQL, the board: any one of them is killed.
 
-What is lost, what is late and what people see stands in deploy/README.md; run with `-s` it prints the figures.
+What is lost, what is late and what people see stands in deploy/OPERATE.md; run with `-s` it prints the figures.
 """
 
 from __future__ import annotations
