@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder of data sets, see training/README.md")
+    parser.add_argument("--data", type=Path, required=True, help="folder of data sets, see training/DATA.md")
     parser.add_argument(
         "--out", type=Path, default=Path("runs/default"), help="folder of the run; an unfinished one is resumed"
     )

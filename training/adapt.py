@@ -78,7 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Add calibration and thresholds to an adaptation; exit code 2 for the operator's mistakes."""
     parser = argparse.ArgumentParser(prog="python -m training.adapt", description=__doc__)
     parser.add_argument("--adaptation", type=Path, required=True, help="what `laennec adapt` made; it is changed")
-    parser.add_argument("--data", type=Path, required=True, help="labelled recordings, see training/README.md")
+    parser.add_argument("--data", type=Path, required=True, help="labelled recordings, see training/DATA.md")
     parser.add_argument("--model", type=Path, default=None, help="artefact (.onnx); default: the bundled one")
     given = parser.parse_args(arguments)
     print_any_name()

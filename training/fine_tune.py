@@ -202,7 +202,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Teach, judge and write a run folder; exit code 2 for the operator's mistakes."""
     parser = argparse.ArgumentParser(prog="python -m training.fine_tune", description=__doc__)
     parser.add_argument("--adaptation", type=Path, help="what `laennec adapt` made for the device, if it needs one")
-    parser.add_argument("--data", type=Path, required=True, help="labelled recordings, see training/README.md")
+    parser.add_argument("--data", type=Path, required=True, help="labelled recordings, see training/DATA.md")
     parser.add_argument("--checkpoint", type=Path, default=RELEASED, help="run folder that the model was exported from")
     parser.add_argument("--network", default=FINAL_NAME, help="of the run; fold-0 and so on for a trial (%(default)s)")
     parser.add_argument("--model", type=Path, help="artefact (.onnx) of that network; default: the bundled light one")

@@ -146,7 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table; exit code 2 for the operator's mistakes."""
     parser = argparse.ArgumentParser(prog="python -m training.clips.comparison", description=__doc__)
     parser.add_argument("--recipe", required=True, help="ngo2022, ngo2023, patchmix, qlung, hear, or a .yaml file")
-    parser.add_argument("--data", type=Path, required=True, help="folder of data sets, see training/README.md")
+    parser.add_argument("--data", type=Path, required=True, help="folder of data sets, see training/DATA.md")
     parser.add_argument("--out", type=Path, required=True, help="folder of the runs and of the table")
     parser.add_argument("--task", default="", help="of a classifier; the recipe has a default")
     parser.add_argument(

@@ -159,7 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.clips.cost", description=__doc__)
     parser.add_argument("--recipe", required=True, help="ngo2022, ngo2023, patchmix, qlung, hear, or a .yaml file")
     parser.add_argument("--size", default="paper", help="small, or paper as published")
-    parser.add_argument("--data", type=Path, required=True, help="folder of data sets, see training/README.md")
+    parser.add_argument("--data", type=Path, required=True, help="folder of data sets, see training/DATA.md")
     parser.add_argument("--task", help="of a classifier; the recipe has a default")
     parser.add_argument("--checkpoint", help="public weights that you have fetched (patchmix, qlung)")
     parser.add_argument("--steps", type=count, help="also make so many steps of the training here, and forget them")

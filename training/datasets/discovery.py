@@ -67,7 +67,7 @@ def find_datasets(root: Path) -> list[DatasetFolder]:
         ConfigError: if the folder is missing, holds no set, or one set twice.
     """
     if not root.is_dir():
-        raise ConfigError(f"DATA={root}: expected a folder with recordings, found none; see training/README.md")
+        raise ConfigError(f"DATA={root}: expected a folder with recordings, found none; see training/DATA.md")
     children = [child for child in sorted(root.iterdir()) if child.is_dir() and not child.name.startswith(".")]
     datasets: dict[str, DatasetFolder] = {}
     for folder in (root, *children):
@@ -81,7 +81,7 @@ def find_datasets(root: Path) -> list[DatasetFolder]:
     if not datasets:
         raise ConfigError(
             f"DATA={root}: expected sprsound, icbhi, hf_lung, negatives or a folder with {own.TABLE}, found none; "
-            "see training/README.md, or `make data-download` for where they come from"
+            "see training/DATA.md, or `make data-download` for where they come from"
         )
     return [datasets[name] for name in sorted(datasets)]
 

@@ -188,7 +188,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print the tables; exit code 2 for the operator's mistakes."""
     parser = argparse.ArgumentParser(prog="python -m training.detector.clip_head_trial", description=__doc__)
     parser.add_argument("--run", type=Path, required=True, help="folder of a finished training of the edge recipe")
-    parser.add_argument("--data", type=Path, required=True, help="folder of the recordings, see training/README.md")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the recordings, see training/DATA.md")
     parser.add_argument("--out", type=Path, required=True, help="folder of the tables and of the frames")
     parser.add_argument("--teacher", type=Path, help="a finished run of a paper's recipe for task 1-2")
     given = parser.parse_args(arguments)

@@ -91,7 +91,7 @@ class LossSpec:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """The default model. Chosen on patient-wise validation; the measurements are in training/README.md."""
+    """The default model. Chosen on patient-wise validation; the measurements are in training/TRIALS.md."""
 
     features: Spec = field(
         default_factory=lambda: FeatureSpec(

@@ -55,7 +55,7 @@ def training_recordings(root: Path, names: Sequence[str] = ()) -> list[Recording
     chest = [recording for name in chosen for recording in _of_training(there[name])]
     if not chest:
         raise ConfigError(
-            f"DATA={root}: expected SPRSound or other chest recordings to train on, found none; see training/README.md"
+            f"DATA={root}: expected SPRSound or other chest recordings to train on, found none; see training/DATA.md"
         )
     return chest + [r for dataset in found if dataset.kind == NEGATIVES for r in read_negatives(dataset.folder)]
 

@@ -19,7 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Judge; exit code 2 for the operator's mistakes."""
     parser = argparse.ArgumentParser(prog="python -m training.evaluation", description=__doc__)
     parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, help="an artefact (.onnx) or a run's folder")
-    parser.add_argument("--data", type=Path, required=True, help="folder of the recordings, see training/README.md")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the recordings, see training/DATA.md")
     parser.add_argument("--task", default=ALL, metavar="TASK", help=f"one of {', '.join(CHOICES)}")
     parser.add_argument("--out", type=Path, default=None, help="folder for tables and pictures")
     parser.add_argument(

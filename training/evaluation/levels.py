@@ -121,7 +121,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Print the table; exit code 2 for the operator's mistakes."""
     parser = argparse.ArgumentParser(prog="python -m training.evaluation.levels", description=__doc__)
     parser.add_argument("--model", type=Path, default=RELEASED, help="run folder that the bundled model is of")
-    parser.add_argument("--data", type=Path, required=True, help="folder of the recordings, see training/README.md")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the recordings, see training/DATA.md")
     parser.add_argument("--recordings", type=count, default=RECORDINGS, help="Normal ones, and as many others")
     given = parser.parse_args(arguments)
     print_any_name()

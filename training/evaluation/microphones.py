@@ -109,7 +109,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--microphone", type=int, choices=range(len(MICROPHONES)), required=True, help=named)
     parser.add_argument("--fold", type=int, default=0, help="whose patients (%(default)s)")
     parser.add_argument("--recordings", type=count, help="at most, every label among them; default: all of the fold")
-    parser.add_argument("--data", type=Path, required=True, help="folder of data sets, see training/README.md")
+    parser.add_argument("--data", type=Path, required=True, help="folder of data sets, see training/DATA.md")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     given = parser.parse_args(arguments)
     print_any_name()

@@ -148,7 +148,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Print the table; exit code 2 for the operator's mistakes."""
     parser = argparse.ArgumentParser(prog="python -m training.evaluation.repeatability", description=__doc__)
     parser.add_argument("--model", type=Path, required=True, help="an artefact (.onnx), or a run's folder")
-    parser.add_argument("--data", type=Path, required=True, help="folder of the recordings, see training/README.md")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the recordings, see training/DATA.md")
     parser.add_argument("--recordings", type=count, default=RECORDINGS, help="Normal ones, and as many others")
     parser.add_argument("--out", type=Path, default=None, help="file for the numbers, JSON")
     given = parser.parse_args(arguments)

@@ -241,7 +241,7 @@ def report(recordings: Sequence[Recording], others: Path) -> Iterator[str]:
 def main(arguments: list[str] | None = None) -> int:
     """Print the tables; exit code 2 for the operator's mistakes."""
     parser = argparse.ArgumentParser(prog="python -m training.evaluation.sound_quality", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder of the recordings, see training/README.md")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the recordings, see training/DATA.md")
     given = parser.parse_args(arguments)
     try:
         for line in report(read_datasets(given.data), given.data / "other_devices"):

@@ -80,7 +80,7 @@ def test_a_set_that_is_there_twice_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", "nowhere"])
 def test_a_folder_without_a_set_is_an_error_that_says_what_was_expected(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ConfigError, match=r"see training/README\.md"):
+    with pytest.raises(ConfigError, match=r"see training/DATA\.md"):
         find_datasets(tmp_path / name)
 
 
