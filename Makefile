@@ -5,13 +5,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DATA ?= ../shared/data
 RECIPE ?= edge
-JOBS ?= $(shell echo $$((2 * $$(nproc 2>/dev/null || echo 1))))
+CORES := $(shell nproc 2>/dev/null || echo 1)
+JOBS ?=
 RUN ?= runs/$(if $(filter edge,$(RECIPE)),default,$(RECIPE)$(if $(TASK),-$(TASK)))
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LAENNEC := $(BIN)/laennec
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage test-aarch64 test-gpu mutants check format bench data-check data-download train export clean edge dev evaluate results firmware-test \
+.PHONY: help demo test test-rest coverage test-aarch64 test-gpu mutants check format bench data-check data-download train export clean edge dev evaluate results firmware-test \
 	deploy configure model credentials rollback status logs undeploy
 
 help: ## show this list
@@ -21,17 +22,22 @@ demo: edge ## play a synthetic recording through the detector and an MQTT broker
 	@[ -z "$(BOARD)" ] || $(BIN)/python -c "import argon2, starlette, uvicorn" 2>/dev/null || $(PIP) install --only-binary=:all: -c constraints.txt argon2-cffi starlette uvicorn
 	@$(LAENNEC) demo $(if $(FAST),--fast) $(if $(BOARD),--board)
 
-test: dev ## run all tests that this machine can run, two processes for each core (ARGS='-m "not system"', JOBS=0: in one process)
-	@LAENNEC_DATA="$(DATA)" $(BIN)/python -m pytest $(parallel) $(ARGS)
+test: dev ## run the tests that tell most in a few minutes, one process for each core (ARGS="tests/edge -k gap", JOBS=0: in one process)
+	@LAENNEC_DATA="$(DATA)" $(BIN)/python -m pytest $(call parallel,$(CORES)) -m "not rest" $(ARGS)
 
-coverage: dev ## run the tests and list the lines and branches that none of them reaches (ARGS="tests/edge")
+test-rest: dev ## run all other tests, two processes for each core; as root or with sudo, install the Debian packages that they need
+	@deploy/install rest "$(PYTHON)" "$(VENV)"
+	@LAENNEC_DATA="$(DATA)" $(BIN)/python -m pytest $(call parallel,$(twice)) -m rest $(ARGS)
+
+coverage: dev ## run all tests and list the lines and branches that none of them reaches (ARGS="tests/edge")
 	@rm -f build/coverage/*
-	@LAENNEC_DATA="$(DATA)" $(BIN)/python -m coverage run -m pytest $(parallel) $(ARGS)
+	@LAENNEC_DATA="$(DATA)" $(BIN)/python -m coverage run -m pytest $(call parallel,$(twice)) $(ARGS)
 	@$(BIN)/python -m coverage combine --quiet && $(BIN)/python -m coverage report
 
 # The tests of a file run in one process, in their order: what they share is made once. Tests of whole programs often
 # wait, so there are more processes than cores; they begin first, lest one of minutes be the last that is left.
-parallel = -n $(JOBS) --dist loadfile --no-loadscope-reorder
+twice = $(shell echo $$((2 * $(CORES))))
+parallel = -n $(or $(JOBS),$(1)) --dist loadfile --no-loadscope-reorder
 
 test-aarch64: dev ## install the 64-bit ARM wheels under emulation and compare the events with this machine's; slow (ARGS="--mirror ... --seconds 56")
 	@$(BIN)/python -m deploy.aarch64 $(ARGS)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,6 +26,23 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # one of several processes that share t
     worker, workers = os.environ["PYTEST_XDIST_WORKER"], int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
     broker.PORTS = broker.PORTS[int(worker[2:]) :: workers]  # a port that is free for a while is no other's meanwhile
 
+PACKAGES = {  # of Debian, by the program that a test `needs`
+    "arm-none-eabi-gcc": "gcc-arm-none-eabi",
+    "clang": "clang",
+    "g++": "g++",
+    "mosquitto": "mosquitto",
+    "mosquitto_passwd": "mosquitto",
+    "openssl": "openssl",
+    "pg_ctlcluster": "postgresql",
+    "systemd-analyze": "systemd",
+    "systemd-sysusers": "systemd",
+    "udevadm": "udev",
+}
+OTHER_PART = {  # by the option -m of one command: what it leaves out
+    "not rest": "tests of whole programs, of many seconds or with Debian packages; `make test-rest` runs them",
+    "rest": "tests of `make test`",
+}
+LEFT_OUT = pytest.StashKey[int]()
 HANGS_S = 1800  # a command that runs longer hangs: one takes seconds, and minutes where many share a processor
 WORKSTATION = ("training", "export")
 too_old = ""
@@ -39,8 +58,44 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
     return True if too_old and {collection_path, *collection_path.parents} & {*rooms} else None
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+@pytest.hookimpl(tryfirst=True)  # before pytest looks at the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What `needs` a Debian package is of the rest, and skipped without it."""
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin"
+    for item in items:
+        needed = [program for mark in item.iter_markers("needs") for program in mark.args]
+        missing = [program for program in needed if shutil.which(program, path=path) is None]
+        if needed:
+            item.add_marker(pytest.mark.rest)
+        if missing:
+            install = f"apt-get install {' '.join(PACKAGES[program] for program in missing)}"
+            item.add_marker(pytest.mark.skip(f"not on this machine: {', '.join(missing)}; {install}"))
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    """Count them; xdist's workers tell their count at their end."""
+    stash = items[0].config.stash
+    stash[LEFT_OUT] = stash.get(LEFT_OUT, 0) + len(items)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Tell the process that started this one, if one did."""
+    if (told := getattr(session.config, "workeroutput", None)) is not None:
+        told["left_out"] = session.config.stash.get(LEFT_OUT, 0)
+
+
+@pytest.hookimpl(optionalhook=True)  # of xdist, which `make test-gpu` does without
+def pytest_testnodedown(node: Any) -> None:
+    """Every process collects all tests, so one count is enough."""
+    node.config.stash[LEFT_OUT] = getattr(node, "workeroutput", {}).get("left_out", 0)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say what was left out where everybody looks."""
+    if (other := OTHER_PART.get(config.option.markexpr)) is not None:
+        skipped = len(terminalreporter.stats.get("skipped", ()))
+        lacking = f", and {skipped} that this machine cannot run: SKIPPED above" if skipped else ""
+        terminalreporter.write_line(f"left out: {config.stash.get(LEFT_OUT, 0)} {other}{lacking}")
     if too_old:
         terminalreporter.write_line(f"not run: {', '.join(f'tests/{name}' for name in WORKSTATION)}; {too_old}")
 

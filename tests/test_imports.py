@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("edge", "firmware_bridge", "training", "export", "deploy")
@@ -105,6 +104,7 @@ def _name(path: Path) -> str:
 NAMES = {_name(path): path for package in PACKAGES for path in _modules(package)}
 
 
+@cache
 def _imports(path: Path) -> set[str]:
     """Modules that a module imports, wherever in it; of other projects whatever stands there."""
     names: set[str] = set()
@@ -127,10 +127,25 @@ def _within(name: str, allowed: set[str]) -> bool:
     return any(name == each or name.startswith(f"{each}.") for each in allowed)
 
 
-@pytest.mark.parametrize("path", [p for k in ("edge", "firmware_bridge") for p in _modules(k)], ids=_name)
-def test_nothing_of_the_workstation_is_imported_on_the_device(path: Path) -> None:
-    allowed = {extra for extra, modules in EXTRAS.items() if path.relative_to(ROOT).as_posix() in modules}
-    assert not {name.split(".")[0] for name in _imports(path)} & NOT_ON_THE_DEVICE - allowed
+def _found(forbidden: dict[Path, set[str]]) -> dict[str, list[str]]:
+    """Of each module that imports what it may not, what that is."""
+    return {path.relative_to(ROOT).as_posix(): sorted(names) for path, names in forbidden.items() if names}
+
+
+def _roots(path: Path) -> set[str]:
+    """Packages that a module imports from."""
+    return {name.split(".")[0] for name in _imports(path)}
+
+
+def _but(allowed: dict[str, set[str]], path: Path) -> set[str]:
+    """Packages of which a module may not import."""
+    return {package for package, modules in allowed.items() if path.relative_to(ROOT).as_posix() not in modules}
+
+
+def test_nothing_of_the_workstation_is_imported_on_the_device() -> None:
+    modules = [*_modules("edge"), *_modules("firmware_bridge")]
+    never = NOT_ON_THE_DEVICE - EXTRAS.keys()
+    assert _found({path: _roots(path) & (never | _but(EXTRAS, path)) for path in modules}) == {}
 
 
 def test_every_folder_of_the_edge_stands_in_the_law() -> None:
@@ -138,11 +153,13 @@ def test_every_folder_of_the_edge_stands_in_the_law() -> None:
     assert parts - {"__init__"} == FOLDERS.keys()
 
 
-@pytest.mark.parametrize("path", _modules("edge"), ids=_name)
-def test_a_folder_of_the_edge_imports_only_what_lies_below_it(path: Path) -> None:
-    part = path.relative_to(ROOT / "edge").parts[0].removesuffix(".py")
-    allowed = FOLDERS.get(part, set()) | EVERYBODY | {part}
-    assert "*" in allowed or not {name for name in _of_edge(path) if name.split(".")[0] not in allowed}
+def test_a_folder_of_the_edge_imports_only_what_lies_below_it() -> None:
+    forbidden = {}
+    for path in _modules("edge"):
+        part = path.relative_to(ROOT / "edge").parts[0].removesuffix(".py")
+        allowed = FOLDERS.get(part, set()) | EVERYBODY | {part}
+        forbidden[path] = {name for name in _of_edge(path) if not {"*", name.split(".")[0]} & allowed}
+    assert _found(forbidden) == {}
 
 
 def test_no_module_reaches_itself_through_its_imports() -> None:
@@ -152,23 +169,21 @@ def test_no_module_reaches_itself_through_its_imports() -> None:
     assert not {name: sorted(names & below.keys()) for name, names in below.items()}
 
 
-@pytest.mark.parametrize("path", _modules("firmware_bridge"), ids=_name)
-def test_the_bridge_knows_the_records_of_the_edge_and_nothing_else(path: Path) -> None:
-    assert _of_edge(path) <= {"types", "errors", "kernel_cache"}
+def test_the_bridge_knows_the_records_of_the_edge_and_nothing_else() -> None:
+    known = {"types", "errors", "kernel_cache"}
+    assert _found({path: _of_edge(path) - known for path in _modules("firmware_bridge")}) == {}
 
 
-@pytest.mark.parametrize("path", _modules("training"), ids=_name)
-def test_training_uses_the_pure_parts_of_the_edge(path: Path) -> None:
-    allowed = TRAINING_MAY_USE | HEARS_ARTEFACTS.get(path.relative_to(ROOT).as_posix(), set())
-    assert not {name for name in _of_edge(path) if not _within(name, allowed)}
-    assert not {name for name in _imports(path) if name.split(".")[0] == "export"}
+def test_training_uses_the_pure_parts_of_the_edge() -> None:
+    forbidden = {}
+    for path in _modules("training"):
+        allowed = TRAINING_MAY_USE | HEARS_ARTEFACTS.get(path.relative_to(ROOT).as_posix(), set())
+        forbidden[path] = {name for name in _of_edge(path) if not _within(name, allowed)} | _roots(path) & {"export"}
+    assert _found(forbidden) == {}
 
 
-@pytest.mark.parametrize("path", _modules("edge"), ids=_name)
-def test_only_the_adapters_import_what_may_be_missing_or_slow(path: Path) -> None:
-    roots = {name.split(".")[0] for name in _imports(path)}
-    name = path.relative_to(ROOT).as_posix()
-    assert not {package for package, allowed in ADAPTERS.items() if package in roots and name not in allowed}
+def test_only_the_adapters_import_what_may_be_missing_or_slow() -> None:
+    assert _found({path: _roots(path) & _but(ADAPTERS, path) for path in _modules("edge")}) == {}
 
 
 def test_modules_stay_short() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -11,10 +10,7 @@ import pytest
 from tests.conftest import HANGS_S
 
 SETUP = Path(__file__).parents[2] / "deploy" / "mosquitto" / "setup"
-MISSING = [name for name in ("openssl", "mosquitto_passwd") if shutil.which(name) is None]
-needs_mosquitto = pytest.mark.skipif(
-    bool(MISSING), reason=f"not on this machine: {', '.join(MISSING)}; apt-get install mosquitto"
-)
+needs_mosquitto = pytest.mark.needs("openssl", "mosquitto_passwd")
 
 
 def setup(folder: Path, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:

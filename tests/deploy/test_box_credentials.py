@@ -51,6 +51,7 @@ def certificate(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.needs("openssl")
 def test_a_secret_is_readable_by_one_user_alone_and_what_is_public_by_all(
     layout: BoxLayout, tmp_path: Path, certificate: Path
 ) -> None:
@@ -84,6 +85,7 @@ def test_what_arrives_damaged_is_refused_and_nothing_is_written(layout: BoxLayou
     assert not layout.config.parent.exists()
 
 
+@pytest.mark.needs("openssl")
 def test_a_damaged_certificate_is_told_before_a_broker_tells_it(
     layout: BoxLayout, tmp_path: Path, certificate: Path
 ) -> None:
@@ -134,6 +136,7 @@ def test_what_is_no_file_to_carry_is_told(word: str) -> None:
     assert str(caught.value).startswith("FILES: ")
 
 
+@pytest.mark.needs("openssl")
 def test_a_private_key_is_a_secret_whatever_stands_before_it(tmp_path: Path, certificate: Path) -> None:
     both = _file(tmp_path, "both.pem", certificate.read_bytes() + (tmp_path / "made.key").read_bytes())
     assert [_carried(f"a={path}")["is_secret"] for path in (both, certificate)] == [True, False]

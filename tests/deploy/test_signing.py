@@ -23,8 +23,7 @@ from export.sign import new_key
 from tests.deploy.standin import write_pip, write_wheel
 
 FILES = {"run.sh": "#!/bin/sh\n", "requirements.lock": "laennec==0.0.1\n", "ward.yaml": "config: first\n"}
-needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not here")
-pytestmark = needs_openssl
+pytestmark = pytest.mark.needs("openssl")
 
 
 @pytest.fixture

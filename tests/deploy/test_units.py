@@ -34,7 +34,7 @@ OLD = {
     "SystemCallFilter", "SystemCallErrorNumber", "WantedBy", "DevicePolicy", "DeviceAllow", "PrivateDevices",
     "ConditionPathExists",
 }  # fmt: skip
-needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not here")
+needs_systemd = pytest.mark.needs("systemd-analyze")
 
 
 def directives(path: Path) -> list[tuple[str, str]]:
@@ -167,7 +167,7 @@ def test_the_board_has_descriptors_for_every_connection_that_it_takes() -> None:
     assert int(dict(directives(BOARD))["LimitNOFILE"]) == 4096 > 2 * MAX_CONNECTIONS
 
 
-@pytest.mark.skipif(shutil.which("systemd-sysusers") is None, reason="systemd-sysusers is not here")
+@pytest.mark.needs("systemd-sysusers")
 def test_the_users_can_be_made(tmp_path: Path) -> None:
     (tmp_path / "etc").mkdir()
     line = ["systemd-sysusers", f"--root={tmp_path}", str(FOLDER / "laennec.sysusers.conf")]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -37,18 +36,14 @@ def compiled(name: str, source: str, folder: Path) -> subprocess.CompletedProces
     return subprocess.run([*command, "-o", str(folder / "main.o")], capture_output=True, text=True, check=False)
 
 
-@pytest.fixture(autouse=True)
-def _needs_compiler() -> None:
-    if shutil.which(COMPILER) is None:
-        pytest.skip(f"{COMPILER} is not installed; apt-get install gcc-arm-none-eabi")
-
-
+@pytest.mark.needs(COMPILER)
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example_fits_the_header(name: str, tmp_path: Path) -> None:
     done = compiled(name, (ROOT / "examples" / EXAMPLES[name][0]).read_text(), tmp_path)
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.needs(COMPILER)
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example_that_no_longer_fits_is_found(name: str, tmp_path: Path) -> None:
     source = (ROOT / "examples" / EXAMPLES[name][0]).read_text().replace("auslink_hello(", "auslink_greeting(")

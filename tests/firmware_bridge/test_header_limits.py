@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 
 from tests.firmware_bridge.auslink_c import INCLUDE, STRICT
 
-ARM = shutil.which("arm-none-eabi-gcc")
+ARM = "arm-none-eabi-gcc"
 CORES = ("cortex-m0plus", "cortex-m4", "cortex-m33")
 RICE, SEAL = "-DAUSLINK_RICE", "-DAUSLINK_SEAL"
 EXTRAS = ((), (RICE,), (SEAL,), (RICE, SEAL), ("-DAUSLINK_CRC32(p,n)=crc_of_hardware(p,n)",))
@@ -22,7 +21,7 @@ uint32_t crc_of_hardware(const uint8_t *p, size_t n);
 #define AUSLINK_IMPLEMENTATION
 #include "auslink.h"
 """
-needs_arm = pytest.mark.skipif(ARM is None, reason="needs arm-none-eabi-gcc")
+needs_arm = pytest.mark.needs(ARM)
 
 
 def _compile(compiler: str, folder: Path, suffix: str, *options: str) -> Path:
@@ -36,18 +35,15 @@ def _compile(compiler: str, folder: Path, suffix: str, *options: str) -> Path:
 
 
 @pytest.mark.parametrize("extras", EXTRAS, ids=" ".join)
-@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.mark.parametrize("compiler", ["gcc", pytest.param("clang", marks=pytest.mark.needs("clang"))])
 def test_a_strict_c99_compiler_has_nothing_to_say(compiler: str, extras: tuple[str, ...], tmp_path: Path) -> None:
-    if shutil.which(compiler) is None:
-        pytest.skip(f"needs {compiler}")
     made = _compile(compiler, tmp_path, "c", *STRICT, "-Wsign-conversion", "-Wshadow", "-O2", *extras)
     assert b"auslink_samples" in made.read_bytes()
 
 
+@pytest.mark.needs("g++")
 @pytest.mark.parametrize("extras", EXTRAS, ids=" ".join)
 def test_it_is_c_plus_plus_too(extras: tuple[str, ...], tmp_path: Path) -> None:
-    if shutil.which("g++") is None:
-        pytest.skip("needs g++")
     made = _compile("g++", tmp_path, "cpp", "-std=c++11", *STRICT[1:], "-O2", *extras)
     assert b"auslink_samples" in made.read_bytes()
 
@@ -56,7 +52,7 @@ def test_it_is_c_plus_plus_too(extras: tuple[str, ...], tmp_path: Path) -> None:
 @pytest.mark.parametrize("level", ["-Os", "-O2", "-O3"])
 @pytest.mark.parametrize("core", CORES)
 def test_nothing_is_asked_of_a_library(core: str, level: str, tmp_path: Path) -> None:
-    made = _compile(str(ARM), tmp_path, "c", *STRICT, "-mthumb", f"-mcpu={core}", level, RICE, SEAL)
+    made = _compile(ARM, tmp_path, "c", *STRICT, "-mthumb", f"-mcpu={core}", level, RICE, SEAL)
     assert subprocess.run(["arm-none-eabi-nm", "-u", made], capture_output=True, text=True, check=True).stdout == ""
 
 
@@ -67,7 +63,7 @@ def test_sending_samples_takes_little_flash_and_stack(
     core: str, extras: tuple[str, ...], code_bytes: int, stack_bytes: int, tmp_path: Path
 ) -> None:
     measure = ("-ffunction-sections", "-fdata-sections", "-fcallgraph-info=su")
-    made = _compile(str(ARM), tmp_path, "c", *STRICT, "-mthumb", f"-mcpu={core}", "-Os", *measure, *extras)
+    made = _compile(ARM, tmp_path, "c", *STRICT, "-mthumb", f"-mcpu={core}", "-Os", *measure, *extras)
     needed, deepest = _reached((tmp_path / "link.ci").read_text(), "auslink_samples")
     sizes = _sizes(made)
     table = sum(size for name, size in sizes.items() if name.startswith("table"))

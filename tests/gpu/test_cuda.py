@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edge.artefact.backends._cudart import Cudart, find_gpu
 from edge.errors import ModelError
 
-pytestmark = pytest.mark.gpu
+pytestmark = [pytest.mark.gpu, pytest.mark.rest]
 
 COUNT = 4096
 BYTES = 4 * COUNT

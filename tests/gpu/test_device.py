@@ -32,7 +32,7 @@ from edge.sources.demo import DEMO_AUDIO
 from tests.gpu.facts import CLOCKS, device_facts
 from tests.gpu.reference import Batch, Reference, as_batch
 
-pytestmark = pytest.mark.gpu
+pytestmark = [pytest.mark.gpu, pytest.mark.rest]
 
 VARIANTS = [item for item in find_variants(DEFAULT_PATH) if item.variant.runtime == "tensorrt"]
 FP16 = 5e-2  # largest difference of a score in half precision

@@ -1,4 +1,4 @@
-"""Whatever lies here is marked `system`, which `-m "not system"` leaves out, and begins before all other tests."""
+"""Whatever lies here is marked `rest`: `make test-rest` runs it, before the other tests that it runs."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark them; one of minutes would else be the last that several processes wait for."""
     for item in items:
         if HERE in item.path.parents:
-            item.add_marker(pytest.mark.system)
+            item.add_marker(pytest.mark.rest)
     items.sort(key=lambda item: HERE not in item.path.parents)

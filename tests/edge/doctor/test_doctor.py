@@ -95,6 +95,7 @@ def test_a_package_of_the_wrong_version_is_named(monkeypatch: pytest.MonkeyPatch
 
 
 class TestBroker:
+    @pytest.mark.needs("mosquitto")
     def test_one_that_takes_messages_is_ok(self, tmp_path: Path, mosquitto: Broker) -> None:
         assert look_at_broker(settings(tmp_path, mqtt={"port": mosquitto.port})).verdict == "ok"
 
@@ -127,6 +128,7 @@ class TestBroker:
         assert (check.verdict, "password_file" in check.found) == ("fail", True)
 
 
+@pytest.mark.needs("mosquitto")
 class TestOtherBoxes:
     """Two boxes with one name, seen from the broker's retained messages."""
 

@@ -17,7 +17,7 @@ def postgres() -> Iterator[Postgres]:
         yield server
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.needs("pg_ctlcluster"))])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Of an empty database, of either kind."""
     if request.param == "sqlite":

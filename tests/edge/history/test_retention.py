@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import Any
 
+import pytest
 from sqlalchemy import text
 
 from edge.delivery.messages import rfc3339
@@ -45,6 +46,7 @@ def test_what_is_older_goes_and_hours_may_stay_longer(url: str) -> None:
     assert [kept(url, table) for table in ("events", "minutes", "hours")] == [2, 2, 3]
 
 
+@pytest.mark.needs("pg_ctlcluster")
 def test_a_database_whose_tables_were_cut_by_month_is_written_and_pruned_as_any_other(postgres: Postgres) -> None:
     url = postgres.new_database()
     writer = HistoryWriter(url)

@@ -140,6 +140,7 @@ def test_two_writers_of_one_database_count_each_row_once(writer: HistoryWriter, 
     assert rows(url, select(HOURS.c.minutes, HOURS.c.continuous_ms)) == [(30, 30 * 12_500)]
 
 
+@pytest.mark.needs("pg_ctlcluster")
 def test_two_writers_that_name_one_node_do_not_wait_for_each_other_in_a_circle(postgres: Postgres) -> None:
     url, numbered = postgres.new_database(), Batch(numbers=[(("ward-b", "edge-7", ""), 1, 1)])
     writer, engine = HistoryWriter(url), open_database(url)
