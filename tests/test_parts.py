@@ -1,0 +1,52 @@
+"""`make test` and `make test-rest` are two parts of one suite: each test is in one of them, and both say what is left."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SEVERAL = ("tests/edge/history/test_retention.py", "tests/firmware_bridge/test_header_limits.py", "tests/gpu")
+SEVERAL += ("tests/system/firmware_bridge", "tests/test_parts.py")
+NOT_OF_THIS_MAKE = ("MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS")
+
+
+def words_of(target: str) -> list[str]:
+    """What a target says to pytest."""
+    environment = {name: value for name, value in os.environ.items() if name not in NOT_OF_THIS_MAKE}
+    line = ["make", "--no-print-directory", "--dry-run", target, "JOBS=2"]
+    told = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
+    return shlex.split(told.splitlines()[-1].partition("-m pytest")[2])
+
+
+def collected(*options: str) -> tuple[set[str], str]:
+    """Names of the tests of some files, and the last lines that were said."""
+    line = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *options, *SEVERAL]
+    told = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False).stdout
+    return set(re.findall(r"(?m)^tests/\S+::.+$", told)), told
+
+
+def test_the_two_commands_differ_in_their_part_alone() -> None:
+    first, second = words_of("test"), words_of("test-rest")
+    assert [first.pop(first.index("-m") + 1), second.pop(second.index("-m") + 1)] == ["not rest", "rest"]
+    assert first == second
+
+
+@pytest.mark.rest
+def test_every_test_is_in_one_part_and_what_is_left_out_is_told() -> None:
+    every, _ = collected()
+    first, told_first = collected("-m", "not rest")
+    second, told_second = collected("-m", "rest")
+    assert first
+    assert second
+    assert (first | second, first & second) == (every, set())
+    assert f"left out: {len(second)} tests of whole programs" in told_first
+    assert "`make test-rest` runs them" in told_first
+    assert f"left out: {len(first)} tests of `make test`" in told_second
+    assert not [name for name in first if name.startswith("tests/system")]
