@@ -1,4 +1,4 @@
-"""`make test` and `make test-rest` are two parts of one suite: each test is in one of them, and both say what is left."""
+"""`make test` and `make test-rest` are two parts of one suite: each test is in one, and both say what they leave out."""
 
 from __future__ import annotations
 
