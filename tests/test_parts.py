@@ -1,4 +1,4 @@
-"""`make test` and `make test-rest` are two parts of one suite: each test is in one, and both say what they leave out."""
+"""`make test` and `make test-rest` are two parts of one suite: each test is in one, and both say what they leave."""
 
 from __future__ import annotations
 
