@@ -12,8 +12,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
+from edge.contract.fields import ID_PATTERN
 from edge.errors import ConfigError
-from edge.settings.mistakes import ID_PATTERN, closest, joined, mistakes_of, shortened
+from edge.settings.mistakes import closest, joined, mistakes_of, shortened
 from edge.settings.section import PathBeside, Section
 from edge.settings.yaml_file import read_yaml
 

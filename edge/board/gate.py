@@ -18,7 +18,7 @@ from edge.board.access import Access, Session, is_same
 from edge.board.addresses import plain
 from edge.board.screens import Owner
 from edge.board.wire import Place
-from edge.delivery.topics import is_id
+from edge.contract.topics import is_id
 
 COOKIE = "laennec_board"
 HEADER = "x-csrf-token"

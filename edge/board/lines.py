@@ -13,7 +13,7 @@ from edge.board.kept import MAX_GROUPS, Alarms, BedState, Kept
 from edge.board.tile import AlarmLine, BurdenLine, Who
 from edge.board.urgency import order_of
 from edge.board.wire import Alarm, Person, Window
-from edge.ward.alarm_records import Signal
+from edge.contract.fields import Signal
 
 HOUR_MINUTES = 60
 WORDS = {  # by condition

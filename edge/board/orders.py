@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from edge.board.wire import Place, Text
-from edge.delivery.topics import OF_BED, make_topic
-from edge.ward.alarm_commands import parse_command
-from edge.ward.look_order import LOOK
+from edge.contract.commands import LOOK, parse_command
+from edge.contract.topics import OF_BED, make_topic
 
 ANSWER_S = 5.0  # how long a node may take; a command expires at the broker after 10 s
 MAX_WAITING = 64

@@ -12,9 +12,9 @@ from collections.abc import Callable
 
 from edge.board import sound_wire, wire
 from edge.board.inbox import Arrived, Inbox
+from edge.contract.topics import is_name
 from edge.delivery.mqtt import Connected, Disconnected, MqttSession, Signal
 from edge.delivery.requests import Listening, Request
-from edge.delivery.topics import is_name
 from edge.settings.board import BoardSettings
 
 ANONYMOUS = "board"  # last level of the topics of orders where the broker knows no users

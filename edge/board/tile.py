@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from edge.ward.alarm_records import Kind, Priority, Signal
+from edge.contract.fields import Kind, Priority, Signal
 
 Level = Literal["alarm", "unknown", "latched", "waiting", "seen", "inactive", "quiet"]
 """alarm: signalled, unanswered. unknown: nobody can say how the bed is. latched: over, and nobody has seen it. waiting:

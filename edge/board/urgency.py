@@ -7,7 +7,7 @@ before the monitoring of the same priority; what nobody has seen before what las
 from __future__ import annotations
 
 from edge.board.tile import AlarmLine, Level
-from edge.ward.alarm_records import Kind, Priority, Signal
+from edge.contract.fields import Kind, Priority, Signal
 
 RANKS: dict[tuple[Level, Kind | None, Priority | None], int] = {
     ("alarm", "Phy", "Hi"): 0, ("alarm", "Phy", "Me"): 1, ("unknown", None, None): 2, ("latched", "Phy", "Hi"): 3,

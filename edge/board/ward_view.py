@@ -26,7 +26,8 @@ from edge.board.unknown import (
 )  # fmt: skip
 from edge.board.urgency import LEVELS, rank_of
 from edge.board.ward_state import WINDOW_S, Ward
-from edge.ward.alarm_records import PRIORITIES, Kind, Priority
+from edge.contract.fields import Kind, Priority
+from edge.ward.alarm_records import PRIORITIES
 
 HOUR_S = 3600
 SOUND_DELAY_S = 10.0  # how long a bed must be unknown before that is heard: a node that starts again takes seconds

@@ -13,8 +13,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from edge.delivery.topics import read_topic
-from edge.ward.alarm_records import Kind, Priority, Signal
+from edge.contract.fields import Kind, Priority, Signal
+from edge.contract.topics import read_topic
 
 MAX_BYTES = 65_536  # ten times the largest message of the contract
 MAX_TEXT = 200

@@ -19,8 +19,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from edge.contract.topics import is_topic
 from edge.delivery.messages import EVENT_EXPIRY_S, TRANSITION, Body, Message, Node, rfc3339
-from edge.delivery.topics import is_topic
 from edge.ward.alarm_records import AlarmState, Answer, Key, Person, Rule, Transition, Value
 from edge.ward.alarm_rules import effective_limit, is_audible, is_watched, priority_of
 

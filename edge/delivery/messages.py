@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Protocol
 
-from edge.delivery.topics import make_topic
+from edge.contract.topics import make_topic
 from edge.sources.vitals import Vitals
 from edge.types import Event, Gap
 
@@ -60,7 +60,7 @@ class Node:
         """A topic below this node's: `prefix/site/node/level/...`.
 
         Raises:
-            ValueError: a level cannot stand in a topic (`edge.delivery.topics`).
+            ValueError: a level cannot stand in a topic (`edge.contract.topics`).
         """
         return make_topic(self.prefix, self.site, self.node, *levels)
 

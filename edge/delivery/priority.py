@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import IntEnum
 
+from edge.contract.fields import Priority
 from edge.delivery.messages import Message
-from edge.ward.alarm_records import Priority
 
 
 class MessagePriority(IntEnum):

@@ -12,9 +12,9 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from edge.contract.fields import SELF_TEST_STREAM
+from edge.contract.topics import read_topic
 from edge.delivery.records import ClipRecord, EventRecord, GapRecord, TransitionRecord, TrendRecord, WireRecord
-from edge.delivery.topics import read_topic
-from edge.settings.watching import SELF_TEST_STREAM
 
 MAX_BYTES = 16_384  # a message is below 4 kB; this is room for fields to come
 

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from edge.settings.mistakes import ID_PATTERN
+from edge.contract.fields import ID_PATTERN
 
 Id = Annotated[str, Field(pattern=ID_PATTERN)]
 

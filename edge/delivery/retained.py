@@ -13,7 +13,7 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
-from edge.delivery.topics import is_topic
+from edge.contract.topics import is_topic
 from edge.private_files import open_private
 
 MAX_BYTES = 1 << 20

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from heapq import nsmallest
 
+from edge.contract.commands import ClipOrder, Command, parse_command
 from edge.delivery.alarm_log import AlarmLog
 from edge.delivery.alarm_messages import (
     ALARM_EXPIRY_S,
@@ -40,7 +41,6 @@ from edge.log import RateLimitedLog
 from edge.node.alarm_inputs import BedReading, NodeReading, bed_values, node_values
 from edge.node.node_clips import NodeClips
 from edge.node.order_queue import Order, OrderQueue, refuse
-from edge.ward.alarm_commands import ClipOrder, Command, parse_command
 from edge.ward.alarm_records import UNTOLD, Answer, Key, Record, Rule, Transition, Value
 from edge.ward.alarms import Alarms
 

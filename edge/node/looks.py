@@ -19,6 +19,7 @@ from dataclasses import replace
 import numpy as np
 
 from edge.artefact.model import Model
+from edge.contract.commands import LOOK, LookOrder, read_order
 from edge.delivery.alarm_messages import ANSWER_EXPIRY_S, Address, address_of, answer_body, answer_topic
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.mel_message import MEL_EXPIRY_S, Bytes, MelScale, MelTile, mel_body, mel_topic, score_bytes
@@ -31,9 +32,7 @@ from edge.node.order_queue import Order, refuse
 from edge.node.stream import NodeStream
 from edge.node.stream_mel import StreamMel, Stretch
 from edge.settings.config import Stream
-from edge.ward.alarm_commands import read_order
 from edge.ward.alarm_records import Answer
-from edge.ward.look_order import LOOK, LookOrder
 
 MOST_BEDS = 8  # at once; 28 kB/s
 MOST_USERS = 16  # of one bed; a board looks for all its viewers at once

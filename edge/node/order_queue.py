@@ -14,11 +14,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
+from edge.contract.commands import Acknowledge, ident_of
 from edge.delivery.alarm_messages import ANSWER_EXPIRY_S, Address, answer_body, answer_topic
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.messages import Node
 from edge.delivery.requests import Request
-from edge.ward.alarm_commands import Acknowledge, ident_of
 from edge.ward.alarm_records import Answer
 from edge.ward.quotas import Quotas
 

@@ -18,13 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.artefact.model import Model
+from edge.contract.fields import SELF_TEST_STREAM
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.messages import Body, Message, Node, rfc3339
 from edge.delivery.requests import Listening, Request
 from edge.node.stream import NodeStream
 from edge.node.stream_status import StreamView
 from edge.settings.config import Stream
-from edge.settings.watching import SELF_TEST_STREAM
 from edge.sources.demo import DEMO_AUDIO, DEMO_TRUTH
 from edge.sources.file import FileSource
 from edge.sources.source import Wait

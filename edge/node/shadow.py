@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 from edge.artefact.model import Model
 from edge.artefact.runtime import open_model
+from edge.contract.fields import LONGEST_ID
 from edge.delivery.messages import Body, Message, Node, rfc3339
 from edge.errors import ConfigError, LaennecError, ModelError
 from edge.node.engine import Engine
@@ -23,7 +24,6 @@ from edge.node.stream import NodeStream
 from edge.node.stream_observer import StreamObserver
 from edge.node.stream_state import StreamTotals
 from edge.settings.config import Config, Stream, check_classes
-from edge.settings.mistakes import LONGEST_ID
 from edge.sources.source import Source
 from edge.types import Block, Event
 from edge.ward.disagreement import Disagreement, Side

@@ -17,8 +17,9 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from edge.contract.fields import ID_PATTERN
 from edge.errors import ConfigError
-from edge.settings.mistakes import ID_PATTERN, joined, mistakes_of, shortened
+from edge.settings.mistakes import joined, mistakes_of, shortened
 from edge.settings.mqtt import PREFIX_PATTERN, Mqtt
 from edge.settings.section import PathBeside, Section
 from edge.settings.yaml_file import read_yaml

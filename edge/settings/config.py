@@ -16,6 +16,7 @@ from typing import Annotated, Literal, Protocol
 
 from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
 
+from edge.contract.fields import ID_PATTERN, SELF_TEST_STREAM
 from edge.errors import ConfigError
 from edge.settings.age import Age
 from edge.settings.alarms import AlarmSettings
@@ -23,11 +24,11 @@ from edge.settings.clips import ClipSettings
 from edge.settings.home_assistant import HomeAssistant
 from edge.settings.kinds import LIVE, STANDARD_INPUT, Outside, RuntimeName
 from edge.settings.link import PATTERNS, LinkSettings, mistakes_of_streams
-from edge.settings.mistakes import ID_PATTERN, closest, joined, mistakes_of, shortened
+from edge.settings.mistakes import closest, joined, mistakes_of, shortened
 from edge.settings.mqtt import PREFIX_PATTERN, Mqtt
 from edge.settings.section import ModelPath, PathBeside, Section, beside_the_file
 from edge.settings.tracking import ClassTracking
-from edge.settings.watching import SELF_TEST_STREAM, Metrics, SelfTestSettings
+from edge.settings.watching import Metrics, SelfTestSettings
 from edge.settings.yaml_file import read_yaml
 
 SERVICE_STATE = Path("/var/lib/laennec")  # StateDirectory of the systemd unit

@@ -12,8 +12,6 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-LONGEST_ID = 32  # characters
-ID_PATTERN = rf"^[a-z0-9-]{{1,{LONGEST_ID}}}$"  # ids are levels of an MQTT topic: no '/', '+', '#' and no patient names
 MOST = 20  # lines; a file with more mistakes than this is of another program
 
 # Types of pydantic's errors, and what it expected

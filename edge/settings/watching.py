@@ -15,8 +15,6 @@ from pydantic import Field, field_validator
 
 from edge.settings.section import Host, Section
 
-SELF_TEST_STREAM = "self-test"
-"""Id of the virtual bed; no stream of the settings may have it."""
 LEAST_EVERY_S = (
     20.0  # a test takes up to this long: 5 s until the sound, 10 s until it is late, and rest before the next
 )

@@ -15,18 +15,14 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-Kind = Literal["Phy", "Tec"]
-"""Physiological (of the patient) or technical (of the monitoring itself)."""
-Priority = Literal["Lo", "Me", "Hi"]
-Signal = Literal["Off", "On", "Latch", "Ack"]
-"""Latch: the condition is over and nobody has acknowledged it; Ack: it lasts and a person has."""
+from edge.contract.fields import Kind, Priority, Signal
+
 Value = bool | float | None
 """What is measured: whether a technical condition is present, or a burden, s/min; None where it is not known."""
 Cause = Literal[
     "known", "unknown", "present", "cleared", "raised", "returned", "escalated", "acknowledged", "audio paused",
     "audio resumed", "inactivated", "reactivated", "limit set", "limit unset", "no limit", "not configured",
 ]  # fmt: skip
-Verb = Literal["acknowledge", "pause", "inactivate", "limit", "clip"]
 
 PRIORITIES: tuple[Priority, ...] = ("Lo", "Me", "Hi")
 UNTOLD: tuple[Cause, ...] = ("known", "unknown", "present")  # of the measurement alone: no signal changes by them

@@ -23,7 +23,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from edge.ward.alarm_records import PRIORITIES, AlarmState, BedLimit, Cause, Person, Priority, Rule, Signal, Value
+from edge.contract.fields import Priority, Signal
+from edge.ward.alarm_records import PRIORITIES, AlarmState, BedLimit, Cause, Person, Rule, Value
 
 HYSTERESIS = 0.7  # share of the limit; a burden that swings about its limit is one episode
 

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
-from edge.ward.alarm_commands import Acknowledge, AlarmCommand, ClipOrder, Command, Inactivate, Limit, Pause
+from edge.contract.commands import Acknowledge, AlarmCommand, ClipOrder, Command, Inactivate, Limit, Pause
 from edge.ward.alarm_records import AlarmState, Answer, Cause, Key, Ordered, Person, Record, Rule, Transition, Value
 from edge.ward.alarm_rules import Change, acknowledge, advance, inactivate, pause, priority_of, set_limit
 from edge.ward.quotas import Quotas
@@ -92,7 +92,7 @@ class Alarms:
             now_s: not before the last time.
             user: whom the broker let speak.
             stream: the bed; empty for the node itself.
-            command: what `edge.ward.alarm_commands.parse_command` gave.
+            command: what `edge.contract.commands.parse_command` gave.
             clip: id of the clip that is made if it is one that orders it; it changes no alarm.
 
         Returns:

@@ -10,7 +10,7 @@ from typing import Any
 from edge.board.looking import AGAIN_S, SOON_S, Looking
 from edge.board.orders import MAX_WAITING, Orders
 from edge.board.wire import Place
-from edge.ward.look_order import MOST_LOOK_S
+from edge.contract.commands import MOST_LOOK_S
 
 BED, OTHER = Place("site", "node", "bed1"), Place("site", "node", "bed2")
 

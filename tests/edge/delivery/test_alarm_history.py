@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 import edge.delivery.patient
+from edge.contract.commands import Acknowledge, Pause
 from edge.delivery import alarm_history, alarm_log
 from edge.delivery.alarm_history import DAY_S, HistoryBound, parts
 from edge.delivery.alarm_log import AlarmLog
 from edge.delivery.alarm_log_reading import read_all
-from edge.ward.alarm_commands import Acknowledge, Pause
 from edge.ward.alarm_records import Key, Rule, Transition
 from edge.ward.alarms import Alarms
 

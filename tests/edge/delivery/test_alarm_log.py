@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from edge.contract.commands import Acknowledge
 from edge.delivery.alarm_history import parse
 from edge.delivery.alarm_log import AlarmLog, before
 from edge.delivery.alarm_log_reading import read_all
-from edge.ward.alarm_commands import Acknowledge
 from edge.ward.alarm_records import Key, Record, Rule, to_line
 from edge.ward.alarms import Alarms
 from tests.edge.full_disk import small_disk

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from edge.contract.commands import Acknowledge, parse_command
 from edge.delivery.alarm_messages import address_of
 from edge.neighbours.home_assistant import Bed, announcement, announcements, beds_of
 from edge.settings.config import Stream
 from edge.settings.home_assistant import HomeAssistant
-from edge.ward.alarm_commands import Acknowledge, parse_command
 from edge.ward.alarm_records import Key
 from tests.edge.neighbours.discovery import DISCOVERY, render
 from tests.edge.neighbours.messages import BED, GOLDEN, LIVE, NODE, alarm, trend

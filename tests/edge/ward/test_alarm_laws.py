@@ -6,7 +6,7 @@ import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from edge.ward.alarm_commands import Acknowledge, Command, Inactivate, Limit, Pause
+from edge.contract.commands import Acknowledge, Command, Inactivate, Limit, Pause
 from edge.ward.alarm_records import Key, Record, Rule, Transition, from_line, to_line
 from edge.ward.alarm_rules import is_audible, priority_of
 from edge.ward.alarms import Alarms

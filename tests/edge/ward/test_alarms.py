@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from edge.contract.commands import Acknowledge, Command, Inactivate, Limit, Pause
 from edge.ward import alarms as module
-from edge.ward.alarm_commands import Acknowledge, Command, Inactivate, Limit, Pause
 from edge.ward.alarm_records import Key, Ordered, Rule, Transition, Value
 from edge.ward.alarms import Alarms
 

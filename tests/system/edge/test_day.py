@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.contract.commands import Acknowledge, Command, Inactivate, Pause
 from edge.detector.tracker import Tracker
 from edge.node.alarm_inputs import BedReading, bed_values, rules_of
 from edge.settings.config import parse_config
 from edge.types import Scores
-from edge.ward.alarm_commands import Acknowledge, Command, Inactivate, Pause
 from edge.ward.alarm_records import Key, Rule, Value, from_line, to_line
 from edge.ward.alarms import Alarms
 from edge.ward.burden import LEAST_COVERAGE, Reading

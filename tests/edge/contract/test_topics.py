@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.contract.fields import ID_PATTERN
+from edge.contract.topics import TopicNames, is_topic, make_topic, read_topic
 from edge.delivery.messages import Node
-from edge.delivery.topics import TopicNames, is_topic, make_topic, read_topic
-from edge.settings.mistakes import ID_PATTERN
 
 IDS = st.from_regex(ID_PATTERN, fullmatch=True).filter(lambda name: not name.endswith("\n"))
 BAD = ["lost\n", "bed\x7f", "bed\uffff", "a/b", "+", "#", "", "\0", "Bed", "b" * 33, "bed 1", "bed\ud800"]

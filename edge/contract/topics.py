@@ -1,6 +1,6 @@
 """The topics of the contract: made and read here alone, from names that are looked at first.
 
-Not for what is said there (`edge.delivery.messages`). A broker ends the connection of whoever publishes to a topic that
+Not for what is said there. A broker ends the connection of whoever publishes to a topic that
 holds a control character, and a name that holds '/', '+' or '#' is another topic than it seems; paho looks at '+' and
 '#' alone. So no topic is made of a name that is not of the form that the settings have for it.
 
@@ -13,13 +13,23 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from edge.settings.mistakes import ID_PATTERN
+from edge.contract.fields import ID_PATTERN, SELF_TEST_STREAM
 
 ID_WORDS, NAME_WORDS = "a-z, 0-9 and '-', at most 32", "A-Z, a-z, 0-9, '.', '_' and '-', at most 80"
 NAME = r"[A-Za-z0-9._-]{1,80}"  # conditions, verbs and users at the broker; the longest is an id of Home Assistant
 OF_BED = "s"
 
 _ID, _NAME, _NAMES = re.compile(ID_PATTERN), re.compile(NAME), re.compile(f"{NAME}(/{NAME})*")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A bed, or a node itself, as a topic names it."""
+
+    site: str
+    node: str
+    stream: str = ""
+    """Empty: the node itself."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +42,11 @@ class TopicNames:
     """The bed; empty for the node itself."""
     levels: tuple[str, ...]
     """What is behind that, at least one."""
+
+    @property
+    def place(self) -> Place:
+        """Whose it is."""
+        return Place(self.site, self.node, self.stream)
 
 
 def is_id(name: object) -> bool:
@@ -81,3 +96,8 @@ def read_topic(prefix: str, topic: str) -> TopicNames:
     if not names.levels or names.levels == (OF_BED,):
         raise ValueError(f"expected more levels behind a bed, found {topic[:128]!a}")
     return names
+
+
+def is_self_test(topic: str) -> bool:
+    """Whether it is of no patient but of the node's own test, which is never counted."""
+    return f"/{OF_BED}/{SELF_TEST_STREAM}/" in topic

@@ -8,7 +8,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from edge.ward.alarm_commands import Acknowledge, ClipOrder, Inactivate, Limit, Pause, parse_command
+from edge.contract.commands import Acknowledge, ClipOrder, Inactivate, Limit, Pause, parse_command
 from tests.edge.conftest import SCHEMAS
 
 ID, WHO = {"id": "a-1"}, {"by": "nurse K"}

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from edge.ward.alarm_commands import MAX_COMMAND_BYTES, read_order
-from edge.ward.look_order import LookOrder
+from edge.contract.commands import MAX_COMMAND_BYTES, LookOrder, read_order
 from tests.edge.conftest import SCHEMAS
 
 ROOT = SCHEMAS["laennec.command/1"]

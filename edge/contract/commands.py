@@ -6,21 +6,24 @@ is a mistake: of a person's order no part may be ignored.
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, TypeVar
+from typing import Annotated, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from edge.ward.alarm_records import Verb
-
+COMMAND = "laennec.command/1"
 MAX_COMMAND_BYTES = 2048
 MAX_PAUSE_S = 120.0  # of the audible signal; a longer silence is an inactivation, with a reason
 MAX_INACTIVE_S = 8 * 3600.0  # a shift
 MAX_LIMIT = 60.0  # s/min: sound all the time
 MAX_CLIP_S = 900.0  # the most that the settings let a node remember
+MOST_LOOK_S = 30.0  # at once; a viewer that is gone costs no more
+LOOK = "look"  # verb of what changes nothing, is in no log, and comes again every some seconds while somebody looks
 
+Verb = Literal["acknowledge", "pause", "inactivate", "limit", "clip"]
 Text = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Reason = Annotated[str, Field(min_length=3, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Ident = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+Condition = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,32}$")]
 
 
 class Order(BaseModel):
@@ -29,36 +32,37 @@ class Order(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
     verb: ClassVar[Verb]
 
-    id: Ident
-    """Chosen by the sender, another for each command: one that comes twice is carried out once."""
-    by: Text
-    """Who orders it, as the sender calls the person."""
+    id: Ident = Field(description="Another for each command: one that comes twice is carried out once.")
+    by: Text = Field(description="Who orders it, as the sender calls the person.")
 
 
 class AlarmOrder(Order):
     """What every command to alarms has."""
 
-    condition: Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,32}$")] | None = None
-    """Which alarm; None: all of this bed."""
+    condition: Condition | None = Field(None, description="Which alarm; null: all of this bed.")
 
 
 class Acknowledge(AlarmOrder):
-    """I have seen it."""
+    """I have seen it: On becomes Ack, Latch becomes Off."""
 
     verb = "acknowledge"
-    episode: Annotated[int, Field(ge=1)] | None = None
-    """The episode that was seen; another that came meanwhile is then left alone."""
+    episode: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="The episode that was seen; refused if another has come. Needs the condition."
+    )
 
 
 class Pause(AlarmOrder):
-    """Silence for a moment."""
+    """The audible signal is silent for a while; what is raised meanwhile is heard."""
 
     verb = "pause"
     duration_s: Annotated[float, Field(gt=0, le=MAX_PAUSE_S)] = MAX_PAUSE_S
 
 
 class Inactivate(AlarmOrder):
-    """No signal for a while, as during physiotherapy; 0 s ends it."""
+    """No signal for a while, as during physiotherapy; 0 s ends it.
+
+    What is present afterwards is raised anew.
+    """
 
     verb = "inactivate"
     duration_s: Annotated[float, Field(ge=0, le=MAX_INACTIVE_S)]
@@ -66,23 +70,46 @@ class Inactivate(AlarmOrder):
 
 
 class Limit(AlarmOrder):
-    """Another limit for this bed; null: that of the settings again."""
+    """Another limit for this bed, s/min; null: that of the settings again."""
 
     verb = "limit"
-    condition: Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,32}$")]
+    condition: Condition
     limit_s_per_min: Annotated[float, Field(gt=0, le=MAX_LIMIT)] | None
     why: Reason
 
 
 class ClipOrder(Order):
-    """Keep the last seconds of this bed's sound."""
+    """Keep the last seconds of this bed's sound, as far as they are remembered; refused where no sound is kept.
+
+    The answer has the id of the clip.
+    """
 
     verb = "clip"
     seconds: Annotated[float, Field(ge=1, le=MAX_CLIP_S)] = 30.0
 
 
+class LookOrder(Order):
+    """Show the live spectrogram and scores of this bed (laennec.mel/1) to all who read them, for so long from now.
+
+    Again before it is over to go on, 0 s to end it for this user. Refused where the settings of the node do not have
+    `look: true`, and while 8 beds of the node are looked at. It changes no alarm and is in no log.
+    """
+
+    duration_s: Annotated[float, Field(ge=0, le=MOST_LOOK_S)] = MOST_LOOK_S
+
+
 AlarmCommand = Acknowledge | Pause | Inactivate | Limit
 Command = AlarmCommand | ClipOrder
+ORDERS = (
+    "What a person orders of the alarms, a clip of what was heard, or a look at a bed. QoS 1, not retained, on "
+    "<prefix>/<site>/<node>/s/<stream>/cmd/<verb>/<user> for a bed and on <prefix>/<site>/<node>/cmd/<verb>/<user> for "
+    "the node's own alarms; <verb> is acknowledge, pause, inactivate, limit or (of a bed alone) clip or look (each has "
+    "its form in $defs), <user> the sender's name at the broker, which the access list of deploy/mosquitto/setup holds "
+    f"to. At most {MAX_COMMAND_BYTES} bytes. Send it with a message expiry of 10 s (MQTT 5), so that none comes late. "
+    "The answer (laennec.result/1) comes on <prefix>/<site>/<node>/s/<stream>/result/<verb>/<user>, or below it where "
+    "the response topic (MQTT 5) says so, with the correlation data. No answer within some seconds: send it again with "
+    "the same id, which is carried out once. Unlike in other messages a field that is not known is refused."
+)
 
 OrderType = TypeVar("OrderType", bound=Order)
 
@@ -90,6 +117,7 @@ COMMANDS: dict[str, type[Command]] = {
     Acknowledge.verb: Acknowledge, Pause.verb: Pause, Inactivate.verb: Inactivate, Limit.verb: Limit,
     ClipOrder.verb: ClipOrder,
 }  # fmt: skip
+FORMS: dict[str, type[Order]] = {**COMMANDS, LOOK: LookOrder}
 
 
 class _Ident(BaseModel):

@@ -1,0 +1,106 @@
+"""The live picture of a bed: a stretch of log-mel columns and scores as bytes in JSON, while somebody looks.
+
+Not for making columns of sound (`edge.node.mel_columns`), nor for who looks (`edge.node.looks`). A tile is passed on to
+browsers, so every number in it is looked at, and it is no larger than it says.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Annotated, ClassVar
+
+from pydantic import Field, model_validator
+
+from edge.contract.events import SampleIndex
+from edge.contract.fields import Hex, Id, Made, Mode, Rate, Share, Text, Time
+from edge.contract.message import Message, Part, Wire
+
+MEL_EXPIRY_S = 5  # a picture of the moment is worth nothing later
+MAX_COLUMNS, MAX_BANDS, MAX_CLASSES = 256, 256, 16  # of a tile; a node sends some 15 to 30, 64 and 5
+MAX_COLUMNS_PER_S = 200  # a browser makes room for half a minute; a node sends some 30
+
+Base64 = Annotated[str, Field(max_length=65_536, json_schema_extra={"contentEncoding": "base64"})]
+
+
+class Grid(Part):
+    """The truth: column k shows the samples [first + k * column, first + (k + 1) * column) of the stream."""
+
+    rate: Rate
+    first: SampleIndex
+    column: Annotated[int, Field(ge=1, le=65_536)] = Field(description="Samples of a column, those of one score.")
+
+
+class Levels(Part):
+    """A byte b of `mel` from 1 on is lowest + (b - 1) * step, dB re a full-scale sine.
+
+    What is fainter is 1, what is louder 255.
+    """
+
+    lowest: float = Field(ge=-300, le=300)
+    step: float = Field(gt=0, le=10)
+
+
+class MelMessage(Message):
+    """A stretch of a bed's sound as log-mel columns, with its scores, while somebody looks (command `look`).
+
+    When its scores are known; with the default model 15 columns (0.48 s), 0.8 to 1.4 s after their sound. At most once:
+    what was dropped does not come again. Columns that lie between two messages are not known: place by sample.first,
+    never one message behind the other. Per band a column is the highest of the short frames that are centred in it. It
+    is derived from sound: it shows when somebody speaks.
+    """
+
+    wire: ClassVar = Wire(
+        "laennec.mel/1", ("s/+/mel",), "the live spectrogram and the scores of a bed that somebody looks at",
+        qos=0, expiry_s=MEL_EXPIRY_S,
+    )  # fmt: skip
+
+    node: Id
+    stream: Id
+    site: Id
+    boot_id: Hex = Field(
+        description="Of the process whose sample indices these are. They may also begin again within it, with a device "
+        "that does: a `first` that is lower than the last one is of another sound.",
+    )
+    mode: Mode
+    ts: Made
+    sample: Grid
+    time: Time = Field(description="When sample `first` was recorded, RFC 3339, UTC; by the clock that events have.")
+    columns: Annotated[int, Field(ge=1, le=MAX_COLUMNS)]
+    bands: Annotated[int, Field(ge=2, le=MAX_BANDS)]
+    lowest_hz: float = Field(
+        gt=0,
+        description="Centre of the lowest band, Hz; the centres lie evenly on the mel scale, 2595 log10(1 + f / 700).",
+    )
+    highest_hz: float = Field(gt=0, description="Centre of the highest band, Hz.")
+    db: Levels
+    mel: Base64 = Field(
+        description="Base64 of columns * bands bytes, one column after the other, lowest band first. 0: not heard, "
+        "because sound that it needs was lost or masked, also where the detector bridged a short hole; never silence.",
+    )
+    classes: list[Text] = Field(max_length=MAX_CLASSES, description="What the scores are of.")
+    scores: Base64 = Field(
+        description="Base64 of columns * classes bytes, one column after the other. 0: no score (lost, or not "
+        "measurable); a byte b from 1 on is (b - 1) / 254.",
+    )
+    thresholds: dict[Text, Share] = Field(
+        max_length=MAX_CLASSES, description="Score that opens an event on this stream, by class."
+    )
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> MelMessage:
+        for name, wanted in (("mel", self.bands), ("scores", len(self.classes))):
+            if (found := _length(getattr(self, name))) != wanted * self.columns:
+                raise ValueError(f"{name}: expected {wanted * self.columns} bytes, found {found}")
+        if self.sample.rate > MAX_COLUMNS_PER_S * self.sample.column:
+            raise ValueError(f"sample: expected at most {MAX_COLUMNS_PER_S} columns in a second")
+        if self.highest_hz <= self.lowest_hz:
+            raise ValueError("highest_hz is not above lowest_hz")
+        return self
+
+
+def _length(text: str) -> int:
+    try:
+        return len(base64.b64decode(text, validate=True))
+    except binascii.Error:
+        return -1

@@ -1,0 +1,26 @@
+"""What the contract says of itself is made of its models, and committed."""
+
+from __future__ import annotations
+
+import json
+
+import jsonschema
+
+from edge.contract.docs import FOLDER, schemas, with_table
+
+REPAIR = "run  .venv/bin/python -m edge.contract"
+
+
+def test_the_schemas_that_are_committed_are_those_of_the_models() -> None:
+    made = schemas()
+    assert {path.name: path.read_text() for path in (FOLDER / "schema").glob("*.json")} == made, REPAIR
+
+
+def test_the_table_of_the_readme_is_that_of_the_models() -> None:
+    readme = (FOLDER / "README.md").read_text()
+    assert with_table(readme) == readme, REPAIR
+
+
+def test_every_schema_is_one() -> None:
+    for path in (FOLDER / "schema").glob("*.json"):
+        jsonschema.Draft202012Validator.check_schema(json.loads(path.read_text()))
