@@ -96,7 +96,8 @@ def _read_into(found: Found, folder: Path, name: str) -> None:
             raise UnreadableError("not finished: no result.json; the same command goes on with it")
         source = (_edge if is_edge else _clips)(folder, name, f"R{len(found.sources) + 1}")
         if (folder.parent / _COMPARISON).is_file():  # whose tables have its numbers, with those of other seeds
-            source = replace(source, rows=(), weights=None)
+            compared = PurePath(name).parent.as_posix()
+            source = replace(source, rows=(), weights=None, compared=compared)
         found.sources.append(source)
     except UnreadableError as error:
         found.left_out.append(LeftOut(name, str(error)))
@@ -110,16 +111,18 @@ def _edge(folder: Path, name: str, key: str) -> Source:
     weights, found, folds = result.count("parameters"), result.part("validation").numbers(), recipe.count("folds")
     where = f"patients of the training set, by {folds}-fold cross-validation ({result.count('patients')} patients)"
     who = f"{name} (edge)"
+    bounds = result.part("intervals") if "intervals" in result.names() else Stored("", {})
+    values = {metric: Value(x, *_bounds(bounds, metric)) for metric, x in found.items()}
     rows = [
-        TaskRow(who, task, where, key, *_four(f"task {task} ", found), weights=weights)
+        TaskRow(who, task, where, key, *_four(f"task {task} ", values), weights=weights)
         for task in sorted({metric.split()[1] for metric in found if metric.startswith("task ")})
     ]
-    metrics = {metric: Value(value) for metric, value in found.items() if not metric.startswith("task ")}
+    metrics = {metric: value for metric, value in values.items() if not metric.startswith("task ")}
     for kind in ("event F1", "segment F1"):
         both = [found[metric] for metric in (f"{kind} continuous", f"{kind} discontinuous") if metric in found]
         if len(both) == 2:
             metrics[f"{kind}, mean of both"] = Value(sum(both) / 2)
-    networks = (folds + len(recipe.words("shifts")) + 1) * (recipe.count("teachers", 0) + 1)
+    networks = folds + len(recipe.words("shifts")) + recipe.count("finals", 1)
     told = {"recipe": "edge", "seed": str(recipe.count("seed"))}
     told |= {"epochs": f"{recipe.part('loop').count('epochs')} for each of {networks} networks"}
     told |= {"weights": f"{weights:,}", "commit": _commit(run), "date": result.text("date")}
@@ -164,9 +167,13 @@ def _clips(folder: Path, name: str, key: str) -> Source:
     return Source(key, name, folder, _command(run), told | {"date": run.text("begun", "")[:10]}, rows, weights=weights)
 
 
-def _four(task: str, found: Mapping[str, float]) -> tuple[Value, Value, Value, Value]:
+def _bounds(bounds: Stored, metric: str) -> Sequence[float | None]:
+    return bounds.maybe_numbers(metric)[:2] if metric in bounds.names() else ()
+
+
+def _four(task: str, found: Mapping[str, Value]) -> tuple[Value, Value, Value, Value]:
     """SE, SP, Score and recall of Poor Quality of one task, as the edge recipe names them."""
-    se, sp, score, poor = (Value(found.get(task + part)) for part in ("SE", "SP", "Score", f"recall of {_POOR}"))
+    se, sp, score, poor = (found.get(task + part, Value()) for part in ("SE", "SP", "Score", f"recall of {_POOR}"))
     return se, sp, score, poor
 
 

@@ -9,44 +9,46 @@ from datetime import date
 from training.clips.compared import WHOLE
 from training.clips.validation_scores import RULE
 from training.detector.budget import BUDGETS
+from training.results.finished import HELD_OUT
 from training.results.latency import Timed
-from training.results.published import CHALLENGE, Published
-from training.results.rows import Ablation, Budget, ComparedRow, Found, LeftOut, Source, StreamRows, TaskRow
-from training.results.tables import NOTHING, averaged_table, detail_table, plain, score_table, table
+from training.results.published import Published
+from training.results.rows import Ablation, Budget, ComparedRow, Found, LeftOut, Source, StreamRows, TaskRow, Value
+from training.results.tables import NOTHING, plain, table, task_table, unscored
 
-AVERAGED = (
-    ("ICBHI 2017, official 60/40 split, 4 classes", "icbhi", "icbhi-4"),
-    ("ICBHI 2017, official 60/40 split, 2 classes", "icbhi", "icbhi-2"),
-    ("Trained on ICBHI, asked about SPRSound", "ood", "ood"),
+TASKS = (
+    ("SPRSound, task 1-1: a cut event, normal or adventitious", ("sprsound-2022", "sprsound-2023"), "1-1"),
+    ("SPRSound, task 1-2: a cut event, which of seven sounds", ("sprsound-2022", "sprsound-2023"), "1-2"),
+    ("SPRSound, task 2-1: a recording, normal, adventitious or poor", ("sprsound-2022", "sprsound-2023"), "2-1"),
+    ("SPRSound, task 2-2: a recording, which kinds of sound", ("sprsound-2022", "sprsound-2023"), "2-2"),
+    ("ICBHI 2017, official 60/40 split, 4 classes", ("icbhi",), "icbhi-4"),
+    ("ICBHI 2017, official 60/40 split, 2 classes", ("icbhi",), "icbhi-2"),
+    ("Trained on ICBHI, asked about SPRSound", ("ood",), "ood"),
 )
 _INTRODUCTION = """# Results
 
 Made {made} by `make results`. Do not edit: train, evaluate and make it again.
 
-Three kinds of numbers are on this page, never in one column without saying so:
+Each task has one table, and "measured on" says which kind a number is:
 
-- **official test sets**, which nothing was chosen on here; `make evaluate` gives them. `inter` holds patients that no
-  training recording is of; all `intra` patients have other recordings in the training set, so `intra` and `total` are
-  optimistic. Compare `inter`.
-- **held-out patients of the training set**; `make train` gives them. No published number is measured on these.
-- **published numbers**, on the official test sets. Each says where it was read and why it is not, or not quite,
-  comparable; the words are explained below under "Why numbers are not comparable".
+- **bold, held-out patients of the training set**: measured here (`make train`). Nobody else measures on these, so
+  compare only among them.
+- **bold, official test set**: measured here (`make evaluate`), where those recordings lie.
+- *italic, measured outside*: weights of this repository, judged by others on the official test set of 2022. `inter`
+  holds patients that no training recording is of; all `intra` patients are in the training set, so `total` is
+  optimistic.
+- plain: published, with where it was read and what makes it not comparable ("Why numbers are not comparable").
 
-**Bold** is measured here; `from` names the run (R) or evaluation (E) whose command stands at the end. In brackets: 95 %
-intervals over patients, where an evaluation made them. SE is the share of adventitious clips with exactly the right
-label, SP that of normal clips called Normal, Score = (AS + HS) / 2 of their arithmetic and harmonic mean; for ICBHI it
-is the arithmetic mean. Poor Quality counts in neither.
+`from` names the run (R) or evaluation (E) whose command stands at the end. In brackets: 95 % intervals over patients.
+SE is the share of adventitious clips with exactly the right label, SP that of normal clips called Normal,
+Score = (AS + HS) / 2 of their arithmetic and harmonic mean; for ICBHI the arithmetic mean. Poor Quality counts in none.
+
+The length of a cut event alone gives the Scores of "duration" in 1-1 and 1-2, and hears nothing: a method that is given
+cut events can read it, from padding or from the mask of what was heard. What a method is worth there is what it adds.
 """
-_DURATION = """The length of a cut event alone gives the Score of the duration rule below, and the rule hears nothing. A
-method that is given cut events can read their length, from padding or from the mask of what was heard; a stream gives
-no such cue. What a method is worth in 1-1 and 1-2 is what it adds to this row.
-"""
-_COMPARED = """Size `small`, on the fifth of the patients of the training part that is not trained on. The last epoch is
-kept, so they choose nothing in a run; which optimiser and how many epochs the recipes have was decided on them.
-Means over the seeds, intervals over patients and seeds. The five are each published on other data or with
-pre-trained weights; here all learn from this set alone. Weights and multiply-adds are those of an answer to one clip
-(`hear`: to 2 s), the time that of one core. Task 1-1 is the answer to 1-2 without its kind (of `hear` an answer of its
-own); `make evaluate` adds up the probabilities instead, which finds a little more (`ngo2023`: .865 against .840).
+_COMPARED = """Size `small`, last epoch, so the patients that validate choose nothing in a run; which optimiser and how
+many epochs the recipes have was decided on them. Weights and multiply-adds are those of an answer to one clip (`hear`:
+to 2 s), the time that of one core beside other work. Scores stand above, as means over the seeds; task 1-1 is there the
+answer to 1-2 without its kind (of `hear` an answer of its own).
 """
 _OF_A_PAPER = (
     "The whole recipe, and of each variant the difference from it, paired by seed and patient, with 95 % intervals "
@@ -57,6 +59,7 @@ _OF_THE_EDGE = (
     "Mean and standard deviation over seeds on held-out patients of one fold, with a short schedule; Scores at "
     "their best offset, so they are higher than an estimate. `python -m training.detector.ablation` prints it."
 )
+_TOLD = ("recipe", "seed", "epochs", "weights", "commit", "date")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +85,9 @@ class Content:
 
 def page(content: Content) -> str:
     """RESULTS.md as text."""
-    rows = [row for source in content.sources for row in source.rows]
     parts = [
         _INTRODUCTION.format(made=content.made.isoformat()),
-        *_tasks(rows, content.published),
+        *_tasks(content),
         *_streaming([some for source in content.sources for some in source.streaming], content.published),
         *_budgets([run for run in content.trained.sources if run.streaming]),
         *_sizes(content),
@@ -98,26 +100,30 @@ def page(content: Content) -> str:
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
 
-def _tasks(rows: Sequence[TaskRow], published: Published) -> Iterator[str]:
-    entries = published.of("sprsound-2022")
-    yield "## SPRSound, tasks 1-1 to 2-2: Score"
-    yield _DURATION
-    yield "### On the official test sets of 2022"
-    if not any(row.is_test for row in rows):
-        yield "No official test set was evaluated: the rows are published ones alone."
-    yield score_table(rows, [e for e in entries if e.test_set != "train"], CHALLENGE, is_test=True)
-    yield detail_table(rows, is_test=True)
-    yield "### On held-out patients of the training set\n\nNot to be compared with the table above."
-    yield score_table(rows, [e for e in entries if e.test_set == "train"], CHALLENGE, is_test=False)
-    yield detail_table(rows, is_test=False)
-    yield "### Published for the test set of 2023"
-    yield score_table([], published.of("sprsound-2023"), CHALLENGE, is_test=True)
-    for title, benchmark, task in AVERAGED:
-        yield f"## {title}"
-        yield averaged_table(rows, published, (benchmark, task), is_test=True)
-        if held_out := averaged_table(rows, published, (benchmark, task), is_test=False):
-            yield "On held-out patients of the training set, not to be compared with the table above:"
-            yield held_out
+def _tasks(content: Content) -> Iterator[str]:
+    rows = [row for source in content.sources for row in source.rows]
+    rows += [_as_task(row, content) for row in content.trained.compared if row.variant in (WHOLE, RULE)]
+    for title, benchmarks, task in TASKS:
+        if shown := task_table(task, rows, [e for name in benchmarks for e in content.published.of(name)]):
+            yield f"## {title}"
+            yield shown
+    yield "Claimed without such a score:"
+    yield unscored(content.published.entries)
+
+
+def _as_task(row: ComparedRow, content: Content) -> TaskRow:
+    """A row of a comparison as one of its task; the duration rule hears nothing and has no seed."""
+    who = f"{row.recipe}, {row.seeds} seeds" if row.seeds else "duration alone, which hears nothing"
+    keys = [s.key for s in content.trained.sources if s.compared and s.told["recipe"] == row.recipe]
+    where, weights = (
+        f"{HELD_OUT} (the fifth that the papers' runs leave)",
+        None if row.weights is None else round(row.weights),
+    )
+    return TaskRow(who, row.task, where, _keys(keys), row.se, row.sp, row.score, Value(), weights=weights)
+
+
+def _keys(keys: Sequence[str]) -> str:
+    return " to ".join(dict.fromkeys((keys[0], keys[-1]))) if keys else NOTHING
 
 
 def _streaming(streaming: Sequence[StreamRows], published: Published) -> Iterator[str]:
@@ -192,47 +198,56 @@ def _sizes(content: Content) -> Iterator[str]:
 
 
 def _compared(rows: Sequence[ComparedRow]) -> Iterator[str]:
-    """The recipes of the papers, whole, and the duration rule once for each task."""
-    shown = {(row.recipe if row.seeds else "", row.task): row for row in rows if row.variant in (WHOLE, RULE)}
+    """What the recipes of the papers cost, whole."""
+    shown = {row.recipe: row for row in rows if row.variant == WHOLE}
     if not shown:
         return
-    yield "## The recipes of the papers, trained here"
+    yield "## What the recipes of the papers cost"
     yield _COMPARED
-    heads = ["recipe", "task", "SE", "SP", "Score", "seeds", "epochs", "weights", "multiply-adds", "one training"]
     lines = []
-    for row in sorted(shown.values(), key=lambda row: (row.task, not row.seeds, row.recipe)):
-        who = f"**{plain(row.recipe)}**" if row.seeds else "duration alone, which hears nothing"
+    for row in shown.values():
         sizes = [NOTHING if x is None else f"{x / 1e6:.3g} M" for x in (row.weights, row.multiply_adds)]
         taken = NOTHING if not row.seconds else f"{row.seconds / 60:.0f} min"
-        counts = [str(row.seeds), str(row.epochs)] if row.seeds else [NOTHING, NOTHING]
-        lines.append([who, row.task, row.se.text(), row.sp.text(), row.score.text(), *counts, *sizes, taken])
-    yield table(heads, lines)
+        lines.append([f"**{plain(row.recipe)}**", str(row.seeds), str(row.epochs), *sizes, taken])
+    yield table(["recipe", "seeds", "epochs", "weights", "multiply-adds", "one training"], lines)
 
 
 def _ablations(ablations: Sequence[Ablation]) -> Iterator[str]:
-    for ablation in ablations:
-        yield f"## What each part adds ({plain(ablation.name)})"
-        yield _OF_A_PAPER if ablation.is_of_a_paper else _OF_THE_EDGE
-        yield ablation.text
+    for is_of_a_paper, title, told in (
+        (True, "## What each part of a paper adds", _OF_A_PAPER),
+        (False, "## What each part of the detector adds", _OF_THE_EDGE),
+    ):
+        shown = [ablation for ablation in ablations if ablation.is_of_a_paper == is_of_a_paper]
+        yield from (title, told) if shown else ()
+        for ablation in shown:
+            yield f"### {plain(ablation.name)}"
+            yield ablation.text
 
 
 def _origins(content: Content) -> Iterator[str]:
     yield "## Where the numbers come from"
     if runs := content.trained.sources:
-        heads = ["recipe", "seed", "epochs", "weights", "commit", "date"]
-        lines = [
-            [r.key, plain(r.name), *(plain(r.told.get(head, "-")) for head in heads), _code(r.command)] for r in runs
-        ]
-        yield table(["", "run", *heads, "command"], lines)
+        groups: dict[str, list[Source]] = {}
+        for run in runs:
+            groups.setdefault(run.compared or run.key, []).append(run)
+        yield table(["", "run", *_TOLD, "command"], [_origin(group) for group in groups.values()])
     if found := content.judged.sources:
         lines = [
             [e.key, plain(e.name), plain(e.told["model"]), _code(e.command), plain(e.told["intervals"])] for e in found
         ]
         yield table(["", "evaluation", "model", "command", "intervals"], lines)
-    yield "Published numbers: `training/results/published.yaml`."
+    yield "Published and outside numbers: `training/results/published.yaml`."
     if content.left_out:
         yield "### Not in the tables"
         yield "\n".join(f"- {plain(one.name)}: {plain(one.why)}" for one in content.left_out)
+
+
+def _origin(group: Sequence[Source]) -> list[str]:
+    """A line of a run, or of all runs of one comparison, with the command of the last."""
+    first, last = group[0], group[-1]
+    name = first.name if not first.compared else f"{first.compared}, {len(group)} runs"
+    told = [", ".join(dict.fromkeys(run.told.get(head, NOTHING) for run in group)) for head in _TOLD]
+    return [_keys([run.key for run in group]), plain(name), *map(plain, told), _code(last.command)]
 
 
 def _code(text: str) -> str:

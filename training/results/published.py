@@ -1,4 +1,4 @@
-"""Published scores as records: `published.yaml`. Not for our own numbers, which come from runs.
+"""Published scores, and those that others measured of our weights: `published.yaml`. Not for those that come from runs.
 
 That every entry has a source, follows from its own SE and SP and says why it is not comparable, the tests see to.
 """
@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 PATH = Path(__file__).with_name("published.yaml")
 CHALLENGE = ("1-1", "1-2", "2-1", "2-2")
+OUTSIDE = "outside"
 Share = float | None
 
 
@@ -40,7 +41,8 @@ class Entry(_Part):
     work: str = Field(min_length=2)
     source: str = Field(min_length=8)
     """arXiv number, address, or where else it was found."""
-    seen: Literal["abstract", "code", "figure", "table", "readme", "derived", "memory"]
+    seen: Literal["abstract", "code", "figure", "table", "readme", "derived", "memory", "outside"]
+    """`outside`: not published; weights of ours, judged by others on recordings that nobody here has."""
     size: str = ""
     """What is known of the network, in words."""
     parameters: float | None = Field(None, gt=0)

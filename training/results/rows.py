@@ -83,6 +83,8 @@ class Source:
     streaming: Sequence[StreamRows] = ()
     weights: int | None = None
     budgets: Sequence[Budget] = ()
+    compared: str = ""
+    """The comparison that the run is one of; empty for a run by itself."""
 
 
 class ComparedRow(NamedTuple):

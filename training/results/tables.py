@@ -1,11 +1,11 @@
-"""The tables of the tasks in Markdown: ours beside what was published, test sets and held-out patients apart."""
+"""The tables of the tasks in Markdown: ours, what was measured outside, what was published, each line saying which."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
 
-from training.results.published import CHALLENGE, Entry, Numbers, Published
+from training.results.published import OUTSIDE, Entry, Numbers
 from training.results.rows import TaskRow, Value
 
 NOTHING = "-"
@@ -14,7 +14,7 @@ _SETS = {
     "test": "official test set",
     "train": "the whole training set, on which the rule was fitted",
 }
-_PARTS = ("Sp", "Se", "Score")
+_HEADS = ("method", "weights", "measured on", "SE", "SP", "Score", "comparable", "from")
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -33,82 +33,64 @@ def plain(text: str) -> str:
     return re.sub(r"([\\`*{}\[\]<>|]|\b_|_\b)", r"\\\1", " ".join(text.split()))
 
 
-def score_table(
-    rows: Sequence[TaskRow], entries: Sequence[Entry], tasks: Sequence[str], is_test: bool, in_parts: bool = False
-) -> str:
-    """A line for each model and set of recordings, ours first.
+def task_table(task: str, rows: Sequence[TaskRow], entries: Sequence[Entry]) -> str:
+    """All that is known of one task, a line for each model and set of recordings; empty when there is nothing.
 
     Args:
-        rows: of all tasks.
-        entries: published ones for the same set.
-        tasks: that have a column each.
-        is_test: whether the official test sets are shown, or the patients that were held out.
-        in_parts: Sp, Se and Score of the one task instead of a Score for each.
+        task: as `training.tasks` names it.
+        rows: ours, of all tasks; official test sets stand before held-out patients.
+        entries: what was measured outside, then what was published.
     """
-    groups: dict[tuple[str, str, str], list[TaskRow]] = {}
-    for row in _of(rows, tasks, is_test):
-        groups.setdefault((row.who, row.measured_on, row.origin), []).append(row)
-    lines = []
-    for (who, where, origin), group in groups.items():
-        by_task = {row.task: row for row in group}
-        shown = [group[0].sp, group[0].se, group[0].score]
-        values = shown if in_parts else [by_task[t].score if t in by_task else Value() for t in tasks]
-        notices = dict.fromkeys(plain(row.notice) for row in group if row.notice)
-        cells = [f"**{plain(who)}**", _weights(group[0].weights), plain(where), *(value.text() for value in values)]
-        lines.append([*cells, "; ".join(["ours", *notices]), origin])
-    for entry in entries:
-        scores = [entry.scores.get(task) for task in tasks]
-        if not in_parts:
-            lines.append(_entry(entry, [_score(numbers) for numbers in scores]))
-        elif scores[0] is not None:
-            parts = [NOTHING if x is None else _digits(x) for x in (scores[0].sp, scores[0].se)]
-            lines.append(_entry(entry, [*parts, _score(scores[0])]))
-    return table(["method", "weights", "measured on", *(_PARTS if in_parts else tasks), "comparable", "from"], lines)
+    lines = [_ours(row) for row in sorted(_of(rows, task), key=lambda row: not row.is_test)]
+    told = sorted((e for e in entries if task in e.scores), key=lambda entry: entry.seen != OUTSIDE)
+    lines += [_entry(entry, entry.scores[task]) for entry in told]
+    return table(_HEADS, lines) if lines else ""
 
 
-def detail_table(rows: Sequence[TaskRow], is_test: bool) -> str:
-    """SE, SP and Score with intervals, ours and the duration rule's; empty when there are none."""
-    heads = ["task", "method", "measured on", "clips", "SE", "SP", "Score", "Poor Quality found", "from"]
-    lines = []
-    for row in sorted(_of(rows, CHALLENGE, is_test), key=lambda row: row.task):
-        clips = NOTHING if row.clips is None else str(row.clips)
-        values = [value.text() for value in (row.se, row.sp, row.score, row.poor_found)]
-        lines.append([row.task, f"**{plain(row.who)}**", plain(row.measured_on), clips, *values, row.origin])
-    return table(heads, lines) if lines else ""
+def unscored(entries: Sequence[Entry]) -> str:
+    """What is claimed without a score of a task, a line each."""
+    return "\n".join(
+        f"- {plain(e.work)} ({plain(e.source)}): {plain(e.note)}; {', '.join(e.against)}."
+        for e in entries
+        if not e.scores
+    )
 
 
-def averaged_table(rows: Sequence[TaskRow], published: Published, of: tuple[str, str], is_test: bool) -> str:
-    """Sp, Se and Score of a task whose Score is their mean, `of` a benchmark and a task; empty when there are none."""
-    benchmark, task = of
-    entries = [e for e in published.of(benchmark) if is_test and task in e.scores]
-    if not entries and not _of(rows, (task,), is_test):
-        return ""
-    return score_table(rows, entries, (task,), is_test, in_parts=True)
-
-
-def _of(rows: Iterable[TaskRow], tasks: Sequence[str], is_test: bool) -> list[TaskRow]:
-    """Rows of some tasks; equal ones of several runs (the duration rule) once."""
-    found: dict[tuple[str, str, str, Value], TaskRow] = {}
+def _of(rows: Iterable[TaskRow], task: str) -> list[TaskRow]:
+    """Rows of a task; equal ones of several runs (the duration rule) once."""
+    found: dict[tuple[str, str, Value], TaskRow] = {}
     for row in rows:
-        if row.task in tasks and row.is_test == is_test:
+        if row.task == task:
             again = row.origin if row.weights else ""
-            found.setdefault((row.who + again, row.task, row.measured_on, row.score), row)
+            found.setdefault((row.who + again, row.measured_on, row.score), row)
     return list(found.values())
 
 
-def _entry(entry: Entry, values: Sequence[str]) -> list[str]:
+def _ours(row: TaskRow) -> list[str]:
+    values = (row.se.text(), row.sp.text(), row.score.text())
+    clips = "" if row.clips is None else f"{row.clips} clips"
+    poor = "" if row.poor_found.value is None else f"{row.poor_found.text()} of Poor Quality found"
+    said = "; ".join(filter(None, ("ours", plain(row.notice), clips, poor)))
+    return [f"**{plain(row.who)}**", _weights(row.weights), plain(row.measured_on), *values, said, row.origin]
+
+
+def _entry(entry: Entry, numbers: Numbers) -> list[str]:
     where = _SETS.get(entry.test_set) or f"official test set, {entry.test_set}"
     where = "test set of 2023" if entry.benchmark == "sprsound-2023" else where
     size = ", ".join(filter(None, (_weights(entry.parameters) if entry.parameters else "", plain(entry.size))))
     why = f"{entry.comparable}: {', '.join(entry.against)}" if entry.against else entry.comparable
     printed = "as printed, though its SE and SP do not make that Score" if entry.as_printed else ""
     said = "; ".join(filter(None, (why, plain(entry.note), printed)))
-    return [plain(entry.work), size or "not said", where, *values, said, f"{plain(entry.source)} ({entry.seen})"]
+    parts = [NOTHING if x is None else _digits(x) for x in (numbers.se, numbers.sp)]
+    who, where = plain(entry.work), where if entry.seen != OUTSIDE else f"measured outside: {where}"
+    who = f"*{who}*" if entry.seen == OUTSIDE else who
+    source = plain(entry.source) if entry.seen == OUTSIDE else f"{plain(entry.source)} ({entry.seen})"
+    return [who, size or "not said", where, *parts, _score(numbers), said, source]
 
 
-def _score(numbers: Numbers | None) -> str:
-    if numbers is None or numbers.score is None:
-        return NOTHING if numbers is None or numbers.hs is None else f"HS {numbers.hs:.2f}"
+def _score(numbers: Numbers) -> str:
+    if numbers.score is None:
+        return NOTHING if numbers.hs is None else f"HS {numbers.hs:.2f}"
     return _digits(numbers.score) + ("" if numbers.sd is None else f" ± {_digits(numbers.sd)}")
 
 

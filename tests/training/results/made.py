@@ -51,6 +51,7 @@ def edge_result() -> dict[str, Any]:
     return {
         "budgets": [POINT.to_fields()],
         "validation": VALIDATION,
+        "intervals": {"record AUC": [0.8904, 0.9311], "task 1-1 Score": [0.8612, 0.9204]},
         "parameters": 322151,
         "date": "2026-11-21",
         "patients": 251,

@@ -12,7 +12,7 @@ from tests.training.results.made import VALIDATION, make_clip_run, make_comparis
 from training.results.__main__ import main
 from training.results.tables import plain, table
 
-TEST, HELD_OUT = "### On the official test sets of 2022", "### On held-out patients of the training set"
+TASK = "## SPRSound, task {}"
 
 
 @pytest.fixture(scope="module")
@@ -48,64 +48,86 @@ def _rows(text: str, who: str) -> list[list[str]]:
 
 
 def test_validation_scores_are_those_of_the_run(page: str) -> None:
-    (row, *_) = _rows(_section(page, HELD_OUT), "**default (edge)**")
-    expected = [f"{VALIDATION[f'task {task} Score']:.3f}" for task in ("1-1", "2-2")]
-    assert [row[3], row[6]] == expected
-    assert [row[4], row[5]] == ["-", "-"]  # not measured
-    assert (row[1], row[8]) == ("0.322 M", "R1")
+    for task in ("1-1", "2-2"):
+        (row,) = _rows(_section(page, TASK.format(task)), "**default (edge)**")
+        scores = [cell.partition(" [")[0] for cell in row[3:6]]
+        assert scores == [f"{VALIDATION[f'task {task} {part}']:.3f}" for part in ("SE", "SP", "Score")]
+        assert (row[1], row[7]) == ("0.322 M", "R1")
+    assert row[6] == "ours; 0.130 of Poor Quality found"
+    assert not _rows(_section(page, TASK.format("1-2")), "**default (edge)**")  # not measured
 
 
-def test_recipes_of_papers_stand_in_one_table_with_the_duration_rule_once(tmp_path: Path) -> None:
+def test_validation_has_the_intervals_of_the_run(page: str) -> None:
+    (row,) = _rows(_section(page, TASK.format("1-1")), "**default (edge)**")
+    assert row[5] == "0.892 [0.861, 0.920]"
+    assert "| record AUC | 0.910 [0.890, 0.931] |" in _section(page, "## Streaming")
+
+
+def test_recipes_of_papers_stand_in_the_table_of_their_task_with_the_duration_rule_once(tmp_path: Path) -> None:
     for recipe in ("ngo2023", "qlung"):
         make_comparison(tmp_path / "papers" / recipe, recipe)
     page = _page(tmp_path / "papers")
-    section = _section(page, "## The recipes of the papers")
-    rows = [_rows(section, who) for who in ("**ngo2023**", "**qlung**", "duration alone")]
+    section = _section(page, TASK.format("1-2"))
+    rows = [_rows(section, f"**{who}") for who in ("ngo2023, 3 seeds", "qlung, 3 seeds", "duration alone")]
     assert [len(found) for found in rows] == [1, 1, 1]
-    sizes = ["3", "12", "0.0432 M", "33.4 M", "7 min"]
-    assert rows[0][0][1:] == ["1-2", "0.643 [0.500, 0.700]", "0.944", "0.779 [0.740, 0.820]", *sizes]
-    assert rows[2][0][1:] == ["1-2", "0.300", "0.800", "0.520 [0.500, 0.540]", *"-----"]
+    assert rows[0][0][3:6] == ["0.643 [0.500, 0.700]", "0.944", "0.779 [0.740, 0.820]"]
+    assert rows[2][0][3:6] == ["0.300", "0.800", "0.520 [0.500, 0.540]"]
+    (cost,) = _rows(_section(page, "## What the recipes of the papers cost"), "**qlung**")
+    assert cost[1:] == ["3", "12", "0.0432 M", "33.4 M", "7 min"]
     assert "0.111" not in page, "a variant stands as a difference in the table of its recipe"
-    told = [line for line in page.splitlines() if "whole-0" in line]
-    assert [line.split(" | ")[1:4] for line in told] == [
-        [f"{name}/whole-0", name, "3"] for name in ("ngo2023", "qlung")
+    told = _rows(page.split("## Where the numbers come from")[1], " runs | ")
+    assert [row[:4] for row in told] == [
+        ["R1", "ngo2023, 1 runs", "ngo2023", "3"], ["R2", "qlung, 1 runs", "qlung", "3"],
+    ]  # fmt: skip
+
+
+def test_what_was_measured_outside_is_neither_ours_nor_published(page: str) -> None:
+    rows = _rows(_section(page, TASK.format("2-2")), "*ngo2023*")
+    assert [(row[2], row[5], row[7]) for row in rows] == [
+        (f"measured outside: official test set, {split}", score, "outside measurement of 2026-11-24")
+        for split, score in (("total", "0.398"), ("inter", "0.414"))
     ]
+    assert all("**" not in row[0] for row in rows)
 
 
 def test_each_table_of_a_comparison_keeps_its_title(tmp_path: Path) -> None:
     make_comparison(tmp_path / "papers" / "hear", "hear")
-    section = _section(_page(tmp_path / "papers"), "## What each part adds (hear)")
+    page = _page(tmp_path / "papers")
+    section = _section(page, "### hear")
     one, other = section.split("Held out: patients that validate, task ")[1:]
     assert (one[:3], other[:3]) == ("1-2", "1-1")
     assert one.strip().endswith("| whole | 0.779 |")
-    assert "training.clips.comparison" in section
+    assert "training.clips.comparison" in _section(page, "## What each part of a paper adds")
 
 
 def test_test_scores_are_those_of_the_evaluation_with_their_intervals(runs: Path, page: str) -> None:
     written = json.loads((runs / "evaluation" / "default-1-1" / "results.json").read_text())["tasks"][0]["rows"]
-    rows = _rows(_section(page, TEST), "**told**")
+    rows = _rows(_section(page, TASK.format("1-1")), "**told**")
     for split in ("total", "inter", "intra"):
         score = next(r for r in written if (r["split"], r["who"]) == (split, "told"))["score"]
         shown = f"{score['value']:.3f} [{score['low']:.3f}, {score['high']:.3f}]"
-        row = next(r for r in rows if f"test set, {split}" in r[2] and len(r) == 9)
-        assert (row[1], row[3], row[8]) == ("0.322 M", shown, "E1")
+        row = next(r for r in rows if f"test set, {split}" in r[2])
+        assert (row[1], row[5], row[7]) == ("0.322 M", shown, "E1")
 
 
-def test_test_sets_and_held_out_patients_are_never_in_one_table(page: str) -> None:
-    assert "(edge)" not in _section(page, TEST)
-    assert "held-out" not in _section(page, TEST)
-    assert "official test set" not in _section(page, HELD_OUT)
+def test_every_row_of_a_task_says_on_what_it_was_measured_and_test_sets_come_first(page: str) -> None:
+    ours = [row[2] for row in _rows(_section(page, TASK.format("1-1")), "**")]
+    kinds = ["test set" if where.startswith("official test set") else "held out" for where in ours]
+    assert set(kinds) == {"test set", "held out"}
+    assert kinds == sorted(kinds, reverse=True)
 
 
 def test_published_numbers_stand_beside_ours_with_what_is_against_them(page: str) -> None:
-    (row,) = _rows(_section(page, TEST), "Hu et al., SupCon")
-    assert row[2:8] == ["official test set, inter", "0.850", "0.811", "0.749", "0.576", "no: best-epoch-on-test"]
-    assert "github.com" in row[8]
+    for task, score in (("1-1", "0.850"), ("1-2", "0.811"), ("2-1", "0.749"), ("2-2", "0.576")):
+        row, later = _rows(_section(page, TASK.format(task)), "Hu et al., SupCon")
+        assert row[2:7] == ["official test set, inter", "-", "-", score, "no: best-epoch-on-test"]
+        assert "github.com" in row[7]
+        assert later[2] == "test set of 2023"
 
 
 def test_what_was_trained_on_the_same_patients_is_said_in_its_row(page: str) -> None:
-    (row, *_) = _rows(_section(page, HELD_OUT), "**ngo (ngo2022)**")
-    assert row[7] == "ours; the kept epoch was chosen on these patients"
+    (row,) = _rows(_section(page, TASK.format("1-2")), "**ngo (ngo2022)**")
+    assert row[6] == "ours; the kept epoch was chosen on these patients; 20 clips"
 
 
 def test_streaming_metrics_are_shown_with_what_must_be_said_of_them(page: str) -> None:
@@ -115,16 +137,16 @@ def test_streaming_metrics_are_shown_with_what_must_be_said_of_them(page: str) -
     assert "| record AUC | 0.923 [0.881, 0.956] |\n| PSDS 1 | - |" in section
 
 
-def test_two_runs_on_the_same_patients_show_the_rule_once_and_icbhi_has_sp_before_se(tmp_path: Path) -> None:
+def test_two_runs_on_the_same_patients_show_the_rule_once(tmp_path: Path) -> None:
     make_clip_run(tmp_path / "runs" / "a")
     make_clip_run(tmp_path / "runs" / "b")
     folder = make_clip_run(tmp_path / "runs" / "c", name="patchmix", task="icbhi-4")
     page = _page(tmp_path / "runs")
-    glance = _section(page, HELD_OUT).split("| task |")[0]
+    glance = _section(page, TASK.format("1-2"))
     assert [len(_rows(glance, f"**{who}")) for who in ("a (", "b (", "duration only")] == [1, 1, 1]
     written = json.loads((folder / "result.json").read_text())["validation"]["model"]
     (row,) = _rows(page, "**c (patchmix)**")
-    assert row[3:6] == [f"{written[part]:.3f}" for part in ("specificity", "sensitivity", "score")]
+    assert row[3:6] == [f"{written[part]:.3f}" for part in ("sensitivity", "specificity", "score")]
 
 
 def test_budgets_have_the_numbers_of_the_run_and_name_what_cannot_be_kept(page: str) -> None:
