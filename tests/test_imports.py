@@ -70,7 +70,7 @@ FOLDERS = {  # what each folder of the edge may import of the others, besides it
         "clips",
     },
     "pictures": {"settings", "sources", "features", "artefact", "detector"},
-    "archive": {"settings", "sources", "features", "artefact", "detector", "ward", "tables", "pictures"},
+    "archive": {"contract", "settings", "sources", "features", "artefact", "detector", "ward", "tables", "pictures"},
     "doctor": {
         "contract", "settings", "sources", "features", "artefact", "releases", "detector", "ward", "delivery", "clips",
         "node",

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from edge.archive.ledger import Ledger, Scored
+from edge.contract.tables import Cell, Columns, Row
 from edge.errors import SourceError
 from edge.tables.parquet_table import write_parquet
-from edge.tables.table import Cell, Columns, Row
 
 RECORDINGS = 500  # in a shard
 OF_ALL: Columns = {"name": "text", "sound_sha256": "text", "model_sha256": "text"}

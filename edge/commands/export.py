@@ -114,7 +114,7 @@ def _check_formats(wanted: list[str]) -> None:
 
 
 def _told(counts: Counter[str]) -> str:
-    from edge.neighbours.rows import KINDS
+    from edge.contract.tables import COLUMNS
 
-    kept = ", ".join(f"{counts[kind]} {kind}" for kind in KINDS)
+    kept = ", ".join(f"{counts[kind]} {kind}" for kind in COLUMNS)
     return f"collected {kept}; not kept: {counts['self-test']} of self-tests, {counts['refused']} not as they should be"

@@ -36,12 +36,17 @@ RECORDS: dict[str, type[Record]] = {
     "clips": ClipMessage,
 }  # fmt: skip
 """By the name of the table that they belong to."""
-TABLE_OF = {kind: table for table, kind in RECORDS.items()}
+_TABLE_OF = {kind: table for table, kind in RECORDS.items()}
 
 
 def filters(prefix: str, kinds: Iterable[type[Message]], sites: Iterable[str] = ("+",)) -> list[str]:
     """What to subscribe to for messages of these kinds, of every node of these sites."""
     return [f"{prefix}/{site}/+/{topic}" for site in sites for kind in kinds for topic in kind.wire.topics]
+
+
+def table_of(record: Record) -> str:
+    """Name of the table that it belongs to."""
+    return _TABLE_OF[type(record)]
 
 
 def kind_of(names: TopicNames) -> type[Message]:

@@ -299,7 +299,7 @@ class GapMessage(Message):
     )
     seq_start: SeqStart = None
     seq_before: SeqBefore = None
-    site: Id | Absent = Field(None, description="Not on the wire: in what is stored it is that of the topic.")
+    site: Id = Field("", description="Not on the wire: in what is stored it is that of the topic.")
 
     @property
     def at_s(self) -> float:

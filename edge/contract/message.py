@@ -68,11 +68,6 @@ class Message(Part):
         """
         return encode(self.body())
 
-    @property
-    def at_s(self) -> float:
-        """When what it tells of happened, seconds since 1970."""
-        raise NotImplementedError
-
 
 def encode(body: Mapping[str, Any]) -> bytes:
     """Compact UTF-8 JSON; NaN and infinity are refused."""

@@ -41,8 +41,7 @@ COLUMNS: Mapping[str, Columns] = {
 
 def in_file(table: str, row: Row) -> Row:
     """A message's row with the columns of a file, times as text."""
-    columns = COLUMNS[table].items()
-    return {name: _text(row[name]) if kind == "time" else row[name] for name, kind in columns}
+    return {name: _text(row[name]) if kind == "time" else row[name] for name, kind in COLUMNS[table].items()}
 
 
 def _text(wall_s: Cell) -> Cell:

@@ -107,8 +107,8 @@ class TrendMessage(Message):
     ts: Made
     sample: Stop
     windows: list[Window] = Field(min_length=1, max_length=MAX_WINDOWS)
-    site: Id | Absent = Field(None, description="Not on the wire, as node: in what is stored they are of the topic.")
-    node: Id | Absent = None
+    site: Id = Field("", description="Not on the wire, as node: in what is stored they are of the topic.")
+    node: Id = ""
 
     @property
     def at_s(self) -> float:

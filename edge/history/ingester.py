@@ -16,7 +16,8 @@ from contextlib import contextmanager
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from edge.delivery.record_reading import is_self_test, parse
+from edge.contract import parse_record
+from edge.contract.topics import is_self_test
 from edge.delivery.subscriber import Arrived
 from edge.errors import ConfigError, SourceError
 from edge.history.database import DatabaseAwayError
@@ -147,7 +148,7 @@ class Ingester:
             is_test = is_self_test(each.topic)
             counts["self-tests"] += is_test
             try:
-                batch.add(parse(each.topic, each.payload, self._prefix)[0], is_test)
+                batch.add(parse_record(self._prefix, each.topic, each.payload)[0], is_test)
             except ValueError as error:
                 counts["refused"] += 1
                 self._refuse(each, str(error))

@@ -10,12 +10,11 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from edge.delivery.messages import encode, rfc3339
-from edge.delivery.records import Id, Moment, Text, milliseconds_of
+from edge.contract.fields import rfc3339
+from edge.contract.message import decode, read
+from edge.contract.status import IngestStatus
 
 SAID_S = 60.0  # between two of its messages
 SILENT_S = 180.0  # three that are missing
@@ -45,22 +44,10 @@ class Presence:
 
     def payload(self, wall_s: float | None = None) -> bytes:
         """As JSON, by `laennec.ingest/1`."""
-        ts = rfc3339(time.time() if wall_s is None else wall_s)
-        return encode({
-            "schema": "laennec.ingest/1", "name": self.name, "state": self.state, "ts": ts,
-            "database": self.database, "waiting": self.waiting, "counts": dict(self.counts or {}),
-        })  # fmt: skip
-
-
-class _Said(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
-    schema_: Literal["laennec.ingest/1"] = Field(alias="schema")
-    name: Id
-    state: State
-    ts: Moment
-    database: Database
-    waiting: Annotated[int, Field(ge=0)]
-    counts: Annotated[dict[Text, int], Field(max_length=32)]
+        return IngestStatus.model_construct(
+            name=self.name, state=self.state, ts=time.time() if wall_s is None else wall_s, database=self.database,
+            waiting=self.waiting, counts=dict(self.counts or {}),
+        ).encode()  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -83,12 +70,14 @@ def judge(name: str, payload: bytes | None, wall_s: float) -> Verdict:
     if not payload:
         return Verdict(name, False, "has never been there; start  laennec ingest")
     try:
-        said = _Said.model_validate_json(payload[:MAX_BYTES])
-    except ValidationError:
+        said = read(IngestStatus, decode(payload, MAX_BYTES))
+    except ValueError:
         return Verdict(name, False, "says something that is no laennec.ingest/1; who else writes to its topic?")
-    silent_s = wall_s - milliseconds_of(said.ts) / 1000
+    silent_s = wall_s - said.ts
     if said.state != "online":
-        return Verdict(name, False, f"{said.state}, said {said.ts}; the broker keeps what comes, within its limits")
+        return Verdict(
+            name, False, f"{said.state}, said {rfc3339(said.ts)}; the broker keeps what comes, within its limits"
+        )
     if silent_s > SILENT_S:
         return Verdict(name, False, f"silent for {silent_s:.0f} s, though not offline: does it hang?")
     if said.database == "away":

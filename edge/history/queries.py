@@ -13,10 +13,10 @@ from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, select, true
 
+from edge.contract.tables import Columns
 from edge.history.rows import HOUR_MS
 from edge.history.sequences import Hole, Range, Start, holes
 from edge.history.tables import ALARMS, BEDS, EVENTS, GROUPS, HOURS, LOSSES, SEQUENCES, STARTS
-from edge.tables.table import Columns
 
 JUDGED_MS = HOUR_MS // 2  # of an hour, at least, for a burden; as trends do it in a minute
 PLACE: Columns = {"site": "text", "node": "text", "stream": "text"}

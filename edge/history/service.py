@@ -13,7 +13,8 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 
-from edge.delivery.record_reading import filters
+from edge.contract import RECORDS, filters
+from edge.contract.trend import TrendMessage
 from edge.delivery.subscriber import SESSION_S, Subscriber, Subscription
 from edge.delivery.trend import TREND_EXPIRY_S
 from edge.history.holes_log import HolesLog
@@ -22,7 +23,7 @@ from edge.history.presence import SAID_S, Presence, State, topic_of
 from edge.history.writer import HistoryWriter
 from edge.settings.mqtt import Mqtt
 
-KEPT = ("events", "gaps", "alarms", "clips")  # of clips the numbers alone
+KEPT = [RECORDS[table] for table in ("events", "gaps", "alarms", "clips")]  # of clips the numbers alone
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ class IngestService:
         writers = [HistoryWriter(settings.url), HistoryWriter(settings.url)]
         self._events, self._trends = (Ingester(writer, settings.mqtt.prefix, stop) for writer in writers)
         client = f"laennec-ingest.{settings.name}"
-        kept, trends = tuple(filters(prefix, KEPT)), tuple(filters(prefix, ("trends",)))
+        kept, trends = tuple(filters(prefix, KEPT)), tuple(filters(prefix, [TrendMessage]))
         wanted = [
             Subscription(client, kept, "ingest", SESSION_S, IN_FLIGHT, self._will),
             Subscription(f"{client}.trends", trends, "ingest trends", TREND_EXPIRY_S, IN_FLIGHT),

@@ -12,8 +12,9 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 
-from edge.delivery.record_reading import filters, is_self_test, kind_of, parse
-from edge.delivery.records import WireRecord
+from edge.contract import RECORDS, Record, filters, parse_record, table_of
+from edge.contract.tables import COLUMNS
+from edge.contract.topics import is_self_test
 from edge.delivery.subscriber import Arrived, Subscriber, Subscription
 from edge.log import RateLimitedLog
 from edge.neighbours.journal import Journal, line_of
@@ -37,7 +38,13 @@ class Collector:
             ConfigError: the password or a certificate cannot be read.
         """
         self._prefix, self._journal = settings.prefix, journal
-        wanted = Subscription(f"laennec-export.{name}", tuple(filters(settings.prefix)), "export", takes_311=True)
+        topics = filters(settings.prefix, [RECORDS[table] for table in COLUMNS])
+        wanted = Subscription(
+            f"laennec-export.{name}",
+            tuple(topics),
+            "export",
+            takes_311=True,
+        )
         self._subscriber = Subscriber(settings, wanted, self)
         self._limited_log = RateLimitedLog(logger)
         self.counts: Counter[str] = Counter()
@@ -67,17 +74,17 @@ class Collector:
         if came:
             kept = [pair for message in came if (pair := self._kept(message)) is not None]
             self._journal.append(kept)
-            self.counts.update(kind_of(record) for record, _ in kept)
+            self.counts.update(table_of(record) for record, _ in kept)
         return came
 
-    def _kept(self, message: Arrived) -> tuple[WireRecord, bytes] | None:
+    def _kept(self, message: Arrived) -> tuple[Record, bytes] | None:
         if is_self_test(message.topic):
             self.counts["self-test"] += 1
             return None
         if not message.payload:  # a retained trend that was withdrawn
             return None
         try:
-            record, body = parse(message.topic, message.payload, self._prefix)
+            record, body = parse_record(self._prefix, message.topic, message.payload)
             return record, line_of(record, body)
         except ValueError as error:
             self.counts["refused"] += 1

@@ -7,10 +7,9 @@ Source: hl7.org/fhir/R4/observation.html, hl7.org/fhir/R5/observation.html.
 
 from __future__ import annotations
 
-from datetime import datetime
-
+from edge.contract.events import EventMessage
+from edge.contract.trend import GroupBurden, TrendMessage, Window
 from edge.delivery.messages import rfc3339
-from edge.delivery.records import EventRecord, TrendGroup, TrendRecord, TrendWindow
 from edge.neighbours.fhir_codes import (
     ADDED_SOUNDS,
     HL7,
@@ -30,7 +29,7 @@ NOTE = "Found by a program in sound; no person has confirmed it. Not a medical d
 METHOD = {"text": "automatic detection in chest sound"}
 
 
-def sound_observation(event: EventRecord, system: str = LOCAL) -> Json:
+def sound_observation(event: EventMessage, system: str = LOCAL) -> Json:
     """One sound, by the latest that is known of it.
 
     Args:
@@ -39,13 +38,13 @@ def sound_observation(event: EventRecord, system: str = LOCAL) -> Json:
     """
     label = event.label.replace("_", " ")
     codings = [SOUNDS[event.label]] if event.label in SOUNDS else []
-    end = event.time.end or event.time.until
+    end = {} if event.end_s is None else {"end": rfc3339(event.end_s)}
     return {
         **_observation(event.site, event.node, event.stream, system),
         **meta(event.mode),
         "identifier": [identifier(system, "event", event.id)],
         "code": concept("Added respiratory sound", ADDED_SOUNDS),
-        "effectivePeriod": {"start": event.time.onset} | ({} if end is None else {"end": end}),
+        "effectivePeriod": {"start": rfc3339(event.at_s)} | end,
         "valueCodeableConcept": concept(label, *codings, local(system, "sound", event.label, label)),
         "component": [
             _score(system, name, value)
@@ -55,7 +54,7 @@ def sound_observation(event: EventRecord, system: str = LOCAL) -> Json:
     }  # fmt: skip
 
 
-def burden_observation(trend: TrendRecord, system: str = LOCAL) -> Json:
+def burden_observation(trend: TrendMessage, system: str = LOCAL) -> Json:
     """The burden of one bed in the shortest window of a trend, the last minute: those of two do not overlap."""
     window = min(trend.windows, key=lambda each: each.s)
     parts = [part for name, group in window.groups.items() for part in _burden(system, name, group)]
@@ -66,7 +65,7 @@ def burden_observation(trend: TrendRecord, system: str = LOCAL) -> Json:
         **meta(trend.mode),
         "identifier": [identifier(system, "trend", trend.key)],
         "code": _local(system, "burden", "Burden of added respiratory sounds"),
-        "effectivePeriod": {"start": _before(trend.ts, window.s), "end": trend.ts},
+        "effectivePeriod": {"start": rfc3339(trend.ts - window.s), "end": rfc3339(trend.ts)},
         **_absent(window),
         "component": [*parts, coverage],
     }  # fmt: skip
@@ -89,7 +88,7 @@ def _score(system: str, name: str, value: float) -> Json:
     return {"code": _local(system, f"score-{name}", f"Score, {name}"), "valueQuantity": quantity(value, "1")}
 
 
-def _absent(window: TrendWindow) -> Json:
+def _absent(window: Window) -> Json:
     """Why there is no value, where half of the window was not measured."""
     return {} if window.known else {"dataAbsentReason": _reason()}
 
@@ -99,7 +98,7 @@ def _reason() -> Json:
     return concept(name, (f"{HL7}/data-absent-reason", "unknown", "Unknown"))
 
 
-def _burden(system: str, group: str, burden: TrendGroup) -> list[Json]:
+def _burden(system: str, group: str, burden: GroupBurden) -> list[Json]:
     """Seconds of sound in a measurable minute, and the interval of 95 %."""
     name = f"Burden of {group} sounds"
     code = _local(system, f"burden-{group}", name)
@@ -111,7 +110,3 @@ def _burden(system: str, group: str, burden: TrendGroup) -> list[Json]:
         code = _local(system, f"burden-{group}-interval", f"{name}, interval of 95 %")
         parts.append({"code": code, "valueRange": interval})
     return parts
-
-
-def _before(moment: str, seconds: float) -> str:
-    return rfc3339(datetime.fromisoformat(moment.replace("Z", "+00:00")).timestamp() - seconds)

@@ -11,13 +11,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
-from edge.delivery.records import EventRecord, TrendRecord
+from edge.contract.events import EventMessage
+from edge.contract.tables import COLUMNS, in_file
+from edge.contract.trend import TrendMessage
 from edge.durable import written_whole
 from edge.errors import SourceError
 from edge.neighbours.fhir_codes import Json
 from edge.neighbours.fhir_observation import burden_observation, sound_observation
 from edge.neighbours.journal import Reading, read
-from edge.neighbours.rows import COLUMNS, rows_of
 from edge.tables.csv_table import write_csv
 from edge.tables.parquet_table import write_parquet
 
@@ -62,7 +63,7 @@ def make(journal: Path, kind: str, form: Format, system: str, met: Reading | Non
     try:
         if form == "fhir":
             return _write_lines(path, _resources(journal, system, met))
-        rows = (row for record in read(journal, met) for row in rows_of(record))
+        rows = (in_file(kind, row) for record in read(journal, met) for row in record.rows())
         return (write_csv if form == "csv" else write_parquet)(path, COLUMNS[kind], rows)
     except OSError as error:
         raise SourceError(f"{path}: cannot be written ({error.strerror or error}); make room there") from None
@@ -70,16 +71,16 @@ def make(journal: Path, kind: str, form: Format, system: str, met: Reading | Non
 
 def _resources(journal: Path, system: str, met: Reading | None) -> Iterator[Json]:
     """One for each sound, and for each minute of a bed."""
-    latest: dict[str, EventRecord] = {}
+    latest: dict[str, EventMessage] = {}
     for record in read(journal, met):
-        if isinstance(record, TrendRecord):
+        if isinstance(record, TrendMessage):
             yield burden_observation(record, system)
-        elif isinstance(record, EventRecord) and _is_newer(record, latest.get(record.id)):
+        elif isinstance(record, EventMessage) and _is_newer(record, latest.get(record.id)):
             latest[record.id] = record
     yield from (sound_observation(each, system) for each in latest.values())
 
 
-def _is_newer(record: EventRecord, known: EventRecord | None) -> bool:
+def _is_newer(record: EventMessage, known: EventMessage | None) -> bool:
     return known is None or record.rev > known.rev
 
 

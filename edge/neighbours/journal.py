@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge.delivery.record_reading import kind_of, validated
-from edge.delivery.records import WireRecord
+from edge.contract import Record, read_record, table_of
+from edge.contract.fields import rfc3339
+from edge.contract.tables import COLUMNS
 from edge.durable import sync
 from edge.errors import SourceError
-from edge.neighbours.rows import KINDS
 
-NAME = re.compile(rf"({'|'.join(KINDS)})-([0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})\.jsonl")
+NAME = re.compile(rf"({'|'.join(COLUMNS)})-([0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})\.jsonl")
 
 
 class Journal:
@@ -40,7 +40,7 @@ class Journal:
         except OSError as error:
             raise SourceError(f"{folder}: cannot be made ({error.strerror}); choose another --out") from None
 
-    def append(self, messages: Iterable[tuple[WireRecord, bytes]]) -> None:
+    def append(self, messages: Iterable[tuple[Record, bytes]]) -> None:
         """Write messages through to the disk: each as a record and as the line that `line_of` makes of it.
 
         Raises:
@@ -48,7 +48,7 @@ class Journal:
         """
         lines: dict[Path, list[bytes]] = {}
         for record, line in messages:
-            path = self._folder / f"{kind_of(record)}-{record.at[:10]}.jsonl"
+            path = self._folder / f"{table_of(record)}-{rfc3339(record.at_s)[:10]}.jsonl"
             lines.setdefault(path, []).append(line)
         try:
             for path, wanted in lines.items():
@@ -90,7 +90,7 @@ def journals(folder: Path) -> list[tuple[str, str, Path]]:
     return [(path.name.split("-")[0], path.stem.partition("-")[2], path) for path in names]
 
 
-def read(path: Path, met: Reading | None = None) -> Iterator[WireRecord]:
+def read(path: Path, met: Reading | None = None) -> Iterator[Record]:
     """The messages of a file, each once, in the order in which they came; a process may append meanwhile.
 
     Args:
@@ -116,7 +116,7 @@ def read(path: Path, met: Reading | None = None) -> Iterator[WireRecord]:
         raise SourceError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
-def line_of(record: WireRecord, body: dict[str, Any]) -> bytes:
+def line_of(record: Record, body: dict[str, Any]) -> bytes:
     """The line of a message.
 
     Raises:
@@ -129,10 +129,10 @@ def line_of(record: WireRecord, body: dict[str, Any]) -> bytes:
         raise ValueError("expected what JSON in UTF-8 can say in every field, found something else") from None
 
 
-def _record(line: bytes) -> WireRecord | None:
+def _record(line: bytes) -> Record | None:
     try:
         body = json.loads(line)
-        return validated(body) if isinstance(body, dict) and line.endswith(b"\n") else None
+        return read_record(body) if isinstance(body, dict) and line.endswith(b"\n") else None
     except (ValueError, RecursionError):
         return None
 

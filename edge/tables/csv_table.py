@@ -11,8 +11,8 @@ import io
 from collections.abc import Iterable
 from pathlib import Path
 
+from edge.contract.tables import Cell, Columns, Row
 from edge.durable import written_whole
-from edge.tables.table import Cell, Columns, Row
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # beginnings of what spreadsheets compute
 

@@ -11,8 +11,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from edge.contract.tables import ROWS_AT_ONCE, Columns, Row
 from edge.durable import written_whole
-from edge.tables.table import ROWS_AT_ONCE, Columns, Row
 
 try:
     import pyarrow as arrow

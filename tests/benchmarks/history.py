@@ -19,7 +19,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, insert, text
 
-from edge.delivery.record_reading import parse
+from edge.contract import parse_record
 from edge.history.database import open_database, transaction
 from edge.history.ingester import BATCH
 from edge.history.queries import Answer, Asked, burden_by_bed, burden_by_hour, coverage, events
@@ -134,7 +134,7 @@ def take(url: str, batches: int) -> None:
     for begin in range(0, len(payloads), BATCH):
         batch = Batch()
         for topic, payload in payloads[begin : begin + BATCH]:
-            batch.add(parse(topic, payload, "laennec/v1")[0])
+            batch.add(parse_record("laennec/v1", topic, payload)[0])
         writer.write(batch)
     seconds = time.perf_counter() - begin_s
     writer.close()

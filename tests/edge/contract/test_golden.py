@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from edge.contract import MESSAGES, IngestStatus, parse
+from edge.contract import MESSAGES, parse
 from edge.contract.message import Message, decode, read
+from edge.contract.status import IngestStatus
 from tests.edge.conftest import SCHEMAS
 from tests.edge.contract.real_messages import PREFIX, real_messages
 

@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from edge.clips.clip_message import Recorded, clip_message
+from edge.contract import parse_record
 from edge.delivery.messages import finish, gap_message
-from edge.delivery.record_reading import parse
 from edge.history.rows import Batch
 from edge.types import Gap
 from tests.edge.clips.clips import HEARING, clip
@@ -49,5 +49,5 @@ def batch(*bodies: dict[str, Any], bed: str = BED) -> Batch:
         kind = body["schema"].removeprefix("laennec.").removesuffix("/1")
         end = f"alarm/{body['condition']}/transition" if kind == "transition" else kind
         named = {**body, "stream": bed.rpartition("/")[2]}
-        made.add(parse(f"{bed}/{end}", json.dumps(named).encode(), PREFIX)[0])
+        made.add(parse_record(PREFIX, f"{bed}/{end}", json.dumps(named).encode())[0])
     return made

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edge.delivery.record_reading import validated
+from edge.contract import read_record
 from edge.history.rows import Batch, hour_of
 from tests.edge.history.messages import batch, clip_told, gap, minute
 from tests.edge.neighbours.messages import WALL_S, event, transition
@@ -39,7 +39,7 @@ def test_an_event_that_still_sounds_lasts_as_far_as_it_was_heard() -> None:
 def test_of_a_self_test_the_number_alone_is_kept() -> None:
     numbers = {"seq": 5, "seq_start": 2, "seq_before": 0}
     body, made = {**event("onset", 1, None), **numbers, "site": "ward-b", "node": "edge-7"}, Batch()
-    made.add(validated(body), is_self_test=True)
+    made.add(read_record(body), is_self_test=True)
     node = ("ward-b", "edge-7", "")
     assert (made.numbers, made.starts, made.events) == ([(node, 2, 5)], {(node, 2, 0)}, [])
     assert made.places() == {node}

@@ -11,8 +11,9 @@ from fhir.resources.observation import Observation as ObservationR5
 from fhir.resources.R4B.observation import Observation as ObservationR4B
 from pydantic import ValidationError
 
-from edge.delivery.record_reading import validated
-from edge.delivery.records import EventRecord, TrendRecord
+from edge.contract import read_record
+from edge.contract.events import EventMessage
+from edge.contract.trend import TrendMessage
 from edge.neighbours.fhir_codes import LOCAL, SNOMED, SOUNDS
 from edge.neighbours.fhir_observation import burden_observation, sound_observation
 from tests.edge.neighbours.messages import GOLDEN, LIVE, event, trend
@@ -21,14 +22,14 @@ WHERE = {"site": "ward-b", "node": "edge-7"}
 
 
 def of_event(body: dict[str, Any]) -> dict[str, Any]:
-    record = validated(body)
-    assert isinstance(record, EventRecord)
+    record = read_record(body)
+    assert isinstance(record, EventMessage)
     return sound_observation(record)
 
 
 def of_trend(body: dict[str, Any]) -> dict[str, Any]:
-    record = validated({**WHERE, **body})
-    assert isinstance(record, TrendRecord)
+    record = read_record({**WHERE, **body})
+    assert isinstance(record, TrendMessage)
     return burden_observation(record)
 
 

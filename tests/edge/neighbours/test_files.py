@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from edge.delivery.record_reading import parse
-from edge.delivery.records import WireRecord
+from edge.contract import Record, parse_record
 from edge.errors import SourceError
 from edge.neighbours.fhir_codes import LOCAL
 from edge.neighbours.files import Format, forms_of, is_current, made_of, make
@@ -20,8 +19,8 @@ from edge.neighbours.journal import Journal, Reading, journals, line_of, read
 from tests.edge.neighbours.messages import BED, event, transition, trend
 
 
-def message(topic: str, body: dict[str, Any]) -> tuple[WireRecord, bytes]:
-    record, whole = parse(topic, json.dumps(body).encode(), "laennec/v1")
+def message(topic: str, body: dict[str, Any]) -> tuple[Record, bytes]:
+    record, whole = parse_record("laennec/v1", topic, json.dumps(body).encode())
     return record, line_of(record, whole)
 
 

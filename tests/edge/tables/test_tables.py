@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.contract.tables import ROWS_AT_ONCE, Columns, Row
 from edge.tables.csv_table import write_csv
 from edge.tables.parquet_table import write_parquet
-from edge.tables.table import ROWS_AT_ONCE, Columns, Row
 
 parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
 

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.delivery.record_reading import MAX_BYTES, filters, is_self_test, kind_of, parse
-from edge.delivery.records import EventRecord, TrendRecord
-from edge.neighbours.rows import COLUMNS, rows_of
+from edge.contract import MAX_BYTES, RECORDS, filters, parse_record, table_of
+from edge.contract.events import EventMessage
+from edge.contract.tables import COLUMNS, in_file
+from edge.contract.topics import is_self_test
+from edge.contract.trend import TrendMessage
 from tests.edge.neighbours.messages import BED, NURSE, event, transition, trend
 
 PREFIX = "laennec/v1"
@@ -27,49 +29,55 @@ MESSAGES: list[tuple[str, str, dict[str, Any]]] = [
 ]
 
 
+def rows_of(kind: str, record: Any) -> list[Any]:
+    return [in_file(kind, row) for row in record.rows()]
+
+
 def taken(topic: str, body: Any) -> Any:
-    return parse(topic, json.dumps(body).encode(), PREFIX)[0]
+    return parse_record(PREFIX, topic, json.dumps(body).encode())[0]
 
 
 @pytest.mark.parametrize(("kind", "topic", "body"), MESSAGES)
 def test_every_message_of_the_contract_becomes_rows_with_all_columns(kind: str, topic: str, body: Any) -> None:
     record = taken(topic, body)
-    assert kind_of(record) == kind
-    rows = list(rows_of(record))
+    assert table_of(record) == kind
+    rows = rows_of(kind, record)
     assert len(rows) == (6 if kind == "trends" else 1)
     assert all(row.keys() == COLUMNS[kind].keys() for row in rows)
 
 
 def test_an_event_is_a_row_of_what_was_heard() -> None:
-    (row,) = rows_of(taken(f"{BED}/event", event("end", 3, 6.5)))
+    (row,) = rows_of("events", taken(f"{BED}/event", event("end", 3, 6.5)))
     assert (row["onset"], row["end"]) == ("2027-01-15T08:00:00.000Z", "2027-01-15T08:00:06.500Z")
     assert (row["stream"], row["label"], row["peak"], row["verified"]) == ("bed1", "wheeze", 0.93, True)
 
 
 def test_a_trend_is_a_row_for_each_window_and_group_and_what_is_unknown_is_none() -> None:
-    rows = list(rows_of(taken(f"{BED}/trend", trend())))
+    rows = rows_of("trends", taken(f"{BED}/trend", trend()))
     assert [(row["window_s"], row["group"], row["burden_s_per_min"]) for row in rows[:3]] == [
         (60, "continuous", 12.5), (60, "discontinuous", 0.0), (300, "continuous", 12.5),
     ]  # fmt: skip
     assert (rows[0]["site"], rows[0]["node"]) == ("ward-b", "edge-7"), "of the topic: the message names neither"
-    unknown = next(rows_of(taken(f"{BED}/trend", trend(known=False))))
+    unknown = rows_of("trends", taken(f"{BED}/trend", trend(known=False)))[0]
     assert (unknown["burden_s_per_min"], unknown["coverage"]) == (None, 0.25)
     assert json.loads(str(unknown["missing_s"])) == {"no_contact": 45.0}
 
 
 def test_who_acknowledged_an_alarm_is_in_its_row() -> None:
-    (row,) = rows_of(taken(f"{BED}/alarm/continuous/transition", transition("Ack", "acknowledged", 3, by=NURSE)))
+    (row,) = rows_of(
+        "alarms", taken(f"{BED}/alarm/continuous/transition", transition("Ack", "acknowledged", 3, by=NURSE))
+    )
     assert (row["by"], row["why"], row["signal"]) == ("nurse K (board)", "seen", "Ack")
 
 
 def test_a_field_that_is_not_known_is_ignored() -> None:
-    assert isinstance(taken(f"{BED}/event", {**event("onset", 1, None), "new": {"x": 1}}), EventRecord)
+    assert isinstance(taken(f"{BED}/event", {**event("onset", 1, None), "new": {"x": 1}}), EventMessage)
 
 
 def test_a_trend_of_a_node_that_does_not_say_its_mode_is_taken() -> None:
     body = {key: value for key, value in trend().items() if key != "mode"}
     record = taken(f"{BED}/trend", body)
-    assert isinstance(record, TrendRecord)
+    assert isinstance(record, TrendMessage)
     assert record.mode is None
 
 
@@ -98,21 +106,21 @@ def test_a_message_that_is_not_as_it_should_be_is_refused_with_the_field(change:
 @pytest.mark.parametrize("payload", [b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 10_000, b" " * (MAX_BYTES + 1)])
 def test_what_is_no_message_is_refused(payload: bytes) -> None:
     with pytest.raises(ValueError, match="expected") as caught:
-        parse(f"{BED}/event", payload, PREFIX)
+        parse_record(PREFIX, f"{BED}/event", payload)
     assert len(str(caught.value)) <= 200
 
 
 @pytest.mark.parametrize("topic", ["laennec/v1", "laennec/v1/event", "other/v1/ward-b/edge-7/s/bed1/event", ""])
 def test_a_topic_of_no_node_is_refused(topic: str) -> None:
     with pytest.raises(ValueError, match="topic") as caught:
-        parse(topic, json.dumps(event("onset", 1, None)).encode(), PREFIX)
+        parse_record(PREFIX, topic, json.dumps(event("onset", 1, None)).encode())
     assert "expected a topic laennec/v1/SITE/NODE" in str(caught.value)
 
 
 @given(st.binary(max_size=300))
 def test_no_bytes_do_more_than_be_refused(payload: bytes) -> None:
     with pytest.raises(ValueError, match=r".+") as caught:
-        parse(f"{BED}/event", payload, PREFIX)
+        parse_record(PREFIX, f"{BED}/event", payload)
     assert len(str(caught.value)) <= 200
 
 
@@ -120,8 +128,10 @@ def test_what_is_subscribed_to_is_what_is_taken() -> None:
     import paho.mqtt.client as paho
 
     for _, topic, _ in MESSAGES:
-        assert [each for each in filters(PREFIX) if paho.topic_matches_sub(each, topic)]
-    assert not [each for each in filters(PREFIX) if paho.topic_matches_sub(each, f"{BED}/alarm/continuous")]
+        assert [each for each in filters(PREFIX, RECORDS.values()) if paho.topic_matches_sub(each, topic)]
+    assert not [
+        each for each in filters(PREFIX, RECORDS.values()) if paho.topic_matches_sub(each, f"{BED}/alarm/continuous")
+    ]
 
 
 def test_the_tests_of_a_node_are_no_patients() -> None:
@@ -133,4 +143,4 @@ def test_a_number_beyond_all_floats_is_refused_with_its_field() -> None:
     payload = json.dumps(event("onset", 1, None)).replace('"peak": 0.93', '"peak": 1e999').encode()
     assert b"1e999" in payload
     with pytest.raises(ValueError, match=r"scores\.peak"):
-        parse(f"{BED}/event", payload, PREFIX)
+        parse_record(PREFIX, f"{BED}/event", payload)
