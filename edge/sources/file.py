@@ -28,9 +28,11 @@ import soundfile
 
 from edge.errors import SourceError
 from edge.settings.kinds import STANDARD_INPUT
+from edge.sources.channels import one_for_all
 from edge.sources.quiet_mp3 import quiet_mp3
 from edge.sources.rate_adapter import RateAdapter
 from edge.sources.source import Wait, check_channel
+from edge.sources.unread import unread_kind
 from edge.types import Block, Gap
 
 BLOCK_S = 0.1  # short, for a small delay in real time
@@ -55,7 +57,7 @@ class FileSource:
     Args:
         path: the file; `-` for standard input, a file of that name is `./-` as text, or its full path.
         rate_hz: rate of the model, Hz.
-        channel: which channel, counted from 1; may be None if there is one only.
+        channel: which channel, counted from 1; may be None if there is one only, or all that have sound have the same.
         pace: whether blocks come as late as a microphone would give them.
         clock: seconds that never step.
 
@@ -85,15 +87,21 @@ class FileSource:
         self._rate_hz: int = self._file.samplerate
         try:
             _check_rate(self.name, self._rate_hz, rate_hz)
-            self._channel = check_channel(channel, self._file.channels, self.name)
             if not self._file.frames:
                 raise SourceError(f"{self.name}: holds no sound (0 samples); record it again")
+            self._channel = self._position(channel)
         except Exception:
             self._file.close()
             raise
         self._adapter = RateAdapter(self._rate_hz, rate_hz)
         self._declared = _declared_frames(self._file)
         self._slack = MP3_SLACK if self._file.format == "MP3" else 0
+
+    def _position(self, channel: int | None) -> int:
+        """Of the channel that is heard, counted from 0."""
+        with quiet_mp3() if self._file.format == "MP3" else nullcontext():
+            same = one_for_all(self._file) if channel is None and self._file.channels > 1 else None
+        return check_channel(channel, self._file.channels, self.name) if same is None else same
 
     @property
     def has_length(self) -> bool:
@@ -203,6 +211,10 @@ def _open(name: str) -> soundfile.SoundFile:
         with quiet_mp3():  # whatever has no header that is known may be MP3
             return soundfile.SoundFile(os.fsencode(name))  # a name that is not UTF-8 too
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a name that ends in .raw has no header
+        if kind := unread_kind(path):
+            raise SourceError(
+                f"{path}: is {kind}, which is not read; convert it:  ffmpeg -i {path.name} {path.stem}.wav"
+            ) from error
         raise SourceError(f"{path}: is no sound file that can be read; give WAV, FLAC, OGG, AIFF or MP3") from error
 
 

@@ -11,9 +11,11 @@ from pathlib import Path
 
 from edge.errors import SourceError
 from edge.settings.kinds import STANDARD_INPUT
+from edge.sources.unread import UNREAD_ENDINGS
 
-ENDINGS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".caf", ".w64", ".rf64")
-"""Of the files that are looked for in a folder, in lower case; libsndfile reads them all."""
+READ = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".caf", ".w64", ".rf64")
+ENDINGS = (*READ, *UNREAD_ENDINGS)
+"""Of the files that are looked for in a folder, in lower case; libsndfile reads the first of them."""
 
 
 def sound_files(named: Path) -> list[Path]:
@@ -26,7 +28,7 @@ def sound_files(named: Path) -> list[Path]:
         return [named]
     found = sorted(files_below(named, ENDINGS))
     if not found:
-        raise SourceError(f"{named}: no sound file in this folder; looked for {', '.join(ENDINGS)}")
+        raise SourceError(f"{named}: no sound file in this folder; looked for {', '.join(READ)}")
     return found
 
 

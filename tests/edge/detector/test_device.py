@@ -102,7 +102,7 @@ def test_a_model_that_does_not_say_what_it_knows_is_refused() -> None:
 
 
 def test_a_file_of_which_no_channel_was_chosen_is_left_out_and_the_others_are_measured(tmp_path: Path) -> None:
-    soundfile.write(tmp_path / "a.wav", np.zeros((RATE_HZ, 8)), RATE_HZ)
+    soundfile.write(tmp_path / "a.wav", np.random.default_rng(0).normal(0, 0.1, (RATE_HZ, 8)), RATE_HZ)
     soundfile.write(tmp_path / "b.wav", _device(12.0), RATE_HZ)
     found = measure(sound_files(tmp_path), _model(), None, threading.Event())
     assert found.files == 1

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+import soxr
 from numpy.typing import NDArray
 
 from edge.detector.quality import LEAST, STRETCHES, fault_of
@@ -65,6 +66,17 @@ def test_chests_are_measurable_by_every_stethoscope_and_with_any_low_shelf(real_
 def test_no_chest_is_called_a_voice_a_hum_or_a_tone(real_data: Path) -> None:
     found = {*_chests(real_data, is_poor=False, every=5), *_chests(real_data, is_poor=True, every=2)}
     assert found <= {None, "no contact", "rubbing"}
+
+
+def test_what_mp3_leaves_out_of_a_chest_is_no_voice(real_data: Path, tmp_path: Path) -> None:
+    chests = [p for p in sorted((real_data / "sprsound" / "train").glob("*.flac")) if soundfile.info(p).duration >= 8]
+    found = []
+    for path in chests[::60]:
+        sound = soxr.resample(soundfile.read(path, dtype="float32")[0], 8000, 44100)
+        soundfile.write(tmp_path / "a.mp3", sound, 44100)
+        found.append(_fault(read_sound(tmp_path / "a.mp3", 8000)))
+    assert len(found) >= 20
+    assert "speech" not in found
 
 
 def test_speech_and_cries_are_voices(real_data: Path) -> None:

@@ -1,0 +1,36 @@
+"""What a phone writes and nobody here reads is named, and never passed over in a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edge.errors import SourceError
+from edge.sources.file import FileSource
+from edge.sources.file_search import sound_files
+
+BEGINS = {  # of files that ffmpeg wrote
+    "a.m4a": (bytes.fromhex("0000001c667479704d344120"), "M4A"),
+    "a.mp4": (bytes.fromhex("0000001c6674797069736f6d"), "M4A"),
+    "a.aac": (bytes.fromhex("fff15040265ffcdc004c6176"), "AAC"),
+    "a.amr": (bytes.fromhex("2321414d520a3c0000348a52"), "AMR"),
+    "a.wma": (bytes.fromhex("3026b2758e66cf11a6d900aa"), "WMA"),
+    "a.webm": (bytes.fromhex("1a45dfa39f4286810142f781"), "WebM"),
+    "renamed.wav": (bytes.fromhex("0000001c667479704d344120"), "M4A"),
+}
+
+
+@pytest.mark.parametrize("name", BEGINS)
+def test_a_recording_that_is_not_read_is_named_and_told_how_to_convert(tmp_path: Path, name: str) -> None:
+    head, kind = BEGINS[name]
+    (tmp_path / name).write_bytes(head + bytes(5000))
+    with pytest.raises(SourceError, match=rf"is {kind}.*, which is not read; convert it:  ffmpeg -i {name} ") as told:
+        FileSource(tmp_path / name, 8000)
+    assert "\n" not in str(told.value)
+
+
+def test_a_folder_passes_over_no_recording_of_a_phone(tmp_path: Path) -> None:
+    for name in ("a.wav", "b.M4A", "c.aac", "notes.txt"):
+        (tmp_path / name).touch()
+    assert [path.name for path in sound_files(tmp_path)] == ["a.wav", "b.M4A", "c.aac"]
