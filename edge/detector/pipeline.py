@@ -165,7 +165,8 @@ class Pipeline:
             return
         findings = [self._quality.at((scores.start + k) * hop + ahead) for k in range(len(scores.valid))]
         first = 0
-        for self._finding, group in groupby(findings):
+        for finding, group in groupby(findings):
+            self._finding = finding
             part = slice(first, first + len(list(group)))
             yield Scores(scores.start + first, scores.values[part], scores.valid[part])
             first = part.stop

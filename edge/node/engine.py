@@ -19,7 +19,7 @@ from edge.artefact.model import Model
 from edge.artefact.specs import ChunkSpec
 from edge.node.scheduler import Scheduler
 from edge.node.shedding import REST_S, Shedding
-from edge.node.stream import NodeStream
+from edge.node.stream import Answer, NodeStream
 
 IDLE_S = 0.2  # the longest wait, so that a hang can be told from rest
 ASSESS_S = 0.25  # how often each stream says how it is, beside after each of its chunks
@@ -163,39 +163,38 @@ class Engine:
             self._advance(number)
         return woken_s
 
-    def _advance(self, number: int) -> None:
-        """Let a stream take what has come for it; its next chunk waits for its turn."""
+    def _advance(self, number: int, answer: Answer | None = None) -> None:
+        """Let a stream go on, with what came for it or the answer to its chunk; its next chunk waits for its turn."""
         stream = self._streams[number]
         if number in self._scheduler or stream.is_closed:
             return
         try:
-            stream.advance()
+            stream.advance(answer)
         except Exception as error:  # one bed must not take the others with it
             stream.fail(error)
-        if stream.ready() is not None:
+        if stream.pending is not None:
             self._scheduler.add(number, stream.deadline_s(), time.monotonic())
 
     def _score(self, numbers: Sequence[int]) -> None:
         """Score a chunk of each of these streams, in one call; if that fails, one by one."""
-        if not numbers:
-            return
+        pending = {number: pair for number in numbers if (pair := self._streams[number].pending) is not None}
+        if not pending:
+            return  # what failed since then has none
         begin_s = time.monotonic()
-        ready = [pair for number in numbers if (pair := self._streams[number].ready()) is not None]
-        chunks, states = [chunk for chunk, _ in ready], [state for _, state in ready]
+        chunks, states = [chunk for chunk, _ in pending.values()], [state for _, state in pending.values()]
         try:
             answers = self._model.score_many(chunks, states) if len(chunks) > 1 else []
         except Exception:
             logger.warning("a batch failed streams=%d; they are scored one by one", len(chunks))
             answers = []
-        busy_s = (time.monotonic() - begin_s) / len(numbers)
-        for at, number in enumerate(numbers):
-            stream = self._streams[number]
+        busy_s = (time.monotonic() - begin_s) / len(pending)
+        for at, number in enumerate(pending):
             try:
                 scores, state = answers[at] if answers else self._model.score(chunks[at], states[at])
-                stream.decide(scores, state, busy_s)
             except Exception as error:  # one bed must not take the others with it
-                stream.fail(error)
-            self._advance(number)
+                self._streams[number].fail(error)
+                continue
+            self._advance(number, Answer(scores, state, busy_s))
 
     def _shed(self) -> None:
         """Where too much waits, let streams rest."""

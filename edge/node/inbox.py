@@ -34,6 +34,16 @@ class End:
 Item = Block | Gap | End
 
 
+@dataclass(frozen=True)
+class Flush:
+    """Nothing that comes next is joined with what came: decide it, close what is open."""
+
+
+def ends_sound(item: Item | Flush) -> bool:
+    """Whether no sound follows that can be joined to what was."""
+    return item.restart if isinstance(item, Gap) else not isinstance(item, Block)
+
+
 class Inbox:
     """What one stream has received and not yet taken.
 

@@ -24,9 +24,10 @@ from edge.node.engine import Engine, phase_of
 from edge.node.readers import Readers, Reading
 from edge.node.service import SWITCH_S, TICK_S
 from edge.node.stream import NodeStream
+from edge.node.stream_observer import StreamObserver
 from edge.settings.config import Stream
 from edge.sources.source import Source, Wait
-from edge.types import Block, Scores
+from edge.types import Block, Chunk, Event
 
 BLOCK_S = 0.1  # of sound that comes at once, as from a file
 WARM_S = 3.0  # at the begin of a run, until the lookahead is full; not measured
@@ -90,23 +91,26 @@ class _Nowhere:
         """Take what a stream found."""
 
 
-class _TimedStream(NodeStream):
-    """A stream that notes how late each of its chunks is decided."""
+class _Lateness(StreamObserver):
+    """How late each chunk of a bed is decided."""
 
-    def __init__(self, number: int, source: _Bed, model: Model, begin_s: float) -> None:
-        settings = Stream(id=f"bed{number}", source="bed")
-        super().__init__(settings, source, model, NODE, _Nowhere(), phase_of(number, model.chunk))
+    def __init__(self, model: Model, begin_s: float) -> None:
         self._begin_s, self._spec, self._frames = begin_s, model.spec, model.chunk.chunk_frames
+        self._due_s: float | None = None
         self.late: list[tuple[float, float]] = []
         """When each chunk was decided, monotonic, and how late, both in seconds."""
 
-    def decide(self, scores: Scores, state: NDArray[np.float32], busy_s: float) -> None:
-        ready = self.ready()
-        super().decide(scores, state, busy_s)
-        assert ready is not None, "only a chunk that is ready is scored"
-        spec, now_s = self._spec, time.monotonic()
-        complete_s = ((ready[0].start + self._frames - 1) * spec.hop_samples + spec.ahead_samples) / spec.rate_hz
-        self.late.append((now_s, now_s - self._begin_s - BLOCK_S * np.ceil(complete_s / BLOCK_S)))
+    def note_state(self, chunk: Chunk, state: NDArray[np.float32]) -> None:
+        """The block that completes a chunk is due at the end of its own sound."""
+        complete = (chunk.start + self._frames - 1) * self._spec.hop_samples + self._spec.ahead_samples
+        self._due_s = self._begin_s + BLOCK_S * float(np.ceil(complete / self._spec.rate_hz / BLOCK_S))
+
+    def find(self, events: Sequence[Event]) -> None:
+        """A chunk was decided, or the stream ends."""
+        if self._due_s is not None:
+            now_s = time.monotonic()
+            self.late.append((now_s, now_s - self._due_s))
+            self._due_s = None
 
 
 def play(model: Model, beds: int, seconds: float, sound: NDArray[np.float32], beside: Sequence[Source] = ()) -> Played:
@@ -120,9 +124,15 @@ def play(model: Model, beds: int, seconds: float, sound: NDArray[np.float32], be
         beside: sources that are read with them and not measured, to see what they do to the others.
     """
     stop, begin_s = threading.Event(), time.monotonic() + 1 + 0.003 * beds  # until all of them are made
-    timed = [_timed_bed(model, turn / beds, turn, sound, begin_s) for turn in range(beds)]
-    others = [(source, _other(number, source, model)) for number, source in enumerate(beside, beds)]
-    sources, streams = zip(*timed, *others, strict=True)
+    begins_s = [begin_s + turn / beds * BLOCK_S for turn in range(beds)]
+    sources: list[Source] = [
+        _Bed(sound, round(turn / beds * len(sound)), model.rate_hz, begins_s[turn]) for turn in range(beds)
+    ]
+    sources += beside
+    streams = [_stream(number, source, model) for number, source in enumerate(sources)]
+    timed = [_Lateness(model, own_s) for own_s in begins_s]
+    for stream, lateness in zip(streams, timed, strict=False):
+        stream.observers.append(lateness)
     engine = Engine(model, streams, ["normal"] * len(streams))
     readings = [Reading(*each, stop, partial(engine.wake, n)) for n, each in enumerate(zip(sources, streams))]  # noqa: B905
     readers, switch_s = Readers(readings, streams), sys.getswitchinterval()
@@ -140,24 +150,16 @@ def play(model: Model, beds: int, seconds: float, sound: NDArray[np.float32], be
         readers.join(END_S)
         engine.end(END_S)
         sys.setswitchinterval(switch_s)
-    late_ms = [1000 * late_s for _, each in timed for at_s, late_s in each.late if from_s <= at_s < until_s]
+    late_ms = [1000 * late_s for each in timed for at_s, late_s in each.late if from_s <= at_s < until_s]
     p50_ms, p99_ms = np.quantile(late_ms, [0.5, 0.99]).tolist() if late_ms else (float("inf"), float("inf"))
-    left_out_s = sum(each.status.totals.left_out_s for _, each in timed)
+    left_out_s = sum(each.status.totals.left_out_s for each in streams[:beds])
     chunk_ms = 1000 * model.chunk.chunk_frames * model.spec.hop_samples / model.rate_hz
     return Played(beds, p50_ms, p99_ms, share, left_out_s, chunk_ms)
 
 
-def _timed_bed(
-    model: Model, turn: float, number: int, sound: NDArray[np.float32], begin_s: float
-) -> tuple[_Bed, _TimedStream]:
-    """A bed that begins at its own place of the sound, and its stream."""
-    own_s = begin_s + turn * BLOCK_S
-    bed = _Bed(sound, round(turn * len(sound)), model.rate_hz, own_s)
-    return bed, _TimedStream(number, bed, model, own_s)
-
-
-def _other(number: int, source: Source, model: Model) -> NodeStream:
-    return NodeStream(Stream(id=f"beside{number}", source="bed"), source, model, NODE, _Nowhere())
+def _stream(number: int, source: Source, model: Model) -> NodeStream:
+    settings = Stream(id=f"bed{number}", source="bed")
+    return NodeStream(settings, source, model, NODE, _Nowhere(), phase_of(number, model.chunk))
 
 
 def _watch(readers: Readers, until_s: float) -> None:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Generator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,8 @@ from edge.errors import LaennecError, ModelError
 from edge.node.bed_breath import BedBreath
 from edge.node.bed_burden import BedBurden
 from edge.node.clock import Timeline
-from edge.node.inbox import OVERLOAD, End, Inbox, Item
+from edge.node.idle_frames import IdleFrames
+from edge.node.inbox import OVERLOAD, End, Flush, Inbox, Item, ends_sound
 from edge.node.stream_clips import StreamClips
 from edge.node.stream_counts import StreamCounts
 from edge.node.stream_latency import StreamLatency
@@ -34,7 +36,6 @@ from edge.node.stream_messages import MessageSink, StreamMessages
 from edge.node.stream_observer import StreamObserver
 from edge.node.stream_state import RECENT_S, Lateness, RecentSound, State
 from edge.node.stream_status import StreamStatus
-from edge.node.unheard import Unheard
 from edge.settings.config import Stream
 from edge.settings.kinds import LIVE
 from edge.sources.source import Source
@@ -47,6 +48,18 @@ STOPPED = "stopped"
 LEAVES_OUT = "overload: this machine is too slow, sound is left out"
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model says to a chunk."""
+
+    scores: Scores
+    """Of the frames that the chunk decides."""
+    state: NDArray[np.float32]
+    """(S,) of the model after the chunk."""
+    busy_s: float
+    """How long it took, seconds."""
 
 
 class NodeStream:
@@ -83,10 +96,10 @@ class NodeStream:
         self.inbox = Inbox(model.rate_hz)
         self._outside = settings.outside
         self._rate_hz, self._chunk, self._hop_s = model.rate_hz, model.chunk, model.spec.hop_samples / model.rate_hz
-        self._counts, self._unheard = StreamCounts(model), Unheard(model)
+        self._counts, self._idle_frames = StreamCounts(model), IdleFrames(model)
         self.adaptation = None if settings.adaptation is None else load_adaptation(settings.adaptation, model)
         self._pipeline = Pipeline(
-            model, EventOptions.of(settings), self._judged, settings.outside, phase, self.adaptation,
+            model, EventOptions.of(settings), self._observe_scores, settings.outside, phase, self.adaptation,
         )  # fmt: skip
         self._breath = BedBreath(model, self._pipeline)
         self._monitored = source if isinstance(source, MonitoredSource) else None
@@ -104,8 +117,10 @@ class NodeStream:
 
     def _begin(self) -> None:
         """Nothing has come yet."""
-        self._items: deque[Item] = deque()  # taken from the inbox
-        self._then: deque[Callable[[], None]] = deque()  # what follows when all chunks that are ready are decided
+        self._items: deque[Item | Flush] = deque()  # taken from the inbox
+        self._life = self._run()
+        self.pending: tuple[Chunk, NDArray[np.float32]] | None = None
+        """The chunk that is to be scored, and the state to score it with; None if there is none yet."""
         self._offered: int | None = None  # absolute index one past the last sample that the pipeline has
         self.decided = 0  # the same of what is decided
         self._ending = STOPPED  # unless its source ends by itself
@@ -137,42 +152,48 @@ class NodeStream:
         """Leave out what waits and what comes in the next seconds of sound; what was heard is decided at once."""
         self._left_out_at_s = time.monotonic()
         self.inbox.rest(rest_s)
-        self._then.append(self._restart_detector)
+        self._items.append(Flush())
 
-    def advance(self) -> None:
-        """Take what has come until a chunk is ready, or there is nothing more."""
-        while not self.is_closed and not self._pipeline.has_ready:
-            if self._then:
-                self._then.popleft()()
-            elif self._items:
-                self._on_item(self._items.popleft())
-            else:
-                self._items.extend(self.inbox.take())
-                if not self._items:
-                    return
+    def advance(self, answer: Answer | None = None) -> None:
+        """Go on until a chunk is `pending`, or until nothing waits.
 
-    def ready(self) -> tuple[Chunk, NDArray[np.float32]] | None:
-        """The next chunk to be scored, and the state to score it with; None if there is none."""
-        return None if self.is_closed else self._pipeline.ready()
+        Args:
+            answer: to the chunk that is pending; without one, it stays so.
+        """
+        if self.is_closed or (self.pending is not None and answer is None):
+            return
+        self.pending = None
+        try:
+            self.pending = self._life.send(answer)
+        except StopIteration:
+            assert self.is_closed
+
+    def _run(self) -> Generator[tuple[Chunk, NDArray[np.float32]] | None, Answer | None, None]:
+        """All that happens to the stream, in its order.
+
+        Gives each chunk that is to be scored and is sent the answer to it; gives None while nothing waits.
+        """
+        while not self.is_closed:
+            item = self._next_item()
+            if item is None:
+                yield None
+                continue
+            self._take(item)
+            while (pending := self._pipeline.ready()) is not None:
+                self._decide(*pending, (yield pending))
+            self._settle(item)
+
+    def _next_item(self) -> Item | Flush | None:
+        if not self._items:
+            self._items.extend(self.inbox.take())
+        return self._items.popleft() if self._items else None
 
     def deadline_s(self) -> float:
         """By when the chunk that is ready should be decided: before the next one is complete, monotonic seconds."""
-        ready, now_s, chunk_s = self._pipeline.ready(), time.monotonic(), self._hop_s * self._chunk.chunk_frames
-        if ready is None or not self.is_live or self._arrived_at_s is None:
+        pending, now_s, chunk_s = self.pending, time.monotonic(), self._hop_s * self._chunk.chunk_frames
+        if pending is None or not self.is_live or self._arrived_at_s is None:
             return now_s + chunk_s
-        return self._arrived_at_s - (self.inbox.stop / self._rate_hz - self._end_s(ready[0])) + chunk_s
-
-    def decide(self, scores: Scores, state: NDArray[np.float32], busy_s: float) -> None:
-        """Take the model's answer to the chunk that is ready, and the time that it took."""
-        ready = self._pipeline.ready()
-        assert ready is not None, "only a chunk that is ready is scored"
-        self._counts.busy_s += busy_s
-        for observer in self.observers:
-            observer.note_state(*ready)
-        decided = round((self._end_s(ready[0]) - self._chunk.lookahead_frames * self._hop_s) * self._rate_hz)
-        events = self._counts.timed(lambda: self._pipeline.decide(scores, state))
-        self._found(events, self.latency.last_sample(ready[0]))
-        self.decided = max(self.decided, decided)
+        return self._arrived_at_s - (self.inbox.stop / self._rate_hz - self._end_s(pending[0])) + chunk_s
 
     def fail(self, error: Exception) -> None:
         """End the stream by an error: close what is open, decide nothing more."""
@@ -192,8 +213,8 @@ class NodeStream:
 
     def check_silence(self) -> None:
         """Decide what came last if the source has given nothing for `STALL_S`; call it every second or so."""
-        if self._offered is not None and not self.is_closed and not self._then and self._silent_s() > STALL_S:
-            self._then.append(self._restart_detector)
+        if not self.is_closed and self.pending is None and self._offered is not None and self._silent_s() > STALL_S:
+            self._items.append(Flush())
 
     def assess(self) -> StreamStatus:
         """Say how it is now, in a new `status`."""
@@ -231,12 +252,13 @@ class NodeStream:
         return self._assess_sound(lag_s)
 
     def _assess_sound(self, lag_s: float) -> tuple[str, str]:
-        verdict, is_left_out = self._pipeline.verdict, time.monotonic() - self._left_out_at_s < RECENT_S
+        verdict = self._pipeline.verdict
         how = self._outside.replace("_", " ") if verdict.measurable else "not measurable"
         strange = f"{how}: {verdict.reason}" if verdict.verified is False else ""
         late_s = 0.0 if self.delivery is None else self.delivery.status.lags_s.get(self.id, 0.0)
         late = self._late_arrival.reason(late_s)
-        reason = self._lateness.reason(lag_s) or late or LEAVES_OUT * is_left_out or self._recent.fault(strange)
+        left_out = LEAVES_OUT if time.monotonic() - self._left_out_at_s < RECENT_S else ""
+        reason = self._lateness.reason(lag_s) or late or left_out or self._recent.fault(strange)
         return ("degraded", reason) if reason else ("ok", "")
 
     def _silent_s(self) -> float:
@@ -247,65 +269,78 @@ class NodeStream:
         """Second of the stream at which the last frame of a chunk begins, and so about its end."""
         return (chunk.start + self._chunk.chunk_frames) * self._hop_s
 
-    def _on_item(self, item: Item) -> None:
+    def _take(self, item: Item | Flush) -> None:
+        """Give what came to the detector, which may have chunks to be scored then."""
         if isinstance(item, Block):
-            self._on_block(item)
-        elif isinstance(item, Gap):
-            self._on_gap(item)
-        else:
-            self._on_end(item)
-        for observer in self.observers:
-            observer.hear(item)
-
-    def _on_block(self, block: Block) -> None:
-        self.decided = block.start if self._offered is None else self.decided + max(0, block.start - self._offered)
-        if self._pipeline.is_idle and (unheard := self._unheard.until(block.start)) is not None:
-            self._judged(unheard)
-            self.decided = max(self.decided, self._unheard.told)
-        self._offered = block.stop
-        self._counts.timed(lambda: self._pipeline.offer(block))
-        self._then.append(lambda: self._recent.push(block, *self._counts.heard_s()))
-
-    def _on_gap(self, gap: Gap) -> None:
-        if gap.cause == OVERLOAD and gap.stop > gap.start:
+            self._offer(item)
+        elif isinstance(item, Gap) and item.cause == OVERLOAD and item.stop > item.start:
             self._left_out_at_s = time.monotonic()
-        if gap.restart:
-            self._restart_detector()
-            self._then.append(self.latency.arrivals.begin_anew)
+        if ends_sound(item):
+            with self._counts.timed():
+                self._pipeline.end()
+        if not isinstance(item, Flush):
+            for observer in self.observers:
+                observer.hear(item)
 
-    def _on_end(self, end: End) -> None:
-        self.failure, self.is_broken = end.failure, end.is_broken
-        self._ending = STOPPED if end.is_stopped else END_OF_SOURCE
-        self._counts.timed(self._pipeline.end)
-        self._then.append(self._close)
+    def _settle(self, item: Item | Flush) -> None:
+        """What follows once all that can be scored is decided."""
+        if isinstance(item, Block):
+            self._recent.push(item, *self._counts.heard_s())
+        elif isinstance(item, End):
+            self.failure, self.is_broken = item.failure, item.is_broken
+            self._ending = STOPPED if item.is_stopped else END_OF_SOURCE
+            self._close()
+        elif ends_sound(item):
+            self._reset()
+            if isinstance(item, Gap):
+                self.latency.arrivals.begin_anew()
 
-    def _restart_detector(self) -> None:
-        """Close what is open; sound that comes back is not joined with what was."""
-        self._counts.timed(self._pipeline.end)
-        self._then.append(self._reset)
+    def _offer(self, block: Block) -> None:
+        """Give a block to the detector; before it, what no model scored because nothing of it was valid."""
+        self.decided = block.start if self._offered is None else self.decided + max(0, block.start - self._offered)
+        if self._pipeline.is_idle and (idle := self._idle_frames.until(block.start)) is not None:
+            self._observe_scores(idle)
+            self.decided = max(self.decided, self._idle_frames.scored_until)
+        self._offered = block.stop
+        with self._counts.timed():
+            self._pipeline.offer(block)
+
+    def _decide(self, chunk: Chunk, state: NDArray[np.float32], answer: Answer | None) -> None:
+        assert answer is not None, "a chunk that is pending is answered before anything else"
+        self._counts.busy_s += answer.busy_s
+        for observer in self.observers:
+            observer.note_state(chunk, state)
+        with self._counts.timed():
+            events = self._pipeline.decide(answer.scores, answer.state)
+        self._observe_events(events, self.latency.last_sample(chunk))
+        decided_s = self._end_s(chunk) - self._chunk.lookahead_frames * self._hop_s
+        self.decided = max(self.decided, round(decided_s * self._rate_hz))
 
     def _reset(self) -> None:
+        """Close what is open; sound that comes back is not joined with what was."""
         self._finish()
         self._pipeline.reset()
-        self._unheard.reset()
+        self._idle_frames.reset()
         self._offered = None
 
     def _close(self) -> None:
         self._finish()
-        self.is_closed = True
+        self.is_closed, self.pending = True, None
         self.inbox.close()
 
     def _finish(self) -> None:
-        self._found(self._counts.timed(self._pipeline.finish))
+        with self._counts.timed():
+            events = self._pipeline.finish()
+        self._observe_events(events)
         for observer in self.observers:
             observer.finish()
 
-    def _found(self, events: list[Event], needed: int | None = None) -> None:
+    def _observe_events(self, events: list[Event], needed: int | None = None) -> None:
         self.latency.decided(needed, self._offered or 0)
         for observer in self.observers:
             observer.find(events)
 
-    def _judged(self, scores: Scores) -> None:
-        self._unheard.scored(scores)
+    def _observe_scores(self, scores: Scores) -> None:
+        self._idle_frames.scored(scores)
         for observer in self.observers:
             observer.judge(scores, self._pipeline.verdict)

@@ -6,8 +6,8 @@ Not for what is said of it (`edge.node.stream_state`). Counted and read by the t
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from edge.artefact.model import Model
 from edge.detector.sound_check import Verdict
@@ -15,8 +15,6 @@ from edge.node.inbox import OVERLOAD, Item
 from edge.node.stream_observer import StreamObserver
 from edge.node.stream_state import StreamTotals
 from edge.types import Block, Event, Gap, Scores
-
-Result = TypeVar("Result")
 
 
 class StreamCounts(StreamObserver):
@@ -49,12 +47,12 @@ class StreamCounts(StreamObserver):
         """Events, of which those count that begin."""
         self._events += sum(event.kind == "onset" for event in events)
 
-    def timed(self, work: Callable[[], Result]) -> Result:
-        """What some work of the detector gives; its time is counted."""
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        """Count the time of some work of the detector."""
         begin_s = time.perf_counter()
-        result = work()
+        yield
         self.busy_s += time.perf_counter() - begin_s
-        return result
 
     def heard_s(self) -> tuple[float, float]:
         """What arrived and was not left out, and what of it could be judged, seconds."""

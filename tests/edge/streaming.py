@@ -55,7 +55,7 @@ class Driven(NodeStream):
         """Decide what can be decided."""
         self._engine.wake(0)
         self._engine.turn()
-        while self.ready() is not None:
+        while self.pending is not None:
             self._engine.turn()
 
     def run(self, stop: threading.Event) -> None:

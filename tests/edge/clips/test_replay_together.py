@@ -78,7 +78,7 @@ def heard_in_one_engine(model: Model, sounds: Sequence[NDArray[np.float32]]) -> 
             streams[number].arrive(Block(start, part, np.ones(len(part), np.bool_)))
             engine.wake(number)
         engine.turn()
-        while any(stream.ready() is not None for stream in streams):
+        while any(stream.pending is not None for stream in streams):
             engine.turn()
     for number, stream in enumerate(streams):
         stream.stop()

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 import edge.node.stream
 from edge.errors import ModelError, SourceError
 from edge.node.engine import Engine, phase_of
-from edge.node.inbox import OVERLOAD
+from edge.node.inbox import OVERLOAD, End
 from edge.node.readers import MOST_STUCK, THREADS, Readers, Reading
 from edge.node.stream import NodeStream
 from edge.node.stream_state import State
@@ -159,6 +159,27 @@ def test_a_batch_that_fails_is_scored_one_by_one_and_the_stream_that_fails_ends_
     assert [len(ward.events(number)) for number in (0, 2)] == [10, 10]
     assert ward.events(1)[-1] == "end"
     assert "stream=bed1 failed: error 719" in lines.messages
+
+
+def test_a_stream_that_fails_while_its_chunk_waits_leaves_the_others_their_own_scores() -> None:
+    ward = Ward(*(Bursts(3, pace=False) for _ in range(3)))
+    for number, stream in enumerate(ward.streams):
+        for item in Bursts(3, pace=False).blocks(ward.stop):
+            assert not isinstance(item, Wait)
+            stream.arrive(item)
+        stream.arrive(End())
+        ward.engine.wake(number)
+    ward.engine._collect(0.0)
+    assert all(stream.pending is not None for stream in ward.streams), "all three wait for their turn"
+    ward.streams[0].fail(RuntimeError("its device cannot say how it is"))
+    while not all(stream.is_closed for stream in ward.streams):
+        ward.engine.turn()
+    assert [each.failure for each in ward.streams] == [
+        "internal error: RuntimeError('its device cannot say how it is')",
+        "",
+        "",
+    ]
+    assert [ward.events(number) for number in range(3)] == [[], ["onset", "end"] * 3, ["onset", "end"] * 3]
 
 
 def test_sound_that_is_no_number_stays_in_its_stream() -> None:

@@ -115,7 +115,7 @@ def test_a_thread_that_scores_and_stands_still_is_told_and_nothing_is_normal(
     def now(status: StreamStatus) -> float:
         return status.made_s + 1.0
 
-    wait_for(lambda: not engine._arrivals.qsize() and stream.ready() is not None, "a chunk that is being scored")
+    wait_for(lambda: not engine._arrivals.qsize() and stream.pending is not None, "a chunk that is being scored")
     status = stream.status
     assert status.state_at(status.made_s + 0.4).name != "lost"
     assert (status.state_at(now(status)).name, status.state_at(now(status)).reason) == ("lost", STANDS_STILL)

@@ -30,6 +30,13 @@ def _driven(**settings: Any) -> Driven:
     return Driven(Stream(id="bed1", source="script", pace=False, **settings), Script(), Heard())
 
 
+def _past() -> Time:
+    """A clock long before that of the streams, however long this machine has run: no status of theirs is old by it."""
+    clock = Time()
+    clock.now_s = -1e6
+    return clock
+
+
 def _blocks(seconds: int) -> list[Block]:
     """Half of every second is loud."""
     return [sound(1.0, (0.0, 0.5), start=s * RATE_HZ) for s in range(seconds)]
@@ -98,7 +105,7 @@ def test_sound_that_the_model_does_not_know_is_no_burden(outside: str) -> None:
 
 
 def test_each_minute_of_sound_is_remembered_with_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(edge.node.trends, "time", Time())  # which stands still, however long this takes
+    monkeypatch.setattr(edge.node.trends, "time", _past())  # which stands still, however long this takes
     bed, published = _driven(), list[tuple[str, Body, int | None]]()
     history = TrendHistory(tmp_path / "a.history", ["bed1"])
     trends = Trends(
@@ -132,7 +139,7 @@ def test_a_bed_that_was_never_heard_has_no_trend(tmp_path: Path) -> None:
 def test_no_minute_is_told_twice_after_a_standstill_or_at_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock = Time()
+    clock = _past()
     monkeypatch.setattr(edge.node.trends, "time", clock)
     bed, stops = _driven(), list[int]()
     history = TrendHistory(tmp_path / "a.history", ["bed1"])

@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from edge.node.unheard import PENDING_S, Unheard
+from edge.node.idle_frames import PENDING_S, IdleFrames
 from edge.settings.config import Stream
 from edge.types import Block, Scores
 from tests.edge.fakes import Bursts, LoudnessModel
@@ -66,23 +66,23 @@ def test_what_is_heard_before_and_after_is_found_and_counted_as_without_what_is_
 
 
 def test_frames_are_told_once_and_never_those_that_may_still_be_heard() -> None:
-    unheard = Unheard(LoudnessModel())  # type: ignore[arg-type]
-    assert unheard.until(10 * RATE_HZ) is None  # nothing was scored: the bed has not begun
-    unheard.scored(Scores(0, np.zeros((5, 1), np.float32), np.ones(5, np.bool_)))
-    assert unheard.until(5 * HOP) is None
-    told = unheard.until(20 * RATE_HZ)
+    idle = IdleFrames(LoudnessModel())  # type: ignore[arg-type]
+    assert idle.until(10 * RATE_HZ) is None  # nothing was scored: the bed has not begun
+    idle.scored(Scores(0, np.zeros((5, 1), np.float32), np.ones(5, np.bool_)))
+    assert idle.until(5 * HOP) is None
+    told = idle.until(20 * RATE_HZ)
     assert told is not None
     assert told.start == 5
     assert not told.valid.any()
     assert told.start + len(told.valid) == (20 * RATE_HZ - round(PENDING_S * RATE_HZ)) // HOP
-    unheard.scored(told)
-    assert unheard.until(20 * RATE_HZ) is None
-    assert unheard.told == (5 + len(told.valid)) * HOP
+    idle.scored(told)
+    assert idle.until(20 * RATE_HZ) is None
+    assert idle.scored_until == (5 + len(told.valid)) * HOP
 
 
 def test_a_day_costs_no_more_than_an_hour() -> None:
-    unheard = Unheard(LoudnessModel())  # type: ignore[arg-type]
-    unheard.scored(Scores(0, np.zeros((1, 1), np.float32), np.ones(1, np.bool_)))
-    told = unheard.until(86400 * RATE_HZ)
+    idle = IdleFrames(LoudnessModel())  # type: ignore[arg-type]
+    idle.scored(Scores(0, np.zeros((1, 1), np.float32), np.ones(1, np.bool_)))
+    told = idle.until(86400 * RATE_HZ)
     assert told is not None
     assert len(told.valid) == round(3600 * RATE_HZ / HOP)

@@ -16,7 +16,7 @@ PENDING_S = 0.25  # sound this new may still wait in concealment and front-end, 
 MOST_S = 3600.0  # longer than any window of the burden, so that a day costs no more than an hour
 
 
-class Unheard:
+class IdleFrames:
     """Of one stream.
 
     Args:
@@ -35,7 +35,7 @@ class Unheard:
         self._next = max(self._next or 0, scores.start + len(scores.valid))
 
     @property
-    def told(self) -> int:
+    def scored_until(self) -> int:
         """Absolute index one past the last sample that was scored or passed over."""
         return (self._next or 0) * self._hop_samples
 
