@@ -43,7 +43,7 @@ class BedBurden(StreamObserver):
         self.verdict = Verdict()
         """Of the sound of the last scores."""
 
-    def judge(self, scores: Scores, verdict: Verdict) -> None:
+    def on_scores(self, scores: Scores, verdict: Verdict) -> None:
         """Take the next scores, and what is said of their sound."""
         cause = verdict.fault or ("unknown sound" if verdict.verified is False else None)
         self.verdict = verdict
@@ -54,7 +54,7 @@ class BedBurden(StreamObserver):
                 end_s = self._timeline.wall_s(reading.stop * self._hop_samples)
                 self.remember(minutes_of(self._stream, reading, end_s))
 
-    def hear(self, item: Item) -> None:
+    def on_item(self, item: Item) -> None:
         """Sound that will not come, before the scores of what follows."""
         if isinstance(item, Gap) and item.stop > item.start:
             self._coverage.lose(item.start, item.stop, "overload" if item.cause == OVERLOAD else "gap")

@@ -100,12 +100,12 @@ class _Lateness(StreamObserver):
         self.late: list[tuple[float, float]] = []
         """When each chunk was decided, monotonic, and how late, both in seconds."""
 
-    def note_state(self, chunk: Chunk, state: NDArray[np.float32]) -> None:
+    def on_chunk(self, chunk: Chunk, state: NDArray[np.float32]) -> None:
         """The block that completes a chunk is due at the end of its own sound."""
         complete = (chunk.start + self._frames - 1) * self._spec.hop_samples + self._spec.ahead_samples
         self._due_s = self._begin_s + BLOCK_S * float(np.ceil(complete / self._spec.rate_hz / BLOCK_S))
 
-    def find(self, events: Sequence[Event]) -> None:
+    def on_events(self, events: Sequence[Event]) -> None:
         """A chunk was decided, or the stream ends."""
         if self._due_s is not None:
             now_s = time.monotonic()

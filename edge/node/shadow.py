@@ -75,7 +75,7 @@ class ShadowBed(StreamObserver):
         """Whether something came that its engine does not know of."""
         self._publish()
 
-    def hear(self, item: Item) -> None:
+    def on_item(self, item: Item) -> None:
         """What the live stream takes goes to the other as well."""
         self._guard(lambda: self._hear(item))
 
@@ -88,7 +88,7 @@ class ShadowBed(StreamObserver):
             self.stream.arrive(item)
             self.has_news = True
 
-    def find(self, events: Sequence[Event]) -> None:
+    def on_events(self, events: Sequence[Event]) -> None:
         """Events of the live model."""
         self._guard(lambda: self.note("live", events, self._groups))
 
@@ -152,7 +152,7 @@ class _Finder(StreamObserver):
         self._bed = bed
         self._groups = _groups(model)
 
-    def find(self, events: Sequence[Event]) -> None:
+    def on_events(self, events: Sequence[Event]) -> None:
         self._bed.note("shadow", events, self._groups)
 
 

@@ -280,7 +280,7 @@ class NodeStream:
                 self._pipeline.end()
         if not isinstance(item, Flush):
             for observer in self.observers:
-                observer.hear(item)
+                observer.on_item(item)
 
     def _settle(self, item: Item | Flush) -> None:
         """What follows once all that can be scored is decided."""
@@ -309,7 +309,7 @@ class NodeStream:
         assert answer is not None, "a chunk that is pending is answered before anything else"
         self._counts.busy_s += answer.busy_s
         for observer in self.observers:
-            observer.note_state(chunk, state)
+            observer.on_chunk(chunk, state)
         with self._counts.timed():
             events = self._pipeline.decide(answer.scores, answer.state)
         self._observe_events(events, self.latency.last_sample(chunk))
@@ -333,14 +333,14 @@ class NodeStream:
             events = self._pipeline.finish()
         self._observe_events(events)
         for observer in self.observers:
-            observer.finish()
+            observer.on_end()
 
     def _observe_events(self, events: list[Event], needed: int | None = None) -> None:
         self.latency.decided(needed, self._offered or 0)
         for observer in self.observers:
-            observer.find(events)
+            observer.on_events(events)
 
     def _observe_scores(self, scores: Scores) -> None:
         self._idle_frames.scored(scores)
         for observer in self.observers:
-            observer.judge(scores, self._pipeline.verdict)
+            observer.on_scores(scores, self._pipeline.verdict)

@@ -75,7 +75,7 @@ class StreamClips(StreamObserver):
         """Events and alarms without a clip, because too many were open."""
         return self._recorder.refused
 
-    def hear(self, item: Item) -> None:
+    def on_item(self, item: Item) -> None:
         """Take a block; what is complete with it goes to the writer."""
         if isinstance(item, Block):
             with self._mutex:
@@ -87,7 +87,7 @@ class StreamClips(StreamObserver):
         with self._mutex:
             self._recorder.note_gain(frame, gain_db)
 
-    def note_state(self, chunk: Chunk, state: NDArray[np.float32]) -> None:
+    def on_chunk(self, chunk: Chunk, state: NDArray[np.float32]) -> None:
         """The model hears this chunk with that state, (S,)."""
         with self._mutex:
             self._recorder.note_state(chunk, state)
@@ -123,7 +123,7 @@ class StreamClips(StreamObserver):
             clip = self._recorder.last(round(seconds * self._place.hearing.rate_hz), ident, Cause("command", by=by))
         self._hand_over([clip])
 
-    def finish(self) -> None:
+    def on_end(self) -> None:
         """Cut what is open where the sound ends."""
         with self._mutex:
             clips = self._recorder.finish()

@@ -30,7 +30,7 @@ class StreamCounts(StreamObserver):
         """Computing time of the detector."""
         self._received = self._lost = self._left_out = self._gaps = self._measurable_frames = self._events = 0
 
-    def hear(self, item: Item) -> None:
+    def on_item(self, item: Item) -> None:
         """Sound that arrived, or that will not come or was left out because this machine is too slow."""
         if isinstance(item, Block):
             self._received += len(item.samples)
@@ -39,11 +39,11 @@ class StreamCounts(StreamObserver):
             self._lost += item.stop - item.start
             self._left_out += item.stop - item.start if item.cause == OVERLOAD else 0
 
-    def judge(self, scores: Scores, verdict: Verdict) -> None:
+    def on_scores(self, scores: Scores, verdict: Verdict) -> None:
         """Score frames that could be judged, or not."""
         self._measurable_frames += int(scores.valid.sum())
 
-    def find(self, events: Sequence[Event]) -> None:
+    def on_events(self, events: Sequence[Event]) -> None:
         """Events, of which those count that begin."""
         self._events += sum(event.kind == "onset" for event in events)
 

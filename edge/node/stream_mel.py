@@ -81,7 +81,7 @@ class StreamMel(StreamObserver):
         """Whether somebody looks now."""
         return self._monotonic() < self.until_s
 
-    def hear(self, item: Item) -> None:
+    def on_item(self, item: Item) -> None:
         """Keep a block."""
         if not self._is_on() or not isinstance(item, Block):
             return
@@ -94,7 +94,7 @@ class StreamMel(StreamObserver):
             self._drop_oldest()
             self._told = max(self._told, self._columns.column_after(self._blocks[0].start))
 
-    def note_state(self, chunk: Chunk, state: NDArray[np.float32]) -> None:
+    def on_chunk(self, chunk: Chunk, state: NDArray[np.float32]) -> None:
         """The next scores are of the frames that this chunk decides."""
         if self._is_on():
             self._hand_over()
@@ -104,7 +104,7 @@ class StreamMel(StreamObserver):
             self._span = max(min(told, first), first - 2 * count), first + count  # with what was passed over before
             self._is_scored = True
 
-    def judge(self, scores: Scores, verdict: Verdict) -> None:
+    def on_scores(self, scores: Scores, verdict: Verdict) -> None:
         """Keep the scores of the chunk, or the time in which nothing was valid."""
         if not self._is_on():
             return
@@ -117,12 +117,12 @@ class StreamMel(StreamObserver):
         if stop - first >= self._chunk.scores:
             self._hand_over()
 
-    def find(self, events: Sequence[Event]) -> None:
+    def on_events(self, events: Sequence[Event]) -> None:
         """The chunk is decided."""
         if self._is_on() and self._is_scored:
             self._hand_over()
 
-    def finish(self) -> None:
+    def on_end(self) -> None:
         """What follows is another sound."""
         self._forget()
 

@@ -53,20 +53,20 @@ class StreamMessages(StreamObserver):
         self.clip_of: Callable[[Event, str], Body | None] = _no_clip
         """What the message of an event of this id says of its clip; None: nothing."""
 
-    def hear(self, item: Item) -> None:
+    def on_item(self, item: Item) -> None:
         """Sound that was lost is told."""
         if isinstance(item, Gap) and item.stop > item.start:
             line = f'stream={self._stream} gap_s={(item.stop - item.start) / self._rate_hz:.3f} cause="{item.cause}"'
             self._gap_log.log(item.cause, line)
             self._sink.send(gap_message(self._node, self._stream, item, self._rate_hz))
 
-    def judge(self, scores: Scores, verdict: Verdict) -> None:
+    def on_scores(self, scores: Scores, verdict: Verdict) -> None:
         """Sound that is not like what the model knows, or is again, is a line in the log."""
         before, self._verified = self._verified, verdict.verified
         if verdict.verified not in (before, None) and False in (before, verdict.verified):
             logger.warning("stream=%s %s", self._stream, verdict.reason or "sounds like what the model knows")
 
-    def find(self, events: Sequence[Event]) -> None:
+    def on_events(self, events: Sequence[Event]) -> None:
         """Onsets, updates and ends, in order."""
         for event in events:
             ident, rev, onset_s = self._follow(event)

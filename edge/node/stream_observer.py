@@ -19,24 +19,24 @@ from edge.types import Chunk, Event, Scores
 
 
 class StreamObserver(Protocol):
-    """Hears what happens to one stream; what one does not define is nothing to it."""
+    """Follows one stream; what a follower does not define, it does not need."""
 
-    def hear(self, item: Item) -> None:
+    def on_item(self, item: Item) -> None:
         """The stream took this from its inbox; its detector has it, so the gains of its sound are known."""
         return
 
-    def note_state(self, chunk: Chunk, state: NDArray[np.float32]) -> None:
-        """The model heard this chunk with that state, (S,); its scores come next."""
+    def on_chunk(self, chunk: Chunk, state: NDArray[np.float32]) -> None:
+        """The model scored this chunk with that state, (S,); its scores come next."""
         return
 
-    def judge(self, scores: Scores, verdict: Verdict) -> None:
+    def on_scores(self, scores: Scores, verdict: Verdict) -> None:
         """The next scores, and what is said of their sound."""
         return
 
-    def find(self, events: Sequence[Event]) -> None:
+    def on_events(self, events: Sequence[Event]) -> None:
         """What the detector decided."""
         return
 
-    def finish(self) -> None:
+    def on_end(self) -> None:
         """No sound follows that could be joined to what was."""
         return

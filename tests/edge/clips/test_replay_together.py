@@ -40,7 +40,7 @@ class Kept(StreamObserver):
     clips: list[Recorded] = field(default_factory=list)
     scores: dict[int, NDArray[np.float32]] = field(default_factory=dict)
 
-    def judge(self, scores: Scores, verdict: Verdict) -> None:
+    def on_scores(self, scores: Scores, verdict: Verdict) -> None:
         note(self.scores, scores)
 
 

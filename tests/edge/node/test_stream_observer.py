@@ -21,19 +21,19 @@ class Diary(StreamObserver):
     def __init__(self) -> None:
         self.said: list[tuple[str, object]] = []
 
-    def hear(self, item: Item) -> None:
+    def on_item(self, item: Item) -> None:
         self.said.append(("hear", item))
 
-    def note_state(self, chunk: Chunk, state: NDArray[np.float32]) -> None:
+    def on_chunk(self, chunk: Chunk, state: NDArray[np.float32]) -> None:
         self.said.append(("state", chunk.start))
 
-    def judge(self, scores: Scores, verdict: Verdict) -> None:
+    def on_scores(self, scores: Scores, verdict: Verdict) -> None:
         self.said.append(("judge", scores.start + len(scores.valid)))
 
-    def find(self, events: Sequence[Event]) -> None:
+    def on_events(self, events: Sequence[Event]) -> None:
         self.said += [("find", (event.kind, event.onset)) for event in events]
 
-    def finish(self) -> None:
+    def on_end(self) -> None:
         self.said.append(("finish", None))
 
     def of(self, kind: str) -> list[object]:
