@@ -281,7 +281,7 @@ def test_an_error_of_one_picture_is_counted_and_the_next_is_made(
 def test_sound_that_nobody_scores_is_not_kept_for_ever(looking: Looking) -> None:
     bed = looking.looks._beds["bed1"]
     for second in range(60):
-        bed.hear(sound(1.0, start=second * RATE_HZ))
+        bed.on_item(sound(1.0, start=second * RATE_HZ))
     assert sum(len(each.samples) for each in bed._blocks) <= stream_mel.KEPT_S * RATE_HZ
     assert bed._blocks[-1].stop == 60 * RATE_HZ
 
