@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from edge.artefact.adaptation import load_adaptation
 from edge.artefact.model import Model
-from edge.delivery.delivery_lag import LATE_S, DeliveryView
+from edge.delivery.delivery_lag import DeliveryView
 from edge.delivery.latency import LatencyCounts
 from edge.delivery.messages import Node
 from edge.detector.event_options import EventOptions
@@ -34,7 +34,7 @@ from edge.node.stream_counts import StreamCounts
 from edge.node.stream_latency import StreamLatency
 from edge.node.stream_messages import MessageSink, StreamMessages
 from edge.node.stream_observer import StreamObserver
-from edge.node.stream_state import RECENT_S, Lateness, RecentSound, State
+from edge.node.stream_state import SoundFaults, State
 from edge.node.stream_status import StreamStatus
 from edge.settings.config import Stream
 from edge.settings.kinds import LIVE
@@ -45,7 +45,6 @@ from edge.types import Block, Chunk, Event, Gap, Scores
 STALL_S = 5.0  # a source that gives nothing for this long is lost
 END_OF_SOURCE = "end of source"
 STOPPED = "stopped"
-LEAVES_OUT = "overload: this machine is too slow, sound is left out"
 
 logger = logging.getLogger(__name__)
 
@@ -124,9 +123,7 @@ class NodeStream:
         self._offered: int | None = None  # absolute index one past the last sample that the pipeline has
         self.decided = 0  # the same of what is decided
         self._ending = STOPPED  # unless its source ends by itself
-        self._left_out_at_s = -float("inf")
-        self._recent, self._lateness = RecentSound(), Lateness()
-        self._late_arrival = Lateness("events reach the broker after", LATE_S, 0.8 * LATE_S)
+        self._faults = SoundFaults(self._outside)
         self._arrived_at_s: float | None = None
         self._started_at_s = time.monotonic()
         self.status = StreamStatus(time.monotonic(), time.time(), State("unknown", "", time.time()))
@@ -150,7 +147,7 @@ class NodeStream:
 
     def rest(self, rest_s: float) -> None:
         """Leave out what waits and what comes in the next seconds of sound; what was heard is decided at once."""
-        self._left_out_at_s = time.monotonic()
+        self._faults.left_out_at_s = time.monotonic()
         self.inbox.rest(rest_s)
         self._items.append(Flush())
 
@@ -249,16 +246,8 @@ class NodeStream:
             return "unknown", ""
         if trouble.state:
             return trouble.state, trouble.reason
-        return self._assess_sound(lag_s)
-
-    def _assess_sound(self, lag_s: float) -> tuple[str, str]:
-        verdict = self._pipeline.verdict
-        how = self._outside.replace("_", " ") if verdict.measurable else "not measurable"
-        strange = f"{how}: {verdict.reason}" if verdict.verified is False else ""
-        late_s = 0.0 if self.delivery is None else self.delivery.status.lags_s.get(self.id, 0.0)
-        late = self._late_arrival.reason(late_s)
-        left_out = LEAVES_OUT if time.monotonic() - self._left_out_at_s < RECENT_S else ""
-        reason = self._lateness.reason(lag_s) or late or left_out or self._recent.fault(strange)
+        delivery_s = 0.0 if self.delivery is None else self.delivery.status.lags_s.get(self.id, 0.0)
+        reason = self._faults.reason(time.monotonic(), lag_s, delivery_s, self._pipeline.verdict)
         return ("degraded", reason) if reason else ("ok", "")
 
     def _silent_s(self) -> float:
@@ -274,7 +263,7 @@ class NodeStream:
         if isinstance(item, Block):
             self._offer(item)
         elif isinstance(item, Gap) and item.cause == OVERLOAD and item.stop > item.start:
-            self._left_out_at_s = time.monotonic()
+            self._faults.left_out_at_s = time.monotonic()
         if ends_sound(item):
             with self._counts.timed():
                 self._pipeline.end()
@@ -285,7 +274,7 @@ class NodeStream:
     def _settle(self, item: Item | Flush) -> None:
         """What follows once all that can be scored is decided."""
         if isinstance(item, Block):
-            self._recent.push(item, *self._counts.heard_s())
+            self._faults.recent.push(item, *self._counts.heard_s())
         elif isinstance(item, End):
             self.failure, self.is_broken = item.failure, item.is_broken
             self._ending = STOPPED if item.is_stopped else END_OF_SOURCE

@@ -11,6 +11,9 @@ from math import isfinite
 
 import numpy as np
 
+from edge.delivery.delivery_lag import LATE_S
+from edge.detector.sound_check import Verdict
+from edge.settings.kinds import Outside
 from edge.types import Block
 
 RECENT_S = 10.0  # over which the share of measurable sound and the level are measured
@@ -21,6 +24,7 @@ ALMOST_NO_SOUND = f"almost no sound (below {UNPLUGGED_DB:.0f} dBFS): check the p
 GAIN_STEP_DB = 3.0  # a level that drifts is not told with every decibel
 BEHIND_S = 2.0  # a stream that is further behind is degraded; up to 1.4 s are the model's chunk and lookahead
 CAUGHT_UP_S = 1.7  # until it is this close again
+LEAVES_OUT = "overload: this machine is too slow, sound is left out"
 
 
 @dataclass(frozen=True)
@@ -124,7 +128,7 @@ class RecentSound:
 class Lateness:
     """Whether a stream is behind, and how far, without a change for each of its chunks."""
 
-    def __init__(self, words: str = "behind by", late_s: float = BEHIND_S, caught_up_s: float = CAUGHT_UP_S) -> None:
+    def __init__(self, words: str, late_s: float, caught_up_s: float) -> None:
         """Not behind; `words` say how, from `late_s` on until it is no more than `caught_up_s`."""
         self._words, self._late_s, self._caught_up_s = words, late_s, caught_up_s
         self._told_s: float | None = None
@@ -141,3 +145,35 @@ class Lateness:
         if self._told_s is None or abs(lag_s - self._told_s) >= 1:
             self._told_s = max(2.0, float(round(lag_s)))
         return f"{self._words} {self._told_s:.0f} s"
+
+
+class SoundFaults:
+    """What is wrong with the sound of a stream that arrives, and with the time at which it is decided.
+
+    Args:
+        outside: what becomes of sound that is not like what the model knows, as in the settings.
+    """
+
+    def __init__(self, outside: Outside) -> None:
+        """Nothing has come."""
+        self._outside = outside.replace("_", " ")
+        self.recent = RecentSound()
+        self.left_out_at_s = -float("inf")
+        """When sound was left out last because the machine is too slow, monotonic."""
+        self._undecided = Lateness("behind by", BEHIND_S, CAUGHT_UP_S)
+        self._undelivered = Lateness("events reach the broker after", LATE_S, 0.8 * LATE_S)
+
+    def reason(self, now_s: float, lag_s: float, delivery_s: float, verdict: Verdict) -> str:
+        """Why the stream is degraded, most telling first; empty if it is not.
+
+        Args:
+            now_s: monotonic.
+            lag_s: sound that arrived and is not decided yet, seconds.
+            delivery_s: how late its events reach the broker, seconds.
+            verdict: of the detector, on the sound of the last half minute.
+        """
+        how = self._outside if verdict.measurable else "not measurable"
+        out_of_domain = f"{how}: {verdict.reason}" if verdict.verified is False else ""
+        left_out = LEAVES_OUT if now_s - self.left_out_at_s < RECENT_S else ""
+        undelivered = self._undelivered.reason(delivery_s)
+        return self._undecided.reason(lag_s) or undelivered or left_out or self.recent.fault(out_of_domain)

@@ -11,8 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edge.node.inbox import OVERLOAD
-from edge.node.stream import LEAVES_OUT
-from edge.node.stream_state import BEHIND_S
+from edge.node.stream_state import BEHIND_S, LEAVES_OUT
 from edge.types import Chunk
 from tests.edge.conftest import wait_for
 from tests.edge.fakes import Answer, Bursts, LoudnessModel
