@@ -11,19 +11,15 @@ import pytest
 import typer
 
 from edge.commands.app import app
+from tests.pages import FOLDERS, ROOT, pages, written_pages, written_words
 
-ROOT = Path(__file__).parents[1]
-FOLDERS = ("edge", "firmware_bridge", "training", "export", "deploy", "tests")
 REFERENCE = re.compile(rf"`((?:{'|'.join(FOLDERS)})(?:\.\w+)+)`")
 LINK = re.compile(r"\]\(([^)#\s]+)")
 LINK_TO_PART = re.compile(r"\]\(([^)#\s]*)#([^)\s]+)\)")
 CODE = re.compile(r"^```.*?^```|^(?: {4}|\t).*?$|`[^`\n]+`", re.DOTALL | re.MULTILINE)
 COMMAND = re.compile(r"(?:^ *|`|bin/|sudo |\$ )(make|laennec|python -m) ([a-z][\w.-]*)", re.MULTILINE)
-README_LINES = 200  # what a newcomer reads; all else stands in the pages beside the code
-
-
-def _pages() -> list[Path]:
-    return sorted([*ROOT.glob("*.md"), *(page for folder in FOLDERS for page in (ROOT / folder).rglob("*.md"))])
+README_WORDS = 850  # what a newcomer reads in a minute or two; all else stands in the pages beside the code
+ALL_WORDS = 17_000  # that people wrote, in all pages; `python -m tests.pages` counts them
 
 
 def _modules() -> list[Path]:
@@ -100,28 +96,29 @@ def _missing_commands(text: str) -> list[str]:
 
 
 def test_every_module_or_attribute_named_in_backticks_exists() -> None:
-    missing = {str(path.relative_to(ROOT)): _missing_references(path.read_text()) for path in [*_modules(), *_pages()]}
+    missing = {str(path.relative_to(ROOT)): _missing_references(path.read_text()) for path in [*_modules(), *pages()]}
     assert {path: names for path, names in missing.items() if names} == {}
 
 
 def test_every_relative_link_of_a_page_leads_to_a_file() -> None:
-    missing = {str(page.relative_to(ROOT)): _missing_links(page) for page in _pages()}
+    missing = {str(page.relative_to(ROOT)): _missing_links(page) for page in pages()}
     assert {page: targets for page, targets in missing.items() if targets} == {}
 
 
 def test_every_link_to_a_part_of_a_page_leads_to_a_heading() -> None:
-    missing = {str(page.relative_to(ROOT)): _missing_parts(page) for page in _pages()}
+    missing = {str(page.relative_to(ROOT)): _missing_parts(page) for page in pages()}
     assert {page: parts for page, parts in missing.items() if parts} == {}
 
 
 def test_every_command_that_a_page_shows_exists() -> None:
-    pages = [page for page in _pages() if page.name != "CHANGELOG.md"]  # which names what was renamed
-    missing = {str(page.relative_to(ROOT)): _missing_commands(page.read_text()) for page in pages}
+    shown = [page for page in pages() if page.name != "CHANGELOG.md"]  # which names what was renamed
+    missing = {str(page.relative_to(ROOT)): _missing_commands(page.read_text()) for page in shown}
     assert {page: commands for page, commands in missing.items() if commands} == {}
 
 
-def test_the_readme_is_short() -> None:
-    assert len((ROOT / "README.md").read_text().splitlines()) <= README_LINES
+def test_the_readme_and_all_pages_together_are_short() -> None:
+    assert written_words((ROOT / "README.md").read_text()) <= README_WORDS
+    assert sum(written_words(page.read_text()) for page in written_pages()) <= ALL_WORDS
 
 
 @pytest.mark.parametrize(
