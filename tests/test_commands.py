@@ -136,7 +136,8 @@ def _made(arguments: Sequence[str]) -> list[list[str]]:
     line = ["make", "--dry-run", "--no-print-directory", "VENV=.venv", *arguments]
     told = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert told.returncode == 0, (arguments, told.stderr)
-    lines = [shlex.split(each.partition(" || ")[0], comments=True) for each in told.stdout.replace("\\\n", " ").splitlines()[-4:]]
+    last = told.stdout.replace("\\\n", " ").splitlines()[-4:]
+    lines = [shlex.split(each.partition(" || ")[0], comments=True) for each in last]
     return [line[line.index("-m") :] for line in lines if "-m" in line and line[line.index("-m") + 1] != "pip"]
 
 
