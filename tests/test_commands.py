@@ -17,6 +17,7 @@ import pytest
 import typer
 
 from edge.commands.app import app
+from edge.settings.config import load_config
 from tests.pages import OURS, ROOT, commands, words, written_pages
 from tests.system.test_commands import RUN
 
@@ -211,6 +212,14 @@ def test_a_mistake_in_the_options_of_a_module_is_found(capsys: pytest.CaptureFix
 
 def test_a_variable_that_make_ignores_is_found() -> None:
     assert _unknown_variables(["train", "DATA=folder", "RECEIPT=ngo2022"]) == ["RECEIPT"]
+
+
+def test_every_example_of_settings_is_one(tmp_path: Path) -> None:
+    blocks = [block for page in written_pages() for block in re.findall(r"(?ms)^```yaml\n(.*?)^```$", page.read_text())]
+    assert len(blocks) >= 2
+    for block in blocks:
+        (tmp_path / "ward.yaml").write_text(block)
+        assert load_config(tmp_path / "ward.yaml").streams
 
 
 def test_programs_that_are_not_ours_are_excepted_by_name() -> None:
