@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -109,11 +110,20 @@ def signer(tmp_path: Path) -> Signer:
     return Signer(tmp_path)
 
 
-@pytest.fixture
-def two(signer: Signer) -> tuple[str, str]:
-    """Two installed releases, the older promoted first and the newer now active."""
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
+    """The folder of a signer whose box has two releases; made once, for each is tried in a process of its own."""
+    signer = Signer(tmp_path_factory.mktemp("two"))
     store = signer.store()
     older, newer = (store.install(signer.package(f"day{days}", days)).sha256 for days in (0, 1))
     store.promote(older)
     store.promote(newer)
+    return signer.folder, older, newer
+
+
+@pytest.fixture
+def two(signer: Signer, installed: tuple[Path, str, str]) -> tuple[str, str]:
+    """Two installed releases, the older promoted first and the newer now active; with the keys of who signed them."""
+    folder, older, newer = installed
+    shutil.copytree(folder, signer.folder, dirs_exist_ok=True)
     return older, newer

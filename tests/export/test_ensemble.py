@@ -19,6 +19,7 @@ from export.streams import ChunkNetwork, Heard, of_backend
 from tests.export.networks import RECIPE, small_ensemble, small_metadata, small_sample, small_scorer, small_sounds
 from training.detector.model import Scorer
 
+pytestmark = pytest.mark.rest  # seconds of a core for each graph
 COUNT = 2
 
 

@@ -48,6 +48,7 @@ def exported(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tu
             golden_sounds.cache_clear()  # of fewer sounds than others expect
 
 
+@pytest.mark.rest
 def test_without_recordings_fp32_and_fp16_are_made_and_it_says_what_is_missing(exported: tuple[Path, str]) -> None:
     out, said = exported
     names = {"model.onnx", "model.trt-fp16.onnx", "model.md", "model.report.json"}
@@ -57,6 +58,7 @@ def test_without_recordings_fp32_and_fp16_are_made_and_it_says_what_is_missing(e
     assert "DATA" in said
 
 
+@pytest.mark.rest
 def test_the_report_says_what_was_written(exported: tuple[Path, str]) -> None:
     out, said = exported
     report = json.loads(out.with_name("model.report.json").read_text())
@@ -71,6 +73,7 @@ def test_the_report_says_what_was_written(exported: tuple[Path, str]) -> None:
     assert str(Path.cwd()) not in out.with_name("model.report.json").read_text()
 
 
+@pytest.mark.rest
 def test_a_bound_that_is_not_kept_stops_the_export_and_nothing_is_written(
     run: Path,
     tmp_path: Path,
@@ -88,6 +91,7 @@ def test_a_bound_that_is_not_kept_stops_the_export_and_nothing_is_written(
     assert {path.name: path.read_bytes() for path in exported[0].parent.iterdir()} == before
 
 
+@pytest.mark.rest
 def test_a_new_fp32_artefact_removes_the_variants_of_the_old_one(exported: tuple[Path, str], tmp_path: Path) -> None:
     folder = tmp_path / "out"
     shutil.copytree(exported[0].parent, folder)
@@ -139,6 +143,7 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_run(tmp_path_factory.mktemp("runs") / "several", 2, models={"default": own})
 
 
+@pytest.mark.rest
 def test_a_run_with_several_final_networks_is_exported_as_their_mean_and_as_the_first_alone(
     several: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -208,6 +213,7 @@ def test_a_network_of_another_recipe_is_refused(run: Path, tmp_path: Path) -> No
         Checkpoint.open(copy).scorer()
 
 
+@pytest.mark.rest
 def test_an_interrupted_write_leaves_what_was_there(
     exported: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -223,6 +229,7 @@ def test_an_interrupted_write_leaves_what_was_there(
     assert {path.name: path.read_bytes() for path in out.parent.iterdir()} == before
 
 
+@pytest.mark.rest
 def test_killed_before_the_fp32_artefact_is_moved_the_old_one_stands_and_no_strange_variant_counts(
     exported: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,6 +23,7 @@ from export.quantize import quantize, train_quantized
 from export.streams import of_backend
 from tests.export.networks import RECIPE, small_metadata, small_sample, small_scorer, small_sounds
 
+pytestmark = pytest.mark.rest  # seconds of a core for each graph
 Graphs = dict[str, onnx.ModelProto]
 
 

@@ -84,10 +84,12 @@ def test_the_batch_is_free(scorer: Scorer, content: bytes) -> None:
         }
 
 
+@pytest.mark.rest
 def test_two_exports_of_one_network_are_equal_byte_for_byte(content: bytes) -> None:
     assert _exported_again() == content
 
 
+@pytest.mark.rest
 def test_no_build_of_torch_changes_an_artefact(content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "__version__", torch.__version__.partition("+")[0] + "+another")
     assert _exported_again() == content

@@ -123,6 +123,7 @@ def test_all_variants_say_the_same_of_everything_but_themselves(fp32: Model, shi
         assert (model.thresholds, model.tasks, model.card) == (fp32.thresholds, fp32.tasks, fp32.card)
 
 
+@pytest.mark.rest
 @pytest.mark.parity
 def test_the_fp32_artefact_says_what_the_released_networks_say(
     checkpoint: Checkpoint, fp32: Model, shipped: Shipped
@@ -131,6 +132,7 @@ def test_the_fp32_artefact_says_what_the_released_networks_say(
     assert from_torch(checkpoint.scorer(shipped.name), _network(shipped.path, fp32), sounds) <= BOUNDS["torch"]
 
 
+@pytest.mark.rest
 @pytest.mark.parity
 def test_the_released_checkpoint_gives_the_committed_artefact(
     checkpoint: Checkpoint, fp32: Model, shipped: Shipped
@@ -149,6 +151,7 @@ def test_the_released_checkpoint_gives_the_committed_artefact(
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+@pytest.mark.rest
 @pytest.mark.parity
 @pytest.mark.parametrize("name", VARIANTS)
 def test_a_committed_variant_keeps_its_rules_and_bounds_on_golden_sounds(

@@ -43,6 +43,7 @@ def fold() -> HeldoutFold:
     return HeldoutFold(0, small_sounds(), _recordings(), tuple(Sound.whole(one) for one in frames))
 
 
+@pytest.mark.rest
 @pytest.mark.parity
 def test_a_fold_has_the_same_scores_by_the_graph_as_by_its_network_in_torch(
     checkpoint: Checkpoint, fold: HeldoutFold

@@ -53,7 +53,7 @@ def test_each_has_a_quota_of_its_own_and_what_is_given_back_does_not_count() -> 
 
 def test_quotas_of_any_number_of_hosts_fit_into_memory() -> None:
     quotas = Quotas(1, 60.0)
-    for number in range(3 * MAX_KEYS):
+    for number in range(MAX_KEYS + 100):
         quotas.take(str(number), number / 1000)
     assert len(quotas) <= MAX_KEYS
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import soundfile
 from numpy.typing import NDArray
 
@@ -15,6 +16,7 @@ HOURS = 3
 SAME = 1e-4  # of a score; the state is float32
 
 
+@pytest.mark.rest
 def test_a_minute_that_is_heard_for_three_hours_is_scored_as_at_its_second_time() -> None:
     model = load_model()
     sound = soundfile.read(DEMO_AUDIO, dtype="float32")[0]

@@ -260,12 +260,12 @@ def test_sound_that_returns_is_ok_at_once_and_silence_counts_from_its_last_momen
             stream.hear(block)
         return stream.assess().state.name
 
-    assert state_after(*level(-40, 3600, 0)) == "ok"
-    assert state_after(*level(-95, 9.75, 3600)) == "ok"
-    assert state_after(*level(-95, 0.25, 3609.75)) == "degraded"
-    assert state_after(*level(-60, 0.25, 3610)) == "ok"
-    assert state_after(*level(-95, 9.75, 3610.25)) == "ok"
-    assert state_after(*level(-95, 0.25, 3620)) == "degraded"
+    assert state_after(*level(-40, 600, 0)) == "ok"
+    assert state_after(*level(-95, 9.75, 600)) == "ok"
+    assert state_after(*level(-95, 0.25, 609.75)) == "degraded"
+    assert state_after(*level(-60, 0.25, 610)) == "ok"
+    assert state_after(*level(-95, 9.75, 610.25)) == "ok"
+    assert state_after(*level(-95, 0.25, 620)) == "degraded"
 
 
 def test_what_is_no_valid_sound_does_not_make_a_silent_input_loud() -> None:

@@ -11,7 +11,8 @@ from tests.edge import conftest as edge
 from tests.edge.conftest import Watcher
 from tests.edge.sources import conftest as sources
 
-bridge, lines, port, signer, two = sources.bridge, edge.lines, sources.port, edge.signer, edge.two
+bridge, lines, port = sources.bridge, edge.lines, sources.port
+installed, signer, two = edge.installed, edge.signer, edge.two
 
 
 @pytest.fixture
