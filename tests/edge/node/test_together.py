@@ -26,6 +26,7 @@ from tests.edge.node.together import heard_alone, heard_together
 
 PATTERNS, BEDS = 1000, 25  # of losses and cuts; beds that are heard together
 SOON = 200  # of these patterns, so many in `make test`
+LATER = range(SOON, PATTERNS, BEDS)
 RECORDINGS = 200
 SAME = 1e-5  # of a score
 HEARD, MASKED, LOST = 0, 1, 2
@@ -102,10 +103,7 @@ def test_the_demo_beside_others_has_the_events_that_detect_prints(variant: str, 
         ]
 
 
-@pytest.mark.parametrize(
-    "first",
-    [first if first < SOON else pytest.param(first, marks=pytest.mark.rest) for first in range(0, PATTERNS, BEDS)],
-)
+@pytest.mark.parametrize("first", [*range(0, SOON, BEDS), *(pytest.param(n, marks=pytest.mark.rest) for n in LATER)])
 def test_events_are_those_of_each_stream_alone_with_any_losses_and_cuts(model: Model, first: int) -> None:
     sound = np.concatenate([block.samples for block in _blocks(model, DEMO_AUDIO)])
     patterns = [_pattern(sound, seed) for seed in range(first, first + BEDS)]
