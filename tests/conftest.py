@@ -34,6 +34,7 @@ PACKAGES = {  # of Debian, by the program that a test `needs`
     "mosquitto_passwd": "mosquitto",
     "openssl": "openssl",
     "pg_ctlcluster": "postgresql",
+    "ssh": "openssh-client",
     "systemd-analyze": "systemd",
     "systemd-sysusers": "systemd",
     "udevadm": "udev",

@@ -19,7 +19,11 @@ from deploy.transport import Local
         (["status"], "found none"),
         (["status", "--device", "x86", "--host", "a@b", "--port", "abc"], "--port: invalid int value: 'abc'"),
         (["logs", "--device", "local", "--lines", "many"], "--lines: invalid int value: 'many'"),
-        (["status", "--device", "x86", "--host", "a@b", "--ssh-options", "-i 'key"], "SSH_OPTIONS"),
+        pytest.param(
+            ["status", "--device", "x86", "--host", "a@b", "--ssh-options", "-i 'key"],
+            "SSH_OPTIONS",
+            marks=pytest.mark.needs("ssh"),
+        ),
         (["install", "--device", "local", "--config", "/no/such.yaml"], "/no/such.yaml"),
     ],
 )
