@@ -50,6 +50,7 @@ def test_the_patients_that_validate_choose_nothing(recipe: Path) -> None:
     assert all((tree["loop"]["monitor"], tree["loop"]["patience"]) == ("", 0) for tree in trees.values())
 
 
+@pytest.mark.rest
 def test_a_comparison_ends_with_a_table_and_is_not_trained_again(
     ward: Path, recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -58,6 +58,7 @@ def test_a_trial_is_the_recipe_with_few_epochs() -> None:
     assert replace(recipe, loop=loop) == Recipe()
 
 
+@pytest.mark.rest
 def test_a_trial_on_the_youngest_third_ends_with_a_table_and_goes_on_from_what_is_trained(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
