@@ -14,6 +14,9 @@ MADE_PART = re.compile(r"<!-- python -m .*?-->.*?<!-- end of what it writes -->"
 OTHER = ("firmware_bridge/PROTOCOL.md", "CHANGELOG.md")  # the norm beside its header; what changed
 FENCED = re.compile(r"^( *)```\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)  # with a language it is a file
 PROGRAM = re.compile(r"(?:[\w.-]*/)*(?:make|laennec|python|curl|mosquitto_(?:sub|pub)|cp|ls|sudo|bluetoothctl) ")
+IN_A_SENTENCE = re.compile(
+    r"`((?:\.venv/bin/)?(?:laennec|make|python -m (?:training|export|deploy|tests)[.\w]*) [^`]+)`"
+)
 OURS = ("make", "laennec", "python")
 
 
@@ -48,6 +51,12 @@ def commands(text: str) -> list[str]:
                 raise ValueError(f"{odd[0]!r} stands among commands and is none")
             found += lines
     return [part.strip() for line in found for part in _parts(line)]
+
+
+def named(text: str) -> list[str]:
+    """Commands of ours in the sentences of a page that have options or variables; the rest of one may be left out."""
+    found = [" ".join(code.split()) for code in IN_A_SENTENCE.findall(FENCED.sub("", text))]
+    return [code for code in found if re.search(r" -|=", code) and not re.search(r"\.\.\.|[|<…]", code)]
 
 
 def words(command: str) -> list[str]:
