@@ -22,7 +22,8 @@ NOT_ON_THE_DEVICE = {
     "dask",
 }
 EXTRAS = {  # modules of the edge that may import what an extra brings
-    "matplotlib": {"edge/pictures/drawing.py"},
+    "matplotlib": {"edge/pictures/drawing.py", "edge/api/recording.py"},
+    "pandas": {"edge/api/recording.py"},
     "pyarrow": {"edge/tables/parquet_table.py"},
     "distributed": {"edge/archive/cluster.py"},
 }
@@ -70,10 +71,13 @@ FOLDERS = {  # what each folder of the edge may import of the others, besides it
         "clips",
     },
     "pictures": {"settings", "sources", "features", "artefact", "detector"},
-    "archive": {"contract", "settings", "sources", "features", "artefact", "detector", "ward", "tables", "pictures"},
+    "api": {"settings", "sources", "features", "artefact", "detector", "ward", "pictures"},
+    "archive": {
+        "contract", "settings", "sources", "features", "artefact", "detector", "ward", "tables", "pictures", "api",
+    },
     "doctor": {
         "contract", "settings", "sources", "features", "artefact", "releases", "detector", "ward", "delivery", "clips",
-        "node",
+        "node", "api",
     },
     "board": {"contract", "settings", "features", "ward", "delivery", "clips", "pictures", "tables"},
     "commands": {"*"},
@@ -89,7 +93,7 @@ TRAINING_MAY_USE = {
 }  # fmt: skip
 HEARS_ARTEFACTS = {  # what is judged runs
     "training/evaluation/artefact.py": {"artefact.model", "detector.pipeline"},
-    "training/evaluation/breath_rate.py": {"artefact.model", "archive.breath_rate", "detector.detect"},
+    "training/evaluation/breath_rate.py": {"artefact.model", "api"},
     "training/adapt.py": {"artefact.adaptation", "artefact.model", "detector.pipeline"},
     "training/evaluation/levels.py": {"artefact.model", "detector.level", "detector.chunks", "detector.sound_check"},
     "training/left_out.py": {"artefact.adaptation", "artefact.model", "detector.recalibration"},

@@ -17,15 +17,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.api.recording import Event
 from edge.artefact.model import Model
-from edge.detector.detect import event_record
 from edge.detector.pipeline import Pipeline
 from edge.detector.recording_answer import LABELS, TASK, log_probabilities, statistics_of
 from edge.detector.sound_check import Verdict
 from edge.detector.why_not import nothing_judged
 from edge.errors import LaennecError, ModelError
 from edge.sources.file import FileSource
-from edge.types import Block, Event, Scores
+from edge.types import Block, Scores
+from edge.types import Event as SampleEvent
 
 DIGITS = 6
 MOST_SCORES = 60 * 60 * 1000 // 32  # score frames of an hour; a longer recording is not called anything
@@ -122,7 +123,7 @@ def score(path: Path, model: Model, channel: int | None = None) -> Body:
         source = FileSource(path, model.rate_hz, channel)
     except LaennecError as error:
         return {"status": "damaged", "reason": _reason(error, path)}
-    heard, events, stop, reason = Heard(model), list[Event](), 0, ""
+    heard, events, stop, reason = Heard(model), list[SampleEvent](), 0, ""
     try:
         for item in source.blocks(threading.Event()):
             if isinstance(item, Block):
@@ -142,7 +143,7 @@ def score(path: Path, model: Model, channel: int | None = None) -> Body:
     return {
         "status": "cut_off" if reason else "ok", "reason": reason, **_quality(heard, whole, stop, model),
         "burden": _burden(heard, model), "answers": _answers(heard, model),
-        "events": [_event(path, event, model) for event in events if event.kind == "end"],
+        "events": [Event.of(event, model.rate_hz).record() for event in events if event.kind == "end"],
     }  # fmt: skip
 
 
@@ -182,10 +183,6 @@ def _answers(heard: Heard, model: Model) -> list[Body]:
         {"task": TASK, "label": label, "probability": _rounded(float(np.exp(one))), "is_answer": number == decided}
         for number, (label, one) in enumerate(zip(LABELS, said, strict=True))
     ]
-
-
-def _event(path: Path, event: Event, model: Model) -> Body:
-    return {key: value for key, value in event_record(path, event, model.rate_hz).items() if key != "file"}
 
 
 def _reason(error: LaennecError, path: Path) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,14 +24,15 @@ from edge.commands import (
 from edge.errors import ConfigError, LaennecError
 
 if TYPE_CHECKING:
-    import threading
+    from edge.api.recording import BreathRate, Event, Quality
+    from edge.types import Scores
 
-    from edge.artefact.model import Model
-    from edge.detector.detect import Coverage, DetectOptions, Record
+    Items = Generator[Event | Scores | BreathRate, None, Quality]
 
 FILES_HELP = "Sound files, folders of them, or - for standard input."
 RATE_HELP = "The respiratory rate instead of events, each 5 s of a file (JSON lines)."
 SCORES_HELP = "Also the score of every class, each 32 ms (JSON lines)."
+ROW_HEAD = f"{'onset s':>9} {'end s':>9}  {'sound':<15} {'score':>5}"
 
 
 def detect(  # noqa: PLR0913 - the options of the command
@@ -44,29 +46,23 @@ def detect(  # noqa: PLR0913 - the options of the command
     adaptation: AdaptationOption = None,
 ) -> None:
     """Print the events of sound files, at full speed and without a broker."""
+    if rate and scores:
+        raise ConfigError("--rate and --scores: expected one of them; give two commands")
     with stop_on_signals() as stop:
-        from edge.artefact.adaptation import load_adaptation
-        from edge.artefact.runtime import open_model
-        from edge.detector.detect import DetectOptions, detect_file
-        from edge.features import warm_up
+        from edge.api.detect import detect_file
+        from edge.api.detector import load
 
-        warm_up()
-        artefact, failed = open_model(model, runtime or "auto"), False
-        options = DetectOptions(channel, scores, load_adaptation(adaptation, artefact) if adaptation else None)
-        show = _print_lines if jsonl or scores else _print_table
-        if rate and scores:
-            raise ConfigError("--rate and --scores: expected one of them; give two commands")
+        detector, failed = load(model, adaptation=adaptation, runtime=runtime or "auto"), False
+        lines = _Lines(scores, rate, detector.model.classes, detector.frame_s)
         for path in _searched([sound_path(each) for each in files]):
             try:
                 if isinstance(path, LaennecError):
                     raise path
-                if rate:
-                    _print_rates(path, artefact, options, stop)
-                else:
-                    coverage = show(path, detect_file(path, artefact, options, stop))
-                    failed |= not coverage.measurable_s and not stop.is_set()
-                    if coverage.broken is not None:
-                        raise coverage.broken
+                items = detect_file(path, detector, channel, stop)
+                quality = lines.show(path, items) if jsonl or scores or rate else _print_table(path, items)
+                failed |= not (rate or quality.measurable_s or stop.is_set())
+                if quality.broken is not None:
+                    raise quality.broken
             except LaennecError as error:
                 failed = True
                 print(f"laennec: {error}", file=sys.stderr)
@@ -87,46 +83,96 @@ def _searched(named: list[Path]) -> Iterator[Path | LaennecError]:
             yield error
 
 
-def _print_rates(path: Path, model: Model, options: DetectOptions, stop: threading.Event) -> None:
-    """The respiratory rate of one file, or why it is not known."""
-    from edge.archive.breath_rate import rates_of_file
-    from edge.detector.detect import as_line
+class _Lines:
+    """JSON lines: events, with the scores if wanted, and what there is to say of all of a file; or the rate alone."""
 
-    for record in rates_of_file(path, model, options, stop):
-        print(as_line(record))
+    def __init__(self, scores: bool, rate: bool, classes: tuple[str, ...], frame_s: float) -> None:
+        self._scores, self._rate, self._classes, self._frame_s = scores, rate, classes, frame_s
+
+    def show(self, path: Path, items: Items) -> Quality:
+        """Print each item of one file as soon as it is decided."""
+        while True:
+            try:
+                item = next(items)
+            except StopIteration as end:
+                quality: Quality = end.value
+                for record in [] if self._rate else last_records(quality):
+                    self._print(path, record)
+                return quality
+            for record in self._records(item):
+                self._print(path, record)
+
+    def _print(self, path: Path, record: dict[str, Any]) -> None:
+        print(json.dumps({"file": str(path), **record}, allow_nan=False))
+
+    def _records(self, item: Event | Scores | BreathRate) -> Iterator[dict[str, Any]]:
+        from edge.api.recording import BreathRate, Event
+
+        if isinstance(item, Event | BreathRate):
+            if isinstance(item, BreathRate) == self._rate:
+                yield item.record()
+        elif self._scores:
+            for index, (values, valid) in enumerate(zip(item.values.tolist(), item.valid.tolist(), strict=True)):
+                named = {name: round(x, 5) for name, x in zip(self._classes, values, strict=True)}
+                begin_s = round((item.start + index) * self._frame_s, 6)
+                yield {"t_s": begin_s, "dur_s": self._frame_s, "valid": valid, "scores": named}
 
 
-def _print_lines(path: Path, records: Generator[Record, None, Coverage]) -> Coverage:
-    """All records of one file, and at last what there is to say of all of it."""
-    from edge.detector.detect import as_line, last_records
-
-    while True:
-        try:
-            print(as_line(next(records)))
-        except StopIteration as end:
-            coverage: Coverage = end.value
-            for record in last_records(path, coverage):
-                print(as_line(record))
-            return coverage
-
-
-def _print_table(path: Path, records: Generator[Record, None, Coverage]) -> Coverage:
+def _print_table(path: Path, items: Items) -> Quality:
     """The events of one file; a file that cannot be read leaves no head that looks like a quiet one."""
-    from edge.detector.detect import ROW_HEAD, as_row, last_lines
+    from edge.api.recording import Event
 
     count = 0
     while True:
         try:
-            record = next(records)
+            item = next(items)
         except StopIteration as end:
-            coverage: Coverage = end.value
+            quality: Quality = end.value
             found = {0: "no event", 1: "1 event"}.get(count, f"{count} events")
             head = "" if count else f"{path}\n"
-            print(f"{head}{found} in {coverage.read_s:.1f} s of sound, {coverage.measurable_s:.1f} s measurable")
-            for line in last_lines(coverage):
+            print(f"{head}{found} in {quality.read_s:.1f} s of sound, {quality.measurable_s:.1f} s measurable")
+            for line in last_lines(quality):
                 print(line)
-            return coverage
-        if not count:
-            print(f"{path}\n{ROW_HEAD}")
-        count += 1
-        print(as_row(record))
+            return quality
+        if isinstance(item, Event):
+            if not count:
+                print(f"{path}\n{ROW_HEAD}")
+            count += 1
+            print(as_row(item))
+
+
+def as_row(event: Event, from_s: float = 0.0) -> str:
+    """An event that is over as a row of the table whose head is `ROW_HEAD`, its times counted from `from_s`."""
+    ended = "" if event.end_reason == "quiet" else f"  ({event.end_reason.replace('_', ' ')})"
+    end_s = event.onset_s if event.end_s is None else event.end_s
+    sound = event.label.replace("_", " ")
+    return f"{event.onset_s - from_s:9.2f} {end_s - from_s:9.2f}  {sound:<15} {event.score:5.2f}{ended}"
+
+
+def last_records(quality: Quality) -> list[dict[str, Any]]:
+    """What there is to say at the end of a file: the gain that it was heard with, and why it is not `verified`."""
+    gain: list[dict[str, Any]] = [{"gain_db": round(quality.gain_db)}] if round(quality.gain_db) else []
+    verdict = quality.verdict
+    measurable = None if verdict.too_short else verdict.measurable
+    said = {"verified": verdict.verified, "measurable": measurable, "reason": verdict.reason}
+    return [*gain, said | ({} if verdict.measurable else {"cause": quality.cause})] if verdict.reason else gain
+
+
+def last_lines(quality: Quality) -> list[str]:
+    """The same for a person; of what is too short to be judged, that it is."""
+    from edge.detector.sound_check import LEAST_S
+    from edge.detector.why_not import TOO_SHORT, advice
+
+    gain_db, verdict = round(quality.gain_db), quality.verdict
+    gain = [f"level: heard {abs(gain_db)} dB {'louder' if gain_db > 0 else 'fainter'}, as the model knows it"]
+    lines = gain if gain_db else []
+    if not quality.has_length:
+        lines.append("length: not in the file, as of one written to a pipe; nobody can tell whether it was cut off")
+    if verdict.reason:
+        lines.append(
+            f"unverified: {verdict.reason}" if verdict.measurable
+            else f"not measurable: {verdict.reason} ({advice(verdict.fault)})"
+        )  # fmt: skip
+    elif quality.read_s < LEAST_S:
+        lines.append(f"unverified: too short to be judged as a whole ({TOO_SHORT})")
+    return lines

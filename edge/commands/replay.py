@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edge.commands import EXIT_MISTAKE, ModelOption, RuntimeOption
+from edge.commands.detect import ROW_HEAD, as_row
 from edge.errors import ModelError
 
 if TYPE_CHECKING:
@@ -48,8 +49,8 @@ def replay(
 
 
 def _lines(about: ClipFile, rows: list[Again], model: Model) -> list[str]:
+    from edge.api.recording import Event
     from edge.clips.replay import exact_from, exact_until
-    from edge.detector.detect import ROW_HEAD, as_row, event_record
 
     rate_hz, shown = model.rate_hz, []
     for row in rows:
@@ -59,9 +60,8 @@ def _lines(about: ClipFile, rows: list[Again], model: Model) -> list[str]:
             times = f"{(found.onset - about.start) / rate_hz:9.2f} {(end - about.start) / rate_hz:9.2f}"
             shown.append(f"{times}  {found.label.replace('_', ' '):<15} {'-':>5}  {node}  {row.remark}")
             continue
-        record = event_record(Path(about.id), row.now, rate_hz)
-        record |= {key: record[key] - about.start / rate_hz for key in ("onset_s", "end_s")}
-        shown.append(f"{as_row(record)}  {node}  {row.remark}")
+        event = as_row(Event.of(row.now, rate_hz), about.start / rate_hz)
+        shown.append(f"{event}  {node}  {row.remark}")
     head = [f"{ROW_HEAD}   node  beside the node"] if shown else []
     length_s = (about.stop - about.start) / rate_hz
     lost_s = sum(stop - first for first, stop in about.gaps) / rate_hz

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,13 @@ from edge.commands import (
     sound_path,
     stop_on_signals,
 )
+from edge.errors import LaennecError
+
+if TYPE_CHECKING:
+    import threading
+
+    from edge.artefact.model import Model
+    from edge.pictures.picture import DetectedEvent, Spectrogram
 
 FRONT_END_HELP = "log-mel, pcen, gammatone, morlet, morse, hear or SPEC.json; default: the model's."
 
@@ -41,9 +48,29 @@ def spectrogram(  # noqa: PLR0913 - the options of the command
         artefact = load_model(model) if events or frontend is None else None
         options = picture_options(sound_path(file), frontend, artefact, channel, (from_s, to_s))
         picture = pictures.spectrogram(options, stop)
-        found = pictures.detected_events(picture, artefact, stop) if events and artefact is not None else None
+        found = _events(picture, artefact, stop) if events and artefact is not None else None
         if stop.is_set():
             raise typer.Exit(EXIT_INTERRUPTED)
         draw(picture, found, output)
         if picture.broken is not None:
             raise picture.broken
+
+
+def _events(picture: Spectrogram, model: Model, stop: threading.Event) -> list[DetectedEvent]:
+    """The events that the detector finds in the whole file and that overlap the stretch that is drawn.
+
+    Raises:
+        LaennecError: as `edge.api.detect.detect_file`, but for what the picture knows already.
+    """
+    from edge.api.detect import detect_file
+    from edge.api.detector import Detector
+    from edge.api.recording import Event, drawn
+
+    found, options = list[Event](), picture.options
+    try:
+        items = detect_file(options.path, Detector(model), options.channel, stop)
+        found += (item for item in items if isinstance(item, Event))
+    except LaennecError:
+        if picture.broken is None:
+            raise
+    return drawn(found, model, (options.from_s, picture.to_s))

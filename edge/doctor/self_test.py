@@ -37,14 +37,16 @@ class Comparison:
 
 def self_test(model: Model) -> Check:
     """Detect on the recording at full speed and compare its events with its sounds."""
-    from edge.detector.detect import DetectOptions, detect_file
+    from edge.api.detect import detect_file
+    from edge.api.detector import Detector
+    from edge.api.recording import Event
     from edge.sources.demo import DEMO_AUDIO, DEMO_TRUTH
 
     truth, stop = json.loads(DEMO_TRUTH.read_text())["sounds"], threading.Event()
     timer = threading.Timer(TIMEOUT_S, stop.set)
     timer.start()
     try:
-        events = list(detect_file(DEMO_AUDIO, model, DetectOptions(), stop))
+        items = list(detect_file(DEMO_AUDIO, Detector(model), None, stop))
     except LaennecError as error:
         return fail("self-test", str(error), "deploy or install again")
     finally:
@@ -52,7 +54,7 @@ def self_test(model: Model) -> Check:
     if stop.is_set():
         return fail("self-test", f"did not finish 56 s of sound in {TIMEOUT_S:.0f} s", "this box is too slow, or busy")
     groups = {label: group.name for group in model.groups for label in group.classes}
-    return verdict(compare(truth, events, groups))
+    return verdict(compare(truth, [item.record() for item in items if isinstance(item, Event)], groups))
 
 
 def compare(sounds: list[dict[str, Any]], events: list[dict[str, Any]], groups: dict[str, str]) -> Comparison:

@@ -1,7 +1,7 @@
 """A sound file as a picture of a front-end's frames: their values, their times, and what is not measurable.
 
-The file is read as `edge.detector.detect` reads it and pushed through the front-end block by block; events are those of
-`edge.detector.detect`. Not for drawing (`edge.pictures.drawing`). Memory is bounded: frames become columns as they come
+The file is read as `edge.api.detect` reads it and pushed through the front-end block by block. Not for events
+(`edge.api`) or for drawing (`edge.pictures.drawing`). Memory is bounded: frames become columns as they come
 (`edge.pictures.columns`).
 
 A column stands where its frames are centred: frame t of a mel analysis at t * hop + span / 2, span the longest window
@@ -18,15 +18,13 @@ import threading
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.artefact.model import Model
-from edge.detector.detect import DetectOptions, detect_file
 from edge.errors import ConfigError, LaennecError, SourceError
 from edge.features import Cwt, FeatureSpec, FrontEnd, Log, Mel
 from edge.features.cwt import cwt_centres_hz
 from edge.features.gammatone import gammatone_centres_hz
 from edge.features.logmel import mel_edges_hz
 from edge.pictures.columns import Columns
-from edge.pictures.picture import DetectedEvent, Panel, PictureOptions, Spectrogram
+from edge.pictures.picture import Panel, PictureOptions, Spectrogram
 from edge.sources.file import FileSource
 from edge.sources.source import read_source
 from edge.types import Block
@@ -57,24 +55,6 @@ def spectrogram(options: PictureOptions, stop: threading.Event) -> Spectrogram:
     first_s, hop_s = (first * spec.hop_samples + centre) / spec.rate_hz, spec.hop_samples / spec.rate_hz
     panels = _panels(spec, columns.values())
     return Spectrogram(options, panels, band_centres_hz(spec), first_s, hop_s, columns.per_column, to_s, broken)
-
-
-def detected_events(picture: Spectrogram, model: Model, stop: threading.Event) -> list[DetectedEvent]:
-    """The events that the detector finds in the whole file and that overlap the stretch that is drawn.
-
-    Raises:
-        LaennecError: as `detect_file`, but for what the picture knows already.
-    """
-    groups = {label: index for index, group in enumerate(model.groups) for label in group.classes}
-    found = []
-    try:
-        for event in detect_file(picture.options.path, model, DetectOptions(picture.options.channel), stop):
-            if event["end_s"] >= picture.options.from_s and event["onset_s"] <= picture.to_s:
-                found.append(DetectedEvent(event["label"], groups[event["label"]], event["onset_s"], event["end_s"]))
-    except LaennecError:
-        if picture.broken is None:
-            raise
-    return found
 
 
 def band_centres_hz(spec: FeatureSpec) -> NDArray[np.float64]:

@@ -86,7 +86,7 @@ class FileSource:
         self._file = _open(self.name)
         self._rate_hz: int = self._file.samplerate
         try:
-            _check_rate(self.name, self._rate_hz, rate_hz)
+            check_rate(self.name, self._rate_hz, rate_hz)
             if not self._file.frames:
                 raise SourceError(f"{self.name}: holds no sound (0 samples); record it again")
             self._channel = self._position(channel)
@@ -245,7 +245,7 @@ def _open_standard_input() -> soundfile.SoundFile:
         raise SourceError("-: standard input is no sound file; give WAV, FLAC, OGG, AIFF or MP3") from error
 
 
-def _check_rate(name: str, found_hz: int, model_hz: int) -> None:
+def check_rate(name: str, found_hz: int, model_hz: int) -> None:
     """Refuse a file that has less than half of the frequencies that the model hears, or a header that cannot be.
 
     Raises:

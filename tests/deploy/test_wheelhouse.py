@@ -45,7 +45,11 @@ def test_a_folder_that_lacks_a_wheel_is_no_wheelhouse(tmp_path: Path, name: str)
 def test_a_box_gets_the_device_s_packages_and_nothing_of_the_workstation(tmp_path: Path) -> None:
     wheel = build_own_wheel(tmp_path, Path(sys.executable), None)
     inside = zipfile.ZipFile(wheel).namelist()
-    assert {name.split("/")[0] for name in inside if ".dist-info/" not in name} == {"edge", "firmware_bridge"}
+    assert {name.split("/")[0] for name in inside if ".dist-info/" not in name} == {
+        "edge",
+        "firmware_bridge",
+        "laennec",
+    }
     demo = {f"edge/sources/demo.{suffix}" for suffix in ("py", "flac", "json")}
     assert {*demo, "edge/models/default.onnx", "firmware_bridge/include/auslink.h"} <= set(inside)
 

@@ -25,10 +25,10 @@ from edge.artefact.model import DEFAULT_PATH
 from edge.artefact.parity import compare_outputs, hear_all
 from edge.artefact.runtime import open_model
 from edge.artefact.variants import Artefact, find_variants
-from edge.detector.detect import DetectOptions, detect_file
 from edge.detector.recording import chunks_of
 from edge.log import warn_once
 from edge.sources.demo import DEMO_AUDIO
+from tests.edge.detected import detected
 from tests.gpu.facts import CLOCKS, device_facts
 from tests.gpu.reference import Batch, Reference, as_batch
 
@@ -132,16 +132,10 @@ def test_a_plan_that_is_none_is_refused_without_a_crash(device: Device, cache: P
 
 
 def test_the_whole_path_hears_the_same_events(reference: Reference) -> None:
-    stop = threading.Event()
-    heard = {
-        runtime: [*detect_file(DEMO_AUDIO, open_model(None, runtime), DetectOptions(), stop)]
-        for runtime in ("onnxruntime", "tensorrt")
-    }
+    heard = {runtime: detected(DEMO_AUDIO, open_model(None, runtime)) for runtime in ("onnxruntime", "tensorrt")}
     expected, found = heard["onnxruntime"], heard["tensorrt"]
-    assert [event["label"] for event in found] == [event["label"] for event in expected]
-    np.testing.assert_allclose(
-        [event["onset_s"] for event in found], [event["onset_s"] for event in expected], atol=0.1
-    )
+    assert [event.label for event in found] == [event.label for event in expected]
+    np.testing.assert_allclose([event.onset_s for event in found], [event.onset_s for event in expected], atol=0.1)
 
 
 def test_all_variants_are_timed_and_reported(device: Device) -> None:

@@ -23,8 +23,8 @@ import csv
 import hashlib
 import json
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,10 +32,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from edge.archive.breath_rate import rates_of_file
+from edge.api.detect import detect_file
+from edge.api.detector import Detector
+from edge.api.recording import BreathRate
 from edge.artefact.model import load_model
 from edge.detector.breath_sound import band_weights
-from edge.detector.detect import DetectOptions
 from edge.errors import ConfigError, LaennecError, SourceError
 from edge.types import BreathSound
 from edge.ward.breath_rhythm import HIGHEST, candidates
@@ -188,30 +189,32 @@ def of_icbhi(model_path: Path, data: Path) -> list[Window]:
     for path in sorted(data.rglob("cycles.csv")):
         for row in csv.DictReader(path.open()):
             begins.setdefault(row["recording"], set()).add(float(row["start_s"]))
-    model, found = load_model(model_path), []
+    detector, found = Detector(load_model(model_path)), list[Window]()
     for path in sound_paths(data):
         begins_s = np.array([each for each in sorted(begins.get(path.stem, ())) if each > LATE_S / 2])  # one cut: none
-        for record in rates_of_file(path, model, DetectOptions(), threading.Event()) if len(begins_s) else ():
-            known = truth(begins_s, record["t_s"])
-            if known is not None and record["t_s"] >= LEAST_S:
-                answer = record["breaths_per_min"], record["confidence"]
+        for rate in _rates(path, detector) if len(begins_s) else ():
+            known = truth(begins_s, round(rate.t_s, 3))
+            if known is not None and rate.t_s >= LEAST_S:
+                answer = rate.breaths_per_min, rate.confidence
                 found.append(Window(path.stem.partition("_")[0], *known, {"this": answer}))
     return found
 
 
 def without_breath(model_path: Path, data: Path) -> Iterator[str]:
     """Of each kind of sound that has no breath of its own: windows of 8 s or more, and in how many a rate is said."""
-    model = load_model(model_path)
+    detector = Detector(load_model(model_path))
     for kind in WITHOUT_BREATH:
         answered: list[bool] = []
         for path in sound_paths(data / kind)[::EVERY_OTHER] if (data / kind).is_dir() else ():
-            try:
-                records = list(rates_of_file(path, model, DetectOptions(), threading.Event()))
-            except SourceError:  # shorter than that
-                continue
-            answered += [each["breaths_per_min"] is not None for each in records if each["t_s"] >= LEAST_S]
+            answered += [each.breaths_per_min is not None for each in _rates(path, detector) if each.t_s >= LEAST_S]
         if answered:
             yield f"{kind:38s} {len(answered):5d}       {np.mean(answered):.3f}"
+
+
+def _rates(path: Path, detector: Detector) -> Iterator[BreathRate]:
+    """The respiratory rates of one recording; none is known where nothing can be judged."""
+    with suppress(SourceError):
+        yield from (item for item in detect_file(path, detector) if isinstance(item, BreathRate))
 
 
 def line(name: str, some: Sequence[Window], method: str, least: float) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +14,11 @@ from edge.archive.recording import score
 from edge.archive.shards import COLUMNS, ROWS
 from edge.archive.worker import Job, Settings, work
 from edge.artefact.model import DEFAULT_PATH, Model, load_model
-from edge.detector.detect import DetectOptions, detect_file
 from edge.detector.recording_answer import LABELS
 from edge.errors import ConfigError, ModelError
 from edge.sources.demo import DEMO_AUDIO
 from tests.edge.broken_graphs import not_a_number
+from tests.edge.detected import detected
 from tests.edge.fakes import LOUD, LoudnessModel
 
 
@@ -87,8 +86,7 @@ def test_a_model_whose_answers_are_no_numbers_ends_the_scoring_and_is_blamed(tmp
 
 def test_the_events_are_those_of_detect(model: Model) -> None:
     found = score(DEMO_AUDIO, model)
-    expected = list(detect_file(DEMO_AUDIO, model, DetectOptions(), threading.Event()))
-    assert found["events"] == [{key: value for key, value in one.items() if key != "file"} for one in expected]
+    assert found["events"] == [event.record() for event in detected(DEMO_AUDIO, model)]
 
 
 def test_a_recording_is_called_what_the_model_says_of_it(model: Model) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.commands.detect import _print_lines, _print_table
-from edge.detector.detect import Coverage, Record
+from edge.api.recording import Event, Quality
+from edge.commands.detect import _Lines, _print_table
 from edge.detector.sound_check import Verdict
 
 REASON = "level -84 dBFS: too low, expected -75 to -24"
@@ -22,13 +22,13 @@ NO_CONTACT = Verdict(
 )
 
 
-def _records(verdict: Verdict, gain_db: float = 0.0) -> Generator[Record, None, Coverage]:
+LINES = _Lines(scores=False, rate=False, classes=("wheeze",), frame_s=0.032)
+
+
+def _items(verdict: Verdict, gain_db: float = 0.0) -> Generator[Event, None, Quality]:
     """One event."""
-    yield {
-        "file": str(PATH), "label": "wheeze", "onset_s": 1.0, "end_s": 2.0, "score": 0.9, "mean": 0.8, "threshold": 0.5,
-        "end_reason": "quiet", "verified": None,
-    }  # fmt: skip
-    return Coverage(10.0, 9.5, verdict, gain_db)
+    yield Event("end", "wheeze", 1.0, 2.0, 0.9, 0.8, 0.5, "quiet", None)
+    return Quality(10.0, 9.5, verdict, gain_db)
 
 
 @pytest.mark.parametrize(
@@ -47,13 +47,13 @@ def _records(verdict: Verdict, gain_db: float = 0.0) -> Generator[Record, None, 
 def test_the_table_ends_with_the_reason_if_there_is_one(
     verdict: Verdict, last: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _print_table(PATH, _records(verdict))
+    _print_table(PATH, _items(verdict))
     assert capsys.readouterr().out.splitlines()[-1] == last
 
 
 @pytest.mark.parametrize("verdict", [UNKNOWN, NO_CONTACT, Verdict()])
 def test_json_lines_end_with_a_record_of_it(verdict: Verdict, capsys: pytest.CaptureFixture[str]) -> None:
-    _print_lines(PATH, _records(verdict))
+    LINES.show(PATH, _items(verdict))
     records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     said = {"file": "breath.wav", "verified": False, "measurable": verdict.measurable, "reason": verdict.reason}
     said |= {} if verdict.measurable else {"cause": "contact"}
@@ -65,9 +65,9 @@ def test_json_lines_end_with_a_record_of_it(verdict: Verdict, capsys: pytest.Cap
     ("gain_db", "said"), [(21.7, "heard 22 dB louder"), (-9.2, "heard 9 dB fainter"), (0.4, ""), (0.0, "")]
 )
 def test_the_gain_is_said_where_there_is_one(gain_db: float, said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    _print_table(PATH, _records(Verdict(), gain_db))
+    _print_table(PATH, _items(Verdict(), gain_db))
     table = capsys.readouterr().out
-    _print_lines(PATH, _records(Verdict(), gain_db))
+    LINES.show(PATH, _items(Verdict(), gain_db))
     records = [json.loads(line) for line in capsys.readouterr().out.splitlines()][1:]
     assert ("level: " in table) is bool(said)
     assert said in table

@@ -12,16 +12,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.api.detect import detect_file
+from edge.api.detector import Detector
 from edge.artefact.model import Model
 from edge.delivery.messages import Body
 from edge.delivery.requests import Listening, Request
-from edge.detector.detect import DetectOptions, detect_file
 from edge.node.looks import NodeLooks
 from edge.node.mel_columns import MelColumns
 from edge.settings.config import Stream
 from edge.sources.demo import DEMO_AUDIO
 from edge.sources.opening import open_source
-from edge.types import Block, Gap
+from edge.types import Block, Gap, Scores
 from tests.edge.conftest import SCHEMAS
 from tests.edge.fakes import LoudnessModel
 from tests.edge.streaming import NODE, Driven, Heard, Script
@@ -123,8 +124,9 @@ def assert_shows_the_demo(tiles: Sequence[Body], model: Model) -> None:
     first, mel, scores = joined(tiles)
     assert (mel == MelColumns(model.spec, model.chunk).of([demo_sound()], first, len(mel))).all()
     assert mel.min() > 0
-    records = detect_file(DEMO_AUDIO, model, DetectOptions(scores=True), threading.Event())
-    offline = [[each["scores"][name] for name in model.event_classes] for each in records if "t_s" in each]
-    off = np.abs((scores.astype(float) - 1) / 254 - np.array(offline)[first : first + len(scores)])
+    found = [item.values for item in detect_file(DEMO_AUDIO, Detector(model)) if isinstance(item, Scores)]
+    columns = [model.classes.index(name) for name in model.event_classes]
+    offline = np.concatenate(found)[first : first + len(scores), columns]
+    off = np.abs((scores.astype(float) - 1) / 254 - offline)
     assert off.max() <= 0.5 / 254 + 1e-4
     assert scores.max() > 200, "and there is something to compare"

@@ -9,19 +9,21 @@ by 32 ms, or make or miss one that is on the edge of its threshold.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edge.api.recording import Event as Found
 from edge.artefact.model import DEFAULT_PATH, Model, load_model
-from edge.detector.detect import DetectOptions, detect_file, event_record
 from edge.sources.demo import DEMO_AUDIO
 from edge.sources.opening import open_source
 from edge.types import Block, Event
+from tests.edge.detected import detected
 from tests.edge.node.together import heard_alone, heard_together
 
 PATTERNS, BEDS = 1000, 25  # of losses and cuts; beds that are heard together
@@ -60,9 +62,9 @@ def _differ(events: Sequence[Event], expected: Sequence[Event]) -> float:
     return max((max(abs(a.peak - b.peak), abs(a.mean - b.mean)) for a, b in pairs), default=0.0)
 
 
-def _detected(path: Path, model: Model) -> list[dict[str, object]]:
-    """What `laennec detect` prints of a file."""
-    return list(detect_file(path, model, DetectOptions(), threading.Event()))
+def _records(events: Iterable[Found]) -> list[dict[str, Any]]:
+    """As `laennec detect` prints them."""
+    return [event.record() for event in events]
 
 
 def _pieces(sound: NDArray[np.float32], kinds: NDArray[np.int64], edges: Sequence[int]) -> list[Block]:
@@ -94,10 +96,10 @@ def _poisoned(seed: int) -> list[Block]:
 @pytest.mark.parametrize("variant", ["model", "int8"])
 def test_the_demo_beside_others_has_the_events_that_detect_prints(variant: str, request: pytest.FixtureRequest) -> None:
     model: Model = request.getfixturevalue(variant)
-    expected, blocks = _detected(DEMO_AUDIO, model), _blocks(model, DEMO_AUDIO)
+    expected, blocks = _records(detected(DEMO_AUDIO, model)), _blocks(model, DEMO_AUDIO)
     beds = heard_together(model, [blocks, _poisoned(1), blocks[100:], blocks, blocks[:300], blocks], seed=1)
     for number in (0, 3, 5):
-        records = [event_record(DEMO_AUDIO, event, model.rate_hz) for event in beds[number] if event.kind == "end"]
+        records = _records(Found.of(event, model.rate_hz) for event in beds[number] if event.kind == "end")
         assert [{**one, "mean": round(one["mean"], 3)} for one in records] == [
             {**one, "mean": round(one["mean"], 3)} for one in expected
         ]
@@ -131,8 +133,8 @@ def test_real_recordings_beside_others_have_the_events_that_detect_prints(model:
     beds = heard_together(model, [_blocks(model, path) for path in chosen], seed=0)
     assert len(chosen) == RECORDINGS
     for path, events in zip(chosen, beds, strict=True):
-        expected = _detected(path, model)
-        records = [event_record(path, event, model.rate_hz) for event in events if event.kind == "end"]
+        expected = _records(detected(path, model))
+        records = _records(Found.of(event, model.rate_hz) for event in events if event.kind == "end")
         scores = [[record.pop(key) for key in ("score", "mean")] for record in (*records, *expected)]
         for record in (*records, *expected):
             record.pop("verified")  # of the moment at which it was decided, which is up to a chunk earlier here

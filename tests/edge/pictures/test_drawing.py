@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +9,14 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.image import imread
 
+from edge.api.recording import drawn
 from edge.artefact.model import Model
-from edge.detector.detect import DetectOptions, detect_file
 from edge.features import FRONT_ENDS
 from edge.pictures.drawing import DOTS_PER_IN, WIDTH_IN, draw, hz_ticks, make_figure
 from edge.pictures.picture import DetectedEvent, picture_options
-from edge.pictures.spectrogram import MOST_COLUMNS, band_centres_hz, detected_events
+from edge.pictures.spectrogram import MOST_COLUMNS, band_centres_hz
 from edge.sources.demo import DEMO_AUDIO
+from tests.edge.detected import detected
 from tests.edge.pictures.test_spectrogram import MODEL, RATE_HZ, SPECS, noise, see, tone, written
 
 __all__ = ["tone"]
@@ -73,10 +73,10 @@ def test_silence_is_dark(tmp_path: Path) -> None:
 
 
 def test_events_on_top_have_the_times_that_detect_prints() -> None:
-    printed = list(detect_file(DEMO_AUDIO, MODEL, DetectOptions(), threading.Event()))
+    printed = detected(DEMO_AUDIO, MODEL)
     picture = see(DEMO_AUDIO, FRONT_ENDS["morlet"])
-    events = detected_events(picture, MODEL, threading.Event())
-    assert [(e.label, e.onset_s, e.end_s) for e in events] == [(p["label"], p["onset_s"], p["end_s"]) for p in printed]
+    events = drawn(printed, MODEL, (0.0, picture.to_s))
+    assert [(e.label, e.onset_s, e.end_s) for e in events] == [(p.label, p.onset_s, p.end_s) for p in printed]
     assert len(events) >= 4
     strip = make_figure(picture, events).axes[0]
     names = [label.get_text() for label in strip.get_yticklabels()]
@@ -85,13 +85,12 @@ def test_events_on_top_have_the_times_that_detect_prints() -> None:
         for bar in strip.patches  # type: ignore[attr-defined]
     ]
     for (label, onset_s, end_s), event in zip(bars, printed, strict=True):
-        assert label == event["label"].replace("_", " ")
-        assert (onset_s, end_s) == pytest.approx((event["onset_s"], event["end_s"]))
+        assert label == event.label.replace("_", " ")
+        assert (onset_s, end_s) == pytest.approx((event.onset_s, event.end_s))
 
 
 def test_only_events_of_the_part_are_drawn() -> None:
-    picture = see(DEMO_AUDIO, FRONT_ENDS["log-mel"], from_s=10.5, to_s=18.0)
-    events = detected_events(picture, MODEL, threading.Event())
+    events = drawn(detected(DEMO_AUDIO, MODEL), MODEL, (10.5, 18.0))
     assert [event.label for event in events] == ["fine_crackle", "wheeze"]
     assert events[0].onset_s < 10.5
 

@@ -1,0 +1,1 @@
+"""The detector for programs: what `import laennec` and `laennec detect` are written on."""

@@ -1,0 +1,47 @@
+"""What was heard in a recording, as a picture and as a table."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from edge.api.detect import detect
+from edge.api.recording import Recording
+from edge.errors import ConfigError
+from edge.sources.demo import DEMO_AUDIO
+
+
+@pytest.fixture(scope="module")
+def recording() -> Recording:
+    return detect(DEMO_AUDIO)
+
+
+def test_the_table_has_a_row_for_each_event(recording: Recording) -> None:
+    pytest.importorskip("pandas", reason="pandas is not installed; `make dev` brings it")
+    table = recording.to_dataframe()
+    assert list(table["label"]) == [event.label for event in recording.events]
+    assert list(table["end_s"] > table["onset_s"]) == [True] * len(table)
+    assert list(table.columns) == [
+        "label", "onset_s", "end_s", "score", "mean", "threshold", "end_reason", "verified",
+    ]  # fmt: skip
+
+
+def test_the_picture_has_the_events_of_its_stretch_and_belongs_to_no_window(recording: Recording) -> None:
+    figure = recording.plot(from_s=10.5, to_s=18.0)
+    strip = figure.axes[0]
+    assert [label.get_text() for label in strip.get_yticklabels()] == ["wheeze", "fine crackle"]
+    assert figure.axes[1].get_xlim() == pytest.approx((10.5, 18.0))
+    assert "matplotlib.pyplot" not in sys.modules or not sys.modules["matplotlib.pyplot"].get_fignums()
+
+
+@pytest.mark.parametrize(("method", "package"), [("plot", "matplotlib"), ("to_dataframe", "pandas")])
+def test_without_its_package_it_says_in_one_line_what_to_install(
+    method: str, package: str, recording: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ConfigError) as caught:
+        getattr(recording, method)()
+    assert str(caught.value) == f"{package} is not installed; run  {sys.executable} -m pip install {package}"
