@@ -29,6 +29,7 @@ from edge.commands.doctor import doctor
 from edge.commands.export import app as export_app
 from edge.commands.history import app as history_app
 from edge.commands.ingest import ingest
+from edge.commands.init import init
 from edge.commands.link import app as link_app
 from edge.commands.model import app as model_app
 from edge.commands.optimize import optimize, tune
@@ -52,6 +53,7 @@ OUTPUT_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 # `laennec --help` lists them in this order.
+app.command(short_help="Write the first settings, by six questions.")(init)
 app.command(short_help="Detect sounds and publish events over MQTT.")(run)
 app.command(short_help="Print the events of sound files.")(detect)
 app.command(short_help="Draw the spectrogram of a sound file.")(spectrogram)

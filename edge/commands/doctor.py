@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edge.commands import ModelOption
+
+if TYPE_CHECKING:
+    from edge.doctor.examine import DoctorOptions
 
 EXIT_FAIL = 1
 
@@ -23,16 +26,22 @@ def doctor(
     listen: Annotated[bool, typer.Option("--listen", help="Also record 10 s from each microphone.")] = False,
 ) -> None:
     """Check everything that a node needs, and say what to do; exit code 1 if something fails."""
+    from edge.doctor.examine import DoctorOptions
+
+    raise typer.Exit(checked(DoctorOptions(config, model, self_test, listen), json))
+
+
+def checked(options: DoctorOptions, is_json: bool = False) -> int:
+    """Print what the checks find; the exit code."""
     from edge.doctor import worst
-    from edge.doctor.examine import DoctorOptions, as_json, as_line, examine
+    from edge.doctor.examine import as_json, as_line, examine
 
     logging.getLogger("edge").addHandler(logging.NullHandler())  # the checks say what matters
     checks = []
-    for check in examine(DoctorOptions(config, model, self_test, listen)):
+    for check in examine(options):
         checks.append(check)
-        if not json:
+        if not is_json:
             print(as_line(check), flush=True)
-    if json:
+    if is_json:
         print(as_json(checks))
-    if worst(checks) == "fail":
-        raise typer.Exit(EXIT_FAIL)
+    return EXIT_FAIL if worst(checks) == "fail" else 0

@@ -39,7 +39,7 @@ Id = Annotated[str, Field(pattern=ID_PATTERN)]
 Threshold = Annotated[float, Field(gt=0.0, lt=1.0)]
 
 
-def _host_name() -> str:
+def host_name() -> str:
     """The host name as an id, so that two boxes differ without any setting."""
     name = re.sub(r"[^a-z0-9-]+", "-", socket.gethostname().lower()).strip("-")
     return name[:32] or "node"
@@ -128,7 +128,7 @@ class Config(Section):
     """Everything an operator can decide."""
 
     site: Id = "local"
-    node: Id = Field(default_factory=_host_name)
+    node: Id = Field(default_factory=host_name)
     mode: Literal["Test", "Operational"] = "Test"
     """Written into every event; a consumer must not alarm on `Test`."""
     model: ModelPath | None = None

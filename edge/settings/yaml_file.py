@@ -32,12 +32,21 @@ def read_yaml(path: Path) -> object:
         raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from None
     if len(text) > MAX_FILE_BYTES:
         raise ConfigError(f"{path}: larger than {MAX_FILE_BYTES // 1024} kB; is this the configuration?")
+    return parse_yaml(text, str(path))
+
+
+def parse_yaml(text: str | bytes, origin: str) -> object:
+    """The tree that a text holds, not yet validated; `origin` is named at the head of an error.
+
+    Raises:
+        ConfigError: it is not YAML.
+    """
     try:
         return yaml.load(text, Loader=_Loader)
     except RecursionError:
-        raise ConfigError(f"{path}: nested too deeply to be a configuration") from None
+        raise ConfigError(f"{origin}: nested too deeply to be a configuration") from None
     except (yaml.YAMLError, ValueError, OverflowError) as error:  # a date such as 2026-13-45; 1:00:00 ... :00.0
-        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+        raise ConfigError(f"{origin}: not valid YAML: {' '.join(str(error).split())}") from None
 
 
 class _Loader(yaml.SafeLoader):
