@@ -12,7 +12,7 @@ import re
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
 
@@ -222,7 +222,7 @@ def parse_config(tree: object, origin: str, folder: Path | None = None) -> Confi
         config = Config.model_validate(tree, context={"folder": folder})
     except ValidationError as error:
         mistakes = mistakes_of(error, Config, {ID_PATTERN: ID_WORDS, PREFIX_PATTERN: PREFIX_WORDS, **PATTERNS})
-        raise ConfigError(joined(origin, mistakes + _twice(tree.get("streams")))) from None
+        raise ConfigError(joined(origin, mistakes + _twice(tree.get("streams")) + _unlinked(tree))) from None
     sources = [stream.source for stream in config.streams]
     if mistakes := _twice(tree["streams"]) + mistakes_of_streams(config.link, sources):
         raise ConfigError(joined(origin, mistakes))
@@ -231,13 +231,28 @@ def parse_config(tree: object, origin: str, folder: Path | None = None) -> Confi
 
 def _twice(streams: object) -> list[str]:
     """Mistakes of streams with the id of an earlier one; of what no stream can be, nothing is said here."""
-    items = streams if isinstance(streams, Sequence) else ()
-    ids = [each.get("id") if isinstance(each, Mapping) else None for each in items]
+    ids = _of_each(streams, "id")
     return [
         f"streams[{index}].id: {name!r} is used twice; every stream needs its own id"
         for index, name in enumerate(ids)
-        if isinstance(name, str) and name in ids[:index]
+        if name and name in ids[:index]
     ]
+
+
+def _unlinked(tree: Mapping[Any, Any]) -> list[str]:
+    """Mistakes of streams of devices that the section `link` lacks, where that section itself has none."""
+    try:
+        link = None if tree.get("link") is None else LinkSettings.model_validate(tree["link"], context={"folder": None})
+    except ValidationError:  # what is wrong in it is named already
+        return []
+    return mistakes_of_streams(link, _of_each(tree.get("streams"), "source"))
+
+
+def _of_each(streams: object, key: str) -> list[str]:
+    """A text of each stream, empty where it is none."""
+    items = streams if isinstance(streams, Sequence) else ()
+    found = [each.get(key) if isinstance(each, Mapping) else None for each in items]
+    return [each if isinstance(each, str) else "" for each in found]
 
 
 def check_classes(config: Config, model: HasEventClasses) -> None:

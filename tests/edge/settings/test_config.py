@@ -116,6 +116,13 @@ link: {udp: {bind: here}, ble: [{address: nRF}]}
     ]
 
 
+@pytest.mark.parametrize("link", ["", "link: {devices: [{id: 1, name: back}]}\n"])
+def test_a_device_that_is_not_listed_is_told_beside_other_mistakes(link: str, tmp_path: Path) -> None:
+    told = refused(f"site: Ward 1\n{link}streams: [{{id: a, source: link:chest}}]\n", tmp_path)
+    assert told.startswith(": 2 mistakes")
+    assert "streams[0].source: link:chest" in told
+
+
 def test_a_file_of_another_program_is_not_answered_with_a_page_for_each_key(tmp_path: Path) -> None:
     lines = refused("\n".join(f"key{number}: 1" for number in range(100)), tmp_path).splitlines()
     assert (len(lines), lines[-1]) == (22, "  and 81 more")
