@@ -40,6 +40,7 @@ RUN_BY = {  # where a command like this is run, with other names and places
     "make data-check": "tests/training/datasets/test_check.py",
     "make data-download": "tests/training/datasets/test_fetch.py",
     "laennec run": "tests/system/edge/test_main.py",
+    "laennec init": "tests/system/edge/test_init.py",
     "laennec link": "tests/system/edge/test_link_commands.py",
     "laennec resend": "tests/system/edge/test_resend.py",
     "laennec replay": "tests/system/edge/test_clips.py",

@@ -251,7 +251,7 @@ def _beside(path: Path | None, output: Path) -> Path | None:
 
 
 def _id(text: str) -> str:
-    from edge.settings.mistakes import ID_PATTERN
+    from edge.contract.fields import ID_PATTERN
 
     if not re.fullmatch(ID_PATTERN, text):
         raise ValueError(f"{text!r} is not an id; use 1 to 32 of a-z, 0-9 and '-'")

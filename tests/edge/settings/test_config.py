@@ -116,7 +116,7 @@ link: {udp: {bind: here}, ble: [{address: nRF}]}
     ]
 
 
-@pytest.mark.parametrize("link", ["", "link: {devices: [{id: 1, name: back}]}\n"])
+@pytest.mark.parametrize("link", ["", "link: {udp: {bind: 127.0.0.1}, devices: [{id: 1, name: back}]}\n"])
 def test_a_device_that_is_not_listed_is_told_beside_other_mistakes(link: str, tmp_path: Path) -> None:
     told = refused(f"site: Ward 1\n{link}streams: [{{id: a, source: link:chest}}]\n", tmp_path)
     assert told.startswith(": 2 mistakes")
