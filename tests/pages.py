@@ -56,7 +56,7 @@ def commands(text: str) -> list[str]:
 def named(text: str) -> list[str]:
     """Commands of ours in the sentences of a page that have options or variables; the rest of one may be left out."""
     found = [" ".join(code.split()) for code in IN_A_SENTENCE.findall(FENCED.sub("", text))]
-    return [code for code in found if re.search(r" -|=", code) and not re.search(r"\.\.\.|[|<…]", code)]
+    return [code for code in found if re.search(r" -|=", code) and not re.search(r"\.\.\.|[|<…]|--help", code)]
 
 
 def words(command: str) -> list[str]:
