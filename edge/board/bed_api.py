@@ -32,7 +32,8 @@ from edge.board.event_stream import EventStream
 from edge.board.gate import MAX_BY, Gate, address_of, json_of, place_in, refused
 from edge.board.labels import CLASSES, VERDICTS, EventFacts, Label, Labels
 from edge.board.watch import Watch
-from edge.board.wire import Place, printable
+from edge.contract.fields import printable
+from edge.contract.topics import Place
 from edge.errors import SourceError
 from edge.settings.board import BoardSettings
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from edge.board.labels import EventFacts, Label, Labels
 from edge.board.sounds import Sound
-from edge.board.wire import Place, seconds_of
+from edge.contract.fields import seconds_of
+from edge.contract.topics import Place
 
 if TYPE_CHECKING:
     from edge.clips.clip import ClipEvent, ClipFile

@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from pydantic import TypeAdapter
 
 from edge.board.hub import BEAT_S, MAX_VIEWERS, Viewer
-from edge.board.sound_wire import MelTile
 from edge.board.sounds import Sound
 from edge.board.tile import Tile
-from edge.board.wire import Place
+from edge.contract.message import encode
+from edge.contract.spectrogram import MelMessage
+from edge.contract.topics import Place
 
 MAX_TILES = 16  # that wait for one viewer: 8 s of the picture or more; what is older is of no use
 
@@ -104,12 +105,12 @@ class BedHub:
         if changed and place in self._beds:
             self._tell(place, _message("sounds", _SOUNDS.dump_json(changed)))
 
-    def show_tile(self, place: Place, tile: MelTile) -> None:
+    def show_tile(self, place: Place, tile: MelMessage) -> None:
         """Pass a tile of the live picture on to the viewers of a bed."""
         bed = self._beds.get(place)
         if bed is None:
             return
-        message = _message("mel", tile.model_dump_json().encode())
+        message = _message("mel", encode({**tile.body(), "time": tile.time}))
         for viewer in bed.viewers:
             if viewer.queue.qsize() < MAX_TILES:
                 viewer.queue.put_nowait(message)

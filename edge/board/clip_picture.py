@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.board.wire import seconds_of
 from edge.clips.clip import ClipFile
 from edge.clips.pcm_ring import to_block
 from edge.clips.stored import read_pcm
+from edge.contract.fields import seconds_of
 from edge.features import FRONT_ENDS, FrontEnd
 from edge.pictures.columns import Columns
 from edge.pictures.spectrogram import band_centres_hz, centre_samples
@@ -27,7 +27,7 @@ MOST_COLUMNS = 1600
 
 
 def picture_of(folder: Path, about: ClipFile) -> bytes:
-    """JSON: the fields of a tile (`edge.board.sound_wire.MelTile`), without scores, and the events of the clip.
+    """JSON: the fields of a tile (`edge.contract.spectrogram`), without scores, and the events of the clip.
 
     Raises:
         SourceError: the clip is not there any more, or damaged.

@@ -17,8 +17,7 @@ from starlette.responses import JSONResponse, Response
 from edge.board.access import Access, Session, is_same
 from edge.board.addresses import plain
 from edge.board.screens import Owner
-from edge.board.wire import Place
-from edge.contract.topics import is_id
+from edge.contract.topics import Place, is_id
 
 COOKIE = "laennec_board"
 HEADER = "x-csrf-token"

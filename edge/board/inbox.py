@@ -1,6 +1,6 @@
 """Messages on their way from the broker's thread to the board: the last of each topic, within a bound of bytes.
 
-Not for reading them (`edge.board.wire`). States replace each other, so a flood on one topic costs one message a look;
+Not for reading them (`edge.contract`). States replace each other, so a flood on one topic costs one message a look;
 but of a node's status, whose order counts, and of answers every message stays, and of events and tiles the last
 `MAX_IN_ORDER` of a topic. What has no room is counted.
 """
@@ -11,7 +11,7 @@ import threading
 from collections import Counter
 from dataclasses import dataclass
 
-from edge.board.wire import MAX_BYTES
+from edge.contract import MAX_BYTES
 from edge.delivery.requests import Request
 
 MAX_INBOX_BYTES = 16 * 1024 * 1024

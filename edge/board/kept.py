@@ -13,22 +13,18 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from edge.board.wire import (
-    Alarm,
-    Body,
-    NodeHealth,
-    NodeInfo,
-    NodeStatus,
-    StreamHealth,
-    StreamStatus,
-    Trend,
-)  # fmt: skip
+from edge.contract.alarms import AlarmMessage
+from edge.contract.status import NodeHealth, NodeInfo, NodeStatus
+from edge.contract.stream_status import StreamHealth, StreamStatus
+from edge.contract.trend import TrendMessage
 
 DAY_MINUTES = 24 * 60
 MAX_GROUPS = 4  # of classes whose burden is shown; a node tells of two
 AHEAD_S = 5.0  # how far a clock may be ahead of the board's for what was stored to be as old as it says
 
-AnyBody = TypeVar("AnyBody", bound=Body)
+Dated = NodeStatus | StreamStatus | NodeHealth | StreamHealth | TrendMessage | AlarmMessage
+"""Messages that say how something is, and when."""
+AnyBody = TypeVar("AnyBody", bound=Dated)
 
 
 @dataclass(frozen=True)
@@ -80,7 +76,7 @@ class Unread:
     """Of the process whose message was cleared at the broker; empty: a message came that cannot be read."""
 
 
-Alarms = dict[str, Kept[Alarm]]
+Alarms = dict[str, Kept[AlarmMessage]]
 """By condition."""
 
 
@@ -90,7 +86,7 @@ class BedState:
 
     status: Kept[StreamStatus] | None = None
     health: Kept[StreamHealth] | None = None
-    trend: Kept[Trend] | None = None
+    trend: Kept[TrendMessage] | None = None
     alarms: Alarms = field(default_factory=dict)
     unread: dict[str, Unread] = field(default_factory=dict)
     """By condition, until a message of it is read, or none comes any more."""

@@ -14,7 +14,7 @@ from typing import Literal, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
-from edge.board.wire import Place
+from edge.contract.topics import Place
 from edge.durable import sync
 from edge.errors import ConfigError
 from edge.private_files import make_private_folder, open_private, restrict

@@ -12,8 +12,9 @@ from itertools import takewhile
 from edge.board.kept import MAX_GROUPS, Alarms, BedState, Kept
 from edge.board.tile import AlarmLine, BurdenLine, Who
 from edge.board.urgency import order_of
-from edge.board.wire import Alarm, Person, Window
+from edge.contract.alarms import AlarmMessage, Person
 from edge.contract.fields import Signal
+from edge.contract.trend import Window
 
 HOUR_MINUTES = 60
 WORDS = {  # by condition
@@ -101,14 +102,14 @@ def missing_words(window: Window | None) -> str:
     return max(causes, key=lambda name: causes[name]).replace("_", " ")
 
 
-def contact_words(alarm: Kept[Alarm] | None) -> str:
+def contact_words(alarm: Kept[AlarmMessage] | None) -> str:
     """Whether the sensor touches: `yes`, `no`, or empty where nobody can tell."""
     if alarm is None or alarm.body.validity == "NA":
         return ""
     return "no" if alarm.body.presence else "yes"
 
 
-def _line(condition: str, kept: Kept[Alarm]) -> AlarmLine:
+def _line(condition: str, kept: Kept[AlarmMessage]) -> AlarmLine:
     body = kept.body
 
     def until_s(node_s: float | None) -> float | None:

@@ -11,8 +11,8 @@ import asyncio
 from dataclasses import dataclass
 
 from edge.board.orders import Orders, Outcome
-from edge.board.wire import Place
 from edge.contract.commands import MOST_LOOK_S
+from edge.contract.topics import Place
 
 AGAIN_S = 15.0
 SOON_S = 5.0  # until it asks again where tiles do not come: another board may have ended them

@@ -12,11 +12,11 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
-from edge.board.wire import Place, Text
+from edge.contract import MAX_BYTES
+from edge.contract.alarms import ResultMessage
 from edge.contract.commands import LOOK, parse_command
-from edge.contract.topics import OF_BED, make_topic
+from edge.contract.message import decode, read
+from edge.contract.topics import OF_BED, Place, make_topic
 
 ANSWER_S = 5.0  # how long a node may take; a command expires at the broker after 10 s
 MAX_WAITING = 64
@@ -30,15 +30,6 @@ class Outcome:
     ok: bool
     reason: str = ""
     """Why not, for a person."""
-
-
-class _Result(BaseModel):
-    """`laennec.result/1`, as far as the board needs it."""
-
-    model_config = ConfigDict(strict=True, extra="ignore")
-    id: str
-    ok: bool
-    reason: Text
 
 
 class Orders:
@@ -96,8 +87,8 @@ class Orders:
         if "/result/" not in topic:
             return False
         try:
-            result = _Result.model_validate_json(payload)
-        except ValidationError:
+            result = read(ResultMessage, decode(payload, MAX_BYTES))
+        except ValueError:
             return True
         waiting = self._waiting.get((topic, result.id))
         if waiting is not None and not waiting.done():

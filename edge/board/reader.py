@@ -10,8 +10,10 @@ import secrets
 import time
 from collections.abc import Callable
 
-from edge.board import sound_wire, wire
+from edge.board import sounds, ward_state
 from edge.board.inbox import Arrived, Inbox
+from edge.contract import filters
+from edge.contract.spectrogram import MelMessage
 from edge.contract.topics import is_name
 from edge.delivery.mqtt import Connected, Disconnected, MqttSession, Signal
 from edge.delivery.requests import Listening, Request
@@ -45,9 +47,8 @@ class Reader:
         sites = settings.sites or ("+",)
         answers = [f"{mqtt.prefix}/{site}/+/{bed}result/+/{self.user}" for site in sites for bed in ("", "s/+/")
                    if is_name(self.user)]  # fmt: skip
-        of_sound = sound_wire.filters(mqtt.prefix, settings.sites)
-        filters = (*wire.filters(mqtt.prefix, settings.sites), *of_sound, *answers)
-        self._session.listening = Listening(filters, self._on_message, stored=True)
+        wanted = filters(mqtt.prefix, (*ward_state.KINDS, *sounds.KINDS, MelMessage), sites)
+        self._session.listening = Listening((*wanted, *answers), self._on_message, stored=True)
 
     def start(self) -> None:
         """Begin to connect."""

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 
-from edge.board.sound_wire import ClipTold, EventTold
-from edge.board.wire import Place
+from edge.contract.clips import ClipMessage
+from edge.contract.events import EventMessage
+from edge.contract.topics import Place
 
 MAX_SOUNDS = 200  # of one bed; some hours of a bed that wheezes
 MAX_BEDS = 512
+KINDS = EventMessage, ClipMessage
 CLIP_WORDS = {"speech": "somebody speaks in it", "queue full": "the box was too busy", "disk": "its disk fails"}
 
 
@@ -52,9 +54,9 @@ class Sounds:
         self.refused: Counter[str] = Counter()
         """Events that had no room, by cause."""
 
-    def push(self, place: Place, told: EventTold | ClipTold) -> list[Sound]:
+    def push(self, place: Place, told: EventMessage | ClipMessage) -> list[Sound]:
         """Take one message; return the sounds that it changed."""
-        if isinstance(told, ClipTold):
+        if isinstance(told, ClipMessage):
             return self._clip(place, told)
         if told.self_test:
             return []
@@ -76,7 +78,7 @@ class Sounds:
         """Of a bed, the latest onset last."""
         return sorted(self._beds.get(place, {}).values(), key=lambda sound: (sound.time, sound.id))
 
-    def _clip(self, place: Place, told: ClipTold) -> list[Sound]:
+    def _clip(self, place: Place, told: ClipMessage) -> list[Sound]:
         bed = self._beds.get(place, {})
         lost = "" if told.state == "stored" else _why(told.state, told.cause)
         changed = [replace(each, clip_lost=lost) for each in bed.values() if each.clip == told.id]
@@ -84,7 +86,7 @@ class Sounds:
         return changed
 
 
-def _sound(told: EventTold, before: Sound | None) -> Sound:
+def _sound(told: EventMessage, before: Sound | None) -> Sound:
     sample, clip = told.sample, told.clip
     last = sample.end if sample.end is not None else sample.until
     lost = before.clip_lost if before is not None else ""

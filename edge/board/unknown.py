@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from edge.board.kept import Alarms, BedState, Kept, NodeState, Unread
 from edge.board.ward_state import WINDOW_S
-from edge.board.wire import Alarm, Trend, Window
+from edge.contract.alarms import AlarmMessage
+from edge.contract.trend import TrendMessage, Window
 from edge.delivery.alarm_messages import ALARM_EXPIRY_S
 from edge.delivery.messages import HEALTH_EXPIRY_S, STATUS_EXPIRY_S
 from edge.delivery.trend import TREND_EXPIRY_S
@@ -93,12 +94,12 @@ def present(alarms: Alarms, boot_id: str) -> Alarms:
     return {name: each for name, each in alarms.items() if each.body.boot_id == boot_id}
 
 
-def is_old(alarm: Kept[Alarm], now_s: float) -> bool:
+def is_old(alarm: Kept[AlarmMessage], now_s: float) -> bool:
     """Whether an alarm counts no more."""
     return alarm.age_s(now_s) >= ALARM_EXPIRY_S
 
 
-def window_of(trend: Kept[Trend] | None, boot_id: str, seconds: int, now_s: float) -> Window | None:
+def window_of(trend: Kept[TrendMessage] | None, boot_id: str, seconds: int, now_s: float) -> Window | None:
     """A window of the last trend; None if there is none that counts."""
     if trend is None or trend.body.boot_id != boot_id or trend.age_s(now_s) >= TREND_EXPIRY_S:
         return None

@@ -10,25 +10,21 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from edge.board.kept import MAX_GROUPS, Arrival, BedState, Kept, Minute, NodeState, Unread
+from edge.board.kept import MAX_GROUPS, Arrival, BedState, Dated, Kept, Minute, NodeState, Unread
 from edge.board.room import giving_room, least_of
-from edge.board.wire import (
-    Alarm,
-    Body,
-    Heard,
-    NodeHealth,
-    NodeInfo,
-    NodeStatus,
-    Place,
-    StreamHealth,
-    StreamInfo,
-    StreamStatus,
-    Trend,
-)
+from edge.contract import Received
+from edge.contract.alarms import AlarmMessage
+from edge.contract.status import NodeHealth, NodeInfo, NodeStatus
+from edge.contract.stream_status import StreamHealth, StreamInfo, StreamStatus
+from edge.contract.topics import Place
+from edge.contract.trend import TrendMessage
 
 MAX_NODES = 128
 MAX_BEDS = 512
 MAX_ALARMS = 24  # of one bed or node; the contract has 10
+KINDS = NodeStatus, NodeHealth, NodeInfo, StreamInfo, StreamStatus, StreamHealth, TrendMessage, AlarmMessage
+"""What is kept here."""
+Signalled = Kept[AlarmMessage] | Kept[StreamStatus]
 STEP_S = 45.0  # between two minutes that are remembered, at least: a node tells one every 60 s
 WINDOW_S = 300  # which window of a trend says whether a bed is measured: that which its alarms look at
 
@@ -44,9 +40,9 @@ class Ward:
         """Messages that had no room, by cause."""
         self._beds = 0
 
-    def push(self, heard: Heard, arrival: Arrival) -> None:
+    def push(self, heard: Received, arrival: Arrival) -> None:
         """Take one message."""
-        place, body = heard.place, heard.body
+        place, body = heard.place, heard.message
         if body is None:
             self._clear(heard, arrival)
         elif (node := self._node(place)) is None:
@@ -56,8 +52,8 @@ class Ward:
         elif isinstance(body, StreamInfo):
             if (bed := self._bed(place, arrival.at_s)) is not None:
                 bed.is_listed = True
-        else:
-            kept: Kept[Body] = Kept(body, arrival.made_s(body.ts), arrival.is_dated(body.ts))
+        elif isinstance(body, Dated):
+            kept: Kept[Dated] = Kept(body, arrival.made_s(body.ts), arrival.is_dated(body.ts))
             if not arrival.is_stored:
                 node.clock_off_s = body.ts - arrival.wall_s
             self._keep(node, heard, kept, arrival)
@@ -73,14 +69,14 @@ class Ward:
         else:
             part.unread[condition] = Unread(arrival.at_s if before is None else before.at_s, arrival.at_s)
 
-    def _keep(self, node: NodeState, heard: Heard, kept: Kept[Body], arrival: Arrival) -> None:
+    def _keep(self, node: NodeState, heard: Received, kept: Kept[Dated], arrival: Arrival) -> None:
         body, stream = kept.body, heard.place.stream
         bed = self._bed(heard.place, arrival.at_s) if stream else None
         if stream and bed is None:
             return
-        if isinstance(body, Alarm):
+        if isinstance(body, AlarmMessage):
             part = node if bed is None else bed
-            self._keep_alarm(part, heard.condition, Kept(body, kept.made_s, kept.is_dated), arrival)
+            self._keep_alarm(part, heard.names.levels[1], Kept(body, kept.made_s, kept.is_dated), arrival)
         elif bed is None:
             _keep_of_node(node, kept)
         else:
@@ -88,7 +84,9 @@ class Ward:
         if bed is not None and bed.told_s is None and (not arrival.is_stored or isinstance(body, StreamStatus)):
             bed.told_s = arrival.at_s
 
-    def _keep_alarm(self, part: NodeState | BedState, condition: str, kept: Kept[Alarm], arrival: Arrival) -> None:
+    def _keep_alarm(
+        self, part: NodeState | BedState, condition: str, kept: Kept[AlarmMessage], arrival: Arrival
+    ) -> None:
         """Unless one that was made later is there: by its number, or where it comes live by the node's clock."""
         before, body = part.alarms.get(condition), kept.body
         if before is None and len(part.alarms) >= MAX_ALARMS:
@@ -132,32 +130,32 @@ class Ward:
         self._beds += 1
         return node.beds.setdefault(place.stream, BedState())
 
-    def _clear(self, heard: Heard, arrival: Arrival) -> None:
+    def _clear(self, heard: Received, arrival: Arrival) -> None:
         """A cleared status takes its bed or node away; of all else but alarms the last word goes by its age."""
         place, node = heard.place, self.nodes.get((heard.place.site, heard.place.node))
         if node is None:
             return
-        if heard.kind is Alarm:
+        if heard.kind is AlarmMessage:
             self._clear_alarm(node, heard, arrival)
         elif heard.kind is StreamStatus:
             self._beds -= node.beds.pop(place.stream, None) is not None
         elif heard.kind is NodeStatus:
             self._beds -= len(self.nodes.pop((place.site, place.node)).beds)
 
-    def _clear_alarm(self, node: NodeState, heard: Heard, arrival: Arrival) -> None:
+    def _clear_alarm(self, node: NodeState, heard: Received, arrival: Arrival) -> None:
         """One of the running process is not over by that, and its words stay; one of an earlier process is gone."""
         part = self._part(heard.place)
-        kept = None if part is None else part.alarms.get(heard.condition)
+        kept = None if part is None else part.alarms.get(heard.names.levels[1])
         if part is None:
             return
         if kept is not None and (node.status is None or node.status.body.boot_id == kept.body.boot_id):
-            part.unread[heard.condition] = Unread(arrival.at_s, arrival.at_s, kept.body.boot_id)
+            part.unread[heard.names.levels[1]] = Unread(arrival.at_s, arrival.at_s, kept.body.boot_id)
         else:
-            part.alarms.pop(heard.condition, None)
-            part.unread.pop(heard.condition, None)
+            part.alarms.pop(heard.names.levels[1], None)
+            part.unread.pop(heard.names.levels[1], None)
 
 
-def _keep_of_node(node: NodeState, kept: Kept[Body]) -> None:
+def _keep_of_node(node: NodeState, kept: Kept[Dated]) -> None:
     body = kept.body
     if isinstance(body, NodeHealth):
         node.health = Kept(body, kept.made_s, kept.is_dated)
@@ -173,7 +171,9 @@ def _keep_of_node(node: NodeState, kept: Kept[Body]) -> None:
 
 
 def _since_s(
-    kept: Kept[Alarm] | Kept[StreamStatus], since: float | None, before: Kept[Alarm] | Kept[StreamStatus] | None
+    kept: Kept[AlarmMessage] | Kept[StreamStatus],
+    since: float | None,
+    before: Kept[AlarmMessage] | Kept[StreamStatus] | None,
 ) -> float | None:
     """Since when a state is so: as it was found at first, or a step of the node's clock would move it."""
     if since is None:
@@ -183,7 +183,7 @@ def _since_s(
     return before.since_s if before is not None and is_same else kept.at_s(since)
 
 
-def _began_s(kept: Kept[Alarm], since_s: float | None, before: Kept[Alarm] | None) -> float | None:
+def _began_s(kept: Kept[AlarmMessage], since_s: float | None, before: Kept[AlarmMessage] | None) -> float | None:
     """When an alarm began: as it was found at first; of a node that does not say so, as of its first signal here."""
     is_same = before is not None and before.is_dated and before.body.boot_id == kept.body.boot_id
     if before is not None and is_same and before.began_s is not None:
@@ -191,7 +191,7 @@ def _began_s(kept: Kept[Alarm], since_s: float | None, before: Kept[Alarm] | Non
     return since_s if kept.body.began is None else kept.at_s(kept.body.began)
 
 
-def _keep_of_bed(bed: BedState, kept: Kept[Body]) -> None:
+def _keep_of_bed(bed: BedState, kept: Kept[Dated]) -> None:
     body = kept.body
     if isinstance(body, StreamStatus):
         status = Kept(body, kept.made_s, kept.is_dated)
@@ -202,7 +202,7 @@ def _keep_of_bed(bed: BedState, kept: Kept[Body]) -> None:
             bed.lost_s = kept.made_s
     elif isinstance(body, StreamHealth):
         bed.health = Kept(body, kept.made_s, kept.is_dated)
-    elif isinstance(body, Trend):
+    elif isinstance(body, TrendMessage):
         bed.trend = Kept(body, kept.made_s, kept.is_dated)
         if not kept.is_dated:
             return

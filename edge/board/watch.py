@@ -11,7 +11,7 @@ import logging
 import time
 from contextlib import suppress
 
-from edge.board import sound_wire, wire
+from edge.board import sounds, ward_state
 from edge.board.bed_hub import BedHub, BedState
 from edge.board.hub import BoardState, Hub
 from edge.board.inbox import Arrived
@@ -20,13 +20,15 @@ from edge.board.looking import Looking
 from edge.board.orders import Orders
 from edge.board.reader import Reader
 from edge.board.screens import Screens
-from edge.board.sound_wire import MelTile
 from edge.board.sounds import Sounds
 from edge.board.tile import Tile
 from edge.board.unknown import node_trouble
 from edge.board.ward_state import MAX_BEDS, Ward
 from edge.board.ward_view import tiles_of
-from edge.board.wire import Place
+from edge.contract import parse
+from edge.contract.fields import printable
+from edge.contract.spectrogram import MelMessage
+from edge.contract.topics import Place, read_topic
 from edge.settings.board import BoardSettings
 
 LOOK_S = 0.1
@@ -95,20 +97,20 @@ class Watch:
 
     def _take(self, arrived: Arrived, wall_s: float) -> None:
         """One message; `ValueError` if it is not of the contract."""
-        request, prefix = arrived.request, self.reader.prefix
-        kind = sound_wire.kind_of(request.topic)
-        if kind is None:
-            heard = wire.parse(prefix, request.topic, request.payload)
-            self.ward.push(heard, Arrival(arrived.at_s, wall_s, request.stored))
-            return
-        if kind is MelTile and not self.beds.looked_at:
+        request = arrived.request
+        if request.topic.endswith("/mel") and not self.beds.looked_at:
             return  # another board has asked for it
-        sound = sound_wire.parse(prefix, request.topic, request.payload)
-        if isinstance(sound.body, MelTile):
-            self.looking.tile_came(sound.place, arrived.at_s)
-            self.beds.show_tile(sound.place, sound.body)
+        received = parse(self.reader.prefix, request.topic, request.payload)
+        place, message = received.place, received.message
+        if isinstance(message, MelMessage):
+            self.looking.tile_came(place, arrived.at_s)
+            self.beds.show_tile(place, message)
+        elif isinstance(message, sounds.KINDS):
+            self.beds.show_sounds(place, self.sounds.push(place, message))
+        elif received.kind in ward_state.KINDS:
+            self.ward.push(received, Arrival(arrived.at_s, wall_s, request.stored))
         else:
-            self.beds.show_sounds(sound.place, self.sounds.push(sound.place, sound.body))
+            raise ValueError("not what a board subscribes to")
 
     def _cannot_read(self, arrived: Arrived, wall_s: float) -> None:
         """Remember whose message it was; an alarm that cannot be read makes its bed unknown."""
@@ -118,7 +120,7 @@ class Watch:
             self.malformed = {name: at_s for name, at_s in self.malformed.items() if arrived.at_s - at_s < TOLD_S}
         is_known = sender in self.malformed or len(self.malformed) < MAX_SENDERS
         self.malformed[sender if is_known else "others"] = arrived.at_s
-        if (named := wire.alarm_named(self.reader.prefix, topic)) is not None:
+        if (named := _alarm_named(self.reader.prefix, topic)) is not None:
             self.ward.miss(*named, Arrival(arrived.at_s, wall_s, arrived.request.stored))
 
     def _look_at_beds(self, now_s: float) -> None:
@@ -173,4 +175,13 @@ class Watch:
 def _sender(prefix: str, topic: str) -> str:
     """Site and node of a topic, for a person."""
     levels = topic[len(prefix) + 1 :].split("/")
-    return wire.printable("/".join(levels[:2]), 40)
+    return printable("/".join(levels[:2]), 40)
+
+
+def _alarm_named(prefix: str, topic: str) -> tuple[Place, str] | None:
+    """The place and the condition that a topic names; None if it is of no alarm."""
+    try:
+        names = read_topic(prefix, topic)
+    except ValueError:
+        return None
+    return (names.place, names.levels[1]) if len(names.levels) == 2 and names.levels[0] == "alarm" else None

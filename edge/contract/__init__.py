@@ -9,6 +9,7 @@ Moves nothing (`edge.delivery`).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from edge.contract.alarms import AlarmMessage, ResultMessage, TransitionMessage
 from edge.contract.clips import ClipMessage
@@ -18,7 +19,7 @@ from edge.contract.message import Message, decode, read
 from edge.contract.spectrogram import MelMessage
 from edge.contract.status import IngestStatus, NodeHealth, NodeInfo, NodeStatus
 from edge.contract.stream_status import ShadowMessage, StreamHealth, StreamInfo, StreamStatus
-from edge.contract.topics import OF_BED, TopicNames, read_topic
+from edge.contract.topics import OF_BED, Place, TopicNames, read_topic
 from edge.contract.trend import BreathMessage, TrendMessage
 
 MAX_BYTES = 65_536  # ten times the largest message
@@ -61,12 +62,27 @@ def kind_of(names: TopicNames) -> type[Message]:
     return kind
 
 
-def parse(prefix: str, topic: str, payload: bytes) -> tuple[TopicNames, type[Message], Message | None]:
-    """Whose message it is, of which kind, and the message; None: what was retained is cleared.
+@dataclass(frozen=True)
+class Received:
+    """One message from a broker."""
+
+    names: TopicNames
+    kind: type[Message]
+    message: Message | None
+    """None: what was retained is cleared."""
+
+    @property
+    def place(self) -> Place:
+        """Whose it is, as the topic says, which the broker's access list guards."""
+        return self.names.place
+
+
+def parse(prefix: str, topic: str, payload: bytes) -> Received:
+    """Read a message.
 
     Args:
         prefix: first levels of all topics.
-        topic: where it came, which the broker's access list guards: its names go before those in the body.
+        topic: where it came.
         payload: bytes of unknown origin.
 
     Raises:
@@ -74,7 +90,7 @@ def parse(prefix: str, topic: str, payload: bytes) -> tuple[TopicNames, type[Mes
     """
     names = read_topic(prefix, topic)
     kind = kind_of(names)
-    return names, kind, read(kind, _body(kind, payload)) if payload else None
+    return Received(names, kind, read(kind, _body(kind, payload)) if payload else None)
 
 
 def parse_record(prefix: str, topic: str, payload: bytes) -> tuple[Record, Body]:

@@ -69,8 +69,8 @@ class Window(Part):
         description="By group of classes that exclude each other: continuous (wheeze, rhonchus, stridor), "
         "discontinuous (crackles).",
     )
-    missing_s: Seconds | Absent = Field(
-        None,
+    missing_s: Seconds = Field(
+        default_factory=dict,
         max_length=MAX_CAUSES,
         description="Seconds that were not measured, by cause; with measured_s they add up to s. not_begun: before the "
         "first sound of the stream. no_sound: the source gave nothing. gap: lost on the way. overload: left out "
@@ -127,7 +127,7 @@ class TrendMessage(Message):
                 "ts": self.ts, "site": self.site, "node": self.node, "stream": self.stream, "boot_id": self.boot_id,
                 "window_s": window.s, "known": window.known, "coverage": window.coverage,
                 "measured_s": window.measured_s, "unverified_s": window.unverified_s,
-                "missing_s": json.dumps(window.missing_s or {}, sort_keys=True), "group": name,
+                "missing_s": json.dumps(window.missing_s, sort_keys=True), "group": name,
                 "burden_s_per_min": group.s_per_min, "low_s_per_min": group.low, "high_s_per_min": group.high,
                 "mode": self.mode,
             }

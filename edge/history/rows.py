@@ -85,7 +85,7 @@ def _minute(one: TrendMessage) -> Row:
     return {
         "place": (one.site, one.node, one.stream), "at_ms": milliseconds_of(one.ts), "boot_id": one.boot_id,
         "stop": one.sample.stop, "measured_ms": _measured_ms(window), **_sound_ms(window),
-        "lost_ms": {cause: round(s * 1000) for cause, s in sorted((window.missing_s or {}).items()) if s > 0},
+        "lost_ms": {cause: round(s * 1000) for cause, s in sorted(window.missing_s.items()) if s > 0},
     }  # fmt: skip
 
 

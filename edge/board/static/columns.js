@@ -15,7 +15,7 @@ export class Columns {
     this.count = 0;
   }
 
-  // Take a tile (edge/board/sound_wire.py, `MelTile`).
+  // Take a tile (edge/contract/spectrogram.py).
   take(tile) {
     const { mel, scores, ...head } = tile;
     if (!this.#isAlike(head)) this.#begin(head);

@@ -89,5 +89,5 @@ class FakeWard:
             self.beds[bed][f"alarm/{body['condition']}"] = after
             self.say(f"s/{bed}/alarm/{body['condition']}", after)
         reason = self.look_refusal if verb == "look" else ""
-        answer = {"schema": "laennec.result/1", "id": body["id"], "verb": verb, "ok": not reason, "reason": reason}
+        answer = made.result(body["id"], verb, reason, stream=bed, boot_id=self.boot_id)
         self.say(f"s/{bed}/result/{verb}/{user}", answer, retain=False)

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from edge.board import sound_wire
 from edge.board.day import day_of
 from edge.board.kept import MAX_GROUPS
 from edge.board.shift import minutes_of, shifts_of, to_csv
 from edge.board.ward_state import MAX_BEDS
 from edge.board.ward_view import tiles_of
 from edge.board.watch import MAX_SENDERS, TOLD_S, Watch
+from edge.contract import parse
 from edge.delivery.requests import Request
 from edge.settings.board import BoardSettings
 from tests.edge.board import ward_messages as made
@@ -59,7 +59,9 @@ def test_groups_that_change_with_every_trend_add_no_rows() -> None:
     for minute in range(minutes):
         trend = made.trend(WALL_S + 60.0 * minute)
         for window in trend["windows"]:
-            window["groups"] = {name: {"s_per_min": 1.0} for name in ("continuous", *names[minute][:7])}
+            window["groups"] = {
+                name: {"s_per_min": 1.0, "low": 1.0, "high": 1.0} for name in ("continuous", *names[minute][:7])
+            }
         say(ward, "s/bed/trend", trend, 60.0 * minute)
     now_s = NOW_S + 60.0 * minutes
     tiles = tiles_of(ward, now_s)
@@ -75,14 +77,7 @@ def test_groups_that_change_with_every_trend_add_no_rows() -> None:
 def test_a_tile_whose_place_a_browser_cannot_count_to_is_refused(first: int) -> None:
     tile = made.tile(0, sample={"rate": made.RATE_HZ, "first": first, "column": made.COLUMN})
     with pytest.raises(ValueError, match="first"):
-        sound_wire.parse(made.PREFIX, f"{made.PREFIX}/ward/box/s/bed/mel", made.bytes_of(tile))
-
-
-INFO = {
-    "schema": "laennec.info/2", "boot_id": made.BOOT, "software": "laennec", "mode": "Operational",
-    "config": "sha256:0",
-    "model": {"id": "m", "sha256": "0", "runtime": "onnx"},
-}  # fmt: skip
+        parse(made.PREFIX, f"{made.PREFIX}/ward/box/s/bed/mel", made.bytes_of(tile))
 
 
 def heard(watch: Watch, node: str, levels: str, body: dict[str, Any], at_s: float = 1000.0) -> None:
@@ -94,10 +89,10 @@ def node_with(watch: Watch, node: str, beds: list[str], streams: int | None) -> 
     """A node whose info says so many streams, each with its info; None: it was never born."""
     if streams is not None:
         heard(watch, node, "status", made.status())
-        heard(watch, node, "info", {**INFO, "streams": streams})
+        heard(watch, node, "info", made.info(streams))
     for bed in beds:
         if streams is not None:
-            heard(watch, node, f"s/{bed}/info", {"schema": "laennec.stream-info/1", "boot_id": made.BOOT})
+            heard(watch, node, f"s/{bed}/info", made.stream_info())
         heard(watch, node, f"s/{bed}/status", made.stream())
 
 

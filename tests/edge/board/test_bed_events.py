@@ -8,7 +8,7 @@ from edge.board.bed_events import EventRow, rows_of
 from edge.board.clip_index import ClipIndex
 from edge.board.labels import EventFacts, Label, Labels
 from edge.board.sounds import Sounds
-from edge.board.wire import Place
+from edge.contract.topics import Place
 from tests.edge.board import ward_messages as made
 from tests.edge.board.board_clips import BEGIN, RATE_HZ, a_clip, hearing, put
 from tests.edge.board.test_sounds import push

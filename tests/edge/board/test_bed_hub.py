@@ -6,16 +6,16 @@ import json
 
 from edge.board.bed_hub import MAX_TILES, BedHub, BedState
 from edge.board.hub import MAX_VIEWERS, MAX_WAITING, Viewer
-from edge.board.sound_wire import MelTile
-from edge.board.wire import Place
+from edge.contract.spectrogram import MelMessage
+from edge.contract.topics import Place
 from tests.edge.board import ward_messages as made
 
 BED, OTHER = Place("site", "node", "bed1"), Place("site", "node", "bed2")
 STATE = BedState("Ward", None, "waiting", "waiting for the box")
 
 
-def tile(number: int) -> MelTile:
-    return MelTile.model_validate_json(made.bytes_of(made.tile(number)))
+def tile(number: int) -> MelMessage:
+    return MelMessage.model_validate_json(made.bytes_of(made.tile(number)))
 
 
 def joined(hub: BedHub, place: Place = BED) -> Viewer:

@@ -11,7 +11,7 @@ from edge.board.kept import Arrival
 from edge.board.shift import minutes_of, shifts_of
 from edge.board.ward_state import Ward
 from edge.board.ward_view import tiles_of
-from edge.board.wire import parse
+from edge.contract import parse
 from tests.edge.board import ward_messages as made
 from tests.edge.board.test_ward_view import BEDS
 from tests.edge.board.told_ward import NOW_S, tile_of, ward_of

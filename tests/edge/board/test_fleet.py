@@ -5,14 +5,12 @@ from __future__ import annotations
 from edge.board.fleet import fleet_of
 from edge.board.kept import Arrival
 from edge.board.ward_state import Ward
-from edge.board.wire import parse
+from edge.contract import parse
 from tests.edge.board import ward_messages as made
 
 NOW_S = 500.0
-INFO = {
-    "boot_id": made.BOOT, "software": "laennec 0.1.0", "release": "0.1.0-b62d", "mode": "Operational",
-    "model": {"id": "lung", "sha256": "ab" * 32, "runtime": "onnxruntime"}, "config": "sha256:cd",
-}  # fmt: skip
+MODEL = {**made.info()["model"], "id": "lung"}
+INFO = made.info(release="0.1.0-b62d", model=MODEL)
 
 
 def ward_of(messages: dict[str, made.Body]) -> Ward:
@@ -25,7 +23,8 @@ def ward_of(messages: dict[str, made.Body]) -> Ward:
 
 def test_a_box_says_what_it_runs_how_it_is_and_how_its_links_are() -> None:
     device = {"id": "x", "measurable": True, "conditions": [], "battery_percent": 43.0, "lost": 0.01, "ppm": 12.0}
-    health = made.health(checks={"outbox": "warn", "inbox": "ok"}, outbox={"waiting": 7, "oldest_s": 90.0})
+    outbox = {**made.health()["outbox"], "waiting": 7, "oldest_s": 90.0}
+    health = made.health(checks={"outbox": "warn", "inbox": "ok"}, outbox=outbox)
     ward = ward_of({
         "status": made.status(), "health": health, "info": INFO, "alarm/clock": made.alarm("clock", stream=None),
         "s/bed1/status": made.stream(), "s/bed1/health": made.stream_health(device=device),

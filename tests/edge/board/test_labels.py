@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge.board.labels import EventFacts, Label, Labels
-from edge.board.wire import Place
+from edge.contract.topics import Place
 from edge.errors import ConfigError
 from tests.edge.full_disk import small_disk
 

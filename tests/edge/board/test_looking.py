@@ -9,8 +9,9 @@ from typing import Any
 
 from edge.board.looking import AGAIN_S, SOON_S, Looking
 from edge.board.orders import MAX_WAITING, Orders
-from edge.board.wire import Place
 from edge.contract.commands import MOST_LOOK_S
+from edge.contract.topics import Place
+from tests.edge.board import ward_messages as made
 
 BED, OTHER = Place("site", "node", "bed1"), Place("site", "node", "bed2")
 
@@ -27,7 +28,7 @@ class Box:
         body = json.loads(payload)
         assert set(body) == {"id", "by", "duration_s"}
         self.asked.append((topic.split("/")[4], body["duration_s"]))
-        answer = {"id": body["id"], "ok": not self.refusal, "reason": self.refusal}
+        answer = made.result(body["id"], "look", self.refusal)
         self.orders.take_answer(topic.replace("/cmd/", "/result/"), json.dumps(answer).encode())
         return True
 

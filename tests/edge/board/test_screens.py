@@ -5,7 +5,7 @@ from __future__ import annotations
 from edge.board.bed_hub import BedHub
 from edge.board.hub import MAX_VIEWERS, Hub
 from edge.board.screens import MAX_OF_SESSION, Owner, Screen, Screens
-from edge.board.wire import Place
+from edge.contract.topics import Place
 
 BED = Place("ward-b", "box-1", "bed1")
 

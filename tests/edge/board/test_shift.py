@@ -11,7 +11,7 @@ from edge.board.kept import Arrival
 from edge.board.shift import Shift, minutes_of, shifts_of, to_csv
 from edge.board.ward_state import Ward
 from edge.board.ward_view import tiles_of
-from edge.board.wire import parse
+from edge.contract import parse
 from tests.edge.board import ward_messages as made
 
 HOUR_S = 3600.0

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from edge.board.sound_wire import parse
 from edge.board.sounds import MAX_SOUNDS, Sound, Sounds
-from edge.board.wire import Place
+from edge.contract import parse
+from edge.contract.topics import Place
 from edge.delivery.messages import ulid
 from tests.edge.board import ward_messages as made
 
@@ -18,7 +18,7 @@ CLIP_ID = "01KB2M0000000000000000CWWP"
 
 def push(sounds: Sounds, kind: str, body: Any) -> list[Sound]:
     heard = parse(made.PREFIX, f"{made.PREFIX}/site/node/s/bed1/{kind}", json.dumps(body).encode())
-    return sounds.push(heard.place, heard.body)  # type: ignore[arg-type]  # no tile
+    return sounds.push(heard.place, heard.message)  # type: ignore[arg-type]  # no tile
 
 
 def test_an_onset_becomes_a_sound_with_an_end() -> None:
@@ -54,7 +54,7 @@ def test_a_self_test_is_no_event_of_a_bed() -> None:
 def test_what_became_of_a_clip_is_said_of_its_events() -> None:
     sounds = Sounds()
     push(sounds, "event", made.event(EVENT_ID, 8000, clip={"id": CLIP_ID, "withheld": None}))
-    (sound,) = push(sounds, "clip", {"id": CLIP_ID, "state": "withheld", "cause": "speech"})
+    (sound,) = push(sounds, "clip", made.clip(CLIP_ID, state="withheld", cause="speech"))
     assert (sound.clip, sound.clip_lost) == (CLIP_ID, "withheld: somebody speaks in it")
     push(sounds, "event", made.event(EVENT_ID, 8000, 20000, clip={"id": CLIP_ID, "withheld": None}))
     assert sounds.of(BED)[0].clip_lost == "withheld: somebody speaks in it"

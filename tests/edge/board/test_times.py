@@ -25,7 +25,7 @@ def test_a_box_that_starts_again_every_four_minutes_is_not_waited_for_for_ever()
     unmeasured = made.trend(continuous=None, coverage=0.4)
     for number in range(30):
         for run_s in range(0, 240, 30):
-            after_s, boot = 240.0 * number + run_s, f"boot-{number}"
+            after_s, boot = 240.0 * number + run_s, f"{number:08x}"
             wall_s = WALL_S + after_s
             say(ward, "status", made.status(wall_s, boot), after_s)
             say(ward, "health", made.health(wall_s, boot, uptime_s=float(run_s)), after_s)

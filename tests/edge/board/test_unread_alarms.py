@@ -13,7 +13,7 @@ from edge.board.unknown import alarms_trouble, bed_trouble
 from edge.board.ward_state import MAX_ALARMS, Ward
 from edge.board.ward_view import tiles_of
 from edge.board.watch import Watch
-from edge.board.wire import Place
+from edge.contract.topics import Place
 from edge.delivery.requests import Request
 from edge.settings.board import BoardSettings
 from tests.edge.board import ward_messages as made

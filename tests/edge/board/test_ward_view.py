@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from edge.board.kept import Arrival, Minute
 from edge.board.ward_state import Ward
 from edge.board.ward_view import summary_of, tiles_of
-from edge.board.wire import parse
+from edge.contract import parse
 from tests.edge.board import ward_messages as made
 from tests.edge.board.told_ward import BOX, NOW_S, tile_of, ward_of
 from tests.edge.board.ward_messages import OFF, WALL_S, Body

@@ -8,7 +8,7 @@ from edge.board.kept import Arrival
 from edge.board.tile import Tile
 from edge.board.ward_state import Ward
 from edge.board.ward_view import tiles_of
-from edge.board.wire import parse
+from edge.contract import parse
 from tests.edge.board import ward_messages as made
 from tests.edge.board.ward_messages import WALL_S, Body
 

@@ -129,6 +129,40 @@ def event(ident: str, onset: int, end: int | None = None, wall_s: float = WALL_S
     }  # fmt: skip
 
 
+def info(streams: int = 1, **changed: Any) -> Body:
+    """What a box runs."""
+    zero = "0" * 64
+    return {
+        "schema": "laennec.info/2", "software": "laennec 0.1.0", "release": None, "mode": "Operational", "node": "box",
+        "site": "ward", "boot_id": BOOT, "classes": [], "config": f"sha256:{zero}", "streams": streams, "schemas": [],
+        "model": {"id": "m", "sha256": zero, "runtime": "onnxruntime", "features": f"sha256:{zero}"}, **changed,
+    }  # fmt: skip
+
+
+def stream_info() -> Body:
+    """What a bed is."""
+    return {"schema": "laennec.stream-info/1", "boot_id": BOOT, "rate": 8000, "classes": [], "thresholds": {}}
+
+
+def clip(ident: str, wall_s: float = WALL_S, **changed: Any) -> Body:
+    """What became of a clip of two seconds."""
+    at = {"from": rfc3339(wall_s), "to": rfc3339(wall_s + 2.0), "published": rfc3339(wall_s + 3.0)}
+    return {
+        "schema": "laennec.clip/1", "id": ident, "seq": 1, "mode": "Operational", "node": "box", "stream": "bed",
+        "site": "ward", "boot_id": BOOT, "late": False, "state": "stored", "cause": "", "speech": False,
+        "of": "event", "sample": {"rate": RATE_HZ, "from": 0, "to": 2 * RATE_HZ}, "time": at, "lost_s": 0.0,
+        "events": [], "alarm": None, "by": None, **changed,
+    }  # fmt: skip
+
+
+def result(ident: str, verb: str, reason: str = "", **changed: Any) -> Body:
+    """The answer to a command; with a reason it was not carried out."""
+    return {
+        "schema": "laennec.result/1", "id": ident, "verb": verb, "node": "box", "stream": "bed", "boot_id": BOOT,
+        "ok": not reason, "reason": reason, "conditions": [], "clip": None, "ts": rfc3339(WALL_S), **changed,
+    }  # fmt: skip
+
+
 def bytes_of(body: Body) -> bytes:
     """As it is on the wire."""
     return json.dumps(body).encode()

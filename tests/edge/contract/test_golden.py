@@ -22,7 +22,7 @@ LINES = [(topic.decode(), payload) for topic, _, payload in (
 def message_of(topic: str, payload: bytes) -> Message:
     if "/ingest/" in topic:
         return read(IngestStatus, decode(payload, 4096))
-    message = parse(PREFIX, topic, payload)[2]
+    message = parse(PREFIX, topic, payload).message
     assert message is not None
     return message
 

@@ -11,7 +11,7 @@ import pytest
 from edge.board.clip_index import ClipIndex
 from edge.board.label_export import LEFT_OUT, TABLE, Exported, export_labels
 from edge.board.labels import EventFacts, Label
-from edge.board.wire import Place
+from edge.contract.topics import Place
 from edge.delivery.messages import ulid
 from edge.errors import ConfigError
 from tests.edge.board import ward_messages as made

@@ -10,23 +10,31 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.board.wire import Alarm, Heard, Place, Trend, filters, parse, printable, seconds_of
+from edge.contract import MESSAGES, Received, filters, parse
+from edge.contract.alarms import AlarmMessage
+from edge.contract.fields import printable, seconds_of
+from edge.contract.topics import Place
+from edge.contract.trend import TrendMessage
 from tests.edge.board import ward_messages as made
 from tests.edge.conftest import SCHEMAS
 
 PREFIX = made.PREFIX
 
 
-def read(levels: str, body: Any) -> Heard:
+def read(levels: str, body: Any) -> Received:
     return parse(PREFIX, f"{PREFIX}/site/node/{levels}", json.dumps(body).encode())
 
 
 def test_an_alarm_of_a_bed_is_read_with_its_place_and_condition() -> None:
     heard = read("s/bed1/alarm/continuous", made.alarm(priority="Hi"))
-    assert (heard.place, heard.condition, heard.kind) == (Place("site", "node", "bed1"), "continuous", Alarm)
-    assert isinstance(heard.body, Alarm)
-    assert (heard.body.priority, heard.body.limit and heard.body.limit.s_per_min) == ("Hi", 6.0)
-    assert heard.body.ts == made.WALL_S
+    assert (heard.place, heard.names.levels, heard.kind) == (
+        Place("site", "node", "bed1"),
+        ("alarm", "continuous"),
+        AlarmMessage,
+    )
+    assert isinstance(heard.message, AlarmMessage)
+    assert (heard.message.priority, heard.message.limit and heard.message.limit.s_per_min) == ("Hi", 6.0)
+    assert heard.message.ts == made.WALL_S
 
 
 @pytest.mark.parametrize(
@@ -39,11 +47,11 @@ def test_what_the_tests_publish_obeys_the_schemas(body: made.Body) -> None:
 
 
 def test_fields_that_are_not_known_are_ignored() -> None:
-    assert read("s/bed1/trend", {**made.trend(), "new": {"field": 1}}).kind is Trend
+    assert read("s/bed1/trend", {**made.trend(), "new": {"field": 1}}).kind is TrendMessage
 
 
 def test_an_empty_message_says_that_something_was_cleared() -> None:
-    assert parse(PREFIX, f"{PREFIX}/site/node/s/bed1/status", b"").body is None
+    assert parse(PREFIX, f"{PREFIX}/site/node/s/bed1/status", b"").message is None
 
 
 @pytest.mark.parametrize(
@@ -94,4 +102,21 @@ def test_times_are_seconds_since_1970() -> None:
 
 
 def test_only_the_sites_of_the_settings_are_subscribed_to() -> None:
-    assert {each.split("/")[2] for each in filters(PREFIX, ("ward-b",))} == {"ward-b"}
+    assert {each.split("/")[2] for each in filters(PREFIX, MESSAGES, ("ward-b",))} == {"ward-b"}
+
+
+@pytest.mark.parametrize(
+    "levels",
+    [
+        "s/mel/status/more",
+        "event",
+        "s/event",
+        "s/bed1/alarm/a/b",
+        "s/bed1/alarm",
+        "alarm/a/b/transition",
+        "s/bed1/status/x",
+    ],
+)
+def test_a_topic_of_no_message_is_refused(levels: str) -> None:
+    with pytest.raises(ValueError, match=r"topic|expected"):
+        read(levels, made.status())
