@@ -36,6 +36,9 @@ TIDY_S = 30.0  # how often the outbox drops what is too old and tries a disk tha
 RETRY_S = 30.0  # a message that the broker refused is tried again after this long
 STOPPED_S = 0.5  # how long `stopped` may wait for its acknowledgement
 
+Clock = Callable[[], float]
+"""Seconds, each time that it is asked."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -43,9 +46,8 @@ class Dispatch:
     """Store and forward for one node."""
 
     def __init__(
-        self, outbox: Outbox, node: Node, settings: Mqtt,
-        monotonic: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time,
-    ) -> None:  # fmt: skip
+        self, outbox: Outbox, node: Node, settings: Mqtt, monotonic: Clock = time.monotonic, wall: Clock = time.time
+    ) -> None:
         """Prepare; nothing is connected before `start`.
 
         Raises:
@@ -340,9 +342,7 @@ class Dispatch:
             in_flight.requeue()
 
     def _publish_stopped(self) -> None:
-        if not self._in_flight.session:
-            return
-        mid = self._publish_status("stopped")
+        mid = self._publish_status("stopped") if self._in_flight.session else None
         deadline_s = self._monotonic() + STOPPED_S
         while mid in self._in_flight.unacknowledged and self._monotonic() < deadline_s:
             self._wake.wait(0.05)
