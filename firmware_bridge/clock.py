@@ -17,7 +17,7 @@ The declared rate is wrong where it is off by more than 500 ppm and by more than
 can feign: max(500 ppm, 50 ms / span), by the line and by begin, middle and end of the time, and up to 5 % for a tenth
 of the time. So 5 % are known after 1 s and 5000 ppm after 13 s; a step of 10 ms or three of them are no rate. By
 `python -m tests.benchmarks.clocks 120` (600 runs on five links whose least delay jumps by 10 ms, up to 15 minutes long,
-crystals up to 100 ppm off) no right rate was called wrong; README.md has the table.
+crystals up to 100 ppm off) no right rate was called wrong; README.md has the figures.
 
 Source: Moon, Skelly & Towsley 1999, Estimation and removal of clock skew from network delay measurements.
 """
