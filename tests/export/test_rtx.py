@@ -22,7 +22,10 @@ from export.rtx import available, try_build
 from tests.conftest import HANGS_S
 from tests.export.graphs import FP16, FP32, INT8, graph
 
-pytestmark = pytest.mark.skipif(not available(), reason="needs TensorRT-RTX, the extra trt-check (x86-64)")
+pytestmark = [
+    pytest.mark.skipif(not available(), reason="needs TensorRT-RTX, the extra trt-check (x86-64)"),
+    pytest.mark.rest,  # each build is a process of seconds
+]
 
 FOR_TENSORRT = [item for item in find_variants(DEFAULT_PATH) if item.variant.name != "cpu-int8"]
 

@@ -88,6 +88,7 @@ class Strict:
         return ArtefactResult(name, "", len(content), {}, None, None, 0.0, [], "", failed)
 
 
+@pytest.mark.rest
 def test_int8_for_tensorrt_is_trained_where_ranges_alone_do_not_keep_the_bounds(
     checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:

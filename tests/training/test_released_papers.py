@@ -44,6 +44,7 @@ def test_a_run_is_small_and_answers(run: Path, clips: list[Clip]) -> None:
 
 
 @pytest.mark.parametrize("folder", COMPARED, ids=lambda folder: folder.name)
+@pytest.mark.rest
 def test_the_tables_are_what_the_runs_say(folder: Path, tmp_path: Path) -> None:
     """Read again, nothing is trained: there is no data."""
     kept = tmp_path / folder.name

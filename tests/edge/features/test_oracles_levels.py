@@ -59,6 +59,7 @@ def pcen_roundings(spec: FeatureSpec, ours: NDArray[np.float32], mel: NDArray[np
 
 @pytest.mark.parametrize("peak", [0.9, 1e-3, 1e-5])
 @pytest.mark.parametrize("name", PCENS)
+@pytest.mark.rest
 def test_pcen_is_that_of_librosa_for_thousands_of_frames(name: str, peak: float) -> None:
     spec = FeatureSpec(compression=PCENS[name])
     sound = chest_like(8000, 40, peak)
@@ -78,6 +79,7 @@ def test_pcen_is_that_of_librosa_for_thousands_of_frames(name: str, peak: float)
     eps_log=st.floats(-20, -2),
     peak_log=st.floats(-6, 0),
 )
+@pytest.mark.rest
 def test_pcen_is_that_of_librosa_whatever_its_constants(
     s: float, alpha: float, delta_log: float, r: float, eps_log: float, peak_log: float
 ) -> None:
@@ -87,6 +89,7 @@ def test_pcen_is_that_of_librosa_whatever_its_constants(
 
 
 @pytest.mark.parametrize("jump", [True, False])
+@pytest.mark.rest
 def test_pcen_starts_anew_after_a_gap_as_librosa_would(jump: bool) -> None:
     """Samples that never came, or came invalid: the first frame that touches none of them starts the smoother."""
     spec, lost = FeatureSpec(compression=Pcen(s=0.02)), slice(20050, 21333)
@@ -106,6 +109,7 @@ def test_pcen_starts_anew_after_a_gap_as_librosa_would(jump: bool) -> None:
 
 @pytest.mark.parametrize("name", ANALYSES)
 @pytest.mark.parametrize("reach", [1, 2, 4])
+@pytest.mark.rest
 def test_slopes_are_those_of_librosa_and_slopes_of_slopes_theirs_twice(name: str, reach: int) -> None:
     spec = FeatureSpec(bands=20, low_hz=100, analysis=ANALYSES[name])
     sound = chest_like(8000, 3)

@@ -130,6 +130,7 @@ def test_log_mel_is_that_of_kaldi_frame_by_frame(grid: str, name: str) -> None:
         assert heard.sum() >= spec.bands - 1, "one band of 128 is narrower than a bin"
 
 
+@pytest.mark.rest
 def test_a_band_that_is_empty_for_kaldi_and_librosa_takes_the_bin_nearest_its_centre() -> None:
     spec = kaldi_spec("16 kHz, 128 bands", "povey")
     sound = chest_like(spec.rate_hz, 1.5)
@@ -159,6 +160,7 @@ def test_a_band_that_is_empty_for_kaldi_and_librosa_takes_the_bin_nearest_its_ce
         (16000, 401, 160, 1000, 40, 30.0, 7600.0),
     ],
 )
+@pytest.mark.rest
 def test_log_mel_is_that_of_librosa(grid: tuple[int, int, int, int, int, float, float], norm: str, scale: str) -> None:
     rate, window, hop, fft, bands, low, high = grid
     for unit, peak in (("none", 0.5), ("sine", 0.5), ("sine", 1e-5)):
@@ -184,5 +186,6 @@ def specs(draw: st.DrawFn) -> FeatureSpec:
 
 @settings(deadline=None, max_examples=40)
 @given(specs())
+@pytest.mark.rest
 def test_log_mel_is_that_of_librosa_whatever_the_spec(spec: FeatureSpec) -> None:
     assert off_librosa(spec, 0.5) <= 1

@@ -122,6 +122,7 @@ def test_a_recording_that_was_edited_in_its_place_is_heard_again(tmp_path: Path)
     assert not np.array_equal(before[1], after[1])
 
 
+@pytest.mark.rest
 def test_two_processes_that_ask_at_once_get_the_same_frames(ward: Path, tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from tests.training.clips.ward import *; "

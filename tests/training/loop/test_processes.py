@@ -37,6 +37,7 @@ def is_there(number: int) -> bool:
         return False
 
 
+@pytest.mark.rest
 def test_processes_die_with_their_parent_however_it_dies(tmp_path: Path) -> None:
     note = tmp_path / "child"
     program = (
@@ -53,6 +54,7 @@ def test_processes_die_with_their_parent_however_it_dies(tmp_path: Path) -> None
     assert not is_there(child)
 
 
+@pytest.mark.rest
 def test_when_one_fails_the_others_are_ended_and_its_error_is_told(tmp_path: Path) -> None:
     note = tmp_path / "child"
     with pytest.raises(ValueError, match="no such recording"), side_by_side(2) as processes:  # noqa: PT012
@@ -62,6 +64,7 @@ def test_when_one_fails_the_others_are_ended_and_its_error_is_told(tmp_path: Pat
     assert not is_there(int(note.read_text()))
 
 
+@pytest.mark.rest
 def test_answers_come_as_they_are_done() -> None:
     with side_by_side(2) as processes:
         assert sorted(answers(processes, [(abs, -1), (abs, -2), (abs, -3)])) == [1, 2, 3]

@@ -78,6 +78,7 @@ def test_positions_are_resized_to_another_grid(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["patchmix", "qlung"])
+@pytest.mark.rest
 def test_the_networks_of_size_paper_take_a_file_of_the_public_shapes(name: str, tmp_path: Path) -> None:
     """Each tensor of the file is one number, so that it is small; 8 s of 10 ms frames need 79 of the 101 columns."""
     shapes = _shapes(768, 12, 101)
