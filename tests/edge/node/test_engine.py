@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import edge.node.stream
 from edge.errors import ModelError, SourceError
 from edge.node.engine import Engine, phase_of
 from edge.node.inbox import OVERLOAD, End
@@ -26,13 +25,9 @@ from tests.edge.conftest import wait_for
 from tests.edge.fakes import Answer, Bursts, LoudnessModel
 from tests.edge.streaming import NODE, Heard, made_ready
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 PATIENCE_S = 60.0
-
-
-@pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine that is slow is no source that is silent."""
-    monkeypatch.setattr(edge.node.stream, "STALL_S", 1e9)
 
 
 class Ward:

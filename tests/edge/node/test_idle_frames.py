@@ -13,6 +13,8 @@ from edge.types import Block, Scores
 from tests.edge.fakes import Bursts, LoudnessModel
 from tests.edge.streaming import RATE_HZ, Driven, Heard, Script
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 HOP = LoudnessModel().score_hop_samples
 BEGIN_S, LOOSE_S = 20, 400
 LENGTH = RATE_HZ // 10

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-import edge.node.stream
 from edge.artefact.model import load_model
 from edge.delivery.requests import Request
 from edge.node import looks, stream_mel
@@ -18,13 +17,9 @@ from tests.edge.fakes import LoudnessModel
 from tests.edge.node.looking import TOPIC, Looking, assert_shows_the_demo, demo_sound, joined, mel_of, scores_of
 from tests.edge.streaming import RATE_HZ, clock_s, sound
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 COLUMN = LoudnessModel.score_hop_samples
-
-
-@pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine that is slow is no source that is silent."""
-    monkeypatch.setattr(edge.node.stream, "STALL_S", 1e9)
 
 
 @pytest.fixture

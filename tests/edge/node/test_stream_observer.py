@@ -6,6 +6,7 @@ import threading
 from collections.abc import Sequence
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from edge.detector.sound_check import Verdict
@@ -13,6 +14,8 @@ from edge.node.inbox import Item
 from edge.node.stream_observer import StreamObserver
 from edge.types import Block, Chunk, Event, Gap, Scores
 from tests.edge.streaming import RATE_HZ, Driven, Heard, Script, configured, samples_of, sound
+
+pytestmark = pytest.mark.usefixtures("patient")
 
 
 class Diary(StreamObserver):

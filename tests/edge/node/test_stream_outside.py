@@ -11,6 +11,8 @@ from tests.edge.fakes import LoudnessModel
 from tests.edge.knowing import RATE_HZ, block, known_noise, noise
 from tests.edge.streaming import Driven, Heard, Script
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 FAINT_DB = -80.2  # of white noise; in the bands of the model 2 dB less
 REASON = "level -81 dBFS: too low, expected -73 to -1"
 

@@ -18,6 +18,8 @@ from tests.edge.conftest import SCHEMAS
 from tests.edge.knowing import block, noise
 from tests.edge.streaming import NODE, Driven, Heard, Script
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 SPOKEN = (chest() + voice()).astype(np.float32)
 
 

@@ -24,6 +24,8 @@ from tests.edge.conftest import wait_for
 from tests.edge.fakes import LoudnessModel
 from tests.edge.streaming import NODE, Driven, Heard, Script, configured, sound
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 READS = 3000  # of each of three threads
 
 

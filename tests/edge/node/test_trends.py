@@ -23,6 +23,8 @@ from tests.edge.knowing import block, known_noise, noise
 from tests.edge.node.test_stream_state import Time
 from tests.edge.streaming import NODE, RATE_HZ, Driven, Heard, Script, sound
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 HOP = LoudnessModel.score_hop_samples
 
 
