@@ -12,15 +12,15 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LAENNEC := $(BIN)/laennec
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rest coverage test-aarch64 test-gpu mutants check format bench data-check data-download train export clean edge dev evaluate results firmware-test \
+.PHONY: help demo test test-rest coverage test-aarch64 test-gpu mutants check format bench data-check data-download train export dist clean edge dev evaluate results firmware-test \
 	deploy configure model credentials rollback status logs undeploy
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
-demo: edge ## play a synthetic recording through the detector and an MQTT broker, and show its events (FAST=1: not in real time; BOARD=1: a ward in the browser)
+demo: edge ## play a synthetic recording through the detector and an MQTT broker, and show its events (FAST=1: not in real time; MANIKIN=1: a manikin instead; BOARD=1: a ward in the browser)
 	@[ -z "$(BOARD)" ] || $(BIN)/python -c "import argon2, starlette, uvicorn" 2>/dev/null || $(PIP) install --only-binary=:all: -c constraints.txt argon2-cffi starlette uvicorn
-	@$(LAENNEC) demo $(if $(FAST),--fast) $(if $(BOARD),--board)
+	@$(LAENNEC) demo $(if $(FAST),--fast) $(if $(MANIKIN),--manikin) $(if $(BOARD),--board)
 
 test: dev ## run the tests that tell most in a few minutes, one process for each core (ARGS="tests/edge -k gap", JOBS=0: in one process)
 	@LAENNEC_DATA="$(DATA)" $(BIN)/python -m pytest $(call parallel,$(CORES)) -m "not rest" $(ARGS)
@@ -120,6 +120,9 @@ logs: ## show the last lines of its log: DEVICE=... HOST=... (LINES=100)
 
 undeploy: ## remove it from a box; settings and events stay unless PURGE=1
 	@$(PYTHON) -m deploy undeploy $(box) $(if $(filter command,$(origin PURGE)),--purge)
+
+dist: dev ## build what is published of a release into dist/: wheel, source, list of parts, checksums; an image where docker or podman answers
+	@$(BIN)/python -m deploy.dist $(ARGS)
 
 clean: ## remove what make built; trained models stay
 	rm -rf $(VENV) $(VENV)-gpu build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -99,15 +99,15 @@ def required(own: Path, extras: tuple[str, ...] = ()) -> list[str]:
     return sorted([*plain, *chosen])
 
 
-def must(argv: list[object], what: str, environment: dict[str, str] | None = None) -> None:
-    """Run a program that has to succeed; `environment` is added to this one's.
+def must(argv: list[object], what: str, environment: dict[str, str] | None = None, cwd: Path | None = None) -> None:
+    """Run a program that has to succeed, in `cwd`; `environment` is added to this one's.
 
     Raises:
         DeployError: it failed; with the end of what it said.
     """
     done = subprocess.run(
         [str(each) for each in argv], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
-        env={**os.environ, **(environment or {})}, preexec_fn=die_with_parent,
+        env={**os.environ, **(environment or {})}, cwd=cwd, preexec_fn=die_with_parent,
     )  # fmt: skip
     if done.returncode:
         lines = [line for line in done.stderr.strip().splitlines() if not line.startswith("WARNING")]

@@ -197,12 +197,7 @@ def build_own_wheel(build: Path, tools: Path, model: Path | None) -> Path:
     """
     with tempfile.TemporaryDirectory(prefix="partial-", dir=build) as partial:
         source, out = Path(partial, "source"), Path(partial, "out")
-        source.mkdir()
-        for path in sorted(PROJECT.iterdir()):
-            if path.is_file() and not path.name.startswith("."):
-                shutil.copy2(path, source)
-            elif path.name in OF_THE_DEVICE:
-                shutil.copytree(path, source / path.name, ignore=shutil.ignore_patterns("__pycache__"))
+        copy_source(source)
         if model is not None:
             put_model(model, source / "edge/models")
         pip = [tools, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", out, source]
@@ -214,6 +209,16 @@ def build_own_wheel(build: Path, tools: Path, model: Path | None) -> Path:
     for old in sorted(kept.parents[1].iterdir(), key=os.path.getmtime)[:-KEPT_WHEELS]:
         shutil.rmtree(old)
     return kept
+
+
+def copy_source(target: Path) -> None:
+    """Of this clone what the device's wheel is made of, into a new folder."""
+    target.mkdir()
+    for path in sorted(PROJECT.iterdir()):
+        if path.is_file() and not path.name.startswith("."):
+            shutil.copy2(path, target)
+        elif path.name in OF_THE_DEVICE:
+            shutil.copytree(path, target / path.name, ignore=shutil.ignore_patterns("__pycache__"))
 
 
 def put_model(model: Path, folder: Path) -> None:

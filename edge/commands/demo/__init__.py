@@ -1,4 +1,4 @@
-"""`laennec demo`: a synthetic recording through the detector and a broker, or a whole ward on the board."""
+"""`laennec demo`: a recording through the detector and a broker, or a whole ward on the board."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ def demo(
     broker: Annotated[str, typer.Option(help="mosquitto, amqtt, or auto.")] = "auto",
     model: ModelOption = None,
     runtime: RuntimeOption = None,
+    manikin: Annotated[bool, typer.Option("--manikin", help="Play 15 s of a manikin instead.")] = False,
     board: Annotated[bool, typer.Option("--board", help="A ward of eight simulated beds in a browser.")] = False,
     listen: Annotated[int, typer.Option(help="With --board: port for browsers, 0 for a free one.")] = 8080,
 ) -> None:
@@ -26,6 +27,6 @@ def demo(
         else:
             from edge.commands.demo.play import run_demo
 
-            code = run_demo(fast, broker, (model, runtime), stop)
+            code = run_demo(fast, manikin, broker, (model, runtime), stop)
     if code:
         raise typer.Exit(code)

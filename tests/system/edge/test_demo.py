@@ -27,6 +27,17 @@ def test_the_demo_shows_events_and_ends_with_one_summary_line(broker: str) -> No
     assert ("protocol=3.1.1" in result.stderr) == (broker == "amqtt")
 
 
+def test_the_manikin_s_clip_is_played_with_its_credit() -> None:
+    command = [sys.executable, "-m", "edge", "demo", "--fast", "--manikin"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=HANGS_S)
+    assert result.returncode == 0, result.stderr
+    first, *_, last = result.stdout.splitlines()
+    assert "manikin" in first
+    assert "Torabi" in first
+    assert "CC BY 4.0" in first
+    assert last.startswith("received 15.0 s, measurable 14.")
+
+
 def test_a_demo_whose_detector_fails_fails() -> None:
     command = [sys.executable, "-m", "edge", "demo", "--fast", "--model", "/none.onnx"]
     result = subprocess.run(command, capture_output=True, text=True, timeout=HANGS_S)
