@@ -12,6 +12,7 @@ from typing import Any
 from edge.artefact.entry import read_entry
 
 LONGEST_TEXT = 16_384  # characters of JSON of a variant
+MOST_STEP_FRAMES = 250  # 8 s of score frames of 32 ms: what is decided later is of no use at a bed
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +52,28 @@ class GroupSpec:
     classes: tuple[str, ...]
     """Class names, a subset of the model's."""
     median_frames: int
-    """Length of the running median, odd, score frames."""
+    """Length of the running median, odd, score frames; of no account with `step_frames`."""
     keep: float
-    """An event lasts while the score stays above this share of the threshold, 0 to 1."""
+    """An event lasts while the score stays above this share of the threshold; with `step_frames` a pause belongs to it
+    if its mean is this share of that of the event; 0 to 1."""
     confirm_frames: int
     """Score frames that an event must last to count."""
     quiet_frames: int
     """Score frames of quiet that end an event; shorter pauses belong to it."""
+    step_frames: int = 0
+    """Score frames on each side of a change by which events begin and end (`edge.detector.change_points`); 0: they
+    begin and end where the running median passes the threshold (`edge.detector.tracker`)."""
+
+    def __post_init__(self) -> None:
+        """Refuse a step that cannot be.
+
+        Raises:
+            ValueError: naming it.
+        """
+        if not isinstance(self.step_frames, int) or not 0 <= self.step_frames <= MOST_STEP_FRAMES:
+            raise ValueError(
+                f"group {self.name}: step_frames: expected 0 to {MOST_STEP_FRAMES}, found {self.step_frames}"
+            )
 
 
 @dataclass(frozen=True, slots=True)

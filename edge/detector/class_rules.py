@@ -18,7 +18,8 @@ class ClassRule:
     """Of one class; an event obeys the class that it has most of so far."""
 
     keep: float
-    """An event that this class opened lasts while the score stays above this share of the threshold, 0 to 1."""
+    """A pause belongs to an event if its mean is this share of that of the event, 0 to 1; of a model without change
+    points, an event that this class opened lasts while the score stays above this share of the threshold."""
     confirm_frames: int
     """Score frames that an event must last to count."""
     quiet_frames: int

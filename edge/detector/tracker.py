@@ -1,5 +1,7 @@
 """Scores in, events out: which stretch of scores is one sound, and which sound it is. Pure; no clock, no I/O.
 
+Where a model says so, events are found by change points (`edge.detector.change_points`), else as here.
+
 Sounds of one group (continuous: wheeze, rhonchus, stridor; discontinuous: crackles) exclude each other, so a group is
 tracked as one: its score is the sum over its classes. That sum is smoothed by a running median; an event opens when it
 reaches the threshold of its strongest class, lasts while it stays above `keep` times that, is confirmed (and named
@@ -31,7 +33,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.artefact.specs import GroupSpec
-from edge.detector.after_loss import AFTER_BRIDGE_LOG_ODDS, AFTER_GAP_LOG_ODDS, CAREFUL_FRAMES, raised
+from edge.detector.after_loss import CAREFUL_FRAMES, asked
+from edge.detector.change_points import ChangePoints
 from edge.detector.class_rules import ClassRule, class_rules
 from edge.types import Event, Scores
 
@@ -63,10 +66,10 @@ class _Group:
     """Tracks one group through one stretch of valid frames after another."""
 
     def __init__(
-        self, spec: GroupSpec, columns: list[int], thresholds: list[float], hop_samples: int,
+        self, spec: GroupSpec, thresholds: list[float], hop_samples: int,
         rules: list[ClassRule], update_frames: int | None,
     ) -> None:  # fmt: skip
-        self.spec, self.columns, self.thresholds, self.rules = spec, columns, thresholds, rules
+        self.spec, self.thresholds, self.rules = spec, thresholds, rules
         self.hop_samples, self.update_frames = hop_samples, update_frames
         self.half = spec.median_frames // 2  # frames on each side of the one that is smoothed
         # Of the newest score frames of this stretch:
@@ -148,18 +151,13 @@ class _Group:
         if self.open is None:
             strongest = int(np.argmax(of_classes))
             usual = self.thresholds[strongest]
-            threshold = self._asked(usual, frame, self.bridged[frame - oldest])
+            since_gap = frame - self.first if self.follows_gap else None
+            threshold = asked(usual, since_gap, self.bridged[frame - oldest])
             if score < threshold:
                 return []
             quiet_below = self.rules[strongest].keep * usual
             self.open = _Open(frame, frame, threshold, quiet_below, sums=np.zeros(len(of_classes)))
         return self._extend(frame, score, of_classes, self.open)
-
-    def _asked(self, threshold: float, frame: int, is_bridged: bool) -> float:
-        """What the score of a frame must reach to open an event."""
-        if self.follows_gap and frame - self.first < CAREFUL_FRAMES:
-            return raised(threshold, AFTER_GAP_LOG_ODDS)
-        return raised(threshold, AFTER_BRIDGE_LOG_ODDS) if is_bridged else threshold
 
     def _extend(self, frame: int, score: float, of_classes: NDArray[np.float64], event: _Open) -> list[Event]:
         """Go on with an event by one frame, or end it after too many quiet ones."""
@@ -223,13 +221,13 @@ class Tracker:
     ) -> None:  # fmt: skip
         """Start with nothing open."""
         rules = class_rules(groups, {}, 1.0) if rules is None else rules
+        self._columns = [[classes.index(c) for c in g.classes] for g in groups]
         self._groups = [
-            _Group(
-                g, [classes.index(c) for c in g.classes], [thresholds[c] for c in g.classes], hop_samples,
-                [rules[c] for c in g.classes], update_frames,
+            (ChangePoints if g.step_frames else _Group)(
+                g, [thresholds[c] for c in g.classes], hop_samples, [rules[c] for c in g.classes], update_frames
             )
             for g in groups
-        ]  # fmt: skip
+        ]
         self._next: int | None = None
         self._bridge: int | None = None  # the last score frame with concealed sound
 
@@ -257,11 +255,12 @@ class Tracker:
 
     def _hear(self, frame: int, rows: NDArray[np.float64], bridged: list[bool]) -> list[Event]:
         """Take consecutive valid score frames, the first of them `frame`."""
-        of_groups = [rows[:, group.columns] for group in self._groups]
+        of_groups = [rows[:, columns] for columns in self._columns]
         sums = [_summed(part) for part in of_groups]
-        if all(group.is_quiet(each) for group, each in zip(self._groups, sums, strict=True)):
-            for group, part, each in zip(self._groups, of_groups, sums, strict=True):
-                group.skip(frame, part, each, bridged)
+        medians = [group for group in self._groups if isinstance(group, _Group)]  # change points lie in quiet, too
+        if len(medians) == len(sums) and all(group.is_quiet(each) for group, each in zip(medians, sums, strict=True)):
+            for quiet, part, each in zip(medians, of_groups, sums, strict=True):
+                quiet.skip(frame, part, each, bridged)
             return []
         events: list[Event] = []
         for t in range(len(rows)):

@@ -22,7 +22,8 @@ class ClassTracking(Section):
     """Of one class; None: as the model has it."""
 
     keep: Annotated[float, Field(gt=0, le=1)] | None = None
-    """An event lasts while the score stays above this share of its threshold: the hysteresis."""
+    """Share of an event's mean score that a pause has which belongs to it; of a model without change points, share of
+    its threshold above which it lasts."""
     minimum_s: Seconds | None = None
     """How long a sound must last to become an event."""
     quiet_s: Seconds | None = None

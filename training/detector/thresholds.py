@@ -1,7 +1,7 @@
 """From logits of patients that the network never saw to calibrated scores and to the numbers that make them events.
 
 Calibration: one slope and one offset for each presence question, fitted by logistic regression over all frames (Platt
-1999). Detection: for each group the threshold, median, hysteresis and confirmation that give the best sum of event and
+1999). Detection: for each group the threshold, step, pauses and least length that give the best sum of event and
 segment F1, found by coordinate search over the tracker's own events (`training.metrics.spans`). What such a choice is
 worth is said by folds that it never met (`training.detector.nested`); what is shipped is chosen on all.
 """
@@ -35,14 +35,15 @@ from training.metrics.streaming import (
 MEMBERS = {"continuous": CONTINUOUS, "discontinuous": DISCONTINUOUS}
 SEARCH: dict[str, tuple[float, ...]] = {  # in this order; frames are score frames of 32 ms
     "threshold": tuple(round(0.10 + 0.04 * i, 2) for i in range(22)),
-    "median_frames": (7, 15, 23),
-    "keep": (0.5, 0.7, 0.85, 1.0),
-    "confirm_frames": (4, 8, 12),
-    "quiet_frames": (1, 4, 8),
+    "step_frames": (9, 12, 16, 20),
+    "keep": (0.5, 0.65, 0.8, 1.0),
+    "confirm_frames": (8, 12, 16),
+    "quiet_frames": (8, 16),
 }
 
 
-SPARED = 0.04  # share of the best quality that is given up for fewer false alarms
+NO_MEDIAN = 1  # frames: events by change points need no smoother scores
+SPARED = 0.06  # share of the best quality that is given up for fewer false alarms
 WORTH = 0.01  # share by which another value of a field must be better to be taken: the curves are flat
 
 
@@ -99,16 +100,16 @@ class Choice:
     """Detection parameters of one group, in score frames; `SEARCH` says between which values they are chosen."""
 
     threshold: float = 0.25
-    median_frames: int = 15
-    keep: float = 0.7
-    confirm_frames: int = 8
-    quiet_frames: int = 4
+    step_frames: int = 12
+    keep: float = 0.65
+    confirm_frames: int = 12
+    quiet_frames: int = 8
 
 
 def to_detection(choices: dict[str, Choice], recipe: Recipe) -> Detection:
     """Parameters of all groups in the form that the tracker and the artefact take."""
     groups = tuple(
-        GroupSpec(name, MEMBERS[name], c.median_frames, c.keep, c.confirm_frames, c.quiet_frames)
+        GroupSpec(name, MEMBERS[name], NO_MEDIAN, c.keep, c.confirm_frames, c.quiet_frames, c.step_frames)
         for name, c in choices.items()
     )
     thresholds = {member: choices[name].threshold for name in choices for member in MEMBERS[name]}

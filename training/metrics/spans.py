@@ -34,6 +34,7 @@ class GroupScores:
 
     def __init__(self, scores: NDArray[np.float32], classes: Sequence[str]) -> None:
         of_classes = scores[:, [CLASSES.index(c) for c in classes]].astype(np.float64)
+        self._of_classes = of_classes
         self._sums = of_classes.sum(axis=1)
         self._strongest = of_classes.argmax(axis=1)
         self._medians: dict[int, tuple[NDArray[np.float64], float]] = {}
@@ -45,11 +46,16 @@ class GroupScores:
             spec: of the group.
             thresholds: by class.
         """
+        of_classes = np.array([thresholds[c] for c in spec.classes])
+        if spec.step_frames:
+            if float(self._sums.max(initial=0.0)) < of_classes.min():
+                return NONE
+            rules = spec.keep, spec.confirm_frames, spec.quiet_frames
+            return _change_spans(self._sums, self._of_classes, of_classes, spec.step_frames, rules)
         if spec.median_frames not in self._medians:
             smoothed = running_median(self._sums, spec.median_frames)
             self._medians[spec.median_frames] = smoothed, float(smoothed.max(initial=0.0))
         smoothed, highest = self._medians[spec.median_frames]
-        of_classes = np.array([thresholds[c] for c in spec.classes])
         if highest < of_classes.min():
             return NONE
         return _spans(smoothed, of_classes[self._strongest], spec.keep, spec.confirm_frames, spec.quiet_frames)
@@ -102,6 +108,79 @@ def _spans(
         found[count, 0], found[count, 1] = first, last + 1
         count += 1
     return found[:count].copy()
+
+
+@njit
+def _change_spans(  # noqa: C901 - one state machine, compiled
+    sums: NDArray[np.float64], of_classes: NDArray[np.float64], thresholds: NDArray[np.float64], half: int,
+    rules: tuple[float, int, int],
+) -> Spans:  # fmt: skip
+    """Step by step as `edge.detector.change_points`; `rules` are keep, confirm_frames and quiet_frames."""
+    keep, confirm, quiet = rules
+    totals, of_each = _totals(sums, of_classes)
+    last = len(sums)
+    found = np.empty((last + 1, 2), np.int64)
+    count, begin, end, edge, lasts, is_event, extreme = 0, -1, -1, -1, False, False, 0.0
+    for b in range(last + 1):
+        step = ((totals[min(b + half, last)] - totals[b]) - (totals[b] - totals[max(b - half, 0)])) / half
+        until = -1  # what is known of a sound that lasts
+        if not lasts and step > extreme:
+            extreme, edge = step, b
+        elif not lasts and step <= 0 and edge >= 0:
+            pause = edge - end
+            if end < 0 or pause >= quiet or totals[edge] - totals[end] < keep * _mean(totals, begin, end) * pause:
+                count += is_event
+                begin, is_event = edge, False
+            end, lasts, extreme, edge = -1, True, step, b
+        elif lasts and step < extreme:
+            extreme, edge, until = step, b, b
+        elif lasts and step > 0:
+            end, until, lasts, extreme = edge, edge, False, step
+            edge = b
+        elif lasts:
+            is_quiet = totals[b] - totals[edge] < keep * _mean(totals, begin, edge) * (b - edge)
+            until = edge if is_quiet else b
+            if is_quiet and b - edge >= quiet:
+                end, lasts, extreme, edge = edge, False, 0.0, -1
+        if until >= 0:
+            is_event = is_event or _reaches(totals, of_each, (begin, until), thresholds, confirm)
+            found[count, 0], found[count, 1] = begin, until
+        if not lasts and end >= 0 and b - end >= quiet and (edge < 0 or edge - end >= quiet):
+            count += is_event
+            end, is_event = -1, False
+    if lasts:
+        is_event = is_event or _reaches(totals, of_each, (begin, edge), thresholds, confirm)
+        found[count, 0], found[count, 1] = begin, edge
+    return found[: count + is_event].copy()
+
+
+@njit
+def _totals(
+    sums: NDArray[np.float64], of_classes: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(T + 1,) of the scores before each frame, and (T + 1, C) of those of each class."""
+    totals, of_each = np.zeros(len(sums) + 1), np.zeros((len(sums) + 1, of_classes.shape[1]))
+    for t in range(len(sums)):
+        totals[t + 1] = totals[t] + sums[t]
+        of_each[t + 1] = of_each[t] + of_classes[t]
+    return totals, of_each
+
+
+@njit
+def _mean(totals: NDArray[np.float64], begin: int, end: int) -> float:
+    return (totals[end] - totals[begin]) / (end - begin)
+
+
+@njit
+def _reaches(
+    totals: NDArray[np.float64], of_each: NDArray[np.float64], sound: tuple[int, int], thresholds: NDArray[np.float64],
+    confirm: int,
+) -> bool:  # fmt: skip
+    """Whether what a sound has so far makes it an event."""
+    begin, until = sound
+    if until - begin < confirm:
+        return False
+    return _mean(totals, begin, until) >= thresholds[np.argmax(of_each[until] - of_each[begin])]
 
 
 Stretch = tuple[float, float]

@@ -151,7 +151,7 @@ def _heard_well(label: str, number: int) -> RecordingLogits:
 
 
 def test_a_detector_that_is_nearly_always_right_is_judged_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    few = {"threshold": (0.3, 0.5), "median_frames": (1, 7), "keep": (0.7,), "confirm_frames": (4,)}
+    few = {"threshold": (0.3, 0.5), "step_frames": (4, 6), "keep": (0.65,), "confirm_frames": (4,)}
     monkeypatch.setattr(training.detector.acceptance, "SEARCH", few)
     monkeypatch.setattr(training.detector.thresholds, "SEARCH", few)
     monkeypatch.setattr(training.detector.budget, "CAP", 1.0)  # of so few patients nothing could be promised
@@ -164,8 +164,8 @@ def test_a_detector_that_is_nearly_always_right_is_judged_so(monkeypatch: pytest
     result = assess(RECIPE, TrainingData(recordings, tmp_path), heard, clips, {"youngest": young})
     assert (result["patients"], result["recordings"], len(result["trained_on"])) == (20, 20, 40)
     assert [group["name"] for group in result["groups"]] == ["continuous", "discontinuous"]
-    # 0.5 finds as much as 0.3; two frames of noise are no event with either median, so the first of equals is taken
-    assert [group["median_frames"] for group in result["groups"]] == [1, 1]
+    # 0.5 finds as much as 0.3; two frames of noise are no event with either step, so the first of equals is taken
+    assert [group["step_frames"] for group in result["groups"]] == [4, 4]
     assert set(result["thresholds"].values()) == {0.5}
     found = result["validation"]
     assert [found[f"{kind} F1 {g}"] for kind in ("event", "segment") for g in ("continuous", "discontinuous")] == [

@@ -17,7 +17,7 @@ from training.detector.budget import nested_points
 from training.detector.nested import choose, cross_calibrated, halves, judged, nested
 from training.detector.thresholds import RecordingLogits, calibrate
 
-FEW = {"threshold": (0.1, 0.3, 0.5, 0.7), "median_frames": (1, 7)}
+FEW = {"threshold": (0.1, 0.3, 0.5, 0.7), "step_frames": (6, 12)}
 
 
 def _heard(patient: int, fold: int, label: str = "") -> RecordingLogits:

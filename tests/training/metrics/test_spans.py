@@ -26,6 +26,7 @@ SPECS = st.builds(
     st.sampled_from([0.3, 0.5, 0.7, 0.85, 1.0]),
     st.integers(1, 12),
     st.integers(1, 8),
+    st.sampled_from([0, 0, 1, 3, 8]),
 )
 LEVELS = st.sampled_from([0.1, 0.3, 0.42, 0.5, 0.62, 0.9])
 TENTHS = st.integers(0, 60).map(lambda n: n / 10)
