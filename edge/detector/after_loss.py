@@ -20,19 +20,6 @@ AFTER_BRIDGE_LOG_ODDS = 0.2
 CAREFUL_FRAMES = 31  # so many score frames behind it; 1 s of those of 32 ms
 
 
-def asked(threshold: float, since_gap: int | None, is_bridged: bool) -> float:
-    """What the score of an event must reach that begins with some frame.
-
-    Args:
-        threshold: that it must reach elsewhere.
-        since_gap: valid frames between a gap and this one; None where no gap came before.
-        is_bridged: whether concealed sound lies in it or closely before it.
-    """
-    if since_gap is not None and since_gap < CAREFUL_FRAMES:
-        return raised(threshold, AFTER_GAP_LOG_ODDS)
-    return raised(threshold, AFTER_BRIDGE_LOG_ODDS) if is_bridged else threshold
-
-
 def raised(threshold: float, log_odds: float) -> float:
     """A threshold (0 to 1) with some log-odds more; with 0.5, 0.42 becomes 0.54."""
     return 1.0 / (1.0 + (1.0 / threshold - 1.0) * exp(-log_odds))

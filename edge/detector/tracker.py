@@ -33,7 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.artefact.specs import GroupSpec
-from edge.detector.after_loss import CAREFUL_FRAMES, asked
+from edge.detector.after_loss import AFTER_BRIDGE_LOG_ODDS, AFTER_GAP_LOG_ODDS, CAREFUL_FRAMES, raised
 from edge.detector.change_points import ChangePoints
 from edge.detector.class_rules import ClassRule, class_rules
 from edge.types import Event, Scores
@@ -151,13 +151,18 @@ class _Group:
         if self.open is None:
             strongest = int(np.argmax(of_classes))
             usual = self.thresholds[strongest]
-            since_gap = frame - self.first if self.follows_gap else None
-            threshold = asked(usual, since_gap, self.bridged[frame - oldest])
+            threshold = self._asked(usual, frame, self.bridged[frame - oldest])
             if score < threshold:
                 return []
             quiet_below = self.rules[strongest].keep * usual
             self.open = _Open(frame, frame, threshold, quiet_below, sums=np.zeros(len(of_classes)))
         return self._extend(frame, score, of_classes, self.open)
+
+    def _asked(self, threshold: float, frame: int, is_bridged: bool) -> float:
+        """What the score of a frame must reach to open an event."""
+        if self.follows_gap and frame - self.first < CAREFUL_FRAMES:
+            return raised(threshold, AFTER_GAP_LOG_ODDS)
+        return raised(threshold, AFTER_BRIDGE_LOG_ODDS) if is_bridged else threshold
 
     def _extend(self, frame: int, score: float, of_classes: NDArray[np.float64], event: _Open) -> list[Event]:
         """Go on with an event by one frame, or end it after too many quiet ones."""
