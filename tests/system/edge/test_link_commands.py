@@ -50,7 +50,9 @@ def simulated() -> Iterator[Callable[..., str]]:
         child = subprocess.Popen([*LINK, "simulate", *map(str, options)], stdout=subprocess.PIPE, text=True)
         running.append(child)
         assert child.stdout is not None
-        return child.stdout.readline().strip()
+        line = child.stdout.readline().strip()
+        assert line, f"no line; exit code {child.wait(HANGS_S)}"
+        return line
 
     yield begin
     for child in running:
@@ -72,6 +74,8 @@ def stopped(is_enough: Callable[[str], object], *arguments: object, of: str = "s
             if is_enough(line):
                 child.send_signal(signal.SIGINT)
                 break
+        else:
+            pytest.fail(f"{command} ended by itself: {said[of]}{child.stdout.read()}{child.stderr.read()}")
         for name in said:
             said[name] += getattr(child, name).read()
     return Done(command, child.returncode, **said)
