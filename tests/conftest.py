@@ -94,9 +94,11 @@ def pytest_testnodedown(node: Any) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say what was left out where everybody looks."""
     if (other := OTHER_PART.get(config.option.markexpr)) is not None:
-        skipped = len(terminalreporter.stats.get("skipped", ()))
-        lacking = f", and {skipped} that this machine cannot run: SKIPPED above" if skipped else ""
-        terminalreporter.write_line(f"left out: {config.stash.get(LEFT_OUT, 0)} {other}{lacking}")
+        terminalreporter.write_line(f"left out: {config.stash.get(LEFT_OUT, 0)} {other}")
+        if skipped := len(terminalreporter.stats.get("skipped", ())):
+            terminalreporter.write_line(
+                f"left out: {skipped} tests that this machine cannot run, for the reasons below"
+            )
     if too_old:
         terminalreporter.write_line(f"not run: {', '.join(f'tests/{name}' for name in WORKSTATION)}; {too_old}")
 
