@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import stat
@@ -26,6 +27,11 @@ def environment(state: Path) -> dict[str, str]:
     return {**os.environ, "XDG_STATE_HOME": str(state), "PYTHONPATH": str(ROOT), "TERM": "dumb"}
 
 
+def _own_terminal() -> None:
+    """Make standard input the terminal of this process: a password is asked at that, not at whoever runs the tests."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
 def in_a_terminal(folder: Path, answers: Sequence[tuple[str, str]], *arguments: str) -> tuple[int, str]:
     """Exit code and all that was shown of a run in which each question, known by its begin, gets its answer."""
     master, slave = pty.openpty()
@@ -33,8 +39,9 @@ def in_a_terminal(folder: Path, answers: Sequence[tuple[str, str]], *arguments: 
     settings[3] &= ~termios.ECHO  # else what is typed stands among what is shown
     termios.tcsetattr(slave, termios.TCSANOW, settings)
     with subprocess.Popen(
-        [*COMMAND, *arguments], cwd=folder, env=environment(folder), stdin=slave, stdout=slave, stderr=slave
-    ) as process:
+        [*COMMAND, *arguments], cwd=folder, env=environment(folder), stdin=slave, stdout=slave, stderr=slave,
+        start_new_session=True, preexec_fn=_own_terminal,
+    ) as process:  # fmt: skip
         os.close(slave)
         shown, waiting = "", list(answers)
         while True:
