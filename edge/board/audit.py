@@ -11,7 +11,7 @@ import logging
 import time
 from pathlib import Path
 
-from edge.delivery.messages import rfc3339
+from edge.contract.fields import rfc3339
 from edge.errors import ConfigError
 from edge.log import RateLimitedLog
 from edge.private_files import make_private_folder, open_private, restrict

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 from edge.board.kept import Alarms, BedState, Kept, NodeState, Unread
 from edge.board.ward_state import WINDOW_S
-from edge.contract.alarms import AlarmMessage
-from edge.contract.trend import TrendMessage, Window
-from edge.delivery.alarm_messages import ALARM_EXPIRY_S
-from edge.delivery.messages import HEALTH_EXPIRY_S, STATUS_EXPIRY_S
-from edge.delivery.trend import TREND_EXPIRY_S
+from edge.contract.alarms import ALARM_EXPIRY_S, AlarmMessage
+from edge.contract.status import HEALTH_EXPIRY_S, STATUS_EXPIRY_S
+from edge.contract.trend import TREND_EXPIRY_S, TrendMessage, Window
 
 SETTLE_S = 330.0  # how long a node may have run without a burden over `WINDOW_S`: its half, and the next trend or two
 RETURN_S = SETTLE_S + 120.0  # how long after a bed was last measured that is waited for, however often its node starts

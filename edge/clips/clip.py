@@ -90,7 +90,7 @@ class Hearing:
     mode: str
     rate_hz: int
     model: dict[str, str]
-    """As events name it (`edge.delivery.messages.model_body`)."""
+    """As events name it (`edge.contract.events.ModelName`)."""
     phase: int
     """Of the chunks, frames."""
     options: EventOptions

@@ -6,14 +6,13 @@ Not for sending. On `s/<stream>/clip`, in the outbox like events; the event or a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from edge.clips.clip import Clip, Hearing
 from edge.clips.pcm_ring import gaps_in
-from edge.delivery.messages import EVENT_EXPIRY_S, Body, Message, Node, rfc3339
-
-MOST_EVENTS = 64  # named in a message, so that it stays below 4 kB
-State = Literal["stored", "withheld", "dropped"]
+from edge.contract.clips import MOST_EVENTS, ClipAlarm, ClipMessage, ClipSample, ClipTime, State
+from edge.contract.events import EVENT_EXPIRY_S
+from edge.contract.fields import UNSENT
+from edge.delivery.messages import Message, Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +45,14 @@ def clip_message(node: Node, recorded: Recorded, state: State, cause: str, has_s
     clip, hearing = recorded.clip, recorded.hearing
     lost = sum(stop - first for first, stop in gaps_in(clip.pcm))
     is_alarm = clip.cause.kind == "alarm"
-    body: Body = {
-        "schema": "laennec.clip/1", "id": clip.id, "seq": 0, "mode": node.mode, "node": node.node,
-        "stream": hearing.stream, "site": node.site, "boot_id": hearing.boot_id, "late": False,
-        "state": state, "cause": cause, "speech": has_speech, "of": clip.cause.kind,
-        "sample": {"rate": hearing.rate_hz, "from": clip.start, "to": clip.stop},
-        "time": {"from": rfc3339(recorded.begin_s), "to": rfc3339(recorded.end_s), "published": None},
-        "lost_s": round(lost / hearing.rate_hz, 3), "events": [event.id for event in clip.events[:MOST_EVENTS]],
-        "alarm": {"condition": clip.cause.condition, "episode": clip.cause.episode} if is_alarm else None,
-        "by": clip.cause.by or None,
-    }  # fmt: skip
-    return Message(node.topic("s", hearing.stream, "clip"), body, EVENT_EXPIRY_S)
+    made = ClipMessage.model_construct(
+        id=clip.id, seq=0, mode=node.mode, node=node.node, stream=hearing.stream, site=node.site,
+        boot_id=hearing.boot_id, late=False, state=state, cause=cause, speech=has_speech, of=clip.cause.kind,
+        sample=ClipSample.model_construct(rate=hearing.rate_hz, from_=clip.start, to=clip.stop),
+        time=ClipTime.model_construct(from_=recorded.begin_s, to=recorded.end_s, published=UNSENT),
+        lost_s=round(lost / hearing.rate_hz, 3), events=[event.id for event in clip.events[:MOST_EVENTS]],
+        alarm=ClipAlarm.model_construct(condition=clip.cause.condition, episode=clip.cause.episode) if is_alarm
+        else None,
+        by=clip.cause.by or None,
+    )  # fmt: skip
+    return Message(node.topic("s", hearing.stream, "clip"), made.body(), EVENT_EXPIRY_S)

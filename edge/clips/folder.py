@@ -23,7 +23,8 @@ import soundfile
 
 from edge.clips.clip import Clip, Hearing, describe, from_json, to_json
 from edge.clips.pcm_ring import LOST
-from edge.delivery.messages import CROCKFORD, rfc3339
+from edge.contract.fields import rfc3339
+from edge.delivery.messages import CROCKFORD
 from edge.durable import sync
 from edge.errors import LaennecError
 from edge.private_files import make_private_folder, open_private, restrict

@@ -70,7 +70,7 @@ def _wall_s(each: Transition) -> float:
 
 
 def _row(each: Transition) -> str:
-    from edge.delivery.messages import rfc3339
+    from edge.contract.fields import rfc3339
 
     when = rfc3339(_wall_s(each))[:19].replace("T", " ")
     who = "" if each.by is None else f"{each.by.by}{': ' if each.by.why else ''}{each.by.why}"

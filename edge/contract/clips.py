@@ -14,6 +14,9 @@ from edge.contract.tables import Row
 MOST_EVENTS = 64  # named in a message, so that it stays below 4 kB
 
 
+State = Literal["stored", "withheld", "dropped"]
+
+
 class ClipSample(Part):
     """The truth: [from, to) of the stream, as in laennec.event/1."""
 
@@ -56,7 +59,7 @@ class ClipMessage(Message):
     site: Id
     boot_id: Hex = Field(description="Of the process whose sample indices these are.")
     late: Late
-    state: Literal["stored", "withheld", "dropped"] = Field(
+    state: State = Field(
         description="stored: on the disk of the node, until its room or its time is over; withheld: somebody speaks in "
         "it; dropped: lost, for the cause.",
     )

@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from edge.contract.fields import Body
+from edge.contract.fields import Absent, Body
 
 HOUR_S = 3600
 ADDED = "Within /{} fields are only added: readers ignore what they do not know."
@@ -30,9 +30,28 @@ class Part(BaseModel):
         validate_by_name=True, validate_by_alias=True,
     )  # fmt: skip
 
+    absent: ClassVar[frozenset[str]] = frozenset()
+    """Fields that are there or not, and never null."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        """Find those fields."""
+        fields = cls.model_fields.items()
+        cls.absent = frozenset(name for name, field in fields if Absent in get_args(field.annotation))
+
+    @classmethod  # type: ignore[no-redef]  # pydantic's plugin of mypy gives each class its own, typed
+    def model_construct(  # type: ignore[override]
+        cls: type[AnyPart], _fields_set: set[str] | None = None, **values: Any
+    ) -> AnyPart:
+        """What the program itself builds, not checked; a field that is `absent` and None is left out."""
+        for name in cls.absent & values.keys():
+            if values[name] is None:
+                del values[name]
+        return super().model_construct(_fields_set, **values)
+
     def body(self) -> Body:
         """What was given or read, as JSON has it; what was not is left out."""
-        return self.model_dump(by_alias=True, exclude_unset=True)
+        return self.model_dump(by_alias=True, exclude_unset=True, warnings=False)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ HEALTH_EXPIRY_S = 90  # three missed reports, and the last one vanishes from the
 Counts = dict[Text, Count]
 Numbers = Annotated[list[float], Field(max_length=64)]
 Triple = Annotated[list[float], Field(min_length=3, max_length=3)]
-Presence = Literal["online", "offline", "stopped"]
+NodeState = Literal["online", "offline", "stopped"]
 
 
 class NodeStatus(Message):
@@ -38,7 +38,7 @@ class NodeStatus(Message):
         retained=True, expiry_s=STATUS_EXPIRY_S,
     )  # fmt: skip
 
-    state: Presence = Field(
+    state: NodeState = Field(
         description="online: connected, published again every 60 s; offline: the connection broke, published by the "
         "broker (the will); stopped: ended in order.",
     )
@@ -233,7 +233,7 @@ class IngestStatus(Message):
     wire: ClassVar = Wire("laennec.ingest/1", (), "whether an ingester of the history is there", retained=True)
 
     name: Id = Field(description="As in the topic.")
-    state: Presence = Field(
+    state: NodeState = Field(
         description="offline: gone without a word (its time is that of the connection); stopped: ended by its operator."
     )
     ts: Made

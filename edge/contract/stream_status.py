@@ -24,6 +24,8 @@ from edge.contract.fields import (
 from edge.contract.message import Message, Part, Wire
 from edge.contract.status import HEALTH_EXPIRY_S
 
+StreamState = Literal["ok", "degraded", "lost", "disabled", "unknown"]
+
 
 class StreamStatus(Message):
     """State of one stream (bed), published when it changes.
@@ -147,7 +149,7 @@ class StreamHealth(Message):
 
     ts: Made
     boot_id: BootId
-    state: Literal["ok", "degraded", "lost", "disabled", "unknown"]
+    state: StreamState
     reason: Text
     verified: bool | None
     gain_db: int | Absent = None

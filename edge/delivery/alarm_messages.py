@@ -1,16 +1,9 @@
-"""What a node says of its alarms, and the answers to commands: topics and JSON bodies, built by pure functions.
+"""What a node says of its alarms, and the answers to commands: topics and bodies, built by pure functions.
 
 Not for sending (`edge.delivery.dispatch`). An alarm's topic is retained and holds the whole present state, so a reader
 needs no earlier message; it is said again every `REFRESH_S` and counts until `valid_until`. An alarm that is not there,
 or is older, is unknown, never over. What an alarm went through while a reader or the broker was away is in its
 transitions: they are kept until the broker has them, as events are, and count nothing for the present.
-
-    <node>/s/<stream>/alarm/<condition>                 of a bed       <node>/alarm/<condition>      of the node
-    <node>/s/<stream>/alarm/<condition>/transition      its changes    <node>/alarm/<condition>/transition
-    <node>/s/<stream>/cmd/<verb>/<user>                 a command      <node>/cmd/<verb>/<user>
-    <node>/s/<stream>/result/<verb>/<user>[/<more>]     its answer     <node>/result/<verb>/<user>[/<more>]
-
-`<user>` is the sender's name at the broker, whose access list lets nobody write another's.
 """
 
 from __future__ import annotations
@@ -18,15 +11,24 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
+from edge.contract.alarms import (
+    ALARM_EXPIRY_S,
+    TRANSITION,
+    AlarmMessage,
+    Limit,
+    ResultMessage,
+    TransitionMessage,
+    TransitionTime,
+)
+from edge.contract.alarms import Person as PersonMessage
+from edge.contract.events import EVENT_EXPIRY_S
+from edge.contract.fields import UNSENT, Body
 from edge.contract.topics import is_topic
-from edge.delivery.messages import EVENT_EXPIRY_S, TRANSITION, Body, Message, Node, rfc3339
+from edge.delivery.messages import Message, Node
 from edge.ward.alarm_records import AlarmState, Answer, Key, Person, Rule, Transition, Value
 from edge.ward.alarm_rules import effective_limit, is_audible, is_watched, priority_of
-
-REFRESH_S = 30.0  # how often an alarm is said again
-ALARM_EXPIRY_S = 120  # how long it counts; three refreshes may fail
-ANSWER_EXPIRY_S = 60
 
 COMMAND = re.compile(r"(s/(?P<stream>[a-z0-9-]{1,32})/)?cmd/(?P<verb>[a-z]{1,16})/(?P<user>[A-Za-z0-9._-]{1,64})")
 
@@ -103,21 +105,19 @@ def alarm_body(node: Node, alarm: AlarmNow, now_s: float, wall: Wall) -> Body:
         wall: from that clock to wall time.
     """
     state, key, rule, value = alarm.state, alarm.key, alarm.rule, alarm.value
-    return {
-        "schema": "laennec.alarm/1", "rev": state.rev, "mode": node.mode, "site": node.site, "node": node.node,
-        "stream": key.stream or None, "boot_id": node.boot_id, "condition": key.condition, "kind": rule.kind,
-        "priority": priority_of(rule, state), "escalated": state.escalated, "cause": alarm.cause,
-        "activation": _activation(rule, state), "presence": state.presence, "validity": "Vld" if state.known else "NA",
-        "signal": state.signal, "audible": is_audible(state), "since": _moment(state.since_s or None, wall),
-        "began": _moment(state.began_s, wall),
-        "audio_paused_until": _moment(state.paused_until_s, wall), "episode": state.episode or None,
-        "latching": rule.latching,
-        "acknowledged": _person(state.acknowledged, wall) if state.signal == "Ack" else None,
-        "inactivated": _inactivated(state, wall),
-        "value": round(value, 2) if rule.kind == "Phy" and value is not None else None,
-        "limit": _limit(rule, state, wall), "clip": alarm.clip or None, "durable": alarm.is_durable,
-        "ts": rfc3339(wall(now_s)), "valid_until": rfc3339(wall(now_s) + ALARM_EXPIRY_S),
-    }  # fmt: skip
+    return AlarmMessage.model_construct(
+        rev=state.rev, mode=node.mode, site=node.site, node=node.node, stream=key.stream or None,
+        boot_id=node.boot_id, condition=key.condition, kind=rule.kind, priority=priority_of(rule, state),
+        escalated=state.escalated, cause=alarm.cause, activation=_activation(rule, state), presence=state.presence,
+        validity="Vld" if state.known else "NA", signal=state.signal, audible=is_audible(state),
+        since=_moment(state.since_s or None, wall), began=_moment(state.began_s, wall),
+        audio_paused_until=_moment(state.paused_until_s, wall), episode=state.episode or None, latching=rule.latching,
+        acknowledged=_person(state.acknowledged, wall) if state.signal == "Ack" else None,
+        inactivated=_inactivated(state, wall),
+        value=round(value, 2) if rule.kind == "Phy" and value is not None else None,
+        limit=_limit(rule, state, wall), clip=alarm.clip or None, durable=alarm.is_durable,
+        ts=wall(now_s), valid_until=wall(now_s) + ALARM_EXPIRY_S,
+    ).body()  # fmt: skip
 
 
 def name_of(key: Key) -> str:
@@ -135,50 +135,55 @@ def transition_message(node: Node, each: Transition, wall: Wall) -> Message:
     """
     state, key = each.state, each.key
     changed_s = wall(each.at_s) if each.wall_s is None else each.wall_s
-    body: Body = {
-        "schema": "laennec.transition/1", "seq": 0, "late": False, "mode": node.mode, "site": node.site,
-        "node": node.node, "stream": key.stream or None, "condition": key.condition, "kind": each.kind,
-        "priority": each.priority, "rev": state.rev, "cause": each.cause, "signal": state.signal,
-        "presence": state.presence, "escalated": state.escalated, "episode": state.episode or None,
-        "by": _person(each.by, wall), "time": {"changed": rfc3339(changed_s), "published": None},
-    }  # fmt: skip
+    made = TransitionMessage.model_construct(
+        seq=0, late=False, mode=node.mode, site=node.site, node=node.node, stream=key.stream or None,
+        condition=key.condition, kind=each.kind, priority=each.priority, rev=state.rev, cause=each.cause,
+        signal=state.signal, presence=state.presence, escalated=state.escalated, episode=state.episode or None,
+        by=_person(each.by, wall), time=TransitionTime.model_construct(changed=changed_s, published=UNSENT),
+    )  # fmt: skip
     topic = f"{alarm_topic(node, key)}/{TRANSITION}"
-    return Message(topic, body, EVENT_EXPIRY_S, transition=(name_of(key), state.rev))
+    return Message(topic, made.body(), EVENT_EXPIRY_S, transition=(name_of(key), state.rev))
 
 
 def answer_body(node: Node, answer: Answer, now_s: float, wall: Wall) -> Body:
     """The answer to a command."""
-    return {
-        "schema": "laennec.result/1", "id": answer.id, "verb": answer.verb, "node": node.node,
-        "stream": answer.stream or None, "boot_id": node.boot_id, "ok": answer.ok, "reason": answer.reason,
-        "conditions": list(answer.conditions), "clip": answer.clip or None, "ts": rfc3339(wall(now_s)),
-    }  # fmt: skip
+    return ResultMessage.model_construct(
+        id=answer.id, verb=answer.verb, node=node.node, stream=answer.stream or None, boot_id=node.boot_id,
+        ok=answer.ok, reason=answer.reason, conditions=list(answer.conditions), clip=answer.clip or None,
+        ts=wall(now_s),
+    ).body()  # fmt: skip
 
 
 def _topic(node: Node, stream: str, *levels: str) -> str:
     return node.topic("s", stream, *levels) if stream else node.topic(*levels)
 
 
-def _activation(rule: Rule, state: AlarmState) -> str:
+def _activation(rule: Rule, state: AlarmState) -> Literal["On", "Psd", "Off"]:
     if not is_watched(rule, state):
         return "Off"
     return "On" if state.inactive_until_s is None else "Psd"
 
 
-def _moment(at_s: float | None, wall: Wall) -> str | None:
-    return None if at_s is None else rfc3339(wall(at_s))
+def _moment(at_s: float | None, wall: Wall) -> float | None:
+    return None if at_s is None else wall(at_s)
 
 
-def _person(person: Person | None, wall: Wall) -> Body | None:
-    return None if person is None else {"by": person.by, "at": rfc3339(wall(person.at_s)), "why": person.why}
+def _person(person: Person | None, wall: Wall) -> PersonMessage | None:
+    if person is None:
+        return None
+    return PersonMessage.model_construct(by=person.by, at=wall(person.at_s), why=person.why)
 
 
-def _inactivated(state: AlarmState, wall: Wall) -> Body | None:
-    who = _person(state.inactivated, wall)
-    return None if who is None else {**who, "until": _moment(state.inactive_until_s, wall)}
+def _inactivated(state: AlarmState, wall: Wall) -> PersonMessage | None:
+    if (person := state.inactivated) is None:
+        return None
+    until = _moment(state.inactive_until_s, wall)
+    return PersonMessage.model_construct(by=person.by, at=wall(person.at_s), why=person.why, until=until)
 
 
-def _limit(rule: Rule, state: AlarmState, wall: Wall) -> Body | None:
+def _limit(rule: Rule, state: AlarmState, wall: Wall) -> Limit | None:
     if (limit := effective_limit(rule, state)) is None:
         return None
-    return {"s_per_min": limit, "set": None if state.limit is None else _person(state.limit.person, wall)}
+    return Limit.model_construct(
+        s_per_min=limit, set=None if state.limit is None else _person(state.limit.person, wall)
+    )

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from edge.delivery.messages import Body, Message
+from edge.contract.fields import Body
+from edge.delivery.messages import Message
 
 LATE_S = 5.0  # an event takes 1.3 to 1.9 s from its sound on a box and a network that keep up
 MOST = 16_384  # events that are followed on their way; of those beyond, the oldest say enough

@@ -15,12 +15,15 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 
+from edge.contract.fields import Body
+from edge.contract.message import encode
+from edge.contract.status import STATUS_EXPIRY_S, NodeState
 from edge.delivery.delivery_lag import DeliveryLag
 from edge.delivery.gap_limit import GapLimit
 from edge.delivery.in_flight import InFlight
 from edge.delivery.latency import LatencyCounts, StageTimes, with_sending
 from edge.delivery.message_inbox import MessageInbox
-from edge.delivery.messages import STATUS_EXPIRY_S, Body, Message, Node, encode, finish, status_body
+from edge.delivery.messages import Message, Node, finish, status_body
 from edge.delivery.mqtt import Acknowledged, Connected, Disconnected, MqttSession, Signal
 from edge.delivery.outbox import Outbox
 from edge.delivery.passing import Passing
@@ -97,7 +100,7 @@ class Dispatch:
         """Let these messages, which are in the outbox, go before all others; call it before `start`."""
         self._first = list(seqs)
 
-    def set_state(self, topic: str, body: Body, expiry_s: int | None = None) -> None:
+    def set_state(self, topic: str, body: Body | None, expiry_s: int | None = None) -> None:
         """Publish a retained value: only the last of a topic counts, and it is published again after a reconnection."""
         with self._mutex:
             self._state[topic] = (body, expiry_s)
@@ -116,10 +119,7 @@ class Dispatch:
 
     def clear_state(self, topic: str) -> None:
         """Remove a retained value from the broker, in every connection of this process."""
-        with self._mutex:
-            self._state[topic] = (None, None)
-            self._unpublished.add(topic)
-        self._wake.set()
+        self.set_state(topic, None)
 
     @property
     def told(self) -> dict[str, int] | None:
@@ -280,7 +280,7 @@ class Dispatch:
         if self._in_flight.has_backlog or not self._in_flight.retry_s:
             self._in_flight.retry_s = self._monotonic() + RETRY_S
 
-    def _publish_status(self, state: str) -> int | None:
+    def _publish_status(self, state: NodeState) -> int | None:
         body = status_body(self._node, state, self._in_flight.session, self._wall())
         self._status_s, expiry_s = self._monotonic(), STATUS_EXPIRY_S if state == "online" else None
         mid = self._session.publish(self._node.topic("status"), encode(body), True, expiry_s)

@@ -14,7 +14,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from itertools import accumulate
 
-from edge.delivery.messages import Body, milliseconds
+from edge.contract.fields import Body
+from edge.delivery.messages import milliseconds
 
 BOUNDS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)  # a chunk of the model has 0.48 s
 STAGES = ("sound", "window", "scored", "disk", "wire", "total")

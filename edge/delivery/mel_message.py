@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.delivery.messages import Body, Node, rfc3339
+from edge.contract.fields import Body
+from edge.contract.spectrogram import Grid, Levels, MelMessage
+from edge.delivery.messages import Node
 
-MEL_EXPIRY_S = 5  # a picture of the moment is worth nothing later
 LOWEST_DB = -100.0  # of byte 1
 STEP_DB = 0.4  # byte 255 is 1.6 dB, more than a full-scale tone
 SCORE_STEPS = 254
@@ -74,13 +75,12 @@ def mel_topic(node: Node, stream: str) -> str:
 def mel_body(node: Node, stream: str, scale: MelScale, tile: MelTile, wall_s: float) -> Body:
     """The message of one stretch, made `wall_s` seconds after 1970."""
     columns, bands = tile.mel.shape
-    return {
-        "schema": "laennec.mel/1", "node": node.node, "stream": stream, "site": node.site, "boot_id": node.boot_id,
-        "mode": node.mode, "ts": rfc3339(wall_s),
-        "sample": {"rate": scale.rate_hz, "first": tile.first, "column": scale.column_samples},
-        "time": rfc3339(tile.first_s), "columns": columns, "bands": bands,
-        "lowest_hz": round(scale.lowest_hz, 2), "highest_hz": round(scale.highest_hz, 2),
-        "db": {"lowest": LOWEST_DB, "step": STEP_DB}, "mel": b64encode(tile.mel.tobytes()).decode(),
-        "classes": list(scale.classes), "scores": b64encode(tile.scores.tobytes()).decode(),
-        "thresholds": {name: round(value, 4) for name, value in scale.thresholds.items()},
-    }  # fmt: skip
+    return MelMessage.model_construct(
+        node=node.node, stream=stream, site=node.site, boot_id=node.boot_id, mode=node.mode, ts=wall_s,
+        sample=Grid.model_construct(rate=scale.rate_hz, first=tile.first, column=scale.column_samples),
+        time=tile.first_s, columns=columns, bands=bands,
+        lowest_hz=round(scale.lowest_hz, 2), highest_hz=round(scale.highest_hz, 2),
+        db=Levels.model_construct(lowest=LOWEST_DB, step=STEP_DB), mel=b64encode(tile.mel.tobytes()).decode(),
+        classes=list(scale.classes), scores=b64encode(tile.scores.tobytes()).decode(),
+        thresholds={name: round(value, 4) for name, value in scale.thresholds.items()},
+    ).body()  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a node publishes on MQTT: topics and JSON bodies, built by pure functions.
+"""What a node publishes on MQTT of its sounds, built by pure functions with the models of `edge.contract`.
 
 Not for sending. The contract is `laennec/v1`: fields are only ever added; readers ignore what they do not know. `seq`,
 `seq_start`, `late` and `time.published` are filled in later (`edge.delivery.outbox` when a message is stored, `finish`
@@ -7,24 +7,31 @@ when it is sent). Sample indices are the truth; wall times are derived from them
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import Any, Protocol
 
+from edge.contract.alarms import TRANSITION
+from edge.contract.events import (
+    EVENT_EXPIRY_S,
+    Clock,
+    EventMessage,
+    EventSample,
+    EventScores,
+    EventTime,
+    GapMessage,
+    ModelName,
+    Published,
+)
+from edge.contract.events import Latency as LatencyMs
+from edge.contract.fields import UNSENT, Body, Mode, rfc3339
+from edge.contract.message import encode
+from edge.contract.status import NodeState, NodeStatus
 from edge.contract.topics import make_topic
-from edge.sources.vitals import Vitals
 from edge.types import Event, Gap
 
-EVENT_EXPIRY_S = 24 * 3600  # how long a broker keeps an event for a consumer that is away
-STATUS_EXPIRY_S = 180  # how long `online` may outlive a node that died with its broker; published three times as often
-HEALTH_EXPIRY_S = 90  # three missed reports, and the last one vanishes from the broker
-TRANSITION = "transition"  # last level of the topic of a change of an alarm
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-
-Body = dict[str, Any]
 
 
 class ModelId(Protocol):
@@ -47,8 +54,8 @@ class Node:
     """First levels of its topics, such as `laennec/v1`."""
     site: str
     node: str
-    mode: str
-    """`Test` or `Operational`."""
+    mode: Mode
+    """Nobody may be alarmed by `Test`."""
     boot_id: str
     """New at each start of the process: sample indices begin again with it."""
     box: str = ""
@@ -156,39 +163,33 @@ def ulid(wall_s: float) -> str:
 
 
 def event_message(
-    node: Node, stream: str, ident: tuple[str, int], event: Event, rate_hz: int, times: EventTimes, model: Body
+    node: Node, stream: str, ident: tuple[str, int], event: Event, rate_hz: int, times: EventTimes, model: ModelName
 ) -> Message:
     """An onset, an update or an end of one sound; `ident` is its (id, rev)."""
-    is_update, end, end_s = event.kind == "update", event.end, None if times.end_s is None else rfc3339(times.end_s)
-    clock, latency = times.clock, times.latency
-    body: Body = {
-        "schema": "laennec.event/1", "id": ident[0], "rev": ident[1], "seq": 0, "type": event.kind, "mode": node.mode,
-        "node": node.node, "stream": stream, "site": node.site, "boot_id": node.boot_id, "late": False,
-        "sample": {"rate": rate_hz, "onset": event.onset, "end": None if is_update else end},
-        "time": {
-            "onset": rfc3339(times.onset_s),
-            "end": None if is_update else end_s,
-            "published": None,
-            "clock": {
-                "synced": clock.is_synchronised, "offset_ms": clock.offset_ms, "uncertainty_ms": clock.uncertainty_ms,
-            },
-        },
-        "label": event.label,
-        "scores": {
-            "peak": round(event.peak, 4), "mean": round(event.mean, 4), "threshold": round(event.threshold, 4),
-        },
-        "model": model, "verified": event.verified,
-    }  # fmt: skip
-    if is_update:
-        body["sample"]["until"], body["time"]["until"] = end, end_s
-    if event.kind == "end":
-        body["end_reason"] = event.end_reason
-    if node.config:
-        body["config"] = node.config
-    if latency is not None:
-        body["latency_ms"] = latency_body(latency)
+    is_update, clock, latency = event.kind == "update", times.clock, times.latency
+    made = EventMessage.model_construct(
+        id=ident[0], rev=ident[1], seq=0, type=event.kind, mode=node.mode, node=node.node, stream=stream,
+        site=node.site, boot_id=node.boot_id, late=False,
+        sample=EventSample.model_construct(
+            rate=rate_hz, onset=event.onset, end=None if is_update else event.end,
+            until=event.end if is_update else None,
+        ),
+        time=EventTime.model_construct(
+            onset=times.onset_s, end=None if is_update else times.end_s, published=UNSENT,
+            clock=Clock.model_construct(
+                synced=clock.is_synchronised, offset_ms=clock.offset_ms, uncertainty_ms=clock.uncertainty_ms
+            ),
+            until=times.end_s if is_update else None,
+        ),
+        label=event.label,
+        scores=EventScores.model_construct(
+            peak=round(event.peak, 4), mean=round(event.mean, 4), threshold=round(event.threshold, 4)
+        ),
+        model=model, verified=event.verified, end_reason=event.end_reason or None, config=node.config or None,
+        latency_ms=None if latency is None else latency_of(latency),
+    )  # fmt: skip
     decided_s = None if latency is None else latency.decided_s
-    return Message(node.topic("s", stream, "event"), body, EVENT_EXPIRY_S, ident, decided_s=decided_s)
+    return Message(node.topic("s", stream, "event"), made.body(), EVENT_EXPIRY_S, ident, decided_s=decided_s)
 
 
 def end_after_restart(node: Node, last: Body) -> Message:
@@ -203,12 +204,12 @@ def end_after_restart(node: Node, last: Body) -> Message:
     return Message(node.topic("s", last["stream"], "event"), body, EVENT_EXPIRY_S, (last["id"], body["rev"]))
 
 
-def latency_body(latency: Latency) -> Body:
+def latency_of(latency: Latency) -> LatencyMs:
     """The stages up to the decision, ms; the others come when it is sent (`edge.delivery.latency`)."""
-    return {
-        "sound": milliseconds(latency.sound_s), "window": milliseconds(latency.window_s),
-        "scored": milliseconds(latency.scored_s), "disk": None, "wire": None, "total": None,
-    }  # fmt: skip
+    return LatencyMs.model_construct(
+        sound=milliseconds(latency.sound_s) or 0.0, window=milliseconds(latency.window_s),
+        scored=milliseconds(latency.scored_s), disk=None, wire=None, total=None,
+    )  # fmt: skip
 
 
 def milliseconds(seconds: float | None) -> float | None:
@@ -218,53 +219,26 @@ def milliseconds(seconds: float | None) -> float | None:
 
 def gap_message(node: Node, stream: str, gap: Gap, rate_hz: int) -> Message:
     """Lost samples of a stream: they will never come."""
-    body: Body = {
-        "schema": "laennec.gap/1", "seq": 0, "node": node.node, "stream": stream, "boot_id": node.boot_id,
-        "late": False, "from_sample": gap.start, "to_sample": gap.stop, "rate": rate_hz,
-        "ms": round((gap.stop - gap.start) * 1000 / rate_hz), "cause": gap.cause, "time": {"published": None},
-    }  # fmt: skip
-    return Message(node.topic("s", stream, "gap"), body, EVENT_EXPIRY_S)
+    made = GapMessage.model_construct(
+        seq=0, node=node.node, stream=stream, boot_id=node.boot_id, late=False, from_sample=gap.start,
+        to_sample=gap.stop, rate=rate_hz, ms=round((gap.stop - gap.start) * 1000 / rate_hz), cause=gap.cause,
+        time=Published.model_construct(published=UNSENT),
+    )  # fmt: skip
+    return Message(node.topic("s", stream, "gap"), made.body(), EVENT_EXPIRY_S)
 
 
-def status_body(node: Node, state: str, session: str, wall_s: float) -> Body:
+def status_body(node: Node, state: NodeState, session: str, wall_s: float) -> Body:
     """Birth (`online`), will (`offline`, its time is that of the connection) and clean exit (`stopped`)."""
-    return {
-        "schema": "laennec.status/1", "state": state, "boot_id": node.boot_id, "session": session, "box": node.box,
-        "ts": rfc3339(wall_s),
-    }  # fmt: skip
+    return NodeStatus.model_construct(
+        state=state, boot_id=node.boot_id, session=session, box=node.box, ts=wall_s
+    ).body()
 
 
-def stream_status_body(
-    node: Node, state: str, reason: str, since_s: float, wall_s: float, verified: bool | None = None, gain_db: int = 0
-) -> Body:
-    """State of one stream: `ok`, `degraded`, `lost` or `disabled`, why, since when, if its sound is known, its gain."""
-    return {
-        "schema": "laennec.stream/1", "state": state, "reason": reason, "verified": verified, "gain_db": gain_db,
-        "since": rfc3339(since_s), "boot_id": node.boot_id, "ts": rfc3339(wall_s),
-    }  # fmt: skip
-
-
-def device_body(vitals: Vitals) -> Body:
-    """State of a stream's device and link for the health report, units as in `Vitals`; what is not known is null."""
-    return {
-        "id": vitals.device, "measurable": vitals.measurable, "conditions": list(vitals.conditions),
-        "rate_hz": _rounded(vitals.rate_hz, 3), "ppm": _rounded(vitals.ppm, 1),
-        "clock_ms": _rounded(vitals.residual_ms, 2), "lost": _rounded(vitals.lost, 4),
-        "masked": _rounded(vitals.masked, 4), "dropped_s": vitals.dropped_s,
-        "battery_percent": vitals.battery_percent, "contact": vitals.contact, "motion_mg": vitals.motion_mg,
-        "rssi_dbm": vitals.rssi_dbm, "firmware": vitals.firmware,
-    }  # fmt: skip
-
-
-def _rounded(value: float | None, digits: int) -> float | None:
-    return None if value is None else round(value, digits)
-
-
-def model_body(model: ModelId) -> Body:
-    """The model as events name it."""
-    return {
-        "id": model.id, "sha256": model.sha256, "runtime": model.runtime, "features": f"sha256:{model.features_sha256}",
-    }  # fmt: skip
+def model_name(model: ModelId) -> ModelName:
+    """The model as messages name it."""
+    return ModelName.model_construct(
+        id=model.id, sha256=model.sha256, runtime=model.runtime, features=f"sha256:{model.features_sha256}"
+    )
 
 
 def finish(body: Mapping[str, Any], late: bool, wall_s: float) -> bytes:
@@ -276,14 +250,3 @@ def finish(body: Mapping[str, Any], late: bool, wall_s: float) -> bytes:
         wall_s: now, seconds since 1970.
     """
     return encode({**body, "late": late, "time": {**body["time"], "published": rfc3339(wall_s)}})
-
-
-def encode(body: Mapping[str, Any]) -> bytes:
-    """Compact UTF-8 JSON; NaN and infinity are refused."""
-    return json.dumps(body, separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode()
-
-
-def rfc3339(wall_s: float) -> str:
-    """Seconds since 1970 as RFC 3339 in UTC with milliseconds, such as `2026-11-21T03:14:07.512Z`."""
-    text = datetime.fromtimestamp(wall_s, tz=timezone.utc).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")

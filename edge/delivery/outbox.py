@@ -21,9 +21,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from edge.contract.fields import Body
 from edge.delivery.disk import Disk
 from edge.delivery.memory_copy import MemoryCopy
-from edge.delivery.messages import Body, Message
+from edge.delivery.messages import Message
 from edge.delivery.priority import CAUSES, MessagePriority, nothing_dropped, priority_of
 from edge.delivery.sequence import SequenceNumbers
 from edge.delivery.store import Entry, Stamp, Store

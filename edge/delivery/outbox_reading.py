@@ -18,7 +18,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from edge.delivery.messages import Body
+from edge.contract.fields import Body
 from edge.delivery.store_file import SCHEMA_VERSION, refuse_other_databases
 from edge.errors import ConfigError, SourceError
 from edge.settings.config import SERVICE_STATE, Config

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 
-from edge.delivery.messages import Body, encode
+from edge.contract.fields import Body
+from edge.contract.message import encode
 from edge.delivery.mqtt import MqttSession
 
 MOST = 16  # on their way at once; of pictures, 2 kB each, so 32 kB at most lie before an event

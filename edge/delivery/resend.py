@@ -19,9 +19,11 @@ from pathlib import Path
 
 from paho.mqtt.client import MQTTv5
 
+from edge.contract.events import EVENT_EXPIRY_S
+from edge.contract.fields import Body, rfc3339
 from edge.contract.topics import is_id
 from edge.delivery.in_flight import BACKLOG_PER_S
-from edge.delivery.messages import EVENT_EXPIRY_S, Body, Node, finish, rfc3339
+from edge.delivery.messages import Node, finish
 from edge.delivery.mqtt import FIRST_FAILURE
 from edge.delivery.mqtt_client import ClientFactory
 from edge.delivery.one_off_session import OneOffSession

@@ -19,7 +19,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edge.delivery.messages import Body, Message, encode
+from edge.contract.fields import Body
+from edge.contract.message import encode
+from edge.delivery.messages import Message
 from edge.delivery.priority import CAUSES, EXPIRED, MessagePriority, priority_of
 
 MAX_SEQ = 1 << 62  # above every seq

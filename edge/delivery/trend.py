@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edge.delivery.messages import Body, Node, rfc3339
+from edge.contract.fields import Body
+from edge.contract.trend import GroupBurden as GroupMessage
+from edge.contract.trend import Stop, TrendMessage, Window
+from edge.delivery.messages import Node
 from edge.ward.burden import GroupBurden, Reading, WindowBurden
 from edge.ward.coverage import Covered
 
-TREND_S = 60.0  # between two trends of a bed
-TREND_EXPIRY_S = 180  # three missed, and the last one vanishes from the broker: what is not published is unknown
 DIGITS = 6  # of the published numbers
 
 
@@ -54,12 +55,11 @@ def trend_body(node: Node, trend: Trend, hop_samples: int, rate_hz: int, wall_s:
         wall_s: now, seconds since 1970.
     """
     pairs = zip(trend.reading.windows, trend.covered, strict=True)
-    return {
-        "schema": "laennec.trend/1", "mode": node.mode, "stream": trend.stream, "boot_id": node.boot_id,
-        "ts": rfc3339(wall_s),
-        "sample": {"rate": rate_hz, "stop": trend.reading.stop * hop_samples},
-        "windows": [_window_body(window) | {"missing_s": missing_body(covered)} for window, covered in pairs],
-    }  # fmt: skip
+    return TrendMessage.model_construct(
+        mode=node.mode, stream=trend.stream, boot_id=node.boot_id, ts=wall_s,
+        sample=Stop.model_construct(rate=rate_hz, stop=trend.reading.stop * hop_samples),
+        windows=[_window(window, covered) for window, covered in pairs],
+    ).body()  # fmt: skip
 
 
 def minutes_of(stream: str, reading: Reading, at_s: float) -> list[Minute]:
@@ -70,19 +70,21 @@ def minutes_of(stream: str, reading: Reading, at_s: float) -> list[Minute]:
     ]
 
 
-def missing_body(covered: Covered) -> Body:
+def missing_s(covered: Covered) -> dict[str, float]:
     """Seconds of a window that were not measured, by cause."""
     return {cause.replace(" ", "_"): round(seconds, 3) for cause, seconds in covered.missing_s.items()}
 
 
-def _window_body(window: WindowBurden) -> Body:
-    return {
-        "s": window.window_s, "known": window.is_known, "coverage": round(window.coverage, DIGITS),
-        "measured_s": round(window.measured_s, 3), "unverified_s": round(window.unverified_s, 3),
-        "groups": {one.group: _group_body(one) for one in window.groups},
-    }  # fmt: skip
+def _window(window: WindowBurden, covered: Covered) -> Window:
+    return Window.model_construct(
+        s=window.window_s, known=window.is_known, coverage=round(window.coverage, DIGITS),
+        measured_s=round(window.measured_s, 3), unverified_s=round(window.unverified_s, 3),
+        groups={one.group: _group(one) for one in window.groups}, missing_s=missing_s(covered),
+    )  # fmt: skip
 
 
-def _group_body(burden: GroupBurden) -> Body:
-    fields = {"s_per_min": burden.s_per_min, "low": burden.low, "high": burden.high}
-    return {key: None if value is None else round(value, DIGITS) for key, value in fields.items()}
+def _group(burden: GroupBurden) -> GroupMessage:
+    known, low, high = (
+        None if value is None else round(value, DIGITS) for value in (burden.s_per_min, burden.low, burden.high)
+    )
+    return GroupMessage.model_construct(s_per_min=known, low=low, high=high)

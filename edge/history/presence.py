@@ -14,14 +14,13 @@ from typing import Literal
 
 from edge.contract.fields import rfc3339
 from edge.contract.message import decode, read
-from edge.contract.status import IngestStatus
+from edge.contract.status import IngestStatus, NodeState
 
 SAID_S = 60.0  # between two of its messages
 SILENT_S = 180.0  # three that are missing
 LEVEL = "ingest"
 MAX_BYTES = 16_384
 
-State = Literal["online", "offline", "stopped"]
 Database = Literal["ok", "away"]
 
 
@@ -35,7 +34,7 @@ class Presence:
     """What an ingester says of itself."""
 
     name: str
-    state: State
+    state: NodeState
     database: Database = "ok"
     waiting: int = 0
     """Messages that came and are not in the database."""

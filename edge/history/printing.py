@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from edge.delivery.messages import rfc3339
+from edge.contract.fields import rfc3339
 from edge.history.queries import Answer
 from edge.tables.csv_table import cell_text
 

@@ -14,12 +14,12 @@ from collections import Counter
 from dataclasses import dataclass
 
 from edge.contract import RECORDS, filters
-from edge.contract.trend import TrendMessage
+from edge.contract.status import NodeState
+from edge.contract.trend import TREND_EXPIRY_S, TrendMessage
 from edge.delivery.subscriber import SESSION_S, Subscriber, Subscription
-from edge.delivery.trend import TREND_EXPIRY_S
 from edge.history.holes_log import HolesLog
 from edge.history.ingester import IN_FLIGHT, Ingester
-from edge.history.presence import SAID_S, Presence, State, topic_of
+from edge.history.presence import SAID_S, Presence, topic_of
 from edge.history.writer import HistoryWriter
 from edge.settings.mqtt import Mqtt
 
@@ -109,14 +109,14 @@ class IngestService:
             return
         is_away, now_s = self._events.is_away or self._trends.is_away, time.monotonic()
         number = self._of_events.connections
-        state: State = "stopped" if self._stop.is_set() else "online"
+        state: NodeState = "stopped" if self._stop.is_set() else "online"
         if self._said is None or self._said[:2] != (number, is_away) or state == "stopped" or (
             now_s - self._said[2] >= SAID_S
         ):  # fmt: skip
             self._said = number, is_away, now_s
             self._of_events.publish(self._topic, self._presence(state, is_away).payload())
 
-    def _presence(self, state: State, is_away: bool) -> Presence:
+    def _presence(self, state: NodeState, is_away: bool) -> Presence:
         waiting = self._events.waiting + self._trends.waiting
         return Presence(self._settings.name, state, "away" if is_away else "ok", waiting, self.counts)
 

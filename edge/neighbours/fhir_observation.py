@@ -8,8 +8,8 @@ Source: hl7.org/fhir/R4/observation.html, hl7.org/fhir/R5/observation.html.
 from __future__ import annotations
 
 from edge.contract.events import EventMessage
+from edge.contract.fields import rfc3339
 from edge.contract.trend import GroupBurden, TrendMessage, Window
-from edge.delivery.messages import rfc3339
 from edge.neighbours.fhir_codes import (
     ADDED_SOUNDS,
     HL7,

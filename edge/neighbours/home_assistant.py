@@ -16,11 +16,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from edge import __version__
+from edge.contract.alarms import ALARM_EXPIRY_S
 from edge.contract.commands import MAX_PAUSE_S
-from edge.delivery.alarm_messages import ALARM_EXPIRY_S, alarm_topic
-from edge.delivery.breath_message import BREATH_EXPIRY_S
-from edge.delivery.messages import HEALTH_EXPIRY_S, Body, Node
-from edge.delivery.trend import TREND_EXPIRY_S
+from edge.contract.fields import Body
+from edge.contract.status import HEALTH_EXPIRY_S
+from edge.contract.trend import BREATH_EXPIRY_S, TREND_EXPIRY_S
+from edge.delivery.alarm_messages import alarm_topic
+from edge.delivery.messages import Node
 from edge.settings.config import Stream
 from edge.settings.home_assistant import HomeAssistant
 from edge.ward.alarm_records import Key

@@ -17,12 +17,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from heapq import nsmallest
 
+from edge.contract.alarms import ALARM_EXPIRY_S, ANSWER_EXPIRY_S, REFRESH_S
 from edge.contract.commands import ClipOrder, Command, parse_command
 from edge.delivery.alarm_log import AlarmLog
 from edge.delivery.alarm_messages import (
-    ALARM_EXPIRY_S,
-    ANSWER_EXPIRY_S,
-    REFRESH_S,
     Address,
     AlarmNow,
     address_of,

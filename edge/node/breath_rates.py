@@ -9,9 +9,11 @@ import time
 from collections.abc import Callable, Sequence
 
 from edge.artefact.model import Model
-from edge.delivery.breath_message import BREATH_EXPIRY_S, BREATH_S, breath_body
-from edge.delivery.messages import Body, Node
+from edge.contract.fields import Body
+from edge.contract.trend import BREATH_EXPIRY_S, BREATH_S, BreathMessage, Stop
+from edge.delivery.messages import Node
 from edge.node.stream_status import StreamView
+from edge.ward.respiratory_rate import RateReading
 
 SetState = Callable[[str, Body, int | None], None]
 """Publishes a retained value: topic, body, expiry in seconds."""
@@ -37,3 +39,14 @@ class BreathRates:
             if status.breath is not None and not status.is_closed and not status.is_old(now_s):
                 body = breath_body(self._node, stream.id, status.breath, self._samples, time.time())
                 self._set_state(self._node.topic("s", stream.id, "breath"), body, BREATH_EXPIRY_S)
+
+
+def breath_body(node: Node, stream: str, rate: RateReading, samples: tuple[int, int], wall_s: float) -> Body:
+    """The respiratory rate of one bed, said at `wall_s`; `samples` are those to one score frame, and in a second."""
+    known = rate.breaths_per_min
+    return BreathMessage.model_construct(
+        mode=node.mode, stream=stream, boot_id=node.boot_id, ts=wall_s,
+        sample=Stop.model_construct(rate=samples[1], stop=rate.stop * samples[0]),
+        breaths_per_min=None if known is None else round(known, 1), confidence=round(rate.confidence, 3),
+        measurable=round(rate.measurable, 3), why=rate.why,
+    ).body()  # fmt: skip

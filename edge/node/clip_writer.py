@@ -12,10 +12,11 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 
-from edge.clips.clip_message import Recorded, State
+from edge.clips.clip_message import Recorded
 from edge.clips.folder import ClipFolder, QuotaError
 from edge.clips.pcm_ring import to_block
 from edge.clips.speech import has_speech
+from edge.contract.clips import State
 from edge.log import RateLimitedLog
 from edge.node.clock import FIRST_PLAUSIBLE_S
 

@@ -19,11 +19,14 @@ from dataclasses import replace
 import numpy as np
 
 from edge.artefact.model import Model
+from edge.contract.alarms import ANSWER_EXPIRY_S
 from edge.contract.commands import LOOK, LookOrder, read_order
-from edge.delivery.alarm_messages import ANSWER_EXPIRY_S, Address, address_of, answer_body, answer_topic
+from edge.contract.fields import Body
+from edge.contract.spectrogram import MEL_EXPIRY_S
+from edge.delivery.alarm_messages import Address, address_of, answer_body, answer_topic
 from edge.delivery.dispatch import Dispatch
-from edge.delivery.mel_message import MEL_EXPIRY_S, Bytes, MelScale, MelTile, mel_body, mel_topic, score_bytes
-from edge.delivery.messages import Body, Node
+from edge.delivery.mel_message import Bytes, MelScale, MelTile, mel_body, mel_topic, score_bytes
+from edge.delivery.messages import Node
 from edge.delivery.requests import Listening, Request
 from edge.detector.event_options import EventOptions
 from edge.log import RateLimitedLog

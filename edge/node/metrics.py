@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.utils import floatToGoString
 
+from edge.contract.fields import Body
 from edge.delivery.latency import BOUNDS_S, LatencyCounts
-from edge.delivery.messages import Body
 from edge.node.reports import STATES, Reports
 
 PREFIX = "laennec"

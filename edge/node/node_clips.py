@@ -9,9 +9,11 @@ import time
 
 from edge.artefact.model import Model
 from edge.clips.clip import Hearing
-from edge.clips.clip_message import Recorded, State, clip_message
+from edge.clips.clip_message import Recorded, clip_message
 from edge.clips.folder import DAY_S, ClipFolder
-from edge.delivery.messages import Body, Node, model_body, ulid
+from edge.contract.clips import State
+from edge.contract.fields import Body
+from edge.delivery.messages import Node, model_name, ulid
 from edge.detector.event_options import EventOptions
 from edge.node.clip_writer import ClipWriter
 from edge.node.stream import NodeStream
@@ -52,7 +54,7 @@ class NodeClips:
         """
         model, node, adaptation = self._model, self._node, stream.adaptation
         hearing = Hearing(
-            node.node, node.site, stream.id, node.boot_id, node.mode, model.rate_hz, model_body(model), phase,
+            node.node, node.site, stream.id, node.boot_id, node.mode, model.rate_hz, model_name(model).body(), phase,
             EventOptions.of(settings), None if adaptation is None else adaptation.to_text(),
         )  # fmt: skip
         place = Place(

@@ -14,8 +14,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
+from edge.contract.alarms import ANSWER_EXPIRY_S
 from edge.contract.commands import Acknowledge, ident_of
-from edge.delivery.alarm_messages import ANSWER_EXPIRY_S, Address, answer_body, answer_topic
+from edge.delivery.alarm_messages import Address, answer_body, answer_topic
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.messages import Node
 from edge.delivery.requests import Request

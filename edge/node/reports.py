@@ -16,23 +16,26 @@ from pathlib import Path
 from edge import __version__
 from edge.artefact.adaptation import Adaptation
 from edge.artefact.model import Model
+from edge.contract import MESSAGES, status, stream_status
+from edge.contract.commands import COMMAND
+from edge.contract.fields import Body
 from edge.delivery.delivery_lag import LATE_S
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.latency import LatencyCounts
-from edge.delivery.messages import Body, Node, device_body, model_body, rfc3339
+from edge.delivery.messages import Node, model_name
 from edge.delivery.outbox import OutboxStatus
-from edge.delivery.trend import DIGITS, missing_body
+from edge.delivery.trend import DIGITS, missing_s
 from edge.detector.event_options import EventOptions
+from edge.node.stream_state import State
 from edge.node.stream_status import StreamView
 from edge.settings.config import Config, Stream
 from edge.settings.fingerprint import config_hash
+from edge.sources.vitals import Vitals
 from edge.ward.coverage import Covered
 
-SCHEMAS = (  # edge/delivery/schema
-    "alarm/1", "breath/1", "clip/1", "command/1", "event/1", "gap/1", "health/2", "info/2", "mel/1", "result/1",
-    "shadow/1", "status/1", "stream/1", "stream-health/1", "stream-info/1", "transition/1", "trend/1",
-)  # fmt: skip
-STATES = ("ok", "degraded", "lost", "disabled", "unknown")
+_NAMES = [COMMAND, *(kind.wire.schema for kind in MESSAGES if kind is not status.IngestStatus)]
+SCHEMAS = sorted(_NAMES, key=lambda name: name.split("/"))
+STATES: tuple[stream_status.StreamState, ...] = ("ok", "degraded", "lost", "disabled", "unknown")
 BACKLOG_WARNING = 100  # waiting messages; a broker that keeps up leaves a few
 
 
@@ -63,25 +66,26 @@ def release(prefix: str = sys.prefix) -> str | None:
 
 def info_body(node: Node, config: Config, model: Model) -> Body:
     """What a node runs."""
-    return {
-        "schema": "laennec.info/2", "software": f"laennec {__version__}", "release": release(),
-        "mode": node.mode, "node": node.node, "site": node.site, "boot_id": node.boot_id,
-        "model": model_body(model), "known": None if model.known is None else asdict(model.known),
-        "classes": list(model.event_classes), "config": config_hash(config),
-        "streams": len(config.streams), "schemas": [f"laennec.{name}" for name in SCHEMAS],
-    }  # fmt: skip
+    known = model.known
+    return status.NodeInfo.model_construct(
+        software=f"laennec {__version__}", release=release(), mode=node.mode, node=node.node, site=node.site,
+        boot_id=node.boot_id, model=model_name(model),
+        known=None if known is None else status.Known.model_construct(**asdict(known)),
+        classes=list(model.event_classes), config=config_hash(config), streams=len(config.streams), schemas=SCHEMAS,
+    ).body()  # fmt: skip
 
 
 def stream_info_body(node: Node, stream: Stream, model: Model, adaptation: Adaptation | None = None) -> Body:
     """What a stream of it is and looks for, and how its device is adapted to the model."""
     options = EventOptions.of(stream)
-    return {
-        "schema": "laennec.stream-info/1", "boot_id": node.boot_id, "rate": model.rate_hz,
-        "classes": list(stream.classes or model.event_classes),
-        "thresholds": options.thresholds_in_force(model, adaptation),
-        "tracking": options.rules_body(model), "update_s": stream.update_s,
-        "adaptation": adaptation.body() if adaptation is not None else None,
-    }  # fmt: skip
+    rules = options.rules_body(model).items()
+    return stream_status.StreamInfo.model_construct(
+        boot_id=node.boot_id, rate=model.rate_hz, classes=list(stream.classes or model.event_classes),
+        thresholds=dict(options.thresholds_in_force(model, adaptation)),
+        tracking={name: stream_status.Tracking.model_construct(None, **rule) for name, rule in rules},
+        update_s=stream.update_s,
+        adaptation=None if adaptation is None else stream_status.Adapted.model_construct(**adaptation.body()),
+    ).body()  # fmt: skip
 
 
 def health_body(
@@ -91,57 +95,74 @@ def health_body(
     refusals, rival, now_s = dispatch.refusals, dispatch.rival, time.monotonic()
     statuses, late = [stream.status for stream in streams], dispatch.lag.status
     is_losing = outbox.in_memory or outbox.evicted["event"] or outbox.evicted["alarm"] or not outbox.on_disk
-    states = Counter(status.state_at(now_s).name for status in statuses)
-    return {
-        "schema": "laennec.health/2", "ts": rfc3339(wall_s), "boot_id": node.boot_id, "uptime_s": round(uptime_s, 1),
-        "checks": {
+    states = Counter(each.state_at(now_s).name for each in statuses)
+    return status.NodeHealth.model_construct(
+        ts=wall_s, boot_id=node.boot_id, uptime_s=round(uptime_s, 1),
+        checks={
             "outbox": "crit" if is_losing else "warn" if outbox.waiting > BACKLOG_WARNING else "ok",
             "inbox": "crit" if dispatch.dropped else "ok",
             "broker": "crit" if refusals.count or rival else "ok",
             "delivery": "warn" if late.lag_s > LATE_S else "ok",
             "streams": "warn" if states["lost"] or states["degraded"] else "ok",
         },
-        "outbox": {
-            "waiting": outbox.waiting, "oldest_s": outbox.oldest_s(now_s), "in_memory": outbox.in_memory,
-            "on_disk": outbox.on_disk, "failed_writes": outbox.failed_writes, "evicted": dict(outbox.evicted),
-        },
-        "broker": {"refused": refusals.count, "reason": refusals.reason, "rival": rival},
-        "dropped": dispatch.dropped,
-        "streams": {name: states[name] for name in STATES},
-        "lag_s": round(max((status.lag_at(now_s) for status in statuses), default=0.0), 2),
-        "delivery": {
-            "lag_s": round(late.lag_s, 2), "late_streams": sum(lag_s > LATE_S for lag_s in late.lags_s.values()),
-            "stages_ms": dict(late.stages_ms),
-        },
-        "left_out_s": round(sum(status.totals.left_out_s for status in statuses), 2),
-    }  # fmt: skip
+        outbox=status.Outbox.model_construct(
+            waiting=outbox.waiting, oldest_s=outbox.oldest_s(now_s), in_memory=outbox.in_memory,
+            on_disk=outbox.on_disk, failed_writes=outbox.failed_writes, evicted=dict(outbox.evicted),
+        ),
+        broker=status.Broker.model_construct(refused=refusals.count, reason=refusals.reason, rival=rival),
+        dropped=dispatch.dropped, streams={name: states[name] for name in STATES},
+        lag_s=round(max((each.lag_at(now_s) for each in statuses), default=0.0), 2),
+        delivery=status.Delivery.model_construct(
+            lag_s=round(late.lag_s, 2), late_streams=sum(lag_s > LATE_S for lag_s in late.lags_s.values()),
+            stages_ms=dict(late.stages_ms),
+        ),
+        left_out_s=round(sum(each.totals.left_out_s for each in statuses), 2),
+    ).body()  # fmt: skip
+
+
+def stream_status_body(node: Node, state: State, wall_s: float) -> Body:
+    """State of one stream: why, since when, if its sound is known, its gain."""
+    return stream_status.StreamStatus.model_construct(
+        state=state.name,  # type: ignore[arg-type]  # what is unknown is not published
+        reason=state.reason, verified=state.verified, gain_db=state.gain_db, since=state.since_s, boot_id=node.boot_id,
+        ts=wall_s,
+    ).body()  # fmt: skip
 
 
 def stream_health_body(node: Node, stream: StreamView, wall_s: float) -> Body:
     """How a stream of it is, and what it received and found since the start."""
-    status, now_s = stream.status, time.monotonic()
-    totals, state, fault = status.totals, status.state_at(now_s), status.verdict.fault
-    body: Body = {
-        "schema": "laennec.stream-health/1", "ts": rfc3339(wall_s), "boot_id": node.boot_id,
-        "state": state.name, "reason": state.reason, "verified": state.verified, "gain_db": state.gain_db,
-        "fault": None if fault is None else fault.replace(" ", "_"),
-        "heard_s": round(totals.received_s, 2), "measurable_s": round(totals.measurable_s, 2),
-        "lost_s": round(totals.lost_s, 2), "concealed_s": round(totals.concealed_s, 2),
-        "left_out_s": round(totals.left_out_s, 2), "lag_s": round(status.lag_at(now_s), 2),
-        "gaps": totals.gaps, "events": totals.events,
-        "rtf": round(totals.busy_s / totals.received_s, 4) if totals.received_s else None,
-    }  # fmt: skip
-    if status.covered:
-        body["coverage"] = _coverage_body(status.covered[-1])
-    if status.vitals is not None:
-        body["device"] = device_body(status.vitals)
-    return body
+    now, now_s = stream.status, time.monotonic()
+    totals, state, fault = now.totals, now.state_at(now_s), now.verdict.fault
+    return stream_status.StreamHealth.model_construct(
+        ts=wall_s, boot_id=node.boot_id, state=state.name, reason=state.reason, verified=state.verified,
+        gain_db=state.gain_db, fault=None if fault is None else fault.replace(" ", "_"),
+        heard_s=round(totals.received_s, 2), measurable_s=round(totals.measurable_s, 2),
+        lost_s=round(totals.lost_s, 2), concealed_s=round(totals.concealed_s, 2),
+        left_out_s=round(totals.left_out_s, 2), lag_s=round(now.lag_at(now_s), 2), gaps=totals.gaps,
+        events=totals.events, rtf=round(totals.busy_s / totals.received_s, 4) if totals.received_s else None,
+        coverage=_coverage(now.covered[-1]) if now.covered else None,
+        device=None if now.vitals is None else device_of(now.vitals),
+    ).body()  # fmt: skip
 
 
-def _coverage_body(covered: Covered) -> Body:
+def _coverage(covered: Covered) -> stream_status.Coverage:
     """How much of the last hour was measured."""
-    share = round(covered.measured_s / covered.window_s, DIGITS)
-    return {
-        "s": covered.window_s, "share": share, "measured_s": round(covered.measured_s, 3),
-        "missing_s": missing_body(covered),
-    }  # fmt: skip
+    return stream_status.Coverage.model_construct(
+        s=covered.window_s, share=round(covered.measured_s / covered.window_s, DIGITS),
+        measured_s=round(covered.measured_s, 3), missing_s=missing_s(covered),
+    )  # fmt: skip
+
+
+def device_of(vitals: Vitals) -> stream_status.Device:
+    """State of a stream's device and link, units as in `Vitals`; what is not known is null."""
+    return stream_status.Device.model_construct(
+        id=vitals.device, measurable=vitals.measurable, conditions=list(vitals.conditions),
+        rate_hz=_rounded(vitals.rate_hz, 3), ppm=_rounded(vitals.ppm, 1), clock_ms=_rounded(vitals.residual_ms, 2),
+        lost=_rounded(vitals.lost, 4), masked=_rounded(vitals.masked, 4), dropped_s=vitals.dropped_s,
+        battery_percent=vitals.battery_percent, contact=vitals.contact, motion_mg=vitals.motion_mg,
+        rssi_dbm=vitals.rssi_dbm, firmware=vitals.firmware,
+    )  # fmt: skip
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)

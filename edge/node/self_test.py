@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.artefact.model import Model
-from edge.contract.fields import SELF_TEST_STREAM
+from edge.contract.fields import SELF_TEST_STREAM, Body, rfc3339
 from edge.delivery.dispatch import Dispatch
-from edge.delivery.messages import Body, Message, Node, rfc3339
+from edge.delivery.messages import Message, Node
 from edge.delivery.requests import Listening, Request
 from edge.node.stream import NodeStream
 from edge.node.stream_status import StreamView

@@ -16,11 +16,13 @@ from dataclasses import dataclass
 from functools import partial
 
 from edge.artefact.model import Model
+from edge.contract.fields import Body
+from edge.contract.status import HEALTH_EXPIRY_S
 from edge.delivery.alarm_history import HistoryBound
 from edge.delivery.alarm_log import AlarmLog, log_beside
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.latency import LatencyCounts
-from edge.delivery.messages import HEALTH_EXPIRY_S, Body, Node, end_after_restart, new_boot_id, stream_status_body
+from edge.delivery.messages import Node, end_after_restart, new_boot_id
 from edge.delivery.outbox import Outbox
 from edge.delivery.retained import RetainedTopics
 from edge.delivery.trend_history import TrendHistory, history_path
@@ -35,7 +37,7 @@ from edge.node.looks import NodeLooks
 from edge.node.node_clips import NodeClips
 from edge.node.notify import Notifier, StreamHealth, Supervision
 from edge.node.readers import Readers, Reading
-from edge.node.reports import Reports, health_body, info_body, stream_health_body, stream_info_body
+from edge.node.reports import Reports, health_body, info_body, stream_health_body, stream_info_body, stream_status_body
 from edge.node.shadow import make_shadow
 from edge.node.stream import NodeStream
 from edge.node.stream_state import State, StreamTotals
@@ -249,9 +251,7 @@ class Service:
             state = stream.status.state_at(time.monotonic())
             if state.name != "unknown" and state != self._published.get(stream.id):
                 self._published[stream.id] = state
-                body = stream_status_body(
-                    self._node, state.name, state.reason, state.since_s, time.time(), state.verified, state.gain_db
-                )
+                body = stream_status_body(self._node, state, time.time())
                 self._dispatch.set_state(self._node.topic("s", stream.id, "status"), body)
 
     def _publish_health(self) -> None:

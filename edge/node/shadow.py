@@ -15,8 +15,9 @@ from dataclasses import asdict, dataclass, field, replace
 
 from edge.artefact.model import Model
 from edge.artefact.runtime import open_model
-from edge.contract.fields import LONGEST_ID
-from edge.delivery.messages import Body, Message, Node, rfc3339
+from edge.contract.fields import LONGEST_ID, Body
+from edge.contract.stream_status import Agreement, Compared, ShadowMessage
+from edge.delivery.messages import Message, Node
 from edge.errors import ConfigError, LaennecError, ModelError
 from edge.node.engine import Engine
 from edge.node.inbox import OVERLOAD, Item
@@ -134,15 +135,15 @@ class ShadowBed(StreamObserver):
     def body(self, node: Node, wall_s: float) -> Body:
         """What the two made of the bed since the start."""
         status, totals = self.status, self.status.totals
-        return {
-            "schema": "laennec.shadow/1", "ts": rfc3339(wall_s), "boot_id": node.boot_id, "stream": self.id,
-            "live": {"id": self._model.id, "sha256": self._model.sha256},
-            "shadow": {"id": self._other.id, "sha256": self._other.sha256},
-            "groups": status.counts,
-            "heard_s": round(totals.received_s, 2), "measurable_s": round(totals.measurable_s, 2),
-            "left_out_s": round(totals.left_out_s, 2), "failure": status.failure,
-            "rtf": round(totals.busy_s / totals.received_s, 4) if totals.received_s else None,
-        }  # fmt: skip
+        models = (Compared.model_construct(id=each.id, sha256=each.sha256) for each in (self._model, self._other))
+        live, shadow = models
+        return ShadowMessage.model_construct(
+            ts=wall_s, boot_id=node.boot_id, stream=self.id, live=live, shadow=shadow,
+            groups={name: Agreement.model_construct(**counts) for name, counts in status.counts.items()},
+            heard_s=round(totals.received_s, 2), measurable_s=round(totals.measurable_s, 2),
+            left_out_s=round(totals.left_out_s, 2), failure=status.failure,
+            rtf=round(totals.busy_s / totals.received_s, 4) if totals.received_s else None,
+        ).body()  # fmt: skip
 
 
 class _Finder(StreamObserver):

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from edge.artefact.adaptation import load_adaptation
 from edge.artefact.model import Model
+from edge.contract.stream_status import StreamState
 from edge.delivery.delivery_lag import DeliveryView
 from edge.delivery.latency import LatencyCounts
 from edge.delivery.messages import Node
@@ -236,7 +237,7 @@ class NodeStream:
         undecided = self.inbox.waiting + (0 if offered is None else max(0, offered - self.decided))
         return late_s + undecided / self._rate_hz
 
-    def _assess(self, lag_s: float) -> tuple[str, str]:
+    def _assess(self, lag_s: float) -> tuple[StreamState, str]:
         if self.is_closed:
             return ("lost", self.failure) if self.failure else ("disabled", self._ending)
         trouble = self._monitored.trouble() if self._monitored else Trouble("", "")

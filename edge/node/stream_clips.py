@@ -18,7 +18,8 @@ from edge.clips.clip_message import Recorded
 from edge.clips.pcm_ring import to_block
 from edge.clips.recorder import STATE_S, Lengths, Recorder
 from edge.clips.speech import has_speech
-from edge.delivery.messages import Body, ulid
+from edge.contract.events import NamedClip
+from edge.delivery.messages import ulid
 from edge.node.inbox import Item
 from edge.node.stream_observer import StreamObserver
 from edge.settings.clips import ClipSettings
@@ -92,7 +93,7 @@ class StreamClips(StreamObserver):
         with self._mutex:
             self._recorder.note_state(chunk, state)
 
-    def of_event(self, event: Event, ident: str) -> Body | None:
+    def of_event(self, event: Event, ident: str) -> NamedClip | None:
         """The clip of an event; at its end, whether speech was heard in the clip until now."""
         if "event" not in self._of:
             return None
@@ -106,7 +107,7 @@ class StreamClips(StreamObserver):
             block = to_block(0, until_now[-round(JUDGED_S * rate_hz) :])
             if has_speech(block.samples, block.valid, rate_hz):
                 self._spoken.add(clip)
-        return {"id": clip, "withheld": "speech" if clip in self._spoken else None}
+        return NamedClip.model_construct(id=clip, withheld="speech" if clip in self._spoken else None)
 
     def of_alarm(self, condition: str, episode: int) -> str:
         """Begin the clip of an alarm that is raised now; its id, empty if there is none."""

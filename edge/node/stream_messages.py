@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from edge.artefact.model import Model
-from edge.delivery.messages import Body, EventTimes, Message, Node, event_message, gap_message, model_body, ulid
+from edge.contract.events import NamedClip
+from edge.delivery.messages import EventTimes, Message, Node, event_message, gap_message, model_name, ulid
 from edge.detector.sound_check import Verdict
 from edge.log import BurstLimitedLog
 from edge.node.clock import read_clock
@@ -46,11 +47,11 @@ class StreamMessages(StreamObserver):
     ) -> None:
         """Nothing was said yet."""
         self._node, self._stream, self._device, self._sink = node, stream, device, sink
-        self._model_body, self._rate_hz, self._latency = model_body(model), model.rate_hz, latency
+        self._model_name, self._rate_hz, self._latency = model_name(model), model.rate_hz, latency
         self._gap_log = BurstLimitedLog(logger)
         self._open: dict[tuple[str, int], tuple[str, int, float]] = {}  # (label, onset) -> see `_follow`
         self._verified: bool | None = None
-        self.clip_of: Callable[[Event, str], Body | None] = _no_clip
+        self.clip_of: Callable[[Event, str], NamedClip | None] = _no_clip
         """What the message of an event of this id says of its clip; None: nothing."""
 
     def on_item(self, item: Item) -> None:
@@ -73,12 +74,12 @@ class StreamMessages(StreamObserver):
             end_s = None if event.end is None else onset_s + (event.end - event.onset) / self._rate_hz
             times = EventTimes(onset_s, end_s, read_clock(), self._latency.of(event))
             message = event_message(
-                self._node, self._stream, (ident, rev), event, self._rate_hz, times, self._model_body
+                self._node, self._stream, (ident, rev), event, self._rate_hz, times, self._model_name
             )
             if self._device:
                 message.body["device"] = self._device
             if (clip := self.clip_of(event, ident)) is not None:
-                message.body["clip"] = clip
+                message.body["clip"] = clip.body()
             self._sink.send(message)
             where_s = (event.onset if event.end is None else event.end) / self._rate_hz
             logger.log(

@@ -11,6 +11,7 @@ from math import isfinite
 
 import numpy as np
 
+from edge.contract.stream_status import StreamState
 from edge.delivery.delivery_lag import LATE_S
 from edge.detector.sound_check import Verdict
 from edge.settings.kinds import Outside
@@ -68,8 +69,8 @@ class StreamTotals:
 class State:
     """State of a stream as published."""
 
-    name: str
-    """`ok`, `degraded`, `lost`, `disabled`, or `unknown` before the first sound."""
+    name: StreamState
+    """`unknown` before the first sound."""
     reason: str
     """Why, for the operator; empty if `ok`."""
     since_s: float
@@ -79,7 +80,7 @@ class State:
     gain_db: int = 0
     """What is added to its level, dB; told again when it has moved by `GAIN_STEP_DB`."""
 
-    def after(self, name: str, reason: str, verified: bool | None, gain_db: float, wall_s: float) -> State:
+    def after(self, name: StreamState, reason: str, verified: bool | None, gain_db: float, wall_s: float) -> State:
         """The state that follows; the same object where there is nothing new to tell."""
         if (name, reason, verified) != (self.name, self.reason, self.verified):
             return State(name, reason, wall_s, verified, round(gain_db))

@@ -10,8 +10,10 @@ import time
 from collections.abc import Callable, Sequence
 
 from edge.artefact.model import Model
-from edge.delivery.messages import Body, Node
-from edge.delivery.trend import TREND_EXPIRY_S, TREND_S, Trend, trend_body
+from edge.contract.fields import Body
+from edge.contract.trend import TREND_EXPIRY_S, TREND_S
+from edge.delivery.messages import Node
+from edge.delivery.trend import Trend, trend_body
 from edge.delivery.trend_history import TrendHistory
 from edge.node.stream_status import StreamView
 

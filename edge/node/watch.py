@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from edge.artefact.model import Model
+from edge.contract.fields import Body
 from edge.delivery.dispatch import Dispatch
-from edge.delivery.messages import Body, Node
+from edge.delivery.messages import Node
 from edge.errors import LaennecError
 from edge.node.reports import Reports
 from edge.node.self_test import LABEL, SelfTest, can_test

@@ -10,7 +10,7 @@ from typing import Any
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from edge.delivery.messages import rfc3339
+from edge.contract.fields import rfc3339
 from tests.edge.board import ward_messages as made
 from tests.edge.board.ward_messages import Body
 

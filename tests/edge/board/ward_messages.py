@@ -6,7 +6,7 @@ import base64
 import json
 from typing import Any
 
-from edge.delivery.messages import rfc3339
+from edge.contract.fields import rfc3339
 
 PREFIX = "laennec/v1"
 WALL_S = 1_795_230_000.0  # of tests that have no clock

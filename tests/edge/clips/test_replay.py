@@ -15,7 +15,7 @@ from edge.artefact.model import Model, load_model
 from edge.clips.clip import ClipFile, describe
 from edge.clips.clip_message import Recorded
 from edge.clips.replay import SAME_SCORE, compare, exact_from, exact_until, replay
-from edge.delivery.messages import model_body
+from edge.delivery.messages import model_name
 from edge.detector.pipeline import Pipeline
 from edge.errors import ModelError
 from edge.node.stream_clips import Place, StreamClips
@@ -60,7 +60,7 @@ def kept(model: Model, sound: list[Block]) -> tuple[list[Recorded], dict[int, np
 
     stream = Driven(Stream(id="bed1", source="script", pace=False), Script(*sound), Heard(), model)  # type: ignore[arg-type]
     stream._pipeline = Pipeline(model, observe=note, phase=PHASE)  # the one of a bed that is not the first
-    hearing = replace(HEARING, model=model_body(model), phase=PHASE)
+    hearing = replace(HEARING, model=model_name(model).body(), phase=PHASE)
     place = Place(hearing, model.spec.hop_samples, stream.timeline.wall_s, clips.append, model.spec.history_samples)
     stream.keep_clips(StreamClips(ClipSettings(speech="keep"), place))
     stream.run(threading.Event())

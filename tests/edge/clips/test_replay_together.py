@@ -15,7 +15,7 @@ from edge.artefact.model import DEFAULT_PATH, Model, load_model
 from edge.clips.clip import describe
 from edge.clips.clip_message import Recorded
 from edge.clips.replay import compare, exact_from, exact_until, replay
-from edge.delivery.messages import model_body
+from edge.delivery.messages import model_name
 from edge.detector.sound_check import Verdict
 from edge.node.engine import Engine, phase_of
 from edge.node.stream import NodeStream
@@ -59,7 +59,7 @@ def make(model: Model, bed: int) -> tuple[NodeStream, Kept]:
     """A bed of a node, as the service makes it."""
     settings, kept, phase = Stream(id=f"bed{bed}", source="script", pace=False), Kept(), phase_of(bed, model.chunk)
     stream = NodeStream(settings, Script(), model, NODE, Heard(), phase)  # type: ignore[arg-type]
-    hearing = replace(HEARING, stream=stream.id, model=model_body(model), phase=phase)
+    hearing = replace(HEARING, stream=stream.id, model=model_name(model).body(), phase=phase)
     place = Place(
         hearing, model.spec.hop_samples, stream.timeline.wall_s, kept.clips.append, model.spec.history_samples
     )

@@ -11,8 +11,8 @@ import pytest
 
 from edge.commands.app import main
 from edge.contract.commands import Acknowledge, Inactivate
+from edge.contract.fields import rfc3339
 from edge.delivery.alarm_log import AlarmLog
-from edge.delivery.messages import rfc3339
 from edge.node.alarm_service import AlarmClock
 from edge.ward.alarm_records import Key, Rule, Value, to_line
 from edge.ward.alarms import Alarms

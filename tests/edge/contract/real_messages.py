@@ -13,8 +13,8 @@ from edge.artefact.adaptation import Adaptation
 from edge.artefact.known import KnownSound
 from edge.clips.clip import Cause
 from edge.clips.clip_message import Recorded, clip_message
+from edge.contract.message import encode
 from edge.delivery.alarm_messages import AlarmNow, alarm_body, answer_body, transition_message
-from edge.delivery.breath_message import breath_body
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.latency import Sending, with_sending
 from edge.delivery.mel_message import MelScale, MelTile, mel_body
@@ -24,20 +24,19 @@ from edge.delivery.messages import (
     Latency,
     Message,
     Node,
-    encode,
     end_after_restart,
     event_message,
     finish,
     gap_message,
-    model_body,
+    model_name,
     status_body,
-    stream_status_body,
 )
 from edge.delivery.outbox import Outbox
 from edge.delivery.trend import Trend, trend_body
 from edge.detector.sound_check import Verdict
 from edge.history.presence import Presence
-from edge.node.reports import health_body, info_body, stream_health_body, stream_info_body
+from edge.node.breath_rates import breath_body
+from edge.node.reports import health_body, info_body, stream_health_body, stream_info_body, stream_status_body
 from edge.node.shadow import ShadowBed
 from edge.node.stream import NodeStream
 from edge.node.stream_state import State, StreamTotals
@@ -87,7 +86,7 @@ def sent(message: Message, late: bool = False, **more: Any) -> tuple[str, bytes]
 
 
 def events() -> Iterator[tuple[str, bytes]]:
-    model: Body = model_body(LoudnessModel())  # type: ignore[arg-type]
+    model = model_name(LoudnessModel())  # type: ignore[arg-type]
     onset = Event("onset", "wheeze", 8000, None, 0.93456, 0.8, 0.62, "", True)
     update = Event("update", "wheeze", 8000, 48_000, 0.95, 0.81, 0.62, "", None)
     end = Event("end", "wheeze", 8000, 60_000, 1.0, 0.0, 0.5, "quiet", False)
@@ -156,8 +155,8 @@ def trends() -> Iterator[tuple[str, bytes]]:
 
 def of_streams() -> Iterator[tuple[str, bytes]]:
     levels = "s", "bed1", "status"
-    yield NODE.topic(*levels), encode(stream_status_body(NODE, "ok", "", WALL_S, WALL_S + 1, True, 12))
-    yield NODE.topic(*levels), encode(stream_status_body(NODE, "lost", "no sound arrives", WALL_S, WALL_S + 1))
+    yield NODE.topic(*levels), encode(stream_status_body(NODE, State("ok", "", WALL_S, True, 12), WALL_S + 1))
+    yield NODE.topic(*levels), encode(stream_status_body(NODE, State("lost", "no sound arrives", WALL_S), WALL_S + 1))
     adaptation = Adaptation(
         device="a stethoscope", model="a" * 64, made="2027-01-01", recordings=3, measured_s=60.0, level_db=-40.0,
         equaliser_db=(0.0, 1.5, -3.0, 0.0, 0.0, 0.0, 0.0, 0.25), outside_db=(5.0, 0.0),

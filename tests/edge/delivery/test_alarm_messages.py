@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from edge.contract.message import encode
 from edge.delivery.alarm_messages import (
     AlarmNow,
     address_of,
@@ -16,7 +17,7 @@ from edge.delivery.alarm_messages import (
     command_filters,
     transition_message,
 )
-from edge.delivery.messages import Node, encode, finish
+from edge.delivery.messages import Node, finish
 from edge.ward.alarm_records import AlarmState, Answer, BedLimit, Key, Person, Rule, Transition
 from tests.edge.conftest import SCHEMAS
 

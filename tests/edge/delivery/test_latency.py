@@ -11,12 +11,12 @@ from hypothesis import given
 import edge.delivery.latency
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.latency import BOUNDS_S, LatencyCounts, Sending, StageTimes, with_sending
-from edge.delivery.messages import Latency, Message, latency_body
+from edge.delivery.messages import Latency, Message, latency_of
 from tests.edge.dispatching import Box, Session, Time, clock, dispatch, outbox, session, step
 
 __all__ = ["clock", "dispatch", "outbox", "session"]  # fixtures
 
-DECIDED = latency_body(Latency(sound_s=0.8004, window_s=0.02, scored_s=0.005, decided_s=99.5))
+DECIDED = latency_of(Latency(sound_s=0.8004, window_s=0.02, scored_s=0.005, decided_s=99.5)).body()
 
 
 def decided(rev: int = 1, at_s: float | None = 99.5) -> Message:
@@ -26,7 +26,7 @@ def decided(rev: int = 1, at_s: float | None = 99.5) -> Message:
 
 def test_stages_up_to_the_decision_are_milliseconds_and_never_below_zero() -> None:
     assert DECIDED == {"sound": 800.4, "window": 20.0, "scored": 5.0, "disk": None, "wire": None, "total": None}
-    assert latency_body(Latency(0.0, -0.001, None, 0.0)).items() >= {"window": 0.0, "scored": None}.items()
+    assert latency_of(Latency(0.0, -0.001, None, 0.0)).body().items() >= {"window": 0.0, "scored": None}.items()
 
 
 def test_an_event_that_is_sent_has_all_stages_and_their_sum() -> None:

@@ -13,27 +13,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import edge
+from edge.contract.events import ModelName
+from edge.contract.message import encode
 from edge.delivery.messages import (
     ClockReading,
     EventTimes,
     Latency,
     Node,
-    device_body,
-    encode,
     end_after_restart,
     event_message,
     finish,
     gap_message,
-    model_body,
+    model_name,
     new_boot_id,
     status_body,
-    stream_status_body,
     ulid,
 )
-from edge.sources.vitals import Vitals
 from edge.types import Event, Gap
 from tests.edge.fakes import LoudnessModel
 
+MODEL = ModelName.model_construct(id="m", sha256="a", runtime="numpy 0", features="sha256:b")
 SCHEMA = json.loads((Path(edge.__file__).parent / "delivery" / "schema" / "event.json").read_text())
 NODE = Node("laennec/v1", "ward-b", "edge-7", "Test", "b3f1b3f1")
 CHECK = jsonschema.Draft202012Validator(SCHEMA)
@@ -45,7 +44,7 @@ REVS = {"onset": 1, "update": 2, "end": 3}
 def sent(event: Event, late: bool = False) -> dict[str, object]:
     moment = EventTimes(1.8e9, None if event.end is None else 1.8e9 + 1)
     message = event_message(
-        NODE, "bed1", (ulid(1.8e9), REVS[event.kind]), event, 8000, moment, model_body(LoudnessModel())
+        NODE, "bed1", (ulid(1.8e9), REVS[event.kind]), event, 8000, moment, model_name(LoudnessModel())
     )
     return json.loads(finish({**message.body, "seq": 7}, late, 1.8e9 + 2))  # type: ignore[no-any-return]
 
@@ -109,7 +108,7 @@ def test_a_sound_that_was_told_of_again_before_a_kill_ends_with_the_next_rev() -
 def test_an_event_carries_its_latency_its_clock_and_the_hash_of_the_settings() -> None:
     node = Node("laennec/v1", "ward-b", "edge-7", "Test", "b3f1b3f1", config=f"sha256:{'0' * 64}")
     times = EventTimes(1.8e9, 1.8e9 + 0.52, ClockReading(True, -1.25, 12.0), Latency(0.8, 0.02, 0.005, 99.0))
-    message = event_message(node, "bed1", (ulid(1.8e9), 2), END, 8000, times, model_body(LoudnessModel()))
+    message = event_message(node, "bed1", (ulid(1.8e9), 2), END, 8000, times, model_name(LoudnessModel()))
     body = json.loads(finish({**message.body, "seq": 7}, True, 1.8e9 + 2))
     CHECK.validate(body)
     assert (body["config"], message.decided_s) == (f"sha256:{'0' * 64}", 99.0)
@@ -161,7 +160,7 @@ def test_nan_is_never_sent() -> None:
 
 def test_topics_carry_site_node_and_stream() -> None:
     event = Event("onset", "wheeze", 1, None, 0.9, 0.8, 0.5, "")
-    message = event_message(NODE, "bed1", ("i", 1), event, 8000, EventTimes(0, None), {})
+    message = event_message(NODE, "bed1", ("i", 1), event, 8000, EventTimes(0, None), MODEL)
     assert message.topic == "laennec/v1/ward-b/edge-7/s/bed1/event"
     assert message.event == ("i", 1)
     gap = gap_message(NODE, "bed1", Gap(8000, 12000, "device lost"), 8000)
@@ -176,7 +175,6 @@ def test_ids_sort_by_time_and_do_not_repeat() -> None:
     assert ulid(1469918176.385)[:10] == "01ARYZ6S41"  # the example of github.com/ulid/spec
 
 
-MODEL = {"id": "m", "sha256": "a", "runtime": "numpy 0", "features": "sha256:b"}
 END = Event("end", "wheeze", 8000, 12160, 0.91237, 0.75004, 0.50006, "quiet")
 
 
@@ -236,24 +234,6 @@ def test_a_status_says_this() -> None:
         '{"schema":"laennec.status/1","state":"online","boot_id":"b3f1b3f1","session":"s1","box":"",'
         '"ts":"2027-01-15T08:00:00.000Z"}',
     )
-    check_fields(
-        encode(stream_status_body(NODE, "lost", "no sound arrives", 1.8e9, 1.8e9 + 60)),
-        '{"schema":"laennec.stream/1","state":"lost","reason":"no sound arrives","since":"2027-01-15T08:00:00.000Z",'
-        '"boot_id":"b3f1b3f1","ts":"2027-01-15T08:01:00.000Z"}',
-    )
-
-
-def test_the_health_of_a_device_is_rounded_and_what_is_not_known_is_null() -> None:
-    known = Vitals(
-        "0x1a", False, ("no contact",), 8000.12345, -12.345, 1.2345, 0.123456, 0.654321, 2.5, 80, 12, 7, -60, "1.2"
-    )
-    assert device_body(known).items() >= {
-        "id": "0x1a", "measurable": False, "conditions": ["no contact"], "rate_hz": 8000.123, "ppm": -12.3,
-        "clock_ms": 1.23, "lost": 0.1235, "masked": 0.6543, "dropped_s": 2.5, "battery_percent": 80, "contact": 12,
-        "motion_mg": 7, "rssi_dbm": -60, "firmware": "1.2",
-    }.items()  # fmt: skip
-    nothing = device_body(Vitals("0x1a", True))
-    assert [nothing[key] for key in ("rate_hz", "ppm", "clock_ms", "lost", "masked", "battery_percent")] == [None] * 6
 
 
 def test_text_of_other_alphabets_is_utf_8_and_infinity_is_refused() -> None:

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.delivery.messages import EVENT_EXPIRY_S, Message, rfc3339
+from edge.contract.events import EVENT_EXPIRY_S
+from edge.contract.fields import rfc3339
+from edge.delivery.messages import Message
 from edge.delivery.outbox import Outbox
 from edge.delivery.resend import Span, parse_span, parse_time, select_events
 from edge.errors import ConfigError, LaennecError

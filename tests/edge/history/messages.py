@@ -31,7 +31,7 @@ def clip_told(seq: int) -> dict[str, Any]:
 
 def minute(number: int, burden: float | None = 12.5, missing: dict[str, float] | None = None) -> dict[str, Any]:
     """The trend of minute `number` after `WALL_S` (08:00); None: not known, 15 s of it measured."""
-    from edge.delivery.messages import rfc3339
+    from edge.contract.fields import rfc3339
 
     one = window(MINUTE_S, known=burden is not None)
     if burden is not None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from edge.delivery.messages import rfc3339
+from edge.contract.fields import rfc3339
 from edge.history.database import open_database, transaction
 from edge.history.retention import prune
 from edge.history.writer import HistoryWriter

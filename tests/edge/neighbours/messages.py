@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from edge.contract.events import ModelName
+from edge.contract.message import encode
 from edge.delivery.alarm_messages import AlarmNow, alarm_body, transition_message
-from edge.delivery.messages import EventTimes, Node, encode, event_message, finish
+from edge.delivery.messages import EventTimes, Node, event_message, finish
 from edge.types import Event
 from edge.ward.alarm_records import AlarmState, Key, Person, Rule, Transition
 from tests.edge.conftest import SCHEMAS
@@ -18,7 +20,7 @@ LIVE = Node("laennec/v1", "ward-b", "edge-7", "Operational", "b3f1b3f1")
 BED = "laennec/v1/ward-b/edge-7/s/bed1"
 WALL_S = 1_800_000_000.0  # 2027-01-15T08:00:00Z
 NURSE = Person("nurse K (board)", 20.0, "seen")
-MODEL = {"id": "m1", "sha256": "a" * 64, "runtime": "numpy 0", "features": f"sha256:{'b' * 64}"}
+MODEL = ModelName.model_construct(id="m1", sha256="a" * 64, runtime="numpy 0", features=f"sha256:{'b' * 64}")
 
 
 def wall(at_s: float) -> float:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from edge.api.detect import detect_file
 from edge.api.detector import Detector
 from edge.artefact.model import Model
-from edge.delivery.messages import Body
+from edge.contract.fields import Body
 from edge.delivery.requests import Listening, Request
 from edge.node.looks import NodeLooks
 from edge.node.mel_columns import MelColumns

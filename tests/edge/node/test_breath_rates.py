@@ -9,8 +9,8 @@ import pytest
 
 import edge.node.breath_rates
 from edge.artefact.model import Model, load_model
-from edge.delivery.breath_message import BREATH_EXPIRY_S
-from edge.delivery.messages import Body
+from edge.contract.fields import Body
+from edge.contract.trend import BREATH_EXPIRY_S
 from edge.detector.pipeline import Pipeline
 from edge.node.bed_breath import BedBreath
 from edge.node.breath_rates import BreathRates

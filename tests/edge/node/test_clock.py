@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.delivery.messages import ClockReading, rfc3339
+from edge.contract.fields import rfc3339
+from edge.delivery.messages import ClockReading
 from edge.node.clock import STA_NANO, TIME_ERROR, Timeline, is_synchronised, reading_of
 
 RATE_HZ = 8000

@@ -13,12 +13,13 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
+from edge.contract.fields import Body
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.latency import BOUNDS_S, LatencyCounts
-from edge.delivery.messages import Body, Node, device_body
+from edge.delivery.messages import Node
 from edge.delivery.outbox import Outbox
 from edge.node.metrics import metrics_of
-from edge.node.reports import STATES, Reports, health_body, stream_health_body
+from edge.node.reports import STATES, Reports, device_of, health_body, stream_health_body
 from edge.node.stream import NodeStream
 from edge.settings.config import parse_config
 from edge.sources.vitals import Vitals
@@ -45,7 +46,7 @@ def reports(tmp_path: Path) -> Reports:
     node = health_body(NODE, outbox.status, dispatch, streams, 86_400.0, 1.8e9)
     outbox.close()
     bodies = {each.id: stream_health_body(NODE, each, 1.8e9) for each in streams}
-    bodies["bed1"]["device"] = device_body(VITALS)
+    bodies["bed1"]["device"] = device_of(VITALS).body()
     return Reports(node, bodies)
 
 

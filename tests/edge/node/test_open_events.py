@@ -12,7 +12,8 @@ import pytest
 
 import edge.delivery.dispatch
 import edge.node.service
-from edge.delivery.messages import Body, Message
+from edge.contract.fields import Body
+from edge.delivery.messages import Message
 from edge.delivery.outbox import Outbox
 from edge.node.service import Service
 from edge.settings.config import parse_config

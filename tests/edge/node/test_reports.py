@@ -9,12 +9,23 @@ import numpy as np
 import pytest
 
 from edge.artefact.model import Model
+from edge.contract.fields import Body
 from edge.delivery.dispatch import Dispatch
-from edge.delivery.messages import Body, Node
+from edge.delivery.messages import Node
 from edge.delivery.outbox import Outbox
-from edge.node.reports import SCHEMAS, health_body, info_body, stream_health_body, stream_info_body
+from edge.node.reports import (
+    SCHEMAS,
+    device_of,
+    health_body,
+    info_body,
+    stream_health_body,
+    stream_info_body,
+    stream_status_body,
+)
 from edge.node.stream import NodeStream
+from edge.node.stream_state import State
 from edge.settings.config import Config, parse_config
+from edge.sources.vitals import Vitals
 from edge.types import Block
 from tests.edge import conftest
 from tests.edge.fakes import Bursts
@@ -80,7 +91,7 @@ def test_health_counts_the_streams_of_each_state(tmp_path: Path, model: Model) -
 
 
 def test_every_schema_of_a_node_has_a_file_and_every_file_is_named() -> None:
-    assert sorted(f"laennec.{name}" for name in SCHEMAS) == conftest.OF_A_NODE
+    assert sorted(SCHEMAS) == conftest.OF_A_NODE
 
 
 def test_a_stream_says_what_a_sound_of_each_class_must_be_in_whole_score_frames(model: Model) -> None:
@@ -100,3 +111,23 @@ def test_a_stream_says_what_a_sound_of_each_class_must_be_in_whole_score_frames(
     assert found["quiet_s"] == usual["quiet_s"]
     assert all(body["tracking"][name] == usual for name in group.classes if name != "wheeze")
     assert {"wheeze", *body["tracking"]} == {name for group in model.groups for name in group.classes}
+
+
+def test_the_health_of_a_device_is_rounded_and_what_is_not_known_is_null() -> None:
+    known = Vitals(
+        "0x1a", False, ("no contact",), 8000.12345, -12.345, 1.2345, 0.123456, 0.654321, 2.5, 80, 12, 7, -60, "1.2"
+    )
+    assert device_of(known).body().items() >= {
+        "id": "0x1a", "measurable": False, "conditions": ["no contact"], "rate_hz": 8000.123, "ppm": -12.3,
+        "clock_ms": 1.23, "lost": 0.1235, "masked": 0.6543, "dropped_s": 2.5, "battery_percent": 80, "contact": 12,
+        "motion_mg": 7, "rssi_dbm": -60, "firmware": "1.2",
+    }.items()  # fmt: skip
+    nothing = device_of(Vitals("0x1a", True)).body()
+    assert [nothing[key] for key in ("rate_hz", "ppm", "clock_ms", "lost", "masked", "battery_percent")] == [None] * 6
+
+
+def test_the_status_of_a_stream_says_this() -> None:
+    assert stream_status_body(NODE, State("lost", "no sound arrives", 1.8e9), 1.8e9 + 60) == {
+        "schema": "laennec.stream/1", "state": "lost", "reason": "no sound arrives", "verified": None, "gain_db": 0,
+        "since": "2027-01-15T08:00:00.000Z", "boot_id": "b3f1b3f1", "ts": "2027-01-15T08:01:00.000Z",
+    }  # fmt: skip

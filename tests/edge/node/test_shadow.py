@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge.delivery.messages import Body
+from edge.contract.fields import Body
 from edge.node import shadow as shadow_module
 from edge.node.engine import Engine
 from edge.node.inbox import End

@@ -10,7 +10,9 @@ import jsonschema
 import pytest
 
 import edge
-from edge.delivery.messages import Node, status_body, stream_status_body
+from edge.delivery.messages import Node, status_body
+from edge.node.reports import stream_status_body
+from edge.node.stream_state import State
 
 SCHEMAS = Path(edge.__file__).parent / "delivery" / "schema"
 NODE = Node("laennec/v1", "ward", "node", "Test", "0badcafe", "0123abcd")
@@ -36,7 +38,7 @@ def test_the_status_of_a_node_obeys_its_schema(state: str) -> None:
 
 @pytest.mark.parametrize(("state", "reason"), [("ok", ""), ("disabled", "stopped"), ("lost", "no sound arrives")])
 def test_the_status_of_a_stream_obeys_its_schema(state: str, reason: str) -> None:
-    body = stream_status_body(NODE, state, reason, 1.8e9, 1.8e9 + 1, False)
+    body = stream_status_body(NODE, State(state, reason, 1.8e9, False), 1.8e9 + 1)  # type: ignore[arg-type]
     assert faults("stream", body) == []
     assert needed("stream", body) == set(body) - {"verified", "gain_db"}
     assert faults("stream", {**body, "verified": "no"})

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import edge.node.trends
-from edge.delivery.messages import Body
-from edge.delivery.trend import TREND_EXPIRY_S
+from edge.contract.fields import Body
+from edge.contract.trend import TREND_EXPIRY_S
 from edge.delivery.trend_history import TrendHistory, read_history
 from edge.detector.pipeline import Pipeline
 from edge.node.trends import Trends

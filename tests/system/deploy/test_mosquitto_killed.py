@@ -18,8 +18,9 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from edge.commands.demo.broker import Broker
+from edge.contract.events import EVENT_EXPIRY_S
 from edge.delivery.dispatch import Dispatch
-from edge.delivery.messages import EVENT_EXPIRY_S, Message, Node
+from edge.delivery.messages import Message, Node
 from edge.delivery.outbox import Outbox
 from edge.settings.config import Config, load_config
 from tests.conftest import HANGS_S

@@ -12,8 +12,9 @@ import pytest
 
 import edge.delivery.dispatch
 from edge.commands.demo.broker import Broker, free_port
+from edge.contract.events import EVENT_EXPIRY_S
 from edge.delivery.dispatch import Dispatch
-from edge.delivery.messages import EVENT_EXPIRY_S, Message, Node
+from edge.delivery.messages import Message, Node
 from edge.delivery.outbox import Outbox
 from edge.settings.mqtt import Mqtt
 from tests.edge.conftest import Watcher, wait_for
