@@ -53,7 +53,7 @@ def command_schema() -> dict[str, Any]:
 def schemas() -> dict[str, str]:
     """Name of the file -> what stands in it."""
     trees = [schema_of(kind) for kind in MESSAGES] + [command_schema()]
-    return {f"{_name(tree['$id'])}.json": json.dumps(tree, indent=1, ensure_ascii=False) + "\n" for tree in trees}
+    return {f"{_name(tree['$id'])}.json": _lines(tree) + "\n" for tree in trees}
 
 
 def table() -> str:
@@ -120,3 +120,13 @@ def _untitled(tree: dict[str, Any]) -> dict[str, Any]:
         elif isinstance(value, dict):
             _untitled(value)
     return tree
+
+
+def _lines(tree: dict[str, Any], depth: int = 0) -> str:
+    """JSON with a line for each property."""
+    indent, rows = "  " * (depth + 1), []
+    for key, value in tree.items():
+        is_open = (depth == 0 and key in ("properties", "$defs")) or (depth == 1 and "properties" in value)
+        text = _lines(value, depth + 1) if is_open else json.dumps(value, ensure_ascii=False)
+        rows.append(f"{indent}{json.dumps(key)}: {text}")
+    return "{\n" + ",\n".join(rows) + "\n" + "  " * depth + "}"

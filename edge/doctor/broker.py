@@ -7,13 +7,15 @@ that of `deploy/mosquitto/setup` does, its retained `status` and `health` show w
 
 from __future__ import annotations
 
-import json
 import socket
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import paho.mqtt.client as paho
 
+from edge.contract import MAX_BYTES
+from edge.contract.message import AnyPart, decode, read
+from edge.contract.status import NodeHealth, NodeStatus
 from edge.delivery.messages import Node
 from edge.delivery.mqtt import FIRST_FAILURE, VERSIONS
 from edge.delivery.mqtt_client import ClientFactory
@@ -99,27 +101,25 @@ def _own_certificate(where: str, tls: Tls | None) -> Check | None:
 
 def _trouble_in_topics(where: str, session: OneOffSession, node: Node) -> Check | None:
     """Trouble that the retained messages of this node show: another box of its name, refused messages."""
-    status, health = (_body(session.received.get(node.topic(name))) for name in ("status", "health"))
-    if status.get("state") == "online" and status.get("box", node.box) != node.box:
+    status = _read(NodeStatus, session.received.get(node.topic("status")))
+    if status is not None and status.state == "online" and (status.box or node.box) != node.box:
         who = f"{node.site}/{node.node}"
-        found = f"{where}: another box (fingerprint {status['box']}, this one: {node.box}) is online there as {who}"
+        found = f"{where}: another box (fingerprint {status.box}, this one: {node.box}) is online there as {who}"
         return fail("broker", found, OWN_NAME)
-    reported = health.get("broker")
-    reported = reported if isinstance(reported, dict) else {}
-    if reported.get("rival"):
-        return fail(
-            "broker", f"{where}: the running service is disconnected again and again: {reported['rival']}", OWN_NAME
-        )
-    if reported.get("refused"):
-        found = f"{where}: refuses {reported['refused']} messages of the running service ({reported.get('reason')})"
+    health = _read(NodeHealth, session.received.get(node.topic("health")))
+    if health is not None and health.broker.rival:
+        found = f"{where}: the running service is disconnected again and again: {health.broker.rival}"
+        return fail("broker", found, OWN_NAME)
+    if health is not None and health.broker.refused:
+        reported = health.broker
+        found = f"{where}: refuses {reported.refused} messages of the running service ({reported.reason})"
         return warn("broker", found, "give this user the right in its ACL; they wait on disk and are tried again")
     return None
 
 
-def _body(payload: bytes | None) -> dict[str, Any]:
-    """A retained message; empty if it is missing or not a JSON object, since anybody may have written it."""
+def _read(kind: type[AnyPart], payload: bytes | None) -> AnyPart | None:
+    """A retained message; None if it is missing or not of the contract, since anybody may have written it."""
     try:
-        body = json.loads(payload or b"{}")
+        return read(kind, decode(payload or b"", MAX_BYTES))
     except ValueError:
-        return {}
-    return body if isinstance(body, dict) else {}
+        return None

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import paho.mqtt.client as paho
 import pytest
@@ -23,6 +24,7 @@ from edge.doctor import Check, box, fail, ok, software, warn, worst
 from edge.doctor.broker import broker as look_at_broker
 from edge.doctor.examine import DoctorOptions, as_json, as_line, examine
 from edge.node.box_fingerprint import box_fingerprint
+from tests.edge.board import ward_messages as made
 from tests.edge.conftest import PATIENCE_S, wait_for
 from tests.edge.fakes import RudeBroker
 from tests.edge.wards import settings
@@ -159,9 +161,9 @@ class TestOtherBoxes:
         ],
     )
     def test_one_that_is_online_under_this_name_fails(
-        self, status: dict[str, object], verdict: str, tmp_path: Path, mosquitto: Broker
+        self, status: dict[str, Any], verdict: str, tmp_path: Path, mosquitto: Broker
     ) -> None:
-        self.retain(mosquitto, status=status)
+        self.retain(mosquitto, status=made.status(**status))
         check = look_at_broker(settings(tmp_path, mqtt={"port": mosquitto.port}))
         assert check.verdict == verdict, check
         assert ("another box (fingerprint 0badcafe" in check.found) == (verdict == "fail")
@@ -170,13 +172,14 @@ class TestOtherBoxes:
         self, tmp_path: Path, mosquitto: Broker
     ) -> None:
         config = settings(tmp_path, mqtt={"port": mosquitto.port})
-        self.retain(mosquitto, health={"broker": {"refused": 3, "reason": "Not authorized", "rival": ""}})
+        self.retain(mosquitto, health=made.health(broker={"refused": 3, "reason": "Not authorized", "rival": ""}))
         check = look_at_broker(config)
         assert (check.verdict, "refuses 3 messages of the running service (Not authorized)" in check.found) == (
             "warn",
             True,
         )
-        self.retain(mosquitto, health={"broker": {"refused": 0, "reason": "", "rival": "is another client called x?"}})
+        rival = {"refused": 0, "reason": "", "rival": "is another client called x?"}
+        self.retain(mosquitto, health=made.health(broker=rival))
         check = look_at_broker(config)
         assert (check.verdict, "is another client called x?" in check.found) == ("fail", True)
 
