@@ -1,10 +1,14 @@
-"""One or more messages of every kind, made by the builders that a node uses, with known contents."""
+"""One or more messages of every kind, made by the builders that a node uses, with known contents.
+
+`python -m tests.edge.contract.real_messages` records them anew, where a field was added: look at what changes.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -52,6 +56,8 @@ from tests.edge.clips.clips import HEARING, clip
 from tests.edge.fakes import Bursts, LoudnessModel
 from tests.edge.streaming import Heard
 
+GOLDEN = Path(__file__).parents[2] / "golden" / "contract" / "messages.txt"
+"""A line for each: its topic, a space and the message."""
 PREFIX = "laennec/v1"
 NODE = Node(PREFIX, "ward-b", "edge-7", "Test", "b3f1b3f1", "0a0b0c0d", f"sha256:{'0' * 64}")
 WALL_S = 1_800_000_000.5  # 2027-01-15T08:00:00.500Z
@@ -216,3 +222,8 @@ def real_messages(folder: Path) -> list[tuple[str, bytes]]:
 
 def _of_any_version(body: Body) -> Body:
     return {**body, "software": "laennec 0.1.0", "release": None, "config": f"sha256:{'0' * 64}"}
+
+
+if __name__ == "__main__":
+    with TemporaryDirectory() as folder:
+        GOLDEN.write_bytes(b"".join(b"%s %s\n" % (topic.encode(), sent) for topic, sent in real_messages(Path(folder))))

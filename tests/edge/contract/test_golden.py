@@ -11,10 +11,9 @@ from edge.contract import MESSAGES, parse
 from edge.contract.message import Message, decode, read
 from edge.contract.status import IngestStatus
 from tests.edge.conftest import SCHEMAS
-from tests.edge.contract.real_messages import PREFIX, real_messages
+from tests.edge.contract.real_messages import GOLDEN, PREFIX, real_messages
 
 pytestmark = pytest.mark.golden
-GOLDEN = Path(__file__).parents[2] / "golden" / "contract" / "messages.txt"
 LINES = [(topic.decode(), payload) for topic, _, payload in (
     line.partition(b" ") for line in GOLDEN.read_bytes().splitlines())]  # fmt: skip
 
