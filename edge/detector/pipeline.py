@@ -300,6 +300,6 @@ class Pipeline:
 def _with(finding: Finding, verdict: Verdict) -> Verdict:
     """A verdict with what is wrong beside it."""
     if finding.fault is None:
-        return verdict
+        return verdict if finding.touches is None else replace(verdict, touches=finding.touches)
     reasons = [reason for reason in (finding.reason, verdict.reason) if reason]
-    return Verdict(False, "; ".join(dict.fromkeys(reasons)), finding.fault, measurable=False)
+    return Verdict(False, "; ".join(dict.fromkeys(reasons)), finding.fault, measurable=False, touches=finding.touches)

@@ -115,6 +115,8 @@ class Finding:
 
     fault: Fault | None = None
     """None: nothing, or it is not judged yet."""
+    touches: bool | None = None
+    """Whether there is evidence that the sensor touches somebody (`edge.detector.contact`); None: not judged."""
 
     @property
     def reason(self) -> str:
@@ -204,7 +206,9 @@ class Quality:
             self._recent.popleft()
         if len(self._recent) >= LEAST and number >= self._judged + EVERY:
             self._judged = number
-            self._last = Finding(fault_of([stretch for _, stretch in self._recent], self._last.fault))
+            stretches = [stretch for _, stretch in self._recent]
+            evidence = evidence_of_contact(np.concatenate([each.levels_db for each in stretches]))
+            self._last = Finding(fault_of(stretches, self._last.fault), evidence > 0)
             self._counts[self._last.fault] += 1
             self._findings.append(((number + 1) * self._meter.samples, self._last))
 

@@ -42,6 +42,8 @@ class Verdict:
     """Whether it can be judged at all: where it cannot, there are no events, and nothing of it is measured."""
     too_short: bool = False
     """Whether there was too little sound to find out whether it is measurable."""
+    touches: bool | None = None
+    """Whether there is evidence that the sensor touches somebody (`edge.detector.contact`); None: not judged."""
 
 
 class _Piece:

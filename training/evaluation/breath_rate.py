@@ -60,12 +60,19 @@ WITHOUT_BREATH = ("negatives/heart", "negatives/cough", "other_devices/hls_cmds/
 SIMULATED = 50  # windows of the fit; more make it worse on real ones
 
 
+def is_chosen_on(patient: str) -> bool:
+    """Whether a patient is of the half on which everything is chosen."""
+    return int(hashlib.sha256(f"rate {patient}".encode()).hexdigest(), 16) % 2 == 0
+
+
 @dataclass(frozen=True, slots=True)
 class Breathing:
     """One annotated recording."""
 
     name: str
     patient: str
+    label: str
+    """Of the whole recording, such as `Normal`; of a sound that is no chest its kind, such as `cough`."""
     begins_s: NDArray[np.float64]
     """(n,) begins of the annotated breaths."""
     score: NDArray[np.float32]
@@ -76,7 +83,7 @@ class Breathing:
     @property
     def is_chosen_on(self) -> bool:
         """Whether it belongs to the half of the patients on which everything is chosen."""
-        return int(hashlib.sha256(f"rate {self.patient}".encode()).hexdigest(), 16) % 2 == 0
+        return is_chosen_on(self.patient)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +108,7 @@ def truth(begins_s: NDArray[np.float64], end_s: float) -> tuple[float, float, bo
 
 
 def breathings(checkpoint: Path, data: Path, cache: Path) -> tuple[list[Breathing], float]:
-    """Every recording of SPRSound, and seconds to a score frame.
+    """Every recording of SPRSound and every sound that is no chest, and seconds to a score frame.
 
     Raises:
         ConfigError: no finished training, or no such recordings.
@@ -119,14 +126,15 @@ def breathings(checkpoint: Path, data: Path, cache: Path) -> tuple[list[Breathin
     for fold in range(recipe.folds):
         for heard in score_fold(job, fold)[0]:
             recording = heard.recording
-            if recording.dataset != MAIN:
+            if recording.dataset != MAIN and not recording.is_negative:
                 continue
             odds = calibration["scale"][0] * heard.logits[:, 0].astype(np.float64) + calibration["bias"][0]
             each, count = frames[recording.path].astype(np.float32), len(heard.logits)
             level_db = (each @ bands)[: count * recipe.chunk.score_frames].reshape(count, -1).mean(axis=1)
             begins_s = np.array(sorted({event.start_s for event in recording.events}))
             score = (1 / (1 + np.exp(-odds))).astype(np.float32)
-            found.append(Breathing(recording.path.stem, recording.patient, begins_s, score, level_db))
+            label = recording.record_label or ""
+            found.append(Breathing(recording.path.stem, recording.patient, label, begins_s, score, level_db))
     return found, recipe.frame_s
 
 

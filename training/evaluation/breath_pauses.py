@@ -1,0 +1,366 @@
+"""`python -m training.evaluation.breath_pauses`: are pauses of breath found, and how many are called that are none?
+
+A bed is a patient of SPRSound: recordings one after the other, each cut from its first to its last annotated breath,
+then `PAUSE_S` of the last recording's own quiet time (the quietest pieces of `PIECE_S` between its breaths, in any
+order), then recordings again. What is heard of it, features, quality and contact, is of those samples, and the breath
+score of the network of `--checkpoint` that never heard the patient. A pause is found if its onset is told within
+`LATE_S` of `LIMIT_S` after the last breath; what is told outside of it is false. Recordings of ICBHI, of other
+stethoscopes, are heard by the shipped model and have a pause of their quietest pieces after `ICBHI_S`.
+
+False ones of a day: hours of each patient's recordings, drawn anew one after the other with their quiet at one level,
+one in twenty of them a cough, cry, word or heart. Everything was chosen on the half of the patients that
+`is_chosen_on`, and the tables are of the other. Not evidence of a ward: recordings have 9 s, and the pauses are made.
+"""
+
+from __future__ import annotations
+
+import training.python_version  # noqa: F401  # isort: skip
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.artefact.model import Model, load_model
+from edge.detector.breath_sound import BreathSounds, band_weights
+from edge.detector.pipeline import Pipeline
+from edge.detector.quality import Quality
+from edge.detector.sound_check import Verdict
+from edge.errors import LaennecError
+from edge.features import FrontEnd
+from edge.types import Block, BreathSound, Chunk, Scores
+from edge.ward.pauses import LIMIT_S, Pause, Pauses
+from training.datasets import Recording
+from training.datasets.sounds import read_sound, sound_paths
+from training.detector.hyperparameters import Recipe
+from training.detector.inference import heard_frames, stream_logits
+from training.detector.model import STRIDE
+from training.detector.networks import load_network
+from training.detector.sets import MAIN
+from training.detector.training_data import TrainingData, read_recordings
+from training.evaluation.breath_rate import Breathing, breathings, is_chosen_on
+from training.evaluation.sound_faults import RATE_HZ, heart, rms
+from training.metrics.bootstrap import of_counts
+
+PAUSE_S, PIECE_S, FADE_S = 20.0, 0.25, 0.03
+BEFORE_S, AFTER_S = 30.0, 12.0  # of recordings around a pause
+ICBHI_S = 12.0
+LATE_S = 3.0
+QUIETEST, FEWEST = 0.15, 4  # of the pieces are taken
+SHALLOW = 0.3  # of the amplitude, over the bed's own quiet
+IRREGULAR_S = (1.0, 5.0)  # of quiet between recordings
+CHUNK = 15  # score frames that are judged by one finding
+HOURS = 2.0  # of each bed
+DISTURBED = 0.05  # of its recordings
+EVERY_BED = 2  # patients
+POOR = "Poor Quality"
+SEED = 5
+
+Sound = NDArray[np.float32]
+Rng = np.random.Generator
+
+
+@dataclass(frozen=True, slots=True)
+class Bed:
+    """What is heard of one patient."""
+
+    patient: str
+    samples: Sound
+    pause_s: float | None
+    """When the last breath before the pause is over; None: there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chest:
+    """One recording from its first to its last breath."""
+
+    samples: Sound
+    quiet: tuple[Sound, ...]
+    """Pieces between its breaths, the quietest sixth of them."""
+
+
+def chest_of(recording: Recording) -> Chest | None:
+    """None where it has no two breaths."""
+    events = sorted((event.start_s, event.end_s) for event in recording.events)
+    if len(events) < 2:
+        return None
+    samples, piece = read_sound(recording.path, RATE_HZ), round(PIECE_S * RATE_HZ)
+    is_breath = np.zeros(len(samples), np.bool_)
+    for begin_s, end_s in events:
+        is_breath[round(begin_s * RATE_HZ) : round(end_s * RATE_HZ)] = True
+    pieces = [
+        samples[at : at + piece]
+        for at in range(0, len(samples) - piece + 1, piece // 2)
+        if not is_breath[at : at + piece].any()
+    ]
+    return Chest(samples[round(events[0][0] * RATE_HZ) : round(events[-1][1] * RATE_HZ)], quietest(pieces))
+
+
+def quietest(pieces: Sequence[Sound]) -> tuple[Sound, ...]:
+    """Of some pieces those with the lowest level where breath is."""
+    return tuple(sorted(pieces, key=rms)[: max(round(QUIETEST * len(pieces)), FEWEST)])
+
+
+def quiet(pieces: Sequence[Sound], seconds: float, rng: Rng) -> Sound:
+    """Pieces one after the other in any order, each faded into the next."""
+    return joined([pieces[int(rng.integers(len(pieces)))] for _ in range(int(seconds / (PIECE_S - FADE_S)) + 2)])[
+        : round(seconds * RATE_HZ)
+    ]
+
+
+def joined(parts: Sequence[Sound]) -> Sound:
+    """Parts one after the other; within `FADE_S` one fades into the next with the power of both."""
+    fade = round(FADE_S * RATE_HZ)
+    rising = np.sin(np.linspace(0, np.pi / 2, fade)).astype(np.float32)
+    out = np.zeros(sum(len(part) - fade for part in parts) + fade, np.float32)
+    at = 0
+    for part in parts:
+        faded = part.copy()
+        faded[:fade] *= rising
+        faded[-fade:] *= rising[::-1]
+        out[at : at + len(part)] += faded
+        at += len(part) - fade
+    return out
+
+
+def bed_of(patient: str, chests: Sequence[Chest], otherwise: str, rng: Rng) -> Bed | None:
+    """A bed; None where its recordings have too little quiet."""
+    some = [each for each in chests if len(each.quiet) >= FEWEST]
+    if not some:
+        return None
+    last = some[int(rng.integers(len(some)))]
+
+    def breathing(seconds: float) -> list[Sound]:
+        parts: list[Sound] = []
+        while sum(map(len, parts)) < seconds * RATE_HZ:
+            parts.append(chests[int(rng.integers(len(chests)))].samples)
+            if otherwise == "irregular":
+                parts.append(quiet(last.quiet, rng.uniform(*IRREGULAR_S), rng))
+        return parts
+
+    if otherwise == "irregular":
+        return Bed(patient, joined(breathing(BEFORE_S + PAUSE_S + AFTER_S)), None)
+    before, after = joined([*breathing(BEFORE_S), last.samples]), joined(breathing(AFTER_S))
+    if otherwise == "shallow":
+        before, after = (
+            SHALLOW * each + np.sqrt(1 - SHALLOW**2) * quiet(last.quiet, len(each) / RATE_HZ, rng)
+            for each in (before, after)
+        )
+    whole = joined([before.astype(np.float32), quiet(last.quiet, PAUSE_S, rng), after.astype(np.float32)])
+    return Bed(patient, whole, len(before) / RATE_HZ - FADE_S)
+
+
+def with_heart(sound: Sound, rng: Rng) -> Sound:
+    """A heart that is twice as loud below 110 Hz as the chest."""
+    beats = heart(len(sound), rng)
+    return (sound + beats * np.float32(2 * rms(sound, (30, 110)) / rms(beats, (30, 110)))).astype(np.float32)
+
+
+def with_hum(sound: Sound, rng: Rng) -> Sound:
+    """Lines of the mains, together 6 dB below the chest above 100 Hz."""
+    times_s, mains_hz = np.arange(len(sound)) / RATE_HZ, (50, 60)[int(rng.integers(2))]
+    lines = np.sum(
+        [10 ** (-rng.uniform(0, 25) / 20) * np.sin(2 * np.pi * mains_hz * k * times_s) for k in range(1, 9)], 0
+    )
+    return (sound + 0.5 * lines * rms(sound, (100, 4000)) / rms(lines.astype(np.float32), (100, 4000))).astype(
+        np.float32
+    )
+
+
+def with_snore(sound: Sound, rng: Rng) -> Sound:
+    """A snore of 0.6 to 1 s every 3 to 4 s, also through the pause: then a breath is heard."""
+    snore, at_s, hz = np.zeros(len(sound), np.float32), 0.5, rng.uniform(50, 90)
+    while at_s < len(sound) / RATE_HZ - 2:
+        times_s = np.arange(round(rng.uniform(0.6, 1.0) * RATE_HZ)) / RATE_HZ
+        buzz = np.sum([np.sin(2 * np.pi * hz * k * times_s + k * k) / k for k in range(1, 9)], axis=0)
+        begin = round(at_s * RATE_HZ)
+        snore[begin : begin + len(buzz)] += (buzz * np.hanning(len(buzz)) ** 0.3)[: len(snore) - begin].astype(
+            np.float32
+        )
+        at_s += rng.uniform(3, 4)
+    return (sound + snore * np.float32(2 * rms(sound, (100, 700)) / rms(snore, (100, 700)))).astype(np.float32)
+
+
+BESIDE: dict[str, Callable[[Sound, Rng], Sound]] = {
+    "": lambda sound, rng: sound,
+    "heart": with_heart,
+    "hum": with_hum,
+}
+
+
+class FoldHearing:
+    """What is heard of sound by the network that never heard a patient."""
+
+    def __init__(self, checkpoint: Path, recipe: Recipe, data: TrainingData) -> None:
+        self._recipe, self._folds = recipe, data.fold_of(recipe)
+        self._networks = [load_network(recipe, checkpoint / f"fold-{fold}") for fold in range(recipe.folds)]
+        self._calibration = json.loads((checkpoint / "result.json").read_text())["calibration"]
+        self._front_end = FrontEnd(recipe.features)
+        self._bands = band_weights(recipe.features) * np.float32(recipe.features.scale[0])
+
+    def pauses(self, bed: Bed) -> list[Pause]:
+        """Everything that is told of a bed."""
+        frames = heard_frames(bed.samples, np.ones(len(bed.samples), np.bool_), self._front_end)
+        logits = stream_logits(self._networks[self._folds[bed.patient]], frames.values)[:, 0].astype(np.float64)
+        odds = self._calibration["scale"][0] * logits + self._calibration["bias"][0]
+        score = (1 / (1 + np.exp(-odds))).astype(np.float32)
+        level_db = (frames.values @ self._bands)[: STRIDE * len(score)].reshape(len(score), -1).mean(axis=1)
+        quality, hop = Quality(RATE_HZ), round(self._recipe.frame_s * RATE_HZ)
+        quality.push(Block(0, bed.samples, np.ones(len(bed.samples), np.bool_)))
+        pauses, told = Pauses(self._recipe.frame_s), list[Pause]()
+        for at in range(0, len(score), CHUNK):
+            part, finding = slice(at, at + CHUNK), quality.at((at + CHUNK) * hop)
+            sound = BreathSound(at, score[part], level_db[part], np.ones(len(score[part]), np.bool_), finding.fault)
+            told += pauses.push(sound, bool(finding.touches))
+        return told
+
+
+def shipped_pauses(model: Model, samples: Sound) -> list[Pause]:
+    """The same by the shipped model, as at a bed."""
+    pipeline, sounds, told = Pipeline(model), BreathSounds(model), list[Pause]()
+    pauses = Pauses(model.score_hop_samples / model.rate_hz)
+
+    def follow(chunk: Chunk, scores: Scores, verdict: Verdict) -> None:
+        told.extend(pauses.push(sounds.push(chunk, scores, verdict.fault), bool(verdict.touches)))
+
+    pipeline.follow = follow
+    pipeline.push(Block(0, samples, np.ones(len(samples), np.bool_)))
+    pipeline.flush()
+    return told
+
+
+def counted(bed: Bed, told: Sequence[Pause], frame_s: float) -> tuple[int, int, int, int]:
+    """Pauses there are, that were found, of those with contact, and what was told that is none."""
+    onsets = [each for each in told if each.kind == "onset"]
+    if bed.pause_s is None:
+        return 0, 0, 0, len(onsets)
+    due_s = bed.pause_s + LIMIT_S
+    found = [each for each in onsets if abs(each.stop * frame_s - due_s) <= LATE_S]
+    inside = [each for each in onsets if bed.pause_s - LATE_S <= each.stop * frame_s <= bed.pause_s + PAUSE_S + LATE_S]
+    return 1, bool(found), bool(found and found[0].touches), len(onsets) - len(inside)
+
+
+def line(name: str, counts: Sequence[tuple[int, int, int, int]]) -> str:
+    """Shares with intervals over beds; one bed is one patient."""
+    rows = np.array(counts, float)
+    if not rows[:, 0].any():
+        return f"{name:32s} {len(rows):5d}  {'-':21s}  {'-':21s}  {int(rows[:, 3].sum()):d}"
+    shares = [_share(rows, 1, 0), _share(rows, 2, 1)]
+    return f"{name:32s} {len(rows):5d}  {shares[0]:21s}  {shares[1]:21s}  {int(rows[:, 3].sum()):d}"
+
+
+def _share(rows: NDArray[np.float64], part: int, whole: int) -> str:
+    def of(sums: NDArray[np.float64]) -> float | None:
+        return sums[part] / sums[whole] if sums[whole] else None
+
+    value, bounds = of(rows.sum(axis=0)), of_counts(rows, of)
+    return "-" if value is None or bounds is None else f"{value:.3f} [{bounds.low:.3f}, {bounds.high:.3f}]"
+
+
+def of_chests(found: Sequence[Recording], hearing: FoldHearing, frame_s: float, chosen: bool) -> Iterator[str]:
+    """Beds of the patients of one half, with what sounds beside the chest and however they breathe."""
+    chests: dict[str, list[Chest]] = {}
+    for recording in found:
+        is_asked = recording.dataset == MAIN and is_chosen_on(recording.patient) is chosen
+        if is_asked and recording.record_label != POOR and (chest := chest_of(recording)) is not None:
+            chests.setdefault(recording.patient, []).append(chest)
+    kinds = [("", beside) for beside in BESIDE] + [("shallow", ""), ("irregular", ""), ("", "snore")]
+    for otherwise, beside in kinds:
+        counts = []
+        for number, (patient, some) in enumerate(sorted(chests.items())[::EVERY_BED]):
+            rng = np.random.default_rng([SEED, number])
+            bed = bed_of(patient, some, otherwise, rng)
+            if bed is not None:
+                if beside == "snore":
+                    bed = Bed(patient, with_snore(bed.samples, rng), None)
+                else:
+                    bed = Bed(patient, BESIDE[beside](bed.samples, rng), bed.pause_s)
+                counts.append(counted(bed, hearing.pauses(bed), frame_s))
+        yield line(" ".join(each for each in ("SPRSound", otherwise, beside) if each), counts)
+
+
+def of_icbhi(model_path: Path, data: Path) -> Iterator[str]:
+    """Recordings of other stethoscopes; those of one patient count together."""
+    model, by_patient = load_model(model_path), dict[str, list[tuple[int, int, int, int]]]()
+    for number, path in enumerate(sound_paths(data / "icbhi") + sound_paths(data / "other_devices" / "icbhi_more")):
+        rng, samples, piece = np.random.default_rng([SEED, number]), read_sound(path, RATE_HZ), round(PIECE_S * RATE_HZ)
+        pieces = [samples[at : at + piece] for at in range(0, len(samples) - piece, piece // 2)]
+        still, before = quietest(pieces), samples[: round(ICBHI_S * RATE_HZ)]
+        whole = joined([before, before, quiet(still, PAUSE_S, rng), samples])
+        bed = Bed(path.stem.partition("_")[0], whole, 2 * len(before) / RATE_HZ - 2 * FADE_S)
+        told = shipped_pauses(model, bed.samples)
+        by_patient.setdefault(bed.patient, []).append(counted(bed, told, model.score_hop_samples / model.rate_hz))
+    summed = [tuple(int(each) for each in np.sum(of, axis=0)) for of in by_patient.values()]
+    yield line("other stethoscopes (ICBHI)", summed)  # type: ignore[arg-type]
+
+
+def quiet_db(level_db: NDArray[np.float32]) -> float:
+    """The level below which a tenth of a recording lies, over 0.25 s."""
+    return float(np.quantile(np.convolve(level_db, np.full(8, 1 / 8), "same"), 0.1))
+
+
+def of_days(found: Sequence[Breathing], frame_s: float, chosen: bool) -> str:
+    """False pauses of a day of beds that breathe."""
+    beds: dict[str, list[Breathing]] = {}
+    others = [one for one in found if not len(one.begins_s) and one.label in ("cough", "infant_cry", "speech", "heart")]
+    for one in found:
+        if len(one.begins_s) and one.label != POOR and one.is_chosen_on is chosen:
+            beds.setdefault(one.patient, []).append(one)
+    told, hours = [], 0.0
+    for number, (_, some) in enumerate(sorted(each for each in beds.items() if len(each[1]) > 1)):
+        rng, pauses, at, count = np.random.default_rng([SEED, number]), Pauses(frame_s), 0, 0
+        while at * frame_s < HOURS * 3600:
+            choice = others if others and rng.random() < DISTURBED else some
+            one = choice[int(rng.integers(len(choice)))]
+            sound = BreathSound(at, one.score, one.level_db - quiet_db(one.level_db), np.ones(len(one.score), np.bool_))
+            count += sum(each.kind == "onset" for each in pauses.push(sound))
+            at += len(one.score)
+        told.append(count)
+        hours += at * frame_s / 3600
+    rows = np.stack([told, np.full(len(told), hours / len(told))], axis=1)
+    bounds = of_counts(rows, lambda sums: 24 * sums[0] / sums[1])
+    interval = "" if bounds is None else f" [{bounds.low:.2f}, {bounds.high:.2f}]"
+    return (
+        f"false pauses of a bed-day: {24 * sum(told) / hours:.2f}{interval} over {len(told)} beds,"
+        f" {hours / 24:.1f} bed-days; {sum(each > 0 for each in told)} beds have any"
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure; exit code 2 for the operator's mistakes."""
+    parser = argparse.ArgumentParser(prog="python -m training.evaluation.breath_pauses", description=__doc__)
+    parser.add_argument(
+        "--checkpoint", type=Path, default=Path("training/released/default"), help="a finished training"
+    )
+    parser.add_argument("--model", type=Path, default=Path("edge/models/default.onnx"), help="artefact, for ICBHI")
+    parser.add_argument("--data", type=Path, required=True, help="folder of data sets")
+    parser.add_argument("--cache", type=Path, default=Path("runs/cache"), help="folder of computed frames")
+    parser.add_argument("--chosen", action="store_true", help="the half of the patients on which everything is chosen")
+    asked = parser.parse_args(arguments)
+    try:
+        recipe = Recipe.from_json((asked.checkpoint / "recipe.json").read_text())
+        recordings = read_recordings(asked.data, recipe)
+        hearing = FoldHearing(asked.checkpoint, recipe, TrainingData(recordings, asked.cache))
+        print(f"{'':32s} {'patients':>5s}  {'found':21s}  {'of those: contact':21s}  false")
+        for each in of_chests(recordings, hearing, recipe.frame_s, asked.chosen):
+            print(each, flush=True)
+        print(*of_icbhi(asked.model, asked.data), sep="\n", flush=True)
+        print(of_days(*breathings(asked.checkpoint, asked.data, asked.cache), asked.chosen))
+    except (OSError, ValueError) as error:
+        print(
+            f"training: {asked.checkpoint}: expected a finished training ({error}); run `make train`", file=sys.stderr
+        )
+        return 2
+    except LaennecError as error:
+        print(f"training: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
