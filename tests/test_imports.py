@@ -85,7 +85,7 @@ FOLDERS = {  # what each folder of the edge may import of the others, besides it
 }  # fmt: skip
 TRAINING_MAY_USE = {
     "errors", "types", "features", "artefact.specs", "artefact.known", "artefact.burden_limits", "clips.speech",
-    "ward.burden", "ward.budget", "ward.breath_rhythm", "ward.respiratory_rate", "detector.breath_sound",
+    "ward.burden", "ward.budget", "ward.breath_rhythm", "ward.respiratory_rate", "ward.pauses", "detector.breath_sound",
     "detector.chunks", "detector.tracker",
     "detector.concealment", "detector.known_sound", "detector.sound_check", "detector.sound_statistics", "sources",
     "detector.quality", "detector.contact", "detector.modulation", "detector.quality_statistics",
@@ -93,6 +93,7 @@ TRAINING_MAY_USE = {
 }  # fmt: skip
 HEARS_ARTEFACTS = {  # what is judged runs
     "training/evaluation/artefact.py": {"artefact.model", "detector.pipeline"},
+    "training/evaluation/breath_pauses.py": {"artefact.model", "detector.pipeline"},
     "training/evaluation/breath_rate.py": {"artefact.model", "api"},
     "training/adapt.py": {"artefact.adaptation", "artefact.model", "detector.pipeline"},
     "training/evaluation/levels.py": {"artefact.model", "detector.level", "detector.chunks", "detector.sound_check"},

@@ -18,8 +18,10 @@ from edge.contract.trend import Window
 
 HOUR_MINUTES = 60
 WORDS = {  # by condition
-    "continuous": "Wheezing", "discontinuous": "Crackles", "signal-lost": "No signal",
-    "not-measurable": "Not measurable", "contact": "Sensor loose", "battery": "Battery low",
+    "continuous": "Wheezing", "discontinuous": "Crackles", "breath-pause": "Breath paused",
+    "no-breath": "No breath heard: check patient and sensor", "rate-high": "Breathing fast",
+    "rate-low": "Breathing slow", "signal-lost": "No signal", "not-measurable": "Not measurable",
+    "contact": "Sensor loose", "battery": "Battery low",
     "outbox": "Messages lost", "model": "Detector failed", "clock": "Clock is not set", "self-test": "Self-test failed",
     "alarm-log": "Alarm log fails",
     "delivery": "Events arrive late",

@@ -94,8 +94,10 @@ class AlarmMessage(Message):
     boot_id: BootId
     condition: Name = Field(
         description="Phy: a group of classes whose burden (expected seconds of sound in a measurable minute, over 5 "
-        "min) reached the limit, such as `continuous`. Tec: signal-lost; not-measurable (much of the sound cannot be "
-        "judged); contact; battery; outbox (messages were lost, or the disk takes none); model (the detector failed); "
+        "min) reached the limit, such as `continuous`; breath-pause (no breath is heard, and the sensor touches) and "
+        "no-breath (the same without evidence that it touches: check patient and sensor); rate-high, rate-low. Tec: "
+        "signal-lost; not-measurable (much of the sound cannot be judged); contact; battery; outbox (messages were "
+        "lost, or the disk takes none); model (the detector failed); "
         "clock (not synchronised); self-test; alarm-log (the disk does not take the log of alarms).",
     )
     kind: Kind = Field(description="Phy: of the patient; Tec: of the monitoring.")

@@ -114,7 +114,7 @@ def alarm_body(node: Node, alarm: AlarmNow, now_s: float, wall: Wall) -> Body:
         audio_paused_until=_moment(state.paused_until_s, wall), episode=state.episode or None, latching=rule.latching,
         acknowledged=_person(state.acknowledged, wall) if state.signal == "Ack" else None,
         inactivated=_inactivated(state, wall),
-        value=round(value, 2) if rule.kind == "Phy" and value is not None else None,
+        value=round(value, 2) if rule.kind == "Phy" and not rule.is_told and value is not None else None,
         limit=_limit(rule, state, wall), clip=alarm.clip or None, durable=alarm.is_durable,
         ts=wall(now_s), valid_until=wall(now_s) + ALARM_EXPIRY_S,
     ).body()  # fmt: skip

@@ -11,8 +11,16 @@ from dataclasses import dataclass, field
 from edge.delivery.delivery_lag import LATE_S
 from edge.delivery.outbox import OutboxStatus
 from edge.detector.sound_check import Verdict
-from edge.node.stream_status import StreamView
-from edge.settings.alarms import AlarmSettings, BurdenAlarm, Technical, TechnicalAlarm
+from edge.node.stream_status import StreamStatus, StreamView
+from edge.settings.alarms import (
+    AlarmSettings,
+    BreathAlarms,
+    BurdenAlarm,
+    PauseAlarm,
+    RateAlarm,
+    Technical,
+    TechnicalAlarm,
+)
 from edge.settings.config import Config
 from edge.settings.kinds import LINK
 from edge.sources.vitals import Vitals
@@ -32,6 +40,7 @@ TECHNICAL: dict[Technical, Rule] = {  # the delays keep a loose plug or a short 
     "delivery": Rule("Tec", "Me", delay_s=10.0),
 }
 ALARM_WINDOW_S = 300  # over which the burden is compared with a limit
+PAUSE, NO_BREATH, RATE_HIGH, RATE_LOW = "breath-pause", "no-breath", "rate-high", "rate-low"
 OF_A_BED: tuple[Technical, ...] = ("signal-lost", "not-measurable", "contact")
 OF_A_DEVICE: tuple[Technical, ...] = ("battery",)  # only a microcontroller measures it
 OF_THE_NODE: tuple[Technical, ...] = ("outbox", "model", "clock", "self-test", "alarm-log", "delivery")
@@ -51,6 +60,8 @@ class BedReading:
     """Whether the detector failed on it."""
     verdict: Verdict = field(default_factory=Verdict)
     """Of its sound."""
+    breath: Mapping[str, bool | None] = field(default_factory=dict)
+    """By condition of its breath that is watched: whether it is present; None: not known."""
 
 
 @dataclass(frozen=True)
@@ -82,16 +93,21 @@ def rules_of(config: Config, groups: Iterable[str]) -> dict[Key, Rule]:
     for stream in config.streams:
         names = OF_A_BED + (OF_A_DEVICE if stream.source.partition(":")[0] == LINK else ())
         rules |= {Key(stream.id, group): rule for group, rule in phy.items()}
+        rules |= {Key(stream.id, name): rule for name, rule in _breath_rules(settings.breath).items()}
         rules |= _technical_rules(settings, stream.id, names)
     return rules | _technical_rules(settings, NODE, OF_THE_NODE)
 
 
-def bed_reading(stream: StreamView, now_s: float) -> BedReading:
-    """What is known of the bed of a stream now, monotonic seconds."""
+def bed_reading(stream: StreamView, now_s: float, breath: BreathAlarms | None = None) -> BedReading:
+    """What is known of the bed of a stream now, monotonic seconds; of its breath, what these alarms watch."""
     status = stream.status
     groups = () if status.reading is None else status.reading.over(ALARM_WINDOW_S).groups
     by_group = {each.group: each.s_per_min for each in groups}
-    return BedReading(status.state_at(now_s).name, status.vitals, by_group, status.is_broken, status.verdict)
+    state = status.state_at(now_s).name
+    watched = breath_values(status, breath or BreathAlarms())
+    if state not in ("ok", "degraded"):
+        watched = dict[str, bool | None].fromkeys(watched)
+    return BedReading(state, status.vitals, by_group, status.is_broken, status.verdict, watched)
 
 
 def bed_values(stream: str, reading: BedReading, groups: Iterable[str]) -> dict[Key, Value]:
@@ -107,7 +123,24 @@ def bed_values(stream: str, reading: BedReading, groups: Iterable[str]) -> dict[
         "signal-lost": is_lost, "not-measurable": unmeasured, "contact": off_skin, "battery": flat,
     }  # fmt: skip
     burden = {Key(stream, group): reading.burden.get(group) if is_heard else None for group in groups}
-    return {**burden, **{Key(stream, name): value for name, value in technical.items()}}
+    of_breath = {Key(stream, name): value for name, value in reading.breath.items()}
+    return {**burden, **{Key(stream, name): value for name, value in technical.items()}, **of_breath}
+
+
+def breath_values(status: StreamStatus, breath: BreathAlarms) -> dict[str, bool | None]:
+    """By condition: what there is of the watched alarms of a bed's breath; no breath is one of both of a pause."""
+    values: dict[str, bool | None] = {}
+    if breath.pause is not None:
+        told = status.vitals is not None and "no contact" not in status.vitals.conditions  # the device's own word
+        still, touches = status.is_without_breath, status.verdict.touches or told
+        values |= {PAUSE: None if still is None else still and touches}
+        values |= {NO_BREATH: None if still is None else still and not touches}
+    rate = None if status.breath is None else status.breath.breaths_per_min
+    if breath.rate_high is not None:
+        values[RATE_HIGH] = None if rate is None else rate >= breath.rate_high.limit_per_min
+    if breath.rate_low is not None:
+        values[RATE_LOW] = None if rate is None else rate <= breath.rate_low.limit_per_min
+    return values
 
 
 def _is_off_skin(verdict: Verdict, conditions: Collection[str] | None) -> bool | None:
@@ -143,6 +176,17 @@ def _burden_rule(alarm: BurdenAlarm) -> Rule:
     return Rule(
         "Phy", alarm.priority, alarm.delay_s, alarm.is_latching, alarm.escalate_s, alarm.group_s, alarm.limit_s_per_min
     )
+
+
+def _breath_rules(breath: BreathAlarms) -> dict[str, Rule]:
+    """By condition; both of a pause have its priority."""
+    set_by = {PAUSE: breath.pause, NO_BREATH: breath.pause, RATE_HIGH: breath.rate_high, RATE_LOW: breath.rate_low}
+
+    def rule(alarm: PauseAlarm | RateAlarm) -> Rule:
+        latching = alarm.priority != "Lo" if alarm.latching is None else alarm.latching
+        return Rule("Phy", alarm.priority, alarm.delay_s, latching, alarm.escalate_s, is_told=True)
+
+    return {name: rule(alarm) for name, alarm in set_by.items() if alarm is not None}
 
 
 def _technical_rules(settings: AlarmSettings, stream: str, names: Iterable[Technical]) -> dict[Key, Rule]:

@@ -103,7 +103,8 @@ class AlarmService:
         self._alarms = Alarms(rules, records, rev_floor, self._clock.wall_s)
         self._log, self._node, self._dispatch, self._clips = log, node, dispatch, clips
         self._clip_of: dict[tuple[Key, int], str] = {}  # of episodes that this process has seen begin
-        self._groups = tuple({key.condition: None for key, rule in rules.items() if rule.kind == "Phy"})
+        of_burden = [key for key, rule in rules.items() if rule.kind == "Phy" and not rule.is_told]
+        self._groups = tuple({key.condition: None for key in of_burden})
         self._values: Mapping[Key, Value] = {}
         self._before: NodeReading | None = None
         self._retry_s = 0.0  # when to try a disk that refused, monotonic seconds

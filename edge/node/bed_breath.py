@@ -14,6 +14,7 @@ from edge.detector.pipeline import Pipeline
 from edge.detector.sound_check import Verdict
 from edge.node.bed_burden import FADES_AFTER_S
 from edge.types import Chunk, Scores
+from edge.ward.pauses import Pauses
 from edge.ward.respiratory_rate import FINEST_S, LOST, STEP_S, RateReading, RespiratoryRate
 
 OLD_S = 3 * STEP_S  # of sound behind a reading, and it is none of now
@@ -32,10 +33,22 @@ class BedBreath:
         self._hop_samples, self._rate_hz = model.score_hop_samples, model.rate_hz
         self._last: RateReading | None = None
         frame_s = model.score_hop_samples / model.rate_hz
+        self._pauses: Pauses | None = None
+        self._frame_s, self._decided = frame_s, 0
         if BREATH in model.classes and frame_s >= FINEST_S:
             self._sounds = BreathSounds(model)
             self._rate = RespiratoryRate(frame_s)
             pipeline.follow = self._follow
+
+    def watch_pauses(self, limit_s: float) -> None:
+        """Look for pauses from this length on, seconds; else they are not looked for."""
+        self._pauses = Pauses(self._frame_s, limit_s)
+
+    def is_without(self, silent_s: float, offered: int | None) -> bool | None:
+        """Whether a pause of breath lasts now; None: not known. Arguments as of `shown`."""
+        if self._pauses is None or not self._pauses.is_known or self._is_old(self._decided, silent_s, offered):
+            return None
+        return self._pauses.open is not None
 
     def shown(self, silent_s: float, offered: int | None) -> RateReading | None:
         """The rate now; None before the first reading.
@@ -46,11 +59,19 @@ class BedBreath:
         """
         if self._last is None:
             return None
-        behind = 0 if offered is None else offered - self._last.stop * self._hop_samples
-        if silent_s <= FADES_AFTER_S and abs(behind) <= OLD_S * self._rate_hz:
+        if not self._is_old(self._last.stop, silent_s, offered):
             return self._last
         return replace(self._last, breaths_per_min=None, confidence=0.0, measurable=0.0, why=LOST)
 
     def _follow(self, chunk: Chunk, scores: Scores, verdict: Verdict) -> None:
-        readings = self._rate.push(self._sounds.push(chunk, scores, verdict.fault))
+        sound = self._sounds.push(chunk, scores, verdict.fault)
+        readings = self._rate.push(sound)
         self._last = readings[-1] if readings else self._last
+        if self._pauses is not None and len(sound.usable):
+            self._pauses.push(sound, bool(verdict.touches))
+            self._decided = sound.start + len(sound.usable)
+
+    def _is_old(self, stop: int, silent_s: float, offered: int | None) -> bool:
+        """Whether what was known up to a score frame is none of now."""
+        behind = 0 if offered is None else offered - stop * self._hop_samples
+        return silent_s > FADES_AFTER_S or abs(behind) > OLD_S * self._rate_hz

@@ -110,7 +110,7 @@ class Service:
         check_groups(config.alarms, groups)
         log = AlarmLog(log_beside(outbox.path, config.node), history=_history_of(config))
         self._clips = self._clips_of(config)
-        rules = rules_of(config, groups)
+        rules, self._breath_alarms = rules_of(config, groups), config.alarms.breath
         self._alarms = AlarmService(rules, log, self._node, self._dispatch, self._clips)
         self._watch = Watch(config, model, self._node, self._dispatch, self._streams)
         tests, priorities = self._watch.tests, [settings.priority for settings in config.streams]
@@ -122,6 +122,8 @@ class Service:
         history = TrendHistory(history_path(outbox.path), [stream.id for stream in config.streams])
         for stream in self._streams:
             stream.burden.remember, stream.delivery = history.put, self._dispatch.lag
+            if (pause := config.alarms.breath.pause) is not None:
+                stream.watch_pauses(pause.after_s)
         self._trends = Trends(self._views, model, self._node, self._dispatch.set_state, history)
         self._breath_rates = BreathRates(self._views, model, self._node, self._dispatch.set_state)
         self._supervision = Supervision(notifier or Notifier())
@@ -219,7 +221,7 @@ class Service:
     def _look(self) -> WardReading:
         """What the alarms look at; called from their thread."""
         now_s = time.monotonic()
-        beds = {stream.id: bed_reading(stream, now_s) for stream in self._views}
+        beds = {stream.id: bed_reading(stream, now_s, self._breath_alarms) for stream in self._views}
         outbox, dropped, is_stalled = self._outbox.status, self._dispatch.dropped, self._dispatch.is_stalled
         lag_s = self._dispatch.lag.status.lag_s if self._dispatch.is_connected else None
         node = NodeReading(outbox, dropped, is_synchronised(), self._watch.has_missed, is_stalled, lag_s)

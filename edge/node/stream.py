@@ -136,6 +136,10 @@ class NodeStream:
         self._messages.clip_of = clips.of_event
         self._pipeline.tell_gains(clips.note_gain)
 
+    def watch_pauses(self, limit_s: float) -> None:
+        """Let a pause of breath begin after so many seconds, before anything is heard."""
+        self._breath.watch_pauses(limit_s)
+
     def arrive(self, item: Item) -> bool:
         """Take what the source gives; whether the thread that scores should look at it now."""
         if isinstance(item, Block):
@@ -225,6 +229,7 @@ class NodeStream:
             now_s, wall_s, state, lag_s, self._counts.totals(self._pipeline.concealed_samples),
             *self.burden.shown(self._silent_s()), self.burden.verdict, vitals, self.latency.chunks + LatencyCounts(),
             self.failure, self.is_broken, self.is_closed, self._breath.shown(self._silent_s(), self._offered),
+            self._breath.is_without(self._silent_s(), self._offered),
         )  # fmt: skip
         return self.status
 

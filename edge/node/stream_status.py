@@ -54,6 +54,8 @@ class StreamStatus:
     """Whether nothing more is decided; then no newer status is made."""
     breath: RateReading | None = None
     """Its respiratory rate; None before the first 5 s."""
+    is_without_breath: bool | None = None
+    """Whether no breath was heard for the limit of a pause, or longer; None: not known."""
 
     def is_old(self, now_s: float) -> bool:
         """Whether no thread makes it any more, though the stream is open."""

@@ -55,6 +55,8 @@ class Rule:
     """A condition that returns within this long belongs to the same episode."""
     limit: float | None = None
     """Of a physiological alarm: burden from which the condition is present, s/min; None: it is not watched."""
+    is_told: bool = False
+    """Whether a physiological condition is measured as present or not, as a pause of breath: it has no such limit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,7 +138,7 @@ class Alarms:
         if command.condition not in names:
             return f"no alarm {command.condition!r} here; there are {', '.join(names)}"
         key = Key(stream, command.condition)
-        if isinstance(command, Limit) and self._rules[key].kind != "Phy":
+        if isinstance(command, Limit) and (self._rules[key].kind != "Phy" or self._rules[key].is_told):
             return f"{command.condition} has no limit"
         if isinstance(command, Acknowledge) and command.episode not in (None, now := self.state(key).episode):
             return f"episode {command.episode} is not the present one ({now})"

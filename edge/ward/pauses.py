@@ -15,8 +15,16 @@ touches.
 device's own word). Without it a bed has `no breath heard: check patient and sensor`: the same, with `touches` false.
 Both are dangerous until somebody has looked.
 
-On a grid of absolute score frames, so any cut gives the same. What it finds and what it calls wrongly:
-`edge/ward/README.md`. Not for alarms (`edge.ward.alarm_rules`), nor for breath that is only slow.
+Of 54 patients that nothing was chosen on, by the network that never heard them, pauses of 20 s of a recording's own
+quiet, the limit 10 s: found within 3 s of it .852 [.759, .944] as recorded, .889 [.796, .963] with a heart beside,
+.611 [.481, .741] with hum 6 dB below the chest, .759 [.648, .870] where breath is 10 dB lower over its quiet. With
+evidence of contact of those: .891, 1.000, .515, .512. False ones in these beds: 0, 0, 3, 12; in irregular breath (1 to
+5 s of quiet between recordings) and beside a snore 0. Other stethoscopes (ICBHI, 8 patients) .214 [.067, .500]. Days of
+breath: 2.23 [0.94, 4.00] false ones a bed-day over 102 beds. Wanted are .95 and less than one: what is missing is a
+measure of breath that knows the stethoscope, and some of what is not found may be breath in the quiet that was used.
+
+On a grid of absolute score frames, so any cut gives the same. Not for alarms (`edge.ward.alarm_rules`), nor for breath
+that is only slow.
 """
 
 from __future__ import annotations

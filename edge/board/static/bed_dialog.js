@@ -8,6 +8,7 @@ import { remember, who } from "./who.js";
 import { ago, burden, pageOf, timeOfDay } from "./words.js";
 
 const LEVELS = { On: "alarm", Latch: "latched", Ack: "seen", Off: "quiet" }; // what an alarm would make of its bed alone
+const OF_BREATH = ["breath-pause", "no-breath", "rate-high", "rate-low"]; // their limits stand in the settings of the node
 const MAY_ACKNOWLEDGE = ["acknowledge", "configure"];
 
 let shown = null; // key of the bed in the dialog
@@ -72,7 +73,7 @@ export class BedDialog {
     const { alarms } = this.#stream.tiles.get(shown);
     const choice = (line) => Object.assign(make("option", "", line.words), { value: line.condition });
     $("#off-which").replaceChildren(Object.assign(make("option", "", "all alarms"), { value: "" }), ...alarms.map(choice));
-    $("#limit-which").replaceChildren(...alarms.filter((line) => line.kind === "Phy").map(choice));
+    $("#limit-which").replaceChildren(...alarms.filter((line) => line.kind === "Phy" && !OF_BREATH.includes(line.condition)).map(choice));
   }
 
   #inactivate(seconds) {
@@ -109,7 +110,7 @@ function alarmText(line, now) {
   const parts = [line.words, { On: "signalled", Latch: "over, nobody has seen it", Ack: "acknowledged", Off: "not signalled" }[line.signal]];
   if (line.signal !== "Off" && line.since_s !== null) parts.push(`for ${ago(now - line.since_s)}`);
   if (line.seen_by) parts.push(`by ${line.seen_by.by}`);
-  if (line.kind === "Phy") parts.push(line.limit === null ? "no limit" : `limit ${burden(line.limit)} s/min`);
+  if (line.kind === "Phy" && !OF_BREATH.includes(line.condition)) parts.push(line.limit === null ? "no limit" : `limit ${burden(line.limit)} s/min`);
   if (line.limit_by) parts.push(`set by ${line.limit_by.by}: ${line.limit_by.why}`);
   if (line.off_by) parts.push(`off until ${timeOfDay(Date.now() + 1000 * ((line.off_by.until_s ?? now) - now))} by ${line.off_by.by}: ${line.off_by.why}`);
   if (!line.is_known) parts.push("not measured now");

@@ -157,7 +157,7 @@ def test_reset_forgets_everything() -> None:
     quality.reset()
     assert (quality.at(2**40), quality.whole()) == (Finding(), Finding())
     quality.push(block(CHEST))
-    assert quality.at(len(CHEST)) == Finding()
+    assert quality.at(len(CHEST)) == Finding(None, touches=True)
 
 
 def test_only_a_model_of_chests_is_told_what_is_none() -> None:

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from edge.contract.commands import Limit
 from edge.delivery.outbox import OutboxStatus
 from edge.detector.sound_check import Verdict
 from edge.errors import ConfigError
-from edge.node.alarm_inputs import BedReading, NodeReading, bed_values, node_values, rules_of
-from edge.settings.alarms import check_groups
+from edge.node.alarm_inputs import (
+    BedReading,
+    NodeReading,
+    bed_reading,
+    bed_values,
+    breath_values,
+    node_values,
+    rules_of,
+)
+from edge.node.stream_state import State
+from edge.node.stream_status import StreamStatus
+from edge.settings.alarms import BreathAlarms, PauseAlarm, RateAlarm, check_groups
 from edge.settings.config import parse_config
 from edge.sources.vitals import Vitals
 from edge.ward.alarm_records import Key, Rule
 from edge.ward.alarm_rules import is_watched
 from edge.ward.alarms import Alarms
+from edge.ward.respiratory_rate import RateReading
 from tests.edge.wards import settings
 
 GROUPS = ("continuous", "discontinuous")
@@ -32,6 +45,75 @@ def test_by_default_nothing_physiological_can_be_raised(tmp_path: Path) -> None:
     assert len(burdens) == 4
     assert alarms.advance(1.0, burdens) == []
     assert not any(is_watched(rules[key], alarms.state(key)) for key in burdens)
+
+
+def test_breath_has_only_the_alarms_of_its_sections_and_no_breath_the_priority_of_a_pause(tmp_path: Path) -> None:
+    breath = {"pause": {"after_s": 15, "escalate_s": 60}, "rate_low": {"limit_per_min": 8, "priority": "Lo"}}
+    rules = rules_of(settings(tmp_path, alarms={"breath": breath}), GROUPS)
+    paused = Rule("Phy", "Hi", 0.0, True, 60.0, is_told=True)
+    assert (rules[Key("bed1", "breath-pause")], rules[Key("bed1", "no-breath")]) == (paused, paused)
+    assert rules[Key("bed1", "rate-low")] == Rule("Phy", "Lo", 30.0, False, is_told=True)
+    assert Key("bed1", "rate-high") not in rules
+
+
+@pytest.mark.parametrize(
+    ("is_without", "verdict", "vitals", "paused", "unheard"),
+    [
+        (True, Verdict(touches=True), None, True, False),
+        (True, Verdict(False, "", "no contact", measurable=False, touches=False), None, False, True),
+        (True, Verdict(), Vitals("0x1", True, ()), True, False),  # the device's own word
+        (True, Verdict(), Vitals("0x1", True, ("no contact",)), False, True),
+        (False, Verdict(touches=True), None, False, False),
+        (None, Verdict(touches=True), None, None, None),  # lost, masked, or too short to say
+    ],
+)  # fmt: skip
+def test_a_pause_without_evidence_of_contact_is_never_nothing(
+    is_without: bool | None, verdict: Verdict, vitals: Vitals | None, paused: bool | None, unheard: bool | None
+) -> None:
+    now = StreamStatus(0.0, 0.0, State("ok", "", 0.0), verdict=verdict, vitals=vitals, is_without_breath=is_without)
+    assert breath_values(now, BreathAlarms(pause=PauseAlarm())) == {"breath-pause": paused, "no-breath": unheard}
+
+
+@pytest.mark.parametrize(("rate", "high", "low"), [(41.0, True, False), (20.0, False, False), (7.0, False, True)])
+def test_a_rate_is_compared_with_its_limits_and_an_unknown_one_with_none(rate: float, high: bool, low: bool) -> None:
+    limits = BreathAlarms(rate_high=RateAlarm(limit_per_min=40), rate_low=RateAlarm(limit_per_min=8))
+    now = StreamStatus(0.0, 0.0, State("ok", "", 0.0), breath=RateReading(1, rate, 0.9, 1.0, ""))
+    assert breath_values(now, limits) == {"rate-high": high, "rate-low": low}
+    unknown = replace(now, breath=RateReading(1, None, 0.9, 1.0, "irregular"))
+    assert breath_values(unknown, limits) == {"rate-high": None, "rate-low": None}
+
+
+def test_a_source_that_is_lost_says_nothing_of_breath() -> None:
+    now = StreamStatus(0.0, 0.0, State("lost", "", 0.0), is_without_breath=True, verdict=Verdict(touches=True))
+
+    class View:
+        id, status = "bed1", now
+
+    values = bed_values("bed1", bed_reading(View(), 0.0, BreathAlarms(pause=PauseAlarm())), GROUPS)
+    assert (values[Key("bed1", "breath-pause")], values[Key("bed1", "no-breath")]) == (None, None)
+
+
+def test_a_condition_of_breath_takes_no_limit_of_seconds_a_minute(tmp_path: Path) -> None:
+    alarms = Alarms(rules_of(settings(tmp_path, alarms={"breath": {"pause": {}}}), GROUPS))
+    order = Limit(id="a1", by="nurse K", condition="breath-pause", limit_s_per_min=5, why="because")
+    answer, records = alarms.command(1.0, "nurse-2", "bed1", order)
+    assert (answer.ok, answer.reason, records) == (False, "breath-pause has no limit", [])
+
+
+def test_a_pause_is_signalled_at_once_and_stays_until_a_person_has_seen_it(tmp_path: Path) -> None:
+    alarms = Alarms(rules_of(settings(tmp_path, alarms={"breath": {"pause": {}}}), GROUPS))
+    key = Key("bed1", "breath-pause")
+    for now_s, value, signal in ((1.0, False, "Off"), (2.0, True, "On"), (3.0, None, "On"), (4.0, False, "Latch")):
+        alarms.advance(now_s, {key: value})
+        assert alarms.state(key).signal == signal
+
+
+def test_limits_of_the_rate_the_wrong_way_round_are_refused(tmp_path: Path) -> None:
+    breath = {"rate_low": {"limit_per_min": 40}, "rate_high": {"limit_per_min": 20}}
+    with pytest.raises(
+        ConfigError, match=r"rate_low\.limit_per_min must be below rate_high\.limit_per_min, found 40 and 20"
+    ):
+        settings(tmp_path, alarms={"breath": breath})
 
 
 def test_only_a_device_that_measures_it_has_an_alarm_of_its_battery(tmp_path: Path) -> None:

@@ -69,6 +69,30 @@ def test_masked_sound_leaves_no_number_behind(model: Model) -> None:
     assert all(each is not None and each.breaths_per_min is None and each.why == LOST for each in shown[14:])
 
 
+def test_a_bed_that_stops_breathing_is_without_breath_and_lost_sound_is_unknown(model: Model) -> None:
+    pipeline = Pipeline(model, outside="ignore")  # a made chest is called rubbing
+    breath = BedBreath(model, pipeline)
+    breath.watch_pauses(10.0)
+    sound = _breathing(24.0)
+    assert breath.is_without(0.0, 0) is None, "nothing was heard"
+    pipeline.push(sound)
+    assert breath.is_without(0.0, sound.stop) is False
+    still = (0.001 * np.random.default_rng(1).standard_normal(20 * 8000)).astype(np.float32)
+    pipeline.push(Block(sound.stop, still, np.ones(len(still), np.bool_)))
+    stop = sound.stop + len(still)
+    assert breath.is_without(0.0, stop) is True
+    assert breath.is_without(6.0, stop) is None, "the source gives nothing"
+    masked = 20 * 8000
+    pipeline.push(Block(stop, np.zeros(masked, np.float32), np.zeros(masked, np.bool_)))
+    assert breath.is_without(0.0, stop + masked) is None, "masked"
+
+
+def test_pauses_are_not_looked_for_unless_somebody_asks(model: Model) -> None:
+    pipeline, breath = _bed(model)
+    pipeline.push(_breathing(24.0))
+    assert breath.is_without(0.0, SECONDS * 8000) is None
+
+
 def test_a_model_without_breath_has_no_rate() -> None:
     class Deaf(LoudnessModel):
         classes = ("wheeze", "fine_crackle", "stridor")
