@@ -18,7 +18,7 @@ import edge.delivery.mqtt
 import edge.node.alarm_inputs
 import edge.node.reports
 import edge.node.service
-import edge.node.stream
+import edge.node.stream_state
 from edge.commands.demo.broker import Broker
 from edge.delivery.outbox import Outbox
 from edge.node.service import Service
@@ -74,7 +74,7 @@ class SlowWire:
 def slow(broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A node with two events a second, one message on its way at a time, and acknowledgements that take their time."""
     made_ready()
-    for module in (edge.delivery.delivery_lag, edge.node.alarm_inputs, edge.node.reports, edge.node.stream):
+    for module in (edge.delivery.delivery_lag, edge.node.alarm_inputs, edge.node.reports, edge.node.stream_state):
         monkeypatch.setattr(module, "LATE_S", 2.5)
     monkeypatch.setattr(edge.delivery.mqtt, "RECEIVE_MAXIMUM", 1)
     monkeypatch.setattr(edge.node.service, "HEALTH_S", 2.0)
