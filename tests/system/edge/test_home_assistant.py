@@ -69,9 +69,11 @@ def test_every_topic_of_an_announcement_is_one_that_the_node_says(tmp_path: Path
     entities = retained(broker.port, "homeassistant/#")[CONFIG.format("bed1")]
     topics = {each[key] for each in entities["components"].values() for key in each if key.endswith("_topic")}
     topics |= {each["topic"] for each in entities["availability"]}
-    assert topics <= said.keys()
+    rate = "laennec/v1/local/n/s/bed1/breath"  # said each 5 s: a file at full speed may have ended before
+    assert rate in topics
+    assert topics - {rate} <= said.keys()
     shown = {name: render(each["value_template"], said[each["state_topic"]])
-             for name, each in entities["components"].items()}  # fmt: skip
+             for name, each in entities["components"].items() if each["state_topic"] in said}  # fmt: skip
     assert 0 < float(shown["burden_continuous"] if shown["burden_continuous"] != "None" else 1) <= 60
     assert 0 <= float(shown["coverage"]) <= 100
     assert shown["quality"] == "disabled"
