@@ -25,9 +25,15 @@ from deploy.transport import Local, Ssh
 
 LOCAL_ROOT = Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "laennec-local"
 COMMANDS = {
-    "install": install, "configure": configure, "model": model, "credentials": credentials, "rollback": rollback,
-    "status": status, "logs": logs, "undeploy": undeploy,
-}  # fmt: skip
+    "install": install,
+    "configure": configure,
+    "model": model,
+    "credentials": credentials,
+    "rollback": rollback,
+    "status": status,
+    "logs": logs,
+    "undeploy": undeploy,
+}
 SWITCHES = ("install", "configure", "model", "rollback")  # that are judged, and leave old releases behind
 
 

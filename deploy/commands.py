@@ -87,9 +87,12 @@ def _carried(word: str) -> dict[str, Any]:
     if is_secret and stat.S_IMODE(mode) & 0o077:
         raise DeployError(f"FILES: {rest}: others on this workstation may read {path}; run  chmod 600 {path}")
     return {
-        "name": rest, "content": base64.b64encode(content).decode(), "sha256": hashlib.sha256(content).hexdigest(),
-        "is_secret": is_secret, "reader": READERS[reader or "node"],
-    }  # fmt: skip
+        "name": rest,
+        "content": base64.b64encode(content).decode(),
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "is_secret": is_secret,
+        "reader": READERS[reader or "node"],
+    }
 
 
 def finish(target: Target, result: dict[str, Any]) -> None:

@@ -94,11 +94,13 @@ def bill_of(wheel: Path) -> dict[str, Any]:
     about = {"type": "application", "bom-ref": own, "name": "laennec", "version": __version__, "purl": own}
     hashes = [{"alg": "SHA-256", "content": digest_of(wheel)}]
     return {
-        "bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1,
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "version": 1,
         "metadata": {"component": {**about, "licenses": licence, "hashes": hashes}},
         "components": [_component(ref, part) for ref, part in sorted(needed.items())],
         "dependencies": [{"ref": ref, "dependsOn": refs} for ref, refs in sorted(depends.items())],
-    }  # fmt: skip
+    }
 
 
 def image() -> str:

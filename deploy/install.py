@@ -75,10 +75,19 @@ def install(target: Target, options: argparse.Namespace) -> int:
     files |= {name: text for name, text in (("ward.yaml", config), (BOARD, board)) if text is not None}
     system_site = options.device != "local" and bool(python.tensorrt or python.has_pyaudio)  # what no wheel brings
     result = ask(
-        target, "install", wheelhouse.wheels, version=wheelhouse.version, python=python.path, files=files,
-        system_site=system_site, hold_s=hold_s(target, options), is_forced=options.force, keeps_board=has_board,
-        keep=options.keep, signed=signed,
-    )  # fmt: skip
+        target,
+        "install",
+        wheelhouse.wheels,
+        version=wheelhouse.version,
+        python=python.path,
+        files=files,
+        system_site=system_site,
+        hold_s=hold_s(target, options),
+        is_forced=options.force,
+        keeps_board=has_board,
+        keep=options.keep,
+        signed=signed,
+    )
     if not result["is_new"]:
         print("nothing to do: the same release with the same settings runs already (FORCE=1 makes it again)")
     finish(target, result)

@@ -44,10 +44,27 @@ def download(tools: Path, needed: list[str], folder: Path, target: tuple[str, st
     minor = int(glibc.partition(".")[2])
     platform = f"{machine}-manylinux_2_{28 if minor < 31 else minor}"  # uv knows no 2.29 and no 2.30
     resolve = [
-        tools.with_name("uv"), "pip", "compile", "--quiet", "--constraint", CONSTRAINTS, "--python", tools,
-        "--python-version", python, "--python-platform", platform, "--only-binary", ":all:", "--generate-hashes",
-        "--no-header", "--no-annotate", "--output-file", lock, wanted,
-    ]  # fmt: skip
+        tools.with_name("uv"),
+        "pip",
+        "compile",
+        "--quiet",
+        "--constraint",
+        CONSTRAINTS,
+        "--python",
+        tools,
+        "--python-version",
+        python,
+        "--python-platform",
+        platform,
+        "--only-binary",
+        ":all:",
+        "--generate-hashes",
+        "--no-header",
+        "--no-annotate",
+        "--output-file",
+        lock,
+        wanted,
+    ]
     must(resolve, "resolving what is needed", pip_settings(tools))
     unpinned = _names(lock.read_text()) - _names(CONSTRAINTS.read_text())
     if unpinned:
@@ -55,10 +72,24 @@ def download(tools: Path, needed: list[str], folder: Path, target: tuple[str, st
             f"constraints.txt has no version of {', '.join(sorted(unpinned))}; add the one that was tested"
         )
     fetch = [
-        tools, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes", "-r", lock,
-        "--dest", folder, "--implementation", "cp", "--python-version", python,
+        tools,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "--only-binary=:all:",
+        "--require-hashes",
+        "-r",
+        lock,
+        "--dest",
+        folder,
+        "--implementation",
+        "cp",
+        "--python-version",
+        python,
         *(word for tag in platforms(machine, glibc) for word in ("--platform", tag)),
-    ]  # fmt: skip
+    ]
     must(fetch, "downloading wheels")
     wanted.unlink()
     lock.unlink()
@@ -106,9 +137,15 @@ def must(argv: list[object], what: str, environment: dict[str, str] | None = Non
         DeployError: it failed; with the end of what it said.
     """
     done = subprocess.run(
-        [str(each) for each in argv], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
-        env={**os.environ, **(environment or {})}, cwd=cwd, preexec_fn=die_with_parent,
-    )  # fmt: skip
+        [str(each) for each in argv],
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, **(environment or {})},
+        cwd=cwd,
+        preexec_fn=die_with_parent,
+    )
     if done.returncode:
         lines = [line for line in done.stderr.strip().splitlines() if not line.startswith("WARNING")]
         said = " | ".join(lines[-3:]) or done.stdout.strip()[-300:]

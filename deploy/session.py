@@ -100,9 +100,12 @@ def ask(target: Target, command: str, wheels: Sequence[Wheel] = (), **request: o
         head["wheels"] = [each.entry() for each in wheels]
     with tempfile.TemporaryFile() as errors:
         box = subprocess.Popen(
-            target.transport.words(["sh", "-c", start]), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
+            target.transport.words(["sh", "-c", start]),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
             start_new_session=True,
-        )  # fmt: skip
+        )
         assert box.stdin is not None
         assert box.stdout is not None
         try:
@@ -123,10 +126,13 @@ def ask(target: Target, command: str, wheels: Sequence[Wheel] = (), **request: o
 def _start(size: int, may_sudo: bool) -> str:
     """The command that runs a program of `size` bytes on the box, as root where it must."""
     return START.format(
-        pythons=" ".join(PYTHONS), load=LOAD, size=size, no_python=NO_PYTHON,
+        pythons=" ".join(PYTHONS),
+        load=LOAD,
+        size=size,
+        no_python=NO_PYTHON,
         may='$([ "$(id -u)" = 0 ] || echo sudo -n)' if may_sudo else "",
         check=f'[ "$(id -u)" = 0 ] || {CHECK_SUDO.format(no_sudo=NO_SUDO)}' if may_sudo else "",
-    )  # fmt: skip
+    )
 
 
 def _who() -> str:

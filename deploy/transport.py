@@ -83,9 +83,15 @@ class Ssh:
     def words(self, argv: Sequence[str]) -> list[str]:
         """One ssh; the first opens the connection that the others share."""
         settings = {
-            "BatchMode": "yes", "ConnectTimeout": CONNECT_S, "ServerAliveInterval": 15, "ServerAliveCountMax": 4,
-            "ControlMaster": "auto", "ControlPath": self._control / "%C", "ControlPersist": 30, "LogLevel": "ERROR",
-        }  # fmt: skip
+            "BatchMode": "yes",
+            "ConnectTimeout": CONNECT_S,
+            "ServerAliveInterval": 15,
+            "ServerAliveCountMax": 4,
+            "ControlMaster": "auto",
+            "ControlPath": self._control / "%C",
+            "ControlPersist": 30,
+            "LogLevel": "ERROR",
+        }
         options = [word for key, value in settings.items() for word in ("-o", f"{key}={value}")]
         port = [] if self._port is None else ["-p", str(self._port)]
         return ["ssh", "-T", *self._options, *options, *port, self._host, shlex.join(argv)]
@@ -105,18 +111,28 @@ class Ssh:
         known_as = f"'[{name}]:{self._port}'" if self._port not in (None, 22) else name
         by_hand = f"try  {command}  by hand"
         for sign, cause, cure in (
-            ("HOST IDENTIFICATION HAS CHANGED", "another host key than the one known for it (a box that was flashed "
-             "again, or another machine in its place)", f"make sure which; only then  ssh-keygen -R {known_as}"),
-            ("Host key verification failed", "a host key that is not known here",
-             f"run  {command}  once by hand and compare its fingerprint"),
+            (
+                "HOST IDENTIFICATION HAS CHANGED",
+                "another host key than the one known for it (a box that was flashed "
+                "again, or another machine in its place)",
+                f"make sure which; only then  ssh-keygen -R {known_as}",
+            ),
+            (
+                "Host key verification failed",
+                "a host key that is not known here",
+                f"run  {command}  once by hand and compare its fingerprint",
+            ),
             ("Could not resolve hostname", "no such host name", "check HOST, or give its address"),
-            ("Permission denied", "the login was refused (no key that it takes, or no such user)",
-             f"put your key there:  ssh-copy-id {words}"),
+            (
+                "Permission denied",
+                "the login was refused (no key that it takes, or no such user)",
+                f"put your key there:  ssh-copy-id {words}",
+            ),
             ("Too many authentication failures", "too many keys were offered", "name one:  SSH_OPTIONS='-i KEY'"),
             ("Connection refused", "nobody listens on that port", "is ssh running there (PORT=...)?"),
             ("timed out", "no answer", "is the box on and in this network?"),
             ("No route to host", "no way to that address", "is the box on and in this network?"),
-        ):  # fmt: skip
+        ):
             if sign in said:
                 return cause, cure
         return "", by_hand

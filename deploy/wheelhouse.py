@@ -74,9 +74,13 @@ def _requirement(wheel: Wheel) -> str:
 
 
 def make(
-    build: Path, python: Python, facts: Facts, model: Path | None, report: Callable[[str], None],
+    build: Path,
+    python: Python,
+    facts: Facts,
+    model: Path | None,
+    report: Callable[[str], None],
     extras: tuple[str, ...] = (),
-) -> Wheelhouse:  # fmt: skip
+) -> Wheelhouse:
     """Build and download what is not there yet.
 
     Args:

@@ -74,7 +74,6 @@ class Acceptance:
     """
 
     def __init__(self, scorer: Scorer, fp32: bytes, comparison: ComparisonSet | None) -> None:
-        """Detect the events of the golden sounds with the fp32 artefact."""
         self._scorer, backend = scorer, OnnxBackend(fp32)
         self._model = Model(fp32, backend)
         self._network = of_backend(backend, self._model.chunk)

@@ -76,7 +76,6 @@ class Assembler:
     """
 
     def __init__(self, rate_hz: float, window: ReorderWindow = NO_REORDERING, channel: int = 0) -> None:
-        """Wait for the first packet, wherever its counter stands."""
         self._patience, self._channel = window, channel
         self._concealed = round(CONCEALED_S * rate_hz)
         self._fade = round(FADE_S * rate_hz)

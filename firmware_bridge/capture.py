@@ -46,7 +46,6 @@ class Writer:
     """
 
     def __init__(self, path: Path, limit: int = MAX_BYTES) -> None:
-        """Create the file and write its header."""
         try:
             self._file: BinaryIO = os.fdopen(
                 os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb"
@@ -98,7 +97,6 @@ class Reader:
     """
 
     def __init__(self, path: Path) -> None:
-        """Open the file and check its header."""
         self._path = path
         try:
             self._file: BinaryIO = path.open("rb")

@@ -100,7 +100,6 @@ class ClockModel:
     """
 
     def __init__(self, rate_hz: float, is_paired: bool = False) -> None:
-        """Begin without a packet."""
         self._declared_hz, self._is_paired = rate_hz, is_paired
         self.reset()
 

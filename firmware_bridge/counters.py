@@ -31,7 +31,6 @@ class Sequence:
     WINDOW = 64  # numbers behind the highest that may still come
 
     def __init__(self) -> None:
-        """Nothing was received."""
         self.received = 0
         """Different numbers that arrived."""
         self.missing = 0

@@ -43,7 +43,6 @@ class Conditions:
     """The conditions that last; returns only changes."""
 
     def __init__(self) -> None:
-        """Begin without a condition."""
         self._lasting: dict[ConditionName, Condition] = {}
 
     def note(self, name: ConditionName, active: bool, detail: str, cured: bool = False) -> list[Condition]:
@@ -89,7 +88,6 @@ class Device:
     """
 
     def __init__(self, device_id: int, limits: Limits) -> None:
-        """Begin before its first packet: nothing is known of it."""
         self.device_id = device_id
         self.hello: Hello | None = None
         self.telemetry: Telemetry | None = None

@@ -24,7 +24,6 @@ class Downlink:
     """
 
     def __init__(self, device_id: int, key: bytes | None, wall_s: Callable[[], float]) -> None:
-        """Nothing was sent yet."""
         self.session: int | None = None
         """Of the device's last sealed packet; a sealed command must name it."""
         self._device_id, self._key, self._wall_s = device_id, key, wall_s

@@ -88,7 +88,6 @@ class Receiver:
         token: Callable[[], int] = lambda: secrets.randbits(63),
         wall_s: Callable[[], float] = time.time,
     ) -> None:
-        """Begin without a device."""
         self._settings, self._authenticator, self._token, self._wall_s = settings, authenticator, token, wall_s
         self._deframers: dict[str, Deframer] = {}
         self._entries: dict[int, _DeviceEntry] = {}

@@ -61,7 +61,6 @@ class Stream:
     """
 
     def __init__(self, info: StreamInfo, policy: ReceptionPolicy, limits: Limits) -> None:
-        """Nothing was received yet."""
         self.info = info
         self.clock = ClockModel(info.rate_mhz / 1000, policy.is_paired)
         self.conditions = Conditions()

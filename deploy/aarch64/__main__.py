@@ -103,10 +103,23 @@ def _install(box: Emulated, python: str, wheelhouse: Wheelhouse, here: Path) -> 
     box.run("rm", "-rf", VENV, "/root/.cache")
     box.run(python, "-I", "-m", "venv", "--without-pip", VENV)
     box.run(
-        f"{VENV}/bin/python", "-I", f"{HERE}/wheels/{pip}/pip", "--isolated", "install", "--quiet", "--no-cache-dir",
-        "--no-index", "--find-links", f"{HERE}/wheels", "--require-hashes", "--no-deps", "--only-binary=:all:",
-        "--root-user-action=ignore", "-r", f"{HERE}/requirements.lock",
-    )  # fmt: skip
+        f"{VENV}/bin/python",
+        "-I",
+        f"{HERE}/wheels/{pip}/pip",
+        "--isolated",
+        "install",
+        "--quiet",
+        "--no-cache-dir",
+        "--no-index",
+        "--find-links",
+        f"{HERE}/wheels",
+        "--require-hashes",
+        "--no-deps",
+        "--only-binary=:all:",
+        "--root-user-action=ignore",
+        "-r",
+        f"{HERE}/requirements.lock",
+    )
 
 
 def _here(*arguments: str) -> str:

@@ -50,15 +50,24 @@ def status(session: Session, _request: dict[str, Any], _given: BinaryIO) -> dict
     cut = None if busy else trial
     last, running = read_record(layout.switched, LastSwitch), layout.running()
     return {
-        "running": running, "phase": health.phase, "status": health.status, "logs": session.service.logs,
-        "releases": [release.name for release in layout.complete()], "config": str(layout.config),
-        "busy": busy, "trial": cut.new if cut else "", "before": cut.old if cut else "", "free_mb": free_mb(layout),
-        "model": active_model(layout) if running else {}, "model_cut_off": not busy and layout.model_trial.exists(),
+        "running": running,
+        "phase": health.phase,
+        "status": health.status,
+        "logs": session.service.logs,
+        "releases": [release.name for release in layout.complete()],
+        "config": str(layout.config),
+        "busy": busy,
+        "trial": cut.new if cut else "",
+        "before": cut.old if cut else "",
+        "free_mb": free_mb(layout),
+        "model": active_model(layout) if running else {},
+        "model_cut_off": not busy and layout.model_trial.exists(),
         "software": layout.software(running)[5:] if running else "",
         "settings_sha256": _digest(layout.config) if running else "",
-        "deaf_s": last.deaf_s if last else None, "switched_s": last.at_s if last else None,
+        "deaf_s": last.deaf_s if last else None,
+        "switched_s": last.at_s if last else None,
         "has_board": layout.board.exists(),
-    }  # fmt: skip
+    }
 
 
 def _digest(path: Path) -> str:
@@ -148,9 +157,14 @@ def _remove_if_empty(folder: Path) -> None:
 
 READING: dict[str, Command] = {"probe": probe, "status": status, "logs": logs}
 CHANGING: dict[str, Command] = {
-    "install": install, "configure": configure, "model": change_model, "credentials": credentials, "mend": mend,
-    "rollback": rollback, "undeploy": undeploy,
-}  # fmt: skip
+    "install": install,
+    "configure": configure,
+    "model": change_model,
+    "credentials": credentials,
+    "mend": mend,
+    "rollback": rollback,
+    "undeploy": undeploy,
+}
 
 
 def main(given: BinaryIO, out: BinaryIO) -> None:

@@ -64,9 +64,7 @@ def install(session: Session, request: dict[str, Any], given: BinaryIO) -> dict[
         remarks.append(f"{len(new)} of {len(wheels)} files were new, {_size(new) / 1e6:.1f} MB")
     watch_workstation(session, given)
     name = layout.next_name(request["version"])
-    made = Release(
-        name, time.time(), request["python"], tuple(each["name"] for each in wheels), layout.running()
-    )  # fmt: skip
+    made = Release(name, time.time(), request["python"], tuple(each["name"] for each in wheels), layout.running())
     try:
         _build(session, request, layout.releases / name)
         with named_as_given(session, request["files"], name):
@@ -163,10 +161,25 @@ def _build(session: Session, request: dict[str, Any], folder: Path) -> None:
     with wire.step("installing, offline and against hashes"):
         pip = next(layout.wheels / each["name"] for each in request["wheels"] if each["name"].startswith("pip-"))
         argv = [
-            own, "-I", pip / "pip", "--isolated", "--disable-pip-version-check", "--no-cache-dir", "install", "--quiet",
-            "--no-index", "--find-links", layout.wheels, "--require-hashes", "--no-deps", "--only-binary=:all:",
-            "--ignore-installed", "--root-user-action=ignore", "-r", folder / "requirements.lock",
-        ]  # fmt: skip
+            own,
+            "-I",
+            pip / "pip",
+            "--isolated",
+            "--disable-pip-version-check",
+            "--no-cache-dir",
+            "install",
+            "--quiet",
+            "--no-index",
+            "--find-links",
+            layout.wheels,
+            "--require-hashes",
+            "--no-deps",
+            "--only-binary=:all:",
+            "--ignore-installed",
+            "--root-user-action=ignore",
+            "-r",
+            folder / "requirements.lock",
+        ]
         must(argv, "installing", {**layout.variables(), "PIP_CONFIG_FILE": os.devnull})
 
 

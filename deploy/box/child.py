@@ -30,9 +30,16 @@ def call(argv: Sequence[object], environment: dict[str, str] | None = None) -> t
     """
     try:
         done = subprocess.run(
-            [str(each) for each in argv], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, errors="replace", preexec_fn=die_with_parent, check=False,
-        )  # fmt: skip
+            [str(each) for each in argv],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            preexec_fn=die_with_parent,
+            check=False,
+        )
     except (FileNotFoundError, PermissionError) as error:
         return 127, str(error)
     return done.returncode, done.stdout

@@ -60,9 +60,13 @@ class Process:
         before, self._is_ready, self._status_text = self._started, False, ""
         with open(layout.log, "ab") as log:
             self._started = started = subprocess.Popen(
-                ["/bin/sh", script, layout.root], env={**layout.variables(), "NOTIFY_SOCKET": self._address()},
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-            )  # fmt: skip
+                ["/bin/sh", script, layout.root],
+                env={**layout.variables(), "NOTIFY_SOCKET": self._address()},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
         until_s = time.monotonic() + STOP_S + START_S
         while self._read("pid") != str(started.pid):
             if started.poll() is not None or time.monotonic() > until_s:

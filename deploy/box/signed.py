@@ -43,10 +43,12 @@ def manifest_of(created: str, version: str, wheels: Sequence[Mapping[str, Any]],
     """
     texts = {name: text for name, text in files.items() if name not in OF_THE_BOX}
     tree = {
-        "schema": SCHEMA, "created": created, "version": version,
+        "schema": SCHEMA,
+        "created": created,
+        "version": version,
         "wheels": {each["name"]: {"bytes": each["size"], "sha256": each["sha256"]} for each in wheels},
         "files": {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()},
-    }  # fmt: skip
+    }
     return json.dumps(tree, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode() + b"\n"
 
 

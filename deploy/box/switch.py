@@ -81,9 +81,12 @@ def outcome(session: Session, health: Health, deaf_s: float | None = None) -> di
     """For people: what runs, its status, where settings and log are; after a switch how long it was deaf."""
     layout = session.layout
     return {
-        "running": layout.running(), "status": health.status,
-        "logs": session.service.logs, "config": str(layout.config), "deaf_s": deaf_s,
-    }  # fmt: skip
+        "running": layout.running(),
+        "status": health.status,
+        "logs": session.service.logs,
+        "config": str(layout.config),
+        "deaf_s": deaf_s,
+    }
 
 
 def _prepare_undo(layout: BoxLayout, trial: Trial) -> None:

@@ -97,9 +97,11 @@ def _of_release(fleet: FleetSettings, box: Box) -> list[str]:
     """What a release is made of, besides the settings of the node."""
     found = []
     for option, path in (
-        ("--board", box.board), ("--model", box.artefact), ("--sign", fleet.sign),
+        ("--board", box.board),
+        ("--model", box.artefact),
+        ("--sign", fleet.sign),
         ("--wheelhouse", box.settings.wheelhouse),
-    ):  # fmt: skip
+    ):
         found += [option, str(path)] if path else []
     return found
 
@@ -161,9 +163,10 @@ def _asker(boxes: dict[str, Box]) -> Callable[[str], Outcome]:
 def _close(told: Rollout, command: str) -> int:
     """Say what came of the fleet; the exit code. What was taken back would go back further if it were told again."""
     for what, names in (
-        ("done", [each.name for each in told.done]), ("failed", [each.name for each in told.failed]),
+        ("done", [each.name for each in told.done]),
+        ("failed", [each.name for each in told.failed]),
         ("not touched", told.untouched),
-    ):  # fmt: skip
+    ):
         if names:
             print(f"{what}: {', '.join(names)}")
     if not told.failed:

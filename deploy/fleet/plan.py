@@ -50,8 +50,11 @@ class Box:
         """The command of `python -m deploy`, and which box it is for."""
         box, found = self.settings, [command, "--device", str(self.settings.device)]
         for option, value in (
-            ("--host", box.host), ("--port", box.port), ("--root", box.root), ("--ssh-options", box.ssh_options)
-        ):  # fmt: skip
+            ("--host", box.host),
+            ("--port", box.port),
+            ("--root", box.root),
+            ("--ssh-options", box.ssh_options),
+        ):
             found += [f"{option}={value}"] if value is not None else []
         return found
 

@@ -44,7 +44,6 @@ class Detector:
     """
 
     def __init__(self, model: Model, options: EventOptions | None = None, adaptation: Adaptation | None = None) -> None:
-        """Nothing was heard yet."""
         self.model = model
         self.frame_s = model.score_hop_samples / model.rate_hz
         """Seconds to a score frame."""
@@ -190,9 +189,10 @@ def load(
     warm_up()
     artefact = open_model(None if model is None else model_path(str(model)), runtime)
     return Detector(
-        artefact, _options(thresholds, classes, age),
+        artefact,
+        _options(thresholds, classes, age),
         None if adaptation is None else load_adaptation(Path(adaptation), artefact),
-    )  # fmt: skip
+    )
 
 
 def _options(thresholds: Mapping[str, float] | None, classes: Sequence[str] | None, age: str | None) -> EventOptions:

@@ -58,9 +58,16 @@ class Event:
         """An event whose times are samples at `rate_hz`."""
         end_s = None if event.end is None else event.end / rate_hz
         return cls(
-            event.kind, event.label, event.onset / rate_hz, end_s, event.peak, event.mean, event.threshold,
-            event.end_reason, event.verified,
-        )  # fmt: skip
+            event.kind,
+            event.label,
+            event.onset / rate_hz,
+            end_s,
+            event.peak,
+            event.mean,
+            event.threshold,
+            event.end_reason,
+            event.verified,
+        )
 
     def record(self) -> dict[str, Any]:
         """As the JSON lines of `laennec detect` have it, rounded; without its kind."""
@@ -95,9 +102,12 @@ class BreathRate:
         rate = None if self.breaths_per_min is None else round(self.breaths_per_min, 1)
         rounded = {name: round(getattr(self, name), 3) for name in ("t_s", "measurable", "confidence")}
         return {
-            "t_s": rounded["t_s"], "breaths_per_min": rate, "measurable": rounded["measurable"],
-            "confidence": rounded["confidence"], "why": self.why,
-        }  # fmt: skip
+            "t_s": rounded["t_s"],
+            "breaths_per_min": rate,
+            "measurable": rounded["measurable"],
+            "confidence": rounded["confidence"],
+            "why": self.why,
+        }
 
 
 @dataclass(frozen=True, slots=True)

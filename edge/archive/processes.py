@@ -43,7 +43,6 @@ class LocalPool(ProcessPoolExecutor):
     """A pool of processes. When one of them dies the pool is broken, and ends the others."""
 
     def __init__(self, workers: int) -> None:
-        """Processes are started when there is work for them."""
         super().__init__(workers, get_context("spawn"), prepare, (os.getpid(),))
         self._results = mkdtemp(prefix="laennec-results-")
         weakref.finalize(self, shutil.rmtree, self._results, ignore_errors=True)

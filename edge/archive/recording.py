@@ -50,7 +50,6 @@ class Heard:
     """Takes the scores of one recording as they come."""
 
     def __init__(self, model: Model) -> None:
-        """Nothing was heard yet."""
         self.pipeline = Pipeline(model, observe=self._push)
         self._columns = [[model.classes.index(name) for name in group.classes] for group in model.groups]
         self.missing: Counter[str] = Counter()
@@ -141,20 +140,27 @@ def score(path: Path, model: Model, channel: int | None = None) -> Body:
             raise why
         whole = replace(whole, reason=_reason(why, path))
     return {
-        "status": "cut_off" if reason else "ok", "reason": reason, **_quality(heard, whole, stop, model),
-        "burden": _burden(heard, model), "answers": _answers(heard, model),
+        "status": "cut_off" if reason else "ok",
+        "reason": reason,
+        **_quality(heard, whole, stop, model),
+        "burden": _burden(heard, model),
+        "answers": _answers(heard, model),
         "events": [Event.of(event, model.rate_hz).record() for event in events if event.kind == "end"],
-    }  # fmt: skip
+    }
 
 
 def _quality(heard: Heard, whole: Verdict, stop: int, model: Model) -> Body:
     hop_s = model.score_hop_samples / model.rate_hz
     missing = {cause.replace(" ", "_"): _rounded(n * hop_s) for cause, n in sorted(heard.missing.items()) if n}
     return {
-        "length_s": _rounded(stop / model.rate_hz), "measured_s": _rounded(heard.sums.measured * hop_s),
-        "unverified_s": _rounded(heard.sums.unverified * hop_s), "missing_s": missing,
-        "gain_db": _rounded(heard.pipeline.gain_db), "verified": whole.verified, "outside": whole.reason,
-    }  # fmt: skip
+        "length_s": _rounded(stop / model.rate_hz),
+        "measured_s": _rounded(heard.sums.measured * hop_s),
+        "unverified_s": _rounded(heard.sums.unverified * hop_s),
+        "missing_s": missing,
+        "gain_db": _rounded(heard.pipeline.gain_db),
+        "verified": whole.verified,
+        "outside": whole.reason,
+    }
 
 
 def _burden(heard: Heard, model: Model) -> list[Body]:
@@ -162,11 +168,12 @@ def _burden(heard: Heard, model: Model) -> list[Body]:
     sums, hop_s = heard.sums, model.score_hop_samples / model.rate_hz
     return [
         {
-            "group": group.name, "expected_s": _rounded(expected * hop_s),
+            "group": group.name,
+            "expected_s": _rounded(expected * hop_s),
             "burden_s_per_min": _rounded(60 * expected / sums.measured) if sums.measured else None,
         }
         for group, expected in zip(model.groups, sums.expected.tolist(), strict=True)
-    ]  # fmt: skip
+    ]
 
 
 def _answers(heard: Heard, model: Model) -> list[Body]:

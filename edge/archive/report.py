@@ -67,12 +67,13 @@ def _numbers(survey: Survey) -> list[str]:
     status, alarms = survey.status, survey.false_alarms_per_hour
     total_s = survey.whole.measured_s + sum(survey.missing_s.values())
     lines = [
-        "# What the archive holds", "",
+        "# What the archive holds",
+        "",
         f"- {sum(status.values())} recordings: {status['ok']} whole, {status['cut_off']} cut off,"
         f" {status['damaged']} damaged",
         f"- {survey.whole.measured_s / 3600:.2f} h measured of {total_s / 3600:.2f} h",
         f"- patients, ages and sites by the names: {len(survey.patients)}, {len(survey.ages)}, {len(survey.sites)}",
-    ]  # fmt: skip
+    ]
     for group in survey.groups:
         burden = survey.whole.burden(group)
         lines.append(f"- burden of {group} sounds: {'unknown' if burden is None else f'{burden:.2f} s/min'}")

@@ -19,17 +19,32 @@ RECORDINGS = 500  # in a shard
 OF_ALL: Columns = {"name": "text", "sound_sha256": "text", "model_sha256": "text"}
 COLUMNS: Mapping[str, Columns] = {
     "recordings": {
-        **OF_ALL, "status": "text", "reason": "text", "length_s": "number", "measured_s": "number",
-        "unverified_s": "number", "missing_s": "text", "gain_db": "number", "verified": "truth", "outside": "text",
+        **OF_ALL,
+        "status": "text",
+        "reason": "text",
+        "length_s": "number",
+        "measured_s": "number",
+        "unverified_s": "number",
+        "missing_s": "text",
+        "gain_db": "number",
+        "verified": "truth",
+        "outside": "text",
         "events": "integer",
     },
     "events": {
-        **OF_ALL, "label": "text", "onset_s": "number", "end_s": "number", "score": "number", "mean": "number",
-        "threshold": "number", "end_reason": "text", "verified": "truth",
+        **OF_ALL,
+        "label": "text",
+        "onset_s": "number",
+        "end_s": "number",
+        "score": "number",
+        "mean": "number",
+        "threshold": "number",
+        "end_reason": "text",
+        "verified": "truth",
     },
     "burden": {**OF_ALL, "group": "text", "expected_s": "number", "burden_s_per_min": "number"},
     "answers": {**OF_ALL, "task": "text", "label": "text", "probability": "number", "is_answer": "truth"},
-}  # fmt: skip
+}
 """Table -> column -> what it holds. `missing_s`: a JSON object of seconds that were not measured, by cause."""
 
 

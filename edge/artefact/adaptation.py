@@ -92,8 +92,11 @@ class Adaptation:
             del fields["schema"]
             pairs = {str(name): numbers(pair, 2, LARGEST_SCALE) for name, pair in fields["calibration"].items()}
             return cls(
-                device=str(fields["device"]), model=str(fields["model"]), made=str(fields["made"]),
-                recordings=int(fields["recordings"]), measured_s=float(fields["measured_s"]),
+                device=str(fields["device"]),
+                model=str(fields["model"]),
+                made=str(fields["made"]),
+                recordings=int(fields["recordings"]),
+                measured_s=float(fields["measured_s"]),
                 level_db=float(fields["level_db"]),
                 equaliser_db=numbers(fields["equaliser_db"], GROUPS, LARGEST_CUT_DB),
                 outside_db=(float(fields["outside_db"][0]), float(fields["outside_db"][1])),
@@ -101,7 +104,7 @@ class Adaptation:
                 calibration={name: (pair[0], pair[1]) for name, pair in pairs.items()},
                 thresholds={str(name): float(value) for name, value in fields["thresholds"].items()},
                 gain={str(name): float(value) for name, value in fields["gain"].items()},
-            )._checked()  # fmt: skip
+            )._checked()
         except (KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise ModelError(f"not understood: {error!r}; make it again with  laennec adapt") from error
 
@@ -117,9 +120,11 @@ class Adaptation:
     def body(self) -> dict[str, Any]:
         """What a node's info says of it."""
         return {
-            "device": self.device, "made": self.made, "equaliser_db": list(self.equaliser_db),
+            "device": self.device,
+            "made": self.made,
+            "equaliser_db": list(self.equaliser_db),
             "labelled": self.labelled,
-        }  # fmt: skip
+        }
 
     def lines(self) -> list[str]:
         """For a person."""

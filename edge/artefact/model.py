@@ -55,7 +55,6 @@ class Model:
     """
 
     def __init__(self, content: bytes, backend: Backend) -> None:
-        """Read and cross-check the metadata."""
         self._backend = backend
         meta = _read_metadata(backend)
         self.spec: FeatureSpec = meta["features"]

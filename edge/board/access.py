@@ -18,8 +18,11 @@ from edge.ward.quotas import Limit
 
 MAX_SESSIONS = 256
 ROLE_OF_VERB: dict[str, Role] = {
-    "acknowledge": "acknowledge", "pause": "acknowledge", "inactivate": "configure", "limit": "configure",
-}  # fmt: skip
+    "acknowledge": "acknowledge",
+    "pause": "acknowledge",
+    "inactivate": "configure",
+    "limit": "configure",
+}
 ORDERS, ORDERS_S = 60, 60.0  # orders of one person, however many browsers; of a session, where nobody has a name
 
 

@@ -130,8 +130,7 @@ class Api:
             outcome = await self._watch.orders.give(place, verb, fields)
         except ValueError as error:
             return refused(400, str(error))
-        self._audit.write("order", address=address, bed=bed, verb=verb, ok=outcome.ok,
-                          reason=outcome.reason, **fields)  # fmt: skip
+        self._audit.write("order", address=address, bed=bed, verb=verb, ok=outcome.ok, reason=outcome.reason, **fields)
         return JSONResponse({"ok": outcome.ok, "reason": outcome.reason})
 
 

@@ -147,8 +147,13 @@ class BedApi:
             content, hearing = await asyncio.to_thread(self._clips.sound, ident)
         except SourceError as error:
             return refused(404, str(error))
-        self._audit.write("clip heard", address=address_of(request), by=_who(session, request.query_params), clip=ident,
-                          bed=f"{hearing.site}/{hearing.node}/{hearing.stream}")  # fmt: skip
+        self._audit.write(
+            "clip heard",
+            address=address_of(request),
+            by=_who(session, request.query_params),
+            clip=ident,
+            bed=f"{hearing.site}/{hearing.node}/{hearing.stream}",
+        )
         return Response(content, media_type="audio/flac")
 
     async def label(self, request: Request) -> Response:
@@ -175,8 +180,15 @@ class BedApi:
             await asyncio.to_thread(self._labels.add, label)
         except OSError as error:
             return refused(507, f"the board's disk does not take it ({error.strerror})")
-        self._audit.write("label", address=address_of(request), by=by, event=event.id, verdict=label.verdict,
-                          sound=label.sound, bed=f"{place.site}/{place.node}/{place.stream}")  # fmt: skip
+        self._audit.write(
+            "label",
+            address=address_of(request),
+            by=by,
+            event=event.id,
+            verdict=label.verdict,
+            sound=label.sound,
+            bed=f"{place.site}/{place.node}/{place.stream}",
+        )
         return JSONResponse({"ok": True, "reason": ""})
 
     def _not_for(self, session: Session, request: Request, what: str, doing: str) -> Response:

@@ -55,7 +55,6 @@ class BedHub:
     """Viewers of beds; to be used from one event loop."""
 
     def __init__(self) -> None:
-        """Nobody looks."""
         self._beds: dict[Place, _Bed] = {}
         self.lost = 0
         """Tiles that a viewer was too slow for."""

@@ -43,17 +43,32 @@ def picture_of(folder: Path, about: ClipFile) -> bytes:
     steps = np.clip(np.rint((np.nan_to_num(levels, nan=LOWEST_DB) - LOWEST_DB) / STEP_DB), 0, 254)
     mel = np.where(np.isnan(levels), 0, steps + 1).astype(np.uint8)
     centres_hz, first = band_centres_hz(spec), about.start + round(centre_samples(spec) - spec.hop_samples / 2)
-    return json.dumps({
-        "boot_id": about.hearing.boot_id, "time": seconds_of(about.begin_time) + (first - about.start) / rate_hz,
-        "sample": {"rate": rate_hz, "first": first, "column": spec.hop_samples * columns.per_column},
-        "columns": len(mel), "bands": spec.bands,
-        "lowest_hz": float(centres_hz[0]), "highest_hz": float(centres_hz[-1]),
-        "db": {"lowest": LOWEST_DB, "step": STEP_DB}, "mel": base64.b64encode(mel.tobytes()).decode(),
-        "classes": [], "scores": "", "thresholds": {},
-        "begin_s": about.start / rate_hz, "end_s": about.stop / rate_hz, "speech": about.speech,
-        "events": [
-            {"id": event.id, "label": event.label, "begin_s": event.onset / rate_hz,
-             "end_s": None if event.end is None else event.end / rate_hz, "is_open": event.end is None}
-            for event in about.events
-        ],
-    }).encode()  # fmt: skip
+    return json.dumps(
+        {
+            "boot_id": about.hearing.boot_id,
+            "time": seconds_of(about.begin_time) + (first - about.start) / rate_hz,
+            "sample": {"rate": rate_hz, "first": first, "column": spec.hop_samples * columns.per_column},
+            "columns": len(mel),
+            "bands": spec.bands,
+            "lowest_hz": float(centres_hz[0]),
+            "highest_hz": float(centres_hz[-1]),
+            "db": {"lowest": LOWEST_DB, "step": STEP_DB},
+            "mel": base64.b64encode(mel.tobytes()).decode(),
+            "classes": [],
+            "scores": "",
+            "thresholds": {},
+            "begin_s": about.start / rate_hz,
+            "end_s": about.stop / rate_hz,
+            "speech": about.speech,
+            "events": [
+                {
+                    "id": event.id,
+                    "label": event.label,
+                    "begin_s": event.onset / rate_hz,
+                    "end_s": None if event.end is None else event.end / rate_hz,
+                    "is_open": event.end is None,
+                }
+                for event in about.events
+            ],
+        }
+    ).encode()

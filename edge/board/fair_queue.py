@@ -24,7 +24,6 @@ class FairQueue:
     """To be used from one event loop."""
 
     def __init__(self) -> None:
-        """Nobody waits."""
         self._waiting: dict[str, dict[str, deque[_Turn]]] = {}
         """By network, in it by host; both in the order of their turns."""
         self._is_taken = False

@@ -73,27 +73,42 @@ def _box(site: str, name: str, node: NodeState, now_s: float) -> Box:
     boot = "" if node.status is None else node.status.body.boot_id
     alarms = [line.words for line in alarm_lines(present(node.alarms, boot)) if line.signal != "Off"]
     return Box(
-        site, name, node_trouble(node, now_s), heard_s,
-        "" if info is None else info.software, (info.release or "") if info is not None else "",
-        "" if info is None else info.mode, "" if info is None else info.model.id,
-        "" if info is None else info.model.sha256, "" if info is None else info.model.runtime,
+        site,
+        name,
+        node_trouble(node, now_s),
+        heard_s,
+        "" if info is None else info.software,
+        (info.release or "") if info is not None else "",
+        "" if info is None else info.mode,
+        "" if info is None else info.model.id,
+        "" if info is None else info.model.sha256,
+        "" if info is None else info.model.runtime,
         "" if info is None else info.config,
         None if health is None else health.uptime_s,
         () if health is None else tuple(sorted((key, value) for key, value in health.checks.items() if value != "ok")),
-        None if health is None else health.outbox.waiting, None if health is None else health.outbox.oldest_s,
-        None if health is None else health.lag_s, None if health is None else health.left_out_s,
-        None if health is None else health.dropped, node.clock_off_s, tuple(alarms),
+        None if health is None else health.outbox.waiting,
+        None if health is None else health.outbox.oldest_s,
+        None if health is None else health.lag_s,
+        None if health is None else health.left_out_s,
+        None if health is None else health.dropped,
+        node.clock_off_s,
+        tuple(alarms),
         tuple(_link(stream, bed) for stream, bed in sorted(node.beds.items()) if bed.is_told),
-    )  # fmt: skip
+    )
 
 
 def _link(stream: str, bed: BedState) -> Link:
     status, health = bed.status, None if bed.health is None else bed.health.body
     device = None if health is None else health.device
     return Link(
-        stream, "unknown" if status is None else status.body.state, "" if status is None else status.body.reason,
-        None if health is None else health.lag_s, None if health is None else health.gaps,
-        None if device is None else device.lost, None if device is None else device.ppm,
-        None if device is None else device.rssi_dbm, None if device is None else device.battery_percent,
+        stream,
+        "unknown" if status is None else status.body.state,
+        "" if status is None else status.body.reason,
+        None if health is None else health.lag_s,
+        None if health is None else health.gaps,
+        None if device is None else device.lost,
+        None if device is None else device.ppm,
+        None if device is None else device.rssi_dbm,
+        None if device is None else device.battery_percent,
         (device.firmware or "") if device is not None else "",
-    )  # fmt: skip
+    )

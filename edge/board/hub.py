@@ -38,7 +38,6 @@ class Viewer:
     """One page that looks."""
 
     def __init__(self) -> None:
-        """Nothing waits for it."""
         self.queue: asyncio.Queue[bytes] = asyncio.Queue(MAX_WAITING)
         self.is_dropped = False
 
@@ -53,7 +52,6 @@ class Hub:
     """The viewers, and what they were told last; to be used from one event loop."""
 
     def __init__(self) -> None:
-        """Nobody looks."""
         self._viewers: set[Viewer] = set()
         self._shown: dict[str, Tile] = {}
         self._order: list[str] = []
@@ -105,9 +103,12 @@ class Hub:
     def _message(self, kind: str, now_s: float, tiles: dict[str, Tile | None], with_order: bool) -> bytes:
         """One server-sent event: JSON has no line ends of its own."""
         head: dict[str, object] = {
-            "now_s": round(now_s, 3), "title": self._state.title, "broker": self._state.broker,
-            "refused": self._state.refused, "summary": summary_of(list(self._shown.values())),
-        }  # fmt: skip
+            "now_s": round(now_s, 3),
+            "title": self._state.title,
+            "broker": self._state.broker,
+            "refused": self._state.refused,
+            "summary": summary_of(list(self._shown.values())),
+        }
         if with_order:
             head["order"] = self._order
         body = json.dumps(head).encode()[:-1] + b', "tiles": ' + _TILES.dump_json(tiles) + b"}"

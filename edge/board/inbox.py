@@ -32,7 +32,6 @@ class Inbox:
     """Safe to use from several threads; nobody waits."""
 
     def __init__(self) -> None:
-        """Empty."""
         self._mutex = threading.Lock()
         self._waiting: dict[tuple[str, bytes], Arrived] = {}
         self._bytes = 0

@@ -18,14 +18,23 @@ from edge.contract.trend import Window
 
 HOUR_MINUTES = 60
 WORDS = {  # by condition
-    "continuous": "Wheezing", "discontinuous": "Crackles", "breath-pause": "Breath paused",
-    "no-breath": "No breath heard: check patient and sensor", "rate-high": "Breathing fast",
-    "rate-low": "Breathing slow", "signal-lost": "No signal", "not-measurable": "Not measurable",
-    "contact": "Sensor loose", "battery": "Battery low",
-    "outbox": "Messages lost", "model": "Detector failed", "clock": "Clock is not set", "self-test": "Self-test failed",
+    "continuous": "Wheezing",
+    "discontinuous": "Crackles",
+    "breath-pause": "Breath paused",
+    "no-breath": "No breath heard: check patient and sensor",
+    "rate-high": "Breathing fast",
+    "rate-low": "Breathing slow",
+    "signal-lost": "No signal",
+    "not-measurable": "Not measurable",
+    "contact": "Sensor loose",
+    "battery": "Battery low",
+    "outbox": "Messages lost",
+    "model": "Detector failed",
+    "clock": "Clock is not set",
+    "self-test": "Self-test failed",
     "alarm-log": "Alarm log fails",
     "delivery": "Events arrive late",
-}  # fmt: skip
+}
 SAID: dict[Signal, str] = {"On": "", "Latch": " over", "Ack": " seen"}  # of an alarm beside another
 
 
@@ -89,9 +98,13 @@ def burden_lines(
         limit = alarm.body.limit if alarm is not None else None
         points = tuple(zip(places, (each.s_per_min.get(group) for each in recent), strict=True))
         return BurdenLine(
-            group, condition_words(group), value(windows[0], group), value(windows[1], group),
-            None if limit is None else limit.s_per_min, points,
-        )  # fmt: skip
+            group,
+            condition_words(group),
+            value(windows[0], group),
+            value(windows[1], group),
+            None if limit is None else limit.s_per_min,
+            points,
+        )
 
     return tuple(line(group) for group in groups)
 
@@ -122,8 +135,18 @@ def _line(condition: str, kept: Kept[AlarmMessage]) -> AlarmLine:
 
     since_s = kept.began_s if body.signal in ("On", "Ack") else kept.since_s  # who has seen it does not end it
     return AlarmLine(
-        condition, condition_words(condition), body.kind, body.priority, body.signal, body.validity == "Vld",
-        body.activation == "On", since_s, body.episode, None if body.limit is None else body.limit.s_per_min,
-        None if body.limit is None else who(body.limit.set), who(body.acknowledged), who(body.inactivated),
+        condition,
+        condition_words(condition),
+        body.kind,
+        body.priority,
+        body.signal,
+        body.validity == "Vld",
+        body.activation == "On",
+        since_s,
+        body.episode,
+        None if body.limit is None else body.limit.s_per_min,
+        None if body.limit is None else who(body.limit.set),
+        who(body.acknowledged),
+        who(body.inactivated),
         until_s(body.audio_paused_until),
-    )  # fmt: skip
+    )

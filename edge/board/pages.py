@@ -18,9 +18,11 @@ FOLDER = Path(__file__).parent / "static"
 PARTS = FOLDER / "parts"
 PART = re.compile(rb"<!-- part: ([a-z]+) -->\n")
 TYPES = {
-    ".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml",
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
     ".js": "text/javascript; charset=utf-8",
-}  # fmt: skip
+}
 
 
 def page_routes() -> list[Route]:

@@ -45,8 +45,12 @@ class Reader:
         client_id = f"laennec-board-{secrets.token_hex(6)}"
         self._session = MqttSession(mqtt, client_id, None, self._on_signal)
         sites = settings.sites or ("+",)
-        answers = [f"{mqtt.prefix}/{site}/+/{bed}result/+/{self.user}" for site in sites for bed in ("", "s/+/")
-                   if is_name(self.user)]  # fmt: skip
+        answers = [
+            f"{mqtt.prefix}/{site}/+/{bed}result/+/{self.user}"
+            for site in sites
+            for bed in ("", "s/+/")
+            if is_name(self.user)
+        ]
         wanted = filters(mqtt.prefix, (*ward_state.KINDS, *sounds.KINDS, MelMessage), sites)
         self._session.listening = Listening((*wanted, *answers), self._on_message, stored=True)
 

@@ -38,7 +38,6 @@ class Screens:
     """All live screens of a board; to be used from one event loop."""
 
     def __init__(self) -> None:
-        """Nobody looks."""
         self._open: dict[Screen, None] = {}
 
     def open(

@@ -46,10 +46,19 @@ def serve(settings: BoardSettings, stop: threading.Event, on_ready: Callable[[st
     app = make_app(settings, users, audit)
     with _bound(listen) as bound:
         config = uvicorn.Config(
-            app, http=Connection, log_config=None, access_log=False, server_header=False, ws="none",
-            proxy_headers=bool(listen.proxies), forwarded_allow_ips=list(listen.proxies),
-            timeout_graceful_shutdown=STOP_S, lifespan="on", ssl_certfile=listen.cert, ssl_keyfile=listen.key,
-        )  # fmt: skip
+            app,
+            http=Connection,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            ws="none",
+            proxy_headers=bool(listen.proxies),
+            forwarded_allow_ips=list(listen.proxies),
+            timeout_graceful_shutdown=STOP_S,
+            lifespan="on",
+            ssl_certfile=listen.cert,
+            ssl_keyfile=listen.key,
+        )
         try:
             config.load()
         except OSError as error:
@@ -59,9 +68,11 @@ def serve(settings: BoardSettings, stop: threading.Event, on_ready: Callable[[st
         try:
             server, slots = uvicorn.Server(config), Slots(listen.proxies)
             listener = Listener(
-                bound, config.ssl, slots,
+                bound,
+                config.ssl,
+                slots,
                 lambda slot: Connection((config, server.server_state, server.lifespan.state), slot, slots),
-            )  # fmt: skip
+            )
             ready = functools.partial(on_ready, f"{scheme}://{host}:{port}/")
             asyncio.run(_until(server, listener, stop, ready, app.state.watch))
         finally:

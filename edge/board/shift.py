@@ -122,11 +122,16 @@ def _shift(tile: Tile, heard: Sequence[Minute], length_s: float, now_s: float) -
     weighed = _weighed(minutes, begin_s)
     values = {group: [each.s_per_min.get(group) for each in minutes] for group in groups}
     return Shift(
-        tile.site, tile.node, tile.stream, tile.name, tile.words, min(1.0, sum(w for _, w in weighed) / length_s),
+        tile.site,
+        tile.node,
+        tile.stream,
+        tile.name,
+        tile.words,
+        min(1.0, sum(w for _, w in weighed) / length_s),
         {condition_words(group): _mean(group, weighed) for group in groups},
         {condition_words(g): max((v for v in found if v is not None), default=None) for g, found in values.items()},
         slots_of(minutes, begin_s, round(length_s / SLOT_S), SLOT_S),
-    )  # fmt: skip
+    )
 
 
 def _weighed(minutes: Sequence[Minute], begin_s: float) -> list[tuple[Minute, float]]:

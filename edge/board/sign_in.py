@@ -64,7 +64,6 @@ class SignIn:
     """Checks attempts; to be used from one event loop."""
 
     def __init__(self, users: Users, audit: Audit) -> None:
-        """Know these users, and log who was let in and who was not."""
         self._users, self._audit = users, audit
         self._hashing = FairQueue()
         self._tries, self._wrong_tokens = Quotas(TRIES, QUOTA_S), Quotas(WRONG_TOKENS, QUOTA_S)

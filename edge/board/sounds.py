@@ -49,7 +49,6 @@ class Sounds:
     """What was heard of all beds."""
 
     def __init__(self) -> None:
-        """Nothing has been heard."""
         self._beds: dict[Place, dict[str, Sound]] = {}
         self.refused: Counter[str] = Counter()
         """Events that had no room, by cause."""
@@ -93,10 +92,20 @@ def _sound(told: EventMessage, before: Sound | None) -> Sound:
     if clip is not None and clip.withheld:
         lost = _why("withheld", clip.withheld)
     return Sound(
-        told.id, told.rev, told.label, told.type != "end", told.boot_id, sample.onset / sample.rate,
-        None if last is None else last / sample.rate, told.time.onset, told.scores.peak, told.scores.threshold,
-        told.mode == "Test", "" if clip is None else clip.id, lost,
-    )  # fmt: skip
+        told.id,
+        told.rev,
+        told.label,
+        told.type != "end",
+        told.boot_id,
+        sample.onset / sample.rate,
+        None if last is None else last / sample.rate,
+        told.time.onset,
+        told.scores.peak,
+        told.scores.threshold,
+        told.mode == "Test",
+        "" if clip is None else clip.id,
+        lost,
+    )
 
 
 def _why(state: str, cause: str) -> str:

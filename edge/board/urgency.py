@@ -10,11 +10,20 @@ from edge.board.tile import AlarmLine, Level
 from edge.contract.fields import Kind, Priority, Signal
 
 RANKS: dict[tuple[Level, Kind | None, Priority | None], int] = {
-    ("alarm", "Phy", "Hi"): 0, ("alarm", "Phy", "Me"): 1, ("unknown", None, None): 2, ("latched", "Phy", "Hi"): 3,
-    ("alarm", "Tec", "Hi"): 4, ("latched", "Phy", "Me"): 5, ("alarm", "Tec", "Me"): 6, ("alarm", "Phy", "Lo"): 7,
-    ("alarm", "Tec", "Lo"): 8, ("latched", "Tec", "Hi"): 9, ("latched", "Phy", "Lo"): 10, ("latched", "Tec", "Me"): 11,
+    ("alarm", "Phy", "Hi"): 0,
+    ("alarm", "Phy", "Me"): 1,
+    ("unknown", None, None): 2,
+    ("latched", "Phy", "Hi"): 3,
+    ("alarm", "Tec", "Hi"): 4,
+    ("latched", "Phy", "Me"): 5,
+    ("alarm", "Tec", "Me"): 6,
+    ("alarm", "Phy", "Lo"): 7,
+    ("alarm", "Tec", "Lo"): 8,
+    ("latched", "Tec", "Hi"): 9,
+    ("latched", "Phy", "Lo"): 10,
+    ("latched", "Tec", "Me"): 11,
     ("latched", "Tec", "Lo"): 12,
-}  # fmt: skip
+}
 RANKS_OF_LEVELS: dict[Level, int] = {"waiting": 13, "seen": 14, "inactive": 16, "quiet": 18}  # of a patient; else + 1
 LEVELS: dict[Signal, Level] = {"On": "alarm", "Latch": "latched", "Ack": "seen"}
 

@@ -33,7 +33,6 @@ class Ward:
     """All nodes and their beds, as last heard."""
 
     def __init__(self) -> None:
-        """Nothing has been heard."""
         self.nodes: dict[tuple[str, str], NodeState] = {}
         """By (site, node)."""
         self.refused: Counter[str] = Counter()

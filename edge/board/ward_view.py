@@ -23,7 +23,7 @@ from edge.board.unknown import (
     silent_since_s,
     unmeasured,
     window_of,
-)  # fmt: skip
+)
 from edge.board.urgency import LEVELS, rank_of
 from edge.board.ward_state import WINDOW_S, Ward
 from edge.contract.fields import Kind, Priority
@@ -185,16 +185,32 @@ def _tile(who: _Who, bed: BedState, boot: str, now_s: float, head: _Head) -> Til
     device = None if health is None else health.device
     is_test = any(each.body.mode == "Test" for each in alarms.values())
     return Tile(
-        "/".join(who.names), site, node, stream, who.name, head.level, head.kind, head.priority,
-        head.words, head.detail, None if head.since_s is None else round(head.since_s), head.before,
-        also, is_of_patient, None if is_test else _sound(head, alarms, now_s), is_test,
-        tuple(who.lines), burden_lines(bed, alarms, (window, hour), now_s),
-        None if window is None else window.coverage, None if hour is None else hour.coverage,
-        missing_words(window), (health.fault or "").replace("_", " ") if health is not None else "",
+        "/".join(who.names),
+        site,
+        node,
+        stream,
+        who.name,
+        head.level,
+        head.kind,
+        head.priority,
+        head.words,
+        head.detail,
+        None if head.since_s is None else round(head.since_s),
+        head.before,
+        also,
+        is_of_patient,
+        None if is_test else _sound(head, alarms, now_s),
+        is_test,
+        tuple(who.lines),
+        burden_lines(bed, alarms, (window, hour), now_s),
+        None if window is None else window.coverage,
+        None if hour is None else hour.coverage,
+        missing_words(window),
+        (health.fault or "").replace("_", " ") if health is not None else "",
         None if device is None else device.battery_percent,
         contact_words(alarms.get("contact")) if head.is_told else "",
         (*head.order, stream or node),
-    )  # fmt: skip
+    )
 
 
 def _sound(head: _Head, alarms: Alarms, now_s: float) -> Priority | None:

@@ -152,8 +152,11 @@ class Watch:
 
     def _hidden(self, now_s: float) -> list[str]:
         """Nodes of which not every bed is shown, for a person; the log says so once of each."""
-        hidden = {f"{site}/{name}": node.hidden_s for (site, name), node in self.ward.nodes.items()
-                  if node.hidden_s is not None and now_s - node.hidden_s < TOLD_S}  # fmt: skip
+        hidden = {
+            f"{site}/{name}": node.hidden_s
+            for (site, name), node in self.ward.nodes.items()
+            if node.hidden_s is not None and now_s - node.hidden_s < TOLD_S
+        }
         for name in hidden.keys() - self._said_hidden:
             logger.warning("board beds=hidden node=%s; %d fit: has somebody invented beds there?", name, MAX_BEDS)
         self._said_hidden = set(hidden)

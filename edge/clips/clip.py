@@ -143,9 +143,20 @@ def describe(clip: Clip, hearing: Hearing, begin_time: str, speech: bool, sha256
     """
     gaps = tuple((clip.start + first, clip.start + stop) for first, stop in gaps_in(clip.pcm))
     return ClipFile(
-        clip.id, hearing, clip.cause, clip.start, clip.stop, begin_time, gaps[:MOST_GAPS], len(gaps) <= MOST_GAPS,
-        clip.gains, clip.events, speech, sha256, clip.resume,
-    )  # fmt: skip
+        clip.id,
+        hearing,
+        clip.cause,
+        clip.start,
+        clip.stop,
+        begin_time,
+        gaps[:MOST_GAPS],
+        len(gaps) <= MOST_GAPS,
+        clip.gains,
+        clip.events,
+        speech,
+        sha256,
+        clip.resume,
+    )
 
 
 def to_json(file: ClipFile) -> bytes:

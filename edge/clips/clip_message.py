@@ -46,13 +46,25 @@ def clip_message(node: Node, recorded: Recorded, state: State, cause: str, has_s
     lost = sum(stop - first for first, stop in gaps_in(clip.pcm))
     is_alarm = clip.cause.kind == "alarm"
     made = ClipMessage.model_construct(
-        id=clip.id, seq=0, mode=node.mode, node=node.node, stream=hearing.stream, site=node.site,
-        boot_id=hearing.boot_id, late=False, state=state, cause=cause, speech=has_speech, of=clip.cause.kind,
+        id=clip.id,
+        seq=0,
+        mode=node.mode,
+        node=node.node,
+        stream=hearing.stream,
+        site=node.site,
+        boot_id=hearing.boot_id,
+        late=False,
+        state=state,
+        cause=cause,
+        speech=has_speech,
+        of=clip.cause.kind,
         sample=ClipSample.model_construct(rate=hearing.rate_hz, from_=clip.start, to=clip.stop),
         time=ClipTime.model_construct(from_=recorded.begin_s, to=recorded.end_s, published=UNSENT),
-        lost_s=round(lost / hearing.rate_hz, 3), events=[event.id for event in clip.events[:MOST_EVENTS]],
-        alarm=ClipAlarm.model_construct(condition=clip.cause.condition, episode=clip.cause.episode) if is_alarm
+        lost_s=round(lost / hearing.rate_hz, 3),
+        events=[event.id for event in clip.events[:MOST_EVENTS]],
+        alarm=ClipAlarm.model_construct(condition=clip.cause.condition, episode=clip.cause.episode)
+        if is_alarm
         else None,
         by=clip.cause.by or None,
-    )  # fmt: skip
+    )
     return Message(node.topic("s", hearing.stream, "clip"), made.body(), EVENT_EXPIRY_S)

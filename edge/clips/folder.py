@@ -59,7 +59,6 @@ class ClipFolder:
     """
 
     def __init__(self, path: Path, max_bytes: int, keep_s: float) -> None:
-        """Touch nothing yet."""
         self.path, self._max_bytes, self._keep_s = path, max_bytes, keep_s
         self._kept: list[_Kept] = []
 

@@ -51,7 +51,6 @@ class PcmRing:
     """
 
     def __init__(self, capacity: int) -> None:
-        """Take the memory; nothing has come."""
         self._pcm = np.full(capacity, LOST, np.int16)
         self._begin = self.stop = 0  # absolute indices: the first sample since the stream began, one past the newest
 

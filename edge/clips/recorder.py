@@ -71,7 +71,6 @@ class Recorder:
     def __init__(
         self, lengths: Lengths, hop_samples: int, new_id: Callable[[int], str], history_samples: int = 0
     ) -> None:
-        """Take the memory; nothing was heard."""
         self._lengths, self._hop, self._new_id, self._history = lengths, hop_samples, new_id, history_samples
         self._ring = PcmRing(lengths.memory)
         self._gains: deque[tuple[int, float]] = deque()  # of the sound that is remembered

@@ -46,8 +46,11 @@ def alarms(
     for each in shown:
         print(_row(each))
     last = {each.key: each for each in transitions}
-    active = [f"{each.key.stream or 'node'} {each.key.condition} ({each.state.signal})" for each in last.values()
-              if each.state.signal != "Off"]  # fmt: skip
+    active = [
+        f"{each.key.stream or 'node'} {each.key.condition} ({each.state.signal})"
+        for each in last.values()
+        if each.state.signal != "Off"
+    ]
     named = ", ".join(sorted(active))
     if reading.damaged:
         found = f"{_lines(reading.damaged, path)}: what is signalled now is not known, see the board"

@@ -170,9 +170,10 @@ def last_lines(quality: Quality) -> list[str]:
         lines.append("length: not in the file, as of one written to a pipe; nobody can tell whether it was cut off")
     if verdict.reason:
         lines.append(
-            f"unverified: {verdict.reason}" if verdict.measurable
+            f"unverified: {verdict.reason}"
+            if verdict.measurable
             else f"not measurable: {verdict.reason} ({advice(verdict.fault)})"
-        )  # fmt: skip
+        )
     elif quality.read_s < LEAST_S:
         lines.append(f"unverified: too short to be judged as a whole ({TOO_SHORT})")
     return lines

@@ -42,9 +42,17 @@ def run(  # noqa: PLR0913 - the options of the command
 ) -> None:
     """Detect sounds and publish events over MQTT, until Ctrl-C or the end of all files."""
     given: dict[str, Any] = {
-        "source": source, "model": model, "channel": channel, "host": host, "port": port, "node": node,
-        "stream": stream, "outbox": outbox, "runtime": runtime, "adaptation": adaptation,
-    }  # fmt: skip
+        "source": source,
+        "model": model,
+        "channel": channel,
+        "host": host,
+        "port": port,
+        "node": node,
+        "stream": stream,
+        "outbox": outbox,
+        "runtime": runtime,
+        "adaptation": adaptation,
+    }
     folder = None
     if config is not None:  # where its relative paths begin, but not those of the command line
         folder = config.parent

@@ -25,17 +25,34 @@ from edge.contract.trend import BreathMessage, TrendMessage
 MAX_BYTES = 65_536  # ten times the largest message
 
 MESSAGES: tuple[type[Message], ...] = (
-    NodeStatus, NodeInfo, NodeHealth, AlarmMessage, TransitionMessage, StreamStatus, StreamInfo, StreamHealth,
-    EventMessage, GapMessage, TrendMessage, BreathMessage, ClipMessage, MelMessage, ShadowMessage, ResultMessage,
+    NodeStatus,
+    NodeInfo,
+    NodeHealth,
+    AlarmMessage,
+    TransitionMessage,
+    StreamStatus,
+    StreamInfo,
+    StreamHealth,
+    EventMessage,
+    GapMessage,
+    TrendMessage,
+    BreathMessage,
+    ClipMessage,
+    MelMessage,
+    ShadowMessage,
+    ResultMessage,
     IngestStatus,
-)  # fmt: skip
+)
 """All that a node or an ingester publishes."""
 Record = EventMessage | TrendMessage | TransitionMessage | GapMessage | ClipMessage
 """What happened in a ward, and is kept; how it is now is not."""
 RECORDS: dict[str, type[Record]] = {
-    "events": EventMessage, "trends": TrendMessage, "alarms": TransitionMessage, "gaps": GapMessage,
+    "events": EventMessage,
+    "trends": TrendMessage,
+    "alarms": TransitionMessage,
+    "gaps": GapMessage,
     "clips": ClipMessage,
-}  # fmt: skip
+}
 """By the name of the table that they belong to."""
 _TABLE_OF = {kind: table for table, kind in RECORDS.items()}
 

@@ -49,9 +49,11 @@ TRANSITION = "transition"  # last level of the topic of a change of an alarm
 
 Episode = Annotated[
     Number | None,
-    Field(description="Number of its present or last episode, for `acknowledge`; what returns within some minutes is "
-                      "the same one. null: there was none."),
-]  # fmt: skip
+    Field(
+        description="Number of its present or last episode, for `acknowledge`; what returns within some minutes is "
+        "the same one. null: there was none."
+    ),
+]
 
 
 class Person(Part):
@@ -79,9 +81,12 @@ class AlarmMessage(Message):
     """
 
     wire: ClassVar = Wire(
-        "laennec.alarm/1", ("s/+/alarm/+", "alarm/+"), "alarms of the bed, or of the node itself",
-        retained=True, expiry_s=ALARM_EXPIRY_S,
-    )  # fmt: skip
+        "laennec.alarm/1",
+        ("s/+/alarm/+", "alarm/+"),
+        "alarms of the bed, or of the node itself",
+        retained=True,
+        expiry_s=ALARM_EXPIRY_S,
+    )
 
     rev: Count = Field(
         description="Grows with each transition of this alarm, also across restarts: by one, and further after a "
@@ -169,9 +174,11 @@ class TransitionMessage(Message):
     """
 
     wire: ClassVar = Wire(
-        "laennec.transition/1", (f"s/+/alarm/+/{TRANSITION}", f"alarm/+/{TRANSITION}"),
-        "each change of an alarm, kept until the broker has it", expiry_s=EVENT_EXPIRY_S,
-    )  # fmt: skip
+        "laennec.transition/1",
+        (f"s/+/alarm/+/{TRANSITION}", f"alarm/+/{TRANSITION}"),
+        "each change of an alarm, kept until the broker has it",
+        expiry_s=EVENT_EXPIRY_S,
+    )
 
     seq: Seq
     late: Late
@@ -206,13 +213,28 @@ class TransitionMessage(Message):
     def rows(self) -> list[Row]:
         """One, of the table `alarms`."""
         by = self.by
-        return [{
-            "changed": self.time.changed, "site": self.site, "node": self.node, "stream": self.stream,
-            "mode": self.mode, "condition": self.condition, "kind": self.kind, "priority": self.priority,
-            "rev": self.rev, "cause": self.cause, "signal": self.signal, "presence": self.presence,
-            "escalated": self.escalated, "episode": self.episode, "late": self.late,
-            "by": None if by is None else by.by, "why": None if by is None else by.why, "seq": self.seq,
-        }]  # fmt: skip
+        return [
+            {
+                "changed": self.time.changed,
+                "site": self.site,
+                "node": self.node,
+                "stream": self.stream,
+                "mode": self.mode,
+                "condition": self.condition,
+                "kind": self.kind,
+                "priority": self.priority,
+                "rev": self.rev,
+                "cause": self.cause,
+                "signal": self.signal,
+                "presence": self.presence,
+                "escalated": self.escalated,
+                "episode": self.episode,
+                "late": self.late,
+                "by": None if by is None else by.by,
+                "why": None if by is None else by.why,
+                "seq": self.seq,
+            }
+        ]
 
 
 class ResultMessage(Message):

@@ -114,9 +114,12 @@ ORDERS = (
 OrderType = TypeVar("OrderType", bound=Order)
 
 COMMANDS: dict[str, type[Command]] = {
-    Acknowledge.verb: Acknowledge, Pause.verb: Pause, Inactivate.verb: Inactivate, Limit.verb: Limit,
+    Acknowledge.verb: Acknowledge,
+    Pause.verb: Pause,
+    Inactivate.verb: Inactivate,
+    Limit.verb: Limit,
     ClipOrder.verb: ClipOrder,
-}  # fmt: skip
+}
 FORMS: dict[str, type[Order]] = {**COMMANDS, LOOK: LookOrder}
 
 

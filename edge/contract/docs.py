@@ -38,9 +38,14 @@ def schema_of(kind: type[Message]) -> dict[str, Any]:
     required = ["schema", *made.pop("required")]
     described = f"{made.pop('description')} {_sent(kind)}"
     return {
-        "$schema": DIALECT, "$id": kind.wire.schema, "description": described, "type": made.pop("type"),
-        "required": required, "properties": properties, **made,
-    }  # fmt: skip
+        "$schema": DIALECT,
+        "$id": kind.wire.schema,
+        "description": described,
+        "type": made.pop("type"),
+        "required": required,
+        "properties": properties,
+        **made,
+    }
 
 
 def command_schema() -> dict[str, Any]:

@@ -166,8 +166,11 @@ class EventMessage(Message):
     """
 
     wire: ClassVar = Wire(
-        "laennec.event/1", ("s/+/event",), "onset, updates and end of a sound", expiry_s=EVENT_EXPIRY_S,
-    )  # fmt: skip
+        "laennec.event/1",
+        ("s/+/event",),
+        "onset, updates and end of a sound",
+        expiry_s=EVENT_EXPIRY_S,
+    )
     model_config = ConfigDict(
         json_schema_extra={
             "if": {"properties": {"type": {"const": "end"}}},
@@ -255,14 +258,30 @@ class EventMessage(Message):
 
     def rows(self) -> list[Row]:
         """One, of the table `events`."""
-        return [{
-            "onset": self.time.onset, "end": self.time.end, "site": self.site, "node": self.node,
-            "stream": self.stream, "mode": self.mode, "id": self.id, "rev": self.rev, "type": self.type,
-            "label": self.label, "peak": self.scores.peak, "mean": self.scores.mean,
-            "threshold": self.scores.threshold, "verified": self.verified, "end_reason": self.end_reason,
-            "late": self.late, "model_id": self.model.id, "model_sha256": self.model.sha256,
-            "boot_id": self.boot_id, "seq": self.seq,
-        }]  # fmt: skip
+        return [
+            {
+                "onset": self.time.onset,
+                "end": self.time.end,
+                "site": self.site,
+                "node": self.node,
+                "stream": self.stream,
+                "mode": self.mode,
+                "id": self.id,
+                "rev": self.rev,
+                "type": self.type,
+                "label": self.label,
+                "peak": self.scores.peak,
+                "mean": self.scores.mean,
+                "threshold": self.scores.threshold,
+                "verified": self.verified,
+                "end_reason": self.end_reason,
+                "late": self.late,
+                "model_id": self.model.id,
+                "model_sha256": self.model.sha256,
+                "boot_id": self.boot_id,
+                "seq": self.seq,
+            }
+        ]
 
 
 class Published(Part):
@@ -313,8 +332,19 @@ class GapMessage(Message):
 
     def rows(self) -> list[Row]:
         """One, of the table `gaps`."""
-        return [{
-            "site": self.site, "node": self.node, "stream": self.stream, "boot_id": self.boot_id,
-            "from_sample": self.from_sample, "to_sample": self.to_sample, "told": self.time.published,
-            "lost_ms": self.ms, "count": self.count or 1, "cause": self.cause, "late": self.late, "seq": self.seq,
-        }]  # fmt: skip
+        return [
+            {
+                "site": self.site,
+                "node": self.node,
+                "stream": self.stream,
+                "boot_id": self.boot_id,
+                "from_sample": self.from_sample,
+                "to_sample": self.to_sample,
+                "told": self.time.published,
+                "lost_ms": self.ms,
+                "count": self.count or 1,
+                "cause": self.cause,
+                "late": self.late,
+                "seq": self.seq,
+            }
+        ]

@@ -26,9 +26,15 @@ class Part(BaseModel):
     """A message, or a part of one."""
 
     model_config = ConfigDict(
-        extra="ignore", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=(), defer_build=True,
-        validate_by_name=True, validate_by_alias=True,
-    )  # fmt: skip
+        extra="ignore",
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        protected_namespaces=(),
+        defer_build=True,
+        validate_by_name=True,
+        validate_by_alias=True,
+    )
 
     absent: ClassVar[frozenset[str]] = frozenset()
     """Fields that are there or not, and never null."""

@@ -51,9 +51,12 @@ class MelMessage(Message):
     """
 
     wire: ClassVar = Wire(
-        "laennec.mel/1", ("s/+/mel",), "the live spectrogram and the scores of a bed that somebody looks at",
-        qos=0, expiry_s=MEL_EXPIRY_S,
-    )  # fmt: skip
+        "laennec.mel/1",
+        ("s/+/mel",),
+        "the live spectrogram and the scores of a bed that somebody looks at",
+        qos=0,
+        expiry_s=MEL_EXPIRY_S,
+    )
 
     node: Id
     stream: Id

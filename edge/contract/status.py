@@ -34,9 +34,12 @@ class NodeStatus(Message):
     """
 
     wire: ClassVar = Wire(
-        "laennec.status/1", ("status",), "online, offline; birth, will, clean stop",
-        retained=True, expiry_s=STATUS_EXPIRY_S,
-    )  # fmt: skip
+        "laennec.status/1",
+        ("status",),
+        "online, offline; birth, will, clean stop",
+        retained=True,
+        expiry_s=STATUS_EXPIRY_S,
+    )
 
     state: NodeState = Field(
         description="online: connected, published again every 60 s; offline: the connection broke, published by the "

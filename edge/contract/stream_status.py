@@ -143,9 +143,12 @@ class StreamHealth(Message):
     """
 
     wire: ClassVar = Wire(
-        "laennec.stream-health/1", ("s/+/health",), "counters of one bed, every 30 s",
-        retained=True, expiry_s=HEALTH_EXPIRY_S,
-    )  # fmt: skip
+        "laennec.stream-health/1",
+        ("s/+/health",),
+        "counters of one bed, every 30 s",
+        retained=True,
+        expiry_s=HEALTH_EXPIRY_S,
+    )
 
     ts: Made
     boot_id: BootId
@@ -203,9 +206,12 @@ class ShadowMessage(Message):
     """
 
     wire: ClassVar = Wire(
-        "laennec.shadow/1", ("s/+/shadow",), "what a second model finds beside the live one",
-        retained=True, expiry_s=HEALTH_EXPIRY_S,
-    )  # fmt: skip
+        "laennec.shadow/1",
+        ("s/+/shadow",),
+        "what a second model finds beside the live one",
+        retained=True,
+        expiry_s=HEALTH_EXPIRY_S,
+    )
 
     ts: Made
     boot_id: BootId

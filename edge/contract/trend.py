@@ -97,9 +97,12 @@ class TrendMessage(Message):
     """
 
     wire: ClassVar = Wire(
-        "laennec.trend/1", ("s/+/trend",), "the burden of the bed, each minute ([ward/README.md](../ward/README.md))",
-        retained=True, expiry_s=TREND_EXPIRY_S,
-    )  # fmt: skip
+        "laennec.trend/1",
+        ("s/+/trend",),
+        "the burden of the bed, each minute ([ward/README.md](../ward/README.md))",
+        retained=True,
+        expiry_s=TREND_EXPIRY_S,
+    )
 
     mode: Mode | Absent = None
     stream: Id
@@ -124,16 +127,26 @@ class TrendMessage(Message):
         """One of the table `trends` for each window and group."""
         return [
             {
-                "ts": self.ts, "site": self.site, "node": self.node, "stream": self.stream, "boot_id": self.boot_id,
-                "window_s": window.s, "known": window.known, "coverage": window.coverage,
-                "measured_s": window.measured_s, "unverified_s": window.unverified_s,
-                "missing_s": json.dumps(window.missing_s, sort_keys=True), "group": name,
-                "burden_s_per_min": group.s_per_min, "low_s_per_min": group.low, "high_s_per_min": group.high,
+                "ts": self.ts,
+                "site": self.site,
+                "node": self.node,
+                "stream": self.stream,
+                "boot_id": self.boot_id,
+                "window_s": window.s,
+                "known": window.known,
+                "coverage": window.coverage,
+                "measured_s": window.measured_s,
+                "unverified_s": window.unverified_s,
+                "missing_s": json.dumps(window.missing_s, sort_keys=True),
+                "group": name,
+                "burden_s_per_min": group.s_per_min,
+                "low_s_per_min": group.low,
+                "high_s_per_min": group.high,
                 "mode": self.mode,
             }
             for window in self.windows
             for name, group in window.groups.items()
-        ]  # fmt: skip
+        ]
 
 
 class BreathMessage(Message):
@@ -145,11 +158,13 @@ class BreathMessage(Message):
     """
 
     wire: ClassVar = Wire(
-        "laennec.breath/1", ("s/+/breath",),
+        "laennec.breath/1",
+        ("s/+/breath",),
         "the respiratory rate of the bed, each 5 s, or why it is not known "
         "([ward/README.md](../ward/README.md#respiratory-rate))",
-        retained=True, expiry_s=BREATH_EXPIRY_S,
-    )  # fmt: skip
+        retained=True,
+        expiry_s=BREATH_EXPIRY_S,
+    )
     model_config = ConfigDict(
         json_schema_extra={
             "if": {"properties": {"breaths_per_min": {"type": "null"}}},

@@ -106,18 +106,36 @@ def alarm_body(node: Node, alarm: AlarmNow, now_s: float, wall: Wall) -> Body:
     """
     state, key, rule, value = alarm.state, alarm.key, alarm.rule, alarm.value
     return AlarmMessage.model_construct(
-        rev=state.rev, mode=node.mode, site=node.site, node=node.node, stream=key.stream or None,
-        boot_id=node.boot_id, condition=key.condition, kind=rule.kind, priority=priority_of(rule, state),
-        escalated=state.escalated, cause=alarm.cause, activation=_activation(rule, state), presence=state.presence,
-        validity="Vld" if state.known else "NA", signal=state.signal, audible=is_audible(state),
-        since=_moment(state.since_s or None, wall), began=_moment(state.began_s, wall),
-        audio_paused_until=_moment(state.paused_until_s, wall), episode=state.episode or None, latching=rule.latching,
+        rev=state.rev,
+        mode=node.mode,
+        site=node.site,
+        node=node.node,
+        stream=key.stream or None,
+        boot_id=node.boot_id,
+        condition=key.condition,
+        kind=rule.kind,
+        priority=priority_of(rule, state),
+        escalated=state.escalated,
+        cause=alarm.cause,
+        activation=_activation(rule, state),
+        presence=state.presence,
+        validity="Vld" if state.known else "NA",
+        signal=state.signal,
+        audible=is_audible(state),
+        since=_moment(state.since_s or None, wall),
+        began=_moment(state.began_s, wall),
+        audio_paused_until=_moment(state.paused_until_s, wall),
+        episode=state.episode or None,
+        latching=rule.latching,
         acknowledged=_person(state.acknowledged, wall) if state.signal == "Ack" else None,
         inactivated=_inactivated(state, wall),
         value=round(value, 2) if rule.kind == "Phy" and not rule.is_told and value is not None else None,
-        limit=_limit(rule, state, wall), clip=alarm.clip or None, durable=alarm.is_durable,
-        ts=wall(now_s), valid_until=wall(now_s) + ALARM_EXPIRY_S,
-    ).body()  # fmt: skip
+        limit=_limit(rule, state, wall),
+        clip=alarm.clip or None,
+        durable=alarm.is_durable,
+        ts=wall(now_s),
+        valid_until=wall(now_s) + ALARM_EXPIRY_S,
+    ).body()
 
 
 def name_of(key: Key) -> str:
@@ -136,11 +154,24 @@ def transition_message(node: Node, each: Transition, wall: Wall) -> Message:
     state, key = each.state, each.key
     changed_s = wall(each.at_s) if each.wall_s is None else each.wall_s
     made = TransitionMessage.model_construct(
-        seq=0, late=False, mode=node.mode, site=node.site, node=node.node, stream=key.stream or None,
-        condition=key.condition, kind=each.kind, priority=each.priority, rev=state.rev, cause=each.cause,
-        signal=state.signal, presence=state.presence, escalated=state.escalated, episode=state.episode or None,
-        by=_person(each.by, wall), time=TransitionTime.model_construct(changed=changed_s, published=UNSENT),
-    )  # fmt: skip
+        seq=0,
+        late=False,
+        mode=node.mode,
+        site=node.site,
+        node=node.node,
+        stream=key.stream or None,
+        condition=key.condition,
+        kind=each.kind,
+        priority=each.priority,
+        rev=state.rev,
+        cause=each.cause,
+        signal=state.signal,
+        presence=state.presence,
+        escalated=state.escalated,
+        episode=state.episode or None,
+        by=_person(each.by, wall),
+        time=TransitionTime.model_construct(changed=changed_s, published=UNSENT),
+    )
     topic = f"{alarm_topic(node, key)}/{TRANSITION}"
     return Message(topic, made.body(), EVENT_EXPIRY_S, transition=(name_of(key), state.rev))
 
@@ -148,10 +179,17 @@ def transition_message(node: Node, each: Transition, wall: Wall) -> Message:
 def answer_body(node: Node, answer: Answer, now_s: float, wall: Wall) -> Body:
     """The answer to a command."""
     return ResultMessage.model_construct(
-        id=answer.id, verb=answer.verb, node=node.node, stream=answer.stream or None, boot_id=node.boot_id,
-        ok=answer.ok, reason=answer.reason, conditions=list(answer.conditions), clip=answer.clip or None,
+        id=answer.id,
+        verb=answer.verb,
+        node=node.node,
+        stream=answer.stream or None,
+        boot_id=node.boot_id,
+        ok=answer.ok,
+        reason=answer.reason,
+        conditions=list(answer.conditions),
+        clip=answer.clip or None,
         ts=wall(now_s),
-    ).body()  # fmt: skip
+    ).body()
 
 
 def _topic(node: Node, stream: str, *levels: str) -> str:

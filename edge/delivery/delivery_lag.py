@@ -39,7 +39,6 @@ class DeliveryLag:
     """Follows the events of one connection from the outbox to their acknowledgement."""
 
     def __init__(self) -> None:
-        """None is on its way."""
         self.status = DeliveryStatus()
         self.forget()
 

@@ -31,7 +31,6 @@ class GapLimit:
     """The gap messages of all streams of a node, in the order in which they were decided."""
 
     def __init__(self) -> None:
-        """Nothing was lost yet."""
         self._periods: dict[str, _Period] = {}  # by topic
 
     def push(self, messages: Sequence[Message], now_s: float) -> list[Message]:
@@ -69,6 +68,12 @@ class GapLimit:
 def _joined(first: Message, second: Message) -> Message:
     """One message for two: from the begin of the first to the end of the second, with the sum of what was lost."""
     one, other = first.body, second.body
-    return replace(first, body={
-        **one, "to_sample": other["to_sample"], "ms": one["ms"] + other["ms"], "count": one.get("count", 1) + 1,
-    })  # fmt: skip
+    return replace(
+        first,
+        body={
+            **one,
+            "to_sample": other["to_sample"],
+            "ms": one["ms"] + other["ms"],
+            "count": one.get("count", 1) + 1,
+        },
+    )

@@ -34,7 +34,6 @@ class LatencyCounts:
     """How many latencies were within each of `BOUNDS_S`; one thread counts, any reads."""
 
     def __init__(self) -> None:
-        """None was measured."""
         self._counts = [0] * (len(BOUNDS_S) + 1)
         self.sum_s = 0.0
         """Of all of them, seconds."""
@@ -60,7 +59,6 @@ class StageTimes:
     """When the events of this process were decided and came to disk; one thread at a time."""
 
     def __init__(self) -> None:
-        """Nothing was decided."""
         self._stored: OrderedDict[tuple[str, int], tuple[float, float, bool]] = OrderedDict()
         self._unsent: set[tuple[str, int]] = set()  # of them
         self.counts = {stage: LatencyCounts() for stage in STAGES}

@@ -76,11 +76,21 @@ def mel_body(node: Node, stream: str, scale: MelScale, tile: MelTile, wall_s: fl
     """The message of one stretch, made `wall_s` seconds after 1970."""
     columns, bands = tile.mel.shape
     return MelMessage.model_construct(
-        node=node.node, stream=stream, site=node.site, boot_id=node.boot_id, mode=node.mode, ts=wall_s,
+        node=node.node,
+        stream=stream,
+        site=node.site,
+        boot_id=node.boot_id,
+        mode=node.mode,
+        ts=wall_s,
         sample=Grid.model_construct(rate=scale.rate_hz, first=tile.first, column=scale.column_samples),
-        time=tile.first_s, columns=columns, bands=bands,
-        lowest_hz=round(scale.lowest_hz, 2), highest_hz=round(scale.highest_hz, 2),
-        db=Levels.model_construct(lowest=LOWEST_DB, step=STEP_DB), mel=b64encode(tile.mel.tobytes()).decode(),
-        classes=list(scale.classes), scores=b64encode(tile.scores.tobytes()).decode(),
+        time=tile.first_s,
+        columns=columns,
+        bands=bands,
+        lowest_hz=round(scale.lowest_hz, 2),
+        highest_hz=round(scale.highest_hz, 2),
+        db=Levels.model_construct(lowest=LOWEST_DB, step=STEP_DB),
+        mel=b64encode(tile.mel.tobytes()).decode(),
+        classes=list(scale.classes),
+        scores=b64encode(tile.scores.tobytes()).decode(),
         thresholds={name: round(value, 4) for name, value in scale.thresholds.items()},
-    ).body()  # fmt: skip
+    ).body()

@@ -33,7 +33,6 @@ class MemoryCopy:
     """The file beside one outbox, whose lock keeps a second process away from both."""
 
     def __init__(self, outbox: Path) -> None:
-        """Touch nothing yet."""
         self._path = Path(f"{outbox}.memory")
         self._times = 0  # that it was written
         self._is_ready, self._is_empty = False, True

@@ -168,14 +168,26 @@ def event_message(
     """An onset, an update or an end of one sound; `ident` is its (id, rev)."""
     is_update, clock, latency = event.kind == "update", times.clock, times.latency
     made = EventMessage.model_construct(
-        id=ident[0], rev=ident[1], seq=0, type=event.kind, mode=node.mode, node=node.node, stream=stream,
-        site=node.site, boot_id=node.boot_id, late=False,
+        id=ident[0],
+        rev=ident[1],
+        seq=0,
+        type=event.kind,
+        mode=node.mode,
+        node=node.node,
+        stream=stream,
+        site=node.site,
+        boot_id=node.boot_id,
+        late=False,
         sample=EventSample.model_construct(
-            rate=rate_hz, onset=event.onset, end=None if is_update else event.end,
+            rate=rate_hz,
+            onset=event.onset,
+            end=None if is_update else event.end,
             until=event.end if is_update else None,
         ),
         time=EventTime.model_construct(
-            onset=times.onset_s, end=None if is_update else times.end_s, published=UNSENT,
+            onset=times.onset_s,
+            end=None if is_update else times.end_s,
+            published=UNSENT,
             clock=Clock.model_construct(
                 synced=clock.is_synchronised, offset_ms=clock.offset_ms, uncertainty_ms=clock.uncertainty_ms
             ),
@@ -185,9 +197,12 @@ def event_message(
         scores=EventScores.model_construct(
             peak=round(event.peak, 4), mean=round(event.mean, 4), threshold=round(event.threshold, 4)
         ),
-        model=model, verified=event.verified, end_reason=event.end_reason or None, config=node.config or None,
+        model=model,
+        verified=event.verified,
+        end_reason=event.end_reason or None,
+        config=node.config or None,
         latency_ms=None if latency is None else latency_of(latency),
-    )  # fmt: skip
+    )
     decided_s = None if latency is None else latency.decided_s
     return Message(node.topic("s", stream, "event"), made.body(), EVENT_EXPIRY_S, ident, decided_s=decided_s)
 
@@ -207,9 +222,13 @@ def end_after_restart(node: Node, last: Body) -> Message:
 def latency_of(latency: Latency) -> LatencyMs:
     """The stages up to the decision, ms; the others come when it is sent (`edge.delivery.latency`)."""
     return LatencyMs.model_construct(
-        sound=milliseconds(latency.sound_s) or 0.0, window=milliseconds(latency.window_s),
-        scored=milliseconds(latency.scored_s), disk=None, wire=None, total=None,
-    )  # fmt: skip
+        sound=milliseconds(latency.sound_s) or 0.0,
+        window=milliseconds(latency.window_s),
+        scored=milliseconds(latency.scored_s),
+        disk=None,
+        wire=None,
+        total=None,
+    )
 
 
 def milliseconds(seconds: float | None) -> float | None:
@@ -220,10 +239,18 @@ def milliseconds(seconds: float | None) -> float | None:
 def gap_message(node: Node, stream: str, gap: Gap, rate_hz: int) -> Message:
     """Lost samples of a stream: they will never come."""
     made = GapMessage.model_construct(
-        seq=0, node=node.node, stream=stream, boot_id=node.boot_id, late=False, from_sample=gap.start,
-        to_sample=gap.stop, rate=rate_hz, ms=round((gap.stop - gap.start) * 1000 / rate_hz), cause=gap.cause,
+        seq=0,
+        node=node.node,
+        stream=stream,
+        boot_id=node.boot_id,
+        late=False,
+        from_sample=gap.start,
+        to_sample=gap.stop,
+        rate=rate_hz,
+        ms=round((gap.stop - gap.start) * 1000 / rate_hz),
+        cause=gap.cause,
         time=Published.model_construct(published=UNSENT),
-    )  # fmt: skip
+    )
     return Message(node.topic("s", stream, "gap"), made.body(), EVENT_EXPIRY_S)
 
 

@@ -140,9 +140,14 @@ class MqttSession:
         return "" if self._has_outlasted_rivals() else self._rival
 
     def publish(
-        self, topic: str, payload: bytes, retain: bool = False, expiry_s: int | None = None, correlation: bytes = b"",
+        self,
+        topic: str,
+        payload: bytes,
+        retain: bool = False,
+        expiry_s: int | None = None,
+        correlation: bytes = b"",
         qos: int = 1,
-    ) -> int | None:  # fmt: skip
+    ) -> int | None:
         """Queue one message on the present connection; `correlation` is what an answer gives back (MQTT 5).
 
         Returns:

@@ -265,9 +265,13 @@ class Outbox:
         if (on_disk_s := self._disk.oldest_s()) is not None:
             since_s.append(on_disk_s)
         self.status = OutboxStatus(
-            in_memory + self._disk.depth(), self._operating_zero_s + min(since_s) if since_s else None, in_memory,
-            self._disk.accepts_writes, self._disk.failed_writes, dict(self._evicted),
-        )  # fmt: skip
+            in_memory + self._disk.depth(),
+            self._operating_zero_s + min(since_s) if since_s else None,
+            in_memory,
+            self._disk.accepts_writes,
+            self._disk.failed_writes,
+            dict(self._evicted),
+        )
 
     def _read_counters(self) -> int | None:
         """The highest `seq` in the file just opened, None if unreadable; operating time goes on from what it holds."""

@@ -25,7 +25,6 @@ class Passing:
     """
 
     def __init__(self, session: MqttSession) -> None:
-        """Nothing is on its way."""
         self._session, self._mutex = session, threading.Lock()
         self._on_its_way: set[int] = set()  # packet identifiers
 

@@ -29,8 +29,10 @@ class MessagePriority(IntEnum):
 
 
 OF_ALARMS: Mapping[Priority, MessagePriority] = {
-    "Lo": MessagePriority.LOW_ALARM, "Me": MessagePriority.MEDIUM_ALARM, "Hi": MessagePriority.HIGH_ALARM,
-}  # fmt: skip
+    "Lo": MessagePriority.LOW_ALARM,
+    "Me": MessagePriority.MEDIUM_ALARM,
+    "Hi": MessagePriority.HIGH_ALARM,
+}
 CAUSES: Mapping[MessagePriority, str] = {  # under which name the health report counts what was dropped
     MessagePriority.UPDATE: "update",
     MessagePriority.GAP: "technical",

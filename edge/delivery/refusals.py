@@ -11,7 +11,6 @@ class Refusals:
     """The messages whose last PUBACK was a failure. One thread writes, others may read."""
 
     def __init__(self) -> None:
-        """Begin with no refused message."""
         self._reasons: dict[int, str] = {}
 
     def record(self, seq: int, refusal: str) -> None:

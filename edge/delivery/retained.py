@@ -29,7 +29,6 @@ class RetainedTopics:
     """
 
     def __init__(self, path: Path) -> None:
-        """Neither reads nor writes yet."""
         self._path = path
 
     def begin(self, topics: Collection[str]) -> list[str]:

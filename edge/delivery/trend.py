@@ -56,10 +56,13 @@ def trend_body(node: Node, trend: Trend, hop_samples: int, rate_hz: int, wall_s:
     """
     pairs = zip(trend.reading.windows, trend.covered, strict=True)
     return TrendMessage.model_construct(
-        mode=node.mode, stream=trend.stream, boot_id=node.boot_id, ts=wall_s,
+        mode=node.mode,
+        stream=trend.stream,
+        boot_id=node.boot_id,
+        ts=wall_s,
         sample=Stop.model_construct(rate=rate_hz, stop=trend.reading.stop * hop_samples),
         windows=[_window(window, covered) for window, covered in pairs],
-    ).body()  # fmt: skip
+    ).body()
 
 
 def minutes_of(stream: str, reading: Reading, at_s: float) -> list[Minute]:
@@ -77,10 +80,14 @@ def missing_s(covered: Covered) -> dict[str, float]:
 
 def _window(window: WindowBurden, covered: Covered) -> Window:
     return Window.model_construct(
-        s=window.window_s, known=window.is_known, coverage=round(window.coverage, DIGITS),
-        measured_s=round(window.measured_s, 3), unverified_s=round(window.unverified_s, 3),
-        groups={one.group: _group(one) for one in window.groups}, missing_s=missing_s(covered),
-    )  # fmt: skip
+        s=window.window_s,
+        known=window.is_known,
+        coverage=round(window.coverage, DIGITS),
+        measured_s=round(window.measured_s, 3),
+        unverified_s=round(window.unverified_s, 3),
+        groups={one.group: _group(one) for one in window.groups},
+        missing_s=missing_s(covered),
+    )
 
 
 def _group(burden: GroupBurden) -> GroupMessage:

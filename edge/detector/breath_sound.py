@@ -47,7 +47,6 @@ class BreathSounds:
     """
 
     def __init__(self, model: Breathes) -> None:
-        """Nothing was heard yet."""
         if BREATH not in model.classes:
             raise ConfigError(
                 f"model: expected a class {BREATH}, found {', '.join(model.classes)}; give another --model"

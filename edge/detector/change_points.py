@@ -80,10 +80,13 @@ class ChangePoints:
     """
 
     def __init__(
-        self, spec: GroupSpec, thresholds: Sequence[float], hop_samples: int, rules: Sequence[ClassRule],
+        self,
+        spec: GroupSpec,
+        thresholds: Sequence[float],
+        hop_samples: int,
+        rules: Sequence[ClassRule],
         update_frames: int | None,
-    ) -> None:  # fmt: skip
-        """Nothing was heard yet."""
+    ) -> None:
         self._spec, self._thresholds, self._rules = spec, thresholds, rules
         self._hop_samples, self._update_frames = hop_samples, update_frames
         self._half = spec.step_frames

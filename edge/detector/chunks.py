@@ -38,7 +38,6 @@ class Chunks:
     """
 
     def __init__(self, spec: ChunkSpec, width: int, phase: int = 0) -> None:
-        """Start with no frame."""
         if phase % spec.score_frames:
             raise ValueError(f"phase of {phase} frames, expected a multiple of {spec.score_frames}")
         self._spec, self._width, self._phase = spec, width, phase

@@ -65,7 +65,6 @@ class Concealment:
     """
 
     def __init__(self, rate_hz: int) -> None:
-        """Nothing has come yet."""
         self._rate_hz, self._longest, self._fade = rate_hz, longest_hole(rate_hz), round(FADE_S * rate_hz)
         self.concealed = 0
         """Samples filled since the begin."""

@@ -118,9 +118,15 @@ def adapt(
         )
     today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
     adaptation = Adaptation(
-        device, fp32_sha256(model), today, measured.files, round(measured.seconds, 1), found.level_db,
-        found.equaliser_db, found.outside_db,
-    )  # fmt: skip
+        device,
+        fp32_sha256(model),
+        today,
+        measured.files,
+        round(measured.seconds, 1),
+        found.level_db,
+        found.equaliser_db,
+        found.outside_db,
+    )
     return adaptation, found.wanted_db
 
 

@@ -88,9 +88,11 @@ def find_equaliser(frames: Sequence[NDArray[np.float32]], known: KnownSound, spe
     bounded = np.asarray(np.round(np.clip(curve, -LARGEST_CUT_DB, LARGEST_BOOST_DB), 1), np.float64)
     level_db = _typical(frames, spec, np.zeros(GROUPS), 0.0, is_raw=True).level_db
     return Found(
-        tuple(bounded.tolist()), tuple(np.round(curve, 1).tolist()), round(level_db, 1),
+        tuple(bounded.tolist()),
+        tuple(np.round(curve, 1).tolist()),
+        round(level_db, 1),
         (_outside_db(frames, known, spec, np.zeros(GROUPS)), _outside_db(frames, known, spec, bounded)),
-    )  # fmt: skip
+    )
 
 
 def _outside_db(

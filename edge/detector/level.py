@@ -89,7 +89,6 @@ class LevelledChunks:
     """
 
     def __init__(self, model: Hears, adaptation: Adaptation | None = None, phase: int = 0) -> None:
-        """No frame has come yet."""
         self._chunks = Chunks(model.chunk, model.spec.width, phase)
         self._known = model.known if is_levelled(model) else None
         self.spec = model.spec

@@ -56,7 +56,6 @@ class Pipeline:
         phase: int = 0,
         adaptation: Adaptation | None = None,
     ) -> None:
-        """Build the stages; no sound has come yet."""
         options = options or EventOptions()
         options.check(model)
         self._model = model
@@ -74,9 +73,13 @@ class Pipeline:
         self._recalibration = Recalibration(model.groups, model.classes, calibration)
         thresholds = options.thresholds_in_force(model, adaptation)
         self._tracker = Tracker(
-            model.groups, model.classes, thresholds, model.score_hop_samples, options.rules(model),
+            model.groups,
+            model.classes,
+            thresholds,
+            model.score_hop_samples,
+            options.rules(model),
             options.update_frames(model),
-        )  # fmt: skip
+        )
         self._ready: deque[Chunk] = deque()  # complete and not scored
         self._state = model.new_state()
         self._heard_from: int | None = None  # frame before which the model knows nothing; None: see its chunks

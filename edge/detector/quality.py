@@ -84,17 +84,29 @@ class Discriminant:
 
 
 NAMES = (
-    "swing", "scatter", "slow", "slow above", "flicker", "burst", "beat", "breath with above", "skin with breath",
-    "pulse of trunk", "pulse above", "heart with above", "trunk with breath",
-)  # fmt: skip
+    "swing",
+    "scatter",
+    "slow",
+    "slow above",
+    "flicker",
+    "burst",
+    "beat",
+    "breath with above",
+    "skin with breath",
+    "pulse of trunk",
+    "pulse above",
+    "heart with above",
+    "trunk with breath",
+)
 STILL = Discriminant(("swing", "scatter"), (-1.47, -2.41), -13.0)
 RUBBING = Discriminant(
     ("pulse of trunk", "pulse above", "heart with above", "trunk with breath"), (-0.288, 0.879, 3.19, 3.27), 13.3
 )
 LOOSE = Discriminant(
     ("slow", "slow above", "flicker", "burst", "beat", "breath with above", "skin with breath"),
-    (-21.1, 10.3, 9.15, 0.0746, -5.32, 1.87, 4.19), -0.5,
-)  # fmt: skip
+    (-21.1, 10.3, 9.15, 0.0746, -5.32, 1.87, 4.19),
+    -0.5,
+)
 RETURN_ODDS = 1.0
 FALL_DB = 20.0  # from the strongest group of bands to the highest; those of the bundled model lie at the floor there
 RETURN = 0.7  # of the limits, for what was called so
@@ -140,7 +152,6 @@ class Quality:
     """
 
     def __init__(self, rate_hz: int) -> None:
-        """Nothing was heard yet."""
         self._meter = stretch_meter(rate_hz)
         self._buffer = np.zeros(self._meter.samples, np.float32)
         self.reset()
@@ -264,11 +275,23 @@ def statistics(stretches: Sequence[Stretch]) -> NDArray[np.float64]:
     """(S,) how the levels of some stretches move, as `NAMES`."""
     levels = np.concatenate([stretch.levels_db for stretch in stretches]).astype(np.float64)
     skin, heart, trunk, breath, above = levels[:, [LOW, HEART, TRUNK, BREATH, MID]].T
-    return np.array([
-        swing_db(breath), scatter_db(breath), slow_share(breath), slow_share(above), flicker_share(breath),
-        burst_db(breath), regularity(heart), together(breath, above), together(skin, breath),
-        pulse_db(trunk), pulse_db(above), together(heart, above), together(trunk, breath),
-    ])  # fmt: skip
+    return np.array(
+        [
+            swing_db(breath),
+            scatter_db(breath),
+            slow_share(breath),
+            slow_share(above),
+            flicker_share(breath),
+            burst_db(breath),
+            regularity(heart),
+            together(breath, above),
+            together(skin, breath),
+            pulse_db(trunk),
+            pulse_db(above),
+            together(heart, above),
+            together(trunk, breath),
+        ]
+    )
 
 
 def _steady_lines(stretches: Sequence[Stretch]) -> tuple[float, float]:

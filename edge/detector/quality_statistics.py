@@ -65,7 +65,6 @@ class StretchMeter:
     """
 
     def __init__(self, rate_hz: int) -> None:
-        """Make the tapers and the waves that samples are multiplied by."""
         self._hop = round(HOP_S * rate_hz)
         self.samples = HOPS * self._hop
         """Length of a stretch."""

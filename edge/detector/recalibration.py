@@ -31,7 +31,6 @@ class Recalibration:
     def __init__(
         self, groups: Sequence[GroupSpec], classes: Sequence[str], calibration: Mapping[str, tuple[float, float]]
     ) -> None:
-        """Find the columns of each group."""
         self._groups = [
             ([classes.index(name) for name in group.classes], *calibration[group.name])
             for group in groups

@@ -27,7 +27,6 @@ class SampleCounts:
     """The sums of one stretch."""
 
     def __init__(self) -> None:
-        """Nothing was heard yet."""
         self.samples = 0
         """Samples that arrived and were not lost."""
         self._numbers = self._clipped = self._sum = self._energy = 0

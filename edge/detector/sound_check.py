@@ -82,7 +82,6 @@ class SoundCheck:
     """
 
     def __init__(self, model: Hears, adaptation: Adaptation | None = None) -> None:
-        """Nothing was heard yet."""
         self._inside = True if adaptation is None or adaptation.labelled else None
         self._spec, self._known = model.spec, model.known if is_levelled(model) else None
         self._chunk_samples = model.chunk.chunk_frames * model.spec.hop_samples

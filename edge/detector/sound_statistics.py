@@ -86,7 +86,6 @@ class LevelScale:
     """
 
     def __init__(self, spec: FeatureSpec) -> None:
-        """Find the longest window, and the level of noise in it."""
         if not is_measurable(spec):
             raise ValueError("statistics need mel frames in dB re a full-scale sine")
         assert isinstance(spec.analysis, Mel)
@@ -124,7 +123,6 @@ class FrameLevels:
     """How often each frame level came, in one stretch."""
 
     def __init__(self) -> None:
-        """Nothing was heard yet."""
         self._counts = np.zeros(STEPS, np.int32)  # a stream keeps 60 of them
 
     @property
@@ -169,7 +167,6 @@ class SoundStatistics:
     """
 
     def __init__(self, spec: FeatureSpec) -> None:
-        """Nothing was heard yet."""
         self._scale, self._levels = level_scale(spec), FrameLevels()
         self._sums = np.zeros(GROUPS, np.int64)
 

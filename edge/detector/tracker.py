@@ -66,9 +66,13 @@ class _Group:
     """Tracks one group through one stretch of valid frames after another."""
 
     def __init__(
-        self, spec: GroupSpec, thresholds: list[float], hop_samples: int,
-        rules: list[ClassRule], update_frames: int | None,
-    ) -> None:  # fmt: skip
+        self,
+        spec: GroupSpec,
+        thresholds: list[float],
+        hop_samples: int,
+        rules: list[ClassRule],
+        update_frames: int | None,
+    ) -> None:
         self.spec, self.thresholds, self.rules = spec, thresholds, rules
         self.hop_samples, self.update_frames = hop_samples, update_frames
         self.half = spec.median_frames // 2  # frames on each side of the one that is smoothed
@@ -221,10 +225,14 @@ class Tracker:
     """
 
     def __init__(
-        self, groups: tuple[GroupSpec, ...], classes: tuple[str, ...], thresholds: Mapping[str, float],
-        hop_samples: int, rules: Mapping[str, ClassRule] | None = None, update_frames: int | None = None,
-    ) -> None:  # fmt: skip
-        """Start with nothing open."""
+        self,
+        groups: tuple[GroupSpec, ...],
+        classes: tuple[str, ...],
+        thresholds: Mapping[str, float],
+        hop_samples: int,
+        rules: Mapping[str, ClassRule] | None = None,
+        update_frames: int | None = None,
+    ) -> None:
         rules = class_rules(groups, {}, 1.0) if rules is None else rules
         self._columns = [[classes.index(c) for c in g.classes] for g in groups]
         self._groups = [

@@ -34,7 +34,6 @@ class VoiceMeter:
     """
 
     def __init__(self, rate_hz: int, band_hz: tuple[float, float] = BAND_HZ, padding: int = 1) -> None:
-        """Make the taper, and the waves that a log spectrum is multiplied by."""
         self.samples = round(FRAME_S * rate_hz)
         """Length of a frame."""
         self._taper = np.hanning(self.samples + 1)[:-1].astype(np.float32)

@@ -29,7 +29,6 @@ class Compression:
     """
 
     def __init__(self, spec: FeatureSpec) -> None:
-        """Precompute the constants; no frame has come yet."""
         how = spec.compression
         offset, gain = affine(spec) if not spec.deltas else (np.zeros(spec.levels), np.ones(spec.levels))
         self._affine = np.array([offset, gain], np.float32)

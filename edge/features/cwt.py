@@ -79,11 +79,19 @@ def make_cwt_plan(spec: FeatureSpec, cwt: Cwt, ring: Floats) -> CwtPlan:
     places = np.array([[*limit[i : i + 2]] for i in range(len(ffts)) for limit in limits]).reshape(-1, 4)
     made, room = frames - 2 * half, max(size, 2 * frames * int(paces[-1]))
     return CwtPlan(
-        ring, spec.hop_samples, half * spec.hop_samples, np.ones(size, np.float32),
-        make_real_fft(size, first, stop - first), bands, np.concatenate(weights).astype(np.float32), places,
-        np.concatenate([f.order for f in ffts]), np.concatenate([f.twiddles for f in ffts]),
-        np.zeros((made, spec.bands), np.float32), np.zeros((2, room), np.float32),
-    )  # fmt: skip
+        ring,
+        spec.hop_samples,
+        half * spec.hop_samples,
+        np.ones(size, np.float32),
+        make_real_fft(size, first, stop - first),
+        bands,
+        np.concatenate(weights).astype(np.float32),
+        places,
+        np.concatenate([f.order for f in ffts]),
+        np.concatenate([f.twiddles for f in ffts]),
+        np.zeros((made, spec.bands), np.float32),
+        np.zeros((2, room), np.float32),
+    )
 
 
 def cwt_centres_hz(spec: FeatureSpec) -> NDArray[np.float64]:

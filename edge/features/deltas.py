@@ -24,7 +24,6 @@ class Deltas:
     """
 
     def __init__(self, spec: FeatureSpec) -> None:
-        """Build tables; no frame has come yet."""
         n, self._reach = spec.delta_frames, spec.deltas * spec.delta_frames
         slope = np.arange(-n, n + 1) / (2 * np.sum(np.arange(1, n + 1) ** 2))
         self._taps = np.zeros((1 + spec.deltas, 2 * self._reach + 1), np.float32)  # weights of frames t - r .. t + r

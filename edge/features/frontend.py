@@ -42,7 +42,6 @@ class FrontEnd:
     """
 
     def __init__(self, spec: FeatureSpec) -> None:
-        """Build tables and the ring; frames start with the first block."""
         self.spec = spec
         kind, grid = spec.analysis, spec.grid
         self._hop, self._levels = spec.hop_samples, spec.levels

@@ -67,9 +67,15 @@ def make_gammatone_plan(spec: FeatureSpec, gammatone: Gammatone, ring: Floats) -
     dead = np.array([DEAD * (1 - pole.astype(np.float64)) ** (4 - k) for k in (1, 2, 3, 4)]).reshape(4, groups, LANES)
     dead = np.maximum(dead, 1e-36).transpose(1, 0, 2).reshape(groups, -1).astype(np.float32)
     return GammatonePlan(
-        ring, spec.hop_samples, gammatone.reach_samples(spec.grid)[0], pole.reshape(groups, LANES), _grouped(table),
-        _grouped(turn), dead, np.zeros((groups, 9 * LANES), np.float32),
-    )  # fmt: skip
+        ring,
+        spec.hop_samples,
+        gammatone.reach_samples(spec.grid)[0],
+        pole.reshape(groups, LANES),
+        _grouped(table),
+        _grouped(turn),
+        dead,
+        np.zeros((groups, 9 * LANES), np.float32),
+    )
 
 
 def _grouped(table: NDArray[np.complex128]) -> Floats:
@@ -159,9 +165,15 @@ def _four_samples(pole: Floats, t: Floats, state: Floats, x: Floats) -> None:
     for m in range(LANES):
         p, envelope = pole[m], state[8 * LANES + m]
         y = (
-            state[m], state[LANES + m], state[2 * LANES + m], state[3 * LANES + m],
-            state[4 * LANES + m], state[5 * LANES + m], state[6 * LANES + m], state[7 * LANES + m],
-        )  # fmt: skip
+            state[m],
+            state[LANES + m],
+            state[2 * LANES + m],
+            state[3 * LANES + m],
+            state[4 * LANES + m],
+            state[5 * LANES + m],
+            state[6 * LANES + m],
+            state[7 * LANES + m],
+        )
         y = _stages(p, x0, t[m], t[LANES + m], y)
         envelope += np.sqrt(y[3] * y[3] + y[7] * y[7])
         y = _stages(p, x1, t[2 * LANES + m], t[3 * LANES + m], y)
@@ -178,9 +190,15 @@ def _four_samples(pole: Floats, t: Floats, state: Floats, x: Floats) -> None:
 def _one_sample(pole: Floats, t: Floats, state: Floats, x: np.float32) -> None:
     for m in range(LANES):
         y = (
-            state[m], state[LANES + m], state[2 * LANES + m], state[3 * LANES + m],
-            state[4 * LANES + m], state[5 * LANES + m], state[6 * LANES + m], state[7 * LANES + m],
-        )  # fmt: skip
+            state[m],
+            state[LANES + m],
+            state[2 * LANES + m],
+            state[3 * LANES + m],
+            state[4 * LANES + m],
+            state[5 * LANES + m],
+            state[6 * LANES + m],
+            state[7 * LANES + m],
+        )
         y = _stages(pole[m], x, t[m], t[LANES + m], y)
         state[8 * LANES + m] += np.sqrt(y[3] * y[3] + y[7] * y[7])
         state[m], state[LANES + m], state[2 * LANES + m], state[3 * LANES + m] = y[0], y[1], y[2], y[3]

@@ -54,9 +54,14 @@ def make_mel_plan(spec: FeatureSpec, mel: Mel, ring: Floats) -> MelPlan:
     places = [(bins[0] - first, bins[-1] + 1 - bins[0]) for bins in used]
     weights = np.concatenate([row[bins[0] : bins[-1] + 1] for row, bins in zip(filters, used, strict=True)])
     return MelPlan(
-        ring, spec.hop_samples, tapers.astype(np.float32), make_real_fft(mel.fft_size, first, stop - first),
-        np.array(places, np.uint64), weights.astype(np.float32), np.zeros((4, mel.fft_size), np.float32),
-    )  # fmt: skip
+        ring,
+        spec.hop_samples,
+        tapers.astype(np.float32),
+        make_real_fft(mel.fft_size, first, stop - first),
+        np.array(places, np.uint64),
+        weights.astype(np.float32),
+        np.zeros((4, mel.fft_size), np.float32),
+    )
 
 
 def taper(shape: str, length: int, periodic: bool) -> NDArray[np.float64]:

@@ -14,9 +14,14 @@ GAMMATONE = FeatureSpec(analysis=Gammatone())
 MORLET = FeatureSpec(analysis=Cwt())
 MORSE = FeatureSpec(analysis=Cwt(wavelet="morse"))
 HEAR = FeatureSpec(
-    rate_hz=16_000, hop_samples=160, bands=128, low_hz=0.0, high_hz=8000.0,
-    analysis=Mel(windows_samples=(400,), fft_size=400, unit="none", scale="kaldi"), compression=Pcen(),
-)  # fmt: skip
+    rate_hz=16_000,
+    hop_samples=160,
+    bands=128,
+    low_hz=0.0,
+    high_hz=8000.0,
+    analysis=Mel(windows_samples=(400,), fft_size=400, unit="none", scale="kaldi"),
+    compression=Pcen(),
+)
 """Mel and PCEN of HeAR (Baur et al., arXiv 2403.02522; code: github.com/Google-Health/hear), whose triangles are linear
 in mel. Not its scaling of each clip to -1..1, nor its deaf bands: one narrower than a bin hears the nearest here."""
 

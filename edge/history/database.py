@@ -28,10 +28,14 @@ URL_VARIABLE = "LAENNEC_DATABASE"
 STEPS_LOCK = 0x1AE22EC  # of PostgreSQL's advisory locks: one process at a time brings the tables up to date
 BUSY_MS = 5_000  # how long SQLite waits for another process that writes
 POSTGRES = {  # what libpq is given; a server that is silent must not hold the broker's connection up
-    "connect_timeout": 5, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
-    "tcp_user_timeout": 20_000, "options": "-c statement_timeout=60000 -c timezone=UTC",
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+    "options": "-c statement_timeout=60000 -c timezone=UTC",
     "application_name": "laennec",
-}  # fmt: skip
+}
 
 
 class DatabaseAwayError(SourceError):

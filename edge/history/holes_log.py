@@ -25,7 +25,6 @@ class HolesLog:
     """What was said of holes; used by one thread."""
 
     def __init__(self, url: str) -> None:
-        """Nothing was looked at yet; nothing is opened before the first look."""
         self._url = url
         self._engine: Engine | None = None
         self._looked_s = time.monotonic()

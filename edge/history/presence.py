@@ -44,9 +44,13 @@ class Presence:
     def payload(self, wall_s: float | None = None) -> bytes:
         """As JSON, by `laennec.ingest/1`."""
         return IngestStatus.model_construct(
-            name=self.name, state=self.state, ts=time.time() if wall_s is None else wall_s, database=self.database,
-            waiting=self.waiting, counts=dict(self.counts or {}),
-        ).encode()  # fmt: skip
+            name=self.name,
+            state=self.state,
+            ts=time.time() if wall_s is None else wall_s,
+            database=self.database,
+            waiting=self.waiting,
+            counts=dict(self.counts or {}),
+        ).encode()
 
 
 @dataclass(frozen=True)

@@ -73,15 +73,33 @@ def events(connection: Connection, asked: Asked, label: str | None = None) -> An
     if connection.dialect.name == "postgresql":  # which joins the two as wholes
         among = and_(among, _of_beds(connection, later.c.bed_id, asked))
     wanted = select(
-        e.onset_ms, *_place(), e.label, (e.end_ms - e.onset_ms) / 1000.0, e.peak, e.mean, e.verified, e.type,
-        e.end_reason, e.mode, e.id,
-    )  # fmt: skip
+        e.onset_ms,
+        *_place(),
+        e.label,
+        (e.end_ms - e.onset_ms) / 1000.0,
+        e.peak,
+        e.mean,
+        e.verified,
+        e.type,
+        e.end_reason,
+        e.mode,
+        e.id,
+    )
     of_day = wanted.join(BEDS, BEDS.c.id == e.bed_id).where(_of_beds(connection, e.bed_id, asked), when, *of_label)
     query = of_day.where(~exists().where(same, among)).order_by(e.onset_ms, e.id)
     columns: Columns = {
-        "onset": "time", **PLACE, "label": "text", "length_s": "number", "peak": "number", "mean": "number",
-        "verified": "truth", "said": "text", "end_reason": "text", "mode": "text", "id": "text",
-    }  # fmt: skip
+        "onset": "time",
+        **PLACE,
+        "label": "text",
+        "length_s": "number",
+        "peak": "number",
+        "mean": "number",
+        "verified": "truth",
+        "said": "text",
+        "end_reason": "text",
+        "mode": "text",
+        "id": "text",
+    }
     return Answer(columns, connection.execute(query).all())
 
 
@@ -135,8 +153,12 @@ def coverage(connection: Connection, asked: Asked) -> Answer:
         if place[2]:  # a bed, not a node
             rows.append((*place, measured_h / all_h, measured_h, max(0.0, all_h - told_h), why))
     columns: Columns = {
-        **PLACE, "coverage": "number", "measured_h": "number", "not_told_h": "number", "not_measured": "text",
-    }  # fmt: skip
+        **PLACE,
+        "coverage": "number",
+        "measured_h": "number",
+        "not_told_h": "number",
+        "not_measured": "text",
+    }
     return Answer(columns, sorted(rows))
 
 
@@ -154,9 +176,13 @@ def holes_of(connection: Connection) -> Answer:
     """Messages that were numbered and did not come: dropped, expired, refused, or still on their way."""
     rows = [(each.site, each.node, each.first, each.last, each.count, each.seen_ms) for each in missing(connection)]
     columns: Columns = {
-        "site": "text", "node": "text", "first_seq": "integer", "last_seq": "integer", "messages": "integer",
+        "site": "text",
+        "node": "text",
+        "first_seq": "integer",
+        "last_seq": "integer",
+        "messages": "integer",
         "seen": "time",
-    }  # fmt: skip
+    }
     return Answer(columns, rows)
 
 

@@ -83,10 +83,14 @@ def _minute(one: TrendMessage) -> Row:
     if window is None:
         raise ValueError(f"windows: expected one of {MINUTE_S} s, found none")
     return {
-        "place": (one.site, one.node, one.stream), "at_ms": milliseconds_of(one.ts), "boot_id": one.boot_id,
-        "stop": one.sample.stop, "measured_ms": _measured_ms(window), **_sound_ms(window),
+        "place": (one.site, one.node, one.stream),
+        "at_ms": milliseconds_of(one.ts),
+        "boot_id": one.boot_id,
+        "stop": one.sample.stop,
+        "measured_ms": _measured_ms(window),
+        **_sound_ms(window),
         "lost_ms": {cause: round(s * 1000) for cause, s in sorted(window.missing_s.items()) if s > 0},
-    }  # fmt: skip
+    }
 
 
 def _measured_ms(window: Window) -> int:

@@ -110,9 +110,12 @@ class IngestService:
         is_away, now_s = self._events.is_away or self._trends.is_away, time.monotonic()
         number = self._of_events.connections
         state: NodeState = "stopped" if self._stop.is_set() else "online"
-        if self._said is None or self._said[:2] != (number, is_away) or state == "stopped" or (
-            now_s - self._said[2] >= SAID_S
-        ):  # fmt: skip
+        if (
+            self._said is None
+            or self._said[:2] != (number, is_away)
+            or state == "stopped"
+            or (now_s - self._said[2] >= SAID_S)
+        ):
             self._said = number, is_away, now_s
             self._of_events.publish(self._topic, self._presence(state, is_away).payload())
 

@@ -30,9 +30,13 @@ from sqlalchemy import (
 GROUPS = ("continuous", "discontinuous")
 """Groups of classes that a trend tells, a column `GROUP_ms` for each."""
 TIMES: Mapping[str, str] = {
-    "events": "onset_ms", "minutes": "at_ms", "hours": "hour_ms", "losses": "hour_ms", "alarms": "changed_ms",
+    "events": "onset_ms",
+    "minutes": "at_ms",
+    "hours": "hour_ms",
+    "losses": "hour_ms",
+    "alarms": "changed_ms",
     "gaps": "told_ms",
-}  # fmt: skip
+}
 """Table -> its column that says how old a row is, of all tables that grow for ever."""
 
 METADATA = MetaData()

@@ -36,8 +36,10 @@ UNITS = {"s/min": "s/min", "%": "%", "1": "1"}
 
 def concept(text: str, *codings: tuple[str, str, str]) -> Json:
     """A CodeableConcept of (system, code, display), the more general first."""
-    return {"coding": [{"system": system, "code": code, "display": name} for system, code, name in codings],
-            "text": text}  # fmt: skip
+    return {
+        "coding": [{"system": system, "code": code, "display": name} for system, code, name in codings],
+        "text": text,
+    }
 
 
 def local(system: str, kind: str, code: str, name: str) -> tuple[str, str, str]:

@@ -48,18 +48,23 @@ def sound_observation(event: EventMessage, system: str = LOCAL) -> Json:
         "valueCodeableConcept": concept(label, *codings, local(system, "sound", event.label, label)),
         "component": [
             _score(system, name, value)
-            for name, value in (("peak", event.scores.peak), ("mean", event.scores.mean),
-                                ("threshold", event.scores.threshold))
+            for name, value in (
+                ("peak", event.scores.peak),
+                ("mean", event.scores.mean),
+                ("threshold", event.scores.threshold),
+            )
         ],
-    }  # fmt: skip
+    }
 
 
 def burden_observation(trend: TrendMessage, system: str = LOCAL) -> Json:
     """The burden of one bed in the shortest window of a trend, the last minute: those of two do not overlap."""
     window = min(trend.windows, key=lambda each: each.s)
     parts = [part for name, group in window.groups.items() for part in _burden(system, name, group)]
-    coverage = {"code": _local(system, "coverage", "Measured share of the time"),
-                "valueQuantity": quantity(round(100 * window.coverage, 4), "%")}  # fmt: skip
+    coverage = {
+        "code": _local(system, "coverage", "Measured share of the time"),
+        "valueQuantity": quantity(round(100 * window.coverage, 4), "%"),
+    }
     return {
         **_observation(trend.site, trend.node, trend.stream, system),
         **meta(trend.mode),
@@ -68,16 +73,20 @@ def burden_observation(trend: TrendMessage, system: str = LOCAL) -> Json:
         "effectivePeriod": {"start": rfc3339(trend.ts - window.s), "end": rfc3339(trend.ts)},
         **_absent(window),
         "component": [*parts, coverage],
-    }  # fmt: skip
+    }
 
 
 def _observation(site: str, node: str, stream: str, system: str) -> Json:
     category = concept("Exam", (f"{HL7}/observation-category", "exam", "Exam"))
     return {
-        "resourceType": "Observation", "status": "preliminary", "category": [category],
-        "subject": bed(system, site, node, stream), "device": box(system, site, node), "method": METHOD,
+        "resourceType": "Observation",
+        "status": "preliminary",
+        "category": [category],
+        "subject": bed(system, site, node, stream),
+        "device": box(system, site, node),
+        "method": METHOD,
         "note": [{"text": NOTE}],
-    }  # fmt: skip
+    }
 
 
 def _local(system: str, code: str, name: str) -> Json:

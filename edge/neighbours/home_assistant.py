@@ -95,8 +95,12 @@ def announcement(node: Node, settings: HomeAssistant, bed: Bed) -> Body:
     name = f"{_node_id(node)}_{bed.stream}"
     return {
         "device": {
-            "identifiers": [name], "name": f"{node.node} {bed.stream}", "manufacturer": "Laennec",
-            "model": "not a medical device", "sw_version": __version__, "suggested_area": node.site,
+            "identifiers": [name],
+            "name": f"{node.node} {bed.stream}",
+            "manufacturer": "Laennec",
+            "model": "not a medical device",
+            "sw_version": __version__,
+            "suggested_area": node.site,
         },
         "origin": {"name": "Laennec", "sw_version": __version__},
         "availability": [
@@ -106,7 +110,7 @@ def announcement(node: Node, settings: HomeAssistant, bed: Bed) -> Body:
         "availability_mode": "all",
         "qos": 1,
         "components": {key: {"unique_id": f"{name}_{key}", **component} for key, component in components.items()},
-    }  # fmt: skip
+    }
 
 
 def _node_id(node: Node) -> str:
@@ -122,34 +126,59 @@ def _measurements(node: Node, bed: Bed) -> dict[str, Body]:
     trend, health = node.topic("s", bed.stream, "trend"), node.topic("s", bed.stream, "health")
     found: dict[str, Body] = {
         f"burden_{group}": {
-            "platform": "sensor", "name": f"Burden {group} {BURDEN_S // 60} min", "state_topic": trend,
+            "platform": "sensor",
+            "name": f"Burden {group} {BURDEN_S // 60} min",
+            "state_topic": trend,
             "value_template": f"{{{{ {WINDOW % BURDEN_S}.groups[{json.dumps(group)}].s_per_min }}}}",
-            "unit_of_measurement": "s/min", "state_class": "measurement", "suggested_display_precision": 1,
+            "unit_of_measurement": "s/min",
+            "state_class": "measurement",
+            "suggested_display_precision": 1,
             "expire_after": TREND_EXPIRY_S,
         }
         for group in bed.groups
-    }  # fmt: skip
+    }
     found["coverage"] = {
-        "platform": "sensor", "name": f"Coverage {COVERAGE_S // 60} min", "state_topic": trend,
+        "platform": "sensor",
+        "name": f"Coverage {COVERAGE_S // 60} min",
+        "state_topic": trend,
         "value_template": f"{{{{ ({WINDOW % COVERAGE_S}.coverage * 100) | round(1) }}}}",
-        "unit_of_measurement": "%", "state_class": "measurement", "expire_after": TREND_EXPIRY_S,
-    }  # fmt: skip
+        "unit_of_measurement": "%",
+        "state_class": "measurement",
+        "expire_after": TREND_EXPIRY_S,
+    }
     found["respiratory_rate"] = {
-        "platform": "sensor", "name": "Respiratory rate", "state_topic": node.topic("s", bed.stream, "breath"),
-        "value_template": "{{ value_json.breaths_per_min }}", "unit_of_measurement": "breaths/min",
-        "state_class": "measurement", "suggested_display_precision": 0, "expire_after": BREATH_EXPIRY_S,
-    }  # fmt: skip
+        "platform": "sensor",
+        "name": "Respiratory rate",
+        "state_topic": node.topic("s", bed.stream, "breath"),
+        "value_template": "{{ value_json.breaths_per_min }}",
+        "unit_of_measurement": "breaths/min",
+        "state_class": "measurement",
+        "suggested_display_precision": 0,
+        "expire_after": BREATH_EXPIRY_S,
+    }
     found["quality"] = {
-        "platform": "sensor", "name": "Quality", "state_topic": health, "value_template": STATE,
-        "device_class": "enum", "options": ["ok", "degraded", "lost", "disabled"],
-        "json_attributes_topic": health, "json_attributes_template": REASON, "expire_after": HEALTH_EXPIRY_S,
-    }  # fmt: skip
+        "platform": "sensor",
+        "name": "Quality",
+        "state_topic": health,
+        "value_template": STATE,
+        "device_class": "enum",
+        "options": ["ok", "degraded", "lost", "disabled"],
+        "json_attributes_topic": health,
+        "json_attributes_template": REASON,
+        "expire_after": HEALTH_EXPIRY_S,
+    }
     if BATTERY in bed.conditions:
         found[BATTERY] = {
-            "platform": "sensor", "name": "Battery", "state_topic": health, "device_class": "battery",
-            "value_template": "{{ value_json.device.battery_percent }}", "unit_of_measurement": "%",
-            "state_class": "measurement", "entity_category": "diagnostic", "expire_after": HEALTH_EXPIRY_S,
-        }  # fmt: skip
+            "platform": "sensor",
+            "name": "Battery",
+            "state_topic": health,
+            "device_class": "battery",
+            "value_template": "{{ value_json.device.battery_percent }}",
+            "unit_of_measurement": "%",
+            "state_class": "measurement",
+            "entity_category": "diagnostic",
+            "expire_after": HEALTH_EXPIRY_S,
+        }
     return found
 
 
@@ -157,15 +186,23 @@ def _alarm(node: Node, bed: Bed, condition: str) -> Body:
     """An alarm: a problem or none; all that its message says are attributes, also in mode Test."""
     topic = alarm_topic(node, Key(bed.stream, condition))
     return {
-        "platform": "binary_sensor", "name": f"Alarm {condition}", "device_class": "problem", "state_topic": topic,
-        "value_template": PROBLEM, "json_attributes_topic": topic, "expire_after": ALARM_EXPIRY_S,
-    }  # fmt: skip
+        "platform": "binary_sensor",
+        "name": f"Alarm {condition}",
+        "device_class": "problem",
+        "state_topic": topic,
+        "value_template": PROBLEM,
+        "json_attributes_topic": topic,
+        "expire_after": ALARM_EXPIRY_S,
+    }
 
 
 def _button(node: Node, bed: Bed, verb: str, user: str) -> Body:
     """A command for all alarms of the bed. A person is not known to it: `by` says only that it was Home Assistant."""
     name = {"acknowledge": "Acknowledge alarms", "pause": f"Pause sound {MAX_PAUSE_S:.0f} s"}[verb]
     return {
-        "platform": "button", "name": name, "command_topic": node.topic("s", bed.stream, "cmd", verb, user),
-        "command_template": ORDER % (verb, bed.stream), "retain": False,
-    }  # fmt: skip
+        "platform": "button",
+        "name": name,
+        "command_topic": node.topic("s", bed.stream, "cmd", verb, user),
+        "command_template": ORDER % (verb, bed.stream),
+        "retain": False,
+    }

@@ -120,8 +120,11 @@ def bed_values(stream: str, reading: BedReading, groups: Iterable[str]) -> dict[
     flat = None if conditions is None else "battery" in conditions
     unmeasured = state == "degraded" and not off_skin if is_heard else None
     technical: dict[Technical, Value] = {
-        "signal-lost": is_lost, "not-measurable": unmeasured, "contact": off_skin, "battery": flat,
-    }  # fmt: skip
+        "signal-lost": is_lost,
+        "not-measurable": unmeasured,
+        "contact": off_skin,
+        "battery": flat,
+    }
     burden = {Key(stream, group): reading.burden.get(group) if is_heard else None for group in groups}
     of_breath = {Key(stream, name): value for name, value in reading.breath.items()}
     return {**burden, **{Key(stream, name): value for name, value in technical.items()}, **of_breath}

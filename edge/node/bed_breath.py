@@ -29,7 +29,6 @@ class BedBreath:
     """
 
     def __init__(self, model: Model, pipeline: Pipeline) -> None:
-        """Nothing was heard yet."""
         self._hop_samples, self._rate_hz = model.score_hop_samples, model.rate_hz
         self._last: RateReading | None = None
         frame_s = model.score_hop_samples / model.rate_hz

@@ -23,7 +23,6 @@ class BreathRates:
     """Publishes the respiratory rate of the streams of one node."""
 
     def __init__(self, streams: Sequence[StreamView], model: Model, node: Node, set_state: SetState) -> None:
-        """Prepare; the first is published at the first tick that has one."""
         self._streams, self._node, self._set_state = streams, node, set_state
         self._samples = model.score_hop_samples, model.rate_hz
         self._next_s = time.monotonic()
@@ -45,8 +44,13 @@ def breath_body(node: Node, stream: str, rate: RateReading, samples: tuple[int, 
     """The respiratory rate of one bed, said at `wall_s`; `samples` are those to one score frame, and in a second."""
     known = rate.breaths_per_min
     return BreathMessage.model_construct(
-        mode=node.mode, stream=stream, boot_id=node.boot_id, ts=wall_s,
+        mode=node.mode,
+        stream=stream,
+        boot_id=node.boot_id,
+        ts=wall_s,
         sample=Stop.model_construct(rate=samples[1], stop=rate.stop * samples[0]),
-        breaths_per_min=None if known is None else round(known, 1), confidence=round(rate.confidence, 3),
-        measurable=round(rate.measurable, 3), why=rate.why,
-    ).body()  # fmt: skip
+        breaths_per_min=None if known is None else round(known, 1),
+        confidence=round(rate.confidence, 3),
+        measurable=round(rate.measurable, 3),
+        why=rate.why,
+    ).body()

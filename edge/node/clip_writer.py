@@ -40,7 +40,6 @@ class ClipWriter:
     """
 
     def __init__(self, folder: ClipFolder, keeps_speech: bool, tell: Tell) -> None:
-        """Touch nothing yet."""
         self._folder, self._keeps_speech, self._tell = folder, keeps_speech, tell
         self._waiting: deque[Recorded] = deque()
         self._changed = threading.Condition()

@@ -24,7 +24,6 @@ class IdleFrames:
     """
 
     def __init__(self, model: Model) -> None:
-        """Nothing was scored yet."""
         self._hop_samples, self._classes = model.score_hop_samples, len(model.classes)
         self._pending = round(PENDING_S * model.rate_hz)
         self._most = round(MOST_S * model.rate_hz / model.score_hop_samples)

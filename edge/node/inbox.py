@@ -52,7 +52,6 @@ class Inbox:
     """
 
     def __init__(self, rate_hz: int) -> None:
-        """Nothing has come."""
         self._rate_hz = rate_hz
         self._mutex = threading.Lock()
         self._items: deque[Item] = deque()

@@ -57,10 +57,13 @@ class NodeLooks:
     """
 
     def __init__(
-        self, is_on: bool, model: Model, node: Node, dispatch: Dispatch,
+        self,
+        is_on: bool,
+        model: Model,
+        node: Node,
+        dispatch: Dispatch,
         monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:  # fmt: skip
-        """Nobody looks."""
+    ) -> None:
         self._monotonic = monotonic
         self._is_on, self._model, self._node, self._dispatch = is_on, model, node, dispatch
         self._columns = MelColumns(model.spec, model.chunk)
@@ -87,9 +90,13 @@ class NodeLooks:
         every = EventOptions.of(settings).thresholds_in_force(self._model, stream.adaptation)
         classes, columns = settings.classes or self._model.event_classes, self._columns
         return MelScale(
-            self._model.rate_hz, columns.samples, columns.lowest_hz, columns.highest_hz, classes,
+            self._model.rate_hz,
+            columns.samples,
+            columns.lowest_hz,
+            columns.highest_hz,
+            classes,
             {name: every[name] for name in classes},
-        )  # fmt: skip
+        )
 
     def start(self) -> None:
         """Begin to take commands."""

@@ -36,7 +36,6 @@ class MelColumns:
     """
 
     def __init__(self, spec: FeatureSpec, chunk: ChunkSpec) -> None:
-        """Cheap: tables are computed with the first column."""
         self.spec = picture_spec(spec)
         self.chunk, self._frames = chunk, chunk.score_frames
         self.samples = spec.hop_samples * chunk.score_frames
@@ -97,9 +96,14 @@ def picture_spec(spec: FeatureSpec) -> FeatureSpec:
         span = spec.rate_hz // 20
         fft_size = 1 << (span - 1).bit_length()
     return FeatureSpec(
-        spec.rate_hz, spec.hop_samples, min(spec.bands, fft_size // 2), spec.low_hz, spec.high_hz,
-        Mel(windows_samples=(span,), fft_size=fft_size), Log(floor=LOWEST_DB),
-    )  # fmt: skip
+        spec.rate_hz,
+        spec.hop_samples,
+        min(spec.bands, fft_size // 2),
+        spec.low_hz,
+        spec.high_hz,
+        Mel(windows_samples=(span,), fft_size=fft_size),
+        Log(floor=LOWEST_DB),
+    )
 
 
 def _place(frames: Frames, begin: int, levels_db: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:

@@ -62,9 +62,11 @@ class MetricsServer(Collector):  # which is what the text is made of
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or error
             logger.error(
-                'metrics port=refused address=%s:%s reason="%s"; choose another metrics.port or metrics.host', host,
-                port, reason,
-            )  # fmt: skip
+                'metrics port=refused address=%s:%s reason="%s"; choose another metrics.port or metrics.host',
+                host,
+                port,
+                reason,
+            )
             return
         self._thread = threading.Thread(target=self._run, args=(server,), name="metrics", daemon=True)
         self._thread.start()

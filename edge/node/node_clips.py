@@ -38,7 +38,6 @@ class NodeClips:
     """
 
     def __init__(self, settings: ClipSettings, config: Config, model: Model, node: Node, sink: MessageSink) -> None:
-        """Touch nothing yet."""
         self._settings, self._model, self._node, self._sink = settings, model, node, sink
         folder = ClipFolder(config.clips_path(), round(settings.max_mb * MB), settings.keep_days * DAY_S)
         self._writer = ClipWriter(folder, settings.speech == "keep", self._tell)
@@ -54,9 +53,17 @@ class NodeClips:
         """
         model, node, adaptation = self._model, self._node, stream.adaptation
         hearing = Hearing(
-            node.node, node.site, stream.id, node.boot_id, node.mode, model.rate_hz, model_name(model).body(), phase,
-            EventOptions.of(settings), None if adaptation is None else adaptation.to_text(),
-        )  # fmt: skip
+            node.node,
+            node.site,
+            stream.id,
+            node.boot_id,
+            node.mode,
+            model.rate_hz,
+            model_name(model).body(),
+            phase,
+            EventOptions.of(settings),
+            None if adaptation is None else adaptation.to_text(),
+        )
         place = Place(
             hearing, model.spec.hop_samples, stream.timeline.wall_s, self._writer.put, model.spec.history_samples
         )

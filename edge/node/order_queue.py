@@ -41,7 +41,6 @@ class OrderQueue:
     """Safe to use from several threads; nobody who puts waits."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
-        """Nothing waits."""
         self._change, self._monotonic = threading.Condition(), monotonic
         self._urgent: dict[str, deque[Order]] = {}
         self._others: dict[str, deque[Order]] = {}

@@ -44,7 +44,6 @@ class Reading:
     """
 
     def __init__(self, source: Source, stream: NodeStream, stop: threading.Event, wake: Callable[[], None]) -> None:
-        """Nothing is read yet."""
         self._source, self._stream, self._stop, self._wake = source, stream, stop, wake
         self._items: Iterator[Block | Gap | Wait] | None = None
 

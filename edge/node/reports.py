@@ -68,11 +68,19 @@ def info_body(node: Node, config: Config, model: Model) -> Body:
     """What a node runs."""
     known = model.known
     return status.NodeInfo.model_construct(
-        software=f"laennec {__version__}", release=release(), mode=node.mode, node=node.node, site=node.site,
-        boot_id=node.boot_id, model=model_name(model),
+        software=f"laennec {__version__}",
+        release=release(),
+        mode=node.mode,
+        node=node.node,
+        site=node.site,
+        boot_id=node.boot_id,
+        model=model_name(model),
         known=None if known is None else status.Known.model_construct(**asdict(known)),
-        classes=list(model.event_classes), config=config_hash(config), streams=len(config.streams), schemas=SCHEMAS,
-    ).body()  # fmt: skip
+        classes=list(model.event_classes),
+        config=config_hash(config),
+        streams=len(config.streams),
+        schemas=SCHEMAS,
+    ).body()
 
 
 def stream_info_body(node: Node, stream: Stream, model: Model, adaptation: Adaptation | None = None) -> Body:
@@ -80,12 +88,14 @@ def stream_info_body(node: Node, stream: Stream, model: Model, adaptation: Adapt
     options = EventOptions.of(stream)
     rules = options.rules_body(model).items()
     return stream_status.StreamInfo.model_construct(
-        boot_id=node.boot_id, rate=model.rate_hz, classes=list(stream.classes or model.event_classes),
+        boot_id=node.boot_id,
+        rate=model.rate_hz,
+        classes=list(stream.classes or model.event_classes),
         thresholds=dict(options.thresholds_in_force(model, adaptation)),
         tracking={name: stream_status.Tracking.model_construct(None, **rule) for name, rule in rules},
         update_s=stream.update_s,
         adaptation=None if adaptation is None else stream_status.Adapted.model_construct(**adaptation.body()),
-    ).body()  # fmt: skip
+    ).body()
 
 
 def health_body(
@@ -97,7 +107,9 @@ def health_body(
     is_losing = outbox.in_memory or outbox.evicted["event"] or outbox.evicted["alarm"] or not outbox.on_disk
     states = Counter(each.state_at(now_s).name for each in statuses)
     return status.NodeHealth.model_construct(
-        ts=wall_s, boot_id=node.boot_id, uptime_s=round(uptime_s, 1),
+        ts=wall_s,
+        boot_id=node.boot_id,
+        uptime_s=round(uptime_s, 1),
         checks={
             "outbox": "crit" if is_losing else "warn" if outbox.waiting > BACKLOG_WARNING else "ok",
             "inbox": "crit" if dispatch.dropped else "ok",
@@ -106,27 +118,37 @@ def health_body(
             "streams": "warn" if states["lost"] or states["degraded"] else "ok",
         },
         outbox=status.Outbox.model_construct(
-            waiting=outbox.waiting, oldest_s=outbox.oldest_s(now_s), in_memory=outbox.in_memory,
-            on_disk=outbox.on_disk, failed_writes=outbox.failed_writes, evicted=dict(outbox.evicted),
+            waiting=outbox.waiting,
+            oldest_s=outbox.oldest_s(now_s),
+            in_memory=outbox.in_memory,
+            on_disk=outbox.on_disk,
+            failed_writes=outbox.failed_writes,
+            evicted=dict(outbox.evicted),
         ),
         broker=status.Broker.model_construct(refused=refusals.count, reason=refusals.reason, rival=rival),
-        dropped=dispatch.dropped, streams={name: states[name] for name in STATES},
+        dropped=dispatch.dropped,
+        streams={name: states[name] for name in STATES},
         lag_s=round(max((each.lag_at(now_s) for each in statuses), default=0.0), 2),
         delivery=status.Delivery.model_construct(
-            lag_s=round(late.lag_s, 2), late_streams=sum(lag_s > LATE_S for lag_s in late.lags_s.values()),
+            lag_s=round(late.lag_s, 2),
+            late_streams=sum(lag_s > LATE_S for lag_s in late.lags_s.values()),
             stages_ms=dict(late.stages_ms),
         ),
         left_out_s=round(sum(each.totals.left_out_s for each in statuses), 2),
-    ).body()  # fmt: skip
+    ).body()
 
 
 def stream_status_body(node: Node, state: State, wall_s: float) -> Body:
     """State of one stream: why, since when, if its sound is known, its gain."""
     return stream_status.StreamStatus.model_construct(
         state=state.name,  # type: ignore[arg-type]  # what is unknown is not published
-        reason=state.reason, verified=state.verified, gain_db=state.gain_db, since=state.since_s, boot_id=node.boot_id,
+        reason=state.reason,
+        verified=state.verified,
+        gain_db=state.gain_db,
+        since=state.since_s,
+        boot_id=node.boot_id,
         ts=wall_s,
-    ).body()  # fmt: skip
+    ).body()
 
 
 def stream_health_body(node: Node, stream: StreamView, wall_s: float) -> Body:
@@ -134,34 +156,55 @@ def stream_health_body(node: Node, stream: StreamView, wall_s: float) -> Body:
     now, now_s = stream.status, time.monotonic()
     totals, state, fault = now.totals, now.state_at(now_s), now.verdict.fault
     return stream_status.StreamHealth.model_construct(
-        ts=wall_s, boot_id=node.boot_id, state=state.name, reason=state.reason, verified=state.verified,
-        gain_db=state.gain_db, fault=None if fault is None else fault.replace(" ", "_"),
-        heard_s=round(totals.received_s, 2), measurable_s=round(totals.measurable_s, 2),
-        lost_s=round(totals.lost_s, 2), concealed_s=round(totals.concealed_s, 2),
-        left_out_s=round(totals.left_out_s, 2), lag_s=round(now.lag_at(now_s), 2), gaps=totals.gaps,
-        events=totals.events, rtf=round(totals.busy_s / totals.received_s, 4) if totals.received_s else None,
+        ts=wall_s,
+        boot_id=node.boot_id,
+        state=state.name,
+        reason=state.reason,
+        verified=state.verified,
+        gain_db=state.gain_db,
+        fault=None if fault is None else fault.replace(" ", "_"),
+        heard_s=round(totals.received_s, 2),
+        measurable_s=round(totals.measurable_s, 2),
+        lost_s=round(totals.lost_s, 2),
+        concealed_s=round(totals.concealed_s, 2),
+        left_out_s=round(totals.left_out_s, 2),
+        lag_s=round(now.lag_at(now_s), 2),
+        gaps=totals.gaps,
+        events=totals.events,
+        rtf=round(totals.busy_s / totals.received_s, 4) if totals.received_s else None,
         coverage=_coverage(now.covered[-1]) if now.covered else None,
         device=None if now.vitals is None else device_of(now.vitals),
-    ).body()  # fmt: skip
+    ).body()
 
 
 def _coverage(covered: Covered) -> stream_status.Coverage:
     """How much of the last hour was measured."""
     return stream_status.Coverage.model_construct(
-        s=covered.window_s, share=round(covered.measured_s / covered.window_s, DIGITS),
-        measured_s=round(covered.measured_s, 3), missing_s=missing_s(covered),
-    )  # fmt: skip
+        s=covered.window_s,
+        share=round(covered.measured_s / covered.window_s, DIGITS),
+        measured_s=round(covered.measured_s, 3),
+        missing_s=missing_s(covered),
+    )
 
 
 def device_of(vitals: Vitals) -> stream_status.Device:
     """State of a stream's device and link, units as in `Vitals`; what is not known is null."""
     return stream_status.Device.model_construct(
-        id=vitals.device, measurable=vitals.measurable, conditions=list(vitals.conditions),
-        rate_hz=_rounded(vitals.rate_hz, 3), ppm=_rounded(vitals.ppm, 1), clock_ms=_rounded(vitals.residual_ms, 2),
-        lost=_rounded(vitals.lost, 4), masked=_rounded(vitals.masked, 4), dropped_s=vitals.dropped_s,
-        battery_percent=vitals.battery_percent, contact=vitals.contact, motion_mg=vitals.motion_mg,
-        rssi_dbm=vitals.rssi_dbm, firmware=vitals.firmware,
-    )  # fmt: skip
+        id=vitals.device,
+        measurable=vitals.measurable,
+        conditions=list(vitals.conditions),
+        rate_hz=_rounded(vitals.rate_hz, 3),
+        ppm=_rounded(vitals.ppm, 1),
+        clock_ms=_rounded(vitals.residual_ms, 2),
+        lost=_rounded(vitals.lost, 4),
+        masked=_rounded(vitals.masked, 4),
+        dropped_s=vitals.dropped_s,
+        battery_percent=vitals.battery_percent,
+        contact=vitals.contact,
+        motion_mg=vitals.motion_mg,
+        rssi_dbm=vitals.rssi_dbm,
+        firmware=vitals.firmware,
+    )
 
 
 def _rounded(value: float | None, digits: int) -> float | None:

@@ -24,7 +24,6 @@ class Scheduler:
     """
 
     def __init__(self, streams: int) -> None:
-        """Nothing is ready."""
         self._full = max(1, min(MAX_BATCH, streams))
         self._ready: dict[int, float] = {}  # stream -> since when its chunk is here, seconds
         self._order: list[tuple[float, int]] = []  # heap of (deadline, stream)

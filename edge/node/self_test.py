@@ -100,10 +100,13 @@ class SelfTest:
         at_s = None if last is None else time.time() - time.monotonic() + last.at_s
         latency_s = None if last is None or last.latency_s is None else round(last.latency_s, 2)
         return {
-            "runs": runs, "missed": missed, "passed": None if last is None else last.passed,
-            "at": None if at_s is None else rfc3339(at_s), "latency_s": latency_s,
+            "runs": runs,
+            "missed": missed,
+            "passed": None if last is None else last.passed,
+            "at": None if at_s is None else rfc3339(at_s),
+            "latency_s": latency_s,
             "reason": "" if last is None else self._reason(last.reason),
-        }  # fmt: skip
+        }
 
     def blocks(self, stop: threading.Event) -> Iterator[Block | Gap | Wait]:
         """The sound of each test in real time, and nothing between them, see `edge.sources.source.Source`."""

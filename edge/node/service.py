@@ -79,9 +79,14 @@ class Service:
     """One node, from its settings, a loaded model and one opened source per stream."""
 
     def __init__(
-        self, config: Config, model: Model, sources: Sequence[Source], outbox: Outbox, notifier: Notifier | None = None,
+        self,
+        config: Config,
+        model: Model,
+        sources: Sequence[Source],
+        outbox: Outbox,
+        notifier: Notifier | None = None,
         shadow: Model | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Prepare every part; the caller opened the sources and the outbox, and closes them after `run`.
 
         Args:

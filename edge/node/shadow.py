@@ -138,12 +138,18 @@ class ShadowBed(StreamObserver):
         models = (Compared.model_construct(id=each.id, sha256=each.sha256) for each in (self._model, self._other))
         live, shadow = models
         return ShadowMessage.model_construct(
-            ts=wall_s, boot_id=node.boot_id, stream=self.id, live=live, shadow=shadow,
+            ts=wall_s,
+            boot_id=node.boot_id,
+            stream=self.id,
+            live=live,
+            shadow=shadow,
             groups={name: Agreement.model_construct(**counts) for name, counts in status.counts.items()},
-            heard_s=round(totals.received_s, 2), measurable_s=round(totals.measurable_s, 2),
-            left_out_s=round(totals.left_out_s, 2), failure=status.failure,
+            heard_s=round(totals.received_s, 2),
+            measurable_s=round(totals.measurable_s, 2),
+            left_out_s=round(totals.left_out_s, 2),
+            failure=status.failure,
             rtf=round(totals.busy_s / totals.received_s, 4) if totals.received_s else None,
-        ).body()  # fmt: skip
+        ).body()
 
 
 class _Finder(StreamObserver):

@@ -29,7 +29,6 @@ class Shedding:
     """
 
     def __init__(self, priorities: Sequence[str]) -> None:
-        """All are heard."""
         self._ranks = [PRIORITIES.index(priority) for priority in priorities]
         self._rested_until_s = [-float("inf")] * len(self._ranks)
 

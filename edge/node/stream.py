@@ -11,7 +11,8 @@ import logging
 import time
 from collections import deque
 from collections.abc import Generator
-from dataclasses import dataclass
+from contextlib import suppress
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,16 +51,12 @@ STOPPED = "stopped"
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """What the model says to a chunk."""
 
-    scores: Scores
-    """Of the frames that the chunk decides."""
-    state: NDArray[np.float32]
-    """(S,) of the model after the chunk."""
-    busy_s: float
-    """How long it took, seconds."""
+    scores: Scores  # of the frames that the chunk decides
+    state: NDArray[np.float32]  # (S,) of the model after the chunk
+    busy_s: float  # how long it took
 
 
 class NodeStream:
@@ -99,8 +96,13 @@ class NodeStream:
         self._counts, self._idle_frames = StreamCounts(model), IdleFrames(model)
         self.adaptation = None if settings.adaptation is None else load_adaptation(settings.adaptation, model)
         self._pipeline = Pipeline(
-            model, EventOptions.of(settings), self._observe_scores, settings.outside, phase, self.adaptation,
-        )  # fmt: skip
+            model,
+            EventOptions.of(settings),
+            self._observe_scores,
+            settings.outside,
+            phase,
+            self.adaptation,
+        )
         self._breath = BedBreath(model, self._pipeline)
         self._monitored = source if isinstance(source, MonitoredSource) else None
         recorded_s = self._monitored.recorded_s if self._monitored else None
@@ -116,7 +118,6 @@ class NodeStream:
         self._begin()
 
     def _begin(self) -> None:
-        """Nothing has come yet."""
         self._items: deque[Item | Flush] = deque()  # taken from the inbox
         self._life = self._run()
         self.pending: tuple[Chunk, NDArray[np.float32]] | None = None
@@ -165,10 +166,8 @@ class NodeStream:
         if self.is_closed or (self.pending is not None and answer is None):
             return
         self.pending = None
-        try:
+        with suppress(StopIteration):  # at its end
             self.pending = self._life.send(answer)
-        except StopIteration:
-            assert self.is_closed
 
     def _run(self) -> Generator[tuple[Chunk, NDArray[np.float32]] | None, Answer | None, None]:
         """All that happens to the stream, in its order.
@@ -226,11 +225,21 @@ class NodeStream:
         state = self.status.state.after(name, reason, verified, self._pipeline.gain_db, wall_s)
         vitals = self._monitored.vitals() if self._monitored and not self.is_closed else self.status.vitals
         self.status = StreamStatus(
-            now_s, wall_s, state, lag_s, self._counts.totals(self._pipeline.concealed_samples),
-            *self.burden.shown(self._silent_s()), self.burden.verdict, vitals, self.latency.chunks + LatencyCounts(),
-            self.failure, self.is_broken, self.is_closed, self._breath.shown(self._silent_s(), self._offered),
+            now_s,
+            wall_s,
+            state,
+            lag_s,
+            self._counts.totals(self._pipeline.concealed_samples),
+            *self.burden.shown(self._silent_s()),
+            self.burden.verdict,
+            vitals,
+            self.latency.chunks + LatencyCounts(),
+            self.failure,
+            self.is_broken,
+            self.is_closed,
+            self._breath.shown(self._silent_s(), self._offered),
             self._breath.is_without(self._silent_s(), self._offered),
-        )  # fmt: skip
+        )
         return self.status
 
     def _lag_s(self) -> float:

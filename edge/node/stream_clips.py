@@ -54,7 +54,6 @@ class StreamClips(StreamObserver):
     """
 
     def __init__(self, settings: ClipSettings, place: Place) -> None:
-        """Take the memory; nothing was heard."""
         rate_hz = place.hearing.rate_hz
         seconds = (settings.pre_s, settings.post_s, settings.longest_s, settings.memory_s, STATE_S)
         lengths = Lengths(*(round(each_s * rate_hz) for each_s in seconds))

@@ -62,6 +62,11 @@ class StreamCounts(StreamObserver):
         """In seconds, with the samples that stood in for lost ones."""
         rate_hz = self._rate_hz
         return StreamTotals(
-            *self.heard_s(), self._lost / rate_hz, self._gaps,
-            self._events, self.busy_s, concealed / rate_hz, self._left_out / rate_hz,
-        )  # fmt: skip
+            *self.heard_s(),
+            self._lost / rate_hz,
+            self._gaps,
+            self._events,
+            self.busy_s,
+            concealed / rate_hz,
+            self._left_out / rate_hz,
+        )

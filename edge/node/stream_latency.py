@@ -25,7 +25,6 @@ class Arrivals:
     """When the sound of a stream had come, by sample index."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
-        """Nothing has come."""
         self._monotonic = monotonic
         self._blocks: deque[tuple[int, float]] = deque(maxlen=MOST)  # one past its last sample; seconds
 
@@ -61,7 +60,6 @@ class StreamLatency:
     """
 
     def __init__(self, model: Model, timeline: Timeline, is_live: bool) -> None:
-        """Nothing was decided."""
         self.arrivals = Arrivals()
         self.chunks = LatencyCounts()
         """Of the chunks of live sound: from the arrival of the last sample that one needs to its decision."""

@@ -58,10 +58,14 @@ class StreamMel(StreamObserver):
     """
 
     def __init__(
-        self, stream: str, scale: MelScale, columns: MelColumns, wall_s: Callable[[int], float],
-        put: Callable[[Stretch], None], monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:  # fmt: skip
-        """Nobody looks."""
+        self,
+        stream: str,
+        scale: MelScale,
+        columns: MelColumns,
+        wall_s: Callable[[int], float],
+        put: Callable[[Stretch], None],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.id, self.scale = stream, scale
         self.until_s = -math.inf
         """Until when somebody looks, monotonic seconds."""

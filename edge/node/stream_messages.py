@@ -45,7 +45,6 @@ class StreamMessages(StreamObserver):
     def __init__(
         self, node: Node, stream: str, device: str, model: Model, latency: StreamLatency, sink: MessageSink
     ) -> None:
-        """Nothing was said yet."""
         self._node, self._stream, self._device, self._sink = node, stream, device, sink
         self._model_name, self._rate_hz, self._latency = model_name(model), model.rate_hz, latency
         self._gap_log = BurstLimitedLog(logger)
@@ -84,8 +83,13 @@ class StreamMessages(StreamObserver):
             where_s = (event.onset if event.end is None else event.end) / self._rate_hz
             logger.log(
                 logging.DEBUG if event.kind == "update" else logging.INFO,
-                "stream=%s %s=%s at_s=%.2f score=%.2f", self._stream, event.kind, event.label, where_s, event.peak,
-            )  # fmt: skip
+                "stream=%s %s=%s at_s=%.2f score=%.2f",
+                self._stream,
+                event.kind,
+                event.label,
+                where_s,
+                event.peak,
+            )
 
     def _follow(self, event: Event) -> tuple[str, int, float]:
         """Id and `rev` of an event, and the wall time of its onset, which stays as it was."""

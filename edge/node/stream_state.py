@@ -91,7 +91,6 @@ class RecentSound:
     """The shortest stretch of whole blocks that is at least `RECENT_S` long."""
 
     def __init__(self) -> None:
-        """Nothing was received."""
         self._valid_samples = self._energy = 0
         self._blocks: deque[tuple[float, float, int, int]] = deque()  # after each late block: s, s, samples, energy
         self._share = (0.0, 0.0)  # received and measurable sound, s
@@ -156,7 +155,6 @@ class SoundFaults:
     """
 
     def __init__(self, outside: Outside) -> None:
-        """Nothing has come."""
         self._outside = outside.replace("_", " ")
         self.recent = RecentSound()
         self.left_out_at_s = -float("inf")

@@ -25,7 +25,6 @@ class Columns:
     """
 
     def __init__(self, first: int, stop: float, levels: int, width: int, most: int) -> None:
-        """Start with one frame to a column."""
         self.first, self.stop = first, stop
         self.per_column = 1
         self.end = first  # one past the last frame that was made

@@ -147,9 +147,14 @@ def _image(ax: Axes, panel: Panel, picture: Spectrogram, limits: tuple[float, fl
     ax.patch.set(**NOT_MEASURABLE)
     ax.set_yticks(*hz_ticks(picture.centres_hz))
     return ax.imshow(
-        np.ma.masked_invalid(panel.values.T), cmap="RdBu_r" if panel.signed else "magma", clim=limits,
-        extent=(begin_s, end_s, -0.5, bands - 0.5), origin="lower", aspect="auto", interpolation="nearest",
-    )  # fmt: skip
+        np.ma.masked_invalid(panel.values.T),
+        cmap="RdBu_r" if panel.signed else "magma",
+        clim=limits,
+        extent=(begin_s, end_s, -0.5, bands - 0.5),
+        origin="lower",
+        aspect="auto",
+        interpolation="nearest",
+    )
 
 
 def _range(panels: Sequence[Panel]) -> tuple[float, float]:

@@ -85,7 +85,6 @@ class ModelStore:
     """
 
     def __init__(self, folder: Path, keys: Path) -> None:
-        """Read and write nothing yet."""
         self._folder, self._keys = folder, keys
 
     def active(self) -> Release | None:

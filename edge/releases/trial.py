@@ -48,8 +48,11 @@ def try_model(artefact: Path) -> Found:
     try:
         ended = subprocess.run(
             [sys.executable, "-m", "edge.releases.trial", str(artefact)],
-            stdin=subprocess.DEVNULL, capture_output=True, timeout=MOST_S, check=False,
-        )  # fmt: skip
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=MOST_S,
+            check=False,
+        )
     except subprocess.TimeoutExpired:
         raise ModelError(f"{artefact.name}: gives nothing within {MOST_S:.0f} s; export it again") from None
     try:

@@ -33,7 +33,6 @@ class Child:
     """
 
     def __init__(self, command: Sequence[str]) -> None:
-        """Start it in a session of its own, so that Ctrl-C reaches the parent alone, which ends it."""
         self._mutex = threading.Lock()  # between `read` and `end`
         self._reader = Reader()
         self._pipe, far_end = os.pipe()

@@ -74,7 +74,6 @@ class FileSource:
         pace: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Open the file and read its header."""
         self.name = str(path)
         self._pace = pace
         self._clock = clock

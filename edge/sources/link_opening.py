@@ -38,7 +38,6 @@ class RetimedReplay:
     """
 
     def __init__(self, capture: Replay) -> None:
-        """The first chunk that is due sets the shift of all times."""
         self.name = capture.name
         self._capture = capture
         self._shift_ns: int | None = None

@@ -61,7 +61,6 @@ class Reader:
     """Records out of bytes, cut anywhere."""
 
     def __init__(self) -> None:
-        """The first byte is that of a record."""
         self._bytes = bytearray()
 
     def push(self, received: bytes) -> list[Record]:

@@ -19,7 +19,6 @@ class _Stream:
     """The C library's variable `stderr`, which belongs to the whole process: any thread may want it quiet."""
 
     def __init__(self, variable: ctypes.c_void_p, nowhere: int) -> None:
-        """Nobody wants it quiet yet."""
         self._variable, self._nowhere, self._loud = variable, nowhere, variable.value
         self._mutex = threading.Lock()  # of the count alone: who reads a disk does not hold it
         self._wanted = 0  # blocks that want it quiet

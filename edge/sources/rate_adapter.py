@@ -19,7 +19,6 @@ class RateAdapter:
     """
 
     def __init__(self, from_hz: int, to_hz: int) -> None:
-        """The stream may start at any index."""
         self._resampler = Resampler(from_hz, to_hz)
         self.reset()
 

@@ -29,7 +29,6 @@ class ReplayCounters:
     """
 
     def __init__(self, path: Path | None) -> None:
-        """Neither reads nor writes yet."""
         self._path = path
         self._stored: Mapping[int, ReplayCounter] = {}
         self._stored_ns = 0

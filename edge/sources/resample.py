@@ -40,7 +40,6 @@ class Resampler:
     """
 
     def __init__(self, from_hz: int, to_hz: int) -> None:
-        """Reduce the ratio to lowest terms."""
         if min(from_hz, to_hz) <= 0:
             raise ValueError(f"rates of {from_hz} and {to_hz} Hz; both must be above 0")
         divisor = gcd(from_hz, to_hz)

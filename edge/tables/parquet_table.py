@@ -76,6 +76,9 @@ def _array(cells: list[Any], kind: str) -> Any:
 
 def _arrow_type(kind: str) -> Any:
     return {
-        "text": arrow.string(), "time": arrow.timestamp("ms", tz="UTC"), "integer": arrow.int64(),
-        "number": arrow.float64(), "truth": arrow.bool_(),
-    }[kind]  # fmt: skip
+        "text": arrow.string(),
+        "time": arrow.timestamp("ms", tz="UTC"),
+        "integer": arrow.int64(),
+        "number": arrow.float64(),
+        "truth": arrow.bool_(),
+    }[kind]

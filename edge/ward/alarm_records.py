@@ -20,9 +20,23 @@ from edge.contract.fields import Kind, Priority, Signal
 Value = bool | float | None
 """What is measured: whether a technical condition is present, or a burden, s/min; None where it is not known."""
 Cause = Literal[
-    "known", "unknown", "present", "cleared", "raised", "returned", "escalated", "acknowledged", "audio paused",
-    "audio resumed", "inactivated", "reactivated", "limit set", "limit unset", "no limit", "not configured",
-]  # fmt: skip
+    "known",
+    "unknown",
+    "present",
+    "cleared",
+    "raised",
+    "returned",
+    "escalated",
+    "acknowledged",
+    "audio paused",
+    "audio resumed",
+    "inactivated",
+    "reactivated",
+    "limit set",
+    "limit unset",
+    "no limit",
+    "not configured",
+]
 
 PRIORITIES: tuple[Priority, ...] = ("Lo", "Me", "Hi")
 UNTOLD: tuple[Cause, ...] = ("known", "unknown", "present")  # of the measurement alone: no signal changes by them

@@ -93,10 +93,16 @@ def inactivate(state: AlarmState, duration_s: float, person: Person) -> list[Cha
         ended = _changed(state, inactive_until_s=None, inactivated=None)
         return [Change("reactivated", ended, person)] if state.inactive_until_s is not None else []
     after = _signalled(
-        state, "Off", person.at_s,
-        cleared_s=None, acknowledged=None, escalated=False, unanswered_since_s=None,
-        inactive_until_s=person.at_s + duration_s, inactivated=person,
-    )  # fmt: skip
+        state,
+        "Off",
+        person.at_s,
+        cleared_s=None,
+        acknowledged=None,
+        escalated=False,
+        unanswered_since_s=None,
+        inactive_until_s=person.at_s + duration_s,
+        inactivated=person,
+    )
     return [Change("inactivated", after, person)]
 
 
@@ -167,9 +173,15 @@ def _raised(rule: Rule, state: AlarmState, now_s: float) -> AlarmState:
     """The signal of a condition that has lasted for its delay."""
     if state.cleared_s is None or state.present_since_s - state.cleared_s >= rule.group_s:
         return _signalled(
-            state, "On", now_s,
-            episode=state.episode + 1, began_s=now_s, acknowledged=None, escalated=False, unanswered_since_s=now_s,
-        )  # fmt: skip
+            state,
+            "On",
+            now_s,
+            episode=state.episode + 1,
+            began_s=now_s,
+            acknowledged=None,
+            escalated=False,
+            unanswered_since_s=now_s,
+        )
     is_settled = state.acknowledged is not None and priority_of(rule, state) != "Hi"  # a high one is never held back
     return _signalled(state, "Ack" if is_settled else "On", now_s)
 

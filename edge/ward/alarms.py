@@ -26,9 +26,12 @@ class Alarms:
     """The alarms of one node; one thread at a time."""
 
     def __init__(
-        self, rules: Mapping[Key, Rule], history: Iterable[Record] = (), rev_floor: int = 0,
+        self,
+        rules: Mapping[Key, Rule],
+        history: Iterable[Record] = (),
+        rev_floor: int = 0,
         wall: Callable[[float], float] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Go on from what was recorded.
 
         Args:
@@ -158,10 +161,17 @@ class Alarms:
         """Alarms that the settings do not have any more; remembered, for one that returns goes on from its `rev`."""
         gone = [last for key, last in self._last.items() if key not in self._rules and last.cause != RETIRED]
         ended = [
-            Transition(now_s, last.key, RETIRED, AlarmState(rev=self.state(last.key).rev + 1), last.kind, last.priority,
-                       wall_s=self._wall_s(now_s))
+            Transition(
+                now_s,
+                last.key,
+                RETIRED,
+                AlarmState(rev=self.state(last.key).rev + 1),
+                last.kind,
+                last.priority,
+                wall_s=self._wall_s(now_s),
+            )
             for last in gone
-        ]  # fmt: skip
+        ]
         for each in ended:
             self._remember(each)
         return ended

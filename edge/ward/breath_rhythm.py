@@ -82,7 +82,6 @@ class Candidates:
     """
 
     def __init__(self, frame_s: float, slower: float = 1.0) -> None:
-        """Find where in a spectrum and in an autocorrelation each candidate lies."""
         self.per_min = np.geomspace(LOWEST, HIGHEST, CANDIDATES) / slower
         """(R,) breaths per minute."""
         self._logs = np.log(self.per_min)

@@ -110,7 +110,6 @@ class Burden:
     """
 
     def __init__(self, groups: Sequence[GroupSpec], classes: Sequence[str], hop_samples: int, rate_hz: int) -> None:
-        """Nothing was heard yet."""
         self.step_frames = max(round(STEP_S * rate_hz / hop_samples), 1)
         """Score frames from one reading to the next."""
         self._names = [group.name for group in groups]

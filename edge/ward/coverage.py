@@ -57,7 +57,6 @@ class Coverage:
     """
 
     def __init__(self, hop_samples: int, rate_hz: int, reach_samples: int = 0) -> None:
-        """Nothing was heard yet."""
         self._step_frames = max(round(STEP_S * rate_hz / hop_samples), 1)
         self._hop_samples, self._reach_samples = hop_samples, reach_samples
         self.reset()

@@ -56,7 +56,6 @@ class Disagreement:
     """
 
     def __init__(self, groups: Iterable[str], rate_hz: int) -> None:
-        """Nothing was found yet."""
         self._near, self._confirm = round(NEAR_S * rate_hz), round(CONFIRM_S * rate_hz)
         self._deaf = round(DEAF_S * rate_hz)
         self._groups = {group: _Group() for group in groups}

@@ -71,7 +71,6 @@ class Pauses:
     """
 
     def __init__(self, frame_s: float, limit_s: float = LIMIT_S) -> None:
-        """Nothing was heard yet."""
         if not SHORTEST_S <= limit_s <= LONGEST_S:
             raise ValueError(f"limit_s: expected {SHORTEST_S:g} to {LONGEST_S:g}, found {limit_s:g}")
         self._limit = round(limit_s / frame_s)

@@ -34,7 +34,6 @@ class Quotas:
     """The same limit for each of many: hosts, browsers, tokens."""
 
     def __init__(self, most: int, seconds: float) -> None:
-        """Each may do so many things in so many seconds."""
         self._most, self._seconds = most, seconds
         self._limits: dict[str, Limit] = {}
 

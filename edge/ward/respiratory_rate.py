@@ -85,7 +85,6 @@ class RespiratoryRate:
     """
 
     def __init__(self, frame_s: float) -> None:
-        """Nothing was heard yet."""
         self.step_frames = round(STEP_S / frame_s)
         """Score frames from one reading to the next."""
         self._frame_s = frame_s

@@ -39,7 +39,6 @@ class SelfTests:
     """
 
     def __init__(self, every_s: float, onset_s: float, now_s: float) -> None:
-        """The first is due soon."""
         self._every_s, self._onset_s = every_s, onset_s
         self._due_s = now_s + min(FIRST_S, every_s)
         self._is_begun = False

@@ -59,7 +59,6 @@ class BleTransport:
     """
 
     def __init__(self, address: str, options: BleOptions | None = None) -> None:
-        """Nothing is connected before the loop tends the link."""
         try:
             import bleak
             from bleak.exc import BleakError

@@ -28,7 +28,6 @@ class Replay:
     """
 
     def __init__(self, path: Path, speed: float = 1.0) -> None:
-        """Open the file."""
         self.name = f"replay:{path}"
         self._reader = Reader(path)
         self._chunks = self._reader.chunks()

@@ -71,7 +71,6 @@ class Serial:
     """
 
     def __init__(self, port: str, baud: int = 460_800) -> None:
-        """Open it, if it is there."""
         self.name = f"serial:{port}"
         self._port, self._baud = port, baud
         self._device: serial.Serial | None = None

@@ -42,7 +42,6 @@ class Udp:
     """
 
     def __init__(self, host: str, port: int) -> None:
-        """Bind the address."""
         try:
             address = ipaddress.ip_address(host)
         except ValueError:
@@ -62,8 +61,11 @@ class Udp:
         if self.buffer_bytes < BUFFER_BYTES:
             logger.warning(
                 "link=%s receive_buffer_bytes=%d asked=%d; to allow it: sysctl -w net.core.rmem_max=%d",
-                self.name, self.buffer_bytes, BUFFER_BYTES, BUFFER_BYTES,
-            )  # fmt: skip
+                self.name,
+                self.buffer_bytes,
+                BUFFER_BYTES,
+                BUFFER_BYTES,
+            )
         self._memory = bytearray(MAX_BODY + 1)
         self._peers: dict[tuple[str, int], str] = {}
         self._bytes = self._dropped = self._newest_ns = 0

@@ -91,7 +91,6 @@ class Watcher:
     """A subscriber: when the node began, and when each event arrived."""
 
     def __init__(self, port: int) -> None:
-        """Subscribe to everything of the node."""
         self.began, self.began_s = threading.Event(), 0.0
         self.late: list[tuple[float, float]] = []
         """Of each onset: when it arrived, seconds since 1970, and how long that was after its first sound, seconds."""

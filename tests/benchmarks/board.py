@@ -166,8 +166,10 @@ def _print_usage(beds: int, before: tuple[float, tuple[Usage, Usage]], after: tu
     passed_s = time.monotonic() - before[0]
     for name, first, last in zip(("board", "browser, all processes"), before[1], after, strict=True):
         share = (last.computed_s - first.computed_s) / passed_s
-        print(f"{beds} beds, {name}: {share:.1%} of a core, {first.resident_mb:.0f} MB, after {passed_s:.0f} s "
-              f"{last.resident_mb:.0f} MB")  # fmt: skip
+        print(
+            f"{beds} beds, {name}: {share:.1%} of a core, {first.resident_mb:.0f} MB, after {passed_s:.0f} s "
+            f"{last.resident_mb:.0f} MB"
+        )
 
 
 if __name__ == "__main__":

@@ -104,10 +104,19 @@ def _numpy(samples: Sound, size: int) -> Task:
 def _librosa(samples: Sound) -> object:
     return librosa.power_to_db(
         librosa.feature.melspectrogram(
-            y=samples, sr=SPEC.rate_hz, n_fft=512, win_length=400, hop_length=SPEC.hop_samples, n_mels=SPEC.bands,
-            fmin=SPEC.low_hz, fmax=SPEC.high_hz, htk=True, norm=None, center=False,
+            y=samples,
+            sr=SPEC.rate_hz,
+            n_fft=512,
+            win_length=400,
+            hop_length=SPEC.hop_samples,
+            n_mels=SPEC.bands,
+            fmin=SPEC.low_hz,
+            fmax=SPEC.high_hz,
+            htk=True,
+            norm=None,
+            center=False,
         )
-    )  # fmt: skip
+    )
 
 
 def _torch(samples: Sound) -> Task:
@@ -147,10 +156,13 @@ def log_mel(samples: Sound) -> dict[str, float]:
 def others(samples: Sound) -> dict[str, list[float]]:
     """Cost of a frame of every front-end in us: offline, in blocks of 100 ms, of silence, and of sound 160 dB lower."""
     specs = {
-        "log-mel": SPEC, "PCEN": FeatureSpec(compression=Pcen()), "gammatone": FeatureSpec(analysis=Gammatone()),
-        "CWT, Morlet": FeatureSpec(analysis=Cwt()), "CWT, Morse": FeatureSpec(analysis=Cwt(wavelet="morse")),
+        "log-mel": SPEC,
+        "PCEN": FeatureSpec(compression=Pcen()),
+        "gammatone": FeatureSpec(analysis=Gammatone()),
+        "CWT, Morlet": FeatureSpec(analysis=Cwt()),
+        "CWT, Morse": FeatureSpec(analysis=Cwt(wavelet="morse")),
         "two windows": FeatureSpec(hop_samples=64, bands=48, analysis=Mel(windows_samples=(512, 128))),
-    }  # fmt: skip
+    }
     sound = {"offline": samples, "silence": np.zeros_like(samples), "faint": samples * np.float32(1e-8)}
     tasks: dict[str, Task] = {}
     for name, spec in specs.items():

@@ -49,16 +49,22 @@ def generate(engine: Engine, beds: int, days: int) -> None:
     numbers = COUNT.format(name="numbers", most=24)
     for day in range(days):  # a month at once would be one transaction of an hour's work
         begin_ms = BEGIN_MS + day * DAY_MS
-        _run(engine, f"""
+        _run(
+            engine,
+            f"""
             INSERT INTO hours (bed_id, hour_ms, minutes, measured_ms, judged_ms, continuous_ms, discontinuous_ms)
             {numbers} SELECT id, {begin_ms} + n * CAST({HOUR_MS} AS BIGINT), 60, 3500000 - id % 97 * 1000,
             3400000 - id % 97 * 1000, (id * 7919 + n * 104729) % 300000, (id * 6007 + n * 7907) % 90000
             FROM beds, numbers
-        """)  # fmt: skip
-        _run(engine, f"""
+        """,
+        )
+        _run(
+            engine,
+            f"""
             INSERT INTO losses (bed_id, hour_ms, cause, lost_ms)
             {numbers} SELECT id, {begin_ms} + n * CAST({HOUR_MS} AS BIGINT), 'speech', 100000 FROM beds, numbers
-        """)  # fmt: skip
+        """,
+        )
     _events(engine, min(days, 3))
     with transaction(engine) as connection:
         connection.execute(text("ANALYZE"))
@@ -75,13 +81,16 @@ def _events(engine: Engine, days: int) -> None:
         numbers += [pad.format("CAST(n AS TEXT)" if "lpad" in pad else "n", 6)]
         ident = f"'01M82V69XRE' || '{day:03d}' || {numbers[0]} || {numbers[1]}"
         onset = f"{begin_ms} + n * CAST({DAY_MS // SOUNDS_A_DAY} AS BIGINT) + id % 60000"
-        _run(engine, f"""
+        _run(
+            engine,
+            f"""
             INSERT INTO events (id, rev, onset_ms, bed_id, type, mode, label, end_ms, peak, mean, threshold, verified,
             end_reason, late, boot_id, seq, model_id, model_sha256)
             {sounds} SELECT {ident}, r, {onset}, id, {kinds}, 'Operational', 'wheeze', {onset} + 1500, 0.9, 0.8, 0.6,
             TRUE, CASE r WHEN 3 THEN 'quiet' END, FALSE, 'b3f1b3f1', n * 3 + r, 'laennec-default-0.1.0',
             '{"a" * 64}' FROM beds, sounds, revs WHERE id <= {4 * WARD}
-        """)  # fmt: skip
+        """,
+        )
 
 
 def _run(engine: Engine, statement: str) -> None:
@@ -127,8 +136,9 @@ def take(url: str, batches: int) -> None:
         named = {"stream": bed.rpartition("/")[2]}
         ident = f"01M82V69XRES0V4E6QY2{number:06d}"
         messages.append((f"{bed}/trend", {**minute(number // 500), **named}))
-        messages.append((f"{bed}/event", {**event("onset", 1, None), **named, "id": ident, "seq": number + 1,
-                                          "seq_start": 1}))  # fmt: skip
+        messages.append(
+            (f"{bed}/event", {**event("onset", 1, None), **named, "id": ident, "seq": number + 1, "seq_start": 1})
+        )
     payloads = [(topic, json.dumps(body).encode()) for topic, body in messages]
     writer, begin_s = HistoryWriter(url), time.perf_counter()
     for begin in range(0, len(payloads), BATCH):

@@ -57,11 +57,13 @@ def framing() -> None:
     deframer = Deframer()
     cost = medians(
         {
-            "whole": lambda: deframer.push(frame + b"\0"), "ours": lambda: ours.decode(frame),
-            "PyPI cobs": lambda: cobs.cobs.decode(frame), "zlib": lambda: zlib.crc32(body),
+            "whole": lambda: deframer.push(frame + b"\0"),
+            "ours": lambda: ours.decode(frame),
+            "PyPI cobs": lambda: cobs.cobs.decode(frame),
+            "zlib": lambda: zlib.crc32(body),
             "bitwise": lambda: bitwise_crc32(body),
         }
-    )  # fmt: skip
+    )
     us = {name: 1e6 * seconds for name, seconds in cost.items()}
     print(f"link, one packet of {len(frame) + 1} bytes: {us['whole']:.1f} us from bytes to samples", end="; ")
     print(f"COBS {us['ours']:.2f} us (PyPI cobs {us['PyPI cobs'] / us['ours']:.1f} x)", end="; ")

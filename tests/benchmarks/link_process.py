@@ -60,14 +60,23 @@ def measure(link: dict[str, Any], is_run: bool, folder: Path) -> float:
     """Share of one core that the process takes."""
     devices = [{"id": FIRST_ID + k} for k in range(DEVICES)]
     streams = [{"id": f"bed{k}", "source": f"link:0x{FIRST_ID + k:08x}"} for k in range(DEVICES)]
-    tree = {"node": "bench", "streams": streams, "link": {"devices": devices, **link},
-            "mqtt": {"port": 1}, "outbox": {"path": str(folder / "outbox.db")}}  # fmt: skip
+    tree = {
+        "node": "bench",
+        "streams": streams,
+        "link": {"devices": devices, **link},
+        "mqtt": {"port": 1},
+        "outbox": {"path": str(folder / "outbox.db")},
+    }
     (folder / "node.yaml").write_text(json.dumps(tree))  # JSON is YAML
     command = ["run"] if is_run else ["link", "monitor", "--jsonl"]
     log, out = (folder / "log").open("w"), (folder / "out").open("w")
-    with log, out, subprocess.Popen(
-        [sys.executable, "-m", "edge", *command, "--config", str(folder / "node.yaml")], stdout=out, stderr=log
-    ) as child:  # fmt: skip
+    with (
+        log,
+        out,
+        subprocess.Popen(
+            [sys.executable, "-m", "edge", *command, "--config", str(folder / "node.yaml")], stdout=out, stderr=log
+        ) as child,
+    ):
         try:
             time.sleep(SETTLED_S)
             before_s, began_s = processor_s(child.pid), time.monotonic()

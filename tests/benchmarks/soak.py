@@ -32,7 +32,6 @@ class Listener:
     """A subscriber: the states of the streams, what they say of their lag, and the stages of their events."""
 
     def __init__(self, port: int) -> None:
-        """Subscribe to everything of the node."""
         self.began = threading.Event()
         self.states: dict[str, str] = {}
         """Of each stream, as retained."""

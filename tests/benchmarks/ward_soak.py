@@ -47,10 +47,15 @@ def settings(folder: Path, beds: int, seconds: float, port: int) -> Path:
     streams = [{"id": f"bed{n}", "source": str(folder / f"sound{n % RECORDINGS}.wav")} for n in range(beds)]
     burden = {name: {"limit_s_per_min": LIMIT_S_PER_MIN} for name in ("continuous", "discontinuous")}
     tree = {
-        "node": "soak", "mqtt": {"port": port}, "streams": streams, "alarms": {"burden": burden},
-        "outbox": {"path": str(folder / "outbox.db")}, "clips": {"path": str(folder / "clips"), "max_mb": 50},
-        "metrics": {"port": free_port()}, "self_test": {"every_s": 60},
-    }  # fmt: skip
+        "node": "soak",
+        "mqtt": {"port": port},
+        "streams": streams,
+        "alarms": {"burden": burden},
+        "outbox": {"path": str(folder / "outbox.db")},
+        "clips": {"path": str(folder / "clips"), "max_mb": 50},
+        "metrics": {"port": free_port()},
+        "self_test": {"every_s": 60},
+    }
     path = folder / "ward.yaml"
     path.write_text(yaml.safe_dump(tree))
     return path

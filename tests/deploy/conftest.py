@@ -133,8 +133,20 @@ def jetson() -> Facts:
     from deploy.box.facts import Python
 
     python = Python("/usr/bin/python3", "3.10.12", "10.3.0", True, True)
-    return Facts("aarch64", "Ubuntu 22.04.5 LTS", "NVIDIA Jetson Orin Nano Developer Kit", "36.4.3", "2.35", (python,),
-                 True, True, 50_000, 1_790_000_000.0, "", False)  # fmt: skip
+    return Facts(
+        "aarch64",
+        "Ubuntu 22.04.5 LTS",
+        "NVIDIA Jetson Orin Nano Developer Kit",
+        "36.4.3",
+        "2.35",
+        (python,),
+        True,
+        True,
+        50_000,
+        1_790_000_000.0,
+        "",
+        False,
+    )
 
 
 @pytest.fixture(scope="module")

@@ -47,9 +47,12 @@ def run_until(
     request = {**request, "root": str(box.layout.root), "systemd": False}
     request["wheels"] = [{"name": each.path.name, "size": each.size, "sha256": each.sha256} for each in wheels]
     with subprocess.Popen(
-        [sys.executable, "-c", DIES, str(change)], cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        [sys.executable, "-c", DIES, str(change)],
+        cwd=PROJECT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-    ) as child:  # fmt: skip
+    ) as child:
         assert child.stdin is not None
         assert child.stdout is not None
         assert child.stderr is not None

@@ -31,9 +31,13 @@ def test_it_runs_from_memory_and_leaves_nothing_behind(tmp_path: Path) -> None:
     sent = archive()
     request = json.dumps({"command": "status", "root": str(tmp_path / "root"), "systemd": False}).encode()
     done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", LOAD, str(len(sent))], input=sent + request + b"\n", cwd=tmp_path,
-        env={}, capture_output=True, check=True,
-    )  # fmt: skip
+        [sys.executable, "-I", "-S", "-c", LOAD, str(len(sent))],
+        input=sent + request + b"\n",
+        cwd=tmp_path,
+        env={},
+        capture_output=True,
+        check=True,
+    )
     assert json.loads(done.stdout)["result"]["running"] == ""
     assert not list(tmp_path.iterdir())
 

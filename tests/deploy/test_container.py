@@ -60,8 +60,13 @@ def test_the_image_is_given_the_package_and_nothing_that_could_be_a_secret() -> 
     names = given([*tracked(), "edge/__pycache__/a.pyc", "ward.yaml", "edge/outbox.db", ".git/config", "ca.key"])
     assert {"pyproject.toml", "constraints.txt", "edge/__main__.py", "edge/models/default.onnx"} <= set(names)
     assert {name.split("/")[0] for name in names} <= {
-        "edge", "firmware_bridge", "pyproject.toml", "constraints.txt", "LICENSE", "README.md",
-    }  # fmt: skip
+        "edge",
+        "firmware_bridge",
+        "pyproject.toml",
+        "constraints.txt",
+        "LICENSE",
+        "README.md",
+    }
     assert not [name for name in names if name.endswith((".pyc", ".db", ".key"))]
 
 

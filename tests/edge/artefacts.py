@@ -37,11 +37,15 @@ def variant(parent: Path, name: str, change: Change | None = None, parent_sha256
     entries = {item.key: item.value for item in model.metadata_props if item.key != "laennec.seal"}
     entries[VARIANT_KEY] = json.dumps(
         {
-            "name": name, "runtime": "tensorrt" if name.startswith("trt") else "onnxruntime",
-            "precision": PRECISIONS[name], "checkpoint": "0" * 64, "calibration": None, "made_with": {},
+            "name": name,
+            "runtime": "tensorrt" if name.startswith("trt") else "onnxruntime",
+            "precision": PRECISIONS[name],
+            "checkpoint": "0" * 64,
+            "calibration": None,
+            "made_with": {},
             "parent": parent_sha256 or hashlib.sha256(parent.read_bytes()).hexdigest(),
         }
-    )  # fmt: skip
+    )
     del model.metadata_props[:]
     for key, value in entries.items():
         model.metadata_props.add(key=key, value=value)

@@ -75,9 +75,14 @@ def known_chests() -> KnownSound:
     """Sound that falls with frequency; otherwise so wide that nothing is outside."""
     noise = known_noise(-42.0)
     return KnownSound(
-        noise.recordings, noise.patients, noise.gain_db, (-90.0, -40.0, 0.0), (0.0, 20.0, 120.0),
-        tuple((-300.0, -5.0 * group, 100.0) for group in range(8)), (100.0, 100.0, 100.0),
-    )  # fmt: skip
+        noise.recordings,
+        noise.patients,
+        noise.gain_db,
+        (-90.0, -40.0, 0.0),
+        (0.0, 20.0, 120.0),
+        tuple((-300.0, -5.0 * group, 100.0) for group in range(8)),
+        (100.0, 100.0, 100.0),
+    )
 
 
 class ChestModel(LoudnessModel):

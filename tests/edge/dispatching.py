@@ -80,9 +80,14 @@ class Session:
         self.calls.append("disconnect")
 
     def publish(
-        self, topic: str, payload: bytes, retain: bool = False, expiry_s: int | None = None, correlation: bytes = b"",
+        self,
+        topic: str,
+        payload: bytes,
+        retain: bool = False,
+        expiry_s: int | None = None,
+        correlation: bytes = b"",
         qos: int = 1,
-    ) -> int | None:  # fmt: skip
+    ) -> int | None:
         if not self.name:
             return None
         self.number += 1

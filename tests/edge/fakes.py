@@ -79,9 +79,13 @@ class Bursts:
     name = "bursts"
 
     def __init__(
-        self, seconds: float, pace: bool, fail_after_s: float | None = None, gap_at_s: float | None = None,
+        self,
+        seconds: float,
+        pace: bool,
+        fail_after_s: float | None = None,
+        gap_at_s: float | None = None,
         period_s: int = 1,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.seconds, self.pace, self.fail_after_s, self.gap_at_s = seconds, pace, fail_after_s, gap_at_s
         self.period_s = period_s
         self.closed = False

@@ -24,9 +24,13 @@ FLOAT = TensorProto.FLOAT
 CHUNK = {"chunk_frames": 4, "lookahead_frames": 4, "score_frames": 2}
 SPEC = FeatureSpec(hop_samples=64, bands=8, analysis=Mel(windows_samples=(128,), fft_size=256), offset=(-60.0,))
 GROUP = {
-    "name": "continuous", "classes": ["wheeze"],
-    "median_frames": 1, "keep": 1.0, "confirm_frames": 1, "quiet_frames": 1,
-}  # fmt: skip
+    "name": "continuous",
+    "classes": ["wheeze"],
+    "median_frames": 1,
+    "keep": 1.0,
+    "confirm_frames": 1,
+    "quiet_frames": 1,
+}
 STATE = 5  # S
 
 
@@ -40,9 +44,15 @@ def small_artefact(spec: FeatureSpec = SPEC) -> bytes:
     """The artefact, sealed."""
     model = helper.make_model(_graph(spec.width), opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
     metadata = {
-        "chunk": CHUNK, "classes": ["wheeze", "breath"], "groups": [GROUP], "thresholds": {"wheeze": 0.5},
-        "calibration": {}, "training_data": "f" * 64, "card": {"id": "small"}, "tasks": {"labels": ["level"]},
-    }  # fmt: skip
+        "chunk": CHUNK,
+        "classes": ["wheeze", "breath"],
+        "groups": [GROUP],
+        "thresholds": {"wheeze": 0.5},
+        "calibration": {},
+        "training_data": "f" * 64,
+        "card": {"id": "small"},
+        "tasks": {"labels": ["level"]},
+    }
     texts = {key: json.dumps(value) for key, value in metadata.items()}
     for key, text in {**texts, "schema": SCHEMA, "features": spec.to_json()}.items():
         model.metadata_props.add(key=f"laennec.{key}", value=text)
@@ -60,10 +70,14 @@ def chunk_batch(count: int, seed: int = 0) -> tuple[NDArray[np.float32], NDArray
 
 def _graph(width: int) -> onnx.GraphProto:
     constants = {
-        "bands": np.array([2]), "frames_axis": np.array([1]), "parts": np.array([1, 4]),
-        "pairs": np.array([-1, 2, 2]), "half": np.float32([[0.5]]), "steep": np.float32([[3.0]]),
+        "bands": np.array([2]),
+        "frames_axis": np.array([1]),
+        "parts": np.array([1, 4]),
+        "pairs": np.array([-1, 2, 2]),
+        "half": np.float32([[0.5]]),
+        "steep": np.float32([[3.0]]),
         "both": np.array([1, 1, 2]),
-    }  # fmt: skip
+    }
     nodes = [
         helper.make_node("ReduceMean", ["frames", "bands"], ["level"], keepdims=0),
         helper.make_node("Split", ["state", "parts"], ["remembered", "waiting"], axis=1),

@@ -15,9 +15,12 @@ from edge.sources.demo import DEMO_AUDIO
 
 def settings(tmp_path: Path, **changed: Any) -> Config:
     tree = {
-        "node": "n1", "streams": [{"id": "bed1", "source": str(DEMO_AUDIO)}],
-        "outbox": {"path": str(tmp_path / "state" / "outbox.db")}, "mqtt": {"port": free_port()}, **changed,
-    }  # fmt: skip
+        "node": "n1",
+        "streams": [{"id": "bed1", "source": str(DEMO_AUDIO)}],
+        "outbox": {"path": str(tmp_path / "state" / "outbox.db")},
+        "mqtt": {"port": free_port()},
+        **changed,
+    }
     return parse_config(tree, "test")
 
 

@@ -37,7 +37,7 @@ RESULT: dict[str, Any] = {
             "segment_f1": 0.3926,
         }
     ],
-}  # fmt: skip
+}
 
 
 def _page(result: dict[str, Any] = RESULT, recipe: Recipe | None = None) -> str:

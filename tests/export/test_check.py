@@ -193,10 +193,14 @@ def _convolution(outputs: int, axis: int) -> onnx.ModelProto:
     ]
     shape = (outputs, 3, 1, 1)
     constants = {
-        "f": np.ones((3, 3, 1, 1), np.float32), "g": np.ones((outputs, 1, 1, 1), np.float32), "s": np.float32(0.1),
+        "f": np.ones((3, 3, 1, 1), np.float32),
+        "g": np.ones((outputs, 1, 1, 1), np.float32),
+        "s": np.float32(0.1),
         "l": np.ones((outputs, outputs, 1, 1), np.float32),
-        "z": np.int8(0), "w": np.ones(shape, np.int8), "ws": np.full(shape[axis], 0.1, np.float32),
-    }  # fmt: skip
+        "z": np.int8(0),
+        "w": np.ones(shape, np.int8),
+        "ws": np.full(shape[axis], 0.1, np.float32),
+    }
     initializers = [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
     sizes = (("x", 3), (LAST[-1], outputs))
     values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", n, 2, 2]) for name, n in sizes]

@@ -74,7 +74,7 @@ def test_an_artefact_is_at_no_distance_from_itself(
         (lambda a: a._replace(state=np.zeros_like(a.state)), {"clip_cosine", "clip_top1"}),
         (lambda a: a._replace(clip=a.clip * 2.0), set()),
     ],
-)  # fmt: skip
+)
 def test_what_differs_too_much_is_named(
     network: ChunkNetwork, model: Model, compared: ComparisonSet, change: Change, broken: set[str]
 ) -> None:

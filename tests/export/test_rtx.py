@@ -67,37 +67,58 @@ def test_a_layer_that_lost_its_int8_is_seen_in_what_was_built(tmp_path: Path) ->
 Changes = list[tuple[str, str]]
 ATTENTION: Changes = [
     ('["" : 20]', '["" : 23]'),
-    ("scores = Mul(frame, mask)", "own = Attention <q_num_heads: int = 1, kv_num_heads: int = 1> (frame, frame, frame)"
-     "\n    scores = Mul(own, mask)"),
-]  # fmt: skip
+    (
+        "scores = Mul(frame, mask)",
+        "own = Attention <q_num_heads: int = 1, kv_num_heads: int = 1> (frame, frame, frame)"
+        "\n    scores = Mul(own, mask)",
+    ),
+]
 REFUSED: dict[str, tuple[str, Changes, str, str]] = {
     "a zero point that is not zero": (
-        INT8, [("int8 zero = {0}", "int8 zero = {3}")], "trt-int8", "Non-zero zero point is not supported"
+        INT8,
+        [("int8 zero = {0}", "int8 zero = {3}")],
+        "trt-int8",
+        "Non-zero zero point is not supported",
     ),
     "a scale of zero": (INT8, [("float scale = {0.05}", "float scale = {0.0}")], "trt-int8", "must all be positive"),
     "floats into a DQ": (
-        INT8, [("DequantizeLinear(quantized, scale, zero)", "DequantizeLinear(image, scale)")], "trt-int8",
+        INT8,
+        [("DequantizeLinear(quantized, scale, zero)", "DequantizeLinear(image, scale)")],
+        "trt-int8",
         "cannot parse",
     ),
     "a bias of int32": (
         INT8,
-        [("float[2] bias = {0.5, -0.5}", "int32[2] whole = {5, -5}, float step = {0.1}"),
-         ("    conv =", "    bias = DequantizeLinear(whole, step)\n    conv =")],
-        "trt-int8", "cannot parse",
+        [
+            ("float[2] bias = {0.5, -0.5}", "int32[2] whole = {5, -5}, float step = {0.1}"),
+            ("    conv =", "    bias = DequantizeLinear(whole, step)\n    conv ="),
+        ],
+        "trt-int8",
+        "cannot parse",
     ),
     "a sum of two precisions": (
-        FP16, [("    relu = Relu(conv)", "    both = Add(conv, image32)\n    relu = Relu(both)"),
-               ("    half =", "    image32 = Unsqueeze(frames, one)\n    half =")], "trt-fp16", "same input types",
+        FP16,
+        [
+            ("    relu = Relu(conv)", "    both = Add(conv, image32)\n    relu = Relu(both)"),
+            ("    half =", "    image32 = Unsqueeze(frames, one)\n    half ="),
+        ],
+        "trt-fp16",
+        "same input types",
     ),
     "the node Attention of opset 23": (FP32, ATTENTION, "fp32", "cannot build|ended by SIGSEGV"),
     "an operator of somebody's own": (
-        FP32, [('["" : 20]', '["" : 20, "com.own" : 1]'), ("Relu(conv)", "com.own.Squash(conv)")], "fp32",
+        FP32,
+        [('["" : 20]', '["" : 20, "com.own" : 1]'), ("Relu(conv)", "com.own.Squash(conv)")],
+        "fp32",
         "cannot parse",
     ),
     "a Fourier transform": (
-        FP32, [("scores = Mul(frame, mask)", "odd = DFT(image)\n    scores = Mul(frame, mask)")], "fp32", "cannot parse"
+        FP32,
+        [("scores = Mul(frame, mask)", "odd = DFT(image)\n    scores = Mul(frame, mask)")],
+        "fp32",
+        "cannot parse",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("defect", REFUSED)

@@ -60,21 +60,29 @@ def test_the_numbers_of_the_section_are_those_of_the_code() -> None:
     low, high = streams.SOUND_HZ
     choppy = limits_of(None).choppy_share
     for said in (
-        f"must be {low:,} to {high:,} Hz", f"counted, {streams.READINGS_HZ[0]} to {streams.READINGS_HZ[1]:,} Hz",
+        f"must be {low:,} to {high:,} Hz",
+        f"counted, {streams.READINGS_HZ[0]} to {streams.READINGS_HZ[1]:,} Hz",
         f"more than {clock.WRONG_PPM:g} ppm and by more than {clock.DELAY_CHANGE_S * 1e3:g} ms",
-        f"Up to {clock.FAR_PPM / 1e4:g} % wrong", f"{clock.SETTLED_S:g} s or later",
+        f"Up to {clock.FAR_PPM / 1e4:g} % wrong",
+        f"{clock.SETTLED_S:g} s or later",
         f"{link_source.MEASURING_S:g} s at most",
         f"until more than {assemble.DATAGRAM_WINDOW.packets} wait or the oldest has waited for "
-        f"{assemble.DATAGRAM_WINDOW.wait_ns // 10**6} ms", f"Up to {assemble.CONCEALED_S * 1e3:g} ms are concealed",
-        f"Up to {assemble.STALE_S:g} s behind", f"until {assemble.RESTART_S:g} s of such samples",
+        f"{assemble.DATAGRAM_WINDOW.wait_ns // 10**6} ms",
+        f"Up to {assemble.CONCEALED_S * 1e3:g} ms are concealed",
+        f"Up to {assemble.STALE_S:g} s behind",
+        f"until {assemble.RESTART_S:g} s of such samples",
         f"More than {limits_of(None).stray_packets} such packets in {limits_of(None).choppy_s:g} s",
-        f"none of the last {assemble.BOOTS}", f"more than {limits_of(None).motion_rms_mg} mg rms",
-        f'for {limits_of(None).lost_s:g} s is "lost"', f"more than {100 * choppy:g} % of the last",
-        f"until it is {50 * choppy:g} %", f"opened with {SerialPort(port='x').baud} bit/s",
+        f"none of the last {assemble.BOOTS}",
+        f"more than {limits_of(None).motion_rms_mg} mg rms",
+        f'for {limits_of(None).lost_s:g} s is "lost"',
+        f"more than {100 * choppy:g} % of the last",
+        f"until it is {50 * choppy:g} %",
+        f"opened with {SerialPort(port='x').baud} bit/s",
         f"{receive.MAX_DEVICES} devices",
-        f"heard within {receive.KEPT_NS // 10**9} s", f"every {receive.ASK_NS // 10**9} s until there is one",
+        f"heard within {receive.KEPT_NS // 10**9} s",
+        f"every {receive.ASK_NS // 10**9} s until there is one",
         f"every {receive.PING_NS // 10**9} s, to measure",
-    ):  # fmt: skip
+    ):
         assert said in RULES, said
 
 
@@ -125,7 +133,9 @@ def test_what_begins_a_stream_anew_and_what_does_not() -> None:
     heard = feed(receiver, [hello(link=SERIAL), *(sound(k, link=SERIAL) for k in range(300))])
     heard += feed(receiver, [sound(10**6, link=SERIAL)])  # a pause of hours
     assert [one.item for one in heard if isinstance(one.item, (Epoch, Gap))] == [
-        Epoch(0, 1, "first packet"), Gap(300 * N, 10**6 * N, "packets lost")]  # fmt: skip
+        Epoch(0, 1, "first packet"),
+        Gap(300 * N, 10**6 * N, "packets lost"),
+    ]
     back = feed(receiver, (sound(k, link=SERIAL) for k in range(49)))
     assert [one.item for one in back if isinstance(one.item, (Epoch, Block))] == []
     (epoch, *_) = [one.item for one in feed(receiver, [sound(49, link=SERIAL)]) if isinstance(one.item, (Epoch, Block))]

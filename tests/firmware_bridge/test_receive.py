@@ -39,7 +39,7 @@ from tests.firmware_bridge.sounding import (
     feed,
     hello,
     sound,
-)  # fmt: skip
+)
 
 
 def blocks(heard: list[Delivery]) -> list[Block]:

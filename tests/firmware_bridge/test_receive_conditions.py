@@ -23,7 +23,7 @@ from tests.firmware_bridge.sounding import (
     feed,
     hello,
     sound,
-)  # fmt: skip
+)
 
 
 def blocks(heard: list[Delivery]) -> list[Block]:
@@ -76,9 +76,9 @@ def test_no_contact_by_telemetry_masks_what_is_sound_by_itself() -> None:
     heard += feed(receiver, [chunk(Telemetry(contact=200), 50_000_000), sound(2)])
     assert [bool(block.valid.all()) for block in blocks(heard)] == [True, False, True]
     assert not blocks(heard)[1].valid.any()
-    assert [(one.stream, *change) for one, change in zip(
-        [h for h in heard if changes([h])], changes(heard), strict=True)] == [
-        (-1, "no contact", True), (-1, "no contact", False)]  # fmt: skip
+    assert [
+        (one.stream, *change) for one, change in zip([h for h in heard if changes([h])], changes(heard), strict=True)
+    ] == [(-1, "no contact", True), (-1, "no contact", False)]
     assert receiver.report().devices[0].streams[0].masked_share > 0.3
 
 

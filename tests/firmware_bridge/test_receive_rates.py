@@ -25,7 +25,7 @@ from tests.firmware_bridge.sounding import (
     feed,
     hello,
     sound,
-)  # fmt: skip
+)
 
 SAID = "rate {} Hz: expected 1,000 to 200,000 Hz; rate_mhz is in millihertz"
 
@@ -104,9 +104,13 @@ def test_after_a_reboot_a_wrong_rate_stays_told() -> None:
 @settings(deadline=None, max_examples=150)
 @given(
     st.integers(1, 2**32 - 1) | st.integers(1, 3000) | st.integers(990_000, 1_010_000),
-    st.integers(1, 8), st.integers(0, 255), st.integers(0, 65535), st.integers(0, 255),
-    st.sampled_from([UDP, SERIAL, BLE]), st.sampled_from([{}, {(7, 0): 0}, {(7, 0): 3}]),
-)  # fmt: skip
+    st.integers(1, 8),
+    st.integers(0, 255),
+    st.integers(0, 65535),
+    st.integers(0, 255),
+    st.sampled_from([UDP, SERIAL, BLE]),
+    st.sampled_from([{}, {(7, 0): 0}, {(7, 0): 3}]),
+)
 @example(1000, 1, 0, 0, 0, SERIAL, {(7, 0): 0})
 def test_no_hello_harms(
     rate_mhz: int, channels: int, codecs: int, n: int, kind: int, link: str, wanted: dict[tuple[int, int], int]

@@ -31,10 +31,14 @@ GPU_CLOCKS = "/sys/class/devfreq"  # each GPU of a Jetson has a folder with cur_
 def device_facts(device: Device) -> dict[str, Any]:
     """Everything about the machine that a reader of a latency asks for; what cannot be had is left out."""
     facts: dict[str, Any] = {
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"), "laennec": __version__,
-        "gpu": asdict(device.gpu), "tensorrt": device.trt.__version__, "python": platform.python_version(),
-        "kernel": platform.release(), "cpu": cpu_name(),
-    }  # fmt: skip
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "laennec": __version__,
+        "gpu": asdict(device.gpu),
+        "tensorrt": device.trt.__version__,
+        "python": platform.python_version(),
+        "kernel": platform.release(),
+        "cpu": cpu_name(),
+    }
     for name, command in QUESTIONS.items():
         with suppress(OSError, subprocess.TimeoutExpired):
             done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)

@@ -146,9 +146,11 @@ def test_all_variants_are_timed_and_reported(device: Device) -> None:
     path = Path(os.environ.get("LAENNEC_GPU_REPORT", "runs/gpu-report.json"))
     path.parent.mkdir(parents=True, exist_ok=True)
     report = {
-        "device": before, "after": {name: after[name] for name in CLOCKS if name in after},
-        "choice": chosen and chosen.variant, "variants": [asdict(row) for row in rows],
-    }  # fmt: skip
+        "device": before,
+        "after": {name: after[name] for name in CLOCKS if name in after},
+        "choice": chosen and chosen.variant,
+        "variants": [asdict(row) for row in rows],
+    }
     path.write_text(json.dumps(report, indent=1) + "\n")
     print(f"wrote {path}")
     assert {row.variant for row in rows if row.runtime == "tensorrt"} == {item.variant.name for item in VARIANTS}

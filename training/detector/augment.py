@@ -143,7 +143,6 @@ class Changes:
     """
 
     def __init__(self, spec: FeatureSpec, augment: AugmentSpec) -> None:
-        """Keep what turns frames into levels and back."""
         if not isinstance(spec.compression, Log) or spec.compression.unit != "db" or spec.deltas:
             raise ConfigError(f"training: needs frames in dB without deltas, found {spec.compression}")
         self.spec, self.augment = spec, augment

@@ -46,14 +46,34 @@ from training.loop.run_folder import Identity, RunFolder, code_hash, recipe_diff
 FINAL_NAME = "final"
 
 _MODULES = (
-    "augment", "clip_head", "disturbances", "earlier", "examples", "hyperparameters", "layers", "loss", "model",
-    "networks", "packet_loss", "pretraining", "sets", "stored_frames", "student", "training_data", "truth",
-    "virtual_patients", "warp",
-)  # fmt: skip
+    "augment",
+    "clip_head",
+    "disturbances",
+    "earlier",
+    "examples",
+    "hyperparameters",
+    "layers",
+    "loss",
+    "model",
+    "networks",
+    "packet_loss",
+    "pretraining",
+    "sets",
+    "stored_frames",
+    "student",
+    "training_data",
+    "truth",
+    "virtual_patients",
+    "warp",
+)
 DECIDING = (
-    "training/loop", "training/losses", "training/frames.py", "training/datasets/sounds.py",
-    "training/datasets/targets.py", *(f"training/detector/{name}.py" for name in _MODULES),
-)  # fmt: skip
+    "training/loop",
+    "training/losses",
+    "training/frames.py",
+    "training/datasets/sounds.py",
+    "training/datasets/targets.py",
+    *(f"training/detector/{name}.py" for name in _MODULES),
+)
 
 
 def final_name(number: int) -> str:

@@ -37,7 +37,6 @@ class Disturbances:
     """
 
     def __init__(self, spec: FeatureSpec, disturb: DisturbanceSpec, device: DeviceSpec) -> None:
-        """Hear noise, hum and a click once."""
         self._spec, self._disturb, self._device, self._sounds = spec, disturb, device, _sounds(spec)
         self._hz = np.tile(mel_edges_hz(spec)[1:-1], spec.windows).astype(np.float32)
         self._octaves = np.log2(self._hz)

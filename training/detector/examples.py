@@ -108,7 +108,6 @@ class StretchSampler:
         changes: Changes,
         labels: LabelSpec,
     ) -> None:
-        """Compute how often each recording is drawn."""
         self._frames, self._timelines, self._labels = frames, timelines, labels
         self._length, self._changes, self._augment = length, changes, changes.augment
         self._disturbances = Disturbances(changes.spec, changes.augment.disturbances, changes.augment.device)
@@ -201,7 +200,6 @@ class ClipSampler:
     def __init__(
         self, clips: list[NDArray[np.float16]], labels: NDArray[np.int64], sampler: StretchSampler, changes: Changes
     ) -> None:
-        """Compute how often each clip is drawn: a label in proportion to the square root of its count."""
         self.clips, self.labels, self._sampler, self._changes = clips, labels, sampler, changes
         self.counts = [int(n) for n in np.bincount(labels, minlength=len(CLIP_LABELS))]
         """Examples of each label."""

@@ -67,7 +67,6 @@ class PacketLoss:
     """
 
     def __init__(self, features: FeatureSpec, spec: PacketLossSpec) -> None:
-        """Compute what each taper sees of a part of the sound, and of a kink in it."""
         if not isinstance(features.analysis, Mel):
             raise ConfigError(f"training: packet losses need mel frames, found {features.analysis}")
         mel = features.analysis

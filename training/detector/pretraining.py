@@ -68,7 +68,6 @@ class MaskedLearner:
     """
 
     def __init__(self, recipe: Recipe, stretches: StretchSampler, seed: int, world: World) -> None:
-        """Make the network under its seed."""
         self._recipe, self._stretches, self._seed, self._world = recipe, stretches, seed, world
         torch.manual_seed(seed)
         self.network: nn.Module = Painter(recipe)

@@ -77,7 +77,6 @@ class EdgeLearner:
         world: World,
         teachers: Sequence[Detector] = (),
     ) -> None:
-        """Make the network under its seed."""
         self._recipe, self.stretches, self._clips, self._seed, self._world = recipe, stretches, clips, seed, world
         torch.manual_seed(seed)
         self.network = Student(recipe)

@@ -141,7 +141,6 @@ class Timeline:
     def __init__(
         self, recording: Recording, labels: LabelSpec, duration_s: float = np.inf, believed: Believed | None = None
     ) -> None:
-        """Put the annotations into arrays."""
         self._recording, self._labels, self._duration_s, self._believed = recording, labels, duration_s, believed
         events = recording.events
         self._starts_s = np.array([e.start_s for e in events], np.float64)[:, None]

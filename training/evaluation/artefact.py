@@ -47,7 +47,6 @@ class Artefact:
     """
 
     def __init__(self, path: Path) -> None:
-        """Load and check it."""
         self._path = path
         self._model: Model = load_model(path)
         self.name = self._model.id

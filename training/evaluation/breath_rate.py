@@ -262,8 +262,9 @@ def report(found: Sequence[Breathing], frame_s: float, others: Sequence[Window])
     )
     lines = ["weights: " + " ".join(f"{each:.2f}" for each in weights), "", head]
     kinds: tuple[tuple[str, Callable[[Window], bool]], ...] = (
-        ("regular", lambda w: w.is_regular), ("irregular", lambda w: not w.is_regular),
-    )  # fmt: skip
+        ("regular", lambda w: w.is_regular),
+        ("irregular", lambda w: not w.is_regular),
+    )
     for kind, belongs in kinds:
         lines.append(line(f"SPRSound, {kind}", [w for w in judged if belongs(w)], "this", 0.0))
     for kind, belongs in kinds:

@@ -245,8 +245,15 @@ def _event_rows(streamed: Sequence[StreamedRecording], rate_hz: int) -> Iterable
         of = one.scored.recording
         for event, at in zip(one.events, one.confirmed_s, strict=True):
             times = (event.onset / rate_hz, (event.end or 0) / rate_hz, at)
-            yield [of.path.stem, of.patient, of.split, event.label, *(f"{t:.4f}" for t in times), f"{event.peak:.5f}",
-                   event.threshold]  # fmt: skip
+            yield [
+                of.path.stem,
+                of.patient,
+                of.split,
+                event.label,
+                *(f"{t:.4f}" for t in times),
+                f"{event.peak:.5f}",
+                event.threshold,
+            ]
 
 
 def _recording_rows(streamed: Sequence[StreamedRecording]) -> Iterable[Sequence[object]]:

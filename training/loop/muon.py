@@ -41,7 +41,6 @@ class Muon(torch.optim.Optimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         epsilon: float = 1e-8,
     ) -> None:
-        """Begin at rest."""
         every = list(parameters)
         kinds = {True: [p for p in every if p.ndim > 1], False: [p for p in every if p.ndim < 2]}
         defaults = dict(lr=learning_rate, weight_decay=weight_decay, momentum=momentum, betas=betas, epsilon=epsilon)

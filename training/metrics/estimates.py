@@ -149,9 +149,14 @@ def record_metrics(chest: Patients, frame_s: float) -> list[Metric]:
     found = [
         auc_metric("record AUC", truth, suspect, patients, "recordings"),
         auc_metric("record AUC of the mean", truth, mean, patients, "recordings"),
-        auc_metric("minute AUC of the mean", [t for _, t, _ in lasting], [v for _, _, v in lasting],
-             [p for p, _, _ in lasting], "minutes"),
-    ]  # fmt: skip
+        auc_metric(
+            "minute AUC of the mean",
+            [t for _, t, _ in lasting],
+            [v for _, _, v in lasting],
+            [p for p, _, _ in lasting],
+            "minutes",
+        ),
+    ]
     for name, wanted in (("record sensitivity", True), ("record specificity", False)):
         each = [
             [

@@ -112,9 +112,12 @@ def _spans(
 
 @njit
 def _change_spans(  # noqa: C901 - one state machine, compiled
-    sums: NDArray[np.float64], of_classes: NDArray[np.float64], thresholds: NDArray[np.float64], half: int,
+    sums: NDArray[np.float64],
+    of_classes: NDArray[np.float64],
+    thresholds: NDArray[np.float64],
+    half: int,
     rules: tuple[float, int, int],
-) -> Spans:  # fmt: skip
+) -> Spans:
     """Step by step as `edge.detector.change_points`; `rules` are keep, confirm_frames and quiet_frames."""
     keep, confirm, quiet = rules
     totals, of_each = _totals(sums, of_classes)
@@ -173,9 +176,12 @@ def _mean(totals: NDArray[np.float64], begin: int, end: int) -> float:
 
 @njit
 def _reaches(
-    totals: NDArray[np.float64], of_each: NDArray[np.float64], sound: tuple[int, int], thresholds: NDArray[np.float64],
+    totals: NDArray[np.float64],
+    of_each: NDArray[np.float64],
+    sound: tuple[int, int],
+    thresholds: NDArray[np.float64],
     confirm: int,
-) -> bool:  # fmt: skip
+) -> bool:
     """Whether what a sound has so far makes it an event."""
     begin, until = sound
     if until - begin < confirm:

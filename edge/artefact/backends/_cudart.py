@@ -93,7 +93,6 @@ class Cudart:
     """
 
     def __init__(self, gpu: Gpu) -> None:
-        """Load the library."""
         self._library, self.name = _load(int(gpu.driver.split(".")[0]))
         self._library.cudaGetErrorString.restype = ctypes.c_char_p
 

@@ -30,7 +30,6 @@ class OnnxBackend:
     """
 
     def __init__(self, content: bytes) -> None:
-        """Load and optimise the graph."""
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1

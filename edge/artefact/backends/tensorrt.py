@@ -103,7 +103,6 @@ class TensorRtBackend:
     """
 
     def __init__(self, artefact: bytes, precision: str, device: Device, batches: BatchSizes | None = None) -> None:
-        """Load or build the engine and take the memory for its largest batch."""
         batches, trt = batches or BatchSizes(), device.trt
         self.name = f"TensorRT {trt.__version__} {precision} on {device.gpu.name}"
         self.metadata = read_metadata(artefact)

@@ -92,9 +92,12 @@ class Broker:
         log = Path(self._folder.name) / "log"
         with log.open("wb") as output:
             self._process = subprocess.Popen(
-                self._command(Path(self._folder.name)), stdout=output, stderr=output, stdin=subprocess.DEVNULL,
+                self._command(Path(self._folder.name)),
+                stdout=output,
+                stderr=output,
+                stdin=subprocess.DEVNULL,
                 start_new_session=True,
-            )  # fmt: skip
+            )
         deadline_s = time.monotonic() + START_S
         while not _accepts(self.port):
             if self._process.poll() is not None or time.monotonic() > deadline_s:

@@ -100,19 +100,26 @@ def run_ward(broker_name: str, listen: int, stop: threading.Event) -> int:
 def _settings(broker_port: int, link_port: int, folder: Path) -> dict[str, object]:
     devices = [{"id": FIRST_ID + bed.number, "name": bed.name} for bed in BEDS]
     return {
-        "site": "demo", "node": "box-1", "mode": "Test",
+        "site": "demo",
+        "node": "box-1",
+        "mode": "Test",
         "streams": [{"id": bed.name, "source": f"link:{bed.name}"} for bed in BEDS],
         "link": {"devices": devices, "udp": {"bind": "127.0.0.1", "port": link_port}},
-        "mqtt": {"port": broker_port}, "outbox": {"path": str(folder / "outbox.db")}, "self_test": {"every_s": 0},
+        "mqtt": {"port": broker_port},
+        "outbox": {"path": str(folder / "outbox.db")},
+        "self_test": {"every_s": 0},
         "look": True,
         "alarms": {
             "burden": {name: {"limit_s_per_min": limit} for name, limit in LIMIT_S_PER_MIN.items()},
             "technical": {"clock": {"enabled": False}},
         },
         "clips": {  # nobody speaks in synthetic sound, though wheezes with harmonics are taken for a voice
-            "path": str(folder / "clips"), "of": ["event"], "speech": "keep", "longest_s": 25,
+            "path": str(folder / "clips"),
+            "of": ["event"],
+            "speech": "keep",
+            "longest_s": 25,
         },
-    }  # fmt: skip
+    }
 
 
 def _start(stack: ExitStack, arguments: list[str], log: Path) -> subprocess.Popen[str]:

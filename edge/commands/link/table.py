@@ -91,9 +91,14 @@ def refusals(report: Report) -> str:
         f"{format_device_id(device)} is not listed: {count} packets" for device, count in sorted(report.refused.items())
     ]
     for name, counts in report.links.items():
-        bad = {"not COBS": counts.cobs_errors, "damaged": counts.crc_errors, "too short or long": counts.length_errors,
-               "of another version": counts.unknown_versions, "malformed": counts.malformed,
-               "not authenticated": counts.not_authenticated}  # fmt: skip
+        bad = {
+            "not COBS": counts.cobs_errors,
+            "damaged": counts.crc_errors,
+            "too short or long": counts.length_errors,
+            "of another version": counts.unknown_versions,
+            "malformed": counts.malformed,
+            "not authenticated": counts.not_authenticated,
+        }
         parts += [f"{name}: {count} {what}" for what, count in bad.items() if count]
     return "; ".join(parts)
 

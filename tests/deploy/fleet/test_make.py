@@ -12,11 +12,17 @@ from deploy.wheelhouse import PROJECT
 @pytest.mark.parametrize(
     ("target", "beside"),
     [
-        ("deploy", "KEEP=5"), ("deploy", "CONFIG=ward.yaml"), ("deploy", "HOST=user@box"), ("deploy", "FORCE=1"),
-        ("configure", "HEALTHY_S=5"), ("model", "MODEL=a.model"), ("credentials", "FILES=ca.pem=ca.pem"),
-        ("rollback", "RELEASE=0001-a"), ("status", "ARGS=--json"),
+        ("deploy", "KEEP=5"),
+        ("deploy", "CONFIG=ward.yaml"),
+        ("deploy", "HOST=user@box"),
+        ("deploy", "FORCE=1"),
+        ("configure", "HEALTHY_S=5"),
+        ("model", "MODEL=a.model"),
+        ("credentials", "FILES=ca.pem=ca.pem"),
+        ("rollback", "RELEASE=0001-a"),
+        ("status", "ARGS=--json"),
     ],
-)  # fmt: skip
+)
 def test_what_is_of_one_box_is_refused_beside_a_fleet(target: str, beside: str) -> None:
     line = ["make", target, "FLEET=fleet.yaml", beside]
     done = subprocess.run(line, cwd=PROJECT, capture_output=True, text=True, check=False)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from deploy.fleet.table import draw, row
 
 TOLD = {
-    "running": "0002-0.1.0-1a2b3c4d", "phase": "ready", "settings_sha256": "5" * 64, "deaf_s": 3.24,
+    "running": "0002-0.1.0-1a2b3c4d",
+    "phase": "ready",
+    "settings_sha256": "5" * 64,
+    "deaf_s": 3.24,
     "model": {"kind": "promoted", "id": "a" * 64, "name": "bed"},
-}  # fmt: skip
+}
 
 
 def test_a_box_says_what_it_runs() -> None:

@@ -40,8 +40,15 @@ def test_every_sound_is_one_event_with_its_times(bursts: Path) -> None:
     assert [event.label for event in events] == ["wheeze"] * 3
     for second, event in enumerate(events):
         assert list(event.record()) == [
-            "label", "onset_s", "end_s", "score", "mean", "threshold", "end_reason", "verified",
-        ]  # fmt: skip
+            "label",
+            "onset_s",
+            "end_s",
+            "score",
+            "mean",
+            "threshold",
+            "end_reason",
+            "verified",
+        ]
         assert event.onset_s == pytest.approx(second, abs=0.1)
         assert event.end_s == pytest.approx(second + 0.5, abs=0.1)
     assert "wheeze" in as_row(events[0])

@@ -23,8 +23,15 @@ def test_the_table_has_a_row_for_each_event(recording: Recording) -> None:
     assert list(table["label"]) == [event.label for event in recording.events]
     assert list(table["end_s"] > table["onset_s"]) == [True] * len(table)
     assert list(table.columns) == [
-        "label", "onset_s", "end_s", "score", "mean", "threshold", "end_reason", "verified",
-    ]  # fmt: skip
+        "label",
+        "onset_s",
+        "end_s",
+        "score",
+        "mean",
+        "threshold",
+        "end_reason",
+        "verified",
+    ]
 
 
 def test_the_picture_has_the_events_of_its_stretch_and_belongs_to_no_window(recording: Recording) -> None:

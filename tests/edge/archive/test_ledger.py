@@ -76,8 +76,9 @@ def test_one_sound_of_two_names_is_one_result(tmp_path: Path) -> None:
         one.put(ok(A, "s" * 64))
         one.put(ok(B, "s" * 64))
         assert [(each.name, each.body["of"]) for each in one.results(["a.wav", "b.wav"])] == [
-            ("a.wav", "a.wav"), ("b.wav", "a.wav"),
-        ]  # fmt: skip
+            ("a.wav", "a.wav"),
+            ("b.wav", "a.wav"),
+        ]
 
 
 def test_each_open_recording_comes_once_also_while_results_are_put(

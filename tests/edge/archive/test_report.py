@@ -23,8 +23,15 @@ pytest.importorskip("pyarrow", reason="pyarrow is not installed")
 
 
 def row(name: str, events: int = 0, length_s: float | None = 60.0, status: str = "ok") -> dict[str, Any]:
-    return {"name": name, "status": status, "length_s": length_s, "measured_s": 50.0, "unverified_s": 2.0,
-            "missing_s": '{"speech": 8.0}', "events": events}  # fmt: skip
+    return {
+        "name": name,
+        "status": status,
+        "length_s": length_s,
+        "measured_s": 50.0,
+        "unverified_s": 2.0,
+        "missing_s": '{"speech": 8.0}',
+        "events": events,
+    }
 
 
 @pytest.mark.parametrize(

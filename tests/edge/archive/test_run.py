@@ -33,8 +33,16 @@ Score = Callable[[Job], Result]
 def scored(job: Job) -> Result:
     """Stands for a worker: what it says depends on the recording alone."""
     seconds = float(len(job.name) % 7)
-    event = {"label": "wheeze", "onset_s": 0.5, "end_s": seconds, "score": 0.9, "mean": 0.8, "threshold": 0.6,
-             "end_reason": "quiet", "verified": None}  # fmt: skip
+    event = {
+        "label": "wheeze",
+        "onset_s": 0.5,
+        "end_s": seconds,
+        "score": 0.9,
+        "mean": 0.8,
+        "threshold": 0.6,
+        "end_reason": "quiet",
+        "verified": None,
+    }
     body = {"status": "ok", "reason": "", "length_s": seconds, "events": [event] * (len(job.name) % 3)}
     return Result(job.name, f"{job.name:0<64}"[-64:], json.dumps(body))
 

@@ -29,9 +29,14 @@ def _kept(folder: Path, what: Adaptation) -> Path:
 
 def test_what_was_kept_is_read_again(tmp_path: Path, model: Model) -> None:
     kept = adaptation(
-        device="größer", model=model.sha256, equaliser_db=(12.0, -30.0, 0.1, 0, 0, 0, 0, 0), labelled=30,
-        calibration={"continuous": (1.5, -0.3)}, thresholds={"wheeze": 0.4}, gain={"event F1": 0.05},
-    )  # fmt: skip
+        device="größer",
+        model=model.sha256,
+        equaliser_db=(12.0, -30.0, 0.1, 0, 0, 0, 0, 0),
+        labelled=30,
+        calibration={"continuous": (1.5, -0.3)},
+        thresholds={"wheeze": 0.4},
+        gain={"event F1": 0.05},
+    )
     assert load_adaptation(_kept(tmp_path, kept), model) == kept
     assert any("größer" in line for line in kept.lines())
 

@@ -12,10 +12,14 @@ from edge.artefact.known import LONGEST_TEXT, KnownSound
 from edge.errors import ModelError
 
 KNOWN = KnownSound(
-    recordings=1948, patients=251, gain_db=(-13.1, 13.1), level_db=(-61.7, -51.4, -37.2),
-    contrast_db=(6.2, 10.6, 22.7), spectrum_db=((-17.6, -9.4, -6.6),) * 4 + ((-200.0, -200.0, -46.4),) * 4,
+    recordings=1948,
+    patients=251,
+    gain_db=(-13.1, 13.1),
+    level_db=(-61.7, -51.4, -37.2),
+    contrast_db=(6.2, 10.6, 22.7),
+    spectrum_db=((-17.6, -9.4, -6.6),) * 4 + ((-200.0, -200.0, -46.4),) * 4,
     margin_db=(0.0, 2.3, 0.9),
-)  # fmt: skip
+)
 
 
 def test_the_json_of_the_reference_is_small_and_read_back_as_it_was() -> None:

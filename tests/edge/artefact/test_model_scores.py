@@ -20,13 +20,22 @@ SPEC = FeatureSpec(hop_samples=64, bands=8, analysis=Mel(windows_samples=(128,),
 # Three score frames of two frames; the chunk that starts at frame f decides [f - 4, f + 2).
 CHUNK = {"chunk_frames": 6, "lookahead_frames": 4, "score_frames": 2}
 GROUP = {
-    "name": "continuous", "classes": ["wheeze"],
-    "median_frames": 1, "keep": 1.0, "confirm_frames": 1, "quiet_frames": 1,
-}  # fmt: skip
+    "name": "continuous",
+    "classes": ["wheeze"],
+    "median_frames": 1,
+    "keep": 1.0,
+    "confirm_frames": 1,
+    "quiet_frames": 1,
+}
 METADATA: dict[str, Any] = {
-    "chunk": CHUNK, "classes": ["wheeze", "breath"], "groups": [GROUP],
-    "thresholds": {"wheeze": 0.5}, "calibration": {}, "training_data": "f" * 64, "card": {"id": "made by hand"},
-}  # fmt: skip
+    "chunk": CHUNK,
+    "classes": ["wheeze", "breath"],
+    "groups": [GROUP],
+    "thresholds": {"wheeze": 0.5},
+    "calibration": {},
+    "training_data": "f" * 64,
+    "card": {"id": "made by hand"},
+}
 
 
 class Graph:
@@ -39,8 +48,10 @@ class Graph:
         texts |= {"schema": SCHEMA, "features": SPEC.to_json()}
         self.metadata = {f"laennec.{key}": text for key, text in texts.items()}
         self.inputs: dict[str, list[int | str | None]] = {
-            "frames": ["B", 6, SPEC.width], "valid": ["B", 6], "state": ["B", 2],
-        }  # fmt: skip
+            "frames": ["B", 6, SPEC.width],
+            "valid": ["B", 6],
+            "state": ["B", 2],
+        }
         self.outputs: dict[str, list[int | str | None]] = {"scores": ["B", 3, 2], "next_state": ["B", 2]}
         self.answers = answers
         self.after = np.ones(2, np.float32)
@@ -180,9 +191,14 @@ def test_metadata_that_disagree_with_themselves_or_the_graph_are_refused(changed
 
 @pytest.mark.parametrize(
     ("of", "name", "shape"),
-    [("inputs", "state", ["B", "S"]), ("inputs", "state", ["B", 3]), ("inputs", "valid", ["B", 5]),
-     ("outputs", "next_state", None), ("inputs", "state", None)],
-)  # fmt: skip
+    [
+        ("inputs", "state", ["B", "S"]),
+        ("inputs", "state", ["B", 3]),
+        ("inputs", "valid", ["B", 5]),
+        ("outputs", "next_state", None),
+        ("inputs", "state", None),
+    ],
+)
 def test_a_graph_without_a_state_of_one_size_is_refused(of: str, name: str, shape: list[int | str | None]) -> None:
     graph = Graph(ANSWERS)
     getattr(graph, of).pop(name)
@@ -192,9 +208,14 @@ def test_a_graph_without_a_state_of_one_size_is_refused(of: str, name: str, shap
 
 
 VARIANT = {
-    "name": "cpu-int8", "runtime": "onnxruntime", "precision": "int8", "parent": "a", "checkpoint": "b",
-    "calibration": {"seed": 1}, "made_with": {"onnx": "1.18"},
-}  # fmt: skip
+    "name": "cpu-int8",
+    "runtime": "onnxruntime",
+    "precision": "int8",
+    "parent": "a",
+    "checkpoint": "b",
+    "calibration": {"seed": 1},
+    "made_with": {"onnx": "1.18"},
+}
 
 
 def test_a_variant_is_read_whole_or_refused() -> None:

@@ -34,23 +34,43 @@ def off(*names: str) -> dict[str, Body]:
 @pytest.mark.parametrize(
     ("bed", "level", "words", "also", "is_of_patient"),
     [
-        (alarms(continuous={"signal": "Ack", "acknowledged": SEEN, "priority": "Hi"}, battery={"priority": "Lo"}),
-         "alarm", "Battery low", "Wheezing seen", True),
-        (alarms(continuous={"signal": "Latch", "priority": "Hi"}, battery={"priority": "Lo"}),
-         "latched", "Wheezing", "Battery low", False),
+        (
+            alarms(continuous={"signal": "Ack", "acknowledged": SEEN, "priority": "Hi"}, battery={"priority": "Lo"}),
+            "alarm",
+            "Battery low",
+            "Wheezing seen",
+            True,
+        ),
+        (
+            alarms(continuous={"signal": "Latch", "priority": "Hi"}, battery={"priority": "Lo"}),
+            "latched",
+            "Wheezing",
+            "Battery low",
+            False,
+        ),
         (alarms(discontinuous={"priority": "Lo"}, contact={}), "alarm", "Sensor loose", "Crackles", True),
         (alarms(discontinuous={"signal": "Latch"}, continuous={}), "alarm", "Wheezing", "Crackles over", True),
-        ({**alarms(battery={"signal": "Ack", "acknowledged": SEEN}), **off("continuous", "discontinuous")},
-         "seen", "Battery low", "Alarms off", True),
-        ({**alarms(battery={}, outbox={}), **off("continuous")},
-         "alarm", "Battery low", "Wheezing off · Messages lost", True),
+        (
+            {**alarms(battery={"signal": "Ack", "acknowledged": SEEN}), **off("continuous", "discontinuous")},
+            "seen",
+            "Battery low",
+            "Alarms off",
+            True,
+        ),
+        (
+            {**alarms(battery={}, outbox={}), **off("continuous")},
+            "alarm",
+            "Battery low",
+            "Wheezing off · Messages lost",
+            True,
+        ),
         (off("continuous", "discontinuous"), "inactive", "Alarms off", "", False),
         (off("continuous", "discontinuous", "battery"), "inactive", "Alarms off", "", False),
         (off("battery"), "inactive", "Battery low off", "", False),
         (off("continuous", "battery"), "inactive", "Wheezing off", "Battery low off", False),
         ({}, "quiet", "Quiet", "", False),
     ],
-)  # fmt: skip
+)
 def test_what_a_tile_says_first_and_what_beside_it(
     bed: dict[str, Body], level: str, words: str, also: str, is_of_patient: bool
 ) -> None:

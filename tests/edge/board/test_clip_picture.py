@@ -48,9 +48,7 @@ def test_a_tone_is_in_its_band_at_its_time_and_lost_sound_is_not_heard(tmp_path:
 def test_it_says_where_it_and_its_events_are_in_the_stream(tmp_path: Path) -> None:
     body = picture(tmp_path)
     assert (body["begin_s"], body["end_s"]) == (BEGIN / RATE_HZ, BEGIN / RATE_HZ + LENGTH_S)
-    assert body["events"] == [
-        {"id": EVENT_ID, "label": "wheeze", "begin_s": 13.0, "end_s": 15.0, "is_open": False}
-    ]  # fmt: skip
+    assert body["events"] == [{"id": EVENT_ID, "label": "wheeze", "begin_s": 13.0, "end_s": 15.0, "is_open": False}]
 
 
 def test_a_clip_that_is_gone_is_an_error_in_words(tmp_path: Path) -> None:

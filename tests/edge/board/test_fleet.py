@@ -25,10 +25,16 @@ def test_a_box_says_what_it_runs_how_it_is_and_how_its_links_are() -> None:
     device = {"id": "x", "measurable": True, "conditions": [], "battery_percent": 43.0, "lost": 0.01, "ppm": 12.0}
     outbox = {**made.health()["outbox"], "waiting": 7, "oldest_s": 90.0}
     health = made.health(checks={"outbox": "warn", "inbox": "ok"}, outbox=outbox)
-    ward = ward_of({
-        "status": made.status(), "health": health, "info": INFO, "alarm/clock": made.alarm("clock", stream=None),
-        "s/bed1/status": made.stream(), "s/bed1/health": made.stream_health(device=device),
-    })  # fmt: skip
+    ward = ward_of(
+        {
+            "status": made.status(),
+            "health": health,
+            "info": INFO,
+            "alarm/clock": made.alarm("clock", stream=None),
+            "s/bed1/status": made.stream(),
+            "s/bed1/health": made.stream_health(device=device),
+        }
+    )
     (box,) = fleet_of(ward, NOW_S)
     assert (box.software, box.release, box.model, box.trouble) == ("laennec 0.1.0", "0.1.0-b62d", "lung", "")
     assert (box.checks, box.waiting, box.oldest_s, box.alarms) == (

@@ -66,8 +66,13 @@ def test_a_step_of_the_nodes_clock_does_not_move_since_when_an_alarm_lasts(step_
     assert bed_of(ward, 60).since_s == NOW_S + 50, "of another episode its own time counts"
 
 
-SEEN = {"signal": "Ack", "audible": False, "rev": 2, "since": made.alarm(wall_s=WALL_S + 750)["since"],
-        "acknowledged": {"by": "nurse K", "at": made.alarm()["ts"], "why": ""}}  # fmt: skip
+SEEN = {
+    "signal": "Ack",
+    "audible": False,
+    "rev": 2,
+    "since": made.alarm(wall_s=WALL_S + 750)["since"],
+    "acknowledged": {"by": "nurse K", "at": made.alarm()["ts"], "why": ""},
+}
 
 
 def test_who_acknowledges_an_alarm_does_not_change_since_when_it_lasts() -> None:

@@ -116,8 +116,9 @@ def test_a_cleared_alarm_of_a_node_makes_the_node_unknown() -> None:
     ward = ward_of(node={"alarm/outbox": made.alarm("outbox", stream=None)})
     say(ward, "alarm/outbox", None)
     assert [(tile.stream, tile.level, tile.before) for tile in tiles_of(ward, NOW_S)] == [
-        ("", "unknown", "Messages lost"), ("bed", "quiet", ""),
-    ]  # fmt: skip
+        ("", "unknown", "Messages lost"),
+        ("bed", "quiet", ""),
+    ]
 
 
 def test_a_live_alarm_that_was_made_later_counts_whatever_its_number() -> None:

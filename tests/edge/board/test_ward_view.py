@@ -25,8 +25,9 @@ def test_a_bed_that_is_measured_and_below_its_limits_is_quiet() -> None:
     tile = tile_of()
     assert (tile.level, tile.words, tile.sound, tile.coverage, tile.contact) == ("quiet", "Quiet", None, 0.97, "yes")
     assert [(line.words, line.minutes_5, line.limit) for line in tile.burdens] == [
-        ("Wheezing", 0.4, 6.0), ("Crackles", 0.2, 6.0),
-    ]  # fmt: skip
+        ("Wheezing", 0.4, 6.0),
+        ("Crackles", 0.2, 6.0),
+    ]
 
 
 def test_an_alarm_says_what_and_since_when_and_sounds() -> None:
@@ -150,12 +151,14 @@ def test_an_alarm_of_the_node_itself_is_a_tile_of_its_own() -> None:
 def test_patients_come_before_the_unknown_and_those_before_equipment_and_quiet_beds_last() -> None:
     ward = Ward()
     beds = {
-        "quiet": {}, "seen": {"alarm/continuous": made.alarm(signal="Ack", audible=False)},
+        "quiet": {},
+        "seen": {"alarm/continuous": made.alarm(signal="Ack", audible=False)},
         "loose": {"alarm/contact": made.alarm("contact", priority="Lo")},
-        "high": {"alarm/continuous": made.alarm(priority="Hi")}, "medium": {"alarm/continuous": made.alarm()},
+        "high": {"alarm/continuous": made.alarm(priority="Hi")},
+        "medium": {"alarm/continuous": made.alarm()},
         "lost": {"alarm/signal-lost": made.alarm("signal-lost")},
         "unknown": {"status": made.stream(boot_id="00000001")},
-    }  # fmt: skip
+    }
     messages = {"status": made.status(), "health": made.health()}
     for name, changed in beds.items():
         messages |= {f"s/{name}/{levels}": body for levels, body in {**made.quiet_bed(), **changed}.items()}
@@ -164,8 +167,14 @@ def test_patients_come_before_the_unknown_and_those_before_equipment_and_quiet_b
     tiles = tiles_of(ward, NOW_S)
     assert [tile.stream for tile in tiles] == ["high", "medium", "unknown", "lost", "loose", "seen", "quiet"]
     assert summary_of(tiles) == {
-        "patient": 2, "unknown": 1, "technical": 2, "waiting": 0, "seen": 1, "inactive": 0, "quiet": 1,
-    }  # fmt: skip
+        "patient": 2,
+        "unknown": 1,
+        "technical": 2,
+        "waiting": 0,
+        "seen": 1,
+        "inactive": 0,
+        "quiet": 1,
+    }
 
 
 class LastOnly(deque[Minute]):
@@ -195,11 +204,15 @@ def test_a_tile_looks_at_the_last_hour_of_a_day_alone() -> None:
 
 ALARMS = st.fixed_dictionaries(
     {
-        "signal": st.sampled_from(["Off", "On", "Latch", "Ack"]), "priority": st.sampled_from(["Lo", "Me", "Hi"]),
-        "activation": st.sampled_from(["On", "Psd", "Off"]), "validity": st.sampled_from(["Vld", "NA"]),
-        "presence": st.booleans(), "audible": st.booleans(), "boot_id": st.sampled_from([made.BOOT, "00000001"]),
+        "signal": st.sampled_from(["Off", "On", "Latch", "Ack"]),
+        "priority": st.sampled_from(["Lo", "Me", "Hi"]),
+        "activation": st.sampled_from(["On", "Psd", "Off"]),
+        "validity": st.sampled_from(["Vld", "NA"]),
+        "presence": st.booleans(),
+        "audible": st.booleans(),
+        "boot_id": st.sampled_from([made.BOOT, "00000001"]),
     }
-)  # fmt: skip
+)
 CONDITIONS = st.sampled_from(["continuous", "discontinuous", "signal-lost", "not-measurable", "contact", "new-one"])
 BEDS = st.builds(
     lambda alarms, state, burden, boot: {
@@ -207,9 +220,11 @@ BEDS = st.builds(
         "status": made.stream(state=state, boot_id=boot),
         "trend": made.trend(continuous=burden, coverage=0.3 if burden is None else 0.9),
     },
-    st.dictionaries(CONDITIONS, ALARMS), st.sampled_from(["ok", "degraded", "lost", "disabled"]),
-    st.one_of(st.none(), st.floats(0, 60)), st.sampled_from([made.BOOT, "00000001"]),
-)  # fmt: skip
+    st.dictionaries(CONDITIONS, ALARMS),
+    st.sampled_from(["ok", "degraded", "lost", "disabled"]),
+    st.one_of(st.none(), st.floats(0, 60)),
+    st.sampled_from([made.BOOT, "00000001"]),
+)
 
 
 @given(BEDS, st.floats(0, 400), st.booleans())
@@ -229,8 +244,11 @@ def test_a_bed_is_quiet_only_where_everything_that_must_say_so_is_fresh(
 @given(BEDS, st.floats(0, 60))
 def test_a_patients_alarm_that_is_signalled_is_never_hidden(bed: dict[str, Body], after_s: float) -> None:
     (tile,) = tiles_of(ward_of(bed), NOW_S + after_s)
-    signalled = [body for body in bed.values() if body.get("kind") == "Phy" and body["signal"] in ("On", "Latch")
-                 and body["boot_id"] == made.BOOT]  # fmt: skip
+    signalled = [
+        body
+        for body in bed.values()
+        if body.get("kind") == "Phy" and body["signal"] in ("On", "Latch") and body["boot_id"] == made.BOOT
+    ]
     if signalled:
         assert tile.level in LOUD
         assert tile.level != "unknown" or tile.before

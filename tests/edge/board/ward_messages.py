@@ -19,44 +19,79 @@ Body = dict[str, Any]
 def status(wall_s: float = WALL_S, boot_id: str = BOOT, **changed: Any) -> Body:
     """Of a node."""
     return {
-        "schema": "laennec.status/1", "state": "online", "boot_id": boot_id, "session": f"{boot_id}-0",
-        "ts": rfc3339(wall_s), **changed,
-    }  # fmt: skip
+        "schema": "laennec.status/1",
+        "state": "online",
+        "boot_id": boot_id,
+        "session": f"{boot_id}-0",
+        "ts": rfc3339(wall_s),
+        **changed,
+    }
 
 
 def health(wall_s: float = WALL_S, boot_id: str = BOOT, **changed: Any) -> Body:
     """Of a node that has run for an hour."""
     outbox = {"waiting": 0, "oldest_s": 0.0, "in_memory": 0, "on_disk": True, "failed_writes": 0, "evicted": {}}
     return {
-        "schema": "laennec.health/2", "ts": rfc3339(wall_s), "boot_id": boot_id, "uptime_s": 3600.0,
-        "checks": {"outbox": "ok", "inbox": "ok", "broker": "ok", "streams": "ok"}, "outbox": outbox,
-        "broker": {"refused": 0, "reason": "", "rival": ""}, "dropped": 0,
-        "streams": {"ok": 1, "degraded": 0, "lost": 0, "disabled": 0, "unknown": 0}, "lag_s": 0.9, "left_out_s": 0.0,
+        "schema": "laennec.health/2",
+        "ts": rfc3339(wall_s),
+        "boot_id": boot_id,
+        "uptime_s": 3600.0,
+        "checks": {"outbox": "ok", "inbox": "ok", "broker": "ok", "streams": "ok"},
+        "outbox": outbox,
+        "broker": {"refused": 0, "reason": "", "rival": ""},
+        "dropped": 0,
+        "streams": {"ok": 1, "degraded": 0, "lost": 0, "disabled": 0, "unknown": 0},
+        "lag_s": 0.9,
+        "left_out_s": 0.0,
         **changed,
-    }  # fmt: skip
+    }
 
 
 def stream(wall_s: float = WALL_S, boot_id: str = BOOT, since_s: float | None = None, **changed: Any) -> Body:
     """Status of a bed."""
     return {
-        "schema": "laennec.stream/1", "state": "ok", "reason": "", "verified": True, "gain_db": 0,
-        "since": rfc3339(wall_s if since_s is None else since_s), "boot_id": boot_id, "ts": rfc3339(wall_s), **changed,
-    }  # fmt: skip
+        "schema": "laennec.stream/1",
+        "state": "ok",
+        "reason": "",
+        "verified": True,
+        "gain_db": 0,
+        "since": rfc3339(wall_s if since_s is None else since_s),
+        "boot_id": boot_id,
+        "ts": rfc3339(wall_s),
+        **changed,
+    }
 
 
 def stream_health(wall_s: float = WALL_S, boot_id: str = BOOT, **changed: Any) -> Body:
     """Health of a bed."""
     return {
-        "schema": "laennec.stream-health/1", "ts": rfc3339(wall_s), "boot_id": boot_id, "state": "ok", "reason": "",
-        "verified": True, "fault": None, "heard_s": 3600.0, "measurable_s": 3500.0, "lost_s": 2.0, "concealed_s": 0.0,
-        "left_out_s": 0.0, "lag_s": 0.9, "gaps": 3, "events": 12, "rtf": 0.01, **changed,
-    }  # fmt: skip
+        "schema": "laennec.stream-health/1",
+        "ts": rfc3339(wall_s),
+        "boot_id": boot_id,
+        "state": "ok",
+        "reason": "",
+        "verified": True,
+        "fault": None,
+        "heard_s": 3600.0,
+        "measurable_s": 3500.0,
+        "lost_s": 2.0,
+        "concealed_s": 0.0,
+        "left_out_s": 0.0,
+        "lag_s": 0.9,
+        "gaps": 3,
+        "events": 12,
+        "rtf": 0.01,
+        **changed,
+    }
 
 
 def trend(
-    wall_s: float = WALL_S, boot_id: str = BOOT, continuous: float | None = 0.4, discontinuous: float | None = 0.2,
+    wall_s: float = WALL_S,
+    boot_id: str = BOOT,
+    continuous: float | None = 0.4,
+    discontinuous: float | None = 0.2,
     coverage: float = 0.97,
-) -> Body:  # fmt: skip
+) -> Body:
     """Burden of a bed, the same over all windows; None: unknown."""
 
     def group(value: float | None) -> Body:
@@ -65,30 +100,60 @@ def trend(
     def window(seconds: int) -> Body:
         missing = {"speech": round(seconds * (1 - coverage), 3)}
         return {
-            "s": seconds, "known": continuous is not None, "coverage": coverage, "measured_s": seconds * coverage,
-            "unverified_s": 0.0, "missing_s": missing,
+            "s": seconds,
+            "known": continuous is not None,
+            "coverage": coverage,
+            "measured_s": seconds * coverage,
+            "unverified_s": 0.0,
+            "missing_s": missing,
             "groups": {"continuous": group(continuous), "discontinuous": group(discontinuous)},
-        }  # fmt: skip
+        }
 
     return {
-        "schema": "laennec.trend/1", "stream": "bed", "boot_id": boot_id, "ts": rfc3339(wall_s),
-        "sample": {"rate": 8000, "stop": 8000}, "windows": [window(60), window(300), window(3600)],
-    }  # fmt: skip
+        "schema": "laennec.trend/1",
+        "stream": "bed",
+        "boot_id": boot_id,
+        "ts": rfc3339(wall_s),
+        "sample": {"rate": 8000, "stop": 8000},
+        "windows": [window(60), window(300), window(3600)],
+    }
 
 
 def alarm(condition: str = "continuous", wall_s: float = WALL_S, boot_id: str = BOOT, **changed: Any) -> Body:
     """An alarm that is signalled."""
     is_phy = condition in ("continuous", "discontinuous")
     return {
-        "schema": "laennec.alarm/1", "rev": 1, "mode": "Operational", "site": "ward", "node": "box", "stream": "bed",
-        "boot_id": boot_id, "condition": condition, "kind": "Phy" if is_phy else "Tec", "priority": "Me",
-        "escalated": False, "cause": "raised", "activation": "On", "presence": True, "validity": "Vld", "signal": "On",
-        "audible": True, "since": rfc3339(wall_s - 750), "began": None, "audio_paused_until": None, "episode": 1,
+        "schema": "laennec.alarm/1",
+        "rev": 1,
+        "mode": "Operational",
+        "site": "ward",
+        "node": "box",
+        "stream": "bed",
+        "boot_id": boot_id,
+        "condition": condition,
+        "kind": "Phy" if is_phy else "Tec",
+        "priority": "Me",
+        "escalated": False,
+        "cause": "raised",
+        "activation": "On",
+        "presence": True,
+        "validity": "Vld",
+        "signal": "On",
+        "audible": True,
+        "since": rfc3339(wall_s - 750),
+        "began": None,
+        "audio_paused_until": None,
+        "episode": 1,
         "latching": is_phy,
-        "acknowledged": None, "inactivated": None, "value": 14.0 if is_phy else None,
-        "limit": {"s_per_min": 6.0, "set": None} if is_phy else None, "clip": None, "ts": rfc3339(wall_s),
-        "valid_until": rfc3339(wall_s + 120), **changed,
-    }  # fmt: skip
+        "acknowledged": None,
+        "inactivated": None,
+        "value": 14.0 if is_phy else None,
+        "limit": {"s_per_min": 6.0, "set": None} if is_phy else None,
+        "clip": None,
+        "ts": rfc3339(wall_s),
+        "valid_until": rfc3339(wall_s + 120),
+        **changed,
+    }
 
 
 CLASSES = ["wheeze", "rhonchus", "stridor", "fine_crackle", "coarse_crackle"]
@@ -97,46 +162,85 @@ TILE_COLUMNS = 15
 
 
 def tile(
-    number: int, levels: bytes | None = None, scores: bytes | None = None, wall_s: float = WALL_S,
-    boot_id: str = BOOT, **changed: Any,
-) -> Body:  # fmt: skip
+    number: int,
+    levels: bytes | None = None,
+    scores: bytes | None = None,
+    wall_s: float = WALL_S,
+    boot_id: str = BOOT,
+    **changed: Any,
+) -> Body:
     """The tile `number` of a live picture, whose first begins at sample 0 and `wall_s`: nothing but a quiet noise."""
     first = number * TILE_COLUMNS * COLUMN
     quiet = bytes([60]) * (TILE_COLUMNS * BANDS)
     return {
-        "schema": "laennec.mel/1", "node": "box", "stream": "bed", "site": "ward", "boot_id": boot_id,
-        "mode": "Operational", "ts": rfc3339(wall_s), "time": rfc3339(wall_s + first / RATE_HZ),
-        "sample": {"rate": RATE_HZ, "first": first, "column": COLUMN}, "columns": TILE_COLUMNS, "bands": BANDS,
-        "lowest_hz": 80.0, "highest_hz": 2400.0, "db": {"lowest": -100.0, "step": 0.4},
-        "mel": base64.b64encode(quiet if levels is None else levels).decode(), "classes": CLASSES,
+        "schema": "laennec.mel/1",
+        "node": "box",
+        "stream": "bed",
+        "site": "ward",
+        "boot_id": boot_id,
+        "mode": "Operational",
+        "ts": rfc3339(wall_s),
+        "time": rfc3339(wall_s + first / RATE_HZ),
+        "sample": {"rate": RATE_HZ, "first": first, "column": COLUMN},
+        "columns": TILE_COLUMNS,
+        "bands": BANDS,
+        "lowest_hz": 80.0,
+        "highest_hz": 2400.0,
+        "db": {"lowest": -100.0, "step": 0.4},
+        "mel": base64.b64encode(quiet if levels is None else levels).decode(),
+        "classes": CLASSES,
         "scores": base64.b64encode(bytes([20]) * (TILE_COLUMNS * len(CLASSES)) if scores is None else scores).decode(),
-        "thresholds": dict.fromkeys(CLASSES, 0.6), **changed,
-    }  # fmt: skip
+        "thresholds": dict.fromkeys(CLASSES, 0.6),
+        **changed,
+    }
 
 
 def event(ident: str, onset: int, end: int | None = None, wall_s: float = WALL_S, **changed: Any) -> Body:
     """An onset, or with `end` the end, of a sound in samples; the stream began at `wall_s`."""
-    at = {name: None if index is None else rfc3339(wall_s + index / RATE_HZ) for name, index in
-          (("onset", onset), ("end", end))}  # fmt: skip
+    at = {
+        name: None if index is None else rfc3339(wall_s + index / RATE_HZ)
+        for name, index in (("onset", onset), ("end", end))
+    }
     return {
-        "schema": "laennec.event/1", "id": ident, "rev": 1 if end is None else 2, "seq": 1,
-        "type": "onset" if end is None else "end", "mode": "Operational", "node": "box", "stream": "bed",
-        "site": "ward", "boot_id": BOOT, "late": False, "sample": {"rate": RATE_HZ, "onset": onset, "end": end},
-        "time": {**at, "published": at["onset"], "clock": {"synced": True}}, "label": "wheeze",
+        "schema": "laennec.event/1",
+        "id": ident,
+        "rev": 1 if end is None else 2,
+        "seq": 1,
+        "type": "onset" if end is None else "end",
+        "mode": "Operational",
+        "node": "box",
+        "stream": "bed",
+        "site": "ward",
+        "boot_id": BOOT,
+        "late": False,
+        "sample": {"rate": RATE_HZ, "onset": onset, "end": end},
+        "time": {**at, "published": at["onset"], "clock": {"synced": True}},
+        "label": "wheeze",
         "scores": {"peak": 0.93, "mean": 0.8, "threshold": 0.6},
         "model": {"id": "m", "sha256": "a" * 64, "runtime": "numpy 0", "features": "sha256:" + "b" * 64},
-        **({} if end is None else {"end_reason": "quiet"}), **changed,
-    }  # fmt: skip
+        **({} if end is None else {"end_reason": "quiet"}),
+        **changed,
+    }
 
 
 def info(streams: int = 1, **changed: Any) -> Body:
     """What a box runs."""
     zero = "0" * 64
     return {
-        "schema": "laennec.info/2", "software": "laennec 0.1.0", "release": None, "mode": "Operational", "node": "box",
-        "site": "ward", "boot_id": BOOT, "classes": [], "config": f"sha256:{zero}", "streams": streams, "schemas": [],
-        "model": {"id": "m", "sha256": zero, "runtime": "onnxruntime", "features": f"sha256:{zero}"}, **changed,
-    }  # fmt: skip
+        "schema": "laennec.info/2",
+        "software": "laennec 0.1.0",
+        "release": None,
+        "mode": "Operational",
+        "node": "box",
+        "site": "ward",
+        "boot_id": BOOT,
+        "classes": [],
+        "config": f"sha256:{zero}",
+        "streams": streams,
+        "schemas": [],
+        "model": {"id": "m", "sha256": zero, "runtime": "onnxruntime", "features": f"sha256:{zero}"},
+        **changed,
+    }
 
 
 def stream_info() -> Body:
@@ -148,19 +252,45 @@ def clip(ident: str, wall_s: float = WALL_S, **changed: Any) -> Body:
     """What became of a clip of two seconds."""
     at = {"from": rfc3339(wall_s), "to": rfc3339(wall_s + 2.0), "published": rfc3339(wall_s + 3.0)}
     return {
-        "schema": "laennec.clip/1", "id": ident, "seq": 1, "mode": "Operational", "node": "box", "stream": "bed",
-        "site": "ward", "boot_id": BOOT, "late": False, "state": "stored", "cause": "", "speech": False,
-        "of": "event", "sample": {"rate": RATE_HZ, "from": 0, "to": 2 * RATE_HZ}, "time": at, "lost_s": 0.0,
-        "events": [], "alarm": None, "by": None, **changed,
-    }  # fmt: skip
+        "schema": "laennec.clip/1",
+        "id": ident,
+        "seq": 1,
+        "mode": "Operational",
+        "node": "box",
+        "stream": "bed",
+        "site": "ward",
+        "boot_id": BOOT,
+        "late": False,
+        "state": "stored",
+        "cause": "",
+        "speech": False,
+        "of": "event",
+        "sample": {"rate": RATE_HZ, "from": 0, "to": 2 * RATE_HZ},
+        "time": at,
+        "lost_s": 0.0,
+        "events": [],
+        "alarm": None,
+        "by": None,
+        **changed,
+    }
 
 
 def result(ident: str, verb: str, reason: str = "", **changed: Any) -> Body:
     """The answer to a command; with a reason it was not carried out."""
     return {
-        "schema": "laennec.result/1", "id": ident, "verb": verb, "node": "box", "stream": "bed", "boot_id": BOOT,
-        "ok": not reason, "reason": reason, "conditions": [], "clip": None, "ts": rfc3339(WALL_S), **changed,
-    }  # fmt: skip
+        "schema": "laennec.result/1",
+        "id": ident,
+        "verb": verb,
+        "node": "box",
+        "stream": "bed",
+        "boot_id": BOOT,
+        "ok": not reason,
+        "reason": reason,
+        "conditions": [],
+        "clip": None,
+        "ts": rfc3339(WALL_S),
+        **changed,
+    }
 
 
 def bytes_of(body: Body) -> bytes:

@@ -66,9 +66,14 @@ NUMBERS = {"seq": 7, "seq_start": 5, "seq_before": 4}
 NURSE = Person("Schwester Ö (board)", 10.0, 'seen € <asthma> & "more"')
 RULE = Rule("Phy", "Me", latching=True, limit=6.0)
 KNOWN = KnownSound(
-    recordings=100, patients=50, gain_db=(-1.0, 1.0), level_db=(-61.0, -60.0, -59.0), contrast_db=(0.0, 9.5, 20.0),
-    spectrum_db=((-3.0, 0.0, 3.0), (-4.0, -1.5, 2.0)), margin_db=(0.5, 1.0, 1.0),
-)  # fmt: skip
+    recordings=100,
+    patients=50,
+    gain_db=(-1.0, 1.0),
+    level_db=(-61.0, -60.0, -59.0),
+    contrast_db=(0.0, 9.5, 20.0),
+    spectrum_db=((-3.0, 0.0, 3.0), (-4.0, -1.5, 2.0)),
+    margin_db=(0.5, 1.0, 1.0),
+)
 COVERED = Covered(3600, 3500.25, {"no contact": 60.5, "not begun": 39.25})
 Body = dict[str, Any]
 
@@ -128,10 +133,21 @@ def of_sound() -> Iterator[tuple[str, bytes]]:
 
 def of_alarms() -> Iterator[tuple[str, bytes]]:
     seen = AlarmState(
-        rev=7, known=True, presence=True, present_since_s=1.0, signal="Ack", since_s=10.0, episode=2, began_s=2.0,
-        acknowledged=NURSE, escalated=True, limit=BedLimit(10.0, NURSE), paused_until_s=100.0,
-        inactive_until_s=200.0, inactivated=NURSE,
-    )  # fmt: skip
+        rev=7,
+        known=True,
+        presence=True,
+        present_since_s=1.0,
+        signal="Ack",
+        since_s=10.0,
+        episode=2,
+        began_s=2.0,
+        acknowledged=NURSE,
+        escalated=True,
+        limit=BedLimit(10.0, NURSE),
+        paused_until_s=100.0,
+        inactive_until_s=200.0,
+        inactivated=NURSE,
+    )
     bed, own = Key("bed1", "continuous"), Key("", "clock")
     topic = NODE.topic("s", "bed1", "alarm", "continuous")
     yield topic, encode(alarm_body(NODE, AlarmNow(bed, RULE, seen, "acknowledged", 12.3456, ID), 60.0, wall))
@@ -164,9 +180,15 @@ def of_streams() -> Iterator[tuple[str, bytes]]:
     yield NODE.topic(*levels), encode(stream_status_body(NODE, State("ok", "", WALL_S, True, 12), WALL_S + 1))
     yield NODE.topic(*levels), encode(stream_status_body(NODE, State("lost", "no sound arrives", WALL_S), WALL_S + 1))
     adaptation = Adaptation(
-        device="a stethoscope", model="a" * 64, made="2027-01-01", recordings=3, measured_s=60.0, level_db=-40.0,
-        equaliser_db=(0.0, 1.5, -3.0, 0.0, 0.0, 0.0, 0.0, 0.25), outside_db=(5.0, 0.0),
-    )  # fmt: skip
+        device="a stethoscope",
+        model="a" * 64,
+        made="2027-01-01",
+        recordings=3,
+        measured_s=60.0,
+        level_db=-40.0,
+        equaliser_db=(0.0, 1.5, -3.0, 0.0, 0.0, 0.0, 0.0, 0.25),
+        outside_db=(5.0, 0.0),
+    )
     for name, given in (("bed1", None), ("bed2", adaptation)):
         config = parse_config({"streams": [{"id": name, "source": "b", "update_s": 7}]}, "test")
         body = stream_info_body(NODE, config.streams[0], LoudnessModel(), given)  # type: ignore[arg-type]

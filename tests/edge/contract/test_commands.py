@@ -13,22 +13,34 @@ from tests.edge.conftest import SCHEMAS
 
 ID, WHO = {"id": "a-1"}, {"by": "nurse K"}
 GOOD = [
-    ("acknowledge", {}), ("acknowledge", {"condition": "continuous", "episode": 3}),
+    ("acknowledge", {}),
+    ("acknowledge", {"condition": "continuous", "episode": 3}),
     ("acknowledge", {"condition": None}),
-    ("pause", {}), ("pause", {"duration_s": 120}), ("pause", {"duration_s": 0.5}),
-    ("inactivate", {"duration_s": 0, "why": "back"}), ("inactivate", {"duration_s": 28800, "why": "physiotherapy"}),
+    ("pause", {}),
+    ("pause", {"duration_s": 120}),
+    ("pause", {"duration_s": 0.5}),
+    ("inactivate", {"duration_s": 0, "why": "back"}),
+    ("inactivate", {"duration_s": 28800, "why": "physiotherapy"}),
     ("limit", {"condition": "continuous", "limit_s_per_min": 12.5, "why": "known asthma"}),
     ("limit", {"condition": "continuous", "limit_s_per_min": None, "why": "as before"}),
-    ("clip", {}), ("clip", {"seconds": 900}),
-]  # fmt: skip
+    ("clip", {}),
+    ("clip", {"seconds": 900}),
+]
 BAD = [
-    ("acknowledge", {"id": ""}, "id: "), ("acknowledge", {"id": "a b"}, "id: "), ("acknowledge", {"by": ""}, "by: "),
-    ("acknowledge", {"by": "x" * 65}, "by: "), ("acknowledge", {"by": "a\nb"}, "by: "),
-    ("acknowledge", {"bed": "x"}, "bed: Extra"), ("acknowledge", {"episode": 0}, "episode: "),
-    ("acknowledge", {"condition": "#"}, "condition: "), ("acknowledge", {"episode": "1"}, "episode: "),
-    ("pause", {"duration_s": 121}, "duration_s: "), ("pause", {"duration_s": 0}, "duration_s: "),
+    ("acknowledge", {"id": ""}, "id: "),
+    ("acknowledge", {"id": "a b"}, "id: "),
+    ("acknowledge", {"by": ""}, "by: "),
+    ("acknowledge", {"by": "x" * 65}, "by: "),
+    ("acknowledge", {"by": "a\nb"}, "by: "),
+    ("acknowledge", {"bed": "x"}, "bed: Extra"),
+    ("acknowledge", {"episode": 0}, "episode: "),
+    ("acknowledge", {"condition": "#"}, "condition: "),
+    ("acknowledge", {"episode": "1"}, "episode: "),
+    ("pause", {"duration_s": 121}, "duration_s: "),
+    ("pause", {"duration_s": 0}, "duration_s: "),
     ("pause", {"duration_s": True}, "duration_s: "),
-    ("inactivate", {"duration_s": 28801, "why": "long"}, "duration_s: "), ("inactivate", {"duration_s": 60}, "why: "),
+    ("inactivate", {"duration_s": 28801, "why": "long"}, "duration_s: "),
+    ("inactivate", {"duration_s": 60}, "why: "),
     ("inactivate", {"duration_s": -1, "why": "back"}, "duration_s: "),
     ("inactivate", {"duration_s": 60, "why": "x"}, "why: "),
     ("limit", {"condition": "continuous", "limit_s_per_min": 0, "why": "none"}, "limit_s_per_min: "),
@@ -36,9 +48,10 @@ BAD = [
     ("limit", {"condition": "continuous", "why": "none"}, "limit_s_per_min: "),
     ("limit", {"limit_s_per_min": 5, "why": "all of them"}, "condition: "),
     ("limit", {"condition": "continuous", "limit_s_per_min": 5}, "why: "),
-    ("clip", {"seconds": 901}, "seconds: "), ("clip", {"seconds": 0}, "seconds: "),
+    ("clip", {"seconds": 901}, "seconds: "),
+    ("clip", {"seconds": 0}, "seconds: "),
     ("clip", {"condition": "continuous"}, "condition: Extra"),
-]  # fmt: skip
+]
 
 
 def is_valid(verb: str, body: object) -> bool:

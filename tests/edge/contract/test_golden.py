@@ -14,8 +14,10 @@ from tests.edge.conftest import SCHEMAS
 from tests.edge.contract.real_messages import GOLDEN, PREFIX, real_messages
 
 pytestmark = pytest.mark.golden
-LINES = [(topic.decode(), payload) for topic, _, payload in (
-    line.partition(b" ") for line in GOLDEN.read_bytes().splitlines())]  # fmt: skip
+LINES = [
+    (topic.decode(), payload)
+    for topic, _, payload in (line.partition(b" ") for line in GOLDEN.read_bytes().splitlines())
+]
 
 
 def message_of(topic: str, payload: bytes) -> Message:

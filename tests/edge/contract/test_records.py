@@ -55,8 +55,10 @@ def test_an_event_is_a_row_of_what_was_heard() -> None:
 def test_a_trend_is_a_row_for_each_window_and_group_and_what_is_unknown_is_none() -> None:
     rows = rows_of("trends", taken(f"{BED}/trend", trend()))
     assert [(row["window_s"], row["group"], row["burden_s_per_min"]) for row in rows[:3]] == [
-        (60, "continuous", 12.5), (60, "discontinuous", 0.0), (300, "continuous", 12.5),
-    ]  # fmt: skip
+        (60, "continuous", 12.5),
+        (60, "discontinuous", 0.0),
+        (300, "continuous", 12.5),
+    ]
     assert (rows[0]["site"], rows[0]["node"]) == ("ward-b", "edge-7"), "of the topic: the message names neither"
     unknown = rows_of("trends", taken(f"{BED}/trend", trend(known=False)))[0]
     assert (unknown["burden_s_per_min"], unknown["coverage"]) == (None, 0.25)

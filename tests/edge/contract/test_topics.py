@@ -47,9 +47,16 @@ def test_a_user_that_cannot_be_a_level_makes_no_topic(user: str) -> None:
 
 @pytest.mark.parametrize(
     "topic",
-    ["laennec/v1/ward/node", "laennec/v1/ward/node/s", "laennec/v1/ward/node/s/bed", "laennec/v1/ward/node/",
-     "other/ward/node/health", "laennec/v1/ward/node/s/bed\n/event", "laennec/v1/ward/node/health\n"],
-)  # fmt: skip
+    [
+        "laennec/v1/ward/node",
+        "laennec/v1/ward/node/s",
+        "laennec/v1/ward/node/s/bed",
+        "laennec/v1/ward/node/",
+        "other/ward/node/health",
+        "laennec/v1/ward/node/s/bed\n/event",
+        "laennec/v1/ward/node/health\n",
+    ],
+)
 def test_what_names_too_little_or_is_not_of_the_contract_is_not_read(topic: str) -> None:
     with pytest.raises(ValueError, match="expected"):
         read_topic("laennec/v1", topic)

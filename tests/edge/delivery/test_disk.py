@@ -195,11 +195,12 @@ def test_a_disk_that_refuses_to_open_is_told_and_tried_again(
     assert disk.lock_file is claim
     assert told.record_tuples == [
         (
-            "edge.delivery.disk", logging.ERROR,
+            "edge.delivery.disk",
+            logging.ERROR,
             f'outbox disk=refuses action=open reason="disk I/O error" path={path}; events are kept in memory',
         ),
         ("edge.delivery.disk", logging.INFO, f"outbox disk=working path={path}; opened now"),
-    ]  # fmt: skip
+    ]
     with refusing(path):
         put(disk, 1)
     assert "action=write" in told.messages[-1]  # told at once: what was before is over

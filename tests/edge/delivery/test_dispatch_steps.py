@@ -37,9 +37,13 @@ def test_the_session_is_told_who_speaks_and_what_the_broker_shall_say_of_a_loss(
     assert (session.settings, session.client_id) == (SETTINGS, NODE.client_id)
     assert topic == "laennec/v1/ward/node/status"
     assert json.loads(payload) == {
-        "schema": "laennec.status/1", "state": "offline", "boot_id": "0badcafe", "session": "s1", "box": "0123abcd",
+        "schema": "laennec.status/1",
+        "state": "offline",
+        "boot_id": "0badcafe",
+        "session": "s1",
+        "box": "0123abcd",
         "ts": WALL,
-    }  # fmt: skip
+    }
 
 
 def test_a_session_begins_with_status_state_live_messages_and_the_backlog_in_this_order(
@@ -54,11 +58,15 @@ def test_a_session_begins_with_status_state_live_messages_and_the_backlog_in_thi
     clock.now_s += 0.5
     step(dispatch, event(3))
     assert [(mid, topic, retain, expiry_s) for mid, topic, _, retain, expiry_s in session.sent] == [
-        (4, "s/bed1/event", False, 60), (5, "s/bed1/event", False, 60), (6, "s/bed1/event", False, 60),
-    ]  # fmt: skip
+        (4, "s/bed1/event", False, 60),
+        (5, "s/bed1/event", False, 60),
+        (6, "s/bed1/event", False, 60),
+    ]
     assert [(body["n"], body["seq"], body["late"]) for _, _, body, *_ in session.sent] == [
-        (3, 3, False), (1, 1, True), (2, 2, True),
-    ]  # fmt: skip
+        (3, 3, False),
+        (1, 1, True),
+        (2, 2, True),
+    ]
     assert session.sent[0][2]["time"] == {"onset": "o", "published": WALL}
 
 
@@ -68,8 +76,10 @@ def test_state_is_retained_and_expires_as_asked(dispatch: Dispatch, session: Ses
     session.up("first")
     step(dispatch)
     assert [(topic, retain, expiry_s) for _, topic, _, retain, expiry_s in session.sent] == [
-        ("status", True, 180), ("health", True, 90), ("s/bed1/status", True, None),
-    ]  # fmt: skip
+        ("status", True, 180),
+        ("health", True, 90),
+        ("s/bed1/status", True, None),
+    ]
     status = session.sent[0][2]
     assert (status["state"], status["session"], status["ts"]) == ("online", "first", WALL)
     session.news()

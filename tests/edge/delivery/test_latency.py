@@ -32,8 +32,13 @@ def test_stages_up_to_the_decision_are_milliseconds_and_never_below_zero() -> No
 def test_an_event_that_is_sent_has_all_stages_and_their_sum() -> None:
     sent = with_sending({"latency_ms": DECIDED}, Sending(0.010, 0.0306))
     assert sent["latency_ms"] == {
-        "sound": 800.4, "window": 20.0, "scored": 5.0, "disk": 10.0, "wire": 30.6, "total": 866.0,
-    }  # fmt: skip
+        "sound": 800.4,
+        "window": 20.0,
+        "scored": 5.0,
+        "disk": 10.0,
+        "wire": 30.6,
+        "total": 866.0,
+    }
 
 
 def test_a_stage_that_is_not_known_leaves_the_sum_unknown_but_a_disk_that_refused_does_not() -> None:

@@ -88,10 +88,12 @@ def test_an_update_says_how_far_the_sound_was_heard_and_not_that_it_is_over() ->
 @pytest.mark.parametrize(
     "change",
     [
-        {"rev": 1}, {"end_reason": "quiet"}, {"sample": {"rate": 8000, "onset": 8000, "end": None}},
+        {"rev": 1},
+        {"end_reason": "quiet"},
+        {"sample": {"rate": 8000, "onset": 8000, "end": None}},
         {"sample": {"rate": 8000, "onset": 8000, "end": 9000, "until": 9000}},
     ],
-)  # fmt: skip
+)
 def test_the_schema_refuses_an_update_that_is_wrong(change: dict[str, object]) -> None:
     assert not CHECK.is_valid({**sent(UPDATE), **change})
 
@@ -133,10 +135,19 @@ def test_the_schema_wants_the_end_of_every_sound_but_after_a_restart(
 @pytest.mark.parametrize(
     "change",
     [
-        {"seq": 0}, {"id": "x"}, {"type": "update"}, {"rev": 3}, {"stream": "Bed 1"}, {"late": "no"}, {"boot_id": None},
-        {"end_reason": "quiet"}, {"seq_start": 0}, {"scores": {"peak": 1.1, "mean": 0, "threshold": 0}}, {"time": {}},
+        {"seq": 0},
+        {"id": "x"},
+        {"type": "update"},
+        {"rev": 3},
+        {"stream": "Bed 1"},
+        {"late": "no"},
+        {"boot_id": None},
+        {"end_reason": "quiet"},
+        {"seq_start": 0},
+        {"scores": {"peak": 1.1, "mean": 0, "threshold": 0}},
+        {"time": {}},
     ],
-)  # fmt: skip
+)
 def test_the_schema_refuses_what_is_wrong(change: dict[str, object]) -> None:
     body = sent(Event("onset", "wheeze", 1, None, 0.9, 0.8, 0.5, ""))
     assert not CHECK.is_valid({**body, **change})

@@ -36,8 +36,10 @@ def test_messages_wait_in_order_until_they_are_acknowledged(outbox: Outbox) -> N
     outbox.put([event(1), gap(2)])
     outbox.put([event(3)])
     assert [(entry.seq, entry.body["seq"], entry.body["n"]) for entry in outbox.waiting(0, ALL, 10)] == [
-        (1, 1, 1), (2, 2, 2), (3, 3, 3),
-    ]  # fmt: skip
+        (1, 1, 1),
+        (2, 2, 2),
+        (3, 3, 3),
+    ]
     outbox.ack([1, 3])
     assert numbers(outbox) == [2]
     assert outbox.status.waiting == 1

@@ -39,12 +39,16 @@ def log(path: Path, number: int) -> None:
 @pytest.mark.parametrize(
     ("text", "expected_s"),
     [
-        ("2027-01-15T08:00:00Z", NOW_S), ("2027-01-15 10:00:00+02:00", NOW_S),
+        ("2027-01-15T08:00:00Z", NOW_S),
+        ("2027-01-15 10:00:00+02:00", NOW_S),
         ("2027-01-15T08:00:00.500Z", NOW_S + 0.5),
-        ("90s", NOW_S - 90), ("30min", NOW_S - 1800), ("2h", NOW_S - 7200), ("1.5 h", NOW_S - 5400),
+        ("90s", NOW_S - 90),
+        ("30min", NOW_S - 1800),
+        ("2h", NOW_S - 7200),
+        ("1.5 h", NOW_S - 5400),
         ("7d", NOW_S - 604_800),
     ],
-)  # fmt: skip
+)
 def test_a_time_is_a_moment_or_how_long_ago(text: str, expected_s: float) -> None:
     assert parse_time(text, "--since", NOW_S) == pytest.approx(expected_s)
 

@@ -105,10 +105,15 @@ def test_whatever_breaks_no_rev_goes_before_an_earlier_one_and_all_come(
             node.in_flight.requeue()
 
     actions: dict[str, Callable[[int], object]] = {
-        "event": put_event, "gap": lambda _: box.put(None), "step": lambda n: node.step(n / 20), "evict": evict,
-        "ack": lambda n: node.answer(n, False), "refuse": lambda n: node.answer(n, True),
-        "retry": lambda _: node.in_flight.requeue(), "connect": lambda _: node.connect(),
-    }  # fmt: skip
+        "event": put_event,
+        "gap": lambda _: box.put(None),
+        "step": lambda n: node.step(n / 20),
+        "evict": evict,
+        "ack": lambda n: node.answer(n, False),
+        "refuse": lambda n: node.answer(n, True),
+        "retry": lambda _: node.in_flight.requeue(),
+        "connect": lambda _: node.connect(),
+    }
     for action, number in steps:
         actions[action](number)
     node.in_flight.requeue()  # what was refused is tried again some time

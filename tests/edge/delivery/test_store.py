@@ -50,8 +50,9 @@ def test_an_event_is_written_once_and_a_technical_message_with_its_body(db: sqli
     )
     assert rows(db, "event") == [("a", 1, 7, '{"n":1,"seq":7,"seq_start":5,"seq_before":2}', 1.8e9)]
     assert rows(db, "outbox") == [
-        (7, "t/event", None, 60, 1.8e9), (8, "t/gap", '{"n":2,"seq":8,"seq_start":5,"seq_before":2}', 90, 1.8e9),
-    ]  # fmt: skip
+        (7, "t/event", None, 60, 1.8e9),
+        (8, "t/gap", '{"n":2,"seq":8,"seq_start":5,"seq_before":2}', 90, 1.8e9),
+    ]
     assert store.waiting(0, MAX_SEQ, 9) == [
         Entry(7, "t/event", {"n": 1, "seq": 7, "seq_start": 5, "seq_before": 2}, 60, ("a", 1)),
         Entry(8, "t/gap", {"n": 2, "seq": 8, "seq_start": 5, "seq_before": 2}, 90, None),

@@ -141,10 +141,11 @@ def test_a_damaged_database_is_moved_aside_whole_and_numbers_go_on_far_behind(
     assert aside.read_bytes() == b"no database" * 100
     assert caplog.record_tuples == [
         (
-            "edge.delivery.store_file", logging.ERROR,
+            "edge.delivery.store_file",
+            logging.ERROR,
             f'outbox damaged={path} reason="file is not a database" moved_to={aside}; a new one was begun',
         )
-    ]  # fmt: skip
+    ]
 
 
 def test_what_belongs_to_a_database_is_moved_with_it(path: Path) -> None:

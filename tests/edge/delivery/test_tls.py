@@ -25,10 +25,13 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
     folder = tmp_path_factory.mktemp("certificates")
     ours, theirs = Authority(folder, "ours"), Authority(folder, "theirs")
     pairs = {
-        "good": ours.sign("good"), "old": ours.sign("old", days=-900), "future": ours.sign("future", days=700),
+        "good": ours.sign("good"),
+        "old": ours.sign("old", days=-900),
+        "future": ours.sign("future", days=700),
         "soon": ours.sign("soon", days=-705),
-        "other name": ours.sign("other-name", ("broker.example",)), "alien": theirs.sign("alien"),
-    }  # fmt: skip
+        "other name": ours.sign("other-name", ("broker.example",)),
+        "alien": theirs.sign("alien"),
+    }
     return Files(ours, theirs, pairs)
 
 

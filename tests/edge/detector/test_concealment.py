@@ -150,8 +150,10 @@ def test_sound_that_is_masked_for_long_is_passed_on_as_masked_and_not_kept() -> 
     concealment.push(Block(0, np.ones(100, np.float32), np.ones(100, np.bool_)))
     out = [concealment.push(Block(start, np.ones(50, np.float32), np.zeros(50, np.bool_))) for start in (100, 150, 200)]
     assert [[(b.start, b.stop, bool(b.valid.any())) for b in blocks] for blocks in out] == [
-        [], [(160, 200, False)], [(200, 250, False)],
-    ]  # fmt: skip
+        [],
+        [(160, 200, False)],
+        [(200, 250, False)],
+    ]
 
 
 @pytest.mark.parametrize("start", [2**31 - 100, 2**32 - 100, -(2**40)])

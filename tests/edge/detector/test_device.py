@@ -78,9 +78,12 @@ def test_too_little_sound_and_an_equaliser_that_is_not_needed_or_absurd_are_refu
 
 def test_files_that_cannot_be_measured_are_named_and_left_out(tmp_path: Path) -> None:
     sounds = {
-        "a.wav": _device(12.0), "b.wav": np.zeros(12 * RATE_HZ), "c.wav": np.clip(500 * _device(12.0), -1, 1),
-        "d/e.flac": _device(31.0), "f.wav": _device(3.0),
-    }  # fmt: skip
+        "a.wav": _device(12.0),
+        "b.wav": np.zeros(12 * RATE_HZ),
+        "c.wav": np.clip(500 * _device(12.0), -1, 1),
+        "d/e.flac": _device(31.0),
+        "f.wav": _device(3.0),
+    }
     for name, samples in sounds.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         soundfile.write(tmp_path / name, samples, RATE_HZ)

@@ -11,9 +11,13 @@ from edge.features.presets import GAMMATONE, LOG_MEL, PCEN
 from tests.edge.knowing import RATE_HZ, block, noise, statistics
 
 TWO_WINDOWS = FeatureSpec(
-    hop_samples=64, bands=48, high_hz=2000.0, analysis=Mel(windows_samples=(512, 128), fft_size=512), offset=(-75.0,),
+    hop_samples=64,
+    bands=48,
+    high_hz=2000.0,
+    analysis=Mel(windows_samples=(512, 128), fft_size=512),
+    offset=(-75.0,),
     scale=(20.0,),
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize("spec", [LOG_MEL, TWO_WINDOWS])

@@ -28,9 +28,7 @@ CHUNK = 15  # score frames that come together
 def _found(events: list[Event]) -> set[Found]:
     ended = [event for event in events if event.kind == "end"]
     assert all(event.end is not None for event in ended)
-    return {
-        (e.label, e.onset // HOP, (e.end or 0) // HOP, e.peak, round(e.mean, 9), e.end_reason) for e in ended
-    }  # fmt: skip
+    return {(e.label, e.onset // HOP, (e.end or 0) // HOP, e.peak, round(e.mean, 9), e.end_reason) for e in ended}
 
 
 def _tracked(scores: Scores, bridged: NDArray[np.bool_], edges: list[int]) -> list[Event]:
@@ -56,9 +54,13 @@ def _recording(seed: int, quiet: float, lost: float, concealed: float, frames: i
 
 
 @given(
-    seed=st.integers(0, 2**32), quiet=st.sampled_from([0.0, 0.5, 0.9]), lost=st.sampled_from([0.0, 0.1, 0.4]),
-    concealed=st.sampled_from([0.0, 0.1]), cuts=st.lists(st.integers(0, 200), max_size=30), frames=st.integers(1, 200),
-)  # fmt: skip
+    seed=st.integers(0, 2**32),
+    quiet=st.sampled_from([0.0, 0.5, 0.9]),
+    lost=st.sampled_from([0.0, 0.1, 0.4]),
+    concealed=st.sampled_from([0.0, 0.1]),
+    cuts=st.lists(st.integers(0, 200), max_size=30),
+    frames=st.integers(1, 200),
+)
 def test_events_are_those_of_the_rules_for_any_scores_losses_and_cuts(
     seed: int, quiet: float, lost: float, concealed: float, cuts: list[int], frames: int
 ) -> None:

@@ -56,15 +56,23 @@ def test_what_is_confirmed_after_an_interval_is_not_updated_for_it() -> None:
 def test_in_a_pause_nothing_is_told_and_after_it_once() -> None:
     pause = [0.0, 0.0]  # of frames 3 and 4, in which the first interval ends
     assert told(found([scores([0.8] * 3 + pause + [0.8] * 3 + [0.0] * 5)])) == [
-        ("onset", None), ("update", 6), ("update", 8), ("end", 8),
-    ]  # fmt: skip
+        ("onset", None),
+        ("update", 6),
+        ("update", 8),
+        ("end", 8),
+    ]
 
 
 def test_a_gap_ends_a_sound_and_what_follows_counts_from_its_own_begin() -> None:
     events = found([scores([0.9] * 6 + [0.0] + [0.95] * 6, lost=(6,))])
     assert told(events) == [
-        ("onset", None), ("update", 4), ("end", 6), ("onset", None), ("update", 11), ("end", 13),
-    ]  # fmt: skip
+        ("onset", None),
+        ("update", 4),
+        ("end", 6),
+        ("onset", None),
+        ("update", 11),
+        ("end", 13),
+    ]
 
 
 @given(

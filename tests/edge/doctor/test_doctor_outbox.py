@@ -113,8 +113,12 @@ def test_what_a_killed_service_left_is_counted_and_left_as_it_is(tmp_path: Path)
     filled(config, 1)
     program = SERVICE.replace('print("open"', 'store.put([Message("p/s/n/s/b/event", {}, 9, ("x", 1))])\nprint("open"')
     program = "from edge.delivery.messages import Message" + program
-    with subprocess.Popen([sys.executable, "-c", program, str(config.outbox_path())], stdin=subprocess.PIPE,
-                          stdout=subprocess.PIPE, text=True) as service:  # fmt: skip
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(config.outbox_path())],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as service:
         assert service.stdout is not None
         assert service.stdout.readline() == "open\n"
         service.kill()

@@ -161,9 +161,15 @@ def test_bad_sound_gives_finite_frames_or_is_marked(name: str, kind: str) -> Non
     spec, samples = FRONT_ENDS[name], noise(2 * DEEP)
     bad = slice(DEEP // 2, 2 * DEEP if kind in ("silence", "denormal") else DEEP // 2 + 500)
     samples[bad] = {
-        "silence": 0.0, "denormal": 1e-40, "half-scale offset": 0.5, "clipped": 1.0, "tiny": 1e-30, "huge": 1e6,
-        "nan": np.nan, "inf": np.inf,
-    }[kind]  # fmt: skip
+        "silence": 0.0,
+        "denormal": 1e-40,
+        "half-scale offset": 0.5,
+        "clipped": 1.0,
+        "tiny": 1e-30,
+        "huge": 1e6,
+        "nan": np.nan,
+        "inf": np.inf,
+    }[kind]
     _, values, valid = heard(spec, [block(0, samples)])
     assert np.isfinite(values).all()
     assert valid.all() == (kind not in ("nan", "inf"))

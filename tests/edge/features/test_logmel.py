@@ -20,9 +20,12 @@ def test_every_band_hears_a_tone_in_its_middle_even_when_narrower_than_a_bin(
     rate_hz: int, fft_size: int, low_hz: float, high_hz: float, bands: int, norm: str
 ) -> None:
     spec = FeatureSpec(
-        rate_hz=rate_hz, low_hz=low_hz, high_hz=high_hz, bands=bands,
+        rate_hz=rate_hz,
+        low_hz=low_hz,
+        high_hz=high_hz,
+        bands=bands,
         analysis=Mel(windows_samples=(fft_size,), fft_size=fft_size, norm=norm),
-    )  # fmt: skip
+    )
     weights = mel_filters(spec)
     height = 1.0 if norm == "peak" else 2.0 / high_hz
     assert weights.max(axis=1).min() > 1e-6 * height
@@ -41,9 +44,12 @@ def test_filters_are_triangles_that_no_rounding_silences(
     rate_hz: int, fft_size: int, low: float, high: float, bands: int, scale: str
 ) -> None:
     spec = FeatureSpec(
-        rate_hz=rate_hz, low_hz=low * rate_hz / 2, high_hz=high * rate_hz / 2, bands=bands,
+        rate_hz=rate_hz,
+        low_hz=low * rate_hz / 2,
+        high_hz=high * rate_hz / 2,
+        bands=bands,
         analysis=Mel(windows_samples=(fft_size,), fft_size=fft_size, scale=scale),
-    )  # fmt: skip
+    )
     weights = mel_filters(spec)
     assert weights.min() >= 0
     assert weights.max() <= 1

@@ -39,8 +39,13 @@ GRIDS = {  # rate, Hz; window, hop and transform, samples; bands; edges, Hz
     "8 kHz, from 0 Hz to Nyquist": (8000, 200, 80, 256, 24, 0.0, 4000.0),
 }
 HALVES = (60, 125, 128, 150, 256, 360, 500)  # of transforms, products of 2, 3 and 5
-TAPERS = {"hann": ("hann", True), "hanning": ("hann", False), "hamming": ("hamming", False),
-          "blackman": ("blackman", False), "povey": ("povey", False)}  # fmt: skip
+TAPERS = {
+    "hann": ("hann", True),
+    "hanning": ("hann", False),
+    "hamming": ("hamming", False),
+    "blackman": ("blackman", False),
+    "povey": ("povey", False),
+}
 """Kaldi's names: `hann` is periodic there, `hanning` symmetric."""
 
 
@@ -93,9 +98,15 @@ def librosa_filters(spec: FeatureSpec) -> NDArray[np.float64]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Empty filters detected", UserWarning)
         return librosa.filters.mel(
-            sr=spec.rate_hz, n_fft=mel.fft_size, n_mels=spec.bands, fmin=spec.low_hz, fmax=spec.high_hz,
-            htk=mel.scale == "htk", norm=norm, dtype=np.float64,
-        )  # fmt: skip
+            sr=spec.rate_hz,
+            n_fft=mel.fft_size,
+            n_mels=spec.bands,
+            fmin=spec.low_hz,
+            fmax=spec.high_hz,
+            htk=mel.scale == "htk",
+            norm=norm,
+            dtype=np.float64,
+        )
 
 
 def off_librosa(spec: FeatureSpec, peak: float) -> float:
@@ -175,9 +186,13 @@ def specs(draw: st.DrawFn) -> FeatureSpec:
     window = draw(st.integers(fft // 4, fft))
     edges = sorted((draw(st.floats(0, 0.8)), draw(st.floats(0, 0.8))))
     mel = Mel(
-        (window,), draw(st.sampled_from(("hann", "hamming", "blackman", "boxcar"))), unit="none", fft_size=fft,
-        scale=draw(st.sampled_from(("htk", "slaney"))), norm=draw(st.sampled_from(("peak", "area"))),
-    )  # fmt: skip
+        (window,),
+        draw(st.sampled_from(("hann", "hamming", "blackman", "boxcar"))),
+        unit="none",
+        fft_size=fft,
+        scale=draw(st.sampled_from(("htk", "slaney"))),
+        norm=draw(st.sampled_from(("peak", "area"))),
+    )
     low, high = edges[0] * rate / 2, (edges[1] + 0.2) * rate / 2
     return FeatureSpec(
         rate, draw(st.integers(8, 2 * window)), draw(st.integers(1, 40)), low, high, mel, Log(floor=-300)

@@ -90,9 +90,14 @@ def test_the_hash_of_a_spec_never_changes(name: str) -> None:
 
 def test_equal_numbers_of_other_types_give_the_same_hash() -> None:
     other = FeatureSpec(
-        rate_hz=np.int64(8000), low_hz=50, high_hz=np.float64(2500), hop_samples=100.0,  # type: ignore[arg-type]
-        analysis=Mel(windows_samples=[np.int32(400)]), scale=[1], compression=Log(floor=-100),  # type: ignore[arg-type]
-    )  # fmt: skip
+        rate_hz=np.int64(8000),
+        low_hz=50,
+        high_hz=np.float64(2500),
+        hop_samples=100.0,  # type: ignore[arg-type]
+        analysis=Mel(windows_samples=[np.int32(400)]),
+        scale=[1],
+        compression=Log(floor=-100),  # type: ignore[arg-type]
+    )
     assert other.sha256 == FeatureSpec().sha256
 
 

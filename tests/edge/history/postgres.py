@@ -33,7 +33,6 @@ class Postgres:
     """One server on a free port of this machine; use it in a `with` block."""
 
     def __init__(self, settings: tuple[str, ...] = QUICK) -> None:
-        """Make its folder, start nothing yet."""
         if MISSING:
             pytest.skip(f"not on this machine: {', '.join(MISSING)}; apt-get install postgresql")
         self.port, self._settings = free_port(), settings

@@ -75,8 +75,17 @@ def test_coverage_says_what_was_measured_what_was_lost_and_what_was_not_told(war
 
 def test_who_answered_an_alarm_is_in_its_row(ward: Connection) -> None:
     (row,) = alarms(ward, DAY).rows
-    assert tuple(row) == (EIGHT_MS + 10_000, *PLACE, "continuous", "Me", "acknowledged", "Ack", "nurse K (board)",
-                          "seen", "Operational")  # fmt: skip
+    assert tuple(row) == (
+        EIGHT_MS + 10_000,
+        *PLACE,
+        "continuous",
+        "Me",
+        "acknowledged",
+        "Ack",
+        "nurse K (board)",
+        "seen",
+        "Operational",
+    )
 
 
 def test_holes_are_the_numbers_that_did_not_come(ward: Connection) -> None:

@@ -53,19 +53,28 @@ def window(seconds: int, known: bool = True) -> dict[str, Any]:
     share = 1.0 if known else 0.25
     missing = {} if known else {"no_contact": round(seconds * 0.75, 3)}
     return {
-        "s": seconds, "known": known, "coverage": share, "measured_s": seconds * share, "unverified_s": 0.0,
-        "groups": groups, "missing_s": missing,
-    }  # fmt: skip
+        "s": seconds,
+        "known": known,
+        "coverage": share,
+        "measured_s": seconds * share,
+        "unverified_s": 0.0,
+        "groups": groups,
+        "missing_s": missing,
+    }
 
 
 def trend(known: bool = True, stop: int = 480_000) -> dict[str, Any]:
     """A trend at `WALL_S`."""
     windows = [window(seconds, known) for seconds in (60, 300, 3600)]
     body = {
-        "schema": "laennec.trend/1", "mode": "Test", "stream": "bed1", "boot_id": "b3f1b3f1",
+        "schema": "laennec.trend/1",
+        "mode": "Test",
+        "stream": "bed1",
+        "boot_id": "b3f1b3f1",
         "ts": "2027-01-15T08:00:00.000Z",
-        "sample": {"rate": 8000, "stop": stop}, "windows": windows,
-    }  # fmt: skip
+        "sample": {"rate": 8000, "stop": stop},
+        "windows": windows,
+    }
     return checked(encode(body))
 
 
@@ -75,15 +84,23 @@ RULE = Rule("Phy", "Me", latching=True, limit=6.0)
 def alarm(signal: str, node: Node = LIVE, known: bool = True, limit: float | None = 6.0) -> dict[str, Any]:
     """The alarm of continuous sounds."""
     rule = Rule("Phy", "Me", latching=True, limit=limit)
-    state = AlarmState(rev=7, known=known, presence=signal in ("On", "Ack"), signal=signal, since_s=10.0, episode=2,
-                       acknowledged=NURSE)  # type: ignore[arg-type]  # fmt: skip
+    state = AlarmState(
+        rev=7, known=known, presence=signal in ("On", "Ack"), signal=signal, since_s=10.0, episode=2, acknowledged=NURSE
+    )  # type: ignore[arg-type]
     return checked(
         encode(alarm_body(node, AlarmNow(Key("bed1", "continuous"), rule, state, "raised", 8.0), 60.0, wall))
     )
 
 
-def transition(signal: str, cause: str, rev: int, stream: str = "bed1", condition: str = "continuous",
-               by: Person | None = None, at_s: float = 10.0) -> dict[str, Any]:  # fmt: skip
+def transition(
+    signal: str,
+    cause: str,
+    rev: int,
+    stream: str = "bed1",
+    condition: str = "continuous",
+    by: Person | None = None,
+    at_s: float = 10.0,
+) -> dict[str, Any]:
     """One change of an alarm."""
     state = AlarmState(rev=rev, known=True, presence=signal in ("On", "Ack"), signal=signal, since_s=at_s, episode=2)  # type: ignore[arg-type]
     kind = "Phy" if condition == "continuous" else "Tec"

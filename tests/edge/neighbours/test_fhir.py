@@ -73,8 +73,9 @@ def test_a_sound_without_a_code_of_snomed_keeps_our_own() -> None:
 
 def test_a_sound_that_lasts_has_no_end() -> None:
     assert OBSERVATIONS["observation-sound"]["effectivePeriod"] == {
-        "start": "2027-01-15T08:00:00.000Z", "end": "2027-01-15T08:00:01.500Z",
-    }  # fmt: skip
+        "start": "2027-01-15T08:00:00.000Z",
+        "end": "2027-01-15T08:00:01.500Z",
+    }
     assert of_event(event("onset", 1, None))["effectivePeriod"] == {"start": "2027-01-15T08:00:00.000Z"}
 
 
@@ -91,8 +92,11 @@ def test_what_was_not_measured_has_a_reason_and_no_value() -> None:
     resource = OBSERVATIONS["observation-not-measured"]
     coverage = resource["component"].pop()
     assert coverage["valueQuantity"] == {
-        "value": 25.0, "unit": "%", "system": "http://unitsofmeasure.org", "code": "%",
-    }  # fmt: skip
+        "value": 25.0,
+        "unit": "%",
+        "system": "http://unitsofmeasure.org",
+        "code": "%",
+    }
     assert "dataAbsentReason" in resource
     assert not [key for key in values(resource["component"]) if key.startswith("value")]
     resource["component"].append(coverage)

@@ -97,8 +97,10 @@ def test_quality_is_the_state_of_the_stream_with_its_reason() -> None:
     quality = components()["quality"]
     assert render(quality["value_template"], body) in quality["options"]
     assert json.loads(render(quality["json_attributes_template"], body)) == {
-        "reason": "speech", "fault": "speech", "verified": None,
-    }  # fmt: skip
+        "reason": "speech",
+        "fault": "speech",
+        "verified": None,
+    }
     assert render(quality["value_template"], {**body, "state": "unknown"}) == "None"
 
 

@@ -66,7 +66,7 @@ def test_breath_has_only_the_alarms_of_its_sections_and_no_breath_the_priority_o
         (False, Verdict(touches=True), None, False, False),
         (None, Verdict(touches=True), None, None, None),  # lost, masked, or too short to say
     ],
-)  # fmt: skip
+)
 def test_a_pause_without_evidence_of_contact_is_never_nothing(
     is_without: bool | None, verdict: Verdict, vitals: Vitals | None, paused: bool | None, unheard: bool | None
 ) -> None:
@@ -126,14 +126,22 @@ def test_only_a_device_that_measures_it_has_an_alarm_of_its_battery(tmp_path: Pa
 
 def test_every_setting_of_an_alarm_reaches_its_rule(tmp_path: Path) -> None:
     alarms = {
-        "burden": {"continuous": {
-            "limit_s_per_min": 6, "priority": "Hi", "delay_s": 5, "latching": False, "escalate_s": 60, "group_s": 30,
-        }, "discontinuous": {"limit_s_per_min": 9, "priority": "Lo"}},
+        "burden": {
+            "continuous": {
+                "limit_s_per_min": 6,
+                "priority": "Hi",
+                "delay_s": 5,
+                "latching": False,
+                "escalate_s": 60,
+                "group_s": 30,
+            },
+            "discontinuous": {"limit_s_per_min": 9, "priority": "Lo"},
+        },
         "technical": {
             "clock": {"enabled": False},
             "signal-lost": {"priority": "Hi", "delay_s": 0, "latching": True, "escalate_s": 99},
         },
-    }  # fmt: skip
+    }
     rules = rules_of(settings(tmp_path, alarms=alarms), GROUPS)
     assert rules[Key("bed1", "continuous")] == Rule("Phy", "Hi", 5.0, False, 60.0, 30.0, 6.0)
     assert rules[Key("bed1", "discontinuous")] == Rule("Phy", "Lo", 0.0, False, None, 300.0, 9.0)

@@ -39,11 +39,15 @@ class Ward:
         self.said = [Heard() for _ in sources]
         self.streams = [
             NodeStream(
-                Stream(id=f"bed{number}", source="bursts", pace=source.pace), source, self.model, NODE, said,  # type: ignore[arg-type]
+                Stream(id=f"bed{number}", source="bursts", pace=source.pace),
+                source,
+                self.model,
+                NODE,
+                said,  # type: ignore[arg-type]
                 phase_of(number, self.model.chunk),
             )
             for number, (source, said) in enumerate(zip(sources, self.said, strict=True))
-        ]  # fmt: skip
+        ]
         self.engine = Engine(self.model, self.streams, ["normal"] * len(sources))  # type: ignore[arg-type]
         wakes = [partial(self.engine.wake, number) for number in range(len(sources))]
         readings = [
@@ -101,8 +105,11 @@ def test_a_source_that_fails_ends_its_stream_alone() -> None:
     ward.run()
     assert [ward.events(number) for number in range(4)] == [["onset", "end"] * count for count in (5, 2, 2, 5)]
     assert [(stream.failure[:16], stream.is_broken) for stream in ward.streams] == [
-        ("", False), ("internal error: ", True), ("unplugged", False), ("", False)
-    ]  # fmt: skip
+        ("", False),
+        ("internal error: ", True),
+        ("unplugged", False),
+        ("", False),
+    ]
     assert all(source.closed for source in bad)
 
 

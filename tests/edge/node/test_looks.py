@@ -211,10 +211,14 @@ def test_of_one_bed_no_more_users_are_remembered_than_there_may_be(looking: Look
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        ({"duration_s": 31}, "duration_s"), ({"duration_s": -1}, "duration_s"), ({"by": ""}, "by"),
-        ({"for": 3}, "for"), ({"id": "no id"}, "id"), ({"duration_s": "5"}, "duration_s"),
+        ({"duration_s": 31}, "duration_s"),
+        ({"duration_s": -1}, "duration_s"),
+        ({"by": ""}, "by"),
+        ({"for": 3}, "for"),
+        ({"id": "no id"}, "id"),
+        ({"duration_s": "5"}, "duration_s"),
     ],
-)  # fmt: skip
+)
 def test_a_mistake_is_answered_with_what_is_wrong_and_starts_nothing(body: dict[str, Any], reason: str) -> None:
     some = Looking()
     answer = some.order(**body)

@@ -18,9 +18,14 @@ from edge.node.mel_columns import MelColumns
 from edge.types import Block
 
 SPEC = FeatureSpec(
-    hop_samples=64, bands=48, high_hz=2000.0, analysis=Mel(windows_samples=(512, 128)), compression=Log(floor=-105.0),
-    offset=(-75.0,), scale=(20.0,),
-)  # fmt: skip
+    hop_samples=64,
+    bands=48,
+    high_hz=2000.0,
+    analysis=Mel(windows_samples=(512, 128)),
+    compression=Log(floor=-105.0),
+    offset=(-75.0,),
+    scale=(20.0,),
+)
 CHUNK = ChunkSpec(chunk_frames=60, lookahead_frames=100, score_frames=4)
 RATE_HZ, COLUMN, FRAMES = 8000, 256, 4
 

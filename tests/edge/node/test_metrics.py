@@ -29,9 +29,19 @@ from tests.edge.fakes import Bursts, LoudnessModel
 NODE = Node("laennec/v1", "ward", "edge-7", "Test", "b3f1b3f1")
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 VITALS = Vitals(
-    "0x1a2b3c4d", True, rate_hz=4000.1, ppm=25.0, residual_ms=0.4, lost=0.01, masked=0.02, dropped_s=3.0,
-    battery_percent=81, contact=200, motion_mg=12, rssi_dbm=-60,
-)  # fmt: skip
+    "0x1a2b3c4d",
+    True,
+    rate_hz=4000.1,
+    ppm=25.0,
+    residual_ms=0.4,
+    lost=0.01,
+    masked=0.02,
+    dropped_s=3.0,
+    battery_percent=81,
+    contact=200,
+    motion_mg=12,
+    rssi_dbm=-60,
+)
 
 
 @pytest.fixture

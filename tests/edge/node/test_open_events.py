@@ -27,8 +27,15 @@ ID = "01M82V69XRES0V4E6QY2DZ65JA"
 def test_an_outbox_that_cannot_be_read_is_asked_again_for_what_is_open(tmp_path: Path) -> None:
     path, config = tmp_path / "o.db", parse_config({"node": "n", "streams": [{"id": "bed1", "source": "x"}]}, "test")
     times = {"onset": "2026-11-22T23:59:16.920Z", "end": None, "published": None}
-    onset = {"id": ID, "rev": 1, "type": "onset", "boot_id": "00000000", "stream": "bed1", "time": times,
-             "sample": {"rate": 8000, "onset": 5, "end": None}}  # fmt: skip
+    onset = {
+        "id": ID,
+        "rev": 1,
+        "type": "onset",
+        "boot_id": "00000000",
+        "stream": "bed1",
+        "time": times,
+        "sample": {"rate": 8000, "onset": 5, "end": None},
+    }
     with closing(Outbox(path, 10, 1)) as outbox:
         outbox.put([Message("t/s/bed1/event", onset, 60, (ID, 1))])
         service = Service(config, LoudnessModel(), [Bursts(1, False)], outbox)  # type: ignore[arg-type]

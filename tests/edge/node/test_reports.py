@@ -117,17 +117,37 @@ def test_the_health_of_a_device_is_rounded_and_what_is_not_known_is_null() -> No
     known = Vitals(
         "0x1a", False, ("no contact",), 8000.12345, -12.345, 1.2345, 0.123456, 0.654321, 2.5, 80, 12, 7, -60, "1.2"
     )
-    assert device_of(known).body().items() >= {
-        "id": "0x1a", "measurable": False, "conditions": ["no contact"], "rate_hz": 8000.123, "ppm": -12.3,
-        "clock_ms": 1.23, "lost": 0.1235, "masked": 0.6543, "dropped_s": 2.5, "battery_percent": 80, "contact": 12,
-        "motion_mg": 7, "rssi_dbm": -60, "firmware": "1.2",
-    }.items()  # fmt: skip
+    assert (
+        device_of(known).body().items()
+        >= {
+            "id": "0x1a",
+            "measurable": False,
+            "conditions": ["no contact"],
+            "rate_hz": 8000.123,
+            "ppm": -12.3,
+            "clock_ms": 1.23,
+            "lost": 0.1235,
+            "masked": 0.6543,
+            "dropped_s": 2.5,
+            "battery_percent": 80,
+            "contact": 12,
+            "motion_mg": 7,
+            "rssi_dbm": -60,
+            "firmware": "1.2",
+        }.items()
+    )
     nothing = device_of(Vitals("0x1a", True)).body()
     assert [nothing[key] for key in ("rate_hz", "ppm", "clock_ms", "lost", "masked", "battery_percent")] == [None] * 6
 
 
 def test_the_status_of_a_stream_says_this() -> None:
     assert stream_status_body(NODE, State("lost", "no sound arrives", 1.8e9), 1.8e9 + 60) == {
-        "schema": "laennec.stream/1", "state": "lost", "reason": "no sound arrives", "verified": None, "gain_db": 0,
-        "since": "2027-01-15T08:00:00.000Z", "boot_id": "b3f1b3f1", "ts": "2027-01-15T08:01:00.000Z",
-    }  # fmt: skip
+        "schema": "laennec.stream/1",
+        "state": "lost",
+        "reason": "no sound arrives",
+        "verified": None,
+        "gain_db": 0,
+        "since": "2027-01-15T08:00:00.000Z",
+        "boot_id": "b3f1b3f1",
+        "ts": "2027-01-15T08:01:00.000Z",
+    }

@@ -152,9 +152,15 @@ def test_in_its_first_block_a_stream_is_ok(monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.parametrize(
     ("source", "pace", "live"),
-    [("a.flac", False, False), ("a.flac", True, True), ("mic", False, True), ("mic:USB", False, True),
-     ("link:0x1a2b3c4d", True, True), ("mice.flac", False, False)],
-)  # fmt: skip
+    [
+        ("a.flac", False, False),
+        ("a.flac", True, True),
+        ("mic", False, True),
+        ("mic:USB", False, True),
+        ("link:0x1a2b3c4d", True, True),
+        ("mice.flac", False, False),
+    ],
+)
 def test_microphones_devices_and_files_in_real_time_are_live(
     monkeypatch: pytest.MonkeyPatch, source: str, pace: bool, live: bool
 ) -> None:

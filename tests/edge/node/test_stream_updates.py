@@ -16,8 +16,12 @@ LONG = sound(9.0, (1.0, 8.0))
 def test_a_sound_of_seven_seconds_is_told_of_every_other_second_and_its_revs_are_in_order() -> None:
     events = spoken(LONG, update_s=2)
     assert [(body["type"], body["rev"]) for body in events] == [
-        ("onset", 1), ("update", 2), ("update", 3), ("update", 4), ("end", 5),
-    ]  # fmt: skip
+        ("onset", 1),
+        ("update", 2),
+        ("update", 3),
+        ("update", 4),
+        ("end", 5),
+    ]
     assert len({body["id"] for body in events}) == 1
     assert [body["sample"]["until"] / RATE_HZ for body in events[1:4]] == [3.0, 5.0, 7.0]
     assert [body["sample"]["end"] for body in events] == [None] * 4 + [8 * RATE_HZ]

@@ -111,8 +111,12 @@ def test_each_minute_of_sound_is_remembered_with_its_end(tmp_path: Path, monkeyp
     bed, published = _driven(), list[tuple[str, Body, int | None]]()
     history = TrendHistory(tmp_path / "a.history", ["bed1"])
     trends = Trends(
-        [bed], LoudnessModel(), NODE, lambda *said: published.append(said), history  # type: ignore[arg-type]
-    )  # fmt: skip
+        [bed],
+        LoudnessModel(),
+        NODE,
+        lambda *said: published.append(said),
+        history,  # type: ignore[arg-type]
+    )
     bed.burden.remember = history.put
     trends.start()
     bed.hear(*_blocks(190))
@@ -147,7 +151,7 @@ def test_no_minute_is_told_twice_after_a_standstill_or_at_the_end(
     history = TrendHistory(tmp_path / "a.history", ["bed1"])
     trends = Trends(
         [bed], LoudnessModel(), NODE, lambda _topic, body, _expiry: stops.append(body["sample"]["stop"]), history
-    )  # fmt: skip
+    )
     trends.start()
     bed.hear(*_blocks(100))
     for wait_s in (

@@ -139,8 +139,10 @@ def test_any_rate_and_the_chosen_channel_are_read_as_by_detect(tmp_path: Path) -
 def test_slopes_are_panels_of_their_own(tone: Path) -> None:
     picture = see(tone, replace(FRONT_ENDS["log-mel"], deltas=2))
     assert [(panel.unit, panel.signed) for panel in picture.panels] == [
-        ("dB", False), ("dB a frame", True), ("dB a frame²", True)
-    ]  # fmt: skip
+        ("dB", False),
+        ("dB a frame", True),
+        ("dB a frame²", True),
+    ]
     band = int(np.argmin(np.abs(picture.centres_hz - 400)))
     slope = picture.panels[1].values[:, band]
     assert picture.times_s[np.nanargmax(slope)] == pytest.approx(1.0, abs=0.04)
@@ -163,9 +165,12 @@ def test_centres_are_those_of_the_filters() -> None:
 
 
 @given(
-    count=st.integers(1, 400), most=st.sampled_from([2, 8, 64]), seed=st.integers(0, 99), cut=st.integers(1, 50),
+    count=st.integers(1, 400),
+    most=st.sampled_from([2, 8, 64]),
+    seed=st.integers(0, 99),
+    cut=st.integers(1, 50),
     first=st.integers(0, 20),
-)  # fmt: skip
+)
 def test_a_column_is_the_maximum_of_its_frames_however_they_come(
     count: int, most: int, seed: int, cut: int, first: int
 ) -> None:

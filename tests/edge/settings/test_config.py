@@ -133,8 +133,9 @@ def test_what_no_device_and_no_other_stream_is_are_told_together() -> None:
     with pytest.raises(ConfigError) as error:
         parse_config({"streams": streams}, "x")
     assert [line.partition(":")[0] for line in str(error.value).splitlines()[1:]] == [
-        "  streams[1].id", "  streams[0].source",
-    ]  # fmt: skip
+        "  streams[1].id",
+        "  streams[0].source",
+    ]
 
 
 def test_relative_paths_begin_at_the_folder_of_the_file(tmp_path: Path) -> None:
@@ -166,12 +167,20 @@ def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
     assert re.search(r"cannot read the configuration .*none.yaml: No such file", str(caught.value))
 
 
-@given(st.recursive(
-    st.none() | st.booleans() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
-        st.sampled_from([*Config.model_fields, *Mqtt.model_fields, "x", "id", "source"]), inner, max_size=4,
-    ), max_leaves=12,
-))  # fmt: skip
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from([*Config.model_fields, *Mqtt.model_fields, "x", "id", "source"]),
+                inner,
+                max_size=4,
+            )
+        ),
+        max_leaves=12,
+    )
+)
 def test_any_tree_gives_settings_or_its_mistakes_in_plain_words(tree: object) -> None:
     message = "command line: "
     try:

@@ -27,10 +27,21 @@ def refused(text: str, folder: Path) -> str:
 @pytest.mark.parametrize(
     "value",
     [
-        "!!bool foo", "!!int ''", "!!float ''", "!!timestamp foo", "!!set [a]", "!!map [a]", "!!omap {a: 1}",
-        "!!null {}", "!!str 5", "!!python/object/apply:os.system [ls]", "!mine 5", "! 5", "!<tag:a> 5",
+        "!!bool foo",
+        "!!int ''",
+        "!!float ''",
+        "!!timestamp foo",
+        "!!set [a]",
+        "!!map [a]",
+        "!!omap {a: 1}",
+        "!!null {}",
+        "!!str 5",
+        "!!python/object/apply:os.system [ls]",
+        "!mine 5",
+        "! 5",
+        "!<tag:a> 5",
     ],
-)  # fmt: skip
+)
 def test_a_tag_is_refused_with_its_line(value: str, tmp_path: Path) -> None:
     message = refused(f"site: a\nnode: {value}", tmp_path)
     assert message.startswith("tags are not used here; remove ")

@@ -142,9 +142,10 @@ def test_a_gap_of_the_device_stays_a_gap() -> None:
 
 
 def test_another_rate_is_resampled_and_keeps_its_moments() -> None:
-    source, out = heard(count(16_000, rate_hz=16_000.0, clock=replace(SURE, rate_hz=16_000.0)), *(
-        block(16_000 + k * 320, 320) for k in range(50)
-    ))  # fmt: skip
+    source, out = heard(
+        count(16_000, rate_hz=16_000.0, clock=replace(SURE, rate_hz=16_000.0)),
+        *(block(16_000 + k * 320, 320) for k in range(50)),
+    )
     assert (out[0].start, out[-1].stop) == (8000, 16_000)
     assert all(a.stop == b.start for a, b in pairwise(out))
     assert source.recorded_s(16_000) == pytest.approx(2.0)

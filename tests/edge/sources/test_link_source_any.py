@@ -45,15 +45,22 @@ def test_the_index_only_rises_and_every_jump_is_told(steps: list[tuple[str, int]
 
 
 @given(
-    st.floats(1000, 200_000), st.sampled_from([4000, 8000, 16_000]), st.sampled_from(["resample", "refuse"]),
-    st.lists(st.tuples(st.floats(0.01, 5e6), st.sampled_from([1.0, 8.0, 600.0]), st.booleans(), st.booleans()),
-             min_size=1, max_size=4),
-)  # fmt: skip
+    st.floats(1000, 200_000),
+    st.sampled_from([4000, 8000, 16_000]),
+    st.sampled_from(["resample", "refuse"]),
+    st.lists(
+        st.tuples(st.floats(0.01, 5e6), st.sampled_from([1.0, 8.0, 600.0]), st.booleans(), st.booleans()),
+        min_size=1,
+        max_size=4,
+    ),
+)
 @settings(deadline=None, max_examples=60)
 def test_whatever_a_clock_says_nothing_dies_and_every_jump_is_told(
-    declared_hz: float, rate_hz: int, rate_error: Literal["resample", "refuse"],
+    declared_hz: float,
+    rate_hz: int,
+    rate_error: Literal["resample", "refuse"],
     told: list[tuple[float, float, bool, bool]],
-) -> None:  # fmt: skip
+) -> None:
     items: list[Block | Gap | DeviceEpoch | StreamEnd] = []
     for hz, span_s, is_sure, is_wrong in told:
         ppm = (hz / declared_hz - 1) * 1e6

@@ -34,8 +34,13 @@ def test_a_thousand_pauses_of_a_signal_are_one_line_and_what_was_before_and_afte
     records += alarms.advance(2100.0, {KEY: 0.0})
     short = folded(records)
     assert [cause for cause, _ in causes(short)] == [
-        "known", "present", "raised", "audio paused", "acknowledged", "cleared",
-    ]  # fmt: skip
+        "known",
+        "present",
+        "raised",
+        "audio paused",
+        "acknowledged",
+        "cleared",
+    ]
     (pauses,) = [each for each in short if isinstance(each, Transition) and each.cause == "audio paused"]
     assert (pauses.repeats, pauses.first_s, pauses.at_s) == (999, 10.0, 1009.0)
     assert Alarms(RULES, short).state(KEY) == alarms.state(KEY)

@@ -23,9 +23,12 @@ class Ward(RuleBasedStateMachine):
     """A bed with a physiological and a technical alarm."""
 
     @initialize(
-        urgency=st.integers(0, 2), latches=st.booleans(), delay=st.sampled_from([0, 20]),
-        patience=st.sampled_from([30, 10**9]), limit=st.sampled_from([None, 5.0]),
-    )  # fmt: skip
+        urgency=st.integers(0, 2),
+        latches=st.booleans(),
+        delay=st.sampled_from([0, 20]),
+        patience=st.sampled_from([30, 10**9]),
+        limit=st.sampled_from([None, 5.0]),
+    )
     def begin(self, urgency: int, latches: bool, delay: int, patience: int, limit: float | None) -> None:
         self.rules = {
             BED: Rule("Phy", URGENCY[urgency], delay, latches, patience, 60, limit),  # type: ignore[arg-type]

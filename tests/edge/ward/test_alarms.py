@@ -70,10 +70,13 @@ def test_an_id_belongs_to_one_command_of_one_user(ringing: Alarms) -> None:
         ("bed1", ack(condition="stridor"), "no alarm 'stridor' here; there are continuous, signal-lost"),
         ("bed1", ack(condition="continuous", episode=2), "episode 2 is not the present one (1)"),
         ("bed1", ack(episode=1), "an episode needs its condition"),
-        ("bed1", Limit(id="l", by="n", condition="signal-lost", limit_s_per_min=3.0, why="why"),
-         "signal-lost has no limit"),
+        (
+            "bed1",
+            Limit(id="l", by="n", condition="signal-lost", limit_s_per_min=3.0, why="why"),
+            "signal-lost has no limit",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_carried_out_changes_nothing_and_may_be_corrected(
     stream: str, command: Command, reason: str, ringing: Alarms
 ) -> None:
@@ -109,8 +112,11 @@ def test_an_alarm_that_the_settings_do_not_have_any_more_is_ended_in_the_log(rin
     again = Alarms(kept, ringing.snapshot())
     (ended,) = again.advance(20.0, SOUND)
     assert (ended.key, ended.cause, ended.state.signal, ended.state.rev) == (
-        BURDEN, "not configured", "Off", ringing.state(BURDEN).rev + 1,
-    )  # fmt: skip
+        BURDEN,
+        "not configured",
+        "Off",
+        ringing.state(BURDEN).rev + 1,
+    )
     assert again.advance(21.0, SOUND) == []
 
 

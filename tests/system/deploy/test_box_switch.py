@@ -147,10 +147,25 @@ def test_of_two_deployments_at_once_the_second_is_refused(box: Box, tmp_path: Pa
     house, config = box.house("slow"), tmp_path / "ward.yaml"
     config.write_text(CONFIG)
     first = subprocess.Popen(
-        [sys.executable, "-m", "deploy", "install", "--device", "local", "--root", str(box.layout.root),
-         "--wheelhouse", house.wheels[0].path.parent, "--config", config],
-        cwd=PROJECT, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "deploy",
+            "install",
+            "--device",
+            "local",
+            "--root",
+            str(box.layout.root),
+            "--wheelhouse",
+            house.wheels[0].path.parent,
+            "--config",
+            config,
+        ],
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
     assert first.stdout is not None
     try:
         for line in first.stdout:

@@ -37,8 +37,10 @@ class Fleet:
         """The file, for a wheelhouse of stand-ins that behave so."""
         (self.folder / "ward.yaml").write_text(ward)
         folder = self.house(behaviour).wheels[0].path.parent
-        lines = [f"  {name}: {{root: {self.folder / name}, values: {{source: '{source}'}}}}\n"
-                 for name, source in self.boxes.items()]  # fmt: skip
+        lines = [
+            f"  {name}: {{root: {self.folder / name}, values: {{source: '{source}'}}}}\n"
+            for name, source in self.boxes.items()
+        ]
         (self.folder / "fleet.yaml").write_text(
             f"at_once: 2\nhealthy_s: 0.3\n{more}\ndefaults: {{device: local, site: ward-b, config: ward.yaml, "
             f"wheelhouse: {folder}, files: {{mqtt-password: 'secrets/${{node}}'}}}}\nboxes:\n{''.join(lines)}"

@@ -236,9 +236,12 @@ def ward(folder: Path, made: Path, broker: Broker, **mqtt: object) -> Path:
     """Settings of edge-7 as `setup node` says them."""
     client = made / "clients" / "ward-b.edge-7"
     settings = {
-        "host": "localhost", "port": broker.port, "username": "ward-b.edge-7",
-        "password_file": str(client / "mqtt-password"), "tls": {"ca": str(client / "ca.pem")},
-    }  # fmt: skip
+        "host": "localhost",
+        "port": broker.port,
+        "username": "ward-b.edge-7",
+        "password_file": str(client / "mqtt-password"),
+        "tls": {"ca": str(client / "ca.pem")},
+    }
     stream = {"id": "bed1", "source": str(DEMO_AUDIO), "pace": False}
     path = folder / "ward.yaml"
     site = mqtt.pop("site", "ward-b")

@@ -78,9 +78,14 @@ def ward(folder: Path, made: Path, broker: Broker, site: str = "ward-b") -> Path
     """Settings of a node that logs in as ward-b.edge-7."""
     client = made / "clients" / "ward-b.edge-7"
     mqtt = {
-        "host": "localhost", "port": broker.port, "username": "ward-b.edge-7", "reconnect_min_s": 0.1,
-        "reconnect_max_s": 0.3, "password_file": str(client / "mqtt-password"), "tls": {"ca": str(client / "ca.pem")},
-    }  # fmt: skip
+        "host": "localhost",
+        "port": broker.port,
+        "username": "ward-b.edge-7",
+        "reconnect_min_s": 0.1,
+        "reconnect_max_s": 0.3,
+        "password_file": str(client / "mqtt-password"),
+        "tls": {"ca": str(client / "ca.pem")},
+    }
     tree = {"site": site, "node": "edge-7", "streams": [{"id": "bed1", "source": "none.wav"}], "mqtt": mqtt}
     path = folder / f"{site}.yaml"
     path.write_text(yaml.safe_dump({**tree, "outbox": {"path": str(folder / "outbox.db")}}))
@@ -95,9 +100,14 @@ def event(node: Node, number: int, rev: int = 1) -> Message:
     """An event as the contract has it, in the parts that are used here."""
     minute = f"2026-11-21T03:{number // 60:02}:{number % 60:02}.000Z"
     body = {
-        "id": f"id{number:04}", "rev": rev, "seq": 0, "site": node.site, "stream": "bed1", "late": False,
+        "id": f"id{number:04}",
+        "rev": rev,
+        "seq": 0,
+        "site": node.site,
+        "stream": "bed1",
+        "late": False,
         "time": {"onset": minute, "end": minute if rev == 2 else None, "published": None},
-    }  # fmt: skip
+    }
     return Message(node.topic("s", "bed1", "event"), body, EVENT_EXPIRY_S, (f"id{number:04}", rev))
 
 

@@ -188,8 +188,9 @@ def test_the_supervisor_of_an_older_release_is_ended_first(service: Service, tmp
     run = tmp_path / "run/laennec"
     run.mkdir(parents=True)
     holds = f"import fcntl, time; lock = open({str(run / 'supervisor.lock')!r}, 'w'); fcntl.flock(lock, fcntl.LOCK_EX)"
-    older = subprocess.Popen([sys.executable, "-c", f"{holds}; print('has it', flush=True); time.sleep(600)"],
-                             stdout=subprocess.PIPE)  # fmt: skip
+    older = subprocess.Popen(
+        [sys.executable, "-c", f"{holds}; print('has it', flush=True); time.sleep(600)"], stdout=subprocess.PIPE
+    )
     assert older.stdout is not None
     older.stdout.readline()
     older.stdout.close()

@@ -109,10 +109,23 @@ def test_make_deploys_over_ssh_below_a_root_and_goes_back_and_away(server: Serve
 
     def make(*words: str) -> str:
         done = subprocess.run(
-            ["make", *words, "DEVICE=x86", f"HOST={server.user}@127.0.0.1", f"PORT={server.port}",
-             f"ROOT={box.layout.root}", f"SSH_OPTIONS={server.config()}", f"CONFIG={config}", "HEALTHY_S=0.3"],
-            cwd=PROJECT, env=kept, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            [
+                "make",
+                *words,
+                "DEVICE=x86",
+                f"HOST={server.user}@127.0.0.1",
+                f"PORT={server.port}",
+                f"ROOT={box.layout.root}",
+                f"SSH_OPTIONS={server.config()}",
+                f"CONFIG={config}",
+                "HEALTHY_S=0.3",
+            ],
+            cwd=PROJECT,
+            env=kept,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -130,10 +143,15 @@ def test_a_box_of_a_fleet_is_reached_as_a_single_one_is(server: Server, box: Box
     ward, fleet = tmp_path / "ward.yaml", tmp_path / "fleet.yaml"
     ward.write_text("site: ${site}\nnode: ${node}\nstreams: [{id: bed1, source: mic}]\n")
     tree = {
-        "device": "x86", "site": "ward-b", "host": f"{server.user}@127.0.0.1", "port": server.port,
-        "root": str(box.layout.root), "ssh_options": server.config(), "config": str(ward),
+        "device": "x86",
+        "site": "ward-b",
+        "host": f"{server.user}@127.0.0.1",
+        "port": server.port,
+        "root": str(box.layout.root),
+        "ssh_options": server.config(),
+        "config": str(ward),
         "wheelhouse": str(box.house("one").wheels[0].path.parent),
-    }  # fmt: skip
+    }
     fleet.write_text(json.dumps({"healthy_s": 0.3, "boxes": {"edge-7": tree}}))
     argv = [sys.executable, "-m", "deploy.fleet.command", "deploy", "--fleet", str(fleet)]
     done = subprocess.run(argv, cwd=PROJECT, capture_output=True, text=True, check=False)

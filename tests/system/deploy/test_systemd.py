@@ -67,9 +67,12 @@ def deploy(box: Box, tmp_path: Path, notes: Path) -> Deploy:
             request["files"] |= more_files or {}
             request["wheels"] = [{"name": w.path.name, "size": w.size, "sha256": w.sha256} for w in house.wheels]
         with subprocess.Popen(
-            [sys.executable, "-m", "deploy.box"], cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            [sys.executable, "-m", "deploy.box"],
+            cwd=PROJECT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             env={**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "NO_ANSWER": kill_at},
-        ) as child:  # fmt: skip
+        ) as child:
             assert child.stdin is not None
             assert child.stdout is not None
             child.stdin.write(json.dumps(request).encode() + b"\n")

@@ -36,8 +36,12 @@ def start_again(box: Box) -> None:
     with open(box.layout.log, "ab") as log:
         subprocess.run(
             ["setsid", "--fork", "sh", box.layout.current / "run.sh", box.layout.root],
-            env=box.layout.variables(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True,
-        )  # fmt: skip
+            env=box.layout.variables(),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            check=True,
+        )
 
 
 def spoil(box: Box, name: str, behaviour: str) -> None:

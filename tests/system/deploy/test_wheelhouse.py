@@ -37,9 +37,14 @@ def test_the_wheels_of_a_jetson_are_downloaded_on_any_machine(tmp_path: Path, to
     download(tools, required(wheel), folder, ("3.10", "aarch64", "2.35"))
     names = {path.name.split("-")[0]: path.name for path in folder.iterdir()}
     assert names.keys() == {
-        "pip", "pydantic", "pydantic_core", "annotated_types", "typing_inspection", "typing_extensions",
+        "pip",
+        "pydantic",
+        "pydantic_core",
+        "annotated_types",
+        "typing_inspection",
+        "typing_extensions",
         "exceptiongroup",
-    }, "markers are judged for the target, not for this Python"  # fmt: skip
+    }, "markers are judged for the target, not for this Python"
     assert "cp310" in names["pydantic_core"]
     assert names["pydantic_core"].endswith("aarch64.whl")
     pinned = (PROJECT / "constraints.txt").read_text()

@@ -52,10 +52,11 @@ class Running:
 
     def __init__(self, port: int, folder: Path, *beds: str) -> None:
         tree = {
-            "node": "node", "mqtt": {"port": port, "will_delay_s": 0},
+            "node": "node",
+            "mqtt": {"port": port, "will_delay_s": 0},
             "streams": [{"id": bed, "source": "absent"} for bed in beds],
             "alarms": {"technical": {"signal-lost": {"delay_s": 0}}},
-        }  # fmt: skip
+        }
         self.outbox, self.stop = Outbox(folder / "outbox.db", 10, 1), threading.Event()
         model: Any = LoudnessModel()
         service = Service(parse_config(tree, "test"), model, [Absent() for _ in beds], self.outbox)

@@ -76,8 +76,10 @@ def test_each_event_names_a_clip_that_holds_its_onset(
     assert_every_clip_is_whole(tmp_path / "clips")
     health = watcher.bodies("node/health")[-1]
     assert (health["clips"]["stored"], health["clips"]["files"], health["checks"]["clips"]) == (
-        len(stored), len(stored), "ok",
-    )  # fmt: skip
+        len(stored),
+        len(stored),
+        "ok",
+    )
 
 
 def test_a_person_orders_the_last_seconds_of_a_bed_once(

@@ -47,8 +47,12 @@ def test_a_demo_whose_detector_fails_fails() -> None:
 
 
 def test_rows_are_aligned_with_their_head() -> None:
-    event = {"sample": {"rate": 8000, "onset": 8000 * 75, "end": None}, "label": "fine_crackle",
-             "scores": {"peak": 0.91}, "stream": "bed1"}  # fmt: skip
+    event = {
+        "sample": {"rate": 8000, "onset": 8000 * 75, "end": None},
+        "label": "fine_crackle",
+        "scores": {"peak": 0.91},
+        "stream": "bed1",
+    }
     begun = row(event)
     over = row({**event, "sample": {**event["sample"], "end": 8000 * 76}})  # type: ignore[dict-item]
     assert begun.split() == ["01:15.00", "fine", "crackle", "0.91", "bed1", "begins"]

@@ -32,9 +32,12 @@ CONFIG = "homeassistant/device/laennec_local_n/{}/config"
 def run(folder: Path, port: int, *streams: str, **settings: object) -> None:
     """A node with these streams, to the end of its files."""
     tree = {
-        "node": "n", "mqtt": {"port": port}, "outbox": {"path": "o.db"}, **settings,
+        "node": "n",
+        "mqtt": {"port": port},
+        "outbox": {"path": "o.db"},
+        **settings,
         "streams": [{"id": each, "source": str(DEMO_AUDIO), "pace": False} for each in streams],
-    }  # fmt: skip
+    }
     (folder / "ward.yaml").write_text(json.dumps(tree))
     command = [sys.executable, "-m", "edge", "run", "--config", str(folder / "ward.yaml")]
     subprocess.run(command, check=True, capture_output=True, timeout=HANGS_S)
@@ -72,8 +75,11 @@ def test_every_topic_of_an_announcement_is_one_that_the_node_says(tmp_path: Path
     rate = "laennec/v1/local/n/s/bed1/breath"  # said each 5 s: a file at full speed may have ended before
     assert rate in topics
     assert topics - {rate} <= said.keys()
-    shown = {name: render(each["value_template"], said[each["state_topic"]])
-             for name, each in entities["components"].items() if each["state_topic"] in said}  # fmt: skip
+    shown = {
+        name: render(each["value_template"], said[each["state_topic"]])
+        for name, each in entities["components"].items()
+        if each["state_topic"] in said
+    }
     assert 0 < float(shown["burden_continuous"] if shown["burden_continuous"] != "None" else 1) <= 60
     assert 0 <= float(shown["coverage"]) <= 100
     assert shown["quality"] == "disabled"

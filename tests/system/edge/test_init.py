@@ -39,9 +39,15 @@ def in_a_terminal(folder: Path, answers: Sequence[tuple[str, str]], *arguments: 
     settings[3] &= ~termios.ECHO  # else what is typed stands among what is shown
     termios.tcsetattr(slave, termios.TCSANOW, settings)
     with subprocess.Popen(
-        [*COMMAND, *arguments], cwd=folder, env=environment(folder), stdin=slave, stdout=slave, stderr=slave,
-        start_new_session=True, preexec_fn=_own_terminal,
-    ) as process:  # fmt: skip
+        [*COMMAND, *arguments],
+        cwd=folder,
+        env=environment(folder),
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        start_new_session=True,
+        preexec_fn=_own_terminal,
+    ) as process:
         os.close(slave)
         shown, waiting = "", list(answers)
         while True:
@@ -63,16 +69,26 @@ def in_a_terminal(folder: Path, answers: Sequence[tuple[str, str]], *arguments: 
 def without_a_terminal(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
     command = [*COMMAND, *map(str, arguments)]
     return subprocess.run(
-        command, cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=HANGS_S, check=False,
+        command,
+        cwd=folder,
+        env=environment(folder),
+        capture_output=True,
+        text=True,
+        timeout=HANGS_S,
+        check=False,
         stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    )
 
 
 def test_six_answers_give_settings_that_the_doctor_has_checked(broker: Broker, tmp_path: Path) -> None:
     answers = [
-        ("What to listen to", str(DEMO_AUDIO)), ("Name of its bed", "bed12"), ("Age of the patient", "4 years"),
-        ("Name of this box", "box-1"), ("MQTT broker", f"127.0.0.1:{broker.port}"), ("User at the broker", ""),
-    ]  # fmt: skip
+        ("What to listen to", str(DEMO_AUDIO)),
+        ("Name of its bed", "bed12"),
+        ("Age of the patient", "4 years"),
+        ("Name of this box", "box-1"),
+        ("MQTT broker", f"127.0.0.1:{broker.port}"),
+        ("User at the broker", ""),
+    ]
     code, shown = in_a_terminal(tmp_path, answers)
     assert code == 0, shown
     config = load_config(tmp_path / "ward.yaml")
@@ -88,11 +104,18 @@ def test_six_answers_give_settings_that_the_doctor_has_checked(broker: Broker, t
 
 def test_an_answer_that_cannot_be_is_asked_again_and_a_password_is_for_its_owner_alone(tmp_path: Path) -> None:
     answers = [
-        ("What to listen to", "none.wav"), ("What to listen to", str(DEMO_AUDIO)), ("Name of its bed", "Bed 12"),
-        ("Name of its bed", ""), ("Age of the patient", "old"), ("Age of the patient", ""), ("Name of this box", ""),
-        ("MQTT broker", "a broker"), ("MQTT broker", "127.0.0.1:1"), ("User at the broker", "ward-b"),
+        ("What to listen to", "none.wav"),
+        ("What to listen to", str(DEMO_AUDIO)),
+        ("Name of its bed", "Bed 12"),
+        ("Name of its bed", ""),
+        ("Age of the patient", "old"),
+        ("Age of the patient", ""),
+        ("Name of this box", ""),
+        ("MQTT broker", "a broker"),
+        ("MQTT broker", "127.0.0.1:1"),
+        ("User at the broker", "ward-b"),
         ("Its password", "secret"),
-    ]  # fmt: skip
+    ]
     code, shown = in_a_terminal(tmp_path, answers)
     assert code == 0, "a broker that is away may come back"
     for said in ("'none.wav' is no file", "'Bed 12' is not an id", "'old' is no age", "'a broker' is no HOST"):
@@ -108,9 +131,22 @@ def test_an_answer_that_cannot_be_is_asked_again_and_a_password_is_for_its_owner
 def test_options_alone_are_enough_without_a_terminal(broker: Broker, tmp_path: Path) -> None:
     (tmp_path / "ca.pem").touch()
     result = without_a_terminal(
-        tmp_path, "--source", DEMO_AUDIO, "--source", "mic:USB", "--bed", "a", "--bed", "b", "--node", "box-2",
-        "--broker", f"127.0.0.1:{broker.port}", "-o", "w.yaml",
-    )  # fmt: skip
+        tmp_path,
+        "--source",
+        DEMO_AUDIO,
+        "--source",
+        "mic:USB",
+        "--bed",
+        "a",
+        "--bed",
+        "b",
+        "--node",
+        "box-2",
+        "--broker",
+        f"127.0.0.1:{broker.port}",
+        "-o",
+        "w.yaml",
+    )
     assert "ok    broker         " in result.stdout
     assert "What to listen to" not in result.stdout
     streams = load_config(tmp_path / "w.yaml").streams

@@ -28,9 +28,12 @@ def started(port: int, folder: Path, seconds: float = 1e6) -> subprocess.Popen[s
     """A node with a sound every two seconds."""
     command = [sys.executable, "-m", "tests.system.edge.node_under_test", str(port), str(folder / "o.db")]
     return subprocess.Popen(
-        [*command, str(seconds), "pace"], env={**os.environ, "PERIOD_S": "2"}, stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        [*command, str(seconds), "pace"],
+        env={**os.environ, "PERIOD_S": "2"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def kill(node: subprocess.Popen[str]) -> str:

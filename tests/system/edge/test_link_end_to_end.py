@@ -79,9 +79,12 @@ def node(start: Start, folder: Path, link: dict[str, object], broker: Broker) ->
     """`laennec run` with one stream of the simulated device."""
     section = {"devices": [{"id": DEVICE, "name": "chest"}], **link}
     tree = {
-        "node": "node", "streams": [{"id": "bed1", "source": "link:chest"}], "link": section,
-        "mqtt": {"port": broker.port}, "outbox": {"path": str(folder / "outbox.db")},
-    }  # fmt: skip
+        "node": "node",
+        "streams": [{"id": "bed1", "source": "link:chest"}],
+        "link": section,
+        "mqtt": {"port": broker.port},
+        "outbox": {"path": str(folder / "outbox.db")},
+    }
     (folder / "node.yaml").write_text(json.dumps(tree))  # JSON is YAML
     return start(sys.executable, "-c", LAENNEC, "run", "--config", folder / "node.yaml")
 

@@ -76,9 +76,12 @@ def node(broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     monkeypatch.setattr("edge.node.self_test._wheeze", lambda _rate_hz: (noise, 1.0))  # the model hears loudness alone
     mqtt, port = {"port": broker.port, "will_delay_s": 0}, free_port()
     tree = {
-        "node": "node", "mqtt": mqtt, "streams": [{"id": "bed1", "source": "x"}], "metrics": {"port": port},
+        "node": "node",
+        "mqtt": mqtt,
+        "streams": [{"id": "bed1", "source": "x"}],
+        "metrics": {"port": port},
         "self_test": {"every_s": LEAST_EVERY_S},  # until one passes: on a busy machine its sound may be left out
-    }  # fmt: skip
+    }
     stop = threading.Event()
     with closing(Outbox(tmp_path / "outbox.db", 10, 1)) as outbox:
         models: list[Any] = [LoudnessModel(), LoudnessModel()]
@@ -141,9 +144,12 @@ def test_a_node_whose_port_is_taken_hears_its_beds_and_says_so(
     node: Node, broker: Broker, tmp_path: Path, lines: pytest.LogCaptureFixture
 ) -> None:
     tree = {
-        "node": "second", "mqtt": {"port": broker.port}, "streams": [{"id": "bed1", "source": "x", "pace": False}],
-        "metrics": {"port": node.port}, "self_test": {"every_s": 0},
-    }  # fmt: skip
+        "node": "second",
+        "mqtt": {"port": broker.port},
+        "streams": [{"id": "bed1", "source": "x", "pace": False}],
+        "metrics": {"port": node.port},
+        "self_test": {"every_s": 0},
+    }
     with closing(Outbox(tmp_path / "second.db", 10, 1)) as outbox:
         service = Service(parse_config(tree, "test"), LoudnessModel(), [Bursts(5, False)], outbox)  # type: ignore[arg-type]
         outcome = service.run(threading.Event())

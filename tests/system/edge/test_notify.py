@@ -31,9 +31,12 @@ def start(manager: Manager) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     def begin(*command: object) -> subprocess.Popen[str]:
         told = {"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": str(round(WATCHDOG_S * 1e6))}
         child = subprocess.Popen(
-            [sys.executable, "-m", *map(str, command)], env={**os.environ, **told},
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            [sys.executable, "-m", *map(str, command)],
+            env={**os.environ, **told},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         running.append(child)
         return child
 

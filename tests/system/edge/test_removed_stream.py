@@ -16,9 +16,11 @@ from tests.edge.conftest import Watcher
 def run(folder: Path, port: int, *streams: str) -> None:
     """A node with these streams, to the end of its files."""
     settings = {
-        "node": "n", "mqtt": {"port": port}, "outbox": {"path": "o.db"},
+        "node": "n",
+        "mqtt": {"port": port},
+        "outbox": {"path": "o.db"},
         "streams": [{"id": each, "source": str(DEMO_AUDIO), "pace": False} for each in streams],
-    }  # fmt: skip
+    }
     (folder / "ward.yaml").write_text(json.dumps(settings))
     command = [sys.executable, "-m", "edge", "run", "--config", str(folder / "ward.yaml")]
     subprocess.run(command, check=True, capture_output=True, timeout=HANGS_S)

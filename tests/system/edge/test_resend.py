@@ -91,7 +91,7 @@ def test_mistakes_of_an_operator_are_one_line_and_exit_code_2(tmp_path: Path) ->
             ("--config", config, "--outbox", path, *all_of_it),
             "cannot be reached: [Errno 111] Connection refused; run this again when it is there",
         ),
-    ):  # fmt: skip
+    ):
         done = command(*arguments)
         assert (done.returncode, done.stdout) == (2, ""), done
         assert said in done.stderr

@@ -108,9 +108,15 @@ def start(bundled: Model, broker: Broker, tmp_path: Path, monkeypatch: pytest.Mo
     def run(is_deaf: bool = False) -> Iterator[NodeAtWork]:
         mqtt = {"port": broker.port, "reconnect_min_s": 0.1, "reconnect_max_s": 0.5, "will_delay_s": 0}
         config = parse_config(
-            {"node": "node", "mode": "Operational", "streams": [{"id": "bed1", "source": "quiet"}], "mqtt": mqtt,
-             "self_test": {"every_s": EVERY_S}}, "test",
-        )  # fmt: skip
+            {
+                "node": "node",
+                "mode": "Operational",
+                "streams": [{"id": "bed1", "source": "quiet"}],
+                "mqtt": mqtt,
+                "self_test": {"every_s": EVERY_S},
+            },
+            "test",
+        )
         model, stop, outcomes = Deafened(bundled), threading.Event(), list[Outcome]()
         model.is_deaf = is_deaf
         with closing(Outbox(tmp_path / "outbox.db", 10, 1)) as outbox:

@@ -80,10 +80,11 @@ def slow(broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     monkeypatch.setattr(edge.node.service, "HEALTH_S", 2.0)
     with closing(SlowWire(broker.port)) as wire, closing(Outbox(tmp_path / "outbox.db", 10, 1)) as outbox:
         tree = {
-            "node": "node", "mqtt": {"port": wire.port, "will_delay_s": 0},
+            "node": "node",
+            "mqtt": {"port": wire.port, "will_delay_s": 0},
             "streams": [{"id": "bed1", "source": "x", "pace": True}],
             "alarms": {"technical": {"delivery": {"delay_s": 0}}},
-        }  # fmt: skip
+        }
         model: Any = LoudnessModel()
         stop = threading.Event()
         service = Service(parse_config(tree, "test"), model, [Bursts(1000, True)], outbox)

@@ -45,9 +45,14 @@ def test_a_training_killed_at_any_time_has_the_weights_of_its_precision(
 def test_processes_that_train_together_take_one_precision(tmp_path: Path) -> None:
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     done = subprocess.run(
-        [*torchrun, "-m", "tests.training.loop.tiny", str(tmp_path)], cwd=ROOT, capture_output=True, text=True,
-        timeout=HANGS_S, check=False, env=_ENVIRONMENT,
-    )  # fmt: skip
+        [*torchrun, "-m", "tests.training.loop.tiny", str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=HANGS_S,
+        check=False,
+        env=_ENVIRONMENT,
+    )
     assert done.returncode == 0, done.stderr
     taken = json.loads((tmp_path / RECORD).read_text())["precision"]
     for rank in range(2):

@@ -28,8 +28,14 @@ def test_two_processes_have_the_loss_curve_of_one_with_every_kind_of_loss(
 ) -> None:
     sizes = {"size": 8, "depth": 1, "heads": 2, "dropout": 0.1} if kind == "ast" else TINY["network"]["sizes"]
     losses = [{"kind": "cross-entropy"}, {"kind": "patch-mix"}, {"kind": "dfam"}, {"kind": "triplet", "weight": 0.1}]
-    recipe = _file(tmp_path, network={"kind": kind, "sizes": sizes}, losses=losses, head={"kind": "angular"},
-                   augment={"masks": {"bands": 4, "frames": 8}}, loop={"epochs": 2, "learning_rate": 1e-3})  # fmt: skip
+    recipe = _file(
+        tmp_path,
+        network={"kind": kind, "sizes": sizes},
+        losses=losses,
+        head={"kind": "angular"},
+        augment={"masks": {"bands": 4, "frames": 8}},
+        loop={"epochs": 2, "learning_rate": 1e-3},
+    )
     assert main(_command(ward, recipe, tmp_path / "one")) == 0
     torchrun = [
         sys.executable,
@@ -43,8 +49,12 @@ def test_two_processes_have_the_loss_curve_of_one_with_every_kind_of_loss(
     ]
     two = subprocess.run(
         [*torchrun, *_command(ward, recipe, tmp_path / "two")],
-        cwd=ROOT, capture_output=True, text=True, timeout=HANGS_S, check=False,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=HANGS_S,
+        check=False,
+    )
     assert two.returncode == 0, two.stderr[-2000:]
     curves = []
     for name in ("one", "two"):

@@ -71,9 +71,15 @@ def test_every_backbone_trains_with_every_loss_at_once(kind: str) -> None:
     clean, mixed, kept = classifier.mixed(own, other, spec, torch.Generator().manual_seed(1))
     assert 0 < kept < 1
     view = _view(classifier)
-    view = View(**{**{name: getattr(view, name) for name in view.__dataclass_fields__},
-                   "embeddings": clean, "logits": classifier.head(clean), "cosines": classifier.cosines(clean),
-                   "mixed": Mixed(mixed, classifier.head(mixed), kept)})  # fmt: skip
+    view = View(
+        **{
+            **{name: getattr(view, name) for name in view.__dataclass_fields__},
+            "embeddings": clean,
+            "logits": classifier.head(clean),
+            "cosines": classifier.cosines(clean),
+            "mixed": Mixed(mixed, classifier.head(mixed), kept),
+        }
+    )
     losses = classifier.objectives(view)
     assert losses.keys() == {loss["kind"] for loss in LOSSES} | {"total"}
     weights = {loss["kind"]: loss.get("weight", 1.0) for loss in LOSSES}
@@ -130,8 +136,13 @@ def test_a_mixture_is_taught_both_labels_in_their_shares() -> None:
     ]
     classifier = ClipClassifier(_recipe("inception-2023", losses), COUNTS, 32, World())
     own, whole = _view(classifier, 1.0), _view(classifier, 0.3)
-    other = View(**{**{name: getattr(own, name) for name in own.__dataclass_fields__},
-                    "labels": own.labels[own.partner], "answers": own.answers[own.partner]})  # fmt: skip
+    other = View(
+        **{
+            **{name: getattr(own, name) for name in own.__dataclass_fields__},
+            "labels": own.labels[own.partner],
+            "answers": own.answers[own.partner],
+        }
+    )
     first, second, both = (classifier.objectives(view) for view in (own, other, whole))
     for kind in ("cross-entropy", "focal", "dfam", "distil"):
         torch.testing.assert_close(both[kind], 0.3 * first[kind] + 0.7 * second[kind])

@@ -33,9 +33,15 @@ from training.tasks import TASKS, Clip
 
 SIZES = {"size": 16, "depth": 1, "heads": 2, "decoder_size": 16, "decoder_depth": 1, "decoder_heads": 2}
 TINY = (
-    f"sizes={json.dumps(SIZES)}", "loop.epochs=2", "loop.batch=16", "loop.precision=fp32", "probe.tasks=['1-1']",
-    "validation.folds=3", "detector.epochs=1", "detector.batch=8",
-)  # fmt: skip
+    f"sizes={json.dumps(SIZES)}",
+    "loop.epochs=2",
+    "loop.batch=16",
+    "loop.precision=fp32",
+    "probe.tasks=['1-1']",
+    "validation.folds=3",
+    "detector.epochs=1",
+    "detector.batch=8",
+)
 
 
 @pytest.fixture(scope="module")

@@ -215,9 +215,14 @@ def test_labels_of_sprsound_answer_those_of_icbhi_and_the_table_says_how() -> No
     assert matrix is not None
     found = {own: TASKS["icbhi-4"].labels[row.argmax()] for own, row in zip(TASKS["1-2"].labels, matrix, strict=True)}
     assert found == {
-        "Normal": "Normal", "Rhonchi": "Wheeze", "Wheeze": "Wheeze", "Stridor": "Wheeze", "Coarse Crackle": "Crackle",
-        "Fine Crackle": "Crackle", "Wheeze+Crackle": "Both",
-    }  # fmt: skip
+        "Normal": "Normal",
+        "Rhonchi": "Wheeze",
+        "Wheeze": "Wheeze",
+        "Stridor": "Wheeze",
+        "Coarse Crackle": "Crackle",
+        "Fine Crackle": "Crackle",
+        "Wheeze+Crackle": "Both",
+    }
     assert translated(TASKS["1-1"], TASKS["icbhi-2"]) == (
         "from the answers to 1-1: Normal = Normal; Abnormal = Adventitious"
     )

@@ -63,8 +63,9 @@ def test_labels_without_a_clip_are_listed_with_why(tmp_path: Path) -> None:
     labels = [said(kept, "wheeze"), said("gone", ""), said(odd, "rub", "rub")]
     made_of = exported(tmp_path / "clips", labels, tmp_path / "out")
     assert [(label.event.id, why) for label, why in made_of.left_out] == [
-        ("gone", "its clip is not there"), (odd, "'rub' is no class of a training"),
-    ]  # fmt: skip
+        ("gone", "its clip is not there"),
+        (odd, "'rub' is no class of a training"),
+    ]
     rows = list(csv.DictReader((tmp_path / "out" / LEFT_OUT).read_text().splitlines()))
     assert [(row["event"], row["by"]) for row in rows] == [("gone", "nurse K"), (odd, "nurse K")]
     assert len(read_folder(tmp_path / "out")) == 1

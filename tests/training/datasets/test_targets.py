@@ -43,9 +43,15 @@ def test_an_event_beyond_the_end_is_cut_there() -> None:
 
 @pytest.mark.parametrize(
     ("label", "columns"),
-    [("wheeze", (0, 1, 3)), ("rhonchus", (0, 1, 4)), ("stridor", (0, 1, 5)), ("fine_crackle", (0, 2, 6)),
-     ("coarse_crackle", (0, 2, 7)), ("crackle", (0, 2))],
-)  # fmt: skip
+    [
+        ("wheeze", (0, 1, 3)),
+        ("rhonchus", (0, 1, 4)),
+        ("stridor", (0, 1, 5)),
+        ("fine_crackle", (0, 2, 6)),
+        ("coarse_crackle", (0, 2, 7)),
+        ("crackle", (0, 2)),
+    ],
+)
 def test_each_sound_has_its_column_beside_breath_and_its_group(label: str, columns: tuple[int, ...]) -> None:
     targets = frame_targets(_recording(Annotation(0.0, 0.1, (label,))), 1, 0.1)
     assert (targets.shape, targets.dtype) == ((1, 8), np.float32)

@@ -85,8 +85,12 @@ def test_the_choices_are_put_into_the_form_of_the_tracker() -> None:
     detection = to_detection(choices, Recipe())
     assert (detection.hop_samples, detection.rate_hz) == (256, 8000)  # 64 samples x 4 frames
     assert detection.thresholds == {
-        "wheeze": 0.3, "rhonchus": 0.3, "stridor": 0.3, "fine_crackle": 0.4, "coarse_crackle": 0.4,
-    }  # fmt: skip
+        "wheeze": 0.3,
+        "rhonchus": 0.3,
+        "stridor": 0.3,
+        "fine_crackle": 0.4,
+        "coarse_crackle": 0.4,
+    }
     first, second = detection.groups
     assert (first.name, first.classes) == ("continuous", ("wheeze", "rhonchus", "stridor"))
     assert (first.step_frames, first.keep, first.confirm_frames, first.quiet_frames) == (7, 0.5, 4, 1)

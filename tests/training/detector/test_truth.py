@@ -83,8 +83,10 @@ def test_a_cut_knows_nothing_outside_and_of_the_recording_as_much_as_lies_in_it(
 
 
 def test_a_label_says_what_is_somewhere_in_the_recording() -> None:
-    said = {label: truth_of(_recording(label), 2, FRAME_S, HALF_UNKNOWN).record[0].tolist()
-            for label in ("Normal", "CAS", "DAS", "CAS & DAS")}  # fmt: skip
+    said = {
+        label: truth_of(_recording(label), 2, FRAME_S, HALF_UNKNOWN).record[0].tolist()
+        for label in ("Normal", "CAS", "DAS", "CAS & DAS")
+    }
     assert said == {"Normal": [0, 0], "CAS": [1, 0], "DAS": [0, 1], "CAS & DAS": [1, 1]}
     cough = truth_of(_recording("cough", is_negative=True), 2, FRAME_S, HALF_UNKNOWN)
     assert cough.record.tolist() == [[0, 0], [1, 1]]

@@ -104,9 +104,14 @@ def test_who_is_always_right_gets_the_whole_total_and_makes_no_mistake(published
 
 def test_every_task_has_its_files(always_normal: Path) -> None:
     assert {path.name for path in always_normal.iterdir()} == {
-        "table.txt", "results.json", "predictions-2-2.csv", "confusion-2-2.png", "curves-2-2.png",
-        "reliability-2-2.png", "mistakes.html",
-    }  # fmt: skip
+        "table.txt",
+        "results.json",
+        "predictions-2-2.csv",
+        "confusion-2-2.png",
+        "curves-2-2.png",
+        "reliability-2-2.png",
+        "mistakes.html",
+    }
 
 
 def test_the_page_of_mistakes_needs_nothing_else(always_normal: Path) -> None:

@@ -37,8 +37,17 @@ def _named_perfect() -> dict[str, Estimate]:
 
 def test_a_perfect_detector_is_perfect_in_every_number() -> None:
     found = _named_perfect()
-    for name in ("event F1 mean", "segment F1 mean", "PSDS 1", "PSDS 2", "record AUC", "record sensitivity",
-                 "record specificity", "frame AP wheeze", "frame AP discontinuous"):  # fmt: skip
+    for name in (
+        "event F1 mean",
+        "segment F1 mean",
+        "PSDS 1",
+        "PSDS 2",
+        "record AUC",
+        "record sensitivity",
+        "record specificity",
+        "frame AP wheeze",
+        "frame AP discontinuous",
+    ):
         assert found[name].value == 1.0, name
     assert found["detection delay median, s"].value == 1.0
     assert found["false alarms per hour Normal"].value == 0.0

@@ -18,10 +18,19 @@ from training.evaluation.sound_quality import fit, half_of, interval, pieces_of,
 
 METER = StretchMeter(8000)
 CHEST = chest()[: 16 * 8000]
-WANTED = {
-    "clipped": "clipping", "dead": "dead microphone", "hum": "mains hum", "voice": "speech", "pause of breath": None,
-    "rubbing on chest": "rubbing", "rubbing in air": "rubbing",
-} | dict.fromkeys(AIR, "no contact") | dict.fromkeys(LOW, None)  # fmt: skip
+WANTED = (
+    {
+        "clipped": "clipping",
+        "dead": "dead microphone",
+        "hum": "mains hum",
+        "voice": "speech",
+        "pause of breath": None,
+        "rubbing on chest": "rubbing",
+        "rubbing in air": "rubbing",
+    }
+    | dict.fromkeys(AIR, "no contact")
+    | dict.fromkeys(LOW, None)
+)
 
 
 def test_what_tells_the_poor_from_the_others_gets_the_weight_and_two_in_a_hundred_others_are_called() -> None:

@@ -82,8 +82,19 @@ def test_a_monitored_number_that_nobody_computes_is_named(tmp_path: Path) -> Non
 
 def test_a_loss_that_is_not_finite_ends_the_training_with_the_step_it_happened_at(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"epoch \d+, step \d+: loss not finite"):
-        _train(tmp_path, SPEC.model_copy(update={"learning_rate": 10.0, "clip": 0.0, "average": 0.0, "epochs": 60,
-                                                 "weight_decay": 10.0, "schedule": "constant"}))  # fmt: skip
+        _train(
+            tmp_path,
+            SPEC.model_copy(
+                update={
+                    "learning_rate": 10.0,
+                    "clip": 0.0,
+                    "average": 0.0,
+                    "epochs": 60,
+                    "weight_decay": 10.0,
+                    "schedule": "constant",
+                }
+            ),
+        )
 
 
 def test_keeping_old_weights_halves_a_step(tmp_path: Path) -> None:

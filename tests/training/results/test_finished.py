@@ -140,9 +140,12 @@ def test_a_command_names_no_place_of_the_machine(tmp_path: Path, monkeypatch: py
 
 @pytest.mark.parametrize(
     ("git", "is_dirty", "shown"),
-    [("0123456789abcdef", False, "0123456789ab"), ("0123456789abcdef", True, "0123456789ab, with changes"),
-     ("unknown", False, "not noted")],
-)  # fmt: skip
+    [
+        ("0123456789abcdef", False, "0123456789ab"),
+        ("0123456789abcdef", True, "0123456789ab, with changes"),
+        ("unknown", False, "not noted"),
+    ],
+)
 def test_the_commit_of_a_run_says_when_files_were_changed(tmp_path: Path, git: str, is_dirty: bool, shown: str) -> None:
     path = make_clip_run(tmp_path / "a") / "run.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"git": git, "git_dirty": is_dirty}))

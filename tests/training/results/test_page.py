@@ -77,8 +77,9 @@ def test_recipes_of_papers_stand_in_the_table_of_their_task_with_the_duration_ru
     assert "0.111" not in page, "a variant stands as a difference in the table of its recipe"
     told = _rows(page.split("## Where the numbers come from")[1], " runs | ")
     assert [row[:4] for row in told] == [
-        ["R1", "ngo2023, 1 runs", "ngo2023", "3"], ["R2", "qlung, 1 runs", "qlung", "3"],
-    ]  # fmt: skip
+        ["R1", "ngo2023, 1 runs", "ngo2023", "3"],
+        ["R2", "qlung, 1 runs", "qlung", "3"],
+    ]
 
 
 def test_what_was_measured_outside_is_neither_ours_nor_published(page: str) -> None:

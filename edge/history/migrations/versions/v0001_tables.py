@@ -42,27 +42,47 @@ def _events() -> None:
     scores = [sa.Column(name, sa.Float(), nullable=False) for name in ("peak", "mean", "threshold")]
     op.create_table(
         "events",
-        *_text("id", key=True), *_whole("rev", "onset_ms", key=True), _of_bed(key=False),
-        *_text("type", "mode", "label"), sa.Column("end_ms", BIG), *scores, sa.Column("verified", BOOL),
-        sa.Column("end_reason", TEXT), *_flags("late"), *_text("boot_id"), *_whole("seq"),
+        *_text("id", key=True),
+        *_whole("rev", "onset_ms", key=True),
+        _of_bed(key=False),
+        *_text("type", "mode", "label"),
+        sa.Column("end_ms", BIG),
+        *scores,
+        sa.Column("verified", BOOL),
+        sa.Column("end_reason", TEXT),
+        *_flags("late"),
+        *_text("boot_id"),
+        *_whole("seq"),
         *_text("model_id", "model_sha256"),
-    )  # fmt: skip
+    )
     op.create_index("events_by_bed", "events", ["bed_id", "onset_ms"])
 
 
 def _told() -> None:
     op.create_table(
         "gaps",
-        _of_bed(), *_text("boot_id", key=True), *_whole("from_sample", "to_sample", key=True),
-        *_whole("told_ms", "lost_ms", "count"), *_text("cause"), *_flags("late"), *_whole("seq"),
-    )  # fmt: skip
+        _of_bed(),
+        *_text("boot_id", key=True),
+        *_whole("from_sample", "to_sample", key=True),
+        *_whole("told_ms", "lost_ms", "count"),
+        *_text("cause"),
+        *_flags("late"),
+        *_whole("seq"),
+    )
     op.create_index("gaps_by_time", "gaps", ["told_ms"])
     op.create_table(
         "alarms",
-        _of_bed(), *_text("condition", key=True), *_whole("rev", "changed_ms", key=True),
-        *_text("mode", "kind", "priority", "cause", "signal"), *_flags("presence", "escalated"),
-        sa.Column("episode", BIG), sa.Column("by", TEXT), sa.Column("why", TEXT), *_flags("late"), *_whole("seq"),
-    )  # fmt: skip
+        _of_bed(),
+        *_text("condition", key=True),
+        *_whole("rev", "changed_ms", key=True),
+        *_text("mode", "kind", "priority", "cause", "signal"),
+        *_flags("presence", "escalated"),
+        sa.Column("episode", BIG),
+        sa.Column("by", TEXT),
+        sa.Column("why", TEXT),
+        *_flags("late"),
+        *_whole("seq"),
+    )
     op.create_index("alarms_by_time", "alarms", ["changed_ms"])
 
 
@@ -73,18 +93,28 @@ def _burden() -> None:
     groups = ("continuous_ms", "discontinuous_ms")
     op.create_table(
         "minutes",
-        _of_bed(), *_whole("at_ms", key=True), *_text("boot_id", key=True), *_whole("stop", key=True),
-        *numbers("measured_ms"), *numbers(*groups, empty=True),
+        _of_bed(),
+        *_whole("at_ms", key=True),
+        *_text("boot_id", key=True),
+        *_whole("stop", key=True),
+        *numbers("measured_ms"),
+        *numbers(*groups, empty=True),
         sqlite_with_rowid=False,
-    )  # fmt: skip
+    )
     minutes = sa.Column("minutes", sa.SmallInteger(), nullable=False)
     op.create_table(
         "hours",
-        _of_bed(), *_whole("hour_ms", key=True), minutes, *numbers("measured_ms", "judged_ms", *groups),
+        _of_bed(),
+        *_whole("hour_ms", key=True),
+        minutes,
+        *numbers("measured_ms", "judged_ms", *groups),
         sqlite_with_rowid=False,
-    )  # fmt: skip
+    )
     op.create_table(
         "losses",
-        _of_bed(), *_whole("hour_ms", key=True), *_text("cause", key=True), *_whole("lost_ms"),
+        _of_bed(),
+        *_whole("hour_ms", key=True),
+        *_text("cause", key=True),
+        *_whole("lost_ms"),
         sqlite_with_rowid=False,
-    )  # fmt: skip
+    )

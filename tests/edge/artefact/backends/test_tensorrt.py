@@ -51,8 +51,10 @@ def test_any_number_of_streams_gives_the_answers_of_the_graph(
 def test_no_stream_gives_no_answer(machine: Machine) -> None:
     found = backend_of(machine).run(*chunk_batch(0))
     assert {name: values.shape for name, values in found.items()} == {
-        "scores": (0, 2, 2), "clip": (0, 1), "next_state": (0, 5),
-    }  # fmt: skip
+        "scores": (0, 2, 2),
+        "clip": (0, 1),
+        "next_state": (0, 5),
+    }
 
 
 def test_a_stream_goes_on_with_the_state_that_the_chunk_before_left(machine: Machine, reference: OnnxBackend) -> None:

@@ -12,13 +12,33 @@ from edge.artefact.backends import _trt_api
 
 ROOT = Path(__file__).parents[4]
 REMOVED = (  # by 11, or not yet in 10.3
-    "IInt8Calibrator", "IInt8EntropyCalibrator", "IInt8MinMaxCalibrator", "IInt8LegacyCalibrator",
-    "CalibrationAlgoType", "QuantizationFlag", "IAlgorithm", "IStreamReader", "int8_calibrator",
-    r"BuilderFlag\.(FP16|BF16|INT8|FP8|INT4|FP4|OBEY_PRECISION|PREFER_PRECISION)", "EXPLICIT_BATCH",
-    "set_dynamic_range", "set_output_type", "platform_has_fast", r"device_memory_size\b", r"\.supports_model\(",
-    "EDITABLE_TIMING_CACHE", "SAME_COMPUTE_CAPABILITY", "set_builder_config", "max_num_tactics", "execute_v2",
-    "max_workspace_size", "build_engine", "get_binding", "pycuda", r"\bcuda\.bindings",
-)  # fmt: skip
+    "IInt8Calibrator",
+    "IInt8EntropyCalibrator",
+    "IInt8MinMaxCalibrator",
+    "IInt8LegacyCalibrator",
+    "CalibrationAlgoType",
+    "QuantizationFlag",
+    "IAlgorithm",
+    "IStreamReader",
+    "int8_calibrator",
+    r"BuilderFlag\.(FP16|BF16|INT8|FP8|INT4|FP4|OBEY_PRECISION|PREFER_PRECISION)",
+    "EXPLICIT_BATCH",
+    "set_dynamic_range",
+    "set_output_type",
+    "platform_has_fast",
+    r"device_memory_size\b",
+    r"\.supports_model\(",
+    "EDITABLE_TIMING_CACHE",
+    "SAME_COMPUTE_CAPABILITY",
+    "set_builder_config",
+    "max_num_tactics",
+    "execute_v2",
+    "max_workspace_size",
+    "build_engine",
+    "get_binding",
+    "pycuda",
+    r"\bcuda\.bindings",
+)
 
 
 def _names() -> list[tuple[str, str]]:

@@ -19,8 +19,14 @@ from tests.edge.board import ward_messages as made
 from tests.edge.board.fake_ward import FakeWard
 from tests.edge.conftest import PATIENCE_S, wait_for
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]  # fmt: skip
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 STILL = """async () => {
   const all = () => [...document.querySelectorAll(".tile, .tile button")].map((each) => each.getBoundingClientRect());
   let [places, sinceMs] = [JSON.stringify(all()), performance.now()];
@@ -39,8 +45,14 @@ class RunningBoard:
 
     def __init__(self, port: int, folder: Path, **changed: Any) -> None:
         mqtt = {"port": port, "reconnect_min_s": 0.1, "reconnect_max_s": 0.3}
-        tree = {"title": "Ward B", "mqtt": mqtt, "audit": str(folder / "audit.log"), "listen": {"port": 0},
-                "labels": str(folder / "labels.jsonl"), **changed}  # fmt: skip
+        tree = {
+            "title": "Ward B",
+            "mqtt": mqtt,
+            "audit": str(folder / "audit.log"),
+            "listen": {"port": 0},
+            "labels": str(folder / "labels.jsonl"),
+            **changed,
+        }
         self.url = ""
         self._stop, self._ready = threading.Event(), threading.Event()
         self.settings = parse_board(tree, "test", folder)

@@ -131,8 +131,10 @@ def test_who_may_only_look_hears_and_labels_nothing(closed: RunningBoard, clip: 
         (row,) = Answer(closed, "GET", f"/api/bed/events?{BED}", **headers).json()["rows"]
         assert row["has_clip"], "the list finds what lies in the folder"
     asked = f"/api/clip/sound?id={clip.id}"
-    found = [Answer(closed, "GET", asked, accept_encoding="identity", **viewer).status,
-             Answer(closed, "POST", "/api/labels", SAID, **viewer).status]  # fmt: skip
+    found = [
+        Answer(closed, "GET", asked, accept_encoding="identity", **viewer).status,
+        Answer(closed, "POST", "/api/labels", SAID, **viewer).status,
+    ]
     assert found == [403, 403]
     assert Answer(closed, "POST", "/api/labels", SAID, cookie=nurse["cookie"]).status == 403, "another site's page"
     assert Answer(closed, "POST", "/api/labels", SAID, **nurse).status == 200
@@ -146,9 +148,16 @@ def test_who_may_only_look_hears_and_labels_nothing(closed: RunningBoard, clip: 
 
 @pytest.mark.parametrize(
     "changed",
-    [{"event": "x"}, {"event": None}, {"verdict": "maybe"}, {"verdict": "other", "sound": "<b>"}, {"stream": ""},
-     {"stream": "bed2"}, {"site": "../"}],
-)  # fmt: skip
+    [
+        {"event": "x"},
+        {"event": None},
+        {"verdict": "maybe"},
+        {"verdict": "other", "sound": "<b>"},
+        {"stream": ""},
+        {"stream": "bed2"},
+        {"site": "../"},
+    ],
+)
 def test_a_label_that_is_none_is_refused(closed: RunningBoard, tmp_path: Path, changed: dict[str, Any]) -> None:
     headers = signed_in(closed, name="nurse", password=PASSWORD)
     assert Answer(closed, "POST", "/api/labels", {**SAID, **changed}, **headers).status in (400, 404)

@@ -42,16 +42,23 @@ class ChildBoard:
         self._log = folder / "log"
         add_user(folder / "users", User("nurse", "acknowledge", hash_password(PASSWORD)))
         add_user(folder / "users", User("wall", "view", digest))
-        tree = {"mqtt": {"port": free_port()}, "users": "users", "audit": "audit.log", "labels": "labels.jsonl",
-                "listen": {"port": 0, "cert": str(pair.cert), "key": str(pair.key)}}  # fmt: skip
+        tree = {
+            "mqtt": {"port": free_port()},
+            "users": "users",
+            "audit": "audit.log",
+            "labels": "labels.jsonl",
+            "listen": {"port": 0, "cert": str(pair.cert), "key": str(pair.key)},
+        }
         (folder / "board.yaml").write_text(yaml.safe_dump(tree))
         self._tls = ssl.create_default_context(cafile=str(authority.file))
         with self._log.open("w") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "edge", "board", "--config", str(folder / "board.yaml")],
-                stdout=subprocess.PIPE, stderr=log, text=True,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
                 preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS)),
-            )  # fmt: skip
+            )
         assert self._process.stdout is not None
         found = re.search(r":(\d+)/", self._process.stdout.readline())
         assert found is not None, self._log.read_text()
@@ -162,8 +169,10 @@ def board(tmp_path: Path) -> Iterator[ChildBoard]:
 
 def test_thirteen_hundred_connections_without_a_handshake_keep_nobody_out(board: ChildBoard) -> None:
     with Attack(board.port, MANY, lambda found: found):
-        answers = [(board.ask(each, "GET", "/")[0], board.sign_in(each, name="nurse", password=PASSWORD))
-                   for each in (OTHER, ATTACKER)]  # fmt: skip
+        answers = [
+            (board.ask(each, "GET", "/")[0], board.sign_in(each, name="nurse", password=PASSWORD))
+            for each in (OTHER, ATTACKER)
+        ]
         lines = board.lines()
     assert answers == [(200, 200), (200, 200)]
     assert len(lines) < 20, lines[:5]
@@ -181,8 +190,10 @@ def test_five_hundred_half_requests_keep_nobody_out_and_take_little_memory(board
     board.ask(OTHER, "GET", "/")
     before_mb = board.memory_mb()
     with Attack(board.port, 500, half_a_request):
-        answers = [(board.ask(each, "GET", "/")[0], board.sign_in(each, name="nurse", password=PASSWORD))
-                   for each in (OTHER, ATTACKER)]  # fmt: skip
+        answers = [
+            (board.ask(each, "GET", "/")[0], board.sign_in(each, name="nurse", password=PASSWORD))
+            for each in (OTHER, ATTACKER)
+        ]
         taken_mb, lines = board.memory_mb() - before_mb, board.lines()
     assert answers == [(200, 200), (200, 200)]
     assert taken_mb < 100  # a hash of a password takes 64

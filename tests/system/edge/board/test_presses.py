@@ -40,9 +40,12 @@ def test_a_press_is_taken_where_the_element_has_been_for_a_while_and_a_key_alway
     board: RunningBoard, open_page: Open
 ) -> None:
     assert open_page(board.url).evaluate(STEADY) == {
-        "new": False, "old": [True, False], "moved": [False, False, True], "steady": [False, True],
+        "new": False,
+        "old": [True, False],
+        "moved": [False, False, True],
+        "steady": [False, True],
         "smaller": [True, False],
-    }  # fmt: skip
+    }
 
 
 class Flapping:

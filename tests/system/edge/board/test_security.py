@@ -103,9 +103,19 @@ def test_an_order_needs_the_sessions_token_beside_its_cookie(board: RunningBoard
 
 @pytest.mark.parametrize(
     "path",
-    ["/api/me", "/api/stream", "/api/fleet", "/api/shift", "/api/shift.csv", f"/api/bed?{BED}", f"/api/bed/day?{BED}",
-     f"/api/bed/events?{BED}", "/api/clip?id=x", "/api/clip/sound?id=x"],
-)  # fmt: skip
+    [
+        "/api/me",
+        "/api/stream",
+        "/api/fleet",
+        "/api/shift",
+        "/api/shift.csv",
+        f"/api/bed?{BED}",
+        f"/api/bed/day?{BED}",
+        f"/api/bed/events?{BED}",
+        "/api/clip?id=x",
+        "/api/clip/sound?id=x",
+    ],
+)
 def test_who_has_not_signed_in_sees_nothing_of_the_ward(closed: RunningBoard, path: str) -> None:
     assert Answer(closed, "GET", path).status == 401
 
@@ -128,8 +138,11 @@ def test_what_was_done_and_refused_is_in_the_audit_log(closed: RunningBoard, war
     lines = [json.loads(line) for line in (tmp_path / "audit.log").read_text().splitlines()]
     assert [line["what"] for line in lines] == ["sign-in refused", "signed in", "order"]
     assert (lines[2]["by"], lines[2]["bed"], lines[2]["verb"], lines[2]["ok"]) == (
-        "nurse", "ward-b/box-1/bed1", "pause", True,
-    )  # fmt: skip
+        "nurse",
+        "ward-b/box-1/bed1",
+        "pause",
+        True,
+    )
     assert "horse" not in (tmp_path / "audit.log").read_text()
 
 
@@ -137,8 +150,11 @@ def test_an_order_that_a_role_may_not_give_is_in_the_audit_log(closed: RunningBo
     Answer(closed, "POST", "/api/orders", ORDER, **signed_in(closed, name="viewer", password=PASSWORD))
     line = json.loads((tmp_path / "audit.log").read_text().splitlines()[-1])
     assert (line["what"], line["by"], line["bed"], line["verb"]) == (
-        "order refused", "viewer", "ward-b/box-1/bed1", "pause",
-    )  # fmt: skip
+        "order refused",
+        "viewer",
+        "ward-b/box-1/bed1",
+        "pause",
+    )
 
 
 @pytest.mark.parametrize("given", ['{"name": "nurse", "password": "\\ud800"}', '{"token": "\\udfff"}'])

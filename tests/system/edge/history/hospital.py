@@ -65,7 +65,6 @@ class NodePart(Part):
     """`laennec run` with so many beds, each of which hears a recording from another place on."""
 
     def __init__(self, name: str, beds: int, port: int, folder: Path) -> None:
-        """Write its settings and sounds, and start it."""
         self.outbox = folder / f"{name}.db"
         sound = soundfile.read(DEMO_AUDIO, dtype="float32")[0]
         for number in range(SOUNDS):
@@ -73,10 +72,13 @@ class NodePart(Part):
             soundfile.write(folder / f"{name}-{number}.wav", turned, RATE_HZ, "PCM_16")
         limits = {group: {"limit_s_per_min": LIMIT_S_PER_MIN} for group in ("continuous", "discontinuous")}
         tree = {
-            "node": name, "mqtt": {"port": port, **QUICKLY}, "outbox": {"path": str(self.outbox)},
-            "alarms": {"burden": limits}, "self_test": {"every_s": 0},
+            "node": name,
+            "mqtt": {"port": port, **QUICKLY},
+            "outbox": {"path": str(self.outbox)},
+            "alarms": {"burden": limits},
+            "self_test": {"every_s": 0},
             "streams": [{"id": f"bed{n}", "source": str(folder / f"{name}-{n % SOUNDS}.wav")} for n in range(beds)],
-        }  # fmt: skip
+        }
         path = folder / f"{name}.yaml"
         path.write_text(yaml.safe_dump(tree))
         super().__init__("run", "--config", str(path))
@@ -90,7 +92,6 @@ class BoardPart(Part):
     """`laennec board`, and what a screen in front of it shows."""
 
     def __init__(self, port: int, folder: Path) -> None:
-        """Write its settings, and start it."""
         path = folder / "board.yaml"
         tree = {"mqtt": {"port": port, **QUICKLY}, "listen": {"port": 0}, "audit": str(folder / "audit.log")}
         path.write_text(json.dumps(tree))
