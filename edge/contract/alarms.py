@@ -80,7 +80,7 @@ class AlarmMessage(Message):
     conventions: this is not a medical device. Readers keep the highest rev of (stream, condition).
     """
 
-    wire: ClassVar = Wire(
+    wire: ClassVar[Wire] = Wire(
         "laennec.alarm/1",
         ("s/+/alarm/+", "alarm/+"),
         "alarms of the bed, or of the node itself",
@@ -173,7 +173,7 @@ class TransitionMessage(Message):
     the order of one alarm. It has holes, for changes of what can be measured are in the retained state alone.
     """
 
-    wire: ClassVar = Wire(
+    wire: ClassVar[Wire] = Wire(
         "laennec.transition/1",
         (f"s/+/alarm/+/{TRANSITION}", f"alarm/+/{TRANSITION}"),
         "each change of an alarm, kept until the broker has it",
@@ -243,7 +243,9 @@ class ResultMessage(Message):
     What it changed is on the disk, or the alarm alarm-log is present. The same command again gets the same answer.
     """
 
-    wire: ClassVar = Wire("laennec.result/1", ("s/+/result/+/+", "result/+/+"), "the answers", expiry_s=ANSWER_EXPIRY_S)
+    wire: ClassVar[Wire] = Wire(
+        "laennec.result/1", ("s/+/result/+/+", "result/+/+"), "the answers", expiry_s=ANSWER_EXPIRY_S
+    )
 
     id: Text = Field(description="Of the command; empty if it could not be read.")
     verb: Text

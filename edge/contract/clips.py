@@ -47,7 +47,7 @@ class ClipMessage(Message):
     once: readers drop copies by id.
     """
 
-    wire: ClassVar = Wire(
+    wire: ClassVar[Wire] = Wire(
         "laennec.clip/1", ("s/+/clip",), "what became of a clip: kept, withheld, dropped", expiry_s=EVENT_EXPIRY_S
     )
 

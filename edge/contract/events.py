@@ -165,7 +165,7 @@ class EventMessage(Message):
     memory held while the disk was full is lost.
     """
 
-    wire: ClassVar = Wire(
+    wire: ClassVar[Wire] = Wire(
         "laennec.event/1",
         ("s/+/event",),
         "onset, updates and end of a sound",
@@ -296,7 +296,7 @@ class GapMessage(Message):
     At least once: copies have the same seq.
     """
 
-    wire: ClassVar = Wire(
+    wire: ClassVar[Wire] = Wire(
         "laennec.gap/1", ("s/+/gap",), "sound that will never come, with its cause", expiry_s=EVENT_EXPIRY_S
     )
 

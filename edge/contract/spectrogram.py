@@ -50,7 +50,7 @@ class MelMessage(Message):
     is derived from sound: it shows when somebody speaks.
     """
 
-    wire: ClassVar = Wire(
+    wire: ClassVar[Wire] = Wire(
         "laennec.mel/1",
         ("s/+/mel",),
         "the live spectrogram and the scores of a bed that somebody looks at",

@@ -33,7 +33,7 @@ class NodeStatus(Message):
     mean that the beds of this node are unknown, never that they are quiet.
     """
 
-    wire: ClassVar = Wire(
+    wire: ClassVar[Wire] = Wire(
         "laennec.status/1",
         ("status",),
         "online, offline; birth, will, clean stop",
@@ -81,7 +81,7 @@ class Known(Part):
 class NodeInfo(Message):
     """What a node runs; published at each start."""
 
-    wire: ClassVar = Wire("laennec.info/2", ("info",), "versions, model, release", retained=True)
+    wire: ClassVar[Wire] = Wire("laennec.info/2", ("info",), "versions, model, release", retained=True)
 
     software: Text = Field(description="Name and version.")
     release: Text | None = Field(
@@ -193,7 +193,7 @@ class NodeHealth(Message):
     nothing expires, so compare its `ts`.
     """
 
-    wire: ClassVar = Wire(
+    wire: ClassVar[Wire] = Wire(
         "laennec.health/2", ("health",), "counters of the node, every 30 s", retained=True, expiry_s=HEALTH_EXPIRY_S
     )
 
@@ -233,7 +233,7 @@ class IngestStatus(Message):
     reads from a history.
     """
 
-    wire: ClassVar = Wire("laennec.ingest/1", (), "whether an ingester of the history is there", retained=True)
+    wire: ClassVar[Wire] = Wire("laennec.ingest/1", (), "whether an ingester of the history is there", retained=True)
 
     name: Id = Field(description="As in the topic.")
     state: NodeState = Field(

@@ -35,7 +35,7 @@ class StreamStatus(Message):
     message says that the stream was taken out of the settings.
     """
 
-    wire: ClassVar = Wire("laennec.stream/1", ("s/+/status",), "state of one bed, and why", retained=True)
+    wire: ClassVar[Wire] = Wire("laennec.stream/1", ("s/+/status",), "state of one bed, and why", retained=True)
 
     state: Literal["ok", "degraded", "lost", "disabled"] = Field(
         description="ok; degraded: the stream is more than 2 s behind, or sound is left out because the box is too "
@@ -89,7 +89,7 @@ class Adapted(Part):
 class StreamInfo(Message):
     """What one stream of a node is and looks for; published at each start."""
 
-    wire: ClassVar = Wire("laennec.stream-info/1", ("s/+/info",), "what one bed is and looks for", retained=True)
+    wire: ClassVar[Wire] = Wire("laennec.stream-info/1", ("s/+/info",), "what one bed is and looks for", retained=True)
 
     boot_id: BootId
     rate: Rate
@@ -142,7 +142,7 @@ class StreamHealth(Message):
     laennec.stream/1; unknown before the first sound.
     """
 
-    wire: ClassVar = Wire(
+    wire: ClassVar[Wire] = Wire(
         "laennec.stream-health/1",
         ("s/+/health",),
         "counters of one bed, every 30 s",
@@ -205,7 +205,7 @@ class ShadowMessage(Message):
     expires, so compare its `ts`.
     """
 
-    wire: ClassVar = Wire(
+    wire: ClassVar[Wire] = Wire(
         "laennec.shadow/1",
         ("s/+/shadow",),
         "what a second model finds beside the live one",

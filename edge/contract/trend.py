@@ -96,7 +96,7 @@ class TrendMessage(Message):
     what was before the stream began, and what was not like the model's training sound is not measured.
     """
 
-    wire: ClassVar = Wire(
+    wire: ClassVar[Wire] = Wire(
         "laennec.trend/1",
         ("s/+/trend",),
         "the burden of the bed, each minute ([ward/README.md](../ward/README.md))",
@@ -157,7 +157,7 @@ class BreathMessage(Message):
     alarm follows from it.
     """
 
-    wire: ClassVar = Wire(
+    wire: ClassVar[Wire] = Wire(
         "laennec.breath/1",
         ("s/+/breath",),
         "the respiratory rate of the bed, each 5 s, or why it is not known "
