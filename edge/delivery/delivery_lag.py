@@ -14,7 +14,7 @@ from typing import Protocol
 from edge.contract.fields import Body
 from edge.delivery.messages import Message
 
-LATE_S = 5.0  # an event takes 1.3 to 1.9 s from its sound on a box and a network that keep up
+LATE_S = 5.0  # an event takes 1.6 to 2.5 s from its sound on a box and a network that keep up
 MOST = 16_384  # events that are followed on their way; of those beyond, the oldest say enough
 REMEMBERED_S = 10.0  # for how long what was acknowledged last says how late a stream is
 STAGES = ("sound", "window", "scored")
