@@ -53,6 +53,8 @@ def init(  # noqa: PLR0913 - the options of the command
 
     if output.exists() and not force:
         raise ConfigError(f"{output} is there already; give another file with -o, or --force to write over it")
+    if output.is_dir():
+        raise ConfigError(f"-o {output}: is a folder; give a file, such as {output / 'ward.yaml'}")
     if not output.absolute().parent.is_dir():
         raise ConfigError(f"-o {output}: there is no folder {output.absolute().parent}; make it first")
     ask = _asks() if sys.stdin.isatty() and sys.stdout.isatty() else _takes_default
@@ -61,7 +63,10 @@ def init(  # noqa: PLR0913 - the options of the command
     where = _broker(ask, broker, ca, output)
     text = first_ward(site, named, streams, _user(ask, where, user, password_file, output))
     parse_config(parse_yaml(text, str(output)), str(output), output.parent)  # mistakes of options, all at once
-    output.write_text(text, encoding="utf-8")
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"-o {output}: cannot be written ({error.strerror}); give another file") from error
     print(f"\nwrote {output}\n")
     raise typer.Exit(_checked(output))
 
@@ -211,6 +216,8 @@ def _user(ask: Ask, broker: FirstBroker, given: str | None, password_file: Path 
 
     name = given or ask("User at the broker", "none", _printable)
     if name == "none":
+        if password_file is not None:
+            raise ConfigError(f"--password-file {password_file}: is nobody's; give --user, too, or leave it out")
         return broker
     if password_file is None and ask is not _takes_default:
         password = typer.prompt(
@@ -218,8 +225,13 @@ def _user(ask: Ask, broker: FirstBroker, given: str | None, password_file: Path 
         )
         if password:
             password_file = output.absolute().with_name("mqtt-password")
-            with open_private(password_file, "w", encoding="utf-8") as file:
-                file.write(f"{password}\n")
+            try:
+                with open_private(password_file, "w", encoding="utf-8") as file:
+                    file.write(f"{password}\n")
+            except OSError as error:
+                raise ConfigError(
+                    f"{password_file}: cannot be written ({error.strerror}); give -o another folder"
+                ) from error
     return replace(broker, username=name, password_file=_beside(password_file, output))
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import stat
 import sys
@@ -211,9 +212,10 @@ def _open(name: str) -> soundfile.SoundFile:
             return soundfile.SoundFile(os.fsencode(name))  # a name that is not UTF-8 too
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a name that ends in .raw has no header
         if kind := unread_kind(path):
-            raise SourceError(
-                f"{path}: is {kind}, which is not read; convert it:  ffmpeg -i {path.name} {path.stem}.wav"
-            ) from error
+            stem = f"{path.stem}-converted" if path.suffix.lower() == ".wav" else path.stem
+            made = path.with_name(f"{stem}.wav")
+            command = shlex.join(["ffmpeg", "-i", str(path), str(made)])
+            raise SourceError(f"{path}: is {kind}, which is not read; convert it:  {command}") from error
         raise SourceError(f"{path}: is no sound file that can be read; give WAV, FLAC, OGG, AIFF or MP3") from error
 
 

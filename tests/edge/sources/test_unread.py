@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ BEGINS = {  # of files that ffmpeg wrote
     "a.amr": (bytes.fromhex("2321414d520a3c0000348a52"), "AMR"),
     "a.wma": (bytes.fromhex("3026b2758e66cf11a6d900aa"), "WMA"),
     "a.webm": (bytes.fromhex("1a45dfa39f4286810142f781"), "WebM"),
+    "of a phone.3gp": (bytes.fromhex("0000001c667479704d344120"), "M4A"),
     "renamed.wav": (bytes.fromhex("0000001c667479704d344120"), "M4A"),
 }
 
@@ -25,9 +27,12 @@ BEGINS = {  # of files that ffmpeg wrote
 def test_a_recording_that_is_not_read_is_named_and_told_how_to_convert(tmp_path: Path, name: str) -> None:
     head, kind = BEGINS[name]
     (tmp_path / name).write_bytes(head + bytes(5000))
-    with pytest.raises(SourceError, match=rf"is {kind}.*, which is not read; convert it:  ffmpeg -i {name} ") as told:
+    with pytest.raises(SourceError, match=rf"is {kind}.*, which is not read; convert it:  ffmpeg ") as told:
         FileSource(tmp_path / name, 8000)
     assert "\n" not in str(told.value)
+    *_, found, made = shlex.split(str(told.value).partition("convert it:")[2])
+    assert (found, Path(made).parent, Path(made).suffix) == (str(tmp_path / name), tmp_path, ".wav")
+    assert made != found
 
 
 def test_a_folder_passes_over_no_recording_of_a_phone(tmp_path: Path) -> None:

@@ -177,6 +177,9 @@ def test_mistakes_of_options_are_told_all_at_once_and_nothing_is_written(tmp_pat
         (("--bed", "a", "--bed", "b"), "--bed: expected 1, one for each source, found 2"),
         (("-o", "none/ward.yaml"), "there is no folder "),
         (("-o", "there.yaml"), "there.yaml is there already"),
+        (("-o", ".", "--force"), "-o .: is a folder; give a file"),
+        (("-o", "/proc/ward.yaml"), "-o /proc/ward.yaml: cannot be written ("),
+        (("--password-file", "none.txt"), "--password-file none.txt: is nobody's; give --user"),
     ],
 )
 def test_other_mistakes_are_one_line_each(arguments: Sequence[str], said: str, tmp_path: Path) -> None:
