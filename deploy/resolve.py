@@ -43,53 +43,18 @@ def download(tools: Path, needed: list[str], folder: Path, target: tuple[str, st
     wanted.write_text("".join(f"{line}\n" for line in ("pip", *needed)))
     minor = int(glibc.partition(".")[2])
     platform = f"{machine}-manylinux_2_{28 if minor < 31 else minor}"  # uv knows no 2.29 and no 2.30
-    resolve = [
-        tools.with_name("uv"),
-        "pip",
-        "compile",
-        "--quiet",
-        "--constraint",
-        CONSTRAINTS,
-        "--python",
-        tools,
-        "--python-version",
-        python,
-        "--python-platform",
-        platform,
-        "--only-binary",
-        ":all:",
-        "--generate-hashes",
-        "--no-header",
-        "--no-annotate",
-        "--output-file",
-        lock,
-        wanted,
-    ]
+    resolve = [tools.with_name("uv"), *["pip", "compile", "--quiet", "--only-binary", ":all:", "--generate-hashes"]]
+    resolve += ["--no-header", "--no-annotate", "--constraint", CONSTRAINTS, "--output-file", lock, wanted]
+    resolve += ["--python", tools, "--python-version", python, "--python-platform", platform]
     must(resolve, "resolving what is needed", pip_settings(tools))
     unpinned = _names(lock.read_text()) - _names(CONSTRAINTS.read_text())
     if unpinned:
         raise DeployError(
             f"constraints.txt has no version of {', '.join(sorted(unpinned))}; add the one that was tested"
         )
-    fetch = [
-        tools,
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--no-deps",
-        "--only-binary=:all:",
-        "--require-hashes",
-        "-r",
-        lock,
-        "--dest",
-        folder,
-        "--implementation",
-        "cp",
-        "--python-version",
-        python,
-        *(word for tag in platforms(machine, glibc) for word in ("--platform", tag)),
-    ]
+    fetch = [tools, *["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes"]]
+    fetch += ["-r", lock, "--dest", folder, "--implementation", "cp", "--python-version", python]
+    fetch += [word for tag in platforms(machine, glibc) for word in ("--platform", tag)]
     must(fetch, "downloading wheels")
     wanted.unlink()
     lock.unlink()

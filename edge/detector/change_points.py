@@ -186,16 +186,16 @@ class ChangePoints:
         if step < self._step:
             sound.peak, self._peak = max(sound.peak, self._peak), 0.0
             self._step, self._edge = step, here
-            return self._told(here)
+            return self._begun_or_updated(here)
         if step > 0:
             events = self._over(edge)
             self._rises(here, step)
             return events
         rule, behind = self._rules[sound.leader(edge)], here.frame - edge.frame
         if here.total - edge.total >= rule.keep * sound.mean(edge) * behind:
-            return self._told(here)
+            return self._begun_or_updated(here)
         if behind < rule.quiet_frames:
-            return self._told(edge)
+            return self._begun_or_updated(edge)
         events = self._over(edge) + self._end("quiet")
         self._step, self._edge = 0.0, None
         return events
@@ -204,11 +204,11 @@ class ChangePoints:
         """What lasted may be over: all of it is known."""
         sound = self._sound
         assert sound is not None
-        events = self._told(end)
+        events = self._begun_or_updated(end)
         sound.end, self._lasts = end, False
         return events
 
-    def _told(self, until: _Boundary) -> list[Event]:
+    def _begun_or_updated(self, until: _Boundary) -> list[Event]:
         """What is to be told of what lasts, by what it is so far."""
         sound = self._sound
         assert sound is not None

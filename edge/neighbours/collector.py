@@ -72,12 +72,12 @@ class Collector:
             SourceError: the disk takes nothing.
         """
         if came:
-            kept = [pair for message in came if (pair := self._kept(message)) is not None]
-            self._journal.append(kept)
-            self.counts.update(table_of(record) for record, _ in kept)
+            stored = [pair for message in came if (pair := self._to_store(message)) is not None]
+            self._journal.append(stored)
+            self.counts.update(table_of(record) for record, _ in stored)
         return came
 
-    def _kept(self, message: Arrived) -> tuple[Record, bytes] | None:
+    def _to_store(self, message: Arrived) -> tuple[Record, bytes] | None:
         if is_self_test(message.topic):
             self.counts["self-test"] += 1
             return None

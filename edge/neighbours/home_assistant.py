@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from edge import __version__
 from edge.contract.alarms import ALARM_EXPIRY_S
@@ -125,37 +126,25 @@ def _config_topic(node: Node, settings: HomeAssistant, bed: Bed) -> str:
 def _measurements(node: Node, bed: Bed) -> dict[str, Body]:
     trend, health = node.topic("s", bed.stream, "trend"), node.topic("s", bed.stream, "health")
     found: dict[str, Body] = {
-        f"burden_{group}": {
-            "platform": "sensor",
-            "name": f"Burden {group} {BURDEN_S // 60} min",
-            "state_topic": trend,
-            "value_template": f"{{{{ {WINDOW % BURDEN_S}.groups[{json.dumps(group)}].s_per_min }}}}",
-            "unit_of_measurement": "s/min",
-            "state_class": "measurement",
-            "suggested_display_precision": 1,
-            "expire_after": TREND_EXPIRY_S,
-        }
+        f"burden_{group}": _measurement(
+            f"Burden {group} {BURDEN_S // 60} min",
+            (trend, f"{{{{ {WINDOW % BURDEN_S}.groups[{json.dumps(group)}].s_per_min }}}}", TREND_EXPIRY_S),
+            "s/min",
+            suggested_display_precision=1,
+        )
         for group in bed.groups
     }
-    found["coverage"] = {
-        "platform": "sensor",
-        "name": f"Coverage {COVERAGE_S // 60} min",
-        "state_topic": trend,
-        "value_template": f"{{{{ ({WINDOW % COVERAGE_S}.coverage * 100) | round(1) }}}}",
-        "unit_of_measurement": "%",
-        "state_class": "measurement",
-        "expire_after": TREND_EXPIRY_S,
-    }
-    found["respiratory_rate"] = {
-        "platform": "sensor",
-        "name": "Respiratory rate",
-        "state_topic": node.topic("s", bed.stream, "breath"),
-        "value_template": "{{ value_json.breaths_per_min }}",
-        "unit_of_measurement": "breaths/min",
-        "state_class": "measurement",
-        "suggested_display_precision": 0,
-        "expire_after": BREATH_EXPIRY_S,
-    }
+    found["coverage"] = _measurement(
+        f"Coverage {COVERAGE_S // 60} min",
+        (trend, f"{{{{ ({WINDOW % COVERAGE_S}.coverage * 100) | round(1) }}}}", TREND_EXPIRY_S),
+        "%",
+    )
+    found["respiratory_rate"] = _measurement(
+        "Respiratory rate",
+        (node.topic("s", bed.stream, "breath"), "{{ value_json.breaths_per_min }}", BREATH_EXPIRY_S),
+        "breaths/min",
+        suggested_display_precision=0,
+    )
     found["quality"] = {
         "platform": "sensor",
         "name": "Quality",
@@ -168,18 +157,29 @@ def _measurements(node: Node, bed: Bed) -> dict[str, Body]:
         "expire_after": HEALTH_EXPIRY_S,
     }
     if BATTERY in bed.conditions:
-        found[BATTERY] = {
-            "platform": "sensor",
-            "name": "Battery",
-            "state_topic": health,
-            "device_class": "battery",
-            "value_template": "{{ value_json.device.battery_percent }}",
-            "unit_of_measurement": "%",
-            "state_class": "measurement",
-            "entity_category": "diagnostic",
-            "expire_after": HEALTH_EXPIRY_S,
-        }
+        found[BATTERY] = _measurement(
+            "Battery",
+            (health, "{{ value_json.device.battery_percent }}", HEALTH_EXPIRY_S),
+            "%",
+            device_class="battery",
+            entity_category="diagnostic",
+        )
     return found
+
+
+def _measurement(name: str, source: tuple[str, str, int], unit: str, **more: Any) -> Body:
+    """A sensor of a number; `source`: topic, template of the value, and for how many seconds one counts."""
+    topic, template, expiry_s = source
+    return {
+        "platform": "sensor",
+        "name": name,
+        "state_topic": topic,
+        "value_template": template,
+        "unit_of_measurement": unit,
+        "state_class": "measurement",
+        "expire_after": expiry_s,
+        **more,
+    }
 
 
 def _alarm(node: Node, bed: Bed, condition: str) -> Body:

@@ -124,20 +124,24 @@ class Service:
         self._engine = Engine(model, self._heard, [*priorities, *("low" for _ in tests)], idle=len(tests))
         beside = None if shadow is None else make_shadow(config, (model, shadow), self._node, self._streams, sources)
         self._shadow = self._engine.spare = beside
-        history = TrendHistory(history_path(outbox.path), [stream.id for stream in config.streams])
-        for stream in self._streams:
-            stream.burden.remember, stream.delivery = history.put, self._dispatch.lag
-            if (pause := config.alarms.breath.pause) is not None:
-                stream.watch_pauses(pause.after_s)
-        self._trends = Trends(self._views, model, self._node, self._dispatch.set_state, history)
+        self._trends = Trends(self._views, model, self._node, self._dispatch.set_state, self._followed())
         self._breath_rates = BreathRates(self._views, model, self._node, self._dispatch.set_state)
         self._supervision = Supervision(notifier or Notifier())
         self._published: dict[str, State] = {}
-        self._retained = RetainedTopics(outbox.path.with_name(f"retained-{config.node}.json"))
         self._announced = announcements(self._node, config.home_assistant, beds_of(config.streams, groups, rules))
         self._stream_topics = [*self._topics_of_streams(), *self._alarms.topics, *self._announced]
         self._in_turn = 0  # reports on the health of a stream that were published
+        self._retained = RetainedTopics(outbox.path.with_name(f"retained-{config.node}.json"))
         self._has_ended_orphans, self._started_s = False, time.monotonic()
+
+    def _followed(self) -> TrendHistory:
+        """The history of the burden of all streams, which they are told of with what else follows them."""
+        history = TrendHistory(history_path(self._outbox.path), [stream.id for stream in self._config.streams])
+        for stream in self._streams:
+            stream.burden.remember, stream.delivery = history.put, self._dispatch.lag
+            if (pause := self._config.alarms.breath.pause) is not None:
+                stream.watch_pauses(pause.after_s)
+        return history
 
     def _topics_of_streams(self) -> list[str]:
         """Retained ones."""

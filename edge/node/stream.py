@@ -96,12 +96,7 @@ class NodeStream:
         self._counts, self._idle_frames = StreamCounts(model), IdleFrames(model)
         self.adaptation = None if settings.adaptation is None else load_adaptation(settings.adaptation, model)
         self._pipeline = Pipeline(
-            model,
-            EventOptions.of(settings),
-            self._observe_scores,
-            settings.outside,
-            phase,
-            self.adaptation,
+            model, EventOptions.of(settings), self._observe_scores, settings.outside, phase, self.adaptation
         )
         self._breath = BedBreath(model, self._pipeline)
         self._monitored = source if isinstance(source, MonitoredSource) else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -67,6 +68,11 @@ class Box:
         house = self.house(behaviour, payload)
         request = {**self.request(house, config), **more}
         return str(ask(self.target, "install", house.wheels, **request)["running"])
+
+    def command(self, house: Wheelhouse, config: Path, *more: str) -> list[str]:
+        """What `make deploy` runs to bring a stand-in to this root."""
+        line = [sys.executable, "-m", "deploy", "install", "--device", "local", "--root", str(self.layout.root)]
+        return [*line, "--wheelhouse", str(house.wheels[0].path.parent), "--config", str(config), *more]
 
     def refusal(self, behaviour: str, **options: object) -> DeployError:
         """Deploy a stand-in that is refused."""

@@ -106,8 +106,7 @@ def assess(
     answers, official = answer_tasks(shipped.scored, [h.fold for h in heard], clips, views)
     estimates = [*(metric.estimate() for metric in found), *official]
     chest = [r for r in training_data.recordings if r.is_real_chest]
-    more = {"sets": beside(others, outer)} if others else {}
-    return more | {
+    return ({"sets": beside(others, outer)} if others else {}) | {
         "calibration": asdict(shipped.calibration),
         "groups": [asdict(group) for group in detection.groups],
         "thresholds": detection.thresholds,

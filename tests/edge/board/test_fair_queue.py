@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.board.fair_queue import MAX_WAITING, BusyError, FairQueue
+from tests.conftest import HANGS_S
 
 Order = list[tuple[str, str]]
 
@@ -78,6 +79,7 @@ def test_a_turn_of_one_that_has_gone_is_given_to_the_next() -> None:
             gone, stays = asyncio.create_task(ask()), asyncio.create_task(ask())
             await asyncio.sleep(0)
         gone.cancel()  # its turn has come, and it does not know yet
-        await stays
+        await asyncio.wait_for(stays, HANGS_S)
+        assert gone.cancelled()
 
     asyncio.run(run())

@@ -17,7 +17,7 @@ STILL_S = (30.0, 50.0)
 NEVER = np.array([1000.0])  # a breath behind everything
 
 
-def _told(*sounds: BreathSound, touches: bool = True, limit_s: float = 10.0) -> list[Pause]:
+def _pauses(*sounds: BreathSound, touches: bool = True, limit_s: float = 10.0) -> list[Pause]:
     pauses = Pauses(FRAME_S, limit_s)
     return [each for sound in sounds for each in pauses.push(sound, touches)] + pauses.flush()
 
@@ -30,30 +30,30 @@ def _bed() -> BreathSound:
 
 
 def test_breath_that_goes_on_is_no_pause() -> None:
-    assert _told(regular(24, 60.0)) == []
+    assert _pauses(regular(24, 60.0)) == []
 
 
 @pytest.mark.parametrize("limit_s", [6.0, 10.0, 15.0])
 def test_a_pause_is_told_within_3_s_of_its_limit_and_is_over_with_the_next_breath(limit_s: float) -> None:
-    onset, end = _told(_bed(), limit_s=limit_s)
+    onset, end = _pauses(_bed(), limit_s=limit_s)
     assert (onset.kind, end.kind, end.why, end.onset) == ("onset", "end", "breath", onset.onset)
     assert onset.stop * FRAME_S == pytest.approx(STILL_S[0] + limit_s, abs=3.0)
     assert end.stop * FRAME_S == pytest.approx(STILL_S[1] + 1.0, abs=1.5)
 
 
 def test_a_pause_shorter_than_the_limit_is_none() -> None:
-    assert _told(_bed(), limit_s=30.0) == []
+    assert _pauses(_bed(), limit_s=30.0) == []
 
 
 @pytest.mark.parametrize("gain_db", [-40.0, 40.0])
 def test_a_gain_changes_nothing(gain_db: float) -> None:
     bed = _bed()
-    assert _told(bed._replace(level_db=bed.level_db + np.float32(gain_db))) == _told(bed)
+    assert _pauses(bed._replace(level_db=bed.level_db + np.float32(gain_db))) == _pauses(bed)
 
 
 @pytest.mark.parametrize("touches", [True, False])
 def test_without_evidence_of_contact_it_is_told_all_the_same_and_says_so(touches: bool) -> None:
-    found = _told(_bed(), touches=touches)
+    found = _pauses(_bed(), touches=touches)
     assert [each.touches for each in found] == [touches, touches]
 
 
@@ -61,20 +61,20 @@ def test_without_evidence_of_contact_it_is_told_all_the_same_and_says_so(touches
 def test_what_is_masked_is_no_pause(fault: Fault) -> None:
     bed, still = _bed(), [round(each / FRAME_S) for each in STILL_S]
     masked = part(bed, still[0], still[1], fault)
-    assert _told(part(bed, 0, still[0]), masked, part(bed, still[1], len(bed.score))) == []
+    assert _pauses(part(bed, 0, still[0]), masked, part(bed, still[1], len(bed.score))) == []
 
 
 def test_a_sensor_that_does_not_touch_masks_nothing() -> None:
     bed, still = _bed(), [round(each / FRAME_S) for each in STILL_S]
     parts = part(bed, 0, still[0]), part(bed, still[0], still[1], "no contact"), part(bed, still[1], len(bed.score))
-    assert [each.kind for each in _told(*parts, touches=False)] == ["onset", "end"]
+    assert [each.kind for each in _pauses(*parts, touches=False)] == ["onset", "end"]
 
 
 def test_lost_sound_is_no_pause_and_ends_one_without_a_word_of_breath() -> None:
     bed, still = _bed(), [round(each / FRAME_S) for each in STILL_S]
-    assert _told(part(bed, 0, still[0]), part(bed, still[1], len(bed.score))) == []
+    assert _pauses(part(bed, 0, still[0]), part(bed, still[1], len(bed.score))) == []
     lost = round(45 / FRAME_S)
-    onset, end = _told(part(bed, 0, lost), part(bed, still[1], len(bed.score)))
+    onset, end = _pauses(part(bed, 0, lost), part(bed, still[1], len(bed.score)))
     assert (onset.kind, end.kind, end.why, end.stop) == ("onset", "end", "lost sound", lost)
 
 
@@ -82,7 +82,7 @@ def test_short_losses_hide_no_pause() -> None:
     bed = _bed()
     usable = np.ones(len(bed.score), np.bool_)
     usable[::20] = False  # a frame in each 0.6 s
-    assert [each.kind for each in _told(bed._replace(usable=usable))] == ["onset", "end"]
+    assert [each.kind for each in _pauses(bed._replace(usable=usable))] == ["onset", "end"]
 
 
 def test_nothing_is_known_before_a_window_of_sound_and_after_a_loss() -> None:
@@ -100,7 +100,7 @@ def test_any_cut_gives_the_same(cuts: list[int]) -> None:
     bed = _bed()
     bounds = [0, *sorted({each for each in cuts if each < len(bed.score)}), len(bed.score)]
     pieces = [part(bed, begin, end) for begin, end in pairwise(bounds)]
-    assert _told(*pieces) == _told(bed)
+    assert _pauses(*pieces) == _pauses(bed)
 
 
 def test_a_limit_out_of_range_says_so() -> None:

@@ -11,7 +11,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -93,23 +92,7 @@ def test_a_workstation_killed_at_a_random_moment_leaves_a_box_that_can_be_deploy
     first = box.install("one")
     config = tmp_path / "ward.yaml"
     config.write_text("config: second\n")
-    folder = box.house("two").wheels[0].path.parent
-    deploy = [
-        sys.executable,
-        "-m",
-        "deploy",
-        "install",
-        "--device",
-        "local",
-        "--root",
-        str(box.layout.root),
-        "--wheelhouse",
-        str(folder),
-        "--config",
-        str(config),
-        "--healthy-s",
-        "0.5",
-    ]
+    deploy = box.command(box.house("two"), config, "--healthy-s", "0.5")
     child = subprocess.Popen(deploy, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     time.sleep(random.Random(seed).uniform(0.2, 2.5))
     os.kill(child.pid, signal.SIGKILL)

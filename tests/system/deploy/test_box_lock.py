@@ -72,22 +72,9 @@ def test_status_tells_a_first_switch_that_was_cut_off_and_not_one_under_way(tmp_
 
 
 def test_of_five_deployments_at_once_four_are_refused_and_say_who_is_at_work(box: Box, tmp_path: Path) -> None:
-    config, folder = tmp_path / "ward.yaml", box.house("slow").wheels[0].path.parent
+    config = tmp_path / "ward.yaml"
     config.write_text("config: first\n")
-    line = [
-        sys.executable,
-        "-m",
-        "deploy",
-        "install",
-        "--device",
-        "local",
-        "--root",
-        str(box.layout.root),
-        "--wheelhouse",
-        str(folder),
-        "--config",
-        str(config),
-    ]
+    line = box.command(box.house("slow"), config)
     running = [
         subprocess.Popen(line, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         for _ in range(5)

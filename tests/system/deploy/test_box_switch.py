@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -144,23 +143,10 @@ def test_undeploy_leaves_what_others_put_beside_it(box: Box) -> None:
 
 
 def test_of_two_deployments_at_once_the_second_is_refused(box: Box, tmp_path: Path) -> None:
-    house, config = box.house("slow"), tmp_path / "ward.yaml"
+    config = tmp_path / "ward.yaml"
     config.write_text(CONFIG)
     first = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "deploy",
-            "install",
-            "--device",
-            "local",
-            "--root",
-            str(box.layout.root),
-            "--wheelhouse",
-            house.wheels[0].path.parent,
-            "--config",
-            config,
-        ],
+        box.command(box.house("slow"), config),
         cwd=PROJECT,
         stdout=subprocess.PIPE,
         text=True,

@@ -79,4 +79,4 @@ def test_the_notebook_runs(python: Path, tmp_path: Path) -> None:
     pytest.importorskip("pandas", reason="pandas is not installed; `make dev` brings it")
     cells = [cell["source"] for cell in json.loads(NOTEBOOK.read_text())["cells"] if cell["cell_type"] == "code"]
     lines = [line for cell in cells for line in (*cell, "\n") if not line.startswith("%")]
-    run(python, "".join(lines), tmp_path)
+    assert "s measurable; like what the model knows: " in run(python, "".join(lines), tmp_path)

@@ -222,3 +222,4 @@ def test_the_header_shows_the_highest_priority_of_all_beds(
     shown(page, ".count-patient .shape .line", 2)
     ward.alarm("bed0", priority="Hi")
     shown(page, ".count-patient .shape .line", 3)
+    assert icon(page, ".count-patient")["bars"] == 3
