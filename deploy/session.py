@@ -29,7 +29,13 @@ from deploy.wheelhouse import Wheel
 
 PACKAGE = Path(__file__).with_name("box")
 # Of the edge, what the standard library alone can run: the files of keys are read by the same code as on any box.
-OF_THE_EDGE = ("__init__.py", "errors.py", "releases/__init__.py", "releases/key_file.py")
+OF_THE_EDGE = (
+    "__init__.py",
+    "errors.py",
+    "model/__init__.py",
+    "model/releases/__init__.py",
+    "model/releases/key_file.py",
+)
 NO_PYTHON, NO_SUDO = 86, 87
 # The first interpreter that will do, then the program from standard input; {may} is empty or `sudo -n`.
 START = """

@@ -25,8 +25,8 @@ from deploy.box.examine import READ_SETTINGS
 from deploy.box.facts import Facts, Python
 from deploy.errors import DeployError
 from deploy.resolve import download, must, required
-from edge.artefact.seal import read_artefact
 from edge.errors import LaennecError
+from edge.model.onnx_file import read_artefact
 
 PROJECT = Path(__file__).parents[1]
 TOOLS = ("pip", "uv", "numpy", "pydantic", "pyyaml")  # two that build and download, three that read settings

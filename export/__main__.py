@@ -8,8 +8,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from edge.artefact.model import DEFAULT_PATH
 from edge.errors import LaennecError
+from edge.model.model import DEFAULT_PATH
 from export.exporting import ExportOptions, export
 
 CACHE = Path("runs", "cache")  # where `make train` keeps its frames

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import onnx
 
-from edge.artefact.backends.onnx import OnnxBackend
-from edge.artefact.model import Model
-from edge.artefact.parity import MIN_COSINE, MIN_TOP1
+from edge.model.backends.onnx import OnnxBackend
+from edge.model.model import Model
+from edge.model.parity import MIN_COSINE, MIN_TOP1
 from edge.types import Event
 from export import rtx
 from export.build import FP32, KINDS

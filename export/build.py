@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import onnx
 
-from edge.artefact.specs import Variant
+from edge.model.specs import Variant
 from export.calibration import Sample, sample_of
 from export.onnx import Metadata, to_artefact, to_graph, versions, weights_sha256
 from export.precision import to_fp16

@@ -193,7 +193,7 @@ def _cpu_int8(model: onnx.ModelProto) -> Iterator[str]:
 def _optimized(model: onnx.ModelProto) -> onnx.ModelProto:
     import onnxruntime as ort
 
-    import edge.artefact.backends.onnx  # noqa: F401 - onnxruntime is told first to report to nobody
+    import edge.model.backends.onnx  # noqa: F401 - onnxruntime is told first to report to nobody
 
     with tempfile.TemporaryDirectory() as folder:
         options = ort.SessionOptions()

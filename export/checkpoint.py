@@ -16,10 +16,10 @@ from typing import Any
 import torch
 
 from edge import __version__
-from edge.artefact.age_thresholds import AgeThresholds
-from edge.artefact.burden_limits import BurdenLimits
-from edge.artefact.known import KnownSound
 from edge.errors import ConfigError
+from edge.model.alarm_limits import BurdenLimits
+from edge.model.specs import AgeThresholds
+from edge.model.training_domain import KnownSound
 from export.card import card_fields
 from export.onnx import Metadata
 from training.datasets import CLASSES, Recording, hashed_names

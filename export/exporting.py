@@ -17,9 +17,9 @@ from pathlib import Path
 
 import torch
 
-from edge.artefact.backends.onnx import OnnxBackend
-from edge.artefact.choice import cpu_name
 from edge.errors import ConfigError, ModelError
+from edge.model.backends.onnx import OnnxBackend
+from edge.model.choice import cpu_name
 from export.acceptance import Acceptance, ArtefactResult
 from export.build import FP32, KINDS, PTQ, QAT, TRT_INT8, heard_sample, make
 from export.calibration import sample_of

@@ -15,10 +15,10 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.artefact.model import Model
 from edge.detector.pipeline import Pipeline
 from edge.features import FeatureSpec, FrontEnd
-from edge.sources.demo import DEMO_AUDIO
+from edge.model.model import Model
+from edge.sources.file_search import DEMO_AUDIO
 from edge.types import Block, Event
 from export.streams import Sound
 from training.datasets.sounds import read_sound

@@ -2,7 +2,7 @@
 
 One thread, as the edge runs them. They take turns, so that all meet the same disturbances; the best is what the machine
 can do, the median what it did. What a device decides for itself is `laennec optimize`, by the same rule
-(`edge.artefact.choice`).
+(`edge.model.choice`).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge.artefact.backends import Backend
-from edge.artefact.choice import MAX_TIME_SHARE, Measurement, choose
+from edge.model.backends import Backend
+from edge.model.choice import MAX_TIME_SHARE, Measurement, choose
 from export.streams import Inputs
 
 BATCHES = (1, 8, 32)  # streams side by side; the edge has one at a time

@@ -1,6 +1,6 @@
 """A network as an ONNX artefact: the graph, what the edge must know beside it, and the seal.
 
-Not for training (`training`), for loading (`edge.artefact.model`) nor for testing what was written (`export.parity`).
+Not for training (`training`), for loading (`edge.model.model`) nor for testing what was written (`export.parity`).
 The file holds no path, no name of a person and no external data; two exports of one checkpoint are equal byte for byte.
 """
 
@@ -18,13 +18,12 @@ import onnx
 import torch
 from torch import nn
 
-from edge.artefact.age_thresholds import AgeThresholds, to_json
-from edge.artefact.burden_limits import BurdenLimits
-from edge.artefact.known import KnownSound
-from edge.artefact.model import SCHEMA
-from edge.artefact.seal import seal
-from edge.artefact.specs import ChunkSpec, Variant
 from edge.features import FeatureSpec
+from edge.model.alarm_limits import BurdenLimits
+from edge.model.model import SCHEMA
+from edge.model.onnx_file import seal
+from edge.model.specs import AgeThresholds, ChunkSpec, Variant, to_json
+from edge.model.training_domain import KnownSound
 
 OPSET = 20  # the newest that every TensorRT we know parses
 MAX_BATCH = 1024

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from edge.artefact.variants import read_variant
+from edge.model.runtime import read_variant
 from export.build import FP32, KINDS
 from export.report import Report
 

@@ -4,7 +4,7 @@ What is compared, and on what:
 - The network at once, in steps, and its fp32 artefact in steps: the largest difference of any output, on the golden
   sounds with every pattern of loss.
 - A variant and the fp32 artefact, each with the state that it made itself, for each output: cosine and top-1 of
-  `edge.artefact.parity`, the same that a device measures before it uses a variant. The scores of several sounds may be
+  `edge.model.parity`, the same that a device measures before it uses a variant. The scores of several sounds may be
   high at once, so top-1 alone says little: it is the highest of the six scores of a frame, mostly breath. Therefore
   also `decisions`: in each valid frame and each group of sounds that exclude each other, what would open an event: the
   highest class that reaches its threshold, or nothing.
@@ -21,10 +21,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from edge.artefact.model import Model
-from edge.artefact.parity import MIN_COSINE, MIN_TOP1, compare_outputs
-from edge.artefact.specs import ChunkSpec, GroupSpec
 from edge.detector.pipeline import Pipeline
+from edge.model.model import Model
+from edge.model.parity import MIN_COSINE, MIN_TOP1, compare_outputs
+from edge.model.specs import ChunkSpec, GroupSpec
 from edge.types import Block, Scores
 from export.streams import ChunkNetwork, Heard, Sound, of_torch, padded
 from training.detector.model import Scorer, class_scores, pooled

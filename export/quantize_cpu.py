@@ -19,7 +19,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-import edge.artefact.backends.onnx  # noqa: F401  it forbids onnxruntime to report to its maker, before the first import of it
+import edge.model.backends.onnx  # noqa: F401  it forbids onnxruntime to report to its maker, before the first import of it
 from export.calibration import Sample
 from export.onnx import INPUTS, strip
 from export.qdq import Graph

@@ -1,6 +1,6 @@
 """NVIDIA's own parser and builder on a graph, without a GPU: TensorRT-RTX builds ahead of time for named architectures.
 
-The lines that build are the device's (`edge.artefact.backends.engine_build`); only the module is another. A graph that
+The lines that build are the device's (`edge.model.backends.engine`); only the module is another. A graph that
 passes is one that NVIDIA's parser reads and for which kernels exist; the builder's own list of its layers says in which
 type each weighted one runs, so that int8 which was asked for and not made is seen. How fast a graph is, only a device
 says. RTX has no entry for Orin (SM87), so its architecture stands for it in the form of SM80 and SM86.
@@ -29,8 +29,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edge.artefact.backends.engine_build import BuildOptions, build
 from edge.errors import LaennecError
+from edge.model.backends.engine import BuildOptions, build
 
 PACKAGE = "tensorrt_rtx"
 MEMORY_BYTES = 6 << 30  # of addresses; a build of the default model takes 0.7 GB

@@ -2,8 +2,8 @@
 
 A package holds the fp32 artefact, the variants beside it, their manifest and an Ed25519 signature of it by the private
 key, which stays here. `--new-key private.pem` makes a pair; the public half goes to `/etc/laennec/model-keys/` of every
-box. Not for making artefacts (`python -m export`) or for checking packages (`edge.releases.release`, which the box
-uses, does that; `laennec model install` is the proof).
+box. Not for making artefacts (`python -m export`) or for checking packages (`edge.model.releases.release`, which the
+box uses, does that; `laennec model install` is the proof).
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from edge import __version__
-from edge.artefact.model import load_model
-from edge.artefact.variants import find_variants
 from edge.errors import ConfigError, LaennecError, ModelError
-from edge.releases.key_file import NOT_AFTER
-from edge.releases.manifest import MANIFEST, SIGNATURE, TIME_FORMAT, File, Manifest, parse_manifest
-from edge.releases.package import tar
+from edge.model.model import load_model
+from edge.model.releases.key_file import NOT_AFTER
+from edge.model.releases.manifest import MANIFEST, SIGNATURE, TIME_FORMAT, File, Manifest, parse_manifest
+from edge.model.releases.release import tar
+from edge.model.runtime import find_variants
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 Written beside the adaptation, as `mine.adaptation.sig`; both are copied to the box, where `models.signed_adaptations:
 true` asks for it. The pair of keys is that of models (`python -m export.sign --new-key`). Not for making adaptations
-(`laennec adapt`), nor for checking them (`edge.releases.signed_adaptation`).
+(`laennec adapt`), nor for checking them (`edge.model.releases.signature`).
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from edge.artefact.adaptation import Adaptation
 from edge.errors import ConfigError, LaennecError, ModelError
-from edge.releases.signed_adaptation import signature_path
+from edge.model.adaptation import Adaptation
+from edge.model.releases.signature import signature_path
 from export.sign import read_private
 
 

@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from edge.artefact.backends import Backend
-from edge.artefact.specs import ChunkSpec
+from edge.model.backends import Backend
+from edge.model.specs import ChunkSpec
 
 BATCH = 16  # streams side by side
 

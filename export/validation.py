@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from edge.artefact.backends.onnx import OnnxBackend
-from edge.artefact.specs import GroupSpec
+from edge.model.backends.onnx import OnnxBackend
+from edge.model.specs import GroupSpec
 from export.build import heard_sample, make
 from export.checkpoint import Checkpoint
 from export.parity import LOST

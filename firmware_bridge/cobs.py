@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import WireError
-from edge.kernel_cache import kernel
+from edge.kernels import kernel
 
 RUN = 254  # bytes that one code byte can announce
 

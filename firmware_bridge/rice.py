@@ -22,7 +22,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from edge.errors import WireError
-from edge.kernel_cache import kernel
+from edge.kernels import kernel
 
 MAX_ORDER = 3
 MAX_K = 15

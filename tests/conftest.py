@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from edge.commands.demo import broker
+from edge.commands import demo_broker as broker
 
 with suppress(ImportError):  # `make test-gpu` does without
     from hypothesis import HealthCheck, settings

@@ -17,7 +17,7 @@ import pytest
 import typer
 
 from edge.commands.app import app
-from edge.settings.config import load_config
+from edge.settings.node import load_config
 from tests.pages import OURS, ROOT, commands, named, words, written_pages
 from tests.system.test_commands import RUN
 
@@ -48,14 +48,14 @@ RUN_BY = {  # where a command like this is run, with other names and places
     "laennec adapt": "tests/system/edge/test_adapt_command.py",
     "laennec detect --adaptation": "tests/system/edge/test_adapt_command.py",
     "laennec doctor --config": "tests/system/edge/test_doctor.py",
-    "laennec board": "tests/system/edge/board/test_sign_in.py",
+    "laennec board": "tests/system/edge/server/board/test_sign_in.py",
     "laennec export collect": "tests/system/edge/test_export.py",
     "laennec export convert": "tests/system/edge/test_export.py",
-    "laennec export labels": "tests/system/edge/board/test_bed_labels.py",
-    "laennec ingest": "tests/system/edge/history/test_kills.py",
+    "laennec export labels": "tests/system/edge/server/board/test_bed_labels.py",
+    "laennec ingest": "tests/system/edge/server/history/test_kills.py",
     "laennec history": "tests/edge/commands/test_history_command.py",
     "laennec model": "tests/edge/commands/test_model_command.py",
-    "laennec optimize": "tests/edge/artefact/test_benchmark.py",
+    "laennec optimize": "tests/edge/model/test_benchmark.py",
     "laennec devices": "tests/system/test_commands.py",
     "python -m export": "tests/export/test_exporting.py",
     "python -m export.sign": "tests/system/export/test_sign.py",

@@ -24,102 +24,62 @@ NOT_ON_THE_DEVICE = {
 EXTRAS = {  # modules of the edge that may import what an extra brings
     "matplotlib": {"edge/pictures/drawing.py", "edge/api/recording.py"},
     "pandas": {"edge/api/recording.py"},
-    "pyarrow": {"edge/tables/parquet_table.py"},
-    "distributed": {"edge/archive/cluster.py"},
+    "pyarrow": {"edge/server/exports/tables.py"},
+    "distributed": {"edge/server/archive/run.py"},
 }
-STEPS = {path.relative_to(ROOT).as_posix() for path in (ROOT / "edge" / "history" / "migrations").rglob("*.py")}
-STARLETTE = ("app", "bed_api", "event_stream", "gate", "guard", "pages", "views")  # of the board
+STEPS = {
+    path.relative_to(ROOT).as_posix() for path in (ROOT / "edge" / "server" / "history" / "migrations").rglob("*.py")
+}
+STARLETTE = ("app", "bed_api", "feed", "guard")  # of the board
 ADAPTERS = {  # what may be missing or slow, and the modules that may import it
-    "onnxruntime": {"edge/artefact/backends/onnx.py"},
-    "tensorrt": {"edge/artefact/backends/tensorrt.py"},
-    "amqtt": {"edge/commands/demo/broker.py"},
-    "uvicorn": {"edge/board/server.py", "edge/board/connection.py"},
-    "starlette": {f"edge/board/{name}.py" for name in STARLETTE},
-    "argon2": {"edge/board/users.py"},
+    "onnxruntime": {"edge/model/backends/onnx.py"},
+    "tensorrt": {"edge/model/backends/tensorrt.py"},
+    "amqtt": {"edge/commands/demo_broker.py"},
+    "uvicorn": {"edge/server/board/server.py", "edge/server/board/connections.py"},
+    "starlette": {f"edge/server/board/{name}.py" for name in STARLETTE},
+    "argon2": {"edge/server/board/users.py"},
     "psycopg": set(),  # SQLAlchemy loads it
-    "alembic": {"edge/history/database.py", *STEPS},
+    "alembic": {"edge/server/history/database.py", *STEPS},
     "sqlalchemy": {
         *STEPS,
-        *(f"edge/history/{name}.py" for name in ("database", "holes_log", "ingester", "queries")),
-        *(f"edge/history/{name}.py" for name in ("retention", "tables", "writer")),
+        *(f"edge/server/history/{name}.py" for name in ("database", "ingester", "queries")),
+        *(f"edge/server/history/{name}.py" for name in ("service", "tables", "writer")),
     },
 }
-EVERYBODY = {"types", "errors", "log", "durable", "disk_cache", "kernel_cache", "private_files"}
-FOLDERS = {  # what each folder of the edge may import of the others, besides itself and EVERYBODY
-    "types": set(),
-    "errors": set(),
-    "log": set(),
-    "durable": set(),
-    "disk_cache": set(),
-    "private_files": set(),
-    "kernel_cache": set(),
+EVERYBODY = {"types", "errors", "log", "files", "kernels"}  # the ground
+FOLDERS = {  # the rooms of the edge in their order, and what each may import of those before it, besides EVERYBODY
     "contract": set(),
     "settings": {"contract"},
     "sources": {"settings"},
     "features": {"settings"},
-    "artefact": {"settings", "features"},
-    "releases": {"settings", "features", "artefact"},
-    "detector": {"settings", "features", "artefact", "sources"},
-    "ward": {"contract", "artefact"},
+    "model": {"settings", "features"},
+    "detector": {"settings", "sources", "features", "model"},
+    "ward": {"contract", "model"},
     "delivery": {"contract", "settings", "sources", "ward"},
-    "tables": {"contract"},
-    "neighbours": {"contract", "settings", "ward", "delivery", "tables"},
-    "history": {"contract", "settings", "delivery", "tables"},
-    "clips": {"contract", "settings", "features", "artefact", "detector", "delivery"},
-    "node": {
-        "contract",
-        "settings",
-        "sources",
-        "features",
-        "artefact",
-        "detector",
-        "ward",
-        "delivery",
-        "neighbours",
-        "clips",
+    "clips": {"contract", "settings", "features", "model", "detector", "delivery"},
+    "node": {"contract", "settings", "sources", "features", "model", "detector", "ward", "delivery", "clips"},
+    "pictures": {"settings", "sources", "features", "model", "detector"},
+    "api": {"settings", "sources", "features", "model", "detector", "ward", "pictures"},
+    "server.exports": {"contract", "settings", "ward", "delivery"},
+    "server.history": {"contract", "settings", "delivery", "server.exports"},
+    "server.archive": {
+        *("contract", "settings", "sources", "features", "model", "detector", "ward", "pictures", "api"),
+        "server.exports",
     },
-    "pictures": {"settings", "sources", "features", "artefact", "detector"},
-    "api": {"settings", "sources", "features", "artefact", "detector", "ward", "pictures"},
-    "archive": {
-        "contract",
-        "settings",
-        "sources",
-        "features",
-        "artefact",
-        "detector",
-        "ward",
-        "tables",
-        "pictures",
-        "api",
-    },
-    "doctor": {
-        "contract",
-        "settings",
-        "sources",
-        "features",
-        "artefact",
-        "releases",
-        "detector",
-        "ward",
-        "delivery",
-        "clips",
-        "node",
-        "api",
-    },
-    "board": {"contract", "settings", "features", "ward", "delivery", "clips", "pictures", "tables"},
+    "server.board": {*("contract", "settings", "features", "ward", "delivery", "clips", "pictures"), "server.exports"},
     "commands": {"*"},
-    "__main__": {"commands"},
 }
+NO_ROOM = {"__main__": {"commands"}, **{name: set() for name in EVERYBODY}}
 TRAINING_MAY_USE = {
     "errors",
     "types",
     "features",
-    "artefact.specs",
-    "artefact.known",
-    "artefact.burden_limits",
+    "model.specs",
+    "model.training_domain",
+    "model.alarm_limits",
     "clips.speech",
     "ward.burden",
-    "ward.budget",
+    "ward.alarm_budget",
     "ward.breath_rhythm",
     "ward.respiratory_rate",
     "ward.pauses",
@@ -127,24 +87,22 @@ TRAINING_MAY_USE = {
     "detector.chunks",
     "detector.tracker",
     "detector.concealment",
-    "detector.known_sound",
+    "detector.training_domain",
     "detector.sound_check",
-    "detector.sound_statistics",
+    "detector.statistics",
     "sources",
     "detector.quality",
-    "detector.contact",
-    "detector.modulation",
-    "detector.quality_statistics",
-    "detector.recording_answer",
+    "detector.quality_measures",
+    "detector.recording",
 }
 HEARS_ARTEFACTS = {  # what is judged runs
-    "training/evaluation/artefact.py": {"artefact.model", "detector.pipeline"},
-    "training/evaluation/breath_pauses.py": {"artefact.model", "detector.pipeline"},
-    "training/evaluation/breath_rate.py": {"artefact.model", "api"},
-    "training/adapt.py": {"artefact.adaptation", "artefact.model", "detector.pipeline"},
-    "training/evaluation/levels.py": {"artefact.model", "detector.level", "detector.chunks", "detector.sound_check"},
-    "training/left_out.py": {"artefact.adaptation", "artefact.model", "detector.recalibration"},
-    "training/fine_tune.py": {"artefact.adaptation", "artefact.model", "detector.level", "detector.recalibration"},
+    "training/evaluation/artefact.py": {"model.model", "detector.pipeline"},
+    "training/evaluation/breath_pauses.py": {"model.model", "detector.pipeline"},
+    "training/evaluation/breath_rate.py": {"model.model", "api"},
+    "training/adapt.py": {"model.adaptation", "model.model", "detector.pipeline"},
+    "training/evaluation/levels.py": {"model.model", "detector.level", "detector.chunks", "detector.sound_check"},
+    "training/left_out.py": {"model.adaptation", "model.model", "detector.recalibration"},
+    "training/fine_tune.py": {"model.adaptation", "model.model", "detector.level", "detector.recalibration"},
 }
 
 
@@ -204,17 +162,25 @@ def test_nothing_of_the_workstation_is_imported_on_the_device() -> None:
     assert _found({path: _roots(path) & (never | _but(EXTRAS, path)) for path in modules}) == {}
 
 
+def _room(path: Path) -> str:
+    """The room of a module: `contract`, or `server.board` of the four that the server has."""
+    parts = path.relative_to(ROOT / "edge").with_suffix("").parts
+    return ".".join(parts[:2] if parts[0] == "server" and len(parts) > 2 else parts[:1])
+
+
 def test_every_folder_of_the_edge_stands_in_the_law() -> None:
-    parts = {path.relative_to(ROOT / "edge").parts[0].removesuffix(".py") for path in _modules("edge")}
-    assert parts - {"__init__"} == FOLDERS.keys()
+    rooms = {_room(path) for path in _modules("edge")} - {"__init__", "server"}
+    assert rooms == FOLDERS.keys() | NO_ROOM.keys()
+    order = list(FOLDERS)
+    assert [room for room in order if not {*FOLDERS[room]} - {"*"} <= {*order[: order.index(room)]}] == []
 
 
 def test_a_folder_of_the_edge_imports_only_what_lies_below_it() -> None:
     forbidden = {}
     for path in _modules("edge"):
-        part = path.relative_to(ROOT / "edge").parts[0].removesuffix(".py")
-        allowed = FOLDERS.get(part, set()) | EVERYBODY | {part}
-        forbidden[path] = {name for name in _of_edge(path) if not {"*", name.split(".")[0]} & allowed}
+        room = _room(path)
+        allowed = {**FOLDERS, **NO_ROOM}.get(room, set()) | EVERYBODY | {room}
+        forbidden[path] = {name for name in _of_edge(path) if "*" not in allowed and not _within(name, allowed)}
     assert _found(forbidden) == {}
 
 
@@ -226,7 +192,7 @@ def test_no_module_reaches_itself_through_its_imports() -> None:
 
 
 def test_the_bridge_knows_the_records_of_the_edge_and_nothing_else() -> None:
-    known = {"types", "errors", "kernel_cache"}
+    known = {"types", "errors", "kernels"}
     assert _found({path: _of_edge(path) - known for path in _modules("firmware_bridge")}) == {}
 
 

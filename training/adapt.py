@@ -19,10 +19,10 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.artefact.adaptation import Adaptation, load_adaptation
-from edge.artefact.model import Model, load_model
 from edge.detector.pipeline import Pipeline
 from edge.errors import LaennecError
+from edge.model.adaptation import Adaptation, load_adaptation
+from edge.model.model import Model, load_model
 from edge.types import Block, Scores
 from training.datasets import CLASSES, Recording, read_datasets
 from training.datasets.sounds import read_sound

@@ -21,13 +21,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from edge.artefact.adaptation import Adaptation, load_adaptation
-from edge.artefact.model import LIGHT_PATH, Model, load_model
 from edge.detector.chunks import Chunks
 from edge.detector.level import LevelledChunks
 from edge.detector.recalibration import LEAST
 from edge.errors import ConfigError, LaennecError
 from edge.features import FeatureSpec, FrontEnd
+from edge.model.adaptation import Adaptation, load_adaptation
+from edge.model.model import LIGHT_PATH, Model, load_model
 from edge.types import Block
 from training.adapt import equaliser_alone, hear
 from training.datasets import CLASSES, Recording, read_datasets

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from edge.artefact.adaptation import LARGEST_BIAS, LARGEST_SCALE
-from edge.artefact.model import Model
 from edge.detector.recalibration import LEAST, Recalibration
 from edge.errors import ConfigError
+from edge.model.adaptation import LARGEST_BIAS, LARGEST_SCALE
+from edge.model.model import Model
 from training.datasets import CLASSES, Recording
 from training.datasets.folds import patient_folds
 from training.datasets.targets import COLUMNS, annotated

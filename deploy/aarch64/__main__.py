@@ -32,7 +32,7 @@ VERSIONS = "from importlib.metadata import version as v; print(*(f'{n} {v(n)}' f
 NAMED = ("laennec", "numpy", "numba", "onnxruntime")
 CUT = """
 import sys, soundfile
-from edge.sources.demo import DEMO_AUDIO
+from edge.sources.file_search import DEMO_AUDIO
 rate = soundfile.info(DEMO_AUDIO).samplerate
 sound, _ = soundfile.read(DEMO_AUDIO, dtype="int16", frames=round(float(sys.argv[2]) * rate))
 soundfile.write(sys.argv[1], sound, rate)

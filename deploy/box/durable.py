@@ -1,6 +1,6 @@
 """Files and links that are whole after a power cut: written aside, brought to disk, renamed.
 
-Not for large files that can be copied again (`build.receive` writes those the same way, in pieces). `edge.durable` is
+Not for large files that can be copied again (`build.receive` writes those the same way, in pieces). `edge.files` is
 not used: this runs on a box before anything of Laennec is installed there, on the standard library alone.
 """
 

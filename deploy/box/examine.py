@@ -18,12 +18,12 @@ EXAMINED = "examined.yaml"  # in the release: the settings as they will be, once
 # Before the minutes that compiling and measuring take: a mistake in the settings is told at once.
 READ_SETTINGS = """
 import pathlib, sys
-from edge.settings.config import load_config
+from edge.settings.node import load_config
 from edge.errors import LaennecError
 try: load_config(pathlib.Path(sys.argv[1]))
 except LaennecError as error: sys.exit(f"laennec: {error}")
 """
-READ_BOARD = READ_SETTINGS.replace("edge.settings.config", "edge.settings.board").replace("load_config", "load_board")
+READ_BOARD = READ_SETTINGS.replace("edge.settings.node", "edge.settings.board").replace("load_config", "load_board")
 DOCTOR = ("asking the release how it finds this box (doctor)", "doctor --config")
 EXAMINATION = (
     ("choosing the fastest runtime by measuring (optimize)", "optimize"),

@@ -1,7 +1,8 @@
 """Another model for the software that runs: installed, promoted, judged as a release is, else gone back from.
 
 The release itself checks the package and knows which model is active (`laennec model`); here is the switch. Not for
-models that come inside a release (`make deploy MODEL=a.onnx`), and not for signatures of models (`edge.releases`).
+models that come inside a release (`make deploy MODEL=a.onnx`), and not for signatures of models
+(`edge.model.releases`).
 """
 
 from __future__ import annotations

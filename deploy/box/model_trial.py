@@ -4,8 +4,8 @@
     opt/laennec/model-trial/store      -> the folder of models, whose `promoted` it is
 
 `undo.sh` reads both before a start that no deployment watches, and takes the folder away: it goes back once. Not for
-changing the model (`model`), nor for what the list means (`edge.releases.promotions`). Invariant: the folder appears
-and goes by a rename, so it is whole or not there.
+changing the model (`model`), nor for what the list means (`edge.model.releases.promotions`). Invariant: the folder
+appears and goes by a rename, so it is whole or not there.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 
 So they switch with the software, forward and back, in one rename. An editor that writes through the link changes the
 active settings; a program that puts a file in the link's place is understood by the next command (`adopt_settings`).
-Not for what settings mean (`edge.settings.config`).
+Not for what settings mean (`edge.settings.node`).
 """
 
 from __future__ import annotations

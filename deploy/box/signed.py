@@ -2,9 +2,10 @@
 
 The manifest of a release names every wheel and every file that comes with it, but not the settings, which are
 each box's own. It is signed as models are (Ed25519), by the same keys, whose public halves lie in the same folder
-(`edge.releases.key_file`). Before the first release nothing on a box can check a signature but OpenSSL's program, so it
-always does. Not for signing (`deploy.signing`), nor for the bytes of wheels, which `build.receive` compares with the
-hashes that were signed. Invariant: one release has exactly one manifest; what is not that, byte for byte, was changed.
+(`edge.model.releases.key_file`). Before the first release nothing on a box can check a signature but OpenSSL's program,
+so it always does. Not for signing (`deploy.signing`), nor for the bytes of wheels, which `build.receive` compares with
+the hashes that were signed. Invariant: one release has exactly one manifest; what is not that, byte for byte, was
+changed.
 
 Who may deploy is root on the box, and can take its keys away: this finds wheels and scripts that were changed on their
 way, and a clone that nobody released; it does not stop an administrator.
@@ -24,7 +25,7 @@ from typing import Any, Final
 from deploy.box.child import call
 from deploy.box.layout import BOARD, BoxLayout, Refusal
 from edge.errors import LaennecError
-from edge.releases.key_file import KeyFile, check_date, read_key_files
+from edge.model.releases.key_file import KeyFile, check_date, read_key_files
 
 SCHEMA: Final = "laennec.software/1"
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"

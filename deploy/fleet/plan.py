@@ -16,7 +16,7 @@ from deploy.errors import DeployError
 from deploy.fleet.settings import BoxSection, FleetSettings, merged
 from deploy.fleet.template import fill
 from edge.settings.board import load_board
-from edge.settings.config import load_config
+from edge.settings.node import load_config
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import numpy as np
 
 from edge.api.detector import Detector, load
 from edge.api.recording import BreathRate, Event, Quality, Recording
-from edge.detector.why_not import nothing_judged
+from edge.detector.recording import nothing_judged
 from edge.errors import LaennecError
 from edge.sources.file import FileSource
 from edge.types import Block, Scores

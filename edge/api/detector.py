@@ -13,19 +13,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edge.api.recording import BreathRate, Event, Quality
-from edge.artefact.adaptation import Adaptation, load_adaptation
-from edge.artefact.model import Model
-from edge.artefact.runtime import open_model
 from edge.detector.breath_sound import BREATH, BreathSounds
-from edge.detector.event_options import EventOptions
+from edge.detector.class_rules import EventOptions
 from edge.detector.pipeline import Pipeline
 from edge.detector.sound_check import Verdict
 from edge.errors import ConfigError
 from edge.features import warm_up
-from edge.settings.age import years_of
-from edge.settings.bundled import model_path
+from edge.model.adaptation import Adaptation, load_adaptation
+from edge.model.model import Model
+from edge.model.runtime import open_model
+from edge.settings.section import model_path
+from edge.settings.sections import years_of
 from edge.sources.file import LOUDEST, check_rate
-from edge.sources.rate_adapter import RateAdapter
+from edge.sources.resample import RateAdapter
 from edge.types import Block, Chunk, Gap, Scores
 from edge.types import Event as SampleEvent
 from edge.ward.respiratory_rate import FINEST_S, RateReading, RespiratoryRate

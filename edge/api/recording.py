@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.artefact.model import Model
+from edge.detector.recording import CAUSES
 from edge.detector.sound_check import Verdict
-from edge.detector.why_not import CAUSES
 from edge.errors import LaennecError, not_installed
-from edge.pictures.picture import DetectedEvent, PictureOptions
+from edge.model.model import Model
+from edge.pictures.spectrogram import DetectedEvent, PictureOptions
 from edge.types import Event as SampleEvent
 from edge.ward.respiratory_rate import RateReading
 

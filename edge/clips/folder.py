@@ -1,12 +1,16 @@
-"""Clips on disk: sound and what belongs to it, whole or not there, within a bound of bytes and of days.
+"""Clips on disk: written within bounds, found and read again.
+
+Clips on disk: sound and what belongs to it, whole or not there, within a bound of bytes and of days.
 
     <id>.json    what was heard and how (`edge.clips.clip`)
     <id>.flac    the sound, 16 bit; there is a clip where this is, for it gets its name last
 
-Not for when (`edge.node.clip_writer`) and not for reading (`edge.clips.stored`). Both are written under other names,
-through to the disk, and renamed; what a death left of them is removed at the next start. Nobody but the owner may read
-them. The oldest go first, those of events before those of alarms and commands; a clip of an event takes the room of
-other events alone. What was recorded before the box's clock was set is kept for its days from when it was.
+Not for when (`edge.node.clips`). Both are written under other names, through to the disk, and renamed; what a death
+left of them is removed at the next start. Nobody but the owner may read them. The oldest go first, those of events
+before those of alarms and commands; a clip of an event takes the room of other events alone. What was recorded before
+the box's clock was set is kept for its days from when it was.
+
+Clips of a folder, found and read again.
 """
 
 from __future__ import annotations
@@ -21,17 +25,22 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from edge.clips.clip import Clip, Hearing, describe, from_json, to_json
-from edge.clips.pcm_ring import LOST
+from edge.clips.clip import Clip, ClipFile, Hearing, describe, from_json, to_json
+from edge.clips.pcm_ring import LOST, Pcm
 from edge.contract.fields import rfc3339
 from edge.delivery.messages import CROCKFORD
-from edge.durable import sync
-from edge.errors import LaennecError
-from edge.private_files import make_private_folder, open_private, restrict
+from edge.errors import LaennecError, SourceError
+from edge.files import make_private_folder, open_private, restrict, sync
 
 SOUND, ABOUT, PARTIAL = ".flac", ".json", ".partial"
+
+
 ULID_LETTERS = 26
+
+
 TIME_LETTERS = 10  # of a ULID, which begins with milliseconds since 1970
+
+
 DAY_S = 86_400.0
 
 
@@ -201,3 +210,55 @@ def _write(path: Path, content: bytes) -> None:
     with open_private(path, "wb") as file:
         file.write(content)
         sync(file)
+
+
+def find_clip(folder: Path, ident: str) -> ClipFile:
+    """The clip with this id, or of those that hold the onset of the event with it, the one that shows most of it.
+
+    Raises:
+        SourceError: the folder cannot be read, or no clip there is of this event.
+    """
+    try:
+        paths, best, shown = sorted(folder.glob(f"*{SOUND}")), None, (False, -1)
+        if not paths and not folder.is_dir():
+            raise SourceError(f"no folder of clips {folder}; give --clips FOLDER, or --config with the node's settings")
+        for path in paths:
+            if (about := from_json(path.with_suffix(ABOUT).read_bytes())) is None:
+                continue
+            if about.id == ident:
+                return about
+            for event in about.events:
+                shows = (event.end is not None, event.onset - about.start)
+                if event.id == ident and shows > shown:
+                    best, shown = about, shows
+    except OSError as error:
+        raise SourceError(f"clips {folder}: cannot be read ({error.strerror}); run as their owner") from None
+    if best is not None:
+        return best
+    raise SourceError(
+        f"no clip of {ident} among {len(paths)} in {folder}; it was withheld, has expired, or is still recorded: the "
+        "messages on s/<stream>/clip say which"
+    )
+
+
+def read_pcm(folder: Path, about: ClipFile) -> Pcm:
+    """(N,) the sound of a clip, `LOST` in its gaps.
+
+    Raises:
+        SourceError: it is not there any more, or not what was written.
+    """
+    path = folder / f"{about.id}{SOUND}"
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise SourceError(f"clip {path}: cannot be read ({error.strerror}); run as its owner") from None
+    if hashlib.sha256(content).hexdigest() != about.sha256:
+        raise SourceError(f"clip {path}: damaged, its sound is not the one that was written; copy it again")
+    pcm: Pcm = np.asarray(soundfile.read(io.BytesIO(content), dtype="int16")[0])
+    if len(pcm) != about.stop - about.start or not about.listed:
+        raise SourceError(
+            f"clip {path}: expected {about.stop - about.start} samples and all gaps; it cannot be replayed"
+        )
+    for first, stop in about.gaps:
+        pcm[first - about.start : stop - about.start] = LOST
+    return pcm

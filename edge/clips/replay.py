@@ -18,12 +18,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.artefact.adaptation import Adaptation
-from edge.artefact.model import Model
 from edge.clips.clip import ClipEvent, ClipFile
 from edge.clips.pcm_ring import Pcm, to_block
 from edge.detector.pipeline import Pipeline
 from edge.errors import ModelError
+from edge.model.adaptation import Adaptation
+from edge.model.model import Model
 from edge.types import Event, Scores
 
 SETTLE_S = 1.0  # until the tracker has forgotten what it did not hear: medians, and care behind a gap

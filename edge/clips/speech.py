@@ -1,6 +1,6 @@
 """Whether somebody speaks in a stretch of sound, so that it does not reach the disk. Pure, NumPy alone.
 
-The statistic of a stretch is what the ripple of a voice (`edge.detector.voice`) reaches in `FRAMES` frames,
+The statistic of a stretch is what the ripple of a voice (`edge.detector.quality_measures`) reaches in `FRAMES` frames,
 32 ms apart, within a second, at its strongest second; from `LIMIT` on it is speech.
 
 Not for what is said or who speaks, and no proof that nobody does. The limit was chosen on half of the patients and
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from edge.detector.voice import BAND_HZ, FRAME_S, VoiceMeter
+from edge.detector.quality_measures import BAND_HZ, FRAME_S, VoiceMeter
 
 HOP_S = 0.032
 NARROW_HZ = (400.0, 1850.0)  # of sound that was sampled at 4 kHz: the edge at 2 kHz is a ripple too

@@ -14,8 +14,7 @@ from typing import Annotated
 
 import typer
 
-from edge.settings.bundled import model_path
-from edge.settings.kinds import STANDARD_INPUT
+from edge.settings.section import STANDARD_INPUT, model_path
 
 EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 130

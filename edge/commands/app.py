@@ -17,27 +17,21 @@ import typer
 
 from edge import __version__
 from edge.commands import EXIT_INTERRUPTED, EXIT_MISTAKE
-from edge.commands.adapt import adapt
-from edge.commands.alarms import alarms
-from edge.commands.bench import bench
 from edge.commands.board import board
-from edge.commands.budget import budget
+from edge.commands.box import bench, devices, doctor
 from edge.commands.demo import demo
-from edge.commands.detect import detect
-from edge.commands.devices import devices
-from edge.commands.doctor import doctor
 from edge.commands.export import app as export_app
+from edge.commands.files import adapt, detect, spectrogram
 from edge.commands.history import app as history_app
-from edge.commands.ingest import ingest
+from edge.commands.history import ingest
 from edge.commands.init import init
 from edge.commands.link import app as link_app
 from edge.commands.model import app as model_app
 from edge.commands.optimize import optimize, tune
 from edge.commands.replay import replay
-from edge.commands.resend import resend
 from edge.commands.run import run
 from edge.commands.score import score
-from edge.commands.spectrogram import spectrogram
+from edge.commands.ward import alarms, budget, resend
 from edge.errors import LaennecError, not_installed
 
 app = typer.Typer(

@@ -39,7 +39,7 @@ def board(
     settings = _settings(config, host, port, listen)
     if add_user is not None or add_token is not None:
         return _add(settings, add_user, add_token, role)
-    from edge.board.server import serve
+    from edge.server.board.server import serve
 
     with stop_on_signals() as stop:
         serve(settings, stop, lambda url: print(f"board: {url}", flush=True))
@@ -48,7 +48,7 @@ def board(
 def _settings(config: Path | None, host: str | None, port: int | None, listen: int | None) -> BoardSettings:
     """Settings of the file, overridden by those of the command line."""
     from edge.settings.board import parse_board
-    from edge.settings.yaml_file import read_yaml
+    from edge.settings.section import read_yaml
 
     tree = {} if config is None else read_yaml(config)
     if isinstance(tree, dict):
@@ -62,7 +62,7 @@ def _settings(config: Path | None, host: str | None, port: int | None, listen: i
 
 def _add(settings: BoardSettings, person: str | None, screen: str | None, role: str) -> None:
     """Write one line into the file of users."""
-    from edge.board.users import ROLES, User, add_user, hash_password, new_token
+    from edge.server.board.users import ROLES, User, add_user, hash_password, new_token
 
     if settings.users is None:
         raise ConfigError("expected  users: FILE  in the settings, found none; give --config with it")

@@ -1,4 +1,8 @@
-"""`laennec export`: what the nodes of a broker publish, kept as JSON lines, and made into CSV, Parquet and FHIR.
+"""`laennec export`: what nodes publish, and what people said of it on the board, as tables and files.
+
+The broker in a file of settings, for commands that need nothing else of it.
+
+`laennec export`: what the nodes of a broker publish, kept as JSON lines, and made into CSV, Parquet and FHIR.
 
 And what people said of events on the board, as recordings for a training.
 """
@@ -9,18 +13,40 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edge.commands import stop_on_signals
-from edge.commands.broker_settings import broker_of
 from edge.errors import ConfigError
+
+if TYPE_CHECKING:
+    from edge.settings.broker import Mqtt
+
+
+def broker_of(path: Path | None) -> Mqtt:
+    """The section `mqtt` of a node's settings, or of a file that has it alone; None: the broker of this machine.
+
+    Raises:
+        ConfigError: the file cannot be read, or holds a mistake.
+    """
+    from edge.settings.node import parse_config
+    from edge.settings.section import read_yaml
+
+    tree = {} if path is None else read_yaml(path)
+    no_beds = {"streams": [{"id": "none", "source": "none"}]}
+    named = {**no_beds, **tree} if isinstance(tree, dict) else tree
+    return parse_config(named, str(path or "command line"), None if path is None else path.parent).mqtt
+
 
 app = typer.Typer(no_args_is_help=True, help="Events, trends and alarms of a ward, for other systems.")
 
+
 FORMATS = ("csv", "parquet", "fhir")
+
+
 TOLD_S = 60.0  # between two lines of what was collected
+
 
 OutOption = Annotated[Path, typer.Option("--out", help="Folder of the files; made if it is not there.")]
 
@@ -33,8 +59,7 @@ def collect(
 ) -> None:
     """Subscribe to all nodes of a broker and keep what they say, until Ctrl-C: a file for each table and day."""
     from edge.log import setup
-    from edge.neighbours.collector import Collector
-    from edge.neighbours.journal import Journal
+    from edge.server.exports.journal import Collector, Journal
 
     setup()
     collector, told_s = Collector(broker_of(config), name, Journal(out)), time.monotonic()
@@ -61,9 +86,9 @@ def convert(
     ] = None,
 ) -> None:
     """Make files of what was collected, beside it: those that are missing or older than their JSON lines."""
-    from edge.neighbours.fhir_codes import LOCAL
-    from edge.neighbours.files import forms_of, is_current, made_of, make
-    from edge.neighbours.journal import Reading, journals
+    from edge.server.exports.fhir import LOCAL
+    from edge.server.exports.files import forms_of, is_current, made_of, make
+    from edge.server.exports.journal import Reading, journals
 
     _check_formats(form)
     for kind, _, journal in journals(out):
@@ -85,9 +110,8 @@ def labels(
 
     Clips go after some days (`clips.keep_days` of the node): export before that, or labels are left out.
     """
-    from edge.board.clip_index import ClipIndex
-    from edge.board.label_export import LEFT_OUT, export_labels
-    from edge.board.labels import Labels
+    from edge.server.board.clips import ClipIndex
+    from edge.server.board.labels import LEFT_OUT, Labels, export_labels
     from edge.settings.board import load_board
 
     settings = load_board(config)
@@ -104,7 +128,7 @@ def labels(
 
 
 def _check_formats(wanted: list[str]) -> None:
-    from edge.tables.parquet_table import check_installed
+    from edge.server.exports.tables import check_installed
 
     for each in wanted:
         if each not in FORMATS:

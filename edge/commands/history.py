@@ -1,31 +1,61 @@
-"""`laennec history`: what an ingester has written, for a ward engineer; and old rows away."""
+"""`laennec history` and `laennec ingest`.
+
+The option `--database` of the commands of the history.
+
+`laennec history`: what an ingester has written, for a ward engineer; and old rows away.
+
+`laennec ingest`: what the nodes of a broker say, into a database; and whether those who do that are there.
+"""
 
 from __future__ import annotations
 
 import re
+import sys
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edge.commands import JsonlOption
-from edge.commands.database_option import DatabaseOption
-from edge.errors import ConfigError
+from edge.commands import JsonlOption, stop_on_signals
+from edge.commands.export import broker_of
+from edge.errors import ConfigError, SourceError
 
 if TYPE_CHECKING:
-    from edge.history.queries import Answer, Asked
+    from collections import Counter
+
+    from edge.server.history.queries import Answer, Asked
+    from edge.settings.broker import Mqtt
+
+DatabaseOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="sqlite:///FILE (default: in the user's state directory) or postgresql://USER@HOST/NAME; also"
+        " LAENNEC_DATABASE. A password belongs into PGPASSFILE (~/.pgpass).",
+    ),
+]
+
 
 LONGEST_DAYS = 36_500
 
+
 app = typer.Typer(no_args_is_help=True, help="Events, burden and coverage out of the database of `laennec ingest`.")
+
 
 DayOption = Annotated[
     str | None, typer.Option(metavar="DAY", help="2026-11-22 (UTC), or a month: 2026-11. Default: today.")
 ]
+
+
 BedOption = Annotated[str | None, typer.Option(help="bed1, edge-7/bed1 or ward-b/edge-7/bed1; default: all.")]
+
+
 SiteOption = Annotated[str | None, typer.Option(help="Beds of this site alone.")]
+
+
 CsvOption = Annotated[bool, typer.Option("--csv", help="CSV instead of a table.")]
 
 
@@ -40,7 +70,7 @@ def events(
     csv: CsvOption = False,
 ) -> None:
     """List the sounds of a day, each as it was said last."""
-    from edge.history.queries import events as ask
+    from edge.server.history.queries import events as ask
 
     asked = _asked(day, bed, site)
     _show(database, lambda connection: ask(connection, asked, label), jsonl, csv)
@@ -57,7 +87,7 @@ def burden(
     csv: CsvOption = False,
 ) -> None:
     """List the burden of each bed: over the whole time and in its worst hour, or hour by hour."""
-    from edge.history.queries import burden_by_bed, burden_by_hour
+    from edge.server.history.queries import burden_by_bed, burden_by_hour
 
     asked = _asked(day, bed, site)
     ask = burden_by_hour if hours else burden_by_bed
@@ -74,7 +104,7 @@ def coverage(
     csv: CsvOption = False,
 ) -> None:
     """List how much of the time each bed was measured, and why not."""
-    from edge.history.queries import coverage as ask
+    from edge.server.history.queries import coverage as ask
 
     asked = _asked(day, bed, site)
     _show(database, lambda connection: ask(connection, asked), jsonl, csv)
@@ -90,7 +120,7 @@ def alarms(
     csv: CsvOption = False,
 ) -> None:
     """List what the alarms did, and who answered."""
-    from edge.history.queries import alarms as ask
+    from edge.server.history.queries import alarms as ask
 
     asked = _asked(day, bed, site)
     _show(database, lambda connection: ask(connection, asked), jsonl, csv)
@@ -99,7 +129,7 @@ def alarms(
 @app.command()
 def holes(database: DatabaseOption = None, jsonl: JsonlOption = False, csv: CsvOption = False) -> None:
     """List messages that nodes have numbered and that did not come."""
-    from edge.history.queries import holes_of
+    from edge.server.history.queries import holes_of
 
     _show(database, holes_of, jsonl, csv)
 
@@ -113,8 +143,8 @@ def prune(
     database: DatabaseOption = None,
 ) -> None:
     """Take away what is older."""
-    from edge.history.database import check_tables, default_url, open_database
-    from edge.history.retention import prune as take_away
+    from edge.server.history.database import check_tables, default_url, open_database
+    from edge.server.history.database import prune as take_away
 
     engine = open_database(database or default_url(), writes=True)
     try:
@@ -126,8 +156,8 @@ def prune(
 
 
 def _show(database: str | None, ask: Callable[[Any], Answer], jsonl: bool, csv: bool) -> None:
-    from edge.history.database import check_tables, default_url, open_database, transaction
-    from edge.history.printing import show
+    from edge.server.history.database import check_tables, default_url, open_database, transaction
+    from edge.server.history.queries import show
 
     engine = open_database(database or default_url())
     try:
@@ -140,7 +170,7 @@ def _show(database: str | None, ask: Callable[[Any], Answer], jsonl: bool, csv: 
 
 
 def _asked(day: str | None, bed: str | None, site: str | None) -> Asked:
-    from edge.history.queries import Asked
+    from edge.server.history.queries import Asked
 
     begin, end = _bounds(day)
     if bed is not None and bed.count("/") > 2:
@@ -159,3 +189,69 @@ def _bounds(day: str | None) -> tuple[datetime, datetime]:
         return begin, begin + timedelta(days=1)
     except (ValueError, OverflowError):
         raise ConfigError(f"--day: expected a day such as 2026-11-22, or a month, found {text!r}") from None
+
+
+EXIT_ABSENT = 1
+
+
+ANSWER_S = 2.0  # how long retained messages may take to come
+
+
+TOLD = ("events", "gaps", "alarms", "minutes", "copies", "self-tests", "refused")
+
+
+def ingest(
+    config: Annotated[Path | None, typer.Option(help="Settings (YAML); of them the broker: `mqtt`.")] = None,
+    database: DatabaseOption = None,
+    name: Annotated[str, typer.Option(help="Of this ingester; the broker keeps what it missed by it.")] = "history",
+    check: Annotated[
+        bool, typer.Option("--check", help="Say whether each ingester of the broker is there; exit code 1 if not.")
+    ] = False,
+) -> None:
+    """Write events, gaps, trends and alarms of all nodes of a broker into a database, until Ctrl-C."""
+    from edge.log import setup
+
+    if not re.fullmatch(r"[a-z0-9-]{1,32}", name):
+        raise ConfigError(f"--name: expected 1 to 32 of a-z, 0-9 and '-', found {name!r}")
+    setup()
+    if check:
+        return _check(broker_of(config))
+    from edge.server.history.database import default_url
+    from edge.server.history.service import IngestService, IngestSettings
+
+    settings = IngestSettings(broker_of(config), database or default_url(), name)
+    with stop_on_signals() as stop:
+        service = IngestService(settings, stop)
+        try:
+            service.run()
+        finally:
+            print(_told(service.counts))
+
+
+def _told(counts: Counter[str]) -> str:
+    return "ingested " + ", ".join(f"{counts[kind]} {kind}" for kind in TOLD)
+
+
+def _check(broker: Mqtt) -> None:
+    """Print a line for each ingester that the broker knows of."""
+    from edge.delivery.mqtt_client import ClientFactory
+    from edge.delivery.one_off_session import OneOffSession
+    from edge.server.history.service import judge, topic_of
+
+    where = f"broker {broker.host}:{broker.tcp_port}"
+    try:
+        with OneOffSession(ClientFactory(broker, f"laennec-check.{time.time_ns():x}")) as session:
+            if not session.is_accepted:
+                raise SourceError(f"{where}: {session.connack_text or 'gives no answer'}; check mqtt in the settings")
+            session.subscribe([topic_of(broker.prefix, "+")])
+            session.wait_for_message("", ANSWER_S)  # nothing comes there: until the time is over
+            found = dict(session.received)
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{where}: {error}") from None
+    verdicts = [judge(topic.rpartition("/")[2], payload, time.time()) for topic, payload in sorted(found.items())]
+    for each in verdicts:
+        print(f"{'ok  ' if each.is_well else 'FAIL'}  {each.name:<14} {each.words}")
+    if not verdicts:
+        print(f"laennec: {where}: no ingester has ever been there; start  laennec ingest", file=sys.stderr)
+    if not verdicts or not all(each.is_well for each in verdicts):
+        raise typer.Exit(EXIT_ABSENT)

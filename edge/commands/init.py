@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edge.errors import ConfigError, LaennecError, SourceError
-from edge.settings.kinds import LIVE
+from edge.settings.section import LIVE
 
 if TYPE_CHECKING:
     from edge.settings.first_ward import FirstBroker, FirstStream
-    from edge.sources.devices import Device
+    from edge.sources.capture_pipe import Device
 
 BROKERS = (("127.0.0.1", 1883), ("127.0.0.1", 8883), ("homeassistant.local", 1883), ("mosquitto", 1883))
 """Where a broker may be that nobody named."""
@@ -47,9 +47,9 @@ def init(  # noqa: PLR0913 - the options of the command
 
     Exit code 1 if a check fails.
     """
-    from edge.settings.config import host_name, parse_config
     from edge.settings.first_ward import first_ward
-    from edge.settings.yaml_file import parse_yaml
+    from edge.settings.node import host_name, parse_config
+    from edge.settings.section import parse_yaml
 
     if output.exists() and not force:
         raise ConfigError(f"{output} is there already; give another file with -o, or --force to write over it")
@@ -112,7 +112,7 @@ def _streams(ask: Ask, given: list[str] | None, beds: list[str] | None, age: str
 
 def _chosen(ask: Ask) -> list[tuple[str, int | None]]:
     """Sources, each with its channel: of the microphones that there are, or a file."""
-    from edge.sources.demo import DEMO_AUDIO
+    from edge.sources.file_search import DEMO_AUDIO
 
     found = _microphones()
     for device in found:
@@ -152,7 +152,7 @@ def _microphones() -> list[Device]:
 
 def source_of(device: Device, others: list[Device]) -> str:
     """How the settings name a microphone: without the number that changes with each plug, where that is enough."""
-    from edge.sources.devices import ALSA_NUMBER, choose
+    from edge.sources.capture_pipe import ALSA_NUMBER, choose
 
     lasting = ALSA_NUMBER.sub("", device.name)
     try:
@@ -212,7 +212,7 @@ def _user(ask: Ask, broker: FirstBroker, given: str | None, password_file: Path 
     """The same with its user; the password that a person types goes into a file of its own, for the owner alone."""
     from dataclasses import replace
 
-    from edge.private_files import open_private
+    from edge.files import open_private
 
     name = given or ask("User at the broker", "none", _printable)
     if name == "none":
@@ -237,8 +237,8 @@ def _user(ask: Ask, broker: FirstBroker, given: str | None, password_file: Path 
 
 def _checked(output: Path) -> int:
     """Let the doctor look, and say how to start; the exit code."""
-    from edge.commands.doctor import checked
-    from edge.doctor.examine import DoctorOptions
+    from edge.commands.box import checked
+    from edge.commands.doctor.examine import DoctorOptions
 
     code = checked(DoctorOptions(output))
     first = "first mend what says FAIL; then " if code else ""
@@ -278,7 +278,7 @@ def _ids(text: str) -> str:
 
 
 def _age(text: str) -> str:
-    from edge.settings.age import years_of
+    from edge.settings.sections import years_of
 
     if text != NO_AGE:
         try:

@@ -11,8 +11,8 @@ import typer
 from edge.commands import AdaptationOption, ModelOption
 
 if TYPE_CHECKING:
-    from edge.releases.model_store import ModelStore
-    from edge.releases.release import Release
+    from edge.model.releases.release import Release
+    from edge.model.releases.store import ModelStore
 
 app = typer.Typer(help="Show the model; install, activate and roll back signed models.", invoke_without_command=True)
 
@@ -28,8 +28,8 @@ def card(context: typer.Context, model: ModelOption = None, adaptation: Adaptati
     """Print the card of a model: classes, thresholds, validation, feature spec; and an adaptation of it."""
     if context.invoked_subcommand is not None:
         return
-    from edge.artefact.adaptation import load_adaptation
-    from edge.artefact.model import load_model
+    from edge.model.adaptation import load_adaptation
+    from edge.model.model import load_model
 
     artefact = load_model(model)
     lines = load_adaptation(adaptation, artefact).lines() if adaptation is not None else []
@@ -95,7 +95,7 @@ def active(
     """Say which model a start would use: that of the settings, the promoted one, or the bundled one."""
     import json
 
-    from edge.releases.active import describe_active
+    from edge.model.releases.store import describe_active
 
     found = describe_active(config)
     print(json.dumps(found) if as_json else f"{found['kind']} {found['id'][:12]}: {found['name']}")
@@ -106,7 +106,7 @@ def prune(
     keep: Annotated[int, typer.Option("--keep", min=1, help="How many stay.")] = 3, config: ConfigOption = None
 ) -> None:
     """Remove installed models but for the last ones; never the active one, the one before, or a newer one."""
-    from edge.settings.config import load_config
+    from edge.settings.node import load_config
 
     settings = load_config(config) if config is not None else None
     gone = _store(config).prune(keep, (settings.model, settings.shadow) if settings else ())
@@ -119,7 +119,7 @@ def show(
     config: ConfigOption = None,
 ) -> None:
     """Print an installed model's manifest and card; without ID those of the active one."""
-    from edge.artefact.model import load_model
+    from edge.model.model import load_model
 
     store = _store(config)
     release = store.active() if prefix is None else store.find(prefix)
@@ -131,7 +131,7 @@ def show(
 
 def _print_active(release: Release | None, config: Path | None) -> None:
     """Which release is active now, and what overrides it."""
-    from edge.settings.config import load_config
+    from edge.settings.node import load_config
 
     name = f"{release.sha256[:12]}: {release.manifest.id}" if release is not None else "the bundled model"
     print(f"active: {name}; {NEXT_START}")
@@ -142,8 +142,8 @@ def _print_active(release: Release | None, config: Path | None) -> None:
 
 
 def _store(config: Path | None) -> ModelStore:
-    from edge.releases.model_store import ModelStore
-    from edge.settings.config import Models, load_config
+    from edge.model.releases.store import ModelStore
+    from edge.settings.node import Models, load_config
 
     settings = load_config(config).models if config is not None else Models()
     return ModelStore(settings.store_path, settings.keys)

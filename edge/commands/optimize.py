@@ -12,7 +12,7 @@ import typer
 from edge.commands import ModelOption, RuntimeOption
 
 if TYPE_CHECKING:
-    from edge.artefact.choice import Measurement
+    from edge.model.choice import Measurement
 
 JsonOption = Annotated[bool, typer.Option("--json", help="The table as JSON.")]
 ForgetOption = Annotated[
@@ -32,12 +32,12 @@ def optimize(
     Variants are fp32, int8 and those for TensorRT. Each is first compared with fp32 on onnxruntime, and refused if it
     differs too much. TensorRT engines are built on the way, which may take minutes.
     """
-    from edge.artefact import benchmark as work
-    from edge.artefact.choice import choose
     from edge.detector.recording import chunks_of
     from edge.features import warm_up
     from edge.log import setup
-    from edge.sources.demo import DEMO_AUDIO
+    from edge.model import benchmark as work
+    from edge.model.choice import choose
+    from edge.sources.file_search import DEMO_AUDIO
 
     setup()
     if forget:

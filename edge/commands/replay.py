@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edge.commands import EXIT_MISTAKE, ModelOption, RuntimeOption
-from edge.commands.detect import ROW_HEAD, as_row
+from edge.commands.files import ROW_HEAD, as_row
 from edge.errors import ModelError
 
 if TYPE_CHECKING:
-    from edge.artefact.model import Model
     from edge.clips.clip import ClipFile
     from edge.clips.replay import Again
-    from edge.settings.config import Config
+    from edge.model.model import Model
+    from edge.settings.node import Config
 
 
 def replay(
@@ -29,9 +29,9 @@ def replay(
 
     Exit code 2 if an event differs that should not.
     """
+    from edge.clips.folder import find_clip, read_pcm
     from edge.clips.replay import compare
     from edge.clips.replay import replay as hear
-    from edge.clips.stored import find_clip, read_pcm
     from edge.features import warm_up
 
     settings = _settings(config)
@@ -79,10 +79,9 @@ def _open(settings: Config | None, path: Path | None, runtime: str, about: ClipF
     Raises:
         ModelError: it is not there.
     """
-    from edge.artefact.model import DEFAULT_PATH
-    from edge.artefact.runtime import open_model
-    from edge.artefact.variants import find_variants
-    from edge.releases.model_store import active_model
+    from edge.model.model import DEFAULT_PATH
+    from edge.model.releases.store import active_model
+    from edge.model.runtime import find_variants, open_model
 
     named = path if path is not None else active_model(settings) if settings is not None else None
     wanted = about.hearing.model
@@ -97,12 +96,12 @@ def _open(settings: Config | None, path: Path | None, runtime: str, about: ClipF
 
 
 def _settings(path: Path | None) -> Config | None:
-    from edge.settings.config import load_config
+    from edge.settings.node import load_config
 
     return None if path is None else load_config(path)
 
 
 def _folder_of(settings: Config | None) -> Path:
-    from edge.settings.config import parse_config
+    from edge.settings.node import parse_config
 
     return (settings or parse_config({"streams": [{"id": "none", "source": "none"}]}, "command line")).clips_path()

@@ -14,7 +14,7 @@ import typer
 
 from edge.commands import EXIT_MISTAKE, AdaptationOption, ChannelOption, ModelOption, RuntimeOption, stop_on_signals
 from edge.errors import ConfigError, LaennecError
-from edge.settings.kinds import LIVE
+from edge.settings.section import LIVE
 
 logger = logging.getLogger(__name__)
 
@@ -59,8 +59,8 @@ def run(  # noqa: PLR0913 - the options of the command
         given |= {"source": [*map(_from_here, source or ())], "model": _from_here(model), "outbox": _from_here(outbox)}
         given["adaptation"] = _from_here(adaptation)
     from edge.log import setup
-    from edge.settings import config as settings
-    from edge.settings.yaml_file import read_yaml
+    from edge.settings import node as settings
+    from edge.settings.section import read_yaml
 
     setup()
     tree = read_yaml(config) if config is not None else {}
@@ -71,17 +71,17 @@ def run(  # noqa: PLR0913 - the options of the command
 
 def _serve(effective: Any, stop: threading.Event, is_ward: bool) -> None:
     """Run all streams to their end; in a ward a missing microphone is waited for, at a prompt it is an error."""
-    from edge.artefact.model import DEFAULT_PATH, LIGHT_PATH
-    from edge.artefact.runtime import open_model
     from edge.delivery.outbox import Outbox
     from edge.features import warm_up
+    from edge.model.model import DEFAULT_PATH, LIGHT_PATH
+    from edge.model.releases.signature import check_signed
+    from edge.model.releases.store import active_model
+    from edge.model.runtime import open_model
     from edge.node import capacity
-    from edge.node.notify import Notifier
+    from edge.node.model_comparison import open_shadow
     from edge.node.service import Service
-    from edge.node.shadow import open_shadow
-    from edge.releases.model_store import active_model
-    from edge.releases.signed_adaptation import check_signed
-    from edge.settings.config import check_classes
+    from edge.node.systemd import Notifier
+    from edge.settings.node import check_classes
 
     notifier = Notifier.from_environment()
     notifier.send(STATUS="loading the model")
@@ -124,9 +124,8 @@ def _open_sources(effective: Any, rate_hz: int, is_ward: bool, opened: ExitStack
     Raises:
         LaennecError: naming all that cannot be opened.
     """
-    from edge.settings.mistakes import joined
-    from edge.sources.opening import open_source
-    from edge.sources.pending import open_or_retry
+    from edge.settings.errors import joined
+    from edge.sources.opening import open_or_retry, open_source
 
     bridge, sources, errors = _bridge(effective, rate_hz), [], list[LaennecError]()
     for item in effective.streams:

@@ -18,8 +18,8 @@ from edge.commands import EXIT_INTERRUPTED, ChannelOption, ModelOption, stop_on_
 from edge.errors import ConfigError, SourceError
 
 if TYPE_CHECKING:
-    from edge.archive.ledger import Ledger
-    from edge.archive.worker import Settings
+    from edge.server.archive.ledger import Ledger
+    from edge.server.archive.recording import Settings
 
 TOLD_S = 10.0  # between two lines of progress
 ARCHIVE_HELP = "Sound files, folders, or patterns in quotes."
@@ -36,11 +36,11 @@ def score(  # noqa: PLR0913 - the options of the command
     model: ModelOption = None,
 ) -> None:
     """Score every recording of an archive once, and write events, burden, quality and answers as Parquet."""
-    from edge.archive.ledger import Ledger
-    from edge.archive.listing import items
-    from edge.archive.worker import Settings
-    from edge.artefact.model import load_model
-    from edge.tables.parquet_table import check_installed
+    from edge.model.model import load_model
+    from edge.server.archive.ledger import Ledger
+    from edge.server.archive.listing import items
+    from edge.server.archive.recording import Settings
+    from edge.server.exports.tables import check_installed
 
     check_installed()
     if workers is not None and scheduler is not None:
@@ -66,7 +66,7 @@ def score(  # noqa: PLR0913 - the options of the command
                 " run again with --resume"
             )
         if report:
-            from edge.archive.report import make_report
+            from edge.server.archive.report import make_report
 
             print(f"report: {make_report(out)}")
 
@@ -74,8 +74,8 @@ def score(  # noqa: PLR0913 - the options of the command
 def _run(
     ledger: Ledger, out: Path, settings: Settings, make: Callable[[], Executor], count: int, stop: threading.Event
 ) -> None:
-    from edge.archive.run import Run
-    from edge.archive.shards import Shards
+    from edge.server.archive.run import Run
+    from edge.server.archive.shards import Shards
 
     run = Run(ledger, Shards(out, ledger, settings.model_sha256), settings, make)
     total, before = ledger.counts()
@@ -109,12 +109,12 @@ def progress(total: int, before: int, done: int, elapsed_s: float) -> str:
 def _pool(workers: int | None, scheduler: str | None) -> Iterator[tuple[Callable[[], Executor], int]]:
     """What makes executors, and how many recordings they score at once."""
     if scheduler is None:
-        from edge.archive.processes import LocalPool
+        from edge.server.archive.run import LocalPool
 
         count = workers or len(os.sched_getaffinity(0))
         yield (lambda: LocalPool(count)), count
         return
-    from edge.archive.cluster import cluster
+    from edge.server.archive.run import cluster
 
     with cluster(scheduler) as (executor, count):
         yield (lambda: executor), count

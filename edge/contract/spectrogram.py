@@ -1,7 +1,7 @@
 """The live picture of a bed: a stretch of log-mel columns and scores as bytes in JSON, while somebody looks.
 
-Not for making columns of sound (`edge.node.mel_columns`), nor for who looks (`edge.node.looks`). A tile is passed on to
-browsers, so every number in it is looked at, and it is no larger than it says.
+Not for making columns of sound (`edge.node.spectrogram_tiles`), nor for who looks (`edge.node.live_view`). A tile is
+passed on to browsers, so every number in it is looked at, and it is no larger than it says.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Tables: rows with named, typed columns; and those of events, trends and alarms, in all formats the same.
 
-Not for writing them (`edge.tables`), nor for what a message's row holds (its `rows`). A column is only ever added,
-behind the others, and is nullable: what is not known is None, never 0.
+Not for writing them (`edge.server.exports`), nor for what a message's row holds (its `rows`). A column is only ever
+added, behind the others, and is nullable: what is not known is None, never 0.
 """
 
 from __future__ import annotations

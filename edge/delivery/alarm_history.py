@@ -1,7 +1,7 @@
 """The history of alarms on disk: what the log has replaced, folded, for a time and within a bound.
 
 Not for what must be remembered (`edge.delivery.alarm_log`: no alarm depends on what is here), nor for what is folded
-(`edge.ward.alarm_folding`). Beside `<name>` and the file that it replaced last, `<name>.1`, lie `<name>.2`, the newest
+(`edge.ward.alarm_rules`). Beside `<name>` and the file that it replaced last, `<name>.1`, lie `<name>.2`, the newest
 part of the history, `<name>.3` and so on. Before the log replaces `<name>.1`, that is folded into the newest part,
 which is written anew beside the old one; where it is too long for that, it begins a part of its own. A part goes when
 the last that it says is too old. Where all have no room, the oldest loses first what changed no signal, then all.
@@ -15,10 +15,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.durable import sync
-from edge.private_files import open_private
-from edge.ward.alarm_folding import beyond, folded, signals_alone
+from edge.files import open_private, sync
 from edge.ward.alarm_records import Record, from_line, to_line
+from edge.ward.alarm_rules import beyond, folded, signals_alone
 
 DAY_S = 86_400.0
 NEWEST = 2  # number of the newest part; `.1` is the log's

@@ -8,7 +8,7 @@ that must be remembered; where there is no room for it, the file just grows on. 
 written over: it is moved aside, to `<name>.unread-<time>`. Folding the history may take
 seconds, in which the file grows on, too.
 
-A disk that refuses, or has not answered within a second (`edge.delivery.patient`), is no error: alarms go on in memory,
+A disk that refuses, or has not answered within a second (`edge.delivery.disk`), is no error: alarms go on in memory,
 `is_behind` says so, and as soon as it accepts again the file is written anew with all that must be remembered. What
 happened in between is then missing in what a person reads, and counted; of the state nothing is. If the process dies
 before that, the next one goes on from an older log, and must not give a `rev` twice: readers keep the highest of each
@@ -30,12 +30,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from edge.delivery.alarm_history import DEFAULT_BOUND, HistoryBound, parse, take
-from edge.delivery.number_in_place import is_marked, loss, mark_written, read_number, write_number
-from edge.delivery.patient import PatientDisk, StalledError
+from edge.delivery.database import is_marked, loss, mark_written, read_number, write_number
+from edge.delivery.disk import PatientDisk, StalledError
 from edge.delivery.sequence import jump
-from edge.durable import sync
+from edge.files import open_private, restrict, sync
 from edge.log import RateLimitedLog
-from edge.private_files import open_private, restrict
 from edge.ward.alarm_records import Record, Transition, to_line
 
 RESERVE = 10_000  # revs that may be told before the disk is asked again; a busy alarm has some hundreds a day

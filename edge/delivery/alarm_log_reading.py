@@ -12,8 +12,8 @@ from pathlib import Path
 from edge.delivery.alarm_history import parse, parts
 from edge.delivery.alarm_log import before
 from edge.errors import SourceError
-from edge.ward.alarm_folding import beyond
 from edge.ward.alarm_records import Record
+from edge.ward.alarm_rules import beyond
 
 FINISHED_S = 0.5  # a line is written at once: one that has no end for so long was cut by a death
 CLOCKS_S = 86_400.0  # how far the clock of the alarms may be from that on the wall

@@ -3,7 +3,7 @@
 Not for making messages. Whoever has a message calls `send` or `set_state` and goes on at once; this thread writes it to
 the disk, publishes it, and takes it off the disk when the broker has acknowledged it. After a (re)connection the
 order is: status, retained state, live messages, then the backlog, oldest first and at a bounded rate, marked `late`;
-but the messages of one event keep their order (`edge.delivery.send_order`).
+but the messages of one event keep their order (`edge.delivery.sender`).
 """
 
 from __future__ import annotations
@@ -18,21 +18,16 @@ from contextlib import suppress
 from edge.contract.fields import Body
 from edge.contract.message import encode
 from edge.contract.status import STATUS_EXPIRY_S, NodeState
-from edge.delivery.delivery_lag import DeliveryLag
-from edge.delivery.gap_limit import GapLimit
-from edge.delivery.in_flight import InFlight
-from edge.delivery.latency import LatencyCounts, StageTimes, with_sending
-from edge.delivery.message_inbox import MessageInbox
+from edge.delivery.disk import STALLED_S
+from edge.delivery.latency import DeliveryLag, LatencyCounts, StageTimes, with_sending
+from edge.delivery.message_inbox import GapLimit, MessageInbox
 from edge.delivery.messages import Message, Node, finish, status_body
-from edge.delivery.mqtt import Acknowledged, Connected, Disconnected, MqttSession, Signal
+from edge.delivery.mqtt_client import Listening
 from edge.delivery.outbox import Outbox
-from edge.delivery.passing import Passing
-from edge.delivery.patient import STALLED_S
-from edge.delivery.refusals import Refusals
-from edge.delivery.requests import Listening
-from edge.delivery.send_order import next_messages
+from edge.delivery.sender import InFlight, Passing, Refusals, next_messages
+from edge.delivery.session import Acknowledged, Connected, Disconnected, MqttSession, Signal
 from edge.log import RateLimitedLog
-from edge.settings.mqtt import Mqtt
+from edge.settings.broker import Mqtt
 
 INBOX_MESSAGES = 1024  # one bed makes a few in a minute; this is room for a disk that stalls
 TIDY_S = 30.0  # how often the outbox drops what is too old and tries a disk that refused

@@ -1,7 +1,8 @@
 """The topic `mel`: a stretch of log-mel columns and scores of a bed that somebody looks at, as bytes in JSON.
 
-Not for making columns of sound (`edge.node.mel_columns`), nor for who looks (`edge.node.looks`). A byte of 0 says that
-something is not known: sound that was not heard, a score that was not given; silence is a level, and has its own byte.
+Not for making columns of sound (`edge.node.spectrogram_tiles`), nor for who looks (`edge.node.live_view`). A byte of 0
+says that something is not known: sound that was not heard, a score that was not given; silence is a level, and has its
+own byte.
 """
 
 from __future__ import annotations

@@ -59,9 +59,9 @@ class Node:
     boot_id: str
     """New at each start of the process: sample indices begin again with it."""
     box: str = ""
-    """Fingerprint of the machine (`edge.node.box_fingerprint`)."""
+    """Fingerprint of the machine (`edge.node.health`)."""
     config: str = ""
-    """Hash of its settings (`edge.settings.fingerprint`); empty where nobody needs it."""
+    """Hash of its settings (`edge.settings.node`); empty where nobody needs it."""
 
     def topic(self, *levels: str) -> str:
         """A topic below this node's: `prefix/site/node/level/...`.

@@ -1,6 +1,6 @@
 """A one-off MQTT session beside that of the service: for the doctor and for `laennec resend`.
 
-Not the node's own session (`edge.delivery.mqtt`): it has a client id of its own, no will, and a clean session, so it
+Not the node's own session (`edge.delivery.session`): it has a client id of its own, no will, and a clean session, so it
 never takes the service's place and leaves nothing at the broker. One connection: MQTT 5 if the broker speaks it, else
 3.1.1.
 """
@@ -17,8 +17,8 @@ from paho.mqtt.enums import MQTTProtocolVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edge.delivery.mqtt import FIRST_FAILURE, UNSUPPORTED_PROTOCOL
 from edge.delivery.mqtt_client import RECEIVE_MAXIMUM, ClientFactory, publish_properties
+from edge.delivery.session import FIRST_FAILURE, UNSUPPORTED_PROTOCOL
 
 ANSWER_S = 5.0  # how long a CONNACK, PUBACK or SUBACK may take
 

@@ -6,9 +6,9 @@ start or later, messages go on in memory, bounded, counted and logged, and are m
 detection never stops for the disk, and never waits for it to begin. What memory holds is copied to a file whose room
 was taken before (`edge.delivery.memory_copy`): the next process goes on with it, and no sound stays without its end.
 
-What has no room is dropped by its priority (`edge.delivery.priority`), on the disk and in memory alike, each by its own
-bound. What waits too long is dropped whatever it is. Its age is operating time: how long Laennec has run on this box
-since; the time when it was off does not count, nor does a step of the wall clock.
+What has no room is dropped by its priority (`edge.delivery.message_inbox`), on the disk and in memory alike, each by
+its own bound. What waits too long is dropped whatever it is. Its age is operating time: how long Laennec has run on
+this box since; the time when it was off does not count, nor does a step of the wall clock.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge.contract.fields import Body
+from edge.delivery.database import open_store
 from edge.delivery.disk import Disk
 from edge.delivery.memory_copy import MemoryCopy
+from edge.delivery.message_inbox import CAUSES, MessagePriority, nothing_dropped, priority_of
 from edge.delivery.messages import Message
-from edge.delivery.priority import CAUSES, MessagePriority, nothing_dropped, priority_of
 from edge.delivery.sequence import SequenceNumbers
 from edge.delivery.store import Entry, Stamp, Store
-from edge.delivery.store_file import open_store
 from edge.log import RateLimitedLog
 
 COPIED_ROWS = 400  # more than fit into the copy of what memory holds

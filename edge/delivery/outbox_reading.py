@@ -19,9 +19,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from edge.contract.fields import Body
-from edge.delivery.store_file import SCHEMA_VERSION, refuse_other_databases
+from edge.delivery.database import SCHEMA_VERSION, refuse_other_databases
 from edge.errors import ConfigError, SourceError
-from edge.settings.config import SERVICE_STATE, Config
+from edge.settings.node import SERVICE_STATE, Config
 
 BUSY_S = 1.0
 PAGE_ROWS = 200
@@ -42,7 +42,7 @@ def outbox_of(config: Config) -> Path:
 
 
 class ExclusiveLockError(SourceError):
-    """The service has it locked for itself, see `edge.delivery.store_file.needs_exclusive_lock`."""
+    """The service has it locked for itself, see `edge.delivery.database.needs_exclusive_lock`."""
 
 
 @contextmanager

@@ -22,14 +22,14 @@ from paho.mqtt.client import MQTTv5
 from edge.contract.events import EVENT_EXPIRY_S
 from edge.contract.fields import Body, rfc3339
 from edge.contract.topics import is_id
-from edge.delivery.in_flight import BACKLOG_PER_S
 from edge.delivery.messages import Node, finish
-from edge.delivery.mqtt import FIRST_FAILURE
 from edge.delivery.mqtt_client import ClientFactory
 from edge.delivery.one_off_session import OneOffSession
 from edge.delivery.outbox_reading import logged_events
+from edge.delivery.sender import BACKLOG_PER_S
+from edge.delivery.session import FIRST_FAILURE
 from edge.errors import ConfigError, SourceError
-from edge.settings.config import Config
+from edge.settings.node import Config
 
 NO_SUBSCRIBER = 0x10  # reason code of PUBACK: nobody has subscribed, not even somebody who is away
 AGO_S = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}

@@ -14,7 +14,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from edge.contract.topics import is_topic
-from edge.private_files import open_private
+from edge.files import open_private
 
 MAX_BYTES = 1 << 20
 

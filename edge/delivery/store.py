@@ -1,6 +1,6 @@
 """The tables of decided messages in one SQLite database, and what is dropped first.
 
-Not for opening the file (`edge.delivery.store_file`), nor for policy: `edge.delivery.outbox` decides what happens when
+Not for opening the file (`edge.delivery.database`), nor for policy: `edge.delivery.outbox` decides what happens when
 this one raises.
 
 Ages are counted in operating time, the seconds that Laennec has run on this box, never by a wall clock, which may
@@ -21,8 +21,8 @@ from typing import Any
 
 from edge.contract.fields import Body
 from edge.contract.message import encode
+from edge.delivery.message_inbox import CAUSES, EXPIRED, MessagePriority, priority_of
 from edge.delivery.messages import Message
-from edge.delivery.priority import CAUSES, EXPIRED, MessagePriority, priority_of
 
 MAX_SEQ = 1 << 62  # above every seq
 EVICT_ROWS = 64  # rows removed at once when the bound is reached
@@ -121,7 +121,7 @@ class Store:
     """The tables of one database. Every method raises `sqlite3.Error` when the disk refuses."""
 
     def __init__(self, connection: sqlite3.Connection, is_exclusive: bool = False) -> None:
-        """Use an opened database; see `edge.delivery.store_file`."""
+        """Use an opened database; see `edge.delivery.database`."""
         self._db = connection
         self.is_exclusive = is_exclusive
         """Whether other programs cannot read the file meanwhile."""
@@ -242,7 +242,7 @@ class Store:
                 self._db.executemany(f"DELETE FROM {table} WHERE seq = ?", rows)
 
     def shrink(self, bound_bytes: float) -> dict[str, int]:
-        """Drop the least important rows until the file's used pages fit (`edge.delivery.priority`).
+        """Drop the least important rows until the file's used pages fit (`edge.delivery.message_inbox`).
 
         Returns:
             Number of rows dropped, by cause.

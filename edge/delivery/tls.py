@@ -1,6 +1,6 @@
 """TLS towards the broker: the certificates, and what is wrong when there is no connection, as an operator would say it.
 
-Not for the session (`edge.delivery.mqtt`). In TLS 1.3 a client learns that its certificate was refused only when it
+Not for the session (`edge.delivery.session`). In TLS 1.3 a client learns that its certificate was refused only when it
 reads after the handshake, and an MQTT client has written by then: so the reason is found by `diagnose` with a
 connection of its own, which sends nothing. Alerts: RFC 8446, section 6.2; verification codes:
 openssl-verification-options(1).
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from edge.errors import ConfigError
 
 if TYPE_CHECKING:
-    from edge.settings.mqtt import Mqtt, Tls
+    from edge.settings.broker import Mqtt, Tls
 
 CONNECT_S = 3.0
 REFUSAL_S = 1.0  # how long after the handshake a refusal may come

@@ -15,13 +15,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.artefact.specs import ChunkSpec
 from edge.errors import ConfigError
 from edge.features import FeatureSpec, Log, Mel
-from edge.features.cwt import cwt_centres_hz
 from edge.features.gammatone import gammatone_centres_hz
 from edge.features.logmel import mel_edges_hz
 from edge.features.parts import Gammatone
+from edge.features.wavelet import cwt_centres_hz
+from edge.model.specs import ChunkSpec
 from edge.types import BreathSound, Chunk, Fault, Scores
 
 BREATH_HZ = (200.0, 1200.0)  # above hearts, below where a chest lets nothing through

@@ -25,8 +25,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.artefact.specs import GroupSpec
 from edge.detector.class_rules import ClassRule
+from edge.model.specs import GroupSpec
 from edge.types import Event
 
 EndReason = Literal["quiet", "gap", "stream_end"]

@@ -1,4 +1,6 @@
-"""Frames in, the chunks that the model hears out: H frames each, on a grid of absolute frame indices.
+"""From frames to the chunks that the model scores, and the score frames of time in which nothing was valid.
+
+Frames in, the chunks that the model hears out: H frames each, on a grid of absolute frame indices.
 
 The grid may be shifted by a phase, so that the chunks of many streams are not all complete at the same moment.
 
@@ -12,15 +14,22 @@ decided by exactly one chunk, the same one however the input was cut.
 Invalid frames (before the stream began, after it ended, lost, masked) are zeros with `valid` false, and the model was
 trained with them so; nothing is repeated, mirrored or spliced. Once nothing was heard for `RESTART_CHUNKS`, no chunk is
 made until something is: the model then starts anew, as it does with the first chunk of a stream, and hours of silence
-from a lost sensor cost nothing. Not for scoring (`edge.artefact.model`).
+from a lost sensor cost nothing. Not for scoring (`edge.model.model`).
+
+Score frames of sound in which nothing was valid for so long that the detector makes no chunk of it.
+
+A device without contact marks its samples; after some seconds the model is not asked any more, but the time of the bed
+goes on: burden, coverage and lag are to see that nothing of it was measured. Not for time in which no sound comes at
+all (`NodeStream.silent_s`).
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from edge.artefact.specs import ChunkSpec
-from edge.types import Chunk, Frames
+from edge.model.model import Model
+from edge.model.specs import ChunkSpec
+from edge.types import Chunk, Frames, Scores
 
 RESTART_CHUNKS = 21  # in a row with nothing valid: 10 s of chunks of 0.48 s, longer than the network remembers
 
@@ -121,3 +130,49 @@ class Chunks:
         self._valid = np.concatenate([self._valid[length:], np.zeros(length, np.bool_)])
         self._end += length
         return chunk
+
+
+PENDING_S = 0.25  # sound this new may still wait in concealment and front-end, and wake the model
+
+
+MOST_S = 3600.0  # longer than any window of the burden, so that a day costs no more than an hour
+
+
+class IdleFrames:
+    """Of one stream.
+
+    Args:
+        model: that scores it.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self._hop_samples, self._classes = model.score_hop_samples, len(model.classes)
+        self._pending = round(PENDING_S * model.rate_hz)
+        self._most = round(MOST_S * model.rate_hz / model.score_hop_samples)
+        self._next: int | None = None
+
+    def scored(self, scores: Scores) -> None:
+        """The model answered up to here."""
+        self._next = max(self._next or 0, scores.start + len(scores.valid))
+
+    @property
+    def scored_until(self) -> int:
+        """Absolute index one past the last sample that was scored or passed over."""
+        return (self._next or 0) * self._hop_samples
+
+    def reset(self) -> None:
+        """What follows is another sound."""
+        self._next = None
+
+    def until(self, sample: int) -> Scores | None:
+        """Frames before a sample that nobody scores, none of them valid; None if there are none, or none were scored.
+
+        Args:
+            sample: absolute index of the next one that comes, while no chunk is made.
+        """
+        stop = (sample - self._pending) // self._hop_samples
+        if self._next is None or stop <= self._next:
+            return None
+        start = max(self._next, stop - self._most)
+        count = stop - start
+        return Scores(start, np.zeros((count, self._classes), np.float32), np.zeros(count, np.bool_))

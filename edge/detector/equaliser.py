@@ -17,12 +17,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.artefact.adaptation import LARGEST_BOOST_DB, LARGEST_CUT_DB
-from edge.artefact.known import GROUPS, KnownSound
-from edge.detector.known_sound import NEAR_FLOOR_DB, UNKNOWN_DB, excess
-from edge.detector.sound_statistics import Measured, SoundStatistics, floor_db, group_edges
+from edge.detector.statistics import Measured, SoundStatistics, floor_db, group_edges
+from edge.detector.training_domain import NEAR_FLOOR_DB, UNKNOWN_DB, excess
 from edge.features import FeatureSpec
-from edge.features.compress import affine
+from edge.features.levels import affine
+from edge.model.adaptation import LARGEST_BOOST_DB, LARGEST_CUT_DB
+from edge.model.training_domain import GROUPS, KnownSound
 from edge.types import Frames
 
 STRETCH_S = 10.0  # the median recording of SPRSound has 9 s

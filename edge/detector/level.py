@@ -11,7 +11,7 @@ the same, and so does any phase of the chunks.
 Frames are made with a floor that lies as far below the model's as they may be raised, and cut at the model's own floor
 afterwards: a faint stream keeps its faint bands. What the converter lost cannot be brought back; beyond
 `MOST_RAISED_DB` its noise is as loud as the breath, and the further a stream lies below that, the less it is raised, so
-that silence stays silent. Not for what was clipped (`edge.detector.sample_counts`), nor for whether the sound is known
+that silence stays silent. Not for what was clipped (`edge.detector.statistics`), nor for whether the sound is known
 (`edge.detector.sound_check`).
 """
 
@@ -25,14 +25,14 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.artefact.adaptation import LARGEST_BOOST_DB, Adaptation
-from edge.artefact.known import MOST_LOWERED_DB, MOST_RAISED_DB, KnownSound
-from edge.artefact.specs import ChunkSpec
 from edge.detector.chunks import Chunks
 from edge.detector.equaliser import band_curve_db
-from edge.detector.sound_statistics import FrameLevels, floor_db, is_measurable, level_scale
+from edge.detector.statistics import FrameLevels, floor_db, is_measurable, level_scale
 from edge.features import FeatureSpec, Log
-from edge.features.compress import affine
+from edge.features.levels import affine
+from edge.model.adaptation import LARGEST_BOOST_DB, Adaptation
+from edge.model.specs import ChunkSpec
+from edge.model.training_domain import MOST_LOWERED_DB, MOST_RAISED_DB, KnownSound
 from edge.types import Chunk, Frames
 
 WINDOW_S = 30.0  # some ten breaths

@@ -18,17 +18,17 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.artefact.adaptation import Adaptation
-from edge.artefact.model import Model
+from edge.detector.class_rules import EventOptions
 from edge.detector.concealment import Concealment
-from edge.detector.event_options import EventOptions
 from edge.detector.level import LevelledChunks
 from edge.detector.quality import TOO_SHORT, Finding, Quality, hears_chests
 from edge.detector.recalibration import Recalibration
 from edge.detector.sound_check import SoundCheck, Verdict
 from edge.detector.tracker import Tracker
 from edge.features import FrontEnd
-from edge.settings.kinds import Outside
+from edge.model.adaptation import Adaptation
+from edge.model.model import Model
+from edge.settings.section import Outside
 from edge.types import Block, Chunk, Event, Frames, Scores
 
 

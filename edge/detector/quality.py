@@ -1,6 +1,6 @@
 """Whether the sound of a chest can be judged at all, by its last 16 s: voice, hum, steady tones, rubbing, contact.
 
-Judged every 4 s, from 8 s of whole stretches on (`edge.detector.quality_statistics`):
+Judged every 4 s, from 8 s of whole stretches on (`edge.detector.quality_measures`):
 
     dead          no band of no frame has `SILENT_DB`
     clipping      one in a hundred samples is at full scale: ten times what makes a stream unverified
@@ -12,13 +12,13 @@ Judged every 4 s, from 8 s of whole stretches on (`edge.detector.quality_statist
                   a voice. Of 708 chest recordings of four kinds of device, one has as many
     rubbing       the bands below 110 Hz, of the breath and above move a lot and together: `RUBBING`
     no contact    the level of the breath band moves no more than that of noise (`STILL`), and there is no evidence of
-                  contact (`edge.detector.contact`). With it the breath pauses, or is masked: that can be judged, and
-                  is no fault of the sensor. Or the breath band flickers, and neither swells as a breath nor beats as
-                  a heart (`LOOSE`)
+                  contact (`edge.detector.quality_measures`). With it the breath pauses, or is masked: that can be
+                  judged, and is no fault of the sensor. Or the breath band flickers, and neither swells as a breath nor
+                  beats as a heart (`LOOSE`)
 
-The last two are linear discriminants of how levels move (`edge.detector.modulation`), which neither a gain nor the
-curve of a device changes; so no amount of low-frequency sound by itself makes a chest one that cannot be judged. What
-was called so is called so until it is `RETURN` of the limit better, or `RETURN_ODDS`. Weights and limits: logistic
+The last two are linear discriminants of how levels move (`edge.detector.quality_measures`), which neither a gain nor
+the curve of a device changes; so no amount of low-frequency sound by itself makes a chest one that cannot be judged.
+What was called so is called so until it is `RETURN` of the limit better, or `RETURN_ODDS`. Weights and limits: logistic
 regressions of SPRSound's recordings, as they are and as heard by simulated devices, and of ICBHI's and a manikin's,
 against sensors in the air, rubbing and SPRSound's Poor Quality; `python -m training.evaluation.sound_quality` fits them
 and prints what they find on patients and devices that they were not fitted on.
@@ -36,20 +36,27 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.artefact.known import KnownSound
-from edge.detector.contact import evidence_of_contact
-from edge.detector.modulation import (
+from edge.detector.quality_measures import (
+    BIN_HZ,
+    BREATH,
+    HEART,
+    LOW,
+    MID,
+    TRUNK,
+    Stretch,
     burst_db,
+    evidence_of_contact,
     flicker_share,
     pulse_db,
     regularity,
     scatter_db,
     slow_share,
+    stretch_meter,
     swing_db,
     together,
 )
-from edge.detector.quality_statistics import BIN_HZ, BREATH, HEART, LOW, MID, TRUNK, Stretch, stretch_meter
-from edge.detector.sample_counts import SILENT, SILENT_DB
+from edge.detector.statistics import SILENT, SILENT_DB
+from edge.model.training_domain import KnownSound
 from edge.types import Block, Fault
 
 STRETCHES = 8  # that are judged together
@@ -128,7 +135,9 @@ class Finding:
     fault: Fault | None = None
     """None: nothing, or it is not judged yet."""
     touches: bool | None = None
-    """Whether there is evidence that the sensor touches somebody (`edge.detector.contact`); None: not judged."""
+    """Whether there is evidence that the sensor touches somebody (`edge.detector.quality_measures`); None: not
+    judged.
+    """
 
     @property
     def reason(self) -> str:

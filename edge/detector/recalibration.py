@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.artefact.specs import GroupSpec
+from edge.model.specs import GroupSpec
 from edge.types import Scores
 
 LEAST = 1e-6  # probability; the log-odds of 0 and 1 are not finite

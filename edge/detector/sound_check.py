@@ -14,12 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.artefact.adaptation import Adaptation
-from edge.detector.known_sound import reasons
 from edge.detector.level import Hears, LevelledChunks, is_levelled
-from edge.detector.sample_counts import SampleCounts
-from edge.detector.sound_statistics import SoundStatistics
+from edge.detector.statistics import SampleCounts, SoundStatistics
+from edge.detector.training_domain import reasons
 from edge.features import FeatureSpec, FrontEnd
+from edge.model.adaptation import Adaptation
 from edge.types import Block, Chunk, Fault
 
 PIECE_S = 10.0
@@ -43,7 +42,9 @@ class Verdict:
     too_short: bool = False
     """Whether there was too little sound to find out whether it is measurable."""
     touches: bool | None = None
-    """Whether there is evidence that the sensor touches somebody (`edge.detector.contact`); None: not judged."""
+    """Whether there is evidence that the sensor touches somebody (`edge.detector.quality_measures`); None: not
+    judged.
+    """
 
 
 class _Piece:

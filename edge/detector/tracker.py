@@ -32,10 +32,16 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.artefact.specs import GroupSpec
-from edge.detector.after_loss import AFTER_BRIDGE_LOG_ODDS, AFTER_GAP_LOG_ODDS, CAREFUL_FRAMES, raised
 from edge.detector.change_points import ChangePoints
-from edge.detector.class_rules import ClassRule, class_rules
+from edge.detector.class_rules import (
+    AFTER_BRIDGE_LOG_ODDS,
+    AFTER_GAP_LOG_ODDS,
+    CAREFUL_FRAMES,
+    ClassRule,
+    class_rules,
+    raised,
+)
+from edge.model.specs import GroupSpec
 from edge.types import Event, Scores
 
 EndReason = Literal["quiet", "gap", "stream_end"]

@@ -1,10 +1,8 @@
 """The only feature code of the project: streaming, exact, the same numbers for training and for the bedside."""
 
-from edge.features.frontend import FrontEnd
+from edge.features.frontend import FrontEnd, warm_up
 from edge.features.parts import Cwt, Gammatone, Log, Mel, Pcen
-from edge.features.presets import FRONT_ENDS
-from edge.features.spec import FeatureSpec
-from edge.features.warm import warm_up
+from edge.features.spec import FRONT_ENDS, FeatureSpec
 
 __all__ = [
     "FRONT_ENDS",

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from edge.features.parts import EAR_MIN_HZ, EAR_Q, Gammatone
 from edge.features.ring import Bools, Floats, all_valid, append, stretch
 from edge.features.spec import FeatureSpec
-from edge.kernel_cache import kernel
+from edge.kernels import kernel
 
 LANES = 64  # bands side by side; a fixed number lets LLVM see that nothing overlaps, and vectorise
 PIECE = 64  # samples of a hop that share a table; states that have died away are set to 0 after each

@@ -22,7 +22,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from edge.features.ring import LOUDEST
-from edge.kernel_cache import kernel
+from edge.kernels import kernel
 
 SETTLE_DB = 60.0
 QUALITIES = tuple(0.5 / math.cos(math.pi * k / 8) for k in (1, 3))  # Q of each section, order 4

@@ -23,7 +23,7 @@ from edge.features.fft import RealFft, make_real_fft, real_spectrum
 from edge.features.parts import Mel
 from edge.features.ring import Bools, Floats, all_valid, append, stretch
 from edge.features.spec import FeatureSpec
-from edge.kernel_cache import kernel
+from edge.kernels import kernel
 
 LEAST_WEIGHT = 1e-6  # a filter whose greatest weight is less has its only bin on an edge, and that weight is rounding
 

@@ -1,4 +1,6 @@
-"""The feature spec: every number that decides what a frame is, in one frozen record.
+"""The feature spec and the front-ends that have a name.
+
+The feature spec: every number that decides what a frame is, in one frozen record.
 
 It travels inside the model artefact and is never configuration: training, export and the edge build their front-end
 from the same record, and two specs are equal exactly when their hashes are. Not for computing frames (`frontend.py`).
@@ -10,6 +12,10 @@ A front-end is three choices. The *analysis* turns sound into energies in M band
 
 Frame t touches the samples [t * hop - history, t * hop + ahead), whatever the front-end; what lies beyond reaches it
 not at all (mel), or weakened by `settle_db` (gammatone), 60 dB (high-pass) or 80 dB (wavelets).
+
+Front-ends by name, for comparing them by eye and by measurement.
+
+Not what a model uses: its spec travels inside the artefact. All hear 8 kHz, as the default model does, but for HeAR's.
 """
 
 from __future__ import annotations
@@ -24,10 +30,14 @@ from edge.features.high_pass import settle_samples
 from edge.features.parts import LONGEST, Cwt, Gammatone, Grid, Log, Mel, Pcen, canonical, require
 
 SCHEMA = "laennec.features/2"
+
+
 LONGEST_TEXT = 1 << 18  # characters of JSON; offsets and scales of a thousand bands take a fifth
 
 
 ANALYSES: dict[str, type[Mel] | type[Gammatone] | type[Cwt]] = {"mel": Mel, "gammatone": Gammatone, "cwt": Cwt}
+
+
 COMPRESSIONS: dict[str, type[Log] | type[Pcen]] = {"log": Log, "pcen": Pcen}
 
 
@@ -164,3 +174,43 @@ class FeatureSpec:
             require(name, f"{len(values)} numbers", len(values) in (1, self.width), f"1 number or {self.width}")
             fine = all(abs(x) <= 1e9 and (name == "offset" or x >= 1e-9) for x in values)
             require(name, values, fine, "-1e9 to 1e9" if name == "offset" else "1e-9 to 1e9")
+
+
+LOG_MEL = FeatureSpec()
+
+
+PCEN = FeatureSpec(analysis=Mel(unit="none"), compression=Pcen())  # delta and eps are in the unit of HeAR's energies
+
+
+GAMMATONE = FeatureSpec(analysis=Gammatone())
+
+
+MORLET = FeatureSpec(analysis=Cwt())
+
+
+MORSE = FeatureSpec(analysis=Cwt(wavelet="morse"))
+
+
+HEAR = FeatureSpec(
+    rate_hz=16_000,
+    hop_samples=160,
+    bands=128,
+    low_hz=0.0,
+    high_hz=8000.0,
+    analysis=Mel(windows_samples=(400,), fft_size=400, unit="none", scale="kaldi"),
+    compression=Pcen(),
+)
+
+
+"""Mel and PCEN of HeAR (Baur et al., arXiv 2403.02522; code: github.com/Google-Health/hear), whose triangles are linear
+in mel. Not its scaling of each clip to -1..1, nor its deaf bands: one narrower than a bin hears the nearest here."""
+
+
+FRONT_ENDS = {
+    "log-mel": LOG_MEL,
+    "pcen": PCEN,
+    "gammatone": GAMMATONE,
+    "morlet": MORLET,
+    "morse": MORSE,
+    "hear": HEAR,
+}

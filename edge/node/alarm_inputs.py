@@ -1,18 +1,38 @@
-"""What the alarms of a node look at: which there are, by the settings, and their measurements now.
+"""What the alarms of a node look at, and the commands on their way to them.
+
+Commands on their way to the thread that carries them out: fair by user, acknowledgements first, each one answered.
+
+Not for what they mean (`edge.node.alarms`, `edge.node.live_view`). Of one user `OF_USER` wait, of all `USERS` users;
+who has waited longest is next, and no acknowledgement waits for anything but acknowledgements of others and the one
+command that is carried out. What is refused here is answered without waiting and without a place in front of alarms.
+
+What the alarms of a node look at: which there are, by the settings, and their measurements now.
 
 Not for deciding (`edge.ward.alarms`). Whatever is not known is None, and stays out of the way of what is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
-from edge.delivery.delivery_lag import LATE_S
+from edge.contract.alarms import ANSWER_EXPIRY_S
+from edge.contract.commands import Acknowledge, ident_of
+from edge.delivery.alarm_messages import Address, answer_body, answer_topic
+from edge.delivery.dispatch import Dispatch
+from edge.delivery.latency import LATE_S
+from edge.delivery.messages import Node
+from edge.delivery.mqtt_client import Request
 from edge.delivery.outbox import OutboxStatus
 from edge.detector.sound_check import Verdict
 from edge.node.stream_status import StreamStatus, StreamView
-from edge.settings.alarms import (
+from edge.settings.node import Config
+from edge.settings.section import LINK
+from edge.settings.sections import (
     AlarmSettings,
     BreathAlarms,
     BurdenAlarm,
@@ -21,12 +41,83 @@ from edge.settings.alarms import (
     Technical,
     TechnicalAlarm,
 )
-from edge.settings.config import Config
-from edge.settings.kinds import LINK
-from edge.sources.vitals import Vitals
-from edge.ward.alarm_records import Key, Rule, Value
+from edge.sources.source import Vitals
+from edge.ward.alarm_records import Answer, Key, Rule, Value
+from edge.ward.quotas import Quotas
+
+OF_USER = 16  # a person gives one at a time; a board gives those of all its viewers
+
+
+USERS = 64
+
+
+ORDERS, ACKNOWLEDGEMENTS, MINUTE_S = 240, 600, 60.0  # of one user; a board gives those of a whole ward
+
+
+REFUSALS = 4096  # on their way at once, 1.5 MB
+
+
+@dataclass(frozen=True)
+class Order:
+    """A command of somebody."""
+
+    address: Address
+    request: Request
+
+
+class OrderQueue:
+    """Safe to use from several threads; nobody who puts waits."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._change, self._monotonic = threading.Condition(), monotonic
+        self._urgent: dict[str, deque[Order]] = {}
+        self._others: dict[str, deque[Order]] = {}
+        self._acknowledgements, self._orders = Quotas(ACKNOWLEDGEMENTS, MINUTE_S), Quotas(ORDERS, MINUTE_S)
+
+    def put(self, order: Order) -> str:
+        """Take a command; why not, for a person, or empty."""
+        user, is_urgent = order.address.user, order.address.verb == Acknowledge.verb
+        quotas, waiting = (self._acknowledgements, self._urgent) if is_urgent else (self._orders, self._others)
+        with self._change:
+            of_user = waiting.get(user, ())
+            if len(of_user) >= OF_USER:
+                return f"{OF_USER} commands of {user!r} wait already; try again"
+            if not of_user and len(waiting) >= USERS:
+                return f"commands of {USERS} users wait already; try again"
+            if not quotas.take(user, self._monotonic()):
+                return f"too many commands of {user!r}; wait a minute"
+            waiting.setdefault(user, deque()).append(order)
+            self._change.notify()
+        return ""
+
+    def get(self, timeout_s: float) -> Order | None:
+        """The next command; None if none comes within that time."""
+        with self._change:
+            self._change.wait_for(lambda: self._urgent or self._others, timeout_s)
+            waiting = self._urgent or self._others
+            if not waiting:
+                return None
+            user = next(iter(waiting))
+            of_user = waiting.pop(user)
+            order = of_user.popleft()
+            if of_user:
+                waiting[user] = of_user  # behind all others
+            return order
+
+
+def refuse(node: Node, dispatch: Dispatch, order: Order, reason: str) -> None:
+    """Answer a command that is not carried out, at once or not at all."""
+    address, request, ident = order.address, order.request, ""
+    with suppress(ValueError):
+        ident = ident_of(request.payload)
+    answer = Answer(ident, address.verb, address.stream, ok=False, reason=reason)
+    topic, body = answer_topic(node, address, request.response_topic), answer_body(node, answer, time.time(), float)
+    dispatch.passing.publish(topic, body, ANSWER_EXPIRY_S, request.correlation, REFUSALS)
+
 
 NODE = ""  # `Key.stream` of what belongs to no bed
+
+
 TECHNICAL: dict[Technical, Rule] = {  # the delays keep a loose plug or a short outage from being a notice each
     "signal-lost": Rule("Tec", "Me", delay_s=30.0),
     "not-measurable": Rule("Tec", "Lo", delay_s=60.0),
@@ -39,10 +130,20 @@ TECHNICAL: dict[Technical, Rule] = {  # the delays keep a loose plug or a short 
     "alarm-log": Rule("Tec", "Me"),
     "delivery": Rule("Tec", "Me", delay_s=10.0),
 }
+
+
 ALARM_WINDOW_S = 300  # over which the burden is compared with a limit
+
+
 PAUSE, NO_BREATH, RATE_HIGH, RATE_LOW = "breath-pause", "no-breath", "rate-high", "rate-low"
+
+
 OF_A_BED: tuple[Technical, ...] = ("signal-lost", "not-measurable", "contact")
+
+
 OF_A_DEVICE: tuple[Technical, ...] = ("battery",)  # only a microcontroller measures it
+
+
 OF_THE_NODE: tuple[Technical, ...] = ("outbox", "model", "clock", "self-test", "alarm-log", "delivery")
 
 

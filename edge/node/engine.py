@@ -1,8 +1,8 @@
 """The one thread that scores: sound of all streams in, chunks of several streams to the model at once, events out.
 
-Not for reading sources (`edge.node.readers`), for which chunks go first (`edge.node.scheduler`) or for what is left out
-when there is too much (`edge.node.shedding`). One thread, because the model takes nine tenths of the work and a batch
-of streams costs less than each alone; what fails in one stream ends that stream alone.
+Not for reading sources (`edge.node.readers`), for which chunks go first (`edge.node.scheduling`) or for what is left
+out when there is too much (`edge.node.scheduling`). One thread, because the model takes nine tenths of the work and a
+batch of streams costs less than each alone; what fails in one stream ends that stream alone.
 """
 
 from __future__ import annotations
@@ -15,10 +15,9 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
-from edge.artefact.model import Model
-from edge.artefact.specs import ChunkSpec
-from edge.node.scheduler import Scheduler
-from edge.node.shedding import REST_S, Shedding
+from edge.model.model import Model
+from edge.model.specs import ChunkSpec
+from edge.node.scheduling import REST_S, Scheduler, Shedding
 from edge.node.stream import Answer, NodeStream
 
 IDLE_S = 0.2  # the longest wait, so that a hang can be told from rest
@@ -58,7 +57,7 @@ class Engine:
     Args:
         model: the loaded artefact.
         streams: all of them.
-        priorities: of each, as in `edge.node.shedding`.
+        priorities: of each, as in `edge.node.scheduling`.
         idle: how many of them have no sound most of the time, so that no chunk waits for theirs.
     """
 

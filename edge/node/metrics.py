@@ -1,26 +1,49 @@
-"""The health of a node and of its streams as metrics of Prometheus.
+"""Metrics for Prometheus, and the HTTP server that hands them out.
 
-Not for measuring and not for HTTP (`edge.node.metrics_server`). Made of the very bodies that go to the topics `health`
-and `s/<stream>/health`: whatever number, switch or verdict stands there has a metric, so the two cannot differ. Beside
-them stand only the histograms of latencies, of which each event carries its own. The tables give names and kinds; a
-field that is not named there becomes a gauge called after its path.
-Labels are the configured streams and the fixed words of the reports, so there are never more series than those.
+The health of a node and of its streams as metrics of Prometheus.
+
+Not for measuring. Made of the very bodies that go to the topics `health` and `s/<stream>/health`: whatever number,
+switch or verdict stands there has a metric, so the two cannot differ. Beside them stand only the histograms of
+latencies, of which each event carries its own. The tables give names and kinds; a field that is not named there becomes
+a gauge called after its path. Labels are the configured streams and the fixed words of the reports, so there are never
+more series than those.
+
+`/metrics` over HTTP, for Prometheus: one thread, one answer at a time, all else cut off.
+
+Whoever asks and then hangs, or asks all the time, costs nobody anything: an exchange is cut off after `EXCHANGE_S`, the
+text is made at most once in `FRESH_S`, and connections beyond those that the kernel queues are refused by it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import logging
+import socket
+import socketserver
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler
+from typing import Any
 
+from prometheus_client import PROCESS_COLLECTOR, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from edge.contract.fields import Body
 from edge.delivery.latency import BOUNDS_S, LatencyCounts
-from edge.node.reports import STATES, Reports
+from edge.log import RateLimitedLog
+from edge.node.health import STATES, Reports
+from edge.settings.sections import Metrics
 
 PREFIX = "laennec"
+
+
 LEVELS = {"ok": 0, "warn": 1, "crit": 2}  # of a check
+
+
 Path = tuple[str, ...]
 
 
@@ -63,6 +86,8 @@ NODE_METRICS: dict[Path, Named] = {  # a path stands for all fields below it
     ("self_test", "passed"): Named("self_test_passed", "Whether the last test passed"),
     ("self_test", "latency_s"): Named("self_test_latency_seconds", "From the last sound found to its event"),
 }
+
+
 STREAM_METRICS: dict[Path, Named] = {
     ("verified",): Named("stream_verified", "Whether it sounds like what the model knows"),
     ("gain_db",): Named("stream_gain_db", "What is added to the level, dB"),
@@ -77,6 +102,8 @@ STREAM_METRICS: dict[Path, Named] = {
     ("rtf",): Named("stream_rtf", "Computing time per second of sound"),
     ("device", "ppm"): Named("sensor_ppm", "Clock of the device against its declared rate, parts per million"),
 }
+
+
 SHADOW_METRICS: dict[Path, Named] = {
     ("groups",): Named("shadow_events", "Events of the live model and of the second that were compared", True, "found"),
     ("heard_s",): Named("shadow_heard_seconds", "Sound that the second model was given", True),
@@ -150,3 +177,135 @@ def _add(families: dict[str, Metric], named: Named, path: Path, value: float, la
     if name not in families:
         families[name] = kind(name, named.help, labels=tuple(every))
     families[name].add_metric(tuple(every.values()), value)  # type: ignore[attr-defined]
+
+
+EXCHANGE_S = 2.0
+
+
+FRESH_S = 1.0
+
+
+LOOK_S = 0.2  # how soon the thread notices the end
+
+
+logger = logging.getLogger(__name__)
+
+
+class MetricsServer(Collector):  # which is what the text is made of
+    """The listener; `start` and `stop` once each."""
+
+    def __init__(self, settings: Metrics, reports: Callable[[], Reports]) -> None:
+        """Nothing listens before `start`.
+
+        Args:
+            settings: address, with a port.
+            reports: what the node says of itself now; called from the thread of this.
+        """
+        self._settings, self._reports = settings, reports
+        self._text, self._made_s = b"", -FRESH_S
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._limited_log = RateLimitedLog(logger)
+
+    @property
+    def is_well(self) -> bool:
+        """Whether it listens."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def start(self) -> None:
+        """Listen; a port that cannot be had is one line in the log, for beds are heard without metrics."""
+        host, port = self._settings.host, self._settings.port
+        try:
+            server = _Server(self, host, port or 0)
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or error
+            logger.error(
+                'metrics port=refused address=%s:%s reason="%s"; choose another metrics.port or metrics.host',
+                host,
+                port,
+                reason,
+            )
+            return
+        self._thread = threading.Thread(target=self._run, args=(server,), name="metrics", daemon=True)
+        self._thread.start()
+        logger.info("metrics url=http://%s:%s/metrics", host, port)
+
+    def stop(self) -> None:
+        """End; an exchange under way is not waited for."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(2 * LOOK_S)
+
+    def collect(self) -> list[Metric]:
+        """What the reports say, and memory, processor time and open files of the node."""
+        return [*metrics_of(self._reports()), *PROCESS_COLLECTOR.collect()]
+
+    def text(self) -> bytes:
+        """The page, `FRESH_S` old at most."""
+        if time.monotonic() - self._made_s >= FRESH_S:
+            self._text, self._made_s = generate_latest(self), time.monotonic()
+        return self._text
+
+    def warn(self) -> None:
+        """Log what is wrong with an exchange, rarely."""
+        self._limited_log.log("exchange", "metrics exchange=broken; a reader hangs, or left early")
+
+    def _run(self, server: _Server) -> None:
+        with server:
+            while not self._stopping.is_set():
+                server.handle_request()
+
+
+class _Server(socketserver.TCPServer):
+    """One exchange at a time."""
+
+    allow_reuse_address = True
+    timeout = LOOK_S
+
+    def __init__(self, metrics: MetricsServer, host: str, port: int) -> None:
+        self.metrics = metrics
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        super().__init__((host, port), _Exchange)
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """Answer, in `EXCHANGE_S` all told, however slowly the other reads or writes."""
+        cut = threading.Timer(EXCHANGE_S, _cut, (request,))
+        cut.daemon = True
+        cut.start()
+        try:
+            super().finish_request(request, client_address)
+        finally:
+            cut.cancel()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say it in the log and go on."""
+        self.metrics.warn()
+
+
+class _Exchange(BaseHTTPRequestHandler):
+    """One request."""
+
+    server: _Server
+    timeout = EXCHANGE_S
+    server_version, sys_version = "laennec", ""
+
+    def do_GET(self) -> None:
+        """The page, or that there is none."""
+        if self.path.partition("?")[0] != "/metrics":
+            return self.send_error(404, "expected /metrics")
+        text = self.server.metrics.text()
+        self.send_response(200)
+        self.send_header("Content-Type", CONTENT_TYPE_LATEST)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, *args: Any, **kwargs: Any) -> None:
+        """Each scrape is no event."""
+
+
+def _cut(connection: socket.socket) -> None:
+    try:
+        connection.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        return  # it is closed already

@@ -1,8 +1,14 @@
-"""The node tests itself: the bundled synthetic wheeze on a virtual bed, through the model to the broker and back.
+"""The node's self-test, and what watches a node beside its health.
+
+The node tests itself: the bundled synthetic wheeze on a virtual bed, through the model to the broker and back.
 
 Not for the verdict (`edge.ward.self_test`), and not a measure of accuracy. The virtual bed is a stream like any other
 to the threads that read and score, left out before any other; its events are marked `self_test` and always of mode
 `Test`. It is in no count of the node's streams and has no status, trend, alarm or place in the history of the ward.
+
+How a running node is watched, beside its health: by itself and by Prometheus.
+
+Not for the beds: whatever fails here is told, and they are heard as before. What is off in the settings is not there.
 """
 
 from __future__ import annotations
@@ -11,32 +17,49 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.artefact.model import Model
 from edge.contract.fields import SELF_TEST_STREAM, Body, rfc3339
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.messages import Message, Node
-from edge.delivery.requests import Listening, Request
+from edge.delivery.mqtt_client import Listening, Request
+from edge.errors import LaennecError
+from edge.model.model import Model
+from edge.node.health import Reports
 from edge.node.stream import NodeStream
 from edge.node.stream_status import StreamView
-from edge.settings.config import Stream
-from edge.sources.demo import DEMO_AUDIO, DEMO_TRUTH
+from edge.settings.node import Config, Stream
 from edge.sources.file import FileSource
+from edge.sources.file_search import DEMO_AUDIO, DEMO_TRUTH
 from edge.sources.source import Wait
 from edge.types import Block, Gap
 from edge.ward.self_test import SelfTests
 
+if TYPE_CHECKING:
+    from edge.node.metrics import MetricsServer
+
 LABEL = "wheeze"
+
+
 BLOCK_S = 0.1  # of sound that comes at once, as from a file
+
+
 IDLE_S = 0.1  # how soon the virtual bed notices that a test is due, or that all beds have ended
+
+
 AFTER_S = 3.0  # of breath without a wheeze that follows it
+
+
 NEAR_S = 0.5  # how far an event may begin from the sound that it is of
+
+
 LONGEST = 65_536  # bytes of a message that comes back; ours has less than 4 kB
+
 
 logger = logging.getLogger(__name__)
 
@@ -191,3 +214,78 @@ def _wheeze(rate_hz: int) -> tuple[NDArray[np.float32], float]:
     finally:
         source.close()
     return np.concatenate(parts), float(wheeze["onset_s"])
+
+
+class Watch:
+    """Self-test and metrics of one node; `start` and `stop` once each."""
+
+    def __init__(
+        self, config: Config, model: Model, node: Node, dispatch: Dispatch, beds: Sequence[StreamView]
+    ) -> None:
+        """Prepare what the settings want; nothing listens yet.
+
+        Args:
+            config: the settings.
+            model: that hears the beds.
+            node: who speaks.
+            dispatch: the way to the broker; not started yet.
+            beds: the streams of the settings.
+        """
+        self._settings = config.metrics
+        self._metrics: MetricsServer | None = None
+        self.tests: list[SelfTest] = []
+        """Virtual beds, which are to be read and scored beside the others: none or one."""
+        if config.self_test.every_s and (test := _self_test(config.self_test.every_s, model, node, dispatch, beds)):
+            self.tests.append(test)
+
+    def start(self, reports: Callable[[], Reports]) -> None:
+        """Answer Prometheus from now on.
+
+        Args:
+            reports: what the node says of itself now; called from another thread.
+        """
+        if self._settings.port is None:
+            return
+        from edge.node.metrics import MetricsServer  # half a second, for those who want it
+
+        self._metrics = MetricsServer(self._settings, reports)
+        self._metrics.start()
+
+    def tick(self) -> None:
+        """Look how the test goes; call it every second or so."""
+        for test in self.tests:
+            test.tick()
+
+    def stop(self) -> None:
+        """Listen no more."""
+        if self._metrics is not None:
+            self._metrics.stop()
+
+    @property
+    def has_missed(self) -> bool | None:
+        """Whether the last self-test was missed; None if there was none."""
+        return self.tests[0].has_missed if self.tests else None
+
+    def complete(self, health: Body) -> Body:
+        """The health of a node, with what is known here."""
+        checks = health["checks"]
+        if self._metrics is not None:
+            checks["metrics"] = "ok" if self._metrics.is_well else "crit"
+        for test in self.tests:
+            health["self_test"] = test.body()
+        if self.has_missed is not None:
+            checks["self_test"] = "crit" if self.has_missed else "ok"
+        return health
+
+
+def _self_test(
+    every_s: float, model: Model, node: Node, dispatch: Dispatch, beds: Sequence[StreamView]
+) -> SelfTest | None:
+    if not can_test(model):
+        logger.warning("self_test=off; the model has no class %s, which the bundled sound is of", LABEL)
+        return None
+    try:
+        return SelfTest(every_s, model, node, dispatch, beds)
+    except LaennecError as error:
+        logger.error('self_test=off reason="%s"; install again', error)
+        return None

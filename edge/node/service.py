@@ -15,7 +15,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from edge.artefact.model import Model
 from edge.contract.fields import Body
 from edge.contract.status import HEALTH_EXPIRY_S
 from edge.delivery.alarm_history import HistoryBound
@@ -25,28 +24,34 @@ from edge.delivery.latency import LatencyCounts
 from edge.delivery.messages import Node, end_after_restart, new_boot_id
 from edge.delivery.outbox import Outbox
 from edge.delivery.retained import RetainedTopics
-from edge.delivery.trend_history import TrendHistory, history_path
-from edge.neighbours.home_assistant import announcements, beds_of
+from edge.delivery.trends import TrendHistory, history_path
+from edge.model.model import Model
 from edge.node.alarm_inputs import NodeReading, bed_reading, rules_of
-from edge.node.alarm_service import AlarmService, WardReading
-from edge.node.box_fingerprint import box_fingerprint
-from edge.node.breath_rates import BreathRates
+from edge.node.alarms import AlarmService, WardReading
+from edge.node.breath import BreathRates
+from edge.node.clips import NodeClips
 from edge.node.clock import is_synchronised
 from edge.node.engine import Engine, phase_of
-from edge.node.looks import NodeLooks
-from edge.node.node_clips import NodeClips
-from edge.node.notify import Notifier, StreamHealth, Supervision
+from edge.node.health import (
+    Reports,
+    box_fingerprint,
+    health_body,
+    info_body,
+    stream_health_body,
+    stream_info_body,
+    stream_status_body,
+)
+from edge.node.home_assistant import announcements, beds_of
+from edge.node.live_view import NodeLooks
+from edge.node.model_comparison import make_shadow
 from edge.node.readers import Readers, Reading
-from edge.node.reports import Reports, health_body, info_body, stream_health_body, stream_info_body, stream_status_body
-from edge.node.shadow import make_shadow
+from edge.node.self_test import Watch
 from edge.node.stream import NodeStream
-from edge.node.stream_state import State, StreamTotals
-from edge.node.stream_status import StreamView
+from edge.node.stream_status import State, StreamTotals, StreamView
+from edge.node.systemd import Notifier, StreamHealth, Supervision
 from edge.node.trends import Trends
-from edge.node.watch import Watch
-from edge.settings.alarms import check_groups
-from edge.settings.config import Config
-from edge.settings.fingerprint import config_hash
+from edge.settings.node import Config, config_hash
+from edge.settings.sections import check_groups
 from edge.sources.source import Source
 
 TICK_S = 0.25  # how often the states of the streams are checked

@@ -1,7 +1,7 @@
 """One stream of a running node: from its inbox through its pipeline to its messages.
 
 Not for deciding what sounds (`edge.detector.pipeline`), for the order in which streams are scored
-(`edge.node.scheduler`), for threads, or for sending (`edge.delivery.dispatch`). `arrive` is for the thread that reads
+(`edge.node.scheduling`), for threads, or for sending (`edge.delivery.dispatch`). `arrive` is for the thread that reads
 the source, `status` for any (as `edge.node.stream_status.StreamView`), all else for the one that scores. Nothing waits.
 """
 
@@ -17,31 +17,26 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.artefact.adaptation import load_adaptation
-from edge.artefact.model import Model
 from edge.contract.stream_status import StreamState
-from edge.delivery.delivery_lag import DeliveryView
-from edge.delivery.latency import LatencyCounts
+from edge.delivery.latency import DeliveryView, LatencyCounts
 from edge.delivery.messages import Node
-from edge.detector.event_options import EventOptions
+from edge.detector.chunks import IdleFrames
+from edge.detector.class_rules import EventOptions
 from edge.detector.pipeline import Pipeline
 from edge.errors import LaennecError, ModelError
-from edge.node.bed_breath import BedBreath
-from edge.node.bed_burden import BedBurden
+from edge.model.adaptation import load_adaptation
+from edge.model.model import Model
+from edge.node.breath import BedBreath
 from edge.node.clock import Timeline
-from edge.node.idle_frames import IdleFrames
 from edge.node.inbox import OVERLOAD, End, Flush, Inbox, Item, ends_sound
+from edge.node.observer import StreamObserver
 from edge.node.stream_clips import StreamClips
-from edge.node.stream_counts import StreamCounts
-from edge.node.stream_latency import StreamLatency
-from edge.node.stream_messages import MessageSink, StreamMessages
-from edge.node.stream_observer import StreamObserver
-from edge.node.stream_state import SoundFaults, State
-from edge.node.stream_status import StreamStatus
-from edge.settings.config import Stream
-from edge.settings.kinds import LIVE
-from edge.sources.source import Source
-from edge.sources.vitals import MonitoredSource, Trouble
+from edge.node.stream_events import MessageSink, StreamLatency, StreamMessages
+from edge.node.stream_status import SoundFaults, State, StreamCounts, StreamStatus
+from edge.node.trends import BedBurden
+from edge.settings.node import Stream
+from edge.settings.section import LIVE
+from edge.sources.source import MonitoredSource, Source, Trouble
 from edge.types import Block, Chunk, Event, Gap, Scores
 
 STALL_S = 5.0  # a source that gives nothing for this long is lost

@@ -13,16 +13,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.clips.clip import Cause, Clip, Hearing
-from edge.clips.clip_message import Recorded
+from edge.clips.clip import Cause, Clip, Hearing, Recorded
 from edge.clips.pcm_ring import to_block
 from edge.clips.recorder import STATE_S, Lengths, Recorder
 from edge.clips.speech import has_speech
 from edge.contract.events import NamedClip
 from edge.delivery.messages import ulid
 from edge.node.inbox import Item
-from edge.node.stream_observer import StreamObserver
-from edge.settings.clips import ClipSettings
+from edge.node.observer import StreamObserver
+from edge.settings.sections import ClipSettings
 from edge.types import Block, Chunk, Event
 
 JUDGED_S = 20.0  # of a clip at the end of an event, by the thread that scores: 20 ms; the writer judges all of it

@@ -1,7 +1,12 @@
-"""The burden of all beds of a running node: published every minute, and its history begun and ended.
+"""Burden and coverage of each bed: measured in the scoring thread, published each minute.
 
-Not for measuring, nor for the minutes of the history, which the beds hand on themselves (`edge.node.bed_burden`).
-Called from the loop that watches the node; never waits.
+The burden and the coverage of one bed, for the thread that scores alone.
+
+Not for the figures (`edge.ward.burden`). Others read them in the status of the stream (`edge.node.stream_status`).
+
+The burden of all beds of a running node: published every minute, and its history begun and ended.
+
+Not for measuring. Called from the loop that watches the node; never waits.
 """
 
 from __future__ import annotations
@@ -9,17 +14,96 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from edge.artefact.model import Model
 from edge.contract.fields import Body
 from edge.contract.trend import TREND_EXPIRY_S, TREND_S
 from edge.delivery.messages import Node
-from edge.delivery.trend import Trend, trend_body
-from edge.delivery.trend_history import TrendHistory
+from edge.delivery.trends import Minute, Trend, TrendHistory, minutes_of, trend_body
+from edge.detector.sound_check import Verdict
+from edge.model.model import Model
+from edge.node.clock import Timeline
+from edge.node.inbox import OVERLOAD, Item
+from edge.node.observer import StreamObserver
 from edge.node.stream_status import StreamView
+from edge.types import Gap, Scores
+from edge.ward.burden import STEP_S, WINDOWS_S, Burden, Reading
+from edge.ward.coverage import Coverage, Covered
+
+FADES_AFTER_S = 5.0  # a source that gives nothing for longer is lost: its time goes on, and nothing of it is measured
+
+
+class BedBurden(StreamObserver):
+    """The burden of one stream."""
+
+    def __init__(self, stream: str, model: Model, timeline: Timeline) -> None:
+        """Nothing was heard yet.
+
+        Args:
+            stream: id of the bed.
+            model: the loaded artefact.
+            timeline: of the stream, for the wall time of the minutes.
+        """
+        self._stream, self._timeline, self._hop_samples = stream, timeline, model.score_hop_samples
+        self._burden = Burden(model.groups, model.classes, model.score_hop_samples, model.rate_hz)
+        reach_samples = max(model.spec.history_samples, model.spec.ahead_samples)
+        self._coverage = Coverage(model.score_hop_samples, model.rate_hz, reach_samples)
+        self._minute_frames = self._burden.step_frames * (60 // STEP_S)
+        self._last: Reading | None = None
+        self._shown: tuple[Reading | None, tuple[Covered, ...]] = (None, ())
+        self.remember: Callable[[Sequence[Minute]], None] = _forget
+        """Takes each minute that is over, and does not wait."""
+        self.verdict = Verdict()
+        """Of the sound of the last scores."""
+
+    def on_scores(self, scores: Scores, verdict: Verdict) -> None:
+        """Take the next scores, and what is said of their sound."""
+        cause = verdict.fault or ("unknown sound" if verdict.verified is False else None)
+        self.verdict = verdict
+        self._coverage.push(scores, cause)
+        for reading in self._burden.push(scores, verdict.verified):
+            self._last = reading
+            if reading.stop % self._minute_frames == 0:
+                end_s = self._timeline.wall_s(reading.stop * self._hop_samples)
+                self.remember(minutes_of(self._stream, reading, end_s))
+
+    def on_item(self, item: Item) -> None:
+        """Sound that will not come, before the scores of what follows."""
+        if isinstance(item, Gap) and item.stop > item.start:
+            self._coverage.lose(item.start, item.stop, "overload" if item.cause == OVERLOAD else "gap")
+
+    def reading(self, silent_s: float) -> Reading | None:
+        """The burden now; None before the first scores.
+
+        Args:
+            silent_s: how long nothing has come from the source, seconds.
+        """
+        if self._last is None or silent_s <= FADES_AFTER_S:
+            return self._last
+        frame, shown = self._last.stop + round(silent_s / STEP_S * self._burden.step_frames), self._shown[0]
+        is_shown = shown is not None and 0 <= frame - shown.stop < self._burden.step_frames
+        return shown if is_shown else self._burden.at(frame)
+
+    def covered(self, reading: Reading) -> tuple[Covered, ...]:
+        """The coverage of the windows of a reading, shortest first, with the causes of what was not measured."""
+        return tuple(self._coverage.over(window_s, reading.stop) for window_s in WINDOWS_S)
+
+    def shown(self, silent_s: float) -> tuple[Reading | None, tuple[Covered, ...]]:
+        """Both; made once for each step, for it takes longer than all else that is said of a stream."""
+        reading = self.reading(silent_s)
+        if reading is not None and reading != self._shown[0]:
+            self._shown = reading, self.covered(reading)
+        return self._shown
+
+
+def _forget(minutes: Sequence[Minute]) -> None:
+    """Nobody remembers them."""
+
 
 LAST_WRITE_S = 0.4  # how long the last minutes may take to reach the disk
 
+
 SetState = Callable[[str, Body, int | None], None]
+
+
 """Publishes a retained value: topic, body, expiry in seconds."""
 
 

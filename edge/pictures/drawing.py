@@ -1,8 +1,8 @@
 """A spectrogram, with or without events, as a picture file. The only module that knows matplotlib, an extra.
 
-Not for what is drawn (`edge.pictures.picture`). No display is touched: a figure is made without pyplot, in matplotlib's
-own style whatever the user's settings, and written in the format of the file's suffix. Bands are equally tall, as the
-model gets them, and the axis shows their centres in Hz. What is not measurable stays hatched.
+Not for what is drawn (`edge.pictures.spectrogram`). No display is touched: a figure is made without pyplot, in
+matplotlib's own style whatever the user's settings, and written in the format of the file's suffix. Bands are equally
+tall, as the model gets them, and the axis shows their centres in Hz. What is not measurable stays hatched.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import ConfigError
-from edge.pictures.picture import DetectedEvent, Panel, Spectrogram
+from edge.pictures.spectrogram import DetectedEvent, Panel, Spectrogram
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,6 +1,6 @@
 """The settings of `laennec board`: a YAML file of its own, for the board need not run on any node.
 
-Not for a node's settings (`edge.settings.config`), which know nothing of who looks at it. Who may sign in, with hashes
+Not for a node's settings (`edge.settings.node`), which know nothing of who looks at it. Who may sign in, with hashes
 of passwords and tokens, stands in the file that `users` names, never in the YAML.
 
     mqtt: {host: broker.ward.example, username: board-b, password_file: board-password, tls: {ca: ca.pem}}
@@ -19,10 +19,9 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from edge.contract.fields import ID_PATTERN
 from edge.errors import ConfigError
-from edge.settings.mistakes import joined, mistakes_of, shortened
-from edge.settings.mqtt import PREFIX_PATTERN, Mqtt
-from edge.settings.section import PathBeside, Section
-from edge.settings.yaml_file import read_yaml
+from edge.settings.broker import PREFIX_PATTERN, Mqtt
+from edge.settings.errors import joined, mistakes_of, shortened
+from edge.settings.section import PathBeside, Section, read_yaml
 
 MAX_PROXIES = 16
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
@@ -91,7 +90,7 @@ class BoardSettings(Section):
     audit: PathBeside | None = None
     """Log of who signed in and what was ordered; None: `laennec/board-audit.log` in the user's state directory."""
     clips: PathBeside | None = None
-    """Folder of a node's clips (`edge.settings.clips`), which the board may read; None: no sound is shown."""
+    """Folder of a node's clips (`edge.settings.sections`), which the board may read; None: no sound is shown."""
     labels: PathBeside | None = None
     """What people said of events; None: `laennec/board-labels.jsonl` in the user's state directory."""
     session_h: Annotated[float, Field(gt=0, le=24 * 7)] = 12.0

@@ -1,6 +1,6 @@
 """The first settings of a node as commented YAML, for an operator to go on with.
 
-Not for reading settings (`edge.settings.config`), and not for every key (`deploy/ward.example.yaml`).
+Not for reading settings (`edge.settings.node`), and not for every key (`deploy/ward.example.yaml`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.settings.yaml_file import parse_yaml
+from edge.settings.section import parse_yaml
 
 COMMENT_AT = 26  # column of the comments
 

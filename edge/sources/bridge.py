@@ -16,11 +16,9 @@ from pathlib import Path
 from edge.errors import ConfigError
 from edge.settings.link import LinkSettings, format_device_id
 from edge.sources.block_queue import DeviceEpoch, StreamEnd
-from edge.sources.link_opening import RetimedReplay, limits_of, open_links, read_keys, warm_up
-from edge.sources.link_source import LinkPolicy, LinkSource
-from edge.sources.monitored import ConditionLog, trouble_of, vitals_of
-from edge.sources.replay_counters import ReplayCounters
-from edge.sources.vitals import Trouble
+from edge.sources.device_stream import ConditionLog, LinkPolicy, LinkSource, trouble_of, vitals_of
+from edge.sources.link_opening import ReplayCounters, RetimedReplay, limits_of, open_links, read_keys, warm_up
+from edge.sources.source import Trouble
 from edge.types import Block, Gap
 from firmware_bridge import links as link_loop
 from firmware_bridge.auth import SealAuthenticator

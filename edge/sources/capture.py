@@ -22,8 +22,7 @@ from dataclasses import replace
 from typing import Any, NoReturn
 
 from edge.errors import ConfigError, SourceError
-from edge.sources.devices import Device, choose, to_json
-from edge.sources.pipe import Kind, Record
+from edge.sources.capture_pipe import Device, Kind, Record, choose, to_json
 from edge.sources.source import check_channel
 
 BUFFER_S = 0.05  # PortAudio calls back this often

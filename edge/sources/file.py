@@ -28,12 +28,10 @@ import numpy as np
 import soundfile
 
 from edge.errors import SourceError
-from edge.settings.kinds import STANDARD_INPUT
-from edge.sources.channels import one_for_all
+from edge.settings.section import STANDARD_INPUT
 from edge.sources.quiet_mp3 import quiet_mp3
-from edge.sources.rate_adapter import RateAdapter
-from edge.sources.source import Wait, check_channel
-from edge.sources.unread import unread_kind
+from edge.sources.resample import RateAdapter
+from edge.sources.source import Wait, check_channel, one_for_all, unread_kind
 from edge.types import Block, Gap
 
 BLOCK_S = 0.1  # short, for a small delay in real time

@@ -1,6 +1,12 @@
-"""Which sound files a command shall read: files as they are named, and all those in a folder.
+"""Sound files that commands read: those that are named or lie in folders, and those that come with Laennec.
+
+Which sound files a command shall read: files as they are named, and all those in a folder.
 
 Not for opening them (`edge.sources.file`): a file that is named is never left out here, whatever its ending.
+
+The bundled demonstration: a minute of computed breath sound, and which sounds lie where in it; and a manikin's clip.
+
+For `laennec demo`, the self-test and `laennec optimize`. Not made here: `training.synthetic.demo` computed both files.
 """
 
 from __future__ import annotations
@@ -10,11 +16,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from edge.errors import SourceError
-from edge.settings.kinds import STANDARD_INPUT
-from edge.sources.unread import UNREAD_ENDINGS
+from edge.settings.section import STANDARD_INPUT
+from edge.sources.source import UNREAD_ENDINGS
 
 READ = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".caf", ".w64", ".rf64")
+
+
 ENDINGS = (*READ, *UNREAD_ENDINGS)
+
+
 """Of the files that are looked for in a folder, in lower case; libsndfile reads the first of them."""
 
 
@@ -51,3 +61,27 @@ def files_below(
         for name in names:
             if name.lower().endswith(endings) and not name.startswith("."):
                 yield Path(parent, name)
+
+
+DEMO_AUDIO = Path(__file__).with_name("demo.flac")
+
+
+"""One channel of 16 bits at 8 kHz, 56 s."""
+
+
+MANIKIN_AUDIO = Path(__file__).with_name("manikin.flac")
+
+
+"""One channel of 16 bits at 4 kHz, 15 s: F_W_RUA of HLS-CMDS, labelled as wheezing, as it was published."""
+
+
+MANIKIN_CREDIT = (
+    "a manikin heard by a digital stethoscope, labelled as wheezing, not a patient: Torabi et al., HLS-CMDS, IEEE Data "
+    "Descriptions 2025, doi 10.17632/8972jxbpmp.3, CC BY 4.0"
+)
+
+
+DEMO_TRUTH = Path(__file__).with_name("demo.json")
+
+
+"""JSON: `sounds` with `label`, `onset_s` and `end_s` of each, and `crackle_s`, the onset of every single crackle."""

@@ -1,4 +1,6 @@
-"""Resampling from any device rate to the model's rate, index-exact, streaming.
+"""Resampling from any device's rate to the model's, index-exact, and a source adapted by it.
+
+Resampling from any device rate to the model's rate, index-exact, streaming.
 
 Not for the drift of a device's clock (times follow it) and not for choosing a channel. With
 L / M the ratio of the rates in lowest terms, output sample k lies at input index k * L / M, in every stream and after
@@ -11,6 +13,11 @@ stream there is silence.
 
 soxr's own delay is taken out by soxr; the stretch starts anew on a grid point, so that output never slides between the
 samples. Source: libsoxr (R. Sykes, 2013), quality HQ: linear phase, flat to 0.91 of Nyquist, 120 dB down beyond 1.0.
+
+Adapts a source to the model's rate: blocks and gaps at the device's rate in, the same at the model's rate out.
+
+Not a source, not a queue, and not the resampling itself (`resample`). Invariant: indices only rise, and every jump
+between two blocks is announced by a `Gap` with its cause.
 """
 
 from __future__ import annotations
@@ -22,9 +29,11 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from edge.types import Block
+from edge.types import Block, Gap
 
 REACH = 128  # half the filter's support, samples of the lower rate; measured: 1e-6 of the peak at 98, 1e-7 at 104
+
+
 FLUSH_S = 0.25  # silence fed at a time to get out what soxr holds back: up to 0.23 s
 
 
@@ -172,3 +181,50 @@ class Resampler:
         if self._bad and start - self._bad[-1][1] < 2 * self._reach:
             start = self._bad.pop()[0]
         self._bad.append((start, stop))
+
+
+class RateAdapter:
+    """One stream, push(Block | Gap) -> list of the same at the other rate.
+
+    Args:
+        from_hz: rate of the device, Hz.
+        to_hz: rate of the model, Hz.
+    """
+
+    def __init__(self, from_hz: int, to_hz: int) -> None:
+        self._resampler = Resampler(from_hz, to_hz)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything; the next block or gap may start at any index."""
+        self._resampler.reset()
+        self._next: int | None = None  # index at the model's rate one past the last output
+
+    def push(self, item: Block | Gap) -> list[Block | Gap]:
+        """Take one block or gap; a block that jumps ahead is preceded by a gap with the cause `lost`.
+
+        Raises:
+            ValueError: if a block overlaps what came before.
+        """
+        if self._next is None:
+            self._next = self._resampler.first_at(item.start)
+        if isinstance(item, Gap):
+            return self._skip(item.stop, item.cause)
+        out: list[Block | Gap] = []
+        if len(item.samples) and self._resampler.missing_before(item.start):
+            out += self._skip(item.start, "lost")
+        return out + self._advance(self._resampler.push(item))
+
+    def flush(self) -> list[Block | Gap]:
+        """End of stream: the samples that the resampler still held back."""
+        return self._advance(self._resampler.flush())
+
+    def _skip(self, stop: int, cause: str) -> list[Block | Gap]:
+        out = self._advance(self._resampler.skip(stop))
+        start, self._next = self._next or 0, max(self._next or 0, self._resampler.first_at(stop))
+        return [*out, Gap(start, self._next, cause)] if self._next > start else out
+
+    def _advance(self, blocks: list[Block]) -> list[Block | Gap]:
+        for block in blocks:
+            self._next = block.stop
+        return list(blocks)

@@ -1,4 +1,18 @@
-"""What every source of sound is, whatever it reads.
+"""What a source of sound is, what it may know beyond its sound, which channel counts, and what cannot be read.
+
+Which channel of a file stands for all of them, where nobody chose one: a phone writes one microphone twice.
+
+Not for mixing channels: two that differ may be two stethoscopes, and somebody must say which is meant.
+
+Recordings that are known and not read, by how they begin: phones write M4A, and libsndfile has no AAC.
+
+Not for reading them, and never by the ending of a name: what is in a file decides.
+
+What a source can know beyond its sound: the state of its device, and when each sample was recorded.
+
+Not for judging sound (`edge.detector.pipeline`) and not for the wire. A plain file or microphone knows nothing of this.
+
+What every source of sound is, whatever it reads.
 
 Not for queues between threads and not for wall time: a source gives blocks and gaps of one stream at the model's rate,
 by absolute sample index, to the thread that asks. It does not wait: where nothing has come yet it gives a `Wait`, so
@@ -9,12 +23,133 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+import soundfile
 
 from edge.errors import ConfigError
 
-if TYPE_CHECKING:  # a child process imports this module and must start fast
+if TYPE_CHECKING:
     from edge.types import Block, Gap
+
+READ_S = 1.0  # at once
+
+
+STEP = 2.0**-15  # of 16 bits, full scale = 1.0: a channel with less effective value is silent
+
+
+DIFFERENCE = 1e-6  # of the power: the rounding of a converter, a dither, or a codec that codes each channel by itself
+
+
+def one_for_all(file: soundfile.SoundFile) -> int | None:
+    """Position of a channel, if no other has other sound; None: they differ, or the file is damaged.
+
+    Args:
+        file: at its begin, where it is again afterwards.
+    """
+    products, count = np.zeros((file.channels, file.channels)), 0  # sums of x_i x_j
+    try:
+        while len(sound := file.read(max(1, round(READ_S * file.samplerate)), dtype="float64", always_2d=True)):
+            heard = np.nan_to_num(sound, posinf=0.0, neginf=0.0)
+            products += heard.T @ heard
+            count += len(sound)
+        file.seek(0)
+    except soundfile.LibsndfileError:
+        return None
+    power = np.diag(products)
+    heard_in = np.flatnonzero(power > count * STEP**2)
+    if not len(heard_in):
+        return 0
+    first = int(heard_in[0])
+    apart = power + power[first] - 2 * products[first]  # of each channel from that one
+    return first if (apart[heard_in] <= max(DIFFERENCE * power[first], count * STEP**2)).all() else None
+
+
+UNREAD_ENDINGS = (".m4a", ".aac", ".3gp", ".amr", ".wma")
+
+
+"""Of recordings that a folder is looked through for, so that they are refused and not passed over; lower case."""
+
+
+_BEGINS = (
+    (4, b"ftyp", "M4A (or MP4, 3GP)"),
+    (0, b"#!AMR", "AMR"),
+    (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "WMA"),
+    (0, b"\x1a\x45\xdf\xa3", "WebM"),
+    (0, b"\xff\xf1", "AAC"),
+    (0, b"\xff\xf9", "AAC"),
+)
+
+
+def unread_kind(path: Path) -> str:
+    """What a file is that is not read, in a word; empty where it is none of these."""
+    with path.open("rb") as file:
+        head = file.read(16)
+    return next((kind for at, mark, kind in _BEGINS if head[at:].startswith(mark)), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """The worst thing about a stream's device now."""
+
+    state: Literal["", "degraded", "lost"]
+    """Empty if all is well; `lost` if no sound comes, `degraded` if it comes but less can be said of it."""
+    reason: str
+    """For the operator, such as `not measurable: no contact (contact 0 of 254)`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """State of a device and its link, for the health report; None where it is not known."""
+
+    device: str
+    """Its id, such as `0x1a2b3c4d`."""
+    measurable: bool
+    """False while its sound cannot be judged, whatever it holds."""
+    conditions: tuple[str, ...] = ()
+    """Names of what is wrong, such as `no contact`."""
+    rate_hz: float | None = None
+    """Samples per second by this machine's clock."""
+    ppm: float | None = None
+    """Deviation from the declared rate, parts per million."""
+    residual_ms: float | None = None
+    """How far the least delayed packets lie from the fitted clock, milliseconds."""
+    lost: float | None = None
+    """Share of the sound of the last 10 s that was lost, 0 to 1."""
+    masked: float | None = None
+    """Share of it that cannot be judged, lost or not."""
+    dropped_s: float = 0.0
+    """Sound that this machine was too slow for, seconds."""
+    battery_percent: int | None = None
+    """Charge, 0 to 100."""
+    contact: int | None = None
+    """Contact with the skin, 0 (none) to 254 (full)."""
+    motion_mg: int | None = None
+    """Rms acceleration, thousandths of 9.81 m/s^2."""
+    rssi_dbm: int | None = None
+    """Received signal strength of a radio link."""
+    firmware: str = ""
+    """Version that the device names; empty if it named none."""
+
+
+@runtime_checkable
+class MonitoredSource(Protocol):
+    """A source whose device reports its state and its clock."""
+
+    device: str
+    """Its id, such as `0x1a2b3c4d`."""
+
+    def recorded_s(self, index: int) -> float | None:
+        """Monotonic seconds at which sample `index`, at the model's rate, was recorded; None if not yet known."""
+
+    def trouble(self) -> Trouble:
+        """What is wrong now; may be called from any thread."""
+
+    def vitals(self) -> Vitals:
+        """State of the device now; may be called from any thread."""
 
 
 class Wait(NamedTuple):

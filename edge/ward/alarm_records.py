@@ -144,7 +144,7 @@ class Transition:
     wall_s: float | None = None
     """`at_s` on the wall clock as it was set then, seconds since 1970; None: of a release that did not note it."""
     repeats: int = 0
-    """In a history: how many before it are folded into it, for they said the same (`edge.ward.alarm_folding`)."""
+    """In a history: how many before it are folded into it, for they said the same (`edge.ward.alarm_rules`)."""
     first_s: float | None = None
     """When the first of those was; None where there are none."""
     record: Literal["transition"] = "transition"

@@ -27,7 +27,7 @@ from math import exp, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.artefact.specs import GroupSpec
+from edge.model.specs import GroupSpec
 from edge.types import Scores
 
 WINDOWS_S = (60, 300, 3600)

@@ -11,9 +11,9 @@ not counted; after more of it the count begins anew, and a pause that was open i
 fault of the sound, but for `no contact`: there nothing masks, no breath is heard, and nothing says that the sensor
 touches.
 
-**A pause needs evidence of contact** (a heart or a body that moves below 200 Hz, `edge.detector.contact`, or the
-device's own word). Without it a bed has `no breath heard: check patient and sensor`: the same, with `touches` false.
-Both are dangerous until somebody has looked.
+**A pause needs evidence of contact** (a heart or a body that moves below 200 Hz, `edge.detector.quality_measures`, or
+the device's own word). Without it a bed has `no breath heard: check patient and sensor`: the same, with `touches`
+false. Both are dangerous until somebody has looked.
 
 Of 54 patients that nothing was chosen on, by the network that never heard them, pauses of 20 s of a recording's own
 quiet, the limit 10 s: found within 3 s of it .852 [.759, .944] as recorded, .889 [.796, .963] with a heart beside,

@@ -1,6 +1,6 @@
 """How often somebody may do something: at most so many times in so many seconds, for each of many. Pure.
 
-Not for what is done (`edge.board.access`, `edge.node.order_queue`). What is remembered is bounded.
+Not for what is done (`edge.server.board.access`, `edge.node.alarm_inputs`). What is remembered is bounded.
 """
 
 from __future__ import annotations

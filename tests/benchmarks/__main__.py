@@ -17,9 +17,9 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.artefact.model import MAX_BATCH, Model, load_model
 from edge.detector.pipeline import Pipeline
-from edge.sources.demo import DEMO_AUDIO
+from edge.model.model import MAX_BATCH, Model, load_model
+from edge.sources.file_search import DEMO_AUDIO
 from edge.types import Chunk
 from tests.benchmarks import link, packets
 from tests.benchmarks.frontends import ROUNDS, medians, pieces, report

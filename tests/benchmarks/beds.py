@@ -30,8 +30,8 @@ import yaml
 from numpy.typing import NDArray
 from paho.mqtt.enums import CallbackAPIVersion
 
-from edge.commands.demo.broker import Broker, choose
-from edge.sources.demo import DEMO_AUDIO
+from edge.commands.demo_broker import Broker, choose
+from edge.sources.file_search import DEMO_AUDIO
 
 ROOT = Path(__file__).parents[2]
 RATE_HZ = 8000

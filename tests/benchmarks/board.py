@@ -22,11 +22,11 @@ from typing import Any
 import psutil
 from playwright.sync_api import sync_playwright
 
-from edge.board.sounds import MAX_SOUNDS
-from edge.commands.demo.broker import Broker
+from edge.commands.demo_broker import Broker
 from edge.delivery.messages import ulid
-from tests.edge.board import ward_messages as made
-from tests.edge.board.fake_ward import FakeWard
+from edge.server.board.latest import MAX_SOUNDS
+from tests.edge.server.board import ward_messages as made
+from tests.edge.server.board.fake_ward import FakeWard
 
 CHROMIUM = "/usr/bin/chromium"
 CHROMIUM_NAME = "chrom"

@@ -17,9 +17,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 from edge.features import Cwt, FeatureSpec, FrontEnd, Gammatone, Mel, Pcen
-from edge.features.cwt import make_cwt_plan
 from edge.features.logmel import make_mel_plan, mel_filters, taper
 from edge.features.ring import make_ring
+from edge.features.wavelet import make_cwt_plan
 from edge.types import Block
 
 ROUNDS = 15

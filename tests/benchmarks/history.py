@@ -20,15 +20,14 @@ from typing import Any
 from sqlalchemy import Connection, Engine, insert, text
 
 from edge.contract import parse_record
-from edge.history.database import open_database, transaction
-from edge.history.ingester import BATCH
-from edge.history.queries import Answer, Asked, burden_by_bed, burden_by_hour, coverage, events
-from edge.history.rows import HOUR_MS, Batch
-from edge.history.tables import BEDS
-from edge.history.writer import HistoryWriter
-from tests.edge.history.messages import minute
-from tests.edge.history.postgres import MISSING, Postgres
-from tests.edge.neighbours.messages import BED, event
+from edge.server.history.database import open_database, transaction
+from edge.server.history.ingester import BATCH
+from edge.server.history.queries import Answer, Asked, burden_by_bed, burden_by_hour, coverage, events
+from edge.server.history.tables import BEDS, HOUR_MS, Batch
+from edge.server.history.writer import HistoryWriter
+from tests.edge.server.exports.messages import BED, event
+from tests.edge.server.history.messages import minute
+from tests.edge.server.history.postgres import MISSING, Postgres
 
 BEGIN_MS = 1_793_491_200_000  # 2026-11-01
 DAY_MS = 24 * HOUR_MS

@@ -22,9 +22,9 @@ import numpy as np
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from edge.commands.demo.broker import Broker, choose
-from edge.node.stream_state import BEHIND_S
-from edge.sources.demo import DEMO_AUDIO
+from edge.commands.demo_broker import Broker, choose
+from edge.node.stream_status import BEHIND_S
+from edge.sources.file_search import DEMO_AUDIO
 from tests.benchmarks.beds import START_S, STOP_S, Usage, run_node, usage, ward
 
 

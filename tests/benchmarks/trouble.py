@@ -12,11 +12,11 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 
-from edge.artefact.model import load_model
 from edge.detector.recording import samples_of
 from edge.features import warm_up
-from edge.node.played_beds import Played, play
-from edge.sources.demo import DEMO_AUDIO
+from edge.model.model import load_model
+from edge.node.capacity import Played, play
+from edge.sources.file_search import DEMO_AUDIO
 from edge.sources.source import Source, Wait
 from edge.types import Block
 

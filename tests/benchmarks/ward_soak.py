@@ -23,8 +23,8 @@ import numpy as np
 import soundfile
 import yaml
 
-from edge.commands.demo.broker import Broker, free_port
-from edge.sources.demo import DEMO_AUDIO
+from edge.commands.demo_broker import Broker, free_port
+from edge.sources.file_search import DEMO_AUDIO
 from tests.benchmarks.beds import RATE_HZ, ROOT, STOP_S, Usage, usage
 from tests.edge.conftest import Watcher
 from tests.system.edge.consumer import KEEPING, Consumer, mistakes

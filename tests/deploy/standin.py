@@ -150,7 +150,7 @@ def write_wheel(folder: Path, behaviour: str = "well", payload: int = 0, require
         "edge/__main__.py": PROGRAM.format(behaviour=behaviour).encode(),
         "edge/features.py": b"def warm_up(): pass\n",
         "edge/errors.py": b"class LaennecError(Exception): pass\n",
-        "edge/settings/config.py": SETTINGS.encode(),
+        "edge/settings/node.py": SETTINGS.encode(),
         "edge/settings/board.py": SETTINGS.replace("load_config", "load_board").encode(),
         "edge/payload": b"\0" * payload,
         f"{info}/METADATA": ("Metadata-Version: 2.1\nName: laennec\nVersion: 0.0.1\n" + required).encode(),

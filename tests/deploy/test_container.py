@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.settings.config import load_config
+from edge.settings.node import load_config
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "container"

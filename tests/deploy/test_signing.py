@@ -18,7 +18,7 @@ from deploy.box.signed import check_signed, known_keys
 from deploy.errors import DeployError
 from deploy.signing import read_signed, sign, sign_wheelhouse
 from deploy.wheelhouse import Wheelhouse, read
-from edge.releases.signature import read_keys, verify
+from edge.model.releases.signature import read_keys, verify
 from export.sign import new_key
 from tests.deploy.standin import write_pip, write_wheel
 

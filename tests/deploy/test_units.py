@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.board.slots import MAX_CONNECTIONS
+from edge.server.board.connections import MAX_CONNECTIONS
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "systemd"
 UNIT, BOARD = FOLDER / "laennec.service", FOLDER / "laennec-board.service"

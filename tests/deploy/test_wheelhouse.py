@@ -50,7 +50,7 @@ def test_a_box_gets_the_device_s_packages_and_nothing_of_the_workstation(tmp_pat
         "firmware_bridge",
         "laennec",
     }
-    demo = {f"edge/sources/{name}" for name in ("demo.py", "demo.flac", "demo.json", "manikin.flac")}
+    demo = {f"edge/sources/{name}" for name in ("file_search.py", "demo.flac", "demo.json", "manikin.flac")}
     assert {*demo, "edge/models/default.onnx", "firmware_bridge/include/auslink.h"} <= set(inside)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edge.artefact.adaptation import Adaptation
+from edge.model.adaptation import Adaptation
 
 
 def adaptation(**changes: Any) -> Adaptation:

@@ -14,8 +14,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from edge.artefact.seal import seal
-from edge.artefact.variants import VARIANT_KEY
+from edge.model.onnx_file import seal
+from edge.model.runtime import VARIANT_KEY
 from tests.edge.small_graph import small_artefact
 
 Change = Callable[[onnx.ModelProto], None]

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from edge.artefact.seal import read_artefact, seal
+from edge.model.onnx_file import read_artefact, seal
 
 SEAL = "laennec.seal"
 

@@ -6,8 +6,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from edge.artefact.known import KnownSound
-from edge.sources.demo import DEMO_AUDIO
+from edge.model.training_domain import KnownSound
+from edge.sources.file_search import DEMO_AUDIO
 from tests.edge.fakes import LoudnessModel
 from tests.edge.knowing import known_noise
 

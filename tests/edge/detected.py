@@ -7,7 +7,7 @@ from pathlib import Path
 from edge.api.detect import detect_file
 from edge.api.detector import Detector
 from edge.api.recording import Event
-from edge.artefact.model import Model
+from edge.model.model import Model
 
 
 def detected(path: Path, model: Model) -> list[Event]:

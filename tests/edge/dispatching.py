@@ -13,10 +13,10 @@ import pytest
 import edge.delivery.dispatch
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.messages import Message, Node
-from edge.delivery.mqtt import Acknowledged, Connected, Signal
+from edge.delivery.mqtt_client import Listening
 from edge.delivery.outbox import Outbox
-from edge.delivery.requests import Listening
-from edge.settings.mqtt import Mqtt
+from edge.delivery.session import Acknowledged, Connected, Signal
+from edge.settings.broker import Mqtt
 
 NODE = Node("laennec/v1", "ward", "node", "Test", "0badcafe", "0123abcd")
 SETTINGS = Mqtt(ack_timeout_s=20)

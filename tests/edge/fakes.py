@@ -12,9 +12,9 @@ from contextlib import suppress
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.artefact.known import KnownSound
-from edge.artefact.specs import ChunkSpec, GroupSpec, Variant
 from edge.features import FeatureSpec, Mel
+from edge.model.specs import ChunkSpec, GroupSpec, Variant
+from edge.model.training_domain import KnownSound
 from edge.sources.source import Wait
 from edge.types import Block, Chunk, Gap, Scores
 
@@ -26,7 +26,7 @@ LOUD = 0.05  # rms, full scale = 1.0
 
 
 class LoudnessModel:
-    """Stands for `edge.artefact.model.Model`: the wheeze score is 0.9 in every score frame that is loud."""
+    """Stands for `edge.model.model.Model`: the wheeze score is 0.9 in every score frame that is loud."""
 
     spec = FeatureSpec(
         hop_samples=64, analysis=Mel(windows_samples=(128,), fft_size=256), offset=(-60.0,), scale=(20.0,)

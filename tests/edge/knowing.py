@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.artefact.known import KnownSound
-from edge.detector.sound_statistics import SoundStatistics
+from edge.detector.statistics import SoundStatistics
 from edge.features import FeatureSpec, FrontEnd
+from edge.model.training_domain import KnownSound
 from edge.types import Block
 from tests.edge.fakes import LoudnessModel
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import onnx
 
-from edge.artefact.model import DEFAULT_PATH
-from edge.artefact.seal import read_artefact, seal
-from edge.releases.model_store import ModelStore
+from edge.model.model import DEFAULT_PATH
+from edge.model.onnx_file import read_artefact, seal
+from edge.model.releases.store import ModelStore
 from export.sign import Terms, new_key, read_private, sign
 
 SEAL_BYTES = 82

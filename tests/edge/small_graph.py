@@ -15,10 +15,10 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from edge.artefact.backends.onnx import OnnxBackend
-from edge.artefact.model import SCHEMA, Model
-from edge.artefact.seal import seal
 from edge.features import FeatureSpec, Mel
+from edge.model.backends.onnx import OnnxBackend
+from edge.model.model import SCHEMA, Model
+from edge.model.onnx_file import seal
 
 FLOAT = TensorProto.FLOAT
 CHUNK = {"chunk_frames": 4, "lookahead_frames": 4, "score_frames": 2}

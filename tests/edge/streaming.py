@@ -16,8 +16,8 @@ from edge.features import warm_up
 from edge.node.engine import Engine
 from edge.node.readers import Reading
 from edge.node.stream import NodeStream
-from edge.settings.config import Stream
-from edge.sources.vitals import Trouble, Vitals
+from edge.settings.node import Stream
+from edge.sources.source import Trouble, Vitals
 from edge.types import Block, Gap
 from tests.edge.fakes import LOUD, Bursts, LoudnessModel
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.durable import sync
+from edge.files import sync
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge.kernel_cache import kernel, prepared
+from edge.kernels import kernel, prepared
 
 
 def test_a_kernel_takes_the_types_of_its_first_call_alone() -> None:

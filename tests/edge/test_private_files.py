@@ -9,20 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from edge.board.audit import Audit
-from edge.board.labels import Labels
 from edge.clips.folder import ClipFolder
 from edge.delivery.alarm_log import AlarmLog
 from edge.delivery.messages import Message
 from edge.delivery.outbox import Outbox
 from edge.delivery.retained import RetainedTopics
-from edge.delivery.trend_history import TrendHistory, history_path
-from edge.history.database import open_database
-from edge.private_files import make_private_folder
+from edge.delivery.trends import TrendHistory, history_path
+from edge.files import make_private_folder
+from edge.server.board.access import Audit
+from edge.server.board.labels import Labels
+from edge.server.history.database import open_database
 from firmware_bridge.capture import Writer
 from tests.conftest import HANGS_S
-from tests.edge.board.test_labels import label
 from tests.edge.delivery.test_alarm_log import a_day
+from tests.edge.server.board.test_labels import label
 
 
 @pytest.fixture(autouse=True)

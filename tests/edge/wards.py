@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
-from edge.commands.demo.broker import free_port
-from edge.settings.config import Config, Stream, parse_config
-from edge.sources.demo import DEMO_AUDIO
+from edge.commands.demo_broker import free_port
+from edge.settings.node import Config, Stream, parse_config
+from edge.sources.file_search import DEMO_AUDIO
 
 
 def settings(tmp_path: Path, **changed: Any) -> Config:

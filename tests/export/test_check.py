@@ -10,8 +10,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edge.artefact.model import DEFAULT_PATH
-from edge.artefact.variants import find_variants
+from edge.model.model import DEFAULT_PATH
+from edge.model.runtime import find_variants
 from export.check import VARIANTS, conformance
 from export.qdq import BEHIND, Graph
 from tests.export.graphs import FP16, FP32, INT8, graph

@@ -8,8 +8,8 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from edge.artefact.backends.onnx import OnnxBackend
-from edge.artefact.parity import compare_outputs
+from edge.model.backends.onnx import OnnxBackend
+from edge.model.parity import compare_outputs
 from export.build import FP32, graphs
 from export.check import conformance
 from export.onnx import to_graph

@@ -12,9 +12,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from edge.artefact.model import DEFAULT_PATH, load_model
-from edge.artefact.variants import variant_paths
 from edge.errors import ConfigError
+from edge.model.model import DEFAULT_PATH, load_model
+from edge.model.runtime import variant_paths
 from export import output
 from export.__main__ import main
 from export.checkpoint import Checkpoint

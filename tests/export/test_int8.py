@@ -11,9 +11,9 @@ import pytest
 import torch
 from onnx import numpy_helper
 
-from edge.artefact.backends.onnx import OnnxBackend
-from edge.artefact.model import Model
-from edge.artefact.parity import compare_outputs
+from edge.model.backends.onnx import OnnxBackend
+from edge.model.model import Model
+from edge.model.parity import compare_outputs
 from export.build import FP32, KINDS, artefacts, graphs
 from export.calibration import Sample
 from export.check import conformance

@@ -10,11 +10,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from edge.artefact.backends.onnx import OnnxBackend
-from edge.artefact.model import Model
-from edge.artefact.specs import Variant
 from edge.detector.pipeline import Pipeline
 from edge.features import FrontEnd
+from edge.model.backends.onnx import OnnxBackend
+from edge.model.model import Model
+from edge.model.specs import Variant
 from edge.types import Block, Scores
 from export.golden import heard_at_a_bed
 from export.onnx import OPSET, strip, to_artefact, to_graph, weights_sha256

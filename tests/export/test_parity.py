@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge.artefact.backends.onnx import OnnxBackend
-from edge.artefact.model import Model
-from edge.artefact.specs import Variant
 from edge.features import FrontEnd
+from edge.model.backends.onnx import OnnxBackend
+from edge.model.model import Model
+from edge.model.specs import Variant
 from edge.types import Event
 from export.golden import GAPS, differences, golden_sounds, heard_at_a_bed, with_gaps
 from export.onnx import to_artefact, to_graph

@@ -11,10 +11,10 @@ import numpy as np
 import onnx
 import pytest
 
-from edge.artefact.backends.onnx import OnnxBackend
-from edge.artefact.model import Model, load_model
-from edge.artefact.variants import variant_paths
-from edge.settings.bundled import NAMES, bundled
+from edge.model.backends.onnx import OnnxBackend
+from edge.model.model import Model, load_model
+from edge.model.runtime import variant_paths
+from edge.settings.section import NAMES, bundled
 from export.acceptance import BOUNDS
 from export.build import KINDS, make
 from export.check import conformance

@@ -14,8 +14,8 @@ from pathlib import Path
 import onnx
 import pytest
 
-from edge.artefact.model import DEFAULT_PATH
-from edge.artefact.variants import Artefact, find_variants
+from edge.model.model import DEFAULT_PATH
+from edge.model.runtime import Artefact, find_variants
 from export.check import conformance
 from export.qdq import Graph
 from export.rtx import available, try_build

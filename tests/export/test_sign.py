@@ -11,9 +11,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from edge.artefact.model import DEFAULT_PATH
 from edge.errors import ConfigError, ModelError
-from edge.releases.signature import read_keys
+from edge.model.model import DEFAULT_PATH
+from edge.model.releases.signature import read_keys
 from export.sign import Terms, new_key, read_private, sign
 from tests.edge.signed_releases import edited
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edge.settings.link import SerialPort
-from edge.sources import link_source
+from edge.sources import device_stream as link_source
 from edge.sources.link_opening import limits_of
 from edge.types import Block, Gap
 from firmware_bridge import assemble, clock, receive, streams

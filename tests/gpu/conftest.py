@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from edge.artefact.backends._cudart import Cudart, find_gpu
-from edge.artefact.backends.tensorrt import Device, find_device
 from edge.errors import ConfigError
+from edge.model.backends.cuda import Cudart, find_gpu
+from edge.model.backends.tensorrt import Device, find_device
 from tests.gpu.reference import Reference, saved
 
 

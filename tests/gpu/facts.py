@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from edge import __version__
-from edge.artefact.backends.tensorrt import Device
-from edge.artefact.choice import cpu_name
+from edge.model.backends.tensorrt import Device
+from edge.model.choice import cpu_name
 
 QUESTIONS = {
     "power_mode": ["nvpmodel", "-q"],

@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.artefact.backends import Backend, zero_state
-from edge.artefact.backends.onnx import OnnxBackend
-from edge.artefact.benchmark import Outputs
-from edge.artefact.model import DEFAULT_PATH, load_model
-from edge.artefact.parity import hear_all
 from edge.detector.recording import chunks_of
-from edge.sources.demo import DEMO_AUDIO
+from edge.model.backends import Backend, zero_state
+from edge.model.backends.onnx import OnnxBackend
+from edge.model.benchmark import Outputs
+from edge.model.model import DEFAULT_PATH, load_model
+from edge.model.parity import hear_all
+from edge.sources.file_search import DEMO_AUDIO
 from edge.types import Chunk
 
 PATH = Path(__file__).with_name("reference.npz")

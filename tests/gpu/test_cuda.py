@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge.artefact.backends._cudart import Cudart, find_gpu
 from edge.errors import ModelError
+from edge.model.backends.cuda import Cudart, find_gpu
 
 pytestmark = [pytest.mark.gpu, pytest.mark.rest]
 

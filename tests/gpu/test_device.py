@@ -17,17 +17,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.artefact.backends.engines import stored_engines
-from edge.artefact.backends.tensorrt import Device, TensorRtBackend
-from edge.artefact.benchmark import benchmark
-from edge.artefact.choice import choose
-from edge.artefact.model import DEFAULT_PATH
-from edge.artefact.parity import compare_outputs, hear_all
-from edge.artefact.runtime import open_model
-from edge.artefact.variants import Artefact, find_variants
 from edge.detector.recording import chunks_of
 from edge.log import warn_once
-from edge.sources.demo import DEMO_AUDIO
+from edge.model.backends.engine import stored_engines
+from edge.model.backends.tensorrt import Device, TensorRtBackend
+from edge.model.benchmark import benchmark
+from edge.model.choice import choose
+from edge.model.model import DEFAULT_PATH
+from edge.model.parity import compare_outputs, hear_all
+from edge.model.runtime import Artefact, find_variants, open_model
+from edge.sources.file_search import DEMO_AUDIO
 from tests.edge.detected import detected
 from tests.gpu.facts import CLOCKS, device_facts
 from tests.gpu.reference import Batch, Reference, as_batch

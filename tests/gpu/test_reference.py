@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from edge.artefact.backends.onnx import OnnxBackend
-from edge.artefact.model import DEFAULT_PATH
-from edge.artefact.parity import hear_all
+from edge.model.backends.onnx import OnnxBackend
+from edge.model.model import DEFAULT_PATH
+from edge.model.parity import hear_all
 from tests.gpu.reference import saved
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from edge.sources.demo import DEMO_AUDIO
+from edge.sources.file_search import DEMO_AUDIO
 from tests.conftest import HANGS_S
 from tests.pages import ROOT, words
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from edge.artefact.model import Model, load_model
 from edge.errors import ConfigError
+from edge.model.model import Model, load_model
 from tests.edge.adapting import adaptation
 from tests.training.labelled import labelled_ward
 from training.adapt import adapted, hear, main

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from edge.artefact.model import Model, load_model
 from edge.errors import ConfigError
-from edge.settings.bundled import bundled
+from edge.model.model import Model, load_model
+from edge.settings.section import bundled
 from export.checkpoint import Checkpoint
 from tests.edge.adapting import adaptation
 from tests.export.runs import make_run

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edge.artefact.burden_limits import BurdenLimits
 from edge.errors import ConfigError, LaennecError
+from edge.model.alarm_limits import BurdenLimits
 from training.datasets import fingerprint, hashed_names
 from training.detector.cross_validation import Job, score_fold
 from training.detector.hyperparameters import Recipe

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from edge.detector.recording_answer import log_probabilities, statistics_of
+from edge.detector.recording import log_probabilities, statistics_of
 from edge.errors import ConfigError
 from training.datasets import CLASSES, CONTINUOUS, DISCONTINUOUS
 from training.metrics.bootstrap import patient_weights

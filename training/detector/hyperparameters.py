@@ -10,9 +10,9 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from edge.artefact.specs import ChunkSpec
 from edge.errors import ConfigError
 from edge.features import FeatureSpec, Log, Mel
+from edge.model.specs import ChunkSpec
 from training.detector.augment import AugmentSpec
 from training.detector.model import STRIDE, NetworkSpec
 from training.detector.truth import LabelSpec

@@ -2,7 +2,7 @@
 
 Measured on the frames of the real chest recordings, by the statistics of the bedside. The margins are chosen on
 patients that were left out: the quantiles come from the patients of the other folds, and at most `OUTSIDE` of the
-recordings lie further outside. Not for judging a stream (`edge.detector.known_sound`).
+recordings lie further outside. Not for judging a stream (`edge.detector.training_domain`).
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.artefact.known import GROUPS, KnownSound, Range
-from edge.detector.known_sound import excess, relative_spectrum
 from edge.detector.sound_check import LEAST_S
-from edge.detector.sound_statistics import Measured, SoundStatistics, is_measurable
+from edge.detector.statistics import Measured, SoundStatistics, is_measurable
+from edge.detector.training_domain import excess, relative_spectrum
 from edge.features import FeatureSpec
+from edge.model.training_domain import GROUPS, KnownSound, Range
 from training.datasets import Recording
 from training.detector.hyperparameters import Recipe
 from training.detector.training_data import TrainingData

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from edge.artefact.specs import GroupSpec
+from edge.model.specs import GroupSpec
 from training.datasets import CONTINUOUS, DISCONTINUOUS, Recording
 from training.datasets.targets import PRESENCE, annotated
 from training.detector.hyperparameters import Recipe

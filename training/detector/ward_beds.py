@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.artefact.burden_limits import FOUND_WITHIN_S, PREVALENCES, WINDOW_S
+from edge.model.alarm_limits import FOUND_WITHIN_S, PREVALENCES, WINDOW_S
 from edge.ward.burden import STEP_S
 from training.metrics.streaming import GROUPS, ScoredRecording, group_score
 

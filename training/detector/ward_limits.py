@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.artefact.burden_limits import PREVALENCES, BurdenLimits, LimitRow
-from edge.ward.budget import LIMITS, count_alarms, lowest_within, rate_interval
+from edge.model.alarm_limits import PREVALENCES, BurdenLimits, LimitRow
+from edge.ward.alarm_budget import LIMITS, count_alarms, lowest_within, rate_interval
 from edge.ward.burden import STEP_S
 from training.detector.ward_beds import SimulatedBed, beds_of, day, onsets
 from training.metrics.streaming import GROUPS, ScoredRecording

@@ -1,6 +1,6 @@
 """An artefact of the edge, run exactly as at the bedside: source, features, chunks, model, tracker.
 
-This is the one module of training that imports `edge.artefact.model` and `edge.detector.pipeline`. What is judged must
+This is the one module of training that imports `edge.model.model` and `edge.detector.pipeline`. What is judged must
 be what runs: the file with its own spec, its calibration, its thresholds and its runtime, so a fault anywhere between a
 checkpoint and an alarm shows in the score. A second implementation of that path here could only hide it. Training
 itself stays without a model: networks are torch, frames come from `edge.features`.
@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from edge.artefact.model import Model, load_model
 from edge.detector.chunks import Chunks
 from edge.detector.pipeline import Pipeline
 from edge.errors import ConfigError, SourceError
 from edge.features import FrontEnd
+from edge.model.model import Model, load_model
 from edge.sources.file import FileSource
 from edge.sources.source import read_source
 from edge.types import Block, Chunk, Event, Frames, Gap, Scores

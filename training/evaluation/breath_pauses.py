@@ -25,13 +25,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.artefact.model import Model, load_model
 from edge.detector.breath_sound import BreathSounds, band_weights
 from edge.detector.pipeline import Pipeline
 from edge.detector.quality import Quality
 from edge.detector.sound_check import Verdict
 from edge.errors import LaennecError
 from edge.features import FrontEnd
+from edge.model.model import Model, load_model
 from edge.types import Block, BreathSound, Chunk, Scores
 from edge.ward.pauses import LIMIT_S, Pause, Pauses
 from training.datasets import Recording

@@ -35,9 +35,9 @@ from scipy.optimize import minimize
 from edge.api.detect import detect_file
 from edge.api.detector import Detector
 from edge.api.recording import BreathRate
-from edge.artefact.model import load_model
 from edge.detector.breath_sound import band_weights
 from edge.errors import ConfigError, LaennecError, SourceError
+from edge.model.model import load_model
 from edge.types import BreathSound
 from edge.ward.breath_rhythm import HIGHEST, candidates
 from edge.ward.respiratory_rate import LEAST_S, STRETCH_S, WINDOW_S, RespiratoryRate

@@ -21,12 +21,12 @@ import numpy as np
 import torch
 from sklearn.metrics import roc_auc_score
 
-from edge.artefact.model import Model, load_model
 from edge.detector.chunks import Chunks
 from edge.detector.level import LevelledChunks
 from edge.detector.sound_check import SoundCheck
 from edge.errors import LaennecError
 from edge.features import FeatureSpec
+from edge.model.model import Model, load_model
 from training.datasets import Recording
 from training.datasets.draw import draw
 from training.datasets.sounds import read_sound

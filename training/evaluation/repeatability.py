@@ -22,9 +22,9 @@ from zlib import crc32
 import numpy as np
 import torch
 
-from edge.artefact.specs import GroupSpec
 from edge.errors import ConfigError, LaennecError
 from edge.features import FrontEnd
+from edge.model.specs import GroupSpec
 from edge.types import Event
 from training.datasets import Recording, hashed_names, read_datasets
 from training.datasets.draw import draw

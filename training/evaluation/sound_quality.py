@@ -1,7 +1,7 @@
 """`python -m training.evaluation.sound_quality`: how often is chest sound called one that cannot be judged?
 
 Fits the discriminants of `edge.detector.quality` (no breath, rubbing, a loose sensor) and the evidence of contact
-(`edge.detector.contact`) to recordings of several devices and to simulated devices and faults
+(`edge.detector.quality_measures`) to recordings of several devices and to simulated devices and faults
 (`training.evaluation.sound_faults`): on half of the patients, judged on the other half, both ways; on SPRSound alone,
 judged on the other devices; on all, which are the weights that ship. Then what is called what with what is shipped now:
 recordings as they are, with intervals over patients, and every fault on every kind of device.
@@ -27,11 +27,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from edge.detector.contact import WEIGHTS as CONTACT_WEIGHTS
-from edge.detector.contact import evidence_of_contact
-from edge.detector.modulation import pulse_db
 from edge.detector.quality import LEAST, LOOSE, NAMES, RUBBING, STILL, STRETCHES, Discriminant, fault_of, statistics
-from edge.detector.quality_statistics import Stretch, StretchMeter
+from edge.detector.quality_measures import WEIGHTS as CONTACT_WEIGHTS
+from edge.detector.quality_measures import Stretch, StretchMeter, evidence_of_contact, pulse_db
 from edge.errors import ConfigError, LaennecError
 from training.datasets import Recording, read_datasets
 from training.datasets.sounds import read_sound, sound_paths

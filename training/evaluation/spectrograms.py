@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from edge.features import FrontEnd
 from edge.features.logmel import mel_edges_hz
-from edge.features.presets import LOG_MEL
+from edge.features.spec import LOG_MEL
 from edge.types import Block
 from training.datasets import Recording
 from training.datasets.sounds import read_sound

@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from edge.artefact.specs import GroupSpec
+from edge.model.specs import GroupSpec
 from training.datasets import CLASSES, Recording
 from training.metrics.streaming import COLLAR_S, GROUP_OF, OFFSET_SHARE, SEGMENT_S, Counts, EventCounts
 

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from edge.artefact.specs import GroupSpec
 from edge.detector.tracker import Tracker
+from edge.model.specs import GroupSpec
 from edge.types import Event, Scores
 from training.datasets import CLASSES, CONTINUOUS, DISCONTINUOUS, Recording
 from training.datasets.targets import COLUMNS

@@ -1,4 +1,4 @@
-"""How the bundled demonstration was computed (`edge.sources.demo` names its files).
+"""How the bundled demonstration was computed (`edge.sources.file_search` names its files).
 
 Not evidence: a detector that hears these sounds has only shown that it is plugged in. Invariant: the seed decides
 everything, so the bundled files can be made again.
@@ -11,7 +11,7 @@ import json
 import numpy as np
 import soundfile
 
-from edge.sources.demo import DEMO_AUDIO, DEMO_TRUTH
+from edge.sources.file_search import DEMO_AUDIO, DEMO_TRUTH
 from training.synthetic.disturbances import heart_sound
 from training.synthetic.patient import Patient, Recording
 from training.synthetic.waveforms import shaped_noise

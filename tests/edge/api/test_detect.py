@@ -12,10 +12,10 @@ import soundfile
 from edge.api.detect import detect, detect_file
 from edge.api.detector import Detector
 from edge.api.recording import Event, Quality
-from edge.artefact.model import Model, load_model
-from edge.commands.detect import as_row, last_lines, last_records
+from edge.commands.files import as_row, last_lines, last_records
 from edge.errors import SourceError
-from edge.sources.demo import DEMO_AUDIO
+from edge.model.model import Model, load_model
+from edge.sources.file_search import DEMO_AUDIO
 from edge.types import Scores
 from tests.edge.fakes import LoudnessModel
 

@@ -16,7 +16,7 @@ from edge.api.detect import detect
 from edge.api.detector import Detector, load
 from edge.api.recording import Event, Recording
 from edge.errors import ConfigError, LaennecError, SourceError
-from edge.sources.demo import DEMO_AUDIO
+from edge.sources.file_search import DEMO_AUDIO
 from tests.edge.fakes import LoudnessModel
 
 SOUND, RATE_HZ = soundfile.read(DEMO_AUDIO, dtype="float32", stop=12 * 8000)

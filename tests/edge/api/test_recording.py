@@ -9,7 +9,7 @@ import pytest
 from edge.api.detect import detect
 from edge.api.recording import Recording
 from edge.errors import ConfigError
-from edge.sources.demo import DEMO_AUDIO
+from edge.sources.file_search import DEMO_AUDIO
 
 
 @pytest.fixture(scope="module")

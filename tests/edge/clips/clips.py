@@ -7,7 +7,7 @@ import numpy as np
 from edge.clips.clip import Cause, Clip, ClipEvent, Hearing
 from edge.clips.pcm_ring import LOST
 from edge.delivery.messages import ulid
-from edge.detector.event_options import EventOptions
+from edge.detector.class_rules import EventOptions
 
 MODEL = {"id": "m", "sha256": "a" * 64, "runtime": "numpy 0", "features": "sha256:" + "b" * 64}
 HEARING = Hearing("n1", "ward", "bed1", "0badcafe", "Test", 8000, MODEL, 0, EventOptions(), None)

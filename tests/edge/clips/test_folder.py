@@ -12,8 +12,7 @@ import soundfile
 
 from edge.clips import folder as module
 from edge.clips.clip import Cause
-from edge.clips.folder import ClipFolder, QuotaError, encode, recorded_s
-from edge.clips.stored import find_clip, read_pcm
+from edge.clips.folder import ClipFolder, QuotaError, encode, find_clip, read_pcm, recorded_s
 from edge.errors import SourceError
 from tests.edge.clips.clips import EVENT_ID, HEARING, clip
 from tests.edge.full_disk import small_disk

@@ -11,16 +11,15 @@ import pytest
 import soundfile
 
 import edge.node.stream
-from edge.artefact.model import Model, load_model
-from edge.clips.clip import ClipFile, describe
-from edge.clips.clip_message import Recorded
+from edge.clips.clip import ClipFile, Recorded, describe
 from edge.clips.replay import SAME_SCORE, compare, exact_from, exact_until, replay
 from edge.delivery.messages import model_name
 from edge.detector.pipeline import Pipeline
 from edge.errors import ModelError
+from edge.model.model import Model, load_model
 from edge.node.stream_clips import Place, StreamClips
-from edge.settings.clips import ClipSettings
-from edge.sources.demo import DEMO_AUDIO
+from edge.settings.sections import ClipSettings
+from edge.sources.file_search import DEMO_AUDIO
 from edge.types import Block, Scores
 from tests.edge.clips.clips import HEARING
 from tests.edge.streaming import Driven, Heard, Script, Stream

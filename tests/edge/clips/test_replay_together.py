@@ -11,19 +11,18 @@ import soundfile
 from numpy.typing import NDArray
 
 import edge.node.stream
-from edge.artefact.model import DEFAULT_PATH, Model, load_model
-from edge.clips.clip import describe
-from edge.clips.clip_message import Recorded
+from edge.clips.clip import Recorded, describe
 from edge.clips.replay import compare, exact_from, exact_until, replay
 from edge.delivery.messages import model_name
 from edge.detector.sound_check import Verdict
+from edge.model.model import DEFAULT_PATH, Model, load_model
 from edge.node.engine import Engine, phase_of
+from edge.node.observer import StreamObserver
 from edge.node.stream import NodeStream
 from edge.node.stream_clips import Place, StreamClips
-from edge.node.stream_observer import StreamObserver
-from edge.settings.clips import ClipSettings
-from edge.settings.config import Stream
-from edge.sources.demo import DEMO_AUDIO
+from edge.settings.node import Stream
+from edge.settings.sections import ClipSettings
+from edge.sources.file_search import DEMO_AUDIO
 from edge.types import Block, Scores
 from tests.edge.clips.clips import HEARING
 from tests.edge.streaming import NODE, Heard, Script

@@ -13,7 +13,7 @@ from edge.commands.app import main
 from edge.contract.commands import Acknowledge, Inactivate
 from edge.contract.fields import rfc3339
 from edge.delivery.alarm_log import AlarmLog
-from edge.node.alarm_service import AlarmClock
+from edge.node.alarms import AlarmClock
 from edge.ward.alarm_records import Key, Rule, Value, to_line
 from edge.ward.alarms import Alarms
 from tests.edge.dispatching import Time

@@ -12,7 +12,7 @@ import pytest
 
 from edge.commands.app import main
 from edge.delivery.alarm_log import AlarmLog, before
-from edge.sources.demo import DEMO_AUDIO
+from edge.sources.file_search import DEMO_AUDIO
 from edge.ward.alarm_records import Key, Rule, to_line
 from edge.ward.alarms import Alarms
 

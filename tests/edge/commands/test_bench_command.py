@@ -5,8 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from edge.artefact.model import DEFAULT_PATH, LIGHT_PATH
-from edge.commands.bench import HEAD
+from edge.commands.box import HEAD
+from edge.model.model import DEFAULT_PATH, LIGHT_PATH
 from tests.conftest import HANGS_S
 
 

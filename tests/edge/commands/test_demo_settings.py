@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge.commands.demo.ward import BEDS, _settings
-from edge.settings.config import parse_config
+from edge.commands.demo_ward import BEDS, _settings
+from edge.settings.node import parse_config
 
 
 def test_the_demo_of_the_board_lets_its_beds_be_looked_at_and_keeps_clips_in_its_own_folder(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ import pytest
 import soundfile
 from typer.testing import CliRunner
 
-from edge.artefact.model import DEFAULT_PATH
 from edge.commands.app import app
-from edge.sources.demo import DEMO_AUDIO
+from edge.model.model import DEFAULT_PATH
+from edge.sources.file_search import DEMO_AUDIO
 from tests.edge.broken_graphs import not_a_number
 
 

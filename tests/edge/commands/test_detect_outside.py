@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edge.api.recording import Event, Quality
-from edge.commands.detect import _Lines, _print_table
+from edge.commands.files import _Lines, _print_table
 from edge.detector.sound_check import Verdict
 
 REASON = "level -84 dBFS: too low, expected -75 to -24"

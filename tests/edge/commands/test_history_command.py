@@ -8,9 +8,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from edge.commands.history import app
-from edge.history.writer import HistoryWriter
-from tests.edge.history.messages import batch, minute
-from tests.edge.neighbours.messages import event
+from edge.server.history.writer import HistoryWriter
+from tests.edge.server.exports.messages import event
+from tests.edge.server.history.messages import batch, minute
 
 
 @pytest.fixture

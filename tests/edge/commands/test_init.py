@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from edge.commands.init import source_of
-from edge.settings.config import parse_config
 from edge.settings.first_ward import FirstBroker, FirstStream, first_ward
-from edge.settings.yaml_file import parse_yaml
-from edge.sources.devices import Device, choose
+from edge.settings.node import parse_config
+from edge.settings.section import parse_yaml
+from edge.sources.capture_pipe import Device, choose
 
 USB, TWIN, LINE = (
     Device(0, "USB Audio (hw:1,0)", 1, 44100),

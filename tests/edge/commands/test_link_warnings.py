@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.commands.link.link_warnings import SILENT_AFTER_NS, LinkChecker, LinkWarnings
+from edge.commands.link_table import SILENT_AFTER_NS, LinkChecker, LinkWarnings
 from firmware_bridge import cobs
 from firmware_bridge.capture import Writer
 from firmware_bridge.links import Transport

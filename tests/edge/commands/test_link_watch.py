@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.commands.link.link_warnings import LinkWarnings
-from edge.commands.link.watch import Watch, WatchOptions
+from edge.commands.link_table import LinkWarnings
+from edge.commands.link_watch import Watch, WatchOptions
 from edge.errors import SourceError
 from firmware_bridge.links.udp import Udp
 from firmware_bridge.receive import Receiver, Settings

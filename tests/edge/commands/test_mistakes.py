@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from edge.artefact.model import load_model
 from edge.commands.app import main
-from edge.commands.devices import devices
+from edge.commands.box import devices
 from edge.commands.run import run
 from edge.errors import ConfigError
-from edge.sources.demo import DEMO_AUDIO
+from edge.model.model import load_model
+from edge.sources.file_search import DEMO_AUDIO
 from export.sign import new_key
 from tests.edge.adapting import adaptation
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from edge.artefact.model import DEFAULT_PATH
 from edge.commands.app import app
-from edge.doctor import artefact
+from edge.commands.doctor import model as artefact
 from edge.errors import ConfigError, ModelError
-from edge.releases.model_store import active_model
-from edge.settings.config import load_config
+from edge.model.model import DEFAULT_PATH
+from edge.model.releases.store import active_model
+from edge.settings.node import load_config
 from tests.edge.signed_releases import Signer
 
 

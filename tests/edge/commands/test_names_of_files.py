@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from edge.archive.recording import score
 from edge.commands.app import app
-from edge.detector.device import measure
+from edge.detector.adaptation import measure
 from edge.detector.recording import chunks_of, samples_of
-from edge.sources.demo import DEMO_AUDIO
+from edge.server.archive.recording import score
+from edge.sources.file_search import DEMO_AUDIO
 from tests.edge.fakes import LoudnessModel
 from tests.edge.knowing import known_noise
 

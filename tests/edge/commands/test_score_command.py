@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from edge.archive import run as run_module
 from edge.commands.score import progress, score
 from edge.errors import SourceError
+from edge.server.archive import run as run_module
 
 pytest.importorskip("pyarrow", reason="pyarrow is not installed")
 

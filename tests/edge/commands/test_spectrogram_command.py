@@ -10,8 +10,8 @@ import pytest
 
 from edge.errors import ConfigError, SourceError
 from edge.features import FRONT_ENDS, FeatureSpec, Mel
-from edge.pictures.picture import named_front_end, picture_options
-from edge.sources.demo import DEMO_AUDIO
+from edge.pictures.spectrogram import named_front_end, picture_options
+from edge.sources.file_search import DEMO_AUDIO
 from tests.edge.pictures.test_spectrogram import noise, see, written
 
 

@@ -13,10 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from edge.artefact.adaptation import Adaptation
-from edge.artefact.known import KnownSound
-from edge.clips.clip import Cause
-from edge.clips.clip_message import Recorded, clip_message
+from edge.clips.clip import Cause, Recorded, clip_message
 from edge.contract.message import encode
 from edge.delivery.alarm_messages import AlarmNow, alarm_body, answer_body, transition_message
 from edge.delivery.dispatch import Dispatch
@@ -36,17 +33,18 @@ from edge.delivery.messages import (
     status_body,
 )
 from edge.delivery.outbox import Outbox
-from edge.delivery.trend import Trend, trend_body
+from edge.delivery.trends import Trend, trend_body
 from edge.detector.sound_check import Verdict
-from edge.history.presence import Presence
-from edge.node.breath_rates import breath_body
-from edge.node.reports import health_body, info_body, stream_health_body, stream_info_body, stream_status_body
-from edge.node.shadow import ShadowBed
+from edge.model.adaptation import Adaptation
+from edge.model.training_domain import KnownSound
+from edge.node.breath import breath_body
+from edge.node.health import health_body, info_body, stream_health_body, stream_info_body, stream_status_body
+from edge.node.model_comparison import ShadowBed
 from edge.node.stream import NodeStream
-from edge.node.stream_state import State, StreamTotals
-from edge.node.stream_status import StreamStatus
-from edge.settings.config import Stream, parse_config
-from edge.sources.vitals import Vitals
+from edge.node.stream_status import State, StreamStatus, StreamTotals
+from edge.server.history.service import Presence
+from edge.settings.node import Stream, parse_config
+from edge.sources.source import Vitals
 from edge.types import Event, Gap
 from edge.ward.alarm_records import AlarmState, Answer, BedLimit, Key, Person, Rule, Transition
 from edge.ward.burden import GroupBurden, Reading, WindowBurden

@@ -15,8 +15,8 @@ from edge.contract.alarms import AlarmMessage
 from edge.contract.fields import printable, seconds_of
 from edge.contract.topics import Place
 from edge.contract.trend import TrendMessage
-from tests.edge.board import ward_messages as made
 from tests.edge.conftest import SCHEMAS
+from tests.edge.server.board import ward_messages as made
 
 PREFIX = made.PREFIX
 

@@ -14,7 +14,7 @@ from edge.contract.events import EventMessage
 from edge.contract.tables import COLUMNS, in_file
 from edge.contract.topics import is_self_test
 from edge.contract.trend import TrendMessage
-from tests.edge.neighbours.messages import BED, NURSE, event, transition, trend
+from tests.edge.server.exports.messages import BED, NURSE, event, transition, trend
 
 PREFIX = "laennec/v1"
 OF_NODE = "laennec/v1/ward-b/edge-7/alarm/clock/transition"

@@ -15,8 +15,8 @@ from edge.contract import parse
 from edge.contract.events import EventMessage
 from edge.contract.spectrogram import MelMessage
 from edge.contract.topics import Place
-from tests.edge.board import ward_messages as made
 from tests.edge.conftest import SCHEMAS
+from tests.edge.server.board import ward_messages as made
 
 TOPIC = f"{made.PREFIX}/site/node/s/bed1"
 EVENT_ID = "01KB2M0000000000000000TEST"

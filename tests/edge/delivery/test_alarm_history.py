@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-import edge.delivery.patient
+import edge.delivery.disk
 from edge.contract.commands import Acknowledge, Pause
 from edge.delivery import alarm_history, alarm_log
 from edge.delivery.alarm_history import DAY_S, HistoryBound, parts
@@ -56,7 +56,7 @@ class Node:
 
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(edge.delivery.patient, "STALLED_S", 60.0)
+    monkeypatch.setattr(edge.delivery.disk, "STALLED_S", 60.0)
     for module in (alarm_history, alarm_log):  # thousands of records, and no power is cut here
         monkeypatch.setattr(module, "sync", lambda _: None)
     return tmp_path / "alarms.log"
@@ -131,7 +131,7 @@ def test_no_record_waits_for_a_history_that_takes_long_and_the_file_grows_meanwh
         node.episode(10.0 * number)
     before = told(path)
     with monkeypatch.context() as patch:
-        patch.setattr(edge.delivery.patient, "STALLED_S", 0.05)
+        patch.setattr(edge.delivery.disk, "STALLED_S", 0.05)
         patch.setattr(alarm_log, "take", slowly)
         for _ in range(2):
             assert not node.log.rewrite(node.alarms.snapshot())

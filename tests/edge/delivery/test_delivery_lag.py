@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from edge.delivery.delivery_lag import DeliveryLag
 from edge.delivery.dispatch import Dispatch
+from edge.delivery.latency import DeliveryLag
 from edge.delivery.messages import Message
 from tests.edge.dispatching import Box, Session, Time, clock, dispatch, event, outbox, session, step
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+import edge.delivery.database
 import edge.delivery.disk
-import edge.delivery.store_file
+from edge.delivery.database import LockFile
 from edge.delivery.disk import Disk
 from edge.delivery.store import Stamp, Store
-from edge.delivery.store_file import LockFile
 from edge.errors import ConfigError, SourceError
 from tests.edge.outboxes import ALL, event
 
@@ -27,7 +27,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
     """Opened; it waits for no lock."""
-    monkeypatch.setattr(edge.delivery.store_file, "BUSY_S", 0.0)
+    monkeypatch.setattr(edge.delivery.database, "BUSY_S", 0.0)
     opened = Disk(path)
     opened.open()
     yield opened
@@ -232,7 +232,7 @@ def test_a_file_that_others_cannot_read_is_closed_when_it_need_not_be_so(
         return alone
 
     monkeypatch.setattr(edge.delivery.disk, "needs_exclusive_lock", needs_exclusive_lock)
-    monkeypatch.setattr(edge.delivery.store_file, "needs_exclusive_lock", needs_exclusive_lock)
+    monkeypatch.setattr(edge.delivery.database, "needs_exclusive_lock", needs_exclusive_lock)
     disk.open()
     put(disk, 1)
     disk.let_others_read()
@@ -247,7 +247,7 @@ def test_a_file_that_others_cannot_read_is_closed_when_it_need_not_be_so(
 
 
 def test_each_time_it_opens_late_something_may_have_appeared(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(edge.delivery.store_file, "needs_exclusive_lock", lambda _path: True)
+    monkeypatch.setattr(edge.delivery.database, "needs_exclusive_lock", lambda _path: True)
     monkeypatch.setattr(edge.delivery.disk, "needs_exclusive_lock", lambda _path: False)
     disk = Disk(path)
     disk.open()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge.delivery.dispatch import Dispatch
-from edge.delivery.requests import Listening
+from edge.delivery.mqtt_client import Listening
 from tests.edge import dispatching
 from tests.edge.dispatching import Session, step
 

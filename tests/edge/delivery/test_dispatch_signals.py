@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 import edge.delivery.dispatch
-from edge.commands.demo.broker import free_port
+from edge.commands.demo_broker import free_port
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.messages import Message, Node
-from edge.delivery.mqtt import Acknowledged, Connected, Disconnected, Signal
 from edge.delivery.outbox import Outbox
+from edge.delivery.session import Acknowledged, Connected, Disconnected, Signal
 from edge.errors import ConfigError
-from edge.settings.mqtt import Mqtt, Tls
+from edge.settings.broker import Mqtt, Tls
 from tests.edge.conftest import PATIENCE_S, wait_for
 
 NODE = Node("laennec/v1", "ward", "node", "Test", "0badcafe", "0123abcd")

@@ -10,7 +10,7 @@ import pytest
 import edge.delivery.dispatch
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.messages import Message
-from edge.delivery.mqtt import Acknowledged, Disconnected
+from edge.delivery.session import Acknowledged, Disconnected
 from tests.edge.conftest import wait_for
 from tests.edge.dispatching import (
     NODE,

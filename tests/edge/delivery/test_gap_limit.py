@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.delivery.gap_limit import MOST, PERIOD_S, GapLimit
+from edge.delivery.message_inbox import MOST, PERIOD_S, GapLimit
 from edge.delivery.messages import Message, Node, gap_message
 from edge.types import Gap
 from tests.edge.outboxes import event

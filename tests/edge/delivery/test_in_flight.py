@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.delivery.in_flight import BACKLOG_PER_S, InFlight
+from edge.delivery.sender import BACKLOG_PER_S, InFlight
 
 
 @given(st.lists(st.tuples(st.floats(0, 5), st.integers(0, 300)), max_size=40))

@@ -5,9 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.delivery.message_inbox import MessageInbox
+from edge.delivery.message_inbox import MessageInbox, priority_of
 from edge.delivery.messages import Message
-from edge.delivery.priority import priority_of
 from tests.edge.outboxes import change, event, gap, update
 
 MAKERS = (update, gap, event, change)

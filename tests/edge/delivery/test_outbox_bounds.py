@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+import edge.delivery.database
 import edge.delivery.outbox
-import edge.delivery.store_file
+from edge.delivery.message_inbox import nothing_dropped
 from edge.delivery.outbox import Outbox
-from edge.delivery.priority import nothing_dropped
 from edge.delivery.store import EVICT_ROWS, NOTE_S, OPEN_EVENTS
 from tests.edge.outboxes import ALL, Clock, event, numbers, refusing, update
 
@@ -24,7 +24,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def impatient(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Outbox]:
     """An outbox that waits for no lock."""
-    monkeypatch.setattr(edge.delivery.store_file, "BUSY_S", 0.0)
+    monkeypatch.setattr(edge.delivery.database, "BUSY_S", 0.0)
     clock = Clock()
     box = Outbox(path, max_mb=1, max_age_h=1, wall=clock, monotonic=clock)
     yield box

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from edge.delivery import outbox_reading
+from edge.delivery.database import LockFile, open_store
 from edge.delivery.outbox_reading import (
     DamagedError,
     ExclusiveLockError,
@@ -23,7 +24,6 @@ from edge.delivery.outbox_reading import (
     waiting,
 )
 from edge.delivery.store import SCHEMA, Stamp
-from edge.delivery.store_file import LockFile, open_store
 from edge.errors import ConfigError, SourceError
 from tests.edge.outboxes import event, gap
 from tests.edge.wards import settings

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
+import edge.delivery.database
 import edge.delivery.disk
 import edge.delivery.outbox
-import edge.delivery.store_file
+from edge.delivery.database import LockFile
+from edge.delivery.message_inbox import nothing_dropped
 from edge.delivery.messages import Message
 from edge.delivery.outbox import Outbox, OutboxStatus
-from edge.delivery.priority import nothing_dropped
 from edge.delivery.sequence import JUMP, RESERVE
-from edge.delivery.store_file import LockFile
 from edge.errors import SourceError
 from tests.edge.outboxes import ALL, NOW_S, Clock, event, gap, numbers, refusing
 
@@ -38,7 +38,7 @@ def clock() -> Clock:
 @pytest.fixture
 def outbox(path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Outbox]:
     """Waits for no lock."""
-    monkeypatch.setattr(edge.delivery.store_file, "BUSY_S", 0.0)
+    monkeypatch.setattr(edge.delivery.database, "BUSY_S", 0.0)
     box = Outbox(path, max_mb=1, max_age_h=1, wall=lambda: 42.0, monotonic=clock)
     yield box
     box.close()

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
+import edge.delivery.database
 import edge.delivery.disk
-import edge.delivery.store_file
+from edge.delivery.database import LockFile
 from edge.delivery.outbox import Outbox
 from edge.delivery.sequence import RESERVE
-from edge.delivery.store_file import LockFile
 from tests.edge.conftest import PATIENCE_S, wait_for
 from tests.edge.outboxes import Clock, event, gap, refusing
 
@@ -34,7 +34,7 @@ def clock() -> Clock:
 @pytest.fixture
 def outbox(path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Outbox]:
     """Waits for no lock."""
-    monkeypatch.setattr(edge.delivery.store_file, "BUSY_S", 0.0)
+    monkeypatch.setattr(edge.delivery.database, "BUSY_S", 0.0)
     box = Outbox(path, max_mb=1, max_age_h=1, monotonic=clock)
     yield box
     box.close()
@@ -89,7 +89,7 @@ def test_a_disk_that_refuses_to_forget_what_is_too_old_is_told_so(
 def test_operating_time_is_noted_at_the_end_and_a_claim_that_cannot_be_written_is_no_error(
     path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(edge.delivery.store_file, "BUSY_S", 0.0)
+    monkeypatch.setattr(edge.delivery.database, "BUSY_S", 0.0)
     box = Outbox(path, 1, 1, monotonic=clock)
     with trouble(path, "BEGIN IMMEDIATE", "ROLLBACK"):
         box.put([event(1)])  # takes a reserve of numbers, which the end gives back
@@ -111,7 +111,7 @@ def test_operating_time_is_noted_at_the_end_and_a_claim_that_cannot_be_written_i
 def test_a_file_that_opens_late_has_its_reserve_written_as_any_other(
     path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(edge.delivery.store_file, "BUSY_S", 0.0)
+    monkeypatch.setattr(edge.delivery.database, "BUSY_S", 0.0)
     with monkeypatch.context() as broken:
 
         def fails(_path: Path, *_: object) -> None:
@@ -128,7 +128,7 @@ def test_a_file_that_opens_late_has_its_reserve_written_as_any_other(
 
 
 def test_its_status_is_read_while_a_write_is_stalled(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(edge.delivery.store_file, "BUSY_S", PATIENCE_S)
+    monkeypatch.setattr(edge.delivery.database, "BUSY_S", PATIENCE_S)
     with closing(Outbox(path, 1, 1)) as other:
         other.put([event(1)])
         with refusing(path):  # it waits for the lock, as for a disk that does not answer

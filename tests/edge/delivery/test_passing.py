@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from edge.delivery import passing
+from edge.delivery import sender as passing
 from edge.delivery.dispatch import Dispatch
-from edge.delivery.mqtt import Acknowledged, Disconnected
+from edge.delivery.session import Acknowledged, Disconnected
 from tests.edge import dispatching
 from tests.edge.dispatching import Session, step
 

@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-import edge.delivery.patient
-from edge.delivery.patient import PatientDisk, StalledError
+import edge.delivery.disk
+from edge.delivery.disk import PatientDisk, StalledError
 from tests.edge.conftest import wait_for
 
 
@@ -21,7 +21,7 @@ def test_what_comes_back_in_time_is_given_and_what_fails_fails() -> None:
 
 
 def test_while_one_work_has_not_come_back_all_others_are_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(edge.delivery.patient, "STALLED_S", 0.05)
+    monkeypatch.setattr(edge.delivery.disk, "STALLED_S", 0.05)
     disk, answers, done = PatientDisk("disk"), threading.Event(), list[int]()
 
     def first() -> None:
@@ -35,7 +35,7 @@ def test_while_one_work_has_not_come_back_all_others_are_refused_at_once(monkeyp
             disk.do(lambda: done.append(2))
     answers.set()
     wait_for(lambda: done, "the first")
-    monkeypatch.setattr(edge.delivery.patient, "STALLED_S", 60.0)
+    monkeypatch.setattr(edge.delivery.disk, "STALLED_S", 60.0)
     wait_for(lambda: disk._last is not None and disk._last.done(), "its end")
     disk.do(lambda: done.append(3))
     assert done == [1, 3]

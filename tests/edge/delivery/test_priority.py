@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge.delivery.database import open_store
+from edge.delivery.message_inbox import CAUSES, MessagePriority, nothing_dropped, priority_of
 from edge.delivery.messages import Message
 from edge.delivery.outbox import Outbox
-from edge.delivery.priority import CAUSES, MessagePriority, nothing_dropped, priority_of
 from edge.delivery.store import MAX_SEQ, SCHEMA, Stamp, Store
-from edge.delivery.store_file import open_store
 from tests.edge.outboxes import change, event, gap, numbers, refusing, update
 
 Maker = Callable[[int, int], Message]
@@ -112,7 +112,7 @@ def test_an_outbox_full_of_high_alarms_drops_a_lower_one_that_comes_and_no_high_
 
 def test_what_is_kept_in_memory_goes_by_the_same_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edge.delivery.outbox.MEMORY_BYTES", 200_000)
-    monkeypatch.setattr("edge.delivery.store_file.BUSY_S", 0.0)
+    monkeypatch.setattr("edge.delivery.database.BUSY_S", 0.0)
     box = Outbox(tmp_path / "outbox.db", max_mb=1, max_age_h=1)
     with refusing(tmp_path / "outbox.db"):
         box.put([change(0, "Lo", 1000), event(1, filling=1000)])

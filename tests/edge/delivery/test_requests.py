@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edge.delivery.requests import Listening, Request
+from edge.delivery.mqtt_client import Listening, Request
 
 
 @pytest.mark.parametrize(

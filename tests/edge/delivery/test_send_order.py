@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.delivery.in_flight import InFlight
-from edge.delivery.send_order import next_messages
+from edge.delivery.sender import InFlight, next_messages
 from edge.delivery.store import Entry
 
 

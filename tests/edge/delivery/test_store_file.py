@@ -14,9 +14,9 @@ from types import SimpleNamespace
 
 import pytest
 
-import edge.delivery.store_file
+import edge.delivery.database
+from edge.delivery.database import classify_error, needs_exclusive_lock, open_or_replace, open_store
 from edge.delivery.sequence import JUMP
-from edge.delivery.store_file import classify_error, needs_exclusive_lock, open_or_replace, open_store
 from edge.errors import ConfigError, SourceError
 
 
@@ -130,10 +130,10 @@ def test_a_damaged_database_is_moved_aside_whole_and_numbers_go_on_far_behind(
 ) -> None:
     monkeypatch.setattr(logging.getLogger("edge"), "propagate", True)
     monkeypatch.setattr(secrets, "randbelow", lambda bound: bound - 1)
-    monkeypatch.setattr(edge.delivery.store_file.time, "strftime", lambda form: f"<{form}>")
+    monkeypatch.setattr(edge.delivery.database.time, "strftime", lambda form: f"<{form}>")
     path.parent.mkdir(parents=True)
     path.write_bytes(b"no database" * 100)
-    monkeypatch.setattr(edge.delivery.store_file, "needs_exclusive_lock", lambda asked: asked == path)
+    monkeypatch.setattr(edge.delivery.database, "needs_exclusive_lock", lambda asked: asked == path)
     store = open_or_replace(path)
     assert (store.highest_seq(), store.is_exclusive, path.exists()) == (JUMP, True, True)
     store.close()
@@ -141,7 +141,7 @@ def test_a_damaged_database_is_moved_aside_whole_and_numbers_go_on_far_behind(
     assert aside.read_bytes() == b"no database" * 100
     assert caplog.record_tuples == [
         (
-            "edge.delivery.store_file",
+            "edge.delivery.database",
             logging.ERROR,
             f'outbox damaged={path} reason="file is not a database" moved_to={aside}; a new one was begun',
         )
@@ -153,7 +153,7 @@ def test_what_belongs_to_a_database_is_moved_with_it(path: Path) -> None:
     names = ["outbox.db", "outbox.db-shm", "outbox.db-wal"]
     for name in names:
         path.with_name(name).write_text(name)
-    aside = edge.delivery.store_file._move_aside(path)
+    aside = edge.delivery.database._move_aside(path)
     found = {file.name: file.read_text() for file in path.parent.iterdir()}
     assert found == {name.replace("outbox.db", aside.name): name for name in names}
 
@@ -183,7 +183,7 @@ def test_a_database_that_another_program_has_locked_is_the_operators_and_any_oth
             assert given == (str(path), False)
             raise sqlite3.OperationalError(text)
 
-        monkeypatch.setattr(edge.delivery.store_file, "open_store", fails)
+        monkeypatch.setattr(edge.delivery.database, "open_store", fails)
 
     says("database is locked")
     with pytest.raises(SourceError) as caught:
@@ -206,7 +206,7 @@ def test_a_file_that_may_not_be_written_is_named(path: Path, suffix: str) -> Non
 
 def test_looking_whether_a_file_may_be_written_makes_no_other_and_leaves_none_open(path: Path) -> None:
     path.parent.mkdir(parents=True)
-    edge.delivery.store_file._check_writable(path)
+    edge.delivery.database._check_writable(path)
     assert str(path) not in [os.path.realpath(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")]
     assert [file.name for file in path.parent.iterdir()] == ["outbox.db"]
     assert path.stat().st_mode & 0o777 == 0o600

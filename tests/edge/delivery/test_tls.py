@@ -9,7 +9,7 @@ import pytest
 
 from edge.delivery import tls
 from edge.errors import ConfigError
-from edge.settings.mqtt import Tls
+from edge.settings.broker import Tls
 from tests.edge.certificates import Authority, Pair, encrypted
 
 

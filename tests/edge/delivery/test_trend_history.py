@@ -13,9 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.delivery import trend_history
-from edge.delivery.trend import Minute
-from edge.delivery.trend_history import TrendHistory, history_path, read_history
+from edge.delivery import trends as trend_history
+from edge.delivery.trends import Minute, TrendHistory, history_path, read_history
 from edge.errors import LaennecError, SourceError
 from tests.conftest import HANGS_S
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from edge.artefact.model import load_model
 from edge.detector.breath_sound import BreathSounds, band_weights
 from edge.detector.pipeline import Pipeline
 from edge.features import Cwt, FeatureSpec, Gammatone
-from edge.sources.demo import DEMO_AUDIO
+from edge.model.model import load_model
+from edge.sources.file_search import DEMO_AUDIO
 from edge.types import Block, BreathSound
 
 

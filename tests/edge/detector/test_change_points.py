@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.artefact.specs import MOST_STEP_FRAMES, GroupSpec
 from edge.detector.tracker import Tracker
+from edge.model.specs import MOST_STEP_FRAMES, GroupSpec
 from edge.types import Event, Scores
 
 CLASSES = ("wheeze", "rhonchus", "fine_crackle")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.artefact.specs import ChunkSpec
 from edge.detector.chunks import RESTART_CHUNKS, Chunks
+from edge.model.specs import ChunkSpec
 from edge.types import Chunk, Frames
 
 SPEC = ChunkSpec(chunk_frames=8, lookahead_frames=12, score_frames=4)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.artefact.specs import GroupSpec
 from edge.detector.class_rules import ClassChange, ClassRule, class_rules, frames_of
 from edge.detector.tracker import Tracker
+from edge.model.specs import GroupSpec
 from edge.types import Scores
 
 CLASSES = ("wheeze", "rhonchus", "fine_crackle")

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge.detector.contact import evidence_of_contact
-from edge.detector.quality_statistics import StretchMeter
+from edge.detector.quality_measures import StretchMeter, evidence_of_contact
 from tests.edge.chests import RATE_HZ, TIME_S, Sound, chest, heart, shelf
 from tests.edge.knowing import noise
 

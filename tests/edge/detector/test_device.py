@@ -12,7 +12,7 @@ import soundfile
 from numpy.typing import NDArray
 from scipy.signal import firwin2, lfilter
 
-from edge.detector.device import LEAST_S, Measured, adapt, measure
+from edge.detector.adaptation import LEAST_S, Measured, adapt, measure
 from edge.detector.equaliser import STRETCH_S, band_curve_db, stretches
 from edge.detector.level import low_floor
 from edge.errors import ConfigError, ModelError

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.signal import firwin2, lfilter
 
-from edge.detector.known_sound import UNKNOWN_DB, excess, reasons, relative_spectrum
-from edge.detector.sound_statistics import Measured
+from edge.detector.statistics import Measured
+from edge.detector.training_domain import UNKNOWN_DB, excess, reasons, relative_spectrum
 from tests.edge.fakes import LoudnessModel
 from tests.edge.knowing import known_noise, noise, statistics
 

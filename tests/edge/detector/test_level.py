@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edge.artefact.adaptation import LARGEST_BOOST_DB
-from edge.artefact.known import MOST_LOWERED_DB, MOST_RAISED_DB
 from edge.detector.chunks import Chunks
 from edge.detector.level import BEGIN_S, SLEW_DB_PER_S, LevelledChunks, gain_for, low_floor
-from edge.detector.sound_statistics import SoundStatistics, floor_db
+from edge.detector.statistics import SoundStatistics, floor_db
 from edge.features import FrontEnd
+from edge.model.adaptation import LARGEST_BOOST_DB
+from edge.model.training_domain import MOST_LOWERED_DB, MOST_RAISED_DB
 from edge.types import Block, Chunk
 from tests.edge.adapting import adaptation
 from tests.edge.fakes import LoudnessModel

@@ -12,13 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edge.artefact.model import Model, load_model
-from edge.detector.after_loss import CAREFUL_FRAMES
-from edge.detector.event_options import EventOptions
+from edge.detector.class_rules import CAREFUL_FRAMES, EventOptions
 from edge.detector.pipeline import Pipeline
 from edge.errors import ConfigError
 from edge.features import Cwt, FeatureSpec
-from edge.sources.demo import DEMO_AUDIO, DEMO_TRUTH
+from edge.model.model import Model, load_model
+from edge.sources.file_search import DEMO_AUDIO, DEMO_TRUTH
 from edge.types import Block, Event, Scores
 from tests.edge.fakes import LoudnessModel
 from tests.edge.streaming import RATE_HZ, sound

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edge.artefact.model import Model
 from edge.detector.chunks import RESTART_CHUNKS
 from edge.detector.concealment import Concealment
 from edge.detector.pipeline import Pipeline
+from edge.model.model import Model
 from edge.types import Block, Event, Scores
 from tests.edge.small_graph import CHUNK, SPEC, small_model
 

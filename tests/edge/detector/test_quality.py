@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.artefact.model import load_model
 from edge.detector.pipeline import Pipeline
 from edge.detector.quality import LEAST, STRETCHES, TOO_SHORT, Finding, Quality, hears_chests
-from edge.settings.kinds import Outside
+from edge.model.model import load_model
+from edge.settings.section import Outside
 from edge.types import Block, Fault, Scores
 from tests.edge.chests import (
     RATE_HZ,

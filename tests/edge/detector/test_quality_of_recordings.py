@@ -13,7 +13,7 @@ import soxr
 from numpy.typing import NDArray
 
 from edge.detector.quality import LEAST, STRETCHES, fault_of
-from edge.detector.quality_statistics import StretchMeter
+from edge.detector.quality_measures import StretchMeter
 from edge.types import Fault
 from tests.edge.chests import shelf
 from training.datasets.sounds import read_sound

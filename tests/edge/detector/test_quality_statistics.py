@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge.detector.quality_statistics import BREATH, LOW, MID, StretchMeter
+from edge.detector.quality_measures import BREATH, LOW, MID, StretchMeter
 from tests.edge.chests import RATE_HZ, TIME_S, chest, voice
 from tests.edge.knowing import noise
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.detector.event_options import EventOptions
+from edge.detector.class_rules import EventOptions
 from edge.detector.pipeline import Pipeline
 from edge.detector.recalibration import Recalibration
 from edge.types import Scores

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge.detector.sample_counts import SampleCounts
+from edge.detector.statistics import SampleCounts
 from edge.types import Block
 from tests.edge.knowing import block, noise
 

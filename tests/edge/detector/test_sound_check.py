@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edge.artefact.known import KnownSound
 from edge.detector.level import LevelledChunks
 from edge.detector.pipeline import Pipeline
-from edge.detector.sample_counts import SILENT
 from edge.detector.sound_check import SoundCheck, Verdict
+from edge.detector.statistics import SILENT
 from edge.features import FrontEnd
-from edge.settings.kinds import Outside
+from edge.model.training_domain import KnownSound
+from edge.settings.section import Outside
 from edge.types import Event
 from tests.edge.adapting import adaptation
 from tests.edge.fakes import LoudnessModel

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge.detector.sound_statistics import GROUPS, SoundStatistics, group_edges_hz, is_measurable
+from edge.detector.statistics import GROUPS, SoundStatistics, group_edges_hz, is_measurable
 from edge.features import FeatureSpec, FrontEnd, Mel
-from edge.features.presets import GAMMATONE, LOG_MEL, PCEN
+from edge.features.spec import GAMMATONE, LOG_MEL, PCEN
 from tests.edge.knowing import RATE_HZ, block, noise, statistics
 
 TWO_WINDOWS = FeatureSpec(

@@ -7,9 +7,9 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from edge.artefact.model import load_model
 from edge.detector.pipeline import Pipeline
-from edge.sources.demo import DEMO_AUDIO
+from edge.model.model import load_model
+from edge.sources.file_search import DEMO_AUDIO
 from edge.types import Block, Event, Scores
 
 HOURS = 3

@@ -10,8 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edge.artefact.specs import GroupSpec
 from edge.detector.tracker import Tracker
+from edge.model.specs import GroupSpec
 from edge.types import Event, Scores
 from tests.edge.detector.plain_tracker import Found, plain_events
 

@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.artefact.specs import GroupSpec
 from edge.detector.tracker import Tracker
+from edge.model.specs import GroupSpec
 from edge.types import Event, Scores
 
 CLASSES = ("wheeze", "rhonchus")

@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from edge.features.elementary import exp2, log2
+from edge.features.levels import exp2, log2
 
 
 @njit  # type: ignore[untyped-decorator]

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from scipy import signal
 
 from edge.features import Cwt, FeatureSpec, Log
-from edge.features.cwt import cwt_centres_hz, make_cwt_plan
 from edge.features.ring import make_ring
+from edge.features.wavelet import cwt_centres_hz, make_cwt_plan
 from tests.edge.features.listening import chest_like, listen
 
 AUDIBLE_DB = 40  # below the loudest number: fades of noise included, what a band hears of a distant tone not

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edge.features import Cwt, FeatureSpec, FrontEnd, Gammatone, Mel
-from edge.sources.rate_adapter import RateAdapter
+from edge.sources.resample import RateAdapter
 from edge.types import Block
 from tests.edge.features.test_frontend import block, frames_by_index
 

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from edge.api.detect import detect_file
 from edge.api.detector import Detector
-from edge.artefact.model import Model
 from edge.contract.fields import Body
-from edge.delivery.requests import Listening, Request
-from edge.node.looks import NodeLooks
-from edge.node.mel_columns import MelColumns
-from edge.settings.config import Stream
-from edge.sources.demo import DEMO_AUDIO
+from edge.delivery.mqtt_client import Listening, Request
+from edge.model.model import Model
+from edge.node.live_view import NodeLooks
+from edge.node.spectrogram_tiles import MelColumns
+from edge.settings.node import Stream
+from edge.sources.file_search import DEMO_AUDIO
 from edge.sources.opening import open_source
 from edge.types import Block, Gap, Scores
 from tests.edge.conftest import SCHEMAS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge.node.alarm_service import AlarmClock
+from edge.node.alarms import AlarmClock
 from tests.edge.dispatching import Time
 
 

@@ -20,11 +20,10 @@ from edge.node.alarm_inputs import (
     node_values,
     rules_of,
 )
-from edge.node.stream_state import State
-from edge.node.stream_status import StreamStatus
-from edge.settings.alarms import BreathAlarms, PauseAlarm, RateAlarm, check_groups
-from edge.settings.config import parse_config
-from edge.sources.vitals import Vitals
+from edge.node.stream_status import State, StreamStatus
+from edge.settings.node import parse_config
+from edge.settings.sections import BreathAlarms, PauseAlarm, RateAlarm, check_groups
+from edge.sources.source import Vitals
 from edge.ward.alarm_records import Key, Rule
 from edge.ward.alarm_rules import is_watched
 from edge.ward.alarms import Alarms

@@ -10,11 +10,11 @@ import pytest
 
 from edge.delivery.alarm_log import AlarmLog
 from edge.delivery.messages import Message
+from edge.delivery.mqtt_client import Listening
 from edge.delivery.outbox import OutboxStatus
-from edge.delivery.requests import Listening
-from edge.node import alarm_service
+from edge.node import alarms as alarm_service
 from edge.node.alarm_inputs import BedReading, NodeReading
-from edge.node.alarm_service import AlarmClock, AlarmService, WardReading
+from edge.node.alarms import AlarmClock, AlarmService, WardReading
 from edge.ward.alarm_records import AlarmState, Key, Rule, Transition
 from tests.edge.dispatching import NODE, WALL, WALL_S, Time
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from edge.node.box_fingerprint import box_fingerprint
+from edge.node.health import box_fingerprint
 
 
 def machine(root: Path, serial: str = "", address: str = "", machine_id: str = "one image") -> Path:

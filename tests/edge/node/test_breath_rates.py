@@ -7,15 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-import edge.node.breath_rates
-from edge.artefact.model import Model, load_model
+import edge.node.breath
 from edge.contract.fields import Body
 from edge.contract.trend import BREATH_EXPIRY_S
 from edge.detector.pipeline import Pipeline
-from edge.node.bed_breath import BedBreath
-from edge.node.breath_rates import BreathRates
-from edge.node.stream_state import State
-from edge.node.stream_status import StreamStatus
+from edge.model.model import Model, load_model
+from edge.node.breath import BedBreath, BreathRates
+from edge.node.stream_status import State, StreamStatus
 from edge.types import Block
 from edge.ward.respiratory_rate import LOST, RateReading
 from tests.edge.conftest import SCHEMAS
@@ -118,7 +116,7 @@ class _View:
 
 def _published(monkeypatch: pytest.MonkeyPatch, rate: float | None, seconds: int, **changed: Any) -> list[Body]:
     clock, said = Time(), list[tuple[str, Body, int | None]]()
-    monkeypatch.setattr(edge.node.breath_rates, "time", clock)
+    monkeypatch.setattr(edge.node.breath, "time", clock)
     rates = BreathRates([_View(clock, rate, **changed)], load_model(), NODE, lambda *each: said.append(each))
     for _ in range(4 * seconds):
         rates.tick()

@@ -17,8 +17,8 @@ from edge.node.engine import Engine, phase_of
 from edge.node.inbox import OVERLOAD, End
 from edge.node.readers import MOST_STUCK, THREADS, Readers, Reading
 from edge.node.stream import NodeStream
-from edge.node.stream_state import State
-from edge.settings.config import Stream
+from edge.node.stream_status import State
+from edge.settings.node import Stream
 from edge.sources.source import Wait
 from edge.types import Block, Chunk, Gap
 from tests.edge.conftest import wait_for
@@ -282,7 +282,7 @@ def test_a_source_in_real_time_that_computes_all_the_time_is_read_a_tenth_of_the
 
 
 def test_no_chunk_waits_for_a_stream_that_has_no_sound_most_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge.node.scheduler.COMPANIONS_S", PATIENCE_S)  # however long this test takes
+    monkeypatch.setattr("edge.node.scheduling.COMPANIONS_S", PATIENCE_S)  # however long this test takes
     scored = {}
     for idle in (0, 1):
         ward = Ward(Bursts(0, pace=False), Bursts(0, pace=False))

@@ -7,8 +7,8 @@ import threading
 import numpy as np
 import pytest
 
-from edge.node.idle_frames import PENDING_S, IdleFrames
-from edge.settings.config import Stream
+from edge.detector.chunks import PENDING_S, IdleFrames
+from edge.settings.node import Stream
 from edge.types import Block, Scores
 from tests.edge.fakes import Bursts, LoudnessModel
 from tests.edge.streaming import RATE_HZ, Driven, Heard, Script

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge.artefact.model import load_model
-from edge.delivery.requests import Request
-from edge.node import looks, stream_mel
-from edge.node.looks import WAITING
+from edge.delivery.mqtt_client import Request
+from edge.model.model import load_model
+from edge.node import live_view as looks
+from edge.node import spectrogram_tiles as stream_mel
+from edge.node.live_view import WAITING
 from edge.types import Block, Gap
 from tests.edge.fakes import LoudnessModel
 from tests.edge.node.looking import TOPIC, Looking, assert_shows_the_demo, demo_sound, joined, mel_of, scores_of

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edge.artefact.specs import ChunkSpec
 from edge.delivery.mel_message import LOWEST_DB, STEP_DB
 from edge.features import FeatureSpec, FrontEnd, Gammatone, Log, Mel
 from edge.features.logmel import mel_edges_hz
-from edge.node.mel_columns import MelColumns
+from edge.model.specs import ChunkSpec
+from edge.node.spectrogram_tiles import MelColumns
 from edge.types import Block
 
 SPEC = FeatureSpec(

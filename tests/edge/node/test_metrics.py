@@ -18,11 +18,11 @@ from edge.delivery.dispatch import Dispatch
 from edge.delivery.latency import BOUNDS_S, LatencyCounts
 from edge.delivery.messages import Node
 from edge.delivery.outbox import Outbox
+from edge.node.health import STATES, Reports, device_of, health_body, stream_health_body
 from edge.node.metrics import metrics_of
-from edge.node.reports import STATES, Reports, device_of, health_body, stream_health_body
 from edge.node.stream import NodeStream
-from edge.settings.config import parse_config
-from edge.sources.vitals import Vitals
+from edge.settings.node import parse_config
+from edge.sources.source import Vitals
 from edge.types import Block
 from tests.edge.fakes import Bursts, LoudnessModel
 

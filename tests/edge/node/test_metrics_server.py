@@ -12,11 +12,11 @@ from contextlib import suppress
 
 import pytest
 
-from edge.commands.demo.broker import free_port
-from edge.node import metrics_server
-from edge.node.metrics_server import MetricsServer
-from edge.node.reports import Reports
-from edge.settings.watching import Metrics
+from edge.commands.demo_broker import free_port
+from edge.node import metrics as metrics_server
+from edge.node.health import Reports
+from edge.node.metrics import MetricsServer
+from edge.settings.sections import Metrics
 from tests.conftest import HANGS_S
 from tests.edge.conftest import wait_for
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.node.notify import Notifier, StreamHealth, Supervision, describe
+from edge.node.systemd import Notifier, StreamHealth, Supervision, describe
 
 
 class Manager:

@@ -16,7 +16,7 @@ from edge.contract.fields import Body
 from edge.delivery.messages import Message
 from edge.delivery.outbox import Outbox
 from edge.node.service import Service
-from edge.settings.config import parse_config
+from edge.settings.node import parse_config
 from tests.edge.conftest import PATIENCE_S
 from tests.edge.fakes import Bursts, LoudnessModel
 from tests.edge.outboxes import ALL

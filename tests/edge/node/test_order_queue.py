@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from edge.delivery.alarm_messages import Address
-from edge.delivery.requests import Request
-from edge.node.order_queue import ACKNOWLEDGEMENTS, MINUTE_S, OF_USER, ORDERS, USERS, Order, OrderQueue
+from edge.delivery.mqtt_client import Request
+from edge.node.alarm_inputs import ACKNOWLEDGEMENTS, MINUTE_S, OF_USER, ORDERS, USERS, Order, OrderQueue
 
 
 class Clock:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge.artefact.model import load_model
 from edge.detector.recording import samples_of
-from edge.node.played_beds import HEADROOM, MOST_BEDS, Played, play, search
-from edge.sources.demo import DEMO_AUDIO
+from edge.model.model import load_model
+from edge.node.capacity import HEADROOM, MOST_BEDS, Played, play, search
+from edge.sources.file_search import DEMO_AUDIO
 
 CHUNK_MS = 480.0
 
@@ -53,7 +53,7 @@ def test_beds_are_sustained_in_time_with_headroom_and_nothing_left_out(
 
 
 def test_beds_are_played_in_real_time_and_their_lateness_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge.node.shedding.MOST_WORK_S", 1e9)  # the figures of this machine are not looked at:
+    monkeypatch.setattr("edge.node.scheduling.MOST_WORK_S", 1e9)  # the figures of this machine are not looked at:
     monkeypatch.setattr("edge.node.inbox.LIMIT_S", 1e9)  # a slow one is late, and leaves nothing out
     model = load_model()
     sound = samples_of(DEMO_AUDIO, model.rate_hz)

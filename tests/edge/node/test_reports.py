@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.artefact.model import Model
 from edge.contract.fields import Body
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.messages import Node
 from edge.delivery.outbox import Outbox
-from edge.node.reports import (
+from edge.model.model import Model
+from edge.node.health import (
     SCHEMAS,
     device_of,
     health_body,
@@ -23,9 +23,9 @@ from edge.node.reports import (
     stream_status_body,
 )
 from edge.node.stream import NodeStream
-from edge.node.stream_state import State
-from edge.settings.config import Config, parse_config
-from edge.sources.vitals import Vitals
+from edge.node.stream_status import State
+from edge.settings.node import Config, parse_config
+from edge.sources.source import Vitals
 from edge.types import Block
 from tests.edge import conftest
 from tests.edge.fakes import Bursts

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.artefact.model import MAX_BATCH
-from edge.artefact.specs import ChunkSpec
+from edge.model.model import MAX_BATCH
+from edge.model.specs import ChunkSpec
 from edge.node.engine import phase_of
-from edge.node.scheduler import COMPANIONS_S, Scheduler
+from edge.node.scheduling import COMPANIONS_S, Scheduler
 
 HOP_S = 0.48
 

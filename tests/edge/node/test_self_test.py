@@ -12,12 +12,12 @@ import pytest
 
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.messages import Message, Node
+from edge.delivery.mqtt_client import Request
 from edge.delivery.outbox import Outbox
-from edge.delivery.requests import Request
 from edge.node import self_test
 from edge.node.self_test import SelfTest, can_test
-from edge.settings.mqtt import Mqtt
-from edge.sources.demo import DEMO_TRUTH
+from edge.settings.broker import Mqtt
+from edge.sources.file_search import DEMO_TRUTH
 from edge.sources.source import Wait
 from edge.types import Block, Gap
 from edge.ward.self_test import NOT_BEGUN

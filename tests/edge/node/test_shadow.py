@@ -12,12 +12,12 @@ import pytest
 from numpy.typing import NDArray
 
 from edge.contract.fields import Body
-from edge.node import shadow as shadow_module
+from edge.node import model_comparison as shadow_module
 from edge.node.engine import Engine
 from edge.node.inbox import End
-from edge.node.shadow import MOST_SLOW, Shadow, ShadowBed, open_shadow
+from edge.node.model_comparison import MOST_SLOW, Shadow, ShadowBed, open_shadow
 from edge.node.stream import NodeStream
-from edge.settings.config import Stream, parse_config
+from edge.settings.node import Stream, parse_config
 from edge.types import Block, Chunk, Gap, Scores
 from tests.edge.artefacts import fp32
 from tests.edge.conftest import SCHEMAS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.node.shedding import HEARD_S, MOST_WORK_S, REST_S, Shedding
+from edge.node.scheduling import HEARD_S, MOST_WORK_S, REST_S, Shedding
 
 
 def test_nobody_rests_while_the_work_can_be_done() -> None:

@@ -11,8 +11,8 @@ import pytest
 
 import edge
 from edge.delivery.messages import Node, status_body
-from edge.node.reports import stream_status_body
-from edge.node.stream_state import State
+from edge.node.health import stream_status_body
+from edge.node.stream_status import State
 
 SCHEMAS = Path(edge.__file__).parent / "delivery" / "schema"
 NODE = Node("laennec/v1", "ward", "node", "Test", "0badcafe", "0123abcd")

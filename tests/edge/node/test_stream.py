@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 import edge.node.stream
 from edge.delivery.messages import Message
 from edge.errors import ModelError
-from edge.node.stream_state import StreamTotals
+from edge.node.stream_status import StreamTotals
 from edge.types import Block, Chunk, Gap
 from tests.conftest import HANGS_S
 from tests.edge.conftest import wait_for

@@ -8,10 +8,10 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
-from edge.clips.clip_message import Recorded
-from edge.node.clip_writer import WAITING_CLIPS, ClipWriter
+from edge.clips.clip import Recorded
+from edge.node.clips import WAITING_CLIPS, ClipWriter
 from edge.node.stream_clips import Place, StreamClips
-from edge.settings.clips import ClipSettings
+from edge.settings.sections import ClipSettings
 from edge.types import Block, Gap
 from tests.edge.clips.clips import HEARING, clip
 from tests.edge.clips.test_speech import vowel

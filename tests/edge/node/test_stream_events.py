@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge.detector.after_loss import CAREFUL_FRAMES
+from edge.detector.class_rules import CAREFUL_FRAMES
 from edge.log import LINES
 from edge.node.clock import is_synchronised
-from edge.sources.vitals import Vitals
+from edge.sources.source import Vitals
 from edge.types import Chunk, Gap
 from tests.edge.fakes import Answer, LoudnessModel
 from tests.edge.streaming import (

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from edge.delivery.messages import Latency
 from edge.node.clock import Timeline
-from edge.node.stream_latency import Arrivals, StreamLatency
+from edge.node.stream_events import Arrivals, StreamLatency
 from edge.types import Chunk, Event, Gap
 from tests.edge.dispatching import Time
 from tests.edge.fakes import LoudnessModel

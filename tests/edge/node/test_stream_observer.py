@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edge.detector.sound_check import Verdict
 from edge.node.inbox import Item
-from edge.node.stream_observer import StreamObserver
+from edge.node.observer import StreamObserver
 from edge.types import Block, Chunk, Event, Gap, Scores
 from tests.edge.streaming import RATE_HZ, Driven, Heard, Script, configured, samples_of, sound
 

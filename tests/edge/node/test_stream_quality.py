@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from edge.node.alarm_inputs import bed_reading
+from edge.node.health import stream_health_body
 from edge.node.inbox import OVERLOAD
-from edge.node.reports import stream_health_body
-from edge.settings.config import Stream
+from edge.settings.node import Stream
 from edge.types import Block, Gap
 from edge.ward.coverage import Covered
 from tests.edge.chests import RATE_HZ, ChestModel, Sound, chest, voice

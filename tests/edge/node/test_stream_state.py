@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 import edge.node.engine
 import edge.node.stream
-import edge.node.stream_counts
+import edge.node.stream_status
 from edge.errors import SourceError
-from edge.node.stream_state import State, StreamTotals
-from edge.settings.config import Stream
-from edge.sources.vitals import Trouble
+from edge.node.stream_status import State, StreamTotals
+from edge.settings.node import Stream
+from edge.sources.source import Trouble
 from edge.types import Block, Chunk, Gap
 from tests.edge.fakes import Answer, LoudnessModel
 from tests.edge.streaming import (
@@ -49,7 +49,7 @@ class Time:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Time:
     moved = Time()
     monkeypatch.setattr(edge.node.stream, "time", moved)
-    monkeypatch.setattr(edge.node.stream_counts, "time", moved)
+    monkeypatch.setattr(edge.node.stream_status, "time", moved)
     monkeypatch.setattr(edge.node.engine, "time", moved)
     return moved
 

@@ -16,9 +16,9 @@ from edge.delivery.dispatch import Dispatch
 from edge.delivery.outbox import Outbox, OutboxStatus
 from edge.node.alarm_inputs import bed_reading, bed_values
 from edge.node.engine import Engine
-from edge.node.reports import health_body, stream_health_body
+from edge.node.health import health_body, stream_health_body
 from edge.node.stream_status import STANDS_STILL, StreamStatus, StreamView
-from edge.settings.mqtt import Mqtt
+from edge.settings.broker import Mqtt
 from edge.ward.alarm_records import Key
 from tests.edge.conftest import wait_for
 from tests.edge.fakes import LoudnessModel
@@ -42,7 +42,7 @@ class Behind(Driven):
     """A live stream that is now behind by 3 s and now by 2, which ends what it said of 3."""
 
     def __init__(self) -> None:
-        from edge.settings.config import Stream
+        from edge.settings.node import Stream
 
         super().__init__(Stream(id="bed1", source="script", pace=True), Script(), Heard())
         self.arrive(sound(0.1))

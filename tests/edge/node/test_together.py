@@ -19,8 +19,8 @@ import pytest
 from numpy.typing import NDArray
 
 from edge.api.recording import Event as Found
-from edge.artefact.model import DEFAULT_PATH, Model, load_model
-from edge.sources.demo import DEMO_AUDIO
+from edge.model.model import DEFAULT_PATH, Model, load_model
+from edge.sources.file_search import DEMO_AUDIO
 from edge.sources.opening import open_source
 from edge.types import Block, Event
 from tests.edge.detected import detected

@@ -11,10 +11,10 @@ import pytest
 import edge.node.trends
 from edge.contract.fields import Body
 from edge.contract.trend import TREND_EXPIRY_S
-from edge.delivery.trend_history import TrendHistory, read_history
+from edge.delivery.trends import TrendHistory, read_history
 from edge.detector.pipeline import Pipeline
 from edge.node.trends import Trends
-from edge.settings.config import Stream
+from edge.settings.node import Stream
 from edge.types import Block, Gap, Scores
 from tests.conftest import HANGS_S
 from tests.edge.conftest import SCHEMAS

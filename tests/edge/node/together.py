@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from edge.artefact.model import Model
 from edge.detector.pipeline import Pipeline
+from edge.model.model import Model
 from edge.node.engine import phase_of
-from edge.node.scheduler import Scheduler
+from edge.node.scheduling import Scheduler
 from edge.types import Block, Event
 
 

@@ -10,12 +10,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.image import imread
 
 from edge.api.recording import drawn
-from edge.artefact.model import Model
 from edge.features import FRONT_ENDS
+from edge.model.model import Model
 from edge.pictures.drawing import DOTS_PER_IN, WIDTH_IN, draw, hz_ticks, make_figure
-from edge.pictures.picture import DetectedEvent, picture_options
-from edge.pictures.spectrogram import MOST_COLUMNS, band_centres_hz
-from edge.sources.demo import DEMO_AUDIO
+from edge.pictures.spectrogram import MOST_COLUMNS, DetectedEvent, band_centres_hz, picture_options
+from edge.sources.file_search import DEMO_AUDIO
 from tests.edge.detected import detected
 from tests.edge.pictures.test_spectrogram import MODEL, RATE_HZ, SPECS, noise, see, tone, written
 

@@ -13,13 +13,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edge.artefact.model import load_model
 from edge.features import FRONT_ENDS, FeatureSpec, FrontEnd
 from edge.features.parts import EAR_MIN_HZ, EAR_Q
-from edge.pictures.columns import Columns
-from edge.pictures.picture import PictureOptions, Spectrogram
-from edge.pictures.spectrogram import MOST_COLUMNS, band_centres_hz, centre_samples, spectrogram
-from edge.sources.demo import DEMO_AUDIO
+from edge.model.model import load_model
+from edge.pictures.spectrogram import (
+    MOST_COLUMNS,
+    Columns,
+    PictureOptions,
+    Spectrogram,
+    band_centres_hz,
+    centre_samples,
+    spectrogram,
+)
+from edge.sources.file_search import DEMO_AUDIO
 from edge.types import Block, Frames
 
 RATE_HZ = 8000

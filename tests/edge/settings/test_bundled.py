@@ -9,9 +9,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from edge.artefact.model import DEFAULT_PATH, LIGHT_PATH
 from edge.commands import ModelOption
-from edge.settings.config import load_config, parse_config
+from edge.model.model import DEFAULT_PATH, LIGHT_PATH
+from edge.settings.node import load_config, parse_config
 
 STREAMS = [{"id": "bed1", "source": "a.wav"}]
 WORDS = {"default": DEFAULT_PATH, "light": LIGHT_PATH}

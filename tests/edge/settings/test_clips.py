@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from edge.errors import ConfigError
-from edge.settings.config import Config, parse_config
+from edge.settings.node import Config, parse_config
 
 
 def parsed(**tree: Any) -> Config:

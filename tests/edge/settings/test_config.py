@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.errors import ConfigError
-from edge.settings import config as config_module
-from edge.settings.config import Config, check_classes, load_config, parse_config
-from edge.settings.mqtt import Mqtt
+from edge.settings import node as config_module
+from edge.settings.broker import Mqtt
+from edge.settings.node import Config, check_classes, load_config, parse_config
 from tests.edge.fakes import LoudnessModel
 
 WARD = """

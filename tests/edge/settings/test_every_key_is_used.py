@@ -6,7 +6,7 @@ import ast
 from pathlib import Path
 
 from edge.settings.board import BoardSettings
-from edge.settings.config import Config
+from edge.settings.node import Config
 from tests.edge.settings.sections import keys_of
 
 EDGE = Path(__file__).parents[3] / "edge"

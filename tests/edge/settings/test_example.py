@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from edge.settings.config import Config, load_config
+from edge.settings.node import Config, load_config
 from tests.edge.settings.sections import keys_of
 
 

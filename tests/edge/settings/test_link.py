@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from edge.errors import ConfigError
-from edge.settings.config import Config, parse_config
+from edge.settings.node import Config, parse_config
 
 
 def config(link: Any, source: str = "link:chest") -> Config:

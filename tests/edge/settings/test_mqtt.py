@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edge.errors import ConfigError
-from edge.settings.mqtt import PASSWORD_VARIABLE, Mqtt, password
+from edge.settings.broker import PASSWORD_VARIABLE, Mqtt, password
 
 
 def test_the_password_comes_from_its_file_or_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from edge.errors import ConfigError
 from edge.settings.board import load_board
-from edge.settings.config import load_config, parse_config
+from edge.settings.node import load_config, parse_config
 
 
 def source_of(text: str, folder: Path | None) -> str:

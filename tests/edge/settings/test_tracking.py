@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from edge.errors import ConfigError
-from edge.settings.config import Config, check_classes, parse_config
-from edge.settings.fingerprint import config_hash
+from edge.settings.node import Config, check_classes, config_hash, parse_config
 from tests.edge.fakes import LoudnessModel
 
 

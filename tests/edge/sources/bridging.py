@@ -11,10 +11,10 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from edge.settings.config import parse_config
 from edge.settings.link import LinkSettings
+from edge.settings.node import parse_config
 from edge.sources.bridge import Bridge
-from edge.sources.link_source import LinkSource
+from edge.sources.device_stream import LinkSource
 from edge.sources.opening import open_source
 from edge.sources.source import read_source
 from edge.types import Block, Gap

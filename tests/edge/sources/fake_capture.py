@@ -15,8 +15,7 @@ import time
 from array import array
 from pathlib import Path
 
-from edge.sources.devices import Device, to_json
-from edge.sources.pipe import Kind, Record
+from edge.sources.capture_pipe import Device, Kind, Record, to_json
 
 RATE_HZ, BUFFER = 8000, 400  # 0.05 s
 MOMENT_NS = 5_000_000_000

@@ -14,7 +14,7 @@ import pytest
 
 from edge.errors import ConfigError, SourceError
 from edge.sources.capture import Recorder
-from edge.sources.devices import Device
+from edge.sources.capture_pipe import Device
 from edge.sources.microphone import Microphone, Timeouts, list_devices
 from edge.sources.source import read_source
 from edge.types import Block

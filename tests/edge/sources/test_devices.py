@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edge.errors import SourceError
-from edge.sources.devices import Device, choose, from_json, to_json
+from edge.sources.capture_pipe import Device, choose, from_json, to_json
 
 BUILT_IN = Device(0, "HDA Intel: ALC257 (hw:0,0)", 2, 48000)
 STETHOSCOPE = Device(3, "Steth Pro: USB Audio (hw:1,0)", 1, 8000, default=True)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge.artefact.model import Model, load_model
 from edge.detector.concealment import Concealment
 from edge.detector.pipeline import Pipeline
+from edge.model.model import Model, load_model
 from edge.types import Block, Event, Scores
 from firmware_bridge.assemble import Assembler
 from firmware_bridge.messages import Samples

@@ -12,11 +12,10 @@ from typing import Literal
 import numpy as np
 import pytest
 
-import edge.sources.link_source
+import edge.sources.device_stream
 from edge.sources.block_queue import BlockQueue, DeviceEpoch, StreamEnd
-from edge.sources.link_source import LinkPolicy, LinkSource
-from edge.sources.source import read_source
-from edge.sources.vitals import MonitoredSource
+from edge.sources.device_stream import LinkPolicy, LinkSource
+from edge.sources.source import MonitoredSource, read_source
 from edge.types import Block, Gap
 from firmware_bridge.clock import ClockState
 
@@ -26,7 +25,7 @@ SURE = ClockState(rate_hz=8000.0, ppm=0.0, zero_ns=0, residual_ms=0.1, span_s=20
 @pytest.fixture(autouse=True, scope="module")
 def _hurry() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(edge.sources.link_source, "POLL_S", 0.001)
+        patch.setattr(edge.sources.device_stream, "POLL_S", 0.001)
         yield
 
 
@@ -200,7 +199,7 @@ def test_a_grossly_wrong_rate_is_masked_for_ever_and_no_resampler_made_of_it(rat
 
 
 def test_nothing_of_a_count_is_given_before_its_rate_was_put_to_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(edge.sources.link_source, "MEASURING_S", 600.0)  # a machine that is busy may take 2 s to here
+    monkeypatch.setattr(edge.sources.device_stream, "MEASURING_S", 600.0)  # a machine that is busy may take 2 s to here
     fresh = count(clock=replace(SURE, is_sure=False, span_s=0.0))
     source = LinkSource("link:chest", "0x00000001", LinkPolicy(8000, "resample"), LinkReader())
     stop, out = threading.Event(), []

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from edge.log import LINES
-from edge.sources.monitored import ConditionLog, trouble_of
-from edge.sources.vitals import Trouble
+from edge.sources.device_stream import ConditionLog, trouble_of
+from edge.sources.source import Trouble
 from firmware_bridge.records import Condition
 
 LOST = Condition("lost", True, False, "no samples for 2 s")
@@ -18,7 +18,7 @@ RATE = Condition("wrong rate", True, False, "rate 8 Hz: expected 1,000 to 200,00
 
 
 def test_a_condition_that_comes_and_goes_all_the_time_does_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    log = ConditionLog(logging.getLogger("edge.sources.monitored"))
+    log = ConditionLog(logging.getLogger("edge.sources.device_stream"))
     with caplog.at_level(logging.WARNING):
         for k in range(100):
             log.log_condition(7, 0, replace(LOST, active=k % 2 == 0))
@@ -33,7 +33,7 @@ def test_a_condition_that_comes_and_goes_all_the_time_does_not_fill_the_log(capl
 
 
 def test_a_device_that_talks_all_the_time_does_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    log = ConditionLog(logging.getLogger("edge.sources.monitored"))
+    log = ConditionLog(logging.getLogger("edge.sources.device_stream"))
     with caplog.at_level(logging.INFO):
         for k in range(1000):
             log.log_text(7, f"mic restarted {k}")

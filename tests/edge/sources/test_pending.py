@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edge.errors import ConfigError, SourceError
-from edge.sources.pending import PendingSource, open_or_retry
+from edge.sources.opening import PendingSource, open_or_retry
 from edge.sources.source import read_source
 from edge.types import Block, Gap
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.errors import WireError
-from edge.sources.pipe import HEADER, Kind, Reader, Record
+from edge.sources.capture_pipe import HEADER, Kind, Reader, Record
 
 RECORDS = st.builds(
     Record,

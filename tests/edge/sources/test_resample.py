@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.sources.rate_adapter import RateAdapter
-from edge.sources.resample import REACH, Resampler
+from edge.sources.resample import REACH, RateAdapter, Resampler
 from edge.types import Block, Gap
 
 RATES_HZ = [4000, 6000, 7999, 11025, 16000, 22050, 44100, 48000, 96000, 192000]

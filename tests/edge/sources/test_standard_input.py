@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from edge.errors import SourceError
-from edge.sources.demo import DEMO_AUDIO
 from edge.sources.file import FileSource
+from edge.sources.file_search import DEMO_AUDIO
 
 Piped = Callable[[Path], None]
 

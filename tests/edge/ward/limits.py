@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge.artefact.burden_limits import BurdenLimits, LimitRow
+from edge.model.alarm_limits import BurdenLimits, LimitRow
 
 
 def row(budget: float, limits: tuple[float, float], alarms: float, found: float) -> LimitRow:

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.artefact.specs import GroupSpec
+from edge.model.specs import GroupSpec
 from edge.types import Scores
 from edge.ward.burden import Burden, Reading
 

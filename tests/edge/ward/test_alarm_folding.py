@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from edge.contract.commands import Acknowledge, Inactivate, Pause
-from edge.ward.alarm_folding import MOST_PEOPLE, beyond, folded, signals_alone
 from edge.ward.alarm_records import Key, Record, Rule, Transition, from_line, to_line
+from edge.ward.alarm_rules import MOST_PEOPLE, beyond, folded, signals_alone
 from edge.ward.alarms import REMEMBERED, WRITTEN_UNCHANGED, Alarms
 
 KEY = Key("bed1", "continuous")

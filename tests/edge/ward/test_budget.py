@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.ward.alarm_budget import DAY_S, LIMITS, Bed, count_alarms, is_alarming, limits_within, lowest_within
 from edge.ward.alarm_rules import HYSTERESIS
-from edge.ward.budget import DAY_S, LIMITS, Bed, count_alarms, is_alarming, limits_within, lowest_within
 
 UNKNOWN = float("nan")
 

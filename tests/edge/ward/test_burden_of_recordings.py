@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge.artefact.model import Model, load_model
 from edge.detector.pipeline import Pipeline
-from edge.sources.demo import DEMO_AUDIO
+from edge.model.model import Model, load_model
 from edge.sources.file import FileSource
+from edge.sources.file_search import DEMO_AUDIO
 from edge.types import Block, Scores
 from edge.ward.burden import Burden, Reading
 

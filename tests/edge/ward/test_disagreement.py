@@ -7,7 +7,7 @@ from dataclasses import asdict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.ward.disagreement import CONFIRM_S, MOST, NEAR_S, SIDES, Counts, Disagreement, Side
+from edge.ward.model_comparison import CONFIRM_S, MOST, NEAR_S, SIDES, Counts, Disagreement, Side
 
 RATE_HZ = 1000
 GROUPS = ("continuous", "discontinuous")

@@ -7,8 +7,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from edge.delivery.trend import Minute
-from edge.ward.ward_record import MOST_MINUTES, beds_of
+from edge.delivery.trends import Minute
+from edge.ward.alarm_budget import MOST_MINUTES, beds_of
 from tests.edge.ward.scoring import MINUTE, burden, part, random_scores
 
 NOON_S = 1_800_000_000.0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.commands.demo.broker import Broker
+from edge.commands.demo_broker import Broker
 from tests.deploy import conftest as deploy
 
 fast_folder, standin, box, jetson, made = deploy.fast_folder, deploy.standin, deploy.box, deploy.jetson, deploy.made

@@ -81,7 +81,7 @@ def _deploy_and_undeploy(root: str) -> Seen:
         running_after_again=layout.running(),
         configured=_configured(layout),
         settings_after=layout.config.read_text(),
-        release=_run(layout, "python", "-I", "-c", "from edge.node.reports import release; print(release())").stdout,
+        release=_run(layout, "python", "-I", "-c", "from edge.node.health import release; print(release())").stdout,
         doctor=doctor.stdout + doctor.stderr,
         doctor_code=doctor.returncode,
         undeploy_code=make(root, "undeploy").returncode,

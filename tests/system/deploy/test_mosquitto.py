@@ -15,8 +15,8 @@ import pytest
 import yaml
 from paho.mqtt.enums import CallbackAPIVersion
 
-from edge.commands.demo.broker import Broker
-from edge.sources.demo import DEMO_AUDIO
+from edge.commands.demo_broker import Broker
+from edge.sources.file_search import DEMO_AUDIO
 from tests.conftest import HANGS_S
 from tests.deploy.mosquitto_setup import needs_mosquitto, setup
 from tests.edge.conftest import PATIENCE_S, wait_for

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from edge.commands.demo.broker import Broker
-from edge.doctor import broker as broker_check
-from edge.doctor.broker import broker as look_at_broker
-from edge.settings.config import load_config
+from edge.commands.demo_broker import Broker
+from edge.commands.doctor import delivery as broker_check
+from edge.commands.doctor.delivery import broker as look_at_broker
+from edge.settings.node import load_config
 from tests.deploy.mosquitto_setup import needs_mosquitto, setup
 from tests.system.deploy.test_mosquitto import leaves_a_socket, ward
 

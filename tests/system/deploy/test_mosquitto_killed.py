@@ -17,12 +17,12 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from edge.commands.demo.broker import Broker
+from edge.commands.demo_broker import Broker
 from edge.contract.events import EVENT_EXPIRY_S
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.messages import Message, Node
 from edge.delivery.outbox import Outbox
-from edge.settings.config import Config, load_config
+from edge.settings.node import Config, load_config
 from tests.conftest import HANGS_S
 from tests.deploy.mosquitto_setup import needs_mosquitto
 from tests.edge.conftest import PATIENCE_S, wait_for

@@ -24,7 +24,7 @@ from deploy.errors import DeployError
 from deploy.session import Target, ask, facts_of
 from deploy.transport import Ssh
 from deploy.wheelhouse import PROJECT
-from edge.commands.demo.broker import free_port
+from edge.commands.demo_broker import free_port
 from tests.deploy.conftest import CONFIG, Box
 
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")

@@ -11,10 +11,10 @@ from edge.delivery.dispatch import Dispatch
 from edge.delivery.messages import Node, new_boot_id
 from edge.delivery.outbox import Outbox
 from edge.log import setup
-from edge.node import alarm_service
+from edge.node import alarms as alarm_service
 from edge.node.alarm_inputs import BedReading, NodeReading, rules_of
-from edge.node.alarm_service import AlarmService, WardReading
-from edge.settings.config import parse_config
+from edge.node.alarms import AlarmService, WardReading
+from edge.settings.node import parse_config
 from tests.edge.conftest import PATIENCE_S
 
 GROUPS = ("continuous", "discontinuous")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from edge.commands.demo.broker import Broker
+from edge.commands.demo_broker import Broker
 from tests.edge import conftest as edge
 from tests.edge.conftest import Watcher
 from tests.edge.sources import conftest as sources

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from edge.commands import stop_on_signals
 from edge.delivery.outbox import Outbox
 from edge.log import setup
-from edge.node.notify import Notifier
 from edge.node.service import Service
-from edge.settings.config import parse_config
+from edge.node.systemd import Notifier
+from edge.settings.node import parse_config
 from edge.sources.source import Wait
 from edge.types import Block, Chunk, Gap
 from tests.edge.fakes import Answer, Bursts, LoudnessModel

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from edge.errors import LaennecError
-from edge.releases.model_store import ModelStore
+from edge.model.releases.store import ModelStore
 
 STEPS = {"fsync", "rename", "replace", "mkdir", "open", "write", "chmod", "unlink", "rmdir", "flock"}
 

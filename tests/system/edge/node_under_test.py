@@ -8,13 +8,18 @@ from contextlib import closing
 from pathlib import Path
 
 from edge.commands import stop_on_signals
-from edge.delivery import dispatch, passing
+from edge.delivery import dispatch
+from edge.delivery import sender as passing
 from edge.delivery.outbox import Outbox
 from edge.features import warm_up
 from edge.log import setup
-from edge.node import alarm_service, inbox, looks, node_clips, service, shedding, trends
+from edge.node import alarms as alarm_service
+from edge.node import clips as node_clips
+from edge.node import inbox, service, trends
+from edge.node import live_view as looks
+from edge.node import scheduling as shedding
 from edge.node.service import Service
-from edge.settings.config import parse_config
+from edge.settings.node import parse_config
 from tests.edge.fakes import Bursts, LoudnessModel
 
 PATIENCE_S = 60.0  # for an orderly end; that it takes two seconds where something hangs is tested with `hanging_node`

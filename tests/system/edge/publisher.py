@@ -8,7 +8,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.edge.conftest import PATIENCE_S
-from tests.edge.neighbours.messages import BED, event
+from tests.edge.server.exports.messages import BED, event
 
 
 class Publisher:

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 import edge.delivery.dispatch
-import edge.node.alarm_service
+import edge.node.alarms
 import edge.node.service
 import edge.node.stream
-from edge.commands.demo.broker import Broker
+from edge.commands.demo_broker import Broker
 from edge.delivery.outbox import Outbox
 from edge.node.service import Service
-from edge.settings.config import parse_config
+from edge.settings.node import parse_config
 from edge.sources.source import Wait
 from edge.types import Block, Gap
 from tests.edge.conftest import PATIENCE_S, Watcher, wait_for
@@ -42,7 +42,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """A bed of which nothing came for a moment is lost."""
     for name in ("STREAMS_END_S", "CLOSE_S", "LAST_DELIVERY_S"):  # a busy machine may take its time to end
         monkeypatch.setattr(edge.node.service, name, PATIENCE_S)
-    monkeypatch.setattr(edge.node.alarm_service, "STOPPED_S", PATIENCE_S)
+    monkeypatch.setattr(edge.node.alarms, "STOPPED_S", PATIENCE_S)
     monkeypatch.setattr(edge.delivery.dispatch, "STOPPED_S", PATIENCE_S)
     monkeypatch.setattr(edge.node.stream, "STALL_S", 0.2)
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from edge.commands.demo.broker import Broker, free_port
+from edge.commands.demo_broker import Broker, free_port
 from edge.delivery.alarm_history import parse
-from edge.node import alarm_service
+from edge.node import alarms as alarm_service
 from edge.ward.alarm_records import Transition
 from tests.edge.conftest import Watcher, wait_for
 from tests.system.edge.alarms_under_test import Ward

@@ -11,12 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import edge.sources.link_source
+import edge.sources.device_stream
 from edge.errors import ConfigError, SourceError
 from edge.sources.bridge import Bridge, open_bridge
-from edge.sources.link_opening import limits_of
+from edge.sources.link_opening import ReplayCounters, limits_of
 from edge.sources.opening import open_source
-from edge.sources.replay_counters import ReplayCounters
 from edge.types import Block, Gap
 from firmware_bridge import clock, cobs
 from firmware_bridge.auth import ReplayCounter, seal
@@ -121,7 +120,7 @@ def test_sound_keeps_its_times_when_a_later_hello_says_another_rate(port: Port, 
 
 
 def test_a_grossly_wrong_rate_is_never_judged(port: Port, bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(edge.sources.link_source, "MEASURING_S", 60.0)  # this machine may be slow
+    monkeypatch.setattr(edge.sources.device_stream, "MEASURING_S", 60.0)  # this machine may be slow
     monkeypatch.setattr(clock, "FIRST_SPAN_S", FIRST_SPAN_S)
     with listening(bridge) as heard:
         port.send(Packet(DEVICE, Hello((StreamInfo(0, 16_000_000),)), boot=1))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from edge.sources.bridge import Bridge, open_bridge
-from edge.sources.vitals import Trouble, Vitals
+from edge.sources.source import Trouble, Vitals
 from firmware_bridge import cobs
 from firmware_bridge.messages import Hello, StreamInfo
 from firmware_bridge.wire import Packet, encode

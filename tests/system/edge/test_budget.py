@@ -10,9 +10,8 @@ from pathlib import Path
 import onnx
 import pytest
 
-from edge.artefact.seal import seal
-from edge.delivery.trend import Minute
-from edge.delivery.trend_history import TrendHistory
+from edge.delivery.trends import Minute, TrendHistory
+from edge.model.onnx_file import seal
 from tests.conftest import HANGS_S
 from tests.edge.small_graph import small_artefact
 from tests.edge.ward.limits import TABLE

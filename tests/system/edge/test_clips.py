@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from edge.clips.clip import from_json
-from edge.clips.stored import find_clip, read_pcm
-from edge.commands.demo.broker import Broker, free_port
+from edge.clips.folder import find_clip, read_pcm
+from edge.commands.demo_broker import Broker, free_port
 from tests.conftest import HANGS_S
 from tests.edge.conftest import Watcher, wait_for
 from tests.edge.full_disk import small_disk

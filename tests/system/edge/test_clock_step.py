@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from edge.clips.stored import find_clip
-from edge.commands.demo.broker import Broker
+from edge.clips.folder import find_clip
+from edge.commands.demo_broker import Broker
 from tests.edge.conftest import Watcher, wait_for
 from tests.edge.fakes import LoudnessModel
 from tests.edge.streaming import clock_s

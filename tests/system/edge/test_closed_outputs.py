@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.sources.demo import DEMO_AUDIO
+from edge.sources.file_search import DEMO_AUDIO
 from tests.conftest import HANGS_S
 
 

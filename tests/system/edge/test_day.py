@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from edge.contract.commands import Acknowledge, Command, Inactivate, Pause
 from edge.detector.tracker import Tracker
 from edge.node.alarm_inputs import BedReading, bed_values, rules_of
-from edge.settings.config import parse_config
+from edge.settings.node import parse_config
 from edge.types import Scores
 from edge.ward.alarm_records import Key, Rule, Value, from_line, to_line
 from edge.ward.alarms import Alarms

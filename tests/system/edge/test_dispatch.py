@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from edge.commands.demo.broker import Broker, free_port
+from edge.commands.demo_broker import Broker, free_port
 from edge.contract.events import EVENT_EXPIRY_S
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.messages import Message, Node
 from edge.delivery.outbox import Outbox
-from edge.settings.mqtt import Mqtt
+from edge.settings.broker import Mqtt
 from tests.edge.conftest import PATIENCE_S, Watcher, wait_for
 from tests.edge.fakes import RudeBroker
 
@@ -68,7 +68,7 @@ def test_an_event_leaves_the_disk_when_the_broker_has_it(
 def test_without_a_broker_events_wait_and_are_late_when_it_comes(
     start: Start, outbox: Outbox, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge.delivery.in_flight.BACKLOG_PER_S", 0.0)
+    monkeypatch.setattr("edge.delivery.sender.BACKLOG_PER_S", 0.0)
     dispatch = start(port := free_port())
     for number in range(50):
         dispatch.send(event(number))
@@ -76,7 +76,7 @@ def test_without_a_broker_events_wait_and_are_late_when_it_comes(
     wait_for(lambda: "broker=unreachable" in caplog.text, "the line that says so")
     with Broker("mosquitto", port):
         watcher = Watcher(port)
-        monkeypatch.setattr("edge.delivery.in_flight.BACKLOG_PER_S", 100.0)  # not before somebody listens
+        monkeypatch.setattr("edge.delivery.sender.BACKLOG_PER_S", 100.0)  # not before somebody listens
         wait_for(lambda: numbers(watcher) == list(range(50)), "the backlog in order")
         assert all(body["late"] for body in watcher.bodies("/event"))
         dispatch.send(event(50))
@@ -123,12 +123,12 @@ def test_connections_that_break_all_the_time_bring_every_event_at_least_once(sta
 def test_live_events_go_before_the_backlog(
     start: Start, outbox: Outbox, broker: Broker, watcher: Watcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge.delivery.in_flight.BACKLOG_PER_S", 1.0)  # five minutes of it
+    monkeypatch.setattr("edge.delivery.sender.BACKLOG_PER_S", 1.0)  # five minutes of it
     outbox.put([event(number) for number in range(300)])
     dispatch = start(broker.port)
     wait_for(lambda: numbers(watcher), "the first of the backlog")
     dispatch.send(event(1000))
-    monkeypatch.setattr("edge.delivery.in_flight.BACKLOG_PER_S", 100.0)
+    monkeypatch.setattr("edge.delivery.sender.BACKLOG_PER_S", 100.0)
     wait_for(lambda: len(numbers(watcher)) == 301, "all events")
     order = numbers(watcher)
     assert order.index(1000) < 290

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from jsonschema import validate
 
-from edge.commands.demo.broker import Broker
-from tests.edge.doctor import test_doctor
-from tests.edge.doctor.test_doctor import doctor
+from edge.commands.demo_broker import Broker
+from tests.edge.commands.doctor import test_doctor
+from tests.edge.commands.doctor.test_doctor import doctor
 from tests.edge.wards import ward
 
 model = test_doctor.model

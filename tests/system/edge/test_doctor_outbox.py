@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from edge.delivery.outbox import Outbox
+from tests.edge.commands.doctor.test_doctor_outbox import filled, look
 from tests.edge.conftest import wait_for
-from tests.edge.doctor.test_doctor_outbox import filled, look
 from tests.edge.wards import settings
 
 LOCKER = """

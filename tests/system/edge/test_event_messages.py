@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from edge.commands.demo.broker import Broker
+from edge.commands.demo_broker import Broker
 from tests.conftest import HANGS_S
 from tests.edge.conftest import Watcher, wait_for
 

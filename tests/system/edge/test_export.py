@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from edge.commands.demo.broker import Broker, free_port
-from edge.neighbours.journal import journals, read
+from edge.commands.demo_broker import Broker, free_port
+from edge.server.exports.journal import journals, read
 from tests.conftest import HANGS_S
 from tests.edge.conftest import wait_for
-from tests.edge.neighbours.messages import BED, event, transition, trend
+from tests.edge.server.exports.messages import BED, event, transition, trend
 from tests.system.edge.consumer import KEEPING
 from tests.system.edge.publisher import Publisher
 

@@ -8,8 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from edge.commands.demo.broker import Broker, free_port
-from edge.sources.demo import DEMO_AUDIO
+from edge.commands.demo_broker import Broker, free_port
+from edge.sources.file_search import DEMO_AUDIO
 from tests.conftest import HANGS_S
 from tests.edge.conftest import Watcher, wait_for
 from tests.edge.full_disk import SmallDisk, small_disk

@@ -10,20 +10,20 @@ from typing import Any
 
 import pytest
 
-from edge.commands.demo.broker import Broker
+from edge.commands.demo_broker import Broker
 from edge.delivery.messages import Node
 from edge.delivery.mqtt_client import ClientFactory
 from edge.delivery.one_off_session import OneOffSession
-from edge.neighbours.home_assistant import announcement, beds_of
-from edge.node import alarm_service
-from edge.settings.config import Stream
-from edge.settings.home_assistant import HomeAssistant
-from edge.settings.mqtt import Mqtt
-from edge.sources.demo import DEMO_AUDIO
+from edge.node import alarms as alarm_service
+from edge.node.home_assistant import announcement, beds_of
+from edge.settings.broker import Mqtt
+from edge.settings.node import Stream
+from edge.settings.sections import HomeAssistant
+from edge.sources.file_search import DEMO_AUDIO
 from edge.ward.alarm_records import Key
 from tests.conftest import HANGS_S
 from tests.edge.conftest import Watcher, wait_for
-from tests.edge.neighbours.discovery import DISCOVERY, render
+from tests.edge.server.exports.discovery import DISCOVERY, render
 from tests.system.edge.alarms_under_test import Ward
 
 CONFIG = "homeassistant/device/laennec_local_n/{}/config"

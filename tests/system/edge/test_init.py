@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from edge.commands.demo.broker import Broker
-from edge.settings.config import load_config
-from edge.sources.demo import DEMO_AUDIO
+from edge.commands.demo_broker import Broker
+from edge.settings.node import load_config
+from edge.sources.file_search import DEMO_AUDIO
 
 COMMAND = (sys.executable, "-m", "edge", "init")
 HANGS_S = 300

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[3]
 NOBODY = 65534
 NOWHERE = "/dev/null/none"  # nobody can make a folder there, root neither
 AS_NOBODY = f"""
-import encodings.cp437, edge.kernel_cache, numba, numba.core.event  # the interpreter may be readable by root alone
+import encodings.cp437, edge.kernels, numba, numba.core.event  # the interpreter may be readable by root alone
 numba.njit(lambda x: x + 1.0)(1.0)
 os.setgroups([]), os.setgid({NOBODY}), os.setuid({NOBODY})
 """
@@ -32,7 +32,7 @@ with install_recorder("numba:compile") as compiled:
     print(outer(20.0), not compiled.buffer)
 """
 OUTER = """
-from edge.kernel_cache import kernel
+from edge.kernels import kernel
 from inner import inner
 
 @kernel

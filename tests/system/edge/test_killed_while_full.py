@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from edge.commands.demo.broker import Broker, free_port
+from edge.commands.demo_broker import Broker, free_port
 from tests.conftest import HANGS_S
 from tests.edge.conftest import wait_for
 from tests.edge.full_disk import SmallDisk, small_disk

@@ -18,10 +18,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from edge.commands.link.simulation import recordings, simulator
-from edge.commands.link.watch import replay
+from edge.commands.link import recordings, simulator
+from edge.commands.link_watch import replay
 from edge.errors import ConfigError, SourceError
-from edge.sources.demo import DEMO_AUDIO
+from edge.sources.file_search import DEMO_AUDIO
 from firmware_bridge.capture import Writer
 from firmware_bridge.records import Chunk
 from firmware_bridge.wire import encode

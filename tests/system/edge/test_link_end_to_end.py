@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from edge.commands.demo.broker import Broker
+from edge.commands.demo_broker import Broker
 from edge.errors import ConfigError
 from firmware_bridge.sim import build
 from tests.conftest import HANGS_S

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.commands.demo.broker import free_port
+from edge.commands.demo_broker import free_port
 from tests.conftest import HANGS_S
 from tests.edge.commands.test_link_warnings import COMMAND, link
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from edge.artefact.model import load_model
-from edge.commands.demo.broker import Broker, free_port
+from edge.commands.demo_broker import Broker, free_port
+from edge.model.model import load_model
 from tests.edge.conftest import Watcher, wait_for
 from tests.edge.fakes import LoudnessModel
 from tests.edge.node.looking import assert_shows_the_demo, joined, mel_of, scores_of

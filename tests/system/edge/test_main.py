@@ -18,8 +18,8 @@ import pytest
 import soundfile
 
 from edge import __version__
-from edge.commands.demo.broker import Broker, free_port
-from edge.sources.demo import DEMO_AUDIO
+from edge.commands.demo_broker import Broker, free_port
+from edge.sources.file_search import DEMO_AUDIO
 from tests.conftest import HANGS_S
 from tests.edge.conftest import Watcher
 

@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 
 import deploy
-from edge.commands.demo.broker import Broker, free_port
+from edge.commands.demo_broker import Broker, free_port
 from edge.delivery.outbox import Outbox
 from edge.node.service import Service
-from edge.settings.config import parse_config
-from edge.settings.watching import LEAST_EVERY_S
-from edge.sources.vitals import Trouble, Vitals
+from edge.settings.node import parse_config
+from edge.settings.sections import LEAST_EVERY_S
+from edge.sources.source import Trouble, Vitals
 from edge.ward import self_test
 from tests.edge.conftest import Watcher, wait_for
 from tests.edge.fakes import Bursts, LoudnessModel

@@ -65,7 +65,7 @@ def test_a_kill_at_any_step_of_a_repair_leaves_it_refused_or_repaired(signer: Si
 
 def test_two_processes_that_install_and_promote_at_once_both_end_well(signer: Signer) -> None:
     packages = [signer.package(f"p{days}", days) for days in range(2)]
-    code = "import sys; from pathlib import Path; from edge.releases.model_store import ModelStore; "
+    code = "import sys; from pathlib import Path; from edge.model.releases.store import ModelStore; "
     code += "s = ModelStore(*map(Path, sys.argv[1:3])); r = s.install(Path(sys.argv[3])); s.promote(r.sha256)"
     line = [sys.executable, "-c", code, signer.folder / "models", signer.keys]
     running = [subprocess.Popen([*line, package], cwd=ROOT) for package in (*packages, packages[0])]

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from edge.commands.demo.broker import Broker, free_port
-from edge.delivery import mqtt
-from edge.delivery.mqtt import Acknowledged, Connected, Disconnected, MqttSession, Signal
-from edge.delivery.requests import Listening, Request
-from edge.settings.mqtt import Mqtt
+from edge.commands.demo_broker import Broker, free_port
+from edge.delivery import session as mqtt
+from edge.delivery.mqtt_client import Listening, Request
+from edge.delivery.session import Acknowledged, Connected, Disconnected, MqttSession, Signal
+from edge.settings.broker import Mqtt
 from tests.edge.conftest import Watcher, wait_for
 from tests.edge.fakes import RudeBroker
 

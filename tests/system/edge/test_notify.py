@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.commands.demo.broker import free_port
-from edge.sources.demo import DEMO_AUDIO
+from edge.commands.demo_broker import free_port
+from edge.sources.file_search import DEMO_AUDIO
 from tests.edge.conftest import PATIENCE_S, wait_for
 from tests.edge.node import test_notify
 from tests.edge.node.test_notify import Manager

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 import edge.delivery.dispatch
-from edge.commands.demo.broker import Broker, free_port
+from edge.commands.demo_broker import Broker, free_port
 from edge.contract.events import EVENT_EXPIRY_S
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.messages import Message, Node
 from edge.delivery.outbox import Outbox
-from edge.settings.mqtt import Mqtt
+from edge.settings.broker import Mqtt
 from tests.edge.conftest import Watcher, wait_for
 from tests.edge.fakes import RudeBroker
 from tests.system.edge.consumer import KEEPING, Consumer

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.commands.demo.broker import Broker, free_port
+from edge.commands.demo_broker import Broker, free_port
 from edge.delivery.alarm_log import AlarmLog
 from edge.delivery.outbox_reading import logged_events
 from edge.ward.alarm_records import UNTOLD, Transition

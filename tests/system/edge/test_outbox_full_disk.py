@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.history.sequences import Start, holes, joined
+from edge.server.history.sequences import Start, holes, joined
 from tests.edge.delivery import test_outbox_full_disk
 from tests.edge.full_disk import SmallDisk, small_disk
 

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edge.node.inbox import OVERLOAD
-from edge.node.stream_state import BEHIND_S, LEAVES_OUT
+from edge.node.stream_status import BEHIND_S, LEAVES_OUT
 from edge.types import Chunk
 from tests.edge.conftest import wait_for
 from tests.edge.fakes import Answer, Bursts, LoudnessModel
@@ -39,7 +39,7 @@ class Busy(LoudnessModel):
 def test_under_twice_the_load_no_stream_is_ok_and_late_what_is_left_out_is_told_and_all_recover(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("edge.node.stream_state.RECENT_S", 2.0)  # how long what was left out is remembered
+    monkeypatch.setattr("edge.node.stream_status.RECENT_S", 2.0)  # how long what was left out is remembered
     model = Busy()
     ward = Ward(*(Bursts(1000, pace=True) for _ in range(BEDS)), model=model)
     ward.start()

@@ -14,7 +14,7 @@ import pytest
 
 from deploy.wheelhouse import OF_THE_DEVICE, PROJECT, build_own_wheel
 from edge import __version__
-from edge.sources.demo import DEMO_AUDIO
+from edge.sources.file_search import DEMO_AUDIO
 
 HANGS_S = 300
 NOTEBOOK = PROJECT / "edge/api/notebook.ipynb"

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from edge.commands.demo.broker import Broker
-from edge.sources.demo import DEMO_AUDIO
+from edge.commands.demo_broker import Broker
+from edge.sources.file_search import DEMO_AUDIO
 from tests.conftest import HANGS_S
 from tests.edge.conftest import Watcher
 

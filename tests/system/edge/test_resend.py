@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.commands.demo.broker import Broker, free_port
+from edge.commands.demo_broker import Broker, free_port
 from edge.delivery.resend import Progress, resend
 from edge.errors import SourceError
 from tests.conftest import HANGS_S

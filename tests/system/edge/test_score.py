@@ -17,8 +17,8 @@ import psutil
 import pytest
 import soundfile
 
-from edge.commands.demo.broker import free_port
-from edge.sources.demo import DEMO_AUDIO
+from edge.commands.demo_broker import free_port
+from edge.sources.file_search import DEMO_AUDIO
 from tests.conftest import HANGS_S
 from tests.edge.conftest import wait_for
 

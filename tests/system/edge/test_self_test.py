@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge.artefact.model import Model, load_model
-from edge.commands.demo.broker import Broker
+from edge.commands.demo_broker import Broker
 from edge.delivery.outbox import Outbox
 from edge.features import warm_up
+from edge.model.model import Model, load_model
 from edge.node.service import Outcome, Service
-from edge.settings.config import parse_config
+from edge.settings.node import parse_config
 from edge.sources.source import Wait
 from edge.types import Block, Chunk, Scores
 from edge.ward import self_test

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from edge.commands.demo.broker import Broker, free_port
+from edge.commands.demo_broker import Broker, free_port
+from edge.delivery.message_inbox import nothing_dropped
 from edge.delivery.outbox_reading import logged_events
-from edge.delivery.priority import nothing_dropped
-from edge.node.reports import release
+from edge.node.health import release
 from tests.conftest import HANGS_S
 from tests.edge.conftest import OF_A_NODE, Watcher, wait_for
 from tests.edge.fakes import RudeBroker

@@ -13,16 +13,16 @@ from typing import Any
 
 import pytest
 
-import edge.delivery.delivery_lag
-import edge.delivery.mqtt
+import edge.delivery.latency
+import edge.delivery.session
 import edge.node.alarm_inputs
-import edge.node.reports
+import edge.node.health
 import edge.node.service
-import edge.node.stream_state
-from edge.commands.demo.broker import Broker
+import edge.node.stream_status
+from edge.commands.demo_broker import Broker
 from edge.delivery.outbox import Outbox
 from edge.node.service import Service
-from edge.settings.config import parse_config
+from edge.settings.node import parse_config
 from tests.edge.conftest import Watcher, wait_for
 from tests.edge.fakes import Bursts, LoudnessModel
 from tests.edge.streaming import made_ready
@@ -74,9 +74,9 @@ class SlowWire:
 def slow(broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A node with two events a second, one message on its way at a time, and acknowledgements that take their time."""
     made_ready()
-    for module in (edge.delivery.delivery_lag, edge.node.alarm_inputs, edge.node.reports, edge.node.stream_state):
+    for module in (edge.delivery.latency, edge.node.alarm_inputs, edge.node.health, edge.node.stream_status):
         monkeypatch.setattr(module, "LATE_S", 2.5)
-    monkeypatch.setattr(edge.delivery.mqtt, "RECEIVE_MAXIMUM", 1)
+    monkeypatch.setattr(edge.delivery.session, "RECEIVE_MAXIMUM", 1)
     monkeypatch.setattr(edge.node.service, "HEALTH_S", 2.0)
     with closing(SlowWire(broker.port)) as wire, closing(Outbox(tmp_path / "outbox.db", 10, 1)) as outbox:
         tree = {

@@ -11,7 +11,7 @@ import pytest
 from matplotlib.image import imread
 
 from edge.pictures.drawing import DOTS_PER_IN, WIDTH_IN
-from edge.sources.demo import DEMO_AUDIO
+from edge.sources.file_search import DEMO_AUDIO
 from tests.conftest import HANGS_S
 from tests.system.edge.test_main import HEAVY, laennec
 

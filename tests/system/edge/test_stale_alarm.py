@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from edge.commands.demo.broker import Broker
+from edge.commands.demo_broker import Broker
 from tests.edge.conftest import Watcher, wait_for
 
 ALARM = "s/bed1/alarm/continuous"

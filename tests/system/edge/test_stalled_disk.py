@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+import edge.delivery.database
+import edge.delivery.disk
 import edge.delivery.dispatch
-import edge.delivery.patient
-import edge.delivery.store_file
-from edge.commands.demo.broker import Broker
-from edge.node import alarm_service
+from edge.commands.demo_broker import Broker
+from edge.node import alarms as alarm_service
 from tests.edge.conftest import PATIENCE_S, Watcher, wait_for
 from tests.edge.outboxes import refusing
 from tests.system.edge.alarms_under_test import Ward
@@ -28,8 +28,8 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(alarm_service, "LOOK_S", 0.02)
     monkeypatch.setattr(alarm_service, "RETRY_S", 0.2)
     monkeypatch.setattr(edge.delivery.dispatch, "STALLED_S", 0.2)
-    monkeypatch.setattr(edge.delivery.patient, "STALLED_S", 0.2)
-    monkeypatch.setattr(edge.delivery.store_file, "BUSY_S", PATIENCE_S)
+    monkeypatch.setattr(edge.delivery.disk, "STALLED_S", 0.2)
+    monkeypatch.setattr(edge.delivery.database, "BUSY_S", PATIENCE_S)
 
 
 @contextmanager

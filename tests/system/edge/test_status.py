@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from edge.commands.demo.broker import Broker, free_port
+from edge.commands.demo_broker import Broker, free_port
 from edge.delivery import dispatch
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.outbox import Outbox
-from edge.settings.mqtt import Mqtt
+from edge.settings.broker import Mqtt
 from tests.edge.conftest import PATIENCE_S, Watcher, wait_for
 from tests.edge.node.test_status import NODE
 

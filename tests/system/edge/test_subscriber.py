@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 import pytest
 
-from edge.commands.demo.broker import Broker, free_port
-from edge.delivery.subscriber import Arrived, Subscriber, Subscription
-from edge.settings.mqtt import Mqtt
+from edge.commands.demo_broker import Broker, free_port
+from edge.delivery.consumer import Arrived, Subscriber, Subscription
+from edge.settings.broker import Mqtt
 from tests.edge.conftest import wait_for
 from tests.system.edge.publisher import Publisher
 

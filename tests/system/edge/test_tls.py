@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from edge.commands.demo.broker import Broker
+from edge.commands.demo_broker import Broker
+from edge.commands.doctor.delivery import broker as look_at_broker
 from edge.delivery import mqtt_client, tls
-from edge.delivery.mqtt import MqttSession
-from edge.doctor.broker import broker as look_at_broker
-from edge.settings.mqtt import Mqtt, Tls
+from edge.delivery.session import MqttSession
+from edge.settings.broker import Mqtt, Tls
 from tests.edge.conftest import wait_for
 from tests.edge.delivery import test_tls
 from tests.edge.delivery.test_tls import Files

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from edge.commands.demo.broker import Broker, free_port
+from edge.commands.demo_broker import Broker, free_port
 from edge.delivery.alarm_log import AlarmLog
 from edge.delivery.dispatch import INBOX_MESSAGES
-from edge.node import alarm_service
-from edge.node.alarm_service import WardReading
+from edge.node import alarms as alarm_service
+from edge.node.alarms import WardReading
 from edge.ward.alarm_records import UNTOLD, AlarmState, Key, Transition
 from tests.edge.conftest import Watcher, wait_for
 from tests.system.edge.alarms_under_test import Ward

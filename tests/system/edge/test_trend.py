@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.commands.demo.broker import free_port
-from edge.delivery.trend import Minute
-from edge.delivery.trend_history import history_path, read_history
+from edge.commands.demo_broker import free_port
+from edge.delivery.trends import Minute, history_path, read_history
 from edge.errors import LaennecError
 from tests.conftest import HANGS_S
 from tests.edge.conftest import Watcher, wait_for

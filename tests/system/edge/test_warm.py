@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.sources.demo import DEMO_AUDIO
+from edge.sources.file_search import DEMO_AUDIO
 from tests.conftest import HANGS_S
 
 Begin = Callable[[], "subprocess.Popen[str]"]

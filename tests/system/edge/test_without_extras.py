@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from edge.commands.demo.broker import free_port
+from edge.commands.demo_broker import free_port
 from edge.errors import EXTRAS
-from edge.sources.demo import DEMO_AUDIO
+from edge.sources.file_search import DEMO_AUDIO
 
 WITHOUT = f"""
 import sys

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.artefact.model import DEFAULT_PATH
-from edge.releases.model_store import ModelStore
+from edge.model.model import DEFAULT_PATH
+from edge.model.releases.store import ModelStore
 from export.sign import Terms, new_key, read_private, sign
 from tests.export import test_sign
 from tests.export.test_sign import NOON

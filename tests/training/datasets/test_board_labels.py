@@ -8,14 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.board.clip_index import ClipIndex
-from edge.board.label_export import LEFT_OUT, TABLE, Exported, export_labels
-from edge.board.labels import EventFacts, Label
 from edge.contract.topics import Place
 from edge.delivery.messages import ulid
 from edge.errors import ConfigError
-from tests.edge.board import ward_messages as made
-from tests.edge.board.board_clips import a_clip, hearing, put
+from edge.server.board.clips import ClipIndex
+from edge.server.board.labels import LEFT_OUT, TABLE, EventFacts, Exported, Label, export_labels
+from tests.edge.server.board import ward_messages as made
+from tests.edge.server.board.board_clips import a_clip, hearing, put
 from training.datasets import read_folder
 from training.datasets.targets import COLUMNS
 from training.detector.truth import LabelSpec, Timeline

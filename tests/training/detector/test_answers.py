@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from edge.detector import recording_answer
+from edge.detector import recording as recording_answer
 from edge.errors import ConfigError
 from training.datasets import CLASSES
 from training.detector.answers import (

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.artefact.specs import GroupSpec
+from edge.model.specs import GroupSpec
 from training.datasets import CLASSES, Annotation, Recording
 from training.datasets.targets import WIDTH
 from training.detector.budget import (

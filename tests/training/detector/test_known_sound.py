@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from edge.detector.known_sound import reasons
+from edge.detector.training_domain import reasons
 from edge.features import FeatureSpec, FrontEnd
-from edge.features.presets import PCEN
+from edge.features.spec import PCEN
 from training.datasets import Recording
 from training.detector.known_sound import FEWEST, GAIN_REACH, OUTSIDE, known_sound, margins, measure
 from training.frames import extract

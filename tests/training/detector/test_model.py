@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edge.artefact.specs import ChunkSpec
 from edge.errors import ConfigError
+from edge.model.specs import ChunkSpec
 from tests.training.detector.networks import LOOKAHEAD, by_definition, in_steps, noise, runs, trained
 from training.detector.hyperparameters import Recipe
 from training.detector.model import STRIDE, Detector, NetworkSpec, Scorer, class_scores

@@ -8,7 +8,7 @@ import pytest
 from edge.detector.concealment import Concealment
 from edge.errors import ConfigError
 from edge.features import FrontEnd
-from edge.features.presets import GAMMATONE
+from edge.features.spec import GAMMATONE
 from edge.types import Block
 from training.detector.hyperparameters import Recipe
 from training.detector.packet_loss import PacketLoss, PacketLossSpec, draw_lost, holes

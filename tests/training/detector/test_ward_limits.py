@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.artefact.burden_limits import PREVALENCES, BurdenLimits
-from edge.artefact.specs import GroupSpec
+from edge.model.alarm_limits import PREVALENCES, BurdenLimits
+from edge.model.specs import GroupSpec
 from edge.types import Scores
 from edge.ward.burden import Burden
 from training.datasets import CLASSES, Recording

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.artefact.specs import GroupSpec
+from edge.model.specs import GroupSpec
 from edge.types import Event
 from training.datasets import CLASSES, CONTINUOUS, DISCONTINUOUS, Annotation, Recording
 from training.datasets.targets import frame_targets

@@ -9,10 +9,10 @@ import onnx
 import pytest
 import soundfile
 
-from edge.artefact.model import load_model
-from edge.artefact.seal import seal
 from edge.detector.pipeline import Pipeline
 from edge.errors import ConfigError, ModelError
+from edge.model.model import load_model
+from edge.model.onnx_file import seal
 from edge.types import Block, Scores
 from training.datasets import CLASSES, Annotation, Recording
 from training.evaluation.artefact import Artefact

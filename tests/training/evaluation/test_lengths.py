@@ -10,9 +10,9 @@ import soundfile
 import torch
 from numpy.typing import NDArray
 
-from edge.artefact.backends.onnx import OnnxBackend
-from edge.artefact.model import load_model
 from edge.features import FrontEnd
+from edge.model.backends.onnx import OnnxBackend
+from edge.model.model import load_model
 from export.streams import Sound, of_backend
 from tests.training.detector.edge import RECIPE
 from training.datasets import Recording

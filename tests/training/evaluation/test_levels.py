@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from edge.artefact.model import load_model
+from edge.model.model import load_model
 from training.datasets import Recording
 from training.evaluation.levels import GAINS_DB, WAYS, hear_again
 from training.fine_tuned_run import RELEASED, open_run

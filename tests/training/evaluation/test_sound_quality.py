@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from edge.detector.quality import LEAST, fault_of
-from edge.detector.quality_statistics import StretchMeter
+from edge.detector.quality_measures import StretchMeter
 from edge.errors import ConfigError
 from tests.edge.chests import chest, voice
 from training.datasets import Recording

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.artefact.specs import GroupSpec
+from edge.model.specs import GroupSpec
 from edge.types import Event
 from training.datasets import CLASSES, CONTINUOUS, Annotation, Recording
 from training.metrics.spans import GroupScores, annotated_stretches, group_counts, running_median, stretches

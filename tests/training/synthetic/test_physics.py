@@ -11,7 +11,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from edge.sources.demo import DEMO_AUDIO, DEMO_TRUTH
+from edge.sources.file_search import DEMO_AUDIO, DEMO_TRUTH
 from training.synthetic.adventitious import (
     WIDTHS_MS,
     coarse_crackle,

@@ -1,0 +1,350 @@
+"""What the quality verdict measures: movements of levels, voice, lines, evidence of contact.
+
+How the level of a band moves over time: what tells breath, heart and rubbing from noise, on whatever device.
+
+A device that weakens a band by 30 dB moves its level by 30 dB and changes nothing of how it moves. Of noise that does
+not change, the levels of frames of 32 ms scatter by what the width of the band gives and by nothing else: means over
+128 ms have a standard deviation of some 0.8 dB (300 to 590 Hz) to 2 dB (30 to 60 Hz) at any level and any colour.
+Whatever sounds in between adds to that.
+Pure; levels are dB every `HOP_S`, (T,) of one band.
+
+How much of a voice is in a short frame of sound: the ripple that its harmonics make in the log spectrum.
+
+A voice is a pulse train: its harmonics, 70 to 400 Hz apart, make a ripple in the log spectrum, in a band that breath
+and heart leave to their noise. Its height is a cepstral peak, which a gain does not change. A wheeze is one harmonic or
+two, and makes none. Not for how many frames are speech: see `edge.detector.quality` of a stream, `edge.clips.speech` of
+a clip.
+
+Source: Noll, J. Acoust. Soc. Am. 41, 1967; its prominence: Hillenbrand et al., J. Speech Hear. Res. 37, 1994. Here the
+peak itself, of the log spectrum without its mean and slope.
+
+What two seconds of samples say of the sound: five band levels over time, voiced frames, and lines of the spectrum.
+
+    levels   dBFS of frames of 32 ms every 16 ms, Hann: of 30 to 60, 60 to 110 and 110 to 200 Hz, where a heart and a
+             body that moves are heard; of 300 to 590 Hz, where breath is heard through the chest; and of 590 to 1180 Hz
+    voiced   frames, every 250 ms, with the harmonics of a voice, in the band of the air and in that of a chest, which
+             takes away what is above 700 Hz
+    lines    in the spectrum of the last half second, bins of 2 Hz that rise `LINE_DB` above the mean of those 8 to
+             20 Hz away. A bin of noise is exponential, so one in ten million does by chance
+
+All are of whole stretches on a grid of absolute samples, so any cut of the sound gives the same. Not for judging
+(`edge.detector.quality`), nor for what each sample tells by itself (`edge.detector.statistics`).
+
+Evidence that the sensor touches somebody: a heart or a body that moves, heard below 200 Hz.
+
+A sensor in the air hears noise: at its low end too, and at any level and colour, as loud as a device makes it. What it
+does not hear are beats. So what counts is by how much the levels of three low bands pulse
+(`edge.detector.quality_measures.pulse_db`), which neither a gain nor the curve of a device changes.
+
+A breath that stopped is told from a sensor that came loose by this (a pause needs the evidence), and a sensor that is
+called loose has none of it. Evidence is no proof: a sensor that rubs on cloth pulses, too, which quality looks for
+first. Without it nothing is known: a heart may lie below the noise of a device, or under rumble.
+
+The weights are a logistic regression of sound without breath (hearts alone, and chests of four kinds of device and
+their simulated variants, whose breath was replaced by their own quiet time) against sensors in the air (`python -m
+training.evaluation.sound_quality`). Pure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from edge.detector.statistics import FULL_SCALE
+
+SHORT_FRAMES, SYLLABLE_FRAMES, BREATH_FRAMES = 3, 8, 80  # frames: 48 ms, 128 ms, 1.3 s
+
+
+SLOWEST_HZ = 0.1  # below it a level only drifts
+
+
+FLICKER_HZ = (8.0, 16.0)
+
+
+BEAT_S = (0.27, 1.5)  # 220 to 40 beats a minute
+
+
+MOST_DB = 15.0  # of a swing that counts for a beat: one thump is no rhythm
+
+
+LEAST_VARIANCE = 1e-6
+
+
+Levels = NDArray[np.float64]
+
+
+def means(values: Levels, frames: int) -> Levels:
+    """(T - frames + 1,) running means; T is `frames` or more."""
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    return np.asarray((sums[frames:] - sums[:-frames]) / frames)
+
+
+def swing_db(values: Levels) -> float:
+    """Standard deviation of means over 128 ms, dB."""
+    return float(means(values, SYLLABLE_FRAMES).std())
+
+
+def pulse_db(values: Levels) -> float:
+    """The same without what lasts for longer than 1.3 s, dB: beats, not the drift of a room."""
+    slow = means(values, BREATH_FRAMES)
+    first = (BREATH_FRAMES - SYLLABLE_FRAMES) // 2
+    return float((means(values, SYLLABLE_FRAMES)[first : first + len(slow)] - slow).std())
+
+
+def scatter_db(values: Levels) -> float:
+    """Standard deviation from one frame to the next, dB."""
+    return float(np.diff(values).std())
+
+
+def burst_db(values: Levels) -> float:
+    """How far the loudest hundredth of means over 48 ms lies above the middle, dB."""
+    smooth = np.sort(means(values, SHORT_FRAMES))
+    return float(smooth[int(0.99 * len(smooth))] - smooth[len(smooth) // 2])
+
+
+def slow_share(values: Levels) -> float:
+    """Share of the variance that means over 48 ms leave: breath swells, a band without breath flickers."""
+    return float(means(values, SHORT_FRAMES).var() / max(values.var(), LEAST_VARIANCE))
+
+
+def flicker_share(values: Levels) -> float:
+    """Share of the modulation above 0.1 Hz in 8 to 16 Hz: faster than any breath and nearly any heart."""
+    swing = values - values.mean()
+    power = np.abs(np.fft.rfft(swing * _taper(len(swing)))) ** 2
+    first, begin, end = np.searchsorted(np.fft.rfftfreq(len(swing), HOP_S), (SLOWEST_HZ, *FLICKER_HZ))
+    return float(power[begin:end].sum() / max(float(power[first:].sum()), LEAST_VARIANCE))
+
+
+def together(first: Levels, second: Levels) -> float:
+    """Correlation of two bands, of means over 128 ms; 0 where one does not move."""
+    one, other = (means(each, SYLLABLE_FRAMES) for each in (first, second))
+    one, other = one - one.mean(), other - other.mean()
+    return float(one @ other / max(float(np.sqrt((one @ one) * (other @ other))), LEAST_VARIANCE))
+
+
+def regularity(values: Levels) -> float:
+    """How alike a band is to itself one beat later: the highest peak of its autocorrelation within `BEAT_S`, 0 to 1.
+
+    Of 10 s of noise it is below 0.2; of a heart that is heard, 0.3 to 0.95; of children who move, little more than
+    that of noise.
+    """
+    smooth = means(values, SHORT_FRAMES)
+    half = BREATH_FRAMES // 2
+    level = means(np.pad(smooth, half, mode="edge"), 2 * half + 1)
+    swing = np.clip(smooth - level, -MOST_DB, MOST_DB)
+    count = len(swing)
+    first, last = (round(each / HOP_S) for each in BEAT_S)
+    products = np.fft.irfft(np.abs(np.fft.rfft(swing, 2 * count)) ** 2)[: last + 2]
+    alike = products / max(float(products[0]), LEAST_VARIANCE) * count / (count - np.arange(len(products)))
+    before, here, after = alike[first - 1 : last], alike[first : last + 1], alike[first + 1 : last + 2]
+    return float(np.max(np.where((here >= before) & (here >= after), here, 0.0)))
+
+
+@lru_cache(maxsize=16)
+def _taper(length: int) -> Levels:
+    return np.asarray(np.hanning(length), np.float64)
+
+
+FRAME_S = 0.064
+
+
+BAND_HZ = (400.0, 2400.0)
+
+
+PITCH_HZ = (70.0, 400.0)
+
+
+PERIODS = 48  # of a ripple that are looked at, evenly spaced
+
+
+VOICE_FLOOR = (
+    1e-9  # of a power of a frame of 64 ms at 8 kHz; the steps of 16 bits have 1.5e-8. MP3 leaves out lines that lie
+)
+
+
+# lower, and those holes are a ripple: with 1e-12, 37 of 40 chest recordings as MP3 of 44.1 kHz were speech
+
+Floats = NDArray[np.float32]
+
+
+class VoiceMeter:
+    """Measures frames of one rate.
+
+    Args:
+        rate_hz: of the sound, Hz; twice the upper end of the band or more.
+        band_hz: of the spectrum that is looked at; of sound that was sampled at less than 4.8 kHz, a narrower one.
+        padding: lengths of a frame that its spectrum is taken of; 2 costs twice as much and is a little surer.
+    """
+
+    def __init__(self, rate_hz: int, band_hz: tuple[float, float] = BAND_HZ, padding: int = 1) -> None:
+        self.samples = round(FRAME_S * rate_hz)
+        """Length of a frame."""
+        self._taper = np.hanning(self.samples + 1)[:-1].astype(np.float32)
+        self._size = padding * self.samples
+        hz = np.fft.rfftfreq(self._size, 1 / rate_hz)
+        self._band, whole = (slice(*np.searchsorted(hz, each)) for each in (band_hz, BAND_HZ))
+        # The ripple of noise grows with the root of how few bins there are: a narrower band counts for less.
+        self._waves = _ripple_waves(hz[self._band]) * np.float32(np.sqrt(len(hz[self._band]) / len(hz[whole])))
+
+    def heights(self, frames: Floats) -> Floats:
+        """(V,) height of the ripple of each frame, (V, N), natural units of the log amplitude."""
+        spectrum = np.fft.rfft(frames * self._taper, self._size)[:, self._band]
+        power = np.asarray(spectrum.real**2 + spectrum.imag**2, np.float32)
+        cosines, sines = np.split((np.log(power + np.float32(VOICE_FLOOR)) / 2) @ self._waves, 2, axis=1)
+        return np.asarray(np.sqrt((cosines**2 + sines**2).max(axis=1)))
+
+
+def _ripple_waves(hz: NDArray[np.floating]) -> Floats:
+    """(F, 2 Q) cosines and sines of every period of a ripple, for a log spectrum without mean and slope."""
+    line = np.stack([np.ones(len(hz)), hz - hz.mean()])
+    flat = np.eye(len(hz)) - line.T @ np.linalg.solve(line @ line.T, line)
+    turns = 2 * np.pi * np.outer(hz, np.linspace(1 / PITCH_HZ[1], 1 / PITCH_HZ[0], PERIODS))
+    tapered = np.hanning(len(hz))[:, None] / len(hz)
+    return np.asarray(flat @ np.hstack([tapered * np.cos(turns), tapered * np.sin(turns)]), np.float32)
+
+
+HOP_S, HOPS = 0.016, 125  # a frame has two hops, a stretch 125
+
+
+BANDS_HZ = ((30.0, 60.0), (60.0, 110.0), (110.0, 200.0), (300.0, 590.0), (590.0, 1180.0))
+
+
+LOW, HEART, TRUNK, BREATH, MID = range(5)
+
+
+FLOOR = 1e-12  # of a power, full scale = 1: below the steps of any converter
+
+
+VOICE_HOP_S = 0.25
+
+
+CHEST_HZ = (100.0, 1000.0)  # a voice that is heard through the chest
+
+
+VOICED, CHEST_VOICED = 0.17, 0.24  # ripple, natural units of the log amplitude; of a chest, one frame in a hundred
+
+
+BIN_HZ, LINES_HZ = 2, (40, 2000)
+
+
+LINE_DB = 15.0
+
+
+AWAY = (4, 10)  # bins from a line: beyond the main lobe of the taper, and within which noise is level
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Statistics of two seconds."""
+
+    levels_db: Floats
+    """(T, 5) dBFS, columns as `BANDS_HZ`."""
+    clipped: float
+    """Share of the samples at full scale."""
+    voiced: int
+    """Frames with a voice in the band of the air."""
+    chest_voiced: int
+    """Frames with a voice in the band of a chest."""
+    voice_frames: int
+    """Frames that were looked at."""
+    power: Floats
+    """(F,) spectrum of the last half second, a bin for each `BIN_HZ` from 0 on, in no unit that matters."""
+    lines: NDArray[np.bool_]
+    """(F,) which bins are lines."""
+
+
+class StretchMeter:
+    """Measures stretches of one rate.
+
+    Args:
+        rate_hz: of the sound, Hz; from 4800 on all of it is heard.
+    """
+
+    def __init__(self, rate_hz: int) -> None:
+        self._hop = round(HOP_S * rate_hz)
+        self.samples = HOPS * self._hop
+        """Length of a stretch."""
+        self._waves, self._bands = _fourier(2 * self._hop, rate_hz)
+        self._voice, self._voice_hop = VoiceMeter(rate_hz), round(VOICE_HOP_S * rate_hz)
+        self._chest_voice = VoiceMeter(rate_hz, CHEST_HZ, padding=2)
+        self._line_taper = _hann(rate_hz // BIN_HZ)
+
+    def measure(self, samples: Floats) -> Stretch:
+        """The statistics of one stretch, (N,) samples, all of them numbers."""
+        centred = samples - np.float32(samples.mean(dtype=np.float64))
+        clipped = np.count_nonzero(np.abs(samples) >= FULL_SCALE) / len(samples)
+        frames = sliding_window_view(centred, self._voice.samples)[:: self._voice_hop]
+        voiced = int((self._voice.heights(frames) > VOICED).sum())
+        chest_voiced = int((self._chest_voice.heights(frames) > CHEST_VOICED).sum())
+        power = _power(centred[-len(self._line_taper) :] * self._line_taper)[: LINES_HZ[1] // BIN_HZ + AWAY[1] + 1]
+        return Stretch(self._levels_db(centred), clipped, voiced, chest_voiced, len(frames), power, _lines(power))
+
+    def _levels_db(self, samples: Floats) -> Floats:
+        """(T, 5): a frame is two hops, so its spectrum is the sum of those of both. A few bins cost less so."""
+        hops = samples.reshape(-1, self._hop)
+        spectrum = hops[:-1] @ self._waves[: self._hop] + hops[1:] @ self._waves[self._hop :]
+        bands = np.add.reduceat(spectrum * spectrum, self._bands, axis=1)
+        return np.asarray(10 * np.log10(bands + np.float32(FLOOR)))
+
+
+@lru_cache(maxsize=8)
+def stretch_meter(rate_hz: int) -> StretchMeter:
+    """The meter of all streams of a rate: it keeps nothing of any, and its waves take 0.2 MB."""
+    return StretchMeter(rate_hz)
+
+
+def _hann(length: int) -> Floats:
+    return np.hanning(length + 1)[:-1].astype(np.float32)
+
+
+def _power(frames: Floats) -> Floats:
+    spectrum = np.fft.rfft(frames)
+    return np.asarray(spectrum.real**2 + spectrum.imag**2, np.float32)
+
+
+def _fourier(length: int, rate_hz: int) -> tuple[Floats, list[int]]:
+    """(N, 2 K) tapered cosines and sines of the bins of `BANDS_HZ`, and the first column of each band.
+
+    Their squares add up to a power re full scale: 2 |X|^2 / (N sum(h^2)), h the taper.
+    """
+    hz = np.fft.rfftfreq(length, 1 / rate_hz)
+    bins = [np.flatnonzero((hz >= low) & (hz < high)) for low, high in BANDS_HZ]
+    turns = 2 * np.pi / length * np.outer(np.arange(length), np.concatenate(bins))
+    taper = _hann(length).astype(np.float64)
+    waves = np.stack([np.cos(turns), np.sin(turns)], axis=2).reshape(length, -1)
+    waves *= taper[:, None] * np.sqrt(2 / (length * float(taper @ taper)))
+    return waves.astype(np.float32), [0, *(2 * np.cumsum([len(each) for each in bins])[:-1]).tolist()]
+
+
+def _lines(power: Floats) -> NDArray[np.bool_]:
+    """(F,) which bins are lines."""
+    found, low, high = np.zeros(len(power), np.bool_), LINES_HZ[0] // BIN_HZ, len(power) - AWAY[1] - 1
+    sums = np.concatenate([[0.0], np.cumsum(power, dtype=np.float64)])
+    at, width = np.arange(low, high), AWAY[1] - AWAY[0] + 1
+    below = sums[at - AWAY[0] + 1] - sums[at - AWAY[1]]
+    above = sums[at + AWAY[1] + 1] - sums[at + AWAY[0]]
+    found[low:high] = power[low:high] * 2 * width > 10 ** (LINE_DB / 10) * (below + above)
+    return found
+
+
+WEIGHTS = ((LOW, 1.91), (HEART, 4.74), (TRUNK, 2.21))  # a dB
+
+
+LIMIT = 18.0
+
+
+def evidence_of_contact(levels_db: NDArray[np.floating]) -> float:
+    """How much there is for a sensor that touches somebody; above 0 it is evidence.
+
+    Args:
+        levels_db: (T, bands) levels every 16 ms of 8 s or more, columns as
+            `edge.detector.quality_measures.BANDS_HZ` (`Stretch.levels_db`, joined).
+
+    Returns:
+        Natural logarithm of the odds.
+    """
+    return float(sum(weight * pulse_db(levels_db[:, band].astype(np.float64)) for band, weight in WEIGHTS) - LIMIT)

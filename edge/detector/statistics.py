@@ -1,0 +1,309 @@
+"""Statistics of sound: of its samples, and of the frames that the model gets.
+
+What a stretch of samples says by itself, whatever the model: silence, clipping, a constant, not a number.
+
+Frames cannot tell: they lack what is below their lowest band, and do not exist where a sample is not a number. Samples
+are summed as whole multiples of `UNIT`, so stretches add up exactly in any cut. Not for lost samples: they are no part
+of the sound, and the source counts them.
+
+What a stretch of sound is like as a whole: level, contrast and long-term spectrum, from the frames the model gets.
+
+All are sums over frames, so stretches add up, and any cut of the sound gives the same numbers:
+
+    level of a frame   power of all bands of the longest window, dB re full-scale rms
+    level              the frame level that three quarters of the frames stay below
+    noise floor        the frame level that a tenth of the frames stay below
+    contrast           level - noise floor
+    spectrum           in each of `GROUPS` groups of neighbouring bands, the mean of the bands' levels over all frames
+
+Frame levels are counted in steps of `STEP_DB`, bands summed in thousandths of a dB: whole numbers, which add exactly.
+The spectrum is a mean of decibels over loud and quiet frames: it shows the microphone and its noise, and a thump hardly
+moves it (measured: a microphone of ICBHI lies further outside SPRSound than in the spectrum of the loud half). Not for
+saying whether that is known (`edge.detector.training_domain`).
+
+With unit `sine` a band has 0 dB for a full-scale sine; noise of power P (full scale: 1) then has the power
+2 N P sum(h^2) / sum(h)^2 in all N / 2 bins together, h the taper and N the points of the transform, and the triangles
+of neighbouring bands add up to 1.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.features import FeatureSpec, Log, Mel
+from edge.features.logmel import mel_edges_hz, taper
+from edge.model.training_domain import GROUPS
+from edge.types import Block, Fault
+
+UNIT = 2.0**-20  # of full scale; a piece of a minute still fits 64 bits
+
+
+FULL_SCALE = 0.99  # a sample from here on is clipped; converters stop a little below 1
+
+
+MOST_CLIPPED = 1e-3  # share; the worst of 1949 SPRSound recordings has 4e-5, of five ICBHI ones 1.7e-3
+
+
+MOST_CONSTANT = 0.1  # of full scale; the most in SPRSound is 2e-4, in ICBHI 9e-3
+
+
+MOST_NOT_NUMBERS = 1e-2  # share
+
+
+RETURN = 0.5  # hysteresis, of the three above
+
+
+SILENT_DB = -90.0  # rms, dBFS; the faintest recording of SPRSound has -68
+
+
+SILENT = f"silence: nothing above {SILENT_DB:.0f} dBFS"
+
+
+class SampleCounts:
+    """The sums of one stretch."""
+
+    def __init__(self) -> None:
+        self.samples = 0
+        """Samples that arrived and were not lost."""
+        self._numbers = self._clipped = self._sum = self._energy = 0
+
+    def push(self, block: Block) -> None:
+        """Take some samples."""
+        samples = block.samples if block.valid.all() else block.samples[block.valid]
+        self.samples += len(samples)
+        size = np.abs(samples)
+        if not size.max(initial=0.0) < FULL_SCALE:  # not a number, too
+            numbers = np.isfinite(samples)
+            self._clipped += int(np.count_nonzero(size[numbers] >= FULL_SCALE))
+            samples = np.clip(samples[numbers], -1, 1)
+        self._numbers += len(samples)
+        # A power of two, and whole numbers of 21 bits: exact in float32.
+        units = np.rint(samples * np.float32(1 / UNIT)).astype(np.int64)
+        self._sum += int(units.sum())
+        self._energy += int(units @ units)
+
+    def add(self, other: SampleCounts) -> None:
+        """Take what another stretch has taken."""
+        self.samples += other.samples
+        self._numbers += other._numbers
+        self._clipped += other._clipped
+        self._sum += other._sum
+        self._energy += other._energy
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether there is nothing but a constant."""
+        return bool(self._numbers) and 10 * math.log10(max(self._variance, 1e-30)) < SILENT_DB
+
+    @property
+    def fault(self) -> Fault | None:
+        """What is wrong with the samples, if one word says it."""
+        if self.is_silent:
+            return "dead microphone"
+        return "clipping" if self._clipped > MOST_CLIPPED * self._numbers else None
+
+    def reasons(self, was_outside: bool = False) -> list[str]:
+        """What is wrong with the samples, for a person; nothing when they are as they should be, or there are none.
+
+        Args:
+            was_outside: the stream was outside until now; the limits are then `RETURN` of what they are.
+        """
+        found, not_numbers = [], self.samples - self._numbers
+        part = RETURN if was_outside else 1.0
+        if not_numbers > part * MOST_NOT_NUMBERS * self.samples:
+            found.append(f"{100 * not_numbers / self.samples:.0f} % of the samples are not numbers")
+        if self.is_silent:
+            found.append(SILENT)
+        if self._clipped > part * MOST_CLIPPED * self._numbers:
+            found.append(f"clipped: {100 * self._clipped / self._numbers:.1f} % of the samples at full scale")
+        if abs(self._constant) > part * MOST_CONSTANT:
+            found.append(f"constant offset of {self._constant:.2f} of full scale")
+        return found
+
+    @property
+    def _constant(self) -> float:
+        """Mean, full scale = 1."""
+        return self._sum * UNIT / max(self._numbers, 1)
+
+    @property
+    def _variance(self) -> float:
+        """Mean square without the constant, full scale = 1."""
+        return self._energy * UNIT**2 / max(self._numbers, 1) - self._constant**2
+
+
+STEP_DB, LOWEST_DB, STEPS = 0.5, -150.0, 400  # of the counted frame levels: -150 to +50 dB
+
+
+UNIT_DB = 1e-3
+
+
+NEPER_OF_DB = np.float32(math.log(10) / 10)  # 10^(x / 10) = e^(x NEPER_OF_DB), which takes a third of the time
+
+
+LOUD, QUIET = 0.75, 0.1  # shares of the frames below the level and below the noise floor
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Statistics of one stretch."""
+
+    level_db: float
+    """dBFS."""
+    contrast_db: float
+    """Level above the noise floor, dB."""
+    spectrum_db: NDArray[np.float64]
+    """(GROUPS,) mean level of each group of bands, dB as in the frames (not relative to anything)."""
+
+
+def is_measurable(spec: FeatureSpec) -> bool:
+    """Whether frames of this spec have levels: mel energies re a full-scale sine in dB, in enough bands."""
+    analysis, compression = spec.analysis, spec.compression
+    is_db = isinstance(compression, Log) and compression.unit == "db"
+    is_mel = isinstance(analysis, Mel) and analysis.unit == "sine" and analysis.norm == "peak"
+    return is_db and is_mel and spec.bands >= GROUPS
+
+
+def floor_db(spec: FeatureSpec) -> float:
+    """The lowest level that a band can have, dB."""
+    assert isinstance(spec.compression, Log)
+    return float(spec.compression.floor)
+
+
+def group_edges(spec: FeatureSpec) -> NDArray[np.int64]:
+    """(GROUPS + 1,) first band of each group, and one past the last."""
+    return np.round(np.linspace(0, spec.bands, GROUPS + 1)).astype(np.int64)
+
+
+def group_edges_hz(spec: FeatureSpec) -> NDArray[np.float64]:
+    """(GROUPS + 1,) where each group begins, and where the last one ends, Hz."""
+    edges = group_edges(spec)
+    edges_hz = mel_edges_hz(spec)
+    return np.asarray((edges_hz[edges] + edges_hz[edges + 1]) / 2)
+
+
+class LevelScale:
+    """What a frame says of its level.
+
+    Args:
+        spec: what a frame is.
+
+    Raises:
+        ValueError: if frames of this spec have no levels (`is_measurable`).
+    """
+
+    def __init__(self, spec: FeatureSpec) -> None:
+        if not is_measurable(spec):
+            raise ValueError("statistics need mel frames in dB re a full-scale sine")
+        assert isinstance(spec.analysis, Mel)
+        analysis, longest = spec.analysis, int(np.argmax(spec.analysis.windows_samples))
+        self._part = slice(longest * spec.bands, (longest + 1) * spec.bands)
+        offset, scale = (np.broadcast_to(np.asarray(each), spec.width) for each in (spec.offset, spec.scale))
+        self._offset, self._scale = offset[self._part].astype(np.float32), scale[self._part].astype(np.float32)
+        shape = taper(analysis.taper, analysis.windows_samples[longest], analysis.periodic)
+        edges = group_edges(spec)
+        self._first, self._bands = edges[:-1], np.diff(edges).astype(np.float32)  # of each group
+        self._noise_db = 10 * np.log10(2 * analysis.fft_size * np.sum(shape**2) / np.sum(shape) ** 2)
+
+    def levels_db(self, values: NDArray[np.floating]) -> NDArray[np.float32]:
+        """(T, bands) levels of some frames, (T, M), in the longest window, dB."""
+        return np.asarray(values[:, self._part] * self._scale + self._offset, np.float32)
+
+    def steps(self, levels_db: NDArray[np.float32]) -> NDArray[np.int64]:
+        """(T,) in which step of `STEP_DB` the level of each frame lies, from what `levels_db` says."""
+        power_db = 10 * np.log10(np.exp(levels_db * NEPER_OF_DB).sum(axis=1)) - self._noise_db
+        steps = np.minimum(np.maximum((power_db - LOWEST_DB) / STEP_DB, 0), STEPS - 1)
+        return np.asarray(steps, np.int64)
+
+    def groups_db(self, levels_db: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(T, GROUPS) mean level of each group of bands, dB, from what `levels_db` says."""
+        return np.asarray(np.add.reduceat(levels_db, self._first, axis=1) / self._bands)
+
+
+@lru_cache(maxsize=8)  # one for all streams of a model
+def level_scale(spec: FeatureSpec) -> LevelScale:
+    """As `LevelScale`, made once."""
+    return LevelScale(spec)
+
+
+class FrameLevels:
+    """How often each frame level came, in one stretch."""
+
+    def __init__(self) -> None:
+        self._counts = np.zeros(STEPS, np.int32)  # a stream keeps 60 of them
+
+    @property
+    def frames(self) -> int:
+        """Valid frames that were taken."""
+        return int(self._counts.sum())
+
+    @property
+    def level_db(self) -> float:
+        """dBFS; of at least one valid frame."""
+        return self.quantile(LOUD)
+
+    def push(self, steps: NDArray[np.int64]) -> None:
+        """Take some valid frames: (T,) the steps in which their levels lie, as `LevelScale.steps` says."""
+        self._counts += np.bincount(steps, minlength=STEPS)
+
+    def add(self, other: FrameLevels) -> None:
+        """Take what another stretch has taken; of the same spec."""
+        self._counts += other._counts
+
+    def subtract(self, other: FrameLevels) -> None:
+        """Give back what was added."""
+        self._counts -= other._counts
+
+    def quantile(self, share: float) -> float:
+        """Frame level that this share of the frames stays below, dB; linear within a step."""
+        reached = np.cumsum(self._counts)
+        wanted = share * reached[-1]
+        step = int(np.searchsorted(reached, wanted))
+        within = (wanted - (reached[step] - self._counts[step])) / max(int(self._counts[step]), 1)
+        return float(LOWEST_DB + STEP_DB * (step + within))
+
+
+class SoundStatistics:
+    """The sums of one stretch.
+
+    Args:
+        spec: what a frame is.
+
+    Raises:
+        ValueError: if frames of this spec have no levels (`is_measurable`).
+    """
+
+    def __init__(self, spec: FeatureSpec) -> None:
+        self._scale, self._levels = level_scale(spec), FrameLevels()
+        self._sums = np.zeros(GROUPS, np.int64)
+
+    @property
+    def frames(self) -> int:
+        """Valid frames that were taken."""
+        return self._levels.frames
+
+    def push(self, values: NDArray[np.floating], valid: NDArray[np.bool_]) -> None:
+        """Take some frames: (T, M) in the unit of the spec, and (T,) whether they are valid; others do not count."""
+        levels_db = self._scale.levels_db(values if valid.all() else values[valid])
+        self._levels.push(self._scale.steps(levels_db))
+        self._sums += np.rint(self._scale.groups_db(levels_db) / UNIT_DB).astype(np.int64).sum(axis=0)
+
+    def add(self, other: SoundStatistics) -> None:
+        """Take what another stretch has taken; of the same spec."""
+        self._levels.add(other._levels)
+        self._sums += other._sums
+
+    def measured(self) -> Measured:
+        """The statistics.
+
+        Raises:
+            ValueError: if no valid frame was taken.
+        """
+        if not self.frames:
+            raise ValueError("no valid frame was taken")
+        level_db = self._levels.level_db
+        return Measured(level_db, level_db - self._levels.quantile(QUIET), self._sums * UNIT_DB / self.frames)

@@ -1,0 +1,278 @@
+"""The board over HTTP (starlette): its routes, its own files, fleet and shift.
+
+The board's own files: pages, style and ES modules, read once at the start.
+
+What several pages have, such as the dialog in which people sign in, is a file of `static/parts`, and a line
+`<!-- part: NAME -->` in them. Not for anything that changes. A path that is not in the list is no file: nothing of the
+disk can be asked for.
+
+What pages ask for now and then: the boxes behind the beds, and what a shift hands over.
+
+Not for the ward as it changes (`edge.server.board.feed`).
+
+The board's pages and what they ask for, over HTTP (starlette).
+
+Not for what is shown (`edge.server.board.ward_view`) or who may (`edge.server.board.access`, `edge.server.board.guard`,
+`edge.server.board.guard`).
+
+    /  /static/*       the page: files of this package, read once
+    /api/me            who the browser is, and the session's token for whatever changes something
+    /api/login  /api/logout
+    /api/stream        server-sent events: the whole ward, then changes
+    /api/fleet  /api/shift  /api/shift.csv        what pages ask for now and then
+    /api/orders        a command to one bed
+    /api/bed  /api/clip  /api/labels              one bed: `edge.server.board.bed_api`
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from edge.server.board.access import (
+    ROLE_OF_VERB,
+    Access,
+    Attempt,
+    Audit,
+    Refusal,
+    SignIn,
+    device_cookie,
+    device_cookie_name,
+)
+from edge.server.board.bed_api import BedApi, Kept
+from edge.server.board.feed import EventStream
+from edge.server.board.fleet import Box, fleet_of
+from edge.server.board.guard import COOKIE, MAX_BY, Gate, Guard, address_of, json_of, place_in, refused
+from edge.server.board.service import Watch
+from edge.server.board.shift import MAX_HOURS, Shift, minutes_of, shifts_of, to_csv
+from edge.server.board.users import Users
+from edge.settings.board import BoardSettings
+
+FOLDER = Path(__file__).parent / "static"
+
+
+PARTS = FOLDER / "parts"
+
+
+PART = re.compile(rb"<!-- part: ([a-z]+) -->\n")
+
+
+TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".js": "text/javascript; charset=utf-8",
+}
+
+
+def page_routes() -> list[Route]:
+    """A route for each file; `/` is the ward."""
+    files = {path.name: _read(path) for path in sorted(FOLDER.iterdir()) if path.suffix in TYPES}
+    pages = {f"/{name.removesuffix('.html')}": name for name in files if name.endswith(".html")}
+    paths = {"/": "index.html", **pages, **{f"/static/{name}": name for name in files}}
+    return [_route(path, files[name], TYPES[Path(name).suffix]) for path, name in paths.items()]
+
+
+def _read(path: Path) -> bytes:
+    """A file, a page with its parts in their places."""
+    content = path.read_bytes()
+    return PART.sub(lambda found: (PARTS / f"{found[1].decode()}.html").read_bytes(), content)
+
+
+def _route(path: str, content: bytes, media_type: str) -> Route:
+    async def answer(_request: Request) -> Response:
+        return Response(content, media_type=media_type, headers={"cache-control": "no-cache"})
+
+    return Route(path, answer)
+
+
+SHIFT_HOURS = 8
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """What the page of the boxes gets."""
+
+    now_s: float
+    boxes: list[Box]
+
+
+@dataclass(frozen=True)
+class Handover:
+    """What the page of a shift gets."""
+
+    title: str
+    hours: int
+    now_s: float
+    beds: list[Shift]
+
+
+View = Callable[[Watch, Mapping[str, str], float], Awaitable[Response]]
+
+
+_FLEET, _HANDOVER = TypeAdapter(Fleet), TypeAdapter(Handover)
+
+
+async def _fleet(watch: Watch, _asked: Mapping[str, str], now_s: float) -> Response:
+    return _json(_FLEET.dump_json(Fleet(now_s, fleet_of(watch.ward, now_s))))
+
+
+async def _shift(watch: Watch, asked: Mapping[str, str], now_s: float) -> Response:
+    hours = _hours(asked)
+    beds = await asyncio.to_thread(shifts_of, minutes_of(watch.ward, watch.tiles), hours, now_s)
+    return _json(_HANDOVER.dump_json(Handover(watch.title, hours, now_s, beds)))
+
+
+async def _shift_csv(watch: Watch, asked: Mapping[str, str], now_s: float) -> Response:
+    beds = await asyncio.to_thread(shifts_of, minutes_of(watch.ward, watch.tiles), _hours(asked), now_s)
+    headers = {"content-disposition": 'attachment; filename="shift.csv"'}
+    return Response(await asyncio.to_thread(to_csv, beds), media_type="text/csv", headers=headers)
+
+
+def _hours(asked: Mapping[str, str]) -> int:
+    """How many hours are asked for; 8 where that is no number, and a day at most."""
+    text = asked.get("hours", "")
+    return min(MAX_HOURS, max(1, int(text))) if text.isascii() and text.isdecimal() and len(text) < 4 else SHIFT_HOURS
+
+
+def _json(body: bytes) -> Response:
+    return Response(body, media_type="application/json")
+
+
+VIEWS: dict[str, View] = {"/api/fleet": _fleet, "/api/shift": _shift, "/api/shift.csv": _shift_csv}
+
+
+"""By path."""
+
+
+class Api:
+    """What the page asks for."""
+
+    def __init__(self, watch: Watch, users: Users | None, gate: Gate, audit: Audit) -> None:
+        """Answer for one board; without `users` everybody may do everything."""
+        self._watch, self._gate, self._audit = watch, gate, audit
+        self._sign_in = None if users is None else SignIn(users, audit)
+
+    def routes(self) -> list[Route]:
+        """Paths and what answers them."""
+        return [
+            Route("/api/me", self.me),
+            Route("/api/login", self.login, methods=["POST"]),
+            Route("/api/logout", self.logout, methods=["POST"]),
+            Route("/api/stream", self.stream),
+            *(Route(path, self.view) for path in VIEWS),
+            Route("/api/orders", self.order, methods=["POST"]),
+        ]
+
+    async def me(self, request: Request) -> Response:
+        """Who the browser is; where nobody has to sign in, a session begins."""
+        session = self._gate.session(request)
+        if session is None and not self._gate.access.is_open:
+            return refused(401, "sign in")
+        return self._gate.welcome(session or self._gate.access.begin(None, time.monotonic()))
+
+    async def login(self, request: Request) -> Response:
+        """A session for a name and a password, or a token."""
+        given = await json_of(request)
+        if self._sign_in is None or given is None:
+            return refused(400, "nobody has to sign in here" if self._sign_in is None else "expected JSON")
+        name, password, token = (str(given.get(key, "")) for key in ("name", "password", "token"))
+        cookie = device_cookie_name(name)
+        attempt = Attempt(address_of(request), name, password, token, request.cookies.get(cookie, ""))
+        user = await self._sign_in.check(attempt)
+        if isinstance(user, Refusal):
+            return refused(user.status, user.reason)
+        answer = self._gate.welcome(self._gate.access.begin(user, time.monotonic()))
+        if not token:
+            self._gate.remember(answer, cookie, device_cookie(user))
+        return answer
+
+    async def logout(self, request: Request) -> Response:
+        """End the session."""
+        session = self._gate.changing(request)
+        if isinstance(session, Response):
+            return session
+        self._gate.access.end(session)
+        self._audit.write("signed out", name=session.name)
+        answer = JSONResponse({})
+        answer.delete_cookie(COOKIE)
+        return answer
+
+    async def stream(self, request: Request) -> Response:
+        """The ward, as it changes."""
+        if not self._gate.may_look(request):
+            return refused(401, "sign in")
+        screens, hub = self._watch.screens, self._watch.hub
+        screen = screens.open(self._gate.owner(request), "ward", lambda: hub.join(time.monotonic()), hub.leave)
+        if screen is None:
+            return refused(503, "too many look at this board already")
+        return EventStream(screen.viewer, lambda: screens.close(screen), self._gate.lasts_s(request))
+
+    async def view(self, request: Request) -> Response:
+        """The boxes, or what a shift hands over, as they are now."""
+        if not self._gate.may_look(request):
+            return refused(401, "sign in")
+        return await VIEWS[request.url.path](self._watch, request.query_params, time.monotonic())
+
+    async def order(self, request: Request) -> Response:
+        """Give a command to one bed, and answer what its node said."""
+        session, given = self._gate.changing(request), await json_of(request)
+        if isinstance(session, Response):
+            return session
+        verb = str((given or {}).get("verb", ""))
+        if given is None or verb not in ROLE_OF_VERB or (place := place_in(given)) is None:
+            return refused(400, f"expected site, node, stream and a verb of {', '.join(ROLE_OF_VERB)}")
+        if session.orders.is_reached(now_s := time.monotonic()):  # first: the log of refusals is bounded by it, too
+            return refused(429, "too many orders; wait a minute")
+        session.orders.count(now_s)
+        bed, address = f"{place.site}/{place.node}/{place.stream}", address_of(request)
+        if not session.may(ROLE_OF_VERB[verb]):
+            reason = f"{session.name or 'you'} may not {verb}; that needs the role {ROLE_OF_VERB[verb]}"
+            self._audit.write("order refused", address=address, bed=bed, verb=verb, by=session.name, reason=reason)
+            return refused(403, reason)
+        fields = given.get("fields")
+        fields = {**(fields if isinstance(fields, dict) else {})}
+        fields["by"] = session.name or str(fields.get("by", ""))[:MAX_BY]
+        try:
+            outcome = await self._watch.orders.give(place, verb, fields)
+        except ValueError as error:
+            return refused(400, str(error))
+        self._audit.write("order", address=address, bed=bed, verb=verb, ok=outcome.ok, reason=outcome.reason, **fields)
+        return JSONResponse({"ok": outcome.ok, "reason": outcome.reason})
+
+
+def make_app(settings: BoardSettings, users: Users | None, audit: Audit) -> Starlette:
+    """The whole application; `state.watch` has its viewers.
+
+    Raises:
+        ConfigError: the broker's password, a certificate or the labels cannot be read.
+    """
+    watch, access = Watch(settings), Access(users is None, settings.session_h * 3600)
+    gate = Gate(access, settings.listen.is_encrypted)
+    bed_api = BedApi(watch, gate, audit, Kept(settings))
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        task = asyncio.create_task(watch.run())
+        yield
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    guard = Middleware(Guard, names=settings.listen.allowed_names, is_encrypted=settings.listen.is_encrypted)
+    routes = [*page_routes(), *Api(watch, users, gate, audit).routes(), *bed_api.routes()]
+    app = Starlette(routes=routes, middleware=[guard], lifespan=lifespan)
+    app.state.watch = watch
+    return app

@@ -1,0 +1,227 @@
+"""What the page of one bed asks for, over HTTP (starlette).
+
+Not for the ward (`edge.server.board.app`), nor for what is told (`edge.server.board.bed_feed`,
+`edge.server.board.bed_history`).
+
+    /api/bed           server-sent events of a bed: how it is, its live picture, its events
+    /api/bed/day       burden and coverage of the last 24 h
+    /api/bed/events    its events, with clips and labels
+    /api/clip          the picture of a clip
+    /api/clip/sound    its sound, as FLAC, for the role `acknowledge` and above; each time a line in the audit log
+    /api/labels        what a person says of an event
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from pydantic import TypeAdapter
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from edge.contract.fields import printable
+from edge.contract.topics import Place
+from edge.errors import SourceError
+from edge.server.board.access import Audit, Session
+from edge.server.board.bed_history import Day, EventRow, day_of, rows_of
+from edge.server.board.clips import ClipIndex
+from edge.server.board.feed import EventStream
+from edge.server.board.guard import MAX_BY, Gate, address_of, json_of, place_in, refused
+from edge.server.board.labels import CLASSES, VERDICTS, EventFacts, Label, Labels
+from edge.server.board.service import Watch
+from edge.settings.board import BoardSettings
+
+NO_BED = "expected site, node and stream of a bed"
+
+
+class Kept:
+    """What of the sound the board finds on disks: clips of the node, and labels of its own."""
+
+    def __init__(self, settings: BoardSettings) -> None:
+        """Read the labels.
+
+        Raises:
+            ConfigError: they cannot be read.
+        """
+        folder = None if settings.clips is None else settings.clips.expanduser()
+        self.clips = ClipIndex(folder, settings.sites)
+        self.labels = Labels(settings.labels_path())
+
+
+@dataclass(frozen=True)
+class Events:
+    """What the list of a bed gets."""
+
+    clips: str
+    """Why no clip can be shown; empty: they can."""
+    rows: list[EventRow]
+
+
+_EVENTS, _DAY = TypeAdapter(Events), TypeAdapter(Day)
+
+
+class BedApi:
+    """Answers for the beds of one board."""
+
+    def __init__(self, watch: Watch, gate: Gate, audit: Audit, kept: Kept) -> None:
+        """Answer with what `watch` hears and what is `kept`."""
+        self._watch, self._gate, self._audit = watch, gate, audit
+        self._clips, self._labels = kept.clips, kept.labels
+        self._drawing = asyncio.Semaphore(1)  # one picture at a time, however many ask
+
+    def routes(self) -> list[Route]:
+        """Paths and what answers them."""
+        return [
+            Route("/api/bed", self.bed),
+            Route("/api/bed/day", self.day),
+            Route("/api/bed/events", self.events),
+            Route("/api/clip", self.clip),
+            Route("/api/clip/sound", self.sound),
+            Route("/api/labels", self.label, methods=["POST"]),
+        ]
+
+    async def bed(self, request: Request) -> Response:
+        """One bed, as it changes."""
+        place = self._asked(request)
+        if isinstance(place, Response):
+            return place
+        screens, beds, sounds = self._watch.screens, self._watch.beds, self._watch.sounds
+        screen = screens.open(
+            self._gate.owner(request), "bed", lambda: beds.join(place, sounds.of(place)), partial(beds.leave, place)
+        )
+        if screen is None:
+            return refused(503, "too many look at beds already")
+        self._watch.wake()
+        return EventStream(screen.viewer, lambda: screens.close(screen), self._gate.lasts_s(request))
+
+    async def day(self, request: Request) -> Response:
+        """The last 24 hours of a bed."""
+        place = self._asked(request)
+        if isinstance(place, Response):
+            return place
+        node = self._watch.ward.nodes.get((place.site, place.node))
+        if node is None or (bed := node.beds.get(place.stream)) is None:
+            return refused(404, "the board has heard nothing of this bed")
+        return _json(_DAY.dump_json(day_of(bed, time.monotonic())))
+
+    async def events(self, request: Request) -> Response:
+        """The events of a bed."""
+        place = self._asked(request)
+        if isinstance(place, Response):
+            return place
+        return _json(_EVENTS.dump_json(Events(self._clips.trouble, await self._rows(place))))
+
+    async def clip(self, request: Request) -> Response:
+        """The picture of a clip."""
+        if not self._gate.may_look(request):
+            return refused(401, "sign in")
+        about, folder = self._clips.clips.get(request.query_params.get("id", "")), self._clips.folder
+        if about is None or folder is None:
+            return refused(404, "there is no such clip here")
+        from edge.server.board.clips import picture_of
+
+        async with self._drawing:
+            try:
+                return _json(await asyncio.to_thread(picture_of, folder, about))
+            except SourceError:
+                return refused(404, "the clip is not there any more, or damaged")
+
+    async def sound(self, request: Request) -> Response:
+        """The sound of a clip; said in the audit log before it leaves."""
+        session = self._gate.session(request)
+        if session is None:
+            return refused(401, "sign in")
+        if session.orders.is_reached(now_s := time.monotonic()):  # first: the log of refusals is bounded by it, too
+            return refused(429, "too many clips; wait a minute")
+        session.orders.count(now_s)
+        if not session.may("acknowledge"):
+            return self._not_for(session, request, "clip refused", "hear sound")
+        ident = request.query_params.get("id", "")
+        try:
+            content, hearing = await asyncio.to_thread(self._clips.sound, ident)
+        except SourceError as error:
+            return refused(404, str(error))
+        self._audit.write(
+            "clip heard",
+            address=address_of(request),
+            by=_who(session, request.query_params),
+            clip=ident,
+            bed=f"{hearing.site}/{hearing.node}/{hearing.stream}",
+        )
+        return Response(content, media_type="audio/flac")
+
+    async def label(self, request: Request) -> Response:
+        """Keep what a person says of an event; it is on the disk when this answers."""
+        session, given = self._gate.changing(request), await json_of(request)
+        if isinstance(session, Response):
+            return session
+        if session.orders.is_reached(now_s := time.monotonic()):  # first: the log of refusals is bounded by it, too
+            return refused(429, "too many labels; wait a minute")
+        session.orders.count(now_s)
+        if not session.may("acknowledge"):
+            return self._not_for(session, request, "label refused", "label events")
+        if given is None or (place := place_in(given)) is None or not place.stream:
+            return refused(400, NO_BED)
+        if not (by := _who(session, given)):
+            return refused(400, "say who you are")
+        event = next((row.event for row in await self._rows(place) if row.event.id == given.get("event")), None)
+        if event is None:
+            return refused(404, "the board does not know this event")
+        label = _label(place, event, given, by)
+        if label is None:
+            return refused(400, f"expected a verdict of {', '.join(VERDICTS)}; other: one of {', '.join(CLASSES)}")
+        try:
+            await asyncio.to_thread(self._labels.add, label)
+        except OSError as error:
+            return refused(507, f"the board's disk does not take it ({error.strerror})")
+        self._audit.write(
+            "label",
+            address=address_of(request),
+            by=by,
+            event=event.id,
+            verdict=label.verdict,
+            sound=label.sound,
+            bed=f"{place.site}/{place.node}/{place.stream}",
+        )
+        return JSONResponse({"ok": True, "reason": ""})
+
+    def _not_for(self, session: Session, request: Request, what: str, doing: str) -> Response:
+        """The answer to who may not do it; `what` is said in the audit log."""
+        reason = f"{session.name or 'you'} may not {doing}; that needs the role acknowledge"
+        self._audit.write(what, address=address_of(request), by=session.name, reason=reason)
+        return refused(403, reason)
+
+    def _asked(self, request: Request) -> Place | Response:
+        """The bed that a request names, or why it gets nothing."""
+        if not self._gate.may_look(request):
+            return refused(401, "sign in")
+        place = place_in(request.query_params)
+        return refused(400, NO_BED) if place is None or not place.stream else place
+
+    async def _rows(self, place: Place) -> list[EventRow]:
+        await asyncio.to_thread(self._clips.refresh)
+        sounds, clips = self._watch.sounds.of(place), self._clips.clips
+        return await asyncio.to_thread(rows_of, place, sounds, clips, self._labels, self._clips.trouble)
+
+
+def _who(session: Session, given: Any) -> str:
+    """Who signed in; where nobody has to, who a person says to be."""
+    return session.name or printable(str(given.get("by", "")).strip(), MAX_BY)
+
+
+def _label(place: Place, event: EventFacts, given: dict[str, Any], by: str) -> Label | None:
+    """The label that a request asks for; None if it is none."""
+    verdict = next((each for each in VERDICTS if each == given.get("verdict")), None)
+    sound = {"true": event.label, "false": "", "other": given.get("sound")}.get(verdict or "")
+    if verdict is None or not isinstance(sound, str) or (verdict == "other" and sound not in CLASSES):
+        return None
+    return Label(event, place, verdict, sound, by, time.time())
+
+
+def _json(body: bytes) -> Response:
+    return Response(body, media_type="application/json")

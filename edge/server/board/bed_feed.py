@@ -1,0 +1,214 @@
+"""The page of one bed as it changes: who looks, and the live picture that the node is asked for.
+
+Asking a node for the live picture of a bed while somebody looks at it; and in words why there is none.
+
+Not for the picture. A node sends tiles for `MOST_LOOK_S` from each command `look` on, so that it ends by itself when
+the board dies; the board asks again every `AGAIN_S`, once for all viewers of a bed, and says when the last has gone.
+What a bed was asked for is forgotten with its last viewer.
+
+Who looks at which bed, and what they are told of it: its tile, the live picture, its events.
+
+Not for the ward (`edge.server.board.feed`), HTTP (`edge.server.board.bed_api`). A message is turned into bytes once,
+however many look. A viewer that is slow loses tiles of the picture, counted in `lost`, and delays nobody; one that
+takes nothing at all is dropped, connects again and gets everything anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from pydantic import TypeAdapter
+
+from edge.contract.commands import MOST_LOOK_S
+from edge.contract.message import encode
+from edge.contract.spectrogram import MelMessage
+from edge.contract.topics import Place
+from edge.server.board.feed import BEAT_S, MAX_VIEWERS, Viewer
+from edge.server.board.latest import Sound
+from edge.server.board.orders import Orders, Outcome
+from edge.server.board.tiles import Tile
+
+AGAIN_S = 15.0
+
+
+SOON_S = 5.0  # until it asks again where tiles do not come: another board may have ended them
+
+
+FRESH_S = 3.0  # a tile comes every half a second or second
+
+
+@dataclass
+class _Look:
+    """One bed that is looked at."""
+
+    asked_s: float = float("-inf")
+    tile_s: float = float("-inf")
+    answer: Outcome | None = None
+
+
+class Looking:
+    """Asks; to be used from one event loop."""
+
+    def __init__(self, orders: Orders) -> None:
+        """Nothing is asked before `keep`."""
+        self._orders = orders
+        self._looks: dict[Place, _Look] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def keep(self, places: list[Place], now_s: float) -> None:
+        """Ask for the pictures of these beds where that is due, and no more for those of others."""
+        for place in self._looks.keys() - set(places):
+            del self._looks[place]
+            self._start(place, 0.0)
+        for place in places:
+            look = self._looks.setdefault(place, _Look())
+            is_shown = now_s - look.tile_s < FRESH_S
+            refused = look.answer is not None and not look.answer.ok
+            if now_s - look.asked_s >= (AGAIN_S if is_shown or refused else SOON_S):
+                look.asked_s = now_s
+                self._start(place, MOST_LOOK_S)
+
+    def tile_came(self, place: Place, now_s: float) -> None:
+        """A tile of this bed has come."""
+        if place in self._looks:
+            self._looks[place].tile_s = now_s
+
+    def state(self, place: Place, now_s: float) -> tuple[str, str]:
+        """Whether there is a picture of a bed that is looked at, as `BedState.look`, and why not."""
+        look = self._looks.get(place, _Look())
+        if now_s - look.tile_s < FRESH_S:
+            return "showing", ""
+        if look.answer is None:
+            return "waiting", "waiting for the box"
+        if not look.answer.ok:
+            return "nothing", look.answer.reason
+        return "waiting", "the box sends a picture when it has scored some sound"
+
+    def stop(self) -> None:
+        """The board ends."""
+        for task in self._tasks:
+            task.cancel()
+
+    def _start(self, place: Place, duration_s: float) -> None:
+        task = asyncio.ensure_future(self._ask(place, duration_s))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _ask(self, place: Place, duration_s: float) -> None:
+        outcome = await self._orders.look(place, duration_s)
+        if duration_s and place in self._looks:
+            self._looks[place].answer = outcome
+
+
+MAX_TILES = 16  # that wait for one viewer: 8 s of the picture or more; what is older is of no use
+
+
+_SOUNDS: TypeAdapter[list[Sound]] = TypeAdapter(list[Sound])
+
+
+@dataclass(frozen=True)
+class BedState:
+    """What a page says of its bed, beside the picture."""
+
+    title: str
+    tile: Tile | None
+    """As on the ward's page; None: the board does not know this bed."""
+    look: str
+    """Whether there is a live picture: `showing`, `waiting`, or `nothing`."""
+    words: str
+    """Why there is none, for a person."""
+
+
+_STATES: TypeAdapter[BedState] = TypeAdapter(BedState)
+
+
+@dataclass
+class _Bed:
+    """One bed that somebody looks at."""
+
+    viewers: set[Viewer] = field(default_factory=set)
+    state: BedState | None = None
+    said_s: float = 0.0
+
+
+class BedHub:
+    """Viewers of beds; to be used from one event loop."""
+
+    def __init__(self) -> None:
+        self._beds: dict[Place, _Bed] = {}
+        self.lost = 0
+        """Tiles that a viewer was too slow for."""
+        self.dropped = 0
+        """Viewers that took nothing."""
+
+    @property
+    def looked_at(self) -> list[Place]:
+        """Beds that somebody looks at."""
+        return list(self._beds)
+
+    def join(self, place: Place, sounds: Iterable[Sound]) -> Viewer | None:
+        """A new viewer of a bed, with its events in the queue; None if there are too many."""
+        if sum(len(bed.viewers) for bed in self._beds.values()) >= MAX_VIEWERS:
+            return None
+        bed, viewer = self._beds.setdefault(place, _Bed()), Viewer()
+        viewer.queue.put_nowait(_message("sounds", _SOUNDS.dump_json(list(sounds))))
+        bed.viewers.add(viewer)
+        bed.state = None  # said anew at the next look, to all: it is short
+        return viewer
+
+    def leave(self, place: Place, viewer: Viewer) -> None:
+        """It looks no more."""
+        bed = self._beds.get(place)
+        if bed is not None:
+            bed.viewers.discard(viewer)
+            if not bed.viewers:
+                del self._beds[place]
+
+    def close(self) -> None:
+        """The board ends: every viewer is let go."""
+        for bed in self._beds.values():
+            for viewer in bed.viewers:
+                viewer.drop()
+
+    def show(self, place: Place, state: BedState, now_s: float) -> None:
+        """Tell the viewers of a bed how it is, if that has changed or was said long ago."""
+        bed = self._beds[place]
+        if state == bed.state and now_s - bed.said_s < BEAT_S:
+            return
+        bed.state, bed.said_s = state, now_s
+        head = json.dumps({"now_s": round(now_s, 3), "lost": self.lost}).encode()[:-1]
+        self._tell(place, _message("bed", head + b', "bed": ' + _STATES.dump_json(state) + b"}"))
+
+    def show_sounds(self, place: Place, changed: list[Sound]) -> None:
+        """Tell the viewers of a bed of events that have begun, last or are over."""
+        if changed and place in self._beds:
+            self._tell(place, _message("sounds", _SOUNDS.dump_json(changed)))
+
+    def show_tile(self, place: Place, tile: MelMessage) -> None:
+        """Pass a tile of the live picture on to the viewers of a bed."""
+        bed = self._beds.get(place)
+        if bed is None:
+            return
+        message = _message("mel", encode({**tile.body(), "time": tile.time}))
+        for viewer in bed.viewers:
+            if viewer.queue.qsize() < MAX_TILES:
+                viewer.queue.put_nowait(message)
+            else:
+                self.lost += 1
+
+    def _tell(self, place: Place, message: bytes) -> None:
+        for viewer in list(self._beds[place].viewers):
+            try:
+                viewer.queue.put_nowait(message)
+            except asyncio.QueueFull:
+                viewer.is_dropped = True
+                self.dropped += 1
+                self.leave(place, viewer)
+
+
+def _message(kind: str, body: bytes) -> bytes:
+    """One server-sent event: JSON has no line ends of its own."""
+    return b"event: " + kind.encode() + b"\ndata: " + body + b"\n\n"

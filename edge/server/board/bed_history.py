@@ -1,0 +1,133 @@
+"""The last 24 hours of one bed: its events, burden and coverage. Pure.
+
+The events of a bed as a list: from what was heard, from the clips that are there, and from what people said. Pure.
+
+Not for marks in the live picture (`edge.server.board.bed_feed`). What the board has heard is gone when it starts again;
+events that have a clip or a label are then known from these.
+
+The last 24 hours of one bed: burden and coverage in slots of five minutes. Pure.
+
+Not a record (`edge.server.board.shift` hands over the same): what the board has heard since it was started. A slot of
+which nothing was heard, or nothing measured, is unknown, never quiet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edge.contract.fields import seconds_of
+from edge.contract.topics import Place
+from edge.server.board.labels import EventFacts, Label, Labels
+from edge.server.board.latest import BedState, Sound
+from edge.server.board.shift import MAX_HOURS, Slot, groups_of, slots_of
+from edge.server.board.tiles import condition_words
+
+if TYPE_CHECKING:
+    from edge.clips.clip import ClipEvent, ClipFile
+
+MOST_ROWS = 200  # shown, the latest
+
+
+@dataclass(frozen=True)
+class EventRow:
+    """One event of the list."""
+
+    event: EventFacts
+    is_open: bool
+    """It may still sound."""
+    is_test: bool
+    has_clip: bool
+    """Whether its clip can be shown and heard."""
+    clip_words: str
+    """Why not, for a person."""
+    said: Label | None
+    """What a person said of it last."""
+
+
+def rows_of(
+    place: Place, sounds: Iterable[Sound], clips: Mapping[str, ClipFile], labels: Labels, clip_trouble: str
+) -> list[EventRow]:
+    """The list of a bed, the latest first.
+
+    Args:
+        place: the bed.
+        sounds: what was heard of it.
+        clips: that are there, of any bed.
+        labels: of all beds.
+        clip_trouble: why there are none; empty: the folder was read.
+    """
+    heard = {sound.id: sound for sound in sounds}
+    facts = {label.event.id: label.event for label in labels.all() if label.place == place}
+    held: dict[str, str] = {}  # id of the clip by that of the event
+    for about in clips.values():
+        hearing = about.hearing
+        if Place(hearing.site, hearing.node, hearing.stream) == place:
+            facts |= {event.id: of_clip(event, about) for event in about.events}
+            held |= {event.id: about.id for event in about.events}
+    facts |= {sound.id: _of_sound(sound, held.get(sound.id, sound.clip)) for sound in heard.values()}
+
+    def row(event: EventFacts) -> EventRow:
+        sound, has_clip = heard.get(event.id), event.clip in clips
+        why = "" if has_clip else _why_none(event, sound, clip_trouble)
+        is_open, is_test = (sound.is_open, sound.is_test) if sound is not None else (False, False)
+        return EventRow(event, is_open, is_test, has_clip, why, labels.of(event.id))
+
+    latest = sorted(facts.values(), key=lambda event: (-event.time, event.id))[:MOST_ROWS]
+    return [row(event) for event in latest]
+
+
+def of_clip(event: ClipEvent, about: ClipFile) -> EventFacts:
+    """An event as the clip that holds it knows it."""
+    rate_hz = about.hearing.rate_hz
+    time = seconds_of(about.begin_time) + (event.onset - about.start) / rate_hz
+    length_s = None if event.end is None else (event.end - event.onset) / rate_hz
+    return EventFacts(event.id, event.label, time, length_s, event.peak, event.threshold, about.id)
+
+
+def _of_sound(sound: Sound, clip: str) -> EventFacts:
+    length_s = None if sound.end_s is None or sound.is_open else sound.end_s - sound.begin_s
+    return EventFacts(sound.id, sound.label, sound.time, length_s, sound.peak, sound.threshold, clip)
+
+
+def _why_none(event: EventFacts, sound: Sound | None, trouble: str) -> str:
+    if sound is not None and sound.clip_lost:
+        return sound.clip_lost
+    if trouble:
+        return trouble
+    return "its clip is not here yet, or no more" if event.clip else "no clip was kept"
+
+
+SLOT_S = 300.0
+
+
+@dataclass(frozen=True)
+class Group:
+    """One group of classes."""
+
+    name: str
+    words: str
+    limit: float | None
+    """s/min, as it is now; None: none."""
+
+
+@dataclass(frozen=True)
+class Day:
+    """What the page of a bed draws."""
+
+    now_s: float
+    """Board's clock, as the slots."""
+    slot_s: float
+    groups: tuple[Group, ...]
+    slots: tuple[Slot, ...]
+    """The oldest first; the last ends now."""
+
+
+def day_of(bed: BedState, now_s: float) -> Day:
+    """The last 24 hours of a bed, `now_s` on the board's clock."""
+    count = round(MAX_HOURS * 3600 / SLOT_S)
+    limits = {name: kept.body.limit for name, kept in bed.alarms.items()}
+    found = [(name, limits.get(name)) for name in groups_of(bed.minutes)]
+    groups = tuple(Group(n, condition_words(n), None if limit is None else limit.s_per_min) for n, limit in found)
+    return Day(now_s, SLOT_S, groups, slots_of(bed.minutes, now_s - count * SLOT_S, count, SLOT_S))

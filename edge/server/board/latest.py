@@ -1,0 +1,269 @@
+"""The last message of each kind of a bed or node, and the events of every bed. Pure.
+
+What was heard of one bed or node: the last message of each kind, with the moment at which it was made. Pure.
+
+Not for taking messages (`edge.server.board.ward`). Times here are seconds on the board's clock, which only goes
+forward: a message that comes live was made now, whatever its own clock says; one that the broker had stored is as old
+as its `ts` says, and of unknown age where the board's clock has not reached that yet. So neither a node's wrong clock
+nor a step of the board's makes an old state look fresh.
+
+The events of every bed, as last heard: one sound for each id, its onset, updates and end together. Pure.
+
+Not for the live picture (`edge.server.board.bed_feed`) and not for keeping them: this is memory, the last `MAX_SOUNDS`
+of a bed. Copies and late revs change nothing, as the contract says: of an id the highest rev counts, of two the first.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, deque
+from dataclasses import dataclass, field, replace
+from typing import Generic, TypeVar
+
+from edge.contract.alarms import AlarmMessage
+from edge.contract.clips import ClipMessage
+from edge.contract.events import EventMessage
+from edge.contract.status import NodeHealth, NodeInfo, NodeStatus
+from edge.contract.stream_status import StreamHealth, StreamStatus
+from edge.contract.topics import Place
+from edge.contract.trend import TrendMessage
+
+DAY_MINUTES = 24 * 60
+
+
+MAX_GROUPS = 4  # of classes whose burden is shown; a node tells of two
+
+
+AHEAD_S = 5.0  # how far a clock may be ahead of the board's for what was stored to be as old as it says
+
+
+Dated = NodeStatus | StreamStatus | NodeHealth | StreamHealth | TrendMessage | AlarmMessage
+
+
+"""Messages that say how something is, and when."""
+
+
+AnyBody = TypeVar("AnyBody", bound=Dated)
+
+
+@dataclass(frozen=True)
+class Kept(Generic[AnyBody]):
+    """The last message of its kind."""
+
+    body: AnyBody
+    made_s: float
+    """When it was made; where nobody knows, when it came."""
+    is_dated: bool = True
+    """Whether that is known."""
+    since_s: float | None = None
+    """Of an alarm or a bed's status: since when it is so."""
+    began_s: float | None = None
+    """Of an alarm: when its episode began, whoever acknowledged it since."""
+
+    def age_s(self, now_s: float) -> float:
+        """How long ago it was made; infinite where nobody knows."""
+        return now_s - self.made_s if self.is_dated else math.inf
+
+    def at_s(self, node_s: float) -> float:
+        """A past time of the node's clock, as in the message, on the board's clock: not after it was made."""
+        return min(self.made_s, self.until_s(node_s))
+
+    def until_s(self, node_s: float) -> float:
+        """The same of a time to come."""
+        return self.made_s - (self.body.ts - node_s)
+
+
+@dataclass(frozen=True)
+class Minute:
+    """What a trend said of the minute before it."""
+
+    made_s: float
+    coverage: float
+    s_per_min: dict[str, float | None]
+    """By group of classes; None: unknown."""
+
+
+@dataclass(frozen=True)
+class Unread:
+    """An alarm of which nobody can say how it is now, whatever was said of it before."""
+
+    at_s: float
+    """Since when."""
+    last_s: float
+    """When the last such message came."""
+    boot_id: str = ""
+    """Of the process whose message was cleared at the broker; empty: a message came that cannot be read."""
+
+
+Alarms = dict[str, Kept[AlarmMessage]]
+
+
+"""By condition."""
+
+
+@dataclass
+class BedState:
+    """What was heard of one bed."""
+
+    status: Kept[StreamStatus] | None = None
+    health: Kept[StreamHealth] | None = None
+    trend: Kept[TrendMessage] | None = None
+    alarms: Alarms = field(default_factory=dict)
+    unread: dict[str, Unread] = field(default_factory=dict)
+    """By condition, until a message of it is read, or none comes any more."""
+    minutes: deque[Minute] = field(default_factory=lambda: deque(maxlen=DAY_MINUTES))
+    measured_s: float | None = None
+    """When it was last known to be measured."""
+    lost_s: float | None = None
+    """Since when its status has been `lost`; None if it is not."""
+    is_listed: bool = False
+    """Whether its node has said that its settings have it."""
+    told_s: float | None = None
+    """When something came live, or its status, for the first time: leftovers at the broker alone make no bed."""
+
+    @property
+    def is_told(self) -> bool:
+        """Whether it is a bed."""
+        return self.told_s is not None
+
+
+@dataclass
+class NodeState:
+    """What was heard of one node."""
+
+    status: Kept[NodeStatus] | None = None
+    health: Kept[NodeHealth] | None = None
+    info: NodeInfo | None = None
+    alarms: Alarms = field(default_factory=dict)
+    unread: dict[str, Unread] = field(default_factory=dict)
+    """As of a bed."""
+    beds: dict[str, BedState] = field(default_factory=dict)
+    hidden_s: float | None = None
+    """When a bed of it had no room last."""
+    clock_off_s: float | None = None
+    """How far its clock is ahead of the board's, by its last live message, delay included."""
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """When and how a message came."""
+
+    at_s: float
+    """On the board's clock."""
+    wall_s: float
+    """Seconds since 1970."""
+    is_stored: bool = False
+    """Whether the broker had it before."""
+
+    def made_s(self, ts: float) -> float:
+        """When a message with this `ts` was made, on the board's clock."""
+        return self.at_s - max(0.0, self.wall_s - ts) if self.is_stored else self.at_s
+
+    def is_dated(self, ts: float) -> bool:
+        """Whether that is known: a stored message whose time is still to come may be of any age."""
+        return not self.is_stored or ts <= self.wall_s + AHEAD_S
+
+
+MAX_SOUNDS = 200  # of one bed; some hours of a bed that wheezes
+
+
+MAX_BEDS = 512
+
+
+KINDS = EventMessage, ClipMessage
+
+
+CLIP_WORDS = {"speech": "somebody speaks in it", "queue full": "the box was too busy", "disk": "its disk fails"}
+
+
+@dataclass(frozen=True)
+class Sound:
+    """One event, as far as it was told of."""
+
+    id: str
+    rev: int
+    label: str
+    is_open: bool
+    """No end was told of."""
+    boot_id: str
+    """Of the process whose samples are counted."""
+    begin_s: float
+    """Onset in the stream: sample index / rate."""
+    end_s: float | None
+    """The same of its end, or of what was heard of it last; None: nobody said."""
+    time: float
+    """Of the onset, seconds since 1970 on the node's clock."""
+    peak: float
+    threshold: float
+    is_test: bool
+    clip: str
+    """Id of the clip that holds it; empty: there is none."""
+    clip_lost: str
+    """Why that clip is not kept, for a person; empty: nothing is known against it."""
+
+
+class Sounds:
+    """What was heard of all beds."""
+
+    def __init__(self) -> None:
+        self._beds: dict[Place, dict[str, Sound]] = {}
+        self.refused: Counter[str] = Counter()
+        """Events that had no room, by cause."""
+
+    def push(self, place: Place, told: EventMessage | ClipMessage) -> list[Sound]:
+        """Take one message; return the sounds that it changed."""
+        if isinstance(told, ClipMessage):
+            return self._clip(place, told)
+        if told.self_test:
+            return []
+        bed = self._beds.get(place)
+        if bed is None:
+            if len(self._beds) >= MAX_BEDS:
+                self.refused["more beds with events than fit"] += 1
+                return []
+            bed = self._beds[place] = {}
+        before = bed.get(told.id)
+        if before is not None and told.rev <= before.rev:
+            return []
+        if before is None and len(bed) >= MAX_SOUNDS:
+            del bed[min(bed, key=lambda ident: bed[ident].time)]
+        bed[told.id] = _sound(told, before)
+        return [bed[told.id]]
+
+    def of(self, place: Place) -> list[Sound]:
+        """Of a bed, the latest onset last."""
+        return sorted(self._beds.get(place, {}).values(), key=lambda sound: (sound.time, sound.id))
+
+    def _clip(self, place: Place, told: ClipMessage) -> list[Sound]:
+        bed = self._beds.get(place, {})
+        lost = "" if told.state == "stored" else _why(told.state, told.cause)
+        changed = [replace(each, clip_lost=lost) for each in bed.values() if each.clip == told.id]
+        bed.update({each.id: each for each in changed})
+        return changed
+
+
+def _sound(told: EventMessage, before: Sound | None) -> Sound:
+    sample, clip = told.sample, told.clip
+    last = sample.end if sample.end is not None else sample.until
+    lost = before.clip_lost if before is not None else ""
+    if clip is not None and clip.withheld:
+        lost = _why("withheld", clip.withheld)
+    return Sound(
+        told.id,
+        told.rev,
+        told.label,
+        told.type != "end",
+        told.boot_id,
+        sample.onset / sample.rate,
+        None if last is None else last / sample.rate,
+        told.time.onset,
+        told.scores.peak,
+        told.scores.threshold,
+        told.mode == "Test",
+        "" if clip is None else clip.id,
+        lost,
+    )
+
+
+def _why(state: str, cause: str) -> str:
+    return f"{state}: {CLIP_WORDS.get(cause, cause)}"

@@ -1,0 +1,167 @@
+"""The board's session with the broker, and its bounded inbox.
+
+Messages on their way from the broker's thread to the board: the last of each topic, within a bound of bytes.
+
+Not for reading them (`edge.contract`). States replace each other, so a flood on one topic costs one message a look;
+but of a node's status, whose order counts, and of answers every message stays, and of events and tiles the last
+`MAX_IN_ORDER` of a topic. What has no room is counted.
+
+The board's session with the broker: it reads states and answers, and sends orders.
+
+Not for what the messages mean. Credentials stay here and never reach a browser. The session has no will and leaves
+nothing at the broker; its client id is its own, so several boards may run.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from edge.contract import MAX_BYTES, filters
+from edge.contract.spectrogram import MelMessage
+from edge.contract.topics import is_name
+from edge.delivery.mqtt_client import Listening, Request
+from edge.delivery.session import Connected, Disconnected, MqttSession, Signal
+from edge.server.board import latest as sounds
+from edge.server.board import ward as ward_state
+from edge.settings.board import BoardSettings
+
+MAX_INBOX_BYTES = 16 * 1024 * 1024
+
+
+OVERHEAD_BYTES = 512  # of one message, beside topic and payload
+
+
+MAX_IN_ORDER = 64  # of one topic whose messages do not replace each other
+
+
+IN_ORDER = ("event", "clip", "mel")  # last levels of such topics of beds
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """One message and when it came, seconds of the monotonic clock."""
+
+    request: Request
+    at_s: float
+
+
+class Inbox:
+    """Safe to use from several threads; nobody waits."""
+
+    def __init__(self) -> None:
+        self._mutex = threading.Lock()
+        self._waiting: dict[tuple[str, bytes], Arrived] = {}
+        self._bytes = 0
+        self._numbers: Counter[str] = Counter()
+        self.dropped = 0
+        """Messages that had no room, or were larger than any of the contract."""
+
+    def put(self, request: Request, at_s: float) -> None:
+        """Take a message; one that waits on the same topic is replaced."""
+        if len(request.payload) > MAX_BYTES or len(request.topic) > MAX_BYTES:
+            self.dropped += 1
+            return
+        is_in_order = request.topic.rpartition("/")[2] in IN_ORDER
+        with self._mutex:
+            key = (request.topic, self._place(request) if is_in_order else _place_of_state(request))
+            if (before := self._waiting.pop(key, None)) is not None:
+                self._bytes -= _size(before.request)
+                self.dropped += is_in_order
+            if self._bytes + _size(request) > MAX_INBOX_BYTES:
+                self.dropped += 1
+                return
+            self._waiting[key] = Arrived(request, at_s)
+            self._bytes += _size(request)
+
+    def take(self) -> list[Arrived]:
+        """All that wait, in the order in which they came."""
+        with self._mutex:
+            waiting, self._waiting, self._bytes = self._waiting, {}, 0
+            self._numbers.clear()
+        return list(waiting.values())
+
+    def _place(self, request: Request) -> bytes:
+        """One of `MAX_IN_ORDER` places of its topic, by turns."""
+        number = self._numbers[request.topic] = self._numbers[request.topic] + 1
+        return b"%d" % (number % MAX_IN_ORDER)
+
+
+def _place_of_state(request: Request) -> bytes:
+    """The one place of a state; of a node's status and of answers each message has its own."""
+    levels = request.topic.split("/")
+    is_replaced = "result" not in levels and (levels[-1] != "status" or "s" in levels[-3:-1])
+    return b"" if is_replaced else request.payload
+
+
+def _size(request: Request) -> int:
+    return len(request.topic) + len(request.payload) + OVERHEAD_BYTES
+
+
+ANONYMOUS = "board"  # last level of the topics of orders where the broker knows no users
+
+
+ORDER_EXPIRY_S = 10  # an order that waits longer must not be carried out
+
+
+class Reader:
+    """Connected, lost and connected again, in a thread of its own."""
+
+    def __init__(self, settings: BoardSettings, wake: Callable[[], None]) -> None:
+        """Prepare; nothing is connected before `start`.
+
+        Args:
+            settings: of the board.
+            wake: called from the session's thread when there is something to take; must not wait.
+
+        Raises:
+            ConfigError: the password or a certificate cannot be read.
+        """
+        mqtt = settings.mqtt
+        self.prefix, self.user = mqtt.prefix, mqtt.username or ANONYMOUS
+        self.inbox = Inbox()
+        self.lost_s: float | None = time.monotonic()
+        """Since when the broker has been out of reach, monotonic; None while it is there."""
+        self._wake = wake
+        client_id = f"laennec-board-{secrets.token_hex(6)}"
+        self._session = MqttSession(mqtt, client_id, None, self._on_signal)
+        sites = settings.sites or ("+",)
+        answers = [
+            f"{mqtt.prefix}/{site}/+/{bed}result/+/{self.user}"
+            for site in sites
+            for bed in ("", "s/+/")
+            if is_name(self.user)
+        ]
+        wanted = filters(mqtt.prefix, (*ward_state.KINDS, *sounds.KINDS, MelMessage), sites)
+        self._session.listening = Listening((*wanted, *answers), self._on_message, stored=True)
+
+    def start(self) -> None:
+        """Begin to connect."""
+        self._session.start()
+
+    def stop(self) -> None:
+        """Disconnect."""
+        self._session.stop()
+
+    def take(self) -> list[Arrived]:
+        """What has come since the last call."""
+        return self.inbox.take()
+
+    def send(self, topic: str, payload: bytes) -> bool:
+        """Send an order; false if the broker is out of reach."""
+        return self._session.publish(topic, payload, expiry_s=ORDER_EXPIRY_S) is not None
+
+    def _on_message(self, request: Request) -> None:
+        self.inbox.put(request, time.monotonic())
+        self._wake()
+
+    def _on_signal(self, signal: Signal) -> None:
+        if isinstance(signal, Connected):
+            self.lost_s = None
+        elif isinstance(signal, Disconnected):
+            self.lost_s = time.monotonic()
+        self._wake()

@@ -1,0 +1,197 @@
+"""The board at work: messages in, tiles out, in one task of an event loop.
+
+Not for HTTP (`edge.server.board.app`). It looks when something came, at most every `LOOK_S`, and at least every
+`IDLE_S`, for what nobody says any more becomes unknown by time alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from contextlib import suppress
+
+from edge.contract import parse
+from edge.contract.fields import printable
+from edge.contract.spectrogram import MelMessage
+from edge.contract.topics import Place, read_topic
+from edge.server.board import latest as sounds
+from edge.server.board import ward as ward_state
+from edge.server.board.bed_feed import BedHub, BedState, Looking
+from edge.server.board.feed import BoardState, Hub
+from edge.server.board.latest import Arrival, Sounds
+from edge.server.board.limits import Screens
+from edge.server.board.orders import Orders
+from edge.server.board.receiver import Arrived, Reader
+from edge.server.board.tiles import Tile
+from edge.server.board.validity import node_trouble
+from edge.server.board.ward import MAX_BEDS, Ward
+from edge.server.board.ward_view import tiles_of
+from edge.settings.board import BoardSettings
+
+LOOK_S = 0.1
+
+
+IDLE_S = 1.0
+
+
+MAX_SENDERS = 32  # of unreadable messages that are told apart
+
+
+MAX_TOLD, TOLD_S = 4, 300.0  # how many of them are named, and for how long after their last
+
+
+LOST_S = 5.0  # how long the broker may be out of reach before every bed is unknown
+
+
+logger = logging.getLogger(__name__)
+
+
+class Watch:
+    """Everything between the broker and the viewers."""
+
+    def __init__(self, settings: BoardSettings) -> None:
+        """Prepare; nothing runs before `run`.
+
+        Raises:
+            ConfigError: the broker's password or a certificate cannot be read.
+        """
+        self.title = settings.title
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._woken, self._is_waking = asyncio.Event(), False
+        self.ward, self.hub = Ward(), Hub()
+        self.reader = Reader(settings, self._wake_from_thread)
+        self.orders = Orders(self.reader.prefix, self.reader.user, self.reader.send)
+        self.sounds, self.beds, self.looking = Sounds(), BedHub(), Looking(self.orders)
+        self.screens = Screens()
+        self.tiles: list[Tile] = []
+        """What is shown, most urgent first."""
+        self.malformed: dict[str, float] = {}
+        """When a message could not be read last, by node."""
+        self._said_hidden: set[str] = set()  # nodes of which the log has said that not every bed is shown
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        self._loop = asyncio.get_running_loop()
+        self.reader.start()
+        try:
+            while True:
+                self.look(time.monotonic())
+                await asyncio.sleep(LOOK_S)
+                with suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(self._woken.wait(), IDLE_S)
+                self._woken.clear()
+                self._is_waking = False
+        finally:
+            self.looking.stop()
+            await asyncio.to_thread(self.reader.stop)
+
+    def look(self, now_s: float) -> None:
+        """Take what came and tell what changed."""
+        wall_s = time.time()
+        for arrived in self.reader.take():
+            if self.orders.take_answer(arrived.request.topic, arrived.request.payload):
+                continue
+            try:
+                self._take(arrived, wall_s)
+            except ValueError:
+                self._cannot_read(arrived, wall_s)
+        lost_s = self.reader.lost_s
+        is_lost = lost_s is not None and now_s - lost_s >= LOST_S
+        self.tiles = tiles_of(self.ward, now_s, lost_s if is_lost else None)
+        self.hub.show(self.tiles, BoardState(self.title, lost_s is None, self._refused(now_s)), now_s)
+        self._look_at_beds(now_s)
+
+    def _take(self, arrived: Arrived, wall_s: float) -> None:
+        """One message; `ValueError` if it is not of the contract."""
+        request = arrived.request
+        if request.topic.endswith("/mel") and not self.beds.looked_at:
+            return  # another board has asked for it
+        received = parse(self.reader.prefix, request.topic, request.payload)
+        place, message = received.place, received.message
+        if isinstance(message, MelMessage):
+            self.looking.tile_came(place, arrived.at_s)
+            self.beds.show_tile(place, message)
+        elif isinstance(message, sounds.KINDS):
+            self.beds.show_sounds(place, self.sounds.push(place, message))
+        elif received.kind in ward_state.KINDS:
+            self.ward.push(received, Arrival(arrived.at_s, wall_s, request.stored))
+        else:
+            raise ValueError("not what a board subscribes to")
+
+    def _cannot_read(self, arrived: Arrived, wall_s: float) -> None:
+        """Remember whose message it was; an alarm that cannot be read makes its bed unknown."""
+        topic = arrived.request.topic
+        sender = _sender(self.reader.prefix, topic)
+        if sender not in self.malformed and len(self.malformed) >= MAX_SENDERS:
+            self.malformed = {name: at_s for name, at_s in self.malformed.items() if arrived.at_s - at_s < TOLD_S}
+        is_known = sender in self.malformed or len(self.malformed) < MAX_SENDERS
+        self.malformed[sender if is_known else "others"] = arrived.at_s
+        if (named := _alarm_named(self.reader.prefix, topic)) is not None:
+            self.ward.miss(*named, Arrival(arrived.at_s, wall_s, arrived.request.stored))
+
+    def _look_at_beds(self, now_s: float) -> None:
+        """Ask for the pictures that are looked at, and tell their viewers how the beds are."""
+        places, tiles = self.beds.looked_at, {tile.key: tile for tile in self.tiles}
+        troubles = {place: self._trouble(place, now_s) for place in places}
+        self.looking.keep([place for place in places if not troubles[place]], now_s)
+        for place in places:
+            look, words = ("nothing", troubles[place]) if troubles[place] else self.looking.state(place, now_s)
+            tile = tiles.get(f"{place.site}/{place.node}/{place.stream}")
+            self.beds.show(place, BedState(self.title, tile, look, words), now_s)
+
+    def _trouble(self, place: Place, now_s: float) -> str:
+        """Why nobody can be asked for the picture of a bed; empty if its box can."""
+        if self.reader.lost_s is not None:
+            return "the board has lost the broker"
+        node = self.ward.nodes.get((place.site, place.node))
+        if node is None or place.stream not in node.beds:
+            return "the board has heard nothing of this bed"
+        return node_trouble(node, now_s)
+
+    def _refused(self, now_s: float) -> tuple[str, ...]:
+        """What could not be taken, without what changes all the time: of senders the last, by tens of seconds."""
+        recent = [(-(at_s // 10), name) for name, at_s in self.malformed.items() if now_s - at_s < TOLD_S]
+        found = [f"unreadable messages of {sender}" for _, sender in sorted(recent)[:MAX_TOLD]]
+        found += self._hidden(now_s)
+        found += sorted({*self.ward.refused, *self.sounds.refused})
+        return tuple(found + ["more messages than the board can take"] * (self.reader.inbox.dropped > 0))
+
+    def _hidden(self, now_s: float) -> list[str]:
+        """Nodes of which not every bed is shown, for a person; the log says so once of each."""
+        hidden = {
+            f"{site}/{name}": node.hidden_s
+            for (site, name), node in self.ward.nodes.items()
+            if node.hidden_s is not None and now_s - node.hidden_s < TOLD_S
+        }
+        for name in hidden.keys() - self._said_hidden:
+            logger.warning("board beds=hidden node=%s; %d fit: has somebody invented beds there?", name, MAX_BEDS)
+        self._said_hidden = set(hidden)
+        names = sorted(hidden)
+        more = [f"beds of {len(names) - MAX_TOLD} more nodes: more than fit"] if len(names) > MAX_TOLD else []
+        return [f"beds of {name}: more than fit" for name in names[:MAX_TOLD]] + more
+
+    def wake(self) -> None:
+        """Look soon; of the loop's own thread."""
+        self._woken.set()
+
+    def _wake_from_thread(self) -> None:
+        if self._loop is not None and not self._is_waking:
+            self._is_waking = True  # once a look, however many messages come
+            with suppress(RuntimeError):  # the loop has ended
+                self._loop.call_soon_threadsafe(self._woken.set)
+
+
+def _sender(prefix: str, topic: str) -> str:
+    """Site and node of a topic, for a person."""
+    levels = topic[len(prefix) + 1 :].split("/")
+    return printable("/".join(levels[:2]), 40)
+
+
+def _alarm_named(prefix: str, topic: str) -> tuple[Place, str] | None:
+    """The place and the condition that a topic names; None if it is of no alarm."""
+    try:
+        names = read_topic(prefix, topic)
+    except ValueError:
+        return None
+    return (names.place, names.levels[1]) if len(names.levels) == 2 and names.levels[0] == "alarm" else None

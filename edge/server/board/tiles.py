@@ -1,0 +1,309 @@
+"""One bed as a tile: words, numbers, urgency. Pure.
+
+How urgent what a tile or one of its alarms says is: one table for both. Pure.
+
+Patients come before the unknown, and those before the monitoring of the same priority; what nobody has seen before what
+lasts and was seen.
+
+The alarms and burdens of a bed in words and numbers for a person. Pure.
+
+Not for how urgent a bed is (`edge.server.board.ward_view`). The words are those of the ward for the names of the
+contract; a name that is not known is shown as it came.
+
+What the screen shows of one bed, as plain records: the words, the numbers, how urgent it is.
+
+Not for finding any of it (`edge.server.board.ward_view`), and not for colours or shapes (`edge/server/board/static`).
+Every text may come from the wire: whoever shows it shows it as text. Times are seconds on the board's clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Literal
+
+from edge.contract.alarms import AlarmMessage, Person
+from edge.contract.fields import Kind, Priority, Signal
+from edge.contract.trend import Window
+from edge.server.board.latest import MAX_GROUPS, Alarms, BedState, Kept
+
+RANKS: dict[tuple[Level, Kind | None, Priority | None], int] = {
+    ("alarm", "Phy", "Hi"): 0,
+    ("alarm", "Phy", "Me"): 1,
+    ("unknown", None, None): 2,
+    ("latched", "Phy", "Hi"): 3,
+    ("alarm", "Tec", "Hi"): 4,
+    ("latched", "Phy", "Me"): 5,
+    ("alarm", "Tec", "Me"): 6,
+    ("alarm", "Phy", "Lo"): 7,
+    ("alarm", "Tec", "Lo"): 8,
+    ("latched", "Tec", "Hi"): 9,
+    ("latched", "Phy", "Lo"): 10,
+    ("latched", "Tec", "Me"): 11,
+    ("latched", "Tec", "Lo"): 12,
+}
+
+
+RANKS_OF_LEVELS: dict[Level, int] = {"waiting": 13, "seen": 14, "inactive": 16, "quiet": 18}  # of a patient; else + 1
+
+
+LEVELS: dict[Signal, Level] = {"On": "alarm", "Latch": "latched", "Ack": "seen"}
+
+
+def rank_of(level: Level, kind: Kind | None, priority: Priority | None) -> int:
+    """How urgent something is; 0 is the most."""
+    rank = RANKS.get((level, kind, priority))
+    return RANKS_OF_LEVELS[level] + (kind == "Tec") if rank is None else rank
+
+
+def level_of(line: AlarmLine) -> Level:
+    """What one alarm would make of its bed alone."""
+    return LEVELS.get(line.signal, "quiet" if line.off_by is None else "inactive")
+
+
+def order_of(line: AlarmLine) -> tuple[int, float, str]:
+    """Alarms of a bed are sorted by it: rank of urgency, since when, name."""
+    since_s = line.since_s if line.since_s is not None else 0.0
+    return rank_of(level_of(line), line.kind, line.priority), since_s, line.condition
+
+
+HOUR_MINUTES = 60
+
+
+WORDS = {  # by condition
+    "continuous": "Wheezing",
+    "discontinuous": "Crackles",
+    "breath-pause": "Breath paused",
+    "no-breath": "No breath heard: check patient and sensor",
+    "rate-high": "Breathing fast",
+    "rate-low": "Breathing slow",
+    "signal-lost": "No signal",
+    "not-measurable": "Not measurable",
+    "contact": "Sensor loose",
+    "battery": "Battery low",
+    "outbox": "Messages lost",
+    "model": "Detector failed",
+    "clock": "Clock is not set",
+    "self-test": "Self-test failed",
+    "alarm-log": "Alarm log fails",
+    "delivery": "Events arrive late",
+}
+
+
+SAID: dict[Signal, str] = {"On": "", "Latch": " over", "Ack": " seen"}  # of an alarm beside another
+
+
+def condition_words(condition: str) -> str:
+    """A condition as a nurse calls it."""
+    return WORDS.get(condition, condition.replace("-", " ").replace("_", " "))
+
+
+def alarm_lines(alarms: Alarms) -> list[AlarmLine]:
+    """All alarms of a bed, most urgent first."""
+    return sorted((_line(name, kept) for name, kept in alarms.items()), key=order_of)
+
+
+def off_words(lines: Sequence[AlarmLine]) -> list[tuple[str, AlarmLine]]:
+    """What a person has inactivated, each with one of its alarms; all alarms of the patient are one."""
+    off = [line for line in lines if line.signal == "Off" and line.off_by is not None]
+    of_patient = [line for line in lines if line.kind == "Phy"]
+    if of_patient and all(line in off for line in of_patient):
+        return [("Alarms off", of_patient[0])]
+    return [(f"{line.words} off", line) for line in off]
+
+
+def beside(lines: Sequence[AlarmLine], shown: str) -> tuple[str, bool]:
+    """What there is beside that which a tile says first.
+
+    Args:
+        lines: all alarms of the bed.
+        shown: condition that the tile says; empty if it says none.
+
+    Returns:
+        All else that is signalled or inactivated, of the patient first; and whether any of it is of the patient.
+    """
+    said = [(f"{line.words}{SAID[line.signal]}", line) for line in lines if line.signal != "Off"]
+    rest = [(words, line.kind) for words, line in (*said, *off_words(lines)) if line.condition != shown]
+    rest.sort(key=lambda each: each[1] == "Tec")
+    return " · ".join(words for words, _ in rest), any(kind == "Phy" for _, kind in rest)
+
+
+def burden_lines(
+    bed: BedState, alarms: Alarms, windows: tuple[Window | None, Window | None], now_s: float
+) -> tuple[BurdenLine, ...]:
+    """The burden of each group of the last trend over 5 min, 1 h, and minute by minute over the last hour.
+
+    Args:
+        bed: what was heard of it.
+        alarms: those that count.
+        windows: of 5 min and of an hour, None where there is none that counts.
+        now_s: on the board's clock.
+    """
+    last = () if bed.trend is None else bed.trend.body.windows
+    groups = sorted({name for window in last for name in window.groups})[:MAX_GROUPS]
+    recent = [*takewhile(lambda each: now_s - each.made_s < HOUR_MINUTES * 60.0, reversed(bed.minutes))][::-1]
+    places = [round(each.made_s / 60, 2) for each in recent]
+
+    def value(window: Window | None, group: str) -> float | None:
+        found = window.groups.get(group) if window is not None and window.known else None
+        return None if found is None else found.s_per_min
+
+    def line(group: str) -> BurdenLine:
+        alarm = alarms.get(group)
+        limit = alarm.body.limit if alarm is not None else None
+        points = tuple(zip(places, (each.s_per_min.get(group) for each in recent), strict=True))
+        return BurdenLine(
+            group,
+            condition_words(group),
+            value(windows[0], group),
+            value(windows[1], group),
+            None if limit is None else limit.s_per_min,
+            points,
+        )
+
+    return tuple(line(group) for group in groups)
+
+
+def missing_words(window: Window | None) -> str:
+    """What most of the sound that was not measured was; empty where nearly all was measured."""
+    causes = {} if window is None else {name: seconds for name, seconds in window.missing_s.items() if seconds > 0}
+    if window is None or not causes or window.coverage > 0.95:
+        return ""
+    return max(causes, key=lambda name: causes[name]).replace("_", " ")
+
+
+def contact_words(alarm: Kept[AlarmMessage] | None) -> str:
+    """Whether the sensor touches: `yes`, `no`, or empty where nobody can tell."""
+    if alarm is None or alarm.body.validity == "NA":
+        return ""
+    return "no" if alarm.body.presence else "yes"
+
+
+def _line(condition: str, kept: Kept[AlarmMessage]) -> AlarmLine:
+    body = kept.body
+
+    def until_s(node_s: float | None) -> float | None:
+        return None if node_s is None else kept.until_s(node_s)
+
+    def who(person: Person | None) -> Who | None:
+        return None if person is None else Who(person.by, person.why, kept.at_s(person.at), until_s(person.until))
+
+    since_s = kept.began_s if body.signal in ("On", "Ack") else kept.since_s  # who has seen it does not end it
+    return AlarmLine(
+        condition,
+        condition_words(condition),
+        body.kind,
+        body.priority,
+        body.signal,
+        body.validity == "Vld",
+        body.activation == "On",
+        since_s,
+        body.episode,
+        None if body.limit is None else body.limit.s_per_min,
+        None if body.limit is None else who(body.limit.set),
+        who(body.acknowledged),
+        who(body.inactivated),
+        until_s(body.audio_paused_until),
+    )
+
+
+Level = Literal["alarm", "unknown", "latched", "waiting", "seen", "inactive", "quiet"]
+
+
+"""alarm: signalled, unanswered. unknown: nobody can say how the bed is. latched: over, and nobody has seen it. waiting:
+not measured, for less long than what makes an alarm of it. seen: lasts, acknowledged. inactive: a person has switched
+its alarms off for a while. quiet: measured, and below its limits."""
+
+
+@dataclass(frozen=True)
+class Who:
+    """Who did something, and why."""
+
+    by: str
+    why: str
+    at_s: float
+    until_s: float | None = None
+
+
+@dataclass(frozen=True)
+class AlarmLine:
+    """One alarm of a bed."""
+
+    condition: str
+    words: str
+    kind: Kind
+    priority: Priority
+    signal: Signal
+    is_known: bool
+    """Whether its condition is measured now."""
+    is_watched: bool
+    """False: it has no limit, or a person has inactivated it."""
+    since_s: float | None
+    """Since it began, while it lasts; else since the signal is what it is."""
+    episode: int | None
+    limit: float | None
+    """s/min; None: none, or technical."""
+    limit_by: Who | None
+    seen_by: Who | None
+    off_by: Who | None
+    paused_until_s: float | None
+
+
+@dataclass(frozen=True)
+class BurdenLine:
+    """The burden of one group of classes: seconds of sound in a measurable minute; None: unknown."""
+
+    group: str
+    words: str
+    minutes_5: float | None
+    hour: float | None
+    limit: float | None
+    points: tuple[tuple[float, float | None], ...]
+    """Of the last hour, one a minute: (board's clock, minutes; s/min)."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One bed, or a node whose own alarms are signalled."""
+
+    key: str
+    site: str
+    node: str
+    stream: str
+    """Empty: the node itself."""
+    name: str
+    """What it is called: the bed, or the node; where several have that name, with what tells it from them."""
+    level: Level
+    kind: Kind | None
+    """Of what it shows first: of the patient or of the monitoring; None if nothing is wrong."""
+    priority: Priority | None
+    words: str
+    """What is wrong, at a glance."""
+    detail: str
+    since_s: float | None
+    """Since when it is so."""
+    before: str
+    """Of an unknown bed: what was signalled when that was last known."""
+    also: str
+    """Of a known bed: what else is signalled, seen, over or inactivated, that of the patient first."""
+    is_also_of_patient: bool
+    """Whether any of that is of the patient."""
+    sound: Priority | None
+    """The burst that is to be heard now."""
+    is_test: bool
+    """Whether nobody may be alarmed by it."""
+    alarms: tuple[AlarmLine, ...]
+    burdens: tuple[BurdenLine, ...]
+    coverage: float | None
+    """Share of the last 5 min that was measured; None: unknown."""
+    coverage_hour: float | None
+    missing: str
+    """What most of the rest was."""
+    fault: str
+    """What is wrong with the sound now; empty if nothing is known to be."""
+    battery_percent: float | None
+    contact: str
+    """Whether the sensor touches: yes, no, or empty where nobody can tell."""
+    order: tuple[int, bool, int, str]
+    """Tiles are sorted by it: rank of urgency, whether nothing was signalled before, since when, name."""

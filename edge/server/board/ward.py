@@ -1,0 +1,271 @@
+"""The state of the ward as the messages tell it, and which bed makes room for another. Pure.
+
+Which bed makes room for another, where a board has no more: so that no node takes the room of all others. Pure.
+
+Anybody whom the broker lets write a node's topics can invent beds there. A node has a claim to as many beds as its
+`info` says, once it has told its birth; what it has beyond that is surplus. A bed that its node has a claim to takes
+the place of surplus, of the node with most; where there is none, the node with most beds gives one to a node that has
+fewer. Surplus takes the place of nothing but surplus, of a node that has more of it. So what settles is the same in any
+order of messages.
+
+What was heard of every node and bed: messages in, the state of the ward kept. Pure.
+
+Not for what it means now (`edge.server.board.ward_view`), nor for the age of a message (`edge.server.board.latest`).
+
+Everything is bounded. What has no room is counted in `refused`, never left out silently.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+from edge.contract import Received
+from edge.contract.alarms import AlarmMessage
+from edge.contract.status import NodeHealth, NodeInfo, NodeStatus
+from edge.contract.stream_status import StreamHealth, StreamInfo, StreamStatus
+from edge.contract.topics import Place
+from edge.contract.trend import TrendMessage
+from edge.server.board.latest import MAX_GROUPS, Arrival, BedState, Dated, Kept, Minute, NodeState, Unread
+
+
+def claim_of(node: NodeState) -> int:
+    """How many beds it says to have; none before its birth."""
+    return 0 if node.status is None or node.info is None else node.info.streams
+
+
+def surplus_of(node: NodeState) -> int:
+    """How many beds it has beyond that."""
+    return max(0, len(node.beds) - claim_of(node))
+
+
+def giving_room(nodes: Sequence[NodeState], node: NodeState) -> NodeState | None:
+    """The node that gives a bed, so that `node` may have one more; None: that one has no room.
+
+    Args:
+        nodes: all there are.
+        node: one of them.
+    """
+    most = max(nodes, key=surplus_of)
+    if len(node.beds) >= claim_of(node):
+        return most if surplus_of(most) > surplus_of(node) + 1 else None
+    if surplus_of(most) > 0:
+        return most
+    largest = max(nodes, key=lambda each: len(each.beds))
+    return largest if len(largest.beds) > len(node.beds) + 1 else None
+
+
+def least_of(node: NodeState) -> str:
+    """The bed of a node that goes first: the newest of those that its settings do not list, else the newest."""
+    names = list(node.beds)[::-1]
+    return next((name for name in names if not node.beds[name].is_listed), names[0])
+
+
+MAX_NODES = 128
+
+
+MAX_BEDS = 512
+
+
+MAX_ALARMS = 24  # of one bed or node; the contract has 10
+
+
+KINDS = NodeStatus, NodeHealth, NodeInfo, StreamInfo, StreamStatus, StreamHealth, TrendMessage, AlarmMessage
+
+
+"""What is kept here."""
+
+
+Signalled = Kept[AlarmMessage] | Kept[StreamStatus]
+
+
+STEP_S = 45.0  # between two minutes that are remembered, at least: a node tells one every 60 s
+
+
+WINDOW_S = 300  # which window of a trend says whether a bed is measured: that which its alarms look at
+
+
+class Ward:
+    """All nodes and their beds, as last heard."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[tuple[str, str], NodeState] = {}
+        """By (site, node)."""
+        self.refused: Counter[str] = Counter()
+        """Messages that had no room, by cause."""
+        self._beds = 0
+
+    def push(self, heard: Received, arrival: Arrival) -> None:
+        """Take one message."""
+        place, body = heard.place, heard.message
+        if body is None:
+            self._clear(heard, arrival)
+        elif (node := self._node(place)) is None:
+            self.refused["more nodes than fit"] += 1
+        elif isinstance(body, NodeInfo):
+            node.info = body
+        elif isinstance(body, StreamInfo):
+            if (bed := self._bed(place, arrival.at_s)) is not None:
+                bed.is_listed = True
+        elif isinstance(body, Dated):
+            kept: Kept[Dated] = Kept(body, arrival.made_s(body.ts), arrival.is_dated(body.ts))
+            if not arrival.is_stored:
+                node.clock_off_s = body.ts - arrival.wall_s
+            self._keep(node, heard, kept, arrival)
+
+    def miss(self, place: Place, condition: str, arrival: Arrival) -> None:
+        """An alarm that cannot be read came: its bed is not known until one can; it makes no bed or node."""
+        part = self._part(place)
+        if part is None:
+            return
+        before = part.unread.get(condition)
+        if before is None and len(part.unread) >= MAX_ALARMS:
+            self.refused["more alarms than fit"] += 1
+        else:
+            part.unread[condition] = Unread(arrival.at_s if before is None else before.at_s, arrival.at_s)
+
+    def _keep(self, node: NodeState, heard: Received, kept: Kept[Dated], arrival: Arrival) -> None:
+        body, stream = kept.body, heard.place.stream
+        bed = self._bed(heard.place, arrival.at_s) if stream else None
+        if stream and bed is None:
+            return
+        if isinstance(body, AlarmMessage):
+            part = node if bed is None else bed
+            self._keep_alarm(part, heard.names.levels[1], Kept(body, kept.made_s, kept.is_dated), arrival)
+        elif bed is None:
+            _keep_of_node(node, kept)
+        else:
+            _keep_of_bed(bed, kept)
+        if bed is not None and bed.told_s is None and (not arrival.is_stored or isinstance(body, StreamStatus)):
+            bed.told_s = arrival.at_s
+
+    def _keep_alarm(
+        self, part: NodeState | BedState, condition: str, kept: Kept[AlarmMessage], arrival: Arrival
+    ) -> None:
+        """Unless one that was made later is there: by its number, or where it comes live by the node's clock."""
+        before, body = part.alarms.get(condition), kept.body
+        if before is None and len(part.alarms) >= MAX_ALARMS:
+            self.refused["more alarms than fit"] += 1
+            return
+        is_overtaken = (
+            before is not None
+            and before.body.boot_id == body.boot_id
+            and body.rev < before.body.rev
+            and (arrival.is_stored or body.ts <= before.body.ts)
+        )
+        if not is_overtaken:
+            before = before if before is not None and before.body.episode == body.episode else None
+            since_s = _since_s(kept, body.since, before)
+            part.alarms[condition] = replace(kept, since_s=since_s, began_s=_began_s(kept, since_s, before))
+            part.unread.pop(condition, None)
+
+    def _part(self, place: Place) -> NodeState | BedState | None:
+        """What is known of a bed, or of a node itself."""
+        node = self.nodes.get((place.site, place.node))
+        return node if node is None or not place.stream else node.beds.get(place.stream)
+
+    def _node(self, place: Place) -> NodeState | None:
+        key = (place.site, place.node)
+        if key not in self.nodes and len(self.nodes) < MAX_NODES:
+            self.nodes[key] = NodeState()
+        return self.nodes.get(key)
+
+    def _bed(self, place: Place, now_s: float) -> BedState | None:
+        """A bed, if there is room for it; where there is none, a node that has more than its share makes some."""
+        node = self.nodes[place.site, place.node]
+        if place.stream in node.beds:
+            return node.beds[place.stream]
+        if self._beds >= MAX_BEDS:
+            if (other := giving_room(list(self.nodes.values()), node)) is None:
+                node.hidden_s = now_s
+                return None
+            del other.beds[least_of(other)]
+            other.hidden_s = now_s
+            self._beds -= 1
+        self._beds += 1
+        return node.beds.setdefault(place.stream, BedState())
+
+    def _clear(self, heard: Received, arrival: Arrival) -> None:
+        """A cleared status takes its bed or node away; of all else but alarms the last word goes by its age."""
+        place, node = heard.place, self.nodes.get((heard.place.site, heard.place.node))
+        if node is None:
+            return
+        if heard.kind is AlarmMessage:
+            self._clear_alarm(node, heard, arrival)
+        elif heard.kind is StreamStatus:
+            self._beds -= node.beds.pop(place.stream, None) is not None
+        elif heard.kind is NodeStatus:
+            self._beds -= len(self.nodes.pop((place.site, place.node)).beds)
+
+    def _clear_alarm(self, node: NodeState, heard: Received, arrival: Arrival) -> None:
+        """One of the running process is not over by that, and its words stay; one of an earlier process is gone."""
+        part = self._part(heard.place)
+        kept = None if part is None else part.alarms.get(heard.names.levels[1])
+        if part is None:
+            return
+        if kept is not None and (node.status is None or node.status.body.boot_id == kept.body.boot_id):
+            part.unread[heard.names.levels[1]] = Unread(arrival.at_s, arrival.at_s, kept.body.boot_id)
+        else:
+            part.alarms.pop(heard.names.levels[1], None)
+            part.unread.pop(heard.names.levels[1], None)
+
+
+def _keep_of_node(node: NodeState, kept: Kept[Dated]) -> None:
+    body = kept.body
+    if isinstance(body, NodeHealth):
+        node.health = Kept(body, kept.made_s, kept.is_dated)
+    elif isinstance(body, NodeStatus):
+        before = None if node.status is None else node.status.body
+        is_late = (
+            body.state == "offline"  # the will of a session that another has followed
+            and before is not None
+            and before.state == "online"
+            and before.session != body.session
+        )
+        node.status = node.status if is_late else Kept(body, kept.made_s, kept.is_dated)
+
+
+def _since_s(
+    kept: Kept[AlarmMessage] | Kept[StreamStatus],
+    since: float | None,
+    before: Kept[AlarmMessage] | Kept[StreamStatus] | None,
+) -> float | None:
+    """Since when a state is so: as it was found at first, or a step of the node's clock would move it."""
+    if since is None:
+        return None
+    is_same = before is not None and before.is_dated and before.body.boot_id == kept.body.boot_id
+    is_same = is_same and before is not None and before.body.since == since
+    return before.since_s if before is not None and is_same else kept.at_s(since)
+
+
+def _began_s(kept: Kept[AlarmMessage], since_s: float | None, before: Kept[AlarmMessage] | None) -> float | None:
+    """When an alarm began: as it was found at first; of a node that does not say so, as of its first signal here."""
+    is_same = before is not None and before.is_dated and before.body.boot_id == kept.body.boot_id
+    if before is not None and is_same and before.began_s is not None:
+        return before.began_s
+    return since_s if kept.body.began is None else kept.at_s(kept.body.began)
+
+
+def _keep_of_bed(bed: BedState, kept: Kept[Dated]) -> None:
+    body = kept.body
+    if isinstance(body, StreamStatus):
+        status = Kept(body, kept.made_s, kept.is_dated)
+        bed.status = replace(status, since_s=_since_s(status, body.since, bed.status))
+        if body.state != "lost":
+            bed.lost_s = None
+        elif bed.lost_s is None:
+            bed.lost_s = kept.made_s
+    elif isinstance(body, StreamHealth):
+        bed.health = Kept(body, kept.made_s, kept.is_dated)
+    elif isinstance(body, TrendMessage):
+        bed.trend = Kept(body, kept.made_s, kept.is_dated)
+        if not kept.is_dated:
+            return
+        window = min(body.windows, key=lambda each: each.s, default=None)
+        is_next = not bed.minutes or kept.made_s - bed.minutes[-1].made_s >= STEP_S
+        if window is not None and is_next:
+            groups = {name: window.groups[name].s_per_min for name in sorted(window.groups)[:MAX_GROUPS]}
+            bed.minutes.append(Minute(kept.made_s, window.coverage, groups))
+        if any(each.s == WINDOW_S and each.known for each in body.windows):
+            bed.measured_s = kept.made_s

@@ -1,0 +1,241 @@
+"""What the screen shows: the state of the ward and a moment in, tiles sorted by urgency out. Pure.
+
+Not for when a bed is unknown (`edge.server.board.validity`), nor for drawing. An unknown bed is as urgent as an alarm
+and never looks like a quiet one; what was signalled when it was last known stays in sight. Technical alarms rank behind
+those of patients of the same priority. Nothing is heard of mode Test: the contract lets nobody be alarmed by it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from edge.contract.fields import Kind, Priority
+from edge.server.board.latest import Alarms, BedState, NodeState
+from edge.server.board.tiles import (
+    LEVELS,
+    AlarmLine,
+    Level,
+    Tile,
+    alarm_lines,
+    beside,
+    burden_lines,
+    contact_words,
+    missing_words,
+    off_words,
+    rank_of,
+)
+from edge.server.board.validity import (
+    Trouble,
+    alarms_trouble,
+    bed_trouble,
+    last_measured_s,
+    node_trouble,
+    present,
+    silent_since_s,
+    unmeasured,
+    window_of,
+)
+from edge.server.board.ward import WINDOW_S, Ward
+from edge.ward.alarm_records import PRIORITIES
+
+HOUR_S = 3600
+SOUND_DELAY_S = 10.0  # how long a bed must be unknown before that is heard: a node that starts again takes seconds
+
+Names = tuple[str, str, str]
+"""Site, node and stream; of a node itself the stream is empty."""
+
+
+@dataclass(frozen=True)
+class _Who:
+    """Whose tile it is, and what its alarms are."""
+
+    names: Names
+    name: str
+    alarms: Alarms
+    lines: list[AlarmLine]
+
+
+def tiles_of(ward: Ward, now_s: float, lost_s: float | None = None) -> list[Tile]:
+    """Every bed, most urgent first.
+
+    Args:
+        ward: what was heard.
+        now_s: on the board's clock.
+        lost_s: since when the broker has been out of reach; None if it is there.
+    """
+    tiles, called = [], _called(ward)
+    for (site, name), node in ward.nodes.items():
+        boot = node.status.body.boot_id if node.status is not None else ""
+        trouble: Trouble = node_trouble(node, now_s), silent_since_s(node, now_s)
+        if lost_s is not None:
+            trouble = "the board has lost the broker", lost_s
+        beds = []
+        for stream, bed in node.beds.items():
+            if bed.is_told:
+                names = (site, name, stream)
+                who = _who(names, called[names], bed.alarms, boot)
+                beds.append(_tile(who, bed, boot, now_s, _head_of_bed(who, node, bed, now_s, trouble)))
+        tiles += beds
+        own = _who((site, name, ""), called[site, name, ""], node.alarms, boot)
+        if (head := _head_of_node(own, node, now_s, trouble, bool(beds))) is not None:
+            tiles.append(_tile(own, BedState(), boot, now_s, head))
+    return sorted(tiles, key=lambda tile: tile.order)
+
+
+def _called(ward: Ward) -> dict[Names, str]:
+    """What beds and nodes are called: by their own name, with the node's and the site's where others have it, too."""
+    beds = [
+        (site, node, stream)
+        for (site, node), state in ward.nodes.items()
+        for stream, bed in state.beds.items()
+        if bed.is_told
+    ]
+    nodes = [(*names, "") for names in ward.nodes]
+    found: dict[Names, str] = {}
+    for group in (beds, nodes):
+        forms = {names: _forms(*names) for names in group}
+        taken = Counter(form for each in forms.values() for form in each)
+        found |= {names: next((form for form in each if taken[form] == 1), each[-1]) for names, each in forms.items()}
+    return found
+
+
+def _forms(site: str, node: str, stream: str) -> list[str]:
+    """Names of a bed or node, the shortest first."""
+    levels = [level for level in (stream, node, site) if level]
+    return [" · ".join(levels[:count]) for count in range(1, len(levels) + 1)]
+
+
+def _who(names: Names, name: str, alarms: Alarms, boot: str) -> _Who:
+    """With the alarms of the running process, or if there are none those that are left of an earlier one."""
+    found = present(alarms, boot) or alarms
+    return _Who(names, name, found, alarm_lines(found))
+
+
+def _head_of_bed(who: _Who, node: NodeState, bed: BedState, now_s: float, trouble: Trouble) -> _Head:
+    reason, since_s = trouble if trouble[0] else bed_trouble(node, bed, now_s)
+    return _unknown(reason, since_s, who.lines) if reason else _known(node, bed, now_s, who.lines)
+
+
+def _head_of_node(who: _Who, node: NodeState, now_s: float, trouble: Trouble, has_beds: bool) -> _Head | None:
+    """A node is seen where its own alarms are signalled or not known, or it is unknown and has no bed that says so."""
+    boot = node.status.body.boot_id if node.status is not None else ""
+    reason, since_s = trouble if trouble[0] else alarms_trouble(node.alarms, node.unread, boot, now_s)
+    if reason:
+        return None if trouble[0] and has_beds else _unknown(reason, since_s, who.lines)
+    head = _of_alarms(who.lines)
+    return None if head.level in ("quiet", "inactive") else head
+
+
+@dataclass(frozen=True)
+class _Head:
+    """What a tile says first."""
+
+    level: Level
+    words: str
+    detail: str = ""
+    since_s: float | None = None
+    kind: Kind | None = None
+    priority: Priority | None = None
+    before: str = ""
+    shown: str = ""
+    """Condition of the alarm that it says."""
+    is_told: bool = True
+    """Whether what the node says of the bed counts."""
+
+    @property
+    def order(self) -> tuple[int, bool, int]:
+        """Rank of its urgency; what was in alarm before it became unknown; the longest first."""
+        return rank_of(self.level, self.kind, self.priority), not self.before, round(self.since_s or 0.0)
+
+
+def _unknown(reason: str, since_s: float | None, lines: list[AlarmLine], is_told: bool = False) -> _Head:
+    signalled = [line.words for line in lines if line.signal != "Off"]
+    return _Head("unknown", "Unknown", reason, since_s, before=", ".join(signalled), is_told=is_told)
+
+
+def _known(node: NodeState, bed: BedState, now_s: float, lines: list[AlarmLine]) -> _Head:
+    head = _of_alarms(lines)
+    reason, is_passing = unmeasured(node, bed, now_s)
+    has_alarm = any(line.kind == "Tec" and line.signal != "Off" for line in lines)  # which says so already
+    if not reason or has_alarm or head.level == "alarm":
+        return head
+    assert bed.status is not None, "a bed without status is not known"
+    since_s, is_lost = bed.status.since_s, bed.status.body.state == "lost"
+    if not is_passing:
+        since_s = max(since_s, bed.measured_s or since_s) if is_lost and since_s is not None else last_measured_s(bed)
+        return _unknown(reason, since_s, lines, is_told=True)
+    words = "No sound" if bed.status.body.state == "lost" else "Not measured yet"
+    return head if head.level == "latched" else _Head("waiting", words, reason, since_s)
+
+
+def _of_alarms(lines: list[AlarmLine]) -> _Head:
+    """What the alarms of a known bed come to; the first of `lines` is the most urgent."""
+    first = lines[0] if lines else None
+    if first is not None and first.signal != "Off":
+        level = LEVELS[first.signal]
+        detail = "over, nobody has seen it" if level == "latched" else ""
+        if level == "seen" and first.seen_by is not None:
+            detail = f"seen by {first.seen_by.by}"
+        return _Head(level, first.words, detail, first.since_s, first.kind, first.priority, shown=first.condition)
+    if off := off_words(lines):
+        words, line = off[0]
+        assert line.off_by is not None, "an inactivated alarm says by whom"
+        detail = f"by {line.off_by.by}: {line.off_by.why}"
+        return _Head("inactive", words, detail, line.off_by.at_s, shown=line.condition)
+    is_watched = any(line.kind == "Phy" and line.is_watched for line in lines)
+    return _Head("quiet", "Quiet" if is_watched else "No limit set")
+
+
+def _tile(who: _Who, bed: BedState, boot: str, now_s: float, head: _Head) -> Tile:
+    (site, node, stream), alarms = who.names, who.alarms
+    also, is_of_patient = ("", False) if head.level == "unknown" else beside(who.lines, head.shown)
+    window, hour = (window_of(bed.trend, boot, each, now_s) if head.is_told else None for each in (WINDOW_S, HOUR_S))
+    health = bed.health.body if bed.health is not None and head.is_told else None
+    device = None if health is None else health.device
+    is_test = any(each.body.mode == "Test" for each in alarms.values())
+    return Tile(
+        "/".join(who.names),
+        site,
+        node,
+        stream,
+        who.name,
+        head.level,
+        head.kind,
+        head.priority,
+        head.words,
+        head.detail,
+        None if head.since_s is None else round(head.since_s),
+        head.before,
+        also,
+        is_of_patient,
+        None if is_test else _sound(head, alarms, now_s),
+        is_test,
+        tuple(who.lines),
+        burden_lines(bed, alarms, (window, hour), now_s),
+        None if window is None else window.coverage,
+        None if hour is None else hour.coverage,
+        missing_words(window),
+        (health.fault or "").replace("_", " ") if health is not None else "",
+        None if device is None else device.battery_percent,
+        contact_words(alarms.get("contact")) if head.is_told else "",
+        (*head.order, stream or node),
+    )
+
+
+def _sound(head: _Head, alarms: Alarms, now_s: float) -> Priority | None:
+    """What is to be heard: the most urgent alarm that is audible; of an unknown bed, a medium one."""
+    if head.level == "unknown":
+        return "Me" if head.since_s is not None and now_s - head.since_s >= SOUND_DELAY_S else None
+    audible = {each.body.priority for each in alarms.values() if each.body.audible and each.body.signal != "Off"}
+    return next((priority for priority in reversed(PRIORITIES) if priority in audible), None)
+
+
+def summary_of(tiles: list[Tile]) -> dict[str, int]:
+    """How many tiles there are of what a person must know first."""
+    keys = ("patient", "technical", "unknown", "waiting", "seen", "inactive", "quiet")
+    counts = dict.fromkeys(keys, 0)
+    for tile in tiles:
+        is_raised = tile.level in ("alarm", "latched")
+        counts[("patient" if tile.kind == "Phy" else "technical") if is_raised else tile.level] += 1
+    return counts

@@ -1,0 +1,265 @@
+"""`laennec ingest` at work: its sessions, its presence on the broker, missing numbers in the log.
+
+Whether an ingester is there: what it says of itself, retained, and the broker says when it is gone.
+
+Not for a node (`edge.delivery.messages.status_body`). An ingester that is away loses nothing while the broker keeps its
+session, but a history that stands still looks like a quiet ward: so its absence is a fault that somebody must hear of.
+The topic has two levels below the prefix, `ingest/NAME`; those of nodes have three or more.
+
+Says in the log when numbers of a node are missing for longer than they can be on their way.
+
+Not for listing them (`laennec history holes`). It looks every minute, with a connection of its own; it says
+again only what has changed.
+
+`laennec ingest` at work: two sessions at the broker, one database, and what it says of itself.
+
+Not for how a message is stored (`edge.server.history.ingester`). Events, gaps and changes of alarms have a session that
+the broker keeps for two weeks. Trends have one of their own that it keeps for as long as it keeps a trend: they come by
+the minute from every bed, and in the queue of an ingester that is away they would take the room of events.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import Engine
+
+from edge.contract import RECORDS, filters
+from edge.contract.fields import rfc3339
+from edge.contract.message import decode, read
+from edge.contract.status import IngestStatus, NodeState
+from edge.contract.trend import TREND_EXPIRY_S, TrendMessage
+from edge.delivery.consumer import SESSION_S, Subscriber, Subscription
+from edge.errors import LaennecError
+from edge.server.history.database import open_database, transaction
+from edge.server.history.ingester import IN_FLIGHT, Ingester
+from edge.server.history.queries import missing
+from edge.server.history.writer import HistoryWriter
+from edge.settings.broker import Mqtt
+
+SAID_S = 60.0  # between two of its messages
+
+
+SILENT_S = 180.0  # three that are missing
+
+
+LEVEL = "ingest"
+
+
+MAX_BYTES = 16_384
+
+
+Database = Literal["ok", "away"]
+
+
+def topic_of(prefix: str, name: str) -> str:
+    """Where an ingester says that it is there; `+` for all."""
+    return f"{prefix}/{LEVEL}/{name}"
+
+
+@dataclass(frozen=True)
+class Presence:
+    """What an ingester says of itself."""
+
+    name: str
+    state: NodeState
+    database: Database = "ok"
+    waiting: int = 0
+    """Messages that came and are not in the database."""
+    counts: Mapping[str, int] | None = None
+    """Since it started: new rows by table, copies, and what was refused."""
+
+    def payload(self, wall_s: float | None = None) -> bytes:
+        """As JSON, by `laennec.ingest/1`."""
+        return IngestStatus.model_construct(
+            name=self.name,
+            state=self.state,
+            ts=time.time() if wall_s is None else wall_s,
+            database=self.database,
+            waiting=self.waiting,
+            counts=dict(self.counts or {}),
+        ).encode()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether one ingester does its work."""
+
+    name: str
+    is_well: bool
+    words: str
+
+
+def judge(name: str, payload: bytes | None, wall_s: float) -> Verdict:
+    """What its message means now.
+
+    Args:
+        name: of the ingester, by its topic.
+        payload: of unknown origin; None: there is no message.
+        wall_s: now, seconds since 1970.
+    """
+    if not payload:
+        return Verdict(name, False, "has never been there; start  laennec ingest")
+    try:
+        said = read(IngestStatus, decode(payload, MAX_BYTES))
+    except ValueError:
+        return Verdict(name, False, "says something that is no laennec.ingest/1; who else writes to its topic?")
+    silent_s = wall_s - said.ts
+    if said.state != "online":
+        return Verdict(
+            name, False, f"{said.state}, said {rfc3339(said.ts)}; the broker keeps what comes, within its limits"
+        )
+    if silent_s > SILENT_S:
+        return Verdict(name, False, f"silent for {silent_s:.0f} s, though not offline: does it hang?")
+    if said.database == "away":
+        return Verdict(name, False, f"its database is away; {said.waiting} messages wait, the rest at the broker")
+    refused = said.counts.get("refused", 0)
+    return Verdict(name, True, f"online, {said.waiting} messages wait, {refused} refused since it started")
+
+
+LOOK_S = 60.0
+
+
+LATE_MS = 120_000  # what waits in a node's outbox comes behind live messages
+
+
+logger = logging.getLogger(__name__)
+
+
+class HolesLog:
+    """What was said of holes; used by one thread."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._engine: Engine | None = None
+        self._looked_s = time.monotonic()
+        self._said = (0, 0)
+
+    def tick(self, now_s: float) -> None:
+        """Look, if a minute has passed."""
+        if now_s - self._looked_s < LOOK_S:
+            return
+        self._looked_s = now_s
+        try:
+            self._engine = self._engine or open_database(self._url)
+            with transaction(self._engine) as connection:
+                found = [row for row in missing(connection) if time.time() * 1000 - row.seen_ms > LATE_MS]
+        except LaennecError:
+            return  # the ingester says that the database is away; before its first batch there are no tables
+        counts = len(found), sum(row.count or 0 for row in found)
+        if counts != self._said:
+            self._said = counts
+            logger.warning("ingest holes=%d messages=%d; laennec history holes  lists them", *counts)
+
+    def close(self) -> None:
+        """Close its connection."""
+        if self._engine is not None:
+            self._engine.dispose()
+
+
+KEPT = [RECORDS[table] for table in ("events", "gaps", "alarms", "clips")]  # of clips the numbers alone
+
+
+@dataclass(frozen=True)
+class IngestSettings:
+    """What an operator decides of an ingester."""
+
+    mqtt: Mqtt
+    url: str
+    """Of the database."""
+    name: str
+    """The broker keeps what it missed by this name."""
+
+
+class IngestService:
+    """One ingester; `run` until it is stopped."""
+
+    def __init__(self, settings: IngestSettings, stop: threading.Event) -> None:
+        """Prepare; nothing is connected before `run`.
+
+        Args:
+            settings: of the operator.
+            stop: ends it.
+
+        Raises:
+            ConfigError: the URL is none, or the password or a certificate cannot be read.
+        """
+        self._settings, self._stop, prefix = settings, stop, settings.mqtt.prefix
+        self._topic = topic_of(settings.mqtt.prefix, settings.name)
+        writers = [HistoryWriter(settings.url), HistoryWriter(settings.url)]
+        self._events, self._trends = (Ingester(writer, settings.mqtt.prefix, stop) for writer in writers)
+        client = f"laennec-ingest.{settings.name}"
+        kept, trends = tuple(filters(prefix, KEPT)), tuple(filters(prefix, [TrendMessage]))
+        wanted = [
+            Subscription(client, kept, "ingest", SESSION_S, IN_FLIGHT, self._will),
+            Subscription(f"{client}.trends", trends, "ingest trends", TREND_EXPIRY_S, IN_FLIGHT),
+        ]
+        pairs = zip(wanted, (self._events, self._trends), strict=True)
+        self._of_events, self._of_trends = (Subscriber(settings.mqtt, each, taker) for each, taker in pairs)
+        self._holes = HolesLog(settings.url)
+        self._failure: Exception | None = None
+        self._said: tuple[int, bool, float] | None = None  # connection, whether the database was away, when
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Since the start, as in `edge.server.history.ingester.Ingester.counts`."""
+        return self._events.counts + self._trends.counts
+
+    def run(self) -> None:
+        """Ingest until stopped; trends in a thread of their own.
+
+        Raises:
+            SourceError: the broker refuses this user, or does not speak MQTT 5.
+            ConfigError: the tables are of a newer version.
+        """
+        thread = threading.Thread(target=self._run_trends, name="trends")
+        thread.start()
+        try:
+            self._of_events.run(self._stop, self._tick)
+        finally:
+            self._stop.set()
+            thread.join()
+            self._holes.close()
+        if self._failure is not None:
+            raise self._failure
+
+    def _run_trends(self) -> None:
+        try:
+            self._of_trends.run(self._stop, lambda: None)
+        except Exception as error:  # raised again by `run`, in the thread that is asked
+            self._failure = error
+            self._stop.set()
+
+    def _tick(self) -> None:
+        self._events.prepare()
+        self._say()
+        self._holes.tick(time.monotonic())
+
+    def _say(self) -> None:
+        """Publish its presence where it has changed, or a minute has passed."""
+        if not self._of_events.is_connected:
+            return
+        is_away, now_s = self._events.is_away or self._trends.is_away, time.monotonic()
+        number = self._of_events.connections
+        state: NodeState = "stopped" if self._stop.is_set() else "online"
+        if (
+            self._said is None
+            or self._said[:2] != (number, is_away)
+            or state == "stopped"
+            or (now_s - self._said[2] >= SAID_S)
+        ):
+            self._said = number, is_away, now_s
+            self._of_events.publish(self._topic, self._presence(state, is_away).payload())
+
+    def _presence(self, state: NodeState, is_away: bool) -> Presence:
+        waiting = self._events.waiting + self._trends.waiting
+        return Presence(self._settings.name, state, "away" if is_away else "ok", waiting, self.counts)
+
+    def _will(self) -> tuple[str, bytes]:
+        return self._topic, Presence(self._settings.name, "offline").payload()

@@ -1,1 +1,0 @@
-"""Mirrors `edge.artefact.backends`."""

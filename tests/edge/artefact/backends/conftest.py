@@ -1,5 +1,0 @@
-"""The machine of these tests."""
-
-from tests.edge.artefact.backends.machine import fake_library, machine
-
-__all__ = ["fake_library", "machine"]

@@ -1,0 +1,1 @@
+"""Mirrors `edge.model.backends`."""

@@ -1,0 +1,61 @@
+"""The list of a bed's events: what was heard, what lies on the disk, what people said; each event once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edge.contract.topics import Place
+from edge.server.board.bed_history import EventRow, rows_of
+from edge.server.board.clips import ClipIndex
+from edge.server.board.labels import EventFacts, Label, Labels
+from edge.server.board.latest import Sounds
+from tests.edge.server.board import ward_messages as made
+from tests.edge.server.board.board_clips import BEGIN, RATE_HZ, a_clip, hearing, put
+from tests.edge.server.board.test_sounds import push
+
+BED = Place("ward-b", "box-1", "bed1")
+FIRST, SECOND, THIRD = (f"01KB2M000000000000000{name}" for name in ("FRST1", "SCND2", "THRD3"))
+
+
+def listed(tmp_path: Path, sounds: Sounds | None = None, folder: Path | None = None) -> list[EventRow]:
+    index = ClipIndex(folder)
+    index.refresh()
+    heard = [] if sounds is None else sounds.of(Place("site", "node", "bed1"))
+    return rows_of(BED, heard, index.clips, Labels(tmp_path / "labels.jsonl"), index.trouble)
+
+
+def test_what_was_heard_comes_latest_first_and_says_why_there_is_no_clip(tmp_path: Path) -> None:
+    sounds = Sounds()
+    push(sounds, "event", made.event(FIRST, 8000, 16000))
+    push(sounds, "event", made.event(SECOND, 80000))
+    rows = listed(tmp_path, sounds)
+    assert [(row.event.id, row.is_open, row.event.length_s) for row in rows] == [
+        (SECOND, True, None),
+        (FIRST, False, 1.0),
+    ]
+    assert {row.clip_words for row in rows} == {"no folder of clips is set for this board"}
+
+
+def test_a_clip_tells_of_its_event_when_the_board_has_heard_nothing(tmp_path: Path) -> None:
+    clip = put(tmp_path / "clips", a_clip(FIRST))
+    put(tmp_path / "clips", a_clip(SECOND), hearing("bed2"))
+    (row,) = listed(tmp_path, folder=tmp_path / "clips")
+    assert (row.event.id, row.event.clip, row.has_clip, row.event.time) == (FIRST, clip.id, True, made.WALL_S + 3)
+
+
+def test_an_event_that_was_heard_and_has_a_clip_is_one(tmp_path: Path) -> None:
+    clip, sounds = put(tmp_path / "clips", a_clip(FIRST)), Sounds()
+    onset = BEGIN + 3 * RATE_HZ
+    push(sounds, "event", made.event(FIRST, onset, onset + 16000))
+    (row,) = listed(tmp_path, sounds, tmp_path / "clips")
+    assert (row.event.clip, row.has_clip, row.clip_words) == (clip.id, True, "")
+
+
+def test_what_was_said_is_shown_also_where_nothing_else_is_left(tmp_path: Path) -> None:
+    facts = EventFacts(THIRD, "wheeze", made.WALL_S, 1.0, 0.9, 0.6, "")
+    for place in (BED, Place("ward-b", "box-1", "bed2")):
+        Labels(tmp_path / "labels.jsonl").add(Label(facts, place, "true", "wheeze", "nurse K", 1.0))
+    Labels(tmp_path / "labels.jsonl").add(Label(facts, BED, "false", "", "Dr. L", 2.0))
+    (row,) = listed(tmp_path)
+    assert row.said is not None
+    assert (row.event, row.said.by, row.said.verdict) == (facts, "Dr. L", "false")
