@@ -183,11 +183,7 @@ class DiskCache:
 
 
 OF_OTHERS = 0o077
-
-
 BESIDE = ("", "-wal", "-shm", "-journal", ".1", ".lock", ".revs", ".memory")  # of ours, after the name
-
-
 MOVED_ASIDE = (".damaged-", ".unread-")
 
 

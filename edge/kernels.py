@@ -34,7 +34,6 @@ from edge.log import warn_once
 
 MOST = 64  # files of some 0.1 MB in a folder; the oldest, code of past versions, go first
 
-
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -49,8 +48,6 @@ class Prepared(NamedTuple):
 
 
 prepared: list[Prepared] = []
-
-
 _lock = threading.RLock()  # Numba's configuration is of the whole process
 
 

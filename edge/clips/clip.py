@@ -25,8 +25,6 @@ from edge.delivery.messages import Message, Node
 from edge.detector.class_rules import EventOptions
 
 MOST_GAPS = 10_000  # listed; what is more is only in the sound, as zeros, and `listed` says so
-
-
 Index = Annotated[int, Field(ge=-(1 << 62), le=1 << 62)]
 
 

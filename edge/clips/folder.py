@@ -33,14 +33,8 @@ from edge.errors import LaennecError, SourceError
 from edge.files import make_private_folder, open_private, restrict, sync
 
 SOUND, ABOUT, PARTIAL = ".flac", ".json", ".partial"
-
-
 ULID_LETTERS = 26
-
-
 TIME_LETTERS = 10  # of a ULID, which begins with milliseconds since 1970
-
-
 DAY_S = 86_400.0
 
 

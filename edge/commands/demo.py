@@ -28,14 +28,8 @@ from edge.commands.demo_broker import Broker, choose
 from edge.errors import SourceError
 
 TOPICS = "laennec/v1/+/+/s/+/event"
-
-
 NODE, BED = "demo", "bed1"
-
-
 CONNECT_S = 30.0  # amqtt on a busy board
-
-
 HEAD = f"{'time':>8}  {'sound':<15} {'score':>5}  {'bed':<10} {'lasted':>7}"
 
 

@@ -37,17 +37,10 @@ from edge.errors import SourceError
 from edge.sources.file_search import DEMO_AUDIO, DEMO_TRUTH
 
 FADE_S = 0.08  # over which two pieces are joined
-
-
 MARGIN_S = 0.25  # kept away from sounds that must not be heard
-
-
 AROUND_S = 0.4  # of breath around a wheeze
 
-
 Loop = tuple[NDArray[np.int16], int]
-
-
 """Samples, 16 bits, and their rate, Hz."""
 
 
@@ -95,20 +88,10 @@ def _joined(spans: Sequence[tuple[float, float]]) -> Loop:
 
 
 FIRST_ID = 0x5E00_0001
-
-
 LOOSE_S = 20  # when the sensor comes loose
-
-
 OFF_S, EVERY_S, TIMES = 75, 240, 60  # how long the device is off, and how often (four hours)
-
-
 FOREVER_S = 1_000_000
-
-
 WHEEZING, LOOSE, RESTARTING = 3, 5, 6  # numbers of the beds
-
-
 LIMIT_S_PER_MIN = {"continuous": 6.0, "discontinuous": 8.0}
 
 

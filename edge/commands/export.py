@@ -41,12 +41,8 @@ def broker_of(path: Path | None) -> Mqtt:
 
 app = typer.Typer(no_args_is_help=True, help="Events, trends and alarms of a ward, for other systems.")
 
-
 FORMATS = ("csv", "parquet", "fhir")
-
-
 TOLD_S = 60.0  # between two lines of what was collected
-
 
 OutOption = Annotated[Path, typer.Option("--out", help="Folder of the files; made if it is not there.")]
 

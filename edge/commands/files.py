@@ -42,14 +42,8 @@ if TYPE_CHECKING:
     from edge.pictures.spectrogram import DetectedEvent, Spectrogram
 
 FILES_HELP = "Sound files, folders of them, or - for standard input."
-
-
 RATE_HELP = "The respiratory rate instead of events, each 5 s of a file (JSON lines)."
-
-
 SCORES_HELP = "Also the score of every class, each 32 ms (JSON lines)."
-
-
 ROW_HEAD = f"{'onset s':>9} {'end s':>9}  {'sound':<15} {'score':>5}"
 
 

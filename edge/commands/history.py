@@ -38,24 +38,15 @@ DatabaseOption = Annotated[
     ),
 ]
 
-
 LONGEST_DAYS = 36_500
 
-
 app = typer.Typer(no_args_is_help=True, help="Events, burden and coverage out of the database of `laennec ingest`.")
-
 
 DayOption = Annotated[
     str | None, typer.Option(metavar="DAY", help="2026-11-22 (UTC), or a month: 2026-11. Default: today.")
 ]
-
-
 BedOption = Annotated[str | None, typer.Option(help="bed1, edge-7/bed1 or ward-b/edge-7/bed1; default: all.")]
-
-
 SiteOption = Annotated[str | None, typer.Option(help="Beds of this site alone.")]
-
-
 CsvOption = Annotated[bool, typer.Option("--csv", help="CSV instead of a table.")]
 
 
@@ -192,11 +183,7 @@ def _bounds(day: str | None) -> tuple[datetime, datetime]:
 
 
 EXIT_ABSENT = 1
-
-
 ANSWER_S = 2.0  # how long retained messages may take to come
-
-
 TOLD = ("events", "gaps", "alarms", "minutes", "copies", "self-tests", "refused")
 
 

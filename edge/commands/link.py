@@ -82,30 +82,18 @@ def _as_wav(path: Path, made: Path) -> Path:
 
 app = typer.Typer(help="Devices on a serial port, UDP or BLE: simulate, watch, record, replay.", no_args_is_help=True)
 
-
 LONGEST_S = 31_536_000.0  # a year; an endless time, or 1e300 s, is no number of nanoseconds
 
-
 SerialOption = Annotated[list[str] | None, typer.Option("--serial", help="A port: its path, or usb:VID:PID[:SERIAL].")]
-
-
 UdpOption = Annotated[
     str | None, typer.Option("--udp", metavar="HOST:PORT", help="Address of this machine and UDP port to listen on.")
 ]
-
-
 BleOption = Annotated[list[str] | None, typer.Option("--ble", metavar="ADDRESS", help="A bonded device over BLE.")]
-
-
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="Settings (YAML) with a section `link`.")]
-
-
 SecondsOption = Annotated[
     float | None,
     typer.Option("--seconds", min=0.1, max=LONGEST_S, help="Stop after this time, in seconds; default: Ctrl-C."),
 ]
-
-
 BaudOption = Annotated[int | None, typer.Option("--baud", help="Speed of serial ports, bits per second; not for USB.")]
 
 

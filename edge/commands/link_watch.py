@@ -22,8 +22,6 @@ from firmware_bridge.records import Chunk
 from firmware_bridge.report import Report
 
 SECOND_NS = 1_000_000_000
-
-
 Show = Callable[[Report, int, LinkWarnings], None]
 
 

@@ -27,11 +27,7 @@ if TYPE_CHECKING:
     from edge.ward.alarm_records import Transition
 
 ROW = "{:<19}  {:<12}  {:<14}  {:<4}  {:<6}  {:<14}  {}"
-
-
 HEAD = ROW.format("time (UTC)", "bed", "alarm", "prio", "signal", "what happened", "who, why")
-
-
 OF_MEASURING = ("known", "unknown", "present")  # of interest to whoever looks for a fault
 
 

@@ -28,13 +28,8 @@ from edge.log import RateLimitedLog
 from edge.settings.broker import Mqtt
 
 SESSION_S = 14 * 86_400  # as deploy/mosquitto/setup lets a consumer be away
-
-
 LOOP_S = 0.5  # how long the socket is waited for at once
-
-
 CONNACK_S = 5.0
-
 
 logger = logging.getLogger(__name__)
 

@@ -34,8 +34,6 @@ from edge.errors import ConfigError, LaennecError, SourceError
 from edge.files import make_private_folder, restrict
 
 DIGITS = 20
-
-
 MARK = b"written\n"
 
 
@@ -87,22 +85,11 @@ def loss(path: Path, was_written: bool) -> str | None:
 
 
 SCHEMA_VERSION = 1  # stays while the release before can use the file; a table that it does not know harms nobody
-
-
 BUSY_S = 1.0  # how long a lock held by another program is waited for
-
-
 SHARED_PAGE_BYTES = 4096  # SQLite allocates its shared memory in such pieces
-
-
 SHARED_ROOM_BYTES = 131_072  # four times what SQLite shares
-
-
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
-
-
 SQLITE = b"SQLite format 3\0"  # the first bytes of every database (sqlite.org/fileformat2.html)
-
 
 logger = logging.getLogger(__name__)
 

@@ -32,7 +32,6 @@ from edge.log import RateLimitedLog
 
 STALLED_S = 1.0
 
-
 Result = TypeVar("Result")
 
 
@@ -96,10 +95,7 @@ def _leave() -> None:
 
 
 PAGE = 100  # entries read at once where many of them may be hidden
-
-
 T = TypeVar("T")
-
 
 logger = logging.getLogger(__name__)
 

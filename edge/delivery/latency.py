@@ -28,11 +28,7 @@ from edge.contract.fields import Body
 from edge.delivery.messages import Message, milliseconds
 
 BOUNDS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)  # a chunk of the model has 0.48 s
-
-
 STAGES = ("sound", "window", "scored", "disk", "wire", "total")
-
-
 MOST = 4096  # events whose times are remembered, as many as wait in a busy hour; of older ones they are not known
 
 
@@ -120,14 +116,8 @@ def with_sending(body: Body, sending: Sending) -> Body:
 
 
 LATE_S = 5.0  # an event takes 1.6 to 2.5 s from its sound on a box and a network that keep up
-
-
 MOST_FOLLOWED = 16_384  # events that are followed on their way; of those beyond, the oldest say enough
-
-
 REMEMBERED_S = 10.0  # for how long what was acknowledged last says how late a stream is
-
-
 BEFORE_DECISION = ("sound", "window", "scored")
 
 

@@ -47,8 +47,6 @@ OF_ALARMS: Mapping[Priority, MessagePriority] = {
     "Me": MessagePriority.MEDIUM_ALARM,
     "Hi": MessagePriority.HIGH_ALARM,
 }
-
-
 CAUSES: Mapping[MessagePriority, str] = {  # under which name the health report counts what was dropped
     MessagePriority.UPDATE: "update",
     MessagePriority.GAP: "technical",
@@ -57,8 +55,6 @@ CAUSES: Mapping[MessagePriority, str] = {  # under which name the health report 
     MessagePriority.MEDIUM_ALARM: "alarm",
     MessagePriority.HIGH_ALARM: "alarm",
 }
-
-
 EXPIRED = "expired"  # too old, whatever its priority
 
 
@@ -77,11 +73,7 @@ def nothing_dropped() -> dict[str, int]:
 
 
 MOST = 30  # messages of a stream in one period; a link that loses a packet each second is told gap by gap
-
-
 PERIOD_S = 60.0
-
-
 SCHEMA = "laennec.gap/1"
 
 

@@ -31,7 +31,6 @@ FRESH_ONLY = SubscribeOptions(
     qos=1, retainAsPublished=True, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND
 )  # the broker keeps the mark of a retained message, and sends none that it had before
 
-
 logger = logging.getLogger(__name__)
 
 
@@ -98,8 +97,6 @@ class Listening:
 
 
 SESSION_EXPIRY_S = 300  # must exceed the will delay, or the broker publishes the will when the session ends
-
-
 RECEIVE_MAXIMUM = 20  # unacknowledged messages at once, both ways
 
 

@@ -204,7 +204,6 @@ def _in_order(entry: Entry, in_flight: InFlight, outbox: Waiting) -> Iterator[En
 
 MOST = 16  # on their way at once; of pictures, 2 kB each, so 32 kB at most lie before an event
 
-
 NO_BROKER, SLOW_BROKER = "no broker", "slow broker"
 
 

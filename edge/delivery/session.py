@@ -30,37 +30,16 @@ from edge.log import RateLimitedLog
 from edge.settings.broker import Mqtt
 
 CONNACK_S = 3.0  # how long a CONNACK may take; amqtt 0.12 misreads a CONNECT of MQTT 5 and waits for more of it
-
-
 LOOP_S = 1.0  # how long the network loop waits for its socket at once; then it looks at keepalive and CONNACK_S
-
-
 STABLE_S = 10.0  # a connection that lasted less was short
-
-
 FLAPS = 3  # short connections in a row that are more than bad luck
-
-
 RIVAL_GONE = 3.0  # times the longest delay: a connection of this length has no rival, who returns within that delay
-
-
 CLOSE_S = 0.5  # how long a DISCONNECT may take to be sent
-
-
 FIRST_FAILURE = 0x80  # reason codes from here on mean that the broker does not have the message
-
-
 UNSUPPORTED_PROTOCOL = 132  # reason code; paho gives it for the 3.1.1 return code 1 as well
-
-
 BAD_CREDENTIALS = (134, 135)  # reason codes: bad user name or password; not authorised
-
-
 TAKEN_OVER = 142  # reason code of DISCONNECT: another client came with the same id
-
-
 VERSIONS = {paho.MQTTv5: "5", paho.MQTTv311: "3.1.1"}
-
 
 logger = logging.getLogger(__name__)
 

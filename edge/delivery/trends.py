@@ -123,35 +123,20 @@ def _group(burden: GroupBurden) -> GroupMessage:
 
 
 KEPT = 1440  # minutes of each group of a bed
-
-
 MOST_WAITING = 20_000  # rows that the disk refused: an hour of 64 beds, twice over
-
-
 RETRY_S = 10.0
-
-
 BUSY_S = 1.0  # how long a reader is waited for
-
-
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS minute(seq INTEGER PRIMARY KEY, stream TEXT NOT NULL, grp TEXT NOT NULL, at_s REAL NOT NULL,
                                   expected_s REAL NOT NULL, measured_s REAL NOT NULL, unverified_s REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS minute_of ON minute(stream, grp, seq);
 """
-
-
 INSERT = "INSERT INTO minute(stream, grp, at_s, expected_s, measured_s, unverified_s) VALUES(?,?,?,?,?,?)"
-
-
 PRUNE = """
 DELETE FROM minute WHERE stream = ? AND grp = ? AND seq <= (
     SELECT seq FROM minute WHERE stream = ? AND grp = ? ORDER BY seq DESC LIMIT 1 OFFSET ?)
 """
-
-
 READ = "SELECT stream, grp, at_s, expected_s, measured_s, unverified_s FROM minute ORDER BY seq"
-
 
 logger = logging.getLogger(__name__)
 

@@ -27,14 +27,8 @@ from edge.sources.file import FileSource
 from edge.types import Block, Frames
 
 LEAST_S = 60.0  # of measurable sound, some fifteen breaths; with less, one patient's chest is taken for the device
-
-
 MOST_S = 3600.0  # of sound that is measured; more changes nothing and takes minutes
-
-
 BEYOND_DB = 12.0  # over the bounds of the equaliser: that is no stethoscope, or nothing was heard
-
-
 WORTH_DB = 1.5  # outside, or the model hears the device better as it is: edge/detector/README.md
 
 

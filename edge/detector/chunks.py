@@ -133,8 +133,6 @@ class Chunks:
 
 
 PENDING_S = 0.25  # sound this new may still wait in concealment and front-end, and wake the model
-
-
 MOST_S = 3600.0  # longer than any window of the burden, so that a day costs no more than an hour
 
 

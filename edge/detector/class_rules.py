@@ -88,11 +88,7 @@ def _changed(rule: ClassRule, change: ClassChange, hop_s: float) -> ClassRule:
 #   1, .4     3, 96 %    6, 84 %    3, 87 %    4, 41 %
 # Of frames scored with the hole concealed and with it masked, the lower one: 3, 93 %; 6, 78 %; 5, 86 % or so.
 AFTER_GAP_LOG_ODDS = 0.8
-
-
 AFTER_BRIDGE_LOG_ODDS = 0.2
-
-
 CAREFUL_FRAMES = 31  # so many score frames behind it; 1 s of those of 32 ms
 
 

@@ -57,22 +57,11 @@ from numpy.typing import NDArray
 from edge.detector.statistics import FULL_SCALE
 
 SHORT_FRAMES, SYLLABLE_FRAMES, BREATH_FRAMES = 3, 8, 80  # frames: 48 ms, 128 ms, 1.3 s
-
-
 SLOWEST_HZ = 0.1  # below it a level only drifts
-
-
 FLICKER_HZ = (8.0, 16.0)
-
-
 BEAT_S = (0.27, 1.5)  # 220 to 40 beats a minute
-
-
 MOST_DB = 15.0  # of a swing that counts for a beat: one thump is no rhythm
-
-
 LEAST_VARIANCE = 1e-6
-
 
 Levels = NDArray[np.float64]
 
@@ -150,22 +139,12 @@ def _taper(length: int) -> Levels:
 
 
 FRAME_S = 0.064
-
-
 BAND_HZ = (400.0, 2400.0)
-
-
 PITCH_HZ = (70.0, 400.0)
-
-
 PERIODS = 48  # of a ripple that are looked at, evenly spaced
-
-
 VOICE_FLOOR = (
     1e-9  # of a power of a frame of 64 ms at 8 kHz; the steps of 16 bits have 1.5e-8. MP3 leaves out lines that lie
 )
-
-
 # lower, and those holes are a ripple: with 1e-12, 37 of 40 chest recordings as MP3 of 44.1 kHz were speech
 
 Floats = NDArray[np.float32]
@@ -208,32 +187,14 @@ def _ripple_waves(hz: NDArray[np.floating]) -> Floats:
 
 
 HOP_S, HOPS = 0.016, 125  # a frame has two hops, a stretch 125
-
-
 BANDS_HZ = ((30.0, 60.0), (60.0, 110.0), (110.0, 200.0), (300.0, 590.0), (590.0, 1180.0))
-
-
 LOW, HEART, TRUNK, BREATH, MID = range(5)
-
-
 FLOOR = 1e-12  # of a power, full scale = 1: below the steps of any converter
-
-
 VOICE_HOP_S = 0.25
-
-
 CHEST_HZ = (100.0, 1000.0)  # a voice that is heard through the chest
-
-
 VOICED, CHEST_VOICED = 0.17, 0.24  # ripple, natural units of the log amplitude; of a chest, one frame in a hundred
-
-
 BIN_HZ, LINES_HZ = 2, (40, 2000)
-
-
 LINE_DB = 15.0
-
-
 AWAY = (4, 10)  # bins from a line: beyond the main lobe of the taper, and within which noise is level
 
 
@@ -332,8 +293,6 @@ def _lines(power: Floats) -> NDArray[np.bool_]:
 
 
 WEIGHTS = ((LOW, 1.91), (HEART, 4.74), (TRUNK, 2.21))  # a dB
-
-
 LIMIT = 18.0
 
 

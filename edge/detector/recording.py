@@ -34,14 +34,8 @@ from edge.sources.file import FileSource
 from edge.types import Block, Chunk, Fault
 
 LABELS = ("Normal", "CAS", "DAS", "CAS & DAS", "Poor Quality")
-
-
 TASK = "2-2"
-
-
 SHARES = (0.02, 0.05, 0.1, 0.2)  # of a recording's frames, the highest
-
-
 SMALLEST = 1e-4  # probability below which a logit says no more
 
 
@@ -86,11 +80,7 @@ def log_probabilities(statistics: NDArray[np.float64], fitted: Mapping[str, Any]
 
 
 SHORT_S = 1.0  # of which nothing can be judged where the model, with what it looks ahead, hears nearly nothing
-
-
 TOO_SHORT = f"length: record {LEAST_S} s or more"
-
-
 CAUSES: dict[Fault | None, tuple[str, str]] = {
     "dead microphone": ("loudness", "check the plug, the mute switch and the gain"),
     "faint": ("loudness", "raise the gain"),
@@ -102,8 +92,6 @@ CAUSES: dict[Fault | None, tuple[str, str]] = {
     "speech": ("other sound", "record while nobody speaks or cries"),
     None: ("device", "adapt to it:  laennec adapt"),
 }
-
-
 """Of each fault which of the four it is, and the repair; None: the sound is not like what the model knows."""
 
 

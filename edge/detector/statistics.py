@@ -41,26 +41,12 @@ from edge.model.training_domain import GROUPS
 from edge.types import Block, Fault
 
 UNIT = 2.0**-20  # of full scale; a piece of a minute still fits 64 bits
-
-
 FULL_SCALE = 0.99  # a sample from here on is clipped; converters stop a little below 1
-
-
 MOST_CLIPPED = 1e-3  # share; the worst of 1949 SPRSound recordings has 4e-5, of five ICBHI ones 1.7e-3
-
-
 MOST_CONSTANT = 0.1  # of full scale; the most in SPRSound is 2e-4, in ICBHI 9e-3
-
-
 MOST_NOT_NUMBERS = 1e-2  # share
-
-
 RETURN = 0.5  # hysteresis, of the three above
-
-
 SILENT_DB = -90.0  # rms, dBFS; the faintest recording of SPRSound has -68
-
-
 SILENT = f"silence: nothing above {SILENT_DB:.0f} dBFS"
 
 
@@ -137,14 +123,8 @@ class SampleCounts:
 
 
 STEP_DB, LOWEST_DB, STEPS = 0.5, -150.0, 400  # of the counted frame levels: -150 to +50 dB
-
-
 UNIT_DB = 1e-3
-
-
 NEPER_OF_DB = np.float32(math.log(10) / 10)  # 10^(x / 10) = e^(x NEPER_OF_DB), which takes a third of the time
-
-
 LOUD, QUIET = 0.75, 0.1  # shares of the frames below the level and below the noise floor
 
 

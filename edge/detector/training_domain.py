@@ -23,14 +23,8 @@ from edge.features import FeatureSpec
 from edge.model.training_domain import KnownSound
 
 NEAR_FLOOR_DB = 3.0  # a mean level so near to the floor is that of frames that touched it
-
-
 RETURN_DB = 1.0  # hysteresis: a stream at the edge must not be called in and out in turn
-
-
 MOST_NOISE_DB = 20.0  # how far over the floor training's own noise reached, so that of a faint stream may
-
-
 UNKNOWN_DB = -200.0  # level, relative to a recording's, of a band that lay at the floor
 
 

@@ -39,14 +39,8 @@ from edge.features.wavelet import cwt_energies, make_cwt_plan
 from edge.types import Block, Frames
 
 FARTHEST = 1 << 61  # sample index; beyond, the arithmetic of frames could overflow
-
-
 KERNELS: dict[type, Any] = {Mel: mel_energies, Gammatone: gammatone_energies, Cwt: cwt_energies}
-
-
 PLANS: dict[type, Any] = {Mel: make_mel_plan, Gammatone: make_gammatone_plan, Cwt: make_cwt_plan}
-
-
 _FLOAT, _BOOL = np.dtype(np.float32), np.dtype(np.bool_)
 
 

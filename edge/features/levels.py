@@ -39,11 +39,7 @@ from edge.kernels import kernel
 from edge.types import Frames
 
 ROOT_HALF_BITS = np.int32(0x3F3504F3)  # of sqrt(1/2)
-
-
 LOG2_E = np.float32(1.4426950408889634)
-
-
 EXP2_TERMS = tuple(np.float32(np.log(2.0) ** k / np.prod(np.arange(1.0, k + 1))) for k in range(8))
 
 
@@ -85,8 +81,6 @@ def exp2(x: np.float32) -> np.float32:
 
 
 LEAST = np.float32(1.2e-38)  # the smallest normal float32; a smoother that has fallen below holds nothing
-
-
 UNKNOWN = np.float32(-1)  # the smoother before the first frame; energies are not below 0
 
 

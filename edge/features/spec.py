@@ -30,14 +30,10 @@ from edge.features.high_pass import settle_samples
 from edge.features.parts import LONGEST, Cwt, Gammatone, Grid, Log, Mel, Pcen, canonical, require
 
 SCHEMA = "laennec.features/2"
-
-
 LONGEST_TEXT = 1 << 18  # characters of JSON; offsets and scales of a thousand bands take a fifth
 
 
 ANALYSES: dict[str, type[Mel] | type[Gammatone] | type[Cwt]] = {"mel": Mel, "gammatone": Gammatone, "cwt": Cwt}
-
-
 COMPRESSIONS: dict[str, type[Log] | type[Pcen]] = {"log": Log, "pcen": Pcen}
 
 
@@ -177,20 +173,10 @@ class FeatureSpec:
 
 
 LOG_MEL = FeatureSpec()
-
-
 PCEN = FeatureSpec(analysis=Mel(unit="none"), compression=Pcen())  # delta and eps are in the unit of HeAR's energies
-
-
 GAMMATONE = FeatureSpec(analysis=Gammatone())
-
-
 MORLET = FeatureSpec(analysis=Cwt())
-
-
 MORSE = FeatureSpec(analysis=Cwt(wavelet="morse"))
-
-
 HEAR = FeatureSpec(
     rate_hz=16_000,
     hop_samples=160,
@@ -200,11 +186,8 @@ HEAR = FeatureSpec(
     analysis=Mel(windows_samples=(400,), fft_size=400, unit="none", scale="kaldi"),
     compression=Pcen(),
 )
-
-
 """Mel and PCEN of HeAR (Baur et al., arXiv 2403.02522; code: github.com/Google-Health/hear), whose triangles are linear
 in mel. Not its scaling of each clip to -1..1, nor its deaf bands: one narrower than a bin hears the nearest here."""
-
 
 FRONT_ENDS = {
     "log-mel": LOG_MEL,

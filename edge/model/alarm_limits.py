@@ -15,14 +15,8 @@ from typing import Any
 from edge.model.specs import read_entry
 
 LONGEST_TEXT = 16_384  # characters of JSON
-
-
 WINDOW_S = 300  # over which the burden is taken
-
-
 PREVALENCES = (1.0, 0.5, 0.25, 0.1)  # shares of a bed's recordings that have the sound
-
-
 FOUND_WITHIN_S = 1800
 
 

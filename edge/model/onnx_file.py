@@ -28,14 +28,8 @@ from pathlib import Path
 from edge.errors import ModelError
 
 MAX_BYTES = 64 << 20  # far above any model for a Jetson; a wrong file is not read into memory whole
-
-
 _KEY = b"laennec.seal"
-
-
 _DIGITS = 64
-
-
 _HEAD = bytes([0x72, 4 + len(_KEY) + _DIGITS, 0x0A, len(_KEY)]) + _KEY + bytes([0x12, _DIGITS])
 
 
@@ -97,8 +91,6 @@ def _check_seal(path: Path, content: bytes) -> None:
 
 
 METADATA_PROPS, KEY, VALUE = 14, 1, 2
-
-
 VARINT, EIGHT_BYTES, LENGTH, FOUR_BYTES = 0, 1, 2, 5  # wire types; 3 and 4, groups, are in no ONNX file
 
 

@@ -96,7 +96,6 @@ def variant_paths(path: Path) -> dict[str, Path]:
 
 UNMEASURED = ("fp32", "trt-fp16", "trt-int8-fp16", "trt-int8")  # order before a measurement: int8 is often the slower
 
-
 logger = logging.getLogger(__name__)
 
 

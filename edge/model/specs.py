@@ -68,8 +68,6 @@ def numbers(values: Any, count: int, largest: float) -> tuple[float, ...]:
 
 
 LONGEST_TEXT = 16_384  # characters of JSON of a variant
-
-
 MOST_STEP_FRAMES = 250  # 8 s of score frames of 32 ms: what is decided later is of no use at a bed
 
 
@@ -196,11 +194,7 @@ def _with_interval(value: Any, interval: Any) -> Any:
 
 
 KEY = "laennec.ages"
-
-
 LONGEST = 20_000  # characters
-
-
 MOST = 16
 
 

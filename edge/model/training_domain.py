@@ -14,22 +14,12 @@ from typing import Any
 from edge.model.specs import numbers, read_entry
 
 LONGEST_TEXT = 4096  # characters of JSON
-
-
 LARGEST_DB = 1000.0
-
-
 GROUPS = 8  # of neighbouring bands
-
-
 # How far `edge.detector.level` moves a stream. Of 60 adventitious SPRSound recordings in 16 bit, 45 are found as they
 # are, 42 at -30 dB, and 27 at -40 dB, where the steps of the converter are as loud as the breath.
 MOST_RAISED_DB, MOST_LOWERED_DB = 30.0, 40.0
-
-
 Range = tuple[float, float, float]
-
-
 """Quantiles of 1, 50 and 99 % over recordings, dB."""
 
 

@@ -46,14 +46,8 @@ from edge.ward.alarm_records import Answer, Key, Rule, Value
 from edge.ward.quotas import Quotas
 
 OF_USER = 16  # a person gives one at a time; a board gives those of all its viewers
-
-
 USERS = 64
-
-
 ORDERS, ACKNOWLEDGEMENTS, MINUTE_S = 240, 600, 60.0  # of one user; a board gives those of a whole ward
-
-
 REFUSALS = 4096  # on their way at once, 1.5 MB
 
 
@@ -116,8 +110,6 @@ def refuse(node: Node, dispatch: Dispatch, order: Order, reason: str) -> None:
 
 
 NODE = ""  # `Key.stream` of what belongs to no bed
-
-
 TECHNICAL: dict[Technical, Rule] = {  # the delays keep a loose plug or a short outage from being a notice each
     "signal-lost": Rule("Tec", "Me", delay_s=30.0),
     "not-measurable": Rule("Tec", "Lo", delay_s=60.0),
@@ -130,20 +122,10 @@ TECHNICAL: dict[Technical, Rule] = {  # the delays keep a loose plug or a short 
     "alarm-log": Rule("Tec", "Me"),
     "delivery": Rule("Tec", "Me", delay_s=10.0),
 }
-
-
 ALARM_WINDOW_S = 300  # over which the burden is compared with a limit
-
-
 PAUSE, NO_BREATH, RATE_HIGH, RATE_LOW = "breath-pause", "no-breath", "rate-high", "rate-low"
-
-
 OF_A_BED: tuple[Technical, ...] = ("signal-lost", "not-measurable", "contact")
-
-
 OF_A_DEVICE: tuple[Technical, ...] = ("battery",)  # only a microcontroller measures it
-
-
 OF_THE_NODE: tuple[Technical, ...] = ("outbox", "model", "clock", "self-test", "alarm-log", "delivery")
 
 

@@ -42,16 +42,9 @@ from edge.ward.alarm_records import UNTOLD, Answer, Key, Record, Rule, Transitio
 from edge.ward.alarms import Alarms
 
 LOOK_S = 0.5  # between two looks at the measurements
-
-
 UNSAID_AT_ONCE = 200  # changes that are handed on at one look; the queue in front of the outbox has room for more
-
-
 RETRY_S = 10.0  # a disk that refused is tried again after this long
-
-
 STOPPED_S = 1.0  # how long the end may wait for a disk
-
 
 logger = logging.getLogger(__name__)
 

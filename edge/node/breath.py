@@ -89,8 +89,6 @@ class BedBreath:
 
 
 SetState = Callable[[str, Body, int | None], None]
-
-
 """Publishes a retained value: topic, body, expiry in seconds."""
 
 

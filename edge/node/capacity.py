@@ -42,14 +42,8 @@ from edge.sources.source import Source, Wait
 from edge.types import Block, Chunk, Event
 
 HEADROOM = 0.3  # share of a core that stays free with so many beds
-
-
 SUFFIX = ".beds"
-
-
 MAX_FILES = 8
-
-
 FEW = 8  # streams that are not worth a measurement: the slowest box that is supported sustains them
 
 
@@ -105,26 +99,12 @@ def _name(sha256: str, runtime: str) -> str:
 
 
 BLOCK_S = 0.1  # of sound that comes at once, as from a file
-
-
 WARM_S = 3.0  # at the begin of a run, until the lookahead is full; not measured
-
-
 FIRST_BEDS, MOST_BEDS = 32, 4096
-
-
 ATTEMPTS = 6
-
-
 GROWTH = 4  # from one attempt to the next, at most
-
-
 CLOSE_ENOUGH = 0.05  # share of the beds by which the answer may be too low
-
-
 END_S = 5.0
-
-
 NODE = Node("bench", "bench", "bench", "Test", "00000000")
 
 

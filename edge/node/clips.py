@@ -36,20 +36,12 @@ from edge.settings.node import Config, Stream
 from edge.settings.sections import ClipSettings
 
 WAITING_CLIPS = 32
-
-
 WAITING_BYTES = 64_000_000  # of sound in memory
-
-
 EXPIRE_S = 60.0  # how often clips are looked for that are too old
-
 
 logger = logging.getLogger(__name__)
 
-
 Tell = Callable[[Recorded, State, str, bool | None], None]
-
-
 """Says what became of a clip: its state, why, and whether speech was found in it."""
 
 
@@ -172,8 +164,6 @@ class ClipWriter:
 
 
 STOPPED_S = 0.5  # how long the end may wait for a disk
-
-
 MB = 1_000_000
 
 

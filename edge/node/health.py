@@ -41,11 +41,7 @@ from edge.sources.source import Vitals
 from edge.ward.coverage import Covered
 
 SERIAL = "sys/firmware/devicetree/base/serial-number"  # Raspberry Pi, Jetson
-
-
 NETWORK = "sys/class/net"
-
-
 MACHINE_ID = "etc/machine-id"  # what is left in a container
 
 
@@ -77,14 +73,8 @@ def _read(path: Path) -> str:
 
 
 _NAMES = [COMMAND, *(kind.wire.schema for kind in MESSAGES if kind is not status.IngestStatus)]
-
-
 SCHEMAS = sorted(_NAMES, key=lambda name: name.split("/"))
-
-
 STATES: tuple[stream_status.StreamState, ...] = ("ok", "degraded", "lost", "disabled", "unknown")
-
-
 BACKLOG_WARNING = 100  # waiting messages; a broker that keeps up leaves a few
 
 

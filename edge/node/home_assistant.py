@@ -30,33 +30,18 @@ from edge.ward.alarm_records import Key
 from edge.ward.burden import WINDOWS_S
 
 _, BURDEN_S, COVERAGE_S = WINDOWS_S
-
-
 BATTERY = "battery"  # only a device that tells its battery has this alarm
 
-
 OF_NODE = "{{ 'online' if value_json.state == 'online' else 'offline' }}"
-
-
 OF_STREAM = "{{ 'offline' if value_json.state == 'disabled' else 'online' }}"
-
-
 WINDOW = "(value_json.windows | selectattr('s', 'eq', %d) | first)"
-
-
 STATE = "{{ value_json.state if value_json.state != 'unknown' else None }}"
-
-
 REASON = "{{ {'reason': value_json.reason, 'fault': value_json.fault, 'verified': value_json.verified} | tojson }}"
-
-
 # An alarm counts in mode Operational alone. One that is not watched, or cannot be measured, is not "no problem".
 PROBLEM = (
     "{% if value_json.mode != 'Operational' %}None{% elif value_json.signal != 'Off' %}ON"
     "{% elif value_json.validity == 'Vld' and value_json.activation == 'On' %}OFF{% else %}None{% endif %}"
 )
-
-
 # Each press is another command: one with the id of an earlier one, also of another bed, would not be carried out.
 ORDER = '{"id": "ha-%s-%s-{{ (now().timestamp() * 1000) | int }}", "by": "Home Assistant"}'
 

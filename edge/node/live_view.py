@@ -38,16 +38,9 @@ from edge.settings.node import Stream
 from edge.ward.alarm_records import Answer
 
 MOST_BEDS = 8  # at once; 28 kB/s
-
-
 MOST_USERS = 16  # of one bed; a board looks for all its viewers at once
-
-
 WAITING = 32  # stretches and commands; of 8 beds two seconds
-
-
 STOPPED_S = 0.5  # how long the end may take
-
 
 logger = logging.getLogger(__name__)
 

@@ -39,11 +39,7 @@ from edge.node.health import STATES, Reports
 from edge.settings.sections import Metrics
 
 PREFIX = "laennec"
-
-
 LEVELS = {"ok": 0, "warn": 1, "crit": 2}  # of a check
-
-
 Path = tuple[str, ...]
 
 
@@ -86,8 +82,6 @@ NODE_METRICS: dict[Path, Named] = {  # a path stands for all fields below it
     ("self_test", "passed"): Named("self_test_passed", "Whether the last test passed"),
     ("self_test", "latency_s"): Named("self_test_latency_seconds", "From the last sound found to its event"),
 }
-
-
 STREAM_METRICS: dict[Path, Named] = {
     ("verified",): Named("stream_verified", "Whether it sounds like what the model knows"),
     ("gain_db",): Named("stream_gain_db", "What is added to the level, dB"),
@@ -102,8 +96,6 @@ STREAM_METRICS: dict[Path, Named] = {
     ("rtf",): Named("stream_rtf", "Computing time per second of sound"),
     ("device", "ppm"): Named("sensor_ppm", "Clock of the device against its declared rate, parts per million"),
 }
-
-
 SHADOW_METRICS: dict[Path, Named] = {
     ("groups",): Named("shadow_events", "Events of the live model and of the second that were compared", True, "found"),
     ("heard_s",): Named("shadow_heard_seconds", "Sound that the second model was given", True),
@@ -180,13 +172,8 @@ def _add(families: dict[str, Metric], named: Named, path: Path, value: float, la
 
 
 EXCHANGE_S = 2.0
-
-
 FRESH_S = 1.0
-
-
 LOOK_S = 0.2  # how soon the thread notices the end
-
 
 logger = logging.getLogger(__name__)
 

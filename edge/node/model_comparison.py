@@ -30,16 +30,9 @@ from edge.types import Block, Event
 from edge.ward.model_comparison import Disagreement, Side
 
 SLOW_S = 0.5  # a call that takes longer makes beds wait for longer than a chunk of the bundled model
-
-
 MOST_SLOW = 3  # in a row; one may be the machine's
-
-
 SETTLE_S = 1.0  # between two comparisons
-
-
 FOREVER = 1 << 62
-
 
 logger = logging.getLogger(__name__)
 

@@ -85,17 +85,9 @@ class Scheduler:
 
 
 MOST_WORK_S = 0.6  # with the 1.3 s of the model's chunk and lookahead, streams are then 2 s behind
-
-
 MOST_LOAD = 0.85  # share of the time
-
-
 REST_S = 5.0
-
-
 HEARD_S = 5.0
-
-
 PRIORITIES = ("low", "normal", "high")  # in this order streams rest
 
 

@@ -44,22 +44,11 @@ if TYPE_CHECKING:
     from edge.node.metrics import MetricsServer
 
 LABEL = "wheeze"
-
-
 BLOCK_S = 0.1  # of sound that comes at once, as from a file
-
-
 IDLE_S = 0.1  # how soon the virtual bed notices that a test is due, or that all beds have ended
-
-
 AFTER_S = 3.0  # of breath without a wheeze that follows it
-
-
 NEAR_S = 0.5  # how far an event may begin from the sound that it is of
-
-
 LONGEST = 65_536  # bytes of a message that comes back; ours has less than 4 kB
-
 
 logger = logging.getLogger(__name__)
 

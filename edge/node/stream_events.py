@@ -31,8 +31,6 @@ from edge.node.observer import StreamObserver
 from edge.types import Block, Chunk, Event, Gap, Scores
 
 MOST = 4096  # blocks that may wait; of older ones it is not known when they came
-
-
 ANEW = -1  # stands for the index where a device begins to count anew
 
 

@@ -42,29 +42,13 @@ from edge.ward.coverage import Covered
 from edge.ward.respiratory_rate import RateReading
 
 RECENT_S = 10.0  # over which the share of measurable sound and the level are measured
-
-
 MEASURABLE_SHARE = 0.5  # below it the stream is degraded
-
-
 UNPLUGGED_DB = -90.0  # rms re full scale; an input that is muted or has no microphone is below, any chest far above
-
-
 ENERGY_UNIT = 1e-15  # energy is summed in whole units of it: a sum of floats would lose the faint after a loud year
-
-
 ALMOST_NO_SOUND = f"almost no sound (below {UNPLUGGED_DB:.0f} dBFS): check the plug, the mute switch and the gain"
-
-
 GAIN_STEP_DB = 3.0  # a level that drifts is not told with every decibel
-
-
 BEHIND_S = 2.0  # a stream that is further behind is degraded; up to 1.4 s are the model's chunk and lookahead
-
-
 CAUGHT_UP_S = 1.7  # until it is this close again
-
-
 LEAVES_OUT = "overload: this machine is too slow, sound is left out"
 
 
@@ -219,8 +203,6 @@ class SoundFaults:
 
 
 OLD_S = 5.0  # twenty times the longest that a thread which scores leaves between two
-
-
 STANDS_STILL = "scoring stands still"
 
 

@@ -19,7 +19,6 @@ from edge.log import RateLimitedLog
 
 DEFAULT_STALL_S = 15.0  # how long a thread may stand still where no watchdog says otherwise
 
-
 logger = logging.getLogger(__name__)
 
 

@@ -100,10 +100,7 @@ def _forget(minutes: Sequence[Minute]) -> None:
 
 LAST_WRITE_S = 0.4  # how long the last minutes may take to reach the disk
 
-
 SetState = Callable[[str, Body, int | None], None]
-
-
 """Publishes a retained value: topic, body, expiry in seconds."""
 
 

@@ -227,8 +227,6 @@ def named_front_end(text: str) -> FeatureSpec:
 
 
 MOST_COLUMNS = 1600  # no more than the picture has pixels, so that none is left out when it is drawn
-
-
 MOST_PANELS = 12
 
 

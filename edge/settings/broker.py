@@ -15,8 +15,6 @@ from edge.errors import ConfigError
 from edge.settings.section import Host, PathBeside, Section
 
 PASSWORD_VARIABLE = "LAENNEC_MQTT_PASSWORD"
-
-
 PREFIX_PATTERN = r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$"
 
 

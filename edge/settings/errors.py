@@ -14,7 +14,6 @@ from pydantic import BaseModel, ValidationError
 
 MOST = 20  # lines; a file with more mistakes than this is of another program
 
-
 # Types of pydantic's errors, and what it expected
 EXPECTED = {
     **dict.fromkeys(("tuple_type", "list_type"), "a list, each item after a dash"),
@@ -26,8 +25,6 @@ EXPECTED = {
     **dict.fromkeys(("bool_type", "bool_parsing"), "true or false"),
     **dict.fromkeys(("ip_v4_address",), "an IPv4 address such as 192.168.7.1"),
 }
-
-
 # The same for values out of bounds, filled with pydantic's context
 BOUNDS = {
     "greater_than": "must be above {gt}",

@@ -50,17 +50,10 @@ from edge.settings.sections import (
 )
 
 SERVICE_STATE = Path("/var/lib/laennec")  # StateDirectory of the systemd unit
-
-
 ID_WORDS = "an id; use 1 to 32 of a-z, 0-9 and '-'"
-
-
 PREFIX_WORDS = "a prefix of topics; use A-Z, a-z, 0-9, '_' and '-', with '/' between its levels"
 
-
 Id = Annotated[str, Field(pattern=ID_PATTERN)]
-
-
 Threshold = Annotated[float, Field(gt=0.0, lt=1.0)]
 
 

@@ -29,36 +29,19 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from edge.errors import ConfigError
 
 MICROPHONE = "mic"
-
-
 LINK = "link"
-
-
 STANDARD_INPUT = "-"
-
-
 LIVE = (MICROPHONE, LINK)  # kinds that arrive in real time, whatever `pace` says
 
-
 Outside = Literal["unverified", "not_measurable", "ignore"]
-
-
 """What a stream is whose sound is not like what the model knows: heard, its events marked as not verified; not
 measurable, without events; or not judged at all."""
 
-
 RuntimeName = Literal["auto", "onnxruntime", "tensorrt"]
-
-
 """What scores the sound; `auto` leaves it to what the machine has and what was measured there."""
 
-
 MERGE = "tag:yaml.org,2002:merge"
-
-
 MAX_DIGITS = 64  # of a whole number; one of thousands cannot even be shown
-
-
 MAX_FILE_BYTES = 256 * 1024  # a ward of 100 beds needs about 20 kB
 
 
@@ -157,20 +140,11 @@ def _named_model(value: object) -> object:
 
 
 PathBeside = Annotated[Path, AfterValidator(beside_the_file)]
-
-
 ModelPath = Annotated[PathBeside, BeforeValidator(_named_model)]
-
-
 """The name of a bundled model, or a path."""
-
-
 Host = Annotated[str, Field(min_length=1), AfterValidator(_without_spaces)]
 
-
 FOLDER = Path(__file__).parents[1] / "models"
-
-
 NAMES = ("default", "light")
 
 

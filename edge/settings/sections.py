@@ -61,11 +61,7 @@ from edge.settings.broker import PREFIX_PATTERN
 from edge.settings.section import Host, PathBeside, Section
 
 ADULT_YEARS = 18.0
-
-
 _PATTERN = re.compile(r"(\d{1,3}) (day|week|month|year)s?")
-
-
 _YEARS = {"day": 1 / 365.25, "week": 7 / 365.25, "month": 1 / 12, "year": 1.0}
 
 
@@ -91,7 +87,6 @@ def _checked(age: str) -> str:
 
 Age = Annotated[str, AfterValidator(_checked)]
 
-
 Technical = Literal[
     "signal-lost",
     "not-measurable",
@@ -104,8 +99,6 @@ Technical = Literal[
     "alarm-log",
     "delivery",
 ]
-
-
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 
 

@@ -23,14 +23,8 @@ from enum import IntEnum
 from edge.errors import SourceError, WireError
 
 HEADER = struct.Struct("<4sBBxxIqq")  # magic, kind, flags, payload bytes, first sample, monotonic time in ns
-
-
 MAGIC = b"LAE1"
-
-
 OVERFLOW = 1  # flag: the system lost samples before these, and does not say how many
-
-
 MOST_BYTES = 1 << 20  # of one payload; 50 ms of sound are at most 38 kB
 
 

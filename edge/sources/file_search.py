@@ -20,11 +20,7 @@ from edge.settings.section import STANDARD_INPUT
 from edge.sources.source import UNREAD_ENDINGS
 
 READ = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".caf", ".w64", ".rf64")
-
-
 ENDINGS = (*READ, *UNREAD_ENDINGS)
-
-
 """Of the files that are looked for in a folder, in lower case; libsndfile reads the first of them."""
 
 
@@ -64,24 +60,12 @@ def files_below(
 
 
 DEMO_AUDIO = Path(__file__).with_name("demo.flac")
-
-
 """One channel of 16 bits at 8 kHz, 56 s."""
-
-
 MANIKIN_AUDIO = Path(__file__).with_name("manikin.flac")
-
-
 """One channel of 16 bits at 4 kHz, 15 s: F_W_RUA of HLS-CMDS, labelled as wheezing, as it was published."""
-
-
 MANIKIN_CREDIT = (
     "a manikin heard by a digital stethoscope, labelled as wheezing, not a patient: Torabi et al., HLS-CMDS, IEEE Data "
     "Descriptions 2025, doi 10.17632/8972jxbpmp.3, CC BY 4.0"
 )
-
-
 DEMO_TRUTH = Path(__file__).with_name("demo.json")
-
-
 """JSON: `sounds` with `label`, `onset_s` and `end_s` of each, and `crackle_s`, the onset of every single crackle."""

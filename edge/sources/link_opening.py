@@ -38,10 +38,7 @@ from firmware_bridge.records import Chunk
 from firmware_bridge.wire import Packet, encode
 
 INTERVAL_NS = 5_000_000_000  # between writes, unless a session begins
-
-
 MAX_BYTES = 1 << 20
-
 
 logger = logging.getLogger(__name__)
 
@@ -103,8 +100,6 @@ class ReplayCounters:
 
 
 MAX_KEY_FILE = 4096  # bytes
-
-
 CHOPPY_SHARE = 0.02  # with 1 % lost the detector misses a quarter of its events, with 5 % three quarters
 
 

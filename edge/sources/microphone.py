@@ -38,11 +38,7 @@ from edge.sources.source import Wait
 from edge.types import Block, Gap
 
 COMMAND = (sys.executable, "-m", "edge.sources.capture")
-
-
 ROOT = Path(__file__).resolve().parents[2]
-
-
 READ_BYTES = 1 << 16  # what a pipe holds
 
 
@@ -109,14 +105,8 @@ class Child:
 
 
 POLL_S = 0.1  # how often a device that is not there is looked at
-
-
 READ_S = 0.02  # how often the pipe is looked at; a buffer holds 50 ms
-
-
 LOUDEST = 1e6  # full scale = 1.0; nothing beyond is sound
-
-
 logger = logging.getLogger(__name__)
 
 

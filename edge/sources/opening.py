@@ -29,10 +29,7 @@ if TYPE_CHECKING:
     from edge.sources.source import Source
 
 RETRY_S = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)  # between attempts; the last one for ever after
-
-
 POLL_S = 0.1  # how often `stop` is checked
-
 
 logger = logging.getLogger(__name__)
 

@@ -32,8 +32,6 @@ from numpy.typing import NDArray
 from edge.types import Block, Gap
 
 REACH = 128  # half the filter's support, samples of the lower rate; measured: 1e-6 of the peak at 98, 1e-7 at 104
-
-
 FLUSH_S = 0.25  # silence fed at a time to get out what soxr holds back: up to 0.23 s
 
 

@@ -36,11 +36,7 @@ if TYPE_CHECKING:
     from edge.types import Block, Gap
 
 READ_S = 1.0  # at once
-
-
 STEP = 2.0**-15  # of 16 bits, full scale = 1.0: a channel with less effective value is silent
-
-
 DIFFERENCE = 1e-6  # of the power: the rounding of a converter, a dither, or a codec that codes each channel by itself
 
 
@@ -69,11 +65,7 @@ def one_for_all(file: soundfile.SoundFile) -> int | None:
 
 
 UNREAD_ENDINGS = (".m4a", ".aac", ".3gp", ".amr", ".wma")
-
-
 """Of recordings that a folder is looked through for, so that they are refused and not passed over; lower case."""
-
-
 _BEGINS = (
     (4, b"ftyp", "M4A (or MP4, 3GP)"),
     (0, b"#!AMR", "AMR"),

@@ -25,8 +25,6 @@ from edge.ward.alarm_rules import HYSTERESIS
 from edge.ward.burden import LEAST_COVERAGE
 
 WINDOW_MINUTES = 5
-
-
 MOST_MINUTES = 3 * 1440  # that one bed is looked at; a clock that stepped by years must not make an endless bed
 
 
@@ -92,11 +90,7 @@ def _five_minutes(rows: list[MinuteRow]) -> np.ndarray[tuple[int], np.dtype[np.f
 
 
 LIMITS = tuple(round(float(limit), 2) for limit in np.geomspace(0.2, 60.0, 96))  # that are tried, s per minute
-
-
 DRAWS, SEED = 1000, 0  # of beds, for the interval
-
-
 DAY_S = 86_400.0
 
 

@@ -13,20 +13,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 NEAR_S = 0.5  # between two events of one sound
-
-
 CONFIRM_S = 3.0  # an event is told so long after its sound began, at most; it may still come
-
-
 DEAF_S = 3.0  # behind sound that was left out: the model's lookahead, and what it needs to hear before
-
-
 MOST = 1000  # events of a group that wait for the other model; more are a model that has gone mad
-
-
 Side = Literal["live", "shadow"]
-
-
 SIDES: tuple[Side, Side] = ("live", "shadow")
 
 

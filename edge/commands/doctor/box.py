@@ -61,8 +61,6 @@ def denied(group: str, devices: Sequence[Path]) -> tuple[str, str] | None:
 
 
 LEAST_DISK_MB = 50.0
-
-
 UNWRITABLE = "run the doctor as the user of the service, or give another {}"
 
 
@@ -83,8 +81,6 @@ def unwritable(path: Path) -> str | None:
 
 
 LEAST_PYTHON = (3, 10)
-
-
 TRIED_MACHINES = ("x86_64", "aarch64")
 
 
@@ -139,17 +135,9 @@ def kernels() -> Check:
 
 
 LEAST_MEMORY_MB = 300.0  # a node of one stream has its peak at 163 MB; TensorRT needs more
-
-
 HOT_C = 80.0  # below where boards begin to throttle
-
-
 THERMAL = Path("/sys/class/thermal")
-
-
 PI_THROTTLED = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")
-
-
 TIMEOUT_S = 5.0
 
 

@@ -51,8 +51,6 @@ if TYPE_CHECKING:
     from edge.settings.node import Config
 
 MANY = 100  # waiting messages; a broker that keeps up leaves a few
-
-
 LONG_S = 600.0  # a message that has waited longer means that the broker is away or refuses it
 
 
@@ -209,17 +207,9 @@ def _content(path: Path) -> tuple[int, float]:
 
 
 ECHO_S = 3.0  # how long its own message may take to come back, after the retained ones
-
-
 EXPIRY_S = 5
-
-
 SOON_S = 30 * 86_400.0  # a certificate that ends within this is reported
-
-
 LATER = "events wait on disk until it is there; is the address right? mosquitto runs? a firewall?"
-
-
 OWN_NAME = "give each box its own `node` in its ward.yaml; of a box that is gone, this ends within three minutes"
 
 

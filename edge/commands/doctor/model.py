@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from edge.settings.section import RuntimeName
 
 JETSON = Path("/etc/nv_tegra_release")  # on every Jetson
-
-
 REPAIR = "copy or export it again, or name another model"
 
 
@@ -155,19 +153,11 @@ def _is_answered(host: str, port: int) -> bool:
 
 
 NEAR_S = 0.5  # largest distance between a sound and the event that counts as found
-
-
 LEAST_SHARE = 0.75  # of the sounds; another model than the bundled one may miss some, a broken engine misses all
-
-
 MOST_FALSE_ALARMS = 2
-
-
 MAY_MISS = (
     1  # the bundled model misses the faintest of the eight: seven clicks with half a second of nothing among them
 )
-
-
 SELF_TEST_TIMEOUT_S = 120.0
 
 

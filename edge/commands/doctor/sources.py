@@ -45,8 +45,6 @@ if TYPE_CHECKING:
     from edge.settings.node import Stream
 
 INSTALL = f"{sys.executable} -m pip install bleak, with the Python of the service (firmware_bridge/README.md)"
-
-
 PLUG = "plug it in; ls -l /dev/serial/by-id shows what there is; the service goes on looking for it"
 
 
@@ -117,17 +115,9 @@ def _bluetooth(wearables: str) -> Check:
 
 
 SOUND_CARDS = Path("/dev/snd")
-
-
 RECORD_S = 10.0  # as long as a recording that the model was trained on
-
-
 FAINTEST_DB = -75.0  # rms re full scale; chest recordings have -54 to -35; `edge.node.stream_status.UNPLUGGED_DB`
-
-
 CLIPPED = 0.99  # of full scale
-
-
 FIRST_PYAUDIO = Version("0.2.12")  # its C code before lacks PY_SSIZE_T_CLEAN: Python 3.10 refuses the first buffer
 
 

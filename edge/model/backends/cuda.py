@@ -19,25 +19,13 @@ from typing import Any
 from edge.errors import ConfigError, ModelError
 
 DRIVER = "libcuda.so.1"
-
-
 RUNTIMES = ("libcudart.so.13", "libcudart.so.12")
-
-
 TOOLKIT = Path("/usr/local/cuda/lib64")  # where NVIDIA's installers put it, known to the linker or not
 
-
 MAJOR, MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_*
-
-
 NON_BLOCKING = 1  # cudaStreamNonBlocking
-
-
 TO_DEVICE, TO_HOST = 1, 2  # cudaMemcpyKind
-
-
 THREAD_LOCAL = 1  # cudaStreamCaptureModeThreadLocal: what other threads do meanwhile does not spoil a capture
-
 
 Pointer = ctypes.c_void_p
 

@@ -48,15 +48,9 @@ def folders() -> list[Path]:
 
 CACHE = DiskCache("disk_cache", folders, "CACHE_DIRECTORY")
 
-
 ENGINE, TIMINGS = ".engine", ".timings"
-
-
 MAX_ENGINES = 12  # three releases of four variants; some 3 MB each
-
-
 MAX_TIMINGS = 4  # one for each GPU and TensorRT that this machine had lately
-
 
 logger = logging.getLogger(__name__)
 
@@ -150,10 +144,7 @@ def _digest(of: object) -> str:
 
 
 WORKSPACE_BYTES = 512 << 20  # scratch memory a layer may use; the default model asks for 57 MB at batch 32
-
-
 KEPT_ERRORS = 8  # of what TensorRT logged; the last ones name the cause
-
 
 _LOGGERS: list[Any] = []  # TensorRT may go on logging to the first one that it was given, so none is ever dropped
 

@@ -23,17 +23,9 @@ from edge.errors import ConfigError, ModelError
 from edge.files import sync
 
 PROMOTED = "promoted"
-
-
 INCOMING = ".incoming-"  # prefix of what is not written to its end
-
-
 BUNDLED = "bundled"  # in the file and on the command line: the model that is part of the installation
-
-
 MAX_LINES = 20  # promotions that can be rolled back
-
-
 MAX_BYTES = 4096
 
 

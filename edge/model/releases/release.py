@@ -161,10 +161,7 @@ def _check_model(source: Path, folder: Path, manifest: Manifest) -> None:
 
 _REPAIR = "copy it again, or install it again"
 
-
 BLOCK = 512  # bytes of a tar header; contents are padded to it
-
-
 CHUNK_BYTES = 1 << 20
 
 

@@ -103,7 +103,6 @@ def _parse(file: KeyFile) -> TrustedKey:
 
 SUFFIX = ".sig"
 
-
 log = logging.getLogger(__name__)
 
 

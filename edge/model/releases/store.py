@@ -52,7 +52,6 @@ if TYPE_CHECKING:
 
 LOCK = ".lock"
 
-
 log = logging.getLogger(__name__)
 
 

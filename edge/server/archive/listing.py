@@ -23,8 +23,6 @@ from edge.errors import SourceError
 from edge.sources.file_search import ENDINGS, files_below
 
 ESCAPED = rb"(3a|5c|[89a-f][0-9a-f])"  # the bytes that stand as \xNN in a name: `:`, a backslash, what is no UTF-8
-
-
 COLONS = b"::"  # the second of two colons is escaped as well: so are the names of the tables that there are
 
 
@@ -65,8 +63,6 @@ def _escaped(name: bytes) -> bytes:
 
 
 PACKED = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2", ".zip")
-
-
 LISTED = (*ENDINGS, *PACKED)
 
 

@@ -43,14 +43,9 @@ from edge.types import Block, Scores
 from edge.types import Event as SampleEvent
 
 DIGITS = 6
-
-
 MOST_SCORES = 60 * 60 * 1000 // 32  # score frames of an hour; a longer recording is not called anything
 
-
 Body = dict[str, Any]
-
-
 """Plain JSON."""
 
 

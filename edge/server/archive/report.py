@@ -28,17 +28,9 @@ from edge.server.archive.listing import path_of_name
 from edge.server.exports.tables import read_parquet
 
 SPRSOUND = re.compile(r"(?P<patient>\d+)_(?P<age>\d+(\.\d+)?)_[01]_(?P<site>p\d)_\d+")
-
-
 ICBHI = re.compile(r"(?P<patient>\d{3})_\w+?_(?P<site>[A-Z][a-z])_[a-z]{2}_\w+")
-
-
 NORMAL = "Normal"
-
-
 WORST = 6  # recordings that are named
-
-
 LEAST_S = 5.0  # of a recording must be measured, or its burden says little
 
 
@@ -144,8 +136,6 @@ def named_by(name: str) -> Named:
 
 
 MOST_LABEL_BYTES = 1 << 20
-
-
 MOST_ROWS = 100  # patients, ages or sites in a table
 
 

@@ -110,23 +110,13 @@ def cluster(address: str) -> Iterator[tuple[Executor, int]]:
 
 
 OUT_FOR_EACH = 3  # recordings that are out for each worker: one that is scored, and two that wait
-
-
 KEPT_TOGETHER = 100  # results in one transaction; a kill makes so many be scored again
-
-
 WAIT_S = 0.5
 
-
 ENDS_S = 10.0  # a broken pool ends its processes, which takes no time worth telling
-
-
 MOST_DEATHS = 3  # of its process, of a recording that is scored alone; one may be a person's
 
-
 KILLED = "its process died each time: too large for the memory of this machine, or damaged so that a library fails"
-
-
 KILLED_WORKER = "KilledWorker"  # what Dask says when several workers died with a recording; with addresses
 
 

@@ -44,7 +44,6 @@ from edge.ward.quotas import Limit, Quotas
 
 MAX_BYTES = 10_000_000
 
-
 logger = logging.getLogger(__name__)
 
 
@@ -87,16 +86,12 @@ class Audit:
 
 
 MAX_SESSIONS = 256
-
-
 ROLE_OF_VERB: dict[str, Role] = {
     "acknowledge": "acknowledge",
     "pause": "acknowledge",
     "inactivate": "configure",
     "limit": "configure",
 }
-
-
 ORDERS, ORDERS_S = 60, 60.0  # orders of one person, however many browsers; of a session, where nobody has a name
 
 
@@ -172,20 +167,10 @@ def is_same(given: str, wanted: str) -> bool:
 
 
 QUOTA_S = 60.0
-
-
 TRIES = 5  # wrong passwords of one host, and of one browser that has signed in before
-
-
 WRONG_TOKENS = 30  # of one host
-
-
 RIGHT_TOKENS = 256  # sign-ins of one token from one host: many screens may share both
-
-
 MAX_NAME = 40  # letters of a name in the log
-
-
 NONCE_BYTES, PROOF_BYTES = 9, 16
 
 
@@ -215,8 +200,6 @@ class Refusal:
 
 
 TOO_MANY = Refusal(429, "too many tries; wait a minute")
-
-
 BUSY = Refusal(429, "too many sign in at once; try again")
 
 

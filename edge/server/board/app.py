@@ -61,14 +61,8 @@ from edge.server.board.users import Users
 from edge.settings.board import BoardSettings
 
 FOLDER = Path(__file__).parent / "static"
-
-
 PARTS = FOLDER / "parts"
-
-
 PART = re.compile(rb"<!-- part: ([a-z]+) -->\n")
-
-
 TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -120,8 +114,6 @@ class Handover:
 
 
 View = Callable[[Watch, Mapping[str, str], float], Awaitable[Response]]
-
-
 _FLEET, _HANDOVER = TypeAdapter(Fleet), TypeAdapter(Handover)
 
 
@@ -152,8 +144,6 @@ def _json(body: bytes) -> Response:
 
 
 VIEWS: dict[str, View] = {"/api/fleet": _fleet, "/api/shift": _shift, "/api/shift.csv": _shift_csv}
-
-
 """By path."""
 
 

@@ -32,11 +32,7 @@ from edge.server.board.orders import Orders, Outcome
 from edge.server.board.tiles import Tile
 
 AGAIN_S = 15.0
-
-
 SOON_S = 5.0  # until it asks again where tiles do not come: another board may have ended them
-
-
 FRESH_S = 3.0  # a tile comes every half a second or second
 
 
@@ -104,7 +100,6 @@ class Looking:
 
 
 MAX_TILES = 16  # that wait for one viewer: 8 s of the picture or more; what is older is of no use
-
 
 _SOUNDS: TypeAdapter[list[Sound]] = TypeAdapter(list[Sound])
 

@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from edge.clips.clip import ClipFile, Hearing
 
 SETTLED_NS = 1_000_000_000  # two changes within a tick of the file system's clock have one time
-
-
 MAX_CLIPS = 20_000  # the latest of the folder; 500 MB, a node's default, are some 1000
 
 
@@ -118,8 +116,6 @@ class ClipIndex:
 
 
 LOWEST_DB, STEP_DB = -100.0, 0.4  # of byte 1, and from one to the next: 255 is at 1.6 dB of full scale
-
-
 MOST_COLUMNS = 1600
 
 

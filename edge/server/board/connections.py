@@ -38,10 +38,7 @@ from edge.log import RateLimitedLog
 from edge.server.board.limits import host_of, is_among, plain
 
 MAX_WAITING = 32  # of one address: handshakes and requests that are not whole
-
-
 MAX_CONNECTIONS = 512  # in all; each may take .3 MB: 154 MB, where the board itself takes 130 and its unit 512 of 2 GB
-
 
 logger = logging.getLogger(__name__)
 
@@ -112,8 +109,6 @@ class Slots:
 
 
 REQUEST_S = 10.0  # how long the head of a request may take to come
-
-
 TAKE_S = 20.0  # how long what is sent may wait for the browser to take any of it
 
 
@@ -183,11 +178,7 @@ class Connection(H11Protocol):
 
 
 HANDSHAKE_S = 5.0
-
-
 BACKLOG = 256  # connections that the system has taken and nobody has accepted yet
-
-
 AGAIN_S = 0.1  # after the system had no room for a connection
 
 

@@ -26,8 +26,6 @@ from edge.server.board.tiles import Tile
 from edge.server.board.ward_view import summary_of
 
 SEND_S = 10.0  # how long a message may take to leave; a viewer that is slower is dropped
-
-
 HEADERS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"x-accel-buffering", b"no")]
 
 
@@ -68,13 +66,8 @@ async def _gone(receive: Receive) -> None:
 
 
 MAX_VIEWERS = 64
-
-
 MAX_WAITING = 32  # messages of one viewer, some seconds of them
-
-
 BEAT_S = 2.0  # between two messages where nothing changes; a page that hears none for 6 s calls everything unknown
-
 
 _TILES: TypeAdapter[dict[str, Tile | None]] = TypeAdapter(dict[str, Tile | None])
 

@@ -30,15 +30,11 @@ from edge.server.board.access import Access, Session, is_same
 from edge.server.board.limits import Owner, plain
 
 MAX_REQUEST_BYTES = 4096
-
-
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; media-src blob:;"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script';"
     " trusted-types 'none'"
 )
-
-
 HEADERS = {
     "content-security-policy": POLICY,
     "x-content-type-options": "nosniff",
@@ -49,8 +45,6 @@ HEADERS = {
     "cache-control": "no-store",
     "connection": "close",  # one request for each: `edge.server.board.connections`
 }
-
-
 OWN_PAGES = (None, "same-origin", "none")  # Sec-Fetch-Site; None: a client that does not send it
 
 
@@ -110,17 +104,9 @@ def _name_of(host: str) -> str:
 
 
 COOKIE = "laennec_board"
-
-
 HEADER = "x-csrf-token"
-
-
 DEVICE_S = 180 * 24 * 3600  # how long a browser is known after its last sign-in
-
-
 BODY_S = 10.0  # how long what is in a request may take to come
-
-
 MAX_BY = 40  # letters of who orders or says something
 
 

@@ -34,14 +34,8 @@ from edge.files import make_private_folder, open_private, restrict, sync, writte
 from edge.server.exports.tables import cell_text
 
 Verdict = Literal["true", "false", "other"]
-
-
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
-
-
 CLASSES = ("wheeze", "rhonchus", "stridor", "fine_crackle", "coarse_crackle", "crackle", "both")
-
-
 """What another sound may be called; `both`: wheeze and crackles. As `training.datasets` reads them."""
 
 
@@ -136,8 +130,6 @@ class Labels:
 
 
 TABLE, LEFT_OUT = "annotations.csv", "left-out.csv"
-
-
 SILENT, REST = "Normal", "Unknown"  # as `training.datasets.folder` reads them
 
 

@@ -29,20 +29,11 @@ from edge.contract.topics import Place
 from edge.contract.trend import TrendMessage
 
 DAY_MINUTES = 24 * 60
-
-
 MAX_GROUPS = 4  # of classes whose burden is shown; a node tells of two
-
-
 AHEAD_S = 5.0  # how far a clock may be ahead of the board's for what was stored to be as old as it says
 
-
 Dated = NodeStatus | StreamStatus | NodeHealth | StreamHealth | TrendMessage | AlarmMessage
-
-
 """Messages that say how something is, and when."""
-
-
 AnyBody = TypeVar("AnyBody", bound=Dated)
 
 
@@ -96,8 +87,6 @@ class Unread:
 
 
 Alarms = dict[str, Kept[AlarmMessage]]
-
-
 """By condition."""
 
 
@@ -165,14 +154,8 @@ class Arrival:
 
 
 MAX_SOUNDS = 200  # of one bed; some hours of a bed that wheezes
-
-
 MAX_BEDS = 512
-
-
 KINDS = EventMessage, ClipMessage
-
-
 CLIP_WORDS = {"speech": "somebody speaks in it", "queue full": "the box was too busy", "disk": "its disk fails"}
 
 

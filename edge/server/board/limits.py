@@ -28,11 +28,7 @@ from dataclasses import dataclass
 from edge.server.board.feed import Viewer
 
 HOST_BITS = {4: 32, 6: 64}
-
-
 NETWORK_BITS = {4: 24, 6: 64}
-
-
 MAX_TEXT = 64  # of what a proxy gives and is no address
 
 
@@ -74,7 +70,6 @@ def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | Non
 
 
 MAX_WAITING = 64
-
 
 _Turn = asyncio.Future[None]
 

@@ -31,14 +31,8 @@ from edge.server.board import ward as ward_state
 from edge.settings.board import BoardSettings
 
 MAX_INBOX_BYTES = 16 * 1024 * 1024
-
-
 OVERHEAD_BYTES = 512  # of one message, beside topic and payload
-
-
 MAX_IN_ORDER = 64  # of one topic whose messages do not replace each other
-
-
 IN_ORDER = ("event", "clip", "mel")  # last levels of such topics of beds
 
 
@@ -103,8 +97,6 @@ def _size(request: Request) -> int:
 
 
 ANONYMOUS = "board"  # last level of the topics of orders where the broker knows no users
-
-
 ORDER_EXPIRY_S = 10  # an order that waits longer must not be carried out
 
 

@@ -30,19 +30,10 @@ from edge.server.board.ward_view import tiles_of
 from edge.settings.board import BoardSettings
 
 LOOK_S = 0.1
-
-
 IDLE_S = 1.0
-
-
 MAX_SENDERS = 32  # of unreadable messages that are told apart
-
-
 MAX_TOLD, TOLD_S = 4, 300.0  # how many of them are named, and for how long after their last
-
-
 LOST_S = 5.0  # how long the broker may be out of reach before every bed is unknown
-
 
 logger = logging.getLogger(__name__)
 

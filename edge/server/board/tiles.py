@@ -43,11 +43,7 @@ RANKS: dict[tuple[Level, Kind | None, Priority | None], int] = {
     ("latched", "Tec", "Me"): 11,
     ("latched", "Tec", "Lo"): 12,
 }
-
-
 RANKS_OF_LEVELS: dict[Level, int] = {"waiting": 13, "seen": 14, "inactive": 16, "quiet": 18}  # of a patient; else + 1
-
-
 LEVELS: dict[Signal, Level] = {"On": "alarm", "Latch": "latched", "Ack": "seen"}
 
 
@@ -69,8 +65,6 @@ def order_of(line: AlarmLine) -> tuple[int, float, str]:
 
 
 HOUR_MINUTES = 60
-
-
 WORDS = {  # by condition
     "continuous": "Wheezing",
     "discontinuous": "Crackles",
@@ -89,8 +83,6 @@ WORDS = {  # by condition
     "alarm-log": "Alarm log fails",
     "delivery": "Events arrive late",
 }
-
-
 SAID: dict[Signal, str] = {"On": "", "Latch": " over", "Ack": " seen"}  # of an alarm beside another
 
 
@@ -209,8 +201,6 @@ def _line(condition: str, kept: Kept[AlarmMessage]) -> AlarmLine:
 
 
 Level = Literal["alarm", "unknown", "latched", "waiting", "seen", "inactive", "quiet"]
-
-
 """alarm: signalled, unanswered. unknown: nobody can say how the bed is. latched: over, and nobody has seen it. waiting:
 not measured, for less long than what makes an alarm of it. seen: lasts, acknowledged. inactive: a person has switched
 its alarms off for a while. quiet: measured, and below its limits."""

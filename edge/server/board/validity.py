@@ -15,20 +15,12 @@ from edge.server.board.latest import Alarms, BedState, Kept, NodeState, Unread
 from edge.server.board.ward import WINDOW_S
 
 SETTLE_S = 330.0  # how long a node may have run without a burden over `WINDOW_S`: its half, and the next trend or two
-
-
 RETURN_S = SETTLE_S + 120.0  # how long after a bed was last measured that is waited for, however often its node starts
-
-
 GRACE_S = 90.0  # how long a bed may be without sound before that must have become an alarm: the longest delay of one
-
-
 STATES = {"offline": "box is offline", "stopped": "box was stopped"}
 
 
 Trouble = tuple[str, float | None]
-
-
 """Why it is unknown, empty if it is known; and since when."""
 
 

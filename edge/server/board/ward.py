@@ -63,26 +63,12 @@ def least_of(node: NodeState) -> str:
 
 
 MAX_NODES = 128
-
-
 MAX_BEDS = 512
-
-
 MAX_ALARMS = 24  # of one bed or node; the contract has 10
-
-
 KINDS = NodeStatus, NodeHealth, NodeInfo, StreamInfo, StreamStatus, StreamHealth, TrendMessage, AlarmMessage
-
-
 """What is kept here."""
-
-
 Signalled = Kept[AlarmMessage] | Kept[StreamStatus]
-
-
 STEP_S = 45.0  # between two minutes that are remembered, at least: a node tells one every 60 s
-
-
 WINDOW_S = 300  # which window of a trend says whether a bed is measured: that which its alarms look at
 
 

@@ -27,22 +27,12 @@ from edge.contract.trend import GroupBurden, TrendMessage, Window
 
 Json = dict[str, Any]
 
-
 LOCAL = "https://laennec.example/fhir"
-
-
 SNOMED = "http://snomed.info/sct"
-
-
 UCUM = "http://unitsofmeasure.org"
-
-
 HL7 = "http://terminology.hl7.org/CodeSystem"
 
-
 ADDED_SOUNDS = (SNOMED, "53972003", "Added respiratory sounds")
-
-
 SOUNDS = {
     "wheeze": (SNOMED, "56018004", "Wheezing"),
     "rhonchus": (SNOMED, "24612001", "Wheeze - rhonchi"),
@@ -50,11 +40,7 @@ SOUNDS = {
     "fine_crackle": (SNOMED, "48409008", "Respiratory crackles"),
     "coarse_crackle": (SNOMED, "48409008", "Respiratory crackles"),
 }
-
-
 UNITS = {"s/min": "s/min", "%": "%", "1": "1"}
-
-
 """UCUM code -> what a person reads."""
 
 
@@ -102,8 +88,6 @@ def meta(mode: str | None) -> Json:
 
 
 NOTE = "Found by a program in sound; no person has confirmed it. Not a medical device."
-
-
 METHOD = {"text": "automatic detection in chest sound"}
 
 

@@ -33,14 +33,8 @@ from edge.files import make_private_file, make_private_folder, restrict
 from edge.server.history.tables import METADATA, TIMES
 
 URL_VARIABLE = "LAENNEC_DATABASE"
-
-
 STEPS_LOCK = 0x1AE22EC  # of PostgreSQL's advisory locks: one process at a time brings the tables up to date
-
-
 BUSY_MS = 5_000  # how long SQLite waits for another process that writes
-
-
 POSTGRES = {  # what libpq is given; a server that is silent must not hold the broker's connection up
     "connect_timeout": 5,
     "keepalives_idle": 10,
@@ -190,8 +184,6 @@ def _line(error: DBAPIError) -> str:
 
 
 OF_HOURS = ("hours", "losses")
-
-
 DAY_MS = 86_400_000
 
 

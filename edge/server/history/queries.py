@@ -29,8 +29,6 @@ from edge.server.history.sequences import Hole, Range, Start, holes
 from edge.server.history.tables import ALARMS, BEDS, EVENTS, GROUPS, HOUR_MS, HOURS, LOSSES, SEQUENCES, STARTS
 
 JUDGED_MS = HOUR_MS // 2  # of an hour, at least, for a burden; as trends do it in a minute
-
-
 PLACE: Columns = {"site": "text", "node": "text", "stream": "text"}
 
 
@@ -250,8 +248,6 @@ def _burden(sound_ms: int, judged_ms: int) -> float | None:
 
 
 Form = Literal["table", "jsonl", "csv"]
-
-
 DIGITS = 4
 
 

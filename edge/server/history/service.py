@@ -44,16 +44,9 @@ from edge.server.history.writer import HistoryWriter
 from edge.settings.broker import Mqtt
 
 SAID_S = 60.0  # between two of its messages
-
-
 SILENT_S = 180.0  # three that are missing
-
-
 LEVEL = "ingest"
-
-
 MAX_BYTES = 16_384
-
 
 Database = Literal["ok", "away"]
 
@@ -124,10 +117,7 @@ def judge(name: str, payload: bytes | None, wall_s: float) -> Verdict:
 
 
 LOOK_S = 60.0
-
-
 LATE_MS = 120_000  # what waits in a node's outbox comes behind live messages
-
 
 logger = logging.getLogger(__name__)
 

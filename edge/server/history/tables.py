@@ -44,11 +44,7 @@ from edge.contract.fields import milliseconds_of
 from edge.contract.trend import TrendMessage, Window
 
 GROUPS = ("continuous", "discontinuous")
-
-
 """Groups of classes that a trend tells, a column `GROUP_ms` for each."""
-
-
 TIMES: Mapping[str, str] = {
     "events": "onset_ms",
     "minutes": "at_ms",
@@ -57,16 +53,10 @@ TIMES: Mapping[str, str] = {
     "alarms": "changed_ms",
     "gaps": "told_ms",
 }
-
-
 """Table -> its column that says how old a row is, of all tables that grow for ever."""
 
-
 METADATA = MetaData()
-
-
 Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself in a column of this type alone
-
 
 BEDS = Table(
     "beds",
@@ -77,8 +67,6 @@ BEDS = Table(
     Column("stream", Text, nullable=False, doc="Empty: the node itself."),
     UniqueConstraint("site", "node", "stream", name="beds_place"),
 )
-
-
 EVENTS = Table(
     "events",
     METADATA,
@@ -102,8 +90,6 @@ EVENTS = Table(
     Column("model_sha256", Text, nullable=False),
     Index("events_by_bed", "bed_id", "onset_ms"),
 )
-
-
 GAPS = Table(
     "gaps",
     METADATA,
@@ -119,8 +105,6 @@ GAPS = Table(
     Column("seq", BigInteger, nullable=False),
     Index("gaps_by_time", "told_ms"),
 )
-
-
 ALARMS = Table(
     "alarms",
     METADATA,
@@ -142,8 +126,6 @@ ALARMS = Table(
     Column("seq", BigInteger, nullable=False),
     Index("alarms_by_time", "changed_ms"),
 )
-
-
 MINUTES = Table(
     "minutes",
     METADATA,
@@ -154,8 +136,6 @@ MINUTES = Table(
     Column("measured_ms", Integer, nullable=False),
     *(Column(f"{group}_ms", Integer, doc="Expected sound; NULL: not known.") for group in GROUPS),
 )
-
-
 HOURS = Table(
     "hours",
     METADATA,
@@ -166,8 +146,6 @@ HOURS = Table(
     Column("judged_ms", Integer, nullable=False, doc="Measured in minutes whose burden is known."),
     *(Column(f"{group}_ms", Integer, nullable=False, doc="Expected sound in judged_ms.") for group in GROUPS),
 )
-
-
 LOSSES = Table(
     "losses",
     METADATA,
@@ -176,8 +154,6 @@ LOSSES = Table(
     Column("cause", Text, primary_key=True),
     Column("lost_ms", BigInteger, nullable=False, doc="Not measured, by what the trends said."),
 )
-
-
 SEQUENCES = Table(
     "sequences",
     METADATA,
@@ -187,8 +163,6 @@ SEQUENCES = Table(
     Column("last", BigInteger, nullable=False),
     Column("since_ms", BigInteger, nullable=False, doc="When the first of them came."),
 )
-
-
 STARTS = Table(
     "starts",
     METADATA,
@@ -197,19 +171,11 @@ STARTS = Table(
     Column("seq_before", BigInteger, nullable=False, doc="The highest number given before; no row where not known."),
 )
 
-
 MINUTE_S = 60  # length of the window of a trend that is kept
-
-
 HOUR_MS = 3_600_000
 
-
 Row = dict[str, Any]
-
-
 Place = tuple[str, str, str]
-
-
 """Site, node and stream; the stream is empty for the node itself."""
 
 
