@@ -155,7 +155,7 @@ def _latencies(backends: list[Backend], chunks: Sequence[Chunk]) -> list[float]:
     """Median time of one chunk in milliseconds; taking turns, so that all meet the same disturbances."""
     times: list[list[float]] = [[] for _ in backends]
     states = [zero_state(backend) for backend in backends]
-    for turn in range(-3, ROUNDS):  # the first three warm up, and let a graph be captured
+    for turn in range(-3, ROUNDS):  # the first three warm up
         chunk = chunks[turn % len(chunks)]
         values, valid = chunk.values[None], chunk.valid[None].astype(np.float32)
         for index, backend in enumerate(backends):

@@ -73,45 +73,6 @@ def test_what_goes_to_the_gpu_comes_back(loop: Loop) -> None:
     np.testing.assert_array_equal(loop.back, np.arange(COUNT))
 
 
-def test_a_captured_graph_does_nothing_until_it_is_launched_and_then_takes_what_lies_there(loop: Loop) -> None:
-    loop.back[:] = -1
-    graph = loop.cuda.capture(loop.stream, loop.enqueue)
-    loop.cuda.synchronize(loop.stream)
-    assert (loop.back == -1).all()
-    for value in (1, 2, 3):
-        loop.there[:] = value
-        loop.cuda.launch(graph, loop.stream)
-        loop.cuda.synchronize(loop.stream)
-        assert (loop.back == value).all()
-    loop.cuda.end_graph(graph)
-
-
-def test_a_capture_that_is_spoilt_is_an_error_and_the_stream_goes_on(loop: Loop) -> None:
-    with pytest.raises(ModelError, match="error 90"):  # 900: not allowed while a stream captures
-        loop.cuda.capture(loop.stream, lambda: loop.cuda.synchronize(loop.stream))
-    loop.there[:] = 7
-    loop.enqueue()
-    loop.cuda.synchronize(loop.stream)
-    assert (loop.back == 7).all()
-
-
-def test_a_capture_is_not_spoilt_by_what_other_threads_take(loop: Loop) -> None:
-    def take() -> None:
-        loop.cuda.free(loop.cuda.allocate(BYTES))
-
-    def work() -> None:
-        loop.enqueue()
-        with ThreadPoolExecutor(1) as pool:
-            pool.submit(take).result()
-
-    loop.there[:], loop.back[:] = 5, -1
-    graph = loop.cuda.capture(loop.stream, work)
-    loop.cuda.launch(graph, loop.stream)
-    loop.cuda.synchronize(loop.stream)
-    assert (loop.back == 5).all()
-    loop.cuda.end_graph(graph)
-
-
 def test_more_memory_than_there_is_is_named_in_the_words_of_cuda(cuda: Cudart) -> None:
     with pytest.raises(ModelError, match=r"cudaMalloc: error 2, out of memory"):
         cuda.allocate(1 << 50)

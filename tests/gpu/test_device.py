@@ -71,20 +71,6 @@ def test_every_size_of_batch_gives_the_same_answers(artefact: Artefact, device: 
         np.testing.assert_allclose(backend.run(*part(batch, 0, size))["scores"], alone[:size], atol=SAME)
 
 
-def test_a_captured_graph_gives_the_bits_of_the_work_itself(
-    artefact: Artefact, device: Device, reference: Reference
-) -> None:
-    captured, plain = backend_of(artefact, device), backend_of(artefact, device)
-    plain._capture = False
-    batch = as_batch(plain, reference.chunks[:8])
-    for index in range(8):
-        given = part(batch, index, index + 1)
-        found, expected = captured.run(*given), plain.run(*given)
-        for name in expected:
-            np.testing.assert_array_equal(found[name], expected[name])
-    assert captured._launch is not None, "the capture was refused; see the log"
-
-
 def test_threads_may_share_a_backend(artefact: Artefact, device: Device, reference: Reference) -> None:
     backend, start = backend_of(artefact, device), threading.Barrier(4)
     batch = as_batch(backend, reference.chunks[:4])

@@ -1,7 +1,7 @@
 """The few calls of CUDA that a backend needs, through ctypes: no torch, no pycuda, nothing to compile.
 
 The driver (libcuda) is asked first, for TensorRT objects made without one end the process. Then the runtime
-(libcudart.so.13 or .12: JetPack 7 has the first, JetPack 6 the second) gives memory, a stream and graphs. Not for
+(libcudart.so.13 or .12: JetPack 7 has the first, JetPack 6 the second) gives memory and a stream. Not for
 TensorRT itself (`edge.model.backends.tensorrt`). Nothing is loaded when this module is imported.
 
 Source: CUDA Runtime API and CUDA Driver API, 12 and 13, whose signatures used here are the same.
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,6 @@ TOOLKIT = Path("/usr/local/cuda/lib64")  # where NVIDIA's installers put it, kno
 MAJOR, MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_*
 NON_BLOCKING = 1  # cudaStreamNonBlocking
 TO_DEVICE, TO_HOST = 1, 2  # cudaMemcpyKind
-THREAD_LOCAL = 1  # cudaStreamCaptureModeThreadLocal: what other threads do meanwhile does not spoil a capture
 
 Pointer = ctypes.c_void_p
 
@@ -131,28 +130,6 @@ class Cudart:
     def end_stream(self, stream: int) -> None:
         """Destroy what `new_stream` returned."""
         self._library.cudaStreamDestroy(Pointer(stream))
-
-    def capture(self, stream: int, work: Callable[[], None]) -> int:
-        """Record what `work` puts on the stream instead of doing it; returns a graph for `launch`."""
-        graph = Pointer()
-        self._call("cudaStreamBeginCapture", Pointer(stream), THREAD_LOCAL)
-        try:
-            work()
-        finally:  # a capture that went wrong must be ended too, or the stream stays unusable
-            ended = self._library.cudaStreamEndCapture(Pointer(stream), ctypes.byref(graph))
-        self._check("cudaStreamEndCapture", ended, "the capture")
-        try:
-            return self._new("cudaGraphInstantiate", graph, ctypes.c_ulonglong(0), what="the graph")
-        finally:
-            self._library.cudaGraphDestroy(graph)
-
-    def launch(self, graph: int, stream: int) -> None:
-        """Put a captured graph on the stream."""
-        self._call("cudaGraphLaunch", Pointer(graph), Pointer(stream))
-
-    def end_graph(self, graph: int) -> None:
-        """Destroy what `capture` returned."""
-        self._library.cudaGraphExecDestroy(Pointer(graph))
 
     def forget_error(self) -> None:
         """Clear the last error, so that a later call does not answer with it."""

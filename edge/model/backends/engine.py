@@ -30,14 +30,6 @@ from typing import Any, cast
 
 from edge.errors import ModelError
 from edge.files import DiskCache, user_folders
-from edge.model.backends._tensorrt_api import (
-    Builder,
-    IBuilderConfig,
-    ICudaEngine,
-    INetworkDefinition,
-    OnnxParser,
-    TensorRt,
-)
 from edge.model.backends.cuda import Gpu
 
 
@@ -82,15 +74,13 @@ class StoredEngine:
     """None for a file that is damaged or that others may write."""
 
 
-def key_of(artefact: bytes, precision: str, gpu: Gpu, trt: TensorRt, batches: BatchSizes) -> Key:
+def key_of(artefact: bytes, precision: str, gpu: Gpu, trt: Any, batches: BatchSizes) -> Key:
     """The key of an artefact on this machine."""
     sha256 = hashlib.sha256(artefact).hexdigest()
     return Key(sha256, trt.__version__, gpu.name, gpu.compute_capability, precision, str(batches))
 
 
-def load_or_build(
-    trt: TensorRt, artefact: bytes, key: Key, batches: BatchSizes, load: Callable[[bytes], ICudaEngine | None]
-) -> ICudaEngine:
+def load_or_build(trt: Any, artefact: bytes, key: Key, batches: BatchSizes, load: Callable[[bytes], Any]) -> Any:
     """The stored engine of a key, or a new one, which is stored. A build takes from seconds to minutes.
 
     Args:
@@ -188,7 +178,7 @@ class BuiltEngine:
 class TensorRtLog:
     """What TensorRT logged: errors and warnings to the log of this package, the last errors for a message."""
 
-    def __init__(self, trt: TensorRt, on_log: Callable[[str], None] | None = None) -> None:
+    def __init__(self, trt: Any, on_log: Callable[[str], None] | None = None) -> None:
         """Make a logger of NVIDIA's kind, `ilogger`; `on_log` is called with every line of any severity."""
         self.errors: list[str] = []
         self.on_log = on_log
@@ -205,10 +195,10 @@ class TensorRtLog:
         return self.errors[-1] if self.errors else "it gave no reason"
 
 
-def _ilogger(trt: TensorRt, log: TensorRtLog) -> Any:
+def _ilogger(trt: Any, log: TensorRtLog) -> Any:
     errors = (trt.ILogger.INTERNAL_ERROR, trt.ILogger.ERROR)
 
-    class Logger(trt.ILogger):  # type: ignore[misc, name-defined]
+    class Logger(trt.ILogger):  # type: ignore[misc]
         def __init__(self) -> None:
             trt.ILogger.__init__(self)  # without it the process ends at the first line, silently
 
@@ -231,7 +221,7 @@ def create(make: Callable[[Any], Any], log: TensorRtLog) -> Any | None:
         return None
 
 
-def build(trt: TensorRt, graph: bytes, options: BuildOptions) -> BuiltEngine:
+def build(trt: Any, graph: bytes, options: BuildOptions) -> BuiltEngine:
     """Build an engine for this machine's GPU. Takes from seconds to minutes.
 
     Args:
@@ -243,7 +233,7 @@ def build(trt: TensorRt, graph: bytes, options: BuildOptions) -> BuiltEngine:
         ModelError: with TensorRT's reason, if it cannot parse or build the graph.
     """
     log = TensorRtLog(trt, options.on_log)
-    builder: Builder | None = create(trt.Builder, log)
+    builder = create(trt.Builder, log)
     if builder is None:
         raise ModelError(f"TensorRT {trt.__version__} cannot start a build: {log.last()}")
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
@@ -268,22 +258,22 @@ def build(trt: TensorRt, graph: bytes, options: BuildOptions) -> BuiltEngine:
     return BuiltEngine(bytes(plan), _timing_cache(config) if options.timing_cache is not None else None)
 
 
-def _inputs(network: INetworkDefinition) -> list[tuple[str, tuple[int, ...]]]:
+def _inputs(network: Any) -> list[tuple[str, tuple[int, ...]]]:
     found = [network.get_input(index) for index in range(network.num_inputs)]
     return [(tensor.name, tuple(tensor.shape)) for tensor in found]
 
 
-def _parser_errors(parser: OnnxParser) -> str:
+def _parser_errors(parser: Any) -> str:
     errors = [parser.get_error(index) for index in range(parser.num_errors)]
     return "; ".join(f"{e.node_operator()} {e.node_name()}: {' '.join(e.desc().split())}" for e in errors[:3])
 
 
-def _set_timing_cache(config: IBuilderConfig, content: bytes) -> None:
+def _set_timing_cache(config: Any, content: bytes) -> None:
     cache = config.create_timing_cache(content)
     if cache is None or not config.set_timing_cache(cache, False):  # of another TensorRT or GPU, or damaged
         config.set_timing_cache(config.create_timing_cache(b""), False)
 
 
-def _timing_cache(config: IBuilderConfig) -> bytes:
+def _timing_cache(config: Any) -> bytes:
     cache = config.get_timing_cache()
     return b"" if cache is None else bytes(cast(Any, cache).serialize())

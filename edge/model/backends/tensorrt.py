@@ -1,41 +1,36 @@
 """NVIDIA's TensorRT, where the machine has it: the same scores as onnxruntime, on the GPU.
 
 One engine, one execution context, one stream; threads take turns. Inputs and outputs lie in pinned memory, sized once
-for the largest batch. A batch size that comes again is captured as a CUDA graph, so that a chunk costs one launch;
-where a capture is refused, the same work is enqueued each time. Not for building or caching engines
-(`edge.model.backends.engine`) and not for deciding whether to use it (`edge.model.runtime`). Nothing of NVIDIA
-is imported or loaded with this module; `find_device` asks the driver before it touches TensorRT.
+for the largest batch. Not for building or caching engines (`edge.model.backends.engine`) and not for deciding whether
+to use it (`edge.model.runtime`). Nothing of NVIDIA is imported or loaded with this module; `find_device` asks the
+driver before it touches TensorRT.
 
-Source: TensorRT Python API, the names that 10.3 to 11.4 share (`edge.model.backends._tensorrt_api`).
+Source: TensorRT Python API, the names that 10.3 to 11.4 share; a test asks the classes of `tensorrt_rtx` for each.
 """
 
 from __future__ import annotations
 
 import ctypes
 import importlib
-import logging
 import sys
 import threading
 import weakref
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import ConfigError, ModelError
-from edge.model.backends._tensorrt_api import ICudaEngine, IExecutionContext, Runtime, TensorRt
 from edge.model.backends.cuda import Cudart, Gpu, find_gpu
 from edge.model.backends.engine import BatchSizes, TensorRtLog, create, key_of, load_or_build
 from edge.model.onnx_file import read_metadata
 
 OLDEST = (10, 3)  # of JetPack 6
-REPEATS_TO_CAPTURE = 2  # equal batches in a row before a graph; the first run of a shape prepares what it needs
 FLOAT_BYTES = 4
 
 Shape = tuple[int, ...]
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +38,8 @@ class Device:
     """GPU, TensorRT and CUDA of this machine: what this backend needs."""
 
     gpu: Gpu
-    trt: TensorRt
+    trt: Any
+    """The module `tensorrt`, whose names are NVIDIA's."""
     cuda: Cudart
 
 
@@ -55,7 +51,7 @@ def find_device() -> Device:
     """
     gpu = find_gpu()  # first: TensorRT objects made without a driver end the process
     try:
-        trt = cast(TensorRt, importlib.import_module("tensorrt"))
+        trt = importlib.import_module("tensorrt")
     except (ImportError, OSError) as error:
         raise ConfigError(
             f"no TensorRT for Python: {error}; on JetPack: sudo apt install python3-libnvinfer, and a virtual "
@@ -106,7 +102,7 @@ class TensorRtBackend:
         self.name = f"TensorRT {trt.__version__} {precision} on {device.gpu.name}"
         self.metadata = read_metadata(artefact)
         self._log, self._largest = TensorRtLog(trt), batches.largest
-        runtime: Runtime | None = create(trt.Runtime, self._log)
+        runtime = create(trt.Runtime, self._log)
         if runtime is None:
             raise ModelError(
                 f"TensorRT {trt.__version__} does not start: {self._log.last()}; does the driver, which supports CUDA "
@@ -119,13 +115,11 @@ class TensorRtBackend:
         context = self._engine.create_execution_context()
         if context is None:
             raise ModelError(f"TensorRT cannot run the engine: {self._log.last()}; is the GPU's memory full?")
-        self._context: IExecutionContext = context
+        self._context = context
         self._lock = threading.Lock()
-        self._batch = self._repeats = 0
-        self._capture, self._graph = True, ExitStack()
-        self._launch: int | None = None
+        self._batch = 0
         self._resources = ExitStack()
-        self.close = weakref.finalize(self, _close, self._graph, self._resources)
+        self.close = weakref.finalize(self, self._resources.close)
         """Frees the memory of the GPU; called by itself when the backend is garbage-collected."""
         self.close.atexit = False  # a thread may still be at work; the end of the process frees all
         try:
@@ -159,25 +153,15 @@ class TensorRtBackend:
 
     def _run(self, batch: int) -> None:
         """Run what is in the pinned inputs; the answers are then in the pinned outputs."""
-        self._repeats = self._repeats + 1 if batch == self._batch else 0
         if batch != self._batch:
-            self._drop_graph()
             self._set_shapes(batch)
-        if self._capture and self._launch is None and self._repeats >= REPEATS_TO_CAPTURE:
-            self._capture_graph(batch)
-        if self._launch is None:
-            self._enqueue(batch)
-        else:
-            self._cuda.launch(self._launch, self._stream)
-        self._cuda.synchronize(self._stream)
-
-    def _enqueue(self, batch: int) -> None:
         for tensor in self._inputs.values():
             self._cuda.upload(tensor.gpu, tensor.pinned, tensor.bytes_of(batch), self._stream)
         if not self._context.execute_async_v3(self._stream):
             raise ModelError(f"TensorRT cannot run a batch of {batch}: {self._log.last()}")
         for tensor in self._outputs.values():
             self._cuda.download(tensor.pinned, tensor.gpu, tensor.bytes_of(batch), self._stream)
+        self._cuda.synchronize(self._stream)
 
     def _set_shapes(self, batch: int) -> None:
         self._batch = 0  # until all is set
@@ -188,25 +172,11 @@ class TensorRtBackend:
             raise ModelError(f"TensorRT refused a batch of {batch}: {self._log.last()}")
         self._batch = batch
 
-    def _capture_graph(self, batch: int) -> None:
-        try:
-            self._launch = self._cuda.capture(self._stream, lambda: self._enqueue(batch))
-        except ModelError as error:
-            self._capture = False
-            logger.info("cuda_graph=refused effect=enqueued_each_time cause=%r", str(error))
-        else:
-            self._graph.callback(self._cuda.end_graph, self._launch)
-
-    def _drop_graph(self) -> None:
-        """A graph is good for the shapes and addresses that it was captured with."""
-        self._launch = None
-        self._graph.close()
-
-    def _load(self, trt: TensorRt, plan: bytes) -> ICudaEngine | None:
+    def _load(self, trt: Any, plan: bytes) -> Any:
         engine = self._runtime.deserialize_cuda_engine(plan)
         return engine if engine is not None and _fits(trt, engine) else None
 
-    def _take_memory(self, trt: TensorRt) -> None:
+    def _take_memory(self, trt: Any) -> None:
         self._stream = self._cuda.new_stream()
         self._resources.callback(self._cuda.end_stream, self._stream)
         self._inputs: dict[str, _Tensor] = {}
@@ -231,7 +201,7 @@ class TensorRtBackend:
         return _Tensor(name, shape, gpu, pinned, np.ctypeslib.as_array(memory).reshape(self._largest, *shape))
 
 
-def _fits(trt: TensorRt, engine: ICudaEngine) -> bool:
+def _fits(trt: Any, engine: Any) -> bool:
     """Whether an engine has our inputs and outputs, in float32, with a free batch and nothing else free."""
     names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
     inputs = {name for name in names if engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT}
@@ -240,8 +210,3 @@ def _fits(trt: TensorRt, engine: ICudaEngine) -> bool:
     floats = all(engine.get_tensor_dtype(name) == trt.DataType.FLOAT for name in names)
     shapes = [tuple(engine.get_tensor_shape(name)) for name in names]
     return floats and all(shape[0] == -1 and min(shape[1:]) > 0 for shape in shapes)
-
-
-def _close(graph: ExitStack, resources: ExitStack) -> None:
-    graph.close()
-    resources.close()

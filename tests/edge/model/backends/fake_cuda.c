@@ -1,8 +1,8 @@
 /* A GPU that is none: the calls of libcuda and libcudart that the backend makes, with their real signatures.
  *
  * Work on a stream is only queued and done at cudaStreamSynchronize, in order, so that what is read too early is
- * not there (fresh memory is full of NaN). While a stream captures, work goes into the graph instead. Every call is
- * noted, may be told to fail, and what was given out is counted. */
+ * not there (fresh memory is full of NaN). Every call is noted, may be told to fail, and what was
+ * given out is counted. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,8 +10,7 @@
 enum { CAPACITY = 64, LOG_BYTES = 1 << 16 };
 typedef void (*kernel)(void);
 typedef struct { void *to; const void *from; size_t size; kernel run; } work;
-typedef struct { work queue[CAPACITY]; int length; } graph;
-typedef struct { graph queued, captured; int capturing; } stream;
+typedef struct { work queue[CAPACITY]; int length; } stream;
 
 static char calls[LOG_BYTES], failing[64];
 static int fail_code, fail_after, live, last_error;
@@ -63,9 +62,8 @@ int cudaStreamCreateWithFlags(stream **made, unsigned flags) {
 }
 int cudaStreamDestroy(stream *s) { fake_note("cudaStreamDestroy"); free(s); live--; return 0; }
 static int enqueue(stream *s, work w) {
-    graph *g = s->capturing ? &s->captured : &s->queued;
-    if (g->length == CAPACITY) return 2;
-    g->queue[g->length++] = w;
+    if (s->length == CAPACITY) return 2;
+    s->queue[s->length++] = w;
     return 0;
 }
 int cudaMemcpyAsync(void *to, const void *from, size_t size, int kind, stream *s) {
@@ -75,43 +73,12 @@ int cudaMemcpyAsync(void *to, const void *from, size_t size, int kind, stream *s
 int fake_enqueue(stream *s, kernel run) { return enqueue(s, (work){NULL, NULL, 0, run}); }
 int cudaStreamSynchronize(stream *s) {
     CALL("cudaStreamSynchronize");
-    for (int i = 0; i < s->queued.length; i++) {
-        work *w = &s->queued.queue[i];
+    for (int i = 0; i < s->length; i++) {
+        work *w = &s->queue[i];
         if (w->run) w->run();
         else memcpy(w->to, w->from, w->size);
     }
-    s->queued.length = 0;
-    return 0;
-}
-int cudaStreamBeginCapture(stream *s, int mode) {
-    CALL("cudaStreamBeginCapture");
-    (void)mode;
-    s->capturing = 1;
-    s->captured.length = 0;
-    return 0;
-}
-int cudaStreamEndCapture(stream *s, graph **made) {
-    s->capturing = 0;
-    CALL("cudaStreamEndCapture");
-    *made = malloc(sizeof **made);
-    **made = s->captured;
-    live++;
-    return 0;
-}
-int cudaGraphInstantiate(graph **made, graph *g, unsigned long long flags) {
-    CALL("cudaGraphInstantiate");
-    if (flags) return 1;
-    *made = malloc(sizeof **made);
-    **made = *g;
-    live++;
-    return 0;
-}
-int cudaGraphDestroy(graph *g) { free(g); live--; return 0; }
-int cudaGraphExecDestroy(graph *g) { fake_note("cudaGraphExecDestroy"); free(g); live--; return 0; }
-int cudaGraphLaunch(graph *g, stream *s) {
-    CALL("cudaGraphLaunch");
-    for (int i = 0; i < g->length; i++)
-        if (enqueue(s, g->queue[i])) return 2;
+    s->length = 0;
     return 0;
 }
 const char *cudaGetErrorString(int code) { return code == 2 ? "out of memory" : "unspecified failure"; }

@@ -6,13 +6,13 @@ import ctypes
 import shutil
 import subprocess
 import sys
+import types
 from pathlib import Path
 from typing import cast
 
 import pytest
 
 from edge.model.backends import cuda as _cudart
-from edge.model.backends._tensorrt_api import TensorRt
 from edge.model.backends.tensorrt import Device, find_device
 from tests.edge.model.backends.fake_tensorrt import FakeTensorRt
 
@@ -71,5 +71,5 @@ def machine(fake_library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(_cudart, "DRIVER", str(fake_library))
     monkeypatch.setattr(_cudart, "RUNTIMES", (str(fake_library),))
     made = Machine(fake_library, tmp_path / "cache")
-    monkeypatch.setitem(sys.modules, "tensorrt", cast("type[TensorRt]", made.trt))  # type: ignore[misc]
+    monkeypatch.setitem(sys.modules, "tensorrt", cast(types.ModuleType, made.trt))
     return made
