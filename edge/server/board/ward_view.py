@@ -175,8 +175,6 @@ def _of_alarms(lines: list[AlarmLine]) -> _Head:
     if first is not None and first.signal != "Off":
         level = LEVELS[first.signal]
         detail = "over, nobody has seen it" if level == "latched" else ""
-        if level == "seen" and first.seen_by is not None:
-            detail = f"seen by {first.seen_by.by}"
         return _Head(level, first.words, detail, first.since_s, first.kind, first.priority, shown=first.condition)
     if off := off_words(lines):
         words, line = off[0]

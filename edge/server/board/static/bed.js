@@ -8,7 +8,7 @@ import { EventList } from "./event_list.js";
 import { Picture } from "./picture.js";
 import { enter, signOut } from "./session.js";
 import { shape } from "./shapes.js";
-import { ago } from "./words.js";
+import { ago, seenWords } from "./words.js";
 
 const SHOWN_S = 30; // of the picture
 const DAY_MS = 60_000; // between two looks at the day
@@ -54,7 +54,7 @@ function drawState(tile) {
   const state = $("#state");
   const seconds = tile?.since_s ? stream.nowS - tile.since_s : 0;
   const words = !told ? "" : level === "unknown" && tile?.level !== "unknown" ? "Unknown" : tile.words;
-  const parts = [words, tile?.is_test ? "TEST" : "", tile?.since_s && level !== "quiet" ? `for ${ago(seconds)}` : "", tile?.also ? `also: ${tile.also}` : "", tile?.detail ?? ""];
+  const parts = [words, tile?.is_test ? "TEST" : "", tile?.since_s && level !== "quiet" ? `for ${ago(seconds)}` : "", tile && level === "seen" ? seenWords(tile, stream.nowS) : "", tile?.also ? `also: ${tile.also}` : "", tile?.detail ?? ""];
   const look = `now-state level-${level} ${tile?.kind ? `kind-${tile.kind} priority-${tile.priority}` : ""}`;
   if (state.className !== look || !state.firstChild) {
     state.className = look;

@@ -5,7 +5,7 @@ import { order, role, signedInAs } from "./session.js";
 import { shape } from "./shapes.js";
 import { answerable } from "./tile.js";
 import { remember, who } from "./who.js";
-import { ago, burden, pageOf, timeOfDay } from "./words.js";
+import { acknowledgedWords, ago, burden, pageOf, timeOfDay } from "./words.js";
 
 const LEVELS = { On: "alarm", Latch: "latched", Ack: "seen", Off: "quiet" }; // what an alarm would make of its bed alone
 const OF_BREATH = ["breath-pause", "no-breath", "rate-high", "rate-low"]; // their limits stand in the settings of the node
@@ -107,9 +107,9 @@ export class BedDialog {
 }
 
 function alarmText(line, now) {
-  const parts = [line.words, { On: "signalled", Latch: "over, nobody has seen it", Ack: "acknowledged", Off: "not signalled" }[line.signal]];
+  const seen = line.seen_by ? acknowledgedWords(line.seen_by, now) : "acknowledged";
+  const parts = [line.words, { On: "signalled", Latch: "over, nobody has seen it", Ack: seen, Off: "not signalled" }[line.signal]];
   if (line.signal !== "Off" && line.since_s !== null) parts.push(`for ${ago(now - line.since_s)}`);
-  if (line.seen_by) parts.push(`by ${line.seen_by.by}`);
   if (line.kind === "Phy" && !OF_BREATH.includes(line.condition)) parts.push(line.limit === null ? "no limit" : `limit ${burden(line.limit)} s/min`);
   if (line.limit_by) parts.push(`set by ${line.limit_by.by}: ${line.limit_by.why}`);
   if (line.off_by) parts.push(`off until ${timeOfDay(Date.now() + 1000 * ((line.off_by.until_s ?? now) - now))} by ${line.off_by.by}: ${line.off_by.why}`);

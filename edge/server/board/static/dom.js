@@ -28,12 +28,13 @@ export function svg(tag, attributes = {}) {
 const measuring = document.createElement("canvas").getContext("2d");
 const widths = new Map();
 
-// How wide bold text is, in letters' heights (em): it is as large as its place lets it be, and not cut.
-export function widthOf(text) {
-  if (!widths.has(text)) {
+// How wide text is, in letters' heights (em): it is as large as its place lets it be, and not cut.
+export function widthOf(text, weight = 700) {
+  const key = `${weight} ${text}`;
+  if (!widths.has(key)) {
     if (widths.size > 2000) widths.clear();
-    measuring.font = `700 100px ${getComputedStyle(document.documentElement).fontFamily}`;
-    widths.set(text, Math.max(0.5, measuring.measureText(text).width / 100));
+    measuring.font = `${weight} 100px ${getComputedStyle(document.documentElement).fontFamily}`;
+    widths.set(key, Math.max(0.5, measuring.measureText(text).width / 100));
   }
-  return widths.get(text);
+  return widths.get(key);
 }

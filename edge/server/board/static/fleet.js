@@ -38,6 +38,14 @@ function facts(box, boxes, now) {
   ];
 }
 
+// A cell that says its head itself where a screen has no room for a table: fleet.css.
+function cellOf(head, text) {
+  const cell = make("td", "", text);
+  cell.dataset.head = head;
+  cell.classList.toggle("none", text === "–");
+  return cell;
+}
+
 function links(box) {
   const heads = ["Bed", "State", "Why", "Behind by", "Gaps", "Lost now", "Clock", "Signal", "Battery", "Firmware"];
   const rows = box.links.map((link) => [
@@ -46,7 +54,7 @@ function links(box) {
     some(link.rssi_dbm, (dbm) => `${dbm} dBm`), some(link.battery_percent, (p) => `${Math.round(p)} %`), some(link.firmware, String),
   ]);
   const head = make("tr", "", ...heads.map((text) => Object.assign(make("th", "", text), { scope: "col" })));
-  const body = rows.map((cells) => make("tr", "", ...cells.map((text) => make("td", "", text))));
+  const body = rows.map((cells) => make("tr", "", ...cells.map((text, place) => cellOf(heads[place], text))));
   const table = make("table", "", make("caption", "visually-hidden", `Beds of ${box.node}`), make("thead", "", head), make("tbody", "", ...body));
   const wide = make("div", "wide", table);
   wide.tabIndex = 0; // it scrolls by keyboard, too

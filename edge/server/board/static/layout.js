@@ -1,18 +1,27 @@
 // How many columns and how high the tiles are, so that the whole ward fits the screen without scrolling. Pure.
 
 const GAP = 12;
-const ASPECT = 1.3; // width of a tile for its height
+// What a tile is in letters' heights (tiles.css): stacked; and where it is at least half as wide again as high, with figures beside the words.
+const LETTERS = { attention: { high: 15.4, wide: 13.4, beside: { high: 11.2, wide: 20 } }, others: { high: 11.7, wide: 11.5, beside: { high: 9, wide: 17 } } };
+const BESIDE = 1.5;
 const LARGER = 1.7; // how much larger tiles that need attention are, where there is room
 export const WIDEST = 2.5; // width of a tile for its height, at most
 const SMALLEST = { attention: { width: 170, height: 160 }, others: { width: 150, height: 112 } }; // letters of 12 px fit
 
-// The best grid for `count` tiles in width x height pixels: columns, height of a tile, and its size.
-export function grid(count, width, height) {
+// How large its letters are in width x height pixels.
+function lettersOf({ width, height }, part) {
+  const { beside, ...stacked } = LETTERS[part];
+  const form = width >= BESIDE * height ? beside : stacked;
+  return Math.min(width / form.wide, height / form.high);
+}
+
+// The grid for `count` tiles in width x height pixels with the largest letters: columns, a tile, and its letters.
+export function grid(count, width, height, part) {
   let best = { columns: 1, height: 0, size: -1 };
   for (let columns = 1; columns <= count; columns += 1) {
     const rows = Math.ceil(count / columns);
     const tile = { width: (width - (columns - 1) * GAP) / columns, height: (height - (rows - 1) * GAP) / rows };
-    const size = Math.min(tile.width / ASPECT, tile.height);
+    const size = lettersOf({ width: Math.min(tile.width, WIDEST * tile.height), height: tile.height }, part);
     if (size > best.size) best = { columns, height: tile.height, size, width: tile.width };
   }
   return best;
@@ -21,13 +30,13 @@ export function grid(count, width, height) {
 // Grids of both parts: tiles that need attention, and the others.
 export function layout(attention, others, width, height) {
   if (!attention || !others) {
-    const only = atLeast(grid(Math.max(1, attention + others), width, height), width, attention ? "attention" : "others");
+    const only = atLeast(grid(Math.max(1, attention + others), width, height, attention ? "attention" : "others"), width, attention ? "attention" : "others");
     return { attention: only, others: only };
   }
   let best = null;
   for (let share = 0.2; share <= 0.85; share += 0.025) {
-    const first = grid(attention, width, share * (height - GAP));
-    const second = grid(others, width, (1 - share) * (height - GAP));
+    const first = grid(attention, width, share * (height - GAP), "attention");
+    const second = grid(others, width, (1 - share) * (height - GAP), "others");
     const worth = Math.min(first.size, LARGER * second.size);
     if (!best || worth > best.worth) best = { worth, first, second };
   }

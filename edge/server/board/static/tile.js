@@ -3,12 +3,13 @@
 import { make, setHidden, setText, svg, widthOf } from "./dom.js";
 import { shape } from "./shapes.js";
 import { Steady } from "./steady.js";
-import { ago, burden, pageOf, percent, timeOfDay } from "./words.js";
+import { ago, burden, pageOf, percent, seenWords, timeOfDay } from "./words.js";
 
 const PRIORITY = { Hi: "high", Me: "medium", Lo: "low" };
 const KIND = { Phy: "Patient", Tec: "Equipment" };
 const HOUR_MIN = 60;
 const CURVE_S = 60; // after so long a curve is drawn anew: it ends now
+const LONG_EM = 13; // of words that have two lines
 const FULL_SCALE = 6; // s/min at the top of a sparkline, unless limit or burden is higher
 
 export const needsAttention = (tile) => ["alarm", "unknown", "latched"].includes(tile.level);
@@ -30,7 +31,9 @@ export class TileView {
     this.from = make("span", "from");
     this.since = make("p", "since", this.ago, this.from);
     this.also = make("p", "also");
-    this.detail = make("p", "detail");
+    this.why = make("span");
+    this.urgency = make("span", "urgency");
+    this.detail = make("p", "detail", this.why, this.urgency);
     this.burdens = make("table", "burdens");
     this.facts = make("p", "facts");
     const head = make("div", "head", this.shape, make("h3", "name", this.open), this.rank);
@@ -59,13 +62,9 @@ export class TileView {
       this.shape.replaceChildren(shape(tile.level, tile.kind, tile.priority));
     }
     const { name } = tile;
-    setText(this.open, name);
-    this.element.style.setProperty("--name-width", String(widthOf(name))); // so that it fits: tiles.css
+    fit(this.open, name);
     setText(this.rank, tile.is_test ? "TEST" : "");
-    setText(this.words, tile.words);
-    this.element.style.setProperty("--words-width", String(widthOf(tile.words)));
-    const rank = tile.kind ? `${KIND[tile.kind]}, ${PRIORITY[tile.priority]} priority` : "";
-    setText(this.detail, [tile.detail, rank].filter(Boolean).join(" · "));
+    fit(this.words, tile.words);
     this.#drawAlso(tile);
     setHidden(this.acknowledge, !answerable(tile).length || tile.level === "unknown");
     this.acknowledge.setAttribute("aria-label", `Acknowledge ${name}: ${tile.words}`);
@@ -79,7 +78,7 @@ export class TileView {
   // What there is beside that which the tile says first; what is of a patient stays in sight on the smallest tile.
   #drawAlso(tile) {
     const text = tile.before ? `before: ${tile.before}` : tile.also ? `+ ${tile.also}` : "";
-    setText(this.also, text);
+    fit(this.also, text);
     setHidden(this.also, !text);
     this.also.classList.toggle("of-patient", Boolean(tile.before) || tile.is_also_of_patient);
   }
@@ -89,6 +88,7 @@ export class TileView {
     const isKnown = burdens.some((line) => line.minutes_5 !== null || line.hour !== null);
     setHidden(this.burdens, level === "unknown" || level === "waiting" || (!isKnown && level !== "quiet"));
     this.drawnS = this.nowS;
+    this.element.style.setProperty("--groups", String(Math.max(1, burdens.length)));
     this.burdens.replaceChildren(...burdenRows(this.tile, this.nowS));
   }
 
@@ -103,8 +103,20 @@ export class TileView {
     setText(this.ago, isTold ? ago(seconds) : "");
     const paused = Math.max(0, ...this.tile.alarms.map((line) => (line.paused_until_s ?? 0) - nowS));
     setText(this.from, !isTold ? "" : paused > 0 ? `silent for ${ago(paused)}` : `since ${timeOfDay(Date.now() - 1000 * seconds)}`);
+    this.#drawDetail(nowS);
     const label = [this.open.textContent, this.tile.words, this.ago.textContent, this.also.textContent, this.detail.textContent].filter(Boolean).join(", ");
     if (this.open.getAttribute("aria-label") !== label) this.open.setAttribute("aria-label", label);
+  }
+
+  // Why it is so, or who has seen it and when, and how urgent it is.
+  #drawDetail(nowS) {
+    const { tile } = this;
+    const rank = tile.kind ? `${KIND[tile.kind]}, ${PRIORITY[tile.priority]} priority` : "";
+    setText(this.why, seenWords(tile, nowS) || tile.detail);
+    setText(this.urgency, this.why.textContent && rank ? ` · ${rank}` : rank);
+    room(this.detail, this.detail.textContent, 400);
+    this.detail.style.setProperty("--why-w", String(widthOf(this.why.textContent, 400)));
+    setHidden(this.detail, !this.detail.textContent);
   }
 
   #drawFacts(tile) {
@@ -117,6 +129,18 @@ export class TileView {
   }
 }
 
+// Text that tiles.css makes as large as it has room for.
+function fit(element, text, weight = 700) {
+  setText(element, text);
+  room(element, text, weight);
+}
+
+function room(element, text, weight) {
+  const width = widthOf(text, weight);
+  element.style.setProperty("--w", String(width));
+  element.classList.toggle("is-long", width > LONG_EM);
+}
+
 // A small spectrogram: what the page of a bed shows.
 function waves() {
   const root = svg("svg", { viewBox: "0 0 32 32", "aria-hidden": "true", class: "waves" });
@@ -124,11 +148,17 @@ function waves() {
   return root;
 }
 
+function headOf(text) {
+  const head = make("th");
+  fit(head, text, 500);
+  return head;
+}
+
 function burdenRows(tile, nowS) {
   if (!tile.burdens.length) return [];
-  const head = make("tr", "", ...["s/min", "5 min", "1 h", "last hour"].map((text) => make("th", "", text)));
+  const head = make("tr", "", ...["s/min", "5 min", "1 h", "last hour"].map((text) => headOf(text)));
   const rows = tile.burdens.map((line) => {
-    const name = make("th", "", line.words);
+    const name = headOf(line.words);
     name.scope = "row";
     const isOver = line.limit !== null && line.minutes_5 !== null && line.minutes_5 >= line.limit;
     const now = make("td", isOver ? "figure over" : "figure", burden(line.minutes_5));

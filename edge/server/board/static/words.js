@@ -35,3 +35,14 @@ export function soundWords(name) {
 export function percent(share) {
   return share === null ? "?" : `${Math.floor(share * 100 + 1e-6)} %`;
 }
+
+// Who has acknowledged an alarm, and how long ago. `nowS` is the board's clock.
+export function acknowledgedWords({ by, at_s: atS }, nowS) {
+  return nowS - atS < 60 ? `acknowledged just now by ${by}` : `acknowledged ${ago(nowS - atS)} ago by ${by}`;
+}
+
+// The same of what a tile shows first; empty where nobody has.
+export function seenWords({ level, alarms }, nowS) {
+  const seen = level === "seen" ? alarms[0]?.seen_by : null; // the first of them is what it shows
+  return seen ? acknowledgedWords(seen, nowS) : "";
+}

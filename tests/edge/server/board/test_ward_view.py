@@ -44,7 +44,9 @@ def test_nothing_is_heard_of_mode_test() -> None:
 def test_an_acknowledged_alarm_is_seen_and_says_by_whom() -> None:
     seen = {"by": "nurse K (board)", "at": made.alarm()["ts"], "why": ""}
     tile = tile_of({"alarm/continuous": made.alarm(signal="Ack", audible=False, acknowledged=seen)})
-    assert (tile.level, tile.detail, tile.sound) == ("seen", "seen by nurse K (board)", None)
+    assert (tile.level, tile.alarms[0].condition, tile.sound) == ("seen", "continuous", None)
+    assert tile.alarms[0].seen_by is not None
+    assert tile.alarms[0].seen_by.by == "nurse K (board)"
 
 
 def test_alarms_that_a_person_switched_off_are_shown_with_who_and_why() -> None:
