@@ -26,13 +26,13 @@ from edge.contract.events import EventMessage
 from edge.contract.status import NodeHealth, NodeInfo, NodeStatus
 from edge.contract.stream_status import StreamHealth, StreamStatus
 from edge.contract.topics import Place
-from edge.contract.trend import TrendMessage
+from edge.contract.trend import BreathMessage, TrendMessage
 
 DAY_MINUTES = 24 * 60
 MAX_GROUPS = 4  # of classes whose burden is shown; a node tells of two
 AHEAD_S = 5.0  # how far a clock may be ahead of the board's for what was stored to be as old as it says
 
-Dated = NodeStatus | StreamStatus | NodeHealth | StreamHealth | TrendMessage | AlarmMessage
+Dated = NodeStatus | StreamStatus | NodeHealth | StreamHealth | TrendMessage | BreathMessage | AlarmMessage
 """Messages that say how something is, and when."""
 AnyBody = TypeVar("AnyBody", bound=Dated)
 
@@ -72,6 +72,8 @@ class Minute:
     coverage: float
     s_per_min: dict[str, float | None]
     """By group of classes; None: unknown."""
+    per_min: float | None = None
+    """Median of the respiratory rates that were known in it; None: none was."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,9 @@ class BedState:
     status: Kept[StreamStatus] | None = None
     health: Kept[StreamHealth] | None = None
     trend: Kept[TrendMessage] | None = None
+    breath: Kept[BreathMessage] | None = None
+    rates: list[float] = field(default_factory=list)
+    """Respiratory rates that were known since the last minute of `minutes`."""
     alarms: Alarms = field(default_factory=dict)
     unread: dict[str, Unread] = field(default_factory=dict)
     """By condition, until a message of it is read, or none comes any more."""

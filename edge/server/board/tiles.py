@@ -21,12 +21,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
+from statistics import median
 from typing import Literal
 
 from edge.contract.alarms import AlarmMessage, Person
 from edge.contract.fields import Kind, Priority, Signal
-from edge.contract.trend import Window
-from edge.server.board.latest import MAX_GROUPS, Alarms, BedState, Kept
+from edge.contract.trend import BREATH_EXPIRY_S, Window
+from edge.server.board.latest import MAX_GROUPS, Alarms, BedState, Kept, Minute
 
 RANKS: dict[tuple[Level, Kind | None, Priority | None], int] = {
     ("alarm", "Phy", "Hi"): 0,
@@ -65,6 +66,8 @@ def order_of(line: AlarmLine) -> tuple[int, float, str]:
 
 
 HOUR_MINUTES = 60
+STEADY_SHARE, STEADY_PER_MIN = 0.15, 2.0  # a rate that differs by no more, of either, from that before is the same
+BEFORE_MIN = 10  # minutes that a rate is compared with
 WORDS = {  # by condition
     "continuous": "Wheezing",
     "discontinuous": "Crackles",
@@ -122,7 +125,7 @@ def beside(lines: Sequence[AlarmLine], shown: str) -> tuple[str, bool]:
 
 
 def burden_lines(
-    bed: BedState, alarms: Alarms, windows: tuple[Window | None, Window | None], now_s: float
+    bed: BedState, alarms: Alarms, windows: tuple[Window | None, Window | None], recent: Sequence[Minute]
 ) -> tuple[BurdenLine, ...]:
     """The burden of each group of the last trend over 5 min, 1 h, and minute by minute over the last hour.
 
@@ -130,11 +133,10 @@ def burden_lines(
         bed: what was heard of it.
         alarms: those that count.
         windows: of 5 min and of an hour, None where there is none that counts.
-        now_s: on the board's clock.
+        recent: its minutes of the last hour (`last_hour`).
     """
     last = () if bed.trend is None else bed.trend.body.windows
     groups = sorted({name for window in last for name in window.groups})[:MAX_GROUPS]
-    recent = [*takewhile(lambda each: now_s - each.made_s < HOUR_MINUTES * 60.0, reversed(bed.minutes))][::-1]
     places = [round(each.made_s / 60, 2) for each in recent]
 
     def value(window: Window | None, group: str) -> float | None:
@@ -155,6 +157,29 @@ def burden_lines(
         )
 
     return tuple(line(group) for group in groups)
+
+
+def breath_line(bed: BedState, boot_id: str, recent: Sequence[Minute], now_s: float) -> BreathLine:
+    """The respiratory rate now, if the running process of the node has told one within the last seconds."""
+    told = bed.breath
+    points = tuple((round(each.made_s / 60, 2), each.per_min) for each in recent)
+    if told is None or told.body.boot_id != boot_id or told.age_s(now_s) >= BREATH_EXPIRY_S:
+        return BreathLine(None, "the box tells none", "", points)
+    now, body = told.body.breaths_per_min, told.body
+    known = [each.per_min for each in recent if each.per_min is not None and now_s - each.made_s < BEFORE_MIN * 60]
+    if now is None:
+        return BreathLine(None, body.why, "", points)
+    change: Change = ""
+    if len(known) >= BEFORE_MIN // 2:
+        before = median(known)
+        steady = max(STEADY_PER_MIN, STEADY_SHARE * before)
+        change = "rising" if now > before + steady else "falling" if now < before - steady else "steady"
+    return BreathLine(round(now), "", change, points)
+
+
+def last_hour(bed: BedState, now_s: float) -> list[Minute]:
+    """The minutes of the last hour, oldest first."""
+    return [*takewhile(lambda each: now_s - each.made_s < HOUR_MINUTES * 60.0, reversed(bed.minutes))][::-1]
 
 
 def missing_words(window: Window | None) -> str:
@@ -253,6 +278,23 @@ class BurdenLine:
     """Of the last hour, one a minute: (board's clock, minutes; s/min)."""
 
 
+Change = Literal["rising", "falling", "steady", ""]
+"""Of a rate against those of the minutes before; empty: too few of them are known."""
+
+
+@dataclass(frozen=True)
+class BreathLine:
+    """The respiratory rate."""
+
+    per_min: int | None
+    """Breaths per minute; None: unknown now, whatever it was."""
+    why: str
+    """Why it is unknown; empty where it is known."""
+    change: Change
+    points: tuple[tuple[float, float | None], ...]
+    """As of a burden; breaths per minute."""
+
+
 @dataclass(frozen=True)
 class Tile:
     """One bed, or a node whose own alarms are signalled."""
@@ -285,6 +327,8 @@ class Tile:
     """Whether nobody may be alarmed by it."""
     alarms: tuple[AlarmLine, ...]
     burdens: tuple[BurdenLine, ...]
+    breath: BreathLine | None
+    """None: of a node, or of a bed that nobody can say anything of."""
     coverage: float | None
     """Share of the last 5 min that was measured; None: unknown."""
     coverage_hour: float | None

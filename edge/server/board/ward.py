@@ -20,13 +20,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from statistics import median
 
 from edge.contract import Received
 from edge.contract.alarms import AlarmMessage
 from edge.contract.status import NodeHealth, NodeInfo, NodeStatus
 from edge.contract.stream_status import StreamHealth, StreamInfo, StreamStatus
 from edge.contract.topics import Place
-from edge.contract.trend import TrendMessage
+from edge.contract.trend import BreathMessage, TrendMessage
 from edge.server.board.latest import MAX_GROUPS, Arrival, BedState, Dated, Kept, Minute, NodeState, Unread
 
 
@@ -65,9 +66,20 @@ def least_of(node: NodeState) -> str:
 MAX_NODES = 128
 MAX_BEDS = 512
 MAX_ALARMS = 24  # of one bed or node; the contract has 10
-KINDS = NodeStatus, NodeHealth, NodeInfo, StreamInfo, StreamStatus, StreamHealth, TrendMessage, AlarmMessage
+KINDS = (
+    NodeStatus,
+    NodeHealth,
+    NodeInfo,
+    StreamInfo,
+    StreamStatus,
+    StreamHealth,
+    TrendMessage,
+    BreathMessage,
+    AlarmMessage,
+)
 """What is kept here."""
 Signalled = Kept[AlarmMessage] | Kept[StreamStatus]
+MAX_RATES = 24  # of one minute; a node tells twelve
 STEP_S = 45.0  # between two minutes that are remembered, at least: a node tells one every 60 s
 WINDOW_S = 300  # which window of a trend says whether a bed is measured: that which its alarms look at
 
@@ -244,14 +256,25 @@ def _keep_of_bed(bed: BedState, kept: Kept[Dated]) -> None:
             bed.lost_s = kept.made_s
     elif isinstance(body, StreamHealth):
         bed.health = Kept(body, kept.made_s, kept.is_dated)
+    elif isinstance(body, BreathMessage):
+        bed.breath = Kept(body, kept.made_s, kept.is_dated)
+        if body.breaths_per_min is not None and kept.is_dated and len(bed.rates) < MAX_RATES:
+            bed.rates.append(body.breaths_per_min)
     elif isinstance(body, TrendMessage):
         bed.trend = Kept(body, kept.made_s, kept.is_dated)
-        if not kept.is_dated:
-            return
-        window = min(body.windows, key=lambda each: each.s, default=None)
-        is_next = not bed.minutes or kept.made_s - bed.minutes[-1].made_s >= STEP_S
-        if window is not None and is_next:
-            groups = {name: window.groups[name].s_per_min for name in sorted(window.groups)[:MAX_GROUPS]}
-            bed.minutes.append(Minute(kept.made_s, window.coverage, groups))
-        if any(each.s == WINDOW_S and each.known for each in body.windows):
-            bed.measured_s = kept.made_s
+        if kept.is_dated:
+            _keep_minute(bed, bed.trend)
+
+
+def _keep_minute(bed: BedState, trend: Kept[TrendMessage]) -> None:
+    """What a trend says of the minute before it, and the respiratory rates that were told since the last."""
+    windows = trend.body.windows
+    window = min(windows, key=lambda each: each.s, default=None)
+    is_next = not bed.minutes or trend.made_s - bed.minutes[-1].made_s >= STEP_S
+    if window is not None and is_next:
+        groups = {name: window.groups[name].s_per_min for name in sorted(window.groups)[:MAX_GROUPS]}
+        per_min = median(bed.rates) if bed.rates else None
+        bed.minutes.append(Minute(trend.made_s, window.coverage, groups, per_min))
+        bed.rates.clear()
+    if any(each.s == WINDOW_S and each.known for each in windows):
+        bed.measured_s = trend.made_s

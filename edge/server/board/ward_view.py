@@ -19,8 +19,10 @@ from edge.server.board.tiles import (
     Tile,
     alarm_lines,
     beside,
+    breath_line,
     burden_lines,
     contact_words,
+    last_hour,
     missing_words,
     off_words,
     rank_of,
@@ -191,6 +193,7 @@ def _tile(who: _Who, bed: BedState, boot: str, now_s: float, head: _Head) -> Til
     window, hour = (window_of(bed.trend, boot, each, now_s) if head.is_told else None for each in (WINDOW_S, HOUR_S))
     health = bed.health.body if bed.health is not None and head.is_told else None
     device = None if health is None else health.device
+    recent = last_hour(bed, now_s)
     is_test = any(each.body.mode == "Test" for each in alarms.values())
     return Tile(
         "/".join(who.names),
@@ -210,7 +213,8 @@ def _tile(who: _Who, bed: BedState, boot: str, now_s: float, head: _Head) -> Til
         None if is_test else _sound(head, alarms, now_s),
         is_test,
         tuple(who.lines),
-        burden_lines(bed, alarms, (window, hour), now_s),
+        burden_lines(bed, alarms, (window, hour), recent),
+        breath_line(bed, boot, recent, now_s) if stream and head.is_told else None,
         None if window is None else window.coverage,
         None if hour is None else hour.coverage,
         missing_words(window),

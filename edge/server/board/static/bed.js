@@ -8,7 +8,7 @@ import { EventList } from "./event_list.js";
 import { Picture } from "./picture.js";
 import { enter, signOut } from "./session.js";
 import { shape } from "./shapes.js";
-import { ago, seenWords } from "./words.js";
+import { ago, breathWords, seenWords } from "./words.js";
 
 const SHOWN_S = 30; // of the picture
 const DAY_MS = 60_000; // between two looks at the day
@@ -46,6 +46,7 @@ function draw() {
   const tile = told?.bed.tile ?? null;
   if (tile) setText($("#title"), tile.name);
   drawState(tile);
+  drawBreath(stream.isSilent ? null : tile?.breath);
   drawLook();
 }
 
@@ -61,6 +62,12 @@ function drawState(tile) {
     state.replaceChildren(shape(level, tile?.kind, tile?.priority), document.createElement("span"));
   }
   setText(state.lastChild, parts.filter(Boolean).join(" · "));
+}
+
+// The respiratory rate, or why it is not known.
+function drawBreath(breath) {
+  const parts = breath ? [`${breathWords(breath)} breaths/min`, breath.why || { rising: "faster than before", falling: "slower than before", steady: "as before" }[breath.change]] : ["-- breaths/min"];
+  setText($("#breath"), parts.filter(Boolean).join(" · "));
 }
 
 function drawLook() {

@@ -32,7 +32,7 @@ function seen(tile) {
   const before = tile.level === "unknown" ? tile.before : [words, tile.also].filter(Boolean).join(" · ");
   return { ...tile, level: "unknown", kind: null, priority: null, words: "Unknown", before, also: "", sound: tile.is_test ? null : "Me",
            detail: "this screen has lost the board", since_s: stream.heardS, coverage: null, fault: "", missing: "", contact: "", battery_percent: null,
-           burdens: tile.burdens.map((line) => ({ ...line, minutes_5: null, hour: null })) };
+           breath: null, burdens: tile.burdens.map((line) => ({ ...line, minutes_5: null, hour: null })) };
 }
 
 function onChange(keys, isReordered) {

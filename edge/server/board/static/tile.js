@@ -3,7 +3,7 @@
 import { make, setHidden, setText, svg, widthOf } from "./dom.js";
 import { shape } from "./shapes.js";
 import { Steady } from "./steady.js";
-import { ago, burden, pageOf, percent, seenWords, timeOfDay } from "./words.js";
+import { ago, breathWords, burden, pageOf, percent, seenWords, timeOfDay } from "./words.js";
 
 const PRIORITY = { Hi: "high", Me: "medium", Lo: "low" };
 const KIND = { Phy: "Patient", Tec: "Equipment" };
@@ -84,11 +84,11 @@ export class TileView {
   }
 
   #drawBurdens() {
-    const { level, burdens } = this.tile;
-    const isKnown = burdens.some((line) => line.minutes_5 !== null || line.hour !== null);
-    setHidden(this.burdens, level === "unknown" || level === "waiting" || (!isKnown && level !== "quiet"));
+    const { level, burdens, breath } = this.tile;
+    const isKnown = (breath?.per_min ?? null) !== null || burdens.some((line) => line.minutes_5 !== null || line.hour !== null);
+    setHidden(this.burdens, level === "unknown" || (!isKnown && level !== "quiet"));
     this.drawnS = this.nowS;
-    this.element.style.setProperty("--groups", String(Math.max(1, burdens.length)));
+    this.element.style.setProperty("--groups", String(Math.max(1, burdens.length + Boolean(breath))));
     this.burdens.replaceChildren(...burdenRows(this.tile, this.nowS));
   }
 
@@ -155,7 +155,7 @@ function headOf(text) {
 }
 
 function burdenRows(tile, nowS) {
-  if (!tile.burdens.length) return [];
+  if (!tile.burdens.length && !tile.breath) return [];
   const head = make("tr", "", ...["s/min", "5 min", "1 h", "last hour"].map((text) => headOf(text)));
   const rows = tile.burdens.map((line) => {
     const name = headOf(line.words);
@@ -166,7 +166,16 @@ function burdenRows(tile, nowS) {
     now.append(make("small", "", limit));
     return make("tr", "", name, now, make("td", "figure hour", burden(line.hour)), make("td", "spark-cell", sparkline(line, nowS / 60)));
   });
+  if (tile.breath) rows.unshift(breathRow(tile.breath, nowS));
   return [make("thead", "", head), make("tbody", "", ...rows)];
+}
+
+// The respiratory rate now, and its last hour; what is unknown is no number.
+function breathRow(breath, nowS) {
+  const name = headOf("Breaths/min");
+  name.scope = "row";
+  const cells = [make("td", "figure", breathWords(breath)), make("td", "figure hour")];
+  return make("tr", "breath", name, ...cells, make("td", "spark-cell", sparkline({ ...breath, limit: null }, nowS / 60)));
 }
 
 // The last hour, minute by minute; what is unknown is a gap.

@@ -26,6 +26,11 @@ export function burden(value) {
   return value < 9.95 ? value.toFixed(1) : value.toFixed(0);
 }
 
+// Breaths per minute with where they go; what is unknown is two dashes, never an old number.
+export function breathWords({ per_min: perMin, change }) {
+  return perMin === null ? "--" : [perMin, { rising: "↗", falling: "↘", steady: "→" }[change]].filter(Boolean).join(" ");
+}
+
 // A class of the model, as it is named on the wire, for a person.
 export function soundWords(name) {
   const words = name.replaceAll("_", " ");

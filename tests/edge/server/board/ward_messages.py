@@ -119,6 +119,21 @@ def trend(
     }
 
 
+def breath(wall_s: float = WALL_S, boot_id: str = BOOT, per_min: float | None = 24.2, why: str = "") -> Body:
+    """Respiratory rate of a bed; None: unknown."""
+    return {
+        "schema": "laennec.breath/1",
+        "stream": "bed",
+        "boot_id": boot_id,
+        "ts": rfc3339(wall_s),
+        "sample": {"rate": RATE_HZ, "stop": RATE_HZ},
+        "breaths_per_min": per_min,
+        "confidence": 0.9 if per_min else 0.0,
+        "measurable": 1.0,
+        "why": why,
+    }
+
+
 def alarm(condition: str = "continuous", wall_s: float = WALL_S, boot_id: str = BOOT, **changed: Any) -> Body:
     """An alarm that is signalled."""
     is_phy = condition in ("continuous", "discontinuous")
