@@ -67,6 +67,8 @@ TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".webmanifest": "application/manifest+json",
     ".js": "text/javascript; charset=utf-8",
 }
 
@@ -75,7 +77,8 @@ def page_routes() -> list[Route]:
     """A route for each file; `/` is the ward."""
     files = {path.name: _read(path) for path in sorted(FOLDER.iterdir()) if path.suffix in TYPES}
     pages = {f"/{name.removesuffix('.html')}": name for name in files if name.endswith(".html")}
-    paths = {"/": "index.html", **pages, **{f"/static/{name}": name for name in files}}
+    pages |= {"/": "index.html", "/worker.js": "worker.js"}  # a worker is for what is below its own path
+    paths = {**pages, **{f"/static/{name}": name for name in files}}
     return [_route(path, files[name], TYPES[Path(name).suffix]) for path, name in paths.items()]
 
 

@@ -115,6 +115,8 @@ class BedState:
     """Whether there is a live picture: `showing`, `waiting`, or `nothing`."""
     words: str
     """Why there is none, for a person."""
+    lost_s: float | None = None
+    """Since when the board has lost the broker, on its clock; None while it is there."""
 
 
 _STATES: TypeAdapter[BedState] = TypeAdapter(BedState)

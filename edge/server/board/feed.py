@@ -77,8 +77,8 @@ class BoardState:
     """What the board says of itself."""
 
     title: str
-    broker: bool
-    """Whether it is there."""
+    lost_s: float | None
+    """Since when the broker has been out of reach, on the board's clock; None while it is there."""
     refused: tuple[str, ...] = ()
     """What it could not take, for a person."""
 
@@ -154,7 +154,7 @@ class Hub:
         head: dict[str, object] = {
             "now_s": round(now_s, 3),
             "title": self._state.title,
-            "broker": self._state.broker,
+            "lost_s": self._state.lost_s,
             "refused": self._state.refused,
             "summary": summary_of(list(self._shown.values())),
         }

@@ -32,8 +32,9 @@ from edge.server.board.limits import Owner, plain
 MAX_REQUEST_BYTES = 4096
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; media-src blob:;"
+    " manifest-src 'self'; worker-src 'self';"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script';"
-    " trusted-types 'none'"
+    " trusted-types worker"
 )
 HEADERS = {
     "content-security-policy": POLICY,

@@ -90,7 +90,7 @@ class Watch:
         lost_s = self.reader.lost_s
         is_lost = lost_s is not None and now_s - lost_s >= LOST_S
         self.tiles = tiles_of(self.ward, now_s, lost_s if is_lost else None)
-        self.hub.show(self.tiles, BoardState(self.title, lost_s is None, self._refused(now_s)), now_s)
+        self.hub.show(self.tiles, BoardState(self.title, lost_s, self._refused(now_s)), now_s)
         self._look_at_beds(now_s)
 
     def _take(self, arrived: Arrived, wall_s: float) -> None:
@@ -129,7 +129,7 @@ class Watch:
         for place in places:
             look, words = ("nothing", troubles[place]) if troubles[place] else self.looking.state(place, now_s)
             tile = tiles.get(f"{place.site}/{place.node}/{place.stream}")
-            self.beds.show(place, BedState(self.title, tile, look, words), now_s)
+            self.beds.show(place, BedState(self.title, tile, look, words, self.reader.lost_s), now_s)
 
     def _trouble(self, place: Place, now_s: float) -> str:
         """Why nobody can be asked for the picture of a bed; empty if its box can."""

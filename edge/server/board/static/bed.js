@@ -1,5 +1,7 @@
 // The page of one bed: its sound as it comes, its last day, its events.
 
+import { acknowledge, mayAcknowledge } from "./answering.js";
+import { drawBanner, lostBoard, lostBroker } from "./banner.js";
 import { BedStream } from "./bed_stream.js";
 import { dayWords, drawDay } from "./day.js";
 import { $, setHidden, setText } from "./dom.js";
@@ -8,11 +10,14 @@ import { EventList } from "./event_list.js";
 import { Picture } from "./picture.js";
 import { enter, signOut } from "./session.js";
 import { shape } from "./shapes.js";
+import { answerable } from "./tile.js";
+import { who } from "./who.js";
 import { ago, breathWords, seenWords } from "./words.js";
 
-const SHOWN_S = 30; // of the picture
+const SHOWN_S = matchMedia("(max-width: 600px)").matches ? 15 : 30; // of the picture
 const DAY_MS = 60_000; // between two looks at the day
 const EVENTS_MS = 2000; // between two looks at the list, at least
+const TOLD_MS = 5000;
 const STALE_MS = 60_000; // at most: clips come some seconds after their events
 
 const asked = new URLSearchParams(location.search);
@@ -41,13 +46,24 @@ function onSounds(sounds) {
 
 function draw() {
   setText($("#clock"), new Date().toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false }));
-  setHidden($("#banner"), !stream.isSilent);
-  setText($("#banner"), stream.isSilent ? "This screen has lost the board. Nothing on it counts." : "");
+  const lostS = told?.bed.lost_s ?? null;
+  drawBanner(stream.isSilent ? [lostBoard(stream.heardS, stream.nowS)] : lostS !== null ? [lostBroker(lostS, stream.nowS)] : []);
   const tile = told?.bed.tile ?? null;
   if (tile) setText($("#title"), tile.name);
   drawState(tile);
   drawBreath(stream.isSilent ? null : tile?.breath);
   drawLook();
+  setHidden($("#acknowledge"), stream.isSilent || !tile || tile.level === "unknown" || !mayAcknowledge() || !answerable(tile).length);
+}
+
+// By whoever has signed in; else the ward asks who it is.
+async function answer() {
+  const { tile } = told.bed;
+  if (!who()) return location.assign(`/#bed=${encodeURIComponent(tile.key)}`);
+  const outcome = await acknowledge(tile);
+  setText($("#told"), outcome.ok ? `${tile.name} acknowledged.` : `Not done: ${outcome.reason}`);
+  setHidden($("#told"), false);
+  setTimeout(() => setHidden($("#told"), true), TOLD_MS);
 }
 
 function drawState(tile) {
@@ -141,6 +157,7 @@ $("#hold").addEventListener("click", () => {
   if (!picture.isHeld) picture.draw();
   draw();
 });
+$("#acknowledge").addEventListener("click", answer);
 $("#signout").addEventListener("click", signOut);
 for (const canvas of ["#picture", "#day"]) new ResizeObserver(redraw).observe($(canvas));
 new MutationObserver(redraw).observe(document.documentElement, { attributeFilter: ["data-theme"] });

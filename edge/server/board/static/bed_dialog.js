@@ -1,5 +1,6 @@
 // Answering one bed: acknowledge, pause the sound, switch off for a while, another limit; always with who, and why.
 
+import { acknowledge, mayAcknowledge } from "./answering.js";
 import { $, make, setHidden, setText } from "./dom.js";
 import { order, role, signedInAs } from "./session.js";
 import { shape } from "./shapes.js";
@@ -9,19 +10,8 @@ import { acknowledgedWords, ago, burden, pageOf, timeOfDay } from "./words.js";
 
 const LEVELS = { On: "alarm", Latch: "latched", Ack: "seen", Off: "quiet" }; // what an alarm would make of its bed alone
 const OF_BREATH = ["breath-pause", "no-breath", "rate-high", "rate-low"]; // their limits stand in the settings of the node
-const MAY_ACKNOWLEDGE = ["acknowledge", "configure"];
 
 let shown = null; // key of the bed in the dialog
-
-// Acknowledge every alarm of a bed that is signalled, each in the episode that the screen shows.
-export async function acknowledge(tile) {
-  const answers = await Promise.all(
-    answerable(tile).map((line) =>
-      order(tile, "acknowledge", { by: who(), condition: line.condition, ...(line.episode ? { episode: line.episode } : {}) }),
-    ),
-  );
-  return answers.find((answer) => !answer.ok) ?? { ok: true, reason: "" };
-}
 
 export class BedDialog {
   #stream;
@@ -61,11 +51,11 @@ export class BedDialog {
     if (tile.stream) $("#bed-page").href = pageOf(tile);
     setText($("#bed-state"), [tile.words, tile.also, tile.detail, `box ${tile.node}`, `site ${tile.site}`].filter(Boolean).join(" · "));
     $("#bed-alarms").replaceChildren(...tile.alarms.map((line) => make("li", `signal-${line.signal} priority-${line.priority}`, shape(LEVELS[line.signal], line.kind, line.priority), make("span", "", alarmText(line, now)))));
-    $("#do-acknowledge").disabled = !answerable(tile).length || !MAY_ACKNOWLEDGE.includes(role());
+    $("#do-acknowledge").disabled = !answerable(tile).length || !mayAcknowledge();
   }
 
   #may() {
-    $("#do-pause").disabled = !MAY_ACKNOWLEDGE.includes(role());
+    $("#do-pause").disabled = !mayAcknowledge();
     $("#off-part").disabled = $("#limit-part").disabled = role() !== "configure";
   }
 

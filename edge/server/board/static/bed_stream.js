@@ -1,6 +1,8 @@
 // What the board tells of one bed, while somebody sees the page: a hidden one looks at nothing, and the board then asks
 // the box for no picture.
 
+import { note } from "./reached.js";
+
 const SILENT_MS = 6000; // three beats of the server (edge/server/board/feed.py)
 const RETRY_MS = 2000;
 
@@ -27,6 +29,7 @@ export class BedStream {
     const on = (kind, action) =>
       this.#source.addEventListener(kind, (event) => {
         this.#heardMs = performance.now();
+        note();
         action(JSON.parse(event.data));
       });
     on("mel", this.actions.onMel);
@@ -45,6 +48,10 @@ export class BedStream {
   // Seconds of the board's clock, now.
   get nowS() {
     return this.#offsetS + performance.now() / 1000;
+  }
+
+  get heardS() {
+    return this.#offsetS + this.#heardMs / 1000;
   }
 
   get isSilent() {

@@ -1,6 +1,8 @@
 // The ward on a screen: tiles by urgency, the summary, sound, keys.
 
-import { acknowledge, BedDialog } from "./bed_dialog.js";
+import { acknowledge } from "./answering.js";
+import { drawBanner, lostBoard, lostBroker } from "./banner.js";
+import { BedDialog } from "./bed_dialog.js";
 import { $, make, setHidden, setText } from "./dom.js";
 import { layout, WIDEST } from "./layout.js";
 import { enter, role, signOut } from "./session.js";
@@ -51,6 +53,15 @@ function onChange(keys, isReordered) {
   tick();
   for (const key of keys) views.get(key)?.noteMove();
   dialog.draw();
+  openAsked();
+}
+
+// The bed of the address, once it is there: the page of a bed asks so who acknowledges.
+function openAsked() {
+  const key = new URLSearchParams(location.hash.slice(1)).get("bed");
+  if (!key || !stream.tiles.has(key)) return;
+  history.replaceState(null, "", location.pathname);
+  dialog.open(key, "Say who you are, then acknowledge.");
 }
 
 // Every tile in its part and order; what has the focus keeps it.
@@ -108,11 +119,10 @@ function tick() {
 
 function banner() {
   const lines = [];
-  if (stream.isSilent) lines.push(`This screen has lost the board ${ago(stream.nowS - stream.heardS)} ago. Nothing on it counts.`);
-  else if (!stream.head.broker) lines.push("The board has lost the broker.");
-  for (const refused of stream.head.refused ?? []) lines.push(`Not shown: ${refused}.`);
-  setHidden($("#banner"), !lines.length);
-  setText($("#banner"), lines.join(" "));
+  if (stream.isSilent) lines.push(lostBoard(stream.heardS, stream.nowS));
+  else if (stream.head.lost_s !== null) lines.push(lostBroker(stream.head.lost_s, stream.nowS));
+  for (const refused of stream.head.refused ?? []) lines.push([`Not shown: ${refused}.`]);
+  drawBanner(lines);
 }
 
 function summary() {

@@ -1,19 +1,22 @@
 // The last 24 hours of a bed: burden of each group over how much was measured. What is unknown is hatched, never empty.
 
-import { colour, fillColumn, hatching, line, prepared } from "./plot.js";
+import { besides, colour, fillColumn, hatching, line, named, prepared } from "./plot.js";
 import { burden, percent, timeOfDay } from "./words.js";
 
-const LEFT = 132, RIGHT = 74, AXIS = 24;
+const AXIS = 24;
 const COVERAGE = 0.22; // of the height
 const FULL_SCALE = 12; // s/min at the top, unless a limit or a burden is higher
 const HOUR_S = 3600;
-const TICK_H = 3;
+const TICKS_H = [3, 6, 12]; // between two hours that have room
+const TICK_PX = 60;
 
 export function drawDay(canvas, day) {
   const ready = prepared(canvas);
   if (!ready) return;
   const { context, width, height } = ready;
-  const inner = { x: LEFT, width: width - LEFT - RIGHT, height: height - AXIS - 4 };
+  const { left, right, isNarrow } = besides(width);
+  const x = isNarrow ? 4 : left;
+  const inner = { x, isNarrow, width: width - x - right, height: height - AXIS - 4 };
   const rows = Math.max(1, day.groups.length);
   const measured = { ...inner, y: 4 + inner.height * (1 - COVERAGE), height: inner.height * COVERAGE };
   const high = (inner.height * (1 - COVERAGE)) / rows;
@@ -76,9 +79,10 @@ function unknown(context, box, day, name = null) {
 }
 
 function label(context, box, words, top, unit) {
+  if (box.isNarrow) named(context, words, box.x + 2, box.y + 11);
   context.fillStyle = colour("text");
   context.textAlign = "right";
-  context.fillText(words, box.x - 8, box.y + box.height / 2);
+  if (!box.isNarrow) context.fillText(words, box.x - 8, box.y + box.height / 2);
   context.textAlign = "left";
   context.fillText(top, box.x + box.width + 8, box.y + 7);
   if (unit && box.height > 34) context.fillText(unit, box.x + box.width + 8, box.y + 24);
@@ -90,11 +94,12 @@ function hours(context, box, day) {
   context.fillStyle = colour("text");
   context.strokeStyle = colour("line");
   context.textAlign = "center";
+  const tickH = TICKS_H.find((each) => (box.width * each * HOUR_S) / length >= TICK_PX) ?? TICKS_H.at(-1);
   const first = new Date(fromMs);
   first.setMinutes(0, 0, 0);
   for (let at = first.getTime(); at <= Date.now(); at += 1000 * HOUR_S) {
     const share = (at - fromMs) / (1000 * length);
-    if (share < 0 || new Date(at).getHours() % TICK_H) continue;
+    if (share < 0 || new Date(at).getHours() % tickH) continue;
     const x = box.x + box.width * share;
     line(context, x, box.y + box.height, x, box.y + box.height + 5);
     context.fillText(timeOfDay(at), x, box.y + box.height + 14);

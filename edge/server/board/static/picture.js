@@ -5,10 +5,10 @@
 
 import { COLOURS, cssColour } from "./colours.js";
 import { Columns } from "./columns.js";
-import { colour, fillColumn, hatching, hertzAxis, line, prepared, timeAxis } from "./plot.js";
+import { besides, colour, fillColumn, hatching, hertzAxis, line, named, prepared, timeAxis } from "./plot.js";
 import { soundWords } from "./words.js";
 
-const LEFT = 132, RIGHT = 74, AXIS = 26; // around the plot, pixels
+const AXIS = 26; // under the plot, pixels
 const ROW = 20, ROWS = 3; // of events
 const LANE = 40, LEAST_LANE = 22; // of the scores of a class
 const LANES = 0.4; // of the height, at most
@@ -59,11 +59,12 @@ export class Picture {
     const ready = prepared(this.canvas);
     if (!ready || !this.columns.head) return;
     const { context, width, height } = ready;
+    const { left, right, isNarrow } = besides(width);
     const { columns } = this;
     const { head } = columns;
     const lane = Math.max(LEAST_LANE, Math.min(LANE, (LANES * (height - ROW * ROWS - AXIS)) / Math.max(1, head.classes.length)));
     const lanes = lane * head.classes.length;
-    const plot = { x: LEFT, y: ROW * ROWS, width: width - LEFT - RIGHT, height: Math.max(LEAST_PICTURE, height - ROW * ROWS - AXIS - lanes) };
+    const plot = { x: left, y: ROW * ROWS, isNarrow, width: width - left - right, height: Math.max(LEAST_PICTURE, height - ROW * ROWS - AXIS - lanes) };
     const toS = columns.endS;
     this.shown = { plot, fromS: toS - columns.count * columns.columnS, toS, lane };
     const range = levels(columns);
@@ -72,7 +73,7 @@ export class Picture {
     head.classes.forEach((name, index) => this.#lane(context, { ...plot, y: plot.y + plot.height + lane * index, height: lane }, index));
     this.#events(context, plot, lanes);
     hertzAxis(context, plot, head);
-    scale(context, plot, range, width);
+    scale(context, plot, range);
     timeAxis(context, { ...plot, height: plot.height + lanes }, this.shown.fromS, toS, (second) => columns.wallOf(second));
     this.canvas.dataset.shown = JSON.stringify(this.shown);
   }
@@ -140,9 +141,11 @@ export class Picture {
       line(context, box.x, y(threshold), box.x + box.width, y(threshold));
       context.setLineDash([]);
     }
-    context.textAlign = "right";
+    const words = soundWords(name);
+    if (box.isNarrow) named(context, words, box.x + 2, box.y + box.height / 2);
     context.fillStyle = colour("text");
-    context.fillText(fitted(context, soundWords(name), LEFT - 12), box.x - 8, box.y + box.height / 2);
+    context.textAlign = "right";
+    if (!box.isNarrow) context.fillText(fitted(context, words, box.x - 12), box.x - 8, box.y + box.height / 2);
     context.textAlign = "left";
     context.fillText(now === null ? "–" : now.toFixed(2), box.x + box.width + 8, box.y + box.height / 2);
   }
@@ -163,9 +166,10 @@ export class Picture {
       const isOver = !lasts(event);
       const x0 = Math.max(plot.x, this.xOf(event.begin_s));
       const x1 = Math.max(x0 + 4, Math.min(plot.x + plot.width, isOver ? this.xOf(heardS(event)) : plot.x + plot.width));
-      const text = fitted(context, soundWords(event.label), 200);
+      const words = fitted(context, soundWords(event.label), 200);
+      const inside = x1 - x0 > context.measureText(words).width + 12;
+      const text = inside ? words : fitted(context, words, Math.max(0, this.canvas.clientWidth - x1 - 5));
       const { width } = context.measureText(text);
-      const inside = x1 - x0 > width + 12;
       const free = ends.findIndex((end) => end <= x0);
       const row = free < 0 ? ends.indexOf(Math.min(...ends)) : free;
       ends[row] = inside ? x1 : x1 + 5 + width + 6;
@@ -175,7 +179,7 @@ export class Picture {
       context.lineWidth = 2;
       for (const [at, dash] of [[event.begin_s, []], ...(isOver ? [[heardS(event), [5, 4]]] : [])]) {
         const x = this.xOf(at);
-        if (x < plot.x || x > plot.x + plot.width) continue;
+        if (plot.isNarrow || x < plot.x || x > plot.x + plot.width) continue; // on a phone lines would cover the sound
         context.setLineDash(dash);
         line(context, x, plot.y, x, plot.y + plot.height + lanes);
       }
@@ -210,8 +214,8 @@ function levels(columns) {
 }
 
 // The bar of colours, with its levels.
-function scale(context, plot, { low, high }, width) {
-  const x = width - RIGHT + 8;
+function scale(context, plot, { low, high }) {
+  const x = plot.x + plot.width + 6;
   for (let step = 0; step < plot.height; step += 1) {
     context.fillStyle = cssColour(1 - step / plot.height);
     context.fillRect(x, plot.y + step, 12, 1.5);
@@ -227,5 +231,5 @@ function fitted(context, text, width) {
   if (context.measureText(text).width <= width) return text;
   let cut = text;
   while (cut && context.measureText(`${cut}…`).width > width) cut = cut.slice(0, -1);
-  return `${cut}…`;
+  return cut ? `${cut}…` : "";
 }

@@ -6,11 +6,16 @@ const LEAST_GAP_PX = 20; // between two labels of an axis
 
 export const FONT = "15px system-ui, \"Segoe UI\", Roboto, \"Noto Sans\", \"DejaVu Sans\", sans-serif";
 
+const NARROW_PX = 560; // a canvas that is no wider is on a phone
+
+// What stands left and right of a plot, pixels: names and scales; on a phone names stand in the plot.
+export const besides = (width) => (width > NARROW_PX ? { left: 132, right: 74, isNarrow: false } : { left: 62, right: 52, isNarrow: true });
+
 // A cleared context in CSS pixels, and the size; null while the canvas has none.
 export function prepared(canvas) {
   const { clientWidth: width, clientHeight: height } = canvas;
   if (!width || !height) return null;
-  const scale = window.devicePixelRatio || 1;
+  const scale = (window.devicePixelRatio || 1) * (canvas.currentCSSZoom || 1);
   const [wide, high] = [Math.round(width * scale), Math.round(height * scale)];
   if (canvas.width !== wide || canvas.height !== high) [canvas.width, canvas.height] = [wide, high];
   const context = canvas.getContext("2d");
@@ -77,12 +82,23 @@ export function timeAxis(context, box, fromS, toS, wallOf, steps = [1, 2, 5, 10,
     line(context, x, box.y + box.height, x, box.y + box.height + 5);
     const text = clockOf(wall);
     const half = context.measureText(text).width / 2;
-    context.fillText(text, Math.max(half, Math.min(x, box.x + box.width + 60 - half)), box.y + box.height + 15);
+    context.fillText(text, Math.max(half, Math.min(x, box.x + box.width + 40 - half)), box.y + box.height + 15);
   }
 }
 
 export function clockOf(wallS) {
   return new Date(1000 * wallS).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+}
+
+// A name in a plot, on a ground of its own.
+export function named(context, text, x, y) {
+  context.textAlign = "left";
+  context.globalAlpha = 0.75;
+  context.fillStyle = colour("page");
+  context.fillRect(x, y - 9, context.measureText(text).width + 8, 18);
+  context.globalAlpha = 1;
+  context.fillStyle = colour("text");
+  context.fillText(text, x + 4, y);
 }
 
 // One of `count` columns side by side in a box: to whole pixels, so that no seam is between them.

@@ -2,6 +2,8 @@
 
 import { $ } from "./dom.js";
 
+import { keepOffline } from "./reached.js";
+
 let session = null;
 let token = ""; // of a screen that came with one: it enters with it again when its session is over
 let entering = null;
@@ -60,6 +62,7 @@ async function begin() {
     await new Promise((done) => setTimeout(done, 2000));
   }
   session = found;
+  keepOffline();
   const out = $("#signout");
   if (out) out.hidden = session.open;
 }
@@ -73,7 +76,9 @@ async function withToken() {
 
 function signIn() {
   const dialog = $("#login");
+  document.body.classList.add("is-signing-in");
   dialog.showModal();
+  dialog.onclose = () => dialog.showModal(); // there is nothing behind it
   return new Promise((done) => {
     $("#login-form").onsubmit = async (event) => {
       event.preventDefault();
@@ -81,6 +86,8 @@ function signIn() {
       $("#login-password").value = "";
       $("#login-answer").textContent = answer.reason ?? "";
       if (!answer.csrf) return;
+      document.body.classList.remove("is-signing-in");
+      dialog.onclose = null;
       dialog.close();
       done(answer);
     };

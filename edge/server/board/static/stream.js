@@ -1,12 +1,14 @@
 // What the board tells of the ward, as it is now. Where it says nothing for some seconds, nothing that it said counts.
 
+import { note } from "./reached.js";
+
 const SILENT_MS = 6000; // three beats of the server (edge/server/board/feed.py)
 const RETRY_MS = 2000;
 
 export class WardStream {
   tiles = new Map();
   order = [];
-  head = { title: "Ward", broker: false, refused: [], summary: {} };
+  head = { title: "Ward", lost_s: null, refused: [], summary: {} };
   #offsetS = 0;
   #heardMs = performance.now();
   #source = null;
@@ -50,6 +52,7 @@ export class WardStream {
     if (order) this.order = order;
     this.head = head;
     this.#heardMs = performance.now();
+    note();
     this.#offsetS = head.now_s - this.#heardMs / 1000;
     this.onChange(isWhole ? [...this.tiles.keys()] : Object.keys(tiles), Boolean(order));
   }

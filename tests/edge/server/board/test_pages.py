@@ -14,7 +14,7 @@ PAGES = ("/", "/bed", "/fleet", "/shift")
 def served() -> dict[str, str]:
     """What each path answers."""
     request = Request({"type": "http", "method": "GET", "headers": []})
-    return {route.path: asyncio.run(route.endpoint(request)).body.decode() for route in page_routes()}
+    return {route.path: asyncio.run(route.endpoint(request)).body.decode(errors="replace") for route in page_routes()}
 
 
 def test_every_page_has_the_dialog_to_sign_in_once_and_no_part_is_missing() -> None:
