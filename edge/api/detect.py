@@ -17,7 +17,7 @@ import numpy as np
 from edge.api.detector import Detector, load
 from edge.api.recording import BreathRate, Event, Quality, Recording
 from edge.detector.recording import nothing_judged
-from edge.errors import LaennecError
+from edge.errors import ConfigError, LaennecError
 from edge.sources.file import FileSource
 from edge.types import Block, Scores
 from edge.ward.respiratory_rate import TOO_SHORT
@@ -37,6 +37,12 @@ def detect(path: str | PathLike[str], detector: Detector | None = None, channel:
         ModelError: what the model gives is not a number.
         ConfigError: the channel does not exist, or must be chosen.
     """
+    if not isinstance(path, str | PathLike):
+        raise ConfigError(
+            f"path: expected the path of a sound file, found {type(path).__name__}; samples go to load().push"
+        )
+    if not isinstance(detector, Detector | None):
+        raise ConfigError(f"detector: expected what load() gives, found {detector!r}")
     heard, file = detector or load(), Path(path)
     items = detect_file(file, heard, channel)
     events, rates, scores = list[Event](), list[BreathRate](), list[Scores]()

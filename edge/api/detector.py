@@ -7,6 +7,7 @@ Not for many beds at once (`edge.node`), and not for files.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from edge.model.model import Model
 from edge.model.runtime import open_model
 from edge.settings.section import model_path
 from edge.settings.sections import years_of
-from edge.sources.file import LOUDEST, check_rate
+from edge.sources.file import HIGHEST_RATE_HZ, LOUDEST, LOWEST_RATE_HZ, check_rate
 from edge.sources.resample import RateAdapter
 from edge.types import Block, Chunk, Gap, Scores
 from edge.types import Event as SampleEvent
@@ -72,10 +73,10 @@ class Detector:
             rate_hz: their rate, Hz; half of the model's or more, the same for the whole stream.
 
         Raises:
-            ConfigError: the rate is another one than before, or these are no samples of one channel.
+            ConfigError: the rate is no whole number or another one than before, or these are no samples of one channel.
             SourceError: the rate is too low for what is listened to.
         """
-        block = _block(self._start_sample, samples)
+        block, rate_hz = _block(self._start_sample, samples), _whole_hz(rate_hz)
         if self._adapter is None:
             check_rate("samples", rate_hz, self.model.rate_hz)
             self._adapter, self._rate_hz = RateAdapter(rate_hz, self.model.rate_hz), rate_hz
@@ -186,19 +187,25 @@ def load(
         ConfigError: a class, threshold, age or runtime that cannot be.
         ModelError: the artefact is missing, damaged, or does not fit.
     """
+    for name, value in (("model", model), ("adaptation", adaptation)):
+        if not isinstance(value, str | Path | None):
+            raise ConfigError(f"{name}: expected the path of a file, found {value!r}")
+    options = _options(thresholds, classes, age)
     warm_up()
     artefact = open_model(None if model is None else model_path(str(model)), runtime)
-    return Detector(
-        artefact,
-        _options(thresholds, classes, age),
-        None if adaptation is None else load_adaptation(Path(adaptation), artefact),
-    )
+    return Detector(artefact, options, None if adaptation is None else load_adaptation(Path(adaptation), artefact))
 
 
 def _options(thresholds: Mapping[str, float] | None, classes: Sequence[str] | None, age: str | None) -> EventOptions:
+    if thresholds is not None and not isinstance(thresholds, Mapping):
+        raise ConfigError(f"thresholds: expected scores by class, such as {{'wheeze': 0.5}}, found {thresholds!r}")
     for name, value in (thresholds or {}).items():
-        if not 0 < value < 1:
+        if not (isinstance(value, Real) and 0 < value < 1):
             raise ConfigError(f"thresholds: {name}: expected a score above 0 and below 1, found {value!r}")
+    if isinstance(classes, str):
+        raise ConfigError(f"classes: expected several, such as [{classes!r}], found {classes!r}")
+    if not isinstance(age, str | None):
+        raise ConfigError(f"age: expected text such as '8 months', '4 years' or 'adult', found {age!r}")
     try:
         age_years = None if age is None else years_of(age)
     except ValueError as error:
@@ -212,6 +219,19 @@ def _rate_of(model: Model) -> tuple[BreathSounds, RespiratoryRate] | None:
     if BREATH not in model.classes or frame_s < FINEST_S:
         return None
     return BreathSounds(model), RespiratoryRate(frame_s)
+
+
+def _whole_hz(rate_hz: object) -> int:
+    """The rate as a whole number, where it is one that sound can have.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    is_whole = isinstance(rate_hz, Real) and float(rate_hz).is_integer()
+    if not is_whole or not LOWEST_RATE_HZ <= int(rate_hz) <= HIGHEST_RATE_HZ:  # type: ignore[call-overload]
+        allowed = f"{LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ}"
+        raise ConfigError(f"rate_hz: expected a whole number of Hz, {allowed}, found {rate_hz!r}")
+    return int(rate_hz)  # type: ignore[call-overload, no-any-return]
 
 
 def _block(start: int, samples: ArrayLike) -> Block:

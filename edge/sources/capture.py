@@ -114,7 +114,7 @@ def record(wanted: argparse.Namespace, pipe: int) -> NoReturn:
 
 def _refusal(device: Device, channel: int | None, error: Exception) -> SourceError:
     """Why a device does not open, and what to try; a stereo device may refuse to record one channel."""
-    hint = "" if device.channels == 1 or channel else f", or choose with --channel 1 to {device.channels}"
+    hint = "" if device.channels == 1 or channel else f", or choose one, channel 1 to {device.channels}"
     return SourceError(
         f"mic:{device.name}: cannot be opened at {device.rate_hz} Hz ({error}); close other programs that use it{hint}"
     )

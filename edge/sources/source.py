@@ -203,8 +203,10 @@ def check_channel(channel: int | None, available: int, what: str) -> int:
         ConfigError: if there are several and none was chosen, or the chosen one does not exist.
     """
     if channel is None and available > 1:
-        raise ConfigError(f"{what}: has {available} channels; choose one with --channel 1 to {available}")
+        raise ConfigError(f"{what}: has {available} channels; choose one, channel 1 to {available}")
     chosen = 1 if channel is None else channel
+    if not isinstance(chosen, int | np.integer):
+        raise ConfigError(f"{what}: channel: expected a whole number, counted from 1, found {channel!r}")
     if not 1 <= chosen <= available:
         allowed = "it has only channel 1" if available == 1 else f"channels are counted from 1 to {available}"
         raise ConfigError(f"{what}: no channel {channel}; {allowed}")

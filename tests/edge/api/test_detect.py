@@ -13,7 +13,7 @@ from edge.api.detect import detect, detect_file
 from edge.api.detector import Detector
 from edge.api.recording import Event, Quality
 from edge.commands.files import as_row, last_lines, last_records
-from edge.errors import SourceError
+from edge.errors import ConfigError, SourceError
 from edge.model.model import Model, load_model
 from edge.sources.file_search import DEMO_AUDIO
 from edge.types import Scores
@@ -103,6 +103,20 @@ def test_of_digital_silence_nothing_is_measurable_however_long_it_is(
     assert last_records(quality) == [{"verified": False, "measurable": False, "reason": reason, "cause": "loudness"}]
     repair = "loudness: check the plug, the mute switch and the gain"
     assert last_lines(quality) == [f"not measurable: {reason} ({repair})"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((np.zeros(8000),), "path: expected the path of a sound file, found ndarray; samples go to load().push"),
+        ((DEMO_AUDIO, "light"), "detector: expected what load() gives, found 'light'"),
+        ((DEMO_AUDIO, Detector(LoudnessModel()), "1"), "channel: expected a whole number, counted from 1, found '1'"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_callers_mistake_is_one_line(arguments: tuple[object, ...], said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        detect(*arguments)  # type: ignore[arg-type]
+    assert said in str(caught.value)
 
 
 def test_of_a_file_without_a_fault_all_is_measurable(model: Model) -> None:

@@ -129,6 +129,19 @@ def test_another_rate_in_mid_stream_and_one_that_is_too_low_are_refused() -> Non
         loud().push(bursts(2000), 2000)
 
 
+@pytest.mark.parametrize("rate_hz", [4000.5, "8000", None, float("nan"), 7, 5_000_000])
+def test_a_rate_that_cannot_be_is_refused_in_a_callers_words(rate_hz: object) -> None:
+    with pytest.raises(ConfigError) as caught:
+        loud().push(bursts(8000), rate_hz)  # type: ignore[arg-type]
+    assert str(caught.value) == f"rate_hz: expected a whole number of Hz, 100 to 4000000, found {rate_hz!r}"
+
+
+def test_a_rate_may_be_a_number_of_any_kind() -> None:
+    sound = bursts(8000)
+    for rate_hz in (8000.0, np.int64(8000), np.float32(8000)):
+        assert heard(loud(), sound, rate_hz) == heard(loud(), sound, 8000)  # type: ignore[arg-type]
+
+
 def test_options_of_load_change_what_becomes_an_event(written: Callable[[int], Recording]) -> None:
     labels = {event.label for event in written(8000).events}
     assert labels == {"wheeze", "fine_crackle"}
@@ -145,6 +158,12 @@ def test_options_of_load_change_what_becomes_an_event(written: Callable[[int], R
 @pytest.mark.parametrize(
     ("options", "said"),
     [
+        ({"age": 4}, "age: expected text such as '8 months', '4 years' or 'adult', found 4"),
+        ({"classes": "wheeze"}, "classes: expected several, such as ['wheeze'], found 'wheeze'"),
+        ({"thresholds": 0.5}, "thresholds: expected scores by class, such as {'wheeze': 0.5}, found 0.5"),
+        ({"thresholds": {"wheeze": "0.5"}}, "thresholds: wheeze: expected a score above 0 and below 1, found '0.5'"),
+        ({"model": 5}, "model: expected the path of a file, found 5"),
+        ({"adaptation": 5}, "adaptation: expected the path of a file, found 5"),
         ({"age": "old"}, "age: 'old' is no age; write '8 months'"),
         ({"classes": ["wheez"]}, "class wheez: not in the model, which has "),
         ({"thresholds": {"wheeze": 1.5}}, "thresholds: wheeze: expected a score above 0 and below 1, found 1.5"),

@@ -109,4 +109,4 @@ def test_a_file_of_which_no_channel_was_chosen_is_left_out_and_the_others_are_me
     soundfile.write(tmp_path / "b.wav", _device(12.0), RATE_HZ)
     found = measure(sound_files(tmp_path), _model(), None, threading.Event())
     assert found.files == 1
-    assert found.left_out == [f"{tmp_path / 'a.wav'}: has 8 channels; choose one with --channel 1 to 8"]
+    assert found.left_out == [f"{tmp_path / 'a.wav'}: has 8 channels; choose one, channel 1 to 8"]

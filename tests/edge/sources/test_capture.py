@@ -81,7 +81,7 @@ def test_a_device_that_stops_is_opened_again(
     [
         ("", "Foo", None, SourceError, "mic:Foo: no such device; there are: 1 = Built-in, 2 = Steth Pro"),
         ("none", "", None, SourceError, "this machine has no microphone"),
-        ("refuses", "1", None, SourceError, "cannot be opened at 44100 Hz .* or choose with --channel 1 to 2"),
+        ("refuses", "1", None, SourceError, "cannot be opened at 44100 Hz .* or choose one, channel 1 to 2"),
         ("crashes", "", None, SourceError, "the audio system failed: RuntimeError"),
         ("", "1", 3, ConfigError, "mic:Built-in: no channel 3; channels are counted from 1 to 2"),
     ],

@@ -49,7 +49,7 @@ def test_the_rounding_of_a_converter_is_no_other_sound(tmp_path: Path) -> None:
 )
 def test_channels_that_differ_must_be_chosen(tmp_path: Path, second: np.ndarray) -> None:
     path = _file(tmp_path, "a.wav", BREATH, second)
-    with pytest.raises(ConfigError, match="has 2 channels; choose one with --channel 1 to 2"):
+    with pytest.raises(ConfigError, match="has 2 channels; choose one, channel 1 to 2"):
         FileSource(path, 8000)
 
 

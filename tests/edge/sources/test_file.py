@@ -208,7 +208,7 @@ def test_one_of_eight_channels_is_heard(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("channels", "channel", "line"),
     [
-        (8, None, "has 8 channels; choose one with --channel 1 to 8"),
+        (8, None, "has 8 channels; choose one, channel 1 to 8"),
         (2, 0, "no channel 0; channels are counted from 1 to 2"),
         (2, 3, "no channel 3; channels are counted from 1 to 2"),
         (1, 2, "no channel 2; it has only channel 1"),
