@@ -108,7 +108,7 @@ def detect_file(
     if not detector.valid_frames and not stop.is_set():
         read_s = stop_sample / detector.model.rate_hz
         raise broken or nothing_judged(path, source, detector.pipeline, detector.model, read_s)
-    return replace(detector.whole, broken=broken, has_length=source.has_length)
+    return replace(detector.whole, broken=broken, has_length=source.has_length, has_8_bits=source.has_8_bits)
 
 
 class _ScoreFrames:

@@ -7,6 +7,7 @@ Not for many beds at once (`edge.node`), and not for files.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from numbers import Real
 from pathlib import Path
 
@@ -101,7 +102,7 @@ class Detector:
         events = self._hear(self._adapter.flush()) if self._adapter is not None else []
         events += self._events(self.pipeline.flush())
         if self._rate is not None:
-            self._readings += self._rate[1].flush()
+            self._keep(self._rate[1].flush())
         return events
 
     def reset(self) -> None:
@@ -155,8 +156,13 @@ class Detector:
     def _follow(self, chunk: Chunk, scores: Scores, verdict: Verdict) -> None:
         assert self._rate is not None
         sounds, rate = self._rate
-        self._readings += rate.push(sounds.push(chunk, scores, verdict.fault))
-        del self._readings[:-MOST_READINGS]
+        self._keep(rate.push(sounds.push(chunk, scores, verdict.fault)))
+
+    def _keep(self, readings: list[RateReading]) -> None:
+        """Readings until they are taken; of sound that as a whole cannot be judged, nothing is measurable."""
+        if readings and not self.whole.measurable_s:
+            readings = [replace(each, measurable=0.0) for each in readings]
+        self._readings = [*self._readings, *readings][-MOST_READINGS:]
 
     def _quality(self, verdict: Verdict) -> Quality:
         judged = self._valid if verdict.measurable or self._has_events else 0

@@ -126,6 +126,8 @@ class Quality:
     """Why a file ended early, where it did."""
     has_length: bool = True
     """Whether a file says how long it is: whether one that was cut off would be known."""
+    has_8_bits: bool = False
+    """Whether a file has 8 bits a sample: what is fainter than -48 dBFS is lost in it."""
 
     @property
     def verified(self) -> bool | None:

@@ -48,7 +48,7 @@ ROW_HEAD = f"{'onset s':>9} {'end s':>9}  {'sound':<15} {'score':>5}"
 
 
 def detect(  # noqa: PLR0913 - the options of the command
-    files: Annotated[list[str], typer.Argument(metavar="FILE...", help=FILES_HELP)],
+    files: Annotated[list[str], typer.Argument(metavar="FILE", help=FILES_HELP)],
     jsonl: JsonlOption = False,
     scores: Annotated[bool, typer.Option("--scores", help=SCORES_HELP)] = False,
     rate: Annotated[bool, typer.Option("--rate", help=RATE_HELP)] = False,
@@ -180,6 +180,8 @@ def last_lines(quality: Quality) -> list[str]:
     lines = gain if gain_db else []
     if not quality.has_length:
         lines.append("length: not in the file, as of one written to a pipe; nobody can tell whether it was cut off")
+    if quality.has_8_bits:
+        lines.append("8 bits: what is fainter than -48 dBFS is lost in this file; record with 16")
     if verdict.reason:
         lines.append(
             f"unverified: {verdict.reason}"

@@ -115,7 +115,7 @@ def prune(
 
 @app.command(short_help="Print the manifest and card of a model.")
 def show(
-    prefix: Annotated[str | None, typer.Argument(metavar="[ID]", help="First digits of a model's id.")] = None,
+    prefix: Annotated[str | None, typer.Argument(metavar="ID", help="First digits of a model's id.")] = None,
     config: ConfigOption = None,
 ) -> None:
     """Print an installed model's manifest and card; without ID those of the active one."""

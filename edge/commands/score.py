@@ -26,7 +26,7 @@ ARCHIVE_HELP = "Sound files, folders, or patterns in quotes."
 
 
 def score(  # noqa: PLR0913 - the options of the command
-    archive: Annotated[list[str], typer.Argument(metavar="ARCHIVE...", help=ARCHIVE_HELP)],
+    archive: Annotated[list[str], typer.Argument(metavar="ARCHIVE", help=ARCHIVE_HELP)],
     out: Annotated[Path, typer.Option("--out", help="Folder of the tables; made if it is not there.")],
     workers: Annotated[int | None, typer.Option(help="Processes on this machine; default: its cores.")] = None,
     scheduler: Annotated[str | None, typer.Option(metavar="URL", help="A Dask cluster, tcp://host:8786.")] = None,

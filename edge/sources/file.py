@@ -106,6 +106,11 @@ class FileSource:
         """Whether the file says how long it is; else it ends where it ends."""
         return self._declared is not None
 
+    @property
+    def has_8_bits(self) -> bool:
+        """Whether a sample has 8 bits, evenly spaced: what is fainter than -48 dBFS is lost."""
+        return self._file.subtype in ("PCM_U8", "PCM_S8")
+
     def blocks(self, stop: threading.Event) -> Iterator[Block | Gap | Wait]:
         """The file from its begin to its end, see `edge.sources.source.Source`."""
         try:

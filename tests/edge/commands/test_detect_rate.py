@@ -44,3 +44,12 @@ def test_noise_and_silence_have_none_and_say_why(tmp_path: Path) -> None:
         soundfile.write(path, samples, 8000)
         # Of noise one guess may come before there is enough of it to say that nothing touches a chest
         assert all(each["breaths_per_min"] is None and each["why"] for each in _rates(str(path)) if each["t_s"] > 12)
+
+
+def test_of_silence_no_reading_is_measurable_as_detect_says(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "silence.wav", np.zeros(160_000), 8000)
+    rates = _rates(str(tmp_path / "silence.wav"))
+    assert [(each["measurable"], each["why"]) for each in rates] == [(0.0, "dead microphone")] * len(rates)
+    assert len(rates) == 3
+    said = CliRunner().invoke(app, ["detect", str(tmp_path / "silence.wav")])
+    assert "no event in 20.0 s of sound, 0.0 s measurable" in said.stdout

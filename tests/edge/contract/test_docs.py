@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import jsonschema
 
 from edge.contract.docs import FOLDER, schemas, with_table
+from tests.conftest import HANGS_S
+
+ROOT = Path(__file__).parents[3]
 
 REPAIR = "run  .venv/bin/python -m edge.contract"
 
@@ -26,3 +32,10 @@ def test_every_schema_is_one() -> None:
     assert len(made) == len(schemas())
     for schema in made:
         jsonschema.Draft202012Validator.check_schema(schema)
+
+
+def test_an_argument_that_it_does_not_know_is_refused() -> None:
+    line = [sys.executable, "-m", "edge.contract", "edge/delivery"]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=HANGS_S, check=False)
+    assert done.returncode == 2
+    assert "unrecognized arguments: edge/delivery" in done.stderr
