@@ -24,7 +24,7 @@ from deploy.box.switch import outcome, repair, switch
 from deploy.box.wire import Session, watch_workstation
 
 UNPACKED = 4  # an installed release takes this many times its wheels (measured: 3.5, x86-64, kernels included)
-COMPILE = "from edge.features import warm_up; warm_up()"
+COMPILE = "from edge.detector.warm import warm_up; warm_up()"
 DEMO = "demo.flac"
 # The bundled minute again and again for an hour: a service that comes to the end of its files ends.
 REPEAT = """

@@ -19,8 +19,8 @@ from edge.detector.breath_sound import BREATH, BreathSounds
 from edge.detector.class_rules import EventOptions
 from edge.detector.pipeline import Pipeline
 from edge.detector.sound_check import Verdict
+from edge.detector.warm import warm_up
 from edge.errors import ConfigError
-from edge.features import warm_up
 from edge.model.adaptation import Adaptation, load_adaptation
 from edge.model.model import Model
 from edge.model.runtime import open_model

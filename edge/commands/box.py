@@ -42,7 +42,7 @@ def bench(
     bedside before; the sound is synthetic, and broker and disk are not measured.
     """
     from edge.detector.recording import samples_of
-    from edge.features import warm_up
+    from edge.detector.warm import warm_up
     from edge.log import setup
     from edge.model.benchmark import usable_variants
     from edge.model.model import DEFAULT_PATH, LIGHT_PATH, Model

@@ -211,7 +211,7 @@ def adapt(
     with stop_on_signals() as stop:
         from edge.detector.adaptation import adapt as adapt_device
         from edge.detector.adaptation import measure
-        from edge.features import warm_up
+        from edge.detector.warm import warm_up
         from edge.model.runtime import open_model
         from edge.sources.file_search import sound_files
 

@@ -33,7 +33,7 @@ def optimize(
     differs too much. TensorRT engines are built on the way, which may take minutes.
     """
     from edge.detector.recording import chunks_of
-    from edge.features import warm_up
+    from edge.detector.warm import warm_up
     from edge.log import setup
     from edge.model import benchmark as work
     from edge.model.choice import choose

@@ -32,7 +32,7 @@ def replay(
     from edge.clips.folder import find_clip, read_pcm
     from edge.clips.replay import compare
     from edge.clips.replay import replay as hear
-    from edge.features import warm_up
+    from edge.detector.warm import warm_up
 
     settings = _settings(config)
     folder = clips if clips is not None else _folder_of(settings)

@@ -72,7 +72,7 @@ def run(  # noqa: PLR0913 - the options of the command
 def _serve(effective: Any, stop: threading.Event, is_ward: bool) -> None:
     """Run all streams to their end; in a ward a missing microphone is waited for, at a prompt it is an error."""
     from edge.delivery.outbox import Outbox
-    from edge.features import warm_up
+    from edge.detector.warm import warm_up
     from edge.model.model import DEFAULT_PATH, LIGHT_PATH
     from edge.model.releases.signature import check_signed
     from edge.model.releases.store import active_model

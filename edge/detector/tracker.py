@@ -93,19 +93,27 @@ class _Group:
         self.follows_gap = False  # whether this stretch does
         self.open: _Open | None = None
 
-    def is_quiet(self, sums: NDArray[np.float64]) -> bool:
-        """Whether nothing is open, and nothing can open by the next frames, (T,) sums over the classes."""
-        return self.open is None and bool(sums.max() < self.lowest) and max(self.sums, default=0.0) < self.lowest
-
-    def skip(self, frame: int, scores: NDArray[np.float64], sums: NDArray[np.float64], bridged: list[bool]) -> None:
-        """Take valid score frames that are quiet: as `push` of each, for there is nothing to decide.
+    def push(
+        self, frame: int, scores: NDArray[np.float64], sums: NDArray[np.float64], bridged: list[bool]
+    ) -> list[tuple[int, Event]]:
+        """Take consecutive valid score frames; return the events that they decide, each with the frame that does.
 
         Args:
             frame: absolute index of the first.
             scores: (T, C) of the classes of this group.
             sums: (T,) of them.
-            bridged: T, as in `push`.
+            bridged: T, whether concealed sound lies in or closely before each.
         """
+        if self.open is None and sums.max() < self.lowest and max(self.sums, default=0.0) < self.lowest:
+            self._skip(frame, scores, sums, bridged)
+            return []
+        told: list[tuple[int, Event]] = []
+        for t in range(len(sums)):
+            told += [(frame + t, event) for event in self._hear(frame + t, scores[t], float(sums[t]), bridged[t])]
+        return told
+
+    def _skip(self, frame: int, scores: NDArray[np.float64], sums: NDArray[np.float64], bridged: list[bool]) -> None:
+        """Take valid score frames that are quiet, while nothing is open: nothing can open by them."""
         if not self.recent:
             self.first = self.next = frame
         newest = slice(-self.spec.median_frames, None)
@@ -115,15 +123,8 @@ class _Group:
         self.stop = frame + len(sums)
         self.next = max(self.next, self.stop - self.half)
 
-    def push(self, frame: int, scores: NDArray[np.float64], total: float, is_bridged: bool) -> list[Event]:
-        """Take one valid score frame.
-
-        Args:
-            frame: its absolute index.
-            scores: (C,) of the classes of this group.
-            total: the sum of them.
-            is_bridged: whether concealed sound lies in it or closely before it.
-        """
+    def _hear(self, frame: int, scores: NDArray[np.float64], total: float, is_bridged: bool) -> list[Event]:
+        """Take one valid score frame: (C,) scores, and their sum."""
         if not self.recent:
             self.first = self.next = frame
         self.recent.append(scores)
@@ -274,18 +275,11 @@ class Tracker:
 
     def _hear(self, frame: int, rows: NDArray[np.float64], bridged: list[bool]) -> list[Event]:
         """Take consecutive valid score frames, the first of them `frame`."""
-        of_groups = [rows[:, columns] for columns in self._columns]
-        sums = [_summed(part) for part in of_groups]
-        medians = [group for group in self._groups if isinstance(group, _Group)]  # change points lie in quiet, too
-        if len(medians) == len(sums) and all(group.is_quiet(each) for group, each in zip(medians, sums, strict=True)):
-            for quiet, part, each in zip(medians, of_groups, sums, strict=True):
-                quiet.skip(frame, part, each, bridged)
-            return []
-        events: list[Event] = []
-        for t in range(len(rows)):
-            for group, part, each in zip(self._groups, of_groups, sums, strict=True):
-                events += group.push(frame + t, part[t], float(each[t]), bridged[t])
-        return events
+        told: list[tuple[int, Event]] = []
+        for group, columns in zip(self._groups, self._columns, strict=True):
+            part = rows.take(columns, axis=1)
+            told += group.push(frame, part, _summed(part), bridged)
+        return [event for _, event in sorted(told, key=lambda each: each[0])] if told else []
 
     def _near_bridges(self, frame: int, bridged: NDArray[np.bool_]) -> list[bool]:
         """Whether concealed sound lies in or closely before each of some frames, the first of them `frame`."""

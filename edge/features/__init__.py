@@ -1,6 +1,6 @@
 """The only feature code of the project: streaming, exact, the same numbers for training and for the bedside."""
 
-from edge.features.frontend import FrontEnd, warm_up
+from edge.features.frontend import FrontEnd
 from edge.features.parts import Cwt, Gammatone, Log, Mel, Pcen
 from edge.features.spec import FRONT_ENDS, FeatureSpec
 
@@ -13,5 +13,4 @@ __all__ = [
     "Log",
     "Mel",
     "Pcen",
-    "warm_up",
 ]

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from edge.detector.recording import samples_of
-from edge.features import warm_up
+from edge.detector.warm import warm_up
 from edge.model.model import load_model
 from edge.node.capacity import Played, play
 from edge.sources.file_search import DEMO_AUDIO

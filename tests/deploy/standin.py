@@ -148,7 +148,7 @@ def write_wheel(folder: Path, behaviour: str = "well", payload: int = 0, require
     files = {
         "edge/__init__.py": b"",
         "edge/__main__.py": PROGRAM.format(behaviour=behaviour).encode(),
-        "edge/features.py": b"def warm_up(): pass\n",
+        "edge/detector/warm.py": b"def warm_up(): pass\n",
         "edge/errors.py": b"class LaennecError(Exception): pass\n",
         "edge/settings/node.py": SETTINGS.encode(),
         "edge/settings/board.py": SETTINGS.replace("load_config", "load_board").encode(),

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from edge.delivery.messages import Message, Node
-from edge.features import warm_up
+from edge.detector.warm import warm_up
 from edge.node.engine import Engine
 from edge.node.readers import Reading
 from edge.node.stream import NodeStream

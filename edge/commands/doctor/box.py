@@ -121,7 +121,7 @@ def packages() -> Check:
 
 def kernels() -> Check:
     """Have the kernels compiled or loaded; tell where their code is cached."""
-    from edge.features import warm_up
+    from edge.detector.warm import warm_up
     from edge.kernels import prepared
 
     warm_up()

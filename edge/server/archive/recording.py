@@ -34,8 +34,8 @@ from edge.api.recording import Event
 from edge.detector.pipeline import Pipeline
 from edge.detector.recording import LABELS, TASK, log_probabilities, nothing_judged, statistics_of
 from edge.detector.sound_check import Verdict
+from edge.detector.warm import warm_up
 from edge.errors import ConfigError, LaennecError, ModelError
-from edge.features import warm_up
 from edge.model.model import Model, load_model
 from edge.server.archive.listing import text_of
 from edge.sources.file import FileSource

@@ -11,7 +11,7 @@ from edge.commands import stop_on_signals
 from edge.delivery import dispatch
 from edge.delivery import sender as passing
 from edge.delivery.outbox import Outbox
-from edge.features import warm_up
+from edge.detector.warm import warm_up
 from edge.log import setup
 from edge.node import alarms as alarm_service
 from edge.node import clips as node_clips

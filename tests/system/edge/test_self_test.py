@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from edge.commands.demo_broker import Broker
 from edge.delivery.outbox import Outbox
-from edge.features import warm_up
+from edge.detector.warm import warm_up
 from edge.model.model import Model, load_model
 from edge.node.service import Outcome, Service
 from edge.settings.node import parse_config
