@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import shutil
 import socket
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edge.errors import ConfigError, LaennecError, SourceError
+from edge.settings.first_ward import (
+    NO_AGE,
+    FirstBroker,
+    FirstStream,
+    address_of,
+    age_of,
+    box_source_of,
+    check_options,
+    first_ward,
+    id_of,
+    ids_of,
+    name_of,
+)
 from edge.settings.section import LIVE
 
 if TYPE_CHECKING:
-    from edge.settings.first_ward import FirstBroker, FirstStream
     from edge.sources.capture_pipe import Device
 
 BROKERS = (("127.0.0.1", 1883), ("127.0.0.1", 8883), ("homeassistant.local", 1883), ("mosquitto", 1883))
 """Where a broker may be that nobody named."""
 LOOK_S = 1.5  # how long it may take to answer
 WITH_TLS = 8883
-NO_AGE = "unknown"
+ON_BOX, DEMO_ON_BOX = Path("/etc/laennec"), "/opt/laennec/current/demo.flac"  # as `make deploy` lays them
 
 
 def init(  # noqa: PLR0913 - the options of the command
@@ -33,7 +45,9 @@ def init(  # noqa: PLR0913 - the options of the command
     source: Annotated[
         list[str] | None, typer.Option(metavar="SOURCE", help="`mic`, `mic:DEVICE` or a sound file; or several.")
     ] = None,
-    bed: Annotated[list[str] | None, typer.Option(help="Name of the bed of each source; bed1, bed2 ...")] = None,
+    bed: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Name of the bed of each source; bed1, bed2 ...")
+    ] = None,
     age: Annotated[str | None, typer.Option(help="Of the patients: 8 months, 4 years, adult; default unknown.")] = None,
     node: Annotated[str | None, typer.Option(help="Name of this box; default: its host name.")] = None,
     broker: Annotated[str | None, typer.Option(metavar="HOST[:PORT]", help="The MQTT broker.")] = None,
@@ -41,13 +55,16 @@ def init(  # noqa: PLR0913 - the options of the command
     password_file: Annotated[Path | None, typer.Option(help="File with its password.", readable=False)] = None,
     ca: Annotated[Path | None, typer.Option(help="Certificate authority of the broker (PEM): TLS.")] = None,
     site: Annotated[str, typer.Option(help="Name of the house or ward in MQTT topics.")] = "local",
+    box: Annotated[
+        bool, typer.Option("--box", help="For a box that `make deploy` reaches; it is not checked here.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Write over settings that are there.")] = False,
 ) -> None:
     """Write the first settings of a node and check them; what no option says is asked, where a terminal is.
 
-    Exit code 1 if a check fails.
+    With --box its paths are those of the box, and what there is to bring there is said instead. Exit code 1 if a check
+    fails.
     """
-    from edge.settings.first_ward import first_ward
     from edge.settings.node import host_name, parse_config
     from edge.settings.section import parse_yaml
 
@@ -58,17 +75,23 @@ def init(  # noqa: PLR0913 - the options of the command
     if not output.absolute().parent.is_dir():
         raise ConfigError(f"-o {output}: there is no folder {output.absolute().parent}; make it first")
     ask = _asks() if sys.stdin.isatty() and sys.stdout.isatty() else _takes_default
-    streams = _streams(ask, source, bed, age)
-    named = node or ask("Name of this box", host_name(), _id)
-    where = _broker(ask, broker, ca, output)
-    text = first_ward(site, named, streams, _user(ask, where, user, password_file, output))
-    parse_config(parse_yaml(text, str(output)), str(output), output.parent)  # mistakes of options, all at once
+    given = {"--source": source, "--bed": bed, "--age": age, "--node": node, "--site": site, "--broker": broker}
+    check_options({**given, "--user": user}, box, has_name=node is not None or ask is not _takes_default)
+    streams = _streams(ask, source, bed, age, box)
+    named = node or ask("Name of this box", "box-1" if box else host_name(), id_of)
+    where = _user(ask, _broker(ask, broker, ca, box), user, password_file, output)
+    placed = _placed(where, lambda path, name: ON_BOX / name if box else _beside(path, output))
+    text = first_ward(site, named, streams, placed)
+    parse_config(parse_yaml(text, str(output)), str(output), output.parent)
     try:
         output.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"-o {output}: cannot be written ({error.strerror}); give another file") from error
     print(f"\nwrote {output}\n")
-    raise typer.Exit(_checked(output))
+    if box:
+        _say_how_to_send(where, output)
+    else:
+        raise typer.Exit(_checked(output))
 
 
 Ask = Callable[[str, str, Callable[[str], str]], str]
@@ -94,16 +117,23 @@ def _takes_default(_question: str, default: str, _check: Callable[[str], str]) -
     return default
 
 
-def _streams(ask: Ask, given: list[str] | None, beds: list[str] | None, age: str | None) -> tuple[FirstStream, ...]:
+def _streams(
+    ask: Ask, given: list[str] | None, beds: list[str] | None, age: str | None, box: bool
+) -> tuple[FirstStream, ...]:
     """One for each source."""
-    from edge.settings.first_ward import FirstStream
-
-    chosen = [(_full(each), _channel(each)) for each in given] if given else _chosen(ask)
+    chosen: list[tuple[str, int | None]]
+    if box:
+        answer = None if given else ask("What to listen to (mic, mic:PART OF ITS NAME; demo)", "mic", box_source_of)
+        chosen = [(DEMO_ON_BOX if each == "demo" else each, None) for each in given or [str(answer)]]
+    else:
+        chosen = [(_full(each), _channel(each)) for each in given] if given else _chosen(ask)
     default = ", ".join(f"bed{number}" for number in range(1, len(chosen) + 1))
-    names = beds or ask("Name of its bed" if len(chosen) == 1 else "Names of their beds", default, _ids).split(", ")
+    names = beds or ask("Name of its bed" if len(chosen) == 1 else "Names of their beds", default, ids_of).split(", ")
     if len(names) != len(chosen):
         raise ConfigError(f"--bed: expected {len(chosen)}, one for each source, found {len(names)}")
-    said = age or ask("Age of the patient (8 months, 4 years, adult)", NO_AGE, _age)
+    if len(set(names)) < len(names):
+        raise ConfigError(f"--bed: each bed needs a name of its own, found {', '.join(names)}")
+    said = age or ask("Age of the patient (8 months, 4 years, adult)", NO_AGE, age_of)
     known = None if said == NO_AGE else said
     return tuple(
         FirstStream(name, source, channel, known) for name, (source, channel) in zip(names, chosen, strict=True)
@@ -172,21 +202,16 @@ def _channel(source: str) -> int | None:
         return None
 
 
-def _broker(ask: Ask, given: str | None, ca: Path | None, output: Path) -> FirstBroker:
-    from edge.settings.first_ward import FirstBroker
-
-    found = [] if given else _answering()
+def _broker(ask: Ask, given: str | None, ca: Path | None, box: bool) -> FirstBroker:
+    found = [] if given or box else _answering()
     if found:
         print(f"brokers: {', '.join(found)}")
-    elif not given:
+    elif not given and not box:
         print("no broker found: `sudo apt install mosquitto` brings one to this machine")
-    text = given or ask("MQTT broker (HOST or HOST:PORT)", found[0] if found else "127.0.0.1", _address)
-    try:
-        host, _, port = _address(text).partition(":")
-    except ValueError as error:
-        raise ConfigError(f"--broker: {error}") from None
+    text = given or ask("MQTT broker (HOST or HOST:PORT)", found[0] if found else "127.0.0.1", address_of)
+    host, _, port = text.partition(":")
     has_tls = ca is not None or port == str(WITH_TLS)
-    return FirstBroker(host, int(port or (WITH_TLS if has_tls else 1883)), has_tls, _beside(ca, output))
+    return FirstBroker(host, int(port or (WITH_TLS if has_tls else 1883)), has_tls, ca)
 
 
 def _answering() -> list[str]:
@@ -210,29 +235,53 @@ def _answering() -> list[str]:
 
 def _user(ask: Ask, broker: FirstBroker, given: str | None, password_file: Path | None, output: Path) -> FirstBroker:
     """The same with its user; the password that a person types goes into a file of its own, for the owner alone."""
-    from dataclasses import replace
-
-    from edge.files import open_private
-
-    name = given or ask("User at the broker", "none", _printable)
+    name = given or ask("User at the broker", "none", name_of)
     if name == "none":
         if password_file is not None:
             raise ConfigError(f"--password-file {password_file}: is nobody's; give --user, too, or leave it out")
         return broker
     if password_file is None and ask is not _takes_default:
-        password = typer.prompt(
-            "Its password (empty: from LAENNEC_MQTT_PASSWORD)", default="", hide_input=True, show_default=False
-        )
-        if password:
-            password_file = output.absolute().with_name("mqtt-password")
-            try:
-                with open_private(password_file, "w", encoding="utf-8") as file:
-                    file.write(f"{password}\n")
-            except OSError as error:
-                raise ConfigError(
-                    f"{password_file}: cannot be written ({error.strerror}); give -o another folder"
-                ) from error
-    return replace(broker, username=name, password_file=_beside(password_file, output))
+        password_file = _asked_password(output.absolute().with_name("mqtt-password"))
+    return replace(broker, username=name, password_file=password_file)
+
+
+def _asked_password(path: Path) -> Path | None:
+    """The file with the password that a person types, or the one that is there; None: they typed none."""
+    from edge.files import open_private
+
+    if path.exists() and typer.confirm(f"{path.name} is there; is its password the one (n: write over it)", True):
+        return path
+    password = typer.prompt(
+        "Its password (empty: from LAENNEC_MQTT_PASSWORD)", default="", hide_input=True, show_default=False
+    )
+    if not password:
+        return None
+    try:
+        with open_private(path, "w", encoding="utf-8") as file:
+            file.write(f"{password}\n")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written ({error.strerror}); give -o another folder") from error
+    return path
+
+
+def _placed(broker: FirstBroker, place: Callable[[Path, str], Path]) -> FirstBroker:
+    """The broker with its files as the settings name them, from their paths here and their names on a box."""
+    ca = None if broker.ca is None else place(broker.ca, "ca.pem")
+    return replace(
+        broker,
+        ca=ca,
+        password_file=None if broker.password_file is None else place(broker.password_file, "mqtt-password"),
+    )
+
+
+def _say_how_to_send(broker: FirstBroker, output: Path) -> None:
+    """The commands that bring settings, and before them what they name, to the box."""
+    files = {"mqtt-password": broker.password_file, "ca.pem": broker.ca}
+    carried = " ".join(f"{name}={path.expanduser().absolute()}" for name, path in files.items() if path is not None)
+    print("send it from a clone, to a box that  make deploy  has reached:")
+    for words in [f'credentials DEVICE=rpi HOST=user@box FILES="{carried}"'] if carried else []:
+        print(f"  make {words}")
+    print(f"  make configure DEVICE=rpi HOST=user@box CONFIG={shlex.quote(str(output.absolute()))}")
 
 
 def _checked(output: Path) -> int:
@@ -254,38 +303,10 @@ def _program() -> str:
     return shlex.quote(str(beside)) if beside.exists() else f"{shlex.quote(sys.executable)} -m edge"
 
 
-def _beside(path: Path | None, output: Path) -> Path | None:
+def _beside(path: Path, output: Path) -> Path:
     """A path of the command line as the settings name it: relative paths there begin at their folder."""
-    if path is None:
-        return None
     full, folder = path.expanduser().absolute(), output.absolute().parent
     return full.relative_to(folder) if full.is_relative_to(folder) else full
-
-
-def _id(text: str) -> str:
-    from edge.contract.fields import ID_PATTERN
-
-    if not re.fullmatch(ID_PATTERN, text):
-        raise ValueError(f"{text!r} is not an id; use 1 to 32 of a-z, 0-9 and '-'")
-    return text
-
-
-def _ids(text: str) -> str:
-    names = [_id(part.strip()) for part in text.split(",")]
-    if len(set(names)) < len(names):
-        raise ValueError(f"{text!r}: each bed needs a name of its own")
-    return ", ".join(names)
-
-
-def _age(text: str) -> str:
-    from edge.settings.sections import years_of
-
-    if text != NO_AGE:
-        try:
-            years_of(text)
-        except ValueError as error:
-            raise ValueError(f"{text!r} {error}, or {NO_AGE!r}") from None
-    return text
 
 
 def _known_sources(text: str, found: list[Device]) -> str:
@@ -294,17 +315,4 @@ def _known_sources(text: str, found: list[Device]) -> str:
         return text
     if not all(part.strip() in numbers for part in text.split(",")):
         raise ValueError(f"{text!r} is no file" + (f", and no number of {', '.join(sorted(numbers))}" if found else ""))
-    return text
-
-
-def _address(text: str) -> str:
-    host, colon, port = text.partition(":")
-    if not re.fullmatch(r"[^\s/]+", host) or (colon and not (port.isdecimal() and 0 < int(port) < 65536)):
-        raise ValueError(f"{text!r} is no HOST or HOST:PORT, such as broker.ward.example:1883")
-    return text
-
-
-def _printable(text: str) -> str:
-    if not text or not text.isprintable():
-        raise ValueError("expected a name")
     return text

@@ -1,18 +1,23 @@
-"""The first settings of a node as commented YAML, for an operator to go on with.
+"""The first settings of a node as commented YAML, for an operator to go on with; and what an answer for them may be.
 
-Not for reading settings (`edge.settings.node`), and not for every key (`deploy/ward.example.yaml`).
+Not for asking (`edge.commands.init`), not for reading settings (`edge.settings.node`), and not for every key
+(`deploy/ward.example.yaml`).
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from edge.settings.section import parse_yaml
+from edge.errors import ConfigError
+from edge.settings.section import LIVE, parse_yaml
 
 COMMENT_AT = 26  # column of the comments
+NO_AGE = "unknown"
 
 
 @dataclass(frozen=True)
@@ -98,3 +103,91 @@ def _text(value: str) -> str:
     """A text so that YAML reads it as this text: plain where it can be, else as JSON has it."""
     is_plain = re.fullmatch(r"[A-Za-z/][\w./-]*", value, re.ASCII) and parse_yaml(value, "") == value  # not `no`
     return value if is_plain else json.dumps(value, ensure_ascii=False)
+
+
+def check_options(given: Mapping[str, str | list[str] | None], box: bool, has_name: bool) -> None:
+    """Refuse what the options of `laennec init` cannot be: all of it at once.
+
+    Args:
+        given: option -> what was given.
+        box: whether the settings are for another machine.
+        has_name: whether that has a name, or a person can be asked for it.
+
+    Raises:
+        ConfigError: naming each option.
+    """
+    from edge.settings.errors import joined
+
+    checks: dict[str, Callable[[str], str]] = {
+        "--source": partial(source_named, box=box),
+        "--age": age_of,
+        "--broker": address_of,
+        "--user": name_of,
+    }
+    mistakes = [] if has_name or not box else ["--node: expected the name of the box, beside --box; each needs its own"]
+    for option, values in given.items():
+        for value in [values] if isinstance(values, str) else values or ():
+            try:
+                checks.get(option, id_of)(value)
+            except ValueError as error:
+                mistakes.append(f"{option}: {error}")
+    if mistakes:
+        raise ConfigError(joined("command line", mistakes))
+
+
+def id_of(text: str) -> str:
+    """An answer that is a name in MQTT topics."""
+    from edge.contract.fields import ID_PATTERN
+
+    if not re.fullmatch(ID_PATTERN, text):
+        raise ValueError(f"{text!r} is not an id; use 1 to 32 of a-z, 0-9 and '-'")
+    return text
+
+
+def ids_of(text: str) -> str:
+    """Several of them, each another."""
+    names = [id_of(part.strip()) for part in text.split(",")]
+    if len(set(names)) < len(names):
+        raise ValueError(f"{text!r}: each bed needs a name of its own")
+    return ", ".join(names)
+
+
+def age_of(text: str) -> str:
+    """An age, or that it is not known."""
+    from edge.settings.sections import years_of
+
+    if text != NO_AGE:
+        try:
+            years_of(text)
+        except ValueError as error:
+            raise ValueError(f"{text!r} {error}, or {NO_AGE!r}") from None
+    return text
+
+
+def source_named(text: str, box: bool = False) -> str:
+    """What `--source` may be."""
+    if not text:
+        raise ValueError("'' names nothing; give mic, mic:DEVICE or a sound file")
+    return box_source_of(text) if box else text
+
+
+def box_source_of(text: str) -> str:
+    """What a box can listen to."""
+    if text != "demo" and text.partition(":")[0] not in LIVE and not text.startswith("/"):
+        raise ValueError(f"{text!r} is not on the box; give mic, mic:DEVICE, demo, or a full path there")
+    return text
+
+
+def address_of(text: str) -> str:
+    """HOST or HOST:PORT."""
+    host, colon, port = text.partition(":")
+    if not re.fullmatch(r"[^\s/]+", host) or (colon and not (port.isdecimal() and 0 < int(port) < 65536)):
+        raise ValueError(f"{text!r} is no HOST or HOST:PORT, such as broker.ward.example:1883")
+    return text
+
+
+def name_of(text: str) -> str:
+    """The name of a user."""
+    if not text or not text.isprintable():
+        raise ValueError(f"expected a name, found {text!r}")
+    return text

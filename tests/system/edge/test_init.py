@@ -166,7 +166,12 @@ def test_a_broker_with_an_unknown_name_fails_and_says_what_comes_first(tmp_path:
 def test_mistakes_of_options_are_told_all_at_once_and_nothing_is_written(tmp_path: Path) -> None:
     result = without_a_terminal(tmp_path, "--source", DEMO_AUDIO, "--bed", "a b", "--age", "old", "--node", "X")
     assert result.returncode == 2
-    assert result.stderr.splitlines()[0] == "laennec: ward.yaml: 3 mistakes"
+    assert [line.partition(" '")[0] for line in result.stderr.splitlines()] == [
+        "laennec: command line: 3 mistakes",
+        "  --bed:",
+        "  --age:",
+        "  --node:",
+    ]
     assert not (tmp_path / "ward.yaml").exists()
 
 
@@ -174,6 +179,11 @@ def test_mistakes_of_options_are_told_all_at_once_and_nothing_is_written(tmp_pat
     ("arguments", "said"),
     [
         (("--broker", "x:y"), "--broker: 'x:y' is no HOST or HOST:PORT"),
+        (("--age", "old"), "--age: 'old' is no age; write '8 months', '4 years' or 'adult', or 'unknown'"),
+        (("--source", ""), "--source: '' names nothing; give mic, mic:DEVICE or a sound file"),
+        (("--source", "mic", "--bed", "a", "--bed", "a"), "--bed: each bed needs a name of its own, found a, a"),
+        (("--box",), "--node: expected the name of the box, beside --box"),
+        (("--box", "--node", "a", "--source", "b.wav"), "--source: 'b.wav' is not on the box; give mic, mic:DEVICE"),
         (("--bed", "a", "--bed", "b"), "--bed: expected 1, one for each source, found 2"),
         (("-o", "none/ward.yaml"), "there is no folder "),
         (("-o", "there.yaml"), "there.yaml is there already"),
@@ -190,3 +200,35 @@ def test_other_mistakes_are_one_line_each(arguments: Sequence[str], said: str, t
     assert line.startswith("laennec: ")
     assert said in line
     assert (tmp_path / "there.yaml").read_text() == ""
+
+
+def test_settings_for_a_box_have_its_paths_and_come_with_the_commands_that_send_them(tmp_path: Path) -> None:
+    broker = ("--broker", "broker.ward.example", "--ca", "root.pem", "--user", "ward-b", "--password-file", "secret")
+    result = without_a_terminal(tmp_path, "--box", "--node", "edge-7", "--source", "mic:USB", *broker)
+    assert result.returncode == 0, result.stderr
+    config = load_config(tmp_path / "ward.yaml")
+    assert (config.node, config.streams[0].source, config.mqtt.tcp_port) == ("edge-7", "mic:USB", 8883)
+    assert config.mqtt.tls is not None
+    assert (str(config.mqtt.tls.ca), str(config.mqtt.password_file)) == (
+        "/etc/laennec/ca.pem",
+        "/etc/laennec/mqtt-password",
+    )
+    assert str(tmp_path) not in (tmp_path / "ward.yaml").read_text()
+    files = f'FILES="mqtt-password={tmp_path}/secret ca.pem={tmp_path}/root.pem"'
+    assert [line.strip() for line in result.stdout.splitlines()[-2:]] == [
+        f"make credentials DEVICE=rpi HOST=user@box {files}",
+        f"make configure DEVICE=rpi HOST=user@box CONFIG={tmp_path}/ward.yaml",
+    ]
+
+
+@pytest.mark.parametrize(("answer", "kept"), [("y", "old\n"), ("n", "new\n")])
+def test_a_password_that_is_there_is_written_over_only_where_a_person_says_so(
+    answer: str, kept: str, tmp_path: Path
+) -> None:
+    (tmp_path / "mqtt-password").write_text("old\n")
+    asked = [("mqtt-password is there", answer), *([("Its password", "new")] if answer == "n" else [])]
+    options = ("--source", str(DEMO_AUDIO), "--bed", "a", "--age", "unknown", "--node", "b", "--broker", "127.0.0.1:1")
+    code, shown = in_a_terminal(tmp_path, asked, *options, "--user", "ward-b")
+    assert code == 0, shown
+    assert (tmp_path / "mqtt-password").read_text() == kept
+    assert load_config(tmp_path / "ward.yaml").mqtt.password_file == tmp_path / "mqtt-password"
