@@ -118,6 +118,22 @@ def alarms(
 
 
 @app.command()
+def pauses(
+    database: DatabaseOption = None,
+    day: DayOption = None,
+    bed: BedOption = None,
+    site: SiteOption = None,
+    jsonl: JsonlOption = False,
+    csv: CsvOption = False,
+) -> None:
+    """List the pauses of breath that were told: no vital sign, and where a length is missing it is not known."""
+    from edge.server.history.queries import pauses as ask
+
+    asked = _asked(day, bed, site)
+    _show(database, lambda connection: ask(connection, asked), jsonl, csv)
+
+
+@app.command()
 def holes(database: DatabaseOption = None, jsonl: JsonlOption = False, csv: CsvOption = False) -> None:
     """List messages that nodes have numbered and that did not come."""
     from edge.server.history.queries import holes_of

@@ -16,6 +16,7 @@ from edge.contract.clips import ClipMessage
 from edge.contract.events import EventMessage, GapMessage
 from edge.contract.fields import Body
 from edge.contract.message import Message, decode, read
+from edge.contract.pauses import PauseMessage
 from edge.contract.spectrogram import MelMessage
 from edge.contract.status import IngestStatus, NodeHealth, NodeInfo, NodeStatus
 from edge.contract.stream_status import ShadowMessage, StreamHealth, StreamInfo, StreamStatus
@@ -35,6 +36,7 @@ MESSAGES: tuple[type[Message], ...] = (
     StreamHealth,
     EventMessage,
     GapMessage,
+    PauseMessage,
     TrendMessage,
     BreathMessage,
     ClipMessage,
@@ -44,7 +46,7 @@ MESSAGES: tuple[type[Message], ...] = (
     IngestStatus,
 )
 """All that a node or an ingester publishes."""
-Record = EventMessage | TrendMessage | TransitionMessage | GapMessage | ClipMessage
+Record = EventMessage | TrendMessage | TransitionMessage | GapMessage | ClipMessage | PauseMessage
 """What happened in a ward, and is kept; how it is now is not."""
 RECORDS: dict[str, type[Record]] = {
     "events": EventMessage,
@@ -52,6 +54,7 @@ RECORDS: dict[str, type[Record]] = {
     "alarms": TransitionMessage,
     "gaps": GapMessage,
     "clips": ClipMessage,
+    "pauses": PauseMessage,
 }
 """By the name of the table that they belong to."""
 _TABLE_OF = {kind: table for table, kind in RECORDS.items()}

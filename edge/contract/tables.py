@@ -76,6 +76,21 @@ COLUMNS: Mapping[str, Columns] = {
         "by": "text",
         "why": "text",
     },
+    "pauses": {
+        "onset": "time",
+        "end": "time",
+        "site": "text",
+        "node": "text",
+        "stream": "text",
+        "mode": "text",
+        "id": "text",
+        "rev": "integer",
+        "type": "text",
+        "limit_s": "number",
+        "contact": "truth",
+        "end_reason": "text",
+        "late": "truth",
+    },
 }
 """Table -> column -> what it holds. `missing_s` is a JSON object: seconds that were not measured, by cause."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from edge.contract.alarms import TRANSITION
 from edge.contract.events import (
@@ -27,10 +27,17 @@ from edge.contract.events import (
 from edge.contract.events import Latency as LatencyMs
 from edge.contract.fields import UNSENT, Body, Mode, rfc3339
 from edge.contract.message import encode
+from edge.contract.pauses import PauseMessage
 from edge.contract.status import NodeState, NodeStatus
 from edge.contract.topics import make_topic
 from edge.types import Event, Gap
+from edge.ward.pauses import BREATH, LOST, STREAM_END, Pause
 
+PAUSE_ENDS: Mapping[str, Literal["breath", "lost_sound", "stream_end"]] = {
+    BREATH: "breath",
+    LOST: "lost_sound",
+    STREAM_END: "stream_end",
+}
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
@@ -84,7 +91,7 @@ class Node:
         """The topic of a waiting message now; prefix, site or node may have been others when it was decided.
 
         Args:
-            topic: as it was then: s/<stream>/event or gap, [s/<stream>/]alarm/<condition>/transition.
+            topic: as it was then: s/<stream>/event, pause or gap, [s/<stream>/]alarm/<condition>/transition.
             stream: that the message names; None if it is one of the node itself.
 
         Returns:
@@ -106,7 +113,7 @@ class Message:
     expiry_s: int
     """How long the broker may keep it for a consumer that is away, seconds."""
     event: tuple[str, int] | None = None
-    """(id, rev) of an event, None for any other message."""
+    """(id, rev) of an event or a pause, None for any other message."""
     transition: tuple[str, int] | None = None
     """(name of the alarm, rev) of a change of an alarm, None for any other message."""
     decided_s: float | None = None
@@ -166,7 +173,7 @@ def event_message(
     node: Node, stream: str, ident: tuple[str, int], event: Event, rate_hz: int, times: EventTimes, model: ModelName
 ) -> Message:
     """An onset, an update or an end of one sound; `ident` is its (id, rev)."""
-    is_update, clock, latency = event.kind == "update", times.clock, times.latency
+    is_update, latency = event.kind == "update", times.latency
     made = EventMessage.model_construct(
         id=ident[0],
         rev=ident[1],
@@ -188,9 +195,7 @@ def event_message(
             onset=times.onset_s,
             end=None if is_update else times.end_s,
             published=UNSENT,
-            clock=Clock.model_construct(
-                synced=clock.is_synchronised, offset_ms=clock.offset_ms, uncertainty_ms=clock.uncertainty_ms
-            ),
+            clock=clock_of(times.clock),
             until=times.end_s if is_update else None,
         ),
         label=event.label,
@@ -207,8 +212,43 @@ def event_message(
     return Message(node.topic("s", stream, "event"), made.body(), EVENT_EXPIRY_S, ident, decided_s=decided_s)
 
 
+def pause_message(
+    node: Node, stream: str, ident: str, pause: Pause, samples: tuple[int, int], times: EventTimes, limit_s: float
+) -> Message:
+    """An onset or an end of a pause of breath; `samples` are those to one score frame, and in a second."""
+    rev, end = (1, None) if pause.kind == "onset" else (2, pause.stop * samples[0])
+    made = PauseMessage.model_construct(
+        id=ident,
+        rev=rev,
+        seq=0,
+        type=pause.kind,
+        mode=node.mode,
+        node=node.node,
+        stream=stream,
+        site=node.site,
+        boot_id=node.boot_id,
+        late=False,
+        sample=EventSample.model_construct(rate=samples[1], onset=pause.onset * samples[0], end=end),
+        time=EventTime.model_construct(
+            onset=times.onset_s, end=times.end_s, published=UNSENT, clock=clock_of(times.clock)
+        ),
+        limit_s=limit_s,
+        contact=pause.touches,
+        end_reason=PAUSE_ENDS.get(pause.why),
+        config=node.config or None,
+    )
+    return Message(node.topic("s", stream, "pause"), made.body(), EVENT_EXPIRY_S, (ident, rev))
+
+
+def clock_of(clock: ClockReading) -> Clock:
+    """The clock as messages have it."""
+    return Clock.model_construct(
+        synced=clock.is_synchronised, offset_ms=clock.offset_ms, uncertainty_ms=clock.uncertainty_ms
+    )
+
+
 def end_after_restart(node: Node, last: Body) -> Message:
-    """The end of an event that was open when an earlier process died; when the sound ended is not known.
+    """The end of an event or a pause that was open when an earlier process died; when it ended is not known.
 
     Args:
         node: who publishes now; the body goes on naming the process that detected the onset.
@@ -216,7 +256,13 @@ def end_after_restart(node: Node, last: Body) -> Message:
     """
     known = {key: value for key, value in last.items() if key != "latency_ms"}  # that was of another message
     body = {**known, "rev": last["rev"] + 1, "type": "end", "end_reason": "restart"}
-    return Message(node.topic("s", last["stream"], "event"), body, EVENT_EXPIRY_S, (last["id"], body["rev"]))
+    return Message(topic_again(node, last), body, EVENT_EXPIRY_S, (last["id"], body["rev"]))
+
+
+def topic_again(node: Node, body: Body) -> str:
+    """The topic of the stored body of an event or a pause."""
+    is_pause = body.get("schema") == PauseMessage.wire.schema
+    return node.topic("s", body["stream"], "pause" if is_pause else "event")
 
 
 def latency_of(latency: Latency) -> LatencyMs:

@@ -22,7 +22,7 @@ from paho.mqtt.client import MQTTv5
 from edge.contract.events import EVENT_EXPIRY_S
 from edge.contract.fields import Body, rfc3339
 from edge.contract.topics import is_id
-from edge.delivery.messages import Node, finish
+from edge.delivery.messages import Node, finish, topic_again
 from edge.delivery.mqtt_client import ClientFactory
 from edge.delivery.one_off_session import OneOffSession
 from edge.delivery.outbox_reading import logged_events
@@ -154,8 +154,9 @@ def resend(
 
 
 def _publish(session: OneOffSession, node: Node, body: Body) -> int | None:
-    topic = node.topic("s", body["stream"], "event")
-    return session.publish(topic, finish({**body, "resent": True}, late=True, wall_s=time.time()), EVENT_EXPIRY_S)
+    return session.publish(
+        topic_again(node, body), finish({**body, "resent": True}, late=True, wall_s=time.time()), EVENT_EXPIRY_S
+    )
 
 
 def _await_answer(session: OneOffSession, mid: int | None, progress: Progress, timeout_s: float) -> None:

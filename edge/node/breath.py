@@ -26,9 +26,10 @@ from edge.model.model import Model
 from edge.node.stream_status import StreamView
 from edge.node.trends import FADES_AFTER_S
 from edge.types import Chunk, Scores
-from edge.ward.pauses import Pauses
+from edge.ward.pauses import Pause, Pauses
 from edge.ward.respiratory_rate import FINEST_S, LOST, STEP_S, RateReading, RespiratoryRate
 
+TellPause = Callable[[Pause, float], None]
 OLD_S = 3 * STEP_S  # of sound behind a reading, and it is none of now
 
 
@@ -51,9 +52,26 @@ class BedBreath:
             self._rate = RespiratoryRate(frame_s)
             pipeline.follow = self._follow
 
-    def watch_pauses(self, limit_s: float) -> None:
-        """Look for pauses from this length on, seconds; else they are not looked for."""
+    def watch_pauses(self, limit_s: float, tell: TellPause, is_touching: Callable[[], bool]) -> None:
+        """Look for pauses from this length on, seconds; else they are not looked for.
+
+        Args:
+            limit_s: from which length on it is a pause, seconds.
+            tell: takes each onset and end, and the limit.
+            is_touching: whether the device itself says that it touches somebody.
+        """
         self._pauses = Pauses(self._frame_s, limit_s)
+        self._tell, self._limit_s, self._is_touching = tell, limit_s, is_touching
+
+    def end(self, why: str) -> None:
+        """No sound follows that could be joined to what was, for a reason of `edge.ward.pauses`."""
+        if self._pauses is not None:
+            self._tell_all(self._pauses.flush(why))
+
+    def look(self, silent_s: float, offered: int | None) -> None:
+        """End a pause of which nothing has been known for a while; call it every second. Arguments as of `shown`."""
+        if self._pauses is not None and self._pauses.open and self._is_old(self._decided, silent_s, offered):
+            self.end(LOST)
 
     def is_without(self, silent_s: float, offered: int | None) -> bool | None:
         """Whether a pause of breath lasts now; None: not known. Arguments as of `shown`."""
@@ -79,8 +97,12 @@ class BedBreath:
         readings = self._rate.push(sound)
         self._last = readings[-1] if readings else self._last
         if self._pauses is not None and len(sound.usable):
-            self._pauses.push(sound, bool(verdict.touches))
+            self._tell_all(self._pauses.push(sound, bool(verdict.touches) or self._is_touching()))
             self._decided = sound.start + len(sound.usable)
+
+    def _tell_all(self, pauses: Sequence[Pause]) -> None:
+        for pause in pauses:
+            self._tell(pause, self._limit_s)
 
     def _is_old(self, stop: int, silent_s: float, offered: int | None) -> bool:
         """Whether what was known up to a score frame is none of now."""

@@ -38,6 +38,7 @@ from edge.settings.node import Stream
 from edge.settings.section import LIVE
 from edge.sources.source import MonitoredSource, Source, Trouble
 from edge.types import Block, Chunk, Event, Gap, Scores
+from edge.ward.pauses import LOST, STREAM_END
 
 STALL_S = 5.0  # a source that gives nothing for this long is lost
 END_OF_SOURCE = "end of source"
@@ -129,7 +130,7 @@ class NodeStream:
 
     def watch_pauses(self, limit_s: float) -> None:
         """Let a pause of breath begin after so many seconds, before anything is heard."""
-        self._breath.watch_pauses(limit_s)
+        self._breath.watch_pauses(limit_s, self._messages.on_pause, self._tells_contact)
 
     def arrive(self, item: Item) -> bool:
         """Take what the source gives; whether the thread that scores should look at it now."""
@@ -210,6 +211,7 @@ class NodeStream:
     def assess(self) -> StreamStatus:
         """Say how it is now, in a new `status`."""
         lag_s, verified = self._lag_s(), self._pipeline.verdict.verified
+        self._breath.look(self._silent_s(), self._offered)
         name, reason = self._assess(lag_s)
         now_s, wall_s = time.monotonic(), time.time()
         state = self.status.state.after(name, reason, verified, self._pipeline.gain_db, wall_s)
@@ -258,6 +260,11 @@ class NodeStream:
     def _silent_s(self) -> float:
         """How long nothing has come from the source, seconds."""
         return time.monotonic() - (self._started_at_s if self._arrived_at_s is None else self._arrived_at_s)
+
+    def _tells_contact(self) -> bool:
+        """Whether its device itself says that it touches somebody."""
+        vitals = self.status.vitals
+        return vitals is not None and "no contact" not in vitals.conditions
 
     def _end_s(self, chunk: Chunk) -> float:
         """Second of the stream at which the last frame of a chunk begins, and so about its end."""
@@ -313,12 +320,14 @@ class NodeStream:
     def _reset(self) -> None:
         """Close what is open; sound that comes back is not joined with what was."""
         self._finish()
+        self._breath.end(LOST)
         self._pipeline.reset()
         self._idle_frames.reset()
         self._offered = None
 
     def _close(self) -> None:
         self._finish()
+        self._breath.end(STREAM_END)
         self.is_closed, self.pending = True, None
         self.inbox.close()
 

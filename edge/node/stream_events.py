@@ -1,4 +1,4 @@
-"""Events and gaps of one stream as messages and log lines, and how long they took.
+"""Events, pauses and gaps of one stream as messages and log lines, and how long they took.
 
 How long the events of a stream took until they were decided: in sound, to the window, to the scores.
 
@@ -21,7 +21,17 @@ from typing import Protocol
 
 from edge.contract.events import NamedClip
 from edge.delivery.latency import LatencyCounts
-from edge.delivery.messages import EventTimes, Latency, Message, Node, event_message, gap_message, model_name, ulid
+from edge.delivery.messages import (
+    EventTimes,
+    Latency,
+    Message,
+    Node,
+    event_message,
+    gap_message,
+    model_name,
+    pause_message,
+    ulid,
+)
 from edge.detector.sound_check import Verdict
 from edge.log import BurstLimitedLog
 from edge.model.model import Model
@@ -29,6 +39,7 @@ from edge.node.clock import Timeline, read_clock
 from edge.node.inbox import Item
 from edge.node.observer import StreamObserver
 from edge.types import Block, Chunk, Event, Gap, Scores
+from edge.ward.pauses import Pause
 
 MOST = 4096  # blocks that may wait; of older ones it is not known when they came
 ANEW = -1  # stands for the index where a device begins to count anew
@@ -139,6 +150,8 @@ class StreamMessages(StreamObserver):
         self._gap_log = BurstLimitedLog(logger)
         self._open: dict[tuple[str, int], tuple[str, int, float]] = {}  # (label, onset) -> see `_follow`
         self._verified: bool | None = None
+        self._samples = model.score_hop_samples, model.rate_hz
+        self._pause: tuple[str, float] | None = None  # id of the last one, and the wall time of its onset
         self.clip_of: Callable[[Event, str], NamedClip | None] = _no_clip
         """What the message of an event of this id says of its clip; None: nothing."""
 
@@ -179,6 +192,21 @@ class StreamMessages(StreamObserver):
                 where_s,
                 event.peak,
             )
+
+    def on_pause(self, pause: Pause, limit_s: float) -> None:
+        """A pause of breath, which has lasted for its limit or is over."""
+        onset = pause.onset * self._samples[0]
+        if pause.kind == "onset" or self._pause is None:
+            onset_s = self._latency.timeline.wall_s(onset)
+            self._pause = ulid(onset_s), onset_s
+        ident, onset_s = self._pause
+        end_s = None if pause.kind == "onset" else onset_s + (pause.stop * self._samples[0] - onset) / self._rate_hz
+        times = EventTimes(onset_s, end_s, read_clock())
+        self._sink.send(pause_message(self._node, self._stream, ident, pause, self._samples, times, limit_s))
+        contact, why = ("yes" if pause.touches else "unknown"), f" reason={pause.why!r}" if pause.why else ""
+        logger.info(
+            "stream=%s pause=%s at_s=%.2f contact=%s%s", self._stream, pause.kind, onset / self._rate_hz, contact, why
+        )
 
     def _follow(self, event: Event) -> tuple[str, int, float]:
         """Id and `rev` of an event, and the wall time of its onset, which stays as it was."""

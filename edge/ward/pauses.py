@@ -124,10 +124,11 @@ class Pauses:
                 self._judge(touches, found)
         return found
 
-    def flush(self) -> list[Pause]:
-        """End of stream: a pause that lasts is over."""
+    def flush(self, why: str = STREAM_END) -> list[Pause]:
+        """No sound follows that could be joined to what was: a pause that lasts is over, and the count begins anew."""
         found: list[Pause] = []
-        self._close(STREAM_END, found)
+        self._close(why, found)
+        self._forget()
         return found
 
     def _hear(self, score: float, level_db: float) -> None:

@@ -26,7 +26,7 @@ from edge.contract.fields import rfc3339
 from edge.contract.tables import Columns
 from edge.server.exports.tables import cell_text
 from edge.server.history.sequences import Hole, Range, Start, holes
-from edge.server.history.tables import ALARMS, BEDS, EVENTS, GROUPS, HOUR_MS, HOURS, LOSSES, SEQUENCES, STARTS
+from edge.server.history.tables import ALARMS, BEDS, EVENTS, GROUPS, HOUR_MS, HOURS, LOSSES, PAUSES, SEQUENCES, STARTS
 
 JUDGED_MS = HOUR_MS // 2  # of an hour, at least, for a burden; as trends do it in a minute
 PLACE: Columns = {"site": "text", "node": "text", "stream": "text"}
@@ -180,6 +180,28 @@ def alarms(connection: Connection, asked: Asked) -> Answer:
     query = wanted.join(BEDS, BEDS.c.id == a.bed_id).where(when, *asked.places()).order_by(a.changed_ms)
     names = ("condition", "priority", "cause", "signal", "by", "why", "mode")
     return Answer({"changed": "time", **PLACE, **dict.fromkeys(names, "text")}, connection.execute(query).all())
+
+
+def pauses(connection: Connection, asked: Asked) -> Answer:
+    """Each pause of breath that began in the time, as it was said last."""
+    p, later = PAUSES.c, PAUSES.alias("later")
+    when = and_(p.onset_ms >= asked.begin_ms, p.onset_ms < asked.end_ms)
+    length_s = (p.end_ms - p.onset_ms) / 1000.0
+    wanted = select(p.onset_ms, *_place(), length_s, p.limit_s, p.contact, p.type, p.end_reason, p.mode, p.id)
+    of_day = wanted.join(BEDS, BEDS.c.id == p.bed_id).where(_of_beds(connection, p.bed_id, asked), when)
+    query = of_day.where(~exists().where(later.c.id == p.id, later.c.rev > p.rev)).order_by(p.onset_ms, p.id)
+    columns: Columns = {
+        "onset": "time",
+        **PLACE,
+        "length_s": "number",
+        "limit_s": "number",
+        "contact": "truth",
+        "said": "text",
+        "end_reason": "text",
+        "mode": "text",
+        "id": "text",
+    }
+    return Answer(columns, connection.execute(query).all())
 
 
 def holes_of(connection: Connection) -> Answer:

@@ -41,6 +41,7 @@ from edge.contract.alarms import TransitionMessage
 from edge.contract.clips import ClipMessage
 from edge.contract.events import EventMessage, GapMessage
 from edge.contract.fields import milliseconds_of
+from edge.contract.pauses import PauseMessage
 from edge.contract.trend import TrendMessage, Window
 
 GROUPS = ("continuous", "discontinuous")
@@ -52,6 +53,7 @@ TIMES: Mapping[str, str] = {
     "losses": "hour_ms",
     "alarms": "changed_ms",
     "gaps": "told_ms",
+    "pauses": "onset_ms",
 }
 """Table -> its column that says how old a row is, of all tables that grow for ever."""
 
@@ -89,6 +91,24 @@ EVENTS = Table(
     Column("model_id", Text, nullable=False),
     Column("model_sha256", Text, nullable=False),
     Index("events_by_bed", "bed_id", "onset_ms"),
+)
+PAUSES = Table(
+    "pauses",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("rev", BigInteger, primary_key=True),
+    Column("onset_ms", BigInteger, nullable=False),
+    Column("bed_id", BigInteger, ForeignKey("beds.id"), nullable=False),
+    Column("type", Text, nullable=False, doc="onset or end"),
+    Column("mode", Text, nullable=False),
+    Column("end_ms", BigInteger, doc="One past it; NULL: not known."),
+    Column("limit_s", Float, nullable=False),
+    Column("contact", Boolean, nullable=False, doc="Whether there was evidence that the sensor touched somebody."),
+    Column("end_reason", Text),
+    Column("late", Boolean, nullable=False),
+    Column("boot_id", Text, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Index("pauses_by_bed", "bed_id", "onset_ms"),
 )
 GAPS = Table(
     "gaps",
@@ -186,6 +206,7 @@ class Batch:
     events: list[Row] = field(default_factory=list)
     gaps: list[Row] = field(default_factory=list)
     alarms: list[Row] = field(default_factory=list)
+    pauses: list[Row] = field(default_factory=list)
     minutes: list[Row] = field(default_factory=list)
     """With `lost_ms` by cause beside the columns of the table."""
     numbers: list[tuple[Place, int, int]] = field(default_factory=list)
@@ -209,6 +230,8 @@ class Batch:
             return
         if isinstance(record, EventMessage):
             self.events.append(_row(record, onset=record.at_s, end=record.end_s))
+        elif isinstance(record, PauseMessage):
+            self.pauses.append(_row(record, onset=record.at_s, end=record.end_s))
         elif isinstance(record, GapMessage):
             self.gaps.append(_row(record, told=record.at_s))
         else:
@@ -221,11 +244,11 @@ class Batch:
 
     def places(self) -> set[Place]:
         """Every bed and node that it names."""
-        rows: Iterable[Row] = (*self.events, *self.gaps, *self.alarms, *self.minutes)
+        rows: Iterable[Row] = (*self.events, *self.gaps, *self.alarms, *self.pauses, *self.minutes)
         return {row["place"] for row in rows} | {place for place, _, _ in self.numbers}
 
 
-def _row(one: EventMessage | GapMessage | TransitionMessage, **times_s: float | None) -> Row:
+def _row(one: EventMessage | GapMessage | PauseMessage | TransitionMessage, **times_s: float | None) -> Row:
     """The row of a message with its `place`, and these times of it in milliseconds."""
     (row,) = one.rows()
     times = {f"{name}_ms": None if at_s is None else milliseconds_of(at_s) for name, at_s in times_s.items()}

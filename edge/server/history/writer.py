@@ -29,6 +29,7 @@ from edge.server.history.tables import (
     HOURS,
     LOSSES,
     MINUTES,
+    PAUSES,
     SEQUENCES,
     STARTS,
     Batch,
@@ -38,7 +39,7 @@ from edge.server.history.tables import (
 )
 
 MAX_PLACES = 100_000  # beds and nodes; a node that invents beds does not fill the disk
-COUNTED = {"events": EVENTS, "gaps": GAPS, "alarms": ALARMS, "minutes": MINUTES}
+COUNTED = {"events": EVENTS, "gaps": GAPS, "alarms": ALARMS, "pauses": PAUSES, "minutes": MINUTES}
 SOUNDS = tuple(f"{group}_ms" for group in GROUPS)
 
 logger = logging.getLogger(__name__)

@@ -30,6 +30,7 @@ from edge.delivery.messages import (
     finish,
     gap_message,
     model_name,
+    pause_message,
     status_body,
 )
 from edge.delivery.outbox import Outbox
@@ -49,6 +50,7 @@ from edge.types import Event, Gap
 from edge.ward.alarm_records import AlarmState, Answer, BedLimit, Key, Person, Rule, Transition
 from edge.ward.burden import GroupBurden, Reading, WindowBurden
 from edge.ward.coverage import Covered
+from edge.ward.pauses import Pause
 from edge.ward.respiratory_rate import RateReading
 from tests.edge.clips.clips import HEARING, clip
 from tests.edge.fakes import Bursts, LoudnessModel
@@ -115,6 +117,13 @@ def events() -> Iterator[tuple[str, bytes]]:
 
 
 def of_sound() -> Iterator[tuple[str, bytes]]:
+    begun = Pause("onset", 3750, 4063, touches=True)
+    times = EventTimes(WALL_S, None, ClockReading(True, -1.25, 12.0))
+    told = pause_message(NODE, "bed1", ID, begun, (256, 8000), times, 10.0)
+    yield sent(told)
+    over = Pause("end", 3750, 4375, True, "lost sound")
+    yield sent(pause_message(NODE, "bed1", ID, over, (256, 8000), EventTimes(WALL_S, WALL_S + 20), 10.0), True)
+    yield sent(end_after_restart(NODE, told.body), True)
     yield sent(gap_message(NODE, "bed1", Gap(16_000, 24_000, "overrun"), 8000))
     yield sent(gap_message(NODE, "bed1", Gap(16_000, 24_000, "31 gaps"), 8000), count=31)
     whole = dataclasses.replace(clip(WALL_S), id=ID)

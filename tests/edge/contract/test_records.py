@@ -14,7 +14,7 @@ from edge.contract.events import EventMessage
 from edge.contract.tables import COLUMNS, in_file
 from edge.contract.topics import is_self_test
 from edge.contract.trend import TrendMessage
-from tests.edge.server.exports.messages import BED, NURSE, event, transition, trend
+from tests.edge.server.exports.messages import BED, NURSE, event, pause, transition, trend
 
 PREFIX = "laennec/v1"
 OF_NODE = "laennec/v1/ward-b/edge-7/alarm/clock/transition"
@@ -25,6 +25,8 @@ MESSAGES: list[tuple[str, str, dict[str, Any]]] = [
     ("trends", f"{BED}/trend", trend()),
     ("trends", f"{BED}/trend", trend(known=False)),
     ("alarms", f"{BED}/alarm/continuous/transition", transition("Ack", "acknowledged", 3, by=NURSE)),
+    ("pauses", f"{BED}/pause", pause("onset")),
+    ("pauses", f"{BED}/pause", pause("end", 14.0)),
     ("alarms", OF_NODE, transition("On", "raised", 1, stream="", condition="clock")),
 ]
 
@@ -63,6 +65,12 @@ def test_a_trend_is_a_row_for_each_window_and_group_and_what_is_unknown_is_none(
     unknown = rows_of("trends", taken(f"{BED}/trend", trend(known=False)))[0]
     assert (unknown["burden_s_per_min"], unknown["coverage"]) == (None, 0.25)
     assert json.loads(str(unknown["missing_s"])) == {"no_contact": 45.0}
+
+
+def test_a_pause_is_a_row_that_has_no_end_while_it_lasts() -> None:
+    (onset,), (end,) = (rows_of("pauses", taken(f"{BED}/pause", body)) for body in (pause("onset"), pause("end", 14.0)))
+    assert (onset["onset"], onset["end"], onset["end_reason"]) == ("2027-01-15T08:00:00.000Z", None, None)
+    assert (end["end"], end["end_reason"], end["contact"]) == ("2027-01-15T08:00:14.000Z", "breath", False)
 
 
 def test_who_acknowledged_an_alarm_is_in_its_row() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -10,16 +11,19 @@ import pytest
 import edge.node.breath
 from edge.contract.fields import Body
 from edge.contract.trend import BREATH_EXPIRY_S
+from edge.delivery.messages import EventTimes, end_after_restart, finish, pause_message
 from edge.detector.pipeline import Pipeline
 from edge.model.model import Model, load_model
 from edge.node.breath import BedBreath, BreathRates
 from edge.node.stream_status import State, StreamStatus
-from edge.types import Block
+from edge.settings.node import Stream
+from edge.types import Block, Gap
+from edge.ward.pauses import Pause
 from edge.ward.respiratory_rate import LOST, RateReading
 from tests.edge.conftest import SCHEMAS
 from tests.edge.fakes import LoudnessModel
 from tests.edge.node.test_stream_state import Time
-from tests.edge.streaming import NODE
+from tests.edge.streaming import NODE, Driven, Heard, Script, clock_s
 from training.synthetic.patient import Patient
 
 SECONDS = 40
@@ -70,7 +74,13 @@ def test_masked_sound_leaves_no_number_behind(model: Model) -> None:
 def test_a_bed_that_stops_breathing_is_without_breath_and_lost_sound_is_unknown(model: Model) -> None:
     pipeline = Pipeline(model, outside="ignore")  # a made chest is called rubbing
     breath = BedBreath(model, pipeline)
-    breath.watch_pauses(10.0)
+    told = list[tuple[str, str, bool]]()
+
+    def tell(pause: Pause, limit_s: float) -> None:
+        told.append((pause.kind, pause.why, pause.touches))
+        assert limit_s == 10.0
+
+    breath.watch_pauses(10.0, tell, is_touching=lambda: True)
     sound = _breathing(24.0)
     assert breath.is_without(0.0, 0) is None, "nothing was heard"
     pipeline.push(sound)
@@ -83,6 +93,45 @@ def test_a_bed_that_stops_breathing_is_without_breath_and_lost_sound_is_unknown(
     masked = 20 * 8000
     pipeline.push(Block(stop, np.zeros(masked, np.float32), np.zeros(masked, np.bool_)))
     assert breath.is_without(0.0, stop + masked) is None, "masked"
+    breath.look(0.0, stop)
+    assert told == [("onset", "", True)]
+    breath.look(0.0, stop + masked)
+    assert told == [("onset", "", True), ("end", "lost sound", True)]
+
+
+@pytest.mark.parametrize(("last", "reason"), [(Gap(0, 0, "device", restart=True), "lost_sound"), (None, "stream_end")])
+def test_a_pause_is_told_with_its_onset_and_its_end_also_where_what_comes_then_is_not_known(
+    model: Model, last: Gap | None, reason: str
+) -> None:
+    settings, said = Stream(id="bed1", source="script", pace=False, outside="ignore"), Heard()
+    bed = Driven(settings, Script(), said, model)  # type: ignore[arg-type]
+    bed.watch_pauses(10.0)
+    sound = _breathing(24.0)
+    still = (0.001 * np.random.default_rng(1).standard_normal(20 * 8000)).astype(np.float32)
+    blocks = [sound, Block(sound.stop, still, np.ones(len(still), np.bool_))]
+    bed.hear(*blocks, *([] if last is None else [last]))
+    told = [message for message in said if message.topic.endswith("/pause")]
+    assert len(told) == (1 if last is None else 2), "a node whose source goes on has no end yet"
+    bed.close()
+    onset, end = (message for message in said if message.topic.endswith("/pause"))
+    for rev, message in enumerate((onset, end), 1):
+        assert message.event == (message.body["id"], rev)
+        SCHEMAS["laennec.pause/1"].validate(json.loads(finish({**message.body, "seq": rev}, False, 0.0)))
+    assert (onset.body["id"], onset.body["type"], onset.body["time"]["end"]) == (end.body["id"], "onset", None)
+    assert end.body["end_reason"] == reason
+    samples = end.body["sample"]
+    assert samples["onset"] / 8000 == pytest.approx(SECONDS, abs=3.0), "where the last breath was over"
+    length_s = (samples["end"] - samples["onset"]) / 8000
+    times = end.body["time"]
+    assert clock_s(times["end"]) - clock_s(times["onset"]) == pytest.approx(length_s, abs=0.002)
+
+
+def test_the_end_of_a_pause_that_a_kill_left_open_is_one_of_a_pause() -> None:
+    times = EventTimes(1.0, None)
+    onset = pause_message(NODE, "bed1", "A" * 26, Pause("onset", 0, 400, touches=False), (256, 8000), times, 10.0)
+    end = end_after_restart(NODE, onset.body)
+    assert (end.topic, end.event) == (onset.topic, ("A" * 26, 2))
+    assert (end.body["schema"], end.body["end_reason"], end.body["contact"]) == ("laennec.pause/1", "restart", False)
 
 
 def test_pauses_are_not_looked_for_unless_somebody_asks(model: Model) -> None:

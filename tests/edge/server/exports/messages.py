@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from edge.contract.events import ModelName
 from edge.contract.message import encode
 from edge.delivery.alarm_messages import AlarmNow, alarm_body, transition_message
-from edge.delivery.messages import EventTimes, Node, event_message, finish
+from edge.delivery.messages import EventTimes, Node, event_message, finish, pause_message
 from edge.types import Event
 from edge.ward.alarm_records import AlarmState, Key, Person, Rule, Transition
+from edge.ward.pauses import Pause
 from tests.edge.conftest import SCHEMAS
 
 GOLDEN = Path(__file__).parents[3] / "golden" / "exports"
@@ -41,6 +42,16 @@ def event(kind: str, rev: int, end_s: float | None, label: str = "wheeze", node:
     times = EventTimes(WALL_S, None if end_s is None else WALL_S + end_s)
     message = event_message(node, "bed1", ("01M82V69XRES0V4E6QY2DZ65JA", rev), found, 8000, times, MODEL)
     return checked(finish({**message.body, "seq": rev}, False, WALL_S + 2.0))
+
+
+def pause(kind: Literal["onset", "end"], end_s: float | None = None, seq: int = 1) -> dict[str, Any]:
+    """One message of a pause of breath that begins at `WALL_S`, without evidence of contact."""
+    stop = 250 + round(31.25 * (10.0 if end_s is None else end_s))
+    told, times = Pause(kind, 250, stop, False, "breath" if kind == "end" else ""), EventTimes(WALL_S, None)
+    if end_s is not None:
+        times = EventTimes(WALL_S, WALL_S + end_s)
+    message = pause_message(NODE, "bed1", "01M82V69XRES0V4E6QY2DZ65JB", told, (256, 8000), times, 10.0)
+    return checked(finish({**message.body, "seq": seq, "seq_start": 1}, False, WALL_S + 12.0))
 
 
 def window(seconds: int, known: bool = True) -> dict[str, Any]:

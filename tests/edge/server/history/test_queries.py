@@ -8,10 +8,20 @@ import pytest
 from sqlalchemy import Connection
 
 from edge.server.history.database import open_database, transaction
-from edge.server.history.queries import Asked, alarms, burden_by_bed, burden_by_hour, coverage, events, holes_of, show
+from edge.server.history.queries import (
+    Asked,
+    alarms,
+    burden_by_bed,
+    burden_by_hour,
+    coverage,
+    events,
+    holes_of,
+    pauses,
+    show,
+)
 from edge.server.history.tables import HOUR_MS
 from edge.server.history.writer import HistoryWriter
-from tests.edge.server.exports.messages import BED, NURSE, WALL_S, event, transition
+from tests.edge.server.exports.messages import BED, NURSE, WALL_S, event, pause, transition
 from tests.edge.server.history.messages import batch, minute
 
 EIGHT_MS = round(WALL_S * 1000)  # 08:00
@@ -42,6 +52,19 @@ def test_a_sound_is_one_row_as_it_was_said_last(ward: Connection) -> None:
     assert tuple(answer.rows[0])[:7] == (EIGHT_MS, *PLACE, "wheeze", 1.5, 0.93)
     assert tuple(answer.rows[0])[8:10] == (True, "end")
     assert [row[5] for row in answer.rows] == [1.5, None], "how long the other was is not known"
+
+
+def test_a_pause_is_one_row_as_it_was_said_last_and_copies_change_nothing(ward: Connection, url: str) -> None:
+    assert pauses(ward, DAY).rows == []
+    writer = HistoryWriter(url)
+    for bodies in ([pause("onset", seq=5)], [pause("end", 14.0, 6), pause("onset", seq=5)]):
+        writer.write(batch(*bodies))
+        with transaction(writer._engine) as connection:
+            (row,) = pauses(connection, DAY).rows
+        assert tuple(row)[:4] == (EIGHT_MS, *PLACE)
+        expected = (None, 10.0, False, "onset", None) if len(bodies) == 1 else (14.0, 10.0, False, "end", "breath")
+        assert tuple(row)[4:9] == expected
+    writer.close()
 
 
 @pytest.mark.parametrize("bed", ["bed2", "edge-7/bed2", "ward-b/edge-7/bed2"])

@@ -13,10 +13,10 @@ from sqlalchemy import delete, func, select, text
 
 from edge.errors import ConfigError, SourceError
 from edge.server.history.database import DatabaseAwayError, check_tables, open_database, transaction
-from edge.server.history.tables import BEDS, HOUR_MS, HOURS, LOSSES, METADATA, MINUTES, STARTS, Batch, hour_of
-from edge.server.history.writer import HistoryWriter
+from edge.server.history.tables import BEDS, HOUR_MS, HOURS, LOSSES, METADATA, MINUTES, PAUSES, STARTS, Batch, hour_of
+from edge.server.history.writer import COUNTED, HistoryWriter
 from edge.ward.alarm_records import Person
-from tests.edge.server.exports.messages import WALL_S, event, transition, trend
+from tests.edge.server.exports.messages import WALL_S, event, pause, transition, trend
 from tests.edge.server.history.messages import batch, gap, minute
 from tests.edge.server.history.postgres import Postgres
 
@@ -39,11 +39,18 @@ def rows(url: str, query: Any) -> list[tuple[Any, ...]]:
 
 
 def test_copies_change_nothing_in_one_batch_or_in_two(writer: HistoryWriter, url: str) -> None:
-    said = [event("onset", 1, None), event("end", 2, 1.5), gap(), trend(), transition("On", "raised", 3)]
+    said = [
+        event("onset", 1, None),
+        event("end", 2, 1.5),
+        gap(),
+        trend(),
+        transition("On", "raised", 3),
+        pause("onset"),
+    ]
     first = writer.write(batch(*said, *said))
-    assert first == {"events": 2, "gaps": 1, "alarms": 1, "minutes": 1, "copies": 5}
+    assert first == {"events": 2, "gaps": 1, "alarms": 1, "minutes": 1, "pauses": 1, "copies": 6}
     before = [rows(url, select(table)) for table in METADATA.sorted_tables if table.name != "sequences"]
-    assert writer.write(batch(*said)) == {"events": 0, "gaps": 0, "alarms": 0, "minutes": 0, "copies": 5}
+    assert writer.write(batch(*said)) == dict.fromkeys(COUNTED, 0) | {"copies": 6}
     assert [rows(url, select(table)) for table in METADATA.sorted_tables if table.name != "sequences"] == before
 
 
@@ -193,7 +200,8 @@ def test_tables_of_an_older_version_are_not_read_and_the_ingester_brings_them_up
     writer.prepare()
     engine = open_database(url, writes=True)
     with transaction(engine) as connection:  # as the first release left them
-        connection.execute(text("DROP TABLE starts"))
+        for table in (STARTS, PAUSES):
+            table.drop(connection)
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
     with pytest.raises(ConfigError, match="older version of Laennec; start  laennec ingest"):
         check_tables(engine)

@@ -1,0 +1,108 @@
+"""Pauses of breath of a bed: each numbered and sent until the broker has it, as events are.
+
+Not for deciding what a pause is (`edge.ward.pauses`), nor an alarm (`edge.contract.alarms`).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import ConfigDict, Field
+
+from edge.contract.events import AN_END, EVENT_EXPIRY_S, NO_END, EventSample, EventTime
+from edge.contract.fields import Absent, Hash, Hex, Id, Late, Mode, Number, Seconds, Seq, SeqBefore, SeqStart, Ulid
+from edge.contract.message import Message, Wire
+from edge.contract.tables import Row
+
+
+class PauseMessage(Message):
+    """A stretch of measurable sound without breath: it has lasted limit_s (onset, rev 1), or it is over (end, rev 2).
+
+    Only where the settings ask for alarms of pauses. Both have the same id; copies, order, and a node that was killed
+    are as of events. It is no vital sign that anybody cleared: many pauses are missed, and some of these are none
+    (ward/README.md has the figures).
+    """
+
+    wire: ClassVar[Wire] = Wire(
+        "laennec.pause/1",
+        ("s/+/pause",),
+        "onset and end of a pause of breath ([ward/README.md](../ward/README.md#pauses-of-breath))",
+        expiry_s=EVENT_EXPIRY_S,
+    )
+    model_config = ConfigDict(
+        json_schema_extra={
+            "if": {"properties": {"type": {"const": "end"}}},
+            "then": {
+                "required": ["end_reason"],
+                "properties": {"rev": {"const": 2}},
+                "if": {"properties": {"end_reason": {"const": "restart"}}},
+                "then": {"properties": NO_END},
+                "else": {"properties": AN_END},
+            },
+            "else": {"properties": {**NO_END, "rev": {"const": 1}, "end_reason": False}},
+        }
+    )
+
+    id: Ulid = Field(description="Of the pause, the same in its onset and its end.")
+    rev: Number
+    seq: Seq
+    type: Literal["onset", "end"]
+    mode: Mode
+    node: Id
+    stream: Id
+    site: Id = Field(description="As it was, like node and mode, when it was decided.")
+    boot_id: Hex = Field(description="As of an event.")
+    late: Late
+    sample: EventSample
+    time: EventTime
+    limit_s: Seconds = Field(description="From which length on it is a pause, seconds: an onset is told so late.")
+    contact: bool = Field(
+        description="Whether there was evidence, so far, that the sensor touches somebody. false: no breath is heard, "
+        "and nobody knows whether it is the patient or the sensor."
+    )
+    end_reason: Literal["breath", "lost_sound", "stream_end", "restart"] | Absent = Field(
+        None,
+        description="Only in an end. breath: one was heard. lost_sound, stream_end: what came then is not known. "
+        "restart: the node was killed; when it ended is not known.",
+    )
+    config: Hash | Absent = Field(None, description="Hash of the settings that were in force.")
+    seq_start: SeqStart = None
+    seq_before: SeqBefore = None
+    resent: Literal[True] | Absent = Field(None, description="true: published again from the node's log. Else absent.")
+
+    @property
+    def at_s(self) -> float:
+        """Its onset."""
+        return self.time.onset
+
+    @property
+    def key(self) -> str:
+        """The same for every copy of a message."""
+        return f"{self.id}/{self.rev}"
+
+    @property
+    def end_s(self) -> float | None:
+        """One past it; None: it lasts, or it is not known."""
+        return self.time.end
+
+    def rows(self) -> list[Row]:
+        """One, of the table `pauses`."""
+        return [
+            {
+                "onset": self.time.onset,
+                "end": self.time.end,
+                "site": self.site,
+                "node": self.node,
+                "stream": self.stream,
+                "mode": self.mode,
+                "id": self.id,
+                "rev": self.rev,
+                "type": self.type,
+                "limit_s": self.limit_s,
+                "contact": self.contact,
+                "end_reason": self.end_reason,
+                "late": self.late,
+                "boot_id": self.boot_id,
+                "seq": self.seq,
+            }
+        ]
