@@ -3,7 +3,8 @@
 Not for making messages. Whoever has a message calls `send` or `set_state` and goes on at once; this thread writes it to
 the disk, publishes it, and takes it off the disk when the broker has acknowledged it. After a (re)connection the
 order is: status, retained state, live messages, then the backlog, oldest first and at a bounded rate, marked `late`;
-but the messages of one event keep their order (`edge.delivery.sender`).
+but the messages of one event keep their order (`edge.delivery.sender`). Where the broker takes less than there is, and
+events would reach it `BEHIND_S` after their sound, updates are left out, and measured values leave room for events.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from edge.contract.fields import Body
 from edge.contract.message import encode
 from edge.contract.status import STATUS_EXPIRY_S, NodeState
 from edge.delivery.disk import STALLED_S
-from edge.delivery.latency import DeliveryLag, LatencyCounts, StageTimes, with_sending
+from edge.delivery.latency import BEHIND_S, DeliveryLag, LatencyCounts, StageTimes, with_sending
 from edge.delivery.message_inbox import GapLimit, MessageInbox
 from edge.delivery.messages import Message, Node, finish, status_body
 from edge.delivery.mqtt_client import Listening
 from edge.delivery.outbox import Outbox
-from edge.delivery.sender import InFlight, Passing, Refusals, next_messages
+from edge.delivery.sender import InFlight, Passing, Refusals, next_messages, next_states
 from edge.delivery.session import Acknowledged, Connected, Disconnected, MqttSession, Signal
 from edge.log import RateLimitedLog
 from edge.settings.broker import Mqtt
@@ -34,8 +35,7 @@ TIDY_S = 30.0  # how often the outbox drops what is too old and tries a disk tha
 RETRY_S = 30.0  # a message that the broker refused is tried again after this long
 STOPPED_S = 0.5  # how long `stopped` may wait for its acknowledgement
 
-Clock = Callable[[], float]
-"""Seconds, each time that it is asked."""
+Clock = Callable[[], float]  # gives seconds
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ class Dispatch:
         self._first = list(seqs)
 
     def set_state(self, topic: str, body: Body | None, expiry_s: int | None = None) -> None:
-        """Publish a retained value: only the last of a topic counts, and it is published again after a reconnection."""
+        """Publish a retained value (None: remove it): the last of a topic counts, and goes out in each connection."""
         with self._mutex:
             self._state[topic] = (body, expiry_s)
             self._unpublished.add(topic)
@@ -111,10 +111,6 @@ class Dispatch:
         """Publish what somebody waits for now; it is lost where the connection is gone, and they ask again."""
         self._answers.put((topic, encode(body), expiry_s, correlation))
         self._wake.set()
-
-    def clear_state(self, topic: str) -> None:
-        """Remove a retained value from the broker, in every connection of this process."""
-        self.set_state(topic, None)
 
     @property
     def told(self) -> dict[str, int] | None:
@@ -294,7 +290,7 @@ class Dispatch:
         """Retained values that the broker does not have yet."""
         in_flight, now_s = self._in_flight, self._monotonic()
         with self._mutex:
-            topics = sorted(self._unpublished)[: in_flight.send_quota]
+            topics = next_states(self._unpublished, in_flight.send_quota, self.lag.status.lag_s > BEHIND_S)
             values = [(topic, *self._state[topic]) for topic in topics]
             self._unpublished.difference_update(topics)
         for topic, body, expiry_s in values:
@@ -309,21 +305,30 @@ class Dispatch:
             in_flight.retry_s = now_s
             self.lag.dropped(self._outbox.gone(self.lag.followed))
         for entry in next_messages(in_flight, self._outbox, now_s):
+            if entry.body.get("type") == "update" and self.lag.is_late(entry.seq, now_s, BEHIND_S):
+                self._outbox.leave_out(entry.seq)
+                self._give_up(entry.seq)
+                continue
             body = with_sending(entry.body, self._stages.sending(entry.event, self._monotonic()))
             is_late = entry.seq <= in_flight.backlog_end or self.lag.is_late(entry.seq, now_s)
-            payload = finish(body, is_late, self._wall())
             topic = self._node.current_topic(entry.topic, entry.body.get("stream", ""))
             if topic is None:  # of a damaged disk; the broker would end the connection
                 self._drop("a message on the disk has no topic of the contract")
                 self._outbox.ack([entry.seq])
-                self.lag.dropped([entry.seq])
-                self._in_flight.release_held(entry.seq)
+                self._give_up(entry.seq)
                 continue
-            mid = self._session.publish(topic, payload, False, entry.expiry_s)
+            mid = self._session.publish(topic, finish(body, is_late, self._wall()), False, entry.expiry_s)
             in_flight.record(mid, entry.seq, now_s)
             if mid is not None:
                 self._stages.sent(entry.event, body)
                 self.lag.sent(entry.seq, body, self._monotonic())
+
+    def _give_up(self, seq: int) -> None:
+        """A message that has left the outbox is not sent; what waits for it goes in the next step."""
+        self._changes = self._outbox.changes
+        self.lag.dropped([seq])
+        self._in_flight.release_held(seq)
+        self._wake.set()
 
     def _check_timeouts(self) -> None:
         in_flight, now_s = self._in_flight, self._monotonic()

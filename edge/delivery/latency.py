@@ -116,6 +116,7 @@ def with_sending(body: Body, sending: Sending) -> Body:
 
 
 LATE_S = 5.0  # an event takes 1.6 to 2.5 s from its sound on a box and a network that keep up
+BEHIND_S = 3.5  # from here on what can be missed makes room
 MOST_FOLLOWED = 16_384  # events that are followed on their way; of those beyond, the oldest say enough
 REMEMBERED_S = 10.0  # for how long what was acknowledged last says how late a stream is
 BEFORE_DECISION = ("sound", "window", "scored")
@@ -164,10 +165,10 @@ class DeliveryLag:
             self._followed[seq] = (stream, sound_s)
             self._waiting.setdefault(stream, {})[seq] = sound_s
 
-    def is_late(self, seq: int, now_s: float) -> bool:
+    def is_late(self, seq: int, now_s: float, late_s: float = LATE_S) -> bool:
         """Whether an event that is sent now is late by itself."""
         found = self._followed.get(seq)
-        return found is not None and now_s - found[1] > LATE_S
+        return found is not None and now_s - found[1] > late_s
 
     def sent(self, seq: int, body: Body, now_s: float) -> None:
         """It went out, with these stages."""

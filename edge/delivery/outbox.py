@@ -222,6 +222,13 @@ class Outbox:
             self._disk.ack(on_disk)
             self._publish()
 
+    def leave_out(self, update: int) -> None:
+        """Drop the update with this `seq`: the broker takes too little, and the end of its sound repeats it."""
+        self.ack([update])
+        with self._mutex:
+            self._count_dropped({CAUSES[MessagePriority.UPDATE]: 1})
+            self._publish()
+
     def tidy(self) -> None:
         """Drop what is too old, and move messages from memory to disk if it works again; to be called regularly."""
         with self._mutex:

@@ -38,6 +38,7 @@ from edge.contract.message import encode
 from edge.delivery.session import MqttSession
 from edge.delivery.store import MAX_SEQ, Entry
 
+MEASURED = ("/trend", "/breath", "/shadow")  # ends of the topics of values that are measured anew every few seconds
 BACKLOG_PER_S = 100.0  # an hour of 20 busy beds in a minute, without drowning a consumer
 
 
@@ -160,6 +161,18 @@ class Waiting(Protocol):
 
     def earlier(self, entry: Entry) -> list[Entry] | None:
         """What still waits of the same event with a lower `rev`, lowest first; None if that cannot be known now."""
+
+
+def next_states(topics: Iterable[str], quota: int, is_behind: bool) -> list[str]:
+    """The topics of the retained values that may go now, alarms first.
+
+    Args:
+        topics: of those that the broker does not have.
+        quota: how many messages may be sent.
+        is_behind: whether events are; then three quarters are theirs, and what is measured waits longest.
+    """
+    order = sorted(topics, key=lambda topic: (is_behind and topic.endswith(MEASURED), topic))
+    return order[: -(-quota // 4) if is_behind else quota]
 
 
 def next_messages(in_flight: InFlight, outbox: Waiting, now_s: float) -> Iterator[Entry]:

@@ -169,7 +169,7 @@ class Service:
         self._dispatch.send_first(self._outbox.ended_by_restart())
         self._publish_info()
         for topic in self._retained.begin(self._stream_topics):  # of what was taken out of the settings
-            self._dispatch.clear_state(topic)
+            self._dispatch.set_state(topic, None)
         self._looks.start()
         self._dispatch.start()
         self._trends.start()

@@ -1,4 +1,4 @@
-"""How late events are: what the outbox drops is forgotten, and saying it looks at one event of each stream."""
+"""How late events are, and what makes room where they are: updates, then values that are measured anew."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.latency import DeliveryLag
 from edge.delivery.messages import Message
-from tests.edge.dispatching import Box, Session, Time, clock, dispatch, event, outbox, session, step
+from tests.edge.dispatching import NODE, Box, Session, Time, clock, dispatch, event, outbox, session, step
 
 __all__ = ["clock", "dispatch", "outbox", "session"]
 
@@ -77,3 +77,61 @@ def test_an_event_that_the_outbox_drops_is_late_no_more(
     step(dispatch)
     assert sum(outbox.status.evicted.values()) > 0
     assert set(dispatch.lag.status.lags_s) <= {"bed2"}
+
+
+def _told(number: int, rev: int, kind: str, decided_s: float) -> Message:
+    found = at(number, decided_s)
+    return replace(found, body={**found.body, "type": kind, "stream": "bed1"}, event=("id1", rev))
+
+
+def test_an_update_that_would_come_late_is_left_out_and_counted_and_the_end_behind_it_goes(
+    dispatch: Dispatch, session: Session, outbox: Box, clock: Time
+) -> None:
+    session.up("first", in_flight=2)
+    step(dispatch)
+    session.ack(1)
+    sound = [_told(n, n, kind, clock()) for n, kind in enumerate(("onset", "update", "update", "end"), start=1)]
+    step(dispatch, *sound)
+    assert session.news() == ["status", 1]  # what follows of the same sound waits for the acknowledgement
+    clock.now_s += 3.6
+    session.ack(2)
+    for _ in sound:
+        step(dispatch)
+    assert session.news() == [4]
+    assert outbox.status.evicted["update"] == 2
+    session.ack(3)
+    step(dispatch)
+    assert outbox.status.waiting == 0
+    step(dispatch, _told(5, 1, "onset", clock()))
+    assert [(body["n"], body["late"]) for _, _, body, *_ in session.sent] == [(5, False)]
+
+
+def test_an_update_in_time_goes(dispatch: Dispatch, session: Session, outbox: Box, clock: Time) -> None:
+    session.up("first")
+    step(dispatch)
+    step(dispatch, _told(1, 1, "onset", clock()))
+    session.ack(2)
+    clock.now_s += 3.4
+    step(dispatch, _told(2, 2, "update", clock() - 3.4))
+    assert session.news() == ["status", 1, 2]
+    assert outbox.status.evicted["update"] == 0
+
+
+def test_where_events_are_behind_measured_values_go_last_and_leave_three_quarters_of_the_room(
+    dispatch: Dispatch, session: Session, clock: Time
+) -> None:
+    session.up("first", in_flight=8)
+    step(dispatch)
+    session.ack(1)
+    step(dispatch, at(1, clock()))
+    clock.now_s += 4
+    step(dispatch)
+    session.news()
+    for name in ("s/bed1/trend", "s/bed1/status", "alarm/a", "health"):
+        dispatch.set_state(NODE.topic(*name.split("/")), {})
+    step(dispatch, *(at(number, clock(), "bed2") for number in range(2, 10)))
+    assert session.news() == ["alarm/a", "health", 2, 3, 4, 5, 6]  # of 7 that may go, 2 are state
+    for mid in range(2, 10):
+        session.ack(mid)
+    step(dispatch)
+    assert session.news()[:2] == ["s/bed1/status", "s/bed1/trend"]
