@@ -48,7 +48,7 @@ RUN_BY = {  # where a command like this is run, with other names and places
     "laennec adapt": "tests/system/edge/test_adapt_command.py",
     "laennec detect --adaptation": "tests/system/edge/test_adapt_command.py",
     "laennec doctor --config": "tests/system/edge/test_doctor.py",
-    "laennec board": "tests/system/edge/server/board/test_sign_in.py",
+    "laennec board": "tests/system/edge/server/board/test_users_command.py",
     "laennec export collect": "tests/system/edge/test_export.py",
     "laennec export convert": "tests/system/edge/test_export.py",
     "laennec export labels": "tests/system/edge/server/board/test_bed_labels.py",
@@ -158,12 +158,10 @@ def _laennec(arguments: Sequence[str], is_whole: bool = True) -> None:
     """
     command: Any = typer.main.get_command(app)
     rest = list(arguments)
-    while hasattr(command, "commands") and (rest or not command.invoke_without_command):
+    while hasattr(command, "commands") and not (command.invoke_without_command and (not rest or rest[0][0] == "-")):
         name, *rest = rest
         assert name in command.commands, f"there is no command {name}"
         command = command.commands[name]
-    if hasattr(command, "commands"):
-        return
     with command.context_class(command, **command.context_settings) as context:
         values, left, _ = command.make_parser(context).parse_args(rest)
     assert left == [] or context.allow_extra_args

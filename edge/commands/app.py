@@ -17,7 +17,7 @@ import typer
 
 from edge import __version__
 from edge.commands import EXIT_INTERRUPTED, EXIT_MISTAKE
-from edge.commands.board import board
+from edge.commands.board import app as board_app
 from edge.commands.box import bench, devices, doctor
 from edge.commands.demo import demo
 from edge.commands.export import app as export_app
@@ -58,7 +58,7 @@ app.command(short_help="Check everything that a node needs.")(doctor)
 app.command(short_help="Publish again events that a broker lost.")(resend)
 app.command(short_help="Choose limits for a budget of alarms.")(budget)
 app.command(short_help="List what the alarms did, and who answered.")(alarms)
-app.command(short_help="Show the ward in a browser; answer alarms.")(board)
+app.add_typer(board_app, name="board", short_help="Show the ward in a browser; answer alarms.")
 app.command(short_help="Hear the clip of an event again.")(replay)
 app.add_typer(export_app, name="export", short_help="Hand on what a ward says: CSV, Parquet, FHIR.")
 app.command(short_help="Write what a ward says into a database.")(ingest)

@@ -1,9 +1,10 @@
-"""`laennec board`: the ward on a screen, in a browser."""
+"""`laennec board`: the ward on a screen, in a browser; and who may sign in there."""
 
 from __future__ import annotations
 
 import getpass
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,32 +14,40 @@ from edge.commands import stop_on_signals
 from edge.errors import ConfigError
 
 if TYPE_CHECKING:
+    from edge.server.board.users import Role
     from edge.settings.board import BoardSettings
 
 PASSWORD_VARIABLE = "LAENNEC_BOARD_PASSWORD"
 
+app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
+users = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(users, name="users", short_help="Who may sign in; a running board takes over what changes.")
 
+Settings = Annotated[Path, typer.Option("--config", help="Settings of the board, whose key `users` names the file.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Of the person or the screen.")]
+RoleOption = Annotated[str, typer.Option("--role", help="What they may: view, acknowledge, configure.")]
+
+
+@app.callback()
 def board(
+    context: typer.Context,
     config: Annotated[Path | None, typer.Option(help="Settings of the board (deploy/board.example.yaml).")] = None,
     host: Annotated[str | None, typer.Option(help="Broker; default that of the settings, or 127.0.0.1.")] = None,
     port: Annotated[int | None, typer.Option(help="Port of the broker.")] = None,
     listen: Annotated[int | None, typer.Option(help="Port for browsers; default 8080, 0 for a free one.")] = None,
-    add_user: Annotated[str | None, typer.Option(metavar="NAME", help="Write a person into the file `users`.")] = None,
-    add_token: Annotated[str | None, typer.Option(metavar="NAME", help="The same for a screen: a token.")] = None,
-    role: Annotated[str, typer.Option(help="What they may: view, acknowledge, configure.")] = "view",
 ) -> None:
     """Show every bed of the ward in a browser: alarms, unknown beds, burden; answer alarms there.
 
     It reads the broker as any consumer does, so it runs on a box or anywhere else. By itself it listens on this machine
     alone.
     """
+    if context.invoked_subcommand is not None:
+        return
     from edge.log import fold_libraries, setup
 
     setup()
     fold_libraries("uvicorn.error", "asyncio")
     settings = _settings(config, host, port, listen)
-    if add_user is not None or add_token is not None:
-        return _add(settings, add_user, add_token, role)
     from edge.server.board.server import serve
 
     with stop_on_signals() as stop:
@@ -60,19 +69,100 @@ def _settings(config: Path | None, host: str | None, port: int | None, listen: i
     return parse_board(tree, str(config or "command line"), config and config.parent)
 
 
-def _add(settings: BoardSettings, person: str | None, screen: str | None, role: str) -> None:
-    """Write one line into the file of users."""
-    from edge.server.board.users import ROLES, User, add_user, hash_password, new_token
+@users.command(short_help="Add a person (asks for a password) or a screen (prints a token).")
+def add(
+    name: Name,
+    config: Settings,
+    role: RoleOption = "view",
+    token: Annotated[bool, typer.Option("--token", help="For a screen: a token, printed once.")] = False,
+) -> None:
+    """Add a person, whose password is asked for, or a screen, whose token is printed once.
 
-    if settings.users is None:
-        raise ConfigError("expected  users: FILE  in the settings, found none; give --config with it")
-    allowed = next((each for each in ROLES if each == role), None)
+    A script gives the password in the environment variable LAENNEC_BOARD_PASSWORD.
+    """
+    from edge.server.board.users import User, add_user, list_users
+
+    file, allowed = _file(config), _role(role)
+    if file.expanduser().exists() and any(user.name == name for user in list_users(file)):
+        raise ConfigError(f"{name!r} is in {file} already; use  laennec board users role, password or enable")
+    add_user(file, User(name, allowed, _new_token() if token else _new_password(name)))
+
+
+@users.command("list", short_help="Print who may sign in, with what role.")
+def list_all(config: Settings) -> None:
+    """Print a line for each: name, role, password or token, and whether disabled."""
+    from edge.server.board.users import list_users
+
+    for user in list_users(_file(config)):
+        kind = "token" if user.is_screen else "password"
+        print(f"{user.name:<40} {user.role:<11} {kind:<8} {'' if user.is_enabled else 'disabled'}".rstrip())
+
+
+@users.command(short_help="Let somebody sign in no more; sessions end.")
+def disable(name: Name, config: Settings) -> None:
+    """Let somebody sign in no more; the sessions end within seconds, and nothing else is forgotten."""
+    from edge.server.board.users import change_user
+
+    change_user(_file(config), name, lambda user: replace(user, is_enabled=False))
+
+
+@users.command(short_help="Let who was disabled sign in again.")
+def enable(name: Name, config: Settings) -> None:
+    """Let who was disabled sign in again, with the password or token of before."""
+    from edge.server.board.users import change_user
+
+    change_user(_file(config), name, lambda user: replace(user, is_enabled=True))
+
+
+@users.command(short_help="Give another password, or a screen another token.")
+def password(name: Name, config: Settings) -> None:
+    """Give a person another password, or a screen another token; the sessions end."""
+    from edge.server.board.users import change_user, list_users
+
+    file = _file(config)
+    is_screen = any(user.name == name and user.is_screen for user in list_users(file))
+    change_user(file, name, lambda user: user)  # who is not there is told before anything is asked
+    hashed = _new_token() if is_screen else _new_password(name)
+    change_user(file, name, lambda user: replace(user, hash=hashed))
+
+
+@users.command(short_help="Give another role.")
+def role(name: Name, new: Annotated[str, typer.Argument(metavar="ROLE")], config: Settings) -> None:
+    """Give another role: view, acknowledge, configure; the sessions end."""
+    from edge.server.board.users import change_user
+
+    allowed = _role(new)
+    change_user(_file(config), name, lambda user: replace(user, role=allowed))
+
+
+def _file(config: Path) -> Path:
+    """The file of users that the settings name."""
+    found = _settings(config, None, None, None).users
+    if found is None:
+        raise ConfigError(f"{config}: expected  users: FILE , found none; people sign in only where it is")
+    return found
+
+
+def _role(text: str) -> Role:
+    from edge.server.board.users import ROLES
+
+    allowed = next((each for each in ROLES if each == text), None)
     if allowed is None:
-        raise ConfigError(f"--role {role!r} is not known; use {', '.join(ROLES)}")
-    if person is not None:
-        password = os.environ.get(PASSWORD_VARIABLE) or getpass.getpass(f"Password of {person}: ")
-        add_user(settings.users, User(person, allowed, hash_password(password)))
-    if screen is not None:
-        token, digest = new_token()
-        add_user(settings.users, User(screen, allowed, digest))
-        print(f"open the board at  /#token={token}  on that screen; it is shown only now")
+        raise ConfigError(f"role {text!r} is not known; use {', '.join(ROLES)}")
+    return allowed
+
+
+def _new_password(name: str) -> str:
+    """The hash of a password from the environment or the terminal."""
+    from edge.server.board.users import hash_password
+
+    return hash_password(os.environ.get(PASSWORD_VARIABLE) or getpass.getpass(f"Password of {name}: "))
+
+
+def _new_token() -> str:
+    """The hash of a new token, which is printed."""
+    from edge.server.board.users import new_token
+
+    token, digest = new_token()
+    print(f"open the board at  /#token={token}  on that screen; it is shown only now")
+    return digest

@@ -86,7 +86,7 @@ class BoardSettings(Section):
     mqtt: Mqtt = Mqtt()
     listen: Listen = Listen()
     users: PathBeside | None = None
-    """Who may sign in (`laennec board --add-user`); None: everybody on this machine, and nobody else."""
+    """Who may sign in (`laennec board users add`); None: everybody on this machine, and nobody else."""
     audit: PathBeside | None = None
     """Log of who signed in and what was ordered; None: `laennec/board-audit.log` in the user's state directory."""
     clips: PathBeside | None = None
@@ -106,7 +106,7 @@ class BoardSettings(Section):
         if self.users is None:
             raise ValueError(
                 f"listen.host {listen.host} is reached by others, so  users  is needed: the file of those who may sign"
-                " in, made by  laennec board --add-user NAME --role ROLE; or listen on 127.0.0.1"
+                " in, made by  laennec board users add NAME --role ROLE; or listen on 127.0.0.1"
             )
         if not listen.is_encrypted and not listen.plain_http:
             raise ValueError(

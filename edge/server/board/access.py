@@ -39,7 +39,7 @@ from edge.errors import ConfigError
 from edge.files import make_private_folder, open_private, restrict
 from edge.log import RateLimitedLog
 from edge.server.board.limits import BusyError, FairQueue, host_of, network_of
-from edge.server.board.users import ROLES, Role, User, Users
+from edge.server.board.users import ROLES, Role, User, Users, UsersFile
 from edge.ward.quotas import Limit, Quotas
 
 MAX_BYTES = 10_000_000
@@ -106,6 +106,8 @@ class Session:
     role: Role
     ends_s: float
     orders: Limit
+    user: User | None = None
+    """As the file of users had it then; None where nobody has to sign in."""
 
     def may(self, role: Role) -> bool:
         """Whether it has that role or a higher one."""
@@ -140,7 +142,7 @@ class Access:
             self._drop_one()
         name, role = ("", ROLES[-1]) if user is None else (user.name, user.role)
         ident, csrf = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
-        session = Session(ident, csrf, name, role, now_s + self._session_s, self._orders_of(name))
+        session = Session(ident, csrf, name, role, now_s + self._session_s, self._orders_of(name), user)
         self._sessions[ident] = session
         return session
 
@@ -159,6 +161,13 @@ class Access:
     def end(self, session: Session) -> None:
         """Signed out."""
         self._sessions.pop(session.ident, None)
+
+    def end_changed(self, users: Users) -> list[Session]:
+        """End the sessions of those who are not in `users` as they were: disabled, another role, another password."""
+        ended = [each for each in self._sessions.values() if each.user is not None and each.user not in users]
+        for session in ended:
+            self.end(session)
+        return ended
 
 
 def is_same(given: str, wanted: str) -> bool:
@@ -206,8 +215,8 @@ BUSY = Refusal(429, "too many sign in at once; try again")
 class SignIn:
     """Checks attempts; to be used from one event loop."""
 
-    def __init__(self, users: Users, audit: Audit) -> None:
-        self._users, self._audit = users, audit
+    def __init__(self, file: UsersFile, audit: Audit) -> None:
+        self._file, self._audit = file, audit
         self._hashing = FairQueue()
         self._tries, self._wrong_tokens = Quotas(TRIES, QUOTA_S), Quotas(WRONG_TOKENS, QUOTA_S)
         self._right_tokens, self._logged = Quotas(RIGHT_TOKENS, QUOTA_S), Quotas(1, QUOTA_S)
@@ -226,26 +235,29 @@ class SignIn:
         return found
 
     def _by_token(self, attempt: Attempt) -> User | Refusal:
-        user = self._users.by_token(attempt.token)
+        user = self._file.users.by_token(attempt.token)
         if user is None:
             return self._wrong(attempt, 403)
         key = f"{host_of(attempt.address)} {user.name}"
         return user if self._right_tokens.take(key, time.monotonic()) else self._too_many(attempt, key)
 
     async def _by_password(self, attempt: Attempt) -> User | Refusal:
-        named, host = self._users.named(attempt.name), host_of(attempt.address)
+        users, host = self._file.users, host_of(attempt.address)
+        named = users.named(attempt.name)
         nonce = "" if named is None else _proven(named, attempt.device)
         key = f"browser {nonce}" if nonce else f"host {host}"
         if not self._tries.take(key, time.monotonic()):
             return self._too_many(attempt, key)
         try:
             async with self._hashing.turn(*(("browsers", nonce) if nonce else (network_of(attempt.address), host))):
-                user = await asyncio.to_thread(self._users.by_password, attempt.name, attempt.password)
+                user = await asyncio.to_thread(users.by_password, attempt.name, attempt.password)
         except BusyError:
             self._tries.give_back(key)
             return BUSY
         if user is None:
             self._log("sign-in refused", attempt)
+            return Refusal(403, "name or password is wrong")
+        if user not in self._file.users:  # changed while the hash was computed
             return Refusal(403, "name or password is wrong")
         self._tries.give_back(key)
         return user

@@ -57,7 +57,7 @@ from edge.server.board.fleet import Box, fleet_of
 from edge.server.board.guard import COOKIE, MAX_BY, Gate, Guard, address_of, json_of, place_in, refused
 from edge.server.board.service import Watch
 from edge.server.board.shift import MAX_HOURS, Shift, minutes_of, shifts_of, to_csv
-from edge.server.board.users import Users
+from edge.server.board.users import LOOK_S, UsersFile
 from edge.settings.board import BoardSettings
 
 FOLDER = Path(__file__).parent / "static"
@@ -153,7 +153,7 @@ VIEWS: dict[str, View] = {"/api/fleet": _fleet, "/api/shift": _shift, "/api/shif
 class Api:
     """What the page asks for."""
 
-    def __init__(self, watch: Watch, users: Users | None, gate: Gate, audit: Audit) -> None:
+    def __init__(self, watch: Watch, users: UsersFile | None, gate: Gate, audit: Audit) -> None:
         """Answer for one board; without `users` everybody may do everything."""
         self._watch, self._gate, self._audit = watch, gate, audit
         self._sign_in = None if users is None else SignIn(users, audit)
@@ -246,7 +246,19 @@ class Api:
         return JSONResponse({"ok": outcome.ok, "reason": outcome.reason})
 
 
-def make_app(settings: BoardSettings, users: Users | None, audit: Audit) -> Starlette:
+async def _follow(users: UsersFile, access: Access, watch: Watch, audit: Audit) -> None:
+    """Take over changes of the file of users, and end the sessions of whoever it has changed."""
+    while True:
+        await asyncio.sleep(LOOK_S)
+        if not await asyncio.to_thread(users.has_changed):
+            continue
+        ended = access.end_changed(users.users)
+        for session in ended:
+            watch.screens.end(session.ident)
+        audit.write("users changed", sessions_ended=sorted({session.name for session in ended}))
+
+
+def make_app(settings: BoardSettings, users: UsersFile | None, audit: Audit) -> Starlette:
     """The whole application; `state.watch` has its viewers.
 
     Raises:
@@ -258,11 +270,14 @@ def make_app(settings: BoardSettings, users: Users | None, audit: Audit) -> Star
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        task = asyncio.create_task(watch.run())
+        tasks = [asyncio.create_task(watch.run())]
+        if users is not None:
+            tasks.append(asyncio.create_task(_follow(users, access, watch, audit)))
         yield
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        for task in tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
 
     guard = Middleware(Guard, names=settings.listen.allowed_names, is_encrypted=settings.listen.is_encrypted)
     routes = [*page_routes(), *Api(watch, users, gate, audit).routes(), *bed_api.routes()]

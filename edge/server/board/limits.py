@@ -216,6 +216,11 @@ class Screens:
         self._open.pop(screen, None)
         screen.leave(screen.viewer)
 
+    def end(self, session: str) -> None:
+        """A session has ended: its screens look no more."""
+        for screen in [each for each in self._open if each.owner.session == session]:
+            self._drop(screen)
+
     def _drop(self, screen: Screen) -> None:
         screen.viewer.drop()
         self.close(screen)

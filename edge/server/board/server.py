@@ -20,7 +20,7 @@ from edge.server.board.access import Audit
 from edge.server.board.app import make_app
 from edge.server.board.connections import BACKLOG, Connection, Listener, Slots
 from edge.server.board.service import Watch
-from edge.server.board.users import read_users
+from edge.server.board.users import UsersFile
 from edge.settings.board import BoardSettings, Listen
 
 STOP_S = 1  # how long open streams may take to end
@@ -38,7 +38,7 @@ def serve(settings: BoardSettings, stop: threading.Event, on_ready: Callable[[st
     Raises:
         ConfigError: address, certificate, users or the broker's secrets are not what they must be.
     """
-    users = None if settings.users is None else read_users(settings.users)
+    users = None if settings.users is None else UsersFile(settings.users)
     audit = Audit(settings.audit_path())
     listen = settings.listen
     app = make_app(settings, users, audit)
