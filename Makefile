@@ -121,7 +121,7 @@ logs: ## show the last lines of its log: DEVICE=... HOST=... (LINES=100)
 undeploy: ## remove it from a box; settings and events stay unless PURGE=1
 	@$(PYTHON) -m deploy undeploy $(box) $(if $(filter command,$(origin PURGE)),--purge)
 
-dist: dev ## build what is published of a release into dist/: wheel, source, list of parts, checksums; an image where docker or podman answers
+dist: dev ## build what is published of a release into dist/: wheel, source, add-on of Home Assistant, Arduino library, list of parts, checksums; an image where docker or podman answers
 	@$(BIN)/python -m deploy.dist $(ARGS)
 
 clean: ## remove what make built; trained models stay

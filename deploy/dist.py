@@ -3,6 +3,8 @@
     laennec-VERSION-py3-none-any.whl   `laennec`, `edge` and `firmware_bridge`
     laennec-VERSION.tar.gz             the source that such a wheel is built from
     laennec-VERSION.cdx.json           the packages that it needs, their versions and licences (CycloneDX 1.6)
+    laennec-VERSION-home-assistant.tar.gz   an add-on of Home Assistant: `deploy/home_assistant` with that wheel
+    auslink-VERSION.zip                a library of Arduino and PlatformIO: `firmware_bridge/arduino`
     SHA256SUMS                         of these
 
 and an image `laennec:VERSION` where docker or podman answers. Not for boxes (`deploy.install`): nothing is uploaded.
@@ -15,7 +17,9 @@ import json
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from importlib.metadata import Distribution, distribution
 from pathlib import Path
@@ -55,7 +59,7 @@ def main() -> int:
 
 
 def make(out: Path) -> list[Path]:
-    """Wheel, source, list of parts and checksums in the empty folder `out`.
+    """All but the image, in the empty folder `out`; the checksums come last.
 
     Raises:
         DeployError: one of them cannot be built.
@@ -69,9 +73,29 @@ def make(out: Path) -> list[Path]:
     (sdist,) = out.glob("laennec-*.tar.gz")
     parts = out / f"laennec-{__version__}.cdx.json"
     parts.write_text(json.dumps(bill_of(wheel), indent=1) + "\n")
+    made = [wheel, sdist, parts, pack_addon(out, wheel), pack_library(out)]
     sums = out / "SHA256SUMS"
-    sums.write_text("".join(f"{digest_of(path)}  {path.name}\n" for path in (wheel, sdist, parts)))
-    return [wheel, sdist, parts, sums]
+    sums.write_text("".join(f"{digest_of(path)}  {path.name}\n" for path in made))
+    return [*made, sums]
+
+
+def pack_addon(out: Path, wheel: Path) -> Path:
+    """The folder that goes into `addons` of Home Assistant."""
+    path = out / f"laennec-{__version__}-home-assistant.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for each in (*sorted((PROJECT / "deploy/home_assistant").iterdir()), PROJECT / "constraints.txt", wheel):
+            archive.add(each, f"laennec/{each.name}")
+    return path
+
+
+def pack_library(out: Path) -> Path:
+    """The folder that goes into `libraries` of Arduino; the header is no link in it."""
+    path, folder = out / f"auslink-{__version__}.zip", PROJECT / "firmware_bridge/arduino"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for each in sorted(each for each in folder.rglob("*") if each.is_file()):
+            archive.write(each, f"auslink/{each.relative_to(folder)}")
+        archive.write(PROJECT / "LICENSE", "auslink/LICENSE")
+    return path
 
 
 def bill_of(wheel: Path) -> dict[str, Any]:

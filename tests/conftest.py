@@ -27,7 +27,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # one of several processes that share t
     broker.PORTS = broker.PORTS[int(worker[2:]) :: workers]  # a port that is free for a while is no other's meanwhile
 
 PACKAGES = {  # of Debian, by the program that a test `needs`
+    "arm-none-eabi-g++": "gcc-arm-none-eabi libstdc++-arm-none-eabi-newlib",
     "arm-none-eabi-gcc": "gcc-arm-none-eabi",
+    "avr-g++": "gcc-avr avr-libc arduino-core-avr",
     "clang": "clang",
     "g++": "g++",
     "mosquitto": "mosquitto",

@@ -38,12 +38,29 @@ def test_the_checksums_are_of_all_other_files(folder: Path) -> None:
     line = ["sha256sum", "--check", "--strict", "SHA256SUMS"]
     checked = subprocess.run(line, cwd=folder, capture_output=True, text=True, check=True).stdout.splitlines()
     wheel, archive, parts = (f"laennec-{__version__}{end}" for end in ("-py3-none-any.whl", ".tar.gz", ".cdx.json"))
-    assert sorted(checked) == sorted(f"{name}: OK" for name in (wheel, archive, parts))
-    assert {path.name for path in folder.iterdir()} == {wheel, archive, parts, "SHA256SUMS"}
+    addon, library = f"laennec-{__version__}-home-assistant.tar.gz", f"auslink-{__version__}.zip"
+    assert sorted(checked) == sorted(f"{name}: OK" for name in (wheel, archive, parts, addon, library))
+    assert {path.name for path in folder.iterdir()} == {wheel, archive, parts, addon, library, "SHA256SUMS"}
+
+
+def test_the_add_on_has_all_that_its_container_file_copies(folder: Path) -> None:
+    with tarfile.open(folder / f"laennec-{__version__}-home-assistant.tar.gz") as archive:
+        rights = {member.name: member.mode & 0o777 for member in archive.getmembers()}
+    wheel = next(folder.glob("*.whl")).name
+    files = ("Dockerfile", "build.yaml", "config.yaml", "constraints.txt", "run.sh", wheel)
+    assert set(rights) == {f"laennec/{name}" for name in files}
+    assert rights["laennec/run.sh"] & 0o111
+
+
+def test_the_library_has_the_header_itself(folder: Path) -> None:
+    with zipfile.ZipFile(folder / f"auslink-{__version__}.zip") as archive:
+        header = archive.read("auslink/src/auslink.h")
+        assert {"auslink/library.properties", "auslink/library.json", "auslink/LICENSE"} <= set(archive.namelist())
+    assert header == (ROOT / "firmware_bridge/include/auslink.h").read_bytes()
 
 
 def test_from_the_source_comes_a_wheel_with_the_same_files(folder: Path, tmp_path: Path) -> None:
-    with tarfile.open(next(folder.glob("*.tar.gz"))) as archive:
+    with tarfile.open(folder / f"laennec-{__version__}.tar.gz") as archive:
         archive.extractall(tmp_path, filter="data")
     line = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", str(tmp_path)]
     subprocess.run([*line, str(tmp_path / f"laennec-{__version__}")], check=True, timeout=HANGS_S)
