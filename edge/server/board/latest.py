@@ -23,6 +23,7 @@ from typing import Generic, TypeVar
 from edge.contract.alarms import AlarmMessage
 from edge.contract.clips import ClipMessage
 from edge.contract.events import EventMessage
+from edge.contract.fields import Kind, Priority
 from edge.contract.status import NodeHealth, NodeInfo, NodeStatus
 from edge.contract.stream_status import StreamHealth, StreamStatus
 from edge.contract.topics import Place
@@ -30,6 +31,7 @@ from edge.contract.trend import BreathMessage, TrendMessage
 
 DAY_MINUTES = 24 * 60
 MAX_GROUPS = 4  # of classes whose burden is shown; a node tells of two
+MAX_EPISODES = 200  # of the alarms of a bed: a shift's
 AHEAD_S = 5.0  # how far a clock may be ahead of the board's for what was stored to be as old as it says
 
 Dated = NodeStatus | StreamStatus | NodeHealth | StreamHealth | TrendMessage | BreathMessage | AlarmMessage
@@ -77,6 +79,22 @@ class Minute:
 
 
 @dataclass(frozen=True)
+class Episode:
+    """One time that an alarm was signalled, as far as this board has heard; times on its clock."""
+
+    condition: str
+    kind: Kind
+    priority: Priority
+    began_s: float
+    over_s: float | None = None
+    """None: it lasts."""
+    by: str = ""
+    """Who acknowledged it; empty: nobody."""
+    seen_s: float | None = None
+    """When."""
+
+
+@dataclass(frozen=True)
 class Unread:
     """An alarm of which nobody can say how it is now, whatever was said of it before."""
 
@@ -105,6 +123,8 @@ class BedState:
     alarms: Alarms = field(default_factory=dict)
     unread: dict[str, Unread] = field(default_factory=dict)
     """By condition, until a message of it is read, or none comes any more."""
+    episodes: dict[tuple[str, str, int], Episode] = field(default_factory=dict)
+    """By boot, condition and number, the last `MAX_EPISODES` of them."""
     minutes: deque[Minute] = field(default_factory=lambda: deque(maxlen=DAY_MINUTES))
     measured_s: float | None = None
     """When it was last known to be measured."""

@@ -28,7 +28,18 @@ from edge.contract.status import NodeHealth, NodeInfo, NodeStatus
 from edge.contract.stream_status import StreamHealth, StreamInfo, StreamStatus
 from edge.contract.topics import Place
 from edge.contract.trend import BreathMessage, TrendMessage
-from edge.server.board.latest import MAX_GROUPS, Arrival, BedState, Dated, Kept, Minute, NodeState, Unread
+from edge.server.board.latest import (
+    MAX_EPISODES,
+    MAX_GROUPS,
+    Arrival,
+    BedState,
+    Dated,
+    Episode,
+    Kept,
+    Minute,
+    NodeState,
+    Unread,
+)
 
 
 def claim_of(node: NodeState) -> int:
@@ -157,6 +168,8 @@ class Ward:
             since_s = _since_s(kept, body.since, before)
             part.alarms[condition] = replace(kept, since_s=since_s, began_s=_began_s(kept, since_s, before))
             part.unread.pop(condition, None)
+            if isinstance(part, BedState):
+                _keep_episode(part, condition, part.alarms[condition])
 
     def _part(self, place: Place) -> NodeState | BedState | None:
         """What is known of a bed, or of a node itself."""
@@ -243,6 +256,26 @@ def _began_s(kept: Kept[AlarmMessage], since_s: float | None, before: Kept[Alarm
     if before is not None and is_same and before.began_s is not None:
         return before.began_s
     return since_s if kept.body.began is None else kept.at_s(kept.body.began)
+
+
+def _keep_episode(bed: BedState, condition: str, kept: Kept[AlarmMessage]) -> None:
+    """Note when an alarm was signalled, acknowledged and over; not one that was over before it was heard of."""
+    body, since_s = kept.body, kept.since_s
+    last = [key for key in bed.episodes if key[:2] == (body.boot_id, condition)][-1:]
+    key = (body.boot_id, condition, body.episode) if body.episode is not None else last[0] if last else None
+    before = None if key is None else bed.episodes.get(key)
+    if key is None or not kept.is_dated or (before is None and body.signal == "Off"):
+        return
+    began_s = next(each for each in (kept.began_s, since_s, kept.made_s) if each is not None)
+    found = before or Episode(condition, body.kind, body.priority, began_s)
+    if not body.presence and found.over_s is None:
+        over_s = kept.made_s if since_s is None or body.signal == "Off" else min(since_s, kept.made_s)
+        found = replace(found, over_s=max(over_s, found.began_s))
+    if body.acknowledged is not None and found.seen_s is None:
+        found = replace(found, by=body.acknowledged.by, seen_s=kept.at_s(body.acknowledged.at))
+    if before is None and len(bed.episodes) >= MAX_EPISODES:
+        del bed.episodes[next(iter(bed.episodes))]
+    bed.episodes[key] = replace(found, priority=body.priority) if body.signal != "Off" else found
 
 
 def _keep_of_bed(bed: BedState, kept: Kept[Dated]) -> None:

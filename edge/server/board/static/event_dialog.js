@@ -6,7 +6,7 @@ import { Picture } from "./picture.js";
 import { clockOf } from "./plot.js";
 import { ask, post, role, signedInAs } from "./session.js";
 import { remember, who } from "./who.js";
-import { soundWords } from "./words.js";
+import { dateAndTime, soundWords } from "./words.js";
 
 const MAY_HEAR = ["acknowledge", "configure"];
 
@@ -51,7 +51,7 @@ export class EventDialog {
     this.#row = row;
     const { event } = row;
     setText($("#sound-title"), `${soundWords(event.label)}, ${clockOf(event.time)}`);
-    setText($("#sound-facts"), [new Date(1000 * event.time).toLocaleDateString(), ...factsOf(row)].join(" · "));
+    setText($("#sound-facts"), [dateAndTime(1000 * event.time), ...factsOf(row)].join(" · "));
     setText($("#said"), row.said ? saidWords(row.said) : "Nobody has said yet.");
     setText($("#say-true"), `True: ${soundWords(event.label)}`);
     setHidden($("#listen"), !row.has_clip || !MAY_HEAR.includes(role()) || Boolean(this.#url));

@@ -3,7 +3,7 @@
 
 import { $, make, setText } from "./dom.js";
 import { clockOf } from "./plot.js";
-import { soundWords } from "./words.js";
+import { dateAndTime, soundWords } from "./words.js";
 
 export class EventList {
   #rows = new Map();
@@ -54,5 +54,5 @@ export function factsOf({ event, is_open: isOpen, is_test: isTest }) {
 
 export function saidWords({ verdict, sound, by, at }) {
   const what = { true: "True", false: "False: no such sound", other: `It is: ${soundWords(sound)}` }[verdict];
-  return `${what}, says ${by}, ${new Date(1000 * at).toLocaleString([], { dateStyle: "short", timeStyle: "short", hour12: false })}`;
+  return `${what}, says ${by}, ${dateAndTime(1000 * at)}`;
 }

@@ -1,10 +1,14 @@
-// What a shift hands over: burden and coverage of each bed over the last hours, as a table to print and a strip each.
+// What a shift hands over: alarms and who acknowledged them, respiratory rate, burden and coverage of each bed over the last
+// hours, as a table that fits a sheet of paper.
 
 import { $, make, setText, svg } from "./dom.js";
 import { ask, enter } from "./session.js";
-import { burden, percent } from "./words.js";
+import { ago, burden, dateAndTime, percent, timeOfDay } from "./words.js";
 
 const FULL_SCALE = 12; // s/min at the top of a strip, unless a bed had more
+const LETTERS = 55; // in a line of the alarms on paper
+const FIGURES = [2, 3, 4]; // of the cells: on one line each
+const HEADS = ["Bed", "Now", "Alarms", "Breaths/min", "Burden, s/min", "Measured", "Quarters of an hour"];
 
 // A bar for each quarter of an hour: how much was measured behind, the highest burden of any group before it.
 function strip(bed) {
@@ -20,12 +24,44 @@ function strip(bed) {
   return root;
 }
 
-const figures = (values) => Object.entries(values).map(([name, value]) => `${name} ${burden(value)}`).join(", ") || "?";
+const lines = (texts) => (texts.length ? make("ul", "", ...texts.map((text) => make("li", "", text))) : "none");
 
-function row(bed) {
+// The burden of each group: its mean over what was measured, and its highest minute.
+const burdens = (bed) => Object.entries(bed.burden).map(([name, value]) => `${name} ${burden(value)}, up to ${burden(bed.highest[name])}`);
+
+function rate(found) {
+  if (!found) return "?";
+  return `${Math.round(found.median)} (${Math.round(found.lowest)} to ${Math.round(found.highest)}), known ${percent(found.known)}`;
+}
+
+// Each condition in a line: how often, when last and how long, and who acknowledged how many.
+function alarms(bed, nowS) {
+  return grouped(bed.alarms).map(([words, all]) => {
+    const last = all[0];
+    const began = timeOfDay(Date.now() - 1000 * (nowS - last.began_s));
+    const lasted = last.over_s === null ? `since ${began}` : `last at ${began} for ${ago(last.over_s - last.began_s)}`;
+    const seen = all.filter((alarm) => alarm.by);
+    const by = [...new Set(seen.map((alarm) => alarm.by))].join(", ");
+    return `${words}: ${all.length}, ${lasted}; ${seen.length ? `acknowledged ${seen.length}, by ${by}` : "nobody acknowledged"}`;
+  });
+}
+
+function grouped(all) {
+  const found = new Map();
+  for (const alarm of all) found.set(alarm.words, [...(found.get(alarm.words) ?? []), alarm]);
+  return [...found];
+}
+
+function row(bed, nowS) {
   const name = Object.assign(make("th", "", bed.name), { scope: "row" });
-  return make("tr", "", name, make("td", "", bed.now), make("td", "", figures(bed.burden)), make("td", "", figures(bed.highest)),
-    make("td", "", percent(bed.coverage)), make("td", "strip-cell", strip(bed)));
+  const cells = [bed.now, lines(alarms(bed, nowS)), rate(bed.rate), lines(burdens(bed)), percent(bed.coverage), strip(bed)].map((content, index) => {
+    const cell = make("td", "", content);
+    cell.dataset.head = HEADS[index + 1];
+    return cell;
+  });
+  for (const place of FIGURES) cells[place].className = "figures";
+  cells.at(-1).className = "strip-cell";
+  return make("tr", "", name, ...cells);
 }
 
 async function show() {
@@ -34,11 +70,12 @@ async function show() {
   try {
     const answer = await ask(`/api/shift?hours=${hours}`);
     if (!answer.ok) throw new Error(answer.statusText);
-    const { title, beds } = await answer.json();
-    const heads = ["Bed", "Now", "Mean, s/min", "Highest minute, s/min", "Measured", "Quarters of an hour: burden before what was measured"];
-    const head = make("tr", "", ...heads.map((text) => Object.assign(make("th", "", text), { scope: "col" })));
-    $("#beds").replaceChildren(make("table", "shift", make("thead", "", head), make("tbody", "", ...beds.map(row))));
-    setText($("#state"), `${title}, ${new Date().toLocaleString()}, last ${hours} hours`);
+    const { title, beds, now_s: nowS } = await answer.json();
+    const head = make("tr", "", ...HEADS.map((text) => Object.assign(make("th", "", text), { scope: "col" })));
+    const high = (bed) => Math.max(1, burdens(bed).length, alarms(bed, nowS).reduce((sum, text) => sum + Math.ceil(text.length / LETTERS), 0));
+    $("#beds").style.setProperty("--lines", String(beds.reduce((sum, bed) => sum + high(bed), 2)));
+    $("#beds").replaceChildren(make("table", "shift", make("thead", "", head), make("tbody", "", ...beds.map((bed) => row(bed, nowS)))));
+    setText($("#state"), `${title} · ${dateAndTime(Date.now() - 3600_000 * hours)} to ${dateAndTime(Date.now())}`);
   } catch {
     setText($("#state"), "This screen does not reach the board.");
   }

@@ -125,7 +125,7 @@ export class TileView {
     if (tile.battery_percent !== null) facts.push(`battery ${Math.round(tile.battery_percent)} %`);
     if (tile.missing) facts.push(tile.missing);
     if (tile.fault && tile.fault !== tile.missing) facts.push(tile.fault);
-    setText(this.facts, tile.stream && tile.level !== "unknown" ? facts.join(" · ") : "");
+    fit(this.facts, tile.stream && tile.level !== "unknown" ? facts.join(" · ") : "", 400);
   }
 }
 

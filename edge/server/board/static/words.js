@@ -15,6 +15,11 @@ export function timeOfDay(milliseconds) {
   return `${String(date.getHours()).padStart(2, "0")}:${String(date.getMinutes()).padStart(2, "0")}`;
 }
 
+// A day as people here write it, in words where the order of its numbers could be mistaken, and the time of day.
+export function dateAndTime(milliseconds) {
+  return `${new Date(milliseconds).toLocaleDateString([], { dateStyle: "medium" })}, ${timeOfDay(milliseconds)}`;
+}
+
 // The page of one bed.
 export function pageOf({ site, node, stream }) {
   return `/bed?${new URLSearchParams({ site, node, bed: stream })}`;

@@ -1,7 +1,7 @@
-"""Pictures of the board in Chromium: those of its page, of the demo; or every page as every screen shows it, to look at.
+"""Pictures of the board in Chromium: those of its page, of the demo; or every page as every screen shows it.
 
 .venv/bin/python -m tests.system.edge.server.board.pictures                   # board.png and bed.png, in four minutes
-.venv/bin/python -m tests.system.edge.server.board.pictures --every FOLDER    # all pages, 390 to 3840 pixels, both themes
+.venv/bin/python -m tests.system.edge.server.board.pictures --every FOLDER    # all pages at 390 to 3840 pixels
 """
 
 from __future__ import annotations

@@ -16,6 +16,9 @@ from tests.system.edge.server.board.test_accessible import violations
 Open = Callable[..., Any]
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 TOO_WIDE = "document.documentElement.scrollWidth - window.innerWidth"
+CUT = """(all) => all.filter((each) => each.offsetParent
+  && (each.scrollWidth > each.clientWidth + 1 || each.scrollHeight > each.clientHeight + 3))
+  .map((each) => each.textContent)"""
 DAY_S = 86_400.0
 THUMB = 0.45  # of the screen's height, from below: what a thumb reaches
 
@@ -39,8 +42,7 @@ def test_no_word_of_a_tile_is_cut_on_a_phone(board: RunningBoard, ward: FakeWard
     page = open_page(board.url, **PHONE)
     shown(page, ".tile", 10)
     page.locator(".level-unknown").wait_for()
-    cut = "(all) => all.filter((e) => e.offsetParent && (e.scrollWidth > e.clientWidth + 1 || e.scrollHeight > e.clientHeight + 3)).map((e) => e.textContent)"
-    assert page.locator(".words, .detail, .also, .since, .open, .figure").evaluate_all(cut) == []
+    assert page.locator(".words, .detail, .also, .since, .open, .figure").evaluate_all(CUT) == []
 
 
 def test_an_alarm_is_acknowledged_with_one_thumb(board: RunningBoard, ward: FakeWard, open_page: Open) -> None:
