@@ -56,6 +56,19 @@ COLUMNS: Mapping[str, Columns] = {
         "low_s_per_min": "number",
         "high_s_per_min": "number",
         "mode": "text",
+        "breaths_per_min": "number",
+        "answered": "number",
+        "rate_why": "text",
+        "breathing_s": "number",
+        "breaths": "integer",
+        "of_time": "number",
+        "of_time_low": "number",
+        "of_time_high": "number",
+        "of_time_why": "text",
+        "of_breaths": "number",
+        "of_breaths_low": "number",
+        "of_breaths_high": "number",
+        "of_breaths_why": "text",
     },
     "alarms": {
         "changed": "time",
@@ -92,7 +105,8 @@ COLUMNS: Mapping[str, Columns] = {
         "late": "truth",
     },
 }
-"""Table -> column -> what it holds. `missing_s` is a JSON object: seconds that were not measured, by cause."""
+"""Table -> column -> what it holds. `missing_s` is a JSON object: seconds that were not measured, by cause. `of_time`,
+`of_breaths` and `answered` are shares, 0 to 1; a night (8 h) has no burden."""
 
 
 def in_file(table: str, row: Row) -> Row:

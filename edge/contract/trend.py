@@ -1,4 +1,4 @@
-"""What is measured of a bed again and again: its burden each minute, its respiratory rate each 5 s. Retained.
+"""What is measured of a bed again and again: burden and breathing each minute, respiratory rate each 5 s. Retained.
 
 Not for measuring (`edge.ward`). What is not known is null, and says why.
 """
@@ -80,6 +80,35 @@ class Window(Part):
     )
 
 
+class BreathShare(Part):
+    """A share of the breathing; null: unknown, and why says why."""
+
+    share: Share | None
+    low: Share | None = Field(description="Lower end of the interval of 95 %.")
+    high: Share | None
+    why: Text = Field(max_length=40, description="Why it is unknown; empty where it is known.")
+
+
+class BreathSounds(Part):
+    """How much of the breathing has sounds of one group."""
+
+    of_time: BreathShare = Field(description="Of breathing time: the wheeze rate, where the group is continuous.")
+    of_breaths: BreathShare = Field(description="Of breaths, where the respiratory rate is known.")
+
+
+class Breath(Part):
+    """The breathing over one length of looking back."""
+
+    s: Annotated[int, Field(ge=1, le=LONGEST_S)] = Field(description="Length, seconds.")
+    measured_s: WindowSeconds
+    breathing_s: WindowSeconds = Field(description="Of measured_s, expected seconds of breath sounds.")
+    breaths: Annotated[int, Field(ge=0)] = Field(description="Whole ones that were counted, where the rate was known.")
+    breaths_per_min: Annotated[float, Field(ge=4, le=90)] | None = Field(description="Median; null: unknown.")
+    answered: Share = Field(description="Share of the time in which the rate was known.")
+    why: Text = Field(max_length=40, description="Why the rate is unknown; empty where it is known.")
+    sounds: dict[Name, BreathSounds] = Field(max_length=MAX_GROUPS, description="By group, as in windows.")
+
+
 class Stop(Part):
     """Where in the stream it ends what it is of."""
 
@@ -110,6 +139,12 @@ class TrendMessage(Message):
     ts: Made
     sample: Stop
     windows: list[Window] = Field(min_length=1, max_length=MAX_WINDOWS)
+    breath: list[Breath] | Absent = Field(
+        None,
+        max_length=MAX_WINDOWS,
+        description="Respiratory rate, and how much of the breathing has sounds, over the lengths of windows and a "
+        "night of 8 h; no vital sign that anybody cleared. Absent: the model does not hear breath.",
+    )
     site: Id = Field("", description="Not on the wire, as node: in what is stored they are of the topic.")
     node: Id = ""
 
@@ -124,7 +159,8 @@ class TrendMessage(Message):
         return f"{self.site}/{self.node}/{self.stream}/{self.boot_id}/{self.sample.stop}"
 
     def rows(self) -> list[Row]:
-        """One of the table `trends` for each window and group."""
+        """One of the table `trends` for each length and group."""
+        windows, breaths = {each.s: each for each in self.windows}, {each.s: each for each in self.breath or ()}
         return [
             {
                 "ts": self.ts,
@@ -132,21 +168,41 @@ class TrendMessage(Message):
                 "node": self.node,
                 "stream": self.stream,
                 "boot_id": self.boot_id,
-                "window_s": window.s,
-                "known": window.known,
-                "coverage": window.coverage,
-                "measured_s": window.measured_s,
-                "unverified_s": window.unverified_s,
-                "missing_s": json.dumps(window.missing_s, sort_keys=True),
-                "group": name,
-                "burden_s_per_min": group.s_per_min,
-                "low_s_per_min": group.low,
-                "high_s_per_min": group.high,
+                "window_s": length,
+                **_burden(windows.get(length), name),
                 "mode": self.mode,
+                **_breathing(breaths.get(length), name),
             }
-            for window in self.windows
-            for name, group in window.groups.items()
+            for length in (*windows, *(each for each in breaths if each not in windows))
+            for name in (windows[length].groups if length in windows else breaths[length].sounds)
         ]
+
+
+def _burden(window: Window | None, name: str) -> Row:
+    group = None if window is None else window.groups[name]
+    return {
+        "known": None if window is None else window.known,
+        "coverage": None if window is None else window.coverage,
+        "measured_s": None if window is None else window.measured_s,
+        "unverified_s": None if window is None else window.unverified_s,
+        "missing_s": None if window is None else json.dumps(window.missing_s, sort_keys=True),
+        "group": name,
+        "burden_s_per_min": None if group is None else group.s_per_min,
+        "low_s_per_min": None if group is None else group.low,
+        "high_s_per_min": None if group is None else group.high,
+    }
+
+
+def _breathing(breath: Breath | None, name: str) -> Row:
+    own = {"breaths_per_min": None, "answered": None, "rate_why": None, "breathing_s": None, "breaths": None}
+    if breath is not None:
+        own = {each: getattr(breath, "why" if each == "rate_why" else each) for each in own}
+    sounds = None if breath is None else breath.sounds.get(name)
+    return own | {
+        f"{of}{end}": None if sounds is None else getattr(getattr(sounds, of), end[1:] or "share")
+        for of in ("of_time", "of_breaths")
+        for end in ("", "_low", "_high", "_why")
+    }
 
 
 class BreathMessage(Message):

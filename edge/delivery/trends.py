@@ -31,14 +31,16 @@ from pathlib import Path
 from urllib.parse import quote
 
 from edge.contract.fields import Body
+from edge.contract.trend import Breath, BreathShare, BreathSounds, Stop, TrendMessage, Window
 from edge.contract.trend import GroupBurden as GroupMessage
-from edge.contract.trend import Stop, TrendMessage, Window
 from edge.delivery.messages import Node
 from edge.errors import ConfigError, SourceError
 from edge.files import make_private_file, make_private_folder, restrict
 from edge.log import RateLimitedLog
 from edge.ward.burden import GroupBurden, Reading, WindowBurden
 from edge.ward.coverage import Covered
+from edge.ward.wheeze_rate import BreathTrend, BreathWindow
+from edge.ward.wheeze_rate import Share as BreathedShare
 
 DIGITS = 6  # of the published numbers
 
@@ -67,6 +69,8 @@ class Trend:
     reading: Reading
     covered: Sequence[Covered]
     """Of the windows of the reading."""
+    breath: BreathTrend | None = None
+    """None: the model does not hear breath, or nothing was heard yet."""
 
 
 def trend_body(node: Node, trend: Trend, hop_samples: int, rate_hz: int, wall_s: float) -> Body:
@@ -87,6 +91,7 @@ def trend_body(node: Node, trend: Trend, hop_samples: int, rate_hz: int, wall_s:
         ts=wall_s,
         sample=Stop.model_construct(rate=rate_hz, stop=trend.reading.stop * hop_samples),
         windows=[_window(window, covered) for window, covered in pairs],
+        breath=None if trend.breath is None else [breath_of(each) for each in trend.breath.windows],
     ).body()
 
 
@@ -120,6 +125,31 @@ def _group(burden: GroupBurden) -> GroupMessage:
         None if value is None else round(value, DIGITS) for value in (burden.s_per_min, burden.low, burden.high)
     )
     return GroupMessage.model_construct(s_per_min=known, low=low, high=high)
+
+
+def breath_of(window: BreathWindow) -> Breath:
+    """The breathing over one length as messages have it."""
+    rate = window.breaths_per_min
+    return Breath.model_construct(
+        s=window.window_s,
+        measured_s=round(window.measured_s, 3),
+        breathing_s=round(window.breathing_s, 3),
+        breaths=window.breaths,
+        breaths_per_min=None if rate is None else round(rate, 1),
+        answered=round(window.answered, 3),
+        why=window.why,
+        sounds={
+            each.group: BreathSounds.model_construct(of_time=_share(each.of_time), of_breaths=_share(each.of_breaths))
+            for each in window.groups
+        },
+    )
+
+
+def _share(found: BreathedShare) -> BreathShare:
+    share, low, high = (
+        None if value is None else round(value, DIGITS) for value in (found.share, found.low, found.high)
+    )
+    return BreathShare.model_construct(share=share, low=low, high=high, why=found.why)
 
 
 KEPT = 1440  # minutes of each group of a bed

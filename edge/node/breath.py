@@ -23,17 +23,19 @@ from edge.detector.breath_sound import BREATH, BreathSounds
 from edge.detector.pipeline import Pipeline
 from edge.detector.sound_check import Verdict
 from edge.model.model import Model
+from edge.node.observer import StreamObserver
 from edge.node.stream_status import StreamView
 from edge.node.trends import FADES_AFTER_S
 from edge.types import Chunk, Scores
 from edge.ward.pauses import Pause, Pauses
 from edge.ward.respiratory_rate import FINEST_S, LOST, STEP_S, RateReading, RespiratoryRate
+from edge.ward.wheeze_rate import BreathTrend, WheezeRate
 
 TellPause = Callable[[Pause, float], None]
 OLD_S = 3 * STEP_S  # of sound behind a reading, and it is none of now
 
 
-class BedBreath:
+class BedBreath(StreamObserver):
     """The breath of one stream; of a model without a class for it, or with finer score frames, nothing.
 
     Args:
@@ -47,9 +49,12 @@ class BedBreath:
         frame_s = model.score_hop_samples / model.rate_hz
         self._pauses: Pauses | None = None
         self._frame_s, self._decided = frame_s, 0
+        self._shares: WheezeRate | None = None
+        self._trend: BreathTrend | None = None
         if BREATH in model.classes and frame_s >= FINEST_S:
             self._sounds = BreathSounds(model)
             self._rate = RespiratoryRate(frame_s)
+            self._shares = WheezeRate(model.groups, model.classes, BREATH, frame_s)
             pipeline.follow = self._follow
 
     def watch_pauses(self, limit_s: float, tell: TellPause, is_touching: Callable[[], bool]) -> None:
@@ -67,6 +72,17 @@ class BedBreath:
         """No sound follows that could be joined to what was, for a reason of `edge.ward.pauses`."""
         if self._pauses is not None:
             self._tell_all(self._pauses.flush(why))
+
+    def on_scores(self, scores: Scores, verdict: Verdict) -> None:
+        """Take the next scores, and what is said of their sound."""
+        if self._shares is not None:
+            self._trend = self._shares.push(scores, verdict.verified) or self._trend
+
+    def trend(self, silent_s: float) -> BreathTrend | None:
+        """The breathing over a minute to a night; None: not heard yet, or not to be heard by this model."""
+        if self._trend is None or self._shares is None or silent_s <= FADES_AFTER_S:
+            return self._trend
+        return self._shares.at(self._trend.stop + round(silent_s / self._frame_s))
 
     def look(self, silent_s: float, offered: int | None) -> None:
         """End a pause of which nothing has been known for a while; call it every second. Arguments as of `shown`."""
@@ -93,8 +109,10 @@ class BedBreath:
         return replace(self._last, breaths_per_min=None, confidence=0.0, measurable=0.0, why=LOST)
 
     def _follow(self, chunk: Chunk, scores: Scores, verdict: Verdict) -> None:
+        assert self._shares is not None
         sound = self._sounds.push(chunk, scores, verdict.fault)
         readings = self._rate.push(sound)
+        self._shares.push_rates(readings)
         self._last = readings[-1] if readings else self._last
         if self._pauses is not None and len(sound.usable):
             self._tell_all(self._pauses.push(sound, bool(verdict.touches) or self._is_touching()))

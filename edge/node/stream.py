@@ -104,7 +104,7 @@ class NodeStream:
         self.burden = BedBurden(settings.id, model, self.timeline)
         self.delivery: DeliveryView | None = None
         """Which says how late its events are; to be set before anything is heard."""
-        self.observers: list[StreamObserver] = [self._counts, self._messages, self.burden]
+        self.observers: list[StreamObserver] = [self._counts, self._messages, self.burden, self._breath]
         """What follows it; more may join before anything is heard."""
         self._begin()
 
@@ -231,6 +231,7 @@ class NodeStream:
             self.is_closed,
             self._breath.shown(self._silent_s(), self._offered),
             self._breath.is_without(self._silent_s(), self._offered),
+            self._breath.trend(self._silent_s()),
         )
         return self.status
 

@@ -40,6 +40,7 @@ from edge.types import Block, Event, Gap, Scores
 from edge.ward.burden import Reading
 from edge.ward.coverage import Covered
 from edge.ward.respiratory_rate import RateReading
+from edge.ward.wheeze_rate import BreathTrend
 
 RECENT_S = 10.0  # over which the share of measurable sound and the level are measured
 MEASURABLE_SHARE = 0.5  # below it the stream is degraded
@@ -239,6 +240,8 @@ class StreamStatus:
     """Its respiratory rate; None before the first 5 s."""
     is_without_breath: bool | None = None
     """Whether no breath was heard for the limit of a pause, or longer; None: not known."""
+    breathing: BreathTrend | None = None
+    """Its breathing over a minute to a night; None: not heard yet, or not to be heard by this model."""
 
     def is_old(self, now_s: float) -> bool:
         """Whether no thread makes it any more, though the stream is open."""

@@ -143,6 +143,6 @@ class Trends:
         for stream in self._streams:
             status = stream.status
             if status.reading is not None and not status.is_old(now_s):  # where scoring stands still, it is not known
-                trend = Trend(stream.id, status.reading, status.covered)
+                trend = Trend(stream.id, status.reading, status.covered, status.breathing)
                 body = trend_body(self._node, trend, self._hop_samples, self._rate_hz, time.time())
                 self._set_state(self._node.topic("s", stream.id, "trend"), body, TREND_EXPIRY_S)

@@ -14,7 +14,9 @@ Readings end on a grid of absolute score frames, so any cut of the sound gives t
 frames are missing from the stretch, never joined; of less than `LEAST_SHARE` of a stretch nothing is said. An index
 that jumps forward is lost sound, one that goes back another stream. Memory: two minutes of frames, 64 kB.
 
-Measured on patients that nothing was chosen on: `edge/ward/README.md`. Not for pauses or alarms.
+Measured on patients that nothing was chosen on: `edge/ward/README.md`. Right of the same regular windows of SPRSound by
+other methods, answering as often (`python -m training.evaluation.breath_rate`): spectral peak of the breath score .916,
+its autocorrelation .658; of the level 200 to 1200 Hz .720, .538. Not for pauses or alarms.
 """
 
 from __future__ import annotations

@@ -52,6 +52,7 @@ from edge.ward.burden import GroupBurden, Reading, WindowBurden
 from edge.ward.coverage import Covered
 from edge.ward.pauses import Pause
 from edge.ward.respiratory_rate import RateReading
+from edge.ward.wheeze_rate import BreathTrend, BreathWindow, GroupRate, Share
 from tests.edge.clips.clips import HEARING, clip
 from tests.edge.fakes import Bursts, LoudnessModel
 from tests.edge.streaming import Heard
@@ -178,6 +179,11 @@ def trends() -> Iterator[tuple[str, bytes]]:
     covered = Covered(60, 60.0, {}), Covered(300, 10.5, {"not begun": 280.1234, "unknown sound": 1.25})
     trend = Trend("bed1", Reading(3750, windows), covered)
     yield NODE.topic("s", "bed1", "trend"), encode(trend_body(NODE, trend, 256, 8000, WALL_S))
+    share, none = Share(0.031234567, 0.02, 0.05, ""), Share(None, None, None, "too little measured")
+    minute = BreathWindow(60, 59.9, 31.25, 17, 17.26, 0.75, "", (GroupRate("continuous", share, share),))
+    night = BreathWindow(28_800, 59.9, 31.25, 17, None, 0.0, none.why, (GroupRate("continuous", none, none),))
+    with_breath = dataclasses.replace(trend, breath=BreathTrend(3744, (minute, night)))
+    yield NODE.topic("s", "bed1", "trend"), encode(trend_body(NODE, with_breath, 256, 8000, WALL_S))
     for rate in (RateReading(3750, 17.26, 0.81239, 0.97, ""), RateReading(3750, None, 0.1, 0.2, "lost sound")):
         yield NODE.topic("s", "bed1", "breath"), encode(breath_body(NODE, "bed1", rate, (256, 8000), WALL_S))
 

@@ -10,8 +10,10 @@ import pytest
 
 import edge.node.breath
 from edge.contract.fields import Body
+from edge.contract.message import encode
 from edge.contract.trend import BREATH_EXPIRY_S
 from edge.delivery.messages import EventTimes, end_after_restart, finish, pause_message
+from edge.delivery.trends import Trend, trend_body
 from edge.detector.pipeline import Pipeline
 from edge.model.model import Model, load_model
 from edge.node.breath import BedBreath, BreathRates
@@ -20,6 +22,7 @@ from edge.settings.node import Stream
 from edge.types import Block, Gap
 from edge.ward.pauses import Pause
 from edge.ward.respiratory_rate import LOST, RateReading
+from edge.ward.wheeze_rate import NOT_MEASURED
 from tests.edge.conftest import SCHEMAS
 from tests.edge.fakes import LoudnessModel
 from tests.edge.node.test_stream_state import Time
@@ -124,6 +127,30 @@ def test_a_pause_is_told_with_its_onset_and_its_end_also_where_what_comes_then_i
     length_s = (samples["end"] - samples["onset"]) / 8000
     times = end.body["time"]
     assert clock_s(times["end"]) - clock_s(times["onset"]) == pytest.approx(length_s, abs=0.002)
+
+
+def test_a_trend_tells_the_breathing_of_a_bed_and_what_is_not_known_is_null(model: Model) -> None:
+    settings = Stream(id="bed1", source="script", pace=False, outside="ignore")
+    bed = Driven(settings, Script(), Heard(), model)  # type: ignore[arg-type]
+    bed.hear(_breathing(24.0))
+    status = bed.assess()
+    assert status.reading is not None
+    trend = Trend("bed1", status.reading, status.covered, status.breathing)
+    body = trend_body(NODE, trend, model.score_hop_samples, model.rate_hz, 0.0)
+    SCHEMAS["laennec.trend/1"].validate(json.loads(encode(body)))
+    minute, *longer = body["breath"]
+    assert minute["breaths_per_min"] == pytest.approx(24, rel=0.1)
+    assert minute["breaths"] == pytest.approx(SECONDS * 24 / 60, abs=5)
+    assert {name: share["of_time"]["why"] for name, share in minute["sounds"].items()} == {
+        "continuous": "",
+        "discontinuous": "",
+    }
+    for window in longer:
+        assert (window["breaths_per_min"], window["why"]) == (None, NOT_MEASURED)
+        assert window["sounds"]["continuous"]["of_time"]["share"] is None
+    faded = bed._breath.trend(60.0)
+    assert faded is not None
+    assert faded.windows[0].breaths_per_min is None, "nothing has come for a minute"
 
 
 def test_the_end_of_a_pause_that_a_kill_left_open_is_one_of_a_pause() -> None:
