@@ -10,8 +10,10 @@ import gc
 import json
 import os
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from itertools import cycle, islice
 from pathlib import Path
 
 import numpy as np
@@ -36,11 +38,26 @@ pytestmark = [pytest.mark.gpu, pytest.mark.rest]
 VARIANTS = [item for item in find_variants(DEFAULT_PATH) if item.variant.runtime == "tensorrt"]
 FP16 = 5e-2  # largest difference of a score in half precision
 LEAKED_BYTES = 256 << 20  # of thirty backends that take over 30 MB each; others use the GPU of a Jetson meanwhile
+BEDS, TIMES = (1, 2, 4, 8, 16, 32, 64), 50  # in a call of the model; calls that are timed together
 SAME = 2e-2  # between batches of one engine: other sizes may take other kernels
 
 
 def backend_of(artefact: Artefact, device: Device) -> TensorRtBackend:
     return TensorRtBackend(artefact.path.read_bytes(), artefact.variant.precision, device)
+
+
+def free_bytes(device: Device) -> int:
+    """What is free of the memory of the GPU."""
+    free, whole = ctypes.c_size_t(), ctypes.c_size_t()
+    assert device.cuda._library.cudaMemGetInfo(ctypes.byref(free), ctypes.byref(whole)) == 0
+    return free.value
+
+
+def report_path() -> Path:
+    """Where the report goes; its folder is made."""
+    path = Path(os.environ.get("LAENNEC_GPU_REPORT", "runs/gpu-report.json"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def part(batch: Batch, first: int, stop: int) -> Batch:
@@ -71,6 +88,27 @@ def test_every_size_of_batch_gives_the_same_answers(artefact: Artefact, device: 
         np.testing.assert_allclose(backend.run(*part(batch, 0, size))["scores"], alone[:size], atol=SAME)
 
 
+def test_batches_of_1_to_64_beds_are_timed_and_what_a_bed_takes_of_the_memory_is_told(
+    artefact: Artefact, device: Device, reference: Reference
+) -> None:
+    before, backend = free_bytes(device), backend_of(artefact, device)
+    batch = as_batch(backend, list(islice(cycle(reference.chunks), BEDS[-1])))
+    alone = np.concatenate([backend.run(*part(batch, i, i + 1))["scores"] for i in range(BEDS[-1])])
+    milliseconds = {}
+    for beds in BEDS:
+        given = part(batch, 0, beds)
+        np.testing.assert_allclose(backend.run(*given)["scores"], alone[:beds], atol=SAME)
+        begin_s = time.perf_counter()
+        for _ in range(TIMES):
+            backend.run(*given)
+        milliseconds[beds] = 1000 * (time.perf_counter() - begin_s) / TIMES
+    path = report_path().with_name(f"gpu-batches-{artefact.variant.name}.json")
+    state_bytes = batch[2][0].nbytes
+    told = {"ms": milliseconds, "taken_mb": (before - free_bytes(device)) / 1e6, "state_of_a_bed_mb": state_bytes / 1e6}
+    path.write_text(json.dumps({"device": device_facts(device), "variant": artefact.variant.name, **told}, indent=1))
+    print(f"wrote {path}")
+
+
 def test_threads_may_share_a_backend(artefact: Artefact, device: Device, reference: Reference) -> None:
     backend, start = backend_of(artefact, device), threading.Barrier(4)
     batch = as_batch(backend, reference.chunks[:4])
@@ -90,9 +128,7 @@ def test_memory_is_given_back(device: Device, reference: Reference) -> None:
         for _ in range(backends):
             hear_all(backend_of(VARIANTS[0], device), reference.chunks[:1])
         gc.collect()
-        free, whole = ctypes.c_size_t(), ctypes.c_size_t()
-        assert device.cuda._library.cudaMemGetInfo(ctypes.byref(free), ctypes.byref(whole)) == 0
-        return free.value
+        return free_bytes(device)
 
     before = free_bytes_after(3)
     assert free_bytes_after(30) > before - LEAKED_BYTES
@@ -125,11 +161,10 @@ def test_the_whole_path_hears_the_same_events(reference: Reference) -> None:
 
 def test_all_variants_are_timed_and_reported(device: Device) -> None:
     before = device_facts(device)
-    rows = benchmark(None, "auto", print, lambda model: chunks_of(model, DEMO_AUDIO))
+    rows = benchmark(None, "auto", print, lambda model: chunks_of(model, DEMO_AUDIO)).measured
     after = device_facts(device)  # at once: the clocks have not gone down yet
     chosen = choose(rows, {"onnxruntime", "tensorrt"})
-    path = Path(os.environ.get("LAENNEC_GPU_REPORT", "runs/gpu-report.json"))
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = report_path()
     report = {
         "device": before,
         "after": {name: after[name] for name in CLOCKS if name in after},
